@@ -1,0 +1,99 @@
+"""The way out to Shopify, as this app needs it. `settings.ORDERS_GATEWAY` names who walks it.
+
+orders must not know Shopify's wire format, yet its verbs need a fresh read, a suggested
+refund and the exact documents to freeze before anything is sent. shopify_sync implements
+this protocol; nothing here opens a transaction, and no method but `plan` may be called in one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol, TypedDict
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from orders.models import Order, OrderAction, Store
+from orders.money import Money
+from orders.snapshot import LineQuantity
+
+
+class Step(TypedDict):
+    """One request, frozen. `goal` (a progress.Goal) and `target` (a Shopify id) say in our
+    words what a later read must show; `document` and `variables` go out byte for byte."""
+
+    goal: str
+    target: str
+    document: str
+    variables: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestedLine:
+    line_gid: str
+    quantity: int
+    subtotal: Money
+    tax: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestedTransaction:
+    """Where money would go back to. `label` is for people: "Visa •••• 4242"."""
+
+    parent_gid: str
+    gateway: str
+    label: str
+    is_manual: bool
+    amount: Money
+    maximum: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestedRefund:
+    """What Shopify would refund for a choice of lines and shipping; customer's currency."""
+
+    amount: Money
+    maximum: Money
+    subtotal: Money
+    tax: Money
+    shipping: Money
+    shipping_maximum: Money
+    lines: tuple[SuggestedLine, ...]
+    transactions: tuple[SuggestedTransaction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReason:
+    value: str
+    label: str
+
+
+class Gateway(Protocol):
+    def refresh(self, order: Order) -> None:
+        """Read the order from Shopify now and project it. Raises ShopUnreachable."""
+
+    def suggest_refund(
+        self,
+        order: Order,
+        *,
+        lines: Sequence[LineQuantity] | None,
+        shipping: Money | None,
+    ) -> SuggestedRefund:
+        """`lines` None: everything that is left. Raises ShopUnreachable."""
+
+    def cancel_reasons(self, store: Store) -> tuple[CancelReason, ...]:
+        """The shop's own list (row F31), cached; Shopify's six where it cannot be read."""
+
+    def plan(self, action: OrderAction) -> list[Step]:
+        """Pure: the requests of an unsaved action from its proposal, in order."""
+
+    def wake(self, action_id: int) -> None:
+        """Ring for a worker. May be lost: the sweep finds the row."""
+
+
+@cache
+def get_gateway() -> Gateway:
+    gateway: Gateway = import_string(settings.ORDERS_GATEWAY)()
+    return gateway

@@ -1,0 +1,201 @@
+"""One thing a person asked Shopify to do. Written before anything is sent."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from datetime import datetime
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from orders.models.orders import Order, money_field
+from orders.money import Money
+
+
+class ActionKind(models.TextChoices):
+    CANCEL = "cancel", _("Cancel order")
+    CANCEL_AND_REFUND = "cancel_and_refund", _("Cancel order and refund")
+    REFUND = "refund", _("Refund")
+
+
+class ActionState(models.TextChoices):
+    QUEUED = "queued", _("Starting")
+    SENDING = "sending", _("Sending to Shopify")
+    PENDING = "pending", _("Shopify is working on it")
+    UNKNOWN = "unknown", _("Checking with Shopify")
+    BLOCKED = "blocked", _("Waiting for an administrator")
+    NEEDS_HUMAN = "needs_human", _("Compare with Shopify")
+    SUCCEEDED = "succeeded", _("Done")
+    PARTIAL = "partial", _("Canceled, refund failed")
+    REJECTED = "rejected", _("Refused by Shopify")
+    REVERSED = "reversed", _("Refund failed at the bank")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
+
+
+ACTIVE_STATES = (
+    ActionState.QUEUED,
+    ActionState.SENDING,
+    ActionState.PENDING,
+    ActionState.UNKNOWN,
+    ActionState.BLOCKED,
+    ActionState.NEEDS_HUMAN,
+)
+SETTLED_STATES = tuple(state for state in ActionState if state not in ACTIVE_STATES)
+# What the performer takes up again by itself, once `next_attempt_at` has come.
+_WORKABLE_STATES = (
+    ActionState.QUEUED,
+    ActionState.PENDING,
+    ActionState.UNKNOWN,
+    ActionState.BLOCKED,
+)
+
+
+class Returned(models.TextChoices):
+    """The agent's answer to "Has the item come back?" (row F39)."""
+
+    NOT_ASKED = "", _("Not asked")
+    RECEIVED = "received", _("Received at centre")
+    NOT_NEEDED = "not_needed", _("No return needed")
+
+
+class OrderActionQuerySet(models.QuerySet["OrderAction"]):
+    def active(self) -> Self:
+        return self.filter(state__in=ACTIVE_STATES)
+
+    def due(self, *, now: datetime) -> Self:
+        """Work for the performer: its time has come, or its worker died and the lease ran out."""
+        ready = Q(state__in=_WORKABLE_STATES) & (
+            Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
+        )
+        abandoned = Q(state=ActionState.SENDING, lease_until__lt=now)
+        return self.filter(ready | abandoned, order__store__is_frozen=False)
+
+
+def new_marker() -> str:
+    """Ten characters that find this action again in Shopify's notes."""
+    return secrets.token_hex(5)
+
+
+class OrderAction(models.Model):
+    order = models.ForeignKey(Order, models.PROTECT, related_name="actions")
+    kind = models.CharField(max_length=20, choices=ActionKind.choices)
+    state = models.CharField(max_length=12, choices=ActionState.choices, default=ActionState.QUEUED)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="order_actions"
+    )
+    requested_at = models.DateTimeField(auto_now_add=True)
+    origin = models.CharField(
+        max_length=100, blank=True, help_text="Where it was asked for, e.g. conversation:12."
+    )
+    nonce = models.CharField(
+        max_length=64, help_text="One per shown summary: a second click finds it."
+    )
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the frozen request.")
+
+    # What was asked, in our words, and exactly what will be sent: documents with variables.
+    proposal = models.JSONField()
+    steps = models.JSONField()
+    idempotency_key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    marker = models.CharField(max_length=20, default=new_marker, unique=True, editable=False)
+
+    # What to give back, in the customer's currency; null: nothing.
+    amount = money_field(null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    reason = models.CharField(max_length=100, blank=True)
+    staff_note = models.CharField(max_length=255, blank=True)
+    notify = models.BooleanField(default=False, help_text="Shopify e-mails the customer itself.")
+    returned = models.CharField(
+        max_length=12, choices=Returned.choices, default=Returned.NOT_ASKED, blank=True
+    )
+
+    # The performer's own book-keeping.
+    fence = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True)
+    maybe_applied = models.BooleanField(default=False, help_text="A request may have arrived.")
+    step = models.PositiveSmallIntegerField(default=0, help_text="The step last begun.")
+    step_first_sent_at = models.DateTimeField(
+        null=True, help_text="First send of that step; starts the key's 24 hours."
+    )
+    is_doubtful = models.BooleanField(
+        default=False, help_text="The last send of that step has no known outcome."
+    )
+    job_gid = models.CharField(max_length=200, blank=True)
+    refund_gid = models.CharField(max_length=100, blank=True)
+    evidence_at = models.DateTimeField(null=True, help_text="When Shopify showed it done.")
+    message = models.TextField(blank=True, help_text="What Shopify said, word for word.")
+    settled_at = models.DateTimeField(null=True)
+
+    objects = OrderActionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-requested_at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=ActionState.values), name="orders_action_state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=ActionKind.values), name="orders_action_kind_known"
+            ),
+            # A cancel refunds too, so a cancel and a refund must never be in flight together.
+            models.UniqueConstraint(
+                fields=["order"],
+                condition=Q(state__in=ACTIVE_STATES),
+                name="orders_one_active_action",
+            ),
+            models.UniqueConstraint(
+                fields=["requested_by", "nonce"], name="orders_one_action_per_click"
+            ),
+            models.UniqueConstraint(
+                fields=["order", "refund_gid"],
+                condition=~Q(refund_gid=""),
+                name="orders_one_action_per_refund",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=ActionKind.CANCEL, amount=None)
+                | (~Q(kind=ActionKind.CANCEL) & Q(amount__gt=0) & ~Q(currency="")),
+                name="orders_refund_has_amount",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=ActionState.SUCCEEDED) | Q(evidence_at__isnull=False),
+                name="orders_success_has_evidence",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=ActionState.WITHDRAWN) | Q(maybe_applied=False),
+                name="orders_withdrawn_was_not_sent",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=ACTIVE_STATES, settled_at=None)
+                | Q(state__in=SETTLED_STATES, settled_at__isnull=False),
+                name="orders_settled_has_time",
+            ),
+        ]
+        indexes = [
+            # sweep_actions: active actions by the time they are due.
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(state__in=ACTIVE_STATES),
+                name="orders_action_due",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.order}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE_STATES
+
+    @property
+    def money(self) -> Money | None:
+        return Money(self.amount, self.currency) if self.amount is not None else None
+
+    @property
+    def note_marker(self) -> str:
+        """What a read of Shopify looks for in notes."""
+        return f"[ax:{self.marker}]"

@@ -1,0 +1,238 @@
+"""The projection: what Shopify last told us of each order. Written by record_snapshot only.
+
+`Order.document` holds the whole snapshot, which pages render from in one query; the tables
+below it repeat the parts that are searched, summed or guarded by a constraint.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, Self
+
+from django.db import models
+from django.db.models import F, Q
+
+from orders.models.stores import Store
+from orders.snapshot import OrderSnapshot, decode
+
+
+def money_field(**options: Any) -> models.DecimalField[Any, Any]:
+    """Shopify's amounts: up to 15 digits before the point, 4 after it."""
+    return models.DecimalField(max_digits=19, decimal_places=4, **options)
+
+
+class Customer(models.Model):
+    """A Shopify customer of one store, as orders mention it."""
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="customers")
+    gid = models.CharField(max_length=100)
+    name = models.CharField(max_length=255, blank=True)
+    email = models.CharField(max_length=255, blank=True)
+    phone = models.CharField(max_length=40, blank=True)
+    locale = models.CharField(max_length=20, blank=True)
+    order_count = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["store", "gid"], name="orders_one_customer_per_gid")
+        ]
+        # Matching a contact: by e-mail (stored in lower case) or phone.
+        indexes = [
+            models.Index(fields=["email"], condition=~Q(email=""), name="orders_customer_email"),
+            models.Index(fields=["phone"], condition=~Q(phone=""), name="orders_customer_phone"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.gid
+
+
+class OrderQuerySet(models.QuerySet["Order"]):
+    def visible(self) -> Self:
+        """Orders agents may see: of active stores, not deleted at Shopify, read at least once."""
+        return self.filter(store__is_active=True, deleted_at=None).exclude(document="")
+
+    def of_customer(
+        self, *, customer_gids: list[tuple[int, str]], emails: list[str], phones: list[str]
+    ) -> Self:
+        """Orders of one person: by (store id, Shopify customer gid), e-mail or phone."""
+        match = Q(pk__in=[])
+        for store_id, gid in customer_gids:
+            match |= Q(store_id=store_id, customer_gid=gid)
+        if emails:
+            match |= Q(email__in=[email.lower() for email in emails])
+        if phones:
+            match |= Q(phone__in=phones)
+        return self.filter(match)
+
+    def dirty(self) -> Self:
+        return self.filter(dirty_seq__gt=F("clean_seq"))
+
+    def due_for_reading(self, *, now: datetime) -> Self:
+        # The lease keeps it to one fetcher an order; a dead one loses it after its time.
+        free = Q(fetch_lease_until=None) | Q(fetch_lease_until__lt=now)
+        due = Q(fetch_after=None) | Q(fetch_after__lte=now)
+        return self.dirty().filter(free & due)
+
+
+class Order(models.Model):
+    store = models.ForeignKey(Store, models.CASCADE, related_name="orders")
+    gid = models.CharField(max_length=100)
+    legacy_id = models.BigIntegerField(help_text="Shopify's numeric order id.")
+    name = models.CharField(max_length=100, blank=True)
+    placed_at = models.DateTimeField(null=True)
+    shop_updated_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    cancelled_at = models.DateTimeField(null=True)
+    cancel_reason = models.CharField(max_length=40, blank=True)
+    financial_status = models.CharField(max_length=40, blank=True)
+    fulfillment_status = models.CharField(max_length=40, blank=True)
+    return_status = models.CharField(max_length=40, blank=True)
+    currency = models.CharField(max_length=3, blank=True)
+    shop_currency = models.CharField(max_length=3, blank=True)
+    # In the customer's (presentment) currency. Facts of Shopify's, so without a CHECK: its
+    # own staff may legally over-refund, and the mirror must be able to hold that.
+    total = money_field(default=0)
+    received = money_field(default=0)
+    refunded = money_field(default=0)
+    net_payment = money_field(default=0)
+    # In the shop's currency, for limits and reports.
+    total_shop = money_field(default=0)
+    net_payment_shop = money_field(default=0)
+    customer_gid = models.CharField(max_length=100, blank=True)
+    email = models.CharField(max_length=255, blank=True)
+    phone = models.CharField(max_length=40, blank=True)
+    document = models.TextField(blank=True, help_text="The snapshot as JSON; empty: not read yet.")
+    version = models.PositiveIntegerField(default=0, help_text="Rises with every visible change.")
+    # Freshness. The sequence numbers let a webhook that arrives during a read cause another.
+    dirty_seq = models.PositiveIntegerField(default=0)
+    clean_seq = models.PositiveIntegerField(default=0)
+    fetch_after = models.DateTimeField(null=True)
+    fetch_lease_until = models.DateTimeField(null=True)
+    fetch_failures = models.PositiveSmallIntegerField(default=0)
+    read_started_at = models.DateTimeField(null=True, help_text="When the stored read began.")
+    missing_since = models.DateTimeField(null=True, help_text="First read that did not find it.")
+    deleted_at = models.DateTimeField(null=True)
+
+    objects = OrderQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-placed_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["store", "gid"], name="orders_one_order_per_gid"),
+            models.CheckConstraint(
+                condition=Q(clean_seq__lte=F("dirty_seq")), name="orders_clean_never_ahead"
+            ),
+        ]
+        indexes = [
+            # The panel: orders of a person, newest first.
+            models.Index(fields=["store", "customer_gid", "-placed_at"], name="orders_of_customer"),
+            models.Index(fields=["email", "-placed_at"], name="orders_of_email"),
+            models.Index(fields=["phone", "-placed_at"], name="orders_of_phone"),
+            # Search by number and id.
+            models.Index(fields=["name"], name="orders_by_name"),
+            models.Index(fields=["legacy_id"], name="orders_by_legacy_id"),
+            # sweep_dirty_orders: what has to be read again.
+            models.Index(
+                fields=["fetch_after"],
+                condition=Q(dirty_seq__gt=F("clean_seq")),
+                name="orders_dirty",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.gid
+
+    @cached_property
+    def snapshot(self) -> OrderSnapshot:
+        """The order as last read. Raises ValueError for a row that was never read."""
+        if not self.document:
+            raise ValueError(f"order {self.pk} has not been read from Shopify yet")
+        return decode(self.document)
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        self.__dict__.pop("snapshot", None)
+        super().refresh_from_db(*args, **kwargs)
+
+    @property
+    def admin_url(self) -> str:
+        return f"https://admin.shopify.com/store/{self.store.handle}/orders/{self.legacy_id}"
+
+    def age(self, now: datetime) -> timedelta | None:
+        """How old what we show is; None before the first read."""
+        return now - self.read_started_at if self.read_started_at else None
+
+
+class OrderPart(models.Model):
+    """A part of an order with a Shopify id of its own, unique within the order."""
+
+    order = models.ForeignKey(Order, models.CASCADE, related_name="%(class)ss")
+    gid = models.CharField(max_length=100)
+
+    class Meta:
+        abstract = True
+        constraints = [
+            models.UniqueConstraint(fields=["order", "gid"], name="%(app_label)s_one_%(class)s")
+        ]
+
+    def __str__(self) -> str:
+        return self.gid
+
+
+class OrderLine(OrderPart):
+    title = models.CharField(max_length=500)
+    variant_title = models.CharField(max_length=500, blank=True)
+    sku = models.CharField(max_length=255, blank=True)
+    quantity = models.IntegerField()
+    current_quantity = models.IntegerField()
+    refundable_quantity = models.IntegerField()
+    unfulfilled_quantity = models.IntegerField()
+    total = money_field()
+
+
+class OrderFulfillment(OrderPart):
+    name = models.CharField(max_length=100, blank=True)
+    status = models.CharField(max_length=40)
+    display_status = models.CharField(max_length=40, blank=True)
+    shipped_at = models.DateTimeField()
+    estimated_delivery_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+
+
+class OrderTracking(models.Model):
+    """A tracking number, so that an order is found by it."""
+
+    order = models.ForeignKey(Order, models.CASCADE, related_name="trackings")
+    fulfillment_gid = models.CharField(max_length=100)
+    number = models.CharField(max_length=255)
+    company = models.CharField(max_length=255, blank=True)
+    url = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["number"], name="orders_by_tracking_number")]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class OrderTransaction(OrderPart):
+    kind = models.CharField(max_length=40)
+    status = models.CharField(max_length=40)
+    gateway = models.CharField(max_length=255, blank=True)
+    is_manual = models.BooleanField(default=False)
+    amount = money_field()
+    amount_shop = money_field()
+    processed_at = models.DateTimeField(null=True)
+
+
+class OrderRefund(OrderPart):
+    """A refund Shopify booked. `has_failed`: the gateway did not move the money (row G05)."""
+
+    refunded_at = models.DateTimeField(null=True)
+    amount = money_field()
+    amount_shop = money_field()
+    note = models.TextField(blank=True)
+    has_failed = models.BooleanField(default=False)
+    action = models.OneToOneField(
+        "orders.OrderAction", models.SET_NULL, null=True, related_name="booked_refund"
+    )

@@ -1,0 +1,88 @@
+"""A shop whose orders we show. How it is reached is shopify_sync's business."""
+
+from __future__ import annotations
+
+from typing import Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+from django.utils import timezone
+
+
+class StoreQuerySet(models.QuerySet["Store"]):
+    def active(self) -> Self:
+        return self.filter(is_active=True)
+
+
+def validate_time_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValidationError(
+            f"{name} is no time zone; use a name such as Europe/Berlin."
+        ) from error
+
+
+class Store(models.Model):
+    """One Shopify shop and the rules by which its agents act on orders."""
+
+    domain = models.CharField(
+        max_length=100,
+        unique=True,
+        validators=[RegexValidator(r"\A[a-z0-9][a-z0-9-]{0,60}\.myshopify\.com\Z")],
+        help_text="The shop's permanent address, for example demo.myshopify.com.",
+    )
+    name = models.CharField(max_length=255, blank=True, help_text="Shown to agents.")
+    currency = models.CharField(max_length=3, blank=True)
+    time_zone = models.CharField(
+        max_length=64,
+        default="UTC",
+        validators=[validate_time_zone],
+        help_text="Arrival dates are read in this zone. Filled in from Shopify.",
+    )
+    is_active = models.BooleanField(
+        default=True, help_text="Off: its orders disappear from conversations; nothing is deleted."
+    )
+    assume_delivered_after_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="For carriers that never report: count a parcel as delivered so many days after "
+        "it was shipped. Empty: an unknown delivery is never taken for a delivery.",
+    )
+    notify_by_default = models.BooleanField(
+        default=True,
+        help_text="Whether Shopify's own e-mail to the customer is ticked in the dialogs.",
+    )
+    is_frozen = models.BooleanField(
+        "Freeze all actions",
+        default=False,
+        help_text="On: cancelations and refunds wait and nothing is sent to Shopify.",
+    )
+    hidden_cancel_reasons = models.JSONField(
+        default=list,
+        blank=True,
+        help_text='Cancel reasons agents should not see, for example ["FRAUD"].',
+    )
+    connected_at = models.DateTimeField(
+        default=timezone.now, help_text="Order events before this time are history: no messages."
+    )
+
+    objects = StoreQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["domain"]
+
+    def __str__(self) -> str:
+        return self.name or self.domain
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def handle(self) -> str:
+        """The shop's handle, as in admin.shopify.com/store/<handle>."""
+        return self.domain.removesuffix(".myshopify.com")

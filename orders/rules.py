@@ -1,0 +1,205 @@
+"""What may be done with an order, and why not: rows F27-F42 and G02, G06. Pure functions.
+
+The page greys a button out with the same function that later refuses the request, so the
+two can never disagree. Shopify stays the judge: these rules only spare a refused round trip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.utils.translation import gettext as _
+
+from orders.errors import Refusal
+from orders.money import Money
+from orders.snapshot import Fulfillment, OrderSnapshot, Transaction
+from orders.statuses import Tone, is_parcel_delivered, live_fulfillments
+
+_MONEY_IN: Final = frozenset({"SALE", "CAPTURE"})
+_OPEN_RETURNS: Final = frozenset({"OPEN", "REQUESTED"})
+_ACTIVE_DISPUTES: Final = frozenset({"NEEDS_RESPONSE", "UNDER_REVIEW"})
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A sentence the adviser shows in a dialog (row G06). It never blocks."""
+
+    code: str
+    tone: Tone
+    text: str
+
+
+def net_paid(order: OrderSnapshot) -> Money:
+    """Money captured minus money refunded, in the customer's currency; never below zero."""
+    net = order.money.net_payment.presentment
+    return max(net, Money.zero(net.currency), key=lambda money: money.amount)
+
+
+def is_delivered(
+    order: OrderSnapshot, *, now: datetime, assume_delivered_after_days: int | None = None
+) -> bool:
+    """Row F27: every shippable unit is in a delivered parcel and nothing is unfulfilled.
+
+    Digital-only orders count as delivered once fulfilled. Carriers that never report leave
+    an order undelivered, unless the store assumes delivery N days after shipping.
+    """
+    if _has_unfulfilled(order):
+        return False
+    parcels = [p for p in live_fulfillments(order) if p.requires_shipping]
+    if not parcels:
+        return order.fulfillment_status == "FULFILLED"
+    return all(_counts_as_delivered(p, now, assume_delivered_after_days) for p in parcels)
+
+
+def is_partly_delivered(
+    order: OrderSnapshot, *, now: datetime, assume_delivered_after_days: int | None = None
+) -> bool:
+    parcels = [p for p in live_fulfillments(order) if p.requires_shipping]
+    return any(_counts_as_delivered(p, now, assume_delivered_after_days) for p in parcels)
+
+
+def is_shipped(order: OrderSnapshot) -> bool:
+    """Some shipment record stands that would have to be canceled before the order."""
+    return bool(live_fulfillments(order))
+
+
+def cancel_refusal(
+    order: OrderSnapshot, *, now: datetime, assume_delivered_after_days: int | None = None
+) -> Refusal | None:
+    """Rows F29, F34: None when the order may be canceled, as a whole."""
+    if order.cancelled_at:
+        return Refusal("already_canceled", _("This order is already canceled."))
+    delivery = {"now": now, "assume_delivered_after_days": assume_delivered_after_days}
+    if is_delivered(order, **delivery):  # type: ignore[arg-type]
+        return Refusal("delivered", _("This order was delivered."), _("Refund it instead."))
+    if is_partly_delivered(order, **delivery):  # type: ignore[arg-type]
+        return Refusal(
+            "partly_delivered",
+            _("A part of this order was delivered, and only whole orders can be canceled."),
+            _("Refund the items that did not arrive instead."),
+        )
+    if net_paid(order) and has_open_return(order):
+        return Refusal(
+            "open_return",
+            _("Shopify does not cancel a paid order with an open return."),
+            _("Close the return in Shopify, or refund instead."),
+        )
+    if any(t.kind == "AUTHORIZATION" and t.status in {"PENDING", "AWAITING_RESPONSE"}
+           for t in order.transactions):  # fmt: skip
+        return Refusal(
+            "authorization_in_process",
+            _("The payment is still being authorized."),
+            _("Wait until the bank has answered, then try again."),
+        )
+    return None
+
+
+def shipment_refusal(order: OrderSnapshot) -> Refusal | None:
+    """Row F29: a paid order cannot be canceled over a standing shipment record."""
+    if not net_paid(order) or not is_shipped(order):
+        return None
+    return Refusal(
+        "shipped",
+        _("Shopify does not cancel a paid order while a shipment record stands."),
+        _("Tick “Cancel the shipment record too”, or refund instead."),
+    )
+
+
+def refund_refusal(order: OrderSnapshot) -> Refusal | None:
+    """Rows F35, F38, F42: None when there is money to give back."""
+    if not net_paid(order):
+        if order.money.refunded.presentment:
+            return Refusal("fully_refunded", _("Everything that was paid has been refunded."))
+        hint = "" if order.cancelled_at else _("Cancel the order instead.")
+        return Refusal("unpaid", _("Nothing has been paid, so there is nothing to refund."), hint)
+    if not order.is_refundable:
+        return Refusal(
+            "not_refundable",
+            _("Shopify says the payments of this order cannot be refunded."),
+            _("Open the order in Shopify to see its payments."),
+        )
+    return None
+
+
+def has_open_return(order: OrderSnapshot) -> bool:
+    return any(r.status in _OPEN_RETURNS for r in order.returns)
+
+
+def return_received(order: OrderSnapshot) -> bool:
+    """Row F39: Shopify has booked every unit of the open or closed returns as received."""
+    returns = [r for r in order.returns if r.status in {"OPEN", "CLOSED"}]
+    return bool(returns) and all(r.received_quantity >= r.total_quantity > 0 for r in returns)
+
+
+def refund_outstanding(order: OrderSnapshot) -> bool:
+    """Rows F13, G05: canceled, and the shop still holds the customer's money."""
+    return bool(order.cancelled_at) and bool(net_paid(order))
+
+
+def payments(order: OrderSnapshot) -> tuple[Transaction, ...]:
+    """The transactions by which money came in."""
+    return tuple(t for t in order.transactions if t.kind in _MONEY_IN and t.status == "SUCCESS")
+
+
+def has_manual_payment(order: OrderSnapshot) -> bool:
+    return any(payment.is_manual for payment in payments(order))
+
+
+def cancel_advice(order: OrderSnapshot, *, earlier_refunds: int = 0) -> tuple[Advice, ...]:
+    advice = [Advice("irreversible", Tone.DEFAULT, _("A canceled order cannot be reopened."))]
+    if is_shipped(order):
+        advice.append(
+            Advice(
+                "shipped",
+                Tone.WARNING,
+                _("This order was shipped. Canceling does not stop a parcel on its way."),
+            )
+        )
+    return (*advice, *_risk_advice(order, earlier_refunds))
+
+
+def refund_advice(
+    order: OrderSnapshot, *, delivered: bool, earlier_refunds: int = 0
+) -> tuple[Advice, ...]:
+    advice = []
+    if _has_unfulfilled(order) and not order.cancelled_at:
+        advice.append(
+            Advice(
+                "unfulfilled",
+                Tone.WARNING,
+                _("This does not stop shipping: cancel the order instead?"),
+            )
+        )
+    if delivered and not return_received(order):
+        advice.append(
+            Advice("return_first", Tone.INFO, _("Delivered: ask for the items back first."))
+        )
+    return (*advice, *_risk_advice(order, earlier_refunds))
+
+
+def _risk_advice(order: OrderSnapshot, earlier_refunds: int) -> list[Advice]:
+    advice = []
+    if any(d.status in _ACTIVE_DISPUTES for d in order.disputes):
+        text = _("A dispute is open: a refund and a chargeback would pay the customer twice.")
+        advice.append(Advice("dispute", Tone.CRITICAL, text))
+    if order.risk_level == "HIGH":
+        advice.append(Advice("high_risk", Tone.WARNING, _("Shopify rates this order high risk.")))
+    if net_paid(order) and has_manual_payment(order):
+        text = _("Paid outside Shopify: Shopify only records a refund, you pay it out by hand.")
+        advice.append(Advice("manual_gateway", Tone.WARNING, text))
+    if earlier_refunds >= 2:
+        text = _("This customer was refunded %(count)s times before.") % {"count": earlier_refunds}
+        advice.append(Advice("repeated_refunds", Tone.ATTENTION, text))
+    return advice
+
+
+def _has_unfulfilled(order: OrderSnapshot) -> bool:
+    return any(line.unfulfilled_quantity > 0 for line in order.lines)
+
+
+def _counts_as_delivered(parcel: Fulfillment, now: datetime, after_days: int | None) -> bool:
+    if is_parcel_delivered(parcel):
+        return True
+    return after_days is not None and parcel.created_at + timedelta(days=after_days) <= now

@@ -1,0 +1,115 @@
+"""From a snapshot to the rows of the timeline: each fact once, whoever caused it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+
+from orders import rules
+from orders.models import EventKind, EventSource, Order, OrderAction, OrderEvent
+from orders.progress import canceled_by, refund_of
+from orders.signals import event_recorded
+from orders.snapshot import OrderSnapshot, Refund
+from orders.statuses import is_parcel_delivered, live_fulfillments
+
+
+def record_events(order: Order, snapshot: OrderSnapshot) -> None:
+    """Add the events this snapshot shows and the timeline does not have yet.
+
+    Expects the caller's transaction and the order's lock. What happened before the store was
+    connected is history: listeners are not told of it.
+    """
+    known = set(order.events.values_list("key", flat=True))
+    actions = list(order.actions.select_related("requested_by"))
+    missing = [e for e in _events(order, snapshot, actions) if e.key not in known]
+    for event in missing:
+        if event.occurred_at < order.store.connected_at:
+            event.announced_at = event.occurred_at
+    for event in OrderEvent.objects.bulk_create(missing):
+        if event.announced_at is None:
+            _tell(event.pk)
+
+
+def _tell(event_id: int) -> None:
+    transaction.on_commit(lambda: event_recorded.send(OrderEvent, event_id=event_id), robust=True)
+
+
+def _events(
+    order: Order, snapshot: OrderSnapshot, actions: Sequence[OrderAction]
+) -> Iterator[OrderEvent]:
+    total = snapshot.money.total.presentment
+    yield _event(
+        order, EventKind.PLACED, "placed", snapshot.placed_at,
+        amount=total.amount, currency=total.currency,
+    )  # fmt: skip
+    for payment in rules.payments(snapshot):
+        paid = payment.amount.presentment
+        yield _event(
+            order, EventKind.PAID, f"paid:{payment.gid}",
+            payment.processed_at or snapshot.placed_at,
+            amount=paid.amount, currency=paid.currency, detail=payment.gateway_label,
+        )  # fmt: skip
+    for parcel in live_fulfillments(snapshot):
+        numbers = ", ".join(t.number for t in parcel.tracking if t.number)
+        yield _event(
+            order, EventKind.FULFILLED, f"fulfilled:{parcel.gid}", parcel.created_at,
+            detail=numbers,
+        )  # fmt: skip
+        if is_parcel_delivered(parcel):
+            when = parcel.delivered_at or parcel.updated_at or parcel.created_at
+            yield _event(order, EventKind.DELIVERED, f"delivered:{parcel.gid}", when)
+    if snapshot.cancelled_at:
+        action = next((a for a in actions if canceled_by(a, snapshot)), None)
+        yield _event(
+            order, EventKind.CANCELED, "canceled", snapshot.cancelled_at,
+            action=action, reason=snapshot.cancel_reason,
+        )  # fmt: skip
+    yield from _refund_events(order, snapshot, actions)
+
+
+def _refund_events(
+    order: Order, snapshot: OrderSnapshot, actions: Sequence[OrderAction]
+) -> Iterator[OrderEvent]:
+    made_by = {}
+    for action in actions:
+        if refund := refund_of(action, snapshot):
+            made_by[refund.gid] = action
+    for refund in snapshot.refunds:
+        amount = refund.total.presentment
+        if amount.amount <= 0:
+            continue  # a cancelation with "refund later" books a refund of nothing
+        action = made_by.get(refund.gid)
+        yield _event(
+            order, EventKind.REFUNDED, f"refunded:{refund.gid}", _refunded_at(refund),
+            action=action, amount=amount.amount, currency=amount.currency,
+            reason=action.reason if action else "",
+            detail="" if action else refund.note,
+        )  # fmt: skip
+
+
+def _refunded_at(refund: Refund) -> datetime:
+    return refund.created_at or datetime.now(UTC)
+
+
+def _event(
+    order: Order,
+    kind: EventKind,
+    key: str,
+    occurred_at: datetime,
+    *,
+    action: OrderAction | None = None,
+    **columns: Any,
+) -> OrderEvent:
+    return OrderEvent(
+        order=order,
+        kind=kind,
+        key=key,
+        occurred_at=occurred_at,
+        source=EventSource.AGENT if action else EventSource.SHOPIFY,
+        actor=action.requested_by if action else None,
+        action=action,
+        **columns,
+    )

@@ -1,0 +1,157 @@
+"""The action machine: every move of an OrderAction after it was asked for.
+
+All moves are compare-and-set on (id, SENDING, fence): a worker that lost its lease can no
+longer write, however late it wakes up. Each function is one short transaction of its own.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import F
+
+from orders.models import (
+    SETTLED_STATES,
+    ActionState,
+    EventKind,
+    EventSource,
+    OrderAction,
+    OrderEvent,
+)
+from orders.progress import Settled
+from orders.signals import event_recorded, order_changed
+
+# Longer than the hard limit of the task, so that a live worker never loses it.
+LEASE: Final = timedelta(seconds=60)
+
+
+def claim(*, action_id: int, now: datetime) -> OrderAction | None:
+    """Take a due action for work. None: not due, or another worker has it."""
+    due = OrderAction.objects.due(now=now).filter(pk=action_id)
+    claimed = OrderAction.objects.filter(pk__in=due.values("pk")).update(
+        state=ActionState.SENDING,
+        lease_until=now + LEASE,
+        fence=F("fence") + 1,
+        attempts=F("attempts") + 1,
+    )
+    if not claimed:
+        return None
+    return OrderAction.objects.select_related("order__store").get(pk=action_id)
+
+
+def begin_step(action: OrderAction, *, step: int, now: datetime) -> bool:
+    """Write down that a step is about to be sent; committed before any byte leaves.
+
+    False: the lease was lost, and nothing may be sent.
+    """
+    first = action.step_first_sent_at if action.step == step else None
+    changes: dict[str, Any] = {
+        "step": step,
+        "step_first_sent_at": first or now,
+        "is_doubtful": True,
+        "maybe_applied": True,
+        "lease_until": now + LEASE,
+    }
+    return _move(action, ActionState.SENDING, **changes)
+
+
+def keep(action: OrderAction, **changes: Any) -> bool:
+    """Write progress and hold on to the claim. False: the lease was lost meanwhile."""
+    return _move(action, ActionState.SENDING, **changes)
+
+
+def release(
+    action: OrderAction,
+    *,
+    state: ActionState,
+    again_at: datetime,
+    message: str = "",
+    **changes: Any,
+) -> bool:
+    """Put an active action down until `again_at`. False: the lease was lost meanwhile."""
+    with transaction.atomic(durable=True):
+        moved = _move(
+            action, state, next_attempt_at=again_at, lease_until=None, message=message, **changes
+        )
+        if moved:
+            _tell(action)
+    return moved
+
+
+def human_needed(action: OrderAction, *, message: str) -> bool:
+    """Stop working on it: a supervisor compares both sides."""
+    with transaction.atomic(durable=True):
+        moved = _move(action, ActionState.NEEDS_HUMAN, lease_until=None, message=message)
+        if moved:
+            _tell(action)
+    return moved
+
+
+def settle(action: OrderAction, end: Settled, *, now: datetime, **changes: Any) -> bool:
+    """End the action as its worker. False: it was settled by somebody else, or the lease lost."""
+    with transaction.atomic(durable=True):
+        moved = _move(action, end.state, **ending(end, now=now), **changes)
+        if moved:
+            record_failure(action, end, now=now)
+            _tell(action)
+    return moved
+
+
+def ending(end: Settled, *, now: datetime) -> dict[str, Any]:
+    """The columns of a settled action."""
+    columns: dict[str, Any] = {
+        "settled_at": now,
+        "lease_until": None,
+        "next_attempt_at": None,
+        "is_doubtful": False,
+        "message": end.message,
+    }
+    if end.refund_gid:
+        columns["refund_gid"] = end.refund_gid
+    if end.state == ActionState.SUCCEEDED:
+        columns["evidence_at"] = now
+    return columns
+
+
+def record_failure(action: OrderAction, end: Settled, *, now: datetime) -> None:
+    """An action that did not fully happen is news of its own; what did happen is told by the
+    projection's events, once. Expects the caller's transaction."""
+    if end.state not in SETTLED_STATES or end.state == ActionState.SUCCEEDED:
+        return
+    event, created = OrderEvent.objects.get_or_create(
+        order_id=action.order_id,
+        key=f"action:{action.pk}",
+        defaults={
+            "kind": EventKind.ACTION_FAILED,
+            "occurred_at": now,
+            "source": EventSource.AGENT,
+            "actor_id": action.requested_by_id,
+            "action_id": action.pk,
+            "amount": action.amount,
+            "currency": action.currency,
+            "reason": action.reason,
+            "detail": end.message,
+        },
+    )
+    if created:
+        transaction.on_commit(
+            lambda: event_recorded.send(OrderEvent, event_id=event.pk), robust=True
+        )
+
+
+def _move(action: OrderAction, state: ActionState, **changes: Any) -> bool:
+    held = OrderAction.objects.filter(pk=action.pk, state=ActionState.SENDING, fence=action.fence)
+    if not held.update(state=state, **changes):
+        return False
+    action.state = state
+    for name, value in changes.items():
+        setattr(action, name, value)
+    return True
+
+
+def _tell(action: OrderAction) -> None:
+    transaction.on_commit(
+        lambda: order_changed.send(OrderAction, order_id=action.order_id), robust=True
+    )

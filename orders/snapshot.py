@@ -1,0 +1,254 @@
+"""An order as Shopify told it at one moment: the only thing shopify_sync hands over.
+
+Frozen, in our words, with Decimal money and aware UTC times. Statuses stay Shopify's raw
+words (an unknown one must survive to the screen); `statuses` turns them into badges.
+The same value is stored with the order and read back for pages, so that rules, badges and
+previews have one input whether it is a minute or a year old.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from orders.money import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyBag:
+    """One sum in the shop's currency and in the one the customer paid in (presentment)."""
+
+    shop: Money
+    presentment: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    name: str = ""
+    address1: str = ""
+    address2: str = ""
+    city: str = ""
+    province: str = ""
+    zip: str = ""
+    country: str = ""
+    country_code: str = ""
+    phone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerSnapshot:
+    gid: str
+    legacy_id: int
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+    order_count: int | None = None
+    locale: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineItem:
+    gid: str
+    title: str
+    variant_title: str = ""
+    sku: str = ""
+    quantity: int
+    current_quantity: int
+    refundable_quantity: int
+    unfulfilled_quantity: int
+    requires_shipping: bool = True
+    is_gift_card: bool = False
+    restockable: bool = True
+    image_url: str = ""
+    unit_price: Money
+    total: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineQuantity:
+    """So many of one line item."""
+
+    line_gid: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracking:
+    """One tracking number of a parcel. `url` is empty unless it is http(s)."""
+
+    number: str = ""
+    company: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FulfillmentEvent:
+    gid: str
+    status: str
+    happened_at: datetime
+    estimated_delivery_at: datetime | None = None
+    message: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fulfillment:
+    """One parcel or shipment record."""
+
+    gid: str
+    name: str = ""
+    status: str
+    display_status: str | None = None
+    created_at: datetime
+    updated_at: datetime | None = None
+    in_transit_at: datetime | None = None
+    estimated_delivery_at: datetime | None = None
+    delivered_at: datetime | None = None
+    requires_shipping: bool = True
+    tracking: tuple[Tracking, ...] = ()
+    lines: tuple[LineQuantity, ...] = ()
+    events: tuple[FulfillmentEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FulfillmentOrder:
+    """Work the shop still has to do: what is on hold, scheduled, or waits for pickup."""
+
+    gid: str
+    status: str
+    request_status: str = ""
+    fulfill_at: datetime | None = None
+    method_type: str = ""
+    hold_reasons: tuple[str, ...] = ()
+    lines: tuple[LineQuantity, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    gid: str
+    kind: str
+    status: str
+    gateway: str = ""
+    gateway_label: str = ""
+    is_manual: bool = False
+    error_code: str = ""
+    processed_at: datetime | None = None
+    amount: MoneyBag
+    parent_gid: str = ""
+    account_number: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundTransaction:
+    gid: str
+    status: str
+    gateway: str = ""
+    error_code: str = ""
+    amount: MoneyBag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    gid: str
+    created_at: datetime | None
+    note: str = ""
+    total: MoneyBag
+    transactions: tuple[RefundTransaction, ...] = ()
+    lines: tuple[LineQuantity, ...] = ()
+    return_gid: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Return:
+    gid: str
+    name: str
+    status: str
+    total_quantity: int
+    received_quantity: int
+    lines: tuple[LineQuantity, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    gid: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderMoney:
+    """Shopify's totals. `net_payment` (received - refunded) bounds every refund."""
+
+    total: MoneyBag
+    current_total: MoneyBag
+    subtotal: MoneyBag
+    tax: MoneyBag
+    discounts: MoneyBag
+    shipping: MoneyBag
+    received: MoneyBag
+    refunded: MoneyBag
+    net_payment: MoneyBag
+    outstanding: MoneyBag
+    capturable: MoneyBag
+    tips: MoneyBag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSnapshot:
+    gid: str
+    legacy_id: int
+    name: str
+    created_at: datetime
+    processed_at: datetime | None
+    updated_at: datetime
+    closed_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    cancel_reason: str = ""
+    cancel_staff_note: str = ""
+    financial_status: str | None = None
+    fulfillment_status: str | None = None
+    return_status: str | None = None
+    is_refundable: bool = False
+    is_capturable: bool = False
+    is_restockable: bool = False
+    can_notify_customer: bool = False
+    is_test: bool = False
+    requires_shipping: bool = True
+    currency: str
+    shop_currency: str
+    money: OrderMoney
+    customer: CustomerSnapshot | None = None
+    email: str = ""
+    phone: str = ""
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    status_page_url: str = ""
+    shipping_address: Address | None = None
+    billing_address: Address | None = None
+    shipping_title: str = ""
+    risk_level: str = ""
+    lines: tuple[LineItem, ...] = ()
+    fulfillments: tuple[Fulfillment, ...] = ()
+    fulfillment_orders: tuple[FulfillmentOrder, ...] = ()
+    transactions: tuple[Transaction, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    returns: tuple[Return, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+
+    @property
+    def placed_at(self) -> datetime:
+        return self.processed_at or self.created_at
+
+
+_DECODER = msgspec.json.Decoder(OrderSnapshot)
+
+
+def encode(snapshot: OrderSnapshot) -> str:
+    """The snapshot as JSON text, amounts as strings; `decode` gives back an equal value."""
+    return msgspec.json.encode(snapshot).decode()
+
+
+def decode(document: str) -> OrderSnapshot:
+    """Raises msgspec.ValidationError for a document of another shape."""
+    return _DECODER.decode(document)

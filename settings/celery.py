@@ -1,0 +1,66 @@
+"""Celery: a bell. The truth is in rows, and a sweep finds what the bell lost."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery, signals
+from django.conf import settings as django_settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.dev")
+
+app = Celery("agent_inbox")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    task_default_queue="default",
+    task_serializer="json",
+    accept_content=["json"],
+    task_soft_time_limit=25,
+    task_time_limit=35,
+    worker_prefetch_multiplier=1,
+    worker_cancel_long_running_tasks_on_connection_loss=True,
+    worker_soft_shutdown_timeout=3.0,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        # Longer than the longest task; the restore options give a killed worker's tasks back
+        # within seconds instead of minutes.
+        "visibility_timeout": 120,
+        "unacked_restore_interval": 2,
+        "unacked_restore_throttle": 1,
+        "unacked_restore_limit": 100,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+    },
+    # A web request must not wait for a broker that is down: the sweep finds the row.
+    task_publish_retry=False,
+    beat_schedule={
+        "sweep actions": {"task": "shopify_sync.tasks.sweep_actions", "schedule": 10.0},
+        "sweep webhooks": {"task": "shopify_sync.tasks.sweep_webhooks", "schedule": 5.0},
+        "sweep dirty orders": {"task": "shopify_sync.tasks.sweep_dirty_orders", "schedule": 2.0},
+        "reconcile stores": {"task": "shopify_sync.tasks.reconcile_stores", "schedule": 300.0},
+        "sweep outbox": {"task": "inbox.tasks.sweep_outbox", "schedule": 5.0},
+        "sweep events": {"task": "inbox.tasks.sweep_events", "schedule": 5.0},
+        "sweep snoozed": {"task": "inbox.tasks.sweep_snoozed", "schedule": 30.0},
+    },
+)
+app.autodiscover_tasks()
+
+
+@signals.import_modules.connect
+def _use_our_broker(**_: Any) -> None:
+    if django_settings.REDIS_URL:
+        app.conf.broker_url = broker_url(django_settings.REDIS_URL)
+
+
+def broker_url(redis_url: str) -> str:
+    """redis-py's name for a socket, unix://, is redis+socket:// to Celery."""
+    return redis_url.replace("unix://", "redis+socket://", 1)
+
+
+if os.environ.get("REDIS_URL"):
+    app.conf.broker_url = broker_url(os.environ["REDIS_URL"])

@@ -1,0 +1,12 @@
+"""A developer's machine and the demo: DEBUG, fixed keys, loopback only."""
+
+from settings import env
+from settings.base import *  # noqa: F403
+
+DEBUG = True
+SECRET_KEY = env.text("SECRET_KEY", "dev-only-not-a-secret-dev-only-not-a-secret-dev-only")
+ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+FIELD_ENCRYPTION_KEYS = env.items(
+    "FIELD_ENCRYPTION_KEYS", "ZGV2LW9ubHktbm90LWEtc2VjcmV0LWRldi1vbmx5LTE="
+)
+INTERNAL_IPS = ["127.0.0.1"]

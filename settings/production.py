@@ -1,0 +1,29 @@
+"""The real thing. No secret has a default; what is missing stops the start."""
+
+from settings import env
+from settings.base import *  # noqa: F403
+
+SECRET_KEY = env.text("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.items("SECRET_KEY_FALLBACKS")
+FIELD_ENCRYPTION_KEYS = env.items("FIELD_ENCRYPTION_KEYS", None)
+ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", None)
+PUBLIC_URL = env.text("PUBLIC_URL").rstrip("/")
+REDIS_URL = env.text("REDIS_URL")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+}
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", True)
+# Only behind a proxy that sets the header itself: otherwise anyone could claim https.
+if env.flag("TRUSTED_PROXY"):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 31536000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+SESSION_COOKIE_NAME = "__Host-sessionid"
+CSRF_COOKIE_NAME = "__Host-csrftoken"

@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class ShopifySyncConfig(AppConfig):
+    name = "shopify_sync"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from shopify_sync import checks  # noqa: F401, PLC0415  registers the system checks

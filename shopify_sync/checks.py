@@ -1,0 +1,49 @@
+"""System checks: what must not go to production stops there, with the way out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core import checks
+
+
+@checks.register(checks.Tags.security)
+def stand_in_only_in_debug(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    if settings.SHOPIFY_ADMIN_ORIGIN and not settings.DEBUG:
+        return [
+            checks.Error(
+                "SHOPIFY_ADMIN_ORIGIN sends tokens to another address than Shopify's.",
+                hint="Unset it; it is for the practice store, with DEBUG only.",
+                id="shopify_sync.E001",
+            )
+        ]
+    return []
+
+
+@checks.register(checks.Tags.security)
+def encryption_keys_work(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    hint = "Make one: python -c 'from cryptography.fernet import Fernet as F; print(F.generate_key().decode())'"
+    if not settings.FIELD_ENCRYPTION_KEYS:
+        return [checks.Error("FIELD_ENCRYPTION_KEYS is empty.", hint=hint, id="shopify_sync.E002")]
+    for number, key in enumerate(settings.FIELD_ENCRYPTION_KEYS, start=1):
+        try:
+            Fernet(key.encode())
+        except ValueError:
+            text = f"Key {number} of FIELD_ENCRYPTION_KEYS is no Fernet key."
+            return [checks.Error(text, hint=hint, id="shopify_sync.E003")]
+    return []
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def public_url_is_https(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    if settings.PUBLIC_URL.startswith("https://"):
+        return []
+    return [
+        checks.Error(
+            "PUBLIC_URL must be the https address Shopify reaches this server at.",
+            hint="For example PUBLIC_URL=https://inbox.example.com",
+            id="shopify_sync.E004",
+        )
+    ]

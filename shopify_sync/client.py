@@ -1,0 +1,207 @@
+"""AdminClient: one GraphQL call to one shop, with timeouts, a pool and sorted errors.
+
+ShopifyAPI gives the shop's address, the API version and the token's place (its Session and
+ApiVersion); the transport is urllib3, because the package's own has no timeout and no pool,
+prints bodies and keeps the last shop's token after an exception.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final
+
+import shopify
+import urllib3
+from django.conf import settings
+from django.db import connection
+
+from shopify_sync.documents import load
+from shopify_sync.errors import (
+    NeedsAdmin,
+    OutcomeUnknown,
+    Refused,
+    ShopifyError,
+    Throttled,
+    Unreachable,
+)
+from shopify_sync.fields import Secret
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S: Final = 2.0
+READ_TIMEOUT_S: Final = 10.0
+_MAX_ANSWER_BYTES: Final = 20 * 2**20
+_ADMIN_STATUSES: Final = {
+    401: "The access token is not valid any more, or the app was uninstalled.",
+    402: "The shop is frozen: its bill is unpaid.",
+    403: "The app may not do this: a scope is missing.",
+    404: "No such shop, or an API version that was retired.",
+    423: "The shop is locked by Shopify.",
+}
+
+
+@dataclass
+class Budget:
+    """Shopify's leaky bucket for one shop, as its last answer told. Shared by threads."""
+
+    available: float = 1000.0
+    restore_rate: float = 50.0
+    seen_at: float = field(default_factory=time.monotonic)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def wait_s(self, cost: float) -> float:
+        """How long until `cost` points will have leaked back."""
+        with self.lock:
+            now = time.monotonic()
+            level = self.available + (now - self.seen_at) * self.restore_rate
+            return max(0.0, (cost - level) / self.restore_rate)
+
+    def learn(self, cost: dict[str, Any]) -> None:
+        status = cost.get("throttleStatus") or {}
+        with self.lock:
+            self.available = float(status.get("currentlyAvailable", self.available))
+            self.restore_rate = float(status.get("restoreRate", self.restore_rate)) or 50.0
+            self.seen_at = time.monotonic()
+
+
+_budgets: Final[dict[str, Budget]] = {}
+
+
+@cache
+def _pool() -> urllib3.PoolManager:
+    return urllib3.PoolManager(
+        num_pools=50,
+        maxsize=16,
+        retries=False,
+        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
+    )
+
+
+class AdminClient:
+    """Speaks to one shop. Cheap to make; holds no connection of its own; thread-safe."""
+
+    def __init__(self, *, domain: str, token: Secret) -> None:
+        self.domain = domain
+        self._token = token
+        session = shopify.Session(domain, settings.SHOPIFY_API_VERSION, token.reveal())
+        path = session.api_version.api_path(f"https://{domain}").removeprefix(f"https://{domain}")
+        self._url = (settings.SHOPIFY_ADMIN_ORIGIN or f"https://{domain}") + path + "/graphql.json"
+        self._budget = _budgets.setdefault(domain, Budget())
+
+    def read(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
+        """A query. Its data, complete. Every fault of a read is safe to repeat; raises
+        NotApplied or OutcomeUnknown alike for "could not be read"."""
+        return self.execute(name, variables)
+
+    def execute(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
+        """Send one document; returns `data`. Raises the classes of `errors`.
+
+        Must not run inside a database transaction: it takes as long as Shopify does.
+        """
+        if connection.in_atomic_block and not getattr(settings, "TESTING_IN_TRANSACTION", False):
+            raise RuntimeError(f"{name} would call Shopify inside a database transaction")
+        body = json.dumps(
+            {"query": load(name), "variables": variables, "operationName": name},
+            separators=(",", ":"),
+            ensure_ascii=False,
+        ).encode()
+        return self._sort(name, self._post(name, body))
+
+    def _post(self, name: str, body: bytes) -> urllib3.BaseHTTPResponse:
+        headers = {
+            "Host": self.domain,
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "X-Shopify-Access-Token": self._token.reveal(),
+        }
+        try:
+            return _pool().request("POST", self._url, body=body, headers=headers, redirect=False)
+        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as e:
+            raise Unreachable(f"{name}: no connection to {self.domain}") from e
+        except urllib3.exceptions.SSLError as e:
+            raise Unreachable(f"{name}: no secure connection to {self.domain}") from e
+        except urllib3.exceptions.HTTPError as e:
+            raise OutcomeUnknown(f"{name}: no answer from {self.domain}") from e
+
+    def _sort(self, name: str, response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+        request_id = response.headers.get("X-Request-ID", "")
+        served = response.headers.get("X-Shopify-API-Version", "")
+        if served and served != settings.SHOPIFY_API_VERSION:
+            logger.warning("%s serves API %s instead of the pinned one", self.domain, served)
+        status = response.status
+        if status in _ADMIN_STATUSES:
+            raise NeedsAdmin(_ADMIN_STATUSES[status], request_id=request_id)
+        if status == 429 or status == 430:
+            wait_s = _number(response.headers.get("Retry-After"), 2.0)
+            raise Throttled(f"{name}: HTTP {status}", retry_after_s=wait_s, request_id=request_id)
+        if 400 <= status < 500:
+            raise Refused(f"{name}: HTTP {status}", request_id=request_id)
+        if status != 200:
+            raise OutcomeUnknown(f"{name}: HTTP {status}", request_id=request_id)
+        answer = _parse(name, response.data, request_id)
+        extensions = answer.get("extensions")
+        cost = extensions.get("cost") if isinstance(extensions, dict) else None
+        if isinstance(cost, dict):
+            self._budget.learn(cost)
+        errors = answer.get("errors")
+        if errors and not _hides_fields_only(errors, answer.get("data")):
+            raise self._graphql_error(name, errors, cost, answer.get("data"), request_id)
+        data = answer.get("data")
+        if not isinstance(data, dict):
+            raise OutcomeUnknown(f"{name}: an answer without data", request_id=request_id)
+        return data
+
+    def _graphql_error(
+        self, name: str, errors: Any, cost: Any, data: Any, request_id: str
+    ) -> ShopifyError:
+        first = errors[0] if isinstance(errors, list) and errors else {}
+        first = first if isinstance(first, dict) else {}
+        code = (first.get("extensions") or {}).get("code", "")
+        text = f"{name}: {first.get('message', errors)}"
+        if code == "THROTTLED":
+            wanted = float((cost or {}).get("requestedQueryCost") or 50)
+            wait_s = self._budget.wait_s(wanted) + random.uniform(0.05, 0.5)  # noqa: S311
+            return Throttled(text, retry_after_s=wait_s, request_id=request_id)
+        if code in {"ACCESS_DENIED", "SHOP_INACTIVE"}:
+            return NeedsAdmin(str(first.get("message") or text), request_id=request_id)
+        if code == "INTERNAL_SERVER_ERROR" or (isinstance(data, dict) and any(data.values())):
+            # Data beside errors: a part of it ran.
+            return OutcomeUnknown(text, request_id=request_id)
+        return Refused(text, request_id=request_id)
+
+
+def _parse(name: str, raw: bytes, request_id: str) -> dict[str, Any]:
+    if len(raw) > _MAX_ANSWER_BYTES:
+        raise OutcomeUnknown(f"{name}: an answer of {len(raw)} bytes", request_id=request_id)
+    try:
+        answer = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise OutcomeUnknown(f"{name}: an unreadable answer", request_id=request_id) from error
+    if not isinstance(answer, dict):
+        raise OutcomeUnknown(f"{name}: an unreadable answer", request_id=request_id)
+    return answer
+
+
+def _hides_fields_only(errors: Any, data: Any) -> bool:
+    """Protected customer data an app was not approved for: null fields, each with an error."""
+    if not isinstance(errors, list) or not isinstance(data, dict) or not any(data.values()):
+        return False
+    return all(
+        isinstance(error, dict)
+        and (error.get("extensions") or {}).get("code") == "ACCESS_DENIED"
+        and len(error.get("path") or []) > 1
+        for error in errors
+    )
+
+
+def _number(text: str | None, default: float) -> float:
+    try:
+        return float(text) if text else default
+    except ValueError:
+        return default

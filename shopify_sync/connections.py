@@ -1,0 +1,35 @@
+"""From a store to a client that may speak for it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from orders.models import Store
+from shopify_sync.client import AdminClient
+from shopify_sync.errors import NeedsAdmin
+from shopify_sync.models import ShopConnection
+
+NEEDED_SCOPES = (
+    "read_orders",
+    "write_orders",
+    "read_customers",
+    "read_fulfillments",
+    "read_returns",
+)
+# Only for "Cancel the shipment record too" (F29).
+SHIPMENT_SCOPE = "write_merchant_managed_fulfillment_orders"
+
+
+def client_for(store: Store) -> AdminClient:
+    """Raises NeedsAdmin for a store without credentials."""
+    connection = ShopConnection.objects.filter(store=store).first()
+    if connection is None or not connection.access_token:
+        raise NeedsAdmin(f"{store.domain} has no access token.")
+    return AdminClient(domain=store.domain, token=connection.access_token)
+
+
+def note_error(store: Store, error: NeedsAdmin, *, now: datetime) -> None:
+    """Keep what an administrator has to see on the store's page."""
+    ShopConnection.objects.filter(store=store).update(
+        last_error=str(error), last_error_at=now, credentials_ok_at=None
+    )

@@ -1,0 +1,109 @@
+"""What orders.gateway asks for, answered by Shopify."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django.core.cache import cache
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from orders.errors import ShopUnreachable
+from orders.gateway import CancelReason, Step, SuggestedRefund
+from orders.models import Order, OrderAction, Store
+from orders.money import Money
+from orders.snapshot import LineQuantity
+from shopify_sync import ingest, mapping, plans
+from shopify_sync.connections import client_for
+from shopify_sync.errors import NeedsAdmin, ShopifyError
+
+logger = logging.getLogger(__name__)
+
+# Shopify's wording in its own admin; a value not here is shown title-cased (F31).
+_REASON_LABELS: Final = {
+    "CUSTOMER": gettext_lazy("Customer changed or canceled order"),
+    "INVENTORY": gettext_lazy("Items unavailable"),
+    "FRAUD": gettext_lazy("Fraudulent order"),
+    "DECLINED": gettext_lazy("Payment declined"),
+    "STAFF": gettext_lazy("Staff error"),
+    "OTHER": gettext_lazy("Other"),
+}
+_REASONS_FRESH_S: Final = 60 * 60
+
+
+class ShopifyGateway:
+    """Implements orders.gateway.Gateway."""
+
+    def refresh(self, order: Order) -> None:
+        try:
+            found = ingest.refresh(order)
+        except (ShopifyError, mapping.MalformedAnswer) as error:
+            raise _unreachable(error) from error
+        if not found:
+            raise ShopUnreachable(
+                _("Shopify does not find this order."),
+                hint=_("It may have been deleted, or be older than the app may read."),
+            )
+
+    def suggest_refund(
+        self, order: Order, *, lines: Sequence[LineQuantity] | None, shipping: Money | None
+    ) -> SuggestedRefund:
+        variables: dict[str, Any] = {"id": order.gid, "suggestFullRefund": lines is None}
+        if lines is not None:
+            variables["refundLineItems"] = [
+                {"lineItemId": line.line_gid, "quantity": line.quantity} for line in lines
+            ]
+            variables["shippingAmount"] = shipping.plain() if shipping else None
+        try:
+            data = client_for(order.store).read("SuggestedRefund", variables)
+            suggestion = (data.get("order") or {}).get("suggestedRefund")
+            if suggestion is None:
+                raise mapping.MalformedAnswer("no suggested refund")
+            return mapping.suggested_refund(suggestion)
+        except (ShopifyError, mapping.MalformedAnswer) as error:
+            raise _unreachable(error) from error
+
+    def cancel_reasons(self, store: Store) -> tuple[CancelReason, ...]:
+        key = f"cancel_reasons:{store.pk}"
+        values = cache.get(key)
+        if values is None:
+            values = self._read_reasons(store)
+            cache.set(key, values, _REASONS_FRESH_S)
+        hidden = set(store.hidden_cancel_reasons)
+        # Our order first, what is new at Shopify after it.
+        ordered = [v for v in _REASON_LABELS if v in values]
+        ordered += [v for v in values if v not in _REASON_LABELS]
+        return tuple(
+            CancelReason(v, str(_REASON_LABELS.get(v, v.replace("_", " ").title())))
+            for v in ordered
+            if v not in hidden
+        )
+
+    def plan(self, action: OrderAction) -> list[Step]:
+        return plans.plan(action)
+
+    def wake(self, action_id: int) -> None:
+        from shopify_sync.tasks import perform_action  # noqa: PLC0415  tasks import this layer
+
+        perform_action.delay(action_id)
+
+    def _read_reasons(self, store: Store) -> list[str]:
+        try:
+            data = client_for(store).read("CancelReasons", {})
+            values = [v["name"] for v in data["__type"]["enumValues"]]
+        except (ShopifyError, KeyError, TypeError):
+            logger.warning("the cancel reasons of %s could not be read", store.domain)
+            return list(_REASON_LABELS)
+        return values
+
+
+def _unreachable(error: Exception) -> ShopUnreachable:
+    if isinstance(error, NeedsAdmin):
+        hint = _("An administrator has to look at the Shopify connection.")
+        return ShopUnreachable(_("Shopify refused: %s") % error, hint=hint)
+    return ShopUnreachable(
+        _("Shopify cannot be reached just now; nothing was changed."),
+        hint=_("Try again in a moment."),
+    )

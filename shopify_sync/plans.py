@@ -1,0 +1,99 @@
+"""From a proposal in our words to the exact requests, before anything is sent. Pure.
+
+Variables are built once and stored: every later try sends the same bytes with the same key,
+which is what Shopify's idempotency asks for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orders.gateway import Step
+from orders.models import ActionKind, OrderAction
+from orders.previews import Proposal, decode_proposal
+from orders.progress import Goal
+
+STAFF_NOTE_LENGTH = 255
+
+
+def plan(action: OrderAction) -> list[Step]:
+    """The steps of an unsaved action, in the order in which they are to be sent.
+
+    Cancel first, refund second where the amount is not the full one: Shopify cancels with all
+    of the money or none, its refusals then cost nothing, and the money step has the key.
+    """
+    proposal = decode_proposal(action.proposal)
+    if action.kind == ActionKind.REFUND:
+        return [_refund(action, proposal)]
+    steps = [
+        Step(
+            goal=Goal.CANCEL_SHIPMENT, target=gid, document="FulfillmentCancel",
+            variables={"id": gid},
+        )
+        for gid in proposal.shipments_to_cancel
+    ]  # fmt: skip
+    steps.append(_cancel(action, proposal))
+    if proposal.amount is not None and not proposal.is_full_refund:
+        steps.append(_refund(action, proposal))
+    return steps
+
+
+def _cancel(action: OrderAction, proposal: Proposal) -> Step:
+    variables: dict[str, Any] = {
+        "orderId": action.order.gid,
+        "reason": proposal.reason,
+        "restock": proposal.restock,
+        "refundMethod": {"originalPaymentMethodsRefund": proposal.is_full_refund},
+        "notifyCustomer": proposal.notify,
+        "staffNote": _with_marker(proposal.staff_note, action.note_marker),
+    }
+    return Step(
+        goal=Goal.CANCEL_ORDER, target=action.order.gid, document="OrderCancel", variables=variables
+    )
+
+
+def _refund(action: OrderAction, proposal: Proposal) -> Step:
+    if proposal.amount is None:
+        raise ValueError("a refund without an amount")
+    order_gid = action.order.gid
+    refund: dict[str, Any] = {
+        "orderId": order_gid,
+        "currency": proposal.amount.currency,
+        "note": _with_marker(proposal.staff_note or proposal.reason_label, action.note_marker),
+        # A cancel before it has told the customer already.
+        "notify": proposal.notify and action.kind == ActionKind.REFUND,
+        "transactions": [
+            {
+                "orderId": order_gid,
+                "parentId": target.parent_gid,
+                "gateway": target.gateway,
+                "kind": "REFUND",
+                "amount": target.amount.plain(),
+            }
+            for target in proposal.targets
+        ],
+    }
+    if proposal.lines:
+        restock = "RETURN" if proposal.returned == "received" else "CANCEL"
+        refund["refundLineItems"] = [
+            {
+                "lineItemId": line.line_gid,
+                "quantity": line.quantity,
+                "restockType": restock if proposal.restock else "NO_RESTOCK",
+            }
+            for line in proposal.lines
+        ]
+    if proposal.shipping:
+        refund["shipping"] = {"amount": proposal.shipping.plain()}
+    return Step(
+        goal=Goal.REFUND,
+        target=order_gid,
+        document="RefundCreate",
+        variables={"input": refund, "idempotencyKey": str(action.idempotency_key)},
+    )
+
+
+def _with_marker(note: str, marker: str) -> str:
+    """The agent's note with the marker at its end, within Shopify's 255 characters."""
+    room = STAFF_NOTE_LENGTH - len(marker) - 1
+    return f"{note[:room].strip()} {marker}".strip()

@@ -1,0 +1,83 @@
+"""Celery's doors. Messages carry ids and may come twice, late or never: rows are the truth."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any, Final
+
+from celery import shared_task
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from orders.models import Order, OrderAction, Store
+from shopify_sync import actions, ingest, reconcile
+from shopify_sync.models import WebhookEvent
+
+logger = logging.getLogger(__name__)
+
+SWEEP_ROWS: Final = 100
+
+
+@shared_task(queue="actions")
+def perform_action(action_id: int) -> None:
+    actions.perform(action_id)
+
+
+@shared_task(queue="sync")
+def process_webhook(event_id: int) -> None:
+    if order_id := ingest.process_event(event_id):
+        fetch_order(order_id)
+
+
+@shared_task(queue="sync")
+def fetch_order(order_id: int) -> None:
+    ingest.fetch_order(order_id)
+
+
+@shared_task(queue="sync")
+def reconcile_store(store_id: int) -> None:
+    reconcile.reconcile(store_id)
+
+
+@shared_task(queue="actions")
+def sweep_actions() -> None:
+    """Whatever a dead worker or a lost message left behind."""
+    due = OrderAction.objects.due(now=timezone.now()).order_by("next_attempt_at")
+    for action_id in due.values_list("pk", flat=True)[:SWEEP_ROWS]:
+        actions.perform(action_id)
+
+
+@shared_task(queue="sync")
+def sweep_webhooks() -> None:
+    due = WebhookEvent.objects.due(now=timezone.now()).order_by("pk")
+    ring(process_webhook, due.values_list("pk", flat=True)[:SWEEP_ROWS])
+
+
+@shared_task(queue="sync")
+def sweep_dirty_orders() -> None:
+    due = Order.objects.due_for_reading(now=timezone.now()).filter(store__is_active=True)
+    ring(fetch_order, due.order_by("fetch_after").values_list("pk", flat=True)[:SWEEP_ROWS])
+
+
+@shared_task(queue="sync")
+def reconcile_stores() -> None:
+    ring(reconcile_store, Store.objects.active().values_list("pk", flat=True))
+
+
+def ring(task: Any, ids: Iterable[int]) -> None:
+    """Wake a worker for each row. With the broker down nothing is lost: the sweep comes again."""
+    for pk in ids:
+        try:
+            task.delay(pk)
+        except OperationalError:
+            logger.warning("the broker is down; %s %s waits for the sweep", task.name, pk)
+            return
+
+
+def ring_for_action(action_id: int, wait_s: float) -> None:
+    """Wake a worker when a put-down action is due, where that is sooner than the sweep."""
+    try:
+        perform_action.apply_async((action_id,), countdown=max(wait_s, 0.0) + 0.05)
+    except OperationalError:
+        logger.warning("the broker is down; action %s waits for the sweep", action_id)
