@@ -1,0 +1,96 @@
+// Links with data-dialog open in the one <dialog> of the page; without JavaScript they are pages.
+const dialog = document.getElementById("dialog");
+const content = document.getElementById("dialog-content");
+const skeleton = document.getElementById("dialog-skeleton");
+const SKELETON_AFTER_MS = 120;
+let opener = null;
+let timer = 0;
+let wanted = 0; // Rises with each close: what was asked for before it may not open the dialog.
+
+function open() {
+  if (!dialog.open) dialog.showModal();
+}
+
+function focusStart() {
+  const first = content.querySelector("[aria-invalid=true], [data-focus], h1, h2");
+  if (!first) return;
+  if (first.matches("h1, h2, [data-focus]:not(input, select, textarea, button, a)")) first.tabIndex = -1;
+  first.focus({ preventScroll: true });
+  content.querySelector(".sheet-body")?.scrollTo(0, 0);
+}
+
+function close() {
+  if (dialog.open) dialog.close();
+}
+
+if (dialog) {
+  document.addEventListener("htmx:beforeRequest", ({ detail, target }) => {
+    if (detail.target !== content) return;
+    detail.requestConfig.dialogTurn = wanted;
+    if (dialog.open) {
+      setBusy(target, true);
+      return;
+    }
+    opener = target;
+    timer = setTimeout(() => {
+      content.replaceChildren(skeleton.content.cloneNode(true));
+      open();
+    }, SKELETON_AFTER_MS);
+  });
+
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    if (detail.target !== content) return;
+    // Closed meanwhile: what was asked goes on at the server, but nothing jumps up again.
+    if (detail.requestConfig.dialogTurn !== wanted) detail.shouldSwap = false;
+  });
+
+  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    if (detail.target !== content) return;
+    clearTimeout(timer);
+    if (!content.childElementCount) return close();
+    open();
+    focusStart();
+  });
+
+  document.addEventListener("htmx:afterRequest", ({ detail, target }) => {
+    if (detail.target !== content) return;
+    clearTimeout(timer);
+    setBusy(target, false);
+    if (detail.failed && dialog.open && content.querySelector(".skeleton")) close();
+  });
+
+  document.addEventListener("click", (event) => {
+    const closer = event.target.closest("[data-dialog-close]");
+    if (closer && dialog.contains(closer)) {
+      event.preventDefault();
+      close();
+    }
+  });
+
+  dialog.addEventListener("close", () => {
+    wanted += 1;
+    clearTimeout(timer);
+    content.replaceChildren();
+    // A morph may have replaced the opener: its twin has the same address.
+    const target = opener?.isConnected ? opener : opener && document.querySelector(`[href="${CSS.escape(opener.getAttribute("href") ?? "")}"]`);
+    (target ?? document.querySelector("#panel h2"))?.focus();
+    opener = null;
+  });
+}
+
+// Confirming disables at once and says what is going on.
+function setBusy(form, isBusy) {
+  const button = form?.querySelector?.("button[data-busy-label]");
+  if (!button) return;
+  const label = button.querySelector("[data-label]") ?? button;
+  if (isBusy && !button.dataset.idleLabel) {
+    button.dataset.idleLabel = label.textContent;
+    label.textContent = button.dataset.busyLabel;
+    button.dataset.busy = "";
+    document.dispatchEvent(new CustomEvent("inbox:announce", { detail: button.dataset.busyLabel }));
+  } else if (!isBusy && button.dataset.idleLabel && button.isConnected) {
+    label.textContent = button.dataset.idleLabel;
+    delete button.dataset.idleLabel;
+    delete button.dataset.busy;
+  }
+}

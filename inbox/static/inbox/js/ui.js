@@ -1,0 +1,159 @@
+// Small delegated helpers: announcements, toasts, copying, ages, menus, theme, steppers, composer.
+const root = document.documentElement;
+const words = document.getElementById("words")?.dataset ?? {};
+
+// --- Announcements: one polite live region, and toasts for what went wrong --------------------
+const region = document.getElementById("live-region");
+
+function announce(text) {
+  if (!region || !text) return;
+  region.textContent = "";
+  // A new node in the next frame: screen readers skip text that was there before.
+  requestAnimationFrame(() => { region.textContent = text; });
+}
+
+function toast(text) {
+  const template = document.getElementById("toast-template");
+  const list = document.getElementById("toasts");
+  if (!template || !list) return;
+  const item = template.content.firstElementChild.cloneNode(true);
+  item.querySelector("[data-text]").textContent = text;
+  list.append(item);
+  setTimeout(() => item.remove(), 8000);
+}
+
+document.addEventListener("inbox:announce", ({ detail }) => announce(detail));
+document.addEventListener("inbox:toast", ({ detail }) => toast(detail.value ?? detail));
+
+// Elements with data-announce speak when their text first appears or changes.
+const spoken = new Map();
+function speakChanges(quietly) {
+  for (const element of document.querySelectorAll("[data-announce]")) {
+    const text = element.dataset.announce;
+    if (spoken.get(element.id) === text) continue;
+    spoken.set(element.id, text);
+    if (!quietly) announce(text);
+  }
+}
+speakChanges(true);
+document.addEventListener("htmx:afterSettle", () => speakChanges(false));
+
+document.addEventListener("htmx:responseError", ({ detail }) => {
+  const problem = detail.xhr.getResponseHeader("X-Problem");
+  toast(problem ?? (detail.xhr.status === 403 ? words.forbidden : words.failed));
+});
+document.addEventListener("htmx:sendError", ({ detail }) => {
+  // A silent refresh is tried again by itself; only what a person asked for is worth a word.
+  if (!detail.elt?.matches?.("[data-live-src]")) toast(words.unreachable);
+});
+
+// --- Ages: "12 s ago", ticking ----------------------------------------------------------------
+const UNITS = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
+const relative = new Intl.RelativeTimeFormat(root.lang || "en", { style: "short", numeric: "always" });
+
+function age(element) {
+  const seconds = Math.max(0, Math.round((Date.now() - Date.parse(element.dateTime)) / 1000));
+  if (seconds < 2) return words.now;
+  const [size, unit] = UNITS.find(([length]) => seconds >= length);
+  return relative.format(-Math.floor(seconds / size), unit);
+}
+
+function tick() {
+  if (document.hidden) return;
+  for (const element of document.querySelectorAll("time[data-age]")) {
+    const text = age(element);
+    if (element.textContent !== text) element.textContent = text;
+  }
+}
+setInterval(tick, 1000);
+tick();
+document.addEventListener("htmx:afterSwap", tick);
+
+// --- Clicks -----------------------------------------------------------------------------------
+async function copy(button) {
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+  } catch {
+    return toast(words.copyFailed);
+  }
+  button.dataset.copied = "";
+  announce(words.copied);
+  setTimeout(() => delete button.dataset.copied, 1500);
+}
+
+function step(button) {
+  const field = button.parentElement.querySelector("input");
+  if (button.dataset.step === "up") field.stepUp();
+  else field.stepDown();
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  field.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+function nextTheme() {
+  const order = ["", "light", "dark"];
+  const theme = order[(order.indexOf(root.dataset.theme ?? "") + 1) % order.length];
+  if (theme) root.dataset.theme = theme;
+  else delete root.dataset.theme;
+  try { localStorage.setItem("theme", theme); } catch { /* kept for this page only */ }
+  showTheme();
+  announce(words[`theme${theme || "system"}`]);
+}
+
+function showTheme() {
+  const theme = root.dataset.theme ?? "system";
+  for (const icon of document.querySelectorAll("[data-theme-icon]")) icon.hidden = icon.dataset.themeIcon !== theme;
+}
+showTheme();
+
+document.addEventListener("click", (event) => {
+  const target = event.target;
+  const copier = target.closest("[data-copy]");
+  if (copier) copy(copier);
+  const stepper = target.closest("[data-step]");
+  if (stepper) step(stepper);
+  if (target.closest("[data-theme-toggle]")) nextTheme();
+  target.closest("[data-dismiss]")?.closest(".toast")?.remove();
+  // A disabled call to action is a real control, so that its reason can be read; it does nothing.
+  const disabled = target.closest("[aria-disabled=true]");
+  if (disabled) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const reason = document.getElementById(disabled.getAttribute("aria-describedby") ?? "");
+    if (reason) announce(reason.textContent.trim());
+  }
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(target) || target.closest(".menu-item")) menu.open = false;
+  }
+}, true);
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    const menu = event.target.closest?.("details.menu[open]") ?? document.querySelector("details.menu[open]");
+    if (menu && !document.querySelector("dialog[open]")) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  }
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches(".composer textarea")) {
+    event.preventDefault();
+    const buttons = [...event.target.form.querySelectorAll("button[type=submit]")];
+    buttons.find((button) => button.offsetParent !== null)?.click();
+  }
+});
+
+// --- Fields that count, or mirror a choice ----------------------------------------------------
+document.addEventListener("input", ({ target }) => {
+  const counter = target.dataset?.counter && document.getElementById(target.dataset.counter);
+  if (counter) counter.textContent = `${[...target.value].length}/${target.maxLength}`;
+});
+
+// --- Panes: say which of the narrow screen's tabs is shown ------------------------------------
+function showPane() {
+  for (const tab of document.querySelectorAll(".pane-tabs a")) {
+    const isShown = tab.hash === (location.hash === "#orders" ? "#orders" : "#conversation");
+    if (isShown) tab.setAttribute("aria-current", "true");
+    else tab.removeAttribute("aria-current");
+  }
+}
+addEventListener("hashchange", showPane);
+showPane();
