@@ -6,62 +6,140 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('orders', '0001_initial'),
+        ("orders", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ShopConnection',
+            name="ShopConnection",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('access_token', shopify_sync.fields.EncryptedTextField(help_text='The Admin API token. Stored encrypted.')),
-                ('api_secret', shopify_sync.fields.EncryptedTextField(help_text="The app's client secret: signs webhooks. Stored encrypted.")),
-                ('previous_api_secret', shopify_sync.fields.EncryptedTextField(blank=True, default='', help_text='Still accepted while Shopify rotates the secret.')),
-                ('scopes', models.JSONField(blank=True, default=list, editable=False)),
-                ('credentials_ok_at', models.DateTimeField(editable=False, null=True)),
-                ('webhooks_ok_at', models.DateTimeField(editable=False, null=True)),
-                ('last_error', models.TextField(blank=True, editable=False)),
-                ('last_error_at', models.DateTimeField(editable=False, null=True)),
-                ('store', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='connection', to='orders.store')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "access_token",
+                    shopify_sync.fields.EncryptedTextField(
+                        help_text="The Admin API token. Stored encrypted."
+                    ),
+                ),
+                (
+                    "api_secret",
+                    shopify_sync.fields.EncryptedTextField(
+                        help_text="The app's client secret: signs webhooks. Stored encrypted."
+                    ),
+                ),
+                (
+                    "previous_api_secret",
+                    shopify_sync.fields.EncryptedTextField(
+                        blank=True,
+                        default="",
+                        help_text="Still accepted while Shopify rotates the secret.",
+                    ),
+                ),
+                ("scopes", models.JSONField(blank=True, default=list, editable=False)),
+                ("credentials_ok_at", models.DateTimeField(editable=False, null=True)),
+                ("webhooks_ok_at", models.DateTimeField(editable=False, null=True)),
+                ("last_error", models.TextField(blank=True, editable=False)),
+                ("last_error_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "store",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="connection",
+                        to="orders.store",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SyncCursor',
+            name="SyncCursor",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('updated_through', models.DateTimeField(null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('orders_seen', models.PositiveIntegerField(default=0)),
-                ('drift_found', models.PositiveIntegerField(default=0, help_text='Orders found changed that no webhook had told of.')),
-                ('store', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='sync_cursor', to='orders.store')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("updated_through", models.DateTimeField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("orders_seen", models.PositiveIntegerField(default=0)),
+                (
+                    "drift_found",
+                    models.PositiveIntegerField(
+                        default=0, help_text="Orders found changed that no webhook had told of."
+                    ),
+                ),
+                (
+                    "store",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="sync_cursor",
+                        to="orders.store",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='WebhookEvent',
+            name="WebhookEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('webhook_id', models.CharField(max_length=100)),
-                ('event_id', models.CharField(blank=True, max_length=100)),
-                ('topic', models.CharField(max_length=100)),
-                ('api_version', models.CharField(blank=True, max_length=20)),
-                ('triggered_at', models.CharField(blank=True, max_length=40)),
-                ('body', models.BinaryField()),
-                ('received_at', models.DateTimeField(auto_now_add=True)),
-                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('done', 'Done'), ('dead', 'Dead')], default='waiting', max_length=8)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('next_attempt_at', models.DateTimeField(null=True)),
-                ('error', models.TextField(blank=True)),
-                ('store', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='webhook_events', to='orders.store')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("webhook_id", models.CharField(max_length=100)),
+                ("event_id", models.CharField(blank=True, max_length=100)),
+                ("topic", models.CharField(max_length=100)),
+                ("api_version", models.CharField(blank=True, max_length=20)),
+                ("triggered_at", models.CharField(blank=True, max_length=40)),
+                ("body", models.BinaryField()),
+                ("received_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("waiting", "Waiting"), ("done", "Done"), ("dead", "Dead")],
+                        default="waiting",
+                        max_length=8,
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("next_attempt_at", models.DateTimeField(null=True)),
+                ("error", models.TextField(blank=True)),
+                (
+                    "store",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="webhook_events",
+                        to="orders.store",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-pk'],
-                'indexes': [models.Index(condition=models.Q(('state', 'waiting')), fields=['next_attempt_at'], name='shopify_event_due')],
-                'constraints': [models.UniqueConstraint(fields=('store', 'webhook_id'), name='shopify_one_row_per_delivery'), models.CheckConstraint(condition=models.Q(('state__in', ['waiting', 'done', 'dead'])), name='shopify_event_state_known')],
+                "ordering": ["-pk"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "waiting")),
+                        fields=["next_attempt_at"],
+                        name="shopify_event_due",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("store", "webhook_id"), name="shopify_one_row_per_delivery"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["waiting", "done", "dead"])),
+                        name="shopify_event_state_known",
+                    ),
+                ],
             },
         ),
     ]

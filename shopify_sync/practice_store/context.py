@@ -1,0 +1,33 @@
+"""What a resolver may know and do: its shop, the time, and a way to tell the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from shopify_sync.practice_store.state import Shop, World
+
+
+@dataclass
+class Context:
+    """One request. `emitted` webhooks leave, and `delayed` work starts, after it is done."""
+
+    world: World
+    shop: Shop
+    scopes: frozenset[str] = frozenset()
+    idempotency_key: str | None = None
+    emitted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    delayed: list[tuple[float, Callable[[Context], None]]] = field(default_factory=list)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+    allow_http: bool = False
+
+    def now(self) -> datetime:
+        return self.world.now()
+
+    def emit(self, topic: str, body: dict[str, Any]) -> None:
+        self.emitted.append((topic, body))
+
+    def later(self, seconds: float, work: Callable[[Context], None]) -> None:
+        self.delayed.append((seconds, work))

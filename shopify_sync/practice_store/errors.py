@@ -1,0 +1,24 @@
+"""Top-level GraphQL errors as Shopify words them; refusals of mutations are data instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphql import GraphQLError
+
+
+class ShopError(GraphQLError):
+    """An entry of `errors`, with Shopify's code in its extensions."""
+
+    def __init__(self, message: str, code: str, **extensions: Any) -> None:
+        super().__init__(message, extensions={"code": code, **extensions})
+
+
+class UserError(Exception):
+    """An entry of a payload's userErrors."""
+
+    def __init__(
+        self, message: str, field: list[str] | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.entry = {"message": message, "field": field, "code": code}

@@ -1,0 +1,206 @@
+"""One GraphQL request: parse, validate, execute on Shopify's own schema, answer as it does."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import cache, lru_cache
+from typing import Any, Final
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    GraphQLError,
+    GraphQLScalarType,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    StringValueNode,
+    VariableNode,
+    build_schema,
+    parse,
+    validate,
+)
+from graphql.execution import execute_sync
+
+from shopify_sync.practice_store import money, wording
+from shopify_sync.practice_store.context import Context
+from shopify_sync.practice_store.cost import actual_cost, requested_cost
+from shopify_sync.practice_store.errors import ShopError
+from shopify_sync.practice_store.resolvers import resolve_field, resolve_type
+from shopify_sync.schema.cut import CUT
+
+MAX_QUERY_COST: Final = 1000
+
+
+@cache
+def schema() -> GraphQLSchema:
+    """Shopify's schema with working scalars. Built once, about half a second."""
+    built = build_schema(
+        gzip.decompress(CUT.read_bytes()).decode(), assume_valid=True, no_location=True
+    )
+    for name, (serialize, parse_value) in _SCALARS.items():
+        scalar = built.type_map.get(name)
+        if isinstance(scalar, GraphQLScalarType):
+            scalar.coerce_output_value = serialize  # type: ignore[method-assign]
+            scalar.coerce_input_value = parse_value  # type: ignore[method-assign]
+    return built
+
+
+@lru_cache(maxsize=512)
+def _prepared(query: str) -> DocumentNode | tuple[dict[str, Any], ...]:
+    """The document, or the errors for which it is refused."""
+    try:
+        document = parse(query)
+    except GraphQLSyntaxError as error:
+        return (wording.syntax_error(error),)
+    found = validate(schema(), document)
+    return (
+        tuple(wording.validation_error(document, error) for error in found) if found else document
+    )
+
+
+def execute(context: Context, query: str, variables: Mapping[str, Any] | None,
+            operation_name: str | None) -> dict[str, Any]:  # fmt: skip
+    """The answer's body. `context` afterwards holds what is to be told and done; `reserve` says
+    whether the shop's bucket holds the requested cost."""
+    prepared = _prepared(query)
+    if isinstance(prepared, tuple):
+        return {"errors": list(prepared)}
+    variables = dict(variables or {})
+    if problems := wording.variable_errors(schema(), prepared, operation_name, variables):
+        return {"errors": problems}
+    operation = _operation(prepared, operation_name)
+    if operation is None:
+        return {"errors": [{"message": "An operation name is required"}]}
+    context.idempotency_key = _idempotency_key(operation, variables)
+    requested = requested_cost(prepared, operation, variables)
+    if requested > MAX_QUERY_COST:
+        message = (
+            f"Query cost is {requested}, which exceeds the single query max cost limit (1000)."
+        )
+        code = {"code": "MAX_COST_EXCEEDED", "cost": requested, "maxCost": MAX_QUERY_COST}
+        return {"errors": [{"message": message, "extensions": code}]}
+    if not reserve(requested):
+        return {
+            "errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED"}}],
+            "extensions": {"cost": {"requestedQueryCost": requested, "actualQueryCost": None}},
+        }
+    result = execute_sync(
+        schema(),
+        prepared,
+        context_value=context,
+        variable_values=variables,
+        operation_name=operation_name,
+        field_resolver=resolve_field,
+        type_resolver=resolve_type,
+    )
+    answer: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        answer["errors"] = [_run_error(error) for error in result.errors]
+    extensions: dict[str, Any] = {
+        "cost": {
+            "requestedQueryCost": requested,
+            "actualQueryCost": actual_cost(operation, requested, result.data),
+        }
+    }
+    if context.warnings:
+        extensions["search"] = [
+            {"path": [], "query": w["query"], "warnings": [w]} for w in context.warnings
+        ]
+    answer["extensions"] = extensions
+    return answer
+
+
+def is_mutation(query: str, operation_name: str | None) -> bool:
+    prepared = _prepared(query)
+    if isinstance(prepared, tuple):
+        return False
+    operation = _operation(prepared, operation_name)
+    return operation is not None and operation.operation.value == "mutation"
+
+
+def root_fields(query: str, operation_name: str | None) -> tuple[str, ...]:
+    """Names of the root fields, which fault rules and the log go by."""
+    prepared = _prepared(query)
+    if isinstance(prepared, tuple):
+        return ()
+    operation = _operation(prepared, operation_name)
+    selections = operation.selection_set.selections if operation else ()
+    return tuple(s.name.value for s in selections if isinstance(s, FieldNode))
+
+
+def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
+    found = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+    if name:
+        found = [d for d in found if d.name and d.name.value == name]
+    return found[0] if len(found) == 1 else None
+
+
+def _idempotency_key(
+    operation: OperationDefinitionNode, variables: Mapping[str, Any]
+) -> str | None:
+    for selection in operation.selection_set.selections:
+        for directive in selection.directives or ():
+            if directive.name.value == "idempotent":
+                value = directive.arguments[0].value
+                if isinstance(value, VariableNode):
+                    return variables.get(value.name.value)
+                return value.value if isinstance(value, StringValueNode) else None
+    return None
+
+
+def _run_error(error: GraphQLError) -> dict[str, Any]:
+    original = error.original_error
+    if original is not None and not isinstance(original, ShopError):
+        raise original
+    found: dict[str, Any] = {"message": error.message}
+    if error.locations:
+        found["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]
+    if error.path:
+        found["path"] = error.path
+    if error.extensions:
+        found["extensions"] = error.extensions
+    return found
+
+
+def _time_out(value: Any) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else str(value)
+
+
+def _time_in(value: Any) -> datetime:
+    if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d", value):
+        raise GraphQLError(f'invalid DateTime "{value}"')
+    moment = datetime.fromisoformat(value)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).replace(microsecond=0)
+
+
+def _decimal_out(value: Any) -> str:
+    return money.wire(value) if isinstance(value, Decimal) else str(value)
+
+
+def _decimal_in(value: Any) -> Decimal:
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation as error:
+        raise GraphQLError(f'invalid decimal "{value}"') from error
+    if not amount.is_finite():
+        raise GraphQLError(f'invalid decimal "{value}"')
+    return amount
+
+
+def _text_in(value: Any) -> Any:
+    return value
+
+
+_SCALARS: Final[dict[str, tuple[Any, Any]]] = {
+    "DateTime": (_time_out, _time_in),
+    "Date": (lambda v: v.isoformat() if isinstance(v, date) else str(v), _text_in),
+    "Decimal": (_decimal_out, _decimal_in),
+    "Money": (_decimal_out, _decimal_in),
+    "UnsignedInt64": (str, _text_in),
+    "URL": (str, _text_in),
+}

@@ -1,0 +1,80 @@
+"""How the store can be told to misbehave. A rule matches requests and picks a phase."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import Any, Final, Literal
+
+import msgspec
+
+Phase = Literal[
+    "drop_before", "500_before", "throttle", "commit_then_drop", "commit_then_500", "commit_late",
+    "hang", "truncate", "html200", "malformed_json", "null_data", "401", "402", "403", "423",
+    "429", "430", "stale_read",
+]  # fmt: skip
+WebhookPhase = Literal["duplicate", "reorder", "delay", "lose"]
+COMMITS: Final = frozenset(
+    {"commit_then_drop", "commit_then_500", "truncate", "html200", "malformed_json", "null_data"}
+)
+LATE_S: Final = 3.0
+
+
+class Rule(msgspec.Struct, kw_only=True):
+    """`operation`: a root field, "*" for all, or "webhook". Without `nth`, `every` or
+    `probability` it matches always; `times` ends it."""
+
+    operation: str = "*"
+    phase: Phase | WebhookPhase
+    shop: str = ""
+    nth: int | None = None
+    every: int | None = None
+    probability: float | None = None
+    times: int | None = None
+    seconds: float = 5.0
+    seen: int = 0
+    hits: int = 0
+
+
+class Faults:
+    """The rules in force, matched in their order. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._rules: list[Rule] = []
+        self._lock = threading.Lock()
+        self._random = random.Random(1)  # noqa: S311  faults, not secrets
+
+    def set(self, rules: list[dict[str, Any]]) -> None:
+        """Replace the rules. Raises msgspec.ValidationError for a rule of another shape."""
+        converted = msgspec.convert(rules, list[Rule])
+        with self._lock:
+            self._rules = converted
+
+    def pick(self, operations: tuple[str, ...], shop: str) -> Rule | None:
+        with self._lock:
+            for rule in self._rules:
+                if rule.operation != "*" and rule.operation not in operations:
+                    continue
+                if rule.operation == "*" and operations == ("webhook",):
+                    continue
+                if rule.shop and rule.shop != shop:
+                    continue
+                if rule.times is not None and rule.hits >= rule.times:
+                    continue
+                rule.seen += 1
+                if self._fires(rule):
+                    rule.hits += 1
+                    return rule
+        return None
+
+    def keeps_history(self) -> bool:
+        """Whether a rule may ask for what a shop looked like before its last change."""
+        with self._lock:
+            return any(rule.phase == "stale_read" for rule in self._rules)
+
+    def _fires(self, rule: Rule) -> bool:
+        if rule.nth is not None:
+            return rule.seen == rule.nth
+        if rule.every is not None:
+            return rule.seen % rule.every == 0
+        return rule.probability is None or self._random.random() < rule.probability

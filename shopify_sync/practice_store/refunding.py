@@ -1,0 +1,255 @@
+"""Refunds as Shopify books them: suggested, checked, recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from shopify_sync.practice_store import money, payloads, selling
+from shopify_sync.practice_store.context import Context
+from shopify_sync.practice_store.errors import UserError
+from shopify_sync.practice_store.state import (
+    ZERO,
+    Adjustment,
+    LineItem,
+    Order,
+    Refund,
+    RefundLine,
+    Transaction,
+)
+
+
+@dataclass(frozen=True)
+class SuggestedLine:
+    line: LineItem
+    quantity: int
+    restock_type: str
+    subtotal: Decimal
+    tax: Decimal
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    order: Order
+    lines: tuple[SuggestedLine, ...]
+    shipping: Decimal
+    shipping_maximum: Decimal
+    subtotal: Decimal
+    tax: Decimal
+    amount: Decimal
+    maximum: Decimal
+    transactions: tuple[tuple[Transaction, Decimal, Decimal], ...]
+
+
+def line_share(order: Order, line: LineItem, quantity: int) -> tuple[Decimal, Decimal]:
+    """Price and tax of the next `quantity` units to be refunded, exact to the last unit."""
+    before = line.refunded + line.removed
+    whole = money.line_total(line)
+
+    def part(sum_of_line: Decimal) -> Decimal:
+        after = money.share(order, sum_of_line, before + quantity, line.quantity)
+        return after - money.share(order, sum_of_line, before, line.quantity)
+
+    return part(whole), part(line.tax)
+
+
+def suggest(
+    order: Order, *, lines: list[dict[str, Any]] | None, shipping: Decimal | None, full: bool
+) -> Suggestion:
+    """What Shopify would give back; `shipping` None: none, unless `full`."""
+    if full:
+        chosen = [
+            (line, selling.refundable_quantity(order, line.number_id)) for line in order.lines
+        ]
+    else:
+        by_id = {line.id: line for line in order.lines}
+        chosen = [
+            (by_id[item["lineItemId"]], item["quantity"])
+            for item in lines or ()
+            if item["lineItemId"] in by_id
+        ]
+    suggested = []
+    for line, quantity in chosen:
+        if quantity > 0:
+            price, tax = line_share(order, line, quantity)
+            restock = "RETURN" if selling.shipped_quantity(order, line.number_id) else "CANCEL"
+            suggested.append(SuggestedLine(line, quantity, restock, price, tax))
+    maximum = max(ZERO, money.net(order))
+    shipping_maximum = money.shipping(order) - money.refunded_shipping(order)
+    carriage = shipping_maximum if full else min(shipping or ZERO, shipping_maximum)
+    price = sum((line.subtotal for line in suggested), ZERO)
+    tax = sum((line.tax for line in suggested), ZERO)
+    carriage_tax = ZERO
+    if carriage and carriage == shipping_maximum:
+        carriage_tax = sum((s.tax for s in order.shipping_lines), ZERO)
+    tax += carriage_tax
+    wanted = price + carriage + (ZERO if order.taxes_included else tax)
+    if full and order.cancelled_at:
+        wanted = maximum
+    amount = min(wanted, maximum)
+    return Suggestion(
+        order=order,
+        lines=tuple(suggested),
+        shipping=carriage,
+        shipping_maximum=shipping_maximum,
+        subtotal=price,
+        tax=tax,
+        amount=amount,
+        maximum=maximum,
+        transactions=_spread(order, amount),
+    )
+
+
+def _spread(order: Order, amount: Decimal) -> tuple[tuple[Transaction, Decimal, Decimal], ...]:
+    """The amount over the payments, gift cards last, with each one's maximum."""
+    left = amount
+    found = []
+    for payment in sorted(money.payments(order), key=lambda t: t.gateway == "gift_card"):
+        maximum = money.left_of(order, payment)
+        if maximum > 0:
+            part = min(left, maximum)
+            found.append((payment, part, maximum))
+            left -= part
+    return tuple(found)
+
+
+def create(context: Context, data: dict[str, Any], key: str | None) -> tuple[Order, Refund]:
+    """refundCreate. Raises UserError in Shopify's words; nothing is written then."""
+    shop = context.shop
+    number = int(data["orderId"].rsplit("/", 1)[-1])
+    order = shop.orders.get(number)
+    if order is None:
+        raise UserError("Order does not exist", ["orderId"])
+    if order.presentment_currency != order.currency and not data.get("currency"):
+        raise UserError("Currency is required for multi-currency orders", ["currency"])
+    lines = _check_lines(order, data.get("refundLineItems") or [])
+    moves = _check_transactions(order, data.get("transactions") or [])
+    moved = sum((amount for _, amount in moves), ZERO)
+    if moved > money.net(order):
+        limit = money.net(order)
+        raise UserError(
+            f"Refund amount {_sign(order)}{moved:.2f} is greater than net payment received "
+            f"{_sign(order)}{limit:.2f}"
+        )
+    return order, _book(context, order, data, lines, moves, key)
+
+
+def _sign(order: Order) -> str:
+    signs = {"EUR": "€", "GBP": "£", "JPY": "¥"}
+    return signs.get(order.presentment_currency, "$")
+
+
+def _check_lines(
+    order: Order, chosen: list[dict[str, Any]]
+) -> list[tuple[LineItem, int, dict[str, Any]]]:
+    by_id = {line.id: line for line in order.lines}
+    found = []
+    for index, item in enumerate(chosen):
+        line = by_id.get(item["lineItemId"])
+        if line is None:
+            raise UserError(
+                "Line item does not exist", ["refundLineItems", str(index), "lineItemId"]
+            )
+        # A canceled order's lines are off it already; only the money is left.
+        if item["quantity"] > line.quantity - line.refunded:
+            raise UserError(
+                "Quantity cannot refund more items than were purchased",
+                ["refundLineItems", str(index), "quantity"],
+            )
+        found.append((line, item["quantity"], item))
+    return found
+
+
+def _check_transactions(
+    order: Order, wanted: list[dict[str, Any]]
+) -> list[tuple[Transaction, Decimal]]:
+    by_id = {t.id: t for t in order.transactions}
+    found = []
+    for item in wanted:
+        if item["kind"] != "REFUND":
+            raise UserError(f"Kind {item['kind'].lower()} is not a valid transaction")
+        parent = by_id.get(item.get("parentId") or "")
+        if parent is None or parent.kind not in {"SALE", "CAPTURE"}:
+            raise UserError(
+                "Transactions require a parent_id associated with the order", ["transactions"]
+            )
+        amount = Decimal(str(item["amount"]))
+        if amount > money.left_of(order, parent) and amount <= money.net(order):
+            raise UserError(
+                f"Refund amount {_sign(order)}{amount:.2f} is greater than net payment received "
+                f"{_sign(order)}{money.left_of(order, parent):.2f}"
+            )
+        found.append((parent, amount))
+    return found
+
+
+def _book(
+    context: Context,
+    order: Order,
+    data: dict[str, Any],
+    lines: list[tuple[LineItem, int, dict[str, Any]]],
+    moves: list[tuple[Transaction, Decimal]],
+    key: str | None,
+) -> Refund:
+    shop, now = context.shop, context.now()
+    refund = Refund(
+        number_id=shop.new_id(),
+        order_number=order.number_id,
+        created_at=now,
+        processed_at=now,
+        note=data.get("note"),
+        key=key,
+    )
+    booked = ZERO
+    for line, quantity, item in lines:
+        price, tax = line_share(order, line, quantity)
+        booked += price + (ZERO if order.taxes_included else tax)
+        refund.lines.append(
+            RefundLine(
+                number_id=shop.new_id(),
+                line_number=line.number_id,
+                quantity=quantity,
+                restock_type=item.get("restockType") or "NO_RESTOCK",
+                subtotal=price,
+                tax=tax,
+            )
+        )
+        _take_off(order, line, quantity)
+    refund.shipping = _shipping(order, data.get("shipping") or {})
+    booked += refund.shipping
+    for parent, amount in moves:
+        moved = selling.add_transaction(
+            context, order, kind="REFUND", amount=amount, gateway=parent.gateway, parent=parent,
+            key=key,
+        )  # fmt: skip
+        refund.transactions.append(moved.number_id)
+    difference = booked - sum((amount for _, amount in moves), ZERO)
+    if difference:
+        refund.adjustments.append(
+            Adjustment(number_id=shop.new_id(), kind="REFUND_DISCREPANCY", amount=difference)
+        )
+    order.refunds.append(refund)
+    context.emit("refunds/create", payloads.refund(shop, order, refund))
+    selling.touch(context, order)
+    return refund
+
+
+def _take_off(order: Order, line: LineItem, quantity: int) -> None:
+    line.refunded += quantity
+    line.removed = max(0, min(line.removed, line.quantity - line.refunded))
+    unshipped = max(0, line.current_quantity - selling.shipped_quantity(order, line.number_id))
+    for work in order.fulfillment_orders:
+        for item in work.lines:
+            if item.line_number == line.number_id:
+                item.remaining_quantity = min(item.remaining_quantity, unshipped)
+
+
+def _shipping(order: Order, data: dict[str, Any]) -> Decimal:
+    left = money.shipping(order) - money.refunded_shipping(order)
+    if data.get("fullRefund"):
+        return left
+    amount = Decimal(str(data.get("amount") or 0))
+    if amount > left:
+        raise UserError("Shipping amount exceeds the refundable amount", ["shipping", "amount"])
+    return amount

@@ -1,0 +1,15 @@
+"""Type name -> field name -> how to answer it. Anything else is an attribute of the parent."""
+
+from shopify_sync.practice_store.resolvers import mutations, objects, queries, returns, webhooks
+from shopify_sync.practice_store.resolvers.base import RESOLVERS, resolve_field, resolve_type
+
+__all__ = [
+    "RESOLVERS",
+    "mutations",
+    "objects",
+    "queries",
+    "resolve_field",
+    "resolve_type",
+    "returns",
+    "webhooks",
+]

@@ -1,0 +1,121 @@
+"""The registry, connections, ids and payloads that all resolvers share."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from graphql import GraphQLResolveInfo
+
+from shopify_sync.practice_store.context import Context
+from shopify_sync.practice_store.errors import ShopError, UserError
+from shopify_sync.practice_store.state import Order
+
+Args = dict[str, Any]
+Resolver = Callable[[Any, Context, Args], Any]
+RESOLVERS: Final[dict[str, dict[str, Resolver]]] = {}
+_GID: Final = re.compile(r"\Agid://shopify/([A-Za-z]+)/([\w-]+)(\?.*)?\Z")
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+MAX_PAGE: Final = 250
+
+
+def resolves(type_name: str, *fields: str) -> Callable[[Resolver], Resolver]:
+    """Register a resolver for fields of a type."""
+
+    def register(resolver: Resolver) -> Resolver:
+        for field in fields:
+            RESOLVERS.setdefault(type_name, {})[field] = resolver
+        return resolver
+
+    return register
+
+
+def resolve_field(parent: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+    if isinstance(parent, dict) and info.field_name in parent:
+        return parent[info.field_name]
+    resolver = RESOLVERS.get(info.parent_type.name, {}).get(info.field_name)
+    if resolver is not None:
+        return resolver(parent, info.context, args)
+    if isinstance(parent, dict):
+        return None
+    return getattr(parent, snake(info.field_name), None)
+
+
+def resolve_type(value: Any, *_: Any) -> str | None:
+    if isinstance(value, dict):
+        return value.get("__typename")
+    return getattr(value, "typename", None) or None
+
+
+def snake(name: str) -> str:
+    return _HUMP.sub("_", name).lower()
+
+
+def parse_gid(value: str) -> tuple[str, int | str]:
+    """Type and number of an id. Raises Shopify's error for text that is none."""
+    match = _GID.match(value)
+    if match is None:
+        raise ShopError(f"Invalid global id '{value}'", "RESOURCE_NOT_FOUND")
+    kind, tail = match[1], match[2]
+    return kind, int(tail) if tail.isdigit() else tail
+
+
+def number(value: str) -> int:
+    """The number of an id, -1 for one that has none of ours."""
+    _kind, tail = parse_gid(value)
+    return tail if isinstance(tail, int) else -1
+
+
+def connection(rows: Sequence[Any], args: Args) -> dict[str, Any]:
+    """A Relay page of rows. Shopify insists on `first` or `last`."""
+    first, last = args.get("first"), args.get("last")
+    if first is None and last is None:
+        raise ShopError("you must provide one of first or last", "BAD_REQUEST")
+    rows = list(reversed(rows)) if args.get("reverse") else list(rows)
+    start, end = 0, len(rows)
+    cursors = [_cursor(index, row) for index, row in enumerate(rows)]
+    if args.get("after") in cursors:
+        start = cursors.index(args["after"]) + 1
+    if args.get("before") in cursors:
+        end = cursors.index(args["before"])
+    if first is not None:
+        end = min(end, start + min(first, MAX_PAGE))
+    else:
+        start = max(start, end - min(last or 0, MAX_PAGE))
+    page, marks = rows[start:end], cursors[start:end]
+    return {
+        "nodes": page,
+        "edges": [{"node": row, "cursor": mark} for row, mark in zip(page, marks, strict=True)],
+        "pageInfo": {
+            "hasNextPage": end < len(rows),
+            "hasPreviousPage": start > 0,
+            "startCursor": marks[0] if marks else None,
+            "endCursor": marks[-1] if marks else None,
+        },
+    }
+
+
+def _cursor(index: int, row: Any) -> str:
+    key = getattr(row, "number_id", index)
+    return base64.b64encode(f'{{"last_id":{key}}}'.encode()).decode()
+
+
+def payload(work: Callable[[], Args], empty: Args, errors_field: str = "userErrors") -> Args:
+    """Run a mutation's work; a UserError becomes data beside the emptied payload."""
+    try:
+        return {**work(), errors_field: []}
+    except UserError as error:
+        return {**empty, errors_field: [error.entry]}
+
+
+def find_order(context: Context, value: str) -> Order | None:
+    return context.shop.orders.get(number(value))
+
+
+def must_order(context: Context, value: str, field: str = "id") -> Order:
+    order = find_order(context, value)
+    if order is None:
+        raise UserError("Order does not exist", [field], "NOT_FOUND")
+    return order

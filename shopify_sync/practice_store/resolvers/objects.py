@@ -1,0 +1,478 @@
+"""Fields of orders and what hangs on them that are more than an attribute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from shopify_sync.practice_store import money, refunding, returning, selling
+from shopify_sync.practice_store.context import Context
+from shopify_sync.practice_store.resolvers.base import (
+    RESOLVERS,
+    Args,
+    Resolver,
+    connection,
+    resolves,
+)
+from shopify_sync.practice_store.state import (
+    ZERO,
+    Customer,
+    Fulfillment,
+    FulfillmentLine,
+    FulfillmentOrder,
+    LineItem,
+    Order,
+    Refund,
+    RefundLine,
+    Transaction,
+    gid,
+)
+
+
+class Part:
+    """A row together with its order, which its sums and statuses need."""
+
+    def __init__(self, order: Order, row: Any) -> None:
+        self.order, self.row = order, row
+        self.typename: str = row.typename
+        self.number_id: int = getattr(row, "number_id", 0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.row, name)
+
+
+def parts(order: Order, rows: list[Any]) -> list[Part]:
+    return [Part(order, row) for row in rows]
+
+
+def _sums(type_name: str, table: dict[str, Callable[[Any], Decimal]]) -> None:
+    """`<name>Set` is a money bag, `<name>` its deprecated text in shop currency."""
+    for name, amount in table.items():
+
+        def as_bag(parent: Any, _c: Context, _a: Args, amount: Any = amount) -> Any:
+            return money.bag(_order_of(parent), amount(parent))
+
+        RESOLVERS.setdefault(type_name, {})[f"{name}Set"] = as_bag
+
+        def as_text(parent: Any, _c: Context, _a: Args, amount: Any = amount) -> Any:
+            return money.bag(_order_of(parent), amount(parent))["shopMoney"]["amount"]
+
+        RESOLVERS[type_name][name] = as_text
+
+
+def _order_of(parent: Any) -> Order:
+    order: Order = parent if isinstance(parent, Order) else parent.order
+    return order
+
+
+def _fields(type_name: str, table: dict[str, Resolver]) -> None:
+    RESOLVERS.setdefault(type_name, {}).update(table)
+
+
+_sums(
+    "Order",
+    {
+        "totalPrice": money.total,
+        "originalTotalPrice": money.total,
+        "currentTotalPrice": lambda o: money.current(o)["total"],
+        "subtotalPrice": lambda o: money.subtotal(o),
+        "currentSubtotalPrice": lambda o: money.current(o)["subtotal"],
+        "totalTax": money.tax,
+        "currentTotalTax": lambda o: money.current(o)["tax"],
+        "totalDiscounts": money.discounts,
+        "currentTotalDiscounts": lambda o: money.current(o)["discounts"],
+        "totalShippingPrice": money.shipping,
+        "currentShippingPrice": lambda o: money.current(o)["shipping"],
+        "totalRefundedShipping": money.refunded_shipping,
+        "totalReceived": money.received,
+        "totalRefunded": money.refunded,
+        "netPayment": money.net,
+        "totalOutstanding": money.outstanding,
+        "totalCapturable": money.capturable,
+        "totalTipReceived": lambda o: o.tip,
+        "refundDiscrepancy": lambda o: sum(
+            (a.amount for r in o.refunds for a in r.adjustments), ZERO
+        ),
+    },
+)
+
+
+def _list(rows: Callable[[Order], list[Any]]) -> Resolver:
+    def resolve(order: Order, _context: Context, args: Args) -> Any:
+        found = parts(order, rows(order))
+        return found[: args["first"]] if args.get("first") is not None else found
+
+    return resolve
+
+
+def _page(rows: Callable[[Any], list[Any]]) -> Resolver:
+    def resolve(parent: Any, _context: Context, args: Args) -> Any:
+        return connection(parts(_order_of(parent), rows(parent)), args)
+
+    return resolve
+
+
+def _order_customer(order: Order, context: Context, _args: Args) -> Customer | None:
+    return context.shop.customers.get(order.customer_number or 0)
+
+
+_fields(
+    "Order",
+    {
+        "lineItems": _page(lambda o: o.lines),
+        "fulfillments": _list(lambda o: o.fulfillments),
+        "fulfillmentsCount": lambda o, c, a: {"count": len(o.fulfillments), "precision": "EXACT"},
+        "fulfillmentOrders": _page(lambda o: o.fulfillment_orders),
+        "transactions": _list(lambda o: o.transactions),
+        "refunds": _list(lambda o: o.refunds),
+        "returns": _page(lambda o: o.returns),
+        "shippingLines": _page(lambda o: o.shipping_lines),
+        "shippingLine": lambda o, c, a: Part(o, o.shipping_lines[0]) if o.shipping_lines else None,
+        "customer": _order_customer,
+        "customAttributes": lambda o, c, a: [
+            {"key": k, "value": v} for k, v in o.attributes.items()
+        ],
+        "closed": lambda o, c, a: o.closed_at is not None,
+        "cancellation": lambda o, c, a: {"staffNote": o.cancel_staff_note} if o.cancelled_at else None,
+        "displayFinancialStatus": lambda o, c, a: money.financial_status(o),
+        "displayFulfillmentStatus": lambda o, c, a: selling.fulfillment_status(o),
+        "returnStatus": lambda o, c, a: returning.return_status(o),
+        "refundable": lambda o, c, a: money.net(o) > 0,
+        "restockable": lambda o, c, a: any(line.current_quantity for line in o.lines),
+        "capturable": lambda o, c, a: money.capturable(o) > 0,
+        "canNotifyCustomer": lambda o, c, a: bool(o.email or o.phone),
+        "canMarkAsPaid": lambda o, c, a: money.outstanding(o) > 0 and not o.cancelled_at,
+        "edited": lambda o, c, a: False,
+        "confirmed": lambda o, c, a: True,
+        "fulfillable": lambda o, c, a: any(
+            selling.unfulfilled_quantity(o, line.number_id) for line in o.lines
+        ),
+        "fullyPaid": lambda o, c, a: money.received(o) >= money.total(o),
+        "unpaid": lambda o, c, a: money.received(o) == 0,
+        "requiresShipping": lambda o, c, a: any(line.requires_shipping for line in o.lines),
+        "currencyCode": lambda o, c, a: o.currency,
+        "presentmentCurrencyCode": lambda o, c, a: o.presentment_currency,
+        "paymentGatewayNames": lambda o, c, a: list(
+            dict.fromkeys(t.gateway for t in o.transactions)
+        ),
+        "statusPageUrl": lambda o, c, a: f"https://{c.shop.domain}/orders/{o.number_id}/authenticate",
+        "customerLocale": lambda o, c, a: getattr(_order_customer(o, c, a), "locale", None),
+        "subtotalLineItemsQuantity": lambda o, c, a: sum(li.quantity for li in o.lines),
+        "currentSubtotalLineItemsQuantity": lambda o, c, a: sum(
+            li.current_quantity for li in o.lines
+        ),
+        "disputes": lambda o, c, a: [
+            {"id": gid("OrderDisputeSummary", o.number_id), "status": o.dispute,
+             "initiatedAs": "CHARGEBACK"}
+        ] if o.dispute else [],
+        "risk": lambda o, c, a: {"assessments": [{"riskLevel": o.risk_level, "facts": []}],
+                                 "recommendation": "ACCEPT"},
+        "taxLines": lambda o, c, a: _tax_lines(o),
+        "discountCodes": lambda o, c, a: [o.discount_code] if o.discount_code else [],
+        "discountCode": lambda o, c, a: o.discount_code,
+        "channelInformation": lambda o, c, a: None,
+        "suggestedRefund": lambda o, c, a: refunding.suggest(
+            o, lines=a.get("refundLineItems"), full=bool(a.get("suggestFullRefund")),
+            shipping=money.shipping(o) if a.get("refundShipping") else a.get("shippingAmount"),
+        ),
+    },
+)  # fmt: skip
+
+
+def _tax_lines(order: Order) -> list[dict[str, Any]]:
+    by_rate: dict[tuple[str, Decimal], Decimal] = {}
+    for line in order.lines:
+        if line.tax:
+            key = (line.tax_title, line.tax_rate)
+            by_rate[key] = by_rate.get(key, ZERO) + line.tax
+    return [
+        {"title": title, "rate": float(rate), "ratePercentage": float(rate * 100),
+         "priceSet": money.bag(order, amount)}
+        for (title, rate), amount in by_rate.items()
+    ]  # fmt: skip
+
+
+_sums(
+    "LineItem",
+    {
+        "originalUnitPrice": lambda p: p.unit_price,
+        "originalTotal": lambda p: p.unit_price * p.quantity,
+        "discountedTotal": lambda p: money.line_total(p.row),
+        "discountedUnitPrice": lambda p: _per_unit(p),
+        "discountedUnitPriceAfterAllDiscounts": lambda p: _per_unit(p),
+        "totalDiscount": lambda p: p.discount,
+        "unfulfilledDiscountedTotal": lambda p: money.share(
+            p.order, money.line_total(p.row),
+            selling.unfulfilled_quantity(p.order, p.number_id), p.quantity,
+        ),
+    },
+)  # fmt: skip
+
+
+def _per_unit(part: Any) -> Decimal:
+    return money.share(part.order, money.line_total(part.row), 1, part.quantity)
+
+
+_fields(
+    "LineItem",
+    {
+        "name": lambda p, c, a: " - ".join(x for x in (p.title, p.variant_title) if x),
+        "currentQuantity": lambda p, c, a: p.row.current_quantity,
+        "refundableQuantity": lambda p, c, a: selling.refundable_quantity(p.order, p.number_id),
+        "unfulfilledQuantity": lambda p, c, a: selling.unfulfilled_quantity(p.order, p.number_id),
+        "fulfillableQuantity": lambda p, c, a: selling.unfulfilled_quantity(p.order, p.number_id),
+        "nonFulfillableQuantity": lambda p, c, a: p.refunded + p.removed,
+        "restockable": lambda p, c, a: p.requires_shipping,
+        "image": lambda p, c, a: {"url": p.row.image, "altText": None} if p.row.image else None,
+        "customAttributes": lambda p, c, a: [
+            {"key": k, "value": v} for k, v in p.properties.items()
+        ],
+        "taxLines": lambda p, c, a: [
+            {"title": p.tax_title, "rate": float(p.tax_rate),
+             "ratePercentage": float(p.tax_rate * 100), "priceSet": money.bag(p.order, p.tax)}
+        ] if p.tax else [],
+        "discountAllocations": lambda p, c, a: [],
+        "merchantEditable": lambda p, c, a: True,
+    },
+)  # fmt: skip
+_sums(
+    "ShippingLine",
+    {
+        "originalPrice": lambda p: p.price,
+        "discountedPrice": lambda p: p.price,
+        "currentDiscountedPrice": lambda p: p.price,
+        "price": lambda p: p.price,
+    },
+)
+_fields(
+    "ShippingLine",
+    {
+        "taxLines": lambda p, c, a: [
+            {"title": "VAT", "rate": 0.0, "priceSet": money.bag(p.order, p.tax)}
+        ] if p.tax else [],
+        "custom": lambda p, c, a: True,
+    },
+)  # fmt: skip
+_sums("OrderTransaction", {"amount": lambda p: p.amount})
+_fields(
+    "OrderTransaction",
+    {
+        "manualPaymentGateway": lambda p, c, a: p.manual,
+        "formattedGateway": lambda p, c, a: _gateway_label(p.gateway),
+        "parentTransaction": lambda p, c, a: _transaction(p.order, p.parent_number),
+        "order": lambda p, c, a: p.order,
+        "paymentId": lambda p, c, a: f"{p.order.name}.{p.number_id}",
+        "totalUnsettledSet": lambda p, c, a: money.bag(p.order, ZERO),
+    },
+)
+
+
+def _gateway_label(gateway: str) -> str:
+    return gateway if " " in gateway else gateway.replace("_", " ").title()
+
+
+def _transaction(order: Order, number_id: int | None) -> Part | None:
+    found = next((t for t in order.transactions if t.number_id == number_id), None)
+    return Part(order, found) if found else None
+
+
+def _refund_transactions(order: Order, refund: Refund) -> list[Transaction]:
+    return [t for t in order.transactions if t.number_id in refund.transactions]
+
+
+def _refund_total(part: Any) -> Decimal:
+    dead = {"FAILURE", "ERROR"}
+    moved = [t for t in _refund_transactions(part.order, part.row) if t.status not in dead]
+    return sum((t.amount for t in moved), ZERO)
+
+
+_sums("Refund", {"totalRefunded": _refund_total})
+_fields(
+    "Refund",
+    {
+        "order": lambda p, c, a: p.order,
+        "transactions": lambda p, c, a: connection(
+            parts(p.order, _refund_transactions(p.order, p.row)), a
+        ),
+        "refundLineItems": _page(lambda p: p.lines),
+        "orderAdjustments": _page(lambda p: p.adjustments),
+        "return": lambda p, c, a: _return(p.order, p.return_number),
+    },
+)
+
+
+def _return(order: Order, number_id: int | None) -> Part | None:
+    found = next((r for r in order.returns if r.number_id == number_id), None)
+    return Part(order, found) if found else None
+
+
+_sums(
+    "RefundLineItem",
+    {
+        "subtotal": lambda p: p.subtotal,
+        "totalTax": lambda p: p.tax,
+        "price": lambda p: p.subtotal,
+    },
+)
+_fields(
+    "RefundLineItem",
+    {
+        "restocked": lambda p, c, a: p.restock_type != "NO_RESTOCK",
+        "lineItem": lambda p, c, a: _line_item(p),
+        "location": lambda p, c, a: None,
+    },
+)
+_sums("OrderAdjustment", {"amount": lambda p: p.amount, "taxAmount": lambda p: p.tax})
+_fields("OrderAdjustment", {"reason": lambda p, c, a: p.kind})
+
+
+def _line_item(part: Any) -> Part:
+    row: LineItem = part.order.line(part.line_number)
+    return Part(part.order, row)
+
+
+_fields(
+    "Fulfillment",
+    {
+        "order": lambda p, c, a: p.order,
+        "trackingInfo": lambda p, c, a: p.row.tracking[: a.get("first")],
+        "fulfillmentLineItems": _page(lambda p: p.row.lines),
+        "events": lambda p, c, a: connection(
+            sorted(parts(p.order, p.row.events), key=lambda e: e.happened_at), a
+        ),
+        "totalQuantity": lambda p, c, a: sum(line.quantity for line in p.row.lines),
+        "requiresShipping": lambda p, c, a: True,
+        "service": lambda p, c, a: {"id": gid("FulfillmentService", 1), "handle": "manual",
+                                    "serviceName": "Manual", "type": "MANUAL"},
+        "fulfillmentOrders": lambda p, c, a: connection(
+            parts(p.order, p.order.fulfillment_orders), a
+        ),
+        "location": lambda p, c, a: location(c),
+        "originAddress": lambda p, c, a: None,
+    },
+)  # fmt: skip
+_sums(
+    "FulfillmentLineItem",
+    {
+        "originalTotal": lambda p: p.order.line(p.line_number).unit_price * p.quantity,
+        "discountedTotal": lambda p: _fulfilled_total(p),
+    },
+)
+_fields("FulfillmentLineItem", {"lineItem": lambda p, c, a: _line_item(p)})
+
+
+def _fulfilled_total(part: Any) -> Decimal:
+    line = part.order.line(part.line_number)
+    return money.share(part.order, money.line_total(line), part.quantity, line.quantity)
+
+
+_fields(
+    "FulfillmentOrder",
+    {
+        "order": lambda p, c, a: p.order,
+        "lineItems": _page(lambda p: p.row.lines),
+        "deliveryMethod": lambda p, c, a: {
+            "id": gid("DeliveryMethod", p.number_id), "methodType": p.method_type,
+            "presentedName": "Standard",
+        },
+        "fulfillmentHolds": lambda p, c, a: [
+            {"id": gid("FulfillmentHold", p.number_id), "reason": "OTHER",
+             "displayReason": p.hold_reason}
+        ] if p.hold_reason else [],
+        "supportedActions": lambda p, c, a: [],
+        "assignedLocation": lambda p, c, a: {"name": "Warehouse", "location": location(c)},
+        "merchantRequests": lambda p, c, a: connection([], a),
+        "fulfillments": lambda p, c, a: connection(parts(p.order, p.order.fulfillments), a),
+    },
+)  # fmt: skip
+_fields("FulfillmentOrderLineItem", {"lineItem": lambda p, c, a: _line_item(p)})
+
+
+def location(context: Context) -> dict[str, Any]:
+    return {"__typename": "Location", "id": gid("Location", 1), "name": "Warehouse",
+            "isActive": True, "legacyResourceId": "1"}  # fmt: skip
+
+
+def _suggestion_sums(name: str, amount: Callable[[refunding.Suggestion], Decimal]) -> None:
+    RESOLVERS.setdefault("SuggestedRefund", {})[f"{name}Set"] = lambda s, c, a: money.bag(
+        s.order, amount(s)
+    )
+
+
+_suggestion_sums("amount", lambda s: s.amount)
+_suggestion_sums("maximumRefundable", lambda s: s.maximum)
+_suggestion_sums("subtotal", lambda s: s.subtotal)
+_suggestion_sums("discountedSubtotal", lambda s: s.subtotal)
+_suggestion_sums("totalTax", lambda s: s.tax)
+_suggestion_sums("totalDuties", lambda s: ZERO)
+_suggestion_sums("totalCartDiscountAmount", lambda s: ZERO)
+_fields(
+    "SuggestedRefund",
+    {
+        "shipping": lambda s, c, a: {
+            "amountSet": money.bag(s.order, s.shipping),
+            "maximumRefundableSet": money.bag(s.order, s.shipping_maximum),
+            "taxSet": money.bag(s.order, ZERO),
+        },
+        "refundLineItems": lambda s, c, a: [
+            {
+                "quantity": line.quantity,
+                "restockType": line.restock_type,
+                "location": location(c),
+                "lineItem": Part(s.order, line.line),
+                "priceSet": money.bag(s.order, line.subtotal),
+                "subtotalSet": money.bag(s.order, line.subtotal),
+                "totalTaxSet": money.bag(s.order, line.tax),
+            }
+            for line in s.lines
+        ],
+        "suggestedTransactions": lambda s, c, a: [
+            {
+                "kind": "SUGGESTED_REFUND",
+                "gateway": payment.gateway,
+                "formattedGateway": _gateway_label(payment.gateway),
+                "accountNumber": payment.account_number,
+                "amountSet": money.bag(s.order, amount),
+                "maximumRefundableSet": money.bag(s.order, maximum),
+                "parentTransaction": Part(s.order, payment),
+            }
+            for payment, amount, maximum in s.transactions
+        ],
+        "suggestedRefundMethods": lambda s, c, a: [],
+    },
+)
+
+
+@resolves("Customer", "orders")
+def _customer_orders(customer: Customer, context: Context, args: Args) -> Any:
+    return connection(customer_orders(context, customer), args)
+
+
+def customer_orders(context: Context, customer: Customer) -> list[Order]:
+    return [o for o in context.shop.orders.values() if o.customer_number == customer.number_id]
+
+
+_fields(
+    "Customer",
+    {
+        "defaultEmailAddress": lambda cu, c, a: {"emailAddress": cu.email} if cu.email else None,
+        "defaultPhoneNumber": lambda cu, c, a: {"phoneNumber": cu.phone} if cu.phone else None,
+        "numberOfOrders": lambda cu, c, a: str(len(customer_orders(c, cu))),
+        "amountSpent": lambda cu, c, a: {
+            "amount": sum(
+                (money.rounded(money.net(o) * o.rate, o.currency) for o in customer_orders(c, cu)),
+                ZERO,
+            ),
+            "currencyCode": c.shop.currency,
+        },
+        "lastOrder": lambda cu, c, a: (customer_orders(c, cu) or [None])[-1],
+        "lifetimeDuration": lambda cu, c, a: "less than a minute",
+        "verifiedEmail": lambda cu, c, a: True,
+        "canDelete": lambda cu, c, a: not customer_orders(c, cu),
+        "addresses": lambda cu, c, a: [],
+        "defaultAddress": lambda cu, c, a: None,
+    },
+)
+_fields("MailingAddress", {"countryCodeV2": lambda p, c, a: p.country_code,
+                           "id": lambda p, c, a: gid("MailingAddress", 1)})  # fmt: skip

@@ -1,0 +1,126 @@
+"""Webhook subscriptions of the Admin API."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from shopify_sync.practice_store.context import Context
+from shopify_sync.practice_store.errors import UserError
+from shopify_sync.practice_store.resolvers.base import (
+    RESOLVERS,
+    Args,
+    connection,
+    number,
+    payload,
+    resolves,
+)
+from shopify_sync.practice_store.state import Subscription
+
+_NAME: Final = re.compile(r"\A[A-Za-z0-9_-]{1,50}\Z")
+
+
+@resolves("QueryRoot", "webhookSubscriptions")
+def _subscriptions(_parent: Any, context: Context, args: Args) -> Any:
+    rows = list(context.shop.subscriptions.values())
+    if topics := args.get("topics"):
+        rows = [row for row in rows if row.topic in topics]
+    if match := re.match(r"id:(\d+)\Z", args.get("query") or ""):
+        rows = [row for row in rows if row.number_id == int(match[1])]
+    return connection(rows, args)
+
+
+@resolves("QueryRoot", "webhookSubscriptionsCount")
+def _count(_parent: Any, context: Context, _args: Args) -> Any:
+    return {"count": len(context.shop.subscriptions), "precision": "EXACT"}
+
+
+@resolves("Mutation", "webhookSubscriptionCreate")
+def _create(_parent: Any, context: Context, args: Args) -> Any:
+    data = args["webhookSubscription"]
+
+    def work() -> Args:
+        uri = data.get("uri") or data.get("callbackUrl") or ""
+        _check(context, uri, args["topic"], data.get("name"), None)
+        now = context.now()
+        row = Subscription(
+            number_id=context.shop.new_id(),
+            topic=args["topic"],
+            uri=uri,
+            name=data.get("name"),
+            format=data.get("format") or "JSON",
+            filter=data.get("filter") or "",
+            include_fields=data.get("includeFields") or [],
+            metafield_namespaces=data.get("metafieldNamespaces") or [],
+            created_at=now,
+            updated_at=now,
+        )
+        context.shop.subscriptions[row.number_id] = row
+        return {"webhookSubscription": row}
+
+    return payload(work, {"webhookSubscription": None})
+
+
+@resolves("Mutation", "webhookSubscriptionUpdate")
+def _update(_parent: Any, context: Context, args: Args) -> Any:
+    data = args["webhookSubscription"]
+
+    def work() -> Args:
+        row = context.shop.subscriptions.get(number(args["id"]))
+        if row is None:
+            raise UserError("Webhook subscription does not exist", ["id"])
+        uri = data.get("uri", data.get("callbackUrl", row.uri))
+        _check(context, uri, row.topic, data.get("name"), row)
+        row.uri = uri
+        row.name = data.get("name", row.name)
+        row.filter = data.get("filter") if data.get("filter") is not None else row.filter
+        row.include_fields = data.get("includeFields", row.include_fields) or []
+        row.metafield_namespaces = data.get("metafieldNamespaces", row.metafield_namespaces) or []
+        row.updated_at = context.now()
+        return {"webhookSubscription": row}
+
+    return payload(work, {"webhookSubscription": None})
+
+
+@resolves("Mutation", "webhookSubscriptionDelete")
+def _delete(_parent: Any, context: Context, args: Args) -> Any:
+    def work() -> Args:
+        if context.shop.subscriptions.pop(number(args["id"]), None) is None:
+            raise UserError("Webhook subscription does not exist", ["id"])
+        return {"deletedWebhookSubscriptionId": args["id"]}
+
+    return payload(work, {"deletedWebhookSubscriptionId": None})
+
+
+def _check(
+    context: Context, uri: str, topic: str, name: str | None, own: Subscription | None
+) -> None:
+    # Shopify names the deprecated argument even when `uri` was sent.
+    field = ["webhookSubscription", "callbackUrl"]
+    parts = urlsplit(uri)
+    if not uri:
+        raise UserError("Address can't be blank", field)
+    if parts.scheme == "http" and not context.allow_http:
+        raise UserError("Address protocol http:// is not supported", field)
+    if parts.scheme not in {"https", "http", "pubsub", "arn"} and not uri.startswith("arn:"):
+        raise UserError("Address is invalid", field)
+    if name is not None and not _NAME.match(name):
+        message = "Name can only contain alphanumeric characters, underscores, and hyphens"
+        raise UserError(message, ["webhookSubscription", "name"])
+    others = [row for row in context.shop.subscriptions.values() if row is not own]
+    if any(row.topic == topic and row.uri == uri for row in others):
+        raise UserError("Address for this topic has already been taken", field)
+
+
+RESOLVERS["WebhookSubscription"] = {
+    "callbackUrl": lambda row, c, a: row.uri,
+    "apiVersion": lambda row, c, a: {
+        "handle": "2026-10", "displayName": "2026-10", "supported": True,
+    },
+    "endpoint": lambda row, c, a: {
+        "__typename": "WebhookHttpEndpoint", "callbackUrl": row.uri,
+    },
+    "includeFields": lambda row, c, a: row.include_fields,
+    "metafieldNamespaces": lambda row, c, a: row.metafield_namespaces,
+}  # fmt: skip

@@ -1,0 +1,299 @@
+"""Placing, paying and ending orders: what a shop does to them, whoever asks.
+
+GraphQL mutations, the staff page and the seeder all come through here, so that they book the
+same way and tell the same webhooks.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from shopify_sync.practice_store import money, payloads
+from shopify_sync.practice_store.context import Context
+from shopify_sync.practice_store.errors import UserError
+from shopify_sync.practice_store.state import (
+    Fulfillment,
+    FulfillmentOrder,
+    FulfillmentOrderLine,
+    Job,
+    Order,
+    Refund,
+    Transaction,
+)
+
+JOB_SECONDS: Final = 1.0
+MANUAL_GATEWAYS: Final = frozenset(
+    {"manual", "Cash on Delivery (COD)", "Bank Deposit", "Money Order"}
+)
+
+
+def touch(context: Context, order: Order, *topics: str) -> None:
+    """The order changed: stamp it and tell the topics, orders/updated last."""
+    order.updated_at = max(context.now(), order.updated_at)
+    for topic in (*topics, "orders/updated"):
+        context.emit(topic, payloads.order(context.shop, order))
+
+
+def place(context: Context, order: Order) -> None:
+    """Take a fully described order into the books."""
+    context.shop.orders[order.number_id] = order
+    goods = [line for line in order.lines if line.requires_shipping]
+    if goods and not order.fulfillment_orders:
+        order.fulfillment_orders.append(_fulfillment_order(context, order))
+    touch(context, order, "orders/create")
+    if money.financial_status(order) == "PAID":
+        context.emit("orders/paid", payloads.order(context.shop, order))
+
+
+def _fulfillment_order(context: Context, order: Order) -> FulfillmentOrder:
+    return FulfillmentOrder(
+        number_id=context.shop.new_id(),
+        order_number=order.number_id,
+        created_at=order.created_at,
+        updated_at=order.created_at,
+        lines=[
+            FulfillmentOrderLine(
+                number_id=context.shop.new_id(),
+                line_number=line.number_id,
+                total_quantity=line.quantity,
+                remaining_quantity=line.quantity,
+            )
+            for line in order.lines
+            if line.requires_shipping
+        ],
+    )
+
+
+def add_transaction(
+    context: Context,
+    order: Order,
+    *,
+    kind: str,
+    amount: Decimal,
+    gateway: str,
+    status: str = "SUCCESS",
+    parent: Transaction | None = None,
+    account_number: str | None = None,
+    at: datetime | None = None,
+    key: str | None = None,
+) -> Transaction:
+    moment = at or context.now()
+    transaction = Transaction(
+        number_id=context.shop.new_id(),
+        kind=kind,
+        status=status,
+        gateway=gateway,
+        amount=amount,
+        created_at=moment,
+        processed_at=moment,
+        parent_number=parent.number_id if parent else None,
+        manual=gateway in MANUAL_GATEWAYS,
+        account_number=account_number or (parent.account_number if parent else None),
+        test=order.test,
+        key=key,
+    )
+    order.transactions.append(transaction)
+    if status in {"SUCCESS", "FAILURE", "ERROR"}:
+        body = payloads.transaction(context.shop, order, transaction)
+        context.emit("order_transactions/create", body)
+    return transaction
+
+
+def mark_as_paid(context: Context, order: Order) -> None:
+    """Everything outstanding was paid outside. Refused as Shopify does where nothing is."""
+    owed = money.outstanding(order)
+    if order.cancelled_at or owed <= 0 or money.open_authorizations(order):
+        raise UserError("Order cannot be marked as paid.", ["id"])
+    pending = next((t for t in order.transactions if t.status == "PENDING"), None)
+    gateway = pending.gateway if pending else "manual"
+    order.pending = False
+    add_transaction(
+        context, order, kind="SALE", amount=owed, gateway=gateway, parent=pending
+    ).manual = True
+    touch(context, order, "orders/paid")
+
+
+def capture(context: Context, order: Order, parent_number: int, amount: Decimal) -> Transaction:
+    held = next((t for t in money.open_authorizations(order) if t.number_id == parent_number), None)
+    if held is None:
+        raise UserError("Transaction does not exist", ["parentTransactionId"])
+    if amount <= 0 or amount > money.capturable(order):
+        raise UserError("Amount exceeds the capturable amount.", ["amount"])
+    taken = add_transaction(
+        context, order, kind="CAPTURE", amount=amount, gateway=held.gateway, parent=held
+    )
+    paid = money.financial_status(order) == "PAID"
+    touch(context, order, *(("orders/paid",) if paid else ()))
+    return taken
+
+
+def void(context: Context, order: Order, held: Transaction) -> Transaction:
+    gone = add_transaction(
+        context, order, kind="VOID", amount=held.amount, gateway=held.gateway, parent=held
+    )
+    touch(context, order)
+    return gone
+
+
+def close(context: Context, order: Order) -> None:
+    order.closed_at = order.closed_at or context.now()
+    touch(context, order)
+
+
+def reopen(context: Context, order: Order) -> None:
+    order.closed_at = None
+    touch(context, order)
+
+
+def delete(context: Context, order: Order) -> None:
+    del context.shop.orders[order.number_id]
+    context.emit("orders/delete", {"id": order.number_id})
+
+
+def check_cancelable(context: Context, order: Order, staff_note: str | None) -> None:
+    """Raises the refusal of facts 1.4, word for word."""
+
+    def refused(message: str, field: list[str] | None) -> UserError:
+        return UserError(message, field, "INVALID")
+
+    if order.cancelled_at:
+        raise refused("Cannot cancel an order that has already been canceled", ["orderId"])
+    if any(j.order_number == order.number_id and j.status == "STARTED"
+           for j in context.shop.jobs.values()):  # fmt: skip
+        raise refused("Cancellation is already in progress", None)
+    if staff_note and len(staff_note) > 255:
+        message = "Staff note is too long. Maximum length is 255 characters."
+        raise refused(message, ["staffNote"])
+    if any(t.kind == "AUTHORIZATION" and t.status == "PENDING" for t in order.transactions):
+        message = "Cannot cancel an order that has pending payment authorizations"
+        raise refused(message, ["orderId"])
+    if not money.received(order):
+        return
+    if any(r.status in {"OPEN", "REQUESTED"} for r in order.returns):
+        raise refused("Cannot cancel an order that has returns", ["orderId"])
+    if any(f.is_live for f in order.fulfillments):
+        raise refused("Cannot cancel an order that has outstanding fulfillments", ["orderId"])
+
+
+def start_cancel(
+    context: Context,
+    order: Order,
+    *,
+    reason: str,
+    refund: bool,
+    staff_note: str | None,
+    key: str,
+) -> Job:
+    """Accept a cancelation, and carry it out a moment later."""
+    job = Job(
+        key=key, order_number=order.number_id, reason=reason, refund=refund, staff_note=staff_note
+    )
+    context.shop.jobs[key] = job
+    context.later(JOB_SECONDS, lambda later: run_job(later, key))
+    return job
+
+
+def run_job(context: Context, key: str) -> None:
+    """Carry out an accepted cancelation; a second run changes nothing."""
+    job = context.shop.jobs.get(key)
+    order = context.shop.orders.get(job.order_number) if job else None
+    if job and order and job.status == "STARTED":
+        finish_cancel(context, order, job)
+
+
+def finish_cancel(
+    context: Context,
+    order: Order,
+    job: Job,
+) -> None:
+    """Facts 1.6: what a canceled order looks like."""
+    now = context.now()
+    for held in money.open_authorizations(order):
+        void(context, order, held)
+    for waiting in [t for t in order.transactions if t.status == "PENDING"]:
+        add_transaction(
+            context, order, kind="VOID", amount=waiting.amount, gateway=waiting.gateway,
+            parent=waiting,
+        )  # fmt: skip
+        waiting.status = "FAILURE"
+    had_money = money.net(order) > 0
+    order.cancelled_at = order.closed_at = now
+    order.cancel_reason = job.reason
+    order.cancel_staff_note = job.staff_note
+    order.pending = False
+    for line in order.lines:
+        line.removed = line.quantity - line.refunded
+    for work in order.fulfillment_orders:
+        work.status = "CLOSED"
+        for item in work.lines:
+            item.total_quantity = item.remaining_quantity = 0
+    job.status = "SUCCEEDED"
+    if job.refund and had_money:
+        _refund_everything(context, order, now)
+    touch(context, order, "orders/cancelled")
+
+
+def _refund_everything(context: Context, order: Order, now: datetime) -> Refund:
+    back = Refund(
+        number_id=context.shop.new_id(),
+        order_number=order.number_id,
+        created_at=now,
+        processed_at=now,
+    )
+    for payment in money.payments(order):
+        left = money.left_of(order, payment)
+        if left > 0:
+            moved = add_transaction(
+                context, order, kind="REFUND", amount=left, gateway=payment.gateway, parent=payment
+            )
+            back.transactions.append(moved.number_id)
+    order.refunds.append(back)
+    context.emit("refunds/create", payloads.refund(context.shop, order, back))
+    return back
+
+
+def fulfillment_status(order: Order) -> str:
+    """Shopify's word for where the goods stand."""
+    for work in order.fulfillment_orders:
+        if work.status in {"ON_HOLD", "SCHEDULED"}:
+            return work.status
+    goods = [line for line in order.lines if line.requires_shipping]
+    if not goods:
+        done = any(f.is_live for f in order.fulfillments)
+        digital = order.lines and money.received(order) > 0
+        return "FULFILLED" if done or digital else "UNFULFILLED"
+    shipped = sum(shipped_quantity(order, line.number_id) for line in goods)
+    open_quantity = sum(unfulfilled_quantity(order, line.number_id) for line in goods)
+    if shipped == 0:
+        busy = any(work.status == "IN_PROGRESS" for work in order.fulfillment_orders)
+        return "IN_PROGRESS" if busy else "UNFULFILLED"
+    return "PARTIALLY_FULFILLED" if open_quantity else "FULFILLED"
+
+
+def shipped_quantity(order: Order, line_number: int) -> int:
+    return sum(
+        part.quantity
+        for fulfillment in order.fulfillments
+        if fulfillment.is_live
+        for part in fulfillment.lines
+        if part.line_number == line_number
+    )
+
+
+def unfulfilled_quantity(order: Order, line_number: int) -> int:
+    line = order.line(line_number)
+    if order.cancelled_at:
+        return 0
+    if not line.requires_shipping:
+        return 0
+    return max(0, line.current_quantity - shipped_quantity(order, line_number))
+
+
+def refundable_quantity(order: Order, line_number: int) -> int:
+    return max(0, order.line(line_number).current_quantity)
+
+
+def is_delivered(fulfillment: Fulfillment) -> bool:
+    return fulfillment.delivered_at is not None

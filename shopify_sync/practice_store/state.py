@@ -1,0 +1,375 @@
+"""What a practice shop holds. Serialisable by msgspec, so that a shop outlives its process.
+
+Sums are Decimals in the order's presentment currency; the shop's currency follows by `rate`
+(presentment x rate = shop). Times are aware UTC without fractions, as Shopify gives them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import ClassVar
+
+from msgspec import Struct, field
+
+ZERO = Decimal(0)
+
+
+def gid(kind: str, number: int) -> str:
+    return f"gid://shopify/{kind}/{number}"
+
+
+class Resource(Struct, kw_only=True):
+    """Anything with a Shopify id."""
+
+    typename: ClassVar[str] = ""
+    number_id: int
+
+    @property
+    def id(self) -> str:
+        return gid(self.typename, self.number_id)
+
+    @property
+    def legacy_resource_id(self) -> str:
+        return str(self.number_id)
+
+
+class Address(Struct, kw_only=True):
+    typename: ClassVar[str] = "MailingAddress"
+    first_name: str | None = None
+    last_name: str | None = None
+    address1: str | None = None
+    address2: str | None = None
+    city: str | None = None
+    province: str | None = None
+    province_code: str | None = None
+    zip: str | None = None
+    country: str | None = None
+    country_code: str | None = None
+    phone: str | None = None
+    company: str | None = None
+
+    @property
+    def name(self) -> str | None:
+        return " ".join(part for part in (self.first_name, self.last_name) if part) or None
+
+
+class Customer(Resource, kw_only=True):
+    typename: ClassVar[str] = "Customer"
+    created_at: datetime
+    updated_at: datetime
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    locale: str = "en"
+    note: str | None = None
+    state: str = "DISABLED"
+    tax_exempt: bool = False
+    tags: list[str] = field(default_factory=list)
+
+    @property
+    def display_name(self) -> str:
+        name = " ".join(part for part in (self.first_name, self.last_name) if part)
+        return name or self.email or self.phone or ""
+
+
+class LineItem(Resource, kw_only=True):
+    """`discount` and `tax` are of the whole line; `removed`: taken off by a cancelation."""
+
+    typename: ClassVar[str] = "LineItem"
+    title: str
+    variant_title: str | None = None
+    sku: str | None = None
+    quantity: int
+    unit_price: Decimal
+    discount: Decimal = ZERO
+    tax: Decimal = ZERO
+    tax_rate: Decimal = ZERO
+    tax_title: str = "VAT"
+    requires_shipping: bool = True
+    taxable: bool = True
+    is_gift_card: bool = False
+    image: str | None = None
+    vendor: str | None = None
+    properties: dict[str, str] = field(default_factory=dict)
+    refunded: int = 0
+    removed: int = 0
+
+    @property
+    def current_quantity(self) -> int:
+        return self.quantity - self.refunded - self.removed
+
+
+class ShippingLine(Resource, kw_only=True):
+    typename: ClassVar[str] = "ShippingLine"
+    title: str
+    price: Decimal
+    tax: Decimal = ZERO
+    code: str | None = None
+    source: str | None = None
+
+
+class Transaction(Resource, kw_only=True):
+    typename: ClassVar[str] = "OrderTransaction"
+    kind: str
+    status: str
+    gateway: str
+    amount: Decimal
+    created_at: datetime
+    processed_at: datetime
+    parent_number: int | None = None
+    manual: bool = False
+    account_number: str | None = None
+    error_code: str | None = None
+    test: bool = False
+    key: str | None = None
+
+
+class RefundLine(Resource, kw_only=True):
+    typename: ClassVar[str] = "RefundLineItem"
+    line_number: int
+    quantity: int
+    restock_type: str
+    subtotal: Decimal
+    tax: Decimal
+    location_number: int | None = None
+
+
+class Adjustment(Resource, kw_only=True):
+    typename: ClassVar[str] = "OrderAdjustment"
+    kind: str
+    amount: Decimal
+    tax: Decimal = ZERO
+
+
+class Refund(Resource, kw_only=True):
+    typename: ClassVar[str] = "Refund"
+    order_number: int
+    created_at: datetime
+    processed_at: datetime
+    note: str | None = None
+    lines: list[RefundLine] = field(default_factory=list)
+    shipping: Decimal = ZERO
+    transactions: list[int] = field(default_factory=list)
+    adjustments: list[Adjustment] = field(default_factory=list)
+    return_number: int | None = None
+    key: str | None = None
+
+
+class Tracking(Struct, kw_only=True):
+    typename: ClassVar[str] = "FulfillmentTrackingInfo"
+    number: str | None = None
+    url: str | None = None
+    company: str | None = None
+
+
+class FulfillmentLine(Resource, kw_only=True):
+    typename: ClassVar[str] = "FulfillmentLineItem"
+    line_number: int
+    quantity: int
+    returned: int = 0
+
+
+class FulfillmentEvent(Resource, kw_only=True):
+    typename: ClassVar[str] = "FulfillmentEvent"
+    fulfillment_number: int
+    status: str
+    happened_at: datetime
+    created_at: datetime
+    estimated_delivery_at: datetime | None = None
+    message: str | None = None
+    city: str | None = None
+    province: str | None = None
+    country: str | None = None
+    zip: str | None = None
+    address1: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+class Fulfillment(Resource, kw_only=True):
+    typename: ClassVar[str] = "Fulfillment"
+    order_number: int
+    name: str
+    status: str = "SUCCESS"
+    display_status: str | None = "FULFILLED"
+    created_at: datetime
+    updated_at: datetime
+    in_transit_at: datetime | None = None
+    estimated_delivery_at: datetime | None = None
+    delivered_at: datetime | None = None
+    tracking: list[Tracking] = field(default_factory=list)
+    lines: list[FulfillmentLine] = field(default_factory=list)
+    events: list[FulfillmentEvent] = field(default_factory=list)
+
+    @property
+    def is_live(self) -> bool:
+        return self.status not in {"CANCELLED", "ERROR", "FAILURE"}
+
+
+class FulfillmentOrderLine(Resource, kw_only=True):
+    typename: ClassVar[str] = "FulfillmentOrderLineItem"
+    line_number: int
+    total_quantity: int
+    remaining_quantity: int
+
+
+class FulfillmentOrder(Resource, kw_only=True):
+    typename: ClassVar[str] = "FulfillmentOrder"
+    order_number: int
+    status: str = "OPEN"
+    request_status: str = "UNSUBMITTED"
+    created_at: datetime
+    updated_at: datetime
+    fulfill_at: datetime | None = None
+    method_type: str = "SHIPPING"
+    hold_reason: str | None = None
+    lines: list[FulfillmentOrderLine] = field(default_factory=list)
+
+
+class Disposition(Resource, kw_only=True):
+    typename: ClassVar[str] = "ReverseFulfillmentOrderDisposition"
+    type: str
+    quantity: int
+    created_at: datetime
+
+
+class ReturnLine(Resource, kw_only=True):
+    typename: ClassVar[str] = "ReturnLineItem"
+    fulfillment_line_number: int
+    line_number: int
+    quantity: int
+    reason: str = "OTHER"
+    reason_note: str = ""
+    customer_note: str | None = None
+    processed: int = 0
+    refunded: int = 0
+    dispositions: list[Disposition] = field(default_factory=list)
+
+
+class Return(Resource, kw_only=True):
+    typename: ClassVar[str] = "Return"
+    order_number: int
+    name: str
+    status: str
+    created_at: datetime
+    approved_at: datetime | None = None
+    closed_at: datetime | None = None
+    decline_reason: str | None = None
+    decline_note: str | None = None
+    lines: list[ReturnLine] = field(default_factory=list)
+    reverse_order_number: int | None = None
+
+
+class Order(Resource, kw_only=True):
+    typename: ClassVar[str] = "Order"
+    number: int
+    name: str
+    created_at: datetime
+    processed_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    cancel_reason: str | None = None
+    cancel_staff_note: str | None = None
+    cancel_key: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    note: str | None = None
+    tags: list[str] = field(default_factory=list)
+    attributes: dict[str, str] = field(default_factory=dict)
+    customer_number: int | None = None
+    currency: str
+    presentment_currency: str
+    rate: Decimal = Decimal(1)
+    taxes_included: bool = False
+    test: bool = False
+    expired: bool = False
+    pending: bool = False
+    status_override: str | None = None
+    risk_level: str = "LOW"
+    dispute: str | None = None
+    tip: Decimal = ZERO
+    discount_code: str | None = None
+    shipping_address: Address | None = None
+    billing_address: Address | None = None
+    lines: list[LineItem] = field(default_factory=list)
+    shipping_lines: list[ShippingLine] = field(default_factory=list)
+    transactions: list[Transaction] = field(default_factory=list)
+    refunds: list[Refund] = field(default_factory=list)
+    fulfillments: list[Fulfillment] = field(default_factory=list)
+    fulfillment_orders: list[FulfillmentOrder] = field(default_factory=list)
+    returns: list[Return] = field(default_factory=list)
+
+    def line(self, number: int) -> LineItem:
+        return next(line for line in self.lines if line.number_id == number)
+
+
+class Job(Struct, kw_only=True):
+    """An orderCancel that Shopify carries out by itself."""
+
+    key: str
+    order_number: int
+    reason: str
+    refund: bool
+    staff_note: str | None = None
+    status: str = "STARTED"
+    errors: list[dict[str, str | list[str] | None]] = field(default_factory=list)
+
+
+class Subscription(Resource, kw_only=True):
+    typename: ClassVar[str] = "WebhookSubscription"
+    topic: str
+    uri: str
+    format: str = "JSON"
+    name: str | None = None
+    filter: str = ""
+    include_fields: list[str] = field(default_factory=list)
+    metafield_namespaces: list[str] = field(default_factory=list)
+    created_at: datetime
+    updated_at: datetime
+    failures: int = 0
+
+
+class IdempotencyRecord(Struct, kw_only=True):
+    fingerprint: str
+    at: datetime
+    refund_number: int | None = None
+    order_number: int | None = None
+    errors: list[dict[str, str | list[str] | None]] = field(default_factory=list)
+
+
+class Shop(Struct, kw_only=True):
+    domain: str
+    name: str
+    currency: str
+    time_zone: str = "Europe/Berlin"
+    token: str
+    secret: str
+    client_id: str
+    scopes: list[str]
+    next_id: int = 5_000_000_000_001
+    next_order: int = 1001
+    orders: dict[int, Order] = field(default_factory=dict)
+    customers: dict[int, Customer] = field(default_factory=dict)
+    subscriptions: dict[int, Subscription] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    idempotency: dict[str, IdempotencyRecord] = field(default_factory=dict)
+    # 402 or 423: how a frozen or a locked shop answers everything.
+    locked_status: int | None = None
+
+    def new_id(self) -> int:
+        self.next_id += 1
+        return self.next_id
+
+
+class World(Struct, kw_only=True):
+    """All shops, and how far the movable clock is ahead of the real one."""
+
+    shops: dict[str, Shop] = field(default_factory=dict)
+    ahead_s: float = 0.0
+
+    def now(self) -> datetime:
+        moment = datetime.now(UTC) + timedelta(seconds=self.ahead_s)
+        return moment.replace(microsecond=0)
