@@ -11,7 +11,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -20,345 +19,828 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Order',
+            name="Order",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('gid', models.CharField(max_length=100)),
-                ('legacy_id', models.BigIntegerField(help_text="Shopify's numeric order id.")),
-                ('name', models.CharField(blank=True, max_length=100)),
-                ('placed_at', models.DateTimeField(null=True)),
-                ('shop_updated_at', models.DateTimeField(null=True)),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('cancelled_at', models.DateTimeField(null=True)),
-                ('cancel_reason', models.CharField(blank=True, max_length=40)),
-                ('financial_status', models.CharField(blank=True, max_length=40)),
-                ('fulfillment_status', models.CharField(blank=True, max_length=40)),
-                ('return_status', models.CharField(blank=True, max_length=40)),
-                ('currency', models.CharField(blank=True, max_length=3)),
-                ('shop_currency', models.CharField(blank=True, max_length=3)),
-                ('total', models.DecimalField(decimal_places=4, default=0, max_digits=19)),
-                ('received', models.DecimalField(decimal_places=4, default=0, max_digits=19)),
-                ('refunded', models.DecimalField(decimal_places=4, default=0, max_digits=19)),
-                ('net_payment', models.DecimalField(decimal_places=4, default=0, max_digits=19)),
-                ('total_shop', models.DecimalField(decimal_places=4, default=0, max_digits=19)),
-                ('net_payment_shop', models.DecimalField(decimal_places=4, default=0, max_digits=19)),
-                ('customer_gid', models.CharField(blank=True, max_length=100)),
-                ('email', models.CharField(blank=True, max_length=255)),
-                ('phone', models.CharField(blank=True, max_length=40)),
-                ('document', models.TextField(blank=True, help_text='The snapshot as JSON; empty: not read yet.')),
-                ('version', models.PositiveIntegerField(default=0, help_text='Rises with every visible change.')),
-                ('dirty_seq', models.PositiveIntegerField(default=0)),
-                ('clean_seq', models.PositiveIntegerField(default=0)),
-                ('fetch_after', models.DateTimeField(null=True)),
-                ('fetch_lease_until', models.DateTimeField(null=True)),
-                ('fetch_failures', models.PositiveSmallIntegerField(default=0)),
-                ('read_started_at', models.DateTimeField(help_text='When the stored read began.', null=True)),
-                ('missing_since', models.DateTimeField(help_text='First read that did not find it.', null=True)),
-                ('deleted_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("gid", models.CharField(max_length=100)),
+                ("legacy_id", models.BigIntegerField(help_text="Shopify's numeric order id.")),
+                ("name", models.CharField(blank=True, max_length=100)),
+                ("placed_at", models.DateTimeField(null=True)),
+                ("shop_updated_at", models.DateTimeField(null=True)),
+                ("closed_at", models.DateTimeField(null=True)),
+                ("cancelled_at", models.DateTimeField(null=True)),
+                ("cancel_reason", models.CharField(blank=True, max_length=40)),
+                ("financial_status", models.CharField(blank=True, max_length=40)),
+                ("fulfillment_status", models.CharField(blank=True, max_length=40)),
+                ("return_status", models.CharField(blank=True, max_length=40)),
+                ("currency", models.CharField(blank=True, max_length=3)),
+                ("shop_currency", models.CharField(blank=True, max_length=3)),
+                ("total", models.DecimalField(decimal_places=4, default=0, max_digits=19)),
+                ("received", models.DecimalField(decimal_places=4, default=0, max_digits=19)),
+                ("refunded", models.DecimalField(decimal_places=4, default=0, max_digits=19)),
+                ("net_payment", models.DecimalField(decimal_places=4, default=0, max_digits=19)),
+                ("total_shop", models.DecimalField(decimal_places=4, default=0, max_digits=19)),
+                (
+                    "net_payment_shop",
+                    models.DecimalField(decimal_places=4, default=0, max_digits=19),
+                ),
+                ("customer_gid", models.CharField(blank=True, max_length=100)),
+                ("email", models.CharField(blank=True, max_length=255)),
+                ("phone", models.CharField(blank=True, max_length=40)),
+                (
+                    "document",
+                    models.TextField(
+                        blank=True, help_text="The snapshot as JSON; empty: not read yet."
+                    ),
+                ),
+                (
+                    "version",
+                    models.PositiveIntegerField(
+                        default=0, help_text="Rises with every visible change."
+                    ),
+                ),
+                ("dirty_seq", models.PositiveIntegerField(default=0)),
+                ("clean_seq", models.PositiveIntegerField(default=0)),
+                ("fetch_after", models.DateTimeField(null=True)),
+                ("fetch_lease_until", models.DateTimeField(null=True)),
+                ("fetch_failures", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "read_started_at",
+                    models.DateTimeField(help_text="When the stored read began.", null=True),
+                ),
+                (
+                    "missing_since",
+                    models.DateTimeField(help_text="First read that did not find it.", null=True),
+                ),
+                ("deleted_at", models.DateTimeField(null=True)),
             ],
             options={
-                'ordering': ['-placed_at', '-pk'],
+                "ordering": ["-placed_at", "-pk"],
             },
         ),
         migrations.CreateModel(
-            name='Store',
+            name="Store",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('domain', models.CharField(help_text="The shop's permanent address, for example demo.myshopify.com.", max_length=100, unique=True, validators=[django.core.validators.RegexValidator('\\A[a-z0-9][a-z0-9-]{0,60}\\.myshopify\\.com\\Z')])),
-                ('name', models.CharField(blank=True, help_text='Shown to agents.', max_length=255)),
-                ('currency', models.CharField(blank=True, max_length=3)),
-                ('time_zone', models.CharField(default='UTC', help_text='Arrival dates are read in this zone. Filled in from Shopify.', max_length=64, validators=[orders.models.stores.validate_time_zone])),
-                ('is_active', models.BooleanField(default=True, help_text='Off: its orders disappear from conversations; nothing is deleted.')),
-                ('assume_delivered_after_days', models.PositiveSmallIntegerField(blank=True, help_text='For carriers that never report: count a parcel as delivered so many days after it was shipped. Empty: an unknown delivery is never taken for a delivery.', null=True, validators=[django.core.validators.MinValueValidator(1)])),
-                ('notify_by_default', models.BooleanField(default=True, help_text="Whether Shopify's own e-mail to the customer is ticked in the dialogs.")),
-                ('is_frozen', models.BooleanField(default=False, help_text='On: cancelations and refunds wait and nothing is sent to Shopify.', verbose_name='Freeze all actions')),
-                ('hidden_cancel_reasons', models.JSONField(blank=True, default=list, help_text='Cancel reasons agents should not see, for example ["FRAUD"].')),
-                ('connected_at', models.DateTimeField(default=django.utils.timezone.now, help_text='Order events before this time are history: no messages.')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "domain",
+                    models.CharField(
+                        help_text="The shop's permanent address, for example demo.myshopify.com.",
+                        max_length=100,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[a-z0-9][a-z0-9-]{0,60}\\.myshopify\\.com\\Z"
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(blank=True, help_text="Shown to agents.", max_length=255),
+                ),
+                ("currency", models.CharField(blank=True, max_length=3)),
+                (
+                    "time_zone",
+                    models.CharField(
+                        default="UTC",
+                        help_text="Arrival dates are read in this zone. Filled in from Shopify.",
+                        max_length=64,
+                        validators=[orders.models.stores.validate_time_zone],
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Off: its orders disappear from conversations; nothing is deleted.",
+                    ),
+                ),
+                (
+                    "assume_delivered_after_days",
+                    models.PositiveSmallIntegerField(
+                        blank=True,
+                        help_text="For carriers that never report: count a parcel as delivered so many days after it was shipped. Empty: an unknown delivery is never taken for a delivery.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "notify_by_default",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Whether Shopify's own e-mail to the customer is ticked in the dialogs.",
+                    ),
+                ),
+                (
+                    "is_frozen",
+                    models.BooleanField(
+                        default=False,
+                        help_text="On: cancelations and refunds wait and nothing is sent to Shopify.",
+                        verbose_name="Freeze all actions",
+                    ),
+                ),
+                (
+                    "hidden_cancel_reasons",
+                    models.JSONField(
+                        blank=True,
+                        default=list,
+                        help_text='Cancel reasons agents should not see, for example ["FRAUD"].',
+                    ),
+                ),
+                (
+                    "connected_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now,
+                        help_text="Order events before this time are history: no messages.",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['domain'],
+                "ordering": ["domain"],
             },
         ),
         migrations.CreateModel(
-            name='OrderAction',
+            name="OrderAction",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('cancel', 'Cancel order'), ('cancel_and_refund', 'Cancel order and refund'), ('refund', 'Refund')], max_length=20)),
-                ('state', models.CharField(choices=[('queued', 'Starting'), ('sending', 'Sending to Shopify'), ('pending', 'Shopify is working on it'), ('unknown', 'Checking with Shopify'), ('blocked', 'Waiting for an administrator'), ('needs_human', 'Compare with Shopify'), ('succeeded', 'Done'), ('partial', 'Canceled, refund failed'), ('rejected', 'Refused by Shopify'), ('reversed', 'Refund failed at the bank'), ('withdrawn', 'Withdrawn')], default='queued', max_length=12)),
-                ('requested_at', models.DateTimeField(auto_now_add=True)),
-                ('origin', models.CharField(blank=True, help_text='Where it was asked for, e.g. conversation:12.', max_length=100)),
-                ('nonce', models.CharField(help_text='One per shown summary: a second click finds it.', max_length=64)),
-                ('digest', models.CharField(help_text='SHA-256 of the frozen request.', max_length=64)),
-                ('proposal', models.JSONField()),
-                ('steps', models.JSONField()),
-                ('idempotency_key', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('marker', models.CharField(default=orders.models.actions.new_marker, editable=False, max_length=20, unique=True)),
-                ('amount', models.DecimalField(decimal_places=4, max_digits=19, null=True)),
-                ('currency', models.CharField(blank=True, max_length=3)),
-                ('reason', models.CharField(blank=True, max_length=100)),
-                ('staff_note', models.CharField(blank=True, max_length=255)),
-                ('notify', models.BooleanField(default=False, help_text='Shopify e-mails the customer itself.')),
-                ('returned', models.CharField(blank=True, choices=[('', 'Not asked'), ('received', 'Received at centre'), ('not_needed', 'No return needed')], default='', max_length=12)),
-                ('fence', models.PositiveIntegerField(default=0)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('next_attempt_at', models.DateTimeField(null=True)),
-                ('maybe_applied', models.BooleanField(default=False, help_text='A request may have arrived.')),
-                ('step', models.PositiveSmallIntegerField(default=0, help_text='The step last begun.')),
-                ('step_first_sent_at', models.DateTimeField(help_text="First send of that step; starts the key's 24 hours.", null=True)),
-                ('is_doubtful', models.BooleanField(default=False, help_text='The last send of that step has no known outcome.')),
-                ('job_gid', models.CharField(blank=True, max_length=200)),
-                ('refund_gid', models.CharField(blank=True, max_length=100)),
-                ('evidence_at', models.DateTimeField(help_text='When Shopify showed it done.', null=True)),
-                ('message', models.TextField(blank=True, help_text='What Shopify said, word for word.')),
-                ('settled_at', models.DateTimeField(null=True)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='actions', to='orders.order')),
-                ('requested_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='order_actions', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("cancel", "Cancel order"),
+                            ("cancel_and_refund", "Cancel order and refund"),
+                            ("refund", "Refund"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Starting"),
+                            ("sending", "Sending to Shopify"),
+                            ("pending", "Shopify is working on it"),
+                            ("unknown", "Checking with Shopify"),
+                            ("blocked", "Waiting for an administrator"),
+                            ("needs_human", "Compare with Shopify"),
+                            ("succeeded", "Done"),
+                            ("partial", "Canceled, refund failed"),
+                            ("rejected", "Refused by Shopify"),
+                            ("reversed", "Refund failed at the bank"),
+                            ("withdrawn", "Withdrawn"),
+                        ],
+                        default="queued",
+                        max_length=12,
+                    ),
+                ),
+                ("requested_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "origin",
+                    models.CharField(
+                        blank=True,
+                        help_text="Where it was asked for, e.g. conversation:12.",
+                        max_length=100,
+                    ),
+                ),
+                (
+                    "nonce",
+                    models.CharField(
+                        help_text="One per shown summary: a second click finds it.", max_length=64
+                    ),
+                ),
+                (
+                    "digest",
+                    models.CharField(help_text="SHA-256 of the frozen request.", max_length=64),
+                ),
+                ("proposal", models.JSONField()),
+                ("steps", models.JSONField()),
+                (
+                    "idempotency_key",
+                    models.UUIDField(default=uuid.uuid4, editable=False, unique=True),
+                ),
+                (
+                    "marker",
+                    models.CharField(
+                        default=orders.models.actions.new_marker,
+                        editable=False,
+                        max_length=20,
+                        unique=True,
+                    ),
+                ),
+                ("amount", models.DecimalField(decimal_places=4, max_digits=19, null=True)),
+                ("currency", models.CharField(blank=True, max_length=3)),
+                ("reason", models.CharField(blank=True, max_length=100)),
+                ("staff_note", models.CharField(blank=True, max_length=255)),
+                (
+                    "notify",
+                    models.BooleanField(
+                        default=False, help_text="Shopify e-mails the customer itself."
+                    ),
+                ),
+                (
+                    "returned",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "Not asked"),
+                            ("received", "Received at centre"),
+                            ("not_needed", "No return needed"),
+                        ],
+                        default="",
+                        max_length=12,
+                    ),
+                ),
+                ("fence", models.PositiveIntegerField(default=0)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("next_attempt_at", models.DateTimeField(null=True)),
+                (
+                    "maybe_applied",
+                    models.BooleanField(default=False, help_text="A request may have arrived."),
+                ),
+                (
+                    "step",
+                    models.PositiveSmallIntegerField(default=0, help_text="The step last begun."),
+                ),
+                (
+                    "step_first_sent_at",
+                    models.DateTimeField(
+                        help_text="First send of that step; starts the key's 24 hours.", null=True
+                    ),
+                ),
+                (
+                    "is_doubtful",
+                    models.BooleanField(
+                        default=False, help_text="The last send of that step has no known outcome."
+                    ),
+                ),
+                ("job_gid", models.CharField(blank=True, max_length=200)),
+                ("refund_gid", models.CharField(blank=True, max_length=100)),
+                (
+                    "evidence_at",
+                    models.DateTimeField(help_text="When Shopify showed it done.", null=True),
+                ),
+                (
+                    "message",
+                    models.TextField(blank=True, help_text="What Shopify said, word for word."),
+                ),
+                ("settled_at", models.DateTimeField(null=True)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="actions",
+                        to="orders.order",
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="order_actions",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-requested_at', '-pk'],
+                "ordering": ["-requested_at", "-pk"],
             },
         ),
         migrations.CreateModel(
-            name='OrderEvent',
+            name="OrderEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('placed', 'Order placed'), ('paid', 'Payment received'), ('fulfilled', 'Shipped'), ('delivered', 'Delivered'), ('canceled', 'Order canceled'), ('refunded', 'Refunded'), ('action_failed', 'Not carried out')], max_length=20)),
-                ('key', models.CharField(max_length=150)),
-                ('occurred_at', models.DateTimeField()),
-                ('recorded_at', models.DateTimeField(auto_now_add=True)),
-                ('source', models.CharField(choices=[('agent', 'Agent'), ('shopify', 'Shopify'), ('automation', 'Automation')], max_length=12)),
-                ('amount', models.DecimalField(decimal_places=4, max_digits=19, null=True)),
-                ('currency', models.CharField(blank=True, max_length=3)),
-                ('reason', models.CharField(blank=True, max_length=100)),
-                ('detail', models.TextField(blank=True)),
-                ('announced_at', models.DateTimeField(null=True)),
-                ('action', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='events', to='orders.orderaction')),
-                ('actor', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='order_events', to=settings.AUTH_USER_MODEL)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='orders.order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("placed", "Order placed"),
+                            ("paid", "Payment received"),
+                            ("fulfilled", "Shipped"),
+                            ("delivered", "Delivered"),
+                            ("canceled", "Order canceled"),
+                            ("refunded", "Refunded"),
+                            ("action_failed", "Not carried out"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("key", models.CharField(max_length=150)),
+                ("occurred_at", models.DateTimeField()),
+                ("recorded_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[
+                            ("agent", "Agent"),
+                            ("shopify", "Shopify"),
+                            ("automation", "Automation"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("amount", models.DecimalField(decimal_places=4, max_digits=19, null=True)),
+                ("currency", models.CharField(blank=True, max_length=3)),
+                ("reason", models.CharField(blank=True, max_length=100)),
+                ("detail", models.TextField(blank=True)),
+                ("announced_at", models.DateTimeField(null=True)),
+                (
+                    "action",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="events",
+                        to="orders.orderaction",
+                    ),
+                ),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="order_events",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="orders.order",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-occurred_at', '-pk'],
+                "ordering": ["-occurred_at", "-pk"],
             },
         ),
         migrations.CreateModel(
-            name='OrderFulfillment',
+            name="OrderFulfillment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('gid', models.CharField(max_length=100)),
-                ('name', models.CharField(blank=True, max_length=100)),
-                ('status', models.CharField(max_length=40)),
-                ('display_status', models.CharField(blank=True, max_length=40)),
-                ('shipped_at', models.DateTimeField()),
-                ('estimated_delivery_at', models.DateTimeField(null=True)),
-                ('delivered_at', models.DateTimeField(null=True)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='%(class)ss', to='orders.order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("gid", models.CharField(max_length=100)),
+                ("name", models.CharField(blank=True, max_length=100)),
+                ("status", models.CharField(max_length=40)),
+                ("display_status", models.CharField(blank=True, max_length=40)),
+                ("shipped_at", models.DateTimeField()),
+                ("estimated_delivery_at", models.DateTimeField(null=True)),
+                ("delivered_at", models.DateTimeField(null=True)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="%(class)ss",
+                        to="orders.order",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='OrderLine',
+            name="OrderLine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('gid', models.CharField(max_length=100)),
-                ('title', models.CharField(max_length=500)),
-                ('variant_title', models.CharField(blank=True, max_length=500)),
-                ('sku', models.CharField(blank=True, max_length=255)),
-                ('quantity', models.IntegerField()),
-                ('current_quantity', models.IntegerField()),
-                ('refundable_quantity', models.IntegerField()),
-                ('unfulfilled_quantity', models.IntegerField()),
-                ('total', models.DecimalField(decimal_places=4, max_digits=19)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='%(class)ss', to='orders.order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("gid", models.CharField(max_length=100)),
+                ("title", models.CharField(max_length=500)),
+                ("variant_title", models.CharField(blank=True, max_length=500)),
+                ("sku", models.CharField(blank=True, max_length=255)),
+                ("quantity", models.IntegerField()),
+                ("current_quantity", models.IntegerField()),
+                ("refundable_quantity", models.IntegerField()),
+                ("unfulfilled_quantity", models.IntegerField()),
+                ("total", models.DecimalField(decimal_places=4, max_digits=19)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="%(class)ss",
+                        to="orders.order",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='OrderRefund',
+            name="OrderRefund",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('gid', models.CharField(max_length=100)),
-                ('refunded_at', models.DateTimeField(null=True)),
-                ('amount', models.DecimalField(decimal_places=4, max_digits=19)),
-                ('amount_shop', models.DecimalField(decimal_places=4, max_digits=19)),
-                ('note', models.TextField(blank=True)),
-                ('has_failed', models.BooleanField(default=False)),
-                ('action', models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='booked_refund', to='orders.orderaction')),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='%(class)ss', to='orders.order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("gid", models.CharField(max_length=100)),
+                ("refunded_at", models.DateTimeField(null=True)),
+                ("amount", models.DecimalField(decimal_places=4, max_digits=19)),
+                ("amount_shop", models.DecimalField(decimal_places=4, max_digits=19)),
+                ("note", models.TextField(blank=True)),
+                ("has_failed", models.BooleanField(default=False)),
+                (
+                    "action",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="booked_refund",
+                        to="orders.orderaction",
+                    ),
+                ),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="%(class)ss",
+                        to="orders.order",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='OrderTracking',
+            name="OrderTracking",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('fulfillment_gid', models.CharField(max_length=100)),
-                ('number', models.CharField(max_length=255)),
-                ('company', models.CharField(blank=True, max_length=255)),
-                ('url', models.TextField(blank=True)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='trackings', to='orders.order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("fulfillment_gid", models.CharField(max_length=100)),
+                ("number", models.CharField(max_length=255)),
+                ("company", models.CharField(blank=True, max_length=255)),
+                ("url", models.TextField(blank=True)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="trackings",
+                        to="orders.order",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='OrderTransaction',
+            name="OrderTransaction",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('gid', models.CharField(max_length=100)),
-                ('kind', models.CharField(max_length=40)),
-                ('status', models.CharField(max_length=40)),
-                ('gateway', models.CharField(blank=True, max_length=255)),
-                ('is_manual', models.BooleanField(default=False)),
-                ('amount', models.DecimalField(decimal_places=4, max_digits=19)),
-                ('amount_shop', models.DecimalField(decimal_places=4, max_digits=19)),
-                ('processed_at', models.DateTimeField(null=True)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='%(class)ss', to='orders.order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("gid", models.CharField(max_length=100)),
+                ("kind", models.CharField(max_length=40)),
+                ("status", models.CharField(max_length=40)),
+                ("gateway", models.CharField(blank=True, max_length=255)),
+                ("is_manual", models.BooleanField(default=False)),
+                ("amount", models.DecimalField(decimal_places=4, max_digits=19)),
+                ("amount_shop", models.DecimalField(decimal_places=4, max_digits=19)),
+                ("processed_at", models.DateTimeField(null=True)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="%(class)ss",
+                        to="orders.order",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.AddField(
-            model_name='order',
-            name='store',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='orders', to='orders.store'),
+            model_name="order",
+            name="store",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="orders",
+                to="orders.store",
+            ),
         ),
         migrations.CreateModel(
-            name='Customer',
+            name="Customer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('gid', models.CharField(max_length=100)),
-                ('name', models.CharField(blank=True, max_length=255)),
-                ('email', models.CharField(blank=True, max_length=255)),
-                ('phone', models.CharField(blank=True, max_length=40)),
-                ('locale', models.CharField(blank=True, max_length=20)),
-                ('order_count', models.PositiveIntegerField(blank=True, null=True)),
-                ('store', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='customers', to='orders.store')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("gid", models.CharField(max_length=100)),
+                ("name", models.CharField(blank=True, max_length=255)),
+                ("email", models.CharField(blank=True, max_length=255)),
+                ("phone", models.CharField(blank=True, max_length=40)),
+                ("locale", models.CharField(blank=True, max_length=20)),
+                ("order_count", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "store",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="customers",
+                        to="orders.store",
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='orderaction',
-            index=models.Index(condition=models.Q(('state__in', ('queued', 'sending', 'pending', 'unknown', 'blocked', 'needs_human'))), fields=['next_attempt_at'], name='orders_action_due'),
+            model_name="orderaction",
+            index=models.Index(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        ("queued", "sending", "pending", "unknown", "blocked", "needs_human"),
+                    )
+                ),
+                fields=["next_attempt_at"],
+                name="orders_action_due",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderaction',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['queued', 'sending', 'pending', 'unknown', 'blocked', 'needs_human', 'succeeded', 'partial', 'rejected', 'reversed', 'withdrawn'])), name='orders_action_state_known'),
+            model_name="orderaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        [
+                            "queued",
+                            "sending",
+                            "pending",
+                            "unknown",
+                            "blocked",
+                            "needs_human",
+                            "succeeded",
+                            "partial",
+                            "rejected",
+                            "reversed",
+                            "withdrawn",
+                        ],
+                    )
+                ),
+                name="orders_action_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderaction',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['cancel', 'cancel_and_refund', 'refund'])), name='orders_action_kind_known'),
+            model_name="orderaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind__in", ["cancel", "cancel_and_refund", "refund"])),
+                name="orders_action_kind_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderaction',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('queued', 'sending', 'pending', 'unknown', 'blocked', 'needs_human'))), fields=('order',), name='orders_one_active_action'),
+            model_name="orderaction",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        ("queued", "sending", "pending", "unknown", "blocked", "needs_human"),
+                    )
+                ),
+                fields=("order",),
+                name="orders_one_active_action",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderaction',
-            constraint=models.UniqueConstraint(fields=('requested_by', 'nonce'), name='orders_one_action_per_click'),
+            model_name="orderaction",
+            constraint=models.UniqueConstraint(
+                fields=("requested_by", "nonce"), name="orders_one_action_per_click"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderaction',
-            constraint=models.UniqueConstraint(condition=models.Q(('refund_gid', ''), _negated=True), fields=('order', 'refund_gid'), name='orders_one_action_per_refund'),
+            model_name="orderaction",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("refund_gid", ""), _negated=True),
+                fields=("order", "refund_gid"),
+                name="orders_one_action_per_refund",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderaction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('amount', None), ('kind', 'cancel')), models.Q(models.Q(('kind', 'cancel'), _negated=True), ('amount__gt', 0), models.Q(('currency', ''), _negated=True)), _connector='OR'), name='orders_refund_has_amount'),
+            model_name="orderaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("amount", None), ("kind", "cancel")),
+                    models.Q(
+                        models.Q(("kind", "cancel"), _negated=True),
+                        ("amount__gt", 0),
+                        models.Q(("currency", ""), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="orders_refund_has_amount",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderaction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'succeeded'), _negated=True), ('evidence_at__isnull', False), _connector='OR'), name='orders_success_has_evidence'),
+            model_name="orderaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "succeeded"), _negated=True),
+                    ("evidence_at__isnull", False),
+                    _connector="OR",
+                ),
+                name="orders_success_has_evidence",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderaction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'withdrawn'), _negated=True), ('maybe_applied', False), _connector='OR'), name='orders_withdrawn_was_not_sent'),
+            model_name="orderaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "withdrawn"), _negated=True),
+                    ("maybe_applied", False),
+                    _connector="OR",
+                ),
+                name="orders_withdrawn_was_not_sent",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderaction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('settled_at', None), ('state__in', ('queued', 'sending', 'pending', 'unknown', 'blocked', 'needs_human'))), models.Q(('settled_at__isnull', False), ('state__in', ('succeeded', 'partial', 'rejected', 'reversed', 'withdrawn'))), _connector='OR'), name='orders_settled_has_time'),
+            model_name="orderaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("settled_at", None),
+                        (
+                            "state__in",
+                            ("queued", "sending", "pending", "unknown", "blocked", "needs_human"),
+                        ),
+                    ),
+                    models.Q(
+                        ("settled_at__isnull", False),
+                        (
+                            "state__in",
+                            ("succeeded", "partial", "rejected", "reversed", "withdrawn"),
+                        ),
+                    ),
+                    _connector="OR",
+                ),
+                name="orders_settled_has_time",
+            ),
         ),
         migrations.AddIndex(
-            model_name='orderevent',
-            index=models.Index(fields=['order', '-occurred_at'], name='orders_event_timeline'),
+            model_name="orderevent",
+            index=models.Index(fields=["order", "-occurred_at"], name="orders_event_timeline"),
         ),
         migrations.AddIndex(
-            model_name='orderevent',
-            index=models.Index(condition=models.Q(('announced_at', None)), fields=['id'], name='orders_event_unannounced'),
+            model_name="orderevent",
+            index=models.Index(
+                condition=models.Q(("announced_at", None)),
+                fields=["id"],
+                name="orders_event_unannounced",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderevent',
-            constraint=models.UniqueConstraint(fields=('order', 'key'), name='orders_one_event_per_fact'),
+            model_name="orderevent",
+            constraint=models.UniqueConstraint(
+                fields=("order", "key"), name="orders_one_event_per_fact"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderevent',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['placed', 'paid', 'fulfilled', 'delivered', 'canceled', 'refunded', 'action_failed'])), name='orders_event_kind_known'),
+            model_name="orderevent",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "kind__in",
+                        [
+                            "placed",
+                            "paid",
+                            "fulfilled",
+                            "delivered",
+                            "canceled",
+                            "refunded",
+                            "action_failed",
+                        ],
+                    )
+                ),
+                name="orders_event_kind_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderfulfillment',
-            constraint=models.UniqueConstraint(fields=('order', 'gid'), name='orders_one_orderfulfillment'),
+            model_name="orderfulfillment",
+            constraint=models.UniqueConstraint(
+                fields=("order", "gid"), name="orders_one_orderfulfillment"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderline',
-            constraint=models.UniqueConstraint(fields=('order', 'gid'), name='orders_one_orderline'),
+            model_name="orderline",
+            constraint=models.UniqueConstraint(
+                fields=("order", "gid"), name="orders_one_orderline"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderrefund',
-            constraint=models.UniqueConstraint(fields=('order', 'gid'), name='orders_one_orderrefund'),
+            model_name="orderrefund",
+            constraint=models.UniqueConstraint(
+                fields=("order", "gid"), name="orders_one_orderrefund"
+            ),
         ),
         migrations.AddIndex(
-            model_name='ordertracking',
-            index=models.Index(fields=['number'], name='orders_by_tracking_number'),
+            model_name="ordertracking",
+            index=models.Index(fields=["number"], name="orders_by_tracking_number"),
         ),
         migrations.AddConstraint(
-            model_name='ordertransaction',
-            constraint=models.UniqueConstraint(fields=('order', 'gid'), name='orders_one_ordertransaction'),
+            model_name="ordertransaction",
+            constraint=models.UniqueConstraint(
+                fields=("order", "gid"), name="orders_one_ordertransaction"
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['store', 'customer_gid', '-placed_at'], name='orders_of_customer'),
+            model_name="order",
+            index=models.Index(
+                fields=["store", "customer_gid", "-placed_at"], name="orders_of_customer"
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['email', '-placed_at'], name='orders_of_email'),
+            model_name="order",
+            index=models.Index(fields=["email", "-placed_at"], name="orders_of_email"),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['phone', '-placed_at'], name='orders_of_phone'),
+            model_name="order",
+            index=models.Index(fields=["phone", "-placed_at"], name="orders_of_phone"),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['name'], name='orders_by_name'),
+            model_name="order",
+            index=models.Index(fields=["name"], name="orders_by_name"),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['legacy_id'], name='orders_by_legacy_id'),
+            model_name="order",
+            index=models.Index(fields=["legacy_id"], name="orders_by_legacy_id"),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('dirty_seq__gt', models.F('clean_seq'))), fields=['fetch_after'], name='orders_dirty'),
+            model_name="order",
+            index=models.Index(
+                condition=models.Q(("dirty_seq__gt", models.F("clean_seq"))),
+                fields=["fetch_after"],
+                name="orders_dirty",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(fields=('store', 'gid'), name='orders_one_order_per_gid'),
+            model_name="order",
+            constraint=models.UniqueConstraint(
+                fields=("store", "gid"), name="orders_one_order_per_gid"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('clean_seq__lte', models.F('dirty_seq'))), name='orders_clean_never_ahead'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("clean_seq__lte", models.F("dirty_seq"))),
+                name="orders_clean_never_ahead",
+            ),
         ),
         migrations.AddIndex(
-            model_name='customer',
-            index=models.Index(condition=models.Q(('email', ''), _negated=True), fields=['email'], name='orders_customer_email'),
+            model_name="customer",
+            index=models.Index(
+                condition=models.Q(("email", ""), _negated=True),
+                fields=["email"],
+                name="orders_customer_email",
+            ),
         ),
         migrations.AddIndex(
-            model_name='customer',
-            index=models.Index(condition=models.Q(('phone', ''), _negated=True), fields=['phone'], name='orders_customer_phone'),
+            model_name="customer",
+            index=models.Index(
+                condition=models.Q(("phone", ""), _negated=True),
+                fields=["phone"],
+                name="orders_customer_phone",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='customer',
-            constraint=models.UniqueConstraint(fields=('store', 'gid'), name='orders_one_customer_per_gid'),
+            model_name="customer",
+            constraint=models.UniqueConstraint(
+                fields=("store", "gid"), name="orders_one_customer_per_gid"
+            ),
         ),
     ]

@@ -17,7 +17,13 @@ from orders.signals import order_changed
 
 
 def request_action(
-    *, token: str, by: AbstractBaseUser, now: datetime, origin: str = "", click: str = ""
+    *,
+    token: str,
+    order_id: int,
+    by: AbstractBaseUser,
+    now: datetime,
+    origin: str = "",
+    click: str = "",
 ) -> OrderAction:
     """Write down what the agent confirmed; it leaves for Shopify after commit.
 
@@ -27,6 +33,8 @@ def request_action(
     order is no longer what the summary showed.
     """
     confirmed = previews.open_token(token, by=by)
+    if confirmed.order_id != order_id:
+        raise StalePreview(_("This summary is of another order: review the order again."))
     nonce = click or confirmed.nonce
     if earlier := OrderAction.objects.filter(requested_by_id=by.pk, nonce=nonce).first():
         return _same_click(earlier, confirmed)

@@ -63,8 +63,14 @@ def _prepared(query: str) -> DocumentNode | tuple[dict[str, Any], ...]:
     )
 
 
-def execute(context: Context, query: str, variables: Mapping[str, Any] | None,
-            operation_name: str | None) -> dict[str, Any]:  # fmt: skip
+def execute(
+    context: Context,
+    query: str,
+    variables: Mapping[str, Any] | None,
+    operation_name: str | None,
+    *,
+    reserve: Callable[[int], bool] = lambda _cost: True,
+) -> dict[str, Any]:  # fmt: skip
     """The answer's body. `context` afterwards holds what is to be told and done; `reserve` says
     whether the shop's bucket holds the requested cost."""
     prepared = _prepared(query)

@@ -61,9 +61,7 @@ def from_input(context: Context, data: Data) -> Order:
     for item in data.get("shippingLines") or ():
         order.shipping_lines.append(_shipping_line(context, order, item))
     _discount(order, data.get("discountCode") or {})
-    order.pending = data.get("financialStatus") in {"PENDING", None} and not data.get(
-        "transactions"
-    )
+    order.pending = data.get("financialStatus") == "PENDING" and not data.get("transactions")
     _transactions(context, order, data)
     return order
 

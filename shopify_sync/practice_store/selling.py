@@ -222,7 +222,9 @@ def finish_cancel(
     order.cancelled_at = order.closed_at = now
     order.cancel_reason = job.reason
     order.cancel_staff_note = job.staff_note
-    order.pending = False
+    if order.pending:
+        # Unpaid without a transaction: nothing to void, and yet voided.
+        order.pending, order.status_override = False, "VOIDED"
     for line in order.lines:
         line.removed = line.quantity - line.refunded
     for work in order.fulfillment_orders:

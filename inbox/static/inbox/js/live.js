@@ -85,10 +85,11 @@ document.addEventListener("visibilitychange", () => {
 function start() {
   document.querySelectorAll("[data-stick-to-end]").forEach(toEnd);
 }
-// The agent's own message, or another conversation: show the end.
-document.addEventListener("htmx:afterSettle", ({ detail }) => {
-  const posted = detail.requestConfig?.verb === "post";
-  if (posted) document.querySelectorAll("[data-stick-to-end]").forEach(toEnd);
+// Whatever was posted may show in any part of the page: do not wait for the stream to say so.
+document.addEventListener("htmx:afterRequest", ({ detail, target }) => {
+  if (detail.requestConfig?.verb !== "post" || !detail.successful || detail.target?.id === "refund-summary") return;
+  if (target.closest?.("#composer")) document.querySelectorAll("[data-stick-to-end]").forEach(toEnd);
+  refreshAll((element) => element !== detail.target);
 });
 document.addEventListener("scroll", ({ target }) => {
   if (!target.matches?.("[data-stick-to-end]")) return;

@@ -49,13 +49,18 @@ document.addEventListener("htmx:sendError", ({ detail }) => {
 
 // --- Ages: "12 s ago", ticking ----------------------------------------------------------------
 const UNITS = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
-const relative = new Intl.RelativeTimeFormat(root.lang || "en", { style: "short", numeric: "always" });
+const relative = {
+  "": new Intl.RelativeTimeFormat(root.lang || "en", { style: "short", numeric: "always" }),
+  short: new Intl.RelativeTimeFormat(root.lang || "en", { style: "narrow", numeric: "always" }),
+};
+const DAYS_OF_AGE = 7; // Older than that, the date the server wrote says more.
 
 function age(element) {
   const seconds = Math.max(0, Math.round((Date.now() - Date.parse(element.dateTime)) / 1000));
   if (seconds < 2) return words.now;
+  if (seconds > DAYS_OF_AGE * 86400) return element.textContent;
   const [size, unit] = UNITS.find(([length]) => seconds >= length);
-  return relative.format(-Math.floor(seconds / size), unit);
+  return relative[element.dataset.age].format(-Math.floor(seconds / size), unit);
 }
 
 function tick() {
@@ -157,3 +162,11 @@ function showPane() {
 }
 addEventListener("hashchange", showPane);
 showPane();
+
+// A link that is a button to screen readers answers to Space like one.
+document.addEventListener("keydown", (event) => {
+  if (event.key === " " && event.target.matches?.("a[role=button]")) {
+    event.preventDefault();
+    event.target.click();
+  }
+});

@@ -1,0 +1,66 @@
+"""The only doors to conversations, contacts and their orders."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+
+from inbox import identities, roles
+from inbox.models import Contact, Conversation
+from inbox.roles import Agent
+from orders.errors import Refusal
+from orders.models import Order
+
+
+def conversations_for(agent: Agent) -> QuerySet[Conversation]:
+    """What this agent may see: one team so far, so all of it."""
+    if not agent.is_authenticated:
+        return Conversation.objects.none()
+    return Conversation.objects.select_related("contact", "channel", "assignee")
+
+
+def get_conversation(agent: Agent, pk: int) -> Conversation:
+    """Raises Http404."""
+    return get_object_or_404(conversations_for(agent), pk=pk)
+
+
+def get_contact(agent: Agent, pk: int) -> Contact:
+    """Raises Http404."""
+    if not agent.is_authenticated:
+        raise Http404
+    return get_object_or_404(Contact, pk=pk)
+
+
+def get_order(conversation: Conversation, order_id: int) -> Order:
+    """An order of the conversation's contact; any other does not exist here. Raises Http404."""
+    orders = identities.orders_of(conversation.contact).select_related("store")
+    return get_object_or_404(orders, pk=order_id)
+
+
+def acting_refusal(agent: Agent, conversation: Conversation) -> Refusal | None:
+    """Row F28: the assigned agent acts on the customer's orders, and supervisors do."""
+    if conversation.assignee_id == agent.pk and agent.pk is not None:
+        return None
+    if roles.is_supervisor(agent):
+        return None
+    return Refusal(
+        "not_assigned",
+        _("Assign to me to act"),
+        _("Only the agent a conversation is assigned to may cancel or refund."),
+    )
+
+
+def acting_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
+    """The same rule from the order's side (REST): any open conversation of its customer."""
+    if roles.is_supervisor(agent):
+        return None
+    contacts = identities.contacts_of(order)
+    if Conversation.objects.filter(contact__in=contacts, assignee_id=agent.pk).exists():
+        return None
+    return Refusal(
+        "not_assigned",
+        _("No conversation of this customer is assigned to you."),
+        _("Assign the customer's conversation to yourself first."),
+    )

@@ -1,0 +1,1 @@
+"""The REST door: the same verbs and refusals as the pages."""

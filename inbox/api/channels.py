@@ -1,0 +1,94 @@
+"""The door by which messengers push messages in (interfaces: Channel API)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from inbox import channel_keys, services
+from inbox.api.fields import StrictSerializer, TextField
+from inbox.models import Channel, Message
+
+
+class ChannelKeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <channel key>`. The channel takes the user's place."""
+
+    def authenticate(self, request: Request) -> tuple[None, Channel] | None:
+        words = get_authorization_header(request).split()
+        if len(words) != 2 or words[0].lower() != b"bearer":
+            return None
+        channel = channel_keys.channel_of(words[1].decode("latin-1"))
+        if channel is None:
+            raise AuthenticationFailed("The channel key is not valid: make a new one in the admin.")
+        return None, channel
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class IsOwnChannel(BasePermission):
+    message = "This key belongs to another channel."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        channel = request.auth
+        return isinstance(channel, Channel) and channel.pk == view.kwargs["channel_id"]
+
+
+class SenderSerializer(StrictSerializer):
+    external_id = TextField(max_length=200)
+    name = TextField(max_length=255, required=False, allow_blank=True, default="")
+    email = TextField(max_length=255, required=False, allow_blank=True, default="")
+    phone = TextField(max_length=40, required=False, allow_blank=True, default="")
+
+
+class IncomingSerializer(StrictSerializer):
+    external_id = TextField(max_length=200)
+    conversation = TextField(max_length=200)
+    sender = SenderSerializer()
+    text = TextField(max_length=20_000)
+    sent_at = serializers.DateTimeField(required=False)
+
+
+class MessageSerializer(serializers.ModelSerializer[Message]):
+    conversation_id = serializers.IntegerField()
+
+    class Meta:
+        model = Message
+        fields = ["id", "conversation_id", "kind", "external_id", "text", "created_at"]
+
+
+class ChannelMessages(APIView):
+    authentication_classes = [ChannelKeyAuthentication]
+    permission_classes = [IsOwnChannel]
+
+    @extend_schema(
+        request=IncomingSerializer, responses={201: MessageSerializer, 200: MessageSerializer}
+    )
+    def post(self, request: Request, channel_id: int) -> Response:
+        """Push a customer's message in. A repeat answers 200 with the first one."""
+        incoming = IncomingSerializer(data=request.data)
+        incoming.is_valid(raise_exception=True)
+        data: dict[str, Any] = incoming.validated_data
+        now = timezone.now()
+        channel = request.auth
+        if not isinstance(channel, Channel):
+            raise AuthenticationFailed
+        message, is_new = services.receive(
+            channel=channel,
+            external_id=data["external_id"],
+            conversation_id=data["conversation"],
+            sender=services.Sender(**data["sender"]),
+            text=data["text"],
+            # A clock that runs ahead must not pin a conversation to the top.
+            sent_at=min(data.get("sent_at", now), now),
+        )
+        return Response(MessageSerializer(message).data, status=201 if is_new else 200)

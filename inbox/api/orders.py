@@ -1,0 +1,304 @@
+"""Orders and actions by REST: the same rules, summaries and refusals as the pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from inbox import access, identities
+from inbox.api.fields import StrictSerializer, TextField
+from inbox.api.problems import problem, refused
+from orders import panels, previews, rules, services
+from orders.errors import ActionRefused, InvalidMoney, Refusal, ShopUnreachable, StalePreview
+from orders.models import ActionKind, Order, OrderAction, Returned
+from orders.money import Money
+from orders.snapshot import LineQuantity
+
+FOUND_AT_MOST = 20
+Json = dict[str, Any]
+
+
+class LineSerializer(StrictSerializer):
+    line = TextField(help_text="The line item's gid.")
+    quantity = serializers.IntegerField(min_value=1)
+
+
+class ProposalSerializer(StrictSerializer):
+    kind = serializers.ChoiceField(choices=ActionKind.choices)
+    reason = TextField(max_length=40)
+    amount = TextField(max_length=24, required=False, allow_null=True)
+    lines = LineSerializer(many=True, required=False)
+    shipping = TextField(max_length=24, required=False, allow_null=True)
+    restock = serializers.BooleanField(default=False)
+    notify = serializers.BooleanField(default=False)
+    cancel_shipments = serializers.BooleanField(default=False)
+    returned = serializers.ChoiceField(choices=["received", "not_needed"], required=False)
+    staff_note = TextField(max_length=235, required=False, allow_blank=True, default="")
+
+
+class ConfirmSerializer(StrictSerializer):
+    token = TextField()
+
+
+class Orders(APIView):
+    @extend_schema(
+        parameters=[OpenApiParameter("q", OpenApiTypes.STR, required=True)],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request) -> Response:
+        """Find orders by number, id, e-mail, phone or tracking number, across stores."""
+        words = request.query_params.get("q", "").replace("\x00", "").strip()[:100]
+        if not words:
+            return problem("invalid", "Give q: a number, id, e-mail, phone or tracking number.",
+                           code=400)  # fmt: skip
+        found = Order.objects.visible().filter(_match(words)).select_related("store").distinct()
+        rows = [_brief(order) for order in found.order_by("-placed_at")[:FOUND_AT_MOST]]
+        return Response({"results": rows})
+
+
+class OrderDetail(APIView):
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, order_id: int) -> Response:
+        """Badges, lines with tracking, money, and what may be done (G02)."""
+        order = _order(order_id)
+        return Response(_full(order, access.acting_refusal_for_order(request.user, order)))
+
+
+class Previews(APIView):
+    @extend_schema(request=ProposalSerializer, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, order_id: int) -> Response:
+        """The summary of an action, from a fresh read of Shopify, with the token to confirm it."""
+        order = _order(order_id)
+        incoming = ProposalSerializer(data=request.data)
+        incoming.is_valid(raise_exception=True)
+        if refusal := access.acting_refusal_for_order(request.user, order):
+            return refused(refusal, code=status.HTTP_403_FORBIDDEN)
+        try:
+            return Response(_summary(_preview(request, order, incoming.validated_data)))
+        except ActionRefused as error:
+            return refused(error.refusal)
+        except InvalidMoney as error:
+            return problem("invalid", str(error), code=400)
+        except ShopUnreachable as error:
+            return problem("shop-unreachable", str(error), code=503, detail=error.hint)
+
+
+class Actions(APIView):
+    @extend_schema(
+        request=ConfirmSerializer,
+        responses={202: OpenApiTypes.OBJECT},
+        parameters=[OpenApiParameter("Idempotency-Key", location="header", required=True)],
+    )
+    def post(self, request: Request, order_id: int) -> Response:
+        """Confirm a summary. The same Idempotency-Key again answers with the same action."""
+        order = _order(order_id)
+        click = request.headers.get("Idempotency-Key", "")
+        if not 1 <= len(click) <= 60 or not click.isprintable():
+            return problem("invalid", "Send an Idempotency-Key of 1 to 60 characters.", code=400)
+        incoming = ConfirmSerializer(data=request.data)
+        incoming.is_valid(raise_exception=True)
+        if refusal := access.acting_refusal_for_order(request.user, order):
+            return refused(refusal, code=status.HTTP_403_FORBIDDEN)
+        token = incoming.validated_data["token"]
+        try:
+            action = services.request_action(
+                token=token, order_id=order.pk, by=request.user, now=timezone.now(), origin="api",
+                click=f"api:{click}",
+            )  # fmt: skip
+        except StalePreview as error:
+            stale = Refusal("stale", "The order changed: review it again.", str(error))
+            return refused(stale, preview=_again(request, order, token))
+        except ActionRefused as error:
+            return refused(error.refusal)
+        return Response(_action(action), status=status.HTTP_202_ACCEPTED)
+
+
+class ActionDetail(APIView):
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, action_id: int) -> Response:
+        """State, who, when, and what Shopify said."""
+        return Response(_action(_get_action(action_id)))
+
+
+class ActionWithdraw(APIView):
+    @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, action_id: int) -> Response:
+        """Take back an action of which nothing was sent."""
+        action = _get_action(action_id)
+        if refusal := access.acting_refusal_for_order(request.user, action.order):
+            return refused(refusal, code=status.HTTP_403_FORBIDDEN)
+        try:
+            services.withdraw(action_id=action.pk, by=request.user, now=timezone.now())
+        except ActionRefused as error:
+            return refused(error.refusal)
+        return Response(_action(_get_action(action_id)))
+
+
+def _order(order_id: int) -> Order:
+    return get_object_or_404(Order.objects.visible().select_related("store"), pk=order_id)
+
+
+def _get_action(action_id: int) -> OrderAction:
+    rows = OrderAction.objects.select_related("order__store", "requested_by")
+    return get_object_or_404(rows, pk=action_id)
+
+
+def _match(words: str) -> Q:
+    match = Q(name__in=[words, f"#{words.lstrip('#')}"]) | Q(trackings__number=words)
+    if words.isdigit() and len(words) < 19:
+        match |= Q(legacy_id=int(words))
+    if email := identities.normal_email(words):
+        match |= Q(email=email)
+    if phone := identities.normal_phone(words):
+        match |= Q(phone=phone)
+    return match
+
+
+def _preview(request: Request, order: Order, data: Json) -> previews.Preview:
+    now = timezone.now()
+    currency = rules.net_paid(order.snapshot).currency
+
+    def money(name: str) -> Money | None:
+        return Money.parse(data[name], currency) if data.get(name) else None
+
+    if data["kind"] == ActionKind.REFUND:
+        choice = previews.RefundChoice(
+            reason=data["reason"],
+            lines=tuple(
+                LineQuantity(line_gid=line["line"], quantity=line["quantity"])
+                for line in data.get("lines") or ()
+            ),
+            shipping=money("shipping"),
+            amount=money("amount"),
+            restock=data["restock"],
+            notify=data["notify"],
+            staff_note=data["staff_note"],
+            returned=data.get("returned") or Returned.NOT_ASKED,
+        )
+        return previews.preview_refund(order, choice, by=request.user, now=now)
+    amount = money("amount")
+    if data["kind"] == ActionKind.CANCEL_AND_REFUND and amount is None:
+        amount = rules.net_paid(order.snapshot)
+    cancel = previews.CancelChoice(
+        reason=data["reason"].upper(),
+        amount=amount if data["kind"] == ActionKind.CANCEL_AND_REFUND else None,
+        restock=data["restock"],
+        notify=data["notify"],
+        staff_note=data["staff_note"],
+        cancel_shipments=data["cancel_shipments"],
+    )
+    return previews.preview_cancel(order, cancel, by=request.user, now=now)
+
+
+def _again(request: Request, order: Order, token: str) -> Json | None:
+    """The new summary of the same choice, where it can still be made."""
+    try:
+        return _summary(previews.preview_again(order, token, by=request.user, now=timezone.now()))
+    except (ActionRefused, InvalidMoney, ShopUnreachable, StalePreview):
+        return None
+
+
+def _money(money: Money | None) -> Json | None:
+    return {"amount": money.plain(), "currency": money.currency} if money else None
+
+
+def _summary(preview: previews.Preview) -> Json:
+    proposal = preview.proposal
+    return {
+        "token": preview.token,
+        "kind": preview.kind,
+        "confirm_label": preview.confirm_label,
+        "amount": _money(proposal.amount),
+        "total": _money(preview.total),
+        "paid": _money(preview.paid),
+        "kept": _money(preview.kept),
+        "targets": [{"label": t.label, "amount": _money(t.amount)} for t in proposal.targets],
+        "items": [{"line": i.line.gid, "title": i.line.title, "quantity": i.quantity}
+                  for i in preview.items],
+        "facts": [{"label": label, "value": value} for label, value in preview.rows],
+        "advice": [{"code": a.code, "text": a.text} for a in preview.advice],
+        "allowed": preview.blocked is None,
+        "reason_code": preview.blocked.code if preview.blocked else None,
+        "hint": preview.blocked.hint if preview.blocked else None,
+    }  # fmt: skip
+
+
+def _brief(order: Order) -> Json:
+    money = order.snapshot.money
+    return {
+        "id": order.pk,
+        "shopify_id": order.legacy_id,
+        "name": order.name,
+        "store": order.store.domain,
+        "placed_at": order.placed_at,
+        "total": _money(money.total.presentment),
+    }
+
+
+def _button(button: panels.Button) -> Json:
+    refusal = button.refusal
+    return {
+        "allowed": button.is_allowed,
+        "reason_code": refusal.code if refusal else None,
+        "reason": refusal.reason if refusal else None,
+        "hint": refusal.hint if refusal else None,
+    }
+
+
+def _full(order: Order, acting: Refusal | None) -> Json:
+    now = timezone.now()
+    card = panels.order_card(order, acting=acting, now=now)
+    cancel, refund = panels.action_states(order, acting=acting, now=now)
+    return _brief(order) | {
+        "badges": [
+            {"axis": b.axis, "label": b.label, "tone": b.tone, "raw": b.raw} for b in card.badges
+        ],
+        "notes": [b.label for b in card.notes],
+        "lines": [
+            {
+                "id": row.item.gid,
+                "title": row.item.title,
+                "variant": row.item.variant_title,
+                "sku": row.item.sku,
+                "quantity": row.item.quantity,
+                "refundable_quantity": row.item.refundable_quantity,
+                "unshipped": row.unshipped,
+                "unit_price": _money(row.item.unit_price),
+                "tracking": [
+                    {"company": t.company, "number": t.number, "url": t.url or None,
+                     "quantity": parcel.quantity, "status": parcel.badge.label}
+                    for parcel in row.parcels for t in parcel.tracking
+                ],
+            }
+            for row in card.lines
+        ],
+        "money": [{"label": row.label, **(_money(row.amount) or {})} for row in card.money],
+        "actions": {"cancel": _button(cancel), "refund": _button(refund)},
+        "as_of": card.as_of,
+    }  # fmt: skip
+
+
+def _action(action: OrderAction) -> Json:
+    notice = panels.action_notice(action)
+    return {
+        "id": action.pk,
+        "order": action.order_id,
+        "kind": action.kind,
+        "state": action.state,
+        "title": notice.title if notice else "",
+        "message": action.message,
+        "amount": _money(action.money),
+        "requested_by": action.requested_by.get_username(),
+        "requested_at": action.requested_at,
+        "settled_at": action.settled_at,
+        "shopify_refund": action.refund_gid or None,
+    }

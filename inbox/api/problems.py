@@ -1,0 +1,53 @@
+"""Errors as application/problem+json: a stable `type` and a sentence that says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as default_handler
+
+from orders.errors import Refusal
+
+
+def problem(kind: str, title: str, *, code: int, detail: str = "", **more: Any) -> Response:
+    body = {"type": f"urn:agent-inbox:{kind}", "title": title, "status": code, **more}
+    if detail:
+        body["detail"] = detail
+    return Response(body, status=code, content_type="application/problem+json")
+
+
+def refused(refusal: Refusal, *, code: int = status.HTTP_409_CONFLICT, **more: Any) -> Response:
+    """A rule's refusal: the same words as on the page."""
+    return problem(
+        "refused", refusal.reason, code=code, detail=refusal.hint,
+        reason_code=refusal.code, **more,
+    )  # fmt: skip
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    if isinstance(error, exceptions.ValidationError):
+        return problem(
+            "invalid", "The request is not valid.", code=400, errors=error.detail,
+            detail="Correct the fields named in errors and send it again.",
+        )  # fmt: skip
+    if isinstance(error, exceptions.ParseError):
+        return problem("malformed", "The body is not readable JSON.", code=400)
+    response = default_handler(error, context)
+    if response is None:
+        return None
+    if isinstance(error, Http404 | exceptions.NotFound):
+        answer = problem("not-found", "There is no such thing here.", code=404)
+    elif isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        answer = problem("unauthenticated", str(error.detail), code=response.status_code)
+    elif isinstance(error, PermissionDenied | exceptions.PermissionDenied):
+        answer = problem("forbidden", "You may not do that.", code=403)
+    else:
+        answer = problem("error", str(getattr(error, "detail", error)), code=response.status_code)
+    for name, value in response.headers.items():
+        if name.lower() in {"www-authenticate", "retry-after", "allow"}:
+            answer[name] = value
+    return answer

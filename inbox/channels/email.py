@@ -1,0 +1,36 @@
+"""Replies by Django's mail back end."""
+
+from __future__ import annotations
+
+import smtplib
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+
+from inbox.channels.base import NotSent
+from inbox.models import IdentityKind, Message
+
+
+def send(message: Message) -> None:
+    conversation = message.conversation
+    address = conversation.contact.identities.active().filter(kind=IdentityKind.EMAIL).first()
+    if address is None:
+        raise NotSent("The contact has no e-mail address.", is_final=True)
+    subject = conversation.subject or "Your message"
+    send_mail(to=address.value, subject=subject, text=message.text, message_id=f"msg-{message.pk}")
+
+
+def send_mail(*, to: str, subject: str, text: str, message_id: str) -> None:
+    """One plain-text mail. Raises NotSent."""
+    mail = EmailMessage(
+        subject=" ".join(subject.split()),
+        body=text,
+        from_email=settings.DEFAULT_FROM_EMAIL,
+        to=[to],
+        # The same on every try, so that mail programs drop a repeat.
+        headers={"Message-ID": f"<{message_id}@agent-inbox>"},
+    )
+    try:
+        mail.send()
+    except (smtplib.SMTPException, OSError) as error:
+        raise NotSent(f"The mail server refused: {error}") from error

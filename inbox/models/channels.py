@@ -1,0 +1,47 @@
+"""A way customers reach us. Its key lets a messenger in; its secret signs what we send out."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class ChannelKind(models.TextChoices):
+    API = "api", _("Messenger (API)")
+    EMAIL = "email", _("E-mail")
+
+
+class Channel(models.Model):
+    kind = models.CharField(max_length=10, choices=ChannelKind.choices, default=ChannelKind.API)
+    name = models.CharField(max_length=100, unique=True, help_text="Shown to agents.")
+    is_active = models.BooleanField(
+        default=True, help_text="Off: its messages are refused and nothing is sent by it."
+    )
+    callback_url = models.URLField(
+        max_length=500,
+        blank=True,
+        help_text="Replies are POSTed here, signed as Standard Webhooks prescribe. "
+        "Empty: replies are kept in the conversation only.",
+    )
+    # The key itself is shown once and never stored (inbox.channel_keys).
+    key_prefix = models.CharField(max_length=20, blank=True, editable=False)
+    key_hash = models.CharField(max_length=64, blank=True, editable=False)
+    sealed_secret = models.TextField(blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=ChannelKind.values), name="inbox_channel_kind_known"
+            ),
+            models.UniqueConstraint(
+                fields=["key_prefix"],
+                condition=~Q(key_prefix=""),
+                name="inbox_one_channel_per_key",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

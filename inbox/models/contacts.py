@@ -1,0 +1,72 @@
+"""A person who writes to us, and the addresses we know them by (row G09)."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class Contact(models.Model):
+    name = models.CharField(max_length=255, blank=True)
+    language = models.CharField(
+        max_length=20, blank=True, help_text="A language code such as de; empty: unknown."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        # Searching the list by name.
+        indexes = [models.Index(fields=["name"], name="inbox_contact_by_name")]
+
+    def __str__(self) -> str:
+        return self.name or f"Contact {self.pk}"
+
+
+class IdentityKind(models.TextChoices):
+    EMAIL = "email", _("E-mail")
+    PHONE = "phone", _("Phone")
+    SHOPIFY_CUSTOMER = "shopify_customer", _("Shopify customer")
+    CHANNEL_USER = "channel_user", _("User of a channel")
+
+
+class IdentityQuerySet(models.QuerySet["Identity"]):
+    def active(self) -> Self:
+        return self.filter(removed_at=None)
+
+
+class Identity(models.Model):
+    """One address of a contact. `value` is normalised (inbox.identities); a removed one stays
+    for the record and frees its value for another contact."""
+
+    contact = models.ForeignKey(Contact, models.CASCADE, related_name="identities")
+    kind = models.CharField(max_length=20, choices=IdentityKind.choices)
+    value = models.CharField(
+        max_length=255,
+        help_text="E-mail in lower case, phone as +4915112345678, "
+        "Shopify customer as <store id>:<gid>.",
+    )
+    source = models.CharField(max_length=100, blank=True, help_text="Who or what told us.")
+    added_at = models.DateTimeField(auto_now_add=True)
+    removed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = IdentityQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "identities"
+        ordering = ["kind", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "value"],
+                condition=Q(removed_at=None),
+                name="inbox_one_contact_per_identity",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=IdentityKind.values), name="inbox_identity_kind_known"
+            ),
+            models.CheckConstraint(condition=~Q(value=""), name="inbox_identity_has_value"),
+        ]
+
+    def __str__(self) -> str:
+        return self.value

@@ -1,0 +1,202 @@
+"""A conversation and its messages. The list's columns repeat the last message, so that the
+list is one index scan whatever the number of messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from inbox.models.channels import Channel
+from inbox.models.contacts import Contact
+
+PREVIEW_LENGTH = 140
+
+
+class ConversationState(models.TextChoices):
+    OPEN = "open", _("Open")
+    SNOOZED = "snoozed", _("Snoozed")
+    RESOLVED = "resolved", _("Resolved")
+
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def in_state(self, state: str) -> Self:
+        return self.filter(state=state)
+
+    def before(self, at: datetime, pk: int) -> Self:
+        """Rows after this place in the list, newest first (keyset)."""
+        return self.filter(Q(last_message_at__lt=at) | Q(last_message_at=at, pk__lt=pk))
+
+    def newest_first(self) -> Self:
+        return self.order_by("-last_message_at", "-pk")
+
+    def due(self, *, now: datetime) -> Self:
+        return self.filter(state=ConversationState.SNOOZED, snoozed_until__lte=now)
+
+
+class Conversation(models.Model):
+    contact = models.ForeignKey(Contact, models.PROTECT, related_name="conversations")
+    channel = models.ForeignKey(Channel, models.PROTECT, related_name="conversations")
+    external_id = models.CharField(max_length=200, help_text="The channel's own id of it.")
+    subject = models.CharField(max_length=255, blank=True)
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="conversations",
+    )
+    state = models.CharField(
+        max_length=10, choices=ConversationState.choices, default=ConversationState.OPEN
+    )
+    snoozed_until = models.DateTimeField(null=True, blank=True)
+    last_message_at = models.DateTimeField(default=timezone.now)
+    last_message_preview = models.CharField(max_length=PREVIEW_LENGTH, blank=True)
+    last_message_is_inbound = models.BooleanField(default=True)
+    is_unread = models.BooleanField(default=False)
+    waiting_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when the customer waits for an answer."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ConversationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["channel", "external_id"], name="inbox_one_conversation_per_external_id"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=ConversationState.values),
+                name="inbox_conversation_state_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=ConversationState.SNOOZED, snoozed_until__isnull=False)
+                | (~Q(state=ConversationState.SNOOZED) & Q(snoozed_until=None)),
+                name="inbox_snoozed_has_end",
+            ),
+        ]
+        indexes = [
+            # The lists, newest first: everybody's, mine, nobody's.
+            models.Index(fields=["state", "-last_message_at", "-id"], name="inbox_list_all"),
+            models.Index(
+                fields=["assignee", "state", "-last_message_at", "-id"],
+                condition=Q(assignee__isnull=False),
+                name="inbox_list_mine",
+            ),
+            models.Index(
+                fields=["-last_message_at", "-id"],
+                condition=Q(assignee=None, state=ConversationState.OPEN),
+                name="inbox_list_unassigned",
+            ),
+            # sweep_snoozed.
+            models.Index(
+                fields=["snoozed_until"],
+                condition=Q(state=ConversationState.SNOOZED),
+                name="inbox_snoozed_due",
+            ),
+            # The contact page, and where a confirmation goes.
+            models.Index(fields=["contact", "-last_message_at"], name="inbox_of_contact"),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject or f"Conversation {self.pk}"
+
+    @property
+    def origin(self) -> str:
+        """What OrderAction.origin holds for actions taken here."""
+        return f"conversation:{self.pk}"
+
+
+class MessageKind(models.TextChoices):
+    INBOUND = "inbound", _("From the customer")
+    REPLY = "reply", _("Reply")
+    NOTE = "note", _("Note")
+    CONFIRMATION = "confirmation", _("Confirmation")
+    SYSTEM = "system", _("System")
+
+
+# What leaves by the channel.
+OUTGOING_KINDS = (MessageKind.REPLY, MessageKind.CONFIRMATION)
+
+
+class DeliveryState(models.TextChoices):
+    KEPT = "kept", _("Not sent anywhere")
+    PENDING = "pending", _("Being sent")
+    SENT = "sent", _("Sent")
+    FAILED = "failed", _("Not delivered")
+
+
+class Outbox(models.Model):
+    """A row that leaves by a channel: the row is the truth, a task only makes it quick.
+
+    `next_attempt_at` is both the back-off and, while a worker sends, its lease.
+    """
+
+    delivery_state = models.CharField(
+        max_length=8, choices=DeliveryState.choices, default=DeliveryState.KEPT
+    )
+    error = models.CharField(max_length=300, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True, help_text="When the channel took it.")
+
+    class Meta:
+        abstract = True
+
+
+class Message(Outbox):
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
+    channel = models.ForeignKey(Channel, models.PROTECT, related_name="messages")
+    kind = models.CharField(max_length=12, choices=MessageKind.choices)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="inbox_messages",
+    )
+    text = models.TextField()
+    external_id = models.CharField(
+        max_length=200, blank=True, help_text="The channel's own id: a repeat finds this row."
+    )
+    created_at = models.DateTimeField(default=timezone.now, help_text="When its author wrote it.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["channel", "external_id"],
+                condition=~Q(external_id=""),
+                name="inbox_one_message_per_external_id",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=MessageKind.values), name="inbox_message_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(delivery_state__in=DeliveryState.values),
+                name="inbox_message_delivery_known",
+            ),
+            # A note must never reach the customer.
+            models.CheckConstraint(
+                condition=Q(kind__in=OUTGOING_KINDS) | Q(delivery_state=DeliveryState.KEPT),
+                name="inbox_only_replies_leave",
+            ),
+        ]
+        indexes = [
+            # The thread, newest first.
+            models.Index(fields=["conversation", "-created_at", "-id"], name="inbox_thread"),
+            # sweep_outbox.
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(delivery_state=DeliveryState.PENDING),
+                name="inbox_message_due",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.pk}"

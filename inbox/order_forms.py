@@ -1,0 +1,161 @@
+"""What agents type in the cancel and refund dialogs, checked and turned into choices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from orders.errors import InvalidMoney
+from orders.gateway import CancelReason
+from orders.models import Returned
+from orders.money import Money
+from orders.previews import REFUND_REASONS, STAFF_NOTE_LENGTH, CancelChoice, RefundChoice
+from orders.snapshot import LineItem, LineQuantity
+
+# Shopify's note holds 255 characters, of which our marker takes some.
+NOTE_LENGTH = STAFF_NOTE_LENGTH - 20
+
+
+class AmountField(forms.CharField):
+    """An amount of one currency, as Money. Empty is None."""
+
+    def __init__(self, *, currency: str, **options: Any) -> None:
+        self.currency = currency
+        super().__init__(max_length=24, **options)
+
+    def clean(self, value: Any) -> Money | None:
+        text = super().clean(value)
+        if not text:
+            return None
+        try:
+            return Money.parse(text, self.currency)
+        except InvalidMoney as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class CancelForm(forms.Form):
+    """The cancel dialog (ui.md 3). Nothing is preselected among the reasons (F30)."""
+
+    refund = forms.ChoiceField(
+        choices=[("now", _("Refund now")), ("later", _("Refund later"))], required=False
+    )
+    restock = forms.BooleanField(required=False)
+    notify = forms.BooleanField(required=False)
+    cancel_shipments = forms.BooleanField(required=False)
+    staff_note = forms.CharField(max_length=NOTE_LENGTH, required=False)
+
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        reasons: Sequence[CancelReason],
+        net_paid: Money,
+        initial: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data, initial=initial)
+        self.net_paid = net_paid
+        self.fields["reason"] = forms.ChoiceField(
+            choices=[(reason.value, reason.label) for reason in reasons],
+            error_messages={"required": _("Choose a reason for the cancelation.")},
+        )
+        self.fields["amount"] = AmountField(currency=net_paid.currency, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.net_paid and cleaned.get("refund") == "now" and "amount" not in self.errors:
+            amount = cleaned.get("amount")
+            zero = Money.zero(self.net_paid.currency)
+            if amount is None or not zero < amount <= self.net_paid:
+                maximum = self.net_paid.format()
+                text = _("Enter an amount above 0 and up to %(maximum)s.") % {"maximum": maximum}
+                self.add_error("amount", text)
+        return cleaned
+
+    def choice(self) -> CancelChoice:
+        """Of a valid form."""
+        data = self.cleaned_data
+        wants_refund = bool(self.net_paid) and data["refund"] != "later"
+        return CancelChoice(
+            reason=data["reason"],
+            amount=data["amount"] if wants_refund else None,
+            restock=data["restock"],
+            notify=data["notify"],
+            staff_note=data["staff_note"].strip(),
+            cancel_shipments=data["cancel_shipments"],
+        )
+
+
+class RefundForm(forms.Form):
+    """The refund dialog (ui.md 4): lines, shipping, or an amount of one's own."""
+
+    reason = forms.ChoiceField(
+        choices=lambda: [("", "")] + list(REFUND_REASONS.items()),
+        error_messages={"required": _("Choose a reason for the refund.")},
+    )
+    restock = forms.BooleanField(required=False)
+    notify = forms.BooleanField(required=False)
+    staff_note = forms.CharField(max_length=NOTE_LENGTH, required=False)
+
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        lines: Sequence[LineItem],
+        net_paid: Money,
+        is_delivered: bool,
+        initial: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data, initial=initial)
+        self.lines = [line for line in lines if line.refundable_quantity > 0]
+        self.net_paid = net_paid
+        self.fields["amount"] = AmountField(currency=net_paid.currency, required=False)
+        self.fields["shipping"] = AmountField(currency=net_paid.currency, required=False)
+        self.fields["returned"] = forms.ChoiceField(
+            choices=Returned.choices,
+            required=is_delivered,
+            error_messages={"required": _("Say whether the item has come back.")},
+        )
+        for index, line in enumerate(self.lines):
+            self.fields[f"line_{index}"] = forms.IntegerField(
+                min_value=0, max_value=line.refundable_quantity, required=False
+            )
+
+    def line_fields(self) -> list[tuple[LineItem, forms.BoundField]]:
+        return [(line, self[f"line_{index}"]) for index, line in enumerate(self.lines)]
+
+    def chosen_lines(self) -> tuple[LineQuantity, ...]:
+        """Of a valid form, or of the valid part of one."""
+        return tuple(
+            LineQuantity(line_gid=line.gid, quantity=quantity)
+            for index, line in enumerate(self.lines)
+            if (quantity := self.cleaned_data.get(f"line_{index}"))
+        )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        amount = cleaned.get("amount")
+        if amount is not None and not Money.zero(amount.currency) < amount <= self.net_paid:
+            maximum = self.net_paid.format()
+            text = _("Enter an amount above 0 and up to %(maximum)s.") % {"maximum": maximum}
+            self.add_error("amount", text)
+        nothing = amount is None and not self.chosen_lines() and not cleaned.get("shipping")
+        if nothing and not self.errors:
+            self.add_error(None, _("Choose items, shipping or an amount to refund."))
+        return cleaned
+
+    def choice(self) -> RefundChoice:
+        """Of a valid form."""
+        data = self.cleaned_data
+        return RefundChoice(
+            reason=data["reason"],
+            lines=self.chosen_lines(),
+            shipping=data["shipping"],
+            amount=data["amount"],
+            restock=data["restock"],
+            notify=data["notify"],
+            staff_note=data["staff_note"].strip(),
+            returned=data["returned"] or Returned.NOT_ASKED,
+        )

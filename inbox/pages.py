@@ -1,0 +1,113 @@
+"""What the inbox's pages show, computed. Fixed numbers of queries; templates only choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlencode
+
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+from django.utils.dateparse import parse_datetime
+
+from inbox import access
+from inbox.models import Conversation, ConversationState, Identity, IdentityKind
+from inbox.roles import Agent
+from orders.models import Order
+
+PAGE: Final = 40
+SCOPES: Final = ("mine", "unassigned", "all")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationRow:
+    pk: int
+    url: str
+    name: str
+    preview: str
+    at: datetime
+    is_inbound: bool
+    is_unread: bool
+    assignee: str
+    channel: str
+    snoozed_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationList:
+    """`next_url` is empty on the last page; `live_src` gives the same rows again."""
+
+    rows: tuple[ConversationRow, ...]
+    scope: str
+    state: str
+    query: str
+    next_url: str
+    live_src: str
+
+
+def conversation_list(
+    agent: Agent, *, scope: str, state: str, query: str, after: str
+) -> ConversationList:
+    """One page by keyset: (time, id) of the last row shown. Unknown words mean the default."""
+    scope = scope if scope in SCOPES else "all"
+    state = state if state in ConversationState.values else ConversationState.OPEN
+    query = query.replace("\x00", "").strip()[:100]
+    rows = access.conversations_for(agent)
+    if query:
+        rows = _search(rows, query)
+    else:
+        rows = rows.in_state(state)  # type: ignore[attr-defined]
+        if scope == "mine":
+            rows = rows.filter(assignee_id=agent.pk)
+        elif scope == "unassigned":
+            rows = rows.filter(assignee=None)
+    words = {"scope": scope, "state": state, "q": query}
+    at, _, pk = after.partition("~")
+    moment = parse_datetime(at) if at else None
+    if moment and pk.isdigit():
+        rows = rows.before(moment, int(pk))  # type: ignore[attr-defined]
+    page = list(rows.newest_first()[: PAGE + 1])  # type: ignore[attr-defined]
+    shown = page[:PAGE]
+    next_url = ""
+    if len(page) > PAGE:
+        mark = f"{shown[-1].last_message_at.isoformat()}~{shown[-1].pk}"
+        next_url = f"{reverse('inbox:list')}?{urlencode(words | {'after': mark})}"
+    return ConversationList(
+        rows=tuple(_row(conversation) for conversation in shown),
+        scope=scope,
+        state=state,
+        query=query,
+        next_url=next_url,
+        live_src=f"{reverse('inbox:list_rows')}?{urlencode(words | {'after': after})}",
+    )
+
+
+def _search(rows: QuerySet[Conversation], query: str) -> QuerySet[Conversation]:
+    """By contact name, by e-mail, or by the number of an order of theirs."""
+    match = Q(contact__name__icontains=query)
+    people = Identity.objects.active().filter(
+        kind__in=[IdentityKind.EMAIL, IdentityKind.PHONE], value__icontains=query.lower()
+    )
+    match |= Q(contact__in=people.values("contact"))
+    number = query.lstrip("#")
+    orders = Order.objects.visible().filter(name__in=[query, f"#{number}"])
+    emails = orders.exclude(email="").values("email")
+    owners = Identity.objects.active().filter(kind=IdentityKind.EMAIL, value__in=emails)
+    return rows.filter(match | Q(contact__in=owners.values("contact")))
+
+
+def _row(conversation: Conversation) -> ConversationRow:
+    assignee = conversation.assignee
+    return ConversationRow(
+        pk=conversation.pk,
+        url=reverse("inbox:conversation", args=[conversation.pk]),
+        name=str(conversation.contact),
+        preview=conversation.last_message_preview,
+        at=conversation.last_message_at,
+        is_inbound=conversation.last_message_is_inbound,
+        is_unread=conversation.is_unread,
+        assignee=(assignee.get_short_name() or assignee.get_username()) if assignee else "",
+        channel=conversation.channel.name,
+        snoozed_until=conversation.snoozed_until,
+    )

@@ -1,0 +1,218 @@
+"""The inbox's verbs: the only writers of conversations and messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from inbox import identities, live
+from inbox.models import (
+    Channel,
+    ChannelKind,
+    Contact,
+    Conversation,
+    ConversationState,
+    DeliveryState,
+    Identity,
+    IdentityKind,
+    Message,
+    MessageKind,
+)
+from inbox.models.conversations import PREVIEW_LENGTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Who wrote, as the channel tells it. Addresses that are none are left out."""
+
+    external_id: str
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+
+
+def receive(
+    *,
+    channel: Channel,
+    external_id: str,
+    conversation_id: str,
+    sender: Sender,
+    text: str,
+    sent_at: datetime,
+) -> tuple[Message, bool]:
+    """Take in a customer's message; (message, whether it is new). Opens its own transaction.
+
+    The same `external_id` again gives the first message and changes nothing. The conversation
+    and its contact are made as needed; a resolved or snoozed one opens again.
+    """
+    if known := channel.messages.filter(external_id=external_id).first():
+        return known, False
+    try:
+        with transaction.atomic(durable=True):
+            conversation = _conversation(channel, conversation_id, sender)
+            message = Message.objects.create(
+                conversation=conversation,
+                channel=channel,
+                kind=MessageKind.INBOUND,
+                text=text,
+                external_id=external_id,
+                created_at=sent_at,
+            )
+            _note_inbound(conversation, message)
+            live.announce("inbox", f"conversation:{conversation.pk}")
+    except IntegrityError:
+        # The channel pushed it twice at once: the other one was first.
+        if known := channel.messages.filter(external_id=external_id).first():
+            return known, False
+        raise
+    return message, True
+
+
+def _conversation(channel: Channel, external_id: str, sender: Sender) -> Conversation:
+    found = channel.conversations.select_for_update().filter(external_id=external_id).first()
+    if found is not None:
+        _learn(found.contact, channel, sender)
+        return found
+    contact = _contact(channel, sender)
+    _learn(contact, channel, sender)
+    return Conversation.objects.create(contact=contact, channel=channel, external_id=external_id)
+
+
+def _addresses(channel: Channel, sender: Sender) -> list[tuple[str, str]]:
+    found = [
+        (IdentityKind.CHANNEL_USER, f"{channel.pk}:{sender.external_id}"[:255]),
+        (IdentityKind.EMAIL, identities.normal_email(sender.email)),
+        (IdentityKind.PHONE, identities.normal_phone(sender.phone)),
+    ]
+    return [(kind, value) for kind, value in found if value]
+
+
+def _contact(channel: Channel, sender: Sender) -> Contact:
+    for kind, value in _addresses(channel, sender):
+        known = Identity.objects.active().filter(kind=kind, value=value).first()
+        if known is not None:
+            return known.contact
+    return Contact.objects.create(name=sender.name[:255])
+
+
+def _learn(contact: Contact, channel: Channel, sender: Sender) -> None:
+    """Add addresses nobody has yet; one that another contact holds stays there."""
+    for kind, value in _addresses(channel, sender):
+        Identity.objects.bulk_create(
+            [Identity(contact=contact, kind=kind, value=value, source=channel.name)],
+            ignore_conflicts=True,
+        )
+    if sender.name and not contact.name:
+        Contact.objects.filter(pk=contact.pk).update(name=sender.name[:255])
+
+
+def _note_inbound(conversation: Conversation, message: Message) -> None:
+    Conversation.objects.filter(pk=conversation.pk).update(
+        state=ConversationState.OPEN,
+        snoozed_until=None,
+        is_unread=True,
+        waiting_since=Coalesce(F("waiting_since"), message.created_at),
+        **_last(message),
+    )
+
+
+def _last(message: Message) -> dict[str, object]:
+    return {
+        "last_message_at": message.created_at,
+        "last_message_preview": " ".join(message.text.split())[:PREVIEW_LENGTH],
+        "last_message_is_inbound": message.kind == MessageKind.INBOUND,
+    }
+
+
+def reply(*, conversation: Conversation, by: User, text: str) -> Message:
+    """Answer the customer; it leaves by the channel after commit, and a sweep makes sure."""
+    from inbox import outbox  # noqa: PLC0415  the outbox writes by these verbs' rows
+
+    with transaction.atomic(durable=True):
+        message = Message.objects.create(
+            conversation=conversation,
+            channel=conversation.channel,
+            kind=MessageKind.REPLY,
+            author=by,
+            text=text,
+            delivery_state=delivery_state(conversation.channel),
+        )
+        Conversation.objects.filter(pk=conversation.pk).update(
+            is_unread=False, waiting_since=None, **_last(message)
+        )
+        outbox.wake(message)
+        live.announce("inbox", f"conversation:{conversation.pk}")
+    return message
+
+
+def delivery_state(channel: Channel) -> str:
+    """A messenger without a callback keeps replies in the conversation only."""
+    leaves = channel.kind == ChannelKind.EMAIL or bool(channel.callback_url)
+    return DeliveryState.PENDING if leaves and channel.is_active else DeliveryState.KEPT
+
+
+def note(*, conversation: Conversation, by: User, text: str) -> Message:
+    """Words for the team only; the customer never gets them."""
+    with transaction.atomic(durable=True):
+        message = Message.objects.create(
+            conversation=conversation,
+            channel=conversation.channel,
+            kind=MessageKind.NOTE,
+            author=by,
+            text=text,
+        )
+        live.announce(f"conversation:{conversation.pk}")
+    return message
+
+
+def assign(*, conversation: Conversation, to: User | None) -> None:
+    """Hand the conversation to somebody, or to nobody."""
+    _change(conversation, assignee=to)
+
+
+def snooze(*, conversation: Conversation, hours: int) -> None:
+    until = timezone.now() + timedelta(hours=hours)
+    _change(conversation, state=ConversationState.SNOOZED, snoozed_until=until)
+
+
+def resolve(*, conversation: Conversation) -> None:
+    _change(conversation, state=ConversationState.RESOLVED, snoozed_until=None, waiting_since=None)
+
+
+def reopen(*, conversation: Conversation) -> None:
+    _change(conversation, state=ConversationState.OPEN, snoozed_until=None)
+
+
+def mark_read(*, conversation: Conversation) -> None:
+    if Conversation.objects.filter(pk=conversation.pk, is_unread=True).update(is_unread=False):
+        live.publish(["inbox"])
+
+
+def wake_snoozed(*, now: datetime) -> int:
+    """Open the snoozed conversations whose time has come; returns how many."""
+    due = list(Conversation.objects.due(now=now).values_list("pk", flat=True)[:200])
+    with transaction.atomic(durable=True):
+        woken = (
+            Conversation.objects.due(now=now)
+            .filter(pk__in=due)
+            .update(state=ConversationState.OPEN, snoozed_until=None)
+        )
+        if woken:
+            live.announce("inbox", *(f"conversation:{pk}" for pk in due))
+    return woken
+
+
+def _change(conversation: Conversation, **columns: object) -> None:
+    with transaction.atomic(durable=True):
+        Conversation.objects.filter(pk=conversation.pk).update(**columns)
+        live.announce(
+            "inbox", f"conversation:{conversation.pk}", f"conversation-orders:{conversation.pk}"
+        )
+    for name, value in columns.items():
+        setattr(conversation, name, value)

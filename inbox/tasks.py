@@ -1,0 +1,62 @@
+"""Celery's doors to the inbox. Ids only; rows are the truth."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from celery import shared_task
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from inbox import campaigns, outbox, services
+from inbox.models import CampaignMessage, Message
+from orders.models import OrderEvent
+
+logger = logging.getLogger(__name__)
+
+SWEEP_ROWS: Final = 100
+
+
+@shared_task
+def deliver_message(message_id: int) -> None:
+    outbox.deliver_message(message_id)
+
+
+@shared_task
+def deliver_campaign_mail(row_id: int) -> None:
+    outbox.deliver_mail(row_id)
+
+
+@shared_task
+def handle_event(event_id: int) -> None:
+    campaigns.handle_event(event_id)
+
+
+@shared_task
+def sweep_outbox() -> None:
+    now = timezone.now()
+    for pk in outbox.due(Message, now=now).values_list("pk", flat=True)[:SWEEP_ROWS]:
+        outbox.deliver_message(pk)
+    for pk in outbox.due(CampaignMessage, now=now).values_list("pk", flat=True)[:SWEEP_ROWS]:
+        outbox.deliver_mail(pk)
+
+
+@shared_task
+def sweep_events() -> None:
+    waiting = OrderEvent.objects.unannounced().order_by("pk")
+    for pk in waiting.values_list("pk", flat=True)[:SWEEP_ROWS]:
+        campaigns.handle_event(pk)
+
+
+@shared_task
+def sweep_snoozed() -> None:
+    services.wake_snoozed(now=timezone.now())
+
+
+def ring(task: Any, pk: int) -> None:
+    """Wake a worker. With the broker down nothing is lost: the sweep comes."""
+    try:
+        task.delay(pk)
+    except OperationalError:
+        logger.warning("the broker is down; %s %s waits for the sweep", task.name, pk)

@@ -1,0 +1,179 @@
+"""Messages and order events merged by time, on read: nothing is written twice, nothing drifts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlencode
+
+from django.db.models import Q
+from django.urls import reverse
+
+from inbox import identities
+from inbox.models import Contact, Conversation, Message
+from orders.models import EventKind, Order, OrderEvent
+from orders.money import Money
+
+MESSAGES_A_PAGE: Final = 50
+EVENTS_READ: Final = 60
+ACTIVITY_ROWS: Final = 100
+# What a thread shows among the messages; the rest is on the contact's page.
+_IN_THREAD: Final = (
+    EventKind.PLACED,
+    EventKind.FULFILLED,
+    EventKind.DELIVERED,
+    EventKind.CANCELED,
+    EventKind.REFUNDED,
+    EventKind.ACTION_FAILED,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One row of a thread: a message of its kind, or an "event"."""
+
+    key: str
+    kind: str
+    at: datetime
+    text: str
+    author: str = ""
+    channel: str = ""
+    delivery_state: str = ""
+    error: str = ""
+    event_kind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thread:
+    """Oldest first. `older_url` is empty when there is nothing older."""
+
+    entries: tuple[Entry, ...]
+    older_url: str
+
+    @property
+    def last_key(self) -> str:
+        return self.entries[-1].key if self.entries else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityRow:
+    """One fact of the contact's activity (row F46)."""
+
+    kind: str
+    label: str
+    occurred_at: datetime
+    actor: str
+    source: str
+    order_name: str
+    amount: Money | None
+    reason: str
+    detail: str
+    conversation_url: str
+
+
+def thread(conversation: Conversation, *, before: int | None = None) -> Thread:
+    """The 50 newest messages, or those before message `before`, with the order events among
+    them. Three queries."""
+    messages = conversation.messages.select_related("author", "channel")
+    if before is not None:
+        edge = conversation.messages.filter(pk=before).values_list("created_at", flat=True).first()
+        if edge is not None:
+            messages = messages.filter(Q(created_at__lt=edge) | Q(created_at=edge, pk__lt=before))
+    found = list(messages.order_by("-created_at", "-pk")[: MESSAGES_A_PAGE + 1])
+    shown = found[:MESSAGES_A_PAGE]
+    older = len(found) > MESSAGES_A_PAGE
+    entries = [_message(m) for m in shown]
+    since = shown[-1].created_at if older and shown else conversation.created_at
+    since = min(since, shown[-1].created_at) if shown else since
+    if before is None:
+        entries += [_event(e) for e in _events(conversation.contact, since=since)]
+    entries.sort(key=lambda entry: (entry.at, entry.key))
+    url = reverse("inbox:conversation", args=[conversation.pk])
+    older_url = f"{url}?{urlencode({'before': shown[-1].pk})}" if older else ""
+    return Thread(entries=tuple(entries), older_url=older_url)
+
+
+def activity(contact: Contact) -> tuple[ActivityRow, ...]:
+    """Everything that happened to the contact's orders, newest first. Two queries."""
+    orders = identities.orders_of(contact).values("pk")
+    events = (
+        OrderEvent.objects.filter(order__in=orders)
+        .select_related("order", "actor", "action")
+        .order_by("-occurred_at", "-pk")[:ACTIVITY_ROWS]
+    )
+    return tuple(_activity_row(event) for event in events)
+
+
+def _events(contact: Contact, *, since: datetime) -> Iterable[OrderEvent]:
+    orders = Order.objects.visible().of_customer(**identities.order_keys(contact).as_kwargs())
+    return (
+        OrderEvent.objects.filter(
+            order__in=orders.values("pk"), kind__in=_IN_THREAD, occurred_at__gte=since
+        )
+        .select_related("order", "actor")
+        .order_by("-occurred_at")[:EVENTS_READ]
+    )
+
+
+def _message(message: Message) -> Entry:
+    author = message.author
+    return Entry(
+        key=f"message-{message.pk}",
+        kind=message.kind,
+        at=message.created_at,
+        text=message.text,
+        author=(author.get_short_name() or author.get_username()) if author else "",
+        channel="",
+        delivery_state=message.delivery_state,
+        error=message.error,
+    )
+
+
+def _event(event: OrderEvent) -> Entry:
+    parts = [f"{event.get_kind_display()} {event.order.name}"]
+    if event.money and event.kind != EventKind.PLACED:
+        parts.append(event.money.format())
+    if event.kind == EventKind.ACTION_FAILED and event.detail:
+        parts.append(event.detail)
+    return Entry(
+        key=f"event-{event.pk}",
+        kind="event",
+        at=event.occurred_at,
+        text=" · ".join(parts),
+        author=_actor(event),
+        event_kind=event.kind,
+    )
+
+
+def _actor(event: OrderEvent) -> str:
+    if event.actor:
+        return event.actor.get_short_name() or event.actor.get_username()
+    return str(event.get_source_display())
+
+
+def _activity_row(event: OrderEvent) -> ActivityRow:
+    origin = event.action.origin if event.action else ""
+    url = ""
+    if origin.startswith("conversation:"):
+        url = reverse("inbox:conversation", args=[origin.partition(":")[2]])
+    return ActivityRow(
+        kind=event.kind,
+        label=str(event.get_kind_display()),
+        occurred_at=event.occurred_at,
+        actor=_actor(event),
+        source=str(event.get_source_display()),
+        order_name=event.order.name,
+        amount=event.money,
+        reason=_reason(event),
+        detail=event.detail,
+        conversation_url=url,
+    )
+
+
+def _reason(event: OrderEvent) -> str:
+    """The words the agent chose from, else Shopify's word in lower case."""
+    if event.action:
+        return str(event.action.proposal.get("reason_label", ""))
+    return event.reason.replace("_", " ").capitalize()
