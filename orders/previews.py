@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -403,3 +403,34 @@ def _targets(amount: Money, suggested: tuple[SuggestedTransaction, ...]) -> tupl
 
 def _sum_text(money: Money) -> str:
     return f"{money.plain()} {money.currency}"
+
+
+def preview_again(order: Order, token: str, *, by: AbstractBaseUser, now: datetime) -> Preview:
+    """The same choice as a token's, on the order as it is now, with what changed since.
+
+    Raises as preview_cancel and open_token do.
+    """
+    before = open_token(token, by=by).proposal
+    if before.kind == ActionKind.REFUND:
+        refund = RefundChoice(
+            reason=before.reason,
+            lines=before.lines,
+            shipping=before.shipping,
+            amount=before.amount,
+            restock=before.restock,
+            notify=before.notify,
+            staff_note=before.staff_note,
+            returned=before.returned,
+        )
+        preview = preview_refund(order, refund, by=by, now=now)
+    else:
+        cancel = CancelChoice(
+            reason=before.reason,
+            amount=before.amount,
+            restock=before.restock,
+            notify=before.notify,
+            staff_note=before.staff_note,
+            cancel_shipments=bool(before.shipments_to_cancel),
+        )
+        preview = preview_cancel(order, cancel, by=by, now=now)
+    return replace(preview, changes=changes(before.facts, preview.proposal.facts))

@@ -8,233 +8,647 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('orders', '0001_initial'),
+        ("orders", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Campaign',
+            name="Campaign",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subject', models.CharField(help_text='Of the e-mail. May hold the same placeholders as the text.', max_length=200, validators=[inbox.models.campaigns.validate_placeholders])),
-                ('body', models.TextField(help_text='Plain text. Placeholders: {{ order.number }}, {{ customer.first_name|there }} (the word after | is used where the value is missing), {{ customer.name }}, {{ amount }}, {{ refund_sentence }}, {{ store.name }}.', validators=[inbox.models.campaigns.validate_placeholders])),
-                ('name', models.CharField(max_length=100, unique=True)),
-                ('event_kind', models.CharField(choices=[('canceled', 'Order canceled'), ('refunded', 'Refunded')], max_length=20, verbose_name='when')),
-                ('via_conversation', models.BooleanField(default=True, help_text="Into the customer's conversation.", verbose_name='in the conversation')),
-                ('via_email', models.BooleanField(default=True, help_text="To the order's e-mail address.", verbose_name='by e-mail')),
-                ('skip_when_shopify_notifies', models.BooleanField(default=True, help_text='Send nothing when the agent let Shopify e-mail the customer.')),
-                ('is_active', models.BooleanField(default=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "subject",
+                    models.CharField(
+                        help_text="Of the e-mail. May hold the same placeholders as the text.",
+                        max_length=200,
+                        validators=[inbox.models.campaigns.validate_placeholders],
+                    ),
+                ),
+                (
+                    "body",
+                    models.TextField(
+                        help_text="Plain text. Placeholders: {{ order.number }}, {{ customer.first_name|there }} (the word after | is used where the value is missing), {{ customer.name }}, {{ amount }}, {{ refund_sentence }}, {{ store.name }}.",
+                        validators=[inbox.models.campaigns.validate_placeholders],
+                    ),
+                ),
+                ("name", models.CharField(max_length=100, unique=True)),
+                (
+                    "event_kind",
+                    models.CharField(
+                        choices=[("canceled", "Order canceled"), ("refunded", "Refunded")],
+                        max_length=20,
+                        verbose_name="when",
+                    ),
+                ),
+                (
+                    "via_conversation",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Into the customer's conversation.",
+                        verbose_name="in the conversation",
+                    ),
+                ),
+                (
+                    "via_email",
+                    models.BooleanField(
+                        default=True,
+                        help_text="To the order's e-mail address.",
+                        verbose_name="by e-mail",
+                    ),
+                ),
+                (
+                    "skip_when_shopify_notifies",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Send nothing when the agent let Shopify e-mail the customer.",
+                    ),
+                ),
+                ("is_active", models.BooleanField(default=True)),
             ],
             options={
-                'ordering': ['name'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('event_kind__in', ['canceled', 'refunded'])), name='inbox_campaign_event_known')],
+                "ordering": ["name"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("event_kind__in", ["canceled", "refunded"])),
+                        name="inbox_campaign_event_known",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Channel',
+            name="Channel",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('api', 'Messenger (API)'), ('email', 'E-mail')], default='api', max_length=10)),
-                ('name', models.CharField(help_text='Shown to agents.', max_length=100, unique=True)),
-                ('is_active', models.BooleanField(default=True, help_text='Off: its messages are refused and nothing is sent by it.')),
-                ('callback_url', models.URLField(blank=True, help_text='Replies are POSTed here, signed as Standard Webhooks prescribe. Empty: replies are kept in the conversation only.', max_length=500)),
-                ('key_prefix', models.CharField(blank=True, editable=False, max_length=20)),
-                ('key_hash', models.CharField(blank=True, editable=False, max_length=64)),
-                ('sealed_secret', models.TextField(blank=True, editable=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("api", "Messenger (API)"), ("email", "E-mail")],
+                        default="api",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(help_text="Shown to agents.", max_length=100, unique=True),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Off: its messages are refused and nothing is sent by it.",
+                    ),
+                ),
+                (
+                    "callback_url",
+                    models.URLField(
+                        blank=True,
+                        help_text="Replies are POSTed here, signed as Standard Webhooks prescribe. Empty: replies are kept in the conversation only.",
+                        max_length=500,
+                    ),
+                ),
+                ("key_prefix", models.CharField(blank=True, editable=False, max_length=20)),
+                ("key_hash", models.CharField(blank=True, editable=False, max_length=64)),
+                ("sealed_secret", models.TextField(blank=True, editable=False)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['name'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['api', 'email'])), name='inbox_channel_kind_known'), models.UniqueConstraint(condition=models.Q(('key_prefix', ''), _negated=True), fields=('key_prefix',), name='inbox_one_channel_per_key')],
+                "ordering": ["name"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["api", "email"])),
+                        name="inbox_channel_kind_known",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("key_prefix", ""), _negated=True),
+                        fields=("key_prefix",),
+                        name="inbox_one_channel_per_key",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Contact',
+            name="Contact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(blank=True, max_length=255)),
-                ('language', models.CharField(blank=True, help_text='A language code such as de; empty: unknown.', max_length=20)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(blank=True, max_length=255)),
+                (
+                    "language",
+                    models.CharField(
+                        blank=True,
+                        help_text="A language code such as de; empty: unknown.",
+                        max_length=20,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'indexes': [models.Index(fields=['name'], name='inbox_contact_by_name')],
+                "indexes": [models.Index(fields=["name"], name="inbox_contact_by_name")],
             },
         ),
         migrations.CreateModel(
-            name='Conversation',
+            name="Conversation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('external_id', models.CharField(help_text="The channel's own id of it.", max_length=200)),
-                ('subject', models.CharField(blank=True, max_length=255)),
-                ('state', models.CharField(choices=[('open', 'Open'), ('snoozed', 'Snoozed'), ('resolved', 'Resolved')], default='open', max_length=10)),
-                ('snoozed_until', models.DateTimeField(blank=True, null=True)),
-                ('last_message_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('last_message_preview', models.CharField(blank=True, max_length=140)),
-                ('last_message_is_inbound', models.BooleanField(default=True)),
-                ('is_unread', models.BooleanField(default=False)),
-                ('waiting_since', models.DateTimeField(blank=True, help_text='Since when the customer waits for an answer.', null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('assignee', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='conversations', to=settings.AUTH_USER_MODEL)),
-                ('channel', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='conversations', to='inbox.channel')),
-                ('contact', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='conversations', to='inbox.contact')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "external_id",
+                    models.CharField(help_text="The channel's own id of it.", max_length=200),
+                ),
+                ("subject", models.CharField(blank=True, max_length=255)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("open", "Open"),
+                            ("snoozed", "Snoozed"),
+                            ("resolved", "Resolved"),
+                        ],
+                        default="open",
+                        max_length=10,
+                    ),
+                ),
+                ("snoozed_until", models.DateTimeField(blank=True, null=True)),
+                ("last_message_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("last_message_preview", models.CharField(blank=True, max_length=140)),
+                ("last_message_is_inbound", models.BooleanField(default=True)),
+                ("is_unread", models.BooleanField(default=False)),
+                (
+                    "waiting_since",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="Since when the customer waits for an answer.",
+                        null=True,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "assignee",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="conversations",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "channel",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="conversations",
+                        to="inbox.channel",
+                    ),
+                ),
+                (
+                    "contact",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="conversations",
+                        to="inbox.contact",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Identity',
+            name="Identity",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('email', 'E-mail'), ('phone', 'Phone'), ('shopify_customer', 'Shopify customer'), ('channel_user', 'User of a channel')], max_length=20)),
-                ('value', models.CharField(help_text='E-mail in lower case, phone as +4915112345678, Shopify customer as <store id>:<gid>.', max_length=255)),
-                ('source', models.CharField(blank=True, help_text='Who or what told us.', max_length=100)),
-                ('added_at', models.DateTimeField(auto_now_add=True)),
-                ('removed_at', models.DateTimeField(blank=True, null=True)),
-                ('contact', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='identities', to='inbox.contact')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("email", "E-mail"),
+                            ("phone", "Phone"),
+                            ("shopify_customer", "Shopify customer"),
+                            ("channel_user", "User of a channel"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "value",
+                    models.CharField(
+                        help_text="E-mail in lower case, phone as +4915112345678, Shopify customer as <store id>:<gid>.",
+                        max_length=255,
+                    ),
+                ),
+                (
+                    "source",
+                    models.CharField(blank=True, help_text="Who or what told us.", max_length=100),
+                ),
+                ("added_at", models.DateTimeField(auto_now_add=True)),
+                ("removed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "contact",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="identities",
+                        to="inbox.contact",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'identities',
-                'ordering': ['kind', 'pk'],
+                "verbose_name_plural": "identities",
+                "ordering": ["kind", "pk"],
             },
         ),
         migrations.CreateModel(
-            name='Message',
+            name="Message",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('delivery_state', models.CharField(choices=[('kept', 'Not sent anywhere'), ('pending', 'Being sent'), ('sent', 'Sent'), ('failed', 'Not delivered')], default='kept', max_length=8)),
-                ('error', models.CharField(blank=True, max_length=300)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('next_attempt_at', models.DateTimeField(blank=True, null=True)),
-                ('sent_at', models.DateTimeField(blank=True, help_text='When the channel took it.', null=True)),
-                ('kind', models.CharField(choices=[('inbound', 'From the customer'), ('reply', 'Reply'), ('note', 'Note'), ('confirmation', 'Confirmation'), ('system', 'System')], max_length=12)),
-                ('text', models.TextField()),
-                ('external_id', models.CharField(blank=True, help_text="The channel's own id: a repeat finds this row.", max_length=200)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, help_text='When its author wrote it.')),
-                ('author', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='inbox_messages', to=settings.AUTH_USER_MODEL)),
-                ('channel', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='messages', to='inbox.channel')),
-                ('conversation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='inbox.conversation')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "delivery_state",
+                    models.CharField(
+                        choices=[
+                            ("kept", "Not sent anywhere"),
+                            ("pending", "Being sent"),
+                            ("sent", "Sent"),
+                            ("failed", "Not delivered"),
+                        ],
+                        default="kept",
+                        max_length=8,
+                    ),
+                ),
+                ("error", models.CharField(blank=True, max_length=300)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("next_attempt_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "sent_at",
+                    models.DateTimeField(
+                        blank=True, help_text="When the channel took it.", null=True
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("inbound", "From the customer"),
+                            ("reply", "Reply"),
+                            ("note", "Note"),
+                            ("confirmation", "Confirmation"),
+                            ("system", "System"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("text", models.TextField()),
+                (
+                    "external_id",
+                    models.CharField(
+                        blank=True,
+                        help_text="The channel's own id: a repeat finds this row.",
+                        max_length=200,
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, help_text="When its author wrote it."
+                    ),
+                ),
+                (
+                    "author",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="inbox_messages",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "channel",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="messages",
+                        to="inbox.channel",
+                    ),
+                ),
+                (
+                    "conversation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="messages",
+                        to="inbox.conversation",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='CampaignMessage',
+            name="CampaignMessage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('delivery_state', models.CharField(choices=[('kept', 'Not sent anywhere'), ('pending', 'Being sent'), ('sent', 'Sent'), ('failed', 'Not delivered')], default='kept', max_length=8)),
-                ('error', models.CharField(blank=True, max_length=300)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('next_attempt_at', models.DateTimeField(blank=True, null=True)),
-                ('sent_at', models.DateTimeField(blank=True, help_text='When the channel took it.', null=True)),
-                ('via', models.CharField(choices=[('conversation', 'In the conversation'), ('email', 'E-mail')], max_length=12)),
-                ('state', models.CharField(choices=[('written', 'Written'), ('skipped', 'Skipped')], max_length=8)),
-                ('reason', models.CharField(blank=True, help_text='Why it was skipped.', max_length=300)),
-                ('amount', models.DecimalField(blank=True, decimal_places=4, max_digits=19, null=True)),
-                ('recipient', models.CharField(blank=True, max_length=255)),
-                ('subject', models.CharField(blank=True, max_length=300)),
-                ('body', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='messages', to='inbox.campaign')),
-                ('event', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='campaign_messages', to='orders.orderevent')),
-                ('message', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='campaign_message', to='inbox.message')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "delivery_state",
+                    models.CharField(
+                        choices=[
+                            ("kept", "Not sent anywhere"),
+                            ("pending", "Being sent"),
+                            ("sent", "Sent"),
+                            ("failed", "Not delivered"),
+                        ],
+                        default="kept",
+                        max_length=8,
+                    ),
+                ),
+                ("error", models.CharField(blank=True, max_length=300)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("next_attempt_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "sent_at",
+                    models.DateTimeField(
+                        blank=True, help_text="When the channel took it.", null=True
+                    ),
+                ),
+                (
+                    "via",
+                    models.CharField(
+                        choices=[("conversation", "In the conversation"), ("email", "E-mail")],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("written", "Written"), ("skipped", "Skipped")], max_length=8
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(blank=True, help_text="Why it was skipped.", max_length=300),
+                ),
+                (
+                    "amount",
+                    models.DecimalField(blank=True, decimal_places=4, max_digits=19, null=True),
+                ),
+                ("recipient", models.CharField(blank=True, max_length=255)),
+                ("subject", models.CharField(blank=True, max_length=300)),
+                ("body", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="messages",
+                        to="inbox.campaign",
+                    ),
+                ),
+                (
+                    "event",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="campaign_messages",
+                        to="orders.orderevent",
+                    ),
+                ),
+                (
+                    "message",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="campaign_message",
+                        to="inbox.message",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='CampaignTranslation',
+            name="CampaignTranslation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subject', models.CharField(help_text='Of the e-mail. May hold the same placeholders as the text.', max_length=200, validators=[inbox.models.campaigns.validate_placeholders])),
-                ('body', models.TextField(help_text='Plain text. Placeholders: {{ order.number }}, {{ customer.first_name|there }} (the word after | is used where the value is missing), {{ customer.name }}, {{ amount }}, {{ refund_sentence }}, {{ store.name }}.', validators=[inbox.models.campaigns.validate_placeholders])),
-                ('language', models.CharField(help_text='A language code such as de or ar.', max_length=20)),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='translations', to='inbox.campaign')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "subject",
+                    models.CharField(
+                        help_text="Of the e-mail. May hold the same placeholders as the text.",
+                        max_length=200,
+                        validators=[inbox.models.campaigns.validate_placeholders],
+                    ),
+                ),
+                (
+                    "body",
+                    models.TextField(
+                        help_text="Plain text. Placeholders: {{ order.number }}, {{ customer.first_name|there }} (the word after | is used where the value is missing), {{ customer.name }}, {{ amount }}, {{ refund_sentence }}, {{ store.name }}.",
+                        validators=[inbox.models.campaigns.validate_placeholders],
+                    ),
+                ),
+                (
+                    "language",
+                    models.CharField(help_text="A language code such as de or ar.", max_length=20),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="translations",
+                        to="inbox.campaign",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('campaign', 'language'), name='inbox_one_text_per_language')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("campaign", "language"), name="inbox_one_text_per_language"
+                    )
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='conversation',
-            index=models.Index(fields=['state', '-last_message_at', '-id'], name='inbox_list_all'),
+            model_name="conversation",
+            index=models.Index(fields=["state", "-last_message_at", "-id"], name="inbox_list_all"),
         ),
         migrations.AddIndex(
-            model_name='conversation',
-            index=models.Index(condition=models.Q(('assignee__isnull', False)), fields=['assignee', 'state', '-last_message_at', '-id'], name='inbox_list_mine'),
+            model_name="conversation",
+            index=models.Index(
+                condition=models.Q(("assignee__isnull", False)),
+                fields=["assignee", "state", "-last_message_at", "-id"],
+                name="inbox_list_mine",
+            ),
         ),
         migrations.AddIndex(
-            model_name='conversation',
-            index=models.Index(condition=models.Q(('assignee', None), ('state', 'open')), fields=['-last_message_at', '-id'], name='inbox_list_unassigned'),
+            model_name="conversation",
+            index=models.Index(
+                condition=models.Q(("assignee", None), ("state", "open")),
+                fields=["-last_message_at", "-id"],
+                name="inbox_list_unassigned",
+            ),
         ),
         migrations.AddIndex(
-            model_name='conversation',
-            index=models.Index(condition=models.Q(('state', 'snoozed')), fields=['snoozed_until'], name='inbox_snoozed_due'),
+            model_name="conversation",
+            index=models.Index(
+                condition=models.Q(("state", "snoozed")),
+                fields=["snoozed_until"],
+                name="inbox_snoozed_due",
+            ),
         ),
         migrations.AddIndex(
-            model_name='conversation',
-            index=models.Index(fields=['contact', '-last_message_at'], name='inbox_of_contact'),
+            model_name="conversation",
+            index=models.Index(fields=["contact", "-last_message_at"], name="inbox_of_contact"),
         ),
         migrations.AddConstraint(
-            model_name='conversation',
-            constraint=models.UniqueConstraint(fields=('channel', 'external_id'), name='inbox_one_conversation_per_external_id'),
+            model_name="conversation",
+            constraint=models.UniqueConstraint(
+                fields=("channel", "external_id"), name="inbox_one_conversation_per_external_id"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='conversation',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['open', 'snoozed', 'resolved'])), name='inbox_conversation_state_known'),
+            model_name="conversation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["open", "snoozed", "resolved"])),
+                name="inbox_conversation_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='conversation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('snoozed_until__isnull', False), ('state', 'snoozed')), models.Q(models.Q(('state', 'snoozed'), _negated=True), ('snoozed_until', None)), _connector='OR'), name='inbox_snoozed_has_end'),
+            model_name="conversation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("snoozed_until__isnull", False), ("state", "snoozed")),
+                    models.Q(
+                        models.Q(("state", "snoozed"), _negated=True), ("snoozed_until", None)
+                    ),
+                    _connector="OR",
+                ),
+                name="inbox_snoozed_has_end",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='identity',
-            constraint=models.UniqueConstraint(condition=models.Q(('removed_at', None)), fields=('kind', 'value'), name='inbox_one_contact_per_identity'),
+            model_name="identity",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("removed_at", None)),
+                fields=("kind", "value"),
+                name="inbox_one_contact_per_identity",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='identity',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['email', 'phone', 'shopify_customer', 'channel_user'])), name='inbox_identity_kind_known'),
+            model_name="identity",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("kind__in", ["email", "phone", "shopify_customer", "channel_user"])
+                ),
+                name="inbox_identity_kind_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='identity',
-            constraint=models.CheckConstraint(condition=models.Q(('value', ''), _negated=True), name='inbox_identity_has_value'),
+            model_name="identity",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("value", ""), _negated=True), name="inbox_identity_has_value"
+            ),
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=models.Index(fields=['conversation', '-created_at', '-id'], name='inbox_thread'),
+            model_name="message",
+            index=models.Index(fields=["conversation", "-created_at", "-id"], name="inbox_thread"),
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=models.Index(condition=models.Q(('delivery_state', 'pending')), fields=['next_attempt_at'], name='inbox_message_due'),
+            model_name="message",
+            index=models.Index(
+                condition=models.Q(("delivery_state", "pending")),
+                fields=["next_attempt_at"],
+                name="inbox_message_due",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='message',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('channel', 'external_id'), name='inbox_one_message_per_external_id'),
+            model_name="message",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("external_id", ""), _negated=True),
+                fields=("channel", "external_id"),
+                name="inbox_one_message_per_external_id",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='message',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['inbound', 'reply', 'note', 'confirmation', 'system'])), name='inbox_message_kind_known'),
+            model_name="message",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("kind__in", ["inbound", "reply", "note", "confirmation", "system"])
+                ),
+                name="inbox_message_kind_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='message',
-            constraint=models.CheckConstraint(condition=models.Q(('delivery_state__in', ['kept', 'pending', 'sent', 'failed'])), name='inbox_message_delivery_known'),
+            model_name="message",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("delivery_state__in", ["kept", "pending", "sent", "failed"])),
+                name="inbox_message_delivery_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='message',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ('reply', 'confirmation')), ('delivery_state', 'kept'), _connector='OR'), name='inbox_only_replies_leave'),
+            model_name="message",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("kind__in", ("reply", "confirmation")),
+                    ("delivery_state", "kept"),
+                    _connector="OR",
+                ),
+                name="inbox_only_replies_leave",
+            ),
         ),
         migrations.AddIndex(
-            model_name='campaignmessage',
-            index=models.Index(condition=models.Q(('delivery_state', 'pending')), fields=['next_attempt_at'], name='inbox_campaign_due'),
+            model_name="campaignmessage",
+            index=models.Index(
+                condition=models.Q(("delivery_state", "pending")),
+                fields=["next_attempt_at"],
+                name="inbox_campaign_due",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='campaignmessage',
-            constraint=models.UniqueConstraint(fields=('campaign', 'event', 'via'), name='inbox_each_campaign_message_once'),
+            model_name="campaignmessage",
+            constraint=models.UniqueConstraint(
+                fields=("campaign", "event", "via"), name="inbox_each_campaign_message_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='campaignmessage',
-            constraint=models.CheckConstraint(condition=models.Q(('via__in', ['conversation', 'email'])), name='inbox_via_known'),
+            model_name="campaignmessage",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("via__in", ["conversation", "email"])), name="inbox_via_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='campaignmessage',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['written', 'skipped'])), name='inbox_campaign_state_known'),
+            model_name="campaignmessage",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["written", "skipped"])),
+                name="inbox_campaign_state_known",
+            ),
         ),
     ]

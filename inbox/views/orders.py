@@ -141,9 +141,7 @@ def confirm(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
             origin=conversation.origin,
         )
     except StalePreview as error:
-        hint = str(error)
-        context["refusal"] = Refusal("stale", "The order changed: review it again.", hint)
-        return render(request, "orders/result.html", context, status=409)
+        return _show_again(request, conversation, order, error)
     except ActionRefused as error:
         context["refusal"] = error.refusal
         return render(request, "orders/result.html", context, status=409)
@@ -199,6 +197,25 @@ def _refusal(
     return (cancel_button if kind == ActionKind.CANCEL else refund_button).refusal
 
 
+def _show_again(
+    request: HttpRequest, conversation: Conversation, order: Order, error: StalePreview
+) -> HttpResponse:
+    """The order is not what the summary said: show what changed, and ask again."""
+    now = timezone.now()
+    token = request.POST.get("token", "")
+    try:
+        preview = previews.preview_again(order, token, by=request.user, now=now)
+    except (ActionRefused, InvalidMoney, ShopUnreachable, StalePreview) as problem:
+        refusal = _as_refusal(problem)
+        hint = refusal.hint or refusal.reason
+        context = _dialog(request, conversation, order, now)
+        context["refusal"] = Refusal("stale", str(error), hint)
+        return render(request, "orders/result.html", context, status=409)
+    is_refund = preview.kind == ActionKind.REFUND
+    back = "inbox:order_refund" if is_refund else "inbox:order_cancel"
+    return _review(request, conversation, order, preview, back, status=409)
+
+
 def _as_refusal(error: Exception) -> Refusal:
     if isinstance(error, ActionRefused):
         return error.refusal
@@ -250,11 +267,12 @@ def _review(
     order: Order,
     preview: previews.Preview,
     back: str,
+    status: int = 200,
 ) -> HttpResponse:
     fields = [
         (name, value)
         for name, values in request.POST.lists()
-        if name not in {"csrfmiddlewaretoken", "edit"}
+        if name not in {"csrfmiddlewaretoken", "edit", "token"}
         for value in values
     ]
     context = _dialog(request, conversation, order, timezone.now()) | {
@@ -265,7 +283,7 @@ def _review(
             order=order, proposal=preview.proposal, conversation=conversation
         ),
     }
-    return render(request, "orders/review.html", context)
+    return render(request, "orders/review.html", context, status=status)
 
 
 def _dialog(

@@ -104,7 +104,9 @@ def _fill(context: Context, rng: random.Random, count: int, *, stories: bool) ->
     by_number = {int(s.order.lstrip("#")): s for s in STORIES} if stories else {}
     for index in range(count):
         number = context.shop.next_order
-        at = context.now() - timedelta(days=60 * (count - index) / count, minutes=rng.randrange(600))
+        at = context.now() - timedelta(
+            days=60 * (count - index) / count, minutes=rng.randrange(600)
+        )
         start = len(context.emitted)
         if number in by_number:
             order = _STORY_OF[by_number[number].key](context, by_number[number])
@@ -190,7 +192,9 @@ def _random_order(context: Context, rng: random.Random) -> Order:
         email="" if is_guest else f"customer{number}@example.{country.lower()}",
         country=country,
         presentment=presentment,
-        note=rng.choice([None, None, "Please leave it with the neighbours 🙏", "No plastic, please."]),
+        note=rng.choice(
+            [None, None, "Please leave it with the neighbours 🙏", "No plastic, please."]
+        ),
         tags=rng.choice([[], [], ["VIP"], ["wholesale", "B2B"]]),
     )
 
@@ -204,7 +208,9 @@ def _live(context: Context, rng: random.Random, order: Order, index: int) -> Non
         actions.authorize(context, order)
         order.expired = rng.random() < 0.3
     elif life == 2:
-        actions.pay(context, order, money.rounded(money.total(order) / 2, order.presentment_currency))
+        actions.pay(
+            context, order, money.rounded(money.total(order) / 2, order.presentment_currency)
+        )
     elif life == 3:
         _cancel(context, order, refund=False)
     else:
@@ -214,7 +220,9 @@ def _live(context: Context, rng: random.Random, order: Order, index: int) -> Non
         _after_payment(context, rng, order, life, index)
 
 
-def _after_payment(context: Context, rng: random.Random, order: Order, life: int, index: int) -> None:
+def _after_payment(
+    context: Context, rng: random.Random, order: Order, life: int, index: int
+) -> None:
     if life == 4:
         _cancel(context, order, refund=True)
     elif life == 5:
@@ -231,7 +239,9 @@ def _after_payment(context: Context, rng: random.Random, order: Order, life: int
         actions.ship(context, order, tracking=_tracking(rng))
         state = _PARCEL_STATES[index // 16 % len(_PARCEL_STATES)]
         due = rng.choice([None, 2, 4, -3]) if state in {"IN_TRANSIT", "CONFIRMED"} else None
-        actions.carrier_says(context, order, state, arrives_in_days=due, city="Leipzig", country="DE")
+        actions.carrier_says(
+            context, order, state, arrives_in_days=due, city="Leipzig", country="DE"
+        )
         if life == 12:
             part = money.rounded(money.total(order) / 4, order.presentment_currency)
             actions.refund(context, order, part, "Damaged in transit")
@@ -359,7 +369,9 @@ def _shipped(context: Context, story: Story) -> Order:
     tracking = [Tracking(number="JD014600005", company="DHL",
                          url="https://www.dhl.de/en/tracking?piececode=JD014600005")]  # fmt: skip
     actions.ship(context, order, tracking=tracking)
-    actions.carrier_says(context, order, "IN_TRANSIT", arrives_in_days=2, city="Malmö", country="SE")
+    actions.carrier_says(
+        context, order, "IN_TRANSIT", arrives_in_days=2, city="Malmö", country="SE"
+    )
     return order
 
 

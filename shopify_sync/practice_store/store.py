@@ -28,8 +28,9 @@ SCOPES: Final = (
     "write_merchant_managed_fulfillment_orders,read_assigned_fulfillment_orders,"
     "read_third_party_fulfillment_orders,read_returns,write_returns,read_products,read_locations"
 ).split(",")
-BUCKET: Final = 2000.0
-RESTORE_RATE: Final = 100.0
+# The limits of a Plus shop; a Basic one has a tenth of it.
+BUCKET: Final = 20_000.0
+RESTORE_RATE: Final = 1000.0
 _SAVE_EVERY_S: Final = 1.0
 
 

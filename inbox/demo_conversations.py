@@ -1,0 +1,129 @@
+"""What the practice shop's customers write: pushed through the channel API by seed_demo.
+
+Names, addresses and order numbers are those of the practice store's stories; a test holds the
+two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message; `hours_ago` before the demo was set up. `by` empty: the customer."""
+
+    hours_ago: float
+    text: str
+    by: str = ""
+    is_note: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    key: str
+    name: str
+    email: str
+    phone: str
+    said: tuple[Said, ...]
+    order: str = ""
+    assignee: str = ""
+    language: str = ""
+
+
+CONVERSATIONS: Final = (
+    Story(
+        "jane-cancel", "Jane Doe", "jane@example.com", "+4915112345678",
+        (
+            Said(5.0, "Hi! I ordered the wrong kettle, order #1043. Can you cancel it please?"),
+            Said(4.6, "Hello Jane, of course. Let me have a look at it.", by="alice"),
+            Said(4.5, "Thank you! You may keep the mug's price if that is easier 🙂"),
+            Said(4.4, "VIP, be generous.", by="sara", is_note=True),
+        ),
+        order="#1043", assignee="alice",
+    ),
+    Story(
+        "amir-refund", "Amir Haddad", "amir@example.com", "+96522212345",
+        (Said(3.2, "The grinder of order #1050 arrived with a cracked handle. I have photos. "
+                   "Do I have to send it back?"),),
+        order="#1050", assignee="alice",
+    ),
+    Story(
+        "jane-unpaid", "Jane Doe", "jane@example.com", "+4915112345678",
+        (Said(2.6, "I never paid for #1031 and do not want the apron any more."),),
+        order="#1031", assignee="alice",
+    ),
+    Story(
+        "greta-parts", "Greta Lindholm", "greta@example.com", "",
+        (Said(2.2, "I paid for three of the five tiles so far, where are they? #1055"),),
+        order="#1055",
+    ),
+    Story(
+        "tom-parcels", "Tom Becker", "tom.becker@example.com", "",
+        (
+            Said(30.0, "Two of my five mugs should be here today. Where are the other three?"),
+            Said(29.5, "They travel in a second parcel, Tom. I'll keep an eye on it.", by="bob"),
+            Said(1.8, "The first one is out for delivery now, thanks. And #1060 part two?"),
+        ),
+        order="#1060", assignee="bob",
+    ),
+    Story(
+        "hanako", "花子 山田", "hanako@example.jp", "",
+        (Said(1.6, "注文 #1065 のふきんセットはいつ届きますか？よろしくお願いします。"),),
+        order="#1065", language="ja",
+    ),
+    Story(
+        "aisha", "عائشة الهاشمي", "aisha@example.com", "",
+        (Said(1.4, "مرحبًا، أود إلغاء الطلب #1070 واسترداد المبلغ من فضلكم. شكرًا جزيلًا!"),),
+        order="#1070", assignee="alice", language="ar",
+    ),
+    Story(
+        "liam-outstanding", "Liam Murphy", "liam@example.ie", "",
+        (Said(26.0, "You canceled #1075 last week and I still have no money back. When?"),),
+        order="#1075",
+    ),
+    Story(
+        "sofia-cod", "Sofia Rossi", "sofia@example.it", "",
+        (Said(9.0, "Ciao, ho pagato in contanti. Posso restituire il caffè dell'ordine #1080?"),),
+        order="#1080", assignee="bob", language="it",
+    ),
+    Story(
+        "noah-shipped", "Noah Andersson", "noah@example.se", "",
+        (Said(1.1, "Can I still cancel #1085? The tracking says it is on its way already."),),
+        order="#1085", assignee="alice",
+    ),
+    Story(
+        "emma-return", "Emma de Vries", "emma@example.nl", "",
+        (
+            Said(50.0, "I sent #1090 back yesterday."),
+            Said(49.0, "Thank you Emma, we refund it as soon as it is at our centre.", by="bob"),
+            Said(0.9, "It says it was received. May I have my money now?"),
+        ),
+        order="#1090", assignee="bob",
+    ),
+    Story(
+        "oliver-authorized", "Oliver Smith", "oliver@example.co.uk", "",
+        (Said(0.7, "My bank shows a hold for #1095, have I paid or not?"),),
+        order="#1095",
+    ),
+    Story(
+        "nobody", "Ben", "", "",
+        (Said(0.6, "hey do you ship to Switzerland?"),),
+    ),
+    Story(
+        "stranger", "Chloé Dubois", "chloe.dubois@example.fr", "",
+        (Said(0.5, "Bonjour, je ne trouve plus mon numéro de commande. Pouvez-vous m'aider ?"),),
+        language="fr",
+    ),
+    Story(
+        "markup", "<b>Robert</b>", "robert@example.us", "",
+        (Said(0.4, "<script>alert('hi')</script> is what your form made of my name &amp; address."),),
+    ),
+    Story(
+        "long", "Maximilian-Alexander von Hohenstein-Wittgenberg zu Lauenburg",
+        "max@example.at", "",
+        (Said(0.3, "Sehr geehrte Damen und Herren, " + "ich möchte mich ausdrücklich bedanken. " * 8),),
+        language="de",
+    ),
+)  # fmt: skip

@@ -1,0 +1,163 @@
+"""Makes the demo: people, stores, a messenger, campaigns, and conversations by its API."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from typing import Any
+
+import urllib3
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from inbox import channel_keys, roles, services
+from inbox.demo_conversations import CONVERSATIONS, Story
+from inbox.models import Campaign, Channel, Contact, Conversation, Message
+from orders.models import EventKind, Order, Store
+
+PASSWORD = "demo"  # noqa: S105  only ever set with DEBUG on
+PEOPLE = (
+    ("alice", "Alice", "Winter", roles.AGENTS),
+    ("bob", "Bob", "Sommer", roles.AGENTS),
+    ("sara", "Sara", "Lenz", roles.SUPERVISORS),
+)
+SHOPS = ("demo.myshopify.com", "second.myshopify.com")
+WAIT_S = 120
+
+
+class Command(BaseCommand):
+    help = "Fills an empty installation with the demo. Running it again changes nothing."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--base-url", required=True, help="where the web server answers")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError("The demo has known passwords: it needs settings with DEBUG on.")
+        self._people()
+        self._stores()
+        self._campaigns()
+        self._wait_for_orders()
+        self._conversations(options["base_url"].rstrip("/"))
+        self.stdout.write(
+            f"{Conversation.objects.count()} conversations, {Order.objects.count()} orders"
+        )
+
+    def _people(self) -> None:
+        for username, first, last, group in PEOPLE:
+            user, is_new = User.objects.get_or_create(
+                username=username, defaults={"first_name": first, "last_name": last}
+            )
+            if is_new:
+                user.set_password(PASSWORD)
+                user.save(update_fields=["password"])
+            user.groups.add(Group.objects.get(name=group))
+        if not User.objects.filter(username="admin").exists():
+            User.objects.create_superuser("admin", "admin@example.com", PASSWORD)
+
+    def _stores(self) -> None:
+        for domain in SHOPS:
+            if not Store.objects.filter(domain=domain).exists():
+                handle = domain.split(".", 1)[0]
+                call_command(
+                    "connect_store",
+                    shop=domain,
+                    token=f"shpat_practice_{handle}",
+                    secret=f"shpss_practice_{handle}",
+                    stdout=self.stdout,
+                )
+
+    def _campaigns(self) -> None:
+        texts = {
+            EventKind.CANCELED: (
+                "Your order {{ order.number }} was canceled",
+                "Hello {{ customer.first_name|there }},\n\nyour order {{ order.number }} was "
+                "canceled. {{ refund_sentence }}\n\nKind regards\n{{ store.name }}",
+            ),
+            EventKind.REFUNDED: (
+                "We are refunding {{ amount }}",
+                "Hello {{ customer.first_name|there }},\n\nwe are refunding {{ amount }} of your "
+                "order {{ order.number }}. Depending on your bank it arrives within ten days."
+                "\n\nKind regards\n{{ store.name }}",
+            ),
+        }
+        for kind, (subject, body) in texts.items():
+            Campaign.objects.get_or_create(
+                name=f"{kind.label}: confirmation",
+                defaults={"event_kind": kind, "subject": subject, "body": body},
+            )
+        # The confirmations are ours to send, so Shopify's own stay off unless asked for.
+        Store.objects.filter(domain__in=SHOPS).update(notify_by_default=False)
+
+    def _wait_for_orders(self) -> None:
+        """Back-fill is the workers' job; the demo is ready when it is done."""
+        until = time.monotonic() + WAIT_S
+        while time.monotonic() < until:
+            unread = Order.objects.filter(document="").count()
+            if (
+                Order.objects.exists()
+                and not unread
+                and Order.objects.values("store").distinct().count() == len(SHOPS)
+            ):
+                return
+            time.sleep(0.5)
+        raise CommandError(
+            f"The orders did not arrive within {WAIT_S} s: look at the worker's log."
+        )
+
+    def _conversations(self, base_url: str) -> None:
+        if Channel.objects.filter(name="Messenger").exists():
+            return
+        channel = Channel.objects.create(name="Messenger")
+        key = channel_keys.new_key(channel)
+        pool = urllib3.PoolManager(retries=urllib3.Retry(3, backoff_factor=0.5))
+        now = timezone.now()
+        for story in sorted(CONVERSATIONS, key=lambda s: -s.said[-1].hours_ago):
+            for number, said in enumerate(story.said):
+                at = now - timedelta(hours=said.hours_ago)
+                if said.by:
+                    self._colleague(channel, story, said.by, said.text, at, is_note=said.is_note)
+                else:
+                    self._push(pool, f"{base_url}/api/v1/channels/{channel.pk}/messages/", key, story,
+                               f"{story.key}-{number}", said.text, at.isoformat())  # fmt: skip
+            conversation = Conversation.objects.get(channel=channel, external_id=story.key)
+            if story.assignee:
+                services.assign(
+                    conversation=conversation, to=User.objects.get(username=story.assignee)
+                )
+            if story.language:
+                Contact.objects.filter(pk=conversation.contact_id).update(language=story.language)
+
+    def _push(
+        self, pool: urllib3.PoolManager, url: str, key: str, story: Story, external_id: str,
+        text: str, sent_at: str,
+    ) -> None:  # fmt: skip
+        body = {
+            "external_id": external_id,
+            "conversation": story.key,
+            "sender": {
+                "external_id": story.email or story.key,
+                "name": story.name,
+                "email": story.email,
+                "phone": story.phone,
+            },
+            "text": text,
+            "sent_at": sent_at,
+        }
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        answer = pool.request("POST", url, body=json.dumps(body).encode(), headers=headers)
+        if answer.status not in {200, 201}:
+            raise CommandError(f"{url} answered {answer.status}: {answer.data[:300]!r}")
+
+    def _colleague(
+        self, channel: Channel, story: Story, username: str, text: str, at: Any, *, is_note: bool
+    ) -> None:
+        conversation = Conversation.objects.get(channel=channel, external_id=story.key)
+        verb = services.note if is_note else services.reply
+        message = verb(conversation=conversation, by=User.objects.get(username=username), text=text)
+        # It is part of the story's past.
+        Message.objects.filter(pk=message.pk).update(created_at=at)
