@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404
+from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
+from rest_framework.request import Request
 
 from inbox import identities, roles
 from inbox.models import Contact, Conversation
 from inbox.roles import Agent
 from orders.errors import Refusal
 from orders.models import Order
+
+
+def agent_of(request: HttpRequest | Request) -> User:
+    """The person behind a request. Doors let nobody else in; raises PermissionDenied."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
 
 
 def conversations_for(agent: Agent) -> QuerySet[Conversation]:

@@ -21,6 +21,6 @@ def tell_browsers(sender: Any, *, order_id: int, **_: Any) -> None:
 
 @receiver(event_recorded)
 def write_messages(sender: Any, *, event_id: int, **_: Any) -> None:
-    from inbox.tasks import handle_event, ring  # noqa: PLC0415  tasks import this app's verbs
+    from inbox.tasks import handle_event, ring
 
     ring(handle_event, event_id)

@@ -92,7 +92,7 @@ class RefundForm(forms.Form):
     """The refund dialog (ui.md 4): lines, shipping, or an amount of one's own."""
 
     reason = forms.ChoiceField(
-        choices=lambda: [("", "")] + list(REFUND_REASONS.items()),
+        choices=lambda: [("", ""), *REFUND_REASONS.items()],
         error_messages={"required": _("Choose a reason for the refund.")},
     )
     restock = forms.BooleanField(required=False)

@@ -22,13 +22,13 @@ def wake(message: Message) -> None:
     """After commit, ring for a worker to send it. May be lost."""
     if message.delivery_state != DeliveryState.PENDING:
         return
-    from inbox.tasks import deliver_message, ring  # noqa: PLC0415  tasks import this module
+    from inbox.tasks import deliver_message, ring
 
     transaction.on_commit(lambda: ring(deliver_message, message.pk), robust=True)
 
 
 def wake_mail(row: CampaignMessage) -> None:
-    from inbox.tasks import deliver_campaign_mail, ring  # noqa: PLC0415
+    from inbox.tasks import deliver_campaign_mail, ring
 
     transaction.on_commit(lambda: ring(deliver_campaign_mail, row.pk), robust=True)
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.core import signing
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -146,9 +146,7 @@ class Confirmed:
     digest: str
 
 
-def preview_cancel(
-    order: Order, choice: CancelChoice, *, by: AbstractBaseUser, now: datetime
-) -> Preview:
+def preview_cancel(order: Order, choice: CancelChoice, *, by: User, now: datetime) -> Preview:
     """Read the order afresh and say what canceling it would do.
 
     Raises ActionRefused where it may not be canceled, InvalidMoney for a bad amount and
@@ -163,7 +161,8 @@ def preview_cancel(
     if choice.reason not in labels:
         raise ActionRefused(Refusal("reason_missing", _("Choose a reason for the cancelation.")))
     net = rules.net_paid(snapshot)
-    amount, targets = choice.amount, ()
+    amount = choice.amount
+    targets: tuple[Target, ...] = ()
     if amount is not None:
         _check_amount(amount, net)
         suggestion = gateway.suggest_refund(order, lines=None, shipping=None)
@@ -192,9 +191,7 @@ def preview_cancel(
     )
 
 
-def preview_refund(
-    order: Order, choice: RefundChoice, *, by: AbstractBaseUser, now: datetime
-) -> Preview:
+def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetime) -> Preview:
     """Read the order afresh and say what refunding it would do. Raises as preview_cancel."""
     gateway = get_gateway()
     gateway.refresh(order)
@@ -234,7 +231,7 @@ def preview_refund(
     return _preview(order, proposal, by=by, items=items, advice=advice, blocked=None)
 
 
-def open_token(token: str, *, by: AbstractBaseUser) -> Confirmed:
+def open_token(token: str, *, by: User) -> Confirmed:
     """Raises StalePreview for a token that is not this person's, forged, or two hours old."""
     try:
         content = signing.loads(token, salt=_SALT, max_age=_TOKEN_AGE_S)
@@ -306,7 +303,7 @@ def _preview(
     order: Order,
     proposal: Proposal,
     *,
-    by: AbstractBaseUser,
+    by: User,
     items: tuple[SummaryItem, ...],
     advice: tuple[Advice, ...],
     blocked: Refusal | None,
@@ -328,7 +325,7 @@ def _preview(
         total=snapshot.money.total.presentment,
         paid=snapshot.money.received.presentment,
         refunded_before=snapshot.money.refunded.presentment,
-        kept=kept if kept else None,
+        kept=kept or None,
         advice=advice,
         confirm_label=_confirm_label(proposal),
         blocked=blocked,
@@ -405,7 +402,7 @@ def _sum_text(money: Money) -> str:
     return f"{money.plain()} {money.currency}"
 
 
-def preview_again(order: Order, token: str, *, by: AbstractBaseUser, now: datetime) -> Preview:
+def preview_again(order: Order, token: str, *, by: User, now: datetime) -> Preview:
     """The same choice as a token's, on the order as it is now, with what changed since.
 
     Raises as preview_cancel and open_token do.

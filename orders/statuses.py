@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from babel.dates import format_date
 from django.utils import translation
@@ -18,6 +18,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from orders.snapshot import Fulfillment, OrderSnapshot
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise as _StrPromise
 
 logger = logging.getLogger(__name__)
 
@@ -51,11 +54,11 @@ class Badge:
     raw: str = ""
 
 
-type_label = tuple[str, Tone, Pip]
+Label = tuple["_StrPromise", Tone, Pip]
 _t = gettext_lazy
 
 # raw word -> label, tone, pip. AUTHORIZED and EXPIRED keep Shopify's words (row F15).
-_FINANCIAL: Final[dict[str, type_label]] = {
+_FINANCIAL: Final[dict[str, Label]] = {
     "PAID": (_t("Paid"), Tone.DEFAULT, Pip.FULL),
     "PENDING": (_t("Unpaid"), Tone.WARNING, Pip.EMPTY),
     "AUTHORIZED": (_t("Authorized"), Tone.ATTENTION, Pip.EMPTY),
@@ -66,7 +69,7 @@ _FINANCIAL: Final[dict[str, type_label]] = {
     "VOIDED": (_t("Voided"), Tone.DEFAULT, Pip.NONE),
 }
 
-_FULFILLMENT: Final[dict[str, type_label]] = {
+_FULFILLMENT: Final[dict[str, Label]] = {
     "FULFILLED": (_t("Fulfilled"), Tone.DEFAULT, Pip.FULL),
     "FULFILLMENT_NOT_REQUIRED": (_t("Fulfilled"), Tone.DEFAULT, Pip.FULL),
     "PARTIALLY_FULFILLED": (_t("Partially fulfilled"), Tone.WARNING, Pip.HALF),
@@ -80,7 +83,7 @@ _FULFILLMENT: Final[dict[str, type_label]] = {
     "REQUEST_DECLINED": (_t("Unfulfilled"), Tone.WARNING, Pip.EMPTY),
 }
 # What "Unfulfilled" also says where Shopify knows more (row F22).
-_FULFILLMENT_DETAIL: Final[dict[str, str]] = {
+_FULFILLMENT_DETAIL: Final[dict[str, _StrPromise]] = {
     "IN_PROGRESS": _t("In progress"),
     "PENDING_FULFILLMENT": _t("In progress"),
     "SCHEDULED": _t("Scheduled"),
@@ -90,7 +93,7 @@ _FULFILLMENT_DETAIL: Final[dict[str, str]] = {
 }
 
 # Worst news first (row F20). A parcel's place in this order is its urgency.
-_PARCEL: Final[dict[str, type_label]] = {
+_PARCEL: Final[dict[str, Label]] = {
     "FAILURE": (_t("Delivery failed"), Tone.CRITICAL, Pip.EMPTY),
     "NOT_DELIVERED": (_t("Not delivered"), Tone.CRITICAL, Pip.EMPTY),
     "ATTEMPTED_DELIVERY": (_t("Attempted delivery"), Tone.WARNING, Pip.HALF),
@@ -219,7 +222,7 @@ def unknown_label(raw: str) -> str:
     return _("Unknown (%(word)s)") % {"word": raw}
 
 
-def _badge(table: dict[str, type_label], raw: str, axis: str) -> Badge:
+def _badge(table: dict[str, Label], raw: str, axis: str) -> Badge:
     if raw not in table:
         logger.warning("unknown %s status from Shopify: %s", axis, raw)
         return Badge(unknown_label(raw), Tone.ATTENTION, Pip.NONE, axis, raw)

@@ -12,11 +12,11 @@ from a2wsgi import WSGIMiddleware
 
 from settings.wsgi import application as django_application
 
-_django: Any = WSGIMiddleware(django_application, workers=16)
+_django: Any = WSGIMiddleware(django_application, workers=16)  # type: ignore[arg-type]  # an HttpResponse is iterable
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    from inbox.live import events  # noqa: PLC0415  after Django is set up
+    from inbox.live import events
 
     if scope["type"] == "http" and scope["path"] == "/events/":
         await events(scope, receive, send)

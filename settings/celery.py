@@ -54,7 +54,7 @@ app.autodiscover_tasks()
 @signals.import_modules.connect
 def _use_our_broker(**_: Any) -> None:
     if django_settings.REDIS_URL:
-        app.conf.broker_url = broker_url(django_settings.REDIS_URL)
+        app.conf.update(broker_url=broker_url(django_settings.REDIS_URL))
 
 
 def broker_url(redis_url: str) -> str:
@@ -63,4 +63,4 @@ def broker_url(redis_url: str) -> str:
 
 
 if os.environ.get("REDIS_URL"):
-    app.conf.broker_url = broker_url(os.environ["REDIS_URL"])
+    app.conf.update(broker_url=broker_url(os.environ["REDIS_URL"]))

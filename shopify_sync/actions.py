@@ -200,7 +200,7 @@ def _put_down(
         wait_s = random.uniform(ceiling / 2, ceiling)  # noqa: S311  jitter, not a secret
     again_at: datetime = timezone.now() + timedelta(seconds=wait_s)
     if services.release(action, state=state, again_at=again_at, message=message, **changes):
-        from shopify_sync.tasks import ring_for_action  # noqa: PLC0415  tasks import this layer
+        from shopify_sync.tasks import ring_for_action
 
         ring_for_action(action.pk, wait_s)
 

@@ -85,7 +85,7 @@ class ShopifyGateway:
         return plans.plan(action)
 
     def wake(self, action_id: int) -> None:
-        from shopify_sync.tasks import perform_action  # noqa: PLC0415  tasks import this layer
+        from shopify_sync.tasks import perform_action
 
         perform_action.delay(action_id)
 

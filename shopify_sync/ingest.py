@@ -75,7 +75,7 @@ def process_event(event_id: int) -> int | None:
         return None
     try:
         order_id = _mark(event, now)
-    except Exception:  # the edge where a poison row is recorded
+    except Exception:  # noqa: BLE001  the edge where a poison row is recorded
         _postpone(event, traceback.format_exc(limit=3), now)
         return None
     WebhookEvent.objects.filter(pk=event.pk).update(

@@ -68,7 +68,7 @@ def _receive(request: HttpRequest, body: bytes) -> HttpResponse:
 
 
 def _wake(event_id: int) -> None:
-    from shopify_sync.tasks import process_webhook, ring  # noqa: PLC0415  beside this layer
+    from shopify_sync.tasks import process_webhook, ring
 
     ring(process_webhook, [event_id])
 

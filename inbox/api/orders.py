@@ -111,7 +111,7 @@ class Actions(APIView):
         token = incoming.validated_data["token"]
         try:
             action = services.request_action(
-                token=token, order_id=order.pk, by=request.user, now=timezone.now(), origin="api",
+                token=token, order_id=order.pk, by=access.agent_of(request), now=timezone.now(), origin="api",
                 click=f"api:{click}",
             )  # fmt: skip
         except StalePreview as error:
@@ -137,7 +137,7 @@ class ActionWithdraw(APIView):
         if refusal := access.acting_refusal_for_order(request.user, action.order):
             return refused(refusal, code=status.HTTP_403_FORBIDDEN)
         try:
-            services.withdraw(action_id=action.pk, by=request.user, now=timezone.now())
+            services.withdraw(action_id=action.pk, by=access.agent_of(request), now=timezone.now())
         except ActionRefused as error:
             return refused(error.refusal)
         return Response(_action(_get_action(action_id)))
@@ -184,7 +184,7 @@ def _preview(request: Request, order: Order, data: Json) -> previews.Preview:
             staff_note=data["staff_note"],
             returned=data.get("returned") or Returned.NOT_ASKED,
         )
-        return previews.preview_refund(order, choice, by=request.user, now=now)
+        return previews.preview_refund(order, choice, by=access.agent_of(request), now=now)
     amount = money("amount")
     if data["kind"] == ActionKind.CANCEL_AND_REFUND and amount is None:
         amount = rules.net_paid(order.snapshot)
@@ -196,13 +196,15 @@ def _preview(request: Request, order: Order, data: Json) -> previews.Preview:
         staff_note=data["staff_note"],
         cancel_shipments=data["cancel_shipments"],
     )
-    return previews.preview_cancel(order, cancel, by=request.user, now=now)
+    return previews.preview_cancel(order, cancel, by=access.agent_of(request), now=now)
 
 
 def _again(request: Request, order: Order, token: str) -> Json | None:
     """The new summary of the same choice, where it can still be made."""
     try:
-        return _summary(previews.preview_again(order, token, by=request.user, now=timezone.now()))
+        return _summary(
+            previews.preview_again(order, token, by=access.agent_of(request), now=timezone.now())
+        )
     except (ActionRefused, InvalidMoney, ShopUnreachable, StalePreview):
         return None
 

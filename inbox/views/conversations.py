@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
@@ -127,11 +127,9 @@ def contact_activity(request: HttpRequest, pk: int) -> HttpResponse:
 def _write(request: HttpRequest, pk: int, *, is_note: bool) -> HttpResponse:
     found = access.get_conversation(request.user, pk)
     form = MessageForm(request.POST)
-    if not request.user.is_authenticated:
-        raise Http404
     if form.is_valid():
         verb = services.note if is_note else services.reply
-        verb(conversation=found, by=request.user, text=form.cleaned_data["text"])
+        verb(conversation=found, by=access.agent_of(request), text=form.cleaned_data["text"])
         if not request.headers.get("HX-Request"):
             return redirect("inbox:conversation", pk=found.pk)
         form = MessageForm()

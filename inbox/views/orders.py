@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from inbox import access, campaigns, identities
 from inbox.models import Conversation
 from inbox.order_forms import CancelForm, RefundForm
-from orders import panels, previews, rules, services
+from orders import panels, previews, rules, services, statuses
 from orders.errors import ActionRefused, InvalidMoney, Refusal, ShopUnreachable, StalePreview
 from orders.gateway import SuggestedRefund, get_gateway
 from orders.models import ActionKind, Order, OrderAction
@@ -61,7 +61,9 @@ def cancel(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
     form = CancelForm(data, reasons=reasons, net_paid=net, initial=initial)
     if is_answer and not refusal and form.is_valid():
         try:
-            preview = previews.preview_cancel(order, form.choice(), by=request.user, now=now)
+            preview = previews.preview_cancel(
+                order, form.choice(), by=access.agent_of(request), now=now
+            )
         except (ActionRefused, InvalidMoney, ShopUnreachable) as error:
             refusal = _as_refusal(error)
         else:
@@ -70,7 +72,7 @@ def cancel(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
         "form": form,
         "net_paid": net,
         "advice": rules.cancel_advice(order.snapshot),
-        "shipments": len(rules.live_fulfillments(order.snapshot)),
+        "shipments": len(statuses.live_fulfillments(order.snapshot)),
         "restockable": sum(line.current_quantity for line in order.snapshot.lines),
         "refusal": refusal,
     }
@@ -93,7 +95,9 @@ def refund(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
     form = _refund_form(request, order, suggestion, now)
     if is_answer and not refusal and form.is_valid():
         try:
-            preview = previews.preview_refund(order, form.choice(), by=request.user, now=now)
+            preview = previews.preview_refund(
+                order, form.choice(), by=access.agent_of(request), now=now
+            )
         except (ActionRefused, InvalidMoney, ShopUnreachable) as error:
             refusal = _as_refusal(error)
         else:
@@ -136,7 +140,7 @@ def confirm(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
         action = services.request_action(
             token=request.POST.get("token", ""),
             order_id=order.pk,
-            by=request.user,
+            by=access.agent_of(request),
             now=now,
             origin=conversation.origin,
         )
@@ -168,7 +172,7 @@ def withdraw(request: HttpRequest, pk: int, action_id: int) -> HttpResponse:
     refusal = access.acting_refusal(request.user, conversation)
     if refusal is None:
         try:
-            services.withdraw(action_id=found.pk, by=request.user, now=timezone.now())
+            services.withdraw(action_id=found.pk, by=access.agent_of(request), now=timezone.now())
         except ActionRefused as error:
             refusal = error.refusal
     if not request.headers.get("HX-Request"):
@@ -204,7 +208,7 @@ def _show_again(
     now = timezone.now()
     token = request.POST.get("token", "")
     try:
-        preview = previews.preview_again(order, token, by=request.user, now=now)
+        preview = previews.preview_again(order, token, by=access.agent_of(request), now=now)
     except (ActionRefused, InvalidMoney, ShopUnreachable, StalePreview) as problem:
         refusal = _as_refusal(problem)
         hint = refusal.hint or refusal.reason

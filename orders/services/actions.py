@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
@@ -20,7 +20,7 @@ def request_action(
     *,
     token: str,
     order_id: int,
-    by: AbstractBaseUser,
+    by: User,
     now: datetime,
     origin: str = "",
     click: str = "",
@@ -54,7 +54,7 @@ def request_action(
     return action
 
 
-def withdraw(*, action_id: int, by: AbstractBaseUser, now: datetime) -> OrderAction:
+def withdraw(*, action_id: int, by: User, now: datetime) -> OrderAction:
     """Take back an action of which nothing was sent. Raises ActionRefused if it is too late."""
     with transaction.atomic(durable=True):
         waiting = OrderAction.objects.filter(
@@ -109,7 +109,7 @@ def _create(
     order: Order,
     confirmed: previews.Confirmed,
     *,
-    by: AbstractBaseUser,
+    by: User,
     nonce: str,
     origin: str,
 ) -> OrderAction:

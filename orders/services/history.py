@@ -81,12 +81,12 @@ def _refund_events(
         amount = refund.total.presentment
         if amount.amount <= 0:
             continue  # a cancelation with "refund later" books a refund of nothing
-        action = made_by.get(refund.gid)
+        maker = made_by.get(refund.gid)
         yield _event(
             order, EventKind.REFUNDED, f"refunded:{refund.gid}", _refunded_at(refund),
-            action=action, amount=amount.amount, currency=amount.currency,
-            reason=action.reason if action else "",
-            detail="" if action else refund.note,
+            action=maker, amount=amount.amount, currency=amount.currency,
+            reason=maker.reason if maker else "",
+            detail="" if maker else refund.note,
         )  # fmt: skip
 
 

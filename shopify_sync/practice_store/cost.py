@@ -11,6 +11,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    InlineFragmentNode,
     IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -56,7 +57,7 @@ def requested_cost(
                     total += 2 + math.log2(page + 1) * max(1.0, inner / 4)
                 else:
                     total += inner if selection.name.value in _FREE else 0.4 + inner
-            else:
+            elif isinstance(selection, InlineFragmentNode):
                 total += cost(selection.selection_set)
         return total
 

@@ -45,8 +45,8 @@ def schema() -> GraphQLSchema:
     for name, (serialize, parse_value) in _SCALARS.items():
         scalar = built.type_map.get(name)
         if isinstance(scalar, GraphQLScalarType):
-            scalar.coerce_output_value = serialize  # type: ignore[method-assign]
-            scalar.coerce_input_value = parse_value  # type: ignore[method-assign]
+            scalar.coerce_output_value = serialize
+            scalar.coerce_input_value = parse_value
     return built
 
 
@@ -151,7 +151,7 @@ def _idempotency_key(
 ) -> str | None:
     for selection in operation.selection_set.selections:
         for directive in selection.directives or ():
-            if directive.name.value == "idempotent":
+            if directive.name.value == "idempotent" and directive.arguments:
                 value = directive.arguments[0].value
                 if isinstance(value, VariableNode):
                     return variables.get(value.name.value)

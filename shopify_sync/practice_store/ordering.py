@@ -149,11 +149,10 @@ def _discount(order: Order, data: Data) -> None:
         return
     order.discount_code = code["code"]
     whole = money.subtotal(order)
-    cut = (
-        _amount(order, fixed["amountSet"])
-        if fixed
-        else whole * Decimal(str(percent["percentage"])) / 100
-    )
+    if fixed:
+        cut = _amount(order, fixed["amountSet"])
+    else:
+        cut = whole * Decimal(str(code["percentage"])) / 100
     cut = min(money.rounded(cut, order.presentment_currency), whole)
     seen = given = ZERO
     for line in order.lines:

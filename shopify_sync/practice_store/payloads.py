@@ -43,7 +43,7 @@ def _set(order: Order, amount: Decimal) -> dict[str, Any]:
 
 
 def order(shop: Shop, order: Order) -> dict[str, Any]:
-    from shopify_sync.practice_store.selling import fulfillment_status  # noqa: PLC0415  beside
+    from shopify_sync.practice_store.selling import fulfillment_status
 
     now = money.current(order)
     customer_row = shop.customers.get(order.customer_number or 0)

@@ -20,14 +20,25 @@ from shopify_sync.practice_store import money, selling
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.delivery import Courier
 from shopify_sync.practice_store.faults import Faults
-from shopify_sync.practice_store.state import Shop, World
+from shopify_sync.practice_store.state import ZERO, Shop, World
 
-SCOPES: Final = (
-    "read_orders,write_orders,read_all_orders,read_customers,write_customers,read_fulfillments,"
-    "write_fulfillments,read_merchant_managed_fulfillment_orders,"
-    "write_merchant_managed_fulfillment_orders,read_assigned_fulfillment_orders,"
-    "read_third_party_fulfillment_orders,read_returns,write_returns,read_products,read_locations"
-).split(",")
+SCOPES: Final = [
+    "read_orders",
+    "write_orders",
+    "read_all_orders",
+    "read_customers",
+    "write_customers",
+    "read_fulfillments",
+    "write_fulfillments",
+    "read_merchant_managed_fulfillment_orders",
+    "write_merchant_managed_fulfillment_orders",
+    "read_assigned_fulfillment_orders",
+    "read_third_party_fulfillment_orders",
+    "read_returns",
+    "write_returns",
+    "read_products",
+    "read_locations",
+]
 # The limits of a Plus shop; a Basic one has a tenth of it.
 BUCKET: Final = 20_000.0
 RESTORE_RATE: Final = 1000.0
@@ -190,7 +201,7 @@ class Store:
                     {
                         "order": order.id, "order_name": order.name, "id": refund.id,
                         "note": refund.note, "idempotency_key": refund.key,
-                        "amount": money.wire(sum((t.amount for t in moved), money.ZERO)),
+                        "amount": money.wire(sum((t.amount for t in moved), ZERO)),
                         "currency": order.presentment_currency,
                         "at": refund.created_at.isoformat(),
                     }

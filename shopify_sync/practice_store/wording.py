@@ -30,8 +30,9 @@ Entry = dict[str, Any]
 
 
 def syntax_error(error: GraphQLSyntaxError) -> Entry:
-    at = (error.locations or [None])[0]
-    line, column = (at.line, at.column) if at else (1, 1)
+    line, column = 1, 1
+    if error.locations:
+        line, column = error.locations[0].line, error.locations[0].column
     if "<EOF>" in error.message and error.source is not None:
         # Shopify points at the last token, graphql-core behind it.
         last = error.source.body.rstrip().splitlines()
@@ -178,7 +179,7 @@ def variable_errors(
                 found.append(
                     _variable_error(
                         key, print_ast(definition.type), variables.get(key), problems, definition
-                    )  # fmt: skip
+                    )
                 )
     return found
 

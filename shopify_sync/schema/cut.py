@@ -27,27 +27,92 @@ FULL: Final = FOLDER / "admin-2026-10.full.graphql.gz"
 CUT: Final = FOLDER / "admin-2026-10.cut.graphql.gz"
 
 QUERIES: Final = frozenset(
-    """
-    shop currentAppInstallation publicApiVersions order orders ordersCount customer customers
-    customersCount customerByIdentifier fulfillment fulfillmentOrder return returnableFulfillments
-    refund node nodes job location locations reverseDelivery reverseFulfillmentOrder
-    webhookSubscription webhookSubscriptions webhookSubscriptionsCount products collections
-    automaticDiscountNode catalog inventoryShipment fulfillmentService customerPaymentMethod
-    giftCard scriptTag shopifyFunction customerSegmentMembersQuery bulkOperation
-    """.split()
+    [
+        "shop",
+        "currentAppInstallation",
+        "publicApiVersions",
+        "order",
+        "orders",
+        "ordersCount",
+        "customer",
+        "customers",
+        "customersCount",
+        "customerByIdentifier",
+        "fulfillment",
+        "fulfillmentOrder",
+        "return",
+        "returnableFulfillments",
+        "refund",
+        "node",
+        "nodes",
+        "job",
+        "location",
+        "locations",
+        "reverseDelivery",
+        "reverseFulfillmentOrder",
+        "webhookSubscription",
+        "webhookSubscriptions",
+        "webhookSubscriptionsCount",
+        "products",
+        "collections",
+        "automaticDiscountNode",
+        "catalog",
+        "inventoryShipment",
+        "fulfillmentService",
+        "customerPaymentMethod",
+        "giftCard",
+        "scriptTag",
+        "shopifyFunction",
+        "customerSegmentMembersQuery",
+        "bulkOperation",
+    ]
 )
 MUTATIONS: Final = frozenset(
-    """
-    orderCreate orderUpdate orderMarkAsPaid orderCapture transactionVoid orderClose orderOpen
-    orderCancel orderDelete orderCustomerSet orderCustomerRemove orderEditBegin orderEditCommit
-    refundCreate fulfillmentCreate fulfillmentCreateV2 fulfillmentCancel
-    fulfillmentTrackingInfoUpdate fulfillmentTrackingInfoUpdateV2 fulfillmentEventCreate
-    returnCreate returnRequest returnApproveRequest returnDeclineRequest returnCancel returnClose
-    returnReopen returnProcess reverseFulfillmentOrderDispose reverseDeliveryCreateWithShipping
-    reverseDeliveryShippingUpdate customerCreate customerUpdate customerDelete tagsAdd tagsRemove
-    webhookSubscriptionCreate webhookSubscriptionUpdate webhookSubscriptionDelete
-    pubSubWebhookSubscriptionCreate productCreate bulkOperationRunQuery bulkOperationCancel
-    """.split()
+    [
+        "orderCreate",
+        "orderUpdate",
+        "orderMarkAsPaid",
+        "orderCapture",
+        "transactionVoid",
+        "orderClose",
+        "orderOpen",
+        "orderCancel",
+        "orderDelete",
+        "orderCustomerSet",
+        "orderCustomerRemove",
+        "orderEditBegin",
+        "orderEditCommit",
+        "refundCreate",
+        "fulfillmentCreate",
+        "fulfillmentCreateV2",
+        "fulfillmentCancel",
+        "fulfillmentTrackingInfoUpdate",
+        "fulfillmentTrackingInfoUpdateV2",
+        "fulfillmentEventCreate",
+        "returnCreate",
+        "returnRequest",
+        "returnApproveRequest",
+        "returnDeclineRequest",
+        "returnCancel",
+        "returnClose",
+        "returnReopen",
+        "returnProcess",
+        "reverseFulfillmentOrderDispose",
+        "reverseDeliveryCreateWithShipping",
+        "reverseDeliveryShippingUpdate",
+        "customerCreate",
+        "customerUpdate",
+        "customerDelete",
+        "tagsAdd",
+        "tagsRemove",
+        "webhookSubscriptionCreate",
+        "webhookSubscriptionUpdate",
+        "webhookSubscriptionDelete",
+        "pubSubWebhookSubscriptionCreate",
+        "productCreate",
+        "bulkOperationRunQuery",
+        "bulkOperationCancel",
+    ]
 )
 # An interface leads to what implements it, unless that is half of the API (Node, HasEvents …).
 MOST_IMPLEMENTATIONS: Final = 4

@@ -32,7 +32,7 @@ def resolves(type_name: str, *fields: str) -> Callable[[Resolver], Resolver]:
     return register
 
 
-def resolve_field(parent: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+def resolve_field(parent: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:
     if isinstance(parent, dict) and info.field_name in parent:
         return parent[info.field_name]
     resolver = RESOLVERS.get(info.parent_type.name, {}).get(info.field_name)

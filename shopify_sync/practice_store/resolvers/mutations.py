@@ -97,7 +97,7 @@ def _transaction_void(_parent: Any, context: Context, args: Args) -> Any:
         if held is None:
             message = "Transaction does not exist"
             raise UserError(message, ["parentTransactionId"], "TRANSACTION_NOT_FOUND")
-        from shopify_sync.practice_store import money  # noqa: PLC0415  only here
+        from shopify_sync.practice_store import money
 
         if held.row not in money.open_authorizations(held.order):
             message = "Parent transaction must be a successful authorization"

@@ -18,13 +18,9 @@ from shopify_sync.practice_store.resolvers.base import (
 from shopify_sync.practice_store.state import (
     ZERO,
     Customer,
-    Fulfillment,
-    FulfillmentLine,
-    FulfillmentOrder,
     LineItem,
     Order,
     Refund,
-    RefundLine,
     Transaction,
     gid,
 )
@@ -466,7 +462,7 @@ _fields(
             ),
             "currencyCode": c.shop.currency,
         },
-        "lastOrder": lambda cu, c, a: (customer_orders(c, cu) or [None])[-1],
+        "lastOrder": lambda cu, c, a: next(reversed(customer_orders(c, cu)), None),
         "lifetimeDuration": lambda cu, c, a: "less than a minute",
         "verifiedEmail": lambda cu, c, a: True,
         "canDelete": lambda cu, c, a: not customer_orders(c, cu),

@@ -233,7 +233,7 @@ def _all_parts(context: Context, kind: str) -> Iterator[Part]:
         "ReverseFulfillmentOrder": lambda o: [r for r in o.returns if r.reverse_order_number],
     }
     for order in context.shop.orders.values():
-        for row in rows_of.get(kind, lambda _order: [])(order):
+        for row in rows_of[kind](order) if kind in rows_of else ():
             part = Part(order, row)
             if kind == "ReverseFulfillmentOrder":
                 part.typename, part.number_id = kind, row.reverse_order_number
