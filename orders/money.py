@@ -18,9 +18,9 @@ from django.utils import translation
 
 from orders.errors import InvalidMoney
 
-_PLAIN_AMOUNT: Final = re.compile(r"\A\d{1,15}(?:\.\d{1,6})?\Z")
+_PLAIN_AMOUNT: Final = re.compile(r"\A[0-9]{1,15}(?:\.[0-9]{1,6})?\Z")
 # Shopify's own wire amounts may be negative (discrepancies) and carry more digits.
-_WIRE_AMOUNT: Final = re.compile(r"\A-?\d{1,15}(?:\.\d{1,12})?\Z")
+_WIRE_AMOUNT: Final = re.compile(r"\A-?[0-9]{1,15}(?:\.[0-9]{1,12})?\Z")
 
 
 @lru_cache(maxsize=512)

@@ -17,6 +17,12 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
     task_default_queue="default",
+    # Money first: a flood of webhooks or messages must not stand before an agent's click.
+    task_routes={
+        "shopify_sync.tasks.perform_action": {"queue": "actions"},
+        "shopify_sync.tasks.sweep_actions": {"queue": "actions"},
+        "shopify_sync.tasks.*": {"queue": "sync"},
+    },
     task_serializer="json",
     accept_content=["json"],
     task_soft_time_limit=25,

@@ -14,3 +14,10 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
+# A file, so that the threads of a live server see the same database as the test.
+DATABASES["default"].setdefault("TEST", {})
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    VAR_DIR.mkdir(exist_ok=True)
+    DATABASES["default"]["TEST"]["NAME"] = VAR_DIR / "test.sqlite3"
+SHOPIFY_ADMIN_ORIGIN = ""
+REDIS_URL = ""

@@ -95,6 +95,8 @@ def _order(data: Json) -> OrderSnapshot:
     def bag(name: str) -> MoneyBag:
         return _bag(data.get(name), shop, presentment)
 
+    if not isinstance(data["id"], str):
+        raise MalformedAnswer("an order without an id")
     return OrderSnapshot(
         gid=data["id"],
         legacy_id=int(data["legacyResourceId"]),

@@ -19,28 +19,28 @@ logger = logging.getLogger(__name__)
 SWEEP_ROWS: Final = 100
 
 
-@shared_task(queue="actions")
+@shared_task
 def perform_action(action_id: int) -> None:
     actions.perform(action_id)
 
 
-@shared_task(queue="sync")
+@shared_task
 def process_webhook(event_id: int) -> None:
     if order_id := ingest.process_event(event_id):
         fetch_order(order_id)
 
 
-@shared_task(queue="sync")
+@shared_task
 def fetch_order(order_id: int) -> None:
     ingest.fetch_order(order_id)
 
 
-@shared_task(queue="sync")
+@shared_task
 def reconcile_store(store_id: int) -> None:
     reconcile.reconcile(store_id)
 
 
-@shared_task(queue="actions")
+@shared_task
 def sweep_actions() -> None:
     """Whatever a dead worker or a lost message left behind."""
     due = OrderAction.objects.due(now=timezone.now()).order_by("next_attempt_at")
@@ -48,19 +48,19 @@ def sweep_actions() -> None:
         actions.perform(action_id)
 
 
-@shared_task(queue="sync")
+@shared_task
 def sweep_webhooks() -> None:
     due = WebhookEvent.objects.due(now=timezone.now()).order_by("pk")
     ring(process_webhook, due.values_list("pk", flat=True)[:SWEEP_ROWS])
 
 
-@shared_task(queue="sync")
+@shared_task
 def sweep_dirty_orders() -> None:
     due = Order.objects.due_for_reading(now=timezone.now()).filter(store__is_active=True)
     ring(fetch_order, due.order_by("fetch_after").values_list("pk", flat=True)[:SWEEP_ROWS])
 
 
-@shared_task(queue="sync")
+@shared_task
 def reconcile_stores() -> None:
     ring(reconcile_store, Store.objects.active().values_list("pk", flat=True))
 

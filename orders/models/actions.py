@@ -158,7 +158,12 @@ class OrderAction(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(kind=ActionKind.CANCEL, amount=None)
-                | (~Q(kind=ActionKind.CANCEL) & Q(amount__gt=0) & ~Q(currency="")),
+                | (
+                    # The null must be named: NULL > 0 is not false, and a CHECK lets it pass.
+                    ~Q(kind=ActionKind.CANCEL)
+                    & Q(amount__isnull=False, amount__gt=0)
+                    & ~Q(currency="")
+                ),
                 name="orders_refund_has_amount",
             ),
             models.CheckConstraint(

@@ -25,8 +25,10 @@ def record_events(order: Order, snapshot: OrderSnapshot) -> None:
     known = set(order.events.values_list("key", flat=True))
     actions = list(order.actions.select_related("requested_by"))
     missing = [e for e in _events(order, snapshot, actions) if e.key not in known]
+    # Shopify's times have whole seconds.
+    connected_at = order.store.connected_at.replace(microsecond=0)
     for event in missing:
-        if event.occurred_at < order.store.connected_at:
+        if event.occurred_at < connected_at:
             event.announced_at = event.occurred_at
     for event in OrderEvent.objects.bulk_create(missing):
         if event.announced_at is None:

@@ -1,0 +1,130 @@
+"""Fixtures every test may use. The practice store is the only thing that is not the product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.core.cache import cache
+from django.test import Client
+
+from inbox import channel_keys, services
+from inbox.models import Campaign, Channel, Conversation
+from orders.models import Order, Store
+from shopify_sync import client as shopify_client
+from shopify_sync import connecting
+from tests.support.shop import DOMAIN, Shop, fetch_dirty, quicken
+
+
+@pytest.fixture
+def shop(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    quicken(monkeypatch)
+    found = Shop()
+    settings.SHOPIFY_ADMIN_ORIGIN = found.origin
+    settings.PUBLIC_URL = "http://testserver"
+    cache.clear()
+    shopify_client._budgets.clear()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def store(shop: Shop, transactional_db: None) -> Store:
+    """demo.myshopify.com, connected, its history beginning now."""
+    connection = connecting.connect(
+        domain=DOMAIN, token="shpat_practice_demo", secret="shpss_practice_demo"
+    )
+    Store.objects.filter(pk=connection.store_id).update(
+        name="Demo", currency="EUR", time_zone="Europe/Berlin", notify_by_default=False
+    )
+    return Store.objects.get(pk=connection.store_id)
+
+
+def _person(username: str, group: str) -> User:
+    user = User.objects.create_user(username, password="demo", first_name=username.title())
+    user.groups.add(Group.objects.get_or_create(name=group)[0])
+    return user
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return _person("alice", "agents")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    return _person("bob", "agents")
+
+
+@pytest.fixture
+def sara(db: None) -> User:
+    return _person("sara", "supervisors")
+
+
+def logged_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def as_alice(alice: User) -> Client:
+    return logged_in(alice)
+
+
+@pytest.fixture
+def channel(db: None) -> Channel:
+    made = Channel.objects.create(name="Messenger")
+    channel_keys.new_key(made)
+    return made
+
+
+@pytest.fixture
+def conversation(channel: Channel, alice: User) -> Conversation:
+    """Jane writes; alice has the conversation."""
+    message, _is_new = services.receive(
+        channel=channel,
+        external_id="m-1",
+        conversation_id="c-1",
+        sender=services.Sender(external_id="u-1", name="Jane Doe", email="jane@example.com"),
+        text="Where is my order?",
+        sent_at=message_time(),
+    )
+    services.assign(conversation=message.conversation, to=alice)
+    return Conversation.objects.get(pk=message.conversation_id)
+
+
+def message_time() -> Any:
+    from django.utils import timezone
+
+    return timezone.now()
+
+
+@pytest.fixture
+def campaigns(db: None) -> list[Campaign]:
+    return [
+        Campaign.objects.create(
+            name=f"{kind} confirmation",
+            event_kind=kind,
+            subject="Your order {{ order.number }}",
+            body=body,
+        )
+        for kind, body in (
+            ("canceled", "{{ order.number }} was canceled. {{ refund_sentence }}"),
+            ("refunded", "We are refunding {{ amount }} of {{ order.number }}."),
+        )
+    ]
+
+
+@pytest.fixture
+def seen(shop: Shop, store: Store) -> Callable[[], Order]:
+    """Deliver the shop's webhooks and give the newest order as we then have it."""
+
+    def deliver() -> Order:
+        shop.deliver(Client())
+        fetch_dirty()
+        return Order.objects.select_related("store").order_by("-pk")[0]
+
+    return deliver

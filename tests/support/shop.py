@@ -1,0 +1,141 @@
+"""The practice store in this process, over real HTTP, with its webhooks held for the test."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import urllib3
+from django.test import Client
+from django.utils import timezone
+
+from orders.models import Order, OrderAction
+from shopify_sync import tasks
+from shopify_sync.practice_store import actions, delivery, selling
+from shopify_sync.practice_store.context import Context
+from shopify_sync.practice_store.server import start_in_thread
+from shopify_sync.practice_store.state import Order as ShopOrder
+from shopify_sync.practice_store.state import Shop as ShopState
+from shopify_sync.practice_store.store import Store
+
+DOMAIN = "demo.myshopify.com"
+SECOND = "second.myshopify.com"
+
+
+class Shop:
+    """`shop.place(...)`, `shop.deliver(client)`; `shop.store` is the store itself."""
+
+    def __init__(self) -> None:
+        self.store = Store([DOMAIN, SECOND], allow_http=True)
+        self.held: list[tuple[ShopState, str, bytes, dict[str, str]]] = []
+        self.store.courier.send = self._hold  # type: ignore[method-assign]
+        self.server = start_in_thread(self.store)
+        self.origin = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self._pool = urllib3.PoolManager(retries=False)
+
+    def _hold(self, shop: ShopState, emitted: list[tuple[str, dict[str, Any]]]) -> None:
+        for topic, content in emitted:
+            body = json.dumps(content, default=str).encode()
+            headers = delivery.headers(shop, topic, body, "event", self.store.world.now())
+            self.held.append((shop, topic, body, headers))
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.store.stop()
+
+    def act(self, work: Callable[[Context], Any], domain: str = DOMAIN) -> Any:
+        return self.store.act(domain, work)
+
+    def place(
+        self,
+        *,
+        email: str | None = "jane@example.com",
+        items: tuple[tuple[str, str, int], ...] = (("Red mug", "20.00", 2),),
+        paid: bool = True,
+        domain: str = DOMAIN,
+        **more: Any,
+    ) -> ShopOrder:
+        """An order of (title, price, quantity) items; unpaid ones are pending."""
+
+        def work(context: Context) -> ShopOrder:
+            currency = more.pop("currency", context.shop.currency)
+            data: dict[str, Any] = {
+                "email": email,
+                "currency": currency,
+                "lineItems": [
+                    {
+                        "title": title,
+                        "quantity": quantity,
+                        "requiresShipping": True,
+                        "priceSet": {"shopMoney": {"amount": price, "currencyCode": currency}},
+                    }
+                    for title, price, quantity in items
+                ],
+                "financialStatus": "PENDING",
+                **more,
+            }
+            if email:
+                data["customer"] = {"toUpsert": {"email": email, "firstName": "Jane"}}
+            order = actions.place(context, **data)
+            if paid:
+                actions.pay(context, order)
+            return order
+
+        order: ShopOrder = self.act(work, domain)
+        return order
+
+    def deliver(self, client: Client, *, times: int = 1) -> list[int]:
+        """Send what is held to the webhook door, each `times` times; the answers' codes."""
+        codes = []
+        while self.held:
+            _shop, _topic, body, headers = self.held.pop(0)
+            for _ in range(times):
+                answer = client.post(
+                    "/webhooks/shopify/", body, content_type="application/json", headers=headers
+                )
+                codes.append(answer.status_code)
+        fetch_dirty()
+        return codes
+
+    def fault(self, **rule: Any) -> None:
+        self.store.faults.set([rule])
+
+    def graphql(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = self._pool.request(
+            "POST",
+            f"{self.origin}/admin/api/2026-10/graphql.json",
+            body=json.dumps({"query": query, "variables": variables or {}}).encode(),
+            headers={"Host": DOMAIN, "X-Shopify-Access-Token": "shpat_practice_demo"},
+        )
+        found: dict[str, Any] = json.loads(answer.data)
+        return found
+
+    def ledger(self) -> dict[str, Any]:
+        return self.store.ledger(DOMAIN)
+
+
+def fetch_dirty() -> None:
+    """What the scheduler's sweeps would do, now."""
+    Order.objects.dirty().update(fetch_after=None)
+    tasks.sweep_dirty_orders()
+
+
+def work_off(shop: Shop, client: Client, *, rounds: int = 40) -> None:
+    """Let actions, jobs and webhooks run until nothing is under way."""
+    for _ in range(rounds):
+        OrderAction.objects.active().update(next_attempt_at=None)
+        tasks.sweep_actions()
+        shop.deliver(client)
+        if not OrderAction.objects.active().exists() and not shop.held:
+            return
+        time.sleep(0.02)
+    states = list(OrderAction.objects.active().values_list("state", "message"))
+    raise AssertionError(f"still under way at {timezone.now()}: {states}")
+
+
+def quicken(monkeypatch: Any) -> None:
+    """Shopify's own cancelation takes a second; here a moment."""
+    monkeypatch.setattr(selling, "JOB_SECONDS", 0.01)
