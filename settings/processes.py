@@ -77,7 +77,7 @@ def demo(words: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="./run demo")
     parser.add_argument("--reset", action="store_true", help="start over with fresh data")
     options = parser.parse_args(words)
-    folder = ROOT / "var" / "demo"
+    folder = Path(os.environ.get("VAR_DIR", ROOT / "var")) / "demo"
     if options.reset:
         shutil.rmtree(folder, ignore_errors=True)
     for part in (folder, folder / "mail"):
@@ -101,9 +101,7 @@ def demo(words: list[str]) -> None:
         print(f"Agent Inbox is ready: {base_url}/", flush=True)
         print("Log in as alice, bob (agents), sara (supervisor) or admin; password: demo")
         print(f"The shop's side: http://127.0.0.1:{store_port}/_practice/")
-        print(
-            f"Mail goes to {(folder / 'mail').relative_to(ROOT)}/, logs to {folder.relative_to(ROOT)}/*.log"
-        )
+        print(f"Mail goes to {folder / 'mail'}/, logs to {folder}/*.log")
         print("Ctrl-C stops all of it.", flush=True)
         processes.wait()
     finally:

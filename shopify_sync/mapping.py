@@ -89,16 +89,16 @@ def web_url(url: Any) -> str:
 
 
 def _order(data: Json) -> OrderSnapshot:
-    presentment = _text(data.get("presentmentCurrencyCode")) or data["currencyCode"]
-    shop = data["currencyCode"]
+    gid, shop = data["id"], data["currencyCode"]
+    if not isinstance(gid, str) or not isinstance(shop, str):
+        raise MalformedAnswer("an order without an id or a currency")
+    presentment = _text(data.get("presentmentCurrencyCode")) or shop
 
     def bag(name: str) -> MoneyBag:
         return _bag(data.get(name), shop, presentment)
 
-    if not isinstance(data["id"], str):
-        raise MalformedAnswer("an order without an id")
     return OrderSnapshot(
-        gid=data["id"],
+        gid=gid,
         legacy_id=int(data["legacyResourceId"]),
         name=_text(data.get("name")) or data["id"].rsplit("/", 1)[-1],
         created_at=_must_time(data["createdAt"]),

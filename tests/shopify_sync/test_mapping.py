@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import Any
 
@@ -112,7 +113,5 @@ def test_any_json_in_any_place_is_read_or_refused(
     broken = copy.deepcopy(data.draw(st.sampled_from(answers[:40])))
     name = data.draw(st.sampled_from(sorted(broken)))
     broken[name] = data.draw(JSON)
-    try:
+    with contextlib.suppress(MalformedAnswer):
         mapping.order_snapshot(broken)
-    except MalformedAnswer:
-        pass
