@@ -124,7 +124,9 @@ class Watched:
 @pytest.fixture
 def alice(browser: Browser, demo: Demo) -> Iterator[Page]:
     """Alice's page on a wide screen."""
-    context = log_in(browser, demo, "alice", viewport={"width": 1440, "height": 900})
+    context = log_in(
+        browser, demo, "alice", viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
+    )
     watched = Watched(context.new_page())
     yield watched.page
     context.close()

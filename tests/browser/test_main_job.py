@@ -143,7 +143,12 @@ def test_another_agents_conversation_says_why_not(alice: Page) -> None:
 @pytest.mark.parametrize("width", [1440, 390])
 def test_every_page_is_accessible(browser: Browser, demo: Demo, width: int, scheme: str) -> None:
     context = log_in(
-        browser, demo, "sara", viewport={"width": width, "height": 844}, color_scheme=scheme
+        browser,
+        demo,
+        "sara",
+        viewport={"width": width, "height": 844},
+        color_scheme=scheme,
+        reduced_motion="reduce",
     )
     page = context.new_page()
     page.goto("/inbox/?scope=all")
