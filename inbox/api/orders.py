@@ -51,6 +51,7 @@ class ConfirmSerializer(StrictSerializer):
 
 class Orders(APIView):
     @extend_schema(
+        operation_id="orders_search",
         parameters=[OpenApiParameter("q", OpenApiTypes.STR, required=True)],
         responses=OpenApiTypes.OBJECT,
     )

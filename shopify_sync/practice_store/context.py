@@ -22,6 +22,7 @@ class Context:
     delayed: list[tuple[float, Callable[[Context], None]]] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
     allow_http: bool = False
+    api_version: str = "2026-10"
 
     def now(self) -> datetime:
         return self.world.now()

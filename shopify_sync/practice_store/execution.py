@@ -206,7 +206,8 @@ _SCALARS: Final[dict[str, tuple[Any, Any]]] = {
     "DateTime": (_time_out, _time_in),
     "Date": (lambda v: v.isoformat() if isinstance(v, date) else str(v), _text_in),
     "Decimal": (_decimal_out, _decimal_in),
-    "Money": (_decimal_out, _decimal_in),
+    # The older scalar keeps two decimals; Decimal drops zeros.
+    "Money": (lambda v: f"{v:.2f}" if isinstance(v, Decimal) else str(v), _decimal_in),
     "UnsignedInt64": (str, _text_in),
     "URL": (str, _text_in),
 }

@@ -134,7 +134,8 @@ def left_of(order: Order, payment: Transaction) -> Decimal:
 def outstanding(order: Order) -> Decimal:
     if order.cancelled_at:
         return ZERO
-    return current(order)["total"] - net(order)
+    # What is authorized is not owed any more.
+    return current(order)["total"] - net(order) - capturable(order)
 
 
 def capturable(order: Order) -> Decimal:

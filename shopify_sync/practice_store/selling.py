@@ -14,6 +14,7 @@ from shopify_sync.practice_store import money, payloads
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
 from shopify_sync.practice_store.state import (
+    ZERO,
     Fulfillment,
     FulfillmentOrder,
     FulfillmentOrderLine,
@@ -116,13 +117,17 @@ def mark_as_paid(context: Context, order: Order) -> None:
 
 
 def capture(context: Context, order: Order, parent_number: int, amount: Decimal) -> Transaction:
-    held = next((t for t in money.open_authorizations(order) if t.number_id == parent_number), None)
-    if held is None:
+    parent = next((t for t in order.transactions if t.number_id == parent_number), None)
+    if parent is None:
         raise UserError("Transaction does not exist", ["parentTransactionId"])
+    if parent.kind != "AUTHORIZATION" or parent.status != "SUCCESS":
+        raise UserError("Parent transaction should be a successful authorization")
+    if money.capturable(order) <= 0 or parent not in money.open_authorizations(order):
+        raise UserError("Can only capture successful authorizations")
     if amount <= 0 or amount > money.capturable(order):
         raise UserError("Amount exceeds the capturable amount.", ["amount"])
     taken = add_transaction(
-        context, order, kind="CAPTURE", amount=amount, gateway=held.gateway, parent=held
+        context, order, kind="CAPTURE", amount=amount, gateway=parent.gateway, parent=parent
     )
     paid = money.financial_status(order) == "PAID"
     touch(context, order, *(("orders/paid",) if paid else ()))
@@ -131,7 +136,7 @@ def capture(context: Context, order: Order, parent_number: int, amount: Decimal)
 
 def void(context: Context, order: Order, held: Transaction) -> Transaction:
     gone = add_transaction(
-        context, order, kind="VOID", amount=held.amount, gateway=held.gateway, parent=held
+        context, order, kind="VOID", amount=ZERO, gateway=held.gateway, parent=held
     )
     touch(context, order)
     return gone

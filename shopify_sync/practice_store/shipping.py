@@ -77,7 +77,7 @@ def ship_rest(context: Context, order: Order, tracking: list[Tracking]) -> Fulfi
 def cancel(context: Context, order: Order, parcel: Fulfillment) -> None:
     """Undo a shipment record; its goods count as not shipped again."""
     if parcel.status == "CANCELLED":
-        raise UserError("Fulfillment is already cancelled.", ["id"])
+        return  # a repeat succeeds and changes nothing
     parcel.status, parcel.display_status = "CANCELLED", "CANCELED"
     parcel.updated_at = context.now()
     for work in order.fulfillment_orders:
@@ -94,8 +94,6 @@ def cancel(context: Context, order: Order, parcel: Fulfillment) -> None:
 def set_tracking(
     context: Context, order: Order, parcel: Fulfillment, tracking: list[Tracking]
 ) -> None:
-    if parcel.status == "CANCELLED":
-        raise UserError("Fulfillment can't be updated since it's cancelled.", ["fulfillmentId"])
     parcel.tracking = tracking
     parcel.updated_at = context.now()
     context.emit("fulfillments/update", payloads.fulfillment(order, parcel))

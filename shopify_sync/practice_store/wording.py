@@ -143,7 +143,7 @@ _Say = Callable[[Entry, re.Match[str], Node | None], None]
 _RULES: Final[tuple[tuple[re.Pattern[str], _Say], ...]] = (
     (re.compile(r"Cannot query field '([^']+)' on type '([^']+)'"), _undefined_field),
     (re.compile(r"Field '([^']+)' of type '([^']+)' must have a selection"), _no_selection),
-    (re.compile(r"Field '([^']+)' argument '([^']+)' of type .* is required"), _missing_argument),
+    (re.compile(r"Argument '\w+\.(\w+)\((\w+):\)' of type .* is required"), _missing_argument),
     (re.compile(r"Unknown argument '([^']+)' on field '([^']+)'"), _unknown_argument),
     (
         re.compile(r"Variable '\$([^']+)' is never used(?: in operation '([^']+)')?"),

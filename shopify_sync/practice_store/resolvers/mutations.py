@@ -60,7 +60,8 @@ def _change(name: str, change: Any) -> None:
             change(context, order)
             return {"order": order}
 
-        return payload(work, {"order": None})
+        # A refused change still shows the order as it stands.
+        return payload(work, {"order": find_order(context, args["input"]["id"])})
 
 
 _change("orderMarkAsPaid", selling.mark_as_paid)
@@ -99,9 +100,13 @@ def _transaction_void(_parent: Any, context: Context, args: Args) -> Any:
             raise UserError(message, ["parentTransactionId"], "TRANSACTION_NOT_FOUND")
         from shopify_sync.practice_store import money
 
-        if held.row not in money.open_authorizations(held.order):
+        where = ["parentTransactionId"]
+        if held.kind != "AUTHORIZATION" or held.status != "SUCCESS":
             message = "Parent transaction must be a successful authorization"
-            raise UserError(message, ["parentTransactionId"], "AUTH_NOT_SUCCESSFUL")
+            raise UserError(message, where, "AUTH_NOT_SUCCESSFUL")
+        if held.row not in money.open_authorizations(held.order):
+            message = "Parent transaction require a parent_id referring to a voidable transaction"
+            raise UserError(message, where, "AUTH_NOT_VOIDABLE")
         return {"transaction": Part(held.order, selling.void(context, held.order, held.row))}
 
     return payload(work, {"transaction": None})
@@ -138,19 +143,22 @@ def _order_cancel(_parent: Any, context: Context, args: Args) -> Any:
 @resolves("Mutation", "refundCreate")
 def _refund_create(_parent: Any, context: Context, args: Args) -> Any:
     key = context.idempotency_key
-    if key is None:
+    if key is None and context.api_version >= "2026-04":
         raise ShopError(
             "The @idempotent directive is required for this mutation but was not provided.",
             "BAD_REQUEST",
         )
 
     def work() -> Args:
-        order, refund = remember(
-            context, key, args["input"], lambda: refunding.create(context, args["input"], key)
+        data = args["input"]
+        order, refund = (
+            remember(context, key, data, lambda: refunding.create(context, data, key))
+            if key
+            else refunding.create(context, data, None)
         )
         return {"order": order, "refund": Part(order, refund) if refund else None}
 
-    return payload(work, {"order": None, "refund": None})
+    return payload(work, {"order": find_order(context, args["input"]["orderId"]), "refund": None})
 
 
 def _fulfillment_create(_parent: Any, context: Context, args: Args) -> Any:

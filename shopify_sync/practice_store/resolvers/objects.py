@@ -255,6 +255,8 @@ _fields(
     "OrderTransaction",
     {
         "manualPaymentGateway": lambda p, c, a: p.manual,
+        "manuallyCapturable": lambda p, c, a: False,
+        "multiCapturable": lambda p, c, a: False,
         "formattedGateway": lambda p, c, a: _gateway_label(p.gateway),
         "parentTransaction": lambda p, c, a: _transaction(p.order, p.parent_number),
         "order": lambda p, c, a: p.order,
@@ -339,7 +341,9 @@ _fields(
         ),
         "totalQuantity": lambda p, c, a: sum(line.quantity for line in p.row.lines),
         "requiresShipping": lambda p, c, a: True,
-        "service": lambda p, c, a: {"id": gid("FulfillmentService", 1), "handle": "manual",
+        "service": lambda p, c, a: {"id": "gid://shopify/FulfillmentService/manual",
+            "trackingSupport": False,
+            "location": location(c), "handle": "manual",
                                     "serviceName": "Manual", "type": "MANUAL"},
         "fulfillmentOrders": lambda p, c, a: connection(
             parts(p.order, p.order.fulfillment_orders), a
@@ -376,8 +380,13 @@ _fields(
             {"id": gid("FulfillmentHold", p.number_id), "reason": "OTHER",
              "displayReason": p.hold_reason}
         ] if p.hold_reason else [],
-        "supportedActions": lambda p, c, a: [],
-        "assignedLocation": lambda p, c, a: {"name": "Warehouse", "location": location(c)},
+        "supportedActions": lambda p, c, a: [
+            {"action": name}
+            for name in ("CREATE_FULFILLMENT", "MOVE", "HOLD", "SPLIT")
+            if p.status == "OPEN"
+        ],
+        "fulfillAt": lambda p, c, a: p.row.fulfill_at or p.created_at,
+        "assignedLocation": lambda p, c, a: {"name": "Shop location", "location": location(c)},
         "merchantRequests": lambda p, c, a: connection([], a),
         "fulfillments": lambda p, c, a: connection(parts(p.order, p.order.fulfillments), a),
     },
@@ -386,7 +395,7 @@ _fields("FulfillmentOrderLineItem", {"lineItem": lambda p, c, a: _line_item(p)})
 
 
 def location(context: Context) -> dict[str, Any]:
-    return {"__typename": "Location", "id": gid("Location", 1), "name": "Warehouse",
+    return {"__typename": "Location", "id": gid("Location", 1), "name": "Shop location",
             "isActive": True, "legacyResourceId": "1"}  # fmt: skip
 
 

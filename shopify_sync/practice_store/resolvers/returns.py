@@ -105,7 +105,7 @@ def _process(_parent: Any, context: Context, args: Args) -> Any:
 @resolves("Mutation", "reverseFulfillmentOrderDispose")
 def _dispose(_parent: Any, context: Context, args: Args) -> Any:
     def work() -> Args:
-        booked = []
+        booked: dict[int, Part] = {}
         for index, item in enumerate(args["dispositionInputs"]):
             line_number = number(item["reverseFulfillmentOrderLineItemId"])
             found = _reverse_line(context, line_number)
@@ -115,11 +115,11 @@ def _dispose(_parent: Any, context: Context, args: Args) -> Any:
                     "Reverse fulfillment order line item could not be found.", where, "NOT_FOUND"
                 )
             order, line = found
-            row = returning.receive(context, order, line, item["quantity"], item["dispositionType"])
-            booked.append(Part(order, row))
-        return {"dispositions": booked}
+            returning.receive(context, order, line, item["quantity"], item["dispositionType"])
+            booked[line.number_id] = _reverse_line_part(order, line)
+        return {"reverseFulfillmentOrderLineItems": list(booked.values())}
 
-    return payload(work, {"dispositions": None})
+    return payload(work, {"reverseFulfillmentOrderLineItems": None})
 
 
 def _reverse_line(context: Context, line_number: int) -> tuple[Order, ReturnLine] | None:
@@ -130,6 +130,12 @@ def _reverse_line(context: Context, line_number: int) -> tuple[Order, ReturnLine
                 if line.number_id == line_number:
                     return order, line
     return None
+
+
+def _reverse_line_part(order: Order, line: ReturnLine) -> Part:
+    part = Part(order, line)
+    part.typename = "ReverseFulfillmentOrderLineItem"
+    return part
 
 
 def _reverse_order(order: Order, back: Return) -> Part:
