@@ -90,6 +90,10 @@ document.addEventListener("htmx:afterRequest", ({ detail, target }) => {
   if (detail.requestConfig?.verb !== "post" || !detail.successful || detail.target?.id === "refund-summary") return;
   if (target.closest?.("#composer")) document.querySelectorAll("[data-stick-to-end]").forEach(toEnd);
   refreshAll((element) => element !== detail.target);
+  // The button that was pressed is gone: go on from its neighbour, not from the top of the page.
+  if (detail.target?.id === "header" && document.activeElement === document.body) {
+    document.querySelector("#assign-menu summary")?.focus();
+  }
 });
 document.addEventListener("scroll", ({ target }) => {
   if (!target.matches?.("[data-stick-to-end]")) return;
@@ -101,9 +105,16 @@ document.addEventListener("scroll", ({ target }) => {
 
 // Morphing keeps what the person did: opened details, and the field being typed into.
 if (window.Idiomorph) {
-  Idiomorph.defaults.ignoreActiveValue = true;
-  Idiomorph.defaults.restoreFocus = true;
-  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
-    !(name === "open" && node.nodeName === "DETAILS") && !(name === "hidden" && node.matches(".new-below"));
+  const { defaults } = Idiomorph;
+  defaults.restoreFocus = true;
+  // Not Idiomorph's ignoreActiveValue: it would also keep the words of a focused button whose
+  // form becomes another one, and "Assign to me" would then resolve the conversation.
+  defaults.callbacks.beforeNodeMorphed = (node) =>
+    !(node === document.activeElement && node.matches("input, textarea, select"));
+  defaults.callbacks.beforeAttributeUpdated = (name, node) =>
+    !(name === "open" && node.nodeName === "DETAILS")
+    && !(name === "hidden" && node.matches(".new-below"))
+    // Which row is open is known to this page, not to the list that is fetched again.
+    && !(name === "aria-current" && node.matches(".conversation-row"));
 }
 start();
