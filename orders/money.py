@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final, Self
 
 from babel.core import Locale, UnknownLocaleError
-from babel.numbers import format_currency, get_currency_precision, get_currency_symbol
+from babel.numbers import format_currency, get_currency_precision
 from django.utils import translation
 
 from orders.errors import InvalidMoney
@@ -71,7 +71,7 @@ class Money:
 
     def format(self, locale: str | None = None) -> str:
         """The amount for people, in the active or the given locale: "€12.50"."""
-        return format_currency(self.amount, self.currency, locale=_locale(locale))
+        return _formatted(self.amount, self.currency, locale or translation.get_language() or "en")
 
     def __str__(self) -> str:
         return self.format()
@@ -133,11 +133,6 @@ def allocate(amount: Money, limits: Sequence[Money]) -> tuple[Money, ...]:
     return tuple(parts)
 
 
-def symbol(currency: str) -> str:
-    """The currency's sign in the active locale, for beside a field."""
-    return str(get_currency_symbol(currency, locale=_locale(None)))
-
-
 @lru_cache(maxsize=64)
 def _parsed_locale(code: str) -> Locale:
     try:
@@ -146,5 +141,7 @@ def _parsed_locale(code: str) -> Locale:
         return Locale.parse("en")
 
 
-def _locale(locale: str | None) -> Locale:
-    return _parsed_locale(locale or translation.get_language() or "en")
+@lru_cache(maxsize=4096)
+def _formatted(amount: Decimal, currency: str, language: str) -> str:
+    """A page shows the same sums many times, and CLDR patterns are slow to apply."""
+    return format_currency(amount, currency, locale=_parsed_locale(language))

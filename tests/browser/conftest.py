@@ -2,82 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-READY_WITHIN_S = 150
+from tests.support.demo import CHROMIUM, FLAGS, Demo, running_demo
+
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
-
-
-@dataclass(frozen=True)
-class Demo:
-    url: str
-    store_url: str
-    folder: Path
-
-    def ledger(self, shop: str = "demo.myshopify.com") -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.store_url}/_practice/ledger?shop={shop}") as answer:
-            found: dict[str, Any] = json.load(answer)
-        return found
-
-    def staff(self, order: str, act: str, **more: str) -> None:
-        """Press a button of the shop's own page."""
-        words = {"shop": "demo.myshopify.com", "order": order, "act": act, **more}
-        body = urllib.parse.urlencode(words).encode()
-        urllib.request.urlopen(f"{self.store_url}/_practice/act", body).close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     if not Path(CHROMIUM).exists():
         pytest.skip("Chromium is not installed: apt-get install chromium")
-    folder = tmp_path_factory.mktemp("demo")
-    port, store_port = free_port(), free_port()
-    env = {
-        k: v for k, v in os.environ.items() if k not in {"DJANGO_SETTINGS_MODULE", "DATABASE_URL"}
-    }
-    env |= {"PORT": str(port), "STORE_PORT": str(store_port), "VAR_DIR": str(folder)}
-    out = folder / "out.txt"
-    root = Path(__file__).resolve().parents[2]
-    with out.open("wb") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "settings.processes", "demo"], cwd=root, env=env,
-            stdout=sink, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-    until = time.monotonic() + READY_WITHIN_S
-    while "Agent Inbox is ready" not in out.read_text():
-        if process.poll() is not None or time.monotonic() > until:
-            process.terminate()
-            pytest.fail(f"the demo did not start:\n{out.read_text()}")
-        time.sleep(0.3)
-    yield Demo(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{store_port}", folder)
-    process.terminate()
-    process.wait(timeout=20)
+    with running_demo(tmp_path_factory.mktemp("demo")) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

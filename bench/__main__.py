@@ -1,0 +1,42 @@
+"""`./run bench [name …]`: every benchmark beside its baseline, in one run.
+
+Writes bench/results.json: name, unit, ours, baseline, ratio, and whether lower or higher is
+better. Absolute figures move between machines; the ratio is the point.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.test")
+FOLDER = Path(__file__).parent
+ENTRIES = ("panel_fragment", "running")
+
+
+def main(names: list[str]) -> int:
+    wanted = names or list(ENTRIES)
+    if unknown := set(wanted) - set(ENTRIES):
+        print(f"No benchmark {', '.join(sorted(unknown))}. There are: {', '.join(ENTRIES)}.")
+        return 2
+    rows = []
+    for name in wanted:
+        rows += [
+            asdict(result) | {"ratio": round(result.ours / result.baseline, 3)}
+            for result in importlib.import_module(f"bench.{name}").run()
+        ]
+    (FOLDER / "results.json").write_text(json.dumps(rows, indent=2) + "\n")
+    for row in rows:
+        print(
+            f"{row['name']:34} {row['ours']:>10.2f} {row['unit']:8} baseline {row['baseline']:>9.2f}"
+            f"  ratio {row['ratio']:>7.2f}  {row['better']} is better · {row['against']}"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,116 @@
+"""The order sidebar: 50 messages, 10 orders, rendered from the projection."""
+
+from __future__ import annotations
+
+import statistics
+from datetime import timedelta
+
+from bench.result import Result, times_ms
+
+
+def run() -> list[Result]:
+    import django
+
+    django.setup()
+    from django.test.runner import DiscoverRunner
+
+    runner = DiscoverRunner(verbosity=0, interactive=False)
+    databases = runner.setup_databases()
+    try:
+        return _measure()
+    finally:
+        runner.teardown_databases(databases)
+
+
+def _measure() -> list[Result]:
+    from django.contrib.auth.models import User
+    from django.db import connection
+    from django.template.loader import render_to_string
+    from django.test import Client, RequestFactory
+    from django.test.utils import CaptureQueriesContext, override_settings
+    from django.utils import timezone
+
+    from inbox import access, identities, services
+    from inbox.models import Channel, Conversation
+    from orders import panels
+    from orders.models import Order
+    from shopify_sync import connecting, ingest
+    from shopify_sync.reconcile import reconcile
+    from tests.support.shop import DOMAIN, Shop
+
+    shop = Shop()
+    with override_settings(SHOPIFY_ADMIN_ORIGIN=shop.origin):
+        connection_row = connecting.connect(
+            domain=DOMAIN, token="shpat_practice_demo", secret="shpss_practice_demo"
+        )
+        items = tuple((f"Mug {n}", "10.00", 2) for n in range(4))
+        for _ in range(10):
+            shop.place(items=items)
+        reconcile(connection_row.store_id)
+        for order in Order.objects.select_related("store"):
+            ingest.refresh(order)
+    shop.stop()
+    alice = User.objects.create_user("alice")
+    channel = Channel.objects.create(name="Messenger")
+    now = timezone.now()
+    for n in range(50):
+        services.receive(
+            channel=channel, external_id=f"m{n}", conversation_id="c", text="Where is it? " * 8,
+            sender=services.Sender(external_id="u", name="Jane", email="jane@example.com"),
+            sent_at=now - timedelta(minutes=n),
+        )  # fmt: skip
+    conversation = Conversation.objects.select_related("contact", "channel").get()
+    services.assign(conversation=conversation, to=alice)
+    client = Client()
+    client.force_login(alice)
+    at = f"/inbox/conversations/{conversation.pk}/"
+
+    def fragment() -> object:
+        answer = client.get(f"{at}orders/", headers={"HX-Request": "true"})
+        assert answer.status_code == 200
+        return answer
+
+    def page() -> object:
+        answer = client.get(at)
+        assert answer.status_code == 200
+        return answer
+
+    keys = identities.order_keys(conversation.contact)
+    shown = panels.orders_panel(
+        **keys.as_kwargs(), acting=access.acting_refusal(alice, conversation), now=now
+    )
+    request = RequestFactory().get(at)
+    request.user = alice
+    context = {"panel": shown, "conversation": conversation, "searched": [], "problem": "",
+               "may_connect": False}  # fmt: skip
+
+    def floor() -> object:
+        return render_to_string("orders/_panel.html", context, request)
+
+    def queries(work: object) -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            work()  # type: ignore[operator]
+        return len(captured)
+
+    panel_ms, floor_ms, page_ms = times_ms(fragment, 100), times_ms(floor, 100), times_ms(page, 60)
+    against = "rendering its template alone"
+    return [
+        Result(
+            "panel_fragment",
+            "ms",
+            statistics.median(panel_ms),
+            statistics.median(floor_ms),
+            against,
+        ),
+        Result(
+            "panel_fragment queries",
+            "queries",
+            queries(fragment),
+            5,
+            "the budget, with log-in and access",
+        ),
+        Result("conversation_page", "ms", statistics.median(page_ms), 20, "the budget"),
+        Result("conversation_page queries", "queries", queries(page), 10, "the budget"),
+    ]

@@ -1,0 +1,35 @@
+"""One figure beside its baseline."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Result:
+    name: str
+    unit: str
+    ours: float
+    baseline: float
+    against: str
+    better: Literal["lower", "higher"] = "lower"
+
+
+def times_ms(work: Callable[[], object], rounds: int) -> list[float]:
+    """How long each round took, after a tenth as many unmeasured ones."""
+    for _ in range(max(1, rounds // 10)):
+        work()
+    found = []
+    for _ in range(rounds):
+        start = perf_counter()
+        work()
+        found.append((perf_counter() - start) * 1000)
+    return found
+
+
+def p99(values: Sequence[float]) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[98]

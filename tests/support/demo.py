@@ -1,0 +1,78 @@
+"""The whole demo, started as a user starts it, in a folder and on ports of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+READY_WITHIN_S = 150
+
+
+@dataclass(frozen=True)
+class Demo:
+    url: str
+    store_url: str
+    folder: Path
+    pid: int
+
+    def ledger(self, shop: str = "demo.myshopify.com") -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.store_url}/_practice/ledger?shop={shop}") as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+    def staff(self, order: str, act: str, **more: str) -> None:
+        """Press a button of the shop's own page."""
+        words = {"shop": "demo.myshopify.com", "order": order, "act": act, **more}
+        body = urllib.parse.urlencode(words).encode()
+        urllib.request.urlopen(f"{self.store_url}/_practice/act", body).close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_demo(folder: Path) -> Iterator[Demo]:
+    """Raises RuntimeError with what it printed when it does not start."""
+    port, store_port = free_port(), free_port()
+    ours = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL", "REDIS_URL"}
+    env = {k: v for k, v in os.environ.items() if k not in ours}
+    env |= {"PORT": str(port), "STORE_PORT": str(store_port), "VAR_DIR": str(folder)}
+    out = folder / "out.txt"
+    with out.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "settings.processes", "demo"], cwd=ROOT, env=env,
+            stdout=sink, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        until = time.monotonic() + READY_WITHIN_S
+        while "Agent Inbox is ready" not in out.read_text():
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"the demo did not start:\n{out.read_text()}")
+            time.sleep(0.3)
+        yield Demo(
+            f"http://127.0.0.1:{port}", f"http://127.0.0.1:{store_port}", folder, process.pid
+        )
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
