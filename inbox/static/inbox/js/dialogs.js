@@ -12,7 +12,9 @@ function open() {
 }
 
 function focusStart() {
-  const first = content.querySelector("[aria-invalid=true], [data-focus], h1, h2");
+  const first = content.querySelector("[aria-invalid=true]")
+    ?? content.querySelector("[data-focus]")
+    ?? content.querySelector("h1, h2");
   if (!first) return;
   if (first.matches("h1, h2, [data-focus]:not(input, select, textarea, button, a)")) first.tabIndex = -1;
   first.focus({ preventScroll: true });
