@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from inbox import identities
 from inbox.models import Contact, Conversation, Message
-from orders.models import EventKind, Order, OrderEvent
+from orders.models import EventKind, Order, OrderEvent, Store
 from orders.money import Money
 
 MESSAGES_A_PAGE: Final = 50
@@ -96,14 +96,15 @@ def thread(conversation: Conversation, *, before: int | None = None) -> Thread:
 
 
 def activity(contact: Contact) -> tuple[ActivityRow, ...]:
-    """Everything that happened to the contact's orders, newest first. Two queries."""
+    """Everything that happened to the contact's orders, newest first. Three queries."""
     orders = identities.orders_of(contact).values("pk")
     events = (
         OrderEvent.objects.filter(order__in=orders)
-        .select_related("order", "actor", "action")
+        .select_related("order__store", "actor", "action")
         .order_by("-occurred_at", "-pk")[:ACTIVITY_ROWS]
     )
-    return tuple(_activity_row(event) for event in events)
+    several = Store.objects.active().count() > 1
+    return tuple(_activity_row(event, with_store=several) for event in events)
 
 
 def _events(contact: Contact, *, since: datetime) -> Iterable[OrderEvent]:
@@ -153,7 +154,7 @@ def _actor(event: OrderEvent) -> str:
     return str(event.get_source_display())
 
 
-def _activity_row(event: OrderEvent) -> ActivityRow:
+def _activity_row(event: OrderEvent, *, with_store: bool) -> ActivityRow:
     origin = event.action.origin if event.action else ""
     url = ""
     if origin.startswith("conversation:"):
@@ -164,7 +165,8 @@ def _activity_row(event: OrderEvent) -> ActivityRow:
         occurred_at=event.occurred_at,
         actor=_actor(event),
         source=str(event.get_source_display()),
-        order_name=event.order.name,
+        # Order names are unique within a store only (F05).
+        order_name=f"{event.order.name} · {event.order.store}" if with_store else event.order.name,
         amount=event.money,
         reason=_reason(event),
         detail=event.detail,

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from inbox import access, live, pages, roles, services, timeline
 from inbox.forms import AssignForm, MessageForm, SnoozeForm
-from inbox.models import Conversation
+from inbox.models import Conversation, IdentityKind
 
 Context = dict[str, Any]
 
@@ -109,7 +109,8 @@ def contact(request: HttpRequest, pk: int) -> HttpResponse:
     own = access.conversations_for(request.user).filter(contact=found)
     context = {
         "contact": found,
-        "identities": found.identities.active(),
+        # A channel's own user id says nothing to people.
+        "identities": found.identities.active().exclude(kind=IdentityKind.CHANNEL_USER),
         "activity": timeline.activity(found),
         "conversations": own.order_by("-last_message_at")[:20],
         **_frame(request),

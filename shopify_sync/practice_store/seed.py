@@ -97,7 +97,9 @@ def seed(store: Store) -> None:
 def _twins(context: Context) -> None:
     """The same customer and order number as in the first shop: stores must never be mixed."""
     context.shop.next_order = 1043
-    _story_order(context, STORIES[1], [_PRODUCTS[4]], paid=True)
+    order = _story_order(context, STORIES[1], [_PRODUCTS[4]], paid=True)
+    _backdate(order, context.now() - timedelta(days=58), context)
+    context.emitted.clear()
 
 
 def _fill(context: Context, rng: random.Random, count: int, *, stories: bool) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from shopify_sync.practice_store import execution, staff_page
+from shopify_sync.practice_store import execution, oauth, scopes, staff_page
 from shopify_sync.practice_store.faults import COMMITS, LATE_S, Rule
 from shopify_sync.practice_store.state import Shop
 from shopify_sync.practice_store.store import RESTORE_RATE, Store, plain
@@ -63,6 +63,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return Answer(200, plain(self.store.ledger(shop)))
         if parts.path == "/_practice/deliveries":
             return Answer(200, plain(self.store.courier.log))
+        shop_here = self.store.world.shops.get((self.headers.get("Host") or "").split(":")[0])
+        if parts.path == "/admin/oauth/authorize" and shop_here:
+            return Answer(200, oauth.consent_page(shop_here, query), "text/html; charset=utf-8")
         if parts.path == "/_practice/":
             return Answer(200, staff_page.render(self.store, query), "text/html; charset=utf-8")
         return Answer(404, plain({"errors": "Not Found"}))
@@ -74,6 +77,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         shop = self.store.world.shops.get((self.headers.get("Host") or "").split(":")[0])
         if shop is None:
             return Answer(404, plain({"errors": "Not Found"}))
+        if path == "/admin/oauth/authorize":
+            location = oauth.redirect(shop, _form(body))
+            if location is None:
+                return Answer(400, b"Unknown client_id or no redirect_uri", "text/plain")
+            return Answer(303, b"", "text/plain", {"Location": location})
         if path == "/admin/oauth/access_token":
             return self._token(shop, body)
         if path.startswith("/admin/api/") and path.endswith("/graphql.json"):
@@ -84,8 +92,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not self.client_address[0].startswith("127."):
             return Answer(403, b"loopback only")
         if name == "act":
-            form = {k: v[-1] for k, v in parse_qs(body.decode()).items()}
-            location = staff_page.act(self.store, form)
+            location = staff_page.act(self.store, _form(body))
             return Answer(303, b"", "text/plain", {"Location": location})
         try:
             data = json.loads(body) if body else {}
@@ -102,21 +109,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return Answer(200, plain({"ok": True, "now": self.store.world.now().isoformat()}))
 
     def _token(self, shop: Shop, body: bytes) -> Answer:
-        """Client credentials, the grant of a shop's own app."""
-        if "json" in (self.headers.get("Content-Type") or ""):
-            data = json.loads(body)
-        else:
-            data = {k: v[-1] for k, v in parse_qs(body.decode()).items()}
-        if data.get("client_id") != shop.client_id or data.get("client_secret") != shop.secret:
-            return Answer(401, plain({"error": "invalid_client"}))
-        if data.get("grant_type") != "client_credentials":
-            return Answer(400, plain({"error": "unsupported_grant_type"}))
-        return Answer(
-            200,
-            plain(
-                {"access_token": shop.token, "scope": ",".join(shop.scopes), "expires_in": 86399}
-            ),
-        )
+        try:
+            is_json = "json" in (self.headers.get("Content-Type") or "")
+            data = json.loads(body) if is_json else _form(body)
+        except ValueError:
+            return Answer(400, plain({"error": "invalid_request"}))
+        status, answer = oauth.token(shop, data)
+        return Answer(status, plain(answer))
 
     def _graphql(self, shop: Shop, body: bytes) -> Answer:
         if shop.locked_status:
@@ -176,6 +175,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if is_mutation and self.store.faults.keeps_history():
                 self.store.remember_for_stale_reads(shop)
             context = self.store.context(self.store.stale(shop) if stale else shop)
+            if refused := scopes.denied(execution.root_fields(query, name), context.scopes):
+                return Answer(200, plain(refused))
             bucket = self.store.buckets[shop.domain]
             answer = execution.execute(context, query, variables, name, reserve=bucket.take)
             self.store.settle(context)
@@ -207,6 +208,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.wfile.write(answer.body)
         self.wfile.flush()
+
+
+def _form(body: bytes) -> dict[str, str]:
+    return {key: values[-1] for key, values in parse_qs(body.decode()).items()}
 
 
 def _spoiled(answer: Answer, phase: str) -> Answer:
