@@ -97,3 +97,16 @@ def test_the_staff_page_shows_names_as_text(door: Any, shop: Shop) -> None:
     page = door("GET", "/_practice/?q=<script>").data.decode()
     assert "<script>" not in page
     assert "a@example.com" in door("GET", "/_practice/").data.decode()
+
+
+def test_a_saved_store_goes_on_where_it_stopped(shop: Shop, tmp_path: Any) -> None:
+    from shopify_sync.practice_store.store import Store  # noqa: PLC0415
+
+    file = tmp_path / "store.json"
+    first = Store([DOMAIN], state_file=file)
+    first.world.shops[DOMAIN] = shop.store.world.shops[DOMAIN]
+    order = shop.place()
+    first.save()
+    again = Store([DOMAIN], state_file=file)
+    assert again.is_resumed
+    assert again.world.shops[DOMAIN].orders[order.number_id] == order

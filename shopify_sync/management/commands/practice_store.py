@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Command(BaseCommand):
         )
         if options["seed"] and not store.is_resumed:
             seed.seed(store)
+            store.save()
         try:
             server = serve(store, options["port"])
         except OSError as error:
@@ -47,6 +49,8 @@ class Command(BaseCommand):
             self.stdout.write(f"{domain}: token {shop.token}, secret {shop.secret}")
         self.stdout.write(f"Practice store is ready: http://127.0.0.1:{options['port']}/_practice/")
         self.stdout.flush()
+        # Ended by the demo as by Ctrl-C: the shops are saved.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
