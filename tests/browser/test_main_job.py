@@ -181,3 +181,12 @@ def test_names_with_markup_are_text(alice: Page) -> None:
     alice.get_by_role("link").filter(has_text="<b>Robert</b>").first.click()
     expect(alice.locator("#thread")).to_contain_text("<script>alert('hi')</script>")
     assert opened == []
+
+
+def test_a_pressed_button_does_not_become_another_one(alice: Page) -> None:
+    """Morphing once gave the pressed Assign button the form of Resolve."""
+    open_conversation(alice, "You canceled #1075 last week")
+    alice.get_by_role("button", name="Assign to me").click()
+    expect(alice.get_by_role("button", name="Resolve")).to_be_visible(timeout=PATIENCE_MS)
+    expect(alice.get_by_role("button", name="Assign to me")).to_have_count(0)
+    expect(alice.locator("#header .assignee")).to_contain_text("Alice")
