@@ -1,0 +1,180 @@
+"""Order events and the messages they send: each once, and one for one action (row F47)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from inbox.campaigns import handle_event
+from inbox.models import Campaign, CampaignMessage, Conversation, MessageKind, SendState, Via
+from inbox.tasks import sweep_events, sweep_outbox
+from orders.models import (
+    ActionKind,
+    ActionState,
+    EventKind,
+    EventSource,
+    Order,
+    OrderAction,
+    OrderEvent,
+    Store,
+)
+from orders.snapshot import encode
+from tests.support import snapshots
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def order(db: None) -> Order:
+    """Jane's order #1001."""
+    store = Store.objects.create(domain="demo.myshopify.com", name="Demo", currency="EUR")
+    snapshot = snapshots.order(email="jane@example.com")
+    return Order.objects.create(
+        store=store,
+        gid=snapshot.gid,
+        legacy_id=snapshot.legacy_id,
+        name=snapshot.name,
+        email=snapshot.email,
+        currency="EUR",
+        document=encode(snapshot),
+    )
+
+
+def event(order: Order, kind: EventKind, action: OrderAction | None = None) -> OrderEvent:
+    refund = {"amount": Decimal("5.00"), "currency": "EUR"}
+    return OrderEvent.objects.create(
+        order=order,
+        kind=kind,
+        key=str(kind),
+        occurred_at=timezone.now(),
+        source=EventSource.AGENT if action else EventSource.SHOPIFY,
+        action=action,
+        **(refund if kind == EventKind.REFUNDED else {}),
+    )
+
+
+def cancel_and_refund(order: Order, by: User, conversation: Conversation) -> OrderAction:
+    return OrderAction.objects.create(
+        order=order,
+        kind=ActionKind.CANCEL_AND_REFUND,
+        state=ActionState.PENDING,
+        requested_by=by,
+        origin=conversation.origin,
+        nonce="n",
+        digest="d",
+        proposal={},
+        steps=[],
+        amount=Decimal("5.00"),
+        currency="EUR",
+    )
+
+
+def confirmations(conversation: Conversation) -> list[str]:
+    said = conversation.messages.filter(kind=MessageKind.CONFIRMATION)
+    return list(said.order_by("pk").values_list("text", flat=True))
+
+
+def test_a_refund_is_told_once_on_each_channel_however_often_it_is_heard_of(
+    order: Order, conversation: Conversation, campaigns: list[Campaign]
+) -> None:
+    refunded = event(order, EventKind.REFUNDED)
+    for _again in range(3):
+        handle_event(refunded.pk)
+        sweep_events()
+        sweep_outbox()
+    assert confirmations(conversation) == ["We are refunding €5.00 of #1001."]
+    assert [(m.to, m.subject) for m in mail.outbox] == [(["jane@example.com"], "Your order #1001")]
+
+
+def test_without_the_mark_on_the_event_the_rows_still_keep_it_to_once(
+    order: Order, conversation: Conversation, campaigns: list[Campaign]
+) -> None:
+    refunded = event(order, EventKind.REFUNDED)
+    handle_event(refunded.pk)
+    OrderEvent.objects.update(announced_at=None)
+    handle_event(refunded.pk)
+    assert len(confirmations(conversation)) == 1
+    first = CampaignMessage.objects.filter(via=Via.EMAIL).get()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        CampaignMessage.objects.create(
+            campaign=first.campaign, event=refunded, via=Via.EMAIL, state=SendState.WRITTEN
+        )
+
+
+def test_without_mark_and_rows_the_customer_would_be_told_twice(
+    order: Order, conversation: Conversation, campaigns: list[Campaign]
+) -> None:
+    """Negative control of the two tests above."""
+    refunded = event(order, EventKind.REFUNDED)
+    for _again in range(2):
+        handle_event(refunded.pk)
+        OrderEvent.objects.update(announced_at=None)
+        CampaignMessage.objects.all().delete()
+    assert len(confirmations(conversation)) == 2
+
+
+def test_a_lost_signal_is_found_by_the_sweep(
+    order: Order, conversation: Conversation, campaigns: list[Campaign]
+) -> None:
+    event(order, EventKind.CANCELED)
+    sweep_events()
+    assert confirmations(conversation) == ["#1001 was canceled."]
+    assert not OrderEvent.objects.unannounced().exists()
+
+
+def test_a_cancelation_waits_for_its_refund_and_tells_of_both_in_one_message(
+    order: Order, conversation: Conversation, campaigns: list[Campaign], alice: User
+) -> None:
+    action = cancel_and_refund(order, alice, conversation)
+    canceled = event(order, EventKind.CANCELED, action)
+    assert handle_event(canceled.pk) is False
+    assert confirmations(conversation) == []
+    event(order, EventKind.REFUNDED, action)
+    sweep_events()
+    sweep_events()
+    assert confirmations(conversation) == ["#1001 was canceled. We are refunding €5.00."]
+
+
+def test_a_customer_whom_shopify_notifies_gets_no_second_message(
+    order: Order, conversation: Conversation, campaigns: list[Campaign], alice: User
+) -> None:
+    action = cancel_and_refund(order, alice, conversation)
+    OrderAction.objects.update(notify=True)
+    event(order, EventKind.REFUNDED, action)
+    event(order, EventKind.CANCELED, action)
+    sweep_events()
+    sweep_outbox()
+    assert confirmations(conversation) == []
+    assert mail.outbox == []
+    states = set(CampaignMessage.objects.values_list("state", "reason"))
+    assert states == {(SendState.SKIPPED, "Shopify notifies the customer itself.")}
+
+
+def test_a_customers_name_that_reads_like_a_placeholder_stays_text(
+    order: Order, conversation: Conversation, campaigns: list[Campaign]
+) -> None:
+    Order.objects.update(
+        document=encode(snapshots.order(name="{{ store.name }}", email="jane@example.com"))
+    )
+    Order.objects.update(name="{{ store.name }}")
+    event(order, EventKind.CANCELED)
+    sweep_events()
+    assert confirmations(conversation) == ["{{ store.name }} was canceled."]
+
+
+def test_without_an_address_and_a_conversation_the_reason_is_on_the_rows(
+    order: Order, campaigns: list[Campaign]
+) -> None:
+    Order.objects.update(email="")
+    event(order, EventKind.CANCELED)
+    sweep_events()
+    reasons = dict(CampaignMessage.objects.values_list("via", "reason"))
+    assert reasons == {
+        Via.EMAIL: "The order has no e-mail address.",
+        Via.CONVERSATION: "The customer has no conversation.",
+    }
