@@ -78,13 +78,25 @@ def preview_messages(
 
 
 def _is_told_with_cancelation(event: OrderEvent) -> bool:
-    """The refund leg of a cancel-and-refund: the cancelation's message names the sum."""
+    """The refund leg of a cancel-and-refund, whose sum the cancelation's message names.
+
+    Not where that message left without it (the refund came hours later), or nothing is sent of
+    cancelations at all: then the refund has its own.
+    """
     action = event.action
-    return (
-        event.kind == EventKind.REFUNDED
-        and action is not None
-        and action.kind == ActionKind.CANCEL_AND_REFUND
+    if event.kind != EventKind.REFUNDED or action is None:
+        return False
+    if action.kind != ActionKind.CANCEL_AND_REFUND:
+        return False
+    # Locked: it must not be written without the sum while we count on it.
+    canceled = (
+        OrderEvent.objects.select_for_update()
+        .filter(action=action, kind=EventKind.CANCELED)
+        .first()
     )
+    if canceled is None or canceled.announced_at is None:
+        return Campaign.objects.filter(is_active=True, event_kind=EventKind.CANCELED).exists()
+    return CampaignMessage.objects.filter(event=canceled, amount__isnull=False).exists()
 
 
 def _refund_of(event: OrderEvent) -> OrderEvent | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -138,6 +139,32 @@ def test_a_cancelation_waits_for_its_refund_and_tells_of_both_in_one_message(
     sweep_events()
     sweep_events()
     assert confirmations(conversation) == ["#1001 was canceled. We are refunding €5.00."]
+
+
+def test_a_refund_hours_after_its_cancelation_has_a_message_of_its_own(
+    order: Order, conversation: Conversation, campaigns: list[Campaign], alice: User
+) -> None:
+    action = cancel_and_refund(order, alice, conversation)
+    canceled = event(order, EventKind.CANCELED, action)
+    OrderEvent.objects.update(recorded_at=timezone.now() - timedelta(hours=2))
+    assert handle_event(canceled.pk) is True
+    event(order, EventKind.REFUNDED, action)
+    sweep_events()
+    assert confirmations(conversation) == [
+        "#1001 was canceled.",
+        "We are refunding €5.00 of #1001.",
+    ]
+
+
+def test_without_a_message_for_cancelations_the_refund_is_told_by_itself(
+    order: Order, conversation: Conversation, campaigns: list[Campaign], alice: User
+) -> None:
+    Campaign.objects.filter(event_kind=EventKind.CANCELED).update(is_active=False)
+    action = cancel_and_refund(order, alice, conversation)
+    event(order, EventKind.CANCELED, action)
+    event(order, EventKind.REFUNDED, action)
+    sweep_events()
+    assert confirmations(conversation) == ["We are refunding €5.00 of #1001."]
 
 
 def test_a_customer_whom_shopify_notifies_gets_no_second_message(
