@@ -1,0 +1,215 @@
+"""One installation under attack: a database, a practice store, people, orders, workers."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from django.core.management import call_command
+from django.db import connections
+from django.test import Client
+from django.utils import timezone
+
+from inbox import services as inbox_services
+from inbox.models import Channel, Conversation
+from orders import previews, services
+from orders.errors import ActionRefused, ShopUnreachable, StalePreview
+from orders.models import Order, OrderAction, Store
+from orders.money import Money
+from shopify_sync import connecting, ingest
+from shopify_sync.errors import ShopifyError
+from shopify_sync.practice_store import idempotency, selling
+from tests.chaos import history
+from tests.chaos.servers import Redis
+from tests.chaos.workers import Workers
+from tests.support.shop import DOMAIN, Shop
+
+# A row of conversations' addresses; every order belongs to one of these people.
+EMAIL = "customer{}@example.com"
+
+
+class Installation:
+    """Made once per run of a case, in a process of its own whose settings are tests.chaos.settings."""
+
+    def __init__(self, folder: Path, *, redis: Redis | None = None) -> None:
+        from django.conf import settings
+
+        self.folder = folder
+        self.redis = redis
+        # The workers are forked by a process of their own, before this one has threads.
+        self.workers = Workers()
+        call_command("migrate", verbosity=0)
+        selling.JOB_SECONDS = 0.05
+        self.shop = Shop()
+        settings.SHOPIFY_ADMIN_ORIGIN = self.shop.origin
+        settings.PUBLIC_URL = "http://testserver"
+        self._give_the_shop_room()
+        connection = connecting.connect(
+            domain=DOMAIN, token="shpat_practice_demo", secret="shpss_practice_demo"
+        )
+        Store.objects.filter(pk=connection.store_id).update(
+            name="Demo", currency="EUR", notify_by_default=False
+        )
+        self.store = Store.objects.get(pk=connection.store_id)
+        self.alice = self.person("alice", "agents")
+        self.sara = self.person("sara", "supervisors")
+
+    def _give_the_shop_room(self) -> None:
+        """Rates are not what is tested here, unless a case says so."""
+        shop = self.shop.store.world.shops[DOMAIN]
+        for name in ("bucket", "restore_rate"):
+            if hasattr(shop, name):
+                setattr(shop, name, 1e9)
+
+    def close(self) -> None:
+        self.workers.stop()
+        self.shop.stop()
+        connections.close_all()
+
+    def person(self, username: str, group: str) -> User:
+        user, _ = User.objects.get_or_create(
+            username=username, defaults={"first_name": username.title()}
+        )
+        user.groups.add(Group.objects.get_or_create(name=group)[0])
+        return user
+
+    def people(self, count: int) -> list[User]:
+        return [self.person(f"agent{number}", "agents") for number in range(count)]
+
+    def client(self, user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    def conversation(self, order: Order, assignee: User) -> Conversation:
+        """The order's customer writes; `assignee` has the conversation."""
+        channel, _ = Channel.objects.get_or_create(name="Messenger")
+        message, _is_new = inbox_services.receive(
+            channel=channel,
+            external_id=f"m-{order.pk}",
+            conversation_id=f"c-{order.pk}",
+            sender=inbox_services.Sender(external_id=order.email, name="Jane", email=order.email),
+            text="Hello",
+            sent_at=timezone.now(),
+        )
+        inbox_services.assign(conversation=message.conversation, to=assignee)
+        return Conversation.objects.get(pk=message.conversation_id)
+
+    def orders(
+        self, count: int, *, price: str = "1.00", quantity: int = 100, paid: bool = True
+    ) -> list[Order]:
+        """Fresh orders of price × quantity, one customer each, read into our tables."""
+        made = []
+        for _ in range(count):
+            number = Order.objects.count() + len(made)
+            placed = self.shop.place(
+                email=EMAIL.format(f"{number}-{random.getrandbits(32):x}"),
+                items=(("Thing", price, quantity),),
+                paid=paid,
+            )
+            pk = ingest.mark(self.store, placed.number_id, timezone.now())
+            order = Order.objects.select_related("store").get(pk=pk)
+            self._insist(ingest.refresh, order)
+            made.append(order)
+        self.shop.held.clear()
+        return made
+
+    def refund(self, order: Order, amount: str, *, by: User | None = None) -> OrderAction | None:
+        """Preview and confirm a refund, as the dialogs do. None: the rules refused it."""
+        choice = previews.RefundChoice(
+            reason="other", amount=Money(Decimal(amount), order.currency), lines=()
+        )
+        return self.act(order, choice, by=by)
+
+    def cancel(
+        self, order: Order, amount: str | None = None, *, by: User | None = None
+    ) -> OrderAction | None:
+        money = Money(Decimal(amount), order.currency) if amount else None
+        return self.act(order, previews.CancelChoice(reason="CUSTOMER", amount=money), by=by)
+
+    def act(
+        self, order: Order, choice: previews.Choice, *, by: User | None = None
+    ) -> OrderAction | None:
+        by = by or self.alice
+        preview = (
+            previews.preview_refund
+            if isinstance(choice, previews.RefundChoice)
+            else previews.preview_cancel
+        )
+        try:
+            shown = preview(order, choice, by=by, now=timezone.now())  # type: ignore[arg-type]
+            return services.request_action(
+                token=shown.token, order_id=order.pk, by=by, now=timezone.now(), origin="chaos"
+            )
+        except (ActionRefused, StalePreview, ShopUnreachable):
+            return None
+
+    def _insist(self, work: Callable[..., Any], *words: Any) -> None:
+        """Setting the scene must not fail by the faults that are to come."""
+        for _ in range(20):
+            try:
+                work(*words)
+            except ShopifyError:
+                time.sleep(0.05)
+            else:
+                return
+        raise RuntimeError("the practice store cannot be read")
+
+    def forget_keys(self) -> None:
+        """From now on the shop keeps no idempotency key: as if each retry came a day late."""
+        from datetime import timedelta
+
+        idempotency.WINDOW = timedelta(0)  # type: ignore[misc]
+
+    def fault(self, *rules: dict[str, Any]) -> None:
+        self.shop.store.faults.set(list(rules))
+
+    def open_actions(self) -> int:
+        return OrderAction.objects.active().count()
+
+    def drain(self, *, within_s: float = 120.0, hurry: bool = True) -> bool:
+        """Wait until the running workers have settled every action. `hurry` makes waiting ones
+        due at once, as the clock would. Returns whether nothing is open."""
+        until = time.monotonic() + within_s
+        while self.open_actions():
+            if time.monotonic() > until:
+                return False
+            if hurry:
+                OrderAction.objects.active().update(next_attempt_at=None)
+            time.sleep(0.2)
+        return True
+
+    def check(self, *, accepted: Iterable[int] = (), is_drained: bool = True) -> list[str]:
+        """Our rows against the shop's books."""
+        rows = OrderAction.objects.select_related("order")
+        return history.violations(
+            history.facts_of(rows), self.shop.ledger(), accepted=accepted, is_drained=is_drained
+        )
+
+
+def in_threads(works: Sequence[Callable[[], Any]]) -> list[Any]:
+    """All at once; each answer, or the exception it ended with."""
+    answers: list[Any] = [None] * len(works)
+    gate = threading.Barrier(len(works))
+
+    def one(index: int) -> None:
+        gate.wait()
+        try:
+            answers[index] = works[index]()
+        except Exception as error:  # noqa: BLE001  an answer like another
+            answers[index] = error
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(len(works))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers

@@ -1,0 +1,115 @@
+"""Private PostgreSQL and Redis servers, gone with the run."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+
+class NotInstalled(Exception):
+    """The machine lacks a server; the text says which package has it."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Postgres:
+    """A cluster of its own; `url(name)` makes a database and gives its address."""
+
+    def __init__(self, folder: Path) -> None:
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if not found:
+            raise NotInstalled("PostgreSQL is not installed: apt-get install postgresql")
+        self._bin = found[-1].parent
+        self._folder = folder / "pg"
+        self._folder.mkdir()
+        self.port = free_port()
+        if os.geteuid() == 0:
+            for part in (folder, *folder.parents[:1]):
+                part.chmod(0o755)
+            owner = pwd.getpwnam("postgres")
+            os.chown(self._folder, owner.pw_uid, owner.pw_gid)
+        self._as_owner([self._bin / "initdb", "--auth", "trust", "--username", "inbox",
+                        "-D", self._folder / "data"])  # fmt: skip
+        self.start()
+
+    def start(self) -> None:
+        options = (
+            f"-c listen_addresses=127.0.0.1 -p {self.port} "
+            f"-c unix_socket_directories={self._folder} -c fsync=off -c max_connections=200"
+        )
+        self._as_owner([self._bin / "pg_ctl", "-D", self._folder / "data", "-w", "-l",
+                        self._folder / "log", "-o", options, "start"])  # fmt: skip
+
+    def stop(self) -> None:
+        self._as_owner([self._bin / "pg_ctl", "-D", self._folder / "data", "-m", "immediate",
+                        "stop"], check=False)  # fmt: skip
+
+    def url(self, name: str) -> str:
+        self._as_owner([self._bin / "createdb", "-h", "127.0.0.1", "-p", str(self.port),
+                        "-U", "inbox", name])  # fmt: skip
+        return f"postgres://inbox@127.0.0.1:{self.port}/{name}"
+
+    def dump(self, name: str, to: Path) -> None:
+        with to.open("wb") as sink:
+            self._as_owner([self._bin / "pg_dump", "-h", "127.0.0.1", "-p", str(self.port), "-U",
+                            "inbox", name], stdout=sink)  # fmt: skip
+
+    def restore(self, name: str, dump: Path) -> None:
+        with dump.open("rb") as source:
+            self._as_owner([self._bin / "psql", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1",
+                            "-p", str(self.port), "-U", "inbox", name], stdin=source)  # fmt: skip
+
+    def _as_owner(self, command: list[object], *, check: bool = True, **options: object) -> None:
+        words = [str(word) for word in command]
+        if os.geteuid() == 0:
+            words = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *words]
+        options.setdefault("stdout", subprocess.DEVNULL)
+        subprocess.run(words, check=check, cwd="/", stderr=subprocess.PIPE, **options)  # type: ignore[call-overload]
+
+
+class Redis:
+    """A Redis or Valkey that can be killed, flushed and started again on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        binary = shutil.which("valkey-server") or shutil.which("redis-server")
+        if binary is None:
+            raise NotInstalled("Redis is not installed: apt-get install redis-server")
+        self._binary, self._folder = binary, folder
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+             "--dir", str(self._folder), "--maxmemory-policy", "noeviction"],
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise NotInstalled("redis-server did not start")
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    def flush(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as line:
+            line.sendall(b"FLUSHALL\r\n")
+            line.recv(64)

@@ -1,0 +1,113 @@
+"""T4b, T4c: workers killed at random while money moves. Nothing twice, nothing lost, no lie."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+from orders.models import ActionState, Order, OrderAction
+from tests.chaos.case import Case, Outcome, Run
+from tests.chaos.installation import Installation
+from tests.chaos.workers import Temper
+
+Ask = Callable[[Installation, random.Random, Order], OrderAction | None]
+CREW = 4
+KILLS = 1000
+# The answers a bad day gives, besides the kills: of every request, so many.
+BAD_DAY = (
+    {"operation": "refundCreate", "phase": "commit_then_drop", "probability": 0.10},
+    {"operation": "refundCreate", "phase": "commit_then_500", "probability": 0.06},
+    {"operation": "orderCancel", "phase": "commit_then_drop", "probability": 0.10},
+    {"operation": "orderCancel", "phase": "commit_then_500", "probability": 0.06},
+    {"operation": "*", "phase": "drop_before", "probability": 0.02},
+)
+LATE = {"operation": "refundCreate", "phase": "commit_late", "probability": 0.03}
+
+
+def refunds_key_valid(world: Installation, run: Run) -> Outcome:
+    world.fault(LATE, *BAD_DAY)
+    return _storm(world, run, _ask_refund)
+
+
+def refunds_key_expired(world: Installation, run: Run) -> Outcome:
+    """Only the read protects: the shop forgets every key at once. Late commits last seconds,
+    not a day, so there are none here."""
+    world.forget_keys()
+    world.fault(*BAD_DAY)
+    return _storm(world, run, _ask_refund)
+
+
+def cancels(world: Installation, run: Run) -> Outcome:
+    world.fault(*BAD_DAY)
+    return _storm(world, run, _ask_cancel)
+
+
+def _storm(world: Installation, run: Run, ask: Ask) -> Outcome:
+    rng = run.random
+    kills = run.size(KILLS, least=60)
+    temper = Temper(world.shop.origin, mutant=run.mutant)
+    world.workers.start(CREW, temper)
+    orders: list[Order] = []
+    accepted: list[int] = []
+    while world.workers.kills < kills:
+        if world.open_actions() < 3 * CREW:
+            if not orders:
+                orders = world.orders(20)
+            action = ask(world, rng, orders.pop())
+            if action is not None:
+                accepted.append(action.pk)
+        # Somewhere between the claim and the last write, most of the time.
+        time.sleep(rng.uniform(0, 0.05))
+        if world.open_actions():
+            world.workers.kill_one(rng, temper)
+    world.fault()
+    # A mutant's damage is what it did, not what it left undone.
+    drained = world.drain(within_s=20 if run.mutant else 90)
+    rows = OrderAction.objects.values_list("state", flat=True)
+    replays = sum(1 for r in world.shop.ledger()["requests"] if r["operation"] == "refundCreate")
+    return Outcome(
+        figures={
+            "kills": world.workers.kills,
+            "actions": len(accepted),
+            "succeeded": list(rows).count(ActionState.SUCCEEDED),
+            "refund requests": replays,
+            "drained": "yes" if drained else "no",
+        },
+        broken=world.check(accepted=accepted, is_drained=not run.mutant),
+        of=len(accepted),
+    )
+
+
+def _ask_refund(world: Installation, rng: random.Random, order: Order) -> OrderAction | None:
+    return world.refund(order, f"{rng.randint(1, 100)}.00")
+
+
+def _ask_cancel(world: Installation, rng: random.Random, order: Order) -> OrderAction | None:
+    amount = rng.choice([None, "100.00", f"{rng.randint(1, 99)}.00"])
+    return world.cancel(order, amount)
+
+
+CASES = [
+    Case(
+        id="T4b-valid",
+        title="random kills, refunds, key valid",
+        run=refunds_key_valid,
+        backend="postgresql",
+        mutants={"no key and no read": 0.10, "acknowledged early": 0.05},
+    ),
+    Case(
+        id="T4b-expired",
+        title="random kills, refunds, key expired",
+        run=refunds_key_expired,
+        backend="postgresql",
+        mutants={"no read": 0.10},
+    ),
+    Case(
+        id="T4c",
+        title="random kills, cancel and cancel + refund",
+        run=cancels,
+        backend="postgresql",
+        mutants={"answers trusted": 0.05},
+    ),
+]

@@ -1,0 +1,113 @@
+"""Worker processes to kill: forked quickly from a process that has Django loaded.
+
+They do what a Celery worker and the sweep do (claim what is due, perform it), without a
+broker between; real Celery is T5's.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
+from typing import Any
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["tests.chaos.preload"])
+
+
+@dataclass(frozen=True, slots=True)
+class Temper:
+    """How a worker differs from production: shorter times, or (`mutant`) a missing guard."""
+
+    origin: str
+    lease_s: float = 1.5
+    mutant: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Workers:
+    """A crew kept at its size while it is being killed."""
+
+    def __init__(self) -> None:
+        self._crew: list[ForkServerProcess] = []
+        self.kills = 0
+        # Starts the fork server now, while this process has no threads and no connections.
+        first = _CONTEXT.Process(target=_nothing)
+        first.start()
+        first.join()
+
+    def start(self, count: int, temper: Temper) -> None:
+        for _ in range(count):
+            self._crew.append(self._one(temper))
+
+    def kill_one(self, rng: random.Random, temper: Temper) -> None:
+        """SIGKILL somebody, and hire another."""
+        victim = rng.choice(self._crew)
+        if victim.pid is not None and victim.is_alive():
+            os.kill(victim.pid, signal.SIGKILL)
+            self.kills += 1
+        victim.join()
+        self._crew.remove(victim)
+        self._crew.append(self._one(temper))
+
+    def stop(self) -> None:
+        for process in self._crew:
+            process.kill()
+            process.join()
+        self._crew.clear()
+
+    def _one(self, temper: Temper) -> ForkServerProcess:
+        process = _CONTEXT.Process(target=work, args=(temper,), daemon=True)
+        process.start()
+        return process
+
+
+def work(temper: Temper) -> None:
+    """Perform what is due until killed."""
+    from django.conf import settings
+    from django.utils import timezone
+
+    from orders.models import OrderAction
+    from shopify_sync import actions
+    from tests.chaos import mutants
+
+    settings.SHOPIFY_ADMIN_ORIGIN = temper.origin
+    os.environ.update(temper.env)
+    _shorten(temper)
+    mutants.apply(temper.mutant)
+    rng = random.Random(os.getpid())
+    while True:
+        due = OrderAction.objects.due(now=timezone.now()).values_list("pk", flat=True)
+        ids = list(due[:50])
+        if not ids:
+            time.sleep(0.02)
+            continue
+        # Not in order, so that several workers do not queue for the same row.
+        actions.perform(rng.choice(ids))
+
+
+def _shorten(temper: Temper) -> None:
+    """Leases and back-offs in seconds instead of minutes; the order of things stays."""
+    from datetime import timedelta
+
+    from orders.services import performing
+    from shopify_sync import actions
+
+    def set_(module: Any, name: str, value: Any) -> None:
+        assert hasattr(module, name), name
+        setattr(module, name, value)
+
+    set_(performing, "LEASE", timedelta(seconds=temper.lease_s))
+    set_(actions, "_BACKOFF_S", (0.05, 0.1, 0.2, 0.3))
+    set_(actions, "_POLL_S", (0.05, 0.05, 0.1, 0.2))
+    # Longer than the practice store's late commits (faults.LATE_S).
+    set_(actions, "_LATE_COMMIT", timedelta(seconds=5))
+
+
+def _nothing() -> None:
+    """A first child, which makes the fork server start."""
