@@ -89,8 +89,8 @@ class Gateway(Protocol):
     def plan(self, action: OrderAction) -> list[Step]:
         """Pure: the requests of an unsaved action from its proposal, in order."""
 
-    def wake(self, action_id: int) -> None:
-        """Ring for a worker. May be lost: the sweep finds the row."""
+    def wake(self, action_id: int, *, after_s: float = 0) -> None:
+        """Ring for a worker, in so many seconds. May be lost: the sweep finds the row."""
 
 
 @cache

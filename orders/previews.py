@@ -10,22 +10,24 @@ import hashlib
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 from django.contrib.auth.models import User
 from django.core import signing
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from orders import rules
+from orders import policies, rules
 from orders.errors import ActionRefused, InvalidMoney, Refusal, StalePreview
 from orders.gateway import SuggestedTransaction, get_gateway
-from orders.models import ActionKind, Order, Returned
+from orders.models import ActionKind, Order, Policy, Returned
 from orders.money import Money, allocate, total
 from orders.rules import Advice
 from orders.snapshot import LineItem, LineQuantity, OrderSnapshot
-from orders.statuses import live_fulfillments
+from orders.statuses import Tone, live_fulfillments
 
 _SALT: Final = "orders.preview"
 _TOKEN_AGE_S: Final = 2 * 60 * 60
@@ -289,6 +291,21 @@ def order_is_delivered(order: Order, *, now: datetime) -> bool:
     return rules.is_delivered(order.snapshot, now=now, assume_delivered_after_days=days)
 
 
+def ruling_for(
+    order: Order, proposal: Proposal, policy: Policy | None, *, by: User, now: datetime
+) -> policies.Ruling:
+    """What the person's policy says to this proposal, counting what they refunded today."""
+    amount = policies.in_shop_currency(proposal.amount, order) if proposal.amount else None
+    counts = policy is not None and policy.refund_per_day is not None and amount is not None
+    return policies.judge(
+        policy,
+        kind=proposal.kind,
+        amount=amount,
+        spent=policies.spent_today(by, order.store, now=now) if counts else Decimal(0),
+        has_note=bool(proposal.staff_note.strip()),
+    )
+
+
 def encode_proposal(proposal: Proposal) -> dict[str, Any]:
     """Plain data for a JSON column or a token; amounts as strings."""
     plain: dict[str, Any] = msgspec.to_builtins(proposal)
@@ -309,6 +326,15 @@ def _preview(
     blocked: Refusal | None,
 ) -> Preview:
     snapshot = order.snapshot
+    ruling = ruling_for(
+        order, proposal, policies.policy_of(by, order.store), by=by, now=timezone.now()
+    )
+    if ruling.approvals:
+        people = _("Two people have") if ruling.approvals > 1 else _("A supervisor has")
+        text = _("%(why)s %(people)s to approve it before it is sent.") % {
+            "why": ruling.why, "people": people,
+        }  # fmt: skip
+        advice = (Advice("approval", Tone.ATTENTION, text), *advice)
     net = rules.net_paid(snapshot)
     kept = net - proposal.amount if proposal.amount is not None else net
     content = {
@@ -327,8 +353,8 @@ def _preview(
         refunded_before=snapshot.money.refunded.presentment,
         kept=kept or None,
         advice=advice,
-        confirm_label=_confirm_label(proposal),
-        blocked=blocked,
+        confirm_label=_confirm_label(proposal, needs_approval=bool(ruling.approvals)),
+        blocked=blocked or ruling.refusal,
         token=signing.dumps(content, salt=_SALT, compress=True),
     )
 
@@ -350,7 +376,10 @@ def _rows(proposal: Proposal, *, is_paid: bool) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
-def _confirm_label(proposal: Proposal) -> str:
+def _confirm_label(proposal: Proposal, *, needs_approval: bool) -> str:
+    if needs_approval:
+        what = _confirm_label(proposal, needs_approval=False)
+        return _("Ask for approval: %(what)s") % {"what": what}
     if proposal.amount is None:
         return _("Cancel order")
     if proposal.kind == ActionKind.CANCEL_AND_REFUND:

@@ -46,6 +46,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     # Log-in is the default; a view without it says why.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "orders.middleware.RequestOrigin",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -97,6 +98,9 @@ STATIC_ROOT = VAR_DIR / "static"
 # The broker, and the channel of live updates. Empty: none (tests, a bare shell).
 REDIS_URL = env.text("REDIS_URL", "")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# On: X-Forwarded-For and -Proto are the proxy's word. Only behind one that sets them itself.
+TRUSTED_PROXY = env.flag("TRUSTED_PROXY")
 
 # Orders' way out to Shopify (orders.gateway).
 ORDERS_GATEWAY = "shopify_sync.gateway.ShopifyGateway"

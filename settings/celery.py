@@ -45,7 +45,8 @@ app.conf.update(
     # A web request must not wait for a broker that is down: the sweep finds the row.
     task_publish_retry=False,
     beat_schedule={
-        "sweep actions": {"task": "shopify_sync.tasks.sweep_actions", "schedule": 10.0},
+        "sweep actions": {"task": "shopify_sync.tasks.sweep_actions", "schedule": 5.0},
+        "seal audit": {"task": "shopify_sync.tasks.seal_audit", "schedule": 60.0},
         "sweep webhooks": {"task": "shopify_sync.tasks.sweep_webhooks", "schedule": 5.0},
         "sweep dirty orders": {"task": "shopify_sync.tasks.sweep_dirty_orders", "schedule": 2.0},
         "reconcile stores": {"task": "shopify_sync.tasks.reconcile_stores", "schedule": 300.0},

@@ -19,7 +19,7 @@ STORAGES = {
 }
 SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", True)
 # Only behind a proxy that sets the header itself: otherwise anyone could claim https.
-if env.flag("TRUSTED_PROXY"):
+if TRUSTED_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 31536000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True

@@ -18,10 +18,11 @@ from orders import progress, services
 from orders.models import ActionState, OrderAction
 from orders.progress import Contradiction, Goal, Job, Settled, ToSend, Waiting
 from orders.services import record_snapshot
-from shopify_sync import ingest, mapping
+from shopify_sync import breaker, ingest, mapping
 from shopify_sync.client import AdminClient
 from shopify_sync.connections import client_for, note_error
 from shopify_sync.errors import NeedsAdmin, NotApplied, OutcomeUnknown, ShopifyError, Throttled
+from shopify_sync.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +41,12 @@ _USER_ERRORS: Final = {
 
 def perform(action_id: int) -> None:
     """Take a due action as far as it goes now. May be called any number of times, by anyone."""
+    if not _may_try(action_id):
+        return
     action = services.claim(action_id=action_id, now=timezone.now())
     if action is None:
         return
+    failpoint("claimed")
     try:
         client = client_for(action.order.store)
         for _send in range(_MAX_SENDS_A_CLAIM):
@@ -56,16 +60,37 @@ def perform(action_id: int) -> None:
         _put_down(action, _resting(action), wait_s=error.retry_after_s)
     except (ShopifyError, mapping.MalformedAnswer) as error:
         # Only reads end here: sends sort their own errors.
+        breaker.note_trouble(action.order.store_id, now=timezone.now())
         _put_down(action, _resting(action), message=_("Shopify cannot be read just now."))
         logger.warning("action %s: %s", action.pk, error)
+
+
+def _may_try(action_id: int) -> bool:
+    """Whether the store's breaker lets this action through; else it waits as long as told."""
+    now = timezone.now()
+    due = OrderAction.objects.due(now=now).filter(pk=action_id)
+    store_id = due.values_list("order__store_id", flat=True).first()
+    if store_id is None:
+        return False
+    wait_s = breaker.wait_s(store_id, now=now)
+    if wait_s:
+        rested = OrderAction.objects.filter(pk__in=due.values("pk")).exclude(
+            state=ActionState.SENDING
+        )
+        rested.update(next_attempt_at=now + timedelta(seconds=wait_s))
+    return not wait_s
 
 
 def _advance(action: OrderAction, client: AdminClient) -> bool:
     """One read and at most one send. True: look again at once."""
     started = timezone.now()
+    if not services.renew(action, now=started):
+        return False
     seq = action.order.dirty_seq
     snapshot = ingest.read_snapshot(client, action.order.gid)
     now = timezone.now()
+    breaker.note_success(action.order.store_id)
+    failpoint("read")
     if snapshot is None:
         services.settle(
             action, Settled(ActionState.REJECTED, _("Shopify no longer has this order.")), now=now
@@ -95,9 +120,12 @@ def _send(action: OrderAction, index: int, client: AdminClient) -> bool:
     was_applied = action.maybe_applied
     if not services.begin_step(action, step=index, now=timezone.now()):
         return False
+    failpoint("begun")
     try:
         data = client.execute(step["document"], step["variables"])
+        failpoint("answered")
     except OutcomeUnknown as error:
+        breaker.note_trouble(action.order.store_id, now=timezone.now())
         logger.warning("action %s step %s: %s", action.pk, index, error)
         _put_down(action, ActionState.UNKNOWN)
         return False

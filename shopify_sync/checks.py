@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from cryptography.fernet import Fernet
@@ -45,5 +46,18 @@ def public_url_is_https(app_configs: Any, **kwargs: Any) -> list[checks.CheckMes
             "PUBLIC_URL must be the https address Shopify reaches this server at.",
             hint="For example PUBLIC_URL=https://inbox.example.com",
             id="shopify_sync.E004",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def failpoints_are_off(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    if not os.environ.get("FAILPOINTS"):
+        return []
+    return [
+        checks.Error(
+            "FAILPOINTS is set: it kills processes in the middle of their work.",
+            hint="Unset it; it is for the fault programme.",
+            id="shopify_sync.E005",
         )
     ]

@@ -84,10 +84,10 @@ class ShopifyGateway:
     def plan(self, action: OrderAction) -> list[Step]:
         return plans.plan(action)
 
-    def wake(self, action_id: int) -> None:
+    def wake(self, action_id: int, *, after_s: float = 0) -> None:
         from shopify_sync.tasks import perform_action
 
-        perform_action.delay(action_id)
+        perform_action.apply_async((action_id,), countdown=after_s)
 
     def _read_reasons(self, store: Store) -> list[str]:
         try:

@@ -10,6 +10,7 @@ from celery import shared_task
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from orders import audit, services
 from orders.models import Order, OrderAction, Store
 from shopify_sync import actions, ingest, reconcile
 from shopify_sync.models import WebhookEvent
@@ -43,9 +44,17 @@ def reconcile_store(store_id: int) -> None:
 @shared_task
 def sweep_actions() -> None:
     """Whatever a dead worker or a lost message left behind."""
+    services.expire_approvals(now=timezone.now())
     due = OrderAction.objects.due(now=timezone.now()).order_by("next_attempt_at")
     for action_id in due.values_list("pk", flat=True)[:SWEEP_ROWS]:
         actions.perform(action_id)
+
+
+@shared_task
+def seal_audit() -> None:
+    """Chain the audit entries since the last time."""
+    while audit.seal():
+        pass
 
 
 @shared_task

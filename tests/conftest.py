@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
+from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
 
 from inbox import channel_keys, services
@@ -15,7 +16,20 @@ from inbox.models import Campaign, Channel, Conversation
 from orders.models import Order, Store
 from shopify_sync import client as shopify_client
 from shopify_sync import connecting
+from tests.support.database import without_triggers
 from tests.support.shop import DOMAIN, Shop, fetch_dirty, quicken
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _flush_past_the_triggers() -> None:
+    """Emptying the tables between tests is what the append-only triggers are there to refuse."""
+    real = BaseDatabaseOperations.execute_sql_flush
+
+    def flush(self: Any, sql_list: list[str]) -> None:
+        with without_triggers(self.connection):
+            real(self, sql_list)
+
+    BaseDatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 from orders.models.actions import (
     ACTIVE_STATES,
     SETTLED_STATES,
+    TRANSITIONS,
+    UNSENT_STATES,
     ActionKind,
     ActionState,
     OrderAction,
     Returned,
 )
+from orders.models.audit import AuditEntry, AuditKind, AuditSeal
 from orders.models.events import EventKind, EventSource, OrderEvent
 from orders.models.orders import (
     Customer,
@@ -16,13 +19,20 @@ from orders.models.orders import (
     OrderTracking,
     OrderTransaction,
 )
+from orders.models.policies import CancelRule, Policy, RefundBudget
 from orders.models.stores import Store
 
 __all__ = [
     "ACTIVE_STATES",
     "SETTLED_STATES",
+    "TRANSITIONS",
+    "UNSENT_STATES",
     "ActionKind",
     "ActionState",
+    "AuditEntry",
+    "AuditKind",
+    "AuditSeal",
+    "CancelRule",
     "Customer",
     "EventKind",
     "EventSource",
@@ -34,6 +44,8 @@ __all__ = [
     "OrderRefund",
     "OrderTracking",
     "OrderTransaction",
+    "Policy",
+    "RefundBudget",
     "Returned",
     "Store",
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 import uuid
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from orders.models.orders import Order, money_field
@@ -23,6 +23,7 @@ class ActionKind(models.TextChoices):
 
 
 class ActionState(models.TextChoices):
+    AWAITING_APPROVAL = "awaiting_approval", _("Waits for approval")
     QUEUED = "queued", _("Starting")
     SENDING = "sending", _("Sending to Shopify")
     PENDING = "pending", _("Shopify is working on it")
@@ -34,9 +35,12 @@ class ActionState(models.TextChoices):
     REJECTED = "rejected", _("Refused by Shopify")
     REVERSED = "reversed", _("Refund failed at the bank")
     WITHDRAWN = "withdrawn", _("Withdrawn")
+    DECLINED = "declined", _("Declined")
+    EXPIRED = "expired", _("Not approved in time")
 
 
 ACTIVE_STATES = (
+    ActionState.AWAITING_APPROVAL,
     ActionState.QUEUED,
     ActionState.SENDING,
     ActionState.PENDING,
@@ -45,6 +49,24 @@ ACTIVE_STATES = (
     ActionState.NEEDS_HUMAN,
 )
 SETTLED_STATES = tuple(state for state in ActionState if state not in ACTIVE_STATES)
+# Ended without anything having been sent.
+UNSENT_STATES = (ActionState.WITHDRAWN, ActionState.DECLINED, ActionState.EXPIRED)
+_PROVEN = {ActionState.SUCCEEDED, ActionState.PARTIAL, ActionState.REVERSED}
+# Every move there is; the database refuses all others (migration 0003), whoever asks.
+TRANSITIONS: Final[dict[ActionState, frozenset[ActionState]]] = {
+    ActionState.AWAITING_APPROVAL: frozenset({ActionState.QUEUED, *UNSENT_STATES}),
+    ActionState.QUEUED: frozenset({ActionState.SENDING, ActionState.WITHDRAWN, *_PROVEN}),
+    ActionState.SENDING: frozenset({
+        ActionState.QUEUED, ActionState.PENDING, ActionState.UNKNOWN, ActionState.BLOCKED,
+        ActionState.NEEDS_HUMAN, ActionState.REJECTED, *_PROVEN,
+    }),
+    ActionState.PENDING: frozenset({ActionState.SENDING, *_PROVEN}),
+    ActionState.UNKNOWN: frozenset({ActionState.SENDING, *_PROVEN}),
+    ActionState.BLOCKED: frozenset({ActionState.SENDING, ActionState.WITHDRAWN, *_PROVEN}),
+    ActionState.NEEDS_HUMAN: frozenset({ActionState.REJECTED, *_PROVEN}),
+    # A bank may refuse a refund days after Shopify booked it.
+    ActionState.SUCCEEDED: frozenset({ActionState.REVERSED, ActionState.PARTIAL}),
+}  # fmt: skip
 # What the performer takes up again by itself, once `next_attempt_at` has come.
 _WORKABLE_STATES = (
     ActionState.QUEUED,
@@ -83,7 +105,7 @@ def new_marker() -> str:
 class OrderAction(models.Model):
     order = models.ForeignKey(Order, models.PROTECT, related_name="actions")
     kind = models.CharField(max_length=20, choices=ActionKind.choices)
-    state = models.CharField(max_length=12, choices=ActionState.choices, default=ActionState.QUEUED)
+    state = models.CharField(max_length=20, choices=ActionState.choices, default=ActionState.QUEUED)
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="order_actions"
     )
@@ -112,10 +134,29 @@ class OrderAction(models.Model):
         max_length=12, choices=Returned.choices, default=Returned.NOT_ASKED, blank=True
     )
 
+    amount_shop = money_field(
+        default=0, help_text="The same in the shop's currency, which limits are set in."
+    )
+    reserved = money_field(default=0, help_text="Held of the order's money until it ends.")
+
+    # Who else has to agree, and who has (row G03).
+    approvals_needed = models.PositiveSmallIntegerField(default=0)
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    co_approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    expires_at = models.DateTimeField(null=True, help_text="An approval asked for ends here.")
+    why_approval = models.CharField(max_length=255, blank=True)
+
     # The performer's own book-keeping.
     fence = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    crashes = models.PositiveSmallIntegerField(
+        default=0, help_text="Workers that died over it, one after the other."
+    )
     next_attempt_at = models.DateTimeField(null=True)
     maybe_applied = models.BooleanField(default=False, help_text="A request may have arrived.")
     step = models.PositiveSmallIntegerField(default=0, help_text="The step last begun.")
@@ -171,8 +212,27 @@ class OrderAction(models.Model):
                 name="orders_success_has_evidence",
             ),
             models.CheckConstraint(
-                condition=~Q(state=ActionState.WITHDRAWN) | Q(maybe_applied=False),
-                name="orders_withdrawn_was_not_sent",
+                condition=~Q(state__in=UNSENT_STATES) | Q(maybe_applied=False),
+                name="orders_unsent_was_not_sent",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=(ActionState.AWAITING_APPROVAL, *UNSENT_STATES))
+                | Q(approvals_needed=0)
+                | Q(approvals_needed=1, approved_by__isnull=False)
+                | Q(approvals_needed=2, approved_by__isnull=False, co_approved_by__isnull=False),
+                name="orders_sent_was_approved",
+            ),
+            models.CheckConstraint(
+                condition=(Q(approved_by=None) | ~Q(approved_by=F("requested_by")))
+                & (
+                    Q(co_approved_by=None)
+                    | ~Q(co_approved_by=F("requested_by")) & ~Q(co_approved_by=F("approved_by"))
+                ),
+                name="orders_approved_by_others",
+            ),
+            models.CheckConstraint(
+                condition=Q(reserved__gte=0) & (Q(state__in=ACTIVE_STATES) | Q(reserved=0)),
+                name="orders_settled_reserves_nothing",
             ),
             models.CheckConstraint(
                 condition=Q(state__in=ACTIVE_STATES, settled_at=None)
@@ -187,6 +247,8 @@ class OrderAction(models.Model):
                 condition=Q(state__in=ACTIVE_STATES),
                 name="orders_action_due",
             ),
+            # A person's refunds of the last day, for the budget.
+            models.Index(fields=["requested_by", "requested_at"], name="orders_action_spent"),
         ]
 
     def __str__(self) -> str:

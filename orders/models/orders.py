@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
@@ -68,6 +69,11 @@ class OrderQuerySet(models.QuerySet["Order"]):
     def dirty(self) -> Self:
         return self.filter(dirty_seq__gt=F("clean_seq"))
 
+    def with_money_held(self) -> Self:
+        """Canceled, the customer's money still here, and nobody has decided to keep it."""
+        held = self.filter(cancelled_at__isnull=False, net_payment__gt=0)
+        return held.exclude(kept=F("net_payment"), kept__isnull=False)
+
     def due_for_reading(self, *, now: datetime) -> Self:
         # The lease keeps it to one fetcher an order; a dead one loses it after its time.
         free = Q(fetch_lease_until=None) | Q(fetch_lease_until__lt=now)
@@ -96,6 +102,7 @@ class Order(models.Model):
     received = money_field(default=0)
     refunded = money_field(default=0)
     net_payment = money_field(default=0)
+    reserved = money_field(default=0, help_text="Promised to refunds that have not ended.")
     # In the shop's currency, for limits and reports.
     total_shop = money_field(default=0)
     net_payment_shop = money_field(default=0)
@@ -113,6 +120,12 @@ class Order(models.Model):
     read_started_at = models.DateTimeField(null=True, help_text="When the stored read began.")
     missing_since = models.DateTimeField(null=True, help_text="First read that did not find it.")
     deleted_at = models.DateTimeField(null=True)
+    # Canceled, and what is left stays with the shop on purpose (row G05): until the sum changes.
+    kept = money_field(null=True)
+    kept_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    kept_reason = models.CharField(max_length=255, blank=True)
 
     objects = OrderQuerySet.as_manager()
 
@@ -120,6 +133,7 @@ class Order(models.Model):
         ordering = ["-placed_at", "-pk"]
         constraints = [
             models.UniqueConstraint(fields=["store", "gid"], name="orders_one_order_per_gid"),
+            models.CheckConstraint(condition=Q(reserved__gte=0), name="orders_reserved_positive"),
             models.CheckConstraint(
                 condition=Q(clean_seq__lte=F("dirty_seq")), name="orders_clean_never_ahead"
             ),

@@ -6,7 +6,7 @@ from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
 
@@ -60,6 +60,12 @@ class Store(models.Model):
         "Freeze all actions",
         default=False,
         help_text="On: cancelations and refunds wait and nothing is sent to Shopify.",
+    )
+    undo_seconds = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(300)],
+        help_text="How long a confirmed action waits before it is sent, so that it can be taken "
+        "back. 0: it is sent at once.",
     )
     hidden_cancel_reasons = models.JSONField(
         default=list,

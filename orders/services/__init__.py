@@ -1,12 +1,21 @@
 """The verbs: the only writers of this app's tables."""
 
 from orders.services.actions import request_action, withdraw
+from orders.services.approvals import (
+    approval_refusal,
+    approve,
+    decline,
+    expire_approvals,
+    keep_money,
+    settle_by_hand,
+)
 from orders.services.performing import (
     begin_step,
     claim,
     human_needed,
     keep,
     release,
+    renew,
     settle,
 )
 from orders.services.projection import (
@@ -16,15 +25,22 @@ from orders.services.projection import (
 )
 
 __all__ = [
+    "approval_refusal",
+    "approve",
     "begin_step",
     "claim",
+    "decline",
+    "expire_approvals",
     "human_needed",
     "keep",
+    "keep_money",
     "mark_dirty",
     "mark_missing",
     "record_snapshot",
     "release",
+    "renew",
     "request_action",
     "settle",
+    "settle_by_hand",
     "withdraw",
 ]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from orders import previews, rules
+from orders import policies, previews, rules
 from orders.errors import ActionRefused, Refusal, StalePreview
 from orders.gateway import get_gateway
-from orders.models import ActionKind, ActionState, Order, OrderAction
-from orders.signals import order_changed
+from orders.models import ActionKind, ActionState, Order, OrderAction, RefundBudget
+from orders.policies import Ruling
+from orders.services import moving
+from orders.services.moving import move, tell
+
+# An approval that was not given by then is asked for again, on today's facts.
+APPROVAL_WITHIN: Final = timedelta(hours=4)
+_WITHDRAWABLE: Final = (ActionState.AWAITING_APPROVAL, ActionState.QUEUED, ActionState.BLOCKED)
 
 
 def request_action(
@@ -40,9 +46,11 @@ def request_action(
         return _same_click(earlier, confirmed)
     try:
         with transaction.atomic(durable=True):
-            order = Order.objects.select_for_update(of=("self",)).get(pk=confirmed.order_id)
+            orders = Order.objects.select_for_update(of=("self",)).select_related("store")
+            order = orders.get(pk=confirmed.order_id)
             _check(order, confirmed.proposal, now)
-            action = _create(order, confirmed, by=by, nonce=nonce, origin=origin)
+            ruling = _rule(order, confirmed.proposal, by=by, now=now)
+            action = _create(order, confirmed, ruling, by=by, nonce=nonce, origin=origin, now=now)
             _announce(action)
     except IntegrityError:
         if earlier := OrderAction.objects.filter(requested_by_id=by.pk, nonce=nonce).first():
@@ -57,23 +65,15 @@ def request_action(
 def withdraw(*, action_id: int, by: User, now: datetime) -> OrderAction:
     """Take back an action of which nothing was sent. Raises ActionRefused if it is too late."""
     with transaction.atomic(durable=True):
-        waiting = OrderAction.objects.filter(
-            pk=action_id,
-            state__in=[ActionState.QUEUED, ActionState.BLOCKED],
-            maybe_applied=False,
-        )
-        withdrawn = waiting.update(
-            state=ActionState.WITHDRAWN,
-            settled_at=now,
-            message=_("Withdrawn by %s.") % by.get_username(),
-        )
-        action = OrderAction.objects.select_related("order").get(pk=action_id)
-        if not withdrawn:
+        action = locked(action_id)
+        is_waiting = action.state in _WITHDRAWABLE and not action.maybe_applied
+        words = _("Withdrawn by %s.") % by.get_username()
+        if not is_waiting or not move(
+            action, ActionState.WITHDRAWN, by=by, settled_at=now, message=words
+        ):
             reason = _("It is too late to withdraw this: it was sent to Shopify.")
             raise ActionRefused(Refusal("already_sent", reason))
-        transaction.on_commit(
-            lambda: order_changed.send(OrderAction, order_id=action.order_id), robust=True
-        )
+        tell(action.order_id)
     return action
 
 
@@ -105,16 +105,31 @@ def _check(order: Order, proposal: previews.Proposal, now: datetime) -> None:
         raise StalePreview(" ".join(changes))
 
 
+def _rule(order: Order, proposal: previews.Proposal, *, by: User, now: datetime) -> Ruling:
+    """The policy once more, with the day's budget locked while it is counted."""
+    policy = policies.policy_of(by, order.store)
+    if policy and policy.refund_per_day is not None and proposal.amount is not None:
+        RefundBudget.objects.get_or_create(user=by, store=order.store)
+        RefundBudget.objects.select_for_update().get(user=by, store=order.store)
+    ruling = previews.ruling_for(order, proposal, policy, by=by, now=now)
+    if ruling.refusal:
+        raise ActionRefused(ruling.refusal)
+    return ruling
+
+
 def _create(
     order: Order,
     confirmed: previews.Confirmed,
+    ruling: Ruling,
     *,
     by: User,
     nonce: str,
     origin: str,
+    now: datetime,
 ) -> OrderAction:
     proposal = confirmed.proposal
     content: dict[str, Any] = previews.encode_proposal(proposal)
+    amount = proposal.amount
     action = OrderAction(
         order=order,
         kind=proposal.kind,
@@ -123,25 +138,42 @@ def _create(
         nonce=nonce,
         digest=confirmed.digest,
         proposal=content,
-        amount=proposal.amount.amount if proposal.amount else None,
-        currency=proposal.amount.currency if proposal.amount else "",
+        amount=amount.amount if amount else None,
+        currency=amount.currency if amount else "",
+        amount_shop=policies.in_shop_currency(amount, order).amount if amount else 0,
         reason=proposal.reason,
         staff_note=proposal.staff_note,
         notify=proposal.notify,
         returned=proposal.returned,
     )
+    if ruling.approvals:
+        action.state = ActionState.AWAITING_APPROVAL
+        action.approvals_needed = ruling.approvals
+        action.why_approval = ruling.why
+        action.expires_at = now + APPROVAL_WITHIN
+    elif order.store.undo_seconds:
+        action.next_attempt_at = now + timedelta(seconds=order.store.undo_seconds)
     # Frozen now, with key and marker: every try sends these bytes and no others.
     action.steps = get_gateway().plan(action)
+    moving.reserve(order, action)
     action.save(force_insert=True)
+    moving.created(action, by)
     return action
 
 
 def _announce(action: OrderAction) -> None:
     # Robust: with the broker down the row still stands, and the sweep will find it.
-    transaction.on_commit(lambda: get_gateway().wake(action.pk), robust=True)
-    transaction.on_commit(
-        lambda: order_changed.send(OrderAction, order_id=action.order_id), robust=True
-    )
+    if action.state == ActionState.QUEUED:
+        after_s = action.order.store.undo_seconds
+        transaction.on_commit(lambda: get_gateway().wake(action.pk, after_s=after_s), robust=True)
+    tell(action.order_id)
+
+
+def locked(action_id: int) -> OrderAction:
+    """The row under its order's lock, which every verb takes first. Raises DoesNotExist."""
+    order_id = OrderAction.objects.values_list("order_id", flat=True).get(pk=action_id)
+    Order.objects.select_for_update(of=("self",)).get(pk=order_id)
+    return OrderAction.objects.select_related("order__store", "requested_by").get(pk=action_id)
 
 
 def _same_click(earlier: OrderAction, confirmed: previews.Confirmed) -> OrderAction:

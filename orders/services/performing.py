@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import F
+from django.utils.translation import gettext as _
 
 from orders.models import (
     SETTLED_STATES,
@@ -21,24 +21,42 @@ from orders.models import (
     OrderEvent,
 )
 from orders.progress import Settled
-from orders.signals import event_recorded, order_changed
+from orders.services.moving import move, tell
+from orders.signals import event_recorded
 
-# Longer than the hard limit of the task, so that a live worker never loses it.
-LEASE: Final = timedelta(seconds=60)
+# Longer than the longest call (2 s to connect, 10 s to answer), and renewed before each one:
+# a live worker never loses it, and a dead one's work is taken up soon.
+LEASE: Final = timedelta(seconds=15)
+# So many workers in a row died over it: it is the action that kills them.
+CRASHES_BELIEVED: Final = 10
 
 
 def claim(*, action_id: int, now: datetime) -> OrderAction | None:
     """Take a due action for work. None: not due, or another worker has it."""
-    due = OrderAction.objects.due(now=now).filter(pk=action_id)
-    claimed = OrderAction.objects.filter(pk__in=due.values("pk")).update(
-        state=ActionState.SENDING,
-        lease_until=now + LEASE,
-        fence=F("fence") + 1,
-        attempts=F("attempts") + 1,
-    )
-    if not claimed:
+    due = OrderAction.objects.due(now=now).select_related("order__store").filter(pk=action_id)
+    action = due.first()
+    if action is None:
         return None
-    return OrderAction.objects.select_related("order__store").get(pk=action_id)
+    is_abandoned = action.state == ActionState.SENDING
+    if is_abandoned and action.crashes >= CRASHES_BELIEVED:
+        human_needed(action, message=_("Working on it failed %s times in a row.") % action.crashes)
+        return None
+    with transaction.atomic(durable=True):
+        claimed = move(
+            action,
+            ActionState.SENDING,
+            lease_until=now + LEASE,
+            fence=action.fence + 1,
+            # Counted before the work, so that work which kills its worker counts too.
+            attempts=action.attempts + 1,
+            crashes=action.crashes + 1 if is_abandoned else action.crashes,
+        )
+    return action if claimed else None
+
+
+def renew(action: OrderAction, *, now: datetime) -> bool:
+    """Before each call to Shopify. False: the lease was lost, and another has the action."""
+    return _keep(action, lease_until=now + LEASE)
 
 
 def begin_step(action: OrderAction, *, step: int, now: datetime) -> bool:
@@ -54,12 +72,12 @@ def begin_step(action: OrderAction, *, step: int, now: datetime) -> bool:
         "maybe_applied": True,
         "lease_until": now + LEASE,
     }
-    return _move(action, ActionState.SENDING, **changes)
+    return _keep(action, **changes)
 
 
 def keep(action: OrderAction, **changes: Any) -> bool:
     """Write progress and hold on to the claim. False: the lease was lost meanwhile."""
-    return _move(action, ActionState.SENDING, **changes)
+    return _keep(action, **changes)
 
 
 def release(
@@ -72,30 +90,36 @@ def release(
 ) -> bool:
     """Put an active action down until `again_at`. False: the lease was lost meanwhile."""
     with transaction.atomic(durable=True):
-        moved = _move(
-            action, state, next_attempt_at=again_at, lease_until=None, message=message, **changes
+        moved = move(
+            action,
+            state,
+            next_attempt_at=again_at,
+            lease_until=None,
+            message=message,
+            crashes=0,
+            **changes,
         )
         if moved:
-            _tell(action)
+            tell(action.order_id)
     return moved
 
 
 def human_needed(action: OrderAction, *, message: str) -> bool:
     """Stop working on it: a supervisor compares both sides."""
     with transaction.atomic(durable=True):
-        moved = _move(action, ActionState.NEEDS_HUMAN, lease_until=None, message=message)
+        moved = move(action, ActionState.NEEDS_HUMAN, lease_until=None, message=message)
         if moved:
-            _tell(action)
+            tell(action.order_id)
     return moved
 
 
 def settle(action: OrderAction, end: Settled, *, now: datetime, **changes: Any) -> bool:
     """End the action as its worker. False: it was settled by somebody else, or the lease lost."""
     with transaction.atomic(durable=True):
-        moved = _move(action, end.state, **ending(end, now=now), **changes)
+        moved = move(action, end.state, **ending(end, now=now), **changes)
         if moved:
             record_failure(action, end, now=now)
-            _tell(action)
+            tell(action.order_id)
     return moved
 
 
@@ -141,17 +165,10 @@ def record_failure(action: OrderAction, end: Settled, *, now: datetime) -> None:
         )
 
 
-def _move(action: OrderAction, state: ActionState, **changes: Any) -> bool:
+def _keep(action: OrderAction, **changes: Any) -> bool:
     held = OrderAction.objects.filter(pk=action.pk, state=ActionState.SENDING, fence=action.fence)
-    if not held.update(state=state, **changes):
+    if not held.update(**changes):
         return False
-    action.state = state
     for name, value in changes.items():
         setattr(action, name, value)
     return True
-
-
-def _tell(action: OrderAction) -> None:
-    transaction.on_commit(
-        lambda: order_changed.send(OrderAction, order_id=action.order_id), robust=True
-    )

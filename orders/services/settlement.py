@@ -9,6 +9,7 @@ from django.db import transaction
 from orders.gateway import get_gateway
 from orders.models import ACTIVE_STATES, ActionState, Order, OrderAction, OrderRefund
 from orders.progress import Goal, Settled, canceled_by, is_evident, outcome, refund_of
+from orders.services.moving import move
 from orders.services.performing import ending, record_failure
 from orders.snapshot import OrderSnapshot
 
@@ -21,21 +22,23 @@ def settle_by_evidence(order: Order, snapshot: OrderSnapshot, *, now: datetime) 
     Returns whether anything changed.
     """
     changed = False
-    for action in order.actions.filter(state__in=ACTIVE_STATES):
+    for action in order.actions.filter(state__in=ACTIVE_STATES).select_related("order"):
         changed |= _settle_active(action, snapshot, now)
-    for action in order.actions.filter(state=ActionState.SUCCEEDED).exclude(refund_gid=""):
+    done = order.actions.filter(state=ActionState.SUCCEEDED).exclude(refund_gid="")
+    for action in done.select_related("order"):
         changed |= _reverse(action, snapshot, now)
     _link_refunds(order, snapshot)
     return changed
 
 
 def _settle_active(action: OrderAction, snapshot: OrderSnapshot, now: datetime) -> bool:
-    active = OrderAction.objects.filter(pk=action.pk, state__in=ACTIVE_STATES)
+    if action.state == ActionState.AWAITING_APPROVAL:
+        return False
     if is_evident(action, snapshot):
         end = outcome(action, snapshot)
         if not isinstance(end, Settled):
             return False
-        if not active.update(state=end.state, **ending(end, now=now)):
+        if not move(action, end.state, **ending(end, now=now)):
             return False
         record_failure(action, end, now=now)
         return True
@@ -43,7 +46,8 @@ def _settle_active(action: OrderAction, snapshot: OrderSnapshot, now: datetime) 
     next_is_due = canceled_by(action, snapshot) and any(
         step["goal"] == Goal.REFUND for step in action.steps
     )
-    if next_is_due and active.filter(state=ActionState.PENDING).update(next_attempt_at=now):
+    pending = OrderAction.objects.filter(pk=action.pk, state=ActionState.PENDING)
+    if next_is_due and pending.update(next_attempt_at=now):
         transaction.on_commit(lambda: get_gateway().wake(action.pk), robust=True)
         return True
     return False
@@ -54,8 +58,7 @@ def _reverse(action: OrderAction, snapshot: OrderSnapshot, now: datetime) -> boo
     end = outcome(action, snapshot)
     if not isinstance(end, Settled) or end.state not in {ActionState.REVERSED, ActionState.PARTIAL}:
         return False
-    done = OrderAction.objects.filter(pk=action.pk, state=ActionState.SUCCEEDED)
-    if not done.update(state=end.state, settled_at=now, message=end.message):
+    if not move(action, end.state, settled_at=now, message=end.message):
         return False
     record_failure(action, end, now=now)
     return True

@@ -9,7 +9,19 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from orders.models import ActionState, Order, OrderAction, OrderEvent, Store
+from orders.models import (
+    SETTLED_STATES,
+    TRANSITIONS,
+    ActionState,
+    AuditEntry,
+    AuditKind,
+    AuditSeal,
+    Order,
+    OrderAction,
+    OrderEvent,
+    Store,
+)
+from tests.support.database import without_triggers
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +67,7 @@ def test_two_active_actions_of_one_order_are_refused(order: Order, alice: User, 
     action(order, alice)
     with pytest.raises(IntegrityError), transaction.atomic():
         action(order, bob)
-    OrderAction.objects.update(state=ActionState.REJECTED, settled_at=timezone.now())
+    OrderAction.objects.update(state=ActionState.WITHDRAWN, settled_at=timezone.now())
     action(order, bob)
 
 
@@ -73,7 +85,7 @@ def test_without_the_index_two_actions_would_stand(order: Order, alice: User, bo
 
 def test_one_click_and_one_key_are_one_action(order: Order, alice: User) -> None:
     first = action(order, alice, nonce="n")
-    settled = {"state": ActionState.REJECTED, "settled_at": timezone.now()}
+    settled = {"state": ActionState.WITHDRAWN, "settled_at": timezone.now()}
     OrderAction.objects.update(**settled)
     with pytest.raises(IntegrityError), transaction.atomic():
         action(order, alice, nonce="n", **settled)
@@ -86,3 +98,97 @@ def test_one_fact_is_one_event(order: Order) -> None:
     OrderEvent.objects.create(occurred_at=timezone.now(), **fact)
     with pytest.raises(IntegrityError), transaction.atomic():
         OrderEvent.objects.create(occurred_at=timezone.now(), **fact)
+
+
+MOVES = [(old, new) for old in ActionState for new in ActionState if old != new]
+
+
+def placed_in(state: ActionState, order: Order, by: User) -> OrderAction:
+    """An action as it would stand in this state, whatever way led there."""
+    made = action(order, by)
+    with without_triggers(connection):
+        OrderAction.objects.filter(pk=made.pk).update(**columns_of(state))
+    return made
+
+
+def columns_of(state: ActionState) -> dict[str, Any]:
+    now = timezone.now()
+    return {
+        "state": state,
+        "settled_at": now if state in SETTLED_STATES else None,
+        "evidence_at": now if state == ActionState.SUCCEEDED else None,
+    }
+
+
+@pytest.mark.parametrize(("old", "new"), MOVES)
+def test_the_database_allows_exactly_the_moves_of_the_table(
+    old: ActionState, new: ActionState, order: Order, alice: User
+) -> None:
+    made = placed_in(old, order, alice)
+    rows = OrderAction.objects.filter(pk=made.pk)
+    if new in TRANSITIONS.get(old, ()):
+        assert rows.update(**columns_of(new)) == 1
+        return
+    with pytest.raises(IntegrityError), transaction.atomic():
+        rows.update(**columns_of(new))
+    # The control: it is the trigger that refuses, nothing else.
+    with without_triggers(connection):
+        assert rows.update(**columns_of(new)) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": [{"goal": "refund"}]},
+        {"proposal": {"amount": "999"}},
+        {"amount": "6.00"},
+        {"idempotency_key": "00000000-0000-4000-8000-000000000000"},
+        {"digest": "other"},
+    ],
+)
+def test_what_was_confirmed_never_changes(
+    order: Order, alice: User, changes: dict[str, Any]
+) -> None:
+    made = action(order, alice)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        OrderAction.objects.filter(pk=made.pk).update(**changes)
+
+
+def test_a_settled_action_is_history(order: Order, alice: User) -> None:
+    made = placed_in(ActionState.REJECTED, order, alice)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        OrderAction.objects.filter(pk=made.pk).update(message="It never happened.")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"approvals_needed": 1},
+        {"approvals_needed": 2, "approved_by": "bob"},
+        {"approved_by": "alice"},
+        {"approved_by": "bob", "co_approved_by": "bob"},
+        {"state": ActionState.WITHDRAWN, "settled_at": timezone.now(), "reserved": "5.00"},
+    ],
+)
+def test_nobody_approves_alone(
+    order: Order, alice: User, bob: User, changes: dict[str, Any]
+) -> None:
+    people = {"alice": alice, "bob": bob}
+    values = {
+        name: people[value] if isinstance(value, str) and value in people else value
+        for name, value in changes.items()
+    }
+    with pytest.raises(IntegrityError), transaction.atomic():
+        action(order, alice, **values)
+
+
+@pytest.mark.parametrize("verb", ["update", "delete"])
+def test_the_audit_log_is_only_added_to(verb: str) -> None:
+    entry = AuditEntry.objects.create(kind=AuditKind.STORE)
+    seal = AuditSeal.objects.create(seq=1, entry_id=entry.pk, prev_hash="0" * 64, hash="1" * 64)
+    for row, change in ((entry, {"after": "x"}), (seal, {"hash": "2" * 64})):
+        rows = type(row).objects.filter(pk=row.pk)
+        with pytest.raises(IntegrityError), transaction.atomic():
+            rows.update(**change) if verb == "update" else rows.delete()
+    with without_triggers(connection):
+        assert AuditEntry.objects.filter(pk=entry.pk).update(after="x") == 1

@@ -1,0 +1,24 @@
+"""Recomputes the audit log's chain. Exits non-zero when an entry was changed or removed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from orders import audit
+
+
+class Command(BaseCommand):
+    help = "Verify that the audit log is whole."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--head", default="", help="a hash printed earlier: it must be in it")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = audit.verify(head=options["head"])
+        self.stdout.write(f"{found.entries} entries, {found.sealed} sealed. Head: {found.head}")
+        for problem in found.problems:
+            self.stderr.write(problem)
+        if found.problems:
+            raise CommandError(f"The audit log is not whole: {len(found.problems)} problems.")

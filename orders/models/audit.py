@@ -1,0 +1,75 @@
+"""The audit log (row G07): rows that are only ever added, and the chain that seals them.
+
+No names, addresses or texts of customers are kept here, so it never has to be redacted. Plain
+ids instead of foreign keys: nothing that is deleted elsewhere can take a row with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from orders.models.orders import money_field
+
+
+class AuditKind(models.TextChoices):
+    ACTION = "action", "Action moved"
+    APPROVAL = "approval", "Approval given"
+    SETTLED_BY_HAND = "settled_by_hand", "Settled by hand"
+    MONEY_KEPT = "money_kept", "Money kept on purpose"
+    LOG_IN = "log_in", "Logged in"
+    LOG_OUT = "log_out", "Logged out"
+    LOG_IN_FAILED = "log_in_failed", "Log-in failed"
+    PERMISSIONS = "permissions", "Permissions changed"
+    POLICY = "policy", "Policy changed"
+    STORE = "store", "Store changed"
+    EXPORT = "export", "Exported"
+
+
+class AuditEntry(models.Model):
+    at = models.DateTimeField(default=timezone.now)
+    kind = models.CharField(max_length=20, choices=AuditKind.choices)
+    actor_id = models.BigIntegerField(null=True)
+    actor = models.CharField(max_length=150, blank=True, help_text="User name; empty: the system.")
+    roles = models.CharField(max_length=255, blank=True)
+    store_id = models.BigIntegerField(null=True)
+    order_id = models.BigIntegerField(null=True)
+    action_id = models.BigIntegerField(null=True)
+    before = models.CharField(max_length=40, blank=True)
+    after = models.CharField(max_length=40, blank=True)
+    amount = money_field(null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    ip = models.GenericIPAddressField(null=True)
+    detail: models.JSONField[Any] = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["at"], name="orders_audit_at"),
+            models.Index(fields=["order_id"], name="orders_audit_order"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.kind} {self.before}→{self.after}"
+
+
+class AuditSeal(models.Model):
+    """A link of the chain: hash = SHA-256(previous hash + the entry). Made by one job, so that
+    writers never wait for each other; an entry that committed late is sealed later."""
+
+    seq = models.BigIntegerField(primary_key=True)
+    entry_id = models.BigIntegerField(unique=True)
+    # Two sealers at once collide here, and one of them begins again.
+    prev_hash = models.CharField(max_length=64, unique=True)
+    hash = models.CharField(max_length=64)
+    sealed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["seq"]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.hash[:12]}"

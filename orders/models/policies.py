@@ -1,0 +1,101 @@
+"""Who may move how much (row G03), and the lock under which a day's sum is counted."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+from orders.models.orders import money_field
+from orders.models.stores import Store
+
+_NOT_NEGATIVE = [MinValueValidator(0)]
+
+
+class CancelRule(models.TextChoices):
+    ALLOW = "allow", "Allowed"
+    NOTE = "note", "Allowed with a staff note"
+    APPROVAL = "approval", "Needs approval"
+    DENY = "deny", "Not allowed"
+
+
+class Policy(models.Model):
+    """What one role may do at one store. Sums are in the shop's currency.
+
+    Without any policy for a person's roles there is no limit; the system check orders.W001
+    says so. With several, the most generous counts.
+    """
+
+    store = models.ForeignKey(
+        Store, models.CASCADE, null=True, blank=True, related_name="policies",
+        help_text="Empty: every store that has no policy of its own for this role.",
+    )  # fmt: skip
+    role = models.ForeignKey(
+        Group, models.CASCADE, related_name="+", help_text="For example agents or supervisors."
+    )
+    refund_up_to = money_field(
+        null=True, blank=True, validators=_NOT_NEGATIVE,
+        help_text="The largest refund without approval. 0: every refund needs approval. "
+        "Empty: no limit.",
+    )  # fmt: skip
+    refund_per_day = money_field(
+        null=True, blank=True, validators=_NOT_NEGATIVE,
+        help_text="What a person may refund in any 24 hours without approval. Empty: no limit.",
+    )  # fmt: skip
+    note_above = money_field(
+        null=True, blank=True, validators=_NOT_NEGATIVE,
+        help_text="Larger refunds need a staff note. Empty: never.",
+    )  # fmt: skip
+    approval_up_to = money_field(
+        null=True, blank=True, validators=_NOT_NEGATIVE,
+        help_text="The largest refund that may be asked for at all. Empty: any, with approval.",
+    )  # fmt: skip
+    two_approvers_above = money_field(
+        null=True, blank=True, validators=_NOT_NEGATIVE,
+        help_text="Larger refunds need two people's approval. Empty: one is enough.",
+    )  # fmt: skip
+    cancel = models.CharField(
+        "canceling without a refund", max_length=10, choices=CancelRule.choices,
+        default=CancelRule.ALLOW,
+    )  # fmt: skip
+    may_approve_up_to = money_field(
+        null=True, blank=True, default=0, validators=_NOT_NEGATIVE,
+        help_text="The largest refund of somebody else this role may approve. 0: none. "
+        "Empty: any.",
+    )  # fmt: skip
+
+    class Meta:
+        verbose_name_plural = "policies"
+        ordering = ["role", "store"]
+        constraints = [
+            models.UniqueConstraint(fields=["role", "store"], name="orders_one_policy"),
+            models.UniqueConstraint(
+                fields=["role"], condition=Q(store=None), name="orders_one_general_policy"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} at {self.store or 'every store'}"
+
+    def clean(self) -> None:
+        free, highest = self.refund_up_to, self.approval_up_to
+        if free is not None and highest is not None and highest < free:
+            raise ValidationError(
+                {"approval_up_to": "Must not be below what is allowed without approval."}
+            )
+
+
+class RefundBudget(models.Model):
+    """One row per person and store, locked while the day's refunds are counted."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "store"], name="orders_one_budget")]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.store}"

@@ -1,0 +1,153 @@
+"""What a person's role allows (row G03): allow, ask for a note, ask a colleague, or refuse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_UP, Decimal
+from typing import Final
+
+from django.contrib.auth.models import User
+from django.db.models import Q, Sum
+from django.utils.translation import gettext as _
+
+from orders.errors import Refusal
+from orders.models import (
+    UNSENT_STATES,
+    ActionKind,
+    ActionState,
+    CancelRule,
+    Order,
+    OrderAction,
+    Policy,
+    Store,
+)
+from orders.money import Money
+
+DAY: Final = timedelta(hours=24)
+# Their money did not move, or came back.
+_NOT_SPENT: Final = (*UNSENT_STATES, ActionState.REJECTED, ActionState.REVERSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """`refusal`: not allowed as it is. `approvals`: how many others must agree, with `why`."""
+
+    refusal: Refusal | None = None
+    approvals: int = 0
+    why: str = ""
+
+
+ALLOWED: Final = Ruling()
+
+
+def policy_of(user: User, store: Store) -> Policy | None:
+    """The policy that counts for this person at this store; None: there is none, so no limit.
+
+    A store's own policy comes before the general one of the same role; of several roles the
+    most generous counts: a supervisor who is also an agent has the supervisor's limits.
+    """
+    found = Policy.objects.filter(Q(store=store) | Q(store=None), role__in=user.groups.all())
+    by_role: dict[int, Policy] = {}
+    for policy in found:
+        if policy.store_id or policy.role_id not in by_role:
+            by_role[policy.role_id] = policy
+    policies = list(by_role.values())
+    return max(policies, key=lambda p: _generosity(p.refund_up_to), default=None)
+
+
+def in_shop_currency(amount: Money, order: Order) -> Money:
+    """At the order's own rate, rounded up: a limit is never passed by rounding."""
+    total, total_shop = order.total, order.total_shop
+    if amount.currency == order.shop_currency or not total:
+        return Money(amount.amount, order.shop_currency or amount.currency)
+    value = amount.amount * total_shop / total
+    return Money(value.quantize(Decimal("0.0001"), rounding=ROUND_UP), order.shop_currency)
+
+
+def judge(
+    policy: Policy | None, *, kind: ActionKind, amount: Money | None, spent: Decimal, has_note: bool
+) -> Ruling:
+    """Pure. `amount` in the shop's currency, None when no money moves; `spent`: the last day's."""
+    if policy is None:
+        return ALLOWED
+    if amount is None:
+        return _judge_cancel(policy, has_note)
+    currency = amount.currency
+    if policy.approval_up_to is not None and amount.amount > policy.approval_up_to:
+        limit = Money(policy.approval_up_to, currency).format()
+        text = _("Your role may refund up to %(limit)s.") % {"limit": limit}
+        return Ruling(Refusal("above_limit", text, _("Refund less, or ask an administrator.")))
+    if policy.note_above is not None and amount.amount > policy.note_above and not has_note:
+        limit = Money(policy.note_above, currency).format()
+        text = _("Refunds above %(limit)s need a staff note.") % {"limit": limit}
+        return Ruling(Refusal("note_missing", text, _("Go back and write why.")))
+    why = _why_approval(policy, amount, spent)
+    if kind == ActionKind.CANCEL_AND_REFUND and policy.cancel in {
+        CancelRule.DENY,
+        CancelRule.APPROVAL,
+    }:
+        ruling = _judge_cancel(policy, has_note)
+        if ruling.refusal:
+            return ruling
+        why = why or ruling.why
+    if not why:
+        return ALLOWED
+    above = policy.two_approvers_above
+    return Ruling(approvals=2 if above is not None and amount.amount > above else 1, why=why)
+
+
+def may_approve(policy: Policy | None, amount: Money) -> Refusal | None:
+    """None: this policy lets its holder approve somebody else's refund of this sum."""
+    highest = policy.may_approve_up_to if policy else Decimal(0)
+    if highest is None or (highest and amount.amount <= highest):
+        return None
+    if not highest:
+        return Refusal("not_approver", _("Your role may not approve refunds."))
+    limit = Money(highest, amount.currency).format()
+    return Refusal("above_limit", _("Your role may approve up to %(limit)s.") % {"limit": limit})
+
+
+def spent_today(user: User, store: Store, *, now: datetime) -> Decimal:
+    """What this person refunded on their own authority in 24 hours, running ones included.
+
+    Shop currency. What others approved is theirs to answer for, and does not count.
+    """
+    rows = OrderAction.objects.filter(
+        requested_by_id=user.pk,
+        order__store=store,
+        requested_at__gt=now - DAY,
+        approvals_needed=0,
+        amount__isnull=False,
+    )
+    counted = rows.exclude(state__in=_NOT_SPENT)
+    return counted.aggregate(sum=Sum("amount_shop"))["sum"] or Decimal(0)
+
+
+def _judge_cancel(policy: Policy, has_note: bool) -> Ruling:
+    if policy.cancel == CancelRule.DENY:
+        return Ruling(Refusal("cancel_denied", _("Your role may not cancel orders.")))
+    if policy.cancel == CancelRule.NOTE and not has_note:
+        text = _("Canceling needs a staff note.")
+        return Ruling(Refusal("note_missing", text, _("Go back and write why.")))
+    if policy.cancel == CancelRule.APPROVAL:
+        return Ruling(approvals=1, why=_("Your role needs approval to cancel."))
+    return ALLOWED
+
+
+def _why_approval(policy: Policy, amount: Money, spent: Decimal) -> str:
+    free, daily = policy.refund_up_to, policy.refund_per_day
+    if free is not None and amount.amount > free:
+        limit = Money(free, amount.currency).format()
+        return _("Above your limit of %(limit)s.") % {"limit": limit}
+    if daily is not None and spent + amount.amount > daily:
+        words = {
+            "limit": Money(daily, amount.currency).format(),
+            "spent": Money(spent, amount.currency).format(),
+        }
+        return _("Above your %(limit)s a day: %(spent)s are spent.") % words
+    return ""
+
+
+def _generosity(limit: Decimal | None) -> Decimal:
+    return Decimal("Infinity") if limit is None else limit

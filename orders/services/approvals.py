@@ -1,0 +1,170 @@
+"""What others decide about an action: approve, decline, settle by hand, keep the money."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from orders import audit, policies, previews
+from orders.errors import ActionRefused, Refusal, StalePreview
+from orders.gateway import get_gateway
+from orders.models import ActionState, AuditKind, Order, OrderAction
+from orders.money import Money
+from orders.progress import Settled
+from orders.services.actions import locked
+from orders.services.moving import move, tell
+from orders.services.performing import ending, record_failure
+
+
+def approval_refusal(action: OrderAction, by: User) -> Refusal | None:
+    """Why this person may not approve or decline this action; None: they may."""
+    if action.state != ActionState.AWAITING_APPROVAL:
+        return Refusal("not_waiting", _("This no longer waits for approval."))
+    if action.requested_by_id == by.pk:
+        return Refusal("own_action", _("Somebody else has to approve what you asked for."))
+    if action.approved_by_id == by.pk:
+        return Refusal("approved_already", _("You have approved this; a second person has to."))
+    shop_currency = action.order.shop_currency or action.currency
+    amount = Money(action.amount_shop, shop_currency) if shop_currency else None
+    policy = policies.policy_of(by, action.order.store)
+    if amount is None:
+        return None if policy and policy.may_approve_up_to != 0 else _not_approver()
+    return policies.may_approve(policy, amount)
+
+
+def approve(*, action_id: int, by: User, now: datetime) -> OrderAction:
+    """Agree to exactly what was proposed, on the order as it is now; it then leaves for Shopify.
+
+    Reads Shopify first: not inside a transaction. Raises ActionRefused, ShopUnreachable, and
+    StalePreview when the order changed since it was asked for, which ends the action.
+    """
+    order = OrderAction.objects.select_related("order__store").get(pk=action_id).order
+    get_gateway().refresh(order)
+    stale = ""
+    with transaction.atomic(durable=True):
+        action = locked(action_id)
+        if refusal := approval_refusal(action, by):
+            raise ActionRefused(refusal)
+        changes = previews.changes(action.proposal["facts"], previews.facts(action.order.snapshot))
+        if changes or (action.expires_at and action.expires_at <= now):
+            stale = " ".join(changes) or _("It was not approved in time.")
+            move(action, ActionState.EXPIRED, by=by, settled_at=now, message=stale)
+        else:
+            _agree(action, by, now)
+        tell(action.order_id)
+    if stale:
+        raise StalePreview(stale)
+    return action
+
+
+def decline(*, action_id: int, by: User, note: str, now: datetime) -> OrderAction:
+    """Say no; nothing was sent. Raises ActionRefused."""
+    with transaction.atomic(durable=True):
+        action = locked(action_id)
+        if refusal := approval_refusal(action, by):
+            raise ActionRefused(refusal)
+        words = _("Declined by %s.") % by.get_username()
+        text = f"{words} {note.strip()}".strip()
+        move(action, ActionState.DECLINED, by=by, settled_at=now, message=text)
+        tell(action.order_id)
+    return action
+
+
+def expire_approvals(*, now: datetime) -> int:
+    """End what nobody approved in time; returns how many."""
+    overdue = OrderAction.objects.filter(
+        state=ActionState.AWAITING_APPROVAL, expires_at__lte=now
+    ).values_list("pk", flat=True)
+    ended = 0
+    for action_id in overdue[:100]:
+        with transaction.atomic(durable=True):
+            action = locked(action_id)
+            words = _("It was not approved in time: ask again.")
+            if action.state == ActionState.AWAITING_APPROVAL and move(
+                action, ActionState.EXPIRED, settled_at=now, message=words
+            ):
+                ended += 1
+                tell(action.order_id)
+    return ended
+
+
+def settle_by_hand(
+    *, action_id: int, by: User, was_applied: bool, reason: str, now: datetime
+) -> OrderAction:
+    """A supervisor compared both sides. Forces a fresh read first, which may settle it by itself.
+
+    Raises ActionRefused without a reason, when it no longer needs a person, or when the order
+    shows the opposite; ShopUnreachable when it cannot be read.
+    """
+    if not reason.strip():
+        raise ActionRefused(Refusal("reason_missing", _("Write what you found in Shopify.")))
+    order = OrderAction.objects.select_related("order__store").get(pk=action_id).order
+    get_gateway().refresh(order)
+    with transaction.atomic(durable=True):
+        action = locked(action_id)
+        if action.state != ActionState.NEEDS_HUMAN:
+            text = _("This no longer needs a decision: it is settled.")
+            raise ActionRefused(Refusal("not_open", text))
+        state = ActionState.SUCCEEDED if was_applied else ActionState.REJECTED
+        words = _("Settled by %(who)s: %(why)s") % {"who": by.get_username(), "why": reason.strip()}
+        end = Settled(state, words)
+        if move(action, end.state, by=by, **ending(end, now=now)):
+            audit.record(
+                AuditKind.SETTLED_BY_HAND,
+                actor=by,
+                store_id=action.order.store_id,
+                order_id=action.order_id,
+                action_id=action.pk,
+                after=state,
+                amount=action.money,
+            )
+            record_failure(action, end, now=now)
+        tell(action.order_id)
+    return action
+
+
+def keep_money(*, order_id: int, by: User, reason: str) -> Order:
+    """Row G05: what a canceled order still holds stays with the shop on purpose."""
+    if not reason.strip():
+        raise ActionRefused(Refusal("reason_missing", _("Write why the money is kept.")))
+    with transaction.atomic(durable=True):
+        order = Order.objects.select_for_update(of=("self",)).get(pk=order_id)
+        order.kept, order.kept_by, order.kept_reason = order.net_payment, by, reason.strip()[:255]
+        order.save(update_fields=["kept", "kept_by", "kept_reason"])
+        audit.record(
+            AuditKind.MONEY_KEPT,
+            actor=by,
+            store_id=order.store_id,
+            order_id=order.pk,
+            amount=Money(order.net_payment, order.currency),
+        )
+        tell(order.pk)
+    return order
+
+
+def _agree(action: OrderAction, by: User, now: datetime) -> None:
+    is_first = action.approved_by_id is None
+    mine = {"approved_by_id" if is_first else "co_approved_by_id": by.pk}
+    given = 1 if is_first else 2
+    audit.record(
+        AuditKind.APPROVAL,
+        actor=by,
+        store_id=action.order.store_id,
+        order_id=action.order_id,
+        action_id=action.pk,
+        amount=action.money,
+        given=given,
+        needed=action.approvals_needed,
+    )
+    if given < action.approvals_needed:
+        OrderAction.objects.filter(pk=action.pk, state=action.state).update(**mine)
+        return
+    move(action, ActionState.QUEUED, by=by, next_attempt_at=now, **mine)
+    transaction.on_commit(lambda: get_gateway().wake(action.pk), robust=True)
+
+
+def _not_approver() -> Refusal:
+    return Refusal("not_approver", _("Your role may not approve this."))

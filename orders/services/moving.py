@@ -1,0 +1,84 @@
+"""The one place where an action's state changes: compare-and-set, with its audit entry.
+
+What an action held of its order's money is given back in the transaction that ends it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import F
+from django.utils.translation import gettext as _
+
+from orders import audit
+from orders.errors import ActionRefused, Refusal
+from orders.models import SETTLED_STATES, ActionState, AuditKind, Order, OrderAction
+from orders.signals import order_changed
+
+
+def move(action: OrderAction, to: ActionState, *, by: User | None = None, **changes: Any) -> bool:
+    """From the state and fence this row was read with to another. False: it has moved on.
+
+    Expects the caller's transaction. `by` None: the system. The row in hand follows.
+    """
+    before = ActionState(action.state)
+    if to in SETTLED_STATES and action.reserved:
+        # Locked in the order in which asking for an action locks: order first, then action.
+        Order.objects.select_for_update(of=("self",)).filter(pk=action.order_id).first()
+        changes["reserved"] = 0
+    held = OrderAction.objects.filter(pk=action.pk, state=before, fence=action.fence)
+    reserved = action.reserved
+    if not held.update(state=to, **changes):
+        return False
+    if "reserved" in changes and reserved:
+        Order.objects.filter(pk=action.order_id).update(reserved=F("reserved") - reserved)
+    if before != to:
+        _record(action, before, to, by)
+    action.state = to
+    for name, value in changes.items():
+        # An expression's value is only in the database.
+        if not hasattr(value, "resolve_expression"):
+            setattr(action, name, value)
+    return True
+
+
+def created(action: OrderAction, by: User) -> None:
+    """The entry of a new action. Expects the caller's transaction."""
+    _record(action, "", ActionState(action.state), by)
+
+
+def reserve(order: Order, action: OrderAction) -> None:
+    """Hold the action's sum. Raises ActionRefused when other refunds leave less than that.
+
+    One conditional UPDATE in the transaction that writes the action, so that no two can pass.
+    """
+    if action.amount is None:
+        return
+    left = Order.objects.filter(pk=order.pk, net_payment__gte=F("reserved") + action.amount)
+    if not left.update(reserved=F("reserved") + action.amount):
+        text = _("More than what is left to refund.")
+        raise ActionRefused(Refusal("over_refund", text, _("Review the order again.")))
+    action.reserved = action.amount
+
+
+def tell(order_id: int) -> None:
+    """Browsers hear of it after commit."""
+    transaction.on_commit(lambda: order_changed.send(OrderAction, order_id=order_id), robust=True)
+
+
+def _record(action: OrderAction, before: str, to: ActionState, by: User | None) -> None:
+    audit.record(
+        AuditKind.ACTION,
+        actor=by,
+        store_id=action.order.store_id,
+        order_id=action.order_id,
+        action_id=action.pk,
+        before=before,
+        after=to,
+        amount=action.money,
+        what=action.kind,
+        refund=action.refund_gid,
+        fence=action.fence,
+    )

@@ -1,0 +1,95 @@
+"""Row G03: allow, ask for a note, ask a colleague, or refuse."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+
+from orders import policies
+from orders.models import ActionKind, CancelRule, Order, Policy, Store
+from orders.money import Money
+
+
+def judge(amount: str | None, *, spent: str = "0", note: bool = False, **limits: Any) -> str:
+    """ "ok", the refusal's code, or "approval x n"."""
+    ruling = policies.judge(
+        Policy(**{k: Decimal(v) if k != "cancel" else v for k, v in limits.items()}),
+        kind=ActionKind.REFUND if amount else ActionKind.CANCEL,
+        amount=Money(Decimal(amount), "EUR") if amount else None,
+        spent=Decimal(spent),
+        has_note=note,
+    )
+    if ruling.refusal:
+        return ruling.refusal.code
+    return f"approval x {ruling.approvals}" if ruling.approvals else "ok"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ({"amount": "999999"}, "ok"),
+        ({"amount": "50", "refund_up_to": "50"}, "ok"),
+        ({"amount": "50.01", "refund_up_to": "50"}, "approval x 1"),
+        ({"amount": "0.01", "refund_up_to": "0"}, "approval x 1"),
+        ({"amount": "10", "spent": "290", "refund_per_day": "300"}, "ok"),
+        ({"amount": "10.01", "spent": "290", "refund_per_day": "300"}, "approval x 1"),
+        ({"amount": "500.01", "approval_up_to": "500"}, "above_limit"),
+        ({"amount": "20.01", "note_above": "20"}, "note_missing"),
+        ({"amount": "20.01", "note_above": "20", "note": True}, "ok"),
+        ({"amount": "20", "note_above": "20"}, "ok"),
+        ({"amount": "600", "refund_up_to": "50", "two_approvers_above": "500"}, "approval x 2"),
+        ({"amount": "60", "refund_up_to": "50", "two_approvers_above": "500"}, "approval x 1"),
+        # Above two people's line, yet within one's own limit: nobody is asked.
+        ({"amount": "60", "refund_up_to": "99", "two_approvers_above": "50"}, "ok"),
+        ({"amount": None}, "ok"),
+        ({"amount": None, "cancel": CancelRule.DENY}, "cancel_denied"),
+        ({"amount": None, "cancel": CancelRule.NOTE}, "note_missing"),
+        ({"amount": None, "cancel": CancelRule.NOTE, "note": True}, "ok"),
+        ({"amount": None, "cancel": CancelRule.APPROVAL}, "approval x 1"),
+    ],
+)
+def test_the_table(words: dict[str, Any], expected: str) -> None:
+    assert judge(**words) == expected
+
+
+def test_no_policy_is_no_limit() -> None:
+    ruling = policies.judge(
+        None, kind=ActionKind.REFUND, amount=Money(Decimal(10**9), "EUR"), spent=Decimal(0),
+        has_note=False,
+    )  # fmt: skip
+    assert ruling == policies.ALLOWED
+
+
+@pytest.mark.django_db
+def test_the_stores_own_policy_and_the_most_generous_role_count(alice: User) -> None:
+    here, there = (Store.objects.create(domain=f"{n}.myshopify.com") for n in ("a", "b"))
+    agents, seniors = alice.groups.get(), Group.objects.create(name="seniors")
+    Policy.objects.create(role=agents, refund_up_to=50)
+    Policy.objects.create(role=agents, store=here, refund_up_to=20)
+    assert policies.policy_of(alice, here).refund_up_to == 20
+    assert policies.policy_of(alice, there).refund_up_to == 50
+    Policy.objects.create(role=seniors, refund_up_to=None)
+    alice.groups.add(seniors)
+    assert policies.policy_of(alice, here).refund_up_to is None
+
+
+def test_a_foreign_amount_is_rounded_up_into_the_shops_currency() -> None:
+    order = Order(currency="USD", shop_currency="EUR", total=Decimal(3), total_shop=Decimal(1))
+    assert policies.in_shop_currency(Money(Decimal(1), "USD"), order) == Money(
+        Decimal("0.3334"), "EUR"
+    )
+
+
+@pytest.mark.parametrize(
+    ("highest", "amount", "code"),
+    [("0", "1", "not_approver"), ("100", "100", None), ("100", "100.01", "above_limit"),
+     (None, "9999", None)],
+)  # fmt: skip
+def test_who_may_approve(highest: str | None, amount: str, code: str | None) -> None:
+    policy = Policy(may_approve_up_to=Decimal(highest) if highest is not None else None)
+    refusal = policies.may_approve(policy, Money(Decimal(amount), "EUR"))
+    assert (refusal.code if refusal else None) == code
+    assert policies.may_approve(None, Money(Decimal(1), "EUR")).code == "not_approver"
