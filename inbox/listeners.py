@@ -16,7 +16,7 @@ def tell_browsers(sender: Any, *, order_id: int, **_: Any) -> None:
     order = Order.objects.filter(pk=order_id).first()
     if order is not None:
         contacts = [f"contact:{pk}" for pk in identities.contacts_of(order)]
-        live.publish([f"order:{order_id}", *contacts])
+        live.publish(["decisions", f"order:{order_id}", *contacts])
 
 
 @receiver(event_recorded)

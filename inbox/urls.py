@@ -5,7 +5,7 @@ from django.views.generic import RedirectView
 
 from inbox.api import channels as channel_api
 from inbox.api import orders as order_api
-from inbox.views import conversations, orders
+from inbox.views import conversations, decisions, orders
 
 # Named without a namespace for settings.LOGIN_URL, and with it for templates.
 log_in = auth_views.LoginView.as_view(
@@ -50,6 +50,14 @@ pages = [
     ),
     path("contacts/<int:pk>/", conversations.contact, name="contact"),
     path("contacts/<int:pk>/activity/", conversations.contact_activity, name="contact_activity"),
+    path("decisions/", decisions.page, name="decisions"),
+    path("decisions/<int:action_id>/approve/", decisions.approve, name="approve"),
+    path("decisions/<int:action_id>/decline/", decisions.decline, name="decline"),
+    path("decisions/<int:action_id>/settle/", decisions.settle, name="settle"),
+    path("decisions/orders/<int:order_id>/keep/", decisions.keep, name="keep"),
+    path(
+        "conversations/<int:pk>/actions/<int:action_id>/check/", orders.check, name="action_check"
+    ),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
 ]
 
@@ -60,6 +68,8 @@ api = [
     path("orders/<int:order_id>/previews/", order_api.Previews.as_view()),
     path("orders/<int:order_id>/actions/", order_api.Actions.as_view()),
     path("actions/<int:action_id>/", order_api.ActionDetail.as_view()),
+    path("actions/<int:action_id>/approve/", order_api.ActionApprove.as_view()),
+    path("actions/<int:action_id>/decline/", order_api.ActionDecline.as_view()),
     path("actions/<int:action_id>/withdraw/", order_api.ActionWithdraw.as_view()),
 ]
 

@@ -94,6 +94,9 @@ class ActionNotice:
     text: str
     is_running: bool
     can_withdraw: bool
+    can_check: bool
+    # The undo window's end, while it is open.
+    sends_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,12 +243,19 @@ def action_notice(action: OrderAction) -> ActionNotice | None:
         tone=tone,
         title=_(title) % {"what": what, "who": who},
         text=action.message or (_(text) if text else ""),
-        is_running=action.is_active and action.state != ActionState.NEEDS_HUMAN,
-        can_withdraw=action.state in {ActionState.QUEUED, ActionState.BLOCKED}
-        and not action.maybe_applied,
+        is_running=action.is_active and action.state not in _WAITS_FOR_PEOPLE,
+        can_withdraw=action.state in _WITHDRAWABLE and not action.maybe_applied,
+        can_check=action.state == ActionState.UNKNOWN,
+        sends_at=action.next_attempt_at
+        if action.state == ActionState.QUEUED and not action.attempts
+        else None,
     )
 
 
+_WAITS_FOR_PEOPLE: Final = {ActionState.AWAITING_APPROVAL, ActionState.NEEDS_HUMAN}
+_WITHDRAWABLE: Final = {
+    ActionState.AWAITING_APPROVAL, ActionState.QUEUED, ActionState.BLOCKED,
+}  # fmt: skip
 _NOTICES: Final[dict[ActionState, tuple[Tone, str, str]]] = {
     ActionState.QUEUED: (Tone.INFO, gettext_noop("%(what)s: starting…"), ""),
     ActionState.SENDING: (Tone.INFO, gettext_noop("%(what)s: sending to Shopify…"), ""),
@@ -278,6 +288,15 @@ _NOTICES: Final[dict[ActionState, tuple[Tone, str, str]]] = {
         Tone.CRITICAL, gettext_noop("%(what)s: failed at the bank"), gettext_noop("The money was not returned."),
     ),
     ActionState.WITHDRAWN: (Tone.DEFAULT, gettext_noop("%(what)s: withdrawn"), ""),
+    ActionState.AWAITING_APPROVAL: (
+        Tone.ATTENTION,
+        gettext_noop("%(what)s: waits for approval"),
+        gettext_noop("Nothing was sent yet. A supervisor sees it under Decisions."),
+    ),
+    ActionState.DECLINED: (Tone.WARNING, gettext_noop("%(what)s: declined"), gettext_noop("Nothing was sent.")),
+    ActionState.EXPIRED: (
+        Tone.WARNING, gettext_noop("%(what)s: not approved in time"), gettext_noop("Nothing was sent. Ask again."),
+    ),
 }  # fmt: skip
 
 
@@ -307,7 +326,7 @@ def _card(
         placed_at=snapshot.placed_at,
         total=snapshot.money.total.presentment,
         badges=badges,
-        notes=_notes(snapshot),
+        notes=_notes(order, snapshot),
         lines=_line_rows(snapshot, now=now, order=order),
         parcels=_parcel_rows(snapshot, now=now, order=order),
         money=_money_rows(snapshot),
@@ -351,11 +370,14 @@ def action_states(order: Order, *, acting: Refusal | None, now: datetime) -> tup
     return _buttons(order, latest, acting, now)
 
 
-def _notes(snapshot: OrderSnapshot) -> tuple[Badge, ...]:
+def _notes(order: Order, snapshot: OrderSnapshot) -> tuple[Badge, ...]:
     money = snapshot.money
     notes = []
     if rules.refund_outstanding(snapshot):
-        notes.append(Badge(_("Refund outstanding"), Tone.ATTENTION, Pip.EMPTY))
+        if order.kept is not None and order.kept == order.net_payment:
+            notes.append(Badge(_("Kept on purpose"), Tone.DEFAULT))
+        else:
+            notes.append(Badge(_("Refund outstanding"), Tone.ATTENTION, Pip.EMPTY))
     if snapshot.financial_status == "PARTIALLY_PAID":
         text = _("%(paid)s of %(total)s paid") % {
             "paid": money.received.presentment.format(),

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy
 from orders import policies, rules
 from orders.errors import ActionRefused, InvalidMoney, Refusal, StalePreview
 from orders.gateway import SuggestedTransaction, get_gateway
-from orders.models import ActionKind, Order, Policy, Returned
+from orders.models import ActionKind, Order, OrderRefund, Policy, Returned
 from orders.money import Money, allocate, total
 from orders.rules import Advice
 from orders.snapshot import LineItem, LineQuantity, OrderSnapshot
@@ -188,9 +188,8 @@ def preview_cancel(order: Order, choice: CancelChoice, *, by: User, now: datetim
     )
     blocked = None if choice.cancel_shipments else rules.shipment_refusal(snapshot)
     items = tuple(SummaryItem(line=li, quantity=li.current_quantity) for li in snapshot.lines)
-    return _preview(
-        order, proposal, by=by, items=items, advice=rules.cancel_advice(snapshot), blocked=blocked
-    )
+    advice = rules.cancel_advice(snapshot, earlier_refunds=earlier_refunds(order))
+    return _preview(order, proposal, by=by, items=items, advice=advice, blocked=blocked)
 
 
 def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetime) -> Preview:
@@ -229,7 +228,9 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
     )
     by_gid = {line.gid: line for line in snapshot.lines}
     items = tuple(SummaryItem(line=by_gid[c.line_gid], quantity=c.quantity) for c in choice.lines)
-    advice = rules.refund_advice(snapshot, delivered=delivered)
+    advice = rules.refund_advice(
+        snapshot, delivered=delivered, earlier_refunds=earlier_refunds(order)
+    )
     return _preview(order, proposal, by=by, items=items, advice=advice, blocked=None)
 
 
@@ -289,6 +290,16 @@ def cancel_refusal_for(order: Order, *, now: datetime) -> Refusal | None:
 def order_is_delivered(order: Order, *, now: datetime) -> bool:
     days = order.store.assume_delivered_after_days
     return rules.is_delivered(order.snapshot, now=now, assume_delivered_after_days=days)
+
+
+def earlier_refunds(order: Order) -> int:
+    """How often this customer was refunded at this store, on any order (row G06)."""
+    if not order.customer_gid:
+        return 0
+    theirs = OrderRefund.objects.filter(
+        order__store=order.store_id, order__customer_gid=order.customer_gid, amount__gt=0
+    )
+    return theirs.count()
 
 
 def ruling_for(

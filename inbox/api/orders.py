@@ -130,6 +130,45 @@ class ActionDetail(APIView):
         return Response(_action(_get_action(action_id)))
 
 
+class DecisionSerializer(StrictSerializer):
+    note = TextField(max_length=200, required=False, allow_blank=True, default="")
+
+
+class ActionApprove(APIView):
+    @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, action_id: int) -> Response:
+        """Agree to exactly what was proposed (G03). Reads the order from Shopify first."""
+        _get_action(action_id)
+        try:
+            services.approve(action_id=action_id, by=access.agent_of(request), now=timezone.now())
+        except StalePreview as error:
+            return refused(
+                Refusal("stale", "The order changed: it has to be asked again.", str(error))
+            )
+        except ActionRefused as error:
+            return refused(error.refusal)
+        except ShopUnreachable as error:
+            return problem("shop-unreachable", str(error), code=503, detail=error.hint)
+        return Response(_action(_get_action(action_id)))
+
+
+class ActionDecline(APIView):
+    @extend_schema(request=DecisionSerializer, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, action_id: int) -> Response:
+        """Say no; nothing was sent."""
+        _get_action(action_id)
+        incoming = DecisionSerializer(data=request.data or {})
+        incoming.is_valid(raise_exception=True)
+        try:
+            services.decline(
+                action_id=action_id, by=access.agent_of(request),
+                note=incoming.validated_data["note"], now=timezone.now(),
+            )  # fmt: skip
+        except ActionRefused as error:
+            return refused(error.refusal)
+        return Response(_action(_get_action(action_id)))
+
+
 class ActionWithdraw(APIView):
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, action_id: int) -> Response:
@@ -149,7 +188,7 @@ def _order(order_id: int) -> Order:
 
 
 def _get_action(action_id: int) -> OrderAction:
-    rows = OrderAction.objects.select_related("order__store", "requested_by")
+    rows = OrderAction.objects.select_related("order__store", "requested_by", "approved_by")
     return get_object_or_404(rows, pk=action_id)
 
 
@@ -302,6 +341,8 @@ def _action(action: OrderAction) -> Json:
         "amount": _money(action.money),
         "requested_by": action.requested_by.get_username(),
         "requested_at": action.requested_at,
+        "approved_by": action.approved_by.get_username() if action.approved_by else None,
+        "expires_at": action.expires_at,
         "settled_at": action.settled_at,
         "shopify_refund": action.refund_gid or None,
     }

@@ -71,7 +71,9 @@ def cancel(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
     context = _dialog(request, conversation, order, now) | {
         "form": form,
         "net_paid": net,
-        "advice": rules.cancel_advice(order.snapshot),
+        "advice": rules.cancel_advice(
+            order.snapshot, earlier_refunds=previews.earlier_refunds(order)
+        ),
         "shipments": len(statuses.live_fulfillments(order.snapshot)),
         "restockable": sum(line.current_quantity for line in order.snapshot.lines),
         "refusal": refusal,
@@ -111,7 +113,11 @@ def refund(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
         "suggestion": suggestion,
         "net_paid": rules.net_paid(order.snapshot),
         "is_delivered": is_delivered,
-        "advice": rules.refund_advice(order.snapshot, delivered=is_delivered),
+        "advice": rules.refund_advice(
+            order.snapshot,
+            delivered=is_delivered,
+            earlier_refunds=previews.earlier_refunds(order),
+        ),
         "refusal": refusal,
     }
     return render(request, "orders/refund.html", context)
@@ -178,6 +184,17 @@ def withdraw(request: HttpRequest, pk: int, action_id: int) -> HttpResponse:
     if not request.headers.get("HX-Request"):
         return HttpResponseRedirect(_conversation_url(conversation))
     return _render_panel(request, conversation, problem=refusal.reason if refusal else "")
+
+
+@require_POST
+def check(request: HttpRequest, pk: int, action_id: int) -> HttpResponse:
+    """Look at Shopify now. Reading never makes it worse, so every agent may."""
+    conversation = access.get_conversation(request.user, pk)
+    found = _action(request, conversation, action_id)
+    services.check_now(action_id=found.pk, now=timezone.now())
+    if not request.headers.get("HX-Request"):
+        return HttpResponseRedirect(_conversation_url(conversation))
+    return _render_panel(request, conversation)
 
 
 def _order(request: HttpRequest, pk: int, order_id: int) -> tuple[Conversation, Order]:

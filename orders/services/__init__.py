@@ -1,6 +1,6 @@
 """The verbs: the only writers of this app's tables."""
 
-from orders.services.actions import request_action, withdraw
+from orders.services.actions import check_now, request_action, withdraw
 from orders.services.approvals import (
     approval_refusal,
     approve,
@@ -28,6 +28,7 @@ __all__ = [
     "approval_refusal",
     "approve",
     "begin_step",
+    "check_now",
     "claim",
     "decline",
     "expire_approvals",

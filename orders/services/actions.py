@@ -77,6 +77,15 @@ def withdraw(*, action_id: int, by: User, now: datetime) -> OrderAction:
     return action
 
 
+def check_now(*, action_id: int, now: datetime) -> None:
+    """Read Shopify for this action at once instead of at its next time. Sends nothing new."""
+    waiting = OrderAction.objects.filter(
+        pk=action_id, state__in=[ActionState.UNKNOWN, ActionState.PENDING, ActionState.BLOCKED]
+    )
+    if waiting.update(next_attempt_at=now):
+        get_gateway().wake(action_id)
+
+
 def active_refusal(active: OrderAction) -> Refusal:
     who = active.requested_by.get_username()
     return Refusal(

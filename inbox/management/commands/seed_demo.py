@@ -17,7 +17,7 @@ from django.utils import timezone
 from inbox import channel_keys, roles, services
 from inbox.demo_conversations import CONVERSATIONS, Story
 from inbox.models import Campaign, Channel, Contact, Conversation, Message
-from orders.models import EventKind, Order, Store
+from orders.models import EventKind, Order, Policy, Store
 
 PASSWORD = "demo"  # noqa: S105  only ever set with DEBUG on
 PEOPLE = (
@@ -40,6 +40,7 @@ class Command(BaseCommand):
             raise CommandError("The demo has known passwords: it needs settings with DEBUG on.")
         self._people()
         self._stores()
+        self._policies()
         self._campaigns()
         self._wait_for_orders()
         self._conversations(options["base_url"].rstrip("/"))
@@ -70,6 +71,18 @@ class Command(BaseCommand):
                     secret=f"shpss_practice_{handle}",
                     stdout=self.stdout,
                 )
+
+    def _policies(self) -> None:
+        """Limits that an ordinary day does not touch, so that they are there to be seen."""
+        agents, supervisors = (Group.objects.get(name=n) for n in (roles.AGENTS, roles.SUPERVISORS))
+        Policy.objects.get_or_create(
+            role=agents, store=None,
+            defaults={"refund_up_to": 250, "refund_per_day": 5000, "note_above": 200,
+                      "approval_up_to": 2000},
+        )  # fmt: skip
+        Policy.objects.get_or_create(
+            role=supervisors, store=None, defaults={"refund_up_to": 1000, "may_approve_up_to": 2000}
+        )
 
     def _campaigns(self) -> None:
         texts = {

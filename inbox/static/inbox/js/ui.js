@@ -69,6 +69,11 @@ function tick() {
     const text = age(element);
     if (element.textContent !== text) element.textContent = text;
   }
+  for (const element of document.querySelectorAll("time[data-countdown]")) {
+    const left = Math.max(0, Math.ceil((new Date(element.dateTime) - Date.now()) / 1000));
+    const text = element.dataset.countdown.replace("%s", left);
+    if (element.textContent !== text) element.textContent = text;
+  }
 }
 setInterval(tick, 1000);
 tick();

@@ -1,0 +1,219 @@
+"""What waits for a person's decision: approvals, uncertain outcomes, money still to return.
+
+Rows G03, G05 and reliability 3.1. A fixed number of queries, whatever the number of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.contrib.auth.models import User
+from django.db.models import Max
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from inbox import roles
+from inbox.models import Conversation, Identity, IdentityKind
+from orders import services
+from orders.errors import Refusal
+from orders.models import ActionState, Order, OrderAction, OrderRefund
+from orders.money import Money
+
+SHOWN_AT_MOST: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRow:
+    """`refusal`: why this person may not decide it; None: they may."""
+
+    action: OrderAction
+    who: str
+    what: str
+    facts: tuple[tuple[str, str], ...]
+    url: str
+    refusal: Refusal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UncertainRow:
+    """Both sides: `ours` is what was sent, `theirs` what Shopify shows. (label, text) pairs."""
+
+    action: OrderAction
+    what: str
+    ours: tuple[tuple[str, str], ...]
+    theirs: tuple[tuple[str, str], ...]
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldRow:
+    """Money of a customer that is still with the shop. `url` is empty without a conversation."""
+
+    order: Order
+    amount: Money
+    since: datetime | None
+    why: str
+    url: str
+    can_keep: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    approvals: tuple[ApprovalRow, ...]
+    uncertain: tuple[UncertainRow, ...]
+    held: tuple[HeldRow, ...]
+    may_settle: bool
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.approvals or self.uncertain or self.held)
+
+
+def decisions(user: User) -> Decisions:
+    """Everything open, oldest first."""
+    rows = OrderAction.objects.select_related("order__store", "requested_by", "approved_by")
+    waiting = rows.filter(state=ActionState.AWAITING_APPROVAL).order_by("requested_at")
+    uncertain = rows.filter(state=ActionState.NEEDS_HUMAN).order_by("requested_at")
+    held = list(
+        Order.objects.visible()
+        .with_money_held()
+        .select_related("store")
+        .order_by("cancelled_at")[:SHOWN_AT_MOST]
+    )
+    failed = list(
+        OrderRefund.objects.filter(
+            has_failed=True, order__net_payment__gt=0, order__store__is_active=True
+        )
+        .exclude(order__in=[order.pk for order in held])
+        .select_related("order__store")
+        .order_by("refunded_at")[:SHOWN_AT_MOST]
+    )
+    waiting_list, uncertain_list = list(waiting[:SHOWN_AT_MOST]), list(uncertain[:SHOWN_AT_MOST])
+    orders = {o.pk: o for o in held} | {r.order_id: r.order for r in failed}
+    orders |= {a.order_id: a.order for a in (*waiting_list, *uncertain_list)}
+    urls = _conversation_urls(orders.values())
+    return Decisions(
+        approvals=tuple(_approval(a, user, urls) for a in waiting_list),
+        uncertain=tuple(_uncertain(a, urls) for a in uncertain_list),
+        held=(
+            *(_held(order, urls) for order in held),
+            *(_failed(refund, urls) for refund in failed),
+        ),
+        may_settle=roles.is_supervisor(user),
+    )
+
+
+def _approval(action: OrderAction, user: User, urls: dict[int, str]) -> ApprovalRow:
+    proposal = action.proposal
+    facts = [(_("Why"), action.why_approval), (_("Reason"), str(proposal.get("reason_label", "")))]
+    if action.staff_note:
+        facts.append((_("Staff note"), action.staff_note))
+    if action.approved_by:
+        facts.append((_("Approved by"), _name(action.approved_by)))
+    return ApprovalRow(
+        action=action,
+        who=_name(action.requested_by),
+        what=what(action),
+        facts=tuple(facts),
+        url=_origin_url(action) or urls.get(action.order_id, ""),
+        refusal=services.approval_refusal(action, user),
+    )
+
+
+def _uncertain(action: OrderAction, urls: dict[int, str]) -> UncertainRow:
+    snapshot = action.order.snapshot
+    ours = [(_("Asked by"), _name(action.requested_by)), (_("Marker"), action.note_marker)]
+    if action.step_first_sent_at:
+        ours.append((_("First sent"), f"{action.step_first_sent_at:%Y-%m-%d %H:%M} UTC"))
+    ours.append((_("What we know"), action.message))
+    theirs = [(_("Canceled"), _("Yes") if snapshot.cancelled_at else _("No"))]
+    theirs += [
+        (
+            _("Refund"),
+            f"{refund.total.presentment.format()} · {refund.created_at:%Y-%m-%d %H:%M} UTC"
+            f" · {refund.note or '–'}"
+            if refund.created_at
+            else refund.total.presentment.format(),
+        )
+        for refund in snapshot.refunds
+    ]
+    theirs.append((_("Refunded in all"), snapshot.money.refunded.presentment.format()))
+    return UncertainRow(
+        action=action,
+        what=what(action),
+        ours=tuple(ours),
+        theirs=tuple(theirs),
+        url=_origin_url(action) or urls.get(action.order_id, ""),
+    )
+
+
+def _held(order: Order, urls: dict[int, str]) -> HeldRow:
+    return HeldRow(
+        order=order,
+        amount=Money(order.net_payment, order.currency),
+        since=order.cancelled_at,
+        why=_("Canceled, and not refunded."),
+        url=urls.get(order.pk, ""),
+        can_keep=True,
+    )
+
+
+def _failed(refund: OrderRefund, urls: dict[int, str]) -> HeldRow:
+    return HeldRow(
+        order=refund.order,
+        amount=Money(refund.amount, refund.order.currency),
+        since=refund.refunded_at,
+        why=_("The refund failed at the payment provider."),
+        url=urls.get(refund.order_id, ""),
+        can_keep=False,
+    )
+
+
+def what(action: OrderAction) -> str:
+    """ "Refund €12.50", "Cancel order"."""
+    kind = str(action.get_kind_display())
+    return f"{kind} {action.money.format()}" if action.money else kind
+
+
+def _name(user: User) -> str:
+    return user.get_full_name() or user.get_username()
+
+
+def _origin_url(action: OrderAction) -> str:
+    kind, _sep, pk = action.origin.partition(":")
+    return (
+        reverse("inbox:conversation", args=[int(pk)])
+        if kind == "conversation" and pk.isdigit()
+        else ""
+    )
+
+
+def _conversation_urls(orders: Iterable[Order]) -> dict[int, str]:
+    """The latest conversation of each order's customer: two queries for all of them."""
+    by_value: dict[tuple[str, str], list[int]] = {}
+    for order in orders:
+        for kind, value in (
+            (IdentityKind.EMAIL, order.email),
+            (IdentityKind.PHONE, order.phone),
+            (IdentityKind.SHOPIFY_CUSTOMER, f"{order.store_id}:{order.customer_gid}"),
+        ):
+            if value and not value.endswith(":"):
+                by_value.setdefault((kind, value), []).append(order.pk)
+    known = Identity.objects.active().filter(value__in=[value for _kind, value in by_value])
+    contact_of: dict[int, int] = {}
+    for identity in known:
+        for order_id in by_value.get((identity.kind, identity.value), []):
+            contact_of.setdefault(order_id, identity.contact_id)
+    latest = dict(
+        Conversation.objects.filter(contact__in=set(contact_of.values()))
+        .values_list("contact")
+        .annotate(latest=Max("pk"))
+    )
+    return {
+        order_id: reverse("inbox:conversation", args=[latest[contact]])
+        for order_id, contact in contact_of.items()
+        if contact in latest
+    }

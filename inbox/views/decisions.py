@@ -1,0 +1,109 @@
+"""The decisions page: approve, decline, settle by hand, keep money on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from inbox import access, decisions, live, roles
+from orders import services
+from orders.errors import ActionRefused, Refusal, ShopUnreachable, StalePreview
+from orders.models import Order, OrderAction
+
+NOTE_LENGTH = 200
+
+
+@require_GET
+def page(request: HttpRequest) -> HttpResponse:
+    """Whole, or only its lists for a live update."""
+    agent = access.agent_of(request)
+    context = {
+        "decisions": decisions.decisions(agent),
+        "section": "decisions",
+        "stream_token": live.stream_token(agent),
+    }
+    is_fragment = bool(request.headers.get("HX-Request"))
+    template = "inbox/_decisions.html" if is_fragment else "inbox/decisions.html"
+    return render(request, template, context)
+
+
+@require_POST
+def approve(request: HttpRequest, action_id: int) -> HttpResponse:
+    def act() -> str:
+        action = services.approve(
+            action_id=action_id, by=access.agent_of(request), now=timezone.now()
+        )
+        return _("Approved: %s") % decisions.what(action)
+
+    return _decide(request, act)
+
+
+@require_POST
+def decline(request: HttpRequest, action_id: int) -> HttpResponse:
+    def act() -> str:
+        services.decline(
+            action_id=action_id, by=access.agent_of(request), note=_text(request, "note"),
+            now=timezone.now(),
+        )  # fmt: skip
+        return _("Declined. Nothing was sent.")
+
+    return _decide(request, act)
+
+
+@require_POST
+def settle(request: HttpRequest, action_id: int) -> HttpResponse:
+    """A supervisor's word on an uncertain outcome."""
+
+    def act() -> str:
+        services.settle_by_hand(
+            action_id=action_id, by=_supervisor(request), reason=_text(request, "reason"),
+            was_applied=request.POST.get("answer") == "applied", now=timezone.now(),
+        )  # fmt: skip
+        return _("Settled.")
+
+    return _decide(request, act)
+
+
+@require_POST
+def keep(request: HttpRequest, order_id: int) -> HttpResponse:
+    def act() -> str:
+        order = services.keep_money(
+            order_id=order_id, by=_supervisor(request), reason=_text(request, "reason")
+        )
+        return _("%s keeps its money on purpose.") % order.name
+
+    return _decide(request, act)
+
+
+def _decide(request: HttpRequest, act: Callable[[], str]) -> HttpResponse:
+    """Do it and say how it went; the page shows what is left."""
+    try:
+        messages.success(request, act())
+    except ActionRefused as error:
+        messages.error(request, f"{error.refusal.reason} {error.refusal.hint}".strip())
+    except StalePreview as error:
+        text = _("The order changed since it was asked for, so it was not sent: %s")
+        messages.error(request, text % error)
+    except ShopUnreachable as error:
+        messages.error(request, f"{error} {error.hint}")
+    except (OrderAction.DoesNotExist, Order.DoesNotExist):
+        messages.error(request, _("There is no such thing here."))
+    return redirect("inbox:decisions")
+
+
+def _supervisor(request: HttpRequest) -> User:
+    agent = access.agent_of(request)
+    if not roles.is_supervisor(agent):
+        raise ActionRefused(Refusal("not_supervisor", _("Only a supervisor may decide this.")))
+    return agent
+
+
+def _text(request: HttpRequest, name: str) -> str:
+    return request.POST.get(name, "").replace("\x00", "").strip()[:NOTE_LENGTH]

@@ -1,0 +1,315 @@
+"""Rows G03-G05, G07 and reliability 3.1: what other people decide, by the pages' doors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from html import unescape
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db.models import F
+from django.test import Client
+from django.utils import timezone
+
+from inbox.models import Conversation
+from orders import audit, services
+from orders.models import ActionState, AuditEntry, AuditKind, Order, OrderAction, Policy, Store
+from shopify_sync import breaker, tasks
+from shopify_sync.models import ShopConnection
+from tests.conftest import logged_in
+from tests.flows.test_main_job import confirm, panel, review
+from tests.support.shop import Shop, work_off
+
+Seen = Callable[[], Order]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def limits(alice: User, sara: User) -> Policy:
+    """Agents refund up to 10, supervisors approve up to 100."""
+    Policy.objects.create(role=sara.groups.get(), may_approve_up_to=100)
+    return Policy.objects.create(role=alice.groups.get(), refund_up_to=10)
+
+
+@pytest.fixture
+def ask(
+    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
+) -> Callable[..., OrderAction]:
+    """Alice confirms a refund in the dialog; the action it made."""
+
+    def ask(amount: str = "15.00", **more: str) -> OrderAction:
+        shop.place(paid=True)
+        order = seen()
+        token = review(
+            as_alice, conversation, order, "refund", reason="other", amount=amount, **more
+        )
+        assert confirm(as_alice, conversation, order, token) == 200
+        return OrderAction.objects.latest("pk")
+
+    return ask
+
+
+def page(client: Client) -> str:
+    return unescape(client.get("/inbox/decisions/").content.decode())
+
+
+def decide(client: Client, action: OrderAction, verb: str, **data: str) -> str:
+    return unescape(
+        client.post(f"/inbox/decisions/{action.pk}/{verb}/", data, follow=True).content.decode()
+    )
+
+
+def state(action: OrderAction) -> str:
+    action.refresh_from_db()
+    return action.state
+
+
+def test_above_the_limit_somebody_else_has_to_agree(
+    shop: Shop, ask: Callable[..., OrderAction], limits: Policy, as_alice: Client, sara: User,
+    conversation: Conversation,
+) -> None:  # fmt: skip
+    action = ask("15.00")
+    assert action.state == ActionState.AWAITING_APPROVAL
+    assert "waits for approval" in panel(as_alice, conversation)
+    tasks.sweep_actions()
+    assert shop.ledger()["refunds"] == []
+    assert "Somebody else has to approve" in decide(as_alice, action, "approve")
+    assert "Above your limit of €10.00." in page(logged_in(sara))
+    assert "Approved: Refund €15.00" in decide(logged_in(sara), action, "approve")
+    decide(logged_in(sara), action, "approve")
+    work_off(shop, as_alice)
+    assert state(action) == ActionState.SUCCEEDED
+    assert [r["amount"] for r in shop.ledger()["refunds"]] == ["15.0"]
+    assert action.approved_by == sara
+
+
+def test_an_approval_is_of_the_order_as_it_was_shown(
+    shop: Shop, ask: Callable[..., OrderAction], limits: Policy, sara: User
+) -> None:
+    action = ask("15.00")
+    placed = next(iter(shop.store.world.shops["demo.myshopify.com"].orders.values()))
+    from shopify_sync.practice_store import actions as shop_actions
+
+    shop.act(lambda c: shop_actions.refund(c, placed, Decimal("3.00")))
+    assert "The order changed since" in decide(logged_in(sara), action, "approve")
+    assert state(action) == ActionState.EXPIRED
+    assert Order.objects.get().reserved == 0
+    assert len(shop.ledger()["refunds"]) == 1
+
+
+def test_declined_is_declined_and_nothing_was_sent(
+    shop: Shop, ask: Callable[..., OrderAction], limits: Policy, sara: User, as_alice: Client,
+    conversation: Conversation,
+) -> None:  # fmt: skip
+    action = ask("15.00")
+    decide(logged_in(sara), action, "decline", note="Ask for a photo first.")
+    assert state(action) == ActionState.DECLINED
+    assert "Ask for a photo first." in panel(as_alice, conversation)
+    assert Order.objects.get().reserved == 0
+    assert shop.ledger()["refunds"] == []
+
+
+def test_an_approval_runs_out(ask: Callable[..., OrderAction], limits: Policy) -> None:
+    action = ask("15.00")
+    tasks.sweep_actions()
+    assert state(action) == ActionState.AWAITING_APPROVAL
+    OrderAction.objects.update(expires_at=timezone.now())
+    tasks.sweep_actions()
+    assert state(action) == ActionState.EXPIRED
+
+
+def test_a_large_refund_needs_two_people(
+    shop: Shop, ask: Callable[..., OrderAction], limits: Policy, sara: User, as_alice: Client
+) -> None:
+    Policy.objects.filter(pk=limits.pk).update(two_approvers_above=12)
+    action = ask("15.00")
+    decide(logged_in(sara), action, "approve")
+    assert state(action) == ActionState.AWAITING_APPROVAL
+    assert "a second person" in decide(logged_in(sara), action, "approve")
+    other = User.objects.create_user("otto")
+    other.groups.add(Group.objects.get(name="supervisors"))
+    decide(logged_in(other), action, "approve")
+    work_off(shop, as_alice)
+    assert state(action) == ActionState.SUCCEEDED
+    assert len(shop.ledger()["refunds"]) == 1
+
+
+def test_the_days_budget_counts_what_is_under_way(
+    shop: Shop, ask: Callable[..., OrderAction], limits: Policy, as_alice: Client
+) -> None:
+    Policy.objects.filter(pk=limits.pk).update(refund_up_to=None, refund_per_day=20)
+    first, second, third = ask("12.00"), ask("8.00"), ask("0.01")
+    assert [a.approvals_needed for a in (first, second, third)] == [0, 0, 1]
+    assert third.why_approval == "Above your €20.00 a day: €20.00 are spent."
+
+
+def test_a_missing_note_stops_it_on_the_server_too(
+    shop: Shop, seen: Seen, limits: Policy, as_alice: Client, conversation: Conversation
+) -> None:
+    shop.place(paid=True)
+    order = seen()
+    token = review(as_alice, conversation, order, "refund", reason="other", amount="9.00")
+    Policy.objects.filter(pk=limits.pk).update(note_above=5)
+    assert confirm(as_alice, conversation, order, token) == 409
+    url = f"/inbox/conversations/{conversation.pk}/orders/{order.pk}/refund/"
+    answer = as_alice.post(url, {"reason": "other", "amount": "9.00"})
+    assert "need a staff note" in unescape(answer.content.decode())
+    assert b'name="token"' not in answer.content
+    assert not OrderAction.objects.exists()
+
+
+def test_the_undo_window_runs_without_the_tab_and_can_be_used(
+    shop: Shop, ask: Callable[..., OrderAction], as_alice: Client, conversation: Conversation,
+    store: Store,
+) -> None:  # fmt: skip
+    Store.objects.update(undo_seconds=60)
+    undone, sent = ask("5.00"), ask("6.00")
+    tasks.sweep_actions()
+    assert state(undone) == state(sent) == ActionState.QUEUED
+    assert shop.ledger()["refunds"] == []
+    as_alice.post(f"/inbox/conversations/{conversation.pk}/actions/{undone.pk}/withdraw/")
+    OrderAction.objects.filter(state=ActionState.QUEUED).update(next_attempt_at=timezone.now())
+    work_off(shop, as_alice)
+    assert (state(undone), state(sent)) == (ActionState.WITHDRAWN, ActionState.SUCCEEDED)
+    assert [r["amount"] for r in shop.ledger()["refunds"]] == ["6.0"]
+
+
+@pytest.fixture
+def uncertain(shop: Shop, ask: Callable[..., OrderAction]) -> OrderAction:
+    """Sent 21 hours ago, never answered, and Shopify shows nothing."""
+    shop.fault(operation="refundCreate", phase="drop_before", times=1)
+    action = ask("5.00")
+    tasks.sweep_actions()
+    OrderAction.objects.update(
+        step_first_sent_at=timezone.now() - timedelta(hours=21), next_attempt_at=None
+    )
+    tasks.sweep_actions()
+    assert state(action) == ActionState.NEEDS_HUMAN
+    return action
+
+
+@pytest.mark.parametrize(
+    ("answer", "ends"),
+    [("not_applied", ActionState.REJECTED), ("applied", ActionState.SUCCEEDED)],
+)
+def test_a_supervisor_settles_what_reading_cannot(
+    uncertain: OrderAction, sara: User, as_alice: Client, answer: str, ends: ActionState
+) -> None:
+    assert "A supervisor has to decide this." in page(as_alice)
+    found = {"answer": answer, "reason": "Looked at the payouts."}
+    assert "Only a supervisor" in decide(as_alice, uncertain, "settle", **found)
+    boss = logged_in(sara)
+    assert uncertain.note_marker in page(boss)
+    assert "Write what you found" in decide(boss, uncertain, "settle", answer=answer, reason=" ")
+    assert state(uncertain) == ActionState.NEEDS_HUMAN
+    decide(boss, uncertain, "settle", **found)
+    assert state(uncertain) == ends
+    assert Order.objects.get().reserved == 0
+    assert AuditEntry.objects.get(kind=AuditKind.SETTLED_BY_HAND).actor == "sara"
+
+
+def test_a_fresh_read_settles_it_before_the_supervisor_does(
+    shop: Shop, uncertain: OrderAction, sara: User
+) -> None:
+    step = uncertain.steps[0]["variables"]
+    from shopify_sync import documents
+
+    shop.graphql(documents.load("RefundCreate"), step)
+    said = decide(logged_in(sara), uncertain, "settle", answer="not_applied", reason="Not there.")
+    assert "no longer needs a decision" in said
+    assert state(uncertain) == ActionState.SUCCEEDED
+
+
+def test_money_of_a_canceled_order_waits_in_a_queue_until_it_is_kept_or_returned(
+    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, sara: User
+) -> None:
+    shop.place(paid=True)
+    order = seen()
+    token = review(as_alice, conversation, order, "cancel", reason="CUSTOMER", refund="later")
+    confirm(as_alice, conversation, order, token)
+    work_off(shop, as_alice)
+    assert "Money still to return" in page(as_alice)
+    assert "€40.00" in page(as_alice)
+    keep = f"/inbox/decisions/orders/{order.pk}/keep/"
+    as_alice.post(keep, {"reason": "Restocking fee"})
+    assert order.name in page(as_alice)
+    logged_in(sara).post(keep, {"reason": "Restocking fee"})
+    assert "Nothing to decide" in page(as_alice)
+    assert "Kept on purpose" in panel(as_alice, conversation)
+    # Another sum is another decision.
+    Order.objects.update(net_payment=F("net_payment") - 1)
+    assert "Money still to return" in page(as_alice)
+
+
+def test_a_troubled_shop_is_left_alone_and_probed_with_a_read(
+    shop: Shop, ask: Callable[..., OrderAction], store: Store, as_alice: Client
+) -> None:
+    Store.objects.update(undo_seconds=60)
+    action = ask("5.00")
+    shop.fault(operation="*", phase="500_before")
+    for _ in range(breaker.OPENS_AT):
+        OrderAction.objects.update(next_attempt_at=None)
+        tasks.sweep_actions()
+    before = len(shop.ledger()["requests"])
+    OrderAction.objects.update(next_attempt_at=None)
+    tasks.sweep_actions()
+    assert len(shop.ledger()["requests"]) == before
+    assert state(action) == ActionState.QUEUED
+    shop.store.faults.set([])
+    ShopConnection.objects.update(breaker_open_until=timezone.now())
+    work_off(shop, as_alice)
+    assert state(action) == ActionState.SUCCEEDED
+    assert ShopConnection.objects.get(store=store).breaker_open_until is None
+
+
+def test_only_one_caller_probes(store: Store) -> None:
+    now = timezone.now()
+    ShopConnection.objects.update(breaker_count=5, breaker_open_until=now)
+    waits = [breaker.wait_s(store.pk, now=now) for _ in range(5)]
+    assert waits.count(0.0) == 1
+
+
+def test_every_move_of_an_action_is_in_the_audit_log(
+    shop: Shop, ask: Callable[..., OrderAction], limits: Policy, sara: User, as_alice: Client
+) -> None:
+    action = ask("15.00")
+    decide(logged_in(sara), action, "approve")
+    work_off(shop, as_alice)
+    rows = AuditEntry.objects.filter(kind=AuditKind.ACTION, action_id=action.pk).order_by("pk")
+    assert list(rows.values_list("after", "actor")) == [
+        ("awaiting_approval", "alice"), ("queued", "sara"), ("sending", ""), ("succeeded", ""),
+    ]  # fmt: skip
+    while audit.seal():
+        pass
+    assert audit.verify().problems == ()
+
+
+def test_two_refunds_cannot_promise_the_same_money(
+    shop: Shop, ask: Callable[..., OrderAction], store: Store
+) -> None:
+    """The reservation, where the one-active-action index would not stop it."""
+    Store.objects.update(undo_seconds=60)
+    action = ask("30.00")
+    order = Order.objects.get()
+    assert order.reserved == 30
+    other = OrderAction(order=order, amount=action.amount, currency="EUR")
+    with pytest.raises(services.moving.ActionRefused):
+        services.moving.reserve(order, other)
+    Order.objects.update(reserved=0)
+    services.moving.reserve(order, other)
+
+
+def test_approvals_by_the_api(
+    shop: Shop, ask: Callable[..., OrderAction], limits: Policy, sara: User, as_alice: Client
+) -> None:
+    action = ask("15.00")
+    own = as_alice.post(f"/api/v1/actions/{action.pk}/approve/")
+    assert (own.status_code, own.json()["reason_code"]) == (409, "own_action")
+    answer = logged_in(sara).post(f"/api/v1/actions/{action.pk}/approve/")
+    assert (answer.status_code, answer.json()["approved_by"]) == (200, "sara")
+    again = logged_in(sara).post(
+        f"/api/v1/actions/{action.pk}/decline/", {}, content_type="application/json"
+    )
+    assert again.json()["reason_code"] == "not_waiting"
