@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from orders import progress, services
+from orders.failpoints import failpoint
 from orders.models import ActionState, OrderAction
 from orders.progress import Contradiction, Goal, Job, Settled, ToSend, Waiting
 from orders.services import record_snapshot
@@ -22,7 +23,6 @@ from shopify_sync import breaker, ingest, mapping
 from shopify_sync.client import AdminClient
 from shopify_sync.connections import client_for, note_error
 from shopify_sync.errors import NeedsAdmin, NotApplied, OutcomeUnknown, ShopifyError, Throttled
-from shopify_sync.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from orders import audit, services
+from orders.failpoints import failpoint
 from orders.models import Order, OrderAction, Store
 from shopify_sync import actions, ingest, reconcile
 from shopify_sync.models import WebhookEvent
@@ -47,6 +48,7 @@ def sweep_actions() -> None:
     services.expire_approvals(now=timezone.now())
     due = OrderAction.objects.due(now=timezone.now()).order_by("next_attempt_at")
     for action_id in due.values_list("pk", flat=True)[:SWEEP_ROWS]:
+        failpoint("swept")
         actions.perform(action_id)
 
 

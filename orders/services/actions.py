@@ -48,6 +48,9 @@ def request_action(
         with transaction.atomic(durable=True):
             orders = Order.objects.select_for_update(of=("self",)).select_related("store")
             order = orders.get(pk=confirmed.order_id)
+            # The same click may have come first while this one waited for the lock.
+            if earlier := OrderAction.objects.filter(requested_by_id=by.pk, nonce=nonce).first():
+                return _same_click(earlier, confirmed)
             _check(order, confirmed.proposal, now)
             ruling = _rule(order, confirmed.proposal, by=by, now=now)
             action = _create(order, confirmed, ruling, by=by, nonce=nonce, origin=origin, now=now)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from orders import audit
 from orders.errors import ActionRefused, Refusal
+from orders.failpoints import failpoint
 from orders.models import SETTLED_STATES, ActionState, AuditKind, Order, OrderAction
 from orders.signals import order_changed
 
@@ -34,6 +35,7 @@ def move(action: OrderAction, to: ActionState, *, by: User | None = None, **chan
         return False
     if "reserved" in changes and reserved:
         Order.objects.filter(pk=action.order_id).update(reserved=F("reserved") - reserved)
+    failpoint("moved")
     if before != to:
         _record(action, before, to, by)
     action.state = to

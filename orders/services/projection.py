@@ -10,6 +10,7 @@ from django.db import models, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
+from orders.failpoints import failpoint
 from orders.models import (
     Customer,
     Order,
@@ -107,6 +108,7 @@ def record_snapshot(
         settled = settle_by_evidence(locked, snapshot, now=now)
         if changed or settled:
             _announce(locked.pk)
+        failpoint("projected")
     order.refresh_from_db()
     return True
 

@@ -1,8 +1,9 @@
-"""T4b, T4c: workers killed at random while money moves. Nothing twice, nothing lost, no lie."""
+"""T4: workers killed while money moves: at every failpoint, and at random moments."""
 
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections.abc import Callable
 
@@ -23,6 +24,49 @@ BAD_DAY = (
     {"operation": "*", "phase": "drop_before", "probability": 0.02},
 )
 LATE = {"operation": "refundCreate", "phase": "commit_late", "probability": 0.03}
+
+
+# Where a worker may die, and the how-manieth time it passes there.
+FAILPOINTS = (
+    "claimed", "claimed:2", "read", "read:2", "read:3", "projected", "projected:2", "begun",
+    "begun:2", "answered", "answered:2", "moved", "moved:2", "moved:3",
+)  # fmt: skip
+KINDS = ("refund", "cancel", "cancel and all", "cancel and a part")
+
+
+def every_failpoint(world: Installation, run: Run) -> Outcome:
+    """One action of each kind dies at each place; a second worker takes it up."""
+    temper = Temper(world.shop.origin, mutant=run.mutant)
+    places = FAILPOINTS[: run.size(len(FAILPOINTS), least=6)]
+    orders = world.orders(len(places) * len(KINDS), quantity=20)
+    accepted, doomed = [], []
+    for place in places:
+        for kind in KINDS:
+            action = _ask(world, orders.pop(), kind)
+            if action is not None:
+                accepted.append(action.pk)
+                doomed.append(world.workers.doom(action.pk, place, temper))
+        for process in doomed[-len(KINDS) :]:
+            process.join()
+    died = sum(1 for process in doomed if process.exitcode == -signal.SIGKILL)
+    world.workers.start(CREW, temper)
+    drained = world.drain(within_s=30)
+    return Outcome(
+        figures={
+            "cases": len(accepted),
+            "died there": died,
+            "drained": "yes" if drained else "no",
+        },
+        broken=world.check(accepted=accepted, is_drained=not run.mutant),
+        of=len(accepted),
+    )
+
+
+def _ask(world: Installation, order: Order, kind: str) -> OrderAction | None:
+    if kind == "refund":
+        return world.refund(order, "7.00")
+    amounts = {"cancel": None, "cancel and all": "20.00", "cancel and a part": "7.00"}
+    return world.cancel(order, amounts[kind])
 
 
 def refunds_key_valid(world: Installation, run: Run) -> Outcome:
@@ -58,8 +102,8 @@ def _storm(world: Installation, run: Run, ask: Ask) -> Outcome:
             if action is not None:
                 accepted.append(action.pk)
         # Somewhere between the claim and the last write, most of the time.
-        time.sleep(rng.uniform(0, 0.05))
-        if world.open_actions():
+        for _ in range(2):
+            time.sleep(rng.uniform(0, 0.03))
             world.workers.kill_one(rng, temper)
     world.fault()
     # A mutant's damage is what it did, not what it left undone.
@@ -89,6 +133,17 @@ def _ask_cancel(world: Installation, rng: random.Random, order: Order) -> OrderA
 
 
 CASES = [
+    *(
+        Case(
+            id=f"T4a-{backend}",
+            title=f"every failpoint × kind, {backend}",
+            run=every_failpoint,
+            backend=backend,
+            mutants={"no key and no read": 0.05} if backend == "sqlite" else {},
+            mutant_scale=1.0,
+        )
+        for backend in ("sqlite", "postgresql")
+    ),
     Case(
         id="T4b-valid",
         title="random kills, refunds, key valid",

@@ -12,7 +12,7 @@ import random
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.context import ForkServerProcess
 from typing import Any
 
@@ -55,6 +55,13 @@ class Workers:
         self._crew.remove(victim)
         self._crew.append(self._one(temper))
 
+    def doom(self, action_id: int, failpoint: str, temper: Temper) -> ForkServerProcess:
+        """Somebody who takes up one action and is killed at a failpoint on the way."""
+        words = replace(temper, env={"FAILPOINTS": failpoint})
+        process = _CONTEXT.Process(target=work_once, args=(words, action_id), daemon=True)
+        process.start()
+        return process
+
     def stop(self) -> None:
         for process in self._crew:
             process.kill()
@@ -67,19 +74,37 @@ class Workers:
         return process
 
 
-def work(temper: Temper) -> None:
-    """Perform what is due until killed."""
-    from django.conf import settings
-    from django.utils import timezone
-
+def work_once(temper: Temper, action_id: int) -> None:
+    """Perform one action to its end, unless a failpoint comes first."""
     from orders.models import OrderAction
     from shopify_sync import actions
+
+    prepare(temper)
+    while OrderAction.objects.active().filter(pk=action_id).exists():
+        actions.perform(action_id)
+        time.sleep(0.02)
+
+
+def prepare(temper: Temper) -> None:
+    """This process becomes a worker of that temper."""
+    from django.conf import settings
+
     from tests.chaos import mutants
 
     settings.SHOPIFY_ADMIN_ORIGIN = temper.origin
     os.environ.update(temper.env)
     _shorten(temper)
     mutants.apply(temper.mutant)
+
+
+def work(temper: Temper) -> None:
+    """Perform what is due until killed."""
+    from django.utils import timezone
+
+    from orders.models import OrderAction
+    from shopify_sync import actions
+
+    prepare(temper)
     rng = random.Random(os.getpid())
     while True:
         due = OrderAction.objects.due(now=timezone.now()).values_list("pk", flat=True)
