@@ -17,7 +17,7 @@ from inbox.order_forms import CancelForm, RefundForm
 from orders import panels, previews, rules, services, statuses
 from orders.errors import ActionRefused, InvalidMoney, Refusal, ShopUnreachable, StalePreview
 from orders.gateway import SuggestedRefund, get_gateway
-from orders.models import ActionKind, Order, OrderAction
+from orders.models import ActionKind, Order, OrderAction, RefundMethod
 from orders.money import Money
 
 Context = dict[str, Any]
@@ -74,6 +74,7 @@ def cancel(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
         "advice": rules.cancel_advice(order.snapshot),
         "shipments": len(statuses.live_fulfillments(order.snapshot)),
         "restockable": sum(line.current_quantity for line in order.snapshot.lines),
+        "store_credit_allowed": previews.method_refusal(order, RefundMethod.STORE_CREDIT) is None,
         "refusal": refusal,
     }
     return render(request, "orders/cancel.html", context)
@@ -111,6 +112,7 @@ def refund(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
         "suggestion": suggestion,
         "net_paid": rules.net_paid(order.snapshot),
         "is_delivered": is_delivered,
+        "store_credit_allowed": previews.method_refusal(order, RefundMethod.STORE_CREDIT) is None,
         "advice": rules.refund_advice(order.snapshot, delivered=is_delivered),
         "refusal": refusal,
     }

@@ -4,6 +4,7 @@ from orders.models.actions import (
     ActionKind,
     ActionState,
     OrderAction,
+    RefundMethod,
     Returned,
 )
 from orders.models.events import EventKind, EventSource, OrderEvent
@@ -34,6 +35,7 @@ __all__ = [
     "OrderRefund",
     "OrderTracking",
     "OrderTransaction",
+    "RefundMethod",
     "Returned",
     "Store",
 ]
