@@ -55,7 +55,7 @@ def _cancel(action: OrderAction, proposal: Proposal) -> Step:
 def _cancel_method(proposal: Proposal) -> dict[str, Any]:
     """All of the money or none, as orderCancel knows no amount; exactly one key, as it demands."""
     if proposal.is_full_refund and proposal.method == RefundMethod.STORE_CREDIT:
-        # Empty is allowed: all it could hold is a date, and our credit does not expire.
+        # Empty is allowed: all it could hold is a date of expiry, and nobody here names one.
         return {"storeCreditRefund": {}}
     return {"originalPaymentMethodsRefund": proposal.is_full_refund}
 
