@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from orders.errors import InvalidMoney
 from orders.gateway import CancelReason
-from orders.models import Returned
+from orders.models import RefundMethod, Returned
 from orders.money import Money
 from orders.previews import REFUND_REASONS, STAFF_NOTE_LENGTH, CancelChoice, RefundChoice
 from orders.snapshot import LineItem, LineQuantity
@@ -42,6 +42,9 @@ class CancelForm(forms.Form):
     refund = forms.ChoiceField(
         choices=[("now", _("Refund now")), ("later", _("Refund later"))], required=False
     )
+    # Always read, though not always shown: what the store does not allow is refused by the
+    # preview, where dropping the field would send the money somewhere else in silence.
+    method = forms.ChoiceField(choices=RefundMethod.choices, required=False)
     restock = forms.BooleanField(required=False)
     notify = forms.BooleanField(required=False)
     cancel_shipments = forms.BooleanField(required=False)
@@ -81,6 +84,7 @@ class CancelForm(forms.Form):
         return CancelChoice(
             reason=data["reason"],
             amount=data["amount"] if wants_refund else None,
+            method=RefundMethod(data["method"] or RefundMethod.ORIGINAL),
             restock=data["restock"],
             notify=data["notify"],
             staff_note=data["staff_note"].strip(),
@@ -95,6 +99,7 @@ class RefundForm(forms.Form):
         choices=lambda: [("", ""), *REFUND_REASONS.items()],
         error_messages={"required": _("Choose a reason for the refund.")},
     )
+    method = forms.ChoiceField(choices=RefundMethod.choices, required=False)
     restock = forms.BooleanField(required=False)
     notify = forms.BooleanField(required=False)
     staff_note = forms.CharField(max_length=NOTE_LENGTH, required=False)
@@ -154,6 +159,7 @@ class RefundForm(forms.Form):
             lines=self.chosen_lines(),
             shipping=data["shipping"],
             amount=data["amount"],
+            method=RefundMethod(data["method"] or RefundMethod.ORIGINAL),
             restock=data["restock"],
             notify=data["notify"],
             staff_note=data["staff_note"].strip(),

@@ -64,7 +64,7 @@ class StoreAdmin(ModelAdmin):
         (
             "What agents may do",
             {"fields": ["is_frozen", "assume_delivered_after_days", "hidden_cancel_reasons",
-                        "undo_seconds", "notify_by_default"]},
+                        "undo_seconds", "allow_store_credit", "notify_by_default"]},
         ),
         ("History", {"fields": ["connected_at"]}),
     ]  # fmt: skip

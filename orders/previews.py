@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy
 from orders import policies, rules
 from orders.errors import ActionRefused, InvalidMoney, Refusal, StalePreview
 from orders.gateway import SuggestedTransaction, get_gateway
-from orders.models import ActionKind, Order, OrderRefund, Policy, Returned
+from orders.models import ActionKind, Order, OrderRefund, Policy, RefundMethod, Returned
 from orders.money import Money, allocate, total
 from orders.rules import Advice
 from orders.snapshot import LineItem, LineQuantity, OrderSnapshot
@@ -51,6 +51,7 @@ class CancelChoice:
 
     reason: str
     amount: Money | None = None
+    method: RefundMethod = RefundMethod.ORIGINAL
     restock: bool = True
     notify: bool = False
     staff_note: str = ""
@@ -65,6 +66,7 @@ class RefundChoice:
     lines: tuple[LineQuantity, ...] = ()
     shipping: Money | None = None
     amount: Money | None = None
+    method: RefundMethod = RefundMethod.ORIGINAL
     restock: bool = False
     notify: bool = False
     staff_note: str = ""
@@ -76,7 +78,10 @@ Choice = CancelChoice | RefundChoice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A share of the refund and the payment method it goes back to."""
+    """A share of the refund and the payment method it goes back to.
+
+    `parent_gid` is the payment's; empty for store credit, which is no payment's.
+    """
 
     parent_gid: str
     gateway: str
@@ -104,6 +109,8 @@ class Proposal:
     shipments_to_cancel: tuple[str, ...]
     # What the agent saw; `request_action` refuses when it is no longer so.
     facts: dict[str, str]
+    # Last and with a default: proposals stored before there was a choice lack it.
+    method: RefundMethod = RefundMethod.ORIGINAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,10 +172,15 @@ def preview_cancel(order: Order, choice: CancelChoice, *, by: User, now: datetim
     net = rules.net_paid(snapshot)
     amount = choice.amount
     targets: tuple[Target, ...] = ()
+    method = choice.method if amount is not None else RefundMethod.ORIGINAL
+    if refusal := method_refusal(order, method):
+        raise ActionRefused(refusal)
     if amount is not None:
         _check_amount(amount, net)
-        suggestion = gateway.suggest_refund(order, lines=None, shipping=None)
-        targets = _targets(amount, suggestion.transactions)
+        targets = _credit_target(amount)
+        if method == RefundMethod.ORIGINAL:
+            suggestion = gateway.suggest_refund(order, lines=None, shipping=None)
+            targets = _targets(amount, suggestion.transactions)
     shipments = live_fulfillments(snapshot) if net else ()
     proposal = Proposal(
         kind=ActionKind.CANCEL_AND_REFUND if amount else ActionKind.CANCEL,
@@ -185,6 +197,7 @@ def preview_cancel(order: Order, choice: CancelChoice, *, by: User, now: datetim
         returned=Returned.NOT_ASKED,
         shipments_to_cancel=tuple(s.gid for s in shipments) if choice.cancel_shipments else (),
         facts=facts(snapshot),
+        method=method,
     )
     blocked = None if choice.cancel_shipments else rules.shipment_refusal(snapshot)
     items = tuple(SummaryItem(line=li, quantity=li.current_quantity) for li in snapshot.lines)
@@ -204,17 +217,20 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
         raise ActionRefused(Refusal("return_unanswered", _("Say whether the item has come back.")))
     if choice.reason not in REFUND_REASONS:
         raise ActionRefused(Refusal("reason_missing", _("Choose a reason for the refund.")))
+    if refusal := method_refusal(order, choice.method):
+        raise ActionRefused(refusal)
     _check_lines(snapshot, choice.lines)
     net = rules.net_paid(snapshot)
     suggestion = gateway.suggest_refund(order, lines=choice.lines, shipping=choice.shipping)
     amount = choice.amount if choice.amount is not None else suggestion.amount
     _check_amount(amount, net)
+    is_credit = choice.method == RefundMethod.STORE_CREDIT
     proposal = Proposal(
         kind=ActionKind.REFUND,
         reason=choice.reason,
         reason_label=str(REFUND_REASONS[choice.reason]),
         amount=amount,
-        targets=_targets(amount, suggestion.transactions),
+        targets=_credit_target(amount) if is_credit else _targets(amount, suggestion.transactions),
         is_full_refund=amount == net,
         lines=choice.lines,
         shipping=choice.shipping,
@@ -225,6 +241,7 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
         returned=choice.returned if delivered else Returned.NOT_ASKED,
         shipments_to_cancel=(),
         facts=facts(snapshot),
+        method=choice.method,
     )
     by_gid = {line.gid: line for line in snapshot.lines}
     items = tuple(SummaryItem(line=by_gid[c.line_gid], quantity=c.quantity) for c in choice.lines)
@@ -261,6 +278,8 @@ def facts(snapshot: OrderSnapshot) -> dict[str, str]:
         "shipments": ",".join(shipments),
         "lines": ",".join(lines),
         "returns": ",".join(returns),
+        # Store credit is the customer's: the one who was shown, not whom the order has by then.
+        "customer": snapshot.customer.gid if snapshot.customer else "",
     }
 
 
@@ -274,6 +293,7 @@ def changes(before: dict[str, str], after: dict[str, str]) -> tuple[str, ...]:
         "shipments": _("Its shipments changed."),
         "lines": _("Its items changed."),
         "returns": _("Its returns changed."),
+        "customer": _("The order belongs to another customer now."),
     }
     return tuple(
         text % {"before": before.get(key) or "–", "after": after.get(key) or "–"}
@@ -285,6 +305,25 @@ def changes(before: dict[str, str], after: dict[str, str]) -> tuple[str, ...]:
 def cancel_refusal_for(order: Order, *, now: datetime) -> Refusal | None:
     days = order.store.assume_delivered_after_days
     return rules.cancel_refusal(order.snapshot, now=now, assume_delivered_after_days=days)
+
+
+def method_refusal(order: Order, method: RefundMethod) -> Refusal | None:
+    """Why money may not go back that way. Shopify has more reasons (business customers)."""
+    if method == RefundMethod.ORIGINAL:
+        return None
+    if not order.store.allow_store_credit:
+        return Refusal(
+            "store_credit_off",
+            _("This store does not give refunds as store credit."),
+            _("Refund to the original payment instead."),
+        )
+    if order.snapshot.customer is None:
+        return Refusal(
+            "store_credit_no_customer",
+            _("This order has no customer who could hold store credit."),
+            _("Refund to the original payment instead."),
+        )
+    return None
 
 
 def order_is_delivered(order: Order, *, now: datetime) -> bool:
@@ -363,7 +402,7 @@ def _preview(
         paid=snapshot.money.received.presentment,
         refunded_before=snapshot.money.refunded.presentment,
         kept=kept or None,
-        advice=advice,
+        advice=tuple(a for a in advice if _concerns(a, proposal)),
         confirm_label=_confirm_label(proposal, needs_approval=bool(ruling.approvals)),
         blocked=blocked or ruling.refusal,
         token=signing.dumps(content, salt=_SALT, compress=True),
@@ -380,11 +419,18 @@ def _rows(proposal: Proposal, *, is_paid: bool) -> tuple[tuple[str, str], ...]:
         rows.append((_("Shipment records canceled"), str(count)))
     if proposal.kind == ActionKind.CANCEL and is_paid:
         rows.append((_("Refund"), _("Later")))
+    if proposal.method == RefundMethod.STORE_CREDIT:
+        rows.append((_("Goes back to"), str(proposal.method.label)))
     rows.append((_("Restock items"), yes_no[proposal.restock]))
     rows.append((_("Shopify e-mails the customer"), yes_no[proposal.notify]))
     if proposal.staff_note:
         rows.append((_("Staff note"), proposal.staff_note))
     return tuple(rows)
+
+
+def _concerns(advice: Advice, proposal: Proposal) -> bool:
+    """Credit given by Shopify must not be paid out by hand as well."""
+    return advice.code != "manual_gateway" or proposal.method != RefundMethod.STORE_CREDIT
 
 
 def _confirm_label(proposal: Proposal, *, needs_approval: bool) -> str:
@@ -438,6 +484,16 @@ def _targets(amount: Money, suggested: tuple[SuggestedTransaction, ...]) -> tupl
     return targets
 
 
+def _credit_target(amount: Money) -> tuple[Target, ...]:
+    label = str(RefundMethod.STORE_CREDIT.label)
+    return (
+        Target(
+            parent_gid="", gateway="shopify_store_credit", label=label, is_manual=False,
+            amount=amount,
+        ),
+    )  # fmt: skip
+
+
 def _sum_text(money: Money) -> str:
     return f"{money.plain()} {money.currency}"
 
@@ -454,6 +510,7 @@ def preview_again(order: Order, token: str, *, by: User, now: datetime) -> Previ
             lines=before.lines,
             shipping=before.shipping,
             amount=before.amount,
+            method=before.method,
             restock=before.restock,
             notify=before.notify,
             staff_note=before.staff_note,
@@ -464,6 +521,7 @@ def preview_again(order: Order, token: str, *, by: User, now: datetime) -> Previ
         cancel = CancelChoice(
             reason=before.reason,
             amount=before.amount,
+            method=before.method,
             restock=before.restock,
             notify=before.notify,
             staff_note=before.staff_note,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from orders.gateway import Step
-from orders.models import ActionKind, OrderAction
+from orders.models import ActionKind, OrderAction, RefundMethod
 from orders.previews import Proposal, decode_proposal
 from orders.progress import Goal
 
@@ -43,13 +43,21 @@ def _cancel(action: OrderAction, proposal: Proposal) -> Step:
         "orderId": action.order.gid,
         "reason": proposal.reason,
         "restock": proposal.restock,
-        "refundMethod": {"originalPaymentMethodsRefund": proposal.is_full_refund},
+        "refundMethod": _cancel_method(proposal),
         "notifyCustomer": proposal.notify,
         "staffNote": _with_marker(proposal.staff_note, action.note_marker),
     }
     return Step(
         goal=Goal.CANCEL_ORDER, target=action.order.gid, document="OrderCancel", variables=variables
     )
+
+
+def _cancel_method(proposal: Proposal) -> dict[str, Any]:
+    """All of the money or none, as orderCancel knows no amount; exactly one key, as it demands."""
+    if proposal.is_full_refund and proposal.method == RefundMethod.STORE_CREDIT:
+        # Empty is allowed: all it could hold is a date of expiry, and nobody here names one.
+        return {"storeCreditRefund": {}}
+    return {"originalPaymentMethodsRefund": proposal.is_full_refund}
 
 
 def _refund(action: OrderAction, proposal: Proposal) -> Step:
@@ -62,16 +70,7 @@ def _refund(action: OrderAction, proposal: Proposal) -> Step:
         "note": _with_marker(proposal.staff_note or proposal.reason_label, action.note_marker),
         # A cancel before it has told the customer already.
         "notify": proposal.notify and action.kind == ActionKind.REFUND,
-        "transactions": [
-            {
-                "orderId": order_gid,
-                "parentId": target.parent_gid,
-                "gateway": target.gateway,
-                "kind": "REFUND",
-                "amount": target.amount.plain(),
-            }
-            for target in proposal.targets
-        ],
+        **_ways_back(order_gid, proposal),
     }
     if proposal.lines:
         restock = "RETURN" if proposal.returned == "received" else "CANCEL"
@@ -91,6 +90,38 @@ def _refund(action: OrderAction, proposal: Proposal) -> Step:
         document="RefundCreate",
         variables={"input": refund, "idempotencyKey": str(action.idempotency_key)},
     )
+
+
+def _ways_back(order_gid: str, proposal: Proposal) -> dict[str, Any]:
+    """The money part of a RefundInput: as store credit, or to each payment its share."""
+    if proposal.method == RefundMethod.STORE_CREDIT:
+        # In the currency the customer paid in, like every other sum of a refund: Shopify does
+        # not say which it takes where the shop's differs, and a refusal moves no money.
+        return {
+            "refundMethods": [
+                {
+                    "storeCreditRefund": {
+                        "amount": {
+                            "amount": target.amount.plain(),
+                            "currencyCode": target.amount.currency,
+                        }
+                    }
+                }
+                for target in proposal.targets
+            ]
+        }
+    return {
+        "transactions": [
+            {
+                "orderId": order_gid,
+                "parentId": target.parent_gid,
+                "gateway": target.gateway,
+                "kind": "REFUND",
+                "amount": target.amount.plain(),
+            }
+            for target in proposal.targets
+        ]
+    }
 
 
 def _with_marker(note: str, marker: str) -> str:

@@ -19,7 +19,7 @@ from inbox.api.fields import StrictSerializer, TextField
 from inbox.api.problems import problem, refused
 from orders import panels, previews, rules, services
 from orders.errors import ActionRefused, InvalidMoney, Refusal, ShopUnreachable, StalePreview
-from orders.models import ActionKind, Order, OrderAction, Returned
+from orders.models import ActionKind, Order, OrderAction, RefundMethod, Returned
 from orders.money import Money
 from orders.snapshot import LineQuantity
 
@@ -36,6 +36,7 @@ class ProposalSerializer(StrictSerializer):
     kind = serializers.ChoiceField(choices=ActionKind.choices)
     reason = TextField(max_length=40)
     amount = TextField(max_length=24, required=False, allow_null=True)
+    method = serializers.ChoiceField(choices=RefundMethod.choices, default=RefundMethod.ORIGINAL)
     lines = LineSerializer(many=True, required=False)
     shipping = TextField(max_length=24, required=False, allow_null=True)
     restock = serializers.BooleanField(default=False)
@@ -219,6 +220,7 @@ def _preview(request: Request, order: Order, data: Json) -> previews.Preview:
             ),
             shipping=money("shipping"),
             amount=money("amount"),
+            method=RefundMethod(data["method"]),
             restock=data["restock"],
             notify=data["notify"],
             staff_note=data["staff_note"],
@@ -231,6 +233,7 @@ def _preview(request: Request, order: Order, data: Json) -> previews.Preview:
     cancel = previews.CancelChoice(
         reason=data["reason"].upper(),
         amount=amount if data["kind"] == ActionKind.CANCEL_AND_REFUND else None,
+        method=RefundMethod(data["method"]),
         restock=data["restock"],
         notify=data["notify"],
         staff_note=data["staff_note"],
@@ -260,6 +263,7 @@ def _summary(preview: previews.Preview) -> Json:
         "kind": preview.kind,
         "confirm_label": preview.confirm_label,
         "amount": _money(proposal.amount),
+        "method": proposal.method,
         "total": _money(preview.total),
         "paid": _money(preview.paid),
         "kept": _money(preview.kept),

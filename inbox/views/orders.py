@@ -17,7 +17,7 @@ from inbox.order_forms import CancelForm, RefundForm
 from orders import panels, previews, rules, services, statuses
 from orders.errors import ActionRefused, InvalidMoney, Refusal, ShopUnreachable, StalePreview
 from orders.gateway import SuggestedRefund, get_gateway
-from orders.models import ActionKind, Order, OrderAction
+from orders.models import ActionKind, Order, OrderAction, RefundMethod
 from orders.money import Money
 
 Context = dict[str, Any]
@@ -76,6 +76,7 @@ def cancel(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
         ),
         "shipments": len(statuses.live_fulfillments(order.snapshot)),
         "restockable": sum(line.current_quantity for line in order.snapshot.lines),
+        "store_credit_allowed": previews.method_refusal(order, RefundMethod.STORE_CREDIT) is None,
         "refusal": refusal,
     }
     return render(request, "orders/cancel.html", context)
@@ -118,6 +119,7 @@ def refund(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
             delivered=is_delivered,
             earlier_refunds=previews.earlier_refunds(order),
         ),
+        "store_credit_allowed": previews.method_refusal(order, RefundMethod.STORE_CREDIT) is None,
         "refusal": refusal,
     }
     return render(request, "orders/refund.html", context)

@@ -6,6 +6,7 @@ from orders.models.actions import (
     ActionKind,
     ActionState,
     OrderAction,
+    RefundMethod,
     Returned,
 )
 from orders.models.audit import AuditEntry, AuditKind, AuditSeal
@@ -46,6 +47,7 @@ __all__ = [
     "OrderTransaction",
     "Policy",
     "RefundBudget",
+    "RefundMethod",
     "Returned",
     "Store",
 ]

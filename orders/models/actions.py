@@ -84,6 +84,13 @@ class Returned(models.TextChoices):
     NOT_NEEDED = "not_needed", _("No return needed")
 
 
+class RefundMethod(models.TextChoices):
+    """Where the money of a refund goes."""
+
+    ORIGINAL = "original", _("Original payment")
+    STORE_CREDIT = "store_credit", _("Store credit")
+
+
 class OrderActionQuerySet(models.QuerySet["OrderAction"]):
     def active(self) -> Self:
         return self.filter(state__in=ACTIVE_STATES)

@@ -56,6 +56,13 @@ class Store(models.Model):
         default=True,
         help_text="Whether Shopify's own e-mail to the customer is ticked in the dialogs.",
     )
+    allow_store_credit = models.BooleanField(
+        "Allow refunds as store credit",
+        default=False,
+        help_text="On: agents may give money back as store credit instead of to the original "
+        "payment. Switch store credit on in Shopify first; it needs Shopify’s new customer "
+        "accounts. Orders without a customer are always refunded to the original payment.",
+    )
     is_frozen = models.BooleanField(
         "Freeze all actions",
         default=False,

@@ -111,6 +111,8 @@ def _check(order: Order, proposal: previews.Proposal, now: datetime) -> None:
         refusal = previews.cancel_refusal_for(order, now=now)
         if not refusal and not proposal.shipments_to_cancel and rules.net_paid(order.snapshot):
             refusal = rules.shipment_refusal(order.snapshot)
+    # An administrator may have switched store credit off since the summary.
+    refusal = refusal or previews.method_refusal(order, proposal.method)
     if refusal:
         raise ActionRefused(refusal)
     if changes := previews.changes(proposal.facts, previews.facts(order.snapshot)):

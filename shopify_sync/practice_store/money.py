@@ -128,7 +128,8 @@ def net(order: Order) -> Decimal:
 def left_of(order: Order, payment: Transaction) -> Decimal:
     """What can still be refunded to one payment."""
     back = [t for t in refund_transactions(order) if t.parent_number == payment.number_id]
-    return payment.amount - sum((t.amount for t in back), ZERO)
+    # Store credit has no parent, and yet what was credited cannot go back to a card as well.
+    return min(payment.amount - sum((t.amount for t in back), ZERO), max(ZERO, net(order)))
 
 
 def outstanding(order: Order) -> Decimal:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from shopify_sync.practice_store import money, payloads, selling
+from shopify_sync.practice_store import crediting, money, payloads, selling
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
 from shopify_sync.practice_store.state import (
@@ -40,6 +40,8 @@ class Suggestion:
     amount: Decimal
     maximum: Decimal
     transactions: tuple[tuple[Transaction, Decimal, Decimal], ...]
+    # The whole amount as store credit, in place of the transactions.
+    as_store_credit: bool = False
 
 
 def line_share(order: Order, line: LineItem, quantity: int) -> tuple[Decimal, Decimal]:
@@ -55,7 +57,12 @@ def line_share(order: Order, line: LineItem, quantity: int) -> tuple[Decimal, De
 
 
 def suggest(
-    order: Order, *, lines: list[dict[str, Any]] | None, shipping: Decimal | None, full: bool
+    order: Order,
+    *,
+    lines: list[dict[str, Any]] | None,
+    shipping: Decimal | None,
+    full: bool,
+    as_store_credit: bool = False,
 ) -> Suggestion:
     """What Shopify would give back; `shipping` None: none, unless `full`."""
     if full:
@@ -97,7 +104,8 @@ def suggest(
         tax=tax,
         amount=amount,
         maximum=maximum,
-        transactions=_spread(order, amount),
+        transactions=() if as_store_credit else _spread(order, amount),
+        as_store_credit=as_store_credit,
     )
 
 
@@ -125,14 +133,16 @@ def create(context: Context, data: dict[str, Any], key: str | None) -> tuple[Ord
         raise UserError("Currency is required for multi-currency orders", ["currency"])
     lines = _check_lines(order, data.get("refundLineItems") or [])
     moves = _check_transactions(order, data.get("transactions") or [])
+    credits = crediting.of_refund(context, order, data.get("refundMethods") or [])
     moved = sum((amount for _, amount in moves), ZERO)
+    moved += sum((credit.amount for credit in credits), ZERO)
     if moved > money.net(order):
         limit = money.net(order)
         raise UserError(
             f"Refund amount {_sign(order)}{moved:.2f} is greater than net payment received "
             f"{_sign(order)}{limit:.2f}"
         )
-    return order, _book(context, order, data, lines, moves, key)
+    return order, _book(context, order, data, lines, moves, credits, key)
 
 
 def _sign(order: Order) -> str:
@@ -190,6 +200,7 @@ def _book(
     data: dict[str, Any],
     lines: list[tuple[LineItem, int, dict[str, Any]]],
     moves: list[tuple[Transaction, Decimal]],
+    credits: list[crediting.Credit],
     key: str | None,
 ) -> Refund:
     shop, now = context.shop, context.now()
@@ -224,7 +235,13 @@ def _book(
             key=key,
         )  # fmt: skip
         refund.transactions.append(moved.number_id)
+    for credit in credits:
+        moved = selling.add_store_credit(
+            context, order, amount=credit.amount, expires_at=credit.expires_at, key=key
+        )
+        refund.transactions.append(moved.number_id)
     difference = booked - sum((amount for _, amount in moves), ZERO)
+    difference -= sum((credit.amount for credit in credits), ZERO)
     if difference:
         refund.adjustments.append(
             Adjustment(number_id=shop.new_id(), kind="REFUND_DISCREPANCY", amount=difference)

@@ -25,6 +25,7 @@ from shopify_sync.practice_store.state import (
 )
 
 JOB_SECONDS: Final = 1.0
+STORE_CREDIT_GATEWAY: Final = "shopify_store_credit"
 MANUAL_GATEWAYS: Final = frozenset(
     {"manual", "Cash on Delivery (COD)", "Bank Deposit", "Money Order"}
 )
@@ -100,6 +101,22 @@ def add_transaction(
         body = payloads.transaction(context.shop, order, transaction)
         context.emit("order_transactions/create", body)
     return transaction
+
+
+def add_store_credit(
+    context: Context,
+    order: Order,
+    *,
+    amount: Decimal,
+    expires_at: datetime | None,
+    key: str | None = None,
+) -> Transaction:
+    """Money that goes back as credit: a refund of no payment in particular, done at once."""
+    credit = add_transaction(
+        context, order, kind="REFUND", amount=amount, gateway=STORE_CREDIT_GATEWAY, key=key
+    )
+    credit.expires_at = expires_at
+    return credit
 
 
 def mark_as_paid(context: Context, order: Order) -> None:
@@ -190,10 +207,18 @@ def start_cancel(
     refund: bool,
     staff_note: str | None,
     key: str,
+    store_credit: bool = False,
+    credit_expires_at: datetime | None = None,
 ) -> Job:
     """Accept a cancelation, and carry it out a moment later."""
     job = Job(
-        key=key, order_number=order.number_id, reason=reason, refund=refund, staff_note=staff_note
+        key=key,
+        order_number=order.number_id,
+        reason=reason,
+        refund=refund,
+        store_credit=store_credit,
+        credit_expires_at=credit_expires_at,
+        staff_note=staff_note,
     )
     context.shop.jobs[key] = job
     context.later(JOB_SECONDS, lambda later: run_job(later, key))
@@ -238,27 +263,39 @@ def finish_cancel(
             item.total_quantity = item.remaining_quantity = 0
     job.status = "SUCCEEDED"
     if job.refund and had_money:
-        _refund_everything(context, order, now)
+        _refund_everything(context, order, job, now)
     touch(context, order, "orders/cancelled")
 
 
-def _refund_everything(context: Context, order: Order, now: datetime) -> Refund:
+def _refund_everything(context: Context, order: Order, job: Job, now: datetime) -> Refund:
     back = Refund(
         number_id=context.shop.new_id(),
         order_number=order.number_id,
         created_at=now,
         processed_at=now,
     )
-    for payment in money.payments(order):
-        left = money.left_of(order, payment)
-        if left > 0:
-            moved = add_transaction(
-                context, order, kind="REFUND", amount=left, gateway=payment.gateway, parent=payment
-            )
-            back.transactions.append(moved.number_id)
+    moved = _credit_all(context, order, job) if job.store_credit else _pay_all_back(context, order)
+    back.transactions += [transaction.number_id for transaction in moved]
     order.refunds.append(back)
     context.emit("refunds/create", payloads.refund(context.shop, order, back))
     return back
+
+
+def _credit_all(context: Context, order: Order, job: Job) -> list[Transaction]:
+    whole, expires_at = money.net(order), job.credit_expires_at
+    return [add_store_credit(context, order, amount=whole, expires_at=expires_at)]
+
+
+def _pay_all_back(context: Context, order: Order) -> list[Transaction]:
+    moved = []
+    for payment in money.payments(order):
+        left = money.left_of(order, payment)
+        if left > 0:
+            back = add_transaction(
+                context, order, kind="REFUND", amount=left, gateway=payment.gateway, parent=payment
+            )
+            moved.append(back)
+    return moved
 
 
 def fulfillment_status(order: Order) -> str:

@@ -124,6 +124,8 @@ class Transaction(Resource, kw_only=True):
     error_code: str | None = None
     test: bool = False
     key: str | None = None
+    # Of store credit: when it can no longer be spent.
+    expires_at: datetime | None = None
 
 
 class RefundLine(Resource, kw_only=True):
@@ -313,6 +315,9 @@ class Job(Struct, kw_only=True):
     order_number: int
     reason: str
     refund: bool
+    # Where what is refunded goes: store credit, else the original payments.
+    store_credit: bool = False
+    credit_expires_at: datetime | None = None
     staff_note: str | None = None
     status: str = "STARTED"
     errors: list[dict[str, str | list[str] | None]] = field(default_factory=list)

@@ -203,6 +203,7 @@ class Store:
                         "note": refund.note, "idempotency_key": refund.key,
                         "amount": money.wire(sum((t.amount for t in moved), ZERO)),
                         "currency": order.presentment_currency,
+                        "gateways": [t.gateway for t in moved],
                         "at": refund.created_at.isoformat(),
                     }
                 )  # fmt: skip
@@ -214,6 +215,8 @@ class Store:
             transactions += [
                 {"order": order.id, "order_name": order.name, "id": t.id, "kind": t.kind,
                  "status": t.status, "gateway": t.gateway, "amount": money.wire(t.amount),
+                 "parent": t.parent_number,
+                 "expires_at": t.expires_at.isoformat() if t.expires_at else None,
                  "at": t.created_at.isoformat()}
                 for t in order.transactions
             ]  # fmt: skip

@@ -240,6 +240,11 @@ def _check_object(
         has_default = field.default_value is not None
         if key in value or (isinstance(field.type, GraphQLNonNull) and not has_default):
             _check(field.type, value.get(key), [*path, key], problems)
+    given = [key for key, part in value.items() if part is not None]
+    if kind.is_one_of and (len(given) != 1 or len(value) != 1):
+        # No recording has it: graphql-ruby's sentence.
+        text = f"'{kind.name}' requires exactly one argument, but {len(given)} were provided."
+        problems.append({"path": path, "explanation": text})
 
 
 def _check_scalar(

@@ -6,7 +6,14 @@ import uuid
 from decimal import Decimal
 from typing import Any
 
-from shopify_sync.practice_store import ordering, payloads, refunding, selling, shipping
+from shopify_sync.practice_store import (
+    crediting,
+    ordering,
+    payloads,
+    refunding,
+    selling,
+    shipping,
+)
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import ShopError, UserError
 from shopify_sync.practice_store.idempotency import remember
@@ -123,12 +130,22 @@ def _order_cancel(_parent: Any, context: Context, args: Args) -> Any:
             raise UserError("Order does not exist", ["orderId"], "NOT_FOUND")
         selling.check_cancelable(context, order, args.get("staffNote"))
         method = args.get("refundMethod") or {}
+        # An empty storeCreditRefund is one: all it may hold is a date.
+        credit = method.get("storeCreditRefund")
+        if credit is not None:
+            crediting.check_cancel(context, order, credit)
         key = str(uuid.uuid4())
         selling.start_cancel(
             context,
             order,
             reason=args["reason"],
-            refund=bool(method.get("originalPaymentMethodsRefund") or args.get("refund")),
+            refund=bool(
+                method.get("originalPaymentMethodsRefund")
+                or args.get("refund")
+                or credit is not None
+            ),
+            store_credit=credit is not None,
+            credit_expires_at=(credit or {}).get("expiresAt"),
             staff_note=args.get("staffNote"),
             key=key,
         )

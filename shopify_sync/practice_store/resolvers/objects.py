@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from shopify_sync.practice_store import money, refunding, returning, selling
+from shopify_sync.practice_store import crediting, money, refunding, returning, selling
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.resolvers.base import (
     RESOLVERS,
@@ -171,6 +171,8 @@ _fields(
         "suggestedRefund": lambda o, c, a: refunding.suggest(
             o, lines=a.get("refundLineItems"), full=bool(a.get("suggestFullRefund")),
             shipping=money.shipping(o) if a.get("refundShipping") else a.get("shippingAmount"),
+            as_store_credit=a.get("refundMethodAllocation") == "STORE_CREDIT"
+            and crediting.has_customer(c, o),
         ),
     },
 )  # fmt: skip
@@ -267,6 +269,8 @@ _fields(
 
 
 def _gateway_label(gateway: str) -> str:
+    if gateway == selling.STORE_CREDIT_GATEWAY:
+        return "Store credit"
     return gateway if " " in gateway else gateway.replace("_", " ").title()
 
 
@@ -444,7 +448,18 @@ _fields(
             }
             for payment, amount, maximum in s.transactions
         ],
-        "suggestedRefundMethods": lambda s, c, a: [],
+        "suggestedRefundMethods": lambda s, c, a: (
+            [
+                {
+                    "__typename": "SuggestedStoreCreditRefund",
+                    "amount": money.bag(s.order, s.amount),
+                    "maximumRefundable": money.bag(s.order, s.maximum),
+                    "expiresAt": None,
+                }
+            ]
+            if s.as_store_credit
+            else []
+        ),
     },
 )
 
