@@ -24,7 +24,7 @@ from typing import Any
 import django
 
 from tests.chaos.case import Case
-from tests.chaos.servers import NotInstalled, Postgres, Redis
+from tests.chaos.servers import NotInstalled, Postgres, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDE_BY_SIDE = 2
@@ -102,16 +102,17 @@ def _run(planned: Planned, folder: Path, postgres: Postgres | None) -> bool:
     """One case in its own process; prints its report in one piece."""
     case = planned.case
     own = Path(tempfile.mkdtemp(dir=folder))
-    redis = Redis(own) if case.needs_redis else None
+    port = str(free_port()) if case.broker else ""
+    broker_url = f"redis://127.0.0.1:{port}/0" if port else ""
     env = os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.chaos.settings",
         "VAR_DIR": str(own),
         "DATABASE_URL": f"sqlite:///{own / 'db.sqlite3'}",
-        "REDIS_URL": redis.url if redis else "",
-        "CHAOS_REDIS_PORT": str(redis.port) if redis else "",
+        "REDIS_URL": broker_url,
+        "CHAOS_BROKER_PORT": port,
     }
-    if redis:
-        env["CHAOS_BROKER_URL"] = redis.url
+    if broker_url:
+        env["CHAOS_BROKER_URL"] = broker_url
     if case.backend == "postgresql" and postgres:
         env["DATABASE_URL"] = postgres.url(f"c{secrets.token_hex(6)}")
     command = [
@@ -128,8 +129,6 @@ def _run(planned: Planned, folder: Path, postgres: Postgres | None) -> bool:
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             sink.write(f"\nnot done after {LONGEST_S} s\n".encode())
-    if redis:
-        redis.kill()
     took = time.monotonic() - began
     outcome = json.loads(report.read_text()) if report.exists() else None
     text, is_good = _verdict(planned, outcome, (own / "out.txt").read_text(errors="replace"))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tests.chaos.installation import Installation
 
 Backend = Literal["sqlite", "postgresql"]
+Broker = Literal["redis", "embedded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,6 @@ class Case:
     title: str
     run: Callable[[Installation, Run], Outcome]
     backend: Backend = "sqlite"
-    needs_redis: bool = False
+    broker: Broker | None = None
     mutants: Mapping[str, float] = field(default_factory=dict)
     mutant_scale: float = 0.1

@@ -37,11 +37,11 @@ EMAIL = "customer{}@example.com"
 class Installation:
     """Made once per run of a case, in a process of its own whose settings are tests.chaos.settings."""
 
-    def __init__(self, folder: Path, *, redis: Redis | None = None) -> None:
+    def __init__(self, folder: Path, *, broker: Redis | None = None) -> None:
         from django.conf import settings
 
         self.folder = folder
-        self.redis = redis
+        self.broker = broker
         # The workers are forked by a process of their own, before this one has threads.
         self.workers = Workers()
         call_command("migrate", verbosity=0)

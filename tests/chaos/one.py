@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 from pathlib import Path
 
 import django
@@ -25,14 +26,21 @@ def main() -> None:
 
     from tests.chaos.case import Case, Run
     from tests.chaos.installation import Installation
+    from tests.chaos.servers import Redis
 
     cases: list[Case] = importlib.import_module(options.module).CASES
     case = next(c for c in cases if c.id == options.case)
-    installation = Installation(Path(settings.VAR_DIR))
+    folder = Path(settings.VAR_DIR)
+    broker = None
+    if port := os.environ["CHAOS_BROKER_PORT"]:
+        broker = Redis(folder, int(port), is_embedded=case.broker == "embedded")
+    installation = Installation(folder, broker=broker)
     try:
         outcome = case.run(installation, Run(options.seed, options.scale, options.mutant))
     finally:
         installation.close()
+        if broker:
+            broker.kill()
     options.report.write_text(
         json.dumps(
             {

