@@ -1,6 +1,6 @@
 """`./run chaos`: every case, its figures, its seed and its negative controls.
 
-Each run has a process, a database and a practice store of its own; two go side by side, as
+Each run has a process, a database and a practice store of its own; three go side by side, as
 they mostly wait. `./run chaos T4b` runs the cases whose id begins so; `--seed`, `--scale` and
 `--no-mutants` repeat a failure.
 """
@@ -27,7 +27,7 @@ from tests.chaos.case import Case
 from tests.chaos.servers import NotInstalled, Postgres, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-SIDE_BY_SIDE = 2
+SIDE_BY_SIDE = 3
 LONGEST_S = 600
 
 
@@ -59,6 +59,7 @@ def main() -> int:
     if not found:
         print(f"No case begins with {' or '.join(options.cases)}.")
         return 2
+    found.sort(key=lambda pair: -pair[1].takes_s)
     plan = [Planned(case, module, options.seed, options.scale) for module, case in found]
     if not options.no_mutants:
         plan += [

@@ -57,3 +57,5 @@ class Case:
     broker: Broker | None = None
     mutants: Mapping[str, float] = field(default_factory=dict)
     mutant_scale: float = 0.1
+    # A guess, so that the longest start first.
+    takes_s: int = 60

@@ -95,7 +95,7 @@ def one_order(world: Installation, run: Run) -> Outcome:
 def partials(world: Installation, run: Run) -> Outcome:
     """T2: refunds of 10 on orders of 100, by everybody, until nothing is left."""
     people = world.people(10)
-    orders = world.orders(run.size(10, least=3))
+    orders = world.orders(run.size(6, least=3))
     world.workers.start(4, Temper(world.shop.origin))
 
     def greedy(person: User, order: Order) -> int:
@@ -134,7 +134,7 @@ def one_budget(world: Installation, run: Run) -> Outcome:
     broken, spent_most = [], 0
     group = world.alice.groups.get()
     Policy.objects.create(role=group, refund_per_day=100)
-    for number in range(run.size(ORDERS // 10, least=2)):
+    for number in range(run.size(3, least=2)):
         person = world.person(f"spender{number}", "agents")
         orders = world.orders(AGENTS)
         tokens = [(o, _token(o, person, _refund_of(o, "10.00", person))) for o in orders]
@@ -146,7 +146,7 @@ def one_budget(world: Installation, run: Run) -> Outcome:
             broken.append(f"{person} spent {spent} of 100")
         elif spent < 100:
             broken.append(f"{person} could only spend {spent} of 100")
-    return Outcome(figures={"most spent of 100": spent_most}, broken=broken, of=4)
+    return Outcome(figures={"most spent of 100": spent_most}, broken=broken, of=3)
 
 
 def _disarm(run: Run) -> None:

@@ -26,7 +26,7 @@ from tests.chaos.installation import Installation
 from tests.chaos.workers import Temper, prepare
 from tests.support.shop import DOMAIN
 
-RUNS, STEPS = 500, 50
+RUNS, STEPS = 120, 50
 LIMIT = 40
 FAULTS = (
     "drop_before", "500_before", "throttle", "401", "423", "commit_then_drop", "commit_then_500",
@@ -199,6 +199,6 @@ def lives(world: Installation, run: Run) -> Outcome:
 CASES = [
     Case(
         id="T3", title="random lives of an order", run=lives,
-        mutants={"no key and no read": 0.02}, mutant_scale=0.06,
+        mutants={"no key and no read": 0.02}, mutant_scale=0.1, takes_s=150,
     )
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from tests.chaos.installation import Installation
 from tests.chaos.workers import Temper
 
 Ask = Callable[[Installation, random.Random, Order], OrderAction | None]
-CREW = 4
+CREW = 6
 KILLS = 1000
 # The answers a bad day gives, besides the kills: of every request, so many.
 BAD_DAY = (
@@ -102,12 +102,12 @@ def _storm(world: Installation, run: Run, ask: Ask) -> Outcome:
             if action is not None:
                 accepted.append(action.pk)
         # Somewhere between the claim and the last write, most of the time.
-        for _ in range(2):
-            time.sleep(rng.uniform(0, 0.03))
+        for _ in range(3):
+            time.sleep(rng.uniform(0, 0.02))
             world.workers.kill_one(rng, temper)
     world.fault()
     # A mutant's damage is what it did, not what it left undone.
-    drained = world.drain(within_s=20 if run.mutant else 90)
+    drained = world.drain(within_s=10 if run.mutant else 90)
     rows = OrderAction.objects.values_list("state", flat=True)
     replays = sum(1 for r in world.shop.ledger()["requests"] if r["operation"] == "refundCreate")
     return Outcome(
@@ -149,6 +149,7 @@ CASES = [
         title="random kills, refunds, key valid",
         run=refunds_key_valid,
         backend="postgresql",
+        takes_s=200,
         mutants={"no key and no read": 0.10, "acknowledged early": 0.05},
     ),
     Case(
@@ -156,6 +157,7 @@ CASES = [
         title="random kills, refunds, key expired",
         run=refunds_key_expired,
         backend="postgresql",
+        takes_s=200,
         mutants={"no read": 0.10},
     ),
     Case(
@@ -163,6 +165,7 @@ CASES = [
         title="random kills, cancel and cancel + refund",
         run=cancels,
         backend="postgresql",
+        takes_s=150,
         mutants={"answers trusted": 0.05},
     ),
 ]
