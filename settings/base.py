@@ -44,6 +44,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "inbox.middleware.LogInForFragments",
     # Log-in is the default; a view without it says why.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "orders.middleware.RequestOrigin",

@@ -112,7 +112,11 @@ def refresh(order: Order) -> bool:
     if snapshot is None:
         mark_missing(order=order, seq=seq, now=now, confirm_after=CONFIRM_MISSING_AFTER)
         return False
-    record_snapshot(order=order, snapshot=snapshot, seq=seq, read_started_at=started, now=now)
+    if not record_snapshot(
+        order=order, snapshot=snapshot, seq=seq, read_started_at=started, now=now
+    ):
+        # Somebody else's later read is stored: the caller goes on with that, not with its own.
+        order.refresh_from_db()
     return True
 
 

@@ -116,7 +116,7 @@ class Installation:
             pk = ingest.mark(self.store, placed.number_id, timezone.now())
             order = Order.objects.select_related("store").get(pk=pk)
             self._insist(ingest.refresh, order)
-            made.append(order)
+            made.append(Order.objects.select_related("store").get(pk=pk))
         self.shop.held.clear()
         return made
 

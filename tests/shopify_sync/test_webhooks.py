@@ -9,6 +9,7 @@ from unittest.mock import patch
 import pytest
 from django.db import OperationalError
 from django.test import Client
+from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from orders.models import Order, Store
 from shopify_sync import ingest
 from shopify_sync.models import EventState, ShopConnection, WebhookEvent
 from shopify_sync.signing import is_signed, sign
+from tests.support.shop import Shop
 
 pytestmark = pytest.mark.django_db
 SECRET = b"shpss_secret"
@@ -153,3 +155,23 @@ def test_a_webhook_marks_its_order_and_nothing_more(connected: Store) -> None:
     order = Order.objects.get()
     assert (order.legacy_id, order.document, order.financial_status) == (7, "", "")
     assert order.dirty_seq > order.clean_seq
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refresh_that_was_overtaken_shows_the_later_read(
+    shop: Shop, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A summary must not rest on the row as it was before somebody else's newer read."""
+    placed = shop.place()
+    order_id = ingest.mark(store, placed.number_id, timezone.now())
+    in_hand = Order.objects.select_related("store").get(pk=order_id)
+    real = ingest.read_snapshot
+
+    def overtaken(client: Any, gid: str) -> Any:
+        monkeypatch.setattr(ingest, "read_snapshot", real)
+        ingest.refresh(Order.objects.select_related("store").get(pk=order_id))
+        return real(client, gid)
+
+    monkeypatch.setattr(ingest, "read_snapshot", overtaken)
+    ingest.refresh(in_hand)
+    assert in_hand.document

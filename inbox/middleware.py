@@ -1,0 +1,29 @@
+"""A session that ended while a page was open: the whole page goes to the log-in, not a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlencode, urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
+
+
+class LogInForFragments:
+    """htmx would put the log-in form where the fragment belongs; this sends the browser there,
+    and back to the page it was on. What was not confirmed was not sent, and is asked again."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self._get_response(request)
+        log_in = resolve_url(settings.LOGIN_URL)
+        is_redirect = response.status_code == 302 and urlsplit(response["Location"]).path == log_in
+        if not is_redirect or not request.headers.get("HX-Request"):
+            return response
+        # Only the path: a foreign address in the header must not become the way back.
+        here = urlsplit(request.headers.get("HX-Current-URL", "")).path or "/"
+        target = f"{log_in}?{urlencode({'next': here})}"
+        return HttpResponse(status=204, headers={"HX-Redirect": target})

@@ -1,0 +1,149 @@
+"""G01 at the screen: triple clicks, two tabs, a session that ends, a tab that closes: one action."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import Demo, Watched, axe, log_in
+from tests.browser.test_main_job import PATIENCE_MS
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+WIDE = {"width": 1440, "height": 900}
+
+
+@pytest.fixture
+def sara(browser: Browser, demo: Demo) -> Iterator[Page]:
+    """A supervisor may act on every conversation."""
+    context = log_in(browser, demo, "sara", viewport=WIDE, reduced_motion="reduce")
+    watched = Watched(context.new_page())
+    yield watched.page
+    context.close()
+    assert watched.troubles == []
+
+
+def review(page: Page, amount: str) -> Locator:
+    """Sofia's first refundable order, up to the summary; the confirming button."""
+    page.goto("/inbox/?scope=all&q=Sofia")
+    page.locator("a.conversation-row").first.click()
+    page.get_by_role("button", name="Refund", exact=True).first.click()
+    dialog = page.get_by_role("dialog")
+    if dialog.get_by_label("No return needed").count():
+        dialog.get_by_label("No return needed").check()
+    dialog.get_by_label("Reason").select_option(label="Goodwill")
+    own = dialog.get_by_label(re.compile("amount", re.IGNORECASE)).first
+    own.fill(amount)
+    dialog.get_by_role("button", name="Review").click()
+    button = dialog.get_by_role("button", name=f"Refund €{amount}")
+    expect(button).to_be_visible(timeout=PATIENCE_MS)
+    return button
+
+
+def refunds_of(demo: Demo, amount: str, *, at_least: int = 1) -> int:
+    """How many refunds of that sum the shop has made, once it had the time to."""
+    wire = amount.rstrip("0")
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        found = sum(r["amount"] == wire for r in demo.ledger()["refunds"])
+        if found >= at_least:
+            break
+        time.sleep(0.2)
+    # A second one would be there soon after the first.
+    time.sleep(1)
+    return sum(r["amount"] == wire for r in demo.ledger()["refunds"])
+
+
+def test_three_clicks_are_one_refund(sara: Page, demo: Demo) -> None:
+    review(sara, "0.11").click(click_count=3)
+    assert refunds_of(demo, "0.11") == 1
+
+
+def test_the_same_summary_in_two_tabs_is_one_refund(sara: Page, demo: Demo) -> None:
+    first = review(sara, "0.12")
+    other = sara.context.new_page()
+    second = review(other, "0.12")
+    first.click()
+    expect(sara.get_by_role("dialog")).to_contain_text("done by Sara", timeout=PATIENCE_MS)
+    second.click()
+    expect(other.get_by_role("dialog")).to_contain_text(
+        re.compile("changed meanwhile|already started|Nothing was sent"), timeout=PATIENCE_MS
+    )
+    assert refunds_of(demo, "0.12") == 1
+
+
+def test_a_session_that_ends_in_the_dialog_sends_nothing(sara: Page, demo: Demo) -> None:
+    confirm = review(sara, "0.13")
+    sara.context.clear_cookies(name="sessionid")
+    confirm.click()
+    sara.wait_for_url("**/login/**", timeout=PATIENCE_MS)
+    assert refunds_of(demo, "0.13", at_least=0) == 0
+    sara.get_by_label("User name").fill("sara")
+    sara.get_by_label("Password").fill("demo")
+    sara.get_by_role("button", name="Log in").click()
+    sara.wait_for_url("**/inbox/conversations/**")
+    expect(sara.locator("#panel .order").first).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_a_closed_tab_does_not_stop_it(sara: Page, demo: Demo) -> None:
+    confirm = review(sara, "0.14")
+    with sara.expect_response(lambda answer: "/confirm/" in answer.url):
+        confirm.click()
+    sara.close()
+    assert refunds_of(demo, "0.14") == 1
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_an_agent_asks_and_a_supervisor_approves(
+    browser: Browser, demo: Demo, sara: Page, width: int
+) -> None:
+    from tests.browser.conftest import log_in as enter
+
+    admin = enter(browser, demo, "admin", viewport=WIDE)
+    page = admin.new_page()
+    page.goto("/admin/orders/policy/")
+    page.get_by_role("link", name="supervisors").first.click()
+    page.get_by_label("Refund up to").fill("0.05")
+    page.get_by_role("button", name="Save", exact=True).click()
+    sara.set_viewport_size({"width": 1440, "height": 900})
+    amount = "0.15" if width == 1440 else "0.16"
+    sara.goto("/inbox/?scope=all&q=Sofia")
+    sara.locator("a.conversation-row").first.click()
+    sara.get_by_role("button", name="Refund", exact=True).first.click()
+    dialog = sara.get_by_role("dialog")
+    if dialog.get_by_label("No return needed").count():
+        dialog.get_by_label("No return needed").check()
+    dialog.get_by_label("Reason").select_option(label="Goodwill")
+    dialog.get_by_label(re.compile("amount", re.IGNORECASE)).first.fill(amount)
+    dialog.get_by_role("button", name="Review").click()
+    expect(dialog).to_contain_text("Above your limit")
+    assert axe(sara) == []
+    dialog.get_by_role("button", name=f"Ask for approval: Refund €{amount}").click()
+    expect(dialog).to_contain_text("waits for approval", timeout=PATIENCE_MS)
+    sara.set_viewport_size({"width": width, "height": 800})
+    sara.goto("/inbox/decisions/")
+    expect(sara.locator("#decisions")).to_contain_text("Somebody else has to approve")
+    assert axe(sara) == []
+    # Another supervisor, made by the administrator.
+    page.goto("/admin/auth/user/")
+    page.get_by_role("link", name="bob", exact=True).click()
+    page.get_by_label("Available groups").select_option(label="supervisors")
+    page.get_by_role("link", name=re.compile("Choose")).first.click()
+    page.get_by_role("button", name="Save", exact=True).click()
+    bob = enter(browser, demo, "bob", viewport={"width": width, "height": 800})
+    decisions = bob.new_page()
+    decisions.goto("/inbox/decisions/")
+    expect(decisions.locator("#decisions")).to_contain_text(f"Refund €{amount}")
+    assert axe(decisions) == []
+    decisions.get_by_role("button", name=re.compile("^Approve")).first.click()
+    expect(decisions.get_by_role("alert")).to_contain_text("Approved")
+    assert refunds_of(demo, amount) == 1
+    page.goto("/admin/orders/policy/")
+    page.get_by_role("link", name="supervisors").first.click()
+    page.get_by_label("Refund up to").fill("1000")
+    page.get_by_role("button", name="Save", exact=True).click()
+    admin.close()
+    bob.close()
