@@ -26,7 +26,7 @@ from tests.chaos.installation import Installation
 from tests.chaos.workers import Temper, prepare
 from tests.support.shop import DOMAIN
 
-RUNS, STEPS = 120, 50
+RUNS, STEPS = 100, 50
 LIMIT = 40
 FAULTS = (
     "drop_before", "500_before", "throttle", "401", "423", "commit_then_drop", "commit_then_500",
