@@ -1,4 +1,4 @@
-"""A TCP line that can be cut: before PostgreSQL, Redis or the shop."""
+"""A TCP line that can be cut."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import contextlib
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 
 @dataclass
 class Line:
-    """What the wire does. `blackhole`: accepted, and nothing goes
-    through; `cut_after`: so many bytes of the answer, then a reset; `cut_at`: a reset in place
+    """What the wire does. `cut_after`: so many bytes of the answer, then a reset; `cut_at`: a reset in place
     of the first request that contains these bytes."""
 
-    blackhole: bool = False
-    latency_s: float = 0.0
     cut_after: int | None = None
     cut_at: bytes = b""
 
@@ -72,10 +68,6 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(65536):
-                while self.line.blackhole:
-                    time.sleep(0.05)
-                if self.line.latency_s:
-                    time.sleep(self.line.latency_s)
                 passed, is_cut = look(chunk)
                 sink.sendall(passed)
                 if is_cut:
