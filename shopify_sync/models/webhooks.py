@@ -1,4 +1,4 @@
-"""How a store is reached, and what Shopify told us of it."""
+"""What Shopify pushed to us."""
 
 from __future__ import annotations
 
@@ -9,38 +9,6 @@ from django.db import models
 from django.db.models import Q
 
 from orders.models import Store
-from shopify_sync.fields import EncryptedTextField, Secret
-
-
-class ShopConnection(models.Model):
-    """The credentials of one store, and what the last checks of them showed (F01)."""
-
-    store = models.OneToOneField(Store, models.CASCADE, related_name="connection")
-    access_token = EncryptedTextField(help_text="The Admin API token. Stored encrypted.")
-    api_secret = EncryptedTextField(
-        help_text="The app's client secret: signs webhooks. Stored encrypted."
-    )
-    previous_api_secret = EncryptedTextField(
-        blank=True, default="", help_text="Still accepted while Shopify rotates the secret."
-    )
-    scopes = models.JSONField(default=list, blank=True, editable=False)
-    credentials_ok_at = models.DateTimeField(null=True, editable=False)
-    webhooks_ok_at = models.DateTimeField(null=True, editable=False)
-    # The circuit breaker: answers without an outcome, since when, and how long to keep away.
-    breaker_count = models.PositiveSmallIntegerField(default=0, editable=False)
-    breaker_since = models.DateTimeField(null=True, editable=False)
-    breaker_open_until = models.DateTimeField(null=True, editable=False)
-    last_error = models.TextField(blank=True, editable=False)
-    last_error_at = models.DateTimeField(null=True, editable=False)
-
-    def __str__(self) -> str:
-        return self.store.domain
-
-    @property
-    def secrets(self) -> tuple[bytes, ...]:
-        """Every secret a webhook of this shop may be signed with."""
-        both: tuple[Secret, ...] = (self.api_secret, self.previous_api_secret)
-        return tuple(secret.reveal().encode() for secret in both if secret)
 
 
 class EventState(models.TextChoices):
@@ -99,19 +67,3 @@ class WebhookEvent(models.Model):
     @property
     def body_bytes(self) -> bytes:
         return bytes(self.body)
-
-
-class SyncCursor(models.Model):
-    """How far reconciliation has read a store."""
-
-    store = models.OneToOneField(Store, models.CASCADE, related_name="sync_cursor")
-    updated_through = models.DateTimeField(null=True)
-    lease_until = models.DateTimeField(null=True)
-    finished_at = models.DateTimeField(null=True)
-    orders_seen = models.PositiveIntegerField(default=0)
-    drift_found = models.PositiveIntegerField(
-        default=0, help_text="Orders found changed that no webhook had told of."
-    )
-
-    def __str__(self) -> str:
-        return f"{self.store} through {self.updated_through}"

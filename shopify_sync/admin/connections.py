@@ -1,4 +1,4 @@
-"""Connections to Shopify, and what it sent. Secrets go in and never come out."""
+"""The connection of a store. Secrets go in and never come out."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from shopify_sync import connecting, tasks
-from shopify_sync.models import EventState, ShopConnection, SyncCursor, WebhookEvent
+from shopify_sync.admin.pages import ModelAdmin
+from shopify_sync.models import ShopConnection
 
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
     ConnectionModelForm = forms.ModelForm[ShopConnection]
 else:
-    ModelAdmin = admin.ModelAdmin
     ConnectionModelForm = forms.ModelForm
 
 _SECRETS = ("access_token", "api_secret", "previous_api_secret")
@@ -83,36 +82,3 @@ class ShopConnectionAdmin(ModelAdmin):
                 text = f"{connection}: {tick.name} {'ok' if tick.is_ok else tick.todo}"
                 self.message_user(request, text, level)
             tasks.ring(tasks.reconcile_store, [connection.store_id])
-
-
-class LookOnly(ModelAdmin):
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-@admin.register(WebhookEvent)
-class WebhookEventAdmin(LookOnly):
-    list_display = ["topic", "store", "received_at", "state", "attempts", "webhook_id"]
-    list_filter = ["state", "topic", "store"]
-    search_fields = ["webhook_id", "event_id"]
-    list_select_related = ["store"]
-    exclude = ["body"]
-    actions = ["replay"]
-
-    @admin.action(description="Process again", permissions=["view"])
-    def replay(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
-        count = queryset.update(
-            state=EventState.WAITING, attempts=0, next_attempt_at=None, error=""
-        )
-        self.message_user(request, f"{count} events will be processed again.")
-
-
-@admin.register(SyncCursor)
-class SyncCursorAdmin(LookOnly):
-    list_display = ["store", "updated_through", "finished_at", "orders_seen", "drift_found"]

@@ -1,0 +1,5 @@
+"""Django admin of the Shopify side; importing a module registers its pages."""
+
+from shopify_sync.admin import connections, sync, webhooks
+
+__all__ = ["connections", "sync", "webhooks"]
