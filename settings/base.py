@@ -108,6 +108,8 @@ ORDERS_GATEWAY = "shopify_sync.gateway.ShopifyGateway"
 SHOPIFY_API_VERSION = env.text("SHOPIFY_API_VERSION", "2026-10")
 # The practice store's address; refused outside DEBUG by shopify_sync.checks.
 SHOPIFY_ADMIN_ORIGIN = env.text("SHOPIFY_ADMIN_ORIGIN", "").rstrip("/")
+# How far back a new store is read, where Shopify granted read_all_orders; else 60 days.
+BACKFILL_DAYS = env.parsed("BACKFILL_DAYS", int, "365", "a number of days")
 FIELD_ENCRYPTION_KEYS: list[str] = []
 
 globals().update(env.email("EMAIL_URL", "console://"))

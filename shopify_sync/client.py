@@ -50,6 +50,7 @@ _ADMIN_STATUSES: Final = {
 class Budget:
     """Shopify's leaky bucket for one shop, as its last answer told. Shared by threads."""
 
+    maximum: float = 1000.0
     available: float = 1000.0
     restore_rate: float = 50.0
     seen_at: float = field(default_factory=time.monotonic)
@@ -62,9 +63,14 @@ class Budget:
             level = self.available + (now - self.seen_at) * self.restore_rate
             return max(0.0, (cost - level) / self.restore_rate)
 
+    def background_wait_s(self) -> float:
+        """How long work nobody waits for keeps out: half of the bucket is the agents'."""
+        return self.wait_s(self.maximum / 2)
+
     def learn(self, cost: dict[str, Any]) -> None:
         status = cost.get("throttleStatus") or {}
         with self.lock:
+            self.maximum = float(status.get("maximumAvailable", self.maximum))
             self.available = float(status.get("currentlyAvailable", self.available))
             self.restore_rate = float(status.get("restoreRate", self.restore_rate)) or 50.0
             self.seen_at = time.monotonic()
@@ -86,8 +92,9 @@ def _pool() -> urllib3.PoolManager:
 class AdminClient:
     """Speaks to one shop. Cheap to make; holds no connection of its own; thread-safe."""
 
-    def __init__(self, *, domain: str, token: Secret) -> None:
+    def __init__(self, *, domain: str, token: Secret, is_background: bool = False) -> None:
         self.domain = domain
+        self._is_background = is_background
         self._token = token
         session = shopify.Session(domain, settings.SHOPIFY_API_VERSION, token.reveal())
         path = session.api_version.api_path(f"https://{domain}").removeprefix(f"https://{domain}")
@@ -96,7 +103,10 @@ class AdminClient:
 
     def read(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
         """A query. Its data, complete. Every fault of a read is safe to repeat; raises
-        NotApplied or OutcomeUnknown alike for "could not be read"."""
+        NotApplied or OutcomeUnknown alike for "could not be read"; Throttled, unsent, in the
+        background while the shop's bucket is not half full."""
+        if self._is_background and (wait_s := self._budget.background_wait_s()) > 0:
+            raise Throttled(f"{name}: the budget is the agents'", retry_after_s=wait_s)
         return self.execute(name, variables)
 
     def execute(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:

@@ -20,12 +20,15 @@ NEEDED_SCOPES = (
 SHIPMENT_SCOPE = "write_merchant_managed_fulfillment_orders"
 
 
-def client_for(store: Store) -> AdminClient:
-    """Raises NeedsAdmin for a store without credentials."""
+def client_for(store: Store, *, is_background: bool = False) -> AdminClient:
+    """Raises NeedsAdmin for a store without credentials. In the background: for reads nobody
+    waits for, which leave half of the shop's budget to the agents."""
     connection = ShopConnection.objects.filter(store=store).first()
     if connection is None or not connection.access_token:
         raise NeedsAdmin(f"{store.domain} has no access token.")
-    return AdminClient(domain=store.domain, token=connection.access_token)
+    return AdminClient(
+        domain=store.domain, token=connection.access_token, is_background=is_background
+    )
 
 
 def note_error(store: Store, error: NeedsAdmin, *, now: datetime) -> None:

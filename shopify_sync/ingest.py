@@ -84,7 +84,7 @@ def process_event(event_id: int) -> int | None:
     return order_id
 
 
-def fetch_order(order_id: int) -> bool:
+def fetch_order(order_id: int, *, is_background: bool = False) -> bool:
     """Read a dirty order from Shopify and project it. False: nothing to do, or it failed and
     is due again. One fetcher an order, by a lease; no transaction is open while it reads."""
     now = timezone.now()
@@ -97,17 +97,17 @@ def fetch_order(order_id: int) -> bool:
         return False
     order = Order.objects.select_related("store").get(pk=order_id)
     try:
-        return refresh(order)
+        return refresh(order, is_background=is_background)
     except (ShopifyError, mapping.MalformedAnswer) as error:
         _fetch_failed(order, error)
         return False
 
 
-def refresh(order: Order) -> bool:
+def refresh(order: Order, *, is_background: bool = False) -> bool:
     """Read one order now and project it, whoever else is at it. Raises ShopifyError and
     MalformedAnswer; returns whether Shopify has the order."""
     seq, started = order.dirty_seq, timezone.now()
-    snapshot = read_snapshot(client_for(order.store), order.gid)
+    snapshot = read_snapshot(client_for(order.store, is_background=is_background), order.gid)
     now = timezone.now()
     if snapshot is None:
         mark_missing(order=order, seq=seq, now=now, confirm_after=CONFIRM_MISSING_AFTER)

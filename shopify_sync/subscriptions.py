@@ -31,6 +31,9 @@ TOPICS: Final = (
     "RETURNS_REOPEN",
     "RETURNS_PROCESS",
     "REVERSE_FULFILLMENT_ORDERS_DISPOSE",
+    "APP_UNINSTALLED",
+    "APP_SCOPES_UPDATE",
+    "BULK_OPERATIONS_FINISH",
 )
 
 
@@ -39,7 +42,8 @@ def address() -> str:
 
 
 def ensure(store: Store) -> int:
-    """Create what is missing; returns how many were. Raises ShopifyError."""
+    """Create what is missing; returns how many were. Raises ShopifyError, and Refused after
+    trying every topic."""
     client = client_for(store)
     have: set[str] = set()
     after = None
@@ -50,11 +54,14 @@ def ensure(store: Store) -> int:
             break
         after = found["pageInfo"]["endCursor"]
     missing = [topic for topic in TOPICS if topic not in have]
+    problems = []
     for topic in missing:
         subscription = {"uri": address(), "format": "JSON"}
         data = client.execute(
             "WebhookSubscriptionCreate", {"topic": topic, "webhookSubscription": subscription}
         )
         if errors := data["webhookSubscriptionCreate"]["userErrors"]:
-            raise Refused(f"{topic}: {errors[0]['message']}")
+            problems.append(f"{topic}: {errors[0]['message']}")
+    if problems:
+        raise Refused(" ".join(problems))
     return len(missing)

@@ -13,8 +13,9 @@ from kombu.exceptions import OperationalError
 from orders import audit, services
 from orders.failpoints import failpoint
 from orders.models import Order, OrderAction, Store
-from shopify_sync import actions, ingest, reconcile
-from shopify_sync.models import WebhookEvent
+from shopify_sync import actions, backfill, compare, ingest, lookup, reading, reconcile, watch
+from shopify_sync.errors import ShopifyError
+from shopify_sync.models import Backfill, WebhookEvent
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +39,41 @@ def fetch_order(order_id: int) -> None:
 
 
 @shared_task
+def read_store(store_id: int) -> None:
+    reading.read_waiting(store_id)
+
+
+@shared_task
+def find_orders(emails: list[str], phones: list[str]) -> None:
+    lookup.find_orders(emails=emails, phones=phones)
+
+
+@shared_task
 def reconcile_store(store_id: int) -> None:
     reconcile.reconcile(store_id)
+    advance_backfills()
+
+
+@shared_task
+def compare_store(store_id: int) -> None:
+    store = Store.objects.get(pk=store_id)
+    try:
+        compare.compare(store)
+    except ShopifyError as error:
+        logger.warning("%s could not be compared: %s", store.domain, error)
+
+
+@shared_task
+def watch_store(store_id: int) -> None:
+    watch.watch(Store.objects.get(pk=store_id))
+    advance_backfills()
+
+
+@shared_task
+def advance_backfill(backfill_id: int) -> None:
+    wait_s = backfill.advance(backfill_id)
+    if wait_s is not None:
+        ring(advance_backfill, [backfill_id], after_s=wait_s)
 
 
 @shared_task
@@ -67,8 +101,32 @@ def sweep_webhooks() -> None:
 
 @shared_task
 def sweep_dirty_orders() -> None:
+    """A turn for every store that has something to read, however much another has."""
     due = Order.objects.due_for_reading(now=timezone.now()).filter(store__is_active=True)
-    ring(fetch_order, due.order_by("fetch_after").values_list("pk", flat=True)[:SWEEP_ROWS])
+    ring(read_store, due.order_by().values_list("store_id", flat=True).distinct())
+
+
+@shared_task
+def complete_orders() -> None:
+    """The open orders that back-fills could not carry completely, a few at a time."""
+    for store in Store.objects.active():
+        reading.complete_some(store)
+
+
+@shared_task
+def advance_backfills() -> None:
+    due = Backfill.objects.due(now=timezone.now()).filter(store__is_active=True)
+    ring(advance_backfill, due.values_list("pk", flat=True))
+
+
+@shared_task
+def watch_stores() -> None:
+    ring(watch_store, Store.objects.active().values_list("pk", flat=True))
+
+
+@shared_task
+def compare_stores() -> None:
+    ring(compare_store, Store.objects.active().values_list("pk", flat=True))
 
 
 @shared_task
@@ -76,11 +134,11 @@ def reconcile_stores() -> None:
     ring(reconcile_store, Store.objects.active().values_list("pk", flat=True))
 
 
-def ring(task: Any, ids: Iterable[int]) -> None:
+def ring(task: Any, ids: Iterable[int], *, after_s: float = 0) -> None:
     """Wake a worker for each row. With the broker down nothing is lost: the sweep comes again."""
     for pk in ids:
         try:
-            task.delay(pk)
+            task.apply_async((pk,), countdown=after_s)
         except OperationalError:
             logger.warning("the broker is down; %s %s waits for the sweep", task.name, pk)
             return

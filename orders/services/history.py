@@ -24,18 +24,30 @@ def record_events(order: Order, snapshot: OrderSnapshot) -> None:
     """
     known = set(order.events.values_list("key", flat=True))
     actions = list(order.actions.select_related("requested_by"))
-    missing = [e for e in _events(order, snapshot, actions) if e.key not in known]
-    # Shopify's times have whole seconds.
-    connected_at = order.store.connected_at.replace(microsecond=0)
-    for event in missing:
-        if event.occurred_at < connected_at:
-            event.announced_at = event.occurred_at
-    for event in OrderEvent.objects.bulk_create(missing):
+    events = _dated(_events(order, snapshot, actions), order.store.connected_at)
+    for event in OrderEvent.objects.bulk_create([e for e in events if e.key not in known]):
         if event.announced_at is None:
-            _tell(event.pk)
+            tell(event.pk)
 
 
-def _tell(event_id: int) -> None:
+def first_events(
+    order: Order, snapshot: OrderSnapshot, *, connected_at: datetime
+) -> Iterator[OrderEvent]:
+    """The events of an order nobody here has acted on, unsaved."""
+    return _dated(_events(order, snapshot, ()), connected_at)
+
+
+def _dated(events: Iterator[OrderEvent], connected_at: datetime) -> Iterator[OrderEvent]:
+    # Shopify's times have whole seconds.
+    since = connected_at.replace(microsecond=0)
+    for event in events:
+        if event.occurred_at < since:
+            event.announced_at = event.occurred_at
+        yield event
+
+
+def tell(event_id: int) -> None:
+    """Tell listeners of a new event, after commit."""
     transaction.on_commit(lambda: event_recorded.send(OrderEvent, event_id=event_id), robust=True)
 
 

@@ -1,7 +1,17 @@
 """Connections to Shopify, what it sent, and how far it has been read."""
 
 from shopify_sync.models.connections import ShopConnection
-from shopify_sync.models.sync import SyncCursor
+from shopify_sync.models.sync import Backfill, BackfillState, Comparison, Drift, SyncCursor
 from shopify_sync.models.webhooks import EventState, WebhookEvent, WebhookEventQuerySet
 
-__all__ = ["EventState", "ShopConnection", "SyncCursor", "WebhookEvent", "WebhookEventQuerySet"]
+__all__ = [
+    "Backfill",
+    "BackfillState",
+    "Comparison",
+    "Drift",
+    "EventState",
+    "ShopConnection",
+    "SyncCursor",
+    "WebhookEvent",
+    "WebhookEventQuerySet",
+]
