@@ -6,13 +6,13 @@ lines of their own with `__parentId`; asked for with groupObjects, they follow t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
+import msgspec
 import urllib3
 from django.conf import settings
 
@@ -64,7 +64,8 @@ def ask(client: AdminClient, *, since: datetime) -> str:
     """Start an operation over the orders changed since then; returns its gid. Raises
     Throttled when the shop's five are all in use, Refused, and what the client raises."""
     found = f"updated_at:>='{since:%Y-%m-%dT%H:%M:%SZ}'"
-    query = documents.load("BulkOrdersInner").replace("$SEARCH", found)
+    inner = documents.load("BulkOrdersInner").replace("query BulkOrdersInner ", "", 1)
+    query = inner.replace("$SEARCH", found)
     answer = client.execute("BulkOrders", {"query": query})["bulkOperationRunQuery"]
     if errors := answer["userErrors"]:
         text = str(errors[0]["message"])
@@ -125,8 +126,8 @@ def _adopt(child: Json, parent: str, parents: dict[str, Json]) -> bool:
 
 def _parse(line: bytes) -> Json | None:
     try:
-        data = json.loads(line)
-    except (ValueError, RecursionError):
+        data = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError):
         return None
     return data if isinstance(data, dict) else None
 

@@ -12,7 +12,9 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 
+from orders.inserting import insert
 from orders.models import (
     Customer,
     Order,
@@ -62,7 +64,7 @@ def import_snapshots(
     Order.objects.filter(pk__in=dirty).update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
     if fresh:
         _write(store, fresh, read_started_at)
-        ids = [order.pk for order, _snapshot in fresh]
+        ids = list(_ids(store, [snapshot.gid for _order, snapshot in fresh]).values())
         transaction.on_commit(lambda: orders_imported.send(Order, order_ids=ids), robust=True)
     return Imported(written=len(fresh), left_dirty=len(dirty))
 
@@ -72,13 +74,16 @@ def _lock(store: Store, latest: dict[str, OrderSnapshot]) -> dict[str, Order]:
     found = Order.objects.filter(store=store, gid__in=list(latest)).order_by("gid")
     locked = found.select_for_update()
     # Whole rows of our own: an upsert would load every deferred column one by one.
-    return {
+    held = {
         gid: Order(pk=pk, store=store, gid=gid, is_partial=is_partial, shop_updated_at=updated,
                    version=version, document="" if version == 0 else "read")
         for pk, gid, is_partial, updated, version in locked.values_list(
             "pk", "gid", "is_partial", "shop_updated_at", "version"
         )
     }  # fmt: skip
+    for order in held.values():
+        order._state.adding = False
+    return held
 
 
 def _write(
@@ -86,7 +91,7 @@ def _write(
 ) -> None:
     again = [order.pk for order, _snapshot in fresh if order.document]
     known: list[Order] = []
-    new: list[Order] = []
+    new: list[rows.Row] = []
     columns: list[str] = []
     for order, snapshot in fresh:
         values = rows.order_columns(snapshot, encode(snapshot)) | {
@@ -96,38 +101,50 @@ def _write(
             "missing_since": None,
             "deleted_at": None,
         }
-        for name, value in values.items():
-            setattr(order, name, value)
-        columns = list(values)
-        (known if order.pk else new).append(order)
-    Order.objects.bulk_create(new)
+        if order._state.adding:
+            new.append(values | {"store_id": store.pk, "gid": snapshot.gid})
+        else:
+            for name, value in values.items():
+                setattr(order, name, value)
+            columns = list(values)
+            known.append(order)
+    insert(Order, new)
     Order.objects.bulk_create(
         known, update_conflicts=True, unique_fields=["store", "gid"], update_fields=columns
     )
     for model in (OrderLine, OrderFulfillment, OrderTracking, OrderTransaction, OrderRefund):
         model._default_manager.filter(order__in=again).delete()
-    OrderLine.objects.bulk_create([row for pair in fresh for row in rows.lines(*pair)])
-    OrderFulfillment.objects.bulk_create([r for pair in fresh for r in rows.fulfillments(*pair)])
-    OrderTracking.objects.bulk_create([row for pair in fresh for row in rows.trackings(*pair)])
-    OrderTransaction.objects.bulk_create([r for pair in fresh for r in rows.transactions(*pair)])
-    OrderRefund.objects.bulk_create([row for pair in fresh for row in rows.refunds(*pair)])
+    ids = _ids(store, [snapshot.gid for _order, snapshot in fresh])
+    pairs = [(ids[snapshot.gid], snapshot) for _order, snapshot in fresh]
+    insert(OrderLine, [row for pair in pairs for row in rows.lines(*pair)])
+    insert(OrderFulfillment, [row for pair in pairs for row in rows.fulfillments(*pair)])
+    insert(OrderTracking, [row for pair in pairs for row in rows.trackings(*pair)])
+    insert(OrderTransaction, [row for pair in pairs for row in rows.transactions(*pair)])
+    insert(OrderRefund, [row for pair in pairs for row in rows.refunds(*pair)])
     customers = {s.customer.gid: s.customer for _order, s in fresh if s.customer}
     Customer.objects.bulk_create(
         [rows.customer(store, customer) for _gid, customer in sorted(customers.items())],
         **rows.CUSTOMER_UPSERT,
     )
-    _write_events(store, fresh)
+    _write_events(store, pairs)
 
 
-def _write_events(store: Store, fresh: list[tuple[Order, OrderSnapshot]]) -> None:
-    ids = [order.pk for order, _snapshot in fresh]
+def _ids(store: Store, gids: list[str]) -> dict[str, int]:
+    return dict(Order.objects.filter(store=store, gid__in=gids).values_list("gid", "pk"))
+
+
+def _write_events(store: Store, pairs: list[tuple[int, OrderSnapshot]]) -> None:
+    ids = [order_id for order_id, _snapshot in pairs]
     known = set(OrderEvent.objects.filter(order__in=ids).values_list("order_id", "key"))
-    events = [
-        event
-        for order, snapshot in fresh
-        for event in first_events(order, snapshot, connected_at=store.connected_at)
-        if (order.pk, event.key) not in known
+    now = timezone.now()
+    new = [
+        row | {"recorded_at": now}
+        for order_id, snapshot in pairs
+        for row in first_events(order_id, snapshot, connected_at=store.connected_at)
+        if (order_id, row["key"]) not in known
     ]
-    for event in OrderEvent.objects.bulk_create(events):
-        if event.announced_at is None:
-            tell(event.pk)
+    insert(OrderEvent, new)
+    if any(row["announced_at"] is None for row in new):
+        waiting = OrderEvent.objects.unannounced().filter(order__in=ids)
+        for event_id in waiting.values_list("pk", flat=True):
+            tell(event_id)

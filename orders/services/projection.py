@@ -160,18 +160,20 @@ def _write_customer(store: Store, customer: CustomerSnapshot) -> None:
 def _write_parts(order: Order, before: OrderSnapshot | None, now: OrderSnapshot) -> None:
     """Only the tables whose part of the snapshot changed are touched."""
     if before is None or before.lines != now.lines:
-        _replace(OrderLine, order, rows.lines(order, now))
+        _replace(OrderLine, order, rows.lines(order.pk, now))
     if before is None or before.fulfillments != now.fulfillments:
-        _replace(OrderFulfillment, order, rows.fulfillments(order, now))
+        _replace(OrderFulfillment, order, rows.fulfillments(order.pk, now))
         OrderTracking.objects.filter(order=order).delete()
-        OrderTracking.objects.bulk_create(rows.trackings(order, now))
+        OrderTracking.objects.bulk_create(
+            OrderTracking(**row) for row in rows.trackings(order.pk, now)
+        )
     if before is None or before.transactions != now.transactions:
-        _replace(OrderTransaction, order, rows.transactions(order, now))
+        _replace(OrderTransaction, order, rows.transactions(order.pk, now))
     if before is None or before.refunds != now.refunds:
-        _replace(OrderRefund, order, rows.refunds(order, now))
+        _replace(OrderRefund, order, rows.refunds(order.pk, now))
 
 
-def _replace(model: type[OrderPart], order: Order, rows: Sequence[OrderPart]) -> None:
+def _replace(model: type[OrderPart], order: Order, columns: Sequence[dict[str, Any]]) -> None:
     """Make the order's rows of one table exactly these, keeping ids of those that stay."""
     own = [
         f.name
@@ -179,7 +181,8 @@ def _replace(model: type[OrderPart], order: Order, rows: Sequence[OrderPart]) ->
         if f.name not in {"id", "order", "gid", "action"}
     ]
     manager: models.Manager[Any] = model._default_manager
-    manager.filter(order=order).exclude(gid__in=[row.gid for row in rows]).delete()
+    manager.filter(order=order).exclude(gid__in=[row["gid"] for row in columns]).delete()
     manager.bulk_create(
-        rows, update_conflicts=True, unique_fields=["order", "gid"], update_fields=own
-    )
+        [model(**row) for row in columns],
+        update_conflicts=True, unique_fields=["order", "gid"], update_fields=own,
+    )  # fmt: skip

@@ -1,21 +1,13 @@
-"""From a snapshot to unsaved rows: what each table repeats of an order. Pure."""
+"""From a snapshot to rows, as columns by name: what each table repeats of an order. Pure."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from orders.models import (
-    Customer,
-    Order,
-    OrderFulfillment,
-    OrderLine,
-    OrderRefund,
-    OrderTracking,
-    OrderTransaction,
-    Store,
-)
+from orders.models import Customer, Store
 from orders.snapshot import CustomerSnapshot, OrderSnapshot, Refund
 
+Row = dict[str, Any]
 _CUSTOMER_COLUMNS: Final = ("name", "email", "phone", "locale", "order_count")
 # For Customer.objects.bulk_create: one row per Shopify customer of a store, the newest word.
 CUSTOMER_UPSERT: Final[dict[str, Any]] = {
@@ -66,83 +58,83 @@ def customer(store: Store, of: CustomerSnapshot) -> Customer:
     )
 
 
-def lines(order: Order, snapshot: OrderSnapshot) -> list[OrderLine]:
+def lines(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
     return [
-        OrderLine(
-            order=order,
-            gid=line.gid,
-            title=line.title[:500],
-            variant_title=line.variant_title[:500],
-            sku=line.sku[:255],
-            quantity=line.quantity,
-            current_quantity=line.current_quantity,
-            refundable_quantity=line.refundable_quantity,
-            unfulfilled_quantity=line.unfulfilled_quantity,
-            total=line.total.amount,
-        )
+        {
+            "order_id": order_id,
+            "gid": line.gid,
+            "title": line.title[:500],
+            "variant_title": line.variant_title[:500],
+            "sku": line.sku[:255],
+            "quantity": line.quantity,
+            "current_quantity": line.current_quantity,
+            "refundable_quantity": line.refundable_quantity,
+            "unfulfilled_quantity": line.unfulfilled_quantity,
+            "total": line.total.amount,
+        }
         for line in snapshot.lines
     ]
 
 
-def fulfillments(order: Order, snapshot: OrderSnapshot) -> list[OrderFulfillment]:
+def fulfillments(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
     return [
-        OrderFulfillment(
-            order=order,
-            gid=parcel.gid,
-            name=parcel.name,
-            status=parcel.status,
-            display_status=parcel.display_status or "",
-            shipped_at=parcel.created_at,
-            estimated_delivery_at=parcel.estimated_delivery_at,
-            delivered_at=parcel.delivered_at,
-        )
+        {
+            "order_id": order_id,
+            "gid": parcel.gid,
+            "name": parcel.name,
+            "status": parcel.status,
+            "display_status": parcel.display_status or "",
+            "shipped_at": parcel.created_at,
+            "estimated_delivery_at": parcel.estimated_delivery_at,
+            "delivered_at": parcel.delivered_at,
+        }
         for parcel in snapshot.fulfillments
     ]
 
 
-def trackings(order: Order, snapshot: OrderSnapshot) -> list[OrderTracking]:
+def trackings(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
     return [
-        OrderTracking(
-            order=order,
-            fulfillment_gid=parcel.gid,
-            number=tracking.number[:255],
-            company=tracking.company[:255],
-            url=tracking.url,
-        )
+        {
+            "order_id": order_id,
+            "fulfillment_gid": parcel.gid,
+            "number": tracking.number[:255],
+            "company": tracking.company[:255],
+            "url": tracking.url,
+        }
         for parcel in snapshot.fulfillments
         for tracking in parcel.tracking
         if tracking.number
     ]
 
 
-def transactions(order: Order, snapshot: OrderSnapshot) -> list[OrderTransaction]:
+def transactions(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
     return [
-        OrderTransaction(
-            order=order,
-            gid=payment.gid,
-            kind=payment.kind,
-            status=payment.status,
-            gateway=payment.gateway[:255],
-            is_manual=payment.is_manual,
-            amount=payment.amount.presentment.amount,
-            amount_shop=payment.amount.shop.amount,
-            processed_at=payment.processed_at,
-        )
+        {
+            "order_id": order_id,
+            "gid": payment.gid,
+            "kind": payment.kind,
+            "status": payment.status,
+            "gateway": payment.gateway[:255],
+            "is_manual": payment.is_manual,
+            "amount": payment.amount.presentment.amount,
+            "amount_shop": payment.amount.shop.amount,
+            "processed_at": payment.processed_at,
+        }
         for payment in snapshot.transactions
     ]
 
 
-def refunds(order: Order, snapshot: OrderSnapshot) -> list[OrderRefund]:
+def refunds(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
     return [
-        OrderRefund(
-            order=order,
-            gid=refund.gid,
-            refunded_at=refund.created_at,
-            amount=refund.total.presentment.amount,
-            amount_shop=refund.total.shop.amount,
-            note=refund.note,
-            has_failed=has_failed(refund),
-        )
+        {
+            "order_id": order_id,
+            "gid": refund.gid,
+            "refunded_at": refund.created_at,
+            "amount": refund.total.presentment.amount,
+            "amount_shop": refund.total.shop.amount,
+            "note": refund.note,
+            "has_failed": has_failed(refund),
+        }
         for refund in snapshot.refunds
     ]
 
