@@ -12,6 +12,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
@@ -92,9 +93,20 @@ def _pool() -> urllib3.PoolManager:
 class AdminClient:
     """Speaks to one shop. Cheap to make; holds no connection of its own; thread-safe."""
 
-    def __init__(self, *, domain: str, token: Secret, is_background: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        domain: str,
+        token: Secret,
+        renew: Callable[[Secret], Secret] | None = None,
+        is_background: bool = False,
+    ) -> None:
+        """`renew`: gives another token for one that was refused."""
         self.domain = domain
         self._is_background = is_background
+        self._renew = renew
+        self.served_version = ""
+        self.headroom: tuple[float, float] | None = None
         self._token = token
         session = shopify.Session(domain, settings.SHOPIFY_API_VERSION, token.reveal())
         path = session.api_version.api_path(f"https://{domain}").removeprefix(f"https://{domain}")
@@ -121,7 +133,12 @@ class AdminClient:
             separators=(",", ":"),
             ensure_ascii=False,
         ).encode()
-        return self._sort(name, self._post(name, body))
+        response = self._post(name, body)
+        if response.status == 401 and self._renew is not None:
+            # Nothing was done (class A), so the same bytes may go again with a valid token.
+            self._token = self._renew(self._token)
+            response = self._post(name, body)
+        return self._sort(name, response)
 
     def _post(self, name: str, body: bytes) -> urllib3.BaseHTTPResponse:
         headers = {
@@ -142,6 +159,7 @@ class AdminClient:
     def _sort(self, name: str, response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
         request_id = response.headers.get("X-Request-ID", "")
         served = response.headers.get("X-Shopify-API-Version", "")
+        self.served_version = served
         if served and served != settings.SHOPIFY_API_VERSION:
             logger.warning("%s serves API %s instead of the pinned one", self.domain, served)
         status = response.status
@@ -159,6 +177,7 @@ class AdminClient:
         cost = extensions.get("cost") if isinstance(extensions, dict) else None
         if isinstance(cost, dict):
             self._budget.learn(cost)
+            self.headroom = (self._budget.available, self._budget.maximum)
         errors = answer.get("errors")
         if errors and not _hides_fields_only(errors, answer.get("data")):
             raise self._graphql_error(name, errors, cost, answer.get("data"), request_id)

@@ -41,9 +41,20 @@ def address() -> str:
     return settings.PUBLIC_URL + reverse("shopify-webhook")
 
 
-def ensure(store: Store) -> int:
-    """Create what is missing; returns how many were. Raises ShopifyError, and Refused after
-    trying every topic."""
+def wire_name(topic: str) -> str:
+    """The name a delivery and an app's file carry: ORDERS_CREATE is orders/create."""
+    prefixes = (
+        "REVERSE_FULFILLMENT_ORDERS",
+        "FULFILLMENT_EVENTS",
+        "ORDER_TRANSACTIONS",
+        "BULK_OPERATIONS",
+    )
+    head = next((p for p in prefixes if topic.startswith(p + "_")), topic.split("_", 1)[0])
+    return f"{head}/{topic.removeprefix(head + '_')}".lower()
+
+
+def missing(store: Store) -> list[str]:
+    """The topics that are not subscribed to our address. Raises ShopifyError."""
     client = client_for(store)
     have: set[str] = set()
     after = None
@@ -53,9 +64,16 @@ def ensure(store: Store) -> int:
         if not found["pageInfo"]["hasNextPage"]:
             break
         after = found["pageInfo"]["endCursor"]
-    missing = [topic for topic in TOPICS if topic not in have]
+    return [topic for topic in TOPICS if topic not in have]
+
+
+def ensure(store: Store) -> int:
+    """Create what is missing; returns how many were. Raises ShopifyError, and Refused after
+    trying every topic."""
+    client = client_for(store)
+    wanted = missing(store)
     problems = []
-    for topic in missing:
+    for topic in wanted:
         subscription = {"uri": address(), "format": "JSON"}
         data = client.execute(
             "WebhookSubscriptionCreate", {"topic": topic, "webhookSubscription": subscription}
@@ -64,4 +82,4 @@ def ensure(store: Store) -> int:
             problems.append(f"{topic}: {errors[0]['message']}")
     if problems:
         raise Refused(" ".join(problems))
-    return len(missing)
+    return len(wanted)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 
 from orders.models import Store
-from shopify_sync import backfill, connecting, reconcile
+from shopify_sync import backfill, doctor, reconcile
 
 logger = logging.getLogger(__name__)
 
 
-def watch(store: Store) -> list[connecting.Tick]:
+def watch(store: Store) -> list[doctor.Tick]:
     """Examine and repair; then read what may have been missed while something was missing."""
-    ticks = connecting.examine(store, repair=True)
+    ticks = doctor.examine(store, repair=True)
     for tick in ticks:
         if not tick.is_ok:
             logger.error("%s: %s: %s", store.domain, tick.name, tick.todo)

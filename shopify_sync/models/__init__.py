@@ -1,6 +1,6 @@
 """Connections to Shopify, what it sent, and how far it has been read."""
 
-from shopify_sync.models.connections import ShopConnection
+from shopify_sync.models.connections import ConnectionMethod, ShopConnection
 from shopify_sync.models.sync import Backfill, BackfillState, Comparison, Drift, SyncCursor
 from shopify_sync.models.webhooks import EventState, WebhookEvent, WebhookEventQuerySet
 
@@ -8,6 +8,7 @@ __all__ = [
     "Backfill",
     "BackfillState",
     "Comparison",
+    "ConnectionMethod",
     "Drift",
     "EventState",
     "ShopConnection",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -77,7 +79,9 @@ class Bulk:
     ) -> None:  # fmt: skip
         self._work, self._base_url, self._fails = work, base_url, fails
         self._operations: dict[int, Operation] = {}
-        self._folder = tempfile.TemporaryDirectory(prefix="practice-bulk-")
+        self._folder = Path(tempfile.mkdtemp(prefix="practice-bulk-"))
+        # Also where nobody closes it.
+        self.close = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
     at_once = RUNNING_AT_ONCE
 
@@ -111,11 +115,8 @@ class Bulk:
                 return self._path(operation)
         return None
 
-    def close(self) -> None:
-        self._folder.cleanup()
-
     def _path(self, operation: Operation) -> Path:
-        return Path(self._folder.name) / f"{operation.token}.jsonl"
+        return self._folder / f"{operation.token}.jsonl"
 
     def _begin(self, operation: Operation) -> None:
         threading.Thread(target=self._run, args=(operation,), daemon=True).start()

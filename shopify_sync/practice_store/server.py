@@ -70,7 +70,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self._bulk_file(parts.path.removeprefix("/_bulk/").removesuffix(".jsonl"))
         if parts.path == "/_practice/deliveries":
             return Answer(200, plain(self.store.courier.log))
-        shop_here = self.store.world.shops.get((self.headers.get("Host") or "").split(":")[0])
+        shop_here = self._shop(query.get("shop", ""))
         if parts.path == "/admin/oauth/authorize" and shop_here:
             return Answer(200, oauth.consent_page(shop_here, query), "text/html; charset=utf-8")
         if parts.path == "/_practice/":
@@ -98,11 +98,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         if path.startswith("/_practice/"):
             return self._control(path.removeprefix("/_practice/"), body)
-        shop = self.store.world.shops.get((self.headers.get("Host") or "").split(":")[0])
+        form = _form(body) if path == "/admin/oauth/authorize" else {}
+        shop = self._shop(form.get("shop", ""))
         if shop is None:
             return Answer(404, plain({"errors": "Not Found"}))
         if path == "/admin/oauth/authorize":
-            location = oauth.redirect(shop, _form(body))
+            location = oauth.redirect(shop, form)
             if location is None:
                 return Answer(400, b"Unknown client_id or no redirect_uri", "text/plain")
             return Answer(303, b"", "text/plain", {"Location": location})
@@ -138,13 +139,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
             data = json.loads(body) if is_json else _form(body)
         except ValueError:
             return Answer(400, plain({"error": "invalid_request"}))
-        status, answer = oauth.token(shop, data)
-        return Answer(status, plain(answer))
+        rule = self.store.faults.pick(("token",), shop.domain)
+        if rule and rule.phase in {"drop_before", "500_before"}:
+            return Answer(500, b"", sent="dropped" if rule.phase == "drop_before" else "whole")
+        with self.store.locks[shop.domain]:
+            status, answer = oauth.token(shop, data, self.store.world.now())
+        self.store.requests.append({"shop": shop.domain, "operation": "token", "status": status,
+                                    "at": time.time(), "fault": rule.phase if rule else "",
+                                    "key": None})  # fmt: skip
+        made = Answer(status, plain(answer))
+        return _spoiled(made, rule.phase) if rule else made
+
+    def _shop(self, named: str) -> Shop | None:
+        """By Host, as at Shopify; a browser on loopback names it in the query instead."""
+        shops = self.store.world.shops
+        return shops.get((self.headers.get("Host") or "").split(":")[0]) or shops.get(named)
 
     def _graphql(self, shop: Shop, body: bytes) -> Answer:
         if shop.locked_status:
             return Answer(shop.locked_status, plain({"errors": "Unavailable Shop"}))
-        if self.headers.get("X-Shopify-Access-Token") != shop.token:
+        given = self.headers.get("X-Shopify-Access-Token") or ""
+        if not oauth.is_valid(shop, given, self.store.world.now()):
             text = "[API] Invalid API key or access token (unrecognized login or wrong password)"
             return Answer(401, plain({"errors": text}))
         try:
