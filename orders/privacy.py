@@ -363,12 +363,25 @@ def _counts(scope: Scope) -> dict[str, int]:
 def _exported(store: Store, scope: Scope, now: datetime) -> Iterator[bytes]:
     head = msgspec.json.encode({"store": store.domain, "exported_at": now})
     yield head[:-1] + b',"data":{'
-    for number, holding in enumerate(REGISTRY.of_customers()):
-        yield (b"," if number else b"") + msgspec.json.encode(holding.label) + b":["
-        for index, row in enumerate(_matching(holding, scope)):
-            yield (b",\n" if index else b"\n") + msgspec.json.encode(_row(holding, row))
+    labels = dict.fromkeys(holding.label for holding in REGISTRY.of_customers())
+    for number, label in enumerate(labels):
+        yield (b"," if number else b"") + msgspec.json.encode(label) + b":["
+        for index, row in enumerate(_rows_of(label, scope)):
+            yield (b",\n" if index else b"\n") + msgspec.json.encode(row)
         yield b"]"
     yield b"}}\n"
+
+
+def _rows_of(label: str, scope: Scope) -> Iterator[dict[str, Any]]:
+    """A table may be held in several ways; each row is told once."""
+    told = set()
+    for holding in REGISTRY.of_customers():
+        if holding.label != label:
+            continue
+        for row in _matching(holding, scope):
+            if row.pk not in told:
+                told.add(row.pk)
+                yield _row(holding, row)
 
 
 def _row(holding: Holding, row: Any) -> dict[str, Any]:
