@@ -38,7 +38,7 @@ _HELP = {
 @admin.register(PrivacyRequest)
 class PrivacyRequestAdmin(ReadOnlyAdmin):
     change_form_template = "admin/orders/privacyrequest/change_form.html"
-    list_display = ["kind", "store", "received_at", "due_at", "state", "note", "done_at"]
+    list_display = ["kind", "store", "received_at", "due_at", "state"]
     list_filter = ["state", "kind", "store"]
     list_select_related = ["store"]
     date_hierarchy = "received_at"
