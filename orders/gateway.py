@@ -97,6 +97,9 @@ class Gateway(Protocol):
     def cancel_reasons(self, store: Store) -> tuple[CancelReason, ...]:
         """The shop's own list (row F31), cached; Shopify's six where it cannot be read."""
 
+    def is_uninstalled(self, store: Store) -> bool:
+        """Whether Shopify refuses our access to the shop, asked now. Raises ShopUnreachable."""
+
     def plan(self, action: OrderAction) -> list[Step]:
         """Pure: the requests of an unsaved action from its proposal, in order."""
 

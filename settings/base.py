@@ -112,6 +112,17 @@ SHOPIFY_ADMIN_ORIGIN = env.text("SHOPIFY_ADMIN_ORIGIN", "").rstrip("/")
 BACKFILL_DAYS = env.parsed("BACKFILL_DAYS", int, "365", "a number of days")
 FIELD_ENCRYPTION_KEYS: list[str] = []
 
+# How long personal data is kept (orders.retention); 0: for ever.
+RETENTION_WEBHOOK_BODY_DAYS = env.whole("RETENTION_WEBHOOK_BODY_DAYS", 14)
+RETENTION_ORDER_PERSONAL_DAYS = env.whole("RETENTION_ORDER_PERSONAL_DAYS", 60)
+RETENTION_MESSAGES_MONTHS = env.whole("RETENTION_MESSAGES_MONTHS", 24)
+RETENTION_SESSION_DAYS = env.whole("RETENTION_SESSION_DAYS", 90)
+# Hashes the identifiers in the ledger of redacted people; keep it as long as backups are kept.
+# Empty: derived from FIELD_ENCRYPTION_KEYS.
+PRIVACY_KEY = env.text("PRIVACY_KEY", "")
+# That ledger once more, for after a backup was restored: on a disk the backup does not restore.
+REDACTION_LEDGER_FILE = env.text("REDACTION_LEDGER_FILE", str(VAR_DIR / "redactions.jsonl"))
+
 globals().update(env.email("EMAIL_URL", "console://"))
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Agent Inbox <inbox@localhost>")
 

@@ -63,6 +63,8 @@ app.conf.update(
             "schedule": crontab(hour=3, minute=17),
         },
         "reconcile stores": {"task": "shopify_sync.tasks.reconcile_stores", "schedule": 300.0},
+        "sweep privacy": {"task": "shopify_sync.tasks.sweep_privacy", "schedule": 60.0},
+        "apply retention": {"task": "shopify_sync.tasks.apply_retention", "schedule": 3600.0},
         "sweep outbox": {"task": "inbox.tasks.sweep_outbox", "schedule": 5.0},
         "sweep events": {"task": "inbox.tasks.sweep_events", "schedule": 5.0},
         "sweep snoozed": {"task": "inbox.tasks.sweep_snoozed", "schedule": 30.0},

@@ -164,7 +164,7 @@ class AdminClient:
             logger.warning("%s serves API %s instead of the pinned one", self.domain, served)
         status = response.status
         if status in _ADMIN_STATUSES:
-            raise NeedsAdmin(_ADMIN_STATUSES[status], request_id=request_id)
+            raise NeedsAdmin(_ADMIN_STATUSES[status], request_id=request_id, status=status)
         if status == 429 or status == 430:
             wait_s = _number(response.headers.get("Retry-After"), 2.0)
             raise Throttled(f"{name}: HTTP {status}", retry_after_s=wait_s, request_id=request_id)

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
+from orders import privacy
 from orders.models import Store
 from shopify_sync import subscriptions
 from shopify_sync.client import AdminClient
@@ -80,6 +81,7 @@ def _connected(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[T
     ShopConnection.objects.filter(pk=row.pk).update(
         scopes=scopes, credentials_ok_at=timezone.now(), last_error=""
     )
+    privacy.note_installed(store)
     yield Tick("Test call", "ok")
     yield from _scopes(scopes)
     yield from _version(client)

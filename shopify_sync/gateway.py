@@ -18,7 +18,7 @@ from orders.gateway import CancelReason, Step, SuggestedRefund
 from orders.models import Order, OrderAction, Store
 from orders.money import Money
 from orders.snapshot import LineQuantity
-from shopify_sync import ingest, lookup, mapping, plans
+from shopify_sync import compliance, ingest, lookup, mapping, plans
 from shopify_sync.connections import client_for
 from shopify_sync.errors import NeedsAdmin, ShopifyError
 from shopify_sync.models import Backfill
@@ -105,6 +105,12 @@ class ShopifyGateway:
             for v in ordered
             if v not in hidden
         )
+
+    def is_uninstalled(self, store: Store) -> bool:
+        try:
+            return compliance.is_refused(store)
+        except ShopifyError as error:
+            raise _unreachable(error) from error
 
     def plan(self, action: OrderAction) -> list[Step]:
         return plans.plan(action)

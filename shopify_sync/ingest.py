@@ -19,11 +19,11 @@ from django.utils import timezone
 from orders.models import Order, Store
 from orders.services import mark_dirty, mark_missing, record_snapshot
 from orders.snapshot import OrderSnapshot
-from shopify_sync import mapping
+from shopify_sync import compliance, mapping
 from shopify_sync.client import AdminClient
 from shopify_sync.connections import client_for, note_error
 from shopify_sync.errors import NeedsAdmin, ShopifyError, Throttled
-from shopify_sync.models import EventState, WebhookEvent
+from shopify_sync.models import Backfill, EventState, WebhookEvent
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,11 @@ def process_event(event_id: int) -> int | None:
         _postpone(event, traceback.format_exc(limit=3), now)
         return None
     WebhookEvent.objects.filter(pk=event.pk).update(
-        state=EventState.DONE, attempts=F("attempts") + 1, error=""
+        state=EventState.DONE,
+        attempts=F("attempts") + 1,
+        error="",
+        order_id=order_id,
+        customer_number=compliance.customer_number(event) if order_id is None else None,
     )
     return order_id
 
@@ -141,21 +145,32 @@ def mark(store: Store, legacy_id: int, now: datetime) -> int:
 
 
 def _mark(event: WebhookEvent, now: datetime) -> int | None:
+    if handle := compliance.HANDLERS.get(event.topic):
+        handle(event.store, _content(event), now)
+        return None
+    if event.topic == "bulk_operations/finish":
+        Backfill.objects.open().filter(store=event.store).update(next_step_at=now)
+        return None
     order_of = _ORDER_OF.get(event.topic.split("/", 1)[0])
     if order_of is None:
         return None
-    try:
-        body = json.loads(event.body_bytes)
-    except (ValueError, RecursionError) as error:
-        raise PoisonBody(f"not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise PoisonBody("not a JSON object")
-    legacy_id = order_of(body)
+    legacy_id = order_of(_content(event))
     if legacy_id is None:
         if event.topic.startswith(("orders/", "refunds/")):
             raise PoisonBody("names no order")
         return None
     return mark(event.store, legacy_id, now)
+
+
+def _content(event: WebhookEvent) -> dict[str, Any]:
+    try:
+        body = json.loads(event.body_bytes)
+    except (ValueError, RecursionError) as error:
+        # Not the error's own text: a decoder quotes what it could not read.
+        raise PoisonBody(f"not JSON: {type(error).__name__}") from None
+    if not isinstance(body, dict):
+        raise PoisonBody("not a JSON object")
+    return body
 
 
 def _integer(value: Any) -> int | None:

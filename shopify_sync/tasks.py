@@ -10,7 +10,7 @@ from celery import shared_task
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from orders import audit, services
+from orders import audit, privacy, retention, services
 from orders.failpoints import failpoint
 from orders.models import Order, OrderAction, Store
 from shopify_sync import actions, backfill, compare, ingest, lookup, reading, reconcile, watch
@@ -20,6 +20,8 @@ from shopify_sync.models import Backfill, WebhookEvent
 logger = logging.getLogger(__name__)
 
 SWEEP_ROWS: Final = 100
+# Well below the time limit of a task; the rest is done by the next one.
+PRIVACY_SLICE_S: Final = 15.0
 
 
 @shared_task
@@ -132,6 +134,17 @@ def compare_stores() -> None:
 @shared_task
 def reconcile_stores() -> None:
     ring(reconcile_store, Store.objects.active().values_list("pk", flat=True))
+
+
+@shared_task
+def sweep_privacy() -> None:
+    """Whatever Shopify asked for in the name of a person, a slice of it a minute."""
+    privacy.work_off(now=timezone.now(), seconds=PRIVACY_SLICE_S)
+
+
+@shared_task
+def apply_retention() -> None:
+    retention.apply(now=timezone.now(), seconds=PRIVACY_SLICE_S)
 
 
 def ring(task: Any, ids: Iterable[int], *, after_s: float = 0) -> None:

@@ -45,7 +45,8 @@ def renew(row: ShopConnection, *, used: Secret) -> Secret:
     """Another token than the `used` one, asked for once by whoever gets the lease; the others
     wait for it. Raises NeedsAdmin where Shopify gives none, Unreachable to try again."""
     if row.method == ConnectionMethod.ADMIN_TOKEN:
-        raise NeedsAdmin("The access token is not valid any more, or the app was uninstalled.")
+        text = "The access token is not valid any more, or the app was uninstalled."
+        raise NeedsAdmin(text, status=401)
     until = time.monotonic() + _WAIT_S
     while time.monotonic() < until:
         row = ShopConnection.objects.select_related("store").get(pk=row.pk)
@@ -76,7 +77,7 @@ def _renew(row: ShopConnection, used: Secret) -> Secret:
                 return _store(row, answer)
         why = "Shopify refuses to renew the access token: the app was uninstalled, or its "
         why += "client secret was changed. "
-        raise NeedsAdmin(why + RECONNECT)
+        raise NeedsAdmin(why + RECONNECT, status=401)
     finally:
         mine = ShopConnection.objects.filter(pk=row.pk, renewal_fence=row.renewal_fence)
         mine.update(renewal_lease_until=None)

@@ -134,6 +134,7 @@ class Order(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
     kept_reason = models.CharField(max_length=255, blank=True)
+    masked_at = models.DateTimeField(null=True, help_text="Since when it names nobody.")
 
     objects = OrderQuerySet.as_manager()
 

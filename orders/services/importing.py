@@ -14,7 +14,9 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from orders import redactions
 from orders.inserting import insert
+from orders.masking import masked
 from orders.models import (
     Customer,
     Order,
@@ -51,7 +53,8 @@ def import_snapshots(
     dirty instead. Running it twice changes nothing. Raises IntegrityError when a webhook made
     one of the orders meanwhile: run it again.
     """
-    latest = {snapshot.gid: snapshot for snapshot in snapshots}
+    redacted = redactions.covered(store.pk, snapshots)
+    latest = {s.gid: masked(s) if s.gid in redacted else s for s in snapshots}
     held = _lock(store, latest)
     fresh, dirty = [], []
     for gid, snapshot in latest.items():
@@ -63,7 +66,7 @@ def import_snapshots(
             fresh.append((order, snapshot))
     Order.objects.filter(pk__in=dirty).update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
     if fresh:
-        _write(store, fresh, read_started_at)
+        _write(store, fresh, read_started_at, redacted)
         ids = list(_ids(store, [snapshot.gid for _order, snapshot in fresh]).values())
         transaction.on_commit(lambda: orders_imported.send(Order, order_ids=ids), robust=True)
     return Imported(written=len(fresh), left_dirty=len(dirty))
@@ -87,7 +90,10 @@ def _lock(store: Store, latest: dict[str, OrderSnapshot]) -> dict[str, Order]:
 
 
 def _write(
-    store: Store, fresh: list[tuple[Order, OrderSnapshot]], read_started_at: datetime
+    store: Store,
+    fresh: list[tuple[Order, OrderSnapshot]],
+    read_started_at: datetime,
+    redacted: set[str],
 ) -> None:
     again = [order.pk for order, _snapshot in fresh if order.document]
     known: list[Order] = []
@@ -98,6 +104,7 @@ def _write(
             "version": order.version + 1,
             "read_started_at": read_started_at,
             "is_partial": True,
+            "masked_at": read_started_at if snapshot.gid in redacted else None,
             "missing_since": None,
             "deleted_at": None,
         }
@@ -121,7 +128,9 @@ def _write(
     insert(OrderTracking, [row for pair in pairs for row in rows.trackings(*pair)])
     insert(OrderTransaction, [row for pair in pairs for row in rows.transactions(*pair)])
     insert(OrderRefund, [row for pair in pairs for row in rows.refunds(*pair)])
-    customers = {s.customer.gid: s.customer for _order, s in fresh if s.customer}
+    customers = {
+        s.customer.gid: s.customer for _order, s in fresh if s.customer and s.gid not in redacted
+    }
     Customer.objects.bulk_create(
         [rows.customer(store, customer) for _gid, customer in sorted(customers.items())],
         **rows.CUSTOMER_UPSERT,

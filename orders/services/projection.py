@@ -10,7 +10,9 @@ from django.db import models, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
+from orders import redactions
 from orders.failpoints import failpoint
+from orders.masking import masked
 from orders.models import (
     Customer,
     Order,
@@ -108,13 +110,18 @@ def record_snapshot(
                 dirty_seq=Greatest(F("dirty_seq"), F("clean_seq") + 1),
             )
             return False
+        is_masked = _stays_masked(locked, snapshot)
+        if is_masked:
+            snapshot = masked(snapshot)
         document = encode(snapshot)
         changed = document != locked.document
         _write_order(locked, snapshot, document, seq=seq, read_started_at=read_started_at)
+        if changed and is_masked != (locked.masked_at is not None):
+            Order.objects.filter(pk=locked.pk).update(masked_at=now if is_masked else None)
         if changed:
             before = locked.snapshot if locked.document else None
             _write_parts(locked, before, snapshot)
-            if snapshot.customer:
+            if snapshot.customer and not is_masked:
                 _write_customer(locked.store, snapshot.customer)
             record_events(locked, snapshot)
         settled = settle_by_evidence(locked, snapshot, now=now)
@@ -130,6 +137,14 @@ def _is_stale(order: Order, snapshot: OrderSnapshot) -> bool:
     if order.shop_updated_at is None or snapshot.updated_at >= order.shop_updated_at:
         return False
     return order.fetch_failures < _STALE_READS_BELIEVED
+
+
+def _stays_masked(order: Order, snapshot: OrderSnapshot) -> bool:
+    """Shopify may still know a person who was redacted here; and what only its age has masked
+    comes back when something happens to the order."""
+    if order.masked_at and snapshot.updated_at == order.shop_updated_at:
+        return True
+    return redactions.covers(order.store_id, snapshot)
 
 
 def _announce(order_id: int) -> None:

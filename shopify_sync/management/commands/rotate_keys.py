@@ -8,6 +8,8 @@ from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 from django.db import models, transaction
 
+from orders import redactions
+from orders.models import PrivacyRequest
 from shopify_sync.fields import EncryptedTextField, UndecryptableSecret
 
 _BATCH = 200
@@ -25,6 +27,13 @@ class Command(BaseCommand):
             if names:
                 count = self._rotate(model, names)
                 self.stdout.write(f"{model._meta.label}: {count} rows, {', '.join(names)}")
+
+        sealed = PrivacyRequest.objects.exclude(sealed_scope="")
+        for request in sealed:
+            sealed.filter(pk=request.pk).update(
+                sealed_scope=redactions.reseal(request.sealed_scope)
+            )
+        self.stdout.write(f"{PrivacyRequest._meta.label}: {len(sealed)} rows")
 
     def _rotate(self, model: type[models.Model], names: list[str]) -> int:
         rows: models.Manager[Any] = model._default_manager
