@@ -5,7 +5,7 @@ from django.views.generic import RedirectView
 
 from inbox.api import channels as channel_api
 from inbox.api import orders as order_api
-from inbox.views import conversations, decisions, orders
+from inbox.views import contacts, conversations, decisions, orders
 
 # Named without a namespace for settings.LOGIN_URL, and with it for templates.
 log_in = auth_views.LoginView.as_view(
@@ -50,6 +50,18 @@ pages = [
     ),
     path("contacts/<int:pk>/", conversations.contact, name="contact"),
     path("contacts/<int:pk>/activity/", conversations.contact_activity, name="contact_activity"),
+    path("contacts/<int:pk>/identities/", contacts.add_identity, name="identity_add"),
+    path(
+        "contacts/<int:pk>/identities/<int:identity_id>/remove/",
+        contacts.remove_identity,
+        name="identity_remove",
+    ),
+    path(
+        "contacts/<int:pk>/identities/<int:identity_id>/restore/",
+        contacts.restore_identity,
+        name="identity_restore",
+    ),
+    path("orders/", contacts.search_orders, name="order_search"),
     path("decisions/", decisions.page, name="decisions"),
     path("decisions/<int:action_id>/approve/", decisions.approve, name="approve"),
     path("decisions/<int:action_id>/decline/", decisions.decline, name="decline"),

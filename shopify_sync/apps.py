@@ -3,6 +3,7 @@ from django.apps import AppConfig
 
 class ShopifySyncConfig(AppConfig):
     name = "shopify_sync"
+    verbose_name = "Shopify"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

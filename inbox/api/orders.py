@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -14,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from inbox import access, identities
+from inbox import access, order_search
 from inbox.api.fields import StrictSerializer, TextField
 from inbox.api.problems import problem, refused
 from orders import panels, previews, rules, services
@@ -23,7 +22,6 @@ from orders.models import ActionKind, Order, OrderAction, RefundMethod, Returned
 from orders.money import Money
 from orders.snapshot import LineQuantity
 
-FOUND_AT_MOST = 20
 Json = dict[str, Any]
 
 
@@ -58,12 +56,11 @@ class Orders(APIView):
     )
     def get(self, request: Request) -> Response:
         """Find orders by number, id, e-mail, phone or tracking number, across stores."""
-        words = request.query_params.get("q", "").replace("\x00", "").strip()[:100]
-        if not words:
+        words = request.query_params.get("q", "")
+        if not order_search.clean(words):
             return problem("invalid", "Give q: a number, id, e-mail, phone or tracking number.",
                            code=400)  # fmt: skip
-        found = Order.objects.visible().filter(_match(words)).select_related("store").distinct()
-        rows = [_brief(order) for order in found.order_by("-placed_at")[:FOUND_AT_MOST]]
+        rows = [_brief(order) for order in order_search.find(words)[: order_search.AT_MOST]]
         return Response({"results": rows})
 
 
@@ -191,17 +188,6 @@ def _order(order_id: int) -> Order:
 def _get_action(action_id: int) -> OrderAction:
     rows = OrderAction.objects.select_related("order__store", "requested_by", "approved_by")
     return get_object_or_404(rows, pk=action_id)
-
-
-def _match(words: str) -> Q:
-    match = Q(name__in=[words, f"#{words.lstrip('#')}"]) | Q(trackings__number=words)
-    if words.isdigit() and len(words) < 19:
-        match |= Q(legacy_id=int(words))
-    if email := identities.normal_email(words):
-        match |= Q(email=email)
-    if phone := identities.normal_phone(words):
-        match |= Q(phone=phone)
-    return match
 
 
 def _preview(request: Request, order: Order, data: Json) -> previews.Preview:

@@ -111,6 +111,7 @@ def contact(request: HttpRequest, pk: int) -> HttpResponse:
         "contact": found,
         # A channel's own user id says nothing to people.
         "identities": found.identities.active().exclude(kind=IdentityKind.CHANNEL_USER),
+        "removed": found.identities.exclude(removed_at=None).select_related("removed_by"),
         "activity": timeline.activity(found),
         "conversations": own.order_by("-last_message_at")[:20],
         **_frame(request),

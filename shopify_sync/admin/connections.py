@@ -48,7 +48,9 @@ class ConnectionForm(ConnectionModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.pk:
+        if not self.instance.pk:
+            self.initial["method"] = ConnectionMethod.OAUTH
+        else:
             self.fields["shop"].initial = self.instance.store.domain
             self.fields["shop"].disabled = True
         for name in _SECRETS:
@@ -148,6 +150,9 @@ class ShopConnectionAdmin(ModelAdmin):
         if {"api_secret", "client_id", "method"} & set(form.changed_data) and change:
             # Tokens of other credentials would be renewed in vain.
             obj.refresh_token = obj.previous_refresh_token = ""
+        if change and "api_secret" in form.changed_data:
+            # Shopify signs with the old one for up to an hour.
+            obj.previous_api_secret = ShopConnection.objects.get(pk=obj.pk).api_secret
         super().save_model(request, obj, form, change)
         audit.record(
             AuditKind.STORE,

@@ -26,13 +26,16 @@ class ShopConnection(models.Model):
         max_length=6, choices=ConnectionMethod.choices, default=ConnectionMethod.ADMIN_TOKEN
     )
     client_id = models.CharField(
-        max_length=100, blank=True, help_text="The app's client ID, from its settings page."
+        "Client ID",
+        max_length=100,
+        blank=True,
+        help_text="The app's client ID, from its settings page.",
     )
     access_token = EncryptedTextField(
-        blank=True, default="", help_text="The Admin API token (shpat_…). Stored encrypted."
+        blank=True, default="", help_text="The Admin API token, shpat_…"
     )
     api_secret = EncryptedTextField(
-        help_text="The app's client secret (shpss_…): signs webhooks. Stored encrypted."
+        "Client secret", help_text="The app's client secret, shpss_…: it signs webhooks."
     )
     refresh_token = EncryptedTextField(blank=True, default="", editable=False)
     # Shopify keeps the old one valid until the new one is first used.
@@ -45,7 +48,10 @@ class ShopConnection(models.Model):
     findings = models.JSONField(default=list, blank=True, editable=False)
     checked_at = models.DateTimeField(null=True, editable=False)
     previous_api_secret = EncryptedTextField(
-        blank=True, default="", help_text="Still accepted while Shopify rotates the secret."
+        "Previous client secret",
+        blank=True,
+        default="",
+        help_text="Still accepted while Shopify rotates the secret.",
     )
     scopes = models.JSONField(default=list, blank=True, editable=False)
     credentials_ok_at = models.DateTimeField(null=True, editable=False)

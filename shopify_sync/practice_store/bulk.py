@@ -36,7 +36,7 @@ from shopify_sync.practice_store.state import Order, Shop, gid
 
 RUNNING_AT_ONCE: Final = 5
 KEPT: Final = timedelta(days=7)
-_PAGE: Final = 100
+_PAGE: Final = 25
 _NESTED: Final = 250
 Json = dict[str, Any]
 

@@ -114,6 +114,21 @@ def test_its_app_file_is_one_shopify_reads(admin: Client, shop: Shop) -> None:
     assert len(compliance["compliance_topics"]) == 3
 
 
+def test_a_new_secret_keeps_the_old_one_for_webhooks_on_their_way(
+    admin: Client, shop: Shop
+) -> None:
+    add(admin)
+    row = ShopConnection.objects.get()
+    words = {"method": "oauth", "client_id": "practice-demo", "api_secret": "shpss_new"}
+    page = f"/admin/shopify_sync/shopconnection/{row.pk}/change/"
+    assert admin.post(page, words).status_code == 302
+    row.refresh_from_db()
+    assert set(row.secrets) == {b"shpss_new", b"shpss_practice_demo"}
+    assert admin.post(page, words | {"api_secret": ""}).status_code == 302
+    row.refresh_from_db()
+    assert set(row.secrets) == {b"shpss_new", b"shpss_practice_demo"}
+
+
 BAD_SHOPS = [
     "", "demo", "demo.myshopify.com.evil.com", "evil.com/demo.myshopify.com", "demo@evil.com",
     "https://evil.com#.myshopify.com", "demo.myshopify.com:80", "demo.myshopify.com/", "127.0.0.1",

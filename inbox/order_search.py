@@ -1,0 +1,84 @@
+"""Finding orders across stores, for the page and for the API: exact keys, all of them indexed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from inbox import access, identities
+from inbox.models import Conversation
+from inbox.roles import Agent
+from orders import panels
+from orders.models import Order, Store
+from orders.money import Money
+from orders.statuses import Badge
+
+AT_MOST: Final = 20
+_GID: Final = "gid://shopify/Order/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundOrder:
+    """`conversation_id`: the customer's latest conversation; None where there is none."""
+
+    name: str
+    store_name: str
+    customer: str
+    placed_at: datetime
+    total: Money
+    badges: tuple[Badge, ...]
+    admin_url: str
+    conversation_id: int | None
+
+
+def find(words: str) -> QuerySet[Order]:
+    """By number (#1043 or 1043), Shopify's id, e-mail, phone or tracking number; newest first.
+    Nothing for empty words."""
+    words = clean(words)
+    if not words:
+        return Order.objects.none()
+    match = Q(name__in=[words, f"#{words.lstrip('#')}"]) | Q(trackings__number=words)
+    number = words.removeprefix(_GID)
+    if number.isascii() and number.isdigit() and len(number) < 19:
+        match |= Q(legacy_id=int(number))
+    if email := identities.normal_email(words):
+        match |= Q(email=email)
+    if phone := identities.normal_phone(words):
+        match |= Q(phone=phone)
+    found = Order.objects.visible().filter(match).select_related("store").distinct()
+    return found.order_by("-placed_at", "-pk")
+
+
+def clean(words: str) -> str:
+    return words.replace("\x00", "").strip()[:100]
+
+
+def results(agent: Agent, words: str) -> tuple[tuple[FoundOrder, ...], bool]:
+    """The first orders found, and whether there is more than one store to tell apart."""
+    orders = list(find(words)[:AT_MOST])
+    cards = panels.order_cards(orders, acting=None, now=timezone.now(), open_id=None)
+    found = tuple(
+        FoundOrder(
+            name=order.name,
+            store_name=str(order.store),
+            customer=order.snapshot.customer.name if order.snapshot.customer else order.email,
+            placed_at=card.placed_at,
+            total=card.total,
+            badges=card.badges,
+            admin_url=order.admin_url,
+            conversation_id=_conversation(agent, order),
+        )
+        for order, card in zip(orders, cards, strict=True)
+    )
+    return found, Store.objects.active().count() > 1
+
+
+def _conversation(agent: Agent, order: Order) -> int | None:
+    theirs: QuerySet[Conversation] = access.conversations_for(agent).filter(
+        contact__in=identities.contacts_of(order)
+    )
+    return theirs.order_by("-last_message_at").values_list("pk", flat=True).first()
