@@ -1,0 +1,93 @@
+"""What it costs to look at a store in which nothing changed, and to read an order again."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from bench.result import Result, times_ms
+
+ORDERS = 1000
+SAMPLE = 40
+
+
+def run() -> list[Result]:
+    import django
+
+    django.setup()
+    from django.test.runner import DiscoverRunner
+
+    runner = DiscoverRunner(verbosity=0, interactive=False)
+    databases = runner.setup_databases()
+    try:
+        return _measure()
+    finally:
+        runner.teardown_databases(databases)
+
+
+def _measure() -> list[Result]:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext, override_settings
+    from django.utils import timezone
+
+    from orders.models import Order
+    from orders.services import record_snapshot
+    from shopify_sync import backfill, connecting, ingest, reconcile
+    from shopify_sync import client as shopify_client
+    from shopify_sync.models import Backfill
+    from shopify_sync.practice_store import seed
+    from tests.support.shop import DOMAIN, Shop
+
+    shop = Shop()
+    seed.many(shop.store, ORDERS)
+    with override_settings(SHOPIFY_ADMIN_ORIGIN=shop.origin):
+        store = connecting.connect(
+            domain=DOMAIN, token="shpat_practice_demo", secret="shpss_practice_demo"
+        ).store
+        row = backfill.begin(store)
+        while row.is_open:
+            Backfill.objects.update(next_step_at=timezone.now())
+            backfill.advance(row.pk)
+            row.refresh_from_db()
+        # The back-fill's own minutes are over: the window holds the whole shop.
+        from shopify_sync.models import SyncCursor
+
+        def look() -> None:
+            SyncCursor.objects.update(updated_through=row.since)
+            assert reconcile.reconcile(store.pk) == 0
+
+        look()
+        with CaptureQueriesContext(connection) as captured:
+            look()
+        took = statistics.median(times_ms(look, 5))
+        points = shopify_client._budgets[DOMAIN]
+        spent = points.maximum - points.available
+        orders = list(Order.objects.select_related("store")[:SAMPLE])
+        start = time.perf_counter()
+        for order in orders:
+            ingest.refresh(order)
+        again = (time.perf_counter() - start) * 1000 / SAMPLE
+        reader = ingest.client_for(store)
+        snapshots = [ingest.read_snapshot(reader, order.gid) for order in orders]
+        start = time.perf_counter()
+        for order, snapshot in zip(orders, snapshots, strict=True):
+            assert snapshot is not None
+            now = timezone.now()
+            record_snapshot(order=order, snapshot=snapshot, seq=0, read_started_at=now, now=now)
+        unchanged = SAMPLE / (time.perf_counter() - start)
+        Order.objects.update(document="", shop_updated_at=None)
+        start = time.perf_counter()
+        for order, snapshot in zip(orders, snapshots, strict=True):
+            assert snapshot is not None
+            now = timezone.now()
+            record_snapshot(order=order, snapshot=snapshot, seq=0, read_started_at=now, now=now)
+        changed = SAMPLE / (time.perf_counter() - start)
+    shop.stop()
+    return [
+        Result("reconcile, 1000 unchanged", "ms", took, again * ORDERS, "reading each again"),
+        Result("reconcile queries", "queries", len(captured), ORDERS, "one an order"),
+        Result("reconcile points", "points", max(spent, 1), ORDERS * 25, "reading each again"),
+        Result("project_one, read", "ms", again, 1000, "one read of an order, stored"),
+        Result("project_one, changed", "orders/s", changed, 46, "the prototype's update_or_create", "higher"),
+        Result("project_one, unchanged", "orders/s", unchanged, changed, "changed ones", "higher"),
+    ]  # fmt: skip
