@@ -76,7 +76,7 @@ def process_event(event_id: int) -> int | None:
     try:
         order_id = _mark(event, now)
     except Exception:  # noqa: BLE001  the edge where a poison row is recorded
-        _postpone(event, traceback.format_exc(limit=3), now)
+        postpone(event, traceback.format_exc(limit=3), now)
         return None
     WebhookEvent.objects.filter(pk=event.pk).update(
         state=EventState.DONE, attempts=F("attempts") + 1, error=""
@@ -140,22 +140,29 @@ def mark(store: Store, legacy_id: int, now: datetime) -> int:
     return mark_dirty(store=store, gid=gid, legacy_id=legacy_id, now=now)
 
 
-def _mark(event: WebhookEvent, now: datetime) -> int | None:
-    order_of = _ORDER_OF.get(event.topic.split("/", 1)[0])
-    if order_of is None:
-        return None
+def may_name_an_order(topic: str) -> bool:
+    return topic.split("/", 1)[0] in _ORDER_OF
+
+
+def named_order(event: WebhookEvent) -> int | None:
+    """The numeric id of the order that a delivery of an order's topic names; raises PoisonBody."""
     try:
         body = json.loads(event.body_bytes)
     except (ValueError, RecursionError) as error:
         raise PoisonBody(f"not JSON: {error}") from error
     if not isinstance(body, dict):
         raise PoisonBody("not a JSON object")
-    legacy_id = order_of(body)
-    if legacy_id is None:
-        if event.topic.startswith(("orders/", "refunds/")):
-            raise PoisonBody("names no order")
+    legacy_id = _ORDER_OF[event.topic.split("/", 1)[0]](body)
+    if legacy_id is None and event.topic.startswith(("orders/", "refunds/")):
+        raise PoisonBody("names no order")
+    return legacy_id
+
+
+def _mark(event: WebhookEvent, now: datetime) -> int | None:
+    if not may_name_an_order(event.topic):
         return None
-    return mark(event.store, legacy_id, now)
+    legacy_id = named_order(event)
+    return None if legacy_id is None else mark(event.store, legacy_id, now)
 
 
 def _integer(value: Any) -> int | None:
@@ -168,7 +175,8 @@ def _integer(value: Any) -> int | None:
     return number if 0 < number < 2**63 else None
 
 
-def _postpone(event: WebhookEvent, error: str, now: datetime) -> None:
+def postpone(event: WebhookEvent, error: str, now: datetime) -> None:
+    """Note a failed try: again with back-off, or dead after eight."""
     tries = event.attempts + 1
     dead = tries > len(_EVENT_BACKOFF_S)
     again_at = None if dead else now + timedelta(seconds=_EVENT_BACKOFF_S[tries - 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -13,12 +14,14 @@ from kombu.exceptions import OperationalError
 from orders import audit, services
 from orders.failpoints import failpoint
 from orders.models import Order, OrderAction, Store
-from shopify_sync import actions, ingest, reconcile
+from shopify_sync import actions, backlog, ingest, reconcile
 from shopify_sync.models import WebhookEvent
 
 logger = logging.getLogger(__name__)
 
 SWEEP_ROWS: Final = 100
+DIRTY_ROWS: Final = 500
+WORK_OFF_S: Final = 10.0
 
 
 @shared_task
@@ -27,9 +30,20 @@ def perform_action(action_id: int) -> None:
 
 
 @shared_task
-def process_webhook(event_id: int) -> None:
-    if order_id := ingest.process_event(event_id):
-        fetch_order(order_id)
+def process_webhooks() -> None:
+    """Everything that waits, a batch at a time, for as long as a task may take."""
+    until = time.monotonic() + WORK_OFF_S
+    while True:
+        done = backlog.work_off()
+        if len(done.order_ids) == 1:
+            fetch_order(done.order_ids[0])
+        else:
+            ring(fetch_order, done.order_ids)
+        if done.taken < backlog.BATCH:
+            return
+        if time.monotonic() > until:
+            ring_for_webhooks()
+            return
 
 
 @shared_task
@@ -61,14 +75,14 @@ def seal_audit() -> None:
 
 @shared_task
 def sweep_webhooks() -> None:
-    due = WebhookEvent.objects.due(now=timezone.now()).order_by("pk")
-    ring(process_webhook, due.values_list("pk", flat=True)[:SWEEP_ROWS])
+    if WebhookEvent.objects.due(now=timezone.now()).exists():
+        process_webhooks()
 
 
 @shared_task
 def sweep_dirty_orders() -> None:
     due = Order.objects.due_for_reading(now=timezone.now()).filter(store__is_active=True)
-    ring(fetch_order, due.order_by("fetch_after").values_list("pk", flat=True)[:SWEEP_ROWS])
+    ring(fetch_order, due.order_by("fetch_after").values_list("pk", flat=True)[:DIRTY_ROWS])
 
 
 @shared_task
@@ -84,6 +98,14 @@ def ring(task: Any, ids: Iterable[int]) -> None:
         except OperationalError:
             logger.warning("the broker is down; %s %s waits for the sweep", task.name, pk)
             return
+
+
+def ring_for_webhooks() -> None:
+    """One message for all that waits."""
+    try:
+        process_webhooks.delay()
+    except OperationalError:
+        logger.warning("the broker is down; stored webhooks wait for the sweep")
 
 
 def ring_for_action(action_id: int, wait_s: float) -> None:

@@ -20,6 +20,7 @@ from orders.services.performing import (
 )
 from orders.services.projection import (
     mark_dirty,
+    mark_many_dirty,
     mark_missing,
     record_snapshot,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "keep",
     "keep_money",
     "mark_dirty",
+    "mark_many_dirty",
     "mark_missing",
     "record_snapshot",
     "release",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import models, transaction
-from django.db.models import F, Value
+from django.db.models import Case, F, Value, When
 from django.db.models.functions import Greatest
 
 from orders.failpoints import failpoint
@@ -49,6 +49,30 @@ def mark_dirty(*, store: Store, gid: str, legacy_id: int, now: datetime) -> int:
         deleted_at=None,
     )
     return order.pk
+
+
+def mark_many_dirty(*, store_id: int, legacy_ids: Collection[int], now: datetime) -> list[int]:
+    """`mark_dirty` for many orders of a store at once; returns those that may be read now.
+
+    Expects a transaction: the orders stay locked until its end, in the order of their ids, so
+    that two of these never wait for each other.
+    """
+    gids = {f"gid://shopify/Order/{legacy_id}": legacy_id for legacy_id in sorted(legacy_ids)}
+    marked = Order.objects.filter(store_id=store_id, gid__in=gids)
+    new = set(gids) - set(marked.values_list("gid", flat=True))
+    Order.objects.bulk_create(
+        [Order(store_id=store_id, gid=gid, legacy_id=gids[gid]) for gid in sorted(new)],
+        ignore_conflicts=True,
+    )
+    rows = marked.select_for_update(of=("self",)).order_by("pk")
+    read_at = dict(rows.values_list("pk", "read_started_at"))
+    calm = [pk for pk, at in read_at.items() if at is None or at + DEBOUNCE <= now]
+    Order.objects.filter(pk__in=read_at).update(
+        dirty_seq=F("dirty_seq") + 1,
+        fetch_after=Case(When(pk__in=calm, then=Value(now)), default=Value(now + DEBOUNCE)),
+        deleted_at=None,
+    )
+    return calm
 
 
 def mark_missing(*, order: Order, seq: int, now: datetime, confirm_after: timedelta) -> bool:

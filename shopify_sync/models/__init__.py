@@ -2,6 +2,18 @@
 
 from shopify_sync.models.connections import ShopConnection
 from shopify_sync.models.sync import SyncCursor
-from shopify_sync.models.webhooks import EventState, WebhookEvent, WebhookEventQuerySet
+from shopify_sync.models.webhooks import (
+    EventState,
+    WebhookEvent,
+    WebhookEventQuerySet,
+    WebhookTally,
+)
 
-__all__ = ["EventState", "ShopConnection", "SyncCursor", "WebhookEvent", "WebhookEventQuerySet"]
+__all__ = [
+    "EventState",
+    "ShopConnection",
+    "SyncCursor",
+    "WebhookEvent",
+    "WebhookEventQuerySet",
+    "WebhookTally",
+]
