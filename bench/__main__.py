@@ -15,7 +15,7 @@ from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.test")
 FOLDER = Path(__file__).parent
-ENTRIES = ("panel_fragment", "running")
+ENTRIES = ("panel_fragment", "backfill", "running")
 
 
 def main(names: list[str]) -> int:

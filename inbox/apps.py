@@ -9,5 +9,7 @@ class InboxConfig(AppConfig):
 
     def ready(self) -> None:
         # Tasks register themselves with Celery, listeners with the signals of orders.
+        # What it holds of people registers itself with orders.personal.
+        import_module("inbox.holdings")
         import_module("inbox.tasks")
         import_module("inbox.listeners")

@@ -86,6 +86,25 @@ def contacts_of(order: Order) -> list[int]:
     return sorted(found)
 
 
+def contacts_of_many(order_ids: list[int]) -> list[int]:
+    """Ids of the contacts that any of these orders belongs to. Four queries."""
+    rows = list(
+        Order.objects.filter(pk__in=order_ids).values_list(
+            "store_id", "customer_gid", "email", "phone"
+        )
+    )
+    wanted = {
+        IdentityKind.SHOPIFY_CUSTOMER: {f"{store}:{gid}" for store, gid, _, _ in rows if gid},
+        IdentityKind.EMAIL: {email for _, _, email, _ in rows if email},
+        IdentityKind.PHONE: {phone for _, _, _, phone in rows if phone},
+    }
+    found: set[int] = set()
+    for kind, values in wanted.items():
+        known = Identity.objects.active().filter(kind=kind, value__in=values)
+        found.update(known.values_list("contact_id", flat=True))
+    return sorted(found)
+
+
 def text_of(conversation: Conversation) -> str:
     """The customer's latest words: an order named in them is shown first."""
     texts = conversation.messages.filter(kind=MessageKind.INBOUND).order_by("-created_at")

@@ -6,4 +6,5 @@ class OrdersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from orders import checks, listeners  # noqa: F401  they register themselves
+        # They register themselves.
+        from orders import checks, holdings, listeners, privacy_admin, retention  # noqa: F401

@@ -74,6 +74,17 @@ class Gateway(Protocol):
     def refresh(self, order: Order) -> None:
         """Read the order from Shopify now and project it. Raises ShopUnreachable."""
 
+    def find_orders(self, *, emails: Sequence[str], phones: Sequence[str]) -> None:
+        """Ask every store now for orders of these addresses that are not here, and read them.
+        A store that cannot be asked is skipped."""
+
+    def wake_search(self, *, emails: Sequence[str], phones: Sequence[str]) -> bool:
+        """Have a worker do find_orders, where past orders of a store are still on their way.
+        Returns whether any are."""
+
+    def wake_reading(self, order_ids: Sequence[int]) -> None:
+        """Ring for reads of these dirty orders. May be lost: the sweep finds them."""
+
     def suggest_refund(
         self,
         order: Order,
@@ -85,6 +96,9 @@ class Gateway(Protocol):
 
     def cancel_reasons(self, store: Store) -> tuple[CancelReason, ...]:
         """The shop's own list (row F31), cached; Shopify's six where it cannot be read."""
+
+    def is_uninstalled(self, store: Store) -> bool:
+        """Whether Shopify refuses our access to the shop, asked now. Raises ShopUnreachable."""
 
     def plan(self, action: OrderAction) -> list[Step]:
         """Pure: the requests of an unsaved action from its proposal, in order."""

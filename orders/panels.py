@@ -138,6 +138,7 @@ class OrderCard:
     as_of: datetime
     version: int
     is_open: bool
+    is_partial: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,6 +320,7 @@ def _card(
     cancel, refund = _buttons(order, action, acting, now)
     return OrderCard(
         id=order.pk,
+        is_partial=order.is_partial,
         gid=order.gid,
         legacy_id=order.legacy_id,
         name=order.name,

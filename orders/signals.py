@@ -7,3 +7,5 @@ order_changed = Signal()
 # An event of the timeline was written. Sent with event_id. Received by inbox.campaigns; a lost
 # signal is found by its sweep over unannounced events.
 event_recorded = Signal()
+# Many orders came at once (a back-fill). Sent with order_ids, after commit.
+orders_imported = Signal()

@@ -108,7 +108,20 @@ ORDERS_GATEWAY = "shopify_sync.gateway.ShopifyGateway"
 SHOPIFY_API_VERSION = env.text("SHOPIFY_API_VERSION", "2026-10")
 # The practice store's address; refused outside DEBUG by shopify_sync.checks.
 SHOPIFY_ADMIN_ORIGIN = env.text("SHOPIFY_ADMIN_ORIGIN", "").rstrip("/")
+# How far back a new store is read, where Shopify granted read_all_orders; else 60 days.
+BACKFILL_DAYS = env.parsed("BACKFILL_DAYS", int, "365", "a number of days")
 FIELD_ENCRYPTION_KEYS: list[str] = []
+
+# How long personal data is kept (orders.retention); 0: for ever.
+RETENTION_WEBHOOK_BODY_DAYS = env.whole("RETENTION_WEBHOOK_BODY_DAYS", 14)
+RETENTION_ORDER_PERSONAL_DAYS = env.whole("RETENTION_ORDER_PERSONAL_DAYS", 60)
+RETENTION_MESSAGES_MONTHS = env.whole("RETENTION_MESSAGES_MONTHS", 24)
+RETENTION_SESSION_DAYS = env.whole("RETENTION_SESSION_DAYS", 90)
+# Hashes the identifiers in the ledger of redacted people; keep it as long as backups are kept.
+# Empty: derived from FIELD_ENCRYPTION_KEYS.
+PRIVACY_KEY = env.text("PRIVACY_KEY", "")
+# That ledger once more, for after a backup was restored: on a disk the backup does not restore.
+REDACTION_LEDGER_FILE = env.text("REDACTION_LEDGER_FILE", str(VAR_DIR / "redactions.jsonl"))
 
 globals().update(env.email("EMAIL_URL", "console://"))
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Agent Inbox <inbox@localhost>")

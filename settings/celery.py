@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from celery import Celery, signals
+from celery.schedules import crontab
 from django.conf import settings as django_settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.dev")
@@ -54,7 +55,16 @@ app.conf.update(
         "seal audit": {"task": "shopify_sync.tasks.seal_audit", "schedule": 60.0},
         "sweep webhooks": {"task": "shopify_sync.tasks.sweep_webhooks", "schedule": 5.0},
         "sweep dirty orders": {"task": "shopify_sync.tasks.sweep_dirty_orders", "schedule": 2.0},
+        "advance backfills": {"task": "shopify_sync.tasks.advance_backfills", "schedule": 5.0},
+        "complete orders": {"task": "shopify_sync.tasks.complete_orders", "schedule": 60.0},
+        "watch stores": {"task": "shopify_sync.tasks.watch_stores", "schedule": 3600.0},
+        "compare stores": {
+            "task": "shopify_sync.tasks.compare_stores",
+            "schedule": crontab(hour=3, minute=17),
+        },
         "reconcile stores": {"task": "shopify_sync.tasks.reconcile_stores", "schedule": 300.0},
+        "sweep privacy": {"task": "shopify_sync.tasks.sweep_privacy", "schedule": 60.0},
+        "apply retention": {"task": "shopify_sync.tasks.apply_retention", "schedule": 3600.0},
         "sweep outbox": {"task": "inbox.tasks.sweep_outbox", "schedule": 5.0},
         "sweep events": {"task": "inbox.tasks.sweep_events", "schedule": 5.0},
         "sweep snoozed": {"task": "inbox.tasks.sweep_snoozed", "schedule": 30.0},

@@ -47,6 +47,11 @@ def flag(name: str, default: bool = False) -> bool:
     return parsed(name, lambda v: words[v.lower()], "1" if default else "0", "1 or 0")
 
 
+def whole(name: str, default: int) -> int:
+    """A whole number, 0 or more."""
+    return parsed(name, _whole, str(default), "a whole number, 0 or more")
+
+
 def database(name: str, default: str) -> dict[str, Any]:
     """postgres://user:password@host:port/name or sqlite:///path."""
     return parsed(name, _database, default, "postgres://… or sqlite:///path")
@@ -56,6 +61,13 @@ def email(name: str, default: str) -> dict[str, Any]:
     """Django's e-mail settings from smtp(s|+tls)://user:password@host:port, file:///folder or
     console://."""
     return parsed(name, _email, default, "smtp+tls://…, smtps://…, file:///folder or console://")
+
+
+def _whole(word: str) -> int:
+    number = int(word)
+    if number < 0:
+        raise ValueError(word)
+    return number
 
 
 def _database(url: str) -> dict[str, Any]:

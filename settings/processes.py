@@ -19,6 +19,8 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 READY_WITHIN_S: Final = 150
+# The third is there to practise connecting with.
+DEMO_SHOPS: Final = ("demo.myshopify.com", "second.myshopify.com", "new.myshopify.com")
 _PR_SET_PDEATHSIG: Final = 1
 _LONGEST_SOCKET_PATH: Final = 100
 _libc: Final = ctypes.CDLL(None)
@@ -120,7 +122,8 @@ def _start_demo(
     processes.start(
         "practice-store",
         [*manage, "practice_store", "--port", str(store_port), "--deliver-to", hook, "--allow-http",
-         "--state", str(folder / "practice-store.json"), "--seed", "demo"],
+         "--state", str(folder / "practice-store.json"), "--seed", "demo",
+         *(word for shop in DEMO_SHOPS for word in ("--shop", shop))],
     )  # fmt: skip
     processes.start("web", _web(port, host="127.0.0.1"))
     processes.start("worker", _worker(threads=8))

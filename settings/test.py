@@ -20,4 +20,5 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     VAR_DIR.mkdir(exist_ok=True)
     DATABASES["default"]["TEST"]["NAME"] = VAR_DIR / "test.sqlite3"
 SHOPIFY_ADMIN_ORIGIN = ""
+REDACTION_LEDGER_FILE = str(VAR_DIR / "test-redactions.jsonl")
 REDIS_URL = ""

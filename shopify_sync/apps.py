@@ -6,4 +6,4 @@ class ShopifySyncConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from shopify_sync import checks  # noqa: F401  registers the system checks
+        from shopify_sync import checks, holdings  # noqa: F401  they register themselves

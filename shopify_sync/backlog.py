@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from orders.services import mark_many_dirty
@@ -39,34 +38,48 @@ def work_off(*, limit: int = BATCH) -> WorkedOff:
         due = WebhookEvent.objects.due(now=now).order_by("pk")
         events = list(due.select_for_update(skip_locked=True, of=("self",))[:limit])
         named, singly = _look(events, now)
-        order_ids = [
-            order_id
-            for store_id, legacy_ids in sorted(named.items())
-            for order_id in mark_many_dirty(store_id=store_id, legacy_ids=legacy_ids, now=now)
-        ]
+        order_ids = _mark(named, now)
     # Topics that name no order have verbs of their own, which may ask Shopify.
     order_ids += [found for pk in singly if (found := ingest.process_event(pk))]
     return WorkedOff(len(events), tuple(order_ids))
 
 
-def _look(events: list[WebhookEvent], now: datetime) -> tuple[dict[int, set[int]], list[int]]:
-    """Which orders the events name, by store, and the events to be processed one by one."""
-    named: dict[int, set[int]] = defaultdict(set)
+def _look(
+    events: list[WebhookEvent], now: datetime
+) -> tuple[list[tuple[WebhookEvent, int | None]], list[int]]:
+    """The events of orders with Shopify's number of the order each names, if it does; and the
+    ids of those that are processed one by one."""
+    named: list[tuple[WebhookEvent, int | None]] = []
     singly: list[int] = []
-    done: list[int] = []
     for event in events:
         if not ingest.may_name_an_order(event.topic):
             singly.append(event.pk)
             continue
         try:
-            legacy_id = ingest.named_order(event)
+            named.append((event, ingest.named_order(event)))
         except Exception:  # noqa: BLE001  the edge where a poison row is recorded
             ingest.postpone(event, traceback.format_exc(limit=3), now)
-            continue
-        if legacy_id is not None:
-            named[event.store_id].add(legacy_id)
-        done.append(event.pk)
-    WebhookEvent.objects.filter(pk__in=done).update(
-        state=EventState.DONE, attempts=F("attempts") + 1, error=""
-    )
     return named, singly
+
+
+def _mark(named: list[tuple[WebhookEvent, int | None]], now: datetime) -> list[int]:
+    """Mark the orders dirty and the events done; returns the orders that may be read at once."""
+    numbers: dict[int, set[int]] = defaultdict(set)
+    for event, number in named:
+        if number is not None:
+            numbers[event.store_id].add(number)
+    ids: dict[tuple[int, int], int] = {}
+    due: list[int] = []
+    for store_id, legacy_ids in sorted(numbers.items()):
+        marked = mark_many_dirty(store_id=store_id, legacy_ids=legacy_ids, now=now)
+        ids |= {(store_id, number): pk for number, pk in marked.ids.items()}
+        due += marked.due
+    for event, number in named:
+        event.state, event.error = EventState.DONE, ""
+        event.attempts += 1
+        # Redaction finds the body of a person's order by this.
+        event.order_id = None if number is None else ids[event.store_id, number]
+    WebhookEvent.objects.bulk_update(
+        [event for event, _ in named], ["state", "error", "attempts", "order_id"]
+    )
+    return due

@@ -12,6 +12,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
@@ -50,6 +51,7 @@ _ADMIN_STATUSES: Final = {
 class Budget:
     """Shopify's leaky bucket for one shop, as its last answer told. Shared by threads."""
 
+    maximum: float = 1000.0
     available: float = 1000.0
     restore_rate: float = 50.0
     seen_at: float = field(default_factory=time.monotonic)
@@ -62,9 +64,14 @@ class Budget:
             level = self.available + (now - self.seen_at) * self.restore_rate
             return max(0.0, (cost - level) / self.restore_rate)
 
+    def background_wait_s(self) -> float:
+        """How long work nobody waits for keeps out: half of the bucket is the agents'."""
+        return self.wait_s(self.maximum / 2)
+
     def learn(self, cost: dict[str, Any]) -> None:
         status = cost.get("throttleStatus") or {}
         with self.lock:
+            self.maximum = float(status.get("maximumAvailable", self.maximum))
             self.available = float(status.get("currentlyAvailable", self.available))
             self.restore_rate = float(status.get("restoreRate", self.restore_rate)) or 50.0
             self.seen_at = time.monotonic()
@@ -86,8 +93,20 @@ def _pool() -> urllib3.PoolManager:
 class AdminClient:
     """Speaks to one shop. Cheap to make; holds no connection of its own; thread-safe."""
 
-    def __init__(self, *, domain: str, token: Secret) -> None:
+    def __init__(
+        self,
+        *,
+        domain: str,
+        token: Secret,
+        renew: Callable[[Secret], Secret] | None = None,
+        is_background: bool = False,
+    ) -> None:
+        """`renew`: gives another token for one that was refused."""
         self.domain = domain
+        self._is_background = is_background
+        self._renew = renew
+        self.served_version = ""
+        self.headroom: tuple[float, float] | None = None
         self._token = token
         session = shopify.Session(domain, settings.SHOPIFY_API_VERSION, token.reveal())
         path = session.api_version.api_path(f"https://{domain}").removeprefix(f"https://{domain}")
@@ -96,7 +115,10 @@ class AdminClient:
 
     def read(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
         """A query. Its data, complete. Every fault of a read is safe to repeat; raises
-        NotApplied or OutcomeUnknown alike for "could not be read"."""
+        NotApplied or OutcomeUnknown alike for "could not be read"; Throttled, unsent, in the
+        background while the shop's bucket is not half full."""
+        if self._is_background and (wait_s := self._budget.background_wait_s()) > 0:
+            raise Throttled(f"{name}: the budget is the agents'", retry_after_s=wait_s)
         return self.execute(name, variables)
 
     def execute(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +133,12 @@ class AdminClient:
             separators=(",", ":"),
             ensure_ascii=False,
         ).encode()
-        return self._sort(name, self._post(name, body))
+        response = self._post(name, body)
+        if response.status == 401 and self._renew is not None:
+            # Nothing was done (class A), so the same bytes may go again with a valid token.
+            self._token = self._renew(self._token)
+            response = self._post(name, body)
+        return self._sort(name, response)
 
     def _post(self, name: str, body: bytes) -> urllib3.BaseHTTPResponse:
         headers = {
@@ -132,11 +159,12 @@ class AdminClient:
     def _sort(self, name: str, response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
         request_id = response.headers.get("X-Request-ID", "")
         served = response.headers.get("X-Shopify-API-Version", "")
+        self.served_version = served
         if served and served != settings.SHOPIFY_API_VERSION:
             logger.warning("%s serves API %s instead of the pinned one", self.domain, served)
         status = response.status
         if status in _ADMIN_STATUSES:
-            raise NeedsAdmin(_ADMIN_STATUSES[status], request_id=request_id)
+            raise NeedsAdmin(_ADMIN_STATUSES[status], request_id=request_id, status=status)
         if status == 429 or status == 430:
             wait_s = _number(response.headers.get("Retry-After"), 2.0)
             raise Throttled(f"{name}: HTTP {status}", retry_after_s=wait_s, request_id=request_id)
@@ -149,6 +177,7 @@ class AdminClient:
         cost = extensions.get("cost") if isinstance(extensions, dict) else None
         if isinstance(cost, dict):
             self._budget.learn(cost)
+            self.headroom = (self._budget.available, self._budget.maximum)
         errors = answer.get("errors")
         if errors and not _hides_fields_only(errors, answer.get("data")):
             raise self._graphql_error(name, errors, cost, answer.get("data"), request_id)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from orders.models import Store
+from shopify_sync import tokens
 from shopify_sync.client import AdminClient
 from shopify_sync.errors import NeedsAdmin
-from shopify_sync.models import ShopConnection
+from shopify_sync.models import ConnectionMethod, ShopConnection
 
 NEEDED_SCOPES = (
     "read_orders",
@@ -20,12 +21,21 @@ NEEDED_SCOPES = (
 SHIPMENT_SCOPE = "write_merchant_managed_fulfillment_orders"
 
 
-def client_for(store: Store) -> AdminClient:
-    """Raises NeedsAdmin for a store without credentials."""
+def client_for(store: Store, *, is_background: bool = False) -> AdminClient:
+    """Raises NeedsAdmin for a store without credentials. In the background: for reads nobody
+    waits for, which leave half of the shop's budget to the agents."""
     connection = ShopConnection.objects.filter(store=store).first()
-    if connection is None or not connection.access_token:
+    if connection is None or not (connection.access_token or connection.client_id):
         raise NeedsAdmin(f"{store.domain} has no access token.")
-    return AdminClient(domain=store.domain, token=connection.access_token)
+    connection.store = store
+    if not connection.access_token and connection.method == ConnectionMethod.OAUTH:
+        raise NeedsAdmin(f"{store.domain} is not installed yet. {tokens.RECONNECT}")
+    return AdminClient(
+        domain=store.domain,
+        token=tokens.current(connection),
+        renew=lambda used: tokens.renew(connection, used=used),
+        is_background=is_background,
+    )
 
 
 def note_error(store: Store, error: NeedsAdmin, *, now: datetime) -> None:

@@ -32,7 +32,13 @@ class Throttled(NotApplied):
 
 
 class NeedsAdmin(NotApplied):
-    """Token, scope, or the shop itself: only an administrator can unlock it."""
+    """Token, scope, or the shop itself: only an administrator can unlock it.
+
+    `status`: the HTTP status that said so; 0: there was none."""
+
+    def __init__(self, message: str, *, request_id: str = "", status: int = 0) -> None:
+        super().__init__(message, request_id=request_id)
+        self.status = status
 
 
 class Refused(NotApplied):

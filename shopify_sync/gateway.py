@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import sha256
 from typing import Any, Final
 
 from django.core.cache import cache
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from kombu.exceptions import OperationalError
 
 from orders.errors import ShopUnreachable
 from orders.gateway import CancelReason, Step, SuggestedRefund
 from orders.models import Order, OrderAction, Store
 from orders.money import Money
 from orders.snapshot import LineQuantity
-from shopify_sync import ingest, mapping, plans
+from shopify_sync import compliance, ingest, lookup, mapping, plans
 from shopify_sync.connections import client_for
 from shopify_sync.errors import NeedsAdmin, ShopifyError
+from shopify_sync.models import Backfill
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +35,8 @@ _REASON_LABELS: Final = {
     "OTHER": gettext_lazy("Other"),
 }
 _REASONS_FRESH_S: Final = 60 * 60
+_SEARCH_AGAIN_S: Final = 60
+_FILLING_FRESH_S: Final = 5
 
 
 class ShopifyGateway:
@@ -46,6 +52,25 @@ class ShopifyGateway:
                 _("Shopify does not find this order."),
                 hint=_("It may have been deleted, or be older than the app may read."),
             )
+
+    def find_orders(self, *, emails: Sequence[str], phones: Sequence[str]) -> None:
+        lookup.find_orders(emails=emails, phones=phones)
+
+    def wake_search(self, *, emails: Sequence[str], phones: Sequence[str]) -> bool:
+        if not cache.get_or_set("backfill_open", _is_filling, _FILLING_FRESH_S):
+            return False
+        key = "search:" + sha256(repr((sorted(emails), sorted(phones))).encode()).hexdigest()
+        if (emails or phones) and cache.add(key, True, _SEARCH_AGAIN_S):
+            from shopify_sync.tasks import find_orders
+
+            with suppress(OperationalError):
+                find_orders.delay(list(emails), list(phones))
+        return True
+
+    def wake_reading(self, order_ids: Sequence[int]) -> None:
+        from shopify_sync.tasks import fetch_order, ring
+
+        ring(fetch_order, order_ids)
 
     def suggest_refund(
         self, order: Order, *, lines: Sequence[LineQuantity] | None, shipping: Money | None
@@ -81,6 +106,12 @@ class ShopifyGateway:
             if v not in hidden
         )
 
+    def is_uninstalled(self, store: Store) -> bool:
+        try:
+            return compliance.is_refused(store)
+        except ShopifyError as error:
+            raise _unreachable(error) from error
+
     def plan(self, action: OrderAction) -> list[Step]:
         return plans.plan(action)
 
@@ -97,6 +128,10 @@ class ShopifyGateway:
             logger.warning("the cancel reasons of %s could not be read", store.domain)
             return list(_REASON_LABELS)
         return values
+
+
+def _is_filling() -> bool:
+    return Backfill.objects.open().filter(store__is_active=True).exists()
 
 
 def _unreachable(error: Exception) -> ShopUnreachable:

@@ -19,11 +19,11 @@ from django.utils import timezone
 from orders.models import Order, Store
 from orders.services import mark_dirty, mark_missing, record_snapshot
 from orders.snapshot import OrderSnapshot
-from shopify_sync import mapping
+from shopify_sync import compliance, mapping
 from shopify_sync.client import AdminClient
 from shopify_sync.connections import client_for, note_error
 from shopify_sync.errors import NeedsAdmin, ShopifyError, Throttled
-from shopify_sync.models import EventState, WebhookEvent
+from shopify_sync.models import Backfill, EventState, WebhookEvent
 
 logger = logging.getLogger(__name__)
 
@@ -79,12 +79,16 @@ def process_event(event_id: int) -> int | None:
         postpone(event, traceback.format_exc(limit=3), now)
         return None
     WebhookEvent.objects.filter(pk=event.pk).update(
-        state=EventState.DONE, attempts=F("attempts") + 1, error=""
+        state=EventState.DONE,
+        attempts=F("attempts") + 1,
+        error="",
+        order_id=order_id,
+        customer_number=compliance.customer_number(event) if order_id is None else None,
     )
     return order_id
 
 
-def fetch_order(order_id: int) -> bool:
+def fetch_order(order_id: int, *, is_background: bool = False) -> bool:
     """Read a dirty order from Shopify and project it. False: nothing to do, or it failed and
     is due again. One fetcher an order, by a lease; no transaction is open while it reads."""
     now = timezone.now()
@@ -97,17 +101,17 @@ def fetch_order(order_id: int) -> bool:
         return False
     order = Order.objects.select_related("store").get(pk=order_id)
     try:
-        return refresh(order)
+        return refresh(order, is_background=is_background)
     except (ShopifyError, mapping.MalformedAnswer) as error:
         _fetch_failed(order, error)
         return False
 
 
-def refresh(order: Order) -> bool:
+def refresh(order: Order, *, is_background: bool = False) -> bool:
     """Read one order now and project it, whoever else is at it. Raises ShopifyError and
     MalformedAnswer; returns whether Shopify has the order."""
     seq, started = order.dirty_seq, timezone.now()
-    snapshot = read_snapshot(client_for(order.store), order.gid)
+    snapshot = read_snapshot(client_for(order.store, is_background=is_background), order.gid)
     now = timezone.now()
     if snapshot is None:
         mark_missing(order=order, seq=seq, now=now, confirm_after=CONFIRM_MISSING_AFTER)
@@ -146,23 +150,34 @@ def may_name_an_order(topic: str) -> bool:
 
 def named_order(event: WebhookEvent) -> int | None:
     """The numeric id of the order that a delivery of an order's topic names; raises PoisonBody."""
-    try:
-        body = json.loads(event.body_bytes)
-    except (ValueError, RecursionError) as error:
-        raise PoisonBody(f"not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise PoisonBody("not a JSON object")
-    legacy_id = _ORDER_OF[event.topic.split("/", 1)[0]](body)
+    legacy_id = _ORDER_OF[event.topic.split("/", 1)[0]](_content(event))
     if legacy_id is None and event.topic.startswith(("orders/", "refunds/")):
         raise PoisonBody("names no order")
     return legacy_id
 
 
 def _mark(event: WebhookEvent, now: datetime) -> int | None:
+    if handle := compliance.HANDLERS.get(event.topic):
+        handle(event.store, _content(event), now)
+        return None
+    if event.topic == "bulk_operations/finish":
+        Backfill.objects.open().filter(store=event.store).update(next_step_at=now)
+        return None
     if not may_name_an_order(event.topic):
         return None
     legacy_id = named_order(event)
     return None if legacy_id is None else mark(event.store, legacy_id, now)
+
+
+def _content(event: WebhookEvent) -> dict[str, Any]:
+    try:
+        body = json.loads(event.body_bytes)
+    except (ValueError, RecursionError) as error:
+        # Not the error's own text: a decoder quotes what it could not read.
+        raise PoisonBody(f"not JSON: {type(error).__name__}") from None
+    if not isinstance(body, dict):
+        raise PoisonBody("not a JSON object")
+    return body
 
 
 def _integer(value: Any) -> int | None:

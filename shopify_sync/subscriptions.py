@@ -31,6 +31,9 @@ TOPICS: Final = (
     "RETURNS_REOPEN",
     "RETURNS_PROCESS",
     "REVERSE_FULFILLMENT_ORDERS_DISPOSE",
+    "APP_UNINSTALLED",
+    "APP_SCOPES_UPDATE",
+    "BULK_OPERATIONS_FINISH",
 )
 
 
@@ -38,8 +41,20 @@ def address() -> str:
     return settings.PUBLIC_URL + reverse("shopify-webhook")
 
 
-def ensure(store: Store) -> int:
-    """Create what is missing; returns how many were. Raises ShopifyError."""
+def wire_name(topic: str) -> str:
+    """The name a delivery and an app's file carry: ORDERS_CREATE is orders/create."""
+    prefixes = (
+        "REVERSE_FULFILLMENT_ORDERS",
+        "FULFILLMENT_EVENTS",
+        "ORDER_TRANSACTIONS",
+        "BULK_OPERATIONS",
+    )
+    head = next((p for p in prefixes if topic.startswith(p + "_")), topic.split("_", 1)[0])
+    return f"{head}/{topic.removeprefix(head + '_')}".lower()
+
+
+def missing(store: Store) -> list[str]:
+    """The topics that are not subscribed to our address. Raises ShopifyError."""
     client = client_for(store)
     have: set[str] = set()
     after = None
@@ -49,12 +64,22 @@ def ensure(store: Store) -> int:
         if not found["pageInfo"]["hasNextPage"]:
             break
         after = found["pageInfo"]["endCursor"]
-    missing = [topic for topic in TOPICS if topic not in have]
-    for topic in missing:
+    return [topic for topic in TOPICS if topic not in have]
+
+
+def ensure(store: Store) -> int:
+    """Create what is missing; returns how many were. Raises ShopifyError, and Refused after
+    trying every topic."""
+    client = client_for(store)
+    wanted = missing(store)
+    problems = []
+    for topic in wanted:
         subscription = {"uri": address(), "format": "JSON"}
         data = client.execute(
             "WebhookSubscriptionCreate", {"topic": topic, "webhookSubscription": subscription}
         )
         if errors := data["webhookSubscriptionCreate"]["userErrors"]:
-            raise Refused(f"{topic}: {errors[0]['message']}")
-    return len(missing)
+            problems.append(f"{topic}: {errors[0]['message']}")
+    if problems:
+        raise Refused(" ".join(problems))
+    return len(wanted)

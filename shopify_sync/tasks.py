@@ -11,17 +11,30 @@ from celery import shared_task
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from orders import audit, services
+from orders import audit, privacy, retention, services
 from orders.failpoints import failpoint
 from orders.models import Order, OrderAction, Store
-from shopify_sync import actions, backlog, ingest, reconcile
-from shopify_sync.models import WebhookEvent
+from shopify_sync import (
+    actions,
+    backfill,
+    backlog,
+    compare,
+    ingest,
+    lookup,
+    reading,
+    reconcile,
+    watch,
+)
+from shopify_sync.errors import ShopifyError
+from shopify_sync.models import Backfill, WebhookEvent
 
 logger = logging.getLogger(__name__)
 
 SWEEP_ROWS: Final = 100
-DIRTY_ROWS: Final = 500
 WORK_OFF_S: Final = 10.0
+FEW: Final = 10
+# Well below the time limit of a task; the rest is done by the next one.
+PRIVACY_SLICE_S: Final = 15.0
 
 
 @shared_task
@@ -37,8 +50,11 @@ def process_webhooks() -> None:
         done = backlog.work_off()
         if len(done.order_ids) == 1:
             fetch_order(done.order_ids[0])
-        else:
+        elif len(done.order_ids) <= FEW:
             ring(fetch_order, done.order_ids)
+        else:
+            # A flood of one store must not fill the queue: its reader takes them in turn.
+            sweep_dirty_orders()
         if done.taken < backlog.BATCH:
             return
         if time.monotonic() > until:
@@ -52,8 +68,41 @@ def fetch_order(order_id: int) -> None:
 
 
 @shared_task
+def read_store(store_id: int) -> None:
+    reading.read_waiting(store_id)
+
+
+@shared_task
+def find_orders(emails: list[str], phones: list[str]) -> None:
+    lookup.find_orders(emails=emails, phones=phones)
+
+
+@shared_task
 def reconcile_store(store_id: int) -> None:
     reconcile.reconcile(store_id)
+    advance_backfills()
+
+
+@shared_task
+def compare_store(store_id: int) -> None:
+    store = Store.objects.get(pk=store_id)
+    try:
+        compare.compare(store)
+    except ShopifyError as error:
+        logger.warning("%s could not be compared: %s", store.domain, error)
+
+
+@shared_task
+def watch_store(store_id: int) -> None:
+    watch.watch(Store.objects.get(pk=store_id))
+    advance_backfills()
+
+
+@shared_task
+def advance_backfill(backfill_id: int) -> None:
+    wait_s = backfill.advance(backfill_id)
+    if wait_s is not None:
+        ring(advance_backfill, [backfill_id], after_s=wait_s)
 
 
 @shared_task
@@ -81,8 +130,32 @@ def sweep_webhooks() -> None:
 
 @shared_task
 def sweep_dirty_orders() -> None:
+    """A turn for every store that has something to read, however much another has."""
     due = Order.objects.due_for_reading(now=timezone.now()).filter(store__is_active=True)
-    ring(fetch_order, due.order_by("fetch_after").values_list("pk", flat=True)[:DIRTY_ROWS])
+    ring(read_store, due.order_by().values_list("store_id", flat=True).distinct())
+
+
+@shared_task
+def complete_orders() -> None:
+    """The open orders that back-fills could not carry completely, a few at a time."""
+    for store in Store.objects.active():
+        reading.complete_some(store)
+
+
+@shared_task
+def advance_backfills() -> None:
+    due = Backfill.objects.due(now=timezone.now()).filter(store__is_active=True)
+    ring(advance_backfill, due.values_list("pk", flat=True))
+
+
+@shared_task
+def watch_stores() -> None:
+    ring(watch_store, Store.objects.active().values_list("pk", flat=True))
+
+
+@shared_task
+def compare_stores() -> None:
+    ring(compare_store, Store.objects.active().values_list("pk", flat=True))
 
 
 @shared_task
@@ -90,11 +163,22 @@ def reconcile_stores() -> None:
     ring(reconcile_store, Store.objects.active().values_list("pk", flat=True))
 
 
-def ring(task: Any, ids: Iterable[int]) -> None:
+@shared_task
+def sweep_privacy() -> None:
+    """Whatever Shopify asked for in the name of a person, a slice of it a minute."""
+    privacy.work_off(now=timezone.now(), seconds=PRIVACY_SLICE_S)
+
+
+@shared_task
+def apply_retention() -> None:
+    retention.apply(now=timezone.now(), seconds=PRIVACY_SLICE_S)
+
+
+def ring(task: Any, ids: Iterable[int], *, after_s: float = 0) -> None:
     """Wake a worker for each row. With the broker down nothing is lost: the sweep comes again."""
     for pk in ids:
         try:
-            task.delay(pk)
+            task.apply_async((pk,), countdown=after_s)
         except OperationalError:
             logger.warning("the broker is down; %s %s waits for the sweep", task.name, pk)
             return

@@ -35,6 +35,8 @@ def refresh(request: HttpRequest, pk: int) -> HttpResponse:
     """Read the shown orders from Shopify now."""
     conversation = access.get_conversation(request.user, pk)
     problem = ""
+    keys = identities.order_keys(conversation.contact)
+    get_gateway().find_orders(emails=keys.emails, phones=keys.phones)
     for order in identities.orders_of(conversation.contact).select_related("store")[
         : panels.ORDERS_A_PAGE
     ]:
@@ -342,9 +344,13 @@ def _render_panel(
         now=timezone.now(),
         mentioned=identities.text_of(conversation),
     )
+    if partial := [card.id for card in shown.cards if card.is_partial]:
+        orders = Order.objects.filter(pk__in=partial)
+        get_gateway().wake_reading(services.mark_partial_dirty(orders))
     context = {
         "panel": shown,
         "conversation": conversation,
+        "is_arriving": get_gateway().wake_search(emails=keys.emails, phones=keys.phones),
         "searched": [*keys.emails, *keys.phones],
         "problem": problem,
         "may_connect": request.user.is_staff,

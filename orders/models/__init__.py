@@ -21,6 +21,13 @@ from orders.models.orders import (
     OrderTransaction,
 )
 from orders.models.policies import CancelRule, Policy, RefundBudget
+from orders.models.privacy import (
+    PrivacyKind,
+    PrivacyRequest,
+    PrivacyState,
+    RedactedIdentity,
+    RedactedKind,
+)
 from orders.models.stores import Store
 
 __all__ = [
@@ -46,6 +53,11 @@ __all__ = [
     "OrderTracking",
     "OrderTransaction",
     "Policy",
+    "PrivacyKind",
+    "PrivacyRequest",
+    "PrivacyState",
+    "RedactedIdentity",
+    "RedactedKind",
     "RefundBudget",
     "RefundMethod",
     "Returned",

@@ -26,6 +26,7 @@ class AuditKind(models.TextChoices):
     POLICY = "policy", "Policy changed"
     STORE = "store", "Store changed"
     EXPORT = "export", "Exported"
+    PRIVACY = "privacy", "Privacy request"
 
 
 class AuditEntry(models.Model):

@@ -74,6 +74,10 @@ class OrderQuerySet(models.QuerySet["Order"]):
         held = self.filter(cancelled_at__isnull=False, net_payment__gt=0)
         return held.exclude(kept=F("net_payment"), kept__isnull=False)
 
+    def open_and_partial(self) -> Self:
+        """What a back-fill could not carry completely and somebody is likely to ask for."""
+        return self.filter(is_partial=True, closed_at=None, deleted_at=None)
+
     def due_for_reading(self, *, now: datetime) -> Self:
         # The lease keeps it to one fetcher an order; a dead one loses it after its time.
         free = Q(fetch_lease_until=None) | Q(fetch_lease_until__lt=now)
@@ -111,6 +115,10 @@ class Order(models.Model):
     phone = models.CharField(max_length=40, blank=True)
     document = models.TextField(blank=True, help_text="The snapshot as JSON; empty: not read yet.")
     version = models.PositiveIntegerField(default=0, help_text="Rises with every visible change.")
+    is_partial = models.BooleanField(
+        default=False,
+        help_text="From a back-fill: which items are in which parcel is not known yet.",
+    )
     # Freshness. The sequence numbers let a webhook that arrives during a read cause another.
     dirty_seq = models.PositiveIntegerField(default=0)
     clean_seq = models.PositiveIntegerField(default=0)
@@ -126,6 +134,7 @@ class Order(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
     kept_reason = models.CharField(max_length=255, blank=True)
+    masked_at = models.DateTimeField(null=True, help_text="Since when it names nobody.")
 
     objects = OrderQuerySet.as_manager()
 
@@ -146,6 +155,12 @@ class Order(models.Model):
             # Search by number and id.
             models.Index(fields=["name"], name="orders_by_name"),
             models.Index(fields=["legacy_id"], name="orders_by_legacy_id"),
+            # A back-fill's open orders, completed little by little.
+            models.Index(
+                fields=["store", "-placed_at"],
+                condition=Q(is_partial=True, closed_at=None),
+                name="orders_partial_open",
+            ),
             # sweep_dirty_orders: what has to be read again.
             models.Index(
                 fields=["fetch_after"],

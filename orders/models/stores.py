@@ -83,6 +83,10 @@ class Store(models.Model):
         default=timezone.now, help_text="Order events before this time are history: no messages."
     )
 
+    uninstalled_at = models.DateTimeField(
+        null=True, editable=False, help_text="When Shopify first refused our access for good."
+    )
+
     objects = StoreQuerySet.as_manager()
 
     class Meta:

@@ -9,6 +9,7 @@ from orders.services.approvals import (
     keep_money,
     settle_by_hand,
 )
+from orders.services.importing import Imported, import_snapshots
 from orders.services.performing import (
     begin_step,
     claim,
@@ -22,10 +23,12 @@ from orders.services.projection import (
     mark_dirty,
     mark_many_dirty,
     mark_missing,
+    mark_partial_dirty,
     record_snapshot,
 )
 
 __all__ = [
+    "Imported",
     "approval_refusal",
     "approve",
     "begin_step",
@@ -34,11 +37,13 @@ __all__ = [
     "decline",
     "expire_approvals",
     "human_needed",
+    "import_snapshots",
     "keep",
     "keep_money",
     "mark_dirty",
     "mark_many_dirty",
     "mark_missing",
+    "mark_partial_dirty",
     "record_snapshot",
     "release",
     "renew",

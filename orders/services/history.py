@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
@@ -15,6 +16,8 @@ from orders.signals import event_recorded
 from orders.snapshot import OrderSnapshot, Refund
 from orders.statuses import is_parcel_delivered, live_fulfillments
 
+Row = dict[str, Any]
+
 
 def record_events(order: Order, snapshot: OrderSnapshot) -> None:
     """Add the events this snapshot shows and the timeline does not have yet.
@@ -24,57 +27,69 @@ def record_events(order: Order, snapshot: OrderSnapshot) -> None:
     """
     known = set(order.events.values_list("key", flat=True))
     actions = list(order.actions.select_related("requested_by"))
-    missing = [e for e in _events(order, snapshot, actions) if e.key not in known]
-    # Shopify's times have whole seconds.
-    connected_at = order.store.connected_at.replace(microsecond=0)
-    for event in missing:
-        if event.occurred_at < connected_at:
-            event.announced_at = event.occurred_at
+    found = _dated(_events(order.pk, snapshot, actions), order.store.connected_at)
+    missing = [OrderEvent(**row) for row in found if row["key"] not in known]
     for event in OrderEvent.objects.bulk_create(missing):
         if event.announced_at is None:
-            _tell(event.pk)
+            tell(event.pk)
 
 
-def _tell(event_id: int) -> None:
+def first_events(
+    order_id: int, snapshot: OrderSnapshot, *, connected_at: datetime
+) -> Iterator[Row]:
+    """The events of an order nobody here has acted on, as columns by name."""
+    return _dated(_events(order_id, snapshot, ()), connected_at)
+
+
+def _dated(events: Iterator[Row], connected_at: datetime) -> Iterator[Row]:
+    # Shopify's times have whole seconds.
+    since = connected_at.replace(microsecond=0)
+    for event in events:
+        at = event["occurred_at"]
+        yield event | {"announced_at": at if at < since else None}
+
+
+def tell(event_id: int) -> None:
+    """Tell listeners of a new event, after commit."""
     transaction.on_commit(lambda: event_recorded.send(OrderEvent, event_id=event_id), robust=True)
 
 
 def _events(
-    order: Order, snapshot: OrderSnapshot, actions: Sequence[OrderAction]
-) -> Iterator[OrderEvent]:
+    order_id: int, snapshot: OrderSnapshot, actions: Sequence[OrderAction]
+) -> Iterator[Row]:
     total = snapshot.money.total.presentment
     yield _event(
-        order, EventKind.PLACED, "placed", snapshot.placed_at,
+        order_id, EventKind.PLACED, "placed", snapshot.placed_at,
         amount=total.amount, currency=total.currency,
     )  # fmt: skip
     for payment in rules.payments(snapshot):
         paid = payment.amount.presentment
         yield _event(
-            order, EventKind.PAID, f"paid:{payment.gid}",
+            order_id, EventKind.PAID, f"paid:{payment.gid}",
             payment.processed_at or snapshot.placed_at,
             amount=paid.amount, currency=paid.currency, detail=payment.gateway_label,
         )  # fmt: skip
     for parcel in live_fulfillments(snapshot):
         numbers = ", ".join(t.number for t in parcel.tracking if t.number)
         yield _event(
-            order, EventKind.FULFILLED, f"fulfilled:{parcel.gid}", parcel.created_at,
+            order_id, EventKind.FULFILLED, f"fulfilled:{parcel.gid}", parcel.created_at,
             detail=numbers,
         )  # fmt: skip
         if is_parcel_delivered(parcel):
             when = parcel.delivered_at or parcel.updated_at or parcel.created_at
-            yield _event(order, EventKind.DELIVERED, f"delivered:{parcel.gid}", when)
+            yield _event(order_id, EventKind.DELIVERED, f"delivered:{parcel.gid}", when)
     if snapshot.cancelled_at:
         action = next((a for a in actions if canceled_by(a, snapshot)), None)
         yield _event(
-            order, EventKind.CANCELED, "canceled", snapshot.cancelled_at,
+            order_id, EventKind.CANCELED, "canceled", snapshot.cancelled_at,
             action=action, reason=snapshot.cancel_reason,
         )  # fmt: skip
-    yield from _refund_events(order, snapshot, actions)
+    yield from _refund_events(order_id, snapshot, actions)
 
 
 def _refund_events(
-    order: Order, snapshot: OrderSnapshot, actions: Sequence[OrderAction]
-) -> Iterator[OrderEvent]:
+    order_id: int, snapshot: OrderSnapshot, actions: Sequence[OrderAction]
+) -> Iterator[Row]:
     made_by = {}
     for action in actions:
         if refund := refund_of(action, snapshot):
@@ -85,7 +100,7 @@ def _refund_events(
             continue  # a cancelation with "refund later" books a refund of nothing
         maker = made_by.get(refund.gid)
         yield _event(
-            order, EventKind.REFUNDED, f"refunded:{refund.gid}", _refunded_at(refund),
+            order_id, EventKind.REFUNDED, f"refunded:{refund.gid}", _refunded_at(refund),
             action=maker, amount=amount.amount, currency=amount.currency,
             reason=maker.reason if maker else "",
             detail="" if maker else refund.note,
@@ -97,21 +112,27 @@ def _refunded_at(refund: Refund) -> datetime:
 
 
 def _event(
-    order: Order,
+    order_id: int,
     kind: EventKind,
     key: str,
     occurred_at: datetime,
     *,
     action: OrderAction | None = None,
-    **columns: Any,
-) -> OrderEvent:
-    return OrderEvent(
-        order=order,
-        kind=kind,
-        key=key,
-        occurred_at=occurred_at,
-        source=EventSource.AGENT if action else EventSource.SHOPIFY,
-        actor=action.requested_by if action else None,
-        action=action,
-        **columns,
-    )
+    amount: Decimal | None = None,
+    currency: str = "",
+    reason: str = "",
+    detail: str = "",
+) -> Row:
+    return {
+        "order_id": order_id,
+        "kind": kind.value,
+        "key": key,
+        "occurred_at": occurred_at,
+        "source": (EventSource.AGENT if action else EventSource.SHOPIFY).value,
+        "actor_id": action.requested_by_id if action else None,
+        "action_id": action.pk if action else None,
+        "amount": amount,
+        "currency": currency,
+        "reason": reason,
+        "detail": detail,
+    }

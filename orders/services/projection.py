@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -10,7 +11,9 @@ from django.db import models, transaction
 from django.db.models import Case, F, Value, When
 from django.db.models.functions import Greatest
 
+from orders import redactions
 from orders.failpoints import failpoint
+from orders.masking import masked
 from orders.models import (
     Customer,
     Order,
@@ -22,10 +25,11 @@ from orders.models import (
     Store,
 )
 from orders.models.orders import OrderPart
+from orders.services import rows
 from orders.services.history import record_events
 from orders.services.settlement import settle_by_evidence
 from orders.signals import order_changed
-from orders.snapshot import OrderSnapshot, Refund, encode
+from orders.snapshot import CustomerSnapshot, OrderSnapshot, encode
 
 # A second change within this time of a read waits for it, so that bursts cause one read.
 DEBOUNCE: Final = timedelta(seconds=1)
@@ -51,8 +55,16 @@ def mark_dirty(*, store: Store, gid: str, legacy_id: int, now: datetime) -> int:
     return order.pk
 
 
-def mark_many_dirty(*, store_id: int, legacy_ids: Collection[int], now: datetime) -> list[int]:
-    """`mark_dirty` for many orders of a store at once; returns those that may be read now.
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Our ids of the orders by Shopify's numbers, and those that may be read at once."""
+
+    ids: dict[int, int]
+    due: list[int]
+
+
+def mark_many_dirty(*, store_id: int, legacy_ids: Collection[int], now: datetime) -> Marked:
+    """`mark_dirty` for many orders of a store at once.
 
     Expects a transaction: the orders stay locked until its end, in the order of their ids, so
     that two of these never wait for each other.
@@ -65,14 +77,25 @@ def mark_many_dirty(*, store_id: int, legacy_ids: Collection[int], now: datetime
         ignore_conflicts=True,
     )
     rows = marked.select_for_update(of=("self",)).order_by("pk")
-    read_at = dict(rows.values_list("pk", "read_started_at"))
-    calm = [pk for pk, at in read_at.items() if at is None or at + DEBOUNCE <= now]
-    Order.objects.filter(pk__in=read_at).update(
+    found = list(rows.values_list("pk", "legacy_id", "read_started_at"))
+    calm = [pk for pk, _, at in found if at is None or at + DEBOUNCE <= now]
+    Order.objects.filter(pk__in=[pk for pk, _, _ in found]).update(
         dirty_seq=F("dirty_seq") + 1,
         fetch_after=Case(When(pk__in=calm, then=Value(now)), default=Value(now + DEBOUNCE)),
         deleted_at=None,
     )
-    return calm
+    return Marked({legacy_id: pk for pk, legacy_id, _ in found}, calm)
+
+
+def mark_partial_dirty(orders: models.QuerySet[Order]) -> list[int]:
+    """Have orders that a back-fill brought read completely; returns the ids of those that are
+    now due because of it."""
+    due = list(
+        orders.filter(is_partial=True, clean_seq=F("dirty_seq")).values_list("pk", flat=True)
+    )
+    waiting = Order.objects.filter(pk__in=due, clean_seq=F("dirty_seq"))
+    waiting.update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
+    return due
 
 
 def mark_missing(*, order: Order, seq: int, now: datetime, confirm_after: timedelta) -> bool:
@@ -120,14 +143,19 @@ def record_snapshot(
                 dirty_seq=Greatest(F("dirty_seq"), F("clean_seq") + 1),
             )
             return False
+        is_masked = _stays_masked(locked, snapshot)
+        if is_masked:
+            snapshot = masked(snapshot)
         document = encode(snapshot)
         changed = document != locked.document
         _write_order(locked, snapshot, document, seq=seq, read_started_at=read_started_at)
+        if changed and is_masked != (locked.masked_at is not None):
+            Order.objects.filter(pk=locked.pk).update(masked_at=now if is_masked else None)
         if changed:
             before = locked.snapshot if locked.document else None
             _write_parts(locked, before, snapshot)
-            if snapshot.customer:
-                _write_customer(locked.store, snapshot)
+            if snapshot.customer and not is_masked:
+                _write_customer(locked.store, snapshot.customer)
             record_events(locked, snapshot)
         settled = settle_by_evidence(locked, snapshot, now=now)
         if changed or settled:
@@ -144,6 +172,14 @@ def _is_stale(order: Order, snapshot: OrderSnapshot) -> bool:
     return order.fetch_failures < _STALE_READS_BELIEVED
 
 
+def _stays_masked(order: Order, snapshot: OrderSnapshot) -> bool:
+    """Shopify may still know a person who was redacted here; and what only its age has masked
+    comes back when something happens to the order."""
+    if order.masked_at and snapshot.updated_at == order.shop_updated_at:
+        return True
+    return redactions.covers(order.store_id, snapshot)
+
+
 def _announce(order_id: int) -> None:
     transaction.on_commit(lambda: order_changed.send(Order, order_id=order_id), robust=True)
 
@@ -151,7 +187,6 @@ def _announce(order_id: int) -> None:
 def _write_order(
     order: Order, snapshot: OrderSnapshot, document: str, *, seq: int, read_started_at: datetime
 ) -> None:
-    money = snapshot.money
     columns: dict[str, Any] = {
         "clean_seq": Greatest(F("clean_seq"), Value(seq)),
         "read_started_at": read_started_at,
@@ -159,68 +194,34 @@ def _write_order(
         "fetch_failures": 0,
         "missing_since": None,
         "deleted_at": None,
+        "is_partial": False,
     }
     if document != order.document:
-        columns |= {
-            "version": F("version") + 1,
-            "document": document,
-            "legacy_id": snapshot.legacy_id,
-            "name": snapshot.name,
-            "placed_at": snapshot.placed_at,
-            "shop_updated_at": snapshot.updated_at,
-            "closed_at": snapshot.closed_at,
-            "cancelled_at": snapshot.cancelled_at,
-            "cancel_reason": snapshot.cancel_reason,
-            "financial_status": snapshot.financial_status or "",
-            "fulfillment_status": snapshot.fulfillment_status or "",
-            "return_status": snapshot.return_status or "",
-            "currency": snapshot.currency,
-            "shop_currency": snapshot.shop_currency,
-            "total": money.total.presentment.amount,
-            "received": money.received.presentment.amount,
-            "refunded": money.refunded.presentment.amount,
-            "net_payment": money.net_payment.presentment.amount,
-            "total_shop": money.total.shop.amount,
-            "net_payment_shop": money.net_payment.shop.amount,
-            "customer_gid": snapshot.customer.gid if snapshot.customer else "",
-            "email": snapshot.email.lower(),
-            "phone": snapshot.phone,
-        }
+        columns |= {"version": F("version") + 1} | rows.order_columns(snapshot, document)
     Order.objects.filter(pk=order.pk).update(**columns)
 
 
-def _write_customer(store: Store, snapshot: OrderSnapshot) -> None:
-    customer = snapshot.customer
-    if customer is None:
-        return
-    Customer.objects.update_or_create(
-        store=store,
-        gid=customer.gid,
-        defaults={
-            "name": customer.name[:255],
-            "email": customer.email.lower(),
-            "phone": customer.phone,
-            "locale": customer.locale,
-            "order_count": customer.order_count,
-        },
-    )
+def _write_customer(store: Store, customer: CustomerSnapshot) -> None:
+    Customer.objects.bulk_create([rows.customer(store, customer)], **rows.CUSTOMER_UPSERT)
 
 
 def _write_parts(order: Order, before: OrderSnapshot | None, now: OrderSnapshot) -> None:
     """Only the tables whose part of the snapshot changed are touched."""
     if before is None or before.lines != now.lines:
-        _replace(OrderLine, order, _lines(order, now))
+        _replace(OrderLine, order, rows.lines(order.pk, now))
     if before is None or before.fulfillments != now.fulfillments:
-        _replace(OrderFulfillment, order, _fulfillments(order, now))
+        _replace(OrderFulfillment, order, rows.fulfillments(order.pk, now))
         OrderTracking.objects.filter(order=order).delete()
-        OrderTracking.objects.bulk_create(_trackings(order, now))
+        OrderTracking.objects.bulk_create(
+            OrderTracking(**row) for row in rows.trackings(order.pk, now)
+        )
     if before is None or before.transactions != now.transactions:
-        _replace(OrderTransaction, order, _transactions(order, now))
+        _replace(OrderTransaction, order, rows.transactions(order.pk, now))
     if before is None or before.refunds != now.refunds:
-        _replace(OrderRefund, order, _refunds(order, now))
+        _replace(OrderRefund, order, rows.refunds(order.pk, now))
 
 
-def _replace(model: type[OrderPart], order: Order, rows: Sequence[OrderPart]) -> None:
+def _replace(model: type[OrderPart], order: Order, columns: Sequence[dict[str, Any]]) -> None:
     """Make the order's rows of one table exactly these, keeping ids of those that stay."""
     own = [
         f.name
@@ -228,93 +229,8 @@ def _replace(model: type[OrderPart], order: Order, rows: Sequence[OrderPart]) ->
         if f.name not in {"id", "order", "gid", "action"}
     ]
     manager: models.Manager[Any] = model._default_manager
-    manager.filter(order=order).exclude(gid__in=[row.gid for row in rows]).delete()
+    manager.filter(order=order).exclude(gid__in=[row["gid"] for row in columns]).delete()
     manager.bulk_create(
-        rows, update_conflicts=True, unique_fields=["order", "gid"], update_fields=own
-    )
-
-
-def _lines(order: Order, snapshot: OrderSnapshot) -> list[OrderLine]:
-    return [
-        OrderLine(
-            order=order,
-            gid=line.gid,
-            title=line.title[:500],
-            variant_title=line.variant_title[:500],
-            sku=line.sku[:255],
-            quantity=line.quantity,
-            current_quantity=line.current_quantity,
-            refundable_quantity=line.refundable_quantity,
-            unfulfilled_quantity=line.unfulfilled_quantity,
-            total=line.total.amount,
-        )
-        for line in snapshot.lines
-    ]
-
-
-def _fulfillments(order: Order, snapshot: OrderSnapshot) -> list[OrderFulfillment]:
-    return [
-        OrderFulfillment(
-            order=order,
-            gid=parcel.gid,
-            name=parcel.name,
-            status=parcel.status,
-            display_status=parcel.display_status or "",
-            shipped_at=parcel.created_at,
-            estimated_delivery_at=parcel.estimated_delivery_at,
-            delivered_at=parcel.delivered_at,
-        )
-        for parcel in snapshot.fulfillments
-    ]
-
-
-def _trackings(order: Order, snapshot: OrderSnapshot) -> Iterable[OrderTracking]:
-    return [
-        OrderTracking(
-            order=order,
-            fulfillment_gid=parcel.gid,
-            number=tracking.number[:255],
-            company=tracking.company[:255],
-            url=tracking.url,
-        )
-        for parcel in snapshot.fulfillments
-        for tracking in parcel.tracking
-        if tracking.number
-    ]
-
-
-def _transactions(order: Order, snapshot: OrderSnapshot) -> list[OrderTransaction]:
-    return [
-        OrderTransaction(
-            order=order,
-            gid=payment.gid,
-            kind=payment.kind,
-            status=payment.status,
-            gateway=payment.gateway[:255],
-            is_manual=payment.is_manual,
-            amount=payment.amount.presentment.amount,
-            amount_shop=payment.amount.shop.amount,
-            processed_at=payment.processed_at,
-        )
-        for payment in snapshot.transactions
-    ]
-
-
-def _refunds(order: Order, snapshot: OrderSnapshot) -> list[OrderRefund]:
-    return [
-        OrderRefund(
-            order=order,
-            gid=refund.gid,
-            refunded_at=refund.created_at,
-            amount=refund.total.presentment.amount,
-            amount_shop=refund.total.shop.amount,
-            note=refund.note,
-            has_failed=has_failed(refund),
-        )
-        for refund in snapshot.refunds
-    ]
-
-
-def has_failed(refund: Refund) -> bool:
-    """The shop booked it and the payment provider did not pay."""
-    return any(t.status in {"FAILURE", "ERROR"} for t in refund.transactions)
+        [model(**row) for row in columns],
+        update_conflicts=True, unique_fields=["order", "gid"], update_fields=own,
+    )  # fmt: skip

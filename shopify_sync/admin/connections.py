@@ -1,4 +1,4 @@
-"""The connection of a store. Secrets go in and never come out."""
+"""The connection of a store, for people who are no developers. Secrets go in, never out."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils.http import urlencode
 
-from shopify_sync import connecting, tasks
+from orders import audit
+from orders.models import AuditKind, Store
+from shopify_sync import connecting, doctor, tasks
 from shopify_sync.admin.pages import ModelAdmin
-from shopify_sync.models import ShopConnection
+from shopify_sync.admin.sync import progress_bar
+from shopify_sync.install import SHOP
+from shopify_sync.models import Backfill, ConnectionMethod, ShopConnection
 
 if TYPE_CHECKING:
     ConnectionModelForm = forms.ModelForm[ShopConnection]
@@ -24,25 +34,52 @@ _SECRETS = ("access_token", "api_secret", "previous_api_secret")
 class ConnectionForm(ConnectionModelForm):
     """Secret fields start empty; left empty they keep what is stored."""
 
+    shop = forms.CharField(
+        label="Shop address",
+        help_text="The shop's permanent address, such as your-shop.myshopify.com. Shopify shows "
+        "it under Settings → Domains.",
+        widget=forms.TextInput(attrs={"placeholder": "your-shop.myshopify.com"}),
+    )
+
     class Meta:
         model = ShopConnection
-        fields = ["store", *_SECRETS]
+        fields = ["method", "client_id", *_SECRETS]
+        widgets = {"method": forms.RadioSelect}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields["shop"].initial = self.instance.store.domain
+            self.fields["shop"].disabled = True
         for name in _SECRETS:
             field = self.fields[name]
             field.widget = forms.PasswordInput(attrs={"autocomplete": "off"})
-            field.required = name != "previous_api_secret" and not self.instance.pk
+            field.required = name == "api_secret" and not self.instance.pk
             if self.instance.pk and getattr(self.instance, name):
                 field.help_text = f"{field.help_text} Stored. Leave empty to keep it."
             self.initial.pop(name, None)
+
+    def clean_shop(self) -> str:
+        shop = str(self.cleaned_data["shop"]).strip().lower()
+        shop = shop.removeprefix("https://").removesuffix("/")
+        if not SHOP.match(shop):
+            raise forms.ValidationError(
+                "This is no permanent shop address: it ends in .myshopify.com."
+            )
+        if not self.instance.pk and ShopConnection.objects.filter(store__domain=shop).exists():
+            raise forms.ValidationError("This shop is connected already: change its connection.")
+        return shop
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         for name in _SECRETS:
             if not cleaned.get(name) and self.instance.pk:
                 cleaned[name] = getattr(self.instance, name)
+        is_token = cleaned.get("method") == ConnectionMethod.ADMIN_TOKEN
+        if is_token and not cleaned.get("access_token"):
+            self.add_error("access_token", "Enter the access token of your existing app.")
+        if not is_token and not cleaned.get("client_id"):
+            self.add_error("client_id", "Enter the app's client ID.")
         return cleaned
 
 
@@ -51,16 +88,37 @@ class ShopConnectionAdmin(ModelAdmin):
     """Row F01: credentials, test call and webhooks, each with its own tick."""
 
     form = ConnectionForm
-    list_display = ["store", "credentials", "test_call", "webhooks", "last_error"]
+    change_form_template = "admin/shopify_sync/shopconnection/change_form.html"
+    list_display = ["store", "method", "credentials", "test_call", "webhooks", "last_error"]
     list_select_related = ["store"]
-    readonly_fields = [
-        "scopes",
-        "credentials_ok_at",
-        "webhooks_ok_at",
-        "last_error",
-        "last_error_at",
-    ]
     actions = ["examine"]
+    fieldsets = [
+        ("1. The shop", {"fields": ["shop"]}),
+        (
+            "2. How to connect",
+            {
+                "fields": ["method"],
+                "description": "<strong>Install an app</strong>: for any shop. Make an app in "
+                "Shopify's developer dashboard, put its client ID and secret below, save, and "
+                "press “Install in Shopify”. <strong>App of your own organisation</strong>: the "
+                "app and the shop belong to the same organisation; nothing has to be installed "
+                "by hand. <strong>Existing access token</strong>: for a custom app made in the "
+                "shop's admin before 2026.",
+            },
+        ),
+        (
+            "3. Its credentials",
+            {
+                "fields": ["client_id", "api_secret", "access_token", "previous_api_secret"],
+                "description": "Stored encrypted and never shown again. The access token is for "
+                "the third way only; the previous secret only while a secret is being changed.",
+            },
+        ),
+    ]
+
+    class Media:
+        js = ["shopify_sync/progress.js"]
+        css = {"all": ["shopify_sync/progress.css"]}
 
     @admin.display(boolean=True)
     def credentials(self, connection: ShopConnection) -> bool:
@@ -74,11 +132,96 @@ class ShopConnectionAdmin(ModelAdmin):
     def webhooks(self, connection: ShopConnection) -> bool:
         return connection.webhooks_ok_at is not None
 
-    @admin.action(description="Check the connection and repair webhooks")
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        own = [
+            path("<int:pk>/check/", view(self.check_now), name="shopify_sync_connection_check"),
+            path("<int:pk>/shopify.app.toml", view(self.app_file), name="shopify_sync_app_file"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def save_model(
+        self, request: HttpRequest, obj: ShopConnection, form: Any, change: bool
+    ) -> None:
+        if not change:
+            obj.store, _created = Store.objects.get_or_create(domain=form.cleaned_data["shop"])
+        if {"api_secret", "client_id", "method"} & set(form.changed_data) and change:
+            # Tokens of other credentials would be renewed in vain.
+            obj.refresh_token = obj.previous_refresh_token = ""
+        super().save_model(request, obj, form, change)
+        audit.record(
+            AuditKind.STORE,
+            actor=request.user if isinstance(request.user, User) else None,
+            after="connection changed" if change else "connection added",
+            row=obj.pk,
+            fields=sorted(form.changed_data),
+        )
+
+    def response_add(
+        self, request: HttpRequest, obj: ShopConnection, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        if obj.method == ConnectionMethod.OAUTH:
+            text = "Saved. Now press “Install in Shopify”: the shop's owner agrees there."
+            self.message_user(request, text, messages.INFO)
+        else:
+            # The admin saves in a transaction, and Shopify is not called inside one.
+            transaction.on_commit(lambda: self._connect(request, obj))
+        return HttpResponseRedirect(_page(obj.pk))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:  # fmt: skip
+        row = ShopConnection.objects.filter(pk=object_id).select_related("store").first()
+        context = dict(extra_context or {})
+        if row is not None:
+            latest = Backfill.objects.filter(store=row.store).first()
+            context |= {
+                "connection": row,
+                "ticks": [doctor.Tick(**tick) for tick in row.findings],
+                "backfill_bar": progress_bar(latest) if latest else "",
+                "install_url": f"{reverse('shopify-install')}?{urlencode({'shop': row.store.domain})}"
+                if row.method == ConnectionMethod.OAUTH
+                else "",
+            }
+        return super().change_view(request, object_id, form_url, context)
+
+    def check_now(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """POST: the doctor, with repair; then back to the page that shows its findings."""
+        row = self._row(request, pk)
+        if request.method == "POST":
+            self._connect(request, row)
+        return HttpResponseRedirect(_page(pk))
+
+    def app_file(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """GET: a shopify.app.toml for this installation, to download."""
+        row = self._row(request, pk)
+        return HttpResponse(
+            connecting.app_file(row),
+            content_type="application/toml",
+            headers={"Content-Disposition": 'attachment; filename="shopify.app.toml"'},
+        )
+
+    @admin.action(description="Check the connection and repair webhooks", permissions=["change"])
     def examine(self, request: HttpRequest, queryset: QuerySet[ShopConnection]) -> None:
         for connection in queryset.select_related("store"):
-            for tick in connecting.examine(connection.store, repair=True):
-                level = messages.SUCCESS if tick.is_ok else messages.ERROR
-                text = f"{connection}: {tick.name} {'ok' if tick.is_ok else tick.todo}"
-                self.message_user(request, text, level)
-            tasks.ring(tasks.reconcile_store, [connection.store_id])
+            self._connect(request, connection)
+
+    def _row(self, request: HttpRequest, pk: int) -> ShopConnection:
+        row = get_object_or_404(ShopConnection.objects.select_related("store"), pk=pk)
+        if not self.has_change_permission(request, row):
+            raise PermissionDenied
+        return row
+
+    def _connect(self, request: HttpRequest, row: ShopConnection) -> None:
+        ticks = doctor.examine(row.store, repair=True)
+        wrong = [tick for tick in ticks if not tick.is_ok]
+        for tick in wrong:
+            self.message_user(request, f"{row}: {tick.name}: {tick.todo}", messages.ERROR)
+        if not wrong:
+            self.message_user(request, f"{row}: the connection works.", messages.SUCCESS)
+            tasks.ring(tasks.advance_backfill, [connecting.begin_sync(row.store).pk])
+
+
+def _page(pk: int) -> str:
+    return reverse("admin:shopify_sync_shopconnection_change", args=[pk])

@@ -1,13 +1,119 @@
-"""How far each store has been read."""
+"""How far each store has been read, and whether what we hold equals what it holds."""
 
 from __future__ import annotations
 
-from django.contrib import admin
+from typing import Any
 
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from shopify_sync import backfill, tasks
 from shopify_sync.admin.pages import LookOnly
-from shopify_sync.models import SyncCursor
+from shopify_sync.models import Backfill, BackfillState, Comparison, Drift, SyncCursor
 
 
 @admin.register(SyncCursor)
 class SyncCursorAdmin(LookOnly):
     list_display = ["store", "updated_through", "finished_at", "orders_seen", "drift_found"]
+    list_select_related = ["store"]
+
+
+@admin.register(Backfill)
+class BackfillAdmin(LookOnly):
+    """One row a reading of a store's past; the bar moves by itself (progress.js)."""
+
+    list_display = ["store", "progress", "state", "orders_done", "since", "started_at", "error"]
+    list_filter = ["state", "store"]
+    list_select_related = ["store"]
+    actions = ["read_again"]
+
+    class Media:
+        js = ["shopify_sync/progress.js"]
+        css = {"all": ["shopify_sync/progress.css"]}
+
+    def get_urls(self) -> list[URLPattern]:
+        address = path(
+            "<int:pk>/progress/",
+            self.admin_site.admin_view(self.progress_of),
+            name="shopify_sync_backfill_progress",
+        )
+        return [address, *super().get_urls()]
+
+    def progress_of(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """GET: how far it is, as JSON, for the bar."""
+        if not self.has_view_permission(request):
+            return JsonResponse({}, status=403)
+        return JsonResponse(progress_data(get_object_or_404(Backfill, pk=pk)))
+
+    @admin.display(description="Progress")
+    def progress(self, row: Backfill) -> SafeString:
+        return progress_bar(row)
+
+    @admin.action(description="Read these stores' orders again", permissions=["view"])
+    def read_again(self, request: HttpRequest, queryset: QuerySet[Backfill]) -> None:
+        for row in queryset.select_related("store").order_by("store").distinct():
+            begun = backfill.begin(row.store)
+            tasks.ring(tasks.advance_backfill, [begun.pk])
+            self.message_user(request, f"{row.store}: reading its orders.", messages.SUCCESS)
+
+
+@admin.register(Drift)
+class DriftAdmin(LookOnly):
+    list_display = ["order_gid", "store", "found_at", "shop_updated_at", "stored_updated_at"]
+    list_filter = ["store"]
+    list_select_related = ["store"]
+    date_hierarchy = "found_at"
+
+
+@admin.register(Comparison)
+class ComparisonAdmin(LookOnly):
+    list_display = [
+        "store", "started_at", "agreement", "orders_at_shop", "missing", "differing", "vanished",
+        "refund_sums", "markers_twice",
+    ]  # fmt: skip
+    list_filter = ["store"]
+    list_select_related = ["store"]
+
+    @admin.display(description="Agrees", boolean=True)
+    def agreement(self, row: Comparison) -> bool | None:
+        return row.agrees if row.finished_at else None
+
+    @admin.display(description="Refunds at Shopify / here")
+    def refund_sums(self, row: Comparison) -> str:
+        sums = [f"{theirs} / {ours} {code}" for code, (theirs, ours) in row.refunds.items()]
+        return ", ".join(sums) or "–"
+
+
+def progress_data(row: Backfill) -> dict[str, Any]:
+    return {"percent": row.percent, "text": progress_text(row), "is_open": row.is_open}
+
+
+def progress_text(row: Backfill) -> str:
+    """One sentence: what happens, and how far it is."""
+    if row.state == BackfillState.PREPARING:
+        of = f" of about {row.orders_expected:,}" if row.orders_expected else ""
+        return f"Shopify prepares the file: {row.orders_prepared:,}{of} orders."
+    if row.state == BackfillState.IMPORTING:
+        of = f" of {row.orders_prepared:,}" if row.orders_prepared else ""
+        return f"Importing: {row.orders_done:,}{of} orders."
+    if row.state == BackfillState.DONE:
+        return f"{row.orders_done:,} orders read."
+    if row.state == BackfillState.FAILED:
+        return f"Stopped: {row.error} Choose “Read these stores' orders again” when it is mended."
+    return "Asking Shopify for its orders."
+
+
+def progress_bar(row: Backfill) -> SafeString:
+    return format_html(
+        '<span class="backfill" data-progress="{}"><progress max="100" value="{}">{} %</progress>'
+        "<span>{}</span></span>",
+        f"/admin/shopify_sync/backfill/{row.pk}/progress/" if row.is_open else "",
+        row.percent,
+        row.percent,
+        progress_text(row),
+    )

@@ -1,7 +1,7 @@
 """Connections to Shopify, what it sent, and how far it has been read."""
 
-from shopify_sync.models.connections import ShopConnection
-from shopify_sync.models.sync import SyncCursor
+from shopify_sync.models.connections import ConnectionMethod, ShopConnection
+from shopify_sync.models.sync import Backfill, BackfillState, Comparison, Drift, SyncCursor
 from shopify_sync.models.webhooks import (
     EventState,
     WebhookEvent,
@@ -10,6 +10,11 @@ from shopify_sync.models.webhooks import (
 )
 
 __all__ = [
+    "Backfill",
+    "BackfillState",
+    "Comparison",
+    "ConnectionMethod",
+    "Drift",
     "EventState",
     "ShopConnection",
     "SyncCursor",

@@ -8,14 +8,42 @@ from orders.models import Store
 from shopify_sync.fields import EncryptedTextField, Secret
 
 
+class ConnectionMethod(models.TextChoices):
+    OAUTH = "oauth", "Install an app (OAuth)"
+    CLIENT_CREDENTIALS = "client", "App of your own organisation (client credentials)"
+    ADMIN_TOKEN = "token", "Existing access token"
+
+
 class ShopConnection(models.Model):
-    """The credentials of one store, and what the last checks of them showed (F01)."""
+    """The credentials of one store, and what the last checks of them showed (F01).
+
+    OAuth tokens expire after an hour and are renewed with a refresh token that rotates; those
+    of client credentials after a day, and are asked for anew; an admin token stays.
+    """
 
     store = models.OneToOneField(Store, models.CASCADE, related_name="connection")
-    access_token = EncryptedTextField(help_text="The Admin API token. Stored encrypted.")
-    api_secret = EncryptedTextField(
-        help_text="The app's client secret: signs webhooks. Stored encrypted."
+    method = models.CharField(
+        max_length=6, choices=ConnectionMethod.choices, default=ConnectionMethod.ADMIN_TOKEN
     )
+    client_id = models.CharField(
+        max_length=100, blank=True, help_text="The app's client ID, from its settings page."
+    )
+    access_token = EncryptedTextField(
+        blank=True, default="", help_text="The Admin API token (shpat_…). Stored encrypted."
+    )
+    api_secret = EncryptedTextField(
+        help_text="The app's client secret (shpss_…): signs webhooks. Stored encrypted."
+    )
+    refresh_token = EncryptedTextField(blank=True, default="", editable=False)
+    # Shopify keeps the old one valid until the new one is first used.
+    previous_refresh_token = EncryptedTextField(blank=True, default="", editable=False)
+    access_token_expires_at = models.DateTimeField(null=True, editable=False)
+    refresh_token_expires_at = models.DateTimeField(null=True, editable=False)
+    # One worker renews; its fence keeps one that slept from storing an older pair.
+    renewal_lease_until = models.DateTimeField(null=True, editable=False)
+    renewal_fence = models.PositiveIntegerField(default=0, editable=False)
+    findings = models.JSONField(default=list, blank=True, editable=False)
+    checked_at = models.DateTimeField(null=True, editable=False)
     previous_api_secret = EncryptedTextField(
         blank=True, default="", help_text="Still accepted while Shopify rotates the secret."
     )
@@ -28,6 +56,18 @@ class ShopConnection(models.Model):
     breaker_open_until = models.DateTimeField(null=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
     last_error_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(method__in=ConnectionMethod.values),
+                name="shopify_method_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(method=ConnectionMethod.ADMIN_TOKEN) | ~models.Q(client_id=""),
+                name="shopify_app_has_client_id",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.store.domain

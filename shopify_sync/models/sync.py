@@ -1,8 +1,12 @@
-"""How far each store has been read."""
+"""How far each store has been read, and whether what we hold equals what it holds."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Self
+
 from django.db import models
+from django.db.models import Q
 
 from orders.models import Store
 
@@ -13,6 +17,9 @@ class SyncCursor(models.Model):
     store = models.OneToOneField(Store, models.CASCADE, related_name="sync_cursor")
     updated_through = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)
+    reader_lease_until = models.DateTimeField(
+        null=True, help_text="One worker at a time reads a store's waiting orders."
+    )
     finished_at = models.DateTimeField(null=True)
     orders_seen = models.PositiveIntegerField(default=0)
     drift_found = models.PositiveIntegerField(
@@ -21,3 +28,143 @@ class SyncCursor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.store} through {self.updated_through}"
+
+
+class BackfillState(models.TextChoices):
+    ASKING = "asking", "Asking Shopify"
+    PREPARING = "preparing", "Shopify prepares the file"
+    IMPORTING = "importing", "Importing"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+
+
+OPEN_BACKFILLS = (BackfillState.ASKING, BackfillState.PREPARING, BackfillState.IMPORTING)
+
+
+class BackfillQuerySet(models.QuerySet["Backfill"]):
+    def open(self) -> Self:
+        return self.filter(state__in=OPEN_BACKFILLS)
+
+    def due(self, *, now: datetime) -> Self:
+        return self.open().filter(next_step_at__lte=now)
+
+
+class Backfill(models.Model):
+    """One reading of a store's past orders by a bulk operation. Goes on after a crash from
+    `bytes_done`, which is saved with the orders it stands for."""
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="backfills")
+    state = models.CharField(
+        max_length=10, choices=BackfillState.choices, default=BackfillState.ASKING
+    )
+    since = models.DateTimeField(help_text="Orders changed after this time are read.")
+    started_at = models.DateTimeField(auto_now_add=True)
+    first_order_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    operation_gid = models.CharField(max_length=100, blank=True)
+    url = models.TextField(blank=True)
+    orders_expected = models.PositiveIntegerField(null=True)
+    orders_prepared = models.PositiveIntegerField(default=0)
+    orders_done = models.PositiveIntegerField(default=0)
+    orders_skipped = models.PositiveIntegerField(
+        default=0, help_text="Lines that could not be read; each was marked to be read by itself."
+    )
+    file_size = models.PositiveBigIntegerField(default=0)
+    bytes_done = models.PositiveBigIntegerField(default=0)
+    tries = models.PositiveSmallIntegerField(default=0)
+    error = models.TextField(blank=True)
+    # One worker at a time; the fence keeps a worker that slept through its lease from writing.
+    next_step_at = models.DateTimeField()
+    fence = models.PositiveIntegerField(default=0)
+
+    objects = BackfillQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["store"],
+                condition=Q(state__in=OPEN_BACKFILLS),
+                name="shopify_one_open_backfill",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=BackfillState.values), name="shopify_backfill_state_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.store} since {self.since:%d %B %Y}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_BACKFILLS
+
+    @property
+    def percent(self) -> int:
+        """0–100: half for Shopify's preparation, half for our import, by what is known."""
+        if self.state == BackfillState.DONE:
+            return 100
+        if self.state == BackfillState.PREPARING and self.orders_expected:
+            return min(49, 50 * self.orders_prepared // self.orders_expected)
+        if self.state == BackfillState.IMPORTING and self.file_size:
+            return 50 + min(49, 50 * self.bytes_done // self.file_size)
+        return 0
+
+
+class Drift(models.Model):
+    """An order that was found changed at Shopify and that no webhook had told of."""
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="drifts")
+    order_gid = models.CharField(max_length=100)
+    found_at = models.DateTimeField()
+    shop_updated_at = models.DateTimeField()
+    stored_updated_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-found_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["store", "order_gid", "shop_updated_at"], name="shopify_one_drift_a_change"
+            )
+        ]
+        indexes = [models.Index(fields=["store", "-found_at"], name="shopify_drift_by_time")]
+
+    def __str__(self) -> str:
+        return self.order_gid
+
+
+class Comparison(models.Model):
+    """The nightly look at every order: what Shopify has, and what we hold."""
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="comparisons")
+    since = models.DateTimeField()
+    started_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+    orders_at_shop = models.PositiveIntegerField(default=0)
+    missing = models.PositiveIntegerField(default=0, help_text="Orders we did not hold.")
+    differing = models.PositiveIntegerField(
+        default=0, help_text="Orders whose last change we had not read."
+    )
+    vanished = models.PositiveIntegerField(
+        default=0, help_text="Orders we hold that Shopify no longer lists."
+    )
+    # {"EUR": ["12.50", "12.50"]}: at Shopify, and here.
+    refunds = models.JSONField(default=dict)
+    markers_twice = models.PositiveIntegerField(
+        default=0, help_text="Actions whose mark stands on more than one refund."
+    )
+
+    class Meta:
+        ordering = ["-started_at"]
+
+    def __str__(self) -> str:
+        return f"{self.store} {self.started_at:%d %B %Y}"
+
+    @property
+    def refunds_agree(self) -> bool:
+        return all(theirs == ours for theirs, ours in self.refunds.values())
+
+    @property
+    def agrees(self) -> bool:
+        found = self.missing or self.differing or self.vanished or self.markers_twice
+        return not found and self.refunds_agree

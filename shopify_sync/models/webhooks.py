@@ -33,8 +33,15 @@ class WebhookEvent(models.Model):
     api_version = models.CharField(max_length=20, blank=True)
     triggered_at = models.CharField(max_length=40, blank=True)
     body = models.BinaryField()
-    # Stays when the body goes: proof of what came.
-    body_sha256 = models.CharField(max_length=64, blank=True, default="")
+    body_sha256 = models.CharField(
+        max_length=64, blank=True, help_text="Stays when the body goes (retention)."
+    )
+    order_id = models.BigIntegerField(
+        null=True, help_text="Our number of the order it told of: redaction finds it by that."
+    )
+    customer_number = models.BigIntegerField(
+        null=True, help_text="Shopify's number of the customer it told of, where it named no order."
+    )
     received_at = models.DateTimeField(auto_now_add=True)
     state = models.CharField(max_length=8, choices=EventState.choices, default=EventState.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -56,6 +63,17 @@ class WebhookEvent(models.Model):
             ),
         ]
         indexes = [
+            # Redaction: the bodies of a person's orders; their own, and those of nobody known.
+            models.Index(
+                fields=["order_id"],
+                condition=Q(order_id__isnull=False),
+                name="shopify_event_of_order",
+            ),
+            models.Index(
+                fields=["store", "customer_number"],
+                condition=Q(order_id=None),
+                name="shopify_event_of_person",
+            ),
             # backlog.work_off: the oldest that wait.
             models.Index(
                 fields=["id"], condition=Q(state=EventState.WAITING), name="shopify_event_waiting"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shopify_sync.practice_store.state import Shop, World
+from shopify_sync.practice_store.state import Order, Shop, World
 
 
 @dataclass
@@ -22,6 +22,9 @@ class Context:
     delayed: list[tuple[float, Callable[[Context], None]]] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
     allow_http: bool = False
+    # The shop's bulk operations, and the orders one of their pages is about.
+    bulk: Any = None
+    only_orders: list[Order] | None = None
     api_version: str = "2026-10"
 
     def now(self) -> datetime:

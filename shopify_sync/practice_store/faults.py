@@ -11,17 +11,20 @@ import msgspec
 Phase = Literal[
     "drop_before", "500_before", "throttle", "commit_then_drop", "commit_then_500", "commit_late",
     "hang", "truncate", "html200", "malformed_json", "null_data", "401", "402", "403", "423",
-    "429", "430", "stale_read",
+    "429", "430", "stale_read", "bulk_fail",
 ]  # fmt: skip
 WebhookPhase = Literal["duplicate", "reorder", "delay", "lose"]
 COMMITS: Final = frozenset(
     {"commit_then_drop", "commit_then_500", "truncate", "html200", "malformed_json", "null_data"}
 )
 LATE_S: Final = 3.0
+# Not requests of the API: a rule for all of those does not mean them.
+_NAMED_ONLY: Final = frozenset({("webhook",), ("bulk",), ("bulk_file",), ("token",)})
 
 
 class Rule(msgspec.Struct, kw_only=True):
-    """`operation`: a root field, "*" for all, or "webhook". Without `nth`, `every` or
+    """`operation`: a root field, "*" for all, or by name "webhook", "bulk"
+    (an operation's run), "bulk_file" (its download) and "token". Without `nth`, `every` or
     `probability` it matches always; `times` ends it."""
 
     operation: str = "*"
@@ -55,7 +58,7 @@ class Faults:
             for rule in self._rules:
                 if rule.operation != "*" and rule.operation not in operations:
                     continue
-                if rule.operation == "*" and operations == ("webhook",):
+                if rule.operation == "*" and operations[:1] in _NAMED_ONLY:
                     continue
                 if rule.shop and rule.shop != shop:
                     continue

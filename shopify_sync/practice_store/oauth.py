@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 import time
+from datetime import datetime, timedelta
 from html import escape
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -13,9 +14,9 @@ from urllib.parse import urlencode
 from shopify_sync.practice_store.state import Shop
 
 TOKEN_AGE_S: Final = 3600
+DAY_S: Final = 86399
 CODE_AGE_S: Final = 600
 _codes: Final[dict[str, tuple[str, float]]] = {}
-_refresh_tokens: Final[dict[str, str]] = {}
 Answer = tuple[int, dict[str, Any]]
 
 
@@ -47,32 +48,48 @@ def redirect(shop: Shop, form: dict[str, str]) -> str | None:
     return f"{form['redirect_uri']}?{urlencode(query)}"
 
 
-def token(shop: Shop, data: dict[str, Any]) -> Answer:
+def token(shop: Shop, data: dict[str, Any], now: datetime) -> Answer:
     """POST /admin/oauth/access_token: by code, by client credentials, or by refresh token."""
     if data.get("client_id") != shop.client_id or data.get("client_secret") != shop.secret:
         return 401, {"error": "invalid_client"}
     grant = data.get("grant_type") or ("authorization_code" if data.get("code") else "")
     if grant == "client_credentials":
-        return 200, _granted(shop) | {"expires_in": 86399}
+        if not shop.is_installed:
+            return 400, {"error": "app_not_installed"}
+        return 200, _granted(shop, now, DAY_S)
     if grant == "authorization_code":
         domain, at = _codes.pop(str(data.get("code")), ("", 0.0))
         if domain != shop.domain or time.time() - at > CODE_AGE_S:
             return 400, {"error": "invalid_request", "error_description": "The code is not valid"}
-        expiring = str(data.get("expiring", "")) in {"1", "true"}
-        return 200, _granted(shop) | (_expiry(shop) if expiring else {})
+        shop.is_installed = True
+        if str(data.get("expiring", "")) not in {"1", "true"}:
+            return 200, {"access_token": shop.token, "scope": ",".join(shop.scopes)}
+        return 200, _granted(shop, now, TOKEN_AGE_S) | _renewable(shop, "")
     if grant == "refresh_token":
-        if _refresh_tokens.get(str(data.get("refresh_token"))) != shop.domain:
+        given = str(data.get("refresh_token"))
+        if given not in shop.refreshes or not shop.is_installed:
             return 400, {"error": "invalid_grant"}
-        return 200, _granted(shop) | _expiry(shop)
+        # The one before it stays valid until its successor is first used, as at Shopify.
+        shop.refreshes.pop(shop.refreshes[given], None)
+        return 200, _granted(shop, now, TOKEN_AGE_S) | _renewable(shop, given)
     return 400, {"error": "unsupported_grant_type"}
 
 
-def _granted(shop: Shop) -> dict[str, Any]:
-    return {"access_token": shop.token, "scope": ",".join(shop.scopes)}
+def is_valid(shop: Shop, given: str, now: datetime) -> bool:
+    """Whether an access token opens the shop's API now."""
+    if not shop.is_installed:
+        return False
+    ends = shop.issued.get(given)
+    return given == shop.token or (ends is not None and now < ends)
 
 
-def _expiry(shop: Shop) -> dict[str, Any]:
-    """The old refresh token stays valid until the new one is used, as at Shopify."""
+def _granted(shop: Shop, now: datetime, age_s: int) -> dict[str, Any]:
+    fresh = f"shpat_{secrets.token_hex(16)}"
+    shop.issued[fresh] = now + timedelta(seconds=age_s)
+    return {"access_token": fresh, "scope": ",".join(shop.scopes), "expires_in": age_s}
+
+
+def _renewable(shop: Shop, replaced: str) -> dict[str, Any]:
     fresh = f"shprt_{secrets.token_hex(16)}"
-    _refresh_tokens[fresh] = shop.domain
-    return {"expires_in": TOKEN_AGE_S, "refresh_token": fresh, "refresh_token_expires_in": 7776000}
+    shop.refreshes[fresh] = replaced
+    return {"refresh_token": fresh, "refresh_token_expires_in": 7776000}

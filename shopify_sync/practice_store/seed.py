@@ -94,6 +94,12 @@ def seed(store: Store) -> None:
             _twins(context)
 
 
+def many(store: Store, count: int) -> None:
+    """Ordinary orders for the first shop, as many as asked: a store worth a back-fill."""
+    domain = next(iter(store.world.shops))
+    _fill(store.context(store.world.shops[domain]), random.Random(7), count, stories=False)  # noqa: S311
+
+
 def _twins(context: Context) -> None:
     """The same customer and order number as in the first shop: stores must never be mixed."""
     context.shop.next_order = 1043

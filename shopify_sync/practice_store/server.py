@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.server
 import json
 import logging
+import re
 import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,6 +25,8 @@ from shopify_sync.practice_store.store import RESTORE_RATE, Store, plain
 logger = logging.getLogger(__name__)
 
 API_VERSION: Final = "2026-10"
+_RANGE: Final = re.compile(r"\Abytes=(\d+)-\Z")
+_CHUNK: Final = 256 * 1024
 _STATUS_PHASES: Final = {"401", "402", "403", "423", "429", "430"}
 
 
@@ -31,6 +35,7 @@ class Answer(msgspec.Struct):
     body: bytes
     content_type: str = "application/json; charset=utf-8"
     headers: dict[str, str] = {}
+    file: Path | None = None
     # How the bytes leave: all, cut in the middle, never, or not at all.
     sent: str = "whole"
 
@@ -61,24 +66,44 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if shop not in self.store.world.shops:
                 return Answer(404, plain({"error": f"no shop {shop}"}))
             return Answer(200, plain(self.store.ledger(shop)))
+        if parts.path.startswith("/_bulk/"):
+            return self._bulk_file(parts.path.removeprefix("/_bulk/").removesuffix(".jsonl"))
         if parts.path == "/_practice/deliveries":
             return Answer(200, plain(self.store.courier.log))
-        shop_here = self.store.world.shops.get((self.headers.get("Host") or "").split(":")[0])
+        shop_here = self._shop(query.get("shop", ""))
         if parts.path == "/admin/oauth/authorize" and shop_here:
             return Answer(200, oauth.consent_page(shop_here, query), "text/html; charset=utf-8")
         if parts.path == "/_practice/":
             return Answer(200, staff_page.render(self.store, query), "text/html; charset=utf-8")
         return Answer(404, plain({"errors": "Not Found"}))
 
+    def _bulk_file(self, token: str) -> Answer:
+        """As a storage address answers: no token of the API, ranges, gone after a week."""
+        path = self.store.bulk.file_of(token, self.store.world.now())
+        if path is None:
+            return Answer(404, b"")
+        rule = self.store.faults.pick(("bulk_file",), "")
+        if rule and rule.phase in {"drop_before", "500_before"}:
+            return Answer(0, b"", sent="dropped")
+        found = _RANGE.match(self.headers.get("Range") or "")
+        start = int(found[1]) if found else 0
+        size = path.stat().st_size
+        if start >= size:
+            return Answer(416, b"")
+        headers = {"Content-Range": f"bytes {start}-{size - 1}/{size}"} if found else {}
+        return Answer(206 if found else 200, b"", "application/jsonl", headers, file=path,
+                      sent="half" if rule else "whole")  # fmt: skip
+
     def _post(self, body: bytes) -> Answer:
         path = urlsplit(self.path).path
         if path.startswith("/_practice/"):
             return self._control(path.removeprefix("/_practice/"), body)
-        shop = self.store.world.shops.get((self.headers.get("Host") or "").split(":")[0])
+        form = _form(body) if path == "/admin/oauth/authorize" else {}
+        shop = self._shop(form.get("shop", ""))
         if shop is None:
             return Answer(404, plain({"errors": "Not Found"}))
         if path == "/admin/oauth/authorize":
-            location = oauth.redirect(shop, _form(body))
+            location = oauth.redirect(shop, form)
             if location is None:
                 return Answer(400, b"Unknown client_id or no redirect_uri", "text/plain")
             return Answer(303, b"", "text/plain", {"Location": location})
@@ -114,13 +139,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
             data = json.loads(body) if is_json else _form(body)
         except ValueError:
             return Answer(400, plain({"error": "invalid_request"}))
-        status, answer = oauth.token(shop, data)
-        return Answer(status, plain(answer))
+        rule = self.store.faults.pick(("token",), shop.domain)
+        if rule and rule.phase in {"drop_before", "500_before"}:
+            return Answer(500, b"", sent="dropped" if rule.phase == "drop_before" else "whole")
+        with self.store.locks[shop.domain]:
+            status, answer = oauth.token(shop, data, self.store.world.now())
+        self.store.requests.append({"shop": shop.domain, "operation": "token", "status": status,
+                                    "at": time.time(), "fault": rule.phase if rule else "",
+                                    "key": None})  # fmt: skip
+        made = Answer(status, plain(answer))
+        return _spoiled(made, rule.phase) if rule else made
+
+    def _shop(self, named: str) -> Shop | None:
+        """By Host, as at Shopify; a browser on loopback names it in the query instead."""
+        shops = self.store.world.shops
+        return shops.get((self.headers.get("Host") or "").split(":")[0]) or shops.get(named)
 
     def _graphql(self, shop: Shop, body: bytes) -> Answer:
         if shop.locked_status:
             return Answer(shop.locked_status, plain({"errors": "Unavailable Shop"}))
-        if self.headers.get("X-Shopify-Access-Token") != shop.token:
+        given = self.headers.get("X-Shopify-Access-Token") or ""
+        if not oauth.is_valid(shop, given, self.store.world.now()):
             text = "[API] Invalid API key or access token (unrecognized login or wrong password)"
             return Answer(401, plain({"errors": text}))
         try:
@@ -192,6 +231,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return
+        if answer.file is not None:
+            self._stream(answer, answer.file)
+            return
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
@@ -208,6 +250,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.wfile.write(answer.body)
         self.wfile.flush()
+
+    def _stream(self, answer: Answer, path: Path) -> None:
+        size = path.stat().st_size
+        given = answer.headers.get("Content-Range", "bytes 0-").removeprefix("bytes ")
+        left = size - int(given.split("-", 1)[0])
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(left))
+        for key, value in answer.headers.items():
+            self.send_header(key, value)
+        self.end_headers()
+        cut = left // 2 if answer.sent == "half" else left
+        with path.open("rb") as file:
+            file.seek(size - left)
+            while cut > 0 and (chunk := file.read(min(_CHUNK, cut))):
+                self.wfile.write(chunk)
+                cut -= len(chunk)
+        self.wfile.flush()
+        if answer.sent == "half":
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 def _form(body: bytes) -> dict[str, str]:
@@ -250,7 +313,9 @@ def serve(store: Store, port: int) -> Server:
     """A server on loopback, not yet running: call serve_forever, or start_in_thread."""
     execution.schema()
     handler = type("StoreHandler", (Handler,), {"store": store})
-    return Server(("127.0.0.1", port), handler)
+    server = Server(("127.0.0.1", port), handler)
+    store.base_url = f"http://127.0.0.1:{server.server_address[1]}"
+    return server
 
 
 def start_in_thread(store: Store, port: int = 0) -> Server:

@@ -354,6 +354,10 @@ class Shop(Struct, kw_only=True):
     secret: str
     client_id: str
     scopes: list[str]
+    # Access tokens of installations and when they end; refresh tokens and the one each replaced.
+    issued: dict[str, datetime] = field(default_factory=dict)
+    refreshes: dict[str, str] = field(default_factory=dict)
+    is_installed: bool = True
     next_id: int = 5_000_000_000_001
     next_order: int = 1001
     orders: dict[int, Order] = field(default_factory=dict)

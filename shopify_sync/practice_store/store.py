@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from shopify_sync.practice_store import money, selling
+from shopify_sync.practice_store.bulk import Bulk
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.delivery import Courier
 from shopify_sync.practice_store.faults import Faults
@@ -108,6 +109,11 @@ class Store:
         self.locks = {domain: threading.RLock() for domain in self.world.shops}
         self.buckets = {domain: Bucket() for domain in self.world.shops}
         self.requests: list[dict[str, Any]] = []
+        self.base_url = ""
+        self.bulk = Bulk(
+            work=self.act, base_url=lambda: self.base_url,
+            fails=lambda domain: self.faults.pick(("bulk",), domain) is not None,
+        )  # fmt: skip
         self._before: dict[str, Shop] = {}
         self._delayed: list[tuple[float, int, str, Callable[[Context], None]]] = []
         self._serial = itertools.count()
@@ -138,6 +144,7 @@ class Store:
         with self._wake:
             self._wake.notify_all()
         self._changed.set()
+        self.bulk.close()
         self.save()
 
     def context(self, shop: Shop) -> Context:
@@ -146,6 +153,7 @@ class Store:
             shop=shop,
             scopes=frozenset(shop.scopes),
             allow_http=self.allow_http,
+            bulk=self.bulk,
         )
 
     def act(self, domain: str, work: Callable[[Context], Any]) -> Any:

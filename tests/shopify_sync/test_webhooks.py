@@ -221,6 +221,9 @@ def test_the_backlog_is_worked_off_in_batches_and_poison_does_not_stop_it(
     assert dict(Order.objects.values_list("legacy_id", "dirty_seq")) == {7: 1, 8: 1}
     assert WebhookEvent.objects.get(webhook_id="poison").attempts == 1
     assert WebhookEvent.objects.filter(state=EventState.DONE).count() == 7
+    # Redaction finds a body by the order it told of.
+    for event in WebhookEvent.objects.filter(topic="orders/updated", state=EventState.DONE):
+        assert event.order_id == Order.objects.get(legacy_id=7).pk
 
 
 NASTY = [

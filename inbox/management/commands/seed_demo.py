@@ -12,12 +12,14 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Q
 from django.utils import timezone
 
 from inbox import channel_keys, roles, services
 from inbox.demo_conversations import CONVERSATIONS, Story
 from inbox.models import Campaign, Channel, Contact, Conversation, Message
 from orders.models import EventKind, Order, Policy, Store
+from orders.services import mark_partial_dirty
 
 PASSWORD = "demo"  # noqa: S105  only ever set with DEBUG on
 PEOPLE = (
@@ -110,7 +112,9 @@ class Command(BaseCommand):
         """Back-fill is the workers' job; the demo is ready when it is done."""
         until = time.monotonic() + WAIT_S
         while time.monotonic() < until:
-            unread = Order.objects.filter(document="").count()
+            # What a back-fill leaves open is read when somebody looks; the demo is looked at.
+            mark_partial_dirty(Order.objects.all())
+            unread = Order.objects.filter(Q(document="") | Q(is_partial=True)).count()
             if (
                 Order.objects.exists()
                 and not unread

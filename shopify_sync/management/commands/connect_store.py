@@ -7,7 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from orders.models import Store
-from shopify_sync import connecting, tasks
+from shopify_sync import connecting, doctor, tasks
+from shopify_sync.models import ConnectionMethod
+
+_MARKS = {"ok": "ok     ", "warning": "note   ", "error": "MISSING"}
 
 
 class Command(BaseCommand):
@@ -17,25 +20,34 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--shop", required=True, help="demo.myshopify.com")
+        parser.add_argument(
+            "--client-id", help="for an app of your own organisation: used in place of a token"
+        )
         parser.add_argument("--token", help="the Admin API access token")
         parser.add_argument("--secret", help="the app's client secret, which signs webhooks")
         parser.add_argument("--check", action="store_true", help="examine only")
+        parser.add_argument(
+            "--repair", action="store_true", help="with --check: create missing webhooks too"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         domain = options["shop"]
         if not options["check"]:
-            if not options["token"] or not options["secret"]:
-                raise CommandError("Give --token and --secret, or --check.")
-            connecting.connect(domain=domain, token=options["token"], secret=options["secret"])
+            client_id, token = options["client_id"] or "", options["token"] or ""
+            if not options["secret"] or not (token or client_id):
+                raise CommandError("Give --secret with --token or --client-id, or --check.")
+            own = ConnectionMethod.CLIENT_CREDENTIALS
+            connecting.connect(
+                domain=domain, token=token, secret=options["secret"], client_id=client_id,
+                method=own if client_id else ConnectionMethod.ADMIN_TOKEN,
+            )  # fmt: skip
         store = Store.objects.filter(domain=domain).first()
         if store is None:
             raise CommandError(f"{domain} is not connected: give --token and --secret.")
-        ticks = connecting.examine(store, repair=not options["check"])
+        ticks = doctor.examine(store, repair=options["repair"] or not options["check"])
         for tick in ticks:
-            self.stdout.write(
-                f"{'ok     ' if tick.is_ok else 'MISSING'} {tick.name} {tick.todo}".rstrip()
-            )
+            self.stdout.write(f"{_MARKS[tick.level]} {tick.name} {tick.todo}".rstrip())
         if not all(tick.is_ok for tick in ticks):
             raise CommandError("The connection is not complete.")
         if not options["check"]:
-            tasks.ring(tasks.reconcile_store, [store.pk])
+            tasks.ring(tasks.advance_backfill, [connecting.begin_sync(store).pk])

@@ -26,6 +26,9 @@ class Command(BaseCommand):
         parser.add_argument("--state", help="keep the shops in this file")
         parser.add_argument("--seed", choices=["demo"], help="fill empty shops")
         parser.add_argument(
+            "--orders", type=int, default=0, help="give the first empty shop so many orders"
+        )
+        parser.add_argument(
             "--allow-http", action="store_true", help="accept http:// webhook addresses"
         )
 
@@ -40,6 +43,8 @@ class Command(BaseCommand):
         if options["seed"] and not store.is_resumed:
             seed.seed(store)
             store.save()
+        if options["orders"] and not store.is_resumed:
+            seed.many(store, options["orders"])
         try:
             server = serve(store, options["port"])
         except OSError as error:

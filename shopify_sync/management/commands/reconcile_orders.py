@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from orders.models import Order, Store
-from shopify_sync import ingest, reconcile
+from shopify_sync import compare, ingest, reconcile
+from shopify_sync.errors import ShopifyError
 
 
 class Command(BaseCommand):
     help = "Finds orders that changed at Shopify without a webhook, and reads them again."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--full", action="store_true", help="compare every order, as the nightly run does"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         for store in Store.objects.active():
+            if options["full"]:
+                self._compare(store)
+                continue
             found = reconcile.reconcile(store.pk)
             if found is None:
                 self.stdout.write(f"{store.domain}: could not be read now, or another run is at it")
@@ -23,3 +32,15 @@ class Command(BaseCommand):
             due = Order.objects.due_for_reading(now=timezone.now()).filter(store=store)
             read = sum(ingest.fetch_order(pk) for pk in list(due.values_list("pk", flat=True)))
             self.stdout.write(f"{store.domain}: {found} changed, {read} read")
+
+    def _compare(self, store: Store) -> None:
+        try:
+            row = compare.compare(store)
+        except ShopifyError as error:
+            self.stdout.write(f"{store.domain}: could not be read now: {error}")
+            return
+        self.stdout.write(
+            f"{store.domain}: {row.orders_at_shop} orders at Shopify; {row.missing} missing here, "
+            f"{row.differing} differing, {row.vanished} vanished; refunds (theirs, ours): "
+            f"{row.refunds or 'none'}; marks twice: {row.markers_twice}"
+        )

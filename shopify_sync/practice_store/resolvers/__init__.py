@@ -1,10 +1,18 @@
 """Type name -> field name -> how to answer it. Anything else is an attribute of the parent."""
 
-from shopify_sync.practice_store.resolvers import mutations, objects, queries, returns, webhooks
+from shopify_sync.practice_store.resolvers import (
+    bulk,
+    mutations,
+    objects,
+    queries,
+    returns,
+    webhooks,
+)
 from shopify_sync.practice_store.resolvers.base import RESOLVERS, resolve_field, resolve_type
 
 __all__ = [
     "RESOLVERS",
+    "bulk",
     "mutations",
     "objects",
     "queries",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 from graphql import GraphQLResolveInfo
@@ -75,16 +77,16 @@ def connection(rows: Sequence[Any], args: Args) -> dict[str, Any]:
         raise ShopError("you must provide one of first or last", "BAD_REQUEST")
     rows = list(reversed(rows)) if args.get("reverse") else list(rows)
     start, end = 0, len(rows)
-    cursors = [_cursor(index, row) for index, row in enumerate(rows)]
-    if args.get("after") in cursors:
-        start = cursors.index(args["after"]) + 1
-    if args.get("before") in cursors:
-        end = cursors.index(args["before"])
+    if (after := _place(rows, args.get("after"))) is not None:
+        start = after + 1
+    if (before := _place(rows, args.get("before"))) is not None:
+        end = before
     if first is not None:
         end = min(end, start + min(first, MAX_PAGE))
     else:
         start = max(start, end - min(last or 0, MAX_PAGE))
-    page, marks = rows[start:end], cursors[start:end]
+    page = rows[start:end]
+    marks = [_cursor(start + index, row) for index, row in enumerate(page)]
     return {
         "nodes": page,
         "edges": [{"node": row, "cursor": mark} for row, mark in zip(page, marks, strict=True)],
@@ -95,6 +97,17 @@ def connection(rows: Sequence[Any], args: Args) -> dict[str, Any]:
             "endCursor": marks[-1] if marks else None,
         },
     }
+
+
+def _place(rows: Sequence[Any], cursor: str | None) -> int | None:
+    """Where the row of a cursor stands; None for none and for one that is not ours."""
+    if not cursor:
+        return None
+    try:
+        key = json.loads(base64.b64decode(cursor))["last_id"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return next((i for i, row in enumerate(rows) if getattr(row, "number_id", i) == key), None)
 
 
 def _cursor(index: int, row: Any) -> str:
@@ -111,7 +124,15 @@ def payload(work: Callable[[], Args], empty: Args, errors_field: str = "userErro
 
 
 def find_order(context: Context, value: str) -> Order | None:
-    return context.shop.orders.get(number(value))
+    order = context.shop.orders.get(number(value))
+    return order if order is not None and may_read(context, order) else None
+
+
+def may_read(context: Context, order: Order) -> bool:
+    """Without read_all_orders an app sees the last 60 days (facts §6)."""
+    if "read_all_orders" in context.scopes or not context.scopes:
+        return True
+    return order.created_at >= context.now() - timedelta(days=60)
 
 
 def must_order(context: Context, value: str, field: str = "id") -> Order:

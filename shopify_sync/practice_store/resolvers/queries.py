@@ -12,6 +12,7 @@ from shopify_sync.practice_store.resolvers.base import (
     Args,
     connection,
     find_order,
+    may_read,
     number,
     parse_gid,
     resolves,
@@ -79,13 +80,16 @@ def _order(_parent: Any, context: Context, args: Args) -> Order | None:
 
 @resolves("QueryRoot", "orders")
 def _orders(_parent: Any, context: Context, args: Args) -> Any:
-    rows = _found_orders(context, args)
+    if context.only_orders is not None:
+        return connection(context.only_orders, args)
+    rows = found_orders(context, args)
     rows.sort(key=_ORDER_SORT.get(args.get("sortKey") or "ID", _ORDER_SORT["ID"]))
     return connection(rows, args)
 
 
-def _found_orders(context: Context, args: Args) -> list[Order]:
-    rows = list(context.shop.orders.values())
+def found_orders(context: Context, args: Args) -> list[Order]:
+    """What a search finds; without read_all_orders only the last 60 days are there."""
+    rows = [o for o in context.shop.orders.values() if may_read(context, o)]
     return search.orders(rows, args.get("query") or "", _warn(context, args.get("query") or ""))
 
 
@@ -105,7 +109,7 @@ def _warn(context: Context, query: str) -> Callable[[str, str], None]:
 
 @resolves("QueryRoot", "ordersCount")
 def _orders_count(_parent: Any, context: Context, args: Args) -> Any:
-    return {"count": len(_found_orders(context, args)), "precision": "EXACT"}
+    return {"count": len(found_orders(context, args)), "precision": "EXACT"}
 
 
 @resolves("QueryRoot", "customer")
@@ -247,7 +251,7 @@ def _by_id(_parent: Any, context: Context, args: Args) -> Any:
 for _field in ("fulfillment", "fulfillmentOrder", "return", "refund", "reverseFulfillmentOrder",
                "reverseDelivery", "webhookSubscription", "automaticDiscountNode", "catalog",
                "inventoryShipment", "fulfillmentService", "customerPaymentMethod", "giftCard",
-               "scriptTag", "customerSegmentMembersQuery", "bulkOperation"):  # fmt: skip
+               "scriptTag", "customerSegmentMembersQuery",):  # fmt: skip
     RESOLVERS["QueryRoot"][_field] = _by_id
 RESOLVERS["QueryRoot"]["shopifyFunction"] = lambda p, c, a: None
 for _field in ("products", "collections"):

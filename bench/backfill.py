@@ -1,0 +1,225 @@
+"""A back-fill of 100,000 orders from Shopify's file to our tables: orders a second, memory."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import multiprocessing
+import os
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bench.result import Result
+
+ORDERS = int(os.environ.get("BENCH_ORDERS", "100000"))
+SAMPLE = 2000
+LINES = 3
+
+
+def run() -> list[Result]:
+    import django
+
+    django.setup()
+    from django.test.runner import DiscoverRunner
+
+    runner = DiscoverRunner(verbosity=0, interactive=False)
+    databases = runner.setup_databases()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return _measure(Path(folder))
+    finally:
+        runner.teardown_databases(databases)
+
+
+def _measure(folder: Path) -> list[Result]:
+    from django.db import connection
+    from django.test.utils import override_settings
+    from django.utils import timezone
+
+    from orders.models import Order, OrderEvent, OrderLine, Store
+    from shopify_sync import backfill
+    from shopify_sync.models import Backfill, BackfillState
+
+    store = Store.objects.create(domain="bench.myshopify.com")
+    naive = _naive(store, folder)
+    path = folder / "orders.jsonl"
+    size = _write(path, ORDERS, first=1)
+    with _served(path) as url, override_settings(SHOPIFY_ADMIN_ORIGIN="http://127.0.0.1"):
+        row = Backfill.objects.create(
+            store=store, since=timezone.now(), state=BackfillState.IMPORTING, url=url,
+            file_size=size, next_step_at=timezone.now(),
+        )  # fmt: skip
+        memory: list[float] = []
+        over = threading.Event()
+        threading.Thread(target=_watch, args=(memory, over), daemon=True).start()
+        start = time.perf_counter()
+        while backfill.advance(row.pk) is not None:
+            pass
+        took = time.perf_counter() - start
+        over.set()
+    row.refresh_from_db()
+    assert row.state == BackfillState.DONE, row.error
+    assert row.orders_done == ORDERS, row.orders_done
+    assert Order.objects.filter(store=store).count() == ORDERS + SAMPLE
+    assert OrderLine.objects.count() == LINES * (ORDERS + SAMPLE)
+    assert OrderEvent.objects.count() >= ORDERS
+    rate = ORDERS / took
+    against = f"record_snapshot one by one, on {connection.vendor}"
+    return [
+        Result("backfill", "orders/s", rate, naive, against, "higher"),
+        Result("backfill budget", "orders/s", rate, 2000, "the budget", "higher"),
+        Result(
+            "backfill memory", "MB", max(memory), memory[len(memory) // 5], "after a fifth of it"
+        ),
+    ]
+
+
+def _naive(store: Any, folder: Path) -> float:
+    """The same orders by the function that projects a single read."""
+    from django.utils import timezone
+
+    from orders.models import Order
+    from orders.services import record_snapshot
+    from shopify_sync import bulk, mapping
+
+    path = folder / "sample.jsonl"
+    _write(path, SAMPLE, first=ORDERS + 1)
+    data = [found.data for found in _orders_of(bulk, path)]
+    start = time.perf_counter()
+    for one in data:
+        snapshot = mapping.order_snapshot(one)
+        order = Order.objects.create(store=store, gid=snapshot.gid, legacy_id=snapshot.legacy_id)
+        now = timezone.now()
+        record_snapshot(order=order, snapshot=snapshot, seq=0, read_started_at=now, now=now)
+    return SAMPLE / (time.perf_counter() - start)
+
+
+def _orders_of(bulk: Any, path: Path) -> Iterator[Any]:
+    from django.test.utils import override_settings
+
+    with _served(path) as url, override_settings(SHOPIFY_ADMIN_ORIGIN="http://127.0.0.1"):
+        yield from bulk.orders_in(url, start=0)
+
+
+def _write(path: Path, count: int, *, first: int) -> int:
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(first, first + count):
+            for line in _order(number):
+                file.write(json.dumps(line, separators=(",", ":")) + "\n")
+    return path.stat().st_size
+
+
+def _order(number: int) -> Iterator[dict[str, Any]]:
+    gid = f"gid://shopify/Order/{10**12 + number}"
+    at = (datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=number)).isoformat()
+    paid, shipped = number % 5 != 0, number % 3 == 0
+    total, net = _bag("89.97"), _bag("89.97" if paid else "0.0")
+    zero = _bag("0.0")
+    yield {
+        "id": gid, "legacyResourceId": str(10**12 + number), "name": f"#{number}",
+        "createdAt": at, "processedAt": at, "updatedAt": at, "closedAt": None, "cancelledAt": None,
+        "displayFinancialStatus": "PAID" if paid else "PENDING",
+        "displayFulfillmentStatus": "FULFILLED" if shipped else "UNFULFILLED",
+        "returnStatus": "NO_RETURN", "refundable": paid, "note": None, "tags": ["web"],
+        "email": f"customer{number // 4}@example.com", "phone": None, "currencyCode": "EUR",
+        "presentmentCurrencyCode": "EUR", "requiresShipping": True, "test": False,
+        "statusPageUrl": f"https://shop.example.com/orders/{number}",
+        "customer": {
+            "id": f"gid://shopify/Customer/{10**9 + number // 4}", "displayName": "Jane Doe",
+            "legacyResourceId": str(10**9 + number // 4), "numberOfOrders": "4", "locale": "en",
+            "defaultEmailAddress": {"emailAddress": f"customer{number // 4}@example.com"},
+        },
+        "shippingAddress": {"name": "Jane Doe", "address1": "Main Street 1", "city": "Berlin",
+                            "zip": "10115", "country": "Germany", "countryCodeV2": "DE"},
+        "billingAddress": None, "shippingLine": {"title": "Standard"},
+        "totalPriceSet": total, "currentTotalPriceSet": total, "subtotalPriceSet": total,
+        "totalTaxSet": zero, "totalDiscountsSet": zero, "totalShippingPriceSet": zero,
+        "totalReceivedSet": net, "totalRefundedSet": zero, "netPaymentSet": net,
+        "totalOutstandingSet": zero, "totalCapturableSet": zero, "totalTipReceivedSet": zero,
+        "fulfillments": [{
+            "id": f"gid://shopify/Fulfillment/{10**11 + number}", "name": f"#{number}-F1",
+            "status": "SUCCESS", "displayStatus": "DELIVERED", "createdAt": at, "deliveredAt": at,
+            "trackingInfo": [{"number": f"TR{number}", "company": "DHL",
+                              "url": f"https://dhl.example.com/{number}"}],
+        }] if shipped else [],
+        "transactions": [{
+            "id": f"gid://shopify/OrderTransaction/{10**11 + number}", "kind": "SALE",
+            "status": "SUCCESS", "gateway": "shopify_payments", "formattedGateway": "Visa",
+            "processedAt": at, "amountSet": total,
+        }] if paid else [],
+        "refunds": [],
+    }  # fmt: skip
+    for line in range(LINES):
+        yield {
+            "id": f"gid://shopify/LineItem/{(10**11 + number) * 10 + line}", "title": f"Mug {line}",
+            "sku": f"MUG-{line}", "quantity": 1, "currentQuantity": 1, "refundableQuantity": 1,
+            "unfulfilledQuantity": 0 if shipped else 1, "requiresShipping": True,
+            "originalUnitPriceSet": _bag("29.99"), "discountedTotalSet": _bag("29.99"),
+            "__parentId": gid,
+        }  # fmt: skip
+
+
+def _bag(amount: str) -> dict[str, Any]:
+    money = {"amount": amount, "currencyCode": "EUR"}
+    return {"shopMoney": money, "presentmentMoney": money}
+
+
+class _served:
+    """The file behind HTTP with ranges, in a process of its own so that it costs us nothing."""
+
+    def __init__(self, path: Path) -> None:
+        parent, child = multiprocessing.get_context("fork").Pipe()
+        self._process = multiprocessing.get_context("fork").Process(
+            target=_serve, args=(path, child), daemon=True
+        )
+        self._process.start()
+        self._url = f"http://127.0.0.1:{parent.recv()}/orders.jsonl"
+
+    def __enter__(self) -> str:
+        return self._url
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+def _serve(path: Path, tell: Any) -> None:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            found = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            start = int(found[1]) if found else 0
+            self.send_response(206 if found else 200)
+            self.send_header("Content-Length", str(path.stat().st_size - start))
+            self.end_headers()
+            with path.open("rb") as file:
+                file.seek(start)
+                try:
+                    while chunk := file.read(256 * 1024):
+                        self.wfile.write(chunk)
+                except OSError:
+                    return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    tell.send(server.server_address[1])
+    threading.Thread(target=server.serve_forever).run()
+
+
+def _watch(memory: list[float], over: threading.Event) -> None:
+    while not over.wait(0.1):
+        memory.append(_rss_mb())
+
+
+def _rss_mb() -> float:
+    found = re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0

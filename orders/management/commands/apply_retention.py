@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
+
+from orders import retention
+
+
+class Command(BaseCommand):
+    help = "Masks or deletes personal data whose time is over (settings RETENTION_…)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="Only count.")
+
+    def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
+        now = timezone.now()
+        counts = retention.preview(now=now) if dry_run else retention.apply(now=now)
+        verb = "would go" if dry_run else "gone"
+        for name, count in counts.items():
+            self.stdout.write(f"{name}: {count} {verb}")

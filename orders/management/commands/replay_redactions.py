@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from orders import privacy, redactions
+
+
+class Command(BaseCommand):
+    help = "After restoring a backup: redacts again everybody who was redacted since it was made."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--file",
+            default=settings.REDACTION_LEDGER_FILE,
+            help="The ledger kept beside the database (REDACTION_LEDGER_FILE).",
+        )
+
+    def handle(self, *args: Any, file: str, **options: Any) -> None:
+        path = Path(file)
+        if not path.exists():
+            raise CommandError(f"There is no {path}: name the ledger file with --file.")
+        try:
+            entered = redactions.enter(redactions.read_file(path))
+        except (OSError, ValueError, KeyError) as error:
+            raise CommandError(f"{path} cannot be read: {error}") from error
+        rows = privacy.replay()
+        self.stdout.write(f"{entered} entries in the ledger, {rows} rows masked or deleted again.")

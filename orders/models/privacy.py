@@ -1,0 +1,148 @@
+"""Privacy requests and their evidence, and the ledger of who was redacted.
+
+Neither holds personal data in the clear: identifiers are keyed hashes, and what a running
+request needs to know is sealed and emptied when it ends.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from orders.models.stores import Store
+
+
+class PrivacyKind(models.TextChoices):
+    DATA_REQUEST = "data_request", "Export of a customer's data"
+    CUSTOMER_REDACT = "customer_redact", "Deletion of a customer's data"
+    SHOP_REDACT = "shop_redact", "Deletion of a shop's data"
+
+
+class PrivacyState(models.TextChoices):
+    WAITING = "waiting", "Waiting"
+    GRACE = "grace", "Will be deleted, can be stopped"
+    WORKING = "working", "Working"
+    READY = "ready", "Ready to download"
+    DONE = "done", "Done"
+    STOPPED = "stopped", "Stopped"
+    REFUSED = "refused", "Refused"
+    EXPIRED = "expired", "Not downloaded in time"
+
+
+OPEN_STATES = (
+    PrivacyState.WAITING,
+    PrivacyState.GRACE,
+    PrivacyState.WORKING,
+    PrivacyState.READY,
+)
+
+
+class PrivacyRequestQuerySet(models.QuerySet["PrivacyRequest"]):
+    def open(self) -> Self:
+        return self.filter(state__in=OPEN_STATES)
+
+    def due(self, *, now: datetime) -> Self:
+        ready = Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
+        return self.open().filter(ready)
+
+
+class PrivacyRequest(models.Model):
+    """What Shopify asked for in the name of a person or a shop, and the proof that it was done."""
+
+    store = models.ForeignKey(Store, models.PROTECT, related_name="privacy_requests")
+    kind = models.CharField(max_length=20, choices=PrivacyKind.choices)
+    state = models.CharField(
+        max_length=10, choices=PrivacyState.choices, default=PrivacyState.WAITING
+    )
+    fingerprint = models.CharField(
+        max_length=64, editable=False, help_text="Keyed hash of what was asked: once is enough."
+    )
+    received_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(help_text="By law, at the latest.")
+    next_attempt_at = models.DateTimeField(null=True)
+    grace_until = models.DateTimeField(null=True, help_text="Until then it can be stopped.")
+    done_at = models.DateTimeField(null=True)
+    note = models.CharField(max_length=255, blank=True, help_text="Why it waits or ended.")
+    sealed_scope = models.TextField(
+        blank=True, editable=False, help_text="Whose data, encrypted; emptied at the end."
+    )
+    progress: models.JSONField[Any] = models.JSONField(default=dict, editable=False)
+    evidence: models.JSONField[Any] = models.JSONField(
+        default=dict, help_text="Rows per kind of data, and keyed hashes of the identifiers."
+    )
+
+    objects = PrivacyRequestQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-received_at", "-pk"]
+        permissions = [("work_on_privacyrequest", "Can export, run and stop privacy requests")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=PrivacyKind.values), name="orders_privacy_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=PrivacyState.values), name="orders_privacy_state_known"
+            ),
+            # A body that is sent again, or replayed a year later, asks for nothing new. Every
+            # shop/redact of a shop has the same body: there one at a time is the rule.
+            models.UniqueConstraint(
+                fields=["store", "kind", "fingerprint"],
+                condition=~Q(kind=PrivacyKind.SHOP_REDACT),
+                name="orders_one_privacy_request",
+            ),
+            models.UniqueConstraint(
+                fields=["store"],
+                condition=Q(kind=PrivacyKind.SHOP_REDACT, state__in=OPEN_STATES),
+                name="orders_one_shop_redact",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=OPEN_STATES) | Q(sealed_scope=""),
+                name="orders_ended_privacy_knows_nobody",
+            ),
+        ]
+        indexes = [
+            # sweep_privacy.
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(state__in=OPEN_STATES),
+                name="orders_privacy_due",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.store}"
+
+
+class RedactedKind(models.TextChoices):
+    CUSTOMER = "customer", "Shopify customer"
+    EMAIL = "email", "E-mail"
+    PHONE = "phone", "Phone"
+    ORDER = "order", "Order"
+
+
+class RedactedIdentity(models.Model):
+    """Somebody whose data of before `redacted_at` must not come back: not by a later read of
+    Shopify, and not by a restored backup."""
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="redacted_identities")
+    kind = models.CharField(max_length=10, choices=RedactedKind.choices)
+    digest = models.CharField(max_length=64, help_text="Keyed hash of the identifier.")
+    redacted_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "redacted identities"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["store", "kind", "digest"], name="orders_redacted_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=RedactedKind.values), name="orders_redacted_kind_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.digest[:12]}"

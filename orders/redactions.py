@@ -1,0 +1,167 @@
+"""The ledger of redacted people: keyed hashes, asked by every projection.
+
+It is kept a second time in a file beside the database (REDACTION_LEDGER_FILE), because a
+restored backup has lost the rows written after it; `replay_redactions` reads it back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from cryptography.fernet import Fernet, MultiFernet
+from django.conf import settings
+from django.db.models import Q
+from django.utils.dateparse import parse_datetime
+
+from orders.models import RedactedIdentity, RedactedKind, Store
+from orders.snapshot import OrderSnapshot
+
+_INSERTED_AT_ONCE: Final = 500
+
+
+@cache
+def _keys(privacy_key: str, field_keys: tuple[str, ...]) -> tuple[bytes, ...]:
+    """The key to hash with, and older ones an entry may have been hashed with."""
+    words = (privacy_key, *field_keys) if privacy_key else field_keys
+    return tuple(hashlib.sha256(b"privacy:" + word.encode()).digest() for word in words)
+
+
+@cache
+def _box(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key.encode()) for key in keys])
+
+
+def digests(text: str) -> list[str]:
+    """Keyed SHA-256 of an identifier, by the current key first and then by older ones."""
+    keys = _keys(settings.PRIVACY_KEY, tuple(settings.FIELD_ENCRYPTION_KEYS))
+    normal = text.strip().lower().encode()
+    return [hmac.new(key, normal, hashlib.sha256).hexdigest() for key in keys]
+
+
+def seal(text: str) -> str:
+    return _box(tuple(settings.FIELD_ENCRYPTION_KEYS)).encrypt(text.encode()).decode()
+
+
+def unseal(text: str) -> str:
+    return _box(tuple(settings.FIELD_ENCRYPTION_KEYS)).decrypt(text.encode()).decode()
+
+
+def reseal(text: str) -> str:
+    """The same sealed text under the first key. Raises InvalidToken."""
+    return _box(tuple(settings.FIELD_ENCRYPTION_KEYS)).rotate(text.encode()).decode()
+
+
+def remember(
+    store: Store, identifiers: Iterable[tuple[RedactedKind, str]], *, at: datetime
+) -> list[str]:
+    """Enter identifiers into the ledger; returns their hashes. Expects the caller's transaction.
+
+    One that is there already takes the later time.
+    """
+    rows = {
+        (kind, digests(text)[0]): RedactedIdentity(
+            store=store, kind=kind, digest=digests(text)[0], redacted_at=at
+        )
+        for kind, text in identifiers
+        if text
+    }
+    _upsert(rows.values())
+    return [digest for _kind, digest in rows]
+
+
+def enter(rows: Iterable[RedactedIdentity]) -> int:
+    """Add entries read from the file to the ledger; how many there were. The latest time counts."""
+    latest: dict[tuple[int, str, str], RedactedIdentity] = {}
+    for row in [*rows, *RedactedIdentity.objects.select_related("store")]:
+        key = (row.store_id, row.kind, row.digest)
+        if key not in latest or latest[key].redacted_at < row.redacted_at:
+            latest[key] = row
+    _upsert(
+        RedactedIdentity(
+            store=row.store, kind=row.kind, digest=row.digest, redacted_at=row.redacted_at
+        )
+        for row in latest.values()
+    )
+    return len(latest)
+
+
+def _upsert(rows: Iterable[RedactedIdentity]) -> None:
+    RedactedIdentity.objects.bulk_create(
+        rows,
+        batch_size=_INSERTED_AT_ONCE,
+        update_conflicts=True,
+        unique_fields=["store", "kind", "digest"],
+        update_fields=["redacted_at"],
+    )
+
+
+def covers(store_id: int, snapshot: OrderSnapshot) -> bool:
+    """Whether the order is of somebody whose data of that time was redacted. One query.
+
+    An order placed after the redaction is a new beginning and stays readable.
+    """
+    customer = snapshot.customer
+    identifiers = {
+        RedactedKind.ORDER: [snapshot.gid],
+        RedactedKind.CUSTOMER: [customer.gid] if customer else [],
+        RedactedKind.EMAIL: [snapshot.email, customer.email if customer else ""],
+        RedactedKind.PHONE: [snapshot.phone, customer.phone if customer else ""],
+    }
+    match = Q(pk__in=[])
+    for kind, texts in identifiers.items():
+        hashes = [digest for text in texts if text for digest in digests(text)]
+        if hashes:
+            match |= Q(kind=kind, digest__in=hashes)
+    ledger = RedactedIdentity.objects.filter(match, store_id=store_id)
+    return ledger.filter(redacted_at__gt=snapshot.placed_at).exists()
+
+
+def covered(store_id: int, snapshots: Iterable[OrderSnapshot]) -> set[str]:
+    """The gids among these orders that `covers` covers. One query where nobody was redacted."""
+    if not RedactedIdentity.objects.filter(store_id=store_id).exists():
+        return set()
+    return {snapshot.gid for snapshot in snapshots if covers(store_id, snapshot)}
+
+
+def append_to_file(rows: Iterable[RedactedIdentity]) -> None:
+    """Add ledger rows to the file and force them to the disk. Repeats are harmless."""
+    path = Path(settings.REDACTION_LEDGER_FILE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(_line(row) for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_file(path: Path) -> Iterator[RedactedIdentity]:
+    """The file's entries as unsaved rows, those of unknown stores left out. Raises OSError, and
+    ValueError for a line that is none of ours (a last line cut off by a crash is passed over)."""
+    stores = {store.domain: store for store in Store.objects.all()}
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for line in lines[:-1]:
+        entry = json.loads(line)
+        at = parse_datetime(entry["redacted_at"])
+        if at is None:
+            raise ValueError(f"no time: {entry['redacted_at']}")
+        if store := stores.get(entry["store"]):
+            yield RedactedIdentity(
+                store=store, kind=entry["kind"], digest=entry["digest"], redacted_at=at
+            )
+
+
+def _line(row: RedactedIdentity) -> str:
+    entry = {
+        "store": row.store.domain,
+        "kind": row.kind,
+        "digest": row.digest,
+        "redacted_at": row.redacted_at.isoformat(),
+    }
+    return json.dumps(entry) + "\n"

@@ -1,0 +1,144 @@
+"""From a snapshot to rows, as columns by name: what each table repeats of an order. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from orders.models import Customer, Store
+from orders.snapshot import CustomerSnapshot, OrderSnapshot, Refund
+
+Row = dict[str, Any]
+_CUSTOMER_COLUMNS: Final = ("name", "email", "phone", "locale", "order_count")
+# For Customer.objects.bulk_create: one row per Shopify customer of a store, the newest word.
+CUSTOMER_UPSERT: Final[dict[str, Any]] = {
+    "update_conflicts": True,
+    "unique_fields": ("store", "gid"),
+    "update_fields": _CUSTOMER_COLUMNS,
+}
+
+
+def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
+    """The columns of Order that a snapshot decides; `document` is its encoding."""
+    money = snapshot.money
+    return {
+        "document": document,
+        "legacy_id": snapshot.legacy_id,
+        "name": snapshot.name,
+        "placed_at": snapshot.placed_at,
+        "shop_updated_at": snapshot.updated_at,
+        "closed_at": snapshot.closed_at,
+        "cancelled_at": snapshot.cancelled_at,
+        "cancel_reason": snapshot.cancel_reason,
+        "financial_status": snapshot.financial_status or "",
+        "fulfillment_status": snapshot.fulfillment_status or "",
+        "return_status": snapshot.return_status or "",
+        "currency": snapshot.currency,
+        "shop_currency": snapshot.shop_currency,
+        "total": money.total.presentment.amount,
+        "received": money.received.presentment.amount,
+        "refunded": money.refunded.presentment.amount,
+        "net_payment": money.net_payment.presentment.amount,
+        "total_shop": money.total.shop.amount,
+        "net_payment_shop": money.net_payment.shop.amount,
+        "customer_gid": snapshot.customer.gid if snapshot.customer else "",
+        "email": snapshot.email.lower(),
+        "phone": snapshot.phone,
+    }
+
+
+def customer(store: Store, of: CustomerSnapshot) -> Customer:
+    return Customer(
+        store=store,
+        gid=of.gid,
+        name=of.name[:255],
+        email=of.email.lower(),
+        phone=of.phone,
+        locale=of.locale,
+        order_count=of.order_count,
+    )
+
+
+def lines(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
+    return [
+        {
+            "order_id": order_id,
+            "gid": line.gid,
+            "title": line.title[:500],
+            "variant_title": line.variant_title[:500],
+            "sku": line.sku[:255],
+            "quantity": line.quantity,
+            "current_quantity": line.current_quantity,
+            "refundable_quantity": line.refundable_quantity,
+            "unfulfilled_quantity": line.unfulfilled_quantity,
+            "total": line.total.amount,
+        }
+        for line in snapshot.lines
+    ]
+
+
+def fulfillments(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
+    return [
+        {
+            "order_id": order_id,
+            "gid": parcel.gid,
+            "name": parcel.name,
+            "status": parcel.status,
+            "display_status": parcel.display_status or "",
+            "shipped_at": parcel.created_at,
+            "estimated_delivery_at": parcel.estimated_delivery_at,
+            "delivered_at": parcel.delivered_at,
+        }
+        for parcel in snapshot.fulfillments
+    ]
+
+
+def trackings(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
+    return [
+        {
+            "order_id": order_id,
+            "fulfillment_gid": parcel.gid,
+            "number": tracking.number[:255],
+            "company": tracking.company[:255],
+            "url": tracking.url,
+        }
+        for parcel in snapshot.fulfillments
+        for tracking in parcel.tracking
+        if tracking.number
+    ]
+
+
+def transactions(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
+    return [
+        {
+            "order_id": order_id,
+            "gid": payment.gid,
+            "kind": payment.kind,
+            "status": payment.status,
+            "gateway": payment.gateway[:255],
+            "is_manual": payment.is_manual,
+            "amount": payment.amount.presentment.amount,
+            "amount_shop": payment.amount.shop.amount,
+            "processed_at": payment.processed_at,
+        }
+        for payment in snapshot.transactions
+    ]
+
+
+def refunds(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
+    return [
+        {
+            "order_id": order_id,
+            "gid": refund.gid,
+            "refunded_at": refund.created_at,
+            "amount": refund.total.presentment.amount,
+            "amount_shop": refund.total.shop.amount,
+            "note": refund.note,
+            "has_failed": has_failed(refund),
+        }
+        for refund in snapshot.refunds
+    ]
+
+
+def has_failed(refund: Refund) -> bool:
+    """The shop booked it and the payment provider did not pay."""
+    return any(t.status in {"FAILURE", "ERROR"} for t in refund.transactions)

@@ -1,0 +1,44 @@
+"""Bulk operations, asked for, looked at and canceled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shopify_sync.practice_store import bulk_rules
+from shopify_sync.practice_store.context import Context
+from shopify_sync.practice_store.errors import UserError
+from shopify_sync.practice_store.resolvers.base import Args, number, payload, resolves
+
+
+@resolves("Mutation", "bulkOperationRunQuery")
+def _run(_parent: Any, context: Context, args: Args) -> Any:
+    from shopify_sync.practice_store.execution import schema
+
+    if refused := bulk_rules.problems(schema(), args["query"]):
+        errors = [{"field": ["query"], "message": text, "code": "INVALID"} for text in refused]
+        return {"bulkOperation": None, "userErrors": errors}
+    bulk = context.bulk
+    if bulk.running(context.shop) >= bulk.at_once:
+        message = "A bulk query operation for this app and shop is already in progress."
+        error = {"field": None, "message": message, "code": "OPERATION_IN_PROGRESS"}
+        return {"bulkOperation": None, "userErrors": [error]}
+    return {"bulkOperation": bulk.start(context, args["query"]), "userErrors": []}
+
+
+@resolves("Mutation", "bulkOperationCancel")
+def _cancel(_parent: Any, context: Context, args: Args) -> Any:
+    def work() -> Args:
+        found = context.bulk.find(context.shop, number(args["id"]))
+        if found is None:
+            raise UserError("Bulk operation does not exist", ["id"])
+        if not found.is_open:
+            raise UserError("Bulk operation cannot be canceled: it has ended.", ["id"])
+        context.bulk.cancel(found)
+        return {"bulkOperation": found}
+
+    return payload(work, {"bulkOperation": None})
+
+
+@resolves("QueryRoot", "bulkOperation")
+def _look(_parent: Any, context: Context, args: Args) -> Any:
+    return context.bulk.find(context.shop, number(args["id"]))

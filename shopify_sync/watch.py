@@ -1,0 +1,23 @@
+"""The hourly watch: does the connection still hold, and are all subscriptions there?"""
+
+from __future__ import annotations
+
+import logging
+
+from orders.models import Store
+from shopify_sync import backfill, doctor, reconcile
+
+logger = logging.getLogger(__name__)
+
+
+def watch(store: Store) -> list[doctor.Tick]:
+    """Examine and repair; then read what may have been missed while something was missing."""
+    ticks = doctor.examine(store, repair=True)
+    for tick in ticks:
+        if not tick.is_ok:
+            logger.error("%s: %s: %s", store.domain, tick.name, tick.todo)
+    if all(tick.is_ok for tick in ticks):
+        reconcile.reconcile(store.pk)
+        if backfill.wants_more(store):
+            backfill.begin(store)
+    return ticks

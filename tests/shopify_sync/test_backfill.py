@@ -1,0 +1,248 @@
+"""Back-fill: everything, once, in whatever pieces; and what else keeps our copy equal."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from orders.models import Order, OrderLine, Store
+from shopify_sync import backfill, compare, connecting, ingest, lookup, reading, reconcile, tasks
+from shopify_sync.errors import Throttled
+from shopify_sync.models import Backfill, BackfillState, Drift, ShopConnection, SyncCursor
+from shopify_sync.practice_store import actions
+from tests.support.shop import SECOND, Shop, fetch_dirty
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def finish(row: Backfill, *, rounds: int = 400) -> Backfill:
+    for _ in range(rounds):
+        Backfill.objects.filter(pk=row.pk).update(next_step_at=timezone.now())
+        backfill.advance(row.pk)
+        row.refresh_from_db()
+        if not row.is_open:
+            return row
+        time.sleep(0.01)
+    raise AssertionError((row.state, row.error))
+
+
+def until_importing(row: Backfill) -> None:
+    for _ in range(400):
+        row.refresh_from_db()
+        if row.state == BackfillState.IMPORTING:
+            return
+        Backfill.objects.filter(pk=row.pk).update(next_step_at=timezone.now())
+        backfill.advance(row.pk)
+        time.sleep(0.01)
+
+
+def place(shop: Shop, count: int) -> list[Any]:
+    placed = [shop.place() for _ in range(count)]
+    shop.held.clear()
+    return placed
+
+
+def test_a_back_fill_brings_every_order_and_says_what_it_lacks(shop: Shop, store: Store) -> None:
+    placed = place(shop, 7)
+    row = finish(backfill.begin(store))
+    assert (row.state, row.orders_done, row.percent) == (BackfillState.DONE, 7, 100)
+    orders = Order.objects.visible().filter(store=store)
+    assert {o.name for o in orders} == {o.name for o in placed}
+    assert all(o.is_partial and o.received == 40 and o.events.count() for o in orders)
+    assert OrderLine.objects.count() == 7
+    # Read completely, it is what a single read would have made of it.
+    reading.complete_some(store)
+    fetch_dirty()
+    assert not orders.filter(is_partial=True).exists()
+    assert compare.compare(store).agrees
+
+
+def test_it_goes_on_where_it_died(shop: Shop, store: Store) -> None:
+    place(shop, 7)
+    row = backfill.begin(store)
+    until_importing(row)
+    with patch.object(backfill, "_BATCH", 2):
+        stored = []
+
+        def die(*args: Any, **kwargs: Any) -> None:
+            stored.append(1)
+            if len(stored) == 3:
+                raise RuntimeError("killed")
+            original(*args, **kwargs)
+
+        original = backfill._store
+        Backfill.objects.filter(pk=row.pk).update(next_step_at=timezone.now())
+        with patch.object(backfill, "_store", die), pytest.raises(RuntimeError):
+            backfill.advance(row.pk)
+        row.refresh_from_db()
+        assert (row.orders_done, Order.objects.count()) == (4, 4)
+        row = finish(row)
+    assert (row.orders_done, Order.objects.count(), OrderLine.objects.count()) == (7, 7, 7)
+
+
+def test_a_file_that_breaks_off_is_read_on_from_there(shop: Shop, store: Store) -> None:
+    place(shop, 9)
+    row = backfill.begin(store)
+    until_importing(row)
+    shop.store.faults.set([{"operation": "bulk_file", "phase": "truncate", "times": 1}])
+    with patch.object(backfill, "_BATCH", 2):
+        row = finish(row)
+    assert row.tries == 1
+    assert (row.orders_done, Order.objects.count()) == (9, 9)
+
+
+def test_a_failed_operation_is_asked_for_again_and_given_up_with_its_reason(
+    shop: Shop, store: Store
+) -> None:
+    place(shop, 2)
+    shop.store.faults.set([{"operation": "bulk", "phase": "bulk_fail", "times": 1}])
+    assert finish(backfill.begin(store)).state == BackfillState.DONE
+    shop.store.faults.set([{"operation": "bulk", "phase": "bulk_fail"}])
+    row = finish(backfill.begin(store))
+    assert row.state == BackfillState.FAILED
+    assert "INTERNAL_SERVER_ERROR" in row.error
+
+
+def test_a_worker_that_slept_through_its_lease_writes_nothing(shop: Shop, store: Store) -> None:
+    place(shop, 4)
+    row = backfill.begin(store)
+    until_importing(row)
+    stale = Backfill.objects.get(pk=row.pk)
+    finish(row)
+    with pytest.raises(backfill.Overtaken):
+        backfill._store(stale, [], [], 1)
+    # Negative control: with the fence it knows now, the same write goes through.
+    stale.refresh_from_db()
+    backfill._store(stale, [], [], stale.bytes_done)
+
+
+def test_a_complete_read_is_not_overwritten_by_the_file(shop: Shop, store: Store) -> None:
+    placed = shop.place()
+    row = backfill.begin(store)
+    until_importing(row)
+    shop.act(lambda context: actions.ship(context, placed))  # fmt: skip
+    shop.deliver(Client())
+    fetch_dirty()
+    before = Order.objects.get()
+    assert before.snapshot.fulfillments
+    finish(row)
+    after = Order.objects.get()
+    assert (after.document, after.is_partial) == (before.document, False)
+
+
+def test_a_customers_orders_are_found_before_the_file_is_ready(shop: Shop, store: Store) -> None:
+    place(shop, 3)
+    shop.place(email="other@example.com")
+    assert lookup.find_orders(emails=["jane@example.com"], phones=[]) == 3
+    assert lookup.find_orders(emails=["jane@example.com"], phones=[]) == 0
+    # What could mean something else in Shopify's search is not sent.
+    assert lookup.find_orders(emails=["' OR email:*"], phones=[]) == 0
+    assert Order.objects.visible().count() == 3
+
+
+def test_reconciling_begins_with_a_back_fill_and_then_finds_what_no_webhook_told(
+    shop: Shop, store: Store
+) -> None:
+    placed = place(shop, 2)
+    assert reconcile.reconcile(store.pk) == 0
+    finish(Backfill.objects.get())
+    assert reconcile.reconcile(store.pk) == 0
+    Store.objects.filter(pk=store.pk).update(connected_at=timezone.now() - timedelta(hours=1))
+    shop.store.advance(300)
+    shop.act(lambda context: actions.ship(context, placed[0]))  # fmt: skip
+    shop.held.clear()
+    with patch(
+        "shopify_sync.reconcile.timezone.now", lambda: shop.store.world.now() + timedelta(minutes=5)
+    ):
+        assert reconcile.reconcile(store.pk) == 1
+    assert Drift.objects.get().order_gid == placed[0].id
+    assert SyncCursor.objects.get().drift_found == 1
+    fetch_dirty()
+    with patch(
+        "shopify_sync.reconcile.timezone.now", lambda: shop.store.world.now() + timedelta(minutes=5)
+    ):
+        assert reconcile.reconcile(store.pk) == 0
+
+
+def test_the_nightly_comparison_finds_lost_changed_and_vanished_orders(
+    shop: Shop, store: Store
+) -> None:
+    placed = place(shop, 4)
+    finish(backfill.begin(store))
+    with patch.object(compare, "_SETTLED", timedelta(seconds=-10)):
+        assert compare.compare(store).agrees
+        Order.objects.filter(gid=placed[0].id).delete()
+        Order.objects.filter(gid=placed[1].id).update(refunded=5)
+        Order.objects.filter(gid=placed[2].id).update(
+            shop_updated_at=timezone.now() - timedelta(days=1)
+        )
+        del shop.store.world.shops["demo.myshopify.com"].orders[placed[3].number_id]
+        row = compare.compare(store)
+        found = (row.missing, row.differing, row.vanished, row.refunds, row.agrees)
+        assert found == (1, 1, 1, {"EUR": ["0", "5"]}, False)
+    assert Order.objects.dirty().count() == 3
+
+
+def test_a_store_with_much_to_read_does_not_starve_another(shop: Shop, store: Store) -> None:
+    second = connecting.connect(
+        domain=SECOND, token="shpat_practice_second", secret="shpss_practice_second"
+    ).store
+    for number in range(150):
+        ingest.mark(store, number + 1, timezone.now() - timedelta(hours=1))
+    own = shop.place(domain=SECOND)
+    ingest.mark(second, own.number_id, timezone.now())
+    with patch.object(reading, "_TURN_S", 0.5):
+        tasks.sweep_dirty_orders()
+    assert Order.objects.get(store=second).document
+    # Negative control: by age alone, the second store's order is beyond the first hundred.
+    due = Order.objects.due_for_reading(now=timezone.now() + timedelta(hours=2))
+    oldest = Order.objects.filter(store=store).order_by("fetch_after")[: tasks.SWEEP_ROWS]
+    assert second.pk not in {o.store_id for o in oldest}
+    assert due.filter(store=store).count() > tasks.SWEEP_ROWS
+
+
+def test_background_reads_leave_half_of_the_budget_to_the_agents(shop: Shop, store: Store) -> None:
+    from shopify_sync import client as shopify_client
+
+    shop.place()
+    shop.deliver(Client())
+    order = Order.objects.get()
+    budget = shopify_client._budgets[store.domain]
+    budget.available, budget.restore_rate, budget.seen_at = 10.0, 1.0, time.monotonic()
+    with pytest.raises(Throttled):
+        ingest.refresh(order, is_background=True)
+    assert ingest.refresh(order)
+
+
+def test_a_lost_subscription_is_made_again(shop: Shop, store: Store) -> None:
+    from shopify_sync.watch import watch
+
+    watch(store)
+    state = shop.store.world.shops["demo.myshopify.com"]
+    many = len(state.subscriptions)
+    for number in list(state.subscriptions)[:3]:
+        del state.subscriptions[number]
+    watch(store)
+    assert len(state.subscriptions) == many
+
+
+def test_read_all_orders_granted_later_is_noticed(shop: Shop, store: Store) -> None:
+    place(shop, 1)
+    finish(backfill.begin(store))
+    assert not backfill.wants_more(store)
+    ShopConnection.objects.update(scopes=["read_all_orders"])
+    assert backfill.wants_more(store)
+
+
+def test_a_store_that_cannot_be_asked_tells_its_administrator(shop: Shop, store: Store) -> None:
+    ShopConnection.objects.update(access_token="revoked")
+    row = finish(backfill.begin(store))
+    assert row.state == BackfillState.FAILED
+    assert "not valid any more" in row.error
+    assert "not valid" in ShopConnection.objects.get().last_error

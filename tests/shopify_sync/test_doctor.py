@@ -1,0 +1,110 @@
+"""The doctor: each thing that can be wrong is found, named, and told how to mend."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from orders.models import Store
+from shopify_sync import doctor
+from shopify_sync.models import Drift, EventState, ShopConnection, WebhookEvent
+from tests.support.shop import Shop
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def found(store: Store, *, repair: bool = False) -> dict[str, tuple[str, str]]:
+    return {t.name: (t.level, t.todo) for t in doctor.examine(store, repair=repair)}
+
+
+def test_a_store_in_order(shop: Shop, store: Store) -> None:
+    ticks = doctor.examine(store, repair=True)
+    assert {t.level for t in ticks} == {"ok"}
+    row = ShopConnection.objects.get()
+    assert [t["name"] for t in row.findings] == [t.name for t in ticks]
+
+
+@pytest.mark.parametrize(
+    ("phase", "words"),
+    [
+        ("401", "not valid any more"),
+        ("402", "frozen"),
+        ("403", "a scope is missing"),
+        ("423", "locked"),
+        ("500_before", "could not be reached"),
+        ("throttle", "could not be reached"),
+    ],
+)
+def test_what_shopify_refuses(shop: Shop, store: Store, phase: str, words: str) -> None:
+    shop.fault(phase=phase)
+    level, todo = found(store)["Test call"]
+    assert level == "error"
+    assert words in todo
+    shop.store.faults.set([])
+    assert found(store, repair=True)["Test call"][0] == "ok"
+
+
+def test_a_missing_scope_is_named(shop: Shop, store: Store) -> None:
+    scopes = shop.store.world.shops["demo.myshopify.com"].scopes
+    for scope in ("read_customers", "write_customers", "read_all_orders"):
+        scopes.remove(scope)
+    ticks = found(store, repair=True)
+    assert ticks["Scopes"] == ("error", "Grant the app these scopes in Shopify: read_customers.")
+    assert ticks["Older orders"][0] == "warning"
+    assert "60 days" in ticks["Older orders"][1]
+
+
+def test_missing_webhooks_are_named_and_repaired(shop: Shop, store: Store) -> None:
+    level, todo = found(store)["Webhooks"]
+    assert level == "error"
+    assert "orders/create" in todo
+    assert "Check and repair" in todo
+    assert found(store, repair=True)["Webhooks"][0] == "ok"
+    assert found(store)["Webhooks"] == ("ok", "")
+
+
+def test_a_retired_version(shop: Shop, store: Store) -> None:
+    with patch("shopify_sync.practice_store.server.API_VERSION", "2027-01"):
+        assert "Update Agent Inbox" in found(store, repair=True)["API version"][1]
+    soon = datetime(2027, 8, 1, tzinfo=UTC)
+    with patch("shopify_sync.doctor.datetime") as clock:
+        clock.now.return_value = soon
+        assert "until 01 October 2027" in found(store)["API version"][1]
+
+
+def test_what_our_own_tables_show(shop: Shop, store: Store, settings: Any) -> None:
+    now = timezone.now()
+    found(store, repair=True)
+    Store.objects.update(connected_at=now - timedelta(days=3))
+    ShopConnection.objects.update(
+        previous_api_secret="old", refresh_token_expires_at=now + timedelta(days=3)
+    )
+    Drift.objects.create(store=store, order_gid="g", found_at=now, shop_updated_at=now)
+    store.refresh_from_db()
+    ticks = found(store)
+    assert {"Secret", "Token", "Deliveries", "Drift"} <= set(ticks)
+    WebhookEvent.objects.create(
+        store=store, webhook_id="w", topic="orders/create", body=b"{", state=EventState.DEAD
+    )
+    ticks = found(store)
+    assert "Dead events" in ticks
+    assert "Deliveries" not in ticks
+    settings.SHOPIFY_ADMIN_ORIGIN = ""
+    assert found(store)["Address"][0] == "error"
+
+
+def test_the_terminal_says_the_same_and_fails_where_something_is_missing(
+    shop: Shop, store: Store
+) -> None:
+    out = StringIO()
+    with pytest.raises(CommandError, match="not complete"):
+        call_command("connect_store", shop=store.domain, check=True, stdout=out)
+    assert "MISSING Webhooks" in out.getvalue()
+    call_command("connect_store", shop=store.domain, check=True, repair=True, stdout=out)
+    call_command("connect_store", shop=store.domain, check=True, stdout=out)

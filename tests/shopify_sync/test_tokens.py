@@ -1,0 +1,163 @@
+"""Tokens that expire: renewed once, never lost, and an administrator told what to do."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.management import CommandError, call_command
+from django.db import connections
+from django.utils import timezone
+
+from orders.models import Store
+from shopify_sync import connecting, tokens
+from shopify_sync.connections import client_for
+from shopify_sync.errors import NeedsAdmin, Unreachable
+from shopify_sync.models import ConnectionMethod, ShopConnection
+from shopify_sync.practice_store import oauth
+from tests.support.shop import Shop
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def asked(shop: Shop) -> int:
+    return sum(r["operation"] == "token" and r["status"] == 200 for r in shop.store.requests)
+
+
+@pytest.fixture
+def own_app(shop: Shop, store: Store) -> Store:
+    connecting.connect(
+        domain=store.domain, secret="shpss_practice_demo", client_id="practice-demo",
+        method=ConnectionMethod.CLIENT_CREDENTIALS,
+    )  # fmt: skip
+    return store
+
+
+@pytest.fixture
+def installed(shop: Shop, store: Store) -> Store:
+    """By OAuth, with an expiring token and its refresh token."""
+    row = connecting.connect(
+        domain=store.domain, secret="shpss_practice_demo", client_id="practice-demo",
+        method=ConnectionMethod.OAUTH,
+    )  # fmt: skip
+    oauth._codes["code-1"] = (store.domain, time.time())
+    tokens.exchange(row, "code-1")
+    return store
+
+
+def expire(shop: Shop) -> None:
+    ShopConnection.objects.update(access_token_expires_at=timezone.now() - timedelta(minutes=1))
+    state = shop.store.world.shops["demo.myshopify.com"]
+    for token in state.issued:
+        state.issued[token] = shop.store.world.now()
+
+
+def read(store: Store) -> Any:
+    return client_for(store).read("ShopInfo", {})
+
+
+def test_an_own_app_gets_its_first_token_by_itself(own_app: Store, shop: Shop) -> None:
+    assert read(own_app)["shop"]["name"]
+    read(own_app)
+    assert asked(shop) == 1
+
+
+def test_an_expired_token_is_renewed_before_it_is_used(installed: Store, shop: Shop) -> None:
+    before = ShopConnection.objects.get()
+    expire(shop)
+    assert read(installed)
+    after = ShopConnection.objects.get()
+    assert after.access_token != before.access_token
+    assert after.previous_refresh_token == before.refresh_token
+    assert asked(shop) == 2  # the installation's and this one
+
+
+def test_a_token_that_ended_early_is_renewed_and_the_request_sent_again(
+    installed: Store, shop: Shop
+) -> None:
+    state = shop.store.world.shops["demo.myshopify.com"]
+    state.issued.clear()
+    assert read(installed)
+    assert asked(shop) == 2
+
+
+def test_twenty_workers_on_an_expired_token_make_one_renewal(installed: Store, shop: Shop) -> None:
+    expire(shop)
+    assert _twenty(installed) == 20
+    assert asked(shop) == 2
+
+
+def test_without_the_lease_they_make_many(installed: Store, shop: Shop) -> None:
+    """The negative control of the test above."""
+    expire(shop)
+    with patch.object(tokens, "_claim", lambda _row: True):
+        _twenty(installed)
+    assert asked(shop) > 2
+
+
+def _twenty(store: Store) -> int:
+    def one(_n: int) -> bool:
+        try:
+            return bool(read(store))
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(20) as pool:
+        return sum(pool.map(one, range(20)))
+
+
+@pytest.mark.parametrize("phase", ["drop_before", "commit_then_drop", "500_before", "truncate"])
+def test_a_lost_answer_to_a_renewal_loses_nothing(installed: Store, shop: Shop, phase: str) -> None:
+    expire(shop)
+    shop.store.faults.set([{"operation": "token", "phase": phase, "times": 1}])
+    with pytest.raises(Unreachable):
+        read(installed)
+    assert read(installed)
+    expire(shop)
+    assert read(installed)
+
+
+def test_where_the_new_refresh_token_was_never_good_the_one_before_it_is_tried(
+    installed: Store, shop: Shop
+) -> None:
+    row = ShopConnection.objects.get()
+    ShopConnection.objects.update(
+        refresh_token="shprt_garbled", previous_refresh_token=row.refresh_token
+    )
+    expire(shop)
+    assert read(installed)
+
+
+@pytest.mark.parametrize("way", ["own_app", "installed"])
+def test_an_app_that_was_uninstalled_says_what_to_do(
+    way: str, shop: Shop, request: pytest.FixtureRequest
+) -> None:
+    store = request.getfixturevalue(way)
+    read(store)
+    shop.store.world.shops["demo.myshopify.com"].is_installed = False
+    with pytest.raises(NeedsAdmin, match="Connect the store again"):
+        read(store)
+
+
+def test_no_token_is_asked_for_inside_a_transaction(own_app: Store) -> None:
+    from django.db import transaction
+
+    with pytest.raises(RuntimeError, match="transaction"), transaction.atomic():
+        read(own_app)
+
+
+def test_keys_are_rotated_and_a_lost_key_is_told(installed: Store, settings: Any) -> None:
+    old, new = settings.FIELD_ENCRYPTION_KEYS, Fernet.generate_key().decode()
+    settings.FIELD_ENCRYPTION_KEYS = [new, *old]
+    call_command("rotate_keys")
+    settings.FIELD_ENCRYPTION_KEYS = [new]
+    assert ShopConnection.objects.get().api_secret.reveal() == "shpss_practice_demo"
+    assert read(installed)
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    with pytest.raises(CommandError, match="not in FIELD_ENCRYPTION_KEYS"):
+        call_command("rotate_keys")
