@@ -1,4 +1,4 @@
-"""The event stream answered natively; Django's WSGI app on a thread pool behind it.
+"""The event stream and webhooks answered natively; Django's WSGI app on a thread pool behind it.
 
 An open stream then costs no thread and no database connection, and Django keeps its
 persistent ones, which its own ASGI handler would not.
@@ -17,18 +17,35 @@ _django: Any = WSGIMiddleware(django_application, workers=16)  # type: ignore[ar
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     from inbox.live import events
+    from shopify_sync.receiver import PATH
 
-    if scope["type"] == "http" and scope["path"] == "/events/":
+    if scope["type"] == "lifespan":
+        await _lifespan(scope, receive, send)
+    elif scope["type"] != "http":
+        return
+    elif scope["path"] == PATH and scope["method"] == "POST" and "webhooks" in _state(scope):
+        await scope["state"]["webhooks"](scope, receive, send)
+    elif scope["path"] == "/events/":
         await events(scope, receive, send)
-    elif scope["type"] == "http":
+    else:
         await _django(scope, receive, send)
-    elif scope["type"] == "lifespan":
-        await _lifespan(receive, send)
 
 
-async def _lifespan(receive: Any, send: Any) -> None:
+def _state(scope: Any) -> dict[str, Any]:
+    """What the lifespan has put up. A server without one leaves webhooks to Django's view."""
+    state: dict[str, Any] = scope.get("state") or {}
+    return state
+
+
+async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
+    from shopify_sync.receiver import Receiver
+
     while True:
         message = await receive()
+        if message["type"] == "lifespan.startup" and "state" in scope:
+            scope["state"]["webhooks"] = Receiver()
+        elif message["type"] == "lifespan.shutdown" and "webhooks" in _state(scope):
+            await scope["state"]["webhooks"].stop()
         await send({"type": message["type"] + ".complete"})
         if message["type"] == "lifespan.shutdown":
             return

@@ -76,7 +76,7 @@ def process_event(event_id: int) -> int | None:
     try:
         order_id = _mark(event, now)
     except Exception:  # noqa: BLE001  the edge where a poison row is recorded
-        _postpone(event, traceback.format_exc(limit=3), now)
+        postpone(event, traceback.format_exc(limit=3), now)
         return None
     WebhookEvent.objects.filter(pk=event.pk).update(
         state=EventState.DONE,
@@ -144,6 +144,18 @@ def mark(store: Store, legacy_id: int, now: datetime) -> int:
     return mark_dirty(store=store, gid=gid, legacy_id=legacy_id, now=now)
 
 
+def may_name_an_order(topic: str) -> bool:
+    return topic.split("/", 1)[0] in _ORDER_OF
+
+
+def named_order(event: WebhookEvent) -> int | None:
+    """The numeric id of the order that a delivery of an order's topic names; raises PoisonBody."""
+    legacy_id = _ORDER_OF[event.topic.split("/", 1)[0]](_content(event))
+    if legacy_id is None and event.topic.startswith(("orders/", "refunds/")):
+        raise PoisonBody("names no order")
+    return legacy_id
+
+
 def _mark(event: WebhookEvent, now: datetime) -> int | None:
     if handle := compliance.HANDLERS.get(event.topic):
         handle(event.store, _content(event), now)
@@ -151,15 +163,10 @@ def _mark(event: WebhookEvent, now: datetime) -> int | None:
     if event.topic == "bulk_operations/finish":
         Backfill.objects.open().filter(store=event.store).update(next_step_at=now)
         return None
-    order_of = _ORDER_OF.get(event.topic.split("/", 1)[0])
-    if order_of is None:
+    if not may_name_an_order(event.topic):
         return None
-    legacy_id = order_of(_content(event))
-    if legacy_id is None:
-        if event.topic.startswith(("orders/", "refunds/")):
-            raise PoisonBody("names no order")
-        return None
-    return mark(event.store, legacy_id, now)
+    legacy_id = named_order(event)
+    return None if legacy_id is None else mark(event.store, legacy_id, now)
 
 
 def _content(event: WebhookEvent) -> dict[str, Any]:
@@ -183,7 +190,8 @@ def _integer(value: Any) -> int | None:
     return number if 0 < number < 2**63 else None
 
 
-def _postpone(event: WebhookEvent, error: str, now: datetime) -> None:
+def postpone(event: WebhookEvent, error: str, now: datetime) -> None:
+    """Note a failed try: again with back-off, or dead after eight."""
     tries = event.attempts + 1
     dead = tries > len(_EVENT_BACKOFF_S)
     again_at = None if dead else now + timedelta(seconds=_EVENT_BACKOFF_S[tries - 1])

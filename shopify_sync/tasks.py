@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -13,13 +14,25 @@ from kombu.exceptions import OperationalError
 from orders import audit, privacy, retention, services
 from orders.failpoints import failpoint
 from orders.models import Order, OrderAction, Store
-from shopify_sync import actions, backfill, compare, ingest, lookup, reading, reconcile, watch
+from shopify_sync import (
+    actions,
+    backfill,
+    backlog,
+    compare,
+    ingest,
+    lookup,
+    reading,
+    reconcile,
+    watch,
+)
 from shopify_sync.errors import ShopifyError
 from shopify_sync.models import Backfill, WebhookEvent
 
 logger = logging.getLogger(__name__)
 
 SWEEP_ROWS: Final = 100
+WORK_OFF_S: Final = 10.0
+FEW: Final = 10
 # Well below the time limit of a task; the rest is done by the next one.
 PRIVACY_SLICE_S: Final = 15.0
 
@@ -30,9 +43,23 @@ def perform_action(action_id: int) -> None:
 
 
 @shared_task
-def process_webhook(event_id: int) -> None:
-    if order_id := ingest.process_event(event_id):
-        fetch_order(order_id)
+def process_webhooks() -> None:
+    """Everything that waits, a batch at a time, for as long as a task may take."""
+    until = time.monotonic() + WORK_OFF_S
+    while True:
+        done = backlog.work_off()
+        if len(done.order_ids) == 1:
+            fetch_order(done.order_ids[0])
+        elif len(done.order_ids) <= FEW:
+            ring(fetch_order, done.order_ids)
+        else:
+            # A flood of one store must not fill the queue: its reader takes them in turn.
+            sweep_dirty_orders()
+        if done.taken < backlog.BATCH:
+            return
+        if time.monotonic() > until:
+            ring_for_webhooks()
+            return
 
 
 @shared_task
@@ -97,8 +124,8 @@ def seal_audit() -> None:
 
 @shared_task
 def sweep_webhooks() -> None:
-    due = WebhookEvent.objects.due(now=timezone.now()).order_by("pk")
-    ring(process_webhook, due.values_list("pk", flat=True)[:SWEEP_ROWS])
+    if WebhookEvent.objects.due(now=timezone.now()).exists():
+        process_webhooks()
 
 
 @shared_task
@@ -155,6 +182,14 @@ def ring(task: Any, ids: Iterable[int], *, after_s: float = 0) -> None:
         except OperationalError:
             logger.warning("the broker is down; %s %s waits for the sweep", task.name, pk)
             return
+
+
+def ring_for_webhooks() -> None:
+    """One message for all that waits."""
+    try:
+        process_webhooks.delay()
+    except OperationalError:
+        logger.warning("the broker is down; stored webhooks wait for the sweep")
 
 
 def ring_for_action(action_id: int, wait_s: float) -> None:

@@ -1,23 +1,24 @@
-"""Shopify's door: verify the raw bytes, store, answer 200. Nothing else happens here."""
+"""Shopify's door without ASGI: verify the raw bytes, store, answer 200. receiver.py is the fast
+one; both follow the same rules and pass the same tests."""
 
 from __future__ import annotations
 
 import logging
-from typing import Final
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from shopify_sync.models import ShopConnection, WebhookEvent
+from shopify_sync import intake, tallies, tasks
+from shopify_sync.deliveries import Answer, Delivery, Keys, header_text
+from shopify_sync.keyring import read_keys
 from shopify_sync.signing import is_signed
 
 logger = logging.getLogger(__name__)
-
-_HEADER_LENGTH: Final = 100
 
 
 @csrf_exempt  # signed instead
@@ -26,54 +27,57 @@ _HEADER_LENGTH: Final = 100
 def receive_webhook(request: HttpRequest) -> HttpResponse:
     """One delivery. 200 only after it is committed; 401 unless a connected shop's secret signed
     these bytes; 503 when it cannot be stored, so that Shopify sends it again."""
+    answer, store_id, is_counted = _receive(request)
+    if not is_counted:
+        tallies.count(store_id, answer.column, now=timezone.now())
+    if tallies.flush_due():
+        tallies.flush()
+    response = HttpResponse(answer.text, content_type="text/plain", status=answer.status)
+    if answer is Answer.UNAVAILABLE:
+        response["Retry-After"] = "5"
+    return response
+
+
+def _receive(request: HttpRequest) -> tuple[Answer, int | None, bool]:
+    """The answer, whose it is, and whether the database has counted it already."""
     try:
         body = request.body
     except RequestDataTooBig:
-        return HttpResponse(status=413)
+        return Answer.TOO_LARGE, None, False
     except UnreadablePostError:
-        return HttpResponse(status=400)
-    try:
-        return _receive(request, body)
-    except DatabaseError:
-        logger.exception("a webhook could not be stored")
-        return HttpResponse(status=503)
-
-
-def _receive(request: HttpRequest, body: bytes) -> HttpResponse:
+        return Answer.BROKEN_OFF, None, False
     domain = _header(request, "X-Shopify-Shop-Domain")
-    connection = ShopConnection.objects.select_related("store").filter(store__domain=domain).first()
-    signature = request.headers.get("X-Shopify-Hmac-Sha256", "")
+    try:
+        keys = read_keys([domain])[domain]
+    except DatabaseError:
+        logger.exception("the secrets could not be read")
+        return Answer.UNAVAILABLE, None, False
+    if keys is None:
+        return Answer.UNAVAILABLE, None, False
     # The body alone is signed: the domain only chooses whose secret to try.
-    if connection is None or not is_signed(body, signature, connection.secrets):
-        return HttpResponse(status=401)
+    signature = request.headers.get("X-Shopify-Hmac-Sha256", "")
+    if keys.store_id is None or not is_signed(body, signature, keys.secrets):
+        return Answer.UNAUTHORIZED, keys.store_id, False
+    delivery = _delivery(request, keys.store_id, keys, body)
+    if delivery is None:
+        return Answer.MALFORMED, keys.store_id, False
+    (answer,) = intake.store([delivery], now=timezone.now())
+    if answer is Answer.STORED and keys.is_active:
+        transaction.on_commit(tasks.ring_for_webhooks, robust=True)
+    return answer, keys.store_id, True
+
+
+def _delivery(request: HttpRequest, store_id: int, keys: Keys, body: bytes) -> Delivery | None:
     webhook_id = _header(request, "X-Shopify-Webhook-Id")
     topic = _header(request, "X-Shopify-Topic")
     if not webhook_id or not topic:
-        return HttpResponse("X-Shopify-Webhook-Id or X-Shopify-Topic is missing", status=400)
-    try:
-        with transaction.atomic():
-            event = WebhookEvent.objects.create(
-                store=connection.store,
-                webhook_id=webhook_id,
-                event_id=_header(request, "X-Shopify-Event-Id"),
-                topic=topic,
-                api_version=_header(request, "X-Shopify-API-Version")[:20],
-                triggered_at=_header(request, "X-Shopify-Triggered-At")[:40],
-                body=body,
-            )
-            transaction.on_commit(lambda: _wake(event.pk), robust=True)
-    except IntegrityError:
-        return HttpResponse("known", content_type="text/plain")
-    return HttpResponse("stored", content_type="text/plain")
-
-
-def _wake(event_id: int) -> None:
-    from shopify_sync.tasks import process_webhook, ring
-
-    ring(process_webhook, [event_id])
+        return None
+    return Delivery(
+        store_id, keys.is_active, webhook_id, _header(request, "X-Shopify-Event-Id"), topic,
+        _header(request, "X-Shopify-API-Version")[:20],
+        _header(request, "X-Shopify-Triggered-At")[:40], body,
+    )  # fmt: skip
 
 
 def _header(request: HttpRequest, name: str) -> str:
-    """A header as printable text of bounded length; anything else is as good as absent."""
-    value = request.headers.get(name, "")
-    return value if len(value) <= _HEADER_LENGTH and value.isprintable() else ""
+    return header_text(request.headers.get(name, ""))

@@ -21,6 +21,7 @@ from orders.services.performing import (
 )
 from orders.services.projection import (
     mark_dirty,
+    mark_many_dirty,
     mark_missing,
     mark_partial_dirty,
     record_snapshot,
@@ -40,6 +41,7 @@ __all__ = [
     "keep",
     "keep_money",
     "mark_dirty",
+    "mark_many_dirty",
     "mark_missing",
     "mark_partial_dirty",
     "record_snapshot",

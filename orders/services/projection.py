@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import models, transaction
-from django.db.models import F, Value
+from django.db.models import Case, F, Value, When
 from django.db.models.functions import Greatest
 
 from orders import redactions
@@ -52,6 +53,38 @@ def mark_dirty(*, store: Store, gid: str, legacy_id: int, now: datetime) -> int:
         deleted_at=None,
     )
     return order.pk
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Our ids of the orders by Shopify's numbers, and those that may be read at once."""
+
+    ids: dict[int, int]
+    due: list[int]
+
+
+def mark_many_dirty(*, store_id: int, legacy_ids: Collection[int], now: datetime) -> Marked:
+    """`mark_dirty` for many orders of a store at once.
+
+    Expects a transaction: the orders stay locked until its end, in the order of their ids, so
+    that two of these never wait for each other.
+    """
+    gids = {f"gid://shopify/Order/{legacy_id}": legacy_id for legacy_id in sorted(legacy_ids)}
+    marked = Order.objects.filter(store_id=store_id, gid__in=gids)
+    new = set(gids) - set(marked.values_list("gid", flat=True))
+    Order.objects.bulk_create(
+        [Order(store_id=store_id, gid=gid, legacy_id=gids[gid]) for gid in sorted(new)],
+        ignore_conflicts=True,
+    )
+    rows = marked.select_for_update(of=("self",)).order_by("pk")
+    found = list(rows.values_list("pk", "legacy_id", "read_started_at"))
+    calm = [pk for pk, _, at in found if at is None or at + DEBOUNCE <= now]
+    Order.objects.filter(pk__in=[pk for pk, _, _ in found]).update(
+        dirty_seq=F("dirty_seq") + 1,
+        fetch_after=Case(When(pk__in=calm, then=Value(now)), default=Value(now + DEBOUNCE)),
+        deleted_at=None,
+    )
+    return Marked({legacy_id: pk for pk, legacy_id, _ in found}, calm)
 
 
 def mark_partial_dirty(orders: models.QuerySet[Order]) -> list[int]:

@@ -2,7 +2,12 @@
 
 from shopify_sync.models.connections import ConnectionMethod, ShopConnection
 from shopify_sync.models.sync import Backfill, BackfillState, Comparison, Drift, SyncCursor
-from shopify_sync.models.webhooks import EventState, WebhookEvent, WebhookEventQuerySet
+from shopify_sync.models.webhooks import (
+    EventState,
+    WebhookEvent,
+    WebhookEventQuerySet,
+    WebhookTally,
+)
 
 __all__ = [
     "Backfill",
@@ -15,4 +20,5 @@ __all__ = [
     "SyncCursor",
     "WebhookEvent",
     "WebhookEventQuerySet",
+    "WebhookTally",
 ]

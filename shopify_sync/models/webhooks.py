@@ -74,11 +74,16 @@ class WebhookEvent(models.Model):
                 condition=Q(order_id=None),
                 name="shopify_event_of_person",
             ),
+            # backlog.work_off: the oldest that wait.
             models.Index(
-                fields=["next_attempt_at"],
-                condition=Q(state=EventState.WAITING),
-                name="shopify_event_due",
+                fields=["id"], condition=Q(state=EventState.WAITING), name="shopify_event_waiting"
             ),
+            # The admin's list of dead ones, and the balance's count of them.
+            models.Index(
+                fields=["topic"], condition=Q(state=EventState.DEAD), name="shopify_event_dead"
+            ),
+            # The balance: what came in an hour.
+            models.Index(fields=["received_at"], name="shopify_event_received"),
         ]
 
     def __str__(self) -> str:
@@ -87,3 +92,33 @@ class WebhookEvent(models.Model):
     @property
     def body_bytes(self) -> bytes:
         return bytes(self.body)
+
+
+class WebhookTally(models.Model):
+    """What came to the webhook door in an hour, as it was answered. Each process adds to a row
+    of its own (`slot`); the sum of an hour's rows is what is shown."""
+
+    # None: no store of ours was named.
+    store = models.ForeignKey(Store, models.CASCADE, null=True, related_name="webhook_tallies")
+    hour = models.DateTimeField()
+    slot = models.PositiveSmallIntegerField()
+    requests = models.PositiveIntegerField(default=0)
+    stored = models.PositiveIntegerField(default=0)
+    duplicates = models.PositiveIntegerField(default=0)
+    unauthorized = models.PositiveIntegerField(default=0, help_text="401: not signed by the shop.")
+    malformed = models.PositiveIntegerField(default=0, help_text="400 and 413.")
+    unavailable = models.PositiveIntegerField(default=0, help_text="503: Shopify sends it again.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["store", "hour", "slot"], name="shopify_one_tally_per_slot"
+            ),
+            models.UniqueConstraint(
+                fields=["hour", "slot"], condition=Q(store=None), name="shopify_one_strangers_tally"
+            ),
+        ]
+        indexes = [models.Index(fields=["hour"], name="shopify_tally_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.store_id} {self.hour:%Y-%m-%d %H:00}"

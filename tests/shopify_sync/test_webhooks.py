@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from django.db import OperationalError
-from django.test import Client
+from django.db import DataError, OperationalError, connection
+from django.db.models import Sum
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from orders.models import Order, Store
-from shopify_sync import ingest
-from shopify_sync.models import EventState, ShopConnection, WebhookEvent
+from shopify_sync import backlog, ingest, intake, receiver, tallies, tasks
+from shopify_sync.deliveries import Delivery
+from shopify_sync.models import EventState, ShopConnection, WebhookEvent, WebhookTally
 from shopify_sync.signing import is_signed, sign
+from tests.support.doors import Door, ViewDoor, native_door
 from tests.support.shop import Shop
 
-pytestmark = pytest.mark.django_db
+Push = Callable[..., Any]
 SECRET = b"shpss_secret"
 
 
+@pytest.fixture(
+    params=[
+        pytest.param("view", marks=pytest.mark.django_db),
+        pytest.param("native", marks=pytest.mark.django_db(transaction=True)),
+    ]
+)
+def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    """Django's view, and the receiver before Django over real HTTP: the same rules."""
+    monkeypatch.setattr(tasks, "ring_for_webhooks", lambda: None)
+    tallies._counts.clear()
+    if request.param == "view":
+        yield ViewDoor()
+        return
+    with native_door() as native:
+        yield native
+
+
 @pytest.fixture
-def connected(db: None) -> Store:
+def connected(door: Door) -> Store:
     store = Store.objects.create(domain="demo.myshopify.com")
     ShopConnection.objects.create(
         store=store, access_token="t", api_secret=SECRET.decode(), previous_api_secret="old"
@@ -33,32 +54,37 @@ def connected(db: None) -> Store:
     return store
 
 
-def push(body: bytes, *, secret: bytes = SECRET, **headers: str) -> Any:
-    values = {
-        "X-Shopify-Shop-Domain": "demo.myshopify.com",
-        "X-Shopify-Topic": "orders/updated",
-        "X-Shopify-Webhook-Id": "w-1",
-        "X-Shopify-Hmac-Sha256": sign(body, secret),
-        **{k.replace("_", "-"): v for k, v in headers.items()},
-    }
-    return Client().post(
-        "/webhooks/shopify/", body, content_type="application/json", headers=values
-    )
+@pytest.fixture
+def push(door: Door) -> Callable[..., Any]:
+    def send(body: bytes, *, secret: bytes = SECRET, **headers: str) -> Any:
+        values = {
+            "Content-Type": "application/json",
+            "X-Shopify-Shop-Domain": "demo.myshopify.com",
+            "X-Shopify-Topic": "orders/updated",
+            "X-Shopify-Webhook-Id": "w-1",
+            "X-Shopify-Hmac-Sha256": sign(body, secret),
+            **{k.replace("_", "-"): v for k, v in headers.items()},
+        }
+        return door.post(body, values)
+
+    return send
 
 
-def test_a_signed_delivery_is_stored_as_its_bytes_and_answered_200(connected: Store) -> None:
+def test_a_signed_delivery_is_stored_as_its_bytes_and_answered_200(
+    connected: Store, push: Push
+) -> None:
     body = b'{"id": 820982911946154508, "weird":  "\\u0000 spacing kept"}'
     assert push(body).status_code == 200
     event = WebhookEvent.objects.get()
     assert (event.body_bytes, event.topic, event.store) == (body, "orders/updated", connected)
 
 
-def test_the_same_delivery_again_is_one_row(connected: Store) -> None:
+def test_the_same_delivery_again_is_one_row(connected: Store, push: Push) -> None:
     assert [push(b'{"id": 1}').status_code for _ in range(3)] == [200] * 3
     assert WebhookEvent.objects.count() == 1
 
 
-def test_deliveries_of_one_merchant_action_are_several(connected: Store) -> None:
+def test_deliveries_of_one_merchant_action_are_several(connected: Store, push: Push) -> None:
     for webhook_id in ("a", "b"):
         push(b'{"id": 1}', X_Shopify_Webhook_Id=webhook_id, X_Shopify_Event_Id="same")
     assert WebhookEvent.objects.count() == 2
@@ -67,7 +93,9 @@ def test_deliveries_of_one_merchant_action_are_several(connected: Store) -> None
 @pytest.mark.parametrize(
     "signature", ["", "x", "====", "ü", "A" * 44, sign(b"another body", SECRET), "\udcff"]
 )
-def test_a_forged_delivery_is_refused_and_not_stored(connected: Store, signature: str) -> None:
+def test_a_forged_delivery_is_refused_and_not_stored(
+    connected: Store, push: Push, signature: str
+) -> None:
     try:
         answer = push(b'{"id": 1}', X_Shopify_Hmac_Sha256=signature)
     except UnicodeEncodeError:
@@ -77,35 +105,125 @@ def test_a_forged_delivery_is_refused_and_not_stored(connected: Store, signature
 
 
 def test_without_the_check_a_forged_delivery_would_be_stored(
-    connected: Store, monkeypatch: pytest.MonkeyPatch
+    connected: Store, push: Push, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control."""
-    monkeypatch.setattr("shopify_sync.views.is_signed", lambda *a: True)
+    for module in ("views", "receiver"):
+        monkeypatch.setattr(f"shopify_sync.{module}.is_signed", lambda *a: True)
     push(b'{"id": 1}', X_Shopify_Hmac_Sha256="forged")
     assert WebhookEvent.objects.count() == 1
 
 
-def test_an_unknown_shop_is_refused(connected: Store) -> None:
+def test_an_unknown_shop_is_refused(connected: Store, push: Push) -> None:
     answer = push(b"{}", X_Shopify_Shop_Domain="other.myshopify.com")
     assert answer.status_code == 401
 
 
-def test_both_secrets_are_accepted_while_one_is_rotated(connected: Store) -> None:
+def test_both_secrets_are_accepted_while_one_is_rotated(connected: Store, push: Push) -> None:
     assert push(b"{}", secret=b"old", X_Shopify_Webhook_Id="w-2").status_code == 200
 
 
-def test_a_database_that_is_down_asks_shopify_to_send_again(connected: Store) -> None:
-    with patch.object(WebhookEvent.objects, "create", side_effect=OperationalError):
-        assert push(b'{"id": 1}').status_code == 503
+def test_a_database_that_is_down_asks_shopify_to_send_again(connected: Store, push: Push) -> None:
+    with patch("shopify_sync.intake._store", side_effect=OperationalError):
+        answer = push(b'{"id": 1}')
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert not WebhookEvent.objects.exists()
+    assert push(b'{"id": 1}').content == b"stored"
 
 
-def test_too_large_a_body_is_413_and_not_400(connected: Store, settings: Any) -> None:
+def test_too_large_a_body_is_413_and_not_400(connected: Store, push: Push, settings: Any) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
     assert push(b'{"id": 1234567890}').status_code == 413
 
 
-def test_get_is_no_delivery(connected: Store) -> None:
-    assert Client().get("/webhooks/shopify/").status_code == 405
+def test_get_is_no_delivery(connected: Store, door: Door) -> None:
+    assert door.get().status_code == 405
+
+
+def test_a_shop_that_is_switched_off_is_answered_and_kept_but_not_looked_at(
+    connected: Store, push: Push
+) -> None:
+    Store.objects.update(is_active=False)
+    assert push(b'{"id": 1}').status_code == 200
+    event = WebhookEvent.objects.get()
+    assert (event.state, "switched off" in event.error) == (EventState.DONE, True)
+    assert backlog.work_off().taken == 0
+
+
+def test_a_secret_changed_a_moment_ago_works_at_once(connected: Store, push: Push) -> None:
+    assert push(b"{}").status_code == 200
+    row = ShopConnection.objects.get()
+    row.api_secret, row.previous_api_secret = "new", ""
+    row.save()
+    assert push(b"{}", secret=b"new", X_Shopify_Webhook_Id="w-2").status_code == 200
+
+
+def test_a_shop_whose_secret_cannot_be_decrypted_is_asked_to_send_again(
+    connected: Store, push: Push
+) -> None:
+    other = Store.objects.create(domain="other.myshopify.com")
+    ShopConnection.objects.create(store=other, access_token="t", api_secret="s")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE shopify_sync_shopconnection SET api_secret = 'x' WHERE store_id = %s",
+            [other.pk],
+        )
+    assert push(b"{}", X_Shopify_Shop_Domain="other.myshopify.com").status_code == 503
+    assert push(b"{}").status_code == 200
+
+
+def test_every_answer_is_counted_and_the_sum_balances(connected: Store, push: Push) -> None:
+    push(b"1", X_Shopify_Webhook_Id="a")
+    push(b"1", X_Shopify_Webhook_Id="a")
+    push(b"1", secret=b"forged")
+    push(b"1", X_Shopify_Shop_Domain="nobody.myshopify.com")
+    push(b"1", X_Shopify_Webhook_Id="")
+    with patch("shopify_sync.intake._store", side_effect=OperationalError):
+        push(b"1", X_Shopify_Webhook_Id="b")
+    tallies.flush()
+    names = ("requests", "stored", "duplicates", "unauthorized", "malformed", "unavailable")
+    sums = WebhookTally.objects.aggregate(**{name: Sum(name) for name in names})
+    assert [sums[name] for name in names] == [6, 1, 1, 2, 1, 1]
+    assert WebhookTally.objects.get(store=None).unauthorized == 1
+
+
+def test_one_bad_row_does_not_take_its_batch_with_it(connected: Store) -> None:
+    def delivery(number: int, store_id: int) -> Delivery:
+        return Delivery(store_id, True, f"w-{number}", "", "orders/updated", "", "", b"{}")
+
+    batch = [delivery(n, connected.pk) for n in range(3)] + [delivery(2, connected.pk)]
+    real = intake._store
+
+    def refuses_one(deliveries: Any, now: Any) -> Any:
+        if any(one.webhook_id == "w-1" for one in deliveries):
+            raise DataError
+        return real(deliveries, now)
+
+    with patch("shopify_sync.intake._store", refuses_one):
+        answers = intake.store(batch, now=timezone.now())
+    assert [answer.name for answer in answers] == ["STORED", "UNAVAILABLE", "STORED", "KNOWN"]
+
+
+def test_the_backlog_is_worked_off_in_batches_and_poison_does_not_stop_it(
+    connected: Store, push: Push
+) -> None:
+    for number in range(5):
+        push(b'{"id": 7}', X_Shopify_Webhook_Id=f"w-{number}")
+    push(b"nonsense", X_Shopify_Webhook_Id="poison")
+    push(b"{}", X_Shopify_Webhook_Id="else", X_Shopify_Topic="themes/publish")
+    push(b'{"order_id": 8}', X_Shopify_Webhook_Id="r", X_Shopify_Topic="refunds/create")
+    first = backlog.work_off(limit=5)
+    assert (first.taken, len(first.order_ids)) == (5, 1)
+    rest = backlog.work_off()
+    assert (rest.taken, len(rest.order_ids)) == (3, 1)
+    assert backlog.work_off().taken == 0
+    # Five deliveries in one batch: one more reading, not five.
+    assert dict(Order.objects.values_list("legacy_id", "dirty_seq")) == {7: 1, 8: 1}
+    assert WebhookEvent.objects.get(webhook_id="poison").attempts == 1
+    assert WebhookEvent.objects.filter(state=EventState.DONE).count() == 7
+    # Redaction finds a body by the order it told of.
+    for event in WebhookEvent.objects.filter(topic="orders/updated", state=EventState.DONE):
+        assert event.order_id == Order.objects.get(legacy_id=7).pk
 
 
 NASTY = [
@@ -116,7 +234,9 @@ NASTY = [
 
 
 @pytest.mark.parametrize("number", range(len(NASTY)))
-def test_a_nasty_body_is_stored_and_becomes_a_poison_row(connected: Store, number: int) -> None:
+def test_a_nasty_body_is_stored_and_becomes_a_poison_row(
+    connected: Store, push: Push, number: int
+) -> None:
     assert push(NASTY[number]).status_code == 200
     event = WebhookEvent.objects.get()
     for _ in range(8):
@@ -127,16 +247,21 @@ def test_a_nasty_body_is_stored_and_becomes_a_poison_row(connected: Store, numbe
     assert not Order.objects.exists()
 
 
+def _sendable(text: str) -> str:
+    """What a client can put into a header at all."""
+    return text.encode("ascii", "ignore").decode().replace("\n", "").replace("\r", "")
+
+
 @given(body=st.binary(max_size=200), topic=st.text(max_size=30), key=st.text(max_size=30))
 @hypothesis_settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_whatever_is_sent_is_never_a_500(
-    connected: Store, body: bytes, topic: str, key: str
+    connected: Store, push: Push, body: bytes, topic: str, key: str
 ) -> None:
     ascii_only = {
-        "X_Shopify_Topic": topic.encode("ascii", "ignore").decode().replace("\n", ""),
-        "X_Shopify_Webhook_Id": key.encode("ascii", "ignore").decode().replace("\n", ""),
+        "X_Shopify_Topic": _sendable(topic),
+        "X_Shopify_Webhook_Id": _sendable(key),
     }
     assert push(body, **ascii_only).status_code in {200, 400, 401, 413}
 
@@ -147,7 +272,7 @@ def test_a_signature_is_compared_on_bytes_and_never_raises() -> None:
         assert not is_signed(b"x", text, [b"k"])
 
 
-def test_a_webhook_marks_its_order_and_nothing_more(connected: Store) -> None:
+def test_a_webhook_marks_its_order_and_nothing_more(connected: Store, push: Push) -> None:
     body = json.dumps({"id": 7, "financial_status": "paid", "total_price": "99.00"}).encode()
     with patch("shopify_sync.tasks.fetch_order"):
         push(body)
@@ -175,3 +300,78 @@ def test_a_refresh_that_was_overtaken_shows_the_later_read(
     monkeypatch.setattr(ingest, "read_snapshot", overtaken)
     ingest.refresh(in_hand)
     assert in_hand.document
+
+
+def test_many_at_once_are_each_stored_once(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen connections into one process: batches, duplicates within and between them."""
+    monkeypatch.setattr(tasks, "ring_for_webhooks", lambda: None)
+    store = Store.objects.create(domain="demo.myshopify.com")
+    ShopConnection.objects.create(store=store, access_token="t", api_secret=SECRET.decode())
+    sizes: list[int] = []
+    real = intake._store
+    monkeypatch.setattr(intake, "_store", lambda d, now: sizes.append(len(d)) or real(d, now))
+    body = b'{"id": 1}'
+
+    def sender(number: int) -> list[bytes]:
+        client = native.client()
+        found = []
+        for turn in range(20):
+            headers = {
+                "X-Shopify-Shop-Domain": "demo.myshopify.com",
+                "X-Shopify-Topic": "orders/updated",
+                "X-Shopify-Webhook-Id": f"w-{number // 2}-{turn}",
+                "X-Shopify-Hmac-Sha256": sign(body, SECRET),
+            }
+            found.append(client.post(body, headers).content)
+        client.close()
+        return found
+
+    with native_door() as native, ThreadPoolExecutor(16) as pool:
+        answers = [answer for found in pool.map(sender, range(16)) for answer in found]
+    assert (answers.count(b"stored"), answers.count(b"known")) == (160, 160)
+    assert WebhookEvent.objects.count() == 160
+    assert max(sizes) > 1
+    tally = WebhookTally.objects.get()
+    assert (tally.requests, tally.stored, tally.duplicates) == (320, 160, 160)
+    assert tally.requests == sum(sizes)
+
+
+def test_a_body_that_never_ends_is_cut_off_and_one_broken_off_is_counted(
+    transactional_db: None, settings: Any
+) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100_000
+    with native_door() as native:
+        line = native.raw()
+        line.sendall(
+            b"POST /webhooks/shopify/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        for _ in range(8):
+            line.sendall(b"4000\r\n" + b"x" * 0x4000 + b"\r\n")
+        assert line.recv(100).startswith(b"HTTP/1.1 413")
+        line.close()
+        line = native.raw()
+        line.sendall(
+            b"POST /webhooks/shopify/ HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nabc"
+        )
+        line.close()
+        # The next one is served as if nothing had been.
+        assert native.post(b"{}", {}).status_code == 401
+    tally = WebhookTally.objects.get()
+    assert (tally.store, tally.malformed, tally.unauthorized) == (None, 2, 1)
+
+
+def test_a_full_house_asks_shopify_to_come_again(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "ring_for_webhooks", lambda: None)
+    monkeypatch.setattr(receiver, "WAITING", 0)
+    store = Store.objects.create(domain="demo.myshopify.com")
+    ShopConnection.objects.create(store=store, access_token="t", api_secret=SECRET.decode())
+    with native_door() as native:
+        answer = native.post(
+            b"{}", {"X-Shopify-Shop-Domain": "demo.myshopify.com", "X-Shopify-Topic": "t",
+                    "X-Shopify-Webhook-Id": "w", "X-Shopify-Hmac-Sha256": sign(b"{}", SECRET)},
+        )  # fmt: skip
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")

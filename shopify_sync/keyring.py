@@ -1,0 +1,40 @@
+"""The secrets of shops, as the webhook doors need them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+
+from shopify_sync.deliveries import Keys
+from shopify_sync.fields import UndecryptableSecret
+from shopify_sync.models import ShopConnection
+
+logger = logging.getLogger(__name__)
+
+
+def read_keys(domains: Iterable[str]) -> dict[str, Keys | None]:
+    """The keys of each shop. None: they cannot be read, so nothing can be said of a signature.
+
+    Raises DatabaseError.
+    """
+    read_at = time.monotonic()
+    wanted = list(dict.fromkeys(domains))
+    found: dict[str, Keys | None] = {name: Keys(None, False, (), read_at) for name in wanted}
+    try:
+        rows = _connections(wanted)
+    except UndecryptableSecret:
+        if len(wanted) > 1:
+            # One shop whose key was lost must not shut the door on the others.
+            return {name: keys for one in wanted for name, keys in read_keys([one]).items()}
+        logger.exception("the secrets of %s cannot be decrypted", wanted[0])
+        return {wanted[0]: None}
+    for row in rows:
+        store = row.store
+        found[store.domain] = Keys(store.pk, store.is_active, row.secrets, read_at)
+    return found
+
+
+def _connections(domains: Sequence[str]) -> list[ShopConnection]:
+    rows = ShopConnection.objects.select_related("store").filter(store__domain__in=domains)
+    return list(rows)
