@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("orders", "0007_redactable_notes"),
-        ("shopify_sync", "0005_privacy"),
+        ("shopify_sync", "0006_labels"),
     ]
 
     operations = [
