@@ -9,6 +9,12 @@ from typing import Final
 HEADER_LENGTH: Final = 100
 
 
+# What Shopify asks once an app is gone; compliance answers each.
+ALWAYS_HEARD: Final = frozenset(
+    {"app/uninstalled", "customers/data_request", "customers/redact", "shop/redact"}
+)
+
+
 class Answer(Enum):
     """What a delivery is answered: HTTP status, text, the tally's column."""
 
@@ -50,6 +56,11 @@ class Delivery:
     api_version: str
     triggered_at: str
     body: bytes
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether it is acted on: a store that is switched off is only obeyed in these."""
+        return self.is_active or self.topic in ALWAYS_HEARD
 
 
 def header_text(value: str) -> str:

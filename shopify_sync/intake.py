@@ -103,8 +103,8 @@ def _row(one: Delivery) -> tuple[Any, ...]:
     return (
         one.store_id, one.webhook_id, one.event_id, one.topic, one.api_version, one.triggered_at,
         one.body, hashlib.sha256(one.body).hexdigest(),
-        EventState.WAITING.value if one.is_active else EventState.DONE.value,
-        "" if one.is_active else SWITCHED_OFF,
+        EventState.WAITING.value if one.is_heard else EventState.DONE.value,
+        "" if one.is_heard else SWITCHED_OFF,
     )  # fmt: skip
 
 

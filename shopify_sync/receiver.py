@@ -117,7 +117,7 @@ class Receiver:
         if waiting is None:
             return Answer.UNAVAILABLE, None
         answer = await waiting
-        if answer is Answer.STORED and keys.is_active:
+        if answer is Answer.STORED and delivery.is_heard:
             self._bell.put(None)
         return answer, keys
 

@@ -62,7 +62,7 @@ def _receive(request: HttpRequest) -> tuple[Answer, int | None, bool]:
     if delivery is None:
         return Answer.MALFORMED, keys.store_id, False
     (answer,) = intake.store([delivery], now=timezone.now())
-    if answer is Answer.STORED and keys.is_active:
+    if answer is Answer.STORED and delivery.is_heard:
         transaction.on_commit(tasks.ring_for_webhooks, robust=True)
     return answer, keys.store_id, True
 

@@ -24,7 +24,7 @@ from orders.models import (
     PrivacyState,
     Store,
 )
-from shopify_sync import compliance, tasks
+from shopify_sync import compliance, deliveries, tasks
 from shopify_sync.models import EventState, ShopConnection, WebhookEvent
 from shopify_sync.signing import sign
 from tests.support.shop import DOMAIN, Shop
@@ -169,6 +169,10 @@ def test_a_shop_redact_of_an_installed_app_is_refused(store: Store) -> None:
     assert request.state == PrivacyState.REFUSED
     assert "still installed" in request.note
     assert ShopConnection.objects.exists()
+
+
+def test_every_topic_with_a_handler_is_heard_of_a_store_that_is_switched_off() -> None:
+    assert set(compliance.HANDLERS) == deliveries.ALWAYS_HEARD
 
 
 def test_a_shop_is_wiped_only_after_two_days_and_a_week(

@@ -382,7 +382,8 @@ def test_a_webhook_that_waits_keeps_its_body_until_it_is_done(
     store: Store, channel: Channel, alice: User
 ) -> None:
     fill(store, channel, alice, 1)
-    WebhookEvent.objects.update(state="waiting")
+    in_an_hour = timezone.now() + timedelta(hours=1)
+    WebhookEvent.objects.update(state="waiting", next_attempt_at=in_an_hour)
     ask(store, "customers/redact", 0)
     privacy.work_off(now=timezone.now(), seconds=10)
     assert "Waits until" in PrivacyRequest.objects.get().note
