@@ -16,7 +16,7 @@ ALWAYS_HEARD: Final = frozenset(
 
 
 class Answer(Enum):
-    """What a delivery is answered: HTTP status, text, the tally's column."""
+    """What a delivery is answered: HTTP status, header X-Webhook, the tally's column."""
 
     STORED = (200, "stored", "stored")
     KNOWN = (200, "known", "duplicates")

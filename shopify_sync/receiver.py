@@ -223,11 +223,12 @@ def _is_secure(scope: Any, headers: dict[bytes, bytes]) -> bool:
 
 
 async def _send(send: Any, status: int, text: str, *, last: bool = False) -> None:
-    content = text.encode()
+    # In a header, and no body: a server that sends the two apart without TCP_NODELAY (uvicorn's
+    # --workers) would have a kept-alive client wait 40 ms for each answer.
     headers = [
-        (b"content-type", b"text/plain"),
-        (b"content-length", b"%d" % len(content)),
+        (b"content-length", b"0"),
         (b"x-content-type-options", b"nosniff"),
+        (b"x-webhook", text.encode()),
     ]
     if status == 503:
         headers.append((b"retry-after", b"5"))
@@ -235,4 +236,4 @@ async def _send(send: Any, status: int, text: str, *, last: bool = False) -> Non
         # The rest of the body is not waited for.
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+    await send({"type": "http.response.body", "body": b""})

@@ -32,7 +32,8 @@ def receive_webhook(request: HttpRequest) -> HttpResponse:
         tallies.count(store_id, answer.column, now=timezone.now())
     if tallies.flush_due():
         tallies.flush()
-    response = HttpResponse(answer.text, content_type="text/plain", status=answer.status)
+    response = HttpResponse(content_type="text/plain", status=answer.status)
+    response["X-Webhook"] = answer.text
     if answer is Answer.UNAVAILABLE:
         response["Retry-After"] = "5"
     return response
