@@ -110,6 +110,8 @@ class WebhookTally(models.Model):
     unavailable = models.PositiveIntegerField(default=0, help_text="503: Shopify sends it again.")
 
     class Meta:
+        verbose_name = "hour of the balance"
+        verbose_name_plural = "balance"
         constraints = [
             models.UniqueConstraint(
                 fields=["store", "hour", "slot"], name="shopify_one_tally_per_slot"

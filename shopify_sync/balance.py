@@ -1,0 +1,135 @@
+"""The balance: that nothing which came to the webhook door was lost, shown by numbers that must
+agree (reliability.md's "nothing lost")."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db.models import Count, F, Max, Q, Sum
+from django.db.models.functions import TruncHour
+
+from orders.models import Order, Store
+from shopify_sync.models import Comparison, Drift, EventState, WebhookEvent, WebhookTally
+
+HOURS: Final = 48
+_COUNTS: Final = (
+    "requests", "stored", "duplicates", "unauthorized", "malformed", "unavailable",
+)  # fmt: skip
+# More lost webhooks than this in an hour are an alarm.
+DRIFT_AN_HOUR: Final = 3
+_READ_WITHIN: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hour:
+    """One store's hour at the door; `store` is empty for deliveries that named none of ours."""
+
+    store: str
+    hour: datetime
+    requests: int
+    stored: int
+    duplicates: int
+    unauthorized: int
+    malformed: int
+    unavailable: int
+    done: int
+    waiting: int
+    dead: int
+
+    @property
+    def is_answered(self) -> bool:
+        """Every request has exactly one answer."""
+        answered = self.stored + self.duplicates + self.unauthorized
+        return self.requests == answered + self.malformed + self.unavailable
+
+    @property
+    def is_kept(self) -> bool:
+        """Every delivery answered as stored is there."""
+        return self.stored == self.done + self.waiting + self.dead
+
+    @property
+    def is_balanced(self) -> bool:
+        return self.is_answered and self.is_kept
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that must hold of a store now."""
+
+    store: str
+    text: str
+    is_ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TopicRow:
+    store: str
+    topic: str
+    count: int
+    last_at: datetime
+    dead: int
+
+
+def hours(*, now: datetime) -> list[Hour]:
+    """The last two days, newest first. Three queries."""
+    since = now - timedelta(hours=HOURS)
+    tallies = WebhookTally.objects.filter(hour__gte=since).values("store_id", "hour")
+    events = WebhookEvent.objects.filter(received_at__gte=since)
+    kept: dict[tuple[int | None, datetime], dict[str, int]] = defaultdict(dict)
+    by_state = events.annotate(at=TruncHour("received_at")).values("store_id", "at", "state")
+    for row in by_state.annotate(n=Count("pk")):
+        kept[row["store_id"], row["at"]][row["state"]] = row["n"]
+    names = {store.pk: str(store) for store in Store.objects.all()}
+    found = []
+    for tally in tallies.annotate(**{f"n_{name}": Sum(name) for name in _COUNTS}):
+        states = kept[tally["store_id"], tally["hour"]]
+        counts: dict[str, Any] = {name: tally[f"n_{name}"] for name in _COUNTS}
+        found.append(
+            Hour(
+                store=names.get(tally["store_id"], ""), hour=tally["hour"], **counts,
+                done=states.get(EventState.DONE, 0), waiting=states.get(EventState.WAITING, 0),
+                dead=states.get(EventState.DEAD, 0),
+            )
+        )  # fmt: skip
+    return sorted(found, key=lambda hour: (hour.hour, hour.store), reverse=True)
+
+
+def lines(*, now: datetime) -> list[Line]:
+    return [line for store in Store.objects.active() for line in _lines(store, now)]
+
+
+def topics() -> list[TopicRow]:
+    """What each store sent of each topic, as far back as bodies are kept."""
+    rows = WebhookEvent.objects.values("store__domain", "topic").annotate(
+        n=Count("pk"), last=Max("received_at"), dead=Count("pk", filter=Q(state=EventState.DEAD))
+    )
+    return [
+        TopicRow(row["store__domain"], row["topic"], row["n"], row["last"], row["dead"])
+        for row in rows.order_by("store__domain", "topic")
+    ]
+
+
+def _lines(store: Store, now: datetime) -> Iterator[Line]:
+    name = str(store)
+    dirty = Order.objects.filter(store=store, dirty_seq__gt=F("clean_seq"))
+    late = dirty.filter(fetch_after__lt=now - _READ_WITHIN).count()
+    yield Line(name, f"{late} changed orders have waited longer than a minute to be read", not late)
+    drift = Drift.objects.filter(store=store, found_at__gt=now - timedelta(hours=1)).count()
+    text = f"{drift} changes of the last hour came without a webhook"
+    yield Line(name, text, drift <= DRIFT_AN_HOUR)
+    last = Comparison.objects.filter(store=store, finished_at__isnull=False).first()
+    if last is None:
+        yield Line(name, "Every order is compared each night; this has not happened yet", True)
+        return
+    at = f"{last.started_at:%d %B %Y, %H:%M} UTC"
+    text = f"{at}: {last.orders_at_shop} orders, of which {last.missing} were missing here, "
+    text += f"{last.differing} differed and {last.vanished} had vanished at Shopify"
+    yield Line(name, text, not (last.missing or last.differing or last.vanished))
+    sums = ", ".join(f"{a} and {b} {code}" for code, (a, b) in last.refunds.items()) or "none"
+    yield Line(name, f"{at}: refunds at Shopify and here: {sums}", last.refunds_agree)
+    twice = last.markers_twice
+    yield Line(name, f"{at}: {twice} of our actions stand on more than one refund", not twice)

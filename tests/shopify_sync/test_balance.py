@@ -1,0 +1,63 @@
+"""The balance agrees while nothing is lost, and says where it does not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from orders.models import Order, Store
+from shopify_sync import balance, tallies
+from shopify_sync.models import Comparison, WebhookEvent
+from tests.conftest import logged_in
+from tests.support.shop import Shop
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def page(client: Client) -> str:
+    return client.get("/admin/shopify_sync/webhooktally/").content.decode()
+
+
+def test_what_came_is_accounted_for_to_the_last_delivery(shop: Shop, store: Store) -> None:
+    shop.place()
+    codes = shop.deliver(Client(), times=2)
+    shop.place()
+    _shop, _topic, body, headers = shop.held[0]
+    forged = headers | {"X-Shopify-Hmac-Sha256": "AAAA"}
+    for _ in range(3):
+        Client().post("/webhooks/shopify/", body, content_type="application/json", headers=forged)
+    tallies.flush()
+    (hour,) = balance.hours(now=timezone.now())
+    assert hour.is_balanced
+    assert (hour.requests, hour.unauthorized) == (len(codes) + 3, 3)
+    assert hour.stored == hour.duplicates == len(codes) // 2
+    assert {row.topic for row in balance.topics()} >= {"orders/create"}
+    assert all(line.is_ok for line in balance.lines(now=timezone.now()))
+    admin = logged_in(User.objects.create_superuser("admin"))
+    assert "does not agree" not in page(admin)
+    # Negative control: a row that was promised and is gone shows.
+    WebhookEvent.objects.order_by("pk")[0].delete()
+    (hour,) = balance.hours(now=timezone.now())
+    assert (hour.is_answered, hour.is_kept) == (True, False)
+    assert "rows differ" in page(admin)
+
+
+def test_what_does_not_hold_is_said(shop: Shop, store: Store) -> None:
+    old = timezone.now() - timedelta(minutes=5)
+    Order.objects.create(store=store, gid="g", legacy_id=1, dirty_seq=1, fetch_after=old)
+    Comparison.objects.create(
+        store=store, since=old, finished_at=old, missing=1, refunds={"EUR": ["5", "4"]},
+        markers_twice=1,
+    )  # fmt: skip
+    wrong = [line.text for line in balance.lines(now=timezone.now()) if not line.is_ok]
+    assert len(wrong) == 4
+    admin = logged_in(User.objects.create_superuser("admin"))
+    assert page(admin).count("does not agree") == 4
+
+
+def test_only_who_may_look_looks(as_alice: Client) -> None:
+    assert as_alice.get("/admin/shopify_sync/webhooktally/").status_code == 302
