@@ -85,7 +85,8 @@ def hours(*, now: datetime) -> list[Hour]:
         kept[row["store_id"], row["at"]][row["state"]] = row["n"]
     names = {store.pk: str(store) for store in Store.objects.all()}
     found = []
-    for tally in tallies.annotate(**{f"n_{name}": Sum(name) for name in _COUNTS}):
+    sums: Any = tallies.annotate(**{f"n_{name}": Sum(name) for name in _COUNTS})
+    for tally in sums:
         states = kept[tally["store_id"], tally["hour"]]
         counts: dict[str, Any] = {name: tally[f"n_{name}"] for name in _COUNTS}
         found.append(
