@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -93,9 +95,16 @@ def test_twenty_workers_on_an_expired_token_make_one_renewal(installed: Store, s
 
 
 def test_without_the_lease_they_make_many(installed: Store, shop: Shop) -> None:
-    """The negative control of the test above."""
+    """The negative control of the test above: five are let into a renewal side by side."""
     expire(shop)
-    with patch.object(tokens, "_claim", lambda _row: True):
+    together, grants = threading.Barrier(5), tokens._grants
+
+    def meet(row: ShopConnection) -> list[dict[str, str]]:
+        with suppress(threading.BrokenBarrierError):
+            together.wait(timeout=5)
+        return grants(row)
+
+    with patch.object(tokens, "_claim", lambda _row: True), patch.object(tokens, "_grants", meet):
         _twenty(installed)
     assert asked(shop) > 2
 
