@@ -14,7 +14,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Final
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import F, Q
 
 from shopify_sync.models import WebhookTally
@@ -57,13 +57,19 @@ def flush() -> None:
         _flushed_at = time.monotonic()
     if not taken:
         return
-    try:
-        with transaction.atomic():
-            for (store_id, hour, column), number in sorted(taken.items(), key=str):
-                _add(store_id, hour, column, number)
-    except DatabaseError:
+    kept: Counter[tuple[int | None, datetime, str]] = Counter()
+    for key, number in sorted(taken.items(), key=str):
+        try:
+            with transaction.atomic():
+                _add(*key, number)
+        except IntegrityError:
+            # Its store was removed meanwhile; the others' counts must not wait for it.
+            logger.warning("%s deliveries of a store that is gone are not counted", number)
+        except DatabaseError:
+            kept[key] = number
+    if kept:
         with _lock:
-            _counts.update(taken)
+            _counts.update(kept)
         logger.warning("the webhook tallies could not be written; they are kept")
 
 
