@@ -101,6 +101,7 @@ def storm(world: Installation, run: Run) -> Outcome:
             found.send(sent)
         over.set()
         worker.join()
+    _drain(world.store, sync=False)
     # The last word of some orders never leaves the shop.
     for number, order in enumerate(list(world.shop.store.world.shops[DOMAIN].orders.values())):
         if number % 30 == 0:
