@@ -6,7 +6,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from shopify_sync.practice_store import money, ordering, refunding, returning, selling, shipping
+from shopify_sync.practice_store import (
+    money,
+    ordering,
+    payloads,
+    refunding,
+    returning,
+    selling,
+    shipping,
+)
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
 from shopify_sync.practice_store.state import Order, Refund, Return, Tracking
@@ -145,3 +153,13 @@ def fail_refund(context: Context, order: Order, refund_row: Refund, error_code: 
         if transaction.number_id in refund_row.transactions:
             transaction.status, transaction.error_code = "FAILURE", error_code
     selling.touch(context, order)
+
+
+def merge_customers(context: Context, *, kept: int, gone: int) -> None:
+    """Staff merge two customers: the orders of one become the other's, and one goes."""
+    customers = context.shop.customers
+    context.emit("customers/merge", payloads.merged_customers(customers[kept], customers[gone]))
+    del customers[gone]
+    for order in [o for o in context.shop.orders.values() if o.customer_number == gone]:
+        order.customer_number = kept
+        selling.touch(context, order)

@@ -54,7 +54,7 @@ def from_input(context: Context, data: Data) -> Order:
         test=bool(data.get("test")),
         shipping_address=address(data.get("shippingAddress")),
         billing_address=address(data.get("billingAddress")),
-        customer_number=_customer(context, data),
+        customer_number=customer(context, data),
     )
     for item in data["lineItems"]:
         order.lines.append(_line(context, order, item))
@@ -162,7 +162,8 @@ def _discount(order: Order, data: Data) -> None:
         given = share
 
 
-def _customer(context: Context, data: Data) -> int | None:
+def customer(context: Context, data: Data) -> int | None:
+    """The number of the customer an input names, made where it says so."""
     wanted = data.get("customer") or {}
     if gid := (wanted.get("toAssociate") or {}).get("id") or data.get("customerId"):
         found = int(gid.rsplit("/", 1)[-1])

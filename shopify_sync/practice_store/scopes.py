@@ -7,7 +7,7 @@ from typing import Any, Final
 _NEEDS: Final[dict[str, frozenset[str]]] = {
     scope: frozenset(fields.split())
     for scope, fields in {
-        "read_orders": "order orders ordersCount refund",
+        "read_orders": "order orders ordersCount refund abandonedCheckouts",
         "write_orders": "orderCreate orderUpdate orderMarkAsPaid orderCapture transactionVoid "
         "orderClose orderOpen orderCancel orderDelete refundCreate orderCustomerSet "
         "orderCustomerRemove",

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from shopify_sync.practice_store import money, selling
-from shopify_sync.practice_store.state import Customer, Order
+from shopify_sync.practice_store.state import Checkout, Customer, Order
 
 _TERM: Final = re.compile(
     r"""(?P<field>[a-z_]+):(?P<op>>=|<=|>|<)?(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<bare>\S+))"""
@@ -47,6 +47,18 @@ _CUSTOMER: Final[dict[str, Callable[[Customer], Any]]] = {
     "created_at": lambda c: c.created_at,
     "updated_at": lambda c: c.updated_at,
 }
+
+
+_CHECKOUT: Final[dict[str, Callable[[Checkout], Any]]] = {
+    "id": lambda c: str(c.number_id),
+    "created_at": lambda c: c.created_at,
+    "updated_at": lambda c: c.updated_at,
+    "status": lambda c: "closed" if c.completed_at else "open",
+}
+
+
+def checkouts(rows: list[Checkout], query: str) -> list[Checkout]:
+    return _search(rows, query, _CHECKOUT, lambda c: c.email or "", lambda field, code: None)
 
 
 def orders(rows: list[Order], query: str, warn: Callable[[str, str], None]) -> list[Order]:

@@ -19,6 +19,8 @@ from shopify_sync.practice_store.state import Order, Tracking
 from shopify_sync.practice_store.store import Store
 
 ORDERS: Final = 320
+# Those of _people, which come after them.
+PEOPLES_ORDERS: Final = 4
 _PRODUCTS: Final = (
     ("Red mug", "350 ml", "MUG-RED", "19.90"),
     ("Blue mug", "350 ml", "MUG-BLU", "19.90"),
@@ -89,6 +91,7 @@ def seed(store: Store) -> None:
         rng = random.Random(domain)  # noqa: S311  the same shop every time
         if domain == domains[0]:
             _fill(context, rng, ORDERS, stories=True)
+            _people(context)
         else:
             _fill(context, rng, 24, stories=False)
             _twins(context)
@@ -98,6 +101,33 @@ def many(store: Store, count: int) -> None:
     """Ordinary orders for the first shop, as many as asked: a store worth a back-fill."""
     domain = next(iter(store.world.shops))
     _fill(store.context(store.world.shops[domain]), random.Random(7), count, stories=False)  # noqa: S311
+
+
+def _people(context: Context) -> None:
+    """Customers worth a look: one with every field, two who might be one, one with two addresses.
+    After all other orders, so that those keep their numbers."""
+    now = context.now()
+    by_email = {c.email: c for c in context.shop.customers.values()}
+    jane = by_email["jane@example.com"]
+    jane.tags, jane.state, jane.locale = ["VIP", "Newsletter"], "ENABLED", "en"
+    jane.note = "Prefers a call before anything is sent again."
+    jane.email_consent, jane.sms_consent = "SUBSCRIBED", "UNSUBSCRIBED"
+    jane.created_at = now - timedelta(days=912)
+    orders = [
+        _order(context, [(_PRODUCTS[0], 1)], name="Marie Laurent", email="marie@example.fr",
+               phone="+33612345678"),
+        # Bought from her desk, with the private address for the confirmation.
+        _order(context, [(_PRODUCTS[6], 1)], name="Marie Laurent-Petit", email="m.petit@example.fr"),
+        _order(context, [(_PRODUCTS[3], 2)], name="Paul Weber", email="paul@example.de"),
+        _order(context, [(_PRODUCTS[4], 1)], name="Paul Weber", email="paul@example.de"),
+    ]  # fmt: skip
+    orders[1].email = "marie@example.fr"
+    orders[3].email = "paul.weber@work.example"
+    for days, order in zip((21, 4, 30, 6), orders, strict=True):
+        actions.pay(context, order)
+        _backdate(order, now - timedelta(days=days), context)
+    context.emitted.clear()
+    context.delayed.clear()
 
 
 def _twins(context: Context) -> None:

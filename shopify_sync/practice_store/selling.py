@@ -47,6 +47,11 @@ def place(context: Context, order: Order) -> None:
     touch(context, order, "orders/create")
     if money.financial_status(order) == "PAID":
         context.emit("orders/paid", payloads.order(context.shop, order))
+    if customer := context.shop.customers.get(order.customer_number or 0):
+        is_new = customer.created_at == customer.updated_at >= order.created_at
+        customer.updated_at = max(context.now(), customer.updated_at)
+        topic = "customers/create" if is_new else "customers/update"
+        context.emit(topic, payloads.customer(customer))
 
 
 def _fulfillment_order(context: Context, order: Order) -> FulfillmentOrder:

@@ -8,14 +8,15 @@ from html import escape
 from typing import Final
 from urllib.parse import urlencode
 
-from shopify_sync.practice_store import actions, money, selling
+from shopify_sync.practice_store import actions, checkouts, money, selling
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
-from shopify_sync.practice_store.state import Order, Tracking
+from shopify_sync.practice_store.state import Checkout, Order, Shop, Tracking
 from shopify_sync.practice_store.store import Store
 
 Form = dict[str, str]
 _ROWS: Final = 60
+_CHECKOUT_ROWS: Final = 8
 _STYLE: Final = """
 body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1180px;padding:1.5rem;color:#1d2329;background:#f6f7f8}
 h1{font-size:1.4rem}table{width:100%;border-collapse:collapse;background:#fff;border-radius:10px;overflow:hidden}
@@ -55,6 +56,13 @@ _ACTS: Final[dict[str, tuple[str, Callable[[Context, Order, Form], object]]]] = 
 }  # fmt: skip
 
 
+_AT_THE_TILL: Final[dict[str, tuple[str, Callable[[Context, Checkout], object]]]] = {
+    "come_back": ("Come back", checkouts.come_back),
+    "complete": ("Place the order", checkouts.complete),
+    "remove": ("Remove", checkouts.remove),
+}
+
+
 def act(store: Store, form: Form) -> str:
     """Do what a button says; returns the address to go back to."""
     shop, name, what = form.get("shop", ""), form.get("order", ""), form.get("act", "")
@@ -65,6 +73,11 @@ def act(store: Store, form: Form) -> str:
     def work(context: Context) -> None:
         if what == "place":
             _place(context, form)
+        elif what == "checkout":
+            _check_out(context, form)
+        elif what in _AT_THE_TILL:
+            row = checkouts.by_number(context, form.get("checkout", ""))
+            _AT_THE_TILL[what][1](context, row)
         elif what in _ACTS:
             _ACTS[what][1](context, actions.order_by_name(context, name), form)
 
@@ -94,6 +107,18 @@ def _place(context: Context, form: Form) -> None:
     )  # fmt: skip
 
 
+def _check_out(context: Context, form: Form) -> None:
+    if not form.get("email"):
+        raise UserError("Type an e-mail address first: without one there is no checkout.")
+    try:
+        price = str(Decimal(form.get("amount") or "19.90"))
+    except InvalidOperation as error:
+        raise UserError("The price is no number.") from error
+    items = [(form.get("title") or "Red mug", price, 1)]
+    accepts = bool(form.get("accepts"))
+    checkouts.begin(context, email=form["email"], items=items, accepts_marketing=accepts)
+
+
 def render(store: Store, query: Form) -> bytes:
     shops = store.world.shops
     domain = query.get("shop", next(iter(shops)))
@@ -112,10 +137,38 @@ def render(store: Store, query: Form) -> bytes:
 <form method="post" action="/_practice/act"><input type="hidden" name="shop" value="{escape(shop.domain)}">
 <label>E-mail <input name="email" type="email" required></label>
 <label>Price <input name="amount" value="19.90" size="6"></label>
-<button name="act" value="place">Place an order</button></form>
-<table><thead><tr><th>Order</th><th>Customer</th><th>Total</th><th>State</th><th>Do</th></tr></thead>
+<label><input name="accepts" type="checkbox" value="1"> Accepts marketing</label>
+<button name="act" value="place">Place an order</button>
+<button name="act" value="checkout">Begin a checkout</button></form>
+{_checkouts(shop)}<table><thead><tr><th>Order</th><th>Customer</th><th>Total</th><th>State</th><th>Do</th></tr></thead>
 <tbody>{body}</tbody></table></body></html>"""
     return page.encode()
+
+
+def _checkouts(shop: Shop) -> str:
+    """The latest checkouts; nothing where there are none."""
+    found = sorted(shop.checkouts.values(), key=lambda row: -row.number_id)[:_CHECKOUT_ROWS]
+    if not found:
+        return ""
+    rows = "".join(_checkout(row, shop.domain) for row in found)
+    return f"""<table><thead><tr><th>Checkout</th><th>Customer</th><th>Total</th><th>State</th><th>Do</th></tr></thead>
+<tbody>{rows}</tbody></table><br>"""
+
+
+def _checkout(row: Checkout, domain: str) -> str:
+    state = (
+        f"Completed {row.completed_at:%H:%M}"
+        if row.completed_at
+        else f"Left at {row.updated_at:%H:%M} UTC"
+    )
+    buttons = "".join(
+        f'<button name="act" value="{name}">{label}</button>'
+        for name, (label, _) in _AT_THE_TILL.items()
+        if name == "remove" or not row.completed_at
+    )
+    return f"""<tr><td><b>{row.number_id}</b></td><td>{escape(row.email or "–")}</td><td>{row.total} {row.currency}</td><td>{state}</td>
+<td><form method="post" action="/_practice/act" class="act"><input type="hidden" name="shop" value="{escape(domain)}">
+<input type="hidden" name="checkout" value="{row.number_id}">{buttons}</form></td></tr>"""
 
 
 def _row(order: Order, domain: str, q: str) -> str:

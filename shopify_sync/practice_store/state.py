@@ -67,6 +67,8 @@ class Customer(Resource, kw_only=True):
     state: str = "DISABLED"
     tax_exempt: bool = False
     tags: list[str] = field(default_factory=list)
+    email_consent: str = "NOT_SUBSCRIBED"
+    sms_consent: str = "NOT_SUBSCRIBED"
 
     @property
     def display_name(self) -> str:
@@ -308,6 +310,38 @@ class Order(Resource, kw_only=True):
         return next(line for line in self.lines if line.number_id == number)
 
 
+class CheckoutLine(Resource, kw_only=True):
+    typename: ClassVar[str] = "AbandonedCheckoutLineItem"
+    title: str
+    quantity: int
+    unit_price: Decimal
+
+
+class Checkout(Resource, kw_only=True):
+    """Begun, with a way to reach the customer: what Shopify calls an abandoned checkout from
+    its first moment on, until it is completed."""
+
+    typename: ClassVar[str] = "AbandonedCheckout"
+    token: str
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None = None
+    customer_number: int | None = None
+    email: str | None = None
+    phone: str | None = None
+    currency: str
+    note: str = ""
+    lines: list[CheckoutLine] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"#{self.number_id}"
+
+    @property
+    def total(self) -> Decimal:
+        return sum((line.unit_price * line.quantity for line in self.lines), ZERO)
+
+
 class Job(Struct, kw_only=True):
     """An orderCancel that Shopify carries out by itself."""
 
@@ -362,6 +396,7 @@ class Shop(Struct, kw_only=True):
     next_order: int = 1001
     orders: dict[int, Order] = field(default_factory=dict)
     customers: dict[int, Customer] = field(default_factory=dict)
+    checkouts: dict[int, Checkout] = field(default_factory=dict)
     subscriptions: dict[int, Subscription] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     idempotency: dict[str, IdempotencyRecord] = field(default_factory=dict)

@@ -65,6 +65,7 @@ QUERIES: Final = frozenset(
         "shopifyFunction",
         "customerSegmentMembersQuery",
         "bulkOperation",
+        "abandonedCheckouts",
     ]
 )
 MUTATIONS: Final = frozenset(

@@ -2,6 +2,7 @@
 
 from shopify_sync.practice_store.resolvers import (
     bulk,
+    checkouts,
     mutations,
     objects,
     queries,
@@ -13,6 +14,7 @@ from shopify_sync.practice_store.resolvers.base import RESOLVERS, resolve_field,
 __all__ = [
     "RESOLVERS",
     "bulk",
+    "checkouts",
     "mutations",
     "objects",
     "queries",

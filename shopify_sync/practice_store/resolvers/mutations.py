@@ -308,6 +308,7 @@ def _customer_delete(_parent: Any, context: Context, args: Args) -> Any:
         row = context.shop.customers.pop(number(args["input"]["id"]), None)
         if row is None:
             raise UserError("Customer can't be found", ["id"])
+        context.emit("customers/delete", payloads.deleted_customer(row))
         return {"deletedCustomerId": row.id, "shop": {"id": gid("Shop", 1)}}
 
     return payload(work, {"deletedCustomerId": None, "shop": {"id": gid("Shop", 1)}})
@@ -319,6 +320,10 @@ def _fill(row: Customer, data: Args) -> None:
     for name, attribute in names.items():
         if data.get(name) is not None:
             setattr(row, attribute, data[name])
+    for name, attribute in (("emailMarketingConsent", "email_consent"),
+                            ("smsMarketingConsent", "sms_consent")):  # fmt: skip
+        if consent := data.get(name):
+            setattr(row, attribute, consent["marketingState"])
 
 
 def _unique(context: Context, data: Args, own: Customer | None) -> None:

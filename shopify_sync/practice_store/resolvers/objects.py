@@ -473,11 +473,26 @@ def customer_orders(context: Context, customer: Customer) -> list[Order]:
     return [o for o in context.shop.orders.values() if o.customer_number == customer.number_id]
 
 
+def _email_address(context: Context, customer: Customer) -> dict[str, Any]:
+    url = f"https://{context.shop.domain}/account/unsubscribe?id={customer.number_id}"
+    return {"emailAddress": customer.email, "marketingState": customer.email_consent,
+            "marketingUnsubscribeUrl": url, "validFormat": True, "openTrackingLevel": "UNKNOWN",
+            "openTrackingUrl": f"https://{context.shop.domain}/tools/emails/open"}  # fmt: skip
+
+
+def _phone_number(customer: Customer) -> dict[str, Any]:
+    # The newer type has another word for the same.
+    state = customer.sms_consent.replace("NOT_SUBSCRIBED", "NEVER_SUBSCRIBED")
+    consent = {"state": state, "optInLevel": None, "updatedAt": None}
+    return {"phoneNumber": customer.phone, "marketingState": customer.sms_consent,
+            "smsMarketingConsent": consent}  # fmt: skip
+
+
 _fields(
     "Customer",
     {
-        "defaultEmailAddress": lambda cu, c, a: {"emailAddress": cu.email} if cu.email else None,
-        "defaultPhoneNumber": lambda cu, c, a: {"phoneNumber": cu.phone} if cu.phone else None,
+        "defaultEmailAddress": lambda cu, c, a: _email_address(c, cu) if cu.email else None,
+        "defaultPhoneNumber": lambda cu, c, a: _phone_number(cu) if cu.phone else None,
         "numberOfOrders": lambda cu, c, a: str(len(customer_orders(c, cu))),
         "amountSpent": lambda cu, c, a: {
             "amount": sum(
@@ -493,6 +508,6 @@ _fields(
         "addresses": lambda cu, c, a: [],
         "defaultAddress": lambda cu, c, a: None,
     },
-)
+)  # fmt: skip
 _fields("MailingAddress", {"countryCodeV2": lambda p, c, a: p.country_code,
                            "id": lambda p, c, a: gid("MailingAddress", 1)})  # fmt: skip

@@ -207,6 +207,8 @@ def find_node(context: Context, value: str) -> Any:
         return context.shop.customers.get(int(tail)) if isinstance(tail, int) else None
     if kind == "Order":
         return find_order(context, value)
+    if kind == "AbandonedCheckout":
+        return context.shop.checkouts.get(int(tail)) if isinstance(tail, int) else None
     if kind == "WebhookSubscription":
         return context.shop.subscriptions.get(int(tail)) if isinstance(tail, int) else None
     return next((part for part in _all_parts(context, kind) if part.number_id == tail), None)

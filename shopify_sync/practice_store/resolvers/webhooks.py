@@ -36,12 +36,18 @@ def _count(_parent: Any, context: Context, _args: Args) -> Any:
     return {"count": len(context.shop.subscriptions), "precision": "EXACT"}
 
 
+def _may_read_orders(context: Context) -> bool:
+    return not context.scopes or bool({"read_orders", "write_orders"} & context.scopes)
+
+
 @resolves("Mutation", "webhookSubscriptionCreate")
 def _create(_parent: Any, context: Context, args: Args) -> Any:
     data = args["webhookSubscription"]
 
     def work() -> Args:
         uri = data.get("uri") or data.get("callbackUrl") or ""
+        if args["topic"].startswith("CHECKOUTS_") and not _may_read_orders(context):
+            raise UserError("You do not have access to this topic", ["topic"])
         _check(context, uri, args["topic"], data.get("name"), None)
         now = context.now()
         row = Subscription(
