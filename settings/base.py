@@ -8,7 +8,7 @@ from typing import Any
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from settings import env
+from settings import env, sentry
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
@@ -18,7 +18,7 @@ ALLOWED_HOSTS: list[str] = []
 PUBLIC_URL = env.text("PUBLIC_URL", "").rstrip("/")
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "settings.admin_config.DeskConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -36,7 +36,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "settings.probes.Probes",
     "django.middleware.security.SecurityMiddleware",
+    "inbox.middleware.WindowsOfTheSidebar",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -126,6 +128,9 @@ REDACTION_LEDGER_FILE = env.text("REDACTION_LEDGER_FILE", str(VAR_DIR / "redacti
 globals().update(env.email("EMAIL_URL", "console://"))
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Agent Inbox <inbox@localhost>")
 
+# The class that hands texts to an SMS provider (inbox.channels.sms). Empty: none are sent.
+SMS_BACKEND = env.text("SMS_BACKEND", "")
+
 # Shopify's bodies may reach several hundred KB; the default of 2.5 MB would answer 400 and,
 # after eight of them, lose the subscription.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20
@@ -174,12 +179,33 @@ SPECTACULAR_SETTINGS = {
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"masking": {"()": "settings.masking.MaskingFilter"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "json": {"()": "settings.masking.JsonFormatter"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["masking"],
+        },
+    },
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
     "loggers": {
         # Bodies and addresses must not reach a log by way of a library's debug output.
         "urllib3": {"level": "WARNING"},
         "pyactiveresource": {"level": "WARNING"},
+        # Servers bring handlers of their own, which no filter of ours sees.
+        "uvicorn": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False},
     },
 }
+DEFAULT_EXCEPTION_REPORTER = "settings.error_reports.MaskingReporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "settings.error_reports.MaskingReporterFilter"
+
+# Who may read /metrics besides this machine: addresses or networks, comma-separated.
+METRICS_ALLOW = env.networks("METRICS_ALLOW", "127.0.0.1,::1")
+# Empty: errors are in the log only.
+SENTRY_DSN = env.text("SENTRY_DSN", "")
+sentry.start(SENTRY_DSN)

@@ -55,6 +55,10 @@ app.conf.update(
         "seal audit": {"task": "shopify_sync.tasks.seal_audit", "schedule": 60.0},
         "sweep webhooks": {"task": "shopify_sync.tasks.sweep_webhooks", "schedule": 5.0},
         "sweep dirty orders": {"task": "shopify_sync.tasks.sweep_dirty_orders", "schedule": 2.0},
+        "sweep dirty customers": {
+            "task": "shopify_sync.tasks.sweep_dirty_customers",
+            "schedule": 3.0,
+        },
         "advance backfills": {"task": "shopify_sync.tasks.advance_backfills", "schedule": 5.0},
         "complete orders": {"task": "shopify_sync.tasks.complete_orders", "schedule": 60.0},
         "watch stores": {"task": "shopify_sync.tasks.watch_stores", "schedule": 3600.0},
@@ -67,6 +71,7 @@ app.conf.update(
         "apply retention": {"task": "shopify_sync.tasks.apply_retention", "schedule": 3600.0},
         "sweep outbox": {"task": "inbox.tasks.sweep_outbox", "schedule": 5.0},
         "sweep events": {"task": "inbox.tasks.sweep_events", "schedule": 5.0},
+        "sweep marketing": {"task": "inbox.tasks.sweep_marketing", "schedule": 15.0},
         "sweep snoozed": {"task": "inbox.tasks.sweep_snoozed", "schedule": 30.0},
     },
 )

@@ -9,4 +9,5 @@ ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 FIELD_ENCRYPTION_KEYS = env.items(
     "FIELD_ENCRYPTION_KEYS", "ZGV2LW9ubHktbm90LWEtc2VjcmV0LWRldi1vbmx5LTE="
 )
+SMS_BACKEND = env.text("SMS_BACKEND", "inbox.channels.sms.ConsoleBackend")
 INTERNAL_IPS = ["127.0.0.1"]

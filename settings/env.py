@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -40,6 +41,15 @@ def parsed(name: str, convert: Callable[[str], T], default: str, expected: str) 
 def items(name: str, default: str | None = "") -> list[str]:
     """A comma-separated list."""
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def networks(name: str, default: str) -> list[IPv4Network | IPv6Network]:
+    """A comma-separated list of addresses and networks."""
+
+    def convert(value: str) -> list[IPv4Network | IPv6Network]:
+        return [ip_network(part.strip()) for part in value.split(",") if part.strip()]
+
+    return parsed(name, convert, default, "addresses or networks such as 127.0.0.1,10.0.0.0/8")
 
 
 def flag(name: str, default: bool = False) -> bool:
@@ -90,6 +100,9 @@ def _database(url: str) -> dict[str, Any]:
     if parts.scheme not in {"postgres", "postgresql"}:
         raise ValueError(url)
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    # Of use to the webhook receiver, whose one statement is planned once. A pooler that cannot
+    # hand prepared statements on (PgBouncer before 1.21) needs ?prepare_threshold=none.
+    threshold = query.pop("prepare_threshold", "0")
     options = "-c statement_timeout=15000 -c lock_timeout=3000"
     options += " -c idle_in_transaction_session_timeout=20000"
     return {
@@ -101,7 +114,11 @@ def _database(url: str) -> dict[str, Any]:
         "PORT": parts.port or "",
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"options": options, **query},
+        "OPTIONS": {
+            "options": options,
+            "prepare_threshold": None if threshold == "none" else int(threshold),
+            **query,
+        },
     }
 
 

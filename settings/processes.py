@@ -154,8 +154,8 @@ def serve(words: list[str]) -> None:
     _must_be_free(port)
     processes = Processes(logs)
     try:
-        workers = ["--workers", os.environ.get("WEB_WORKERS", "2")]
-        processes.start("web", [*_web(port, host=os.environ.get("HOST", "127.0.0.1")), *workers])
+        host, workers = os.environ.get("HOST", "127.0.0.1"), _count("WEB_WORKERS", 2)
+        processes.start("web", _web(port, host=host, workers=workers))
         processes.start("worker", _worker(threads=16))
         processes.start("scheduler", _scheduler(logs))
         _until(processes, lambda: _answers(f"http://127.0.0.1:{port}/livez"), "the web server")
@@ -165,12 +165,10 @@ def serve(words: list[str]) -> None:
         processes.stop()
 
 
-def _web(port: int, *, host: str) -> list[str]:
-    # Open event streams would hold up the end for ever without the timeout.
+def _web(port: int, *, host: str, workers: int = 1) -> list[str]:
     return [
-        sys.executable, "-m", "uvicorn", "settings.asgi:application", "--host", host,
-        "--port", str(port), "--timeout-graceful-shutdown", "3", "--no-access-log",
-        "--log-level", "warning",
+        sys.executable, "-m", "settings.web", "--host", host, "--port", str(port),
+        "--workers", str(workers),
     ]  # fmt: skip
 
 
@@ -216,6 +214,13 @@ def _port(name: str, default: int) -> int:
     text = os.environ.get(name, str(default))
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise Trouble(f"{name}={text}: expected a port number.")
+    return int(text)
+
+
+def _count(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdigit() or not 0 < int(text) <= 64:
+        raise Trouble(f"{name}={text}: expected a number from 1 to 64.")
     return int(text)
 
 

@@ -22,3 +22,4 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 SHOPIFY_ADMIN_ORIGIN = ""
 REDACTION_LEDGER_FILE = str(VAR_DIR / "test-redactions.jsonl")
 REDIS_URL = ""
+SMS_BACKEND = ""

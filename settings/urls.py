@@ -1,17 +1,24 @@
 """Addresses (README: where things live)."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
+from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from settings import probes
+from inbox.views import design, design_states
 
 urlpatterns = [
-    path("livez", probes.livez),
-    path("readyz", probes.readyz),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+    path("language/", set_language, name="set_language"),
     path("", include("shopify_sync.urls")),
     path("", include("inbox.urls")),
 ]
+if settings.DEBUG:
+    urlpatterns += [
+        path("design/", design.page, name="design"),
+        path("design/errors/<int:code>/", design_states.error, name="design-error"),
+        path("design/<slug:name>/", design_states.state, name="design-state"),
+    ]

@@ -1,0 +1,195 @@
+"""The admin as a desk: what needs somebody on top, and the rest by what one does with it.
+
+Here, as only this layer knows every app.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, reverse
+from django.utils import timezone
+
+from orders import reports_admin
+from orders.desk import DESK, Tile
+from orders.models import Store
+
+# Group, what it is for, and its models with a line each, in the order they are needed.
+GROUPS: Final[tuple[tuple[str, str, dict[str, str]], ...]] = (
+    (
+        "Stores & Shopify",
+        "Connect a shop, and see that the connection holds.",
+        {
+            "orders.Store": "What agents may do there",
+            "shopify_sync.ShopConnection": "Credentials and the connection doctor",
+            "shopify_sync.Backfill": "Reading a store's past",
+            "shopify_sync.SyncCursor": "How far reconciliation has read",
+            "shopify_sync.Comparison": "The nightly look at every order",
+            "shopify_sync.Drift": "Changes no webhook told of",
+        },
+    ),
+    (
+        "Orders & money",
+        "What happened to orders, and to the money.",
+        {
+            "orders.Order": "As Shopify last showed them",
+            "orders.OrderAction": "Cancelations and refunds, with their outcome",
+            "orders.OrderEvent": "Each fact once",
+        },
+    ),
+    (
+        "Policies & people",
+        "Who works here, and how much they may move.",
+        {
+            "orders.Policy": "Limits, approvals, and a try-out",
+            "auth.User": "Colleagues and their roles",
+            "auth.Group": "What each role may do",
+            "authtoken.TokenProxy": "Keys of programs that act for a person",
+        },
+    ),
+    (
+        "Inbox & channels",
+        "How customers reach us.",
+        {
+            "inbox.Channel": "Messengers and mail, with their keys",
+            "inbox.HelpDeskFrame": "Other help desks that show the order panel",
+            "inbox.Conversation": "Who has which",
+            "inbox.Contact": "People, and the addresses we know them by",
+        },
+    ),
+    (
+        "Campaigns",
+        "Messages that orders and checkouts send.",
+        {
+            "inbox.Campaign": "Texts, and when they go out",
+            "inbox.CampaignMessage": "What was sent, and what was not",
+        },
+    ),
+    (
+        "Audit & privacy",
+        "Who did what, and what people asked for.",
+        {
+            "orders.AuditEntry": "Append-only and sealed",
+            "orders.PrivacyRequest": "Data requests and deletions",
+            "orders.RedactedIdentity": "Whose data must not come back",
+        },
+    ),
+    (
+        "What Shopify sent",
+        "Webhooks as they came, and that none was lost.",
+        {
+            "shopify_sync.WebhookEvent": "Look, and process dead ones again",
+            "shopify_sync.WebhookTally": "Everything that came has an answer",
+        },
+    ),
+)
+_NAMES: Final = {
+    "orders.OrderAction": "Cancelations & refunds",
+    "orders.AuditEntry": "Audit log",
+    "orders.RedactedIdentity": "Redacted people",
+    "shopify_sync.ShopConnection": "Shop connections",
+    "shopify_sync.SyncCursor": "Reconciliation",
+    "shopify_sync.Backfill": "Back-fills",
+    "shopify_sync.Comparison": "Nightly comparisons",
+    "shopify_sync.Drift": "Drift",
+    "inbox.Channel": "Help desk channels",
+    "auth.User": "People",
+    "auth.Group": "Roles",
+    "authtoken.TokenProxy": "API tokens",
+}
+# What needs somebody stands first; the rest as the apps give it.
+_URGENCY: Final = ("critical", "warning", "attention", "info", "default", "success")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTiles:
+    store: Store
+    tiles: tuple[Tile, ...]
+
+
+class DeskSite(AdminSite):
+    site_header = site_title = "Agent Inbox"
+    index_title = "Desk"
+    index_template = "admin/desk.html"
+    empty_value_display = "–"
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        return [*reports_admin.urls(self), *super().get_urls()]
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """By what one does; within an app's own page as Django has it."""
+        apps = super().get_app_list(request, app_label)
+        if app_label:
+            return apps
+        found = {
+            f"{app['app_label']}.{model['object_name']}": model
+            for app in apps
+            for model in app["models"]
+        }
+        groups = []
+        for title, hint, names in GROUPS:
+            models = [
+                _named(found.pop(key), key, text) for key, text in names.items() if key in found
+            ]
+            if title == "Orders & money" and request.user.has_perm("orders.view_orderaction"):
+                models.insert(0, _money_page())
+            if models:
+                groups.append(_group(title, hint, models))
+        if found:
+            groups.append(_group("Other", "", list(found.values())))
+        return groups
+
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        common, by_store = _tiles(request)
+        stores = Store.objects.active() if request.user.has_perm("orders.view_store") else ()
+        context = {
+            "common": common,
+            "stores": [StoreTiles(store, tuple(by_store[store.pk])) for store in stores],
+            "may_connect": request.user.has_perm("shopify_sync.add_shopconnection"),
+        }
+        return super().index(request, context | (extra_context or {}))
+
+
+def _tiles(request: HttpRequest) -> tuple[list[Tile], dict[int, list[Tile]]]:
+    """Of the whole installation, and of each store; only what this person may look at."""
+    now = timezone.now()
+    common: list[Tile] = []
+    by_store: dict[int, list[Tile]] = defaultdict(list)
+    for provider in DESK.tiles:
+        for tile in provider(now):
+            if not request.user.has_perm(tile.permission):
+                continue
+            if tile.store_id is None:
+                common.append(tile)
+            else:
+                by_store[tile.store_id].append(tile)
+    for tiles in (common, *by_store.values()):
+        tiles.sort(key=lambda tile: _URGENCY.index(tile.tone))
+    return common, by_store
+
+
+def _group(title: str, hint: str, models: list[Any]) -> dict[str, Any]:
+    slug = title.lower().replace(" & ", "-").replace(" ", "-")
+    return {
+        "name": title, "hint": hint, "app_label": slug, "slug": slug, "models": models,
+        "app_url": f"{reverse('admin:index')}#{slug}", "has_module_perms": True,
+    }  # fmt: skip
+
+
+def _named(model: dict[str, Any], key: str, text: str) -> dict[str, Any]:
+    return {**model, "name": _NAMES.get(key, model["name"]), "hint": text}
+
+
+def _money_page() -> dict[str, Any]:
+    return {
+        "name": "Money", "object_name": "Money", "hint": "Refunds and cancelations, as charts",
+        "admin_url": reverse("admin:orders_money"), "add_url": None, "view_only": True,
+        "perms": {"view": True},
+    }  # fmt: skip

@@ -1,0 +1,61 @@
+"""The web server's socket: small answers leave at once."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from settings import web
+from tests.chaos.servers import free_port
+
+
+def _accepted(make: Callable[[], socket.socket]) -> int:
+    """TCP_NODELAY of a connection that such a socket accepts."""
+    with make() as listener:
+        listener.listen()
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as line:
+            return line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def _as_uvicorn_makes_it() -> socket.socket:
+    made = socket.socket()
+    made.bind(("127.0.0.1", 0))
+    return made
+
+
+def test_an_accepted_connection_does_not_wait_for_acknowledgements():
+    assert _accepted(lambda: web.listening("127.0.0.1", 0)) != 0
+
+
+def test_a_plain_socket_would_wait():
+    assert _accepted(_as_uvicorn_makes_it) == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_server_answers_with_one_process_and_with_several(workers):
+    port = free_port()
+    command = [sys.executable, "-m", "settings.web", "--port", str(port), "--workers", str(workers)]
+    server = subprocess.Popen(command)
+    try:
+        until = time.monotonic() + 60
+        while True:
+            line = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            try:
+                line.request("GET", "/livez")
+                assert line.getresponse().read() == b"ok"
+                break
+            except OSError:
+                assert server.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.2)
+            finally:
+                line.close()
+    finally:
+        server.terminate()
+        server.wait(timeout=20)

@@ -1,0 +1,96 @@
+"""/livez, /readyz and /metrics, by their door."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from orders.models import ActionKind, Order, OrderAction, Store
+from shopify_sync.models import EventState, WebhookEvent, WebhookTally
+
+pytestmark = pytest.mark.django_db
+
+
+def figures(**headers: Any) -> dict[str, float]:
+    answer = Client().get("/metrics", **headers)
+    assert answer.status_code == 200, answer.content
+    assert answer["Content-Type"].startswith("text/plain; version=0.0.4")
+    lines = [line for line in answer.content.decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+def test_probes_answer_any_host_and_without_https(settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["inbox.example"]
+    settings.SECURE_SSL_REDIRECT = True
+    for path in ("/livez", "/readyz"):
+        assert Client().get(path, headers={"host": "10.0.0.7:8000"}).status_code == 200
+    assert Client().post("/livez").status_code == 405
+    # And nothing else does.
+    assert Client().get("/login/", headers={"host": "10.0.0.7:8000"}).status_code == 400
+
+
+def test_the_metrics_tell_what_is_late_and_what_is_dead(alice: Any) -> None:
+    store = Store.objects.create(domain="demo.myshopify.com", currency="EUR")
+    order = Order.objects.create(store=store, gid="gid://shopify/Order/1", legacy_id=1)
+    action = OrderAction.objects.create(
+        order=order, kind=ActionKind.CANCEL, requested_by=alice, proposal={}, steps=[]
+    )
+    asked = timezone.now() - timedelta(seconds=90)
+    OrderAction.objects.filter(pk=action.pk).update(requested_at=asked)
+    for n, state in enumerate((EventState.DEAD, EventState.WAITING, EventState.DONE)):
+        WebhookEvent.objects.create(
+            store=store, webhook_id=f"w{n}", topic="orders/updated", body=b"{}", state=state
+        )
+    for slot in (0, 1):
+        WebhookTally.objects.create(
+            store=store, hour=timezone.now(), slot=slot, requests=5, stored=3, unauthorized=2
+        )
+    found = figures()
+    assert found['agent_inbox_actions{state="queued"}'] == 1
+    assert found['agent_inbox_actions{state="needs_human"}'] == 0
+    assert 89 <= found["agent_inbox_oldest_due_action_seconds"] < 600
+    assert found['agent_inbox_webhook_events{state="dead"}'] == 1
+    assert found['agent_inbox_webhooks_total{answer="stored"}'] == 6
+    assert found['agent_inbox_webhooks_total{answer="unauthorized"}'] == 4
+    assert found['agent_inbox_drift_last_hour{store="demo.myshopify.com"}'] == 0
+    assert found['agent_inbox_conversations{scope="open"}'] == 0
+
+
+def test_the_metrics_cost_a_fixed_number_of_queries(django_assert_num_queries: Any) -> None:
+    Store.objects.create(domain="demo.myshopify.com")
+    with django_assert_num_queries(11):
+        figures()
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peer", "forwarded", "status"),
+    [
+        (False, "127.0.0.1", "", 200),
+        (False, "::1", "", 200),
+        (False, "::ffff:127.0.0.1", "", 200),
+        (False, "10.1.2.3", "", 200),
+        (False, "203.0.113.9", "", 403),
+        # A proxy on this machine that nobody told us of: everybody would be "loopback".
+        (False, "127.0.0.1", "203.0.113.9", 403),
+        (True, "127.0.0.1", "203.0.113.9", 403),
+        # Only the proxy's own observation, the last, counts.
+        (True, "127.0.0.1", "127.0.0.1, 203.0.113.9", 403),
+        (True, "127.0.0.1", "203.0.113.9, 10.1.2.3", 200),
+        (True, "127.0.0.1", "nonsense", 403),
+        (False, "", "", 403),
+    ],
+)
+def test_only_allowed_addresses_read_the_metrics(
+    settings: Any, trusted: bool, peer: str, forwarded: str, status: int
+) -> None:
+    settings.TRUSTED_PROXY = trusted
+    settings.METRICS_ALLOW = [ip_network(n) for n in ("127.0.0.1", "::1", "10.0.0.0/8")]
+    headers = {"x-forwarded-for": forwarded} if forwarded else {}
+    answer = Client().get("/metrics", headers=headers, REMOTE_ADDR=peer)
+    assert answer.status_code == status
+    assert ("agent_inbox_" in answer.content.decode()) is (status == 200)
