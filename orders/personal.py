@@ -82,11 +82,13 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """What one column becomes: `value`, or what `rewrite` makes of the row."""
+    """What one column becomes: `value`, or what `rewrite` makes of the row. `told` is what an
+    export says of a column that is packed."""
 
     kind: Kind
     value: Any = ""
     rewrite: Callable[[Any], Any] | None = None
+    told: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

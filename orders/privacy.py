@@ -387,8 +387,8 @@ def _rows_of(label: str, scope: Scope) -> Iterator[dict[str, Any]]:
 def _row(holding: Holding, row: Any) -> dict[str, Any]:
     """A row's personal columns and its number; documents as what they say, bytes as text."""
     found: dict[str, Any] = {"id": row.pk}
-    for name in holding.fields:
-        value = getattr(row, name)
+    for name, mask in holding.fields.items():
+        value = mask.told(row) if mask.told else getattr(row, name)
         if isinstance(value, bytes | memoryview):
             value = bytes(value).decode(errors="replace")
         if name == "document" and value:

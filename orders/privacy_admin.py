@@ -14,7 +14,7 @@ from django.utils.html import format_html, format_html_join
 from django.views.decorators.http import require_POST
 
 from orders import privacy
-from orders.admin import ReadOnlyAdmin
+from orders.admin_pages import ReadOnlyAdmin
 from orders.errors import ActionRefused
 from orders.models import PrivacyKind, PrivacyRequest, PrivacyState, RedactedIdentity
 
@@ -38,6 +38,23 @@ _HELP = {
 @admin.register(PrivacyRequest)
 class PrivacyRequestAdmin(ReadOnlyAdmin):
     change_form_template = "admin/orders/privacyrequest/change_form.html"
+    list_title = "Privacy requests"
+    list_intro = (
+        "What customers and shops asked for by Shopify: their data, or its deletion. All of it "
+        "happens by itself; open a request to download, hurry or stop it."
+    )
+    list_empty = "Nobody has asked. Shopify sends requests by its compliance webhooks."
+    help_texts = {
+        "kind": "What is asked for.",
+        "store": "Of which shop.",
+        "state": "How far it is.",
+        "received_at": "When Shopify asked.",
+        "due_at": "The law's limit.",
+        "grace_until": "Until then a deletion of a whole shop can be stopped.",
+        "next_attempt_at": "When it goes on by itself.",
+        "done_at": "When it ended.",
+        "note": "What went wrong, or why it waits.",
+    }
     list_display = ["kind", "store", "received_at", "due_at", "state"]
     list_filter = ["state", "kind", "store"]
     list_select_related = ["store"]
@@ -138,6 +155,15 @@ def _worker(request: HttpRequest) -> User:
 class RedactedIdentityAdmin(ReadOnlyAdmin):
     """Whose data must not come back. Hashes only: whom they name, nobody can read here."""
 
+    list_title = "Redacted people"
+    list_intro = "Whose data must not come back, as keyed hashes: nobody can be read from them."
+    list_empty = "Nobody was redacted."
     list_display = ["store", "kind", "digest", "redacted_at"]
+    help_texts = {
+        "store": "Of which shop.",
+        "kind": "What the hash was made of.",
+        "digest": "A keyed hash.",
+        "redacted_at": "Data older than this is not taken in again.",
+    }
     list_filter = ["store", "kind"]
     list_select_related = ["store"]

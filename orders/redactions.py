@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -18,12 +18,14 @@ from typing import Final
 
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
 from orders.models import RedactedIdentity, RedactedKind, Store
-from orders.snapshot import OrderSnapshot
+from orders.snapshot import CustomerDetails, OrderSnapshot
+from orders.statements import select
 
+_KINDS: Final = tuple(kind.value for kind in RedactedKind)
 _INSERTED_AT_ONCE: Final = 500
 
 
@@ -109,19 +111,68 @@ def covers(store_id: int, snapshot: OrderSnapshot) -> bool:
     An order placed after the redaction is a new beginning and stays readable.
     """
     customer = snapshot.customer
+    return covers_person(
+        store_id,
+        gid=customer.gid if customer else "",
+        emails=[snapshot.email, customer.email if customer else ""],
+        phones=[snapshot.phone, customer.phone if customer else ""],
+        orders=[snapshot.gid],
+        since=snapshot.placed_at,
+    )
+
+
+def covers_person(
+    store_id: int,
+    *,
+    gid: str,
+    emails: Iterable[str],
+    phones: Iterable[str],
+    orders: Iterable[str] = (),
+    since: datetime,
+) -> bool:
+    """Whether somebody of these names was redacted after this moment. One query."""
     identifiers = {
-        RedactedKind.ORDER: [snapshot.gid],
-        RedactedKind.CUSTOMER: [customer.gid] if customer else [],
-        RedactedKind.EMAIL: [snapshot.email, customer.email if customer else ""],
-        RedactedKind.PHONE: [snapshot.phone, customer.phone if customer else ""],
+        RedactedKind.ORDER: orders,
+        RedactedKind.CUSTOMER: [gid],
+        RedactedKind.EMAIL: emails,
+        RedactedKind.PHONE: phones,
     }
+    named = {
+        (kind.value, digest)
+        for kind, texts in identifiers.items()
+        for text in texts
+        if text
+        for digest in digests(text)
+    }
+    ledger = select(
+        RedactedIdentity, "kind", "digest", "redacted_at",
+        store_id=store_id, kind=list(_KINDS), digest=sorted({digest for _kind, digest in named}),
+    )  # fmt: skip
+    return any((kind, word) in named and at > since for kind, word, at in ledger)
+
+
+def covers_customer(store_id: int, details: CustomerDetails) -> bool:
+    """Whether the person was redacted; one who became a customer later is a new beginning."""
+    identifiers = {
+        RedactedKind.CUSTOMER: [details.gid],
+        RedactedKind.EMAIL: [details.email],
+        RedactedKind.PHONE: [details.phone],
+    }
+    ledger = _entries(store_id, identifiers)
+    if details.customer_since is not None:
+        ledger = ledger.filter(redacted_at__gt=details.customer_since)
+    return ledger.exists()
+
+
+def _entries(
+    store_id: int, identifiers: Mapping[RedactedKind, Iterable[str]]
+) -> QuerySet[RedactedIdentity]:
     match = Q(pk__in=[])
     for kind, texts in identifiers.items():
         hashes = [digest for text in texts if text for digest in digests(text)]
         if hashes:
             match |= Q(kind=kind, digest__in=hashes)
-    ledger = RedactedIdentity.objects.filter(match, store_id=store_id)
-    return ledger.filter(redacted_at__gt=snapshot.placed_at).exists()
+    return RedactedIdentity.objects.filter(match, store_id=store_id)
 
 
 def covered(store_id: int, snapshots: Iterable[OrderSnapshot]) -> set[str]:

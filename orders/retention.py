@@ -15,11 +15,11 @@ from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from orders.holdings import CUSTOMER_HOLDING, ORDER_HOLDINGS
-from orders.models import ACTIVE_STATES, Customer, Order, OrderAction
+from orders.holdings import CHECKOUT_HOLDING, CUSTOMER_HOLDING, ORDER_HOLDINGS
+from orders.models import ACTIVE_STATES, Checkout, Customer, Order, OrderAction
 from orders.personal import Rows, Scope
 
 _BATCH: Final = 200
@@ -122,12 +122,18 @@ def _mask_orders(orders: Sequence[Order]) -> int:
 
 
 def _forgotten_customers(cutoff: datetime) -> Rows:
-    """Customers all of whose orders are masked."""
+    """Customers all of whose orders are masked, and with whom nothing has happened since."""
     known = Order.objects.filter(
         store=OuterRef("store"), customer_gid=OuterRef("gid"), masked_at=None
     )
-    named = Customer.objects.exclude(name="", email="", phone="", locale="")
-    return named.filter(~Exists(known))
+    named = Customer.objects.exclude(name="", email="", phone="", locale="", tags=[], note="")
+    quiet = Q(shop_updated_at=None) | Q(shop_updated_at__lt=cutoff)
+    return named.filter(quiet, ~Exists(known))
+
+
+def _old_checkouts(cutoff: datetime) -> Rows:
+    named = Checkout.objects.exclude(name="", email="", phone="")
+    return named.filter(active_at__lt=cutoff)
 
 
 def _delete(rows: Sequence[Any]) -> int:
@@ -148,6 +154,12 @@ register(
         setting="RETENTION_ORDER_PERSONAL_DAYS",
         due=_forgotten_customers,
         apply=CUSTOMER_HOLDING.mask,
+    ),
+    Rule(
+        name="checkouts",
+        setting="RETENTION_ORDER_PERSONAL_DAYS",
+        due=_old_checkouts,
+        apply=CHECKOUT_HOLDING.mask,
     ),
     Rule(
         name="sessions",

@@ -9,3 +9,5 @@ order_changed = Signal()
 event_recorded = Signal()
 # Many orders came at once (a back-fill). Sent with order_ids, after commit.
 orders_imported = Signal()
+# A Shopify customer looks different now. Sent with customer_id. Received by inbox.listeners.
+customer_changed = Signal()

@@ -49,6 +49,30 @@ class CustomerSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerDetails:
+    """All we show of a Shopify customer (rows F48, F49); states are Shopify's raw words.
+
+    None, and empty text, mean that it was not told: protected data an app may not read comes
+    as null."""
+
+    gid: str
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+    locale: str = ""
+    order_count: int | None = None
+    spent: Money | None = None
+    account_state: str = ""
+    tax_exempt: bool | None = None
+    email_consent: str = ""
+    sms_consent: str = ""
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    customer_since: datetime | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineItem:
     gid: str
     title: str

@@ -55,64 +55,67 @@ class Badge:
 
 
 Label = tuple["_StrPromise", Tone, Pip]
-_t = gettext_lazy
 
 # raw word -> label, tone, pip. AUTHORIZED and EXPIRED keep Shopify's words (row F15).
 _FINANCIAL: Final[dict[str, Label]] = {
-    "PAID": (_t("Paid"), Tone.DEFAULT, Pip.FULL),
-    "PENDING": (_t("Unpaid"), Tone.WARNING, Pip.EMPTY),
-    "AUTHORIZED": (_t("Authorized"), Tone.ATTENTION, Pip.EMPTY),
-    "EXPIRED": (_t("Expired"), Tone.WARNING, Pip.EMPTY),
-    "PARTIALLY_PAID": (_t("Partially paid"), Tone.WARNING, Pip.HALF),
-    "PARTIALLY_REFUNDED": (_t("Partially refunded"), Tone.DEFAULT, Pip.HALF),
-    "REFUNDED": (_t("Refunded"), Tone.DEFAULT, Pip.FULL),
-    "VOIDED": (_t("Voided"), Tone.DEFAULT, Pip.NONE),
+    "PAID": (gettext_lazy("Paid"), Tone.DEFAULT, Pip.FULL),
+    "PENDING": (gettext_lazy("Unpaid"), Tone.WARNING, Pip.EMPTY),
+    "AUTHORIZED": (gettext_lazy("Authorized"), Tone.ATTENTION, Pip.EMPTY),
+    "EXPIRED": (gettext_lazy("Expired"), Tone.WARNING, Pip.EMPTY),
+    "PARTIALLY_PAID": (gettext_lazy("Partially paid"), Tone.WARNING, Pip.HALF),
+    "PARTIALLY_REFUNDED": (gettext_lazy("Partially refunded"), Tone.DEFAULT, Pip.HALF),
+    "REFUNDED": (gettext_lazy("Refunded"), Tone.DEFAULT, Pip.FULL),
+    "VOIDED": (gettext_lazy("Voided"), Tone.DEFAULT, Pip.NONE),
 }
 
 _FULFILLMENT: Final[dict[str, Label]] = {
-    "FULFILLED": (_t("Fulfilled"), Tone.DEFAULT, Pip.FULL),
-    "FULFILLMENT_NOT_REQUIRED": (_t("Fulfilled"), Tone.DEFAULT, Pip.FULL),
-    "PARTIALLY_FULFILLED": (_t("Partially fulfilled"), Tone.WARNING, Pip.HALF),
-    "UNFULFILLED": (_t("Unfulfilled"), Tone.ATTENTION, Pip.EMPTY),
-    "OPEN": (_t("Unfulfilled"), Tone.ATTENTION, Pip.EMPTY),
-    "RESTOCKED": (_t("Unfulfilled"), Tone.DEFAULT, Pip.EMPTY),
-    "IN_PROGRESS": (_t("Unfulfilled"), Tone.INFO, Pip.HALF),
-    "PENDING_FULFILLMENT": (_t("Unfulfilled"), Tone.INFO, Pip.HALF),
-    "SCHEDULED": (_t("Unfulfilled"), Tone.INFO, Pip.EMPTY),
-    "ON_HOLD": (_t("Unfulfilled"), Tone.WARNING, Pip.EMPTY),
-    "REQUEST_DECLINED": (_t("Unfulfilled"), Tone.WARNING, Pip.EMPTY),
+    "FULFILLED": (gettext_lazy("Fulfilled"), Tone.DEFAULT, Pip.FULL),
+    "FULFILLMENT_NOT_REQUIRED": (gettext_lazy("Fulfilled"), Tone.DEFAULT, Pip.FULL),
+    "PARTIALLY_FULFILLED": (gettext_lazy("Partially fulfilled"), Tone.WARNING, Pip.HALF),
+    "UNFULFILLED": (gettext_lazy("Unfulfilled"), Tone.ATTENTION, Pip.EMPTY),
+    "OPEN": (gettext_lazy("Unfulfilled"), Tone.ATTENTION, Pip.EMPTY),
+    "RESTOCKED": (gettext_lazy("Unfulfilled"), Tone.DEFAULT, Pip.EMPTY),
+    "IN_PROGRESS": (gettext_lazy("Unfulfilled"), Tone.INFO, Pip.HALF),
+    "PENDING_FULFILLMENT": (gettext_lazy("Unfulfilled"), Tone.INFO, Pip.HALF),
+    "SCHEDULED": (gettext_lazy("Unfulfilled"), Tone.INFO, Pip.EMPTY),
+    "ON_HOLD": (gettext_lazy("Unfulfilled"), Tone.WARNING, Pip.EMPTY),
+    "REQUEST_DECLINED": (gettext_lazy("Unfulfilled"), Tone.WARNING, Pip.EMPTY),
 }
 # What "Unfulfilled" also says where Shopify knows more (row F22).
 _FULFILLMENT_DETAIL: Final[dict[str, _StrPromise]] = {
-    "IN_PROGRESS": _t("In progress"),
-    "PENDING_FULFILLMENT": _t("In progress"),
-    "SCHEDULED": _t("Scheduled"),
-    "ON_HOLD": _t("On hold"),
-    "REQUEST_DECLINED": _t("Request declined"),
-    "FULFILLMENT_NOT_REQUIRED": _t("Not required"),
+    "IN_PROGRESS": gettext_lazy("In progress"),
+    "PENDING_FULFILLMENT": gettext_lazy("In progress"),
+    "SCHEDULED": gettext_lazy("Scheduled"),
+    "ON_HOLD": gettext_lazy("On hold"),
+    "REQUEST_DECLINED": gettext_lazy("Request declined"),
+    "FULFILLMENT_NOT_REQUIRED": gettext_lazy("Not required"),
 }
 
 # Worst news first (row F20). A parcel's place in this order is its urgency.
 _PARCEL: Final[dict[str, Label]] = {
-    "FAILURE": (_t("Delivery failed"), Tone.CRITICAL, Pip.EMPTY),
-    "NOT_DELIVERED": (_t("Not delivered"), Tone.CRITICAL, Pip.EMPTY),
-    "ATTEMPTED_DELIVERY": (_t("Attempted delivery"), Tone.WARNING, Pip.HALF),
-    "DELAYED": (_t("Delayed"), Tone.WARNING, Pip.HALF),
-    "OUT_FOR_DELIVERY": (_t("Out for delivery"), Tone.INFO, Pip.HALF),
-    "READY_FOR_PICKUP": (_t("Ready for pickup"), Tone.ATTENTION, Pip.HALF),
-    "IN_TRANSIT": (_t("In transit"), Tone.INFO, Pip.HALF),
-    "CARRIER_PICKED_UP": (_t("Picked up by carrier"), Tone.INFO, Pip.HALF),
-    "SUBMITTED": (_t("Submitted"), Tone.INFO, Pip.HALF),
-    "CONFIRMED": (_t("Confirmed"), Tone.INFO, Pip.HALF),
-    "LABEL_PRINTED": (_t("Label printed"), Tone.INFO, Pip.HALF),
-    "LABEL_PURCHASED": (_t("Label purchased"), Tone.INFO, Pip.HALF),
-    "LABEL_VOIDED": (_t("Label voided"), Tone.WARNING, Pip.HALF),
-    "FULFILLED": (_t("Shipped"), Tone.DEFAULT, Pip.FULL),
-    "MARKED_AS_FULFILLED": (_t("Shipped"), Tone.DEFAULT, Pip.FULL),
-    "DELIVERED": (_t("Delivered"), Tone.SUCCESS, Pip.FULL),
-    "PICKED_UP": (_t("Picked up"), Tone.SUCCESS, Pip.FULL),
-    "CANCELED": (_t("Shipment canceled"), Tone.DEFAULT, Pip.NONE),
+    "FAILURE": (gettext_lazy("Delivery failed"), Tone.CRITICAL, Pip.EMPTY),
+    "NOT_DELIVERED": (gettext_lazy("Not delivered"), Tone.CRITICAL, Pip.EMPTY),
+    "ATTEMPTED_DELIVERY": (gettext_lazy("Attempted delivery"), Tone.WARNING, Pip.HALF),
+    "DELAYED": (gettext_lazy("Delayed"), Tone.WARNING, Pip.HALF),
+    "OUT_FOR_DELIVERY": (gettext_lazy("Out for delivery"), Tone.INFO, Pip.HALF),
+    "READY_FOR_PICKUP": (gettext_lazy("Ready for pickup"), Tone.ATTENTION, Pip.HALF),
+    "IN_TRANSIT": (gettext_lazy("In transit"), Tone.INFO, Pip.HALF),
+    "CARRIER_PICKED_UP": (gettext_lazy("Picked up by carrier"), Tone.INFO, Pip.HALF),
+    "SUBMITTED": (gettext_lazy("Submitted"), Tone.INFO, Pip.HALF),
+    "CONFIRMED": (gettext_lazy("Confirmed"), Tone.INFO, Pip.HALF),
+    "LABEL_PRINTED": (gettext_lazy("Label printed"), Tone.INFO, Pip.HALF),
+    "LABEL_PURCHASED": (gettext_lazy("Label purchased"), Tone.INFO, Pip.HALF),
+    "LABEL_VOIDED": (gettext_lazy("Label voided"), Tone.WARNING, Pip.HALF),
+    "FULFILLED": (gettext_lazy("Shipped"), Tone.DEFAULT, Pip.FULL),
+    "MARKED_AS_FULFILLED": (gettext_lazy("Shipped"), Tone.DEFAULT, Pip.FULL),
+    "DELIVERED": (gettext_lazy("Delivered"), Tone.SUCCESS, Pip.FULL),
+    "PICKED_UP": (gettext_lazy("Picked up"), Tone.SUCCESS, Pip.FULL),
+    "CANCELED": (gettext_lazy("Shipment canceled"), Tone.DEFAULT, Pip.NONE),
 }
+# Every word of Shopify's that has a badge of its own.
+PAYMENT_WORDS: Final = tuple(_FINANCIAL)
+FULFILLMENT_WORDS: Final = tuple(_FULFILLMENT)
+PARCEL_WORDS: Final = tuple(_PARCEL)
 _URGENCY: Final = {word: rank for rank, word in enumerate(_PARCEL)}
 DELIVERED_WORDS: Final = frozenset({"DELIVERED", "PICKED_UP"})
 DEAD_FULFILLMENTS: Final = frozenset({"CANCELLED", "ERROR", "FAILURE"})

@@ -10,9 +10,10 @@ from orders.models.actions import (
     Returned,
 )
 from orders.models.audit import AuditEntry, AuditKind, AuditSeal
+from orders.models.checkouts import Checkout
+from orders.models.customers import Customer
 from orders.models.events import EventKind, EventSource, OrderEvent
 from orders.models.orders import (
-    Customer,
     Order,
     OrderFulfillment,
     OrderLine,
@@ -29,6 +30,7 @@ from orders.models.privacy import (
     RedactedKind,
 )
 from orders.models.stores import Store
+from orders.models.versions import OrderVersion
 
 __all__ = [
     "ACTIVE_STATES",
@@ -41,6 +43,7 @@ __all__ = [
     "AuditKind",
     "AuditSeal",
     "CancelRule",
+    "Checkout",
     "Customer",
     "EventKind",
     "EventSource",
@@ -52,6 +55,7 @@ __all__ = [
     "OrderRefund",
     "OrderTracking",
     "OrderTransaction",
+    "OrderVersion",
     "Policy",
     "PrivacyKind",
     "PrivacyRequest",

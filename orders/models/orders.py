@@ -23,31 +23,6 @@ def money_field(**options: Any) -> models.DecimalField[Any, Any]:
     return models.DecimalField(max_digits=19, decimal_places=4, **options)
 
 
-class Customer(models.Model):
-    """A Shopify customer of one store, as orders mention it."""
-
-    store = models.ForeignKey(Store, models.CASCADE, related_name="customers")
-    gid = models.CharField(max_length=100)
-    name = models.CharField(max_length=255, blank=True)
-    email = models.CharField(max_length=255, blank=True)
-    phone = models.CharField(max_length=40, blank=True)
-    locale = models.CharField(max_length=20, blank=True)
-    order_count = models.PositiveIntegerField(null=True, blank=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["store", "gid"], name="orders_one_customer_per_gid")
-        ]
-        # Matching a contact: by e-mail (stored in lower case) or phone.
-        indexes = [
-            models.Index(fields=["email"], condition=~Q(email=""), name="orders_customer_email"),
-            models.Index(fields=["phone"], condition=~Q(phone=""), name="orders_customer_phone"),
-        ]
-
-    def __str__(self) -> str:
-        return self.name or self.gid
-
-
 class OrderQuerySet(models.QuerySet["Order"]):
     def visible(self) -> Self:
         """Orders agents may see: of active stores, not deleted at Shopify, read at least once."""
@@ -56,14 +31,21 @@ class OrderQuerySet(models.QuerySet["Order"]):
     def of_customer(
         self, *, customer_gids: list[tuple[int, str]], emails: list[str], phones: list[str]
     ) -> Self:
-        """Orders of one person: by (store id, Shopify customer gid), e-mail or phone."""
-        match = Q(pk__in=[])
+        """Orders of one person: by (store id, Shopify customer gid), e-mail or phone.
+
+        Where a store's customer is named, its address finds guests' orders only."""
+        addresses = Q(pk__in=[])
+        if emails:
+            addresses |= Q(email__in=[email.lower() for email in emails])
+        if phones:
+            addresses |= Q(phone__in=phones)
+        if linked := {store_id for store_id, _gid in customer_gids}:
+            # Somebody said which customer of that store it is: another one's orders are not
+            # this person's, though they bear the same address.
+            addresses &= ~Q(store_id__in=linked) | Q(customer_gid="")
+        match = addresses
         for store_id, gid in customer_gids:
             match |= Q(store_id=store_id, customer_gid=gid)
-        if emails:
-            match |= Q(email__in=[email.lower() for email in emails])
-        if phones:
-            match |= Q(phone__in=phones)
         return self.filter(match)
 
     def dirty(self) -> Self:
@@ -115,6 +97,9 @@ class Order(models.Model):
     phone = models.CharField(max_length=40, blank=True)
     document = models.TextField(blank=True, help_text="The snapshot as JSON; empty: not read yet.")
     version = models.PositiveIntegerField(default=0, help_text="Rises with every visible change.")
+    state_since = models.DateTimeField(
+        null=True, help_text="Since when agents see it as it is; earlier states: OrderVersion."
+    )
     is_partial = models.BooleanField(
         default=False,
         help_text="From a back-fill: which items are in which parcel is not known yet.",

@@ -9,6 +9,13 @@ from orders.services.approvals import (
     keep_money,
     settle_by_hand,
 )
+from orders.services.checkouts import note_checkout, record_checkout
+from orders.services.customers import (
+    mark_customer_dirty,
+    mark_unread_customers,
+    note_merge,
+    record_customer,
+)
 from orders.services.importing import Imported, import_snapshots
 from orders.services.performing import (
     begin_step,
@@ -40,10 +47,16 @@ __all__ = [
     "import_snapshots",
     "keep",
     "keep_money",
+    "mark_customer_dirty",
     "mark_dirty",
     "mark_many_dirty",
     "mark_missing",
     "mark_partial_dirty",
+    "mark_unread_customers",
+    "note_checkout",
+    "note_merge",
+    "record_checkout",
+    "record_customer",
     "record_snapshot",
     "release",
     "renew",

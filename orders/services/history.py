@@ -8,30 +8,35 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from orders import rules
 from orders.models import EventKind, EventSource, Order, OrderAction, OrderEvent
 from orders.progress import canceled_by, refund_of
 from orders.signals import event_recorded
 from orders.snapshot import OrderSnapshot, Refund
+from orders.statements import insert_few, select
 from orders.statuses import is_parcel_delivered, live_fulfillments
 
 Row = dict[str, Any]
 
 
-def record_events(order: Order, snapshot: OrderSnapshot) -> None:
+def record_events(order: Order, snapshot: OrderSnapshot, actions: Sequence[OrderAction]) -> None:
     """Add the events this snapshot shows and the timeline does not have yet.
 
-    Expects the caller's transaction and the order's lock. What happened before the store was
-    connected is history: listeners are not told of it.
+    Expects the caller's transaction, the order as it was locked, and its actions, newest first.
+    What happened before the store was connected is history: listeners are not told of it.
     """
-    known = set(order.events.values_list("key", flat=True))
-    actions = list(order.actions.select_related("requested_by"))
+    known: set[str] = set()
+    if order.version:
+        known.update(key for (key,) in select(OrderEvent, "key", order_id=order.pk))
     found = _dated(_events(order.pk, snapshot, actions), order.store.connected_at)
-    missing = [OrderEvent(**row) for row in found if row["key"] not in known]
-    for event in OrderEvent.objects.bulk_create(missing):
-        if event.announced_at is None:
-            tell(event.pk)
+    missing = [row for row in found if row["key"] not in known]
+    now = timezone.now()
+    new = [row | {"recorded_at": now} for row in missing]
+    for row, event_id in zip(new, insert_few(OrderEvent, new), strict=True):
+        if row["announced_at"] is None:
+            tell(event_id)
 
 
 def first_events(

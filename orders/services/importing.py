@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from orders import redactions
-from orders.inserting import insert
 from orders.masking import masked
 from orders.models import (
     Customer,
@@ -32,6 +32,7 @@ from orders.services import rows
 from orders.services.history import first_events, tell
 from orders.signals import orders_imported
 from orders.snapshot import OrderSnapshot, encode
+from orders.statements import insert, upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,84 +57,93 @@ def import_snapshots(
     redacted = redactions.covered(store.pk, snapshots)
     latest = {s.gid: masked(s) if s.gid in redacted else s for s in snapshots}
     held = _lock(store, latest)
-    fresh, dirty = [], []
+    fresh: list[tuple[_Held, OrderSnapshot]] = []
+    dirty: list[int] = []
     for gid, snapshot in latest.items():
-        order = held.get(gid) or Order(store=store, gid=gid)
-        if order.document and not order.is_partial:
-            if order.shop_updated_at is None or snapshot.updated_at > order.shop_updated_at:
-                dirty.append(order.pk)
-        elif order.shop_updated_at is None or snapshot.updated_at >= order.shop_updated_at:
-            fresh.append((order, snapshot))
+        row = held.get(gid, _UNKNOWN)
+        if row.version and not row.is_partial:
+            if row.shop_updated_at is None or snapshot.updated_at > row.shop_updated_at:
+                dirty.append(row.pk)
+        elif row.shop_updated_at is None or snapshot.updated_at >= row.shop_updated_at:
+            fresh.append((row, snapshot))
     Order.objects.filter(pk__in=dirty).update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
     if fresh:
         _write(store, fresh, read_started_at, redacted)
-        ids = list(_ids(store, [snapshot.gid for _order, snapshot in fresh]).values())
+        ids = list(_ids(store, [snapshot.gid for _row, snapshot in fresh]).values())
         transaction.on_commit(lambda: orders_imported.send(Order, order_ids=ids), robust=True)
     return Imported(written=len(fresh), left_dirty=len(dirty))
 
 
-def _lock(store: Store, latest: dict[str, OrderSnapshot]) -> dict[str, Order]:
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What of an order's row decides; `version` 0: it was never read, `pk` 0: there is none."""
+
+    pk: int
+    is_partial: bool
+    shop_updated_at: datetime | None
+    version: int
+
+
+_UNKNOWN: Final = _Held(0, is_partial=False, shop_updated_at=None, version=0)
+
+
+def _lock(store: Store, latest: dict[str, OrderSnapshot]) -> dict[str, _Held]:
     """The rows there are, locked in one order so that no two writers wait for each other."""
     found = Order.objects.filter(store=store, gid__in=list(latest)).order_by("gid")
     locked = found.select_for_update()
-    # Whole rows of our own: an upsert would load every deferred column one by one.
-    held = {
-        gid: Order(pk=pk, store=store, gid=gid, is_partial=is_partial, shop_updated_at=updated,
-                   version=version, document="" if version == 0 else "read")
-        for pk, gid, is_partial, updated, version in locked.values_list(
-            "pk", "gid", "is_partial", "shop_updated_at", "version"
+    return {
+        gid: _Held(pk, is_partial, updated, version)
+        for gid, pk, is_partial, updated, version in locked.values_list(
+            "gid", "pk", "is_partial", "shop_updated_at", "version"
         )
-    }  # fmt: skip
-    for order in held.values():
-        order._state.adding = False
-    return held
+    }
 
 
 def _write(
     store: Store,
-    fresh: list[tuple[Order, OrderSnapshot]],
+    fresh: list[tuple[_Held, OrderSnapshot]],
     read_started_at: datetime,
     redacted: set[str],
 ) -> None:
-    again = [order.pk for order, _snapshot in fresh if order.document]
-    known: list[Order] = []
+    again = [row.pk for row, _snapshot in fresh if row.version]
+    known: list[rows.Row] = []
     new: list[rows.Row] = []
-    columns: list[str] = []
-    for order, snapshot in fresh:
-        values = rows.order_columns(snapshot, encode(snapshot)) | {
-            "version": order.version + 1,
+    for row, snapshot in fresh:
+        values = {
+            "store_id": store.pk,
+            "gid": snapshot.gid,
+            "version": row.version + 1,
             "read_started_at": read_started_at,
+            # No version of what was there: nobody has acted on a partial order, and its first
+            # visible change afterwards keeps this state (services.versions).
+            "state_since": read_started_at,
             "is_partial": True,
             "masked_at": read_started_at if snapshot.gid in redacted else None,
             "missing_since": None,
             "deleted_at": None,
-        }
-        if order._state.adding:
-            new.append(values | {"store_id": store.pk, "gid": snapshot.gid})
-        else:
-            for name, value in values.items():
-                setattr(order, name, value)
-            columns = list(values)
-            known.append(order)
+        } | rows.order_columns(snapshot, encode(snapshot))
+        (known if row.pk else new).append(values)
     insert(Order, new)
-    Order.objects.bulk_create(
-        known, update_conflicts=True, unique_fields=["store", "gid"], update_fields=columns
-    )
+    upsert(Order, known, unique=("store_id", "gid"))
     for model in (OrderLine, OrderFulfillment, OrderTracking, OrderTransaction, OrderRefund):
         model._default_manager.filter(order__in=again).delete()
-    ids = _ids(store, [snapshot.gid for _order, snapshot in fresh])
-    pairs = [(ids[snapshot.gid], snapshot) for _order, snapshot in fresh]
+    ids = _ids(store, [snapshot.gid for _row, snapshot in fresh])
+    pairs = [(ids[snapshot.gid], snapshot) for _row, snapshot in fresh]
     insert(OrderLine, [row for pair in pairs for row in rows.lines(*pair)])
     insert(OrderFulfillment, [row for pair in pairs for row in rows.fulfillments(*pair)])
     insert(OrderTracking, [row for pair in pairs for row in rows.trackings(*pair)])
     insert(OrderTransaction, [row for pair in pairs for row in rows.transactions(*pair)])
     insert(OrderRefund, [row for pair in pairs for row in rows.refunds(*pair)])
     customers = {
-        s.customer.gid: s.customer for _order, s in fresh if s.customer and s.gid not in redacted
+        s.customer.gid: s.customer for _row, s in fresh if s.customer and s.gid not in redacted
     }
+    # Their own reads come when somebody looks: a back-fill names thousands.
     Customer.objects.bulk_create(
-        [rows.customer(store, customer) for _gid, customer in sorted(customers.items())],
-        **rows.CUSTOMER_UPSERT,
+        [
+            Customer(**rows.customer(store.pk, customer))
+            for _gid, customer in sorted(customers.items())
+        ],
+        ignore_conflicts=True,
     )
     _write_events(store, pairs)
 

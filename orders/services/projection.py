@@ -11,12 +11,12 @@ from django.db import models, transaction
 from django.db.models import Case, F, Value, When
 from django.db.models.functions import Greatest
 
-from orders import redactions
+from orders import redactions, statements
 from orders.failpoints import failpoint
 from orders.masking import masked
 from orders.models import (
-    Customer,
     Order,
+    OrderAction,
     OrderFulfillment,
     OrderLine,
     OrderRefund,
@@ -26,10 +26,12 @@ from orders.models import (
 )
 from orders.models.orders import OrderPart
 from orders.services import rows
+from orders.services.customers import mention
 from orders.services.history import record_events
 from orders.services.settlement import settle_by_evidence
+from orders.services.versions import keep_state
 from orders.signals import order_changed
-from orders.snapshot import CustomerSnapshot, OrderSnapshot, encode
+from orders.snapshot import OrderSnapshot, encode
 
 # A second change within this time of a read waits for it, so that bursts cause one read.
 DEBOUNCE: Final = timedelta(seconds=1)
@@ -127,12 +129,11 @@ def record_snapshot(
     `seq` is the order's dirty_seq when the read began: marks made meanwhile stay dirty.
     Writes the tables, the timeline's events and any action the snapshot settles, in one
     transaction; browsers are told after commit. The projection equals the snapshot whatever
-    was there before, so running it twice changes nothing.
+    was there before, so running it twice changes nothing. The row in hand follows.
     """
     with transaction.atomic(durable=True):
-        locked = (
-            Order.objects.select_for_update(of=("self",)).select_related("store").get(pk=order.pk)
-        )
+        locked = statements.lock(Order, order.pk)
+        locked.store = order.store
         if locked.read_started_at and read_started_at < locked.read_started_at:
             return False
         if _is_stale(locked, snapshot):
@@ -147,21 +148,35 @@ def record_snapshot(
         if is_masked:
             snapshot = masked(snapshot)
         document = encode(snapshot)
+        columns = _freshness(locked, seq=seq, read_started_at=read_started_at)
         changed = document != locked.document
-        _write_order(locked, snapshot, document, seq=seq, read_started_at=read_started_at)
-        if changed and is_masked != (locked.masked_at is not None):
-            Order.objects.filter(pk=locked.pk).update(masked_at=now if is_masked else None)
+        if changed:
+            columns |= {
+                "state_since": keep_state(locked, snapshot, is_masked=is_masked, now=now),
+                "version": locked.version + 1,
+                "masked_at": (locked.masked_at or now) if is_masked else None,
+            } | rows.order_columns(snapshot, document)
+        statements.update(Order, locked.pk, columns)
+        # An order that nobody has acted on has none, and nothing to settle.
+        has_actions = statements.select(OrderAction, "id", order_id=locked.pk)
+        actions = list(locked.actions.all()) if has_actions else []
         if changed:
             before = locked.snapshot if locked.document else None
             _write_parts(locked, before, snapshot)
             if snapshot.customer and not is_masked:
-                _write_customer(locked.store, snapshot.customer)
-            record_events(locked, snapshot)
-        settled = settle_by_evidence(locked, snapshot, now=now)
+                moved = before is None or before.money.net_payment != snapshot.money.net_payment
+                mention(
+                    locked.store, snapshot.customer, read_started_at=read_started_at, spent=moved
+                )
+            record_events(locked, snapshot, actions)
+        settled = settle_by_evidence(locked, snapshot, actions, now=now)
         if changed or settled:
             _announce(locked.pk)
         failpoint("projected")
-    order.refresh_from_db()
+    if settled:
+        order.refresh_from_db()
+    else:
+        _follow(order, locked, columns)
     return True
 
 
@@ -184,11 +199,11 @@ def _announce(order_id: int) -> None:
     transaction.on_commit(lambda: order_changed.send(Order, order_id=order_id), robust=True)
 
 
-def _write_order(
-    order: Order, snapshot: OrderSnapshot, document: str, *, seq: int, read_started_at: datetime
-) -> None:
-    columns: dict[str, Any] = {
-        "clean_seq": Greatest(F("clean_seq"), Value(seq)),
+def _freshness(order: Order, *, seq: int, read_started_at: datetime) -> dict[str, Any]:
+    """The columns that every stored read sets. Expects the order's lock: nobody counts
+    meanwhile."""
+    return {
+        "clean_seq": max(order.clean_seq, seq),
         "read_started_at": read_started_at,
         "fetch_lease_until": None,
         "fetch_failures": 0,
@@ -196,13 +211,14 @@ def _write_order(
         "deleted_at": None,
         "is_partial": False,
     }
-    if document != order.document:
-        columns |= {"version": F("version") + 1} | rows.order_columns(snapshot, document)
-    Order.objects.filter(pk=order.pk).update(**columns)
 
 
-def _write_customer(store: Store, customer: CustomerSnapshot) -> None:
-    Customer.objects.bulk_create([rows.customer(store, customer)], **rows.CUSTOMER_UPSERT)
+def _follow(order: Order, locked: Order, columns: dict[str, Any]) -> None:
+    """What refresh_from_db would read: the row as it was locked, and what was written to it."""
+    for field in Order._meta.concrete_fields:
+        name = field.attname
+        setattr(order, name, columns[name] if name in columns else getattr(locked, name))
+    order.__dict__.pop("snapshot", None)
 
 
 def _write_parts(order: Order, before: OrderSnapshot | None, now: OrderSnapshot) -> None:
@@ -211,26 +227,19 @@ def _write_parts(order: Order, before: OrderSnapshot | None, now: OrderSnapshot)
         _replace(OrderLine, order, rows.lines(order.pk, now))
     if before is None or before.fulfillments != now.fulfillments:
         _replace(OrderFulfillment, order, rows.fulfillments(order.pk, now))
-        OrderTracking.objects.filter(order=order).delete()
-        OrderTracking.objects.bulk_create(
-            OrderTracking(**row) for row in rows.trackings(order.pk, now)
-        )
+        if order.version:
+            statements.delete(OrderTracking, order_id=order.pk)
+        statements.insert_few(OrderTracking, rows.trackings(order.pk, now))
     if before is None or before.transactions != now.transactions:
         _replace(OrderTransaction, order, rows.transactions(order.pk, now))
     if before is None or before.refunds != now.refunds:
         _replace(OrderRefund, order, rows.refunds(order.pk, now))
 
 
-def _replace(model: type[OrderPart], order: Order, columns: Sequence[dict[str, Any]]) -> None:
+def _replace(model: type[OrderPart], order: Order, parts: Sequence[rows.Row]) -> None:
     """Make the order's rows of one table exactly these, keeping ids of those that stay."""
-    own = [
-        f.name
-        for f in model._meta.concrete_fields
-        if f.name not in {"id", "order", "gid", "action"}
-    ]
-    manager: models.Manager[Any] = model._default_manager
-    manager.filter(order=order).exclude(gid__in=[row["gid"] for row in columns]).delete()
-    manager.bulk_create(
-        [model(**row) for row in columns],
-        update_conflicts=True, unique_fields=["order", "gid"], update_fields=own,
-    )  # fmt: skip
+    # An order that was never read has none.
+    held = statements.select(model, "gid", order_id=order.pk) if order.version else []
+    if gone := [gid for (gid,) in held if gid not in {row["gid"] for row in parts}]:
+        statements.delete(model, order_id=order.pk, gid=gone)
+    statements.upsert(model, parts, unique=("order_id", "gid"))

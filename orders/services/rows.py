@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from orders.models import Customer, Store
-from orders.snapshot import CustomerSnapshot, OrderSnapshot, Refund
+from orders.snapshot import CustomerDetails, CustomerSnapshot, OrderSnapshot, Refund
 
 Row = dict[str, Any]
-_CUSTOMER_COLUMNS: Final = ("name", "email", "phone", "locale", "order_count")
-# For Customer.objects.bulk_create: one row per Shopify customer of a store, the newest word.
-CUSTOMER_UPSERT: Final[dict[str, Any]] = {
-    "update_conflicts": True,
-    "unique_fields": ("store", "gid"),
-    "update_fields": _CUSTOMER_COLUMNS,
-}
 
 
 def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
@@ -46,16 +38,36 @@ def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
     }
 
 
-def customer(store: Store, of: CustomerSnapshot) -> Customer:
-    return Customer(
-        store=store,
-        gid=of.gid,
-        name=of.name[:255],
-        email=of.email.lower(),
-        phone=of.phone,
-        locale=of.locale,
-        order_count=of.order_count,
-    )
+def customer(store_id: int, of: CustomerSnapshot) -> Row:
+    return {
+        "store_id": store_id,
+        "gid": of.gid,
+        "name": of.name[:255],
+        "email": of.email.lower(),
+        "phone": of.phone[:40],
+        "locale": of.locale[:20],
+        "order_count": of.order_count,
+    }
+
+
+def customer_columns(of: CustomerDetails) -> Row:
+    return {
+        "name": of.name[:255],
+        "email": of.email.lower()[:255],
+        "phone": of.phone[:40],
+        "locale": of.locale[:20],
+        "order_count": of.order_count,
+        "spent": of.spent.amount if of.spent else None,
+        "spent_currency": of.spent.currency if of.spent else "",
+        "account_state": of.account_state[:40],
+        "tax_exempt": of.tax_exempt,
+        "email_consent": of.email_consent[:40],
+        "sms_consent": of.sms_consent[:40],
+        "tags": list(of.tags),
+        "note": of.note,
+        "customer_since": of.customer_since,
+        "shop_updated_at": of.updated_at,
+    }
 
 
 def lines(order_id: int, snapshot: OrderSnapshot) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -14,20 +15,25 @@ from orders.services.performing import ending, record_failure
 from orders.snapshot import OrderSnapshot
 
 
-def settle_by_evidence(order: Order, snapshot: OrderSnapshot, *, now: datetime) -> bool:
+def settle_by_evidence(
+    order: Order, snapshot: OrderSnapshot, actions: Sequence[OrderAction], *, now: datetime
+) -> bool:
     """Move the order's actions to where this snapshot proves them to be.
 
-    Expects the transaction and order lock of record_snapshot. Proof needs no lease: it holds
+    Expects the transaction and order lock of record_snapshot, and all the order's actions, read
+    under that lock. A state that was read a moment ago is no harm: `move` compares and sets.
+    Proof needs no lease: it holds
     whatever the worker is doing, whose own late write then finds the action settled.
     Returns whether anything changed.
     """
     changed = False
-    for action in order.actions.filter(state__in=ACTIVE_STATES).select_related("order"):
-        changed |= _settle_active(action, snapshot, now)
-    done = order.actions.filter(state=ActionState.SUCCEEDED).exclude(refund_gid="")
-    for action in done.select_related("order"):
-        changed |= _reverse(action, snapshot, now)
-    _link_refunds(order, snapshot)
+    for action in actions:
+        if action.state in ACTIVE_STATES:
+            changed |= _settle_active(action, snapshot, now)
+        if action.state == ActionState.SUCCEEDED and action.refund_gid:
+            changed |= _reverse(action, snapshot, now)
+    if actions:
+        _link_refunds(order, snapshot)
     return changed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from orders.models import (
     Order,
     OrderAction,
     OrderEvent,
+    OrderVersion,
     Store,
 )
 from tests.support.database import without_triggers
@@ -192,3 +194,23 @@ def test_the_audit_log_is_only_added_to(verb: str) -> None:
             rows.update(**change) if verb == "update" else rows.delete()
     with without_triggers(connection):
         assert AuditEntry.objects.filter(pk=entry.pk).update(after="x") == 1
+
+
+def test_a_kept_state_never_changes_but_may_go(order: Order) -> None:
+    now = timezone.now()
+    OrderVersion.objects.create(order=order, number=1, since=now, until=now, document=b"x")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        OrderVersion.objects.update(document=b"y")
+    # The control: it is the trigger that refuses, nothing else.
+    with without_triggers(connection):
+        assert OrderVersion.objects.update(document=b"y") == 1
+    OrderVersion.objects.all().delete()
+
+
+def test_a_number_is_one_state_and_none_ends_before_it_began(order: Order) -> None:
+    now = timezone.now()
+    values = {"order": order, "until": now, "document": b"x"}
+    OrderVersion.objects.create(number=1, since=now, **values)
+    for number, since in ((1, now), (2, now + timedelta(seconds=1))):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            OrderVersion.objects.create(number=number, since=since, **values)

@@ -17,7 +17,15 @@ from django.utils import timezone
 
 from inbox import services as talks
 from inbox.models import Campaign, CampaignMessage, Channel, Contact, Conversation, Identity
-from orders.models import ActionState, Order, OrderAction, Store
+from orders.models import (
+    ActionState,
+    Checkout,
+    Customer,
+    Order,
+    OrderAction,
+    OrderVersion,
+    Store,
+)
 from orders.services import mark_dirty, record_snapshot
 from orders.snapshot import OrderSnapshot
 from shopify_sync import tasks
@@ -66,8 +74,8 @@ def snapshot(number: int, at: datetime) -> OrderSnapshot:
     )  # fmt: skip
 
 
-def record(store: Store, number: int, at: datetime) -> Order:
-    told = snapshot(number, at)
+def record(store: Store, number: int, at: datetime, **changes: Any) -> Order:
+    told = replace(snapshot(number, at), **changes)
     now = timezone.now()
     pk = mark_dirty(store=store, gid=told.gid, legacy_id=told.legacy_id, now=now)
     order = Order.objects.select_related("store").get(pk=pk)
@@ -88,8 +96,13 @@ def fill(store: Store, channel: Channel, by: User, count: int, *, start: int = 0
     )
     types = ContentType.objects.get_for_models(Contact, Conversation)
     for number in range(start, start + count):
+        # Its first state is kept as a version.
+        record(store, number, at, note=f"{canary(number)} is away")
         order = record(store, number, at)
         Order.objects.filter(pk=order.pk).update(kept_reason=f"{canary(number)} agreed")
+        Customer.objects.filter(gid=customer_gid(number)).update(
+            tags=[f"{canary(number)} VIP"], note=f"{canary(number)} pays late"
+        )
         deliver(client, store, number)
         message, _ = talks.receive(
             channel=channel, external_id=f"m-{canary(number)}",
@@ -116,6 +129,20 @@ def fill(store: Store, channel: Channel, by: User, count: int, *, start: int = 0
             recipient=email(number), subject=canary(number), body=canary(number),
             error=f"refused <{email(number)}>", message=message,
         )  # fmt: skip
+        checkout = Checkout.objects.create(
+            store=store, gid=f"gid://shopify/AbandonedCheckout/{number + 1}",
+            customer_gid=customer_gid(number), name=canary(number), email=email(number),
+            phone=phone(number),
+        )  # fmt: skip
+        CampaignMessage.objects.create(
+            campaign=campaign,
+            checkout=checkout,
+            via="sms",
+            state="written",
+            recipient=phone(number),
+            body=canary(number),
+            error=f"refused {phone(number)}",
+        )
 
 
 def deliver(client: Client, store: Store, number: int) -> None:
@@ -160,7 +187,11 @@ def act(order: Order, number: int, by: User, **changes: Any) -> OrderAction:
 
 
 def dump() -> bytes:
-    """Every byte the database keeps: SQLite's file, PostgreSQL's rows."""
+    """Every byte the database keeps: SQLite's file, PostgreSQL's rows; and what is compressed."""
+    return stored() + b"\n".join(v.text.encode() for v in OrderVersion.objects.iterator())
+
+
+def stored() -> bytes:
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("VACUUM")

@@ -1,0 +1,67 @@
+"""Checkouts that customers began (row F50)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from orders.models.stores import Store
+
+
+class CheckoutQuerySet(models.QuerySet["Checkout"]):
+    def open(self) -> Self:
+        """Neither completed nor removed, as far as we have heard."""
+        return self.filter(completed_at=None, deleted_at=None)
+
+    def calm_since(self, moment: datetime) -> Self:
+        return self.filter(active_at__lte=moment)
+
+
+class Checkout(models.Model):
+    """A webhook makes the row and says when something last happened; who it is and what became
+    of it is only ever read from Shopify, and only once a campaign asks for it."""
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="checkouts")
+    gid = models.CharField(max_length=100)
+    started_at = models.DateTimeField(default=timezone.now)
+    active_at = models.DateTimeField(
+        default=timezone.now, help_text="When something last happened to it."
+    )
+    completed_at = models.DateTimeField(null=True, help_text="When its order was placed.")
+    deleted_at = models.DateTimeField(null=True)
+    read_at = models.DateTimeField(null=True, help_text="When Shopify was last asked about it.")
+    next_read_at = models.DateTimeField(null=True, help_text="A reader's lease, or its back-off.")
+    customer_gid = models.CharField(max_length=100, blank=True)
+    name = models.CharField(max_length=255, blank=True)
+    email = models.CharField(max_length=255, blank=True)
+    phone = models.CharField(max_length=40, blank=True)
+
+    objects = CheckoutQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["store", "gid"], name="orders_one_checkout_per_gid")
+        ]
+        indexes = [
+            # Campaigns: open ones by when they fell silent.
+            models.Index(
+                fields=["active_at"],
+                condition=Q(completed_at=None, deleted_at=None),
+                name="orders_checkout_open",
+            ),
+            # What nobody has asked Shopify about yet.
+            models.Index(fields=["id"], condition=Q(read_at=None), name="orders_checkout_unread"),
+            # Audiences: how many a customer began.
+            models.Index(
+                fields=["store", "customer_gid", "started_at"],
+                condition=~Q(customer_gid=""),
+                name="orders_checkout_of_customer",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Checkout {self.gid.rsplit('/', 1)[-1]}"

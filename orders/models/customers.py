@@ -1,0 +1,110 @@
+"""A Shopify customer of one store, one way from Shopify (rows F48, F49).
+
+Two stores never share a row, even where the person is the same. Written by
+services.customers only.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+from django.db.models import F, Q
+
+from orders.models.stores import Store
+from orders.money import Money
+
+
+class CustomerQuerySet(models.QuerySet["Customer"]):
+    def of_active_stores(self) -> Self:
+        return self.filter(store__is_active=True)
+
+    def living(self) -> Self:
+        """Neither deleted in Shopify nor merged into another."""
+        return self.filter(deleted_at=None)
+
+    def dirty(self) -> Self:
+        return self.filter(dirty_seq__gt=F("clean_seq"))
+
+    def due_for_reading(self, *, now: datetime) -> Self:
+        free = Q(fetch_lease_until=None) | Q(fetch_lease_until__lt=now)
+        due = Q(fetch_after=None) | Q(fetch_after__lte=now)
+        return self.dirty().filter(free & due)
+
+
+class Customer(models.Model):
+    """Empty text and null mean that Shopify has not told; its words stay as they came."""
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="customers")
+    gid = models.CharField(max_length=100)
+    name = models.CharField(max_length=255, blank=True)
+    email = models.CharField(max_length=255, blank=True)
+    phone = models.CharField(max_length=40, blank=True)
+    locale = models.CharField(max_length=20, blank=True)
+    order_count = models.PositiveBigIntegerField(null=True, blank=True)
+    # Shopify's "amount spent", in the shop's currency: net of refunds, over all time.
+    spent = models.DecimalField(max_digits=19, decimal_places=4, null=True, blank=True)
+    spent_currency = models.CharField(max_length=3, blank=True)
+    account_state = models.CharField(max_length=40, blank=True)
+    tax_exempt = models.BooleanField(null=True, blank=True)
+    email_consent = models.CharField(max_length=40, blank=True)
+    sms_consent = models.CharField(max_length=40, blank=True)
+    tags = models.JSONField(default=list, blank=True)
+    note = models.TextField(blank=True)
+    customer_since = models.DateTimeField(null=True, blank=True)
+    shop_updated_at = models.DateTimeField(null=True, blank=True)
+    # Set by a read that did not find it; a later one that does takes it back.
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    merged_into = models.CharField(
+        max_length=100, blank=True, help_text="The gid of the customer it was merged into."
+    )
+    # Freshness, as of orders.
+    dirty_seq = models.PositiveIntegerField(default=0)
+    clean_seq = models.PositiveIntegerField(default=0)
+    fetch_after = models.DateTimeField(null=True, blank=True)
+    fetch_lease_until = models.DateTimeField(null=True, blank=True)
+    fetch_failures = models.PositiveSmallIntegerField(default=0)
+    read_started_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the stored read began; empty: known by orders only."
+    )
+
+    objects = CustomerQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["store", "gid"], name="orders_one_customer_per_gid"),
+            models.CheckConstraint(
+                condition=Q(clean_seq__lte=F("dirty_seq")), name="orders_customer_never_ahead"
+            ),
+        ]
+        indexes = [
+            # Matching a contact: by e-mail (stored in lower case) or phone.
+            models.Index(fields=["email"], condition=~Q(email=""), name="orders_customer_email"),
+            models.Index(fields=["phone"], condition=~Q(phone=""), name="orders_customer_phone"),
+            # sweep_dirty_customers: who has to be read again.
+            models.Index(
+                fields=["fetch_after"],
+                condition=Q(dirty_seq__gt=F("clean_seq")),
+                name="orders_customer_dirty",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.gid
+
+    @property
+    def legacy_id(self) -> str:
+        """Shopify's numeric id, which its admin shows."""
+        return self.gid.rsplit("/", 1)[-1]
+
+    @property
+    def admin_url(self) -> str:
+        handle = self.store.handle
+        return f"https://admin.shopify.com/store/{handle}/customers/{self.legacy_id}"
+
+    @property
+    def amount_spent(self) -> Money | None:
+        if self.spent is None or not self.spent_currency:
+            return None
+        return Money(self.spent, self.spent_currency)

@@ -1,0 +1,71 @@
+"""Which of a person's orders the panel shows, as its address says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final, Self
+from urllib.parse import urlencode
+
+ORDERS_A_PAGE: Final = 10
+# So far an agent may page; whoever needs more is better served by the search.
+AT_MOST: Final = 200
+
+
+class Show(StrEnum):
+    ALL = "all"
+    OPEN = "open"
+    ATTENTION = "attention"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """`store_id` None: every store. `count`: how many orders at most."""
+
+    show: Show = Show.ALL
+    store_id: int | None = None
+    count: int = ORDERS_A_PAGE
+
+    @classmethod
+    def read(cls, asked: Mapping[str, str]) -> Self:
+        """From an address's parameters; words nobody knows mean the default."""
+        show, store, count = (asked.get(name, "") for name in ("show", "store", "count"))
+        return cls(
+            show=Show(show) if show in set(Show) else Show.ALL,
+            store_id=int(store) if _is_number(store) else None,
+            count=min(max(int(count), ORDERS_A_PAGE), AT_MOST)
+            if _is_number(count)
+            else ORDERS_A_PAGE,
+        )
+
+    @property
+    def is_narrowed(self) -> bool:
+        return self.show != Show.ALL or self.store_id is not None
+
+    @property
+    def query(self) -> str:
+        """For an address: "?show=open&store=2", or "" for the default."""
+        words: dict[str, str | int] = {}
+        if self.show != Show.ALL:
+            words["show"] = self.show
+        if self.store_id is not None:
+            words["store"] = self.store_id
+        if self.count != ORDERS_A_PAGE:
+            words["count"] = self.count
+        return f"?{urlencode(words)}" if words else ""
+
+    @property
+    def further(self) -> str:
+        """The address's parameters that show a page more."""
+        return replace(self, count=min(self.count + ORDERS_A_PAGE, AT_MOST)).query
+
+    def showing(self, show: Show) -> str:
+        return replace(self, show=show, count=ORDERS_A_PAGE).query
+
+    def of_store(self, store_id: int | None) -> str:
+        return replace(self, store_id=store_id, count=ORDERS_A_PAGE).query
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10

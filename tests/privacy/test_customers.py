@@ -1,0 +1,86 @@
+"""A person's data as a Shopify customer: redacted it stays away, and it goes when it is old."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from inbox import addresses
+from inbox.models import Contact, IdentityKind
+from orders import redactions, retention
+from orders.models import Customer, RedactedKind, Store
+from orders.personal import REGISTRY, Scope, resolve
+from orders.services import mark_customer_dirty
+from tests.support.shop import DOMAIN, Shop, fetch_dirty, read_customers
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def jane(shop: Shop, store: Store) -> Customer:
+    shop.place()
+    shop.deliver(Client())
+    fetch_dirty()
+    row = next(iter(shop.store.world.shops[DOMAIN].customers.values()))
+    row.tags, row.note = ["VIP"], "calls at night"
+    Customer.objects.update(dirty_seq=2, clean_seq=0)
+    read_customers()
+    return Customer.objects.get()
+
+
+def read_again(jane: Customer) -> None:
+    mark_customer_dirty(store=jane.store, gid=jane.gid, now=timezone.now())
+    read_customers()
+    jane.refresh_from_db()
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"), [(RedactedKind.CUSTOMER, "gid"), (RedactedKind.EMAIL, "email")]
+)
+def test_a_read_after_a_redaction_brings_nothing_back(
+    shop: Shop, jane: Customer, kind: RedactedKind, field: str
+) -> None:
+    assert (jane.note, jane.tags) == ("calls at night", ["VIP"])
+    text = str(getattr(jane, field))
+    later = timezone.now() + timedelta(minutes=1)
+    redactions.remember(jane.store, [(kind, text)], at=later)
+    read_again(jane)
+    assert (jane.name, jane.email, jane.note, jane.tags, jane.locale) == ("", "", "", [], "")
+    assert (jane.spent, jane.account_state) == (None, "")
+    # Negative control: redacted before they became a customer, they are a new beginning.
+    jane.store.redacted_identities.all().delete()
+    redactions.remember(jane.store, [(kind, text)], at=timezone.now() - timedelta(days=1))
+    read_again(jane)
+    assert jane.note == "calls at night"
+
+
+def test_a_customer_without_orders_goes_by_their_own_age(shop: Shop, jane: Customer) -> None:
+    jane.store.orders.all().delete()
+    retention.apply(now=timezone.now())
+    jane.refresh_from_db()
+    assert jane.note == "calls at night"
+    retention.apply(now=timezone.now() + timedelta(days=5000))
+    jane.refresh_from_db()
+    assert (jane.name, jane.email, jane.note, jane.tags) == ("", "", "", [])
+
+
+def test_whom_a_contact_is_not_is_forgotten_and_the_contact_stays(
+    shop: Shop, jane: Customer, alice: User
+) -> None:
+    tom = Contact.objects.create(name="Tom")
+    addresses.add_identity(contact=tom, text="tom@example.com", by=alice)
+    addresses.set_aside(
+        contact=tom, kind=IdentityKind.EMAIL, value=jane.email, evidence="order #1", by=alice
+    )
+    scope = resolve(Scope(store_id=jane.store_id, customer_gids=(jane.gid,)))
+    assert tom.pk not in scope.ids("inbox.Contact")
+    for holding in REGISTRY.of_customers():
+        for rows in holding.rows(scope):
+            holding.mask(list(rows))
+    tom.refresh_from_db()
+    assert tom.name == "Tom"
+    assert [i.value for i in tom.identities.all()] == ["tom@example.com"]
