@@ -2,65 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from orders import audit, spreadsheets
-from orders.models import (
-    AuditEntry,
-    AuditKind,
-    Order,
-    OrderAction,
-    OrderEvent,
-    Policy,
-    Store,
-)
-
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
-else:
-    ModelAdmin = admin.ModelAdmin
-
-
-class ReadOnlyAdmin(ModelAdmin):
-    """A look, and no back door: no adding, changing or deleting."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-def _note_change(
-    kind: AuditKind, request: HttpRequest, pk: int, form: Any, change: bool, **detail: Any
-) -> None:
-    """Who changed which settings, from what to what. These forms hold no secrets."""
-    values = {
-        name: [str(form.initial.get(name)), str(form.cleaned_data.get(name))]
-        for name in form.changed_data
-    }
-    actor = request.user if isinstance(request.user, User) else None
-    word = "changed" if change else "added"
-    audit.record(kind, actor=actor, after=word, row=pk, values=values, **detail)
+from orders.admin_pages import DeskAdmin, ReadOnlyAdmin, WordsFilter, link, note_change, sum_column
+from orders.desk import DESK
+from orders.models import AuditEntry, AuditKind, Order, OrderAction, OrderEvent, Store
 
 
 @admin.register(Store)
-class StoreAdmin(ModelAdmin):
+class StoreAdmin(DeskAdmin):
+    list_title = "Stores"
+    list_intro = "The shops whose orders agents see, and what agents may do there."
+    list_empty = "No store yet. Add one under Shop connections: its store is made with it."
     list_display = ["domain", "name", "currency", "is_active", "is_frozen", "connected_at"]
     list_filter = ["is_active", "is_frozen"]
     search_fields = ["domain", "name"]
-    readonly_fields = ["connected_at"]
+    readonly_fields = ["connected_at", "its_pages"]
+    help_texts = {
+        "currency": "The currency limits are set in. Filled in from Shopify.",
+    }
     fieldsets = [
-        (None, {"fields": ["domain", "name", "currency", "time_zone", "is_active"]}),
+        ("The shop", {"fields": ["domain", "name", "currency", "time_zone", "is_active",
+                                 "its_pages"]}),
         (
             "What agents may do",
             {"fields": ["is_frozen", "assume_delivered_after_days", "hidden_cancel_reasons",
@@ -69,85 +42,245 @@ class StoreAdmin(ModelAdmin):
         ("History", {"fields": ["connected_at"]}),
     ]  # fmt: skip
 
+    @admin.display(description="Open")
+    def its_pages(self, store: Store) -> SafeString | str:
+        """Where the shop itself is, and what we hold of it."""
+        if not store.pk:
+            return "–"
+        orders = f"{reverse('admin:orders_order_changelist')}?store__id__exact={store.pk}"
+        theirs = f"https://admin.shopify.com/store/{store.handle}"
+        return format_html(
+            '<a href="{}" rel="noreferrer">Shopify’s admin</a> · <a href="{}">Its orders</a>',
+            theirs,
+            orders,
+        )
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        _note_change(AuditKind.STORE, request, obj.pk, form, change)
+        note_change(AuditKind.STORE, request, obj.pk, form, change)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # Its orders and what was done to them would go with it: switch it off instead.
         return False
 
 
+_ORDER_TOTAL = sum_column("total", "currency", "Total", "As the customer was charged.")
+_ORDER_PAID = sum_column("received", "currency", "Received", "What was paid.")
+_ORDER_REFUNDED = sum_column("refunded", "currency", "Refunded", "What went back.")
+_ORDER_NET = sum_column(
+    "net_payment", "currency", "Still with the shop", "Received less refunded, as Shopify says."
+)
+_ORDER_RESERVED = sum_column(
+    "reserved", "currency", "Reserved", "Promised to refunds that are under way."
+)
+
+
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
-    list_display = ["name", "store", "placed_at", "financial_status", "fulfillment_status", "total"]
-    list_filter = ["store", "financial_status", "fulfillment_status"]
+    list_title = "Orders"
+    list_intro = (
+        "Orders as Shopify last showed them. To cancel or refund one, open it in the inbox."
+    )
+    list_empty = "No order matches. A new store's orders appear while its past is being read."
+    list_display = ["name", "store", "placed_at", "paid", "shipped", _ORDER_TOTAL]  # fmt: skip
+    list_filter = ["store", ("financial_status", WordsFilter),
+                   ("fulfillment_status", WordsFilter)]  # fmt: skip
     search_fields = ["name", "legacy_id", "email", "trackings__number"]
     list_select_related = ["store"]
-    exclude = ["document"]
     date_hierarchy = "placed_at"
+    fieldsets = [
+        ("The order", {"fields": ["name", "store", "at_shopify", "placed_at", "email", "phone"]}),
+        ("State", {"fields": ["financial_status", "fulfillment_status", "return_status",
+                              "cancelled_at", "cancel_reason", "closed_at", "deleted_at"]}),
+        ("Money", {"fields": [_ORDER_TOTAL, _ORDER_PAID, _ORDER_REFUNDED, _ORDER_NET,
+                              _ORDER_RESERVED, "kept_reason", "kept_by"]}),
+        ("What was done", {"fields": ["its_actions"]}),
+        ("How fresh it is", {"classes": ["collapse"],
+                             "fields": ["read_started_at", "shop_updated_at", "version",
+                                        "state_since", "is_partial", "fetch_failures",
+                                        "missing_since", "masked_at", "legacy_id", "gid"]}),
+    ]  # fmt: skip
+    help_texts = {
+        "name": "The number customers know.",
+        "store": "The shop it was placed in.",
+        "placed_at": "When the customer ordered.",
+        "email": "The customer's, as the order has it. Masked after the retention time.",
+        "phone": "The customer's, as the order has it.",
+        "financial_status": "Shopify's word for how far it is paid.",
+        "fulfillment_status": "Shopify's word for how far it is shipped.",
+        "return_status": "Shopify's word for returns.",
+        "cancelled_at": "Empty: it is not canceled.",
+        "cancel_reason": "As it was given at Shopify.",
+        "closed_at": "When it was archived at Shopify.",
+        "deleted_at": "When we noticed that Shopify no longer has it.",
+        "kept_reason": "Why money of a canceled order stays with the shop.",
+        "kept_by": "Who decided that.",
+        "shop_updated_at": "Shopify's own time of the last change we have read.",
+        "fetch_failures": "Reads that failed, one after the other.",
+        "gid": "Shopify's technical id.",
+    }
+
+    @admin.display(description="Paid", ordering="financial_status")
+    def paid(self, order: Order) -> str:
+        return order.financial_status.replace("_", " ").capitalize() or "–"
+
+    @admin.display(description="Shipped", ordering="fulfillment_status")
+    def shipped(self, order: Order) -> str:
+        return order.fulfillment_status.replace("_", " ").capitalize() or "–"
+
+    @admin.display(description="In Shopify")
+    def at_shopify(self, order: Order) -> SafeString | str:
+        """Opens the order in the shop's own admin."""
+        return link(order.admin_url, f"Order {order.legacy_id}")
+
+    @admin.display(description="Cancelations and refunds")
+    def its_actions(self, order: Order) -> SafeString | str:
+        """Everything people asked for here, with its outcome."""
+        address = f"{reverse('admin:orders_orderaction_changelist')}?order__id__exact={order.pk}"
+        return link(address, f"{order.actions.count()} actions")
+
+
+_ACTION_SUM = sum_column("amount", "currency", "Sum", "What the customer gets back.")
+_ACTION_RESERVED = sum_column(
+    "reserved", "currency", "Held of the order's money", "Until this has ended."
+)
 
 
 @admin.register(OrderAction)
 class OrderActionAdmin(ReadOnlyAdmin):
-    list_display = ["order", "kind", "state", "amount", "currency", "requested_by", "requested_at"]
-    list_filter = ["state", "kind"]
+    list_title = "Cancelations and refunds"
+    list_intro = (
+        "Everything anybody asked Shopify to do, with its outcome. What waits for a decision is "
+        "decided in the inbox, under Decisions."
+    )
+    list_empty = "Nothing matches. Agents cancel and refund beside a conversation."
+    list_display = ["order", "kind", "state", _ACTION_SUM, "requested_by", "requested_at"]
+    list_filter = ["state", "kind", "order__store"]
     search_fields = ["order__name", "requested_by__username", "marker"]
     list_select_related = ["order", "requested_by"]
     date_hierarchy = "requested_at"
+    fieldsets = [
+        ("What was asked", {"fields": ["kind", "its_order", _ACTION_SUM, "reason", "staff_note",
+                                       "notify", "returned", "requested_by", "requested_at",
+                                       "asked_from"]}),
+        ("Approval", {"fields": ["approvals_needed", "why_approval", "approved_by",
+                                 "co_approved_by", "expires_at"]}),
+        ("Outcome", {"fields": ["state", "message", "settled_at", "evidence_at", "refund_gid",
+                                _ACTION_RESERVED]}),
+        ("How it is going", {"classes": ["collapse"],
+                             "fields": ["attempts", "next_attempt_at", "maybe_applied",
+                                        "is_doubtful", "step", "step_first_sent_at", "crashes",
+                                        "marker", "idempotency_key", "job_gid"]}),
+    ]  # fmt: skip
+    help_texts = {
+        "kind": "What Shopify is to do.",
+        "reason": "As the person chose it.",
+        "staff_note": "What they wrote for colleagues.",
+        "returned": "Their answer to “Has the item come back?”.",
+        "requested_by": "Who clicked.",
+        "requested_at": "When.",
+        "approvals_needed": "How many other people had to agree.",
+        "why_approval": "The rule that asked for it.",
+        "approved_by": "Who agreed.",
+        "co_approved_by": "Who agreed as the second.",
+        "state": "Done means Shopify showed it done.",
+        "settled_at": "When it ended.",
+        "refund_gid": "Shopify's id of the refund that was booked.",
+        "attempts": "How often it was sent or asked about.",
+        "next_attempt_at": "When a worker takes it up again.",
+        "marker": "Stands in Shopify's notes, so that it is found again there.",
+        "idempotency_key": "Sent with the request, so that Shopify does it once.",
+        "job_gid": "Shopify's job, where it cancels in the background.",
+    }
+
+    @admin.display(description="Order")
+    def its_order(self, action: OrderAction) -> SafeString | str:
+        """The order it was done to."""
+        address = reverse("admin:orders_order_change", args=[action.order_id])
+        return link(address, str(action.order))
+
+    @admin.display(description="Asked for in")
+    def asked_from(self, action: OrderAction) -> SafeString | str:
+        """The conversation it was asked for in, or another way in."""
+        if not action.origin:
+            return "–"
+        urls = (url for find in DESK.origin_urls if (url := find(action.origin)))
+        return link(next(urls, ""), action.origin.replace(":", " ").capitalize())
+
+
+_EVENT_SUM = sum_column("amount", "currency", "Sum", "Where money moved.")
 
 
 @admin.register(OrderEvent)
 class OrderEventAdmin(ReadOnlyAdmin):
-    list_display = ["order", "kind", "occurred_at", "source", "actor", "amount", "currency"]
-    list_filter = ["kind", "source"]
+    list_title = "Order events"
+    list_intro = "What happened to orders, each fact once, whoever it came from."
+    list_empty = "Nothing matches. Events appear when orders are placed, paid, shipped or refunded."
+    list_display = ["order", "kind", "occurred_at", "source", "actor", _EVENT_SUM]
+    list_filter = ["kind", "source", "order__store"]
     search_fields = ["order__name"]
     list_select_related = ["order", "actor"]
-
-
-@admin.register(Policy)
-class PolicyAdmin(ModelAdmin):
-    list_display = ["role", "store", "refund_up_to", "refund_per_day", "approval_up_to", "cancel",
-                    "may_approve_up_to"]  # fmt: skip
-    list_filter = ["role", "store"]
-    list_select_related = ["role", "store"]
+    date_hierarchy = "occurred_at"
     fieldsets = [
-        (None, {"fields": ["role", "store"]}),
-        (
-            "Without asking anyone",
-            {"fields": ["refund_up_to", "refund_per_day", "note_above", "cancel"],
-             "description": "Sums are in the shop's currency and are checked when an agent "
-             "confirms, together with everything that is still under way."},
-        ),
-        ("With approval", {"fields": ["approval_up_to", "two_approvers_above"]}),
-        ("Approving others", {"fields": ["may_approve_up_to"]}),
+        ("What happened", {"fields": ["kind", "order", "occurred_at", _EVENT_SUM, "reason",
+                                      "detail"]}),
+        ("Who", {"fields": ["source", "actor", "action"]}),
+        ("Book-keeping", {"classes": ["collapse"],
+                          "fields": ["recorded_at", "announced_at", "key"]}),
     ]  # fmt: skip
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        _note_change(AuditKind.POLICY, request, obj.pk, form, change)
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        actor = request.user if isinstance(request.user, User) else None
-        audit.record(AuditKind.POLICY, actor=actor, after="deleted", row=obj.pk)
-        super().delete_model(request, obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        for policy in queryset:
-            self.delete_model(request, policy)
+    help_texts = {
+        "kind": "The fact.",
+        "order": "Of which order.",
+        "occurred_at": "When, by Shopify's clock.",
+        "reason": "Where one was given.",
+        "detail": "Shopify's own words.",
+        "source": "Agent: asked for here. Shopify: done in the shop or by the customer.",
+        "actor": "The person, where it was asked for here.",
+        "action": "What was asked for.",
+        "recorded_at": "When we heard of it.",
+        "announced_at": "When campaigns had taken note of it.",
+        "key": "Names the fact, so that it is recorded once.",
+    }
 
 
 _EXPORTED = ["id", "at", "kind", "actor", "roles", "store_id", "order_id", "action_id", "before",
              "after", "amount", "currency", "request_id", "ip", "detail"]  # fmt: skip
+_AUDIT_SUM = sum_column("amount", "currency", "Sum", "Where money was concerned.")
 
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    list_display = ["at", "kind", "actor", "order_id", "before", "after", "amount", "currency"]
+    list_title = "Audit log"
+    list_intro = (
+        "Who did what, when and from where. Rows are only ever added and are sealed in a chain; "
+        "no customer is named. Choose rows and “Download as CSV” to take them along."
+    )
+    list_empty = "Nothing matches."
+    list_display = ["at", "kind", "actor", "order_id", "before", "after", _AUDIT_SUM]
     list_filter = ["kind"]
     search_fields = ["actor", "request_id", "=order_id", "=action_id"]
     date_hierarchy = "at"
     actions = ["download_csv"]
+    fieldsets = [
+        ("What", {"fields": ["kind", "before", "after", _AUDIT_SUM, "detail"]}),
+        ("Who and from where", {"fields": ["at", "actor", "actor_id", "roles", "ip",
+                                           "request_id"]}),
+        ("Of what", {"fields": ["store_id", "order_id", "action_id"]}),
+    ]  # fmt: skip
+    help_texts = {
+        "kind": "What was done.",
+        "before": "The state before.",
+        "after": "The state after.",
+        "detail": "Settings and counts; never names or texts of customers.",
+        "at": "In UTC, by the server's clock.",
+        "actor_id": "Their number, which stays when a name changes.",
+        "roles": "What they were then.",
+        "ip": "The address the request came from.",
+        "request_id": "The same as in the log and in the answer's X-Request-ID.",
+        "store_id": "The store's number here.",
+        "order_id": "The order's number here.",
+        "action_id": "The cancelation's or refund's number here.",
+    }
 
     @admin.action(description="Download as CSV")
     def download_csv(

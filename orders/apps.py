@@ -7,4 +7,13 @@ class OrdersConfig(AppConfig):
 
     def ready(self) -> None:
         # They register themselves.
-        from orders import checks, holdings, listeners, privacy_admin, retention  # noqa: F401
+        from orders import (  # noqa: F401
+            checks,
+            figures,
+            holdings,
+            listeners,
+            policy_admin,
+            privacy_admin,
+            reports_admin,
+            retention,
+        )

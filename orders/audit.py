@@ -61,6 +61,11 @@ def origin(request_id: str, ip: str | None) -> Iterator[None]:
         _origin.reset(token)
 
 
+def current_origin() -> Origin:
+    """The request being worked on; an empty one outside of any."""
+    return _origin.get()
+
+
 def record(
     kind: AuditKind,
     *,

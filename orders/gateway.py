@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol, TypedDict
+from typing import Any, Final, Protocol, TypedDict
 
 from django.conf import settings
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy, gettext_noop
 
-from orders.models import Order, OrderAction, Store
+from orders.models import Checkout, Order, OrderAction, Store
 from orders.money import Money
+from orders.shoppers import CheckoutSnapshot, Consents
 from orders.snapshot import LineQuantity
 
 
@@ -64,6 +66,27 @@ class SuggestedRefund:
     transactions: tuple[SuggestedTransaction, ...]
 
 
+# Shopify's wording in its own admin; a value not here is shown title-cased (F31). Here and not
+# where it is used, because agents read it in their language.
+CANCEL_REASON_LABELS: Final = {
+    "CUSTOMER": gettext_lazy("Customer changed or canceled order"),
+    "INVENTORY": gettext_lazy("Items unavailable"),
+    "FRAUD": gettext_lazy("Fraudulent order"),
+    "DECLINED": gettext_lazy("Payment declined"),
+    "STAFF": gettext_lazy("Staff error"),
+    "OTHER": gettext_lazy("Other"),
+}
+# The same for the sentences about a shop that cannot be asked.
+_SAID_BY_THE_GATEWAY: Final = (
+    gettext_noop("Shopify does not find this order."),
+    gettext_noop("It may have been deleted, or be older than the app may read."),
+    gettext_noop("An administrator has to look at the Shopify connection."),
+    gettext_noop("Shopify refused: %s"),
+    gettext_noop("Shopify cannot be reached just now; nothing was changed."),
+    gettext_noop("Try again in a moment."),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class CancelReason:
     value: str
@@ -97,8 +120,19 @@ class Gateway(Protocol):
     def cancel_reasons(self, store: Store) -> tuple[CancelReason, ...]:
         """The shop's own list (row F31), cached; Shopify's six where it cannot be read."""
 
+    def unreachable_stores(self) -> set[int]:
+        """Ids of the stores that have stopped answering and are left alone. Asks nobody."""
+
     def is_uninstalled(self, store: Store) -> bool:
         """Whether Shopify refuses our access to the shop, asked now. Raises ShopUnreachable."""
+
+    def read_checkout(self, checkout: Checkout) -> CheckoutSnapshot | None:
+        """The checkout as Shopify tells it now; None: it has none such (any more). Raises
+        ShopUnreachable."""
+
+    def read_consents(self, store: Store, customer_gid: str) -> Consents:
+        """The customer's consents to marketing, read now; of a customer Shopify does not have:
+        none. Raises ShopUnreachable."""
 
     def plan(self, action: OrderAction) -> list[Step]:
         """Pure: the requests of an unsaved action from its proposal, in order."""

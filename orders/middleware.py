@@ -22,13 +22,13 @@ class RequestOrigin:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
         request_id = given if _SAFE_ID.match(given) else uuid.uuid4().hex
-        with audit.origin(request_id, _client_ip(request)):
+        with audit.origin(request_id, client_ip(request)):
             response = self._get_response(request)
         response["X-Request-ID"] = request_id
         return response
 
 
-def _client_ip(request: HttpRequest) -> str | None:
+def client_ip(request: HttpRequest) -> str | None:
     """The peer's address; a proxy's word only where the proxy is trusted."""
     if settings.TRUSTED_PROXY:
         # The last entry is the proxy's own observation; those before it anyone may write.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_UP, Decimal
 from typing import Final
 
 from django.contrib.auth.models import User
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 from django.utils.translation import gettext as _
 
 from orders.errors import Refusal
@@ -48,12 +49,18 @@ def policy_of(user: User, store: Store) -> Policy | None:
     most generous counts: a supervisor who is also an agent has the supervisor's limits.
     """
     found = Policy.objects.filter(Q(store=store) | Q(store=None), role__in=user.groups.all())
+    return effective(found, roles={policy.role_id for policy in found}, store_id=store.pk)
+
+
+def effective(policies: Iterable[Policy], *, roles: set[int], store_id: int) -> Policy | None:
+    """The one of these policies that counts for a holder of these roles at this store. Pure."""
     by_role: dict[int, Policy] = {}
-    for policy in found:
+    for policy in policies:
+        if policy.role_id not in roles or policy.store_id not in {None, store_id}:
+            continue
         if policy.store_id or policy.role_id not in by_role:
             by_role[policy.role_id] = policy
-    policies = list(by_role.values())
-    return max(policies, key=lambda p: _generosity(p.refund_up_to), default=None)
+    return max(by_role.values(), key=lambda p: _generosity(p.refund_up_to), default=None)
 
 
 def in_shop_currency(amount: Money, order: Order) -> Money:
@@ -113,15 +120,16 @@ def spent_today(user: User, store: Store, *, now: datetime) -> Decimal:
 
     Shop currency. What others approved is theirs to answer for, and does not count.
     """
+    rows = spending(now=now).filter(requested_by_id=user.pk, order__store=store)
+    return rows.aggregate(sum=Sum("amount_shop"))["sum"] or Decimal(0)
+
+
+def spending(*, now: datetime) -> QuerySet[OrderAction]:
+    """The actions that count against somebody's day."""
     rows = OrderAction.objects.filter(
-        requested_by_id=user.pk,
-        order__store=store,
-        requested_at__gt=now - DAY,
-        approvals_needed=0,
-        amount__isnull=False,
+        requested_at__gt=now - DAY, approvals_needed=0, amount__isnull=False
     )
-    counted = rows.exclude(state__in=_NOT_SPENT)
-    return counted.aggregate(sum=Sum("amount_shop"))["sum"] or Decimal(0)
+    return rows.exclude(state__in=_NOT_SPENT)
 
 
 def _judge_cancel(policy: Policy, has_note: bool) -> Ruling:

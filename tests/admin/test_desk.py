@@ -1,0 +1,158 @@
+"""The admin's front page: every number true, its link right, and a fixed number of queries."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client, RequestFactory
+from django.utils import timezone
+
+from inbox.models import Channel, Contact, Conversation
+from orders.desk import DESK, Tile
+from orders.models import ActionKind, Order, OrderAction, OrderEvent, Policy, Store
+from shopify_sync.models import Backfill, Drift, EventState, ShopConnection, WebhookEvent
+from tests.conftest import logged_in
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def root(db: None) -> Client:
+    return logged_in(User.objects.create_superuser("root"))
+
+
+def tiles(store: Store | None) -> dict[str, Tile]:
+    now, store_id = timezone.now(), store.pk if store else None
+    return {
+        tile.title: tile
+        for provider in DESK.tiles
+        for tile in provider(now)
+        if tile.store_id == store_id
+    }
+
+
+def order(store: Store, number: int, **columns: Any) -> Order:
+    return Order.objects.create(
+        store=store, gid=f"gid://shopify/Order/{number}", legacy_id=number, name=f"#{number}",
+        currency="EUR", shop_currency="EUR", document="{}", **columns,
+    )  # fmt: skip
+
+
+def act(of: Order, by: User, **columns: Any) -> OrderAction:
+    words = {"amount": Decimal(40), "amount_shop": Decimal(40), "currency": "EUR"} | columns
+    return OrderAction.objects.create(
+        order=of, requested_by=by, kind=ActionKind.REFUND, proposal={}, steps=[],
+        nonce=str(of.pk), **words,
+    )  # fmt: skip
+
+
+def test_every_number_and_where_it_is_settled(root: Client, alice: User, channel: Channel) -> None:
+    now = timezone.now()
+    store = Store.objects.create(
+        domain="demo.myshopify.com", currency="EUR", connected_at=now - timedelta(days=9)
+    )
+    other = Store.objects.create(domain="second.myshopify.com", currency="USD")
+    ShopConnection.objects.create(
+        store=store, access_token="shpat_x", api_secret="s", credentials_ok_at=now,
+        webhooks_ok_at=now,
+    )  # fmt: skip
+    Policy.objects.create(role=Group.objects.get(name="agents"), refund_per_day=100)
+    act(order(store, 1), alice, state="awaiting_approval", approvals_needed=1)
+    act(order(store, 2), alice, state="needs_human")
+    act(order(store, 3), alice, state="blocked", amount_shop=50)
+    order(store, 4, cancelled_at=now, net_payment=Decimal("12.50"))
+    OrderEvent.objects.create(
+        order=order(store, 5), kind="refunded", key="refunded:1", occurred_at=now,
+        source="shopify", amount=7, currency="EUR",
+    )  # fmt: skip
+    for n in range(4):
+        Drift.objects.create(store=store, order_gid=str(n), found_at=now, shop_updated_at=now)
+    WebhookEvent.objects.create(
+        store=store, webhook_id="w", topic="orders/updated", body=b"", state=EventState.DEAD
+    )
+    Backfill.objects.create(store=store, since=now, next_step_at=now)
+    contact = Contact.objects.create(name="Jane")
+    for n, assignee in enumerate((alice, None, None)):
+        Conversation.objects.create(
+            contact=contact, channel=channel, external_id=str(n), assignee=assignee,
+            waiting_since=now if n == 1 else None,
+        )  # fmt: skip
+    shown = tiles(store)
+    values = {title: (tile.value, tile.tone) for title, tile in shown.items()}
+    assert values == {
+        "Refunded in 24 hours": ("€7.00", "default"),
+        "Closest to the day's limit": ("alice: 90 %", "warning"),
+        "Wait for an administrator": ("1", "critical"),
+        "Connection": ("3 of 3 ticks", "success"),
+        "Last webhook": ("None yet", "warning"),
+        "Drift in 24 hours": ("4", "warning"),
+        "Dead events": ("1", "critical"),
+        "Reading past orders": ("0 %", "info"),
+        "Wait for approval": ("1", "attention"),
+        "Need a person": ("1", "critical"),
+        "Still to return": ("€12.50", "warning"),
+    }
+    assert tiles(other)["Connection"].value == "Not connected"
+    common = {title: tile.value for title, tile in tiles(None).items()}
+    assert common == {"Open conversations": "3", "Nobody has taken": "2", "Customers waiting": "1"}
+    page = root.get("/admin/").content.decode()
+    for tile in shown.values():
+        assert tile.url.replace("&", "&amp;") in page
+        # The page of decisions needs whole orders; its own tests have them.
+        if not tile.url.startswith("/inbox/decisions/"):
+            assert root.get(tile.url).status_code == 200
+    dead = root.get(shown["Dead events"].url)
+    assert dead.context["cl"].result_count == 1
+    assert root.get(shown["Wait for an administrator"].url).context["cl"].result_count == 1
+
+
+def test_the_front_page_costs_the_same_for_many_stores(
+    root: Client, alice: User, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shopify_sync import client
+
+    def call(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("the front page must not call Shopify")
+
+    monkeypatch.setattr(client.AdminClient, "read", call)
+    number = 0
+    for stores in (1, 4):
+        for _ in range(stores):
+            number += 1
+            store = Store.objects.create(domain=f"s{number}.myshopify.com", currency="EUR")
+            ShopConnection.objects.create(store=store, api_secret="s")
+            act(order(store, number), alice)
+            person = User.objects.create_user(f"p{number}")
+            act(order(store, 1000 + number), person)
+        with django_assert_num_queries(QUERIES):
+            assert root.get("/admin/").status_code == 200
+
+
+QUERIES = 20
+
+
+def test_a_person_sees_only_what_they_may_look_at(db: None) -> None:
+    Store.objects.create(domain="demo.myshopify.com")
+    ann = User.objects.create_user("ann", is_staff=True)
+    ann.user_permissions.add(Permission.objects.get(codename="view_conversation"))
+    page = logged_in(ann).get("/admin/").content.decode()
+    assert "Nobody has taken" in page
+    assert "demo.myshopify.com" not in page
+    assert "Still to return" not in page
+    assert "Policies" not in page
+
+
+def test_every_model_has_its_place(root: Client) -> None:
+    request = RequestFactory().get("/admin/")
+    request.user = User.objects.get(username="root")
+    groups = admin.site.get_app_list(request)
+    assert [group["name"] for group in groups] == [
+        "Stores & Shopify", "Orders & money", "Policies & people", "Inbox & channels",
+        "Campaigns", "Audit & privacy", "What Shopify sent",
+    ]  # fmt: skip
+    assert "Connect your first store" in root.get("/admin/").content.decode()

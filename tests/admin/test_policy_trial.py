@@ -1,0 +1,129 @@
+"""“What would happen if”: the real rulings, on values that are not saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+from orders import policies
+from orders.models import AuditEntry, AuditKind, Policy, Store
+from tests.conftest import logged_in
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def root(db: None) -> Client:
+    return logged_in(User.objects.create_superuser("root"))
+
+
+@pytest.fixture
+def store(db: None) -> Store:
+    return Store.objects.create(domain="demo.myshopify.com", name="Demo", currency="EUR")
+
+
+@pytest.fixture
+def policy(alice: User, sara: User, store: Store) -> Policy:
+    Policy.objects.create(
+        role=Group.objects.get(name="supervisors"), refund_up_to=500, may_approve_up_to=2000
+    )
+    return Policy.objects.create(role=Group.objects.get(name="agents"), refund_up_to=50)
+
+
+def ask(client: Client, policy: Policy | None, store: Store, **words: Any) -> str:
+    """The ruling's text, as the page shows it."""
+    agents = Group.objects.get(name="agents")
+    typed = {
+        "role": agents.pk, "store": "", "refund_up_to": "50", "refund_per_day": "300",
+        "note_above": "", "approval_up_to": "1000", "two_approvers_above": "600",
+        "cancel": "allow", "may_approve_up_to": "0",
+        "if-who": f"role:{agents.pk}", "if-store": store.pk, "if-kind": "refund",
+        "if-amount": "40.00", "if-spent": "0", "_try": "1",
+    } | words  # fmt: skip
+    where = f"{policy.pk}/change/" if policy else "add/"
+    answer = client.post(f"/admin/orders/policy/{where}", typed)
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    ruling = page.partition('id="what-if-ruling"')[2].partition("</section>")[0]
+    return " ".join(ruling.replace("&#x27;", "'").split())
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ({}, "Allowed at once"),
+        ({"if-amount": "50.01"}, "Needs approval by one other person"),
+        ({"if-amount": "601"}, "Needs approval by two other people"),
+        ({"if-amount": "1000.01"}, "Your role may refund up to €1,000.00."),
+        ({"if-spent": "270"}, "Above your €300.00 a day: €270.00 are spent."),
+        ({"note_above": "20"}, "Needs a staff note"),
+        ({"note_above": "20", "if-has_note": "on"}, "Allowed at once"),
+        ({"cancel": "deny", "if-kind": "cancel"}, "Your role may not cancel orders."),
+        ({"cancel": "approval", "if-kind": "cancel_and_refund"}, "Needs approval by one"),
+        ({"if-amount": "1.234,5"}, "Enter an amount such as"),
+        ({"if-amount": "0"}, "Enter the sum to give back."),
+        ({"refund_up_to": "lots"}, "Correct the fields that are marked above first."),
+    ],
+)
+def test_the_ruling_is_that_of_the_values_as_typed(
+    root: Client, policy: Policy, store: Store, words: dict[str, str], expected: str
+) -> None:
+    assert expected in ask(root, policy, store, **words)
+    policy.refresh_from_db()
+    assert policy.refund_per_day is None, "a try must not save"
+    assert not AuditEntry.objects.filter(kind=AuditKind.POLICY).exists()
+
+
+def test_who_could_approve_is_named(root: Client, policy: Policy, store: Store, sara: User) -> None:
+    text = ask(root, policy, store, **{"if-amount": "60"})
+    assert "Could approve it: Sara." in text
+    assert "Only Sara could approve it" in ask(root, policy, store, **{"if-amount": "700"})
+    # Never one's own.
+    mine = ask(root, policy, store, **{"if-who": f"user:{sara.pk}", "if-amount": "600"})
+    assert "Nobody could approve it" in mine
+
+
+def test_a_person_has_the_most_generous_of_their_roles(
+    root: Client, policy: Policy, store: Store, alice: User
+) -> None:
+    words = {"if-who": f"user:{alice.pk}", "if-amount": "60"}
+    assert "Needs approval" in ask(root, policy, store, **words)
+    alice.groups.add(Group.objects.get(name="supervisors"))
+    text = ask(root, policy, store, **words)
+    assert "Allowed at once" in text
+    assert "The policy of supervisors at every store counts, as saved." in text
+
+
+def test_it_works_before_a_policy_is_added(root: Client, store: Store) -> None:
+    Group.objects.get_or_create(name="agents")
+    assert "as filled in above" in ask(root, None, store)
+    assert not Policy.objects.exists()
+
+
+def test_the_page_asks_the_rules_themselves(
+    root: Client, policy: Policy, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control: with other rules the page says something else."""
+    assert "Needs approval" in ask(root, policy, store, **{"if-amount": "60"})
+    monkeypatch.setattr(policies, "judge", lambda *args, **words: policies.ALLOWED)
+    assert "Allowed at once" in ask(root, policy, store, **{"if-amount": "60"})
+
+
+def test_saving_still_saves(root: Client, policy: Policy) -> None:
+    words = {"role": policy.role_id, "refund_up_to": "75.50", "cancel": "allow",
+             "may_approve_up_to": "0"}  # fmt: skip
+    assert root.post(f"/admin/orders/policy/{policy.pk}/change/", words).status_code == 302
+    policy.refresh_from_db()
+    assert str(policy.refund_up_to) == "75.5000"
+    assert AuditEntry.objects.filter(kind=AuditKind.POLICY).count() == 1
+
+
+def test_who_may_do_what_is_one_table(root: Client, policy: Policy, store: Store) -> None:
+    page = root.get("/admin/orders/policy/").content.decode()
+    assert "up to €50.00" in page
+    assert "up to €2,000.00" in page
+    Policy.objects.filter(pk=policy.pk).delete()
+    assert "no policy" in root.get("/admin/orders/policy/").content.decode()
