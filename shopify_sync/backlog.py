@@ -16,14 +16,18 @@ from shopify_sync import ingest
 from shopify_sync.models import EventState, WebhookEvent
 
 BATCH: Final = 300
+# The body says which scopes; but it is a hint like any other, and Shopify is asked.
+SCOPES_CHANGED: Final = "app/scopes_update"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkedOff:
-    """`taken` events were looked at; these orders may be read at once."""
+    """`taken` events were looked at; these orders may be read at once, and these stores are to
+    be examined: what the app may do there was changed."""
 
     taken: int
     order_ids: tuple[int, ...]
+    stores_to_watch: tuple[int, ...] = ()
 
 
 def work_off(*, limit: int = BATCH) -> WorkedOff:
@@ -41,7 +45,8 @@ def work_off(*, limit: int = BATCH) -> WorkedOff:
         order_ids = _mark(named, now)
     # Topics that name no order have verbs of their own, which may ask Shopify.
     order_ids += [found for pk in singly if (found := ingest.process_event(pk))]
-    return WorkedOff(len(events), tuple(order_ids))
+    to_watch = {event.store_id for event in events if event.topic == SCOPES_CHANGED}
+    return WorkedOff(len(events), tuple(order_ids), tuple(sorted(to_watch)))
 
 
 def _look(

@@ -47,3 +47,9 @@ def note_success(store_id: int) -> None:
     """The shop answered a read: all is well."""
     troubled = ShopConnection.objects.filter(store_id=store_id, breaker_count__gt=0)
     troubled.update(breaker_count=0, breaker_since=None, breaker_open_until=None)
+
+
+def resting(*, now: datetime) -> set[int]:
+    """Ids of the stores that did not answer and are left alone just now."""
+    open_now = ShopConnection.objects.filter(breaker_open_until__gt=now)
+    return set(open_now.values_list("store_id", flat=True))

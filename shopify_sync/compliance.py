@@ -45,8 +45,8 @@ def is_refused(store: Store) -> bool:
 
 
 def customer_number(event: WebhookEvent) -> int | None:
-    """Shopify's number of the customer a customers/… webhook tells of."""
-    if not event.topic.startswith("customers/"):
+    """Shopify's number of the customer a customers/… or checkouts/… webhook tells of."""
+    if not event.topic.startswith(("customers/", "checkouts/")):
         return None
     try:
         body = json.loads(event.body_bytes)
@@ -54,8 +54,11 @@ def customer_number(event: WebhookEvent) -> int | None:
         return None
     if not isinstance(body, dict):
         return None
-    customer = body["customer"] if isinstance(body.get("customer"), dict) else body
-    number = customer.get("id")
+    is_customer = event.topic.startswith("customers/") and not isinstance(
+        body.get("customer"), dict
+    )
+    customer = body if is_customer else body.get("customer")
+    number = customer.get("id") if isinstance(customer, dict) else None
     return number if _is_id(number) else None
 
 

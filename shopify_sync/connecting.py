@@ -45,7 +45,9 @@ def callback_address() -> str:
 def app_file(connection: ShopConnection) -> str:
     """The text of a shopify.app.toml for this installation of Agent Inbox."""
     hook = subscriptions.address()
-    topics = sorted(subscriptions.wire_name(topic) for topic in subscriptions.TOPICS)
+    topics = sorted(
+        map(subscriptions.wire_name, (*subscriptions.TOPICS, *subscriptions.OPTIONAL_TOPICS))
+    )
     return f"""# Put this beside your app's other files and run: shopify app deploy
 client_id = {_quoted(connection.client_id)}
 name = "Agent Inbox"

@@ -84,8 +84,9 @@ def _connected(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[T
     privacy.note_installed(store)
     yield Tick("Test call", "ok")
     yield from _scopes(scopes)
+    yield from _customers(client, scopes)
     yield from _version(client)
-    yield _webhooks(store, row, repair=repair)
+    yield from _webhooks(store, row, repair=repair)
 
 
 def missing_scopes(granted: list[str]) -> list[str]:
@@ -105,6 +106,20 @@ def _scopes(granted: list[str]) -> Iterator[Tick]:
             "Older orders", "warning",
             "Only the last 60 days of orders are visible. Ask Shopify for the scope "
             "read_all_orders if agents need older ones.",
+        )  # fmt: skip
+
+
+def _customers(client: AdminClient, granted: list[str]) -> Iterator[Tick]:
+    """The scope alone does not do: Shopify approves protected customer data by hand."""
+    if "read_customers" in missing_scopes(granted):
+        return
+    try:
+        client.read("CustomerAccess", {})
+    except NeedsAdmin as error:
+        yield Tick(
+            "Customer data", "warning",
+            f"Shopify refuses customer data: {error} Orders are read all the same. Ask for "
+            "“Protected customer data access” in the app’s settings at Shopify.",
         )  # fmt: skip
 
 
@@ -130,16 +145,24 @@ def _version(client: AdminClient) -> Iterator[Tick]:
         yield Tick("Rate limit", "warning", text + "program is using this app's budget.")
 
 
-def _webhooks(store: Store, row: ShopConnection, *, repair: bool) -> Tick:
+def _webhooks(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[Tick]:
     missing = subscriptions.missing(store)
-    if missing and not repair:
-        names = ", ".join(subscriptions.wire_name(topic) for topic in missing)
+    needed = [topic for topic in missing if topic not in subscriptions.OPTIONAL_TOPICS]
+    if needed and not repair:
+        names = ", ".join(subscriptions.wire_name(topic) for topic in needed)
         ShopConnection.objects.filter(pk=row.pk).update(webhooks_ok_at=None)
-        return Tick("Webhooks", "error", f"Not subscribed: {names}. Choose “Check and repair”.")
-    if missing:
-        subscriptions.ensure(store)
+        yield Tick("Webhooks", "error", f"Not subscribed: {names}. Choose “Check and repair”.")
+        return
+    refused = subscriptions.ensure(store) if missing and repair else []
     ShopConnection.objects.filter(pk=row.pk).update(webhooks_ok_at=timezone.now())
-    return Tick("Webhooks", "ok", f"{len(missing)} were created." if missing else "")
+    created = len(missing) - len(refused) if repair else 0
+    yield Tick("Webhooks", "ok", f"{created} were created." if created else "")
+    if refused:
+        text = f"Campaigns hear of no checkouts: Shopify refused {'; '.join(refused)}. Grant the "
+        yield Tick("Checkouts", "warning", text + "app read_orders, and check again.")
+    elif len(missing) > len(needed) and not repair:
+        text = "Campaigns hear of no checkouts yet. Choose “Check and repair”."
+        yield Tick("Checkouts", "warning", text)
 
 
 def _address(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:

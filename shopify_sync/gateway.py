@@ -9,34 +9,27 @@ from hashlib import sha256
 from typing import Any, Final
 
 from django.core.cache import cache
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from kombu.exceptions import OperationalError
 
 from orders.errors import ShopUnreachable
-from orders.gateway import CancelReason, Step, SuggestedRefund
-from orders.models import Order, OrderAction, Store
+from orders.gateway import CANCEL_REASON_LABELS, CancelReason, Step, SuggestedRefund
+from orders.models import Checkout, Order, OrderAction, Store
 from orders.money import Money
+from orders.shoppers import CheckoutSnapshot, Consents
 from orders.snapshot import LineQuantity
-from shopify_sync import compliance, ingest, lookup, mapping, plans
+from shopify_sync import breaker, compliance, ingest, lookup, mapping, plans, shoppers
 from shopify_sync.connections import client_for
 from shopify_sync.errors import NeedsAdmin, ShopifyError
 from shopify_sync.models import Backfill
 
 logger = logging.getLogger(__name__)
 
-# Shopify's wording in its own admin; a value not here is shown title-cased (F31).
-_REASON_LABELS: Final = {
-    "CUSTOMER": gettext_lazy("Customer changed or canceled order"),
-    "INVENTORY": gettext_lazy("Items unavailable"),
-    "FRAUD": gettext_lazy("Fraudulent order"),
-    "DECLINED": gettext_lazy("Payment declined"),
-    "STAFF": gettext_lazy("Staff error"),
-    "OTHER": gettext_lazy("Other"),
-}
 _REASONS_FRESH_S: Final = 60 * 60
 _SEARCH_AGAIN_S: Final = 60
 _FILLING_FRESH_S: Final = 5
+_RESTING_FRESH_S: Final = 2
 
 
 class ShopifyGateway:
@@ -98,18 +91,37 @@ class ShopifyGateway:
             cache.set(key, values, _REASONS_FRESH_S)
         hidden = set(store.hidden_cancel_reasons)
         # Our order first, what is new at Shopify after it.
-        ordered = [v for v in _REASON_LABELS if v in values]
-        ordered += [v for v in values if v not in _REASON_LABELS]
+        ordered = [v for v in CANCEL_REASON_LABELS if v in values]
+        ordered += [v for v in values if v not in CANCEL_REASON_LABELS]
         return tuple(
-            CancelReason(v, str(_REASON_LABELS.get(v, v.replace("_", " ").title())))
+            CancelReason(v, str(CANCEL_REASON_LABELS.get(v, v.replace("_", " ").title())))
             for v in ordered
             if v not in hidden
         )
+
+    def unreachable_stores(self) -> set[int]:
+        found: set[int] | None = cache.get("stores_resting")
+        if found is None:
+            found = breaker.resting(now=timezone.now())
+            cache.set("stores_resting", found, _RESTING_FRESH_S)
+        return found
 
     def is_uninstalled(self, store: Store) -> bool:
         try:
             return compliance.is_refused(store)
         except ShopifyError as error:
+            raise _unreachable(error) from error
+
+    def read_checkout(self, checkout: Checkout) -> CheckoutSnapshot | None:
+        try:
+            return shoppers.read_checkout(checkout)
+        except (ShopifyError, mapping.MalformedAnswer) as error:
+            raise _unreachable(error) from error
+
+    def read_consents(self, store: Store, customer_gid: str) -> Consents:
+        try:
+            return shoppers.read_consents(store, customer_gid)
+        except (ShopifyError, mapping.MalformedAnswer) as error:
             raise _unreachable(error) from error
 
     def plan(self, action: OrderAction) -> list[Step]:
@@ -126,7 +138,7 @@ class ShopifyGateway:
             values = [v["name"] for v in data["__type"]["enumValues"]]
         except (ShopifyError, KeyError, TypeError):
             logger.warning("the cancel reasons of %s could not be read", store.domain)
-            return list(_REASON_LABELS)
+            return list(CANCEL_REASON_LABELS)
         return values
 
 

@@ -17,9 +17,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from orders.models import Order, Store
-from orders.services import mark_dirty, mark_missing, record_snapshot
+from orders.services import mark_dirty, mark_missing, note_checkout, record_snapshot
 from orders.snapshot import OrderSnapshot
-from shopify_sync import compliance, mapping
+from shopify_sync import compliance, customers, mapping
 from shopify_sync.client import AdminClient
 from shopify_sync.connections import client_for, note_error
 from shopify_sync.errors import NeedsAdmin, ShopifyError, Throttled
@@ -163,10 +163,31 @@ def _mark(event: WebhookEvent, now: datetime) -> int | None:
     if event.topic == "bulk_operations/finish":
         Backfill.objects.open().filter(store=event.store).update(next_step_at=now)
         return None
+    if event.topic.startswith("customers/"):
+        # An app's file may subscribe to more than we ask for: what names nobody is done.
+        customers.take_hint(event.store, event.topic, _content(event), now)
+        return None
+    if event.topic.startswith("checkouts/"):
+        _note_checkout(event, now)
+        return None
     if not may_name_an_order(event.topic):
         return None
     legacy_id = named_order(event)
     return None if legacy_id is None else mark(event.store, legacy_id, now)
+
+
+def _note_checkout(event: WebhookEvent, now: datetime) -> None:
+    """Its number is all that is taken from the body; campaigns ask Shopify for the rest."""
+    number = _integer(_content(event).get("id"))
+    if number is None:
+        raise PoisonBody("names no checkout")
+    note_checkout(
+        store=event.store,
+        gid=f"gid://shopify/AbandonedCheckout/{number}",
+        # Not now: a queue that was long must not make a checkout look alive.
+        now=event.received_at,
+        is_gone=event.topic == "checkouts/delete",
+    )
 
 
 def _content(event: WebhookEvent) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""Finding a customer's orders in Shopify itself: while a back-fill has not brought them, and
-when an agent asks."""
+"""Finding a customer and their orders in Shopify itself: while a back-fill has not brought them,
+and when an agent asks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from orders.models import Order, Store
-from orders.services import mark_dirty
+from orders.services import mark_customer_dirty, mark_dirty
 from shopify_sync import ingest
 from shopify_sync.client import AdminClient
 from shopify_sync.connections import client_for, note_error
@@ -25,7 +25,8 @@ def find_orders(*, emails: Iterable[str], phones: Iterable[str]) -> int:
     found = 0
     for store in Store.objects.active():
         try:
-            nodes = _ask(client_for(store), list(emails), list(phones))
+            client = client_for(store)
+            nodes = _ask(client, list(emails), list(phones))
         except NeedsAdmin as error:
             note_error(store, error, now=timezone.now())
             continue
@@ -33,7 +34,26 @@ def find_orders(*, emails: Iterable[str], phones: Iterable[str]) -> int:
             logger.warning("%s could not be searched: %s", store.domain, error)
             continue
         found += _read_new(store, nodes)
+        _note_customers(store, client, list(emails), list(phones))
     return found
+
+
+def _note_customers(
+    store: Store, client: AdminClient, emails: list[str], phones: list[str]
+) -> None:
+    """Have the customers of these addresses read. What the app may not read of customers is the
+    doctor's to tell: the orders are here."""
+    now = timezone.now()
+    queries = [f"email:'{email}'" for email in filter(_is_plain, emails)]
+    queries += [f"phone:'{phone}'" for phone in filter(_is_plain, phones)]
+    try:
+        for query in queries:
+            answer = client.read("CustomersByAddress", {"query": query})
+            for node in (answer.get("customers") or {}).get("nodes") or []:
+                if node:
+                    mark_customer_dirty(store=store, gid=str(node["id"]), now=now)
+    except ShopifyError as error:
+        logger.warning("%s could not be searched for customers: %s", store.domain, error)
 
 
 def _ask(client: AdminClient, emails: list[str], phones: list[str]) -> list[dict[str, Any]]:

@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 from orders.errors import InvalidMoney
 from orders.gateway import SuggestedLine, SuggestedRefund, SuggestedTransaction
 from orders.money import Money
+from orders.shoppers import CheckoutSnapshot, Consent, Consents
 from orders.snapshot import (
     Address,
+    CustomerDetails,
     CustomerSnapshot,
     Dispute,
     Fulfillment,
@@ -57,6 +59,43 @@ def suggested_refund(data: Json) -> SuggestedRefund:
         return _suggested(data)
     except (KeyError, TypeError, AttributeError, InvalidMoney) as error:
         raise MalformedAnswer(f"{type(error).__name__}: {error}") from error
+
+
+def customer_details(data: Json) -> CustomerDetails:
+    """The `customer` object of CustomerDetails. Raises MalformedAnswer."""
+    try:
+        return _details(data)
+    except (KeyError, TypeError, AttributeError, InvalidMoney, ValueError) as error:
+        raise MalformedAnswer(f"{type(error).__name__}: {error}") from error
+
+
+def checkout_snapshot(data: Json) -> CheckoutSnapshot:
+    """The `node` of CheckoutForCampaign. Raises MalformedAnswer."""
+    try:
+        return _checkout(data)
+    except (KeyError, TypeError, AttributeError, InvalidMoney, ValueError) as error:
+        raise MalformedAnswer(f"{type(error).__name__}: {error}") from error
+
+
+def consents(customer: Json | None) -> Consents:
+    """What a `customer` of the fragment Shopper agreed to. What is not told is not agreed to."""
+    email = _dig(customer, "defaultEmailAddress") or {}
+    phone = _dig(customer, "defaultPhoneNumber") or {}
+    return Consents(
+        email=Consent(
+            address=_text(_dig(email, "emailAddress")).strip().lower(),
+            state=_text(_dig(email, "marketingState")),
+            unsubscribe_url=web_url(_dig(email, "marketingUnsubscribeUrl")),
+        )
+        if _dig(email, "emailAddress")
+        else None,
+        phone=Consent(
+            address=_text(_dig(phone, "phoneNumber")),
+            state=_text(_dig(phone, "smsMarketingConsent", "state")),
+        )
+        if _dig(phone, "phoneNumber")
+        else None,
+    )
 
 
 def line_item(data: Json, currency: str) -> LineItem:
@@ -165,6 +204,28 @@ def _customer(data: Json | None) -> CustomerSnapshot | None:
         phone=_text(_dig(data, "defaultPhoneNumber", "phoneNumber")),
         order_count=int(count) if count is not None else None,
         locale=_text(data.get("locale")),
+    )
+
+
+def _details(data: Json) -> CustomerDetails:
+    count, spent = data.get("numberOfOrders"), data.get("amountSpent")
+    exempt = data.get("taxExempt")
+    return CustomerDetails(
+        gid=data["id"],
+        name=_text(data.get("displayName")),
+        email=_text(_dig(data, "defaultEmailAddress", "emailAddress")).strip().lower(),
+        phone=_text(_dig(data, "defaultPhoneNumber", "phoneNumber")),
+        locale=_text(data.get("locale")),
+        order_count=int(count) if count is not None else None,
+        spent=Money.from_wire(spent["amount"], spent["currencyCode"]) if spent else None,
+        account_state=_text(data.get("state")),
+        tax_exempt=exempt if isinstance(exempt, bool) else None,
+        email_consent=_text(_dig(data, "defaultEmailAddress", "marketingState")),
+        sms_consent=_text(_dig(data, "defaultPhoneNumber", "smsMarketingConsent", "state")),
+        tags=tuple(_text(tag) for tag in data.get("tags") or ()),
+        note=_text(data.get("note")),
+        customer_since=_time(data.get("createdAt")),
+        updated_at=_time(data.get("updatedAt")),
     )
 
 
@@ -352,6 +413,28 @@ def _suggested(data: Json) -> SuggestedRefund:
                 maximum=money(t.get("maximumRefundableSet")),
             ),
         ),
+    )
+
+
+def _checkout(data: Json) -> CheckoutSnapshot:
+    customer = data.get("customer") or {}
+    total = _dig(data, "totalPriceSet", "presentmentMoney") or _dig(
+        data, "totalPriceSet", "shopMoney"
+    )
+    return CheckoutSnapshot(
+        gid=data["id"],
+        started_at=_must_time(data["createdAt"]),
+        updated_at=_must_time(data["updatedAt"]),
+        completed_at=_time(data.get("completedAt")),
+        url=web_url(data.get("abandonedCheckoutUrl")),
+        total=Money.from_wire(total["amount"], total["currencyCode"]) if total else None,
+        customer_gid=_text(customer.get("id")),
+        name=_text(customer.get("displayName")),
+        email=_text(_dig(customer, "defaultEmailAddress", "emailAddress")).strip().lower(),
+        phone=_text(_dig(customer, "defaultPhoneNumber", "phoneNumber")),
+        locale=_text(customer.get("locale")),
+        last_order_at=_time(_dig(customer, "lastOrder", "createdAt")),
+        consents=consents(customer),
     )
 
 

@@ -10,6 +10,7 @@ from django.urls import reverse
 from orders.models import Store
 from shopify_sync.connections import client_for
 from shopify_sync.errors import Refused
+from shopify_sync.models import ShopConnection
 
 # facts: the minimum set. Tracking news comes by the fulfillment topics.
 TOPICS: Final = (
@@ -31,10 +32,21 @@ TOPICS: Final = (
     "RETURNS_REOPEN",
     "RETURNS_PROCESS",
     "REVERSE_FULFILLMENT_ORDERS_DISPOSE",
+    "CUSTOMERS_CREATE",
+    "CUSTOMERS_UPDATE",
+    "CUSTOMERS_DELETE",
     "APP_UNINSTALLED",
     "APP_SCOPES_UPDATE",
     "BULK_OPERATIONS_FINISH",
 )
+# What only campaigns need (row F50). All of them ask for read_orders, as Shopify's own list of
+# topics says; read_checkouts is of sales channels, and is not needed. Without them everything
+# else works, so that their absence is a warning.
+OPTIONAL_TOPICS: Final = ("CHECKOUTS_CREATE", "CHECKOUTS_UPDATE", "CHECKOUTS_DELETE")
+
+# Topics with a scope of their own that the app can do without: a merge is noticed by the orders
+# that move, too.
+SCOPED_TOPICS: Final = {"CUSTOMERS_MERGE": "read_customer_merge"}
 
 
 def address() -> str:
@@ -54,7 +66,8 @@ def wire_name(topic: str) -> str:
 
 
 def missing(store: Store) -> list[str]:
-    """The topics that are not subscribed to our address. Raises ShopifyError."""
+    """The topics that are not subscribed to our address, the optional ones last. Raises
+    ShopifyError."""
     client = client_for(store)
     have: set[str] = set()
     after = None
@@ -64,22 +77,26 @@ def missing(store: Store) -> list[str]:
         if not found["pageInfo"]["hasNextPage"]:
             break
         after = found["pageInfo"]["endCursor"]
-    return [topic for topic in TOPICS if topic not in have]
+    granted = ShopConnection.objects.filter(store=store).values_list("scopes", flat=True).first()
+    extra = [topic for topic, scope in SCOPED_TOPICS.items() if scope in (granted or ())]
+    return [topic for topic in (*TOPICS, *extra, *OPTIONAL_TOPICS) if topic not in have]
 
 
-def ensure(store: Store) -> int:
-    """Create what is missing; returns how many were. Raises ShopifyError, and Refused after
-    trying every topic."""
+def ensure(store: Store) -> list[str]:
+    """Create what is missing; returns what Shopify said of optional topics that it refused.
+    Raises ShopifyError, and Refused, after trying every topic, for one that is needed."""
     client = client_for(store)
-    wanted = missing(store)
-    problems = []
-    for topic in wanted:
+    problems: list[str] = []
+    tolerable: list[str] = []
+    for topic in missing(store):
         subscription = {"uri": address(), "format": "JSON"}
         data = client.execute(
             "WebhookSubscriptionCreate", {"topic": topic, "webhookSubscription": subscription}
         )
         if errors := data["webhookSubscriptionCreate"]["userErrors"]:
-            problems.append(f"{topic}: {errors[0]['message']}")
+            is_needed = topic not in OPTIONAL_TOPICS and topic not in SCOPED_TOPICS
+            said = problems if is_needed else tolerable
+            said.append(f"{wire_name(topic)}: {errors[0]['message']}")
     if problems:
         raise Refused(" ".join(problems))
-    return len(wanted)
+    return tolerable

@@ -13,12 +13,13 @@ from kombu.exceptions import OperationalError
 
 from orders import audit, privacy, retention, services
 from orders.failpoints import failpoint
-from orders.models import Order, OrderAction, Store
+from orders.models import Customer, Order, OrderAction, Store
 from shopify_sync import (
     actions,
     backfill,
     backlog,
     compare,
+    customers,
     ingest,
     lookup,
     reading,
@@ -48,6 +49,8 @@ def process_webhooks() -> None:
     until = time.monotonic() + WORK_OFF_S
     while True:
         done = backlog.work_off()
+        # If this message is lost, the hourly watch comes all the same.
+        ring(watch_store, done.stores_to_watch)
         if len(done.order_ids) == 1:
             fetch_order(done.order_ids[0])
         elif len(done.order_ids) <= FEW:
@@ -133,6 +136,17 @@ def sweep_dirty_orders() -> None:
     """A turn for every store that has something to read, however much another has."""
     due = Order.objects.due_for_reading(now=timezone.now()).filter(store__is_active=True)
     ring(read_store, due.order_by().values_list("store_id", flat=True).distinct())
+
+
+@shared_task
+def read_customers(store_id: int) -> None:
+    customers.read_waiting(store_id)
+
+
+@shared_task
+def sweep_dirty_customers() -> None:
+    due = Customer.objects.due_for_reading(now=timezone.now()).filter(store__is_active=True)
+    ring(read_customers, due.order_by().values_list("store_id", flat=True).distinct())
 
 
 @shared_task

@@ -16,9 +16,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
 from orders import audit
+from orders.admin_pages import DeskAdmin
 from orders.models import AuditKind, Store
 from shopify_sync import connecting, doctor, tasks
-from shopify_sync.admin.pages import ModelAdmin
 from shopify_sync.admin.sync import progress_bar
 from shopify_sync.install import SHOP
 from shopify_sync.models import Backfill, ConnectionMethod, ShopConnection
@@ -86,11 +86,22 @@ class ConnectionForm(ConnectionModelForm):
 
 
 @admin.register(ShopConnection)
-class ShopConnectionAdmin(ModelAdmin):
+class ShopConnectionAdmin(DeskAdmin):
     """Row F01: credentials, test call and webhooks, each with its own tick."""
 
     form = ConnectionForm
     change_form_template = "admin/shopify_sync/shopconnection/change_form.html"
+    list_title = "Shop connections"
+    list_intro = (
+        "One row a store, with three ticks: the credentials are there, a test call worked, and "
+        "Shopify's webhooks are subscribed. Open one for the doctor, who says what to do."
+    )
+    list_empty = "No shop is connected. Add one: three ways are offered, and each is explained."
+    help_texts = {
+        "method": "How Agent Inbox gets into the shop.",
+    }
+    search_fields = ["store__domain", "store__name"]
+    list_filter = ["method"]
     list_display = ["store", "method", "credentials", "test_call", "webhooks", "last_error"]
     list_select_related = ["store"]
     actions = ["examine"]

@@ -12,21 +12,58 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from orders.admin_pages import ReadOnlyAdmin
 from shopify_sync import backfill, tasks
-from shopify_sync.admin.pages import LookOnly
 from shopify_sync.models import Backfill, BackfillState, Comparison, Drift, SyncCursor
 
 
 @admin.register(SyncCursor)
-class SyncCursorAdmin(LookOnly):
+class SyncCursorAdmin(ReadOnlyAdmin):
+    list_title = "Reconciliation"
+    list_intro = (
+        "Every five minutes each store is asked what changed, so that a lost webhook is noticed. "
+        "Nothing has to be done here."
+    )
+    list_empty = "No store has been reconciled yet: it begins when a store is connected."
+    help_texts = {
+        "store": "Whose orders.",
+        "updated_through": "Everything Shopify changed up to then has been looked at.",
+        "lease_until": "A worker is at it until then.",
+        "finished_at": "When the last round ended.",
+        "orders_seen": "Orders looked at in the last round.",
+    }
     list_display = ["store", "updated_through", "finished_at", "orders_seen", "drift_found"]
     list_select_related = ["store"]
 
 
 @admin.register(Backfill)
-class BackfillAdmin(LookOnly):
+class BackfillAdmin(ReadOnlyAdmin):
     """One row a reading of a store's past; the bar moves by itself (progress.js)."""
 
+    list_title = "Back-fills"
+    list_intro = (
+        "Each reading of a store's past orders. It goes on by itself after a restart; to begin "
+        "again, choose a row and “Read these stores' orders again”."
+    )
+    list_empty = "No store's past has been read yet: it begins when a store is connected."
+    help_texts = {
+        "store": "Whose orders.",
+        "state": "How far it is.",
+        "started_at": "When it began.",
+        "first_order_at": "When the first order was there.",
+        "finished_at": "When it ended.",
+        "operation_gid": "Shopify's bulk operation.",
+        "url": "Where Shopify keeps the file; emptied when it is read.",
+        "orders_expected": "As Shopify counted them before.",
+        "orders_prepared": "Written into Shopify's file so far.",
+        "orders_done": "Imported so far.",
+        "file_size": "In bytes.",
+        "bytes_done": "Imported so far, in bytes; it goes on from here.",
+        "tries": "Failed steps, one after the other.",
+        "error": "What went wrong last.",
+        "next_step_at": "When a worker takes it up again.",
+        "fence": "Keeps a worker that slept from writing.",
+    }
     list_display = ["store", "progress", "state", "orders_done", "since", "started_at", "error"]
     list_filter = ["state", "store"]
     list_select_related = ["store"]
@@ -63,7 +100,20 @@ class BackfillAdmin(LookOnly):
 
 
 @admin.register(Drift)
-class DriftAdmin(LookOnly):
+class DriftAdmin(ReadOnlyAdmin):
+    list_title = "Drift"
+    list_intro = (
+        "Orders found changed at Shopify that no webhook had told of. A few are normal; more than "
+        "three an hour mean that webhooks are lost: open the shop connection and check it."
+    )
+    list_empty = "No drift: every change came with its webhook."
+    help_texts = {
+        "store": "In which store.",
+        "order_gid": "Shopify's id of the order.",
+        "found_at": "When reconciliation found it. It was read again at once.",
+        "shop_updated_at": "When it changed at Shopify.",
+        "stored_updated_at": "The change we knew of; empty: we did not hold the order.",
+    }
     list_display = ["order_gid", "store", "found_at", "shop_updated_at", "stored_updated_at"]
     list_filter = ["store"]
     list_select_related = ["store"]
@@ -71,7 +121,21 @@ class DriftAdmin(LookOnly):
 
 
 @admin.register(Comparison)
-class ComparisonAdmin(LookOnly):
+class ComparisonAdmin(ReadOnlyAdmin):
+    list_title = "Nightly comparisons"
+    list_intro = (
+        "Each night every order and every refund is compared with Shopify. What differs is read "
+        "again by itself; a night that does not agree twice in a row deserves a look."
+    )
+    list_empty = "The first comparison runs tonight."
+    help_texts = {
+        "store": "Whose orders.",
+        "since": "Orders changed since then were compared.",
+        "started_at": "When it began.",
+        "finished_at": "When it ended.",
+        "orders_at_shop": "As many as Shopify has.",
+        "refunds": "Sums by currency: at Shopify, and here.",
+    }
     list_display = [
         "store", "started_at", "agreement", "orders_at_shop", "missing", "differing", "vanished",
         "refund_sums", "markers_twice",

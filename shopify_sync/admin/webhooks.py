@@ -4,39 +4,162 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from shopify_sync import balance
-from shopify_sync.admin.pages import LookOnly
+from orders.admin_pages import ReadOnlyAdmin
+from shopify_sync import balance, ingest, replaying, tasks
+from shopify_sync.body_preview import masked_body
 from shopify_sync.models import EventState, WebhookEvent, WebhookTally
 
 
+class OrderNumberForm(forms.Form):
+    """Shopify's number of an order, as the address of its page in Shopify's admin ends with."""
+
+    order_number = forms.IntegerField(
+        label="Shopify's number of the order", min_value=1, max_value=2**63 - 1
+    )
+
+
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(LookOnly):
+class WebhookEventAdmin(ReadOnlyAdmin):
+    change_list_template = "admin/shopify_sync/webhookevent/change_list.html"
+    change_form_template = "admin/shopify_sync/webhookevent/change_form.html"
+    list_title = "Webhook events"
+    list_intro = (
+        "What Shopify pushed to us, as it came. Dead ones could not be processed: filter by "
+        "state, look at one, then choose rows and “Process again”."
+    )
+    list_empty = "Nothing matches. Without any filter: no webhook has come yet."
+    fieldsets = [
+        ("What came", {"fields": ["topic", "store", "received_at", "triggered_at", "contents"]}),
+        ("What became of it", {"fields": ["state", "attempts", "next_attempt_at", "error"]}),
+        ("Shopify's numbers", {"classes": ["collapse"],
+                               "fields": ["webhook_id", "event_id", "api_version", "order_id",
+                                          "customer_number", "body_sha256"]}),
+    ]  # fmt: skip
+    help_texts = {
+        "topic": "What it tells of.",
+        "store": "Whose.",
+        "received_at": "When it came.",
+        "triggered_at": "When it happened, by Shopify's clock.",
+        "state": "Waiting: a worker takes it soon. Dead: it needs a person.",
+        "attempts": "How often it was tried.",
+        "next_attempt_at": "When it is tried again.",
+        "error": "What went wrong last.",
+        "webhook_id": "This delivery's own id: it is stored once.",
+        "event_id": "Shared by all deliveries of one event.",
+        "api_version": "The version Shopify wrote it in.",
+    }
     list_display = ["topic", "store", "received_at", "state", "attempts", "webhook_id"]
     list_filter = ["state", "topic", "store"]
     search_fields = ["webhook_id", "event_id"]
     list_select_related = ["store"]
-    exclude = ["body"]
+    readonly_fields = ["contents"]
     actions = ["replay"]
+
+    @admin.display(description="body, masked")
+    def contents(self, event: WebhookEvent) -> str:
+        """With everything that names or reaches a person masked."""
+        return masked_body(event.body_bytes)
 
     @admin.action(description="Process again", permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
-        count = queryset.update(
-            state=EventState.WAITING, attempts=0, next_attempt_at=None, error=""
-        )
-        self.message_user(request, f"{count} events will be processed again.")
+        events = WebhookEvent.objects.filter(pk__in=queryset.values("pk"))
+        self._told(request, replaying.replay(events, by=_person(request)))
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("shopify_sync.change_webhookevent")
 
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        own = [
+            path("replay-dead/", view(self.replay_dead), name="shopify_sync_replay_dead"),
+            path("<int:pk>/read-order/", view(self.read_order), name="shopify_sync_read_order"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        topic = request.GET.get("topic") or request.GET.get("topic__exact") or ""
+        context = self._dead(request, topic) if topic else {}
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:  # fmt: skip
+        context = dict(extra_context or {})
+        event = self.get_object(request, object_id)
+        if event is not None and self.has_replay_permission(request):
+            context |= self._dead(request, event.topic) if event.state == EventState.DEAD else {}
+            if event.store.is_active and ingest.may_name_an_order(event.topic):
+                number = replaying.recognised_order(event)
+                context["order_form"] = OrderNumberForm(initial={"order_number": number})
+        return super().change_view(request, object_id, form_url, context)
+
+    def replay_dead(self, request: HttpRequest) -> HttpResponse:
+        """POST: every dead event of a topic is processed again."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        self._check(request)
+        topic = request.POST.get("topic", "")
+        # Without a topic nothing is meant, rather than everything.
+        count = replaying.replay(replaying.dead(topic=topic), by=_person(request)) if topic else 0
+        self._told(request, count)
+        return HttpResponseRedirect(reverse("admin:shopify_sync_webhookevent_changelist"))
+
+    def read_order(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """POST: the order an event tells of is read at Shopify, whatever its body says."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        self._check(request)
+        events = WebhookEvent.objects.select_related("store").filter(store__is_active=True)
+        event = get_object_or_404(events, pk=pk)
+        form = OrderNumberForm(request.POST)
+        if not ingest.may_name_an_order(event.topic):
+            self.message_user(request, "This topic tells of no order.", messages.ERROR)
+        elif not form.is_valid():
+            text = "Enter Shopify's number of the order: the digits at the end of its address."
+            self.message_user(request, text, messages.ERROR)
+        else:
+            number = form.cleaned_data["order_number"]
+            order_id = replaying.read_again(event, legacy_id=number, by=_person(request))
+            tasks.ring(tasks.fetch_order, [order_id])
+            self.message_user(request, f"Order {number} is read from Shopify again.")
+        return HttpResponseRedirect(reverse("admin:shopify_sync_webhookevent_change", args=[pk]))
+
+    def _dead(self, request: HttpRequest, topic: str) -> dict[str, Any]:
+        if not self.has_replay_permission(request):
+            return {}
+        return {"dead_topic": topic, "dead_count": replaying.dead(topic=topic).count()}
+
+    def _check(self, request: HttpRequest) -> None:
+        if not self.has_replay_permission(request):
+            raise PermissionDenied
+
+    def _told(self, request: HttpRequest, count: int) -> None:
+        what = "event" if count == 1 else "events"
+        self.message_user(request, f"{count} {what} will be processed again.")
+
+
+def _person(request: HttpRequest) -> User:
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
 
 @admin.register(WebhookTally)
-class BalanceAdmin(LookOnly):
+class BalanceAdmin(ReadOnlyAdmin):
     """One page in place of a list: what came, what became of it, and whether it agrees."""
 
     def changelist_view(

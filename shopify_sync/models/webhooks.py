@@ -26,7 +26,8 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
 class WebhookEvent(models.Model):
     """One delivery, as its raw bytes. A hint that something changed, never data."""
 
-    store = models.ForeignKey(Store, models.CASCADE, related_name="webhook_events")
+    # No index of its own: the one that keeps a delivery once begins with it.
+    store = models.ForeignKey(Store, models.CASCADE, related_name="webhook_events", db_index=False)
     webhook_id = models.CharField(max_length=100)
     event_id = models.CharField(max_length=100, blank=True)
     topic = models.CharField(max_length=100)

@@ -9,11 +9,14 @@ from unittest.mock import patch
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
 from orders.models import Store
 from shopify_sync import doctor
 from shopify_sync.models import Drift, EventState, ShopConnection, WebhookEvent
+from shopify_sync.signing import sign
+from tests.support.doors import PATH
 from tests.support.shop import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -69,6 +72,24 @@ def test_missing_webhooks_are_named_and_repaired(shop: Shop, store: Store) -> No
     assert found(store)["Webhooks"] == ("ok", "")
 
 
+def test_checkouts_that_shopify_refuses_are_a_warning_and_fail_nothing_else(
+    shop: Shop, store: Store
+) -> None:
+    scopes = shop.store.world.shops["demo.myshopify.com"].scopes
+    for scope in ("read_orders", "write_orders"):
+        scopes.remove(scope)
+    ticks = found(store, repair=True)
+    assert ticks["Webhooks"][0] == "ok"
+    level, todo = ticks["Checkouts"]
+    assert level == "warning"
+    assert "checkouts/create" in todo
+    assert "read_orders" in todo
+    assert found(store)["Webhooks"][0] == "ok"
+    assert "Check and repair" in found(store)["Checkouts"][1]
+    scopes.append("read_orders")
+    assert "Checkouts" not in found(store, repair=True)
+
+
 def test_a_retired_version(shop: Shop, store: Store) -> None:
     with patch("shopify_sync.practice_store.server.API_VERSION", "2027-01"):
         assert "Update Agent Inbox" in found(store, repair=True)["API version"][1]
@@ -108,3 +129,26 @@ def test_the_terminal_says_the_same_and_fails_where_something_is_missing(
     assert "MISSING Webhooks" in out.getvalue()
     call_command("connect_store", shop=store.domain, check=True, repair=True, stdout=out)
     call_command("connect_store", shop=store.domain, check=True, stdout=out)
+
+
+@pytest.mark.parametrize("topic", ["app/scopes_update", "shop/update"])
+def test_changed_scopes_are_known_at_once(shop: Shop, store: Store, topic: str) -> None:
+    """By the webhook, not with the next hour; another topic, as negative control, does nothing."""
+    doctor.examine(store, repair=True)
+    scopes = shop.store.world.shops["demo.myshopify.com"].scopes
+    for scope in ("read_customers", "write_customers"):
+        scopes.remove(scope)
+    body = b"{}"
+    headers = {
+        "X-Shopify-Shop-Domain": store.domain,
+        "X-Shopify-Topic": topic,
+        "X-Shopify-Webhook-Id": "w",
+        "X-Shopify-Hmac-Sha256": sign(body, b"shpss_practice_demo"),
+    }
+    answer = Client().post(PATH, body, content_type="application/json", headers=headers)
+    assert answer.status_code == 200
+    row = ShopConnection.objects.get()
+    levels = {finding["name"]: finding["level"] for finding in row.findings}
+    is_known = topic == "app/scopes_update"
+    assert levels["Scopes"] == ("error" if is_known else "ok")
+    assert ("read_customers" in row.scopes) is not is_known

@@ -11,11 +11,12 @@ import urllib3
 from django.test import Client
 from django.utils import timezone
 
-from orders.models import Order, OrderAction
+from orders.models import Customer, Order, OrderAction
 from shopify_sync import tasks
-from shopify_sync.practice_store import actions, delivery, selling
+from shopify_sync.practice_store import actions, checkouts, delivery, selling
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.server import start_in_thread
+from shopify_sync.practice_store.state import Checkout as ShopCheckout
 from shopify_sync.practice_store.state import Order as ShopOrder
 from shopify_sync.practice_store.state import Shop as ShopState
 from shopify_sync.practice_store.store import Store
@@ -87,6 +88,21 @@ class Shop:
         order: ShopOrder = self.act(work, domain)
         return order
 
+    def check_out(
+        self, *, email: str = "jane@example.com", accepts: bool = True, hours_ago: float = 0
+    ) -> ShopCheckout:
+        """A customer begins a checkout, so many hours ago by the shop's clock."""
+        self.store.world.ahead_s -= hours_ago * 3600
+        try:
+            found: ShopCheckout = self.act(
+                lambda c: checkouts.begin(
+                    c, email=email, items=[("Kettle", "1234.50", 1)], accepts_marketing=accepts
+                )
+            )
+        finally:
+            self.store.world.ahead_s += hours_ago * 3600
+        return found
+
     def deliver(self, client: Client, *, times: int = 1) -> list[int]:
         """Send what is held to the webhook door, each `times` times; the answers' codes."""
         codes = []
@@ -121,6 +137,12 @@ def fetch_dirty() -> None:
     """What the scheduler's sweeps would do, now."""
     Order.objects.dirty().update(fetch_after=None)
     tasks.sweep_dirty_orders()
+
+
+def read_customers() -> None:
+    """What the sweep over customers would do, now."""
+    Customer.objects.dirty().update(fetch_after=None)
+    tasks.sweep_dirty_customers()
 
 
 def work_off(shop: Shop, client: Client, *, rounds: int = 40) -> None:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from shopify_sync.models import EventState, WebhookEvent
+from orders.models import Store
+from shopify_sync import replaying
 
 
 class Command(BaseCommand):
     help = "Resets dead webhook events, so that they are processed again."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--topic", help="only this topic, e.g. orders/updated")
+        parser.add_argument(
+            "--dead", action="store_true", help="the dead events, which is also what it does alone"
+        )
+        parser.add_argument("--topic", default="", help="only this topic, e.g. orders/updated")
+        parser.add_argument("--shop", default="", help="only this shop, e.g. x.myshopify.com")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        dead = WebhookEvent.objects.filter(state=EventState.DEAD)
-        if options["topic"]:
-            dead = dead.filter(topic=options["topic"])
-        count = dead.update(state=EventState.WAITING, attempts=0, next_attempt_at=None, error="")
+        topic, domain = options["topic"] or "", options["shop"] or ""
+        if domain and not Store.objects.filter(domain=domain).exists():
+            raise CommandError(f"No store {domain} is connected.")
+        count = replaying.replay(replaying.dead(topic=topic, domain=domain), by=None)
         self.stdout.write(f"{count} events will be processed again")

@@ -1,0 +1,21 @@
+"""Reading a checkout, and what its customer agreed to, for campaigns."""
+
+from __future__ import annotations
+
+from orders.models import Checkout, Store
+from orders.shoppers import CheckoutSnapshot, Consents
+from shopify_sync import mapping
+from shopify_sync.connections import client_for
+
+
+def read_checkout(checkout: Checkout) -> CheckoutSnapshot | None:
+    """None: Shopify has no such checkout. Raises ShopifyError and MalformedAnswer."""
+    client = client_for(checkout.store, is_background=True)
+    data = client.read("CheckoutForCampaign", {"id": checkout.gid}).get("node")
+    return mapping.checkout_snapshot(data) if data else None
+
+
+def read_consents(store: Store, customer_gid: str) -> Consents:
+    """Raises ShopifyError."""
+    client = client_for(store, is_background=True)
+    return mapping.consents(client.read("CustomerConsents", {"id": customer_gid}).get("customer"))

@@ -1,0 +1,21 @@
+"""An SMS provider that keeps what it was given."""
+
+from __future__ import annotations
+
+from inbox.channels.base import NotSent
+
+SENT: list[tuple[str, str, str]] = []
+
+
+class Kept:
+    def send(self, *, to: str, text: str, message_id: str) -> None:
+        SENT.append((to, text, message_id))
+
+
+class Busy:
+    def send(self, *, to: str, text: str, message_id: str) -> None:
+        raise NotSent("The provider is busy.")
+
+
+KEPT = f"{__name__}.Kept"
+BUSY = f"{__name__}.Busy"
