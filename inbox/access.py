@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
-from inbox import identities, roles
+from inbox import identities, matching, roles
 from inbox.models import Contact, Conversation
 from inbox.roles import Agent
 from orders.errors import Refusal
@@ -43,12 +43,6 @@ def get_contact(agent: Agent, pk: int) -> Contact:
     return get_object_or_404(Contact, pk=pk)
 
 
-def get_order(conversation: Conversation, order_id: int) -> Order:
-    """An order of the conversation's contact; any other does not exist here. Raises Http404."""
-    orders = identities.orders_of(conversation.contact).select_related("store")
-    return get_object_or_404(orders, pk=order_id)
-
-
 def acting_refusal(agent: Agent, conversation: Conversation) -> Refusal | None:
     """Row F28: the assigned agent acts on the customer's orders, and supervisors do."""
     if conversation.assignee_id == agent.pk and agent.pk is not None:
@@ -62,8 +56,44 @@ def acting_refusal(agent: Agent, conversation: Conversation) -> Refusal | None:
     )
 
 
+def money_refusal(agent: Agent, conversation: Conversation, order: Order) -> Refusal | None:
+    """Whether this agent may move money of this order from here: row F28, and then whether the
+    order is certainly this contact's (F03)."""
+    return acting_refusal(agent, conversation) or matching.matching_of(
+        conversation.contact, order
+    ).refusal(order)
+
+
+def money_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
+    """The same from the order's side (REST): of the contacts through whom the agent may act,
+    one has to be certain. An order of nobody who ever wrote is found by its number."""
+    if refusal := acting_refusal_for_order(agent, order):
+        return refusal
+    contacts = identities.contacts_of(order)
+    if not roles.is_supervisor(agent):
+        mine = Conversation.objects.filter(contact__in=contacts, assignee_id=agent.pk)
+        contacts = sorted(set(mine.values_list("contact_id", flat=True)))
+    return _uncertain(order, contacts)
+
+
+def approving_refusal(order: Order) -> Refusal | None:
+    """A doubt that came up after the action was asked for stops its approval, too."""
+    return _uncertain(order, identities.contacts_of(order))
+
+
+def _uncertain(order: Order, contacts: list[int]) -> Refusal | None:
+    """None where the order is certainly one of theirs, or nobody's."""
+    refusals = []
+    for contact in Contact.objects.filter(pk__in=contacts):
+        refusal = matching.matching_of(contact, order).refusal(order)
+        if refusal is None:
+            return None
+        refusals.append(refusal)
+    return refusals[0] if refusals else None
+
+
 def acting_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
-    """The same rule from the order's side (REST): any open conversation of its customer."""
+    """Row F28 from the order's side (REST): any open conversation of its customer."""
     if roles.is_supervisor(agent):
         return None
     contacts = identities.contacts_of(order)

@@ -20,8 +20,10 @@ from inbox.models import (
     Identity,
     IdentityKind,
     Message,
+    SendState,
 )
-from orders.models import Customer, Order, Store
+from orders.holdings import CHECKOUT_HOLDING
+from orders.models import Checkout, Customer, Order, Store
 from orders.personal import REGISTRY, Holding, Kind, Mask, Rows, Scope, Whose
 from orders.retention import CONTACT_CHECKS, Rule, register
 
@@ -33,7 +35,8 @@ _SHARED: Final = "inbox.Contact shared"
 
 def _contacts(scope: Scope) -> Mapping[str, Sequence[int]]:
     """A contact that is a live customer of another store as well keeps what is not of this one."""
-    mine = Identity.objects.filter(_is_here(scope)).values("contact")
+    # What was set aside says whom a contact is not.
+    mine = Identity.objects.filter(_is_here(scope), is_set_aside=False).values("contact")
     others = Store.objects.exclude(pk=scope.store_id).filter(uninstalled_at=None)
     if scope.is_whole_store and not others.exists():
         return {_OWN: list(Contact.objects.values_list("pk", flat=True))}
@@ -98,6 +101,15 @@ def _own_log(scope: Scope) -> Rows:
     )
 
 
+def _not_to_be_written(rows: Rows) -> None:
+    rows.filter(state=SendState.WAITING).update(
+        state=SendState.SKIPPED,
+        next_attempt_at=None,
+        reason="Removed for privacy before it was sent.",
+    )
+    _not_to_be_sent(rows)
+
+
 def _not_to_be_sent(rows: Rows) -> None:
     rows.filter(delivery_state=DeliveryState.PENDING).update(
         delivery_state=DeliveryState.FAILED,
@@ -112,11 +124,22 @@ _MESSAGE_FIELDS: Final = {
     # A mail server's refusal quotes the address.
     "error": Mask(Kind.TEXT),
 }
+
+
+def _checkouts(scope: Scope) -> Rows:
+    """The person's checkouts, found by the same rule as orders finds them."""
+    if CHECKOUT_HOLDING.of is None:
+        return Checkout.objects.none()
+    return CHECKOUT_HOLDING.of(scope)
+
+
 CAMPAIGN_MESSAGES = Holding(
     model=CampaignMessage,
     whose=Whose.CUSTOMER,
-    of=lambda scope: CampaignMessage.objects.filter(event__order__in=scope.orders()),
-    then=_not_to_be_sent,
+    of=lambda scope: CampaignMessage.objects.filter(
+        Q(event__order__in=scope.orders()) | Q(checkout__in=_checkouts(scope))
+    ),
+    then=_not_to_be_written,
     fields={
         "recipient": Mask(Kind.EMAIL),
         "subject": Mask(Kind.TEXT),
@@ -174,6 +197,14 @@ REGISTRY.add(
         per=_SHARED,
         of=lambda scope: Identity.objects.filter(contact__in=scope.ids(_SHARED)),
         holds=_only_here,
+        is_deleted=True,
+        fields={"value": Mask(Kind.ACCOUNT), "source": Mask(Kind.TEXT)},
+    ),
+    # The person's address that somebody else's page suggested, and an agent set aside.
+    Holding(
+        model=Identity,
+        whose=Whose.CUSTOMER,
+        of=lambda scope: Identity.objects.filter(_is_here(scope), is_set_aside=True),
         is_deleted=True,
         fields={"value": Mask(Kind.ACCOUNT), "source": Mask(Kind.TEXT)},
     ),
@@ -261,10 +292,23 @@ register(
 
 _TEMPLATE = "a text with placeholders, written before any customer"
 _SET_UP = "set up by an administrator"
-REGISTRY.declare("inbox.Campaign", name=_SET_UP, subject=_TEMPLATE, body=_TEMPLATE)
-REGISTRY.declare("inbox.CampaignTranslation", language=_SET_UP, subject=_TEMPLATE, body=_TEMPLATE)
+REGISTRY.declare(
+    "inbox.Campaign", name=_SET_UP, language=_SET_UP, subject=_TEMPLATE, body=_TEMPLATE,
+    sms_text=_TEMPLATE,
+)  # fmt: skip
+REGISTRY.declare(
+    "inbox.CampaignTranslation", language=_SET_UP, subject=_TEMPLATE, body=_TEMPLATE,
+    sms_text=_TEMPLATE,
+)  # fmt: skip
 REGISTRY.declare("inbox.CampaignMessage", reason="a sentence of ours")
 REGISTRY.declare(
     "inbox.Channel", name=_SET_UP, callback_url=_SET_UP, key_prefix="a key's name",
     key_hash="a hash", sealed_secret="encrypted",  # noqa: S106
+)  # fmt: skip
+REGISTRY.declare(
+    "inbox.HelpDeskFrame", name=_SET_UP, origins=_SET_UP, secret="encrypted",  # noqa: S106
+)  # fmt: skip
+REGISTRY.declare(
+    "inbox.FrameCode", digest="a hash", session_key="an agent's log-in, for two minutes",
+    challenge="a hash",
 )  # fmt: skip

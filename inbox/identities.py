@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import phonenumbers
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from inbox.models import Contact, Conversation, Identity, IdentityKind, MessageKind
-from orders.models import Order
+from inbox.models import Contact, Conversation, Identity, IdentityKind, Message, MessageKind
+from orders import heads
+from orders.models import Customer, Order
+from orders.statements import select
 
 _TEXTS_READ: Final = 5
 
@@ -43,10 +46,11 @@ def normal_email(text: str) -> str:
     return address if len(address) <= 255 else ""
 
 
-def normal_phone(text: str) -> str:
-    """E.164 (+4915112345678), or "" for what is no international number."""
+def normal_phone(text: str, region: str = "") -> str:
+    """E.164 (+4915112345678), or "" for what is no international number; with a region (DE),
+    also of a number as it is dialled there."""
     try:
-        number = phonenumbers.parse(text, None)
+        number = phonenumbers.parse(text, region or None)
     except phonenumbers.NumberParseException:
         return ""
     if not phonenumbers.is_possible_number(number):
@@ -55,22 +59,51 @@ def normal_phone(text: str) -> str:
 
 
 def order_keys(contact: Contact) -> OrderKeys:
-    """One query."""
+    """One query; two for a contact that is linked to a Shopify customer."""
+    return keys_of(contact.identities.active())
+
+
+def keys_of(active: Iterable[Identity]) -> OrderKeys:
+    """The same from identities in hand. A customer that was merged leads to the one it is now."""
     keys = OrderKeys([], [], [])
-    for identity in contact.identities.active():
+    for identity in active:
         if identity.kind == IdentityKind.EMAIL:
             keys.emails.append(identity.value)
         elif identity.kind == IdentityKind.PHONE:
             keys.phones.append(identity.value)
         elif identity.kind == IdentityKind.SHOPIFY_CUSTOMER:
-            store_id, _, gid = identity.value.partition(":")
-            keys.customer_gids.append((int(store_id), gid))
+            keys.customer_gids.append(customer_key(identity.value))
+    keys.customer_gids.extend(heads.merged_into(keys.customer_gids))
     return keys
+
+
+def holder(*, email: str, phone: str) -> Contact | None:
+    """The contact who has the e-mail address, else the phone number. Two queries at most."""
+    for kind, value in ((IdentityKind.EMAIL, email), (IdentityKind.PHONE, phone)):
+        known = Identity.objects.active().filter(kind=kind, value=value)
+        if value and (row := known.select_related("contact").first()):
+            return row.contact
+    return None
+
+
+def customer_key(value: str) -> tuple[int, str]:
+    """A Shopify customer's identity as (store id, gid)."""
+    store_id, _, gid = value.partition(":")
+    return int(store_id), gid
+
+
+def customer_value(store_id: int, gid: str) -> str:
+    return f"{store_id}:{gid}"
 
 
 def orders_of(contact: Contact) -> QuerySet[Order]:
     """The contact's orders, newest first."""
-    found = Order.objects.visible().of_customer(**order_keys(contact).as_kwargs())
+    return orders_by(order_keys(contact))
+
+
+def orders_by(keys: OrderKeys) -> QuerySet[Order]:
+    """The orders these keys lead to, newest first."""
+    found = Order.objects.visible().of_customer(**keys.as_kwargs())
     return found.order_by("-placed_at", "-pk")
 
 
@@ -78,12 +111,47 @@ def contacts_of(order: Order) -> list[int]:
     """Ids of the contacts whose order this is."""
     values = [f"{order.store_id}:{order.customer_gid}", order.email, order.phone]
     kinds = [IdentityKind.SHOPIFY_CUSTOMER, IdentityKind.EMAIL, IdentityKind.PHONE]
-    found: set[int] = set()
-    for kind, value in zip(kinds, values, strict=True):
-        if value and not value.endswith(":"):
-            known = Identity.objects.active().filter(kind=kind, value=value)
-            found.update(known.values_list("contact_id", flat=True))
-    return sorted(found)
+    wanted = {
+        (kind.value, value)
+        for kind, value in zip(kinds, values, strict=True)
+        if value and not value.endswith(":")
+    }
+    # By value, which few share; the kinds are compared here.
+    rows = select(
+        Identity, "kind", "value", "contact_id", "removed_at",
+        kind=[kind.value for kind in kinds], value=sorted({value for _kind, value in wanted}),
+    ) if wanted else []  # fmt: skip
+    found = {pk for kind, value, pk, gone in rows if (kind, value) in wanted and not gone}
+    return sorted(found - _linked_elsewhere(order, found))
+
+
+def contacts_of_customer(customer: Customer) -> list[int]:
+    """Ids of the contacts that a Shopify customer may be, by any address of it. One query."""
+    match = Q(
+        kind=IdentityKind.SHOPIFY_CUSTOMER, value=customer_value(customer.store_id, customer.gid)
+    )
+    if customer.email:
+        match |= Q(kind=IdentityKind.EMAIL, value=customer.email)
+    if customer.phone:
+        match |= Q(kind=IdentityKind.PHONE, value=customer.phone)
+    found = Identity.objects.active().filter(match)
+    return sorted(set(found.values_list("contact_id", flat=True)))
+
+
+def _linked_elsewhere(order: Order, contacts: set[int]) -> set[int]:
+    """Those of them whose customer at the order's store is known, and is another one."""
+    if not contacts or not order.customer_gid:
+        return set()
+    links = Identity.objects.active().filter(
+        contact__in=contacts,
+        kind=IdentityKind.SHOPIFY_CUSTOMER,
+        value__startswith=f"{order.store_id}:",
+    )
+    found: dict[int, list[tuple[int, str]]] = {}
+    for contact_id, value in links.values_list("contact_id", "value"):
+        found.setdefault(contact_id, []).append(customer_key(value))
+    own = (order.store_id, order.customer_gid)
+    return {pk for pk, keys in found.items() if own not in {*keys, *heads.merged_into(keys)}}
 
 
 def contacts_of_many(order_ids: list[int]) -> list[int]:
@@ -107,5 +175,14 @@ def contacts_of_many(order_ids: list[int]) -> list[int]:
 
 def text_of(conversation: Conversation) -> str:
     """The customer's latest words: an order named in them is shown first."""
-    texts = conversation.messages.filter(kind=MessageKind.INBOUND).order_by("-created_at")
+    return _words(conversation.messages.all())
+
+
+def text_by(contact: Contact) -> str:
+    """Their latest words in any conversation."""
+    return _words(Message.objects.filter(conversation__contact=contact))
+
+
+def _words(messages: QuerySet[Message]) -> str:
+    texts = messages.filter(kind=MessageKind.INBOUND).order_by("-created_at")
     return " ".join(texts.values_list("text", flat=True)[:_TEXTS_READ])

@@ -60,7 +60,7 @@ def clean(words: str) -> str:
 def results(agent: Agent, words: str) -> tuple[tuple[FoundOrder, ...], bool]:
     """The first orders found, and whether there is more than one store to tell apart."""
     orders = list(find(words)[:AT_MOST])
-    cards = panels.order_cards(orders, acting=None, now=timezone.now(), open_id=None)
+    cards = panels.order_cards(orders, acting=None, now=timezone.now())
     found = tuple(
         FoundOrder(
             name=order.name,

@@ -9,6 +9,17 @@ from django.db.models import QuerySet
 
 AGENTS: Final = "agents"
 SUPERVISORS: Final = "supervisors"
+ADMINS: Final = "admins"
+AUDITORS: Final = "auditors"
+# For the admin, which is in English.
+EXPLAINED: Final = {
+    AGENTS: "answers customers; cancels and refunds within the limits of the policies",
+    SUPERVISORS: "the same with higher limits; approves what others ask for, settles what is "
+    "uncertain, and may act on every conversation",
+    ADMINS: "connects stores and channels, sets limits, manages people; moves no money. Needs "
+    "“Staff status”",
+    AUDITORS: "looks at limits, refunds and the audit log, and changes nothing. Needs “Staff status”",
+}
 
 Agent = User | AnonymousUser
 
@@ -21,3 +32,7 @@ def is_supervisor(user: Agent) -> bool:
 def assignable() -> QuerySet[User]:
     """People a conversation may be assigned to."""
     return User.objects.filter(is_active=True, groups__name__in=[AGENTS, SUPERVISORS]).distinct()
+
+
+def is_assignable(user: User) -> bool:
+    return assignable().filter(pk=user.pk).exists()

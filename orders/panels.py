@@ -1,11 +1,12 @@
 """What the order sidebar shows, computed: templates only choose. A fixed number of queries.
 
-`orders_panel` reads four tables whatever the number of orders; nothing here calls Shopify.
+`find_orders` and `orders_panel` read four tables whatever the number of orders; nothing here
+calls Shopify.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -24,12 +25,15 @@ from orders.models import (
     Store,
 )
 from orders.money import Money, total
+from orders.past import Since
 from orders.previews import cancel_refusal_for, order_is_delivered
+from orders.selection import AT_MOST, Selection, Show
 from orders.snapshot import Address, Fulfillment, LineItem, OrderSnapshot, Tracking
 from orders.statuses import Badge, Pip, Tone
 
-ORDERS_A_PAGE: Final = 10
-EVENTS_A_CARD: Final = 5
+EVENTS_A_CARD: Final = 20
+# Whether an order needs attention is known once it is read: so many are looked through.
+ATTENTION_AMONG: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,10 +139,13 @@ class OrderCard:
     cancel: Button
     refund: Button
     admin_url: str
+    tracking_text: str
     as_of: datetime
     version: int
     is_open: bool
     is_partial: bool
+    # Filled in where a conversation is known (inbox.moments).
+    changes: tuple[Since, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +158,23 @@ class CustomerSummary:
     refunded: tuple[Money, ...]
 
 
+EVERYTHING: Final = Selection()
+_SHOW_LABELS: Final = {
+    Show.ALL: gettext_noop("All"),
+    Show.OPEN: gettext_noop("Open"),
+    Show.ATTENTION: gettext_noop("Needs attention"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One way to narrow the panel: the parameters of its address."""
+
+    label: str
+    query: str
+    is_current: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrdersPanel:
     """`as_of` is when the oldest shown order was read; None without orders."""
@@ -160,55 +184,145 @@ class OrdersPanel:
     stores: tuple[Store, ...]
     has_more: bool
     as_of: datetime | None
+    selection: Selection = EVERYTHING
 
     @property
     def shows_store(self) -> bool:
         """Order names are unique within a store only (F05)."""
         return len(self.stores) > 1
 
+    @property
+    def filters(self) -> tuple[Choice, ...]:
+        return tuple(
+            Choice(
+                label=_(label),
+                query=self.selection.showing(show),
+                is_current=self.selection.show == show,
+            )
+            for show, label in _SHOW_LABELS.items()
+        )
 
-def orders_panel(
+    @property
+    def store_choices(self) -> tuple[Choice, ...]:
+        """Every store, and before them all of them."""
+        chosen = self.selection.store_id
+        pairs = [(None, _("All stores")), *((store.pk, str(store)) for store in self.stores)]
+        return tuple(
+            Choice(label=label, query=self.selection.of_store(pk), is_current=chosen == pk)
+            for pk, label in pairs
+        )
+
+    @property
+    def further(self) -> str:
+        """The address's parameters that show more; "" where there are too many to page through."""
+        return "" if self.selection.count >= AT_MOST else self.selection.further
+
+    @property
+    def store(self) -> Store | None:
+        """The one store whose orders are shown; None: all of them."""
+        return next((s for s in self.stores if s.pk == self.selection.store_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundOrders:
+    """A page of one person's orders, newest first. `is_all`: the person has no others."""
+
+    orders: tuple[Order, ...]
+    has_more: bool
+    is_all: bool = False
+
+
+def find_orders(
     *,
     customer_gids: list[tuple[int, str]],
     emails: list[str],
     phones: list[str],
-    acting: Refusal | None,
-    now: datetime,
-    mentioned: str = "",
-    limit: int = ORDERS_A_PAGE,
-) -> OrdersPanel:
-    """The orders of one person, newest first.
-
-    `acting` refuses the agent as such (F28); `mentioned` is the conversation's text: an order
-    named in it opens instead of the newest.
-    """
-    stores = tuple(Store.objects.active())
+    selection: Selection = EVERYTHING,
+) -> FoundOrders:
+    """One query. `selection`: which of them, and how many."""
     found = (
         Order.objects.visible()
         .of_customer(customer_gids=customer_gids, emails=emails, phones=phones)
         .select_related("store")
         .order_by("-placed_at", "-pk")
     )
-    orders = list(found[: limit + 1])
-    shown, has_more = orders[:limit], len(orders) > limit
-    open_id = _open_order(shown, mentioned)
-    cards = order_cards(shown, acting=acting, now=now, open_id=open_id)
+    is_every = selection.store_id is None and selection.show == Show.ALL
+    if selection.store_id is not None:
+        found = found.filter(store_id=selection.store_id)
+    if selection.show == Show.OPEN:
+        found = found.filter(closed_at=None, cancelled_at=None)
+    most = ATTENTION_AMONG if selection.show == Show.ATTENTION else selection.count
+    orders = tuple(found[: most + 1])
+    has_more = len(orders) > most
+    return FoundOrders(orders[:most], has_more, is_every and not has_more)
+
+
+def orders_panel(
+    found: FoundOrders,
+    *,
+    acting: Refusal | None,
+    now: datetime,
+    refused: Mapping[int, Refusal] = {},
+    mentioned: str = "",
+    opened: Collection[int] = (),
+    selection: Selection = EVERYTHING,
+    unreachable: Collection[int] = (),
+) -> OrdersPanel:
+    """These orders, ready to be shown. Three queries.
+
+    `acting` refuses the agent as such (F28), and `refused` single orders by their ids;
+    `mentioned` is the conversation's text: an order named in it opens instead of the newest.
+    `opened`: ids the agent has open by now. `selection`: what `found` was chosen by.
+    `unreachable`: ids of stores that do not answer.
+    """
+    stores = tuple(Store.objects.active())
+    open_ids = {_open_order(found.orders[: selection.count], mentioned), *opened}
+    cards = order_cards(
+        found.orders, acting=acting, refused=refused, now=now, open_ids=open_ids,
+        unreachable=unreachable,
+    )  # fmt: skip
+    has_more = found.has_more
+    if selection.show == Show.ATTENTION:
+        cards = tuple(card for card in cards if needs_attention(card))
+        has_more = len(cards) > selection.count
+        cards = cards[: selection.count]
+    shown = [order for order in found.orders if order.pk in {card.id for card in cards}]
     return OrdersPanel(
         cards=cards,
         summary=_summary(shown),
         stores=stores,
         has_more=has_more,
         as_of=min((card.as_of for card in cards), default=None),
+        selection=selection,
+    )
+
+
+def needs_attention(card: OrderCard) -> bool:
+    """Something is late, stuck, held back or owed, and somebody has to look."""
+    worries = {Tone.WARNING, Tone.CRITICAL}
+    is_canceled = any(badge.tone == Tone.CRITICAL for badge in card.badges[:1])
+    is_late = any(p.is_live and p.badge.tone in worries for p in card.parcels)
+    return (
+        (card.action is not None and card.action.state in _NEEDS_SOMEBODY)
+        or any(note.tone in {Tone.ATTENTION, *worries} for note in card.notes)
+        or card.badges[1].raw == "EXPIRED"
+        or (is_late and not is_canceled)
     )
 
 
 def order_card(order: Order, *, acting: Refusal | None, now: datetime) -> OrderCard:
     """One order's card, open."""
-    return order_cards([order], acting=acting, now=now, open_id=order.pk)[0]
+    return order_cards([order], acting=acting, now=now, open_ids={order.pk})[0]
 
 
 def order_cards(
-    orders: Sequence[Order], *, acting: Refusal | None, now: datetime, open_id: int | None
+    orders: Sequence[Order],
+    *,
+    acting: Refusal | None,
+    now: datetime,
+    refused: Mapping[int, Refusal] = {},
+    open_ids: Collection[int | None] = (),
+    unreachable: Collection[int] = (),
 ) -> tuple[OrderCard, ...]:
     """Two queries for any number of orders: their actions and their events."""
     ids = [order.pk for order in orders]
@@ -223,11 +337,23 @@ def order_cards(
             order,
             action=actions.get(order.pk),
             events=events.get(order.pk, [])[:EVENTS_A_CARD],
-            acting=acting,
+            acting=(
+                _does_not_answer()
+                if order.store_id in unreachable
+                else acting or refused.get(order.pk)
+            ),
             now=now,
-            is_open=order.pk == open_id,
+            is_open=order.pk in open_ids,
         )
         for order in orders
+    )
+
+
+def _does_not_answer() -> Refusal:
+    return Refusal(
+        "unreachable",
+        _("Shopify cannot be reached just now."),
+        _("What is shown may be out of date. Try again in a moment."),
     )
 
 
@@ -253,6 +379,10 @@ def action_notice(action: OrderAction) -> ActionNotice | None:
     )
 
 
+_NEEDS_SOMEBODY: Final = {
+    ActionState.UNKNOWN, ActionState.BLOCKED, ActionState.NEEDS_HUMAN, ActionState.PARTIAL,
+    ActionState.REVERSED, ActionState.AWAITING_APPROVAL,
+}  # fmt: skip
 _WAITS_FOR_PEOPLE: Final = {ActionState.AWAITING_APPROVAL, ActionState.NEEDS_HUMAN}
 _WITHDRAWABLE: Final = {
     ActionState.AWAITING_APPROVAL, ActionState.QUEUED, ActionState.BLOCKED,
@@ -342,6 +472,7 @@ def _card(
         cancel=cancel,
         refund=refund,
         admin_url=order.admin_url,
+        tracking_text=_tracking_text(snapshot),
         as_of=order.read_started_at or now,
         version=order.version,
         is_open=is_open,
@@ -442,6 +573,16 @@ def _parcel_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tup
         )
         for number, parcel in enumerate(snapshot.fulfillments, start=1)
     )
+
+
+def _tracking_text(snapshot: OrderSnapshot) -> str:
+    """For a reply: a line a parcel, "DHL JD014600003: https://…"; empty before anything is sent."""
+    found = (
+        (f"{each.company} {each.number}".strip(), each.url)
+        for parcel in snapshot.fulfillments
+        for each in parcel.tracking
+    )
+    return "\n".join(": ".join(part for part in words if part) for words in found)
 
 
 def _latest_news(parcel: Fulfillment) -> str:

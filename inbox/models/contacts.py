@@ -53,6 +53,9 @@ class Identity(models.Model):
     added_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    is_set_aside = models.BooleanField(
+        default=False, help_text="Suggested, and an agent said that it is another person's."
+    )
     removed_at = models.DateTimeField(null=True, blank=True)
     removed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
@@ -73,7 +76,20 @@ class Identity(models.Model):
                 condition=Q(kind__in=IdentityKind.values), name="inbox_identity_kind_known"
             ),
             models.CheckConstraint(condition=~Q(value=""), name="inbox_identity_has_value"),
+            models.CheckConstraint(
+                condition=Q(is_set_aside=False) | Q(removed_at__isnull=False),
+                name="inbox_set_aside_is_not_active",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.value
+
+    @property
+    def is_shopify_customer(self) -> bool:
+        return self.kind == IdentityKind.SHOPIFY_CUSTOMER
+
+    @property
+    def shown(self) -> str:
+        """The value for people: of a Shopify customer, its number."""
+        return self.value.rsplit("/", 1)[-1] if self.is_shopify_customer else self.value

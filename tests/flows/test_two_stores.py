@@ -17,7 +17,7 @@ from shopify_sync import connecting
 from shopify_sync.models import WebhookEvent
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, panel, review
-from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty, work_off
+from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty, read_customers, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Twins = tuple[Order, Order]
@@ -25,14 +25,15 @@ Twins = tuple[Order, Order]
 WALKED = {
     "inbox:list", "inbox:list_rows", "inbox:conversation", "inbox:header", "inbox:thread",
     "inbox:orders", "inbox:order_cancel", "inbox:order_refund", "inbox:contact",
-    "inbox:contact_activity", "inbox:decisions", "inbox:order_search",
+    "inbox:contact_activity", "inbox:decisions", "inbox:order_search", "inbox:order_card",
+    "inbox:order_history",
 }  # fmt: skip
 # Doors that only change something; the ones about money are gone through by name below.
 VERBS = {
-    "reply", "note", "assign", "snooze", "resolve", "reopen", "orders_refresh",
+    "read", "reply", "note", "assign", "snooze", "resolve", "reopen", "orders_refresh",
     "order_suggestion", "order_confirm", "order_action", "action_withdraw", "action_check",
     "approve", "decline", "settle", "keep", "logout", "identity_add", "identity_remove",
-    "identity_restore",
+    "identity_restore", "customer_link", "suggestion_accept", "suggestion_set_aside",
 }  # fmt: skip
 
 
@@ -74,6 +75,24 @@ def test_every_page_names_the_store(
             assert text.count(twins[0].name) >= 2, address
             assert "Demo" in text, address
             assert "Second" in text, address
+
+
+def test_the_contact_has_a_customer_at_each_store(
+    shop: Shop, twins: Twins, as_alice: Client, conversation: Conversation
+) -> None:
+    customers = shop.store.world.shops[SECOND].customers
+    next(iter(customers.values())).note = "only of the second"
+    read_customers()
+    at = f"/inbox/contacts/{conversation.contact_id}/"
+    first, _, rest = unescape(as_alice.get(at).content.decode()).partition("Customer at Second")
+    assert "Customer at Demo" in first
+    assert "€40.00" in first.split("Customer at Demo")[1]
+    assert "only of the second" not in first
+    card = rest.split("</section>")[0]
+    assert "$40.00" in card
+    assert "only of the second" in card
+    # One customer of each store is no doubt.
+    assert "Which customer is it?" not in first + rest
 
 
 def test_money_of_one_never_touches_the_other(
@@ -148,3 +167,11 @@ def test_every_address_of_the_inbox_is_looked_at_or_known() -> None:
     pages = next(p for p in inbox.url_patterns if getattr(p, "app_name", "") == "inbox")
     names = {pattern.name for pattern in pages.url_patterns}
     assert names == {name.removeprefix("inbox:") for name in WALKED} | VERBS
+    # The panel's doors in a frame are the same views; tests/flows/test_frames.py goes through them.
+    panel = {
+        name for name in names if name.startswith(("order", "action")) and name != "order_search"
+    }
+    framed = {p.app_name: {q.name for q in p.url_patterns} for p in inbox.url_patterns
+              if getattr(p, "app_name", "").startswith("sidebar")}  # fmt: skip
+    assert framed["sidebar"] == panel | {"frame", "swap", "look", "renew", "connect"}
+    assert framed["sidebar_window"] == panel | {"order_review"}
