@@ -6,32 +6,41 @@ for its refund and tells of both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import override
 
-from inbox import identities, live, outbox, placeholders, services
+from inbox import audience, identities, live, marketing, outbox, services
+from inbox.audience import Person
+from inbox.campaign_texts import (
+    Facts,
+    address_refusal,
+    compose,
+    facts_of,
+    facts_of_event,
+    language_of,
+    recipient_of,
+)
 from inbox.models import (
     Campaign,
     CampaignMessage,
+    CampaignTrigger,
     Contact,
     Conversation,
-    DeliveryState,
     Message,
     MessageKind,
     SendState,
     Via,
 )
+from inbox.outbox import Draft
 from orders.models import ActionKind, ActionState, EventKind, Order, OrderEvent
-from orders.money import Money
 from orders.previews import Proposal
 
-_KINDS: Final = (EventKind.CANCELED, EventKind.REFUNDED)
+_KINDS: Final = frozenset(CampaignTrigger.values)
 # A cancelation whose refund is still under way is told of without it after this time.
 _WAIT_FOR_REFUND: Final = timedelta(hours=1)
 
@@ -51,30 +60,33 @@ def handle_event(event_id: int) -> bool:
         )
         if event is None:
             return True
-        if event.kind in _KINDS and not _is_told_with_cancelation(event):
+        if event.kind in _KINDS:
             if _must_wait(event, now):
                 return False
-            _write(event)
+            if not _is_told_with_cancelation(event):
+                _write(event, now)
         OrderEvent.objects.filter(pk=event.pk).update(announced_at=now)
     return True
 
 
-def preview_messages(
-    *, order: Order, proposal: Proposal, conversation: Conversation
-) -> list[tuple[str, str, str]]:
-    """(channel, subject, body) of what a confirmation would send, exactly."""
+def preview_messages(*, order: Order, proposal: Proposal, origin: str) -> list[Draft]:
+    """What a confirmation would send on each channel, exactly, and what it would not and why.
+
+    `origin`: where the agent acts, as OrderAction.origin.
+    """
     kind = EventKind.REFUNDED if proposal.kind == ActionKind.REFUND else EventKind.CANCELED
-    language = conversation.contact.language
-    values = _values(order, proposal.amount, language)
-    found = []
-    for campaign in Campaign.objects.filter(is_active=True, event_kind=kind):
-        if campaign.skip_when_shopify_notifies and proposal.notify:
-            continue
-        subject, body = _texts(campaign, values, language)
-        found += [(str(via.label), subject, body) for via in campaign.channels]
-    if proposal.notify:
-        found.append((_("Shopify’s own e-mail"), "", _("Shopify sends its notification.")))
-    return found
+    about_to = {kind, EventKind.REFUNDED} if proposal.amount else {kind}
+    facts = facts_of(order, kind, amount=proposal.amount)
+    conversation = _conversation(order, origin)
+    now = timezone.now()
+    return [
+        _draft(
+            campaign, via, order, conversation, facts,
+            is_notified=proposal.notify, at=now, about_to=about_to,
+        )
+        for campaign in Campaign.objects.on(kind)
+        for via in campaign.channels
+    ]  # fmt: skip
 
 
 def _is_told_with_cancelation(event: OrderEvent) -> bool:
@@ -95,8 +107,10 @@ def _is_told_with_cancelation(event: OrderEvent) -> bool:
         .first()
     )
     if canceled is None or canceled.announced_at is None:
-        return Campaign.objects.filter(is_active=True, event_kind=EventKind.CANCELED).exists()
-    return CampaignMessage.objects.filter(event=canceled, amount__isnull=False).exists()
+        return Campaign.objects.on(EventKind.CANCELED).exists()
+    # Written, not only considered: whom the cancelation's campaign leaves out is told by this one.
+    told = CampaignMessage.objects.filter(event=canceled, state=SendState.WRITTEN)
+    return told.filter(amount__isnull=False).exists()
 
 
 def _refund_of(event: OrderEvent) -> OrderEvent | None:
@@ -106,27 +120,36 @@ def _refund_of(event: OrderEvent) -> OrderEvent | None:
 
 
 def _must_wait(event: OrderEvent, now: datetime) -> bool:
+    """A cancelation for its refund, whose sum it names; and that refund for what became of the
+    cancelation's message, which may not have been for this customer."""
     action = event.action
-    if event.kind != EventKind.CANCELED or action is None:
+    if action is None or action.kind != ActionKind.CANCEL_AND_REFUND:
         return False
-    if action.kind != ActionKind.CANCEL_AND_REFUND or _refund_of(event) is not None:
+    if event.kind == EventKind.REFUNDED:
+        canceled = OrderEvent.objects.filter(action=action, kind=EventKind.CANCELED)
+        is_undecided = canceled.filter(announced_at=None).exists()
+        return is_undecided and now - event.recorded_at < _WAIT_FOR_REFUND
+    if event.kind != EventKind.CANCELED or _refund_of(event) is not None:
         return False
     ended = action.state in {ActionState.SUCCEEDED, ActionState.PARTIAL, ActionState.REJECTED}
     return not ended and now - event.recorded_at < _WAIT_FOR_REFUND
 
 
-def _write(event: OrderEvent) -> None:
-    order = event.order
-    conversation = _conversation(event)
-    amount = event.money if event.kind == EventKind.REFUNDED else None
-    if (told := _refund_of(event)) and event.kind == EventKind.CANCELED:
-        amount = told.money
-    language = conversation.contact.language if conversation else ""
-    language = language or (order.snapshot.customer.locale if order.snapshot.customer else "")
-    values = _values(order, amount, language)
-    for campaign in Campaign.objects.filter(is_active=True, event_kind=event.kind):
+def _write(event: OrderEvent, now: datetime) -> None:
+    facts = facts_of_event(event)
+    if event.kind == EventKind.CANCELED and (told := _refund_of(event)):
+        facts = facts_of(event.order, event.kind, amount=told.money)
+    conversation: Conversation | None = None
+    is_looked_up = False
+    for campaign in Campaign.objects.on(event.kind):
+        if campaign.is_marketing:
+            marketing.ask(campaign, event)
+            continue
+        if not is_looked_up:
+            origin = event.action.origin if event.action else ""
+            conversation, is_looked_up = _conversation(event.order, origin), True
         for via in campaign.channels:
-            _write_one(campaign, via, event, conversation, values, language, amount)
+            _write_one(campaign, via, event, conversation, facts, now)
 
 
 def _write_one(
@@ -134,9 +157,8 @@ def _write_one(
     via: Via,
     event: OrderEvent,
     conversation: Conversation | None,
-    values: Mapping[str, str],
-    language: str,
-    amount: Money | None,
+    facts: Facts,
+    now: datetime,
 ) -> None:
     row, is_new = CampaignMessage.objects.get_or_create(
         campaign=campaign,
@@ -144,38 +166,42 @@ def _write_one(
         via=via,
         defaults={
             "state": SendState.SKIPPED,
-            "amount": amount.amount if amount else None,
+            "amount": facts.refund.amount if facts.refund else None,
         },
     )
     if not is_new:
         return
-    if reason := _why_not(campaign, via, event, conversation):
-        CampaignMessage.objects.filter(pk=row.pk).update(reason=reason)
+    is_notified = bool(event.action and event.action.notify)
+    at = max(now, event.occurred_at)
+    draft = _draft(campaign, via, event.order, conversation, facts, is_notified=is_notified, at=at)
+    if draft.refusal:
+        CampaignMessage.objects.filter(pk=row.pk).update(reason=draft.refusal[:300])
         return
-    try:
-        row.subject, row.body = _texts(campaign, values, language)
-    except placeholders.MissingValue as error:
-        CampaignMessage.objects.filter(pk=row.pk).update(reason=str(error))
-        return
-    row.state = SendState.WRITTEN
-    if via == Via.EMAIL:
-        row.recipient, row.delivery_state = event.order.email, DeliveryState.PENDING
-        outbox.wake_mail(row)
-    elif conversation is not None:
-        row.message = _say(conversation, row.body)
-    row.save(update_fields=["subject", "body", "state", "recipient", "delivery_state", "message"])
+    said = _say(conversation, draft.body) if via == Via.CONVERSATION and conversation else None
+    outbox.write_campaign(row, draft, now=now, message=said)
 
 
-def _why_not(
-    campaign: Campaign, via: Via, event: OrderEvent, conversation: Conversation | None
-) -> str:
-    if campaign.skip_when_shopify_notifies and event.action and event.action.notify:
-        return _("Shopify notifies the customer itself.")
-    if via == Via.EMAIL and not event.order.email:
-        return _("The order has no e-mail address.")
-    if via == Via.CONVERSATION and conversation is None:
-        return _("The customer has no conversation.")
-    return ""
+def _draft(
+    campaign: Campaign,
+    via: Via,
+    order: Order,
+    conversation: Conversation | None,
+    facts: Facts,
+    *,
+    is_notified: bool,
+    at: datetime,
+    about_to: Collection[str] = (),
+) -> Draft:
+    """The one way to a transactional message, for the preview as for the message itself."""
+    if campaign.skip_when_shopify_notifies and is_notified:
+        return Draft(via=via, refusal=_("Shopify notifies the customer itself."))
+    recipient = recipient_of(order, via)
+    refusal = address_refusal(via, recipient, conversation) or audience.refusal(
+        campaign, Person.of(order), at=at, order=order, about_to=about_to
+    )
+    if refusal:
+        return Draft(via=via, refusal=refusal)
+    return compose(campaign, via, recipient, facts, language_of(order, conversation))
 
 
 def _say(conversation: Conversation, text: str) -> Message:
@@ -191,38 +217,12 @@ def _say(conversation: Conversation, text: str) -> Message:
     return message
 
 
-def _conversation(event: OrderEvent) -> Conversation | None:
+def _conversation(order: Order, origin: str) -> Conversation | None:
     """Where the agent acted, else the customer's latest conversation."""
-    origin = event.action.origin if event.action else ""
+    talks = Conversation.objects.select_related("contact", "channel")
     if origin.startswith("conversation:"):
-        found = Conversation.objects.filter(pk=origin.partition(":")[2]).first()
+        found = talks.filter(pk=origin.partition(":")[2]).first()
         if found is not None:
             return found
-    contacts = Contact.objects.filter(pk__in=identities.contacts_of(event.order))
-    return Conversation.objects.filter(contact__in=contacts).newest_first().first()
-
-
-def _texts(campaign: Campaign, values: Mapping[str, str], language: str) -> tuple[str, str]:
-    text: Campaign | object = campaign
-    if language:
-        short = language.replace("_", "-").split("-")[0].lower()
-        text = campaign.translations.filter(language__in=[language, short]).first() or campaign
-    subject, body = getattr(text, "subject", ""), getattr(text, "body", "")
-    return placeholders.fill(subject, values), placeholders.fill(body, values).strip()
-
-
-def _values(order: Order, amount: Money | None, language: str) -> dict[str, str]:
-    customer = order.snapshot.customer
-    address = order.snapshot.shipping_address
-    name = customer.name if customer else (address.name if address else "")
-    sum_text = amount.format(language or None) if amount else ""
-    with override(language or None):
-        refund = _("We are refunding %(sum)s.") % {"sum": sum_text} if amount else ""
-    return {
-        "order.number": order.name,
-        "customer.name": name,
-        "customer.first_name": name.split()[0] if name.split() else "",
-        "amount": sum_text,
-        "refund_sentence": refund,
-        "store.name": str(order.store),
-    }
+    contacts = Contact.objects.filter(pk__in=identities.contacts_of(order))
+    return talks.filter(contact__in=contacts).newest_first().first()

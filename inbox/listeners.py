@@ -7,23 +7,34 @@ from typing import Any
 from django.dispatch import receiver
 
 from inbox import identities, live
-from orders.models import Order
-from orders.signals import event_recorded, order_changed, orders_imported
+from orders.models import Customer, Order
+from orders.signals import customer_changed, event_recorded, order_changed, orders_imported
 
 
 @receiver(order_changed)
 def tell_browsers(sender: Any, *, order_id: int, **_: Any) -> None:
-    order = Order.objects.filter(pk=order_id).first()
+    named = Order.objects.only("store_id", "customer_gid", "email", "phone")
+    order = named.filter(pk=order_id).order_by().first()
     if order is not None:
         contacts = [f"contact:{pk}" for pk in identities.contacts_of(order)]
-        live.publish(["decisions", f"order:{order_id}", *contacts])
+        people = [live.person_topic(value) for value in (order.email, order.phone) if value]
+        live.publish(["decisions", f"order:{order_id}", *contacts, *people])
+
+
+@receiver(customer_changed)
+def tell_browsers_of_customer(sender: Any, *, customer_id: int, **_: Any) -> None:
+    customer = Customer.objects.filter(pk=customer_id).first()
+    if customer is not None:
+        live.publish([f"contact:{pk}" for pk in identities.contacts_of_customer(customer)])
 
 
 @receiver(orders_imported)
 def tell_browsers_of_many(sender: Any, *, order_ids: list[int], **_: Any) -> None:
-    contacts = identities.contacts_of_many(order_ids)
-    if contacts:
-        live.publish(["decisions", *(f"contact:{pk}" for pk in contacts)])
+    topics = {f"contact:{pk}" for pk in identities.contacts_of_many(order_ids)}
+    for pair in Order.objects.filter(pk__in=order_ids).values_list("email", "phone"):
+        topics |= {live.person_topic(value) for value in pair if value}
+    if topics:
+        live.publish(["decisions", *topics])
 
 
 @receiver(event_recorded)

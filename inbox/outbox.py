@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -10,12 +12,23 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from inbox import live
-from inbox.channels import SENDERS, email
+from inbox.channels import SENDERS, email, sms
 from inbox.channels.base import NotSent
-from inbox.models import CampaignMessage, DeliveryState, Message
+from inbox.models import CampaignMessage, DeliveryState, Message, SendState, Via
 
 LEASE: Final = timedelta(seconds=60)
 _BACKOFF_S: Final = (5, 30, 120, 600, 1800, 3600, 3600, 3600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A campaign's message on one channel, or `refusal`: why there is none."""
+
+    via: Via
+    recipient: str = ""
+    subject: str = ""
+    body: str = ""
+    refusal: str = ""
 
 
 def wake(message: Message) -> None:
@@ -27,10 +40,27 @@ def wake(message: Message) -> None:
     transaction.on_commit(lambda: ring(deliver_message, message.pk), robust=True)
 
 
-def wake_mail(row: CampaignMessage) -> None:
-    from inbox.tasks import deliver_campaign_mail, ring
+def write_campaign(
+    row: CampaignMessage, draft: Draft, *, now: datetime, message: Message | None = None
+) -> None:
+    """Fill in a campaign's row: as an e-mail or SMS it leaves after commit, in a conversation
+    its Message does. Expects the transaction that decided it."""
+    row.state, row.written_at = SendState.WRITTEN, now
+    row.subject, row.body = draft.subject, draft.body
+    row.attempts, row.next_attempt_at = 0, None
+    row.message = message
+    if message is None:
+        row.recipient, row.delivery_state = draft.recipient, DeliveryState.PENDING
+    row.save(
+        update_fields=[
+            "state", "written_at", "subject", "body", "attempts", "next_attempt_at", "message",
+            "recipient", "delivery_state",
+        ]
+    )  # fmt: skip
+    if message is None:
+        from inbox.tasks import deliver_campaign, ring
 
-    transaction.on_commit(lambda: ring(deliver_campaign_mail, row.pk), robust=True)
+        transaction.on_commit(lambda: ring(deliver_campaign, row.pk), robust=True)
 
 
 def due(model: type[models.Model], *, now: datetime) -> models.QuerySet[Any]:
@@ -55,15 +85,30 @@ def deliver_message(message_id: int) -> None:
     live.publish([f"conversation:{message.conversation_id}"])
 
 
-def deliver_mail(row_id: int) -> None:
-    """Send one campaign's e-mail, if nobody else is at it."""
+def _send_mail(row: CampaignMessage) -> None:
+    email.send_mail(
+        to=row.recipient, subject=row.subject, text=row.body, message_id=f"campaign-{row.pk}"
+    )
+
+
+def _send_text(row: CampaignMessage) -> None:
+    sms.send_text(to=row.recipient, text=row.body, message_id=f"campaign-{row.pk}")
+
+
+# One line a channel that leaves from the campaign's own row; in a conversation the Message does.
+_CARRIERS: Final[dict[str, Callable[[CampaignMessage], None]]] = {
+    Via.EMAIL: _send_mail,
+    Via.SMS: _send_text,
+}
+
+
+def deliver_campaign(row_id: int) -> None:
+    """Send one campaign's e-mail or SMS, if nobody else is at it."""
     if not _claim(CampaignMessage, row_id):
         return
     row = CampaignMessage.objects.get(pk=row_id)
     try:
-        email.send_mail(
-            to=row.recipient, subject=row.subject, text=row.body, message_id=f"campaign-{row.pk}"
-        )
+        _CARRIERS[row.via](row)
     except NotSent as error:
         _failed(CampaignMessage, row_id, error)
     else:

@@ -9,9 +9,15 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from django.conf import settings
+
 KNOWN: Final = frozenset(
     {
         "order.number",
+        "order.date",
+        "tracking.numbers",
+        "checkout.url",
+        "unsubscribe_url",
         "customer.first_name",
         "customer.name",
         "amount",
@@ -24,6 +30,18 @@ _PLACEHOLDER: Final = re.compile(r"\{\{\s*([^{}|]*?)\s*(?:\|\s*([^{}]*?)\s*)?\}\
 _MAY_BE_EMPTY: Final = frozenset({"refund_sentence"})
 
 
+_EVERYWHERE: Final = frozenset(
+    {"customer.first_name", "customer.name", "store.name", "unsubscribe_url"}
+)
+_OF_ORDERS: Final = _EVERYWHERE | {"order.number", "order.date", "amount"}
+_OF_CHECKOUTS: Final = _EVERYWHERE | {"checkout.url", "amount"}
+_MORE: Final[dict[str, frozenset[str]]] = {
+    "canceled": frozenset({"refund_sentence"}),
+    "refunded": frozenset({"refund_sentence"}),
+    "fulfilled": frozenset({"tracking.numbers"}),
+}
+
+
 class MissingValue(ValueError):
     """A placeholder without a value and without a fallback; the text must not be sent."""
 
@@ -34,8 +52,32 @@ class MissingValue(ValueError):
 
 def unknown(text: str) -> list[str]:
     """Placeholders of a text that are not in the allow-list."""
-    names = (match.group(1) for match in _PLACEHOLDER.finditer(text))
-    return [name for name in dict.fromkeys(names) if name not in KNOWN]
+    return [name for name in dict.fromkeys(_names(text)) if name not in KNOWN]
+
+
+def used(text: str) -> set[str]:
+    return set(_names(text))
+
+
+def _names(text: str) -> list[str]:
+    return [match.group(1) for match in _PLACEHOLDER.finditer(text)]
+
+
+def available(event_kind: str) -> frozenset[str]:
+    """What a text may speak of, by what happened."""
+    if event_kind.startswith("checkout_"):
+        return _OF_CHECKOUTS
+    return _OF_ORDERS | _MORE.get(event_kind, frozenset())
+
+
+def base(language: str) -> str:
+    """The language without its country: pt of pt-BR and pt_br."""
+    return language.replace("_", "-").split("-")[0].lower()
+
+
+def has_catalogue(language: str) -> bool:
+    """Whether sentences of ours exist in it."""
+    return base(language) in {base(code) for code, _name in settings.LANGUAGES}
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from inbox import campaigns, outbox, services
+from inbox import campaigns, checkout_campaigns, marketing, outbox, services
 from inbox.models import CampaignMessage, Message
 from orders.models import OrderEvent
 
@@ -24,8 +24,13 @@ def deliver_message(message_id: int) -> None:
 
 
 @shared_task
-def deliver_campaign_mail(row_id: int) -> None:
-    outbox.deliver_mail(row_id)
+def deliver_campaign(row_id: int) -> None:
+    outbox.deliver_campaign(row_id)
+
+
+@shared_task
+def settle_marketing(row_id: int) -> None:
+    marketing.settle(row_id)
 
 
 @shared_task
@@ -39,7 +44,7 @@ def sweep_outbox() -> None:
     for pk in outbox.due(Message, now=now).values_list("pk", flat=True)[:SWEEP_ROWS]:
         outbox.deliver_message(pk)
     for pk in outbox.due(CampaignMessage, now=now).values_list("pk", flat=True)[:SWEEP_ROWS]:
-        outbox.deliver_mail(pk)
+        outbox.deliver_campaign(pk)
 
 
 @shared_task
@@ -47,6 +52,17 @@ def sweep_events() -> None:
     waiting = OrderEvent.objects.unannounced().order_by("pk")
     for pk in waiting.values_list("pk", flat=True)[:SWEEP_ROWS]:
         campaigns.handle_event(pk)
+
+
+@shared_task
+def sweep_marketing() -> None:
+    """Checkouts that fell silent, and whatever waits for Shopify's answer."""
+    now = timezone.now()
+    if checkout_campaigns.are_of_interest():
+        checkout_campaigns.read_unread(now=now)
+        checkout_campaigns.ask_due(now=now)
+    for pk in marketing.waiting(now=now):
+        marketing.settle(pk)
 
 
 @shared_task

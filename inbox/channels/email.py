@@ -6,7 +6,10 @@ import smtplib
 
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 
+from inbox import placeholders
 from inbox.channels.base import NotSent
 from inbox.models import IdentityKind, Message
 
@@ -16,8 +19,14 @@ def send(message: Message) -> None:
     address = conversation.contact.identities.active().filter(kind=IdentityKind.EMAIL).first()
     if address is None:
         raise NotSent("The contact has no e-mail address.", is_final=True)
-    subject = conversation.subject or "Your message"
+    with override(_spoken(conversation.contact.language)):
+        subject = conversation.subject or _("Your message")
     send_mail(to=address.value, subject=subject, text=message.text, message_id=f"msg-{message.pk}")
+
+
+def _spoken(language: str) -> str:
+    """The customer's language where we speak it."""
+    return language if placeholders.has_catalogue(language) else settings.LANGUAGE_CODE
 
 
 def send_mail(*, to: str, subject: str, text: str, message_id: str) -> None:

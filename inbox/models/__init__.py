@@ -1,8 +1,13 @@
+from inbox.models.campaign_messages import CampaignMessage, SendState
 from inbox.models.campaigns import (
+    CHECKOUT_TRIGGERS,
     Campaign,
-    CampaignMessage,
+    CampaignCondition,
+    CampaignText,
     CampaignTranslation,
-    SendState,
+    CampaignTrigger,
+    Comparison,
+    Purpose,
     Via,
 )
 from inbox.models.channels import Channel, ChannelKind
@@ -14,21 +19,31 @@ from inbox.models.conversations import (
     Message,
     MessageKind,
 )
+from inbox.models.frames import FrameCode, FrameKind, HelpDeskFrame
 
 __all__ = [
+    "CHECKOUT_TRIGGERS",
     "Campaign",
+    "CampaignCondition",
     "CampaignMessage",
+    "CampaignText",
     "CampaignTranslation",
+    "CampaignTrigger",
     "Channel",
     "ChannelKind",
+    "Comparison",
     "Contact",
     "Conversation",
     "ConversationState",
     "DeliveryState",
+    "FrameCode",
+    "FrameKind",
+    "HelpDeskFrame",
     "Identity",
     "IdentityKind",
     "Message",
     "MessageKind",
+    "Purpose",
     "SendState",
     "Via",
 ]

@@ -1,26 +1,48 @@
-"""Messages that order events trigger (row F47)."""
+"""Messages that order events and checkouts trigger (rows F47, F50)."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Final, Self
+
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from inbox import placeholders
-from inbox.models.conversations import DeliveryState, Message, Outbox
-from orders.models import EventKind, OrderEvent
-from orders.models.orders import money_field
+from orders.models import EventKind
 
 
 class CampaignTrigger(models.TextChoices):
+    PLACED = EventKind.PLACED.value, _("Order placed")
+    PAID = EventKind.PAID.value, _("Payment received")
+    FULFILLED = EventKind.FULFILLED.value, _("Order shipped")
+    DELIVERED = EventKind.DELIVERED.value, _("Delivered")
     CANCELED = EventKind.CANCELED.value, _("Order canceled")
     REFUNDED = EventKind.REFUNDED.value, _("Refunded")
+    CHECKOUT_STARTED = "checkout_started", _("Checkout started")
+    CHECKOUT_ABANDONED = "checkout_abandoned", _("Checkout abandoned")
+
+
+CHECKOUT_TRIGGERS: Final = (
+    CampaignTrigger.CHECKOUT_STARTED.value,
+    CampaignTrigger.CHECKOUT_ABANDONED.value,
+)
+CONFIRMATIONS: Final = (CampaignTrigger.CANCELED.value, CampaignTrigger.REFUNDED.value)
+
+
+class Purpose(models.TextChoices):
+    TRANSACTIONAL = "transactional", _("Transactional")
+    MARKETING = "marketing", _("Marketing")
 
 
 class Via(models.TextChoices):
     CONVERSATION = "conversation", _("In the conversation")
     EMAIL = "email", _("E-mail")
+    SMS = "sms", _("SMS")
 
 
 def validate_placeholders(text: str) -> None:
@@ -32,6 +54,11 @@ def validate_placeholders(text: str) -> None:
         )
 
 
+validate_language = RegexValidator(
+    r"\A[a-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z", "Enter a language code such as de, ar or pt-BR."
+)
+
+
 class CampaignText(models.Model):
     subject = models.CharField(
         max_length=200,
@@ -40,29 +67,89 @@ class CampaignText(models.Model):
     )
     body = models.TextField(
         validators=[validate_placeholders],
-        help_text="Plain text. Placeholders: {{ order.number }}, {{ customer.first_name|there }} "
-        "(the word after | is used where the value is missing), {{ customer.name }}, "
-        "{{ amount }}, {{ refund_sentence }}, {{ store.name }}.",
+        help_text="Plain text. Placeholders: {{ order.number }}, {{ order.date }}, "
+        "{{ customer.first_name|there }} (the words after | are used where the value is missing), "
+        "{{ customer.name }}, {{ amount }}, {{ refund_sentence }}, {{ tracking.numbers }}, "
+        "{{ store.name }}; of checkouts {{ checkout.url }}; of marketing by e-mail "
+        "{{ unsubscribe_url }}.",
+    )
+    sms_text = models.TextField(
+        "SMS",
+        max_length=480,
+        blank=True,
+        validators=[validate_placeholders],
+        help_text="A shorter text for SMS. Empty: the text above.",
     )
 
     class Meta:
         abstract = True
 
+    @property
+    def all_words(self) -> str:
+        return "\n".join((self.subject, self.body, self.sms_text))
+
+
+class CampaignQuerySet(models.QuerySet["Campaign"]):
+    def active(self) -> Self:
+        return self.filter(is_active=True)
+
+    def on(self, event_kind: str) -> Self:
+        found = self.active().filter(event_kind=event_kind)
+        return found.prefetch_related("translations", "conditions")
+
 
 class Campaign(CampaignText):
     name = models.CharField(max_length=100, unique=True)
-    event_kind = models.CharField("when", max_length=20, choices=CampaignTrigger.choices)
+    event_kind = models.CharField(
+        "when",
+        max_length=20,
+        choices=CampaignTrigger.choices,
+        help_text="Viewed a product, added to cart and notify me are not here: Shopify tells of "
+        "them only to a pixel in the storefront.",
+    )
+    purpose = models.CharField(
+        max_length=13,
+        choices=Purpose.choices,
+        default=Purpose.TRANSACTIONAL,
+        help_text="Transactional: news of an order the customer placed, sent to everybody. "
+        "Marketing: only to customers whose consent Shopify shows as subscribed, read anew "
+        "before each message. Reminders of a checkout are marketing.",
+    )
+    language = models.CharField(
+        max_length=20,
+        default="en",
+        validators=[validate_language],
+        help_text="The language of the texts here. Sums and dates are written in it for customers "
+        "whose own language has no translation below.",
+    )
     via_conversation = models.BooleanField(
         "in the conversation", default=True, help_text="Into the customer's conversation."
     )
     via_email = models.BooleanField(
         "by e-mail", default=True, help_text="To the order's e-mail address."
     )
+    via_sms = models.BooleanField(
+        "by SMS", default=False, help_text="To the order's phone number. Needs SMS_BACKEND."
+    )
     skip_when_shopify_notifies = models.BooleanField(
         default=True,
         help_text="Send nothing when the agent let Shopify e-mail the customer.",
     )
+    abandoned_after_minutes = models.PositiveIntegerField(
+        default=60,
+        validators=[MinValueValidator(10), MaxValueValidator(7 * 24 * 60)],
+        help_text="A checkout counts as abandoned when nothing happened to it for so many "
+        "minutes and no order was placed.",
+    )
+    quiet_days = models.PositiveSmallIntegerField(
+        default=7,
+        validators=[MinValueValidator(1), MaxValueValidator(365)],
+        help_text="Marketing: the same customer gets this campaign at most once in so many days.",
+    )
     is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = CampaignQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
@@ -71,6 +158,22 @@ class Campaign(CampaignText):
                 condition=Q(event_kind__in=CampaignTrigger.values),
                 name="inbox_campaign_event_known",
             ),
+            models.CheckConstraint(
+                condition=Q(purpose__in=Purpose.values), name="inbox_campaign_purpose_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(event_kind__in=CONFIRMATIONS) | Q(purpose=Purpose.TRANSACTIONAL),
+                name="inbox_confirmations_reach_everybody",
+            ),
+            models.CheckConstraint(
+                condition=~Q(event_kind__in=CHECKOUT_TRIGGERS) | Q(purpose=Purpose.MARKETING),
+                name="inbox_checkout_campaigns_need_consent",
+            ),
+            # Shopify knows of no consent for a messenger.
+            models.CheckConstraint(
+                condition=Q(purpose=Purpose.TRANSACTIONAL) | Q(via_conversation=False),
+                name="inbox_no_marketing_in_conversations",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -78,15 +181,85 @@ class Campaign(CampaignText):
 
     @property
     def channels(self) -> tuple[Via, ...]:
-        wanted = ((Via.CONVERSATION, self.via_conversation), (Via.EMAIL, self.via_email))
+        wanted = (
+            (Via.CONVERSATION, self.via_conversation),
+            (Via.EMAIL, self.via_email),
+            (Via.SMS, self.via_sms),
+        )
         return tuple(via for via, is_wanted in wanted if is_wanted)
+
+    @property
+    def is_marketing(self) -> bool:
+        return self.purpose == Purpose.MARKETING
+
+    @property
+    def is_of_checkouts(self) -> bool:
+        return self.event_kind in CHECKOUT_TRIGGERS
+
+    @property
+    def quiet_time(self) -> timedelta:
+        return timedelta(days=self.quiet_days)
+
+    @property
+    def silence(self) -> timedelta:
+        """How long a checkout has to lie still before this campaign speaks of it."""
+        minutes = (
+            self.abandoned_after_minutes
+            if self.event_kind == CampaignTrigger.CHECKOUT_ABANDONED
+            else 0
+        )
+        return timedelta(minutes=minutes)
+
+    def clean(self) -> None:
+        problems: dict[str, str] = {}
+        if self.event_kind in CHECKOUT_TRIGGERS and not self.is_marketing:
+            problems["purpose"] = "A reminder of a checkout is marketing: choose Marketing."
+        if self.event_kind in CONFIRMATIONS and self.is_marketing:
+            problems["purpose"] = (
+                "Customers must always hear of a cancelation or refund: choose Transactional."
+            )
+        if self.is_marketing and self.via_conversation:
+            problems["via_conversation"] = (
+                "Shopify knows no consent to marketing in a messenger: untick this."
+            )
+        if problems:
+            raise ValidationError(problems)
+        self.check_text(self, self.language)
+
+    def check_text(self, text: CampaignText, language: str) -> None:
+        """Raises ValidationError where the text could not be sent by this campaign."""
+        used = placeholders.used(text.all_words)
+        if alien := sorted(used - placeholders.available(self.event_kind)):
+            names = ", ".join(f"{{{{ {name} }}}}" for name in alien)
+            raise ValidationError(
+                {"body": f"{names}: there is no such value when “{self.get_event_kind_display()}” "
+                 "is what happened. Take it out."}
+            )  # fmt: skip
+        if "refund_sentence" in used and not placeholders.has_catalogue(language):
+            raise ValidationError(
+                {"body": f"{{{{ refund_sentence }}}} is not translated into “{language}”: write a "
+                 "sentence of your own with {{ amount }}."}
+            )  # fmt: skip
+        if (
+            self.is_marketing
+            and self.via_email
+            and "unsubscribe_url" not in placeholders.used(text.body)
+        ):
+            raise ValidationError(
+                {"body": "A marketing e-mail must say how to unsubscribe: add "
+                 "{{ unsubscribe_url }}."}
+            )  # fmt: skip
 
 
 class CampaignTranslation(CampaignText):
     """The same campaign in the customer's language."""
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="translations")
-    language = models.CharField(max_length=20, help_text="A language code such as de or ar.")
+    language = models.CharField(
+        max_length=20,
+        validators=[validate_language],
+        help_text="A language code such as de or ar. pt is also read by customers of pt-BR.",
+    )
 
     class Meta:
         constraints = [
@@ -98,51 +271,60 @@ class CampaignTranslation(CampaignText):
     def __str__(self) -> str:
         return f"{self.campaign} ({self.language})"
 
-
-class SendState(models.TextChoices):
-    WRITTEN = "written", _("Written")
-    SKIPPED = "skipped", _("Skipped")
+    def clean(self) -> None:
+        self.campaign.check_text(self, self.language)
 
 
-class CampaignMessage(Outbox):
-    """What one event made one campaign do on one channel: each once.
+class Comparison(models.TextChoices):
+    AT_LEAST = "at_least", _("at least")
+    AT_MOST = "at_most", _("at most")
+    EXACTLY = "exactly", _("exactly")
+    NEVER = "never", _("not at all")
 
-    In a conversation the Message leaves; an e-mail leaves from this row itself.
-    """
 
-    campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="messages")
-    event = models.ForeignKey(OrderEvent, models.CASCADE, related_name="campaign_messages")
-    via = models.CharField(max_length=12, choices=Via.choices)
-    state = models.CharField(max_length=8, choices=SendState.choices)
-    reason = models.CharField(max_length=300, blank=True, help_text="Why it was skipped.")
-    # The refund this message told of; null: of none.
-    amount = money_field(null=True, blank=True)
-    message = models.OneToOneField(
-        Message, models.SET_NULL, null=True, blank=True, related_name="campaign_message"
+class CampaignCondition(models.Model):
+    """One thing the customer must have done, or not: all of a campaign's must hold."""
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="conditions")
+    event_kind = models.CharField("what", max_length=20, choices=CampaignTrigger.choices)
+    comparison = models.CharField("how often", max_length=8, choices=Comparison.choices)
+    count = models.PositiveSmallIntegerField(
+        "times",
+        default=1,
+        help_text="Counted in orders, or in checkouts. The event that sends the message counts.",
     )
-    recipient = models.CharField(max_length=255, blank=True)
-    subject = models.CharField(max_length=300, blank=True)
-    body = models.TextField(blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    days = models.PositiveSmallIntegerField(
+        "within days",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(3650)],
+        help_text="Empty: ever, as far back as this store's orders were read.",
+    )
 
     class Meta:
+        verbose_name = "audience condition"
+        ordering = ["pk"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["campaign", "event", "via"], name="inbox_each_campaign_message_once"
-            ),
-            models.CheckConstraint(condition=Q(via__in=Via.values), name="inbox_via_known"),
             models.CheckConstraint(
-                condition=Q(state__in=SendState.values), name="inbox_campaign_state_known"
+                condition=Q(event_kind__in=CampaignTrigger.values),
+                name="inbox_condition_event_known",
             ),
-        ]
-        indexes = [
-            # sweep_outbox.
-            models.Index(
-                fields=["next_attempt_at"],
-                condition=Q(delivery_state=DeliveryState.PENDING),
-                name="inbox_campaign_due",
+            models.CheckConstraint(
+                condition=Q(comparison__in=Comparison.values),
+                name="inbox_condition_comparison_known",
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.campaign} {self.via} {self.event_id}"
+        times = "" if self.comparison == Comparison.NEVER else f" {self.count}×"
+        within = f", {self.days} d" if self.days else ""
+        return f"{self.get_event_kind_display()}: {self.get_comparison_display()}{times}{within}"
+
+    def clean(self) -> None:
+        if self.comparison == Comparison.AT_LEAST and self.count == 0:
+            raise ValidationError({"count": "“At least 0” is true of everybody: enter 1 or more."})
+        if self.comparison == Comparison.NEVER and self.event_kind == self.campaign.event_kind:
+            raise ValidationError(
+                {"event_kind": "This is what sends the message, so it happened: nobody would get "
+                 "it. Choose another event, or “at most”."}
+            )  # fmt: skip

@@ -1,0 +1,78 @@
+"""The ways messages come in, and their keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+
+from inbox import channel_keys
+from inbox.models import Channel
+from orders.admin_pages import DeskAdmin
+
+
+@admin.register(Channel)
+class ChannelAdmin(DeskAdmin):
+    change_form_template = "admin/inbox/channel/change_form.html"
+    list_title = "Help desk channels"
+    list_intro = (
+        "The ways customers reach you. A messenger pushes its messages here with a key; replies "
+        "leave to its callback address. Keys are shown once, when they are made."
+    )
+    list_empty = "No channel yet. Add one, copy its key, and give it to your messenger."
+    list_display = ["name", "kind", "is_active", "callback_url", "key_prefix"]
+    list_filter = ["kind", "is_active"]
+    search_fields = ["name"]
+    readonly_fields = ["key_prefix", "created_at", "address"]
+    help_texts = {
+        "kind": "A messenger speaks to the API; e-mail sends replies as mail.",
+        "key_prefix": "How the key begins (axk_…). The key itself is not stored.",
+        "created_at": "When it was added.",
+    }
+    fieldsets = [
+        ("The channel", {"fields": ["name", "kind", "is_active"]}),
+        ("What leaves", {"fields": ["callback_url"]}),
+        ("What comes in", {"fields": ["address", "key_prefix", "created_at"]}),
+    ]  # fmt: skip
+
+    @admin.display(description="Address for messages")
+    def address(self, channel: Channel) -> str:
+        """The messenger POSTs here, with “Authorization: Bearer” and its key."""
+        if not channel.pk:
+            return "Shown when the channel is saved."
+        return f"{settings.PUBLIC_URL}/api/v1/channels/{channel.pk}/messages/"
+
+    def get_urls(self) -> list[URLPattern]:
+        door = self.admin_site.admin_view(require_POST(self.new_key))
+        return [path("<int:pk>/key/", door, name="inbox_channel_key"), *super().get_urls()]
+
+    def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            self._show_key(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Channel | None = None) -> bool:
+        # Its conversations stay: switch it off instead.
+        if obj is not None and obj.conversations.exists():
+            return False
+        return super().has_delete_permission(request, obj)
+
+    def new_key(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """POST: another key in place of the old one, shown this once."""
+        channel = get_object_or_404(Channel, pk=pk)
+        if not self.has_change_permission(request, channel):
+            raise PermissionDenied
+        self._show_key(request, channel)
+        return HttpResponseRedirect(reverse("admin:inbox_channel_change", args=[pk]))
+
+    def _show_key(self, request: HttpRequest, channel: Channel) -> None:
+        key = channel_keys.new_key(channel)
+        secret = channel_keys.signing_secret(channel)
+        text = f"{channel}: key {key} · signing secret {secret} — shown only now, copy them."
+        self.message_user(request, text, messages.WARNING)

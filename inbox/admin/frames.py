@@ -1,0 +1,92 @@
+"""Other help desks that may frame the order panel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+
+from inbox import frames
+from inbox.models import FrameKind, HelpDeskFrame
+from orders import audit
+from orders.admin_pages import DeskAdmin
+from orders.models import AuditKind
+
+
+@admin.register(HelpDeskFrame)
+class HelpDeskFrameAdmin(DeskAdmin):
+    """Row G13. docs/sidebar.md says how to put the address into the help desk."""
+
+    list_title = "Help desk frames"
+    list_intro = (
+        "Other help desks that may show the order panel in a frame of their page. Without a row "
+        "here nobody may; docs/sidebar.md says how each is set up."
+    )
+    list_empty = "No help desk may frame the panel. Add one, with the exact origin of its pages."
+    search_fields = ["name", "origins"]
+    help_texts = {
+        "kind": "How the help desk tells whose customer is open, and by which agent.",
+        "created_at": "When it was added.",
+    }
+
+    list_display = ["name", "kind", "is_active", "origins", "confirm_up_to"]
+    list_filter = ["kind", "is_active"]
+    fieldsets = [
+        ("The help desk", {"fields": ["name", "kind", "origins", "is_active"]}),
+        ("Money", {"fields": ["confirm_up_to"]}),
+        ("Setting it up", {"fields": ["address", "created_at"]}),
+    ]  # fmt: skip
+    readonly_fields = ["address", "created_at"]
+    actions = ["new_secret"]
+
+    @admin.display(description="Address to put into the help desk")
+    def address(self, frame: HelpDeskFrame) -> str:
+        """Put this into the help desk; docs/sidebar.md has an example of the signing."""
+        if not frame.pk:
+            return "Shown once it is saved."
+        base = f"{settings.PUBLIC_URL}{reverse('sidebar:frame')}?frame={frame.pk}"
+        if frame.kind == FrameKind.CHATWOOT:
+            return base
+        return f"{base}#frame={frame.pk}&agent=…&email=…&ts=…&nonce=…&sig=… (made by its server)"
+
+    def save_model(self, request: HttpRequest, obj: HelpDeskFrame, form: Any, change: bool) -> None:
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            self._note(request, obj, "changed" if change else "created", form.changed_data)
+        if not obj.secret and obj.kind == FrameKind.GENERIC:
+            self._show_secret(request, obj)
+
+    def delete_model(self, request: HttpRequest, obj: HelpDeskFrame) -> None:
+        with transaction.atomic():
+            self._note(request, obj, "deleted", [])
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[HelpDeskFrame]) -> None:
+        for frame in queryset:
+            self.delete_model(request, frame)
+
+    @admin.action(description="Make a new signing secret (the old one stops working)")
+    def new_secret(self, request: HttpRequest, queryset: QuerySet[HelpDeskFrame]) -> None:
+        for frame in queryset.filter(kind=FrameKind.GENERIC):
+            self._show_secret(request, frame)
+
+    def _show_secret(self, request: HttpRequest, frame: HelpDeskFrame) -> None:
+        with transaction.atomic():
+            secret = frames.new_secret(frame)
+            self._note(request, frame, "new secret", [])
+        text = f"{frame}: signing secret {secret} — shown only now, copy it."
+        self.message_user(request, text, messages.WARNING)
+
+    def _note(self, request: HttpRequest, frame: HelpDeskFrame, what: str, of: list[str]) -> None:
+        """Who may frame the panel is a permission."""
+        values = {name: str(getattr(frame, name)) for name in of}
+        actor: Any = request.user
+        audit.record(
+            AuditKind.PERMISSIONS, actor=actor, after=what, frame=frame.pk, name=frame.name,
+            changed=values,
+        )  # fmt: skip

@@ -1,0 +1,93 @@
+"""Contacts and conversations, as an administrator looks at them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from inbox.models import Contact, Conversation, Identity
+from orders.admin_pages import DeskAdmin, link
+
+if TYPE_CHECKING:
+    StackedInline = admin.StackedInline[Any, Any]
+else:
+    StackedInline = admin.StackedInline
+
+
+class IdentityInline(StackedInline):
+    model = Identity
+    extra = 0
+    readonly_fields = ["added_at", "added_by", "removed_at", "removed_by"]
+    fields = ["kind", "value", "source", "added_at", "added_by", "removed_at", "removed_by"]
+
+
+@admin.register(Contact)
+class ContactAdmin(DeskAdmin):
+    list_title = "Contacts"
+    list_intro = (
+        "People who wrote, and the addresses we know them by. Agents correct a wrong match in the "
+        "inbox itself, where it can be undone."
+    )
+    list_empty = "Nobody matches. Contacts appear with their first message."
+    help_texts = {
+        "name": "As their channel or Shopify told it.",
+        "created_at": "When they first wrote.",
+    }
+    readonly_fields = ["created_at", "in_the_inbox"]
+    fieldsets = [
+        ("The person", {"fields": ["name", "language", "in_the_inbox", "created_at"]}),
+    ]  # fmt: skip
+    list_display = ["name", "language", "created_at"]
+    search_fields = ["name", "identities__value"]
+    inlines = [IdentityInline]
+
+    @admin.display(description="In the inbox")
+    def in_the_inbox(self, contact: Contact) -> SafeString | str:
+        """Their profile, with all their orders and conversations."""
+        return (
+            link(reverse("inbox:contact", args=[contact.pk]), "Open the profile")
+            if contact.pk
+            else "–"
+        )
+
+
+@admin.register(Conversation)
+class ConversationAdmin(DeskAdmin):
+    list_title = "Conversations"
+    list_intro = "Who has which conversation. To read and answer them, open the inbox."
+    list_empty = "Nothing matches. Conversations begin with a customer's message."
+    help_texts = {
+        "contact": "Whose it is. To move it to another person, correct the contact instead.",
+        "subject": "Shown above the thread.",
+        "assignee": "Only this agent, and supervisors, may cancel and refund from it.",
+        "state": "Snoozed ones come back by themselves.",
+        "snoozed_until": "Needed with the state Snoozed, and empty with every other.",
+        "channel": "How it came.",
+        "created_at": "When it began.",
+    }
+    readonly_fields = ["in_the_inbox", "channel", "created_at"]
+    list_display = ["contact", "channel", "state", "assignee", "last_message_at"]
+    list_filter = ["state", "channel", "assignee"]
+    search_fields = ["contact__name", "contact__identities__value"]
+    list_select_related = ["contact", "channel", "assignee"]
+    date_hierarchy = "last_message_at"
+    fieldsets = [
+        ("The conversation", {"fields": ["contact", "subject", "channel", "in_the_inbox",
+                                         "created_at"]}),
+        ("Who has it", {"fields": ["assignee", "state", "snoozed_until"]}),
+    ]  # fmt: skip
+    raw_id_fields = ["contact"]
+
+    @admin.display(description="In the inbox")
+    def in_the_inbox(self, conversation: Conversation) -> SafeString | str:
+        """The thread with the customer's orders beside it."""
+        address = reverse("inbox:conversation", args=[conversation.pk])
+        return link(address, "Open the conversation")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        # Conversations begin with a customer's message, by a channel.
+        return False

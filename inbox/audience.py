@@ -1,0 +1,145 @@
+"""Whom a campaign is for: what they did, how often, within how long (row F50).
+
+Counted in the store of the event and for the same customer only: by Shopify's id of them, or,
+for a guest, by e-mail address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db.models import Count, Q
+from django.utils.translation import gettext as _
+
+from inbox.models import (
+    CHECKOUT_TRIGGERS,
+    Campaign,
+    CampaignCondition,
+    CampaignTrigger,
+    Comparison,
+)
+from orders.models import Checkout, Order, OrderEvent
+
+_HOLDS: Final[dict[str, Callable[[int, int], bool]]] = {
+    Comparison.AT_LEAST: lambda found, wanted: found >= wanted,
+    Comparison.AT_MOST: lambda found, wanted: found <= wanted,
+    Comparison.EXACTLY: lambda found, wanted: found == wanted,
+    Comparison.NEVER: lambda found, wanted: found == 0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A customer as one store knows them."""
+
+    store_id: int
+    customer_gid: str
+    email: str
+
+    @classmethod
+    def of(cls, thing: Order | Checkout) -> Person:
+        return cls(thing.store_id, thing.customer_gid, thing.email)
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.customer_gid or self.email)
+
+
+def all_hold(conditions: Sequence[CampaignCondition], counts: Mapping[int, int]) -> bool:
+    """Whether counts, by the condition's id, are what all of the conditions ask for. Pure."""
+    return all(_HOLDS[each.comparison](counts[each.pk], each.count) for each in conditions)
+
+
+def refusal(
+    campaign: Campaign,
+    person: Person,
+    *,
+    at: datetime,
+    order: Order | None = None,
+    about_to: Collection[str] = (),
+) -> str:
+    """Why a person is not of the campaign's audience at a moment; "" where they are.
+
+    `about_to`: what is going to happen to `order` with the message, for a preview of it.
+    """
+    conditions = list(campaign.conditions.all())
+    if not conditions:
+        return ""
+    if not person.is_known:
+        return _("Nobody knows whose it is, so that nothing can be counted.")
+    counts = count(conditions, person, campaign, at=at, order=order, about_to=about_to)
+    return "" if all_hold(conditions, counts) else _("The customer is not of its audience.")
+
+
+def count(
+    conditions: Sequence[CampaignCondition],
+    person: Person,
+    campaign: Campaign,
+    *,
+    at: datetime,
+    order: Order | None = None,
+    about_to: Collection[str] = (),
+) -> dict[int, int]:
+    """How often each condition's event happened to the person, by its id. Two queries at most."""
+    of_orders = [each for each in conditions if each.event_kind not in CHECKOUT_TRIGGERS]
+    of_checkouts = [each for each in conditions if each.event_kind in CHECKOUT_TRIGGERS]
+    found = _counted(
+        _events(person),
+        of_orders,
+        lambda each: _happened(each, at, order if each.event_kind in about_to else None),
+        "order",
+    )
+    for each in of_orders:
+        found[each.pk] += each.event_kind in about_to
+    calm = at - timedelta(minutes=campaign.abandoned_after_minutes)
+    return found | _counted(
+        _checkouts(person), of_checkouts, lambda each: _began(each, at, calm), "pk"
+    )
+
+
+def _counted(
+    rows: Any,
+    conditions: Sequence[CampaignCondition],
+    match: Callable[[CampaignCondition], Q],
+    column: str,
+) -> dict[int, int]:
+    if not conditions:
+        return {}
+    wanted = {
+        f"of_{each.pk}": Count(column, distinct=True, filter=match(each)) for each in conditions
+    }
+    counts = rows.aggregate(**wanted)
+    return {each.pk: counts[f"of_{each.pk}"] for each in conditions}
+
+
+def _events(person: Person) -> Any:
+    who = (
+        Q(order__customer_gid=person.customer_gid)
+        if person.customer_gid
+        else Q(order__email=person.email)
+    )
+    return OrderEvent.objects.filter(who, order__store=person.store_id, order__deleted_at=None)
+
+
+def _checkouts(person: Person) -> Any:
+    who = Q(customer_gid=person.customer_gid) if person.customer_gid else Q(email=person.email)
+    return Checkout.objects.filter(who, store=person.store_id)
+
+
+def _happened(condition: CampaignCondition, at: datetime, besides: Order | None) -> Q:
+    match = Q(kind=condition.event_kind, occurred_at__lte=at)
+    if condition.days:
+        match &= Q(occurred_at__gt=at - timedelta(days=condition.days))
+    return match & ~Q(order=besides) if besides else match
+
+
+def _began(condition: CampaignCondition, at: datetime, calm: datetime) -> Q:
+    match = Q(started_at__lte=at)
+    if condition.days:
+        match &= Q(started_at__gt=at - timedelta(days=condition.days))
+    if condition.event_kind == CampaignTrigger.CHECKOUT_ABANDONED:
+        match &= Q(completed_at=None, deleted_at=None, active_at__lte=calm)
+    return match

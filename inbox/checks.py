@@ -1,0 +1,35 @@
+"""System checks: a provider of texts that cannot send is found at the start, not by a customer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+
+from inbox.channels import sms
+
+
+@checks.register(checks.Tags.compatibility)
+def sms_backend_works(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    if not settings.SMS_BACKEND:
+        return []
+    if not sms.is_configured():
+        return [
+            checks.Error(
+                "SMS_BACKEND names the console: texts would reach nobody.",
+                hint="Name a provider's class, or unset it: campaigns then skip SMS and say so.",
+                id="inbox.E001",
+            )
+        ]
+    try:
+        sms.backend()
+    except (ImportError, TypeError) as error:
+        return [
+            checks.Error(
+                f"SMS_BACKEND={settings.SMS_BACKEND} cannot be used: {error}.",
+                hint="It is the dotted path of a class with send(to, text, message_id).",
+                id="inbox.E002",
+            )
+        ]
+    return []

@@ -1,0 +1,83 @@
+"""The demo's campaigns, in the languages its customers speak."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+# (name, columns, translations by language). Texts: (subject, body).
+_Text = tuple[str, str]
+CAMPAIGNS: Final[tuple[tuple[str, dict[str, Any], dict[str, _Text]], ...]] = (
+    (
+        "Order canceled: confirmation",
+        {
+            "event_kind": "canceled",
+            "subject": "Your order {{ order.number }} was canceled",
+            "body": "Hello {{ customer.first_name|there }},\n\nyour order {{ order.number }} was "
+            "canceled. {{ refund_sentence }}\n\nKind regards\n{{ store.name }}",
+        },
+        {
+            "de": (
+                "Ihre Bestellung {{ order.number }} wurde storniert",
+                "Guten Tag {{ customer.name|und danke für Ihren Einkauf }},\n\nIhre Bestellung "
+                "{{ order.number }} wurde storniert. {{ refund_sentence }}\n\n"
+                "Freundliche Grüße\n{{ store.name }}",
+            ),
+            "ar": (
+                "تم إلغاء طلبكم {{ order.number }}",
+                "مرحبًا {{ customer.first_name|بكم }}،\n\nتم إلغاء طلبكم {{ order.number }}. "
+                "{{ refund_sentence }}\n\nمع أطيب التحيات\n{{ store.name }}",
+            ),
+        },
+    ),
+    (
+        "Refunded: confirmation",
+        {
+            "event_kind": "refunded",
+            "subject": "We are refunding {{ amount }}",
+            "body": "Hello {{ customer.first_name|there }},\n\nwe are refunding {{ amount }} of "
+            "your order {{ order.number }}. Depending on your bank it arrives within ten days."
+            "\n\nKind regards\n{{ store.name }}",
+        },
+        {
+            "de": (
+                "Wir erstatten {{ amount }}",
+                "Guten Tag {{ customer.name|und danke für Ihren Einkauf }},\n\nwir erstatten Ihnen "
+                "{{ amount }} für Ihre Bestellung {{ order.number }}. Je nach Bank kommt das Geld "
+                "innerhalb von zehn Tagen an.\n\nFreundliche Grüße\n{{ store.name }}",
+            ),
+            "ar": (
+                "نعيد إليكم مبلغ {{ amount }}",
+                "مرحبًا {{ customer.first_name|بكم }}،\n\nنعيد إليكم مبلغ {{ amount }} عن طلبكم "
+                "{{ order.number }}. يصل المبلغ خلال عشرة أيام بحسب مصرفكم.\n\n"
+                "مع أطيب التحيات\n{{ store.name }}",
+            ),
+        },
+    ),
+    (
+        "Checkout abandoned: reminder",
+        {
+            "event_kind": "checkout_abandoned",
+            "purpose": "marketing",
+            "via_conversation": False,
+            "abandoned_after_minutes": 60,
+            "subject": "You left something behind",
+            "body": "Hello {{ customer.first_name|there }},\n\nyour basket of {{ amount }} is still "
+            "here: {{ checkout.url }}\n\nKind regards\n{{ store.name }}\n\n"
+            "No more of these: {{ unsubscribe_url }}",
+        },
+        {
+            "de": (
+                "Ihr Warenkorb wartet",
+                "Guten Tag {{ customer.name|und danke für Ihren Besuch }},\n\nIhr Warenkorb über "
+                "{{ amount }} ist noch da: {{ checkout.url }}\n\nFreundliche Grüße\n"
+                "{{ store.name }}\n\nKeine weiteren Nachrichten: {{ unsubscribe_url }}",
+            ),
+            "ar": (
+                "سلتكم في انتظاركم",
+                "مرحبًا {{ customer.first_name|بكم }}،\n\nما زالت سلتكم بقيمة {{ amount }} في "
+                "انتظاركم: {{ checkout.url }}\n\nمع أطيب التحيات\n{{ store.name }}\n\n"
+                "لإلغاء الاشتراك: {{ unsubscribe_url }}",
+            ),
+        },
+    ),
+)

@@ -1,0 +1,89 @@
+"""What campaigns wrote, or why they did not."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from inbox.models.campaigns import Campaign, Via
+from inbox.models.conversations import DeliveryState, Message, Outbox
+from orders.models import Checkout, OrderEvent
+from orders.models.orders import money_field
+
+
+class SendState(models.TextChoices):
+    WAITING = "waiting", _("Waiting for Shopify's answer")
+    WRITTEN = "written", _("Written")
+    SKIPPED = "skipped", _("Skipped")
+
+
+class CampaignMessage(Outbox):
+    """What one event, or one checkout, made one campaign do on one channel: each once.
+
+    In a conversation the Message leaves; an e-mail or SMS leaves from this row itself. One that
+    waits is decided once Shopify was asked; `next_attempt_at` is then when that is due.
+    """
+
+    campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="messages")
+    event = models.ForeignKey(
+        OrderEvent, models.CASCADE, null=True, related_name="campaign_messages"
+    )
+    checkout = models.ForeignKey(
+        Checkout, models.CASCADE, null=True, related_name="campaign_messages"
+    )
+    via = models.CharField(max_length=12, choices=Via.choices)
+    state = models.CharField(max_length=8, choices=SendState.choices)
+    reason = models.CharField(max_length=300, blank=True, help_text="Why it was skipped.")
+    # The refund this message told of; null: of none.
+    amount = money_field(null=True, blank=True)
+    message = models.OneToOneField(
+        Message, models.SET_NULL, null=True, blank=True, related_name="campaign_message"
+    )
+    recipient = models.CharField(max_length=255, blank=True)
+    subject = models.CharField(max_length=300, blank=True)
+    body = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    written_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "event", "via"], name="inbox_each_campaign_message_once"
+            ),
+            models.UniqueConstraint(
+                fields=["campaign", "checkout", "via"], name="inbox_each_checkout_message_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(event=None, checkout__isnull=False)
+                | Q(event__isnull=False, checkout=None),
+                name="inbox_message_of_event_or_checkout",
+            ),
+            models.CheckConstraint(condition=Q(via__in=Via.values), name="inbox_via_known"),
+            models.CheckConstraint(
+                condition=Q(state__in=SendState.values), name="inbox_campaign_state_known"
+            ),
+        ]
+        indexes = [
+            # sweep_outbox.
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(delivery_state=DeliveryState.PENDING),
+                name="inbox_campaign_due",
+            ),
+            # sweep_waiting.
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(state=SendState.WAITING),
+                name="inbox_campaign_waiting",
+            ),
+            # The quiet time: what was written lately.
+            models.Index(
+                fields=["campaign", "written_at"],
+                condition=Q(state=SendState.WRITTEN),
+                name="inbox_campaign_written",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.campaign} {self.via} {self.event_id or self.checkout_id}"
