@@ -1,0 +1,294 @@
+// The panel inside another help desk (docs/sidebar.md). The pass lives in this module's memory,
+// goes out as Authorization, and nowhere else: no cookie, no storage, no address.
+const main = document.getElementById("main");
+const { frame, signed, swap, look, renew, connect } = main.dataset;
+const origins = main.dataset.origins.split(" ");
+const words = document.getElementById("frame-words").dataset;
+const RENEW_MS = 4 * 60_000;
+const POLL_MS = 10_000;
+const ASK_AGAIN_MS = [0, 400, 1500, 4000];
+const LONGEST_MESSAGE = 2_000_000; // Chatwoot sends the whole conversation.
+
+let pass = "";
+let validUntil = 0;
+let customer = null; // What the help desk last said, as the fields we send.
+let verifier = "";
+let windowOpened = null;
+let stream = null;
+let polling = 0;
+let turn = 0; // Rises with each customer: an answer that was overtaken is dropped.
+
+// --- What is shown ----------------------------------------------------------------------------
+function show(name, { focus = false } = {}) {
+  const template = document.getElementById(`state-${name}`) ?? document.getElementById("state-again");
+  document.getElementById("dialog")?.close();
+  const state = document.createElement("div");
+  state.id = "frame-state";
+  state.dataset.state = name;
+  state.append(template.content.cloneNode(true));
+  main.querySelector("#frame-state, #panel")?.replaceWith(state);
+  const title = state.querySelector("h2");
+  if (!title) return;
+  document.dispatchEvent(new CustomEvent("inbox:announce", { detail: title.textContent }));
+  if (focus) title.focus();
+}
+
+async function showPanel(address) {
+  const mine = ++turn;
+  document.getElementById("dialog")?.close();
+  const place = main.querySelector("#frame-state, #panel");
+  await htmx.ajax("GET", address, { source: main, target: place, swap: "outerHTML" });
+  // The help desk has gone on to another customer meanwhile.
+  if (mine !== turn) show("waiting");
+}
+
+// --- The pass ---------------------------------------------------------------------------------
+class Refused extends Error {}
+
+async function post(address, fields) {
+  const headers = pass ? { Authorization: `Frame ${pass}` } : {};
+  const answer = await fetch(address, {
+    method: "POST", headers, body: new URLSearchParams(fields), credentials: "omit", referrerPolicy: "no-referrer",
+  });
+  const told = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Refused(told.code ?? "off");
+  return told;
+}
+
+function take(told) {
+  pass = told.pass;
+  validUntil = Date.now() + told.valid_s * 1000;
+  listen(told.stream);
+  return told.panel;
+}
+
+function drop() {
+  pass = "";
+  validUntil = 0;
+  stream?.close();
+  stream = null;
+  clearInterval(polling);
+  polling = 0;
+}
+
+function refuse(error) {
+  if (!(error instanceof Refused)) return show("unreachable");
+  const code = error.message;
+  // What the server cannot be asked about any more goes the way in again.
+  if (code === "ended" || code === "bad_code" || code === "used" || code === "late") {
+    drop();
+    if (!signed && code !== "ended") toast(words.badCode);
+    return show(signed ? "again" : "log-in");
+  }
+  return show(code);
+}
+
+async function extend() {
+  if (!pass) return;
+  try {
+    take(await post(renew, {}));
+  } catch (error) {
+    // Without a connection the pass may still live: its own end decides.
+    if (error instanceof Refused || Date.now() > validUntil) refuse(error);
+  }
+}
+setInterval(extend, RENEW_MS);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && pass && validUntil - Date.now() < RENEW_MS) extend();
+});
+
+function toast(text) {
+  document.dispatchEvent(new CustomEvent("inbox:toast", { detail: text }));
+}
+
+// --- The panel's requests ---------------------------------------------------------------------
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  if (pass) detail.headers.Authorization = `Frame ${pass}`;
+  delete detail.parameters.csrfmiddlewaretoken;
+});
+// Before ui.js, which has but a general sentence for it.
+document.addEventListener("htmx:responseError", (event) => {
+  const { xhr } = event.detail;
+  let code = "";
+  try { code = JSON.parse(xhr.responseText).code ?? ""; } catch { /* an answer of the panel's own */ }
+  if (!code) return;
+  event.stopImmediatePropagation();
+  refuse(new Refused(code));
+}, true);
+
+// --- Live updates: a stream of this customer's orders alone -----------------------------------
+function listen(address) {
+  stream?.close();
+  const mine = new EventSource(address);
+  stream = mine;
+  mine.onopen = () => {
+    document.documentElement.dataset.live = "live";
+    clearInterval(polling);
+    polling = 0;
+  };
+  mine.onmessage = ({ data }) => document.dispatchEvent(new CustomEvent("live:topics", { detail: JSON.parse(data).topics }));
+  mine.addEventListener("resync", resync);
+  mine.onerror = () => {
+    document.documentElement.dataset.live = "polling";
+    if (!polling && pass) polling = setInterval(() => { if (!document.hidden) resync(); }, POLL_MS);
+  };
+}
+
+function resync() {
+  if (pass) document.dispatchEvent(new CustomEvent("live:resync"));
+}
+
+// --- The way in: an address that the help desk's server has signed -----------------------------
+async function enterSigned() {
+  // After the #, which no browser sends: the customer's address is in no server's log.
+  const query = location.hash.slice(1);
+  // Used once: it has no place in the address any more.
+  history.replaceState(null, "", `${location.pathname}?frame=${frame}`);
+  if (!new URLSearchParams(query).has("sig")) return show("again");
+  try {
+    await showPanel(take(await post(swap, { frame, signed: query })));
+  } catch (error) {
+    refuse(error);
+  }
+}
+
+// The help desk opens the next conversation: only what follows the # has changed.
+addEventListener("hashchange", () => {
+  if (!signed || location.hash.length < 2) return;
+  turn += 1;
+  drop();
+  show("waiting");
+  enterSigned();
+});
+
+// --- The way in: Chatwoot says which customer, and the agent logs in ---------------------------
+function text(value) {
+  return typeof value === "string" ? value.slice(0, 320) : "";
+}
+
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+// {event: "appContext", data: {conversation, contact, currentAgent}}; null: not of that shape.
+function contextOf(raw) {
+  if (typeof raw !== "string" || raw.length > LONGEST_MESSAGE) return null;
+  let message;
+  try { message = JSON.parse(raw); } catch { return null; }
+  if (!isObject(message) || message.event !== "appContext" || !isObject(message.data)) return null;
+  const { contact, conversation } = message.data;
+  if (!isObject(contact)) return null;
+  const written = Array.isArray(conversation?.messages) ? conversation.messages : [];
+  const inbound = written.filter((m) => isObject(m) && m.message_type === 0 && typeof m.content === "string");
+  return {
+    email: text(contact.email),
+    phone: text(contact.phone_number),
+    assignee: text(conversation?.meta?.assignee?.email),
+    about: inbound.slice(-5).map((m) => m.content.slice(0, 1000)).join("\n"),
+  };
+}
+
+async function lookAt(said) {
+  // A new message alone is no reason to begin anew: a dialog may be open.
+  const isSame = ["email", "phone", "assignee"].every((name) => said[name] === customer?.[name]);
+  customer = said;
+  if (!pass) {
+    if (!main.querySelector("[data-state=log-in]")) show("log-in");
+    return;
+  }
+  if (isSame && main.querySelector("#panel")) return;
+  turn += 1;
+  const mine = turn;
+  show("waiting");
+  try {
+    const told = await post(look, said);
+    if (mine !== turn) return;
+    await showPanel(take(told));
+  } catch (error) {
+    if (mine === turn) refuse(error);
+  }
+}
+
+function askForContext() {
+  for (const origin of parentOrigins()) parent.postMessage("chatwoot-dashboard-app:fetch-info", origin);
+}
+
+// The page around us, as far as the browser says; it must be one of the listed.
+function parentOrigins() {
+  const above = location.ancestorOrigins?.[0] ?? (document.referrer && new URL(document.referrer).origin);
+  if (above) return origins.filter((origin) => origin === above);
+  return origins;
+}
+
+function startConnecting() {
+  // Opened at once, while the click still counts; it learns its address when the hash is made.
+  windowOpened = window.open("", "agent-inbox-connect", "popup,width=480,height=640");
+  if (!windowOpened) return toast(words.blocked);
+  return challengeOf(verifier = random()).then((challenge) => {
+    windowOpened.location = `${connect}?${new URLSearchParams({ frame, challenge })}`;
+  });
+}
+
+function random() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(32)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function challengeOf(secret) {
+  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(secret));
+  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function useCode(code) {
+  show("waiting");
+  try {
+    const told = await post(swap, { frame, code, verifier, ...customer });
+    verifier = "";
+    windowOpened?.postMessage({ kind: "frame-connected" }, location.origin);
+    await showPanel(take(told));
+  } catch (error) {
+    refuse(error);
+  }
+}
+
+addEventListener("message", ({ origin, source, data }) => {
+  if (signed) return;
+  if (source === parent && parent !== window && origins.includes(origin)) {
+    const said = contextOf(data);
+    if (said) lookAt(said);
+  } else if (origin === location.origin && source === windowOpened && verifier
+      && isObject(data) && data.kind === "frame-code" && typeof data.code === "string") {
+    useCode(data.code);
+  }
+});
+
+document.addEventListener("click", (event) => {
+  const { target } = event;
+  if (target.closest("[data-connect-start]")) startConnecting();
+  if (target.closest("[data-frame-retry]")) begin();
+  const toWindow = target.closest("[data-window]");
+  if (toWindow) {
+    setTimeout(() => document.getElementById("dialog").close());
+    toast(words.inWindow);
+  }
+});
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("[data-code-form]")) return;
+  event.preventDefault();
+  useCode(new FormData(event.target).get("code").trim());
+});
+addEventListener("online", () => { if (main.querySelector("[data-state=unreachable]")) begin(); });
+
+function begin() {
+  if (pass) {
+    show("waiting");
+    return extend().then(() => showPanel(main.dataset.panel)).catch(refuse);
+  }
+  if (signed) return enterSigned();
+  customer = null;
+  show("waiting");
+  // Chatwoot tells by itself as it loads us, and again when asked; early questions may be lost.
+  ASK_AGAIN_MS.forEach((delay) => setTimeout(() => { if (!customer) askForContext(); }, delay));
+  setTimeout(() => { if (!customer) show("no-context"); }, 6000);
+  return null;
+}
+begin();
