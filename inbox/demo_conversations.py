@@ -126,4 +126,14 @@ CONVERSATIONS: Final = (
         (Said(0.3, "Sehr geehrte Damen und Herren, " + "ich möchte mich ausdrücklich bedanken. " * 8),),
         language="de",
     ),
+    Story(
+        "marie-which", "Marie Laurent", "marie@example.fr", "",
+        (Said(38.0, "Hello, please cancel my last order, I chose the wrong grinder."),),
+        assignee="alice",
+    ),
+    Story(
+        "paul-addresses", "Paul Weber", "paul@example.de", "",
+        (Said(40.0, "Hi, I ordered a kettle too, but I do not find the confirmation."),),
+        assignee="alice",
+    ),
 )  # fmt: skip

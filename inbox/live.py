@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -19,6 +20,7 @@ import redis.asyncio
 from django.conf import settings
 from django.core import signing
 from django.db import transaction
+from django.utils.crypto import salted_hmac
 
 logger = logging.getLogger(__name__)
 
@@ -27,14 +29,17 @@ HEARTBEAT_S: Final = 15.0
 RECONNECT_MS: Final = 2000
 _SALT: Final = "live"
 _TOKEN_AGE_S: Final = 12 * 3600
+_FRAME_SALT: Final = "live.frame"
+# As long as the frame's pass; each new pass brings a new one.
+FRAME_TOKEN_AGE_S: Final = 600
 _BACKLOG: Final = 200
 
 
 def announce(*topics: str) -> None:
     """Tell browsers, after the running transaction commits, that something looks different.
 
-    Topics: "inbox", "conversation:<id>", "contact:<id>", "order:<id>". Never raises: a browser
-    that hears nothing asks again by itself.
+    Topics: "inbox", "conversation:<id>", "contact:<id>", "order:<id>", "person:<hash>". Never
+    raises: a browser that hears nothing asks again by itself.
     """
     transaction.on_commit(lambda: publish(topics), robust=True)
 
@@ -56,6 +61,46 @@ def _client() -> redis.Redis:
 def stream_token(user: Any) -> str:
     """Lets a browser open the stream without a session look-up in the event loop."""
     return signing.dumps(user.pk, salt=_SALT)
+
+
+def person_topic(address: str) -> str:
+    """Of an e-mail address or phone number, for panels that know no contact of ours."""
+    return f"person:{salted_hmac(_SALT, address, algorithm='sha256').hexdigest()[:24]}"
+
+
+def frame_stream_token(topics: Iterable[str]) -> str:
+    """Opens a stream that tells of these people's orders only, for as long as it is valid."""
+    return signing.dumps(sorted(topics), salt=_FRAME_SALT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ear:
+    """What a stream may hear. `topics` None: everything; `until`: the loop's time it ends."""
+
+    topics: frozenset[str] | None
+    until: float
+
+    def hears(self, text: str) -> str:
+        """The event as this stream may know it, or ""."""
+        if self.topics is None or not text.startswith("data: "):
+            return text
+        told = json.loads(text.removeprefix("data: "))["topics"]
+        if self.topics.isdisjoint(told):
+            return ""
+        # Of what came with it, only which order it was.
+        own = [topic for topic in told if topic in self.topics or topic.startswith("order:")]
+        return f"data: {json.dumps({'topics': own})}\n\n"
+
+
+def _ear(token: str) -> _Ear:
+    """Raises BadSignature."""
+    now = asyncio.get_running_loop().time()
+    try:
+        signing.loads(token, salt=_SALT, max_age=_TOKEN_AGE_S)
+    except signing.BadSignature:
+        topics = signing.loads(token, salt=_FRAME_SALT, max_age=FRAME_TOKEN_AGE_S)
+        return _Ear(frozenset(topics), now + FRAME_TOKEN_AGE_S)
+    return _Ear(None, float("inf"))
 
 
 class Hub:
@@ -116,7 +161,7 @@ async def events(scope: Any, receive: Receive, send: Send) -> None:
     """GET /events/?token=: the stream, until the browser goes away."""
     token = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
     try:
-        signing.loads(token, salt=_SALT, max_age=_TOKEN_AGE_S)
+        ear = _ear(token)
     except signing.BadSignature:
         await send({"type": "http.response.start", "status": 403, "headers": []})
         await send({"type": "http.response.body", "body": b"this stream needs a fresh page"})
@@ -134,20 +179,23 @@ async def events(scope: Any, receive: Receive, send: Send) -> None:
         is_return = any(name == b"last-event-id" for name, _ in scope.get("headers", []))
         first = f"retry: {RECONNECT_MS}\n\n" + ("event: resync\ndata: {}\n\n" if is_return else "")
         await _body(send, first)
-        while not gone.done():
-            await _next(queue, gone, send)
+        while not gone.done() and asyncio.get_running_loop().time() < ear.until:
+            await _next(queue, gone, send, ear)
+        if not gone.done():
+            await send({"type": "http.response.body", "body": b""})
     finally:
         gone.cancel()
         _hub.close(queue)
 
 
-async def _next(queue: asyncio.Queue[str], gone: asyncio.Task[None], send: Send) -> None:
+async def _next(queue: asyncio.Queue[str], gone: asyncio.Task[None], send: Send, ear: _Ear) -> None:
     waiting = asyncio.create_task(queue.get())
     done, _ = await asyncio.wait(
         {waiting, gone}, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED
     )
     if waiting in done:
-        await _body(send, waiting.result())
+        if text := ear.hears(waiting.result()):
+            await _body(send, text)
     else:
         waiting.cancel()
         if not done:

@@ -17,6 +17,7 @@ from orders.models import EventKind, Order, OrderEvent, Store
 from orders.money import Money
 
 MESSAGES_A_PAGE: Final = 50
+MESSAGES_AT_MOST: Final = 300
 EVENTS_READ: Final = 60
 ACTIVITY_ROWS: Final = 100
 # What a thread shows among the messages; the rest is on the contact's page.
@@ -47,10 +48,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
-    """Oldest first. `older_url` is empty when there is nothing older."""
+    """Oldest first. `older_url` is empty when there is nothing older; `live_query` asks for the
+    same again with what is new, and is None for a page of the past."""
 
     entries: tuple[Entry, ...]
     older_url: str
+    live_query: str | None
 
     @property
     def last_key(self) -> str:
@@ -73,26 +76,33 @@ class ActivityRow:
     conversation_url: str
 
 
-def thread(conversation: Conversation, *, before: int | None = None) -> Thread:
+def thread(
+    conversation: Conversation, *, before: int | None = None, since: int | None = None
+) -> Thread:
     """The 50 newest messages, or those before message `before`, with the order events among
-    them. Three queries."""
+    them. Three queries. `since`: from that message on, so that a reader's place stays while new
+    ones arrive (at most 300)."""
     messages = conversation.messages.select_related("author", "channel")
     if before is not None:
         edge = conversation.messages.filter(pk=before).values_list("created_at", flat=True).first()
         if edge is not None:
             messages = messages.filter(Q(created_at__lt=edge) | Q(created_at=edge, pk__lt=before))
-    found = list(messages.order_by("-created_at", "-pk")[: MESSAGES_A_PAGE + 1])
-    shown = found[:MESSAGES_A_PAGE]
-    older = len(found) > MESSAGES_A_PAGE
+    size = MESSAGES_A_PAGE
+    if since is not None:
+        size = min(max(size, messages.filter(pk__gte=since).count()), MESSAGES_AT_MOST)
+    found = list(messages.order_by("-created_at", "-pk")[: size + 1])
+    shown = found[:size]
+    older = len(found) > size
     entries = [_message(m) for m in shown]
-    since = shown[-1].created_at if older and shown else conversation.created_at
-    since = min(since, shown[-1].created_at) if shown else since
+    start = shown[-1].created_at if older and shown else conversation.created_at
+    start = min(start, shown[-1].created_at) if shown else start
     if before is None:
-        entries += [_event(e) for e in _events(conversation.contact, since=since)]
+        entries += [_event(e) for e in _events(conversation.contact, since=start)]
     entries.sort(key=lambda entry: (entry.at, entry.key))
     url = reverse("inbox:conversation", args=[conversation.pk])
     older_url = f"{url}?{urlencode({'before': shown[-1].pk})}" if older else ""
-    return Thread(entries=tuple(entries), older_url=older_url)
+    live = (f"?since={shown[-1].pk}" if shown else "") if before is None else None
+    return Thread(entries=tuple(entries), older_url=older_url, live_query=live)
 
 
 def activity(contact: Contact) -> tuple[ActivityRow, ...]:

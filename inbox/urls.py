@@ -1,16 +1,37 @@
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_not_required
-from django.urls import include, path
+from django.urls import URLPattern, include, path
 from django.views.generic import RedirectView
 
+from inbox import doors
 from inbox.api import channels as channel_api
 from inbox.api import orders as order_api
-from inbox.views import contacts, conversations, decisions, orders
+from inbox.views import contacts, conversations, decisions, frames, history, orders
 
 # Named without a namespace for settings.LOGIN_URL, and with it for templates.
 log_in = auth_views.LoginView.as_view(
     template_name="inbox/login.html", redirect_authenticated_user=True
 )
+
+
+def panel_pages(prefix: str, door: doors.Door) -> list[URLPattern]:
+    """The order panel's addresses, the same wherever it stands (inbox.places)."""
+    order = f"{prefix}orders/<int:order_id>/"
+    action = f"{prefix}actions/<int:action_id>/"
+    return [
+        path(f"{prefix}orders/", door(orders.panel), name="orders"),
+        path(f"{prefix}orders/refresh/", door(orders.refresh), name="orders_refresh"),
+        path(order, door(orders.card), name="order_card"),
+        path(f"{order}cancel/", door(orders.cancel), name="order_cancel"),
+        path(f"{order}refund/", door(orders.refund), name="order_refund"),
+        path(f"{order}suggestion/", door(orders.suggestion), name="order_suggestion"),
+        path(f"{order}confirm/", door(orders.confirm), name="order_confirm"),
+        path(f"{order}history/", door(history.order_history), name="order_history"),
+        path(action, door(orders.action), name="order_action"),
+        path(f"{action}withdraw/", door(orders.withdraw), name="action_withdraw"),
+        path(f"{action}check/", door(orders.check), name="action_check"),
+    ]
+
 
 pages = [
     path("", conversations.list_page, name="list"),
@@ -18,36 +39,14 @@ pages = [
     path("conversations/<int:pk>/", conversations.conversation, name="conversation"),
     path("conversations/<int:pk>/header/", conversations.header, name="header"),
     path("conversations/<int:pk>/thread/", conversations.thread, name="thread"),
+    path("conversations/<int:pk>/read/", conversations.read, name="read"),
     path("conversations/<int:pk>/reply/", conversations.reply, name="reply"),
     path("conversations/<int:pk>/note/", conversations.note, name="note"),
     path("conversations/<int:pk>/assign/", conversations.assign, name="assign"),
     path("conversations/<int:pk>/snooze/", conversations.snooze, name="snooze"),
     path("conversations/<int:pk>/resolve/", conversations.resolve, name="resolve"),
     path("conversations/<int:pk>/reopen/", conversations.reopen, name="reopen"),
-    path("conversations/<int:pk>/orders/", orders.panel, name="orders"),
-    path("conversations/<int:pk>/orders/refresh/", orders.refresh, name="orders_refresh"),
-    path(
-        "conversations/<int:pk>/orders/<int:order_id>/cancel/", orders.cancel, name="order_cancel"
-    ),
-    path(
-        "conversations/<int:pk>/orders/<int:order_id>/refund/", orders.refund, name="order_refund"
-    ),
-    path(
-        "conversations/<int:pk>/orders/<int:order_id>/suggestion/",
-        orders.suggestion,
-        name="order_suggestion",
-    ),
-    path(
-        "conversations/<int:pk>/orders/<int:order_id>/confirm/",
-        orders.confirm,
-        name="order_confirm",
-    ),
-    path("conversations/<int:pk>/actions/<int:action_id>/", orders.action, name="order_action"),
-    path(
-        "conversations/<int:pk>/actions/<int:action_id>/withdraw/",
-        orders.withdraw,
-        name="action_withdraw",
-    ),
+    *panel_pages("conversations/<int:pk>/", doors.beside_conversation),
     path("contacts/<int:pk>/", conversations.contact, name="contact"),
     path("contacts/<int:pk>/activity/", conversations.contact_activity, name="contact_activity"),
     path("contacts/<int:pk>/identities/", contacts.add_identity, name="identity_add"),
@@ -61,16 +60,38 @@ pages = [
         contacts.restore_identity,
         name="identity_restore",
     ),
+    path("contacts/<int:pk>/customers/", contacts.link_customers, name="customer_link"),
+    path(
+        "contacts/<int:pk>/suggestions/accept/",
+        contacts.accept_suggestion,
+        name="suggestion_accept",
+    ),
+    path(
+        "contacts/<int:pk>/suggestions/set-aside/",
+        contacts.set_suggestion_aside,
+        name="suggestion_set_aside",
+    ),
     path("orders/", contacts.search_orders, name="order_search"),
     path("decisions/", decisions.page, name="decisions"),
     path("decisions/<int:action_id>/approve/", decisions.approve, name="approve"),
     path("decisions/<int:action_id>/decline/", decisions.decline, name="decline"),
     path("decisions/<int:action_id>/settle/", decisions.settle, name="settle"),
     path("decisions/orders/<int:order_id>/keep/", decisions.keep, name="keep"),
-    path(
-        "conversations/<int:pk>/actions/<int:action_id>/check/", orders.check, name="action_check"
-    ),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
+]
+
+frame = [
+    path("", frames.page, name="frame"),
+    path("swap/", frames.swap, name="swap"),
+    path("look/", frames.look, name="look"),
+    path("renew/", frames.renew, name="renew"),
+    path("connect/", frames.connect, name="connect"),
+    *panel_pages("", doors.in_frame),
+]
+
+window = [
+    path("orders/<int:order_id>/review/", doors.in_window(orders.review), name="order_review"),
+    *panel_pages("", doors.in_window),
 ]
 
 api = [
@@ -89,5 +110,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="inbox:list"), name="home"),
     path("login/", login_not_required(log_in), name="login"),
     path("inbox/", include((pages, "inbox"))),
+    path("sidebar/", include((frame, "sidebar"))),
+    path("sidebar/window/<str:window>/", include((window, "sidebar_window"))),
     path("api/v1/", include((api, "api"))),
 ]

@@ -69,7 +69,7 @@ class OrderDetail(APIView):
     def get(self, request: Request, order_id: int) -> Response:
         """Badges, lines with tracking, money, and what may be done (G02)."""
         order = _order(order_id)
-        return Response(_full(order, access.acting_refusal_for_order(request.user, order)))
+        return Response(_full(order, access.money_refusal_for_order(request.user, order)))
 
 
 class Previews(APIView):
@@ -79,7 +79,7 @@ class Previews(APIView):
         order = _order(order_id)
         incoming = ProposalSerializer(data=request.data)
         incoming.is_valid(raise_exception=True)
-        if refusal := access.acting_refusal_for_order(request.user, order):
+        if refusal := access.money_refusal_for_order(request.user, order):
             return refused(refusal, code=status.HTTP_403_FORBIDDEN)
         try:
             return Response(_summary(_preview(request, order, incoming.validated_data)))
@@ -105,7 +105,7 @@ class Actions(APIView):
             return problem("invalid", "Send an Idempotency-Key of 1 to 60 characters.", code=400)
         incoming = ConfirmSerializer(data=request.data)
         incoming.is_valid(raise_exception=True)
-        if refusal := access.acting_refusal_for_order(request.user, order):
+        if refusal := access.money_refusal_for_order(request.user, order):
             return refused(refusal, code=status.HTTP_403_FORBIDDEN)
         token = incoming.validated_data["token"]
         try:
@@ -136,7 +136,9 @@ class ActionApprove(APIView):
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, action_id: int) -> Response:
         """Agree to exactly what was proposed (G03). Reads the order from Shopify first."""
-        _get_action(action_id)
+        action = _get_action(action_id)
+        if refusal := access.approving_refusal(action.order):
+            return refused(refusal)
         try:
             services.approve(action_id=action_id, by=access.agent_of(request), now=timezone.now())
         except StalePreview as error:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from inbox import access, addresses, live, order_search
-from inbox.models import Identity
+from inbox import access, addresses, identities, live, order_search, people
+from inbox.models import Contact, Identity
+from inbox.people import Person
+from inbox.suggestions import Suggestion
 
 
 @require_GET
 def search_orders(request: HttpRequest) -> HttpResponse:
-    """GET ?q=: orders of every store by number, id, e-mail, phone or tracking number."""
+    """GET ?q=: orders of every store by number, id, e-mail, phone or tracking number. The order
+    panel's own search asks for the rows alone."""
     agent = access.agent_of(request)
     words = order_search.clean(request.GET.get("q", ""))
     found, shows_store = order_search.results(agent, words)
@@ -26,7 +31,9 @@ def search_orders(request: HttpRequest) -> HttpResponse:
         "section": "orders",
         "stream_token": live.stream_token(agent),
     }
-    return render(request, "inbox/orders.html", context)
+    is_part = "HX-Request" in request.headers
+    template = "inbox/_found_orders.html" if is_part else "inbox/orders.html"
+    return render(request, template, context)
 
 
 @require_POST
@@ -45,8 +52,8 @@ def remove_identity(request: HttpRequest, pk: int, identity_id: int) -> HttpResp
     """“Wrong person?”: the address, and the orders found by it, are this contact's no more."""
     identity = _identity(request, pk, identity_id)
     addresses.remove_identity(identity=identity, by=access.agent_of(request))
-    messages.success(request, _("%s was taken from this contact.") % identity.value)
-    return redirect("inbox:contact", pk)
+    messages.success(request, _("%s was taken from this contact.") % identity.shown)
+    return _back(request, pk)
 
 
 @require_POST
@@ -56,6 +63,76 @@ def restore_identity(request: HttpRequest, pk: int, identity_id: int) -> HttpRes
         addresses.restore_identity(identity=identity, by=access.agent_of(request))
     except addresses.IdentityRefused as refused:
         messages.error(request, str(refused))
+    return _back(request, pk)
+
+
+@require_POST
+def link_customers(request: HttpRequest, pk: int) -> HttpResponse:
+    """The answer to “Which customer is it?”: one of those asked about, or all of them."""
+    contact = access.get_contact(request.user, pk)
+    chosen = list(dict.fromkeys(request.POST.getlist("customer")))
+    asked = _person(request, contact).candidate_values()
+    if not chosen or not set(chosen) <= asked:
+        messages.error(request, _("This was answered meanwhile: look again."))
+        return _back(request, pk)
+    try:
+        addresses.link_customers(
+            contact=contact,
+            customers=[identities.customer_key(value) for value in chosen],
+            by=access.agent_of(request),
+        )
+    except addresses.IdentityRefused as refused:
+        messages.error(request, str(refused))
+    return _back(request, pk)
+
+
+@require_POST
+def accept_suggestion(request: HttpRequest, pk: int) -> HttpResponse:
+    contact = access.get_contact(request.user, pk)
+    if found := _suggestion(request, contact):
+        try:
+            addresses.accept_suggestion(
+                contact=contact, kind=found.kind, value=found.value, evidence=found.evidence,
+                by=access.agent_of(request),
+            )  # fmt: skip
+        except addresses.IdentityRefused as refused:
+            messages.error(request, str(refused))
+    return _back(request, pk)
+
+
+@require_POST
+def set_suggestion_aside(request: HttpRequest, pk: int) -> HttpResponse:
+    """“Not this person”: remembered, and undone under “Taken away”."""
+    contact = access.get_contact(request.user, pk)
+    if found := _suggestion(request, contact):
+        addresses.set_aside(
+            contact=contact, kind=found.kind, value=found.value, evidence=found.evidence,
+            by=access.agent_of(request),
+        )  # fmt: skip
+    return _back(request, pk)
+
+
+def _person(request: HttpRequest, contact: Contact) -> Person:
+    text = people.all_text(contact)
+    return people.person_of(contact, text=text, agent=request.user, now=timezone.now())
+
+
+def _suggestion(request: HttpRequest, contact: Contact) -> Suggestion | None:
+    """The one that was meant, if it is still suggested: what a form says is no evidence."""
+    asked = request.POST
+    found = _person(request, contact).suggested(asked.get("kind", ""), asked.get("value", ""))
+    if found is None:
+        messages.error(request, _("This is not suggested any more: look again."))
+    return found
+
+
+def _back(request: HttpRequest, pk: int) -> HttpResponse:
+    """To the conversation the form was in, or to the contact."""
+    word = request.POST.get("conversation", "")
+    if word.isdecimal() and len(word) < 19:
+        own = access.conversations_for(access.agent_of(request)).filter(contact=pk, pk=int(word))
+        if own.exists():
+            return redirect(reverse("inbox:conversation", args=[int(word)]) + "#orders")
     return redirect("inbox:contact", pk)
 
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET, require_POST
 
-from inbox import access, live, pages, roles, services, timeline
+from inbox import access, live, pages, people, roles, services, sidebar, streaming, timeline
 from inbox.forms import AssignForm, MessageForm, SnoozeForm
 from inbox.models import Conversation, IdentityKind
+from inbox.places import BesideConversation
 
 Context = dict[str, Any]
+Answer = TypeVar("Answer", bound=HttpResponseBase)
 
 
 @require_GET
 def list_page(request: HttpRequest) -> HttpResponse:
-    context = {"list": _list(request), **_frame(request)}
-    return render(request, "inbox/list.html", context)
+    """The list; navigation inside the inbox asks for the part that changes (X-Fragment)."""
+    context = {"list": _list(request)}
+    if _wants(request, "list"):
+        return _vary(render(request, "inbox/_list_pane.html", context | {"selected": None}))
+    return _vary(render(request, "inbox/list.html", context | _frame(request)))
 
 
 @require_GET
@@ -29,18 +37,29 @@ def list_rows(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def conversation(request: HttpRequest, pk: int) -> HttpResponse:
-    """The thread; the order sidebar is loaded beside it and never delays it."""
+def conversation(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The thread; the order sidebar follows in the same answer and never delays it."""
     found = access.get_conversation(request.user, pk)
-    services.mark_read(conversation=found)
+    # Fetched ahead of a click that may never come: the page tells when it is shown.
+    is_ahead = "X-Fetched-Ahead" in request.headers
+    if not is_ahead:
+        services.mark_read(conversation=found)
     before = request.GET.get("before", "")
     context = _context(request, found) | {
-        "list": _list(request),
         "thread": timeline.thread(found, before=int(before) if before.isdigit() else None),
         "reply_form": MessageForm(),
-        **_frame(request),
+        "marks_read": is_ahead,
     }
-    return render(request, "inbox/conversation.html", context)
+    if _wants(request, "view"):
+        return _vary(render(request, "inbox/_view.html", context))
+    return _whole_page(request, found, context)
+
+
+@require_POST
+def read(request: HttpRequest, pk: int) -> HttpResponse:
+    """What was fetched ahead is being looked at now."""
+    services.mark_read(conversation=access.get_conversation(request.user, pk))
+    return HttpResponse(status=204)
 
 
 @require_GET
@@ -53,18 +72,19 @@ def header(request: HttpRequest, pk: int) -> HttpResponse:
 def thread(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.get_conversation(request.user, pk)
     services.mark_read(conversation=found)
-    context = {"conversation": found, "thread": timeline.thread(found)}
-    return render(request, "inbox/_thread.html", context)
+    since = request.GET.get("since", "")
+    shown = timeline.thread(found, since=int(since) if since.isdigit() else None)
+    return render(request, "inbox/_thread.html", {"conversation": found, "thread": shown})
 
 
 @require_POST
-def reply(request: HttpRequest, pk: int) -> HttpResponse:
+def reply(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Answer the customer; "mode" note without JavaScript writes a note instead."""
     return _write(request, pk, is_note=request.POST.get("mode") == "note")
 
 
 @require_POST
-def note(request: HttpRequest, pk: int) -> HttpResponse:
+def note(request: HttpRequest, pk: int) -> HttpResponseBase:
     return _write(request, pk, is_note=True)
 
 
@@ -107,11 +127,20 @@ def contact(request: HttpRequest, pk: int) -> HttpResponse:
     """Row F46: who they are, and everything that happened to their orders."""
     found = access.get_contact(request.user, pk)
     own = access.conversations_for(request.user).filter(contact=found)
+    known = list(found.identities.select_related("added_by", "removed_by"))
+    text = people.all_text(found)
     context = {
         "contact": found,
+        "person": people.person(
+            found, known=known, found=None, text=text, agent=request.user, now=timezone.now()
+        ),
         # A channel's own user id says nothing to people.
-        "identities": found.identities.active().exclude(kind=IdentityKind.CHANNEL_USER),
-        "removed": found.identities.exclude(removed_at=None).select_related("removed_by"),
+        "identities": [
+            identity
+            for identity in known
+            if identity.removed_at is None and identity.kind != IdentityKind.CHANNEL_USER
+        ],
+        "removed": [identity for identity in known if identity.removed_at],
         "activity": timeline.activity(found),
         "conversations": own.order_by("-last_message_at")[:20],
         **_frame(request),
@@ -126,7 +155,7 @@ def contact_activity(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "inbox/_activity.html", context)
 
 
-def _write(request: HttpRequest, pk: int, *, is_note: bool) -> HttpResponse:
+def _write(request: HttpRequest, pk: int, *, is_note: bool) -> HttpResponseBase:
     found = access.get_conversation(request.user, pk)
     form = MessageForm(request.POST)
     if form.is_valid():
@@ -137,10 +166,29 @@ def _write(request: HttpRequest, pk: int, *, is_note: bool) -> HttpResponse:
         form = MessageForm()
     context = {"conversation": found, "reply_form": form}
     if not request.headers.get("HX-Request"):
-        page = _context(request, found) | _frame(request) | context
-        page |= {"list": _list(request), "thread": timeline.thread(found)}
-        return render(request, "inbox/conversation.html", page, status=422)
+        page = _context(request, found) | context | {"thread": timeline.thread(found)}
+        return _whole_page(request, found, page, status=422)
     return render(request, "inbox/_composer.html", context)
+
+
+def _whole_page(
+    request: HttpRequest, found: Conversation, context: Context, *, status: int = 200
+) -> HttpResponseBase:
+    context |= {"list": _list(request), "late": streaming.MARK, **_frame(request)}
+    page = render_to_string("inbox/conversation.html", context, request)
+    place = BesideConversation(found)
+    answer = streaming.in_two_parts(request, page, lambda: sidebar.html(request, place))
+    answer.status_code = status
+    return _vary(answer)
+
+
+def _wants(request: HttpRequest, part: str) -> bool:
+    return request.headers.get("X-Fragment") == part
+
+
+def _vary(answer: Answer) -> Answer:
+    patch_vary_headers(answer, ["X-Fragment"])
+    return answer
 
 
 def _after(request: HttpRequest, found: Conversation) -> HttpResponse:

@@ -7,14 +7,14 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from inbox import access, campaigns, identities
-from inbox.models import Conversation
+from inbox import access, campaigns, passes, sidebar
 from inbox.order_forms import CancelForm, RefundForm
-from orders import panels, previews, rules, services, statuses
+from inbox.places import Place
+from orders import panels, previews, rules, selection, services, statuses
 from orders.errors import ActionRefused, InvalidMoney, Refusal, ShopUnreachable, StalePreview
 from orders.gateway import SuggestedRefund, get_gateway
 from orders.models import ActionKind, Order, OrderAction, RefundMethod
@@ -24,37 +24,42 @@ Context = dict[str, Any]
 
 
 @require_GET
-def panel(request: HttpRequest, pk: int) -> HttpResponse:
-    """The orders beside a conversation, from our tables alone."""
-    conversation = access.get_conversation(request.user, pk)
-    return _render_panel(request, conversation)
+def panel(request: HttpRequest, place: Place) -> HttpResponse:
+    """The orders beside a place, from our tables alone."""
+    return _render_panel(request, place)
+
+
+@require_GET
+def card(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
+    """What a card shows once it is opened."""
+    order = place.get_order(order_id)
+    context = _dialog(request, place, order, timezone.now())
+    context["card"] = place.with_changes([context["card"]])[0]
+    return render(request, "orders/_card_body.html", context)
 
 
 @require_POST
-def refresh(request: HttpRequest, pk: int) -> HttpResponse:
+def refresh(request: HttpRequest, place: Place) -> HttpResponse:
     """Read the shown orders from Shopify now."""
-    conversation = access.get_conversation(request.user, pk)
     problem = ""
-    keys = identities.order_keys(conversation.contact)
+    keys = place.keys
     get_gateway().find_orders(emails=keys.emails, phones=keys.phones)
-    for order in identities.orders_of(conversation.contact).select_related("store")[
-        : panels.ORDERS_A_PAGE
-    ]:
+    for order in place.orders().select_related("store")[: selection.ORDERS_A_PAGE]:
         try:
             get_gateway().refresh(order)
         except ShopUnreachable as error:
             problem = f"{error} {error.hint}"
     if not request.headers.get("HX-Request"):
-        return HttpResponseRedirect(_conversation_url(conversation))
-    return _render_panel(request, conversation, problem=problem)
+        return HttpResponseRedirect(place.home_url)
+    return _render_panel(request, place, problem=problem)
 
 
 @require_http_methods(["GET", "POST"])
-def cancel(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
+def cancel(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     """The cancel dialog; a valid POST answers with the summary to confirm."""
-    conversation, order = _order(request, pk, order_id)
+    order = place.get_order(order_id)
     now = timezone.now()
-    refusal = _refusal(request, conversation, order, ActionKind.CANCEL, now)
+    refusal = _refusal(request, place, order, ActionKind.CANCEL, now)
     net = rules.net_paid(order.snapshot)
     initial = {"amount": net.plain(), "restock": True, "notify": order.store.notify_by_default}
     reasons = get_gateway().cancel_reasons(order.store)
@@ -69,8 +74,8 @@ def cancel(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
         except (ActionRefused, InvalidMoney, ShopUnreachable) as error:
             refusal = _as_refusal(error)
         else:
-            return _review(request, conversation, order, preview, "inbox:order_cancel")
-    context = _dialog(request, conversation, order, now) | {
+            return _review(request, place, order, preview, "order_cancel")
+    context = _dialog(request, place, order, now) | {
         "form": form,
         "net_paid": net,
         "advice": rules.cancel_advice(
@@ -85,11 +90,11 @@ def cancel(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-def refund(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
+def refund(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     """The refund dialog; a valid POST answers with the summary to confirm."""
-    conversation, order = _order(request, pk, order_id)
+    order = place.get_order(order_id)
     now = timezone.now()
-    refusal = _refusal(request, conversation, order, ActionKind.REFUND, now)
+    refusal = _refusal(request, place, order, ActionKind.REFUND, now)
     suggestion: SuggestedRefund | None = None
     if request.method == "GET" and not refusal:
         try:
@@ -106,11 +111,11 @@ def refund(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
         except (ActionRefused, InvalidMoney, ShopUnreachable) as error:
             refusal = _as_refusal(error)
         else:
-            return _review(request, conversation, order, preview, "inbox:order_refund")
+            return _review(request, place, order, preview, "order_refund")
     if request.method == "POST" and not refusal:
         suggestion, _problem = _suggest(order, form)
     is_delivered = previews.order_is_delivered(order, now=now)
-    context = _dialog(request, conversation, order, now) | {
+    context = _dialog(request, place, order, now) | {
         "form": form,
         "lines": form.line_fields(),
         "suggestion": suggestion,
@@ -128,9 +133,9 @@ def refund(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
 
 
 @require_POST
-def suggestion(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
+def suggestion(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     """What Shopify would refund for the items chosen so far."""
-    _conversation, order = _order(request, pk, order_id)
+    order = place.get_order(order_id)
     form = _refund_form(request, order, None, timezone.now())
     found, problem = _suggest(order, form)
     context = {"suggestion": found, "problem": problem}
@@ -138,92 +143,119 @@ def suggestion(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
 
 
 @require_POST
-def confirm(request: HttpRequest, pk: int, order_id: int) -> HttpResponse:
+def confirm(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     """The one click. What was shown is what is done, once; or nothing."""
-    conversation, order = _order(request, pk, order_id)
+    order = place.get_order(order_id)
     now = timezone.now()
-    context = _dialog(request, conversation, order, now)
-    if refusal := access.acting_refusal(request.user, conversation):
+    context = _dialog(request, place, order, now)
+    token = request.POST.get("token", "")
+    refusal = place.money_refusal(request.user, order) or _wrong_place(request, place, order, token)
+    if refusal:
         context["refusal"] = refusal
         return render(request, "orders/result.html", context, status=403)
     try:
         action = services.request_action(
-            token=request.POST.get("token", ""),
+            token=token,
             order_id=order.pk,
             by=access.agent_of(request),
             now=now,
-            origin=conversation.origin,
+            origin=place.origin,
         )
     except StalePreview as error:
-        return _show_again(request, conversation, order, error)
+        return _show_again(request, place, order, error)
     except ActionRefused as error:
         context["refusal"] = error.refusal
         return render(request, "orders/result.html", context, status=409)
     if not request.headers.get("HX-Request"):
-        return HttpResponseRedirect(
-            reverse("inbox:order_action", args=[conversation.pk, action.pk])
-        )
-    return _render_action(request, conversation, order, action)
+        return HttpResponseRedirect(place.url("order_action", action.pk))
+    return _render_action(request, place, order, action)
 
 
 @require_GET
-def action(request: HttpRequest, pk: int, action_id: int) -> HttpResponse:
+def review(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
+    """A summary shown elsewhere, once more, on the order as it is now, to be confirmed here."""
+    order = place.get_order(order_id)
+    try:
+        token = passes.open_summary(request.GET.get("summary", ""))
+        preview = previews.preview_again(
+            order, token, by=access.agent_of(request), now=timezone.now()
+        )
+    except passes.FrameRefused:
+        found = Refusal("stale", _("This window is too old."), _("Review the order again."))
+    except (ActionRefused, InvalidMoney, ShopUnreachable, StalePreview) as error:
+        found = _as_refusal(error)
+    else:
+        return _review(request, place, order, preview, back="")
+    context = _dialog(request, place, order, timezone.now()) | {"refusal": found}
+    return render(request, "orders/result.html", context, status=409)
+
+
+@require_GET
+def action(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
     """How an action stands."""
-    conversation = access.get_conversation(request.user, pk)
-    found = _action(request, conversation, action_id)
-    return _render_action(request, conversation, found.order, found)
+    found = _action(request, place, action_id)
+    return _render_action(request, place, found.order, found)
 
 
 @require_POST
-def withdraw(request: HttpRequest, pk: int, action_id: int) -> HttpResponse:
+def withdraw(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
     """Take back what was not sent yet."""
-    conversation = access.get_conversation(request.user, pk)
-    found = _action(request, conversation, action_id)
-    refusal = access.acting_refusal(request.user, conversation)
+    found = _action(request, place, action_id)
+    refusal = place.acting_refusal(request.user)
     if refusal is None:
         try:
             services.withdraw(action_id=found.pk, by=access.agent_of(request), now=timezone.now())
         except ActionRefused as error:
             refusal = error.refusal
     if not request.headers.get("HX-Request"):
-        return HttpResponseRedirect(_conversation_url(conversation))
-    return _render_panel(request, conversation, problem=refusal.reason if refusal else "")
+        return HttpResponseRedirect(place.home_url)
+    return _render_panel(request, place, problem=refusal.reason if refusal else "")
 
 
 @require_POST
-def check(request: HttpRequest, pk: int, action_id: int) -> HttpResponse:
+def check(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
     """Look at Shopify now. Reading never makes it worse, so every agent may."""
-    conversation = access.get_conversation(request.user, pk)
-    found = _action(request, conversation, action_id)
+    found = _action(request, place, action_id)
     services.check_now(action_id=found.pk, now=timezone.now())
     if not request.headers.get("HX-Request"):
-        return HttpResponseRedirect(_conversation_url(conversation))
-    return _render_panel(request, conversation)
+        return HttpResponseRedirect(place.home_url)
+    return _render_panel(request, place)
 
 
-def _order(request: HttpRequest, pk: int, order_id: int) -> tuple[Conversation, Order]:
-    conversation = access.get_conversation(request.user, pk)
-    return conversation, access.get_order(conversation, order_id)
-
-
-def _action(request: HttpRequest, conversation: Conversation, action_id: int) -> OrderAction:
+def _action(request: HttpRequest, place: Place, action_id: int) -> OrderAction:
     found = get_object_or_404(
         OrderAction.objects.select_related("order__store", "requested_by"), pk=action_id
     )
-    access.get_order(conversation, found.order_id)
+    place.get_order(found.order_id)
     return found
 
 
 def _refusal(
-    request: HttpRequest, conversation: Conversation, order: Order, kind: ActionKind, now: datetime
+    request: HttpRequest, place: Place, order: Order, kind: ActionKind, now: datetime
 ) -> Refusal | None:
-    acting = access.acting_refusal(request.user, conversation)
+    acting = place.money_refusal(request.user, order)
     cancel_button, refund_button = panels.action_states(order, acting=acting, now=now)
     return (cancel_button if kind == ActionKind.CANCEL else refund_button).refusal
 
 
+def _wrong_place(request: HttpRequest, place: Place, order: Order, token: str) -> Refusal | None:
+    """Not only the page, the server too sends what is above a frame's limit to its window."""
+    try:
+        amount = previews.open_token(token, by=access.agent_of(request)).proposal.amount
+    except StalePreview:
+        # Whoever confirms is told so, with the new summary.
+        return None
+    if not place.window_url(order, amount, token):
+        return None
+    return Refusal(
+        "needs_window",
+        _("This is confirmed in a window of its own."),
+        _("Review the order again and press the button there."),
+    )
+
+
 def _show_again(
-    request: HttpRequest, conversation: Conversation, order: Order, error: StalePreview
+    request: HttpRequest, place: Place, order: Order, error: StalePreview
 ) -> HttpResponse:
     """The order is not what the summary said: show what changed, and ask again."""
     now = timezone.now()
@@ -233,12 +265,12 @@ def _show_again(
     except (ActionRefused, InvalidMoney, ShopUnreachable, StalePreview) as problem:
         refusal = _as_refusal(problem)
         hint = refusal.hint or refusal.reason
-        context = _dialog(request, conversation, order, now)
+        context = _dialog(request, place, order, now)
         context["refusal"] = Refusal("stale", str(error), hint)
         return render(request, "orders/result.html", context, status=409)
     is_refund = preview.kind == ActionKind.REFUND
-    back = "inbox:order_refund" if is_refund else "inbox:order_cancel"
-    return _review(request, conversation, order, preview, back, status=409)
+    back = "order_refund" if is_refund else "order_cancel"
+    return _review(request, place, order, preview, back, status=409)
 
 
 def _as_refusal(error: Exception) -> Refusal:
@@ -288,7 +320,7 @@ def _suggest(order: Order, form: RefundForm) -> tuple[SuggestedRefund | None, st
 
 def _review(
     request: HttpRequest,
-    conversation: Conversation,
+    place: Place,
     order: Order,
     preview: previews.Preview,
     back: str,
@@ -300,65 +332,43 @@ def _review(
         if name not in {"csrfmiddlewaretoken", "edit", "token"}
         for value in values
     ]
-    context = _dialog(request, conversation, order, timezone.now()) | {
+    context = _dialog(request, place, order, timezone.now()) | {
         "preview": preview,
-        "back_url": reverse(back, args=[conversation.pk, order.pk]),
+        "confirm_url": place.url("order_confirm", order.pk),
+        "window_url": place.window_url(order, preview.proposal.amount, preview.token),
+        "back_url": place.url(back, order.pk) if back else "",
         "back_fields": fields,
         "messages_preview": campaigns.preview_messages(
-            order=order, proposal=preview.proposal, conversation=conversation
+            order=order, proposal=preview.proposal, origin=place.origin
         ),
     }
     return render(request, "orders/review.html", context, status=status)
 
 
-def _dialog(
-    request: HttpRequest, conversation: Conversation, order: Order, now: datetime
-) -> Context:
-    acting = access.acting_refusal(request.user, conversation)
-    return {
-        "conversation": conversation,
+def _dialog(request: HttpRequest, place: Place, order: Order, now: datetime) -> Context:
+    acting = place.money_refusal(request.user, order)
+    return place.page_context(request.user) | {
+        "place": place,
         "card": panels.order_card(order, acting=acting, now=now),
     }
 
 
 def _render_action(
-    request: HttpRequest, conversation: Conversation, order: Order, found: OrderAction
+    request: HttpRequest, place: Place, order: Order, found: OrderAction
 ) -> HttpResponse:
     ids = [("Shopify refund", found.refund_gid.rsplit("/", 1)[-1])] if found.refund_gid else []
-    context = _dialog(request, conversation, order, timezone.now()) | {
+    context = _dialog(request, place, order, timezone.now()) | {
         "notice": panels.action_notice(found),
         "shopify_ids": ids,
+        "reply_text": place.reply_text(found),
     }
     is_fragment = request.headers.get("HX-Request") and request.method == "GET"
     template = "orders/_result.html" if is_fragment else "orders/result.html"
     return render(request, template, context)
 
 
-def _render_panel(
-    request: HttpRequest, conversation: Conversation, *, problem: str = ""
-) -> HttpResponse:
-    keys = identities.order_keys(conversation.contact)
-    shown = panels.orders_panel(
-        **keys.as_kwargs(),
-        acting=access.acting_refusal(request.user, conversation),
-        now=timezone.now(),
-        mentioned=identities.text_of(conversation),
-    )
-    if partial := [card.id for card in shown.cards if card.is_partial]:
-        orders = Order.objects.filter(pk__in=partial)
-        get_gateway().wake_reading(services.mark_partial_dirty(orders))
-    context = {
-        "panel": shown,
-        "conversation": conversation,
-        "is_arriving": get_gateway().wake_search(emails=keys.emails, phones=keys.phones),
-        "searched": [*keys.emails, *keys.phones],
-        "problem": problem,
-        "may_connect": request.user.is_staff,
-    }
+def _render_panel(request: HttpRequest, place: Place, *, problem: str = "") -> HttpResponse:
     fragment = bool(request.headers.get("HX-Request"))
     template = "orders/_panel.html" if fragment else "orders/panel.html"
+    context = sidebar.context(request, place, problem=problem, shows_all=not fragment)
     return render(request, template, context)
-
-
-def _conversation_url(conversation: Conversation) -> str:
-    return reverse("inbox:conversation", args=[conversation.pk])

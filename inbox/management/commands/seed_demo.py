@@ -16,10 +16,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from inbox import channel_keys, roles, services
+from inbox.demo_campaigns import CAMPAIGNS
 from inbox.demo_conversations import CONVERSATIONS, Story
-from inbox.models import Campaign, Channel, Contact, Conversation, Message
+from inbox.models import Campaign, CampaignTranslation, Channel, Contact, Conversation, Message
 from orders.gateway import get_gateway
-from orders.models import EventKind, Order, Policy, Store
+from orders.models import Order, Policy, Store
 from orders.services import mark_partial_dirty
 
 PASSWORD = "demo"  # noqa: S105  only ever set with DEBUG on
@@ -54,7 +55,13 @@ class Command(BaseCommand):
     def _people(self) -> None:
         for username, first, last, group in PEOPLE:
             user, is_new = User.objects.get_or_create(
-                username=username, defaults={"first_name": first, "last_name": last}
+                username=username,
+                defaults={
+                    "first_name": first,
+                    "last_name": last,
+                    # By which another help desk names them (docs/sidebar.md).
+                    "email": f"{username}@demo.example",
+                },
             )
             if is_new:
                 user.set_password(PASSWORD)
@@ -88,24 +95,13 @@ class Command(BaseCommand):
         )
 
     def _campaigns(self) -> None:
-        texts = {
-            EventKind.CANCELED: (
-                "Your order {{ order.number }} was canceled",
-                "Hello {{ customer.first_name|there }},\n\nyour order {{ order.number }} was "
-                "canceled. {{ refund_sentence }}\n\nKind regards\n{{ store.name }}",
-            ),
-            EventKind.REFUNDED: (
-                "We are refunding {{ amount }}",
-                "Hello {{ customer.first_name|there }},\n\nwe are refunding {{ amount }} of your "
-                "order {{ order.number }}. Depending on your bank it arrives within ten days."
-                "\n\nKind regards\n{{ store.name }}",
-            ),
-        }
-        for kind, (subject, body) in texts.items():
-            Campaign.objects.get_or_create(
-                name=f"{kind.label}: confirmation",
-                defaults={"event_kind": kind, "subject": subject, "body": body},
-            )
+        for name, columns, translations in CAMPAIGNS:
+            campaign, _is_new = Campaign.objects.get_or_create(name=name, defaults=columns)
+            for language, (subject, body) in translations.items():
+                CampaignTranslation.objects.get_or_create(
+                    campaign=campaign, language=language,
+                    defaults={"subject": subject, "body": body},
+                )  # fmt: skip
         # The confirmations are ours to send, so Shopify's own stay off unless asked for.
         Store.objects.filter(domain__in=SHOPS).update(notify_by_default=False)
 

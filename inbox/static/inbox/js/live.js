@@ -1,16 +1,19 @@
 // Elements with data-live-topics fetch themselves again (data-live-src) when one of their topics
 // changes, and are morphed in place: focus, scroll, open details and typed text stay.
-const DEBOUNCE_MS = 120;
+const GATHER_MS = 120;
+// However fast changes come, a part is fetched at most this often.
+const EVERY_MS = 500;
 const RETRY_MS = 1500;
 const waiting = new Map(); // id -> timer
 const busy = new Set();
+const fetched = new Map(); // id -> when it was last fetched
 
 function topicsOf(element) {
   return element.dataset.liveTopics.split(/\s+/);
 }
 
 function isBeingEdited(element) {
-  return [...element.querySelectorAll("input:not([type=hidden], [type=radio], [type=checkbox]), textarea")]
+  return [...element.querySelectorAll("input:not([type=hidden], [type=radio], [type=checkbox], [type=search]), textarea")]
     .some((field) => field.value !== field.defaultValue);
 }
 
@@ -19,10 +22,12 @@ function isHeld(element) {
     || element.querySelector(".menu[open], dialog[open]") !== null;
 }
 
-function ask(element, delay = DEBOUNCE_MS) {
+function ask(element, delay = GATHER_MS) {
   const id = element.id;
-  clearTimeout(waiting.get(id));
-  waiting.set(id, setTimeout(() => refresh(id), delay));
+  // Not put off again by each further change: under a steady stream it would never happen.
+  if (waiting.has(id)) return;
+  const rest = (fetched.get(id) ?? 0) + EVERY_MS - Date.now();
+  waiting.set(id, setTimeout(() => refresh(id), Math.max(delay, rest)));
 }
 
 async function refresh(id) {
@@ -36,11 +41,13 @@ async function refresh(id) {
     return;
   }
   busy.add(id);
+  fetched.set(id, Date.now());
+  const address = element.dataset.liveSrc;
   const scroller = element.matches("[data-stick-to-end]") ? element : null;
   const wasAtEnd = scroller && scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 48;
   const before = scroller?.dataset.last;
   try {
-    await htmx.ajax("GET", element.dataset.liveSrc, { source: element, target: element, swap: "morph:outerHTML" });
+    await htmx.ajax("GET", address, { source: element, target: element, swap: "morph:outerHTML" });
   } finally {
     busy.delete(id);
   }
@@ -82,6 +89,19 @@ document.addEventListener("visibilitychange", () => {
   ids.forEach(refresh);
 });
 
+// Cards that are open by now come with their details again.
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  if (detail.target?.id !== "panel") return;
+  detail.parameters.open = [...document.querySelectorAll("#panel .order[open]")].map((card) => card.id.replace("order-", "")).join(",");
+});
+
+// Another conversation has come: an answer for the one that has gone must not land in it.
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const { liveSrc } = detail.target?.dataset ?? {};
+  const asked = detail.requestConfig;
+  if (asked?.verb === "get" && liveSrc && busy.has(detail.target.id) && asked.path !== liveSrc) detail.shouldSwap = false;
+});
+
 function start() {
   document.querySelectorAll("[data-stick-to-end]").forEach(toEnd);
 }
@@ -103,18 +123,34 @@ document.addEventListener("scroll", ({ target }) => {
   }
 }, true);
 
+// Rows and messages the server has sent just so before are not walked through again: with ten
+// changes a second that is nearly all of them.
+const REPEATED = "#list li[id], .thread-inner > [id]";
+const sent = new WeakMap();
+function isAsSent(node, next) {
+  if (!node.matches?.(REPEATED)) return false;
+  const html = next.outerHTML;
+  if (sent.get(node) === html) return true;
+  sent.set(node, html);
+  return false;
+}
+
 // Morphing keeps what the person did: opened details, and the field being typed into.
 if (window.Idiomorph) {
   const { defaults } = Idiomorph;
   defaults.restoreFocus = true;
   // Not Idiomorph's ignoreActiveValue: it would also keep the words of a focused button whose
   // form becomes another one, and "Assign to me" would then resolve the conversation.
-  defaults.callbacks.beforeNodeMorphed = (node) =>
-    !(node === document.activeElement && node.matches("input, textarea, select"));
+  defaults.callbacks.beforeNodeMorphed = (node, next) =>
+    !(node === document.activeElement && node.matches("input, textarea, select"))
+    // What is looked for, and what was found, is this page's own.
+    && !node.matches?.("#panel-words, #panel-found")
+    && !isAsSent(node, next);
   defaults.callbacks.beforeAttributeUpdated = (name, node) =>
     !(name === "open" && node.nodeName === "DETAILS")
     && !(name === "hidden" && node.matches(".new-below"))
     // Which row is open is known to this page, not to the list that is fetched again.
     && !(name === "aria-current" && node.matches(".conversation-row"));
 }
+document.addEventListener("inbox:view", start);
 start();

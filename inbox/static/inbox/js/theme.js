@@ -1,8 +1,12 @@
-// Runs before the first paint, so that a chosen theme never flashes. Not a module on purpose.
+// Runs before the first paint, so that a chosen theme or width never flashes. Not a module on purpose.
 (() => {
   const root = document.documentElement;
   root.classList.add("js");
-  let theme = null;
-  try { theme = localStorage.getItem("theme"); } catch { /* storage is off: follow the system */ }
+  const kept = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
+  const theme = kept("theme");
   if (theme === "light" || theme === "dark") root.dataset.theme = theme;
+  for (const pane of ["list", "side"]) {
+    const width = Number(kept(`width-${pane}`));
+    if (width) root.style.setProperty(`--width-${pane}`, `${width}px`);
+  }
 })();

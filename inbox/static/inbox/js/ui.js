@@ -80,14 +80,20 @@ tick();
 document.addEventListener("htmx:afterSwap", tick);
 
 // --- Clicks -----------------------------------------------------------------------------------
-async function copy(button) {
+async function copyText(text) {
   try {
-    await navigator.clipboard.writeText(button.dataset.copy);
+    await navigator.clipboard.writeText(text);
   } catch {
-    return toast(words.copyFailed);
+    toast(words.copyFailed);
+    return false;
   }
-  button.dataset.copied = "";
   announce(words.copied);
+  return true;
+}
+
+async function copy(button) {
+  if (!await copyText(button.dataset.copy)) return;
+  button.dataset.copied = "";
   setTimeout(() => delete button.dataset.copied, 1500);
 }
 
@@ -97,6 +103,26 @@ function step(button) {
   else field.stepDown();
   field.dispatchEvent(new Event("input", { bubbles: true }));
   field.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+// What the agent has typed stays; the text goes where the cursor was.
+function insert(text) {
+  const field = document.getElementById("composer-text");
+  if (!field) return;
+  // Behind an open dialog nothing can be written.
+  document.getElementById("dialog")?.close();
+  if (location.hash === "#orders") location.hash = "#conversation";
+  const gap = field.value && !field.value.slice(0, field.selectionStart).endsWith("\n") ? "\n" : "";
+  field.setRangeText(gap + text, field.selectionStart, field.selectionEnd, "end");
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  field.focus();
+}
+
+function printOrder(id) {
+  const order = document.getElementById(id);
+  order.dataset.printed = "";
+  addEventListener("afterprint", () => delete order.dataset.printed, { once: true });
+  print();
 }
 
 function nextTheme() {
@@ -122,6 +148,12 @@ document.addEventListener("click", (event) => {
   const stepper = target.closest("[data-step]");
   if (stepper) step(stepper);
   if (target.closest("[data-theme-toggle]")) nextTheme();
+  const inserter = target.closest("[data-insert]");
+  if (inserter) insert(inserter.dataset.insert);
+  const link = target.closest("[data-copy-link]");
+  if (link) copyText(new URL(link.dataset.copyLink, location.href).href);
+  const printer = target.closest("[data-print]");
+  if (printer) printOrder(printer.dataset.print);
   target.closest("[data-dismiss]")?.closest(".toast")?.remove();
   // A disabled call to action is a real control, so that its reason can be read; it does nothing.
   const disabled = target.closest("[aria-disabled=true]");
@@ -156,17 +188,6 @@ document.addEventListener("input", ({ target }) => {
   const counter = target.dataset?.counter && document.getElementById(target.dataset.counter);
   if (counter) counter.textContent = `${[...target.value].length}/${target.maxLength}`;
 });
-
-// --- Panes: say which of the narrow screen's tabs is shown ------------------------------------
-function showPane() {
-  for (const tab of document.querySelectorAll(".pane-tabs a")) {
-    const isShown = tab.hash === (location.hash === "#orders" ? "#orders" : "#conversation");
-    if (isShown) tab.setAttribute("aria-current", "true");
-    else tab.removeAttribute("aria-current");
-  }
-}
-addEventListener("hashchange", showPane);
-showPane();
 
 // A link that is a button to screen readers answers to Space like one.
 document.addEventListener("keydown", (event) => {

@@ -1,0 +1,84 @@
+// One key, one thing to do. Off while typing, in dialogs, and for those who switch them off.
+const dialog = document.getElementById("dialog");
+const content = document.getElementById("dialog-content");
+const help = document.getElementById("keys-help");
+const STORED = "single-keys";
+
+function areOn() {
+  try { return localStorage.getItem(STORED) !== "off"; } catch { return true; }
+}
+
+function press(selector) {
+  const element = document.querySelector(selector);
+  if (!element) return false;
+  element.click();
+  return true;
+}
+
+function focus(selector) {
+  const element = document.querySelector(selector);
+  element?.focus();
+  return Boolean(element);
+}
+
+function step(by) {
+  const rows = [...document.querySelectorAll("a.conversation-row")];
+  const from = rows.indexOf(document.activeElement) + 1
+    || rows.findIndex((row) => row.hasAttribute("aria-current")) + 1;
+  const next = rows[from ? from - 1 + by : by > 0 ? 0 : rows.length - 1];
+  next?.focus();
+  return Boolean(next);
+}
+
+function write(mode) {
+  const choice = document.querySelector(`.composer [value=${mode}]`);
+  if (!choice) return false;
+  choice.checked = true;
+  if (location.hash === "#orders") location.hash = "#conversation";
+  return focus("#composer-text");
+}
+
+function money(label) {
+  // The open order, or the one the focus is in: the dialog asks before anything happens.
+  const card = document.activeElement?.closest(".order[open]") ?? document.querySelector(".order[open]");
+  const button = card?.querySelector(`[data-act=${label}]`);
+  button?.click();
+  return Boolean(button);
+}
+
+function showHelp() {
+  if (!help || dialog.open) return false;
+  content.replaceChildren(help.content.cloneNode(true));
+  const box = content.querySelector("[data-single-keys]");
+  box.checked = areOn();
+  box.addEventListener("change", () => {
+    try { localStorage.setItem(STORED, box.checked ? "on" : "off"); } catch { /* this page only */ }
+  });
+  dialog.showModal();
+  content.querySelector("h1").focus();
+  return true;
+}
+
+const KEYS = {
+  j: () => step(1),
+  k: () => step(-1),
+  "/": () => focus("#list-search") || focus("#order-words"),
+  r: () => write("reply"),
+  n: () => write("note"),
+  a: () => press("#assign-me button"),
+  e: () => press("#resolve button"),
+  o: () => { location.hash = "#orders"; return focus("#panel .order summary") || focus("#panel-title"); },
+  c: () => money("cancel"),
+  f: () => money("refund"),
+  "?": showHelp,
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || dialog?.open) return;
+  if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+  const act = KEYS[event.key];
+  if (!act || (!areOn() && event.key !== "?")) return;
+  if (act()) event.preventDefault();
+});
+
+document.addEventListener("click", ({ target }) => { if (target.closest?.("[data-show-keys]")) showHelp(); });

@@ -1,0 +1,133 @@
+// Conversations and filters open without a reload; without JavaScript, and in a new tab, these are
+// links. What the pointer rests on is fetched ahead. Every address is a whole page of its own.
+const AHEAD_AFTER_MS = 60;
+const FRESH_MS = 6000;
+const main = document.querySelector("main.panes");
+const ahead = new Map(); // address -> {at, answer: Promise<string>}
+let turn = 0; // Rises with each navigation: an answer that was overtaken is dropped.
+
+const PARTS = {
+  view: { links: "a.conversation-row", target: "#view" },
+  list: { links: "#list-pane .segments a, #list-pane .state-links a, a.list-more", target: "#list-pane" },
+};
+
+function partOf(link) {
+  return Object.keys(PARTS).find((part) => link.matches(PARTS[part].links));
+}
+
+async function fetchPart(address, part, isAhead = false) {
+  const headers = { "X-Fragment": part, ...(isAhead && { "X-Fetched-Ahead": "1" }) };
+  const answer = await fetch(address, { headers, credentials: "same-origin" });
+  // Logged out, gone, or broken: the whole page says it best.
+  if (!answer.ok || answer.redirected) throw new Error(`${answer.status}`);
+  return answer.text();
+}
+
+function fetchAhead(link) {
+  const part = partOf(link);
+  if (part !== "view" || ahead.has(link.href) && Date.now() - ahead.get(link.href).at < FRESH_MS) return;
+  const answer = fetchPart(link.href, part, true);
+  answer.catch(() => ahead.delete(link.href));
+  ahead.set(link.href, { at: Date.now(), answer });
+}
+
+function take(address) {
+  const found = ahead.get(address);
+  ahead.delete(address);
+  return found && Date.now() - found.at < FRESH_MS ? found.answer : null;
+}
+
+// The press is seen at once; what it brings is built after that frame, however soon it is there.
+// A hidden page draws no frames.
+const painted = () => new Promise((done) => {
+  requestAnimationFrame(() => setTimeout(done));
+  setTimeout(done, 100);
+});
+
+async function open(address, part, { push = true } = {}) {
+  const mine = ++turn;
+  main.setAttribute("aria-busy", "true");
+  if (part === "view") markRow(address);
+  let html;
+  try {
+    [html] = await Promise.all([take(address) ?? fetchPart(address, part), painted()]);
+  } catch {
+    location.assign(address);
+    return;
+  } finally {
+    if (mine === turn) main.removeAttribute("aria-busy");
+  }
+  if (mine !== turn) return;
+  if (push) history.pushState({ part }, "", address);
+  if (part === "view") showView(html);
+  else showList(html);
+}
+
+function markRow(address) {
+  const [current] = address.split("#");
+  let marked = null;
+  for (const row of document.querySelectorAll("a.conversation-row")) {
+    if (row.href === current) {
+      row.setAttribute("aria-current", "true");
+      marked = row;
+    } else row.removeAttribute("aria-current");
+  }
+  return marked;
+}
+
+function showView(html) {
+  document.dispatchEvent(new CustomEvent("inbox:leave"));
+  htmx.swap("#view", html, { swapStyle: "outerHTML" });
+  const view = document.getElementById("view");
+  main.dataset.panes = view.querySelector("#orders") ? "3" : "2";
+  document.title = view.dataset.title;
+  markRow(location.href)?.removeAttribute("data-unread");
+  view.querySelector("#conversation")?.focus({ preventScroll: true });
+  document.dispatchEvent(new CustomEvent("inbox:view"));
+  document.dispatchEvent(new CustomEvent("inbox:announce", { detail: view.querySelector("h1")?.textContent }));
+}
+
+function showList(html) {
+  const chosen = document.activeElement?.closest("#list-pane a")?.textContent;
+  // The fragment brings its resizer along; the page has one.
+  document.querySelector("[data-resize=list]")?.remove();
+  htmx.swap("#list-pane", html, { swapStyle: "outerHTML" });
+  const here = location.pathname;
+  for (const row of document.querySelectorAll("a.conversation-row")) {
+    if (row.pathname === here) row.setAttribute("aria-current", "true");
+  }
+  [...document.querySelectorAll("#list-pane nav a")].find((link) => link.textContent === chosen)?.focus();
+}
+
+if (main) {
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a");
+    if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const part = partOf(link);
+    // A filter keeps the conversation that is open; on its own the list is the page.
+    if (!part || link.target) return;
+    event.preventDefault();
+    open(link.href, part, { push: part === "view" || main.dataset.panes === "2" });
+  });
+
+  addEventListener("popstate", () => {
+    const [, id] = location.pathname.match(/^\/inbox\/conversations\/(\d+)\/$/) ?? [];
+    // Only the part after # has changed, the pane of a narrow screen: a new view would lose it.
+    if (id && id === document.getElementById("view")?.dataset.conversation) return;
+    if (id) open(location.href.split("#")[0], "view", { push: false });
+    else location.reload();
+  });
+
+  let resting = 0;
+  document.addEventListener("pointerover", ({ target, pointerType }) => {
+    const link = target.closest?.("a.conversation-row");
+    clearTimeout(resting);
+    if (link && pointerType === "mouse") resting = setTimeout(fetchAhead, AHEAD_AFTER_MS, link);
+  });
+  document.addEventListener("focusin", ({ target }) => {
+    if (target.matches?.("a.conversation-row:focus-visible")) fetchAhead(target);
+  });
+  // What was fetched ahead may be of yesterday as soon as anything changes.
+  document.addEventListener("live:topics", () => ahead.clear());
+  document.addEventListener("live:resync", () => ahead.clear());
+}

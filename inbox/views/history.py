@@ -1,0 +1,21 @@
+"""What an order beside a conversation looked like before (row G10)."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from inbox.places import Place
+from orders import past
+
+
+@require_GET
+def order_history(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
+    order = place.get_order(order_id)
+    context = {
+        "place": place,
+        "name": order.name,
+        "states": past.states(order),
+    }
+    return render(request, "orders/history.html", context)
