@@ -10,6 +10,7 @@ from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
+from django.utils import translation
 
 from inbox import channel_keys, services
 from inbox.models import Campaign, Channel, Conversation
@@ -30,6 +31,13 @@ def _flush_past_the_triggers() -> None:
             real(self, sql_list)
 
     BaseDatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _each_test_begins_in_english() -> Iterator[None]:
+    """A page in another language leaves it active in its thread, which here is the tests' own."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

@@ -154,7 +154,10 @@ def test_every_page_is_accessible(browser: Browser, demo: Demo, width: int, sche
     page.goto("/inbox/?scope=all")
     assert axe(page) == []
     page.get_by_role("link").filter(has_text="#1080").first.click()
-    page.goto(page.url.split("#")[0] + "#orders")
+    page.wait_for_url("**/conversations/**")
+    address = page.url.split("#")[0]
+    page.goto("about:blank")
+    page.goto(f"{address}#orders")
     expect(page.locator("#panel .order").first).to_be_visible(timeout=PATIENCE_MS)
     assert axe(page) == []
     card(page, "#1080").get_by_role("button", name="Refund", exact=True).click()

@@ -28,7 +28,7 @@ from tests.chaos.servers import NotInstalled, Postgres, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDE_BY_SIDE = 3
-LONGEST_S = 600
+LONGEST_S = 1800
 
 
 @dataclass(frozen=True)

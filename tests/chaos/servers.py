@@ -23,9 +23,12 @@ def free_port() -> int:
 
 
 class Postgres:
-    """A cluster of its own; `url(name)` makes a database and gives its address."""
+    """A cluster of its own; `url(name)` makes a database and gives its address.
 
-    def __init__(self, folder: Path) -> None:
+    Without fsync unless asked: here processes are killed, not machines."""
+
+    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
+        self._fsync = "on" if fsync else "off"
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
         if not found:
             raise NotInstalled("PostgreSQL is not installed: apt-get install postgresql")
@@ -45,7 +48,7 @@ class Postgres:
     def start(self) -> None:
         options = (
             f"-c listen_addresses=127.0.0.1 -p {self.port} "
-            f"-c unix_socket_directories={self._folder} -c fsync=off -c max_connections=200"
+            f"-c unix_socket_directories={self._folder} -c fsync={self._fsync} -c max_connections=200"
         )
         self._as_owner([self._bin / "pg_ctl", "-D", self._folder / "data", "-w", "-l",
                         self._folder / "log", "-o", options, "start"])  # fmt: skip

@@ -62,6 +62,12 @@ class Workers:
         process.start()
         return process
 
+    def read_webhooks(self, store_id: int, temper: Temper) -> None:
+        """Somebody who works off what webhooks tell of a store, until stopped."""
+        process = _CONTEXT.Process(target=read_webhooks, args=(store_id, temper), daemon=True)
+        process.start()
+        self._crew.append(process)
+
     def stop(self) -> None:
         for process in self._crew:
             process.kill()
@@ -114,6 +120,23 @@ def work(temper: Temper) -> None:
             continue
         # Not in order, so that several workers do not queue for the same row.
         actions.perform(rng.choice(ids))
+
+
+def read_webhooks(store_id: int, temper: Temper) -> None:
+    """What workers and sweeps do with webhooks; a database that is away is tried again."""
+    from django.db import connection
+
+    from shopify_sync import backlog, reading
+
+    prepare(temper)
+    reading._TURN_S = 0.5  # type: ignore[misc]  # then the backlog has its turn
+    while True:
+        try:
+            backlog.work_off()
+            reading.read_waiting(store_id)
+        except Exception:  # noqa: BLE001  the outage
+            connection.close()
+        time.sleep(0.1)
 
 
 def _shorten(temper: Temper) -> None:
