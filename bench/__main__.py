@@ -15,7 +15,10 @@ from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.test")
 FOLDER = Path(__file__).parent
-ENTRIES = ("panel_fragment", "backfill", "reconcile", "connecting", "running")
+ENTRIES = (
+    "webhook_ingest", "webhook_ingest_sqlite", "project_one", "project_batch", "backfill",
+    "reconcile", "serving", "panel_fragment", "connecting", "running", "screen",
+)  # fmt: skip
 
 
 def main(names: list[str]) -> int:

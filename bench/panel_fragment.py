@@ -34,21 +34,18 @@ def _measure() -> list[Result]:
     from inbox.models import Channel, Conversation
     from orders import panels
     from orders.models import Order
-    from shopify_sync import connecting, ingest
-    from shopify_sync.reconcile import reconcile
-    from tests.support.shop import DOMAIN, Shop
+    from shopify_sync import connecting
+    from tests.support.shop import DOMAIN, Shop, fetch_dirty
 
     shop = Shop()
     with override_settings(SHOPIFY_ADMIN_ORIGIN=shop.origin):
-        connection_row = connecting.connect(
-            domain=DOMAIN, token="shpat_practice_demo", secret="shpss_practice_demo"
-        )
+        connecting.connect(domain=DOMAIN, token="shpat_practice_demo", secret="shpss_practice_demo")
         items = tuple((f"Mug {n}", "10.00", 2) for n in range(4))
         for _ in range(10):
             shop.place(items=items)
-        reconcile(connection_row.store_id)
-        for order in Order.objects.select_related("store"):
-            ingest.refresh(order)
+        shop.deliver(Client())
+        fetch_dirty()
+    assert Order.objects.filter(is_partial=False).count() == 10
     shop.stop()
     alice = User.objects.create_user("alice")
     channel = Channel.objects.create(name="Messenger")
@@ -77,7 +74,9 @@ def _measure() -> list[Result]:
 
     keys = identities.order_keys(conversation.contact)
     shown = panels.orders_panel(
-        **keys.as_kwargs(), acting=access.acting_refusal(alice, conversation), now=now
+        panels.find_orders(**keys.as_kwargs()),
+        acting=access.acting_refusal(alice, conversation),
+        now=now,
     )
     request = RequestFactory().get(at)
     request.user = alice

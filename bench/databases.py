@@ -1,0 +1,83 @@
+"""The databases of a benchmark: the one of DATABASE_URL, or a SQLite file and a PostgreSQL of
+its own with fsync on."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.result import Result
+
+
+@contextmanager
+def own_postgresql() -> Iterator[str]:
+    """The address of a new database of a new cluster that forces every commit to the disk; that
+    of BENCH_DATABASE_URL where it is set. Raises NotInstalled."""
+    from tests.chaos.servers import Postgres
+
+    if given := os.environ.get("BENCH_DATABASE_URL"):
+        yield given
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        server = Postgres(Path(folder), fsync=True)
+        try:
+            yield server.url("bench")
+        finally:
+            server.stop()
+
+
+@contextmanager
+def test_database() -> Iterator[None]:
+    """Django, set up on an empty test database of DATABASE_URL's server."""
+    import django
+
+    django.setup()
+    from django.test.runner import DiscoverRunner
+
+    runner = DiscoverRunner(verbosity=0, interactive=False)
+    databases = runner.setup_databases()
+    try:
+        yield
+    finally:
+        runner.teardown_databases(databases)
+
+
+def on_both(module: str) -> list[Result]:
+    """`module.measure()` on DATABASE_URL where it is set, else on SQLite and on a PostgreSQL of
+    its own; each in a process of its own, because settings are read once in one."""
+    from tests.chaos.servers import NotInstalled
+
+    if os.environ.get("DATABASE_URL"):
+        return _in_a_process(module, os.environ["DATABASE_URL"])
+    with tempfile.TemporaryDirectory() as folder:
+        found = _in_a_process(module, f"sqlite:///{folder}/bench.sqlite3")
+    try:
+        with own_postgresql() as url:
+            return found + _in_a_process(module, url)
+    except NotInstalled as error:
+        print(f"{module}: only on SQLite. {error}")
+        return found
+
+
+def _in_a_process(module: str, url: str) -> list[Result]:
+    words = f"import bench.databases as d; d.child({module!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", words], env=os.environ | {"DATABASE_URL": url},
+        stdout=subprocess.PIPE, check=True,
+    )  # fmt: skip
+    return [Result(**row) for row in json.loads(done.stdout.splitlines()[-1])]
+
+
+def child(module: str) -> None:
+    """What such a process does: measure, and say it as one line of JSON."""
+    with test_database():
+        found = importlib.import_module(module).measure()
+    print(json.dumps([asdict(result) for result in found]))

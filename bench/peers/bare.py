@@ -1,0 +1,106 @@
+"""ASGI callables without a framework: the HTTP floor, and the least that stores a webhook.
+
+`floor` answers and does nothing. `batch` checks the signature and inserts what came meanwhile
+with one statement and one commit, over psycopg, into a table of its own with the one index
+that keeps a delivery once: the limit that a receiver in Python can reach.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import os
+from typing import Any
+
+SECRET = os.environ["BENCH_SECRET"].encode()
+STORE = (
+    "INSERT INTO webhooks (shop, webhook_id, topic, body)"
+    " SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::bytea[])"
+    " ON CONFLICT (shop, webhook_id) DO NOTHING"
+)
+
+
+async def floor(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+        return
+    while (await receive()).get("more_body"):
+        pass
+    await _answer(send, 200)
+
+
+class Batch:
+    def __init__(self) -> None:
+        self._waiting: list[tuple[tuple[str, str, str, bytes], asyncio.Future[None]]] = []
+        self._is_busy = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send, self._connect)
+            return
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        headers = dict(scope["headers"])
+        digest = base64.b64encode(hmac.digest(SECRET, body, hashlib.sha256))
+        if not hmac.compare_digest(digest, headers.get(b"x-shopify-hmac-sha256", b"")):
+            await _answer(send, 401)
+            return
+        names = (b"x-shopify-shop-domain", b"x-shopify-webhook-id", b"x-shopify-topic")
+        shop, webhook_id, topic = (headers[name].decode() for name in names)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(((shop, webhook_id, topic, body), done))
+        if not self._is_busy:
+            self._is_busy = True
+            asyncio.get_running_loop().call_soon(self._next)
+        await done
+        await _answer(send, 200)
+
+    async def _connect(self) -> None:
+        import psycopg
+
+        url = os.environ["BENCH_DATABASE_URL"]
+        self._line = psycopg.connect(url, autocommit=True, prepare_threshold=0)
+
+    def _next(self) -> None:
+        taken, self._waiting = self._waiting[:200], self._waiting[200:]
+        if not taken:
+            self._is_busy = False
+            return
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(None, self._store, [row for row, _ in taken])
+        work.add_done_callback(lambda work: self._answer_all(work, taken))
+
+    def _store(self, rows: list[tuple[str, str, str, bytes]]) -> None:
+        with self._line.cursor() as cursor:
+            cursor.execute(STORE, [list(column) for column in zip(*rows, strict=True)])
+
+    def _answer_all(self, work: asyncio.Future[None], taken: list[Any]) -> None:
+        work.result()
+        for _, done in taken:
+            done.set_result(None)
+        self._next()
+
+
+async def _answer(send: Any, status: int) -> None:
+    headers = [(b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _lifespan(receive: Any, send: Any, begin: Any = None) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup" and begin:
+            await begin()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+batch = Batch()

@@ -1,0 +1,148 @@
+"""Many orders that were read from Shopify, written together: orders a second, one process.
+
+Ours is import_snapshots, as a back-fill calls it, in its batches of 250: orders never seen
+before, and the same ones again an hour newer. Beside it bulk_create(update_conflicts) table by
+table for the same batch, the same an order at a time, and the database's own limit: the
+finished rows by COPY (PostgreSQL) or one executemany a table (SQLite). The budget is 2x
+bulk_create; beyond it lies 0.8x of the limit.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from bench.databases import on_both
+from bench.result import Result, interleaved
+
+BATCH = 250
+BATCHES = int(os.environ.get("BENCH_PROJECT_BATCHES", "2"))
+ROUNDS = 3
+
+
+def run() -> list[Result]:
+    return on_both("bench.project_batch")
+
+
+def measure() -> list[Result]:
+    from django.db import connection
+
+    from bench import rows_by_orm
+
+    def one_by_one(store: Any, batch: list[Any]) -> None:
+        for one in batch[:50]:
+            rows_by_orm.bulk_create(store, [one])
+
+    contenders: dict[str, tuple[Callable[[Any, list[Any]], None], float]] = {
+        "ours": (_import, 1),
+        "bulk_create in the same batches": (rows_by_orm.bulk_create, 1),
+        "bulk_create an order": (one_by_one, BATCH / 50),
+        "finished rows": (_copy, 1),
+    }
+    turns, again = {}, {}
+    for name, (write, times) in contenders.items():
+        turns[name], again[name] = _turns(name, write, times)
+    results = []
+    for state, found in (
+        ("new", interleaved(turns, ROUNDS)),
+        ("newer", interleaved(again, ROUNDS)),
+    ):
+        results += [
+            Result(
+                f"project_batch, {state}", "orders/s", found["ours"], found[name],
+                f"{name}, on {connection.vendor}", "higher",
+            )
+            for name in contenders
+            if name != "ours" and (state, name) != ("newer", "finished rows")
+        ]  # fmt: skip
+    return results
+
+
+def _turns(
+    name: str, write: Callable[[Any, list[Any]], None], times: float
+) -> tuple[Callable[[int], float], Callable[[int], float]]:
+    """Its round of new orders, and of the same ones newer; `times` what it was measured on."""
+    from bench import sample
+    from orders.models import Store
+
+    store = Store.objects.create(domain=f"{name.replace(' ', '-')}.myshopify.com")
+    told = sample.snapshots(BATCH * BATCHES * (ROUNDS + 1))
+
+    def turn(number: int, orders: list[Any]) -> float:
+        taken = orders[number * BATCH * BATCHES :]
+        start = time.perf_counter()
+        for batch in range(BATCHES):
+            write(store, taken[batch * BATCH : (batch + 1) * BATCH])
+        return BATCH * BATCHES / times / (time.perf_counter() - start)
+
+    after = [sample.changed(one) for one in told]
+    if write is _copy:
+        # Prepared outside the clock, and written once.
+        prepared = _finished(store, told)
+        return (lambda number: _copied(prepared[number])), (lambda number: 1.0)
+    return (lambda number: turn(number, told)), (lambda number: turn(number, after))
+
+
+def _import(store: Any, batch: list[Any]) -> None:
+    from django.db import transaction
+    from django.utils import timezone
+
+    from orders.services import import_snapshots
+
+    with transaction.atomic():
+        done = import_snapshots(store, batch, read_started_at=timezone.now())
+    assert done.written == len(batch)
+
+
+def _copy(store: Any, batch: list[Any]) -> None:
+    """Stands for the limit; see _copied."""
+
+
+def _finished(store: Any, told: list[Any]) -> list[list[dict[Any, list[Any]]]]:
+    """Round, batch, table: the rows, with ids of orders far from those of the others."""
+    from django.utils import timezone
+
+    from bench.rows_by_orm import PARTS
+    from orders.models import Order, OrderEvent, OrderTracking
+    from orders.services import history, rows
+    from orders.snapshot import encode
+
+    rounds, now = [], timezone.now()
+    numbered = [(10**9 + number, one) for number, one in enumerate(told)]
+    for turn in range(ROUNDS + 1):
+        batches = []
+        for batch in range(BATCHES):
+            start = (turn * BATCHES + batch) * BATCH
+            pairs = numbered[start : start + BATCH]
+            orders = [
+                {"id": pk, "store_id": store.pk, "gid": one.gid}
+                | rows.order_columns(one, encode(one))
+                for pk, one in pairs
+            ]
+            events = [
+                row | {"recorded_at": now}
+                for pair in pairs
+                for row in history.first_events(*pair, connected_at=store.connected_at)
+            ]
+            tables = {model: [r for p in pairs for r in make(*p)] for model, make in PARTS.items()}
+            trackings = [row for pair in pairs for row in rows.trackings(*pair)]
+            batches.append(
+                {Order: orders} | tables | {OrderTracking: trackings, OrderEvent: events}
+            )
+        rounds.append(batches)
+    return rounds
+
+
+def _copied(batches: list[dict[Any, list[Any]]]) -> float:
+    from django.db import transaction
+
+    from orders.statements import insert
+
+    start = time.perf_counter()
+    for tables in batches:
+        with transaction.atomic():
+            for model, found in tables.items():
+                insert(model, found)
+    return BATCH * BATCHES / (time.perf_counter() - start)

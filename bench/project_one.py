@@ -1,0 +1,93 @@
+"""One order that was read from Shopify, written: orders a second, one process, one commit each.
+
+Ours is the product's own record_snapshot with all it promises (the order's lock, the check
+against redactions, versions, events, settlement, browsers told after commit). Beside it the
+same twelve rows written without any of that: fetched and saved one by one, by
+update_or_create, and by bulk_create(update_conflicts) an order. "first" is an order's first
+read, "changed" a later one that differs. The budget is 2x "saved one by one".
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from bench.databases import on_both
+from bench.result import Result, interleaved
+
+ORDERS = int(os.environ.get("BENCH_PROJECT_ORDERS", "60"))
+ROUNDS = 5
+
+
+def run() -> list[Result]:
+    return on_both("bench.project_one")
+
+
+def measure() -> list[Result]:
+    from django.db import connection
+
+    from bench import rows_by_orm
+
+    contenders = {
+        "ours": _record,
+        "saved one by one": rows_by_orm.save_each,
+        "update_or_create": rows_by_orm.update_or_create_each,
+        "bulk_create an order": lambda store, one: rows_by_orm.bulk_create(store, [one]),
+    }
+    results = []
+    first: dict[str, Callable[[int], float]] = {}
+    later: dict[str, Callable[[int], float]] = {}
+    for name, write in contenders.items():
+        first[name], later[name] = _turns(name, write)
+    for state, turns in (("first", first), ("changed", later)):
+        rates = interleaved(turns, ROUNDS)
+        results += [
+            Result(
+                f"project_one, {state}", "orders/s", rates["ours"], rates[name],
+                f"{name}, on {connection.vendor}", "higher",
+            )
+            for name in contenders
+            if name != "ours"
+        ]  # fmt: skip
+    return results
+
+
+def _turns(
+    name: str, write: Callable[[Any, Any], object]
+) -> tuple[Callable[[int], float], Callable[[int], float]]:
+    """Its round of first reads, and its round of the same orders changed, in orders a second."""
+    from bench import sample
+    from orders.models import Order, Store
+
+    store = Store.objects.create(domain=f"{name.replace(' ', '-')}.myshopify.com")
+    told = sample.snapshots(ORDERS * (ROUNDS + 1))
+    # As mark_dirty leaves them: known by their number, never read.
+    Order.objects.bulk_create(
+        Order(store=store, gid=one.gid, legacy_id=one.legacy_id) for one in told
+    )
+
+    def turn(number: int, orders: list[Any]) -> float:
+        taken = orders[number * ORDERS : (number + 1) * ORDERS]
+        where: dict[str, Any] = {one.gid: store for one in taken}
+        if write is _record:
+            # Who reads an order from Shopify has it in hand. All lock the row within the clock.
+            rows = Order.objects.select_related("store").filter(store=store, gid__in=where)
+            where = {order.gid: order for order in rows}
+        start = time.perf_counter()
+        for one in taken:
+            write(where[one.gid], one)
+        return ORDERS / (time.perf_counter() - start)
+
+    after = [sample.changed(one) for one in told]
+    return (lambda number: turn(number, told)), (lambda number: turn(number, after))
+
+
+def _record(order: Any, snapshot: Any) -> None:
+    from django.utils import timezone
+
+    from orders.services import record_snapshot
+
+    now = timezone.now()
+    assert record_snapshot(order=order, snapshot=snapshot, seq=0, read_started_at=now, now=now)

@@ -1,0 +1,65 @@
+"""A small page over a kept-alive connection: our socket beside uvicorn's own `--workers`.
+
+/livez through Django, two processes, one client that asks again as soon as it has the answer.
+An answer leaves in two sends, headers and body. Without TCP_NODELAY the second waits until the
+client has acknowledged the first, which it puts off for 40 ms.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.result import Result
+from settings import processes as product
+from settings.processes import Processes
+from tests.chaos.servers import free_port
+
+REQUESTS = 100
+ROUNDS = 3
+
+
+def run() -> list[Result]:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(
+            DJANGO_SETTINGS_MODULE="settings.dev", DATABASE_URL=f"sqlite:///{folder}/x.sqlite3"
+        )
+        started = Processes(Path(folder))
+        ours, theirs = free_port(), free_port()
+        try:
+            started.start("ours", product._web(ours, host="127.0.0.1", workers=2))
+            started.start(
+                "uvicorn",
+                [sys.executable, "-m", "uvicorn", "settings.asgi:application", "--port",
+                 str(theirs), "--workers", "2", "--no-access-log", "--log-level", "warning"],
+            )  # fmt: skip
+            for port in (ours, theirs):
+                product._until(
+                    started,
+                    lambda port=port: product._answers(f"http://127.0.0.1:{port}/livez"),
+                    "a web server",
+                )
+            delays = {port: [_median_ms(port) for _ in range(ROUNDS)] for port in (ours, theirs)}
+        finally:
+            started.stop()
+            os.environ["DJANGO_SETTINGS_MODULE"] = "settings.test"
+            os.environ.pop("DATABASE_URL")
+    after, before = (statistics.median(delays[port]) for port in (ours, theirs))
+    return [Result("serving, /livez kept alive", "ms", after, before, "uvicorn --workers 2")]
+
+
+def _median_ms(port: int) -> float:
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    found = []
+    for _ in range(REQUESTS):
+        start = time.perf_counter()
+        line.request("GET", "/livez")
+        line.getresponse().read()
+        found.append((time.perf_counter() - start) * 1000)
+    line.close()
+    return statistics.median(found)
