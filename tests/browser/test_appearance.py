@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from inbox.views.design_states import ERRORS, STATES
 from tests.browser import gallery, pictures
@@ -235,6 +235,37 @@ def test_nothing_is_lost_while_ten_changes_a_second_arrive(
     context.close()
     assert kept == dict.fromkeys(kept, True)
     assert watched.troubles == []
+
+
+@pytest.mark.parametrize("scrolls_up", [True, False])
+def test_who_scrolls_up_while_news_are_on_their_way_stays_there(
+    alice: Page, browser: Browser, demo: Demo, scrolls_up: bool
+) -> None:
+    """The second case is the control: who stays at the end is taken to the new end."""
+    alice.goto("/inbox/?scope=all&q=1055")
+    alice.locator("a.conversation-row").first.click()
+    thread = alice.locator("#thread")
+    alice.wait_for_function(
+        "() => { const t = document.getElementById('thread');"
+        " return t.scrollHeight - t.clientHeight > 300; }"
+    )
+    held: list[Route] = []
+    alice.route(re.compile(r"/thread/"), held.append)
+    path = urllib.parse.urlsplit(alice.url).path
+    with changing(demo, _cookies(browser, demo, "bob"), path, 0.1) as statuses:
+        while not statuses:
+            alice.wait_for_timeout(50)
+    while not held:
+        alice.wait_for_timeout(50)
+    if scrolls_up:
+        thread.evaluate("thread => { thread.scrollTop = 30; }")
+    last = thread.get_attribute("data-last")
+    held[0].continue_()
+    expect(thread).not_to_have_attribute("data-last", last or "")
+    alice.wait_for_timeout(200)
+    assert (thread.evaluate("thread => thread.scrollTop") == 30) == scrolls_up
+    assert alice.locator(".new-below").is_visible() == scrolls_up
+    alice.unroute_all(behavior="ignoreErrors")
 
 
 def test_without_morphing_something_is_lost(browser: Browser, demo: Demo) -> None:

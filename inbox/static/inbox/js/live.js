@@ -42,19 +42,10 @@ async function refresh(id) {
   }
   busy.add(id);
   fetched.set(id, Date.now());
-  const address = element.dataset.liveSrc;
-  const scroller = element.matches("[data-stick-to-end]") ? element : null;
-  const wasAtEnd = scroller && scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 48;
-  const before = scroller?.dataset.last;
   try {
-    await htmx.ajax("GET", address, { source: element, target: element, swap: "morph:outerHTML" });
+    await htmx.ajax("GET", element.dataset.liveSrc, { source: element, target: element, swap: "morph:outerHTML" });
   } finally {
     busy.delete(id);
-  }
-  const after = document.getElementById(id);
-  if (scroller && after && after.dataset.last !== before) {
-    if (wasAtEnd) toEnd(after);
-    else showNewBelow(after);
   }
 }
 
@@ -67,9 +58,28 @@ function refreshAll(matches) {
   }
 }
 
+function isAtEnd(element) {
+  return element.scrollHeight - element.scrollTop - element.clientHeight < 48;
+}
+
 function toEnd(element) {
   element.scrollTop = element.scrollHeight;
 }
+
+// Whether the reader is at the end is asked when the answer lands, not when it was asked for:
+// whoever scrolls up in between stays there.
+let landing = null; // {last, wasAtEnd} of the thread that is being swapped
+document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+  landing = target?.matches?.("[data-stick-to-end]") ? { last: target.dataset.last, wasAtEnd: isAtEnd(target) } : null;
+});
+document.addEventListener("htmx:afterSwap", () => {
+  const thread = landing && document.querySelector("[data-stick-to-end]");
+  if (thread && thread.dataset.last !== landing.last) {
+    if (landing.wasAtEnd) toEnd(thread);
+    else showNewBelow(thread);
+  }
+  landing = null;
+});
 
 function showNewBelow(element) {
   const button = element.querySelector(".new-below");
@@ -117,7 +127,7 @@ document.addEventListener("htmx:afterRequest", ({ detail, target }) => {
 });
 document.addEventListener("scroll", ({ target }) => {
   if (!target.matches?.("[data-stick-to-end]")) return;
-  if (target.scrollHeight - target.scrollTop - target.clientHeight < 48) {
+  if (isAtEnd(target)) {
     const button = target.querySelector(".new-below");
     if (button) button.hidden = true;
   }
