@@ -133,6 +133,10 @@ def changing(demo: Demo, cookie: str, path: str, every_s: float) -> Iterator[lis
         thread.join(timeout=10)
 
 
+_IS_LONG = """() => {
+  const thread = document.getElementById('thread');
+  return thread.scrollHeight - thread.clientHeight > 300;
+}"""
 TOP = "element => element.getBoundingClientRect().top"
 
 
@@ -177,10 +181,7 @@ def _keeps_what_the_agent_does(page: Page, demo: Demo, cookie: str, act: str) ->
 def _keeps_the_place(page: Page) -> dict[str, bool]:
     """Where the thread was scrolled to, and the row of the list that has the focus."""
     kept: dict[str, bool] = {}
-    page.wait_for_function(
-        "() => { const t = document.getElementById('thread');"
-        " return t.scrollHeight - t.clientHeight > 300; }"
-    )
+    page.wait_for_function(_IS_LONG)
     page.locator("#thread").evaluate("thread => { thread.scrollTop = 30; }")
     place = page.locator("#thread .message").nth(1)
     place_id = place.get_attribute("id")
@@ -245,18 +246,12 @@ def test_who_scrolls_up_while_news_are_on_their_way_stays_there(
     alice.goto("/inbox/?scope=all&q=1055")
     alice.locator("a.conversation-row").first.click()
     thread = alice.locator("#thread")
-    alice.wait_for_function(
-        "() => { const t = document.getElementById('thread');"
-        " return t.scrollHeight - t.clientHeight > 300; }"
-    )
     held: list[Route] = []
-    alice.route(re.compile(r"/thread/"), held.append)
-    path = urllib.parse.urlsplit(alice.url).path
-    with changing(demo, _cookies(browser, demo, "bob"), path, 0.1) as statuses:
-        while not statuses:
+    with changing(demo, _cookies(browser, demo, "bob"), urllib.parse.urlsplit(alice.url).path, 0.1):
+        alice.wait_for_function(_IS_LONG)
+        alice.route(re.compile(r"/thread/"), lambda route: held.append(route))
+        while not held:
             alice.wait_for_timeout(50)
-    while not held:
-        alice.wait_for_timeout(50)
     if scrolls_up:
         thread.evaluate("thread => { thread.scrollTop = 30; }")
     last = thread.get_attribute("data-last")

@@ -92,6 +92,8 @@ def _open(page: Page, words: str) -> None:
     page.locator("a.conversation-row").first.click()
     page.wait_for_url("**/conversations/**")
     expect(page.locator("#panel .order").first).to_be_visible(timeout=PATIENCE_MS)
+    # Said a frame after the view is there: it belongs to the way here, not to the dialog.
+    expect(page.locator("#live-region")).to_contain_text("Conversation with")
     page.evaluate(_LISTEN)
 
 
