@@ -72,6 +72,12 @@ def test_alice_cancels_an_unpaid_order(alice: Page, demo: Demo) -> None:
     mine = [c for c in ledger["cancelations"] if c["order_name"] == "#1031"]
     assert len(mine) == 1
     assert [r for r in ledger["refunds"] if r["order_name"] == "#1031"] == []
+    # Opened again, it is no news to a screen reader.
+    alice.goto("/inbox/?scope=all&q=1031")
+    alice.locator("a.conversation-row").first.click()
+    expect(card(alice, "#1031")).to_contain_text("done by Alice", timeout=PATIENCE_MS)
+    alice.wait_for_timeout(300)
+    expect(alice.locator("#live-region")).to_contain_text("Conversation with")
 
 
 def test_alice_cancels_and_refunds_a_part_in_one_confirmation(alice: Page, demo: Demo) -> None:
@@ -166,6 +172,7 @@ def test_every_page_is_accessible(browser: Browser, demo: Demo, width: int, sche
     page.keyboard.press("Escape")
     page.goto(page.url.split("#")[0])
     page.locator("#header h2 a").click()
+    page.wait_for_url("**/contacts/**")
     assert axe(page) == []
     width_of_page = page.evaluate("document.documentElement.scrollWidth")
     assert width_of_page <= width

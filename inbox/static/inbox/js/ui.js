@@ -36,7 +36,11 @@ function speakChanges(quietly) {
   }
 }
 speakChanges(true);
-document.addEventListener("htmx:afterSettle", () => speakChanges(false));
+// What already stood in a conversation when it was opened is no news.
+document.addEventListener("inbox:view", () => speakChanges(true));
+document.addEventListener("htmx:afterSettle", ({ detail }) => {
+  speakChanges(detail.requestConfig?.elt?.hasAttribute("data-arriving") ?? false);
+});
 
 document.addEventListener("htmx:responseError", ({ detail }) => {
   const problem = detail.xhr.getResponseHeader("X-Problem");
