@@ -72,6 +72,13 @@ def snapshot(now: datetime, **changes: Any) -> OrderSnapshot:
     return replace(base, **changes)
 
 
+def canceled(now: datetime) -> dict[str, Any]:
+    """What of it changes when it is canceled and all of the money goes back."""
+    back = {"refunded": _bag("128.40"), "net_payment": _bag("0")}
+    money = replace(snapshot(now).money, **back)
+    return {"cancelled_at": now, "financial_status": "REFUNDED", "money": money}
+
+
 def parcel(now: datetime, word: str, **changes: Any) -> Fulfillment:
     base = Fulfillment(
         gid="parcel-1",
@@ -127,7 +134,7 @@ def card(now: datetime, *, unreachable: bool = False, **changes: Any) -> OrderCa
     order = Order(
         pk=0, store=_store(), gid=found.gid, legacy_id=found.legacy_id, name=found.name,
         currency=CURRENCY, document=encode(found), read_started_at=now,
-        net_payment=Decimal("128.40"),
+        net_payment=found.money.net_payment.shop.amount,
     )  # fmt: skip
     resting = {order.store_id} if unreachable else set()
     return panels.order_cards(

@@ -51,7 +51,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
         sums = held.get(store.pk, [])
         yield Tile(
             title="Still to return",
-            value=" · ".join(money.format("en") for money in sums) or "Nothing",
+            value="\n".join(money.format("en") for money in sums) or "Nothing",
             hint="Canceled orders whose money the shop still holds." if sums else "",
             url=f"{decisions}#held-title",
             permission="orders.view_order",

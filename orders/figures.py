@@ -44,7 +44,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
         worst = max(people, key=lambda person: person[1] / person[2], default=None)
         yield Tile(
             title="Refunded in 24 hours",
-            value=" · ".join(money.format("en") for money in sums) or "None",
+            value="\n".join(money.format("en") for money in sums) or "None",
             hint="By anybody, Shopify's own staff included.",
             url=reverse("admin:orders_money"),
             permission="orders.view_orderaction",

@@ -46,7 +46,8 @@ def _any_panel(made: Callable[..., OrdersPanel], shown: Context | None, more: Co
 
 def _result(state: ActionState, **more: Any) -> State:
     def make(now: datetime) -> tuple[str, Context]:
-        made = {"card": samples.card(now), "notice": samples.notice(state, now)}
+        done = samples.canceled(now) if state == ActionState.SUCCEEDED else {}
+        made = {"card": samples.card(now, **done), "notice": samples.notice(state, now)}
         return "orders/_result.html", made | more
 
     return make
