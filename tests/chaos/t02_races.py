@@ -176,7 +176,7 @@ def _refund_of(order: Order, amount: str, by: User) -> previews.Proposal:
 
 def _token(order: Order, by: User, proposal: previews.Proposal) -> str:
     """The summary of this proposal, as it is shown to that person."""
-    return previews._preview(order, proposal, by=by, items=(), advice=(), blocked=None).token
+    return previews.sign_token(order, proposal, by=by)
 
 
 def _nonce(token: str, by: User) -> str:

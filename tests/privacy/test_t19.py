@@ -226,7 +226,7 @@ def test_a_killed_worker_goes_on_where_it_was(
 ) -> None:
     """Killed after every single batch: nothing is skipped, and nothing is counted twice."""
     fill(store, channel, alice, 2)
-    monkeypatch.setattr(privacy, "_BATCH", 1)
+    monkeypatch.setattr("orders.privacy.walks._BATCH", 1)
     ask(store, "customers/redact", 0)
     pk = PrivacyRequest.objects.get().pk
 
@@ -236,7 +236,7 @@ def test_a_killed_worker_goes_on_where_it_was(
     def die(point: str) -> None:
         raise Killed
 
-    monkeypatch.setattr(privacy, "failpoint", die)
+    monkeypatch.setattr("orders.privacy.working.failpoint", die)
     deaths = 0
     while PrivacyRequest.objects.open().exists():
         try:

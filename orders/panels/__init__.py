@@ -1,0 +1,47 @@
+"""What the order sidebar shows, computed: templates only choose. A fixed number of queries.
+
+`find_orders` and `orders_panel` read four tables whatever the number of orders; nothing here
+calls Shopify.
+"""
+
+from orders.panels.cards import action_states, order_card, order_cards
+from orders.panels.listing import (
+    Choice,
+    CustomerSummary,
+    FoundOrders,
+    OrdersPanel,
+    find_orders,
+    orders_panel,
+)
+from orders.panels.notices import action_notice
+from orders.panels.parts import (
+    ActionNotice,
+    Button,
+    EventRow,
+    LineParcel,
+    LineRow,
+    MoneyRow,
+    OrderCard,
+    ParcelRow,
+)
+
+__all__ = [
+    "ActionNotice",
+    "Button",
+    "Choice",
+    "CustomerSummary",
+    "EventRow",
+    "FoundOrders",
+    "LineParcel",
+    "LineRow",
+    "MoneyRow",
+    "OrderCard",
+    "OrdersPanel",
+    "ParcelRow",
+    "action_notice",
+    "action_states",
+    "find_orders",
+    "order_card",
+    "order_cards",
+    "orders_panel",
+]

@@ -1,0 +1,187 @@
+"""An order as a card: its badges, its notes, and what may be done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from django.utils.translation import gettext as _
+
+from orders import rules, statuses
+from orders.errors import Refusal
+from orders.models import Order, OrderAction, OrderEvent
+from orders.panels.notices import NEEDS_SOMEBODY, action_notice
+from orders.panels.parts import Button, OrderCard
+from orders.panels.rows import event_row, line_rows, money_rows, parcel_rows, tracking_text
+from orders.previews import cancel_refusal_for, order_is_delivered
+from orders.snapshot import OrderSnapshot
+from orders.statuses import Badge, Pip, Tone
+
+EVENTS_A_CARD: Final = 20
+
+
+def order_card(order: Order, *, acting: Refusal | None, now: datetime) -> OrderCard:
+    """One order's card, open."""
+    return order_cards([order], acting=acting, now=now, open_ids={order.pk})[0]
+
+
+def order_cards(
+    orders: Sequence[Order],
+    *,
+    acting: Refusal | None,
+    now: datetime,
+    refused: Mapping[int, Refusal] = {},
+    open_ids: Collection[int | None] = (),
+    unreachable: Collection[int] = (),
+) -> tuple[OrderCard, ...]:
+    """Two queries for any number of orders: their actions and their events."""
+    ids = [order.pk for order in orders]
+    actions: dict[int, OrderAction] = {}
+    for action in OrderAction.objects.filter(order__in=ids).select_related("requested_by"):
+        actions.setdefault(action.order_id, action)
+    events: dict[int, list[OrderEvent]] = {}
+    for event in OrderEvent.objects.filter(order__in=ids).select_related("actor"):
+        events.setdefault(event.order_id, []).append(event)
+    return tuple(
+        _card(
+            order,
+            action=actions.get(order.pk),
+            events=events.get(order.pk, [])[:EVENTS_A_CARD],
+            acting=(
+                _does_not_answer()
+                if order.store_id in unreachable
+                else acting or refused.get(order.pk)
+            ),
+            now=now,
+            is_open=order.pk in open_ids,
+        )
+        for order in orders
+    )
+
+
+def needs_attention(card: OrderCard) -> bool:
+    """Something is late, stuck, held back or owed, and somebody has to look."""
+    worries = {Tone.WARNING, Tone.CRITICAL}
+    is_canceled = any(badge.tone == Tone.CRITICAL for badge in card.badges[:1])
+    is_late = any(p.is_live and p.badge.tone in worries for p in card.parcels)
+    return (
+        (card.action is not None and card.action.state in NEEDS_SOMEBODY)
+        or any(note.tone in {Tone.ATTENTION, *worries} for note in card.notes)
+        or card.badges[1].raw == "EXPIRED"
+        or (is_late and not is_canceled)
+    )
+
+
+def action_states(order: Order, *, acting: Refusal | None, now: datetime) -> tuple[Button, Button]:
+    """Cancel and refund for the REST door: the very answer the page shows (G02)."""
+    latest = order.actions.order_by("-pk").first()
+    return _buttons(order, latest, acting, now)
+
+
+def _card(
+    order: Order,
+    *,
+    action: OrderAction | None,
+    events: Sequence[OrderEvent],
+    acting: Refusal | None,
+    now: datetime,
+    is_open: bool,
+) -> OrderCard:
+    snapshot, zone = order.snapshot, order.store.zone
+    badges = (
+        *statuses.order_badges(snapshot)[:1],
+        statuses.payment_badge(snapshot),
+        statuses.fulfillment_badge(snapshot, now=now, zone=zone),
+        *statuses.order_badges(snapshot)[1:],
+    )
+    cancel, refund = _buttons(order, action, acting, now)
+    return OrderCard(
+        id=order.pk,
+        is_partial=order.is_partial,
+        gid=order.gid,
+        legacy_id=order.legacy_id,
+        name=order.name,
+        store_name=str(order.store),
+        placed_at=snapshot.placed_at,
+        total=snapshot.money.total.presentment,
+        badges=badges,
+        notes=_notes(order, snapshot),
+        lines=line_rows(snapshot, now=now, order=order),
+        parcels=parcel_rows(snapshot, now=now, order=order),
+        money=money_rows(snapshot),
+        payment_methods=tuple(dict.fromkeys(_method(t.gateway_label or t.gateway, t.account_number)
+                                            for t in rules.payments(snapshot))),
+        shipping_address=snapshot.shipping_address,
+        note=snapshot.note,
+        tags=snapshot.tags,
+        events=tuple(event_row(event) for event in events),
+        action=action_notice(action) if action else None,
+        cancel=cancel,
+        refund=refund,
+        admin_url=order.admin_url,
+        tracking_text=tracking_text(snapshot),
+        as_of=order.read_started_at or now,
+        version=order.version,
+        is_open=is_open,
+    )  # fmt: skip
+
+
+def _does_not_answer() -> Refusal:
+    return Refusal(
+        "unreachable",
+        _("Shopify cannot be reached just now."),
+        _("What is shown may be out of date. Try again in a moment."),
+    )
+
+
+def _buttons(
+    order: Order, action: OrderAction | None, acting: Refusal | None, now: datetime
+) -> tuple[Button, Button]:
+    """Both CTAs. One action runs at a time; only then does the agent's own right matter."""
+    snapshot = order.snapshot
+    running = None
+    if action and action.is_active:
+        running = Refusal("action_active", _("An action on this order is under way."))
+    cancel_rule = cancel_refusal_for(order, now=now)
+    refund_rule = rules.refund_refusal(snapshot)
+    cancel_shown = not snapshot.cancelled_at and not order_is_delivered(order, now=now)
+    refund_shown = refund_rule is None or refund_rule.code == "not_refundable"
+    return (
+        Button(is_shown=cancel_shown, refusal=cancel_rule or running or acting),
+        Button(is_shown=refund_shown, refusal=refund_rule or running or acting),
+    )
+
+
+def _notes(order: Order, snapshot: OrderSnapshot) -> tuple[Badge, ...]:
+    money = snapshot.money
+    notes = []
+    if rules.refund_outstanding(snapshot):
+        if order.kept is not None and order.kept == order.net_payment:
+            notes.append(Badge(_("Kept on purpose"), Tone.DEFAULT))
+        else:
+            notes.append(Badge(_("Refund outstanding"), Tone.ATTENTION, Pip.EMPTY))
+    if snapshot.financial_status == "PARTIALLY_PAID":
+        text = _("%(paid)s of %(total)s paid") % {
+            "paid": money.received.presentment.format(),
+            "total": money.total.presentment.format(),
+        }
+        notes.append(Badge(text, Tone.DEFAULT))
+    if snapshot.financial_status == "PARTIALLY_REFUNDED":
+        text = _("refunded %(refunded)s of %(paid)s") % {
+            "refunded": money.refunded.presentment.format(),
+            "paid": money.received.presentment.format(),
+        }
+        notes.append(Badge(text, Tone.DEFAULT))
+    if detail := statuses.fulfillment_detail(snapshot):
+        tone = Tone.WARNING if snapshot.fulfillment_status == "ON_HOLD" else Tone.INFO
+        notes.append(Badge(detail, tone))
+    if rules.has_open_return(snapshot):
+        notes.append(Badge(_("Return open"), Tone.ATTENTION, Pip.HALF))
+    if snapshot.is_test:
+        notes.append(Badge(_("Test order"), Tone.DEFAULT))
+    return tuple(notes)
+
+
+def _method(label: str, account_number: str) -> str:
+    return f"{label} {account_number}".strip()

@@ -1,0 +1,195 @@
+"""One person's orders: found, narrowed down and added up."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from orders.errors import Refusal
+from orders.models import Order, Store
+from orders.money import Money, total
+from orders.panels.cards import needs_attention, order_cards
+from orders.panels.parts import OrderCard
+from orders.selection import AT_MOST, Selection, Show
+
+# Whether an order needs attention is known once it is read: so many are looked through.
+ATTENTION_AMONG: Final = 100
+EVERYTHING: Final = Selection()
+_SHOW_LABELS: Final = {
+    Show.ALL: gettext_noop("All"),
+    Show.OPEN: gettext_noop("Open"),
+    Show.ATTENTION: gettext_noop("Needs attention"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerSummary:
+    """`spent` and `refunded`: one sum a currency."""
+
+    order_count: int
+    spent: tuple[Money, ...]
+    refund_count: int
+    refunded: tuple[Money, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One way to narrow the panel: the parameters of its address."""
+
+    label: str
+    query: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrdersPanel:
+    """`as_of` is when the oldest shown order was read; None without orders."""
+
+    cards: tuple[OrderCard, ...]
+    summary: CustomerSummary
+    stores: tuple[Store, ...]
+    has_more: bool
+    as_of: datetime | None
+    selection: Selection = EVERYTHING
+
+    @property
+    def shows_store(self) -> bool:
+        """Order names are unique within a store only (F05)."""
+        return len(self.stores) > 1
+
+    @property
+    def filters(self) -> tuple[Choice, ...]:
+        return tuple(
+            Choice(
+                label=_(label),
+                query=self.selection.showing(show),
+                is_current=self.selection.show == show,
+            )
+            for show, label in _SHOW_LABELS.items()
+        )
+
+    @property
+    def store_choices(self) -> tuple[Choice, ...]:
+        """Every store, and before them all of them."""
+        chosen = self.selection.store_id
+        pairs = [(None, _("All stores")), *((store.pk, str(store)) for store in self.stores)]
+        return tuple(
+            Choice(label=label, query=self.selection.of_store(pk), is_current=chosen == pk)
+            for pk, label in pairs
+        )
+
+    @property
+    def further(self) -> str:
+        """The address's parameters that show more; "" where there are too many to page through."""
+        return "" if self.selection.count >= AT_MOST else self.selection.further
+
+    @property
+    def store(self) -> Store | None:
+        """The one store whose orders are shown; None: all of them."""
+        return next((s for s in self.stores if s.pk == self.selection.store_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundOrders:
+    """A page of one person's orders, newest first. `is_all`: the person has no others."""
+
+    orders: tuple[Order, ...]
+    has_more: bool
+    is_all: bool = False
+
+
+def find_orders(
+    *,
+    customer_gids: list[tuple[int, str]],
+    emails: list[str],
+    phones: list[str],
+    selection: Selection = EVERYTHING,
+) -> FoundOrders:
+    """One query. `selection`: which of them, and how many."""
+    found = (
+        Order.objects.visible()
+        .of_customer(customer_gids=customer_gids, emails=emails, phones=phones)
+        .select_related("store")
+        .order_by("-placed_at", "-pk")
+    )
+    is_every = selection.store_id is None and selection.show == Show.ALL
+    if selection.store_id is not None:
+        found = found.filter(store_id=selection.store_id)
+    if selection.show == Show.OPEN:
+        found = found.filter(closed_at=None, cancelled_at=None)
+    most = ATTENTION_AMONG if selection.show == Show.ATTENTION else selection.count
+    orders = tuple(found[: most + 1])
+    has_more = len(orders) > most
+    return FoundOrders(orders[:most], has_more, is_every and not has_more)
+
+
+def orders_panel(
+    found: FoundOrders,
+    *,
+    acting: Refusal | None,
+    now: datetime,
+    refused: Mapping[int, Refusal] = {},
+    mentioned: str = "",
+    opened: Collection[int] = (),
+    selection: Selection = EVERYTHING,
+    unreachable: Collection[int] = (),
+) -> OrdersPanel:
+    """These orders, ready to be shown. Three queries.
+
+    `acting` refuses the agent as such (F28), and `refused` single orders by their ids;
+    `mentioned` is the conversation's text: an order named in it opens instead of the newest.
+    `opened`: ids the agent has open by now. `selection`: what `found` was chosen by.
+    `unreachable`: ids of stores that do not answer.
+    """
+    stores = tuple(Store.objects.active())
+    open_ids = {_open_order(found.orders[: selection.count], mentioned), *opened}
+    cards = order_cards(
+        found.orders, acting=acting, refused=refused, now=now, open_ids=open_ids,
+        unreachable=unreachable,
+    )  # fmt: skip
+    has_more = found.has_more
+    if selection.show == Show.ATTENTION:
+        cards = tuple(card for card in cards if needs_attention(card))
+        has_more = len(cards) > selection.count
+        cards = cards[: selection.count]
+    shown = [order for order in found.orders if order.pk in {card.id for card in cards}]
+    return OrdersPanel(
+        cards=cards,
+        summary=_summary(shown),
+        stores=stores,
+        has_more=has_more,
+        as_of=min((card.as_of for card in cards), default=None),
+        selection=selection,
+    )
+
+
+def _open_order(orders: Sequence[Order], mentioned: str) -> int | None:
+    """The order the customer named, else the newest."""
+    words = set(mentioned.replace(",", " ").replace(".", " ").replace("?", " ").split())
+    for order in orders:
+        bare = order.name.lstrip("#")
+        if order.name in words or (bare and bare in words) or str(order.legacy_id) in words:
+            return order.pk
+    return orders[0].pk if orders else None
+
+
+def _summary(orders: Sequence[Order]) -> CustomerSummary:
+    spent: dict[str, list[Money]] = {}
+    refunded: dict[str, list[Money]] = {}
+    refund_count = 0
+    for order in orders:
+        money = order.snapshot.money
+        spent.setdefault(order.currency, []).append(money.net_payment.presentment)
+        refunded.setdefault(order.currency, []).append(money.refunded.presentment)
+        refund_count += sum(1 for r in order.snapshot.refunds if r.total.presentment)
+    return CustomerSummary(
+        order_count=len(orders),
+        spent=tuple(s for c, parts in spent.items() if (s := total(parts, c))),
+        refund_count=refund_count,
+        refunded=tuple(s for c, parts in refunded.items() if (s := total(parts, c))),
+    )

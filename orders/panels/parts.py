@@ -1,0 +1,125 @@
+"""What a card is made of: the templates read these, and compute nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from orders.errors import Refusal
+from orders.models import ActionState, EventKind
+from orders.money import Money
+from orders.past import Since
+from orders.snapshot import Address, LineItem, Tracking
+from orders.statuses import Badge, Tone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """A call to action. Hidden where it makes no sense at all; else allowed, or disabled
+    with the reason and what would unlock it."""
+
+    is_shown: bool
+    refusal: Refusal | None
+
+    @property
+    def is_allowed(self) -> bool:
+        return self.is_shown and self.refusal is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineParcel:
+    """The part of a line item that is in one parcel: "2 of 5 in this parcel"."""
+
+    badge: Badge
+    quantity: int
+    of_quantity: int
+    tracking: tuple[Tracking, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineRow:
+    item: LineItem
+    parcels: tuple[LineParcel, ...]
+    unshipped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParcelRow:
+    number: int
+    shipped_at: datetime
+    badge: Badge
+    tracking: tuple[Tracking, ...]
+    items: tuple[tuple[LineItem, int], ...]
+    latest: str
+    is_live: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyRow:
+    label: str
+    amount: Money
+    is_total: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionNotice:
+    """The running or last action of an order, in plain words (reliability 3.1).
+
+    `is_running`: Shopify has not answered for good; a page shows it as busy.
+    """
+
+    action_id: int
+    state: ActionState
+    tone: Tone
+    title: str
+    text: str
+    is_running: bool
+    can_withdraw: bool
+    can_check: bool
+    # The undo window's end, while it is open.
+    sends_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    kind: EventKind
+    label: str
+    occurred_at: datetime
+    actor: str
+    amount: Money | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCard:
+    """One order. `badges`: order, payment, fulfillment, in this order; Archived may follow the
+    first. `notes` are short sentences beside them ("30.00 of 50.00 paid")."""
+
+    id: int
+    gid: str
+    legacy_id: int
+    name: str
+    store_name: str
+    placed_at: datetime
+    total: Money
+    badges: tuple[Badge, ...]
+    notes: tuple[Badge, ...]
+    lines: tuple[LineRow, ...]
+    parcels: tuple[ParcelRow, ...]
+    money: tuple[MoneyRow, ...]
+    payment_methods: tuple[str, ...]
+    shipping_address: Address | None
+    note: str
+    tags: tuple[str, ...]
+    events: tuple[EventRow, ...]
+    action: ActionNotice | None
+    cancel: Button
+    refund: Button
+    admin_url: str
+    tracking_text: str
+    as_of: datetime
+    version: int
+    is_open: bool
+    is_partial: bool
+    # Filled in where a conversation is known (inbox.moments).
+    changes: tuple[Since, ...] = ()

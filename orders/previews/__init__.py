@@ -1,0 +1,55 @@
+"""The summary an agent confirms (F32): computed here from a fresh read, never in the page.
+
+A preview carries a signed token of exactly what it showed. `services.request_action` takes
+nothing but that token, so what is confirmed is what was shown, or is asked again.
+"""
+
+from orders.previews.conditions import (
+    cancel_refusal_for,
+    earlier_refunds,
+    method_refusal,
+    order_is_delivered,
+    ruling_for,
+)
+from orders.previews.grounds import changes, facts
+from orders.previews.proposals import (
+    REFUND_REASONS,
+    STAFF_NOTE_LENGTH,
+    CancelChoice,
+    Choice,
+    Proposal,
+    RefundChoice,
+    Target,
+    decode_proposal,
+    encode_proposal,
+)
+from orders.previews.summaries import Preview, SummaryItem
+from orders.previews.tokens import Confirmed, open_token, sign_token
+from orders.previews.weighing import preview_again, preview_cancel, preview_refund
+
+__all__ = [
+    "REFUND_REASONS",
+    "STAFF_NOTE_LENGTH",
+    "CancelChoice",
+    "Choice",
+    "Confirmed",
+    "Preview",
+    "Proposal",
+    "RefundChoice",
+    "SummaryItem",
+    "Target",
+    "cancel_refusal_for",
+    "changes",
+    "decode_proposal",
+    "earlier_refunds",
+    "encode_proposal",
+    "facts",
+    "method_refusal",
+    "open_token",
+    "order_is_delivered",
+    "preview_again",
+    "preview_cancel",
+    "preview_refund",
+    "ruling_for",
+    "sign_token",
+]

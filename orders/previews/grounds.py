@@ -1,0 +1,51 @@
+"""The state of an order that a summary rests on, and how it differs from an earlier one."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+
+from orders.money import Money
+from orders.snapshot import OrderSnapshot
+from orders.statuses import live_fulfillments
+
+
+def facts(snapshot: OrderSnapshot) -> dict[str, str]:
+    """What a summary rests on. A note or a tag may change under it; none of these may."""
+    money = snapshot.money
+    shipments = [f"{f.gid}:{f.status}:{f.delivered_at or ''}" for f in live_fulfillments(snapshot)]
+    lines = [f"{li.gid}:{li.current_quantity}:{li.refundable_quantity}" for li in snapshot.lines]
+    returns = [f"{r.gid}:{r.status}:{r.received_quantity}" for r in snapshot.returns]
+    return {
+        "canceled": str(snapshot.cancelled_at or ""),
+        "payment": snapshot.financial_status or "",
+        "received": _sum_text(money.received.presentment),
+        "refunded": _sum_text(money.refunded.presentment),
+        "shipments": ",".join(shipments),
+        "lines": ",".join(lines),
+        "returns": ",".join(returns),
+        # Store credit is the customer's: the one who was shown, not whom the order has by then.
+        "customer": snapshot.customer.gid if snapshot.customer else "",
+    }
+
+
+def changes(before: dict[str, str], after: dict[str, str]) -> tuple[str, ...]:
+    """What is different now, as sentences."""
+    names = {
+        "canceled": _("The order was canceled meanwhile."),
+        "payment": _("The payment status changed: %(before)s → %(after)s."),
+        "received": _("The sum received changed: %(before)s → %(after)s."),
+        "refunded": _("The sum refunded changed: %(before)s → %(after)s."),
+        "shipments": _("Its shipments changed."),
+        "lines": _("Its items changed."),
+        "returns": _("Its returns changed."),
+        "customer": _("The order belongs to another customer now."),
+    }
+    return tuple(
+        text % {"before": before.get(key) or "–", "after": after.get(key) or "–"}
+        for key, text in names.items()
+        if before.get(key) != after.get(key)
+    )
+
+
+def _sum_text(money: Money) -> str:
+    return f"{money.plain()} {money.currency}"

@@ -1,0 +1,104 @@
+"""What an agent chose, and the action it amounts to, ready to be frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from django.utils.translation import gettext_lazy
+
+from orders.models import ActionKind, RefundMethod, Returned
+from orders.money import Money
+from orders.snapshot import LineQuantity
+
+STAFF_NOTE_LENGTH: Final = 255
+# Ours, as Shopify has no list of refund reasons; the value is stored, the label is shown.
+REFUND_REASONS: Final = {
+    "damaged": gettext_lazy("Damaged on arrival"),
+    "wrong_item": gettext_lazy("Wrong item"),
+    "not_as_described": gettext_lazy("Not as described"),
+    "changed_mind": gettext_lazy("Changed their mind"),
+    "not_received": gettext_lazy("Did not arrive"),
+    "late": gettext_lazy("Arrived too late"),
+    "goodwill": gettext_lazy("Goodwill"),
+    "other": gettext_lazy("Other"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelChoice:
+    """What the agent chose in the cancel dialog. `amount` None: refund later, or unpaid."""
+
+    reason: str
+    amount: Money | None = None
+    method: RefundMethod = RefundMethod.ORIGINAL
+    restock: bool = True
+    notify: bool = False
+    staff_note: str = ""
+    cancel_shipments: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundChoice:
+    """What the agent chose in the refund dialog. `amount` None: what Shopify suggests."""
+
+    reason: str
+    lines: tuple[LineQuantity, ...] = ()
+    shipping: Money | None = None
+    amount: Money | None = None
+    method: RefundMethod = RefundMethod.ORIGINAL
+    restock: bool = False
+    notify: bool = False
+    staff_note: str = ""
+    returned: str = Returned.NOT_ASKED
+
+
+Choice = CancelChoice | RefundChoice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A share of the refund and the payment method it goes back to.
+
+    `parent_gid` is the payment's; empty for store credit, which is no payment's.
+    """
+
+    parent_gid: str
+    gateway: str
+    label: str
+    is_manual: bool
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """An action ready to be frozen: everything `Gateway.plan` needs, in our words."""
+
+    kind: ActionKind
+    reason: str
+    reason_label: str
+    amount: Money | None
+    targets: tuple[Target, ...]
+    is_full_refund: bool
+    lines: tuple[LineQuantity, ...]
+    shipping: Money | None
+    restock: bool
+    notify: bool
+    staff_note: str
+    returned: str
+    shipments_to_cancel: tuple[str, ...]
+    # What the agent saw; `request_action` refuses when it is no longer so.
+    facts: dict[str, str]
+    # Last and with a default: proposals stored before there was a choice lack it.
+    method: RefundMethod = RefundMethod.ORIGINAL
+
+
+def encode_proposal(proposal: Proposal) -> dict[str, Any]:
+    """Plain data for a JSON column or a token; amounts as strings."""
+    plain: dict[str, Any] = msgspec.to_builtins(proposal)
+    return plain
+
+
+def decode_proposal(plain: dict[str, Any]) -> Proposal:
+    return msgspec.convert(plain, Proposal, strict=False)

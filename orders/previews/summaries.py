@@ -1,0 +1,126 @@
+"""What the review screen shows of a proposal, and the label of the button that confirms it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from orders import policies, rules
+from orders.errors import Refusal
+from orders.models import ActionKind, Order, RefundMethod, Returned
+from orders.money import Money
+from orders.previews.conditions import ruling_for
+from orders.previews.proposals import Proposal
+from orders.previews.tokens import sign_token
+from orders.rules import Advice
+from orders.snapshot import LineItem
+from orders.statuses import Tone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryItem:
+    line: LineItem
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """Everything the review screen shows, and the token that confirms it.
+
+    `blocked` set: Confirm is disabled and says why. `rows` are (label, text) pairs.
+    """
+
+    order: Order
+    proposal: Proposal
+    items: tuple[SummaryItem, ...]
+    rows: tuple[tuple[str, str], ...]
+    total: Money
+    paid: Money
+    refunded_before: Money
+    kept: Money | None
+    advice: tuple[Advice, ...]
+    confirm_label: str
+    blocked: Refusal | None
+    token: str
+    changes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> ActionKind:
+        return self.proposal.kind
+
+
+def summarize(
+    order: Order,
+    proposal: Proposal,
+    *,
+    by: User,
+    items: tuple[SummaryItem, ...],
+    advice: tuple[Advice, ...],
+    blocked: Refusal | None,
+) -> Preview:
+    """The proposal as it is shown to this person, signed for them. `blocked`: a rule's objection,
+    which goes before their policy's."""
+    snapshot = order.snapshot
+    ruling = ruling_for(
+        order, proposal, policies.policy_of(by, order.store), by=by, now=timezone.now()
+    )
+    if ruling.approvals:
+        people = _("Two people have") if ruling.approvals > 1 else _("A supervisor has")
+        text = _("%(why)s %(people)s to approve it before it is sent.") % {
+            "why": ruling.why, "people": people,
+        }  # fmt: skip
+        advice = (Advice("approval", Tone.ATTENTION, text), *advice)
+    net = rules.net_paid(snapshot)
+    kept = net - proposal.amount if proposal.amount is not None else net
+    return Preview(
+        order=order,
+        proposal=proposal,
+        items=items,
+        rows=_rows(proposal, is_paid=bool(net)),
+        total=snapshot.money.total.presentment,
+        paid=snapshot.money.received.presentment,
+        refunded_before=snapshot.money.refunded.presentment,
+        kept=kept or None,
+        advice=tuple(a for a in advice if _concerns(a, proposal)),
+        confirm_label=_confirm_label(proposal, needs_approval=bool(ruling.approvals)),
+        blocked=blocked or ruling.refusal,
+        token=sign_token(order, proposal, by=by),
+    )
+
+
+def _rows(proposal: Proposal, *, is_paid: bool) -> tuple[tuple[str, str], ...]:
+    yes_no = {True: _("Yes"), False: _("No")}
+    rows = [(_("Reason"), proposal.reason_label)]
+    if proposal.returned:
+        rows.append((_("Has the item come back?"), str(Returned(proposal.returned).label)))
+    if proposal.shipments_to_cancel:
+        count = len(proposal.shipments_to_cancel)
+        rows.append((_("Shipment records canceled"), str(count)))
+    if proposal.kind == ActionKind.CANCEL and is_paid:
+        rows.append((_("Refund"), _("Later")))
+    if proposal.method == RefundMethod.STORE_CREDIT:
+        rows.append((_("Goes back to"), str(proposal.method.label)))
+    rows.append((_("Restock items"), yes_no[proposal.restock]))
+    rows.append((_("Shopify e-mails the customer"), yes_no[proposal.notify]))
+    if proposal.staff_note:
+        rows.append((_("Staff note"), proposal.staff_note))
+    return tuple(rows)
+
+
+def _concerns(advice: Advice, proposal: Proposal) -> bool:
+    """Credit given by Shopify must not be paid out by hand as well."""
+    return advice.code != "manual_gateway" or proposal.method != RefundMethod.STORE_CREDIT
+
+
+def _confirm_label(proposal: Proposal, *, needs_approval: bool) -> str:
+    if needs_approval:
+        what = _confirm_label(proposal, needs_approval=False)
+        return _("Ask for approval: %(what)s") % {"what": what}
+    if proposal.amount is None:
+        return _("Cancel order")
+    if proposal.kind == ActionKind.CANCEL_AND_REFUND:
+        return _("Cancel order and refund %(sum)s") % {"sum": proposal.amount.format()}
+    return _("Refund %(sum)s") % {"sum": proposal.amount.format()}

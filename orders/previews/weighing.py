@@ -1,0 +1,163 @@
+"""An agent's choice, weighed against the order as Shopify has it now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.utils.translation import gettext as _
+
+from orders import rules
+from orders.errors import ActionRefused, Refusal
+from orders.gateway import get_gateway
+from orders.models import ActionKind, Order, RefundMethod, Returned
+from orders.previews.conditions import (
+    cancel_refusal_for,
+    check_amount,
+    check_lines,
+    earlier_refunds,
+    method_refusal,
+    order_is_delivered,
+)
+from orders.previews.grounds import changes, facts
+from orders.previews.proposals import (
+    REFUND_REASONS,
+    CancelChoice,
+    Proposal,
+    RefundChoice,
+    Target,
+)
+from orders.previews.summaries import Preview, SummaryItem, summarize
+from orders.previews.targets import credit, spread
+from orders.previews.tokens import open_token
+from orders.statuses import live_fulfillments
+
+
+def preview_cancel(order: Order, choice: CancelChoice, *, by: User, now: datetime) -> Preview:
+    """Read the order afresh and say what canceling it would do.
+
+    Raises ActionRefused where it may not be canceled, InvalidMoney for a bad amount and
+    ShopUnreachable when Shopify cannot be read. Calls Shopify: not inside a transaction.
+    """
+    gateway = get_gateway()
+    gateway.refresh(order)
+    snapshot = order.snapshot
+    if refusal := cancel_refusal_for(order, now=now):
+        raise ActionRefused(refusal)
+    labels = {reason.value: reason.label for reason in gateway.cancel_reasons(order.store)}
+    if choice.reason not in labels:
+        raise ActionRefused(Refusal("reason_missing", _("Choose a reason for the cancelation.")))
+    net = rules.net_paid(snapshot)
+    amount = choice.amount
+    targets: tuple[Target, ...] = ()
+    method = choice.method if amount is not None else RefundMethod.ORIGINAL
+    if refusal := method_refusal(order, method):
+        raise ActionRefused(refusal)
+    if amount is not None:
+        check_amount(amount, net)
+        targets = credit(amount)
+        if method == RefundMethod.ORIGINAL:
+            suggestion = gateway.suggest_refund(order, lines=None, shipping=None)
+            targets = spread(amount, suggestion.transactions)
+    shipments = live_fulfillments(snapshot) if net else ()
+    proposal = Proposal(
+        kind=ActionKind.CANCEL_AND_REFUND if amount else ActionKind.CANCEL,
+        reason=choice.reason,
+        reason_label=labels[choice.reason],
+        amount=amount,
+        targets=targets,
+        is_full_refund=amount is not None and amount == net,
+        lines=(),
+        shipping=None,
+        restock=choice.restock,
+        notify=choice.notify,
+        staff_note=choice.staff_note,
+        returned=Returned.NOT_ASKED,
+        shipments_to_cancel=tuple(s.gid for s in shipments) if choice.cancel_shipments else (),
+        facts=facts(snapshot),
+        method=method,
+    )
+    blocked = None if choice.cancel_shipments else rules.shipment_refusal(snapshot)
+    items = tuple(SummaryItem(line=li, quantity=li.current_quantity) for li in snapshot.lines)
+    advice = rules.cancel_advice(snapshot, earlier_refunds=earlier_refunds(order))
+    return summarize(order, proposal, by=by, items=items, advice=advice, blocked=blocked)
+
+
+def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetime) -> Preview:
+    """Read the order afresh and say what refunding it would do. Raises as preview_cancel."""
+    gateway = get_gateway()
+    gateway.refresh(order)
+    snapshot = order.snapshot
+    if refusal := rules.refund_refusal(snapshot):
+        raise ActionRefused(refusal)
+    delivered = order_is_delivered(order, now=now)
+    if delivered and choice.returned not in {Returned.RECEIVED, Returned.NOT_NEEDED}:
+        raise ActionRefused(Refusal("return_unanswered", _("Say whether the item has come back.")))
+    if choice.reason not in REFUND_REASONS:
+        raise ActionRefused(Refusal("reason_missing", _("Choose a reason for the refund.")))
+    if refusal := method_refusal(order, choice.method):
+        raise ActionRefused(refusal)
+    check_lines(snapshot, choice.lines)
+    net = rules.net_paid(snapshot)
+    suggestion = gateway.suggest_refund(order, lines=choice.lines, shipping=choice.shipping)
+    amount = choice.amount if choice.amount is not None else suggestion.amount
+    check_amount(amount, net)
+    is_credit = choice.method == RefundMethod.STORE_CREDIT
+    proposal = Proposal(
+        kind=ActionKind.REFUND,
+        reason=choice.reason,
+        reason_label=str(REFUND_REASONS[choice.reason]),
+        amount=amount,
+        targets=credit(amount) if is_credit else spread(amount, suggestion.transactions),
+        is_full_refund=amount == net,
+        lines=choice.lines,
+        shipping=choice.shipping,
+        # F41: without a return nothing goes back to stock.
+        restock=choice.restock and choice.returned != Returned.NOT_NEEDED,
+        notify=choice.notify,
+        staff_note=choice.staff_note,
+        returned=choice.returned if delivered else Returned.NOT_ASKED,
+        shipments_to_cancel=(),
+        facts=facts(snapshot),
+        method=choice.method,
+    )
+    by_gid = {line.gid: line for line in snapshot.lines}
+    items = tuple(SummaryItem(line=by_gid[c.line_gid], quantity=c.quantity) for c in choice.lines)
+    advice = rules.refund_advice(
+        snapshot, delivered=delivered, earlier_refunds=earlier_refunds(order)
+    )
+    return summarize(order, proposal, by=by, items=items, advice=advice, blocked=None)
+
+
+def preview_again(order: Order, token: str, *, by: User, now: datetime) -> Preview:
+    """The same choice as a token's, on the order as it is now, with what changed since.
+
+    Raises as preview_cancel and open_token do.
+    """
+    before = open_token(token, by=by).proposal
+    if before.kind == ActionKind.REFUND:
+        refund = RefundChoice(
+            reason=before.reason,
+            lines=before.lines,
+            shipping=before.shipping,
+            amount=before.amount,
+            method=before.method,
+            restock=before.restock,
+            notify=before.notify,
+            staff_note=before.staff_note,
+            returned=before.returned,
+        )
+        preview = preview_refund(order, refund, by=by, now=now)
+    else:
+        cancel = CancelChoice(
+            reason=before.reason,
+            amount=before.amount,
+            method=before.method,
+            restock=before.restock,
+            notify=before.notify,
+            staff_note=before.staff_note,
+            cancel_shipments=bool(before.shipments_to_cancel),
+        )
+        preview = preview_cancel(order, cancel, by=by, now=now)
+    return replace(preview, changes=changes(before.facts, preview.proposal.facts))

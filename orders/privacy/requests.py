@@ -1,0 +1,81 @@
+"""A privacy request as a row: how it is written down, and how it ends."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from orders import audit, redactions
+from orders.errors import ActionRefused, Refusal
+from orders.models import AuditKind, PrivacyKind, PrivacyRequest, PrivacyState, Store
+from orders.models.privacy import OPEN_STATES
+from orders.personal import Scope
+
+# Shopify's limit for all three; an export is offered as long.
+DUE_WITHIN: Final = timedelta(days=30)
+TRY_AGAIN: Final = timedelta(minutes=10)
+
+
+def ask(
+    *, store: Store, kind: PrivacyKind, fingerprint: str, scope: Scope, now: datetime
+) -> PrivacyRequest | None:
+    """Write a request down. None: the same was asked before, and is or was dealt with."""
+    try:
+        with transaction.atomic():
+            return PrivacyRequest.objects.create(
+                store=store,
+                kind=kind,
+                fingerprint=redactions.digests(fingerprint)[0],
+                received_at=now,
+                due_at=now + DUE_WITHIN,
+                sealed_scope=redactions.seal(msgspec.json.encode(scope).decode()),
+            )
+    except IntegrityError:
+        return None
+
+
+def stop(*, request_id: int, by: User, now: datetime) -> None:
+    """Call off the deletion of a shop before it begins. Raises ActionRefused."""
+    waiting = {PrivacyState.WAITING, PrivacyState.GRACE}
+    request = PrivacyRequest.objects.get(pk=request_id)
+    can_stop = request.kind == PrivacyKind.SHOP_REDACT and request.state in waiting
+    if not can_stop or not end(
+        request, PrivacyState.STOPPED, now=now, note=f"Stopped by {by.get_username()}.", by=by
+    ):
+        text = "Only the deletion of a shop that has not begun can be stopped."
+        raise ActionRefused(Refusal("not_stoppable", text))
+
+
+def end(
+    request: PrivacyRequest,
+    state: PrivacyState,
+    *,
+    now: datetime,
+    note: str,
+    by: User | None = None,
+) -> bool:
+    """The one way a request ends: what it knew of the person goes, the proof stays."""
+    with transaction.atomic():
+        still = PrivacyRequest.objects.filter(pk=request.pk, state__in=OPEN_STATES)
+        if state != PrivacyState.DONE:
+            still = still.filter(state=request.state)
+        if state == PrivacyState.EXPIRED and request.done_at:
+            state = PrivacyState.DONE
+        ended = still.update(
+            state=state, done_at=request.done_at or now, note=note, sealed_scope="",
+            next_attempt_at=None,
+        )  # fmt: skip
+        if ended:
+            audit.record(
+                AuditKind.PRIVACY, actor=by, store_id=request.store_id, before=request.state,
+                after=state, what=request.kind, row=request.pk,
+            )  # fmt: skip
+    return bool(ended)
+
+
+def scope_of(request: PrivacyRequest) -> Scope:
+    return msgspec.json.decode(redactions.unseal(request.sealed_scope), type=Scope)

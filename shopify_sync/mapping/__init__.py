@@ -1,0 +1,20 @@
+"""GraphQL JSON to snapshots: the one place that reads Shopify's vocabulary. Pure.
+
+Shopify leaves out, nulls and invents; a field that may be null there never fails here. What
+cannot be done without (ids, times, amounts) raises MalformedAnswer and nothing is stored.
+"""
+
+from shopify_sync.mapping.orders import order_snapshot
+from shopify_sync.mapping.payments import suggested_refund
+from shopify_sync.mapping.people import checkout_snapshot, consents, customer_details
+from shopify_sync.mapping.values import MalformedAnswer, web_url
+
+__all__ = [
+    "MalformedAnswer",
+    "checkout_snapshot",
+    "consents",
+    "customer_details",
+    "order_snapshot",
+    "suggested_refund",
+    "web_url",
+]

@@ -1,0 +1,132 @@
+"""Where the goods are: items, what is still to be sent, parcels, and what comes back."""
+
+from __future__ import annotations
+
+from orders.snapshot import (
+    Fulfillment,
+    FulfillmentEvent,
+    FulfillmentOrder,
+    LineItem,
+    LineQuantity,
+    Return,
+    Tracking,
+)
+from shopify_sync.mapping.values import (
+    Json,
+    dig,
+    each,
+    must_time,
+    nodes,
+    to_bag,
+    to_count,
+    to_text,
+    to_time,
+    web_url,
+)
+
+
+def line_item(data: Json, currency: str) -> LineItem:
+    return LineItem(
+        gid=data["id"],
+        title=to_text(data.get("title")) or to_text(data.get("name")) or "–",
+        variant_title=to_text(data.get("variantTitle")),
+        sku=to_text(data.get("sku")),
+        quantity=to_count(data.get("quantity")),
+        current_quantity=to_count(data.get("currentQuantity")),
+        refundable_quantity=to_count(data.get("refundableQuantity")),
+        unfulfilled_quantity=to_count(data.get("unfulfilledQuantity")),
+        requires_shipping=bool(data.get("requiresShipping")),
+        is_gift_card=bool(data.get("isGiftCard")),
+        restockable=bool(data.get("restockable")),
+        image_url=web_url(dig(data, "image", "url")),
+        unit_price=to_bag(data.get("originalUnitPriceSet"), currency, currency).presentment,
+        total=to_bag(data.get("discountedTotalSet"), currency, currency).presentment,
+    )
+
+
+def line_quantity(data: Json, quantity: str = "quantity") -> LineQuantity:
+    return LineQuantity(
+        line_gid=to_text(dig(data, "lineItem", "id")), quantity=to_count(data.get(quantity))
+    )
+
+
+def fulfillment_order(data: Json) -> FulfillmentOrder:
+    return FulfillmentOrder(
+        gid=data["id"],
+        status=to_text(data.get("status")),
+        request_status=to_text(data.get("requestStatus")),
+        fulfill_at=to_time(data.get("fulfillAt")),
+        method_type=to_text(dig(data, "deliveryMethod", "methodType")),
+        hold_reasons=tuple(
+            to_text(hold.get("displayReason"))
+            for hold in data.get("fulfillmentHolds") or ()
+            if hold
+        ),
+        lines=each(data.get("lineItems"), lambda line: line_quantity(line, "remainingQuantity")),
+    )
+
+
+def fulfillment(data: Json) -> Fulfillment:
+    return Fulfillment(
+        gid=data["id"],
+        name=to_text(data.get("name")),
+        status=to_text(data.get("status")),
+        display_status=data.get("displayStatus"),
+        created_at=must_time(data["createdAt"]),
+        updated_at=to_time(data.get("updatedAt")),
+        in_transit_at=to_time(data.get("inTransitAt")),
+        estimated_delivery_at=to_time(data.get("estimatedDeliveryAt")),
+        delivered_at=to_time(data.get("deliveredAt")),
+        requires_shipping=data.get("requiresShipping") is not False,
+        tracking=each(data.get("trackingInfo"), _tracking),
+        lines=each(data.get("fulfillmentLineItems"), line_quantity),
+        events=each(data.get("events"), _fulfillment_event),
+    )
+
+
+def _tracking(data: Json) -> Tracking:
+    return Tracking(
+        number=to_text(data.get("number")),
+        company=to_text(data.get("company")),
+        url=web_url(data.get("url")),
+    )
+
+
+def _fulfillment_event(data: Json) -> FulfillmentEvent:
+    place = ", ".join(
+        part for part in (to_text(data.get("city")), to_text(data.get("country"))) if part
+    )
+    return FulfillmentEvent(
+        gid=data["id"],
+        status=to_text(data.get("status")),
+        happened_at=must_time(data["happenedAt"]),
+        estimated_delivery_at=to_time(data.get("estimatedDeliveryAt")),
+        message=to_text(data.get("message")),
+        place=place,
+    )
+
+
+def a_return(data: Json) -> Return:
+    """Received is what was booked in (facts: dispositions but MISSING, or processed lines):
+    the status alone proves nothing."""
+    items = nodes(data.get("returnLineItems"))
+    disposed = sum(
+        to_count(disposition.get("quantity"))
+        for reverse in nodes(data.get("reverseFulfillmentOrders"))
+        for line in nodes(reverse.get("lineItems"))
+        for disposition in line.get("dispositions") or ()
+        if disposition.get("type") != "MISSING"
+    )
+    processed = sum(to_count(item.get("processedQuantity")) for item in items)
+    return Return(
+        gid=data["id"],
+        name=to_text(data.get("name")),
+        status=to_text(data.get("status")),
+        total_quantity=to_count(data.get("totalQuantity")),
+        received_quantity=max(disposed, processed),
+        lines=tuple(
+            LineQuantity(line_gid=gid, quantity=to_count(item.get("quantity")))
+            for item in items
+            if (gid := to_text(dig(item, "fulfillmentLineItem", "lineItem", "id")))
+        ),
+    )

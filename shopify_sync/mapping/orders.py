@@ -1,0 +1,102 @@
+"""A whole order: what it says of itself, and its people, goods and payments."""
+
+from __future__ import annotations
+
+from orders.errors import InvalidMoney
+from orders.snapshot import MoneyBag, OrderMoney, OrderSnapshot
+from shopify_sync.mapping.goods import a_return, fulfillment, fulfillment_order, line_item
+from shopify_sync.mapping.payments import dispute, refund, transaction
+from shopify_sync.mapping.people import address, customer_snapshot
+from shopify_sync.mapping.values import (
+    Json,
+    MalformedAnswer,
+    dig,
+    each,
+    must_time,
+    nodes,
+    to_bag,
+    to_text,
+    to_time,
+    web_url,
+)
+
+
+def order_snapshot(data: Json) -> OrderSnapshot:
+    """The `order` object of OrderForPanel. Raises MalformedAnswer."""
+    try:
+        return _order(data)
+    except (KeyError, TypeError, AttributeError, InvalidMoney, ValueError) as error:
+        if isinstance(error, MalformedAnswer):
+            raise
+        raise MalformedAnswer(f"{type(error).__name__}: {error}") from error
+
+
+def _order(data: Json) -> OrderSnapshot:
+    gid, shop = data["id"], data["currencyCode"]
+    if not isinstance(gid, str) or not isinstance(shop, str):
+        raise MalformedAnswer("an order without an id or a currency")
+    presentment = to_text(data.get("presentmentCurrencyCode")) or shop
+
+    def bag(name: str) -> MoneyBag:
+        return to_bag(data.get(name), shop, presentment)
+
+    return OrderSnapshot(
+        gid=gid,
+        legacy_id=int(data["legacyResourceId"]),
+        name=to_text(data.get("name")) or data["id"].rsplit("/", 1)[-1],
+        created_at=must_time(data["createdAt"]),
+        processed_at=to_time(data.get("processedAt")),
+        updated_at=must_time(data["updatedAt"]),
+        closed_at=to_time(data.get("closedAt")),
+        cancelled_at=to_time(data.get("cancelledAt")),
+        cancel_reason=to_text(data.get("cancelReason")),
+        cancel_staff_note=to_text(dig(data, "cancellation", "staffNote")),
+        financial_status=data.get("displayFinancialStatus"),
+        fulfillment_status=data.get("displayFulfillmentStatus"),
+        return_status=data.get("returnStatus"),
+        is_refundable=bool(data.get("refundable")),
+        is_capturable=bool(data.get("capturable")),
+        is_restockable=bool(data.get("restockable")),
+        can_notify_customer=bool(data.get("canNotifyCustomer")),
+        is_test=bool(data.get("test")),
+        requires_shipping=bool(data.get("requiresShipping")),
+        currency=presentment,
+        shop_currency=shop,
+        money=OrderMoney(
+            total=bag("totalPriceSet"),
+            current_total=bag("currentTotalPriceSet"),
+            subtotal=bag("subtotalPriceSet"),
+            tax=bag("totalTaxSet"),
+            discounts=bag("totalDiscountsSet"),
+            shipping=bag("totalShippingPriceSet"),
+            received=bag("totalReceivedSet"),
+            refunded=bag("totalRefundedSet"),
+            net_payment=bag("netPaymentSet"),
+            outstanding=bag("totalOutstandingSet"),
+            capturable=bag("totalCapturableSet"),
+            tips=bag("totalTipReceivedSet"),
+        ),
+        customer=customer_snapshot(data.get("customer")),
+        email=to_text(data.get("email")).strip().lower(),
+        phone=to_text(data.get("phone")),
+        note=to_text(data.get("note")),
+        tags=tuple(to_text(tag) for tag in data.get("tags") or ()),
+        status_page_url=web_url(data.get("statusPageUrl")),
+        shipping_address=address(data.get("shippingAddress")),
+        billing_address=address(data.get("billingAddress")),
+        shipping_title=to_text(dig(data, "shippingLine", "title")),
+        risk_level=_risk(data.get("risk")),
+        lines=tuple(line_item(node, presentment) for node in nodes(data.get("lineItems"))),
+        fulfillments=each(data.get("fulfillments"), fulfillment),
+        fulfillment_orders=each(data.get("fulfillmentOrders"), fulfillment_order),
+        transactions=each(data.get("transactions"), lambda t: transaction(t, shop, presentment)),
+        refunds=each(data.get("refunds"), lambda r: refund(r, shop, presentment)),
+        returns=each(data.get("returns"), a_return),
+        disputes=each(data.get("disputes"), dispute),
+    )
+
+
+def _risk(data: Json | None) -> str:
+    """The worst assessment: HIGH, MEDIUM, LOW or ""."""
+    levels = {to_text(a.get("riskLevel")) for a in (data or {}).get("assessments") or () if a}
+    return next((level for level in ("HIGH", "MEDIUM", "LOW") if level in levels), "")

@@ -1,0 +1,108 @@
+"""Where the money is: payments, refunds, disputes, and the refund Shopify suggests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orders.errors import InvalidMoney
+from orders.gateway import SuggestedLine, SuggestedRefund, SuggestedTransaction
+from orders.money import Money
+from orders.snapshot import Dispute, Refund, RefundTransaction, Transaction
+from shopify_sync.mapping.goods import line_quantity
+from shopify_sync.mapping.values import (
+    Json,
+    MalformedAnswer,
+    dig,
+    each,
+    to_bag,
+    to_count,
+    to_text,
+    to_time,
+)
+
+
+def suggested_refund(data: Json) -> SuggestedRefund:
+    """The `suggestedRefund` object. Raises MalformedAnswer."""
+    try:
+        return _suggested(data)
+    except (KeyError, TypeError, AttributeError, InvalidMoney) as error:
+        raise MalformedAnswer(f"{type(error).__name__}: {error}") from error
+
+
+def transaction(data: Json, shop: str, presentment: str) -> Transaction:
+    return Transaction(
+        gid=data["id"],
+        kind=to_text(data.get("kind")),
+        status=to_text(data.get("status")),
+        gateway=to_text(data.get("gateway")),
+        gateway_label=to_text(data.get("formattedGateway")),
+        is_manual=bool(data.get("manualPaymentGateway")),
+        error_code=to_text(data.get("errorCode")),
+        processed_at=to_time(data.get("processedAt")),
+        amount=to_bag(data.get("amountSet"), shop, presentment),
+        parent_gid=to_text(dig(data, "parentTransaction", "id")),
+        account_number=to_text(data.get("accountNumber")),
+    )
+
+
+def refund(data: Json, shop: str, presentment: str) -> Refund:
+    return Refund(
+        gid=data["id"],
+        created_at=to_time(data.get("createdAt")),
+        note=to_text(data.get("note")),
+        total=to_bag(data.get("totalRefundedSet"), shop, presentment),
+        transactions=each(
+            data.get("transactions"),
+            lambda t: RefundTransaction(
+                gid=t["id"],
+                status=to_text(t.get("status")),
+                gateway=to_text(t.get("gateway")),
+                error_code=to_text(t.get("errorCode")),
+                amount=to_bag(t.get("amountSet"), shop, presentment),
+            ),
+        ),
+        lines=each(data.get("refundLineItems"), line_quantity),
+        return_gid=to_text(dig(data, "return", "id")),
+    )
+
+
+def dispute(data: Json) -> Dispute:
+    return Dispute(gid=data["id"], status=to_text(data.get("status")))
+
+
+def _suggested(data: Json) -> SuggestedRefund:
+    amount = to_bag(data["amountSet"], "", "").presentment
+    currency = amount.currency
+
+    def money(node: Any) -> Money:
+        return to_bag(node, currency, currency).presentment
+
+    return SuggestedRefund(
+        amount=amount,
+        maximum=money(data.get("maximumRefundableSet")),
+        subtotal=money(data.get("discountedSubtotalSet")),
+        tax=money(data.get("totalTaxSet")),
+        shipping=money(dig(data, "shipping", "amountSet")),
+        shipping_maximum=money(dig(data, "shipping", "maximumRefundableSet")),
+        lines=each(
+            data.get("refundLineItems"),
+            lambda line: SuggestedLine(
+                line_gid=line["lineItem"]["id"],
+                quantity=to_count(line.get("quantity")),
+                subtotal=money(line.get("subtotalSet")),
+                tax=money(line.get("totalTaxSet")),
+            ),
+        ),
+        transactions=each(
+            data.get("suggestedTransactions"),
+            lambda t: SuggestedTransaction(
+                parent_gid=to_text(dig(t, "parentTransaction", "id")),
+                gateway=to_text(t.get("gateway")),
+                label=f"{to_text(t.get('formattedGateway') or t.get('gateway'))} "
+                f"{to_text(t.get('accountNumber'))}".strip(),
+                is_manual=bool(dig(t, "parentTransaction", "manualPaymentGateway")),
+                amount=money(t.get("amountSet")),
+                maximum=money(t.get("maximumRefundableSet")),
+            ),
+        ),
+    )
