@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from orders.errors import InvalidMoney
 from orders.snapshot import MoneyBag, OrderMoney, OrderSnapshot
 from shopify_sync.mapping.goods import a_return, fulfillment, fulfillment_order, line_item
 from shopify_sync.mapping.payments import dispute, refund, transaction
@@ -18,17 +17,14 @@ from shopify_sync.mapping.values import (
     to_text,
     to_time,
     web_url,
+    well_formed,
 )
 
 
 def order_snapshot(data: Json) -> OrderSnapshot:
     """The `order` object of OrderForPanel. Raises MalformedAnswer."""
-    try:
+    with well_formed():
         return _order(data)
-    except (KeyError, TypeError, AttributeError, InvalidMoney, ValueError) as error:
-        if isinstance(error, MalformedAnswer):
-            raise
-        raise MalformedAnswer(f"{type(error).__name__}: {error}") from error
 
 
 def _order(data: Json) -> OrderSnapshot:

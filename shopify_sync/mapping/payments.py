@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from orders.errors import InvalidMoney
 from orders.gateway import SuggestedLine, SuggestedRefund, SuggestedTransaction
 from orders.money import Money
 from orders.snapshot import Dispute, Refund, RefundTransaction, Transaction
@@ -18,15 +17,14 @@ from shopify_sync.mapping.values import (
     to_count,
     to_text,
     to_time,
+    well_formed,
 )
 
 
 def suggested_refund(data: Json) -> SuggestedRefund:
     """The `suggestedRefund` object. Raises MalformedAnswer."""
-    try:
+    with well_formed():
         return _suggested(data)
-    except (KeyError, TypeError, AttributeError, InvalidMoney) as error:
-        raise MalformedAnswer(f"{type(error).__name__}: {error}") from error
 
 
 def transaction(data: Json, shop: str, presentment: str) -> Transaction:
@@ -71,6 +69,8 @@ def dispute(data: Json) -> Dispute:
 
 
 def _suggested(data: Json) -> SuggestedRefund:
+    if not dig(data, "amountSet", "presentmentMoney"):
+        raise MalformedAnswer("a suggested refund without its amount")
     amount = to_bag(data["amountSet"], "", "").presentment
     currency = amount.currency
 

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from orders.errors import InvalidMoney
 from orders.money import Money
 from orders.shoppers import CheckoutSnapshot, Consent, Consents
 from orders.snapshot import Address, CustomerDetails, CustomerSnapshot
 from shopify_sync.mapping.values import (
     Json,
-    MalformedAnswer,
     dig,
     must_time,
     to_text,
     to_time,
     web_url,
+    well_formed,
 )
 
 
 def customer_details(data: Json) -> CustomerDetails:
     """The `customer` object of CustomerDetails. Raises MalformedAnswer."""
-    try:
+    with well_formed():
         return _details(data)
-    except (KeyError, TypeError, AttributeError, InvalidMoney, ValueError) as error:
-        raise MalformedAnswer(f"{type(error).__name__}: {error}") from error
 
 
 def checkout_snapshot(data: Json) -> CheckoutSnapshot:
     """The `node` of CheckoutForCampaign. Raises MalformedAnswer."""
-    try:
+    with well_formed():
         return _checkout(data)
-    except (KeyError, TypeError, AttributeError, InvalidMoney, ValueError) as error:
-        raise MalformedAnswer(f"{type(error).__name__}: {error}") from error
 
 
 def consents(customer: Json | None) -> Consents:

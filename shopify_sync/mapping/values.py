@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from orders.errors import InvalidMoney
 from orders.money import Money
 from orders.snapshot import MoneyBag
 
@@ -16,6 +18,17 @@ T = TypeVar("T")
 
 class MalformedAnswer(ValueError):
     """Shopify's answer lacks what an order cannot be without, or has it in another shape."""
+
+
+@contextmanager
+def well_formed() -> Iterator[None]:
+    """Whatever shape surprises the reading inside raises MalformedAnswer, and nothing else."""
+    try:
+        yield
+    except MalformedAnswer:
+        raise
+    except (KeyError, TypeError, AttributeError, InvalidMoney, ValueError) as error:
+        raise MalformedAnswer(f"{type(error).__name__}: {error}") from error
 
 
 def dig(data: Any, *path: str) -> Any:

@@ -75,6 +75,32 @@ def test_a_sum_that_is_no_number_is_malformed(
         mapping.order_snapshot(broken)
 
 
+SUM = {
+    "shopMoney": {"amount": "4.20", "currencyCode": "EUR"},
+    "presentmentMoney": {"amount": "4.20", "currencyCode": "EUR"},
+}
+SUGGESTED = {
+    "amountSet": SUM,
+    "maximumRefundableSet": SUM,
+    "refundLineItems": [{"lineItem": {"id": "line-1"}, "quantity": 1}],
+}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"amountSet": None},
+        {"amountSet": {"presentmentMoney": {"amount": "4,20", "currencyCode": "EUR"}}},
+        {"refundLineItems": [{"lineItem": None, "quantity": 1}]},
+        {"refundLineItems": [{"lineItem": {"id": "line-1"}, "quantity": "some"}]},
+    ],
+)
+def test_a_suggestion_of_another_shape_is_malformed(broken: dict[str, Any]) -> None:
+    assert mapping.suggested_refund(SUGGESTED).lines[0].quantity == 1
+    with pytest.raises(MalformedAnswer):
+        mapping.suggested_refund(SUGGESTED | broken)
+
+
 @pytest.mark.parametrize(
     ("url", "kept"),
     [
