@@ -30,9 +30,9 @@ def _measure() -> list[Result]:
     from django.test.utils import CaptureQueriesContext, override_settings
     from django.utils import timezone
 
-    from inbox import access, identities, services
+    from inbox import services, sidebar
     from inbox.models import Channel, Conversation
-    from orders import panels
+    from inbox.places import BesideConversation
     from orders.models import Order
     from shopify_sync import connecting
     from tests.support.shop import DOMAIN, Shop, fetch_dirty
@@ -72,24 +72,15 @@ def _measure() -> list[Result]:
         assert answer.status_code == 200
         return answer
 
-    keys = identities.order_keys(conversation.contact)
-    shown = panels.orders_panel(
-        panels.find_orders(**keys.as_kwargs()),
-        acting=access.acting_refusal(alice, conversation),
-        now=now,
-    )
     request = RequestFactory().get(at)
     request.user = alice
-    context = {"panel": shown, "conversation": conversation, "searched": [], "problem": "",
-               "may_connect": False}  # fmt: skip
+    context = sidebar.context(request, BesideConversation(conversation))
 
     def floor() -> object:
         return render_to_string("orders/_panel.html", context, request)
 
     def queries(work: object) -> int:
-        with CaptureQueriesContext(
-            connection,
-        ) as captured:
+        with CaptureQueriesContext(connection) as captured:
             work()  # type: ignore[operator]
         return len(captured)
 
