@@ -21,6 +21,7 @@ from django.db import IntegrityError, transaction
 from orders import audit, redactions
 from orders.errors import ActionRefused, Refusal, ShopUnreachable
 from orders.failpoints import failpoint
+from orders.fields import seal, unseal
 from orders.gateway import get_gateway
 from orders.models import (
     AuditKind,
@@ -58,7 +59,7 @@ def ask(
                 fingerprint=redactions.digests(fingerprint)[0],
                 received_at=now,
                 due_at=now + DUE_WITHIN,
-                sealed_scope=redactions.seal(msgspec.json.encode(scope).decode()),
+                sealed_scope=seal(msgspec.json.encode(scope).decode()),
             )
     except IntegrityError:
         return None
@@ -203,7 +204,7 @@ def _begin(request: PrivacyRequest, now: datetime) -> None:
         waiting = PrivacyRequest.objects.filter(pk=request.pk, state=request.state)
         waiting.update(
             state=PrivacyState.READY if is_export else PrivacyState.WORKING,
-            sealed_scope=redactions.seal(msgspec.json.encode(scope).decode()),
+            sealed_scope=seal(msgspec.json.encode(scope).decode()),
             next_attempt_at=request.due_at if is_export else None,
             note="",
             evidence={"rows": _counts(scope) if is_export else {}, "identifiers": hashes[:100]},
@@ -345,7 +346,7 @@ def _end(
 
 
 def _scope(request: PrivacyRequest) -> Scope:
-    return msgspec.json.decode(redactions.unseal(request.sealed_scope), type=Scope)
+    return msgspec.json.decode(unseal(request.sealed_scope), type=Scope)
 
 
 def _matching(holding: Holding, scope: Scope) -> Iterator[Any]:
