@@ -8,6 +8,7 @@ from orders.services.approvals import (
     expire_approvals,
     keep_money,
     settle_by_hand,
+    settling_refusal,
 )
 from orders.services.checkouts import note_checkout, record_checkout
 from orders.services.customers import (
@@ -63,5 +64,6 @@ __all__ = [
     "request_action",
     "settle",
     "settle_by_hand",
+    "settling_refusal",
     "withdraw",
 ]
