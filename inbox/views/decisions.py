@@ -36,12 +36,10 @@ def page(request: HttpRequest) -> HttpResponse:
 @require_POST
 def approve(request: HttpRequest, action_id: int) -> HttpResponse:
     def act() -> str:
-        waiting = OrderAction.objects.select_related("order").get(pk=action_id)
-        if refusal := access.approving_refusal(waiting.order):
-            raise ActionRefused(refusal)
         action = services.approve(
-            action_id=action_id, by=access.agent_of(request), now=timezone.now()
-        )
+            action_id=action_id, by=access.agent_of(request), guard=access.approving_refusal,
+            now=timezone.now(),
+        )  # fmt: skip
         return _("Approved: %s") % decisions.what(action)
 
     return _decide(request, act)

@@ -1,6 +1,6 @@
 """The verbs: the only writers of this app's tables."""
 
-from orders.services.actions import check_now, request_action, withdraw
+from orders.services.actions import Guard, check_now, request_action, withdraw
 from orders.services.approvals import (
     approval_refusal,
     approve,
@@ -36,6 +36,7 @@ from orders.services.projection import (
 )
 
 __all__ = [
+    "Guard",
     "Imported",
     "approval_refusal",
     "approve",

@@ -14,7 +14,7 @@ from orders.gateway import get_gateway
 from orders.models import ActionState, AuditKind, Order, OrderAction
 from orders.money import Money
 from orders.progress import Settled
-from orders.services.actions import locked
+from orders.services.actions import Guard, locked
 from orders.services.moving import move, tell
 from orders.services.performing import ending, record_failure
 
@@ -42,7 +42,7 @@ def settling_refusal(by: User) -> Refusal | None:
     return Refusal("not_supervisor", _("Only a supervisor may decide this."))
 
 
-def approve(*, action_id: int, by: User, now: datetime) -> OrderAction:
+def approve(*, action_id: int, by: User, guard: Guard, now: datetime) -> OrderAction:
     """Agree to exactly what was proposed, on the order as it is now; it then leaves for Shopify.
 
     Reads Shopify first: not inside a transaction. Raises ActionRefused, ShopUnreachable, and
@@ -53,7 +53,7 @@ def approve(*, action_id: int, by: User, now: datetime) -> OrderAction:
     stale = ""
     with transaction.atomic(durable=True):
         action = locked(action_id)
-        if refusal := approval_refusal(action, by):
+        if refusal := approval_refusal(action, by) or guard(action.order):
             raise ActionRefused(refusal)
         changes = previews.changes(action.proposal["facts"], previews.facts(action.order.snapshot))
         if changes or (action.expires_at and action.expires_at <= now):
