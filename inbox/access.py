@@ -56,14 +56,6 @@ def acting_refusal(agent: Agent, conversation: Conversation) -> Refusal | None:
     )
 
 
-def money_refusal(agent: Agent, conversation: Conversation, order: Order) -> Refusal | None:
-    """Whether this agent may move money of this order from here: row F28, and then whether the
-    order is certainly this contact's (F03)."""
-    return acting_refusal(agent, conversation) or matching.matching_of(
-        conversation.contact, order
-    ).refusal(order)
-
-
 def money_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
     """The same from the order's side (REST): of the contacts through whom the agent may act,
     one has to be certain. An order of nobody who ever wrote is found by its number."""

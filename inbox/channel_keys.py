@@ -6,17 +6,9 @@ import base64
 import hashlib
 import hmac
 import secrets
-from functools import cache
-
-from cryptography.fernet import Fernet, MultiFernet
-from django.conf import settings
 
 from inbox.models import Channel
-
-
-@cache
-def _box(keys: tuple[str, ...]) -> MultiFernet:
-    return MultiFernet([Fernet(key.encode()) for key in keys])
+from orders.fields import seal, unseal
 
 
 def new_key(channel: Channel) -> str:
@@ -25,9 +17,7 @@ def new_key(channel: Channel) -> str:
     channel.key_prefix = prefix
     channel.key_hash = _hash(rest)
     signing = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
-    channel.sealed_secret = (
-        _box(tuple(settings.FIELD_ENCRYPTION_KEYS)).encrypt(signing.encode()).decode()
-    )
+    channel.sealed_secret = seal(signing)
     channel.save(update_fields=["key_prefix", "key_hash", "sealed_secret"])
     return f"axk_{prefix}_{rest}"
 
@@ -44,8 +34,8 @@ def channel_of(key: str) -> Channel | None:
 
 
 def signing_secret(channel: Channel) -> str:
-    sealed = channel.sealed_secret.encode()
-    return _box(tuple(settings.FIELD_ENCRYPTION_KEYS)).decrypt(sealed).decode()
+    """Raises UndecryptableSecret."""
+    return unseal(channel.sealed_secret)
 
 
 def _hash(text: str) -> str:

@@ -15,7 +15,6 @@ from django.db.models import Max
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from inbox import roles
 from inbox.models import Conversation, Identity, IdentityKind
 from orders import services
 from orders.errors import Refusal
@@ -102,7 +101,7 @@ def decisions(user: User) -> Decisions:
             *(_held(order, urls) for order in held),
             *(_failed(refund, urls) for refund in failed),
         ),
-        may_settle=roles.is_supervisor(user),
+        may_settle=services.settling_refusal(user) is None,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
@@ -98,6 +98,10 @@ class Place(ABC):
     def money_refusal(self, agent: Agent, order: Order) -> Refusal | None:
         """Whether this agent may move money of this order from here."""
         return self.acting_refusal(agent) or self.matching(order).refusal(order)
+
+    def afresh(self) -> Place:
+        """The same place, with nothing remembered of whose orders they are."""
+        return self
 
     def url(self, name: str, *args: Any) -> str:
         return reverse(f"{self.namespace}:{name}", args=[*self.url_args, *args])
@@ -199,6 +203,9 @@ class InFrame(Place):
     @property
     def url_args(self) -> tuple[Any, ...]:
         return ()
+
+    def afresh(self) -> InFrame:
+        return replace(self)
 
     @cached_property
     def _known(self) -> Contact | None:

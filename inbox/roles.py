@@ -7,8 +7,10 @@ from typing import Final
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import QuerySet
 
+from orders import policies
+
 AGENTS: Final = "agents"
-SUPERVISORS: Final = "supervisors"
+SUPERVISORS: Final = policies.SUPERVISORS
 ADMINS: Final = "admins"
 AUDITORS: Final = "auditors"
 # For the admin, which is in English.
@@ -26,7 +28,7 @@ Agent = User | AnonymousUser
 
 def is_supervisor(user: Agent) -> bool:
     """Supervisors may act on any conversation's orders. Read from the database each time."""
-    return bool(user.groups.filter(name=SUPERVISORS).exists())
+    return policies.is_supervisor(user)
 
 
 def assignable() -> QuerySet[User]:

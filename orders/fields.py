@@ -1,4 +1,8 @@
-"""Secrets at rest: encrypted columns (MultiFernet), masked wherever they could be printed."""
+"""Secrets at rest: encrypted columns (MultiFernet), masked wherever they could be printed.
+
+Nothing else encrypts with FIELD_ENCRYPTION_KEYS: `rotate_keys` finds what is encrypted by these
+two kinds of column.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +45,27 @@ def box() -> MultiFernet:
     return _fernet(tuple(settings.FIELD_ENCRYPTION_KEYS))
 
 
+def seal(text: str) -> str:
+    """For a SealedTextField."""
+    return box().encrypt(text.encode()).decode()
+
+
+def unseal(text: str) -> str:
+    """Raises UndecryptableSecret."""
+    try:
+        return box().decrypt(text.encode()).decode()
+    except InvalidToken as error:
+        raise UndecryptableSecret from error
+
+
+def reseal(text: str) -> str:
+    """The same under the first key; empty stays empty. Raises UndecryptableSecret."""
+    try:
+        return box().rotate(text.encode()).decode() if text else ""
+    except InvalidToken as error:
+        raise UndecryptableSecret from error
+
+
 if TYPE_CHECKING:
     TextField = models.TextField[Any, Any]
 else:
@@ -68,3 +93,8 @@ class EncryptedTextField(TextField):
         if lookup_name in {"exact", "isnull"}:
             return super().get_lookup(lookup_name)
         raise TypeError(f"{self.name} is encrypted and cannot be searched")
+
+
+class SealedTextField(TextField):
+    """Text that stays sealed until it is wanted: its rows are read on pages that have no use for
+    the secret, and a lost key must not take these with it."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_UP, Decimal
 from typing import Final
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q, QuerySet, Sum
 from django.utils.translation import gettext as _
 
@@ -26,6 +26,8 @@ from orders.models import (
 from orders.money import Money
 
 DAY: Final = timedelta(hours=24)
+# The role that settles what is uncertain; policies give it its limits like any other.
+SUPERVISORS: Final = "supervisors"
 # Their money did not move, or came back.
 _NOT_SPENT: Final = (*UNSENT_STATES, ActionState.REJECTED, ActionState.REVERSED)
 
@@ -40,6 +42,11 @@ class Ruling:
 
 
 ALLOWED: Final = Ruling()
+
+
+def is_supervisor(user: User | AnonymousUser) -> bool:
+    """Read from the database each time."""
+    return bool(user.groups.filter(name=SUPERVISORS).exists())
 
 
 def policy_of(user: User, store: Store) -> Policy | None:

@@ -16,7 +16,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
@@ -36,29 +35,11 @@ def _keys(privacy_key: str, field_keys: tuple[str, ...]) -> tuple[bytes, ...]:
     return tuple(hashlib.sha256(b"privacy:" + word.encode()).digest() for word in words)
 
 
-@cache
-def _box(keys: tuple[str, ...]) -> MultiFernet:
-    return MultiFernet([Fernet(key.encode()) for key in keys])
-
-
 def digests(text: str) -> list[str]:
     """Keyed SHA-256 of an identifier, by the current key first and then by older ones."""
     keys = _keys(settings.PRIVACY_KEY, tuple(settings.FIELD_ENCRYPTION_KEYS))
     normal = text.strip().lower().encode()
     return [hmac.new(key, normal, hashlib.sha256).hexdigest() for key in keys]
-
-
-def seal(text: str) -> str:
-    return _box(tuple(settings.FIELD_ENCRYPTION_KEYS)).encrypt(text.encode()).decode()
-
-
-def unseal(text: str) -> str:
-    return _box(tuple(settings.FIELD_ENCRYPTION_KEYS)).decrypt(text.encode()).decode()
-
-
-def reseal(text: str) -> str:
-    """The same sealed text under the first key. Raises InvalidToken."""
-    return _box(tuple(settings.FIELD_ENCRYPTION_KEYS)).rotate(text.encode()).decode()
 
 
 def remember(

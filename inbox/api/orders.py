@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.shortcuts import get_object_or_404
@@ -111,7 +112,7 @@ class Actions(APIView):
         try:
             action = services.request_action(
                 token=token, order_id=order.pk, by=access.agent_of(request), now=timezone.now(), origin="api",
-                click=f"api:{click}",
+                click=f"api:{click}", guard=partial(access.money_refusal_for_order, request.user),
             )  # fmt: skip
         except StalePreview as error:
             stale = Refusal("stale", "The order changed: review it again.", str(error))
@@ -136,11 +137,12 @@ class ActionApprove(APIView):
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, action_id: int) -> Response:
         """Agree to exactly what was proposed (G03). Reads the order from Shopify first."""
-        action = _get_action(action_id)
-        if refusal := access.approving_refusal(action.order):
-            return refused(refusal)
+        _get_action(action_id)
         try:
-            services.approve(action_id=action_id, by=access.agent_of(request), now=timezone.now())
+            services.approve(
+                action_id=action_id, by=access.agent_of(request), guard=access.approving_refusal,
+                now=timezone.now(),
+            )  # fmt: skip
         except StalePreview as error:
             return refused(
                 Refusal("stale", "The order changed: it has to be asked again.", str(error))

@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from orders.fields import SealedTextField
+
 
 class ChannelKind(models.TextChoices):
     API = "api", _("Messenger (API)")
@@ -27,7 +29,7 @@ class Channel(models.Model):
     # The key itself is shown once and never stored (inbox.channel_keys).
     key_prefix = models.CharField(max_length=20, blank=True, editable=False)
     key_hash = models.CharField(max_length=64, blank=True, editable=False)
-    sealed_secret = models.TextField(blank=True, editable=False)
+    sealed_secret = SealedTextField(blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

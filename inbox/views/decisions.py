@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from inbox import access, decisions, live, roles
+from inbox import access, decisions, live
 from orders import services
-from orders.errors import ActionRefused, Refusal, ShopUnreachable, StalePreview
+from orders.errors import ActionRefused, ShopUnreachable, StalePreview
 from orders.models import Order, OrderAction
 
 NOTE_LENGTH = 200
@@ -37,12 +36,10 @@ def page(request: HttpRequest) -> HttpResponse:
 @require_POST
 def approve(request: HttpRequest, action_id: int) -> HttpResponse:
     def act() -> str:
-        waiting = OrderAction.objects.select_related("order").get(pk=action_id)
-        if refusal := access.approving_refusal(waiting.order):
-            raise ActionRefused(refusal)
         action = services.approve(
-            action_id=action_id, by=access.agent_of(request), now=timezone.now()
-        )
+            action_id=action_id, by=access.agent_of(request), guard=access.approving_refusal,
+            now=timezone.now(),
+        )  # fmt: skip
         return _("Approved: %s") % decisions.what(action)
 
     return _decide(request, act)
@@ -66,7 +63,7 @@ def settle(request: HttpRequest, action_id: int) -> HttpResponse:
 
     def act() -> str:
         services.settle_by_hand(
-            action_id=action_id, by=_supervisor(request), reason=_text(request, "reason"),
+            action_id=action_id, by=access.agent_of(request), reason=_text(request, "reason"),
             was_applied=request.POST.get("answer") == "applied", now=timezone.now(),
         )  # fmt: skip
         return _("Settled.")
@@ -78,7 +75,7 @@ def settle(request: HttpRequest, action_id: int) -> HttpResponse:
 def keep(request: HttpRequest, order_id: int) -> HttpResponse:
     def act() -> str:
         order = services.keep_money(
-            order_id=order_id, by=_supervisor(request), reason=_text(request, "reason")
+            order_id=order_id, by=access.agent_of(request), reason=_text(request, "reason")
         )
         return _("%s keeps its money on purpose.") % order.name
 
@@ -99,13 +96,6 @@ def _decide(request: HttpRequest, act: Callable[[], str]) -> HttpResponse:
     except (OrderAction.DoesNotExist, Order.DoesNotExist):
         messages.error(request, _("There is no such thing here."))
     return redirect("inbox:decisions")
-
-
-def _supervisor(request: HttpRequest) -> User:
-    agent = access.agent_of(request)
-    if not roles.is_supervisor(agent):
-        raise ActionRefused(Refusal("not_supervisor", _("Only a supervisor may decide this.")))
-    return agent
 
 
 def _text(request: HttpRequest, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -158,6 +159,7 @@ def confirm(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
             token=token,
             order_id=order.pk,
             by=access.agent_of(request),
+            guard=partial(place.afresh().money_refusal, request.user),
             now=now,
             origin=place.origin,
         )

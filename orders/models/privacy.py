@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from orders.fields import SealedTextField
 from orders.models.stores import Store
 
 
@@ -67,7 +68,7 @@ class PrivacyRequest(models.Model):
     grace_until = models.DateTimeField(null=True, help_text="Until then it can be stopped.")
     done_at = models.DateTimeField(null=True)
     note = models.CharField(max_length=255, blank=True, help_text="Why it waits or ended.")
-    sealed_scope = models.TextField(
+    sealed_scope = SealedTextField(
         blank=True, editable=False, help_text="Whose data, encrypted; emptied at the end."
     )
     progress: models.JSONField[Any] = models.JSONField(default=dict, editable=False)

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 
 from orders import audit, redactions
 from orders.errors import ActionRefused, Refusal
+from orders.fields import seal, unseal
 from orders.models import AuditKind, PrivacyKind, PrivacyRequest, PrivacyState, Store
 from orders.models.privacy import OPEN_STATES
 from orders.personal import Scope
@@ -32,7 +33,7 @@ def ask(
                 fingerprint=redactions.digests(fingerprint)[0],
                 received_at=now,
                 due_at=now + DUE_WITHIN,
-                sealed_scope=redactions.seal(msgspec.json.encode(scope).decode()),
+                sealed_scope=seal(msgspec.json.encode(scope).decode()),
             )
     except IntegrityError:
         return None
@@ -78,4 +79,4 @@ def end(
 
 
 def scope_of(request: PrivacyRequest) -> Scope:
-    return msgspec.json.decode(redactions.unseal(request.sealed_scope), type=Scope)
+    return msgspec.json.decode(unseal(request.sealed_scope), type=Scope)

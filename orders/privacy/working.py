@@ -13,6 +13,7 @@ from django.db import transaction
 
 from orders import redactions
 from orders.failpoints import failpoint
+from orders.fields import seal
 from orders.models import (
     PrivacyKind,
     PrivacyRequest,
@@ -90,7 +91,7 @@ def _begin(request: PrivacyRequest, now: datetime) -> None:
         waiting = PrivacyRequest.objects.filter(pk=request.pk, state=request.state)
         waiting.update(
             state=PrivacyState.READY if is_export else PrivacyState.WORKING,
-            sealed_scope=redactions.seal(msgspec.json.encode(scope).decode()),
+            sealed_scope=seal(msgspec.json.encode(scope).decode()),
             next_attempt_at=request.due_at if is_export else None,
             note="",
             evidence={"rows": counts(scope) if is_export else {}, "identifiers": hashes[:100]},

@@ -1,6 +1,6 @@
 """The verbs: the only writers of this app's tables."""
 
-from orders.services.actions import check_now, request_action, withdraw
+from orders.services.actions import Guard, check_now, request_action, withdraw
 from orders.services.approvals import (
     approval_refusal,
     approve,
@@ -8,6 +8,7 @@ from orders.services.approvals import (
     expire_approvals,
     keep_money,
     settle_by_hand,
+    settling_refusal,
 )
 from orders.services.checkouts import note_checkout, record_checkout
 from orders.services.customers import (
@@ -35,6 +36,7 @@ from orders.services.projection import (
 )
 
 __all__ = [
+    "Guard",
     "Imported",
     "approval_refusal",
     "approve",
@@ -63,5 +65,6 @@ __all__ = [
     "request_action",
     "settle",
     "settle_by_hand",
+    "settling_refusal",
     "withdraw",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -19,6 +20,9 @@ from orders.services.moving import move, tell
 
 # An approval that was not given by then is asked for again, on today's facts.
 APPROVAL_WITHIN: Final = timedelta(hours=4)
+# What a door knows of an order and this app does not, such as whose it is. Asked under the order's
+# lock, in the transaction that writes the action: a door's own question before it is courtesy.
+Guard = Callable[[Order], Refusal | None]
 _WITHDRAWABLE: Final = (ActionState.AWAITING_APPROVAL, ActionState.QUEUED, ActionState.BLOCKED)
 
 
@@ -27,6 +31,7 @@ def request_action(
     token: str,
     order_id: int,
     by: User,
+    guard: Guard,
     now: datetime,
     origin: str = "",
     click: str = "",
@@ -51,6 +56,8 @@ def request_action(
             # The same click may have come first while this one waited for the lock.
             if earlier := OrderAction.objects.filter(requested_by_id=by.pk, nonce=nonce).first():
                 return _same_click(earlier, confirmed)
+            if refusal := guard(order):
+                raise ActionRefused(refusal)
             _check(order, confirmed.proposal, now)
             ruling = _rule(order, confirmed.proposal, by=by, now=now)
             action = _create(order, confirmed, ruling, by=by, nonce=nonce, origin=origin, now=now)

@@ -14,7 +14,7 @@ from orders.gateway import get_gateway
 from orders.models import ActionState, AuditKind, Order, OrderAction
 from orders.money import Money
 from orders.progress import Settled
-from orders.services.actions import locked
+from orders.services.actions import Guard, locked
 from orders.services.moving import move, tell
 from orders.services.performing import ending, record_failure
 
@@ -35,7 +35,14 @@ def approval_refusal(action: OrderAction, by: User) -> Refusal | None:
     return policies.may_approve(policy, amount)
 
 
-def approve(*, action_id: int, by: User, now: datetime) -> OrderAction:
+def settling_refusal(by: User) -> Refusal | None:
+    """Why this person may not settle by hand, nor keep a customer's money; None: they may."""
+    if policies.is_supervisor(by):
+        return None
+    return Refusal("not_supervisor", _("Only a supervisor may decide this."))
+
+
+def approve(*, action_id: int, by: User, guard: Guard, now: datetime) -> OrderAction:
     """Agree to exactly what was proposed, on the order as it is now; it then leaves for Shopify.
 
     Reads Shopify first: not inside a transaction. Raises ActionRefused, ShopUnreachable, and
@@ -46,7 +53,7 @@ def approve(*, action_id: int, by: User, now: datetime) -> OrderAction:
     stale = ""
     with transaction.atomic(durable=True):
         action = locked(action_id)
-        if refusal := approval_refusal(action, by):
+        if refusal := approval_refusal(action, by) or guard(action.order):
             raise ActionRefused(refusal)
         changes = previews.changes(action.proposal["facts"], previews.facts(action.order.snapshot))
         if changes or (action.expires_at and action.expires_at <= now):
@@ -96,8 +103,8 @@ def settle_by_hand(
 ) -> OrderAction:
     """A supervisor compared both sides. Forces a fresh read first, which may settle it by itself.
 
-    Raises ActionRefused without a reason, when it no longer needs a person, or when the order
-    shows the opposite; ShopUnreachable when it cannot be read.
+    Raises ActionRefused for anybody else, without a reason, when it no longer needs a person, or
+    when the order shows the opposite; ShopUnreachable when it cannot be read.
     """
     if not reason.strip():
         raise ActionRefused(Refusal("reason_missing", _("Write what you found in Shopify.")))
@@ -105,6 +112,8 @@ def settle_by_hand(
     get_gateway().refresh(order)
     with transaction.atomic(durable=True):
         action = locked(action_id)
+        if refusal := settling_refusal(by):
+            raise ActionRefused(refusal)
         if action.state != ActionState.NEEDS_HUMAN:
             text = _("This no longer needs a decision: it is settled.")
             raise ActionRefused(Refusal("not_open", text))
@@ -127,11 +136,14 @@ def settle_by_hand(
 
 
 def keep_money(*, order_id: int, by: User, reason: str) -> Order:
-    """Row G05: what a canceled order still holds stays with the shop on purpose."""
+    """Row G05: what a canceled order still holds stays with the shop on purpose, as a supervisor
+    decides. Raises ActionRefused."""
     if not reason.strip():
         raise ActionRefused(Refusal("reason_missing", _("Write why the money is kept.")))
     with transaction.atomic(durable=True):
         order = Order.objects.select_for_update(of=("self",)).get(pk=order_id)
+        if refusal := settling_refusal(by):
+            raise ActionRefused(refusal)
         order.kept, order.kept_by, order.kept_reason = order.net_payment, by, reason.strip()[:255]
         order.save(update_fields=["kept", "kept_by", "kept_reason"])
         audit.record(

@@ -100,7 +100,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def approve(self) -> None:
-        self._on_active(services.approve, by=self.world.sara)
+        self._on_active(services.approve, by=self.world.sara, guard=lambda _order: None)
 
     @rule()
     def decline(self) -> None:
@@ -152,7 +152,7 @@ class Life(RuleBasedStateMachine):
         self.world.fault()
         for _ in range(12):
             self.work()
-            self._on_active(services.approve, by=self.world.sara)
+            self._on_active(services.approve, by=self.world.sara, guard=lambda _order: None)
             self._on_active(
                 services.settle_by_hand, by=self.world.sara, reason="seen", was_applied=False
             )

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from inbox.models import Conversation
 from orders import audit, services
+from orders.errors import ActionRefused
 from orders.models import ActionState, AuditEntry, AuditKind, Order, OrderAction, Policy, Store
 from shopify_sync import breaker, tasks
 from shopify_sync.models import ShopConnection
@@ -210,6 +211,46 @@ def test_a_supervisor_settles_what_reading_cannot(
     assert AuditEntry.objects.get(kind=AuditKind.SETTLED_BY_HAND).actor == "sara"
 
 
+def settle(client: Client, action: OrderAction) -> str:
+    return decide(client, action, "settle", answer="not_applied", reason="Looked at the payouts.")
+
+
+def test_only_a_supervisor_settles_by_any_door(
+    uncertain: OrderAction, alice: User, as_alice: Client
+) -> None:
+    assert "Only a supervisor" in settle(as_alice, uncertain)
+    with pytest.raises(ActionRefused) as refused:
+        services.settle_by_hand(
+            action_id=uncertain.pk, by=alice, was_applied=True, reason="Seen.", now=timezone.now()
+        )
+    assert refused.value.refusal.code == "not_supervisor"
+    assert state(uncertain) == ActionState.NEEDS_HUMAN
+    assert not AuditEntry.objects.filter(kind=AuditKind.SETTLED_BY_HAND).exists()
+
+
+def test_without_the_services_rule_anybody_would_settle(
+    uncertain: OrderAction, as_alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: the page has no rule of its own."""
+    monkeypatch.setattr(services.approvals, "settling_refusal", lambda _by: None)
+    assert "Settled." in settle(as_alice, uncertain)
+    assert state(uncertain) == ActionState.REJECTED
+
+
+def test_a_role_that_is_lost_while_shopify_is_read_settles_nothing(
+    uncertain: OrderAction, sara: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = services.approvals.get_gateway().refresh
+
+    def refresh(order: Order) -> None:
+        sara.groups.clear()
+        read(order)
+
+    monkeypatch.setattr(services.approvals.get_gateway(), "refresh", refresh)
+    assert "Only a supervisor" in settle(logged_in(sara), uncertain)
+    assert state(uncertain) == ActionState.NEEDS_HUMAN
+
+
 def test_a_fresh_read_settles_it_before_the_supervisor_does(
     shop: Shop, uncertain: OrderAction, sara: User
 ) -> None:
@@ -223,7 +264,7 @@ def test_a_fresh_read_settles_it_before_the_supervisor_does(
 
 
 def test_money_of_a_canceled_order_waits_in_a_queue_until_it_is_kept_or_returned(
-    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, sara: User
+    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, alice: User, sara: User
 ) -> None:
     shop.place(paid=True)
     order = seen()
@@ -233,7 +274,10 @@ def test_money_of_a_canceled_order_waits_in_a_queue_until_it_is_kept_or_returned
     assert "Money still to return" in page(as_alice)
     assert "€40.00" in page(as_alice)
     keep = f"/inbox/decisions/orders/{order.pk}/keep/"
-    as_alice.post(keep, {"reason": "Restocking fee"})
+    said = as_alice.post(keep, {"reason": "Restocking fee"}, follow=True).content.decode()
+    assert "Only a supervisor" in said
+    with pytest.raises(ActionRefused):
+        services.keep_money(order_id=order.pk, by=alice, reason="Restocking fee")
     assert order.name in page(as_alice)
     logged_in(sara).post(keep, {"reason": "Restocking fee"})
     assert "Nothing to decide" in page(as_alice)
@@ -241,6 +285,18 @@ def test_money_of_a_canceled_order_waits_in_a_queue_until_it_is_kept_or_returned
     # Another sum is another decision.
     Order.objects.update(net_payment=F("net_payment") - 1)
     assert "Money still to return" in page(as_alice)
+
+
+def test_without_the_services_rule_anybody_would_keep_it(
+    shop: Shop, seen: Seen, as_alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control."""
+    shop.place(paid=True)
+    order = seen()
+    monkeypatch.setattr(services.approvals, "settling_refusal", lambda _by: None)
+    as_alice.post(f"/inbox/decisions/orders/{order.pk}/keep/", {"reason": "Restocking fee"})
+    order.refresh_from_db()
+    assert order.kept == 40
 
 
 def test_a_troubled_shop_is_left_alone_and_probed_with_a_read(

@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from inbox import addresses
 from inbox.matching import Matching
 from inbox.models import Conversation, HelpDeskFrame, Identity, IdentityKind
+from inbox.places import InFrame
+from orders import services
 from orders.models import Order, OrderAction
 from shopify_sync.practice_store import actions
-from tests.flows.test_frames import Framed, alice, signed, swap, zammad  # noqa: F401  fixtures
+from tests.flows.test_frames import Framed, alice, signed, swap, token_in, zammad  # noqa: F401  fixtures
 from tests.support.shop import Shop, fetch_dirty, read_customers
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -97,3 +101,33 @@ def test_what_an_agent_has_answered_in_the_inbox_counts_in_the_frame(
     desk = framed(zammad)
     assert 'id="review"' in dialog(desk, own)
     assert 'id="review"' not in dialog(desk, other)
+
+
+@pytest.mark.parametrize("is_afresh", [True, False], ids=["guarded", "control"])
+def test_an_answer_that_is_taken_back_before_the_orders_lock_moves_no_money(
+    is_afresh: bool,
+    two: tuple[Order, Order],
+    conversation: Conversation,
+    alice: User,
+    zammad: HelpDeskFrame,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The control asks the place that the door looked at, which remembers the answer."""
+    own, request = two[0], services.request_action
+    [link] = addresses.link_customers(
+        contact=conversation.contact, customers=[(own.store_id, own.customer_gid)], by=alice
+    )
+    HelpDeskFrame.objects.update(confirm_up_to=50)
+    desk = framed(zammad)
+    token = token_in(dialog(desk, own))
+
+    def meanwhile(**words: Any) -> OrderAction:
+        addresses.remove_identity(identity=link, by=alice)
+        return request(**words)
+
+    monkeypatch.setattr(services, "request_action", meanwhile)
+    if not is_afresh:
+        monkeypatch.setattr(InFrame, "afresh", lambda self: self)
+    said = desk.post(f"orders/{own.pk}/confirm/", {"token": token}).content.decode()
+    assert (REFUSAL in said) is is_afresh
+    assert OrderAction.objects.exists() is not is_afresh

@@ -12,9 +12,11 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
 
-from inbox import addresses, identities
+from inbox import access, addresses, identities
 from inbox.matching import Matching
 from inbox.models import Contact, Conversation, Identity, IdentityKind
+from orders import services
+from orders.gateway import get_gateway
 from orders.models import ActionState, Customer, Order, OrderAction, Policy, Store
 from shopify_sync import connecting
 from shopify_sync.practice_store import actions
@@ -24,6 +26,7 @@ from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty, read_customers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 QUESTION = "Which customer is it?"
+NUMBER = "+4915112345678"
 REFUSAL = "It is not certain which Shopify customer"
 
 
@@ -162,6 +165,82 @@ def test_a_doubt_that_came_later_stops_the_approval_at_both_doors(
     # Answered, the same click goes through.
     answer(as_alice, conversation, mine)
     assert as_sara.post(f"/api/v1/actions/{action.pk}/approve/").status_code == 200
+
+
+@pytest.fixture
+def numbered(shop: Shop, store: Store, conversation: Conversation, bob: User) -> Order:
+    """Jane's order, with a phone number that no contact has yet; `doubt` gives it to Tom."""
+    shop.place()
+    arrive(shop)
+    Customer.objects.update(phone=NUMBER)
+    return Order.objects.select_related("store").get()
+
+
+def doubt(by: User) -> None:
+    addresses.add_identity(contact=Contact.objects.create(name="Tom"), text=NUMBER, by=by)
+
+
+def confirm_by(door: str, client: Client, talk: Conversation, order: Order, token: str) -> Any:
+    if door == "page":
+        return client.post(
+            f"/inbox/conversations/{talk.pk}/orders/{order.pk}/confirm/", {"token": token}
+        )
+    return client.post(
+        f"/api/v1/orders/{order.pk}/actions/", json.dumps({"token": token}),
+        content_type="application/json", headers={"Idempotency-Key": "k"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("is_guarded", [True, False], ids=["guarded", "control"])
+@pytest.mark.parametrize("door", ["page", "api"])
+def test_a_doubt_between_the_doors_look_and_the_orders_lock_is_seen(
+    door: str, is_guarded: bool, numbered: Order, as_alice: Client,
+    conversation: Conversation, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The control asks at the door only."""
+    order, request = numbered, services.request_action
+    token = api(alice, order).json()["token"]
+
+    def meanwhile(*, guard: services.Guard, **words: Any) -> OrderAction:
+        doubt(bob)
+        return request(guard=guard if is_guarded else lambda _order: None, **words)
+
+    monkeypatch.setattr(services, "request_action", meanwhile)
+    answer = confirm_by(door, as_alice, conversation, order, token)
+    if is_guarded:
+        assert answer.status_code == 409
+        assert REFUSAL in unescape(answer.content.decode())
+    assert OrderAction.objects.exists() is not is_guarded
+
+
+@pytest.mark.parametrize("is_guarded", [True, False], ids=["guarded", "control"])
+@pytest.mark.parametrize("door", ["page", "api"])
+def test_a_doubt_that_comes_while_an_approval_reads_shopify_is_seen(
+    door: str, is_guarded: bool, numbered: Order, as_alice: Client,
+    conversation: Conversation, alice: User, bob: User, sara: User,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    Policy.objects.create(role=sara.groups.get(), may_approve_up_to=100)
+    Policy.objects.create(role=alice.groups.get(), refund_up_to=10)
+    token = review(as_alice, conversation, numbered, "refund", reason="other", amount="15.00")
+    assert confirm(as_alice, conversation, numbered, token) == 200
+    action = OrderAction.objects.get()
+    read = get_gateway().refresh
+
+    def refresh(order: Order) -> None:
+        assert access.approving_refusal(order) is None
+        read(order)
+        doubt(bob)
+
+    monkeypatch.setattr(get_gateway(), "refresh", refresh)
+    if not is_guarded:
+        monkeypatch.setattr(access, "approving_refusal", lambda _order: None)
+    page = f"/inbox/decisions/{action.pk}/approve/"
+    at = page if door == "page" else f"/api/v1/actions/{action.pk}/approve/"
+    said = unescape(logged_in(sara).post(at, follow=True).content.decode())
+    assert (REFUSAL in said) is is_guarded
+    action.refresh_from_db()
+    assert (action.state == ActionState.AWAITING_APPROVAL) is is_guarded
 
 
 def test_the_answer_links_the_customer_and_is_undone(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from unittest.mock import patch
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,8 +12,18 @@ from django.core import mail
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from inbox import campaigns as campaigns_of_orders
 from inbox.campaigns import handle_event
-from inbox.models import Campaign, CampaignMessage, Conversation, MessageKind, SendState, Via
+from inbox.models import (
+    Campaign,
+    CampaignCondition,
+    CampaignMessage,
+    Comparison,
+    Conversation,
+    MessageKind,
+    SendState,
+    Via,
+)
 from inbox.tasks import sweep_events, sweep_outbox
 from orders.models import (
     ActionKind,
@@ -165,6 +176,66 @@ def test_without_a_message_for_cancelations_the_refund_is_told_by_itself(
     event(order, EventKind.REFUNDED, action)
     sweep_events()
     assert confirmations(conversation) == ["We are refunding €5.00 of #1001."]
+
+
+@pytest.fixture
+def left_out(
+    order: Order, conversation: Conversation, campaigns: list[Campaign], alice: User
+) -> tuple[OrderEvent, OrderEvent]:
+    """A cancelation and its refund, of a customer whom the cancelation's campaign is not for."""
+    CampaignCondition.objects.create(
+        campaign=campaigns[0],
+        event_kind=EventKind.CANCELED,
+        comparison=Comparison.AT_LEAST,
+        count=2,
+    )
+    action = cancel_and_refund(order, alice, conversation)
+    return event(order, EventKind.CANCELED, action), event(order, EventKind.REFUNDED, action)
+
+
+def test_a_refund_waits_for_its_cancelations_message_and_is_told_by_itself_where_there_is_none(
+    left_out: tuple[OrderEvent, OrderEvent], conversation: Conversation
+) -> None:
+    canceled, refunded = left_out
+    assert handle_event(refunded.pk) is False
+    assert not CampaignMessage.objects.exists()
+    assert handle_event(canceled.pk) is True
+    assert set(CampaignMessage.objects.values_list("state", "reason")) == {
+        (SendState.SKIPPED, "The customer is not of its audience.")
+    }
+    assert confirmations(conversation) == []
+    sweep_events()
+    assert confirmations(conversation) == ["We are refunding €5.00 of #1001."]
+
+
+def test_a_refund_that_did_not_wait_would_be_told_by_nobody(
+    left_out: tuple[OrderEvent, OrderEvent], conversation: Conversation
+) -> None:
+    """Negative control: it relies on a message of which nothing is known yet."""
+    canceled, refunded = left_out
+    with patch.object(campaigns_of_orders, "_must_wait", lambda *_: False):
+        assert handle_event(refunded.pk) is True
+        handle_event(canceled.pk)
+    sweep_events()
+    assert confirmations(conversation) == []
+
+
+def test_a_cancelation_that_was_only_considered_would_swallow_its_refund(
+    left_out: tuple[OrderEvent, OrderEvent], conversation: Conversation
+) -> None:
+    """Negative control: a row that says why nothing was written, taken for a message."""
+    for row in left_out:
+        handle_event(row.pk)
+        CampaignMessage.objects.filter(event=left_out[0]).update(state=SendState.WRITTEN)
+    assert not OrderEvent.objects.unannounced().exists()
+    assert confirmations(conversation) == []
+
+
+def test_a_refund_does_not_wait_for_ever(
+    left_out: tuple[OrderEvent, OrderEvent],
+) -> None:
+    OrderEvent.objects.update(recorded_at=timezone.now() - timedelta(hours=2))
+    assert handle_event(left_out[1].pk) is True
 
 
 def test_a_customer_whom_shopify_notifies_gets_no_second_message(
