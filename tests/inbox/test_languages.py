@@ -30,12 +30,47 @@ def source(language: str) -> str:
     return (LOCALE / language / "LC_MESSAGES" / "django.po").read_text()
 
 
-def test_german_is_complete() -> None:
-    text = source("de")
+EMPTY = re.compile(
+    r'^(msgid(?:_plural)? "[^\n]*"(?:\n"[^\n]*")*)'
+    r'(?:\nmsgstr\[\d\] "[^\n]*"(?:\n"[^\n]*")*)*'
+    r'\nmsgstr(?:\[\d\])? ""\n(?!")',
+    re.MULTILINE,
+)
+
+
+def untranslated(text: str) -> list[str]:
+    """What has no translation, or lacks one of its plural forms."""
+    return EMPTY.findall(text.split("\n\n", 1)[1] + "\n")
+
+
+@pytest.mark.parametrize("language", ["de", "ar"])
+def test_a_catalogue_is_complete(language: str) -> None:
+    text = source(language)
     assert "fuzzy" not in text
-    body = text.split("\n\n", 1)[1]
-    empty = re.findall(r'msgid ("[^\n]*"(?:\n"[^\n]*")*)\nmsgstr ""\n(?!")', body + "\n")
-    assert empty == []
+    assert untranslated(text) == []
+
+
+@pytest.mark.parametrize("language", ["de", "ar"])
+def test_every_plural_form_is_given(language: str) -> None:
+    text = source(language)
+    forms = int(re.findall(r"nplurals=(\d)", text)[0])
+    for entry in text.split("\n\n")[1:]:
+        if "msgid_plural " in entry:
+            given = re.findall(r"^msgstr\[(\d)\]", entry, re.MULTILINE)
+            assert given == [str(form) for form in range(forms)], entry
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        'msgid "One"\nmsgstr ""',
+        'msgid ""\n"Long "\n"one"\nmsgstr ""',
+        'msgid "One"\nmsgid_plural "Many"\nmsgstr[0] "Eins"\nmsgstr[1] ""',
+    ],
+)
+def test_what_is_not_translated_is_found(entry: str) -> None:
+    """Negative control of the completeness."""
+    assert len(untranslated(f'msgid ""\n\n{entry}\n\nmsgid "Two"\nmsgstr "Zwei"\n')) == 1
 
 
 @pytest.mark.parametrize("language", ["de", "ar"])
@@ -66,7 +101,7 @@ def test_the_compiled_catalogue_is_the_source(language: str, tmp_path: Path) -> 
     ("language", "words"),
     [
         ("de", ['lang="de"', "Bestellung stornieren", "Erstatten", "Nicht ausgeführt", "Bezahlt"]),
-        ("ar", ['dir="rtl"', "إلغاء الطلب", "استرداد", "مدفوع"]),
+        ("ar", ['dir="rtl"', "إلغاء الطلب", "استرداد", "مدفوع", "صندوق الوارد", "إضافة ملاحظة"]),
     ],
 )
 def test_pages_speak_the_language_that_was_chosen(
