@@ -85,7 +85,7 @@ class Matching:
             return None
         if any(question.store_id == order.store_id for question in self.questions):
             return _ambiguous()
-        if not is_linked and self._is_foreign(*_addresses(order)):
+        if not is_linked and self._is_foreign(*_keys_of_order(order)):
             return _shared()
         return None
 
@@ -108,7 +108,8 @@ def match(
     customers = heads.customers_for(pairs=pairs, emails=keys.emails, phones=keys.phones)
     shown = [heads.head(customer) for customer in customers]
     asked = {key for head in shown for key in _keys(head)}
-    asked |= {key for order in orders for key in _addresses(order)}
+    # With its customer: of one that orders alone know there is no head above.
+    asked |= {key for order in orders for key in _keys_of_order(order)}
     foreign = _held_by_others(contact, asked)
     linked = frozenset(keys.customer_gids)
     matches: list[Match] = []
@@ -152,8 +153,11 @@ def _keys(head: CustomerHead) -> list[tuple[str, str]]:
     return [(kind, value) for kind, value in keys if value]
 
 
-def _addresses(order: Order) -> list[tuple[str, str]]:
+def _keys_of_order(order: Order) -> list[tuple[str, str]]:
+    """What of an order may belong to another contact."""
     keys = [(IdentityKind.EMAIL.value, order.email), (IdentityKind.PHONE.value, order.phone)]
+    if order.customer_gid:
+        keys.append(_customer(order.store_id, order.customer_gid))
     return [(kind, value) for kind, value in keys if value]
 
 

@@ -259,6 +259,24 @@ def test_doubt_at_one_store_says_nothing_of_the_other(
     assert link.value.startswith(f"{two[0].store_id}:")
 
 
+def test_an_order_of_anothers_customer_moves_no_money_though_the_customer_was_never_read(
+    shop: Shop, store: Store, conversation: Conversation, alice: User
+) -> None:
+    shop.place()
+    arrive(shop)
+    mine = Order.objects.get()
+    # As orders were that came before customers had rows of their own.
+    Customer.objects.all().delete()
+    assert api(alice, mine).status_code == 200
+    other = Contact.objects.create(name="Janine")
+    addresses.link_customers(
+        contact=other, customers=[(mine.store_id, mine.customer_gid)], by=alice
+    )
+    refused = api(alice, mine)
+    assert refused.status_code == 403
+    assert refused.json()["reason_code"] == "ambiguous_customer"
+
+
 def test_a_merged_customer_is_followed(
     two: tuple[Order, Order], shop: Shop, as_alice: Client, conversation: Conversation, alice: User
 ) -> None:
