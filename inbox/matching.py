@@ -94,12 +94,14 @@ class Matching:
 
 
 def match(
-    contact: Contact | None, active: Sequence[Identity], found: FoundOrders | None = None
+    contact: Contact | None,
+    active: Sequence[Identity],
+    keys: OrderKeys,
+    found: FoundOrders | None = None,
 ) -> Matching:
-    """Two queries where the orders in hand are all of the contact's, else three. Refusals are
-    to be asked for these orders only."""
+    """Two queries where the orders in hand are all of the contact's, else three. `keys`: those
+    of the active identities. Refusals are to be asked for these orders only."""
     orders = found.orders if found else ()
-    keys = identities.keys_of(active)
     pairs = {*keys.customer_gids}
     if found is None or not found.is_all:
         pairs |= _pairs(keys)
@@ -127,11 +129,18 @@ def match(
     return Matching(tuple(matches), tuple(questions), linked, foreign)
 
 
-def matching_of(contact: Contact, order: Order | None = None) -> Matching:
+def matching_of(contact: Contact, order: Order) -> Matching:
     """The same from the database, for a door that knows the contact and one order."""
     active = list(contact.identities.active())
+    return match_order(contact, active, identities.keys_of(active), order)
+
+
+def match_order(
+    contact: Contact | None, active: Sequence[Identity], keys: OrderKeys, order: Order
+) -> Matching:
+    """The same of one order, for what may be done to it."""
     # Not all: the other orders' customers count as well.
-    return match(contact, active, FoundOrders((order,), has_more=True) if order else None)
+    return match(contact, active, keys, FoundOrders((order,), has_more=True))
 
 
 def _pairs(keys: OrderKeys) -> set[Pair]:

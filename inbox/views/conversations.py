@@ -131,8 +131,8 @@ def contact(request: HttpRequest, pk: int) -> HttpResponse:
     text = people.all_text(found)
     context = {
         "contact": found,
-        "person": people.person(
-            found, known=known, found=None, text=text, agent=request.user, now=timezone.now()
+        "person": people.person_of(
+            found, known=known, text=text, agent=request.user, now=timezone.now()
         ),
         # A channel's own user id says nothing to people.
         "identities": [
