@@ -77,3 +77,18 @@ def test_a_dialog_that_fails_after_it_was_closed_leaves_the_next_one_open(page: 
     expect(page.get_by_role("dialog")).to_be_visible()
     held.routes[1].continue_()
     expect(page.get_by_role("dialog").locator("form").first).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_a_conversation_that_cannot_be_opened_does_not_take_the_one_that_was_opened_since(
+    page: Page,
+) -> None:
+    sofia, other = names(page)
+    row = page.locator("a.conversation-row").filter(has_text=sofia).first
+    held = Held(page, re.escape(str(row.get_attribute("href"))) + "$")
+    go_to(page, sofia)
+    held.wait()
+    go_to(page, other)
+    shown(page, other)
+    held.routes[0].abort()
+    page.wait_for_timeout(1500)
+    shown(page, other)
