@@ -92,3 +92,22 @@ def test_a_conversation_that_cannot_be_opened_does_not_take_the_one_that_was_ope
     held.routes[0].abort()
     page.wait_for_timeout(1500)
     shown(page, other)
+
+
+def test_a_reply_that_was_sent_does_not_come_back_as_a_draft(page: Page) -> None:
+    sofia, other = names(page)
+    go_to(page, sofia)
+    shown(page, sofia)
+    page.locator("#composer-text").fill("It left on Monday.")
+    held = Held(page, r"/reply/$")
+    page.get_by_role("button", name="Send reply").click()
+    held.wait()
+    go_to(page, other)
+    shown(page, other)
+    with page.expect_response(re.compile(r"/reply/$")):
+        held.routes[0].continue_()
+    page.wait_for_timeout(300)
+    go_to(page, sofia)
+    shown(page, sofia)
+    expect(page.locator(".thread-inner")).to_contain_text("It left on Monday.")
+    expect(page.locator("#composer-text")).to_have_value("")
