@@ -63,6 +63,11 @@ def order_keys(contact: Contact) -> OrderKeys:
     return keys_of(contact.identities.active())
 
 
+def active_of(known: Iterable[Identity]) -> list[Identity]:
+    """Of identities in hand, those that count."""
+    return [identity for identity in known if identity.removed_at is None]
+
+
 def keys_of(active: Iterable[Identity]) -> OrderKeys:
     """The same from identities in hand. A customer that was merged leads to the one it is now."""
     keys = OrderKeys([], [], [])

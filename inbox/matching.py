@@ -85,7 +85,7 @@ class Matching:
             return None
         if any(question.store_id == order.store_id for question in self.questions):
             return _ambiguous()
-        if not is_linked and self._is_foreign(*_addresses(order)):
+        if not is_linked and self._is_foreign(*_keys_of_order(order)):
             return _shared()
         return None
 
@@ -94,12 +94,14 @@ class Matching:
 
 
 def match(
-    contact: Contact | None, active: Sequence[Identity], found: FoundOrders | None = None
+    contact: Contact | None,
+    active: Sequence[Identity],
+    keys: OrderKeys,
+    found: FoundOrders | None = None,
 ) -> Matching:
-    """Two queries where the orders in hand are all of the contact's, else three. Refusals are
-    to be asked for these orders only."""
+    """Two queries where the orders in hand are all of the contact's, else three. `keys`: those
+    of the active identities. Refusals are to be asked for these orders only."""
     orders = found.orders if found else ()
-    keys = identities.keys_of(active)
     pairs = {*keys.customer_gids}
     if found is None or not found.is_all:
         pairs |= _pairs(keys)
@@ -108,7 +110,8 @@ def match(
     customers = heads.customers_for(pairs=pairs, emails=keys.emails, phones=keys.phones)
     shown = [heads.head(customer) for customer in customers]
     asked = {key for head in shown for key in _keys(head)}
-    asked |= {key for order in orders for key in _addresses(order)}
+    # With its customer: of one that orders alone know there is no head above.
+    asked |= {key for order in orders for key in _keys_of_order(order)}
     foreign = _held_by_others(contact, asked)
     linked = frozenset(keys.customer_gids)
     matches: list[Match] = []
@@ -126,11 +129,18 @@ def match(
     return Matching(tuple(matches), tuple(questions), linked, foreign)
 
 
-def matching_of(contact: Contact, order: Order | None = None) -> Matching:
+def matching_of(contact: Contact, order: Order) -> Matching:
     """The same from the database, for a door that knows the contact and one order."""
     active = list(contact.identities.active())
+    return match_order(contact, active, identities.keys_of(active), order)
+
+
+def match_order(
+    contact: Contact | None, active: Sequence[Identity], keys: OrderKeys, order: Order
+) -> Matching:
+    """The same of one order, for what may be done to it."""
     # Not all: the other orders' customers count as well.
-    return match(contact, active, FoundOrders((order,), has_more=True) if order else None)
+    return match(contact, active, keys, FoundOrders((order,), has_more=True))
 
 
 def _pairs(keys: OrderKeys) -> set[Pair]:
@@ -152,8 +162,11 @@ def _keys(head: CustomerHead) -> list[tuple[str, str]]:
     return [(kind, value) for kind, value in keys if value]
 
 
-def _addresses(order: Order) -> list[tuple[str, str]]:
+def _keys_of_order(order: Order) -> list[tuple[str, str]]:
+    """What of an order may belong to another contact."""
     keys = [(IdentityKind.EMAIL.value, order.email), (IdentityKind.PHONE.value, order.phone)]
+    if order.customer_gid:
+        keys.append(_customer(order.store_id, order.customer_gid))
     return [(kind, value) for kind, value in keys if value]
 
 

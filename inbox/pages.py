@@ -15,6 +15,7 @@ from inbox import access
 from inbox.models import Conversation, ConversationState, Identity, IdentityKind
 from inbox.roles import Agent
 from orders.models import Order
+from orders.selection import number
 
 PAGE: Final = 40
 SCOPES: Final = ("mine", "unassigned", "all")
@@ -65,8 +66,8 @@ def conversation_list(
     words = {"scope": scope, "state": state, "q": query}
     at, _, pk = after.partition("~")
     moment = parse_datetime(at) if at else None
-    if moment and pk.isdigit():
-        rows = rows.before(moment, int(pk))  # type: ignore[attr-defined]
+    if moment and (last := number(pk)):
+        rows = rows.before(moment, last)  # type: ignore[attr-defined]
     page = list(rows.newest_first()[: PAGE + 1])  # type: ignore[attr-defined]
     shown = page[:PAGE]
     next_url = ""

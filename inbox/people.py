@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from inbox import identities, matching, suggestions
+from inbox.identities import OrderKeys
 from inbox.matching import Match, Matching, Question
 from inbox.models import Contact, Identity
 from inbox.roles import Agent
@@ -52,21 +53,22 @@ def person(
     contact: Contact,
     *,
     known: Sequence[Identity],
+    keys: OrderKeys,
     found: FoundOrders | None,
     text: str,
     agent: Agent,
     now: datetime,
 ) -> Person:
-    """`known`: all identities of the contact, those taken away too; `found`: the orders that are
-    shown, if any. A customer that only orders have told of is read meanwhile."""
-    active = [identity for identity in known if identity.removed_at is None]
-    matched = matching.match(contact, active, found)
+    """`known`: all identities of the contact, those taken away too; `keys`: of the others;
+    `found`: the orders that are shown, if any. A customer that only orders have told of is read meanwhile."""
+    active = identities.active_of(known)
+    matched = matching.match(contact, active, keys, found)
     unread = [m.head.pk for m in matched.matches if m.head.as_of is None and not m.head.is_deleted]
     if unread:
         services.mark_unread_customers(unread)
     return Person(
         matching=matched,
-        suggestions=suggestions.suggestions(known, matched, text),
+        suggestions=suggestions.suggestions(known, keys, matched, text),
         undoable=tuple(
             identity
             for identity in known
@@ -77,9 +79,12 @@ def person(
     )
 
 
-def person_of(contact: Contact, *, text: str, agent: Agent, now: datetime) -> Person:
-    known = list(contact.identities.all())
-    return person(contact, known=known, found=None, text=text, agent=agent, now=now)
+def person_of(
+    contact: Contact, *, known: Sequence[Identity], text: str, agent: Agent, now: datetime
+) -> Person:
+    """The same by themselves, without their orders beside them."""
+    keys = identities.keys_of(identities.active_of(known))
+    return person(contact, known=known, keys=keys, found=None, text=text, agent=agent, now=now)
 
 
 def all_text(contact: Contact) -> str:

@@ -141,15 +141,20 @@ class BesideConversation(Place):
     def url_args(self) -> tuple[Any, ...]:
         return (self.conversation.pk,)
 
-    @property
+    @cached_property
+    def _known(self) -> list[Identity]:
+        """Of the contact, those taken away too."""
+        return list(self.conversation.contact.identities.all())
+
+    @cached_property
     def keys(self) -> OrderKeys:
-        return identities.order_keys(self.conversation.contact)
+        return identities.keys_of(identities.active_of(self._known))
 
     @property
     def origin(self) -> str:
         return self.conversation.origin
 
-    @property
+    @cached_property
     def mentioned(self) -> str:
         return identities.text_of(self.conversation)
 
@@ -174,12 +179,13 @@ class BesideConversation(Place):
         return access.acting_refusal(agent, self.conversation)
 
     def matching(self, order: Order) -> Matching:
-        return matching.matching_of(self.conversation.contact, order)
+        active = identities.active_of(self._known)
+        return matching.match_order(self.conversation.contact, active, self.keys, order)
 
     def person(self, found: FoundOrders, *, agent: Agent, now: datetime) -> Person:
         contact = self.conversation.contact
         return people.person(
-            contact, known=list(contact.identities.all()), found=found, text=self.mentioned,
+            contact, known=self._known, keys=self.keys, found=found, text=self.mentioned,
             agent=agent, now=now,
         )  # fmt: skip
 
@@ -259,13 +265,11 @@ class InFrame(Place):
         )
 
     def matching(self, order: Order) -> Matching:
-        return self._match(FoundOrders((order,), has_more=True))
+        return matching.match_order(self._known, self._identities, self.keys, order)
 
     def person(self, found: FoundOrders, *, agent: Agent, now: datetime) -> Person:
-        return Person(matching=self._match(found), suggestions=(), undoable=())
-
-    def _match(self, found: FoundOrders) -> Matching:
-        return matching.match(self._known, self._identities, found)
+        matched = matching.match(self._known, self._identities, self.keys, found)
+        return Person(matching=matched, suggestions=(), undoable=())
 
     def window_url(self, order: Order, amount: Money | None, token: str) -> str:
         """Above the frame's limit another page could lie over the button: so not here."""

@@ -15,7 +15,7 @@ from inbox.places import Place
 from orders import panels, services
 from orders.gateway import get_gateway
 from orders.models import Order
-from orders.selection import Selection
+from orders.selection import Selection, number
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def context(
         selection=selection,
         now=now,
         mentioned=place.mentioned,
-        opened={int(word) for word in asked.get("open", "").split(",") if word.isdecimal()},
+        opened={pk for pk in map(number, asked.get("open", "").split(",")) if pk},
     )
     if partial := [card.id for card in shown.cards if card.is_partial]:
         orders = Order.objects.filter(pk__in=partial)

@@ -46,9 +46,11 @@ class Suggestion:
         return str(self.kind.label)
 
 
-def suggestions(known: Sequence[Identity], matching: Matching, text: str) -> tuple[Suggestion, ...]:
-    """`known`: all of the contact's identities, those taken away too. Two queries at most."""
-    keys = identities.keys_of(i for i in known if i.removed_at is None)
+def suggestions(
+    known: Sequence[Identity], keys: OrderKeys, matching: Matching, text: str
+) -> tuple[Suggestion, ...]:
+    """`known`: all of the contact's identities, those taken away too; `keys`: of the others. Two
+    queries at most."""
     seen = {(i.kind, i.value) for i in known}
     found: dict[tuple[str, str], Suggestion] = {}
     for suggestion in (*_of_customers(matching), *_of_orders(keys, matching, text)):

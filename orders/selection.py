@@ -33,10 +33,8 @@ class Selection:
         show, store, count = (asked.get(name, "") for name in ("show", "store", "count"))
         return cls(
             show=Show(show) if show in set(Show) else Show.ALL,
-            store_id=int(store) if _is_number(store) else None,
-            count=min(max(int(count), ORDERS_A_PAGE), AT_MOST)
-            if _is_number(count)
-            else ORDERS_A_PAGE,
+            store_id=number(store),
+            count=min(max(number(count) or 0, ORDERS_A_PAGE), AT_MOST),
         )
 
     @property
@@ -67,5 +65,7 @@ class Selection:
         return replace(self, store_id=store_id, count=ORDERS_A_PAGE).query
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 10
+def number(text: str) -> int | None:
+    """A whole number of an address's parameter; None for what is none, or as long as none of
+    ours ("²" is a digit, too)."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

@@ -113,8 +113,13 @@ def set_suggestion_aside(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _person(request: HttpRequest, contact: Contact) -> Person:
-    text = people.all_text(contact)
-    return people.person_of(contact, text=text, agent=request.user, now=timezone.now())
+    return people.person_of(
+        contact,
+        known=list(contact.identities.all()),
+        text=people.all_text(contact),
+        agent=request.user,
+        now=timezone.now(),
+    )
 
 
 def _suggestion(request: HttpRequest, contact: Contact) -> Suggestion | None:

@@ -15,6 +15,7 @@ from inbox import access, live, pages, people, roles, services, sidebar, streami
 from inbox.forms import AssignForm, MessageForm, SnoozeForm
 from inbox.models import Conversation, IdentityKind
 from inbox.places import BesideConversation
+from orders.selection import number
 
 Context = dict[str, Any]
 Answer = TypeVar("Answer", bound=HttpResponseBase)
@@ -31,8 +32,7 @@ def list_page(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def list_rows(request: HttpRequest) -> HttpResponse:
-    selected = request.GET.get("selected", "")
-    context = {"list": _list(request), "selected": int(selected) if selected.isdigit() else None}
+    context = {"list": _list(request), "selected": number(request.GET.get("selected", ""))}
     return render(request, "inbox/_list.html", context)
 
 
@@ -44,9 +44,8 @@ def conversation(request: HttpRequest, pk: int) -> HttpResponseBase:
     is_ahead = "X-Fetched-Ahead" in request.headers
     if not is_ahead:
         services.mark_read(conversation=found)
-    before = request.GET.get("before", "")
     context = _context(request, found) | {
-        "thread": timeline.thread(found, before=int(before) if before.isdigit() else None),
+        "thread": timeline.thread(found, before=number(request.GET.get("before", ""))),
         "reply_form": MessageForm(),
         "marks_read": is_ahead,
     }
@@ -72,8 +71,7 @@ def header(request: HttpRequest, pk: int) -> HttpResponse:
 def thread(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.get_conversation(request.user, pk)
     services.mark_read(conversation=found)
-    since = request.GET.get("since", "")
-    shown = timeline.thread(found, since=int(since) if since.isdigit() else None)
+    shown = timeline.thread(found, since=number(request.GET.get("since", "")))
     return render(request, "inbox/_thread.html", {"conversation": found, "thread": shown})
 
 
@@ -131,8 +129,8 @@ def contact(request: HttpRequest, pk: int) -> HttpResponse:
     text = people.all_text(found)
     context = {
         "contact": found,
-        "person": people.person(
-            found, known=known, found=None, text=text, agent=request.user, now=timezone.now()
+        "person": people.person_of(
+            found, known=known, text=text, agent=request.user, now=timezone.now()
         ),
         # A channel's own user id says nothing to people.
         "identities": [

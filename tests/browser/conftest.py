@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 
 from tests.support.demo import CHROMIUM, FLAGS, Demo, running_demo
 
@@ -61,6 +62,29 @@ class Watched:
                 else None
             ),
         )
+
+
+class Held:
+    """The first requests to an address wait until they are let go; the later ones pass."""
+
+    def __init__(self, page: Page, address: str, *, how_many: int = 1) -> None:
+        self._page = page
+        self._how_many = how_many
+        self.routes: list[Route] = []
+        page.route(re.compile(address), self._come)
+
+    def _come(self, route: Route) -> None:
+        if len(self.routes) < self._how_many:
+            self.routes.append(route)
+        else:
+            route.continue_()
+
+    def wait(self, how_many: int = 1) -> None:
+        for _ in range(200):
+            if len(self.routes) >= how_many:
+                return
+            self._page.wait_for_timeout(50)
+        raise AssertionError("nothing was asked")
 
 
 @pytest.fixture

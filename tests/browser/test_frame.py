@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Page, Route, expect
 
-from tests.browser.conftest import AXE, Demo, log_in
+from tests.browser.conftest import AXE, Demo, Held, log_in
 from tests.browser.gallery import PATIENCE_MS
 from tests.support.desk import Desk, context, running_desk, set_up, signed_address
 
@@ -242,3 +242,77 @@ def test_a_signed_address_opens_once(
         timeout=PATIENCE_MS
     )
     assert axe_in(inside(page)) == []
+
+
+def test_a_pass_that_is_renewed_late_does_not_bring_the_customer_before_back(
+    visitor: BrowserContext,
+    desk: Desk,
+    chatwoot: str,
+) -> None:
+    page = visitor.new_page()
+
+    def ends_soon(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"valid_s": 60})
+
+    page.route(re.compile("/sidebar/swap/"), ends_soon)
+    held = Held(page, "/sidebar/renew/")
+    page.goto(desk.page(chatwoot, HANAKO))
+    panel = page.frame_locator("iframe")
+    connect(page, panel)
+    expect(panel.get_by_text("#1065").first).to_be_visible(timeout=PATIENCE_MS)
+    inside(page).evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    held.wait()
+    page.evaluate("next => window.lookAt(next)", AISHA)
+    expect(panel.get_by_text("#1070").first).to_be_visible(timeout=PATIENCE_MS)
+    with page.expect_response(re.compile("/sidebar/renew/")):
+        held.routes[0].continue_()
+    page.wait_for_timeout(300)
+    with page.expect_response(re.compile("/sidebar/orders/")):
+        inside(page).evaluate("document.dispatchEvent(new CustomEvent('live:resync'))")
+    page.wait_for_timeout(300)
+    expect(panel.get_by_text("#1070").first).to_be_visible()
+    expect(panel.get_by_text("#1065")).to_have_count(0)
+
+
+def test_the_help_desk_goes_on_while_the_agent_connects(
+    visitor: BrowserContext,
+    desk: Desk,
+    chatwoot: str,
+) -> None:
+    page = visitor.new_page()
+    held = Held(page, "/sidebar/swap/")
+    page.goto(desk.page(chatwoot, HANAKO))
+    panel = page.frame_locator("iframe")
+    with page.expect_popup() as opened:
+        panel.get_by_role("button", name="Log in").click(timeout=PATIENCE_MS)
+    window = opened.value
+    window.get_by_label("User name").fill("alice")
+    window.get_by_label("Password").fill("demo")
+    window.get_by_role("button", name="Log in").click()
+    window.get_by_role("button", name="Connect").click()
+    held.wait()
+    page.evaluate("next => window.lookAt(next)", AISHA)
+    page.wait_for_timeout(300)
+    held.routes[0].continue_()
+    expect(panel.get_by_text("#1070").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(panel.get_by_text("#1065")).to_have_count(0)
+
+
+def test_the_next_customer_is_shown_though_the_one_before_took_long(
+    visitor: BrowserContext,
+    desk: Desk,
+    chatwoot: str,
+) -> None:
+    page = visitor.new_page()
+    held = Held(page, "/sidebar/orders/$")
+    page.goto(desk.page(chatwoot, HANAKO))
+    panel = page.frame_locator("iframe")
+    connect(page, panel)
+    held.wait()
+    with page.expect_response(re.compile("/sidebar/look/")):
+        page.evaluate("next => window.lookAt(next)", AISHA)
+    page.wait_for_timeout(300)
+    held.routes[0].continue_()
+    expect(panel.get_by_text("#1070").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(panel.get_by_text("#1065")).to_have_count(0)

@@ -66,11 +66,29 @@ def test_load_more_is_a_page_without_javascript(
     assert names(answer.content.decode()) == twelve
 
 
-@pytest.mark.parametrize("query", ["?count=-3", "?count=x", "?show=zzz&store=q", "?count=99999999"])
+@pytest.mark.parametrize(
+    "query",
+    ["?count=-3", "?count=x", "?show=zzz&store=q", "?count=99999999", f"?open={'1' * 5000}"],
+)
 def test_an_address_with_nonsense_shows_the_orders(
     twelve: list[str], as_alice: Client, conversation: Conversation, query: str
 ) -> None:
     assert names(panel(as_alice, conversation, query))[:10] == twelve[:10]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "rows/?selected=²",
+        "rows/?after=2026-01-01T00:00:00Z~²",
+        "conversations/{}/?before=²",
+        "conversations/{}/thread/?since=²",
+    ],
+)
+def test_a_digit_that_is_no_number_breaks_no_page(
+    as_alice: Client, conversation: Conversation, address: str
+) -> None:
+    assert as_alice.get(f"/inbox/{address.format(conversation.pk)}").status_code == 200
 
 
 def test_open_and_needs_attention_leave_out_the_others(

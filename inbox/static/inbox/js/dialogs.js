@@ -7,6 +7,11 @@ let opener = null;
 let timer = 0;
 let wanted = 0; // Rises with each close: what was asked for before it may not open the dialog.
 
+function forget() {
+  wanted += 1;
+  clearTimeout(timer);
+}
+
 function open() {
   if (!dialog.open) dialog.showModal();
 }
@@ -56,9 +61,11 @@ if (dialog) {
 
   document.addEventListener("htmx:afterRequest", ({ detail, target }) => {
     if (detail.target !== content) return;
-    clearTimeout(timer);
     setBusy(target, false);
-    if (detail.failed && dialog.open && content.querySelector(".skeleton")) close();
+    // Closed meanwhile: the skeleton that may be there waits for another answer.
+    if (detail.requestConfig.dialogTurn !== wanted) return;
+    clearTimeout(timer);
+    if (!detail.successful && dialog.open && content.querySelector(".skeleton")) close();
   });
 
   document.addEventListener("click", (event) => {
@@ -69,12 +76,20 @@ if (dialog) {
     }
   });
 
+  // Another conversation, or another customer, takes this one's place.
+  document.addEventListener("inbox:leave", () => {
+    forget();
+    opener = null;
+    close();
+  });
+
   dialog.addEventListener("close", () => {
-    wanted += 1;
-    clearTimeout(timer);
+    forget();
     content.replaceChildren();
+    // No link opened it, or its page is left: the browser gives the focus back.
+    if (!opener) return;
     // A morph may have replaced the opener: its twin has the same address.
-    const target = opener?.isConnected ? opener : opener && document.querySelector(`[href="${CSS.escape(opener.getAttribute("href") ?? "")}"]`);
+    const target = opener.isConnected ? opener : document.querySelector(`[href="${CSS.escape(opener.getAttribute("href") ?? "")}"]`);
     (target ?? document.querySelector("#panel h2"))?.focus();
     opener = null;
   });

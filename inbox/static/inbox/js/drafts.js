@@ -27,6 +27,20 @@ function restore() {
 document.addEventListener("input", ({ target }) => { if (target.id === "composer-text") keep(); });
 document.addEventListener("htmx:afterSwap", ({ detail }) => { if (detail.target?.id === "composer") keep(); });
 document.addEventListener("inbox:view", restore);
+// Sent, while the agent has gone on to another conversation: what was sent would come back as a
+// draft. Of a view that is gone no event comes up to the document, so the request itself is asked.
+document.addEventListener("htmx:beforeRequest", ({ detail: { target, xhr } }) => {
+  if (target?.id !== "composer") return;
+  const view = document.getElementById("view");
+  const [id, text] = [conversation(), field().value];
+  xhr.addEventListener("load", () => {
+    if (xhr.status !== 200 || view === document.getElementById("view")) return;
+    if (id === conversation() && field()?.value === text) field().value = "";
+    try {
+      if (sessionStorage.getItem(key(id)) === text) sessionStorage.removeItem(key(id));
+    } catch { /* storage is off */ }
+  });
+});
 // Somebody else may log in on this computer.
 if (document.querySelector(".login")) { try { sessionStorage.clear(); } catch { /* nothing kept */ } }
 restore();

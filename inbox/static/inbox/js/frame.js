@@ -14,32 +14,39 @@ let validUntil = 0;
 let customer = null; // What the help desk last said, as the fields we send.
 let verifier = "";
 let windowOpened = null;
+let isConnecting = false;
 let stream = null;
 let polling = 0;
 let turn = 0; // Rises with each customer: an answer that was overtaken is dropped.
 
 // --- What is shown ----------------------------------------------------------------------------
-function show(name, { focus = false } = {}) {
+function show(name) {
   const template = document.getElementById(`state-${name}`) ?? document.getElementById("state-again");
-  document.getElementById("dialog")?.close();
+  document.dispatchEvent(new CustomEvent("inbox:leave"));
   const state = document.createElement("div");
   state.id = "frame-state";
   state.dataset.state = name;
   state.append(template.content.cloneNode(true));
   main.querySelector("#frame-state, #panel")?.replaceWith(state);
   const title = state.querySelector("h2");
-  if (!title) return;
-  document.dispatchEvent(new CustomEvent("inbox:announce", { detail: title.textContent }));
-  if (focus) title.focus();
+  if (title) document.dispatchEvent(new CustomEvent("inbox:announce", { detail: title.textContent }));
 }
 
-async function showPanel(address) {
+// Asks for a pass and shows its panel. Another customer meanwhile: answer and error are dropped.
+async function enter(ask) {
   const mine = ++turn;
-  document.getElementById("dialog")?.close();
-  const place = main.querySelector("#frame-state, #panel");
-  await htmx.ajax("GET", address, { source: main, target: place, swap: "outerHTML" });
-  // The help desk has gone on to another customer meanwhile.
-  if (mine !== turn) show("waiting");
+  show("waiting");
+  try {
+    const told = await ask();
+    if (mine !== turn) return;
+    const address = take(told);
+    // Source too, not main: requests of one element wait for each other. Once the next customer
+    // has taken its place on the page, what comes for it lands nowhere.
+    const place = main.querySelector("#frame-state");
+    await htmx.ajax("GET", address, { source: place, target: place, swap: "outerHTML" });
+  } catch (error) {
+    if (mine === turn) refuse(error);
+  }
 }
 
 // --- The pass ---------------------------------------------------------------------------------
@@ -85,9 +92,13 @@ function refuse(error) {
 
 async function extend() {
   if (!pass) return;
+  const mine = pass;
   try {
-    take(await post(renew, {}));
+    const told = await post(renew, {});
+    // Another customer's has come meanwhile: this one would bring the one before back.
+    if (pass === mine) take(told);
   } catch (error) {
+    if (pass !== mine) return;
     // Without a connection the pass may still live: its own end decides.
     if (error instanceof Refused || Date.now() > validUntil) refuse(error);
   }
@@ -139,17 +150,13 @@ function resync() {
 }
 
 // --- The way in: an address that the help desk's server has signed -----------------------------
-async function enterSigned() {
+function enterSigned() {
   // After the #, which no browser sends: the customer's address is in no server's log.
   const query = location.hash.slice(1);
   // Used once: it has no place in the address any more.
   history.replaceState(null, "", `${location.pathname}?frame=${frame}`);
   if (!new URLSearchParams(query).has("sig")) return show("again");
-  try {
-    await showPanel(take(await post(swap, { frame, signed: query })));
-  } catch (error) {
-    refuse(error);
-  }
+  return enter(() => post(swap, { frame, signed: query }));
 }
 
 // The help desk opens the next conversation: only what follows the # has changed.
@@ -157,7 +164,6 @@ addEventListener("hashchange", () => {
   if (!signed || location.hash.length < 2) return;
   turn += 1;
   drop();
-  show("waiting");
   enterSigned();
 });
 
@@ -188,25 +194,16 @@ function contextOf(raw) {
   };
 }
 
-async function lookAt(said) {
+function lookAt(said) {
   // A new message alone is no reason to begin anew: a dialog may be open.
   const isSame = ["email", "phone", "assignee"].every((name) => said[name] === customer?.[name]);
   customer = said;
   if (!pass) {
-    if (!main.querySelector("[data-state=log-in]")) show("log-in");
+    if (!isConnecting && !main.querySelector("[data-state=log-in]")) show("log-in");
     return;
   }
   if (isSame && main.querySelector("#panel")) return;
-  turn += 1;
-  const mine = turn;
-  show("waiting");
-  try {
-    const told = await post(look, said);
-    if (mine !== turn) return;
-    await showPanel(take(told));
-  } catch (error) {
-    if (mine === turn) refuse(error);
-  }
+  enter(() => post(look, said));
 }
 
 function askForContext() {
@@ -238,15 +235,19 @@ async function challengeOf(secret) {
   return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-async function useCode(code) {
-  show("waiting");
+async function connected(code) {
+  const said = customer;
+  isConnecting = true;
   try {
-    const told = await post(swap, { frame, code, verifier, ...customer });
+    const told = await post(swap, { frame, code, verifier, ...said });
     verifier = "";
     windowOpened?.postMessage({ kind: "frame-connected" }, location.origin);
-    await showPanel(take(told));
-  } catch (error) {
-    refuse(error);
+    if (customer === said) return told;
+    // The help desk has gone on to another customer meanwhile.
+    take(told);
+    return await post(look, customer);
+  } finally {
+    isConnecting = false;
   }
 }
 
@@ -257,7 +258,7 @@ addEventListener("message", ({ origin, source, data }) => {
     if (said) lookAt(said);
   } else if (origin === location.origin && source === windowOpened && verifier
       && isObject(data) && data.kind === "frame-code" && typeof data.code === "string") {
-    useCode(data.code);
+    enter(() => connected(data.code));
   }
 });
 
@@ -274,15 +275,13 @@ document.addEventListener("click", (event) => {
 document.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-code-form]")) return;
   event.preventDefault();
-  useCode(new FormData(event.target).get("code").trim());
+  const code = new FormData(event.target).get("code").trim();
+  enter(() => connected(code));
 });
 addEventListener("online", () => { if (main.querySelector("[data-state=unreachable]")) begin(); });
 
 function begin() {
-  if (pass) {
-    show("waiting");
-    return extend().then(() => showPanel(main.dataset.panel)).catch(refuse);
-  }
+  if (pass) return enter(() => post(renew, {}));
   if (signed) return enterSigned();
   customer = null;
   show("waiting");

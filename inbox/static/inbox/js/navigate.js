@@ -52,7 +52,7 @@ async function open(address, part, { push = true } = {}) {
   try {
     [html] = await Promise.all([take(address) ?? fetchPart(address, part), painted()]);
   } catch {
-    location.assign(address);
+    if (mine === turn) location.assign(address);
     return;
   } finally {
     if (mine === turn) main.removeAttribute("aria-busy");
