@@ -83,11 +83,16 @@ def keys_of(active: Iterable[Identity]) -> OrderKeys:
 
 
 def holder(*, email: str, phone: str) -> Contact | None:
-    """The contact who has the e-mail address, else the phone number. Two queries at most."""
+    """The contact who has the e-mail address, else the phone number. Three queries at most.
+
+    A phone number may be a household's: who has another e-mail address may be somebody else, and
+    then nobody is sure."""
     for kind, value in ((IdentityKind.EMAIL, email), (IdentityKind.PHONE, phone)):
         known = Identity.objects.active().filter(kind=kind, value=value)
         if value and (row := known.select_related("contact").first()):
-            return row.contact
+            mails = row.contact.identities.active().filter(kind=IdentityKind.EMAIL)
+            is_other = kind == IdentityKind.PHONE and email and mails.exists()
+            return None if is_other else row.contact
     return None
 
 

@@ -81,7 +81,11 @@ def open_window(text: str) -> Pass:
 
 def _opened(kind: str, text: str, max_age_s: int) -> Pass:
     plain = _unseal(kind, text, max_age_s)
-    return Pass(**(plain | {"customer": Customer(**plain["customer"])}))
+    try:
+        return Pass(**(plain | {"customer": Customer(**plain["customer"])}))
+    except TypeError as error:
+        # Sealed by the version before this one.
+        raise FrameRefused("ended") from error
 
 
 def _seal(kind: str, plain: dict[str, Any]) -> str:

@@ -19,7 +19,8 @@ def in_two_parts(request: HttpRequest, page: str, late: Callable[[], str]) -> Ht
 
     `late` must not raise: the answer has begun when it runs.
     """
-    before, _mark, after = page.partition(MARK)
+    # The last one: the messages before it are other people's words.
+    before, _mark, after = page.rpartition(MARK)
     if not isinstance(request, ASGIRequest):
         return HttpResponse(before + late() + after)
 

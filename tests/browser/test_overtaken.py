@@ -111,3 +111,20 @@ def test_a_reply_that_was_sent_does_not_come_back_as_a_draft(page: Page) -> None
     shown(page, sofia)
     expect(page.locator(".thread-inner")).to_contain_text("It left on Monday.")
     expect(page.locator("#composer-text")).to_have_value("")
+
+
+def test_what_is_typed_while_the_note_before_is_on_its_way_stays(page: Page) -> None:
+    _sofia, other = names(page)
+    go_to(page, other)
+    shown(page, other)
+    box = page.locator("#composer-text")
+    page.locator(".composer [value=note]").check(force=True)
+    box.fill("She called.")
+    held = Held(page, r"/note/$")
+    page.get_by_role("button", name="Add note").click()
+    held.wait()
+    box.press_sequentially(" And once more")
+    held.routes[0].continue_()
+    expect(page.locator("#thread")).to_contain_text("She called.", timeout=PATIENCE_MS)
+    expect(box).to_have_value("And once more")
+    box.fill("")

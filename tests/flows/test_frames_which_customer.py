@@ -131,3 +131,26 @@ def test_an_answer_that_is_taken_back_before_the_orders_lock_moves_no_money(
     said = desk.post(f"orders/{own.pk}/confirm/", {"token": token}).content.decode()
     assert (REFUSAL in said) is is_afresh
     assert OrderAction.objects.exists() is not is_afresh
+
+
+@pytest.mark.parametrize(
+    "email", ["tom@example.com", ""], ids=["another address", "the phone alone"]
+)
+def test_a_phone_number_alone_makes_nobody_of_another_address_one_of_ours(
+    email: str,
+    two: tuple[Order, Order],
+    conversation: Conversation,
+    alice: User,
+    zammad: HelpDeskFrame,
+) -> None:
+    """The second case is the control: who tells no address may be whom the number leads to."""
+    own = two[0]
+    addresses.link_customers(
+        contact=conversation.contact, customers=[(own.store_id, own.customer_gid)], by=alice
+    )
+    phone = {"kind": IdentityKind.PHONE, "value": "+4915112345678"}
+    Identity.objects.create(contact=conversation.contact, source="agent", **phone)
+    status, told = swap(zammad, signed(zammad, email=email, phone="+4915112345678"))
+    assert status == 200, told
+    desk = Framed(told)
+    assert (own.name in desk.panel()) is not bool(email)

@@ -25,7 +25,20 @@ function restore() {
 }
 
 document.addEventListener("input", ({ target }) => { if (target.id === "composer-text") keep(); });
-document.addEventListener("htmx:afterSwap", ({ detail }) => { if (detail.target?.id === "composer") keep(); });
+// What was typed while the last words were on their way stays for the next.
+let sent = "";
+let later = "";
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.target?.id !== "composer" || !field()) return;
+  const typed = field().value;
+  later = typed === sent ? "" : typed.startsWith(sent) ? typed.slice(sent.length).trimStart() : typed;
+});
+document.addEventListener("htmx:afterSwap", ({ detail }) => {
+  if (detail.target?.id !== "composer") return;
+  if (later && field() && !field().value) field().value = later;
+  later = "";
+  keep();
+});
 document.addEventListener("inbox:view", restore);
 // Sent, while the agent has gone on to another conversation: what was sent would come back as a
 // draft. Of a view that is gone no event comes up to the document, so the request itself is asked.
@@ -33,6 +46,7 @@ document.addEventListener("htmx:beforeRequest", ({ detail: { target, xhr } }) =>
   if (target?.id !== "composer") return;
   const view = document.getElementById("view");
   const [id, text] = [conversation(), field().value];
+  sent = text;
   xhr.addEventListener("load", () => {
     if (xhr.status !== 200 || view === document.getElementById("view")) return;
     if (id === conversation() && field()?.value === text) field().value = "";

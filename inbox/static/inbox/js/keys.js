@@ -76,6 +76,8 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || dialog?.open) return;
   if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+  // A key held down walks through the list; anything else it would do once too often.
+  if (event.repeat && !"jk".includes(event.key)) return;
   const act = KEYS[event.key];
   if (!act || (!areOn() && event.key !== "?")) return;
   if (act()) event.preventDefault();
