@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from settings import env
+
+ROOT = Path(__file__).parents[2]
+BROKER = "from settings.celery import app; print(app.conf.broker_url)"
+
+
+def test_a_bell_is_rung_at_the_broker_that_a_file_names(tmp_path: Path) -> None:
+    file = tmp_path / "redis"
+    file.write_text("unix:///run/redis.sock?virtual_host=3\n")
+    found = subprocess.run(
+        [sys.executable, "-c", BROKER], cwd=ROOT, capture_output=True, text=True, check=True,
+        env=os.environ | {"REDIS_URL_FILE": str(file), "VAR_DIR": str(tmp_path)},
+    )  # fmt: skip
+    assert found.stdout.strip() == "redis+socket:///run/redis.sock?virtual_host=3"
 
 
 @pytest.mark.parametrize(
