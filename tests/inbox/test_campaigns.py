@@ -11,6 +11,7 @@ from django.core import mail
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from inbox import campaigns as rules
 from inbox.campaigns import handle_event
 from inbox.models import Campaign, CampaignMessage, Conversation, MessageKind, SendState, Via
 from inbox.tasks import sweep_events, sweep_outbox
@@ -205,3 +206,22 @@ def test_without_an_address_and_a_conversation_the_reason_is_on_the_rows(
         Via.EMAIL: "The order has no e-mail address.",
         Via.CONVERSATION: "The customer has no conversation.",
     }
+
+
+def test_an_event_that_fails_does_not_keep_the_next_one_waiting(
+    order: Order, conversation: Conversation, campaigns: list[Campaign],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    broken, next_one = event(order, EventKind.PLACED), event(order, EventKind.CANCELED)
+    real = rules.handle_event
+
+    def fails(event_id: int) -> bool:
+        if event_id == broken.pk:
+            raise ValueError("as a bug would")
+        return real(event_id)
+
+    monkeypatch.setattr(rules, "handle_event", fails)
+    sweep_events()
+    assert confirmations(conversation) == ["#1001 was canceled."]
+    assert [row.pk for row in OrderEvent.objects.unannounced()] == [broken.pk]
+    assert next_one.pk > broken.pk
