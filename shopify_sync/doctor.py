@@ -178,8 +178,9 @@ def _token(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
         text = f"The permission ends on {expires:%d %B %Y}: install the app again before."
         yield Tick("Token", "warning" if expires > now else "error", text)
     if row.previous_api_secret:
-        text = "Webhooks signed with the previous secret are still accepted. Empty that field "
-        yield Tick("Secret", "warning", text + "an hour after the secret was changed.")
+        text = "Webhooks signed with the previous secret are still accepted. Tick “Forget the "
+        text += "previous secret” an hour after the secret was changed."
+        yield Tick("Secret", "warning", text)
 
 
 def _deliveries(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
