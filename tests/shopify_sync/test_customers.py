@@ -275,6 +275,12 @@ def test_a_merge_is_subscribed_to_where_its_scope_is_granted(shop: Shop, store: 
     shop.store.world.shops[DOMAIN].scopes.append("read_customer_merge")
     doctor.examine(store, repair=False)
     assert subscriptions.missing(store) == ["CUSTOMERS_MERGE"]
+    ticks = {t.name: t for t in doctor.examine(store, repair=False)}
+    assert (ticks["Webhooks"].level, ticks["Merges"].level) == ("ok", "warning")
+    with patch.object(subscriptions, "ensure", lambda store: ["customers/merge: no."]):
+        ticks = {t.name: t for t in doctor.examine(store, repair=True)}
+    assert "customers/merge: no." in ticks["Merges"].todo
+    assert "Checkouts" not in ticks
     doctor.examine(store, repair=True)
     assert subscriptions.missing(store) == []
 
