@@ -30,11 +30,14 @@ def dead(*, topic: str = "", domain: str = "") -> WebhookEventQuerySet:
 
 def replay(events: WebhookEventQuerySet, *, by: User | None) -> int:
     """Have these processed again, with all their tries; how many. Harmless: an event only
-    causes a fresh read. Asked twice, the second time finds none of the dead ones."""
+    causes a fresh read. Asked twice, the second time finds none of the dead ones. Those whose
+    body is not kept any longer are left as they are: they could only die of it."""
     with transaction.atomic():
         # Of one statement: an event that a worker settles meanwhile is not counted.
-        count = events.order_by().update(
-            state=EventState.WAITING, attempts=0, next_attempt_at=None, error=""
+        count = (
+            events.exclude(body=b"")
+            .order_by()
+            .update(state=EventState.WAITING, attempts=0, next_attempt_at=None, error="")
         )
         if count:
             audit.record(AuditKind.STORE, actor=by, after="webhooks processed again", count=count)
