@@ -154,8 +154,14 @@ def _values(facts: Facts, language: str) -> Mapping[str, str]:
 
 
 def _date(moment: datetime, store: Store, language: str) -> str:
-    try:
-        locale = Locale.parse(language.replace("-", "_"))
-    except (UnknownLocaleError, ValueError):
-        locale = Locale.parse(placeholders.base(language) if language else "en", sep="_")
-    return format_date(moment.astimezone(store.zone), format="long", locale=locale)
+    return format_date(moment.astimezone(store.zone), format="long", locale=_locale(language))
+
+
+def _locale(language: str) -> Locale:
+    """The language as Babel knows it, or without its country, or English, as sums are written."""
+    for code in (language.replace("-", "_"), placeholders.base(language)):
+        try:
+            return Locale.parse(code)
+        except (UnknownLocaleError, ValueError):
+            continue
+    return Locale.parse("en")

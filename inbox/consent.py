@@ -35,6 +35,7 @@ def refusal(consent: Consent | None) -> str:
 
 
 def _of_order(order: Order) -> Consents:
-    if not order.customer_gid:
+    # Shopify may still know a person who was redacted here.
+    if not order.customer_gid or order.masked_at:
         return Consents()
     return get_gateway().read_consents(order.store, order.customer_gid)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -50,11 +50,10 @@ def ask(campaign: Campaign, thing: OrderEvent | Checkout) -> None:
             _wake(row)
 
 
-def waiting(*, now: datetime) -> list[int]:
+def waiting(*, now: datetime) -> QuerySet[CampaignMessage]:
     """Rows that are due to be decided, oldest first."""
     ready = Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
-    rows = CampaignMessage.objects.filter(ready, state=SendState.WAITING).order_by("pk")
-    return list(rows.values_list("pk", flat=True)[:100])
+    return CampaignMessage.objects.filter(ready, state=SendState.WAITING).order_by("pk")
 
 
 def settle(row_id: int) -> None:

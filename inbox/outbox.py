@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -15,6 +17,8 @@ from inbox import live
 from inbox.channels import SENDERS, email, sms
 from inbox.channels.base import NotSent
 from inbox.models import CampaignMessage, DeliveryState, Message, SendState, Via
+
+logger = logging.getLogger(__name__)
 
 LEASE: Final = timedelta(seconds=60)
 _BACKOFF_S: Final = (5, 30, 120, 600, 1800, 3600, 3600, 3600)
@@ -77,7 +81,7 @@ def deliver_message(message_id: int) -> None:
         pk=message_id
     )
     try:
-        SENDERS[message.channel.kind](message)
+        _hand_over(SENDERS[message.channel.kind], message)
     except NotSent as error:
         _failed(Message, message_id, error)
     else:
@@ -108,11 +112,23 @@ def deliver_campaign(row_id: int) -> None:
         return
     row = CampaignMessage.objects.get(pk=row_id)
     try:
-        _CARRIERS[row.via](row)
+        _hand_over(_CARRIERS[row.via], row)
     except NotSent as error:
         _failed(CampaignMessage, row_id, error)
     else:
         _sent(CampaignMessage, row_id)
+
+
+def _hand_over(send: Callable[[Any], None], row: Any) -> None:
+    """Raises NotSent, whatever a provider's class or a mail library raises: without an end to its
+    tries, a row would be handed over each minute for ever."""
+    try:
+        send(row)
+    except (NotSent, SoftTimeLimitExceeded):
+        raise
+    except Exception as error:
+        logger.exception("%s %s was not sent", row._meta.label, row.pk)
+        raise NotSent(f"It failed: {type(error).__name__}.") from error
 
 
 def _claim(model: type[models.Model], pk: int) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db.models import QuerySet
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -41,17 +44,16 @@ def handle_event(event_id: int) -> None:
 @shared_task
 def sweep_outbox() -> None:
     now = timezone.now()
-    for pk in outbox.due(Message, now=now).values_list("pk", flat=True)[:SWEEP_ROWS]:
-        outbox.deliver_message(pk)
-    for pk in outbox.due(CampaignMessage, now=now).values_list("pk", flat=True)[:SWEEP_ROWS]:
-        outbox.deliver_campaign(pk)
+    _each(outbox.deliver_message, outbox.due(Message, now=now))
+    _each(outbox.deliver_campaign, outbox.due(CampaignMessage, now=now))
 
 
 @shared_task
 def sweep_events() -> None:
-    waiting = OrderEvent.objects.unannounced().order_by("pk")
-    for pk in waiting.values_list("pk", flat=True)[:SWEEP_ROWS]:
-        campaigns.handle_event(pk)
+    waiting = OrderEvent.objects.unannounced()
+    _each(campaigns.handle_event, waiting.order_by("pk"))
+    # From the other end as well: many that wait or fail must not keep the new ones from a turn.
+    _each(campaigns.handle_event, waiting.order_by("-pk"))
 
 
 @shared_task
@@ -61,13 +63,23 @@ def sweep_marketing() -> None:
     if checkout_campaigns.are_of_interest():
         checkout_campaigns.read_unread(now=now)
         checkout_campaigns.ask_due(now=now)
-    for pk in marketing.waiting(now=now):
-        marketing.settle(pk)
+    _each(marketing.settle, marketing.waiting(now=now))
 
 
 @shared_task
 def sweep_snoozed() -> None:
     services.wake_snoozed(now=timezone.now())
+
+
+def _each(work: Callable[[int], object], rows: QuerySet[Any]) -> None:
+    """The first rows, each on its own: one that fails must not keep the others waiting."""
+    for pk in list(rows.values_list("pk", flat=True)[:SWEEP_ROWS]):
+        try:
+            work(pk)
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception:
+            logger.exception("%s %s failed", work.__name__, pk)
 
 
 def ring(task: Any, pk: int) -> None:

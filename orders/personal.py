@@ -196,9 +196,11 @@ REGISTRY: Final = Registry()
 
 def resolve(scope: Scope) -> Scope:
     """Everything the person has here, from what Shopify named: the orders named, those of the
-    customer, and guest orders of the same e-mail or phone. Another customer's stay theirs."""
+    customer and of whom Shopify merged into them, and guest orders of the same e-mail or phone.
+    Another customer's stay theirs."""
     if scope.is_whole_store:
         return REGISTRY.link(scope)
+    scope = replace(scope, customer_gids=_with_merged(scope))
     own = Order.objects.filter(store_id=scope.store_id)
     named = Q(customer_gid__in=scope.customer_gids) | Q(legacy_id__in=scope.order_legacy_ids)
     addresses = [
@@ -217,3 +219,14 @@ def resolve(scope: Scope) -> Scope:
         order_legacy_ids=tuple({*scope.order_legacy_ids, *(number for _, number in orders)}),
     )
     return REGISTRY.link(found)
+
+
+def _with_merged(scope: Scope) -> tuple[str, ...]:
+    """The customers named, and those who became part of them: Shopify names only who is left."""
+    gone = Customer.objects.filter(store_id=scope.store_id, deleted_at__isnull=False)
+    found, last = list(scope.customer_gids), set(scope.customer_gids)
+    while last:
+        merged = gone.filter(merged_into__in=last).values_list("gid", flat=True)
+        last = set(merged) - set(found)
+        found += sorted(last)
+    return tuple(found)

@@ -50,7 +50,8 @@ class Period:
     @property
     def bounds(self) -> tuple[datetime, datetime]:
         begin = datetime.combine(self.since, time.min, UTC)
-        return begin, datetime.combine(self.until + timedelta(days=1), time.min, UTC)
+        last = min(self.until, date.max - timedelta(days=1))
+        return begin, datetime.combine(last + timedelta(days=1), time.min, UTC)
 
 
 @dataclass(frozen=True, slots=True)

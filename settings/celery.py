@@ -9,6 +9,8 @@ from celery import Celery, signals
 from celery.schedules import crontab
 from django.conf import settings as django_settings
 
+from settings import env
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.dev")
 
 app = Celery("agent_inbox")
@@ -89,5 +91,5 @@ def broker_url(redis_url: str) -> str:
     return redis_url.replace("unix://", "redis+socket://", 1)
 
 
-if os.environ.get("REDIS_URL"):
-    app.conf.update(broker_url=broker_url(os.environ["REDIS_URL"]))
+if redis_url := env.text("REDIS_URL", ""):
+    app.conf.update(broker_url=broker_url(redis_url))

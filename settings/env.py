@@ -34,8 +34,10 @@ def parsed(name: str, convert: Callable[[str], T], default: str, expected: str) 
     value = text(name, default)
     try:
         return convert(value)
-    except (ValueError, KeyError) as error:
-        raise ImproperlyConfigured(f"{name}={value!r}: expected {expected}.") from error
+    except (ValueError, KeyError):
+        # An address holds a password, which the error's own text may quote as well.
+        shown = value if "//" not in value else f"{value.partition('//')[0]}//…"
+        raise ImproperlyConfigured(f"{name}={shown!r}: expected {expected}.") from None
 
 
 def items(name: str, default: str | None = "") -> list[str]:

@@ -48,7 +48,8 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]
         re.compile(r"\b((?:Bearer|Basic|Token)\s+)[A-Za-z0-9._~+/\-]{8,}=*", re.IGNORECASE),
         rf"\1{HIDDEN}",
     ),
-    (re.compile(r"(://[^\s:/@]+:)[^\s@/]+(@)"), rf"\1{HIDDEN}\2"),
+    # Redis has a password without a name.
+    (re.compile(r"(://[^\s:/@]*:)[^\s@/]+(@)"), rf"\1{HIDDEN}\2"),
     (_NAMED, rf"\1{HIDDEN}"),
     (re.compile(r"[A-Za-z0-9._%+\-]+(?:@|%40)[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+"), "[e-mail]"),
     # International, as Shopify and we write them; without the plus it could be any id.

@@ -147,7 +147,7 @@ def _version(client: AdminClient) -> Iterator[Tick]:
 
 def _webhooks(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[Tick]:
     missing = subscriptions.missing(store)
-    needed = [topic for topic in missing if topic not in subscriptions.OPTIONAL_TOPICS]
+    needed = [topic for topic in missing if subscriptions.is_needed(topic)]
     if needed and not repair:
         names = ", ".join(subscriptions.wire_name(topic) for topic in needed)
         ShopConnection.objects.filter(pk=row.pk).update(webhooks_ok_at=None)
@@ -157,12 +157,19 @@ def _webhooks(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[Ti
     ShopConnection.objects.filter(pk=row.pk).update(webhooks_ok_at=timezone.now())
     created = len(missing) - len(refused) if repair else 0
     yield Tick("Webhooks", "ok", f"{created} were created." if created else "")
-    if refused:
-        text = f"Campaigns hear of no checkouts: Shopify refused {'; '.join(refused)}. Grant the "
+    checkouts = [said for said in refused if said.startswith("checkouts/")]
+    if checkouts:
+        text = f"Campaigns hear of no checkouts: Shopify refused {'; '.join(checkouts)}. Grant the "
         yield Tick("Checkouts", "warning", text + "app read_orders, and check again.")
-    elif len(missing) > len(needed) and not repair:
+    elif set(missing) & set(subscriptions.OPTIONAL_TOPICS) and not repair:
         text = "Campaigns hear of no checkouts yet. Choose “Check and repair”."
         yield Tick("Checkouts", "warning", text)
+    if merges := [said for said in refused if said not in checkouts]:
+        text = f"Merged customers are noticed late: Shopify refused {'; '.join(merges)}"
+        yield Tick("Merges", "warning", text)
+    elif set(missing) & set(subscriptions.SCOPED_TOPICS) and not repair:
+        text = "Merged customers are noticed late. Choose “Check and repair”."
+        yield Tick("Merges", "warning", text)
 
 
 def _address(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
@@ -178,8 +185,9 @@ def _token(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
         text = f"The permission ends on {expires:%d %B %Y}: install the app again before."
         yield Tick("Token", "warning" if expires > now else "error", text)
     if row.previous_api_secret:
-        text = "Webhooks signed with the previous secret are still accepted. Empty that field "
-        yield Tick("Secret", "warning", text + "an hour after the secret was changed.")
+        text = "Webhooks signed with the previous secret are still accepted. Tick “Forget the "
+        text += "previous secret” an hour after the secret was changed."
+        yield Tick("Secret", "warning", text)
 
 
 def _deliveries(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:

@@ -65,6 +65,11 @@ def wire_name(topic: str) -> str:
     return f"{head}/{topic.removeprefix(head + '_')}".lower()
 
 
+def is_needed(topic: str) -> bool:
+    """Whether a store does not work without it."""
+    return topic not in OPTIONAL_TOPICS and topic not in SCOPED_TOPICS
+
+
 def missing(store: Store) -> list[str]:
     """The topics that are not subscribed to our address, the optional ones last. Raises
     ShopifyError."""
@@ -94,8 +99,7 @@ def ensure(store: Store) -> list[str]:
             "WebhookSubscriptionCreate", {"topic": topic, "webhookSubscription": subscription}
         )
         if errors := data["webhookSubscriptionCreate"]["userErrors"]:
-            is_needed = topic not in OPTIONAL_TOPICS and topic not in SCOPED_TOPICS
-            said = problems if is_needed else tolerable
+            said = problems if is_needed(topic) else tolerable
             said.append(f"{wire_name(topic)}: {errors[0]['message']}")
     if problems:
         raise Refused(" ".join(problems))

@@ -92,6 +92,9 @@ def record_customer(
         if row.read_started_at and read_started_at < row.read_started_at:
             return False
         told = _columns(row, details, read_started_at)
+        if seq < row.dirty_seq:
+            # A merge was told of meanwhile: this read began too early to have an opinion.
+            told.pop("merged_into", None)
         is_news = any(getattr(row, name) != value for name, value in told.items())
         Customer.objects.filter(pk=row.pk).update(
             **told,

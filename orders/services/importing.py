@@ -64,7 +64,7 @@ def import_snapshots(
         if row.version and not row.is_partial:
             if row.shop_updated_at is None or snapshot.updated_at > row.shop_updated_at:
                 dirty.append(row.pk)
-        elif row.shop_updated_at is None or snapshot.updated_at >= row.shop_updated_at:
+        elif row.may_be_written(snapshot):
             fresh.append((row, snapshot))
     Order.objects.filter(pk__in=dirty).update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
     if fresh:
@@ -82,6 +82,13 @@ class _Held:
     is_partial: bool
     shop_updated_at: datetime | None
     version: int
+    is_masked: bool = False
+
+    def may_be_written(self, snapshot: OrderSnapshot) -> bool:
+        if self.shop_updated_at is None or snapshot.updated_at > self.shop_updated_at:
+            return True
+        # What its age has masked comes back only when something happens to the order.
+        return snapshot.updated_at == self.shop_updated_at and not self.is_masked
 
 
 _UNKNOWN: Final = _Held(0, is_partial=False, shop_updated_at=None, version=0)
@@ -92,9 +99,9 @@ def _lock(store: Store, latest: dict[str, OrderSnapshot]) -> dict[str, _Held]:
     found = Order.objects.filter(store=store, gid__in=list(latest)).order_by("gid")
     locked = found.select_for_update()
     return {
-        gid: _Held(pk, is_partial, updated, version)
-        for gid, pk, is_partial, updated, version in locked.values_list(
-            "gid", "pk", "is_partial", "shop_updated_at", "version"
+        gid: _Held(pk, is_partial, updated, version, is_masked=masked_at is not None)
+        for gid, pk, is_partial, updated, version, masked_at in locked.values_list(
+            "gid", "pk", "is_partial", "shop_updated_at", "version", "masked_at"
         )
     }
 

@@ -15,7 +15,7 @@ def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
     return {
         "document": document,
         "legacy_id": snapshot.legacy_id,
-        "name": snapshot.name,
+        "name": snapshot.name[:100],
         "placed_at": snapshot.placed_at,
         "shop_updated_at": snapshot.updated_at,
         "closed_at": snapshot.closed_at,
@@ -33,8 +33,8 @@ def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
         "total_shop": money.total.shop.amount,
         "net_payment_shop": money.net_payment.shop.amount,
         "customer_gid": snapshot.customer.gid if snapshot.customer else "",
-        "email": snapshot.email.lower(),
-        "phone": snapshot.phone,
+        "email": snapshot.email.lower()[:255],
+        "phone": snapshot.phone[:40],
     }
 
 
@@ -43,7 +43,7 @@ def customer(store_id: int, of: CustomerSnapshot) -> Row:
         "store_id": store_id,
         "gid": of.gid,
         "name": of.name[:255],
-        "email": of.email.lower(),
+        "email": of.email.lower()[:255],
         "phone": of.phone[:40],
         "locale": of.locale[:20],
         "order_count": of.order_count,
@@ -93,7 +93,7 @@ def fulfillments(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
         {
             "order_id": order_id,
             "gid": parcel.gid,
-            "name": parcel.name,
+            "name": parcel.name[:100],
             "status": parcel.status,
             "display_status": parcel.display_status or "",
             "shipped_at": parcel.created_at,

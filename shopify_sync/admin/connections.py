@@ -40,6 +40,11 @@ class ConnectionForm(ConnectionModelForm):
         "it under Settings → Domains.",
         widget=forms.TextInput(attrs={"placeholder": "your-shop.myshopify.com"}),
     )
+    forget_previous = forms.BooleanField(
+        label="Forget the previous secret",
+        required=False,
+        help_text="An hour after the change Shopify signs nothing with it any more.",
+    )
 
     class Meta:
         model = ShopConnection
@@ -153,6 +158,12 @@ class ShopConnectionAdmin(DeskAdmin):
         ]
         return [*own, *super().get_urls()]
 
+    def get_fieldsets(self, request: HttpRequest, obj: ShopConnection | None = None) -> Any:
+        found = super().get_fieldsets(request, obj)
+        if obj is None or not obj.previous_api_secret:
+            return found
+        return [*found, ("4. The secret before it", {"fields": ["forget_previous"]})]
+
     def save_model(
         self, request: HttpRequest, obj: ShopConnection, form: Any, change: bool
     ) -> None:
@@ -161,6 +172,8 @@ class ShopConnectionAdmin(DeskAdmin):
         if {"api_secret", "client_id", "method"} & set(form.changed_data) and change:
             # Tokens of other credentials would be renewed in vain.
             obj.refresh_token = obj.previous_refresh_token = ""
+        if form.cleaned_data.get("forget_previous"):
+            obj.previous_api_secret = ""
         if change and "api_secret" in form.changed_data:
             # Shopify signs with the old one for up to an hour.
             obj.previous_api_secret = ShopConnection.objects.get(pk=obj.pk).api_secret

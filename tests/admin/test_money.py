@@ -128,6 +128,11 @@ def test_the_page_and_its_mistakes(root: Client, events: Any) -> None:
     assert "Nothing was refunded or canceled" in empty.content.decode()
 
 
+def test_the_last_day_of_all_is_a_day(root: Client, events: Any) -> None:
+    asked = {"since": "9999-12-01", "until": "9999-12-31"}
+    assert root.get("/admin/money/", asked).status_code == 200
+
+
 def test_the_file_runs_nothing_and_is_on_record(root: Client, events: Any) -> None:
     words = {"since": "2026-11-19", "until": "2026-11-20", "store": ""}
     assert root.get("/admin/money/csv/", words).status_code == 405

@@ -33,6 +33,11 @@ def test_an_accepted_connection_does_not_wait_for_acknowledgements():
     assert _accepted(lambda: web.listening("127.0.0.1", 0)) != 0
 
 
+def test_what_a_proxy_says_is_not_believed_by_the_server_itself():
+    """TRUSTED_PROXY decides that, and an audit entry names the peer without it."""
+    assert not web.config("a:b", host="127.0.0.1", port=1, workers=1).proxy_headers
+
+
 def test_a_plain_socket_would_wait():
     assert _accepted(_as_uvicorn_makes_it) == 0
 

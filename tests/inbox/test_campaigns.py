@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from inbox import campaigns as campaigns_of_orders
+from inbox import tasks
 from inbox.campaigns import handle_event
 from inbox.models import (
     Campaign,
@@ -276,3 +277,23 @@ def test_without_an_address_and_a_conversation_the_reason_is_on_the_rows(
         Via.EMAIL: "The order has no e-mail address.",
         Via.CONVERSATION: "The customer has no conversation.",
     }
+
+
+def test_an_event_that_fails_does_not_keep_the_next_one_waiting(
+    order: Order, conversation: Conversation, campaigns: list[Campaign],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    broken, next_one = event(order, EventKind.PLACED), event(order, EventKind.CANCELED)
+    real = campaigns_of_orders.handle_event
+
+    def fails(event_id: int) -> bool:
+        if event_id == broken.pk:
+            raise ValueError("as a bug would")
+        return real(event_id)
+
+    monkeypatch.setattr(campaigns_of_orders, "handle_event", fails)
+    monkeypatch.setattr(tasks, "SWEEP_ROWS", 1)
+    sweep_events()
+    assert confirmations(conversation) == ["#1001 was canceled."]
+    assert [row.pk for row in OrderEvent.objects.unannounced()] == [broken.pk]
+    assert next_one.pk > broken.pk

@@ -262,3 +262,19 @@ def test_a_channel_that_leads_nowhere_says_so_in_the_review(
         Via.EMAIL: "The order has no e-mail address.",
         Via.SMS: "No SMS provider is set up.",
     }
+
+
+@pytest.mark.parametrize("language", ["jp", "jp-XX", "de-XXXXX", "de", ""])
+def test_a_language_that_nobody_knows_does_not_stop_a_message(order: Order, language: str) -> None:
+    """Japanese is ja: an administrator's slip must cost the date's language, not the message."""
+    Campaign.objects.all().delete()
+    Campaign.objects.create(
+        name="Placed", event_kind="placed", language=language, via_conversation=False,
+        subject="s", body="{{ order.date }}, {{ amount }}",
+    )  # fmt: skip
+    placed = OrderEvent.objects.create(
+        order=order, kind=EventKind.PLACED, key="placed", occurred_at=timezone.now(),
+        source=EventSource.SHOPIFY,
+    )  # fmt: skip
+    assert handle_event(placed.pk)
+    assert "202" in CampaignMessage.objects.get().body

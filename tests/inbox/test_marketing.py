@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -12,11 +13,13 @@ import pytest
 from django.core import mail
 from django.db import connection, connections, transaction
 from django.test import Client
+from django.utils import timezone
 
 from inbox import consent, marketing
 from inbox.models import Campaign, CampaignMessage, SendState
 from inbox.tasks import sweep_events, sweep_marketing, sweep_outbox
-from orders.models import EventKind, OrderEvent, Store
+from orders import redactions
+from orders.models import EventKind, OrderEvent, RedactedKind, Store
 from orders.shoppers import Consent
 from shopify_sync.practice_store import actions
 from tests.support.shop import DOMAIN, Shop
@@ -97,6 +100,18 @@ def test_a_guest_of_whom_shopify_tells_nothing_gets_none(
     run(shop)
     assert mail.outbox == []
     assert reasons() == ["Shopify tells of no consent to marketing on this channel."]
+
+
+def test_whoever_was_redacted_here_gets_none_though_shopify_still_knows_them(
+    shop: Shop, store: Store, thanks: Campaign
+) -> None:
+    shop.place()
+    subscribe(shop)
+    later = timezone.now() + timedelta(hours=1)
+    redactions.remember(store, [(RedactedKind.EMAIL, "jane@example.com")], at=later)
+    run(shop)
+    assert mail.outbox == []
+    assert decided() == ["skipped"]
 
 
 def test_a_word_of_shopifys_we_do_not_know_is_no_yes() -> None:

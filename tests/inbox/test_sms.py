@@ -50,6 +50,20 @@ def test_a_busy_provider_is_asked_again_later(row: CampaignMessage, settings: An
     assert row.next_attempt_at > timezone.now()
 
 
+def test_a_provider_that_breaks_is_asked_again_later_and_not_for_ever(
+    row: CampaignMessage, settings: Any
+) -> None:
+    settings.SMS_BACKEND = texts.BROKEN
+    sweep_outbox()
+    row.refresh_from_db()
+    assert (row.delivery_state, row.error) == (DeliveryState.PENDING, "It failed: KeyError.")
+    for _try in range(8):
+        CampaignMessage.objects.update(next_attempt_at=None)
+        sweep_outbox()
+    row.refresh_from_db()
+    assert (row.delivery_state, row.attempts) == (DeliveryState.FAILED, 8)
+
+
 @pytest.mark.parametrize("backend", ["", sms.CONSOLE])
 def test_in_production_a_text_without_a_provider_is_not_taken_for_sent(
     row: CampaignMessage, settings: Any, backend: str, caplog: pytest.LogCaptureFixture

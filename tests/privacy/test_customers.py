@@ -84,3 +84,23 @@ def test_whom_a_contact_is_not_is_forgotten_and_the_contact_stays(
     tom.refresh_from_db()
     assert tom.name == "Tom"
     assert [i.value for i in tom.identities.all()] == ["tom@example.com"]
+
+
+def test_whom_shopify_merged_into_the_customer_is_redacted_with_them(
+    shop: Shop, jane: Customer
+) -> None:
+    now = timezone.now()
+    gone = {"deleted_at": now, "email": "jane.old@example.com", "name": "Jane Old"}
+    for number, into in ((71, jane.gid), (72, "gid://shopify/Customer/71")):
+        Customer.objects.create(
+            store=jane.store, gid=f"gid://shopify/Customer/{number}", merged_into=into, **gone
+        )
+    stays = Customer.objects.create(
+        store=jane.store, gid="gid://shopify/Customer/73", name="Tom", deleted_at=now
+    )
+    scope = resolve(Scope(store_id=jane.store_id, customer_gids=(jane.gid,)))
+    assert "jane.old@example.com" in scope.emails
+    for holding in REGISTRY.of_customers():
+        for rows in holding.rows(scope):
+            holding.mask(list(rows))
+    assert list(Customer.objects.exclude(name="", email="")) == [stays]

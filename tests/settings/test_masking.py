@@ -45,6 +45,7 @@ TEXTS = (
     f"client_secret=&#x27;{BARE}&#x27;",
     f"('authorization', b'{BARE}')",
     f"postgres://inbox:{BARE}@127.0.0.1/inbox",
+    f"redis://:{BARE}@redis:6379/0",
     f"password={BARE}",
     f"{TOKEN} {SECRET} {KEY}",
     f"sent to {EMAIL}, to {EMAIL.upper()} and to {EMAIL.replace('@', '%40')}",

@@ -8,9 +8,11 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
+from orders import retention
 from orders.models import Order, OrderLine, Store
 from shopify_sync import backfill, compare, connecting, ingest, lookup, reading, reconcile, tasks
 from shopify_sync.errors import Throttled
@@ -46,6 +48,22 @@ def place(shop: Shop, count: int) -> list[Any]:
     placed = [shop.place() for _ in range(count)]
     shop.held.clear()
     return placed
+
+
+def test_a_second_back_fill_does_not_bring_back_what_age_has_masked(
+    shop: Shop, store: Store
+) -> None:
+    place(shop, 1)
+    finish(backfill.begin(store))
+    assert Order.objects.get().email == "jane@example.com"
+    assert retention.apply(now=timezone.now() + timedelta(days=100))["orders"] == 1
+    finish(backfill.begin(store))
+    order = Order.objects.get()
+    assert (order.email, order.masked_at is None, order.is_partial) == ("", False, True)
+    # Negative control: something happened to it.
+    Order.objects.update(shop_updated_at=F("shop_updated_at") - timedelta(days=1))
+    finish(backfill.begin(store))
+    assert Order.objects.get().email == "jane@example.com"
 
 
 def test_a_back_fill_brings_every_order_and_says_what_it_lacks(shop: Shop, store: Store) -> None:

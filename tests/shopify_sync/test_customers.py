@@ -166,6 +166,24 @@ def test_a_merge_is_followed_once_shopify_no_longer_has_the_one_that_went(
     assert jane.order_count == 2
 
 
+def test_a_read_that_was_under_way_does_not_forget_a_merge(
+    shop: Shop, store: Store, jane: Customer
+) -> None:
+    began, seq = timezone.now(), jane.dirty_seq
+    kept = "gid://shopify/Customer/9"
+    services.note_merge(store=store, kept_gid=kept, gone_gid=jane.gid, now=began)
+    services.record_customer(
+        customer_id=jane.pk, details=CustomerDetails(gid=jane.gid), seq=seq, read_started_at=began
+    )
+    jane.refresh_from_db()
+    assert jane.merged_into == kept
+    services.record_customer(
+        customer_id=jane.pk, details=None, seq=jane.dirty_seq, read_started_at=timezone.now()
+    )
+    jane.refresh_from_db()
+    assert (jane.merged_into, jane.deleted_at is None) == (kept, False)
+
+
 def test_a_merge_that_is_none_is_forgotten(shop: Shop, store: Store, jane: Customer) -> None:
     """A lying hint: both are still there."""
     shop.place(email="janine@example.com")
@@ -257,6 +275,12 @@ def test_a_merge_is_subscribed_to_where_its_scope_is_granted(shop: Shop, store: 
     shop.store.world.shops[DOMAIN].scopes.append("read_customer_merge")
     doctor.examine(store, repair=False)
     assert subscriptions.missing(store) == ["CUSTOMERS_MERGE"]
+    ticks = {t.name: t for t in doctor.examine(store, repair=False)}
+    assert (ticks["Webhooks"].level, ticks["Merges"].level) == ("ok", "warning")
+    with patch.object(subscriptions, "ensure", lambda store: ["customers/merge: no."]):
+        ticks = {t.name: t for t in doctor.examine(store, repair=True)}
+    assert "customers/merge: no." in ticks["Merges"].todo
+    assert "Checkouts" not in ticks
     doctor.examine(store, repair=True)
     assert subscriptions.missing(store) == []
 

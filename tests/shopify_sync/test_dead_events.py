@@ -134,6 +134,29 @@ def test_an_unreadable_event_is_got_round_by_reading_its_order(
     assert AuditEntry.objects.filter(order_id=order.pk, after="order read again").count() == 2
 
 
+def test_an_event_whose_body_is_gone_is_not_processed_again(demo: Store, root: Client) -> None:
+    """By retention or a redaction; without its body, done would become dead."""
+    gone = event(demo, "gone", body=b"", state=EventState.DONE)
+    kept = event(demo, "kept")
+    words = {"action": "replay", "_selected_action": [gone.pk, kept.pk]}
+    page = root.post(ADMIN, words, follow=True).content.decode()
+    assert "1 event will be processed again" in page
+    gone.refresh_from_db()
+    assert gone.state == EventState.DONE
+
+
+def test_an_event_is_not_taken_for_the_order_whose_number_was_typed(
+    shop: Shop, store: Store, root: Client
+) -> None:
+    """A redaction would look for the body among the wrong person's."""
+    placed = shop.place()
+    row = event(store, "w", body=b'{"id": 77, "email": "jane@exam')
+    root.post(f"{ADMIN}{row.pk}/read-order/", {"order_number": placed.number_id})
+    assert Order.objects.get().legacy_id == placed.number_id
+    row.refresh_from_db()
+    assert (row.state, row.order_id) == (EventState.DONE, None)
+
+
 def test_a_wish_to_delete_is_not_settled_by_reading_an_order(demo: Store, root: Client) -> None:
     row = event(demo, "w", topic="customers/redact")
     page = root.get(f"{ADMIN}{row.pk}/change/").content.decode()

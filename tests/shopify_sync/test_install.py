@@ -127,6 +127,12 @@ def test_a_new_secret_keeps_the_old_one_for_webhooks_on_their_way(
     assert admin.post(page, words | {"api_secret": ""}).status_code == 302
     row.refresh_from_db()
     assert set(row.secrets) == {b"shpss_new", b"shpss_practice_demo"}
+    assert "Forget the previous secret" in admin.get(page).content.decode()
+    words |= {"api_secret": "", "previous_api_secret": "", "forget_previous": "on"}
+    assert admin.post(page, words).status_code == 302
+    row.refresh_from_db()
+    assert row.secrets == (b"shpss_new",)
+    assert "Forget the previous secret" not in admin.get(page).content.decode()
 
 
 BAD_SHOPS = [

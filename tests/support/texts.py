@@ -17,5 +17,11 @@ class Busy:
         raise NotSent("The provider is busy.")
 
 
+class Broken:
+    def send(self, *, to: str, text: str, message_id: str) -> None:
+        raise KeyError(to)
+
+
 KEPT = f"{__name__}.Kept"
 BUSY = f"{__name__}.Busy"
+BROKEN = f"{__name__}.Broken"

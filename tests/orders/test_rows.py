@@ -1,0 +1,34 @@
+"""From a snapshot to columns: whatever Shopify sends, it fits what PostgreSQL was told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from django.db.models import CharField, Model
+
+from orders.models import Customer, Order, OrderFulfillment
+from orders.services import rows
+from orders.snapshot import CustomerSnapshot, encode
+from tests.support import snapshots
+
+LONG = "ö" * 600
+
+
+def too_long(model: type[Model], row: dict[str, Any]) -> list[str]:
+    """SQLite keeps them all the same."""
+    columns = [field for field in model._meta.concrete_fields if isinstance(field, CharField)]
+    return [c.name for c in columns if len(row.get(c.attname) or "") > (c.max_length or 0)]
+
+
+def test_texts_that_people_typed_fit_their_columns() -> None:
+    person = CustomerSnapshot(gid="c", legacy_id=1, name=LONG, email=LONG, phone=LONG, locale=LONG)
+    order = snapshots.order(
+        name=LONG, email=LONG, phone=LONG, customer=person,
+        fulfillments=(replace(snapshots.parcel(), name=LONG),),
+    )  # fmt: skip
+    assert too_long(Order, {"email": LONG}) == ["email"]
+    assert too_long(Order, rows.order_columns(order, encode(order))) == []
+    assert too_long(Customer, rows.customer(1, person)) == []
+    for parcel in rows.fulfillments(1, order):
+        assert too_long(OrderFulfillment, parcel) == []

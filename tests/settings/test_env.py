@@ -1,0 +1,52 @@
+"""Settings from the environment: a value, or a file that holds it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from settings import env
+
+ROOT = Path(__file__).parents[2]
+BROKER = "from settings.celery import app; print(app.conf.broker_url)"
+
+
+def test_a_bell_is_rung_at_the_broker_that_a_file_names(tmp_path: Path) -> None:
+    file = tmp_path / "redis"
+    file.write_text("unix:///run/redis.sock?virtual_host=3\n")
+    found = subprocess.run(
+        [sys.executable, "-c", BROKER], cwd=ROOT, capture_output=True, text=True, check=True,
+        env=os.environ | {"REDIS_URL_FILE": str(file), "VAR_DIR": str(tmp_path)},
+    )  # fmt: skip
+    assert found.stdout.strip() == "redis+socket:///run/redis.sock?virtual_host=3"
+
+
+@pytest.mark.parametrize(
+    ("read", "value"),
+    [
+        (env.database, "mysql://inbox:c4n4ry@db/inbox"),
+        (env.database, "postgres://inbox:c4n4ry#x@db/inbox"),
+        (env.email, "smtp://user:c4n4ry/2@mail"),
+        (env.email, "http://user:c4n4ry@mail"),
+    ],
+)
+def test_a_bad_address_stops_the_start_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, read: Any, value: str
+) -> None:
+    monkeypatch.setenv("SOME_URL", value)
+    with pytest.raises(ImproperlyConfigured, match=r"^SOME_URL=.* expected ") as caught:
+        read("SOME_URL", "")
+    assert "c4n4ry" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_bad_number_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_NUMBER", "-3")
+    with pytest.raises(ImproperlyConfigured, match="SOME_NUMBER='-3': expected a whole number"):
+        env.whole("SOME_NUMBER", 1)
