@@ -177,7 +177,9 @@ def _drain(store: Store, *, sync: bool) -> None:
         )
         reconcile.reconcile(store.pk)
     while time.monotonic() < until:
-        taken = backlog.work_off().taken
+        taken = 0
+        while more := backlog.work_off().taken:
+            taken += more
         Order.objects.dirty().update(fetch_after=None)
         read = reading.read_waiting(store.pk)
         if not taken and not read and not Order.objects.dirty().exists():

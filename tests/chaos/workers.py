@@ -132,7 +132,9 @@ def read_webhooks(store_id: int, temper: Temper) -> None:
     reading._TURN_S = 0.5  # type: ignore[misc]  # then the backlog has its turn
     while True:
         try:
-            backlog.work_off()
+            # All that waits, as process_webhooks does: an order is then read once for all of it.
+            while backlog.work_off().taken == backlog.BATCH:
+                pass
             reading.read_waiting(store_id)
         except Exception:  # noqa: BLE001  the outage
             connection.close()
