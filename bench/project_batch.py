@@ -101,7 +101,8 @@ def _copy(store: Any, batch: list[Any]) -> None:
 
 
 def _finished(store: Any, told: list[Any]) -> list[list[dict[Any, list[Any]]]]:
-    """Round, batch, table: the rows, with ids of orders far from those of the others."""
+    """Round, batch, table: the rows, with ids of orders far from those that others were given:
+    in each round again, for SQLite counts on from the largest."""
     from django.utils import timezone
 
     from bench.rows_by_orm import PARTS
@@ -110,9 +111,9 @@ def _finished(store: Any, told: list[Any]) -> list[list[dict[Any, list[Any]]]]:
     from orders.snapshot import encode
 
     rounds, now = [], timezone.now()
-    numbered = [(10**9 + number, one) for number, one in enumerate(told)]
     for turn in range(ROUNDS + 1):
         batches = []
+        numbered = [(10**9 * (turn + 1) + number, one) for number, one in enumerate(told)]
         for batch in range(BATCHES):
             start = (turn * BATCHES + batch) * BATCH
             pairs = numbered[start : start + BATCH]

@@ -22,6 +22,7 @@ from typing import Any
 import urllib3
 
 from bench.result import Result
+from tests.support.colleague import changing
 from tests.support.demo import CHROMIUM, FLAGS, Demo, running_demo
 
 ROUNDS = 12
@@ -139,8 +140,6 @@ def _dialog(page: Any, demo: Demo) -> list[Result]:
 
 
 def _typing(page: Any, demo: Demo) -> list[Result]:
-    from tests.browser.test_appearance import changing
-
     cookies = page.context.cookies()
     cookie = "; ".join(f"{c['name']}={c['value']}" for c in cookies)
     path = urllib.parse.urlsplit(page.url).path

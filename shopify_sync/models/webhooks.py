@@ -64,7 +64,8 @@ class WebhookEvent(models.Model):
             ),
         ]
         indexes = [
-            # Redaction: the bodies of a person's orders; their own, and those of nobody known.
+            # Redaction: the bodies of a person's orders; their own, and those of nobody known,
+            # once they were looked at: a row that comes in enters neither.
             models.Index(
                 fields=["order_id"],
                 condition=Q(order_id__isnull=False),
@@ -72,7 +73,7 @@ class WebhookEvent(models.Model):
             ),
             models.Index(
                 fields=["store", "customer_number"],
-                condition=Q(order_id=None),
+                condition=Q(order_id=None) & ~Q(state=EventState.WAITING),
                 name="shopify_event_of_person",
             ),
             # backlog.work_off: the oldest that wait.

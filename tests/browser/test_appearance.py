@@ -6,11 +6,7 @@ First of the browser tests by its name: the others change the demo's orders.
 from __future__ import annotations
 
 import re
-import threading
 import urllib.parse
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -19,6 +15,7 @@ from inbox.views.design_states import ERRORS, STATES
 from tests.browser import gallery, pictures
 from tests.browser.conftest import Demo, Watched, axe, log_in
 from tests.browser.gallery import PATIENCE_MS, SCENES, VARIANTS, Variant
+from tests.support.colleague import changing
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WIDE = {"width": 1440, "height": 900}
@@ -103,34 +100,6 @@ def test_a_moved_button_is_seen(browser: Browser, demo: Demo) -> None:
         foot.evaluate("button => button.style.translate = '4px 0'")
         shot = page.locator("#dialog").screenshot()
         assert pictures.compare(page, "cancel-authorized.light", shot, may_write=False) != []
-
-
-@contextmanager
-def changing(demo: Demo, cookie: str, path: str, every_s: float) -> Iterator[list[int]]:
-    """A colleague who writes notes without a pause; gives the statuses of the answers."""
-    over, statuses = threading.Event(), list[int]()
-    csrf = re.search(r"csrftoken=(\w+)", cookie)
-    assert csrf
-
-    def write() -> None:
-        n = 0
-        while not over.wait(every_s):
-            n += 1
-            words = {"text": f"Note {n}", "csrfmiddlewaretoken": csrf[1]}
-            request = urllib.request.Request(
-                f"{demo.url}{path}note/", urllib.parse.urlencode(words).encode(),
-                headers={"Cookie": cookie, "HX-Request": "true", "Referer": demo.url},
-            )  # fmt: skip
-            with urllib.request.urlopen(request) as answer:
-                statuses.append(answer.status)
-
-    thread = threading.Thread(target=write, daemon=True)
-    thread.start()
-    try:
-        yield statuses
-    finally:
-        over.set()
-        thread.join(timeout=10)
 
 
 _IS_LONG = """() => {
