@@ -130,7 +130,7 @@ def _dialog(page: Any, demo: Demo) -> list[Result]:
         click = "document.querySelector('.order[open] [data-act=refund]').click()"
         opened.append(_clock(page, click, "document.querySelector('#refund-form')"))
         page.keyboard.press("Escape")
-        page.wait_for_function("!document.querySelector('#refund-form')")
+        page.wait_for_function("() => !document.querySelector('#refund-form')")
         fetch = "const a = await fetch(href, {headers: {'HX-Request': 'true'}}); await a.text()"
         answer.append(_clock(page, fetch, "true", href=href))
     return [
