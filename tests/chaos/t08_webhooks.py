@@ -12,11 +12,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 import psycopg
 from django.conf import settings
@@ -25,9 +27,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from orders.models import Order, Store
-from orders.snapshot import OrderSnapshot
 from shopify_sync import backlog, balance, compare, ingest, reading, reconcile
-from shopify_sync.client import AdminClient
 from shopify_sync.connections import client_for
 from shopify_sync.errors import Throttled
 from shopify_sync.models import EventState, SyncCursor, WebhookEvent, WebhookTally
@@ -44,6 +44,7 @@ from tests.support.shop import DOMAIN, SECOND
 SENDERS = 8
 OUTAGE_S = 20.0
 Sent = tuple[bytes, dict[str, str]]
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -198,7 +199,8 @@ def _judge(world: Installation, found: Storm, total: int, run: Run) -> Outcome:
     wrong = [
         row.name
         for row in shop.orders.values()
-        if (held := mirror.get(row.id)) is None or held.snapshot != _read(client, row.id)
+        if (held := mirror.get(row.id)) is None
+        or held.snapshot != _patiently(partial(ingest.read_snapshot, client, row.id))
     ]
     stored = set(WebhookEvent.objects.values_list("webhook_id", flat=True))
     lost = found.accepted - stored
@@ -231,18 +233,18 @@ def _judge(world: Installation, found: Storm, total: int, run: Run) -> Outcome:
     )  # fmt: skip
 
 
-def _read(client: AdminClient, gid: str) -> OrderSnapshot | None:
-    """An order as the shop tells it now; thousands in a row are more than its limit allows."""
+def _patiently(work: Callable[[], Result]) -> Result:
+    """Thousands of reads in a row are more than the shop's limit allows."""
     while True:
         try:
-            return ingest.read_snapshot(client, gid)
+            return work()
         except Throttled as error:
             time.sleep(error.retry_after_s)
 
 
 def _off_balance(store: Store) -> list[str]:
     """What an administrator would see marked on the balance page."""
-    compare.compare(store)
+    _patiently(lambda: compare.compare(store))
     now = timezone.now()
     hours = [hour for hour in balance.hours(now=now) if not hour.is_balanced]
     # That changes came without a webhook is what was done here; the rest must hold.
