@@ -46,7 +46,10 @@ def _any_panel(made: Callable[..., OrdersPanel], shown: Context | None, more: Co
 
 def _result(state: ActionState, **more: Any) -> State:
     def make(now: datetime) -> tuple[str, Context]:
-        done = samples.canceled(now) if state == ActionState.SUCCEEDED else {}
+        done = {
+            ActionState.SUCCEEDED: samples.canceled(now),
+            ActionState.PARTIAL: {"cancelled_at": now},
+        }.get(state, {})
         made = {"card": samples.card(now, **done), "notice": samples.notice(state, now)}
         return "orders/_result.html", made | more
 
