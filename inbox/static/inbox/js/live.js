@@ -80,6 +80,8 @@ document.addEventListener("htmx:afterSwap", () => {
   }
   landing = null;
 });
+// A swap that was refused leaves it standing: it says nothing of the next conversation.
+document.addEventListener("inbox:leave", () => { landing = null; });
 
 function showNewBelow(element) {
   const button = element.querySelector(".new-below");
