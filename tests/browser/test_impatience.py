@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import Demo, Watched, axe, log_in
+from tests.browser.conftest import Demo, Held, Watched, axe, log_in
 from tests.browser.test_main_job import PATIENCE_MS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -77,8 +77,12 @@ def test_the_same_summary_in_two_tabs_is_one_refund(sara: Page, demo: Demo) -> N
 
 def test_a_session_that_ends_in_the_dialog_sends_nothing(sara: Page, demo: Demo) -> None:
     confirm = review(sara, "0.13")
-    sara.context.clear_cookies(name="sessionid")
+    held = Held(sara, r"/confirm/$")
     confirm.click()
+    held.wait()
+    # Not before the click: any refresh of the page would be sent to the log-in and take it along.
+    sara.context.clear_cookies(name="sessionid")
+    held.routes[0].continue_()
     # Any part of the page may be the first to be sent there, and the next one aborts it.
     expect(sara).to_have_url(re.compile("/login/"), timeout=PATIENCE_MS)
     assert refunds_of(demo, "0.13", at_least=0) == 0
