@@ -1,5 +1,6 @@
 from orders.models.actions import (
     ACTIVE_STATES,
+    NOTHING_DONE_STATES,
     SETTLED_STATES,
     TRANSITIONS,
     UNSENT_STATES,
@@ -34,6 +35,7 @@ from orders.models.versions import OrderVersion
 
 __all__ = [
     "ACTIVE_STATES",
+    "NOTHING_DONE_STATES",
     "SETTLED_STATES",
     "TRANSITIONS",
     "UNSENT_STATES",

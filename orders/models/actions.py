@@ -32,11 +32,12 @@ class ActionState(models.TextChoices):
     NEEDS_HUMAN = "needs_human", _("Compare with Shopify")
     SUCCEEDED = "succeeded", _("Done")
     PARTIAL = "partial", _("Canceled, refund failed")
-    REJECTED = "rejected", _("Refused by Shopify")
+    REJECTED = "rejected", _("Not carried out")
     REVERSED = "reversed", _("Refund failed at the bank")
     WITHDRAWN = "withdrawn", _("Withdrawn")
     DECLINED = "declined", _("Declined")
-    EXPIRED = "expired", _("Not approved in time")
+    EXPIRED = "expired", _("Expired")
+    AWAITING_BANK = "awaiting_bank", _("Waiting for the bank")
 
 
 ACTIVE_STATES = (
@@ -51,21 +52,39 @@ ACTIVE_STATES = (
 SETTLED_STATES = tuple(state for state in ActionState if state not in ACTIVE_STATES)
 # Ended without anything having been sent.
 UNSENT_STATES = (ActionState.WITHDRAWN, ActionState.DECLINED, ActionState.EXPIRED)
-_PROVEN = {ActionState.SUCCEEDED, ActionState.PARTIAL, ActionState.REVERSED}
-# Every move there is; the database refuses all others (migration 0003), whoever asks.
+# Nothing was done at Shopify: impossible while anything may have been.
+NOTHING_DONE_STATES = (ActionState.REJECTED, *UNSENT_STATES)
+_PROVEN = {
+    ActionState.SUCCEEDED,
+    ActionState.AWAITING_BANK,
+    ActionState.PARTIAL,
+    ActionState.REVERSED,
+}
+# Every move there is; the database refuses all others (migration 0012), whoever asks.
 TRANSITIONS: Final[dict[ActionState, frozenset[ActionState]]] = {
     ActionState.AWAITING_APPROVAL: frozenset({ActionState.QUEUED, *UNSENT_STATES}),
-    ActionState.QUEUED: frozenset({ActionState.SENDING, ActionState.WITHDRAWN, *_PROVEN}),
+    ActionState.QUEUED: frozenset({
+        ActionState.SENDING, ActionState.WITHDRAWN, ActionState.EXPIRED, *_PROVEN,
+    }),
     ActionState.SENDING: frozenset({
         ActionState.QUEUED, ActionState.PENDING, ActionState.UNKNOWN, ActionState.BLOCKED,
         ActionState.NEEDS_HUMAN, ActionState.REJECTED, *_PROVEN,
     }),
-    ActionState.PENDING: frozenset({ActionState.SENDING, *_PROVEN}),
-    ActionState.UNKNOWN: frozenset({ActionState.SENDING, *_PROVEN}),
-    ActionState.BLOCKED: frozenset({ActionState.SENDING, ActionState.WITHDRAWN, *_PROVEN}),
+    ActionState.PENDING: frozenset({ActionState.SENDING, ActionState.NEEDS_HUMAN, *_PROVEN}),
+    ActionState.UNKNOWN: frozenset({ActionState.SENDING, ActionState.NEEDS_HUMAN, *_PROVEN}),
+    ActionState.BLOCKED: frozenset({
+        ActionState.SENDING, ActionState.WITHDRAWN, ActionState.EXPIRED, ActionState.NEEDS_HUMAN,
+        *_PROVEN,
+    }),
     ActionState.NEEDS_HUMAN: frozenset({ActionState.REJECTED, *_PROVEN}),
+    # The refund is booked; only the bank's answer is missing.
+    ActionState.AWAITING_BANK: frozenset({
+        ActionState.SUCCEEDED, ActionState.PARTIAL, ActionState.REVERSED,
+    }),
     # A bank may refuse a refund days after Shopify booked it.
     ActionState.SUCCEEDED: frozenset({ActionState.REVERSED, ActionState.PARTIAL}),
+    # Shopify cancels first and may book the refund later than we looked.
+    ActionState.PARTIAL: frozenset({ActionState.SUCCEEDED, ActionState.AWAITING_BANK}),
 }  # fmt: skip
 # What the performer takes up again by itself, once `next_attempt_at` has come.
 _WORKABLE_STATES = (
@@ -154,13 +173,16 @@ class OrderAction(models.Model):
     co_approved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
     )
-    expires_at = models.DateTimeField(null=True, help_text="An approval asked for ends here.")
+    expires_at = models.DateTimeField(
+        null=True, help_text="What was not approved, or not sent, by then ends here."
+    )
     why_approval = models.CharField(max_length=255, blank=True)
 
     # The performer's own book-keeping.
     fence = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
+    # Wide: a poll a minute passes a small integer after 22 days.
+    attempts = models.PositiveIntegerField(default=0)
     crashes = models.PositiveSmallIntegerField(
         default=0, help_text="Workers that died over it, one after the other."
     )
@@ -169,6 +191,15 @@ class OrderAction(models.Model):
     step = models.PositiveSmallIntegerField(default=0, help_text="The step last begun.")
     step_first_sent_at = models.DateTimeField(
         null=True, help_text="First send of that step; starts the key's 24 hours."
+    )
+    step_last_sent_at = models.DateTimeField(
+        null=True, help_text="Last send of that step; a late commit counts from here."
+    )
+    accepted_steps = models.PositiveSmallIntegerField(
+        default=0, help_text="So many leading steps were accepted, or seen done: never sent again."
+    )
+    sent_at = models.DateTimeField(
+        null=True, help_text="First byte to Shopify; spending limits count from here."
     )
     is_doubtful = models.BooleanField(
         default=False, help_text="The last send of that step has no known outcome."
@@ -215,11 +246,12 @@ class OrderAction(models.Model):
                 name="orders_refund_has_amount",
             ),
             models.CheckConstraint(
-                condition=~Q(state=ActionState.SUCCEEDED) | Q(evidence_at__isnull=False),
+                condition=~Q(state__in=(ActionState.SUCCEEDED, ActionState.AWAITING_BANK))
+                | Q(evidence_at__isnull=False),
                 name="orders_success_has_evidence",
             ),
             models.CheckConstraint(
-                condition=~Q(state__in=UNSENT_STATES) | Q(maybe_applied=False),
+                condition=~Q(state__in=NOTHING_DONE_STATES) | Q(maybe_applied=False),
                 name="orders_unsent_was_not_sent",
             ),
             models.CheckConstraint(

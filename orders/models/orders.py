@@ -109,7 +109,10 @@ class Order(models.Model):
     clean_seq = models.PositiveIntegerField(default=0)
     fetch_after = models.DateTimeField(null=True)
     fetch_lease_until = models.DateTimeField(null=True)
-    fetch_failures = models.PositiveSmallIntegerField(default=0)
+    fetch_failures = models.PositiveIntegerField(default=0)
+    stale_since = models.DateTimeField(
+        null=True, help_text="First of the reads in a row that were older than what is stored."
+    )
     read_started_at = models.DateTimeField(null=True, help_text="When the stored read began.")
     missing_since = models.DateTimeField(null=True, help_text="First read that did not find it.")
     deleted_at = models.DateTimeField(null=True)

@@ -45,7 +45,7 @@ _NOTICES: Final[dict[ActionState, tuple[Tone, str, str]]] = {
         Tone.CRITICAL, gettext_noop("Canceled, refund failed"), gettext_noop("The money was not returned yet."),
     ),
     ActionState.REJECTED: (
-        Tone.CRITICAL, gettext_noop("%(what)s: refused"), gettext_noop("Nothing was changed."),
+        Tone.CRITICAL, gettext_noop("%(what)s: not carried out"), gettext_noop("Nothing was changed."),
     ),
     ActionState.REVERSED: (
         Tone.CRITICAL, gettext_noop("%(what)s: failed at the bank"), gettext_noop("The money was not returned."),
@@ -58,7 +58,12 @@ _NOTICES: Final[dict[ActionState, tuple[Tone, str, str]]] = {
     ),
     ActionState.DECLINED: (Tone.WARNING, gettext_noop("%(what)s: declined"), gettext_noop("Nothing was sent.")),
     ActionState.EXPIRED: (
-        Tone.WARNING, gettext_noop("%(what)s: not approved in time"), gettext_noop("Nothing was sent. Ask again."),
+        Tone.WARNING, gettext_noop("%(what)s: expired"), gettext_noop("Nothing was sent. Ask again."),
+    ),
+    ActionState.AWAITING_BANK: (
+        Tone.INFO,
+        gettext_noop("%(what)s: waiting for the bank"),
+        gettext_noop("Shopify booked the refund; the bank has not confirmed it yet."),
     ),
 }  # fmt: skip
 

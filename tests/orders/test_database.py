@@ -56,6 +56,8 @@ def action(order: Order, by: User, **changes: Any) -> OrderAction:
         {"state": ActionState.REJECTED},
         {"settled_at": timezone.now()},
         {"state": ActionState.WITHDRAWN, "settled_at": timezone.now(), "maybe_applied": True},
+        {"state": ActionState.REJECTED, "settled_at": timezone.now(), "maybe_applied": True},
+        {"state": ActionState.AWAITING_BANK, "settled_at": timezone.now()},
     ],
 )
 def test_an_impossible_action_is_refused(
@@ -118,7 +120,7 @@ def columns_of(state: ActionState) -> dict[str, Any]:
     return {
         "state": state,
         "settled_at": now if state in SETTLED_STATES else None,
-        "evidence_at": now if state == ActionState.SUCCEEDED else None,
+        "evidence_at": now if state in {ActionState.SUCCEEDED, ActionState.AWAITING_BANK} else None,
     }
 
 
