@@ -24,11 +24,14 @@ from orders.snapshot import LineQuantity
 
 class Step(TypedDict):
     """One request, frozen. `goal` (a progress.Goal) and `target` (a Shopify id) say in our
-    words what a later read must show; `document` and `variables` go out byte for byte."""
+    words what a later read must show; `query` (the text of `document`) and `variables` go out
+    byte for byte, to the API version they were written for, whatever was deployed since."""
 
     goal: str
     target: str
     document: str
+    query: str
+    api_version: str
     variables: dict[str, Any]
 
 

@@ -7,6 +7,7 @@ prints bodies and keeps the last shop's token after an exception.
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import random
@@ -22,6 +23,7 @@ import urllib3
 from django.conf import settings
 from django.db import connection
 
+from orders.gateway import Step
 from shopify_sync.documents import load
 from shopify_sync.errors import (
     NeedsAdmin,
@@ -45,6 +47,30 @@ _ADMIN_STATUSES: Final = {
     404: "No such shop, or an API version that was retired.",
     423: "The shop is locked by Shopify.",
 }
+# What proves that a mutation was refused before it ran; any other answer to one leaves it open.
+# The statuses, beside those above, speak of the request's form.
+_PROVEN_STATUSES: Final = frozenset({406, 411, 413, 414, 415})
+_PROVEN_CODES: Final = frozenset(
+    {
+        "MAX_COST_EXCEEDED",
+        "MAX_INPUT_SIZE_EXCEEDED",
+        "INVALID_VARIABLE",
+        "PARSE_ERROR",
+        "argumentLiteralsIncompatible",
+        "argumentNotAccepted",
+        "missingRequiredArguments",
+        "missingRequiredInputObjectAttribute",
+        "selectionMismatch",
+        "undefinedDirective",
+        "undefinedField",
+        "undefinedType",
+        "variableMismatch",
+        "variableNotDefined",
+        "variableNotUsed",
+        "variableRequiresValidType",
+    }
+)
+_ADMIN_CODES: Final = frozenset({"ACCESS_DENIED", "SHOP_INACTIVE"})
 
 
 @dataclass
@@ -108,9 +134,8 @@ class AdminClient:
         self.served_version = ""
         self.headroom: tuple[float, float] | None = None
         self._token = token
-        session = shopify.Session(domain, settings.SHOPIFY_API_VERSION, token.reveal())
-        path = session.api_version.api_path(f"https://{domain}").removeprefix(f"https://{domain}")
-        self._url = (settings.SHOPIFY_ADMIN_ORIGIN or f"https://{domain}") + path + "/graphql.json"
+        self._version = settings.SHOPIFY_API_VERSION
+        self._url = self._address(self._version)
         self._budget = _budgets.setdefault(domain, Budget())
 
     def read(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
@@ -119,17 +144,34 @@ class AdminClient:
         background while the shop's bucket is not half full."""
         if self._is_background and (wait_s := self._budget.background_wait_s()) > 0:
             raise Throttled(f"{name}: the budget is the agents'", retry_after_s=wait_s)
-        return self.execute(name, variables)
+        return self._call(name, load(name), variables, is_mutation=False)
 
     def execute(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
-        """Send one document; returns `data`. Raises the classes of `errors`.
+        """Send one mutation by its document's name; returns `data`. Raises the classes of
+        `errors`: NotApplied only where the answer proves that nothing happened.
 
         Must not run inside a database transaction: it takes as long as Shopify does.
         """
+        return self._call(name, load(name), variables, is_mutation=True)
+
+    def send(self, step: Step) -> dict[str, Any]:
+        """Send an action's step as it was frozen: its own document, variables and API version,
+        so that every try with one key has the same bytes. Returns and raises as `execute`."""
+        name, version = step["document"], step.get("api_version") or self._version
+        client = self
+        if version != self._version:
+            client = copy.copy(self)
+            client._version, client._url = version, self._address(version)
+        query = step.get("query") or load(name)
+        return client._call(name, query, step["variables"], is_mutation=True)
+
+    def _call(
+        self, name: str, query: str, variables: dict[str, Any], *, is_mutation: bool
+    ) -> dict[str, Any]:
         if connection.in_atomic_block and not getattr(settings, "TESTING_IN_TRANSACTION", False):
             raise RuntimeError(f"{name} would call Shopify inside a database transaction")
         body = json.dumps(
-            {"query": load(name), "variables": variables, "operationName": name},
+            {"query": query, "variables": variables, "operationName": name},
             separators=(",", ":"),
             ensure_ascii=False,
         ).encode()
@@ -138,7 +180,13 @@ class AdminClient:
             # Nothing was done (class A), so the same bytes may go again with a valid token.
             self._token = self._renew(self._token)
             response = self._post(name, body)
-        return self._sort(name, response)
+        return self._sort(name, response, is_mutation=is_mutation)
+
+    def _address(self, version: str) -> str:
+        origin = f"https://{self.domain}"
+        session = shopify.Session(self.domain, version, self._token.reveal())
+        path = session.api_version.api_path(origin).removeprefix(origin)
+        return f"{settings.SHOPIFY_ADMIN_ORIGIN or origin}{path}/graphql.json"
 
     def _post(self, name: str, body: bytes) -> urllib3.BaseHTTPResponse:
         headers = {
@@ -156,19 +204,21 @@ class AdminClient:
         except urllib3.exceptions.HTTPError as e:
             raise OutcomeUnknown(f"{name}: no answer from {self.domain}") from e
 
-    def _sort(self, name: str, response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+    def _sort(
+        self, name: str, response: urllib3.BaseHTTPResponse, *, is_mutation: bool
+    ) -> dict[str, Any]:
         request_id = response.headers.get("X-Request-ID", "")
         served = response.headers.get("X-Shopify-API-Version", "")
         self.served_version = served
-        if served and served != settings.SHOPIFY_API_VERSION:
-            logger.warning("%s serves API %s instead of the pinned one", self.domain, served)
+        if served and served != self._version:
+            logger.warning("%s serves API %s instead of %s", self.domain, served, self._version)
         status = response.status
         if status in _ADMIN_STATUSES:
             raise NeedsAdmin(_ADMIN_STATUSES[status], request_id=request_id, status=status)
         if status == 429 or status == 430:
             wait_s = _number(response.headers.get("Retry-After"), 2.0)
             raise Throttled(f"{name}: HTTP {status}", retry_after_s=wait_s, request_id=request_id)
-        if 400 <= status < 500:
+        if 400 <= status < 500 and (not is_mutation or status in _PROVEN_STATUSES):
             raise Refused(f"{name}: HTTP {status}", request_id=request_id)
         if status != 200:
             raise OutcomeUnknown(f"{name}: HTTP {status}", request_id=request_id)
@@ -178,31 +228,44 @@ class AdminClient:
         if isinstance(cost, dict):
             self._budget.learn(cost)
             self.headroom = (self._budget.available, self._budget.maximum)
-        errors = answer.get("errors")
-        if errors and not _hides_fields_only(errors, answer.get("data")):
-            raise self._graphql_error(name, errors, cost, answer.get("data"), request_id)
-        data = answer.get("data")
+        errors, data = answer.get("errors"), answer.get("data")
+        if errors and not _hides_fields_only(errors, data):
+            error = self._graphql_error(name, errors, cost, request_id)
+            if is_mutation and not _proves_nothing_happened(errors, data):
+                raise OutcomeUnknown(str(error), request_id=request_id)
+            raise error
         if not isinstance(data, dict):
             raise OutcomeUnknown(f"{name}: an answer without data", request_id=request_id)
         return data
 
-    def _graphql_error(
-        self, name: str, errors: Any, cost: Any, data: Any, request_id: str
-    ) -> ShopifyError:
+    def _graphql_error(self, name: str, errors: Any, cost: Any, request_id: str) -> ShopifyError:
         first = errors[0] if isinstance(errors, list) and errors else {}
         first = first if isinstance(first, dict) else {}
-        code = (first.get("extensions") or {}).get("code", "")
+        code = _code(first)
         text = f"{name}: {first.get('message', errors)}"
         if code == "THROTTLED":
             wanted = float((cost or {}).get("requestedQueryCost") or 50)
             wait_s = self._budget.wait_s(wanted) + random.uniform(0.05, 0.5)  # noqa: S311
             return Throttled(text, retry_after_s=wait_s, request_id=request_id)
-        if code in {"ACCESS_DENIED", "SHOP_INACTIVE"}:
+        if code in _ADMIN_CODES:
             return NeedsAdmin(str(first.get("message") or text), request_id=request_id)
-        if code == "INTERNAL_SERVER_ERROR" or (isinstance(data, dict) and any(data.values())):
-            # Data beside errors: a part of it ran.
+        if code == "INTERNAL_SERVER_ERROR":
             return OutcomeUnknown(text, request_id=request_id)
         return Refused(text, request_id=request_id)
+
+
+def _proves_nothing_happened(errors: Any, data: Any) -> bool:
+    """Whether every error of a mutation's answer is one that Shopify gives before it runs.
+    Data beside errors: a part of it ran."""
+    if not isinstance(errors, list) or (isinstance(data, dict) and any(data.values())):
+        return False
+    proven = {"THROTTLED", *_ADMIN_CODES, *_PROVEN_CODES}
+    return all(isinstance(error, dict) and _code(error) in proven for error in errors)
+
+
+def _code(error: dict[str, Any]) -> str:
+    extensions = error.get("extensions")
+    return str(extensions.get("code") or "") if isinstance(extensions, dict) else ""
 
 
 def _parse(name: str, raw: bytes, request_id: str) -> dict[str, Any]:

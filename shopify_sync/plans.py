@@ -1,19 +1,24 @@
-"""From a proposal in our words to the exact requests, before anything is sent. Pure.
+"""From a proposal in our words to the exact requests, before anything is sent.
 
-Variables are built once and stored: every later try sends the same bytes with the same key,
-which is what Shopify's idempotency asks for.
+Documents and variables are frozen once and stored: every later try sends the same bytes with the
+same key, which is what Shopify's idempotency asks for, also after an upgrade.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
+
+from django.conf import settings
 
 from orders.gateway import Step
 from orders.models import ActionKind, OrderAction, RefundMethod
 from orders.previews import Proposal, decode_proposal
 from orders.progress import Goal
+from shopify_sync.documents import load
 
 STAFF_NOTE_LENGTH = 255
+_MARKER: Final = re.compile(r"\[ax:[^\]\s]{0,40}\]?")
 
 
 def plan(action: OrderAction) -> list[Step]:
@@ -26,12 +31,9 @@ def plan(action: OrderAction) -> list[Step]:
     if action.kind == ActionKind.REFUND:
         return [_refund(action, proposal)]
     steps = [
-        Step(
-            goal=Goal.CANCEL_SHIPMENT, target=gid, document="FulfillmentCancel",
-            variables={"id": gid},
-        )
+        _step(Goal.CANCEL_SHIPMENT, gid, "FulfillmentCancel", {"id": gid})
         for gid in proposal.shipments_to_cancel
-    ]  # fmt: skip
+    ]
     steps.append(_cancel(action, proposal))
     if proposal.amount is not None and not proposal.is_full_refund:
         steps.append(_refund(action, proposal))
@@ -47,9 +49,7 @@ def _cancel(action: OrderAction, proposal: Proposal) -> Step:
         "notifyCustomer": proposal.notify,
         "staffNote": _with_marker(proposal.staff_note, action.note_marker),
     }
-    return Step(
-        goal=Goal.CANCEL_ORDER, target=action.order.gid, document="OrderCancel", variables=variables
-    )
+    return _step(Goal.CANCEL_ORDER, action.order.gid, "OrderCancel", variables)
 
 
 def _cancel_method(proposal: Proposal) -> dict[str, Any]:
@@ -84,11 +84,18 @@ def _refund(action: OrderAction, proposal: Proposal) -> Step:
         ]
     if proposal.shipping:
         refund["shipping"] = {"amount": proposal.shipping.plain()}
+    variables = {"input": refund, "idempotencyKey": str(action.idempotency_key)}
+    return _step(Goal.REFUND, order_gid, "RefundCreate", variables)
+
+
+def _step(goal: Goal, target: str, document: str, variables: dict[str, Any]) -> Step:
     return Step(
-        goal=Goal.REFUND,
-        target=order_gid,
-        document="RefundCreate",
-        variables={"input": refund, "idempotencyKey": str(action.idempotency_key)},
+        goal=goal,
+        target=target,
+        document=document,
+        query=load(document),
+        api_version=settings.SHOPIFY_API_VERSION,
+        variables=variables,
     )
 
 
@@ -125,6 +132,8 @@ def _ways_back(order_gid: str, proposal: Proposal) -> dict[str, Any]:
 
 
 def _with_marker(note: str, marker: str) -> str:
-    """The agent's note with the marker at its end, within Shopify's 255 characters."""
+    """The agent's note with the marker at its end, within Shopify's 255 characters. Markers of
+    other actions that were typed or pasted go: a marker takes credit for what it is found on."""
+    note = _MARKER.sub("", note)
     room = STAFF_NOTE_LENGTH - len(marker) - 1
     return f"{note[:room].strip()} {marker}".strip()

@@ -22,12 +22,16 @@ class Server:
     def __init__(self) -> None:
         self.status, self.body, self.headers = 200, b"{}", {}
         self.seen: list[Any] = []
+        self.raw: list[bytes] = []
+        self.paths: list[str] = []
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
-                outer.seen.append((dict(self.headers), json.loads(self.rfile.read(length))))
+                outer.raw.append(self.rfile.read(length))
+                outer.paths.append(self.path)
+                outer.seen.append((dict(self.headers), json.loads(outer.raw[-1])))
                 self.send_response(outer.status)
                 for key, value in outer.headers.items():
                     self.send_header(key, value)
@@ -66,6 +70,13 @@ def gql(message: str, code: str, **more: Any) -> bytes:
     return json.dumps({"errors": [error], **more}).encode()
 
 
+# A body as good as any, under a status that says otherwise.
+GOOD = b'{"data": {"refundCreate": {"refund": {"id": "1"}, "userErrors": []}}}'
+TWO_CODES = json.dumps(
+    {"errors": [{"extensions": {"code": "THROTTLED"}}, {"extensions": {"code": "TIMEOUT"}}]}
+).encode()
+
+
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
@@ -81,9 +92,20 @@ def gql(message: str, code: str, **more: Any) -> bytes:
         (200, gql("no", "ACCESS_DENIED"), NeedsAdmin),
         (200, gql("no", "SHOP_INACTIVE"), NeedsAdmin),
         (200, gql("slow", "THROTTLED"), Throttled),
-        (200, b'{"errors": "a string"}', Refused),
-        (200, b'{"errors": [null]}', Refused),
-        (400, b"", Refused),
+        (200, gql("long", "MAX_COST_EXCEEDED"), Refused),
+        (200, gql("?", "TIMEOUT"), OutcomeUnknown),
+        (200, gql("?", ""), OutcomeUnknown),
+        (200, b'{"errors": [{"message": "no code"}]}', OutcomeUnknown),
+        (200, gql("no", "ACCESS_DENIED", data={"refundCreate": {"refund": None}}), OutcomeUnknown),
+        (200, TWO_CODES, OutcomeUnknown),
+        (200, b'{"errors": "a string"}', OutcomeUnknown),
+        (200, b'{"errors": [null]}', OutcomeUnknown),
+        (400, b"", OutcomeUnknown),
+        (408, b"", OutcomeUnknown),
+        (409, GOOD, OutcomeUnknown),
+        (413, b"", Refused),
+        (422, b"", OutcomeUnknown),
+        (499, b"", OutcomeUnknown),
         (401, b"", NeedsAdmin),
         (402, b"", NeedsAdmin),
         (403, b"", NeedsAdmin),
@@ -91,17 +113,52 @@ def gql(message: str, code: str, **more: Any) -> bytes:
         (423, b"", NeedsAdmin),
         (429, b"", Throttled),
         (430, b"", Throttled),
+        (201, GOOD, OutcomeUnknown),
+        (302, GOOD, OutcomeUnknown),
         (500, b"", OutcomeUnknown),
+        (502, GOOD, OutcomeUnknown),
         (503, b"<html>", OutcomeUnknown),
         (302, b"", OutcomeUnknown),
     ],
 )
-def test_every_answer_has_its_class(
+def test_every_answer_to_a_mutation_has_its_class(
     server: Server, client: AdminClient, status: int, body: bytes, expected: type[Exception]
 ) -> None:
     server.status, server.body = status, body
     with pytest.raises(expected):
         client.execute("ShopInfo", {})
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(400, b""), (409, b""), (200, gql("?", "TIMEOUT")), (200, b'{"errors": "a string"}')],
+)
+def test_a_query_that_was_refused_is_refused(
+    server: Server, client: AdminClient, status: int, body: bytes
+) -> None:
+    """Nothing can have come of a query: only of a mutation is an unknown answer open."""
+    server.status, server.body = status, body
+    with pytest.raises(Refused):
+        client.read("ShopInfo", {})
+
+
+def test_a_step_goes_out_as_it_was_frozen(
+    server: Server, client: AdminClient, settings: Any
+) -> None:
+    """After an upgrade with another document and another API version, too."""
+    step: Any = {
+        "goal": "refund", "target": "1", "document": "RefundCreate", "query": "mutation Old { a }",
+        "api_version": "2026-07", "variables": {"b": 1, "a": "ü"},
+    }  # fmt: skip
+    server.body = GOOD
+    client.send(step)
+    (_, first), (path, *_) = server.seen[0], server.paths
+    assert path == "/admin/api/2026-07/graphql.json"
+    assert first["query"] == "mutation Old { a }"
+    settings.SHOPIFY_API_VERSION = "2027-01"
+    AdminClient(domain="demo.myshopify.com", token=Secret("t")).send(step)
+    assert server.raw[0] == server.raw[1]
+    assert server.paths[1] == path
 
 
 def test_a_good_answer_is_its_data(server: Server, client: AdminClient) -> None:
