@@ -26,6 +26,7 @@ from orders.models import (
 from orders.money import Money
 
 DAY: Final = timedelta(hours=24)
+AGENTS: Final = "agents"
 # The role that settles what is uncertain; policies give it its limits like any other.
 SUPERVISORS: Final = "supervisors"
 # Their money did not move, or came back.
@@ -47,6 +48,16 @@ ALLOWED: Final = Ruling()
 def is_supervisor(user: User | AnonymousUser) -> bool:
     """Read from the database each time."""
     return bool(user.groups.filter(name=SUPERVISORS).exists())
+
+
+def acting_refusal(user: User) -> Refusal | None:
+    """Why this account moves no money, whatever its policies; None: it may be asked for."""
+    if not user.is_active:
+        text = _("%(who)s's account was deactivated.") % {"who": user.get_username()}
+        return Refusal("inactive", text)
+    if not user.groups.filter(name__in=(AGENTS, SUPERVISORS)).exists():
+        return Refusal("no_role", _("Only agents and supervisors cancel and refund orders."))
+    return None
 
 
 def policy_of(user: User, store: Store) -> Policy | None:
@@ -122,12 +133,17 @@ def may_approve(policy: Policy | None, amount: Money) -> Refusal | None:
     return Refusal("above_limit", _("Your role may approve up to %(limit)s.") % {"limit": limit})
 
 
-def spent_today(user: User, store: Store, *, now: datetime) -> Decimal:
+def spent_today(
+    user: User, store: Store, *, now: datetime, besides: OrderAction | None = None
+) -> Decimal:
     """What this person refunded on their own authority in 24 hours, running ones included.
 
-    Shop currency. What others approved is theirs to answer for, and does not count.
+    Shop currency. What others approved is theirs to answer for, and does not count; nor does
+    `besides`, the action that is being judged.
     """
     rows = spending(now=now).filter(requested_by_id=user.pk, order__store=store)
+    if besides is not None:
+        rows = rows.exclude(pk=besides.pk)
     return rows.aggregate(sum=Sum("amount_shop"))["sum"] or Decimal(0)
 
 

@@ -1,11 +1,13 @@
 """How far an action has come, told by a read of Shopify alone. Pure.
 
-Answers get lost and jobs lie; the order does not. So what happens next never follows from
-what was sent, but from what a fresh snapshot shows (reliability: read before every send).
+Answers get lost, jobs lie and replicas lag. So what happens next never follows from what was
+sent, but from what an accepted read shows, beside what Shopify has already accepted: a step that
+it accepted is never sent again, and what a read does not show is unknown, not undone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,13 +17,18 @@ from django.utils.translation import gettext as _
 
 from orders import rules
 from orders.models import ActionKind, ActionState, OrderAction
-from orders.money import Money
+from orders.money import Money, total
 from orders.snapshot import OrderSnapshot, Refund
+from orders.statuses import FAILED_TRANSACTIONS, PENDING_TRANSACTIONS
 
 # Shopify keeps an idempotency key 24 h; after 20 nothing is sent by itself any more.
 KEY_WINDOW: Final = timedelta(hours=20)
-_FAILED: Final = frozenset({"FAILURE", "ERROR"})
-_WAITING: Final = frozenset({"PENDING", "AWAITING_RESPONSE", "UNKNOWN"})
+# So long after a send its effect may still appear: a late commit, or a replica that lags.
+LATE_COMMIT: Final = timedelta(minutes=2)
+# A cancelation books its refund by itself; one that comes later than this is somebody else's.
+_REFUND_FOLLOWS_WITHIN: Final = timedelta(hours=1)
+# Shopify's clock has whole seconds, and its records of one cancelation differ by some.
+_CLOCK_LEEWAY: Final = timedelta(seconds=60)
 
 
 class Goal(StrEnum):
@@ -33,7 +40,7 @@ class Goal(StrEnum):
 
 
 class Job(StrEnum):
-    """What Shopify says of the cancelation it runs by itself."""
+    """What Shopify says of the cancelation it runs by itself; NONE: nothing (any more)."""
 
     NONE = "none"
     OPEN = "open"
@@ -52,9 +59,11 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Shopify or a bank is still at it: look again later."""
+    """Shopify or a bank is still at it: look again later. `refund_gid`: the refund is booked, and
+    only the bank's word is missing."""
 
     message: str = ""
+    refund_gid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,39 +86,49 @@ Move = Settled | Waiting | ToSend | Contradiction
 def next_move(
     action: OrderAction, snapshot: OrderSnapshot, *, job: Job, job_message: str = "", now: datetime
 ) -> Move:
-    """What to do about an active action, given what Shopify shows now."""
+    """What to do about an active action, given what Shopify shows now.
+
+    `snapshot` is a read the projection accepted; `job` was read before it, so that what a
+    finished job did is in the snapshot, lag apart.
+    """
     for index, step in enumerate(action.steps):
         match step["goal"]:
             case Goal.CANCEL_SHIPMENT:
-                move = _shipment_move(index, step["target"], snapshot)
+                move = _shipment_move(index, action, step["target"], snapshot)
             case Goal.CANCEL_ORDER:
-                move = _cancel_move(index, action, snapshot, job, job_message)
+                move = _cancel_move(index, action, snapshot, job, job_message, now)
             case Goal.REFUND:
                 move = _refund_move(index, action, snapshot, now)
             case _:
                 move = Contradiction(_("This version does not know the step “%s”.") % step["goal"])
         if move is not None:
             return move
-    return outcome(action, snapshot, job=job)
+    return outcome(action, snapshot, job=job, job_message=job_message, now=now)
 
 
-def outcome(action: OrderAction, snapshot: OrderSnapshot, *, job: Job = Job.NONE) -> Move:
-    """The end of an action whose every step Shopify shows done."""
-    refund = refund_of(action, snapshot)
+def outcome(
+    action: OrderAction,
+    snapshot: OrderSnapshot,
+    *,
+    job: Job = Job.NONE,
+    job_message: str = "",
+    now: datetime | None = None,
+) -> Move:
+    """The end of an action whose every step Shopify shows done.
+
+    `now` None: judge at once, without the time that a refund may take to follow its cancelation.
+    """
     if action.kind == ActionKind.CANCEL:
         return Settled(ActionState.SUCCEEDED)
+    refund = refund_of(action, snapshot)
     if refund is None:
-        # One orderCancel was to return everything; money left means that half is missing.
-        if job == Job.OPEN:
-            return Waiting(_("Canceled; Shopify is still refunding."))
-        return Settled(ActionState.PARTIAL, _("Canceled, but Shopify booked no refund."))
-    if any(t.status in _FAILED for t in refund.transactions):
-        codes = ", ".join(t.error_code for t in refund.transactions if t.error_code)
-        text = _("The refund failed at the payment provider.") + (f" ({codes})" if codes else "")
-        failed = ActionState.REVERSED if action.kind == ActionKind.REFUND else ActionState.PARTIAL
-        return Settled(failed, text, refund.gid)
-    if any(t.status in _WAITING for t in refund.transactions):
-        return Waiting(_("Refund accepted; the bank has not confirmed it yet."))
+        return _canceled_without_refund(action, snapshot, job, job_message, now)
+    failed = [t for t in refund.transactions if t.status in FAILED_TRANSACTIONS]
+    if failed:
+        state = ActionState.REVERSED if action.kind == ActionKind.REFUND else ActionState.PARTIAL
+        return Settled(state, _failure_text(refund), refund.gid)
+    if any(t.status in PENDING_TRANSACTIONS for t in refund.transactions):
+        return Waiting(_("Refund accepted; the bank has not confirmed it yet."), refund.gid)
     return Settled(ActionState.SUCCEEDED, refund_gid=refund.gid)
 
 
@@ -127,28 +146,55 @@ def is_evident(action: OrderAction, snapshot: OrderSnapshot) -> bool:
 
 
 def canceled_by(action: OrderAction, snapshot: OrderSnapshot) -> bool:
-    return bool(snapshot.cancelled_at) and action.note_marker in snapshot.cancel_staff_note
+    """Whether the order was canceled, and the note of its cancelation ends with our marker."""
+    return bool(snapshot.cancelled_at) and _is_marked(action, snapshot.cancel_staff_note)
 
 
 def refund_of(action: OrderAction, snapshot: OrderSnapshot) -> Refund | None:
-    """The refund this action made: by its marker, or as the money leg of its cancelation."""
+    """The refund this action made, of this action's amount: by the id that Shopify answered with,
+    by its marker at the note's end, or as the money leg of its cancelation."""
+    if action.refund_gid:
+        return next((r for r in snapshot.refunds if r.gid == action.refund_gid), None)
     for refund in snapshot.refunds:
-        if action.note_marker in refund.note:
+        if _is_marked(action, refund.note) and _is_for(action, refund):
             return refund
-    if not _refunds_by_canceling(action) or not canceled_by(action, snapshot):
-        return None
-    if snapshot.cancelled_at is None:
-        return None
-    since = snapshot.cancelled_at - timedelta(seconds=60)
-    candidates = [
-        refund
-        for refund in snapshot.refunds
-        if "[ax:" not in refund.note
-        and refund.total.presentment.amount > 0
-        and refund.created_at is not None
-        and refund.created_at >= since
-    ]
-    return candidates[0] if candidates else None
+    return next(
+        (r for r in _refunds_of_canceling(action, snapshot) if _is_for(action, r)),
+        None,
+    )
+
+
+def _is_marked(action: OrderAction, note: str) -> bool:
+    # At the end, where we put it: a marker quoted inside a note takes no credit.
+    return note.rstrip().endswith(action.note_marker)
+
+
+def _is_for(action: OrderAction, refund: Refund) -> bool:
+    """Whether the refund is of the action's amount, however much of it has moved so far."""
+    asked = _sum_of(refund, [t.amount.presentment for t in refund.transactions])
+    return action.money in {refund.total.presentment, asked}
+
+
+def _sum_of(refund: Refund, amounts: list[Money]) -> Money:
+    """Of amounts in the refund's own currency; anything else Shopify may add does not count."""
+    currency = refund.total.presentment.currency
+    return total((amount for amount in amounts if amount.currency == currency), currency)
+
+
+def _refunds_of_canceling(action: OrderAction, snapshot: OrderSnapshot) -> Iterator[Refund]:
+    """Refunds that nobody signed and that Shopify booked about when this action canceled."""
+    canceled_at = snapshot.cancelled_at
+    if (
+        canceled_at is None
+        or not _refunds_by_canceling(action)
+        or not canceled_by(action, snapshot)
+    ):
+        return
+    first, last = canceled_at - _CLOCK_LEEWAY, canceled_at + _REFUND_FOLLOWS_WITHIN
+    for refund in snapshot.refunds:
+        is_then = refund.created_at is not None and first <= refund.created_at <= last
+        if is_then and "[ax:" not in refund.note and refund.total.presentment.amount > 0:
+            yield refund
 
 
 def _refunds_by_canceling(action: OrderAction) -> bool:
@@ -156,31 +202,89 @@ def _refunds_by_canceling(action: OrderAction) -> bool:
     return action.kind == ActionKind.CANCEL_AND_REFUND and Goal.REFUND not in goals
 
 
-def _shipment_move(index: int, gid: str, snapshot: OrderSnapshot) -> Move | None:
+def _canceled_without_refund(
+    action: OrderAction, snapshot: OrderSnapshot, job: Job, job_message: str, now: datetime | None
+) -> Move:
+    """Shopify cancels first and books the money after it, or does not."""
+    sent_at = action.step_last_sent_at
+    is_early = now is not None and sent_at is not None and now - sent_at < LATE_COMMIT
+    if job == Job.OPEN or is_early:
+        return Waiting(_("Canceled; Shopify is still refunding."))
+    if other := next(_refunds_of_canceling(action, snapshot), None):
+        return Contradiction(
+            _("Canceled, and Shopify shows a refund of %(sum)s instead of %(amount)s.")
+            % {"sum": other.total.presentment.format(), "amount": _amount_text(action)}
+        )
+    return Settled(ActionState.PARTIAL, job_message or _("Canceled, but Shopify booked no refund."))
+
+
+def _failure_text(refund: Refund) -> str:
+    codes = ", ".join(t.error_code for t in refund.transactions if t.error_code)
+    text = _("The refund failed at the payment provider.") + (f" ({codes})" if codes else "")
+    lost = {*FAILED_TRANSACTIONS, *PENDING_TRANSACTIONS}
+    moved = [t.amount.presentment for t in refund.transactions if t.status not in lost]
+    if moved:
+        returned = _sum_of(refund, moved)
+        text += " " + _("%(sum)s of it was returned.") % {"sum": returned.format()}
+    return text
+
+
+def _accepted_or_to_send(action: OrderAction, index: int) -> Move:
+    """Send the step, unless Shopify has accepted it: then a read that does not show it lags."""
+    if index < action.accepted_steps:
+        return Waiting(_("Shopify accepted this; the order does not show it yet."))
+    return ToSend(index)
+
+
+def _is_doubtful(action: OrderAction, index: int) -> bool:
+    return action.is_doubtful and action.step == index
+
+
+def _shipment_move(
+    index: int, action: OrderAction, gid: str, snapshot: OrderSnapshot
+) -> Move | None:
     for fulfillment in snapshot.fulfillments:
         if fulfillment.gid == gid and fulfillment.status != "CANCELLED":
-            return None if snapshot.cancelled_at else ToSend(index)
+            return None if snapshot.cancelled_at else _accepted_or_to_send(action, index)
     return None
 
 
 def _cancel_move(
-    index: int, action: OrderAction, snapshot: OrderSnapshot, job: Job, job_message: str
+    index: int,
+    action: OrderAction,
+    snapshot: OrderSnapshot,
+    job: Job,
+    job_message: str,
+    now: datetime,
 ) -> Move | None:
     if canceled_by(action, snapshot):
         return None
+    doubtful = _is_doubtful(action, index)
     if snapshot.cancelled_at:
+        if doubtful or index < action.accepted_steps:
+            return Contradiction(
+                _("The order is canceled, and not by this request as far as Shopify shows.")
+            )
         return Settled(ActionState.REJECTED, _("The order was canceled in Shopify meanwhile."))
     if job == Job.OPEN:
         return Waiting()
     if job == Job.FAILED:
         text = job_message or _("Shopify could not cancel the order.")
+        sent_at = action.step_last_sent_at
+        # A replica that lags shows an order uncanceled that is not.
+        if sent_at and now - sent_at < LATE_COMMIT:
+            return Waiting(text)
         return Settled(ActionState.REJECTED, text)
     if job == Job.SUCCEEDED:
         # Evidence is the order, not the job: it may be a moment behind.
         return Waiting(_("Shopify says it is canceled; the order does not show it yet."))
+    if doubtful and _refunds_by_canceling(action) and _would_return_more(action, snapshot):
+        return Contradiction(
+            _("Sent without an answer, and the customer has paid more since. Compare with Shopify.")
+        )
     if not action.is_doubtful and (changed := _foreign_refund(action, snapshot)):
         return Settled(ActionState.REJECTED, changed)
-    return ToSend(index)
+    return _accepted_or_to_send(action, index)
 
 
 def _refund_move(
@@ -188,7 +292,9 @@ def _refund_move(
 ) -> Move | None:
     if refund_of(action, snapshot) is not None:
         return None
-    doubtful = action.is_doubtful and action.step == index
+    if index < action.accepted_steps:
+        return _accepted_or_to_send(action, index)
+    doubtful = _is_doubtful(action, index)
     if doubtful and action.step_first_sent_at and now - action.step_first_sent_at > KEY_WINDOW:
         return Contradiction(
             _("Sent more than 20 hours ago, and Shopify shows no refund. Compare with Shopify.")
@@ -200,6 +306,11 @@ def _refund_move(
         state = ActionState.PARTIAL if after_cancel else ActionState.REJECTED
         return Settled(state, changed)
     return ToSend(index)
+
+
+def _would_return_more(action: OrderAction, snapshot: OrderSnapshot) -> bool:
+    """Shopify's cancelation gives back all there is, which may be more than was confirmed."""
+    return action.money is not None and rules.net_paid(snapshot) > action.money
 
 
 def _foreign_refund(action: OrderAction, snapshot: OrderSnapshot) -> str:
@@ -214,3 +325,7 @@ def _foreign_refund(action: OrderAction, snapshot: OrderSnapshot) -> str:
     return _("Refunded in Shopify meanwhile: %(sum)s. Review the order again.") % {
         "sum": (refunded - amount_before).format()
     }
+
+
+def _amount_text(action: OrderAction) -> str:
+    return action.money.format() if action.money else "–"

@@ -13,9 +13,15 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from orders.errors import Refusal
-from orders.money import Money
+from orders.money import Money, total
 from orders.snapshot import Fulfillment, OrderSnapshot, Transaction
-from orders.statuses import Tone, is_parcel_delivered, live_fulfillments
+from orders.statuses import (
+    FAILED_TRANSACTIONS,
+    PENDING_TRANSACTIONS,
+    Tone,
+    is_parcel_delivered,
+    live_fulfillments,
+)
 
 _MONEY_IN: Final = frozenset({"SALE", "CAPTURE"})
 _OPEN_RETURNS: Final = frozenset({"OPEN", "REQUESTED"})
@@ -32,8 +38,23 @@ class Advice:
 
 
 def net_paid(order: OrderSnapshot) -> Money:
-    """Money captured minus money refunded, in the customer's currency; never below zero."""
+    """Money captured minus money refunded, in the customer's currency; never below zero.
+
+    A refund that its bank has not confirmed is on its way: its money is not there to be refunded
+    again, whether or not Shopify's own sum counts it already.
+    """
     net = order.money.net_payment.presentment
+    received = order.money.received.presentment
+    moving = [
+        (payment.status, payment.amount.presentment)
+        for refund in order.refunds
+        for payment in refund.transactions
+        if payment.status not in FAILED_TRANSACTIONS
+        and payment.amount.presentment.currency == received.currency
+    ]
+    if any(status in PENDING_TRANSACTIONS for status, _amount in moving):
+        left = received - total((amount for _status, amount in moving), received.currency)
+        net = min(net, left, key=lambda money: money.amount)
     return max(net, Money.zero(net.currency), key=lambda money: money.amount)
 
 

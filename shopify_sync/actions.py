@@ -6,10 +6,11 @@ key, a read before every send, and moves by compare-and-set (orders.services.per
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import random
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,24 +19,39 @@ from orders import progress, services
 from orders.failpoints import failpoint
 from orders.models import ActionState, OrderAction
 from orders.progress import Contradiction, Goal, Job, Settled, ToSend, Waiting
-from orders.services import record_snapshot
+from orders.services import Objection, record_snapshot
+from orders.snapshot import OrderSnapshot
 from shopify_sync import breaker, ingest, mapping
 from shopify_sync.client import AdminClient
 from shopify_sync.connections import client_for, note_error
-from shopify_sync.errors import NeedsAdmin, NotApplied, OutcomeUnknown, ShopifyError, Throttled
+from shopify_sync.errors import (
+    NeedsAdmin,
+    NotApplied,
+    OutcomeUnknown,
+    Refused,
+    ShopifyError,
+    Throttled,
+)
 
 logger = logging.getLogger(__name__)
 
 _BACKOFF_S: Final = (1, 2, 5, 10, 30, 60, 120, 300)
 _POLL_S: Final = (1, 1, 2, 3, 5, 8, 13, 30, 60)
-# A refusal after a doubtful send is believed only once a late commit would have shown.
-_LATE_COMMIT: Final = timedelta(minutes=2)
+# An order nobody finds, before anything was sent: so long it may be a hiccup.
+_MISSING_BELIEVED_AFTER: Final = timedelta(minutes=10)
+_HELD_S: Final = 30
 _MAX_SENDS_A_CLAIM: Final = 10
 _IN_PROGRESS: Final = ("already in progress", "currently in progress")
 _USER_ERRORS: Final = {
     Goal.CANCEL_SHIPMENT: ("fulfillmentCancel", "userErrors"),
     Goal.CANCEL_ORDER: ("orderCancel", "orderCancelUserErrors"),
     Goal.REFUND: ("refundCreate", "userErrors"),
+}
+# What an accepted mutation names.
+_RESULTS: Final = {
+    Goal.CANCEL_SHIPMENT: ("fulfillment",),
+    Goal.CANCEL_ORDER: ("jobResult", "job"),
+    Goal.REFUND: ("refund",),
 }
 
 
@@ -82,30 +98,39 @@ def _may_try(action_id: int) -> bool:
 
 
 def _advance(action: OrderAction, client: AdminClient) -> bool:
-    """One read and at most one send. True: look again at once."""
+    """One look at Shopify and at most one send. True: look again at once."""
+    if not services.renew(action, now=timezone.now()):
+        return False
+    # The job before the order: what a finished job did is then in the order.
+    job, job_message = _job(action, client)
     started = timezone.now()
     if not services.renew(action, now=started):
         return False
     seq = action.order.dirty_seq
     snapshot = ingest.read_snapshot(client, action.order.gid)
+    if snapshot is not None:
+        snapshot = _with_own_refund(action, snapshot, client)
     now = timezone.now()
     breaker.note_success(action.order.store_id)
     failpoint("read")
     if snapshot is None:
-        services.settle(
-            action, Settled(ActionState.REJECTED, _("Shopify no longer has this order.")), now=now
-        )
-        return False
-    job, job_message = _job(action, client)
-    record_snapshot(
+        return _missing(action, now)
+    if not record_snapshot(
         order=action.order, snapshot=snapshot, seq=seq, read_started_at=started, now=now
-    )
+    ):
+        # What was refused as a picture of the order is no ground for a decision either.
+        text = _("Shopify’s answer is older than what it said before; reading it again.")
+        _put_down(action, _resting(action), wait_s=_POLL_S[0], message=text)
+        return False
     move = progress.next_move(action, snapshot, job=job, job_message=job_message, now=now)
     match move:
         case Settled():
-            services.settle(action, move, now=now)
+            _settle(action, move, now)
         case Waiting():
-            _wait(action, move.message)
+            if end := services.booked(move):
+                _settle(action, end, now)
+            else:
+                _wait(action, move.message)
         case Contradiction():
             services.human_needed(action, message=move.message)
         case ToSend():
@@ -113,16 +138,55 @@ def _advance(action: OrderAction, client: AdminClient) -> bool:
     return False
 
 
+def _missing(action: OrderAction, now: datetime) -> bool:
+    """Shopify does not show the order: deleted, out of the app's sixty days, or a hiccup. Of what
+    was sent that says nothing; what was not sent ends once it has been so for a while."""
+    text = _("Shopify does not show this order.")
+    if action.maybe_applied:
+        _put_down(action, ActionState.UNKNOWN, message=text)
+        return False
+    queued_at = action.expires_at - services.SEND_WITHIN if action.expires_at else None
+    if queued_at and now - queued_at < _MISSING_BELIEVED_AFTER:
+        _put_down(action, ActionState.QUEUED, message=text)
+        return False
+    end = Settled(ActionState.REJECTED, _("Shopify no longer shows this order. Nothing was sent."))
+    services.settle(action, end, now=now)
+    return False
+
+
+def _with_own_refund(
+    action: OrderAction, snapshot: OrderSnapshot, client: AdminClient
+) -> OrderSnapshot:
+    """A list as long as was asked for may have been cut: the refund whose id we know is read by
+    it. A shorter list is whole, and what it lacks has yet to appear there."""
+    gids = {refund.gid for refund in snapshot.refunds}
+    if not action.refund_gid or action.refund_gid in gids or len(gids) < ingest.REFUNDS_READ:
+        return snapshot
+    data = client.read("Refund", {"id": action.refund_gid}).get("refund")
+    if data is None:
+        return snapshot
+    own = mapping.refund_snapshot(data, snapshot.shop_currency, snapshot.currency)
+    return dataclasses.replace(snapshot, refunds=(*snapshot.refunds, own))
+
+
+def _settle(action: OrderAction, end: Settled, now: datetime) -> None:
+    # What Shopify shows not to have happened, and nothing else, takes back "may be applied".
+    proven = {"maybe_applied": False} if end.state == ActionState.REJECTED else {}
+    services.settle(action, end, now=now, **proven)
+
+
 def _send(action: OrderAction, index: int, client: AdminClient) -> bool:
     """Send one step. True: it was accepted, look what it did."""
     step = action.steps[index]
-    was_doubtful = action.is_doubtful and action.step == index
-    was_applied = action.maybe_applied
-    if not services.begin_step(action, step=index, now=timezone.now()):
+    before = _Before.of(action, index)
+    begun = services.begin_step(action, step=index, now=timezone.now())
+    if isinstance(begun, Objection):
+        return _held_back(action, begun, index)
+    if not begun:
         return False
     failpoint("begun")
     try:
-        data = client.execute(step["document"], step["variables"])
+        data = client.send(step)
         failpoint("answered")
     except OutcomeUnknown as error:
         breaker.note_trouble(action.order.store_id, now=timezone.now())
@@ -130,62 +194,122 @@ def _send(action: OrderAction, index: int, client: AdminClient) -> bool:
         _put_down(action, ActionState.UNKNOWN)
         return False
     except NotApplied as error:
-        undone = {"is_doubtful": was_doubtful, "maybe_applied": was_applied}
-        return _not_applied(action, error, undone)
+        return _not_applied(action, index, error, before)
     payload, errors = _user_errors(step["goal"], data)
-    if errors is None:
-        _put_down(action, ActionState.UNKNOWN)
+    result = _result_of(step["goal"], payload)
+    if errors is None or bool(errors) == bool(result):
+        # No payload, neither result nor refusal, or both: not an answer to rely on.
+        _put_down(action, ActionState.UNKNOWN, message=" ".join(errors or ()))
         return False
     if errors:
-        return _refused(action, errors, was_doubtful=was_doubtful, was_applied=was_applied)
-    return _accepted(action, step["goal"], payload)
+        return _refused(action, index, errors, before)
+    return _accepted(action, index, result)
 
 
-def _accepted(action: OrderAction, goal: str, payload: dict[str, Any]) -> bool:
-    if goal != Goal.CANCEL_ORDER:
-        return _keep(action, is_doubtful=False)
-    # Accepted is not done: Shopify cancels by itself, and the order will show it.
-    job = payload.get("jobResult") or payload.get("job") or {}
-    job_gid = str(job.get("id") or "")
-    _put_down(action, ActionState.PENDING, wait_s=_POLL_S[0], job_gid=job_gid, is_doubtful=False)
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Before:
+    """What was known of an action before a send, to go back to when nothing came of it."""
+
+    is_doubtful: bool
+    maybe_applied: bool
+    step_first_sent_at: datetime | None
+    step_last_sent_at: datetime | None
+    sent_at: datetime | None
+
+    @classmethod
+    def of(cls, action: OrderAction, index: int) -> Self:
+        is_again = action.step == index
+        return cls(
+            is_doubtful=action.is_doubtful and is_again,
+            maybe_applied=action.maybe_applied,
+            step_first_sent_at=action.step_first_sent_at if is_again else None,
+            step_last_sent_at=action.step_last_sent_at if is_again else None,
+            sent_at=action.sent_at,
+        )
+
+
+def _held_back(action: OrderAction, objection: Objection, index: int) -> bool:
+    """What was confirmed is not allowed any more: back to the agent, or wait until it is."""
+    reason = objection.refusal.reason
+    if objection.can_pass:
+        _put_down(action, _resting(action), wait_s=_HELD_S, message=reason)
+    elif action.is_doubtful:
+        # Sending again is out of the question, and whether the first try counted is unknown.
+        services.human_needed(action, message=reason)
+    else:
+        _end_unsent(action, index, reason)
     return False
 
 
-def _refused(
-    action: OrderAction, errors: list[str], *, was_doubtful: bool, was_applied: bool
-) -> bool:
-    """userErrors: a plain no on the first send; after a doubtful one, only reading decides."""
+def _end_unsent(action: OrderAction, index: int, reason: str) -> None:
+    """End an action whose step `index` was not carried out, for certain."""
+    earlier = {step["goal"] for step in action.steps[:index]}
+    if Goal.CANCEL_ORDER in earlier:
+        end = Settled(ActionState.PARTIAL, reason)
+    elif earlier and action.accepted_steps:
+        text = _("%(reason)s The shipment record was canceled already.") % {"reason": reason}
+        end = Settled(ActionState.REJECTED, text)
+    else:
+        end = Settled(ActionState.REJECTED, reason)
+    _settle(action, end, timezone.now())
+
+
+def _accepted(action: OrderAction, index: int, result: str) -> bool:
+    """Kept for good: an accepted step is never sent again, and its result is looked for."""
+    accepted: dict[str, Any] = {"is_doubtful": False, "accepted_steps": index + 1}
+    match action.steps[index]["goal"]:
+        case Goal.CANCEL_ORDER:
+            # Accepted is not done: Shopify cancels by itself, and the order will show it.
+            _put_down(action, ActionState.PENDING, wait_s=_POLL_S[0], job_gid=result, **accepted)
+            return False
+        case Goal.REFUND:
+            return services.keep(action, refund_gid=result, **accepted)
+        case _:
+            return services.keep(action, **accepted)
+
+
+def _refused(action: OrderAction, index: int, errors: list[str], before: _Before) -> bool:
+    """userErrors: a plain no on the first send. After a doubtful one they say nothing of it: it
+    is looked for while a late commit may show, and then a person compares."""
     text = " ".join(errors)
     now = timezone.now()
     if any(phrase in text for phrase in _IN_PROGRESS):
         _put_down(action, ActionState.UNKNOWN, message=text)
-        return False
-    sent_at = action.step_first_sent_at or now
-    if was_doubtful and now - sent_at < _LATE_COMMIT:
-        _put_down(action, ActionState.UNKNOWN, message=text)
-        return False
-    earlier_goals = {s["goal"] for s in action.steps[: action.step]}
-    state = ActionState.PARTIAL if Goal.CANCEL_ORDER in earlier_goals else ActionState.REJECTED
-    services.settle(action, Settled(state, text), now=now, maybe_applied=was_applied)
+    elif not before.is_doubtful:
+        _end_unsent(action, index, text)
+    elif before.step_last_sent_at and now - before.step_last_sent_at < progress.LATE_COMMIT:
+        # The clock of a late commit goes on from the send that had no answer.
+        _put_down(
+            action, ActionState.UNKNOWN, message=text, step_last_sent_at=before.step_last_sent_at
+        )
+    else:
+        message = _("Sent without an answer, then refused: %s Compare with Shopify.") % text
+        services.human_needed(action, message=message)
     return False
 
 
-def _not_applied(action: OrderAction, error: NotApplied, undone: dict[str, Any]) -> bool:
+def _not_applied(action: OrderAction, index: int, error: NotApplied, before: _Before) -> bool:
+    """Proven: nothing came of this send, and all is as before it."""
+    undone = dataclasses.asdict(before)
+    for name, value in undone.items():
+        setattr(action, name, value)
     if isinstance(error, NeedsAdmin):
         note_error(action.order.store, error, now=timezone.now())
-        state = ActionState.UNKNOWN if undone["is_doubtful"] else ActionState.BLOCKED
+        state = ActionState.UNKNOWN if before.is_doubtful else ActionState.BLOCKED
         _put_down(action, state, wait_s=60, message=str(error), **undone)
     elif isinstance(error, Throttled):
-        state = ActionState.UNKNOWN if undone["is_doubtful"] else ActionState.QUEUED
-        _put_down(action, state, wait_s=error.retry_after_s, **undone)
+        _put_down(action, _resting(action), wait_s=error.retry_after_s, **undone)
+    elif isinstance(error, Refused) and not before.is_doubtful:
+        # The same bytes would be refused for ever.
+        if services.keep(action, **undone):
+            _end_unsent(action, index, _("Shopify did not accept the request: %s") % error)
     else:
-        state = ActionState.UNKNOWN if undone["is_doubtful"] else ActionState.QUEUED
-        _put_down(action, state, message=str(error), **undone)
+        _put_down(action, _resting(action), message=str(error), **undone)
     return False
 
 
 def _job(action: OrderAction, client: AdminClient) -> tuple[Job, str]:
-    """What Shopify says of its cancelation, where one was accepted."""
+    """What Shopify says of its cancelation, where one was accepted. It keeps that for a while."""
     if not action.job_gid or "OrderCancelJobResult" not in action.job_gid:
         return Job.NONE, ""
     node = client.read("OrderCancelJob", {"id": action.job_gid}).get("node") or {}
@@ -200,7 +324,17 @@ def _user_errors(goal: str, data: dict[str, Any]) -> tuple[dict[str, Any], list[
     payload = data.get(field)
     if not isinstance(payload, dict) or not isinstance(payload.get(errors_field), list):
         return {}, None
-    return payload, [str(e.get("message", "")) for e in payload[errors_field] if e]
+    errors = payload[errors_field]
+    return payload, [str(e.get("message", "")) if isinstance(e, dict) else str(e) for e in errors]
+
+
+def _result_of(goal: str, payload: dict[str, Any]) -> str:
+    """The id of what the mutation made or began; "" for none."""
+    for name in _RESULTS[Goal(goal)]:
+        made = payload.get(name)
+        if isinstance(made, dict) and made.get("id"):
+            return str(made["id"])
+    return ""
 
 
 def _wait(action: OrderAction, message: str) -> None:
@@ -209,7 +343,7 @@ def _wait(action: OrderAction, message: str) -> None:
 
 
 def _resting(action: OrderAction, undecided: ActionState = ActionState.QUEUED) -> ActionState:
-    """Where an action waits whose reading failed: by what is known of its sending."""
+    """Where an action waits that is not decided: by what is known of its sending."""
     if action.is_doubtful:
         return ActionState.UNKNOWN
     return ActionState.PENDING if action.maybe_applied else undecided
@@ -231,8 +365,3 @@ def _put_down(
         from shopify_sync.tasks import ring_for_action
 
         ring_for_action(action.pk, wait_s)
-
-
-def _keep(action: OrderAction, **changes: Any) -> bool:
-    """Write progress without giving up the claim. False: the lease was lost."""
-    return services.keep(action, **changes)

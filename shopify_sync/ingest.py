@@ -27,6 +27,8 @@ from shopify_sync.models import Backfill, EventState, WebhookEvent
 
 logger = logging.getLogger(__name__)
 
+# As OrderForPanel asks; Shopify's plain lists end there without a word.
+REFUNDS_READ: Final = 50
 FETCH_LEASE: Final = timedelta(seconds=60)
 # Two reads so far apart that do not find an order bury it.
 CONFIRM_MISSING_AFTER: Final = timedelta(hours=1)

@@ -112,6 +112,7 @@ def advance_backfill(backfill_id: int) -> None:
 def sweep_actions() -> None:
     """Whatever a dead worker or a lost message left behind."""
     services.expire_approvals(now=timezone.now())
+    services.end_overdue(now=timezone.now())
     due = OrderAction.objects.due(now=timezone.now()).order_by("next_attempt_at")
     for action_id in due.values_list("pk", flat=True)[:SWEEP_ROWS]:
         failpoint("swept")

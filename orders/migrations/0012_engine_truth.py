@@ -20,6 +20,7 @@ MOVES = {
         "blocked",
         "needs_human",
         "rejected",
+        "expired",
         *_PROVEN,
     ],
     "pending": ["sending", "needs_human", *_PROVEN],

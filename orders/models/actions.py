@@ -68,7 +68,7 @@ TRANSITIONS: Final[dict[ActionState, frozenset[ActionState]]] = {
     }),
     ActionState.SENDING: frozenset({
         ActionState.QUEUED, ActionState.PENDING, ActionState.UNKNOWN, ActionState.BLOCKED,
-        ActionState.NEEDS_HUMAN, ActionState.REJECTED, *_PROVEN,
+        ActionState.NEEDS_HUMAN, ActionState.REJECTED, ActionState.EXPIRED, *_PROVEN,
     }),
     ActionState.PENDING: frozenset({ActionState.SENDING, ActionState.NEEDS_HUMAN, *_PROVEN}),
     ActionState.UNKNOWN: frozenset({ActionState.SENDING, ActionState.NEEDS_HUMAN, *_PROVEN}),
@@ -120,7 +120,9 @@ class OrderActionQuerySet(models.QuerySet["OrderAction"]):
             Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
         )
         abandoned = Q(state=ActionState.SENDING, lease_until__lt=now)
-        return self.filter(ready | abandoned, order__store__is_frozen=False)
+        # A frozen store sends nothing; what was sent before is still looked for.
+        is_wanted = Q(order__store__is_frozen=False) | Q(maybe_applied=True)
+        return self.filter(ready | abandoned, is_wanted)
 
 
 def new_marker() -> str:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from orders import policies, rules
 from orders.errors import ActionRefused, InvalidMoney, Refusal
-from orders.models import Order, OrderRefund, Policy, RefundMethod
+from orders.models import Order, OrderAction, OrderRefund, Policy, RefundMethod
 from orders.money import Money
 from orders.previews.proposals import Proposal
 from orders.snapshot import LineQuantity, OrderSnapshot
@@ -56,16 +56,25 @@ def earlier_refunds(order: Order) -> int:
 
 
 def ruling_for(
-    order: Order, proposal: Proposal, policy: Policy | None, *, by: User, now: datetime
+    order: Order,
+    proposal: Proposal,
+    policy: Policy | None,
+    *,
+    by: User,
+    now: datetime,
+    besides: OrderAction | None = None,
 ) -> policies.Ruling:
-    """What the person's policy says to this proposal, counting what they refunded today."""
+    """What the person's policy says to this proposal, counting what they refunded today
+    `besides` the action it is about."""
     amount = policies.in_shop_currency(proposal.amount, order) if proposal.amount else None
     counts = policy is not None and policy.refund_per_day is not None and amount is not None
     return policies.judge(
         policy,
         kind=proposal.kind,
         amount=amount,
-        spent=policies.spent_today(by, order.store, now=now) if counts else Decimal(0),
+        spent=policies.spent_today(by, order.store, now=now, besides=besides)
+        if counts
+        else Decimal(0),
         has_note=bool(proposal.staff_note.strip()),
     )
 

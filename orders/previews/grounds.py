@@ -12,9 +12,14 @@ from orders.statuses import live_fulfillments
 def facts(snapshot: OrderSnapshot) -> dict[str, str]:
     """What a summary rests on. A note or a tag may change under it; none of these may."""
     money = snapshot.money
-    shipments = [f"{f.gid}:{f.status}:{f.delivered_at or ''}" for f in live_fulfillments(snapshot)]
-    lines = [f"{li.gid}:{li.current_quantity}:{li.refundable_quantity}" for li in snapshot.lines]
-    returns = [f"{r.gid}:{r.status}:{r.received_quantity}" for r in snapshot.returns]
+    # Sorted: Shopify's lists have no order of their own.
+    shipments = sorted(
+        f"{f.gid}:{f.status}:{f.delivered_at or ''}" for f in live_fulfillments(snapshot)
+    )
+    lines = sorted(
+        f"{li.gid}:{li.current_quantity}:{li.refundable_quantity}" for li in snapshot.lines
+    )
+    returns = sorted(f"{r.gid}:{r.status}:{r.received_quantity}" for r in snapshot.returns)
     return {
         "canceled": str(snapshot.cancelled_at or ""),
         "payment": snapshot.financial_status or "",
@@ -25,11 +30,14 @@ def facts(snapshot: OrderSnapshot) -> dict[str, str]:
         "returns": ",".join(returns),
         # Store credit is the customer's: the one who was shown, not whom the order has by then.
         "customer": snapshot.customer.gid if snapshot.customer else "",
+        "disputes": ",".join(sorted(f"{d.gid}:{d.status}" for d in snapshot.disputes)),
     }
 
 
-def changes(before: dict[str, str], after: dict[str, str]) -> tuple[str, ...]:
-    """What is different now, as sentences."""
+def changes(
+    before: dict[str, str], after: dict[str, str], *, ignoring: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
+    """What is different now, as sentences; `ignoring`: facts that may differ."""
     names = {
         "canceled": _("The order was canceled meanwhile."),
         "payment": _("The payment status changed: %(before)s → %(after)s."),
@@ -39,11 +47,13 @@ def changes(before: dict[str, str], after: dict[str, str]) -> tuple[str, ...]:
         "lines": _("Its items changed."),
         "returns": _("Its returns changed."),
         "customer": _("The order belongs to another customer now."),
+        "disputes": _("Its disputes changed."),
     }
+    # A fact that the summary did not know of cannot have changed since.
     return tuple(
-        text % {"before": before.get(key) or "–", "after": after.get(key) or "–"}
+        text % {"before": before[key] or "–", "after": after.get(key) or "–"}
         for key, text in names.items()
-        if before.get(key) != after.get(key)
+        if key in before and key not in ignoring and before[key] != after.get(key)
     )
 
 

@@ -17,10 +17,14 @@ from orders.services.customers import (
     note_merge,
     record_customer,
 )
+from orders.services.eligibility import Objection
 from orders.services.importing import Imported, import_snapshots
 from orders.services.performing import (
+    SEND_WITHIN,
     begin_step,
+    booked,
     claim,
+    end_overdue,
     human_needed,
     keep,
     release,
@@ -36,14 +40,18 @@ from orders.services.projection import (
 )
 
 __all__ = [
+    "SEND_WITHIN",
     "Guard",
     "Imported",
+    "Objection",
     "approval_refusal",
     "approve",
     "begin_step",
+    "booked",
     "check_now",
     "claim",
     "decline",
+    "end_overdue",
     "expire_approvals",
     "human_needed",
     "import_snapshots",

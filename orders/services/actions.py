@@ -10,13 +10,16 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from orders import policies, previews, rules
+from orders import policies, previews
 from orders.errors import ActionRefused, Refusal, StalePreview
 from orders.gateway import get_gateway
-from orders.models import ActionKind, ActionState, Order, OrderAction, RefundBudget
+from orders.models import ActionKind, ActionState, Order, OrderAction
 from orders.policies import Ruling
+from orders.progress import Goal
 from orders.services import moving
+from orders.services.eligibility import rule, rule_refusal
 from orders.services.moving import move, tell
+from orders.services.performing import SEND_WITHIN
 
 # An approval that was not given by then is asked for again, on today's facts.
 APPROVAL_WITHIN: Final = timedelta(hours=4)
@@ -58,8 +61,7 @@ def request_action(
                 return _same_click(earlier, confirmed)
             if refusal := guard(order):
                 raise ActionRefused(refusal)
-            _check(order, confirmed.proposal, now)
-            ruling = _rule(order, confirmed.proposal, by=by, now=now)
+            ruling = _check(order, confirmed.proposal, by=by, now=now)
             action = _create(order, confirmed, ruling, by=by, nonce=nonce, origin=origin, now=now)
             _announce(action)
     except IntegrityError:
@@ -106,33 +108,21 @@ def active_refusal(active: OrderAction) -> Refusal:
     )
 
 
-def _check(order: Order, proposal: previews.Proposal, now: datetime) -> None:
-    """The rules once more, under the order's lock."""
-    if order.deleted_at or not order.document:
-        raise ActionRefused(Refusal("gone", _("Shopify no longer has this order.")))
+def _check(order: Order, proposal: previews.Proposal, *, by: User, now: datetime) -> Ruling:
+    """Everything that is asked again before sending, under the order's lock; the ruling."""
+    if refusal := policies.acting_refusal(by):
+        raise ActionRefused(refusal)
     if active := order.actions.active().select_related("requested_by").first():
         raise ActionRefused(active_refusal(active))
-    if proposal.kind == ActionKind.REFUND:
-        refusal = rules.refund_refusal(order.snapshot)
-    else:
-        refusal = previews.cancel_refusal_for(order, now=now)
-        if not refusal and not proposal.shipments_to_cancel and rules.net_paid(order.snapshot):
-            refusal = rules.shipment_refusal(order.snapshot)
-    # An administrator may have switched store credit off since the summary.
-    refusal = refusal or previews.method_refusal(order, proposal.method)
-    if refusal:
+    goal = Goal.REFUND if proposal.kind == ActionKind.REFUND else Goal.CANCEL_ORDER
+    changes = " ".join(previews.changes(proposal.facts, previews.facts(order.snapshot)))
+    refusal = rule_refusal(order, proposal, goal=goal, now=now)
+    # A sum that no longer fits is best explained by what changed, with a new summary.
+    if refusal and not (changes and refusal.code in {"amount_changed", "over_refund"}):
         raise ActionRefused(refusal)
-    if changes := previews.changes(proposal.facts, previews.facts(order.snapshot)):
-        raise StalePreview(" ".join(changes))
-
-
-def _rule(order: Order, proposal: previews.Proposal, *, by: User, now: datetime) -> Ruling:
-    """The policy once more, with the day's budget locked while it is counted."""
-    policy = policies.policy_of(by, order.store)
-    if policy and policy.refund_per_day is not None and proposal.amount is not None:
-        RefundBudget.objects.get_or_create(user=by, store=order.store)
-        RefundBudget.objects.select_for_update().get(user=by, store=order.store)
-    ruling = previews.ruling_for(order, proposal, policy, by=by, now=now)
+    if changes:
+        raise StalePreview(changes)
+    ruling = rule(order, proposal, by=by, now=now)
     if ruling.refusal:
         raise ActionRefused(ruling.refusal)
     return ruling
@@ -172,8 +162,10 @@ def _create(
         action.approvals_needed = ruling.approvals
         action.why_approval = ruling.why
         action.expires_at = now + APPROVAL_WITHIN
-    elif order.store.undo_seconds:
-        action.next_attempt_at = now + timedelta(seconds=order.store.undo_seconds)
+    else:
+        action.expires_at = now + SEND_WITHIN
+        if order.store.undo_seconds:
+            action.next_attempt_at = now + timedelta(seconds=order.store.undo_seconds)
     # Frozen now, with key and marker: every try sends these bytes and no others.
     action.steps = get_gateway().plan(action)
     moving.reserve(order, action)

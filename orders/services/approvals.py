@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from orders import audit, policies, previews
-from orders.errors import ActionRefused, Refusal, StalePreview
+from orders import audit, policies
+from orders.errors import ActionRefused, Refusal, ShopUnreachable, StalePreview
 from orders.gateway import get_gateway
-from orders.models import ActionState, AuditKind, Order, OrderAction
+from orders.models import ActionKind, ActionState, AuditKind, Order, OrderAction
 from orders.money import Money
-from orders.progress import Settled
+from orders.progress import Settled, canceled_by
 from orders.services.actions import Guard, locked
+from orders.services.eligibility import objection_to
 from orders.services.moving import move, tell
-from orders.services.performing import ending, record_failure
+from orders.services.performing import SEND_WITHIN, ending, record_failure
 
 
 def approval_refusal(action: OrderAction, by: User) -> Refusal | None:
@@ -46,7 +48,8 @@ def approve(*, action_id: int, by: User, guard: Guard, now: datetime) -> OrderAc
     """Agree to exactly what was proposed, on the order as it is now; it then leaves for Shopify.
 
     Reads Shopify first: not inside a transaction. Raises ActionRefused, ShopUnreachable, and
-    StalePreview when the order changed since it was asked for, which ends the action.
+    StalePreview when it may not be carried out any more (the order changed, or what its requester
+    may do), which ends the action.
     """
     order = OrderAction.objects.select_related("order__store").get(pk=action_id).order
     get_gateway().refresh(order)
@@ -55,9 +58,8 @@ def approve(*, action_id: int, by: User, guard: Guard, now: datetime) -> OrderAc
         action = locked(action_id)
         if refusal := approval_refusal(action, by) or guard(action.order):
             raise ActionRefused(refusal)
-        changes = previews.changes(action.proposal["facts"], previews.facts(action.order.snapshot))
-        if changes or (action.expires_at and action.expires_at <= now):
-            stale = " ".join(changes) or _("It was not approved in time.")
+        stale = _why_stale(action, now)
+        if stale:
             move(action, ActionState.EXPIRED, by=by, settled_at=now, message=stale)
         else:
             _agree(action, by, now)
@@ -65,6 +67,16 @@ def approve(*, action_id: int, by: User, guard: Guard, now: datetime) -> OrderAc
     if stale:
         raise StalePreview(stale)
     return action
+
+
+def _why_stale(action: OrderAction, now: datetime) -> str:
+    """Why what was asked for may not be carried out any more; "": it may."""
+    if action.expires_at and action.expires_at <= now:
+        return _("It was not approved in time.")
+    objection = objection_to(action, action.order, step=0, now=now)
+    if objection is None or objection.can_pass:
+        return ""
+    return objection.refusal.reason
 
 
 def decline(*, action_id: int, by: User, note: str, now: datetime) -> OrderAction:
@@ -101,15 +113,22 @@ def expire_approvals(*, now: datetime) -> int:
 def settle_by_hand(
     *, action_id: int, by: User, was_applied: bool, reason: str, now: datetime
 ) -> OrderAction:
-    """A supervisor compared both sides. Forces a fresh read first, which may settle it by itself.
+    """A supervisor compared both sides. Reads first, which may settle it by itself; what cannot
+    be read (deleted, uninstalled, out of reach) is settled without, and says so.
 
-    Raises ActionRefused for anybody else, without a reason, when it no longer needs a person, or
-    when the order shows the opposite; ShopUnreachable when it cannot be read.
+    Raises ActionRefused for anybody else, without a reason, when it no longer needs a person, and
+    when what Shopify shows or has confirmed speaks against it.
     """
     if not reason.strip():
         raise ActionRefused(Refusal("reason_missing", _("Write what you found in Shopify.")))
+    if refusal := settling_refusal(by):
+        raise ActionRefused(refusal)
     order = OrderAction.objects.select_related("order__store").get(pk=action_id).order
-    get_gateway().refresh(order)
+    try:
+        get_gateway().refresh(order)
+        was_read = True
+    except ShopUnreachable:
+        was_read = False
     with transaction.atomic(durable=True):
         action = locked(action_id)
         if refusal := settling_refusal(by):
@@ -117,22 +136,95 @@ def settle_by_hand(
         if action.state != ActionState.NEEDS_HUMAN:
             text = _("This no longer needs a decision: it is settled.")
             raise ActionRefused(Refusal("not_open", text))
-        state = ActionState.SUCCEEDED if was_applied else ActionState.REJECTED
-        words = _("Settled by %(who)s: %(why)s") % {"who": by.get_username(), "why": reason.strip()}
-        end = Settled(state, words)
-        if move(action, end.state, by=by, **ending(end, now=now)):
+        found = _found(action) if was_read else Found()
+        if refusal := _evidence_refusal(action, found, was_applied=was_applied, was_read=was_read):
+            raise ActionRefused(refusal)
+        text = (
+            _("Settled by %(who)s: %(why)s")
+            if was_read
+            else _("Settled by %(who)s without reading Shopify: %(why)s")
+        )
+        words = text % {"who": by.get_username(), "why": reason.strip()}
+        end = Settled(_settled_state(action, found, was_applied), words, found.refund_gid)
+        columns = ending(end, now=now)
+        if end.state == ActionState.REJECTED:
+            columns["maybe_applied"] = False
+        if move(action, end.state, by=by, **columns):
             audit.record(
                 AuditKind.SETTLED_BY_HAND,
                 actor=by,
                 store_id=action.order.store_id,
                 order_id=action.order_id,
                 action_id=action.pk,
-                after=state,
+                after=end.state,
                 amount=action.money,
+                was_read=was_read,
             )
             record_failure(action, end, now=now)
         tell(action.order_id)
     return action
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a read shows of an action's aims: the order is canceled, and by whom, and a refund of
+    its amount that no other action made."""
+
+    is_canceled: bool = False
+    is_canceled_by_it: bool = False
+    refund_gid: str = ""
+
+
+def _found(action: OrderAction) -> Found:
+    snapshot = action.order.snapshot
+    others = action.order.actions.exclude(pk=action.pk).exclude(refund_gid="")
+    taken = set(others.values_list("refund_gid", flat=True))
+    refunds = [
+        r.gid
+        for r in snapshot.refunds
+        if r.gid not in taken
+        and r.total.presentment == action.money
+        # Shopify's times have whole seconds, by a clock of its own.
+        and (r.created_at is None or r.created_at >= action.requested_at - timedelta(minutes=1))
+    ]
+    return Found(
+        is_canceled=snapshot.cancelled_at is not None,
+        is_canceled_by_it=canceled_by(action, snapshot),
+        refund_gid=action.refund_gid or next(iter(refunds), ""),
+    )
+
+
+def _evidence_refusal(
+    action: OrderAction, found: Found, *, was_applied: bool, was_read: bool
+) -> Refusal | None:
+    """What Shopify shows, or has confirmed, against settling it so."""
+    if not was_applied:
+        if action.refund_gid:
+            return Refusal(
+                "was_accepted",
+                _("Shopify confirmed this refund (%s): it was applied.") % action.refund_gid,
+            )
+        return None
+    if not was_read:
+        return None
+    if action.kind != ActionKind.REFUND and not found.is_canceled:
+        return Refusal("no_evidence", _("Shopify shows the order, and it is not canceled."))
+    if action.kind != ActionKind.CANCEL and not found.refund_gid:
+        return Refusal(
+            "no_evidence",
+            _("Shopify shows no refund of %s on this order that is not another action’s.")
+            % (action.money.format() if action.money else "–"),
+        )
+    return None
+
+
+def _settled_state(action: OrderAction, found: Found, was_applied: bool) -> ActionState:
+    if was_applied:
+        return ActionState.SUCCEEDED
+    # Its first half happened: only the refund did not.
+    if action.kind == ActionKind.CANCEL_AND_REFUND and found.is_canceled_by_it:
+        return ActionState.PARTIAL
+    return ActionState.REJECTED
 
 
 def keep_money(*, order_id: int, by: User, reason: str) -> Order:
@@ -174,7 +266,8 @@ def _agree(action: OrderAction, by: User, now: datetime) -> None:
     if given < action.approvals_needed:
         OrderAction.objects.filter(pk=action.pk, state=action.state).update(**mine)
         return
-    move(action, ActionState.QUEUED, by=by, next_attempt_at=now, **mine)
+    sends_until = {"expires_at": now + SEND_WITHIN}
+    move(action, ActionState.QUEUED, by=by, next_attempt_at=now, **sends_until, **mine)
     transaction.on_commit(lambda: get_gateway().wake(action.pk), robust=True)
 
 

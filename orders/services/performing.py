@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from orders.models import (
@@ -17,10 +18,12 @@ from orders.models import (
     ActionState,
     EventKind,
     EventSource,
+    Order,
     OrderAction,
     OrderEvent,
 )
-from orders.progress import Settled
+from orders.progress import KEY_WINDOW, Move, Settled, Waiting
+from orders.services.eligibility import Objection, objection_to
 from orders.services.moving import move, tell
 from orders.signals import event_recorded
 
@@ -29,6 +32,13 @@ from orders.signals import event_recorded
 LEASE: Final = timedelta(seconds=15)
 # So many workers in a row died over it: it is the action that kills them.
 CRASHES_BELIEVED: Final = 10
+# Not sent by then: the agent looks at the order again.
+SEND_WITHIN: Final = timedelta(hours=24)
+# Shopify accepted it and does not show it: a cancelation takes minutes.
+PENDING_FOR: Final = timedelta(hours=2)
+# As long as the idempotency key is sure to be known.
+UNKNOWN_FOR: Final = KEY_WINDOW
+_AT_ONCE: Final = 100
 
 
 def claim(*, action_id: int, now: datetime) -> OrderAction | None:
@@ -59,20 +69,41 @@ def renew(action: OrderAction, *, now: datetime) -> bool:
     return _keep(action, lease_until=now + LEASE)
 
 
-def begin_step(action: OrderAction, *, step: int, now: datetime) -> bool:
+def begin_step(action: OrderAction, *, step: int, now: datetime) -> Objection | bool:
     """Write down that a step is about to be sent; committed before any byte leaves.
 
-    False: the lease was lost, and nothing may be sent.
+    The full check and the compare-and-set are one transaction under the order's lock: what is
+    sent was allowed at that moment. An Objection says why it is not. False: the lease was lost,
+    and nothing may be sent.
     """
-    first = action.step_first_sent_at if action.step == step else None
+    is_again = action.step == step and action.step_first_sent_at is not None
     changes: dict[str, Any] = {
         "step": step,
-        "step_first_sent_at": first or now,
+        "step_first_sent_at": action.step_first_sent_at if is_again else now,
+        "step_last_sent_at": now,
+        "sent_at": action.sent_at or now,
+        # The steps before it were seen done, and are never sent again.
+        "accepted_steps": max(action.accepted_steps, step),
         "is_doubtful": True,
         "maybe_applied": True,
         "lease_until": now + LEASE,
     }
-    return _keep(action, **changes)
+    with transaction.atomic(durable=True):
+        orders = Order.objects.select_for_update(of=("self",)).select_related("store")
+        order = orders.get(pk=action.order_id)
+        if objection := check_before_sending(action, order, step=step, now=now):
+            return objection
+        return _keep(action, **changes)
+
+
+def check_before_sending(
+    action: OrderAction, order: Order, *, step: int, now: datetime
+) -> Objection | None:
+    """Why this step must not be sent, as everything is now. Expects the order's lock."""
+    # Read anew: people's rights are not those of the moment the action was claimed.
+    people = OrderAction.objects.select_related("requested_by", "approved_by", "co_approved_by")
+    fresh = people.get(pk=action.pk)
+    return objection_to(fresh, order, step=step, now=now)
 
 
 def keep(action: OrderAction, **changes: Any) -> bool:
@@ -123,6 +154,45 @@ def settle(action: OrderAction, end: Settled, *, now: datetime, **changes: Any) 
     return moved
 
 
+def end_overdue(*, now: datetime) -> int:
+    """Every state ends: what was not sent in time expires, and what was sent and has no known
+    outcome goes to a person. Returns how many; each on its own, so that none holds up another."""
+    unsent = OrderAction.objects.filter(
+        state__in=(ActionState.QUEUED, ActionState.BLOCKED),
+        maybe_applied=False,
+        expires_at__lte=now,
+    )
+    long_ago = now - UNKNOWN_FOR
+    sent = OrderAction.objects.filter(maybe_applied=True).filter(
+        Q(state=ActionState.PENDING, step_last_sent_at__lte=now - PENDING_FOR)
+        | Q(
+            state__in=(ActionState.UNKNOWN, ActionState.BLOCKED),
+            step_last_sent_at__lte=long_ago,
+            step_first_sent_at__lte=long_ago,
+        )
+        | Q(state=ActionState.SENDING, lease_until__lte=long_ago)
+    )
+    ended = 0
+    for action in unsent.select_related("order__store")[:_AT_ONCE]:
+        words = _("It was not sent within a day. Review the order again.")
+        ended += settle(action, Settled(ActionState.EXPIRED, words), now=now)
+    for action in sent.select_related("order__store")[:_AT_ONCE]:
+        words = action.message or _("Shopify has not shown the outcome.")
+        ended += human_needed(action, message=words)
+    return ended
+
+
+def booked(move: Move) -> Settled | None:
+    """The end that a move amounts to. A refund that only its bank has yet to confirm is over for
+    the order: it blocks nothing, and the bank's word settles it for good. None: it is not over."""
+    match move:
+        case Settled():
+            return move
+        case Waiting(refund_gid=refund_gid) if refund_gid:
+            return Settled(ActionState.AWAITING_BANK, move.message, refund_gid)
+    return None
+
+
 def ending(end: Settled, *, now: datetime) -> dict[str, Any]:
     """The columns of a settled action."""
     columns: dict[str, Any] = {
@@ -134,7 +204,7 @@ def ending(end: Settled, *, now: datetime) -> dict[str, Any]:
     }
     if end.refund_gid:
         columns["refund_gid"] = end.refund_gid
-    if end.state == ActionState.SUCCEEDED:
+    if end.state in {ActionState.SUCCEEDED, ActionState.AWAITING_BANK}:
         columns["evidence_at"] = now
     return columns
 
@@ -142,7 +212,8 @@ def ending(end: Settled, *, now: datetime) -> dict[str, Any]:
 def record_failure(action: OrderAction, end: Settled, *, now: datetime) -> None:
     """An action that did not fully happen is news of its own; what did happen is told by the
     projection's events, once. Expects the caller's transaction."""
-    if end.state not in SETTLED_STATES or end.state == ActionState.SUCCEEDED:
+    happened = {ActionState.SUCCEEDED, ActionState.AWAITING_BANK}
+    if end.state not in SETTLED_STATES or end.state in happened:
         return
     event, created = OrderEvent.objects.get_or_create(
         order_id=action.order_id,

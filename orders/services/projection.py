@@ -35,8 +35,10 @@ from orders.snapshot import OrderSnapshot, encode
 
 # A second change within this time of a read waits for it, so that bursts cause one read.
 DEBOUNCE: Final = timedelta(seconds=1)
-# A read older than what we show is put off this often before Shopify is believed.
-_STALE_READS_BELIEVED: Final = 5
+# Reads older than what is stored come from replicas that lag. When every one has been older for
+# so long, it is what is stored that is wrong, and Shopify is believed.
+STALE_BELIEVED_AFTER: Final = timedelta(minutes=10)
+_STALE_RETRY_AT_MOST: Final = timedelta(seconds=30)
 
 
 def mark_dirty(*, store: Store, gid: str, legacy_id: int, now: datetime) -> int:
@@ -48,13 +50,18 @@ def mark_dirty(*, store: Store, gid: str, legacy_id: int, now: datetime) -> int:
     order, _created = Order.objects.get_or_create(
         store=store, gid=gid, defaults={"legacy_id": legacy_id}
     )
-    calm = order.read_started_at is None or order.read_started_at + DEBOUNCE <= now
+    calm = _is_calm(order.read_started_at, now)
     Order.objects.filter(pk=order.pk).update(
         dirty_seq=F("dirty_seq") + 1,
         fetch_after=now if calm else now + DEBOUNCE,
         deleted_at=None,
     )
     return order.pk
+
+
+def _is_calm(read_started_at: datetime | None, now: datetime) -> bool:
+    """Whether the last read is long enough ago. One in the future is a clock's that ran ahead."""
+    return read_started_at is None or not now - DEBOUNCE < read_started_at <= now
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ def mark_many_dirty(*, store_id: int, legacy_ids: Collection[int], now: datetime
     )
     rows = marked.select_for_update(of=("self",)).order_by("pk")
     found = list(rows.values_list("pk", "legacy_id", "read_started_at"))
-    calm = [pk for pk, _, at in found if at is None or at + DEBOUNCE <= now]
+    calm = [pk for pk, _, at in found if _is_calm(at, now)]
     Order.objects.filter(pk__in=[pk for pk, _, _ in found]).update(
         dirty_seq=F("dirty_seq") + 1,
         fetch_after=Case(When(pk__in=calm, then=Value(now)), default=Value(now + DEBOUNCE)),
@@ -124,7 +131,8 @@ def mark_missing(*, order: Order, seq: int, now: datetime, confirm_after: timede
 def record_snapshot(
     *, order: Order, snapshot: OrderSnapshot, seq: int, read_started_at: datetime, now: datetime
 ) -> bool:
-    """Project a read. False: a read that began later, or a newer state, was already stored.
+    """Project a read. False: a read that began later, or a newer state, was already stored; the
+    caller must not act on this one.
 
     `seq` is the order's dirty_seq when the read began: marks made meanwhile stay dirty.
     Writes the tables, the timeline's events and any action the snapshot settles, in one
@@ -134,16 +142,14 @@ def record_snapshot(
     with transaction.atomic(durable=True):
         locked = statements.lock(Order, order.pk)
         locked.store = order.store
-        if locked.read_started_at and read_started_at < locked.read_started_at:
+        # A stored time that has not come yet was written by a clock that ran ahead.
+        if locked.read_started_at and read_started_at < locked.read_started_at <= now:
             return False
-        if _is_stale(locked, snapshot):
-            Order.objects.filter(pk=locked.pk).update(
-                fetch_failures=F("fetch_failures") + 1,
-                fetch_lease_until=None,
-                fetch_after=now + DEBOUNCE,
-                dirty_seq=Greatest(F("dirty_seq"), F("clean_seq") + 1),
-            )
-            return False
+        if _is_older(locked, snapshot):
+            since = locked.stale_since or now
+            if now - since < STALE_BELIEVED_AFTER:
+                _read_again(locked, since, now)
+                return False
         is_masked = _stays_masked(locked, snapshot)
         if is_masked:
             snapshot = masked(snapshot)
@@ -180,11 +186,29 @@ def record_snapshot(
     return True
 
 
-def _is_stale(order: Order, snapshot: OrderSnapshot) -> bool:
-    """A lagging replica answered: what it says is older than what we show."""
-    if order.shop_updated_at is None or snapshot.updated_at >= order.shop_updated_at:
+def _is_older(order: Order, snapshot: OrderSnapshot) -> bool:
+    """Whether a lagging replica answered. Shopify's time of change has whole seconds, so within
+    one of them a cancelation or a refund that is missing tells it: neither ever goes away."""
+    if not order.document or order.shop_updated_at is None:
         return False
-    return order.fetch_failures < _STALE_READS_BELIEVED
+    if snapshot.updated_at > order.shop_updated_at:
+        return False
+    if snapshot.updated_at < order.shop_updated_at:
+        return True
+    before = order.snapshot
+    lost_cancel = before.cancelled_at is not None and snapshot.cancelled_at is None
+    return lost_cancel or len(snapshot.refunds) < len(before.refunds)
+
+
+def _read_again(order: Order, since: datetime, now: datetime) -> None:
+    """Keep the order dirty after a read that was older than it. Expects its lock."""
+    wait = min(max(DEBOUNCE, (now - since) / 4), _STALE_RETRY_AT_MOST)
+    Order.objects.filter(pk=order.pk).update(
+        stale_since=since,
+        fetch_lease_until=None,
+        fetch_after=now + wait,
+        dirty_seq=Greatest(F("dirty_seq"), F("clean_seq") + 1),
+    )
 
 
 def _stays_masked(order: Order, snapshot: OrderSnapshot) -> bool:
@@ -207,6 +231,7 @@ def _freshness(order: Order, *, seq: int, read_started_at: datetime) -> dict[str
         "read_started_at": read_started_at,
         "fetch_lease_until": None,
         "fetch_failures": 0,
+        "stale_since": None,
         "missing_since": None,
         "deleted_at": None,
         "is_partial": False,

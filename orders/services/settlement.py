@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from django.db import transaction
 
 from orders.gateway import get_gateway
-from orders.models import ACTIVE_STATES, ActionState, Order, OrderAction, OrderRefund
-from orders.progress import Goal, Settled, canceled_by, is_evident, outcome, refund_of
+from orders.models import (
+    ACTIVE_STATES,
+    TRANSITIONS,
+    ActionState,
+    Order,
+    OrderAction,
+    OrderRefund,
+)
+from orders.progress import Goal, canceled_by, is_evident, outcome, refund_of
 from orders.services.moving import move
-from orders.services.performing import ending, record_failure
+from orders.services.performing import booked, ending, record_failure
 from orders.snapshot import OrderSnapshot
+
+_MAY_STILL_CHANGE: Final = (
+    ActionState.SUCCEEDED,
+    ActionState.AWAITING_BANK,
+    ActionState.PARTIAL,
+)
 
 
 def settle_by_evidence(
@@ -30,8 +44,8 @@ def settle_by_evidence(
     for action in actions:
         if action.state in ACTIVE_STATES:
             changed |= _settle_active(action, snapshot, now)
-        if action.state == ActionState.SUCCEEDED and action.refund_gid:
-            changed |= _reverse(action, snapshot, now)
+        elif action.state in _MAY_STILL_CHANGE:
+            changed |= _settle_again(action, snapshot, now)
     if actions:
         _link_refunds(order, snapshot)
     return changed
@@ -41,10 +55,8 @@ def _settle_active(action: OrderAction, snapshot: OrderSnapshot, now: datetime) 
     if action.state == ActionState.AWAITING_APPROVAL:
         return False
     if is_evident(action, snapshot):
-        end = outcome(action, snapshot)
-        if not isinstance(end, Settled):
-            return False
-        if not move(action, end.state, **ending(end, now=now)):
+        end = booked(outcome(action, snapshot, now=now))
+        if end is None or not move(action, end.state, **ending(end, now=now)):
             return False
         record_failure(action, end, now=now)
         return True
@@ -59,12 +71,19 @@ def _settle_active(action: OrderAction, snapshot: OrderSnapshot, now: datetime) 
     return False
 
 
-def _reverse(action: OrderAction, snapshot: OrderSnapshot, now: datetime) -> bool:
-    """A bank may refuse a refund days after Shopify booked it."""
-    end = outcome(action, snapshot)
-    if not isinstance(end, Settled) or end.state not in {ActionState.REVERSED, ActionState.PARTIAL}:
+def _settle_again(action: OrderAction, snapshot: OrderSnapshot, now: datetime) -> bool:
+    """A bank may confirm or refuse a refund days after Shopify booked it, and a cancelation's
+    refund may be booked after it was given up. Only what Shopify shows changes a settled row:
+    one that a person settled without a refund to look at stays as they said."""
+    if not is_evident(action, snapshot):
         return False
-    if not move(action, end.state, settled_at=now, message=end.message):
+    if action.state != ActionState.PARTIAL and not action.refund_gid:
+        return False
+    end = booked(outcome(action, snapshot, now=now))
+    if end is None or end.state not in TRANSITIONS[ActionState(action.state)]:
+        return False
+    columns = ending(end, now=now)
+    if not move(action, end.state, **columns):
         return False
     record_failure(action, end, now=now)
     return True

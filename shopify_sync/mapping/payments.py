@@ -27,6 +27,12 @@ def suggested_refund(data: Json) -> SuggestedRefund:
         return _suggested(data)
 
 
+def refund_snapshot(data: Json, shop: str, presentment: str) -> Refund:
+    """The `refund` object of Refund, in its order's currencies. Raises MalformedAnswer."""
+    with well_formed():
+        return refund(data, shop, presentment)
+
+
 def transaction(data: Json, shop: str, presentment: str) -> Transaction:
     return Transaction(
         gid=data["id"],

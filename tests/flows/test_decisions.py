@@ -19,9 +19,10 @@ from orders.errors import ActionRefused
 from orders.models import ActionState, AuditEntry, AuditKind, Order, OrderAction, Policy, Store
 from shopify_sync import breaker, tasks
 from shopify_sync.models import ShopConnection
+from shopify_sync.practice_store import actions as shop_actions
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, panel, review
-from tests.support.shop import Shop, work_off
+from tests.support.shop import DOMAIN, Shop, work_off
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -196,8 +197,12 @@ def uncertain(shop: Shop, ask: Callable[..., OrderAction]) -> OrderAction:
     [("not_applied", ActionState.REJECTED), ("applied", ActionState.SUCCEEDED)],
 )
 def test_a_supervisor_settles_what_reading_cannot(
-    uncertain: OrderAction, sara: User, as_alice: Client, answer: str, ends: ActionState
+    shop: Shop, uncertain: OrderAction, sara: User, as_alice: Client, answer: str, ends: ActionState
 ) -> None:
+    if answer == "applied":
+        # As the shop's staff would have done it when no answer came: without our note.
+        [placed] = shop.store.world.shops[DOMAIN].orders.values()
+        shop.act(lambda c: shop_actions.refund(c, placed, Decimal("5.00"), "by hand"))
     assert "A supervisor has to decide this." in page(as_alice)
     found = {"answer": answer, "reason": "Looked at the payouts."}
     assert "Only a supervisor" in decide(as_alice, uncertain, "settle", **found)
@@ -209,6 +214,13 @@ def test_a_supervisor_settles_what_reading_cannot(
     assert state(uncertain) == ends
     assert Order.objects.get().reserved == 0
     assert AuditEntry.objects.get(kind=AuditKind.SETTLED_BY_HAND).actor == "sara"
+
+
+def test_done_needs_something_that_shopify_shows(uncertain: OrderAction, sara: User) -> None:
+    boss = logged_in(sara)
+    found = {"answer": "applied", "reason": "I am sure."}
+    assert "Shopify shows no refund of €5.00" in decide(boss, uncertain, "settle", **found)
+    assert state(uncertain) == ActionState.NEEDS_HUMAN
 
 
 def settle(client: Client, action: OrderAction) -> str:

@@ -14,6 +14,7 @@ from django.test import Client
 from inbox.models import Conversation, Identity, IdentityKind
 from orders import previews, progress
 from orders.models import ActionState, EventKind, Order, OrderAction, RefundMethod, Store
+from orders.services import performing
 from shopify_sync.practice_store import actions as shop_actions
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, panel, review
@@ -355,9 +356,31 @@ def test_a_lost_answer_to_a_cancel_with_store_credit_credits_once(
     assert len(shop.ledger()["cancelations"]) == 1
 
 
-def test_a_credit_shopify_refuses_shows_its_words_and_moves_nothing(
+def test_a_credit_without_its_customer_is_not_sent(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, generous: Store
 ) -> None:
+    placed = shop.place()
+    order = seen()
+    token = review(as_alice, conversation, order, "refund", reason="other", amount="5.00", **CREDIT)
+    placed.customer_number = None
+    confirm(as_alice, conversation, order, token)
+    work_off(shop, as_alice)
+    action = OrderAction.objects.get()
+    assert action.state == ActionState.REJECTED
+    assert "no customer who could hold store credit" in action.message
+    assert (action.maybe_applied, booked(shop)) == (False, [])
+
+
+def test_a_credit_shopify_refuses_shows_its_words_and_moves_nothing(
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    conversation: Conversation,
+    generous: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The customer goes between our check and Shopify's."""
+    monkeypatch.setattr(performing, "check_before_sending", lambda *_, **__: None)
     placed = shop.place()
     order = seen()
     token = review(as_alice, conversation, order, "refund", reason="other", amount="5.00", **CREDIT)

@@ -46,7 +46,7 @@ def race(order: Order, *, patience_s: int) -> None:
     """A read that began earlier has the order in hand; until it writes, one that began later
     runs from beginning to end, if nothing makes it wait for longer than the patience."""
     is_in_hand, is_overtaken = threading.Event(), threading.Event()
-    look = projection._is_stale
+    look = projection._is_older
 
     def pause(locked: Order, snapshot: Any) -> bool:
         if snapshot.lines[0].refundable_quantity == EARLIER:
@@ -65,7 +65,7 @@ def race(order: Order, *, patience_s: int) -> None:
 
     earlier = threading.Thread(target=store, args=(EARLIER, 1))
     later = threading.Thread(target=store, args=(LATER, 2))
-    with patch.object(projection, "_is_stale", pause), patch("inbox.tasks.ring"):
+    with patch.object(projection, "_is_older", pause), patch("inbox.tasks.ring"):
         earlier.start()
         assert is_in_hand.wait(timeout=10)
         later.start()
