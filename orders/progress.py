@@ -282,7 +282,8 @@ def _cancel_move(
         return Contradiction(
             _("Sent without an answer, and the customer has paid more since. Compare with Shopify.")
         )
-    if not action.is_doubtful and (changed := _foreign_refund(action, snapshot)):
+    is_unsent = not action.is_doubtful and index >= action.accepted_steps
+    if is_unsent and (changed := _foreign_refund(action, snapshot)):
         return Settled(ActionState.REJECTED, changed)
     return _accepted_or_to_send(action, index)
 
