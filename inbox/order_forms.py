@@ -10,13 +10,46 @@ from django.utils.translation import gettext_lazy as _
 
 from orders.errors import InvalidMoney
 from orders.gateway import CancelReason
-from orders.models import RefundMethod, Returned
+from orders.models import ActionKind, Order, RefundMethod, Returned
 from orders.money import Money
-from orders.previews import REFUND_REASONS, STAFF_NOTE_LENGTH, CancelChoice, RefundChoice
+from orders.previews import (
+    REFUND_REASONS,
+    STAFF_NOTE_LENGTH,
+    CancelChoice,
+    Proposal,
+    RefundChoice,
+)
 from orders.snapshot import LineItem, LineQuantity
 
 # Shopify's note holds 255 characters, of which our marker takes some.
 NOTE_LENGTH = STAFF_NOTE_LENGTH - 20
+
+
+def as_typed(proposal: Proposal, order: Order) -> list[tuple[str, str]]:
+    """The fields of the dialog that a proposal came from, for the order as it is now."""
+    fields = {
+        "reason": proposal.reason,
+        "method": proposal.method,
+        "staff_note": proposal.staff_note,
+        "amount": proposal.amount.plain() if proposal.amount else "",
+    }
+    boxes = {"restock": proposal.restock, "notify": proposal.notify}
+    if proposal.kind == ActionKind.REFUND:
+        fields["returned"] = proposal.returned
+        fields["shipping"] = proposal.shipping.plain() if proposal.shipping else ""
+        chosen = {line.line_gid: line.quantity for line in proposal.lines}
+        for index, line in enumerate(_refundable(order.snapshot.lines)):
+            quantity = min(chosen.get(line.gid, 0), line.refundable_quantity)
+            fields[f"line_{index}"] = str(quantity)
+    else:
+        fields["refund"] = "now" if proposal.amount else "later"
+        boxes["cancel_shipments"] = bool(proposal.shipments_to_cancel)
+    ticked = [(name, "on") for name, is_on in boxes.items() if is_on]
+    return [*((name, str(value)) for name, value in fields.items()), *ticked]
+
+
+def _refundable(lines: Sequence[LineItem]) -> list[LineItem]:
+    return [line for line in lines if line.refundable_quantity > 0]
 
 
 class AmountField(forms.CharField):
@@ -114,7 +147,7 @@ class RefundForm(forms.Form):
         initial: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(data, initial=initial)
-        self.lines = [line for line in lines if line.refundable_quantity > 0]
+        self.lines = _refundable(lines)
         self.net_paid = net_paid
         self.fields["amount"] = AmountField(currency=net_paid.currency, required=False)
         self.fields["shipping"] = AmountField(currency=net_paid.currency, required=False)

@@ -29,6 +29,7 @@ def panel_pages(prefix: str, door: doors.Door) -> list[URLPattern]:
         path(f"{order}history/", door(history.order_history), name="order_history"),
         path(action, door(orders.action), name="order_action"),
         path(f"{action}withdraw/", door(orders.withdraw), name="action_withdraw"),
+        path(f"{action}again/", door(orders.again), name="action_again"),
         path(f"{action}check/", door(orders.check), name="action_check"),
     ]
 

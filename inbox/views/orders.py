@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from inbox import access, campaigns, passes, sidebar
-from inbox.order_forms import CancelForm, RefundForm
+from inbox.order_forms import CancelForm, RefundForm, as_typed
 from inbox.places import Place
 from orders import panels, previews, rules, selection, services, statuses
 from orders.errors import ActionRefused, InvalidMoney, Refusal, ShopUnreachable, StalePreview
@@ -199,6 +199,32 @@ def action(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
     return _render_action(request, place, found.order, found)
 
 
+@require_GET
+def again(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
+    """What was asked for and not carried out, once more, on the order as it is now: the summary
+    with what changed since, and everything that was typed."""
+    found = _action(request, place, action_id)
+    order, proposal = found.order, previews.decode_proposal(found.proposal)
+    by, now = access.agent_of(request), timezone.now()
+    is_refund = proposal.kind == ActionKind.REFUND
+    back = "order_refund" if is_refund else "order_cancel"
+    refusal = place.money_refusal(request.user, order)
+    if refusal is None:
+        token = previews.sign_token(order, proposal, by=by)
+        try:
+            preview = previews.preview_again(order, token, by=by, now=now)
+        except (ActionRefused, InvalidMoney, ShopUnreachable, StalePreview) as error:
+            refusal = _as_refusal(error)
+        else:
+            return _review(request, place, order, preview, back, typed=as_typed(proposal, order))
+    context = _dialog(request, place, order, now) | {
+        "refusal": refusal,
+        "back_url": place.url(back, order.pk),
+        "back_fields": as_typed(proposal, order),
+    }
+    return render(request, "orders/result.html", context, status=409)
+
+
 @require_POST
 def withdraw(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
     """Take back what was not sent yet."""
@@ -327,8 +353,10 @@ def _review(
     preview: previews.Preview,
     back: str,
     status: int = 200,
+    typed: list[tuple[str, str]] | None = None,
 ) -> HttpResponse:
-    fields = [
+    """`typed`: the fields of the dialog behind it; None: they are the request's own."""
+    fields = typed or [
         (name, value)
         for name, values in request.POST.lists()
         if name not in {"csrfmiddlewaretoken", "edit", "token"}

@@ -19,6 +19,7 @@ _WAITS_FOR_PEOPLE: Final = {ActionState.AWAITING_APPROVAL, ActionState.NEEDS_HUM
 _WITHDRAWABLE: Final = {
     ActionState.AWAITING_APPROVAL, ActionState.QUEUED, ActionState.BLOCKED,
 }  # fmt: skip
+_REVIEWED_AGAIN: Final = {ActionState.REJECTED, ActionState.EXPIRED}
 _NOTICES: Final[dict[ActionState, tuple[Tone, str, str]]] = {
     ActionState.QUEUED: (Tone.INFO, gettext_noop("%(what)s: starting…"), ""),
     ActionState.SENDING: (Tone.INFO, gettext_noop("%(what)s: sending to Shopify…"), ""),
@@ -84,6 +85,7 @@ def action_notice(action: OrderAction) -> ActionNotice | None:
         is_running=action.is_active and action.state not in _WAITS_FOR_PEOPLE,
         can_withdraw=action.state in _WITHDRAWABLE and not action.maybe_applied,
         can_check=action.state == ActionState.UNKNOWN,
+        can_review_again=action.state in _REVIEWED_AGAIN,
         sends_at=action.next_attempt_at
         if action.state == ActionState.QUEUED and not action.attempts
         else None,

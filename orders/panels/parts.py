@@ -76,6 +76,8 @@ class ActionNotice:
     is_running: bool
     can_withdraw: bool
     can_check: bool
+    # Ended with nothing done: what was asked for can be reviewed once more.
+    can_review_again: bool
     # The undo window's end, while it is open.
     sends_at: datetime | None
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from html import unescape
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import timezone
 
+from inbox.models import Conversation
 from orders import services
 from orders.errors import ActionRefused, StalePreview
 from orders.models import (
@@ -27,6 +31,7 @@ from orders.services import performing
 from shopify_sync import ingest, tasks
 from shopify_sync.practice_store import actions as shop_actions
 from shopify_sync.practice_store.state import Order as ShopOrder
+from tests.flows.test_main_job import confirm, panel, review
 from tests.support.acting import ask, cancel, perform, refund, without_wake_ups
 from tests.support.shop import DOMAIN, Shop
 
@@ -327,3 +332,74 @@ def test_who_may_not_act_cannot_confirm(
         ask(order, refund("5.00"), User.objects.get(pk=alice.pk))
     assert refused.value.refusal.code == code
     assert not OrderAction.objects.exists()
+
+
+@pytest.fixture
+def rejected(
+    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
+) -> Callable[..., str]:
+    """Alice confirms in the dialog, the order changes, and it is not carried out. Gives the page
+    she gets from "Review again"."""
+
+    def reject(kind: str, change: Change, **fields: str) -> str:
+        placed = shop.place(paid=True)
+        order = seen()
+        token = review(as_alice, conversation, order, kind, **fields)
+        assert confirm(as_alice, conversation, order, token) == 200
+        change(shop, placed)
+        placed.updated_at += timedelta(seconds=5)
+        action = perform(OrderAction.objects.latest("pk"))
+        assert action.state == ActionState.REJECTED
+        here = f"/inbox/conversations/{conversation.pk}"
+        assert f'href="{here}/actions/{action.pk}/again/"' in panel(as_alice, conversation)
+        answer = as_alice.get(f"{here}/actions/{action.pk}/again/")
+        return unescape(answer.content.decode())
+
+    return reject
+
+
+def test_the_agent_sees_the_difference_and_confirms_anew(
+    shop: Shop, rejected: Callable[..., str], as_alice: Client, conversation: Conversation
+) -> None:
+    page = rejected(
+        "refund", lambda s, o: s.act(lambda c: shop_actions.refund(c, o, Decimal("3.00"))),
+        reason="damaged", amount="30.00", staff_note="Broken lid", returned="",
+    )  # fmt: skip
+    assert "0.00 EUR → 3.00 EUR" in page
+    assert "Broken lid" in page
+    assert '<input type="hidden" name="amount" value="30.00">' in page
+    Store.objects.update(undo_seconds=0)
+    found = re.search(r'name="token" value="([^"]+)"', page)
+    assert found
+    assert confirm(as_alice, conversation, Order.objects.get(), found[1]) == 200
+    again = OrderAction.objects.latest("pk")
+    assert perform(again).state == ActionState.SUCCEEDED
+    assert (again.staff_note, again.reason) == ("Broken lid", "damaged")
+
+
+def test_what_no_longer_fits_keeps_what_was_typed(
+    rejected: Callable[..., str], as_alice: Client, conversation: Conversation
+) -> None:
+    page = rejected(
+        "refund", lambda s, o: s.act(lambda c: shop_actions.refund(c, o, Decimal("20.00"))),
+        reason="damaged", amount="30.00", staff_note="Broken lid",
+    )  # fmt: skip
+    assert "up to €20.00" in page
+    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page))
+    assert fields["staff_note"] == "Broken lid"
+    [order] = Order.objects.all()
+    url = f"/inbox/conversations/{conversation.pk}/orders/{order.pk}/refund/"
+    dialog = unescape(as_alice.post(url, fields | {"edit": "1"}).content.decode())
+    assert 'value="30.00"' in dialog
+    assert "Broken lid" in dialog
+
+
+def test_a_cancelation_is_reviewed_again_too(rejected: Callable[..., str]) -> None:
+    page = rejected(
+        "cancel", lambda s, o: s.act(lambda c: shop_actions.refund(c, o, Decimal("5.00"))),
+        reason="CUSTOMER", refund="now", amount="12.50", restock="on", staff_note="Twice",
+    )  # fmt: skip
+    assert "Review the cancelation" in page
+    assert "0.00 EUR → 5.00 EUR" in page
+    for field in ('refund" value="now', 'restock" value="on', 'reason" value="CUSTOMER'):
+        assert f'name="{field}"' in page

@@ -32,6 +32,7 @@ WALKED = {
 VERBS = {
     "read", "reply", "note", "assign", "snooze", "resolve", "reopen", "orders_refresh",
     "order_suggestion", "order_confirm", "order_action", "action_withdraw", "action_check",
+    "action_again",
     "approve", "decline", "settle", "keep", "logout", "identity_add", "identity_remove",
     "identity_restore", "customer_link", "suggestion_accept", "suggestion_set_aside",
 }  # fmt: skip
