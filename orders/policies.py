@@ -26,8 +26,11 @@ from orders.models import (
 from orders.money import Money
 
 DAY: Final = timedelta(hours=24)
-# The role that settles what is uncertain; policies give it its limits like any other.
+# The roles that may cancel and refund at all; policies give each its limits.
+AGENTS: Final = "agents"
+# Also settles what is uncertain.
 SUPERVISORS: Final = "supervisors"
+ACTING_ROLES: Final = (AGENTS, SUPERVISORS)
 # Their money did not move, or came back.
 _NOT_SPENT: Final = (*UNSENT_STATES, ActionState.REJECTED, ActionState.REVERSED)
 
@@ -45,8 +48,26 @@ ALLOWED: Final = Ruling()
 
 
 def is_supervisor(user: User | AnonymousUser) -> bool:
-    """Read from the database each time."""
-    return bool(user.groups.filter(name=SUPERVISORS).exists())
+    """Read from the database each time. An account that was switched off is none."""
+    return _active(user).filter(groups__name=SUPERVISORS).exists()
+
+
+def acting_refusal(user: User | AnonymousUser) -> Refusal | None:
+    """Why this person may move no money at all, whatever the policies say; None: they may.
+
+    Read from the database each time, so that it holds from the moment an account is switched
+    off or its role taken away. A superuser or administrator without such a role moves none.
+    """
+    roles = list(_active(user).values_list("groups__name", flat=True))
+    if not roles:
+        return Refusal("account_inactive", _("This account has been switched off."))
+    if not set(ACTING_ROLES).isdisjoint(roles):
+        return None
+    return Refusal(
+        "no_acting_role",
+        _("Only agents and supervisors may cancel and refund."),
+        _("Ask an administrator for one of these roles."),
+    )
 
 
 def policy_of(user: User, store: Store) -> Policy | None:
@@ -85,8 +106,10 @@ def judge(
     """Pure. `amount` in the shop's currency, None when no money moves; `spent`: the last day's."""
     if policy is None:
         return ALLOWED
-    if amount is None:
-        return _judge_cancel(policy, has_note)
+    # The rule for cancelations holds for those with a refund too.
+    canceling = ALLOWED if kind == ActionKind.REFUND else _judge_cancel(policy, has_note)
+    if amount is None or canceling.refusal:
+        return canceling
     currency = amount.currency
     if policy.approval_up_to is not None and amount.amount > policy.approval_up_to:
         limit = Money(policy.approval_up_to, currency).format()
@@ -96,15 +119,7 @@ def judge(
         limit = Money(policy.note_above, currency).format()
         text = _("Refunds above %(limit)s need a staff note.") % {"limit": limit}
         return Ruling(Refusal("note_missing", text, _("Go back and write why.")))
-    why = _why_approval(policy, amount, spent)
-    if kind == ActionKind.CANCEL_AND_REFUND and policy.cancel in {
-        CancelRule.DENY,
-        CancelRule.APPROVAL,
-    }:
-        ruling = _judge_cancel(policy, has_note)
-        if ruling.refusal:
-            return ruling
-        why = why or ruling.why
+    why = _why_approval(policy, amount, spent) or canceling.why
     if not why:
         return ALLOWED
     above = policy.two_approvers_above
@@ -137,6 +152,11 @@ def spending(*, now: datetime) -> QuerySet[OrderAction]:
         requested_at__gt=now - DAY, approvals_needed=0, amount__isnull=False
     )
     return rows.exclude(state__in=_NOT_SPENT)
+
+
+def _active(user: User | AnonymousUser) -> QuerySet[User]:
+    # An anonymous visitor has no id.
+    return User.objects.filter(pk=user.pk or 0, is_active=True)
 
 
 def _judge_cancel(policy: Policy, has_note: bool) -> Ruling:
