@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inbox import audience, identities, live, marketing, outbox, services
+from inbox import audience, identities, lateness, live, marketing, outbox, services
 from inbox.audience import Person
 from inbox.campaign_texts import (
     Facts,
@@ -64,7 +64,10 @@ def handle_event(event_id: int) -> bool:
             if _must_wait(event, now):
                 return False
             if not _is_told_with_cancelation(event):
-                _write(event, now)
+                if reason := lateness.refusal(event, now=now):
+                    _leave_out(event, reason)
+                else:
+                    _write(event, now)
         OrderEvent.objects.filter(pk=event.pk).update(announced_at=now)
     return True
 
@@ -133,6 +136,18 @@ def _must_wait(event: OrderEvent, now: datetime) -> bool:
         return False
     ended = action.state in {ActionState.SUCCEEDED, ActionState.PARTIAL, ActionState.REJECTED}
     return not ended and now - event.recorded_at < _WAIT_FOR_REFUND
+
+
+def _leave_out(event: OrderEvent, reason: str) -> None:
+    """Say on each campaign's rows why nothing was sent."""
+    for campaign in Campaign.objects.on(event.kind):
+        for via in campaign.channels:
+            CampaignMessage.objects.get_or_create(
+                campaign=campaign,
+                event=event,
+                via=via,
+                defaults={"state": SendState.SKIPPED, "reason": reason[:300]},
+            )
 
 
 def _write(event: OrderEvent, now: datetime) -> None:

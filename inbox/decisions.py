@@ -84,7 +84,10 @@ def decisions(user: User) -> Decisions:
     )
     failed = list(
         OrderRefund.objects.filter(
-            has_failed=True, order__net_payment__gt=0, order__store__is_active=True
+            failed__gt=0,
+            order__net_payment__gt=0,
+            order__store__is_active=True,
+            order__deleted_at=None,
         )
         .exclude(order__in=[order.pk for order in held])
         .select_related("order__store")
@@ -107,7 +110,11 @@ def decisions(user: User) -> Decisions:
 
 def _approval(action: OrderAction, user: User, urls: dict[int, str]) -> ApprovalRow:
     proposal = action.proposal
-    facts = [(_("Why"), action.why_approval), (_("Reason"), str(proposal.get("reason_label", "")))]
+    facts = [
+        *_test(action),
+        (_("Why"), action.why_approval),
+        (_("Reason"), str(proposal.get("reason_label", ""))),
+    ]
     if action.staff_note:
         facts.append((_("Staff note"), action.staff_note))
     if action.approved_by:
@@ -122,9 +129,17 @@ def _approval(action: OrderAction, user: User, urls: dict[int, str]) -> Approval
     )
 
 
+def _test(action: OrderAction) -> list[tuple[str, str]]:
+    return [(_("Test order"), _("Yes"))] if action.order.is_test else []
+
+
 def _uncertain(action: OrderAction, urls: dict[int, str]) -> UncertainRow:
     snapshot = action.order.snapshot
-    ours = [(_("Asked by"), _name(action.requested_by)), (_("Marker"), action.note_marker)]
+    ours = [
+        *_test(action),
+        (_("Asked by"), _name(action.requested_by)),
+        (_("Marker"), action.note_marker),
+    ]
     if action.step_first_sent_at:
         ours.append((_("First sent"), f"{action.step_first_sent_at:%Y-%m-%d %H:%M} UTC"))
     ours.append((_("What we know"), action.message))
@@ -154,21 +169,27 @@ def _held(order: Order, urls: dict[int, str]) -> HeldRow:
         order=order,
         amount=Money(order.net_payment, order.currency),
         since=order.cancelled_at,
-        why=_("Canceled, and not refunded."),
+        why=_because(order, _("Canceled, and not refunded.")),
         url=urls.get(order.pk, ""),
         can_keep=True,
     )
 
 
 def _failed(refund: OrderRefund, urls: dict[int, str]) -> HeldRow:
+    """The part that failed; less where the shop, after other refunds, holds less."""
+    order = refund.order
     return HeldRow(
-        order=refund.order,
-        amount=Money(refund.amount, refund.order.currency),
+        order=order,
+        amount=Money(min(refund.failed, order.net_payment), order.currency),
         since=refund.refunded_at,
-        why=_("The refund failed at the payment provider."),
+        why=_because(order, _("The refund failed at the payment provider.")),
         url=urls.get(refund.order_id, ""),
         can_keep=False,
     )
+
+
+def _because(order: Order, why: str) -> str:
+    return f"{why} {_('Test order: no money is owed.')}" if order.is_test else why
 
 
 def what(action: OrderAction) -> str:

@@ -125,7 +125,12 @@ def _undecided() -> dict[tuple[int, str], int]:
 
 
 def _money_held() -> dict[int, list[Money]]:
-    rows = Order.objects.visible().with_money_held().values("store_id", "currency")
+    rows = (
+        Order.objects.visible()
+        .with_money_held()
+        .filter(is_test=False)
+        .values("store_id", "currency")
+    )
     sums: dict[int, list[Money]] = defaultdict(list)
     for row in rows.annotate(sum=Sum("net_payment")).order_by("store_id", "currency"):
         sums[row["store_id"]].append(Money(row["sum"], row["currency"]))

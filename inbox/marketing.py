@@ -16,7 +16,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inbox import audience, consent, identities, outbox
+from inbox import audience, consent, identities, lateness, outbox
 from inbox.audience import Person
 from inbox.campaign_texts import (
     Facts,
@@ -142,6 +142,8 @@ def _draft(
     if not campaign.is_active or via not in campaign.channels:
         return Draft(via=via, refusal=_("The campaign was switched off meanwhile."))
     if row.checkout and (refusal := _checkout_refusal(row.checkout, read)):
+        return Draft(via=via, refusal=refusal)
+    if row.event and (refusal := lateness.refusal(row.event, now=now)):
         return Draft(via=via, refusal=refusal)
     refusal = consent.refusal(found)
     if refusal or found is None:

@@ -12,11 +12,19 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from inbox import live
+from inbox import lateness, live
 from inbox.channels import SENDERS, email, sms
 from inbox.channels.base import NotSent
-from inbox.models import CampaignMessage, DeliveryState, Message, SendState, Via
+from inbox.models import (
+    CampaignMessage,
+    DeliveryState,
+    Message,
+    MessageKind,
+    SendState,
+    Via,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +89,8 @@ def deliver_message(message_id: int) -> None:
         pk=message_id
     )
     try:
+        if message.kind == MessageKind.CONFIRMATION:
+            _check_age(message.created_at)
         _hand_over(SENDERS[message.channel.kind], message)
     except NotSent as error:
         _failed(Message, message_id, error)
@@ -112,6 +122,7 @@ def deliver_campaign(row_id: int) -> None:
         return
     row = CampaignMessage.objects.get(pk=row_id)
     try:
+        _check_age(row.written_at or row.created_at)
         _hand_over(_CARRIERS[row.via], row)
     except NotSent as error:
         _failed(CampaignMessage, row_id, error)
@@ -129,6 +140,12 @@ def _hand_over(send: Callable[[Any], None], row: Any) -> None:
     except Exception as error:
         logger.exception("%s %s was not sent", row._meta.label, row.pk)
         raise NotSent(f"It failed: {type(error).__name__}.") from error
+
+
+def _check_age(written_at: datetime) -> None:
+    """Raises NotSent for what nobody wrote by hand and a long outage kept here."""
+    if lateness.is_late(written_at, now=timezone.now()):
+        raise NotSent(_("It could not be sent in time."), is_final=True)
 
 
 def _claim(model: type[models.Model], pk: int) -> bool:

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from orders import policies
 
-AGENTS: Final = "agents"
+AGENTS: Final = policies.AGENTS
 SUPERVISORS: Final = policies.SUPERVISORS
 ADMINS: Final = "admins"
 AUDITORS: Final = "auditors"

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.contrib.auth.models import User
-from django.db.models import Count, F, Min, Sum
+from django.db.models import Count, F, Min, Q, Sum
 from django.db.models.functions import Coalesce, Greatest
 from django.urls import reverse
 
@@ -44,8 +44,8 @@ def tiles(now: datetime) -> Iterator[Tile]:
         worst = max(people, key=lambda person: person[1] / person[2], default=None)
         yield Tile(
             title="Refunded in 24 hours",
-            value="\n".join(money.format("en") for money in sums) or "None",
-            hint="By anybody, Shopify's own staff included.",
+            value="\n".join(_sum_words(*pair) for pair in sums) or "None",
+            hint="By anybody, Shopify's own staff included. Test orders are left out.",
             url=reverse("admin:orders_money"),
             permission="orders.view_orderaction",
             store_id=store.pk,
@@ -116,31 +116,43 @@ def _counts(actions: Any) -> dict[int, int]:
     return {row["order__store_id"]: row["n"] for row in rows}
 
 
-def _refunded(now: datetime) -> dict[int, list[Money]]:
-    events = OrderEvent.objects.filter(
-        kind=EventKind.REFUNDED, occurred_at__gt=now - policies.DAY, amount__gt=0
+def _refunded(now: datetime) -> dict[int, list[tuple[Money, Money]]]:
+    """What went back in 24 hours, and what is on its way: (moved, not confirmed) a currency."""
+    events = OrderEvent.objects.with_moved().filter(
+        Q(moved__gt=0) | Q(waiting__gt=0), kind=EventKind.REFUNDED, order__is_test=False,
+        occurred_at__gt=now - policies.DAY,
+    )  # fmt: skip
+    rows = events.values("order__store_id", "currency").annotate(
+        moved_sum=Sum("moved"), waiting_sum=Sum("waiting")
     )
-    rows = events.values("order__store_id", "currency").annotate(sum=Sum("amount"))
-    sums: dict[int, list[Money]] = defaultdict(list)
+    sums: dict[int, list[tuple[Money, Money]]] = defaultdict(list)
     for row in rows.order_by("order__store_id", "currency"):
-        sums[row["order__store_id"]].append(Money(row["sum"], row["currency"]))
+        moved = Money(row["moved_sum"] or Decimal(0), row["currency"])
+        waiting = Money(row["waiting_sum"] or Decimal(0), row["currency"])
+        sums[row["order__store_id"]].append((moved, waiting))
     return sums
+
+
+def _sum_words(moved: Money, waiting: Money) -> str:
+    words = moved.format("en")
+    return f"{words} (+ {waiting.format('en')} not confirmed)" if waiting else words
 
 
 def _spending(stores: list[Store], now: datetime) -> dict[int, list[tuple[str, Decimal, Decimal]]]:
     """(person, spent, day's limit) of everybody who spent something and has a limit."""
-    rows = policies.spending(now=now).values("order__store_id", "requested_by_id")
-    spent = list(rows.annotate(sum=Sum("amount_shop")).order_by())
-    people = User.objects.filter(pk__in={row["requested_by_id"] for row in spent})
+    spent: dict[tuple[int, int], Decimal] = defaultdict(Decimal)
+    for action in policies.spending(now=now).select_related("order"):
+        spent[action.order.store_id, action.requested_by_id] += policies.spent_by(action)
+    people = User.objects.filter(pk__in={user_id for _store_id, user_id in spent})
     known = {user.pk: user for user in people.prefetch_related("groups")}
     all_policies = list(Policy.objects.all())
     found: dict[int, list[tuple[str, Decimal, Decimal]]] = defaultdict(list)
-    for row in spent:
-        user, store_id = known[row["requested_by_id"]], row["order__store_id"]
+    for (store_id, user_id), sum_ in sorted(spent.items()):
+        user = known[user_id]
         roles = {group.pk for group in user.groups.all()}
         policy = policies.effective(all_policies, roles=roles, store_id=store_id)
         if policy and policy.refund_per_day:
-            found[store_id].append((user.get_username(), row["sum"], policy.refund_per_day))
+            found[store_id].append((user.get_username(), sum_, policy.refund_per_day))
     return found
 
 

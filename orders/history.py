@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from django.utils.translation import gettext as _
@@ -17,6 +18,7 @@ from django.utils.translation import gettext_lazy
 from orders import statuses
 from orders.money import Money
 from orders.snapshot import Fulfillment, LineItem, OrderMoney, OrderSnapshot, Refund
+from orders.transactions import parts
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise as _StrPromise
@@ -190,8 +192,10 @@ def _refunds_and_returns(before: OrderSnapshot, after: OrderSnapshot) -> Iterato
         known = refunds.get(refund.gid)
         # A back-fill brings refunds without their payments: nothing to compare with.
         is_known_well = known is None or bool(known.transactions)
-        if is_known_well and _has_failed(refund) and not (known and _has_failed(known)):
-            yield _("A refund of %s failed at the payment provider") % refund.total.presentment
+        failed = _failed(refund) - (_failed(known) if known else Decimal(0))
+        if is_known_well and failed > 0:
+            sum_ = Money(failed, refund.total.presentment.currency)
+            yield _("A refund of %s failed at the payment provider") % sum_
     returns = {found.gid: found for found in before.returns}
     for found in after.returns:
         name = _("Return %s") % found.name
@@ -208,8 +212,8 @@ def _refunds_and_returns(before: OrderSnapshot, after: OrderSnapshot) -> Iterato
             yield _("The dispute of a payment changed")
 
 
-def _has_failed(refund: Refund) -> bool:
-    return any(payment.status in {"FAILURE", "ERROR"} for payment in refund.transactions)
+def _failed(refund: Refund) -> Decimal:
+    return parts(refund).failed.presentment.amount
 
 
 def _return_word(raw: str) -> str:

@@ -9,28 +9,35 @@ from decimal import ROUND_UP, Decimal
 from typing import Final
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from orders.errors import Refusal
 from orders.models import (
-    UNSENT_STATES,
+    ACTIVE_STATES,
+    NOTHING_DONE_STATES,
     ActionKind,
     ActionState,
     CancelRule,
     Order,
     OrderAction,
+    OrderRefund,
     Policy,
     Store,
 )
 from orders.money import Money
+from orders.progress import Goal
 
 DAY: Final = timedelta(hours=24)
+# The roles that may cancel and refund at all; policies give each its limits.
 AGENTS: Final = "agents"
-# The role that settles what is uncertain; policies give it its limits like any other.
+# Also settles what is uncertain.
 SUPERVISORS: Final = "supervisors"
-# Their money did not move, or came back.
-_NOT_SPENT: Final = (*UNSENT_STATES, ActionState.REJECTED, ActionState.REVERSED)
+ACTING_ROLES: Final = (AGENTS, SUPERVISORS)
+# Settled on what Shopify showed done.
+_PROVEN: Final = (
+    ActionState.SUCCEEDED, ActionState.AWAITING_BANK, ActionState.PARTIAL, ActionState.REVERSED,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +53,26 @@ ALLOWED: Final = Ruling()
 
 
 def is_supervisor(user: User | AnonymousUser) -> bool:
-    """Read from the database each time."""
-    return bool(user.groups.filter(name=SUPERVISORS).exists())
+    """Read from the database each time. An account that was switched off is none."""
+    return _active(user).filter(groups__name=SUPERVISORS).exists()
 
 
-def acting_refusal(user: User) -> Refusal | None:
-    """Why this account moves no money, whatever its policies; None: it may be asked for."""
-    if not user.is_active:
-        text = _("%(who)s's account was deactivated.") % {"who": user.get_username()}
-        return Refusal("inactive", text)
-    if not user.groups.filter(name__in=(AGENTS, SUPERVISORS)).exists():
-        return Refusal("no_role", _("Only agents and supervisors cancel and refund orders."))
-    return None
+def acting_refusal(user: User | AnonymousUser) -> Refusal | None:
+    """Why this person may move no money at all, whatever the policies say; None: they may.
+
+    Read from the database each time, so that it holds from the moment an account is switched
+    off or its role taken away. A superuser or administrator without such a role moves none.
+    """
+    roles = list(_active(user).values_list("groups__name", flat=True))
+    if not roles:
+        return Refusal("account_inactive", _("This account has been switched off."))
+    if not set(ACTING_ROLES).isdisjoint(roles):
+        return None
+    return Refusal(
+        "no_acting_role",
+        _("Only agents and supervisors may cancel and refund."),
+        _("Ask an administrator for one of these roles."),
+    )
 
 
 def policy_of(user: User, store: Store) -> Policy | None:
@@ -96,8 +111,10 @@ def judge(
     """Pure. `amount` in the shop's currency, None when no money moves; `spent`: the last day's."""
     if policy is None:
         return ALLOWED
-    if amount is None:
-        return _judge_cancel(policy, has_note)
+    # The rule for cancelations holds for those with a refund too.
+    canceling = ALLOWED if kind == ActionKind.REFUND else _judge_cancel(policy, has_note)
+    if amount is None or canceling.refusal:
+        return canceling
     currency = amount.currency
     if policy.approval_up_to is not None and amount.amount > policy.approval_up_to:
         limit = Money(policy.approval_up_to, currency).format()
@@ -107,15 +124,7 @@ def judge(
         limit = Money(policy.note_above, currency).format()
         text = _("Refunds above %(limit)s need a staff note.") % {"limit": limit}
         return Ruling(Refusal("note_missing", text, _("Go back and write why.")))
-    why = _why_approval(policy, amount, spent)
-    if kind == ActionKind.CANCEL_AND_REFUND and policy.cancel in {
-        CancelRule.DENY,
-        CancelRule.APPROVAL,
-    }:
-        ruling = _judge_cancel(policy, has_note)
-        if ruling.refusal:
-            return ruling
-        why = why or ruling.why
+    why = _why_approval(policy, amount, spent) or canceling.why
     if not why:
         return ALLOWED
     above = policy.two_approvers_above
@@ -136,23 +145,68 @@ def may_approve(policy: Policy | None, amount: Money) -> Refusal | None:
 def spent_today(
     user: User, store: Store, *, now: datetime, besides: OrderAction | None = None
 ) -> Decimal:
-    """What this person refunded on their own authority in 24 hours, running ones included.
+    """What this person refunds on their own authority in the 24 hours up to `now`: what was sent
+    in them, and all that has not ended, however old, since it may be sent now.
 
-    Shop currency. What others approved is theirs to answer for, and does not count; nor does
-    `besides`, the action that is being judged.
+    Shop currency. What others approved is theirs to answer for, and does not count. `besides`:
+    an action that is itself being weighed. To be sure that nobody adds to it meanwhile, hold the
+    person's RefundBudget.
     """
     rows = spending(now=now).filter(requested_by_id=user.pk, order__store=store)
     if besides is not None:
         rows = rows.exclude(pk=besides.pk)
-    return rows.aggregate(sum=Sum("amount_shop"))["sum"] or Decimal(0)
+    return sum((spent_by(action) for action in rows), Decimal(0))
 
 
 def spending(*, now: datetime) -> QuerySet[OrderAction]:
-    """The actions that count against somebody's day."""
+    """The actions that count against somebody's day, each by `spent_by`. Spent means sent.
+
+    By the last send as well as by the first: the money of an action that was throttled, or
+    canceled first and refunded hours later, left with the last. What Shopify shows done although
+    we know of no sending (a restored backup) counts by when that was found out.
+    """
+    since = now - DAY
+    sent = Q(sent_at__gt=since) | Q(step_last_sent_at__gt=since)
+    found = Q(sent_at=None, state__in=_PROVEN, settled_at__gt=since)
     rows = OrderAction.objects.filter(
-        requested_at__gt=now - DAY, approvals_needed=0, amount__isnull=False
+        sent | found | Q(state__in=ACTIVE_STATES),
+        approvals_needed=0,
+        amount__isnull=False,
+        order__is_test=False,
     )
-    return rows.exclude(state__in=_NOT_SPENT)
+    return rows.exclude(state__in=NOTHING_DONE_STATES).select_related("booked_refund")
+
+
+def spent_by(action: OrderAction) -> Decimal:
+    """What one action counts against a limit, in the shop's currency: what it moved and what it
+    may still move. Asks for `booked_refund`, which `spending` brings along."""
+    if action.state in NOTHING_DONE_STATES:
+        return Decimal(0)
+    refund: OrderRefund | None = getattr(action, "booked_refund", None)
+    if action.is_active or refund is None:
+        whole: Decimal = action.amount_shop
+        return Decimal(0) if _never_asked_to_refund(action) else whole
+    counted: Decimal = refund.moved_shop + refund.waiting_shop
+    return counted
+
+
+def _active(user: User | AnonymousUser) -> QuerySet[User]:
+    # An anonymous visitor has no id.
+    return User.objects.filter(pk=user.pk or 0, is_active=True)
+
+
+def _never_asked_to_refund(action: OrderAction) -> bool:
+    """Ended after its cancelation, before its own request to refund was accepted or in doubt.
+
+    Where Shopify refunds as part of the cancelation there is no such request, and its booking
+    may come later than we looked; then the whole sum still counts.
+    """
+    goals = [str(step.get("goal")) for step in action.steps]
+    if action.state != ActionState.PARTIAL or Goal.REFUND not in goals:
+        return False
+    index = goals.index(Goal.REFUND)
+    in_doubt = action.is_doubtful and action.step == index
+    return action.accepted_steps <= index and not in_doubt and not action.refund_gid
 
 
 def _judge_cancel(policy: Policy, has_note: bool) -> Ruling:

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from orders import audit, trials
+from orders import audit, policies, trials
 from orders.admin_pages import DeskAdmin, note_change
 from orders.models import AuditKind, Policy, Store
 
@@ -37,7 +37,7 @@ class PolicyAdmin(DeskAdmin):
     list_filter = ["role", "store"]
     list_select_related = ["role", "store"]
     help_texts = {
-        "cancel": "For orders that are not paid, or when the money is given back later.",
+        "cancel": "Of a cancelation with a refund, the limits above count as well.",
     }
     fieldsets = [
         (
@@ -122,7 +122,8 @@ class PolicyAdmin(DeskAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         roles = Group.objects.filter(
-            models.Q(pk__in=Policy.objects.values("role")) | models.Q(name__in=trials.ACTING_ROLES)
+            models.Q(pk__in=Policy.objects.values("role"))
+            | models.Q(name__in=policies.ACTING_ROLES)
         )
         stores = list(Store.objects.active()[:_STORES_SHOWN])
         context = {

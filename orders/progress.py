@@ -19,7 +19,7 @@ from orders import rules
 from orders.models import ActionKind, ActionState, OrderAction
 from orders.money import Money, total
 from orders.snapshot import OrderSnapshot, Refund
-from orders.statuses import FAILED_TRANSACTIONS, PENDING_TRANSACTIONS
+from orders.transactions import any_failed, any_waiting, parts
 
 # Shopify keeps an idempotency key 24 h; after 20 nothing is sent by itself any more.
 KEY_WINDOW: Final = timedelta(hours=20)
@@ -123,11 +123,10 @@ def outcome(
     refund = refund_of(action, snapshot)
     if refund is None:
         return _canceled_without_refund(action, snapshot, job, job_message, now)
-    failed = [t for t in refund.transactions if t.status in FAILED_TRANSACTIONS]
-    if failed:
+    if any_failed(refund):
         state = ActionState.REVERSED if action.kind == ActionKind.REFUND else ActionState.PARTIAL
         return Settled(state, _failure_text(refund), refund.gid)
-    if any(t.status in PENDING_TRANSACTIONS for t in refund.transactions):
+    if any_waiting(refund):
         return Waiting(_("Refund accepted; the bank has not confirmed it yet."), refund.gid)
     return Settled(ActionState.SUCCEEDED, refund_gid=refund.gid)
 
@@ -171,14 +170,10 @@ def _is_marked(action: OrderAction, note: str) -> bool:
 
 def _is_for(action: OrderAction, refund: Refund) -> bool:
     """Whether the refund is of the action's amount, however much of it has moved so far."""
-    asked = _sum_of(refund, [t.amount.presentment for t in refund.transactions])
-    return action.money in {refund.total.presentment, asked}
-
-
-def _sum_of(refund: Refund, amounts: list[Money]) -> Money:
-    """Of amounts in the refund's own currency; anything else Shopify may add does not count."""
     currency = refund.total.presentment.currency
-    return total((amount for amount in amounts if amount.currency == currency), currency)
+    amounts = [t.amount.presentment for t in refund.transactions]
+    asked = total((amount for amount in amounts if amount.currency == currency), currency)
+    return action.money in {refund.total.presentment, asked}
 
 
 def _refunds_of_canceling(action: OrderAction, snapshot: OrderSnapshot) -> Iterator[Refund]:
@@ -221,11 +216,8 @@ def _canceled_without_refund(
 def _failure_text(refund: Refund) -> str:
     codes = ", ".join(t.error_code for t in refund.transactions if t.error_code)
     text = _("The refund failed at the payment provider.") + (f" ({codes})" if codes else "")
-    lost = {*FAILED_TRANSACTIONS, *PENDING_TRANSACTIONS}
-    moved = [t.amount.presentment for t in refund.transactions if t.status not in lost]
-    if moved:
-        returned = _sum_of(refund, moved)
-        text += " " + _("%(sum)s of it was returned.") % {"sum": returned.format()}
+    if moved := parts(refund).moved.presentment:
+        text += " " + _("%(sum)s of it was returned.") % {"sum": moved.format()}
     return text
 
 

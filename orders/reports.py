@@ -1,7 +1,9 @@
 """What was refunded and canceled in a period (row G15), from the events, a currency at a time.
 
-The sums are what Shopify booked, whoever asked for it; what a payment provider then did not pay
-is left out. Days are UTC. A fixed number of queries, whatever the number of rows.
+The sums are what went back to customers, whoever asked for it, transaction by transaction: of a
+refund whose one half failed, the other half. What a payment provider has not answered yet stands
+beside them. Test orders are nobody's money and are left out. Days are UTC, and are those of
+Shopify's booking. A fixed number of queries, whatever the number of rows.
 """
 
 from __future__ import annotations
@@ -12,10 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from django.db.models import CharField, Count, Exists, F, OuterRef, QuerySet, Sum, Value
-from django.db.models.functions import Coalesce, Concat, NullIf, TruncDate
+from django.db.models import Count, F, Q, QuerySet, Sum, Value
+from django.db.models.functions import Coalesce, NullIf, TruncDate
 
 from orders.models import (
     ActionState,
@@ -23,7 +25,6 @@ from orders.models import (
     EventSource,
     OrderAction,
     OrderEvent,
-    OrderRefund,
 )
 from orders.money import Money
 from orders.previews import REFUND_REASONS
@@ -56,12 +57,14 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`share`: the bar, in percent of the table's longest."""
+    """`money` was refunded, in so many `refunds`; `waiting` may follow and is not in it.
+    `share`: the bar, in percent of the table's longest."""
 
     label: str
     refunds: int
     cancels: int
     money: Money
+    waiting: Money
     share: int
 
 
@@ -100,12 +103,15 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One currency. Sheets are never added up."""
+    """One currency. Sheets are never added up. `waiting`: what payment providers have not
+    confirmed, in so many `waiting_refunds`; not in `money`."""
 
     currency: str
     refunds: int
     cancels: int
     money: Money
+    waiting_refunds: int
+    waiting: Money
     tables: tuple[Table, ...]
     chart: Chart
 
@@ -142,13 +148,26 @@ class _Sum:
     refunds: int = 0
     cancels: int = 0
     amount: Decimal = Decimal(0)
+    waiting_refunds: int = 0
+    waiting: Decimal = Decimal(0)
 
-    def add(self, kind: str, count: int, amount: Decimal | None) -> None:
-        if kind == EventKind.REFUNDED:
-            self.refunds += count
-            self.amount += amount or Decimal(0)
+    def add(self, row: Mapping[str, Any]) -> None:
+        """A row of `_counted`."""
+        if row["kind"] == EventKind.REFUNDED:
+            self.refunds += row["moved_n"]
+            self.amount += row["moved_sum"] or Decimal(0)
+            self.waiting_refunds += row["waiting_n"]
+            self.waiting += row["waiting_sum"] or Decimal(0)
         else:
-            self.cancels += count
+            self.cancels += row["n"]
+
+    def __iadd__(self, other: _Sum) -> Self:
+        self.refunds += other.refunds
+        self.cancels += other.cancels
+        self.amount += other.amount
+        self.waiting_refunds += other.waiting_refunds
+        self.waiting += other.waiting
+        return self
 
 
 # The days come first: the chart is drawn from them.
@@ -168,21 +187,15 @@ def report(period: Period) -> Report:
     sums: dict[str, dict[str, dict[str, _Sum]]] = defaultdict(
         lambda: {key: defaultdict(_Sum) for key in _TITLES}
     )
-    counted = events.values("kind", "currency_code", *_GROUPS).annotate(
-        n=Count("pk"), sum=Sum("amount")
-    )
-    for row in counted.order_by():
+    for row in _counted(events, *_GROUPS):
         of = sums[row["currency_code"]]
         for key in _GROUPS:
-            of[key][_label(key, row[key])].add(row["kind"], row["n"], row["sum"])
-    counted = events.values("kind", "currency_code", "origin").annotate(
-        n=Count("pk"), sum=Sum("amount")
-    )
-    by_origin = list(counted.order_by())
+            of[key][_label(key, row[key])].add(row)
+    by_origin = _counted(events, "origin")
     names = channel_names({row["origin"] or "" for row in by_origin})
     for row in by_origin:
         label = names[row["origin"] or ""]
-        sums[row["currency_code"]]["channel"][label].add(row["kind"], row["n"], row["sum"])
+        sums[row["currency_code"]]["channel"][label].add(row)
     sheets = tuple(_sheet(code, of, period) for code, of in sorted(sums.items()))
     return Report(period, sheets, _seconds_to_refund(period))
 
@@ -205,13 +218,8 @@ def reason_words(reason: str) -> str:
 
 def _events(period: Period) -> QuerySet[OrderEvent, Any]:
     begin, end = period.bounds
-    failed = (
-        OrderRefund.objects.filter(order=OuterRef("order"), has_failed=True)
-        .annotate(fact=Concat(Value("refunded:"), "gid", output_field=CharField()))
-        .filter(fact=OuterRef("key"))
-    )
-    events = OrderEvent.objects.filter(
-        ~Exists(failed), kind__in=_KINDS, occurred_at__gte=begin, occurred_at__lt=end
+    events = OrderEvent.objects.with_moved().filter(
+        kind__in=_KINDS, occurred_at__gte=begin, occurred_at__lt=end, order__is_test=False
     )
     if period.store_id is not None:
         events = events.filter(order__store_id=period.store_id)
@@ -223,6 +231,18 @@ def _events(period: Period) -> QuerySet[OrderEvent, Any]:
         store=F("order__store__domain"),
         origin=F("action__origin"),
     )
+
+
+def _counted(events: Any, *groups: str) -> list[dict[str, Any]]:
+    """One row a kind, currency and group. A refund of which nothing moved is none."""
+    rows = events.values("kind", "currency_code", *groups).annotate(
+        n=Count("pk"),
+        moved_n=Count("pk", filter=Q(moved__gt=0)),
+        moved_sum=Sum("moved"),
+        waiting_n=Count("pk", filter=Q(waiting__gt=0)),
+        waiting_sum=Sum("waiting"),
+    )
+    return list(rows.order_by())
 
 
 def _label(key: str, value: Any) -> str:
@@ -238,18 +258,24 @@ def _label(key: str, value: Any) -> str:
 def _sheet(currency: str, of: dict[str, dict[str, _Sum]], period: Period) -> Sheet:
     whole = _Sum()
     for part in of["store"].values():
-        whole.refunds += part.refunds
-        whole.cancels += part.cancels
-        whole.amount += part.amount
+        whole += part
     for day in period.days:
         of["day"][day.isoformat()]  # a day without refunds is a row too
     tables = tuple(
         Table(key, title, head, _rows(of[key], currency, is_by_day=key == "day"))
         for key, (title, head) in _TITLES.items()
     )
-    money = Money(whole.amount, currency)
     days, *_others = tables
-    return Sheet(currency, whole.refunds, whole.cancels, money, tables, chart(days.rows))
+    return Sheet(
+        currency=currency,
+        refunds=whole.refunds,
+        cancels=whole.cancels,
+        money=Money(whole.amount, currency),
+        waiting_refunds=whole.waiting_refunds,
+        waiting=Money(whole.waiting, currency),
+        tables=tables,
+        chart=chart(days.rows),
+    )
 
 
 def chart(days: tuple[Row, ...]) -> Chart:
@@ -267,7 +293,7 @@ def _rows(sums: dict[str, _Sum], currency: str, *, is_by_day: bool) -> tuple[Row
     most = max((part.amount for part in sums.values()), default=Decimal(0))
     rows = [
         Row(label, part.refunds, part.cancels, Money(part.amount, currency),
-            int(part.amount * 100 / most) if most > 0 else 0)
+            Money(part.waiting, currency), int(part.amount * 100 / most) if most > 0 else 0)
         for label, part in sums.items()
     ]  # fmt: skip
     if is_by_day:
@@ -279,7 +305,7 @@ def _seconds_to_refund(period: Period) -> float | None:
     begin, end = period.bounds
     actions = OrderAction.objects.filter(
         state=ActionState.SUCCEEDED, amount__isnull=False, evidence_at__gte=begin,
-        evidence_at__lt=end,
+        evidence_at__lt=end, order__is_test=False,
     )  # fmt: skip
     if period.store_id is not None:
         actions = actions.filter(order__store_id=period.store_id)

@@ -22,7 +22,15 @@ from orders import audit, reports, spreadsheets
 from orders.models import AuditKind, Store
 
 PRESETS: Final = (7, 30, 90)
-_HEADER: Final = ("currency", "table", "label", "refunds", "cancelations", "refunded")
+_HEADER: Final = (
+    "currency",
+    "table",
+    "label",
+    "refunds",
+    "cancelations",
+    "refunded",
+    "not_confirmed",
+)
 
 
 class PeriodForm(forms.Form):
@@ -97,7 +105,7 @@ def _lines(found: reports.Report) -> Iterator[tuple[Any, ...]]:
             for row in table.rows:
                 yield (
                     sheet.currency, table.key, row.label, row.refunds, row.cancels,
-                    row.money.plain(),
+                    row.money.plain(), row.waiting.plain(),
                 )  # fmt: skip
 
 

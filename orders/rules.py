@@ -15,13 +15,8 @@ from django.utils.translation import gettext as _
 from orders.errors import Refusal
 from orders.money import Money, total
 from orders.snapshot import Fulfillment, OrderSnapshot, Transaction
-from orders.statuses import (
-    FAILED_TRANSACTIONS,
-    PENDING_TRANSACTIONS,
-    Tone,
-    is_parcel_delivered,
-    live_fulfillments,
-)
+from orders.statuses import Tone, is_parcel_delivered, live_fulfillments
+from orders.transactions import any_waiting, parts
 
 _MONEY_IN: Final = frozenset({"SALE", "CAPTURE"})
 _OPEN_RETURNS: Final = frozenset({"OPEN", "REQUESTED"})
@@ -44,16 +39,11 @@ def net_paid(order: OrderSnapshot) -> Money:
     again, whether or not Shopify's own sum counts it already.
     """
     net = order.money.net_payment.presentment
-    received = order.money.received.presentment
-    moving = [
-        (payment.status, payment.amount.presentment)
-        for refund in order.refunds
-        for payment in refund.transactions
-        if payment.status not in FAILED_TRANSACTIONS
-        and payment.amount.presentment.currency == received.currency
-    ]
-    if any(status in PENDING_TRANSACTIONS for status, _amount in moving):
-        left = received - total((amount for _status, amount in moving), received.currency)
+    if any(any_waiting(refund) for refund in order.refunds):
+        received = order.money.received.presentment
+        booked = [parts(refund) for refund in order.refunds]
+        gone = [p.moved.presentment + p.waiting.presentment for p in booked]
+        left = received - total(gone, received.currency)
         net = min(net, left, key=lambda money: money.amount)
     return max(net, Money.zero(net.currency), key=lambda money: money.amount)
 

@@ -118,9 +118,6 @@ FULFILLMENT_WORDS: Final = tuple(_FULFILLMENT)
 PARCEL_WORDS: Final = tuple(_PARCEL)
 _URGENCY: Final = {word: rank for rank, word in enumerate(_PARCEL)}
 DELIVERED_WORDS: Final = frozenset({"DELIVERED", "PICKED_UP"})
-# A refund's transactions: the money did not move, or nobody knows yet whether it will.
-FAILED_TRANSACTIONS: Final = frozenset({"FAILURE", "ERROR"})
-PENDING_TRANSACTIONS: Final = frozenset({"PENDING", "AWAITING_RESPONSE", "UNKNOWN"})
 DEAD_FULFILLMENTS: Final = frozenset({"CANCELLED", "ERROR", "FAILURE"})
 # News that outranks a date: the expected day no longer says what matters.
 _BEFORE_A_DATE: Final = frozenset(

@@ -16,8 +16,6 @@ from orders.errors import InvalidMoney
 from orders.models import ActionKind, CancelRule, Policy, Store
 from orders.money import Money
 
-# Roles that may act at all: without a policy they have no limit, which must be seen.
-ACTING_ROLES: Final = ("agents", "supervisors")
 _NAMED_AT_MOST: Final = 8
 
 

@@ -39,12 +39,19 @@ SPACES: Final = range(1, 8)
 MOTIONS: Final = ("fast", "slow")
 # What a chart looks like; the pages that have one compute theirs.
 BARS: Final = tuple(
-    reports.Row(label, refunds, cancels, Money(Decimal(amount), "EUR"), share)
-    for label, refunds, cancels, amount, share in (
-        ("Mon", 3, 1, "120.00", 42),
-        ("Tue", 6, 0, "284.50", 100),
-        ("Wed", 1, 2, "34.00", 12),
-        ("Thu", 0, 0, "0.00", 0),
+    reports.Row(
+        label,
+        refunds,
+        cancels,
+        Money(Decimal(amount), "EUR"),
+        Money(Decimal(waiting), "EUR"),
+        share,
+    )
+    for label, refunds, cancels, amount, waiting, share in (
+        ("Mon", 3, 1, "120.00", "0.00", 42),
+        ("Tue", 6, 0, "284.50", "12.00", 100),
+        ("Wed", 1, 2, "34.00", "0.00", 12),
+        ("Thu", 0, 0, "0.00", "0.00", 0),
     )
 )
 

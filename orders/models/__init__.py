@@ -13,7 +13,7 @@ from orders.models.actions import (
 from orders.models.audit import AuditEntry, AuditKind, AuditSeal
 from orders.models.checkouts import Checkout
 from orders.models.customers import Customer
-from orders.models.events import EventKind, EventSource, OrderEvent
+from orders.models.events import REFUNDED_KEY, EventKind, EventSource, OrderEvent
 from orders.models.orders import (
     Order,
     OrderFulfillment,
@@ -36,6 +36,7 @@ from orders.models.versions import OrderVersion
 __all__ = [
     "ACTIVE_STATES",
     "NOTHING_DONE_STATES",
+    "REFUNDED_KEY",
     "SETTLED_STATES",
     "TRANSITIONS",
     "UNSENT_STATES",

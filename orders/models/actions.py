@@ -288,8 +288,12 @@ class OrderAction(models.Model):
                 condition=Q(state__in=ACTIVE_STATES),
                 name="orders_action_due",
             ),
-            # A person's refunds of the last day, for the budget.
-            models.Index(fields=["requested_by", "requested_at"], name="orders_action_spent"),
+            # A person's refunds of the last day, for the budget: by their first send, or none,
+            # and by their last.
+            models.Index(fields=["requested_by", "sent_at"], name="orders_action_spent"),
+            models.Index(
+                fields=["requested_by", "step_last_sent_at"], name="orders_action_last_spent"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Final, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Substr
 from django.utils.translation import gettext_lazy as _
 
 from orders.models.actions import OrderAction
-from orders.models.orders import Order, money_field
+from orders.models.orders import Order, OrderRefund, money_field
 from orders.money import Money
 
 
@@ -30,10 +31,28 @@ class EventSource(models.TextChoices):
     AUTOMATION = "automation", _("Automation")
 
 
+# What the key of a refund's event begins with; Shopify's id of the refund follows.
+REFUNDED_KEY: Final = "refunded:"
+
+
 class OrderEventQuerySet(models.QuerySet["OrderEvent"]):
     def unannounced(self) -> Self:
         """Events whose listeners (campaigns) have not taken note of them yet."""
         return self.filter(announced_at=None)
+
+    def with_moved(self) -> Self:
+        """Each with `moved` and `waiting`: what became of a refund's money by today.
+
+        An event says what was booked when it was first seen; banks answer later. Where Shopify
+        does not list the refund any more, what it booked counts as moved. None for other kinds.
+        """
+        refund = OrderRefund.objects.filter(
+            order=OuterRef("order"), gid=Substr(OuterRef("key"), len(REFUNDED_KEY) + 1)
+        )
+        return self.annotate(
+            moved=Coalesce(Subquery(refund.values("moved")), F("amount")),
+            waiting=Subquery(refund.values("waiting")),
+        )
 
 
 class OrderEvent(models.Model):

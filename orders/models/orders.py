@@ -82,6 +82,9 @@ class Order(models.Model):
     return_status = models.CharField(max_length=40, blank=True)
     currency = models.CharField(max_length=3, blank=True)
     shop_currency = models.CharField(max_length=3, blank=True)
+    is_test = models.BooleanField(
+        default=False, help_text="Shopify's test order: its sums are nobody's money."
+    )
     # In the customer's (presentment) currency. Facts of Shopify's, so without a CHECK: its
     # own staff may legally over-refund, and the mirror must be able to hold that.
     total = money_field(default=0)
@@ -243,11 +246,19 @@ class OrderTransaction(OrderPart):
 
 
 class OrderRefund(OrderPart):
-    """A refund Shopify booked. `has_failed`: the gateway did not move the money (row G05)."""
+    """A refund Shopify booked, and what became of its money (orders.transactions; row G05).
+
+    `has_failed`: at least one of its transactions did; the others may have moved.
+    """
 
     refunded_at = models.DateTimeField(null=True)
-    amount = money_field()
+    amount = money_field(help_text="As Shopify booked it.")
     amount_shop = money_field()
+    moved = money_field(default=0, help_text="Is with the customer.")
+    moved_shop = money_field(default=0)
+    waiting = money_field(default=0, help_text="The payment provider has not said yet.")
+    waiting_shop = money_field(default=0)
+    failed = money_field(default=0, help_text="The payment provider did not pay it.")
     note = models.TextField(blank=True)
     has_failed = models.BooleanField(default=False)
     action = models.OneToOneField(

@@ -58,7 +58,7 @@ class Policy(models.Model):
         help_text="Larger refunds need two people's approval. Empty: one is enough.",
     )  # fmt: skip
     cancel = models.CharField(
-        "canceling without a refund", max_length=10, choices=CancelRule.choices,
+        "canceling", max_length=10, choices=CancelRule.choices,
         default=CancelRule.ALLOW,
     )  # fmt: skip
     may_approve_up_to = money_field(

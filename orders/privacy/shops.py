@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
+from django.utils import timezone
 
 from orders import audit
 from orders.errors import ShopUnreachable
@@ -27,10 +28,14 @@ def note_uninstalled(store: Store, *, now: datetime) -> None:
 
 
 def note_installed(store: Store) -> None:
-    """A test call worked: a store that was taken for uninstalled is switched on again."""
+    """A test call worked: a store that was taken for uninstalled is switched on again.
+
+    It is a new connection: what happened while there was none is history, and campaigns do not
+    tell customers of it.
+    """
     back = Store.objects.filter(pk=store.pk, uninstalled_at__isnull=False)
     with transaction.atomic():
-        if back.update(uninstalled_at=None, is_active=True):
+        if back.update(uninstalled_at=None, is_active=True, connected_at=timezone.now()):
             audit.record(AuditKind.STORE, actor=None, store_id=store.pk, after="installed again")
 
 

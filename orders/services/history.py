@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,12 +11,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders import rules
-from orders.models import EventKind, EventSource, Order, OrderAction, OrderEvent
+from orders.models import REFUNDED_KEY, EventKind, EventSource, Order, OrderAction, OrderEvent
 from orders.progress import canceled_by, refund_of
 from orders.signals import event_recorded
 from orders.snapshot import OrderSnapshot, Refund
 from orders.statements import insert_few, select
 from orders.statuses import is_parcel_delivered, live_fulfillments
+from orders.transactions import parts
 
 Row = dict[str, Any]
 
@@ -51,7 +52,8 @@ def _dated(events: Iterator[Row], connected_at: datetime) -> Iterator[Row]:
     since = connected_at.replace(microsecond=0)
     for event in events:
         at = event["occurred_at"]
-        yield event | {"announced_at": at if at < since else None}
+        is_history = at < since or event["announced_at"] is not None
+        yield event | {"announced_at": at if is_history else None}
 
 
 def tell(event_id: int) -> None:
@@ -100,20 +102,33 @@ def _refund_events(
         if refund := refund_of(action, snapshot):
             made_by[refund.gid] = action
     for refund in snapshot.refunds:
-        amount = refund.total.presentment
+        divided = parts(refund)
+        amount = divided.moved.presentment + divided.waiting.presentment
         if amount.amount <= 0:
-            continue  # a cancelation with "refund later" books a refund of nothing
+            # A cancelation with "refund later" books a refund of nothing; of a refund that
+            # failed as a whole the customer has nothing either.
+            continue
         maker = made_by.get(refund.gid)
-        yield _event(
-            order_id, EventKind.REFUNDED, f"refunded:{refund.gid}", _refunded_at(refund),
+        at = _refunded_at(refund, snapshot)
+        event = _event(
+            order_id, EventKind.REFUNDED, f"{REFUNDED_KEY}{refund.gid}",
+            at or snapshot.updated_at,
             action=maker, amount=amount.amount, currency=amount.currency,
             reason=maker.reason if maker else "",
             detail="" if maker else refund.note,
         )  # fmt: skip
+        # Without a date it may be years old: it happened before the order's last change, and
+        # nobody is told of it as if it were news.
+        yield event if at else event | {"announced_at": snapshot.updated_at}
 
 
-def _refunded_at(refund: Refund) -> datetime:
-    return refund.created_at or datetime.now(UTC)
+def _refunded_at(refund: Refund, snapshot: OrderSnapshot) -> datetime | None:
+    """When it was booked, or else when its first transaction was processed; None: unknown."""
+    if refund.created_at:
+        return refund.created_at
+    gids = {payment.gid for payment in refund.transactions}
+    times = [t.processed_at for t in snapshot.transactions if t.gid in gids and t.processed_at]
+    return min(times, default=None)
 
 
 def _event(
@@ -140,4 +155,5 @@ def _event(
         "currency": currency,
         "reason": reason,
         "detail": detail,
+        "announced_at": None,
     }

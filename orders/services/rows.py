@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orders.snapshot import CustomerDetails, CustomerSnapshot, OrderSnapshot, Refund
+from orders.transactions import any_failed, parts
 
 Row = dict[str, Any]
 
@@ -24,6 +25,7 @@ def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
         "financial_status": snapshot.financial_status or "",
         "fulfillment_status": snapshot.fulfillment_status or "",
         "return_status": snapshot.return_status or "",
+        "is_test": snapshot.is_test,
         "currency": snapshot.currency,
         "shop_currency": snapshot.shop_currency,
         "total": money.total.presentment.amount,
@@ -137,20 +139,22 @@ def transactions(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
 
 
 def refunds(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
-    return [
-        {
-            "order_id": order_id,
-            "gid": refund.gid,
-            "refunded_at": refund.created_at,
-            "amount": refund.total.presentment.amount,
-            "amount_shop": refund.total.shop.amount,
-            "note": refund.note,
-            "has_failed": has_failed(refund),
-        }
-        for refund in snapshot.refunds
-    ]
+    return [_refund(order_id, refund) for refund in snapshot.refunds]
 
 
-def has_failed(refund: Refund) -> bool:
-    """The shop booked it and the payment provider did not pay."""
-    return any(t.status in {"FAILURE", "ERROR"} for t in refund.transactions)
+def _refund(order_id: int, refund: Refund) -> Row:
+    divided = parts(refund)
+    return {
+        "order_id": order_id,
+        "gid": refund.gid,
+        "refunded_at": refund.created_at,
+        "amount": refund.total.presentment.amount,
+        "amount_shop": refund.total.shop.amount,
+        "moved": divided.moved.presentment.amount,
+        "moved_shop": divided.moved.shop.amount,
+        "waiting": divided.waiting.presentment.amount,
+        "waiting_shop": divided.waiting.shop.amount,
+        "failed": divided.failed.presentment.amount,
+        "note": refund.note,
+        "has_failed": any_failed(refund),
+    }

@@ -24,6 +24,7 @@ from orders.models import (
     OrderRefund,
     Store,
 )
+from orders.money import Money
 from tests.conftest import logged_in
 
 pytestmark = pytest.mark.django_db
@@ -83,6 +84,16 @@ def events(alice: User, conversation: Conversation) -> list[OrderEvent]:
     return rows
 
 
+def lone_refund() -> OrderEvent:
+    """The booking of 100.00, at a store without anything else."""
+    store = Store.objects.create(domain="demo.myshopify.com", currency="EUR")
+    order = Order.objects.create(store=store, gid="g", legacy_id=1, currency="EUR")
+    return OrderEvent.objects.create(
+        order=order, kind="refunded", key="refunded:gid://shopify/Refund/1", occurred_at=AT,
+        amount=100, currency="EUR", source="shopify",
+    )  # fmt: skip
+
+
 def rows(sheet: reports.Sheet, key: str) -> dict[str, tuple[int, int, str]]:
     table = next(table for table in sheet.tables if table.key == key)
     return {row.label: (row.refunds, row.cancels, row.money.plain()) for row in table.rows}
@@ -106,6 +117,77 @@ def test_sums_are_exact_and_never_cross_currencies(events: Any, channel: Channel
     assert rows(euro, "day") == {"2026-11-19": (1, 1, "0.20"), "2026-11-20": (1, 0, "0.10")}
     assert rows(euro, "reason")["Damaged on arrival"] == (1, 0, "0.10")
     assert found.seconds_to_refund == 90
+
+
+@pytest.mark.parametrize(
+    ("divided", "n", "money", "waiting"),
+    [
+        ({"moved": "60", "failed": "40"}, 1, "60.00", "0.00"),
+        ({"moved": "60", "waiting": "40"}, 1, "60.00", "40.00"),
+        ({"waiting": "100"}, 0, "0.00", "100.00"),
+        ({"failed": "100"}, 0, "0.00", "0.00"),
+    ],
+)
+def test_a_refund_counts_by_what_each_transaction_did(
+    alice: User, divided: dict[str, str], n: int, money: str, waiting: str
+) -> None:
+    event = lone_refund()
+    OrderRefund.objects.create(
+        order=event.order, gid="gid://shopify/Refund/1", amount=100, amount_shop=100,
+        has_failed="failed" in divided, **{key: Decimal(sum_) for key, sum_ in divided.items()},
+    )  # fmt: skip
+    (sheet,) = reports.report(PERIOD).sheets
+    assert (sheet.refunds, sheet.money.plain(), sheet.waiting.plain()) == (n, money, waiting)
+    assert sheet.waiting_refunds == ("waiting" in divided)
+    assert rows(sheet, "store") == {"demo.myshopify.com": (n, 0, money)}
+    (row,) = sheet.tables[3].rows
+    assert row.waiting.plain() == waiting
+
+
+def test_what_is_not_confirmed_is_shown_apart_on_the_page_and_in_the_file(
+    root: Client, alice: User
+) -> None:
+    event = lone_refund()
+    OrderRefund.objects.create(
+        order=event.order, gid="gid://shopify/Refund/1", amount=100, amount_shop=100, moved=60,
+        waiting=40,
+    )  # fmt: skip
+    asked = {"since": "2026-11-19", "until": "2026-11-20", "store": ""}
+    page = root.get("/admin/money/", asked).content.decode()
+    assert "€60.00 <small>+ €40.00 not confirmed</small>" in page
+    assert "1 refund that the payment provider has not answered" in page
+    answer = root.post("/admin/money/csv/", asked)
+    text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    lines = list(csv.DictReader(io.StringIO(text.lstrip("\ufeff"))))
+    found = {
+        (line["refunded"], line["not_confirmed"]) for line in lines if line["table"] == "store"
+    }
+    assert found == {("60.00", "40.00")}
+
+
+def test_a_refund_that_shopify_does_not_list_any_more_counts_as_it_was_booked(
+    alice: User,
+) -> None:
+    event = lone_refund()
+    # Another order's refund of the same id is none of it.
+    other = Order.objects.create(store=event.order.store, gid="other", legacy_id=2)
+    OrderRefund.objects.create(
+        order=other, gid="gid://shopify/Refund/1", amount=100, amount_shop=100
+    )
+    (sheet,) = reports.report(PERIOD).sheets
+    assert (sheet.refunds, sheet.money.plain()) == (1, "100.00")
+
+
+def test_test_orders_are_nobodys_money(events: Any) -> None:
+    before = {s.currency: (s.refunds, s.cancels, s.money) for s in reports.report(PERIOD).sheets}
+    Order.objects.filter(gid="g1").update(is_test=True)
+    after = {s.currency: (s.refunds, s.cancels, s.money) for s in reports.report(PERIOD).sheets}
+    assert before["EUR"] == (2, 1, Money(Decimal("0.30"), "EUR"))
+    assert after["EUR"] == (1, 0, Money(Decimal("0.10"), "EUR"))
+    assert after["JPY"] == before["JPY"]
+    # How long it took is of real refunds too.
+    Order.objects.update(is_test=True)
+    assert reports.report(PERIOD).seconds_to_refund is None
 
 
 def test_one_store_alone(events: Any) -> None:

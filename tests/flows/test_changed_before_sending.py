@@ -107,7 +107,7 @@ CHANGES: dict[str, tuple[Any, Change, str]] = {
     "the store off": (
         refund("5.00"), lambda s, o: Store.objects.update(is_active=False), "switched off",
     ),
-    "requester deactivated": (refund("5.00"), _person(is_active=False), "deactivated"),
+    "requester deactivated": (refund("5.00"), _person(is_active=False), "switched off"),
     "requester without a role": (
         refund("5.00"), lambda s, o: User.objects.get(username="alice").groups.clear(),
         "Only agents and supervisors",
@@ -232,7 +232,7 @@ def test_a_frozen_store_still_looks_for_what_was_sent(shop: Shop, seen: Seen, al
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda s, o: User.objects.filter(username="alice").update(is_active=False), "deactivated"),
+        (lambda s, o: User.objects.filter(username="alice").update(is_active=False), "account"),
         (_disputed, "disputes"),
         (lambda s, o: Store.objects.update(is_active=False), "switched off"),
         (lambda s, o: s.act(lambda c: shop_actions.refund(c, o, Decimal("30.00"))), "€30.00"),
@@ -282,7 +282,7 @@ def waiting(shop: Shop, seen: Seen, alice: User, sara: User) -> OrderAction:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda: User.objects.filter(username="alice").update(is_active=False), "deactivated"),
+        (lambda: User.objects.filter(username="alice").update(is_active=False), "account"),
         (lambda: Policy.objects.filter(refund_up_to=0).update(approval_up_to=1), "up to €1.00"),
         (
             lambda: Policy.objects.filter(refund_up_to=0).update(two_approvers_above=0),
@@ -318,8 +318,8 @@ def test_an_approver_who_was_deactivated_approved_nothing(
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        (lambda user: user.groups.clear(), "no_role"),
-        (lambda user: User.objects.filter(pk=user.pk).update(is_active=False), "inactive"),
+        (lambda user: user.groups.clear(), "no_acting_role"),
+        (lambda user: User.objects.filter(pk=user.pk).update(is_active=False), "account_inactive"),
     ],
 )
 def test_who_may_not_act_cannot_confirm(

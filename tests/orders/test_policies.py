@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import AnonymousUser, Group, User
 
 from orders import policies
 from orders.models import ActionKind, CancelRule, Order, Policy, Store
@@ -93,3 +93,91 @@ def test_who_may_approve(highest: str | None, amount: str, code: str | None) -> 
     refusal = policies.may_approve(policy, Money(Decimal(amount), "EUR"))
     assert (refusal.code if refusal else None) == code
     assert policies.may_approve(None, Money(Decimal(1), "EUR")).code == "not_approver"
+
+
+@pytest.mark.parametrize("kind", ActionKind)
+@pytest.mark.parametrize("rule", CancelRule)
+@pytest.mark.parametrize("has_note", [False, True])
+@pytest.mark.parametrize("amount", ["5", "15", "25", "35", "45"])
+def test_every_kind_rule_note_and_amount(
+    kind: ActionKind, rule: CancelRule, has_note: bool, amount: str
+) -> None:
+    """The rules one by one, in the words of the page that sets them, against the ruling."""
+    policy = Policy(
+        cancel=rule, note_above=Decimal(10), refund_up_to=Decimal(20),
+        two_approvers_above=Decimal(30), approval_up_to=Decimal(40),
+    )  # fmt: skip
+    moves, cancels = kind != ActionKind.CANCEL, kind != ActionKind.REFUND
+    sum_ = Decimal(amount) if moves else Decimal(0)
+    codes = set()
+    if cancels and rule == CancelRule.DENY:
+        codes.add("cancel_denied")
+    if not has_note and ((cancels and rule == CancelRule.NOTE) or sum_ > 10):
+        codes.add("note_missing")
+    if sum_ > 40:
+        codes.add("above_limit")
+    approvals = int(sum_ > 20 or (cancels and rule == CancelRule.APPROVAL))
+    approvals += bool(approvals and sum_ > 30)
+    ruling = policies.judge(
+        policy, kind=kind, amount=Money(sum_, "EUR") if moves else None, spent=Decimal(0),
+        has_note=has_note,
+    )  # fmt: skip
+    if codes:
+        assert ruling.refusal is not None
+        assert ruling.refusal.code in codes
+        assert ruling.refusal.reason
+    else:
+        assert (ruling.refusal, ruling.approvals) == (None, approvals)
+        assert bool(ruling.why) == bool(approvals)
+
+
+def test_a_note_is_asked_of_a_cancelation_with_a_refund_too() -> None:
+    """By its own words, whatever the sum."""
+    ruling = policies.judge(
+        Policy(cancel=CancelRule.NOTE), kind=ActionKind.CANCEL_AND_REFUND,
+        amount=Money(Decimal(1), "EUR"), spent=Decimal(0), has_note=False,
+    )  # fmt: skip
+    assert ruling.refusal is not None
+    assert ruling.refusal.reason == "Canceling needs a staff note."
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("groups", "words", "code"),
+    [
+        (["agents"], {}, None),
+        (["supervisors"], {}, None),
+        (["agents", "auditors"], {}, None),
+        ([], {}, "no_acting_role"),
+        (["admins", "auditors"], {}, "no_acting_role"),
+        ([], {"is_superuser": True, "is_staff": True}, "no_acting_role"),
+        (["agents"], {"is_superuser": True, "is_staff": True}, None),
+        (["agents"], {"is_active": False}, "account_inactive"),
+        (["supervisors"], {"is_active": False, "is_superuser": True}, "account_inactive"),
+        ([], {"is_active": False}, "account_inactive"),
+    ],
+)
+def test_who_may_move_money_at_all(
+    groups: list[str], words: dict[str, Any], code: str | None
+) -> None:
+    user = User.objects.create_user("ann", **words)
+    user.groups.set(Group.objects.get_or_create(name=name)[0] for name in groups)
+    refusal = policies.acting_refusal(user)
+    assert (refusal.code if refusal else None) == code
+
+
+@pytest.mark.django_db
+def test_a_role_or_an_account_that_is_taken_away_ends_at_once(
+    alice: User, sara: User, django_assert_num_queries: Any
+) -> None:
+    """Asked of a row that was read before: the database answers, in one query."""
+    with django_assert_num_queries(1):
+        assert policies.acting_refusal(alice) is None
+    User.objects.get(pk=alice.pk).groups.clear()
+    assert policies.acting_refusal(alice) is not None
+    assert policies.is_supervisor(sara)
+    User.objects.filter(pk=sara.pk).update(is_active=False)
+    assert policies.acting_refusal(sara) is not None
+    assert not policies.is_supervisor(sara)
+    assert policies.acting_refusal(AnonymousUser()) is not None
+    assert not policies.is_supervisor(AnonymousUser())

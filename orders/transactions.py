@@ -1,0 +1,94 @@
+"""What a refund moved, by what became of each of its transactions. Pure.
+
+A refund that Shopify booked is not yet money back: each of its transactions succeeds, waits or
+fails by itself. Only these functions read the status of a transaction, so that outcomes, limits
+and reports cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from orders.money import Money
+from orders.snapshot import MoneyBag, Refund, RefundTransaction
+
+_MOVED: Final = frozenset({"SUCCESS"})
+_FAILED: Final = frozenset({"FAILURE", "ERROR"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundParts:
+    """A refund's sum by what became of it. `waiting` may still move, `failed` never will."""
+
+    moved: MoneyBag
+    waiting: MoneyBag
+    failed: MoneyBag
+
+
+def has_moved(status: str) -> bool:
+    return status in _MOVED
+
+
+def has_failed(status: str) -> bool:
+    return status in _FAILED
+
+
+def is_waiting(status: str) -> bool:
+    """Neither moved nor failed: PENDING, AWAITING_RESPONSE, UNKNOWN, and any word that Shopify
+    adds later, which is not taken for an end that it may not be."""
+    return status not in _MOVED and status not in _FAILED
+
+
+def parts(refund: Refund) -> RefundParts:
+    """The refund's sum, divided.
+
+    Shopify's total may be more than the transactions that were read: a back-fill brings refunds
+    without any, a long list is cut, and store credit or cash may be booked without one. That
+    rest counts as moved, since Shopify says that it was refunded and nothing read says
+    otherwise. A total that is less than the transactions (Shopify leaves failed ones out)
+    changes nothing.
+    """
+    shop = _divide(refund.total.shop, [(t, t.amount.shop) for t in refund.transactions])
+    presentment = _divide(
+        refund.total.presentment, [(t, t.amount.presentment) for t in refund.transactions]
+    )
+    moved, waiting, failed = (
+        MoneyBag(shop=a, presentment=b) for a, b in zip(shop, presentment, strict=True)
+    )
+    return RefundParts(moved=moved, waiting=waiting, failed=failed)
+
+
+def any_failed(refund: Refund) -> bool:
+    return any(has_failed(t.status) for t in refund.transactions)
+
+
+def any_waiting(refund: Refund) -> bool:
+    return any(is_waiting(t.status) for t in refund.transactions)
+
+
+def _divide(
+    total: Money, amounts: list[tuple[RefundTransaction, Money]]
+) -> tuple[Money, Money, Money]:
+    """(moved, waiting, failed) in the total's currency."""
+    currency = total.currency
+    if any(amount.currency != currency for _t, amount in amounts):
+        return _undivided(total, [t.status for t, _amount in amounts])
+    moved = sum((a.amount for t, a in amounts if has_moved(t.status)), Decimal(0))
+    waiting = sum((a.amount for t, a in amounts if is_waiting(t.status)), Decimal(0))
+    failed = sum((a.amount for t, a in amounts if has_failed(t.status)), Decimal(0))
+    rest = max(Decimal(0), total.amount - moved - waiting - failed)
+    return Money(moved + rest, currency), Money(waiting, currency), Money(failed, currency)
+
+
+def _undivided(total: Money, statuses: Iterable[str]) -> tuple[Money, Money, Money]:
+    """Sums of several currencies cannot be added: the whole is moved, or failed, only where
+    every transaction is; else it may still move."""
+    zero, found = Money.zero(total.currency), list(statuses)
+    if all(map(has_moved, found)):
+        return total, zero, zero
+    if all(map(has_failed, found)):
+        return zero, zero, total
+    return zero, total, zero
