@@ -37,7 +37,7 @@ from inbox.models import (
     Via,
 )
 from inbox.outbox import Draft
-from orders.models import ActionKind, ActionState, EventKind, Order, OrderEvent
+from orders.models import ActionKind, EventKind, Order, OrderEvent
 from orders.previews import Proposal
 
 _KINDS: Final = frozenset(CampaignTrigger.values)
@@ -134,8 +134,7 @@ def _must_wait(event: OrderEvent, now: datetime) -> bool:
         return is_undecided and now - event.recorded_at < _WAIT_FOR_REFUND
     if event.kind != EventKind.CANCELED or _refund_of(event) is not None:
         return False
-    ended = action.state in {ActionState.SUCCEEDED, ActionState.PARTIAL, ActionState.REJECTED}
-    return not ended and now - event.recorded_at < _WAIT_FOR_REFUND
+    return action.is_active and now - event.recorded_at < _WAIT_FOR_REFUND
 
 
 def _leave_out(event: OrderEvent, reason: str) -> None:

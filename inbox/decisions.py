@@ -5,7 +5,7 @@ Rows G03, G05 and reliability 3.1. A fixed number of queries, whatever the numbe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,6 +20,8 @@ from orders import services
 from orders.errors import Refusal
 from orders.models import ActionState, Order, OrderAction, OrderRefund
 from orders.money import Money
+from orders.snapshot import Refund
+from orders.transactions import parts
 
 SHOWN_AT_MOST: Final = 50
 
@@ -144,16 +146,7 @@ def _uncertain(action: OrderAction, urls: dict[int, str]) -> UncertainRow:
         ours.append((_("First sent"), f"{action.step_first_sent_at:%Y-%m-%d %H:%M} UTC"))
     ours.append((_("What we know"), action.message))
     theirs = [(_("Canceled"), _("Yes") if snapshot.cancelled_at else _("No"))]
-    theirs += [
-        (
-            _("Refund"),
-            f"{refund.total.presentment.format()} · {refund.created_at:%Y-%m-%d %H:%M} UTC"
-            f" · {refund.note or '–'}"
-            if refund.created_at
-            else refund.total.presentment.format(),
-        )
-        for refund in snapshot.refunds
-    ]
+    theirs += [(_("Refund"), " · ".join(_refund_words(refund))) for refund in snapshot.refunds]
     theirs.append((_("Refunded in all"), snapshot.money.refunded.presentment.format()))
     return UncertainRow(
         action=action,
@@ -162,6 +155,18 @@ def _uncertain(action: OrderAction, urls: dict[int, str]) -> UncertainRow:
         theirs=tuple(theirs),
         url=_origin_url(action) or urls.get(action.order_id, ""),
     )
+
+
+def _refund_words(refund: Refund) -> Iterator[str]:
+    divided = parts(refund)
+    yield refund.total.presentment.format()
+    if failed := divided.failed.presentment:
+        yield _("%(sum)s failed at the payment provider") % {"sum": failed.format()}
+    if waiting := divided.waiting.presentment:
+        yield _("%(sum)s not confirmed yet") % {"sum": waiting.format()}
+    if refund.created_at:
+        yield f"{refund.created_at:%Y-%m-%d %H:%M} UTC"
+        yield refund.note or "–"
 
 
 def _held(order: Order, urls: dict[int, str]) -> HeldRow:

@@ -84,14 +84,15 @@ class OrderAdmin(ReadOnlyAdmin):
     list_empty = "No order matches. A new store's orders appear while its past is being read."
     list_display = ["name", "store", "placed_at", "paid", "shipped", _ORDER_TOTAL]  # fmt: skip
     list_filter = ["store", ("financial_status", WordsFilter),
-                   ("fulfillment_status", WordsFilter)]  # fmt: skip
+                   ("fulfillment_status", WordsFilter), "is_test"]  # fmt: skip
     search_fields = ["name", "legacy_id", "email", "trackings__number"]
     list_select_related = ["store"]
     date_hierarchy = "placed_at"
     fieldsets = [
         ("The order", {"fields": ["name", "store", "at_shopify", "placed_at", "email", "phone"]}),
         ("State", {"fields": ["financial_status", "fulfillment_status", "return_status",
-                              "cancelled_at", "cancel_reason", "closed_at", "deleted_at"]}),
+                              "cancelled_at", "cancel_reason", "closed_at", "deleted_at",
+                              "is_test"]}),
         ("Money", {"fields": [_ORDER_TOTAL, _ORDER_PAID, _ORDER_REFUNDED, _ORDER_NET,
                               _ORDER_RESERVED, "kept_reason", "kept_by"]}),
         ("What was done", {"fields": ["its_actions"]}),

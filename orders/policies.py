@@ -174,7 +174,7 @@ def spending(*, now: datetime) -> QuerySet[OrderAction]:
         amount__isnull=False,
         order__is_test=False,
     )
-    return rows.exclude(state__in=NOTHING_DONE_STATES).select_related("booked_refund")
+    return rows.select_related("booked_refund")
 
 
 def spent_by(action: OrderAction) -> Decimal:

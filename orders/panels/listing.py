@@ -16,6 +16,8 @@ from orders.money import Money, total
 from orders.panels.cards import needs_attention, order_cards
 from orders.panels.parts import OrderCard
 from orders.selection import AT_MOST, Selection, Show
+from orders.snapshot import Refund
+from orders.transactions import parts
 
 # Whether an order needs attention is known once it is read: so many are looked through.
 ATTENTION_AMONG: Final = 100
@@ -29,7 +31,7 @@ _SHOW_LABELS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerSummary:
-    """`spent` and `refunded`: one sum a currency."""
+    """`spent` and `refunded`: one sum a currency. Test orders count, their sums do not."""
 
     order_count: int
     spent: tuple[Money, ...]
@@ -178,15 +180,23 @@ def _open_order(orders: Sequence[Order], mentioned: str) -> int | None:
     return orders[0].pk if orders else None
 
 
+def _gave_back(refund: Refund) -> bool:
+    """Something of it moved, or still may."""
+    divided = parts(refund)
+    return bool(divided.moved.presentment or divided.waiting.presentment)
+
+
 def _summary(orders: Sequence[Order]) -> CustomerSummary:
     spent: dict[str, list[Money]] = {}
     refunded: dict[str, list[Money]] = {}
     refund_count = 0
     for order in orders:
+        if order.snapshot.is_test:
+            continue
         money = order.snapshot.money
         spent.setdefault(order.currency, []).append(money.net_payment.presentment)
         refunded.setdefault(order.currency, []).append(money.refunded.presentment)
-        refund_count += sum(1 for r in order.snapshot.refunds if r.total.presentment)
+        refund_count += sum(1 for r in order.snapshot.refunds if _gave_back(r))
     return CustomerSummary(
         order_count=len(orders),
         spent=tuple(s for c, parts in spent.items() if (s := total(parts, c))),
