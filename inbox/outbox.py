@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from inbox import live
 from inbox.channels import SENDERS, email, sms
 from inbox.channels.base import NotSent
 from inbox.models import CampaignMessage, DeliveryState, Message, SendState, Via
+from orders.models.leases import is_due
 
 logger = logging.getLogger(__name__)
 
@@ -68,9 +69,11 @@ def write_campaign(
 
 
 def due(model: type[models.Model], *, now: datetime) -> models.QuerySet[Any]:
-    ready = Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
     manager: models.Manager[Any] = model._default_manager
-    return manager.filter(ready, delivery_state=DeliveryState.PENDING)
+    ready = is_due("next_attempt_at", now=now)
+    # What was never tried first: it must not stand behind what failed before.
+    waiting = manager.filter(ready, delivery_state=DeliveryState.PENDING)
+    return waiting.order_by(F("next_attempt_at").asc(nulls_first=True), "pk")
 
 
 def deliver_message(message_id: int) -> None:

@@ -12,6 +12,7 @@ import time
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -91,7 +92,9 @@ def advance(backfill_id: int) -> float | None:
         wait_s = 0.1  # a webhook made one of the batch's orders meanwhile
     except Throttled as error:
         wait_s = error.retry_after_s
-    except (ShopifyError, bulk.FileGone, mapping.MalformedAnswer) as error:
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:  # noqa: BLE001  the edge where a row that fails is put off
         wait_s = _failed(row, error)
     if wait_s is not None:
         _save(row, next_step_at=timezone.now() + timedelta(seconds=wait_s))
@@ -199,7 +202,9 @@ def _failed(row: Backfill, error: Exception) -> float | None:
         changes |= {"state": BackfillState.ASKING, "operation_gid": "", "url": "", "bytes_done": 0}
     if tries >= _TRIES:
         changes |= {"state": BackfillState.FAILED, "finished_at": timezone.now()}
-    logger.warning("the back-fill of %s failed, try %s: %s", row.store, tries, error)
+    is_known = isinstance(error, ShopifyError | bulk.FileGone | mapping.MalformedAnswer)
+    text = "the back-fill of %s failed, try %s: %s"
+    logger.warning(text, row.store, tries, error, exc_info=not is_known)
     _save(row, **changes)
     return None if tries >= _TRIES else float(2**tries)
 

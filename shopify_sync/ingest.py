@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F
 from django.utils import timezone
 
@@ -102,7 +103,9 @@ def fetch_order(order_id: int, *, is_background: bool = False) -> bool:
     order = Order.objects.select_related("store").get(pk=order_id)
     try:
         return refresh(order, is_background=is_background)
-    except (ShopifyError, mapping.MalformedAnswer) as error:
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:  # noqa: BLE001  the edge where a row that fails is put off
         _fetch_failed(order, error)
         return False
 
@@ -229,7 +232,7 @@ def _fetch_failed(order: Order, error: Exception) -> None:
     now = timezone.now()
     wait_s: float = _FETCH_BACKOFF_S[min(order.fetch_failures, len(_FETCH_BACKOFF_S) - 1)]
     if isinstance(error, Throttled):
-        wait_s = max(error.retry_after_s, 0.1)
+        wait_s = min(max(error.retry_after_s, 0.1), _FETCH_BACKOFF_S[-1])
     if isinstance(error, NeedsAdmin):
         note_error(order.store, error, now=now)
     Order.objects.filter(pk=order.pk).update(
@@ -237,4 +240,5 @@ def _fetch_failed(order: Order, error: Exception) -> None:
         fetch_lease_until=None,
         fetch_after=now + timedelta(seconds=wait_s),
     )
-    logger.warning("order %s was not read: %s", order.pk, error)
+    is_known = isinstance(error, ShopifyError | mapping.MalformedAnswer)
+    logger.warning("order %s was not read: %s", order.pk, error, exc_info=not is_known)

@@ -61,7 +61,7 @@ class ShopConnection(models.Model):
     credentials_ok_at = models.DateTimeField(null=True, editable=False)
     webhooks_ok_at = models.DateTimeField(null=True, editable=False)
     # The circuit breaker: answers without an outcome, since when, and how long to keep away.
-    breaker_count = models.PositiveSmallIntegerField(default=0, editable=False)
+    breaker_count = models.PositiveIntegerField(default=0, editable=False)
     breaker_since = models.DateTimeField(null=True, editable=False)
     breaker_open_until = models.DateTimeField(null=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from orders.models import Store
+from orders.models.leases import is_due
 
 
 class SyncCursor(models.Model):
@@ -46,7 +47,7 @@ class BackfillQuerySet(models.QuerySet["Backfill"]):
         return self.filter(state__in=OPEN_BACKFILLS)
 
     def due(self, *, now: datetime) -> Self:
-        return self.open().filter(next_step_at__lte=now)
+        return self.open().filter(is_due("next_step_at", now=now))
 
 
 class Backfill(models.Model):
