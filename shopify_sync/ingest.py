@@ -18,9 +18,15 @@ from django.db.models import F
 from django.utils import timezone
 
 from orders.models import Order, Store
-from orders.services import mark_dirty, mark_missing, note_checkout, record_snapshot
+from orders.services import (
+    keep_hidden,
+    mark_dirty,
+    mark_missing,
+    note_checkout,
+    record_snapshot,
+)
 from orders.snapshot import OrderSnapshot
-from shopify_sync import compliance, customers, mapping
+from shopify_sync import compliance, customers, mapping, window
 from shopify_sync.client import AdminClient
 from shopify_sync.connections import client_for, note_error
 from shopify_sync.errors import NeedsAdmin, ShopifyError, Throttled
@@ -114,8 +120,12 @@ def refresh(order: Order, *, is_background: bool = False) -> bool:
     """Read one order now and project it, whoever else is at it. Raises ShopifyError and
     MalformedAnswer; returns whether Shopify has the order."""
     seq, started = order.dirty_seq, timezone.now()
-    snapshot = read_snapshot(client_for(order.store, is_background=is_background), order.gid)
+    client = client_for(order.store, is_background=is_background)
+    snapshot = read_snapshot(client, order.gid)
     now = timezone.now()
+    if snapshot is None and window.may_be_hidden(order, client, now=now):
+        keep_hidden(order=order, seq=seq)
+        return False
     if snapshot is None:
         mark_missing(order=order, seq=seq, now=now, confirm_after=CONFIRM_MISSING_AFTER)
         return False

@@ -28,8 +28,7 @@ from shopify_sync import (
     reconcile,
     watch,
 )
-from shopify_sync.errors import ShopifyError
-from shopify_sync.models import Backfill, WebhookEvent
+from shopify_sync.models import Backfill, Comparison, WebhookEvent
 
 logger = logging.getLogger(__name__)
 
@@ -87,18 +86,29 @@ def find_orders(emails: list[str], phones: list[str]) -> None:
 @shared_task
 def reconcile_store(store_id: int) -> None:
     try:
-        reconcile.reconcile(store_id)
+        turn = reconcile.take_turn(store_id)
     finally:
         advance_backfills()
+    if turn is not None and not turn.is_over:
+        ring(reconcile_store, [store_id])
 
 
 @shared_task
 def compare_store(store_id: int) -> None:
-    store = Store.objects.get(pk=store_id)
-    try:
-        compare.compare(store)
-    except ShopifyError as error:
-        logger.warning("%s could not be compared: %s", store.domain, error)
+    advance_comparison(compare.begin(Store.objects.get(pk=store_id)).pk)
+
+
+@shared_task
+def advance_comparison(comparison_id: int) -> None:
+    wait_s = compare.advance(comparison_id)
+    if wait_s is not None:
+        ring(advance_comparison, [comparison_id], after_s=wait_s)
+
+
+@shared_task
+def advance_comparisons() -> None:
+    due = Comparison.objects.due(now=timezone.now()).filter(store__is_active=True)
+    ring(advance_comparison, due.values_list("pk", flat=True))
 
 
 @shared_task

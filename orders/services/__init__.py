@@ -18,6 +18,7 @@ from orders.services.customers import (
     record_customer,
 )
 from orders.services.importing import Imported, import_snapshots
+from orders.services.missing import keep_hidden
 from orders.services.performing import (
     begin_step,
     claim,
@@ -48,6 +49,7 @@ __all__ = [
     "human_needed",
     "import_snapshots",
     "keep",
+    "keep_hidden",
     "keep_money",
     "mark_customer_dirty",
     "mark_dirty",

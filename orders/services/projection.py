@@ -101,14 +101,16 @@ def mark_partial_dirty(orders: models.QuerySet[Order]) -> list[int]:
 
 
 def mark_missing(*, order: Order, seq: int, now: datetime, confirm_after: timedelta) -> bool:
-    """Shopify does not know the order. Two such reads, `confirm_after` apart, bury it.
+    """Shopify does not know the order. Two such reads, `confirm_after` apart, bury it, unless
+    an action is under way: that has to end first, by whoever knows what it came to.
 
     Returns whether it is buried now.
     """
     with transaction.atomic(durable=True):
         locked = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
         first_miss = locked.missing_since or now
-        gone = now - first_miss >= confirm_after
+        is_held = OrderAction.objects.active().filter(order=locked).exists()
+        gone = now - first_miss >= confirm_after and not is_held
         Order.objects.filter(pk=order.pk).update(
             missing_since=first_miss,
             deleted_at=first_miss if gone else None,
