@@ -97,7 +97,10 @@ def _run(
 def _apply_batch(rule: Rule, cutoff: datetime, keys: list[Any]) -> int:
     with transaction.atomic(durable=True):
         model = rule.due(cutoff).model
-        locked = list(model._base_manager.select_for_update().filter(pk__in=keys))
+        # In the one order in which rows are locked: store by store, each by id.
+        by = ("store_id", "pk") if hasattr(model, "store_id") else ("pk",)
+        rows_of = model._base_manager.select_for_update().filter(pk__in=keys)
+        locked = list(rows_of.order_by(*by))
         rows = _still_due(rule, cutoff, [row.pk for row in locked])
         return rule.apply(rows) if rows else 0
 

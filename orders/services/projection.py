@@ -92,11 +92,15 @@ def mark_many_dirty(*, store_id: int, legacy_ids: Collection[int], now: datetime
 def mark_partial_dirty(orders: models.QuerySet[Order]) -> list[int]:
     """Have orders that a back-fill brought read completely; returns the ids of those that are
     now due because of it."""
-    due = list(
+    ids = list(
         orders.filter(is_partial=True, clean_seq=F("dirty_seq")).values_list("pk", flat=True)
     )
-    waiting = Order.objects.filter(pk__in=due, clean_seq=F("dirty_seq"))
-    waiting.update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
+    with transaction.atomic():
+        # In the one order in which orders are locked: store by store, each by id.
+        waiting = Order.objects.filter(pk__in=ids, clean_seq=F("dirty_seq"))
+        waiting = waiting.order_by("store_id", "pk")
+        due = list(waiting.select_for_update(of=("self",)).values_list("pk", flat=True))
+        Order.objects.filter(pk__in=due).update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
     return due
 
 

@@ -43,7 +43,7 @@ class Command(BaseCommand):
             with transaction.atomic():
                 locked = rows.select_for_update().filter(pk__in=ids[start : start + _BATCH])
                 try:
-                    for row in locked.only(*names):
+                    for row in locked.order_by("pk").only(*names):
                         for name in names:
                             setattr(row, name, _anew(getattr(row, name)))
                         row.save(update_fields=names)
