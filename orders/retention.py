@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from orders import sweeping
 from orders.holdings import CHECKOUT_HOLDING, CUSTOMER_HOLDING, ORDER_HOLDINGS
-from orders.models import ACTIVE_STATES, Checkout, Customer, Order, OrderAction
+from orders.models import SENDABLE_STATES, Checkout, Customer, Order, OrderAction
 from orders.personal import Rows, Scope
 
 logger = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def _still_due(rule: Rule, cutoff: datetime, keys: list[Any]) -> list[Any]:
 
 
 def _old_orders(cutoff: datetime) -> Rows:
-    active = OrderAction.objects.filter(order=OuterRef("pk"), state__in=ACTIVE_STATES)
+    active = OrderAction.objects.filter(order=OuterRef("pk"), state__in=SENDABLE_STATES)
     read = Order.objects.filter(masked_at=None, shop_updated_at__lt=cutoff).exclude(document="")
     return read.filter(~Exists(active))
 

@@ -132,6 +132,7 @@ def sweep_actions() -> None:
     """Whatever a dead worker or a lost message left behind."""
     now = timezone.now()
     _each([now], lambda at: services.expire_approvals(now=at))
+    _each([now], lambda at: services.hand_over_uninstalled(now=at))
     # What was never tried comes first: a click whose wake-up was lost waits for nothing else.
     due = OrderAction.objects.due(now=now).order_by(
         F("next_attempt_at").asc(nulls_first=True), "pk"

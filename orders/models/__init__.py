@@ -1,6 +1,7 @@
 from orders.models.actions import (
     ACTIVE_STATES,
     NOTHING_DONE_STATES,
+    SENDABLE_STATES,
     SETTLED_STATES,
     TRANSITIONS,
     UNSENT_STATES,
@@ -36,6 +37,7 @@ from orders.models.versions import OrderVersion
 __all__ = [
     "ACTIVE_STATES",
     "NOTHING_DONE_STATES",
+    "SENDABLE_STATES",
     "SETTLED_STATES",
     "TRANSITIONS",
     "UNSENT_STATES",

@@ -35,6 +35,7 @@ from orders.services.projection import (
     mark_partial_dirty,
     record_snapshot,
 )
+from orders.services.uninstalls import hand_over, hand_over_uninstalled, make_way
 
 __all__ = [
     "Guard",
@@ -46,11 +47,14 @@ __all__ = [
     "claim",
     "decline",
     "expire_approvals",
+    "hand_over",
+    "hand_over_uninstalled",
     "human_needed",
     "import_snapshots",
     "keep",
     "keep_hidden",
     "keep_money",
+    "make_way",
     "mark_customer_dirty",
     "mark_dirty",
     "mark_many_dirty",
