@@ -3,17 +3,22 @@ nothing happens to a checkout at the moment it is abandoned."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.db.models import Q
 
 from inbox import marketing
 from inbox.models import CHECKOUT_TRIGGERS, Campaign
+from orders import sweeping
 from orders.errors import ShopUnreachable
 from orders.gateway import get_gateway
 from orders.models import Checkout
+from orders.models.leases import is_due
 from orders.services import record_checkout
 
 # A reminder that comes later than this helps nobody, and a campaign that was switched on today
@@ -22,6 +27,7 @@ _LATE: Final = timedelta(hours=24)
 _AGAIN: Final = timedelta(minutes=10)
 _LEASE: Final = timedelta(seconds=60)
 _ROWS: Final = 50
+Row = TypeVar("Row")
 
 
 def are_of_interest() -> bool:
@@ -33,14 +39,14 @@ def are_of_interest() -> bool:
 
 def read_unread(*, now: datetime) -> int:
     """Read who began checkouts that were never read, a few at a time; returns how many were."""
-    ready = Q(next_read_at=None) | Q(next_read_at__lte=now)
+    ready = is_due("next_read_at", now=now)
     rows = Checkout.objects.filter(ready, read_at=None, deleted_at=None, store__is_active=True)
     rows = rows.filter(started_at__gt=now - timedelta(days=7)).order_by("-pk")
-    return sum(_read(pk, now) for pk in list(rows.values_list("pk", flat=True)[:_ROWS]))
+    return _each(lambda pk: _read(pk, now), list(rows.values_list("pk", flat=True)[:_ROWS]))
 
 
 def _read(checkout_id: int, now: datetime) -> bool:
-    ready = Q(next_read_at=None) | Q(next_read_at__lte=now)
+    ready = is_due("next_read_at", now=now)
     mine = Checkout.objects.filter(ready, pk=checkout_id, read_at=None)
     if not mine.update(next_read_at=now + _LEASE):
         return False
@@ -58,11 +64,26 @@ def ask_due(*, now: datetime) -> int:
     """Write waiting rows for the checkouts each campaign speaks of; returns how many checkouts."""
     asked = 0
     for campaign in Campaign.objects.active().filter(event_kind__in=CHECKOUT_TRIGGERS):
-        for checkout in _due(campaign, now):
-            with transaction.atomic(durable=True):
-                marketing.ask(campaign, checkout)
-            asked += 1
+        asked += _each(partial(_ask, campaign), _due(campaign, now))
     return asked
+
+
+def _ask(campaign: Campaign, checkout: Checkout) -> bool:
+    with transaction.atomic(durable=True):
+        marketing.ask(campaign, checkout)
+    return True
+
+
+def _each(work: Callable[[Row], bool], rows: list[Row]) -> int:
+    """How many of the rows the work was done for. One that fails does not stop the others."""
+    done = 0
+
+    def count(row: Row) -> None:
+        nonlocal done
+        done += work(row)
+
+    sweeping.each(rows, count, stops=(SoftTimeLimitExceeded,))
+    return done
 
 
 def _due(campaign: Campaign, now: datetime) -> list[Checkout]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 import time
@@ -34,7 +35,10 @@ from inbox import identities, passes, roles
 from inbox.models import FrameCode, FrameKind, HelpDeskFrame
 from inbox.passes import Customer, FrameRefused, Pass
 from orders import audit
+from orders.fields import UndecryptableSecret
 from orders.models import AuditKind
+
+logger = logging.getLogger(__name__)
 
 CODE_S: Final = 120
 # The help desk's clock may be ahead of ours by so much.
@@ -169,7 +173,11 @@ def _verified(frame: HelpDeskFrame, query: str) -> dict[str, str]:
     is_plain = is_plain and not any(re.search(r"[\x00-\x1f]", value) for value in said.values())
     if not is_plain or not frame.secret:
         raise _refused(frame, "signature")
-    expected = signature(frame.secret.reveal(), said)
+    try:
+        expected = signature(frame.secret.reveal(), said)
+    except UndecryptableSecret as error:
+        logger.exception("the secret of help desk %s cannot be decrypted", frame.pk)
+        raise _refused(frame, "signature") from error
     if not hmac.compare_digest(expected.encode(), said.get("sig", "").encode()):
         raise _refused(frame, "signature")
     if said.get("frame") != str(frame.pk) or not 16 <= len(said.get("nonce", "")) <= 200:

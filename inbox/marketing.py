@@ -31,6 +31,7 @@ from inbox.outbox import Draft
 from orders.errors import ShopUnreachable
 from orders.gateway import get_gateway
 from orders.models import Checkout, OrderEvent
+from orders.models.leases import is_due
 from orders.services import record_checkout
 from orders.shoppers import CheckoutSnapshot, Consent
 
@@ -52,14 +53,14 @@ def ask(campaign: Campaign, thing: OrderEvent | Checkout) -> None:
 
 def waiting(*, now: datetime) -> QuerySet[CampaignMessage]:
     """Rows that are due to be decided, oldest first."""
-    ready = Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
+    ready = is_due("next_attempt_at", now=now)
     return CampaignMessage.objects.filter(ready, state=SendState.WAITING).order_by("pk")
 
 
 def settle(row_id: int) -> None:
     """Ask Shopify about one row and decide it, if nobody else is at it. May run twice."""
     now = timezone.now()
-    ready = Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
+    ready = is_due("next_attempt_at", now=now)
     mine = CampaignMessage.objects.filter(ready, pk=row_id, state=SendState.WAITING)
     if not mine.update(next_attempt_at=now + _LEASE, attempts=F("attempts") + 1):
         return

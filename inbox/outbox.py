@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -25,6 +25,7 @@ from inbox.models import (
     SendState,
     Via,
 )
+from orders.models.leases import is_due
 
 logger = logging.getLogger(__name__)
 
@@ -76,9 +77,11 @@ def write_campaign(
 
 
 def due(model: type[models.Model], *, now: datetime) -> models.QuerySet[Any]:
-    ready = Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
     manager: models.Manager[Any] = model._default_manager
-    return manager.filter(ready, delivery_state=DeliveryState.PENDING)
+    ready = is_due("next_attempt_at", now=now)
+    # What was never tried first: it must not stand behind what failed before.
+    waiting = manager.filter(ready, delivery_state=DeliveryState.PENDING)
+    return waiting.order_by(F("next_attempt_at").asc(nulls_first=True), "pk")
 
 
 def deliver_message(message_id: int) -> None:

@@ -14,11 +14,14 @@ from kombu.exceptions import OperationalError
 
 from inbox import campaigns, checkout_campaigns, marketing, outbox, services
 from inbox.models import CampaignMessage, Message
+from orders import sweeping
 from orders.models import OrderEvent
 
 logger = logging.getLogger(__name__)
 
 SWEEP_ROWS: Final = 100
+# Well below the time limit of a task; the next sweep goes on.
+SWEEP_S: Final = 15.0
 
 
 @shared_task
@@ -50,10 +53,10 @@ def sweep_outbox() -> None:
 
 @shared_task
 def sweep_events() -> None:
-    waiting = OrderEvent.objects.unannounced()
-    _each(campaigns.handle_event, waiting.order_by("pk"))
-    # From the other end as well: many that wait or fail must not keep the new ones from a turn.
-    _each(campaigns.handle_event, waiting.order_by("-pk"))
+    waiting = OrderEvent.objects.to_announce(now=timezone.now())
+    _each(campaigns.handle_event, waiting.order_by("pk"), put_off=_put_off_event)
+    # From the other end as well: many that wait must not keep the new ones from a turn.
+    _each(campaigns.handle_event, waiting.order_by("-pk"), put_off=_put_off_event)
 
 
 @shared_task
@@ -71,15 +74,26 @@ def sweep_snoozed() -> None:
     services.wake_snoozed(now=timezone.now())
 
 
-def _each(work: Callable[[int], object], rows: QuerySet[Any]) -> None:
-    """The first rows, each on its own: one that fails must not keep the others waiting."""
-    for pk in list(rows.values_list("pk", flat=True)[:SWEEP_ROWS]):
-        try:
-            work(pk)
-        except SoftTimeLimitExceeded:
-            raise
-        except Exception:
-            logger.exception("%s %s failed", work.__name__, pk)
+def _each(
+    work: Callable[[int], object],
+    rows: QuerySet[Any],
+    *,
+    put_off: Callable[[int], object] | None = None,
+) -> None:
+    """The first rows, each on its own, for as long as a sweep may take. Where no `put_off` is
+    given, the work begins with a claim that has the row rest if it fails."""
+    sweeping.each(
+        list(rows.values_list("pk", flat=True)[:SWEEP_ROWS]),
+        work,
+        put_off=put_off,
+        seconds=SWEEP_S,
+        stops=(SoftTimeLimitExceeded,),
+    )
+
+
+def _put_off_event(event_id: int) -> None:
+    again_at = timezone.now() + sweeping.AGAIN_AFTER
+    OrderEvent.objects.unannounced().filter(pk=event_id).update(announce_after=again_at)
 
 
 def ring(task: Any, pk: int) -> None:

@@ -20,19 +20,58 @@ class Secret(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"<secret …{self.reveal()[-4:]}>" if len(self) > 12 else "<secret>"
+        try:
+            text = self.reveal()
+        except UndecryptableSecret:
+            return "<secret that cannot be decrypted>"
+        return f"<secret …{text[-4:]}>" if len(text) > 12 else "<secret>"
 
     __str__ = __repr__
 
     def __format__(self, format_spec: str) -> str:
         return format(repr(self), format_spec)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and _plain(self) == _plain(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(_plain(self))
+
     def reveal(self) -> str:
+        """The text itself. Raises UndecryptableSecret where it is kept encrypted and no key
+        opens it."""
+        return str.__str__(self)
+
+
+class StoredSecret(Secret):
+    """A secret as its column holds it: it is decrypted where it is used, so that a row whose key
+    was lost can still be read, listed and mended."""
+
+    __slots__ = ()
+
+    def reveal(self) -> str:
+        return unseal(self.ciphertext)
+
+    @property
+    def ciphertext(self) -> str:
         return str.__str__(self)
 
 
 class UndecryptableSecret(Exception):
     """No key of FIELD_ENCRYPTION_KEYS opens this value: was the key that wrote it removed?"""
+
+
+def _plain(text: str) -> str:
+    """What a secret is compared by; one that cannot be decrypted is equal to itself only."""
+    if not isinstance(text, Secret):
+        return text
+    try:
+        return text.reveal()
+    except UndecryptableSecret:
+        return str.__str__(text)
 
 
 @cache
@@ -55,7 +94,7 @@ def unseal(text: str) -> str:
     try:
         return box().decrypt(text.encode()).decode()
     except InvalidToken as error:
-        raise UndecryptableSecret from error
+        raise UndecryptableSecret("encrypted with a key that is not in use") from error
 
 
 def reseal(text: str) -> str:
@@ -73,21 +112,22 @@ else:
 
 
 class EncryptedTextField(TextField):
-    """Stores text encrypted and yields a Secret. Empty stays empty; lookups are refused."""
+    """Stores text encrypted and yields a Secret, decrypted when it is revealed. Empty stays
+    empty; lookups are refused."""
 
     def from_db_value(self, value: str | None, *_: object) -> Secret | None:
         if not value:
             return Secret("") if value is not None else None
-        try:
-            return Secret(box().decrypt(value.encode()).decode())
-        except InvalidToken as error:
-            raise UndecryptableSecret(self.name) from error
+        return StoredSecret(value)
 
     def get_prep_value(self, value: Any) -> Any:
-        if value in {None, ""}:
-            return value
+        if value is None:
+            return None
+        if isinstance(value, StoredSecret):
+            # Written back as it came: saving a row must not need the keys of all its secrets.
+            return value.ciphertext
         plain = value.reveal() if isinstance(value, Secret) else str(value)
-        return box().encrypt(plain.encode()).decode()
+        return box().encrypt(plain.encode()).decode() if plain else ""
 
     def get_lookup(self, lookup_name: str) -> Any:
         if lookup_name in {"exact", "isnull"}:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from orders.masking import markers, masked
 from orders.models import (
-    SETTLED_STATES,
+    SENDABLE_STATES,
     AuditEntry,
     Checkout,
     Customer,
@@ -62,12 +62,16 @@ def _of_orders(model: Any) -> Any:
 
 
 def _settled(scope: Scope) -> Rows:
-    return OrderAction.objects.filter(order__in=scope.orders(), state__in=SETTLED_STATES)
+    """What is never sent again: it has ended, or a supervisor is to compare it with Shopify. A
+    deletion does not wait for them; the sum, the order's number, and the mark in Shopify's notes
+    stay, which is what they need."""
+    rows = OrderAction.objects.filter(order__in=scope.orders())
+    return rows.exclude(state__in=SENDABLE_STATES)
 
 
 def _unsettled(scope: Scope) -> Rows:
     # The bytes of a request that may be sent again must not change under its key.
-    return OrderAction.objects.active().filter(order__in=scope.orders())
+    return OrderAction.objects.filter(order__in=scope.orders(), state__in=SENDABLE_STATES)
 
 
 # Masked with the order, by redaction and by retention.
@@ -157,7 +161,7 @@ REGISTRY.add(
         whose=Whose.CUSTOMER,
         of=_settled,
         waits_for=_unsettled,
-        # The database lets exactly these go, once the action has ended (migration 0006).
+        # The database lets exactly these go, once nothing is sent any more (migration 0013).
         fields={
             "staff_note": Mask(Kind.TEXT),
             "message": Mask(Kind.TEXT),

@@ -5,6 +5,7 @@ Each app registers its rules; a setting of 0 keeps for ever.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,9 +19,12 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from orders import sweeping
 from orders.holdings import CHECKOUT_HOLDING, CUSTOMER_HOLDING, ORDER_HOLDINGS
-from orders.models import ACTIVE_STATES, Checkout, Customer, Order, OrderAction
+from orders.models import SENDABLE_STATES, Checkout, Customer, Order, OrderAction
 from orders.personal import Rows, Scope
+
+logger = logging.getLogger(__name__)
 
 _BATCH: Final = 200
 
@@ -56,7 +60,14 @@ def apply(*, now: datetime, seconds: float = float("inf")) -> dict[str, int]:
     """Run every rule for about so long in all; rows done by each rule's name. What is left is
     found by the next run."""
     until = time.monotonic() + seconds
-    return {rule.name: _run(rule, now, until, _apply_batch) for rule in RULES}
+    done = dict.fromkeys((rule.name for rule in RULES), 0)
+
+    def run(rule: Rule) -> None:
+        done[rule.name] = _run(rule, now, until, _apply_what_can_be)
+
+    # A rule that fails must not keep the others' data for ever.
+    sweeping.each(RULES, run)
+    return done
 
 
 def preview(*, now: datetime) -> dict[str, int]:
@@ -86,9 +97,24 @@ def _run(
 def _apply_batch(rule: Rule, cutoff: datetime, keys: list[Any]) -> int:
     with transaction.atomic(durable=True):
         model = rule.due(cutoff).model
-        locked = list(model._base_manager.select_for_update().filter(pk__in=keys))
+        # In the one order in which rows are locked: store by store, each by id.
+        by = ("store_id", "pk") if hasattr(model, "store_id") else ("pk",)
+        rows_of = model._base_manager.select_for_update().filter(pk__in=keys)
+        locked = list(rows_of.order_by(*by))
         rows = _still_due(rule, cutoff, [row.pk for row in locked])
         return rule.apply(rows) if rows else 0
+
+
+def _apply_what_can_be(rule: Rule, cutoff: datetime, keys: list[Any]) -> int:
+    """The batch; where that fails, each of its rows on its own, so that one cannot keep the
+    others. It is tried again with the next run."""
+    try:
+        return _apply_batch(rule, cutoff, keys)
+    except Exception:
+        logger.exception("a batch of %s failed; its rows are done one by one", rule.name)
+    done: list[int] = []
+    sweeping.each(keys, lambda key: done.append(_apply_batch(rule, cutoff, [key])))
+    return sum(done)
 
 
 def _count_batch(rule: Rule, cutoff: datetime, keys: list[Any]) -> int:
@@ -102,7 +128,7 @@ def _still_due(rule: Rule, cutoff: datetime, keys: list[Any]) -> list[Any]:
 
 
 def _old_orders(cutoff: datetime) -> Rows:
-    active = OrderAction.objects.filter(order=OuterRef("pk"), state__in=ACTIVE_STATES)
+    active = OrderAction.objects.filter(order=OuterRef("pk"), state__in=SENDABLE_STATES)
     read = Order.objects.filter(masked_at=None, shop_updated_at__lt=cutoff).exclude(document="")
     return read.filter(~Exists(active))
 

@@ -12,28 +12,28 @@ import time
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Max
 from django.utils import timezone
 
 from orders import services
-from orders.models import Store
+from orders.models import Order, Store
 from orders.snapshot import OrderSnapshot
-from shopify_sync import bulk, mapping
+from shopify_sync import bulk, mapping, window
 from shopify_sync.connections import client_for, note_error
 from shopify_sync.errors import NeedsAdmin, Refused, ShopifyError, Throttled
 from shopify_sync.models import Backfill, BackfillState, ShopConnection, SyncCursor
 
 logger = logging.getLogger(__name__)
 
-# Without read_all_orders an app reads no further back.
-RECENT: Final = timedelta(days=60)
 _STEP_S: Final = 15.0
 _LEASE: Final = timedelta(seconds=60)
 _BATCH: Final = 250
 _POLL_S: Final = 1.0
 _TRIES: Final = 5
+_LONGEST_WAIT_S: Final = 300.0
 
 
 class Overtaken(Exception):
@@ -50,8 +50,6 @@ def begin(store: Store) -> Backfill:
             )
     except IntegrityError:
         return Backfill.objects.open().get(store=store)
-    # From here on, changes are reconciliation's: the file holds what was before.
-    SyncCursor.objects.update_or_create(store=store, defaults={"updated_through": now})
     return made
 
 
@@ -68,7 +66,7 @@ def read_since(store: Store, now: datetime) -> datetime:
     connection = ShopConnection.objects.filter(store=store).first()
     if connection is not None and "read_all_orders" in connection.scopes:
         return now - timedelta(days=settings.BACKFILL_DAYS)
-    return now - RECENT
+    return now - window.RECENT
 
 
 def advance(backfill_id: int) -> float | None:
@@ -90,8 +88,10 @@ def advance(backfill_id: int) -> float | None:
     except IntegrityError:
         wait_s = 0.1  # a webhook made one of the batch's orders meanwhile
     except Throttled as error:
-        wait_s = error.retry_after_s
-    except (ShopifyError, bulk.FileGone, mapping.MalformedAnswer) as error:
+        wait_s = min(max(error.retry_after_s, 0.1), _LONGEST_WAIT_S)
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:  # noqa: BLE001  the edge where a row that fails is put off
         wait_s = _failed(row, error)
     if wait_s is not None:
         _save(row, next_step_at=timezone.now() + timedelta(seconds=wait_s))
@@ -124,7 +124,12 @@ def _look(row: Backfill) -> float | None:
     if operation is None:
         raise Refused("Shopify does not know the bulk operation any more.")
     if operation.status in {"CREATED", "RUNNING", "CANCELING"}:
-        _save(row, orders_prepared=operation.orders)
+        is_progress = operation.orders > row.orders_prepared
+        _save(
+            row,
+            orders_prepared=max(operation.orders, row.orders_prepared),
+            tries=0 if is_progress else row.tries,
+        )
         return _POLL_S
     if operation.status != "COMPLETED":
         code = operation.error_code or operation.status
@@ -172,7 +177,11 @@ def _store(row: Backfill, batch: list[OrderSnapshot], unread: list[str], end: in
             "orders_done": F("orders_done") + len(batch),
             "orders_skipped": F("orders_skipped") + len(unread),
             "next_step_at": now + _LEASE,
+            "bytes_reached": max(end, row.bytes_reached),
         }
+        if end > row.bytes_reached:
+            # It gets on: only failures with nothing gained between them end it.
+            changes["tries"] = 0
         if row.first_order_at is None:
             row.first_order_at = changes["first_order_at"] = now
         # The fence first: a worker that slept must not write a stale file over newer reads.
@@ -185,12 +194,28 @@ def _store(row: Backfill, batch: list[OrderSnapshot], unread: list[str], end: in
 
 
 def _finish(row: Backfill) -> None:
-    _save(row, state=BackfillState.DONE, finished_at=timezone.now(), error="", url="")
+    """Done, and only now: from here on, changes are reconciliation's.
+
+    One transaction. A cursor that stands somewhere already stays there: what lies between is
+    looked at once more, which costs little.
+    """
+    with transaction.atomic():
+        _save(row, state=BackfillState.DONE, finished_at=timezone.now(), error="", url="")
+        SyncCursor.objects.get_or_create(store=row.store)
+        unset = SyncCursor.objects.filter(store=row.store, updated_through=None)
+        unset.update(updated_through=_read_through(row))
+
+
+def _read_through(row: Backfill) -> datetime:
+    """Up to when the file holds every change, in the shop's own time: the clock that began the
+    back-fill may have run ahead."""
+    newest = Order.objects.filter(store=row.store).aggregate(at=Max("shop_updated_at"))["at"]
+    return row.since if newest is None else min(row.started_at, newest)
 
 
 def _failed(row: Backfill, error: Exception) -> float | None:
-    """Try again, from the place reached where the file still stands; after five times, give
-    up with the reason: the administrator's button begins anew."""
+    """Try again, from the place reached where the file still stands; after five times in a row
+    without having got on, give up with the reason: the administrator's button begins anew."""
     if isinstance(error, NeedsAdmin):
         note_error(row.store, error, now=timezone.now())
     tries = row.tries + 1
@@ -199,7 +224,9 @@ def _failed(row: Backfill, error: Exception) -> float | None:
         changes |= {"state": BackfillState.ASKING, "operation_gid": "", "url": "", "bytes_done": 0}
     if tries >= _TRIES:
         changes |= {"state": BackfillState.FAILED, "finished_at": timezone.now()}
-    logger.warning("the back-fill of %s failed, try %s: %s", row.store, tries, error)
+    is_known = isinstance(error, ShopifyError | bulk.FileGone | mapping.MalformedAnswer)
+    text = "the back-fill of %s failed, try %s: %s"
+    logger.warning(text, row.store, tries, error, exc_info=not is_known)
     _save(row, **changes)
     return None if tries >= _TRIES else float(2**tries)
 

@@ -22,6 +22,7 @@ _COUNTS: Final = (
 # More lost webhooks than this in an hour are an alarm.
 DRIFT_AN_HOUR: Final = 3
 _READ_WITHIN: Final = timedelta(seconds=60)
+_COMPARED_WITHIN: Final = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +123,8 @@ def _lines(store: Store, now: datetime) -> Iterator[Line]:
     drift = Drift.objects.filter(store=store, found_at__gt=now - timedelta(hours=1)).count()
     text = f"{drift} changes of the last hour came without a webhook"
     yield Line(name, text, drift <= DRIFT_AN_HOUR)
+    if (newest := Comparison.objects.filter(store=store).first()) and not newest.finished_at:
+        yield _unfinished(newest, now)
     last = Comparison.objects.filter(store=store, finished_at__isnull=False).first()
     if last is None:
         yield Line(name, "Every order is compared each night; this has not happened yet", True)
@@ -134,3 +137,14 @@ def _lines(store: Store, now: datetime) -> Iterator[Line]:
     yield Line(name, f"{at}: refunds at Shopify and here: {sums}", last.refunds_agree)
     twice = last.markers_twice
     yield Line(name, f"{at}: {twice} of our actions stand on more than one refund", not twice)
+
+
+def _unfinished(row: Comparison, now: datetime) -> Line:
+    """A comparison without an end has found nothing yet, good or bad."""
+    at = f"{row.started_at:%d %B %Y, %H:%M} UTC"
+    if not row.is_open:
+        text = f"{at}: the comparison was not finished: {row.error or 'its worker ended.'}"
+        return Line(str(row.store), text, is_ok=False)
+    text = f"{at}: the comparison is under way, {row.orders_at_shop} orders so far"
+    is_ok = now - row.started_at < _COMPARED_WITHIN
+    return Line(str(row.store), text + ("" if is_ok else "; it takes too long"), is_ok)

@@ -11,6 +11,7 @@ import time
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F
 from django.utils import timezone
 
@@ -52,7 +53,8 @@ def read_waiting(store_id: int) -> int:
     until, read = time.monotonic() + _TURN_S, 0
     while time.monotonic() < until:
         due = Customer.objects.due_for_reading(now=timezone.now()).filter(store_id=store_id)
-        ids = list(due.order_by("fetch_after", "pk").values_list("pk", flat=True)[:_CHUNK])
+        turn = (F("fetch_after").asc(nulls_first=True), "pk")
+        ids = list(due.order_by(*turn).values_list("pk", flat=True)[:_CHUNK])
         before = read
         for customer_id in ids:
             read += fetch_customer(customer_id)
@@ -77,18 +79,20 @@ def fetch_customer(customer_id: int) -> bool:
         )
         found = data.get("customer")
         details = mapping.customer_details(found) if found else None
-    except (ShopifyError, mapping.MalformedAnswer) as error:
+        return record_customer(
+            customer_id=customer.pk, details=details, seq=customer.dirty_seq, read_started_at=now
+        )
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:  # noqa: BLE001  the edge where a row that fails is put off
         _failed(customer, error)
         return False
-    return record_customer(
-        customer_id=customer.pk, details=details, seq=customer.dirty_seq, read_started_at=now
-    )
 
 
 def _failed(customer: Customer, error: Exception) -> None:
     wait_s: float = _BACKOFF_S[min(customer.fetch_failures, len(_BACKOFF_S) - 1)]
     if isinstance(error, Throttled):
-        wait_s = max(error.retry_after_s, 0.1)
+        wait_s = min(max(error.retry_after_s, 0.1), _BACKOFF_S[-1])
     if isinstance(error, NeedsAdmin):
         wait_s = _REFUSED_S
     now = timezone.now()
@@ -97,7 +101,8 @@ def _failed(customer: Customer, error: Exception) -> None:
         fetch_lease_until=None,
         fetch_after=now + timedelta(seconds=wait_s),
     )
-    logger.warning("customer %s was not read: %s", customer.pk, error)
+    is_known = isinstance(error, ShopifyError | mapping.MalformedAnswer)
+    logger.warning("customer %s was not read: %s", customer.pk, error, exc_info=not is_known)
 
 
 def _gid(value: Any) -> str:

@@ -1,5 +1,5 @@
 """Migrations and connections know the encrypted column by this address."""
 
-from orders.fields import EncryptedTextField, Secret, UndecryptableSecret
+from orders.fields import EncryptedTextField, Secret, StoredSecret, UndecryptableSecret
 
-__all__ = ["EncryptedTextField", "Secret", "UndecryptableSecret"]
+__all__ = ["EncryptedTextField", "Secret", "StoredSecret", "UndecryptableSecret"]

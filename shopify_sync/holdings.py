@@ -140,4 +140,8 @@ REGISTRY.declare(
     url="where Shopify keeps the file for a week; emptied when it is read",
 )  # fmt: skip
 REGISTRY.declare("shopify_sync.Drift", order_gid="an order's id")
-REGISTRY.declare("shopify_sync.Comparison", refunds="sums by currency")
+_PLACE = "where a run goes on: times, numbers of orders and Shopify's place in a list"
+REGISTRY.declare(
+    "shopify_sync.Comparison", refunds="sums by currency", progress=_PLACE, error=_OURS
+)
+REGISTRY.declare("shopify_sync.SyncCursor", progress=_PLACE)

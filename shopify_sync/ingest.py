@@ -13,13 +13,20 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F
 from django.utils import timezone
 
 from orders.models import Order, Store
-from orders.services import mark_dirty, mark_missing, note_checkout, record_snapshot
+from orders.services import (
+    keep_hidden,
+    mark_dirty,
+    mark_missing,
+    note_checkout,
+    record_snapshot,
+)
 from orders.snapshot import OrderSnapshot
-from shopify_sync import compliance, customers, mapping
+from shopify_sync import compliance, customers, mapping, window
 from shopify_sync.client import AdminClient
 from shopify_sync.connections import client_for, note_error
 from shopify_sync.errors import NeedsAdmin, ShopifyError, Throttled
@@ -104,7 +111,9 @@ def fetch_order(order_id: int, *, is_background: bool = False) -> bool:
     order = Order.objects.select_related("store").get(pk=order_id)
     try:
         return refresh(order, is_background=is_background)
-    except (ShopifyError, mapping.MalformedAnswer) as error:
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:  # noqa: BLE001  the edge where a row that fails is put off
         _fetch_failed(order, error)
         return False
 
@@ -113,8 +122,12 @@ def refresh(order: Order, *, is_background: bool = False) -> bool:
     """Read one order now and project it, whoever else is at it. Raises ShopifyError and
     MalformedAnswer; returns whether Shopify has the order."""
     seq, started = order.dirty_seq, timezone.now()
-    snapshot = read_snapshot(client_for(order.store, is_background=is_background), order.gid)
+    client = client_for(order.store, is_background=is_background)
+    snapshot = read_snapshot(client, order.gid)
     now = timezone.now()
+    if snapshot is None and window.may_be_hidden(order, client, now=now):
+        keep_hidden(order=order, seq=seq)
+        return False
     if snapshot is None:
         mark_missing(order=order, seq=seq, now=now, confirm_after=CONFIRM_MISSING_AFTER)
         return False
@@ -231,7 +244,7 @@ def _fetch_failed(order: Order, error: Exception) -> None:
     now = timezone.now()
     wait_s: float = _FETCH_BACKOFF_S[min(order.fetch_failures, len(_FETCH_BACKOFF_S) - 1)]
     if isinstance(error, Throttled):
-        wait_s = max(error.retry_after_s, 0.1)
+        wait_s = min(max(error.retry_after_s, 0.1), _FETCH_BACKOFF_S[-1])
     if isinstance(error, NeedsAdmin):
         note_error(order.store, error, now=now)
     Order.objects.filter(pk=order.pk).update(
@@ -239,4 +252,5 @@ def _fetch_failed(order: Order, error: Exception) -> None:
         fetch_lease_until=None,
         fetch_after=now + timedelta(seconds=wait_s),
     )
-    logger.warning("order %s was not read: %s", order.pk, error)
+    is_known = isinstance(error, ShopifyError | mapping.MalformedAnswer)
+    logger.warning("order %s was not read: %s", order.pk, error, exc_info=not is_known)

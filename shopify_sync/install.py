@@ -22,7 +22,8 @@ from django.views.decorators.http import require_GET
 from orders import audit
 from orders.models import AuditKind
 from shopify_sync import connecting, doctor, tasks, tokens
-from shopify_sync.errors import ShopifyError
+from shopify_sync.errors import NeedsAdmin, ShopifyError
+from shopify_sync.fields import UndecryptableSecret
 from shopify_sync.models import ConnectionMethod, ShopConnection
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,10 @@ def install(request: HttpRequest) -> HttpResponse:
     row = _connection(shop)
     if row is None:
         return _problem(request, "Add the store and its app's client ID in the admin first.")
+    try:
+        tokens.opened(row.api_secret)
+    except NeedsAdmin as error:
+        return _problem(request, str(error))
     state = secrets.token_urlsafe(32)
     request.session[_SESSION] = {"state": state, "shop": shop, "at": time.time()}
     words = {
@@ -89,8 +94,11 @@ def _distrust(request: HttpRequest, asked: dict[str, Any], row: ShopConnection) 
         return "late"
     if given.get("shop") != asked["shop"]:
         return "shop"
-    if not _is_signed(request, row):
-        return "signature"
+    try:
+        if not _is_signed(request, row):
+            return "signature"
+    except UndecryptableSecret:
+        return "secret that cannot be decrypted"
     stamp = given.get("timestamp", "")
     age = (
         time.time() - int(stamp)

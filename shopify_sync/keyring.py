@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from shopify_sync.deliveries import Keys
 from shopify_sync.fields import UndecryptableSecret
@@ -21,20 +21,13 @@ def read_keys(domains: Iterable[str]) -> dict[str, Keys | None]:
     read_at = time.monotonic()
     wanted = list(dict.fromkeys(domains))
     found: dict[str, Keys | None] = {name: Keys(None, False, (), read_at) for name in wanted}
-    try:
-        rows = _connections(wanted)
-    except UndecryptableSecret:
-        if len(wanted) > 1:
-            # One shop whose key was lost must not shut the door on the others.
-            return {name: keys for one in wanted for name, keys in read_keys([one]).items()}
-        logger.exception("the secrets of %s cannot be decrypted", wanted[0])
-        return {wanted[0]: None}
+    rows = ShopConnection.objects.select_related("store").filter(store__domain__in=wanted)
     for row in rows:
         store = row.store
-        found[store.domain] = Keys(store.pk, store.is_active, row.secrets, read_at)
+        try:
+            found[store.domain] = Keys(store.pk, store.is_active, row.secrets, read_at)
+        except UndecryptableSecret:
+            # One shop whose key was lost must not shut the door on the others.
+            logger.exception("the secrets of %s cannot be decrypted", store.domain)
+            found[store.domain] = None
     return found
-
-
-def _connections(domains: Sequence[str]) -> list[ShopConnection]:
-    rows = ShopConnection.objects.select_related("store").filter(store__domain__in=domains)
-    return list(rows)

@@ -7,8 +7,10 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 
+from orders import sweeping
 from orders.models import Order, Store
 from orders.services import mark_customer_dirty, mark_dirty
 from shopify_sync import ingest
@@ -23,18 +25,28 @@ def find_orders(*, emails: Iterable[str], phones: Iterable[str]) -> int:
     """Ask every active store for orders of these addresses, and read those we do not hold;
     returns how many were read. A store that cannot be asked is skipped and noted."""
     found = 0
-    for store in Store.objects.active():
-        try:
-            client = client_for(store)
-            nodes = _ask(client, list(emails), list(phones))
-        except NeedsAdmin as error:
-            note_error(store, error, now=timezone.now())
-            continue
-        except ShopifyError as error:
-            logger.warning("%s could not be searched: %s", store.domain, error)
-            continue
-        found += _read_new(store, nodes)
-        _note_customers(store, client, list(emails), list(phones))
+    wanted = list(emails), list(phones)
+
+    def search(store: Store) -> None:
+        nonlocal found
+        found += _search(store, *wanted)
+
+    sweeping.each(Store.objects.active(), search, stops=(SoftTimeLimitExceeded,))
+    return found
+
+
+def _search(store: Store, emails: list[str], phones: list[str]) -> int:
+    try:
+        client = client_for(store)
+        nodes = _ask(client, emails, phones)
+    except NeedsAdmin as error:
+        note_error(store, error, now=timezone.now())
+        return 0
+    except ShopifyError as error:
+        logger.warning("%s could not be searched: %s", store.domain, error)
+        return 0
+    found = _read_new(store, nodes)
+    _note_customers(store, client, emails, phones)
     return found
 
 

@@ -4,19 +4,22 @@ fills the queue or eats another's turn; a click's own read does not wait for it.
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from orders.models import Order, Store
+from orders.models.leases import is_free
 from orders.services import mark_partial_dirty
 from shopify_sync import ingest
 from shopify_sync.models import SyncCursor
 
 _TURN_S: Final = 15.0
-_LEASE: Final = timedelta(seconds=60)
+# Renewed after each order, whose read takes a few calls.
+_LEASE: Final = timedelta(seconds=90)
 _CHUNK: Final = 50
 _TRICKLE: Final = 50
 
@@ -25,14 +28,36 @@ def read_waiting(store_id: int) -> int:
     """Read the store's due orders for at most a quarter of a minute; returns how many were."""
     now = timezone.now()
     cursor, _created = SyncCursor.objects.get_or_create(store_id=store_id)
-    free = Q(reader_lease_until=None) | Q(reader_lease_until__lt=now)
-    mine = SyncCursor.objects.filter(free, pk=cursor.pk)
-    if not mine.update(reader_lease_until=now + _LEASE):
+    lease = Lease(cursor.pk, now + _LEASE)
+    free = SyncCursor.objects.filter(is_free("reader_lease_until", now=now), pk=cursor.pk)
+    if not free.update(reader_lease_until=lease.until):
         return 0
     try:
-        return _read(store_id, until=time.monotonic() + _TURN_S)
+        return _read(store_id, lease, until=time.monotonic() + _TURN_S)
     finally:
-        SyncCursor.objects.filter(pk=cursor.pk).update(reader_lease_until=None)
+        lease.give_back()
+
+
+@dataclass(slots=True)
+class Lease:
+    """The right to read a store's orders. It is ours as long as the row says what we wrote."""
+
+    cursor_id: int
+    until: datetime
+
+    def renew(self) -> bool:
+        """False: we were slow, and another worker has it now."""
+        until = timezone.now() + _LEASE
+        if not self._mine().update(reader_lease_until=until):
+            return False
+        self.until = until
+        return True
+
+    def give_back(self) -> None:
+        self._mine().update(reader_lease_until=None)
+
+    def _mine(self) -> QuerySet[SyncCursor]:
+        return SyncCursor.objects.filter(pk=self.cursor_id, reader_lease_until=self.until)
 
 
 def complete_some(store: Store) -> int:
@@ -45,15 +70,16 @@ def complete_some(store: Store) -> int:
     return len(mark_partial_dirty(Order.objects.filter(pk__in=ids)))
 
 
-def _read(store_id: int, *, until: float) -> int:
+def _read(store_id: int, lease: Lease, *, until: float) -> int:
     read = 0
     while time.monotonic() < until:
         due = Order.objects.due_for_reading(now=timezone.now()).filter(store_id=store_id)
-        ids = list(due.order_by("fetch_after", "pk").values_list("pk", flat=True)[:_CHUNK])
+        turn = (F("fetch_after").asc(nulls_first=True), "pk")
+        ids = list(due.order_by(*turn).values_list("pk", flat=True)[:_CHUNK])
         before = read
         for order_id in ids:
             read += ingest.fetch_order(order_id, is_background=True)
-            if time.monotonic() > until:
+            if time.monotonic() > until or not lease.renew():
                 return read
         if read == before:
             break  # nothing is due, or the shop cannot be read just now

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db.models import F
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from orders import audit, privacy, retention, services
+from orders import audit, privacy, retention, services, sweeping
 from orders.failpoints import failpoint
-from orders.models import Customer, Order, OrderAction, Store
+from orders.models import ActionState, Customer, Order, OrderAction, Store
 from shopify_sync import (
     actions,
     backfill,
@@ -26,12 +28,13 @@ from shopify_sync import (
     reconcile,
     watch,
 )
-from shopify_sync.errors import ShopifyError
-from shopify_sync.models import Backfill, WebhookEvent
+from shopify_sync.models import Backfill, Comparison, WebhookEvent
 
 logger = logging.getLogger(__name__)
 
 SWEEP_ROWS: Final = 100
+# Well below the time limit of a task: what is left is the next sweep's.
+SWEEP_S: Final = 15.0
 WORK_OFF_S: Final = 10.0
 FEW: Final = 10
 # Well below the time limit of a task; the rest is done by the next one.
@@ -82,23 +85,39 @@ def find_orders(emails: list[str], phones: list[str]) -> None:
 
 @shared_task
 def reconcile_store(store_id: int) -> None:
-    reconcile.reconcile(store_id)
-    advance_backfills()
+    try:
+        turn = reconcile.take_turn(store_id)
+    finally:
+        advance_backfills()
+    if turn is not None and not turn.is_over:
+        ring(reconcile_store, [store_id])
 
 
 @shared_task
 def compare_store(store_id: int) -> None:
-    store = Store.objects.get(pk=store_id)
-    try:
-        compare.compare(store)
-    except ShopifyError as error:
-        logger.warning("%s could not be compared: %s", store.domain, error)
+    advance_comparison(compare.begin(Store.objects.get(pk=store_id)).pk)
+
+
+@shared_task
+def advance_comparison(comparison_id: int) -> None:
+    wait_s = compare.advance(comparison_id)
+    if wait_s is not None:
+        ring(advance_comparison, [comparison_id], after_s=wait_s)
+
+
+@shared_task
+def advance_comparisons() -> None:
+    due = Comparison.objects.due(now=timezone.now()).filter(store__is_active=True)
+    ring(advance_comparison, due.values_list("pk", flat=True))
 
 
 @shared_task
 def watch_store(store_id: int) -> None:
-    watch.watch(Store.objects.get(pk=store_id))
-    advance_backfills()
+    try:
+        watch.watch(Store.objects.get(pk=store_id))
+    finally:
+        # Whatever this store's watch came to, begun back-fills go on.
+        advance_backfills()
 
 
 @shared_task
@@ -111,18 +130,40 @@ def advance_backfill(backfill_id: int) -> None:
 @shared_task
 def sweep_actions() -> None:
     """Whatever a dead worker or a lost message left behind."""
-    services.expire_approvals(now=timezone.now())
-    services.end_overdue(now=timezone.now())
-    due = OrderAction.objects.due(now=timezone.now()).order_by("next_attempt_at")
-    for action_id in due.values_list("pk", flat=True)[:SWEEP_ROWS]:
-        failpoint("swept")
-        actions.perform(action_id)
+    now = timezone.now()
+    _each([now], lambda at: services.expire_approvals(now=at))
+    _each([now], lambda at: services.end_overdue(now=at))
+    _each([now], lambda at: services.hand_over_uninstalled(now=at))
+    # What was never tried comes first: a click whose wake-up was lost waits for nothing else.
+    due = OrderAction.objects.due(now=now).order_by(
+        F("next_attempt_at").asc(nulls_first=True), "pk"
+    )
+    _each(due.values_list("pk", flat=True)[:SWEEP_ROWS], _perform_swept, put_off=_put_off_action)
+
+
+def _perform_swept(action_id: int) -> None:
+    failpoint("swept")
+    actions.perform(action_id)
+
+
+def _put_off_action(action_id: int) -> None:
+    """Have an action rest whose work ended in an error of ours, wherever it was left.
+
+    Compared and set: what a worker or an agent did to it meanwhile stays as it is. One that was
+    left while it was being sent rests by its lease, after which its crash is counted.
+    """
+    now = timezone.now()
+    again_at = now + sweeping.AGAIN_AFTER
+    left = OrderAction.objects.due(now=now).filter(pk=action_id)
+    left.filter(state=ActionState.SENDING).update(lease_until=again_at)
+    left.exclude(state=ActionState.SENDING).update(next_attempt_at=again_at)
 
 
 @shared_task
 def seal_audit() -> None:
     """Chain the audit entries since the last time."""
-    while audit.seal():
+    until = time.monotonic() + SWEEP_S
+    while audit.seal() and time.monotonic() < until:
         pass
 
 
@@ -153,8 +194,7 @@ def sweep_dirty_customers() -> None:
 @shared_task
 def complete_orders() -> None:
     """The open orders that back-fills could not carry completely, a few at a time."""
-    for store in Store.objects.active():
-        reading.complete_some(store)
+    _each(Store.objects.active(), reading.complete_some)
 
 
 @shared_task
@@ -187,6 +227,17 @@ def sweep_privacy() -> None:
 @shared_task
 def apply_retention() -> None:
     retention.apply(now=timezone.now(), seconds=PRIVACY_SLICE_S)
+
+
+def _each(
+    keys: Iterable[Any],
+    work: Callable[[Any], object],
+    *,
+    put_off: Callable[[Any], object] | None = None,
+) -> None:
+    sweeping.each(
+        list(keys), work, put_off=put_off, seconds=SWEEP_S, stops=(SoftTimeLimitExceeded,)
+    )
 
 
 def ring(task: Any, ids: Iterable[int], *, after_s: float = 0) -> None:

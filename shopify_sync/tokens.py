@@ -18,15 +18,19 @@ from django.conf import settings
 from django.db import connection as database
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from shopify_sync.errors import NeedsAdmin, Unreachable
-from shopify_sync.fields import Secret
+from shopify_sync.fields import Secret, UndecryptableSecret
 from shopify_sync.models import ConnectionMethod, ShopConnection
 
 logger = logging.getLogger(__name__)
 
 EARLY: Final = timedelta(minutes=5)
-_LEASE: Final = timedelta(seconds=20)
+# Longer than two requests for a token, each with its own limit.
+_LEASE: Final = timedelta(seconds=40)
+# After a renewal that failed while the token was good; shorter than anybody waits for a lease.
+_ASK_AGAIN: Final = timedelta(seconds=10)
 _WAIT_S: Final = 15.0
 _LOOK_AGAIN_S: Final = 0.05
 _REFUSED: Final = {400, 401, 403}
@@ -34,11 +38,29 @@ RECONNECT: Final = "Connect the store again: open its connection and choose “I
 
 
 def current(row: ShopConnection) -> Secret:
-    """A token that is good for a while yet. Raises NeedsAdmin and Unreachable."""
+    """A token that is good now, and for a while yet where Shopify gives one. Can be revealed.
+
+    A token in its last minutes is renewed; while that fails, it is used to its end. Raises
+    NeedsAdmin and Unreachable."""
+    if row.method == ConnectionMethod.ADMIN_TOKEN:
+        return opened(row.access_token)
     token: Secret = row.access_token
-    if row.method == ConnectionMethod.ADMIN_TOKEN or _is_fresh(row):
+    if _is_fresh(row):
         return token
+    if _is_valid(row):
+        return _renewed_early(row, token)
     return renew(row, used=token)
+
+
+def opened(secret: Secret) -> Secret:
+    """The secret, decrypted. Raises NeedsAdmin where no key opens it: another store's secrets,
+    and what this store needs no secret for, go on."""
+    try:
+        return Secret(secret.reveal())
+    except UndecryptableSecret as error:
+        text = _("A stored secret cannot be decrypted: its key is missing from the settings.")
+        again = _("Bring the key back, or enter the store's credentials again.")
+        raise NeedsAdmin(f"{text} {again}") from error
 
 
 def renew(row: ShopConnection, *, used: Secret) -> Secret:
@@ -58,6 +80,20 @@ def renew(row: ShopConnection, *, used: Secret) -> Secret:
     raise Unreachable(f"{row.store.domain}: another worker is still renewing the token")
 
 
+def _renewed_early(row: ShopConnection, token: Secret) -> Secret:
+    """Another token than one that is in its last minutes, if Shopify gives one now. One caller
+    asks; the others go on with what they have, and so does it where that fails."""
+    if not _claim(row):
+        return token
+    try:
+        return _renew(row, token)
+    except (NeedsAdmin, Unreachable) as error:
+        logger.warning("%s: the access token is used to its end: %s", row.store.domain, error)
+    mine = ShopConnection.objects.filter(pk=row.pk, renewal_fence=row.renewal_fence)
+    mine.update(renewal_lease_until=timezone.now() + _ASK_AGAIN)
+    return token
+
+
 def exchange(row: ShopConnection, code: str) -> None:
     """Trade the code of an installation for tokens, and store them. Raises NeedsAdmin and
     Unreachable."""
@@ -72,9 +108,13 @@ def _renew(row: ShopConnection, used: Secret) -> Secret:
         row.refresh_from_db()
         if (token := _another(row, used)) is not None:
             return token  # somebody was quicker than the lease
-        for grant in _grants(row):
+        grants = _grants(row)
+        for grant in grants:
             if (answer := _ask(row, grant)) is not None:
                 return _store(row, answer)
+        if not grants:
+            # Nobody was asked, so nothing is known of the app at Shopify.
+            raise NeedsAdmin("There is no permission to renew the access token with. " + RECONNECT)
         why = "Shopify refuses to renew the access token: the app was uninstalled, or its "
         why += "client secret was changed. "
         raise NeedsAdmin(why + RECONNECT, status=401)
@@ -87,16 +127,29 @@ def _grants(row: ShopConnection) -> list[dict[str, str]]:
     if row.method == ConnectionMethod.CLIENT_CREDENTIALS:
         return [{"grant_type": "client_credentials"}]
     tokens: tuple[Secret, ...] = (row.refresh_token, row.previous_refresh_token)
-    return [
-        {"grant_type": "refresh_token", "refresh_token": token.reveal()}
-        for token in tokens
-        if token
-    ]
+    held = [token for token in tokens if token]
+    usable = [token for token in held if _can_be_opened(token)]
+    if held and not usable:
+        opened(held[0])
+    return [{"grant_type": "refresh_token", "refresh_token": token.reveal()} for token in usable]
 
 
 def _is_fresh(row: ShopConnection) -> bool:
+    return _is_valid(row, for_another=EARLY)
+
+
+def _is_valid(row: ShopConnection, *, for_another: timedelta = timedelta(0)) -> bool:
     expires = row.access_token_expires_at
-    return bool(row.access_token) and (expires is None or expires - EARLY > timezone.now())
+    in_time = expires is None or expires - for_another > timezone.now()
+    return bool(row.access_token) and in_time and _can_be_opened(row.access_token)
+
+
+def _can_be_opened(secret: Secret) -> bool:
+    try:
+        secret.reveal()
+    except UndecryptableSecret:
+        return False
+    return True
 
 
 def _another(row: ShopConnection, used: Secret) -> Secret | None:
@@ -144,7 +197,7 @@ def _ask(row: ShopConnection, grant: dict[str, str]) -> dict[str, Any] | None:
     if database.in_atomic_block and not getattr(settings, "TESTING_IN_TRANSACTION", False):
         raise RuntimeError("a token would be asked for inside a database transaction")
     domain = row.store.domain
-    body = {"client_id": row.client_id, "client_secret": row.api_secret.reveal(), **grant}
+    body = {"client_id": row.client_id, "client_secret": opened(row.api_secret).reveal(), **grant}
     try:
         answer = _pool().request(
             "POST",

@@ -17,7 +17,7 @@ def watch(store: Store) -> list[doctor.Tick]:
         if not tick.is_ok:
             logger.error("%s: %s: %s", store.domain, tick.name, tick.todo)
     if all(tick.is_ok for tick in ticks):
-        reconcile.reconcile(store.pk)
+        reconcile.take_turn(store.pk)
         if backfill.wants_more(store):
             backfill.begin(store)
     return ticks

@@ -142,7 +142,7 @@ class Outbox(models.Model):
         max_length=8, choices=DeliveryState.choices, default=DeliveryState.KEPT
     )
     error = models.CharField(max_length=300, blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True, blank=True)
     sent_at = models.DateTimeField(null=True, blank=True, help_text="When the channel took it.")
 

@@ -49,7 +49,7 @@ def _divided(total, transactions, side):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("orders", "0012_engine_truth"),
+        ("orders", "0013_sweeps"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -36,27 +36,29 @@ def drop(schema_editor):
         schema_editor.execute(f"DROP TRIGGER IF EXISTS orders_action_{name}")
 
 
-def install(schema_editor, *, moves, settled):
-    """`moves`: state -> the states it may become; `settled`: the states that are history."""
+def install(schema_editor, *, moves, settled, emptied=()):
+    """`moves`: state -> the states it may become; `settled`: the states that are history;
+    `emptied`: further states in which nothing is sent any more, so that the text may go."""
     drop(schema_editor)
+    emptied = ", ".join(f"'{state}'" for state in [*settled, *emptied])
     settled = ", ".join(f"'{state}'" for state in settled)
     pairs = ", ".join(f"'{old}>{new}'" for old, news in moves.items() for new in news)
     illegal = f"OLD.state <> NEW.state AND (OLD.state || '>' || NEW.state) NOT IN ({pairs})"
     changed = f"OLD.state = NEW.state AND OLD.state IN ({settled})"
     if schema_editor.connection.vendor == "postgresql":
-        _postgresql(schema_editor, illegal, changed, settled)
+        _postgresql(schema_editor, illegal, changed, emptied)
     else:
-        _sqlite(schema_editor, illegal, changed, settled)
+        _sqlite(schema_editor, illegal, changed, emptied)
 
 
-def _postgresql(schema_editor, illegal, changed, settled):
+def _postgresql(schema_editor, illegal, changed, emptied):
     frozen = " OR ".join(f"OLD.{c} IS DISTINCT FROM NEW.{c}" for c in FROZEN)
     maskable = "ARRAY[" + ", ".join(f"'{name}'" for name in MASKABLE) + "]"
     schema_editor.execute(
         f"""
         CREATE OR REPLACE FUNCTION orders_action_is_emptied(o {TABLE}, n {TABLE})
         RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-          SELECT o.state IN ({settled})
+          SELECT o.state IN ({emptied})
             AND to_jsonb(o) - {maskable} = to_jsonb(n) - {maskable}
             AND n.staff_note IN ('', o.staff_note)
             AND n.message IN ('', o.message)
@@ -100,13 +102,13 @@ def _postgresql(schema_editor, illegal, changed, settled):
     )
 
 
-def _sqlite(schema_editor, illegal, changed, settled):
+def _sqlite(schema_editor, illegal, changed, emptied):
     with schema_editor.connection.cursor() as cursor:
         table = schema_editor.connection.introspection.get_table_description(cursor, TABLE)
     rest = [column.name for column in table if column.name not in MASKABLE]
     marker = "('[ax:' || NEW.marker || ']')"
     emptied = " AND ".join([
-        f"OLD.state IN ({settled})",
+        f"OLD.state IN ({emptied})",
         *(f"OLD.{name} IS NEW.{name}" for name in rest),
         "NEW.staff_note IN ('', OLD.staff_note)",
         "NEW.message IN ('', OLD.message)",

@@ -1,6 +1,7 @@
 from orders.models.actions import (
     ACTIVE_STATES,
     NOTHING_DONE_STATES,
+    SENDABLE_STATES,
     SETTLED_STATES,
     TRANSITIONS,
     UNSENT_STATES,
@@ -37,6 +38,7 @@ __all__ = [
     "ACTIVE_STATES",
     "NOTHING_DONE_STATES",
     "REFUNDED_KEY",
+    "SENDABLE_STATES",
     "SETTLED_STATES",
     "TRANSITIONS",
     "UNSENT_STATES",

@@ -49,6 +49,8 @@ ACTIVE_STATES = (
     ActionState.BLOCKED,
     ActionState.NEEDS_HUMAN,
 )
+# Its request may still be sent, or sent again: the frozen bytes have to stay as they are.
+SENDABLE_STATES = tuple(state for state in ACTIVE_STATES if state != ActionState.NEEDS_HUMAN)
 SETTLED_STATES = tuple(state for state in ActionState if state not in ACTIVE_STATES)
 # Ended without anything having been sent.
 UNSENT_STATES = (ActionState.WITHDRAWN, ActionState.DECLINED, ActionState.EXPIRED)

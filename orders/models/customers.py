@@ -12,6 +12,7 @@ from typing import Self
 from django.db import models
 from django.db.models import F, Q
 
+from orders.models.leases import is_due, is_free
 from orders.models.stores import Store
 from orders.money import Money
 
@@ -28,9 +29,8 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
         return self.filter(dirty_seq__gt=F("clean_seq"))
 
     def due_for_reading(self, *, now: datetime) -> Self:
-        free = Q(fetch_lease_until=None) | Q(fetch_lease_until__lt=now)
-        due = Q(fetch_after=None) | Q(fetch_after__lte=now)
-        return self.dirty().filter(free & due)
+        free = is_free("fetch_lease_until", now=now)
+        return self.dirty().filter(free, is_due("fetch_after", now=now))
 
 
 class Customer(models.Model):
@@ -64,7 +64,7 @@ class Customer(models.Model):
     clean_seq = models.PositiveIntegerField(default=0)
     fetch_after = models.DateTimeField(null=True, blank=True)
     fetch_lease_until = models.DateTimeField(null=True, blank=True)
-    fetch_failures = models.PositiveSmallIntegerField(default=0)
+    fetch_failures = models.PositiveIntegerField(default=0)
     read_started_at = models.DateTimeField(
         null=True, blank=True, help_text="When the stored read began; empty: known by orders only."
     )

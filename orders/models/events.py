@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final, Self
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.db.models.functions import Coalesce, Substr
 from django.utils.translation import gettext_lazy as _
 
 from orders.models.actions import OrderAction
+from orders.models.leases import is_due
 from orders.models.orders import Order, OrderRefund, money_field
 from orders.money import Money
 
@@ -54,6 +56,10 @@ class OrderEventQuerySet(models.QuerySet["OrderEvent"]):
             waiting=Subquery(refund.values("waiting")),
         )
 
+    def to_announce(self, *, now: datetime) -> Self:
+        """Those of them whose turn it is: the last try did not just fail."""
+        return self.unannounced().filter(is_due("announce_after", now=now))
+
 
 class OrderEvent(models.Model):
     """`key` names the fact in Shopify's terms, so that one fact is one row however often,
@@ -74,6 +80,9 @@ class OrderEvent(models.Model):
     reason = models.CharField(max_length=100, blank=True)
     detail = models.TextField(blank=True)
     announced_at = models.DateTimeField(null=True)
+    announce_after = models.DateTimeField(
+        null=True, help_text="Telling of it failed; it is tried again then."
+    )
 
     objects = OrderEventQuerySet.as_manager()
 

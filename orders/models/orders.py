@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from orders.models.leases import is_due, is_free
 from orders.models.stores import Store
 from orders.snapshot import OrderSnapshot, decode
 
@@ -62,9 +63,8 @@ class OrderQuerySet(models.QuerySet["Order"]):
 
     def due_for_reading(self, *, now: datetime) -> Self:
         # The lease keeps it to one fetcher an order; a dead one loses it after its time.
-        free = Q(fetch_lease_until=None) | Q(fetch_lease_until__lt=now)
-        due = Q(fetch_after=None) | Q(fetch_after__lte=now)
-        return self.dirty().filter(free & due)
+        free = is_free("fetch_lease_until", now=now)
+        return self.dirty().filter(free, is_due("fetch_after", now=now))
 
 
 class Order(models.Model):

@@ -13,6 +13,7 @@ from orders.errors import ShopUnreachable
 from orders.gateway import get_gateway
 from orders.models import AuditKind, PrivacyRequest, PrivacyState, Store
 from orders.privacy.requests import TRY_AGAIN, end
+from orders.services import hand_over
 
 # shop/redact comes 48 hours after the app went; then the merchant has a week to think again.
 UNINSTALLED_FOR: Final = timedelta(hours=48)
@@ -20,11 +21,14 @@ GRACE: Final = timedelta(days=7)
 
 
 def note_uninstalled(store: Store, *, now: datetime) -> None:
-    """Shopify refuses our access: the store is switched off. Nothing is deleted."""
+    """Shopify refuses our access: the store is switched off, and the actions that nobody can
+    carry out any more are ended or handed over. Nothing is deleted."""
     gone = Store.objects.filter(pk=store.pk, uninstalled_at=None)
     with transaction.atomic():
         if gone.update(uninstalled_at=now, is_active=False):
             audit.record(AuditKind.STORE, actor=None, store_id=store.pk, after="uninstalled")
+    # The sweep does the same: what is being sent just now, and what dies between the two.
+    hand_over(store, now=now)
 
 
 def note_installed(store: Store) -> None:

@@ -19,6 +19,7 @@ from orders.services.customers import (
 )
 from orders.services.eligibility import Objection
 from orders.services.importing import Imported, import_snapshots
+from orders.services.missing import keep_hidden
 from orders.services.performing import (
     SEND_WITHIN,
     begin_step,
@@ -38,6 +39,7 @@ from orders.services.projection import (
     mark_partial_dirty,
     record_snapshot,
 )
+from orders.services.uninstalls import hand_over, hand_over_uninstalled, make_way
 
 __all__ = [
     "SEND_WITHIN",
@@ -53,10 +55,14 @@ __all__ = [
     "decline",
     "end_overdue",
     "expire_approvals",
+    "hand_over",
+    "hand_over_uninstalled",
     "human_needed",
     "import_snapshots",
     "keep",
+    "keep_hidden",
     "keep_money",
+    "make_way",
     "mark_customer_dirty",
     "mark_dirty",
     "mark_many_dirty",

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from orders import audit, policies
+from orders import audit, policies, sweeping
 from orders.errors import ActionRefused, Refusal, ShopUnreachable, StalePreview
 from orders.gateway import get_gateway
 from orders.models import ActionKind, ActionState, AuditKind, Order, OrderAction
@@ -98,7 +98,9 @@ def expire_approvals(*, now: datetime) -> int:
         state=ActionState.AWAITING_APPROVAL, expires_at__lte=now
     ).values_list("pk", flat=True)
     ended = 0
-    for action_id in overdue[:100]:
+
+    def expire(action_id: int) -> None:
+        nonlocal ended
         with transaction.atomic(durable=True):
             action = locked(action_id)
             words = _("It was not approved in time: ask again.")
@@ -107,6 +109,9 @@ def expire_approvals(*, now: datetime) -> int:
             ):
                 ended += 1
                 tell(action.order_id)
+
+    # One that cannot be ended must not keep the others waiting.
+    sweeping.each(list(overdue[:100]), expire)
     return ended
 
 

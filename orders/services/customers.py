@@ -13,6 +13,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
+from django.utils import timezone
 
 from orders import redactions
 from orders.models import Customer, Order, Store
@@ -40,10 +41,13 @@ def mark_customer_dirty(*, store: Store, gid: str, now: datetime) -> int:
 def mark_unread_customers(ids: Iterable[int]) -> int:
     """Have customers read that only orders have told of so far; how many. A page that shows
     them asks for it; the sweep reads them within the budget."""
-    unread = Customer.objects.filter(pk__in=list(ids), read_started_at=None, deleted_at=None)
-    return unread.filter(dirty_seq=F("clean_seq")).update(
-        dirty_seq=F("dirty_seq") + 1, fetch_after=None
+    unread = Customer.objects.filter(
+        pk__in=list(ids), read_started_at=None, deleted_at=None, dirty_seq=F("clean_seq")
     )
+    with transaction.atomic():
+        by = unread.order_by("store_id", "pk")
+        locked = list(by.select_for_update().values_list("pk", flat=True))
+        return unread.filter(pk__in=locked).update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
 
 
 def mention(
@@ -68,11 +72,11 @@ def mention(
     if read_at is None:
         if is_news:
             Customer.objects.filter(pk=pk, read_started_at=None).update(**told)
-    elif read_at < read_started_at and (spent or is_news):
+    elif _is_before(read_at, read_started_at) and (spent or is_news):
         # Reads of orders race with reads of customers: the earlier one has nothing to say.
-        Customer.objects.filter(
-            pk=pk, read_started_at__lt=read_started_at, dirty_seq=F("clean_seq")
-        ).update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
+        Customer.objects.filter(pk=pk, read_started_at=read_at, dirty_seq=F("clean_seq")).update(
+            dirty_seq=F("dirty_seq") + 1, fetch_after=None
+        )
 
 
 def record_customer(
@@ -89,7 +93,8 @@ def record_customer(
     """
     with transaction.atomic(durable=True):
         row = Customer.objects.select_for_update(of=("self",)).get(pk=customer_id)
-        if row.read_started_at and read_started_at < row.read_started_at:
+        if row.read_started_at and not _is_before(row.read_started_at, read_started_at):
+            Customer.objects.filter(pk=row.pk).update(fetch_lease_until=None)
             return False
         told = _columns(row, details, read_started_at)
         if seq < row.dirty_seq:
@@ -111,13 +116,25 @@ def record_customer(
 def note_merge(*, store: Store, kept_gid: str, gone_gid: str, now: datetime) -> list[int]:
     """Shopify says that a customer became part of another. Both are read again, and so are the
     orders, which move; the link counts once a read does not find the one that went."""
+    gids = (kept_gid, gone_gid)
+    for gid in sorted(gids):
+        Customer.objects.get_or_create(store=store, gid=gid)
     with transaction.atomic():
-        ids = [mark_customer_dirty(store=store, gid=g, now=now) for g in (kept_gid, gone_gid)]
+        # Orders before customers, each by id: as whoever projects an order locks them.
+        moving = Order.objects.filter(store=store, customer_gid=gone_gid)
+        orders = list(moving.select_for_update().order_by("pk").values_list("pk", flat=True))
+        both = Customer.objects.filter(store=store, gid__in=gids)
+        list(both.select_for_update().order_by("pk").values_list("pk", flat=True))
+        ids = [mark_customer_dirty(store=store, gid=gid, now=now) for gid in gids]
         Customer.objects.filter(store=store, gid=gone_gid).update(merged_into=kept_gid)
-        Order.objects.filter(store=store, customer_gid=gone_gid).update(
-            dirty_seq=F("dirty_seq") + 1, fetch_after=now
-        )
+        Order.objects.filter(pk__in=orders).update(dirty_seq=F("dirty_seq") + 1, fetch_after=now)
     return ids
+
+
+def _is_before(stored: datetime, began: datetime) -> bool:
+    """Whether the read that is stored began no later than another that just ended. One that
+    begins in the future was written by a clock that ran ahead, and is believed by nobody."""
+    return stored <= began or stored > timezone.now()
 
 
 def _columns(

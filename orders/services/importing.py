@@ -6,7 +6,7 @@ nobody has acted on yet. Both write the same rows (services.rows).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -56,7 +56,17 @@ def import_snapshots(
     """
     redacted = redactions.covered(store.pk, snapshots)
     latest = {s.gid: masked(s) if s.gid in redacted else s for s in snapshots}
-    held = _lock(store, latest)
+    # New rows first, in the order of their gids, then locks in the order of ids, as
+    # mark_many_dirty does: whoever still inserts holds nothing that another may wait for.
+    new = set(latest) - set(_ids(store, list(latest)))
+    insert(
+        Order,
+        [
+            _order_row(store, _UNKNOWN, latest[gid], read_started_at, gid in redacted)
+            for gid in sorted(new)
+        ],
+    )
+    held = _lock(store, [gid for gid in latest if gid not in new])
     fresh: list[tuple[_Held, OrderSnapshot]] = []
     dirty: list[int] = []
     for gid, snapshot in latest.items():
@@ -94,9 +104,9 @@ class _Held:
 _UNKNOWN: Final = _Held(0, is_partial=False, shop_updated_at=None, version=0)
 
 
-def _lock(store: Store, latest: dict[str, OrderSnapshot]) -> dict[str, _Held]:
-    """The rows there are, locked in one order so that no two writers wait for each other."""
-    found = Order.objects.filter(store=store, gid__in=list(latest)).order_by("gid")
+def _lock(store: Store, gids: Collection[str]) -> dict[str, _Held]:
+    """The rows of these, locked in the one order in which all writers lock orders."""
+    found = Order.objects.filter(store=store, gid__in=list(gids)).order_by("pk")
     locked = found.select_for_update()
     return {
         gid: _Held(pk, is_partial, updated, version, is_masked=masked_at is not None)
@@ -113,24 +123,11 @@ def _write(
     redacted: set[str],
 ) -> None:
     again = [row.pk for row, _snapshot in fresh if row.version]
-    known: list[rows.Row] = []
-    new: list[rows.Row] = []
-    for row, snapshot in fresh:
-        values = {
-            "store_id": store.pk,
-            "gid": snapshot.gid,
-            "version": row.version + 1,
-            "read_started_at": read_started_at,
-            # No version of what was there: nobody has acted on a partial order, and its first
-            # visible change afterwards keeps this state (services.versions).
-            "state_since": read_started_at,
-            "is_partial": True,
-            "masked_at": read_started_at if snapshot.gid in redacted else None,
-            "missing_since": None,
-            "deleted_at": None,
-        } | rows.order_columns(snapshot, encode(snapshot))
-        (known if row.pk else new).append(values)
-    insert(Order, new)
+    known = [
+        _order_row(store, row, snapshot, read_started_at, snapshot.gid in redacted)
+        for row, snapshot in fresh
+        if row.pk
+    ]
     upsert(Order, known, unique=("store_id", "gid"))
     for model in (OrderLine, OrderFulfillment, OrderTracking, OrderTransaction, OrderRefund):
         model._default_manager.filter(order__in=again).delete()
@@ -153,6 +150,28 @@ def _write(
         ignore_conflicts=True,
     )
     _write_events(store, pairs)
+
+
+def _order_row(
+    store: Store,
+    row: _Held,
+    snapshot: OrderSnapshot,
+    read_started_at: datetime,
+    is_redacted: bool,
+) -> rows.Row:
+    return {
+        "store_id": store.pk,
+        "gid": snapshot.gid,
+        "version": row.version + 1,
+        "read_started_at": read_started_at,
+        # No version of what was there: nobody has acted on a partial order, and its first
+        # visible change afterwards keeps this state (services.versions).
+        "state_since": read_started_at,
+        "is_partial": True,
+        "masked_at": read_started_at if is_redacted else None,
+        "missing_since": None,
+        "deleted_at": None,
+    } | rows.order_columns(snapshot, encode(snapshot))
 
 
 def _ids(store: Store, gids: list[str]) -> dict[str, int]:

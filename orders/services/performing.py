@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from orders import sweeping
 from orders.models import (
     SETTLED_STATES,
     ActionState,
@@ -172,14 +173,16 @@ def end_overdue(*, now: datetime) -> int:
         )
         | Q(state=ActionState.SENDING, lease_until__lte=long_ago)
     )
-    ended = 0
-    for action in unsent.select_related("order__store")[:_AT_ONCE]:
+
+    def expire(action: OrderAction) -> None:
         words = _("It was not sent within a day. Review the order again.")
-        ended += settle(action, Settled(ActionState.EXPIRED, words), now=now)
-    for action in sent.select_related("order__store")[:_AT_ONCE]:
-        words = action.message or _("Shopify has not shown the outcome.")
-        ended += human_needed(action, message=words)
-    return ended
+        settle(action, Settled(ActionState.EXPIRED, words), now=now)
+
+    def hand_over(action: OrderAction) -> None:
+        human_needed(action, message=action.message or _("Shopify has not shown the outcome."))
+
+    ended = sweeping.each(unsent.select_related("order__store")[:_AT_ONCE], expire)
+    return ended + sweeping.each(sent.select_related("order__store")[:_AT_ONCE], hand_over)
 
 
 def booked(move: Move) -> Settled | None:

@@ -99,23 +99,29 @@ def mark_many_dirty(*, store_id: int, legacy_ids: Collection[int], now: datetime
 def mark_partial_dirty(orders: models.QuerySet[Order]) -> list[int]:
     """Have orders that a back-fill brought read completely; returns the ids of those that are
     now due because of it."""
-    due = list(
+    ids = list(
         orders.filter(is_partial=True, clean_seq=F("dirty_seq")).values_list("pk", flat=True)
     )
-    waiting = Order.objects.filter(pk__in=due, clean_seq=F("dirty_seq"))
-    waiting.update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
+    with transaction.atomic():
+        # In the one order in which orders are locked: store by store, each by id.
+        waiting = Order.objects.filter(pk__in=ids, clean_seq=F("dirty_seq"))
+        waiting = waiting.order_by("store_id", "pk")
+        due = list(waiting.select_for_update(of=("self",)).values_list("pk", flat=True))
+        Order.objects.filter(pk__in=due).update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
     return due
 
 
 def mark_missing(*, order: Order, seq: int, now: datetime, confirm_after: timedelta) -> bool:
-    """Shopify does not know the order. Two such reads, `confirm_after` apart, bury it.
+    """Shopify does not know the order. Two such reads, `confirm_after` apart, bury it, unless
+    an action is under way: that has to end first, by whoever knows what it came to.
 
     Returns whether it is buried now.
     """
     with transaction.atomic(durable=True):
         locked = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
         first_miss = locked.missing_since or now
-        gone = now - first_miss >= confirm_after
+        is_held = OrderAction.objects.active().filter(order=locked).exists()
+        gone = now - first_miss >= confirm_after and not is_held
         Order.objects.filter(pk=order.pk).update(
             missing_since=first_miss,
             deleted_at=first_miss if gone else None,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.db import models
 
 from orders.models import Store
-from shopify_sync.fields import EncryptedTextField, Secret
+from shopify_sync.fields import EncryptedTextField, Secret, UndecryptableSecret
+
+logger = logging.getLogger(__name__)
 
 
 class ConnectionMethod(models.TextChoices):
@@ -57,7 +61,7 @@ class ShopConnection(models.Model):
     credentials_ok_at = models.DateTimeField(null=True, editable=False)
     webhooks_ok_at = models.DateTimeField(null=True, editable=False)
     # The circuit breaker: answers without an outcome, since when, and how long to keep away.
-    breaker_count = models.PositiveSmallIntegerField(default=0, editable=False)
+    breaker_count = models.PositiveIntegerField(default=0, editable=False)
     breaker_since = models.DateTimeField(null=True, editable=False)
     breaker_open_until = models.DateTimeField(null=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
@@ -80,6 +84,14 @@ class ShopConnection(models.Model):
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
-        """Every secret a webhook of this shop may be signed with."""
-        both: tuple[Secret, ...] = (self.api_secret, self.previous_api_secret)
-        return tuple(secret.reveal().encode() for secret in both if secret)
+        """Every secret a webhook of this shop may be signed with. Raises UndecryptableSecret
+        where today's cannot be read; the one before it is then simply not accepted any more."""
+        current: Secret = self.api_secret
+        previous: Secret = self.previous_api_secret
+        found = [current.reveal().encode()] if current else []
+        try:
+            if previous:
+                found.append(previous.reveal().encode())
+        except UndecryptableSecret:
+            logger.warning("the previous secret of %s cannot be decrypted", self)
+        return tuple(found)

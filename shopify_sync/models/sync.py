@@ -9,10 +9,11 @@ from django.db import models
 from django.db.models import Q
 
 from orders.models import Store
+from orders.models.leases import is_due
 
 
 class SyncCursor(models.Model):
-    """How far reconciliation has read a store."""
+    """How far reconciliation has read a store, in the shop's own time: our clocks may be wrong."""
 
     store = models.OneToOneField(Store, models.CASCADE, related_name="sync_cursor")
     updated_through = models.DateTimeField(null=True)
@@ -21,6 +22,8 @@ class SyncCursor(models.Model):
         null=True, help_text="One worker at a time reads a store's waiting orders."
     )
     finished_at = models.DateTimeField(null=True)
+    # A run that has to wait goes on from here: {"since": …, "after": …, "newest": …}.
+    progress = models.JSONField(default=dict, blank=True, editable=False)
     orders_seen = models.PositiveIntegerField(default=0)
     drift_found = models.PositiveIntegerField(
         default=0, help_text="Orders found changed that no webhook had told of."
@@ -46,7 +49,7 @@ class BackfillQuerySet(models.QuerySet["Backfill"]):
         return self.filter(state__in=OPEN_BACKFILLS)
 
     def due(self, *, now: datetime) -> Self:
-        return self.open().filter(next_step_at__lte=now)
+        return self.open().filter(is_due("next_step_at", now=now))
 
 
 class Backfill(models.Model):
@@ -71,7 +74,12 @@ class Backfill(models.Model):
     )
     file_size = models.PositiveBigIntegerField(default=0)
     bytes_done = models.PositiveBigIntegerField(default=0)
-    tries = models.PositiveSmallIntegerField(default=0)
+    bytes_reached = models.PositiveBigIntegerField(
+        default=0, help_text="The furthest it ever came, in whichever file: more is progress."
+    )
+    tries = models.PositiveSmallIntegerField(
+        default=0, help_text="Failures in a row, with nothing gained between them."
+    )
     error = models.TextField(blank=True)
     # One worker at a time; the fence keeps a worker that slept through its lease from writing.
     next_step_at = models.DateTimeField()
@@ -133,8 +141,16 @@ class Drift(models.Model):
         return self.order_gid
 
 
+class ComparisonQuerySet(models.QuerySet["Comparison"]):
+    def due(self, *, now: datetime) -> Self:
+        return self.filter(is_due("next_step_at", now=now), next_step_at__isnull=False)
+
+
 class Comparison(models.Model):
-    """The nightly look at every order: what Shopify has, and what we hold."""
+    """The nightly look at every order: what Shopify has, and what we hold.
+
+    Made in steps. `next_step_at` empty and no `finished_at`: it gave up, and `error` says why.
+    """
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="comparisons")
     since = models.DateTimeField()
@@ -153,12 +169,31 @@ class Comparison(models.Model):
     markers_twice = models.PositiveIntegerField(
         default=0, help_text="Actions whose mark stands on more than one refund."
     )
+    # One worker at a time; the fence keeps one that slept through its lease from writing.
+    next_step_at = models.DateTimeField(null=True, editable=False)
+    fence = models.PositiveIntegerField(default=0, editable=False)
+    tries = models.PositiveIntegerField(default=0, editable=False)
+    progress = models.JSONField(default=dict, blank=True, editable=False)
+    error = models.TextField(blank=True)
+
+    objects = ComparisonQuerySet.as_manager()
 
     class Meta:
         ordering = ["-started_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["store"],
+                condition=Q(next_step_at__isnull=False),
+                name="shopify_one_open_comparison",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.store} {self.started_at:%d %B %Y}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.next_step_at is not None
 
     @property
     def refunds_agree(self) -> bool:

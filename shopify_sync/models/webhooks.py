@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from orders.models import Store
+from orders.models.leases import is_due
 
 
 class EventState(models.TextChoices):
@@ -19,8 +20,7 @@ class EventState(models.TextChoices):
 
 class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
     def due(self, *, now: datetime) -> Self:
-        ready = Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
-        return self.filter(ready, state=EventState.WAITING)
+        return self.filter(is_due("next_attempt_at", now=now), state=EventState.WAITING)
 
 
 class WebhookEvent(models.Model):

@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from orders.holdings import without_notes
-from orders.models import ActionState, Order, OrderAction, Store
+from orders.models import SENDABLE_STATES, ActionState, Order, OrderAction, Store
 from tests.privacy import filling
 from tests.support.database import without_triggers
 
@@ -49,7 +49,7 @@ def test_the_words_of_an_ended_action_can_be_emptied(action: OrderAction) -> Non
     assert action.proposal["facts"] == {"refunded": "0 EUR"}
 
 
-@pytest.mark.parametrize("state", [ActionState.UNKNOWN, ActionState.NEEDS_HUMAN])
+@pytest.mark.parametrize("state", SENDABLE_STATES)
 def test_those_of_one_under_way_cannot(action: OrderAction, state: ActionState) -> None:
     changes = emptied(action)
     with without_triggers(connection):
@@ -57,6 +57,15 @@ def test_those_of_one_under_way_cannot(action: OrderAction, state: ActionState) 
     for name in ("proposal", "steps"):
         with pytest.raises(IntegrityError):
             update(action, **{name: changes[name]})
+
+
+def test_those_of_one_that_waits_for_a_supervisor_can(action: OrderAction) -> None:
+    """Nothing is sent of it any more, and a deletion must not wait for a person for ever."""
+    changes = emptied(action)
+    with without_triggers(connection):
+        update(action, state=ActionState.NEEDS_HUMAN, settled_at=None, evidence_at=None)
+    for name, value in changes.items():
+        update(action, **{name: value})
 
 
 def _other_amount(steps: Any) -> Any:

@@ -23,6 +23,10 @@ from tests.support.shop import SECOND, Shop, fetch_dirty
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+class Killed(BaseException):
+    """What no handler of errors sees, as a killed worker sees none."""
+
+
 def finish(row: Backfill, *, rounds: int = 400) -> Backfill:
     for _ in range(rounds):
         Backfill.objects.filter(pk=row.pk).update(next_step_at=timezone.now())
@@ -91,12 +95,12 @@ def test_it_goes_on_where_it_died(shop: Shop, store: Store) -> None:
         def die(*args: Any, **kwargs: Any) -> None:
             stored.append(1)
             if len(stored) == 3:
-                raise RuntimeError("killed")
+                raise Killed
             original(*args, **kwargs)
 
         original = backfill._store
         Backfill.objects.filter(pk=row.pk).update(next_step_at=timezone.now())
-        with patch.object(backfill, "_store", die), pytest.raises(RuntimeError):
+        with patch.object(backfill, "_store", die), pytest.raises(Killed):
             backfill.advance(row.pk)
         row.refresh_from_db()
         assert (row.orders_done, Order.objects.count()) == (4, 4)
@@ -111,7 +115,7 @@ def test_a_file_that_breaks_off_is_read_on_from_there(shop: Shop, store: Store) 
     shop.store.faults.set([{"operation": "bulk_file", "phase": "truncate", "times": 1}])
     with patch.object(backfill, "_BATCH", 2):
         row = finish(row)
-    assert row.tries == 1
+    assert row.tries == 0  # it got on after it
     assert (row.orders_done, Order.objects.count()) == (9, 9)
 
 

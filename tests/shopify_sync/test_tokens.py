@@ -170,3 +170,52 @@ def test_keys_are_rotated_and_a_lost_key_is_told(installed: Store, settings: Any
     settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     with pytest.raises(CommandError, match="not in FIELD_ENCRYPTION_KEYS"):
         call_command("rotate_keys")
+
+
+def in_its_last_minutes() -> None:
+    ShopConnection.objects.update(access_token_expires_at=timezone.now() + timedelta(minutes=2))
+
+
+@pytest.mark.parametrize("phase", ["drop_before", "500_before"])
+def test_a_valid_token_is_used_while_the_renewal_fails(
+    installed: Store, shop: Shop, phase: str
+) -> None:
+    in_its_last_minutes()
+    before = ShopConnection.objects.get().access_token
+    shop.store.faults.set([{"operation": "token", "phase": phase, "times": 1000}])
+    with patch.object(tokens, "_ask", wraps=tokens._ask) as ask:
+        for _read in range(3):
+            assert read(installed)
+    assert ShopConnection.objects.get().access_token == before
+    # Asked once, not with every read: a renewal that hangs must not hold up each of them.
+    assert ask.call_count == 1
+
+
+def test_a_refused_renewal_does_not_take_a_valid_token_away(installed: Store, shop: Shop) -> None:
+    ShopConnection.objects.update(refresh_token="shprt_no", previous_refresh_token="")
+    in_its_last_minutes()
+    assert read(installed)
+
+
+def test_nobody_waits_for_a_renewal_with_a_valid_token(installed: Store, shop: Shop) -> None:
+    in_its_last_minutes()
+    ShopConnection.objects.update(renewal_lease_until=timezone.now() + timedelta(seconds=15))
+    with patch.object(tokens.time, "sleep", side_effect=AssertionError("waited")):
+        assert read(installed)
+
+
+def test_with_an_expired_token_a_failing_renewal_is_told(installed: Store, shop: Shop) -> None:
+    """The other side of the three above: only a token that is still good is used."""
+    expire(shop)
+    shop.store.faults.set([{"operation": "token", "phase": "drop_before", "times": 1000}])
+    with pytest.raises(Unreachable):
+        read(installed)
+
+
+def test_a_token_in_its_last_minutes_is_renewed_where_that_works(
+    installed: Store, shop: Shop
+) -> None:
+    in_its_last_minutes()
+    before = ShopConnection.objects.get().access_token
+    assert read(installed)
+    assert ShopConnection.objects.get().access_token != before

@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from orders.models import Order, Store
 from shopify_sync import compare, ingest, reconcile
-from shopify_sync.errors import ShopifyError
 
 
 class Command(BaseCommand):
@@ -34,10 +33,9 @@ class Command(BaseCommand):
             self.stdout.write(f"{store.domain}: {found} changed, {read} read")
 
     def _compare(self, store: Store) -> None:
-        try:
-            row = compare.compare(store)
-        except ShopifyError as error:
-            self.stdout.write(f"{store.domain}: could not be read now: {error}")
+        row = compare.compare(store)
+        if row.finished_at is None:
+            self.stdout.write(f"{store.domain}: could not be compared: {row.error}")
             return
         self.stdout.write(
             f"{store.domain}: {row.orders_at_shop} orders at Shopify; {row.missing} missing here, "

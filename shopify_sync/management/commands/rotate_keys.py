@@ -8,7 +8,13 @@ from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 from django.db import models, transaction
 
-from orders.fields import EncryptedTextField, SealedTextField, UndecryptableSecret, reseal
+from orders.fields import (
+    EncryptedTextField,
+    SealedTextField,
+    Secret,
+    UndecryptableSecret,
+    reseal,
+)
 
 _BATCH = 200
 
@@ -32,15 +38,14 @@ class Command(BaseCommand):
     def _rotate(self, model: type[models.Model], fields: list[Any]) -> int:
         rows: models.Manager[Any] = model._default_manager
         names = [field.attname for field in fields]
-        sealed = [field.attname for field in fields if isinstance(field, SealedTextField)]
         ids = list(rows.order_by("pk").values_list("pk", flat=True))
         for start in range(0, len(ids), _BATCH):
             with transaction.atomic():
                 locked = rows.select_for_update().filter(pk__in=ids[start : start + _BATCH])
                 try:
-                    for row in locked.only(*names):
-                        for name in sealed:
-                            setattr(row, name, reseal(getattr(row, name)))
+                    for row in locked.order_by("pk").only(*names):
+                        for name in names:
+                            setattr(row, name, _anew(getattr(row, name)))
                         row.save(update_fields=names)
                 except UndecryptableSecret as error:
                     raise CommandError(
@@ -49,3 +54,9 @@ class Command(BaseCommand):
                         "batch was changed."
                     ) from error
         return len(ids)
+
+
+def _anew(value: str) -> str:
+    """What is saved under the first key: a Secret is encrypted by its column, sealed text here.
+    Raises UndecryptableSecret."""
+    return Secret(value.reveal()) if isinstance(value, Secret) else reseal(value)

@@ -1,0 +1,287 @@
+"""Writers that lock several rows lock them in one order: none waits for another in a circle."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from orders import services
+from orders.models import Customer, Order, Store
+from orders.services import customers, importing, projection
+from tests.support.shop import Shop, read_customers
+
+pytestmark = pytest.mark.django_db(transaction=True)
+only_pg = pytest.mark.skipif("connection.vendor != 'postgresql'")
+PATIENCE_S = 20
+
+
+class Worker(threading.Thread):
+    """Runs one piece of work on a connection of its own; `error` is what it ended with."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        super().__init__(daemon=True)
+        self._work = work
+        self.error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:  # noqa: BLE001  told to the test
+            self.error = error
+        finally:
+            connection.close()
+
+
+def waiting_for_locks(count: int) -> None:
+    """Until so many of the database's sessions wait for a lock."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                "AND datname = current_database()"
+            )
+            if cursor.fetchone()[0] >= count:
+                return
+        time.sleep(0.01)
+    raise AssertionError(f"no {count} sessions wait")
+
+
+@contextmanager
+def held(order: Order) -> Iterator[Callable[[], None]]:
+    """The order's row, locked by somebody else until `release` is called."""
+    locked, released = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            Order.objects.select_for_update().get(pk=order.pk)
+            locked.set()
+            released.wait(PATIENCE_S)
+
+    holder = Worker(hold)
+    assert locked.wait(PATIENCE_S)
+    try:
+        yield released.set
+    finally:
+        released.set()
+        holder.join()
+
+
+@pytest.fixture
+def two(store: Store) -> tuple[Order, Order]:
+    """Their gids sort the other way round than their ids."""
+    first = Order.objects.create(store=store, gid="gid://shopify/Order/999", legacy_id=999)
+    second = Order.objects.create(store=store, gid="gid://shopify/Order/1000", legacy_id=1000)
+    return first, second
+
+
+def lock_for_import(store: Store, two: tuple[Order, Order]) -> None:
+    with transaction.atomic():
+        importing._lock(store, [order.gid for order in two])
+
+
+def mark_both(store: Store) -> None:
+    with transaction.atomic():
+        services.mark_many_dirty(store_id=store.pk, legacy_ids=[999, 1000], now=timezone.now())
+
+
+def together(two: tuple[Order, Order], works: list[Callable[[], object]]) -> list[Exception | None]:
+    """Each begins while the second order is held, so that it stops between its two locks."""
+    with held(two[1]) as release:
+        workers = []
+        for count, work in enumerate(works, 1):
+            workers.append(Worker(work))
+            waiting_for_locks(count)
+        release()
+        for worker in workers:
+            worker.join(PATIENCE_S)
+    return [worker.error for worker in workers]
+
+
+@only_pg
+def test_importing_and_marking_do_not_wait_for_each_other(
+    store: Store, two: tuple[Order, Order]
+) -> None:
+    works = [lambda: lock_for_import(store, two), lambda: mark_both(store)]
+    assert together(two, works) == [None, None]
+
+
+@only_pg
+def test_locked_by_gid_they_would(store: Store, two: tuple[Order, Order]) -> None:
+    """The negative control of the test above."""
+
+    def by_gid() -> None:
+        with transaction.atomic():
+            rows = Order.objects.filter(store=store).select_for_update().order_by("gid")
+            list(rows.values_list("pk"))
+
+    errors = together(two, [by_gid, lambda: mark_both(store)])
+    assert ["deadlock" in str(error) for error in errors].count(True) == 1
+
+
+@only_pg
+def test_pages_that_ask_for_reads_lock_in_the_same_order(
+    store: Store, two: tuple[Order, Order]
+) -> None:
+    Order.objects.update(is_partial=True)
+
+    def ask() -> None:
+        services.mark_partial_dirty(Order.objects.order_by("-pk"))
+
+    assert together(two, [ask, lambda: mark_both(store)]) == [None, None]
+
+
+def test_an_import_writes_new_orders_before_it_locks_known_ones(
+    shop: Shop, seen: Any, store: Store
+) -> None:
+    """Whoever holds a row another may wait for inserts nothing any more that it may wait for."""
+    shop.place()
+    known = seen()
+    Order.objects.update(is_partial=True, version=1)
+    new = replace(known.snapshot, gid="gid://shopify/Order/5", legacy_id=5)
+    newer = replace(known.snapshot, updated_at=known.snapshot.updated_at + timedelta(seconds=1))
+    steps: list[str] = []
+    real_lock, real_insert = importing._lock, importing.insert
+
+    def lock(*words: Any) -> Any:
+        steps.append("lock")
+        return real_lock(*words)
+
+    def insert(model: Any, rows: Any) -> None:
+        if model is Order and rows:
+            steps.append("insert")
+        real_insert(model, rows)
+
+    with (
+        patch.object(importing, "_lock", lock),
+        patch.object(importing, "insert", insert),
+        transaction.atomic(),
+    ):
+        done = services.import_snapshots(store, [newer, new], read_started_at=timezone.now())
+    assert steps == ["insert", "lock"]
+    assert done.written == 2
+    assert Order.objects.filter(document="").count() == 0
+
+
+@pytest.fixture
+def jane(shop: Shop, seen: Any) -> Order:
+    """Jane's order, and Jane read by herself."""
+    shop.place()
+    order: Order = seen()
+    read_customers()
+    return order
+
+
+def project_and_merge(order: Order, merge: Callable[[], object]) -> list[Exception | None]:
+    """The projection has locked its order and not yet its customer when the merge begins."""
+    snapshot = order.snapshot
+    assert snapshot.customer is not None
+    changed = replace(
+        snapshot,
+        updated_at=snapshot.updated_at + timedelta(seconds=1),
+        customer=replace(snapshot.customer, name="Other"),
+    )
+    real, is_locked, go_on = projection._write_parts, threading.Event(), threading.Event()
+
+    def write(*words: Any) -> None:
+        is_locked.set()
+        assert go_on.wait(PATIENCE_S)
+        real(*words)
+
+    with patch.object(projection, "_write_parts", write):
+        projecting = Worker(
+            lambda: services.record_snapshot(
+                order=order, snapshot=changed, seq=order.dirty_seq,
+                read_started_at=timezone.now() + timedelta(milliseconds=1), now=timezone.now(),
+            )
+        )  # fmt: skip
+        assert is_locked.wait(PATIENCE_S)
+        merging = Worker(merge)
+        waiting_for_locks(1)
+        go_on.set()
+        projecting.join(PATIENCE_S)
+        merging.join(PATIENCE_S)
+    return [projecting.error, merging.error]
+
+
+KEPT = "gid://shopify/Customer/77"
+
+
+@only_pg
+def test_a_merge_and_a_projection_do_not_wait_for_each_other(jane: Order, store: Store) -> None:
+    errors = project_and_merge(
+        jane,
+        lambda: services.note_merge(
+            store=store, kept_gid=KEPT, gone_gid=jane.customer_gid, now=timezone.now()
+        ),
+    )
+    assert errors == [None, None]
+    assert Customer.objects.get(gid=jane.customer_gid).merged_into == KEPT
+
+
+@only_pg
+def test_customers_before_orders_they_would(jane: Order, store: Store) -> None:
+    """The negative control of the test above."""
+
+    def merge() -> None:
+        with transaction.atomic():
+            for gid in (KEPT, jane.customer_gid):
+                services.mark_customer_dirty(store=store, gid=gid, now=timezone.now())
+            Order.objects.filter(customer_gid=jane.customer_gid).update(fetch_after=None)
+
+    errors = project_and_merge(jane, merge)
+    assert ["deadlock" in str(error) for error in errors].count(True) == 1
+
+
+# A clock that ran ahead.
+
+
+def ahead() -> datetime:
+    return datetime.now(UTC) + timedelta(hours=3)
+
+
+def test_a_customers_read_by_a_clock_that_ran_ahead_gives_way(jane: Order, store: Store) -> None:
+    Customer.objects.update(read_started_at=ahead(), name="Stale", dirty_seq=9, fetch_after=None)
+    read_customers()
+    row = Customer.objects.get(gid=jane.customer_gid)
+    assert (row.name, row.clean_seq) == ("Jane", 9)
+    assert row.read_started_at is not None
+    assert row.read_started_at < timezone.now()
+
+
+def test_a_customers_earlier_read_gives_way_to_a_later_one(jane: Order) -> None:
+    """The negative control of the test above; and nobody waits for the lease of a read that
+    came to nothing."""
+    row = Customer.objects.get(gid=jane.customer_gid)
+    assert row.read_started_at is not None
+    Customer.objects.update(name="Later", fetch_lease_until=ahead())
+    began = row.read_started_at - timedelta(seconds=1)
+    told = customers.CustomerDetails(gid=row.gid, order_count=1, updated_at=began)
+    assert not services.record_customer(
+        customer_id=row.pk, details=told, seq=row.dirty_seq, read_started_at=began
+    )
+    row.refresh_from_db()
+    assert (row.name, row.fetch_lease_until) == ("Later", None)
+
+
+def test_an_orders_mention_counts_whatever_a_clock_said(
+    jane: Order, shop: Shop, store: Store
+) -> None:
+    Customer.objects.update(read_started_at=ahead())
+    assert jane.snapshot.customer is not None
+    told = replace(jane.snapshot.customer, name="Renamed")
+    with transaction.atomic():
+        customers.mention(store, told, read_started_at=timezone.now(), spent=False)
+    row = Customer.objects.get(gid=jane.customer_gid)
+    assert row.dirty_seq > row.clean_seq
