@@ -35,7 +35,8 @@ class Rule(msgspec.Struct, kw_only=True):
     (an operation's run), "bulk_file" (its download) and "token". Without `nth`, `every` or
     `probability` it matches always; `times` ends it. `lag`: so many changes a stale_read is
     behind, or as many as are kept. `codes` and `with_null`: the errors of error_before and
-    error_after, and whether `data` with a null stands beside them."""
+    error_after, and whether `data` with a null stands beside them. `late_s`: when, by the
+    store's clock, a commit_late happens."""
 
     operation: str = "*"
     phase: Phase | WebhookPhase
@@ -45,6 +46,7 @@ class Rule(msgspec.Struct, kw_only=True):
     probability: float | None = None
     times: int | None = None
     seconds: float = 5.0
+    late_s: float = LATE_S
     lag: int = 1
     codes: list[str] = msgspec.field(default_factory=lambda: ["TIMEOUT"])
     with_null: bool = False

@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -19,7 +20,7 @@ import msgspec
 
 from shopify_sync.practice_store import execution, oauth, scopes, staff_page
 from shopify_sync.practice_store.conditions import Conditions
-from shopify_sync.practice_store.faults import COMMITS, LATE_S, Rule
+from shopify_sync.practice_store.faults import COMMITS, Rule
 from shopify_sync.practice_store.state import Shop
 from shopify_sync.practice_store.store import RESTORE_RATE, Store, plain
 
@@ -235,7 +236,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(rule.seconds)
             return Answer(0, b"", sent="dropped")
         if phase == "commit_late":
-            threading.Timer(LATE_S, lambda: self._execute(shop, query, variables, name)).start()
+            late_s = rule.late_s if rule else 0.0
+            work = partial(execution.execute, query=query, variables=variables, operation_name=name)
+            self.store.later(shop.domain, late_s, work)
             return Answer(0, b"", sent="dropped")
         lag = rule.lag if rule and phase == "stale_read" else None
         answer = self._execute(shop, query, variables, name, lag=lag)

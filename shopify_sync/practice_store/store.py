@@ -119,7 +119,7 @@ class Store:
         self._conditions: dict[str, Conditions] = {}
         self._dice: dict[str, random.Random] = {}
         self._replicas = {domain: Replicas() for domain in self.world.shops}
-        self._delayed: list[tuple[float, int, str, Callable[[Context], None]]] = []
+        self._delayed: list[tuple[float, int, str, Callable[[Context], Any]]] = []
         self._serial = itertools.count()
         self._wake = threading.Condition()
         self._working = threading.Lock()
@@ -193,10 +193,7 @@ class Store:
         if context.emitted:
             self.courier.send(context.shop, context.emitted)
         for seconds, work in context.delayed:
-            due = self.time() + seconds
-            with self._wake:
-                heapq.heappush(self._delayed, (due, next(self._serial), context.shop.domain, work))
-                self._wake.notify_all()
+            self.later(context.shop.domain, seconds, work)
         if context.emitted or context.delayed:
             self._changed.set()
 
@@ -312,6 +309,18 @@ class Store:
             except (RuntimeError, OSError):  # a shop changed size meanwhile: the next save has it
                 self._changed.set()
 
+    def later(self, domain: str, seconds: float, work: Callable[[Context], Any]) -> None:
+        """Do something as the shop once its clock is so much further."""
+        due = self.time() + seconds
+        with self._wake:
+            heapq.heappush(self._delayed, (due, next(self._serial), domain, work))
+            self._wake.notify_all()
+
+    def is_idle(self) -> bool:
+        """Nothing will happen of itself: no job, bank or late commit is outstanding."""
+        with self._working, self._wake:
+            return not self._delayed
+
     def run_due(self) -> None:
         """Do now all delayed work whose time has come; what the store's own thread has begun is
         waited for. Not to be called under a shop's lock."""
@@ -325,7 +334,7 @@ class Store:
                 self.act(*found)
         return found is not None
 
-    def _take_due(self) -> tuple[str, Callable[[Context], None]] | None:
+    def _take_due(self) -> tuple[str, Callable[[Context], Any]] | None:
         with self._wake:
             if not self._delayed or self._delayed[0][0] > self.time():
                 return None
