@@ -106,14 +106,16 @@ def refund(context: Context, order: Order, amount: Decimal, note: str = "") -> R
             "transactions": moves}  # fmt: skip
     if left > 0 or not moves:
         raise UserError("That is more than was paid.")
-    return refunding.create(context, data, None)[1]
+    return refunding.create(context, data, None, made_by="staff")[1]
 
 
 def cancel(context: Context, order: Order, *, reason: str, refund_all: bool) -> None:
     """Shop staff cancel in Shopify's own admin."""
     selling.check_cancelable(context, order, None)
     key = f"staff-{context.shop.new_id()}"
-    selling.start_cancel(context, order, reason=reason, refund=refund_all, staff_note=None, key=key)
+    selling.start_cancel(
+        context, order, reason=reason, refund=refund_all, staff_note=None, key=key, made_by="staff"
+    )
 
 
 def open_return(context: Context, order: Order, *, requested: bool = False) -> Return:

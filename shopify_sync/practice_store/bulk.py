@@ -81,9 +81,18 @@ class Bulk:
         self._operations: dict[int, Operation] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="practice-bulk-"))
         # Also where nobody closes it.
-        self.close = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._threads: set[threading.Thread] = set()
+        self._is_closed = False
 
     at_once = RUNNING_AT_ONCE
+
+    def close(self) -> None:
+        """Stop what is being written, and remove the files. Not to be called under a lock."""
+        self._is_closed = True
+        for thread in list(self._threads):
+            thread.join(timeout=10)
+        self._remove()
 
     def running(self, shop: Shop) -> int:
         return sum(o.is_open and o.shop == shop.domain for o in self._operations.values())
@@ -119,28 +128,37 @@ class Bulk:
         return self._folder / f"{operation.token}.jsonl"
 
     def _begin(self, operation: Operation) -> None:
-        threading.Thread(target=self._run, args=(operation,), daemon=True).start()
+        if self._is_closed:
+            return
+        thread = threading.Thread(target=self._run, args=(operation,), daemon=True)
+        self._threads.add(thread)
+        thread.start()
 
     def _run(self, operation: Operation) -> None:
+        try:
+            self._write(operation)
+        finally:
+            self._threads.discard(threading.current_thread())
+
+    def _write(self, operation: Operation) -> None:
         if operation.status == "CREATED":
             operation.status = "RUNNING"
         ended = "COMPLETED"
         must_fail = self._fails(operation.shop)
-        try:
-            with self._path(operation).open("w", encoding="utf-8") as file:
-                for lines in self._pages(operation):
-                    if operation.status == "CANCELING":
-                        ended = "CANCELED"
-                        break
-                    for line in lines:
-                        file.write(json.dumps(line, separators=(",", ":")) + "\n")
-                        operation.object_count += 1
-                        operation.root_object_count += "__parentId" not in line
-                    if must_fail:
-                        ended, operation.error_code = "FAILED", "INTERNAL_SERVER_ERROR"
-                        break
-        except OSError:  # the store was stopped meanwhile
-            return
+        with self._path(operation).open("w", encoding="utf-8") as file:
+            for lines in self._pages(operation):
+                if self._is_closed:
+                    return
+                if operation.status == "CANCELING":
+                    ended = "CANCELED"
+                    break
+                for line in lines:
+                    file.write(json.dumps(line, separators=(",", ":")) + "\n")
+                    operation.object_count += 1
+                    operation.root_object_count += "__parentId" not in line
+                if must_fail:
+                    ended, operation.error_code = "FAILED", "INTERNAL_SERVER_ERROR"
+                    break
         self._work(operation.shop, lambda context: self._end(context, operation, ended))
 
     def _end(self, context: Context, operation: Operation, ended: str) -> None:

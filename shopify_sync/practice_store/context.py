@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from shopify_sync.practice_store.conditions import CALM, Conditions
 from shopify_sync.practice_store.state import Order, Shop, World
 
 
@@ -26,6 +28,10 @@ class Context:
     bulk: Any = None
     only_orders: list[Order] | None = None
     api_version: str = "2026-10"
+    conditions: Conditions = CALM
+    dice: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311
+    # Numbers of the orders that are different after this request.
+    changed: set[int] = field(default_factory=set)
 
     def now(self) -> datetime:
         return self.world.now()

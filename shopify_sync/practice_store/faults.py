@@ -11,12 +11,20 @@ import msgspec
 Phase = Literal[
     "drop_before", "500_before", "throttle", "commit_then_drop", "commit_then_500", "commit_late",
     "hang", "truncate", "html200", "malformed_json", "null_data", "401", "402", "403", "423",
-    "429", "430", "stale_read", "bulk_fail",
+    "429", "430", "stale_read", "bulk_fail", "400", "404", "408", "409", "422",
+    "commit_then_400", "commit_then_404", "commit_then_408", "commit_then_409", "commit_then_422",
+    "error_before", "error_after", "null_payload_before", "null_payload", "no_user_errors_before",
+    "no_user_errors", "user_errors_and_result", "null_order",
 ]  # fmt: skip
 WebhookPhase = Literal["duplicate", "reorder", "delay", "lose"]
 COMMITS: Final = frozenset(
-    {"commit_then_drop", "commit_then_500", "truncate", "html200", "malformed_json", "null_data"}
-)
+    {
+        "commit_then_drop", "commit_then_500", "truncate", "html200", "malformed_json", "null_data",
+        "commit_then_400", "commit_then_404", "commit_then_408", "commit_then_409",
+        "commit_then_422", "error_after", "null_payload", "no_user_errors",
+        "user_errors_and_result", "null_order",
+    }
+)  # fmt: skip
 LATE_S: Final = 3.0
 # Not requests of the API: a rule for all of those does not mean them.
 _NAMED_ONLY: Final = frozenset({("webhook",), ("bulk",), ("bulk_file",), ("token",)})
@@ -25,7 +33,10 @@ _NAMED_ONLY: Final = frozenset({("webhook",), ("bulk",), ("bulk_file",), ("token
 class Rule(msgspec.Struct, kw_only=True):
     """`operation`: a root field, "*" for all, or by name "webhook", "bulk"
     (an operation's run), "bulk_file" (its download) and "token". Without `nth`, `every` or
-    `probability` it matches always; `times` ends it."""
+    `probability` it matches always; `times` ends it. `lag`: so many changes a stale_read is
+    behind, or as many as are kept. `codes` and `with_null`: the errors of error_before and
+    error_after, and whether `data` with a null stands beside them. `late_s`: when, by the
+    store's clock, a commit_late happens."""
 
     operation: str = "*"
     phase: Phase | WebhookPhase
@@ -35,6 +46,10 @@ class Rule(msgspec.Struct, kw_only=True):
     probability: float | None = None
     times: int | None = None
     seconds: float = 5.0
+    late_s: float = LATE_S
+    lag: int = 1
+    codes: list[str] = msgspec.field(default_factory=lambda: ["TIMEOUT"])
+    with_null: bool = False
     seen: int = 0
     hits: int = 0
 

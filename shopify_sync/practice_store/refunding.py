@@ -122,8 +122,11 @@ def _spread(order: Order, amount: Decimal) -> tuple[tuple[Transaction, Decimal, 
     return tuple(found)
 
 
-def create(context: Context, data: dict[str, Any], key: str | None) -> tuple[Order, Refund]:
-    """refundCreate. Raises UserError in Shopify's words; nothing is written then."""
+def create(
+    context: Context, data: dict[str, Any], key: str | None, *, made_by: str = "app"
+) -> tuple[Order, Refund]:
+    """refundCreate, or staff at their own desk. Raises UserError in Shopify's words; nothing is
+    written then."""
     shop = context.shop
     number = int(data["orderId"].rsplit("/", 1)[-1])
     order = shop.orders.get(number)
@@ -142,7 +145,9 @@ def create(context: Context, data: dict[str, Any], key: str | None) -> tuple[Ord
             f"Refund amount {_sign(order)}{moved:.2f} is greater than net payment received "
             f"{_sign(order)}{limit:.2f}"
         )
-    return order, _book(context, order, data, lines, moves, credits, key)
+    refund = _book(context, order, data, lines, moves, credits, key)
+    refund.made_by = made_by
+    return order, refund
 
 
 def _sign(order: Order) -> str:
@@ -229,12 +234,8 @@ def _book(
         _take_off(order, line, quantity)
     refund.shipping = _shipping(order, data.get("shipping") or {})
     booked += refund.shipping
-    for parent, amount in moves:
-        moved = selling.add_transaction(
-            context, order, kind="REFUND", amount=amount, gateway=parent.gateway, parent=parent,
-            key=key,
-        )  # fmt: skip
-        refund.transactions.append(moved.number_id)
+    back = selling.give_back(context, order, moves, key=key)
+    refund.transactions += [transaction.number_id for transaction in back]
     for credit in credits:
         moved = selling.add_store_credit(
             context, order, amount=credit.amount, expires_at=credit.expires_at, key=key

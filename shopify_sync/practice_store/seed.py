@@ -299,7 +299,9 @@ def _tracking(rng: random.Random) -> list[Tracking]:
 
 def _cancel(context: Context, order: Order, *, refund: bool) -> None:
     key = f"seed-{order.number_id}"
-    selling.start_cancel(context, order, reason="CUSTOMER", refund=refund, staff_note=None, key=key)
+    selling.start_cancel(
+        context, order, reason="CUSTOMER", refund=refund, staff_note=None, key=key, made_by="staff"
+    )
     selling.run_job(context, key)
 
 

@@ -6,8 +6,9 @@ same way and tell the same webhooks.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from shopify_sync.practice_store import money, payloads
@@ -33,6 +34,7 @@ MANUAL_GATEWAYS: Final = frozenset(
 
 def touch(context: Context, order: Order, *topics: str) -> None:
     """The order changed: stamp it and tell the topics, orders/updated last."""
+    context.changed.add(order.number_id)
     order.updated_at = max(context.now(), order.updated_at)
     for topic in (*topics, "orders/updated"):
         context.emit(topic, payloads.order(context.shop, order))
@@ -85,6 +87,7 @@ def add_transaction(
     account_number: str | None = None,
     at: datetime | None = None,
     key: str | None = None,
+    error_code: str | None = None,
 ) -> Transaction:
     moment = at or context.now()
     transaction = Transaction(
@@ -100,6 +103,7 @@ def add_transaction(
         account_number=account_number or (parent.account_number if parent else None),
         test=order.test,
         key=key,
+        error_code=error_code,
     )
     order.transactions.append(transaction)
     if status in {"SUCCESS", "FAILURE", "ERROR"}:
@@ -176,6 +180,7 @@ def reopen(context: Context, order: Order) -> None:
 
 def delete(context: Context, order: Order) -> None:
     del context.shop.orders[order.number_id]
+    context.changed.add(order.number_id)
     context.emit("orders/delete", {"id": order.number_id})
 
 
@@ -214,6 +219,7 @@ def start_cancel(
     key: str,
     store_credit: bool = False,
     credit_expires_at: datetime | None = None,
+    made_by: str = "app",
 ) -> Job:
     """Accept a cancelation, and carry it out a moment later."""
     job = Job(
@@ -224,6 +230,9 @@ def start_cancel(
         store_credit=store_credit,
         credit_expires_at=credit_expires_at,
         staff_note=staff_note,
+        made_by=made_by,
+        accepted_at=context.now(),
+        course=context.dice.choice(context.conditions.cancels),
     )
     context.shop.jobs[key] = job
     context.later(JOB_SECONDS, lambda later: run_job(later, key))
@@ -231,10 +240,14 @@ def start_cancel(
 
 
 def run_job(context: Context, key: str) -> None:
-    """Carry out an accepted cancelation; a second run changes nothing."""
+    """Carry out what is left of an accepted cancelation; another run changes nothing."""
     job = context.shop.jobs.get(key)
     order = context.shop.orders.get(job.order_number) if job else None
-    if job and order and job.status == "STARTED":
+    if not job or not order:
+        return
+    if job.owes_refund:
+        _refund_late(context, order, job)
+    elif job.status == "STARTED":
         finish_cancel(context, order, job)
 
 
@@ -244,6 +257,10 @@ def finish_cancel(
     job: Job,
 ) -> None:
     """Facts 1.6: what a canceled order looks like."""
+    if job.course == "failed":
+        _fail(job, "The order could not be canceled.")
+        context.changed.add(order.number_id)
+        return
     now = context.now()
     for held in money.open_authorizations(order):
         void(context, order, held)
@@ -257,6 +274,7 @@ def finish_cancel(
     order.cancelled_at = order.closed_at = now
     order.cancel_reason = job.reason
     order.cancel_staff_note = job.staff_note
+    order.cancel_key = job.key
     if order.pending:
         # Unpaid without a transaction: nothing to void, and yet voided.
         order.pending, order.status_override = False, "VOIDED"
@@ -268,8 +286,90 @@ def finish_cancel(
             item.total_quantity = item.remaining_quantity = 0
     job.status = "SUCCEEDED"
     if job.refund and had_money:
-        _refund_everything(context, order, job, now)
+        _begin_refund(context, order, job)
     touch(context, order, "orders/cancelled")
+
+
+def _begin_refund(context: Context, order: Order, job: Job) -> None:
+    """The money of a cancelation: with it, later, or never, as its course says."""
+    if job.course in {"job_open", "job_done"}:
+        job.owes_refund = True
+        if job.course == "job_open":
+            job.status = "STARTED"
+        context.later(context.conditions.refund_after_s, partial(run_job, key=job.key))
+    elif job.course == "no_refund_failed":
+        _fail(job, "The order was canceled, but the refund could not be created.")
+    elif job.course != "no_refund":
+        _refund_everything(context, order, job, context.now())
+
+
+def _refund_late(context: Context, order: Order, job: Job) -> None:
+    job.owes_refund, job.status = False, "SUCCEEDED"
+    if money.net(order) > 0:
+        _refund_everything(context, order, job, context.now())
+    touch(context, order)
+
+
+def _fail(job: Job, message: str) -> None:
+    job.status = "FAILED"
+    job.errors = [{"field": None, "message": message, "code": "INTERNAL_ERROR"}]
+
+
+def bank_words(context: Context, gateways: list[str]) -> list[tuple[str, str | None]]:
+    """Of each transaction of a fresh refund: its status, and what follows where it is PENDING."""
+    course = context.dice.choice(context.conditions.refunds)
+    words: dict[str, tuple[str, str | None]] = {
+        "pending_success": ("PENDING", "SUCCESS"),
+        "pending_failure": ("PENDING", "FAILURE"),
+        "failure": ("FAILURE", None),
+    }
+    said = [words.get(course, ("SUCCESS", None))] * len(gateways)
+    if course == "half_failure" and len(gateways) > 1:
+        said[-1] = words["failure"]
+    return [
+        ("SUCCESS", None) if gateway == STORE_CREDIT_GATEWAY else word
+        for gateway, word in zip(gateways, said, strict=True)
+    ]
+
+
+def give_back(
+    context: Context, order: Order, moves: list[tuple[Transaction, Decimal]], *, key: str | None
+) -> list[Transaction]:
+    """Money on its way to the payments it came from, as fast as their banks are."""
+    moved = []
+    words = bank_words(context, [parent.gateway for parent, _amount in moves])
+    for (parent, amount), (status, bank_says) in zip(moves, words, strict=True):
+        back = add_transaction(
+            context, order, kind="REFUND", amount=amount, gateway=parent.gateway, parent=parent,
+            key=key, status=status, error_code="PROCESSING_ERROR" if status == "FAILURE" else None,
+        )  # fmt: skip
+        if bank_says:
+            wait_s = context.conditions.bank_s
+            back.bank_says, back.bank_at = bank_says, context.now() + timedelta(seconds=wait_s)
+            await_bank(context, order, back, wait_s)
+        moved.append(back)
+    return moved
+
+
+def await_bank(context: Context, order: Order, transaction: Transaction, wait_s: float) -> None:
+    answers = partial(
+        bank_answers, order_number=order.number_id, transaction_number=transaction.number_id
+    )
+    context.later(wait_s, answers)
+
+
+def bank_answers(context: Context, order_number: int, transaction_number: int) -> None:
+    """A pending refund arrives, or the bank refuses it; a second answer changes nothing."""
+    order = context.shop.orders.get(order_number)
+    for transaction in order.transactions if order else ():
+        if transaction.number_id == transaction_number and order and transaction.bank_says:
+            transaction.status, transaction.bank_says = transaction.bank_says, None
+            if transaction.status == "FAILURE":
+                transaction.error_code = "PROCESSING_ERROR"
+            transaction.processed_at = context.now()
+            body = payloads.transaction(context.shop, order, transaction)
+            context.emit("order_transactions/create", body)
+            touch(context, order)
 
 
 def _refund_everything(context: Context, order: Order, job: Job, now: datetime) -> Refund:
@@ -278,6 +378,8 @@ def _refund_everything(context: Context, order: Order, job: Job, now: datetime) 
         order_number=order.number_id,
         created_at=now,
         processed_at=now,
+        made_by=job.made_by,
+        job_key=job.key,
     )
     moved = _credit_all(context, order, job) if job.store_credit else _pay_all_back(context, order)
     back.transactions += [transaction.number_id for transaction in moved]
@@ -292,15 +394,9 @@ def _credit_all(context: Context, order: Order, job: Job) -> list[Transaction]:
 
 
 def _pay_all_back(context: Context, order: Order) -> list[Transaction]:
-    moved = []
-    for payment in money.payments(order):
-        left = money.left_of(order, payment)
-        if left > 0:
-            back = add_transaction(
-                context, order, kind="REFUND", amount=left, gateway=payment.gateway, parent=payment
-            )
-            moved.append(back)
-    return moved
+    left = [(payment, money.left_of(order, payment)) for payment in money.payments(order)]
+    moves = [(payment, amount) for payment, amount in left if amount > 0]
+    return give_back(context, order, moves, key=None)
 
 
 def fulfillment_status(order: Order) -> str:

@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -18,7 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from shopify_sync.practice_store import execution, oauth, scopes, staff_page
-from shopify_sync.practice_store.faults import COMMITS, LATE_S, Rule
+from shopify_sync.practice_store.conditions import Conditions
+from shopify_sync.practice_store.faults import COMMITS, Rule
 from shopify_sync.practice_store.state import Shop
 from shopify_sync.practice_store.store import RESTORE_RATE, Store, plain
 
@@ -27,7 +29,14 @@ logger = logging.getLogger(__name__)
 API_VERSION: Final = "2026-10"
 _RANGE: Final = re.compile(r"\Abytes=(\d+)-\Z")
 _CHUNK: Final = 256 * 1024
-_STATUS_PHASES: Final = {"401", "402", "403", "423", "429", "430"}
+_STATUS_PHASES: Final = {
+    "400", "401", "402", "403", "404", "408", "409", "422", "423", "429", "430",
+}  # fmt: skip
+# Reads that a replica may answer.
+_ON_REPLICAS: Final = frozenset(
+    {"order", "orders", "node", "nodes", "refund", "return", "fulfillment", "job"}
+)
+_GID: Final = re.compile(r"gid://shopify/([A-Za-z]+)/([\w-]+)")
 
 
 class Answer(msgspec.Struct):
@@ -122,7 +131,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             data = json.loads(body) if body else {}
             if name == "faults":
-                self.store.faults.set(data if isinstance(data, list) else data["rules"])
+                self._set_faults({"rules": data} if isinstance(data, list) else data)
             elif name == "clock":
                 self.store.advance(float(data["advance_s"]))
             elif name == "reset":
@@ -132,6 +141,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except (ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
             return Answer(400, plain({"error": str(error)}))
         return Answer(200, plain({"ok": True, "now": self.store.world.now().isoformat()}))
+
+    def _set_faults(self, data: dict[str, Any]) -> None:
+        """`rules` replace the rules, `conditions` those of `shop`, or of all; what is not named
+        stays."""
+        if not {"rules", "conditions"} & data.keys():
+            raise KeyError("rules")
+        domain = data.get("shop", "")
+        if domain and domain not in self.store.world.shops:
+            raise ValueError(f"no shop {domain}")
+        if "conditions" in data:
+            self.store.set_conditions(msgspec.convert(data["conditions"], Conditions), domain)
+        if "rules" in data:
+            self.store.faults.set(data["rules"])
 
     def _token(self, shop: Shop, body: bytes) -> Answer:
         try:
@@ -148,7 +170,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                                     "at": time.time(), "fault": rule.phase if rule else "",
                                     "key": None})  # fmt: skip
         made = Answer(status, plain(answer))
-        return _spoiled(made, rule.phase) if rule else made
+        return _spoiled(made, rule, ()) if rule else made
 
     def _shop(self, named: str) -> Shop | None:
         """By Host, as at Shopify; a browser on loopback names it in the query instead."""
@@ -156,36 +178,45 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return shops.get((self.headers.get("Host") or "").split(":")[0]) or shops.get(named)
 
     def _graphql(self, shop: Shop, body: bytes) -> Answer:
+        arrived = time.time()
+        try:
+            request = json.loads(body)
+            query, variables = request["query"], request.get("variables") or {}
+            name = request.get("operationName")
+            fields = execution.root_fields(query, name)
+        except (ValueError, KeyError, TypeError):
+            query, variables, name, fields = None, {}, None, ()
+        rule = None
+        if (answer := self._turned_away(shop)) is None:
+            if query is None:
+                text = "Required parameter missing or invalid"
+                return Answer(400, plain({"errors": {"query": text}}))
+            rule = self.store.faults.pick(fields, shop.domain)
+            try:
+                answer = self._run(shop, query, variables, name, fields, rule)
+            except Exception:  # a bug of the stand-in must not look like a dropped connection
+                logger.exception("%s failed", fields)
+                answer = Answer(500, b"the practice store has a bug; see its log", "text/plain")
+        entry = {"shop": shop.domain, "operation": fields[0] if fields else "", "at": time.time(),
+                 "arrived": arrived, "status": answer.status, "fault": rule.phase if rule else "",
+                 **_named_in(variables)}  # fmt: skip
+        self.store.requests.append(entry)
+        return answer
+
+    def _turned_away(self, shop: Shop) -> Answer | None:
+        """Before anything of the request is looked at."""
         if shop.locked_status:
             return Answer(shop.locked_status, plain({"errors": "Unavailable Shop"}))
         given = self.headers.get("X-Shopify-Access-Token") or ""
         if not oauth.is_valid(shop, given, self.store.world.now()):
             text = "[API] Invalid API key or access token (unrecognized login or wrong password)"
             return Answer(401, plain({"errors": text}))
-        try:
-            request = json.loads(body)
-            query, variables = request["query"], request.get("variables") or {}
-            name = request.get("operationName")
-        except (ValueError, KeyError, TypeError):
-            return Answer(
-                400, plain({"errors": {"query": "Required parameter missing or invalid"}})
-            )
-        fields = execution.root_fields(query, name)
-        rule = self.store.faults.pick(fields, shop.domain)
-        try:
-            answer = self._run(shop, query, variables, name, rule)
-        except Exception:  # a bug of the stand-in must not look like a dropped connection
-            logger.exception("%s failed", fields)
-            answer = Answer(500, b"the practice store has a bug; see its log", "text/plain")
-        entry = {"shop": shop.domain, "operation": fields[0] if fields else "", "at": time.time(),
-                 "status": answer.status, "fault": rule.phase if rule else "",
-                 "key": variables.get("idempotencyKey") if isinstance(variables, dict) else None}  # fmt: skip
-        self.store.requests.append(entry)
-        return answer
+        return None
 
     def _run(
-        self, shop: Shop, query: str, variables: Any, name: str | None, rule: Rule | None
-    ) -> Answer:
+        self, shop: Shop, query: str, variables: Any, name: str | None, fields: tuple[str, ...],
+        rule: Rule | None,
+    ) -> Answer:  # fmt: skip
         phase = rule.phase if rule else ""
         if phase == "drop_before":
             return Answer(0, b"", sent="dropped")
@@ -195,25 +226,39 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return Answer(int(phase), plain({"errors": "fault"}), headers={"Retry-After": "1.0"})
         if phase == "throttle":
             return Answer(200, plain(_throttled(self.store, shop, 50)))
+        if phase == "error_before" and rule:
+            return Answer(200, _errors(rule, fields))
+        if phase == "null_payload_before":
+            return Answer(200, plain({"data": dict.fromkeys(fields)}))
+        if phase == "no_user_errors_before":
+            return Answer(200, plain({"data": {field: {"order": None} for field in fields}}))
         if phase == "hang" and rule:
             time.sleep(rule.seconds)
             return Answer(0, b"", sent="dropped")
         if phase == "commit_late":
-            threading.Timer(
-                LATE_S, lambda: self._execute(shop, query, variables, name, stale=False)
-            ).start()
+            late_s = rule.late_s if rule else 0.0
+            work = partial(execution.execute, query=query, variables=variables, operation_name=name)
+            self.store.later(shop.domain, late_s, work)
             return Answer(0, b"", sent="dropped")
-        answer = self._execute(shop, query, variables, name, stale=phase == "stale_read")
-        return _spoiled(answer, phase) if phase in COMMITS else answer
+        lag = rule.lag if rule and phase == "stale_read" else None
+        answer = self._execute(shop, query, variables, name, lag=lag)
+        return _spoiled(answer, rule, fields) if rule and phase in COMMITS else answer
 
     def _execute(
-        self, shop: Shop, query: str, variables: Any, name: str | None, *, stale: bool
+        self, shop: Shop, query: str, variables: Any, name: str | None, *, lag: int | None = None
     ) -> Answer:
+        """`lag`: so many changes behind; None: as whichever replica answers."""
         with self.store.locks[shop.domain]:
-            is_mutation = execution.is_mutation(query, name)
-            if is_mutation and self.store.faults.keeps_history():
-                self.store.remember_for_stale_reads(shop)
-            context = self.store.context(self.store.stale(shop) if stale else shop)
+            if execution.is_mutation(query, name):
+                self.store.before_change(shop)
+                shown = shop
+            elif lag is not None:
+                shown = self.store.stale(shop, _order_asked(shop, query, variables), lag)
+            elif _ON_REPLICAS.intersection(execution.root_fields(query, name)):
+                shown = self.store.replica(shop, _order_asked(shop, query, variables))
+            else:
+                shown = shop
+            context = self.store.context(shown)
             if refused := scopes.denied(execution.root_fields(query, name), context.scopes):
                 return Answer(200, plain(refused))
             bucket = self.store.buckets[shop.domain]
@@ -277,8 +322,69 @@ def _form(body: bytes) -> dict[str, str]:
     return {key: values[-1] for key, values in parse_qs(body.decode()).items()}
 
 
-def _spoiled(answer: Answer, phase: str) -> Answer:
+def _named_in(variables: Any) -> dict[str, Any]:
+    """For the log of requests: the key, the order and the note of a mutation's variables."""
+    found = variables if isinstance(variables, dict) else {}
+    inner = found["input"] if isinstance(found.get("input"), dict) else {}
+    return {
+        "key": found.get("idempotencyKey"),
+        "order": found.get("orderId") or inner.get("orderId"),
+        "note": found.get("staffNote") or inner.get("note"),
+    }
+
+
+def _order_asked(shop: Shop, query: str, variables: Any) -> int | None:
+    """The number of the order that a read is about; None: of several, or of none."""
+    found = _GID.search(query + json.dumps(variables))
+    if found is None:
+        return None
+    kind, tail = found[1], found[2]
+    if kind == "OrderCancelJobResult" or kind == "Job":
+        return shop.jobs[tail].order_number if tail in shop.jobs else None
+    if not tail.isdigit():
+        return None
+    if kind == "Order":
+        return int(tail)
+    for order in shop.orders.values():
+        rows = (*order.refunds, *order.transactions, *order.fulfillments, *order.returns)
+        if any(row.typename == kind and row.number_id == int(tail) for row in rows):
+            return order.number_id
+    return None
+
+
+def _errors(rule: Rule, fields: tuple[str, ...]) -> bytes:
+    """Top-level errors of codes nobody has listed."""
+    errors = [
+        {"message": f"Something went wrong: {code}", "extensions": {"code": code}}
+        for code in rule.codes
+    ]
+    return plain({"errors": errors} | ({"data": dict.fromkeys(fields)} if rule.with_null else {}))
+
+
+def _changed_payload(answer: Answer, change: Callable[[dict[str, Any]], object]) -> Answer:
+    body = json.loads(answer.body)
+    for payload in (body.get("data") or {}).values():
+        if isinstance(payload, dict):
+            change(payload)
+    return Answer(200, plain(body))
+
+
+def _without_user_errors(payload: dict[str, Any]) -> None:
+    for name in [name for name in payload if name.lower().endswith("usererrors")]:
+        del payload[name]
+
+
+def _with_a_user_error(payload: dict[str, Any]) -> None:
+    for name in payload:
+        if name.lower().endswith("usererrors"):
+            error = {"field": None, "message": "The customer could not be notified.", "code": None}
+            payload[name] = [*(payload[name] or []), error]
+
+
+def _spoiled(answer: Answer, rule: Rule, fields: tuple[str, ...]) -> Answer:
     """What the client gets of an answer whose work is done."""
+    if (status := rule.phase.removeprefix("commit_then_")).isdigit() and status != "500":
+        return Answer(int(status), plain({"errors": "fault"}))
     spoil: dict[str, Callable[[], Answer]] = {
         "commit_then_drop": lambda: Answer(0, b"", sent="dropped"),
         "commit_then_500": lambda: Answer(500, b"<html>Internal Server Error</html>", "text/html"),
@@ -286,8 +392,13 @@ def _spoiled(answer: Answer, phase: str) -> Answer:
         "html200": lambda: Answer(200, b"<html><body>Please wait</body></html>", "text/html"),
         "malformed_json": lambda: Answer(200, answer.body[:-2]),
         "null_data": lambda: Answer(200, b'{"data": null}'),
+        "null_order": lambda: Answer(200, plain({"data": dict.fromkeys(fields)})),
+        "null_payload": lambda: Answer(200, plain({"data": dict.fromkeys(fields)})),
+        "error_after": lambda: Answer(200, _errors(rule, fields)),
+        "no_user_errors": lambda: _changed_payload(answer, _without_user_errors),
+        "user_errors_and_result": lambda: _changed_payload(answer, _with_a_user_error),
     }
-    return spoil[phase]()
+    return spoil[rule.phase]()
 
 
 def _throttled(store: Store, shop: Shop, cost: int) -> dict[str, Any]:
@@ -322,5 +433,6 @@ def start_in_thread(store: Store, port: int = 0) -> Server:
     """Run a store in this process; `server.server_address[1]` is its port."""
     server = serve(store, port)
     store.start()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # Stopping waits for the next look at the flag: half a second a test, unless told.
+    threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True).start()
     return server

@@ -128,6 +128,9 @@ class Transaction(Resource, kw_only=True):
     key: str | None = None
     # Of store credit: when it can no longer be spent.
     expires_at: datetime | None = None
+    # Of a pending refund: what the bank will say of it, and when.
+    bank_says: str | None = None
+    bank_at: datetime | None = None
 
 
 class RefundLine(Resource, kw_only=True):
@@ -159,6 +162,10 @@ class Refund(Resource, kw_only=True):
     adjustments: list[Adjustment] = field(default_factory=list)
     return_number: int | None = None
     key: str | None = None
+    # "app": asked for through the API; "staff": in Shopify's own admin. `job_key`: the
+    # cancelation whose money this is.
+    made_by: str = "app"
+    job_key: str | None = None
 
 
 class Tracking(Struct, kw_only=True):
@@ -355,6 +362,11 @@ class Job(Struct, kw_only=True):
     staff_note: str | None = None
     status: str = "STARTED"
     errors: list[dict[str, str | list[str] | None]] = field(default_factory=list)
+    made_by: str = "app"
+    accepted_at: datetime | None = None
+    # How it goes on (conditions.CancelCourse), and whether its refund is still to be booked.
+    course: str = "together"
+    owes_refund: bool = False
 
 
 class Subscription(Resource, kw_only=True):

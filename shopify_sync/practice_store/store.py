@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import heapq
 import itertools
 import json
 import os
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -18,10 +18,12 @@ import msgspec
 
 from shopify_sync.practice_store import money, selling
 from shopify_sync.practice_store.bulk import Bulk
+from shopify_sync.practice_store.conditions import CALM, Conditions
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.delivery import Courier
 from shopify_sync.practice_store.faults import Faults
-from shopify_sync.practice_store.state import ZERO, Shop, World
+from shopify_sync.practice_store.replicas import Replicas
+from shopify_sync.practice_store.state import ZERO, Order, Shop, World
 
 SCOPES: Final = [
     "read_orders",
@@ -114,10 +116,13 @@ class Store:
             work=self.act, base_url=lambda: self.base_url,
             fails=lambda domain: self.faults.pick(("bulk",), domain) is not None,
         )  # fmt: skip
-        self._before: dict[str, Shop] = {}
-        self._delayed: list[tuple[float, int, str, Callable[[Context], None]]] = []
+        self._conditions: dict[str, Conditions] = {}
+        self._dice: dict[str, random.Random] = {}
+        self._replicas = {domain: Replicas() for domain in self.world.shops}
+        self._delayed: list[tuple[float, int, str, Callable[[Context], Any]]] = []
         self._serial = itertools.count()
         self._wake = threading.Condition()
+        self._working = threading.Lock()
         self._stopped = False
         self._changed = threading.Event()
         self._threads = [threading.Thread(target=self._run_delayed, daemon=True)]
@@ -135,8 +140,10 @@ class Store:
             thread.start()
         for domain, shop in self.world.shops.items():
             for key, job in list(shop.jobs.items()):
-                if job.status == "STARTED":  # accepted before the last stop
+                if job.status == "STARTED" or job.owes_refund:  # accepted before the last stop
                     self.act(domain, partial(selling.run_job, key=key))
+            for order in shop.orders.values():
+                self.act(domain, partial(_await_banks, order=order))
 
     def stop(self) -> None:
         self._stopped = True
@@ -154,34 +161,71 @@ class Store:
             scopes=frozenset(shop.scopes),
             allow_http=self.allow_http,
             bulk=self.bulk,
+            conditions=self.conditions(shop.domain),
+            dice=self._dice.setdefault(shop.domain, random.Random(1)),  # noqa: S311
         )
+
+    def conditions(self, domain: str) -> Conditions:
+        return self._conditions.get(domain, CALM)
+
+    def set_conditions(self, conditions: Conditions, domain: str = "") -> None:
+        """From now on one shop, or all ("") are like this; its dice begin anew from its seed."""
+        for name in [domain] if domain else self.world.shops:
+            with self.locks[name]:
+                self._conditions[name] = conditions
+                self._dice[name] = random.Random(conditions.seed)  # noqa: S311
 
     def act(self, domain: str, work: Callable[[Context], Any]) -> Any:
         """Run something as the shop, then tell its webhooks and start its delayed work."""
         with self.locks[domain]:
             shop = self.world.shops[domain]
+            self.before_change(shop)
             context = self.context(shop)
             result = work(context)
             self.settle(context)
         return result
 
     def settle(self, context: Context) -> None:
-        """Deliver and schedule what a finished request left in its context."""
+        """Deliver, schedule and remember what a finished request left in its context."""
+        if context.changed and self._keeps_history(context.shop):
+            replicas = self._replicas[context.shop.domain]
+            replicas.note(context.shop, sorted(context.changed), now=self.time())
         if context.emitted:
             self.courier.send(context.shop, context.emitted)
         for seconds, work in context.delayed:
-            due = time.time() + self.world.ahead_s + seconds
-            with self._wake:
-                heapq.heappush(self._delayed, (due, next(self._serial), context.shop.domain, work))
-                self._wake.notify_all()
+            self.later(context.shop.domain, seconds, work)
         if context.emitted or context.delayed:
             self._changed.set()
 
-    def remember_for_stale_reads(self, shop: Shop) -> None:
-        self._before[shop.domain] = copy.deepcopy(shop)
+    def time(self) -> float:
+        """The store's clock, in seconds, finer than Shopify's own times."""
+        return time.time() + self.world.ahead_s
 
-    def stale(self, shop: Shop) -> Shop:
-        return self._before.get(shop.domain, shop)
+    def _keeps_history(self, shop: Shop) -> bool:
+        return self.conditions(shop.domain).lagging_reads > 0 or self.faults.keeps_history()
+
+    def before_change(self, shop: Shop) -> None:
+        """Under the shop's lock, before anything of it may change."""
+        if self._keeps_history(shop):
+            self._replicas[shop.domain].begin(shop)
+
+    def stale(self, shop: Shop, asked: int | None, lag: int) -> Shop:
+        """The shop `lag` changes ago, of the order asked for or of any, however long ago."""
+        return self._replicas[shop.domain].view(shop, asked, lag, since=None)
+
+    def replica(self, shop: Shop, asked: int | None) -> Shop:
+        """The shop as whichever replica answers has it: mostly as it is."""
+        conditions = self.conditions(shop.domain)
+        dice = self._dice.setdefault(shop.domain, random.Random(1))  # noqa: S311
+        if not conditions.lagging_reads or dice.random() >= conditions.lagging_reads:
+            return shop
+        lag, since = dice.randint(1, conditions.lag), self.time() - conditions.lag_s
+        return self._replicas[shop.domain].view(shop, asked, lag, since=since)
+
+    def catch_up(self, domain: str, order: int | None = None) -> None:
+        """Replicas show the present of one order (its number), or of all, until it changes."""
+        with self.locks[domain]:
+            self._replicas[domain].catch_up(order)
 
     def advance(self, seconds: float) -> None:
         self.world.ahead_s += seconds
@@ -195,6 +239,8 @@ class Store:
         self.world.ahead_s = 0.0
         self._open_shops()
         self.faults.set([])
+        self._conditions.clear()
+        self._replicas = {domain: Replicas() for domain in self.world.shops}
         self.requests.clear()
         self.courier.log.clear()
 
@@ -205,6 +251,7 @@ class Store:
         for order in shop.orders.values():
             for refund in order.refunds:
                 moved = [t for t in order.transactions if t.number_id in refund.transactions]
+                job = shop.jobs.get(refund.job_key or "")
                 refunds.append(
                     {
                         "order": order.id, "order_name": order.name, "id": refund.id,
@@ -213,12 +260,21 @@ class Store:
                         "currency": order.presentment_currency,
                         "gateways": [t.gateway for t in moved],
                         "at": refund.created_at.isoformat(),
+                        # Whose refund it is, and the note of the cancelation it belongs to.
+                        "made_by": refund.made_by,
+                        "cancel_note": job.staff_note if job else None,
+                        "transactions": [
+                            {"id": t.id, "status": t.status, "amount": money.wire(t.amount)}
+                            for t in moved
+                        ],
                     }
                 )  # fmt: skip
             if order.cancelled_at:
+                job = shop.jobs.get(order.cancel_key or "")
                 cancelations.append(
                     {"order": order.id, "order_name": order.name, "reason": order.cancel_reason,
-                     "staff_note": order.cancel_staff_note, "at": order.cancelled_at.isoformat()}
+                     "staff_note": order.cancel_staff_note, "at": order.cancelled_at.isoformat(),
+                     "made_by": job.made_by if job else "app"}
                 )  # fmt: skip
             transactions += [
                 {"order": order.id, "order_name": order.name, "id": t.id, "kind": t.kind,
@@ -253,17 +309,54 @@ class Store:
             except (RuntimeError, OSError):  # a shop changed size meanwhile: the next save has it
                 self._changed.set()
 
+    def later(self, domain: str, seconds: float, work: Callable[[Context], Any]) -> None:
+        """Do something as the shop once its clock is so much further."""
+        due = self.time() + seconds
+        with self._wake:
+            heapq.heappush(self._delayed, (due, next(self._serial), domain, work))
+            self._wake.notify_all()
+
+    def is_idle(self) -> bool:
+        """Nothing will happen of itself: no job, bank or late commit is outstanding."""
+        with self._working, self._wake:
+            return not self._delayed
+
+    def run_due(self) -> None:
+        """Do now all delayed work whose time has come; what the store's own thread has begun is
+        waited for. Not to be called under a shop's lock."""
+        while self._do_due():
+            pass
+
+    def _do_due(self) -> bool:
+        with self._working:
+            found = self._take_due()
+            if found and found[0] in self.locks:
+                self.act(*found)
+        return found is not None
+
+    def _take_due(self) -> tuple[str, Callable[[Context], Any]] | None:
+        with self._wake:
+            if not self._delayed or self._delayed[0][0] > self.time():
+                return None
+            _due, _serial, domain, work = heapq.heappop(self._delayed)
+        return domain, work
+
     def _run_delayed(self) -> None:
         while not self._stopped:
             with self._wake:
-                now = time.time() + self.world.ahead_s
+                now = self.time()
                 if not self._delayed or self._delayed[0][0] > now:
                     wait = self._delayed[0][0] - now if self._delayed else 5.0
                     self._wake.wait(timeout=max(0.005, min(wait, 5.0)))
                     continue
-                _due, _serial, domain, work = heapq.heappop(self._delayed)
-            if domain in self.locks:
-                self.act(domain, work)
+            self._do_due()
+
+
+def _await_banks(context: Context, order: Order) -> None:
+    for waiting in order.transactions:
+        if waiting.bank_says and waiting.bank_at:
+            left_s = (waiting.bank_at - context.now()).total_seconds()
+            selling.await_bank(context, order, waiting, max(0.0, left_s))
 
 
 def plain(value: Any) -> bytes:

@@ -57,5 +57,7 @@ class Case:
     broker: Broker | None = None
     mutants: Mapping[str, float] = field(default_factory=dict)
     mutant_scale: float = 0.1
+    # The shop lags, shuffles, cancels and refunds apart, and its bank takes its time.
+    is_mean: bool = False
     # A guess, so that the longest start first.
     takes_s: int = 60

@@ -1,23 +1,33 @@
-"""What must hold between our rows and the shop's books, whatever happened. Pure."""
+"""What must hold between our rows, the shop's books and the rules, whatever happened. Pure.
+
+Three questions, each answered with a sentence for everything that is wrong:
+`violations`: does each action say what happened to its money and its order? `without_end`: does
+each action end? `sent_against_rules`: was anything sent that nobody would have allowed then?
+"""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-_MARKER = re.compile(r"\[ax:([0-9a-f]+)\]")
-_DONE_WITH_REFUND = {"succeeded", "reversed"}
-_NEVER_APPLIED = {"rejected", "withdrawn", "declined", "expired"}
-_SETTLED = _NEVER_APPLIED | _DONE_WITH_REFUND | {"partial"}
+_MARKER: Final = re.compile(r"\[ax:([0-9a-f]+)\]")
+NOTHING_DONE: Final = frozenset({"rejected", "withdrawn", "declined", "expired"})
+SETTLED: Final = NOTHING_DONE | {"succeeded", "reversed", "partial", "awaiting_bank"}
+# A supervisor finds it under Decisions: for the machine that is an end as well.
+ENDED: Final = SETTLED | {"needs_human"}
+LONGEST: Final = timedelta(hours=24)
+_MOVES: Final = frozenset({"SUCCESS", "PENDING"})
+_ZERO: Final = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionFact:
-    """One of our actions, as its row ended. `cancels` and `refunds`: what it was to do."""
+    """One of our actions, as its row is. `kind` and `amount`: what it was to do."""
 
     id: int
     order: str
@@ -26,7 +36,9 @@ class ActionFact:
     marker: str
     key: str
     amount: Decimal | None
+    currency: str = ""
     message: str = ""
+    asked_at: datetime | None = None
 
     @property
     def cancels(self) -> bool:
@@ -36,79 +48,269 @@ class ActionFact:
     def refunds(self) -> bool:
         return self.kind in {"refund", "cancel_and_refund"}
 
+    def __str__(self) -> str:
+        return f"action {self.id} ({self.kind}, {self.state})"
+
 
 def facts_of(actions: Iterable[Any]) -> list[ActionFact]:
     """From OrderAction rows (order selected)."""
     return [
         ActionFact(
             id=a.pk, order=a.order.gid, kind=a.kind, state=a.state, marker=a.marker,
-            key=str(a.idempotency_key), amount=a.amount, message=a.message,
+            key=str(a.idempotency_key), amount=a.amount, currency=a.currency, message=a.message,
+            asked_at=a.requested_at,
         )
         for a in actions
     ]  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What the shop's books say that one action did: whether it canceled its order, and its
+    refunds."""
+
+    canceled: bool
+    refunds: tuple[Mapping[str, Any], ...]
+
+    @property
+    def booked(self) -> Decimal:
+        """All that was booked, whether or not the bank carried it out."""
+        return sum((Decimal(r["amount"]) for r in self.refunds), _ZERO)
+
+    @property
+    def arrived(self) -> Decimal:
+        return self._sum({"SUCCESS"})
+
+    @property
+    def moving(self) -> Decimal:
+        """What arrived or still may."""
+        return self._sum(_MOVES)
+
+    @property
+    def live_refunds(self) -> int:
+        return sum(any(t["status"] in _MOVES for t in _parts(r)) for r in self.refunds)
+
+    @property
+    def anything(self) -> bool:
+        return self.canceled or bool(self.refunds)
+
+    def is_all_of(self, action: ActionFact) -> bool:
+        """Everything that was asked for was booked: a bank may still say no."""
+        if action.cancels and not self.canceled:
+            return False
+        return not action.refunds or self.booked == action.amount
+
+    def _sum(self, statuses: Iterable[str]) -> Decimal:
+        found = [t for r in self.refunds for t in _parts(r) if t["status"] in statuses]
+        return sum((Decimal(t["amount"]) for t in found), _ZERO)
+
+
+class Books:
+    """The practice store's ledger, sorted by whose doing each entry is.
+
+    Ours is what the API was asked for with the action's key or marker, and the refund of a
+    cancelation with its marker. What staff do in Shopify is theirs, whatever their note says.
+    """
+
+    def __init__(self, actions: Sequence[ActionFact], ledger: Mapping[str, Any]) -> None:
+        self._markers = {action.key: action.marker for action in actions}
+        self._canceled = {
+            (c["order"], _marker(c["staff_note"]))
+            for c in ledger["cancelations"]
+            if c.get("made_by") != "staff"
+        }
+        self._refunds: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        self.unexplained: list[str] = []
+        known = {action.marker for action in actions}
+        for refund in ledger["refunds"]:
+            if refund.get("made_by") == "staff":
+                continue
+            marker = self._owner(refund)
+            if marker in known:
+                self._refunds[marker].append(refund)
+            else:
+                self.unexplained.append(f"a refund of unknown action {marker or refund['id']}")
+
+    def happened(self, action: ActionFact) -> Happened:
+        return Happened(
+            (action.order, action.marker) in self._canceled, tuple(self._refunds[action.marker])
+        )
+
+    def _owner(self, refund: Mapping[str, Any]) -> str:
+        by_key = self._markers.get(refund["idempotency_key"] or "", "")
+        return by_key or _marker(refund["note"]) or _marker(refund.get("cancel_note"))
+
+
 def violations(
     actions: Sequence[ActionFact],
-    ledger: dict[str, Any],
+    ledger: Mapping[str, Any],
     *,
     accepted: Iterable[int] = (),
     is_drained: bool = True,
 ) -> list[str]:
-    """Each broken guarantee as a sentence, one per action or refund it happened to.
-
-    `ledger` is the practice store's; `accepted` are ids of actions a caller was promised.
-    """
-    refunds: dict[str, list[dict[str, Any]]] = {}
-    for refund in ledger["refunds"]:
-        if marker := _marker(refund["note"]):
-            refunds.setdefault(marker, []).append(refund)
-    canceled_by = {_marker(c["staff_note"]): c for c in ledger["cancelations"]}
-    canceled = {c["order"] for c in ledger["cancelations"]}
-    # A cancelation with all of the money books its refund without a note of ours.
-    unmarked = Counter(r["order"] for r in ledger["refunds"] if not _marker(r["note"]))
+    """Each broken guarantee as a sentence. `ledger` is the practice store's; `accepted` are ids
+    of actions a caller was promised; `is_drained`: everybody had the time to find out how it
+    ended, so that what was right an hour ago is no excuse."""
+    books = Books(actions, ledger)
     broken = []
     for action in actions:
-        own = refunds.get(action.marker, [])
-        name = f"action {action.id} ({action.kind}, {action.state})"
-        by_cancel = action.marker in canceled_by
-        moved = len(own) + (unmarked[action.order] if by_cancel and action.refunds else 0)
-        if moved > 1:
-            broken.append(f"{name}: refunded {moved} times")
-        if action.state == "succeeded" and action.refunds and moved == 0:
-            broken.append(f"{name}: done without a refund")
-        if action.state == "succeeded" and action.cancels and action.order not in canceled:
-            broken.append(f"{name}: done, and the order is not canceled")
-        if action.state in _NEVER_APPLIED and (moved or by_cancel):
-            broken.append(f"{name}: said not to have happened, and it did")
-        if action.state == "partial" and (moved or not by_cancel):
-            broken.append(f"{name}: said to be half done, and it is not")
-        if own and action.amount is not None and Decimal(own[0]["amount"]) != action.amount:
-            broken.append(f"{name}: {own[0]['amount']} instead of {action.amount}")
-        if is_drained and action.state not in _SETTLED:
-            broken.append(f"{name}: still open: {action.message}")
-    known = {action.marker for action in actions}
-    broken += [f"a refund of unknown action {m}" for m in refunds if m not in known]
+        happened = books.happened(action)
+        found = [*_money_wrong(action, happened), *_told_wrong(action, happened)]
+        if is_drained:
+            found += _never_corrected(action, happened)
+        broken += [f"{action}: {what}" for what in found]
     ids = {action.id for action in actions}
     broken += [f"action {pk} was accepted and is lost" for pk in accepted if pk not in ids]
-    return broken + _over_refunded(ledger)
+    return broken + books.unexplained + _over_refunded(ledger)
 
 
-def _over_refunded(ledger: dict[str, Any]) -> list[str]:
+def _money_wrong(action: ActionFact, happened: Happened) -> Iterable[str]:
+    """Never, not even for a moment."""
+    if happened.live_refunds > 1:
+        yield f"refunded {happened.live_refunds} times"
+    asked = action.amount or _ZERO
+    if happened.moving > asked:
+        yield f"{happened.moving} moved instead of {asked}"
+    elif happened.refunds and happened.booked != asked:
+        yield f"{happened.booked} booked instead of {asked}"
+    currencies = {refund["currency"] for refund in happened.refunds}
+    if action.currency and currencies - {action.currency}:
+        yield f"refunded in {', '.join(sorted(currencies))} instead of {action.currency}"
+
+
+def _told_wrong(action: ActionFact, happened: Happened) -> Iterable[str]:
+    """What its state says and the books deny. Also never."""
+    if action.state in NOTHING_DONE and happened.anything:
+        yield "said not to have happened, and it did"
+    if action.state in {"succeeded", "awaiting_bank", "reversed"}:
+        if action.cancels and not happened.canceled:
+            yield "done, and the order is not canceled"
+        if action.refunds and not happened.refunds:
+            yield "done without a refund"
+    if action.state == "partial" and not happened.canceled:
+        yield "said to be half done, and nothing is"
+
+
+def _never_corrected(action: ActionFact, happened: Happened) -> Iterable[str]:
+    """What may be said for a while, until a bank, a job or a replica has come round."""
+    if action.state not in ENDED:
+        yield f"still open: {action.message}"
+    asked = action.amount or _ZERO
+    if not action.refunds:
+        return
+    if action.state == "succeeded" and happened.refunds and happened.arrived < asked:
+        yield f"done, and {happened.arrived} of {asked} arrived"
+    if action.state == "awaiting_bank" and happened.moving == happened.arrived:
+        yield "waits for a bank that has answered"
+    if action.state == "reversed" and happened.moving == asked:
+        yield "said to have failed at the bank, and it arrived"
+    if action.state == "partial" and happened.moving == asked:
+        yield "said to be half done, and the refund arrived"
+
+
+def without_end(actions: Iterable[ActionFact], *, now: datetime) -> list[str]:
+    """Actions that were asked for more than 24 hours ago and neither ended nor wait in
+    Decisions."""
+    return [
+        f"{action}: without an end after 24 hours: {action.message}"
+        for action in actions
+        if action.state not in ENDED
+        and action.asked_at is not None
+        and now - action.asked_at > LONGEST
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What was true when a request left. What the shop's replicas may still have hidden from us
+    is not yet true here.
+
+    `ruling`: what the requester's policy says now: "" allowed as it is, else "refused" or
+    "approval" where more approvals are needed than were given. `moves`: what the request pays
+    out, or the sum its cancelation returns; None: none. `left`: what the order still holds.
+    """
+
+    store_is_active: bool = True
+    store_is_frozen: bool = False
+    requester_is_active: bool = True
+    ruling: str = ""
+    is_delivered: bool = False
+    has_new_dispute: bool = False
+    has_other_customer: bool = False
+    credit_is_on: bool = True
+    moves: Decimal | None = None
+    left: Decimal | None = None
+    confirmed: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """A request that left for Shopify, by its first byte. `again`: this step had been sent
+    before, and may have been applied; then only the store's own switches hold it back."""
+
+    action: int
+    goal: str
+    again: bool
+    is_store_credit: bool = False
+    world: World
+
+
+def sent_against_rules(sends: Iterable[Send]) -> list[str]:
+    """A sentence for each rule that each request broke at its moment."""
+    return [
+        f"action {send.action}: {send.goal} sent {'again ' if send.again else ''}although {why}"
+        for send in sends
+        for why in _why_not(send)
+    ]
+
+
+def _why_not(send: Send) -> Iterable[str]:
+    world = send.world
+    if world.store_is_frozen:
+        yield "the store was frozen"
+    if not world.store_is_active:
+        yield "the store was switched off"
+    if send.again:
+        return
+    if not world.requester_is_active:
+        yield "the requester was deactivated"
+    if world.ruling:
+        yield f"the policy said {world.ruling}"
+    if world.has_new_dispute:
+        yield "a dispute had been opened"
+    if world.is_delivered and send.goal != "refund":
+        yield "the order was delivered"
+    if world.moves is not None and world.left is not None and world.moves > world.left:
+        yield f"only {world.left} of {world.moves} was left"
+    if world.moves is not None and world.confirmed is not None and world.moves > world.confirmed:
+        yield f"{world.moves} would be returned where {world.confirmed} was confirmed"
+    if send.is_store_credit and not world.credit_is_on:
+        yield "store credit was switched off"
+    if send.is_store_credit and world.has_other_customer:
+        yield "the order had another customer"
+
+
+def _over_refunded(ledger: Mapping[str, Any]) -> list[str]:
     paid: Counter[str] = Counter()
     returned: Counter[str] = Counter()
     for moved in ledger["transactions"]:
-        if moved["status"] != "SUCCESS":
-            continue
         # Cents keep Counter's integers; three decimals are the most a currency has.
         thousandths = int(Decimal(moved["amount"]) * 1000)
-        if moved["kind"] in {"SALE", "CAPTURE"}:
+        if moved["kind"] in {"SALE", "CAPTURE"} and moved["status"] == "SUCCESS":
             paid[moved["order"]] += thousandths
-        elif moved["kind"] == "REFUND":
+        elif moved["kind"] == "REFUND" and moved["status"] in _MOVES:
             returned[moved["order"]] += thousandths
     return [
         f"{order}: more refunded than paid" for order in returned if returned[order] > paid[order]
     ]
+
+
+def _parts(refund: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Its transactions; a ledger without them tells sums only."""
+    found: Sequence[Mapping[str, Any]] = refund.get("transactions") or (
+        {"status": "SUCCESS", "amount": refund["amount"]},
+    )
+    return found
 
 
 def _marker(note: str | None) -> str:

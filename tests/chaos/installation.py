@@ -13,6 +13,7 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.db import connections
+from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
 
@@ -20,11 +21,12 @@ from inbox import services as inbox_services
 from inbox.models import Channel, Conversation
 from orders import previews, services
 from orders.errors import ActionRefused, ShopUnreachable, StalePreview
-from orders.models import Order, OrderAction, Store
+from orders.models import ActionState, Order, OrderAction, Store
 from orders.money import Money
 from shopify_sync import connecting, ingest
 from shopify_sync.errors import ShopifyError
 from shopify_sync.practice_store import idempotency, selling
+from shopify_sync.practice_store.conditions import Conditions
 from tests.chaos import history
 from tests.chaos.servers import Redis
 from tests.chaos.workers import Workers
@@ -66,6 +68,24 @@ class Installation:
         for name in ("bucket", "restore_rate"):
             if hasattr(shop, name):
                 setattr(shop, name, 1e9)
+
+    def be_mean(self, seed: int) -> None:
+        """The shop's replicas lag, its lists come in any order, and so on; in seconds, as the
+        workers' own times are short here."""
+        self.shop.store.set_conditions(
+            Conditions(
+                seed=seed, lagging_reads=0.3, lag=5, lag_s=2.0, shuffled=True,
+                cancels=("together", "job_open", "job_done"), refund_after_s=0.4, jobs_kept_s=20.0,
+                refunds=("success",) * 4 + ("pending_success", "pending_failure"), bank_s=0.5,
+            )
+        )  # fmt: skip
+
+    def be_calm(self) -> None:
+        """The shop's own work is done, and all of it is to be seen."""
+        until = time.monotonic() + 30
+        while not self.shop.store.is_idle() and time.monotonic() < until:
+            time.sleep(0.05)
+        self.shop.store.set_conditions(Conditions())
 
     def close(self) -> None:
         self.workers.stop()
@@ -115,6 +135,7 @@ class Installation:
             )
             pk = ingest.mark(self.store, placed.number_id, timezone.now())
             order = Order.objects.select_related("store").get(pk=pk)
+            self.shop.store.catch_up(DOMAIN, placed.number_id)
             self._insist(ingest.refresh, order)
             made.append(Order.objects.select_related("store").get(pk=pk))
         self.shop.held.clear()
@@ -176,7 +197,8 @@ class Installation:
         self.shop.store.faults.set(list(rules))
 
     def open_actions(self) -> int:
-        return OrderAction.objects.active().count()
+        """Those the machine still has to end; what waits in Decisions is not its work."""
+        return OrderAction.objects.active().exclude(state=ActionState.NEEDS_HUMAN).count()
 
     def drain(self, *, within_s: float = 120.0, hurry: bool = True) -> bool:
         """Wait until the running workers have settled every action. `hurry` makes waiting ones
@@ -186,12 +208,25 @@ class Installation:
             if time.monotonic() > until:
                 return False
             if hurry:
-                OrderAction.objects.active().update(next_attempt_at=None)
+                hurried = OrderAction.objects.active().exclude(state=ActionState.NEEDS_HUMAN)
+                hurried.update(next_attempt_at=None)
             time.sleep(0.2)
         return True
 
     def check(self, *, accepted: Iterable[int] = (), is_drained: bool = True) -> list[str]:
-        """Our rows against the shop's books."""
+        """Our rows against the shop's books. Drained, each order with something left to tell is
+        read once more first, as a webhook or the reconciliation would."""
+        if is_drained:
+            self.be_calm()
+            failed = {
+                refund["order"]
+                for refund in self.shop.ledger()["refunds"]
+                if any(t["status"] == "FAILURE" for t in refund["transactions"])
+            }
+            waiting = (ActionState.AWAITING_BANK, ActionState.PARTIAL)
+            told = Q(actions__state__in=waiting) | Q(gid__in=failed)
+            for order in Order.objects.select_related("store").filter(told).distinct():
+                self._insist(ingest.refresh, order)
         rows = OrderAction.objects.select_related("order")
         return history.violations(
             history.facts_of(rows), self.shop.ledger(), accepted=accepted, is_drained=is_drained

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -18,14 +19,24 @@ def _fresh_key() -> None:
     """Every send gets a new idempotency key."""
     from shopify_sync.client import AdminClient
 
+    def fresh(variables: dict[str, Any]) -> dict[str, Any]:
+        if "idempotencyKey" not in variables:
+            return variables
+        return variables | {"idempotencyKey": str(uuid.uuid4())}
+
     real = AdminClient.execute
 
     def execute(self: AdminClient, name: str, variables: dict[str, Any]) -> dict[str, Any]:
-        if "idempotencyKey" in variables:
-            variables = variables | {"idempotencyKey": str(uuid.uuid4())}
-        return real(self, name, variables)
+        return real(self, name, fresh(variables))
 
     AdminClient.execute = execute  # type: ignore[method-assign]
+    client: Any = AdminClient
+    if real_send := getattr(client, "send", None):
+
+        def send(self: AdminClient, step: dict[str, Any]) -> Any:
+            return real_send(self, step | {"variables": fresh(step["variables"])})
+
+        client.send = send
 
 
 def _blind() -> None:
@@ -84,10 +95,13 @@ def _trust_answers() -> None:
 
 
 def _ack_early() -> None:
-    """The action counts as done when it is taken up, as a broker's early acknowledgement does."""
+    """The action counts as done when it is taken up, as a broker's early acknowledgement does:
+    a worker that lives carries it out, and after one that dies nobody takes it up again."""
     from django.utils import timezone
 
-    from orders.models import ActionState, OrderAction
+    from orders.models import ActionState
+    from orders.progress import Settled
+    from orders.services import performing
     from shopify_sync import actions
 
     real = actions.services.claim
@@ -95,13 +109,73 @@ def _ack_early() -> None:
     def claim(**words: Any) -> Any:
         action = real(**words)
         if action is not None:
-            now = timezone.now()
-            OrderAction.objects.filter(pk=action.pk).update(
-                state=ActionState.SUCCEEDED, evidence_at=now, settled_at=now
-            )
+            performing.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
         return action
 
+    def keep(action: Any, **changes: Any) -> bool:
+        # In memory only: the row is closed.
+        for name, value in changes.items():
+            setattr(action, name, value)
+        return True
+
     actions.services.claim = claim  # type: ignore[assignment]
+    performing._keep = keep  # type: ignore[assignment]
+
+
+def _accept_rejected_reads() -> None:
+    """The engine goes on with whatever it read, though the projection has something newer."""
+    from shopify_sync import actions, ingest
+
+    real = actions.record_snapshot
+
+    def record_snapshot(**words: Any) -> bool:
+        real(**words)
+        return True
+
+    for module in (actions, ingest):
+        module.record_snapshot = record_snapshot  # type: ignore[attr-defined]
+
+
+def _no_check_before_sending() -> None:
+    """What was confirmed is sent, whatever has changed since."""
+
+    def fine(*_: Any, **__: Any) -> None:
+        return None
+
+    from orders.services import performing
+
+    real = getattr(performing, "check_before_sending", None)
+    for module in [m for m in sys.modules.values() if m is not None]:
+        if real is not None and getattr(module, "check_before_sending", None) is real:
+            module.check_before_sending = fine  # type: ignore[attr-defined]
+
+
+def _no_unknown() -> None:
+    """An answer that tells nothing, a refund that is not seen and an order that is not found
+    mean that nothing happened."""
+    from django.utils import timezone
+
+    from orders import services
+    from orders.models import ActionState
+    from orders.progress import Settled
+    from orders.services import performing
+
+    release = performing.release
+    undone = {"is_doubtful": False, "maybe_applied": False}
+
+    def forget(action: Any, *, state: ActionState, **words: Any) -> bool:
+        if state == ActionState.UNKNOWN:
+            return release(action, state=ActionState.QUEUED, **words | undone)
+        return release(action, state=state, **words)
+
+    def give_up(action: Any, *, message: str, **_: Any) -> bool:
+        performing.keep(action, **undone)
+        rejected = Settled(ActionState.REJECTED, message)
+        return performing.settle(action, rejected, now=timezone.now())
+
+    for module in (performing, services):
+        module.release = forget  # type: ignore[attr-defined]
+        module.human_needed = give_up  # type: ignore[attr-defined]
 
 
 def _believe_every_signature() -> None:
@@ -127,4 +201,7 @@ _MUTANTS: dict[str, Callable[[], None]] = {
     "no key and no read": _keyless_and_blind,
     "answers trusted": _trust_answers,
     "acknowledged early": _ack_early,
+    "accept rejected reads": _accept_rejected_reads,
+    "no check before sending": _no_check_before_sending,
+    "no unknown": _no_unknown,
 }

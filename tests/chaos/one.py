@@ -35,6 +35,8 @@ def main() -> None:
     if port := os.environ["CHAOS_BROKER_PORT"]:
         broker = Redis(folder, int(port), is_embedded=case.broker == "embedded")
     installation = Installation(folder, broker=broker)
+    if case.is_mean:
+        installation.be_mean(options.seed)
     try:
         outcome = case.run(installation, Run(options.seed, options.scale, options.mutant))
     finally:

@@ -204,9 +204,9 @@ CASES = [
     ),
     Case(
         id="T2-order", title="50 agents, one order, cancel against refund", run=one_order,
-        backend="postgresql", mutants={"locks and indexes": 0.5}, mutant_scale=0.2,
+        backend="postgresql", is_mean=True, mutants={"locks and indexes": 0.5}, mutant_scale=0.2,
     ),
-    Case(id="T2-partials", title="refunds of 10 on 100", run=partials, backend="postgresql"),
+    Case(id="T2-partials", title="refunds of 10 on 100", run=partials, backend="postgresql", is_mean=True),
     Case(
         id="T2-budget", title="50 refunds against one day's budget", run=one_budget,
         backend="postgresql", mutants={"the budget's lock": 0.25}, mutant_scale=0.5,

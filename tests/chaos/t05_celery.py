@@ -227,12 +227,12 @@ def _frozen(scene: Scene) -> None:
 
 CASES = [
     Case(
-        id="T5", title="workers, broker and scheduler taken away", run=everything,
+        id="T5", title="workers, broker and scheduler taken away", run=everything, is_mean=True,
         backend="postgresql", broker="redis", takes_s=330,
     ),
     Case(
-        id="T5-flush", title="every message lost at once", run=without_a_sweep,
+        id="T5-flush", title="every message lost at once", run=without_a_sweep, is_mean=True,
         backend="postgresql", broker="redis", mutants={"sweep": 0.05}, mutant_scale=0.5,
     ),
-    Case(id="T5-embedded", title="the bundled broker, on SQLite", run=embedded, broker="embedded"),
+    Case(id="T5-embedded", title="the bundled broker, on SQLite", run=embedded, broker="embedded", is_mean=True),
 ]  # fmt: skip

@@ -68,6 +68,7 @@ CASES = [
         id="T12",
         title="SQLite, 8 writers, kills",
         run=writers,
+        is_mean=True,
         takes_s=140,
         mutants={"immediate transactions": 0.001},
     )

@@ -55,6 +55,7 @@ def _run(*command: str) -> None:
 CASES = [
     Case(
         id="T13", title="a dump with open actions is restored", run=restore, backend="postgresql",
+        is_mean=True,
         mutants={"no key and no read": 0.2}, mutant_scale=0.4,
     )
 ]  # fmt: skip

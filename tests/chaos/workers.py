@@ -82,11 +82,12 @@ class Workers:
 
 def work_once(temper: Temper, action_id: int) -> None:
     """Perform one action to its end, unless a failpoint comes first."""
-    from orders.models import OrderAction
+    from orders.models import ActionState, OrderAction
     from shopify_sync import actions
 
     prepare(temper)
-    while OrderAction.objects.active().filter(pk=action_id).exists():
+    own = OrderAction.objects.active().exclude(state=ActionState.NEEDS_HUMAN).filter(pk=action_id)
+    while own.exists():
         actions.perform(action_id)
         time.sleep(0.02)
 

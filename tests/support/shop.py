@@ -14,6 +14,7 @@ from django.utils import timezone
 from orders.models import Customer, Order, OrderAction
 from shopify_sync import tasks
 from shopify_sync.practice_store import actions, checkouts, delivery, selling
+from shopify_sync.practice_store.conditions import Conditions
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.server import start_in_thread
 from shopify_sync.practice_store.state import Checkout as ShopCheckout
@@ -118,6 +119,15 @@ class Shop:
 
     def fault(self, **rule: Any) -> None:
         self.store.faults.set([rule])
+
+    def conditions(self, **changes: Any) -> None:
+        """From now on the shop is like this by itself; nothing: calm again."""
+        self.store.set_conditions(Conditions(**changes), DOMAIN)
+
+    def advance(self, seconds: float) -> None:
+        """Move the shop's clock, and do what is due by then."""
+        self.store.advance(seconds)
+        self.store.run_due()
 
     def graphql(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
         answer = self._pool.request(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -113,6 +114,19 @@ def _place(rows: Sequence[Any], cursor: str | None) -> int | None:
 def _cursor(index: int, row: Any) -> str:
     key = getattr(row, "number_id", index)
     return base64.b64encode(f'{{"last_id":{key}}}'.encode()).decode()
+
+
+def in_any_order(context: Context, rows: Sequence[Any]) -> list[Any]:
+    """Rows whose order Shopify does not promise; where they are shuffled, always the same way,
+    so that the cursors of a page stay good."""
+    if not context.conditions.shuffled:
+        return list(rows)
+
+    def place(row: Any) -> bytes:
+        name = getattr(row, "number_id", None) or getattr(row, "number", "")
+        return hashlib.blake2b(f"{context.conditions.seed}:{name}".encode(), digest_size=8).digest()
+
+    return sorted(rows, key=place)
 
 
 def payload(work: Callable[[], Args], empty: Args, errors_field: str = "userErrors") -> Args:

@@ -168,6 +168,7 @@ def _refund_create(_parent: Any, context: Context, args: Args) -> Any:
 
     def work() -> Args:
         data = args["input"]
+        must_order(context, data["orderId"], "orderId")
         order, refund = (
             remember(context, key, data, lambda: refunding.create(context, data, key))
             if key

@@ -13,6 +13,7 @@ from shopify_sync.practice_store.resolvers.base import (
     Args,
     Resolver,
     connection,
+    in_any_order,
     resolves,
 )
 from shopify_sync.practice_store.state import (
@@ -95,8 +96,8 @@ _sums(
 
 
 def _list(rows: Callable[[Order], list[Any]]) -> Resolver:
-    def resolve(order: Order, _context: Context, args: Args) -> Any:
-        found = parts(order, rows(order))
+    def resolve(order: Order, context: Context, args: Args) -> Any:
+        found = parts(order, in_any_order(context, rows(order)))
         return found[: args["first"]] if args.get("first") is not None else found
 
     return resolve
@@ -122,7 +123,7 @@ _fields(
         "fulfillmentOrders": _page(lambda o: o.fulfillment_orders),
         "transactions": _list(lambda o: o.transactions),
         "refunds": _list(lambda o: o.refunds),
-        "returns": _page(lambda o: o.returns),
+        "returns": lambda o, c, a: connection(parts(o, in_any_order(c, o.returns)), a),
         "shippingLines": _page(lambda o: o.shipping_lines),
         "shippingLine": lambda o, c, a: Part(o, o.shipping_lines[0]) if o.shipping_lines else None,
         "customer": _order_customer,
@@ -295,7 +296,7 @@ _fields(
     {
         "order": lambda p, c, a: p.order,
         "transactions": lambda p, c, a: connection(
-            parts(p.order, _refund_transactions(p.order, p.row)), a
+            parts(p.order, in_any_order(c, _refund_transactions(p.order, p.row))), a
         ),
         "refundLineItems": _page(lambda p: p.lines),
         "orderAdjustments": _page(lambda p: p.adjustments),
@@ -338,7 +339,7 @@ _fields(
     "Fulfillment",
     {
         "order": lambda p, c, a: p.order,
-        "trackingInfo": lambda p, c, a: p.row.tracking[: a.get("first")],
+        "trackingInfo": lambda p, c, a: in_any_order(c, p.row.tracking)[: a.get("first")],
         "fulfillmentLineItems": _page(lambda p: p.row.lines),
         "events": lambda p, c, a: connection(
             sorted(parts(p.order, p.row.events), key=lambda e: e.happened_at), a

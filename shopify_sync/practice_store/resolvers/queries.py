@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any, Final
 
 from shopify_sync.practice_store import returning, search
@@ -18,7 +19,7 @@ from shopify_sync.practice_store.resolvers.base import (
     resolves,
 )
 from shopify_sync.practice_store.resolvers.objects import Part, location, parts
-from shopify_sync.practice_store.state import Customer, Order, gid
+from shopify_sync.practice_store.state import Customer, Job, Order, gid
 
 _ORDER_SORT: Final[dict[str, Callable[[Order], Any]]] = {
     "ID": lambda o: o.number_id,
@@ -216,16 +217,25 @@ def find_node(context: Context, value: str) -> Any:
 
 def cancel_job_result(context: Context, key: str) -> Any:
     job = context.shop.jobs.get(key)
-    if job is None:
+    if job is None or _is_forgotten(context, job):
         return None
+    order = context.shop.orders.get(job.order_number)
     return {
         "__typename": "OrderCancelJobResult",
         "id": f"gid://shopify/OrderCancelJobResult/{key}",
         "done": job.status != "STARTED",
         "status": job.status,
         "errors": job.errors,
-        "order": context.shop.orders.get(job.order_number),
+        "order": order if order and may_read(context, order) else None,
     }
+
+
+def _is_forgotten(context: Context, job: Job) -> bool:
+    """How long Shopify keeps the outcome of a cancelation is not documented."""
+    kept_s = context.conditions.jobs_kept_s
+    if kept_s is None or job.accepted_at is None:
+        return False
+    return context.now() - job.accepted_at > timedelta(seconds=kept_s)
 
 
 def _all_parts(context: Context, kind: str) -> Iterator[Part]:
@@ -239,6 +249,8 @@ def _all_parts(context: Context, kind: str) -> Iterator[Part]:
         "ReverseFulfillmentOrder": lambda o: [r for r in o.returns if r.reverse_order_number],
     }
     for order in context.shop.orders.values():
+        if not may_read(context, order):
+            continue
         for row in rows_of[kind](order) if kind in rows_of else ():
             part = Part(order, row)
             if kind == "ReverseFulfillmentOrder":
