@@ -5,7 +5,7 @@ Rows G03, G05 and reliability 3.1. A fixed number of queries, whatever the numbe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,9 +16,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from inbox.models import Conversation, Identity, IdentityKind
-from orders import services
+from orders import policies, services
 from orders.errors import Refusal
-from orders.models import ActionState, Order, OrderAction, OrderRefund
+from orders.models import ActionState, Order, OrderAction, OrderRefund, Policy
 from orders.money import Money
 from orders.snapshot import Refund
 from orders.transactions import parts
@@ -99,8 +99,9 @@ def decisions(user: User) -> Decisions:
     orders = {o.pk: o for o in held} | {r.order_id: r.order for r in failed}
     orders |= {a.order_id: a.order for a in (*waiting_list, *uncertain_list)}
     urls = _conversation_urls(orders.values())
+    held_policies = policies.policies_of(user)
     return Decisions(
-        approvals=tuple(_approval(a, user, urls) for a in waiting_list),
+        approvals=tuple(_approval(a, user, held_policies, urls) for a in waiting_list),
         uncertain=tuple(_uncertain(a, urls) for a in uncertain_list),
         held=(
             *(_held(order, urls) for order in held),
@@ -110,7 +111,9 @@ def decisions(user: User) -> Decisions:
     )
 
 
-def _approval(action: OrderAction, user: User, urls: dict[int, str]) -> ApprovalRow:
+def _approval(
+    action: OrderAction, user: User, held: Sequence[Policy], urls: dict[int, str]
+) -> ApprovalRow:
     proposal = action.proposal
     facts = [
         *_test(action),
@@ -127,7 +130,7 @@ def _approval(action: OrderAction, user: User, urls: dict[int, str]) -> Approval
         what=what(action),
         facts=tuple(facts),
         url=_origin_url(action) or urls.get(action.order_id, ""),
-        refusal=services.approval_refusal(action, user),
+        refusal=services.approval_refusal(action, user, held=held),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_UP, Decimal
@@ -81,8 +81,17 @@ def policy_of(user: User, store: Store) -> Policy | None:
     A store's own policy comes before the general one of the same role; of several roles the
     most generous counts: a supervisor who is also an agent has the supervisor's limits.
     """
-    found = Policy.objects.filter(Q(store=store) | Q(store=None), role__in=user.groups.all())
-    return effective(found, roles={policy.role_id for policy in found}, store_id=store.pk)
+    return policy_at(policies_of(user), store)
+
+
+def policies_of(user: User) -> list[Policy]:
+    """All policies of this person's roles, at any store."""
+    return list(Policy.objects.filter(role__in=user.groups.all()))
+
+
+def policy_at(held: Sequence[Policy], store: Store) -> Policy | None:
+    """The one of somebody's policies that counts at a store. Pure."""
+    return effective(held, roles={policy.role_id for policy in held}, store_id=store.pk)
 
 
 def effective(policies: Iterable[Policy], *, roles: set[int], store_id: int) -> Policy | None:

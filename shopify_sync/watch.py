@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from django.utils import timezone
+
+from orders import services
 from orders.models import Store
 from shopify_sync import backfill, doctor, reconcile
 
@@ -16,6 +19,7 @@ def watch(store: Store) -> list[doctor.Tick]:
     for tick in ticks:
         if not tick.is_ok:
             logger.error("%s: %s: %s", store.domain, tick.name, tick.todo)
+    services.mark_awaiting_banks(store, now=timezone.now())
     if all(tick.is_ok for tick in ticks):
         reconcile.take_turn(store.pk)
         if backfill.wants_more(store):

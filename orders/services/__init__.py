@@ -33,6 +33,7 @@ from orders.services.performing import (
     settle,
 )
 from orders.services.projection import (
+    mark_awaiting_banks,
     mark_dirty,
     mark_many_dirty,
     mark_missing,
@@ -63,6 +64,7 @@ __all__ = [
     "keep_hidden",
     "keep_money",
     "make_way",
+    "mark_awaiting_banks",
     "mark_customer_dirty",
     "mark_dirty",
     "mark_many_dirty",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as _
 from orders import audit, policies, sweeping
 from orders.errors import ActionRefused, Refusal, ShopUnreachable, StalePreview
 from orders.gateway import get_gateway
-from orders.models import ActionKind, ActionState, AuditKind, Order, OrderAction
+from orders.models import ActionKind, ActionState, AuditKind, Order, OrderAction, Policy
 from orders.money import Money
 from orders.progress import Settled, canceled_by
 from orders.services.actions import Guard, locked
@@ -21,8 +22,13 @@ from orders.services.moving import move, tell
 from orders.services.performing import SEND_WITHIN, ending, record_failure
 
 
-def approval_refusal(action: OrderAction, by: User) -> Refusal | None:
-    """Why this person may not approve or decline this action; None: they may."""
+def approval_refusal(
+    action: OrderAction, by: User, *, held: Sequence[Policy] | None = None
+) -> Refusal | None:
+    """Why this person may not approve or decline this action; None: they may.
+
+    `held`: their policies (policies.policies_of), where many actions are asked about at once.
+    """
     if action.state != ActionState.AWAITING_APPROVAL:
         return Refusal("not_waiting", _("This no longer waits for approval."))
     if action.requested_by_id == by.pk:
@@ -31,7 +37,9 @@ def approval_refusal(action: OrderAction, by: User) -> Refusal | None:
         return Refusal("approved_already", _("You have approved this; a second person has to."))
     shop_currency = action.order.shop_currency or action.currency
     amount = Money(action.amount_shop, shop_currency) if shop_currency else None
-    policy = policies.policy_of(by, action.order.store)
+    policy = policies.policy_at(
+        policies.policies_of(by) if held is None else held, action.order.store
+    )
     if amount is None:
         return None if policy and policy.may_approve_up_to != 0 else _not_approver()
     return policies.may_approve(policy, amount)

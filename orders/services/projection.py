@@ -15,6 +15,7 @@ from orders import redactions, statements
 from orders.failpoints import failpoint
 from orders.masking import masked
 from orders.models import (
+    ActionState,
     Order,
     OrderAction,
     OrderFulfillment,
@@ -38,6 +39,9 @@ DEBOUNCE: Final = timedelta(seconds=1)
 # Reads older than what is stored come from replicas that lag. When every one has been older for
 # so long, it is what is stored that is wrong, and Shopify is believed.
 STALE_BELIEVED_AFTER: Final = timedelta(minutes=10)
+_BANKS_ANSWER_WITHIN: Final = timedelta(days=60)
+_BANK_ASKED_EVERY: Final = timedelta(hours=6)
+_BANKS_AT_ONCE: Final = 100
 _STALE_RETRY_AT_MOST: Final = timedelta(seconds=30)
 
 
@@ -108,6 +112,23 @@ def mark_partial_dirty(orders: models.QuerySet[Order]) -> list[int]:
         waiting = waiting.order_by("store_id", "pk")
         due = list(waiting.select_for_update(of=("self",)).values_list("pk", flat=True))
         Order.objects.filter(pk__in=due).update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
+    return due
+
+
+def mark_awaiting_banks(store: Store, *, now: datetime) -> list[int]:
+    """Have orders read again whose refund waits for its bank: of that answer a webhook may be
+    lost, too. Returns our ids of the orders that are now due."""
+    waiting = OrderAction.objects.filter(
+        order__store=store,
+        state=ActionState.AWAITING_BANK,
+        settled_at__gt=now - _BANKS_ANSWER_WITHIN,
+        order__read_started_at__lt=now - _BANK_ASKED_EVERY,
+    )
+    due = list(
+        waiting.filter(order__clean_seq=F("order__dirty_seq")).values_list("order_id", flat=True)
+    )[:_BANKS_AT_ONCE]
+    still = Order.objects.filter(pk__in=due, clean_seq=F("dirty_seq"))
+    still.update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
     return due
 
 

@@ -9,8 +9,10 @@ from html import unescape
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.db.models import F
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from inbox.models import Conversation
@@ -225,6 +227,18 @@ def test_done_needs_something_that_shopify_shows(uncertain: OrderAction, sara: U
 
 def settle(client: Client, action: OrderAction) -> str:
     return decide(client, action, "settle", answer="not_applied", reason="Looked at the payouts.")
+
+
+def test_the_page_asks_as_often_for_many_as_for_one(
+    ask: Callable[..., OrderAction], limits: Policy, sara: User
+) -> None:
+    boss, counts = logged_in(sara), []
+    for _ in range(3):
+        assert ask("15.00").state == ActionState.AWAITING_APPROVAL
+        with CaptureQueriesContext(connection) as asked:
+            page(boss)
+        counts.append(len(asked))
+    assert counts[0] >= counts[1] == counts[2]
 
 
 def test_only_a_supervisor_settles_by_any_door(

@@ -31,7 +31,7 @@ from shopify_sync.practice_store import actions as shop_actions
 from shopify_sync.practice_store import refunding, selling
 from tests.support.acting import answering, ask, cancel, perform, refund, without_wake_ups
 from tests.support.database import without_triggers
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop import DOMAIN, Shop, fetch_dirty
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -277,6 +277,25 @@ def test_a_bank_that_takes_days_blocks_nothing(
     shop.deliver(Client())
     states = OrderAction.objects.values_list("state", flat=True)
     assert set(states) == {ends}
+
+
+def test_a_bank_is_asked_about_by_the_hour(
+    shop: Shop, store: Store, action: OrderAction, slow_bank: None
+) -> None:
+    """Its answer's webhook may be lost; the hourly watch has the order read again."""
+    assert perform(action).state == ActionState.AWAITING_BANK
+    [placed] = shop.store.world.shops[DOMAIN].orders.values()
+    for payment in placed.transactions:
+        payment.status = "SUCCESS"
+    placed.updated_at += timedelta(seconds=5)
+    shop.held.clear()
+    tasks.watch_store(store.pk)
+    assert not Order.objects.dirty().exists()
+    Order.objects.update(read_started_at=hours_ago(7))
+    tasks.watch_store(store.pk)
+    fetch_dirty()
+    action.refresh_from_db()
+    assert action.state == ActionState.SUCCEEDED
 
 
 def malformed(said: Any) -> Any:
