@@ -322,5 +322,6 @@ def start_in_thread(store: Store, port: int = 0) -> Server:
     """Run a store in this process; `server.server_address[1]` is its port."""
     server = serve(store, port)
     store.start()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # How often it looks whether it should end: a test waits for that, each for itself.
+    threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True).start()
     return server
