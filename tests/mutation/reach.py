@@ -11,7 +11,7 @@ from typing import Any
 from tests.mutation.mutants import Mutant
 
 # What a test's way through the code can depend on.
-_KINDS = {".py", ".html", ".txt", ".json", ".graphql", ".toml"}
+_KINDS = {".py", ".html", ".txt", ".json", ".graphql"}
 _NOT_READ = {"var", ".venv", ".git", "docs", "bench", "node_modules", "staticfiles"}
 
 
@@ -79,5 +79,7 @@ def _files(root: Path) -> list[Path]:
         for top in root.iterdir()
         if top.name not in _NOT_READ and not top.name.startswith(".")
         for path in ([top] if top.is_file() else top.rglob("*"))
-        if path.suffix in _KINDS and path.is_file() and "__pycache__" not in path.parts
+        if path.suffix in _KINDS
+        and path.is_file()
+        and not {"__pycache__", "mutation"} & set(path.relative_to(root).parts)
     ]
