@@ -78,13 +78,15 @@ def mutate(options: Options) -> Result:
     options.say(f"{len(chosen)} of {len(possible)} mutants of {len(files)} modules, "
                 f"seed {options.seed}")  # fmt: skip
 
+    # All of the project's are mapped, so that the map serves the next run of other modules.
+    usual = lists.expand(options.root, lists.MODULES) if options.root == ROOT else []
+    modules = sorted({*usual, *files})
+
     def work(warm: running.Warm) -> None:
         began = time.monotonic()
-        mapped = lists.expand(options.root, lists.MODULES) if options.root == ROOT else files
-        modules = sorted({*mapped, *files})
         keys = reach.Keys(options.root, modules, list(options.tests))
         folder = options.root / "var" / "mutation"
-        found = running.map_missing(warm, keys, modules, folder, options.say)
+        found = running.map_missing(warm, keys, folder, options.say)
         options.say(f"{len(found.seconds)} tests mapped in {time.monotonic() - began:.0f} s")
         _judge_all(warm, found, chosen, allowed, result, options)
 
@@ -94,7 +96,7 @@ def mutate(options: Options) -> Result:
         prefix="mutate-", dir=memory if os.access(memory, os.W_OK) else None
     ) as scratch:
         os.environ["VAR_DIR"] = scratch
-        warm = running.Warm(options.root, Path(scratch), options.jobs, work)
+        warm = running.Warm(options.root, Path(scratch), modules, options.jobs, work)
         code = running.session(warm, options.root, list(options.tests))
     result.errors += warm.errors
     if code not in {0, 5} and not result.errors:

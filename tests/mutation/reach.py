@@ -37,13 +37,8 @@ class Reach:
         if mutant.is_at_import:
             found = self.by_module.get(mutant.module, set())
         else:
-            found = self._on(mutant.module, mutant.lines) or self._on(
-                mutant.module, mutant.statement
-            )
+            found = self.tests.get((mutant.module, mutant.reach), set())
         return sorted(found, key=lambda test: (self.seconds[test], test))
-
-    def _on(self, module: str, lines: frozenset[int]) -> set[str]:
-        return set().union(*(self.tests.get((module, line), set()) for line in lines))
 
 
 class Keys:

@@ -8,6 +8,7 @@ a process of its own, which imports the mutated module. No file of the project i
 
 from __future__ import annotations
 
+import builtins
 import gc
 import json
 import os
@@ -16,8 +17,8 @@ import signal
 import sys
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -28,7 +29,7 @@ from typing import Any, Final
 import pytest
 
 from tests.mutation import reach
-from tests.mutation.mutants import Mutant, mutated
+from tests.mutation.mutants import PROBE, Mutant, mutated, probed
 
 SURVIVED: Final = 0
 KILLED: Final = 1
@@ -126,8 +127,15 @@ class Databases:
 class Warm:
     """The pytest plugin. `work` is called once everything is collected and set up."""
 
-    def __init__(self, root: Path, scratch: Path, jobs: int, work: Callable[[Warm], None]) -> None:
-        self.root, self.scratch, self.work = root, scratch, work
+    def __init__(
+        self,
+        root: Path,
+        scratch: Path,
+        modules: list[str],
+        jobs: int,
+        work: Callable[[Warm], None],
+    ) -> None:
+        self.root, self.scratch, self.modules, self.work = root, scratch, modules, work
         self.forks = Forks(jobs)
         self.errors: list[str] = []
         self.items: dict[str, pytest.Item] = {}
@@ -151,6 +159,8 @@ class Warm:
         self.items = {item.nodeid: item for item in session.items}
         # Tests that commit come after the others, as Django wants it; by file before that.
         self._order = {item.nodeid: _commits(item) for item in session.items}
+        for module in self.modules:
+            import_module(dotted(module))
         self._set_up_database(session)
         for found in gc.get_objects():
             if type(found) is FunctionType:
@@ -216,43 +226,22 @@ class Warm:
 
     def map(self, tests: list[str], modules: list[str], target: Path) -> int:
         """In a fork: write the rows of these tests, which are one file's."""
-        import coverage
-
-        names = {str(self.root / module): module for module in modules}
-        cover = coverage.Coverage(data_file=None, config_file=False, include=list(names))
-        cover.start()
-        times, passed = {}, set()
-        cover.switch_context("between tests")
-        for test, is_good, spent in self._measured(tests, cover):
-            times[test] = spent
+        reached: set[tuple[int, int]] = set()
+        setattr(builtins, PROBE, reached.add)
+        for number, module in enumerate(modules):
+            self._put(probed(self.root, module, number))
+        rows: dict[str, Any] = {}
+        for test, is_good, spent in self.run(tests, {}):
             if is_good:
-                passed.add(test)
-        cover.stop()
-        rows: dict[str, Any] = {
-            test: {"seconds": round(times[test], 3), "lines": {}}
-            for test in tests
-            if test in passed
-        }
-        with warnings.catch_warnings():
-            # A file that reaches none of the modules has no data, and that is fine.
-            warnings.simplefilter("ignore")
-            data = cover.get_data()
-        for file in data.measured_files():
-            for line, contexts in data.contexts_by_lineno(file).items():
-                for test in contexts:
-                    if test in rows:
-                        rows[test]["lines"].setdefault(names[file], []).append(line)
+                lines: dict[str, list[int]] = {}
+                for number, line in sorted(reached.copy()):
+                    lines.setdefault(modules[number], []).append(line)
+                rows[test] = {"seconds": round(spent, 3), "lines": lines}
+            reached.clear()
         part = target.with_suffix(f".{os.getpid()}")
         part.write_text(json.dumps(rows))
         part.replace(target)
-        return SURVIVED if len(passed) == len(tests) else KILLED
-
-    def _measured(self, tests: list[str], cover: Any) -> Iterator[tuple[str, bool, float]]:
-        ids = iter(tests)
-        running = self.run(tests, {})
-        for test in ids:
-            cover.switch_context(test)
-            yield next(running)
+        return SURVIVED if len(rows) == len(tests) else KILLED
 
     def judge(self, mutant: Mutant | None, tests: list[str], seconds: dict[str, float],
               folder: Path) -> int:  # fmt: skip
@@ -316,9 +305,7 @@ class Replaced(MetaPathFinder):
     """Imports one module from the code in hand."""
 
     def __init__(self, root: Path, module: str, code: CodeType) -> None:
-        parts = Path(module).with_suffix("").parts
-        self.name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        self.path, self.code = str(root / module), code
+        self.name, self.path, self.code = dotted(module), str(root / module), code
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if fullname != self.name:
@@ -352,7 +339,7 @@ def session(plugin: object, root: Path, tests: list[str]) -> int:
 
 
 def map_missing(
-    warm: Warm, keys: reach.Keys, modules: list[str], folder: Path, say: Callable[[str], None]
+    warm: Warm, keys: reach.Keys, folder: Path, say: Callable[[str], None]
 ) -> reach.Reach:
     """The map of all collected tests; what is not kept yet is run, file by file."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -375,7 +362,7 @@ def map_missing(
     for file in sorted(missing, key=lambda file: -len(files[file])):
         target = folder / f"{keys.of(file)}.json"
         warm.fork(
-            lambda _folder, tests=files[file], target=target: warm.map(tests, modules, target),
+            lambda _folder, tests=files[file], target=target: warm.map(tests, warm.modules, target),
             ended_of(file),
         )
     warm.forks.finish()
@@ -386,6 +373,12 @@ def map_missing(
         rows = reach.read(folder, keys.of(file))
         found.add({test: row for test, row in (rows or {}).items() if test in warm.items})
     return found
+
+
+def dotted(module: str) -> str:
+    """orders/previews/__init__.py is orders.previews."""
+    parts = Path(module).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def _inside(code: CodeType) -> Iterator[CodeType]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.mutation.mutants import Mutant, draw, mutants_of, mutated
+from tests.mutation.mutants import PROBE, Mutant, draw, mutants_of, mutated, probed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,7 +92,7 @@ def say(text):
     pass
 result = mutate(Options(modules=("till.py",), tests=("tests",), say=say, **given))
 rows = {
-    verdict: [dataclasses.asdict(m) | {"lines": 0, "statement": 0} for m in mutants]
+    verdict: [dataclasses.asdict(m) for m in mutants]
     for verdict, mutants in result.verdicts.items()
 }
 print(json.dumps({"rows": rows, "errors": result.errors, "clean": result.is_clean}), file=out, flush=True)
@@ -259,11 +260,52 @@ def test_the_changes(tmp_path: Path, snippet: str) -> None:
     assert len(codes) == len(mutants), "each is another code"
 
 
+PROBED = '''\
+def one(flag):
+    """Says what it reached."""
+    if flag:
+        value = 1
+    elif flag is None:
+        value = 2
+    else:
+        try:
+            value = flag / 0
+        except TypeError:
+            value = 3
+    class Inner:
+        """As it was."""
+        def two(self):
+            return value
+    return Inner
+'''
+
+
+@pytest.mark.parametrize(
+    ("flag", "lines"),
+    [(1, {3, 4}), (None, {3, 5, 6}), ("", {3, 5, 8, 9, 11})],
+)
+def test_a_probe_tells_each_statement_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: Any, lines: set[int]
+) -> None:
+    (tmp_path / "one.py").write_text(PROBED)
+    told: set[tuple[int, int]] = set()
+    monkeypatch.setattr(builtins, PROBE, told.add, raising=False)
+    names: dict[str, Any] = {}
+    exec(probed(tmp_path, "one.py", 7), names)  # noqa: S102
+    assert told == set()
+    inner = names["one"](flag)
+    assert told == {(7, line) for line in lines | {12, 14, 16}}
+    assert inner().two() == {1: 1, None: 2, "": 3}[flag]
+    assert (7, 15) in told
+    assert names["one"].__doc__ == "Says what it reached."
+    assert inner.__doc__ == "As it was."
+
+
 def test_the_last_line_is_for_scripts(capsys: pytest.CaptureFixture[str]) -> None:
     from tests.mutation.__main__ import Result, conclude
 
     result = Result()
-    row = Mutant("m.py", 0, "o", "f", 1, "x", "a → b", frozenset({1}), frozenset({1}), False)
+    row = Mutant("m.py", 0, "o", "f", 1, "x", "a → b", 1, False)
     for verdict in ("killed", "killed", "equivalent"):
         result.add(verdict, row)
     assert conclude(result, 1.0) == 0
