@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from orders import rules
+from orders.money import Money
 from orders.snapshot import Dispute, Return
 from tests.support.snapshots import NOW, line, order, parcel, payment, shipped
 
@@ -112,3 +114,146 @@ def test_the_adviser_warns_of_what_costs_money_twice() -> None:
     wanted = {"unfulfilled", "dispute", "high_risk", "manual_gateway", "repeated_refunds"}
     assert codes == wanted
     assert "return_first" in {a.code for a in rules.refund_advice(shipped(), delivered=True)}
+
+
+# --- at the edges
+
+
+def advice(codes: tuple[rules.Advice, ...]) -> list[str]:
+    return [a.code for a in codes]
+
+
+def test_money_that_went_back_twice_is_not_owed_by_the_customer() -> None:
+    over = order(refunded="25.00")
+    assert rules.net_paid(over) == Money.zero("EUR")
+    assert refund(over) == "fully_refunded"
+    assert rules.net_paid(order(refunded="5.00")) == Money(Decimal(15), "EUR")
+
+
+@pytest.mark.parametrize("days", [7, 8])
+def test_a_silent_parcel_counts_from_the_day_of_the_stores_rule(days: int) -> None:
+    silent = shipped(parcel(created_at=NOW - timedelta(days=7)))
+    assert rules.is_delivered(silent, now=NOW, assume_delivered_after_days=days) is (days == 7)
+
+
+def test_a_parcel_that_needs_no_shipping_is_not_waited_for() -> None:
+    download = parcel(gid="b", requires_shipping=False)
+    assert rules.is_delivered(shipped(DELIVERED, download), now=NOW)
+    assert not rules.is_delivered(shipped(parcel(), download), now=NOW)
+    # Only downloads: delivered when Shopify says that all is fulfilled, and not before.
+    assert rules.is_delivered(shipped(download), now=NOW)
+    assert not rules.is_delivered(
+        order(lines=(line(unfulfilled_quantity=0),), fulfillments=(download,)), now=NOW
+    )
+    assert not rules.is_partly_delivered(shipped(download), now=NOW)
+
+
+def test_one_of_two_parcels_makes_an_order_partly_delivered() -> None:
+    both = shipped(DELIVERED, parcel(gid="b"))
+    assert rules.is_partly_delivered(both, now=NOW)
+    assert not rules.is_delivered(both, now=NOW)
+    assert not rules.is_partly_delivered(shipped(), now=NOW)
+    silent = shipped(parcel(created_at=NOW - timedelta(days=9)), parcel(gid="b"))
+    assert rules.is_partly_delivered(silent, now=NOW, assume_delivered_after_days=9)
+    assert cancel(silent, assume_delivered_after_days=9) == "partly_delivered"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [
+        ("AUTHORIZATION", "PENDING", "authorization_in_process"),
+        ("AUTHORIZATION", "AWAITING_RESPONSE", "authorization_in_process"),
+        ("AUTHORIZATION", "SUCCESS", None),
+        ("AUTHORIZATION", "FAILURE", None),
+        ("SALE", "PENDING", None),
+    ],
+)
+def test_an_authorization_under_way_is_waited_for(kind: str, status: str, code: str | None) -> None:
+    waiting = order(paid="0", transactions=(payment(), payment(kind=kind, status=status)))
+    assert cancel(waiting) == code
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [("OPEN", "open_return"), ("REQUESTED", "open_return"), ("CLOSED", None), ("DECLINED", None)],
+)
+def test_an_open_return_stops_a_cancelation(status: str, code: str | None) -> None:
+    returned = Return(gid="r", name="R", status=status, total_quantity=1, received_quantity=0)
+    closed = Return(gid="c", name="C", status="CLOSED", total_quantity=1, received_quantity=1)
+    assert cancel(order(returns=(closed, returned))) == code
+
+
+@pytest.mark.parametrize(
+    ("received", "of", "status", "is_back"),
+    [(2, 2, "CLOSED", True), (3, 2, "CLOSED", True), (1, 2, "CLOSED", False),
+     (0, 0, "CLOSED", False), (2, 2, "REQUESTED", False), (2, 2, "DECLINED", False)],
+)  # fmt: skip
+def test_a_return_is_back_when_every_unit_is(
+    received: int, of: int, status: str, is_back: bool
+) -> None:
+    found = Return(gid="r", name="R", status=status, total_quantity=of, received_quantity=received)
+    assert rules.return_received(order(returns=(found,))) is is_back
+    other = Return(gid="o", name="O", status="OPEN", total_quantity=1, received_quantity=0)
+    assert not rules.return_received(order(returns=(found, other)))
+    assert not rules.return_received(order())
+
+
+def test_a_canceled_order_with_money_has_a_refund_to_come() -> None:
+    assert rules.refund_outstanding(order(cancelled_at=NOW))
+    assert not rules.refund_outstanding(order())
+    assert not rules.refund_outstanding(order(cancelled_at=NOW, refunded="20.00"))
+    assert not rules.refund_outstanding(order(cancelled_at=NOW, paid="0"))
+
+
+def test_payments_are_what_brought_money() -> None:
+    sale, capture = payment(), payment(gid="b", kind="CAPTURE", is_manual=True)
+    others = (
+        payment(gid="c", kind="AUTHORIZATION", is_manual=True),
+        payment(gid="d", kind="REFUND", is_manual=True),
+        payment(gid="e", status="FAILURE", is_manual=True),
+    )
+    assert rules.payments(order(transactions=(sale, *others, capture))) == (sale, capture)
+    assert rules.has_manual_payment(order(transactions=(sale, capture)))
+    assert not rules.has_manual_payment(order(transactions=(sale, *others)))
+
+
+def test_a_refusal_of_an_unpaid_order_tells_how_to_go_on() -> None:
+    assert "Cancel the order instead" in str(rules.refund_refusal(order(paid="0")).hint)
+    assert not rules.refund_refusal(order(paid="0", cancelled_at=NOW)).hint
+
+
+@pytest.mark.parametrize("status", ["NEEDS_RESPONSE", "UNDER_REVIEW", "WON", "LOST"])
+def test_a_dispute_is_warned_of_while_it_is_open(status: str) -> None:
+    disputed = order(disputes=(Dispute(gid="d", status=status),))
+    is_open = status in {"NEEDS_RESPONSE", "UNDER_REVIEW"}
+    assert ("dispute" in advice(rules.cancel_advice(disputed))) is is_open
+    assert ("dispute" in advice(rules.refund_advice(disputed, delivered=False))) is is_open
+
+
+def test_what_is_advised_about_a_cancelation() -> None:
+    assert advice(rules.cancel_advice(order())) == ["irreversible"]
+    assert advice(rules.cancel_advice(shipped())) == ["irreversible", "shipped"]
+    by_hand = order(transactions=(payment(is_manual=True),), risk_level="HIGH")
+    assert advice(rules.cancel_advice(by_hand)) == ["irreversible", "high_risk", "manual_gateway"]
+    unpaid = order(paid="0", transactions=(payment(is_manual=True),), risk_level="LOW")
+    assert advice(rules.cancel_advice(unpaid)) == ["irreversible"]
+    for count, codes in ((1, ["irreversible"]), (2, ["irreversible", "repeated_refunds"])):
+        assert advice(rules.cancel_advice(order(), earlier_refunds=count)) == codes
+
+
+def test_what_is_advised_about_a_refund() -> None:
+    assert advice(rules.refund_advice(order(), delivered=False)) == ["unfulfilled"]
+    assert advice(rules.refund_advice(order(cancelled_at=NOW), delivered=False)) == []
+    assert advice(rules.refund_advice(shipped(), delivered=False)) == []
+    assert advice(rules.refund_advice(shipped(), delivered=True)) == ["return_first"]
+    back = Return(gid="r", name="R", status="CLOSED", total_quantity=2, received_quantity=2)
+    assert advice(rules.refund_advice(shipped(returns=(back,)), delivered=True)) == []
+    twice = rules.refund_advice(shipped(), delivered=False, earlier_refunds=2)
+    assert advice(twice) == ["repeated_refunds"]
+    assert "2 times" in twice[0].text
+
+
+def test_a_canceled_shipment_is_none() -> None:
+    gone = shipped(parcel(status="CANCELLED"))
+    assert not rules.is_shipped(gone)
+    assert rules.shipment_refusal(gone) is None

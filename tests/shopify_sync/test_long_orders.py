@@ -1,0 +1,76 @@
+"""Orders with more lines than one answer holds: nothing of them may rest on the first page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from orders import previews, rules
+from orders.models import Order, Store
+from shopify_sync import ingest
+from tests.support.shop import Shop
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Seen = Callable[[], Order]
+LINES = 120
+
+
+def long_order(shop: Shop) -> Any:
+    return shop.place(items=tuple((f"Item {n}", "1.00", 1 + n % 3) for n in range(LINES)))
+
+
+def test_every_line_of_every_page_counts(shop: Shop, store: Store, seen: Seen) -> None:
+    long_order(shop)
+    order = seen()
+    snapshot = order.snapshot
+    assert [line.title for line in snapshot.lines] == [f"Item {n}" for n in range(LINES)]
+    assert [line.quantity for line in snapshot.lines] == [1 + n % 3 for n in range(LINES)]
+    assert len({line.gid for line in snapshot.lines}) == LINES
+    assert sum(line.refundable_quantity for line in snapshot.lines) == 2 * LINES
+    facts = previews.facts(snapshot)
+    assert facts["lines"].count(",") == LINES - 1
+    assert order.orderlines.count() == LINES
+
+
+def test_a_line_of_the_last_page_keeps_an_order_undelivered(
+    shop: Shop, store: Store, seen: Seen
+) -> None:
+    """The rule of F27 looks at all lines: the last one here is not shipped yet."""
+    long_order(shop)
+    snapshot = seen().snapshot
+    last = snapshot.lines[-1]
+    assert last.unfulfilled_quantity > 0
+    assert not rules.is_delivered(snapshot, now=timezone.now())
+
+
+def test_a_page_that_is_missing_ends_nothing_early() -> None:
+    """Each page is asked for after the one before it, until Shopify says that there is none."""
+    pages = {
+        "a": {"nodes": [{"id": "3"}], "pageInfo": {"hasNextPage": True, "endCursor": "b"}},
+        "b": {"nodes": [{"id": "4"}], "pageInfo": {"hasNextPage": False, "endCursor": "c"}},
+    }
+    first = {
+        "nodes": [{"id": "1"}, {"id": "2"}], "pageInfo": {"hasNextPage": True, "endCursor": "a"},
+    }  # fmt: skip
+    asked: list[tuple[str, dict[str, Any]]] = []
+    made: list[Any] = []
+
+    class Reader:
+        def read(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
+            asked.append((name, variables))
+            if name == "OrderForPanel":
+                return {"order": {"lineItems": first}}
+            return {"order": {"lineItems": pages[variables["after"]]}}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingest.mapping, "order_snapshot", lambda data: made.append(data) or data)
+        ingest.read_snapshot(Reader(), "gid")  # type: ignore[arg-type]
+    assert asked == [
+        ("OrderForPanel", {"id": "gid"}),
+        ("OrderLines", {"id": "gid", "after": "a"}),
+        ("OrderLines", {"id": "gid", "after": "b"}),
+    ]
+    assert [node["id"] for node in made[0]["lineItems"]["nodes"]] == ["1", "2", "3", "4"]
