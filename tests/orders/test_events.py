@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from orders import services
@@ -73,7 +74,8 @@ def test_the_same_of_a_back_fill(told: list[int]) -> None:
         snapshots.order(gid=f"o{number}", legacy_id=number, refunded="5.00", refunds=(refund(at),))
         for number, at in ((1, LONG_AGO), (2, NOW))
     ]
-    services.import_snapshots(store=store, snapshots=found, read_started_at=timezone.now())
+    with transaction.atomic():
+        services.import_snapshots(store=store, snapshots=found, read_started_at=timezone.now())
     old, new = OrderEvent.objects.filter(kind=EventKind.REFUNDED).order_by("order__legacy_id")
     assert (old.occurred_at, old.announced_at) == (LONG_AGO, LONG_AGO)
     assert new.occurred_at == NOW
