@@ -99,9 +99,10 @@ def decisions(user: User) -> Decisions:
     orders = {o.pk: o for o in held} | {r.order_id: r.order for r in failed}
     orders |= {a.order_id: a.order for a in (*waiting_list, *uncertain_list)}
     urls = _conversation_urls(orders.values())
+    acting = policies.acting_refusal(user)
     held_policies = policies.policies_of(user)
     return Decisions(
-        approvals=tuple(_approval(a, user, held_policies, urls) for a in waiting_list),
+        approvals=tuple(_approval(a, user, acting, held_policies, urls) for a in waiting_list),
         uncertain=tuple(_uncertain(a, urls) for a in uncertain_list),
         held=(
             *(_held(order, urls) for order in held),
@@ -112,7 +113,11 @@ def decisions(user: User) -> Decisions:
 
 
 def _approval(
-    action: OrderAction, user: User, held: Sequence[Policy], urls: dict[int, str]
+    action: OrderAction,
+    user: User,
+    acting: Refusal | None,
+    held: Sequence[Policy],
+    urls: dict[int, str],
 ) -> ApprovalRow:
     proposal = action.proposal
     facts = [
@@ -130,7 +135,7 @@ def _approval(
         what=what(action),
         facts=tuple(facts),
         url=_origin_url(action) or urls.get(action.order_id, ""),
-        refusal=services.approval_refusal(action, user, held=held),
+        refusal=acting or services.approval_refusal(action, user, held=held),
     )
 
 

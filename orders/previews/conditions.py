@@ -50,7 +50,10 @@ def earlier_refunds(order: Order) -> int:
     if not order.customer_gid:
         return 0
     theirs = OrderRefund.objects.filter(
-        order__store=order.store_id, order__customer_gid=order.customer_gid, amount__gt=0
+        order__store=order.store_id,
+        order__customer_gid=order.customer_gid,
+        order__is_test=False,
+        moved__gt=0,
     )
     return theirs.count()
 

@@ -27,7 +27,8 @@ def approval_refusal(
 ) -> Refusal | None:
     """Why this person may not approve or decline this action; None: they may.
 
-    `held`: their policies (policies.policies_of), where many actions are asked about at once.
+    `held`: their policies (policies.policies_of), where many actions are asked about at once and
+    policies.acting_refusal was asked before.
     """
     if action.state != ActionState.AWAITING_APPROVAL:
         return Refusal("not_waiting", _("This no longer waits for approval."))
@@ -35,6 +36,8 @@ def approval_refusal(
         return Refusal("own_action", _("Somebody else has to approve what you asked for."))
     if action.approved_by_id == by.pk:
         return Refusal("approved_already", _("You have approved this; a second person has to."))
+    if held is None and (refusal := policies.acting_refusal(by)):
+        return refusal
     shop_currency = action.order.shop_currency or action.currency
     amount = Money(action.amount_shop, shop_currency) if shop_currency else None
     policy = policies.policy_at(
