@@ -62,11 +62,12 @@ def settle(request: HttpRequest, action_id: int) -> HttpResponse:
     """A supervisor's word on an uncertain outcome."""
 
     def act() -> str:
-        services.settle_by_hand(
+        action = services.settle_by_hand(
             action_id=action_id, by=access.agent_of(request), reason=_text(request, "reason"),
             was_applied=request.POST.get("answer") == "applied", now=timezone.now(),
         )  # fmt: skip
-        return _("Settled.")
+        # It says whether Shopify could be read.
+        return action.message
 
     return _decide(request, act)
 

@@ -199,6 +199,8 @@ def _found(action: OrderAction) -> Found:
         r.gid
         for r in snapshot.refunds
         if r.gid not in taken
+        # A note that bears another action's marker tells of that one.
+        and ("[ax:" not in r.note or action.note_marker in r.note)
         and r.total.presentment == action.money
         # Shopify's times have whole seconds, by a clock of its own.
         and (r.created_at is None or r.created_at >= action.requested_at - timedelta(minutes=1))

@@ -305,14 +305,28 @@ def test_an_approval_does_not_outlive_what_it_rests_on(
     assert nothing_left(shop)
 
 
-def test_an_approver_who_was_deactivated_approved_nothing(
-    shop: Shop, waiting: OrderAction, sara: User
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: User.objects.filter(username="sara").update(is_active=False),
+        lambda: User.objects.get(username="sara").groups.clear(),
+        lambda: Policy.objects.filter(role__name="supervisors").update(may_approve_up_to=4),
+    ],
+    ids=["deactivated", "without a role", "limit lowered"],
+)
+def test_who_may_not_approve_any_more_approved_nothing(
+    shop: Shop, waiting: OrderAction, sara: User, change: Callable[[], Any]
 ) -> None:
     services.approve(action_id=waiting.pk, by=sara, guard=lambda _order: None, now=timezone.now())
-    User.objects.filter(pk=sara.pk).update(is_active=False)
+    change()
     found = perform(waiting)
     assert (found.state, "sara" in found.message) == (ActionState.REJECTED, True)
     assert nothing_left(shop)
+
+
+def test_who_may_approve_still_does(shop: Shop, waiting: OrderAction, sara: User) -> None:
+    services.approve(action_id=waiting.pk, by=sara, guard=lambda _order: None, now=timezone.now())
+    assert perform(waiting).state == ActionState.SUCCEEDED
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,7 @@ def test_without_the_services_rule_anybody_would_settle(
 ) -> None:
     """Negative control: the page has no rule of its own."""
     monkeypatch.setattr(services.approvals, "settling_refusal", lambda _by: None)
-    assert "Settled." in settle(as_alice, uncertain)
+    assert "Settled by alice" in settle(as_alice, uncertain)
     assert state(uncertain) == ActionState.REJECTED
 
 
