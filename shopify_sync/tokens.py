@@ -16,11 +16,12 @@ from typing import Any, Final
 import urllib3
 from django.conf import settings
 from django.db import connection as database
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from orders import transport
+from orders.models.leases import is_free
 from shopify_sync.errors import NeedsAdmin, Unreachable
 from shopify_sync.fields import Secret, UndecryptableSecret
 from shopify_sync.models import ConnectionMethod, ShopConnection
@@ -162,7 +163,7 @@ def _another(row: ShopConnection, used: Secret) -> Secret | None:
 
 def _claim(row: ShopConnection) -> bool:
     now = timezone.now()
-    free = Q(renewal_lease_until=None) | Q(renewal_lease_until__lt=now)
+    free = is_free("renewal_lease_until", now=now)
     return bool(
         ShopConnection.objects.filter(free, pk=row.pk).update(
             renewal_lease_until=now + _LEASE, renewal_fence=F("renewal_fence") + 1
