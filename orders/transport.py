@@ -42,6 +42,8 @@ class _Call:
 
     ends_at: float
     connection: Any = None
+    # Remembered: a connection that is to close after its answer lets go of it before that.
+    sock: Any = None
     has_sent: bool = False
     is_cut: bool = False
     is_over: bool = False
@@ -53,23 +55,22 @@ class _Call:
             if self.is_over:
                 return
             self.is_cut = True
-            _shut_down(self.connection)
+            _shut_down(self.sock or getattr(self.connection, "sock", None))
 
-    def watch(self, connection: Any) -> None:
+    def watch(self, connection: Any, sock: Any = None) -> None:
         """From now on it is this connection that is cut; at once, if the time is up."""
         with self.lock:
-            self.connection = connection
+            self.connection, self.sock = connection, sock
             if self.is_cut:
                 raise TimeoutError("the call's time is over")
 
     def end(self) -> None:
         with self.lock:
             self.is_over = True
-            self.connection = None
+            self.connection = self.sock = None
 
 
-def _shut_down(connection: Any) -> None:
-    sock = getattr(connection, "sock", None)
+def _shut_down(sock: Any) -> None:
     if sock is None:
         return
     try:
@@ -147,7 +148,7 @@ class _Watched:
         if self.sock is None and self.auto_open:
             self.connect()
         if call is not None:
-            call.watch(self)
+            call.watch(self, self.sock)
             # Before the first byte: from here on nobody knows how much of it left.
             call.has_sent = True
         super().send(data)  # type: ignore[misc]
@@ -175,6 +176,25 @@ def pool(*, connect_s: float, read_s: float, **more: Any) -> urllib3.PoolManager
     made = urllib3.PoolManager(retries=False, timeout=timeout, **more)
     made.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
     return made
+
+
+def patience_s(through: urllib3.PoolManager) -> float:
+    """How long a pool waits for a connection and for an answer, together: what a whole call may
+    take, however slowly its bytes come."""
+    timeout: urllib3.Timeout = through.connection_pool_kw["timeout"]
+    return float(timeout.connect_timeout or 0) + float(timeout.read_timeout or 0)  # type: ignore[arg-type]
+
+
+def _socket_of(answer: Any) -> Any:
+    """What an answer is read from, where its own class does not tell."""
+    reader = getattr(getattr(answer, "_fp", None), "fp", None)
+    return getattr(getattr(reader, "raw", None), "_sock", None)
+
+
+def _is_unsent(error: Exception) -> bool:
+    """Errors that come before any byte, whichever classes the pool uses."""
+    before = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+    return isinstance(error, before)
 
 
 def call(
@@ -222,11 +242,16 @@ def stream(
             method, url, body=body, headers=dict(headers or {}), preload_content=False,
             redirect=False,
         )  # fmt: skip
+        if under_way.connection is None:
+            # A pool that is not ours: from here on, at least, it is watched.
+            under_way.has_sent = True
+            under_way.watch(answer.connection, _socket_of(answer))
         yield answer
         is_whole = not under_way.is_cut
     except (urllib3.exceptions.HTTPError, OSError) as error:
         why = "no complete answer in time" if under_way.is_cut else "no answer"
-        raise NoAnswer(why, has_sent=under_way.has_sent) from error
+        has_sent = under_way.has_sent or (under_way.connection is None and not _is_unsent(error))
+        raise NoAnswer(why, has_sent=has_sent) from error
     finally:
         _here.call = None
         under_way.end()

@@ -150,7 +150,7 @@ class AdminClient:
         try:
             return transport.call(
                 _pool(), "POST", self._url, body=body, headers=headers,
-                within_s=ANSWER_WITHIN_S, at_most=_MAX_ANSWER_BYTES,
+                within_s=min(ANSWER_WITHIN_S, transport.patience_s(_pool())), at_most=_MAX_ANSWER_BYTES,
             )  # fmt: skip
         except transport.NoAnswer as e:
             if e.has_sent:

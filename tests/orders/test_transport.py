@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+import urllib3
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -118,7 +119,9 @@ def test_a_whole_answer_is_there() -> None:
     assert (answer.status, answer.data) == (200, b"hello")
 
 
+CLOSES = b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n"
 SLOW = {
+    "the body of a connection that closes": drips(CLOSES % DRIPS + b"x" * DRIPS),
     "the body": drips(HEAD % DRIPS + b"x" * DRIPS),
     "the headers": drips(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * DRIPS),
     "nothing": is_silent,
@@ -131,6 +134,22 @@ def test_a_server_that_never_ends_its_answer_does_not_hold_the_caller(what: str)
         ask(server)
     assert caught.value.has_sent
     assert "in time" in str(caught.value)
+
+
+@pytest.mark.parametrize("what", SLOW)
+def test_a_pool_of_anothers_making_is_watched_once_it_answers(what: str) -> None:
+    plain = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=1.0, read=2.0))
+    with (
+        serving(SLOW[what]) as server,
+        patch.object(transport, "pool", lambda **_how: plain),
+        pytest.raises(transport.NoAnswer) as caught,
+    ):
+        ask(server)
+    assert caught.value.has_sent
+
+
+def test_a_pools_patience_is_the_whole_calls() -> None:
+    assert transport.patience_s(transport.pool(connect_s=2.0, read_s=10.0)) == 12.0
 
 
 def test_without_the_watch_it_would() -> None:
