@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 SWEEP_ROWS: Final = 100
 # Well below the time limit of a task; the next sweep goes on.
 SWEEP_S: Final = 15.0
+RINGS_FOR_S: Final = 15 * 60.0
 
 
 @shared_task
@@ -99,6 +100,7 @@ def _put_off_event(event_id: int) -> None:
 def ring(task: Any, pk: int) -> None:
     """Wake a worker. With the broker down nothing is lost: the sweep comes."""
     try:
-        task.delay(pk)
+        # One that no worker took in time goes: the row is there.
+        task.apply_async((pk,), expires=RINGS_FOR_S)
     except OperationalError:
         logger.warning("the broker is down; %s %s waits for the sweep", task.name, pk)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Final
 
 from celery import Celery, signals
 from celery.schedules import crontab
@@ -12,6 +12,56 @@ from django.conf import settings as django_settings
 from settings import env
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.dev")
+
+# What no right clock can have written counts as past elsewhere; here too, a scheduler's clock may
+# differ from a worker's by less than this without its messages being thrown away.
+CLOCKS_DIFFER_S: Final = 15 * 60
+SCHEDULE: Final[dict[str, dict[str, Any]]] = {
+    "sweep actions": {"task": "shopify_sync.tasks.sweep_actions", "schedule": 5.0},
+    "seal audit": {"task": "shopify_sync.tasks.seal_audit", "schedule": 60.0},
+    "sweep webhooks": {"task": "shopify_sync.tasks.sweep_webhooks", "schedule": 5.0},
+    "sweep dirty orders": {"task": "shopify_sync.tasks.sweep_dirty_orders", "schedule": 2.0},
+    "sweep dirty customers": {
+        "task": "shopify_sync.tasks.sweep_dirty_customers",
+        "schedule": 3.0,
+    },
+    "advance backfills": {"task": "shopify_sync.tasks.advance_backfills", "schedule": 5.0},
+    "complete orders": {"task": "shopify_sync.tasks.complete_orders", "schedule": 60.0},
+    "advance comparisons": {
+        "task": "shopify_sync.tasks.advance_comparisons",
+        "schedule": 15.0,
+    },
+    "watch stores": {"task": "shopify_sync.tasks.watch_stores", "schedule": 3600.0},
+    "compare stores": {
+        "task": "shopify_sync.tasks.compare_stores",
+        "schedule": crontab(hour=3, minute=17),
+    },
+    "reconcile stores": {"task": "shopify_sync.tasks.reconcile_stores", "schedule": 300.0},
+    "sweep privacy": {"task": "shopify_sync.tasks.sweep_privacy", "schedule": 60.0},
+    "apply retention": {"task": "shopify_sync.tasks.apply_retention", "schedule": 3600.0},
+    "sweep outbox": {"task": "inbox.tasks.sweep_outbox", "schedule": 5.0},
+    "sweep events": {"task": "inbox.tasks.sweep_events", "schedule": 5.0},
+    "sweep marketing": {"task": "inbox.tasks.sweep_marketing", "schedule": 15.0},
+    "sweep snoozed": {"task": "inbox.tasks.sweep_snoozed", "schedule": 30.0},
+}
+# By then the next night's comparison is nearer.
+_LONGEST_S: Final = 12 * 3600
+
+
+def _expiring(schedule: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Each message lives until the next one is due, or for a quarter of an hour: what piled up
+    during an outage of the workers is thrown away and not worked off round by round."""
+    return {
+        name: entry | {"options": {"expires": lifetime_s(entry)}}
+        for name, entry in schedule.items()
+    }
+
+
+def lifetime_s(entry: dict[str, Any]) -> float:
+    every = entry["schedule"]
+    period_s = float(every) if isinstance(every, int | float) else _LONGEST_S
+    return min(max(period_s, CLOCKS_DIFFER_S), _LONGEST_S)
+
 
 app = Celery("agent_inbox")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -28,6 +78,8 @@ app.conf.update(
     },
     task_serializer="json",
     accept_content=["json"],
+    # For the prefork pool only: threads cannot be stopped. So every task bounds its own run: loops
+    # look at the clock, calls have one deadline, and long work is done in turns.
     task_soft_time_limit=25,
     task_time_limit=35,
     worker_prefetch_multiplier=1,
@@ -36,9 +88,10 @@ app.conf.update(
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
     broker_transport_options={
-        # Longer than the longest task; the restore options give a killed worker's tasks back
-        # within seconds instead of minutes.
-        "visibility_timeout": 120,
+        # Longer than any task runs and any message waits (tasks.LONGEST_COUNTDOWN_S): else the
+        # same message would be given to a second worker while the first is at it. Nothing waits
+        # for it after a worker's death: the sweeps find its rows within seconds.
+        "visibility_timeout": 900,
         "unacked_restore_interval": 2,
         "unacked_restore_throttle": 1,
         "unacked_restore_limit": 100,
@@ -52,30 +105,7 @@ app.conf.update(
     },
     # A web request must not wait for a broker that is down: the sweep finds the row.
     task_publish_retry=False,
-    beat_schedule={
-        "sweep actions": {"task": "shopify_sync.tasks.sweep_actions", "schedule": 5.0},
-        "seal audit": {"task": "shopify_sync.tasks.seal_audit", "schedule": 60.0},
-        "sweep webhooks": {"task": "shopify_sync.tasks.sweep_webhooks", "schedule": 5.0},
-        "sweep dirty orders": {"task": "shopify_sync.tasks.sweep_dirty_orders", "schedule": 2.0},
-        "sweep dirty customers": {
-            "task": "shopify_sync.tasks.sweep_dirty_customers",
-            "schedule": 3.0,
-        },
-        "advance backfills": {"task": "shopify_sync.tasks.advance_backfills", "schedule": 5.0},
-        "complete orders": {"task": "shopify_sync.tasks.complete_orders", "schedule": 60.0},
-        "watch stores": {"task": "shopify_sync.tasks.watch_stores", "schedule": 3600.0},
-        "compare stores": {
-            "task": "shopify_sync.tasks.compare_stores",
-            "schedule": crontab(hour=3, minute=17),
-        },
-        "reconcile stores": {"task": "shopify_sync.tasks.reconcile_stores", "schedule": 300.0},
-        "sweep privacy": {"task": "shopify_sync.tasks.sweep_privacy", "schedule": 60.0},
-        "apply retention": {"task": "shopify_sync.tasks.apply_retention", "schedule": 3600.0},
-        "sweep outbox": {"task": "inbox.tasks.sweep_outbox", "schedule": 5.0},
-        "sweep events": {"task": "inbox.tasks.sweep_events", "schedule": 5.0},
-        "sweep marketing": {"task": "inbox.tasks.sweep_marketing", "schedule": 15.0},
-        "sweep snoozed": {"task": "inbox.tasks.sweep_snoozed", "schedule": 30.0},
-    },
+    beat_schedule=_expiring(SCHEDULE),
 )
 app.autodiscover_tasks()
 

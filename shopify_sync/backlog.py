@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from django.db import transaction
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
+from orders import sweeping
 from orders.services import mark_many_dirty
 from shopify_sync import ingest
 from shopify_sync.models import EventState, WebhookEvent
 
+logger = logging.getLogger(__name__)
+
 BATCH: Final = 300
+_SINGLY_S: Final = 10.0
 # The body says which scopes; but it is a hint like any other, and Shopify is asked.
 SCOPES_CHANGED: Final = "app/scopes_update"
 
@@ -38,15 +44,34 @@ def work_off(*, limit: int = BATCH) -> WorkedOff:
     that cannot be read waits for another try and does not stop the others.
     """
     now = timezone.now()
+    try:
+        events, order_ids, singly = _together(limit, now)
+    except OperationalError:
+        raise
+    except Exception:
+        # One of them breaks the statements for all: then each on its own, which finds it out.
+        logger.exception("a batch of webhooks failed; they are done one by one")
+        events = list(WebhookEvent.objects.due(now=now).order_by("pk")[:limit])
+        order_ids, singly = [], [event.pk for event in events]
+
+    def one(event_id: int) -> None:
+        if found := ingest.process_event(event_id):
+            order_ids.append(found)
+
+    # Topics that name no order have verbs of their own, which may ask Shopify: for as long as a
+    # task may take. What is left still waits in its row.
+    sweeping.each(singly, one, seconds=_SINGLY_S, stops=(SoftTimeLimitExceeded,))
+    to_watch = {event.store_id for event in events if event.topic == SCOPES_CHANGED}
+    return WorkedOff(len(events), tuple(order_ids), tuple(sorted(to_watch)))
+
+
+def _together(limit: int, now: datetime) -> tuple[list[WebhookEvent], list[int], list[int]]:
+    """The batch, the orders it marked dirty, and the events that are processed one by one."""
     with transaction.atomic(durable=True):
         due = WebhookEvent.objects.due(now=now).order_by("pk")
         events = list(due.select_for_update(skip_locked=True, of=("self",))[:limit])
         named, singly = _look(events, now)
-        order_ids = _mark(named, now)
-    # Topics that name no order have verbs of their own, which may ask Shopify.
-    order_ids += [found for pk in singly if (found := ingest.process_event(pk))]
-    to_watch = {event.store_id for event in events if event.topic == SCOPES_CHANGED}
-    return WorkedOff(len(events), tuple(order_ids), tuple(sorted(to_watch)))
+        return events, _mark(named, now), singly
 
 
 def _look(

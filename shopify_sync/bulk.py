@@ -16,12 +16,15 @@ import msgspec
 import urllib3
 from django.conf import settings
 
+from orders import transport
 from shopify_sync import documents
 from shopify_sync.client import AdminClient
 from shopify_sync.errors import NeedsAdmin, Refused, Throttled, Unreachable
 
 Json = dict[str, Any]
 _CHUNK: Final = 256 * 1024
+# One reading of the file: longer than a step of the back-fill, shorter than its lease.
+_WITHIN_S: Final = 45.0
 _LONGEST_LINE: Final = 8 * 2**20
 # What the child's id says of the connection it came from.
 _CONNECTION_OF: Final = {
@@ -152,25 +155,23 @@ def _lines(url: str, start: int) -> Iterator[tuple[int, bytes]]:
 def _chunks(url: str, start: int) -> Iterator[bytes]:
     headers = {"Range": f"bytes={start}-"} if start else {}
     try:
-        answer = _pool().request("GET", url, headers=headers, preload_content=False, redirect=False)
-        if answer.status in {403, 404, 410}:
-            raise FileGone(f"HTTP {answer.status}")
-        if answer.status == 416:
-            return
-        if answer.status not in {200, 206}:
-            raise Unreachable(f"the result file answered HTTP {answer.status}")
-        # A server that ignores Range begins at the beginning.
-        skip = start if answer.status == 200 else 0
-        for chunk in answer.stream(_CHUNK):
-            yield chunk[skip:]
-            skip = max(0, skip - len(chunk))
-        answer.release_conn()
-    except urllib3.exceptions.HTTPError as error:
+        with transport.stream(_pool(), "GET", url, headers=headers, within_s=_WITHIN_S) as answer:
+            if answer.status in {403, 404, 410}:
+                raise FileGone(f"HTTP {answer.status}")
+            if answer.status == 416:
+                return
+            if answer.status not in {200, 206}:
+                raise Unreachable(f"the result file answered HTTP {answer.status}")
+            # A server that ignores Range begins at the beginning.
+            skip = start if answer.status == 200 else 0
+            for chunk in answer.stream(_CHUNK):
+                yield chunk[skip:]
+                skip = max(0, skip - len(chunk))
+    except transport.NoAnswer as error:
         raise Unreachable("the result file broke off") from error
 
 
 @cache
 def _pool() -> urllib3.PoolManager:
     # enforce_content_length: a file that is cut short is an error, not an end.
-    timeout = urllib3.Timeout(connect=3.0, read=30.0)
-    return urllib3.PoolManager(retries=False, timeout=timeout)
+    return transport.pool(connect_s=3.0, read_s=30.0)

@@ -23,6 +23,7 @@ import urllib3
 from django.conf import settings
 from django.db import connection
 
+from orders import transport
 from orders.gateway import Step
 from shopify_sync.documents import load
 from shopify_sync.errors import (
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S: Final = 2.0
 READ_TIMEOUT_S: Final = 10.0
+# Of a whole call, however slowly its bytes come; shorter than an action's lease.
+ANSWER_WITHIN_S: Final = 12.0
 _MAX_ANSWER_BYTES: Final = 20 * 2**20
 _ADMIN_STATUSES: Final = {
     401: "The access token is not valid any more, or the app was uninstalled.",
@@ -108,11 +111,8 @@ _budgets: Final[dict[str, Budget]] = {}
 
 @cache
 def _pool() -> urllib3.PoolManager:
-    return urllib3.PoolManager(
-        num_pools=50,
-        maxsize=16,
-        retries=False,
-        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
+    return transport.pool(
+        connect_s=CONNECT_TIMEOUT_S, read_s=READ_TIMEOUT_S, num_pools=50, maxsize=16
     )
 
 
@@ -196,13 +196,14 @@ class AdminClient:
             "X-Shopify-Access-Token": self._token.reveal(),
         }
         try:
-            return _pool().request("POST", self._url, body=body, headers=headers, redirect=False)
-        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as e:
+            return transport.call(
+                _pool(), "POST", self._url, body=body, headers=headers,
+                within_s=min(ANSWER_WITHIN_S, transport.patience_s(_pool())), at_most=_MAX_ANSWER_BYTES,
+            )  # fmt: skip
+        except transport.NoAnswer as e:
+            if e.has_sent:
+                raise OutcomeUnknown(f"{name}: {e} from {self.domain}") from e
             raise Unreachable(f"{name}: no connection to {self.domain}") from e
-        except urllib3.exceptions.SSLError as e:
-            raise Unreachable(f"{name}: no secure connection to {self.domain}") from e
-        except urllib3.exceptions.HTTPError as e:
-            raise OutcomeUnknown(f"{name}: no answer from {self.domain}") from e
 
     def _sort(
         self, name: str, response: urllib3.BaseHTTPResponse, *, is_mutation: bool

@@ -166,7 +166,7 @@ def _renew(row: Comparison) -> bool:
 def _finish(row: Comparison, work: _Work, client: AdminClient) -> None:
     """Every page was seen: what stands nowhere has vanished, where Shopify would show it."""
     now = timezone.now()
-    vanished = _vanished(row, work, client, now)
+    vanished = _vanished(row, work, client)
     changes = _found(row, work) | {
         "vanished": len(vanished),
         "markers_twice": _markers_twice(row.store),
@@ -183,22 +183,15 @@ def _finish(row: Comparison, work: _Work, client: AdminClient) -> None:
         logger.error("%s and our copy differ: comparison %s", row.store.domain, row.pk)
 
 
-def _vanished(row: Comparison, work: _Work, client: AdminClient, now: datetime) -> list[Order]:
-    if not work.unseen:
+def _vanished(row: Comparison, work: _Work, client: AdminClient) -> list[Order]:
+    """What we hold and Shopify does not list. To an app without read_all_orders that says
+    nothing: it is not shown what turned 60 days old."""
+    if not work.unseen or not window.reads_all_orders(client):
         return []
     held = Order.objects.visible().filter(store=row.store, pk__in=work.unseen.values())
     # What was read meanwhile stands further on in the list than it did.
     still = held.filter(shop_updated_at__lt=row.started_at - _SETTLED)
-    orders = list(still.defer("document"))
-    edge = window.certainly_readable_since(row.started_at)
-    if all(_is_recent(order, edge) for order in orders) or window.reads_all_orders(client):
-        return orders
-    # Older ones are simply not shown to this app: they are neither missing nor gone.
-    return [order for order in orders if _is_recent(order, edge)]
-
-
-def _is_recent(order: Order, edge: datetime) -> bool:
-    return order.placed_at is not None and order.placed_at > edge
+    return list(still.defer("document"))
 
 
 def _failed(row: Comparison, error: Exception) -> float | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
+from django.db import transaction
 from django.urls import reverse
 
 from orders.models import Store
@@ -19,17 +22,40 @@ def connect(
     *, domain: str, token: str = "", secret: str, client_id: str = "",
     method: str = ConnectionMethod.ADMIN_TOKEN,
 ) -> ShopConnection:  # fmt: skip
-    """Save a store's credentials; the doctor then tries them. Running it again changes them."""
+    """Save a store's credentials; the doctor then tries them. Running it again changes them.
+
+    A client secret that is replaced is kept as the previous one: Shopify signs with it for up to
+    an hour, and a webhook that is refused is lost. The tokens of other credentials are dropped.
+    """
     store, _created = Store.objects.get_or_create(domain=domain)
-    connection, _created = ShopConnection.objects.update_or_create(
-        store=store,
-        defaults={
-            "method": method, "client_id": client_id, "access_token": token, "api_secret": secret,
-        },
-    )  # fmt: skip
+    given = {
+        "method": method, "client_id": client_id, "access_token": token, "api_secret": secret,
+    }  # fmt: skip
+    with transaction.atomic():
+        connection, is_new = ShopConnection.objects.select_for_update().get_or_create(
+            store=store, defaults=given
+        )
+        if not is_new:
+            kept = _kept_secret(connection, secret)
+            if any(
+                getattr(connection, name) != given[name]
+                for name in ("method", "client_id", "api_secret")
+            ):
+                # They would be renewed in vain.
+                kept |= {"refresh_token": "", "previous_refresh_token": ""}
+            if token != connection.access_token:
+                kept |= {"access_token_expires_at": None, "refresh_token_expires_at": None}
+            ShopConnection.objects.filter(pk=connection.pk).update(**given, **kept)
     # Read back: the secrets hide themselves from here on.
     connection.refresh_from_db()
     return connection
+
+
+def _kept_secret(connection: ShopConnection, secret: str) -> dict[str, Any]:
+    """The column of the previous secret, where a new one replaces today's."""
+    if not connection.api_secret or connection.api_secret == secret:
+        return {}
+    return {"previous_api_secret": connection.api_secret}
 
 
 def begin_sync(store: Store) -> Backfill:

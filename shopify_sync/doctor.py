@@ -76,7 +76,7 @@ def _connected(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[T
     Store.objects.filter(pk=store.pk).update(
         name=store.name or shop["name"],
         currency=shop["currencyCode"],
-        time_zone=shop["ianaTimezone"] or "UTC",
+        time_zone=str(shop["ianaTimezone"] or "UTC")[:64],
     )
     ShopConnection.objects.filter(pk=row.pk).update(
         scopes=scopes, credentials_ok_at=timezone.now(), last_error=""
@@ -190,6 +190,13 @@ def _token(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
         yield Tick("Secret", "warning", text)
 
 
+def _time_zone(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
+    store.refresh_from_db(fields=["time_zone"])
+    if not store.has_known_zone:
+        text = f"Shopify names the time zone {store.time_zone}, which this machine does not know: "
+        yield Tick("Time zone", "warning", text + "dates are shown in UTC. Update Python’s tzdata.")
+
+
 def _deliveries(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
     events = WebhookEvent.objects.filter(store=store)
     last = events.aggregate(last=Max("received_at"))["last"]
@@ -210,5 +217,5 @@ def _drift(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
 
 
 _LOOKS: Final[tuple[Callable[[Store, ShopConnection, datetime], Iterator[Tick]], ...]] = (
-    _address, _token, _deliveries, _drift,
+    _address, _token, _time_zone, _deliveries, _drift,
 )  # fmt: skip

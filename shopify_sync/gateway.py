@@ -57,7 +57,7 @@ class ShopifyGateway:
             from shopify_sync.tasks import find_orders
 
             with suppress(OperationalError):
-                find_orders.delay(list(emails), list(phones))
+                find_orders.apply_async((list(emails), list(phones)), expires=_SEARCH_AGAIN_S * 15)
         return True
 
     def wake_reading(self, order_ids: Sequence[int]) -> None:
@@ -128,9 +128,9 @@ class ShopifyGateway:
         return plans.plan(action)
 
     def wake(self, action_id: int, *, after_s: float = 0) -> None:
-        from shopify_sync.tasks import perform_action
+        from shopify_sync.tasks import RINGS_FOR_S, perform_action
 
-        perform_action.apply_async((action_id,), countdown=after_s)
+        perform_action.apply_async((action_id,), countdown=after_s, expires=after_s + RINGS_FOR_S)
 
     def _read_reasons(self, store: Store) -> list[str]:
         try:

@@ -138,13 +138,14 @@ class Receiver:
         told = headers.get(b"content-length", b"0")
         if told.isdigit() and int(told) > most:
             return Answer.TOO_LARGE
-        message = await receive()
-        if message["type"] == "http.request" and not message.get("more_body"):
-            body: bytes = message["body"]
-            return body if len(body) <= most else Answer.TOO_LARGE
         taken = 0
         try:
+            # From the first piece on: a peer that sends headers and then nothing holds a place.
             async with asyncio.timeout(BODY_WITHIN_S):
+                message = await receive()
+                if message["type"] == "http.request" and not message.get("more_body"):
+                    body: bytes = message.get("body", b"")
+                    return body if len(body) <= most else Answer.TOO_LARGE
                 parts = []
                 while message["type"] == "http.request":
                     part = message.get("body", b"")

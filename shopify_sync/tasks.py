@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 SWEEP_ROWS: Final = 100
 # Well below the time limit of a task: what is left is the next sweep's.
 SWEEP_S: Final = 15.0
+# How long a message may wait in the broker for its time, and then for a worker.
+LONGEST_COUNTDOWN_S: Final = 300.0
+RINGS_FOR_S: Final = 15 * 60.0
 WORK_OFF_S: Final = 10.0
 FEW: Final = 10
 # Well below the time limit of a task; the rest is done by the next one.
@@ -241,10 +244,15 @@ def _each(
 
 
 def ring(task: Any, ids: Iterable[int], *, after_s: float = 0) -> None:
-    """Wake a worker for each row. With the broker down nothing is lost: the sweep comes again."""
+    """Wake a worker for each row. With the broker down nothing is lost: the sweep comes again.
+
+    A message that waits longer than a sweep is not sent, and one that no worker took in time goes:
+    after an outage the rows are there, and each of them is worked on once."""
+    if after_s > LONGEST_COUNTDOWN_S:
+        return
     for pk in ids:
         try:
-            task.apply_async((pk,), countdown=after_s)
+            task.apply_async((pk,), countdown=after_s, expires=after_s + RINGS_FOR_S)
         except OperationalError:
             logger.warning("the broker is down; %s %s waits for the sweep", task.name, pk)
             return
@@ -253,14 +261,17 @@ def ring(task: Any, ids: Iterable[int], *, after_s: float = 0) -> None:
 def ring_for_webhooks() -> None:
     """One message for all that waits."""
     try:
-        process_webhooks.delay()
+        process_webhooks.apply_async(expires=RINGS_FOR_S)
     except OperationalError:
         logger.warning("the broker is down; stored webhooks wait for the sweep")
 
 
 def ring_for_action(action_id: int, wait_s: float) -> None:
     """Wake a worker when a put-down action is due, where that is sooner than the sweep."""
+    if wait_s > LONGEST_COUNTDOWN_S:
+        return
     try:
-        perform_action.apply_async((action_id,), countdown=max(wait_s, 0.0) + 0.05)
+        wait_s = max(wait_s, 0.0) + 0.05
+        perform_action.apply_async((action_id,), countdown=wait_s, expires=wait_s + RINGS_FOR_S)
     except OperationalError:
         logger.warning("the broker is down; action %s waits for the sweep", action_id)

@@ -16,10 +16,12 @@ from typing import Any, Final
 import urllib3
 from django.conf import settings
 from django.db import connection as database
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from orders import transport
+from orders.models.leases import is_free
 from shopify_sync.errors import NeedsAdmin, Unreachable
 from shopify_sync.fields import Secret, UndecryptableSecret
 from shopify_sync.models import ConnectionMethod, ShopConnection
@@ -34,6 +36,8 @@ _ASK_AGAIN: Final = timedelta(seconds=10)
 _WAIT_S: Final = 15.0
 _LOOK_AGAIN_S: Final = 0.05
 _REFUSED: Final = {400, 401, 403}
+_ANSWER_WITHIN_S: Final = 12.0
+_MAX_ANSWER_BYTES: Final = 2**20
 RECONNECT: Final = "Connect the store again: open its connection and choose “Install in Shopify”."
 
 
@@ -159,7 +163,7 @@ def _another(row: ShopConnection, used: Secret) -> Secret | None:
 
 def _claim(row: ShopConnection) -> bool:
     now = timezone.now()
-    free = Q(renewal_lease_until=None) | Q(renewal_lease_until__lt=now)
+    free = is_free("renewal_lease_until", now=now)
     return bool(
         ShopConnection.objects.filter(free, pk=row.pk).update(
             renewal_lease_until=now + _LEASE, renewal_fence=F("renewal_fence") + 1
@@ -199,7 +203,8 @@ def _ask(row: ShopConnection, grant: dict[str, str]) -> dict[str, Any] | None:
     domain = row.store.domain
     body = {"client_id": row.client_id, "client_secret": opened(row.api_secret).reveal(), **grant}
     try:
-        answer = _pool().request(
+        answer = transport.call(
+            _pool(),
             "POST",
             (settings.SHOPIFY_ADMIN_ORIGIN or f"https://{domain}") + "/admin/oauth/access_token",
             body=json.dumps(body).encode(),
@@ -208,9 +213,10 @@ def _ask(row: ShopConnection, grant: dict[str, str]) -> dict[str, Any] | None:
                 "Content-Type": "application/json",
                 "Accept": "application/json",
             },
-            redirect=False,
+            within_s=_ANSWER_WITHIN_S,
+            at_most=_MAX_ANSWER_BYTES,
         )
-    except urllib3.exceptions.HTTPError as error:
+    except transport.NoAnswer as error:
         raise Unreachable(f"{domain}: no answer to the request for a token") from error
     if answer.status in _REFUSED:
         return None
@@ -225,4 +231,4 @@ def _ask(row: ShopConnection, grant: dict[str, str]) -> dict[str, Any] | None:
 
 @cache
 def _pool() -> urllib3.PoolManager:
-    return urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=3.0, read=10.0))
+    return transport.pool(connect_s=3.0, read_s=10.0)

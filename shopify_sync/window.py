@@ -11,6 +11,7 @@ from typing import Final
 
 from orders.models import Order
 from shopify_sync.client import AdminClient
+from shopify_sync.models import WebhookEvent
 
 # Without read_all_orders an app reads no further back.
 RECENT: Final = timedelta(days=60)
@@ -24,12 +25,21 @@ def certainly_readable_since(now: datetime) -> datetime:
 
 
 def may_be_hidden(order: Order, client: AdminClient, *, now: datetime) -> bool:
-    """Whether "no such order" may only mean that it is too old for this app. Asks Shopify what
-    it grants today where that decides. Raises ShopifyError."""
-    if not order.document:
+    """Whether "no such order" may only mean that this app is not shown it. Asks Shopify what it
+    grants today. Raises ShopifyError.
+
+    To an app without read_all_orders a missing order proves nothing by itself. It is gone where
+    Shopify has told of its deletion and it is too young to be hidden.
+    """
+    if not order.document or reads_all_orders(client):
         return False
     created = min(order.snapshot.created_at, order.snapshot.placed_at)
-    return created <= certainly_readable_since(now) and not reads_all_orders(client)
+    return created <= certainly_readable_since(now) or not _was_told_deleted(order)
+
+
+def _was_told_deleted(order: Order) -> bool:
+    told = WebhookEvent.objects.filter(order_id=order.pk, topic="orders/delete")
+    return told.filter(store=order.store_id).exists()
 
 
 def reads_all_orders(client: AdminClient) -> bool:

@@ -17,13 +17,16 @@ from standardwebhooks import Webhook
 from inbox import channel_keys
 from inbox.channels.base import NotSent
 from inbox.models import Message
+from orders import transport
 
-_TIMEOUT: Final = urllib3.Timeout(connect=3.0, read=10.0)
+# Well within the lease of a message.
+_WITHIN_S: Final = 15.0
+_MOST_BYTES: Final = 2**20
 
 
 @cache
 def _pool() -> urllib3.PoolManager:
-    return urllib3.PoolManager(retries=False, timeout=_TIMEOUT)
+    return transport.pool(connect_s=3.0, read_s=10.0)
 
 
 def send(message: Message) -> None:
@@ -54,10 +57,11 @@ def send(message: Message) -> None:
         "webhook-signature": signature,
     }
     try:
-        answer = _pool().request(
-            "POST", channel.callback_url, body=body.encode(), headers=headers, redirect=False
-        )
-    except urllib3.exceptions.HTTPError as error:
+        answer = transport.call(
+            _pool(), "POST", channel.callback_url, body=body.encode(), headers=headers,
+            within_s=_WITHIN_S, at_most=_MOST_BYTES,
+        )  # fmt: skip
+    except transport.NoAnswer as error:
         raise NotSent("The messenger did not answer.") from error
     if not 200 <= answer.status < 300:
         raise NotSent(f"The messenger answered {answer.status}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -9,6 +10,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
+
+logger = logging.getLogger(__name__)
 
 
 class StoreQuerySet(models.QuerySet["Store"]):
@@ -97,7 +100,20 @@ class Store(models.Model):
 
     @property
     def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.time_zone)
+        """Where the shop is; UTC where this machine does not know the name of its zone."""
+        try:
+            return ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            logger.warning("%s: the time zone %r is not known here", self.domain, self.time_zone)
+            return ZoneInfo("UTC")
+
+    @property
+    def has_known_zone(self) -> bool:
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return False
+        return True
 
     @property
     def handle(self) -> str:

@@ -15,7 +15,14 @@ from orders.models import Order, Store
 from shopify_sync import backfill, balance, bulk, compare, ingest, reading, reconcile, tasks, window
 from shopify_sync import client as shopify_client
 from shopify_sync.errors import OutcomeUnknown, Throttled, Unreachable
-from shopify_sync.models import Backfill, BackfillState, Comparison, ShopConnection, SyncCursor
+from shopify_sync.models import (
+    Backfill,
+    BackfillState,
+    Comparison,
+    ShopConnection,
+    SyncCursor,
+    WebhookEvent,
+)
 from tests.shopify_sync.asking import ask_refund
 from tests.support.shop import DOMAIN, Shop, fetch_dirty
 
@@ -197,19 +204,36 @@ def test_the_scopes_are_asked_for_and_not_remembered(aged: Order, store: Store) 
 def test_an_order_that_is_really_gone_is_buried(
     aged: Order, shop: Shop, store: Store, is_old: bool
 ) -> None:
-    """Negative control: with the scope, or in the window, "no such order" means that."""
+    """Negative control: with the scope, or where a young one's deletion was told, it is gone."""
     if is_old:
         shop.store.world.shops[DOMAIN].scopes.append("read_all_orders")
     else:
+        WebhookEvent.objects.create(
+            store=store, webhook_id="d", topic="orders/delete", body=b"{}", order_id=aged.pk
+        )
         young = aged.document
         for name in ("created_at", "processed_at"):
             if (at := getattr(aged.snapshot, name)) is not None:
                 young = young.replace(_wire(at), _wire(timezone.now()))
         Order.objects.update(document=young, placed_at=timezone.now())
     shop.store.world.shops[DOMAIN].orders.clear()
-    assert compare.compare(store).vanished == 1
+    assert compare.compare(store).vanished == is_old
+    ingest.mark(store, aged.legacy_id, timezone.now())
     read_twice()
     assert not Order.objects.visible().filter(pk=aged.pk).exists()
+
+
+def test_without_the_scope_a_missing_order_proves_nothing(
+    shop: Shop, seen: Any, store: Store
+) -> None:
+    """Whatever we believe of its age."""
+    [order] = held(shop, seen, 1)
+    shop.store.world.shops[DOMAIN].scopes.remove("read_all_orders")
+    shop.store.world.shops[DOMAIN].orders.clear()
+    assert compare.compare(store).agrees
+    ingest.mark(store, order.legacy_id, timezone.now())
+    read_twice()
+    assert Order.objects.visible().filter(pk=order.pk).exists()
 
 
 def test_an_order_with_an_action_under_way_is_not_buried(

@@ -1,0 +1,88 @@
+"""Messages expire, and none is given to a second worker while the first may be at it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from inbox import outbox
+from inbox import tasks as inbox_tasks
+from orders.models.leases import LONGEST_LEASE
+from settings.celery import CLOCKS_DIFFER_S, app, lifetime_s
+from shopify_sync import backfill, compare, ingest, reading, reconcile, tasks
+from shopify_sync.gateway import ShopifyGateway
+
+BEAT: dict[str, dict[str, Any]] = app.conf.beat_schedule
+VISIBLE_AGAIN_S = app.conf.broker_transport_options["visibility_timeout"]
+
+
+@pytest.mark.parametrize("name", BEAT)
+def test_every_periodic_message_expires(name: str) -> None:
+    expires = BEAT[name]["options"]["expires"]
+    assert CLOCKS_DIFFER_S <= expires <= 12 * 3600
+    every = BEAT[name]["schedule"]
+    if isinstance(every, float):
+        # A message never goes before the next one is there.
+        assert expires >= every
+
+
+@pytest.mark.parametrize("name", BEAT)
+def test_every_periodic_message_has_its_task(name: str) -> None:
+    app.loader.import_default_modules()
+    assert BEAT[name]["task"] in app.tasks
+
+
+def test_a_nightly_message_outlives_a_short_outage() -> None:
+    assert lifetime_s(BEAT["compare stores"]) >= 3600
+
+
+def test_no_message_comes_twice_while_its_first_worker_is_at_it() -> None:
+    """Each of these is as long as a task of its kind may take, or as a message may wait."""
+    longest = max(
+        tasks.LONGEST_COUNTDOWN_S, tasks.SWEEP_S, tasks.PRIVACY_SLICE_S, tasks.WORK_OFF_S,
+        inbox_tasks.SWEEP_S, reconcile._TURN_S, compare._STEP_S, backfill._STEP_S,
+    )  # fmt: skip
+    # And one call that was begun just before the end, with everything it may wait for.
+    assert longest + 120 < VISIBLE_AGAIN_S
+
+
+def test_every_lease_is_longer_than_what_is_done_between_its_renewals() -> None:
+    one_call = timedelta(seconds=12)
+    for lease in (backfill._LEASE, compare._LEASE, reconcile._LEASE, reading._LEASE,
+                  ingest.FETCH_LEASE, outbox.LEASE):  # fmt: skip
+        assert 2 * one_call < lease < LONGEST_LEASE
+
+
+def sent(task: Any, work: Any) -> dict[str, Any]:
+    with patch.object(task, "apply_async") as send:
+        work()
+    return dict(send.call_args.kwargs) if send.called else {}
+
+
+RINGS = [
+    (tasks.read_store, lambda: tasks.ring(tasks.read_store, [1])),
+    (tasks.process_webhooks, tasks.ring_for_webhooks),
+    (tasks.perform_action, lambda: tasks.ring_for_action(1, 5.0)),
+    (tasks.perform_action, lambda: ShopifyGateway().wake(1, after_s=5)),
+    (inbox_tasks.deliver_message, lambda: inbox_tasks.ring(inbox_tasks.deliver_message, 1)),
+]
+
+
+@pytest.mark.parametrize(("task", "work"), RINGS)
+def test_every_wake_up_expires(task: Any, work: Any) -> None:
+    how = sent(task, work)
+    assert how["expires"] >= how.get("countdown", 0) + CLOCKS_DIFFER_S
+
+
+@pytest.mark.parametrize(
+    ("task", "work"),
+    [
+        (tasks.read_store, lambda: tasks.ring(tasks.read_store, [1], after_s=301)),
+        (tasks.perform_action, lambda: tasks.ring_for_action(1, 301)),
+    ],
+)
+def test_a_long_wait_is_the_sweeps_and_not_the_brokers(task: Any, work: Any) -> None:
+    assert sent(task, work) == {}
