@@ -360,6 +360,22 @@ def test_half_of_a_refund_may_fail(shop: Shop) -> None:
     assert [t["status"] for t in moved["transactions"]] == ["SUCCESS", "FAILURE"]
 
 
+@pytest.mark.usefixtures("slow_jobs")
+def test_a_refund_at_the_bank_is_no_payment_that_could_still_come(shop: Shop) -> None:
+    """Neither a cancelation nor a payment ends it: it arrives, and is not paid again."""
+    order = shop.place(paid=False)
+    shop.act(lambda c: actions.pay(c, order, Decimal("30.00")))
+    shop.conditions(refunds=("pending_success",), bank_s=600)
+    refund(shop, order)
+    shop.act(lambda c: actions.pay(c, order, Decimal("10.00")))
+    cancel(shop, order)
+    shop.advance(61)
+    assert statuses(shop, order)[0] == "PENDING"
+    shop.advance(601)
+    assert set(statuses(shop, order)) == {"SUCCESS"}
+    assert sums(read(shop, order)) == ("40.00", "40.00")
+
+
 def test_store_credit_knows_no_bank(shop: Shop) -> None:
     order = shop.place()
     shop.conditions(refunds=("failure",))
