@@ -254,6 +254,18 @@ def test_a_cancelation_may_refund_later_or_never(
 
 
 @pytest.mark.usefixtures("slow_jobs")
+def test_what_is_due_on_the_way_happens_at_its_own_time(shop: Shop) -> None:
+    order = shop.place()
+    shop.conditions(cancels=("job_done",), refund_after_s=30)
+    cancel(shop, order)
+    shop.advance(7200)
+    assert order.cancelled_at
+    gap = order.refunds[0].created_at - order.cancelled_at
+    assert timedelta(seconds=29) <= gap <= timedelta(seconds=32)
+    assert shop.store.is_idle()
+
+
+@pytest.mark.usefixtures("slow_jobs")
 def test_a_job_may_fail_and_leave_the_order_as_it_was(shop: Shop) -> None:
     order = shop.place()
     shop.conditions(cancels=("failed",))
