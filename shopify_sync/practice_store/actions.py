@@ -41,7 +41,7 @@ def pay(context: Context, order: Order, amount: Decimal | None = None, gateway: 
     if due <= 0:
         raise UserError("Nothing is owed.")
     order.pending = False
-    for waiting in [t for t in order.transactions if t.status == "PENDING"]:
+    for waiting in money.pending_payments(order):
         waiting.status = "FAILURE"
     selling.add_transaction(
         context, order, kind="SALE", amount=due, gateway=gateway, account_number=account_number

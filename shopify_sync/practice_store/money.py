@@ -107,6 +107,11 @@ def payments(order: Order) -> list[Transaction]:
     ]
 
 
+def pending_payments(order: Order) -> list[Transaction]:
+    """Money that may still come in; a refund that waits for its bank is none."""
+    return [t for t in order.transactions if t.status == "PENDING" and t.kind != "REFUND"]
+
+
 def received(order: Order) -> Decimal:
     return sum((t.amount for t in payments(order)), ZERO)
 
@@ -179,5 +184,4 @@ def financial_status(order: Order) -> str | None:
         return "AUTHORIZED"
     if total(order) == 0 and order.lines:
         return "PAID"
-    has_pending = any(t.status == "PENDING" for t in order.transactions)
-    return "PENDING" if has_pending or order.pending else None
+    return "PENDING" if pending_payments(order) or order.pending else None

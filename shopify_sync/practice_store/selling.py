@@ -133,7 +133,7 @@ def mark_as_paid(context: Context, order: Order) -> None:
     owed = money.outstanding(order)
     if order.cancelled_at or owed <= 0 or money.open_authorizations(order):
         raise UserError("Order cannot be marked as paid.", ["id"])
-    pending = next((t for t in order.transactions if t.status == "PENDING"), None)
+    pending = next(iter(money.pending_payments(order)), None)
     gateway = pending.gateway if pending else "manual"
     order.pending = False
     add_transaction(
@@ -264,7 +264,7 @@ def finish_cancel(
     now = context.now()
     for held in money.open_authorizations(order):
         void(context, order, held)
-    for waiting in [t for t in order.transactions if t.status == "PENDING"]:
+    for waiting in money.pending_payments(order):
         add_transaction(
             context, order, kind="VOID", amount=waiting.amount, gateway=waiting.gateway,
             parent=waiting,

@@ -233,6 +233,20 @@ class Store:
             self._wake.notify_all()
         self.courier.clock_moved()
 
+    def live_through(self, seconds: float) -> None:
+        """Move the clock, and do on the way, each at its own time, what is due by then. Not to
+        be called under a shop's lock."""
+        until = self.time() + seconds
+        while (due := self._next_due()) is not None and due < until:
+            self.world.ahead_s += max(0.0, due - self.time())
+            self.run_due()
+        self.advance(max(0.0, until - self.time()))
+        self.run_due()
+
+    def _next_due(self) -> float | None:
+        with self._wake:
+            return self._delayed[0][0] if self._delayed else None
+
     def reset(self) -> None:
         """Empty shops, no rules, the real time."""
         self.world.shops.clear()

@@ -25,5 +25,4 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self._ahead += timedelta(seconds=seconds)
-        self._store.advance(seconds)
-        self._store.run_due()
+        self._store.live_through(seconds)

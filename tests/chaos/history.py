@@ -95,10 +95,10 @@ class Happened:
         return self.canceled or bool(self.refunds)
 
     def is_all_of(self, action: ActionFact) -> bool:
-        """Everything that was asked for was booked: a bank may still say no."""
+        """Everything that was asked for was done; a bank may still say no."""
         if action.cancels and not self.canceled:
             return False
-        return not action.refunds or self.booked == action.amount
+        return not action.refunds or self.moving == action.amount
 
     def _sum(self, statuses: Iterable[str]) -> Decimal:
         found = [t for r in self.refunds for t in _parts(r) if t["status"] in statuses]

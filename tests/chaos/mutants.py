@@ -157,10 +157,11 @@ def _no_unknown() -> None:
 
     from orders import services
     from orders.models import ActionState
-    from orders.progress import Settled
+    from orders.progress import Contradiction, Settled, ToSend
     from orders.services import performing
+    from shopify_sync import actions
 
-    release = performing.release
+    release, next_move = performing.release, actions.progress.next_move
     undone = {"is_doubtful": False, "maybe_applied": False}
 
     def forget(action: Any, *, state: ActionState, **words: Any) -> bool:
@@ -173,6 +174,16 @@ def _no_unknown() -> None:
         rejected = Settled(ActionState.REJECTED, message)
         return performing.settle(action, rejected, now=timezone.now())
 
+    def unseen(action: Any, snapshot: Any, **words: Any) -> Any:
+        move = next_move(action, snapshot, **words)
+        was_sent = action.step_first_sent_at is not None
+        is_unseen = isinstance(move, ToSend) and was_sent and move.step == action.step
+        if not is_unseen and not isinstance(move, Contradiction):
+            return move
+        performing.keep(action, **undone)
+        return Settled(ActionState.REJECTED, "It did not happen.")
+
+    actions.progress.next_move = unseen
     for module in (performing, services):
         module.release = forget  # type: ignore[attr-defined]
         module.human_needed = give_up  # type: ignore[attr-defined]

@@ -254,6 +254,18 @@ def test_a_cancelation_may_refund_later_or_never(
 
 
 @pytest.mark.usefixtures("slow_jobs")
+def test_what_is_due_on_the_way_happens_at_its_own_time(shop: Shop) -> None:
+    order = shop.place()
+    shop.conditions(cancels=("job_done",), refund_after_s=30)
+    cancel(shop, order)
+    shop.advance(7200)
+    assert order.cancelled_at
+    gap = order.refunds[0].created_at - order.cancelled_at
+    assert timedelta(seconds=29) <= gap <= timedelta(seconds=32)
+    assert shop.store.is_idle()
+
+
+@pytest.mark.usefixtures("slow_jobs")
 def test_a_job_may_fail_and_leave_the_order_as_it_was(shop: Shop) -> None:
     order = shop.place()
     shop.conditions(cancels=("failed",))
@@ -358,6 +370,22 @@ def test_half_of_a_refund_may_fail(shop: Shop) -> None:
     moved = shop.ledger()["refunds"][0]
     assert moved["amount"] == "40.0", "what was booked"
     assert [t["status"] for t in moved["transactions"]] == ["SUCCESS", "FAILURE"]
+
+
+@pytest.mark.usefixtures("slow_jobs")
+def test_a_refund_at_the_bank_is_no_payment_that_could_still_come(shop: Shop) -> None:
+    """Neither a cancelation nor a payment ends it: it arrives, and is not paid again."""
+    order = shop.place(paid=False)
+    shop.act(lambda c: actions.pay(c, order, Decimal("30.00")))
+    shop.conditions(refunds=("pending_success",), bank_s=600)
+    refund(shop, order)
+    shop.act(lambda c: actions.pay(c, order, Decimal("10.00")))
+    cancel(shop, order)
+    shop.advance(61)
+    assert statuses(shop, order)[0] == "PENDING"
+    shop.advance(601)
+    assert set(statuses(shop, order)) == {"SUCCESS"}
+    assert sums(read(shop, order)) == ("40.00", "40.00")
 
 
 def test_store_credit_knows_no_bank(shop: Shop) -> None:
