@@ -46,6 +46,8 @@ _LOGS: Final = {"log", "logger", "logging"}
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 PROBE: Final = "__reached__"
+# The operator that only PostgreSQL can judge: SQLite has no such locks.
+LOCK: Final = "remove lock"
 
 Change = Callable[[], None]
 
@@ -398,7 +400,8 @@ def _call(node: ast.Call, place: _Place, site: Callable[..., _Site]) -> Iterator
                        f".{name}({_short(keyword)}) dropped")  # fmt: skip
     if isinstance(node.func, ast.Attribute) and name in _LINKS:
         link = f".{name}({', '.join(map(ast.unparse, [*node.args, *node.keywords]))})"
-        yield site("remove link", node.func.value, f"{link[:90]} removed")
+        operator = LOCK if name == "select_for_update" else "remove link"
+        yield site(operator, node.func.value, f"{link[:90]} removed")
     if name == "timedelta":
         for keyword in node.keywords:
             longer = ast.keyword(

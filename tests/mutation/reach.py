@@ -44,9 +44,11 @@ class Reach:
 class Keys:
     """What to keep a test file's rows under: a hash of all that its way can depend on."""
 
-    def __init__(self, root: Path, modules: list[str], test_folders: list[str]) -> None:
+    def __init__(
+        self, root: Path, modules: list[str], test_folders: tuple[str, ...], database: str
+    ) -> None:
         self.root = root
-        digest = hashlib.sha256(repr(modules).encode())
+        digest = hashlib.sha256(repr(modules).encode() + database.encode())
         for path in sorted(_files(root)):
             name = str(path.relative_to(root))
             is_test = any(name.startswith(folder) for folder in test_folders)
