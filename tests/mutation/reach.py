@@ -34,10 +34,11 @@ class Reach:
 
     def of(self, mutant: Mutant) -> list[str]:
         """The tests that can notice it, quickest first."""
-        if mutant.is_at_import:
+        found: set[str] = set()
+        for line in mutant.reach:
+            found |= self.tests.get((mutant.module, line), set())
+        if mutant.is_at_import and not found:
             found = self.by_module.get(mutant.module, set())
-        else:
-            found = self.tests.get((mutant.module, mutant.reach), set())
         return sorted(found, key=lambda test: (self.seconds[test], test))
 
 
