@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.mutation import modules as lists
 from tests.mutation import reach, running
-from tests.mutation.mutants import Mutant, draw, mutants_of
+from tests.mutation.mutants import LOCK, Mutant, draw, mutants_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,6 +40,7 @@ class Options:
     verbose: bool = False
     with_equivalents: bool = False
     where: str = ""
+    operator: str = ""
     say: Callable[[str], None] = print
 
 
@@ -68,14 +69,13 @@ def mutate(options: Options) -> Result:
     result = Result()
     files = lists.expand(options.root, options.modules)
     possible = [mutant for file in files for mutant in mutants_of(options.root, file)]
-    if options.where:
-        possible = [m for m in possible if options.where in m.where]
+    wanted = [m for m in possible if options.where in m.where and options.operator in m.operator]
     allowed = read_equivalents(options.equivalent)
     for key in allowed - {mutant.key for mutant in possible}:
-        if key[0] in files and not options.where:
+        if key[0] in files:
             result.errors.append(f"The list of equivalent mutants has what is no mutant: {key}")
-    chosen = draw(possible, seed=options.seed, size=options.sample)
-    options.say(f"{len(chosen)} of {len(possible)} mutants of {len(files)} modules, "
+    chosen = draw(wanted, seed=options.seed, size=options.sample)
+    options.say(f"{len(chosen)} of {len(wanted)} mutants of {len(files)} modules, "
                 f"seed {options.seed}")  # fmt: skip
 
     # All of the project's are mapped, so that the map serves the next run of other modules.
@@ -84,7 +84,10 @@ def mutate(options: Options) -> Result:
 
     def work(warm: running.Warm) -> None:
         began = time.monotonic()
-        keys = reach.Keys(options.root, modules, list(options.tests))
+        # Some tests run on one database only.
+        vendor = warm.databases.vendor if warm.databases else ""
+        folders = lists.TESTS if options.root == ROOT else options.tests
+        keys = reach.Keys(options.root, modules, folders, vendor)
         folder = options.root / "var" / "mutation"
         found = running.map_missing(warm, keys, folder, options.say)
         options.say(f"{len(found.seconds)} tests mapped in {time.monotonic() - began:.0f} s")
@@ -114,6 +117,9 @@ def _judge_all(
         is_allowed = mutant.key in allowed
         if is_allowed and not options.with_equivalents:
             result.add("equivalent", mutant)
+            continue
+        if mutant.operator == LOCK and warm.databases and warm.databases.is_file:
+            result.add("left to PostgreSQL", mutant)
             continue
         tests = found.of(mutant)
         if not tests:
@@ -171,6 +177,8 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="how many mutants; without it, all")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--in", dest="where", default="", help="functions whose name has this")
+    parser.add_argument("--operator", default="", help="changes whose name has this: lock, time")
+    parser.add_argument("--tests", nargs="*", help="only these files or folders of tests")
     parser.add_argument("--verbose", "-v", action="store_true", help="show the killed ones, too")
     parser.add_argument("--with-equivalents", action="store_true",
                         help="run those, too: one that is killed is not equivalent")  # fmt: skip
@@ -185,6 +193,8 @@ def main() -> int:
         verbose=words.verbose,
         with_equivalents=words.with_equivalents,
         where=words.where,
+        operator=words.operator,
+        tests=tuple(words.tests or lists.TESTS),
         say=lambda text: print(text, file=shown, flush=True),
     )
     began = time.monotonic()
@@ -201,7 +211,7 @@ def conclude(result: Result, seconds: float) -> int:
     judged = killed + survived + unreached
     share = f", {100 * killed / judged:.1f} % of the others killed" if judged else ""
     print(f"{result.count('equivalent')} equivalent{share}, {seconds:.0f} s")
-    for verdict in ("broken", "not equivalent"):
+    for verdict in ("left to PostgreSQL", "broken", "not equivalent"):
         if count := result.count(verdict):
             print(f"{count} {verdict}")
     print(f"{killed} killed, {survived} survived, {unreached} unreached")

@@ -46,6 +46,8 @@ _LOGS: Final = {"log", "logger", "logging"}
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 PROBE: Final = "__reached__"
+# The operator that only PostgreSQL can judge: SQLite has no such locks.
+LOCK: Final = "remove lock"
 
 Change = Callable[[], None]
 
@@ -61,8 +63,8 @@ class Mutant:
     line: int
     text: str
     change: str
-    # The line of the statement that has to be reached; see `probed`.
-    reach: int
+    # Lines of statements of which one has to be reached (see `probed`); none: any of the module.
+    reach: frozenset[int]
     is_at_import: bool
 
     @property
@@ -107,6 +109,12 @@ def mutants_of(root: Path, module: str) -> list[Mutant]:
         assert isinstance(node, ast.expr | ast.stmt | ast.ExceptHandler)
         assert statement is not None
         function = site.place.function
+        if not function:
+            reach = _users(tree, statement)
+        elif isinstance(node, ast.ExceptHandler):
+            reach = frozenset({node.body[0].lineno})
+        else:
+            reach = frozenset({statement.lineno})
         found.append(
             Mutant(
                 module=module,
@@ -116,13 +124,40 @@ def mutants_of(root: Path, module: str) -> list[Mutant]:
                 line=node.lineno,
                 text=lines[node.lineno - 1].strip(),
                 change=site.change,
-                reach=node.body[0].lineno
-                if isinstance(node, ast.ExceptHandler)
-                else statement.lineno,
+                reach=reach,
                 is_at_import=not function or function.partition(".")[0] in at_import,
             )
         )
     return found
+
+
+def _users(tree: ast.Module, statement: ast.stmt) -> frozenset[int]:
+    """Lines of the statements that an import-time statement decides about: of a function, its
+    own; of a private constant, those that name it. None: that cannot be said."""
+    if isinstance(statement, _FUNCTIONS):
+        return frozenset(inner.lineno for inner in statement.body)
+    name = ""
+    if isinstance(statement, ast.Assign | ast.AnnAssign) and statement in tree.body:
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+        name = target.id if isinstance(target, ast.Name) else ""
+    if not name.startswith("_"):
+        return frozenset()
+    found: set[int] = set()
+
+    def look(node: ast.AST, line: int) -> bool:
+        """False: something else that is made at import has it."""
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
+            found.add(line)
+            return line > 0
+        for field, value in ast.iter_fields(node):
+            for child in value if isinstance(value, list) else [value]:
+                inside = isinstance(node, _FUNCTIONS) and field == "body"
+                here = child.lineno if isinstance(child, ast.stmt) and (line or inside) else line
+                if isinstance(child, ast.AST) and not look(child, here):
+                    return False
+        return True
+
+    return frozenset(found) if look(tree, 0) else frozenset()
 
 
 def draw(mutants: list[Mutant], *, seed: int, size: int | None) -> list[Mutant]:
@@ -398,7 +433,8 @@ def _call(node: ast.Call, place: _Place, site: Callable[..., _Site]) -> Iterator
                        f".{name}({_short(keyword)}) dropped")  # fmt: skip
     if isinstance(node.func, ast.Attribute) and name in _LINKS:
         link = f".{name}({', '.join(map(ast.unparse, [*node.args, *node.keywords]))})"
-        yield site("remove link", node.func.value, f"{link[:90]} removed")
+        operator = LOCK if name == "select_for_update" else "remove link"
+        yield site(operator, node.func.value, f"{link[:90]} removed")
     if name == "timedelta":
         for keyword in node.keywords:
             longer = ast.keyword(

@@ -34,19 +34,22 @@ class Reach:
 
     def of(self, mutant: Mutant) -> list[str]:
         """The tests that can notice it, quickest first."""
-        if mutant.is_at_import:
+        found: set[str] = set()
+        for line in mutant.reach:
+            found |= self.tests.get((mutant.module, line), set())
+        if mutant.is_at_import and not found:
             found = self.by_module.get(mutant.module, set())
-        else:
-            found = self.tests.get((mutant.module, mutant.reach), set())
         return sorted(found, key=lambda test: (self.seconds[test], test))
 
 
 class Keys:
     """What to keep a test file's rows under: a hash of all that its way can depend on."""
 
-    def __init__(self, root: Path, modules: list[str], test_folders: list[str]) -> None:
+    def __init__(
+        self, root: Path, modules: list[str], test_folders: tuple[str, ...], database: str
+    ) -> None:
         self.root = root
-        digest = hashlib.sha256(repr(modules).encode())
+        digest = hashlib.sha256(repr(modules).encode() + database.encode())
         for path in sorted(_files(root)):
             name = str(path.relative_to(root))
             is_test = any(name.startswith(folder) for folder in test_folders)

@@ -83,12 +83,15 @@ class Forks:
 class Databases:
     """The test database as the session made it, and copies of it."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, config: pytest.Config) -> None:
         from django.db import connection, connections
+        from pytest_django.plugin import blocking_manager_key
 
         self.scratch = scratch
+        self._unblock = config.stash[blocking_manager_key].unblock
         self.name = str(connection.settings_dict["NAME"])
-        self.is_file = connection.vendor == "sqlite"
+        self.vendor = str(connection.vendor)
+        self.is_file = self.vendor == "sqlite"
         connections.close_all()
         if self.is_file:
             self._pristine = scratch / "pristine.sqlite3"
@@ -120,7 +123,7 @@ class Databases:
     def _execute(self, statement: str) -> None:
         from django.db import connection
 
-        with connection._nodb_cursor() as cursor:
+        with self._unblock(), connection._nodb_cursor() as cursor:
             cursor.execute(statement)
 
 
@@ -147,6 +150,9 @@ class Warm:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.errors.append(str(report.longrepr))
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        self.errors.append(str(excrepr))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._reports.append(report)
@@ -185,7 +191,7 @@ class Warm:
         os.dup2(shown, 2)
         if failed := [report for report in self._reports if report.failed]:
             self.errors.append(f"{first.nodeid} fails as it is:\n{failed[0].longrepr}")
-        self.databases = Databases(self.scratch)
+        self.databases = Databases(self.scratch, session.config)
 
     def fork(self, work: Callable[[Path], int], ended: Callable[[int, Path], None]) -> None:
         """The work in a fork with a database and a folder of its own."""

@@ -92,7 +92,7 @@ def say(text):
     pass
 result = mutate(Options(modules=("till.py",), tests=("tests",), say=say, **given))
 rows = {
-    verdict: [dataclasses.asdict(m) for m in mutants]
+    verdict: [dataclasses.asdict(m) | {'reach': 0} for m in mutants]
     for verdict, mutants in result.verdicts.items()
 }
 print(json.dumps({"rows": rows, "errors": result.errors, "clean": result.is_clean}), file=out, flush=True)
@@ -301,11 +301,48 @@ def test_a_probe_tells_each_statement_and_changes_nothing(
     assert inner.__doc__ == "As it was."
 
 
+USERS = """\
+_PRIVATE = 1
+_SHARED = 2
+PUBLIC = 3
+OTHER = _SHARED + 4
+
+
+def one(value=5):
+    if value:
+        return _PRIVATE
+    return _SHARED
+
+
+def two():
+    def inner():
+        return _PRIVATE
+    return inner
+"""
+
+
+def test_a_constant_is_checked_by_the_tests_of_those_that_use_it(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text(USERS)
+    reach = {
+        mutant.change: mutant.reach
+        for mutant in mutants_of(tmp_path, "one.py")
+        if mutant.operator == "constant"
+    }
+    assert reach == {
+        "1 → 2": {9, 15},
+        # Another constant rests on it, or other modules may.
+        "2 → 3": set(),
+        "3 → 4": set(),
+        "4 → 5": set(),
+        "5 → 6": {8, 10},
+    }
+
+
 def test_the_last_line_is_for_scripts(capsys: pytest.CaptureFixture[str]) -> None:
     from tests.mutation.__main__ import Result, conclude
 
     result = Result()
-    row = Mutant("m.py", 0, "o", "f", 1, "x", "a → b", 1, False)
+    row = Mutant("m.py", 0, "o", "f", 1, "x", "a → b", frozenset({1}), False)
     for verdict in ("killed", "killed", "equivalent"):
         result.add(verdict, row)
     assert conclude(result, 1.0) == 0
