@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from orders import sweeping
@@ -164,12 +165,19 @@ def end_overdue(*, now: datetime) -> int:
         expires_at__lte=now,
     )
     long_ago = now - UNKNOWN_FOR
-    sent = OrderAction.objects.filter(maybe_applied=True).filter(
-        Q(state=ActionState.PENDING, step_last_sent_at__lte=now - PENDING_FOR)
+    # A step that is known not to have been sent has no times: then those of the steps before it.
+    before = Coalesce("sent_at", "requested_at")
+    times = {
+        "last": Coalesce("step_last_sent_at", "step_first_sent_at", before),
+        "first": Coalesce("step_first_sent_at", before),
+    }
+    sent = OrderAction.objects.filter(maybe_applied=True).alias(**times)
+    sent = sent.filter(
+        Q(state=ActionState.PENDING, last__lte=now - PENDING_FOR)
         | Q(
             state__in=(ActionState.UNKNOWN, ActionState.BLOCKED),
-            step_last_sent_at__lte=long_ago,
-            step_first_sent_at__lte=long_ago,
+            last__lte=long_ago,
+            first__lte=long_ago,
         )
         | Q(state=ActionState.SENDING, lease_until__lte=long_ago)
     )

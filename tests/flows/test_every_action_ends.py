@@ -103,6 +103,28 @@ def test_a_confirmation_of_yesterday_is_not_sent_today(shop: Shop, action: Order
     assert (action.state, shop.ledger()["refunds"]) == (ActionState.EXPIRED, [])
 
 
+@pytest.mark.parametrize(("phase", "state"), [("403", "blocked"), ("throttle", "pending")])
+def test_a_refund_that_cannot_leave_after_its_cancel_has_its_deadline(
+    shop: Shop, seen: Seen, alice: User, phase: str, state: str
+) -> None:
+    """Canceled for certain, and the refund not sent for certain: no time of that step is known."""
+    shop.place(paid=True)
+    action = ask(seen(), cancel("10.00"), alice)
+    shop.fault(operation="refundCreate", phase=phase)
+    for _ in range(20):
+        found = perform(action)
+        time.sleep(0.02)
+        if shop.ledger()["cancelations"] and found.step == 1:
+            break
+    assert (found.state, found.is_doubtful, found.step_first_sent_at) == (state, False, None)
+    services.end_overdue(now=timezone.now() + timedelta(hours=1.9))
+    action.refresh_from_db()
+    assert action.state == state
+    services.end_overdue(now=timezone.now() + timedelta(hours=20.1))
+    action.refresh_from_db()
+    assert action.state == ActionState.NEEDS_HUMAN
+
+
 def needs_a_person(action: OrderAction) -> None:
     put_into(action, ActionState.NEEDS_HUMAN, maybe_applied=True, step_first_sent_at=hours_ago(21))
 
