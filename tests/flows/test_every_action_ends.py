@@ -125,6 +125,18 @@ def test_a_refund_that_cannot_leave_after_its_cancel_has_its_deadline(
     assert action.state == ActionState.NEEDS_HUMAN
 
 
+def test_a_cancel_that_never_gets_an_answer_is_not_repeated_for_ever(
+    shop: Shop, seen: Seen, alice: User
+) -> None:
+    """Every try begins anew when it was last sent; twenty hours count from the first."""
+    shop.place(paid=True)
+    action = ask(seen(), cancel(), alice)
+    shop.fault(operation="orderCancel", phase="500_before")
+    assert perform(action).state == ActionState.UNKNOWN
+    OrderAction.objects.update(step_first_sent_at=hours_ago(20.1), step_last_sent_at=hours_ago(0.1))
+    assert perform(action).state == ActionState.NEEDS_HUMAN
+
+
 def needs_a_person(action: OrderAction) -> None:
     put_into(action, ActionState.NEEDS_HUMAN, maybe_applied=True, step_first_sent_at=hours_ago(21))
 
