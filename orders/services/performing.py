@@ -44,7 +44,8 @@ _AT_ONCE: Final = 100
 
 
 def claim(*, action_id: int, now: datetime) -> OrderAction | None:
-    """Take a due action for work. None: not due, or another worker has it."""
+    """Take a due action for work. None: not due, another worker has it, or it was not sent in
+    time, which ends it: a message that was late may come before the sweep."""
     due = OrderAction.objects.due(now=now).select_related("order__store").filter(pk=action_id)
     action = due.first()
     if action is None:
@@ -52,6 +53,9 @@ def claim(*, action_id: int, now: datetime) -> OrderAction | None:
     is_abandoned = action.state == ActionState.SENDING
     if is_abandoned and action.crashes >= CRASHES_BELIEVED:
         human_needed(action, message=_("Working on it failed %s times in a row.") % action.crashes)
+        return None
+    if not action.maybe_applied and action.expires_at and action.expires_at <= now:
+        _expire(action, now)
         return None
     with transaction.atomic(durable=True):
         claimed = move(
@@ -182,15 +186,18 @@ def end_overdue(*, now: datetime) -> int:
         | Q(state=ActionState.SENDING, lease_until__lte=long_ago)
     )
 
-    def expire(action: OrderAction) -> None:
-        words = _("It was not sent within a day. Review the order again.")
-        settle(action, Settled(ActionState.EXPIRED, words), now=now)
-
     def hand_over(action: OrderAction) -> None:
         human_needed(action, message=action.message or _("Shopify has not shown the outcome."))
 
-    ended = sweeping.each(unsent.select_related("order__store")[:_AT_ONCE], expire)
+    ended = sweeping.each(
+        unsent.select_related("order__store")[:_AT_ONCE], lambda action: _expire(action, now)
+    )
     return ended + sweeping.each(sent.select_related("order__store")[:_AT_ONCE], hand_over)
+
+
+def _expire(action: OrderAction, now: datetime) -> None:
+    words = _("It was not sent within a day. Review the order again.")
+    settle(action, Settled(ActionState.EXPIRED, words), now=now)
 
 
 def booked(move: Move) -> Settled | None:

@@ -137,6 +137,25 @@ def test_a_cancel_that_never_gets_an_answer_is_not_repeated_for_ever(
     assert perform(action).state == ActionState.NEEDS_HUMAN
 
 
+def test_a_late_message_sends_no_confirmation_of_yesterday(shop: Shop, action: OrderAction) -> None:
+    """After an outage a worker may have the message before the sweep has seen the row."""
+    OrderAction.objects.update(expires_at=hours_ago(0.1))
+    assert perform(action).state == ActionState.EXPIRED
+    assert (shop.ledger()["refunds"], Order.objects.get().reserved) == ([], 0)
+
+
+def test_what_a_dead_worker_held_is_put_down_in_a_frozen_store(
+    shop: Shop, store: Store, action: OrderAction
+) -> None:
+    """It died before it sent anything; then nobody may withdraw it, and nothing else ends it."""
+    assert services.claim(action_id=action.pk, now=hours_ago(1))
+    Store.objects.update(is_frozen=True)
+    tasks.sweep_actions()
+    action.refresh_from_db()
+    assert (action.state, shop.ledger()["refunds"]) == (ActionState.QUEUED, [])
+    services.withdraw(action_id=action.pk, by=action.requested_by, now=timezone.now())
+
+
 def needs_a_person(action: OrderAction) -> None:
     put_into(action, ActionState.NEEDS_HUMAN, maybe_applied=True, step_first_sent_at=hours_ago(21))
 
