@@ -94,7 +94,7 @@ def next_move(
     for index, step in enumerate(action.steps):
         match step["goal"]:
             case Goal.CANCEL_SHIPMENT:
-                move = _shipment_move(index, action, step["target"], snapshot)
+                move = _shipment_move(index, action, step["target"], snapshot, now)
             case Goal.CANCEL_ORDER:
                 move = _cancel_move(index, action, snapshot, job, job_message, now)
             case Goal.REFUND:
@@ -221,11 +221,19 @@ def _failure_text(refund: Refund) -> str:
     return text
 
 
-def _accepted_or_to_send(action: OrderAction, index: int) -> Move:
-    """Send the step, unless Shopify has accepted it: then a read that does not show it lags."""
+def _accepted_or_to_send(action: OrderAction, index: int, now: datetime) -> Move:
+    """Send the step, unless Shopify has accepted it: then a read that does not show it lags.
+    What was tried without an outcome for as long as a refund may be is not tried again."""
     if index < action.accepted_steps:
         return Waiting(_("Shopify accepted this; the order does not show it yet."))
+    if _is_doubtful(action, index) and _is_long_ago(action, now):
+        return Contradiction(_("Shopify has not shown the outcome."))
     return ToSend(index)
+
+
+def _is_long_ago(action: OrderAction, now: datetime) -> bool:
+    """Whether the step was first sent before the time for which Shopify is sure to know a key."""
+    return action.step_first_sent_at is not None and now - action.step_first_sent_at > KEY_WINDOW
 
 
 def _is_doubtful(action: OrderAction, index: int) -> bool:
@@ -233,11 +241,11 @@ def _is_doubtful(action: OrderAction, index: int) -> bool:
 
 
 def _shipment_move(
-    index: int, action: OrderAction, gid: str, snapshot: OrderSnapshot
+    index: int, action: OrderAction, gid: str, snapshot: OrderSnapshot, now: datetime
 ) -> Move | None:
     for fulfillment in snapshot.fulfillments:
         if fulfillment.gid == gid and fulfillment.status != "CANCELLED":
-            return None if snapshot.cancelled_at else _accepted_or_to_send(action, index)
+            return None if snapshot.cancelled_at else _accepted_or_to_send(action, index, now)
     return None
 
 
@@ -277,7 +285,7 @@ def _cancel_move(
     is_unsent = not action.is_doubtful and index >= action.accepted_steps
     if is_unsent and (changed := _foreign_refund(action, snapshot)):
         return Settled(ActionState.REJECTED, changed)
-    return _accepted_or_to_send(action, index)
+    return _accepted_or_to_send(action, index, now)
 
 
 def _refund_move(
@@ -286,9 +294,9 @@ def _refund_move(
     if refund_of(action, snapshot) is not None:
         return None
     if index < action.accepted_steps:
-        return _accepted_or_to_send(action, index)
+        return _accepted_or_to_send(action, index, now)
     doubtful = _is_doubtful(action, index)
-    if doubtful and action.step_first_sent_at and now - action.step_first_sent_at > KEY_WINDOW:
+    if doubtful and _is_long_ago(action, now):
         return Contradiction(
             _("Sent more than 20 hours ago, and Shopify shows no refund. Compare with Shopify.")
         )

@@ -50,6 +50,8 @@ _ADMIN_STATUSES: Final = {
     404: "No such shop, or an API version that was retired.",
     423: "The shop is locked by Shopify.",
 }
+# Something between us and the shop may say it after the shop has done the work.
+_NOT_FOUND: Final = 404
 # What proves that a mutation was refused before it ran; any other answer to one leaves it open.
 # The statuses, beside those above, speak of the request's form.
 _PROVEN_STATUSES: Final = frozenset({406, 411, 413, 414, 415})
@@ -214,7 +216,7 @@ class AdminClient:
         if served and served != self._version:
             logger.warning("%s serves API %s instead of %s", self.domain, served, self._version)
         status = response.status
-        if status in _ADMIN_STATUSES:
+        if status in _ADMIN_STATUSES and not (is_mutation and status == _NOT_FOUND):
             raise NeedsAdmin(_ADMIN_STATUSES[status], request_id=request_id, status=status)
         if status == 429 or status == 430:
             wait_s = _number(response.headers.get("Retry-After"), 2.0)

@@ -122,8 +122,11 @@ class OrderActionQuerySet(models.QuerySet["OrderAction"]):
             Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
         )
         abandoned = Q(state=ActionState.SENDING, lease_until__lt=now)
-        # A frozen store sends nothing; what was sent before is still looked for.
-        is_wanted = Q(order__store__is_frozen=False) | Q(maybe_applied=True)
+        # A frozen store sends nothing; what was sent before is still looked for, and what a dead
+        # worker held is put down.
+        is_wanted = (
+            Q(order__store__is_frozen=False) | Q(maybe_applied=True) | Q(state=ActionState.SENDING)
+        )
         return self.filter(ready | abandoned, is_wanted)
 
 

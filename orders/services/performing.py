@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from orders import sweeping
@@ -43,7 +44,8 @@ _AT_ONCE: Final = 100
 
 
 def claim(*, action_id: int, now: datetime) -> OrderAction | None:
-    """Take a due action for work. None: not due, or another worker has it."""
+    """Take a due action for work. None: not due, another worker has it, or it was not sent in
+    time, which ends it: a message that was late may come before the sweep."""
     due = OrderAction.objects.due(now=now).select_related("order__store").filter(pk=action_id)
     action = due.first()
     if action is None:
@@ -51,6 +53,9 @@ def claim(*, action_id: int, now: datetime) -> OrderAction | None:
     is_abandoned = action.state == ActionState.SENDING
     if is_abandoned and action.crashes >= CRASHES_BELIEVED:
         human_needed(action, message=_("Working on it failed %s times in a row.") % action.crashes)
+        return None
+    if not action.maybe_applied and action.expires_at and action.expires_at <= now:
+        _expire(action, now)
         return None
     with transaction.atomic(durable=True):
         claimed = move(
@@ -164,25 +169,35 @@ def end_overdue(*, now: datetime) -> int:
         expires_at__lte=now,
     )
     long_ago = now - UNKNOWN_FOR
-    sent = OrderAction.objects.filter(maybe_applied=True).filter(
-        Q(state=ActionState.PENDING, step_last_sent_at__lte=now - PENDING_FOR)
+    # A step that is known not to have been sent has no times: then those of the steps before it.
+    before = Coalesce("sent_at", "requested_at")
+    times = {
+        "last": Coalesce("step_last_sent_at", "step_first_sent_at", before),
+        "first": Coalesce("step_first_sent_at", before),
+    }
+    sent = OrderAction.objects.filter(maybe_applied=True).alias(**times)
+    sent = sent.filter(
+        Q(state=ActionState.PENDING, last__lte=now - PENDING_FOR)
         | Q(
             state__in=(ActionState.UNKNOWN, ActionState.BLOCKED),
-            step_last_sent_at__lte=long_ago,
-            step_first_sent_at__lte=long_ago,
+            last__lte=long_ago,
+            first__lte=long_ago,
         )
         | Q(state=ActionState.SENDING, lease_until__lte=long_ago)
     )
 
-    def expire(action: OrderAction) -> None:
-        words = _("It was not sent within a day. Review the order again.")
-        settle(action, Settled(ActionState.EXPIRED, words), now=now)
-
     def hand_over(action: OrderAction) -> None:
         human_needed(action, message=action.message or _("Shopify has not shown the outcome."))
 
-    ended = sweeping.each(unsent.select_related("order__store")[:_AT_ONCE], expire)
+    ended = sweeping.each(
+        unsent.select_related("order__store")[:_AT_ONCE], lambda action: _expire(action, now)
+    )
     return ended + sweeping.each(sent.select_related("order__store")[:_AT_ONCE], hand_over)
+
+
+def _expire(action: OrderAction, now: datetime) -> None:
+    words = _("It was not sent within a day. Review the order again.")
+    settle(action, Settled(ActionState.EXPIRED, words), now=now)
 
 
 def booked(move: Move) -> Settled | None:

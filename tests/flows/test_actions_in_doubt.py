@@ -178,7 +178,7 @@ def test_an_answer_nobody_knows_is_unknown_and_cannot_be_withdrawn(
     assert (len(sent), len(amounts(shop))) == (1, 1)
 
 
-@pytest.mark.parametrize("status", [400, 408, 409, 422, 502])
+@pytest.mark.parametrize("status", [400, 404, 408, 409, 422, 502])
 def test_an_http_status_is_no_proof(
     shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:

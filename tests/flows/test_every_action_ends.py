@@ -103,6 +103,59 @@ def test_a_confirmation_of_yesterday_is_not_sent_today(shop: Shop, action: Order
     assert (action.state, shop.ledger()["refunds"]) == (ActionState.EXPIRED, [])
 
 
+@pytest.mark.parametrize(("phase", "state"), [("403", "blocked"), ("throttle", "pending")])
+def test_a_refund_that_cannot_leave_after_its_cancel_has_its_deadline(
+    shop: Shop, seen: Seen, alice: User, phase: str, state: str
+) -> None:
+    """Canceled for certain, and the refund not sent for certain: no time of that step is known."""
+    shop.place(paid=True)
+    action = ask(seen(), cancel("10.00"), alice)
+    shop.fault(operation="refundCreate", phase=phase)
+    for _ in range(20):
+        found = perform(action)
+        time.sleep(0.02)
+        if shop.ledger()["cancelations"] and found.step == 1:
+            break
+    assert (found.state, found.is_doubtful, found.step_first_sent_at) == (state, False, None)
+    services.end_overdue(now=timezone.now() + timedelta(hours=1.9))
+    action.refresh_from_db()
+    assert action.state == state
+    services.end_overdue(now=timezone.now() + timedelta(hours=20.1))
+    action.refresh_from_db()
+    assert action.state == ActionState.NEEDS_HUMAN
+
+
+def test_a_cancel_that_never_gets_an_answer_is_not_repeated_for_ever(
+    shop: Shop, seen: Seen, alice: User
+) -> None:
+    """Every try begins anew when it was last sent; twenty hours count from the first."""
+    shop.place(paid=True)
+    action = ask(seen(), cancel(), alice)
+    shop.fault(operation="orderCancel", phase="500_before")
+    assert perform(action).state == ActionState.UNKNOWN
+    OrderAction.objects.update(step_first_sent_at=hours_ago(20.1), step_last_sent_at=hours_ago(0.1))
+    assert perform(action).state == ActionState.NEEDS_HUMAN
+
+
+def test_a_late_message_sends_no_confirmation_of_yesterday(shop: Shop, action: OrderAction) -> None:
+    """After an outage a worker may have the message before the sweep has seen the row."""
+    OrderAction.objects.update(expires_at=hours_ago(0.1))
+    assert perform(action).state == ActionState.EXPIRED
+    assert (shop.ledger()["refunds"], Order.objects.get().reserved) == ([], 0)
+
+
+def test_what_a_dead_worker_held_is_put_down_in_a_frozen_store(
+    shop: Shop, store: Store, action: OrderAction
+) -> None:
+    """It died before it sent anything; then nobody may withdraw it, and nothing else ends it."""
+    assert services.claim(action_id=action.pk, now=hours_ago(1))
+    Store.objects.update(is_frozen=True)
+    tasks.sweep_actions()
+    action.refresh_from_db()
+    assert (action.state, shop.ledger()["refunds"]) == (ActionState.QUEUED, [])
+    services.withdraw(action_id=action.pk, by=action.requested_by, now=timezone.now())
+
+
 def needs_a_person(action: OrderAction) -> None:
     put_into(action, ActionState.NEEDS_HUMAN, maybe_applied=True, step_first_sent_at=hours_ago(21))
 

@@ -118,13 +118,13 @@ TABLE: dict[tuple[str, str], tuple[Any, Any, Any, Any]] = {
     ("refund", "nothing"): (ToSend(0), ToSend(0), Contradiction, Waiting),
     ("refund", "our refund"): (SUCCEEDED, SUCCEEDED, SUCCEEDED, SUCCEEDED),
     ("refund", "somebody's refund"): (REJECTED, Contradiction, Contradiction, Waiting),
-    ("cancel", "nothing"): (ToSend(0), ToSend(0), ToSend(0), Waiting),
+    ("cancel", "nothing"): (ToSend(0), ToSend(0), Contradiction, Waiting),
     # Nothing was confirmed about money, but what was shown is not so any more.
-    ("cancel", "somebody's refund"): (REJECTED, ToSend(0), ToSend(0), Waiting),
+    ("cancel", "somebody's refund"): (REJECTED, ToSend(0), Contradiction, Waiting),
     ("cancel", "canceled by us"): (SUCCEEDED, SUCCEEDED, SUCCEEDED, SUCCEEDED),
     ("cancel", "canceled by somebody"): (REJECTED, Contradiction, Contradiction, Contradiction),
-    ("cancel and all", "nothing"): (ToSend(0), ToSend(0), ToSend(0), Waiting),
-    ("cancel and all", "somebody's refund"): (REJECTED, ToSend(0), ToSend(0), Waiting),
+    ("cancel and all", "nothing"): (ToSend(0), ToSend(0), Contradiction, Waiting),
+    ("cancel and all", "somebody's refund"): (REJECTED, ToSend(0), Contradiction, Waiting),
     # The refund may follow its cancelation for a while.
     ("cancel and all", "canceled by us"): (PARTIAL, Waiting, PARTIAL, Waiting),
     ("cancel and all", "canceled by us, with its refund"): (SUCCEEDED,) * 4,
@@ -132,8 +132,8 @@ TABLE: dict[tuple[str, str], tuple[Any, Any, Any, Any]] = {
     ("cancel and all", "canceled by somebody"): (
         REJECTED, Contradiction, Contradiction, Contradiction,
     ),
-    ("cancel and a part", "nothing"): (ToSend(0), ToSend(0), ToSend(0), Waiting),
-    ("cancel and a part", "somebody's refund"): (REJECTED, ToSend(0), ToSend(0), Waiting),
+    ("cancel and a part", "nothing"): (ToSend(0), ToSend(0), Contradiction, Waiting),
+    ("cancel and a part", "somebody's refund"): (REJECTED, ToSend(0), Contradiction, Waiting),
     ("cancel and a part", "canceled by us"): (ToSend(1), ToSend(1), ToSend(1), ToSend(1)),
     ("cancel and a part", "canceled by us, with its refund"): (PARTIAL,) * 4,
     ("cancel and a part", "canceled by us, and our refund"): (SUCCEEDED,) * 4,
@@ -228,7 +228,13 @@ def test_a_refund_that_its_cancelation_still_owes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "move_"), [("unsent", ToSend(0)), ("doubtful", ToSend(0)), ("accepted", Waiting)]
+    ("sent", "move_"),
+    [
+        ("unsent", ToSend(0)),
+        ("doubtful", ToSend(0)),
+        ("doubtful for a day", Contradiction),
+        ("accepted", Waiting),
+    ],
 )
 def test_a_shipment_record_is_canceled_once(sent: str, move_: Any) -> None:
     acted = action("shipment and cancel", sent)

@@ -109,7 +109,7 @@ TWO_CODES = json.dumps(
         (401, b"", NeedsAdmin),
         (402, b"", NeedsAdmin),
         (403, b"", NeedsAdmin),
-        (404, b"", NeedsAdmin),
+        (404, b"", OutcomeUnknown),
         (423, b"", NeedsAdmin),
         (429, b"", Throttled),
         (430, b"", Throttled),
