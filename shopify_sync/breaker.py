@@ -11,6 +11,7 @@ from typing import Final
 
 from django.db.models import F
 
+from orders.models.leases import LONGEST_LEASE
 from shopify_sync.models import ShopConnection
 
 OPENS_AT: Final = 5
@@ -26,7 +27,8 @@ def wait_s(store_id: int, *, now: datetime) -> float:
     until = connection.breaker_open_until if connection else None
     if until is None:
         return 0.0
-    if now < until:
+    # Further ahead than any right clock writes: from one that ran ahead, and long over.
+    if now < until <= now + LONGEST_LEASE:
         return (until - now).total_seconds()
     probes = ShopConnection.objects.filter(store_id=store_id, breaker_open_until=until).update(
         breaker_open_until=now + PROBE
@@ -37,7 +39,7 @@ def wait_s(store_id: int, *, now: datetime) -> float:
 def note_trouble(store_id: int, *, now: datetime) -> None:
     """An answer without an outcome: a timeout, a cut line, a 5xx."""
     rows = ShopConnection.objects.filter(store_id=store_id)
-    recent = rows.filter(breaker_since__gt=now - WITHIN)
+    recent = rows.filter(breaker_since__gt=now - WITHIN, breaker_since__lte=now)
     if not recent.update(breaker_count=F("breaker_count") + 1):
         rows.update(breaker_since=now, breaker_count=1)
     rows.filter(breaker_count__gte=OPENS_AT).update(breaker_open_until=now + REST)
@@ -51,5 +53,7 @@ def note_success(store_id: int) -> None:
 
 def resting(*, now: datetime) -> set[int]:
     """Ids of the stores that did not answer and are left alone just now."""
-    open_now = ShopConnection.objects.filter(breaker_open_until__gt=now)
+    open_now = ShopConnection.objects.filter(
+        breaker_open_until__gt=now, breaker_open_until__lte=now + LONGEST_LEASE
+    )
     return set(open_now.values_list("store_id", flat=True))
