@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from orders import services
-from orders.models import ActionState, OrderAction, Store
+from orders.models import ActionState, Order, OrderAction, Store
 from shopify_sync import breaker, ingest, tasks
 from shopify_sync.client import _number
 from shopify_sync.errors import Throttled
@@ -105,3 +105,18 @@ def test_old_troubles_are_not_counted_with_new_ones_for_ever(store: Store) -> No
         breaker.note_trouble(store.pk, now=now)
     row = ShopConnection.objects.get()
     assert (row.breaker_count, row.breaker_open_until) == (breaker.OPENS_AT - 1, None)
+
+
+def test_an_order_whose_bank_is_awaited_is_read_again_whatever_a_clock_said(
+    asked: OrderAction, store: Store
+) -> None:
+    now = timezone.now()
+    OrderAction.objects.update(
+        state=ActionState.SENDING, maybe_applied=True, sent_at=now, reserved=0
+    )
+    OrderAction.objects.update(
+        state=ActionState.AWAITING_BANK, evidence_at=now, settled_at=now, lease_until=None
+    )
+    assert services.mark_awaiting_banks(store, now=now) == []
+    Order.objects.update(read_started_at=ahead())
+    assert services.mark_awaiting_banks(store, now=now) == [asked.order_id]
