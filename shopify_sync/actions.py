@@ -73,7 +73,7 @@ def perform(action_id: int) -> None:
         note_error(action.order.store, error, now=timezone.now())
         _put_down(action, _resting(action, ActionState.BLOCKED), wait_s=60, message=str(error))
     except Throttled as error:
-        _put_down(action, _resting(action), wait_s=error.retry_after_s)
+        _put_down(action, _resting(action), wait_s=_told(error))
     except (ShopifyError, mapping.MalformedAnswer) as error:
         # Only reads end here: sends sort their own errors.
         breaker.note_trouble(action.order.store_id, now=timezone.now())
@@ -298,7 +298,7 @@ def _not_applied(action: OrderAction, index: int, error: NotApplied, before: _Be
         state = ActionState.UNKNOWN if before.is_doubtful else ActionState.BLOCKED
         _put_down(action, state, wait_s=60, message=str(error), **undone)
     elif isinstance(error, Throttled):
-        _put_down(action, _resting(action), wait_s=error.retry_after_s, **undone)
+        _put_down(action, _resting(action), wait_s=_told(error), **undone)
     elif isinstance(error, Refused) and not before.is_doubtful:
         # The same bytes would be refused for ever.
         if services.keep(action, **undone):
@@ -340,6 +340,11 @@ def _result_of(goal: str, payload: dict[str, Any]) -> str:
 def _wait(action: OrderAction, message: str) -> None:
     wait_s = _POLL_S[min(action.attempts, len(_POLL_S) - 1)]
     _put_down(action, ActionState.PENDING, wait_s=wait_s, message=message)
+
+
+def _told(error: Throttled) -> float:
+    """How long Shopify asks to wait, within what a right clock may write down (models.leases)."""
+    return min(max(error.retry_after_s, 0.1), _BACKOFF_S[-1])
 
 
 def _resting(action: OrderAction, undecided: ActionState = ActionState.QUEUED) -> ActionState:

@@ -171,6 +171,12 @@ def _import(row: Backfill) -> float | None:
 
 def _store(row: Backfill, batch: list[OrderSnapshot], unread: list[str], end: int) -> None:
     now = timezone.now()
+    # Each by itself and before the batch: one that holds the batch's rows must not wait for
+    # others out of turn. Marked twice, after a crash between the two, is read once.
+    for gid in unread:
+        number = gid.rsplit("/", 1)[-1]
+        if number.isdigit():
+            services.mark_dirty(store=row.store, gid=gid, legacy_id=int(number), now=now)
     with transaction.atomic():
         changes: dict[str, Any] = {
             "bytes_done": end,
@@ -187,10 +193,6 @@ def _store(row: Backfill, batch: list[OrderSnapshot], unread: list[str], end: in
         # The fence first: a worker that slept must not write a stale file over newer reads.
         _save(row, **changes)
         services.import_snapshots(row.store, batch, read_started_at=row.started_at)
-        for gid in unread:
-            number = gid.rsplit("/", 1)[-1]
-            if number.isdigit():
-                services.mark_dirty(store=row.store, gid=gid, legacy_id=int(number), now=now)
 
 
 def _finish(row: Backfill) -> None:

@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from orders.models.leases import is_due, is_free
 from orders.models.orders import Order, money_field
 from orders.money import Money
 
@@ -118,10 +119,8 @@ class OrderActionQuerySet(models.QuerySet["OrderAction"]):
 
     def due(self, *, now: datetime) -> Self:
         """Work for the performer: its time has come, or its worker died and the lease ran out."""
-        ready = Q(state__in=_WORKABLE_STATES) & (
-            Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
-        )
-        abandoned = Q(state=ActionState.SENDING, lease_until__lt=now)
+        ready = Q(state__in=_WORKABLE_STATES) & is_due("next_attempt_at", now=now)
+        abandoned = Q(state=ActionState.SENDING) & is_free("lease_until", now=now)
         # A frozen store sends nothing; what was sent before is still looked for, and what a dead
         # worker held is put down.
         is_wanted = (

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import models, transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Greatest
 
 from orders import redactions, statements
@@ -107,11 +107,15 @@ def mark_partial_dirty(orders: models.QuerySet[Order]) -> list[int]:
         orders.filter(is_partial=True, clean_seq=F("dirty_seq")).values_list("pk", flat=True)
     )
     with transaction.atomic():
-        # In the one order in which orders are locked: store by store, each by id.
-        waiting = Order.objects.filter(pk__in=ids, clean_seq=F("dirty_seq"))
-        waiting = waiting.order_by("store_id", "pk")
-        due = list(waiting.select_for_update(of=("self",)).values_list("pk", flat=True))
-        Order.objects.filter(pk__in=due).update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
+        return _mark_clean_dirty(Order.objects.filter(pk__in=ids))
+
+
+def _mark_clean_dirty(orders: models.QuerySet[Order]) -> list[int]:
+    """Have those of the orders read that wait for no read yet; their ids. Expects a transaction.
+    Locks in the one order in which orders are locked: store by store, each by id."""
+    waiting = orders.filter(clean_seq=F("dirty_seq")).order_by("store_id", "pk")
+    due = list(waiting.select_for_update(of=("self",)).values_list("pk", flat=True))
+    Order.objects.filter(pk__in=due).update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
     return due
 
 
@@ -119,17 +123,16 @@ def mark_awaiting_banks(store: Store, *, now: datetime) -> list[int]:
     """Have orders read again whose refund waits for its bank: of that answer a webhook may be
     lost, too. Returns our ids of the orders that are now due."""
     waiting = OrderAction.objects.filter(
+        # A read in the future is a clock's that ran ahead.
+        Q(order__read_started_at__lt=now - _BANK_ASKED_EVERY) | Q(order__read_started_at__gt=now),
         order__store=store,
+        order__clean_seq=F("order__dirty_seq"),
         state=ActionState.AWAITING_BANK,
         settled_at__gt=now - _BANKS_ANSWER_WITHIN,
-        order__read_started_at__lt=now - _BANK_ASKED_EVERY,
     )
-    due = list(
-        waiting.filter(order__clean_seq=F("order__dirty_seq")).values_list("order_id", flat=True)
-    )[:_BANKS_AT_ONCE]
-    still = Order.objects.filter(pk__in=due, clean_seq=F("dirty_seq"))
-    still.update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
-    return due
+    ids = list(waiting.values_list("order_id", flat=True)[:_BANKS_AT_ONCE])
+    with transaction.atomic():
+        return _mark_clean_dirty(Order.objects.filter(pk__in=ids))
 
 
 def mark_missing(*, order: Order, seq: int, now: datetime, confirm_after: timedelta) -> bool:

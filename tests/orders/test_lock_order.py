@@ -12,12 +12,16 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
 from orders import services
-from orders.models import Customer, Order, Store
+from orders.models import ActionState, Customer, Order, OrderAction, Store
 from orders.services import customers, importing, projection
+from shopify_sync import backfill
+from shopify_sync.models import Backfill
+from tests.support import snapshots
 from tests.support.shop import Shop, read_customers
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,9 +100,12 @@ def mark_both(store: Store) -> None:
         services.mark_many_dirty(store_id=store.pk, legacy_ids=[999, 1000], now=timezone.now())
 
 
-def together(two: tuple[Order, Order], works: list[Callable[[], object]]) -> list[Exception | None]:
-    """Each begins while the second order is held, so that it stops between its two locks."""
-    with held(two[1]) as release:
+def together(
+    two: tuple[Order, Order], works: list[Callable[[], object]], *, which: int = 1
+) -> list[Exception | None]:
+    """Each begins while the second order is held, so that it stops between its two locks.
+    `which` 0: the first is held, for work that takes the second one first."""
+    with held(two[which]) as release:
         workers = []
         for count, work in enumerate(works, 1):
             workers.append(Worker(work))
@@ -140,6 +147,61 @@ def test_pages_that_ask_for_reads_lock_in_the_same_order(
         services.mark_partial_dirty(Order.objects.order_by("-pk"))
 
     assert together(two, [ask, lambda: mark_both(store)]) == [None, None]
+
+
+@only_pg
+def test_a_back_fill_marks_what_it_cannot_read_before_it_holds_its_batch(
+    store: Store, two: tuple[Order, Order]
+) -> None:
+    """The second order is in the batch, and the first one's line cannot be read."""
+    now = timezone.now()
+    row = Backfill.objects.create(store=store, since=now, next_step_at=now)
+    batch = [snapshots.order(gid=two[1].gid, legacy_id=two[1].legacy_id)]
+
+    def keep() -> None:
+        backfill._store(row, batch, [two[0].gid], 10)
+
+    assert together(two, [lambda: mark_both(store), keep], which=0) == [None, None]
+    assert Order.objects.dirty().filter(pk=two[0].pk).exists()
+
+
+@pytest.fixture
+def awaiting(two: tuple[Order, Order], alice: User) -> tuple[Order, Order]:
+    """A bank is awaited for both, and the second's row stands before the first's on the disk."""
+    long_ago = timezone.now() - timedelta(days=1)
+    for order in two:
+        action = OrderAction(
+            order=order, kind="refund", state=ActionState.AWAITING_BANK, requested_by=alice,
+            nonce=str(order.pk), digest="", proposal={}, steps=[], amount=1, currency="EUR",
+            maybe_applied=True, evidence_at=long_ago, settled_at=long_ago,
+        )  # fmt: skip
+        action.save(force_insert=True)
+    for order in reversed(two):
+        Order.objects.filter(pk=order.pk).update(read_started_at=long_ago)
+    return two
+
+
+@only_pg
+def test_asking_about_banks_locks_in_the_same_order(
+    store: Store, awaiting: tuple[Order, Order]
+) -> None:
+    def ask() -> None:
+        services.mark_awaiting_banks(store, now=timezone.now())
+
+    assert together(awaiting, [lambda: mark_both(store), ask], which=0) == [None, None]
+
+
+@only_pg
+def test_an_update_locks_as_the_rows_happen_to_stand(
+    store: Store, awaiting: tuple[Order, Order]
+) -> None:
+    """The negative control of the test above."""
+
+    def ask() -> None:
+        Order.objects.filter(pk__in=[order.pk for order in awaiting]).update(fetch_after=None)
+
+    errors = together(awaiting, [lambda: mark_both(store), ask], which=0)
+    assert ["deadlock" in str(error) for error in errors].count(True) == 1
 
 
 def test_an_import_writes_new_orders_before_it_locks_known_ones(
