@@ -53,6 +53,8 @@ _ADMIN_STATUSES: Final = {
 }
 # Something between us and the shop may say it after the shop has done the work.
 _NOT_FOUND: Final = 404
+# How long a step waits that was not sent because its token had to be renewed first.
+_RENEWED_S: Final = 1.0
 # What proves that a mutation was refused before it ran; any other answer to one leaves it open.
 # The statuses, beside those above, speak of the request's form.
 _PROVEN_STATUSES: Final = frozenset({406, 411, 413, 414, 415})
@@ -159,17 +161,25 @@ class AdminClient:
 
     def send(self, step: Step) -> dict[str, Any]:
         """Send an action's step as it was frozen: its own document, variables and API version,
-        so that every try with one key has the same bytes. Returns and raises as `execute`."""
+        so that every try with one key has the same bytes. Returns and raises as `execute`; one
+        request at most, as it has to end within its worker's lease: Throttled after a token was
+        renewed, with nothing done."""
         name, version = step["document"], step.get("api_version") or self._version
         client = self
         if version != self._version:
             client = copy.copy(self)
             client._version, client._url = version, self._address(version)
         query = step.get("query") or load(name)
-        return client._call(name, query, step["variables"], is_mutation=True)
+        return client._call(name, query, step["variables"], is_mutation=True, goes_again=False)
 
     def _call(
-        self, name: str, query: str, variables: dict[str, Any], *, is_mutation: bool
+        self,
+        name: str,
+        query: str,
+        variables: dict[str, Any],
+        *,
+        is_mutation: bool,
+        goes_again: bool = True,
     ) -> dict[str, Any]:
         if connection.in_atomic_block and not getattr(settings, "TESTING_IN_TRANSACTION", False):
             raise RuntimeError(f"{name} would call Shopify inside a database transaction")
@@ -182,6 +192,8 @@ class AdminClient:
         if response.status == 401 and self._renew is not None:
             # Nothing was done (class A), so the same bytes may go again with a valid token.
             self._token = self._renew(self._token)
+            if not goes_again:
+                raise Throttled(f"{name}: the access token was renewed", retry_after_s=_RENEWED_S)
             response = self._post(name, body)
         return self._sort(name, response, is_mutation=is_mutation)
 

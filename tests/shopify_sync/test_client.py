@@ -161,6 +161,24 @@ def test_a_step_goes_out_as_it_was_frozen(
     assert server.paths[1] == path
 
 
+def test_a_step_whose_token_was_renewed_waits_for_its_next_turn(server: Server) -> None:
+    """The renewal took longer than the worker's lease may last: it sends no second request."""
+    server.status, asked = 401, []
+
+    def renew(used: Secret) -> Secret:
+        asked.append(used.reveal())
+        server.status, server.body = 200, GOOD
+        return Secret("shpat_new")
+
+    client = AdminClient(domain="demo.myshopify.com", token=Secret("shpat_old"), renew=renew)
+    step: Any = {"document": "RefundCreate", "variables": {}}
+    with pytest.raises(Throttled):
+        client.send(step)
+    assert (asked, len(server.raw)) == (["shpat_old"], 1)
+    assert client.send(step) == json.loads(GOOD)["data"]
+    assert server.seen[-1][0]["X-Shopify-Access-Token"] == "shpat_new"
+
+
 def test_a_good_answer_is_its_data(server: Server, client: AdminClient) -> None:
     server.body = b'{"data": {"shop": {"id": "1"}}}'
     assert client.execute("ShopInfo", {}) == {"shop": {"id": "1"}}
