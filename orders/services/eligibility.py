@@ -135,7 +135,13 @@ def _approval_refusal(
     if ruling.approvals > action.approvals_needed:
         return Refusal("approval_needed", ruling.why, _("Ask again; it now needs approval."))
     for approver in (action.approved_by, action.co_approved_by):
-        if approver is not None and not approver.is_active:
+        if approver is None:
+            continue
+        if not approver.is_active:
             text = _("%(who)s approved this and was deactivated since.")
             return Refusal("approver_inactive", text % {"who": approver.get_username()})
+        policy = policies.policy_of(approver, order.store)
+        if policies.acting_refusal(approver) or policies.agreeing_refusal(policy, action, order):
+            text = _("%(who)s approved this and may not approve it any more.")
+            return Refusal("approver_changed", text % {"who": approver.get_username()})
     return None
