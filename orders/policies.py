@@ -151,6 +151,15 @@ def may_approve(policy: Policy | None, amount: Money) -> Refusal | None:
     return Refusal("above_limit", _("Your role may approve up to %(limit)s.") % {"limit": limit})
 
 
+def agreeing_refusal(policy: Policy | None, action: OrderAction, order: Order) -> Refusal | None:
+    """None: this policy lets its holder agree to this action of somebody else."""
+    if currency := order.shop_currency or action.currency:
+        return may_approve(policy, Money(action.amount_shop, currency))
+    if policy and policy.may_approve_up_to != 0:
+        return None
+    return Refusal("not_approver", _("Your role may not approve this."))
+
+
 def spent_today(
     user: User, store: Store, *, now: datetime, besides: OrderAction | None = None
 ) -> Decimal:

@@ -312,8 +312,12 @@ def _job(action: OrderAction, client: AdminClient) -> tuple[Job, str]:
     """What Shopify says of its cancelation, where one was accepted. It keeps that for a while."""
     if not action.job_gid or "OrderCancelJobResult" not in action.job_gid:
         return Job.NONE, ""
-    node = client.read("OrderCancelJob", {"id": action.job_gid}).get("node") or {}
-    errors = [str(e.get("message")) for e in node.get("errors") or () if e]
+    try:
+        node = client.read("OrderCancelJob", {"id": action.job_gid}).get("node") or {}
+    except Refused:
+        # An id it does not know any more may be an error instead of a null.
+        return Job.NONE, ""
+    errors = [mapping.to_text(e.get("message")) for e in node.get("errors") or () if e]
     states = {"STARTED": Job.OPEN, "SUCCEEDED": Job.SUCCEEDED, "FAILED": Job.FAILED}
     return states.get(node.get("status", ""), Job.NONE), " ".join(errors)
 
@@ -325,7 +329,8 @@ def _user_errors(goal: str, data: dict[str, Any]) -> tuple[dict[str, Any], list[
     if not isinstance(payload, dict) or not isinstance(payload.get(errors_field), list):
         return {}, None
     errors = payload[errors_field]
-    return payload, [str(e.get("message", "")) if isinstance(e, dict) else str(e) for e in errors]
+    texts = (e.get("message", "") if isinstance(e, dict) else e for e in errors)
+    return payload, [mapping.to_text(text) for text in texts]
 
 
 def _result_of(goal: str, payload: dict[str, Any]) -> str:
@@ -333,7 +338,7 @@ def _result_of(goal: str, payload: dict[str, Any]) -> str:
     for name in _RESULTS[Goal(goal)]:
         made = payload.get(name)
         if isinstance(made, dict) and made.get("id"):
-            return str(made["id"])
+            return mapping.to_text(made["id"])
     return ""
 
 

@@ -44,6 +44,8 @@ READ_TIMEOUT_S: Final = 10.0
 # Of a whole call, however slowly its bytes come; shorter than an action's lease.
 ANSWER_WITHIN_S: Final = 12.0
 _MAX_ANSWER_BYTES: Final = 20 * 2**20
+# Whatever it asks for, a shop is asked again within the hour.
+_WAIT_AT_MOST_S: Final = 3600.0
 _ADMIN_STATUSES: Final = {
     401: "The access token is not valid any more, or the app was uninstalled.",
     402: "The shop is frozen: its bill is unpaid.",
@@ -103,11 +105,13 @@ class Budget:
         return self.wait_s(self.maximum / 2)
 
     def learn(self, cost: dict[str, Any]) -> None:
-        status = cost.get("throttleStatus") or {}
+        status = cost.get("throttleStatus")
+        if not isinstance(status, dict):
+            return
         with self.lock:
-            self.maximum = float(status.get("maximumAvailable", self.maximum))
-            self.available = float(status.get("currentlyAvailable", self.available))
-            self.restore_rate = float(status.get("restoreRate", self.restore_rate)) or 50.0
+            self.maximum = _number(status.get("maximumAvailable"), self.maximum)
+            self.available = _number(status.get("currentlyAvailable"), self.available)
+            self.restore_rate = _number(status.get("restoreRate"), self.restore_rate) or 50.0
             self.seen_at = time.monotonic()
 
 
@@ -232,7 +236,7 @@ class AdminClient:
         if status in _ADMIN_STATUSES and not (is_mutation and status == _NOT_FOUND):
             raise NeedsAdmin(_ADMIN_STATUSES[status], request_id=request_id, status=status)
         if status == 429 or status == 430:
-            wait_s = _number(response.headers.get("Retry-After"), 2.0)
+            wait_s = min(_number(response.headers.get("Retry-After"), 2.0), _WAIT_AT_MOST_S)
             raise Throttled(f"{name}: HTTP {status}", retry_after_s=wait_s, request_id=request_id)
         if 400 <= status < 500 and (not is_mutation or status in _PROVEN_STATUSES):
             raise Refused(f"{name}: HTTP {status}", request_id=request_id)
@@ -260,7 +264,8 @@ class AdminClient:
         code = _code(first)
         text = f"{name}: {first.get('message', errors)}"
         if code == "THROTTLED":
-            wanted = float((cost or {}).get("requestedQueryCost") or 50)
+            asked = cost.get("requestedQueryCost") if isinstance(cost, dict) else None
+            wanted = _number(asked, 0.0) or 50.0
             wait_s = self._budget.wait_s(wanted) + random.uniform(0.05, 0.5)  # noqa: S311
             return Throttled(text, retry_after_s=wait_s, request_id=request_id)
         if code in _ADMIN_CODES:
@@ -302,15 +307,17 @@ def _hides_fields_only(errors: Any, data: Any) -> bool:
         return False
     return all(
         isinstance(error, dict)
-        and (error.get("extensions") or {}).get("code") == "ACCESS_DENIED"
-        and len(error.get("path") or []) > 1
+        and _code(error) == "ACCESS_DENIED"
+        and isinstance(path := error.get("path"), list)
+        and len(path) > 1
         for error in errors
     )
 
 
-def _number(text: str | None, default: float) -> float:
+def _number(value: Any, default: float) -> float:
+    """A finite number of an answer, which may hold anything there."""
     try:
-        number = float(text) if text else default
-    except ValueError:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return default
     return number if math.isfinite(number) else default

@@ -130,7 +130,12 @@ class ShopifyGateway:
     def wake(self, action_id: int, *, after_s: float = 0) -> None:
         from shopify_sync.tasks import RINGS_FOR_S, perform_action
 
-        perform_action.apply_async((action_id,), countdown=after_s, expires=after_s + RINGS_FOR_S)
+        try:
+            perform_action.apply_async(
+                (action_id,), countdown=after_s, expires=after_s + RINGS_FOR_S
+            )
+        except OperationalError:
+            logger.warning("the broker is down; action %s waits for the sweep", action_id)
 
     def _read_reasons(self, store: Store) -> list[str]:
         try:

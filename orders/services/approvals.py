@@ -38,14 +38,10 @@ def approval_refusal(
         return Refusal("approved_already", _("You have approved this; a second person has to."))
     if held is None and (refusal := policies.acting_refusal(by)):
         return refusal
-    shop_currency = action.order.shop_currency or action.currency
-    amount = Money(action.amount_shop, shop_currency) if shop_currency else None
     policy = policies.policy_at(
         policies.policies_of(by) if held is None else held, action.order.store
     )
-    if amount is None:
-        return None if policy and policy.may_approve_up_to != 0 else _not_approver()
-    return policies.may_approve(policy, amount)
+    return policies.agreeing_refusal(policy, action, action.order)
 
 
 def settling_refusal(by: User) -> Refusal | None:
@@ -287,7 +283,3 @@ def _agree(action: OrderAction, by: User, now: datetime) -> None:
     sends_until = {"expires_at": now + SEND_WITHIN}
     move(action, ActionState.QUEUED, by=by, next_attempt_at=now, **sends_until, **mine)
     transaction.on_commit(lambda: get_gateway().wake(action.pk), robust=True)
-
-
-def _not_approver() -> Refusal:
-    return Refusal("not_approver", _("Your role may not approve this."))

@@ -14,7 +14,6 @@ from django.utils.translation import gettext as _
 from orders import policies, previews, rules
 from orders.errors import Refusal
 from orders.models import ActionKind, Order, OrderAction, RefundBudget, Returned
-from orders.money import Money
 from orders.policies import Ruling
 from orders.previews import Proposal
 from orders.progress import Goal
@@ -136,13 +135,13 @@ def _approval_refusal(
     if ruling.approvals > action.approvals_needed:
         return Refusal("approval_needed", ruling.why, _("Ask again; it now needs approval."))
     for approver in (action.approved_by, action.co_approved_by):
-        if approver is not None and not _still_approves(approver, action, order):
-            text = _("%(who)s approved this and may not any more.")
-            return Refusal("approver_gone", text % {"who": approver.get_username()})
+        if approver is None:
+            continue
+        if not approver.is_active:
+            text = _("%(who)s approved this and was deactivated since.")
+            return Refusal("approver_inactive", text % {"who": approver.get_username()})
+        policy = policies.policy_of(approver, order.store)
+        if policies.acting_refusal(approver) or policies.agreeing_refusal(policy, action, order):
+            text = _("%(who)s approved this and may not approve it any more.")
+            return Refusal("approver_changed", text % {"who": approver.get_username()})
     return None
-
-
-def _still_approves(approver: User, action: OrderAction, order: Order) -> bool:
-    amount = Money(action.amount_shop, order.shop_currency or action.currency)
-    policy = policies.policy_of(approver, order.store)
-    return not policies.acting_refusal(approver) and not policies.may_approve(policy, amount)

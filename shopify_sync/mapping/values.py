@@ -51,8 +51,10 @@ def each(connection: Any, convert: Callable[[Json], T]) -> tuple[T, ...]:
 
 
 def to_text(value: Any) -> str:
-    # A NUL is legal in JSON and refused by PostgreSQL.
-    return str(value).replace("\x00", "") if value is not None else ""
+    # A NUL and half of a surrogate pair are legal in JSON; no database takes both.
+    if value is None:
+        return ""
+    return str(value).replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def to_count(value: Any) -> int:

@@ -8,18 +8,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from orders import services
 from orders.errors import ActionRefused
 from orders.models import ActionState, Order, OrderAction
 from orders.snapshot import OrderSnapshot
-from shopify_sync import actions, ingest
+from shopify_sync import actions, ingest, tasks
 from shopify_sync.client import AdminClient
 from shopify_sync.documents import load
 from shopify_sync.errors import Throttled
@@ -428,3 +430,54 @@ def test_ten_minutes_of_older_reads_are_believed(shop: Shop, seen: Seen) -> None
     ingest.refresh(Order.objects.select_related("store").get())
     order.refresh_from_db()
     assert (order.refunded, order.stale_since) == (Decimal("7.00"), None)
+
+
+@pytest.mark.parametrize("odd", ["\x00", "\ud800"])
+def test_a_refusal_in_any_characters_is_a_refusal(
+    shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    """JSON may hold what no database does; the answer must still be written down."""
+    shop.place(paid=True)
+    action = ask(seen(), refund("5.00"), alice)
+    real = AdminClient._post
+    payload = {"refund": None, "userErrors": [{"message": f"Too{odd} much"}]}
+
+    def post(self: AdminClient, name: str, body: bytes) -> Any:
+        if name != "RefundCreate":
+            return real(self, name, body)
+        data = json.dumps({"data": {"refundCreate": payload}}).encode()
+        return SimpleNamespace(status=200, headers={}, data=data)
+
+    monkeypatch.setattr(AdminClient, "_post", post)
+    found = perform(action)
+    assert found.state == ActionState.REJECTED
+    assert found.message.startswith("Too")
+
+
+def test_a_job_that_is_not_known_any_more_hides_no_order(
+    shop: Shop, seen: Seen, alice: User
+) -> None:
+    """Shopify may answer with an error instead of a null; the order is read all the same."""
+    shop.place(paid=True)
+    action = ask(seen(), cancel(), alice)
+    assert perform(action).state == ActionState.PENDING
+    let_the_job_run()
+    gone = {"message": "Invalid id", "extensions": {"code": "RESOURCE_NOT_FOUND"}}
+    with answering("OrderCancelJob", lambda _: {"data": {"node": None}, "errors": [gone]}):
+        assert perform(action).state == ActionState.SUCCEEDED
+
+
+def test_checking_now_waits_for_the_sweep_when_the_broker_is_down(
+    shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: Any, **__: Any) -> None:
+        raise OperationalError("no broker")
+
+    shop.place(paid=True)
+    action = ask(seen(), refund("5.00"), alice)
+    shop.fault(operation="refundCreate", phase="commit_then_drop", times=1)
+    assert perform(action).state == ActionState.UNKNOWN
+    monkeypatch.undo()
+    monkeypatch.setattr(tasks.perform_action, "apply_async", down)
+    services.check_now(action_id=action.pk, now=timezone.now())
+    assert OrderAction.objects.due(now=timezone.now()).filter(pk=action.pk).exists()

@@ -330,6 +330,25 @@ def test_who_may_approve_still_does(shop: Shop, waiting: OrderAction, sara: User
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        lambda sara: sara.groups.clear(),
+        lambda sara: Policy.objects.filter(role__name="supervisors").update(may_approve_up_to=4),
+        lambda sara: Policy.objects.filter(role__name="supervisors").update(may_approve_up_to=0),
+    ],
+    ids=["role", "limit", "none"],
+)
+def test_an_approver_who_may_not_any_more_approved_nothing(
+    shop: Shop, waiting: OrderAction, sara: User, change: Callable[[User], Any]
+) -> None:
+    services.approve(action_id=waiting.pk, by=sara, guard=lambda _order: None, now=timezone.now())
+    change(sara)
+    found = perform(waiting)
+    assert (found.state, "sara" in found.message) == (ActionState.REJECTED, True)
+    assert nothing_left(shop)
+
+
+@pytest.mark.parametrize(
     ("change", "code"),
     [
         (lambda user: user.groups.clear(), "no_acting_role"),

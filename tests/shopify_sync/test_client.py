@@ -203,6 +203,42 @@ def test_throttling_says_how_long(server: Server, client: AdminClient) -> None:
     assert caught.value.retry_after_s == 7.5
 
 
+@pytest.mark.parametrize(
+    ("said", "wait_s"),
+    [("7", 7), ("0", 0), ("inf", 2), ("nan", 2), ("soon", 2), ("1e12", 3600), (None, 2)],
+)
+def test_a_wait_is_a_time_that_can_be_waited(
+    server: Server, client: AdminClient, said: str | None, wait_s: float
+) -> None:
+    server.status, server.headers = 429, {"Retry-After": said} if said else {}
+    with pytest.raises(Throttled) as raised:
+        client.execute("ShopInfo", {})
+    assert raised.value.retry_after_s == wait_s
+
+
+@pytest.mark.parametrize("cost", [[], "x", {"throttleStatus": [1]}, {"throttleStatus": {
+    "maximumAvailable": None, "currentlyAvailable": "many", "restoreRate": [], }}])  # fmt: skip
+@pytest.mark.parametrize("errors", [
+    [{"message": "?", "path": 3, "extensions": ["a"]}],
+    [{"message": "?", "path": ["x", "y"], "extensions": "ACCESS_DENIED"}],
+])  # fmt: skip
+def test_whatever_stands_where_a_cost_or_a_code_should_be_is_unknown(
+    server: Server, client: AdminClient, cost: Any, errors: Any
+) -> None:
+    answer = {"data": {"refundCreate": {}, "x": 1}, "errors": errors}
+    server.body = json.dumps(answer | {"extensions": {"cost": cost}}).encode()
+    with pytest.raises(OutcomeUnknown):
+        client.execute("ShopInfo", {})
+
+
+def test_an_empty_bucket_is_learned(server: Server, client: AdminClient) -> None:
+    status = {"maximumAvailable": 2000.0, "currentlyAvailable": 0, "restoreRate": 100.0}
+    cost = {"requestedQueryCost": 10, "throttleStatus": status}
+    server.body = json.dumps({"data": {}, "extensions": {"cost": cost}}).encode()
+    client.execute("ShopInfo", {})
+    assert client.headroom == (0, 2000)
+
+
 def test_no_connection_means_not_applied(settings: Any, db: None) -> None:
     settings.SHOPIFY_ADMIN_ORIGIN = "http://127.0.0.1:9"
     settings.TESTING_IN_TRANSACTION = True
