@@ -33,11 +33,18 @@ def refusal(event: OrderEvent, *, now: datetime) -> str:
             "It happened %(days)d days before we heard of it.",
             days,
         )
-    else:
-        days = (now - event.occurred_at).days
-        text = ngettext(
-            "It happened %(days)d day ago, and nothing could be sent in time.",
-            "It happened %(days)d days ago, and nothing could be sent in time.",
-            days,
-        )
+        return text % {"days": days}
+    return refusal_since(event.occurred_at, now=now)
+
+
+def refusal_since(at: datetime, *, now: datetime) -> str:
+    """Why a message that was due at a moment does not leave any more; "" while it may."""
+    if not is_late(at, now=now):
+        return ""
+    days = (now - at).days
+    text = ngettext(
+        "It happened %(days)d day ago, and nothing could be sent in time.",
+        "It happened %(days)d days ago, and nothing could be sent in time.",
+        days,
+    )
     return text % {"days": days}

@@ -144,6 +144,11 @@ def _draft(
         return Draft(via=via, refusal=_("The campaign was switched off meanwhile."))
     if row.checkout and (refusal := _checkout_refusal(row.checkout, read)):
         return Draft(via=via, refusal=refusal)
+    if row.checkout:
+        # The row may have waited out an outage of ours since its checkout fell silent.
+        silent_at = row.checkout.active_at + campaign.silence
+        if refusal := lateness.refusal_since(silent_at, now=now):
+            return Draft(via=via, refusal=refusal)
     if row.event and (refusal := lateness.refusal(row.event, now=now)):
         return Draft(via=via, refusal=refusal)
     refusal = consent.refusal(found)

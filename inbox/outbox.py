@@ -29,7 +29,9 @@ from orders.models.leases import is_due
 
 logger = logging.getLogger(__name__)
 
-LEASE: Final = timedelta(seconds=60)
+# Longer than a slow mail server takes that uses all of EMAIL_TIMEOUT for each of its dozen
+# replies: a message is not handed over a second time while the first time is under way.
+LEASE: Final = timedelta(minutes=5)
 _BACKOFF_S: Final = (5, 30, 120, 600, 1800, 3600, 3600, 3600)
 
 

@@ -119,6 +119,20 @@ def test_a_completed_checkout_whose_webhook_was_lost_is_not_reminded_of(
     assert reasons() == ["Its order was placed."]
 
 
+@pytest.mark.parametrize(("hours", "mails"), [(46, 1), (48, 0)])
+def test_a_row_that_an_outage_kept_speaks_of_no_basket_long_left(
+    shop: Shop, store: Store, reminder: Campaign, hours: int, mails: int
+) -> None:
+    """It fell silent an hour ago; the workers come back so many hours later."""
+    waiting(shop)
+    later = timezone.now() + timedelta(hours=hours)
+    with patch.object(timezone, "now", lambda: later):
+        run()
+    assert len(mail.outbox) == mails
+    late = "It happened 2 days ago, and nothing could be sent in time."
+    assert reasons() == ["" if mails else late]
+
+
 def test_without_the_fresh_read_the_customer_who_paid_would_be_reminded(
     shop: Shop, store: Store, reminder: Campaign
 ) -> None:

@@ -28,6 +28,7 @@ from inbox.models import (
     Via,
 )
 from orders.models import EventKind, EventSource, Order, OrderEvent, Store
+from settings import env
 
 pytestmark = pytest.mark.django_db
 WAITS_S = [5, 30, 120, 600, 1800, 3600, 3600]
@@ -298,3 +299,27 @@ def test_a_conversations_page_hears_of_it(
     carrier.error = NotSent("No.")
     outbox.deliver_message(message.pk)
     assert heard == [[f"conversation:{message.conversation_id}"]]
+
+
+SMTP_REPLIES = 12
+
+
+def test_a_slow_mail_server_is_not_handed_the_same_mail_twice(
+    row: CampaignMessage, monkeypatch: pytest.MonkeyPatch, time_machine: Any
+) -> None:
+    outbox.write_campaign(
+        row, outbox.Draft(via=Via.EMAIL, recipient="jane@example.com"), now=timezone.now()
+    )
+    timeout_s = env.email("NO_SUCH_SETTING", "smtp://mail.example.com:25")["EMAIL_TIMEOUT"]
+    slow = timedelta(seconds=SMTP_REPLIES * timeout_s)
+    taken: list[int] = []
+
+    def send(found: CampaignMessage) -> None:
+        taken.append(found.pk)
+        if len(taken) == 1:
+            time_machine.move_to(timezone.now() + slow)
+            outbox.deliver_campaign(found.pk)
+
+    monkeypatch.setitem(outbox._CARRIERS, Via.EMAIL, send)
+    outbox.deliver_campaign(row.pk)
+    assert taken == [row.pk]
