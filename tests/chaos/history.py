@@ -91,6 +91,11 @@ class Happened:
         return sum(any(t["status"] in _MOVES for t in _parts(r)) for r in self.refunds)
 
     @property
+    def asked_for(self) -> bool:
+        """By a refund of its own, and not only as the money leg of its cancelation."""
+        return any(not refund.get("cancel_note") for refund in self.refunds)
+
+    @property
     def anything(self) -> bool:
         return self.canceled or bool(self.refunds)
 
@@ -171,7 +176,8 @@ def _money_wrong(action: ActionFact, happened: Happened) -> Iterable[str]:
     asked = action.amount or _ZERO
     if happened.moving > asked:
         yield f"{happened.moving} moved instead of {asked}"
-    elif happened.refunds and happened.booked != asked:
+    elif happened.asked_for and happened.booked != asked:
+        # What a cancelation returns may be less: staff refund while Shopify is at it.
         yield f"{happened.booked} booked instead of {asked}"
     currencies = {refund["currency"] for refund in happened.refunds}
     if action.currency and currencies - {action.currency}:
@@ -246,11 +252,13 @@ class World:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
     """A request that left for Shopify, by its first byte. `again`: this step had been sent
-    before, and may have been applied; then only the store's own switches hold it back."""
+    before, and may have been applied; then only the store's own switches hold it back.
+    `is_seen_done`: our own copy of the order showed this step done."""
 
     action: int
     goal: str
     again: bool
+    is_seen_done: bool = False
     is_store_credit: bool = False
     world: World
 
@@ -270,6 +278,8 @@ def _why_not(send: Send) -> Iterable[str]:
         yield "the store was frozen"
     if not world.store_is_active:
         yield "the store was switched off"
+    if send.is_seen_done:
+        yield "it had been seen done"
     if send.again:
         return
     if not world.requester_is_active:

@@ -50,7 +50,7 @@ from tests.support.shop import DOMAIN
 
 LIVES, STEPS = 150, 25
 LIMIT = 40
-LAG_S: Final = 20.0
+LAG_S: Final = 60.0
 # What a day does to whoever waits, in seconds: it ends at 24 hours and a moment.
 DAY: Final = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, *(7200,) * 10, 7900)
 FAULTS: Final = (
@@ -116,7 +116,7 @@ class Life:
         for _ in range(STEPS):
             self._step()
             self._judge_now()
-        self._bury()
+        self.end()
 
     def _step(self) -> None:
         """One of the things that may happen now, the likelier ones more often."""
@@ -137,13 +137,29 @@ class Life:
         what()
 
     def another_order(self) -> None:
-        self._bury()
+        self.end()
         self._put_right()
         self.begin()
         self.ask()
 
-    def begin(self) -> None:
-        payments, conditions = self.dice.choice(PAYMENTS), self.dice.choice(CONDITIONS)
+    def see_canceled_then_not(self, times: int) -> None:
+        self._cancel("10.00", "original")
+        self._sweep()
+        self.clock.advance(3)
+        self.webhook()
+        self.world.fault({"operation": "order", "phase": "stale_read", "lag": 1, "times": times})
+        for _ in range(times):
+            self._note("work, and the read is of before")
+            self._hurry()
+            self._sweep()
+            self._judge_now()
+        self.world.fault()
+
+    def begin(self, conditions: str = "") -> None:
+        payments, conditions = (
+            self.dice.choice(PAYMENTS),
+            conditions or self.dice.choice(CONDITIONS),
+        )
         self._said, self._since = set(), {}
         self.world.shop.store.set_conditions(Conditions())
         order = self.world.orders(1, paid=False)[0]
@@ -159,7 +175,7 @@ class Life:
         self.counts["orders"] += 1
 
     def _conditions(self, name: str) -> Conditions:
-        lag: dict[str, Any] = {"lagging_reads": 0.5, "lag": 5, "lag_s": LAG_S, "shuffled": True}
+        lag: dict[str, Any] = {"lagging_reads": 0.6, "lag": 5, "lag_s": LAG_S, "shuffled": True}
         apart: dict[str, Any] = {
             "cancels": ("together", "job_open", "job_done", "no_refund", "no_refund_failed",
                         "failed"),
@@ -240,7 +256,7 @@ class Life:
         if self.dice.random() < 0.5:
             self._refund(part, method)
         else:
-            self._cancel(self.dice.choice((None, left, left, part)), method)
+            self._cancel(self.dice.choice((None, left, part, part)), method)
 
     def _refund(self, amount: str, method: str) -> None:
         self._note("refund", amount, method)
@@ -313,6 +329,10 @@ class Life:
         self._hurry()
         self._sweep()
         self.world.fault()
+        # Shopify tells what it did, whatever it answered.
+        if self.dice.random() < 0.5:
+            self.clock.advance(1)
+            self.webhook()
 
     def nothing_is_read(self) -> None:
         times = self.dice.randint(1, 3)
@@ -342,6 +362,7 @@ class Life:
         """What the scheduler does every few seconds; then the judge looks at what was sent."""
         active = self._actions().active().select_related("order__store", "requested_by").first()
         world = self._world(active) if active else None
+        done = self._seen_done(active) if active else set[str]()
         log = self.world.shop.store.requests
         seen = len(log)
         try:
@@ -351,11 +372,11 @@ class Life:
         sent = [entry for entry in log[seen:] if entry["operation"] in MUTATIONS]
         if active is None or world is None:
             return
-        self._blame(history.sent_against_rules([self._send(active, e, world) for e in sent]))
+        self._blame(history.sent_against_rules([self._send(active, e, world, done) for e in sent]))
         self.counts["sends"] += len(sent)
 
     def _send(
-        self, action: OrderAction, entry: dict[str, Any], world: history.World
+        self, action: OrderAction, entry: dict[str, Any], world: history.World, done: set[str]
     ) -> history.Send:
         goal = MUTATIONS[entry["operation"]]
         key = (action.pk, goal)
@@ -363,10 +384,23 @@ class Life:
         is_undone = entry["fault"] in _UNDONE or str(entry["status"]) in _UNDONE
         self._sent[key] += not is_undone
         return history.Send(
-            action=action.pk, goal=goal, again=again, world=self._moving(action, goal, world),
+            action=action.pk, goal=goal, again=again, is_seen_done=goal in done, world=self._moving(action, goal, world),
             is_store_credit=action.proposal.get("method") == RefundMethod.STORE_CREDIT
             and (goal == "refund" or bool(action.proposal.get("is_full_refund"))),
         )  # fmt: skip
+
+    def _seen_done(self, action: OrderAction) -> set[str]:
+        """The goals that our own copy of the order shows reached by this action."""
+        order, marker = self._fresh(), f"[ax:{action.marker}]"
+        if not order.document:
+            return set()
+        seen = order.snapshot
+        done = set[str]()
+        if seen.cancelled_at and marker in seen.cancel_staff_note:
+            done.add("cancel_order")
+        if any(marker in refund.note for refund in seen.refunds):
+            done.add("refund")
+        return done
 
     def _world(self, action: OrderAction) -> history.World:
         store = Store.objects.get(pk=self.world.store.pk)
@@ -495,7 +529,7 @@ class Life:
             found.append(f"{self.order}: {reserved} reserved, {held} held")
         self._blame(found + history.violations(self._facts(), self._ledger(), is_drained=False))
 
-    def _bury(self) -> None:
+    def end(self) -> None:
         """The order's last two days."""
         self.world.fault()
         # One in the world as it was left, with nobody to help: everything ends.
@@ -571,12 +605,32 @@ def _ruling(action: OrderAction) -> str:
     return "approval" if needs and not has_approval else ""
 
 
-def lives(world: Installation, run: Run) -> Outcome:
+def refused_reads(world: Installation, run: Run) -> Outcome:
+    """Chance seldom brings it about: a cancelation whose answer was lost is seen by a webhook,
+    and then some replicas still show the order as it was."""
+    _set_the_stage(world, run)
+    for number in range(run.size(40, least=10)):
+        life = Life(run.seed + number)
+        life.begin("calm")
+        kept = {"operation": "order", "phase": "stale_read", "times": 0}
+        world.fault({"operation": "orderCancel", "phase": "commit_then_drop", "times": 1}, kept)
+        life.see_canceled_then_not(life.dice.randint(1, 4))
+        life.end()
+    # All of it was told by webhooks: nobody has to be asked.
+    asked = ["an action was left to a person without need"] * Life.counts["left to people"]
+    return Outcome(figures=dict(Life.counts), broken=Life.broken + asked, of=Life.counts["lives"])
+
+
+def _set_the_stage(world: Installation, run: Run) -> None:
     mutants.apply(run.mutant)
     Policy.objects.create(role=world.alice.groups.get(), refund_up_to=LIMIT)
     Policy.objects.create(role=world.sara.groups.get(), may_approve_up_to=None)
     Life.world, Life.broken = world, []
     Life.clock, Life.counts = Clock(world.shop.store), Counter()
+
+
+def lives(world: Installation, run: Run) -> Outcome:
+    _set_the_stage(world, run)
     for number in range(run.size(LIVES, least=10)):
         Life(run.seed + number).live()
     return Outcome(figures=dict(Life.counts), broken=Life.broken, of=Life.counts["actions"])
@@ -586,9 +640,12 @@ CASES = [
     Case(
         id="T3", title="random lives of an order", run=lives,
         mutants={
-            "no key and no read": 0.05, "accept rejected reads": 0.005,
-            "no check before sending": 0.02, "no unknown": 0.02,
+            "no key and no read": 0.05, "no check before sending": 0.02, "no unknown": 0.02,
         },
-        mutant_scale=0.25, takes_s=300,
-    )
+        mutant_scale=0.25, takes_s=400,
+    ),
+    Case(
+        id="T3-refused", title="reads that the projection refused", run=refused_reads,
+        mutants={"accept rejected reads": 0.5}, mutant_scale=0.5,
+    ),
 ]  # fmt: skip

@@ -83,6 +83,7 @@ STAFF = {"made_by": "staff", "idempotency_key": None}
         (action("succeeded", "cancel_and_refund"),
          books(refund(), refund("1.0", **STAFF), canceled=CANCELED)),
         (action("partial", "cancel_and_refund"), books(canceled=CANCELED)),
+        (action("partial", "cancel_and_refund"), books(by_cancel("8.0"), canceled=CANCELED)),
         (action("partial", "cancel_and_refund"), books(refund("15.0", "FAILURE"), canceled=CANCELED)),
         (action("partial", "cancel_and_refund"),
          books(by_cancel("15.0", "SUCCESS", "FAILURE"), canceled=CANCELED)),
@@ -129,6 +130,8 @@ def test_a_true_account_passes(fact: ActionFact, ledger: dict[str, Any]) -> None
          "said to be half done, and the refund arrived"),
         (action(), books(refund("15.0", "SUCCESS", "FAILURE")), "done, and 7.5 of 15.00 arrived"),
         (action(), books(refund("15.0", "PENDING")), "done, and 0 of 15.00 arrived"),
+        (action("succeeded", "cancel_and_refund"), books(by_cancel("8.0"), canceled=CANCELED),
+         "done, and 8.0 of 15.00 arrived"),
         (action("reversed"), books(refund()), "said to have failed at the bank"),
         (action("awaiting_bank"), books(refund()), "waits for a bank that has answered"),
         (action("unknown"), books(), "still open"),
@@ -209,6 +212,13 @@ def test_each_rule_of_the_moment_is_seen_broken(
     assert found == f"action 1: {goal} sent although {sentence}"
     again = history.sent_against_rules([replace(send, again=True)])
     assert bool(again) == ("store_is_" in str(world)), "only the store's switches hold a repeat"
+
+
+def test_what_was_seen_done_is_never_sent_again() -> None:
+    send = Send(action=1, goal="cancel_order", again=True, is_seen_done=True, world=World())
+    assert history.sent_against_rules([send]) == [
+        "action 1: cancel_order sent again although it had been seen done"
+    ]
 
 
 @pytest.mark.parametrize(
