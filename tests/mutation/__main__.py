@@ -39,6 +39,7 @@ class Options:
     jobs: int = 1
     verbose: bool = False
     with_equivalents: bool = False
+    control: bool = False
     where: str = ""
     operator: str = ""
     say: Callable[[str], None] = print
@@ -91,6 +92,8 @@ def mutate(options: Options) -> Result:
         folder = options.root / "var" / "mutation"
         found = running.map_missing(warm, keys, folder, options.say)
         options.say(f"{len(found.seconds)} tests mapped in {time.monotonic() - began:.0f} s")
+        if options.control:
+            _control(warm, found, result, options)
         _judge_all(warm, found, chosen, allowed, result, options)
 
     # In memory where there is such a folder: thousands of small transactions wait for no disk.
@@ -105,6 +108,22 @@ def mutate(options: Options) -> Result:
     if code not in {0, 5} and not result.errors:
         result.errors.append(f"pytest ended with {code}")
     return result
+
+
+def _control(warm: running.Warm, found: reach.Reach, result: Result, options: Options) -> None:
+    """No change at all has to survive every test, run as they are against a mutant."""
+    tests = sorted(found.seconds, key=lambda test: (found.seconds[test], test))
+
+    def ended(status: int, folder: Path) -> None:
+        killer = folder / "killer"
+        if status == running.SURVIVED:
+            options.say(f"Control: {len(tests)} tests pass in one process without a mutant")
+        else:
+            by = killer.read_text() if killer.exists() else f"status {status}"
+            result.errors.append(f"Control: without a mutant this kills as well: {by}")
+
+    warm.fork(lambda folder: warm.judge(None, tests, found.seconds, folder), ended)
+    warm.forks.finish()
 
 
 def _judge_all(
@@ -182,6 +201,8 @@ def main() -> int:
     parser.add_argument("--verbose", "-v", action="store_true", help="show the killed ones, too")
     parser.add_argument("--with-equivalents", action="store_true",
                         help="run those, too: one that is killed is not equivalent")  # fmt: skip
+    parser.add_argument("--control", action="store_true",
+                        help="first run all the tests like that without a mutant")  # fmt: skip
     words = parser.parse_args()
     # Kept apart from what the session and its tests print.
     shown = os.fdopen(os.dup(1), "w")
@@ -192,6 +213,7 @@ def main() -> int:
         jobs=words.jobs,
         verbose=words.verbose,
         with_equivalents=words.with_equivalents,
+        control=words.control,
         where=words.where,
         operator=words.operator,
         tests=tuple(words.tests or lists.TESTS),

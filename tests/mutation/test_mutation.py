@@ -200,6 +200,17 @@ def test_tests_that_fail_by_themselves_judge_nobody(toy: Path) -> None:
     }  # fmt: skip
 
 
+def test_the_control_finds_tests_that_fail_beside_others(toy: Path) -> None:
+    with (toy / "tests" / "test_till.py").open("a") as file:
+        file.write("\n\nimport till\n\ndef test_it_leaves_something():\n    till.LEFT = 1\n")
+    assert run(toy, where="reached", control=True)["errors"] == []
+    (toy / "tests" / "test_second.py").write_text(
+        "import till\n\ndef test_it_minds():\n    assert not hasattr(till, 'LEFT')\n"
+    )
+    (error,) = run(toy, where="reached", control=True)["errors"]
+    assert "test_it_minds" in error
+
+
 def test_a_collection_error_is_no_success(toy: Path) -> None:
     (toy / "tests" / "test_other.py").write_text("import no_such_module\n")
     result = run(toy)
