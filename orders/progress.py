@@ -188,8 +188,15 @@ def _refunds_of_canceling(action: OrderAction, snapshot: OrderSnapshot) -> Itera
     first, last = canceled_at - _CLOCK_LEEWAY, canceled_at + _REFUND_FOLLOWS_WITHIN
     for refund in snapshot.refunds:
         is_then = refund.created_at is not None and first <= refund.created_at <= last
-        if is_then and "[ax:" not in refund.note and refund.total.presentment.amount > 0:
+        if is_then and "[ax:" not in refund.note and _is_of_money(refund):
             yield refund
+
+
+def _is_of_money(refund: Refund) -> bool:
+    """A cancelation with "refund later" books one of nothing. What waits for its bank, or failed
+    there, may not be in the refund's own total."""
+    asked = (t.amount.presentment.amount for t in refund.transactions)
+    return refund.total.presentment.amount > 0 or any(amount > 0 for amount in asked)
 
 
 def _refunds_by_canceling(action: OrderAction) -> bool:

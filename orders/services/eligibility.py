@@ -50,10 +50,11 @@ def objection_to(
     )
     if refusal:
         return Objection(refusal)
-    is_doubtful = action.is_doubtful and action.step == step
-    if is_doubtful:
-        return None  # What differs now may be this step's own doing; reading settles that.
-    ignoring = _CHANGED_BY_OWN_STEPS if step else frozenset()
+    if action.is_doubtful and action.step == step:
+        # The sums that differ now may be this step's own doing; reading settles that.
+        ignoring = _CHANGED_BY_OWN_STEPS | {"received", "refunded"}
+    else:
+        ignoring = _CHANGED_BY_OWN_STEPS if step else frozenset()
     facts = previews.facts(order.snapshot)
     if changes := previews.changes(proposal.facts, facts, ignoring=ignoring):
         return Objection(Refusal("changed", " ".join(changes), _("Review the order again.")))

@@ -19,6 +19,7 @@ from inbox.models import Conversation
 from orders import services
 from orders.errors import ActionRefused, StalePreview
 from orders.models import (
+    ActionKind,
     ActionState,
     CancelRule,
     Order,
@@ -268,6 +269,31 @@ def test_what_is_in_doubt_is_not_repeated_against_a_rule(
     User.objects.filter(pk=alice.pk).update(is_active=False)
     found = perform(action)
     assert (found.state, found.maybe_applied) == (ActionState.NEEDS_HUMAN, True)
+    assert nothing_left(shop)
+
+
+@pytest.mark.parametrize(
+    ("choice", "change", "words"),
+    [
+        (refund("5.00", **CREDIT), _another_customer, "another customer"),
+        (refund("5.00"), _disputed, "Its disputes changed"),
+        (cancel("40.00"), _disputed, "Its disputes changed"),
+    ],
+    ids=["customer", "dispute", "cancel"],
+)
+def test_what_is_in_doubt_is_not_repeated_for_somebody_else(
+    shop: Shop, seen: Seen, alice: User, choice: Any, change: Change, words: str
+) -> None:
+    """The first try never arrived: what is sent now would be another thing than was confirmed."""
+    placed = shop.place(paid=True)
+    action = ask(seen(), choice, alice)
+    operation = "refundCreate" if action.kind == ActionKind.REFUND else "orderCancel"
+    shop.fault(operation=operation, phase="drop_before", times=1)
+    assert perform(action).state == ActionState.UNKNOWN
+    change(shop, placed)
+    placed.updated_at += timedelta(seconds=5)
+    found = perform(action)
+    assert (found.state, words in found.message) == (ActionState.NEEDS_HUMAN, True), found.message
     assert nothing_left(shop)
 
 

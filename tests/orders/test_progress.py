@@ -346,6 +346,12 @@ def test_a_refund_whose_id_is_known_is_that_one_alone() -> None:
         (replace(AUTOMATIC, created_at=None), False),
         (refund("1.00", "goodwill"), False),
         (refund("20.00", "[ax:fedcba9876]"), False),
+        # What waits for its bank, or failed there, may not be in the total.
+        (refund("20.00", "", "PENDING", total=bag("0.00")), True),
+        (refund("20.00", "", "FAILURE", "FAILURE", total=bag("0.00")), True),
+        # Of a cancelation with "refund later".
+        (refund("0.00", "", total=bag("0.00")), False),
+        (refund("20.00", "", total=bag("0.00"), transactions=()), False),
     ],
 )
 def test_a_cancelation_made_the_refund_of_its_amount_and_time(
@@ -356,6 +362,14 @@ def test_a_cancelation_made_the_refund_of_its_amount_and_time(
     assert is_evident(acted, canceled(made)) is is_its_own
     assert refund_of(acted, canceled(made, note="somebody else")) is None
     assert refund_of(acted, refunded(made)) is None
+
+
+def test_a_cancelation_whose_refund_waits_for_its_bank_is_not_half_done() -> None:
+    acted = action("cancel and all", "accepted", step_last_sent_at=NOW - timedelta(hours=3))
+    on_its_way = refund("20.00", "", "PENDING", total=bag("0.00"))
+    found = move(acted, canceled(on_its_way))
+    assert isinstance(found, Waiting)
+    assert found.refund_gid == on_its_way.gid
 
 
 def test_a_colleagues_goodwill_is_not_the_whole_refund() -> None:
