@@ -9,7 +9,7 @@ from celery import Celery, signals
 from celery.schedules import crontab
 from django.conf import settings as django_settings
 
-from settings import env
+from settings import broker, env
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.dev")
 
@@ -63,6 +63,7 @@ def lifetime_s(entry: dict[str, Any]) -> float:
     return min(max(period_s, CLOCKS_DIFFER_S), _LONGEST_S)
 
 
+broker.survive_its_loss()
 app = Celery("agent_inbox")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import Manager, Model
 
-from orders.models import PrivacyRequest, PrivacyState
+from orders.models import Order, PrivacyRequest, PrivacyState
 from orders.personal import REGISTRY, Holding, Scope
 from orders.privacy.requests import TRY_AGAIN, end
 
@@ -26,16 +27,14 @@ class Batch:
 
 
 def step(request: PrivacyRequest, scope: Scope, now: datetime) -> bool:
-    """Some batches. False: the walk is over, or has to wait."""
+    """One batch. False: the walk is over, or has to wait."""
     with transaction.atomic(durable=True):
         locked = PrivacyRequest.objects.select_for_update(of=("self",)).get(pk=request.pk)
         if locked.state != PrivacyState.WORKING:
             return False
-        looked_at: int | None = 0
-        room = _BATCH
-        while looked_at is not None and room > 0:
-            looked_at = _advance(locked, scope, now)
-            room -= looked_at or 0
+        # A transaction each: the rows of the next one may stand before these in the one order
+        # in which rows are locked.
+        looked_at = _advance(locked, scope, now)
         locked.save(update_fields=["progress", "evidence", "next_attempt_at", "note"])
         if locked.progress.get("is_over"):
             end(locked, PrivacyState.DONE, now=now, note="")
@@ -81,12 +80,22 @@ def mask_batch(holding: Holding, scope: Scope, place: list[int]) -> Batch:
     )
     if not keys:
         return Batch(0, 0, [part + 1, 0])
+    _lock_orders(holding.model, keys)
     locked = holding.model._base_manager.select_for_update().filter(pk__in=keys)
     rows = [row for row in locked.order_by("pk") if not holding.holds or holding.holds(row, scope)]
     masked = holding.mask(rows) if rows else 0
     # A batch that was not full was the last of its query set.
     following = [part, keys[-1]] if len(keys) == _BATCH else [part + 1, 0]
     return Batch(len(keys), masked, following)
+
+
+def _lock_orders(model: type[Model], keys: list[int]) -> None:
+    """Of parts of orders, the orders first, by their ids: as whoever reads or acts on them."""
+    if not hasattr(model, "order_id"):
+        return
+    parts: Manager[Any] = model._base_manager
+    orders = Order.objects.filter(pk__in=parts.filter(pk__in=keys).values("order_id"))
+    list(orders.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
 
 
 def _is_waiting(holding: Holding, scope: Scope) -> bool:

@@ -16,12 +16,25 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
-from orders import services
-from orders.models import ActionState, Customer, Order, OrderAction, Store
+from orders import privacy, services
+from orders.models import (
+    ActionState,
+    Customer,
+    Order,
+    OrderAction,
+    OrderRefund,
+    PrivacyKind,
+    PrivacyRequest,
+    PrivacyState,
+    Store,
+)
+from orders.personal import Scope
 from orders.services import customers, importing, projection
+from orders.snapshot import Refund
 from shopify_sync import backfill
 from shopify_sync.models import Backfill
 from tests.support import snapshots
+from tests.support.orders import stored
 from tests.support.shop import Shop, read_customers
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -275,6 +288,46 @@ def project_and_merge(order: Order, merge: Callable[[], object]) -> list[Excepti
         projecting.join(PATIENCE_S)
         merging.join(PATIENCE_S)
     return [projecting.error, merging.error]
+
+
+@only_pg
+def test_a_deletion_and_a_projection_do_not_wait_for_each_other(store: Store) -> None:
+    """The projection holds its order and not yet its refunds when these are to be masked."""
+    now = timezone.now()
+    refund = Refund(gid="r1", created_at=now, total=snapshots.bag("5"), note="for Jane")
+    order = stored(snapshots.order(refunds=(refund,)), store)
+    changed = replace(
+        order.snapshot,
+        updated_at=order.snapshot.updated_at + timedelta(seconds=1),
+        refunds=(replace(refund, note="for Jane, at home"),),
+    )
+    scope = Scope(store_id=store.pk, order_legacy_ids=(order.legacy_id,))
+    privacy.ask(
+        store=store, kind=PrivacyKind.CUSTOMER_REDACT, fingerprint="1", scope=scope, now=now
+    )
+    real, is_locked, go_on = projection._write_parts, threading.Event(), threading.Event()
+
+    def write(*words: Any) -> None:
+        is_locked.set()
+        assert go_on.wait(PATIENCE_S)
+        real(*words)
+
+    with patch.object(projection, "_write_parts", write):
+        projecting = Worker(
+            lambda: services.record_snapshot(
+                order=order, snapshot=changed, seq=order.dirty_seq,
+                read_started_at=timezone.now(), now=timezone.now(),
+            )
+        )  # fmt: skip
+        assert is_locked.wait(PATIENCE_S)
+        deleting = Worker(lambda: privacy.run(PrivacyRequest.objects.get().pk, now=timezone.now()))
+        waiting_for_locks(1)
+        go_on.set()
+        projecting.join(PATIENCE_S)
+        deleting.join(PATIENCE_S)
+    assert [projecting.error, deleting.error] == [None, None]
+    assert PrivacyRequest.objects.get().state == PrivacyState.DONE
+    assert OrderRefund.objects.get().note == ""
 
 
 KEPT = "gid://shopify/Customer/77"
