@@ -13,12 +13,12 @@ from typing import Any
 from kombu.transport import redis as transport
 from redis.exceptions import ConnectionError as BrokerGone
 
-_real: Any = transport.Channel._connparams
+_real: Any = transport.Channel._connparams  # type: ignore[attr-defined]
 
 
 def survive_its_loss() -> None:
     """May be called again."""
-    transport.Channel._connparams = _connparams
+    transport.Channel._connparams = _connparams  # type: ignore[attr-defined]
 
 
 def _connparams(self: Any, *words: Any, **more: Any) -> Any:
