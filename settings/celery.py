@@ -9,10 +9,11 @@ from celery import Celery, signals
 from celery.schedules import crontab
 from django.conf import settings as django_settings
 
-from settings import env
+from settings import broker, env
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.dev")
 
+broker.survive_its_loss()
 app = Celery("agent_inbox")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
