@@ -115,13 +115,14 @@ def _check(order: Order, proposal: previews.Proposal, *, by: User, now: datetime
     if active := order.actions.active().select_related("requested_by").first():
         raise ActionRefused(active_refusal(active))
     goal = Goal.REFUND if proposal.kind == ActionKind.REFUND else Goal.CANCEL_ORDER
-    changes = " ".join(previews.changes(proposal.facts, previews.facts(order.snapshot)))
     refusal = rule_refusal(order, proposal, goal=goal, now=now)
     # A sum that no longer fits is best explained by what changed, with a new summary.
-    if refusal and not (changes and refusal.code in {"amount_changed", "over_refund"}):
+    if refusal and refusal.code not in {"amount_changed", "over_refund"}:
         raise ActionRefused(refusal)
-    if changes:
-        raise StalePreview(changes)
+    if changes := previews.changes(proposal.facts, previews.facts(order.snapshot)):
+        raise StalePreview(" ".join(changes))
+    if refusal:
+        raise ActionRefused(refusal)
     ruling = rule(order, proposal, by=by, now=now)
     if ruling.refusal:
         raise ActionRefused(ruling.refusal)

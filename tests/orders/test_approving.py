@@ -26,9 +26,10 @@ from orders.models import (
 )
 from orders.previews import CancelChoice, RefundChoice, weighing
 from orders.services import actions, approvals, performing
+from orders.snapshot import Refund
 from tests.orders.test_requesting import Gateway, refused
 from tests.support.orders import eur, stored
-from tests.support.snapshots import NOW, order
+from tests.support.snapshots import NOW, bag, order
 
 pytestmark = pytest.mark.django_db
 
@@ -134,7 +135,7 @@ def test_who_may_approve_a_cancelation_of_an_order_without_a_currency(
     assert why_not(action, sara) == code
     assert why_not(action, bob) == "not_approver"
     nobody = User.objects.create_user("nobody")
-    assert why_not(action, nobody) == "not_approver"
+    assert why_not(action, nobody) == "no_acting_role"
 
 
 def test_an_approval_sends_it_and_says_who(
@@ -302,6 +303,10 @@ def test_only_a_supervisor_settles_what_is_open_with_a_reason(
     assert approvals.settling_refusal(sara) is None
     stuck.refresh_from_db()
     assert stuck.state == ActionState.NEEDS_HUMAN
+    assert refused(settle, stuck, sara) == "no_evidence"
+    later = stuck.order.shop_updated_at + timedelta(minutes=1)
+    shown = Refund(gid="gid://shopify/Refund/1", created_at=timezone.now(), total=bag("5.00"))
+    stored(order(refunds=(shown,), refunded="5.00", updated_at=later), stuck.order.store)
     now: datetime = timezone.now()
     settle(stuck, sara, now=now, reason=" In the timeline. ")
     assert gateway.refreshed[-1] == stuck.order_id

@@ -22,7 +22,7 @@ from orders import previews, services
 from orders.models import ActionState, Order, OrderAction, Policy, RefundBudget, Store
 from orders.previews import RefundChoice, weighing
 from orders.progress import Settled
-from orders.services import actions, approvals, performing, projection
+from orders.services import actions, approvals, performing, projection, uninstalls
 from tests.orders.test_requesting import Gateway
 from tests.support.orders import eur, stored
 from tests.support.snapshots import NOW, order
@@ -171,7 +171,7 @@ def test_deciding_holds_the_order(
         approvals.expire_approvals(now=waiting.expires_at)
     else:
         services.settle_by_hand(
-            action_id=waiting.pk, by=sara, was_applied=True, reason="Seen.", now=now
+            action_id=waiting.pk, by=sara, was_applied=False, reason="Not there.", now=now
         )
     assert moved.seen == [True]
 
@@ -188,6 +188,43 @@ def test_approving_holds_the_order_while_the_door_is_asked(
     assert seen == [True]
 
 
+def test_a_step_is_checked_while_the_order_is_held(
+    waiting: OrderAction, sara: User, watch: Callable[..., Watch]
+) -> None:
+    services.approve(action_id=waiting.pk, by=sara, guard=lambda _o: None, now=timezone.now())
+    claimed = performing.claim(action_id=waiting.pk, now=timezone.now())
+    checked = watch(performing, "check_before_sending")
+    checked.which = {"pk": waiting.order_id}
+    assert performing.begin_step(claimed, step=0, now=timezone.now()) is True
+    assert checked.seen == [True]
+
+
+def test_ending_what_a_shop_left_behind_holds_the_order(
+    waiting: OrderAction, watch: Callable[..., Watch]
+) -> None:
+    moved = watch(uninstalls, "move")
+    moved.which = {"pk": waiting.order_id}
+    assert uninstalls.hand_over(waiting.order.store, now=timezone.now()) == 1
+    assert moved.seen == [True]
+
+
+def test_marking_for_a_bank_takes_the_orders_by_their_ids(store: Store) -> None:
+    first, second = (
+        stored(order(gid=f"gid://shopify/Order/{n}", legacy_id=n), store).pk for n in (1, 2)
+    )
+    # A row that was written again lies behind the others.
+    Order.objects.filter(pk=first).update(name="Again", is_partial=True)
+    Order.objects.filter(pk=second).update(is_partial=True)
+    Order.objects.filter(pk=first).update(name="And again")
+
+    def mark() -> None:
+        with transaction.atomic():
+            projection.mark_partial_dirty(Order.objects.filter(pk__in=[first, second]))
+
+    with waiting_for(mark, first):
+        assert not is_locked(Order, pk=second)
+
+
 def test_keeping_money_holds_the_order(
     store: Store, sara: User, watch: Callable[..., Watch]
 ) -> None:
@@ -200,7 +237,7 @@ def test_keeping_money_holds_the_order(
 
 def test_projecting_holds_the_order(store: Store, watch: Callable[..., Watch]) -> None:
     found = stored(order(), store)
-    written = watch(projection, "_is_stale")
+    written = watch(projection, "_is_older")
     written.which = {"pk": found.pk}
     stored(order(), store)
     assert written.seen == [True]

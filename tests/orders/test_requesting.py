@@ -26,6 +26,7 @@ from orders.models import (
     Store,
 )
 from orders.previews import CancelChoice, RefundChoice, weighing
+from orders.progress import Goal
 from orders.services import actions, approvals, moving, performing
 from orders.snapshot import CustomerSnapshot, OrderSnapshot
 from tests.support.orders import FakeGateway, eur, stored
@@ -33,18 +34,27 @@ from tests.support.snapshots import NOW, order, parcel, shipped
 
 pytestmark = pytest.mark.django_db
 JANE = CustomerSnapshot(gid="gid://shopify/Customer/7", legacy_id=7, name="Jane")
+DOCUMENTS = {Goal.REFUND: "RefundCreate", Goal.CANCEL_ORDER: "OrderCancel"}
 Request = Callable[..., OrderAction]
 
 
 class Gateway(FakeGateway):
-    """Plans one empty step, and remembers whom it rang for."""
+    """Plans empty steps, and remembers whom it rang for."""
 
     def __init__(self) -> None:
         super().__init__()
         self.rung: list[tuple[int, float]] = []
 
     def plan(self, action: OrderAction) -> list[Any]:
-        return [{"goal": "refunded", "target": "", "document": "RefundCreate", "variables": {}}]
+        goals = {
+            ActionKind.REFUND: [Goal.REFUND],
+            ActionKind.CANCEL: [Goal.CANCEL_ORDER],
+            ActionKind.CANCEL_AND_REFUND: [Goal.CANCEL_ORDER, Goal.REFUND],
+        }
+        return [
+            {"goal": goal.value, "target": "", "document": DOCUMENTS[goal], "variables": {}}
+            for goal in goals[ActionKind(action.kind)]
+        ]
 
     def wake(self, action_id: int, *, after_s: float = 0) -> None:
         self.rung.append((action_id, after_s))
@@ -298,7 +308,7 @@ def test_the_undo_window_is_the_stores(
         action = request_action(shown, now=now)
     action.refresh_from_db()
     assert action.next_attempt_at == now + timedelta(seconds=10)
-    assert action.expires_at is None
+    assert action.expires_at == now + performing.SEND_WITHIN
     assert gateway.rung == [(action.pk, 10)]
 
 

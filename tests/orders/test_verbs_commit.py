@@ -80,7 +80,6 @@ VERBS: dict[str, Callable[[OrderAction, User], Callable[[], Any]]] = {
     "decline": lambda a, by: (
         lambda: services.decline(action_id=a.pk, by=by, note="", now=timezone.now())
     ),
-    "expire_approvals": lambda a, by: lambda: approvals.expire_approvals(now=a.expires_at),
     "keep_money": lambda a, by: (
         lambda: services.keep_money(order_id=a.order_id, by=by, reason="A fee.")
     ),
@@ -137,6 +136,17 @@ def test_no_verb_runs_inside_anothers_transaction(
     # mark_dirty, before record_snapshot, is a statement of its own.
     if name != "record_snapshot":
         assert after == before
+
+
+def test_a_sweep_ends_nothing_inside_anothers_transaction(
+    waiting: OrderAction, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It goes on after a row that fails, and says so in the log."""
+    with transaction.atomic():
+        assert approvals.expire_approvals(now=waiting.expires_at) == 0
+    assert "durable" in caplog.text
+    waiting.refresh_from_db()
+    assert waiting.state == ActionState.AWAITING_APPROVAL
 
 
 def test_a_bell_that_fails_takes_nothing_back(
