@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -36,13 +37,21 @@ class Pool:
 
     answers: list[Answer | Exception]
     asked: list[dict[str, Any]] = field(default_factory=list)
+    connection_pool_kw: dict[str, Any] = field(
+        default_factory=lambda: {"timeout": urllib3.Timeout(connect=2.0, read=10.0)}
+    )
 
-    def request(self, method: str, url: str, **more: Any) -> Answer:
+    def request(self, method: str, url: str, **more: Any) -> urllib3.HTTPResponse:
         self.asked.append({"method": method, "url": url, **more})
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return urllib3.HTTPResponse(
+            body=io.BytesIO(answer.data),
+            status=answer.status,
+            headers=answer.headers,
+            preload_content=False,
+        )
 
 
 @pytest.fixture
@@ -305,7 +314,7 @@ def test_a_throttled_status_says_how_long(
     [
         (urllib3.exceptions.NewConnectionError(None, "no"), Unreachable),  # type: ignore[arg-type]
         (urllib3.exceptions.ConnectTimeoutError(), Unreachable),
-        (urllib3.exceptions.SSLError(), Unreachable),
+        (urllib3.exceptions.SSLError(), OutcomeUnknown),
         (urllib3.exceptions.ReadTimeoutError(None, "", "late"), OutcomeUnknown),  # type: ignore[arg-type]
         (urllib3.exceptions.ProtocolError("reset"), OutcomeUnknown),
     ],
