@@ -41,8 +41,12 @@ class InvalidMoney(OrdersError, ValueError):
 
 
 class ShopUnreachable(OrdersError):
-    """Shopify could not be read just now; nothing was sent. `hint` says what to do."""
+    """Shopify could not be read just now; nothing was sent. `hint` says what to do. `is_lasting`:
+    trying again in a moment will not help (the order is not found, the app was removed)."""
 
-    def __init__(self, message: str, *, hint: str = "Try again in a moment.") -> None:
+    def __init__(
+        self, message: str, *, hint: str = "Try again in a moment.", is_lasting: bool = False
+    ) -> None:
         super().__init__(message)
         self.hint = hint
+        self.is_lasting = is_lasting

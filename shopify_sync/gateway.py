@@ -44,6 +44,7 @@ class ShopifyGateway:
             raise ShopUnreachable(
                 _("Shopify does not find this order."),
                 hint=_("It may have been deleted, or be older than the app may read."),
+                is_lasting=True,
             )
 
     def find_orders(self, *, emails: Sequence[str], phones: Sequence[str]) -> None:
@@ -154,7 +155,7 @@ def _is_filling() -> bool:
 def _unreachable(error: Exception) -> ShopUnreachable:
     if isinstance(error, NeedsAdmin):
         hint = _("An administrator has to look at the Shopify connection.")
-        return ShopUnreachable(_("Shopify refused: %s") % error, hint=hint)
+        return ShopUnreachable(_("Shopify refused: %s") % error, hint=hint, is_lasting=True)
     return ShopUnreachable(
         _("Shopify cannot be reached just now; nothing was changed."),
         hint=_("Try again in a moment."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -20,6 +21,9 @@ from orders.services.actions import Guard, locked
 from orders.services.eligibility import objection_to
 from orders.services.moving import move, tell
 from orders.services.performing import SEND_WITHIN, ending, record_failure
+
+# A shop that has not answered for so long is not waited for with a decision.
+_OUT_OF_REACH: Final = timedelta(days=1)
 
 
 def approval_refusal(
@@ -126,10 +130,11 @@ def settle_by_hand(
     *, action_id: int, by: User, was_applied: bool, reason: str, now: datetime
 ) -> OrderAction:
     """A supervisor compared both sides. Reads first, which may settle it by itself; what cannot
-    be read (deleted, uninstalled, out of reach) is settled without, and says so.
+    be read (deleted, uninstalled, a day out of reach) is settled without, and says so.
 
     Raises ActionRefused for anybody else, without a reason, when it no longer needs a person, and
-    when what Shopify shows or has confirmed speaks against it.
+    when what Shopify shows or has confirmed speaks against it; ShopUnreachable where a read in a
+    moment may tell.
     """
     if not reason.strip():
         raise ActionRefused(Refusal("reason_missing", _("Write what you found in Shopify.")))
@@ -139,7 +144,9 @@ def settle_by_hand(
     try:
         get_gateway().refresh(order)
         was_read = True
-    except ShopUnreachable:
+    except ShopUnreachable as error:
+        if not error.is_lasting and _was_read_lately(order, now):
+            raise
         was_read = False
     with transaction.atomic(durable=True):
         action = locked(action_id)
@@ -175,6 +182,10 @@ def settle_by_hand(
             record_failure(action, end, now=now)
         tell(action.order_id)
     return action
+
+
+def _was_read_lately(order: Order, now: datetime) -> bool:
+    return order.read_started_at is not None and now - order.read_started_at < _OUT_OF_REACH
 
 
 @dataclass(frozen=True, slots=True)

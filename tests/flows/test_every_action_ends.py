@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from orders import policies, services
-from orders.errors import ActionRefused
+from orders.errors import ActionRefused, ShopUnreachable
 from orders.models import (
     ACTIVE_STATES,
     SETTLED_STATES,
@@ -180,6 +180,18 @@ def test_what_cannot_be_read_is_settled_without_and_says_so(
         ends, "Settled by sara without reading Shopify: Seen.",
     )  # fmt: skip
     assert Order.objects.get().reserved == 0
+
+
+def test_a_hiccup_is_no_reason_to_settle_without_a_read(
+    shop: Shop, action: OrderAction, sara: User
+) -> None:
+    needs_a_person(action)
+    shop.fault(operation="*", phase="throttle")
+    with pytest.raises(ShopUnreachable):
+        settle(action, sara, was_applied=True)
+    # A shop that has been out of reach for a day holds up no decision.
+    Order.objects.update(read_started_at=hours_ago(25))
+    assert settle(action, sara, was_applied=False).state == ActionState.REJECTED
 
 
 def test_not_applied_cannot_be_said_of_what_shopify_confirmed(
