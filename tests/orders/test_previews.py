@@ -343,6 +343,7 @@ def test_earlier_refunds_of_the_same_customer_are_counted(
             gid=f"gid://shopify/Refund/{number}",
             amount=Decimal(amount),
             amount_shop=Decimal(amount),
+            moved=Decimal(amount),
         )
 
     assert previews.earlier_refunds(found) == 0

@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import urllib3
 from django.utils import timezone
 
+from orders import transport
 from orders.models import Store
 from shopify_sync import client as client_module
 from shopify_sync import tokens
@@ -18,6 +18,7 @@ from shopify_sync.client import AdminClient, Budget
 from shopify_sync.errors import NeedsAdmin, OutcomeUnknown, Throttled, Unreachable
 from shopify_sync.fields import Secret
 from shopify_sync.models import ConnectionMethod, ShopConnection
+from tests.shopify_sync.test_client import Server
 
 DOMAIN = "demo.myshopify.com"
 GOOD = json.dumps({"data": {"shop": {"name": "Demo"}}}).encode()
@@ -32,12 +33,12 @@ class Answer:
 
 @dataclass
 class Pool:
-    """In the place of urllib3's: gives these answers, one after the other, the last for ever."""
+    """In the place of the transport: gives these answers, one after the other, the last for ever."""
 
     answers: list[Answer | Exception]
     asked: list[dict[str, Any]] = field(default_factory=list)
 
-    def request(self, method: str, url: str, **more: Any) -> Answer:
+    def call(self, _pool: Any, method: str, url: str, **more: Any) -> Answer:
         self.asked.append({"method": method, "url": url, **more})
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
@@ -52,8 +53,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, settings: Any, db: None) -> Any:
 
     def answering(*answers: Answer | Exception) -> Pool:
         pool = Pool(list(answers))
-        monkeypatch.setattr(client_module, "_pool", lambda: pool)
-        monkeypatch.setattr(tokens, "_pool", lambda: pool)
+        monkeypatch.setattr(transport, "call", pool.call)
         return pool
 
     client_module._budgets.clear()
@@ -93,7 +93,6 @@ def test_a_query_goes_to_the_shop_itself_unless_the_settings_name_another(
     version = settings.SHOPIFY_API_VERSION
     assert asked["url"] == f"{origin or f'https://{DOMAIN}'}/admin/api/{version}/graphql.json"
     assert asked["method"] == "POST"
-    assert asked["redirect"] is False, "a redirect would carry the token elsewhere"
     assert asked["headers"]["Host"] == DOMAIN
     assert asked["headers"]["X-Shopify-Access-Token"] == "shpat_1"
 
@@ -124,7 +123,6 @@ def test_a_token_is_asked_of_the_shop_itself_unless_the_settings_name_another(
     (asked,) = pool.asked
     assert asked["url"] == f"{origin or f'https://{DOMAIN}'}/admin/oauth/access_token"
     assert asked["method"] == "POST"
-    assert asked["redirect"] is False, "a redirect would carry the secret elsewhere"
     assert asked["headers"]["Host"] == DOMAIN
     assert json.loads(asked["body"]) == {
         "client_id": "app-1", "client_secret": "shpss_1", "grant_type": "client_credentials",
@@ -142,7 +140,8 @@ def test_a_token_is_asked_of_the_shop_itself_unless_the_settings_name_another(
         Answer(200, b"null"),
         Answer(200, b"{}"),
         Answer(200, b'{"access_token": ""}'),
-        urllib3.exceptions.ReadTimeoutError(None, "", "late"),  # type: ignore[arg-type]
+        transport.NoAnswer("late", has_sent=True),
+        transport.NoAnswer("nobody there", has_sent=False),
     ],
 )
 def test_what_is_no_token_is_no_token(
@@ -303,11 +302,8 @@ def test_a_throttled_status_says_how_long(
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (urllib3.exceptions.NewConnectionError(None, "no"), Unreachable),  # type: ignore[arg-type]
-        (urllib3.exceptions.ConnectTimeoutError(), Unreachable),
-        (urllib3.exceptions.SSLError(), Unreachable),
-        (urllib3.exceptions.ReadTimeoutError(None, "", "late"), OutcomeUnknown),  # type: ignore[arg-type]
-        (urllib3.exceptions.ProtocolError("reset"), OutcomeUnknown),
+        (transport.NoAnswer("nobody there", has_sent=False), Unreachable),
+        (transport.NoAnswer("cut", has_sent=True), OutcomeUnknown),
     ],
 )
 def test_what_was_not_connected_was_not_sent_and_all_else_may_have_been(
@@ -347,3 +343,25 @@ def test_a_huge_answer_is_not_read(answering: Any, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(client_module, "_MAX_ANSWER_BYTES", len(GOOD) - 1)
     with pytest.raises(OutcomeUnknown):
         ask()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_carries_a_token_or_a_secret_elsewhere(
+    settings: Any, row: ShopConnection, status: int
+) -> None:
+    settings.TESTING_IN_TRANSACTION = True
+    other, shop = Server(), Server()
+    try:
+        other.body = GOOD
+        settings.SHOPIFY_ADMIN_ORIGIN = shop.origin
+        shop.status, shop.headers = status, {"Location": f"{other.origin}/elsewhere"}
+        with pytest.raises(OutcomeUnknown):
+            ask()
+        with pytest.raises(Unreachable):
+            tokens.renew(row, used=Secret(""))
+        assert len(shop.seen) == 2
+        assert other.seen == []
+    finally:
+        for server in (other, shop):
+            server.http.shutdown()
+            server.http.server_close()
