@@ -198,9 +198,10 @@ def spending(*, now: datetime) -> QuerySet[OrderAction]:
 def spent_by(action: OrderAction) -> Decimal:
     """What one action counts against a limit, in the shop's currency: what it moved and what it
     may still move. Asks for `booked_refund`, which `spending` brings along."""
-    if action.state in NOTHING_DONE_STATES:
-        return Decimal(0)
     refund: OrderRefund | None = getattr(action, "booked_refund", None)
+    # A refund may appear after somebody settled its action as not carried out.
+    if action.state in NOTHING_DONE_STATES and refund is None:
+        return Decimal(0)
     if action.is_active or refund is None:
         whole: Decimal = action.amount_shop
         return Decimal(0) if _never_asked_to_refund(action) else whole

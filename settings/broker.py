@@ -13,12 +13,14 @@ from typing import Any
 from kombu.transport import redis as transport
 from redis.exceptions import ConnectionError as BrokerGone
 
-_real: Any = transport.Channel._connparams
+# Not in its published types.
+_channel: Any = transport.Channel
+_real: Any = _channel._connparams
 
 
 def survive_its_loss() -> None:
     """May be called again."""
-    transport.Channel._connparams = _connparams
+    _channel._connparams = _connparams
 
 
 def _connparams(self: Any, *words: Any, **more: Any) -> Any:

@@ -170,9 +170,14 @@ def _with_own_refund(
 
 
 def _settle(action: OrderAction, end: Settled, now: datetime) -> None:
+    if end.state != ActionState.REJECTED:
+        services.settle(action, end, now=now)
+        return
+    if action.accepted_steps and action.steps[0]["goal"] == Goal.CANCEL_SHIPMENT:
+        text = _("%(reason)s The shipment record was canceled already.")
+        end = dataclasses.replace(end, message=text % {"reason": end.message})
     # What Shopify shows not to have happened, and nothing else, takes back "may be applied".
-    proven = {"maybe_applied": False} if end.state == ActionState.REJECTED else {}
-    services.settle(action, end, now=now, **proven)
+    services.settle(action, end, now=now, maybe_applied=False)
 
 
 def _send(action: OrderAction, index: int, client: AdminClient) -> bool:
@@ -244,14 +249,8 @@ def _held_back(action: OrderAction, objection: Objection, index: int) -> bool:
 def _end_unsent(action: OrderAction, index: int, reason: str) -> None:
     """End an action whose step `index` was not carried out, for certain."""
     earlier = {step["goal"] for step in action.steps[:index]}
-    if Goal.CANCEL_ORDER in earlier:
-        end = Settled(ActionState.PARTIAL, reason)
-    elif earlier and action.accepted_steps:
-        text = _("%(reason)s The shipment record was canceled already.") % {"reason": reason}
-        end = Settled(ActionState.REJECTED, text)
-    else:
-        end = Settled(ActionState.REJECTED, reason)
-    _settle(action, end, timezone.now())
+    state = ActionState.PARTIAL if Goal.CANCEL_ORDER in earlier else ActionState.REJECTED
+    _settle(action, Settled(state, reason), timezone.now())
 
 
 def _accepted(action: OrderAction, index: int, result: str) -> bool:

@@ -23,6 +23,8 @@ _COUNTS: Final = (
 DRIFT_AN_HOUR: Final = 3
 _READ_WITHIN: Final = timedelta(seconds=60)
 _COMPARED_WITHIN: Final = timedelta(hours=6)
+# A night may be missed; two are an alarm.
+_COMPARED_EVERY: Final = timedelta(hours=54)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,9 +128,16 @@ def _lines(store: Store, now: datetime) -> Iterator[Line]:
     if (newest := Comparison.objects.filter(store=store).first()) and not newest.finished_at:
         yield _unfinished(newest, now)
     last = Comparison.objects.filter(store=store, finished_at__isnull=False).first()
+    # A connection that is young, or was made again, has its first night before it.
+    since = max(last.started_at, store.connected_at) if last else store.connected_at
+    is_recent = now - since < _COMPARED_EVERY
     if last is None:
-        yield Line(name, "Every order is compared each night; this has not happened yet", True)
+        text = "Every order is compared each night; this has not happened yet"
+        yield Line(name, text, is_recent)
         return
+    if not is_recent:
+        # What the last one found says nothing of today.
+        yield Line(name, "No comparison was finished in the last two nights", is_ok=False)
     at = f"{last.started_at:%d %B %Y, %H:%M} UTC"
     text = f"{at}: {last.orders_at_shop} orders, of which {last.missing} were missing here, "
     text += f"{last.differing} differed and {last.vanished} had vanished at Shopify"

@@ -1,12 +1,10 @@
 """What an action needs to remember so that it never contradicts what it already did."""
 
-from datetime import timedelta
 from importlib import import_module
 
 from django.conf import settings
 from django.db import migrations, models
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
 from orders.migrations import _action_guard
 
@@ -64,31 +62,12 @@ def believe_old_refusals(apps, schema_editor):
     actions.filter(state="rejected", maybe_applied=True).update(maybe_applied=False)
 
 
-# Those under way when the new version starts.
-_UNDER_WAY = ["queued", "sending", "pending", "unknown", "blocked", "needs_human"]
-
-
 def remember_sends(apps, schema_editor):
-    """Spending limits count from the first byte; of earlier actions the request is the nearest.
-
-    Of those under way the deadlines count from the last send, of which the first is the nearest.
-    And what Shopify accepted must not be sent again: the steps before the one last begun, and a
-    cancelation whose job is known.
-    """
+    """Spending limits count from the first byte; of earlier actions the request is the nearest."""
     actions = apps.get_model("orders", "OrderAction").objects
     actions.filter(attempts__gt=0, sent_at=None).update(
         sent_at=Coalesce("step_first_sent_at", "requested_at")
     )
-    for action in actions.filter(state__in=_UNDER_WAY, maybe_applied=True):
-        step = action.steps[action.step] if action.step < len(action.steps) else {}
-        is_canceling = step.get("goal") == "cancel_order" and action.job_gid
-        actions.filter(pk=action.pk).update(
-            step_last_sent_at=action.step_first_sent_at or action.requested_at,
-            accepted_steps=action.step + bool(is_canceling),
-        )
-    # What was not sent gets the day that a new click has; before, nothing ended it.
-    unsent = actions.filter(state__in=["queued", "blocked"], maybe_applied=False)
-    unsent.update(expires_at=timezone.now() + timedelta(hours=24))
 
 
 class Migration(migrations.Migration):

@@ -154,7 +154,7 @@ def test_what_is_not_confirmed_is_shown_apart_on_the_page_and_in_the_file(
     )  # fmt: skip
     asked = {"since": "2026-11-19", "until": "2026-11-20", "store": ""}
     page = root.get("/admin/money/", asked).content.decode()
-    assert "€60.00 <small>+ €40.00 not confirmed</small>" in page
+    assert '€60.00<small class="bars-note">+ €40.00 not confirmed</small>' in page
     assert "1 refund that the payment provider has not answered" in page
     answer = root.post("/admin/money/csv/", asked)
     text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from orders import services
+from orders import policies, services
 from orders.errors import ActionRefused
 from orders.models import (
     ACTIVE_STATES,
@@ -386,3 +386,34 @@ def test_ten_workers_that_died_over_it_are_enough(action: OrderAction, crashes: 
     action.refresh_from_db()
     assert (claimed is None) is (crashes == 10)
     assert action.state == (ActionState.NEEDS_HUMAN if crashes == 10 else ActionState.SENDING)
+
+
+def test_what_is_refused_later_says_that_its_shipment_record_is_gone(
+    shop: Shop, seen: Seen, alice: User
+) -> None:
+    placed = shop.place(paid=True)
+    shop.act(lambda c: shop_actions.ship(c, placed))
+    action = ask(seen(), cancel("40.00", cancel_shipments=True), alice)
+    shop.fault(operation="orderCancel", phase="throttle", times=1)
+    assert perform(action).state == ActionState.PENDING
+    shop.act(lambda c: shop_actions.cancel(c, placed, reason="OTHER", refund_all=False))
+    time.sleep(0.1)
+    found = perform(action)
+    assert (found.state, "was canceled in Shopify meanwhile" in found.message) == (
+        ActionState.REJECTED, True,
+    )  # fmt: skip
+    assert "The shipment record was canceled already" in found.message
+
+
+def test_a_refund_that_shows_after_somebody_denied_it_counts_against_the_day(
+    shop: Shop, action: OrderAction, alice: User, sara: User
+) -> None:
+    shop.fault(operation="refundCreate", phase="commit_late", late_s=1000)
+    assert perform(action).state == ActionState.UNKNOWN
+    put_into(action, ActionState.NEEDS_HUMAN)
+    assert settle(action, sara, was_applied=False).state == ActionState.REJECTED
+    store = action.order.store
+    assert policies.spent_today(alice, store, now=timezone.now()) == 0
+    shop.advance(2000)
+    shop.deliver(Client())
+    assert policies.spent_today(alice, store, now=timezone.now()) == 5

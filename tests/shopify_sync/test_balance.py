@@ -71,3 +71,19 @@ def test_what_does_not_hold_is_said(shop: Shop, store: Store) -> None:
 
 def test_only_who_may_look_looks(as_alice: Client) -> None:
     assert as_alice.get("/admin/shopify_sync/webhooktally/").status_code == 302
+
+
+@pytest.mark.parametrize(("days", "is_ok"), [(2, True), (3, False)])
+def test_a_comparison_of_some_nights_ago_says_nothing_of_today(
+    store: Store, days: int, is_ok: bool
+) -> None:
+    now = timezone.now()
+    Store.objects.update(connected_at=now - timedelta(days=30))
+    row = Comparison.objects.create(store=store, since=now, finished_at=now)
+    Comparison.objects.update(started_at=now - timedelta(days=days))
+    assert all(line.is_ok for line in balance.lines(now=now)) is is_ok
+    # Nor does one that never came, unless the connection is young.
+    row.delete()
+    assert not all(line.is_ok for line in balance.lines(now=now))
+    Store.objects.update(connected_at=now - timedelta(days=days))
+    assert all(line.is_ok for line in balance.lines(now=now)) is is_ok

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import urllib3
 from django.utils import timezone
 
-from orders import transport
 from orders.models import Store
 from shopify_sync import client as client_module
 from shopify_sync import tokens
@@ -33,17 +34,25 @@ class Answer:
 
 @dataclass
 class Pool:
-    """In the place of the transport: gives these answers, one after the other, the last for ever."""
+    """In the place of urllib3's: gives these answers, one after the other, the last for ever."""
 
     answers: list[Answer | Exception]
     asked: list[dict[str, Any]] = field(default_factory=list)
+    connection_pool_kw: dict[str, Any] = field(
+        default_factory=lambda: {"timeout": urllib3.Timeout(connect=2.0, read=10.0)}
+    )
 
-    def call(self, _pool: Any, method: str, url: str, **more: Any) -> Answer:
+    def request(self, method: str, url: str, **more: Any) -> urllib3.HTTPResponse:
         self.asked.append({"method": method, "url": url, **more})
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return urllib3.HTTPResponse(
+            body=io.BytesIO(answer.data),
+            status=answer.status,
+            headers=answer.headers,
+            preload_content=False,
+        )
 
 
 @pytest.fixture
@@ -53,7 +62,8 @@ def answering(monkeypatch: pytest.MonkeyPatch, settings: Any, db: None) -> Any:
 
     def answering(*answers: Answer | Exception) -> Pool:
         pool = Pool(list(answers))
-        monkeypatch.setattr(transport, "call", pool.call)
+        monkeypatch.setattr(client_module, "_pool", lambda: pool)
+        monkeypatch.setattr(tokens, "_pool", lambda: pool)
         return pool
 
     client_module._budgets.clear()
@@ -93,6 +103,7 @@ def test_a_query_goes_to_the_shop_itself_unless_the_settings_name_another(
     version = settings.SHOPIFY_API_VERSION
     assert asked["url"] == f"{origin or f'https://{DOMAIN}'}/admin/api/{version}/graphql.json"
     assert asked["method"] == "POST"
+    assert asked["redirect"] is False, "a redirect would carry the token elsewhere"
     assert asked["headers"]["Host"] == DOMAIN
     assert asked["headers"]["X-Shopify-Access-Token"] == "shpat_1"
 
@@ -123,6 +134,7 @@ def test_a_token_is_asked_of_the_shop_itself_unless_the_settings_name_another(
     (asked,) = pool.asked
     assert asked["url"] == f"{origin or f'https://{DOMAIN}'}/admin/oauth/access_token"
     assert asked["method"] == "POST"
+    assert asked["redirect"] is False, "a redirect would carry the secret elsewhere"
     assert asked["headers"]["Host"] == DOMAIN
     assert json.loads(asked["body"]) == {
         "client_id": "app-1", "client_secret": "shpss_1", "grant_type": "client_credentials",
@@ -140,8 +152,7 @@ def test_a_token_is_asked_of_the_shop_itself_unless_the_settings_name_another(
         Answer(200, b"null"),
         Answer(200, b"{}"),
         Answer(200, b'{"access_token": ""}'),
-        transport.NoAnswer("late", has_sent=True),
-        transport.NoAnswer("nobody there", has_sent=False),
+        urllib3.exceptions.ReadTimeoutError(None, "", "late"),  # type: ignore[arg-type]
     ],
 )
 def test_what_is_no_token_is_no_token(
@@ -302,8 +313,11 @@ def test_a_throttled_status_says_how_long(
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (transport.NoAnswer("nobody there", has_sent=False), Unreachable),
-        (transport.NoAnswer("cut", has_sent=True), OutcomeUnknown),
+        (urllib3.exceptions.NewConnectionError(None, "no"), Unreachable),  # type: ignore[arg-type]
+        (urllib3.exceptions.ConnectTimeoutError(), Unreachable),
+        (urllib3.exceptions.SSLError(), OutcomeUnknown),
+        (urllib3.exceptions.ReadTimeoutError(None, "", "late"), OutcomeUnknown),  # type: ignore[arg-type]
+        (urllib3.exceptions.ProtocolError("reset"), OutcomeUnknown),
     ],
 )
 def test_what_was_not_connected_was_not_sent_and_all_else_may_have_been(
