@@ -19,6 +19,7 @@ from shopify_sync.client import AdminClient, Budget
 from shopify_sync.errors import NeedsAdmin, OutcomeUnknown, Throttled, Unreachable
 from shopify_sync.fields import Secret
 from shopify_sync.models import ConnectionMethod, ShopConnection
+from tests.shopify_sync.test_client import Server
 
 DOMAIN = "demo.myshopify.com"
 GOOD = json.dumps({"data": {"shop": {"name": "Demo"}}}).encode()
@@ -356,3 +357,25 @@ def test_a_huge_answer_is_not_read(answering: Any, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(client_module, "_MAX_ANSWER_BYTES", len(GOOD) - 1)
     with pytest.raises(OutcomeUnknown):
         ask()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_carries_a_token_or_a_secret_elsewhere(
+    settings: Any, row: ShopConnection, status: int
+) -> None:
+    settings.TESTING_IN_TRANSACTION = True
+    other, shop = Server(), Server()
+    try:
+        other.body = GOOD
+        settings.SHOPIFY_ADMIN_ORIGIN = shop.origin
+        shop.status, shop.headers = status, {"Location": f"{other.origin}/elsewhere"}
+        with pytest.raises(OutcomeUnknown):
+            ask()
+        with pytest.raises(Unreachable):
+            tokens.renew(row, used=Secret(""))
+        assert len(shop.seen) == 2
+        assert other.seen == []
+    finally:
+        for server in (other, shop):
+            server.http.shutdown()
+            server.http.server_close()

@@ -1,0 +1,75 @@
+"""Where what an action does next could slip by one: jobs that run, refunds without parts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from orders import policies, progress
+from orders.models import ActionKind, Order, OrderAction
+from orders.money import Money
+from orders.progress import Goal, Job, Settled, Waiting
+from orders.snapshot import OrderSnapshot, Refund
+from tests.support.snapshots import NOW, bag, order
+
+CANCEL = {"goal": Goal.CANCEL_ORDER.value, "target": "", "document": "OrderCancel"}
+
+
+def action(**more: Any) -> OrderAction:
+    values: dict[str, Any] = {
+        "kind": ActionKind.CANCEL, "steps": [CANCEL], "marker": "0123456789",
+        "proposal": {"facts": {"refunded": "0.00 EUR"}},
+    }  # fmt: skip
+    return OrderAction(**values | more)
+
+
+def with_money(**more: Any) -> OrderAction:
+    return action(
+        kind=ActionKind.CANCEL_AND_REFUND, amount=Decimal("20.00"), currency="EUR", **more
+    )
+
+
+def move(action: OrderAction, snapshot: OrderSnapshot, job: Job = Job.NONE) -> progress.Move:
+    return progress.next_move(action, snapshot, job=job, now=NOW)
+
+
+@pytest.mark.parametrize("of", [action, with_money])
+def test_a_cancelation_that_runs_is_waited_for_and_not_taken_for_done(of: Any) -> None:
+    sent = of(accepted_steps=1, step_last_sent_at=NOW - timedelta(minutes=5))
+    assert move(sent, order(), Job.OPEN) == Waiting()
+    told = move(sent, order(), Job.SUCCEEDED)
+    assert isinstance(told, Waiting)
+    assert told.message
+
+
+def canceled(*refunds: Refund) -> OrderSnapshot:
+    return order(
+        cancelled_at=NOW - timedelta(minutes=10), cancel_staff_note="[ax:0123456789]",
+        refunds=refunds,
+    )  # fmt: skip
+
+
+def test_a_refund_of_its_cancelation_counts_by_its_sum_though_it_has_no_parts() -> None:
+    """A protected shop shows no transactions; the refund's own sum is there."""
+    booked = Refund(gid="r", created_at=NOW - timedelta(minutes=10), total=bag("20.00"))
+    sent = with_money(accepted_steps=1, step_last_sent_at=NOW - timedelta(minutes=10))
+    assert progress.refund_of(sent, canceled(booked)) == booked
+    # One of nothing is none: taking items back moves no money.
+    empty = replace(booked, total=bag("0"))
+    assert progress.refund_of(sent, canceled(empty)) is None
+
+
+def test_a_cancelation_without_money_owns_no_refund() -> None:
+    booked = Refund(gid="r", created_at=NOW - timedelta(minutes=10), total=bag("20.00"))
+    sent = action(accepted_steps=1)
+    assert progress.refund_of(sent, canceled(booked)) is None
+    assert isinstance(move(sent, canceled(booked)), Settled)
+
+
+def test_a_sum_of_an_order_without_a_shop_currency_keeps_its_own() -> None:
+    found = policies.in_shop_currency(Money(Decimal(5), "USD"), Order(shop_currency="", total=0))
+    assert found == Money(Decimal(5), "USD")
