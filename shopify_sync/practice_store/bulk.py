@@ -83,14 +83,18 @@ class Bulk:
         # Also where nobody closes it.
         self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._threads: set[threading.Thread] = set()
+        # A writer is begun and known, or not at all: one known before it began cannot be joined.
+        self._beginning = threading.Lock()
         self._is_closed = False
 
     at_once = RUNNING_AT_ONCE
 
     def close(self) -> None:
         """Stop what is being written, and remove the files. Not to be called under a lock."""
-        self._is_closed = True
-        for thread in list(self._threads):
+        with self._beginning:
+            self._is_closed = True
+            threads = list(self._threads)
+        for thread in threads:
             thread.join(timeout=10)
         self._remove()
 
@@ -128,11 +132,12 @@ class Bulk:
         return self._folder / f"{operation.token}.jsonl"
 
     def _begin(self, operation: Operation) -> None:
-        if self._is_closed:
-            return
         thread = threading.Thread(target=self._run, args=(operation,), daemon=True)
-        self._threads.add(thread)
-        thread.start()
+        with self._beginning:
+            if self._is_closed:
+                return
+            self._threads.add(thread)
+            thread.start()
 
     def _run(self, operation: Operation) -> None:
         try:

@@ -15,6 +15,7 @@ import pytest
 
 from tests.mutation.mutants import PROBE, Mutant, draw, mutants_of, mutated, probed
 
+pytestmark = pytest.mark.tool
 ROOT = Path(__file__).resolve().parents[2]
 
 TOY = '''\
