@@ -191,7 +191,8 @@ def locked(action_id: int) -> OrderAction:
 
 
 def _same_click(earlier: OrderAction, confirmed: previews.Confirmed) -> OrderAction:
-    if earlier.digest != confirmed.digest:
+    # Two orders may look alike to the last fact: the same content of another order is another.
+    if earlier.order_id != confirmed.order_id or earlier.digest != confirmed.digest:
         reason = _("This confirmation was already used for another action.")
         raise ActionRefused(Refusal("click_reused", reason, _("Review the order again.")))
     return earlier

@@ -450,7 +450,8 @@ def _constant(node: ast.Constant, site: Callable[..., _Site]) -> Iterator[_Site]
     if isinstance(value, bool):
         yield site("constant", ast.Constant(not value))
     elif isinstance(value, int | float):
-        yield site("constant", ast.Constant(value + 1))
+        # One more of many is no fault that anybody would notice, or mind.
+        yield site("constant", ast.Constant(value + 1 if abs(value) < 10 else 1))
 
 
 def _is_log(node: ast.Call) -> bool:

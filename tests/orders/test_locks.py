@@ -19,6 +19,7 @@ from django.db import OperationalError, connection, connections, models, transac
 from django.utils import timezone
 
 from orders import previews, services
+from orders.errors import ActionRefused
 from orders.models import ActionState, Order, OrderAction, Policy, RefundBudget, Store
 from orders.previews import RefundChoice, weighing
 from orders.progress import Settled
@@ -320,3 +321,19 @@ def test_missing_an_order_takes_it_before_it_reads_it(store: Store) -> None:
     found.refresh_from_db()
     assert found.missing_since == NOW - hour
     assert found.deleted_at == NOW - hour
+
+
+def test_one_key_for_two_orders_at_once_is_one_action(store: Store, alice: User) -> None:
+    """Nobody holds both orders: the database says which of the two came second."""
+    first, second = (
+        stored(order(gid=f"gid://shopify/Order/{n}", legacy_id=n), store) for n in (1, 2)
+    )
+
+    def meanwhile(_order: Order) -> None:
+        elsewhere(lambda: ask(second, alice, click="key-1"))
+
+    with pytest.raises(ActionRefused) as caught:
+        ask(first, alice, guard=meanwhile, click="key-1")
+    assert caught.value.refusal.code == "click_reused"
+    assert OrderAction.objects.get().order_id == second.pk
+    assert Order.objects.get(pk=first.pk).reserved == 0

@@ -498,3 +498,25 @@ def test_a_summary_rests_on_facts_and_not_on_notes(store: Store) -> None:
     for word, snapshot in others.items():
         told = previews.changes(before, previews.facts(snapshot))
         assert any(word in sentence for sentence in told), (word, told)
+
+
+def test_facts_are_kept_with_an_action_so_their_form_is_fixed() -> None:
+    """What one version wrote down, the next one compares."""
+    assert previews.facts(order()) == {
+        "canceled": "",
+        "payment": "PAID",
+        "received": "20.00 EUR",
+        "refunded": "0.00 EUR",
+        "shipments": "",
+        "lines": "line-1:2:2",
+        "returns": "",
+        "customer": "",
+        "disputes": "",
+    }
+    full = shipped(DELIVERED, customer=JANE, cancelled_at=NOW, financial_status=None)
+    facts = previews.facts(full)
+    assert facts["canceled"] == "2026-11-24 12:00:00+00:00"
+    assert facts["payment"] == ""
+    assert facts["shipments"] == "parcel-1:SUCCESS:2026-11-24 12:00:00+00:00"
+    assert previews.facts(shipped())["shipments"] == "parcel-1:SUCCESS:"
+    assert facts["customer"] == JANE.gid

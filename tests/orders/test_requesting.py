@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from orders import previews, services
+from orders import policies, previews, services
 from orders.errors import ActionRefused, Refusal, StalePreview
 from orders.models import (
     ActionKind,
@@ -146,6 +146,15 @@ def test_a_click_that_was_used_is_not_used_for_something_else(
     assert refused(request_action, token(amount="6.00"), click="key-1") == "click_reused"
     assert OrderAction.objects.get() == first
     assert OrderAction.objects.get().amount == eur("5.00").amount
+
+
+def test_a_click_that_was_used_is_not_used_for_another_order_that_looks_the_same(
+    token: Any, request_action: Request, store: Store
+) -> None:
+    first = request_action(token(), click="key-1")
+    twin = replace(order(), gid="gid://shopify/Order/2", legacy_id=2)
+    assert refused(request_action, token(twin), click="key-1") == "click_reused"
+    assert OrderAction.objects.get() == first
 
 
 def test_another_persons_click_of_the_same_name_is_another(
@@ -308,7 +317,7 @@ def test_the_undo_window_is_the_stores(
         action = request_action(shown, now=now)
     action.refresh_from_db()
     assert action.next_attempt_at == now + timedelta(seconds=10)
-    assert action.expires_at == now + performing.SEND_WITHIN
+    assert action.expires_at == now + timedelta(hours=24)
     assert gateway.rung == [(action.pk, 10)]
 
 
@@ -320,6 +329,36 @@ def test_no_more_is_promised_than_is_held(token: Any, request_action: Request) -
     Order.objects.update(reserved=5)
     assert request_action(shown).reserved == 15
     assert Order.objects.get().reserved == 20
+
+
+def test_a_sum_above_what_is_held_is_refused_though_nothing_changed(
+    token: Any, request_action: Request, alice: User, store: Store
+) -> None:
+    """No summary shows that; whoever made this token had our key, and a rule of their own."""
+    found = stored(order(), store)
+    shown = previews.open_token(token(), by=alice).proposal
+    more = replace(shown, amount=eur("20.01"))
+    assert refused(request_action, previews.sign_token(found, more, by=alice)) == "over_refund"
+    assert not OrderAction.objects.exists()
+
+
+def test_what_only_the_database_noticed_is_told_like_any_refusal(
+    token: Any, request_action: Request, bob: User, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule is asked under the lock. Were it passed, one active action of an order stands."""
+    other = stored(replace(order(), gid="gid://shopify/Order/2", legacy_id=2), store)
+    shown = previews.preview_refund(
+        other, RefundChoice(reason="other", amount=eur("2.00")), by=bob, now=NOW
+    ).token
+    mine = token(replace(order(), gid="gid://shopify/Order/3", legacy_id=3))
+    request_action(token(replace(order(), gid="gid://shopify/Order/3", legacy_id=3)))
+    # Newer, of another order: not the one to tell of.
+    request_action(shown, by=bob, order_id=other.pk)
+    monkeypatch.setattr(actions, "_check", lambda *_words, **_more: policies.ALLOWED)
+    with pytest.raises(ActionRefused, match="alice has already started") as caught:
+        request_action(mine)
+    assert caught.value.refusal.code == "action_active"
+    assert OrderAction.objects.count() == 2
 
 
 # --- taking it back
@@ -449,7 +488,9 @@ def test_what_a_dead_worker_left_is_taken_up_when_its_lease_is_over(
     first = performing.claim(action_id=action.pk, now=now)
     later = first.lease_until + timedelta(seconds=1)
     assert performing.claim(action_id=action.pk, now=first.lease_until) is None
+    entries = AuditEntry.objects.count()
     second = performing.claim(action_id=action.pk, now=later)
+    assert AuditEntry.objects.count() == entries, "it is where it was: no move to write down"
     assert (first.fence, second.fence) == (1, 2)
     assert (first.crashes, second.crashes) == (0, 1)
     assert (first.attempts, second.attempts) == (1, 2)
