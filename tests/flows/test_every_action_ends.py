@@ -20,6 +20,7 @@ from orders.models import (
     ACTIVE_STATES,
     SETTLED_STATES,
     ActionState,
+    AuditEntry,
     Order,
     OrderAction,
     OrderEvent,
@@ -154,6 +155,26 @@ def test_what_a_dead_worker_held_is_put_down_in_a_frozen_store(
     action.refresh_from_db()
     assert (action.state, shop.ledger()["refunds"]) == (ActionState.QUEUED, [])
     services.withdraw(action_id=action.pk, by=action.requested_by, now=timezone.now())
+
+
+def test_a_click_has_a_day(action: OrderAction) -> None:
+    assert action.expires_at is not None
+    assert abs(action.expires_at - action.requested_at - timedelta(hours=24)) < timedelta(minutes=1)
+
+
+def test_what_may_have_been_sent_does_not_expire(shop: Shop, action: OrderAction) -> None:
+    shop.fault(operation="refundCreate", phase="commit_then_drop", times=1)
+    assert perform(action).state == ActionState.UNKNOWN
+    OrderAction.objects.update(expires_at=hours_ago(1))
+    services.end_overdue(now=timezone.now())
+    assert perform(action).state == ActionState.SUCCEEDED
+
+
+def test_taking_over_from_a_dead_worker_is_no_move(action: OrderAction) -> None:
+    put_into(action, ActionState.SENDING, lease_until=hours_ago(1))
+    before = AuditEntry.objects.count()
+    assert services.claim(action_id=action.pk, now=timezone.now()) is not None
+    assert AuditEntry.objects.count() == before
 
 
 def needs_a_person(action: OrderAction) -> None:
