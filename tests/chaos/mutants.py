@@ -70,28 +70,31 @@ def _keyless_and_blind() -> None:
 
 def _trust_answers() -> None:
     """A refusal is a failure and an accepted job is success, whatever was sent before."""
-    from datetime import timedelta
+    from django.utils import timezone
 
     from orders.models import ActionState
     from orders.progress import Settled
     from orders.services import performing
     from shopify_sync import actions
 
-    actions._LATE_COMMIT = timedelta(0)  # type: ignore[misc]
     read = actions.progress.next_move
 
     def next_move(action: Any, snapshot: Any, **words: Any) -> Any:
         seen = dataclasses.replace(snapshot, cancelled_at=None) if not action.job_gid else snapshot
         return read(action, seen, **words)
 
-    def accepted(action: Any, goal: str, payload: Any) -> bool:
-        from django.utils import timezone
-
+    def accepted(action: Any, index: int, result: str) -> bool:
         performing.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
+        return False
+
+    def refused(action: Any, index: int, errors: list[str], before: Any) -> bool:
+        end = Settled(ActionState.REJECTED, " ".join(errors))
+        performing.settle(action, end, now=timezone.now(), maybe_applied=False)
         return False
 
     actions.progress.next_move = next_move  # type: ignore[assignment]
     actions._accepted = accepted  # type: ignore[assignment]
+    actions._refused = refused  # type: ignore[assignment]
 
 
 def _ack_early() -> None:

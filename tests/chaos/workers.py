@@ -146,6 +146,7 @@ def _shorten(temper: Temper) -> None:
     """Leases and back-offs in seconds instead of minutes; the order of things stays."""
     from datetime import timedelta
 
+    from orders import progress
     from orders.services import performing
     from shopify_sync import actions, breaker
 
@@ -158,7 +159,7 @@ def _shorten(temper: Temper) -> None:
     set_(actions, "_BACKOFF_S", (0.05, 0.1, 0.2, 0.3))
     set_(actions, "_POLL_S", (0.05, 0.05, 0.1, 0.2))
     # Longer than the practice store's late commits (faults.LATE_S).
-    set_(actions, "_LATE_COMMIT", timedelta(seconds=5))
+    set_(progress, "LATE_COMMIT", timedelta(seconds=5))
 
 
 def _nothing() -> None:
