@@ -75,9 +75,10 @@ def refunds_key_valid(world: Installation, run: Run) -> Outcome:
 
 
 def refunds_key_expired(world: Installation, run: Run) -> Outcome:
-    """Only the read protects: the shop forgets every key at once. Late commits last seconds,
-    not a day, so there are none here."""
+    """Only the read protects: the shop forgets every key at once. Late commits and lag last
+    seconds, not the day after which a key is really forgotten, so there are none here."""
     world.forget_keys()
+    world.shop.conditions(shuffled=True, refunds=("success", "pending_success"), bank_s=0.5)
     world.fault(*BAD_DAY)
     return _storm(world, run, _ask_refund)
 
