@@ -37,6 +37,7 @@ class Server:
         self, script: Callable[[Any, threading.Event], None], wrap: Callable[[Any], Any]
     ) -> None:
         self.requests: list[bytes] = []
+        self.heard = threading.Event()
         self.ended = threading.Event()
         self._script, self._wrap = script, wrap
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -65,6 +66,7 @@ class Server:
                         break
                     said += part
                 self.requests.append(said)
+                self.heard.set()
                 self._script(peer, self.ended)
         except OSError:
             pass
@@ -306,7 +308,8 @@ def test_a_call_to_shopify_that_was_cut_is_in_doubt(client: AdminClient) -> None
         client._url = f"http://127.0.0.1:{server.port}/"
         with pytest.raises(OutcomeUnknown):
             client.execute("ShopInfo", {})
-    assert server.requests
+        # It left: the other side has it, a moment later than we gave up.
+        assert server.heard.wait(10)
 
 
 def test_a_call_to_shopify_that_never_left_was_not_applied(client: AdminClient) -> None:
