@@ -499,6 +499,31 @@ def test_what_a_dead_worker_left_is_taken_up_when_its_lease_is_over(
     assert OrderAction.objects.get().crashes == 0, "one that came to an end"
 
 
+@pytest.mark.parametrize(("late_s", "state"), [(-1, ActionState.SENDING), (0, ActionState.EXPIRED)])
+def test_what_was_not_sent_within_its_day_is_not_sent(
+    token: Any, request_action: Request, late_s: int, state: ActionState
+) -> None:
+    """Also by a message that comes before the sweep."""
+    action = request_action(token())
+    moment = action.expires_at + timedelta(seconds=late_s)
+    claimed = performing.claim(action_id=action.pk, now=moment)
+    assert (claimed is not None) is (state == ActionState.SENDING)
+    action.refresh_from_db()
+    assert action.state == state
+
+
+def test_what_may_have_been_sent_is_looked_at_however_late(
+    token: Any, request_action: Request
+) -> None:
+    action = request_action(token())
+    now = timezone.now()
+    claimed = performing.claim(action_id=action.pk, now=now)
+    assert performing.begin_step(claimed, step=0, now=now) is True
+    assert performing.release(claimed, state=ActionState.UNKNOWN, again_at=now)
+    late = action.expires_at + timedelta(days=1)
+    assert performing.claim(action_id=action.pk, now=late) is not None
+
+
 def test_an_action_that_kills_its_workers_is_looked_at_by_a_person(
     token: Any, request_action: Request
 ) -> None:
