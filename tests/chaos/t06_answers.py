@@ -163,7 +163,7 @@ def _compare(name: str, action: OrderAction, wanted: ActionState) -> list[str]:
 
 
 def _drain(world: Installation) -> None:
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while world.open_actions() and time.monotonic() < until:
         OrderAction.objects.active().update(next_attempt_at=None)
         for pk in list(OrderAction.objects.active().values_list("pk", flat=True)):
