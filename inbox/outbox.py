@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 # Longer than a slow mail server takes that uses all of EMAIL_TIMEOUT for each of its dozen
 # replies: a message is not handed over a second time while the first time is under way.
 LEASE: Final = timedelta(minutes=5)
-_BACKOFF_S: Final = (5, 30, 120, 600, 1800, 3600, 3600, 3600)
+_BACKOFF_S: Final = (5, 30, 120, 600, 1800, 3600, 3600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +170,7 @@ def _sent(model: type[models.Model], pk: int) -> None:
 
 def _failed(model: type[models.Model], pk: int, error: NotSent) -> None:
     row: Any = model._default_manager.get(pk=pk)
-    is_over = error.is_final or row.attempts >= len(_BACKOFF_S)
+    is_over = error.is_final or row.attempts > len(_BACKOFF_S)
     wait = timedelta(seconds=_BACKOFF_S[min(row.attempts, len(_BACKOFF_S)) - 1])
     model._default_manager.filter(pk=pk).update(
         delivery_state=DeliveryState.FAILED if is_over else DeliveryState.PENDING,

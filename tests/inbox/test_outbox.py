@@ -323,3 +323,57 @@ def test_a_slow_mail_server_is_not_handed_the_same_mail_twice(
     monkeypatch.setitem(outbox._CARRIERS, Via.EMAIL, send)
     outbox.deliver_campaign(row.pk)
     assert taken == [row.pk]
+
+
+def test_a_bell_that_fails_takes_nothing_back(
+    row: CampaignMessage, message: Message, monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Any,
+) -> None:  # fmt: skip
+    def broken(*_words: Any) -> None:
+        raise ConnectionError("the broker is down")
+
+    monkeypatch.setattr("inbox.tasks.ring", broken)
+    with django_capture_on_commit_callbacks(execute=True) as rung:
+        found = written(row)
+        outbox.wake(message)
+    assert len(rung) == 2
+    assert list(outbox.due(CampaignMessage, now=timezone.now())) == [found]
+    assert list(outbox.due(Message, now=timezone.now())) == [message]
+
+
+LONG_AGO = timedelta(days=3)
+
+
+@pytest.mark.parametrize("column", ["written_at", "created_at"])
+def test_a_campaigns_message_of_long_ago_is_not_sent(
+    row: CampaignMessage, carrier: Carrier, column: str
+) -> None:
+    """`written_at` is missing where an older version wrote the row."""
+    found = written(row)
+    then = timezone.now() - LONG_AGO
+    CampaignMessage.objects.update(created_at=then, written_at=None)
+    if column == "written_at":
+        CampaignMessage.objects.update(written_at=then)
+    outbox.deliver_campaign(found.pk)
+    found.refresh_from_db()
+    assert (found.delivery_state, found.attempts) == (DeliveryState.FAILED, 1)
+    assert found.error == "It could not be sent in time."
+    assert carrier.taken == []
+
+
+def test_a_row_of_long_ago_that_was_written_now_is_sent(
+    row: CampaignMessage, carrier: Carrier
+) -> None:
+    found = written(row)
+    CampaignMessage.objects.update(created_at=timezone.now() - LONG_AGO)
+    outbox.deliver_campaign(found.pk)
+    assert carrier.taken == [found.pk]
+
+
+@pytest.mark.parametrize("kind", [MessageKind.REPLY, MessageKind.CONFIRMATION])
+def test_only_what_nobody_wrote_by_hand_is_too_old(
+    message: Message, carrier: Carrier, kind: MessageKind
+) -> None:
+    Message.objects.update(kind=kind, created_at=timezone.now() - LONG_AGO)
+    outbox.deliver_message(message.pk)
+    assert carrier.taken == ([message.pk] if kind == MessageKind.REPLY else [])

@@ -110,6 +110,7 @@ def test_a_value_counts_only_as_what_it_is(here: Store) -> None:
     assert identities.contacts_of(order) == []
     assert identities.contacts_of_many([order.pk]) == []
     assert identities.contacts_of_customer(customer_of(here, JANE, EMAIL, PHONE)) == []
+    assert identities.holder(email=EMAIL, phone=PHONE) is None
 
 
 def test_an_order_without_an_address_is_nobodys(here: Store) -> None:
@@ -117,6 +118,23 @@ def test_an_order_without_an_address_is_nobodys(here: Store) -> None:
     order = order_of(here)
     assert identities.contacts_of(order) == []
     assert identities.contacts_of_many([order.pk]) == []
+
+
+def test_a_link_to_nobody_is_no_link(here: Store) -> None:
+    contact_with(f"{here.pk}:gid://").identities.update(value=f"{here.pk}:")
+    guest = order_of(here, "", EMAIL)
+    owner = contact_with(EMAIL)
+    assert identities.contacts_of(guest) == [owner.pk]
+    assert identities.contacts_of_many([guest.pk]) == [owner.pk]
+    assert code(owner, guest) is None
+
+
+def test_an_order_without_an_address_asks_for_nobody(
+    here: Store, django_assert_num_queries: Any
+) -> None:
+    order = order_of(here)
+    with django_assert_num_queries(0):
+        assert identities.contacts_of(order) == []
 
 
 def test_who_is_linked_to_another_customer_of_the_store_does_not_own_it(
@@ -233,7 +251,7 @@ def test_an_email_address_fits_its_column() -> None:
     ("typed", "region", "normal"),
     [
         ("+49 151 1234 5678", "", PHONE), ("0151 12345678", "DE", PHONE),
-        ("0151 12345678", "", ""), ("+49 1", "", ""), ("call me", "DE", ""), ("", "", ""),
+        ("0151 12345678", "", ""), ("+49 1", "", ""), ("+1 555", "", ""), ("call me", "DE", ""), ("", "", ""),
         ("+4915112345678", "US", PHONE),
     ],
 )  # fmt: skip
@@ -358,6 +376,26 @@ def test_a_customer_another_contact_is_linked_to_is_taken(here: Store) -> None:
     assert code(contact, order) is None
 
 
+def test_a_customer_known_by_its_address_alone_is_taken_as_well(here: Store) -> None:
+    """It has no order in hand that would name it."""
+    guest = order_of(here, "", EMAIL)
+    customer_of(here, JANE, EMAIL)
+    contact = contact_with(EMAIL)
+    assert code(contact, guest) is None
+    contact_with(link(here, JANE))
+    assert code(contact, guest) == "ambiguous_customer"
+    (question,) = matched(contact, guest).questions
+    assert question.candidates[0].is_taken
+
+
+def test_who_has_no_address_matches_nobody(here: Store) -> None:
+    contact = Contact.objects.create(name="Nobody")
+    customer_of(here, JANE, EMAIL)
+    contact_with(EMAIL)
+    found = matching.match(contact, [], OrderKeys([], [], []))
+    assert (found.matches, found.questions) == ((), ())
+
+
 @pytest.mark.parametrize("foreign", [EMAIL, PHONE])
 def test_an_address_of_another_contact_is_a_doubt(here: Store, foreign: str) -> None:
     mine = PHONE if foreign == EMAIL else EMAIL
@@ -368,6 +406,7 @@ def test_an_address_of_another_contact_is_a_doubt(here: Store, foreign: str) -> 
     # Who the agent linked is that customer, whoever else has the address.
     add(contact, link(here, JANE))
     assert code(contact, order) is None
+    assert matched(contact, order).questions == ()
     remove(contact, link(here, JANE))
     remove(other, foreign)
     assert code(contact, order) is None

@@ -379,3 +379,18 @@ def test_no_redirect_carries_a_token_or_a_secret_elsewhere(
         for server in (other, shop):
             server.http.shutdown()
             server.http.server_close()
+
+
+def test_an_answer_may_have_twenty_mebibytes_and_no_more(answering: Any) -> None:
+    most = 20 * 1024 * 1024
+    answering(Answer(200, b" " * (most - len(GOOD)) + GOOD))
+    assert ask() == {"shop": {"name": "Demo"}}
+    answering(Answer(200, b" " * (most - len(GOOD) + 1) + GOOD))
+    with pytest.raises(OutcomeUnknown):
+        ask()
+
+
+def test_shopify_has_two_seconds_to_connect_and_ten_to_answer() -> None:
+    made = client_module._pool.__wrapped__()
+    timeout = made.connection_pool_kw["timeout"]
+    assert (timeout.connect_timeout, timeout.read_timeout) == (2.0, 10.0)
