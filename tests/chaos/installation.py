@@ -34,6 +34,8 @@ from tests.support.shop import DOMAIN, Shop
 
 # A row of conversations' addresses; every order belongs to one of these people.
 EMAIL = "customer{}@example.com"
+# So long a mean shop's replicas may still show what has been replaced.
+LAG_S = 2.0
 
 
 class Installation:
@@ -74,7 +76,7 @@ class Installation:
         workers' own times are short here."""
         self.shop.store.set_conditions(
             Conditions(
-                seed=seed, lagging_reads=0.3, lag=5, lag_s=2.0, shuffled=True,
+                seed=seed, lagging_reads=0.3, lag=5, lag_s=LAG_S, shuffled=True,
                 cancels=("together", "job_open", "job_done"), refund_after_s=0.4, jobs_kept_s=20.0,
                 refunds=("success",) * 4 + ("pending_success", "pending_failure"), bank_s=0.5,
             )
