@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -189,7 +190,7 @@ def test_one_that_ends_again_and_again_is_tried_ever_more_rarely() -> None:
         at = now + step * 0.5
         if keeper.is_due(True, at):
             starts.append(step * 0.5)
-    gaps = [b - a for a, b in zip(starts, starts[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(starts)]
     assert starts[0] == 0
     assert gaps[:3] == sorted(gaps[:3])
     assert max(gaps) <= LONGEST_WAIT_S + 1
