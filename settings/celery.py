@@ -16,6 +16,10 @@ CLOCKS_DIFFER_S: Final = 15 * 60
 SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "sweep actions": {"task": "shopify_sync.tasks.sweep_actions", "schedule": 5.0},
     "seal audit": {"task": "shopify_sync.tasks.seal_audit", "schedule": 60.0},
+    "seal whole audit": {
+        "task": "shopify_sync.tasks.seal_whole_audit",
+        "schedule": crontab(hour=4, minute=41),
+    },
     "sweep webhooks": {"task": "shopify_sync.tasks.sweep_webhooks", "schedule": 5.0},
     "sweep dirty orders": {"task": "shopify_sync.tasks.sweep_dirty_orders", "schedule": 2.0},
     "sweep dirty customers": {

@@ -171,6 +171,14 @@ def seal_audit() -> None:
 
 
 @shared_task
+def seal_whole_audit() -> None:
+    """Once a day: what became visible so late that the minute's look missed it."""
+    until = time.monotonic() + SWEEP_S
+    while audit.seal(whole=True) and time.monotonic() < until:
+        pass
+
+
+@shared_task
 def sweep_webhooks() -> None:
     if WebhookEvent.objects.due(now=timezone.now()).exists():
         process_webhooks()
