@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from orders.money import Money
 from shopify_sync.practice_store import crediting, money, payloads, selling
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
@@ -142,17 +143,18 @@ def create(
     if moved > money.net(order):
         limit = money.net(order)
         raise UserError(
-            f"Refund amount {_sign(order)}{moved:.2f} is greater than net payment received "
-            f"{_sign(order)}{limit:.2f}"
+            f"Refund amount {_sum(order, moved)} is greater than net payment received "
+            f"{_sum(order, limit)}"
         )
     refund = _book(context, order, data, lines, moves, credits, key)
     refund.made_by = made_by
     return order, refund
 
 
-def _sign(order: Order) -> str:
-    signs = {"EUR": "€", "GBP": "£", "JPY": "¥"}
-    return signs.get(order.presentment_currency, "$")
+def _sum(order: Order, amount: Decimal) -> str:
+    currency = order.presentment_currency
+    sign = {"EUR": "€", "GBP": "£", "JPY": "¥"}.get(currency, "$")
+    return f"{sign}{Money(amount, currency).plain()}"
 
 
 def _check_lines(
@@ -192,8 +194,8 @@ def _check_transactions(
         amount = Decimal(str(item["amount"]))
         if amount > money.left_of(order, parent) and amount <= money.net(order):
             raise UserError(
-                f"Refund amount {_sign(order)}{amount:.2f} is greater than net payment received "
-                f"{_sign(order)}{money.left_of(order, parent):.2f}"
+                f"Refund amount {_sum(order, amount)} is greater than net payment received "
+                f"{_sum(order, money.left_of(order, parent))}"
             )
         found.append((parent, amount))
     return found
