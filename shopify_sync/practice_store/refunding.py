@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from shopify_sync.practice_store import crediting, money, payloads, selling
+from orders.money import Money
+from shopify_sync.practice_store import crediting, money, payloads, selling, stock
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
 from shopify_sync.practice_store.state import (
@@ -63,8 +64,10 @@ def suggest(
     shipping: Decimal | None,
     full: bool,
     as_store_credit: bool = False,
+    less: Decimal = ZERO,
 ) -> Suggestion:
-    """What Shopify would give back; `shipping` None: none, unless `full`."""
+    """What Shopify would give back; `shipping` None: none, unless `full`. `less`: the fees of a
+    return."""
     if full:
         chosen = [
             (line, selling.refundable_quantity(order, line.number_id)) for line in order.lines
@@ -94,7 +97,7 @@ def suggest(
     wanted = price + carriage + (ZERO if order.taxes_included else tax)
     if full and order.cancelled_at:
         wanted = maximum
-    amount = min(wanted, maximum)
+    amount = max(ZERO, min(wanted - less, maximum))
     return Suggestion(
         order=order,
         lines=tuple(suggested),
@@ -135,24 +138,24 @@ def create(
     if order.presentment_currency != order.currency and not data.get("currency"):
         raise UserError("Currency is required for multi-currency orders", ["currency"])
     lines = _check_lines(order, data.get("refundLineItems") or [])
-    moves = _check_transactions(order, data.get("transactions") or [])
+    for _line, _quantity, item in lines:
+        stock.location_number(context, item.get("locationId"), ["refundLineItems"])
+    moves = check_transactions(order, data.get("transactions") or [])
     credits = crediting.of_refund(context, order, data.get("refundMethods") or [])
     moved = sum((amount for _, amount in moves), ZERO)
     moved += sum((credit.amount for credit in credits), ZERO)
     if moved > money.net(order):
-        limit = money.net(order)
-        raise UserError(
-            f"Refund amount {_sign(order)}{moved:.2f} is greater than net payment received "
-            f"{_sign(order)}{limit:.2f}"
-        )
-    refund = _book(context, order, data, lines, moves, credits, key)
+        raise UserError(too_much(order, moved, money.net(order)))
+    refund = book(context, order, data, lines, moves, credits, key)
     refund.made_by = made_by
     return order, refund
 
 
-def _sign(order: Order) -> str:
-    signs = {"EUR": "€", "GBP": "£", "JPY": "¥"}
-    return signs.get(order.presentment_currency, "$")
+def too_much(order: Order, amount: Decimal, limit: Decimal) -> str:
+    currency = order.presentment_currency
+    sign = {"EUR": "€", "GBP": "£", "JPY": "¥"}.get(currency, "$")
+    asked, most = Money(amount, currency).plain(), Money(limit, currency).plain()
+    return f"Refund amount {sign}{asked} is greater than net payment received {sign}{most}"
 
 
 def _check_lines(
@@ -176,7 +179,7 @@ def _check_lines(
     return found
 
 
-def _check_transactions(
+def check_transactions(
     order: Order, wanted: list[dict[str, Any]]
 ) -> list[tuple[Transaction, Decimal]]:
     by_id = {t.id: t for t in order.transactions}
@@ -191,15 +194,12 @@ def _check_transactions(
             )
         amount = Decimal(str(item["amount"]))
         if amount > money.left_of(order, parent) and amount <= money.net(order):
-            raise UserError(
-                f"Refund amount {_sign(order)}{amount:.2f} is greater than net payment received "
-                f"{_sign(order)}{money.left_of(order, parent):.2f}"
-            )
+            raise UserError(too_much(order, amount, money.left_of(order, parent)))
         found.append((parent, amount))
     return found
 
 
-def _book(
+def book(
     context: Context,
     order: Order,
     data: dict[str, Any],
@@ -208,6 +208,7 @@ def _book(
     credits: list[crediting.Credit],
     key: str | None,
 ) -> Refund:
+    """A refund whose parts were checked. Lines are (line, units, RefundLineItemInput)."""
     shop, now = context.shop, context.now()
     refund = Refund(
         number_id=shop.new_id(),
@@ -229,10 +230,11 @@ def _book(
                 restock_type=item.get("restockType") or "NO_RESTOCK",
                 subtotal=price,
                 tax=tax,
+                location_number=stock.put_back_by_refund(context, order, line, quantity, item),
             )
         )
         _take_off(order, line, quantity)
-    refund.shipping = _shipping(order, data.get("shipping") or {})
+    refund.shipping = shipping_part(order, data.get("shipping") or {})
     booked += refund.shipping
     back = selling.give_back(context, order, moves, key=key)
     refund.transactions += [transaction.number_id for transaction in back]
@@ -256,14 +258,14 @@ def _book(
 def _take_off(order: Order, line: LineItem, quantity: int) -> None:
     line.refunded += quantity
     line.removed = max(0, min(line.removed, line.quantity - line.refunded))
-    unshipped = max(0, line.current_quantity - selling.shipped_quantity(order, line.number_id))
+    unshipped = max(0, line.current_quantity - selling.kept_quantity(order, line.number_id))
     for work in order.fulfillment_orders:
         for item in work.lines:
             if item.line_number == line.number_id:
                 item.remaining_quantity = min(item.remaining_quantity, unshipped)
 
 
-def _shipping(order: Order, data: dict[str, Any]) -> Decimal:
+def shipping_part(order: Order, data: dict[str, Any]) -> Decimal:
     left = money.shipping(order) - money.refunded_shipping(order)
     if data.get("fullRefund"):
         return left
