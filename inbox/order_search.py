@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from inbox import access, identities
+from inbox import access, identities, senders
 from inbox.models import Conversation
 from inbox.roles import Agent
 from orders import panels
@@ -49,7 +49,7 @@ def find(words: str) -> QuerySet[Order]:
         ways.append(Order.objects.filter(legacy_id=int(number)).values("pk"))
     if email := identities.normal_email(words):
         ways.append(Order.objects.filter(email=email).values("pk"))
-    if phone := identities.normal_phone(words):
+    if phone := senders.local_phone(words):
         ways.append(Order.objects.filter(phone=phone).values("pk"))
     first, *others = (way.order_by() for way in ways)
     found = Order.objects.visible().filter(pk__in=first.union(*others)).select_related("store")

@@ -19,6 +19,7 @@ from inbox.identities import OrderKeys
 from inbox.matching import Matching
 from inbox.models import Identity, IdentityKind
 from orders import names as order_names
+from orders.addresses import normal_phone
 from orders.models import Order
 
 _AT_MOST: Final = 5
@@ -120,7 +121,7 @@ def _addresses(
 ) -> Iterator[Suggestion]:
     pairs = (
         (IdentityKind.EMAIL, identities.normal_email(email)),
-        (IdentityKind.PHONE, identities.normal_phone(phone)),
+        (IdentityKind.PHONE, normal_phone(phone)),
     )
     for kind, value in pairs:
         if value:

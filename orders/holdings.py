@@ -230,7 +230,7 @@ REGISTRY.declare(
     refund_gid=_ID, outcome=_OURS,
 )  # fmt: skip
 REGISTRY.declare(
-    "orders.Store", domain=_SHOP, name=_SHOP, currency=_WORD, time_zone=_SHOP,
+    "orders.Store", domain=_SHOP, name=_SHOP, currency=_WORD, time_zone=_SHOP, country=_WORD,
     order_prefix=_SHOP, order_suffix=_SHOP, hidden_cancel_reasons=_WORD,
 )  # fmt: skip
 REGISTRY.declare(

@@ -434,6 +434,7 @@ class Shop(Struct, kw_only=True):
     name: str
     currency: str
     time_zone: str = "Europe/Berlin"
+    country_code: str | None = "DE"
     token: str
     secret: str
     client_id: str

@@ -42,7 +42,7 @@ def fill_names(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("orders", "0015_remember_acceptance"),
+        ("orders", "0016_senders"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
