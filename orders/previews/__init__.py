@@ -22,6 +22,7 @@ from orders.previews.proposals import (
     Target,
     decode_proposal,
     encode_proposal,
+    reason_words,
 )
 from orders.previews.summaries import Preview, SummaryItem
 from orders.previews.tokens import Confirmed, open_token, sign_token
@@ -50,6 +51,7 @@ __all__ = [
     "preview_again",
     "preview_cancel",
     "preview_refund",
+    "reason_words",
     "ruling_for",
     "sign_token",
 ]

@@ -8,8 +8,10 @@ from typing import Any, Final
 import msgspec
 from django.utils.translation import gettext_lazy
 
+from orders.gateway import CANCEL_REASON_LABELS
 from orders.models import ActionKind, RefundMethod, Returned
 from orders.money import Money
+from orders.payment_words import readable
 from orders.snapshot import LineQuantity
 
 STAFF_NOTE_LENGTH: Final = 255
@@ -24,6 +26,13 @@ REFUND_REASONS: Final = {
     "goodwill": gettext_lazy("Goodwill"),
     "other": gettext_lazy("Other"),
 }
+
+
+def reason_words(reason: str) -> str:
+    """The words somebody chose a reason by: ours, or those of Shopify's admin. One that has none
+    is made readable; "" for none."""
+    found = REFUND_REASONS.get(reason) or CANCEL_REASON_LABELS.get(reason.upper())
+    return str(found) if found else readable(reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

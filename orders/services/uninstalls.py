@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from orders import sweeping
-from orders.models import ActionState, OrderAction, Store
+from orders.models import ActionState, OrderAction, Outcome, Store
 from orders.services.actions import locked
 from orders.services.moving import move, tell
 
@@ -31,7 +31,7 @@ def hand_over(store: Store, *, now: datetime) -> int:
     ids = OrderAction.objects.filter(order__store=store, state__in=_UNSENT | _IN_DOUBT)
     return _end(
         ids.order_by("pk").values_list("pk", flat=True)[:_ROWS],
-        unsent=_("The app was uninstalled from the shop; nothing was sent."),
+        unsent=Outcome.UNINSTALLED,
         in_doubt=_(
             "The app was uninstalled before Shopify's answer was known. Compare with Shopify."
         ),
@@ -52,7 +52,7 @@ def make_way(orders: Iterable[int], *, now: datetime) -> int:
     ids = OrderAction.objects.filter(order__in=orders, state__in=_UNSENT | _IN_DOUBT)
     return _end(
         ids.order_by("pk").values_list("pk", flat=True)[:_ROWS],
-        unsent=_("The customer's data had to be deleted; nothing was sent."),
+        unsent=Outcome.ERASED,
         in_doubt=_(
             "The customer's data had to be deleted before Shopify's answer was known. "
             "Compare with Shopify."
@@ -61,7 +61,7 @@ def make_way(orders: Iterable[int], *, now: datetime) -> int:
     )
 
 
-def _end(ids: Iterable[int], *, unsent: str, in_doubt: str, now: datetime) -> int:
+def _end(ids: Iterable[int], *, unsent: Outcome, in_doubt: str, now: datetime) -> int:
     moved = 0
 
     def end(action_id: int) -> None:
@@ -73,7 +73,7 @@ def _end(ids: Iterable[int], *, unsent: str, in_doubt: str, now: datetime) -> in
     return moved
 
 
-def _end_one(action_id: int, *, unsent: str, in_doubt: str, now: datetime) -> bool:
+def _end_one(action_id: int, *, unsent: Outcome, in_doubt: str, now: datetime) -> bool:
     with transaction.atomic(durable=True):
         action = locked(action_id)
         if action.state in _UNSENT and not action.maybe_applied:
@@ -83,7 +83,7 @@ def _end_one(action_id: int, *, unsent: str, in_doubt: str, now: datetime) -> bo
                 settled_at=now,
                 next_attempt_at=None,
                 lease_until=None,
-                message=unsent,
+                outcome=unsent,
             )
         elif action.state in _IN_DOUBT:
             moved = move(action, ActionState.NEEDS_HUMAN, lease_until=None, message=in_doubt)
