@@ -15,7 +15,7 @@ from orders import privacy
 from orders.models import Store
 from shopify_sync import subscriptions
 from shopify_sync.client import AdminClient
-from shopify_sync.connections import NEEDED_SCOPES, client_for, note_error
+from shopify_sync.connections import NEEDED_SCOPES, RETURN_SCOPE, client_for, note_error
 from shopify_sync.errors import NeedsAdmin, ShopifyError
 from shopify_sync.models import Drift, EventState, ShopConnection, WebhookEvent
 
@@ -101,6 +101,12 @@ def _scopes(granted: list[str]) -> Iterator[Tick]:
     missing = missing_scopes(granted)
     todo = f"Grant the app these scopes in Shopify: {', '.join(missing)}." if missing else ""
     yield Tick("Scopes", "error" if missing else "ok", todo)
+    if RETURN_SCOPE not in granted:
+        yield Tick(
+            "Returns", "warning",
+            f"Refunds do not go through a return without the scope {RETURN_SCOPE}: each return "
+            "has to be booked in and closed in Shopify. Grant the app the scope.",
+        )  # fmt: skip
     if "read_all_orders" not in granted:
         yield Tick(
             "Older orders", "warning",

@@ -1,4 +1,4 @@
-"""Where the goods are: items, what is still to be sent, parcels, and what comes back."""
+"""Where the goods are: items, what is still to be sent, and parcels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from orders.snapshot import (
     FulfillmentOrder,
     LineItem,
     LineQuantity,
-    Return,
     Tracking,
 )
 from shopify_sync.mapping.values import (
@@ -16,7 +15,6 @@ from shopify_sync.mapping.values import (
     dig,
     each,
     must_time,
-    nodes,
     to_bag,
     to_count,
     to_text,
@@ -103,30 +101,4 @@ def _fulfillment_event(data: Json) -> FulfillmentEvent:
         estimated_delivery_at=to_time(data.get("estimatedDeliveryAt")),
         message=to_text(data.get("message")),
         place=place,
-    )
-
-
-def a_return(data: Json) -> Return:
-    """Received is what was booked in (facts: dispositions but MISSING, or processed lines):
-    the status alone proves nothing."""
-    items = nodes(data.get("returnLineItems"))
-    disposed = sum(
-        to_count(disposition.get("quantity"))
-        for reverse in nodes(data.get("reverseFulfillmentOrders"))
-        for line in nodes(reverse.get("lineItems"))
-        for disposition in line.get("dispositions") or ()
-        if disposition.get("type") != "MISSING"
-    )
-    processed = sum(to_count(item.get("processedQuantity")) for item in items)
-    return Return(
-        gid=data["id"],
-        name=to_text(data.get("name")),
-        status=to_text(data.get("status")),
-        total_quantity=to_count(data.get("totalQuantity")),
-        received_quantity=max(disposed, processed),
-        lines=tuple(
-            LineQuantity(line_gid=gid, quantity=to_count(item.get("quantity")))
-            for item in items
-            if (gid := to_text(dig(item, "fulfillmentLineItem", "lineItem", "id")))
-        ),
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from orders.snapshot import MoneyBag, OrderMoney, OrderSnapshot
-from shopify_sync.mapping.goods import a_return, fulfillment, fulfillment_order, line_item
+from shopify_sync.mapping.goods import fulfillment, fulfillment_order, line_item
 from shopify_sync.mapping.payments import dispute, refund, transaction
 from shopify_sync.mapping.people import address, customer_snapshot
+from shopify_sync.mapping.returns import a_return
 from shopify_sync.mapping.values import (
     Json,
     MalformedAnswer,
