@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from orders.money import Money
 from shopify_sync.practice_store import crediting, money, payloads, selling, stock
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
@@ -151,11 +152,10 @@ def create(
 
 
 def too_much(order: Order, amount: Decimal, limit: Decimal) -> str:
-    signs = {"EUR": "€", "GBP": "£", "JPY": "¥"}
-    sign = signs.get(order.presentment_currency, "$")
-    return (
-        f"Refund amount {sign}{amount:.2f} is greater than net payment received {sign}{limit:.2f}"
-    )
+    currency = order.presentment_currency
+    sign = {"EUR": "€", "GBP": "£", "JPY": "¥"}.get(currency, "$")
+    asked, most = Money(amount, currency).plain(), Money(limit, currency).plain()
+    return f"Refund amount {sign}{asked} is greater than net payment received {sign}{most}"
 
 
 def _check_lines(
