@@ -17,7 +17,8 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from orders.snapshot import Fulfillment, OrderSnapshot
+from orders import returns
+from orders.snapshot import Fulfillment, OrderSnapshot, Return
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise as _StrPromise
@@ -211,6 +212,30 @@ def parcel_badge(parcel: Fulfillment, *, now: datetime, zone: tzinfo, axis: str 
         label = _("Arriving on %(date)s") % {"date": long_date(due)}
         return Badge(label, Tone.INFO, Pip.HALF, axis, raw)
     return _badge(_PARCEL, raw, axis)
+
+
+# Where a return stands, by how far its goods have come; row F39.
+_RETURN: Final[dict[returns.Receipt, Label]] = {
+    returns.Receipt.REQUESTED: (gettext_lazy("Return requested"), Tone.ATTENTION, Pip.EMPTY),
+    returns.Receipt.AWAITED: (gettext_lazy("On its way back"), Tone.INFO, Pip.EMPTY),
+    returns.Receipt.PARTLY: (gettext_lazy("Partly received"), Tone.INFO, Pip.HALF),
+    returns.Receipt.RECEIVED: (gettext_lazy("Received"), Tone.SUCCESS, Pip.FULL),
+}
+
+
+def return_badge(found: Return, *, zone: tzinfo) -> Badge:
+    """One return: where its goods are, and since when all of them are here."""
+    axis, state = _("Return"), returns.receipt(found)
+    if state == returns.Receipt.OVER:
+        known = {"CLOSED": _("Closed"), "CANCELED": _("Canceled"), "DECLINED": _("Declined")}
+        label = known.get(found.status) or unknown_label(found.status)
+        return Badge(label, Tone.DEFAULT, Pip.NONE, axis, found.status)
+    label, tone, pip = _RETURN[state]
+    text = str(label)
+    if state == returns.Receipt.RECEIVED and found.received_at:
+        day = long_date(found.received_at.astimezone(zone).date())
+        text = _("Received on %(date)s") % {"date": day}
+    return Badge(text, tone, pip, axis, found.status)
 
 
 def long_date(day: date) -> str:

@@ -6,9 +6,17 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from orders import statuses
+from orders import returns, statuses
 from orders.models import EventKind, Order, OrderEvent
-from orders.panels.parts import EventRow, LineParcel, LineRow, MoneyRow, ParcelRow
+from orders.panels.parts import (
+    EventRow,
+    LineParcel,
+    LineRow,
+    MoneyRow,
+    ParcelRow,
+    ReturnItem,
+    ReturnRow,
+)
 from orders.snapshot import Fulfillment, OrderSnapshot
 
 
@@ -51,6 +59,38 @@ def parcel_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tupl
             is_live=parcel in live,
         )
         for number, parcel in enumerate(snapshot.fulfillments, start=1)
+    )
+
+
+def return_rows(snapshot: OrderSnapshot, *, order: Order) -> tuple[ReturnRow, ...]:
+    """The returns that exist: canceled and declined ones are told on the timeline."""
+    titles = {line.gid: line.title for line in snapshot.lines}
+    return tuple(
+        ReturnRow(
+            gid=found.gid,
+            name=found.name,
+            badge=statuses.return_badge(found, zone=order.store.zone),
+            receipt=returns.receipt(found),
+            received=found.received_quantity,
+            total=found.total_quantity,
+            received_at=found.received_at,
+            items=tuple(
+                ReturnItem(
+                    line_gid=line.line_gid,
+                    title=titles.get(line.line_gid, "–"),
+                    quantity=line.quantity,
+                    received=line.received,
+                    restocked=line.restocked,
+                    missing=line.missing,
+                    refunded=line.refunded,
+                    reason=line.reason,
+                    note=line.note,
+                )
+                for line in found.lines
+            ),
+        )
+        for found in snapshot.returns
+        if found.status not in {"CANCELED", "DECLINED"}
     )
 
 
