@@ -121,7 +121,9 @@ def meant(order: OrderSnapshot, chosen: Sequence[LineQuantity]) -> Return | None
 
 def touches_open(order: OrderSnapshot, chosen: Iterable[LineQuantity]) -> bool:
     """Some of the chosen units cannot be had without taking them from an open return."""
-    return not fits(chosen, beside(order))
+    within = {gid for found in open_returns(order) for gid in refundable(found)}
+    chosen = tuple(chosen)
+    return not fits(chosen, beside(order)) and any(c.line_gid in within for c in chosen)
 
 
 def take(found: Return, chosen: Iterable[LineQuantity]) -> tuple[Units, ...]:

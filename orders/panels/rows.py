@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from orders import returns, statuses
+from orders import statuses
 from orders.models import EventKind, Order, OrderEvent
 from orders.panels.parts import (
     EventRow,
@@ -14,8 +14,6 @@ from orders.panels.parts import (
     LineRow,
     MoneyRow,
     ParcelRow,
-    ReturnItem,
-    ReturnRow,
 )
 from orders.snapshot import Fulfillment, OrderSnapshot
 
@@ -26,7 +24,7 @@ def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[
             item=line,
             parcels=tuple(
                 LineParcel(
-                    badge=statuses.parcel_badge(parcel, now=now, zone=order.store.zone),
+                    badge=_parcel_badge(parcel, snapshot, now=now, order=order),
                     quantity=part.quantity,
                     of_quantity=line.quantity,
                     tracking=parcel.tracking,
@@ -48,7 +46,7 @@ def parcel_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tupl
         ParcelRow(
             number=number,
             shipped_at=parcel.created_at,
-            badge=statuses.parcel_badge(parcel, now=now, zone=order.store.zone),
+            badge=_parcel_badge(parcel, snapshot, now=now, order=order),
             tracking=parcel.tracking,
             items=tuple(
                 (by_gid[part.line_gid], part.quantity)
@@ -62,36 +60,11 @@ def parcel_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tupl
     )
 
 
-def return_rows(snapshot: OrderSnapshot, *, order: Order) -> tuple[ReturnRow, ...]:
-    """The returns that exist: canceled and declined ones are told on the timeline."""
-    titles = {line.gid: line.title for line in snapshot.lines}
-    return tuple(
-        ReturnRow(
-            gid=found.gid,
-            name=found.name,
-            badge=statuses.return_badge(found, zone=order.store.zone),
-            receipt=returns.receipt(found),
-            received=found.received_quantity,
-            total=found.total_quantity,
-            received_at=found.received_at,
-            items=tuple(
-                ReturnItem(
-                    line_gid=line.line_gid,
-                    title=titles.get(line.line_gid, "–"),
-                    quantity=line.quantity,
-                    received=line.received,
-                    restocked=line.restocked,
-                    missing=line.missing,
-                    refunded=line.refunded,
-                    reason=line.reason,
-                    note=line.note,
-                )
-                for line in found.lines
-            ),
-        )
-        for found in snapshot.returns
-        if found.status not in {"CANCELED", "DECLINED"}
-    )
+def _parcel_badge(
+    parcel: Fulfillment, snapshot: OrderSnapshot, *, now: datetime, order: Order
+) -> statuses.Badge:
+    to = snapshot.shipping_address
+    return statuses.parcel_badge(parcel, now=now, zone=order.store.zone, to=to)
 
 
 def _latest_news(parcel: Fulfillment) -> str:

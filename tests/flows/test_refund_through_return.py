@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from html import unescape
 from typing import Any
 
 import pytest
@@ -12,13 +11,11 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from inbox.models import Conversation
 from orders.models import ActionState, Order, OrderAction, Store
 from shopify_sync.models import ShopConnection
 from shopify_sync.practice_store import actions as shop_actions
 from shopify_sync.practice_store.state import Order as ShopOrder
 from tests.conftest import logged_in
-from tests.flows.test_main_job import confirm, review
 from tests.support import acting
 from tests.support.shop import Shop, work_off
 
