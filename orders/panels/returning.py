@@ -65,8 +65,8 @@ def receipt_badge(found: Return, *, zone: tzinfo) -> Badge:
         known = {"CLOSED": _("Closed"), "CANCELED": _("Canceled"), "DECLINED": _("Declined")}
         label = known.get(found.status) or statuses.unknown_label(found.status)
         return Badge(label, Tone.DEFAULT, Pip.NONE, axis, found.status)
-    label, tone, pip = _RECEIPTS[state]
-    text = str(label)
+    words, tone, pip = _RECEIPTS[state]
+    text = str(words)
     if state == returns.Receipt.RECEIVED and found.received_at:
         day = statuses.long_date(found.received_at.astimezone(zone).date())
         text = _("Received on %(date)s") % {"date": day}

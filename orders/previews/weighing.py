@@ -112,6 +112,16 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
     amount = choice.amount if choice.amount is not None else suggestion.amount
     check_amount(amount, net)
     is_credit = choice.method == RefundMethod.STORE_CREDIT
+    booked = None
+    if found:
+        booked = through(
+            found,
+            snapshot,
+            choice.lines,
+            returned=choice.returned,
+            restock=choice.restock,
+            places=suggestion.places,
+        )
     proposal = Proposal(
         kind=ActionKind.REFUND,
         reason=choice.reason,
@@ -132,12 +142,9 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
         shipments_to_cancel=(),
         facts=facts(snapshot),
         method=choice.method,
-        through=found and through(
-            found, snapshot, choice.lines, returned=choice.returned, restock=choice.restock,
-            places=suggestion.places,
-        ),
+        through=booked,
         asked_through=choice.through,
-    )  # fmt: skip
+    )
     by_gid = {line.gid: line for line in snapshot.lines}
     items = tuple(SummaryItem(line=by_gid[c.line_gid], quantity=c.quantity) for c in choice.lines)
     advice = rules.refund_advice(
