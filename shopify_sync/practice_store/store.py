@@ -39,6 +39,7 @@ SCOPES: Final = [
     "read_third_party_fulfillment_orders",
     "read_returns",
     "write_returns",
+    "read_shopify_payments_disputes",
     "read_products",
     "read_locations",
 ]
