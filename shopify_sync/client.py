@@ -14,9 +14,10 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
 import shopify
@@ -116,6 +117,7 @@ class Budget:
 
 
 _budgets: Final[dict[str, Budget]] = {}
+NOTHING_OPTIONAL: Final[Mapping[str, bool]] = MappingProxyType({})
 
 
 @cache
@@ -135,9 +137,14 @@ class AdminClient:
         token: Secret,
         renew: Callable[[Secret], Secret] | None = None,
         is_background: bool = False,
+        optional_fields: Mapping[str, bool] = NOTHING_OPTIONAL,
     ) -> None:
-        """`renew`: gives another token for one that was refused."""
+        """`renew`: gives another token for one that was refused. `optional_fields`: variables
+        of documents, whether what needs a permission of its own is asked for."""
         self.domain = domain
+        self.optional_fields = optional_fields
+        # Called between the requests of one long reading, by whoever must not lose a claim.
+        self.keep_alive: Callable[[], object] = lambda: None
         self._is_background = is_background
         self._renew = renew
         self.served_version = ""

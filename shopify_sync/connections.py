@@ -17,6 +17,8 @@ NEEDED_SCOPES = (
     "read_fulfillments",
     "read_returns",
 )
+# Variables of documents -> the scope without which what they include must not be asked for.
+OPTIONAL_SCOPES = {"disputes": "read_shopify_payments_disputes"}
 # Only for "Cancel the shipment record too" (F29).
 SHIPMENT_SCOPE = "write_merchant_managed_fulfillment_orders"
 
@@ -35,7 +37,15 @@ def client_for(store: Store, *, is_background: bool = False) -> AdminClient:
         token=tokens.current(connection),
         renew=lambda used: tokens.renew(connection, used=used),
         is_background=is_background,
+        optional_fields=optional_fields(connection),
     )
+
+
+def optional_fields(connection: ShopConnection) -> dict[str, bool]:
+    """What of an order this app may ask for. As long as its scopes are not known, all is tried:
+    a read that is refused is repeated without (shopify_sync.whole)."""
+    granted = connection.scopes
+    return {name: not granted or scope in granted for name, scope in OPTIONAL_SCOPES.items()}
 
 
 def note_error(store: Store, error: NeedsAdmin, *, now: datetime) -> None:
