@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from orders import typed_amounts
 from orders.errors import InvalidMoney
 from orders.gateway import CancelReason
 from orders.models import ActionKind, Order, RefundMethod, Returned
@@ -31,12 +32,12 @@ def as_typed(proposal: Proposal, order: Order) -> list[tuple[str, str]]:
         "reason": proposal.reason,
         "method": proposal.method,
         "staff_note": proposal.staff_note,
-        "amount": proposal.amount.plain() if proposal.amount else "",
+        "amount": typed_amounts.write(proposal.amount) if proposal.amount else "",
     }
     boxes = {"restock": proposal.restock, "notify": proposal.notify}
     if proposal.kind == ActionKind.REFUND:
         fields["returned"] = proposal.returned
-        fields["shipping"] = proposal.shipping.plain() if proposal.shipping else ""
+        fields["shipping"] = typed_amounts.write(proposal.shipping) if proposal.shipping else ""
         chosen = {line.line_gid: line.quantity for line in proposal.lines}
         for index, line in enumerate(_refundable(order.snapshot.lines)):
             quantity = min(chosen.get(line.gid, 0), line.refundable_quantity)
@@ -53,18 +54,22 @@ def _refundable(lines: Sequence[LineItem]) -> list[LineItem]:
 
 
 class AmountField(forms.CharField):
-    """An amount of one currency, as Money. Empty is None."""
+    """An amount of `like`'s currency, typed in the agent's language, as Money with as many
+    decimals as that has. Empty is None."""
 
-    def __init__(self, *, currency: str, **options: Any) -> None:
-        self.currency = currency
-        super().__init__(max_length=24, **options)
+    def __init__(self, *, like: Money, **options: Any) -> None:
+        self.like = like
+        super().__init__(max_length=40, **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        return typed_amounts.write(value) if isinstance(value, Money) else value
 
     def clean(self, value: Any) -> Money | None:
         text = super().clean(value)
         if not text:
             return None
         try:
-            return Money.parse(text, self.currency)
+            return typed_amounts.read(text, self.like.currency, places=self.like.places)
         except InvalidMoney as error:
             raise forms.ValidationError(str(error)) from error
 
@@ -97,7 +102,12 @@ class CancelForm(forms.Form):
             choices=[(reason.value, reason.label) for reason in reasons],
             error_messages={"required": _("Choose a reason for the cancelation.")},
         )
-        self.fields["amount"] = AmountField(currency=net_paid.currency, required=False)
+        self.fields["amount"] = AmountField(like=net_paid, required=False)
+
+    @property
+    def whole(self) -> str:
+        """All that may be refunded, as it is typed."""
+        return typed_amounts.write(self.net_paid)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -149,8 +159,8 @@ class RefundForm(forms.Form):
         super().__init__(data, initial=initial)
         self.lines = _refundable(lines)
         self.net_paid = net_paid
-        self.fields["amount"] = AmountField(currency=net_paid.currency, required=False)
-        self.fields["shipping"] = AmountField(currency=net_paid.currency, required=False)
+        self.fields["amount"] = AmountField(like=net_paid, required=False)
+        self.fields["shipping"] = AmountField(like=net_paid, required=False)
         self.fields["returned"] = forms.ChoiceField(
             choices=Returned.choices,
             required=is_delivered,

@@ -9,7 +9,7 @@ from typing import Final
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from inbox import access, identities
+from inbox import access, identities, senders
 from inbox.models import Conversation
 from inbox.roles import Agent
 from orders import panels
@@ -47,7 +47,7 @@ def find(words: str) -> QuerySet[Order]:
         match |= Q(legacy_id=int(number))
     if email := identities.normal_email(words):
         match |= Q(email=email)
-    if phone := identities.normal_phone(words):
+    if phone := senders.local_phone(words):
         match |= Q(phone=phone)
     found = Order.objects.visible().filter(match).select_related("store").distinct()
     return found.order_by("-placed_at", "-pk")

@@ -18,6 +18,7 @@ from inbox import identities
 from inbox.identities import OrderKeys
 from inbox.matching import Matching
 from inbox.models import Identity, IdentityKind
+from orders.addresses import normal_phone
 from orders.models import Order
 
 _AT_MOST: Final = 5
@@ -119,7 +120,7 @@ def _addresses(
 ) -> Iterator[Suggestion]:
     pairs = (
         (IdentityKind.EMAIL, identities.normal_email(email)),
-        (IdentityKind.PHONE, identities.normal_phone(phone)),
+        (IdentityKind.PHONE, normal_phone(phone)),
     )
     for kind, value in pairs:
         if value:

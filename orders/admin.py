@@ -32,7 +32,8 @@ class StoreAdmin(DeskAdmin):
         "currency": "The currency limits are set in. Filled in from Shopify.",
     }
     fieldsets = [
-        ("The shop", {"fields": ["domain", "name", "currency", "time_zone", "is_active",
+        ("The shop", {"fields": ["domain", "name", "currency", "time_zone", "country",
+                                 "is_active",
                                  "its_pages"]}),
         (
             "What agents may do",

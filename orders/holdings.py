@@ -229,7 +229,7 @@ REGISTRY.declare(
     refund_gid=_ID,
 )  # fmt: skip
 REGISTRY.declare(
-    "orders.Store", domain=_SHOP, name=_SHOP, currency=_WORD, time_zone=_SHOP,
+    "orders.Store", domain=_SHOP, name=_SHOP, currency=_WORD, time_zone=_SHOP, country=_WORD,
     hidden_cancel_reasons=_WORD,
 )  # fmt: skip
 REGISTRY.declare(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from django.conf import settings
 from django.db.models import Max
@@ -77,6 +77,7 @@ def _connected(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[T
         name=store.name or shop["name"],
         currency=shop["currencyCode"],
         time_zone=str(shop["ianaTimezone"] or "UTC")[:64],
+        country=_country(shop) or store.country,
     )
     ShopConnection.objects.filter(pk=row.pk).update(
         scopes=scopes, credentials_ok_at=timezone.now(), last_error=""
@@ -87,6 +88,11 @@ def _connected(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[T
     yield from _customers(client, scopes)
     yield from _version(client)
     yield from _webhooks(store, row, repair=repair)
+
+
+def _country(shop: dict[str, Any]) -> str:
+    """Where the shop is, as two letters; "" where Shopify does not tell."""
+    return str((shop.get("shopAddress") or {}).get("countryCodeV2") or "")[:2]
 
 
 def missing_scopes(granted: list[str]) -> list[str]:

@@ -9,10 +9,12 @@ from hashlib import sha256
 from typing import Any, Final
 
 from django.core.cache import cache
+from django.db import OperationalError as DatabaseError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError
 
+from orders.busy import is_lock_wait
 from orders.errors import ShopUnreachable
 from orders.gateway import CANCEL_REASON_LABELS, CancelReason, Step, SuggestedRefund
 from orders.models import Checkout, Order, OrderAction, Store
@@ -40,6 +42,13 @@ class ShopifyGateway:
             found = ingest.refresh(order)
         except (ShopifyError, mapping.MalformedAnswer) as error:
             raise _unreachable(error) from error
+        except DatabaseError as error:
+            if not is_lock_wait(error):
+                raise
+            raise ShopUnreachable(
+                _("Others are working on this order right now; nothing was changed."),
+                hint=_("Try again in a moment."),
+            ) from error
         if not found:
             raise ShopUnreachable(
                 _("Shopify does not find this order."),

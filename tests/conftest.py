@@ -98,7 +98,7 @@ def as_alice(alice: User) -> Client:
 
 @pytest.fixture
 def channel(db: None) -> Channel:
-    made = Channel.objects.create(name="Messenger")
+    made = Channel.objects.create(name="Messenger", proves_addresses=True)
     channel_keys.new_key(made)
     return made
 

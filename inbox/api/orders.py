@@ -196,10 +196,11 @@ def _get_action(action_id: int) -> OrderAction:
 
 def _preview(request: Request, order: Order, data: Json) -> previews.Preview:
     now = timezone.now()
-    currency = rules.net_paid(order.snapshot).currency
+    net = rules.net_paid(order.snapshot)
 
     def money(name: str) -> Money | None:
-        return Money.parse(data[name], currency) if data.get(name) else None
+        text = data.get(name)
+        return Money.parse(text, net.currency, places=net.places) if text else None
 
     if data["kind"] == ActionKind.REFUND:
         choice = previews.RefundChoice(

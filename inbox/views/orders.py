@@ -62,7 +62,7 @@ def cancel(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     now = timezone.now()
     refusal = _refusal(request, place, order, ActionKind.CANCEL, now)
     net = rules.net_paid(order.snapshot)
-    initial = {"amount": net.plain(), "restock": True, "notify": order.store.notify_by_default}
+    initial = {"amount": net, "restock": True, "notify": order.store.notify_by_default}
     reasons = get_gateway().cancel_reasons(order.store)
     is_answer = request.method == "POST" and "edit" not in request.POST
     data = request.POST if request.method == "POST" else None
@@ -324,9 +324,9 @@ def _refund_form(
     }
     if suggestion and snapshot.cancelled_at is None:
         initial |= {f"line_{i}": line.refundable_quantity for i, line in enumerate(refundable)}
-        initial["shipping"] = suggestion.shipping.plain()
+        initial["shipping"] = suggestion.shipping
     elif snapshot.cancelled_at:
-        initial["amount"] = net.plain()
+        initial["amount"] = net
     return RefundForm(
         request.POST if request.method == "POST" else None,
         lines=snapshot.lines,

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from orders import policies, previews
+from orders.busy import refused_when_busy
 from orders.errors import ActionRefused, Refusal, StalePreview
 from orders.gateway import get_gateway
 from orders.models import ActionKind, ActionState, Order, OrderAction
@@ -29,6 +30,7 @@ Guard = Callable[[Order], Refusal | None]
 _WITHDRAWABLE: Final = (ActionState.AWAITING_APPROVAL, ActionState.QUEUED, ActionState.BLOCKED)
 
 
+@refused_when_busy()
 def request_action(
     *,
     token: str,
@@ -74,6 +76,7 @@ def request_action(
     return action
 
 
+@refused_when_busy()
 def withdraw(*, action_id: int, by: User, now: datetime) -> OrderAction:
     """Take back an action of which nothing was sent. Raises ActionRefused if it is too late."""
     with transaction.atomic(durable=True):

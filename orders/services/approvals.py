@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from orders import audit, policies, rules, sweeping
+from orders.busy import refused_when_busy
 from orders.errors import ActionRefused, Refusal, ShopUnreachable, StalePreview
 from orders.gateway import get_gateway
 from orders.models import ActionKind, ActionState, AuditKind, Order, OrderAction, Policy
@@ -55,6 +56,7 @@ def settling_refusal(by: User) -> Refusal | None:
     return Refusal("not_supervisor", _("Only a supervisor may decide this."))
 
 
+@refused_when_busy()
 def approve(*, action_id: int, by: User, guard: Guard, now: datetime) -> OrderAction:
     """Agree to exactly what was proposed, on the order as it is now; it then leaves for Shopify.
 
@@ -90,6 +92,7 @@ def _why_stale(action: OrderAction, now: datetime) -> str:
     return objection.refusal.reason
 
 
+@refused_when_busy()
 def decline(*, action_id: int, by: User, note: str, now: datetime) -> OrderAction:
     """Say no; nothing was sent. Raises ActionRefused."""
     with transaction.atomic(durable=True):
@@ -126,6 +129,7 @@ def expire_approvals(*, now: datetime) -> int:
     return ended
 
 
+@refused_when_busy()
 def settle_by_hand(
     *, action_id: int, by: User, was_applied: bool, reason: str, now: datetime
 ) -> OrderAction:
@@ -252,6 +256,7 @@ def _settled_state(action: OrderAction, found: Found, was_applied: bool) -> Acti
     return ActionState.REJECTED
 
 
+@refused_when_busy()
 def keep_money(*, order_id: int, by: User, reason: str) -> Order:
     """Row G05: what a canceled order still holds stays with the shop on purpose, as a supervisor
     decides. Raises ActionRefused."""

@@ -6,14 +6,14 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Any
 
-from babel.numbers import get_currency_precision
-
+from orders.money import digits
 from shopify_sync.practice_store.state import ZERO, LineItem, Order, Transaction
 
 
 @lru_cache(maxsize=256)
 def quantum(currency: str) -> Decimal:
-    return Decimal(1).scaleb(-get_currency_precision(currency))
+    """By ISO 4217, as Shopify writes them: RSD has 2 decimals, whatever people show."""
+    return Decimal(1).scaleb(-digits(currency))
 
 
 def rounded(amount: Decimal, currency: str) -> Decimal:

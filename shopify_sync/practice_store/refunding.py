@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from shopify_sync.practice_store import crediting, money, payloads, selling
+from orders.money import Money
+from shopify_sync.practice_store import crediting, money, payloads, selling, stock
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
 from shopify_sync.practice_store.state import (
@@ -67,8 +69,10 @@ def suggest(
     full: bool,
     duties: list[dict[str, Any]] | None = None,
     as_store_credit: bool = False,
+    less: Decimal = ZERO,
 ) -> Suggestion:
-    """What Shopify would give back; `shipping` None: none, unless `full`."""
+    """What Shopify would give back; `shipping` None: none, unless `full`. `less`: the fees of a
+    return."""
     if full:
         chosen = [
             (line, selling.refundable_quantity(order, line.number_id)) for line in order.lines
@@ -102,7 +106,7 @@ def suggest(
     wanted += ZERO if order.duties_included else sum((amount for _, amount in tolls), ZERO)
     if full and order.cancelled_at:
         wanted = maximum
-    amount = min(wanted, maximum)
+    amount = max(ZERO, min(wanted - less, maximum))
     return Suggestion(
         order=order,
         lines=tuple(suggested),
@@ -167,26 +171,26 @@ def create(
     if order.presentment_currency != order.currency and not data.get("currency"):
         raise UserError("Currency is required for multi-currency orders", ["currency"])
     lines = _check_lines(order, data.get("refundLineItems") or [])
+    for _line, _quantity, item in lines:
+        stock.location_number(context, item.get("locationId"), ["refundLineItems"])
     quantities = {line.number_id: quantity for line, quantity, _item in lines}
     tolls = _duties(order, data.get("refundDuties") or [], quantities)
-    moves = _check_transactions(order, data.get("transactions") or [])
+    moves = check_transactions(order, data.get("transactions") or [])
     credits = crediting.of_refund(context, order, data.get("refundMethods") or [])
     moved = sum((amount for _, amount in moves), ZERO)
     moved += sum((credit.amount for credit in credits), ZERO)
     if moved > money.net(order):
-        limit = money.net(order)
-        raise UserError(
-            f"Refund amount {_sign(order)}{moved:.2f} is greater than net payment received "
-            f"{_sign(order)}{limit:.2f}"
-        )
-    refund = _book(context, order, data, lines, tolls, moves, credits, key)
+        raise UserError(too_much(order, moved, money.net(order)))
+    refund = book(context, order, data, lines, moves, credits, key, tolls)
     refund.made_by = made_by
     return order, refund
 
 
-def _sign(order: Order) -> str:
-    signs = {"EUR": "€", "GBP": "£", "JPY": "¥"}
-    return signs.get(order.presentment_currency, "$")
+def too_much(order: Order, amount: Decimal, limit: Decimal) -> str:
+    currency = order.presentment_currency
+    sign = {"EUR": "€", "GBP": "£", "JPY": "¥"}.get(currency, "$")
+    asked, most = Money(amount, currency).plain(), Money(limit, currency).plain()
+    return f"Refund amount {sign}{asked} is greater than net payment received {sign}{most}"
 
 
 def _check_lines(
@@ -210,7 +214,7 @@ def _check_lines(
     return found
 
 
-def _check_transactions(
+def check_transactions(
     order: Order, wanted: list[dict[str, Any]]
 ) -> list[tuple[Transaction, Decimal]]:
     by_id = {t.id: t for t in order.transactions}
@@ -225,24 +229,23 @@ def _check_transactions(
             )
         amount = Decimal(str(item["amount"]))
         if amount > money.left_of(order, parent) and amount <= money.net(order):
-            raise UserError(
-                f"Refund amount {_sign(order)}{amount:.2f} is greater than net payment received "
-                f"{_sign(order)}{money.left_of(order, parent):.2f}"
-            )
+            raise UserError(too_much(order, amount, money.left_of(order, parent)))
         found.append((parent, amount))
     return found
 
 
-def _book(
+def book(
     context: Context,
     order: Order,
     data: dict[str, Any],
     lines: list[tuple[LineItem, int, dict[str, Any]]],
-    tolls: list[tuple[LineItem, Decimal]],
     moves: list[tuple[Transaction, Decimal]],
     credits: list[crediting.Credit],
     key: str | None,
+    tolls: Sequence[tuple[LineItem, Decimal]] = (),
 ) -> Refund:
+    """A refund whose parts were checked. Lines are (line, units, RefundLineItemInput), `tolls`
+    the duties that go back."""
     shop, now = context.shop, context.now()
     refund = Refund(
         number_id=shop.new_id(),
@@ -264,12 +267,13 @@ def _book(
                 restock_type=item.get("restockType") or "NO_RESTOCK",
                 subtotal=price,
                 tax=tax,
+                location_number=stock.put_back_by_refund(context, order, line, quantity, item),
             )
         )
         _take_off(order, line, quantity)
     refund.duties = [RefundDuty(line_number=li.number_id, amount=toll) for li, toll in tolls]
     booked += ZERO if order.duties_included else sum((toll for _, toll in tolls), ZERO)
-    refund.shipping = _shipping(order, data.get("shipping") or {})
+    refund.shipping = shipping_part(order, data.get("shipping") or {})
     booked += refund.shipping
     back = selling.give_back(context, order, moves, key=key)
     refund.transactions += [transaction.number_id for transaction in back]
@@ -293,14 +297,14 @@ def _book(
 def _take_off(order: Order, line: LineItem, quantity: int) -> None:
     line.refunded += quantity
     line.removed = max(0, min(line.removed, line.quantity - line.refunded))
-    unshipped = max(0, line.current_quantity - selling.shipped_quantity(order, line.number_id))
+    unshipped = max(0, line.current_quantity - selling.kept_quantity(order, line.number_id))
     for work in order.fulfillment_orders:
         for item in work.lines:
             if item.line_number == line.number_id:
                 item.remaining_quantity = min(item.remaining_quantity, unshipped)
 
 
-def _shipping(order: Order, data: dict[str, Any]) -> Decimal:
+def shipping_part(order: Order, data: dict[str, Any]) -> Decimal:
     left = money.shipping(order) - money.refunded_shipping(order)
     if data.get("fullRefund"):
         return left

@@ -279,7 +279,7 @@ def finish_cancel(
         # Unpaid without a transaction: nothing to void, and yet voided.
         order.pending, order.status_override = False, "VOIDED"
     for line in order.lines:
-        line.removed = line.quantity - line.refunded
+        line.removed = line.quantity - line.refunded - line.returned
     for work in order.fulfillment_orders:
         work.status = "CLOSED"
         for item in work.lines:
@@ -433,11 +433,24 @@ def unfulfilled_quantity(order: Order, line_number: int) -> int:
         return 0
     if not line.requires_shipping:
         return 0
-    return max(0, line.current_quantity - shipped_quantity(order, line_number))
+    return max(0, line.current_quantity - kept_quantity(order, line_number))
+
+
+def kept_quantity(order: Order, line_number: int) -> int:
+    """Units that were shipped and not taken back by processing a return."""
+    back = sum(
+        item.processed
+        for found in order.returns
+        for item in found.lines
+        if item.line_number == line_number
+    )
+    return max(0, shipped_quantity(order, line_number) - back)
 
 
 def refundable_quantity(order: Order, line_number: int) -> int:
-    return max(0, order.line(line_number).current_quantity)
+    """What was processed without a refund is off the order, and its money is still here."""
+    line = order.line(line_number)
+    return max(0, line.current_quantity + line.returned)
 
 
 def is_delivered(fulfillment: Fulfillment) -> bool:

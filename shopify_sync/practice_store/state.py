@@ -107,10 +107,14 @@ class LineItem(Resource, kw_only=True):
     removed: int = 0
     duty: Decimal = ZERO
     added: bool = False
+    # Taken back by processing a return, and not refunded (yet).
+    returned: int = 0
+    # Without a variant: there is no stock that it could go back to.
+    is_custom: bool = False
 
     @property
     def current_quantity(self) -> int:
-        return self.quantity - self.refunded - self.removed
+        return self.quantity - self.refunded - self.removed - self.returned
 
 
 class ShippingLine(Resource, kw_only=True):
@@ -261,6 +265,7 @@ class Disposition(Resource, kw_only=True):
     type: str
     quantity: int
     created_at: datetime
+    location_number: int | None = None
 
 
 class ReturnLine(Resource, kw_only=True):
@@ -273,7 +278,12 @@ class ReturnLine(Resource, kw_only=True):
     customer_note: str | None = None
     processed: int = 0
     refunded: int = 0
+    restocking_fee_percent: Decimal = ZERO
     dispositions: list[Disposition] = field(default_factory=list)
+
+    @property
+    def disposed(self) -> int:
+        return sum(booked.quantity for booked in self.dispositions)
 
 
 class ExchangeLine(Resource, kw_only=True):
@@ -299,6 +309,8 @@ class Return(Resource, kw_only=True):
     lines: list[ReturnLine] = field(default_factory=list)
     exchange_lines: list[ExchangeLine] = field(default_factory=list)
     reverse_order_number: int | None = None
+    # What the customer pays for the way back; taken off the return's first refund.
+    shipping_fee: Decimal = ZERO
 
 
 class Edit(Resource, kw_only=True):
@@ -424,6 +436,17 @@ class Subscription(Resource, kw_only=True):
     failures: int = 0
 
 
+class StockMove(Struct, kw_only=True):
+    """Units that came back to a location, and by what: "refund", "return" or "cancel"."""
+
+    order_number: int
+    line_number: int
+    location_number: int
+    quantity: int
+    why: str
+    at: datetime
+
+
 class IdempotencyRecord(Struct, kw_only=True):
     fingerprint: str
     at: datetime
@@ -437,6 +460,7 @@ class Shop(Struct, kw_only=True):
     name: str
     currency: str
     time_zone: str = "Europe/Berlin"
+    country_code: str | None = "DE"
     token: str
     secret: str
     client_id: str
@@ -453,6 +477,9 @@ class Shop(Struct, kw_only=True):
     subscriptions: dict[int, Subscription] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     idempotency: dict[str, IdempotencyRecord] = field(default_factory=dict)
+    # Numbers and names; the first is where orders are shipped from.
+    locations: dict[int, str] = field(default_factory=lambda: {1: "Shop location"})
+    stock_moves: list[StockMove] = field(default_factory=list)
     # 402 or 423: how a frozen or a locked shop answers everything.
     locked_status: int | None = None
 

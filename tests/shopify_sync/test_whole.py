@@ -21,7 +21,9 @@ from tests.support.reading import AT, DirectClient
 
 MANY = st.integers(0, 300)
 # Around what is asked for at first, and around all that can be.
-EDGES = st.sampled_from([0, 1, 9, 10, 11, 14, 15, 16, 19, 20, 21, 24, 25, 26, 49, 50, 51, 249, 250, 300])
+EDGES = st.sampled_from(
+    [0, 1, 9, 10, 11, 14, 15, 16, 19, 20, 21, 24, 25, 26, 49, 50, 51, 249, 250, 300]
+)
 SOME = st.one_of(MANY, EDGES)
 
 

@@ -117,4 +117,3 @@ class DirectClient:
         )  # fmt: skip
         order.refunds.append(made)
         return made
-

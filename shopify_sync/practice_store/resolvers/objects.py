@@ -257,7 +257,7 @@ _fields(
         "unfulfilledQuantity": lambda p, c, a: selling.unfulfilled_quantity(p.order, p.number_id),
         "fulfillableQuantity": lambda p, c, a: selling.unfulfilled_quantity(p.order, p.number_id),
         "nonFulfillableQuantity": lambda p, c, a: p.refunded + p.removed,
-        "restockable": lambda p, c, a: p.requires_shipping,
+        "restockable": lambda p, c, a: p.requires_shipping and not p.is_custom,
         "image": lambda p, c, a: {"url": p.row.image, "altText": None} if p.row.image else None,
         "customAttributes": lambda p, c, a: [
             {"key": k, "value": v} for k, v in p.properties.items()
@@ -373,7 +373,7 @@ _fields(
     {
         "restocked": lambda p, c, a: p.restock_type != "NO_RESTOCK",
         "lineItem": lambda p, c, a: _line_item(p),
-        "location": lambda p, c, a: None,
+        "location": lambda p, c, a: location(c, p.location_number) if p.location_number else None,
     },
 )
 _sums("OrderAdjustment", {"amount": lambda p: p.amount, "taxAmount": lambda p: p.tax})
@@ -451,9 +451,12 @@ _fields(
 _fields("FulfillmentOrderLineItem", {"lineItem": lambda p, c, a: _line_item(p)})
 
 
-def location(context: Context) -> dict[str, Any]:
-    return {"__typename": "Location", "id": gid("Location", 1), "name": "Shop location",
-            "isActive": True, "legacyResourceId": "1"}  # fmt: skip
+def location(context: Context, number: int | None = None) -> dict[str, Any]:
+    """One of the shop's locations; None: the one that orders are shipped from."""
+    locations = context.shop.locations
+    found = number if number in locations else next(iter(locations))
+    return {"__typename": "Location", "id": gid("Location", found), "name": locations[found],
+            "isActive": True, "legacyResourceId": str(found)}  # fmt: skip
 
 
 def _suggestion_sums(name: str, amount: Callable[[refunding.Suggestion], Decimal]) -> None:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("orders", "0015_remember_acceptance"),
+        ("orders", "0016_senders"),
     ]
 
     operations = [
