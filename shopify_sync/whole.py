@@ -83,7 +83,7 @@ def read_order(client: AdminClient, gid: str) -> Json | None:
 
 
 def _first(client: AdminClient, gid: str) -> Json | None:
-    optional: dict[str, bool] = client.optional_fields
+    optional = client.optional_fields
     try:
         return _order(client.read("OrderForPanel", {"id": gid, **optional}))
     except NeedsAdmin as error:

@@ -53,7 +53,7 @@ def exchange(
     """A return (`items` as returning.open_return takes them) for which the customer gets other
     things, both processed: what came back is off the order, and what goes out is on it."""
     back = returning.open_return(context, order, items)
-    lost = {}
+    lost: dict[int, int] = {}
     for item in back.lines:
         item.processed = item.quantity
         _take_off(order, order.line(item.line_number), item.quantity)
