@@ -71,7 +71,7 @@ def ask(client: AdminClient, *, since: datetime) -> str:
     """Start an operation over the orders changed since then; returns its gid. Raises
     Throttled when the shop's five are all in use, Refused, and what the client raises."""
     found = f"updated_at:>='{since:%Y-%m-%dT%H:%M:%SZ}'"
-    query = _permitted(documents.load("BulkOrdersInner"), client.optional_fields)
+    query = _permitted(documents.load("BulkOrdersInner"), client.extras)
     query = query.replace("$SEARCH", found)
     answer = client.execute("BulkOrders", {"query": query})["bulkOperationRunQuery"]
     if errors := answer["userErrors"]:
@@ -82,7 +82,7 @@ def ask(client: AdminClient, *, since: datetime) -> str:
     return str(answer["bulkOperation"]["id"])
 
 
-def _permitted(document: str, optional: Mapping[str, bool]) -> str:
+def _permitted(document: str, extras: Mapping[str, bool]) -> str:
     """The selection of a bulk query, which takes no variables: of the lines that ask for what
     needs a permission of its own, those for which the app has it. One refused field would end
     the whole operation."""
@@ -92,7 +92,7 @@ def _permitted(document: str, optional: Mapping[str, bool]) -> str:
         found = _INCLUDE.search(text)
         if found is None:
             return text
-        return _INCLUDE.sub("", text) if optional.get(found[1]) else ""
+        return _INCLUDE.sub("", text) if extras.get(found[1]) else ""
 
     return "{" + "\n".join(map(line, body.split("\n")))
 

@@ -137,12 +137,13 @@ class AdminClient:
         token: Secret,
         renew: Callable[[Secret], Secret] | None = None,
         is_background: bool = False,
-        optional_fields: Mapping[str, bool] = NOTHING_OPTIONAL,
+        extras: Mapping[str, bool] | None = None,
     ) -> None:
-        """`renew`: gives another token for one that was refused. `optional_fields`: variables
-        of documents, whether what needs a permission of its own is asked for."""
+        """`renew`: gives another token for one that was refused. `extras`: the fields of an
+        order that only some apps may read, as OrderForPanel's variables, and whether this one
+        may."""
         self.domain = domain
-        self.optional_fields = optional_fields
+        self.extras: Mapping[str, bool] = extras or {}
         # Called between the requests of one long reading, by whoever must not lose a claim.
         self.keep_alive: Callable[[], object] = lambda: None
         self._is_background = is_background

@@ -83,15 +83,15 @@ def read_order(client: AdminClient, gid: str) -> Json | None:
 
 
 def _first(client: AdminClient, gid: str) -> Json | None:
-    optional = client.optional_fields
+    """With the fields that only some apps may read, as long as this one may: an approval that
+    was withdrawn hides the whole order, and must not hide it for longer than this read."""
     try:
-        return _order(client.read("OrderForPanel", {"id": gid, **optional}))
+        return _order(client.read("OrderForPanel", {"id": gid, **client.extras}))
     except NeedsAdmin as error:
-        # A permission that was taken away, or is not known yet, must not hide the whole order.
-        if error.status or not any(optional.values()):
+        if error.status or not any(client.extras.values()):
             raise
-        nothing = dict.fromkeys(optional, False)
-        return _order(client.read("OrderForPanel", {"id": gid, **nothing}))
+        client.extras = {}
+        return _order(client.read("OrderForPanel", {"id": gid}))
 
 
 def _order(answer: Json) -> Json | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from orders.snapshot import Fee, MoneyBag, OrderMoney, OrderSnapshot
+from orders.snapshot import Fee, MoneyBag, OrderMoney, OrderSnapshot, PaymentTerms
 from shopify_sync.mapping.goods import (
     a_return,
     added_lines,
@@ -19,6 +19,7 @@ from shopify_sync.mapping.people import address, customer_snapshot
 from shopify_sync.mapping.values import (
     Json,
     MalformedAnswer,
+    attributes,
     dig,
     each,
     must_time,
@@ -105,6 +106,10 @@ def _order(data: Json) -> OrderSnapshot:
         phone=to_text(data.get("phone")),
         note=to_text(data.get("note")),
         tags=tuple(to_text(tag) for tag in data.get("tags") or ()),
+        attributes=attributes(data.get("customAttributes")),
+        discount_codes=tuple(to_text(code) for code in data.get("discountCodes") or ()),
+        channel=to_text(dig(data, "app", "name")),
+        payment_terms=_terms(data.get("paymentTerms")),
         status_page_url=web_url(data.get("statusPageUrl")),
         shipping_address=address(data.get("shippingAddress")),
         billing_address=address(data.get("billingAddress")),
@@ -138,6 +143,19 @@ def _counts_for(refund: Json) -> Decimal:
     bags = [to_bag(part.get("amountSet"), "", "") for part in parts]
     asked = sum((bag.presentment.amount for bag in bags), Decimal(0))
     return max(asked, to_bag(refund.get("totalRefundedSet"), "", "").presentment.amount)
+
+
+def _terms(data: Json | None) -> PaymentTerms | None:
+    """With the first date that is not paid yet."""
+    if not data:
+        return None
+    schedules = nodes(dig(data, "paymentSchedules"))
+    open_ = [to_time(row.get("dueAt")) for row in schedules if not row.get("completedAt")]
+    return PaymentTerms(
+        name=to_text(data.get("paymentTermsName")),
+        due_at=min((due for due in open_ if due), default=None),
+        is_overdue=data.get("overdue") is True,
+    )
 
 
 def _risk(data: Json | None) -> str:

@@ -138,6 +138,9 @@ UNTOLD = {
     "transactions": "the sums are told", "is_edited": "the items are told",
     "added": "the items are told", "fees": "never changes", "taxes_included": "never changes",
     "duties_included": "never changes", "unread": "of the reading, not of the order",
+    "attributes": "earlier releases did not read them",
+    "discount_codes": "never change", "channel": "never changes",
+    "payment_terms": "a back-fill does not read them",
 }  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def test_a_page_that_is_missing_ends_nothing_early() -> None:
     made: list[Any] = []
 
     class Reader:
-        optional_fields: dict[str, bool] = {}
+        extras: dict[str, bool] = {}
         kept_alive = 0
 
         def keep_alive(self) -> None:

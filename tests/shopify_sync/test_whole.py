@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -60,7 +60,7 @@ def test_a_status_and_a_sum_are_true_or_the_order_is_incomplete(
         assert len(read.transactions) == 1 + refunds
         assert rules.is_delivered(read, now=AT) == delivered
     assert read.is_incomplete == (max(parcels, refunds, refunds + 1) >= whole.MOST)
-    badge = statuses.fulfillment_badge(read, now=AT, zone=AT.tzinfo)  # type: ignore[arg-type]
+    badge = statuses.fulfillment_badges(read, now=AT, zone=UTC)[-1]
     assert (badge.raw == "DELIVERED") == (delivered and "fulfillments" not in read.unread)
     assert rules.net_paid(read).amount == 1000 - refunds
     gone = total((r.total.presentment for r in read.refunds), "EUR").amount
@@ -125,7 +125,7 @@ def test_twelve_parcels(client: DirectClient) -> None:
     order = order_with(client, parcels=12, undelivered=2, refunds=0)
     read = client.snapshot(order)
     assert client.asked == ["OrderForPanel"]
-    badge = statuses.fulfillment_badge(read, now=AT, zone=AT.tzinfo)  # type: ignore[arg-type]
+    badge = statuses.fulfillment_badges(read, now=AT, zone=UTC)[-1]
     assert badge.label == "In transit"
     assert sum(len(parcel.tracking) for parcel in read.fulfillments) == 12
     refusal = rules.cancel_refusal(read, now=AT)
@@ -243,15 +243,15 @@ def test_without_its_scope_a_dispute_is_not_asked_for(client: DirectClient) -> N
     try:
         assert client.snapshot(order).disputes == ()
         assert client.asked == ["OrderForPanel"] * 2
-        client.optional_fields = {"disputes": False}
+        client.extras = {"disputes": False}
         client.snapshot(order)
         assert client.asked == ["OrderForPanel"]
         client.scopes |= {"read_shopify_payments_disputes"}
-        client.optional_fields = {"disputes": True}
+        client.extras = {"disputes": True}
         assert [d.status for d in client.snapshot(order).disputes] == ["LOST"]
     finally:
         client.scopes = frozenset()
-        client.optional_fields = {"disputes": True}
+        client.extras = {"disputes": True}
 
 
 def test_what_an_app_may_not_read_at_all_is_still_told(

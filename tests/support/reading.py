@@ -31,7 +31,7 @@ class DirectClient:
     def __init__(self) -> None:
         self.store = Store(["demo.myshopify.com"])
         self.shop = self.store.world.shops["demo.myshopify.com"]
-        self.optional_fields = {"disputes": True}
+        self.extras = {"disputes": True}
         self.scopes: frozenset[str] = frozenset()
         self.asked: list[str] = []
         self.costs: list[int] = []

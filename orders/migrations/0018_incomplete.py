@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("orders", "0016_senders"),
+        ("orders", "0017_names_and_outcomes"),
     ]
 
     operations = [
