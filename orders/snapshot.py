@@ -26,15 +26,37 @@ class MoneyBag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
+    """`time_zone`: an IANA name where Shopify knows it; "" else."""
+
     name: str = ""
+    company: str = ""
     address1: str = ""
     address2: str = ""
     city: str = ""
     province: str = ""
+    province_code: str = ""
     zip: str = ""
     country: str = ""
     country_code: str = ""
     phone: str = ""
+    time_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """What a shop or an app wrote to an order or an item: "Gift wrapping: yes"."""
+
+    key: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentTerms:
+    """Agreed to be paid later. `due_at`: the next date that is not paid yet; None: without one."""
+
+    name: str
+    due_at: datetime | None = None
+    is_overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +110,7 @@ class LineItem:
     image_url: str = ""
     unit_price: Money
     total: Money
+    attributes: tuple[Attribute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +169,8 @@ class FulfillmentOrder:
     fulfill_at: datetime | None = None
     method_type: str = ""
     hold_reasons: tuple[str, ...] = ()
+    hold_notes: tuple[str, ...] = ()
+    location: str = ""
     lines: tuple[LineQuantity, ...] = ()
 
 
@@ -247,6 +272,10 @@ class OrderSnapshot:
     phone: str = ""
     note: str = ""
     tags: tuple[str, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    discount_codes: tuple[str, ...] = ()
+    channel: str = ""
+    payment_terms: PaymentTerms | None = None
     status_page_url: str = ""
     shipping_address: Address | None = None
     billing_address: Address | None = None

@@ -14,7 +14,7 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
@@ -135,9 +135,13 @@ class AdminClient:
         token: Secret,
         renew: Callable[[Secret], Secret] | None = None,
         is_background: bool = False,
+        extras: Mapping[str, bool] | None = None,
     ) -> None:
-        """`renew`: gives another token for one that was refused."""
+        """`renew`: gives another token for one that was refused. `extras`: the fields of an
+        order that only some apps may read, as OrderForPanel's variables, and whether this one
+        may."""
         self.domain = domain
+        self.extras: Mapping[str, bool] = extras or {}
         self._is_background = is_background
         self._renew = renew
         self.served_version = ""

@@ -92,7 +92,7 @@ def _card(
     badges = (
         *statuses.order_badges(snapshot)[:1],
         statuses.payment_badge(snapshot),
-        statuses.fulfillment_badge(snapshot, now=now, zone=zone),
+        *statuses.fulfillment_badges(snapshot, now=now, zone=zone),
         *statuses.order_badges(snapshot)[1:],
     )
     cancel, refund = _buttons(order, action, acting, now)
@@ -106,7 +106,7 @@ def _card(
         placed_at=snapshot.placed_at,
         total=snapshot.money.total.presentment,
         badges=badges,
-        notes=_notes(order, snapshot),
+        notes=_notes(order, snapshot, now=now),
         lines=line_rows(snapshot, now=now, order=order),
         parcels=parcel_rows(snapshot, now=now, order=order),
         money=money_rows(snapshot),
@@ -153,7 +153,7 @@ def _buttons(
     )
 
 
-def _notes(order: Order, snapshot: OrderSnapshot) -> tuple[Badge, ...]:
+def _notes(order: Order, snapshot: OrderSnapshot, *, now: datetime) -> tuple[Badge, ...]:
     money = snapshot.money
     notes = []
     if rules.refund_outstanding(snapshot):
@@ -173,11 +173,11 @@ def _notes(order: Order, snapshot: OrderSnapshot) -> tuple[Badge, ...]:
             "paid": money.received.presentment.format(),
         }
         notes.append(Badge(text, Tone.DEFAULT))
-    if detail := statuses.fulfillment_detail(snapshot):
-        tone = Tone.WARNING if snapshot.fulfillment_status == "ON_HOLD" else Tone.INFO
-        notes.append(Badge(detail, tone))
-    if rules.has_open_return(snapshot):
-        notes.append(Badge(_("Return open"), Tone.ATTENTION, Pip.HALF))
+    if terms := statuses.terms_badge(snapshot, now=now, zone=order.store.zone):
+        notes.append(terms)
+    notes += statuses.fulfillment_details(snapshot, zone=order.store.zone)
+    if coming_back := statuses.return_badge(snapshot):
+        notes.append(coming_back)
     if snapshot.is_test:
         notes.append(Badge(_("Test order"), Tone.DEFAULT))
     return tuple(notes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from orders.snapshot import (
     Fulfillment,
     FulfillmentEvent,
@@ -13,6 +15,7 @@ from orders.snapshot import (
 )
 from shopify_sync.mapping.values import (
     Json,
+    attributes,
     dig,
     each,
     must_time,
@@ -41,6 +44,7 @@ def line_item(data: Json, currency: str) -> LineItem:
         image_url=web_url(dig(data, "image", "url")),
         unit_price=to_bag(data.get("originalUnitPriceSet"), currency, currency).presentment,
         total=to_bag(data.get("discountedTotalSet"), currency, currency).presentment,
+        attributes=attributes(data.get("customAttributes")),
     )
 
 
@@ -57,13 +61,15 @@ def fulfillment_order(data: Json) -> FulfillmentOrder:
         request_status=to_text(data.get("requestStatus")),
         fulfill_at=to_time(data.get("fulfillAt")),
         method_type=to_text(dig(data, "deliveryMethod", "methodType")),
-        hold_reasons=tuple(
-            to_text(hold.get("displayReason"))
-            for hold in data.get("fulfillmentHolds") or ()
-            if hold
-        ),
+        hold_reasons=_words_of(data.get("fulfillmentHolds"), "displayReason"),
+        hold_notes=_words_of(data.get("fulfillmentHolds"), "reasonNotes"),
+        location=to_text(dig(data, "assignedLocation", "name")),
         lines=each(data.get("lineItems"), lambda line: line_quantity(line, "remainingQuantity")),
     )
+
+
+def _words_of(rows: Any, name: str) -> tuple[str, ...]:
+    return tuple(text for row in nodes(rows) if (text := to_text(row.get(name)).strip()))
 
 
 def fulfillment(data: Json) -> Fulfillment:

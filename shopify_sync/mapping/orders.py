@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from orders.snapshot import MoneyBag, OrderMoney, OrderSnapshot
+from orders.snapshot import MoneyBag, OrderMoney, OrderSnapshot, PaymentTerms
 from shopify_sync.mapping.goods import a_return, fulfillment, fulfillment_order, line_item
 from shopify_sync.mapping.payments import dispute, refund, transaction
 from shopify_sync.mapping.people import address, customer_snapshot
 from shopify_sync.mapping.values import (
     Json,
     MalformedAnswer,
+    attributes,
     dig,
     each,
     must_time,
@@ -77,6 +78,10 @@ def _order(data: Json) -> OrderSnapshot:
         phone=to_text(data.get("phone")),
         note=to_text(data.get("note")),
         tags=tuple(to_text(tag) for tag in data.get("tags") or ()),
+        attributes=attributes(data.get("customAttributes")),
+        discount_codes=tuple(to_text(code) for code in data.get("discountCodes") or ()),
+        channel=to_text(dig(data, "app", "name")),
+        payment_terms=_terms(data.get("paymentTerms")),
         status_page_url=web_url(data.get("statusPageUrl")),
         shipping_address=address(data.get("shippingAddress")),
         billing_address=address(data.get("billingAddress")),
@@ -89,6 +94,19 @@ def _order(data: Json) -> OrderSnapshot:
         refunds=each(data.get("refunds"), lambda r: refund(r, shop, presentment)),
         returns=each(data.get("returns"), a_return),
         disputes=each(data.get("disputes"), dispute),
+    )
+
+
+def _terms(data: Json | None) -> PaymentTerms | None:
+    """With the first date that is not paid yet."""
+    if not data:
+        return None
+    schedules = nodes(dig(data, "paymentSchedules"))
+    open_ = [to_time(row.get("dueAt")) for row in schedules if not row.get("completedAt")]
+    return PaymentTerms(
+        name=to_text(data.get("paymentTermsName")),
+        due_at=min((due for due in open_ if due), default=None),
+        is_overdue=data.get("overdue") is True,
     )
 
 

@@ -48,6 +48,7 @@ class Address(Struct, kw_only=True):
     country_code: str | None = None
     phone: str | None = None
     company: str | None = None
+    time_zone: str | None = None
 
     @property
     def name(self) -> str | None:
@@ -239,7 +240,10 @@ class FulfillmentOrder(Resource, kw_only=True):
     updated_at: datetime
     fulfill_at: datetime | None = None
     method_type: str = "SHIPPING"
+    # Shopify's words for why it is held (displayReason), and what staff wrote beside them.
     hold_reason: str | None = None
+    hold_note: str | None = None
+    location: str = "Shop location"
     lines: list[FulfillmentOrderLine] = field(default_factory=list)
 
 
@@ -285,6 +289,15 @@ class Return(Resource, kw_only=True):
     shipping_fee: Decimal = ZERO
 
 
+class PaymentTerms(Struct, kw_only=True):
+    """To be paid until a day, with or without one: "Net 30", "Due on receipt"."""
+
+    name: str
+    kind: str = "NET"
+    due_at: datetime | None = None
+    issued_at: datetime | None = None
+
+
 class Order(Resource, kw_only=True):
     typename: ClassVar[str] = "Order"
     number: int
@@ -315,6 +328,8 @@ class Order(Resource, kw_only=True):
     dispute: str | None = None
     tip: Decimal = ZERO
     discount_code: str | None = None
+    channel: str | None = "Online Store"
+    terms: PaymentTerms | None = None
     shipping_address: Address | None = None
     billing_address: Address | None = None
     lines: list[LineItem] = field(default_factory=list)
@@ -430,6 +445,13 @@ class Shop(Struct, kw_only=True):
     is_installed: bool = True
     next_id: int = 5_000_000_000_001
     next_order: int = 1001
+    # Around an order's number in its name.
+    order_prefix: str = "#"
+    order_suffix: str = ""
+    # Shopify's setting: what is paid and shipped is archived by itself.
+    auto_archive: bool = True
+    # Approved for protected customer data, level 2: names, addresses, pages of customers.
+    sees_customer_pages: bool = True
     orders: dict[int, Order] = field(default_factory=dict)
     customers: dict[int, Customer] = field(default_factory=dict)
     checkouts: dict[int, Checkout] = field(default_factory=dict)

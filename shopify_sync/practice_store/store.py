@@ -38,6 +38,7 @@ SCOPES: Final = [
     "read_assigned_fulfillment_orders",
     "read_third_party_fulfillment_orders",
     "read_returns",
+    "read_payment_terms",
     "write_returns",
     "read_products",
     "read_locations",

@@ -135,7 +135,9 @@ UNTOLD = {
     "requires_shipping": "a rule's", "currency": "never changes", "shop_currency": "never changes",
     "status_page_url": "a link", "billing_address": "not shown", "shipping_title": "not shown",
     "risk_level": "not shown", "fulfillment_orders": "the fulfillment's status is told",
-    "transactions": "the sums are told",
+    "transactions": "the sums are told", "attributes": "earlier releases did not read them",
+    "discount_codes": "never change", "channel": "never changes",
+    "payment_terms": "a back-fill does not read them",
 }  # fmt: skip
 
 

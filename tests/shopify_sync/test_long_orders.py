@@ -59,6 +59,8 @@ def test_a_page_that_is_missing_ends_nothing_early() -> None:
     made: list[Any] = []
 
     class Reader:
+        extras: dict[str, bool] = {}
+
         def read(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
             asked.append((name, variables))
             if name == "OrderForPanel":

@@ -8,6 +8,7 @@ from typing import Any
 
 from shopify_sync.practice_store import crediting, money, refunding, returning, selling
 from shopify_sync.practice_store.context import Context
+from shopify_sync.practice_store.errors import ShopError
 from shopify_sync.practice_store.resolvers.base import (
     RESOLVERS,
     Args,
@@ -133,7 +134,7 @@ _fields(
         "closed": lambda o, c, a: o.closed_at is not None,
         "cancellation": lambda o, c, a: {"staffNote": o.cancel_staff_note} if o.cancelled_at else None,
         "displayFinancialStatus": lambda o, c, a: money.financial_status(o),
-        "displayFulfillmentStatus": lambda o, c, a: selling.fulfillment_status(o),
+        "displayFulfillmentStatus": lambda o, c, a: selling.fulfillment_status(o, c.api_version),
         "returnStatus": lambda o, c, a: returning.return_status(o),
         "refundable": lambda o, c, a: money.net(o) > 0,
         "restockable": lambda o, c, a: any(line.current_quantity for line in o.lines),
@@ -153,7 +154,9 @@ _fields(
         "paymentGatewayNames": lambda o, c, a: list(
             dict.fromkeys(t.gateway for t in o.transactions)
         ),
-        "statusPageUrl": lambda o, c, a: f"https://{c.shop.domain}/orders/{o.number_id}/authenticate",
+        "statusPageUrl": lambda o, c, a: _status_page(o, c),
+        "app": lambda o, c, a: {"id": gid("App", 580111), "name": o.channel} if o.channel else None,
+        "paymentTerms": lambda o, c, a: _payment_terms(o, c),
         "customerLocale": lambda o, c, a: getattr(_order_customer(o, c, a), "locale", None),
         "subtotalLineItemsQuantity": lambda o, c, a: sum(li.quantity for li in o.lines),
         "currentSubtotalLineItemsQuantity": lambda o, c, a: sum(
@@ -177,6 +180,47 @@ _fields(
         ),
     },
 )  # fmt: skip
+
+
+def _status_page(order: Order, context: Context) -> str:
+    """Non-null, so that its refusal hides the order that holds it."""
+    if not context.shop.sees_customer_pages:
+        raise ShopError(
+            "This app is not approved to access the Order.statusPageUrl field. See "
+            "https://shopify.dev/docs/apps/launch/protected-customer-data for more details.",
+            "ACCESS_DENIED",
+        )
+    return f"https://{context.shop.domain}/orders/{order.number_id}/authenticate"
+
+
+def _payment_terms(order: Order, context: Context) -> dict[str, Any] | None:
+    if context.scopes and not {"read_payment_terms", "write_payment_terms"} & context.scopes:
+        raise ShopError(
+            "Access denied for paymentTerms field. Required access: `read_payment_terms` access "
+            "scope.",
+            "ACCESS_DENIED",
+        )
+    terms = order.terms
+    if terms is None:
+        return None
+    is_paid = money.outstanding(order) <= 0
+    overdue = terms.due_at is not None and terms.due_at < context.now() and not is_paid
+    schedule = {
+        "id": gid("PaymentSchedule", order.number_id),
+        "dueAt": terms.due_at,
+        "issuedAt": terms.issued_at,
+        "completedAt": order.updated_at if is_paid else None,
+        "due": overdue,
+    }
+    return {
+        "id": gid("PaymentTerms", order.number_id),
+        "paymentTermsName": terms.name,
+        "translatedName": terms.name,
+        "paymentTermsType": terms.kind,
+        "due": overdue,
+        "overdue": overdue,
+        "paymentSchedules": connection([schedule], {"first": 1}),
+    }
 
 
 def _tax_lines(order: Order) -> list[dict[str, Any]]:
@@ -383,7 +427,7 @@ _fields(
         },
         "fulfillmentHolds": lambda p, c, a: [
             {"id": gid("FulfillmentHold", p.number_id), "reason": "OTHER",
-             "displayReason": p.hold_reason}
+             "displayReason": p.hold_reason, "reasonNotes": p.hold_note}
         ] if p.hold_reason else [],
         "supportedActions": lambda p, c, a: [
             {"action": name}
@@ -391,7 +435,7 @@ _fields(
             if p.status == "OPEN"
         ],
         "fulfillAt": lambda p, c, a: p.row.fulfill_at or p.created_at,
-        "assignedLocation": lambda p, c, a: {"name": "Shop location", "location": location(c)},
+        "assignedLocation": lambda p, c, a: {"name": p.row.location, "location": location(c)},
         "merchantRequests": lambda p, c, a: connection([], a),
         "fulfillments": lambda p, c, a: connection(parts(p.order, p.order.fulfillments), a),
     },
