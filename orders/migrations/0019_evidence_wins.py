@@ -25,6 +25,6 @@ def install_old_guard(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0017_names_and_outcomes")]
+    dependencies = [("orders", "0018_incomplete")]
 
     operations = [migrations.RunPython(install_guard, install_old_guard)]
