@@ -19,6 +19,8 @@ NEEDED_SCOPES = (
 )
 # Only for the date a payment is due.
 PAYMENT_TERMS_SCOPE = "read_payment_terms"
+# Only for what a customer's bank disputes.
+DISPUTES_SCOPE = "read_shopify_payments_disputes"
 # Only for "Cancel the shipment record too" (F29).
 SHIPMENT_SCOPE = "write_merchant_managed_fulfillment_orders"
 # For refunds through a return (F39); without it the return has to be closed in Shopify.
@@ -50,11 +52,14 @@ def has_scope(store: Store, scope: str) -> bool:
 
 
 def extras(connection: ShopConnection) -> dict[str, bool]:
-    """Which of an order's optional fields this app may read: variables of OrderForPanel."""
+    """Which of an order's optional fields this app may read: variables of OrderForPanel. What
+    warns of a loss is tried as long as the scopes are not known: a read that is refused is
+    repeated without (shopify_sync.whole)."""
     scopes = {str(scope).replace("write_", "read_", 1) for scope in connection.scopes}
     return {
         "statusPage": connection.sees_customer_pages,
         "paymentTerms": PAYMENT_TERMS_SCOPE in scopes,
+        "disputes": not scopes or DISPUTES_SCOPE in scopes,
     }
 
 

@@ -106,6 +106,7 @@ def _card(
     return OrderCard(
         id=order.pk,
         is_partial=order.is_partial,
+        unread=rules.unread_text(snapshot),
         gid=order.gid,
         legacy_id=order.legacy_id,
         name=order.name,
@@ -153,8 +154,10 @@ def _buttons(
         running = Refusal("action_active", _("An action on this order is under way."))
     cancel_rule = cancel_refusal_for(order, now=now)
     refund_rule = rules.refund_refusal(snapshot)
-    cancel_shown = not snapshot.cancelled_at and not order_is_delivered(order, now=now)
-    refund_shown = refund_rule is None or refund_rule.code == "not_refundable"
+    # What is not known to be delivered, or refunded, is not hidden: it says why it cannot be.
+    is_cut = snapshot.is_incomplete
+    cancel_shown = not snapshot.cancelled_at and (is_cut or not order_is_delivered(order, now=now))
+    refund_shown = refund_rule is None or refund_rule.code in {"not_refundable", "incomplete"}
     return (
         Button(is_shown=cancel_shown, refusal=cancel_rule or running or acting),
         Button(is_shown=refund_shown, refusal=refund_rule or running or acting),
@@ -164,6 +167,12 @@ def _buttons(
 def _notes(order: Order, snapshot: OrderSnapshot, *, now: datetime) -> tuple[Badge, ...]:
     money = snapshot.money
     notes = []
+    if snapshot.is_incomplete:
+        notes.append(Badge(_("Incomplete"), Tone.WARNING))
+    if rules.has_lost_dispute(snapshot):
+        notes.append(Badge(_("Dispute lost"), Tone.CRITICAL))
+    if rules.has_open_dispute(snapshot):
+        notes.append(Badge(_("Dispute open"), Tone.CRITICAL))
     if rules.refund_outstanding(snapshot):
         if order.kept is not None and order.kept == order.net_payment:
             notes.append(Badge(_("Kept on purpose"), Tone.DEFAULT))

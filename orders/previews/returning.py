@@ -151,13 +151,8 @@ def return_rows(found: ThroughReturn) -> list[tuple[str, str]]:
 
 
 def _needs_shopify(found: Return) -> Refusal | None:
-    if found.is_cut:
-        return Refusal(
-            "return_incomplete",
-            _("Return %s is too long to be read whole.") % found.name,
-            _("Refund it in Shopify."),
-        )
-    if found.has_exchange:
+    # On the order already once they are processed.
+    if any(not item.line_gids for item in found.exchanges):
         return Refusal(
             "return_exchange",
             _("Return %s is an exchange: processing it also sends the new items.") % found.name,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from orders.snapshot import (
+    Duty,
+    ExchangeItem,
     Fulfillment,
     FulfillmentEvent,
     FulfillmentOrder,
@@ -43,6 +45,13 @@ def line_item(data: Json, currency: str) -> LineItem:
         image_url=web_url(dig(data, "image", "url")),
         unit_price=to_bag(data.get("originalUnitPriceSet"), currency, currency).presentment,
         total=to_bag(data.get("discountedTotalSet"), currency, currency).presentment,
+        duties=each(
+            data.get("duties"),
+            lambda duty: Duty(
+                gid=to_text(duty.get("id")),
+                amount=to_bag(duty.get("price"), currency, currency).presentment,
+            ),
+        ),
         attributes=attributes(data.get("customAttributes")),
     )
 
@@ -109,3 +118,25 @@ def _fulfillment_event(data: Json) -> FulfillmentEvent:
         message=to_text(data.get("message")),
         place=place,
     )
+
+
+def exchange(data: Json) -> ExchangeItem:
+    words = (to_text(data.get("title")), to_text(data.get("variantTitle")))
+    return ExchangeItem(
+        title=" · ".join(word for word in words if word) or "–",
+        quantity=to_count(data.get("quantity")),
+        line_gids=each(data.get("lineItems"), lambda line: to_text(line.get("id"))),
+    )
+
+
+def added_lines(agreements: list[Json]) -> tuple[LineQuantity, ...]:
+    """The line items that an edit or an exchange put on the order, from OrderEdits."""
+    found: dict[str, int] = {}
+    for agreement in agreements:
+        if agreement.get("reason") not in {"ORDER_EDIT", "RETURN"}:
+            continue
+        for sale in nodes(agreement.get("sales")):
+            gid, quantity = to_text(dig(sale, "lineItem", "id")), to_count(sale.get("quantity"))
+            if gid and quantity > 0:
+                found[gid] = found.get(gid, 0) + quantity
+    return tuple(LineQuantity(line_gid=gid, quantity=count) for gid, count in found.items())

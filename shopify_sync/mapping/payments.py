@@ -6,8 +6,8 @@ import dataclasses
 from typing import Any
 
 from orders.gateway import Place, SuggestedLine, SuggestedRefund, SuggestedTransaction
-from orders.money import Money
-from orders.snapshot import Dispute, Refund, RefundTransaction, Transaction
+from orders.money import Money, total
+from orders.snapshot import Dispute, MoneyBag, Refund, RefundTransaction, Transaction
 from shopify_sync.mapping.goods import line_quantity
 from shopify_sync.mapping.values import (
     Json,
@@ -96,6 +96,18 @@ def refund(data: Json, shop: str, presentment: str) -> Refund:
         ),
         lines=each(data.get("refundLineItems"), line_quantity),
         return_gid=to_text(dig(data, "return", "id")),
+        duties=_duties(data, shop, presentment),
+    )
+
+
+def _duties(data: Json, shop: str, presentment: str) -> MoneyBag | None:
+    """What of a refund goes back for duties; None: nothing."""
+    bags = [to_bag(d.get("amountSet"), shop, presentment) for d in nodes(data.get("duties"))]
+    if not bags:
+        return None
+    return MoneyBag(
+        shop=total((bag.shop for bag in bags), shop),
+        presentment=total((bag.presentment for bag in bags), presentment),
     )
 
 

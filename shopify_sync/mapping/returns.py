@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Final
 
 from orders.snapshot import Return, ReturnLine, ReverseLine
+from shopify_sync.mapping.goods import exchange
 from shopify_sync.mapping.values import Json, dig, each, nodes, to_count, to_text, to_time
-
-_IS_CUT: Final = ("pageInfo", "hasNextPage")
 
 
 def a_return(data: Json) -> Return:
@@ -33,15 +31,8 @@ def a_return(data: Json) -> Return:
         reverse_lines=each(reverse, _reverse_line),
         created_at=to_time(data.get("createdAt")),
         received_at=max((at for at in times if at), default=None),
-        has_exchange=bool(nodes(data.get("exchangeLineItems"))),
-        is_cut=_is_cut(data),
+        exchanges=each(data.get("exchangeLineItems"), exchange),
     )
-
-
-def _is_cut(data: Json) -> bool:
-    reverse = nodes(data.get("reverseFulfillmentOrders"))
-    lists = [data.get("returnLineItems"), data.get("reverseFulfillmentOrders")]
-    return any(dig(found, *_IS_CUT) for found in (*lists, *(r.get("lineItems") for r in reverse)))
 
 
 def _lines(items: list[Json], reverse: list[Json]) -> list[ReturnLine]:
