@@ -56,7 +56,7 @@ class _Entry:
     """`keeps_message`: what was said when it ended says more than `text`, and is shown instead."""
 
     tone: Tone
-    label: _StrPromise
+    label: _StrPromise | str
     title: _StrPromise
     text: _StrPromise | str = ""
     keeps_message: bool = True
@@ -110,77 +110,77 @@ _OUTCOMES: Final[dict[str, _Entry]] = {
         ),
     ),
     Outcome.DONE: _Entry(
-        Tone.SUCCESS, gettext_lazy("Done"), gettext_lazy("%(what)s: done by %(who)s"),
+        Tone.SUCCESS, Outcome.DONE.label, gettext_lazy("%(what)s: done by %(who)s"),
     ),
     Outcome.DONE_BY_HAND: _Entry(
-        Tone.SUCCESS, gettext_lazy("Done, as a supervisor found"),
+        Tone.SUCCESS, Outcome.DONE_BY_HAND.label,
         gettext_lazy("%(what)s: done, as a supervisor found"),
     ),
     Outcome.AWAITING_BANK: _Entry(
-        Tone.INFO, gettext_lazy("Waiting for the bank"),
+        Tone.INFO, Outcome.AWAITING_BANK.label,
         gettext_lazy("%(what)s: waiting for the bank"),
         gettext_lazy("Shopify booked the refund; the bank has not confirmed it yet."),
         keeps_message=False,
     ),
     Outcome.FAILED_AT_BANK: _Entry(
-        Tone.CRITICAL, gettext_lazy("Failed at the bank"),
+        Tone.CRITICAL, Outcome.FAILED_AT_BANK.label,
         gettext_lazy("%(what)s: failed at the bank"), gettext_lazy("The money was not returned."),
     ),
     Outcome.PARTLY_FAILED_AT_BANK: _Entry(
-        Tone.CRITICAL, gettext_lazy("Failed in part at the bank"),
+        Tone.CRITICAL, Outcome.PARTLY_FAILED_AT_BANK.label,
         gettext_lazy("%(what)s: failed in part at the bank"),
         gettext_lazy("A part of the money was not returned."),
     ),
     Outcome.REFUSED_BY_SHOPIFY: _Entry(
-        Tone.CRITICAL, gettext_lazy("Refused by Shopify"),
+        Tone.CRITICAL, Outcome.REFUSED_BY_SHOPIFY.label,
         gettext_lazy("%(what)s: refused by Shopify"), _NOTHING_CHANGED,
     ),
     Outcome.REFUSED_BY_RULES: _Entry(
-        Tone.CRITICAL, gettext_lazy("Stopped by our rules"),
+        Tone.CRITICAL, Outcome.REFUSED_BY_RULES.label,
         gettext_lazy("%(what)s: stopped by our rules"), _NOTHING_SENT,
     ),
     Outcome.STALE: _Entry(
-        Tone.WARNING, gettext_lazy("The order changed meanwhile"),
+        Tone.WARNING, Outcome.STALE.label,
         gettext_lazy("%(what)s: not sent, the order changed meanwhile"),
         gettext_lazy("Review the order again."),
     ),
     Outcome.ORDER_GONE: _Entry(
-        Tone.CRITICAL, gettext_lazy("Shopify no longer shows the order"),
+        Tone.CRITICAL, Outcome.ORDER_GONE.label,
         gettext_lazy("%(what)s: not sent, Shopify no longer shows the order"), _NOTHING_SENT,
         keeps_message=False,
     ),
     Outcome.NOT_BOOKED: _Entry(
-        Tone.CRITICAL, gettext_lazy("Shopify booked no refund"),
+        Tone.CRITICAL, Outcome.NOT_BOOKED.label,
         gettext_lazy("%(what)s: Shopify booked no refund"),
         gettext_lazy("The money was not returned yet."),
     ),
     Outcome.NOT_DONE_BY_HAND: _Entry(
-        Tone.CRITICAL, gettext_lazy("Not carried out, as a supervisor found"),
+        Tone.CRITICAL, Outcome.NOT_DONE_BY_HAND.label,
         gettext_lazy("%(what)s: not carried out, as a supervisor found"),
     ),
     Outcome.WITHDRAWN: _Entry(
-        Tone.DEFAULT, gettext_lazy("Withdrawn"), gettext_lazy("%(what)s: withdrawn"),
+        Tone.DEFAULT, Outcome.WITHDRAWN.label, gettext_lazy("%(what)s: withdrawn"),
     ),
     Outcome.UNINSTALLED: _Entry(
-        Tone.WARNING, gettext_lazy("Not sent: the app was uninstalled"),
+        Tone.WARNING, Outcome.UNINSTALLED.label,
         gettext_lazy("%(what)s: not sent, the app was uninstalled"), _NOTHING_SENT,
         keeps_message=False,
     ),
     Outcome.ERASED: _Entry(
-        Tone.WARNING, gettext_lazy("Not sent: the customer’s data had to be deleted"),
+        Tone.WARNING, Outcome.ERASED.label,
         gettext_lazy("%(what)s: not sent, the customer’s data had to be deleted"), _NOTHING_SENT,
         keeps_message=False,
     ),
     Outcome.DECLINED: _Entry(
-        Tone.WARNING, gettext_lazy("Declined"), gettext_lazy("%(what)s: declined"), _NOTHING_SENT,
+        Tone.WARNING, Outcome.DECLINED.label, gettext_lazy("%(what)s: declined"), _NOTHING_SENT,
     ),
     Outcome.NOT_APPROVED: _Entry(
-        Tone.WARNING, gettext_lazy("Not approved in time"),
+        Tone.WARNING, Outcome.NOT_APPROVED.label,
         gettext_lazy("%(what)s: not approved in time"),
         gettext_lazy("Nothing was sent. Ask again."), keeps_message=False,
     ),
     Outcome.NOT_SENT: _Entry(
-        Tone.WARNING, gettext_lazy("Not sent within a day"),
+        Tone.WARNING, Outcome.NOT_SENT.label,
         gettext_lazy("%(what)s: not sent within a day"),
         gettext_lazy("Nothing was sent. Ask again."), keeps_message=False,
     ),

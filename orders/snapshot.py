@@ -95,6 +95,22 @@ class CustomerDetails:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """What customs take for a line item; `gid` names it in a refund."""
+
+    gid: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fee:
+    """A named charge beside the goods, such as a recycling fee."""
+
+    name: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineItem:
     gid: str
     title: str
@@ -110,6 +126,7 @@ class LineItem:
     image_url: str = ""
     unit_price: Money
     total: Money
+    duties: tuple[Duty, ...] = ()
     attributes: tuple[Attribute, ...] = ()
 
 
@@ -207,16 +224,62 @@ class Refund:
     transactions: tuple[RefundTransaction, ...] = ()
     lines: tuple[LineQuantity, ...] = ()
     return_gid: str = ""
+    duties: MoneyBag | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeItem:
+    """What the customer gets for what comes back; on the order once the exchange is processed,
+    as `line_gids`."""
+
+    title: str
+    quantity: int
+    line_gids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnLine:
+    """Units of one line item that are to come back. `part_gid`: the line of the parcel they left
+    in. `processed` units are off the order's books, `received` ones are at the shop, whoever
+    booked them in; neither follows from the other. Of old reads only the first two are known."""
+
+    line_gid: str
+    quantity: int
+    gid: str = ""
+    part_gid: str = ""
+    processed: int = 0
+    refunded: int = 0
+    received: int = 0
+    restocked: int = 0
+    missing: int = 0
+    reason: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReverseLine:
+    """What the shop books in by. `booked`: units with a disposition, the missing ones too."""
+
+    gid: str
+    part_gid: str
+    quantity: int
+    booked: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
+    """`received_at`: when the last of what was booked in was."""
+
     gid: str
     name: str
     status: str
     total_quantity: int
     received_quantity: int
-    lines: tuple[LineQuantity, ...] = ()
+    lines: tuple[ReturnLine, ...] = ()
+    reverse_lines: tuple[ReverseLine, ...] = ()
+    created_at: datetime | None = None
+    received_at: datetime | None = None
+    exchanges: tuple[ExchangeItem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +290,12 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderMoney:
-    """Shopify's totals. `net_payment` (received - refunded) bounds every refund."""
+    """Shopify's totals. `net_payment` (received - refunded) bounds every refund.
+
+    `total` is before returns and with everything ever on the order; `current_total` after edits
+    and returns. `rounding`: what rounding of cash added to the payments, `refund_rounding` to the
+    refunds. None: not told (an order without, or read by an earlier version).
+    """
 
     total: MoneyBag
     current_total: MoneyBag
@@ -241,6 +309,9 @@ class OrderMoney:
     outstanding: MoneyBag
     capturable: MoneyBag
     tips: MoneyBag
+    duties: MoneyBag | None = None
+    rounding: MoneyBag | None = None
+    refund_rounding: MoneyBag | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,9 +335,14 @@ class OrderSnapshot:
     can_notify_customer: bool = False
     is_test: bool = False
     requires_shipping: bool = True
+    is_edited: bool = False
+    # Whether `tax` and `duties` are in the prices already, and not charged beside them.
+    taxes_included: bool = False
+    duties_included: bool = False
     currency: str
     shop_currency: str
     money: OrderMoney
+    fees: tuple[Fee, ...] = ()
     customer: CustomerSnapshot | None = None
     email: str = ""
     phone: str = ""
@@ -288,6 +364,15 @@ class OrderSnapshot:
     refunds: tuple[Refund, ...] = ()
     returns: tuple[Return, ...] = ()
     disputes: tuple[Dispute, ...] = ()
+    # What edits and exchanges put on the order.
+    added: tuple[LineQuantity, ...] = ()
+    # Lists that could not be read to their end, by the names of these fields: what they hold is
+    # true, and is not all. Nobody may act on such an order.
+    unread: tuple[str, ...] = ()
+
+    @property
+    def is_incomplete(self) -> bool:
+        return bool(self.unread)
 
     @property
     def placed_at(self) -> datetime:

@@ -213,7 +213,10 @@ def fulfillment_badges(order: OrderSnapshot, *, now: datetime, zone: tzinfo) -> 
     """
     axis = _("Fulfillment")
     raw = order.fulfillment_status or "UNFULFILLED"
-    parcels = () if order.cancelled_at else live_fulfillments(order)
+    parcels = live_fulfillments(order)
+    if order.cancelled_at or "fulfillments" in order.unread:
+        # Of a list that was cut, the rest may be anything: Shopify's own word is then the finest.
+        parcels = ()
     if parcels and raw in _FULFILLMENT_DETAIL:
         # On hold, scheduled or in progress is then only the rest.
         raw = "PARTIALLY_FULFILLED"

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
 import shopify
@@ -116,6 +117,7 @@ class Budget:
 
 
 _budgets: Final[dict[str, Budget]] = {}
+NOTHING_OPTIONAL: Final[Mapping[str, bool]] = MappingProxyType({})
 
 
 @cache
@@ -142,6 +144,8 @@ class AdminClient:
         may."""
         self.domain = domain
         self.extras: Mapping[str, bool] = extras or {}
+        # Called between the requests of one long reading, by whoever must not lose a claim.
+        self.keep_alive: Callable[[], object] = lambda: None
         self._is_background = is_background
         self._renew = renew
         self.served_version = ""

@@ -88,6 +88,9 @@ TRANSITIONS: Final[dict[ActionState, frozenset[ActionState]]] = {
     ActionState.SUCCEEDED: frozenset({ActionState.REVERSED, ActionState.PARTIAL}),
     # Shopify cancels first and may book the refund later than we looked.
     ActionState.PARTIAL: frozenset({ActionState.SUCCEEDED, ActionState.AWAITING_BANK}),
+    # Said not to have happened, and Shopify shows it under our marker after all: a person was
+    # wrong, or a dump was restored that did not know of the send. What Shopify shows wins.
+    **{state: frozenset(_PROVEN) for state in NOTHING_DONE_STATES},
 }  # fmt: skip
 # What the performer takes up again by itself, once `next_attempt_at` has come.
 _WORKABLE_STATES = (
@@ -106,17 +109,17 @@ class Outcome(models.TextChoices):
     DONE = "done", _("Done")
     DONE_BY_HAND = "done_by_hand", _("Done, as a supervisor found")
     AWAITING_BANK = "awaiting_bank", _("Waiting for the bank")
-    FAILED_AT_BANK = "failed_at_bank", _("Refund failed at the bank")
-    PARTLY_FAILED_AT_BANK = "partly_failed_at_bank", _("Refund failed in part at the bank")
+    FAILED_AT_BANK = "failed_at_bank", _("Failed at the bank")
+    PARTLY_FAILED_AT_BANK = "partly_failed_at_bank", _("Failed in part at the bank")
     REFUSED_BY_SHOPIFY = "refused_by_shopify", _("Refused by Shopify")
-    REFUSED_BY_RULES = "refused_by_rules", _("Not allowed by our rules any more")
+    REFUSED_BY_RULES = "refused_by_rules", _("Stopped by our rules")
     STALE = "stale", _("The order changed meanwhile")
-    ORDER_GONE = "order_gone", _("Shopify no longer has the order")
+    ORDER_GONE = "order_gone", _("Shopify no longer shows the order")
     NOT_BOOKED = "not_booked", _("Shopify booked no refund")
     NOT_DONE_BY_HAND = "not_done_by_hand", _("Not carried out, as a supervisor found")
     WITHDRAWN = "withdrawn", _("Withdrawn")
-    UNINSTALLED = "uninstalled", _("The app was uninstalled")
-    ERASED = "erased", _("The customer’s data had to be deleted")
+    UNINSTALLED = "uninstalled", _("Not sent: the app was uninstalled")
+    ERASED = "erased", _("Not sent: the customer’s data had to be deleted")
     DECLINED = "declined", _("Declined")
     NOT_APPROVED = "not_approved", _("Not approved in time")
     NOT_SENT = "not_sent", _("Not sent within a day")

@@ -128,6 +128,10 @@ class Order(models.Model):
         default=False,
         help_text="From a back-fill: which items are in which parcel is not known yet.",
     )
+    is_incomplete = models.BooleanField(
+        default=False,
+        help_text="A list of it could not be read to its end: nobody may act on it here.",
+    )
     # Freshness. The sequence numbers let a webhook that arrives during a read cause another.
     dirty_seq = models.PositiveIntegerField(default=0)
     clean_seq = models.PositiveIntegerField(default=0)

@@ -13,7 +13,14 @@ from orders.errors import Refusal
 from orders.models import ActionState, Order, OrderAction, OrderEvent
 from orders.panels.notices import NEEDS_SOMEBODY, action_notice
 from orders.panels.parts import Button, OrderCard
-from orders.panels.rows import event_row, line_rows, money_rows, parcel_rows, tracking_text
+from orders.panels.returning import return_rows
+from orders.panels.rows import (
+    event_row,
+    line_rows,
+    money_rows,
+    parcel_rows,
+    tracking_text,
+)
 from orders.previews import cancel_refusal_for, order_is_delivered
 from orders.snapshot import OrderSnapshot
 from orders.statuses import Badge, Pip, Tone
@@ -104,6 +111,7 @@ def _card(
     return OrderCard(
         id=order.pk,
         is_partial=order.is_partial,
+        unread=rules.unread_text(snapshot),
         gid=order.gid,
         legacy_id=order.legacy_id,
         name=order.name,
@@ -114,6 +122,7 @@ def _card(
         notes=_notes(order, snapshot, action, now=now),
         lines=line_rows(snapshot, now=now, order=order),
         parcels=parcel_rows(snapshot, now=now, order=order),
+        returns=return_rows(snapshot, order=order),
         money=money_rows(snapshot),
         payment_methods=tuple(dict.fromkeys(_method(t.gateway_label or t.gateway, t.account_number)
                                             for t in rules.payments(snapshot))),
@@ -150,8 +159,10 @@ def _buttons(
         running = Refusal("action_active", _("An action on this order is under way."))
     cancel_rule = cancel_refusal_for(order, now=now)
     refund_rule = rules.refund_refusal(snapshot)
-    cancel_shown = not snapshot.cancelled_at and not order_is_delivered(order, now=now)
-    refund_shown = refund_rule is None or refund_rule.code == "not_refundable"
+    # What is not known to be delivered, or refunded, is not hidden: it says why it cannot be.
+    is_cut = snapshot.is_incomplete
+    cancel_shown = not snapshot.cancelled_at and (is_cut or not order_is_delivered(order, now=now))
+    refund_shown = refund_rule is None or refund_rule.code in {"not_refundable", "incomplete"}
     return (
         Button(is_shown=cancel_shown, refusal=cancel_rule or running or acting),
         Button(is_shown=refund_shown, refusal=refund_rule or running or acting),
@@ -163,6 +174,12 @@ def _notes(
 ) -> tuple[Badge, ...]:
     money = snapshot.money
     notes = []
+    if snapshot.is_incomplete:
+        notes.append(Badge(_("Incomplete"), Tone.WARNING))
+    if rules.has_lost_dispute(snapshot):
+        notes.append(Badge(_("Dispute lost"), Tone.CRITICAL))
+    if rules.has_open_dispute(snapshot):
+        notes.append(Badge(_("Dispute open"), Tone.CRITICAL))
     if rules.refund_outstanding(snapshot):
         if _is_kept(order, snapshot, action):
             kept = rules.net_paid(snapshot).format()

@@ -12,6 +12,7 @@ from orders.gateway import CANCEL_REASON_LABELS
 from orders.models import ActionKind, RefundMethod, Returned
 from orders.money import Money
 from orders.payment_words import readable
+from orders.previews.returning import ThroughReturn
 from orders.snapshot import LineQuantity
 
 STAFF_NOTE_LENGTH: Final = 255
@@ -61,6 +62,8 @@ class RefundChoice:
     notify: bool = False
     staff_note: str = ""
     returned: str = Returned.NOT_ASKED
+    # The return the items are in: its id, "" for items in none, None where nobody said.
+    through: str | None = None
 
 
 Choice = CancelChoice | RefundChoice
@@ -101,6 +104,9 @@ class Proposal:
     facts: dict[str, str]
     # Last and with a default: proposals stored before there was a choice lack it.
     method: RefundMethod = RefundMethod.ORIGINAL
+    # The open return it is refunded through, and what was asked about it.
+    through: ThroughReturn | None = None
+    asked_through: str | None = None
 
 
 def encode_proposal(proposal: Proposal) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
         "fulfillment_status": snapshot.fulfillment_status or "",
         "return_status": snapshot.return_status or "",
         "is_test": snapshot.is_test,
+        "is_incomplete": snapshot.is_incomplete,
         "currency": snapshot.currency,
         "shop_currency": snapshot.shop_currency,
         "total": money.total.presentment.amount,

@@ -77,8 +77,16 @@ class Customer(Resource, kw_only=True):
         return name or self.email or self.phone or ""
 
 
+class Fee(Struct, kw_only=True):
+    """A named charge beside the goods, such as a recycling fee."""
+
+    name: str
+    price: Decimal
+
+
 class LineItem(Resource, kw_only=True):
-    """`discount` and `tax` are of the whole line; `removed`: taken off by a cancelation."""
+    """`discount`, `tax` and `duty` are of the whole line; `removed`: taken off by a cancelation,
+    an edit or an exchange; `added`: put on by one of the latter."""
 
     typename: ClassVar[str] = "LineItem"
     title: str
@@ -98,6 +106,8 @@ class LineItem(Resource, kw_only=True):
     properties: dict[str, str] = field(default_factory=dict)
     refunded: int = 0
     removed: int = 0
+    duty: Decimal = ZERO
+    added: bool = False
     # Taken back by processing a return, and not refunded (yet).
     returned: int = 0
     # Without a variant: there is no stock that it could go back to.
@@ -155,6 +165,12 @@ class Adjustment(Resource, kw_only=True):
     tax: Decimal = ZERO
 
 
+class RefundDuty(Struct, kw_only=True):
+    typename: ClassVar[str] = "RefundDuty"
+    line_number: int
+    amount: Decimal
+
+
 class Refund(Resource, kw_only=True):
     typename: ClassVar[str] = "Refund"
     order_number: int
@@ -162,6 +178,7 @@ class Refund(Resource, kw_only=True):
     processed_at: datetime
     note: str | None = None
     lines: list[RefundLine] = field(default_factory=list)
+    duties: list[RefundDuty] = field(default_factory=list)
     shipping: Decimal = ZERO
     transactions: list[int] = field(default_factory=list)
     adjustments: list[Adjustment] = field(default_factory=list)
@@ -273,6 +290,16 @@ class ReturnLine(Resource, kw_only=True):
         return sum(booked.quantity for booked in self.dispositions)
 
 
+class ExchangeLine(Resource, kw_only=True):
+    """What the customer gets instead; on the order as `added_line` once that is processed."""
+
+    typename: ClassVar[str] = "ExchangeLineItem"
+    title: str
+    variant_title: str | None = None
+    quantity: int
+    added_line: int | None = None
+
+
 class Return(Resource, kw_only=True):
     typename: ClassVar[str] = "Return"
     order_number: int
@@ -284,9 +311,18 @@ class Return(Resource, kw_only=True):
     decline_reason: str | None = None
     decline_note: str | None = None
     lines: list[ReturnLine] = field(default_factory=list)
+    exchange_lines: list[ExchangeLine] = field(default_factory=list)
     reverse_order_number: int | None = None
     # What the customer pays for the way back; taken off the return's first refund.
     shipping_fee: Decimal = ZERO
+
+
+class Edit(Resource, kw_only=True):
+    """An agreement that changed the order: items by line number, negative for those it lost."""
+
+    reason: str
+    happened_at: datetime
+    quantities: dict[int, int] = field(default_factory=dict)
 
 
 class PaymentTerms(Struct, kw_only=True):
@@ -327,6 +363,11 @@ class Order(Resource, kw_only=True):
     risk_level: str = "LOW"
     dispute: str | None = None
     tip: Decimal = ZERO
+    duties_included: bool = False
+    fees: list[Fee] = field(default_factory=list)
+    # What rounding a cash payment added to it, negative where it took some off.
+    cash_rounding: Decimal = ZERO
+    edits: list[Edit] = field(default_factory=list)
     discount_code: str | None = None
     channel: str | None = "Online Store"
     terms: PaymentTerms | None = None

@@ -40,6 +40,7 @@ SCOPES: Final = [
     "read_returns",
     "read_payment_terms",
     "write_returns",
+    "read_shopify_payments_disputes",
     "read_products",
     "read_locations",
 ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from shopify_sync.practice_store import crediting, money, refunding, returning, selling
+from shopify_sync.practice_store import crediting, editing, money, refunding, returning, selling
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import ShopError
 from shopify_sync.practice_store.resolvers.base import (
+    MAX_PAGE,
     RESOLVERS,
     Args,
     Resolver,
@@ -72,7 +73,11 @@ _sums(
     "Order",
     {
         "totalPrice": money.total,
-        "originalTotalPrice": money.total,
+        "originalTotalPrice": money.original_total,
+        "originalTotalDuties": money.duties,
+        "currentTotalDuties": lambda o: money.current(o)["duties"],
+        "originalTotalAdditionalFees": money.fees,
+        "currentTotalAdditionalFees": money.fees,
         "currentTotalPrice": lambda o: money.current(o)["total"],
         "subtotalPrice": lambda o: money.subtotal(o),
         "currentSubtotalPrice": lambda o: money.current(o)["subtotal"],
@@ -97,9 +102,12 @@ _sums(
 
 
 def _list(rows: Callable[[Order], list[Any]]) -> Resolver:
+    """A plain list, cut at `first` without a word, and at a page's limit whatever is asked."""
+
     def resolve(order: Order, context: Context, args: Args) -> Any:
         found = parts(order, in_any_order(context, rows(order)))
-        return found[: args["first"]] if args.get("first") is not None else found
+        first = args.get("first")
+        return found[: MAX_PAGE if first is None else min(first, MAX_PAGE)]
 
     return resolve
 
@@ -121,6 +129,16 @@ _fields(
         "lineItems": _page(lambda o: o.lines),
         "fulfillments": _list(lambda o: o.fulfillments),
         "fulfillmentsCount": lambda o, c, a: {"count": len(o.fulfillments), "precision": "EXACT"},
+        "transactionsCount": lambda o, c, a: {"count": len(o.transactions), "precision": "EXACT"},
+        "additionalFees": lambda o, c, a: [
+            {"id": gid("AdditionalFee", o.number_id * 100 + place), "name": fee.name,
+             "price": money.bag(o, fee.price), "taxLines": []}
+            for place, fee in enumerate(o.fees)
+        ],
+        "totalCashRoundingAdjustment": lambda o, c, a: {
+            "paymentSet": money.bag(o, o.cash_rounding), "refundSet": money.bag(o, ZERO),
+        },
+        "agreements": lambda o, c, a: connection(editing.agreements(o), a),
         "fulfillmentOrders": _page(lambda o: o.fulfillment_orders),
         "transactions": _list(lambda o: o.transactions),
         "refunds": _list(lambda o: o.refunds),
@@ -141,7 +159,7 @@ _fields(
         "capturable": lambda o, c, a: money.capturable(o) > 0,
         "canNotifyCustomer": lambda o, c, a: bool(o.email or o.phone),
         "canMarkAsPaid": lambda o, c, a: money.outstanding(o) > 0 and not o.cancelled_at,
-        "edited": lambda o, c, a: False,
+        "edited": lambda o, c, a: any(edit.reason == "ORDER_EDIT" for edit in o.edits),
         "confirmed": lambda o, c, a: True,
         "fulfillable": lambda o, c, a: any(
             selling.unfulfilled_quantity(o, line.number_id) for line in o.lines
@@ -162,10 +180,7 @@ _fields(
         "currentSubtotalLineItemsQuantity": lambda o, c, a: sum(
             li.current_quantity for li in o.lines
         ),
-        "disputes": lambda o, c, a: [
-            {"id": gid("OrderDisputeSummary", o.number_id), "status": o.dispute,
-             "initiatedAs": "CHARGEBACK"}
-        ] if o.dispute else [],
+        "disputes": lambda o, c, a: _disputes(o, c),
         "risk": lambda o, c, a: {"assessments": [{"riskLevel": o.risk_level, "facts": []}],
                                  "recommendation": "ACCEPT"},
         "taxLines": lambda o, c, a: _tax_lines(o),
@@ -175,11 +190,30 @@ _fields(
         "suggestedRefund": lambda o, c, a: refunding.suggest(
             o, lines=a.get("refundLineItems"), full=bool(a.get("suggestFullRefund")),
             shipping=money.shipping(o) if a.get("refundShipping") else a.get("shippingAmount"),
+            duties=a.get("refundDuties"),
             as_store_credit=a.get("refundMethodAllocation") == "STORE_CREDIT"
             and crediting.has_customer(c, o),
         ),
     },
 )  # fmt: skip
+
+
+DISPUTES_SCOPE: Final = "read_shopify_payments_disputes"
+
+
+def _disputes(order: Order, context: Context) -> list[dict[str, Any]]:
+    """Non-null: without the scope the whole order is hidden behind the refusal."""
+    if context.scopes and DISPUTES_SCOPE not in context.scopes:
+        raise ShopError(
+            f"Access denied for disputes field. Required access: `{DISPUTES_SCOPE}` access scope.",
+            "ACCESS_DENIED",
+        )
+    if not order.dispute:
+        return []
+    return [
+        {"id": gid("OrderDisputeSummary", order.number_id), "status": order.dispute,
+         "initiatedAs": "CHARGEBACK"}
+    ]  # fmt: skip
 
 
 def _status_page(order: Order, context: Context) -> str:
@@ -277,8 +311,16 @@ _fields(
         ] if p.tax else [],
         "discountAllocations": lambda p, c, a: [],
         "merchantEditable": lambda p, c, a: True,
+        "duties": lambda p, c, a: [_duty(p.order, p.row)] if p.duty else [],
     },
 )  # fmt: skip
+
+
+def _duty(order: Order, line: LineItem) -> dict[str, Any]:
+    return {"id": refunding.duty_id(line), "price": money.bag(order, line.duty), "taxLines": [],
+            "harmonizedSystemCode": None, "countryCodeOfOrigin": None}  # fmt: skip
+
+
 _sums(
     "ShippingLine",
     {
@@ -345,6 +387,13 @@ _fields(
         "refundLineItems": _page(lambda p: p.lines),
         "orderAdjustments": _page(lambda p: p.adjustments),
         "return": lambda p, c, a: _return(p.order, p.return_number),
+        "duties": lambda p, c, a: [
+            {
+                "amountSet": money.bag(p.order, duty.amount),
+                "originalDuty": _duty(p.order, p.order.line(duty.line_number)),
+            }
+            for duty in p.row.duties
+        ],
     },
 )
 
@@ -383,7 +432,9 @@ _fields(
     "Fulfillment",
     {
         "order": lambda p, c, a: p.order,
-        "trackingInfo": lambda p, c, a: in_any_order(c, p.row.tracking)[: a.get("first")],
+        "trackingInfo": lambda p, c, a: in_any_order(c, p.row.tracking)[
+            : min(a.get("first") or MAX_PAGE, MAX_PAGE)
+        ],
         "fulfillmentLineItems": _page(lambda p: p.row.lines),
         "events": lambda p, c, a: connection(
             sorted(parts(p.order, p.row.events), key=lambda e: e.happened_at), a
@@ -462,7 +513,7 @@ _suggestion_sums("maximumRefundable", lambda s: s.maximum)
 _suggestion_sums("subtotal", lambda s: s.subtotal)
 _suggestion_sums("discountedSubtotal", lambda s: s.subtotal)
 _suggestion_sums("totalTax", lambda s: s.tax)
-_suggestion_sums("totalDuties", lambda s: ZERO)
+_suggestion_sums("totalDuties", lambda s: sum((amount for _, amount in s.duties), ZERO))
 _suggestion_sums("totalCartDiscountAmount", lambda s: ZERO)
 _fields(
     "SuggestedRefund",
@@ -483,6 +534,10 @@ _fields(
                 "totalTaxSet": money.bag(s.order, line.tax),
             }
             for line in s.lines
+        ],
+        "refundDuties": lambda s, c, a: [
+            {"amountSet": money.bag(s.order, amount), "originalDuty": _duty(s.order, line)}
+            for line, amount in s.duties
         ],
         "suggestedTransactions": lambda s, c, a: [
             {
