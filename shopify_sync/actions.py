@@ -140,7 +140,8 @@ def _missing(action: OrderAction, now: datetime) -> bool:
     if queued_at and now - queued_at < _MISSING_BELIEVED_AFTER:
         _put_down(action, ActionState.QUEUED, message=text)
         return False
-    end = Settled(ActionState.REJECTED, outcome=Outcome.ORDER_GONE)
+    text = _("Shopify no longer shows this order. Nothing was sent.")
+    end = Settled(ActionState.REJECTED, text, outcome=Outcome.ORDER_GONE)
     services.settle(action, end, now=now)
     return False
 

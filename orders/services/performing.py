@@ -198,7 +198,8 @@ def end_overdue(*, now: datetime) -> int:
 
 
 def _expire(action: OrderAction, now: datetime) -> None:
-    settle(action, Settled(ActionState.EXPIRED, outcome=Outcome.NOT_SENT), now=now)
+    words = _("It was not sent within a day. Review the order again.")
+    settle(action, Settled(ActionState.EXPIRED, words, outcome=Outcome.NOT_SENT), now=now)
 
 
 def booked(move: Move) -> Settled | None:

@@ -31,7 +31,8 @@ def hand_over(store: Store, *, now: datetime) -> int:
     ids = OrderAction.objects.filter(order__store=store, state__in=_UNSENT | _IN_DOUBT)
     return _end(
         ids.order_by("pk").values_list("pk", flat=True)[:_ROWS],
-        unsent=Outcome.UNINSTALLED,
+        unsent=_("The app was uninstalled from the shop; nothing was sent."),
+        outcome=Outcome.UNINSTALLED,
         in_doubt=_(
             "The app was uninstalled before Shopify's answer was known. Compare with Shopify."
         ),
@@ -52,7 +53,8 @@ def make_way(orders: Iterable[int], *, now: datetime) -> int:
     ids = OrderAction.objects.filter(order__in=orders, state__in=_UNSENT | _IN_DOUBT)
     return _end(
         ids.order_by("pk").values_list("pk", flat=True)[:_ROWS],
-        unsent=Outcome.ERASED,
+        unsent=_("The customer's data had to be deleted; nothing was sent."),
+        outcome=Outcome.ERASED,
         in_doubt=_(
             "The customer's data had to be deleted before Shopify's answer was known. "
             "Compare with Shopify."
@@ -61,19 +63,21 @@ def make_way(orders: Iterable[int], *, now: datetime) -> int:
     )
 
 
-def _end(ids: Iterable[int], *, unsent: Outcome, in_doubt: str, now: datetime) -> int:
+def _end(ids: Iterable[int], *, unsent: str, outcome: Outcome, in_doubt: str, now: datetime) -> int:
     moved = 0
 
     def end(action_id: int) -> None:
         nonlocal moved
-        moved += _end_one(action_id, unsent=unsent, in_doubt=in_doubt, now=now)
+        moved += _end_one(action_id, unsent=unsent, outcome=outcome, in_doubt=in_doubt, now=now)
 
     # One that cannot be ended must not keep the others.
     sweeping.each(list(ids), end)
     return moved
 
 
-def _end_one(action_id: int, *, unsent: Outcome, in_doubt: str, now: datetime) -> bool:
+def _end_one(
+    action_id: int, *, unsent: str, outcome: Outcome, in_doubt: str, now: datetime
+) -> bool:
     with transaction.atomic(durable=True):
         action = locked(action_id)
         if action.state in _UNSENT and not action.maybe_applied:
@@ -83,7 +87,8 @@ def _end_one(action_id: int, *, unsent: Outcome, in_doubt: str, now: datetime) -
                 settled_at=now,
                 next_attempt_at=None,
                 lease_until=None,
-                outcome=unsent,
+                message=unsent,
+                outcome=outcome,
             )
         elif action.state in _IN_DOUBT:
             moved = move(action, ActionState.NEEDS_HUMAN, lease_until=None, message=in_doubt)
