@@ -97,6 +97,8 @@ class LineItem(Resource, kw_only=True):
     properties: dict[str, str] = field(default_factory=dict)
     refunded: int = 0
     removed: int = 0
+    # Of the refunded units those that had been shipped, and were refunded without a return.
+    refunded_shipped: int = 0
     # Taken back by processing a return, and not refunded (yet).
     returned: int = 0
     # Without a variant: there is no stock that it could go back to.
@@ -214,6 +216,7 @@ class Fulfillment(Resource, kw_only=True):
     in_transit_at: datetime | None = None
     estimated_delivery_at: datetime | None = None
     delivered_at: datetime | None = None
+    location_number: int | None = None
     tracking: list[Tracking] = field(default_factory=list)
     lines: list[FulfillmentLine] = field(default_factory=list)
     events: list[FulfillmentEvent] = field(default_factory=list)
@@ -240,6 +243,8 @@ class FulfillmentOrder(Resource, kw_only=True):
     fulfill_at: datetime | None = None
     method_type: str = "SHIPPING"
     hold_reason: str | None = None
+    # Where it is shipped from; None: where the shop's orders usually are.
+    location_number: int | None = None
     lines: list[FulfillmentOrderLine] = field(default_factory=list)
 
 
@@ -436,7 +441,7 @@ class Shop(Struct, kw_only=True):
     jobs: dict[str, Job] = field(default_factory=dict)
     idempotency: dict[str, IdempotencyRecord] = field(default_factory=dict)
     # Numbers and names; the first is where orders are shipped from.
-    locations: dict[int, str] = field(default_factory=lambda: {1: "Shop location"})
+    locations: dict[int, str] = field(default_factory=lambda: {1: "Shop location", 2: "Warehouse"})
     stock_moves: list[StockMove] = field(default_factory=list)
     # 402 or 423: how a frozen or a locked shop answers everything.
     locked_status: int | None = None
