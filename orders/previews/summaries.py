@@ -13,7 +13,8 @@ from orders.errors import Refusal
 from orders.models import ActionKind, Order, RefundMethod, Returned
 from orders.money import Money
 from orders.previews.conditions import ruling_for
-from orders.previews.proposals import Proposal
+from orders.previews.proposals import DISCREPANCY_REASONS, Proposal
+from orders.previews.restocking import sentences
 from orders.previews.tokens import sign_token
 from orders.rules import Advice
 from orders.snapshot import LineItem
@@ -103,11 +104,23 @@ def _rows(proposal: Proposal, *, is_paid: bool) -> tuple[tuple[str, str], ...]:
         rows.append((_("Refund"), _("Later")))
     if proposal.method == RefundMethod.STORE_CREDIT:
         rows.append((_("Goes back to"), str(proposal.method.label)))
-    rows.append((_("Restock items"), yes_no[proposal.restock]))
+    rows += _about_goods(proposal)
     rows.append((_("Shopify e-mails the customer"), yes_no[proposal.notify]))
     if proposal.staff_note:
         rows.append((_("Staff note"), proposal.staff_note))
     return tuple(rows)
+
+
+def _about_goods(proposal: Proposal) -> list[tuple[str, str]]:
+    if proposal.is_amount_only:
+        return [(_("Items"), _("No items are marked as refunded; stock is not changed"))]
+    rows = []
+    if proposal.discrepancy_reason:
+        reason = DISCREPANCY_REASONS.get(proposal.discrepancy_reason, proposal.discrepancy_reason)
+        rows.append((_("Why another amount"), str(reason)))
+    stock = ". ".join(sentences(proposal.restocks))
+    rows.append((_("Restock items"), stock or (_("Yes") if proposal.restock else _("No"))))
+    return rows
 
 
 def _concerns(advice: Advice, proposal: Proposal) -> bool:

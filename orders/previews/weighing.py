@@ -16,6 +16,8 @@ from orders.previews.conditions import (
     cancel_refusal_for,
     check_amount,
     check_lines,
+    check_shipping,
+    discrepancy_of,
     earlier_refunds,
     method_refusal,
     order_is_delivered,
@@ -28,6 +30,7 @@ from orders.previews.proposals import (
     RefundChoice,
     Target,
 )
+from orders.previews.restocking import restocks
 from orders.previews.summaries import Preview, SummaryItem, summarize
 from orders.previews.targets import credit, spread
 from orders.previews.tokens import open_token
@@ -100,9 +103,20 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
         raise ActionRefused(refusal)
     check_lines(snapshot, choice.lines)
     net = rules.net_paid(snapshot)
-    suggestion = gateway.suggest_refund(order, lines=choice.lines, shipping=choice.shipping)
+    amount_only = choice.amount is not None and not choice.lines and not choice.shipping
+    # F41: without a return nothing goes back to stock.
+    restock = bool(choice.lines) and choice.restock and choice.returned != Returned.NOT_NEEDED
+    suggestion = gateway.suggest_refund(
+        order,
+        # Of an amount only the payments matter, and those are told with whatever is left.
+        lines=None if amount_only else choice.lines,
+        shipping=None if amount_only else choice.shipping,
+        with_places=restock,
+    )
+    check_shipping(choice.shipping, suggestion.shipping_maximum)
     amount = choice.amount if choice.amount is not None else suggestion.amount
     check_amount(amount, net)
+    calculated = None if amount_only else suggestion.amount
     is_credit = choice.method == RefundMethod.STORE_CREDIT
     proposal = Proposal(
         kind=ActionKind.REFUND,
@@ -113,14 +127,16 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
         is_full_refund=amount == net,
         lines=choice.lines,
         shipping=choice.shipping,
-        # F41: without a return nothing goes back to stock.
-        restock=choice.restock and choice.returned != Returned.NOT_NEEDED,
+        restock=restock,
         notify=choice.notify,
         staff_note=choice.staff_note,
         returned=choice.returned if delivered else Returned.NOT_ASKED,
         shipments_to_cancel=(),
         facts=facts(snapshot),
         method=choice.method,
+        calculated=calculated,
+        discrepancy_reason=discrepancy_of(choice, amount, calculated) if calculated else "",
+        restocks=restocks(snapshot, choice.lines, suggestion.lines) if restock else (),
     )
     by_gid = {line.gid: line for line in snapshot.lines}
     items = tuple(SummaryItem(line=by_gid[c.line_gid], quantity=c.quantity) for c in choice.lines)
@@ -141,7 +157,9 @@ def preview_again(order: Order, token: str, *, by: User, now: datetime) -> Previ
             reason=before.reason,
             lines=before.lines,
             shipping=before.shipping,
-            amount=before.amount,
+            # Items at their calculated price are calculated again.
+            amount=before.amount if before.difference or before.is_amount_only else None,
+            discrepancy_reason=before.discrepancy_reason,
             method=before.method,
             restock=before.restock,
             notify=before.notify,
