@@ -81,9 +81,7 @@ def _of_line(line: LineItem, quantity: int, suggested: list[SuggestedLine]) -> l
     # Not told, or told otherwise than the order shows it: what has not left cannot come back.
     unshipped = min(quantity, line.unfulfilled_quantity)
     split = ((UNSHIPPED, unshipped), (SHIPPED, quantity - unshipped))
-    return [
-        _restock(line, units, kind, _place(suggested, kind)) for kind, units in split if units
-    ]
+    return [_restock(line, units, kind, _place(suggested, kind)) for kind, units in split if units]
 
 
 def _fits(line: LineItem, quantity: int, suggested: list[SuggestedLine]) -> bool:

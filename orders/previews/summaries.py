@@ -95,7 +95,10 @@ def summarize(
 def _rows(proposal: Proposal, *, is_paid: bool) -> tuple[tuple[str, str], ...]:
     yes_no = {True: _("Yes"), False: _("No")}
     rows = [(_("Reason"), proposal.reason_label)]
-    if proposal.returned:
+    # An amount alone needs no return, of course.
+    if proposal.returned and not (
+        proposal.is_amount_only and proposal.returned == Returned.NOT_NEEDED
+    ):
         rows.append((_("Has the item come back?"), str(Returned(proposal.returned).label)))
     if proposal.shipments_to_cancel:
         count = len(proposal.shipments_to_cancel)

@@ -94,7 +94,8 @@ def test_delivered_goods_are_not_refunded_without_a_word_on_their_return(
 
 @pytest.mark.parametrize("returned", [Returned.RECEIVED, Returned.NOT_NEEDED])
 def test_an_answer_about_the_return_is_kept_and_shown(refund: Any, returned: Returned) -> None:
-    preview = refund(shipped(DELIVERED), returned=returned)
+    chosen = (LineQuantity(line_gid="line-1", quantity=1),)
+    preview = refund(shipped(DELIVERED), lines=chosen, returned=returned)
     assert preview.proposal.returned == returned
     assert ("Has the item come back?", returned.label) in preview.rows
 
