@@ -65,6 +65,8 @@ def perform(action_id: int) -> None:
     failpoint("claimed")
     try:
         client = client_for(action.order.store)
+        # A long order is read in many requests. A claim that was lost is noticed before a send.
+        client.keep_alive = lambda: services.renew(action, now=timezone.now())
         for _send in range(_MAX_SENDS_A_CLAIM):
             if not _advance(action, client):
                 return
@@ -157,10 +159,10 @@ def _missing(action: OrderAction, now: datetime) -> bool:
 def _with_own_refund(
     action: OrderAction, snapshot: OrderSnapshot, client: AdminClient
 ) -> OrderSnapshot:
-    """A list as long as was asked for may have been cut: the refund whose id we know is read by
-    it. A shorter list is whole, and what it lacks has yet to appear there."""
+    """Where the list of refunds has no end that can be read, the refund whose id we know is read
+    by it. A list that was read is whole, and what it lacks has yet to appear there."""
     gids = {refund.gid for refund in snapshot.refunds}
-    if not action.refund_gid or action.refund_gid in gids or len(gids) < ingest.REFUNDS_READ:
+    if not action.refund_gid or action.refund_gid in gids or "refunds" not in snapshot.unread:
         return snapshot
     data = client.read("Refund", {"id": action.refund_gid}).get("refund")
     if data is None:

@@ -17,6 +17,10 @@ NEEDED_SCOPES = (
     "read_fulfillments",
     "read_returns",
 )
+# Only for the date a payment is due.
+PAYMENT_TERMS_SCOPE = "read_payment_terms"
+# Only for what a customer's bank disputes.
+DISPUTES_SCOPE = "read_shopify_payments_disputes"
 # Only for "Cancel the shipment record too" (F29).
 SHIPMENT_SCOPE = "write_merchant_managed_fulfillment_orders"
 
@@ -35,7 +39,20 @@ def client_for(store: Store, *, is_background: bool = False) -> AdminClient:
         token=tokens.current(connection),
         renew=lambda used: tokens.renew(connection, used=used),
         is_background=is_background,
+        extras=extras(connection),
     )
+
+
+def extras(connection: ShopConnection) -> dict[str, bool]:
+    """Which of an order's optional fields this app may read: variables of OrderForPanel. What
+    warns of a loss is tried as long as the scopes are not known: a read that is refused is
+    repeated without (shopify_sync.whole)."""
+    scopes = {str(scope).replace("write_", "read_", 1) for scope in connection.scopes}
+    return {
+        "statusPage": connection.sees_customer_pages,
+        "paymentTerms": PAYMENT_TERMS_SCOPE in scopes,
+        "disputes": not scopes or DISPUTES_SCOPE in scopes,
+    }
 
 
 def note_error(store: Store, error: NeedsAdmin, *, now: datetime) -> None:

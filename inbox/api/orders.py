@@ -320,6 +320,7 @@ def _full(order: Order, acting: Refusal | None) -> Json:
             {"axis": b.axis, "label": b.label, "tone": b.tone, "raw": b.raw} for b in card.badges
         ],
         "notes": [b.label for b in card.notes],
+        "incomplete": card.unread or None,
         "lines": [
             {
                 "id": row.item.gid,

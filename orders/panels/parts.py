@@ -123,5 +123,7 @@ class OrderCard:
     version: int
     is_open: bool
     is_partial: bool
+    # Which list could not be read to its end, as a sentence; "" for none.
+    unread: str = ""
     # Filled in where a conversation is known (inbox.moments).
     changes: tuple[Since, ...] = ()

@@ -141,7 +141,7 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
     by_gid = {line.gid: line for line in snapshot.lines}
     items = tuple(SummaryItem(line=by_gid[c.line_gid], quantity=c.quantity) for c in choice.lines)
     advice = rules.refund_advice(
-        snapshot, delivered=delivered, earlier_refunds=earlier_refunds(order)
+        snapshot, delivered=delivered, earlier_refunds=earlier_refunds(order), now=now
     )
     return summarize(order, proposal, by=by, items=items, advice=advice, blocked=None)
 

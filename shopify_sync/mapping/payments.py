@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from orders.gateway import Place, SuggestedLine, SuggestedRefund, SuggestedTransaction
-from orders.money import Money
-from orders.snapshot import Dispute, Refund, RefundTransaction, Transaction
+from orders.money import Money, total
+from orders.snapshot import Dispute, MoneyBag, Refund, RefundTransaction, Transaction
 from shopify_sync.mapping.goods import line_quantity
 from shopify_sync.mapping.values import (
     Json,
     MalformedAnswer,
     dig,
     each,
+    nodes,
     to_bag,
     to_count,
     to_text,
@@ -67,6 +68,18 @@ def refund(data: Json, shop: str, presentment: str) -> Refund:
         ),
         lines=each(data.get("refundLineItems"), line_quantity),
         return_gid=to_text(dig(data, "return", "id")),
+        duties=_duties(data, shop, presentment),
+    )
+
+
+def _duties(data: Json, shop: str, presentment: str) -> MoneyBag | None:
+    """What of a refund goes back for duties; None: nothing."""
+    bags = [to_bag(d.get("amountSet"), shop, presentment) for d in nodes(data.get("duties"))]
+    if not bags:
+        return None
+    return MoneyBag(
+        shop=total((bag.shop for bag in bags), shop),
+        presentment=total((bag.presentment for bag in bags), presentment),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -16,8 +17,10 @@ from shopify_sync.practice_store.state import (
     LineItem,
     Order,
     Refund,
+    RefundDuty,
     RefundLine,
     Transaction,
+    gid,
 )
 
 
@@ -41,6 +44,7 @@ class Suggestion:
     tax: Decimal
     amount: Decimal
     maximum: Decimal
+    duties: tuple[tuple[LineItem, Decimal], ...]
     transactions: tuple[tuple[Transaction, Decimal, Decimal], ...]
     # The whole amount as store credit, in place of the transactions.
     as_store_credit: bool = False
@@ -67,6 +71,7 @@ def suggest(
     lines: list[dict[str, Any]] | None,
     shipping: Decimal | None,
     full: bool,
+    duties: list[dict[str, Any]] | None = None,
     as_store_credit: bool = False,
     less: Decimal = ZERO,
 ) -> Suggestion:
@@ -99,7 +104,11 @@ def suggest(
     if carriage and carriage == shipping_maximum:
         carriage_tax = sum((s.tax for s in order.shipping_lines), ZERO)
     tax += carriage_tax
+    quantities = {s.line.number_id: s.quantity for s in suggested}
+    every = [{"dutyId": duty_id(line)} for line in order.lines if full and line.duty]
+    tolls = _duties(order, every or duties or [], quantities)
     wanted = price + carriage + (ZERO if order.taxes_included else tax)
+    wanted += ZERO if order.duties_included else sum((amount for _, amount in tolls), ZERO)
     if full and order.cancelled_at:
         wanted = maximum
     amount = max(ZERO, min(wanted - less, maximum))
@@ -112,9 +121,33 @@ def suggest(
         tax=tax,
         amount=amount,
         maximum=maximum,
+        duties=tuple(tolls),
         transactions=() if as_store_credit else _spread(order, amount),
         as_store_credit=as_store_credit,
     )
+
+
+def duty_id(line: LineItem) -> str:
+    return gid("Duty", line.number_id)
+
+
+def _duties(
+    order: Order, chosen: list[dict[str, Any]], quantities: dict[int, int]
+) -> list[tuple[LineItem, Decimal]]:
+    """Duties to give back: FULL what is left of each, PROPORTIONAL the refunded units' share."""
+    by_id = {duty_id(line): line for line in order.lines if line.duty}
+    found = []
+    for index, item in enumerate(chosen):
+        line = by_id.get(item["dutyId"])
+        if line is None:
+            raise UserError("Duty does not exist", ["refundDuties", str(index), "dutyId"])
+        left = money.duty_left(order, line)
+        if item.get("refundType") == "PROPORTIONAL":
+            units = quantities.get(line.number_id, 0)
+            left = min(left, money.share(order, line.duty, units, line.quantity))
+        if left > 0:
+            found.append((line, left))
+    return found
 
 
 def _spread(order: Order, amount: Decimal) -> tuple[tuple[Transaction, Decimal, Decimal], ...]:
@@ -143,6 +176,10 @@ def create(
     if order.presentment_currency != order.currency and not data.get("currency"):
         raise UserError("Currency is required for multi-currency orders", ["currency"])
     lines = _check_lines(order, data.get("refundLineItems") or [])
+    quantities: dict[int, int] = {}
+    for line, quantity, _item in lines:
+        quantities[line.number_id] = quantities.get(line.number_id, 0) + quantity
+    tolls = _duties(order, data.get("refundDuties") or [], quantities)
     shipped = stock.check_restock(context, order, lines)
     shipping_part(order, data.get("shipping") or {})
     moves = check_transactions(order, data.get("transactions") or [])
@@ -153,7 +190,7 @@ def create(
         raise UserError(too_much(order, moved, money.net(order)))
     for (line, _quantity, _item), units in zip(lines, shipped, strict=True):
         line.refunded_shipped += units
-    refund = book(context, order, data, lines, moves, credits, key)
+    refund = book(context, order, data, lines, moves, credits, key, tolls)
     refund.made_by = made_by
     return order, refund
 
@@ -215,8 +252,10 @@ def book(
     moves: list[tuple[Transaction, Decimal]],
     credits: list[crediting.Credit],
     key: str | None,
+    tolls: Sequence[tuple[LineItem, Decimal]] = (),
 ) -> Refund:
-    """A refund whose parts were checked. Lines are (line, units, RefundLineItemInput)."""
+    """A refund whose parts were checked. Lines are (line, units, RefundLineItemInput), `tolls`
+    the duties that go back."""
     shop, now = context.shop, context.now()
     refund = Refund(
         number_id=shop.new_id(),
@@ -242,6 +281,8 @@ def book(
             )
         )
         _take_off(order, line, quantity)
+    refund.duties = [RefundDuty(line_number=li.number_id, amount=toll) for li, toll in tolls]
+    booked += ZERO if order.duties_included else sum((toll for _, toll in tolls), ZERO)
     refund.shipping = shipping_part(order, data.get("shipping") or {})
     booked += refund.shipping
     back = selling.give_back(context, order, moves, key=key)

@@ -48,6 +48,7 @@ def _shop(_parent: Any, context: Context, _args: Args) -> Any:
         "currencyCode": shop.currency,
         "ianaTimezone": shop.time_zone,
         "timezoneOffsetMinutes": 60,
+        "shopAddress": {"id": gid("ShopAddress", 1), "countryCodeV2": shop.country_code},
         "enabledPresentmentCurrencies": sorted({"USD", "EUR", "JPY", "KWD", shop.currency}),
         "primaryDomain": {
             "id": gid("Domain", 1),
@@ -55,8 +56,8 @@ def _shop(_parent: Any, context: Context, _args: Args) -> Any:
             "url": f"https://{shop.domain}",
         },
         "plan": {"publicDisplayName": "Basic", "partnerDevelopment": True, "shopifyPlus": False},
-        "orderNumberFormatPrefix": "#",
-        "orderNumberFormatSuffix": "",
+        "orderNumberFormatPrefix": shop.order_prefix,
+        "orderNumberFormatSuffix": shop.order_suffix,
     }
 
 
