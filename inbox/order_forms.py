@@ -224,12 +224,11 @@ class RefundForm(forms.Form):
     def chosen_amount(self) -> Money | None:
         """None: what Shopify calculates."""
         data = self.cleaned_data
-        names = {Mode.AMOUNT: ("amount",), Mode.ITEMS: ("items_amount",)}
-        for name in names.get(data.get("mode") or "", ("amount", "items_amount")):  # type: ignore[call-overload]
-            if (found := data.get(name)) is not None:
-                amount: Money = found
-                return amount
-        return None
+        names: dict[str, list[str]] = {Mode.AMOUNT: ["amount"], Mode.ITEMS: ["items_amount"]}
+        typed: list[Money | None] = [
+            data.get(name) for name in names.get(data.get("mode") or "", ["amount", "items_amount"])
+        ]
+        return next((amount for amount in typed if amount is not None), None)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -252,8 +251,8 @@ class RefundForm(forms.Form):
         """What is not shown can neither be refunded nor be wrong."""
         of_items = ["items_amount", "discrepancy_reason", "shipping", "restock", "returned",
                     *(f"line_{index}" for index in range(len(self.lines)))]  # fmt: skip
-        other = {Mode.AMOUNT: of_items, Mode.ITEMS: ["amount"]}
-        for name in other.get(cleaned.get("mode") or "", []):  # type: ignore[call-overload]
+        other: dict[str, list[str]] = {Mode.AMOUNT: of_items, Mode.ITEMS: ["amount"]}
+        for name in other.get(cleaned.get("mode") or "", []):
             self.errors.pop(name, None)
             cleaned[name] = None
 

@@ -97,7 +97,7 @@ def sum_of(
     if form.is_bound:
         amount = form.chosen_amount
         if field in form.errors:
-            amount, problem = None, problem or form.errors[field][0]
+            amount, problem = None, problem or str(form.errors[field][0])
     else:
         amount = form.initial.get(field)
     if amount is None and not is_amount_only and suggestion and not problem:

@@ -11,7 +11,7 @@ _BEFORE = import_module("orders.migrations.0012_engine_truth")
 SETTLED = _BEFORE.SETTLED
 _PROVEN = ["succeeded", "awaiting_bank", "partial", "reversed"]
 _DENIED = ["rejected", "withdrawn", "declined", "expired"]
-MOVES = {**_BEFORE.MOVES, **{state: _PROVEN for state in _DENIED}}
+MOVES = {**_BEFORE.MOVES, **dict.fromkeys(_DENIED, _PROVEN)}
 
 
 def install_guard(apps, schema_editor):
