@@ -13,7 +13,14 @@ from orders.errors import Refusal
 from orders.models import Order, OrderAction, OrderEvent
 from orders.panels.notices import NEEDS_SOMEBODY, action_notice
 from orders.panels.parts import Button, OrderCard
-from orders.panels.rows import event_row, line_rows, money_rows, parcel_rows, tracking_text
+from orders.panels.returning import return_rows
+from orders.panels.rows import (
+    event_row,
+    line_rows,
+    money_rows,
+    parcel_rows,
+    tracking_text,
+)
 from orders.previews import cancel_refusal_for, order_is_delivered
 from orders.snapshot import OrderSnapshot
 from orders.statuses import Badge, Pip, Tone
@@ -110,6 +117,7 @@ def _card(
         notes=_notes(order, snapshot, now=now),
         lines=line_rows(snapshot, now=now, order=order),
         parcels=parcel_rows(snapshot, now=now, order=order),
+        returns=return_rows(snapshot, order=order),
         money=money_rows(snapshot),
         payment_methods=tuple(dict.fromkeys(_method(t.gateway_label or t.gateway, t.account_number)
                                             for t in rules.payments(snapshot))),

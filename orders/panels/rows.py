@@ -8,7 +8,13 @@ from django.utils.translation import gettext as _
 
 from orders import statuses
 from orders.models import EventKind, Order, OrderEvent
-from orders.panels.parts import EventRow, LineParcel, LineRow, MoneyRow, ParcelRow
+from orders.panels.parts import (
+    EventRow,
+    LineParcel,
+    LineRow,
+    MoneyRow,
+    ParcelRow,
+)
 from orders.snapshot import Fulfillment, OrderSnapshot
 
 

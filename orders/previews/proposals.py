@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from orders.models import ActionKind, RefundMethod, Returned
 from orders.money import Money
 from orders.previews.restocking import Restock
+from orders.previews.returning import ThroughReturn
 from orders.snapshot import LineQuantity
 
 STAFF_NOTE_LENGTH: Final = 255
@@ -66,6 +67,8 @@ class RefundChoice:
     notify: bool = False
     staff_note: str = ""
     returned: str = Returned.NOT_ASKED
+    # The return the items are in: its id, "" for items in none, None where nobody said.
+    through: str | None = None
 
 
 Choice = CancelChoice | RefundChoice
@@ -111,6 +114,10 @@ class Proposal:
     discrepancy_reason: str = ""
     # How the lines go back to stock; empty: they do not.
     restocks: tuple[Restock, ...] = ()
+
+    # The open return it is refunded through, and what was asked about it.
+    through: ThroughReturn | None = None
+    asked_through: str | None = None
 
     @property
     def is_amount_only(self) -> bool:

@@ -15,6 +15,7 @@ from orders.money import Money
 from orders.previews.conditions import ruling_for
 from orders.previews.proposals import DISCREPANCY_REASONS, Proposal
 from orders.previews.restocking import sentences
+from orders.previews.returning import return_rows
 from orders.previews.tokens import sign_token
 from orders.rules import Advice
 from orders.snapshot import LineItem
@@ -121,6 +122,8 @@ def _about_goods(proposal: Proposal) -> list[tuple[str, str]]:
     if proposal.discrepancy_reason:
         reason = DISCREPANCY_REASONS.get(proposal.discrepancy_reason, proposal.discrepancy_reason)
         rows.append((_("Why another amount"), str(reason)))
+    if proposal.through:
+        return [*rows, *return_rows(proposal.through)]
     stock = ". ".join(sentences(proposal.restocks))
     rows.append((_("Restock items"), stock or (_("Yes") if proposal.restock else _("No"))))
     return rows
