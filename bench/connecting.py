@@ -25,7 +25,7 @@ from inbox.models import Channel
 User.objects.create_superuser("admin", password="demo")
 alice = User.objects.create_user("alice", password="demo")
 alice.groups.add(Group.objects.get(name="agents"))
-channel = Channel.objects.create(name="Messenger")
+channel = Channel.objects.create(name="Messenger", proves_addresses=True)
 message, _ = services.receive(channel=channel, external_id="m", conversation_id="c",
     sender=services.Sender(external_id="u", name="A customer", email="{email}"),
     text="Where is my order?", sent_at=timezone.now())

@@ -48,7 +48,7 @@ def _measure() -> list[Result]:
     assert Order.objects.filter(is_partial=False).count() == 10
     shop.stop()
     alice = User.objects.create_user("alice")
-    channel = Channel.objects.create(name="Messenger")
+    channel = Channel.objects.create(name="Messenger", proves_addresses=True)
     now = timezone.now()
     for n in range(50):
         services.receive(

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inbox import identities, live
+from inbox import identities, live, senders
 from inbox.models import Contact, Identity, IdentityKind
 
 
@@ -19,7 +19,7 @@ class IdentityRefused(Exception):
 
 def add_identity(*, contact: Contact, text: str, by: User) -> Identity:
     """An e-mail address or an international phone number. Raises IdentityRefused."""
-    email, phone = identities.normal_email(text), identities.normal_phone(text)
+    email, phone = identities.normal_email(text), senders.local_phone(text)
     if not email and not phone:
         raise IdentityRefused(
             _("Enter an e-mail address, or a phone number with its country: +49 151 12345678.")

@@ -16,10 +16,11 @@ from babel.dates import format_date
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from inbox import identities, placeholders
+from inbox import placeholders
 from inbox.channels import sms
 from inbox.models import Campaign, CampaignText, Conversation, Via
 from inbox.outbox import Draft
+from orders.addresses import normal_phone
 from orders.models import EventKind, Order, OrderEvent, Store
 from orders.money import Money
 from orders.shoppers import CheckoutSnapshot
@@ -112,7 +113,7 @@ def recipient_of(order: Order, via: Via) -> str:
         address = order.snapshot.shipping_address
         region = address.country_code if address else ""
         phones = (order.phone, address.phone if address else "")
-        return next((p for p in (identities.normal_phone(n, region) for n in phones) if p), "")
+        return next((p for p in (normal_phone(n, region) for n in phones) if p), "")
     return ""
 
 

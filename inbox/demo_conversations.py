@@ -30,6 +30,8 @@ class Story:
     order: str = ""
     assignee: str = ""
     language: str = ""
+    # By the widget, whose visitors type any address they like.
+    is_unproven: bool = False
 
 
 CONVERSATIONS: Final = (
@@ -130,6 +132,11 @@ CONVERSATIONS: Final = (
         "marie-which", "Marie Laurent", "marie@example.fr", "",
         (Said(38.0, "Hello, please cancel my last order, I chose the wrong grinder."),),
         assignee="alice",
+    ),
+    Story(
+        "robin-stranger", "Robin Vogt", "robin.vogt@example.net", "+4915112345678",
+        (Said(0.2, "Cancel my order #1043 and refund me, please."),),
+        assignee="alice", is_unproven=True,
     ),
     Story(
         "paul-addresses", "Paul Weber", "paul@example.de", "",

@@ -31,7 +31,7 @@ from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
-from inbox import identities, passes, roles
+from inbox import identities, passes, roles, senders
 from inbox.models import FrameCode, FrameKind, HelpDeskFrame
 from inbox.passes import Customer, FrameRefused, Pass
 from orders import audit
@@ -244,7 +244,7 @@ def _is(agent: User, email: str) -> bool:
 def _customer(said: Mapping[str, str], *, may_act: bool) -> Customer:
     return Customer(
         email=identities.normal_email(said.get("email", "")),
-        phone=identities.normal_phone(said.get("phone", "")),
+        phone=senders.local_phone(said.get("phone", "")),
         about=" ".join(_NUMBERS.findall(said.get("about", "")[:5000])[:10]),
         may_act=may_act,
     )

@@ -14,6 +14,7 @@ from rest_framework.authtoken.models import Token
 from inbox import identities
 from inbox.models import (
     CampaignMessage,
+    Claim,
     Contact,
     Conversation,
     DeliveryState,
@@ -22,6 +23,7 @@ from inbox.models import (
     Message,
     SendState,
 )
+from orders.addresses import normal_phone
 from orders.holdings import CHECKOUT_HOLDING
 from orders.models import Checkout, Customer, Order, Store
 from orders.personal import REGISTRY, Holding, Kind, Mask, Rows, Scope, Whose
@@ -60,6 +62,13 @@ def _is_here(scope: Scope) -> Q:
     )
 
 
+def _is_claimed(scope: Scope) -> Q:
+    """Claims of an address of the person. Of a whole store: its contacts' own only."""
+    return Q(kind=IdentityKind.EMAIL, value__in=scope.emails) | Q(
+        kind=IdentityKind.PHONE, value__in=_phones(scope)
+    )
+
+
 def _is_elsewhere(store_id: int) -> Q:
     live = ~Q(store_id=store_id) & Q(store__uninstalled_at=None)
     return Q(kind=IdentityKind.SHOPIFY_CUSTOMER) & ~Q(value__startswith=f"{store_id}:") | _is_known(
@@ -78,7 +87,7 @@ def _is_known(stores: Q) -> Q:
 
 
 def _phones(scope: Scope) -> list[str]:
-    normal = [identities.normal_phone(phone) for phone in scope.phones]
+    normal = [normal_phone(phone) for phone in scope.phones]
     return [phone for phone in (*scope.phones, *normal) if phone]
 
 
@@ -205,6 +214,14 @@ REGISTRY.add(
         model=Identity,
         whose=Whose.CUSTOMER,
         of=lambda scope: Identity.objects.filter(_is_here(scope), is_set_aside=True),
+        is_deleted=True,
+        fields={"value": Mask(Kind.ACCOUNT), "source": Mask(Kind.TEXT)},
+    ),
+    # What the person gave as theirs, and theirs that somebody else gave.
+    Holding(
+        model=Claim,
+        whose=Whose.CUSTOMER,
+        of=lambda scope: Claim.objects.filter(Q(contact__in=scope.ids(_OWN)) | _is_claimed(scope)),
         is_deleted=True,
         fields={"value": Mask(Kind.ACCOUNT), "source": Mask(Kind.TEXT)},
     ),

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import phonenumbers
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db.models import Q, QuerySet
 
 from inbox.models import Contact, Conversation, Identity, IdentityKind, Message, MessageKind
 from orders import heads
+from orders.addresses import email_key
 from orders.models import Customer, Order
 from orders.statements import select
 
@@ -37,25 +37,13 @@ class OrderKeys:
 
 
 def normal_email(text: str) -> str:
-    """The address in lower case, or "" for what is none."""
-    address = text.strip().lower()
+    """The address in lower case, its domain in letters (exämple.de), or "" for what is none."""
+    address = email_key(text.strip())
     try:
         validate_email(address)
     except ValidationError:
         return ""
     return address if len(address) <= 255 else ""
-
-
-def normal_phone(text: str, region: str = "") -> str:
-    """E.164 (+4915112345678), or "" for what is no international number; with a region (DE),
-    also of a number as it is dialled there."""
-    try:
-        number = phonenumbers.parse(text, region or None)
-    except phonenumbers.NumberParseException:
-        return ""
-    if not phonenumbers.is_possible_number(number):
-        return ""
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def order_keys(contact: Contact) -> OrderKeys:
@@ -82,17 +70,21 @@ def keys_of(active: Iterable[Identity]) -> OrderKeys:
     return keys
 
 
-def holder(*, email: str, phone: str) -> Contact | None:
-    """The contact who has the e-mail address, else the phone number. Three queries at most.
+def holder(*, email: str, phone: str, given_email: str = "") -> Contact | None:
+    """The contact who has the proven e-mail address, else the proven phone number. Three queries
+    at most. `given_email`: one they gave, proven or not.
 
-    A phone number may be a household's: who has another e-mail address may be somebody else, and
-    then nobody is sure."""
+    A phone number may be a household's: who gives another e-mail address may be somebody else,
+    and then nobody is sure."""
+    given = email or given_email
     for kind, value in ((IdentityKind.EMAIL, email), (IdentityKind.PHONE, phone)):
         known = Identity.objects.active().filter(kind=kind, value=value)
         if value and (row := known.select_related("contact").first()):
+            if kind == IdentityKind.EMAIL or not given:
+                return row.contact
             mails = row.contact.identities.active().filter(kind=IdentityKind.EMAIL)
-            is_other = kind == IdentityKind.PHONE and email and mails.exists()
-            return None if is_other else row.contact
+            theirs = set(mails.values_list("value", flat=True))
+            return row.contact if not theirs or given in theirs else None
     return None
 
 

@@ -18,6 +18,8 @@ from inbox import identities
 from inbox.identities import OrderKeys
 from inbox.matching import Matching
 from inbox.models import Identity, IdentityKind
+from orders import names as order_names
+from orders.addresses import normal_phone
 from orders.models import Order
 
 _AT_MOST: Final = 5
@@ -75,7 +77,7 @@ def _of_customers(matching: Matching) -> Iterator[Suggestion]:
 def _of_orders(keys: OrderKeys, matching: Matching, text: str) -> Iterator[Suggestion]:
     pairs = {match.head.pair for match in matching.matches}
     names = _names(text)
-    wanted = Q(name__in=names)
+    wanted = Q(name_key__in=[order_names.key(name) for name in names])
     for store_id, gid in pairs:
         wanted |= Q(store_id=store_id, customer_gid=gid)
     if not names and not pairs:
@@ -119,7 +121,7 @@ def _addresses(
 ) -> Iterator[Suggestion]:
     pairs = (
         (IdentityKind.EMAIL, identities.normal_email(email)),
-        (IdentityKind.PHONE, identities.normal_phone(phone)),
+        (IdentityKind.PHONE, normal_phone(phone)),
     )
     for kind, value in pairs:
         if value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
 from django.contrib import admin
@@ -15,30 +15,59 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from orders import audit
+from orders import audit, typed_amounts
+from orders.errors import InvalidMoney
 from orders.models import AuditKind
 from orders.money import Money
+from orders.statuses import fulfillment_word, payment_word
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
 else:
     ModelAdmin = admin.ModelAdmin
 
+_STATUS_WORDS: Final = {
+    "financial_status": payment_word,
+    "fulfillment_status": fulfillment_word,
+}
+# More than a column has, whose own message then says how many it has.
+_MOST_DECIMALS: Final = 12
+
 
 class SumInput(forms.TextInput):
-    """A sum as people write it: 150.00, not 150.0000. Digits a currency really has stay."""
+    """A sum as people write it: 150.00, not 150.0000. Digits a currency really has stay. No number
+    input: a browser in another language than the typist's sends such a one's comma as nothing,
+    and an empty limit is none."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__({"inputmode": "decimal", "class": "sum-field", "autocomplete": "off"})
 
     def format_value(self, value: Any) -> str | None:
-        return plain_sum(value) if isinstance(value, Decimal) else super().format_value(value)
+        if not isinstance(value, Decimal):
+            shown: str | None = super().format_value(value)
+            return shown
+        money = Money(value, "")
+        # Three decimals could be thousands; four are decimals in every language.
+        return typed_amounts.write(money, places=4 if money.places == 3 else None)
+
+
+class SumField(forms.DecimalField):
+    """A sum as people type it, in their language; what could be two sums is asked about."""
+
+    widget = SumInput
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str) and value.strip():
+            try:
+                value = typed_amounts.read(value, "", places=_MOST_DECIMALS).amount
+            except InvalidMoney as error:
+                raise forms.ValidationError(str(error), code="invalid") from error
+        return super().to_python(value)
 
 
 def plain_sum(amount: Decimal) -> str:
     """Two decimals at least, and no zeros after them."""
-    whole, _point, part = f"{amount:f}".partition(".")
-    return f"{whole}.{part.rstrip('0').ljust(2, '0')}"
+    return Money(amount, "").plain()
 
 
 class DeskAdmin(ModelAdmin):
@@ -71,7 +100,7 @@ class DeskAdmin(ModelAdmin):
         self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Any:
         if isinstance(db_field, models.DecimalField):
-            kwargs["widget"] = SumInput
+            kwargs |= {"widget": SumInput, "form_class": SumField}
         if isinstance(db_field, models.URLField):
             kwargs["assume_scheme"] = "https"
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
@@ -103,21 +132,20 @@ class ReadOnlyAdmin(DeskAdmin):
         return False
 
 
-class WordsFilter(admin.AllValuesFieldListFilter):
-    """Shopify's words as they occur; a row without one has a name too."""
+class StatusFilter(admin.AllValuesFieldListFilter):
+    """Shopify's words as they occur, each as its badge says it; a row without one has a name too."""
 
     def choices(self, changelist: Any) -> Iterator[Any]:
+        said = _STATUS_WORDS[str(self.field_path)]
         for choice in super().choices(changelist):
-            yield {**choice, "display": _words(choice["display"])}
+            raw = str(choice["display"] or "")
+            words = said(raw) if raw.isupper() else raw
+            yield {**choice, "display": words or "Not known"}
 
 
 def _names(fieldsets: Any) -> list[Any]:
     """Names of fields, and functions that compute one."""
     return list(flatten_fieldsets(fieldsets or ()))
-
-
-def _words(text: Any) -> str:
-    return str(text or "Not known").replace("_", " ").capitalize()
 
 
 def sum_column(amount: str, currency: str, description: str, help_text: str = "") -> Any:

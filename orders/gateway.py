@@ -7,8 +7,8 @@ this protocol; nothing here opens a transaction, and no method but `plan` may be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, Protocol, TypedDict
 
@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy, gettext_noop
 from orders.models import Checkout, Order, OrderAction, Store
 from orders.money import Money
 from orders.shoppers import CheckoutSnapshot, Consents
-from orders.snapshot import LineQuantity
+from orders.snapshot import LineQuantity, Return
 
 
 class Step(TypedDict):
@@ -35,12 +35,25 @@ class Step(TypedDict):
     variables: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A location of the shop's stock."""
+
+    gid: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestedLine:
+    """Units of a line; a line may have several of these. `restock` is Shopify's word for how they
+    go back to stock and `place` where to; both only where they were asked for."""
+
     line_gid: str
     quantity: int
     subtotal: Money
     tax: Money
+    restock: str = ""
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +80,8 @@ class SuggestedRefund:
     shipping_maximum: Money
     lines: tuple[SuggestedLine, ...]
     transactions: tuple[SuggestedTransaction, ...]
+    # Of a return: where its goods belong, by line item.
+    places: Mapping[str, Place] = field(default_factory=dict)
 
 
 # Shopify's wording in its own admin; a value not here is shown title-cased (F31). Here and not
@@ -117,8 +132,26 @@ class Gateway(Protocol):
         *,
         lines: Sequence[LineQuantity] | None,
         shipping: Money | None,
+        with_places: bool = False,
     ) -> SuggestedRefund:
-        """`lines` None: everything that is left. Raises ShopUnreachable."""
+        """`lines` None: everything that is left. `with_places`: also how and where each would go
+        back to stock, which Shopify tells only apps that may read locations. Raises
+        ShopUnreachable."""
+
+    def suggest_return(
+        self,
+        order: Order,
+        found: Return,
+        *,
+        lines: Sequence[LineQuantity],
+        shipping: Money | None,
+    ) -> SuggestedRefund:
+        """The same for items that are refunded through their return, which may take fees off.
+        Raises ShopUnreachable."""
+
+    def may_process_returns(self, store: Store) -> bool:
+        """Whether the shop lets this app refund through a return, as far as is known. Asks
+        nobody."""
 
     def cancel_reasons(self, store: Store) -> tuple[CancelReason, ...]:
         """The shop's own list (row F31), cached; Shopify's six where it cannot be read."""

@@ -1,32 +1,49 @@
 """Money: an exact amount with its currency, and nothing that could make it inexact.
 
-Digits per currency and formatting come from Babel's CLDR tables.
+How many decimals a currency has is ISO 4217's to say, and what Shopify wrote comes before both:
+no digit of an amount is ever dropped. How people write it comes from Babel's CLDR tables.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from typing import Final, Self
 
 from babel.core import Locale, UnknownLocaleError
-from babel.numbers import format_currency, get_currency_precision
+from babel.numbers import get_currency_precision
 from django.utils import translation
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from orders.errors import InvalidMoney
 
 _PLAIN_AMOUNT: Final = re.compile(r"\A[0-9]{1,15}(?:\.[0-9]{1,6})?\Z")
 # Shopify's own wire amounts may be negative (discrepancies) and carry more digits.
 _WIRE_AMOUNT: Final = re.compile(r"\A-?[0-9]{1,15}(?:\.[0-9]{1,12})?\Z")
+# CLDR parts a currency of letters from the figures, which Babel leaves out: "RSD 5", but "€5".
+_LETTER_BEFORE_FIGURE: Final = re.compile(r"(?<=[^\W\d_])(?=\d)")
+
+# ISO 4217's minor units where they are not 2. Not CLDR's: those are how prices are shown, and
+# say 0 for RSD, IQD, LBP, MGA and others whose amounts have decimals.
+_MINOR_UNITS: Final = {
+    **dict.fromkeys(
+        ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI",
+         "VND", "VUV", "XAF", "XOF", "XPF"),
+        0,
+    ),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}  # fmt: skip
 
 
-@lru_cache(maxsize=512)
 def digits(currency: str) -> int:
     """Decimal places of a currency: JPY 0, EUR 2, KWD 3; unknown codes count as 2."""
-    return int(get_currency_precision(currency))
+    return _MINOR_UNITS.get(currency, 2)
 
 
 @dataclass(frozen=True, slots=True, order=False)
@@ -52,22 +69,45 @@ class Money:
         return cls(_wire_amount(amount), currency)
 
     @classmethod
-    def parse(cls, text: str, currency: str) -> Self:
-        """Read what a person typed: "12.50". Refuses signs, exponents, commas, extra digits."""
+    def parse(cls, text: str, currency: str, *, places: int | None = None) -> Self:
+        """Read what a program sent: "12.50". Refuses signs, exponents, commas, and more decimals
+        than `places`, by default the currency's. What people type: orders.typed_amounts."""
         text = text.strip()
         if not _PLAIN_AMOUNT.match(text):
             example = cls(Decimal("12.5"), currency).plain()
-            raise InvalidMoney(f"Enter an amount such as {example}, with a point for decimals.")
-        amount = Decimal(text)
-        if amount != amount.quantize(quantum(currency), rounding=ROUND_DOWN):
-            places = digits(currency)
-            allowed = f"at most {places} decimals" if places else "no decimals"
-            raise InvalidMoney(f"{currency} amounts have {allowed}.")
-        return cls(amount, currency)
+            raise InvalidMoney(
+                _("Enter an amount such as %(example)s, with a point for decimals.")
+                % {"example": example}
+            )
+        return cls(Decimal(text), currency).with_at_most(places)
+
+    def with_at_most(self, places: int | None = None) -> Self:
+        """This amount. Raises InvalidMoney where it has more decimals than `places` and its
+        currency has: it is refused, not rounded."""
+        allowed = max(digits(self.currency), places or 0)
+        if self.places <= allowed:
+            return self
+        if not self.currency:
+            text = ngettext("At most %(count)d decimal.", "At most %(count)d decimals.", allowed)
+            raise InvalidMoney(text % {"count": allowed})
+        if not allowed:
+            text = _("%(currency)s amounts have no decimals.") % {"currency": self.currency}
+            raise InvalidMoney(text)
+        text = ngettext(
+            "%(currency)s amounts have at most %(count)d decimal.",
+            "%(currency)s amounts have at most %(count)d decimals.",
+            allowed,
+        )
+        raise InvalidMoney(text % {"currency": self.currency, "count": allowed})
+
+    @property
+    def places(self) -> int:
+        """Decimals it is written with: its currency's, and more where it has more."""
+        return max(digits(self.currency), _own_places(self.amount))
 
     def plain(self) -> str:
-        """The amount for a form field or the wire: quantized, a point, no grouping."""
-        return str(self.amount.quantize(quantum(self.currency)))
+        """The amount for programs and the wire: every digit, a point, no grouping."""
+        return f"{self.amount:.{self.places}f}"
 
     def format(self, locale: str | None = None) -> str:
         """The amount for people, in the active or the given locale: "€12.50"."""
@@ -111,6 +151,11 @@ def _wire_amount(amount: str) -> Decimal:
     return Decimal(amount)
 
 
+def _own_places(amount: Decimal) -> int:
+    """Decimals that are not just zeros at its end."""
+    return len(f"{amount:f}".partition(".")[2].rstrip("0"))
+
+
 @lru_cache(maxsize=512)
 def quantum(currency: str) -> Decimal:
     """The smallest amount of a currency: 1 JPY, 0.01 EUR, 0.001 KWD."""
@@ -137,12 +182,15 @@ def allocate(amount: Money, limits: Sequence[Money]) -> tuple[Money, ...]:
         parts.append(part)
         left -= part
     if left:
-        raise InvalidMoney(f"{amount.plain()} {amount.currency} is more than can be refunded.")
+        raise InvalidMoney(
+            _("%(amount)s is more than can be refunded.") % {"amount": amount.format()}
+        )
     return tuple(parts)
 
 
 @lru_cache(maxsize=64)
-def _parsed_locale(code: str) -> Locale:
+def babel_locale(code: str) -> Locale:
+    """CLDR's habits for a language code of Django's; English for what it does not know."""
     try:
         return Locale.parse(code.replace("-", "_"))
     except (UnknownLocaleError, ValueError):
@@ -152,4 +200,12 @@ def _parsed_locale(code: str) -> Locale:
 @lru_cache(maxsize=4096)
 def _formatted(amount: Decimal, currency: str, language: str) -> str:
     """A page shows the same sums many times, and CLDR patterns are slow to apply."""
-    return format_currency(amount, currency, locale=_parsed_locale(language))
+    shown = int(get_currency_precision(currency))
+    if (own := _own_places(amount)) > shown:
+        # People leave decimals out where they are none; where there are some, all of them count.
+        shown = max(own, digits(currency))
+    locale = babel_locale(language)
+    pattern = copy(locale.currency_formats["standard"])
+    pattern.frac_prec = (shown, shown)
+    text = pattern.apply(amount, locale, currency=currency, currency_digits=False)
+    return _LETTER_BEFORE_FIGURE.sub("\u00a0", text)

@@ -8,7 +8,7 @@ it accepted is never sent again, and what a read does not show is unknown, not u
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -16,8 +16,9 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from orders import rules
-from orders.models import ActionKind, ActionState, OrderAction
+from orders.models import ActionKind, ActionState, OrderAction, Outcome
 from orders.money import Money, total
+from orders.payment_words import bank_reason
 from orders.snapshot import OrderSnapshot, Refund
 from orders.transactions import any_failed, any_waiting, parts
 
@@ -37,6 +38,7 @@ class Goal(StrEnum):
     CANCEL_SHIPMENT = "cancel_shipment"
     CANCEL_ORDER = "cancel_order"
     REFUND = "refund"
+    RETURN = "return"
 
 
 class Job(StrEnum):
@@ -50,11 +52,14 @@ class Job(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The action is over. `refund_gid` is the refund it made, if any."""
+    """The action is over. `refund_gid` is the refund it made, if any; `outcome`, why it ended
+    ("": what its state says by itself)."""
 
     state: ActionState
     message: str = ""
     refund_gid: str = ""
+    # How it is told, and no part of what it is.
+    outcome: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class Waiting:
 
     message: str = ""
     refund_gid: str = ""
+    # Whether the send had any effect is what is waited for.
+    is_in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,8 @@ def next_move(
                 move = _cancel_move(index, action, snapshot, job, job_message, now)
             case Goal.REFUND:
                 move = _refund_move(index, action, snapshot, now)
+            case Goal.RETURN:
+                move = _return_move(index, action, snapshot, now)
             case _:
                 move = Contradiction(_("This version does not know the step “%s”.") % step["goal"])
         if move is not None:
@@ -125,7 +134,7 @@ def outcome(
         return _canceled_without_refund(action, snapshot, job, job_message, now)
     if any_failed(refund):
         state = ActionState.REVERSED if action.kind == ActionKind.REFUND else ActionState.PARTIAL
-        return Settled(state, _failure_text(refund), refund.gid)
+        return Settled(state, _failure_text(refund), refund.gid, _failure(refund))
     if any_waiting(refund):
         return Waiting(_("Refund accepted; the bank has not confirmed it yet."), refund.gid)
     return Settled(ActionState.SUCCEEDED, refund_gid=refund.gid)
@@ -137,7 +146,7 @@ def is_evident(action: OrderAction, snapshot: OrderSnapshot) -> bool:
         match step["goal"]:
             case Goal.CANCEL_ORDER if not canceled_by(action, snapshot):
                 return False
-            case Goal.REFUND if refund_of(action, snapshot) is None:
+            case Goal.REFUND | Goal.RETURN if refund_of(action, snapshot) is None:
                 return False
     if action.kind == ActionKind.CANCEL_AND_REFUND:
         return refund_of(action, snapshot) is not None
@@ -151,16 +160,33 @@ def canceled_by(action: OrderAction, snapshot: OrderSnapshot) -> bool:
 
 def refund_of(action: OrderAction, snapshot: OrderSnapshot) -> Refund | None:
     """The refund this action made, of this action's amount: by the id that Shopify answered with,
-    by its marker at the note's end, or as the money leg of its cancelation."""
+    by its marker at the note's end, as the money leg of its cancelation, or as the one refund of
+    the return that it processed."""
     if action.refund_gid:
         return next((r for r in snapshot.refunds if r.gid == action.refund_gid), None)
     for refund in snapshot.refunds:
         if _is_marked(action, refund.note) and _is_for(action, refund):
             return refund
-    return next(
-        (r for r in _refunds_of_canceling(action, snapshot) if _is_for(action, r)),
-        None,
-    )
+    by_canceling = (r for r in _refunds_of_canceling(action, snapshot) if _is_for(action, r))
+    return next(by_canceling, None) or _refund_through_return(action, snapshot)
+
+
+def _refund_through_return(action: OrderAction, snapshot: OrderSnapshot) -> Refund | None:
+    """Shopify does not promise that a note given to a return stands on its refund. Once it has
+    accepted the step, the one new refund through that return is the action's; before, nobody can
+    tell it from a colleague's."""
+    steps = action.steps[: action.accepted_steps]
+    targets = {step["target"] for step in steps if step["goal"] == Goal.RETURN}
+    if not targets:
+        return None
+    before = set(action.proposal["through"]["refunds_before"])
+    found = [
+        refund
+        for refund in snapshot.refunds
+        if refund.return_gid in targets and refund.gid not in before
+        if "[ax:" not in refund.note and _is_for(action, refund)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _is_marked(action: OrderAction, note: str) -> bool:
@@ -217,12 +243,19 @@ def _canceled_without_refund(
             _("Canceled, and Shopify shows a refund of %(sum)s instead of %(amount)s.")
             % {"sum": other.total.presentment.format(), "amount": _amount_text(action)}
         )
-    return Settled(ActionState.PARTIAL, job_message or _("Canceled, but Shopify booked no refund."))
+    return Settled(ActionState.PARTIAL, job_message, outcome=Outcome.NOT_BOOKED)
+
+
+def _failure(refund: Refund) -> Outcome:
+    moved = parts(refund).moved.presentment
+    return Outcome.PARTLY_FAILED_AT_BANK if moved else Outcome.FAILED_AT_BANK
 
 
 def _failure_text(refund: Refund) -> str:
-    codes = ", ".join(t.error_code for t in refund.transactions if t.error_code)
-    text = _("The refund failed at the payment provider.") + (f" ({codes})" if codes else "")
+    reasons = dict.fromkeys(bank_reason(t.error_code) for t in refund.transactions if t.error_code)
+    text = _("The refund failed at the payment provider.")
+    if reasons:
+        text = _("The refund failed at the payment provider: %s.") % ", ".join(reasons)
     if moved := parts(refund).moved.presentment:
         text += " " + _("%(sum)s of it was returned.") % {"sum": moved.format()}
     return text
@@ -272,7 +305,8 @@ def _cancel_move(
             return Contradiction(
                 _("The order is canceled, and not by this request as far as Shopify shows.")
             )
-        return Settled(ActionState.REJECTED, _("The order was canceled in Shopify meanwhile."))
+        text = _("The order was canceled in Shopify meanwhile.")
+        return Settled(ActionState.REJECTED, text, outcome=Outcome.STALE)
     if job == Job.OPEN:
         return Waiting()
     if job == Job.FAILED:
@@ -281,7 +315,7 @@ def _cancel_move(
         # A replica that lags shows an order uncanceled that is not.
         if sent_at and now - sent_at < LATE_COMMIT:
             return Waiting(text)
-        return Settled(ActionState.REJECTED, text)
+        return Settled(ActionState.REJECTED, text, outcome=Outcome.REFUSED_BY_SHOPIFY)
     if job == Job.SUCCEEDED:
         # Evidence is the order, not the job: it may be a moment behind.
         return Waiting(_("Shopify says it is canceled; the order does not show it yet."))
@@ -291,7 +325,7 @@ def _cancel_move(
         )
     is_unsent = not action.is_doubtful and index >= action.accepted_steps
     if is_unsent and (changed := _foreign_refund(action, snapshot)):
-        return Settled(ActionState.REJECTED, changed)
+        return Settled(ActionState.REJECTED, changed, outcome=Outcome.STALE)
     return _accepted_or_to_send(action, index, now)
 
 
@@ -312,8 +346,35 @@ def _refund_move(
             return Contradiction(changed)
         after_cancel = action.kind == ActionKind.CANCEL_AND_REFUND
         state = ActionState.PARTIAL if after_cancel else ActionState.REJECTED
-        return Settled(state, changed)
+        return Settled(state, changed, outcome=Outcome.STALE)
     return ToSend(index)
+
+
+def _return_move(
+    index: int, action: OrderAction, snapshot: OrderSnapshot, now: datetime
+) -> Move | None:
+    """As a refund, but for one thing: Shopify has no key for it, so that what was sent without an
+    answer is looked for, and never sent again."""
+    if refund_of(action, snapshot) is not None:
+        return None
+    if index < action.accepted_steps:
+        return _accepted_or_to_send(action, index, now)
+    doubtful = _is_doubtful(action, index)
+    if changed := _foreign_refund(action, snapshot):
+        if doubtful:
+            return Contradiction(changed)
+        return Settled(ActionState.REJECTED, changed, outcome=Outcome.STALE)
+    if not doubtful:
+        return ToSend(index)
+    sent_at = action.step_last_sent_at
+    if sent_at and now - sent_at < LATE_COMMIT:
+        return Waiting(_("Sent without an answer; looking for it."), is_in_doubt=True)
+    return Contradiction(
+        _(
+            "Sent without an answer, and Shopify shows no refund through this return. It is not "
+            "sent again by itself: compare with Shopify."
+        )
+    )
 
 
 def _would_return_more(action: OrderAction, snapshot: OrderSnapshot) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from django import forms
 from django.contrib.auth.models import Group, User
 
-from orders import policies
+from orders import policies, typed_amounts
 from orders.desk import Tone
 from orders.errors import InvalidMoney
 from orders.models import ActionKind, CancelRule, Policy, Store
@@ -30,11 +30,12 @@ class TrialForm(forms.Form):
         label="Wants to", choices=ActionKind.choices, initial=ActionKind.REFUND
     )
     amount = forms.CharField(
-        label="Sum", required=False, max_length=20, initial="50.00",
+        label="Sum", required=False, max_length=30, initial=lambda: _written("50"),
         help_text="In the store's currency. Not used for a cancelation without a refund.",
     )  # fmt: skip
     spent = forms.CharField(
-        label="Already refunded today", required=False, max_length=20, initial="0.00",
+        label="Already refunded today", required=False, max_length=30,
+        initial=lambda: _written("0"),
         help_text="On their own authority, in the last 24 hours.",
     )  # fmt: skip
     has_note = forms.BooleanField(label="With a staff note", required=False)
@@ -60,13 +61,17 @@ class TrialForm(forms.Form):
             is_idle = name == "amount" and cleaned.get("kind") == ActionKind.CANCEL
             try:
                 text = cleaned.get(name) or "0"
-                cleaned[name] = None if is_idle else Money.parse(text, currency)
+                cleaned[name] = None if is_idle else typed_amounts.read(text, currency)
             except InvalidMoney as error:
                 self.add_error(name, str(error))
         amount = cleaned.get("amount")
         if "amount" not in self.errors and amount is not None and not amount:
             self.add_error("amount", "Enter the sum to give back.")
         return cleaned
+
+
+def _written(amount: str) -> str:
+    return typed_amounts.write(Money(Decimal(amount), ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +169,11 @@ def allowances(
 
 def _sum(amount: Decimal, currency: str) -> str:
     """With its currency where there is one; a general policy has each store's."""
-    return Money(amount, currency).format("en") if currency else f"{amount:,.2f}"
+    return (
+        Money(amount, currency).format("en")
+        if currency
+        else f"{amount:,.{Money(amount, '').places}f}"
+    )
 
 
 def policy_cells(policy: Policy, currency: str) -> tuple[str, ...]:

@@ -7,14 +7,17 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
-from inbox import channel_keys
+from inbox import access, channel_keys
 from inbox.models import Channel
+from orders import audit
 from orders.admin_pages import DeskAdmin
+from orders.models import AuditKind
 
 
 @admin.register(Channel)
@@ -26,7 +29,7 @@ class ChannelAdmin(DeskAdmin):
         "leave to its callback address. Keys are shown once, when they are made."
     )
     list_empty = "No channel yet. Add one, copy its key, and give it to your messenger."
-    list_display = ["name", "kind", "is_active", "callback_url", "key_prefix"]
+    list_display = ["name", "kind", "is_active", "proves_addresses", "callback_url", "key_prefix"]
     list_filter = ["kind", "is_active"]
     search_fields = ["name"]
     readonly_fields = ["key_prefix", "created_at", "address"]
@@ -38,7 +41,7 @@ class ChannelAdmin(DeskAdmin):
     fieldsets = [
         ("The channel", {"fields": ["name", "kind", "is_active"]}),
         ("What leaves", {"fields": ["callback_url"]}),
-        ("What comes in", {"fields": ["address", "key_prefix", "created_at"]}),
+        ("What comes in", {"fields": ["proves_addresses", "address", "key_prefix", "created_at"]}),
     ]  # fmt: skip
 
     @admin.display(description="Address for messages")
@@ -53,7 +56,14 @@ class ChannelAdmin(DeskAdmin):
         return [path("<int:pk>/key/", door, name="inbox_channel_key"), *super().get_urls()]
 
     def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            if "proves_addresses" in form.changed_data:
+                # From now on its word decides whose orders may be acted on.
+                audit.record(
+                    AuditKind.PERMISSIONS, actor=access.agent_of(request), channel=obj.pk,
+                    proves_addresses=obj.proves_addresses,
+                )  # fmt: skip
         if not change:
             self._show_key(request, obj)
 

@@ -34,10 +34,11 @@ class HelpDeskFrameAdmin(DeskAdmin):
         "created_at": "When it was added.",
     }
 
-    list_display = ["name", "kind", "is_active", "origins", "confirm_up_to"]
+    list_display = ["name", "kind", "is_active", "proves_addresses", "origins", "confirm_up_to"]
     list_filter = ["kind", "is_active"]
     fieldsets = [
         ("The help desk", {"fields": ["name", "kind", "origins", "is_active"]}),
+        ("Whose orders", {"fields": ["proves_addresses"]}),
         ("Money", {"fields": ["confirm_up_to"]}),
         ("Setting it up", {"fields": ["address", "created_at"]}),
     ]  # fmt: skip

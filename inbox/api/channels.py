@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from inbox import channel_keys, services
+from inbox import channel_keys, senders, services
 from inbox.api.fields import StrictSerializer, TextField
 from inbox.models import Channel, Message
 
@@ -59,6 +59,16 @@ class SenderSerializer(StrictSerializer):
     name = TextField(max_length=255, required=False, allow_blank=True, default="")
     email = TextField(max_length=255, required=False, allow_blank=True, default="")
     phone = TextField(max_length=40, required=False, allow_blank=True, default="")
+    verified = serializers.ListField(
+        child=serializers.ChoiceField(choices=senders.PROVABLE),
+        required=False,
+        max_length=10,
+        help_text="Which of the addresses the channel has proven. Without it none is, unless the "
+        "channel's setting says that it always proves them.",
+    )
+
+    def validate_verified(self, value: list[str]) -> tuple[str, ...]:
+        return tuple(value)
 
 
 class IncomingSerializer(StrictSerializer):
@@ -77,12 +87,21 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
         fields = ["id", "conversation_id", "kind", "external_id", "text", "created_at"]
 
 
+class TakenSerializer(MessageSerializer):
+    """`not_understood`: which of the sender's addresses could not be read, and why."""
+
+    not_understood = serializers.DictField(child=serializers.CharField(), read_only=True)
+
+    class Meta(MessageSerializer.Meta):
+        fields = [*MessageSerializer.Meta.fields, "not_understood"]
+
+
 class ChannelMessages(APIView):
     authentication_classes = [ChannelKeyAuthentication]
     permission_classes = [IsOwnChannel]
 
     @extend_schema(
-        request=IncomingSerializer, responses={201: MessageSerializer, 200: MessageSerializer}
+        request=IncomingSerializer, responses={201: TakenSerializer, 200: TakenSerializer}
     )
     def post(self, request: Request, channel_id: int) -> Response:
         """Push a customer's message in. A repeat answers 200 with the first one."""
@@ -93,13 +112,17 @@ class ChannelMessages(APIView):
         channel = request.auth
         if not isinstance(channel, Channel):
             raise AuthenticationFailed
+        sender = services.Sender(**data["sender"])
         message, is_new = services.receive(
             channel=channel,
             external_id=data["external_id"],
             conversation_id=data["conversation"],
-            sender=services.Sender(**data["sender"]),
+            sender=sender,
             text=data["text"],
             # A clock that runs ahead must not pin a conversation to the top.
             sent_at=min(data.get("sent_at", now), now),
         )
-        return Response(MessageSerializer(message).data, status=201 if is_new else 200)
+        unclear = services.addresses_of(channel, sender).not_understood
+        said = {address.kind: senders.why_not_understood(address) for address in unclear}
+        body = {**MessageSerializer(message).data, "not_understood": said}
+        return Response(body, status=201 if is_new else 200)

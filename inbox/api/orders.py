@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
@@ -17,13 +18,18 @@ from rest_framework.views import APIView
 from inbox import access, order_search
 from inbox.api.fields import StrictSerializer, TextField
 from inbox.api.problems import problem, refused
-from orders import panels, previews, rules, services
+from inbox.order_forms import Mode
+from orders import outcomes, panels, previews, rules, services
 from orders.errors import ActionRefused, InvalidMoney, Refusal, ShopUnreachable, StalePreview
-from orders.models import ActionKind, Order, OrderAction, RefundMethod, Returned
+from orders.models import ActionKind, Order, OrderAction, Outcome, RefundMethod, Returned
 from orders.money import Money
 from orders.snapshot import LineQuantity
 
 Json = dict[str, Any]
+
+
+# What programs that know no discrepancy reason mean, by the reason they give for the refund.
+_DISCREPANCIES: Final = {"damaged": "DAMAGE", "changed_mind": "CUSTOMER", "goodwill": "CUSTOMER"}
 
 
 class LineSerializer(StrictSerializer):
@@ -37,11 +43,22 @@ class ProposalSerializer(StrictSerializer):
     amount = TextField(max_length=24, required=False, allow_null=True)
     method = serializers.ChoiceField(choices=RefundMethod.choices, default=RefundMethod.ORIGINAL)
     lines = LineSerializer(many=True, required=False)
+    discrepancy_reason = serializers.ChoiceField(
+        choices=list(previews.DISCREPANCY_REASONS), required=False,
+        help_text="Why `amount` is not the sum that Shopify calculates for `lines` and `shipping`. "
+        "Left out, it follows from `reason`.",
+    )  # fmt: skip
     shipping = TextField(max_length=24, required=False, allow_null=True)
-    restock = serializers.BooleanField(default=False)
+    # As in the dialog: what was received goes back to stock, unless it is said not to.
+    restock = serializers.BooleanField(required=False, allow_null=True, default=None)
     notify = serializers.BooleanField(default=False)
     cancel_shipments = serializers.BooleanField(default=False)
     returned = serializers.ChoiceField(choices=["received", "not_needed"], required=False)
+    through = TextField(
+        required=False, allow_null=True, allow_blank=True,
+        help_text="The gid of the return the items are in; empty: in none; left out: whichever "
+        "holds them.",
+    )  # fmt: skip
     staff_note = TextField(max_length=235, required=False, allow_blank=True, default="")
 
 
@@ -144,9 +161,7 @@ class ActionApprove(APIView):
                 now=timezone.now(),
             )  # fmt: skip
         except StalePreview as error:
-            return refused(
-                Refusal("stale", "The order changed: it has to be asked again.", str(error))
-            )
+            return refused(_not_approvable(error))
         except ActionRefused as error:
             return refused(error.refusal)
         except ShopUnreachable as error:
@@ -185,6 +200,14 @@ class ActionWithdraw(APIView):
         return Response(_action(_get_action(action_id)))
 
 
+def _not_approvable(error: StalePreview) -> Refusal:
+    """Why an approval came too late, by what the action has come to."""
+    if error.outcome == Outcome.STALE:
+        reason = _("The order changed: it has to be asked again.")
+        return Refusal("stale", reason, str(error))
+    return Refusal(error.outcome, outcomes.label(error.outcome), str(error))
+
+
 def _order(order_id: int) -> Order:
     return get_object_or_404(Order.objects.visible().select_related("store"), pk=order_id)
 
@@ -196,10 +219,11 @@ def _get_action(action_id: int) -> OrderAction:
 
 def _preview(request: Request, order: Order, data: Json) -> previews.Preview:
     now = timezone.now()
-    currency = rules.net_paid(order.snapshot).currency
+    net = rules.net_paid(order.snapshot)
 
     def money(name: str) -> Money | None:
-        return Money.parse(data[name], currency) if data.get(name) else None
+        text = data.get(name)
+        return Money.parse(text, net.currency, places=net.places) if text else None
 
     if data["kind"] == ActionKind.REFUND:
         choice = previews.RefundChoice(
@@ -210,11 +234,14 @@ def _preview(request: Request, order: Order, data: Json) -> previews.Preview:
             ),
             shipping=money("shipping"),
             amount=money("amount"),
+            discrepancy_reason=data.get("discrepancy_reason")
+            or _DISCREPANCIES.get(data["reason"], "OTHER"),
             method=RefundMethod(data["method"]),
-            restock=data["restock"],
+            restock=_restock(data),
             notify=data["notify"],
             staff_note=data["staff_note"],
             returned=data.get("returned") or Returned.NOT_ASKED,
+            through=data.get("through"),
         )
         return previews.preview_refund(order, choice, by=access.agent_of(request), now=now)
     amount = money("amount")
@@ -224,12 +251,19 @@ def _preview(request: Request, order: Order, data: Json) -> previews.Preview:
         reason=data["reason"].upper(),
         amount=amount if data["kind"] == ActionKind.CANCEL_AND_REFUND else None,
         method=RefundMethod(data["method"]),
-        restock=data["restock"],
+        restock=bool(data["restock"]),
         notify=data["notify"],
         staff_note=data["staff_note"],
         cancel_shipments=data["cancel_shipments"],
     )
     return previews.preview_cancel(order, cancel, by=access.agent_of(request), now=now)
+
+
+def _restock(data: Json) -> bool:
+    """Choosing *received* ticks *Restock*; whoever says otherwise is heard."""
+    if data["restock"] is None:
+        return bool(data.get("returned") == Returned.RECEIVED)
+    return bool(data["restock"])
 
 
 def _again(request: Request, order: Order, token: str) -> Json | None:
@@ -253,6 +287,14 @@ def _summary(preview: previews.Preview) -> Json:
         "kind": preview.kind,
         "confirm_label": preview.confirm_label,
         "amount": _money(proposal.amount),
+        "mode": Mode.AMOUNT if proposal.is_amount_only else Mode.ITEMS,
+        "calculated": _money(proposal.calculated),
+        "difference": _money(proposal.difference),
+        "discrepancy_reason": proposal.discrepancy_reason or None,
+        "restocks": [
+            {"line": r.line_gid, "quantity": r.quantity, "type": r.kind, "location": r.place or None}
+            for r in proposal.restocks
+        ],
         "method": proposal.method,
         "total": _money(preview.total),
         "paid": _money(preview.paid),
@@ -260,6 +302,10 @@ def _summary(preview: previews.Preview) -> Json:
         "targets": [{"label": t.label, "amount": _money(t.amount)} for t in proposal.targets],
         "items": [{"line": i.line.gid, "title": i.line.title, "quantity": i.quantity}
                   for i in preview.items],
+        "return": proposal.through and {
+            "id": proposal.through.gid, "name": proposal.through.name,
+            "left": proposal.through.left,
+        },
         "facts": [{"label": label, "value": value} for label, value in preview.rows],
         "advice": [{"code": a.code, "text": a.text} for a in preview.advice],
         "allowed": preview.blocked is None,
@@ -299,6 +345,7 @@ def _full(order: Order, acting: Refusal | None) -> Json:
             {"axis": b.axis, "label": b.label, "tone": b.tone, "raw": b.raw} for b in card.badges
         ],
         "notes": [b.label for b in card.notes],
+        "incomplete": card.unread or None,
         "lines": [
             {
                 "id": row.item.gid,
@@ -317,9 +364,28 @@ def _full(order: Order, acting: Refusal | None) -> Json:
             }
             for row in card.lines
         ],
+        "returns": [_return(row) for row in card.returns],
         "money": [{"label": row.label, **(_money(row.amount) or {})} for row in card.money],
         "actions": {"cancel": _button(cancel), "refund": _button(refund)},
         "as_of": card.as_of,
+    }  # fmt: skip
+
+
+def _return(row: panels.ReturnRow) -> Json:
+    return {
+        "id": row.gid,
+        "name": row.name,
+        "status": row.badge.raw,
+        "state": row.receipt,
+        "label": row.badge.label,
+        "received": row.received,
+        "units": row.total,
+        "lines": [
+            {"line": item.line_gid, "title": item.title, "quantity": item.quantity,
+             "received": item.received, "refunded": item.refunded, "reason": item.reason,
+             "note": item.note}
+            for item in row.items
+        ],
     }  # fmt: skip
 
 
@@ -330,8 +396,9 @@ def _action(action: OrderAction) -> Json:
         "order": action.order_id,
         "kind": action.kind,
         "state": action.state,
-        "title": notice.title if notice else "",
-        "message": action.message,
+        "outcome": notice.outcome,
+        "title": notice.title,
+        "message": notice.text,
         "amount": _money(action.money),
         "requested_by": action.requested_by.get_username(),
         "requested_at": action.requested_at,

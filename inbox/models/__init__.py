@@ -11,7 +11,7 @@ from inbox.models.campaigns import (
     Via,
 )
 from inbox.models.channels import Channel, ChannelKind
-from inbox.models.contacts import Contact, Identity, IdentityKind
+from inbox.models.contacts import Claim, Contact, Identity, IdentityKind
 from inbox.models.conversations import (
     Conversation,
     ConversationState,
@@ -31,6 +31,7 @@ __all__ = [
     "CampaignTrigger",
     "Channel",
     "ChannelKind",
+    "Claim",
     "Comparison",
     "Contact",
     "Conversation",

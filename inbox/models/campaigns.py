@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Final, Self
 
 from django.core.exceptions import ValidationError
@@ -134,6 +135,22 @@ class Campaign(CampaignText):
     skip_when_shopify_notifies = models.BooleanField(
         default=True,
         help_text="Send nothing when the agent let Shopify e-mail the customer.",
+    )
+    staff_refund_minimum = models.DecimalField(
+        "refunds made in Shopify: at least",
+        max_digits=12,
+        decimal_places=2,
+        default=Decimal(0),
+        validators=[MinValueValidator(Decimal(0))],
+        help_text="In the shop's currency. A refund that staff made in Shopify's admin is told of "
+        "only from this sum on; those of agents here always are. 0: every one.",
+    )
+    staff_refund_wait_minutes = models.PositiveIntegerField(
+        "refunds made in Shopify: minutes old",
+        default=0,
+        validators=[MaxValueValidator(24 * 60)],
+        help_text="So many minutes after staff made a refund in Shopify's admin it is told of, "
+        "not before: Shopify may have written to the customer itself. 0: at once.",
     )
     abandoned_after_minutes = models.PositiveIntegerField(
         default=60,

@@ -26,6 +26,14 @@ class Channel(models.Model):
         help_text="Replies are POSTed here, signed as Standard Webhooks prescribe. "
         "Empty: replies are kept in the conversation only.",
     )
+    proves_addresses = models.BooleanField(
+        "always proves its senders' addresses",
+        default=False,
+        help_text="Tick only where nobody can write in under an address that is not theirs: a "
+        "messenger that knows its users by their phone number, or a chat behind your own log-in. "
+        "Off: an address counts as proven where the message itself says so (sender.verified), "
+        "and every other one only suggests a customer.",
+    )
     # The key itself is shown once and never stored (inbox.channel_keys).
     key_prefix = models.CharField(max_length=20, blank=True, editable=False)
     key_hash = models.CharField(max_length=64, blank=True, editable=False)

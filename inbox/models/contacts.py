@@ -7,6 +7,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
@@ -93,3 +94,45 @@ class Identity(models.Model):
     def shown(self) -> str:
         """The value for people: of a Shopify customer, its number."""
         return self.value.rsplit("/", 1)[-1] if self.is_shopify_customer else self.value
+
+
+class ClaimQuerySet(models.QuerySet["Claim"]):
+    def understood(self) -> Self:
+        """Those that are an address at all, in the form of an identity's value."""
+        return self.filter(is_understood=True)
+
+
+class Claim(models.Model):
+    """An address that somebody gave as theirs and nobody proved. It finds no orders and owns
+    nothing; it only suggests. Any number of contacts may claim the same one."""
+
+    contact = models.ForeignKey(Contact, models.CASCADE, related_name="claims")
+    kind = models.CharField(max_length=20, choices=IdentityKind.choices)
+    value = models.CharField(
+        max_length=255,
+        help_text="Normalised as an identity's; as it was written if not understood.",
+    )
+    is_understood = models.BooleanField(default=True)
+    source = models.CharField(max_length=100, blank=True, help_text="Who or what told us.")
+    told_at = models.DateTimeField(default=timezone.now)
+    told_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    objects = ClaimQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["kind", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["contact", "kind", "value"], name="inbox_one_claim_per_address"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=[IdentityKind.EMAIL, IdentityKind.PHONE]),
+                name="inbox_claim_is_an_address",
+            ),
+        ]
+        indexes = [models.Index(fields=["kind", "value"], name="inbox_claim_by_value")]
+
+    def __str__(self) -> str:
+        return self.value

@@ -89,6 +89,14 @@ class HelpDeskFrame(models.Model):
         help_text="In the shop's currency. Above it the confirmation opens in a window of its "
         "own, where the other page cannot lay anything over the button. 0: every confirmation.",
     )
+    proves_addresses = models.BooleanField(
+        "always proves its customers' addresses",
+        default=False,
+        help_text="Tick only where a customer cannot write to that help desk under an address "
+        "that is not theirs (in Chatwoot: with identity validation, or channels that prove the "
+        "address themselves). Off: a signed address says it with “verified”; an address that "
+        "nobody proved shows no orders.",
+    )
     is_active = models.BooleanField(default=True, help_text="Off: nobody may frame the panel.")
     created_at = models.DateTimeField(auto_now_add=True)
 

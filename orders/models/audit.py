@@ -27,6 +27,7 @@ class AuditKind(models.TextChoices):
     STORE = "store", "Store changed"
     EXPORT = "export", "Exported"
     PRIVACY = "privacy", "Privacy request"
+    IDENTITY = "identity", "Identity confirmed by hand"
 
 
 class AuditEntry(models.Model):

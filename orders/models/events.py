@@ -84,6 +84,10 @@ class OrderEvent(models.Model):
         null=True, help_text="Telling of it failed; it is tried again then."
     )
 
+    unsettled_at = models.DateTimeField(
+        null=True, help_text="When its bank was last seen not to have answered yet."
+    )
+
     objects = OrderEventQuerySet.as_manager()
 
     class Meta:

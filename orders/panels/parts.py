@@ -38,9 +38,13 @@ class LineParcel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineRow:
+    """`gone`: what became of units that are no longer on the order: "1 of 2 refunded", "Removed";
+    "" where all are."""
+
     item: LineItem
     parcels: tuple[LineParcel, ...]
     unshipped: int
+    gone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,35 @@ class ParcelRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnItem:
+    """Units of an item that come back, why, and what became of them so far."""
+
+    line_gid: str
+    title: str
+    quantity: int
+    received: int
+    restocked: int
+    missing: int
+    refunded: int
+    reason: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnRow:
+    """`receipt` is how far its goods have come (orders.returns.Receipt)."""
+
+    gid: str
+    name: str
+    badge: Badge
+    receipt: str
+    received: int
+    total: int
+    received_at: datetime | None
+    items: tuple[ReturnItem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyRow:
     label: str
     amount: Money
@@ -63,13 +96,15 @@ class MoneyRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionNotice:
-    """The running or last action of an order, in plain words (reliability 3.1).
+    """The running or last action of an order, in plain words (orders.outcomes, whose code
+    `outcome` is).
 
     `is_running`: Shopify has not answered for good; a page shows it as busy.
     """
 
     action_id: int
     state: ActionState
+    outcome: str
     tone: Tone
     title: str
     text: str
@@ -108,6 +143,7 @@ class OrderCard:
     notes: tuple[Badge, ...]
     lines: tuple[LineRow, ...]
     parcels: tuple[ParcelRow, ...]
+    returns: tuple[ReturnRow, ...]
     money: tuple[MoneyRow, ...]
     payment_methods: tuple[str, ...]
     shipping_address: Address | None
@@ -123,5 +159,7 @@ class OrderCard:
     version: int
     is_open: bool
     is_partial: bool
+    # Which list could not be read to its end, as a sentence; "" for none.
+    unread: str = ""
     # Filled in where a conversation is known (inbox.moments).
     changes: tuple[Since, ...] = ()

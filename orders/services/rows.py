@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from orders import names
+from orders.addresses import email_key, normal_phone
 from orders.snapshot import CustomerDetails, CustomerSnapshot, OrderSnapshot, Refund
 from orders.transactions import any_failed, parts
 
@@ -17,6 +19,8 @@ def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
         "document": document,
         "legacy_id": snapshot.legacy_id,
         "name": snapshot.name[:100],
+        "name_key": names.key(snapshot.name),
+        "number": names.number(snapshot.name),
         "placed_at": snapshot.placed_at,
         "shop_updated_at": snapshot.updated_at,
         "closed_at": snapshot.closed_at,
@@ -26,6 +30,7 @@ def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
         "fulfillment_status": snapshot.fulfillment_status or "",
         "return_status": snapshot.return_status or "",
         "is_test": snapshot.is_test,
+        "is_incomplete": snapshot.is_incomplete,
         "currency": snapshot.currency,
         "shop_currency": snapshot.shop_currency,
         "total": money.total.presentment.amount,
@@ -35,9 +40,21 @@ def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
         "total_shop": money.total.shop.amount,
         "net_payment_shop": money.net_payment.shop.amount,
         "customer_gid": snapshot.customer.gid if snapshot.customer else "",
-        "email": snapshot.email.lower()[:255],
-        "phone": snapshot.phone[:40],
+        "email": email_key(snapshot.email)[:255],
+        "phone": _phone(snapshot)[:40],
     }
+
+
+def _phone(snapshot: OrderSnapshot) -> str:
+    """The order's number; else that of its shipping address where it is the buyer's own: a
+    present goes to somebody else, who must not be taken for the buyer."""
+    address, billing = snapshot.shipping_address, snapshot.billing_address
+    if snapshot.phone or address is None or not address.phone:
+        return snapshot.phone
+    buyers = {snapshot.customer.name if snapshot.customer else "", billing.name if billing else ""}
+    if address.name.casefold() not in {name.casefold() for name in buyers if name}:
+        return ""
+    return normal_phone(address.phone, address.country_code)
 
 
 def customer(store_id: int, of: CustomerSnapshot) -> Row:
@@ -45,7 +62,7 @@ def customer(store_id: int, of: CustomerSnapshot) -> Row:
         "store_id": store_id,
         "gid": of.gid,
         "name": of.name[:255],
-        "email": of.email.lower()[:255],
+        "email": email_key(of.email)[:255],
         "phone": of.phone[:40],
         "locale": of.locale[:20],
         "order_count": of.order_count,
@@ -55,7 +72,7 @@ def customer(store_id: int, of: CustomerSnapshot) -> Row:
 def customer_columns(of: CustomerDetails) -> Row:
     return {
         "name": of.name[:255],
-        "email": of.email.lower()[:255],
+        "email": email_key(of.email)[:255],
         "phone": of.phone[:40],
         "locale": of.locale[:20],
         "order_count": of.order_count,

@@ -10,6 +10,7 @@ from shopify_sync.practice_store import (
     money,
     ordering,
     payloads,
+    processing,
     refunding,
     returning,
     selling,
@@ -47,6 +48,7 @@ def pay(context: Context, order: Order, amount: Decimal | None = None, gateway: 
         context, order, kind="SALE", amount=due, gateway=gateway, account_number=account_number
     )
     paid = money.financial_status(order) == "PAID"
+    selling.archive_if_done(context, order)
     selling.touch(context, order, *(("orders/paid",) if paid else ()))
 
 
@@ -129,14 +131,44 @@ def open_return(context: Context, order: Order, *, requested: bool = False) -> R
     return returning.open_return(context, order, items, status="REQUESTED" if requested else "OPEN")
 
 
-def receive_return(context: Context, order: Order) -> None:
-    """Everything of the open returns arrives at the centre."""
+def approve_return(context: Context, order: Order) -> None:
+    returning.approve(context, order, _return(order, "REQUESTED"))
+
+
+def receive_return(
+    context: Context, order: Order, *, units: int | None = None, kind: str = "RESTOCKED"
+) -> None:
+    """Units of the open returns arrive at the centre and are booked in; None: all that are left."""
     for back in order.returns:
         if back.status == "OPEN":
             for item in back.lines:
-                left = item.quantity - sum(d.quantity for d in item.dispositions)
-                if left > 0:
-                    returning.receive(context, order, item, left, "RESTOCKED")
+                left = item.quantity - item.disposed
+                part = left if units is None else min(left, units)
+                if part > 0:
+                    returning.receive(context, order, item, part, kind)
+                units = None if units is None else units - part
+
+
+def process_return(context: Context, order: Order) -> None:
+    """Staff process what is left of the open return, and refund nothing (yet)."""
+    back = _return(order, "OPEN")
+    rows = [
+        {"id": item.id, "quantity": left}
+        for item in back.lines
+        if (left := item.quantity - item.processed) > 0
+    ]
+    processing.process(context, order, back, {"returnLineItems": rows}, made_by="staff")
+
+
+def close_return(context: Context, order: Order) -> None:
+    returning.close(context, order, _return(order, "OPEN"))
+
+
+def _return(order: Order, status: str) -> Return:
+    for back in order.returns:
+        if back.status == status:
+            return back
+    raise UserError(f"There is no return that is {status.lower()}.")
 
 
 def edit(

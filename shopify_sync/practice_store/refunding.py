@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from shopify_sync.practice_store import crediting, money, payloads, selling
+from orders.money import Money
+from shopify_sync.practice_store import crediting, money, payloads, selling, stock
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
 from shopify_sync.practice_store.state import (
@@ -15,8 +17,10 @@ from shopify_sync.practice_store.state import (
     LineItem,
     Order,
     Refund,
+    RefundDuty,
     RefundLine,
     Transaction,
+    gid,
 )
 
 
@@ -25,6 +29,7 @@ class SuggestedLine:
     line: LineItem
     quantity: int
     restock_type: str
+    location_number: int | None
     subtotal: Decimal
     tax: Decimal
 
@@ -39,14 +44,18 @@ class Suggestion:
     tax: Decimal
     amount: Decimal
     maximum: Decimal
+    duties: tuple[tuple[LineItem, Decimal], ...]
     transactions: tuple[tuple[Transaction, Decimal, Decimal], ...]
     # The whole amount as store credit, in place of the transactions.
     as_store_credit: bool = False
 
 
-def line_share(order: Order, line: LineItem, quantity: int) -> tuple[Decimal, Decimal]:
-    """Price and tax of the next `quantity` units to be refunded, exact to the last unit."""
-    before = line.refunded + line.removed
+def line_share(
+    order: Order, line: LineItem, quantity: int, *, skip: int = 0
+) -> tuple[Decimal, Decimal]:
+    """Price and tax of the next `quantity` units to be refunded after `skip` others, exact to the
+    last unit."""
+    before = line.refunded + line.removed + skip
     whole = money.line_total(line)
 
     def part(sum_of_line: Decimal) -> Decimal:
@@ -62,9 +71,12 @@ def suggest(
     lines: list[dict[str, Any]] | None,
     shipping: Decimal | None,
     full: bool,
+    duties: list[dict[str, Any]] | None = None,
     as_store_credit: bool = False,
+    less: Decimal = ZERO,
 ) -> Suggestion:
-    """What Shopify would give back; `shipping` None: none, unless `full`."""
+    """What Shopify would give back; `shipping` None: none, unless `full`. `less`: the fees of a
+    return."""
     if full:
         chosen = [
             (line, selling.refundable_quantity(order, line.number_id)) for line in order.lines
@@ -78,10 +90,11 @@ def suggest(
         ]
     suggested = []
     for line, quantity in chosen:
-        if quantity > 0:
-            price, tax = line_share(order, line, quantity)
-            restock = "RETURN" if selling.shipped_quantity(order, line.number_id) else "CANCEL"
-            suggested.append(SuggestedLine(line, quantity, restock, price, tax))
+        seen = 0
+        for kind, units, location in stock.split(order, line, quantity) if quantity > 0 else ():
+            price, tax = line_share(order, line, units, skip=seen)
+            suggested.append(SuggestedLine(line, units, kind, location, price, tax))
+            seen += units
     maximum = max(ZERO, money.net(order))
     shipping_maximum = money.shipping(order) - money.refunded_shipping(order)
     carriage = shipping_maximum if full else min(shipping or ZERO, shipping_maximum)
@@ -91,10 +104,14 @@ def suggest(
     if carriage and carriage == shipping_maximum:
         carriage_tax = sum((s.tax for s in order.shipping_lines), ZERO)
     tax += carriage_tax
+    quantities = {s.line.number_id: s.quantity for s in suggested}
+    every = [{"dutyId": duty_id(line)} for line in order.lines if full and line.duty]
+    tolls = _duties(order, every or duties or [], quantities)
     wanted = price + carriage + (ZERO if order.taxes_included else tax)
+    wanted += ZERO if order.duties_included else sum((amount for _, amount in tolls), ZERO)
     if full and order.cancelled_at:
         wanted = maximum
-    amount = min(wanted, maximum)
+    amount = max(ZERO, min(wanted - less, maximum))
     return Suggestion(
         order=order,
         lines=tuple(suggested),
@@ -104,9 +121,33 @@ def suggest(
         tax=tax,
         amount=amount,
         maximum=maximum,
+        duties=tuple(tolls),
         transactions=() if as_store_credit else _spread(order, amount),
         as_store_credit=as_store_credit,
     )
+
+
+def duty_id(line: LineItem) -> str:
+    return gid("Duty", line.number_id)
+
+
+def _duties(
+    order: Order, chosen: list[dict[str, Any]], quantities: dict[int, int]
+) -> list[tuple[LineItem, Decimal]]:
+    """Duties to give back: FULL what is left of each, PROPORTIONAL the refunded units' share."""
+    by_id = {duty_id(line): line for line in order.lines if line.duty}
+    found = []
+    for index, item in enumerate(chosen):
+        line = by_id.get(item["dutyId"])
+        if line is None:
+            raise UserError("Duty does not exist", ["refundDuties", str(index), "dutyId"])
+        left = money.duty_left(order, line)
+        if item.get("refundType") == "PROPORTIONAL":
+            units = quantities.get(line.number_id, 0)
+            left = min(left, money.share(order, line.duty, units, line.quantity))
+        if left > 0:
+            found.append((line, left))
+    return found
 
 
 def _spread(order: Order, amount: Decimal) -> tuple[tuple[Transaction, Decimal, Decimal], ...]:
@@ -135,39 +176,46 @@ def create(
     if order.presentment_currency != order.currency and not data.get("currency"):
         raise UserError("Currency is required for multi-currency orders", ["currency"])
     lines = _check_lines(order, data.get("refundLineItems") or [])
-    moves = _check_transactions(order, data.get("transactions") or [])
+    quantities: dict[int, int] = {}
+    for line, quantity, _item in lines:
+        quantities[line.number_id] = quantities.get(line.number_id, 0) + quantity
+    tolls = _duties(order, data.get("refundDuties") or [], quantities)
+    shipped = stock.check_restock(context, order, lines)
+    shipping_part(order, data.get("shipping") or {})
+    moves = check_transactions(order, data.get("transactions") or [])
     credits = crediting.of_refund(context, order, data.get("refundMethods") or [])
     moved = sum((amount for _, amount in moves), ZERO)
     moved += sum((credit.amount for credit in credits), ZERO)
     if moved > money.net(order):
-        limit = money.net(order)
-        raise UserError(
-            f"Refund amount {_sign(order)}{moved:.2f} is greater than net payment received "
-            f"{_sign(order)}{limit:.2f}"
-        )
-    refund = _book(context, order, data, lines, moves, credits, key)
+        raise UserError(too_much(order, moved, money.net(order)))
+    for (line, _quantity, _item), units in zip(lines, shipped, strict=True):
+        line.refunded_shipped += units
+    refund = book(context, order, data, lines, moves, credits, key, tolls)
     refund.made_by = made_by
     return order, refund
 
 
-def _sign(order: Order) -> str:
-    signs = {"EUR": "€", "GBP": "£", "JPY": "¥"}
-    return signs.get(order.presentment_currency, "$")
+def too_much(order: Order, amount: Decimal, limit: Decimal) -> str:
+    currency = order.presentment_currency
+    sign = {"EUR": "€", "GBP": "£", "JPY": "¥"}.get(currency, "$")
+    asked, most = Money(amount, currency).plain(), Money(limit, currency).plain()
+    return f"Refund amount {sign}{asked} is greater than net payment received {sign}{most}"
 
 
 def _check_lines(
     order: Order, chosen: list[dict[str, Any]]
 ) -> list[tuple[LineItem, int, dict[str, Any]]]:
     by_id = {line.id: line for line in order.lines}
-    found = []
+    found: list[tuple[LineItem, int, dict[str, Any]]] = []
     for index, item in enumerate(chosen):
         line = by_id.get(item["lineItemId"])
         if line is None:
             raise UserError(
                 "Line item does not exist", ["refundLineItems", str(index), "lineItemId"]
             )
+        asked = item["quantity"] + sum(units for other, units, _ in found if other is line)
         # A canceled order's lines are off it already; only the money is left.
-        if item["quantity"] > line.quantity - line.refunded:
+        if asked > line.quantity - line.refunded:
             raise UserError(
                 "Quantity cannot refund more items than were purchased",
                 ["refundLineItems", str(index), "quantity"],
@@ -176,7 +224,7 @@ def _check_lines(
     return found
 
 
-def _check_transactions(
+def check_transactions(
     order: Order, wanted: list[dict[str, Any]]
 ) -> list[tuple[Transaction, Decimal]]:
     by_id = {t.id: t for t in order.transactions}
@@ -191,15 +239,12 @@ def _check_transactions(
             )
         amount = Decimal(str(item["amount"]))
         if amount > money.left_of(order, parent) and amount <= money.net(order):
-            raise UserError(
-                f"Refund amount {_sign(order)}{amount:.2f} is greater than net payment received "
-                f"{_sign(order)}{money.left_of(order, parent):.2f}"
-            )
+            raise UserError(too_much(order, amount, money.left_of(order, parent)))
         found.append((parent, amount))
     return found
 
 
-def _book(
+def book(
     context: Context,
     order: Order,
     data: dict[str, Any],
@@ -207,7 +252,10 @@ def _book(
     moves: list[tuple[Transaction, Decimal]],
     credits: list[crediting.Credit],
     key: str | None,
+    tolls: Sequence[tuple[LineItem, Decimal]] = (),
 ) -> Refund:
+    """A refund whose parts were checked. Lines are (line, units, RefundLineItemInput), `tolls`
+    the duties that go back."""
     shop, now = context.shop, context.now()
     refund = Refund(
         number_id=shop.new_id(),
@@ -229,10 +277,13 @@ def _book(
                 restock_type=item.get("restockType") or "NO_RESTOCK",
                 subtotal=price,
                 tax=tax,
+                location_number=stock.put_back_by_refund(context, order, line, quantity, item),
             )
         )
         _take_off(order, line, quantity)
-    refund.shipping = _shipping(order, data.get("shipping") or {})
+    refund.duties = [RefundDuty(line_number=li.number_id, amount=toll) for li, toll in tolls]
+    booked += ZERO if order.duties_included else sum((toll for _, toll in tolls), ZERO)
+    refund.shipping = shipping_part(order, data.get("shipping") or {})
     booked += refund.shipping
     back = selling.give_back(context, order, moves, key=key)
     refund.transactions += [transaction.number_id for transaction in back]
@@ -245,7 +296,7 @@ def _book(
     difference -= sum((credit.amount for credit in credits), ZERO)
     if difference:
         refund.adjustments.append(
-            Adjustment(number_id=shop.new_id(), kind="REFUND_DISCREPANCY", amount=difference)
+            Adjustment(number_id=shop.new_id(), kind=_discrepancy(data), amount=difference)
         )
     order.refunds.append(refund)
     context.emit("refunds/create", payloads.refund(shop, order, refund))
@@ -253,17 +304,24 @@ def _book(
     return refund
 
 
+def _discrepancy(data: dict[str, Any]) -> str:
+    """The reason that was given for another amount than the calculated one; OTHER has no word of
+    its own among those that are kept."""
+    given = data.get("discrepancyReason")
+    return given if given in {"CUSTOMER", "DAMAGE", "RESTOCK"} else "REFUND_DISCREPANCY"
+
+
 def _take_off(order: Order, line: LineItem, quantity: int) -> None:
     line.refunded += quantity
     line.removed = max(0, min(line.removed, line.quantity - line.refunded))
-    unshipped = max(0, line.current_quantity - selling.shipped_quantity(order, line.number_id))
+    unshipped = max(0, line.current_quantity - selling.kept_quantity(order, line.number_id))
     for work in order.fulfillment_orders:
         for item in work.lines:
             if item.line_number == line.number_id:
                 item.remaining_quantity = min(item.remaining_quantity, unshipped)
 
 
-def _shipping(order: Order, data: dict[str, Any]) -> Decimal:
+def shipping_part(order: Order, data: dict[str, Any]) -> Decimal:
     left = money.shipping(order) - money.refunded_shipping(order)
     if data.get("fullRefund"):
         return left

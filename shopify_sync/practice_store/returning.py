@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from shopify_sync.practice_store import payloads, selling
+from shopify_sync.practice_store import payloads, selling, stock
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
 from shopify_sync.practice_store.state import (
@@ -13,6 +14,8 @@ from shopify_sync.practice_store.state import (
     Order,
     Return,
     ReturnLine,
+    Shop,
+    gid,
 )
 
 
@@ -51,10 +54,11 @@ def open_return(
         approved_at=now if status == "OPEN" else None,
     )
     for index, (number, quantity, reason, note) in enumerate(items):
-        where = ["returnInput", "returnLineItems", str(index)]
+        argument = "returnInput" if status == "OPEN" else "input"
+        where = [argument, "returnLineItems", str(index)]
         line = shipped.get(number)
         if line is None:
-            raise UserError("Return line item has an invalid fulfillment line item.",
+            raise UserError("Fulfillment Line Item was not found.",
                             [*where, "fulfillmentLineItemId"], "NOT_FOUND")  # fmt: skip
         if not 0 < quantity <= line.quantity - returned_quantity(order, number):
             raise UserError("Return line item has an invalid quantity.",
@@ -119,44 +123,129 @@ def reopen(context: Context, order: Order, back: Return) -> None:
 def receive(
     context: Context, order: Order, item: ReturnLine, quantity: int, kind: str
 ) -> Disposition:
-    """Goods arrived at the centre, or did not (MISSING)."""
-    if quantity > item.quantity - sum(d.quantity for d in item.dispositions):
-        raise UserError("DISPOSITION quantity is too high.",
-                        ["dispositionInputs", "0", "quantity"], "INVALID")  # fmt: skip
-    booked = Disposition(
-        number_id=context.shop.new_id(), type=kind, quantity=quantity, created_at=context.now()
-    )
-    item.dispositions.append(booked)
-    body = {"order_id": order.number_id, "id": item.number_id, "type": kind.lower()}
-    context.emit("reverse_fulfillment_orders/dispose", body)
+    """Goods arrived at the centre, or did not (MISSING); staff book them in."""
+    if quantity > item.quantity - item.disposed:
+        raise UserError("Invalid disposition quantity.", ["dispositionInputs", "0", "quantity"],
+                        "INVALID")  # fmt: skip
+    location = None if kind == "MISSING" else next(iter(context.shop.locations))
+    booked = book_in(context, order, item, quantity, kind, location)
     selling.touch(context, order)
     return booked
 
 
-def process(context: Context, order: Order, back: Return, quantities: dict[int, int]) -> None:
-    for item in back.lines:
-        item.processed += quantities.get(item.number_id, 0)
-    if all(item.processed >= item.quantity for item in back.lines):
-        back.status, back.closed_at = "CLOSED", context.now()
-    _tell(context, order, back, "returns/process")
+def book_in(
+    context: Context,
+    order: Order,
+    item: ReturnLine,
+    quantity: int,
+    kind: str,
+    location: int | None,
+) -> Disposition:
+    """Write a checked disposition; what is RESTOCKED is on the shelf."""
+    booked = Disposition(
+        number_id=context.shop.new_id(),
+        type=kind,
+        quantity=quantity,
+        created_at=context.now(),
+        location_number=location,
+    )
+    item.dispositions.append(booked)
+    if kind == "RESTOCKED" and location is not None:
+        line = order.line(item.line_number)
+        stock.put_back(context, order, line, quantity, location, "return")
+    body = {"order_id": order.number_id, "id": item.number_id, "type": kind.lower()}
+    context.emit("reverse_fulfillment_orders/dispose", body)
+    return booked
+
+
+def check_dispositions(
+    context: Context, order: Order, back: Return, wanted: list[dict[str, Any]], field: list[str]
+) -> list[tuple[ReturnLine, int, str, int | None]]:
+    """ReverseFulfillmentOrderDisposeInputs of one return, checked: units, kind and location of
+    each. A reverse line carries its return line's number. Raises UserError."""
+    by_number = {item.number_id: item for item in back.lines if back.reverse_order_number}
+    left = {number: item.quantity - item.disposed for number, item in by_number.items()}
+    found: list[tuple[ReturnLine, int, str, int | None]] = []
+    for index, entry in enumerate(wanted):
+        where, kind = [*field, str(index)], entry["dispositionType"]
+        tail = entry["reverseFulfillmentOrderLineItemId"].rsplit("/", 1)[-1]
+        item = by_number.get(int(tail) if tail.isdigit() else 0)
+        if item is None:
+            message = "Reverse fulfillment order line item could not be found."
+            raise UserError(message, [*where, "reverseFulfillmentOrderLineItemId"], "NOT_FOUND")
+        if kind == "RESTOCKED" and order.line(item.line_number).is_custom:
+            message = "RESTOCKED is an invalid disposition type for a custom line item."
+            raise UserError(message, [*where, "dispositionType"], "INVALID")
+        if not 0 < entry["quantity"] <= left[item.number_id]:
+            raise UserError("Invalid disposition quantity.", [*where, "quantity"], "INVALID")
+        left[item.number_id] -= entry["quantity"]
+        if entry.get("locationId") or kind == "RESTOCKED":
+            given = entry.get("locationId")
+            location = stock.location_number(context, given, [*where, "locationId"])
+        else:
+            location = None
+        found.append((item, entry["quantity"], kind, location))
+    return found
+
+
+def dispose(context: Context, wanted: list[dict[str, Any]]) -> list[tuple[Order, ReturnLine]]:
+    """reverseFulfillmentOrderDispose: all of it or nothing, and of one reverse order only."""
+    if not wanted:
+        raise UserError("The array cannot be empty.", ["dispositionInputs"], "BLANK")
+    tails = {entry["reverseFulfillmentOrderLineItemId"].rsplit("/", 1)[-1] for entry in wanted}
+    holders = [
+        (order, back)
+        for order in context.shop.orders.values()
+        for back in order.returns
+        if back.reverse_order_number and tails & {str(item.number_id) for item in back.lines}
+    ]
+    if len(holders) != 1:
+        message = "Cannot dispose items from more than one reverse fulfillment order."
+        raise UserError(message, ["dispositionInputs"], "INVALID")
+    order, back = holders[0]
+    checked = check_dispositions(context, order, back, wanted, ["dispositionInputs"])
+    for item, quantity, kind, location in checked:
+        book_in(context, order, item, quantity, kind, location)
+    selling.touch(context, order)
+    return [(order, item) for item, *_ in checked]
 
 
 def return_status(order: Order) -> str:
-    """OrderReturnStatus of the whole order."""
+    """OrderReturnStatus of the whole order; a request outranks what is under way."""
     states = {back.status for back in order.returns}
+    if "REQUESTED" in states:
+        return "RETURN_REQUESTED"
     if "OPEN" in states:
         inspected = all(
-            sum(d.quantity for d in item.dispositions) >= item.quantity
+            item.disposed >= item.quantity
             for back in order.returns
             if back.status == "OPEN"
             for item in back.lines
         )
         return "INSPECTION_COMPLETE" if inspected else "IN_PROGRESS"
-    if "REQUESTED" in states:
-        return "RETURN_REQUESTED"
     return "RETURNED" if "CLOSED" in states else "NO_RETURN"
 
 
 def _tell(context: Context, order: Order, back: Return, topic: str) -> None:
     context.emit(topic, payloads.a_return(order, back))
     selling.touch(context, order)
+
+
+def ledger(shop: Shop) -> list[dict[str, Any]]:
+    """What became of every unit that was to come back, for tests to hold us against."""
+    return [
+        {
+            "id": back.id,
+            "order": order.id,
+            "status": back.status,
+            "lines": [
+                {"line": gid("LineItem", item.line_number), "quantity": item.quantity,
+                 "processed": item.processed, "refunded": item.refunded,
+                 "dispositions": [{"type": d.type, "quantity": d.quantity}
+                                  for d in item.dispositions]}
+                for item in back.lines
+            ],
+        }
+        for order in shop.orders.values()
+        for back in order.returns
+    ]  # fmt: skip

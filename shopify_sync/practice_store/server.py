@@ -329,6 +329,7 @@ def _named_in(variables: Any) -> dict[str, Any]:
     return {
         "key": found.get("idempotencyKey"),
         "order": found.get("orderId") or inner.get("orderId"),
+        "return": inner.get("returnId"),
         "note": found.get("staffNote") or inner.get("note"),
     }
 

@@ -48,6 +48,7 @@ def ship(
         created_at=now,
         updated_at=now,
         tracking=tracking,
+        location_number=work.location_number,
     )
     for item, quantity in chosen:
         item.remaining_quantity -= quantity
@@ -60,6 +61,7 @@ def ship(
     order.fulfillments.append(parcel)
     context.emit("fulfillments/create", payloads.fulfillment(order, parcel))
     whole = selling.fulfillment_status(order) == "FULFILLED"
+    selling.archive_if_done(context, order)
     selling.touch(context, order, "orders/fulfilled" if whole else "orders/partially_fulfilled")
     return parcel
 

@@ -50,8 +50,13 @@ _ACTS: Final[dict[str, tuple[str, Callable[[Context, Order, Form], object]]]] = 
     "deliver": ("Deliver", lambda c, o, f: actions.carrier_says(c, o, "DELIVERED")),
     "refund": ("Refund", lambda c, o, f: actions.refund(c, o, _amount(f, o), "Refunded in Shopify")),
     "cancel": ("Cancel", lambda c, o, f: actions.cancel(c, o, reason="OTHER", refund_all=False)),
+    "request_return": ("Ask for a return", lambda c, o, f: actions.open_return(c, o, requested=True)),
+    "approve_return": ("Approve return", lambda c, o, f: actions.approve_return(c, o)),
     "open_return": ("Open return", lambda c, o, f: actions.open_return(c, o)),
+    "receive_one": ("Receive one unit", lambda c, o, f: actions.receive_return(c, o, units=1)),
     "receive": ("Receive return", lambda c, o, f: actions.receive_return(c, o)),
+    "process_return": ("Process return", lambda c, o, f: actions.process_return(c, o)),
+    "close_return": ("Close return", lambda c, o, f: actions.close_return(c, o)),
     "archive": ("Archive", lambda c, o, f: selling.close(c, o)),
 }  # fmt: skip
 
@@ -178,6 +183,11 @@ def _row(order: Order, domain: str, q: str) -> str:
             "Canceled" if order.cancelled_at else None,
             money.financial_status(order),
             selling.fulfillment_status(order),
+            *(
+                f"{back.name} {back.status}: {sum(i.disposed for i in back.lines)} of "
+                f"{sum(i.quantity for i in back.lines)} received"
+                for back in order.returns
+            ),
         )
         if part
     )

@@ -48,6 +48,7 @@ class Address(Struct, kw_only=True):
     country_code: str | None = None
     phone: str | None = None
     company: str | None = None
+    time_zone: str | None = None
 
     @property
     def name(self) -> str | None:
@@ -76,8 +77,16 @@ class Customer(Resource, kw_only=True):
         return name or self.email or self.phone or ""
 
 
+class Fee(Struct, kw_only=True):
+    """A named charge beside the goods, such as a recycling fee."""
+
+    name: str
+    price: Decimal
+
+
 class LineItem(Resource, kw_only=True):
-    """`discount` and `tax` are of the whole line; `removed`: taken off by a cancelation."""
+    """`discount`, `tax` and `duty` are of the whole line; `removed`: taken off by a cancelation,
+    an edit or an exchange; `added`: put on by one of the latter."""
 
     typename: ClassVar[str] = "LineItem"
     title: str
@@ -97,10 +106,18 @@ class LineItem(Resource, kw_only=True):
     properties: dict[str, str] = field(default_factory=dict)
     refunded: int = 0
     removed: int = 0
+    # Of the refunded units those that had been shipped, and were refunded without a return.
+    refunded_shipped: int = 0
+    duty: Decimal = ZERO
+    added: bool = False
+    # Taken back by processing a return, and not refunded (yet).
+    returned: int = 0
+    # Without a variant: there is no stock that it could go back to.
+    is_custom: bool = False
 
     @property
     def current_quantity(self) -> int:
-        return self.quantity - self.refunded - self.removed
+        return self.quantity - self.refunded - self.removed - self.returned
 
 
 class ShippingLine(Resource, kw_only=True):
@@ -150,6 +167,12 @@ class Adjustment(Resource, kw_only=True):
     tax: Decimal = ZERO
 
 
+class RefundDuty(Struct, kw_only=True):
+    typename: ClassVar[str] = "RefundDuty"
+    line_number: int
+    amount: Decimal
+
+
 class Refund(Resource, kw_only=True):
     typename: ClassVar[str] = "Refund"
     order_number: int
@@ -157,6 +180,7 @@ class Refund(Resource, kw_only=True):
     processed_at: datetime
     note: str | None = None
     lines: list[RefundLine] = field(default_factory=list)
+    duties: list[RefundDuty] = field(default_factory=list)
     shipping: Decimal = ZERO
     transactions: list[int] = field(default_factory=list)
     adjustments: list[Adjustment] = field(default_factory=list)
@@ -210,6 +234,7 @@ class Fulfillment(Resource, kw_only=True):
     in_transit_at: datetime | None = None
     estimated_delivery_at: datetime | None = None
     delivered_at: datetime | None = None
+    location_number: int | None = None
     tracking: list[Tracking] = field(default_factory=list)
     lines: list[FulfillmentLine] = field(default_factory=list)
     events: list[FulfillmentEvent] = field(default_factory=list)
@@ -235,7 +260,12 @@ class FulfillmentOrder(Resource, kw_only=True):
     updated_at: datetime
     fulfill_at: datetime | None = None
     method_type: str = "SHIPPING"
+    # Shopify's words for why it is held (displayReason), and what staff wrote beside them.
     hold_reason: str | None = None
+    # Where it is shipped from; None: where the shop's orders usually are.
+    location_number: int | None = None
+    hold_note: str | None = None
+    location: str = "Shop location"
     lines: list[FulfillmentOrderLine] = field(default_factory=list)
 
 
@@ -244,6 +274,7 @@ class Disposition(Resource, kw_only=True):
     type: str
     quantity: int
     created_at: datetime
+    location_number: int | None = None
 
 
 class ReturnLine(Resource, kw_only=True):
@@ -256,7 +287,22 @@ class ReturnLine(Resource, kw_only=True):
     customer_note: str | None = None
     processed: int = 0
     refunded: int = 0
+    restocking_fee_percent: Decimal = ZERO
     dispositions: list[Disposition] = field(default_factory=list)
+
+    @property
+    def disposed(self) -> int:
+        return sum(booked.quantity for booked in self.dispositions)
+
+
+class ExchangeLine(Resource, kw_only=True):
+    """What the customer gets instead; on the order as `added_line` once that is processed."""
+
+    typename: ClassVar[str] = "ExchangeLineItem"
+    title: str
+    variant_title: str | None = None
+    quantity: int
+    added_line: int | None = None
 
 
 class Return(Resource, kw_only=True):
@@ -270,7 +316,27 @@ class Return(Resource, kw_only=True):
     decline_reason: str | None = None
     decline_note: str | None = None
     lines: list[ReturnLine] = field(default_factory=list)
+    exchange_lines: list[ExchangeLine] = field(default_factory=list)
     reverse_order_number: int | None = None
+    # What the customer pays for the way back; taken off the return's first refund.
+    shipping_fee: Decimal = ZERO
+
+
+class Edit(Resource, kw_only=True):
+    """An agreement that changed the order: items by line number, negative for those it lost."""
+
+    reason: str
+    happened_at: datetime
+    quantities: dict[int, int] = field(default_factory=dict)
+
+
+class PaymentTerms(Struct, kw_only=True):
+    """To be paid until a day, with or without one: "Net 30", "Due on receipt"."""
+
+    name: str
+    kind: str = "NET"
+    due_at: datetime | None = None
+    issued_at: datetime | None = None
 
 
 class Order(Resource, kw_only=True):
@@ -302,7 +368,14 @@ class Order(Resource, kw_only=True):
     risk_level: str = "LOW"
     dispute: str | None = None
     tip: Decimal = ZERO
+    duties_included: bool = False
+    fees: list[Fee] = field(default_factory=list)
+    # What rounding a cash payment added to it, negative where it took some off.
+    cash_rounding: Decimal = ZERO
+    edits: list[Edit] = field(default_factory=list)
     discount_code: str | None = None
+    channel: str | None = "Online Store"
+    terms: PaymentTerms | None = None
     shipping_address: Address | None = None
     billing_address: Address | None = None
     lines: list[LineItem] = field(default_factory=list)
@@ -383,6 +456,17 @@ class Subscription(Resource, kw_only=True):
     failures: int = 0
 
 
+class StockMove(Struct, kw_only=True):
+    """Units that came back to a location, and by what: "refund", "return" or "cancel"."""
+
+    order_number: int
+    line_number: int
+    location_number: int
+    quantity: int
+    why: str
+    at: datetime
+
+
 class IdempotencyRecord(Struct, kw_only=True):
     fingerprint: str
     at: datetime
@@ -396,6 +480,7 @@ class Shop(Struct, kw_only=True):
     name: str
     currency: str
     time_zone: str = "Europe/Berlin"
+    country_code: str | None = "DE"
     token: str
     secret: str
     client_id: str
@@ -406,12 +491,22 @@ class Shop(Struct, kw_only=True):
     is_installed: bool = True
     next_id: int = 5_000_000_000_001
     next_order: int = 1001
+    # Around an order's number in its name.
+    order_prefix: str = "#"
+    order_suffix: str = ""
+    # Shopify's setting: what is paid and shipped is archived by itself.
+    auto_archive: bool = True
+    # Approved for protected customer data, level 2: names, addresses, pages of customers.
+    sees_customer_pages: bool = True
     orders: dict[int, Order] = field(default_factory=dict)
     customers: dict[int, Customer] = field(default_factory=dict)
     checkouts: dict[int, Checkout] = field(default_factory=dict)
     subscriptions: dict[int, Subscription] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     idempotency: dict[str, IdempotencyRecord] = field(default_factory=dict)
+    # Numbers and names; the first is where orders are shipped from.
+    locations: dict[int, str] = field(default_factory=lambda: {1: "Shop location", 2: "Warehouse"})
+    stock_moves: list[StockMove] = field(default_factory=list)
     # 402 or 423: how a frozen or a locked shop answers everything.
     locked_status: int | None = None
 

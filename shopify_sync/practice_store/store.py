@@ -16,14 +16,14 @@ from typing import Any, Final
 
 import msgspec
 
-from shopify_sync.practice_store import money, selling
+from shopify_sync.practice_store import money, returning, selling, stock
 from shopify_sync.practice_store.bulk import Bulk
 from shopify_sync.practice_store.conditions import CALM, Conditions
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.delivery import Courier
 from shopify_sync.practice_store.faults import Faults
 from shopify_sync.practice_store.replicas import Replicas
-from shopify_sync.practice_store.state import ZERO, Order, Shop, World
+from shopify_sync.practice_store.state import ZERO, Order, Shop, World, gid
 
 SCOPES: Final = [
     "read_orders",
@@ -38,7 +38,9 @@ SCOPES: Final = [
     "read_assigned_fulfillment_orders",
     "read_third_party_fulfillment_orders",
     "read_returns",
+    "read_payment_terms",
     "write_returns",
+    "read_shopify_payments_disputes",
     "read_products",
     "read_locations",
 ]
@@ -276,6 +278,8 @@ class Store:
                         "at": refund.created_at.isoformat(),
                         # Whose refund it is, and the note of the cancelation it belongs to.
                         "made_by": refund.made_by,
+                        "return": gid("Return", refund.return_number) if refund.return_number
+                        else None,
                         "cancel_note": job.staff_note if job else None,
                         "transactions": [
                             {"id": t.id, "status": t.status, "amount": money.wire(t.amount)}
@@ -302,6 +306,8 @@ class Store:
             "refunds": refunds,
             "cancelations": cancelations,
             "transactions": transactions,
+            "returns": returning.ledger(shop),
+            "stock": stock.ledger(shop),
             "requests": [r for r in self.requests if r["shop"] == domain],
         }
 

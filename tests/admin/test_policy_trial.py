@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -63,7 +64,8 @@ def ask(client: Client, policy: Policy | None, store: Store, **words: Any) -> st
         ({"note_above": "20", "if-has_note": "on"}, "Allowed at once"),
         ({"cancel": "deny", "if-kind": "cancel"}, "Your role may not cancel orders."),
         ({"cancel": "approval", "if-kind": "cancel_and_refund"}, "Needs approval by one"),
-        ({"if-amount": "1.234,5"}, "Enter an amount such as"),
+        ({"if-amount": "1.2.3"}, "Enter an amount such as"),
+        ({"if-amount": "1.000"}, "can be read in two ways"),
         ({"if-amount": "0"}, "Enter the sum to give back."),
         ({"refund_up_to": "lots"}, "Correct the fields that are marked above first."),
     ],
@@ -127,3 +129,39 @@ def test_who_may_do_what_is_one_table(root: Client, policy: Policy, store: Store
     assert "up to €2,000.00" in page
     Policy.objects.filter(pk=policy.pk).delete()
     assert "no policy" in root.get("/admin/orders/policy/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("language", "typed", "kept"),
+    [("de", "75,50", "75.5000"), ("en", "1,234.50", "1234.5000"), ("de", "12,5050", "12.5050")],
+)
+def test_a_limit_is_typed_in_the_language_of_the_typist(
+    root: Client, policy: Policy, language: str, typed: str, kept: str
+) -> None:
+    words = {"role": policy.role_id, "refund_up_to": typed, "cancel": "allow",
+             "may_approve_up_to": "0", "_continue": "1"}  # fmt: skip
+    url = f"/admin/orders/policy/{policy.pk}/change/"
+    spoken = {"Accept-Language": language}
+    answer = root.post(url, words, headers=spoken)
+    assert answer.status_code == 302, answer.content.decode()
+    policy.refresh_from_db()
+    assert str(policy.refund_up_to) == kept
+    shown = re.search(
+        r'name="refund_up_to" value="([^"]*)"', root.get(url, headers=spoken).content.decode()
+    )
+    assert shown
+    again = root.post(url, words | {"refund_up_to": shown[1]}, headers=spoken)
+    assert again.status_code == 302, "what is prefilled is accepted"
+    policy.refresh_from_db()
+    assert str(policy.refund_up_to) == kept
+
+
+@pytest.mark.parametrize("typed", ["1.000", "1,000"])
+def test_a_limit_that_could_be_two_is_asked_about(root: Client, policy: Policy, typed: str) -> None:
+    words = {"role": policy.role_id, "refund_up_to": typed, "cancel": "allow",
+             "may_approve_up_to": "0"}  # fmt: skip
+    answer = root.post(f"/admin/orders/policy/{policy.pk}/change/", words)
+    assert answer.status_code == 200
+    assert "can be read in two ways" in answer.content.decode()
+    policy.refresh_from_db()
+    assert policy.refund_up_to == 50, "and not taken for no limit"

@@ -111,7 +111,9 @@ class Installation:
 
     def conversation(self, order: Order, assignee: User) -> Conversation:
         """The order's customer writes; `assignee` has the conversation."""
-        channel, _ = Channel.objects.get_or_create(name="Messenger")
+        channel, _ = Channel.objects.get_or_create(
+            name="Messenger", defaults={"proves_addresses": True}
+        )
         message, _is_new = inbox_services.receive(
             channel=channel,
             external_id=f"m-{order.pk}",

@@ -58,7 +58,7 @@ def carrier(monkeypatch: pytest.MonkeyPatch) -> Carrier:
 
 @pytest.fixture
 def message() -> Message:
-    channel = Channel.objects.create(name="Messenger")
+    channel = Channel.objects.create(name="Messenger", proves_addresses=True)
     conversation = Conversation.objects.create(
         channel=channel, contact=Contact.objects.create(name="Jane"), external_id="c-1"
     )

@@ -23,6 +23,7 @@ from inbox.models import (
     Message,
     MessageKind,
 )
+from orders.addresses import normal_phone
 from orders.models import Customer, Order, Store
 from orders.panels import FoundOrders
 
@@ -76,7 +77,9 @@ def link(store: Store, gid: str) -> str:
 
 
 def conversation_of(contact: Contact, assignee: User | None = None) -> Conversation:
-    channel = Channel.objects.get_or_create(name="Messenger")[0]
+    channel = Channel.objects.get_or_create(name="Messenger", defaults={"proves_addresses": True})[
+        0
+    ]
     return Conversation.objects.create(
         contact=contact, channel=channel, assignee=assignee,
         external_id=f"c-{Conversation.objects.count()}",
@@ -256,7 +259,7 @@ def test_an_email_address_fits_its_column() -> None:
     ],
 )  # fmt: skip
 def test_a_phone_number_is_normalized(typed: str, region: str, normal: str) -> None:
-    assert identities.normal_phone(typed, region) == normal
+    assert normal_phone(typed, region) == normal
 
 
 def test_the_holder_of_an_address() -> None:

@@ -73,3 +73,44 @@ def test_amounts_follow_the_language() -> None:
     with translation.override("de"):
         assert money.format() == "1.234,50\xa0€"
     assert Money(Decimal(500), "JPY").format("en") == "¥500"
+
+
+# Shopify's currencies of which CLDR, made for prices, knows fewer decimals than the money has.
+SHORTENED = [
+    "AFN", "ALL", "IQD", "IRR", "LAK", "LBP", "MGA", "MMK", "RSD", "SLL", "SOS", "STD", "SYP", "YER",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("currency", SHORTENED)
+def test_no_digit_is_lost_of_currencies_people_show_without_decimals(currency: str) -> None:
+    """Case C1."""
+    money = Money.from_wire("1234.56", currency)
+    wire = money.plain()
+    assert Money.from_wire(wire, currency) == money
+    assert wire.startswith("1234.56")
+    for language, shown in (("en", "1,234.56"), ("de", "1.234,56"), ("ar", "1,234.56")):
+        assert shown in money.format(language)
+    assert Money.parse("1234.56", currency) == money
+
+
+@given(st.sampled_from([*SHORTENED, "EUR", "JPY", "KWD", "ISK", "CLF"]),
+       st.decimals(min_value=0, max_value=10**12, places=6))  # fmt: skip
+def test_every_digit_shopify_wrote_is_shown_and_sent(currency: str, amount: Decimal) -> None:
+    money = Money(amount, currency)
+    assert Decimal(money.plain()) == amount
+    figures = "".join(c for c in money.format("en") if c.isdigit() or c == ".")
+    assert Decimal(figures) == amount
+
+
+def test_decimals_are_shown_where_there_are_some() -> None:
+    assert Money(Decimal("1234.00"), "RSD").format("en") == "RSD\xa01,234"
+    assert Money(Decimal("1234.5"), "RSD").format("en") == "RSD\xa01,234.50"
+    assert Money(Decimal("12.5"), "JPY").format("en") == "¥12.5"
+    assert Money(Decimal("1.2345"), "EUR").format("en") == "€1.2345"
+
+
+def test_an_amount_may_have_the_decimals_of_the_one_it_is_a_part_of() -> None:
+    whole = Money(Decimal("1234.5"), "JPY")
+    assert Money.parse("1234.5", "JPY", places=whole.places) == whole
+    with pytest.raises(InvalidMoney, match="no decimals"):
+        Money.parse("1234.5", "JPY")

@@ -128,18 +128,21 @@ class Command(BaseCommand):
     def _conversations(self, base_url: str) -> None:
         if Channel.objects.filter(name="Messenger").exists():
             return
-        channel = Channel.objects.create(name="Messenger")
-        key = channel_keys.new_key(channel)
+        # One knows its users by their addresses; the visitors of the other type any they like.
+        proven = Channel.objects.create(name="Messenger", proves_addresses=True)
+        unproven = Channel.objects.create(name="Chat widget")
+        keys = {channel.pk: channel_keys.new_key(channel) for channel in (proven, unproven)}
         pool = urllib3.PoolManager(retries=urllib3.Retry(3, backoff_factor=0.5))
         now = timezone.now()
         for story in sorted(CONVERSATIONS, key=lambda s: -s.said[-1].hours_ago):
+            channel = unproven if story.is_unproven else proven
             for number, said in enumerate(story.said):
                 at = now - timedelta(hours=said.hours_ago)
                 if said.by:
                     self._colleague(channel, story, said.by, said.text, at, is_note=said.is_note)
                 else:
-                    self._push(pool, f"{base_url}/api/v1/channels/{channel.pk}/messages/", key, story,
-                               f"{story.key}-{number}", said.text, at.isoformat())  # fmt: skip
+                    self._push(pool, f"{base_url}/api/v1/channels/{channel.pk}/messages/",
+                               keys[channel.pk], story, f"{story.key}-{number}", said.text, at.isoformat())  # fmt: skip
             conversation = Conversation.objects.get(channel=channel, external_id=story.key)
             if story.assignee:
                 services.assign(

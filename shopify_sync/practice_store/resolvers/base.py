@@ -71,6 +71,12 @@ def number(value: str) -> int:
     return tail if isinstance(tail, int) else -1
 
 
+def must_be(kind: str, value: str) -> None:
+    """Raises Shopify's error for the id of something else."""
+    if parse_gid(value)[0] != kind:
+        raise ShopError(f"Invalid id: {value}", "RESOURCE_NOT_FOUND")
+
+
 def connection(rows: Sequence[Any], args: Args) -> dict[str, Any]:
     """A Relay page of rows. Shopify insists on `first` or `last`."""
     first, last = args.get("first"), args.get("last")

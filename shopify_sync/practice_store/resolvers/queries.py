@@ -48,6 +48,7 @@ def _shop(_parent: Any, context: Context, _args: Args) -> Any:
         "currencyCode": shop.currency,
         "ianaTimezone": shop.time_zone,
         "timezoneOffsetMinutes": 60,
+        "shopAddress": {"id": gid("ShopAddress", 1), "countryCodeV2": shop.country_code},
         "enabledPresentmentCurrencies": sorted({"USD", "EUR", "JPY", "KWD", shop.currency}),
         "primaryDomain": {
             "id": gid("Domain", 1),
@@ -55,8 +56,8 @@ def _shop(_parent: Any, context: Context, _args: Args) -> Any:
             "url": f"https://{shop.domain}",
         },
         "plan": {"publicDisplayName": "Basic", "partnerDevelopment": True, "shopifyPlus": False},
-        "orderNumberFormatPrefix": "#",
-        "orderNumberFormatSuffix": "",
+        "orderNumberFormatPrefix": shop.order_prefix,
+        "orderNumberFormatSuffix": shop.order_suffix,
     }
 
 
@@ -145,12 +146,15 @@ def _customer_by(_parent: Any, context: Context, args: Args) -> Customer | None:
 
 @resolves("QueryRoot", "locations")
 def _locations(_parent: Any, context: Context, args: Args) -> Any:
-    return connection([location(context)], args)
+    return connection([location(context, number) for number in context.shop.locations], args)
 
 
 @resolves("QueryRoot", "location")
 def _location(_parent: Any, context: Context, args: Args) -> Any:
-    return location(context) if args.get("id") in {None, gid("Location", 1)} else None
+    if args.get("id") is None:
+        return location(context)
+    found = number(args["id"])
+    return location(context, found) if found in context.shop.locations else None
 
 
 @resolves("QueryRoot", "job")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-from shopify_sync.practice_store import returning
+from shopify_sync.practice_store import money, processing, refunding, returning
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
 from shopify_sync.practice_store.resolvers.base import (
@@ -13,13 +13,14 @@ from shopify_sync.practice_store.resolvers.base import (
     Args,
     connection,
     find_order,
+    must_be,
     number,
     payload,
     resolves,
 )
 from shopify_sync.practice_store.resolvers.objects import Part, location, parts
 from shopify_sync.practice_store.resolvers.queries import find_node
-from shopify_sync.practice_store.state import Order, Return, ReturnLine, gid
+from shopify_sync.practice_store.state import ZERO, Order, Return, ReturnLine, gid
 
 
 def _create(status: str, argument: str) -> Callable[..., Any]:
@@ -95,8 +96,7 @@ def _process(_parent: Any, context: Context, args: Args) -> Any:
 
     def work() -> Args:
         order, back = _must(context, data["returnId"], ["input", "returnId"])
-        quantities = {number(i["id"]): i["quantity"] for i in data.get("returnLineItems") or ()}
-        returning.process(context, order, back, quantities)
+        processing.process(context, order, back, data)
         return {"return": Part(order, back)}
 
     return payload(work, {"return": None})
@@ -105,31 +105,15 @@ def _process(_parent: Any, context: Context, args: Args) -> Any:
 @resolves("Mutation", "reverseFulfillmentOrderDispose")
 def _dispose(_parent: Any, context: Context, args: Args) -> Any:
     def work() -> Args:
-        booked: dict[int, Part] = {}
-        for index, item in enumerate(args["dispositionInputs"]):
-            line_number = number(item["reverseFulfillmentOrderLineItemId"])
-            found = _reverse_line(context, line_number)
-            if found is None:
-                where = ["dispositionInputs", str(index), "reverseFulfillmentOrderLineItemId"]
-                raise UserError(
-                    "Reverse fulfillment order line item could not be found.", where, "NOT_FOUND"
-                )
-            order, line = found
-            returning.receive(context, order, line, item["quantity"], item["dispositionType"])
-            booked[line.number_id] = _reverse_line_part(order, line)
-        return {"reverseFulfillmentOrderLineItems": list(booked.values())}
+        for entry in args["dispositionInputs"]:
+            must_be("ReverseFulfillmentOrderLineItem", entry["reverseFulfillmentOrderLineItemId"])
+            if entry.get("locationId"):
+                must_be("Location", entry["locationId"])
+        done = returning.dispose(context, args["dispositionInputs"])
+        lines = {line.number_id: _reverse_line_part(order, line) for order, line in done}
+        return {"reverseFulfillmentOrderLineItems": list(lines.values())}
 
     return payload(work, {"reverseFulfillmentOrderLineItems": None})
-
-
-def _reverse_line(context: Context, line_number: int) -> tuple[Order, ReturnLine] | None:
-    """A reverse line carries its return line's number."""
-    for order in context.shop.orders.values():
-        for back in order.returns:
-            for line in back.lines:
-                if line.number_id == line_number:
-                    return order, line
-    return None
 
 
 def _reverse_line_part(order: Order, line: ReturnLine) -> Part:
@@ -143,6 +127,19 @@ def _reverse_order(order: Order, back: Return) -> Part:
     part.typename, part.number_id = "ReverseFulfillmentOrder", back.reverse_order_number or 0
     return part
 
+
+_REASONS: Final = {
+    "COLOR": "Color",
+    "DEFECTIVE": "Damaged or defective",
+    "NOT_AS_DESCRIBED": "Not as described",
+    "OTHER": "Other",
+    "SIZE_TOO_LARGE": "Size was too large",
+    "SIZE_TOO_SMALL": "Size was too small",
+    "STYLE": "Style",
+    "UNKNOWN": "Unknown",
+    "UNWANTED": "Customer changed their mind",
+    "WRONG_ITEM": "Received the wrong item",
+}
 
 RESOLVERS.setdefault("Return", {}).update(
     {
@@ -159,9 +156,51 @@ RESOLVERS.setdefault("Return", {}).update(
         "refunds": lambda p, c, a: connection(
             parts(p.order, [r for r in p.order.refunds if r.return_number == p.number_id]), a
         ),
-        "exchangeLineItems": lambda p, c, a: connection([], a),
+        "exchangeLineItems": lambda p, c, a: connection(parts(p.order, p.row.exchange_lines), a),
+        "returnShippingFees": lambda p, c, a: (
+            [{"id": gid("ReturnShippingFee", p.number_id),
+              "amountSet": money.bag(p.order, p.shipping_fee)}] if p.shipping_fee else []
+        ),
+        "suggestedFinancialOutcome": lambda p, c, a: _outcome(
+            c,
+            processing.outcome(
+                p.order, p.row, a.get("returnLineItems") or [], a.get("refundShipping")
+            ),
+        ),
     }
-)
+)  # fmt: skip
+
+
+def _outcome(context: Context, found: refunding.Suggestion) -> dict[str, Any]:
+    """Shopify's names and shapes here are others than those of suggestedRefund."""
+    order = found.order
+    plain = RESOLVERS["SuggestedRefund"]
+    return {
+        "discountedSubtotal": money.bag(order, found.subtotal),
+        "maximumRefundable": money.bag(order, found.maximum),
+        "totalTax": money.bag(order, found.tax),
+        "totalDuties": money.bag(order, ZERO),
+        "totalAdditionalFees": money.bag(order, ZERO),
+        "totalCartDiscountAmount": money.bag(order, ZERO),
+        "refundDuties": [],
+        "shipping": plain["shipping"](found, context, {}),
+        "financialTransfer": {
+            "__typename": "RefundReturnOutcome",
+            "amount": money.bag(order, found.amount),
+            "suggestedTransactions": plain["suggestedTransactions"](found, context, {}),
+            "suggestedRefundMethods": [],
+        },
+    }
+
+
+RESOLVERS["ExchangeLineItem"] = {
+    "lineItems": lambda p, c, a: [
+        Part(p.order, line) for line in p.order.lines if line.number_id == p.added_line
+    ],
+    "processedQuantity": lambda p, c, a: p.quantity if p.added_line else 0,
+    "processableQuantity": lambda p, c, a: 0 if p.added_line else p.quantity,
+    "unprocessedQuantity": lambda p, c, a: 0 if p.added_line else p.quantity,
+}
 RESOLVERS["ReturnLineItem"] = {
     "returnReason": lambda p, c, a: p.reason,
     "returnReasonNote": lambda p, c, a: p.reason_note,
@@ -171,7 +210,27 @@ RESOLVERS["ReturnLineItem"] = {
     "refundedQuantity": lambda p, c, a: p.refunded,
     "refundableQuantity": lambda p, c, a: p.quantity - p.refunded,
     "fulfillmentLineItem": lambda p, c, a: _fulfillment_line(p),
-}
+    "returnReasonDefinition": lambda p, c, a: _reason(p.reason),
+    "restockingFee": lambda p, c, a: (
+        {"id": gid("RestockingFee", p.number_id), "percentage": float(p.restocking_fee_percent),
+         "amountSet": money.bag(p.order, processing.restocking_fee(p.order, p.row, p.quantity))}
+        if p.restocking_fee_percent else None
+    ),
+    "withCodeDiscountedTotalPriceSet": lambda p, c, a: money.bag(
+        p.order, refunding.line_share(p.order, p.order.line(p.line_number), p.quantity)[0]
+    ),
+}  # fmt: skip
+
+
+def _reason(word: str) -> dict[str, Any]:
+    """Shopify's own reasons; a shop may have others."""
+    place = 1 + [*_REASONS].index(word) if word in _REASONS else 99
+    return {
+        "id": gid("ReturnReasonDefinition", place),
+        "handle": word.lower().replace("_", "-"),
+        "name": _REASONS.get(word, word.replace("_", " ").capitalize()),
+        "deleted": False,
+    }
 
 
 def _fulfillment_line(part: Part) -> Part | None:
@@ -191,10 +250,10 @@ RESOLVERS["ReverseFulfillmentOrder"] = {
 RESOLVERS["ReverseFulfillmentOrderLineItem"] = {
     "id": lambda p, c, a: gid("ReverseFulfillmentOrderLineItem", p.number_id),
     "totalQuantity": lambda p, c, a: p.quantity,
-    "remainingQuantity": lambda p, c, a: p.quantity - sum(d.quantity for d in p.row.dispositions),
+    "remainingQuantity": lambda p, c, a: p.quantity - p.row.disposed,
     "dispositions": lambda p, c, a: parts(p.order, p.row.dispositions),
     "fulfillmentLineItem": lambda p, c, a: _fulfillment_line(p),
 }
 RESOLVERS["ReverseFulfillmentOrderDisposition"] = {
-    "location": lambda p, c, a: location(c) if p.type != "MISSING" else None,
+    "location": lambda p, c, a: location(c, p.location_number) if p.location_number else None,
 }
