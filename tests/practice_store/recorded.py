@@ -6,11 +6,21 @@ fields say what was asked, and the schema.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import GraphQLInputType, GraphQLNonNull, get_named_type, is_leaf_type
+from graphql import (
+    FieldNode,
+    GraphQLInputType,
+    GraphQLNonNull,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    get_named_type,
+    is_leaf_type,
+    parse,
+)
 from graphql.type import GraphQLObjectType, GraphQLUnionType
 
 from shopify_sync.practice_store import execution
@@ -32,21 +42,45 @@ class Step:
     @property
     def operation(self) -> str:
         """The root fields' names, by which the report groups."""
-        if self.query:
-            names = execution.root_fields(self.query, None)
-            if names:
-                return names[0]
-        return next(iter(self.expected.get("data") or {}), "refused requests")
+        names = list(roots(self.query).values()) if _is_readable(self.query) else []
+        return names[0] if names else "refused requests"
 
 
 def steps(recording: Json) -> list[Step]:
     """Every request of a file with Shopify's answer, in the order it was recorded."""
     found = list(_inside(recording, "", "", {}))
+    others = [json.dumps(step.expected.get("data")) for step in found if step.path != "/"]
+    # A recording's own answer may repeat that of one of its requests.
+    found = [s for s in found if s.path != "/" or json.dumps(s.expected.get("data")) not in others]
     if not found:
         # What the recorder itself had to ask: real requests, too.
         calls = recording.get("upstreamCalls") or ()
         found = [step for n, call in enumerate(calls) for step in _inside(call, f"/{n}", "", {})]
     return found
+
+
+def _is_readable(text: str) -> bool:
+    try:
+        return bool(parse(text))
+    except GraphQLSyntaxError:
+        return False
+
+
+def held_by(found: list[Step]) -> Iterator[Json]:
+    """Orders that only the answers show; the first answer of each is where it began."""
+    for step in found:
+        yield from _orders_in(step.expected)
+
+
+def _orders_in(value: Any) -> Iterator[Json]:
+    if isinstance(value, dict):
+        if str(value.get("id") or "").startswith("gid://shopify/Order/"):
+            yield {"order": value}
+        for part in value.values():
+            yield from _orders_in(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _orders_in(part)
 
 
 def hydrations(recording: Any) -> Iterator[Json]:
@@ -73,9 +107,9 @@ def _inside(found: Any, path: str, text: str, variables: Json) -> Iterator[Step]
     given = request.get("variables")
     variables = given if isinstance(given, dict) else variables
     body = _body(found.get("response") or {})
-    if body:
-        yield _step(path or "/", text, variables, body)
     for key, value in found.items():
+        if key == "response" and body:
+            yield _step(path or "/", text, variables, body)
         if key in {"upstreamCalls", "request", "response", "variables", "hydrate", "cleanup"}:
             continue
         yield from _inside(value, f"{path}/{key}", text, variables)
@@ -90,14 +124,55 @@ def _body(response: Json) -> Json:
 
 
 def _step(path: str, text: str, variables: Json, body: Json) -> Step:
-    if text:
-        return Step(path, text, variables, body)
+    if text and asks_for(text, body):
+        return Step(path, text, _completed(text, variables, body), body)
     data = {key: value for key, value in (body.get("data") or {}).items() if _root(key)}
     if not data:
         return Step(path, "", variables, body, "the file holds neither its text nor its fields")
     kind = _root(next(iter(data)))
     data = {key: value for key, value in data.items() if _root(key) == kind}
+    variables = dict(variables)
     return Step(path, document(kind, data, variables), variables, {"data": data})
+
+
+def asks_for(text: str, body: Json) -> bool:
+    """Whether an answer can be this request's: a text further out may be another's."""
+    if not _is_readable(text):
+        return True
+    data = body.get("data")
+    return not data or set(data) <= roots(text).keys()
+
+
+def roots(text: str) -> dict[str, str]:
+    """The root fields of a request, by the names under which they are answered."""
+    for definition in parse(text).definitions:
+        if isinstance(definition, OperationDefinitionNode):
+            fields = definition.selection_set.selections
+            return {
+                (f.alias or f.name).value: f.name.value for f in fields if isinstance(f, FieldNode)
+            }
+    return {}
+
+
+def _completed(text: str, variables: Json, body: Json) -> Json:
+    """The variables, with those that were not written down, as far as the answer tells them."""
+    if not _is_readable(text):
+        return variables
+    found = dict(variables)
+    data = body.get("data") or {}
+    name = next(iter(roots(text).values()), "")
+    for definition in parse(text).definitions:
+        for wanted in getattr(definition, "variable_definitions", None) or ():
+            variable = wanted.variable.name.value
+            if variable in found:
+                continue
+            if variable == "id" and f"{name}Id" in variables:
+                found[variable] = variables[f"{name}Id"]
+            elif variable == "input" and name.endswith("Create") and data.get(name):
+                made = data[name].get(name.removesuffix("Create")) or {}
+                first, _space, last = str(made.get("displayName") or "").partition(" ")
+                found[variable] = {"email": made.get("email"), "firstName": first, "lastName": last}
+    return found
 
 
 def _root(field: str) -> str:
@@ -122,6 +197,9 @@ def document(kind: str, data: Json, variables: Json) -> str:
             source = argument if argument in variables else ""
             if not source and argument == "id" and len(variables) == 1:
                 source = next(iter(variables))
+            if not source and argument == "id" and answer and answer.get("id"):
+                source = f"{name}Recorded"
+                variables[source] = answer["id"]
             if source:
                 declared[source] = definition.type
                 words.append(f"{argument}: ${source}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -81,7 +82,7 @@ def _paired(theirs: Any, ours: Any) -> dict[str, str]:
 
 def _customer(context: Context, node: Json) -> dict[str, str]:
     shop = context.shop
-    at = context.now()
+    at = datetime.fromisoformat(node["updatedAt"]) if node.get("updatedAt") else context.now()
     made = Customer(
         number_id=shop.new_id(), created_at=at, updated_at=at, email=node.get("email"),
         state=node.get("state") or "DISABLED", tags=list(node.get("tags") or ()),

@@ -160,7 +160,7 @@ def payload(work: Callable[[], Args], empty: Args, errors_field: str = "userErro
     try:
         return {**work(), errors_field: []}
     except UserError as error:
-        return {**empty, errors_field: [error.entry]}
+        return {**empty, errors_field: error.entries}
 
 
 def find_order(context: Context, value: str) -> Order | None:
