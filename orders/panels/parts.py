@@ -38,9 +38,12 @@ class LineParcel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineRow:
+    """`altered`: what of it is gone, and why, or that it is new; short sentences."""
+
     item: LineItem
     parcels: tuple[LineParcel, ...]
     unshipped: int
+    altered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +59,13 @@ class ParcelRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyRow:
+    """The rows before the total add up to it, but for those that are `is_included`: in another
+    row already, or a share of it."""
+
     label: str
     amount: Money
     is_total: bool = False
+    is_included: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +116,8 @@ class OrderCard:
     lines: tuple[LineRow, ...]
     parcels: tuple[ParcelRow, ...]
     money: tuple[MoneyRow, ...]
+    # What was given for what, by edits and exchanges: sentences.
+    swaps: tuple[str, ...]
     payment_methods: tuple[str, ...]
     shipping_address: Address | None
     note: str
