@@ -36,10 +36,12 @@ def gone(order: OrderSnapshot, line: LineItem) -> Gone:
     left = line.quantity - line.current_quantity
     if order.cancelled_at or left <= 0:
         return Gone()
-    refunded = min(left, _units(line, (r.lines for r in order.refunds)))
-    with_return = _units(line, (r.lines for r in order.refunds if r.return_gid))
-    sent_back = _units(line, (r.lines for r in order.returns if r.status in _TAKEN_BACK))
-    returned = min(left - refunded, max(0, sent_back - with_return))
+    lists = (refund.lines for refund in order.refunds)
+    back_for_money = (part for found in lists for part in found if part.line_gid == line.gid)
+    refunded = min(left, sum(part.quantity for part in back_for_money))
+    taken = (back.lines for back in order.returns if back.status in _TAKEN_BACK)
+    parts = (part for found in taken for part in found if part.line_gid == line.gid)
+    returned = min(left - refunded, sum(max(0, part.processed - part.refunded) for part in parts))
     return Gone(refunded=refunded, returned=returned, removed=left - refunded - returned)
 
 
@@ -95,13 +97,6 @@ def _words(order: OrderSnapshot, line: LineItem, is_partial: bool) -> Iterator[s
 
 def _of_all(some: int, all_: int, whole: str, part: str) -> str:
     return whole if some == all_ else part % {"some": some, "all": all_}
-
-
-def _units(line: LineItem, lists: Iterable[Iterable[object]]) -> int:
-    parts = (part for found in lists for part in found)
-    return sum(
-        getattr(part, "quantity", 0) for part in parts if getattr(part, "line_gid", "") == line.gid
-    )
 
 
 def _returned_words(order: OrderSnapshot, back: Return) -> str:

@@ -171,8 +171,8 @@ def has_open_return(order: OrderSnapshot) -> bool:
 
 def return_received(order: OrderSnapshot) -> bool:
     """Row F39: Shopify has booked every unit of the open or closed returns as received."""
-    returns = [r for r in order.returns if r.status in {"OPEN", "CLOSED"}]
-    return bool(returns) and all(r.received_quantity >= r.total_quantity > 0 for r in returns)
+    found = [r for r in order.returns if r.status in {"OPEN", "CLOSED"}]
+    return bool(found) and all(r.received_quantity >= r.total_quantity > 0 for r in found)
 
 
 def refund_outstanding(order: OrderSnapshot) -> bool:

@@ -238,13 +238,47 @@ class ExchangeItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnLine:
+    """Units of one line item that are to come back. `part_gid`: the line of the parcel they left
+    in. `processed` units are off the order's books, `received` ones are at the shop, whoever
+    booked them in; neither follows from the other. Of old reads only the first two are known."""
+
+    line_gid: str
+    quantity: int
+    gid: str = ""
+    part_gid: str = ""
+    processed: int = 0
+    refunded: int = 0
+    received: int = 0
+    restocked: int = 0
+    missing: int = 0
+    reason: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReverseLine:
+    """What the shop books in by. `booked`: units with a disposition, the missing ones too."""
+
+    gid: str
+    part_gid: str
+    quantity: int
+    booked: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
+    """`received_at`: when the last of what was booked in was."""
+
     gid: str
     name: str
     status: str
     total_quantity: int
     received_quantity: int
-    lines: tuple[LineQuantity, ...] = ()
+    lines: tuple[ReturnLine, ...] = ()
+    reverse_lines: tuple[ReverseLine, ...] = ()
+    created_at: datetime | None = None
+    received_at: datetime | None = None
     exchanges: tuple[ExchangeItem, ...] = ()
 
 

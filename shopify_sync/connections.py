@@ -23,6 +23,8 @@ PAYMENT_TERMS_SCOPE = "read_payment_terms"
 DISPUTES_SCOPE = "read_shopify_payments_disputes"
 # Only for "Cancel the shipment record too" (F29).
 SHIPMENT_SCOPE = "write_merchant_managed_fulfillment_orders"
+# For refunds through a return (F39); without it the return has to be closed in Shopify.
+RETURN_SCOPE = "write_returns"
 
 
 def client_for(store: Store, *, is_background: bool = False) -> AdminClient:
@@ -41,6 +43,12 @@ def client_for(store: Store, *, is_background: bool = False) -> AdminClient:
         is_background=is_background,
         extras=extras(connection),
     )
+
+
+def has_scope(store: Store, scope: str) -> bool:
+    """As far as the last look at the connection told; before there was one, it is assumed."""
+    connection = ShopConnection.objects.filter(store=store).only("scopes").first()
+    return connection is None or not connection.scopes or scope in connection.scopes
 
 
 def extras(connection: ShopConnection) -> dict[str, bool]:

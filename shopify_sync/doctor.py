@@ -18,6 +18,7 @@ from shopify_sync.client import AdminClient
 from shopify_sync.connections import (
     NEEDED_SCOPES,
     PAYMENT_TERMS_SCOPE,
+    RETURN_SCOPE,
     client_for,
     note_error,
 )
@@ -116,6 +117,12 @@ def _scopes(granted: list[str]) -> Iterator[Tick]:
     missing = missing_scopes(granted)
     todo = f"Grant the app these scopes in Shopify: {', '.join(missing)}." if missing else ""
     yield Tick("Scopes", "error" if missing else "ok", todo)
+    if RETURN_SCOPE not in granted:
+        yield Tick(
+            "Returns", "warning",
+            f"Refunds do not go through a return without the scope {RETURN_SCOPE}: each return "
+            "has to be booked in and closed in Shopify. Grant the app the scope.",
+        )  # fmt: skip
     if "read_all_orders" not in granted:
         yield Tick(
             "Older orders", "warning",

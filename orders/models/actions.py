@@ -88,6 +88,9 @@ TRANSITIONS: Final[dict[ActionState, frozenset[ActionState]]] = {
     ActionState.SUCCEEDED: frozenset({ActionState.REVERSED, ActionState.PARTIAL}),
     # Shopify cancels first and may book the refund later than we looked.
     ActionState.PARTIAL: frozenset({ActionState.SUCCEEDED, ActionState.AWAITING_BANK}),
+    # Said not to have happened, and Shopify shows it under our marker after all: a person was
+    # wrong, or a dump was restored that did not know of the send. What Shopify shows wins.
+    **{state: frozenset(_PROVEN) for state in NOTHING_DONE_STATES},
 }  # fmt: skip
 # What the performer takes up again by itself, once `next_attempt_at` has come.
 _WORKABLE_STATES = (

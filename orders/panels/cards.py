@@ -14,6 +14,7 @@ from orders.models import Order, OrderAction, OrderEvent
 from orders.money import Money
 from orders.panels.notices import NEEDS_SOMEBODY, action_notice
 from orders.panels.parts import Button, OrderCard
+from orders.panels.returning import return_rows
 from orders.panels.rows import event_row, line_rows, parcel_rows, tracking_text
 from orders.panels.sums import money_rows
 from orders.previews import cancel_refusal_for, order_is_delivered
@@ -112,6 +113,7 @@ def _card(
         notes=_notes(order, snapshot, now=now),
         lines=line_rows(snapshot, now=now, order=order),
         parcels=parcel_rows(snapshot, now=now, order=order),
+        returns=return_rows(snapshot, order=order),
         money=money_rows(snapshot),
         swaps=altered.swaps(snapshot),
         payment_methods=tuple(dict.fromkeys(_method(t.gateway_label or t.gateway, t.account_number)

@@ -58,6 +58,35 @@ class ParcelRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnItem:
+    """Units of an item that come back, why, and what became of them so far."""
+
+    line_gid: str
+    title: str
+    quantity: int
+    received: int
+    restocked: int
+    missing: int
+    refunded: int
+    reason: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnRow:
+    """`receipt` is how far its goods have come (orders.returns.Receipt)."""
+
+    gid: str
+    name: str
+    badge: Badge
+    receipt: str
+    received: int
+    total: int
+    received_at: datetime | None
+    items: tuple[ReturnItem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyRow:
     """The rows before the total add up to it, but for those that are `is_included`: in another
     row already, or a share of it."""
@@ -115,6 +144,7 @@ class OrderCard:
     notes: tuple[Badge, ...]
     lines: tuple[LineRow, ...]
     parcels: tuple[ParcelRow, ...]
+    returns: tuple[ReturnRow, ...]
     money: tuple[MoneyRow, ...]
     # What was given for what, by edits and exchanges: sentences.
     swaps: tuple[str, ...]

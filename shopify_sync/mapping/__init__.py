@@ -5,7 +5,7 @@ cannot be done without (ids, times, amounts) raises MalformedAnswer and nothing 
 """
 
 from shopify_sync.mapping.orders import UNREAD, order_snapshot
-from shopify_sync.mapping.payments import refund_snapshot, suggested_refund
+from shopify_sync.mapping.payments import refund_snapshot, suggested_refund, suggested_return
 from shopify_sync.mapping.people import checkout_snapshot, consents, customer_details
 from shopify_sync.mapping.values import MalformedAnswer, dig, nodes, to_text, web_url, well_formed
 
@@ -20,6 +20,7 @@ __all__ = [
     "order_snapshot",
     "refund_snapshot",
     "suggested_refund",
+    "suggested_return",
     "to_text",
     "web_url",
     "well_formed",

@@ -1,4 +1,4 @@
-"""Where the goods are: items, what is still to be sent, parcels, and what comes back."""
+"""Where the goods are: items, what is still to be sent, and parcels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from orders.snapshot import (
     FulfillmentOrder,
     LineItem,
     LineQuantity,
-    Return,
     Tracking,
 )
 from shopify_sync.mapping.values import (
@@ -121,34 +120,7 @@ def _fulfillment_event(data: Json) -> FulfillmentEvent:
     )
 
 
-def a_return(data: Json) -> Return:
-    """Received is what was booked in (facts: dispositions but MISSING, or processed lines):
-    the status alone proves nothing."""
-    items = nodes(data.get("returnLineItems"))
-    disposed = sum(
-        to_count(disposition.get("quantity"))
-        for reverse in nodes(data.get("reverseFulfillmentOrders"))
-        for line in nodes(reverse.get("lineItems"))
-        for disposition in line.get("dispositions") or ()
-        if disposition.get("type") != "MISSING"
-    )
-    processed = sum(to_count(item.get("processedQuantity")) for item in items)
-    return Return(
-        gid=data["id"],
-        name=to_text(data.get("name")),
-        status=to_text(data.get("status")),
-        total_quantity=to_count(data.get("totalQuantity")),
-        received_quantity=max(disposed, processed),
-        lines=tuple(
-            LineQuantity(line_gid=gid, quantity=to_count(item.get("quantity")))
-            for item in items
-            if (gid := to_text(dig(item, "fulfillmentLineItem", "lineItem", "id")))
-        ),
-        exchanges=each(data.get("exchangeLineItems"), _exchange),
-    )
-
-
-def _exchange(data: Json) -> ExchangeItem:
+def exchange(data: Json) -> ExchangeItem:
     words = (to_text(data.get("title")), to_text(data.get("variantTitle")))
     return ExchangeItem(
         title=" · ".join(word for word in words if word) or "–",

@@ -8,7 +8,6 @@ from typing import Final
 
 from orders.snapshot import Fee, MoneyBag, OrderMoney, OrderSnapshot, PaymentTerms
 from shopify_sync.mapping.goods import (
-    a_return,
     added_lines,
     fulfillment,
     fulfillment_order,
@@ -16,6 +15,7 @@ from shopify_sync.mapping.goods import (
 )
 from shopify_sync.mapping.payments import dispute, refund, transaction
 from shopify_sync.mapping.people import address, customer_snapshot
+from shopify_sync.mapping.returns import a_return
 from shopify_sync.mapping.values import (
     Json,
     MalformedAnswer,

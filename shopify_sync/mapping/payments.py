@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
-from orders.gateway import SuggestedLine, SuggestedRefund, SuggestedTransaction
+from orders.gateway import Place, SuggestedLine, SuggestedRefund, SuggestedTransaction
 from orders.money import Money, total
 from orders.snapshot import Dispute, MoneyBag, Refund, RefundTransaction, Transaction
 from shopify_sync.mapping.goods import line_quantity
@@ -26,6 +27,33 @@ def suggested_refund(data: Json) -> SuggestedRefund:
     """The `suggestedRefund` object. Raises MalformedAnswer."""
     with well_formed():
         return _suggested(data)
+
+
+def suggested_return(data: Json) -> SuggestedRefund | None:
+    """The answer of SuggestedReturn. None: Shopify has no outcome for it. Raises
+    MalformedAnswer."""
+    outcome = dig(data, "return", "suggestedFinancialOutcome")
+    if not outcome or not dig(outcome, "financialTransfer", "amount", "presentmentMoney"):
+        return None
+    transfer = outcome["financialTransfer"]
+    plain = {
+        "amountSet": transfer["amount"],
+        "maximumRefundableSet": outcome.get("maximumRefundable"),
+        "discountedSubtotalSet": outcome.get("discountedSubtotal"),
+        "totalTaxSet": outcome.get("totalTax"),
+        "shipping": outcome.get("shipping"),
+        "suggestedTransactions": transfer.get("suggestedTransactions"),
+    }
+    with well_formed():
+        lines = nodes(dig(data, "order", "suggestedRefund", "refundLineItems"))
+        places = {
+            to_text(dig(line, "lineItem", "id")): Place(
+                to_text(dig(line, "location", "id")), to_text(dig(line, "location", "name"))
+            )
+            for line in lines
+            if dig(line, "location", "id")
+        }
+        return dataclasses.replace(_suggested(plain), places=places)
 
 
 def refund_snapshot(data: Json, shop: str, presentment: str) -> Refund:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orders import altered
 from orders.altered import Gone
-from orders.snapshot import ExchangeItem, LineQuantity, OrderSnapshot, Refund, Return
+from orders.snapshot import ExchangeItem, LineQuantity, OrderSnapshot, Refund, Return, ReturnLine
 from tests.support.snapshots import NOW, bag, line, order
 
 
@@ -20,13 +20,12 @@ def refund(units: int, return_gid: str = "") -> Refund:
     return Refund(gid="r", created_at=NOW, total=bag("1"), lines=lines, return_gid=return_gid)
 
 
-def a_return(units: int, status: str = "OPEN", **more: Any) -> Return:
-    from orders import snapshot
-
-    kind = getattr(snapshot, "ReturnLine", LineQuantity)
+def a_return(units: int, status: str = "OPEN", refunded: int = 0, **more: Any) -> Return:
+    """Processed, all of it."""
+    back = ReturnLine(line_gid="line-1", quantity=units, processed=units, refunded=refunded)
     return Return(
         gid="ret", name="#1001-R1", status=status, total_quantity=units, received_quantity=0,
-        lines=(kind(line_gid="line-1", quantity=units),), **more,
+        lines=(back,), **more,
     )  # fmt: skip
 
 
@@ -48,7 +47,7 @@ CASES = [
     (of(2, returns=(a_return(1, "DECLINED"),)), Gone(removed=1), ("1 of 3 removed",)),
     # Refunded through its return: told once.
     (
-        of(2, returns=(a_return(1),), refunds=(refund(1, "ret"),)),
+        of(2, returns=(a_return(1, refunded=1),), refunds=(refund(1, "ret"),)),
         Gone(refunded=1),
         ("2 of 3 left after refunds",),
     ),
