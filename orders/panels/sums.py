@@ -23,9 +23,9 @@ def money_rows(snapshot: OrderSnapshot) -> tuple[MoneyRow, ...]:
 
 
 def beside_items(snapshot: OrderSnapshot) -> tuple[MoneyRow, ...]:
-    """What was paid for beside items, their tax and shipping: no choice of items gives it back,
-    only an amount does."""
-    return tuple(row for row in _extras(snapshot) if not row.is_included and row.amount)
+    """What was paid for beside items, their tax and duties, and shipping: no choice of items
+    gives it back, only an amount does."""
+    return tuple(_beside(snapshot))
 
 
 def _parts(snapshot: OrderSnapshot) -> Iterator[MoneyRow]:
@@ -61,9 +61,13 @@ def _extras(snapshot: OrderSnapshot) -> Iterator[MoneyRow]:
         label = _("incl. duties") if snapshot.duties_included else _("Duties")
         amount = money.duties.presentment
         yield MoneyRow(label=label, amount=amount, is_included=snapshot.duties_included)
+    yield from _beside(snapshot)
+
+
+def _beside(snapshot: OrderSnapshot) -> Iterator[MoneyRow]:
     for fee in snapshot.fees:
         yield from _if_any(fee.name or _("Additional fee"), fee.amount)
-    yield from _if_any(_("Tip"), money.tips.presentment)
+    yield from _if_any(_("Tip"), snapshot.money.tips.presentment)
 
 
 def _payments(snapshot: OrderSnapshot) -> Iterator[MoneyRow]:

@@ -15,6 +15,7 @@ from inbox.models import Conversation
 from orders import previews
 from orders.models import Order
 from orders.panels.cards import needs_attention, order_card
+from orders.snapshot import LineQuantity
 from shopify_sync.models import ShopConnection
 from shopify_sync.practice_store import actions as shop_actions
 from shopify_sync.practice_store import editing, selling
@@ -284,3 +285,34 @@ def test_gift_card_and_card(
     assert perform(action).state == "succeeded"
     labels = [row.label for row in card(Order.objects.get()).money]
     assert "Gift card" in labels
+
+
+def test_duties_go_back_with_their_items(
+    shop: Shop, seen: Seen, with_duties: ShopOrder, alice: User, conversation: Conversation,
+    as_alice: Client, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """What is calculated for the items, shown and sent is one sum: goods, tax and duties."""
+    without_wake_ups(monkeypatch)
+    order = seen()
+    url = f"/inbox/conversations/{conversation.pk}/orders/{order.pk}/refund/"
+    assert "<dt>Duties</dt><dd>€20.00</dd>" in as_alice.get(url).content.decode()
+    only = (LineQuantity(line_gid=order.snapshot.lines[0].gid, quantity=1),)
+    action = ask(order, previews.RefundChoice(reason="other", lines=only), alice)
+    assert action.amount == Decimal("149.59")
+    assert perform(action).state == "succeeded"
+    [booked] = with_duties.refunds
+    assert [duty.amount for duty in booked.duties] == [Decimal("20.00")]
+    assert booked.adjustments == []
+    found = Order.objects.get().snapshot.refunds[0].duties
+    assert found is not None
+    assert found.presentment.amount == 20
+
+
+def test_an_amount_gives_back_no_duties_in_particular(
+    shop: Shop, seen: Seen, with_duties: ShopOrder, alice: User, conversation: Conversation,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    without_wake_ups(monkeypatch)
+    action = ask(seen(), refund("5.00"), alice)
+    assert perform(action).state == "succeeded"
+    assert with_duties.refunds[0].duties == []

@@ -75,7 +75,7 @@ def test_an_order_with_duties_and_a_tip() -> None:
         ("Total", "€157.49"),
         ("Paid", "€157.49"),
     ]
-    assert [row.label for row in beside_items(snapshot)] == ["Duties", "Tip"]
+    assert [row.label for row in beside_items(snapshot)] == ["Tip"]
 
 
 def test_what_is_in_the_prices_is_named_and_not_added() -> None:
