@@ -32,9 +32,10 @@ def was_altered(order: OrderSnapshot) -> bool:
 
 
 def gone(order: OrderSnapshot, line: LineItem) -> Gone:
-    """Of a canceled order nothing is told apart: the cancelation took it all."""
+    """`removed` is what neither a refund nor a return explains; of a canceled order, its
+    cancelation took that."""
     left = line.quantity - line.current_quantity
-    if order.cancelled_at or left <= 0:
+    if left <= 0:
         return Gone()
     lists = (refund.lines for refund in order.refunds)
     back_for_money = (part for found in lists for part in found if part.line_gid == line.gid)
@@ -60,6 +61,8 @@ def swaps(order: OrderSnapshot) -> tuple[str, ...]:
         if back.exchanges and back.status in _TAKEN_BACK
     ]
     exchanged = {gid for back in order.returns for item in back.exchanges for gid in item.line_gids}
+    if order.cancelled_at:
+        return tuple(found)
     removed = [(line, gone(order, line).removed) for line in order.lines]
     old = [_count_words(units, line.title) for line, units in removed if units]
     titles = {line.gid: line.title for line in order.lines}
@@ -80,23 +83,25 @@ def _words(order: OrderSnapshot, line: LineItem, is_partial: bool) -> Iterator[s
         yield _("Exchange item")
     elif any(part.line_gid == line.gid for part in order.added):
         yield _("Added later")
-    what = {"left": line.current_quantity, "all": line.quantity}
-    if is_partial and line.current_quantity < line.quantity and not order.cancelled_at:
-        yield _("%(left)s of %(all)s left") % what
+    if is_partial and line.current_quantity < line.quantity:
+        yield _("%(some)s of %(all)s left") % {
+            "some": line.current_quantity,
+            "all": line.quantity,
+        }
         return
     found = gone(order, line)
     if found.refunded:
-        yield _("%(left)s of %(all)s left after refunds") % what
+        yield _of_all(found.refunded, line, _("Refunded"), _("%(some)s of %(all)s refunded"))
     if found.returned:
-        yield _of_all(
-            found.returned, line.quantity, _("Returned"), _("%(some)s of %(all)s returned")
-        )
-    if found.removed:
-        yield _of_all(found.removed, line.quantity, _("Removed"), _("%(some)s of %(all)s removed"))
+        yield _of_all(found.returned, line, _("Returned"), _("%(some)s of %(all)s returned"))
+    if found.removed and order.cancelled_at:
+        yield _("Canceled")
+    elif found.removed:
+        yield _of_all(found.removed, line, _("Removed"), _("%(some)s of %(all)s removed"))
 
 
-def _of_all(some: int, all_: int, whole: str, part: str) -> str:
-    return whole if some == all_ else part % {"some": some, "all": all_}
+def _of_all(some: int, line: LineItem, whole: str, part: str) -> str:
+    return whole if some == line.quantity else part % {"some": some, "all": line.quantity}
 
 
 def _returned_words(order: OrderSnapshot, back: Return) -> str:

@@ -99,13 +99,15 @@ class MoneyRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionNotice:
-    """The running or last action of an order, in plain words (reliability 3.1).
+    """The running or last action of an order, in plain words (orders.outcomes, whose code
+    `outcome` is).
 
     `is_running`: Shopify has not answered for good; a page shows it as busy.
     """
 
     action_id: int
     state: ActionState
+    outcome: str
     tone: Tone
     title: str
     text: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from orders import altered, statuses
+from orders import altered, outcomes, statuses
 from orders.models import EventKind, Order, OrderEvent
 from orders.panels.parts import EventRow, LineParcel, LineRow, ParcelRow
 from orders.snapshot import Fulfillment, OrderSnapshot
@@ -81,11 +81,15 @@ def event_row(event: OrderEvent) -> EventRow:
     actor = ""
     if event.actor:
         actor = event.actor.get_short_name() or event.actor.get_username()
+    label, detail = str(event.get_kind_display()), event.detail
+    if event.kind == EventKind.ACTION_FAILED and event.action:
+        words = outcomes.words(event.action)
+        label, detail = words.label, words.text
     return EventRow(
         kind=EventKind(event.kind),
-        label=str(event.get_kind_display()),
+        label=label,
         occurred_at=event.occurred_at,
         actor=actor or str(event.get_source_display()),
         amount=event.money,
-        detail=event.detail,
+        detail=detail,
     )

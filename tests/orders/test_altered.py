@@ -35,13 +35,13 @@ def of(left: int, all_: int = 3, **more: Any) -> OrderSnapshot:
 
 CASES = [
     (of(3), Gone(), ()),
-    (of(1, refunds=(refund(2),)), Gone(refunded=2), ("1 of 3 left after refunds",)),
+    (of(1, refunds=(refund(2),)), Gone(refunded=2), ("2 of 3 refunded",)),
     (of(0), Gone(removed=3), ("Removed",)),
     (of(2), Gone(removed=1), ("1 of 3 removed",)),
     (
         of(0, refunds=(refund(1),)),
         Gone(refunded=1, removed=2),
-        ("0 of 3 left after refunds", "2 of 3 removed"),
+        ("1 of 3 refunded", "2 of 3 removed"),
     ),
     (of(2, returns=(a_return(1),)), Gone(returned=1), ("1 of 3 returned",)),
     (of(2, returns=(a_return(1, "DECLINED"),)), Gone(removed=1), ("1 of 3 removed",)),
@@ -49,10 +49,15 @@ CASES = [
     (
         of(2, returns=(a_return(1, refunded=1),), refunds=(refund(1, "ret"),)),
         Gone(refunded=1),
-        ("2 of 3 left after refunds",),
+        ("1 of 3 refunded",),
     ),
-    # Canceled: the cancelation took it all, and says so.
-    (of(0, cancelled_at=NOW), Gone(), ()),
+    (of(0, refunds=(refund(3),)), Gone(refunded=3), ("Refunded",)),
+    # The cancelation took the rest.
+    (
+        of(0, cancelled_at=NOW, refunds=(refund(1),)),
+        Gone(refunded=1, removed=2),
+        ("1 of 3 refunded", "Canceled"),
+    ),
     # More came back than is gone: Shopify's count of what is left is the truth.
     (of(3, refunds=(refund(2),)), Gone(), ()),
 ]
