@@ -37,6 +37,12 @@ class LineParcel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineRow:
     """`gone`: what became of units that are no longer on the order: "1 of 2 refunded", "Removed";
     "" where all are."""
@@ -45,6 +51,7 @@ class LineRow:
     parcels: tuple[LineParcel, ...]
     unshipped: int
     gone: str = ""
+    attributes: tuple[Detail, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +99,18 @@ class MoneyRow:
     label: str
     amount: Money
     is_total: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionRow:
+    """One movement of money: "Refund €5.00 · Visa •••• 4242 · Failed: insufficient funds"."""
+
+    label: str
+    gateway: str
+    amount: Money
+    state: Badge
+    reason: str
+    at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +166,11 @@ class OrderCard:
     money: tuple[MoneyRow, ...]
     payment_methods: tuple[str, ...]
     shipping_address: Address | None
+    billing_address: Address | None
+    details: tuple[Detail, ...]
+    transactions: tuple[TransactionRow, ...]
+    # The customer's own page of the order, where Shopify gives it to this app.
+    status_page_url: str
     note: str
     tags: tuple[str, ...]
     events: tuple[EventRow, ...]

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from orders import outcomes, statuses
 from orders.models import EventKind, Order, OrderEvent
+from orders.panels import details
 from orders.panels.parts import (
     EventRow,
     LineParcel,
@@ -34,6 +35,7 @@ def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[
                 if part.line_gid == line.gid
             ),
             unshipped=line.unfulfilled_quantity if line.requires_shipping else 0,
+            attributes=details.attributes(line.attributes),
             gone=_gone(line, snapshot, is_partial=order.is_partial),
         )
         for line in snapshot.lines
