@@ -357,7 +357,7 @@ def _full(order: Order, acting: Refusal | None) -> Json:
                 "quantity": row.item.quantity,
                 "refundable_quantity": row.item.refundable_quantity,
                 "unshipped": row.unshipped,
-                "gone": row.gone,
+                "altered": list(row.altered),
                 "attributes": [{"label": a.label, "text": a.text} for a in row.attributes],
                 "unit_price": _money(row.item.unit_price),
                 "tracking": [
@@ -369,7 +369,11 @@ def _full(order: Order, acting: Refusal | None) -> Json:
             for row in card.lines
         ],
         "returns": [_return(row) for row in card.returns],
-        "money": [{"label": row.label, **(_money(row.amount) or {})} for row in card.money],
+        "swaps": list(card.swaps),
+        "money": [
+            {"label": row.label, "included": row.is_included, **(_money(row.amount) or {})}
+            for row in card.money
+        ],
         "transactions": [
             {"kind": t.label, "gateway": t.gateway, "status": t.state.label, "reason": t.reason,
              "at": t.at, **(_money(t.amount) or {})}

@@ -130,6 +130,7 @@ def refund(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
         "net_paid": rules.net_paid(order.snapshot),
         "is_delivered": is_delivered,
         "is_shipped": rules.is_shipped(order.snapshot),
+        "beside_items": panels.beside_items(order.snapshot),
         "advice": rules.refund_advice(
             order.snapshot,
             delivered=is_delivered,
