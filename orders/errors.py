@@ -37,7 +37,12 @@ class StalePreview(OrdersError):
 
 
 class InvalidMoney(OrdersError, ValueError):
-    """Text that is no amount of the currency; the message says what to type."""
+    """Text that is no amount of the currency; the message says what to type. `field`: the one of
+    a dialog that it is about, "" for the amount."""
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class ShopUnreachable(OrdersError):

@@ -45,10 +45,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestedLine:
+    """Units of a line; a line may have several of these. `restock` is Shopify's word for how they
+    go back to stock and `place` where to; both only where they were asked for."""
+
     line_gid: str
     quantity: int
     subtotal: Money
     tax: Money
+    restock: str = ""
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +132,11 @@ class Gateway(Protocol):
         *,
         lines: Sequence[LineQuantity] | None,
         shipping: Money | None,
+        with_places: bool = False,
     ) -> SuggestedRefund:
-        """`lines` None: everything that is left. Raises ShopUnreachable."""
+        """`lines` None: everything that is left. `with_places`: also how and where each would go
+        back to stock, which Shopify tells only apps that may read locations. Raises
+        ShopUnreachable."""
 
     def suggest_return(
         self,

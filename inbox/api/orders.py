@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 from inbox import access, order_search
 from inbox.api.fields import StrictSerializer, TextField
 from inbox.api.problems import problem, refused
+from inbox.order_forms import Mode
 from orders import panels, previews, rules, services
 from orders.errors import ActionRefused, InvalidMoney, Refusal, ShopUnreachable, StalePreview
 from orders.models import ActionKind, Order, OrderAction, RefundMethod, Returned
@@ -24,6 +25,10 @@ from orders.money import Money
 from orders.snapshot import LineQuantity
 
 Json = dict[str, Any]
+
+
+# What programs that know no discrepancy reason mean, by the reason they give for the refund.
+_DISCREPANCIES: Final = {"damaged": "DAMAGE", "changed_mind": "CUSTOMER", "goodwill": "CUSTOMER"}
 
 
 class LineSerializer(StrictSerializer):
@@ -37,6 +42,11 @@ class ProposalSerializer(StrictSerializer):
     amount = TextField(max_length=24, required=False, allow_null=True)
     method = serializers.ChoiceField(choices=RefundMethod.choices, default=RefundMethod.ORIGINAL)
     lines = LineSerializer(many=True, required=False)
+    discrepancy_reason = serializers.ChoiceField(
+        choices=list(previews.DISCREPANCY_REASONS), required=False,
+        help_text="Why `amount` is not the sum that Shopify calculates for `lines` and `shipping`. "
+        "Left out, it follows from `reason`.",
+    )  # fmt: skip
     shipping = TextField(max_length=24, required=False, allow_null=True)
     # As in the dialog: what was received goes back to stock, unless it is said not to.
     restock = serializers.BooleanField(required=False, allow_null=True, default=None)
@@ -217,6 +227,8 @@ def _preview(request: Request, order: Order, data: Json) -> previews.Preview:
             ),
             shipping=money("shipping"),
             amount=money("amount"),
+            discrepancy_reason=data.get("discrepancy_reason")
+            or _DISCREPANCIES.get(data["reason"], "OTHER"),
             method=RefundMethod(data["method"]),
             restock=_restock(data),
             notify=data["notify"],
@@ -268,6 +280,14 @@ def _summary(preview: previews.Preview) -> Json:
         "kind": preview.kind,
         "confirm_label": preview.confirm_label,
         "amount": _money(proposal.amount),
+        "mode": Mode.AMOUNT if proposal.is_amount_only else Mode.ITEMS,
+        "calculated": _money(proposal.calculated),
+        "difference": _money(proposal.difference),
+        "discrepancy_reason": proposal.discrepancy_reason or None,
+        "restocks": [
+            {"line": r.line_gid, "quantity": r.quantity, "type": r.kind, "location": r.place or None}
+            for r in proposal.restocks
+        ],
         "method": proposal.method,
         "total": _money(preview.total),
         "paid": _money(preview.paid),

@@ -13,6 +13,7 @@ from orders.previews.conditions import (
 )
 from orders.previews.grounds import changes, facts
 from orders.previews.proposals import (
+    DISCREPANCY_REASONS,
     REFUND_REASONS,
     STAFF_NOTE_LENGTH,
     CancelChoice,
@@ -29,6 +30,7 @@ from orders.previews.tokens import Confirmed, open_token, sign_token
 from orders.previews.weighing import preview_again, preview_cancel, preview_refund, suggest
 
 __all__ = [
+    "DISCREPANCY_REASONS",
     "REFUND_REASONS",
     "STAFF_NOTE_LENGTH",
     "CancelChoice",

@@ -115,6 +115,10 @@ def dispute(data: Json) -> Dispute:
     return Dispute(gid=data["id"], status=to_text(data.get("status")))
 
 
+def _place(location: Json | None) -> Place | None:
+    return Place(location["id"], to_text(location.get("name"))) if location else None
+
+
 def _suggested(data: Json) -> SuggestedRefund:
     if not dig(data, "amountSet", "presentmentMoney"):
         raise MalformedAnswer("a suggested refund without its amount")
@@ -138,6 +142,8 @@ def _suggested(data: Json) -> SuggestedRefund:
                 quantity=to_count(line.get("quantity")),
                 subtotal=money(line.get("subtotalSet")),
                 tax=money(line.get("totalTaxSet")),
+                restock=to_text(line.get("restockType")),
+                place=_place(line.get("location")),
             ),
         ),
         transactions=each(
