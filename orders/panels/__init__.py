@@ -26,6 +26,7 @@ from orders.panels.parts import (
     ReturnItem,
     ReturnRow,
 )
+from orders.panels.returning import return_rows
 
 __all__ = [
     "ActionNotice",
@@ -48,4 +49,5 @@ __all__ = [
     "order_card",
     "order_cards",
     "orders_panel",
+    "return_rows",
 ]
