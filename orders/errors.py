@@ -33,7 +33,13 @@ class ActionRefused(OrdersError):
 
 
 class StalePreview(OrdersError):
-    """The order changed after its summary was shown: show the new summary and ask again."""
+    """The order changed after its summary was shown: show the new summary and ask again.
+
+    `outcome`: what the action it would have been came to (models.Outcome); "": there is none."""
+
+    def __init__(self, message: str, *, outcome: str = "") -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 class InvalidMoney(OrdersError, ValueError):

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
@@ -18,9 +19,9 @@ from inbox import access, order_search
 from inbox.api.fields import StrictSerializer, TextField
 from inbox.api.problems import problem, refused
 from inbox.order_forms import Mode
-from orders import panels, previews, rules, services
+from orders import outcomes, panels, previews, rules, services
 from orders.errors import ActionRefused, InvalidMoney, Refusal, ShopUnreachable, StalePreview
-from orders.models import ActionKind, Order, OrderAction, RefundMethod, Returned
+from orders.models import ActionKind, Order, OrderAction, Outcome, RefundMethod, Returned
 from orders.money import Money
 from orders.snapshot import LineQuantity
 
@@ -160,9 +161,7 @@ class ActionApprove(APIView):
                 now=timezone.now(),
             )  # fmt: skip
         except StalePreview as error:
-            return refused(
-                Refusal("stale", "The order changed: it has to be asked again.", str(error))
-            )
+            return refused(_not_approvable(error))
         except ActionRefused as error:
             return refused(error.refusal)
         except ShopUnreachable as error:
@@ -199,6 +198,14 @@ class ActionWithdraw(APIView):
         except ActionRefused as error:
             return refused(error.refusal)
         return Response(_action(_get_action(action_id)))
+
+
+def _not_approvable(error: StalePreview) -> Refusal:
+    """Why an approval came too late, by what the action has come to."""
+    if error.outcome == Outcome.STALE:
+        reason = _("The order changed: it has to be asked again.")
+        return Refusal("stale", reason, str(error))
+    return Refusal(error.outcome, outcomes.label(error.outcome), str(error))
 
 
 def _order(order_id: int) -> Order:
@@ -389,8 +396,9 @@ def _action(action: OrderAction) -> Json:
         "order": action.order_id,
         "kind": action.kind,
         "state": action.state,
-        "title": notice.title if notice else "",
-        "message": action.message,
+        "outcome": notice.outcome,
+        "title": notice.title,
+        "message": notice.text,
         "amount": _money(action.money),
         "requested_by": action.requested_by.get_username(),
         "requested_at": action.requested_at,

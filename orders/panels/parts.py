@@ -38,9 +38,13 @@ class LineParcel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineRow:
+    """`gone`: what became of units that are no longer on the order: "1 of 2 refunded", "Removed";
+    "" where all are."""
+
     item: LineItem
     parcels: tuple[LineParcel, ...]
     unshipped: int
+    gone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +96,15 @@ class MoneyRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionNotice:
-    """The running or last action of an order, in plain words (reliability 3.1).
+    """The running or last action of an order, in plain words (orders.outcomes, whose code
+    `outcome` is).
 
     `is_running`: Shopify has not answered for good; a page shows it as busy.
     """
 
     action_id: int
     state: ActionState
+    outcome: str
     tone: Tone
     title: str
     text: str

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from orders import statuses
+from orders import outcomes, statuses
 from orders.models import EventKind, Order, OrderEvent
 from orders.panels.parts import (
     EventRow,
@@ -15,7 +15,7 @@ from orders.panels.parts import (
     MoneyRow,
     ParcelRow,
 )
-from orders.snapshot import Fulfillment, OrderSnapshot
+from orders.snapshot import Fulfillment, LineItem, OrderSnapshot
 
 
 def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[LineRow, ...]:
@@ -34,9 +34,43 @@ def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[
                 if part.line_gid == line.gid
             ),
             unshipped=line.unfulfilled_quantity if line.requires_shipping else 0,
+            gone=_gone(line, snapshot, is_partial=order.is_partial),
         )
         for line in snapshot.lines
     )
+
+
+def _gone(line: LineItem, snapshot: OrderSnapshot, *, is_partial: bool) -> str:
+    """What became of a line's units that are no longer on the order, most telling first.
+
+    `is_partial`: which units a refund was of has not been read, so that nothing is said of it."""
+    missing = line.quantity - line.current_quantity
+    if missing <= 0:
+        return ""
+    if is_partial:
+        return _share(_("%(some)s of %(all)s left"), line.current_quantity, line.quantity)
+    refunded = sum(
+        part.quantity
+        for refund in snapshot.refunds
+        for part in refund.lines
+        if part.line_gid == line.gid
+    )
+    refunded = min(refunded, missing)
+    rest = missing - refunded
+    told = []
+    if refunded:
+        whole = _("Refunded") if refunded == line.quantity else ""
+        told.append(whole or _share(_("%(some)s of %(all)s refunded"), refunded, line.quantity))
+    if rest and snapshot.cancelled_at:
+        told.append(_("Canceled"))
+    elif rest:
+        whole = _("Removed") if rest == line.quantity else ""
+        told.append(whole or _share(_("%(some)s of %(all)s removed"), rest, line.quantity))
+    return " · ".join(told)
+
+
+def _share(text: str, some: int, whole: int) -> str:
+    return text % {"some": some, "all": whole}
 
 
 def parcel_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[ParcelRow, ...]:
@@ -105,11 +139,15 @@ def event_row(event: OrderEvent) -> EventRow:
     actor = ""
     if event.actor:
         actor = event.actor.get_short_name() or event.actor.get_username()
+    label, detail = str(event.get_kind_display()), event.detail
+    if event.kind == EventKind.ACTION_FAILED and event.action:
+        words = outcomes.words(event.action)
+        label, detail = words.label, words.text
     return EventRow(
         kind=EventKind(event.kind),
-        label=str(event.get_kind_display()),
+        label=label,
         occurred_at=event.occurred_at,
         actor=actor or str(event.get_source_display()),
         amount=event.money,
-        detail=event.detail,
+        detail=detail,
     )

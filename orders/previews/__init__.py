@@ -23,6 +23,7 @@ from orders.previews.proposals import (
     Target,
     decode_proposal,
     encode_proposal,
+    reason_words,
 )
 from orders.previews.returning import return_for, return_rows, through
 from orders.previews.summaries import Preview, SummaryItem
@@ -53,6 +54,7 @@ __all__ = [
     "preview_again",
     "preview_cancel",
     "preview_refund",
+    "reason_words",
     "return_for",
     "return_rows",
     "ruling_for",

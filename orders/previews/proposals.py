@@ -8,8 +8,10 @@ from typing import Any, Final
 import msgspec
 from django.utils.translation import gettext_lazy
 
+from orders.gateway import CANCEL_REASON_LABELS
 from orders.models import ActionKind, RefundMethod, Returned
 from orders.money import Money
+from orders.payment_words import readable
 from orders.previews.restocking import Restock
 from orders.previews.returning import ThroughReturn
 from orders.snapshot import LineQuantity
@@ -34,6 +36,13 @@ DISCREPANCY_REASONS: Final = {
     "RESTOCK": gettext_lazy("Restocking fee"),
     "OTHER": gettext_lazy("Other"),
 }
+
+
+def reason_words(reason: str) -> str:
+    """The words somebody chose a reason by: ours, or those of Shopify's admin. One that has none
+    is made readable; "" for none."""
+    found = REFUND_REASONS.get(reason) or CANCEL_REASON_LABELS.get(reason.upper())
+    return str(found) if found else readable(reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -471,7 +471,7 @@ def test_the_same_choice_again_says_what_changed(
     paid_less = shipped(DELIVERED, customer=JANE, refunded="3.00", updated_at=NOW)
     later = stored(paid_less, store)
     again = previews.preview_again(later, first.token, by=alice, now=NOW)
-    assert again.changes == ("The sum refunded changed: 0.00 EUR → 3.00 EUR.",)
+    assert again.changes == ("The sum refunded changed: €0.00 → €3.00.",)
     assert again.proposal.amount == eur("5.00")
 
 
