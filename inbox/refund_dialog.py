@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -173,24 +174,25 @@ def _suggest(
 def _return_rows(order: Order, form: RefundForm) -> tuple[tuple[str, str], ...]:
     """What refunding these items would do to their return, as far as it is filled in."""
     found = returns.by_gid(order.snapshot, form.shown_return)
+    data: Mapping[str, Any]
     if form.is_bound:
         lines, data = form.chosen_lines(), form.cleaned_data
     else:
         lines, data = _preselected(order, form.shown_return), form.initial
     if found is None or not lines or not returns.fits(lines, returns.refundable(found)):
         return ()
-    return tuple(
-        previews.return_rows(
-            previews.through(
-                found,
-                order.snapshot,
-                lines,
-                returned=data.get("returned") or "",
-                restock=bool(data.get("restock")),
-                places=None,
-            )
+    rows = previews.return_rows(
+        previews.through(
+            found,
+            order.snapshot,
+            lines,
+            returned=data.get("returned") or "",
+            restock=bool(data.get("restock")),
+            places=None,
         )
     )
+    # Until it is said whether the items have come back, nobody knows what happens to the stock.
+    return tuple(rows) if data.get("returned") else tuple(rows[:1])
 
 
 def sum_of(

@@ -393,6 +393,8 @@ def test_each_receipt_state_preselects_what_is_so(
             f"/inbox/conversations/{conversation.pk}/orders/", headers={"HX-Request": "true"}
         ).content.decode()
     )
+    assert ("A return was requested" in dialog.page) == (state == "requested")
+    assert ("ask for the items back first" in dialog.page) == (state == "none")
     for page in (dialog.page, card) if state not in {"none", "requested"} else (card,):
         assert badge is None or badge in page
         assert badge is None or re.search(r"\d of 2\s+units received", page)
