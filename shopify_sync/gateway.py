@@ -94,6 +94,7 @@ class ShopifyGateway:
                 {"lineItemId": line.line_gid, "quantity": line.quantity} for line in lines
             ]
             variables["shippingAmount"] = shipping.plain() if shipping else None
+            variables["refundDuties"] = plans.refund_duties(order.snapshot.duties_of(lines))
         try:
             data = client_for(order.store).read("SuggestedRefund", variables)
             suggestion = (data.get("order") or {}).get("suggestedRefund")

@@ -355,6 +355,7 @@ def _full(order: Order, acting: Refusal | None) -> Json:
                 "quantity": row.item.quantity,
                 "refundable_quantity": row.item.refundable_quantity,
                 "unshipped": row.unshipped,
+                "altered": list(row.altered),
                 "unit_price": _money(row.item.unit_price),
                 "tracking": [
                     {"company": t.company, "number": t.number, "url": t.url or None,
@@ -365,7 +366,11 @@ def _full(order: Order, acting: Refusal | None) -> Json:
             for row in card.lines
         ],
         "returns": [_return(row) for row in card.returns],
-        "money": [{"label": row.label, **(_money(row.amount) or {})} for row in card.money],
+        "swaps": list(card.swaps),
+        "money": [
+            {"label": row.label, "included": row.is_included, **(_money(row.amount) or {})}
+            for row in card.money
+        ],
         "actions": {"cancel": _button(cancel), "refund": _button(refund)},
         "as_of": card.as_of,
     }  # fmt: skip

@@ -132,6 +132,7 @@ def refund(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
         "ways": refund_dialog.ways(order, through),
         "is_delivered": refund_dialog.asks(order, through, now=now),
         "is_shipped": rules.is_shipped(order.snapshot),
+        "beside_items": panels.beside_items(order.snapshot),
         "advice": rules.refund_advice(
             order.snapshot,
             delivered=is_delivered,

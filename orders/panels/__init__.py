@@ -27,6 +27,7 @@ from orders.panels.parts import (
     ReturnRow,
 )
 from orders.panels.returning import return_rows
+from orders.panels.sums import beside_items
 
 __all__ = [
     "ActionNotice",
@@ -45,6 +46,7 @@ __all__ = [
     "ReturnRow",
     "action_notice",
     "action_states",
+    "beside_items",
     "find_orders",
     "order_card",
     "order_cards",

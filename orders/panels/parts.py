@@ -38,13 +38,12 @@ class LineParcel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineRow:
-    """`gone`: what became of units that are no longer on the order: "1 of 2 refunded", "Removed";
-    "" where all are."""
+    """`altered`: what of it is gone, and why, or that it is new; short sentences."""
 
     item: LineItem
     parcels: tuple[LineParcel, ...]
     unshipped: int
-    gone: str = ""
+    altered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +88,13 @@ class ReturnRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyRow:
+    """The rows before the total add up to it, but for those that are `is_included`: in another
+    row already, or a share of it."""
+
     label: str
     amount: Money
     is_total: bool = False
+    is_included: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +148,8 @@ class OrderCard:
     parcels: tuple[ParcelRow, ...]
     returns: tuple[ReturnRow, ...]
     money: tuple[MoneyRow, ...]
+    # What was given for what, by edits and exchanges: sentences.
+    swaps: tuple[str, ...]
     payment_methods: tuple[str, ...]
     shipping_address: Address | None
     note: str

@@ -170,6 +170,7 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
         restocks=restocks(snapshot, choice.lines, suggestion.lines)
         if restock and not found
         else (),
+        duties=() if amount_only or found else snapshot.duties_of(choice.lines),
         through=booked,
         asked_through=choice.through,
     )
