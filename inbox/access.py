@@ -73,6 +73,12 @@ def approving_refusal(order: Order) -> Refusal | None:
     return _uncertain(order, identities.contacts_of(order))
 
 
+def certain_contacts(order: Order) -> list[int]:
+    """Ids of the contacts of whom it is certain that the order is theirs: who may hear of it."""
+    found = Contact.objects.filter(pk__in=identities.contacts_of(order))
+    return [c.pk for c in found if matching.matching_of(c, order).refusal(order) is None]
+
+
 def sending_refusal(action: OrderAction, order: Order) -> Refusal | None:
     """The same before an action leaves: the order is still certainly that of the contact it was
     asked for. Asked under the order's lock, with everything else (orders.guards)."""
