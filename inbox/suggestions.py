@@ -19,6 +19,7 @@ from inbox.identities import OrderKeys
 from inbox.matching import Matching
 from inbox.models import Claim, Identity, IdentityKind
 from orders import heads
+from orders import names as order_names
 from orders.addresses import normal_phone
 from orders.heads import Pair
 from orders.models import Customer, Order
@@ -157,7 +158,7 @@ def _of_customers(matching: Matching) -> Iterator[Suggestion]:
 def _of_orders(keys: OrderKeys, matching: Matching, text: str) -> Iterator[Suggestion]:
     pairs = {match.head.pair for match in matching.matches}
     names = _names(text)
-    wanted = Q(name__in=names)
+    wanted = Q(name_key__in=[order_names.key(name) for name in names])
     for store_id, gid in pairs:
         wanted |= Q(store_id=store_id, customer_gid=gid)
     if not names and not pairs:

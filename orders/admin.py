@@ -99,7 +99,7 @@ class OrderAdmin(ReadOnlyAdmin):
         ("What was done", {"fields": ["its_actions"]}),
         ("How fresh it is", {"classes": ["collapse"],
                              "fields": ["read_started_at", "shop_updated_at", "version",
-                                        "state_since", "is_partial", "fetch_failures",
+                                        "state_since", "is_partial", "is_incomplete", "fetch_failures",
                                         "missing_since", "masked_at", "legacy_id", "gid"]}),
     ]  # fmt: skip
     help_texts = {

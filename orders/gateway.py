@@ -7,8 +7,8 @@ this protocol; nothing here opens a transaction, and no method but `plan` may be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, Protocol, TypedDict
 
@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy, gettext_noop
 from orders.models import Checkout, Order, OrderAction, Store
 from orders.money import Money
 from orders.shoppers import CheckoutSnapshot, Consents
-from orders.snapshot import LineQuantity
+from orders.snapshot import LineQuantity, Return
 
 
 class Step(TypedDict):
@@ -33,6 +33,14 @@ class Step(TypedDict):
     query: str
     api_version: str
     variables: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A location of the shop's stock."""
+
+    gid: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +75,8 @@ class SuggestedRefund:
     shipping_maximum: Money
     lines: tuple[SuggestedLine, ...]
     transactions: tuple[SuggestedTransaction, ...]
+    # Of a return: where its goods belong, by line item.
+    places: Mapping[str, Place] = field(default_factory=dict)
 
 
 # Shopify's wording in its own admin; a value not here is shown title-cased (F31). Here and not
@@ -119,6 +129,21 @@ class Gateway(Protocol):
         shipping: Money | None,
     ) -> SuggestedRefund:
         """`lines` None: everything that is left. Raises ShopUnreachable."""
+
+    def suggest_return(
+        self,
+        order: Order,
+        found: Return,
+        *,
+        lines: Sequence[LineQuantity],
+        shipping: Money | None,
+    ) -> SuggestedRefund:
+        """The same for items that are refunded through their return, which may take fees off.
+        Raises ShopUnreachable."""
+
+    def may_process_returns(self, store: Store) -> bool:
+        """Whether the shop lets this app refund through a return, as far as is known. Asks
+        nobody."""
 
     def cancel_reasons(self, store: Store) -> tuple[CancelReason, ...]:
         """The shop's own list (row F31), cached; Shopify's six where it cannot be read."""

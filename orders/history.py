@@ -7,7 +7,7 @@ refund or return) is left out, so that reading it later is no change.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -17,7 +17,8 @@ from django.utils.translation import gettext_lazy
 
 from orders import statuses
 from orders.money import Money
-from orders.snapshot import Fulfillment, LineItem, OrderMoney, OrderSnapshot, Refund
+from orders.snapshot import Address, Fulfillment, LineItem, OrderMoney, OrderSnapshot, Refund
+from orders.statuses import is_archived
 from orders.transactions import parts
 
 if TYPE_CHECKING:
@@ -84,17 +85,10 @@ def _order(before: OrderSnapshot, after: OrderSnapshot) -> Iterator[str]:
         yield _("Canceled")
     elif before.cancelled_at and not after.cancelled_at:
         yield _("No longer canceled")
-    elif _is_archived(after) and not _is_archived(before):
+    elif is_archived(after) and not is_archived(before):
         yield _("Archived")
-    elif _is_archived(before) and not _is_archived(after):
+    elif is_archived(before) and not is_archived(after):
         yield _("Opened again")
-
-
-def _is_archived(order: OrderSnapshot) -> bool:
-    # Shopify closes what it cancels; that is told as the cancelation.
-    if order.cancelled_at:
-        return order.closed_at is not None and order.closed_at > order.cancelled_at
-    return order.closed_at is not None
 
 
 def _statuses(
@@ -110,8 +104,8 @@ def _statuses(
 
 def _fulfillment(order: OrderSnapshot, at: datetime, zone: tzinfo) -> str:
     label = statuses.fulfillment_badge(order, now=at, zone=zone).label
-    detail = statuses.fulfillment_detail(order)
-    return f"{label} ({detail})" if detail else label
+    details = [badge.label for badge in statuses.fulfillment_details(order, zone=zone)]
+    return f"{label} ({', '.join(details)})" if details else label
 
 
 def _moved(what: str, before: str | Money, after: str | Money) -> Iterator[str]:
@@ -163,7 +157,8 @@ def _parcels(
             yield _("%s added") % name
         # The only parcel's news are the order's own, unless it is gone.
         elif not single or parcel.status != known.status:
-            yield from _moved(name, _news(known, at, zone), _news(parcel, at, zone))
+            to = after.shipping_address
+            yield from _moved(name, _news(known, at, zone, to), _news(parcel, at, zone, to))
     for _gid in old.keys() - {parcel.gid for parcel in after.fulfillments}:
         yield _("A parcel was removed")
     earlier, later = _numbers(before), _numbers(after)
@@ -175,8 +170,8 @@ def _parcels(
             yield _("Tracking %s removed") % tracking
 
 
-def _news(parcel: Fulfillment, at: datetime, zone: tzinfo) -> str:
-    return statuses.parcel_badge(parcel, now=at, zone=zone).label
+def _news(parcel: Fulfillment, at: datetime, zone: tzinfo, to: Address | None) -> str:
+    return statuses.parcel_badge(parcel, now=at, zone=zone, to=to).label
 
 
 def _numbers(order: OrderSnapshot) -> list[str]:
@@ -220,11 +215,20 @@ def _return_word(raw: str) -> str:
     return str(_RETURN[raw]) if raw in _RETURN else statuses.unknown_label(raw)
 
 
+def _place(address: Address | None) -> Address | None:
+    """Without what earlier releases did not read: reading it later is no change."""
+    return address and replace(address, company="", province_code="", time_zone="")
+
+
 def _words(before: OrderSnapshot, after: OrderSnapshot) -> Iterator[str]:
     """That they changed, not from what to what: the card shows what holds now."""
     gids = (before.customer and before.customer.gid, after.customer and after.customer.gid)
     pairs = (
-        (_("Shipping address changed"), before.shipping_address, after.shipping_address),
+        (
+            _("Shipping address changed"),
+            _place(before.shipping_address),
+            _place(after.shipping_address),
+        ),
         (_("E-mail address changed"), before.email, after.email),
         (_("Phone number changed"), before.phone, after.phone),
         (_("Customer changed"), *gids),

@@ -208,7 +208,8 @@ REGISTRY.declare(
 )  # fmt: skip
 REGISTRY.declare("orders.Checkout", gid=_ID, customer_gid=_ID)
 REGISTRY.declare(
-    "orders.Order", gid=_ID, name="the order's number", cancel_reason=_WORD,
+    "orders.Order", gid=_ID, name="the order's number", name_key="the order's number",
+    number="the order's number", cancel_reason=_WORD,
     financial_status=_WORD, fulfillment_status=_WORD, return_status=_WORD, currency=_WORD,
     shop_currency=_WORD, customer_gid=_ID,
 )  # fmt: skip
@@ -226,11 +227,11 @@ REGISTRY.declare("orders.OrderEvent", key=_ID, currency=_WORD, reason=_WORD)
 REGISTRY.declare(
     "orders.OrderAction", origin="a conversation's number", nonce=_OURS, digest=_OURS, marker=_OURS,
     currency=_WORD, reason=_WORD, why_approval="a sentence of the policy", job_gid=_ID,
-    refund_gid=_ID,
+    refund_gid=_ID, outcome=_OURS,
 )  # fmt: skip
 REGISTRY.declare(
     "orders.Store", domain=_SHOP, name=_SHOP, currency=_WORD, time_zone=_SHOP, country=_WORD,
-    hidden_cancel_reasons=_WORD,
+    order_prefix=_SHOP, order_suffix=_SHOP, hidden_cancel_reasons=_WORD,
 )  # fmt: skip
 REGISTRY.declare(
     "orders.PrivacyRequest", fingerprint="a keyed hash", note="a sentence of ours",

@@ -37,9 +37,16 @@ def masked(snapshot: OrderSnapshot) -> OrderSnapshot:
         phone="",
         note="",
         tags=(),
+        # Free text of shops and apps: an engraving is a name, a code somebody's birthday.
+        attributes=(),
+        discount_codes=(),
         status_page_url="",
         shipping_address=_country_only(snapshot.shipping_address),
         billing_address=_country_only(snapshot.billing_address),
+        lines=tuple(replace(line, attributes=()) for line in snapshot.lines),
+        fulfillment_orders=tuple(
+            replace(work, hold_notes=()) for work in snapshot.fulfillment_orders
+        ),
         fulfillments=tuple(_parcel(parcel) for parcel in snapshot.fulfillments),
         transactions=tuple(_payment(payment) for payment in snapshot.transactions),
         refunds=tuple(_refund(refund) for refund in snapshot.refunds),

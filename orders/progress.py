@@ -37,6 +37,7 @@ class Goal(StrEnum):
     CANCEL_SHIPMENT = "cancel_shipment"
     CANCEL_ORDER = "cancel_order"
     REFUND = "refund"
+    RETURN = "return"
 
 
 class Job(StrEnum):
@@ -64,6 +65,8 @@ class Waiting:
 
     message: str = ""
     refund_gid: str = ""
+    # Whether the send had any effect is what is waited for.
+    is_in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ def next_move(
                 move = _cancel_move(index, action, snapshot, job, job_message, now)
             case Goal.REFUND:
                 move = _refund_move(index, action, snapshot, now)
+            case Goal.RETURN:
+                move = _return_move(index, action, snapshot, now)
             case _:
                 move = Contradiction(_("This version does not know the step “%s”.") % step["goal"])
         if move is not None:
@@ -137,7 +142,7 @@ def is_evident(action: OrderAction, snapshot: OrderSnapshot) -> bool:
         match step["goal"]:
             case Goal.CANCEL_ORDER if not canceled_by(action, snapshot):
                 return False
-            case Goal.REFUND if refund_of(action, snapshot) is None:
+            case Goal.REFUND | Goal.RETURN if refund_of(action, snapshot) is None:
                 return False
     if action.kind == ActionKind.CANCEL_AND_REFUND:
         return refund_of(action, snapshot) is not None
@@ -151,16 +156,33 @@ def canceled_by(action: OrderAction, snapshot: OrderSnapshot) -> bool:
 
 def refund_of(action: OrderAction, snapshot: OrderSnapshot) -> Refund | None:
     """The refund this action made, of this action's amount: by the id that Shopify answered with,
-    by its marker at the note's end, or as the money leg of its cancelation."""
+    by its marker at the note's end, as the money leg of its cancelation, or as the one refund of
+    the return that it processed."""
     if action.refund_gid:
         return next((r for r in snapshot.refunds if r.gid == action.refund_gid), None)
     for refund in snapshot.refunds:
         if _is_marked(action, refund.note) and _is_for(action, refund):
             return refund
-    return next(
-        (r for r in _refunds_of_canceling(action, snapshot) if _is_for(action, r)),
-        None,
-    )
+    by_canceling = (r for r in _refunds_of_canceling(action, snapshot) if _is_for(action, r))
+    return next(by_canceling, None) or _refund_through_return(action, snapshot)
+
+
+def _refund_through_return(action: OrderAction, snapshot: OrderSnapshot) -> Refund | None:
+    """Shopify does not promise that a note given to a return stands on its refund. Once it has
+    accepted the step, the one new refund through that return is the action's; before, nobody can
+    tell it from a colleague's."""
+    steps = action.steps[: action.accepted_steps]
+    targets = {step["target"] for step in steps if step["goal"] == Goal.RETURN}
+    if not targets:
+        return None
+    before = set(action.proposal["through"]["refunds_before"])
+    found = [
+        refund
+        for refund in snapshot.refunds
+        if refund.return_gid in targets and refund.gid not in before
+        if "[ax:" not in refund.note and _is_for(action, refund)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _is_marked(action: OrderAction, note: str) -> bool:
@@ -314,6 +336,31 @@ def _refund_move(
         state = ActionState.PARTIAL if after_cancel else ActionState.REJECTED
         return Settled(state, changed)
     return ToSend(index)
+
+
+def _return_move(
+    index: int, action: OrderAction, snapshot: OrderSnapshot, now: datetime
+) -> Move | None:
+    """As a refund, but for one thing: Shopify has no key for it, so that what was sent without an
+    answer is looked for, and never sent again."""
+    if refund_of(action, snapshot) is not None:
+        return None
+    if index < action.accepted_steps:
+        return _accepted_or_to_send(action, index, now)
+    doubtful = _is_doubtful(action, index)
+    if changed := _foreign_refund(action, snapshot):
+        return Contradiction(changed) if doubtful else Settled(ActionState.REJECTED, changed)
+    if not doubtful:
+        return ToSend(index)
+    sent_at = action.step_last_sent_at
+    if sent_at and now - sent_at < LATE_COMMIT:
+        return Waiting(_("Sent without an answer; looking for it."), is_in_doubt=True)
+    return Contradiction(
+        _(
+            "Sent without an answer, and Shopify shows no refund through this return. It is not "
+            "sent again by itself: compare with Shopify."
+        )
+    )
 
 
 def _would_return_more(action: OrderAction, snapshot: OrderSnapshot) -> bool:

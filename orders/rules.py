@@ -20,7 +20,12 @@ from orders.transactions import any_waiting, parts
 
 _MONEY_IN: Final = frozenset({"SALE", "CAPTURE"})
 _OPEN_RETURNS: Final = frozenset({"OPEN", "REQUESTED"})
-_ACTIVE_DISPUTES: Final = frozenset({"NEEDS_RESPONSE", "UNDER_REVIEW"})
+# Nothing is in dispute (any more), and the shop has its money.
+_DISPUTES_WON: Final = frozenset({"WON", "PREVENTED"})
+# The bank has given the money back already.
+_DISPUTES_LOST: Final = frozenset({"LOST", "ACCEPTED", "CHARGE_REFUNDED"})
+# So long after a refund another one may be the same click, or a colleague's.
+_JUST_REFUNDED: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,28 @@ def is_partly_delivered(
     return any(_counts_as_delivered(p, now, assume_delivered_after_days) for p in parcels)
 
 
+def incomplete_refusal(order: OrderSnapshot) -> Refusal | None:
+    """What a list that was cut leaves out may be the delivery, the return or the refund that
+    forbids it: nobody acts on such an order here."""
+    text = unread_text(order)
+    return Refusal("incomplete", text, _("Open it in Shopify.")) if text else None
+
+
+def unread_text(order: OrderSnapshot) -> str:
+    """What of the order could not be read to its end, as a sentence; "" for a whole one."""
+    if not order.unread:
+        return ""
+    what = {
+        "fulfillments": _("This order has more shipments than could be read."),
+        "refunds": _("This order has more refunds than could be read."),
+        "transactions": _("This order has more payments than could be read."),
+        "lines": _("This order has more items than could be read."),
+        "returns": _("This order has more returns than could be read."),
+    }
+    found = next((text for name, text in what.items() if name in order.unread), None)
+    return found or _("This order has more entries than could be read.")
+
+
 def is_shipped(order: OrderSnapshot) -> bool:
     """Some shipment record stands that would have to be canceled before the order."""
     return bool(live_fulfillments(order))
@@ -82,6 +109,8 @@ def cancel_refusal(
     """Rows F29, F34: None when the order may be canceled, as a whole."""
     if order.cancelled_at:
         return Refusal("already_canceled", _("This order is already canceled."))
+    if refusal := incomplete_refusal(order):
+        return refusal
     delivery = {"now": now, "assume_delivered_after_days": assume_delivered_after_days}
     if is_delivered(order, **delivery):  # type: ignore[arg-type]
         return Refusal("delivered", _("This order was delivered."), _("Refund it instead."))
@@ -120,6 +149,8 @@ def shipment_refusal(order: OrderSnapshot) -> Refusal | None:
 
 def refund_refusal(order: OrderSnapshot) -> Refusal | None:
     """Rows F35, F38, F42: None when there is money to give back."""
+    if refusal := incomplete_refusal(order):
+        return refusal
     if not net_paid(order):
         if order.money.refunded.presentment:
             return Refusal("fully_refunded", _("Everything that was paid has been refunded."))
@@ -140,8 +171,8 @@ def has_open_return(order: OrderSnapshot) -> bool:
 
 def return_received(order: OrderSnapshot) -> bool:
     """Row F39: Shopify has booked every unit of the open or closed returns as received."""
-    returns = [r for r in order.returns if r.status in {"OPEN", "CLOSED"}]
-    return bool(returns) and all(r.received_quantity >= r.total_quantity > 0 for r in returns)
+    found = [r for r in order.returns if r.status in {"OPEN", "CLOSED"}]
+    return bool(found) and all(r.received_quantity >= r.total_quantity > 0 for r in found)
 
 
 def refund_outstanding(order: OrderSnapshot) -> bool:
@@ -172,9 +203,10 @@ def cancel_advice(order: OrderSnapshot, *, earlier_refunds: int = 0) -> tuple[Ad
 
 
 def refund_advice(
-    order: OrderSnapshot, *, delivered: bool, earlier_refunds: int = 0
+    order: OrderSnapshot, *, delivered: bool, earlier_refunds: int = 0, now: datetime | None = None
 ) -> tuple[Advice, ...]:
-    advice = []
+    """`now` None: whether there was a refund a moment ago is not asked."""
+    advice = _repetition_advice(order, now) if now else []
     if _has_unfulfilled(order) and not order.cancelled_at:
         advice.append(
             Advice(
@@ -190,9 +222,24 @@ def refund_advice(
     return (*advice, *_risk_advice(order, earlier_refunds))
 
 
+def _repetition_advice(order: OrderSnapshot, now: datetime) -> list[Advice]:
+    """A refund of a moment ago, by whomever: a second one may be meant to be the same."""
+    since = now - _JUST_REFUNDED
+    recent = [r for r in order.refunds if r.created_at and r.created_at > since]
+    gone = [p.moved.presentment + p.waiting.presentment for p in map(parts, recent)]
+    if not any(gone):
+        return []
+    words = {"sum": total(gone, order.currency).format()}
+    text = _("%(sum)s of this order was just refunded. This would be another refund.") % words
+    return [Advice("just_refunded", Tone.WARNING, text)]
+
+
 def _risk_advice(order: OrderSnapshot, earlier_refunds: int) -> list[Advice]:
     advice = []
-    if any(d.status in _ACTIVE_DISPUTES for d in order.disputes):
+    if has_lost_dispute(order):
+        text = _("The bank has given this money back already: a refund pays the customer twice.")
+        advice.append(Advice("dispute_lost", Tone.CRITICAL, text))
+    if has_open_dispute(order):
         text = _("A dispute is open: a refund and a chargeback would pay the customer twice.")
         advice.append(Advice("dispute", Tone.CRITICAL, text))
     if order.risk_level == "HIGH":
@@ -204,6 +251,16 @@ def _risk_advice(order: OrderSnapshot, earlier_refunds: int) -> list[Advice]:
         text = _("This customer was refunded %(count)s times before.") % {"count": earlier_refunds}
         advice.append(Advice("repeated_refunds", Tone.ATTENTION, text))
     return advice
+
+
+def has_lost_dispute(order: OrderSnapshot) -> bool:
+    """The customer's bank took the money, or the shop gave in."""
+    return any(d.status in _DISPUTES_LOST for d in order.disputes)
+
+
+def has_open_dispute(order: OrderSnapshot) -> bool:
+    """Undecided. A word that Shopify adds later counts as one: it is not known to be over."""
+    return any(d.status not in _DISPUTES_LOST | _DISPUTES_WON for d in order.disputes)
 
 
 def _has_unfulfilled(order: OrderSnapshot) -> bool:

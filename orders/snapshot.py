@@ -26,15 +26,37 @@ class MoneyBag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
+    """`time_zone`: an IANA name where Shopify knows it; "" else."""
+
     name: str = ""
+    company: str = ""
     address1: str = ""
     address2: str = ""
     city: str = ""
     province: str = ""
+    province_code: str = ""
     zip: str = ""
     country: str = ""
     country_code: str = ""
     phone: str = ""
+    time_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """What a shop or an app wrote to an order or an item: "Gift wrapping: yes"."""
+
+    key: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentTerms:
+    """Agreed to be paid later. `due_at`: the next date that is not paid yet; None: without one."""
+
+    name: str
+    due_at: datetime | None = None
+    is_overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +95,22 @@ class CustomerDetails:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """What customs take for a line item; `gid` names it in a refund."""
+
+    gid: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fee:
+    """A named charge beside the goods, such as a recycling fee."""
+
+    name: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineItem:
     gid: str
     title: str
@@ -88,6 +126,8 @@ class LineItem:
     image_url: str = ""
     unit_price: Money
     total: Money
+    duties: tuple[Duty, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +186,8 @@ class FulfillmentOrder:
     fulfill_at: datetime | None = None
     method_type: str = ""
     hold_reasons: tuple[str, ...] = ()
+    hold_notes: tuple[str, ...] = ()
+    location: str = ""
     lines: tuple[LineQuantity, ...] = ()
 
 
@@ -182,16 +224,62 @@ class Refund:
     transactions: tuple[RefundTransaction, ...] = ()
     lines: tuple[LineQuantity, ...] = ()
     return_gid: str = ""
+    duties: MoneyBag | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeItem:
+    """What the customer gets for what comes back; on the order once the exchange is processed,
+    as `line_gids`."""
+
+    title: str
+    quantity: int
+    line_gids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnLine:
+    """Units of one line item that are to come back. `part_gid`: the line of the parcel they left
+    in. `processed` units are off the order's books, `received` ones are at the shop, whoever
+    booked them in; neither follows from the other. Of old reads only the first two are known."""
+
+    line_gid: str
+    quantity: int
+    gid: str = ""
+    part_gid: str = ""
+    processed: int = 0
+    refunded: int = 0
+    received: int = 0
+    restocked: int = 0
+    missing: int = 0
+    reason: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReverseLine:
+    """What the shop books in by. `booked`: units with a disposition, the missing ones too."""
+
+    gid: str
+    part_gid: str
+    quantity: int
+    booked: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
+    """`received_at`: when the last of what was booked in was."""
+
     gid: str
     name: str
     status: str
     total_quantity: int
     received_quantity: int
-    lines: tuple[LineQuantity, ...] = ()
+    lines: tuple[ReturnLine, ...] = ()
+    reverse_lines: tuple[ReverseLine, ...] = ()
+    created_at: datetime | None = None
+    received_at: datetime | None = None
+    exchanges: tuple[ExchangeItem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +290,12 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderMoney:
-    """Shopify's totals. `net_payment` (received - refunded) bounds every refund."""
+    """Shopify's totals. `net_payment` (received - refunded) bounds every refund.
+
+    `total` is before returns and with everything ever on the order; `current_total` after edits
+    and returns. `rounding`: what rounding of cash added to the payments, `refund_rounding` to the
+    refunds. None: not told (an order without, or read by an earlier version).
+    """
 
     total: MoneyBag
     current_total: MoneyBag
@@ -216,6 +309,9 @@ class OrderMoney:
     outstanding: MoneyBag
     capturable: MoneyBag
     tips: MoneyBag
+    duties: MoneyBag | None = None
+    rounding: MoneyBag | None = None
+    refund_rounding: MoneyBag | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,14 +335,23 @@ class OrderSnapshot:
     can_notify_customer: bool = False
     is_test: bool = False
     requires_shipping: bool = True
+    is_edited: bool = False
+    # Whether `tax` and `duties` are in the prices already, and not charged beside them.
+    taxes_included: bool = False
+    duties_included: bool = False
     currency: str
     shop_currency: str
     money: OrderMoney
+    fees: tuple[Fee, ...] = ()
     customer: CustomerSnapshot | None = None
     email: str = ""
     phone: str = ""
     note: str = ""
     tags: tuple[str, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    discount_codes: tuple[str, ...] = ()
+    channel: str = ""
+    payment_terms: PaymentTerms | None = None
     status_page_url: str = ""
     shipping_address: Address | None = None
     billing_address: Address | None = None
@@ -259,6 +364,15 @@ class OrderSnapshot:
     refunds: tuple[Refund, ...] = ()
     returns: tuple[Return, ...] = ()
     disputes: tuple[Dispute, ...] = ()
+    # What edits and exchanges put on the order.
+    added: tuple[LineQuantity, ...] = ()
+    # Lists that could not be read to their end, by the names of these fields: what they hold is
+    # true, and is not all. Nobody may act on such an order.
+    unread: tuple[str, ...] = ()
+
+    @property
+    def is_incomplete(self) -> bool:
+        return bool(self.unread)
 
     @property
     def placed_at(self) -> datetime:

@@ -7,8 +7,9 @@ not in a table here is shown as it came and logged, never guessed.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,8 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from orders.snapshot import Fulfillment, OrderSnapshot
+from orders.arrivals import arrival
+from orders.snapshot import Address, Fulfillment, FulfillmentOrder, OrderSnapshot
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise as _StrPromise
@@ -70,7 +72,7 @@ _FINANCIAL: Final[dict[str, Label]] = {
 
 _FULFILLMENT: Final[dict[str, Label]] = {
     "FULFILLED": (gettext_lazy("Fulfilled"), Tone.DEFAULT, Pip.FULL),
-    "FULFILLMENT_NOT_REQUIRED": (gettext_lazy("Fulfilled"), Tone.DEFAULT, Pip.FULL),
+    "FULFILLMENT_NOT_REQUIRED": (gettext_lazy("Not required"), Tone.DEFAULT, Pip.NONE),
     "PARTIALLY_FULFILLED": (gettext_lazy("Partially fulfilled"), Tone.WARNING, Pip.HALF),
     "UNFULFILLED": (gettext_lazy("Unfulfilled"), Tone.ATTENTION, Pip.EMPTY),
     "OPEN": (gettext_lazy("Unfulfilled"), Tone.ATTENTION, Pip.EMPTY),
@@ -88,8 +90,22 @@ _FULFILLMENT_DETAIL: Final[dict[str, _StrPromise]] = {
     "SCHEDULED": gettext_lazy("Scheduled"),
     "ON_HOLD": gettext_lazy("On hold"),
     "REQUEST_DECLINED": gettext_lazy("Request declined"),
-    "FULFILLMENT_NOT_REQUIRED": gettext_lazy("Not required"),
 }
+# Where work waits, by a fulfillment order's own word: a part of an order may, with the rest sent.
+_WORK_DETAIL: Final = frozenset({"ON_HOLD", "SCHEDULED", "IN_PROGRESS"})
+_UNDER_WAY: Final = frozenset({"IN_PROGRESS", "PENDING_FULFILLMENT"})
+# OrderReturnStatus. That nothing comes back needs no words.
+_RETURN: Final[dict[str, Label]] = {
+    "RETURN_REQUESTED": (gettext_lazy("Return requested"), Tone.ATTENTION, Pip.EMPTY),
+    "IN_PROGRESS": (gettext_lazy("Return in progress"), Tone.ATTENTION, Pip.HALF),
+    "INSPECTION_COMPLETE": (gettext_lazy("Return inspected"), Tone.ATTENTION, Pip.HALF),
+    "RETURNED": (gettext_lazy("Returned"), Tone.DEFAULT, Pip.FULL),
+    "RETURN_FAILED": (gettext_lazy("Return failed"), Tone.WARNING, Pip.HALF),
+}
+_DONE_WORK: Final = frozenset({"CLOSED", "CANCELLED", "INCOMPLETE"})
+_NO_RETURN: Final = frozenset({"", "NO_RETURN"})
+# Shopify closes what it cancels, in the same moment but for a second.
+_CLOSED_BY_CANCELING: Final = timedelta(seconds=2)
 
 # Worst news first (row F20). A parcel's place in this order is its urgency.
 _PARCEL: Final[dict[str, Label]] = {
@@ -137,16 +153,21 @@ def is_parcel_delivered(parcel: Fulfillment) -> bool:
     return parcel.delivered_at is not None or parcel.display_status in DELIVERED_WORDS
 
 
+def is_archived(order: OrderSnapshot) -> bool:
+    """Archived, before or after it may have been canceled; canceling alone closes an order too."""
+    if order.closed_at is None or order.cancelled_at is None:
+        return order.closed_at is not None
+    return abs(order.closed_at - order.cancelled_at) > _CLOSED_BY_CANCELING
+
+
 def order_badges(order: OrderSnapshot) -> tuple[Badge, ...]:
     """The primary badge, and Archived beside Canceled where both hold (row F13)."""
     axis = _("Order")
     archived = Badge(_("Archived"), Tone.DEFAULT, axis=axis)
     if order.cancelled_at:
         canceled = Badge(_("Canceled"), Tone.CRITICAL, axis=axis)
-        # Shopify closes what it cancels; only a later archiving is news of its own.
-        closed_later = order.closed_at and order.closed_at > order.cancelled_at
-        return (canceled, archived) if closed_later else (canceled,)
-    if order.closed_at:
+        return (canceled, archived) if is_archived(order) else (canceled,)
+    if is_archived(order):
         return (archived,)
     return (Badge(_("Open"), Tone.ATTENTION, axis=axis),)
 
@@ -160,56 +181,137 @@ def payment_badge(order: OrderSnapshot) -> Badge:
 
 
 def fulfillment_badge(order: OrderSnapshot, *, now: datetime, zone: tzinfo) -> Badge:
-    """Row F08: the finest true word: of the least advanced open parcel, else Shopify's own.
+    """Row F08 in one: "Partially fulfilled · Out for delivery"."""
+    first, *rest = fulfillment_badges(order, now=now, zone=zone)
+    return replace(first, label=" · ".join([first.label, *(badge.label for badge in rest)]))
 
-    `zone` is the store's time zone, in which "today" and the arrival date are read.
+
+def fulfillment_badges(order: OrderSnapshot, *, now: datetime, zone: tzinfo) -> tuple[Badge, ...]:
+    """Row F08: the finest true word: of the least advanced open parcel, else Shopify's own. Where
+    something is still to be sent, Shopify's word stands before the parcel's (rows F20, F21).
+
+    `zone` is the store's time zone, in which an arrival is read that has no address to go to.
     """
     axis = _("Fulfillment")
     raw = order.fulfillment_status or "UNFULFILLED"
     parcels = live_fulfillments(order)
-    if raw in {"FULFILLED", "PARTIALLY_FULFILLED"} and parcels and not order.cancelled_at:
-        undelivered = [p for p in parcels if not is_parcel_delivered(p)]
-        if undelivered:
-            worst = min(undelivered, key=lambda parcel: _urgency(parcel, now=now))
-            badge = parcel_badge(worst, now=now, zone=zone, axis=axis)
-            has_news = worst.estimated_delivery_at or worst.display_status not in {
-                None,
-                *_NO_FINER_NEWS,
-            }
-            if has_news and (
-                raw == "FULFILLED"
-                or worst.display_status in _BEFORE_A_DATE
-                or worst.estimated_delivery_at
-            ):
-                return badge
-        elif raw == "FULFILLED":
-            word = (
-                "PICKED_UP"
-                if all(p.display_status == "PICKED_UP" for p in parcels)
-                else "DELIVERED"
-            )
-            return _badge(_PARCEL, word, axis)
-    return _badge(_FULFILLMENT, raw, axis)
+    if order.cancelled_at or "fulfillments" in order.unread:
+        # Of a list that was cut, the rest may be anything: Shopify's own word is then the finest.
+        parcels = ()
+    if parcels and raw in _FULFILLMENT_DETAIL:
+        # On hold, scheduled or in progress is then only the rest.
+        raw = "PARTIALLY_FULFILLED"
+    whole = _badge(_FULFILLMENT, raw, axis)
+    news = _parcels_news(order, parcels, now=now, zone=zone, axis=axis)
+    if news is None or raw not in {"FULFILLED", "PARTIALLY_FULFILLED"}:
+        return (whole,)
+    return (news,) if raw == "FULFILLED" else (whole, news)
 
 
-def fulfillment_detail(order: OrderSnapshot) -> str:
-    """What stands beside Unfulfilled: On hold, Scheduled, In progress; else ""."""
-    return str(_FULFILLMENT_DETAIL.get(order.fulfillment_status or "", ""))
+def _parcels_news(
+    order: OrderSnapshot,
+    parcels: tuple[Fulfillment, ...],
+    *,
+    now: datetime,
+    zone: tzinfo,
+    axis: str,
+) -> Badge | None:
+    """What the parcels have to tell that Shopify's word for the order does not; None: nothing."""
+    if not parcels:
+        return None
+    under_way = [parcel for parcel in parcels if not is_parcel_delivered(parcel)]
+    if not under_way:
+        collected = all(parcel.display_status == "PICKED_UP" for parcel in parcels)
+        return _badge(_PARCEL, "PICKED_UP" if collected else "DELIVERED", axis)
+    worst = min(under_way, key=lambda parcel: _urgency(parcel, now=now))
+    if worst.estimated_delivery_at or worst.display_status not in {None, *_NO_FINER_NEWS}:
+        return parcel_badge(worst, now=now, zone=zone, to=order.shipping_address, axis=axis)
+    return None
 
 
-def parcel_badge(parcel: Fulfillment, *, now: datetime, zone: tzinfo, axis: str = "") -> Badge:
-    """One parcel's row: Delivered, Out for delivery, Arriving on 24 November 2026 …"""
+def fulfillment_details(order: OrderSnapshot, *, zone: tzinfo) -> tuple[Badge, ...]:
+    """What stands beside Shopify's word (row F22): "On hold: High risk of fraud", "Scheduled for
+    1 February 2027", "In progress", "Pickup at Main Street". `zone`: the store's."""
+    if order.cancelled_at:
+        return ()
+    found = [badge for work in order.fulfillment_orders for badge in _work_details(work, zone)]
+    raw = order.fulfillment_status or ""
+    if raw in _FULFILLMENT_DETAIL and not any(badge.raw == raw for badge in found):
+        # Shopify's word for the order, where the work behind it is not told.
+        found.insert(0, Badge(str(_FULFILLMENT_DETAIL[raw]), _detail_tone(raw), raw=raw))
+    if live_fulfillments(order):
+        # What is left of work that was begun is always in progress: the parcels tell of it.
+        found = [badge for badge in found if badge.raw not in _UNDER_WAY]
+    return tuple(dict.fromkeys(found))
+
+
+def _work_details(work: FulfillmentOrder, zone: tzinfo) -> Iterator[Badge]:
+    if work.status not in _DONE_WORK:
+        raw = work.status
+        if raw == "ON_HOLD" and work.hold_reasons:
+            label = _("On hold: %(reason)s") % {"reason": ", ".join(work.hold_reasons)}
+            yield Badge(label, _detail_tone(raw), raw=raw)
+        elif raw == "SCHEDULED" and work.fulfill_at:
+            day = long_date(work.fulfill_at.astimezone(zone).date())
+            yield Badge(_("Scheduled for %(date)s") % {"date": day}, _detail_tone(raw), raw=raw)
+        elif raw in _WORK_DETAIL:
+            yield Badge(str(_FULFILLMENT_DETAIL[raw]), _detail_tone(raw), raw=raw)
+    if work.method_type == "PICK_UP" and work.status not in _DONE_WORK:
+        label = (
+            _("Pickup at %(place)s") % {"place": work.location} if work.location else _("Pickup")
+        )
+        yield Badge(label, Tone.INFO, raw=work.method_type)
+
+
+def _detail_tone(raw: str) -> Tone:
+    return Tone.WARNING if raw in {"ON_HOLD", "REQUEST_DECLINED"} else Tone.INFO
+
+
+def return_badge(order: OrderSnapshot) -> Badge | None:
+    """How far goods are on their way back; None: none are."""
+    raw = order.return_status or ""
+    if raw in _NO_RETURN:
+        return None
+    return _badge(_RETURN, raw, _("Return"))
+
+
+def terms_badge(order: OrderSnapshot, *, now: datetime, zone: tzinfo) -> Badge | None:
+    """Until when an order on account is to be paid; None without terms, and once it is paid."""
+    terms = order.payment_terms
+    if terms is None or order.cancelled_at or order.money.outstanding.presentment.amount <= 0:
+        return None
+    if terms.due_at is None:
+        return Badge(terms.name or _("Payment terms"), Tone.INFO)
+    day = terms.due_at.astimezone(zone).date()
+    is_late = terms.is_overdue or day < now.astimezone(zone).date()
+    words = {"terms": terms.name or _("Payment terms"), "date": long_date(day)}
+    if is_late:
+        return Badge(_("%(terms)s · was due %(date)s") % words, Tone.WARNING, Pip.EMPTY)
+    return Badge(_("%(terms)s · due %(date)s") % words, Tone.INFO, Pip.EMPTY)
+
+
+def parcel_badge(
+    parcel: Fulfillment,
+    *,
+    now: datetime,
+    zone: tzinfo,
+    to: Address | None = None,
+    axis: str = "",
+) -> Badge:
+    """One parcel's row: Delivered, Out for delivery, Arriving on 24 November 2026 … `to`: where
+    it goes, whose day it is; `zone`: the store's, for a place that is not known."""
     axis = axis or _("Parcel")
     raw = "CANCELED" if parcel.status in DEAD_FULFILLMENTS else parcel.display_status or "FULFILLED"
     if is_parcel_delivered(parcel) and raw not in DELIVERED_WORDS and raw != "CANCELED":
         raw = "DELIVERED"
     if parcel.estimated_delivery_at and raw not in _BEFORE_A_DATE:
-        due = parcel.estimated_delivery_at.astimezone(zone).date()
-        if due < now.astimezone(zone).date():
-            label = _("Was due %(date)s") % {"date": long_date(due)}
-            return Badge(label, Tone.WARNING, Pip.HALF, axis, raw)
-        label = _("Arriving on %(date)s") % {"date": long_date(due)}
-        return Badge(label, Tone.INFO, Pip.HALF, axis, raw)
+        due = arrival(parcel.estimated_delivery_at, now=now, to=to, shop=zone)
+        words = {"date": long_date(due.day), "zone": due.zone}
+        if due.is_past:
+            text = _("Was due %(date)s (%(zone)s time)") if due.zone else _("Was due %(date)s")
+            return Badge(text % words, Tone.WARNING, Pip.HALF, axis, raw)
+        text = _("Arriving on %(date)s (%(zone)s time)") if due.zone else _("Arriving on %(date)s")
+        return Badge(text % words, Tone.INFO, Pip.HALF, axis, raw)
     return _badge(_PARCEL, raw, axis)
 
 

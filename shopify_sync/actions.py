@@ -21,7 +21,7 @@ from orders.models import ActionState, OrderAction
 from orders.progress import Contradiction, Goal, Job, Settled, ToSend, Waiting
 from orders.services import Objection, record_snapshot
 from orders.snapshot import OrderSnapshot
-from shopify_sync import breaker, ingest, mapping
+from shopify_sync import answers, breaker, ingest, mapping
 from shopify_sync.client import AdminClient
 from shopify_sync.connections import client_for, note_error
 from shopify_sync.errors import (
@@ -42,17 +42,6 @@ _MISSING_BELIEVED_AFTER: Final = timedelta(minutes=10)
 _HELD_S: Final = 30
 _MAX_SENDS_A_CLAIM: Final = 10
 _IN_PROGRESS: Final = ("already in progress", "currently in progress")
-_USER_ERRORS: Final = {
-    Goal.CANCEL_SHIPMENT: ("fulfillmentCancel", "userErrors"),
-    Goal.CANCEL_ORDER: ("orderCancel", "orderCancelUserErrors"),
-    Goal.REFUND: ("refundCreate", "userErrors"),
-}
-# What an accepted mutation names.
-_RESULTS: Final = {
-    Goal.CANCEL_SHIPMENT: ("fulfillment",),
-    Goal.CANCEL_ORDER: ("jobResult", "job"),
-    Goal.REFUND: ("refund",),
-}
 
 
 def perform(action_id: int) -> None:
@@ -65,6 +54,8 @@ def perform(action_id: int) -> None:
     failpoint("claimed")
     try:
         client = client_for(action.order.store)
+        # A long order is read in many requests. A claim that was lost is noticed before a send.
+        client.keep_alive = lambda: services.renew(action, now=timezone.now())
         for _send in range(_MAX_SENDS_A_CLAIM):
             if not _advance(action, client):
                 return
@@ -130,7 +121,7 @@ def _advance(action: OrderAction, client: AdminClient) -> bool:
             if end := services.booked(move):
                 _settle(action, end, now)
             else:
-                _wait(action, move.message)
+                _wait(action, move)
         case Contradiction():
             services.human_needed(action, message=move.message)
         case ToSend():
@@ -157,10 +148,10 @@ def _missing(action: OrderAction, now: datetime) -> bool:
 def _with_own_refund(
     action: OrderAction, snapshot: OrderSnapshot, client: AdminClient
 ) -> OrderSnapshot:
-    """A list as long as was asked for may have been cut: the refund whose id we know is read by
-    it. A shorter list is whole, and what it lacks has yet to appear there."""
+    """Where the list of refunds has no end that can be read, the refund whose id we know is read
+    by it. A list that was read is whole, and what it lacks has yet to appear there."""
     gids = {refund.gid for refund in snapshot.refunds}
-    if not action.refund_gid or action.refund_gid in gids or len(gids) < ingest.REFUNDS_READ:
+    if not action.refund_gid or action.refund_gid in gids or "refunds" not in snapshot.unread:
         return snapshot
     data = client.read("Refund", {"id": action.refund_gid}).get("refund")
     if data is None:
@@ -200,8 +191,8 @@ def _send(action: OrderAction, index: int, client: AdminClient) -> bool:
         return False
     except NotApplied as error:
         return _not_applied(action, index, error, before)
-    payload, errors = _user_errors(step["goal"], data)
-    result = _result_of(step["goal"], payload)
+    payload, errors = answers.user_errors(step["goal"], data)
+    result = answers.result_of(action, index, payload)
     if errors is None or bool(errors) == bool(result):
         # No payload, neither result nor refusal, or both: not an answer to rely on.
         _put_down(action, ActionState.UNKNOWN, message=" ".join(errors or ()))
@@ -261,8 +252,8 @@ def _accepted(action: OrderAction, index: int, result: str) -> bool:
             # Accepted is not done: Shopify cancels by itself, and the order will show it.
             _put_down(action, ActionState.PENDING, wait_s=_POLL_S[0], job_gid=result, **accepted)
             return False
-        case Goal.REFUND:
-            return services.keep(action, refund_gid=result, **accepted)
+        case Goal.REFUND | Goal.RETURN:
+            return services.keep(action, refund_gid=answers.refund_gid(result), **accepted)
         case _:
             return services.keep(action, **accepted)
 
@@ -321,29 +312,10 @@ def _job(action: OrderAction, client: AdminClient) -> tuple[Job, str]:
     return states.get(node.get("status", ""), Job.NONE), " ".join(errors)
 
 
-def _user_errors(goal: str, data: dict[str, Any]) -> tuple[dict[str, Any], list[str] | None]:
-    """The payload and its refusals; None for refusals when the payload is missing."""
-    field, errors_field = _USER_ERRORS[Goal(goal)]
-    payload = data.get(field)
-    if not isinstance(payload, dict) or not isinstance(payload.get(errors_field), list):
-        return {}, None
-    errors = payload[errors_field]
-    texts = (e.get("message", "") if isinstance(e, dict) else e for e in errors)
-    return payload, [mapping.to_text(text) for text in texts]
-
-
-def _result_of(goal: str, payload: dict[str, Any]) -> str:
-    """The id of what the mutation made or began; "" for none."""
-    for name in _RESULTS[Goal(goal)]:
-        made = payload.get(name)
-        if isinstance(made, dict) and made.get("id"):
-            return mapping.to_text(made["id"])
-    return ""
-
-
-def _wait(action: OrderAction, message: str) -> None:
+def _wait(action: OrderAction, move: Waiting) -> None:
     wait_s = _POLL_S[min(action.attempts, len(_POLL_S) - 1)]
-    _put_down(action, ActionState.PENDING, wait_s=wait_s, message=message)
+    state = ActionState.UNKNOWN if move.is_in_doubt else ActionState.PENDING
+    _put_down(action, state, wait_s=wait_s, message=move.message)
 
 
 def _told(error: Throttled) -> float:

@@ -14,9 +14,10 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
 import shopify
@@ -116,6 +117,7 @@ class Budget:
 
 
 _budgets: Final[dict[str, Budget]] = {}
+NOTHING_OPTIONAL: Final[Mapping[str, bool]] = MappingProxyType({})
 
 
 @cache
@@ -135,9 +137,15 @@ class AdminClient:
         token: Secret,
         renew: Callable[[Secret], Secret] | None = None,
         is_background: bool = False,
+        extras: Mapping[str, bool] | None = None,
     ) -> None:
-        """`renew`: gives another token for one that was refused."""
+        """`renew`: gives another token for one that was refused. `extras`: the fields of an
+        order that only some apps may read, as OrderForPanel's variables, and whether this one
+        may."""
         self.domain = domain
+        self.extras: Mapping[str, bool] = extras or {}
+        # Called between the requests of one long reading, by whoever must not lose a claim.
+        self.keep_alive: Callable[[], object] = lambda: None
         self._is_background = is_background
         self._renew = renew
         self.served_version = ""

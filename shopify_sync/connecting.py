@@ -10,11 +10,11 @@ from django.urls import reverse
 
 from orders.models import Store
 from shopify_sync import backfill, subscriptions
-from shopify_sync.connections import NEEDED_SCOPES, SHIPMENT_SCOPE
+from shopify_sync.connections import NEEDED_SCOPES, RETURN_SCOPE, SHIPMENT_SCOPE
 from shopify_sync.models import Backfill, ConnectionMethod, ShopConnection
 
 # Asked for at an installation; the last one only where Shopify approved it.
-SCOPES = (*NEEDED_SCOPES, "write_returns", SHIPMENT_SCOPE)
+SCOPES = (*NEEDED_SCOPES, RETURN_SCOPE, SHIPMENT_SCOPE)
 _COMPLIANCE = ("customers/data_request", "customers/redact", "shop/redact")
 
 

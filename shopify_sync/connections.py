@@ -17,8 +17,14 @@ NEEDED_SCOPES = (
     "read_fulfillments",
     "read_returns",
 )
+# Only for the date a payment is due.
+PAYMENT_TERMS_SCOPE = "read_payment_terms"
+# Only for what a customer's bank disputes.
+DISPUTES_SCOPE = "read_shopify_payments_disputes"
 # Only for "Cancel the shipment record too" (F29).
 SHIPMENT_SCOPE = "write_merchant_managed_fulfillment_orders"
+# For refunds through a return (F39); without it the return has to be closed in Shopify.
+RETURN_SCOPE = "write_returns"
 
 
 def client_for(store: Store, *, is_background: bool = False) -> AdminClient:
@@ -35,7 +41,26 @@ def client_for(store: Store, *, is_background: bool = False) -> AdminClient:
         token=tokens.current(connection),
         renew=lambda used: tokens.renew(connection, used=used),
         is_background=is_background,
+        extras=extras(connection),
     )
+
+
+def has_scope(store: Store, scope: str) -> bool:
+    """As far as the last look at the connection told; before there was one, it is assumed."""
+    connection = ShopConnection.objects.filter(store=store).only("scopes").first()
+    return connection is None or not connection.scopes or scope in connection.scopes
+
+
+def extras(connection: ShopConnection) -> dict[str, bool]:
+    """Which of an order's optional fields this app may read: variables of OrderForPanel. What
+    warns of a loss is tried as long as the scopes are not known: a read that is refused is
+    repeated without (shopify_sync.whole)."""
+    scopes = {str(scope).replace("write_", "read_", 1) for scope in connection.scopes}
+    return {
+        "statusPage": connection.sees_customer_pages,
+        "paymentTerms": PAYMENT_TERMS_SCOPE in scopes,
+        "disputes": not scopes or DISPUTES_SCOPE in scopes,
+    }
 
 
 def note_error(store: Store, error: NeedsAdmin, *, now: datetime) -> None:

@@ -15,7 +15,13 @@ from orders import privacy
 from orders.models import Store
 from shopify_sync import subscriptions
 from shopify_sync.client import AdminClient
-from shopify_sync.connections import NEEDED_SCOPES, client_for, note_error
+from shopify_sync.connections import (
+    NEEDED_SCOPES,
+    PAYMENT_TERMS_SCOPE,
+    RETURN_SCOPE,
+    client_for,
+    note_error,
+)
 from shopify_sync.errors import NeedsAdmin, ShopifyError
 from shopify_sync.models import Drift, EventState, ShopConnection, WebhookEvent
 
@@ -77,6 +83,8 @@ def _connected(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[T
         name=store.name or shop["name"],
         currency=shop["currencyCode"],
         time_zone=str(shop["ianaTimezone"] or "UTC")[:64],
+        order_prefix=str(shop.get("orderNumberFormatPrefix") or "")[:50],
+        order_suffix=str(shop.get("orderNumberFormatSuffix") or "")[:50],
         country=_country(shop) or store.country,
     )
     ShopConnection.objects.filter(pk=row.pk).update(
@@ -86,6 +94,8 @@ def _connected(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[T
     yield Tick("Test call", "ok")
     yield from _scopes(scopes)
     yield from _customers(client, scopes)
+    yield from _customer_pages(client, row)
+    yield from _payment_terms(scopes)
     yield from _version(client)
     yield from _webhooks(store, row, repair=repair)
 
@@ -107,6 +117,12 @@ def _scopes(granted: list[str]) -> Iterator[Tick]:
     missing = missing_scopes(granted)
     todo = f"Grant the app these scopes in Shopify: {', '.join(missing)}." if missing else ""
     yield Tick("Scopes", "error" if missing else "ok", todo)
+    if RETURN_SCOPE not in granted:
+        yield Tick(
+            "Returns", "warning",
+            f"Refunds do not go through a return without the scope {RETURN_SCOPE}: each return "
+            "has to be booked in and closed in Shopify. Grant the app the scope.",
+        )  # fmt: skip
     if "read_all_orders" not in granted:
         yield Tick(
             "Older orders", "warning",
@@ -127,6 +143,30 @@ def _customers(client: AdminClient, granted: list[str]) -> Iterator[Tick]:
             f"Shopify refuses customer data: {error} Orders are read all the same. Ask for "
             "“Protected customer data access” in the app’s settings at Shopify.",
         )  # fmt: skip
+
+
+def _customer_pages(client: AdminClient, row: ShopConnection) -> Iterator[Tick]:
+    """An order's status page is only for apps approved for protected data of level 2. Asked for
+    by others, the whole order is refused, so it is tried here and nowhere else."""
+    try:
+        orders = client.read("StatusPageAccess", {}).get("orders") or {}
+    except NeedsAdmin:
+        may = False
+        yield Tick(
+            "Status page", "warning",
+            "Agents do not see the page where a customer follows an order. Ask for “Protected "
+            "customer data access”, level 2, in the app’s settings at Shopify.",
+        )  # fmt: skip
+    else:
+        # Without an order to try it on, nothing is known, and it is not asked for.
+        may = any(node and node.get("statusPageUrl") for node in orders.get("nodes") or ())
+    ShopConnection.objects.filter(pk=row.pk).update(sees_customer_pages=may)
+
+
+def _payment_terms(granted: list[str]) -> Iterator[Tick]:
+    if PAYMENT_TERMS_SCOPE not in granted and "write_payment_terms" not in granted:
+        text = "Agents do not see when an order on account is due. Grant the app the scope "
+        yield Tick("Payment terms", "warning", f"{text}{PAYMENT_TERMS_SCOPE}.")
 
 
 def _version(client: AdminClient) -> Iterator[Tick]:

@@ -14,15 +14,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError
 
+from orders import returns
 from orders.busy import is_lock_wait
 from orders.errors import ShopUnreachable
 from orders.gateway import CANCEL_REASON_LABELS, CancelReason, Step, SuggestedRefund
 from orders.models import Checkout, Order, OrderAction, Store
 from orders.money import Money
 from orders.shoppers import CheckoutSnapshot, Consents
-from orders.snapshot import LineQuantity
+from orders.snapshot import LineQuantity, Return
 from shopify_sync import breaker, compliance, ingest, lookup, mapping, plans, shoppers
-from shopify_sync.connections import client_for
+from shopify_sync.connections import RETURN_SCOPE, client_for, has_scope
 from shopify_sync.errors import NeedsAdmin, ShopifyError
 from shopify_sync.models import Backfill
 
@@ -92,6 +93,37 @@ class ShopifyGateway:
             return mapping.suggested_refund(suggestion)
         except (ShopifyError, mapping.MalformedAnswer) as error:
             raise _unreachable(error) from error
+
+    def suggest_return(
+        self,
+        order: Order,
+        found: Return,
+        *,
+        lines: Sequence[LineQuantity],
+        shipping: Money | None,
+    ) -> SuggestedRefund:
+        variables: dict[str, Any] = {
+            "id": order.gid,
+            "returnId": found.gid,
+            "returnLineItems": [
+                {"id": units.line.gid, "quantity": units.quantity}
+                for units in returns.take(found, lines)
+            ],
+            "refundShipping": plans.return_shipping(shipping),
+            "refundLineItems": [
+                {"lineItemId": line.line_gid, "quantity": line.quantity} for line in lines
+            ],
+        }
+        try:
+            data = client_for(order.store).read("SuggestedReturn", variables)
+            suggestion = mapping.suggested_return(data)
+        except (ShopifyError, mapping.MalformedAnswer) as error:
+            raise _unreachable(error) from error
+        # A return whose units were all processed may have no outcome any more.
+        return suggestion or self.suggest_refund(order, lines=lines, shipping=shipping)
+
+    def may_process_returns(self, store: Store) -> bool:
+        return has_scope(store, RETURN_SCOPE)
 
     def cancel_reasons(self, store: Store) -> tuple[CancelReason, ...]:
         key = f"cancel_reasons:{store.pk}"

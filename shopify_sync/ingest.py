@@ -26,7 +26,7 @@ from orders.services import (
     record_snapshot,
 )
 from orders.snapshot import OrderSnapshot
-from shopify_sync import compliance, customers, mapping, window
+from shopify_sync import compliance, customers, mapping, whole, window
 from shopify_sync.client import AdminClient
 from shopify_sync.connections import client_for, note_error
 from shopify_sync.errors import NeedsAdmin, ShopifyError, Throttled
@@ -34,8 +34,6 @@ from shopify_sync.models import Backfill, EventState, WebhookEvent
 
 logger = logging.getLogger(__name__)
 
-# As OrderForPanel asks; Shopify's plain lists end there without a word.
-REFUNDS_READ: Final = 50
 FETCH_LEASE: Final = timedelta(seconds=60)
 # Two reads so far apart that do not find an order bury it.
 CONFIRM_MISSING_AFTER: Final = timedelta(hours=1)
@@ -140,17 +138,9 @@ def refresh(order: Order, *, is_background: bool = False) -> bool:
 
 
 def read_snapshot(client: AdminClient, gid: str) -> OrderSnapshot | None:
-    """The order as Shopify tells it now, long line lists paged in; None: it has none such."""
-    data = client.read("OrderForPanel", {"id": gid}).get("order")
-    if data is None:
-        return None
-    page = (data.get("lineItems") or {}).get("pageInfo") or {}
-    while page.get("hasNextPage"):
-        more = client.read("OrderLines", {"id": gid, "after": page["endCursor"]})
-        lines = (more.get("order") or {}).get("lineItems") or {}
-        data["lineItems"]["nodes"] += lines.get("nodes") or []
-        page = lines.get("pageInfo") or {}
-    return mapping.order_snapshot(data)
+    """The order as Shopify tells it now, long lists read to their end; None: it has none such."""
+    data = whole.read_order(client, gid)
+    return None if data is None else mapping.order_snapshot(data)
 
 
 def mark(store: Store, legacy_id: int, now: datetime) -> int:

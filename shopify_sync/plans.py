@@ -13,7 +13,9 @@ from django.conf import settings
 
 from orders.gateway import Step
 from orders.models import ActionKind, OrderAction, RefundMethod
+from orders.money import Money
 from orders.previews import Proposal, decode_proposal
+from orders.previews.returning import ReturnUnits, ThroughReturn
 from orders.progress import Goal
 from shopify_sync.documents import load
 
@@ -29,7 +31,8 @@ def plan(action: OrderAction) -> list[Step]:
     """
     proposal = decode_proposal(action.proposal)
     if action.kind == ActionKind.REFUND:
-        return [_refund(action, proposal)]
+        return [_refund(action, proposal) if proposal.through is None else
+                _through_return(action, proposal, proposal.through)]  # fmt: skip
     steps = [
         _step(Goal.CANCEL_SHIPMENT, gid, "FulfillmentCancel", {"id": gid})
         for gid in proposal.shipments_to_cancel
@@ -88,6 +91,59 @@ def _refund(action: OrderAction, proposal: Proposal) -> Step:
     return _step(Goal.REFUND, order_gid, "RefundCreate", variables)
 
 
+def _through_return(action: OrderAction, proposal: Proposal, found: ThroughReturn) -> Step:
+    """Goods and money in one request, without a key: there is none for it at Shopify."""
+    if proposal.amount is None:
+        raise ValueError("a refund without an amount")
+    transfer: dict[str, Any] = {"orderTransactions": [], **_ways_back_through_return(proposal)}
+    process: dict[str, Any] = {
+        "returnId": found.gid,
+        "returnLineItems": [_return_line(unit) for unit in found.units],
+        "financialTransfer": {"issueRefund": transfer},
+        "note": _with_marker(proposal.staff_note or proposal.reason_label, action.note_marker),
+        "notifyCustomer": proposal.notify,
+    }
+    if shipping := return_shipping(proposal.shipping):
+        process["refundShipping"] = shipping
+    return _step(Goal.RETURN, found.gid, "ReturnProcess", {"input": process})
+
+
+def return_shipping(shipping: Money | None) -> dict[str, Any] | None:
+    """A RefundShippingInput; None for nothing."""
+    return {"shippingRefundAmount": _money(shipping)} if shipping else None
+
+
+def _return_line(unit: ReturnUnits) -> dict[str, Any]:
+    line: dict[str, Any] = {"id": unit.gid, "quantity": unit.quantity}
+    if unit.bookings:
+        line["dispositions"] = [
+            {
+                "reverseFulfillmentOrderLineItemId": booking.reverse_gid,
+                "quantity": booking.quantity,
+                "dispositionType": booking.kind,
+                **({"locationId": booking.location_gid} if booking.location_gid else {}),
+            }
+            for booking in unit.bookings
+        ]
+    return line
+
+
+def _ways_back_through_return(proposal: Proposal) -> dict[str, Any]:
+    """The money part of a ReturnProcessRefundInput."""
+    if proposal.method == RefundMethod.STORE_CREDIT:
+        return _as_credit(proposal)
+    return {
+        "orderTransactions": [
+            {"parentId": target.parent_gid, "transactionAmount": _money(target.amount)}
+            for target in proposal.targets
+        ]
+    }
+
+
+def _money(amount: Money) -> dict[str, str]:
+    return {"amount": amount.plain(), "currencyCode": amount.currency}
+
+
 def _step(goal: Goal, target: str, document: str, variables: dict[str, Any]) -> Step:
     return Step(
         goal=goal,
@@ -102,21 +158,7 @@ def _step(goal: Goal, target: str, document: str, variables: dict[str, Any]) -> 
 def _ways_back(order_gid: str, proposal: Proposal) -> dict[str, Any]:
     """The money part of a RefundInput: as store credit, or to each payment its share."""
     if proposal.method == RefundMethod.STORE_CREDIT:
-        # In the currency the customer paid in, like every other sum of a refund: Shopify does
-        # not say which it takes where the shop's differs, and a refusal moves no money.
-        return {
-            "refundMethods": [
-                {
-                    "storeCreditRefund": {
-                        "amount": {
-                            "amount": target.amount.plain(),
-                            "currencyCode": target.amount.currency,
-                        }
-                    }
-                }
-                for target in proposal.targets
-            ]
-        }
+        return _as_credit(proposal)
     return {
         "transactions": [
             {
@@ -127,6 +169,16 @@ def _ways_back(order_gid: str, proposal: Proposal) -> dict[str, Any]:
                 "amount": target.amount.plain(),
             }
             for target in proposal.targets
+        ]
+    }
+
+
+def _as_credit(proposal: Proposal) -> dict[str, Any]:
+    # In the currency the customer paid in, like every other sum of a refund: Shopify does
+    # not say which it takes where the shop's differs, and a refusal moves no money.
+    return {
+        "refundMethods": [
+            {"storeCreditRefund": {"amount": _money(target.amount)}} for target in proposal.targets
         ]
     }
 

@@ -38,10 +38,16 @@ class ProposalSerializer(StrictSerializer):
     method = serializers.ChoiceField(choices=RefundMethod.choices, default=RefundMethod.ORIGINAL)
     lines = LineSerializer(many=True, required=False)
     shipping = TextField(max_length=24, required=False, allow_null=True)
-    restock = serializers.BooleanField(default=False)
+    # As in the dialog: what was received goes back to stock, unless it is said not to.
+    restock = serializers.BooleanField(required=False, allow_null=True, default=None)
     notify = serializers.BooleanField(default=False)
     cancel_shipments = serializers.BooleanField(default=False)
     returned = serializers.ChoiceField(choices=["received", "not_needed"], required=False)
+    through = TextField(
+        required=False, allow_null=True, allow_blank=True,
+        help_text="The gid of the return the items are in; empty: in none; left out: whichever "
+        "holds them.",
+    )  # fmt: skip
     staff_note = TextField(max_length=235, required=False, allow_blank=True, default="")
 
 
@@ -212,10 +218,11 @@ def _preview(request: Request, order: Order, data: Json) -> previews.Preview:
             shipping=money("shipping"),
             amount=money("amount"),
             method=RefundMethod(data["method"]),
-            restock=data["restock"],
+            restock=_restock(data),
             notify=data["notify"],
             staff_note=data["staff_note"],
             returned=data.get("returned") or Returned.NOT_ASKED,
+            through=data.get("through"),
         )
         return previews.preview_refund(order, choice, by=access.agent_of(request), now=now)
     amount = money("amount")
@@ -225,12 +232,19 @@ def _preview(request: Request, order: Order, data: Json) -> previews.Preview:
         reason=data["reason"].upper(),
         amount=amount if data["kind"] == ActionKind.CANCEL_AND_REFUND else None,
         method=RefundMethod(data["method"]),
-        restock=data["restock"],
+        restock=bool(data["restock"]),
         notify=data["notify"],
         staff_note=data["staff_note"],
         cancel_shipments=data["cancel_shipments"],
     )
     return previews.preview_cancel(order, cancel, by=access.agent_of(request), now=now)
+
+
+def _restock(data: Json) -> bool:
+    """Choosing *received* ticks *Restock*; whoever says otherwise is heard."""
+    if data["restock"] is None:
+        return bool(data.get("returned") == Returned.RECEIVED)
+    return bool(data["restock"])
 
 
 def _again(request: Request, order: Order, token: str) -> Json | None:
@@ -261,6 +275,10 @@ def _summary(preview: previews.Preview) -> Json:
         "targets": [{"label": t.label, "amount": _money(t.amount)} for t in proposal.targets],
         "items": [{"line": i.line.gid, "title": i.line.title, "quantity": i.quantity}
                   for i in preview.items],
+        "return": proposal.through and {
+            "id": proposal.through.gid, "name": proposal.through.name,
+            "left": proposal.through.left,
+        },
         "facts": [{"label": label, "value": value} for label, value in preview.rows],
         "advice": [{"code": a.code, "text": a.text} for a in preview.advice],
         "allowed": preview.blocked is None,
@@ -300,6 +318,7 @@ def _full(order: Order, acting: Refusal | None) -> Json:
             {"axis": b.axis, "label": b.label, "tone": b.tone, "raw": b.raw} for b in card.badges
         ],
         "notes": [b.label for b in card.notes],
+        "incomplete": card.unread or None,
         "lines": [
             {
                 "id": row.item.gid,
@@ -318,9 +337,28 @@ def _full(order: Order, acting: Refusal | None) -> Json:
             }
             for row in card.lines
         ],
+        "returns": [_return(row) for row in card.returns],
         "money": [{"label": row.label, **(_money(row.amount) or {})} for row in card.money],
         "actions": {"cancel": _button(cancel), "refund": _button(refund)},
         "as_of": card.as_of,
+    }  # fmt: skip
+
+
+def _return(row: panels.ReturnRow) -> Json:
+    return {
+        "id": row.gid,
+        "name": row.name,
+        "status": row.badge.raw,
+        "state": row.receipt,
+        "label": row.badge.label,
+        "received": row.received,
+        "units": row.total,
+        "lines": [
+            {"line": item.line_gid, "title": item.title, "quantity": item.quantity,
+             "received": item.received, "refunded": item.refunded, "reason": item.reason,
+             "note": item.note}
+            for item in row.items
+        ],
     }  # fmt: skip
 
 

@@ -126,6 +126,7 @@ def refund(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
             order.snapshot,
             delivered=is_delivered,
             earlier_refunds=previews.earlier_refunds(order),
+            now=now,
         ),
         "store_credit_allowed": previews.method_refusal(order, RefundMethod.STORE_CREDIT) is None,
         "refusal": refusal,

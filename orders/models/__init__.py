@@ -8,6 +8,7 @@ from orders.models.actions import (
     ActionKind,
     ActionState,
     OrderAction,
+    Outcome,
     RefundMethod,
     Returned,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "OrderTracking",
     "OrderTransaction",
     "OrderVersion",
+    "Outcome",
     "Policy",
     "PrivacyKind",
     "PrivacyRequest",

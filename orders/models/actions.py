@@ -88,6 +88,9 @@ TRANSITIONS: Final[dict[ActionState, frozenset[ActionState]]] = {
     ActionState.SUCCEEDED: frozenset({ActionState.REVERSED, ActionState.PARTIAL}),
     # Shopify cancels first and may book the refund later than we looked.
     ActionState.PARTIAL: frozenset({ActionState.SUCCEEDED, ActionState.AWAITING_BANK}),
+    # Said not to have happened, and Shopify shows it under our marker after all: a person was
+    # wrong, or a dump was restored that did not know of the send. What Shopify shows wins.
+    **{state: frozenset(_PROVEN) for state in NOTHING_DONE_STATES},
 }  # fmt: skip
 # What the performer takes up again by itself, once `next_attempt_at` has come.
 _WORKABLE_STATES = (
@@ -96,6 +99,30 @@ _WORKABLE_STATES = (
     ActionState.UNKNOWN,
     ActionState.BLOCKED,
 )
+
+
+class Outcome(models.TextChoices):
+    """What an ended action came to, and why. The state says what may still happen; this says
+    what to tell people (orders.outcomes), whoever ended it. Empty: it goes on, or it ended before
+    this was written down."""
+
+    DONE = "done", _("Done")
+    DONE_BY_HAND = "done_by_hand", _("Done, as a supervisor found")
+    AWAITING_BANK = "awaiting_bank", _("Waiting for the bank")
+    FAILED_AT_BANK = "failed_at_bank", _("Refund failed at the bank")
+    PARTLY_FAILED_AT_BANK = "partly_failed_at_bank", _("Refund failed in part at the bank")
+    REFUSED_BY_SHOPIFY = "refused_by_shopify", _("Refused by Shopify")
+    REFUSED_BY_RULES = "refused_by_rules", _("Not allowed by our rules any more")
+    STALE = "stale", _("The order changed meanwhile")
+    ORDER_GONE = "order_gone", _("Shopify no longer has the order")
+    NOT_BOOKED = "not_booked", _("Shopify booked no refund")
+    NOT_DONE_BY_HAND = "not_done_by_hand", _("Not carried out, as a supervisor found")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
+    UNINSTALLED = "uninstalled", _("The app was uninstalled")
+    ERASED = "erased", _("The customer’s data had to be deleted")
+    DECLINED = "declined", _("Declined")
+    NOT_APPROVED = "not_approved", _("Not approved in time")
+    NOT_SENT = "not_sent", _("Not sent within a day")
 
 
 class Returned(models.TextChoices):
@@ -213,6 +240,9 @@ class OrderAction(models.Model):
     job_gid = models.CharField(max_length=200, blank=True)
     refund_gid = models.CharField(max_length=100, blank=True)
     evidence_at = models.DateTimeField(null=True, help_text="When Shopify showed it done.")
+    outcome = models.CharField(
+        max_length=30, choices=Outcome.choices, blank=True, help_text="What it came to, and why."
+    )
     message = models.TextField(blank=True, help_text="What Shopify said, word for word.")
     settled_at = models.DateTimeField(null=True)
 
@@ -226,6 +256,11 @@ class OrderAction(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(kind__in=ActionKind.values), name="orders_action_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome__in=["", *Outcome.values])
+                & (Q(outcome="") | Q(state__in=SETTLED_STATES)),
+                name="orders_action_outcome_known",
             ),
             # A cancel refunds too, so a cancel and a refund must never be in flight together.
             models.UniqueConstraint(

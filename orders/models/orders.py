@@ -14,8 +14,10 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from orders import names
 from orders.models.leases import is_due, is_free
 from orders.models.stores import Store
+from orders.names import KEY_LENGTH, NUMBER_LENGTH
 from orders.snapshot import OrderSnapshot, decode
 
 
@@ -49,6 +51,22 @@ class OrderQuerySet(models.QuerySet["Order"]):
             match |= Q(store_id=store_id, customer_gid=gid)
         return self.filter(match)
 
+    def named(self, words: str) -> Self:
+        """Orders that these words may name (orders.names.may_mean), in every store. Looked up by
+        index: by the name as it is, by the name that a store's prefix and suffix would make of
+        the words, and by the number in it."""
+        said = names.key(words)
+        if not said:
+            return self.none()
+        keys = {said}
+        for prefix, suffix in Store.objects.active().values_list("order_prefix", "order_suffix"):
+            keys |= {names.key(f"{before}{said}{after}")
+                     for before in ("", prefix) for after in ("", suffix)}  # fmt: skip
+        match = Q(name_key__in=sorted(keys))
+        if number := names.number(said):
+            match |= Q(number=number, name_key__contains=said)
+        return self.filter(match)
+
     def dirty(self) -> Self:
         return self.filter(dirty_seq__gt=F("clean_seq"))
 
@@ -72,6 +90,9 @@ class Order(models.Model):
     gid = models.CharField(max_length=100)
     legacy_id = models.BigIntegerField(help_text="Shopify's numeric order id.")
     name = models.CharField(max_length=100, blank=True)
+    # The name and the number in it, as they are searched (orders.names).
+    name_key = models.CharField(max_length=KEY_LENGTH, blank=True, editable=False)
+    number = models.CharField(max_length=NUMBER_LENGTH, blank=True, editable=False)
     placed_at = models.DateTimeField(null=True)
     shop_updated_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
@@ -106,6 +127,10 @@ class Order(models.Model):
     is_partial = models.BooleanField(
         default=False,
         help_text="From a back-fill: which items are in which parcel is not known yet.",
+    )
+    is_incomplete = models.BooleanField(
+        default=False,
+        help_text="A list of it could not be read to its end: nobody may act on it here.",
     )
     # Freshness. The sequence numbers let a webhook that arrives during a read cause another.
     dirty_seq = models.PositiveIntegerField(default=0)
@@ -144,7 +169,8 @@ class Order(models.Model):
             models.Index(fields=["email", "-placed_at"], name="orders_of_email"),
             models.Index(fields=["phone", "-placed_at"], name="orders_of_phone"),
             # Search by number and id.
-            models.Index(fields=["name"], name="orders_by_name"),
+            models.Index(fields=["name_key"], name="orders_by_name_key"),
+            models.Index(fields=["number"], name="orders_by_number"),
             models.Index(fields=["legacy_id"], name="orders_by_legacy_id"),
             # A back-fill's open orders, completed little by little.
             models.Index(

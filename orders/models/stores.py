@@ -45,6 +45,19 @@ class Store(models.Model):
         validators=[validate_time_zone],
         help_text="Arrival dates are read in this zone. Filled in from Shopify.",
     )
+    order_prefix = models.CharField(
+        max_length=50,
+        default="#",
+        blank=True,
+        editable=False,
+        help_text="Stands before the number in an order’s name. Filled in from Shopify.",
+    )
+    order_suffix = models.CharField(
+        max_length=50,
+        blank=True,
+        editable=False,
+        help_text="Stands after the number in an order’s name. Filled in from Shopify.",
+    )
     country = models.CharField(
         max_length=2,
         blank=True,

@@ -23,6 +23,8 @@ from orders.panels.parts import (
     MoneyRow,
     OrderCard,
     ParcelRow,
+    ReturnItem,
+    ReturnRow,
 )
 
 __all__ = [
@@ -38,6 +40,8 @@ __all__ = [
     "OrderCard",
     "OrdersPanel",
     "ParcelRow",
+    "ReturnItem",
+    "ReturnRow",
     "action_notice",
     "action_states",
     "find_orders",

@@ -13,7 +13,14 @@ from orders.errors import Refusal
 from orders.models import Order, OrderAction, OrderEvent
 from orders.panels.notices import NEEDS_SOMEBODY, action_notice
 from orders.panels.parts import Button, OrderCard
-from orders.panels.rows import event_row, line_rows, money_rows, parcel_rows, tracking_text
+from orders.panels.returning import return_rows
+from orders.panels.rows import (
+    event_row,
+    line_rows,
+    money_rows,
+    parcel_rows,
+    tracking_text,
+)
 from orders.previews import cancel_refusal_for, order_is_delivered
 from orders.snapshot import OrderSnapshot
 from orders.statuses import Badge, Pip, Tone
@@ -92,13 +99,14 @@ def _card(
     badges = (
         *statuses.order_badges(snapshot)[:1],
         statuses.payment_badge(snapshot),
-        statuses.fulfillment_badge(snapshot, now=now, zone=zone),
+        *statuses.fulfillment_badges(snapshot, now=now, zone=zone),
         *statuses.order_badges(snapshot)[1:],
     )
     cancel, refund = _buttons(order, action, acting, now)
     return OrderCard(
         id=order.pk,
         is_partial=order.is_partial,
+        unread=rules.unread_text(snapshot),
         gid=order.gid,
         legacy_id=order.legacy_id,
         name=order.name,
@@ -106,9 +114,10 @@ def _card(
         placed_at=snapshot.placed_at,
         total=snapshot.money.total.presentment,
         badges=badges,
-        notes=_notes(order, snapshot),
+        notes=_notes(order, snapshot, now=now),
         lines=line_rows(snapshot, now=now, order=order),
         parcels=parcel_rows(snapshot, now=now, order=order),
+        returns=return_rows(snapshot, order=order),
         money=money_rows(snapshot),
         payment_methods=tuple(dict.fromkeys(_method(t.gateway_label or t.gateway, t.account_number)
                                             for t in rules.payments(snapshot))),
@@ -145,17 +154,25 @@ def _buttons(
         running = Refusal("action_active", _("An action on this order is under way."))
     cancel_rule = cancel_refusal_for(order, now=now)
     refund_rule = rules.refund_refusal(snapshot)
-    cancel_shown = not snapshot.cancelled_at and not order_is_delivered(order, now=now)
-    refund_shown = refund_rule is None or refund_rule.code == "not_refundable"
+    # What is not known to be delivered, or refunded, is not hidden: it says why it cannot be.
+    is_cut = snapshot.is_incomplete
+    cancel_shown = not snapshot.cancelled_at and (is_cut or not order_is_delivered(order, now=now))
+    refund_shown = refund_rule is None or refund_rule.code in {"not_refundable", "incomplete"}
     return (
         Button(is_shown=cancel_shown, refusal=cancel_rule or running or acting),
         Button(is_shown=refund_shown, refusal=refund_rule or running or acting),
     )
 
 
-def _notes(order: Order, snapshot: OrderSnapshot) -> tuple[Badge, ...]:
+def _notes(order: Order, snapshot: OrderSnapshot, *, now: datetime) -> tuple[Badge, ...]:
     money = snapshot.money
     notes = []
+    if snapshot.is_incomplete:
+        notes.append(Badge(_("Incomplete"), Tone.WARNING))
+    if rules.has_lost_dispute(snapshot):
+        notes.append(Badge(_("Dispute lost"), Tone.CRITICAL))
+    if rules.has_open_dispute(snapshot):
+        notes.append(Badge(_("Dispute open"), Tone.CRITICAL))
     if rules.refund_outstanding(snapshot):
         if order.kept is not None and order.kept == order.net_payment:
             notes.append(Badge(_("Kept on purpose"), Tone.DEFAULT))
@@ -173,11 +190,11 @@ def _notes(order: Order, snapshot: OrderSnapshot) -> tuple[Badge, ...]:
             "paid": money.received.presentment.format(),
         }
         notes.append(Badge(text, Tone.DEFAULT))
-    if detail := statuses.fulfillment_detail(snapshot):
-        tone = Tone.WARNING if snapshot.fulfillment_status == "ON_HOLD" else Tone.INFO
-        notes.append(Badge(detail, tone))
-    if rules.has_open_return(snapshot):
-        notes.append(Badge(_("Return open"), Tone.ATTENTION, Pip.HALF))
+    if terms := statuses.terms_badge(snapshot, now=now, zone=order.store.zone):
+        notes.append(terms)
+    notes += statuses.fulfillment_details(snapshot, zone=order.store.zone)
+    if coming_back := statuses.return_badge(snapshot):
+        notes.append(coming_back)
     if snapshot.is_test:
         notes.append(Badge(_("Test order"), Tone.DEFAULT))
     return tuple(notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from orders import names
 from orders.errors import Refusal
 from orders.models import Order, Store
 from orders.money import Money, total
@@ -21,6 +23,7 @@ from orders.transactions import parts
 
 # Whether an order needs attention is known once it is read: so many are looked through.
 ATTENTION_AMONG: Final = 100
+_PUNCTUATION: Final = re.compile(r"[,.?!:;()\[\]\"“”„«»]")
 EVERYTHING: Final = Selection()
 _SHOW_LABELS: Final = {
     Show.ALL: gettext_noop("All"),
@@ -172,10 +175,10 @@ def orders_panel(
 
 def _open_order(orders: Sequence[Order], mentioned: str) -> int | None:
     """The order the customer named, else the newest."""
-    words = set(mentioned.replace(",", " ").replace(".", " ").replace("?", " ").split())
+    words = set(_PUNCTUATION.sub(" ", mentioned).split())
     for order in orders:
-        bare = order.name.lstrip("#")
-        if order.name in words or (bare and bare in words) or str(order.legacy_id) in words:
+        named = any(names.may_mean(word, order.name) for word in words)
+        if named or str(order.legacy_id) in words:
             return order.pk
     return orders[0].pk if orders else None
 

@@ -55,6 +55,35 @@ class ParcelRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnItem:
+    """Units of an item that come back, why, and what became of them so far."""
+
+    line_gid: str
+    title: str
+    quantity: int
+    received: int
+    restocked: int
+    missing: int
+    refunded: int
+    reason: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnRow:
+    """`receipt` is how far its goods have come (orders.returns.Receipt)."""
+
+    gid: str
+    name: str
+    badge: Badge
+    receipt: str
+    received: int
+    total: int
+    received_at: datetime | None
+    items: tuple[ReturnItem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyRow:
     label: str
     amount: Money
@@ -108,6 +137,7 @@ class OrderCard:
     notes: tuple[Badge, ...]
     lines: tuple[LineRow, ...]
     parcels: tuple[ParcelRow, ...]
+    returns: tuple[ReturnRow, ...]
     money: tuple[MoneyRow, ...]
     payment_methods: tuple[str, ...]
     shipping_address: Address | None
@@ -123,5 +153,7 @@ class OrderCard:
     version: int
     is_open: bool
     is_partial: bool
+    # Which list could not be read to its end, as a sentence; "" for none.
+    unread: str = ""
     # Filled in where a conversation is known (inbox.moments).
     changes: tuple[Since, ...] = ()

@@ -8,7 +8,13 @@ from django.utils.translation import gettext as _
 
 from orders import statuses
 from orders.models import EventKind, Order, OrderEvent
-from orders.panels.parts import EventRow, LineParcel, LineRow, MoneyRow, ParcelRow
+from orders.panels.parts import (
+    EventRow,
+    LineParcel,
+    LineRow,
+    MoneyRow,
+    ParcelRow,
+)
 from orders.snapshot import Fulfillment, OrderSnapshot
 
 
@@ -18,7 +24,7 @@ def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[
             item=line,
             parcels=tuple(
                 LineParcel(
-                    badge=statuses.parcel_badge(parcel, now=now, zone=order.store.zone),
+                    badge=_parcel_badge(parcel, snapshot, now=now, order=order),
                     quantity=part.quantity,
                     of_quantity=line.quantity,
                     tracking=parcel.tracking,
@@ -40,7 +46,7 @@ def parcel_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tupl
         ParcelRow(
             number=number,
             shipped_at=parcel.created_at,
-            badge=statuses.parcel_badge(parcel, now=now, zone=order.store.zone),
+            badge=_parcel_badge(parcel, snapshot, now=now, order=order),
             tracking=parcel.tracking,
             items=tuple(
                 (by_gid[part.line_gid], part.quantity)
@@ -52,6 +58,13 @@ def parcel_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tupl
         )
         for number, parcel in enumerate(snapshot.fulfillments, start=1)
     )
+
+
+def _parcel_badge(
+    parcel: Fulfillment, snapshot: OrderSnapshot, *, now: datetime, order: Order
+) -> statuses.Badge:
+    to = snapshot.shipping_address
+    return statuses.parcel_badge(parcel, now=now, zone=order.store.zone, to=to)
 
 
 def _latest_news(parcel: Fulfillment) -> str:

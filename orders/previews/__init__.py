@@ -23,9 +23,10 @@ from orders.previews.proposals import (
     decode_proposal,
     encode_proposal,
 )
+from orders.previews.returning import return_for
 from orders.previews.summaries import Preview, SummaryItem
 from orders.previews.tokens import Confirmed, open_token, sign_token
-from orders.previews.weighing import preview_again, preview_cancel, preview_refund
+from orders.previews.weighing import preview_again, preview_cancel, preview_refund, suggest
 
 __all__ = [
     "REFUND_REASONS",
@@ -50,6 +51,8 @@ __all__ = [
     "preview_again",
     "preview_cancel",
     "preview_refund",
+    "return_for",
     "ruling_for",
     "sign_token",
+    "suggest",
 ]

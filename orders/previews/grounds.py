@@ -20,6 +20,11 @@ def facts(snapshot: OrderSnapshot) -> dict[str, str]:
         f"{li.gid}:{li.current_quantity}:{li.refundable_quantity}" for li in snapshot.lines
     )
     returns = sorted(f"{r.gid}:{r.status}:{r.received_quantity}" for r in snapshot.returns)
+    units = sorted(
+        f"{li.gid}:{li.processed}:{li.refunded}:{li.received}:{li.missing}"
+        for r in snapshot.returns
+        for li in r.lines
+    )
     return {
         "canceled": str(snapshot.cancelled_at or ""),
         "payment": snapshot.financial_status or "",
@@ -28,6 +33,7 @@ def facts(snapshot: OrderSnapshot) -> dict[str, str]:
         "shipments": ",".join(shipments),
         "lines": ",".join(lines),
         "returns": ",".join(returns),
+        "return_units": ",".join(units),
         # Store credit is the customer's: the one who was shown, not whom the order has by then.
         "customer": snapshot.customer.gid if snapshot.customer else "",
         "disputes": ",".join(sorted(f"{d.gid}:{d.status}" for d in snapshot.disputes)),
@@ -46,6 +52,7 @@ def changes(
         "shipments": _("Its shipments changed."),
         "lines": _("Its items changed."),
         "returns": _("Its returns changed."),
+        "return_units": _("Units of its returns were booked in, processed or refunded."),
         "customer": _("The order belongs to another customer now."),
         "disputes": _("Its disputes changed."),
     }

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from orders.models import ActionKind, RefundMethod, Returned
 from orders.money import Money
+from orders.previews.returning import ThroughReturn
 from orders.snapshot import LineQuantity
 
 STAFF_NOTE_LENGTH: Final = 255
@@ -52,6 +53,8 @@ class RefundChoice:
     notify: bool = False
     staff_note: str = ""
     returned: str = Returned.NOT_ASKED
+    # The return the items are in: its id, "" for items in none, None where nobody said.
+    through: str | None = None
 
 
 Choice = CancelChoice | RefundChoice
@@ -92,6 +95,9 @@ class Proposal:
     facts: dict[str, str]
     # Last and with a default: proposals stored before there was a choice lack it.
     method: RefundMethod = RefundMethod.ORIGINAL
+    # The open return it is refunded through, and what was asked about it.
+    through: ThroughReturn | None = None
+    asked_through: str | None = None
 
 
 def encode_proposal(proposal: Proposal) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from orders.models import ActionKind, Order, RefundMethod, Returned
 from orders.money import Money
 from orders.previews.conditions import ruling_for
 from orders.previews.proposals import Proposal
+from orders.previews.returning import return_rows
 from orders.previews.tokens import sign_token
 from orders.rules import Advice
 from orders.snapshot import LineItem
@@ -103,7 +104,10 @@ def _rows(proposal: Proposal, *, is_paid: bool) -> tuple[tuple[str, str], ...]:
         rows.append((_("Refund"), _("Later")))
     if proposal.method == RefundMethod.STORE_CREDIT:
         rows.append((_("Goes back to"), str(proposal.method.label)))
-    rows.append((_("Restock items"), yes_no[proposal.restock]))
+    if proposal.through:
+        rows += return_rows(proposal.through)
+    else:
+        rows.append((_("Restock items"), yes_no[proposal.restock]))
     rows.append((_("Shopify e-mails the customer"), yes_no[proposal.notify]))
     if proposal.staff_note:
         rows.append((_("Staff note"), proposal.staff_note))

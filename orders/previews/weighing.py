@@ -8,10 +8,11 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 
-from orders import rules
+from orders import returns, rules
 from orders.errors import ActionRefused, Refusal
-from orders.gateway import get_gateway
+from orders.gateway import SuggestedRefund, get_gateway
 from orders.models import ActionKind, Order, RefundMethod, Returned
+from orders.money import Money
 from orders.previews.conditions import (
     cancel_refusal_for,
     check_amount,
@@ -28,10 +29,13 @@ from orders.previews.proposals import (
     RefundChoice,
     Target,
 )
+from orders.previews.returning import return_for, through
 from orders.previews.summaries import Preview, SummaryItem, summarize
 from orders.previews.targets import credit, spread
 from orders.previews.tokens import open_token
-from orders.statuses import live_fulfillments
+from orders.rules import Advice
+from orders.snapshot import LineQuantity, Return
+from orders.statuses import Tone, live_fulfillments
 
 
 def preview_cancel(order: Order, choice: CancelChoice, *, by: User, now: datetime) -> Preview:
@@ -92,18 +96,32 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
     if refusal := rules.refund_refusal(snapshot):
         raise ActionRefused(refusal)
     delivered = order_is_delivered(order, now=now)
-    if delivered and choice.returned not in {Returned.RECEIVED, Returned.NOT_NEEDED}:
+    found, must_be_closed = _return_of(order, choice)
+    # What comes back was shipped, whatever its carrier reports.
+    is_asked = delivered or found is not None
+    if is_asked and choice.returned not in {Returned.RECEIVED, Returned.NOT_NEEDED}:
         raise ActionRefused(Refusal("return_unanswered", _("Say whether the item has come back.")))
     if choice.reason not in REFUND_REASONS:
         raise ActionRefused(Refusal("reason_missing", _("Choose a reason for the refund.")))
     if refusal := method_refusal(order, choice.method):
         raise ActionRefused(refusal)
-    check_lines(snapshot, choice.lines)
+    if found is None:
+        check_lines(snapshot, choice.lines)
     net = rules.net_paid(snapshot)
-    suggestion = gateway.suggest_refund(order, lines=choice.lines, shipping=choice.shipping)
+    suggestion = suggest(order, found, lines=choice.lines, shipping=choice.shipping)
     amount = choice.amount if choice.amount is not None else suggestion.amount
     check_amount(amount, net)
     is_credit = choice.method == RefundMethod.STORE_CREDIT
+    booked = None
+    if found:
+        booked = through(
+            found,
+            snapshot,
+            choice.lines,
+            returned=choice.returned,
+            restock=choice.restock,
+            places=suggestion.places,
+        )
     proposal = Proposal(
         kind=ActionKind.REFUND,
         reason=choice.reason,
@@ -114,20 +132,55 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
         lines=choice.lines,
         shipping=choice.shipping,
         # F41: without a return nothing goes back to stock.
-        restock=choice.restock and choice.returned != Returned.NOT_NEEDED,
+        # Beside an open return the shop books in what comes back, and a second time would count.
+        restock=choice.restock
+        and choice.returned != Returned.NOT_NEEDED
+        and must_be_closed is None,
         notify=choice.notify,
         staff_note=choice.staff_note,
-        returned=choice.returned if delivered else Returned.NOT_ASKED,
+        returned=choice.returned if is_asked else Returned.NOT_ASKED,
         shipments_to_cancel=(),
         facts=facts(snapshot),
         method=choice.method,
+        through=booked,
+        asked_through=choice.through,
     )
     by_gid = {line.gid: line for line in snapshot.lines}
     items = tuple(SummaryItem(line=by_gid[c.line_gid], quantity=c.quantity) for c in choice.lines)
     advice = rules.refund_advice(
-        snapshot, delivered=delivered, earlier_refunds=earlier_refunds(order)
+        snapshot, delivered=delivered, earlier_refunds=earlier_refunds(order), now=now
     )
+    if must_be_closed:
+        advice = (must_be_closed, *advice)
     return summarize(order, proposal, by=by, items=items, advice=advice, blocked=None)
+
+
+def suggest(
+    order: Order, found: Return | None, *, lines: tuple[LineQuantity, ...], shipping: Money | None
+) -> SuggestedRefund:
+    """What Shopify would give back for items, through their return or without one. Raises
+    ShopUnreachable."""
+    gateway = get_gateway()
+    if found is None:
+        return gateway.suggest_refund(order, lines=lines, shipping=shipping)
+    return gateway.suggest_return(order, found, lines=lines, shipping=shipping)
+
+
+def _return_of(order: Order, choice: RefundChoice) -> tuple[Return | None, Advice | None]:
+    """The return the chosen items are refunded through; or, where the shop does not let us, what
+    the agent has to know. Raises ActionRefused."""
+    snapshot = order.snapshot
+    if get_gateway().may_process_returns(order.store):
+        return return_for(snapshot, choice.lines, choice.through), None
+    if not returns.touches_open(snapshot, choice.lines):
+        return None, None
+    names = ", ".join(found.name for found in returns.open_returns(snapshot))
+    text = _(
+        "These items are in an open return (%(returns)s), which this app may not process at "
+        "Shopify. The refund goes beside it, and nothing is put back in stock: book the goods in "
+        "and close the return in Shopify."
+    )
+    return None, Advice("return_beside", Tone.WARNING, text % {"returns": names})
 
 
 def preview_again(order: Order, token: str, *, by: User, now: datetime) -> Preview:
@@ -147,6 +200,7 @@ def preview_again(order: Order, token: str, *, by: User, now: datetime) -> Previ
             notify=before.notify,
             staff_note=before.staff_note,
             returned=before.returned,
+            through=before.asked_through,
         )
         preview = preview_refund(order, refund, by=by, now=now)
     else:

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from orders import audit, policies, sweeping
+from orders import audit, policies, rules, sweeping
 from orders.busy import refused_when_busy
 from orders.errors import ActionRefused, Refusal, ShopUnreachable, StalePreview
 from orders.gateway import get_gateway
@@ -265,6 +265,8 @@ def keep_money(*, order_id: int, by: User, reason: str) -> Order:
     with transaction.atomic(durable=True):
         order = Order.objects.select_for_update(of=("self",)).get(pk=order_id)
         if refusal := settling_refusal(by):
+            raise ActionRefused(refusal)
+        if refusal := rules.incomplete_refusal(order.snapshot):
             raise ActionRefused(refusal)
         order.kept, order.kept_by, order.kept_reason = order.net_payment, by, reason.strip()[:255]
         order.save(update_fields=["kept", "kept_by", "kept_reason"])

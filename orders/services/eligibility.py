@@ -11,7 +11,7 @@ from typing import Final
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 
-from orders import guards, policies, previews, rules
+from orders import guards, policies, previews, returns, rules
 from orders.errors import Refusal
 from orders.models import ActionKind, Order, OrderAction, RefundBudget, Returned
 from orders.policies import Ruling
@@ -19,7 +19,9 @@ from orders.previews import Proposal
 from orders.progress import Goal
 
 # What our own earlier steps change at Shopify, so that it says nothing before a later one.
-_CHANGED_BY_OWN_STEPS: Final = frozenset({"canceled", "payment", "shipments", "lines", "returns"})
+_CHANGED_BY_OWN_STEPS: Final = frozenset(
+    {"canceled", "payment", "shipments", "lines", "returns", "return_units"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def rule_refusal(order: Order, proposal: Proposal, *, goal: Goal, now: datetime)
     if refusal := previews.method_refusal(order, proposal.method):
         # An administrator may have switched store credit off since the summary.
         return refusal
-    if goal == Goal.REFUND:
+    if goal in {Goal.REFUND, Goal.RETURN}:
         return _refund_refusal(order, proposal, now)
     return _cancel_refusal(order, proposal, now)
 
@@ -114,6 +116,12 @@ def _refund_refusal(order: Order, proposal: Proposal, now: datetime) -> Refusal 
     unanswered = proposal.returned == Returned.NOT_ASKED
     if is_plain_refund and unanswered and previews.order_is_delivered(order, now=now):
         return Refusal("return_unanswered", _("Say whether the item has come back."))
+    if proposal.through and returns.by_gid(snapshot, proposal.through.gid) is None:
+        return Refusal(
+            "return_over",
+            _("Return %s is no longer open.") % proposal.through.name,
+            _("Review the order again."),
+        )
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from orders import names
 from orders.addresses import email_key, normal_phone
 from orders.snapshot import CustomerDetails, CustomerSnapshot, OrderSnapshot, Refund
 from orders.transactions import any_failed, parts
@@ -18,6 +19,8 @@ def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
         "document": document,
         "legacy_id": snapshot.legacy_id,
         "name": snapshot.name[:100],
+        "name_key": names.key(snapshot.name),
+        "number": names.number(snapshot.name),
         "placed_at": snapshot.placed_at,
         "shop_updated_at": snapshot.updated_at,
         "closed_at": snapshot.closed_at,
@@ -27,6 +30,7 @@ def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
         "fulfillment_status": snapshot.fulfillment_status or "",
         "return_status": snapshot.return_status or "",
         "is_test": snapshot.is_test,
+        "is_incomplete": snapshot.is_incomplete,
         "currency": snapshot.currency,
         "shop_currency": snapshot.shop_currency,
         "total": money.total.presentment.amount,

@@ -11,6 +11,7 @@ from django.db import transaction
 from orders.gateway import get_gateway
 from orders.models import (
     ACTIVE_STATES,
+    NOTHING_DONE_STATES,
     TRANSITIONS,
     ActionState,
     Order,
@@ -26,6 +27,7 @@ _MAY_STILL_CHANGE: Final = (
     ActionState.SUCCEEDED,
     ActionState.AWAITING_BANK,
     ActionState.PARTIAL,
+    *NOTHING_DONE_STATES,
 )
 
 
@@ -77,16 +79,27 @@ def _settle_again(action: OrderAction, snapshot: OrderSnapshot, now: datetime) -
     one that a person settled without a refund to look at stays as they said."""
     if not is_evident(action, snapshot):
         return False
-    if action.state != ActionState.PARTIAL and not action.refund_gid:
+    was_denied = action.state in NOTHING_DONE_STATES
+    if was_denied and not _was_approved(action):
+        return False
+    if action.state != ActionState.PARTIAL and not was_denied and not action.refund_gid:
         return False
     end = booked(outcome(action, snapshot, now=now))
     if end is None or end.state not in TRANSITIONS[ActionState(action.state)]:
         return False
     columns = ending(end, now=now)
+    if was_denied:
+        columns["maybe_applied"] = True
     if not move(action, end.state, **columns):
         return False
     record_failure(action, end, now=now)
     return True
+
+
+def _was_approved(action: OrderAction) -> bool:
+    """Whether all who have to agree did: what nobody approved cannot be ours."""
+    approvers = (action.approved_by_id, action.co_approved_by_id)
+    return sum(who is not None for who in approvers) >= action.approvals_needed
 
 
 def _link_refunds(order: Order, snapshot: OrderSnapshot) -> None:

@@ -4,19 +4,24 @@ Shopify leaves out, nulls and invents; a field that may be null there never fail
 cannot be done without (ids, times, amounts) raises MalformedAnswer and nothing is stored.
 """
 
-from shopify_sync.mapping.orders import order_snapshot
-from shopify_sync.mapping.payments import refund_snapshot, suggested_refund
+from shopify_sync.mapping.orders import UNREAD, order_snapshot
+from shopify_sync.mapping.payments import refund_snapshot, suggested_refund, suggested_return
 from shopify_sync.mapping.people import checkout_snapshot, consents, customer_details
-from shopify_sync.mapping.values import MalformedAnswer, to_text, web_url
+from shopify_sync.mapping.values import MalformedAnswer, dig, nodes, to_text, web_url, well_formed
 
 __all__ = [
+    "UNREAD",
     "MalformedAnswer",
     "checkout_snapshot",
     "consents",
     "customer_details",
+    "dig",
+    "nodes",
     "order_snapshot",
     "refund_snapshot",
     "suggested_refund",
+    "suggested_return",
     "to_text",
     "web_url",
+    "well_formed",
 ]

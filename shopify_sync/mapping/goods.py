@@ -1,18 +1,22 @@
-"""Where the goods are: items, what is still to be sent, parcels, and what comes back."""
+"""Where the goods are: items, what is still to be sent, and parcels."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from orders.snapshot import (
+    Duty,
+    ExchangeItem,
     Fulfillment,
     FulfillmentEvent,
     FulfillmentOrder,
     LineItem,
     LineQuantity,
-    Return,
     Tracking,
 )
 from shopify_sync.mapping.values import (
     Json,
+    attributes,
     dig,
     each,
     must_time,
@@ -41,6 +45,14 @@ def line_item(data: Json, currency: str) -> LineItem:
         image_url=web_url(dig(data, "image", "url")),
         unit_price=to_bag(data.get("originalUnitPriceSet"), currency, currency).presentment,
         total=to_bag(data.get("discountedTotalSet"), currency, currency).presentment,
+        duties=each(
+            data.get("duties"),
+            lambda duty: Duty(
+                gid=to_text(duty.get("id")),
+                amount=to_bag(duty.get("price"), currency, currency).presentment,
+            ),
+        ),
+        attributes=attributes(data.get("customAttributes")),
     )
 
 
@@ -57,13 +69,15 @@ def fulfillment_order(data: Json) -> FulfillmentOrder:
         request_status=to_text(data.get("requestStatus")),
         fulfill_at=to_time(data.get("fulfillAt")),
         method_type=to_text(dig(data, "deliveryMethod", "methodType")),
-        hold_reasons=tuple(
-            to_text(hold.get("displayReason"))
-            for hold in data.get("fulfillmentHolds") or ()
-            if hold
-        ),
+        hold_reasons=_words_of(data.get("fulfillmentHolds"), "displayReason"),
+        hold_notes=_words_of(data.get("fulfillmentHolds"), "reasonNotes"),
+        location=to_text(dig(data, "assignedLocation", "name")),
         lines=each(data.get("lineItems"), lambda line: line_quantity(line, "remainingQuantity")),
     )
+
+
+def _words_of(rows: Any, name: str) -> tuple[str, ...]:
+    return tuple(text for row in nodes(rows) if (text := to_text(row.get(name)).strip()))
 
 
 def fulfillment(data: Json) -> Fulfillment:
@@ -106,27 +120,23 @@ def _fulfillment_event(data: Json) -> FulfillmentEvent:
     )
 
 
-def a_return(data: Json) -> Return:
-    """Received is what was booked in (facts: dispositions but MISSING, or processed lines):
-    the status alone proves nothing."""
-    items = nodes(data.get("returnLineItems"))
-    disposed = sum(
-        to_count(disposition.get("quantity"))
-        for reverse in nodes(data.get("reverseFulfillmentOrders"))
-        for line in nodes(reverse.get("lineItems"))
-        for disposition in line.get("dispositions") or ()
-        if disposition.get("type") != "MISSING"
+def exchange(data: Json) -> ExchangeItem:
+    words = (to_text(data.get("title")), to_text(data.get("variantTitle")))
+    return ExchangeItem(
+        title=" · ".join(word for word in words if word) or "–",
+        quantity=to_count(data.get("quantity")),
+        line_gids=each(data.get("lineItems"), lambda line: to_text(line.get("id"))),
     )
-    processed = sum(to_count(item.get("processedQuantity")) for item in items)
-    return Return(
-        gid=data["id"],
-        name=to_text(data.get("name")),
-        status=to_text(data.get("status")),
-        total_quantity=to_count(data.get("totalQuantity")),
-        received_quantity=max(disposed, processed),
-        lines=tuple(
-            LineQuantity(line_gid=gid, quantity=to_count(item.get("quantity")))
-            for item in items
-            if (gid := to_text(dig(item, "fulfillmentLineItem", "lineItem", "id")))
-        ),
-    )
+
+
+def added_lines(agreements: list[Json]) -> tuple[LineQuantity, ...]:
+    """The line items that an edit or an exchange put on the order, from OrderEdits."""
+    found: dict[str, int] = {}
+    for agreement in agreements:
+        if agreement.get("reason") not in {"ORDER_EDIT", "RETURN"}:
+            continue
+        for sale in nodes(agreement.get("sales")):
+            gid, quantity = to_text(dig(sale, "lineItem", "id")), to_count(sale.get("quantity"))
+            if gid and quantity > 0:
+                found[gid] = found.get(gid, 0) + quantity
+    return tuple(LineQuantity(line_gid=gid, quantity=count) for gid, count in found.items())

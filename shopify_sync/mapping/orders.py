@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from orders.snapshot import MoneyBag, OrderMoney, OrderSnapshot
-from shopify_sync.mapping.goods import a_return, fulfillment, fulfillment_order, line_item
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+from orders.snapshot import Fee, MoneyBag, OrderMoney, OrderSnapshot, PaymentTerms
+from shopify_sync.mapping.goods import (
+    added_lines,
+    fulfillment,
+    fulfillment_order,
+    line_item,
+)
 from shopify_sync.mapping.payments import dispute, refund, transaction
 from shopify_sync.mapping.people import address, customer_snapshot
+from shopify_sync.mapping.returns import a_return
 from shopify_sync.mapping.values import (
     Json,
     MalformedAnswer,
+    attributes,
     dig,
     each,
     must_time,
@@ -19,6 +30,9 @@ from shopify_sync.mapping.values import (
     web_url,
     well_formed,
 )
+
+# Under this key `shopify_sync.whole` notes the lists it could not read to their end.
+UNREAD: Final = "_unread"
 
 
 def order_snapshot(data: Json) -> OrderSnapshot:
@@ -35,6 +49,14 @@ def _order(data: Json) -> OrderSnapshot:
 
     def bag(name: str) -> MoneyBag:
         return to_bag(data.get(name), shop, presentment)
+
+    def bag_if_told(*path: str) -> MoneyBag | None:
+        found = dig(data, *path)
+        return to_bag(found, shop, presentment) if found else None
+
+    def fee(node: Json) -> Fee:
+        amount = to_bag(node.get("price"), shop, presentment).presentment
+        return Fee(name=to_text(node.get("name")), amount=amount)
 
     return OrderSnapshot(
         gid=gid,
@@ -56,6 +78,9 @@ def _order(data: Json) -> OrderSnapshot:
         can_notify_customer=bool(data.get("canNotifyCustomer")),
         is_test=bool(data.get("test")),
         requires_shipping=bool(data.get("requiresShipping")),
+        is_edited=bool(data.get("edited")),
+        taxes_included=bool(data.get("taxesIncluded")),
+        duties_included=bool(data.get("dutiesIncluded")),
         currency=presentment,
         shop_currency=shop,
         money=OrderMoney(
@@ -71,12 +96,20 @@ def _order(data: Json) -> OrderSnapshot:
             outstanding=bag("totalOutstandingSet"),
             capturable=bag("totalCapturableSet"),
             tips=bag("totalTipReceivedSet"),
+            duties=bag_if_told("originalTotalDutiesSet") or bag_if_told("currentTotalDutiesSet"),
+            rounding=bag_if_told("totalCashRoundingAdjustment", "paymentSet"),
+            refund_rounding=bag_if_told("totalCashRoundingAdjustment", "refundSet"),
         ),
+        fees=each(data.get("additionalFees"), fee),
         customer=customer_snapshot(data.get("customer")),
         email=to_text(data.get("email")).strip().lower(),
         phone=to_text(data.get("phone")),
         note=to_text(data.get("note")),
         tags=tuple(to_text(tag) for tag in data.get("tags") or ()),
+        attributes=attributes(data.get("customAttributes")),
+        discount_codes=tuple(to_text(code) for code in data.get("discountCodes") or ()),
+        channel=to_text(dig(data, "app", "name")),
+        payment_terms=_terms(data.get("paymentTerms")),
         status_page_url=web_url(data.get("statusPageUrl")),
         shipping_address=address(data.get("shippingAddress")),
         billing_address=address(data.get("billingAddress")),
@@ -89,6 +122,39 @@ def _order(data: Json) -> OrderSnapshot:
         refunds=each(data.get("refunds"), lambda r: refund(r, shop, presentment)),
         returns=each(data.get("returns"), a_return),
         disputes=each(data.get("disputes"), dispute),
+        added=added_lines(nodes(data.get("agreements"))),
+        unread=tuple(sorted({*(data.get(UNREAD) or ()), *_cut(data)})),
+    )
+
+
+def _cut(data: Json) -> Iterator[str]:
+    """Lists shorter than what else Shopify says of them: cut below what was asked for."""
+    count = dig(data, "fulfillmentsCount", "count")
+    if isinstance(count, int) and count > len(nodes(data.get("fulfillments"))):
+        yield "fulfillments"
+    refunded = to_bag(data.get("totalRefundedSet"), "", "").presentment.amount
+    if sum(map(_counts_for, nodes(data.get("refunds"))), Decimal(0)) < refunded:
+        yield "refunds"
+
+
+def _counts_for(refund: Json) -> Decimal:
+    """What a refund may count for in the order's own sum, at most."""
+    parts = nodes(refund.get("transactions"))
+    bags = [to_bag(part.get("amountSet"), "", "") for part in parts]
+    asked = sum((bag.presentment.amount for bag in bags), Decimal(0))
+    return max(asked, to_bag(refund.get("totalRefundedSet"), "", "").presentment.amount)
+
+
+def _terms(data: Json | None) -> PaymentTerms | None:
+    """With the first date that is not paid yet."""
+    if not data:
+        return None
+    schedules = nodes(dig(data, "paymentSchedules"))
+    open_ = [to_time(row.get("dueAt")) for row in schedules if not row.get("completedAt")]
+    return PaymentTerms(
+        name=to_text(data.get("paymentTermsName")),
+        due_at=min((due for due in open_ if due), default=None),
+        is_overdue=data.get("overdue") is True,
     )
 
 

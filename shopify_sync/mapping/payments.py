@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
-from orders.gateway import SuggestedLine, SuggestedRefund, SuggestedTransaction
-from orders.money import Money
-from orders.snapshot import Dispute, Refund, RefundTransaction, Transaction
+from orders.gateway import Place, SuggestedLine, SuggestedRefund, SuggestedTransaction
+from orders.money import Money, total
+from orders.snapshot import Dispute, MoneyBag, Refund, RefundTransaction, Transaction
 from shopify_sync.mapping.goods import line_quantity
 from shopify_sync.mapping.values import (
     Json,
     MalformedAnswer,
     dig,
     each,
+    nodes,
     to_bag,
     to_count,
     to_text,
@@ -25,6 +27,33 @@ def suggested_refund(data: Json) -> SuggestedRefund:
     """The `suggestedRefund` object. Raises MalformedAnswer."""
     with well_formed():
         return _suggested(data)
+
+
+def suggested_return(data: Json) -> SuggestedRefund | None:
+    """The answer of SuggestedReturn. None: Shopify has no outcome for it. Raises
+    MalformedAnswer."""
+    outcome = dig(data, "return", "suggestedFinancialOutcome")
+    if not outcome or not dig(outcome, "financialTransfer", "amount", "presentmentMoney"):
+        return None
+    transfer = outcome["financialTransfer"]
+    plain = {
+        "amountSet": transfer["amount"],
+        "maximumRefundableSet": outcome.get("maximumRefundable"),
+        "discountedSubtotalSet": outcome.get("discountedSubtotal"),
+        "totalTaxSet": outcome.get("totalTax"),
+        "shipping": outcome.get("shipping"),
+        "suggestedTransactions": transfer.get("suggestedTransactions"),
+    }
+    with well_formed():
+        lines = nodes(dig(data, "order", "suggestedRefund", "refundLineItems"))
+        places = {
+            to_text(dig(line, "lineItem", "id")): Place(
+                to_text(dig(line, "location", "id")), to_text(dig(line, "location", "name"))
+            )
+            for line in lines
+            if dig(line, "location", "id")
+        }
+        return dataclasses.replace(_suggested(plain), places=places)
 
 
 def refund_snapshot(data: Json, shop: str, presentment: str) -> Refund:
@@ -67,6 +96,18 @@ def refund(data: Json, shop: str, presentment: str) -> Refund:
         ),
         lines=each(data.get("refundLineItems"), line_quantity),
         return_gid=to_text(dig(data, "return", "id")),
+        duties=_duties(data, shop, presentment),
+    )
+
+
+def _duties(data: Json, shop: str, presentment: str) -> MoneyBag | None:
+    """What of a refund goes back for duties; None: nothing."""
+    bags = [to_bag(d.get("amountSet"), shop, presentment) for d in nodes(data.get("duties"))]
+    if not bags:
+        return None
+    return MoneyBag(
+        shop=total((bag.shop for bag in bags), shop),
+        presentment=total((bag.presentment for bag in bags), presentment),
     )
 
 

@@ -69,14 +69,17 @@ def address(data: Json | None) -> Address | None:
         return None
     return Address(
         name=to_text(data.get("name")),
+        company=to_text(data.get("company")),
         address1=to_text(data.get("address1")),
         address2=to_text(data.get("address2")),
         city=to_text(data.get("city")),
         province=to_text(data.get("province")),
+        province_code=to_text(data.get("provinceCode")),
         zip=to_text(data.get("zip")),
         country=to_text(data.get("country")),
         country_code=to_text(data.get("countryCodeV2")),
         phone=to_text(data.get("phone")),
+        time_zone=to_text(data.get("timeZone")),
     )
 
 

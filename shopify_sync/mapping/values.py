@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from orders.errors import InvalidMoney
 from orders.money import Money
-from orders.snapshot import MoneyBag
+from orders.snapshot import Attribute, MoneyBag
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -48,6 +48,13 @@ def nodes(connection: Any) -> list[Json]:
 
 def each(connection: Any, convert: Callable[[Json], T]) -> tuple[T, ...]:
     return tuple(convert(node) for node in nodes(connection))
+
+
+def attributes(data: Any) -> tuple[Attribute, ...]:
+    """`customAttributes` of an order or an item."""
+    return each(
+        data, lambda row: Attribute(key=to_text(row.get("key")), value=to_text(row.get("value")))
+    )
 
 
 def to_text(value: Any) -> str:

@@ -58,6 +58,11 @@ class ShopConnection(models.Model):
         help_text="Still accepted while Shopify rotates the secret.",
     )
     scopes = models.JSONField(default=list, blank=True, editable=False)
+    sees_customer_pages = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Shopify gives this app the pages of its customers (protected data, level 2).",
+    )
     credentials_ok_at = models.DateTimeField(null=True, editable=False)
     webhooks_ok_at = models.DateTimeField(null=True, editable=False)
     # The circuit breaker: answers without an outcome, since when, and how long to keep away.

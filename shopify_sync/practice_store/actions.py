@@ -48,6 +48,7 @@ def pay(context: Context, order: Order, amount: Decimal | None = None, gateway: 
         context, order, kind="SALE", amount=due, gateway=gateway, account_number=account_number
     )
     paid = money.financial_status(order) == "PAID"
+    selling.archive_if_done(context, order)
     selling.touch(context, order, *(("orders/paid",) if paid else ()))
 
 

@@ -30,7 +30,9 @@ class Conditions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
     answers which is 1 to `lag` changes behind, yet never shows what was replaced more than
     `lag_s` seconds ago. `shuffled`: lists without a promised order come in another one, the same
     each time, so that cursors stay good. `jobs_kept_s`: after so many seconds node() no longer
-    knows the job of a cancelation; None: always. Seconds are of the store's clock.
+    knows the job of a cancelation; None: always. `keeps_return_notes`: whether the note given to
+    returnProcess stands on the refund it makes, which is not documented. Seconds are of the
+    store's clock.
     """
 
     seed: int = 1
@@ -43,6 +45,7 @@ class Conditions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
     jobs_kept_s: float | None = None
     refunds: tuple[RefundCourse, ...] = ("success",)
     bank_s: float = 5.0
+    keeps_return_notes: bool = True
 
 
 CALM: Final = Conditions()

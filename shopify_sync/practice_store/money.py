@@ -71,20 +71,42 @@ def added_tax(order: Order) -> Decimal:
     return ZERO if order.taxes_included else tax(order)
 
 
+def duties(order: Order) -> Decimal:
+    return sum((line.duty for line in order.lines), ZERO)
+
+
+def added_duties(order: Order) -> Decimal:
+    return ZERO if order.duties_included else duties(order)
+
+
+def fees(order: Order) -> Decimal:
+    return sum((fee.price for fee in order.fees), ZERO)
+
+
 def total(order: Order) -> Decimal:
-    return subtotal(order) + shipping(order) + added_tax(order) + order.tip
+    own = subtotal(order) + shipping(order) + added_tax(order) + order.tip
+    return own + added_duties(order) + fees(order)
+
+
+def original_total(order: Order) -> Decimal:
+    """As it was placed: without what edits and exchanges put on."""
+    later = (line for line in order.lines if line.added)
+    extra = sum((line_total(li) + (ZERO if order.taxes_included else li.tax) for li in later), ZERO)
+    return total(order) - extra
 
 
 def current(order: Order) -> dict[str, Decimal]:
     """Totals after refunds of lines, and nothing left after a cancelation."""
     if order.cancelled_at:
-        return dict.fromkeys(("subtotal", "tax", "shipping", "total", "discounts"), ZERO)
-    lines = taxes = cut = ZERO
+        nothing = ("subtotal", "tax", "shipping", "total", "discounts", "duties")
+        return dict.fromkeys(nothing, ZERO)
+    lines = taxes = cut = toll = ZERO
     for line in order.lines:
         left = line.current_quantity
         lines += share(order, line_total(line), left, line.quantity)
         taxes += share(order, line.tax, left, line.quantity)
         cut += share(order, line.discount, left, line.quantity)
+        toll += duty_left(order, line) if left else ZERO
     carriage = shipping(order) - refunded_shipping(order)
     taxes += sum((s.tax for s in order.shipping_lines), ZERO)
     extra = ZERO if order.taxes_included else taxes
@@ -93,8 +115,16 @@ def current(order: Order) -> dict[str, Decimal]:
         "tax": taxes,
         "shipping": carriage,
         "discounts": cut,
-        "total": lines + extra + carriage + order.tip,
-    }
+        "duties": toll,
+        "total": lines + extra + carriage + order.tip + fees(order)
+        + (ZERO if order.duties_included else toll),
+    }  # fmt: skip
+
+
+def duty_left(order: Order, line: LineItem) -> Decimal:
+    """What of a line's duty was not given back yet."""
+    back = (d.amount for r in order.refunds for d in r.duties if d.line_number == line.number_id)
+    return line.duty - sum(back, ZERO)
 
 
 def refunded_shipping(order: Order) -> Decimal:
@@ -141,7 +171,7 @@ def outstanding(order: Order) -> Decimal:
     if order.cancelled_at:
         return ZERO
     # What is authorized is not owed any more.
-    return current(order)["total"] - net(order) - capturable(order)
+    return current(order)["total"] + order.cash_rounding - net(order) - capturable(order)
 
 
 def capturable(order: Order) -> Decimal:
@@ -176,7 +206,7 @@ def financial_status(order: Order) -> str | None:
             return "REFUNDED"
         if back > 0:
             return "PARTIALLY_REFUNDED"
-        return "PAID" if paid >= total(order) else "PARTIALLY_PAID"
+        return "PAID" if paid >= total(order) + order.cash_rounding else "PARTIALLY_PAID"
     kinds = {t.kind for t in order.transactions if t.status == "SUCCESS"}
     if "VOID" in kinds:
         return "VOIDED"

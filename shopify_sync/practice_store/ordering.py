@@ -37,7 +37,7 @@ def from_input(context: Context, data: Data) -> Order:
     order = Order(
         number_id=shop.new_id(),
         number=ordinal - 1000,
-        name=data.get("name") or f"#{ordinal}",
+        name=data.get("name") or f"{shop.order_prefix}{ordinal}{shop.order_suffix}",
         created_at=now,
         processed_at=data.get("processedAt") or now,
         updated_at=now,

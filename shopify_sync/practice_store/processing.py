@@ -149,6 +149,7 @@ def _refund(
         line.returned = max(0, line.returned - quantity)
         # The dispositions are what changes the stock.
         lines.append((line, quantity, {"restockType": "NO_RESTOCK"}))
+    note = note if context.conditions.keeps_return_notes else None
     data = {"note": note, "shipping": {"amount": paid.shipping}}
     refund = refunding.book(context, order, data, lines, paid.moves, paid.credits, None)
     refund.return_number = back.number_id

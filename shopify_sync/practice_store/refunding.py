@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -16,8 +17,10 @@ from shopify_sync.practice_store.state import (
     LineItem,
     Order,
     Refund,
+    RefundDuty,
     RefundLine,
     Transaction,
+    gid,
 )
 
 
@@ -40,6 +43,7 @@ class Suggestion:
     tax: Decimal
     amount: Decimal
     maximum: Decimal
+    duties: tuple[tuple[LineItem, Decimal], ...]
     transactions: tuple[tuple[Transaction, Decimal, Decimal], ...]
     # The whole amount as store credit, in place of the transactions.
     as_store_credit: bool = False
@@ -63,6 +67,7 @@ def suggest(
     lines: list[dict[str, Any]] | None,
     shipping: Decimal | None,
     full: bool,
+    duties: list[dict[str, Any]] | None = None,
     as_store_credit: bool = False,
     less: Decimal = ZERO,
 ) -> Suggestion:
@@ -94,7 +99,11 @@ def suggest(
     if carriage and carriage == shipping_maximum:
         carriage_tax = sum((s.tax for s in order.shipping_lines), ZERO)
     tax += carriage_tax
+    quantities = {s.line.number_id: s.quantity for s in suggested}
+    every = [{"dutyId": duty_id(line)} for line in order.lines if full and line.duty]
+    tolls = _duties(order, every or duties or [], quantities)
     wanted = price + carriage + (ZERO if order.taxes_included else tax)
+    wanted += ZERO if order.duties_included else sum((amount for _, amount in tolls), ZERO)
     if full and order.cancelled_at:
         wanted = maximum
     amount = max(ZERO, min(wanted - less, maximum))
@@ -107,9 +116,33 @@ def suggest(
         tax=tax,
         amount=amount,
         maximum=maximum,
+        duties=tuple(tolls),
         transactions=() if as_store_credit else _spread(order, amount),
         as_store_credit=as_store_credit,
     )
+
+
+def duty_id(line: LineItem) -> str:
+    return gid("Duty", line.number_id)
+
+
+def _duties(
+    order: Order, chosen: list[dict[str, Any]], quantities: dict[int, int]
+) -> list[tuple[LineItem, Decimal]]:
+    """Duties to give back: FULL what is left of each, PROPORTIONAL the refunded units' share."""
+    by_id = {duty_id(line): line for line in order.lines if line.duty}
+    found = []
+    for index, item in enumerate(chosen):
+        line = by_id.get(item["dutyId"])
+        if line is None:
+            raise UserError("Duty does not exist", ["refundDuties", str(index), "dutyId"])
+        left = money.duty_left(order, line)
+        if item.get("refundType") == "PROPORTIONAL":
+            units = quantities.get(line.number_id, 0)
+            left = min(left, money.share(order, line.duty, units, line.quantity))
+        if left > 0:
+            found.append((line, left))
+    return found
 
 
 def _spread(order: Order, amount: Decimal) -> tuple[tuple[Transaction, Decimal, Decimal], ...]:
@@ -140,13 +173,15 @@ def create(
     lines = _check_lines(order, data.get("refundLineItems") or [])
     for _line, _quantity, item in lines:
         stock.location_number(context, item.get("locationId"), ["refundLineItems"])
+    quantities = {line.number_id: quantity for line, quantity, _item in lines}
+    tolls = _duties(order, data.get("refundDuties") or [], quantities)
     moves = check_transactions(order, data.get("transactions") or [])
     credits = crediting.of_refund(context, order, data.get("refundMethods") or [])
     moved = sum((amount for _, amount in moves), ZERO)
     moved += sum((credit.amount for credit in credits), ZERO)
     if moved > money.net(order):
         raise UserError(too_much(order, moved, money.net(order)))
-    refund = book(context, order, data, lines, moves, credits, key)
+    refund = book(context, order, data, lines, moves, credits, key, tolls)
     refund.made_by = made_by
     return order, refund
 
@@ -207,8 +242,10 @@ def book(
     moves: list[tuple[Transaction, Decimal]],
     credits: list[crediting.Credit],
     key: str | None,
+    tolls: Sequence[tuple[LineItem, Decimal]] = (),
 ) -> Refund:
-    """A refund whose parts were checked. Lines are (line, units, RefundLineItemInput)."""
+    """A refund whose parts were checked. Lines are (line, units, RefundLineItemInput), `tolls`
+    the duties that go back."""
     shop, now = context.shop, context.now()
     refund = Refund(
         number_id=shop.new_id(),
@@ -234,6 +271,8 @@ def book(
             )
         )
         _take_off(order, line, quantity)
+    refund.duties = [RefundDuty(line_number=li.number_id, amount=toll) for li, toll in tolls]
+    booked += ZERO if order.duties_included else sum((toll for _, toll in tolls), ZERO)
     refund.shipping = shipping_part(order, data.get("shipping") or {})
     booked += refund.shipping
     back = selling.give_back(context, order, moves, key=key)

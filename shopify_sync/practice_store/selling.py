@@ -173,6 +173,20 @@ def close(context: Context, order: Order) -> None:
     touch(context, order)
 
 
+def archive_if_done(context: Context, order: Order) -> None:
+    """What is paid and shipped Shopify archives by itself, unless the shop switched that off."""
+    is_done = (
+        context.shop.auto_archive
+        and order.closed_at is None
+        and any(parcel.is_live for parcel in order.fulfillments)
+        and fulfillment_status(order) == "FULFILLED"
+        and money.financial_status(order) in {"PAID", "PARTIALLY_REFUNDED", "REFUNDED"}
+        and not any(back.status in {"OPEN", "REQUESTED"} for back in order.returns)
+    )
+    if is_done:
+        order.closed_at = context.now()
+
+
 def reopen(context: Context, order: Order) -> None:
     order.closed_at = None
     touch(context, order)
@@ -271,7 +285,9 @@ def finish_cancel(
         )  # fmt: skip
         waiting.status = "FAILURE"
     had_money = money.net(order) > 0
-    order.cancelled_at = order.closed_at = now
+    order.cancelled_at = now
+    # Archived before: it was closed then.
+    order.closed_at = order.closed_at or now
     order.cancel_reason = job.reason
     order.cancel_staff_note = job.staff_note
     order.cancel_key = job.key
@@ -399,8 +415,18 @@ def _pay_all_back(context: Context, order: Order) -> list[Transaction]:
     return give_back(context, order, moves, key=None)
 
 
-def fulfillment_status(order: Order) -> str:
-    """Shopify's word for where the goods stand."""
+# The first version that says of an order canceled before shipping that nothing is to be sent.
+_NOT_REQUIRED_SINCE: Final = "2026-10"
+
+
+def fulfillment_status(order: Order, api_version: str = _NOT_REQUIRED_SINCE) -> str:
+    """Shopify's word for where the goods stand, as an API version says it."""
+    if (
+        order.cancelled_at
+        and api_version >= _NOT_REQUIRED_SINCE
+        and not any(f.is_live for f in order.fulfillments)
+    ):
+        return "FULFILLMENT_NOT_REQUIRED"
     for work in order.fulfillment_orders:
         if work.status in {"ON_HOLD", "SCHEDULED"}:
             return work.status

@@ -60,6 +60,7 @@ def ship(
     order.fulfillments.append(parcel)
     context.emit("fulfillments/create", payloads.fulfillment(order, parcel))
     whole = selling.fulfillment_status(order) == "FULFILLED"
+    selling.archive_if_done(context, order)
     selling.touch(context, order, "orders/fulfilled" if whole else "orders/partially_fulfilled")
     return parcel
 

@@ -48,6 +48,7 @@ class Address(Struct, kw_only=True):
     country_code: str | None = None
     phone: str | None = None
     company: str | None = None
+    time_zone: str | None = None
 
     @property
     def name(self) -> str | None:
@@ -76,8 +77,16 @@ class Customer(Resource, kw_only=True):
         return name or self.email or self.phone or ""
 
 
+class Fee(Struct, kw_only=True):
+    """A named charge beside the goods, such as a recycling fee."""
+
+    name: str
+    price: Decimal
+
+
 class LineItem(Resource, kw_only=True):
-    """`discount` and `tax` are of the whole line; `removed`: taken off by a cancelation."""
+    """`discount`, `tax` and `duty` are of the whole line; `removed`: taken off by a cancelation,
+    an edit or an exchange; `added`: put on by one of the latter."""
 
     typename: ClassVar[str] = "LineItem"
     title: str
@@ -97,6 +106,8 @@ class LineItem(Resource, kw_only=True):
     properties: dict[str, str] = field(default_factory=dict)
     refunded: int = 0
     removed: int = 0
+    duty: Decimal = ZERO
+    added: bool = False
     # Taken back by processing a return, and not refunded (yet).
     returned: int = 0
     # Without a variant: there is no stock that it could go back to.
@@ -154,6 +165,12 @@ class Adjustment(Resource, kw_only=True):
     tax: Decimal = ZERO
 
 
+class RefundDuty(Struct, kw_only=True):
+    typename: ClassVar[str] = "RefundDuty"
+    line_number: int
+    amount: Decimal
+
+
 class Refund(Resource, kw_only=True):
     typename: ClassVar[str] = "Refund"
     order_number: int
@@ -161,6 +178,7 @@ class Refund(Resource, kw_only=True):
     processed_at: datetime
     note: str | None = None
     lines: list[RefundLine] = field(default_factory=list)
+    duties: list[RefundDuty] = field(default_factory=list)
     shipping: Decimal = ZERO
     transactions: list[int] = field(default_factory=list)
     adjustments: list[Adjustment] = field(default_factory=list)
@@ -239,7 +257,10 @@ class FulfillmentOrder(Resource, kw_only=True):
     updated_at: datetime
     fulfill_at: datetime | None = None
     method_type: str = "SHIPPING"
+    # Shopify's words for why it is held (displayReason), and what staff wrote beside them.
     hold_reason: str | None = None
+    hold_note: str | None = None
+    location: str = "Shop location"
     lines: list[FulfillmentOrderLine] = field(default_factory=list)
 
 
@@ -269,6 +290,16 @@ class ReturnLine(Resource, kw_only=True):
         return sum(booked.quantity for booked in self.dispositions)
 
 
+class ExchangeLine(Resource, kw_only=True):
+    """What the customer gets instead; on the order as `added_line` once that is processed."""
+
+    typename: ClassVar[str] = "ExchangeLineItem"
+    title: str
+    variant_title: str | None = None
+    quantity: int
+    added_line: int | None = None
+
+
 class Return(Resource, kw_only=True):
     typename: ClassVar[str] = "Return"
     order_number: int
@@ -280,9 +311,27 @@ class Return(Resource, kw_only=True):
     decline_reason: str | None = None
     decline_note: str | None = None
     lines: list[ReturnLine] = field(default_factory=list)
+    exchange_lines: list[ExchangeLine] = field(default_factory=list)
     reverse_order_number: int | None = None
     # What the customer pays for the way back; taken off the return's first refund.
     shipping_fee: Decimal = ZERO
+
+
+class Edit(Resource, kw_only=True):
+    """An agreement that changed the order: items by line number, negative for those it lost."""
+
+    reason: str
+    happened_at: datetime
+    quantities: dict[int, int] = field(default_factory=dict)
+
+
+class PaymentTerms(Struct, kw_only=True):
+    """To be paid until a day, with or without one: "Net 30", "Due on receipt"."""
+
+    name: str
+    kind: str = "NET"
+    due_at: datetime | None = None
+    issued_at: datetime | None = None
 
 
 class Order(Resource, kw_only=True):
@@ -314,7 +363,14 @@ class Order(Resource, kw_only=True):
     risk_level: str = "LOW"
     dispute: str | None = None
     tip: Decimal = ZERO
+    duties_included: bool = False
+    fees: list[Fee] = field(default_factory=list)
+    # What rounding a cash payment added to it, negative where it took some off.
+    cash_rounding: Decimal = ZERO
+    edits: list[Edit] = field(default_factory=list)
     discount_code: str | None = None
+    channel: str | None = "Online Store"
+    terms: PaymentTerms | None = None
     shipping_address: Address | None = None
     billing_address: Address | None = None
     lines: list[LineItem] = field(default_factory=list)
@@ -430,6 +486,13 @@ class Shop(Struct, kw_only=True):
     is_installed: bool = True
     next_id: int = 5_000_000_000_001
     next_order: int = 1001
+    # Around an order's number in its name.
+    order_prefix: str = "#"
+    order_suffix: str = ""
+    # Shopify's setting: what is paid and shipped is archived by itself.
+    auto_archive: bool = True
+    # Approved for protected customer data, level 2: names, addresses, pages of customers.
+    sees_customer_pages: bool = True
     orders: dict[int, Order] = field(default_factory=dict)
     customers: dict[int, Customer] = field(default_factory=dict)
     checkouts: dict[int, Checkout] = field(default_factory=dict)

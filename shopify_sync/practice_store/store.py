@@ -38,7 +38,9 @@ SCOPES: Final = [
     "read_assigned_fulfillment_orders",
     "read_third_party_fulfillment_orders",
     "read_returns",
+    "read_payment_terms",
     "write_returns",
+    "read_shopify_payments_disputes",
     "read_products",
     "read_locations",
 ]

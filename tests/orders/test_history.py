@@ -135,7 +135,12 @@ UNTOLD = {
     "requires_shipping": "a rule's", "currency": "never changes", "shop_currency": "never changes",
     "status_page_url": "a link", "billing_address": "not shown", "shipping_title": "not shown",
     "risk_level": "not shown", "fulfillment_orders": "the fulfillment's status is told",
-    "transactions": "the sums are told",
+    "transactions": "the sums are told", "is_edited": "the items are told",
+    "added": "the items are told", "fees": "never changes", "taxes_included": "never changes",
+    "duties_included": "never changes", "unread": "of the reading, not of the order",
+    "attributes": "earlier releases did not read them",
+    "discount_codes": "never change", "channel": "never changes",
+    "payment_terms": "a back-fill does not read them",
 }  # fmt: skip
 
 

@@ -510,6 +510,7 @@ def test_facts_are_kept_with_an_action_so_their_form_is_fixed() -> None:
         "shipments": "",
         "lines": "line-1:2:2",
         "returns": "",
+        "return_units": "",
         "customer": "",
         "disputes": "",
     }

@@ -95,6 +95,38 @@ def test_an_unpaid_fulfilled_order_may_be_canceled(store: Store) -> None:
     assert run(store, CANCEL, {"id": order.id})["data"]["orderCancel"]["job"] == {"done": False}
 
 
+@pytest.mark.parametrize(
+    ("version", "word"), [("2026-04", "UNFULFILLED"), ("2026-10", "FULFILLMENT_NOT_REQUIRED")]
+)
+def test_a_canceled_order_has_the_fulfillment_word_of_its_version(
+    store: Store, version: str, word: str
+) -> None:
+    order = place(store)
+    run(store, CANCEL, {"id": order.id, "method": {"originalPaymentMethodsRefund": True}})
+    finish_jobs(store)
+    assert selling.fulfillment_status(order, version) == word
+
+
+def test_what_is_paid_and_shipped_is_archived_by_the_shop(store: Store) -> None:
+    order = place(store)
+    store.act(SHOP, lambda c: actions.ship(c, order))
+    assert order.closed_at is not None
+    kept = place(store)
+    store.world.shops[SHOP].auto_archive = False
+    store.act(SHOP, lambda c: actions.ship(c, kept))
+    assert kept.closed_at is None
+
+
+def test_an_order_canceled_after_its_archiving_keeps_that_time(store: Store) -> None:
+    order = place(store)
+    store.act(SHOP, lambda c: selling.close(c, order))
+    archived = order.closed_at
+    store.world.ahead_s += 3600
+    run(store, CANCEL, {"id": order.id, "method": {"originalPaymentMethodsRefund": True}})
+    finish_jobs(store)
+    assert order.closed_at == archived != order.cancelled_at
+
+
 def test_a_paid_cancel_with_refund_leaves_the_order_so(store: Store) -> None:
     order = place(store)
     run(store, CANCEL, {"id": order.id, "method": {"originalPaymentMethodsRefund": True}})
@@ -111,7 +143,7 @@ def test_a_paid_cancel_with_refund_leaves_the_order_so(store: Store) -> None:
     assert order.closed_at == order.cancelled_at
     assert found == {
         "closed": True, "cancelReason": "OTHER", "displayFinancialStatus": "REFUNDED",
-        "displayFulfillmentStatus": "UNFULFILLED",
+        "displayFulfillmentStatus": "FULFILLMENT_NOT_REQUIRED",
         "currentTotalPriceSet": {"shopMoney": {"amount": "0.0"}},
         "netPaymentSet": {"shopMoney": {"amount": "0.0"}},
         "totalReceivedSet": {"shopMoney": {"amount": "15.0"}},

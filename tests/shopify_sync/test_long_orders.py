@@ -52,25 +52,36 @@ def test_a_page_that_is_missing_ends_nothing_early() -> None:
         "a": {"nodes": [{"id": "3"}], "pageInfo": {"hasNextPage": True, "endCursor": "b"}},
         "b": {"nodes": [{"id": "4"}], "pageInfo": {"hasNextPage": False, "endCursor": "c"}},
     }
-    first = {
+    first: dict[str, Any] = {
         "nodes": [{"id": "1"}, {"id": "2"}], "pageInfo": {"hasNextPage": True, "endCursor": "a"},
     }  # fmt: skip
     asked: list[tuple[str, dict[str, Any]]] = []
     made: list[Any] = []
 
     class Reader:
+        extras: dict[str, bool] = {}
+        kept_alive = 0
+
+        def keep_alive(self) -> None:
+            self.kept_alive += 1
+
         def read(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
             asked.append((name, variables))
             if name == "OrderForPanel":
-                return {"order": {"lineItems": first}}
+                return {"order": {"lineItems": first, "updatedAt": "now"}}
+            if name == "OrderVersion":
+                return {"order": {"updatedAt": "now"}}
             return {"order": {"lineItems": pages[variables["after"]]}}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ingest.mapping, "order_snapshot", lambda data: made.append(data) or data)
-        ingest.read_snapshot(Reader(), "gid")  # type: ignore[arg-type]
+        reader = Reader()
+        ingest.read_snapshot(reader, "gid")  # type: ignore[arg-type]
     assert asked == [
         ("OrderForPanel", {"id": "gid"}),
         ("OrderLines", {"id": "gid", "after": "a"}),
         ("OrderLines", {"id": "gid", "after": "b"}),
+        ("OrderVersion", {"id": "gid"}),
     ]
+    assert reader.kept_alive == 3
     assert [node["id"] for node in made[0]["lineItems"]["nodes"]] == ["1", "2", "3", "4"]

@@ -57,6 +57,9 @@ class FakeGateway:
     def refresh(self, order: Order) -> None:
         self.refreshed.append(order.pk)
 
+    def may_process_returns(self, store: Store) -> bool:
+        return True
+
     def cancel_reasons(self, store: Store) -> tuple[CancelReason, ...]:
         return self.reasons
 

@@ -53,7 +53,7 @@ def order(shop: Shop, order: Order) -> dict[str, Any]:
         "customer_locale": customer_row.locale if customer_row else None,
         "device_id": None,
         "discount_codes": [{"code": order.discount_code}] if order.discount_code else [],
-        "duties_included": False,
+        "duties_included": order.duties_included,
         "email": order.email or "",
         "estimated_taxes": False,
         "financial_status": (money.financial_status(order) or "pending").lower(),
@@ -69,8 +69,8 @@ def order(shop: Shop, order: Order) -> dict[str, Any]:
         "number": order.number,
         "order_number": order.number + 1000,
         "order_status_url": f"https://{shop.domain}/orders/{order.number_id}",
-        "original_total_additional_fees_set": None,
-        "original_total_duties_set": None,
+        "original_total_additional_fees_set": _told(order, money.fees(order)),
+        "original_total_duties_set": _told(order, money.duties(order)),
         "payment_gateway_names": list(dict.fromkeys(t.gateway for t in order.transactions)),
         "phone": order.phone,
         "po_number": None,
@@ -87,13 +87,13 @@ def order(shop: Shop, order: Order) -> dict[str, Any]:
         "taxes_included": order.taxes_included,
         "test": order.test,
         "token": f"{order.number_id:x}",
-        "total_cash_rounding_payment_adjustment_set": money_set(order, Decimal(0)),
+        "total_cash_rounding_payment_adjustment_set": money_set(order, order.cash_rounding),
         "total_cash_rounding_refund_adjustment_set": money_set(order, Decimal(0)),
         "total_outstanding": amount_text(order, money.outstanding(order)),
         "total_shipping_price_set": money_set(order, money.shipping(order)),
         "current_shipping_price_set": money_set(order, now["shipping"]),
-        "current_total_additional_fees_set": None,
-        "current_total_duties_set": None,
+        "current_total_additional_fees_set": _told(order, money.fees(order)),
+        "current_total_duties_set": _told(order, now["duties"]),
         "total_tip_received": amount_text(order, order.tip),
         "total_weight": 0,
         "updated_at": when(order.updated_at),
@@ -122,5 +122,10 @@ def order(shop: Shop, order: Order) -> dict[str, Any]:
     }
     for name, amount in sums.items():
         body[name] = amount_text(order, amount)
-        body[f"{name}money_set"] = money_set(order, amount)
+        body[f"{name}_set"] = money_set(order, amount)
     return body
+
+
+def _told(order: Order, amount: Decimal) -> dict[str, Any] | None:
+    """Null where an order has none of it."""
+    return money_set(order, amount) if amount else None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from shopify_sync.practice_store import crediting, money, refunding, returning, selling
+from shopify_sync.practice_store import crediting, editing, money, refunding, returning, selling
 from shopify_sync.practice_store.context import Context
+from shopify_sync.practice_store.errors import ShopError
 from shopify_sync.practice_store.resolvers.base import (
+    MAX_PAGE,
     RESOLVERS,
     Args,
     Resolver,
@@ -71,7 +73,11 @@ _sums(
     "Order",
     {
         "totalPrice": money.total,
-        "originalTotalPrice": money.total,
+        "originalTotalPrice": money.original_total,
+        "originalTotalDuties": money.duties,
+        "currentTotalDuties": lambda o: money.current(o)["duties"],
+        "originalTotalAdditionalFees": money.fees,
+        "currentTotalAdditionalFees": money.fees,
         "currentTotalPrice": lambda o: money.current(o)["total"],
         "subtotalPrice": lambda o: money.subtotal(o),
         "currentSubtotalPrice": lambda o: money.current(o)["subtotal"],
@@ -96,9 +102,12 @@ _sums(
 
 
 def _list(rows: Callable[[Order], list[Any]]) -> Resolver:
+    """A plain list, cut at `first` without a word, and at a page's limit whatever is asked."""
+
     def resolve(order: Order, context: Context, args: Args) -> Any:
         found = parts(order, in_any_order(context, rows(order)))
-        return found[: args["first"]] if args.get("first") is not None else found
+        first = args.get("first")
+        return found[: MAX_PAGE if first is None else min(first, MAX_PAGE)]
 
     return resolve
 
@@ -120,6 +129,16 @@ _fields(
         "lineItems": _page(lambda o: o.lines),
         "fulfillments": _list(lambda o: o.fulfillments),
         "fulfillmentsCount": lambda o, c, a: {"count": len(o.fulfillments), "precision": "EXACT"},
+        "transactionsCount": lambda o, c, a: {"count": len(o.transactions), "precision": "EXACT"},
+        "additionalFees": lambda o, c, a: [
+            {"id": gid("AdditionalFee", o.number_id * 100 + place), "name": fee.name,
+             "price": money.bag(o, fee.price), "taxLines": []}
+            for place, fee in enumerate(o.fees)
+        ],
+        "totalCashRoundingAdjustment": lambda o, c, a: {
+            "paymentSet": money.bag(o, o.cash_rounding), "refundSet": money.bag(o, ZERO),
+        },
+        "agreements": lambda o, c, a: connection(editing.agreements(o), a),
         "fulfillmentOrders": _page(lambda o: o.fulfillment_orders),
         "transactions": _list(lambda o: o.transactions),
         "refunds": _list(lambda o: o.refunds),
@@ -133,14 +152,14 @@ _fields(
         "closed": lambda o, c, a: o.closed_at is not None,
         "cancellation": lambda o, c, a: {"staffNote": o.cancel_staff_note} if o.cancelled_at else None,
         "displayFinancialStatus": lambda o, c, a: money.financial_status(o),
-        "displayFulfillmentStatus": lambda o, c, a: selling.fulfillment_status(o),
+        "displayFulfillmentStatus": lambda o, c, a: selling.fulfillment_status(o, c.api_version),
         "returnStatus": lambda o, c, a: returning.return_status(o),
         "refundable": lambda o, c, a: money.net(o) > 0,
         "restockable": lambda o, c, a: any(line.current_quantity for line in o.lines),
         "capturable": lambda o, c, a: money.capturable(o) > 0,
         "canNotifyCustomer": lambda o, c, a: bool(o.email or o.phone),
         "canMarkAsPaid": lambda o, c, a: money.outstanding(o) > 0 and not o.cancelled_at,
-        "edited": lambda o, c, a: False,
+        "edited": lambda o, c, a: any(edit.reason == "ORDER_EDIT" for edit in o.edits),
         "confirmed": lambda o, c, a: True,
         "fulfillable": lambda o, c, a: any(
             selling.unfulfilled_quantity(o, line.number_id) for line in o.lines
@@ -153,16 +172,15 @@ _fields(
         "paymentGatewayNames": lambda o, c, a: list(
             dict.fromkeys(t.gateway for t in o.transactions)
         ),
-        "statusPageUrl": lambda o, c, a: f"https://{c.shop.domain}/orders/{o.number_id}/authenticate",
+        "statusPageUrl": lambda o, c, a: _status_page(o, c),
+        "app": lambda o, c, a: {"id": gid("App", 580111), "name": o.channel} if o.channel else None,
+        "paymentTerms": lambda o, c, a: _payment_terms(o, c),
         "customerLocale": lambda o, c, a: getattr(_order_customer(o, c, a), "locale", None),
         "subtotalLineItemsQuantity": lambda o, c, a: sum(li.quantity for li in o.lines),
         "currentSubtotalLineItemsQuantity": lambda o, c, a: sum(
             li.current_quantity for li in o.lines
         ),
-        "disputes": lambda o, c, a: [
-            {"id": gid("OrderDisputeSummary", o.number_id), "status": o.dispute,
-             "initiatedAs": "CHARGEBACK"}
-        ] if o.dispute else [],
+        "disputes": lambda o, c, a: _disputes(o, c),
         "risk": lambda o, c, a: {"assessments": [{"riskLevel": o.risk_level, "facts": []}],
                                  "recommendation": "ACCEPT"},
         "taxLines": lambda o, c, a: _tax_lines(o),
@@ -172,11 +190,71 @@ _fields(
         "suggestedRefund": lambda o, c, a: refunding.suggest(
             o, lines=a.get("refundLineItems"), full=bool(a.get("suggestFullRefund")),
             shipping=money.shipping(o) if a.get("refundShipping") else a.get("shippingAmount"),
+            duties=a.get("refundDuties"),
             as_store_credit=a.get("refundMethodAllocation") == "STORE_CREDIT"
             and crediting.has_customer(c, o),
         ),
     },
 )  # fmt: skip
+
+
+DISPUTES_SCOPE: Final = "read_shopify_payments_disputes"
+
+
+def _disputes(order: Order, context: Context) -> list[dict[str, Any]]:
+    """Non-null: without the scope the whole order is hidden behind the refusal."""
+    if context.scopes and DISPUTES_SCOPE not in context.scopes:
+        raise ShopError(
+            f"Access denied for disputes field. Required access: `{DISPUTES_SCOPE}` access scope.",
+            "ACCESS_DENIED",
+        )
+    if not order.dispute:
+        return []
+    return [
+        {"id": gid("OrderDisputeSummary", order.number_id), "status": order.dispute,
+         "initiatedAs": "CHARGEBACK"}
+    ]  # fmt: skip
+
+
+def _status_page(order: Order, context: Context) -> str:
+    """Non-null, so that its refusal hides the order that holds it."""
+    if not context.shop.sees_customer_pages:
+        raise ShopError(
+            "This app is not approved to access the Order.statusPageUrl field. See "
+            "https://shopify.dev/docs/apps/launch/protected-customer-data for more details.",
+            "ACCESS_DENIED",
+        )
+    return f"https://{context.shop.domain}/orders/{order.number_id}/authenticate"
+
+
+def _payment_terms(order: Order, context: Context) -> dict[str, Any] | None:
+    if context.scopes and not {"read_payment_terms", "write_payment_terms"} & context.scopes:
+        raise ShopError(
+            "Access denied for paymentTerms field. Required access: `read_payment_terms` access "
+            "scope.",
+            "ACCESS_DENIED",
+        )
+    terms = order.terms
+    if terms is None:
+        return None
+    is_paid = money.outstanding(order) <= 0
+    overdue = terms.due_at is not None and terms.due_at < context.now() and not is_paid
+    schedule = {
+        "id": gid("PaymentSchedule", order.number_id),
+        "dueAt": terms.due_at,
+        "issuedAt": terms.issued_at,
+        "completedAt": order.updated_at if is_paid else None,
+        "due": overdue,
+    }
+    return {
+        "id": gid("PaymentTerms", order.number_id),
+        "paymentTermsName": terms.name,
+        "translatedName": terms.name,
+        "paymentTermsType": terms.kind,
+        "due": overdue,
+        "overdue": overdue,
+        "paymentSchedules": connection([schedule], {"first": 1}),
+    }
 
 
 def _tax_lines(order: Order) -> list[dict[str, Any]]:
@@ -233,8 +311,16 @@ _fields(
         ] if p.tax else [],
         "discountAllocations": lambda p, c, a: [],
         "merchantEditable": lambda p, c, a: True,
+        "duties": lambda p, c, a: [_duty(p.order, p.row)] if p.duty else [],
     },
 )  # fmt: skip
+
+
+def _duty(order: Order, line: LineItem) -> dict[str, Any]:
+    return {"id": refunding.duty_id(line), "price": money.bag(order, line.duty), "taxLines": [],
+            "harmonizedSystemCode": None, "countryCodeOfOrigin": None}  # fmt: skip
+
+
 _sums(
     "ShippingLine",
     {
@@ -301,6 +387,13 @@ _fields(
         "refundLineItems": _page(lambda p: p.lines),
         "orderAdjustments": _page(lambda p: p.adjustments),
         "return": lambda p, c, a: _return(p.order, p.return_number),
+        "duties": lambda p, c, a: [
+            {
+                "amountSet": money.bag(p.order, duty.amount),
+                "originalDuty": _duty(p.order, p.order.line(duty.line_number)),
+            }
+            for duty in p.row.duties
+        ],
     },
 )
 
@@ -339,7 +432,9 @@ _fields(
     "Fulfillment",
     {
         "order": lambda p, c, a: p.order,
-        "trackingInfo": lambda p, c, a: in_any_order(c, p.row.tracking)[: a.get("first")],
+        "trackingInfo": lambda p, c, a: in_any_order(c, p.row.tracking)[
+            : min(a.get("first") or MAX_PAGE, MAX_PAGE)
+        ],
         "fulfillmentLineItems": _page(lambda p: p.row.lines),
         "events": lambda p, c, a: connection(
             sorted(parts(p.order, p.row.events), key=lambda e: e.happened_at), a
@@ -383,7 +478,7 @@ _fields(
         },
         "fulfillmentHolds": lambda p, c, a: [
             {"id": gid("FulfillmentHold", p.number_id), "reason": "OTHER",
-             "displayReason": p.hold_reason}
+             "displayReason": p.hold_reason, "reasonNotes": p.hold_note}
         ] if p.hold_reason else [],
         "supportedActions": lambda p, c, a: [
             {"action": name}
@@ -391,7 +486,7 @@ _fields(
             if p.status == "OPEN"
         ],
         "fulfillAt": lambda p, c, a: p.row.fulfill_at or p.created_at,
-        "assignedLocation": lambda p, c, a: {"name": "Shop location", "location": location(c)},
+        "assignedLocation": lambda p, c, a: {"name": p.row.location, "location": location(c)},
         "merchantRequests": lambda p, c, a: connection([], a),
         "fulfillments": lambda p, c, a: connection(parts(p.order, p.order.fulfillments), a),
     },
@@ -418,7 +513,7 @@ _suggestion_sums("maximumRefundable", lambda s: s.maximum)
 _suggestion_sums("subtotal", lambda s: s.subtotal)
 _suggestion_sums("discountedSubtotal", lambda s: s.subtotal)
 _suggestion_sums("totalTax", lambda s: s.tax)
-_suggestion_sums("totalDuties", lambda s: ZERO)
+_suggestion_sums("totalDuties", lambda s: sum((amount for _, amount in s.duties), ZERO))
 _suggestion_sums("totalCartDiscountAmount", lambda s: ZERO)
 _fields(
     "SuggestedRefund",
@@ -439,6 +534,10 @@ _fields(
                 "totalTaxSet": money.bag(s.order, line.tax),
             }
             for line in s.lines
+        ],
+        "refundDuties": lambda s, c, a: [
+            {"amountSet": money.bag(s.order, amount), "originalDuty": _duty(s.order, line)}
+            for line, amount in s.duties
         ],
         "suggestedTransactions": lambda s, c, a: [
             {

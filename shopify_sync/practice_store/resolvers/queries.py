@@ -56,8 +56,8 @@ def _shop(_parent: Any, context: Context, _args: Args) -> Any:
             "url": f"https://{shop.domain}",
         },
         "plan": {"publicDisplayName": "Basic", "partnerDevelopment": True, "shopifyPlus": False},
-        "orderNumberFormatPrefix": "#",
-        "orderNumberFormatSuffix": "",
+        "orderNumberFormatPrefix": shop.order_prefix,
+        "orderNumberFormatSuffix": shop.order_suffix,
     }
 
 

@@ -156,7 +156,7 @@ RESOLVERS.setdefault("Return", {}).update(
         "refunds": lambda p, c, a: connection(
             parts(p.order, [r for r in p.order.refunds if r.return_number == p.number_id]), a
         ),
-        "exchangeLineItems": lambda p, c, a: connection([], a),
+        "exchangeLineItems": lambda p, c, a: connection(parts(p.order, p.row.exchange_lines), a),
         "returnShippingFees": lambda p, c, a: (
             [{"id": gid("ReturnShippingFee", p.number_id),
               "amountSet": money.bag(p.order, p.shipping_fee)}] if p.shipping_fee else []
@@ -193,6 +193,14 @@ def _outcome(context: Context, found: refunding.Suggestion) -> dict[str, Any]:
     }
 
 
+RESOLVERS["ExchangeLineItem"] = {
+    "lineItems": lambda p, c, a: [
+        Part(p.order, line) for line in p.order.lines if line.number_id == p.added_line
+    ],
+    "processedQuantity": lambda p, c, a: p.quantity if p.added_line else 0,
+    "processableQuantity": lambda p, c, a: 0 if p.added_line else p.quantity,
+    "unprocessedQuantity": lambda p, c, a: 0 if p.added_line else p.quantity,
+}
 RESOLVERS["ReturnLineItem"] = {
     "returnReason": lambda p, c, a: p.reason,
     "returnReasonNote": lambda p, c, a: p.reason_note,

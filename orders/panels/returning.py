@@ -1,0 +1,73 @@
+"""The returns on a card: what comes back, why, and where it is."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from orders import returns, statuses
+from orders.models import Order
+from orders.panels.parts import ReturnItem, ReturnRow
+from orders.snapshot import OrderSnapshot, Return
+from orders.statuses import Badge, Pip, Tone
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise as _StrPromise
+
+# Where a return stands, by how far its goods have come; row F39.
+_RECEIPTS: Final[dict[returns.Receipt, tuple[_StrPromise, Tone, Pip]]] = {
+    returns.Receipt.REQUESTED: (gettext_lazy("Return requested"), Tone.ATTENTION, Pip.EMPTY),
+    returns.Receipt.AWAITED: (gettext_lazy("On its way back"), Tone.INFO, Pip.EMPTY),
+    returns.Receipt.PARTLY: (gettext_lazy("Partly received"), Tone.INFO, Pip.HALF),
+    returns.Receipt.RECEIVED: (gettext_lazy("Received"), Tone.SUCCESS, Pip.FULL),
+}
+
+
+def return_rows(snapshot: OrderSnapshot, *, order: Order) -> tuple[ReturnRow, ...]:
+    """The returns that exist: canceled and declined ones are told on the timeline."""
+    titles = {line.gid: line.title for line in snapshot.lines}
+    return tuple(
+        ReturnRow(
+            gid=found.gid,
+            name=found.name,
+            badge=receipt_badge(found, zone=order.store.zone),
+            receipt=returns.receipt(found),
+            received=found.received_quantity,
+            total=found.total_quantity,
+            received_at=found.received_at,
+            items=tuple(
+                ReturnItem(
+                    line_gid=line.line_gid,
+                    title=titles.get(line.line_gid, "–"),
+                    quantity=line.quantity,
+                    received=line.received,
+                    restocked=line.restocked,
+                    missing=line.missing,
+                    refunded=line.refunded,
+                    reason=line.reason,
+                    note=line.note,
+                )
+                for line in found.lines
+            ),
+        )
+        for found in snapshot.returns
+        if found.status not in {"CANCELED", "DECLINED"}
+    )
+
+
+def receipt_badge(found: Return, *, zone: tzinfo) -> Badge:
+    """One return: where its goods are, and since when all of them are here."""
+    axis, state = _("Return"), returns.receipt(found)
+    if state == returns.Receipt.OVER:
+        known = {"CLOSED": _("Closed"), "CANCELED": _("Canceled"), "DECLINED": _("Declined")}
+        label = known.get(found.status) or statuses.unknown_label(found.status)
+        return Badge(label, Tone.DEFAULT, Pip.NONE, axis, found.status)
+    words, tone, pip = _RECEIPTS[state]
+    text = str(words)
+    if state == returns.Receipt.RECEIVED and found.received_at:
+        day = statuses.long_date(found.received_at.astimezone(zone).date())
+        text = _("Received on %(date)s") % {"date": day}
+    return Badge(text, tone, pip, axis, found.status)

@@ -1,0 +1,205 @@
+"""A refund through a return, ready to be frozen: units to process, and what nobody booked in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from orders import returns
+from orders.errors import ActionRefused, Refusal
+from orders.gateway import Place
+from orders.models import Returned
+from orders.snapshot import LineQuantity, OrderSnapshot, Return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """Units to be booked in with the refund, since nobody has. `kind` is Shopify's word."""
+
+    reverse_gid: str
+    quantity: int
+    kind: str
+    location_gid: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnUnits:
+    """Units of a return's line to be processed with the refund."""
+
+    gid: str
+    quantity: int
+    bookings: tuple[Booking, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThroughReturn:
+    """The return a refund goes through. `units`: empty where all of them were processed before.
+    `refunds_before`: the order's refunds when it was confirmed, so that a new one is told from
+    them. The counts are for people: chosen units that were booked in before, and of those put
+    back in stock; and what of the return is not processed afterwards."""
+
+    gid: str
+    name: str
+    units: tuple[ReturnUnits, ...]
+    refunds_before: tuple[str, ...] = ()
+    booked_before: int = 0
+    restocked_before: int = 0
+    left: int = 0
+    total: int = 0
+    location: str = ""
+
+    @property
+    def bookings(self) -> tuple[Booking, ...]:
+        return tuple(booking for unit in self.units for booking in unit.bookings)
+
+
+def return_for(
+    order: OrderSnapshot, lines: tuple[LineQuantity, ...], asked: str | None
+) -> Return | None:
+    """The open return that a choice of items has to be refunded through; None: none.
+
+    `asked`: the return's id, "" for items that are in no return, None where nobody said. Raises
+    ActionRefused where one refund cannot be all of that, or the return needs Shopify's own pages.
+    """
+    if not lines:
+        return None
+    found = returns.by_gid(order, asked) if asked else None
+    if asked and (found is None or not returns.fits(lines, returns.refundable(found))):
+        raise ActionRefused(
+            Refusal(
+                "quantity",
+                _("Choose no more items than the return has left to refund."),
+                _("Reload the order."),
+            )
+        )
+    if asked is None:
+        found = returns.meant(order, lines)
+    if found is None and returns.touches_open(order, lines):
+        names = ", ".join(r.name for r in returns.open_returns(order))
+        raise ActionRefused(
+            Refusal(
+                "return_mixed",
+                _("Some of these items are in an open return (%(returns)s), others are not.")
+                % {"returns": names},
+                _("Refund the items of each return for themselves, and the others after them."),
+            )
+        )
+    if found is not None and (refusal := _needs_shopify(found)):
+        raise ActionRefused(refusal)
+    return found
+
+
+def through(
+    found: Return,
+    order: OrderSnapshot,
+    lines: tuple[LineQuantity, ...],
+    *,
+    returned: str,
+    restock: bool,
+    places: Mapping[str, Place],
+) -> ThroughReturn:
+    """What refunding these items through their return books. Only goods that have come back, and
+    that nobody has booked in, are booked in now. Expects a choice that fits the return."""
+    restockable = {line.gid for line in order.lines if line.restockable}
+    free = Counter({line.gid: line.quantity - line.booked for line in found.reverse_lines})
+    units, chosen = [], returns.take(found, lines)
+    for each in chosen:
+        processed = returns.to_process(each)
+        # Shopify books in what it processes; of what was processed before, the shop does.
+        count = min(returns.to_book(each), processed) if returned == Returned.RECEIVED else 0
+        put_back = restock and each.line.line_gid in restockable
+        place = places.get(each.line.line_gid)
+        bookings = []
+        for reverse in found.reverse_lines:
+            part = min(count, free[reverse.gid]) if reverse.part_gid == each.line.part_gid else 0
+            if part > 0:
+                kind = "RESTOCKED" if put_back else "NOT_RESTOCKED"
+                where = place.gid if place else ""
+                bookings.append(
+                    Booking(reverse_gid=reverse.gid, quantity=part, kind=kind, location_gid=where)
+                )
+                free[reverse.gid] -= part
+                count -= part
+        if processed:
+            units.append(
+                ReturnUnits(gid=each.line.gid, quantity=processed, bookings=tuple(bookings))
+            )
+    now = sum(unit.quantity for unit in units)
+    names = {place.name for place in places.values() if place.name}
+    return ThroughReturn(
+        gid=found.gid,
+        name=found.name,
+        units=tuple(units),
+        refunds_before=tuple(refund.gid for refund in order.refunds),
+        booked_before=sum(each.quantity - returns.to_book(each) for each in chosen),
+        restocked_before=sum(
+            min(each.quantity, max(0, each.line.restocked - each.line.refunded)) for each in chosen
+        ),
+        left=sum(line.quantity - line.processed for line in found.lines) - now,
+        total=found.total_quantity,
+        location=names.pop() if len(names) == 1 else "",
+    )
+
+
+def return_rows(found: ThroughReturn) -> list[tuple[str, str]]:
+    """What a summary says of the return, and of the stock."""
+    return [(_("Return"), _return_text(found)), (_("Stock"), _stock_text(found))]
+
+
+def _needs_shopify(found: Return) -> Refusal | None:
+    # On the order already once they are processed.
+    if any(not item.line_gids for item in found.exchanges):
+        return Refusal(
+            "return_exchange",
+            _("Return %s is an exchange: processing it also sends the new items.") % found.name,
+            _("Process it in Shopify, or refund an amount without items."),
+        )
+    return None
+
+
+def _return_text(found: ThroughReturn) -> str:
+    if found.left > 0:
+        text = ngettext(
+            "Refunded through %(name)s. %(left)s of its %(all)s units is still to be processed; "
+            "it stays open.",
+            "Refunded through %(name)s. %(left)s of its %(all)s units are still to be processed; "
+            "it stays open.",
+            found.left,
+        )
+        return text % {"name": found.name, "left": found.left, "all": found.total}
+    return _(
+        "Refunded through %(name)s. All of its units are processed then; Shopify keeps it open "
+        "until it is closed there."
+    ) % {"name": found.name}
+
+
+def _stock_text(found: ThroughReturn) -> str:
+    put_back = sum(b.quantity for b in found.bookings if b.kind == "RESTOCKED")
+    kept_out = sum(b.quantity for b in found.bookings if b.kind != "RESTOCKED")
+    said = []
+    if put_back:
+        text = ngettext("%(count)s unit goes back to stock", "%(count)s units go back to stock",
+                        put_back) % {"count": put_back}  # fmt: skip
+        where = _(" (%s)") % found.location if found.location else ""
+        said.append(text + where)
+    if kept_out:
+        text = ngettext(
+            "%(count)s unit is booked in, and not put back in stock",
+            "%(count)s units are booked in, and not put back in stock",
+            kept_out,
+        )
+        said.append(text % {"count": kept_out})
+    if found.booked_before:
+        said.append(
+            ngettext(
+                "%(count)s unit was booked in before (%(restocked)s put back): no change",
+                "%(count)s units were booked in before (%(restocked)s put back): no change",
+                found.booked_before,
+            )
+            % {"count": found.booked_before, "restocked": found.restocked_before}
+        )
+    return "; ".join(said) + "." if said else _("No change: nothing is booked in.")

@@ -1,0 +1,66 @@
+"""What a mutation answered: its refusals, and the id of what it made. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from orders.models import OrderAction
+from orders.previews import decode_proposal
+from orders.progress import Goal
+from shopify_sync import mapping
+
+_USER_ERRORS: Final = {
+    Goal.CANCEL_SHIPMENT: ("fulfillmentCancel", "userErrors"),
+    Goal.CANCEL_ORDER: ("orderCancel", "orderCancelUserErrors"),
+    Goal.REFUND: ("refundCreate", "userErrors"),
+    Goal.RETURN: ("returnProcess", "userErrors"),
+}
+# What an accepted mutation names.
+_RESULTS: Final = {
+    Goal.CANCEL_SHIPMENT: ("fulfillment",),
+    Goal.CANCEL_ORDER: ("jobResult", "job"),
+    Goal.REFUND: ("refund",),
+    Goal.RETURN: ("return",),
+}
+
+
+def user_errors(goal: str, data: dict[str, Any]) -> tuple[dict[str, Any], list[str] | None]:
+    """The payload and its refusals; None for refusals when the payload is missing."""
+    field, errors_field = _USER_ERRORS[Goal(goal)]
+    payload = data.get(field)
+    if not isinstance(payload, dict) or not isinstance(payload.get(errors_field), list):
+        return {}, None
+    errors = payload[errors_field]
+    texts = (e.get("message", "") if isinstance(e, dict) else e for e in errors)
+    return payload, [mapping.to_text(text) for text in texts]
+
+
+def result_of(action: OrderAction, index: int, payload: dict[str, Any]) -> str:
+    """The id of what the mutation made or began; "" for none. Of a processed return that is its
+    refund, where the answer tells which; else the return."""
+    goal = Goal(action.steps[index]["goal"])
+    for name in _RESULTS[goal]:
+        made = payload.get(name)
+        if isinstance(made, dict) and made.get("id"):
+            refund = _refund_through(action, made) if goal == Goal.RETURN else ""
+            return refund or mapping.to_text(made["id"])
+    return ""
+
+
+def refund_gid(result: str) -> str:
+    """A result that is a refund's id; else ""."""
+    return result if result.startswith("gid://shopify/Refund/") else ""
+
+
+def _refund_through(action: OrderAction, made: dict[str, Any]) -> str:
+    """The refund with the action's marker, or the only one there was not before."""
+    found = made.get("refunds")
+    listed = found.get("nodes") if isinstance(found, dict) else None
+    refunds = [r for r in listed or () if isinstance(r, dict) and r.get("id")]
+    for refund in refunds:
+        if mapping.to_text(refund.get("note")).rstrip().endswith(action.note_marker):
+            return mapping.to_text(refund["id"])
+    through = decode_proposal(action.proposal).through
+    before = set(through.refunds_before) if through else set()
+    new = [mapping.to_text(r["id"]) for r in refunds if r["id"] not in before]
+    return new[0] if len(new) == 1 else ""

@@ -1,0 +1,331 @@
+"""F39 with a return at Shopify: the refund goes through it, and stock changes by the units received."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from orders.models import ActionState, Order, OrderAction, Store
+from shopify_sync.models import ShopConnection
+from shopify_sync.practice_store import actions as shop_actions
+from shopify_sync.practice_store.state import Order as ShopOrder
+from tests.conftest import logged_in
+from tests.support import acting
+from tests.support.shop import Shop, work_off
+
+Seen = Callable[[], Order]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("conversation")]
+STATES = ("none", "requested", "awaited", "partly", "received", "processed")
+
+
+def shipped(shop: Shop, state: str, *, quantity: int = 2, delivered: bool = True) -> ShopOrder:
+    """Mugs at 20.00, paid and delivered, and their return as far as `state` says."""
+    placed = shop.place(items=(("Red mug", "20.00", quantity),))
+
+    def work(context: Any) -> None:
+        shop_actions.ship(context, placed)
+        if delivered:
+            shop_actions.carrier_says(context, placed, "DELIVERED")
+        if state != "none":
+            shop_actions.open_return(context, placed, requested=state == "requested")
+        if state == "partly":
+            shop_actions.receive_return(context, placed, units=1)
+        if state == "received":
+            shop_actions.receive_return(context, placed)
+        if state == "processed":
+            shop_actions.process_return(context, placed)
+
+    shop.act(work)
+    return placed
+
+
+def stock(shop: Shop) -> list[tuple[int, list[str]]]:
+    return [(row["quantity"], row["by"]) for row in shop.ledger()["stock"]]
+
+
+def mutations(shop: Shop) -> list[str]:
+    names = {"refundCreate", "returnProcess", "reverseFulfillmentOrderDispose"}
+    return [r["operation"] for r in shop.ledger()["requests"] if r["operation"] in names]
+
+
+def ask(client: Client, order: Order, quantity: int = 2, **more: Any) -> Any:
+    line = order.snapshot.lines[0].gid
+    data = {"kind": "refund", "reason": "changed_mind", **more}
+    if quantity:
+        data["lines"] = [{"line": line, "quantity": quantity}]
+    url = f"/api/v1/orders/{order.pk}/previews/"
+    return client.post(url, data, content_type="application/json")
+
+
+def settle(client: Client, shop: Shop, order: Order, token: str) -> OrderAction:
+    url = f"/api/v1/orders/{order.pk}/actions/"
+    answer = client.post(url, {"token": token}, content_type="application/json",
+                         headers={"Idempotency-Key": "k-1"})  # fmt: skip
+    assert answer.status_code == 202, answer.json()
+    work_off(shop, client)
+    return OrderAction.objects.get(pk=answer.json()["id"])
+
+
+@pytest.mark.parametrize(
+    ("state", "returned", "restock", "mutation", "moved", "facts"),
+    [
+        ("none", "received", None, "refundCreate", [(2, ["refund"])], {}),
+        ("none", "not_needed", None, "refundCreate", [], {}),
+        ("requested", "not_needed", None, "refundCreate", [], {}),
+        ("awaited", "not_needed", None, "returnProcess", [],
+         {"Stock": "No change: nothing is booked in."}),
+        ("awaited", "received", None, "returnProcess", [(2, ["return"])],
+         {"Stock": "2 units go back to stock (Shop location)."}),
+        ("awaited", "received", False, "returnProcess", [],
+         {"Stock": "2 units are booked in, and not put back in stock."}),
+        ("partly", "received", None, "returnProcess", [(2, ["return", "return"])],
+         {"Stock": "1 unit goes back to stock (Shop location); "
+                   "1 unit was booked in before (1 put back): no change."}),
+        ("received", "received", True, "returnProcess", [(2, ["return"])],
+         {"Stock": "2 units were booked in before (2 put back): no change."}),
+        ("received", "not_needed", None, "returnProcess", [(2, ["return"])], {}),
+        ("processed", "received", None, "returnProcess", [], {}),
+    ],
+)  # fmt: skip
+def test_each_receipt_state_by_rest(
+    shop: Shop, seen: Seen, alice: User, state: str, returned: str, restock: bool | None,
+    mutation: str, moved: Any, facts: dict[str, str],
+) -> None:  # fmt: skip
+    placed = shipped(shop, state)
+    order, api = seen(), logged_in(alice)
+    more = {} if restock is None else {"restock": restock}
+    answer = ask(api, order, returned=returned, **more)
+    assert answer.status_code == 200, answer.json()
+    summary = answer.json()
+    shown = {fact["label"]: fact["value"] for fact in summary["facts"]}
+    assert facts.items() <= shown.items(), shown
+    if mutation == "returnProcess":
+        assert summary["return"] == {
+            "id": placed.returns[0].id, "name": placed.returns[0].name, "left": 0
+        }  # fmt: skip
+        assert "All of its units are processed then" in shown["Return"]
+    action = settle(api, shop, order, summary["token"])
+    assert action.state == ActionState.SUCCEEDED, action.message
+    assert mutations(shop) == [mutation]
+    assert stock(shop) == moved
+    [refund] = shop.ledger()["refunds"]
+    assert Decimal(refund["amount"]) == 40
+    through = placed.returns[0].id if mutation == "returnProcess" else None
+    assert refund["return"] == through
+    if state not in {"none", "requested"}:
+        [back] = shop.ledger()["returns"]
+        assert back["status"] == "OPEN"
+        assert [(li["processed"], li["refunded"]) for li in back["lines"]] == [(2, 2)]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_order_tells_of_its_return(shop: Shop, seen: Seen, alice: User, state: str) -> None:
+    shipped(shop, state)
+    found = logged_in(alice).get(f"/api/v1/orders/{seen().pk}/").json()["returns"]
+    expected = {
+        "requested": ("requested", "Return requested", 0),
+        "awaited": ("awaited", "On its way back", 0),
+        "partly": ("partly", "Partly received", 1),
+        "received": ("received", "Received on", 2),
+        "processed": ("received", "Received", 2),
+    }
+    if state == "none":
+        assert found == []
+        return
+    [row] = found
+    receipt, label, received = expected[state]
+    assert (row["state"], row["received"], row["units"]) == (receipt, received, 2)
+    assert row["label"].startswith(label)
+    [line] = row["lines"]
+    assert (line["title"], line["quantity"], line["reason"]) == ("Red mug", 2, "Other")
+
+
+def test_a_part_of_a_return_says_what_remains(shop: Shop, seen: Seen, alice: User) -> None:
+    shipped(shop, "partly")
+    order, api = seen(), logged_in(alice)
+    summary = ask(api, order, 1, returned="received").json()
+    shown = {fact["label"]: fact["value"] for fact in summary["facts"]}
+    assert "1 of its 2 units is still to be processed; it stays open" in shown["Return"]
+    assert shown["Stock"] == "1 unit was booked in before (1 put back): no change."
+    assert summary["return"]["left"] == 1
+    settle(api, shop, order, summary["token"])
+    assert stock(shop) == [(1, ["return"])]
+    # The other one comes later, and is refunded for itself.
+    order = seen()
+    summary = ask(api, order, 1, returned="received").json()
+    url = f"/api/v1/orders/{order.pk}/actions/"
+    api.post(url, {"token": summary["token"]}, content_type="application/json",
+             headers={"Idempotency-Key": "k-2"})  # fmt: skip
+    work_off(shop, api)
+    assert mutations(shop) == ["returnProcess", "returnProcess"]
+    assert [(li["processed"], li["refunded"]) for li in shop.ledger()["returns"][0]["lines"]] == [
+        (2, 2)
+    ]
+    assert sum(quantity for quantity, _by in stock(shop)) == 2
+
+
+def test_an_amount_never_touches_the_return(shop: Shop, seen: Seen, alice: User) -> None:
+    shipped(shop, "received")
+    order, api = seen(), logged_in(alice)
+    answer = ask(api, order, 0, amount="5.00", returned="not_needed")
+    assert answer.json()["return"] is None
+    settle(api, shop, order, answer.json()["token"])
+    assert mutations(shop) == ["refundCreate"]
+    [back] = shop.ledger()["returns"]
+    assert [(li["processed"], li["refunded"]) for li in back["lines"]] == [(0, 0)]
+
+
+def test_items_of_a_return_and_others_are_refunded_one_after_the_other(
+    shop: Shop, seen: Seen, alice: User
+) -> None:
+    placed = shop.place(items=(("Red mug", "20.00", 3),))
+
+    def work(context: Any) -> None:
+        shop_actions.ship(context, placed, quantities={placed.lines[0].number_id: 2})
+        shop_actions.open_return(context, placed)
+        shop_actions.receive_return(context, placed)
+
+    shop.act(work)
+    order, api = seen(), logged_in(alice)
+    mixed = ask(api, order, 3, returned="received")
+    assert (mixed.status_code, mixed.json()["reason_code"]) == (409, "return_mixed")
+    beside = ask(api, order, 1, returned="not_needed", through="")
+    assert beside.json()["return"] is None
+    too_many = ask(api, order, 2, returned="not_needed", through="")
+    assert too_many.json()["reason_code"] == "return_mixed"
+    own = ask(api, order, 2, returned="received", through=placed.returns[0].id)
+    assert own.json()["return"]["left"] == 0
+    gone = ask(api, order, 1, returned="received", through="gid://shopify/Return/1")
+    assert gone.json()["reason_code"] == "quantity"
+
+
+def test_a_return_that_is_booked_in_meanwhile_asks_again(
+    shop: Shop, seen: Seen, alice: User
+) -> None:
+    placed = shipped(shop, "awaited")
+    order, api = seen(), logged_in(alice)
+    token = ask(api, order, returned="received").json()["token"]
+    shop.act(lambda c: shop_actions.receive_return(c, placed))
+    seen()
+    url = f"/api/v1/orders/{order.pk}/actions/"
+    answer = api.post(url, {"token": token}, content_type="application/json",
+                      headers={"Idempotency-Key": "k-1"})  # fmt: skip
+    assert answer.status_code == 409
+    shown = {f["label"]: f["value"] for f in answer.json()["preview"]["facts"]}
+    assert shown["Stock"] == "2 units were booked in before (2 put back): no change."
+    assert mutations(shop) == []
+
+
+def test_without_the_scope_the_refund_goes_beside_and_says_so(
+    shop: Shop, seen: Seen, alice: User, store: Store
+) -> None:
+    shipped(shop, "received")
+    scopes = ["read_orders", "write_orders", "read_customers", "read_fulfillments", "read_returns"]
+    ShopConnection.objects.filter(store=store).update(scopes=scopes)
+    order, api = seen(), logged_in(alice)
+    summary = ask(api, order, returned="received", restock=True).json()
+    assert summary["return"] is None
+    advice = {found["code"]: found["text"] for found in summary["advice"]}
+    assert "close the return in Shopify" in advice["return_beside"]
+    shown = {fact["label"]: fact["value"] for fact in summary["facts"]}
+    assert shown["Restock items"] == "No"
+    settle(api, shop, order, summary["token"])
+    assert mutations(shop) == ["refundCreate"]
+    assert stock(shop) == [(2, ["return"])]
+
+
+@pytest.mark.parametrize("phase", ["commit_then_drop", "commit_then_500", "truncate"])
+def test_a_lost_answer_is_settled_by_reading(
+    shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    acting.without_wake_ups(monkeypatch)
+    shipped(shop, "received")
+    action = through(seen(), alice)
+    shop.fault(operation="returnProcess", phase=phase, times=1)
+    assert acting.perform(action).state == ActionState.UNKNOWN
+    assert acting.perform(action).state == ActionState.SUCCEEDED
+    assert mutations(shop) == ["returnProcess"]
+
+
+def test_what_was_sent_without_an_answer_is_never_sent_again(
+    shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acting.without_wake_ups(monkeypatch)
+    shipped(shop, "received")
+    action = through(seen(), alice)
+    shop.fault(operation="returnProcess", phase="drop_before", times=1)
+    assert acting.perform(action).state == ActionState.UNKNOWN
+    # Looked for as long as a late commit may show …
+    assert acting.perform(action).state == ActionState.UNKNOWN
+    OrderAction.objects.update(step_last_sent_at=timezone.now() - timezone.timedelta(minutes=3))
+    # … then by a person.
+    found = acting.perform(action)
+    assert found.state == ActionState.NEEDS_HUMAN
+    assert "not sent again by itself" in found.message
+    assert mutations(shop) == ["returnProcess"]
+    assert shop.ledger()["refunds"] == []
+
+
+def test_a_colleagues_refund_through_the_return_takes_no_credit(
+    shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours never arrived, and staff refund the same sum through the same return."""
+    from shopify_sync.practice_store import processing
+
+    acting.without_wake_ups(monkeypatch)
+    placed = shipped(shop, "received")
+    action = through(seen(), alice)
+    shop.fault(operation="returnProcess", phase="drop_before", times=1)
+    assert acting.perform(action).state == ActionState.UNKNOWN
+    sum_of = {"amount": Decimal("40.00"), "currencyCode": "EUR"}
+    moves = [{"parentId": placed.transactions[0].id, "transactionAmount": sum_of}]
+    data = {
+        "returnLineItems": [{"id": placed.returns[0].lines[0].id, "quantity": 2}],
+        "financialTransfer": {"issueRefund": {"orderTransactions": moves}},
+    }
+    shop.act(lambda c: processing.process(c, placed, placed.returns[0], data, made_by="staff"))
+    assert acting.perform(action).state == ActionState.NEEDS_HUMAN
+
+
+def test_a_note_that_shopify_does_not_keep_is_made_up_for_by_the_answer(
+    shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acting.without_wake_ups(monkeypatch)
+    shop.conditions(keeps_return_notes=False)
+    shipped(shop, "received")
+    action = through(seen(), alice)
+    found = acting.perform(action)
+    assert found.state == ActionState.SUCCEEDED
+    assert found.refund_gid == shop.ledger()["refunds"][0]["id"]
+
+
+def test_without_answer_and_without_note_a_person_decides(
+    shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acting.without_wake_ups(monkeypatch)
+    shop.conditions(keeps_return_notes=False)
+    shipped(shop, "received")
+    action = through(seen(), alice)
+    shop.fault(operation="returnProcess", phase="commit_then_drop", times=1)
+    acting.perform(action)
+    assert acting.perform(action).state == ActionState.NEEDS_HUMAN
+    assert mutations(shop) == ["returnProcess"]
+
+
+def through(order: Order, by: User) -> OrderAction:
+    """All of the order's return, confirmed."""
+    from orders import previews
+    from orders.snapshot import LineQuantity
+
+    line = order.snapshot.lines[0]
+    choice = previews.RefundChoice(
+        reason="changed_mind", returned="received", restock=True,
+        lines=(LineQuantity(line_gid=line.gid, quantity=2),),
+    )  # fmt: skip
+    return acting.ask(order, choice, by)

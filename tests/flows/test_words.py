@@ -1,0 +1,194 @@
+"""The words on an order's card for every state Shopify may name: rows F11-F25, through the panel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from orders.models import Order, Store
+from shopify_sync import doctor
+from shopify_sync.models import ShopConnection
+from shopify_sync.practice_store import actions, holding, selling, shipping
+from tests.support.orders import stored
+from tests.support.shop import DOMAIN, Shop, work_off
+from tests.support.snapshots import parcel, shipped
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Seen = Callable[[], Order]
+
+
+@pytest.fixture
+def badges(as_alice: Client, seen: Seen) -> Callable[[], list[str]]:
+    """The badges and notes of the newest order, as the REST door tells them."""
+
+    def read() -> list[str]:
+        found = as_alice.get(f"/api/v1/orders/{seen().pk}/").json()
+        return [badge["label"] for badge in found["badges"]] + found["notes"]
+
+    return read
+
+
+def test_a_hold_says_why(shop: Shop, store: Store, badges: Callable[[], list[str]]) -> None:
+    """Case H1."""
+    order = shop.place()
+    shop.act(lambda c: holding.hold(c, order, "High risk of fraud"))
+    assert badges() == ["Open", "Paid", "Unfulfilled", "On hold: High risk of fraud"]
+    shop.act(lambda c: holding.release(c, order))
+    assert badges() == ["Open", "Paid", "Unfulfilled"]
+
+
+def test_a_preorder_says_its_day(shop: Shop, store: Store, badges: Callable[[], list[str]]) -> None:
+    """Case H3."""
+    order = shop.place()
+    shop.act(lambda c: holding.schedule(c, order, datetime(2027, 2, 1, 8, tzinfo=UTC)))
+    assert badges() == ["Open", "Paid", "Unfulfilled", "Scheduled for 1 February 2027"]
+
+
+def test_work_that_was_begun_and_work_at_the_counter(
+    shop: Shop, store: Store, badges: Callable[[], list[str]]
+) -> None:
+    order = shop.place()
+    shop.act(lambda c: holding.begin(c, order))
+    assert badges()[2:] == ["Unfulfilled", "In progress"]
+    order = shop.place()
+    shop.act(lambda c: holding.collect_at(c, order, "Main Street"))
+    assert badges()[2:] == ["Unfulfilled", "Pickup at Main Street"]
+    shop.act(lambda c: holding.ready_for_pickup(c, order))
+    assert badges()[:3] == ["Archived", "Paid", "Ready for pickup"]
+
+
+def test_an_arrival_is_on_the_day_of_the_place_it_goes_to(
+    shop: Shop, store: Store, badges: Callable[[], list[str]]
+) -> None:
+    """Case H5."""
+    order = shop.place(
+        shippingAddress={"city": "Los Angeles", "countryCode": "US", "provinceCode": "CA"}
+    )
+    due = datetime(2099, 11, 29, 4, tzinfo=UTC)
+
+    def ship(context: Any) -> None:
+        actions.ship(context, order)
+        shipping.add_event(
+            context, order, order.fulfillments[0], status="IN_TRANSIT", estimated_delivery_at=due
+        )
+
+    shop.act(ship)
+    assert "Arriving on 28 November 2099" in badges()
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("RETURNING_TO_SENDER", "Unknown (RETURNING_TO_SENDER)"),
+        ("BUYER_ACTION_REQUIRED", "Unknown (BUYER_ACTION_REQUIRED)"),
+        (None, "Fulfilled"),
+    ],
+)
+def test_a_word_that_is_new_is_kept(
+    shop: Shop, store: Store, seen: Seen, as_alice: Client, status: str | None, words: str
+) -> None:
+    """Case H8."""
+    order = stored(replace(shipped(parcel(display_status=status)), legacy_id=77), store)
+    found = as_alice.get(f"/api/v1/orders/{order.pk}/").json()
+    assert [badge["label"] for badge in found["badges"]][2] == words
+
+
+def test_what_is_still_to_be_sent_stands_beside_a_parcels_state(
+    shop: Shop, store: Store, badges: Callable[[], list[str]]
+) -> None:
+    order = shop.place(items=(("Tile", "10.00", 5),))
+
+    def ship(context: Any) -> None:
+        actions.ship(context, order, quantities={order.lines[0].number_id: 3})
+        actions.carrier_says(context, order, "OUT_FOR_DELIVERY")
+
+    shop.act(ship)
+    assert badges() == ["Open", "Paid", "Partially fulfilled", "Out for delivery"]
+    # The rest is held: both are said.
+    shop.act(lambda c: holding.hold(c, order, "Inventory out of stock"))
+    assert badges()[2:] == [
+        "Partially fulfilled", "Out for delivery", "On hold: Inventory out of stock",
+    ]  # fmt: skip
+    shop.act(lambda c: actions.carrier_says(c, order, "DELIVERED"))
+    assert badges()[2:4] == ["Partially fulfilled", "Delivered"]
+
+
+def test_an_order_canceled_before_shipping_needs_no_shipping(
+    shop: Shop, store: Store, badges: Callable[[], list[str]]
+) -> None:
+    order = shop.place()
+    shop.act(lambda c: actions.cancel(c, order, reason="CUSTOMER", refund_all=True))
+    work_off(shop, Client())
+    shop.advance(5)
+    assert badges() == ["Canceled", "Refunded", "Not required"]
+
+
+def test_archived_stands_beside_canceled_whichever_came_first(
+    shop: Shop, store: Store, badges: Callable[[], list[str]]
+) -> None:
+    order = shop.place()
+    shop.act(lambda c: selling.close(c, order))
+    shop.advance(3600)
+    shop.act(lambda c: actions.cancel(c, order, reason="CUSTOMER", refund_all=True))
+    shop.advance(5)
+    assert badges() == ["Canceled", "Refunded", "Not required", "Archived"]
+
+
+def test_payment_on_account_says_when_it_is_due(
+    shop: Shop, store: Store, badges: Callable[[], list[str]]
+) -> None:
+    ShopConnection.objects.update(scopes=["read_payment_terms"])
+    order = shop.place(paid=False)
+    due = datetime(2099, 12, 24, 12, tzinfo=UTC)
+    shop.act(lambda c: holding.agree_on_terms(c, order, "Net 30", due))
+    assert badges() == ["Open", "Unpaid", "Unfulfilled", "Net 30 · due 24 December 2099"]
+    shop.act(lambda c: holding.agree_on_terms(c, order, "Net 7", datetime(2026, 1, 2, tzinfo=UTC)))
+    assert badges()[3] == "Net 7 · was due 2 January 2026"
+    shop.act(lambda c: actions.pay(c, order))
+    assert badges() == ["Open", "Paid", "Unfulfilled"]
+
+
+def test_without_the_scope_the_order_is_read_all_the_same(
+    shop: Shop, store: Store, badges: Callable[[], list[str]]
+) -> None:
+    order = shop.place(paid=False)
+    shop.act(lambda c: holding.agree_on_terms(c, order, "Net 30", None))
+    shop.store.world.shops[DOMAIN].scopes.remove("read_payment_terms")
+    assert badges() == ["Open", "Unpaid", "Unfulfilled"]
+    # A scope that was taken away since it was last looked at.
+    ShopConnection.objects.update(scopes=["read_payment_terms"])
+    shop.act(lambda c: actions.edit(c, order, note="again"))
+    assert badges() == ["Open", "Unpaid", "Unfulfilled"]
+
+
+@pytest.mark.parametrize("words", ["1043", "en1043-de", "EN1043", "#EN1043-DE", "1043-DE"])
+def test_an_order_is_found_by_its_number_with_and_without_what_stands_around_it(
+    shop: Shop, store: Store, seen: Seen, as_alice: Client, words: str
+) -> None:
+    """Case I1."""
+    shop.place(name="EN1043-DE")
+    shop.place(name="EN10430-DE")
+    shop.place(name="EN1044-DE")
+    seen()
+    found = as_alice.get("/api/v1/orders/", {"q": words}).json()["results"]
+    assert [row["name"] for row in found] == ["EN1043-DE"]
+
+
+def test_a_prefix_with_digits_of_its_own_is_read_from_shopify(
+    shop: Shop, store: Store, seen: Seen, as_alice: Client
+) -> None:
+    state = shop.store.world.shops[DOMAIN]
+    state.order_prefix, state.order_suffix = "20260-", "-X"
+    name = shop.place().name
+    doctor.examine(store, repair=True)
+    seen()
+    bare = name.removeprefix("20260-").removesuffix("-X")
+    assert bare.isdigit()
+    for words in (bare, f"20260-{bare}", f"{bare}-x", name):
+        found = as_alice.get("/api/v1/orders/", {"q": words}).json()["results"]
+        assert [row["name"] for row in found] == [name], words
