@@ -58,12 +58,14 @@ def _measure(folder: Path) -> list[Result]:
             [*manage, "practice_store", "--port", str(store_port), "--allow-http", "--shop", SHOP,
              "--orders", str(ORDERS)],
         )  # fmt: skip
-        children.start("web", processes._web(port, host="127.0.0.1"))
-        children.start("worker", processes._worker(threads=8))
-        children.start("scheduler", processes._scheduler(folder))
+        children.start("web", processes.web_command(port, host="127.0.0.1"))
+        children.start("worker", processes.worker_command(threads=8))
+        children.start("scheduler", processes.scheduler_command(folder))
         ledger = f"{store_url}/_practice/"
-        processes._until(children, lambda: processes._answers(ledger), "the practice store")
-        processes._until(children, lambda: processes._answers(f"{url}/readyz"), "the web server")
+        processes.until_it_is(children, lambda: processes.answers(ledger), "the practice store")
+        processes.until_it_is(
+            children, lambda: processes.answers(f"{url}/readyz"), "the web server"
+        )
         email = _newest_email(store_url)
         people = PEOPLE.format(email=email)
         subprocess.run([*manage, "shell", "--verbosity", "0", "-c", people], check=True)

@@ -162,7 +162,7 @@ class Group:
         ):
             subprocess.run([*manage, *words], cwd=ROOT, env=os.environ | environment, check=True)
         url = f"http://127.0.0.1:{port}/webhooks/shopify/"
-        command = product._web(port, host="127.0.0.1", workers=workers)
+        command = product.web_command(port, host="127.0.0.1", workers=workers)
         return self._start("ours", command, environment, url, database, OURS)
 
     def python(

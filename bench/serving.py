@@ -32,16 +32,16 @@ def run() -> list[Result]:
         started = Processes(Path(folder))
         ours, theirs = free_port(), free_port()
         try:
-            started.start("ours", product._web(ours, host="127.0.0.1", workers=2))
+            started.start("ours", product.web_command(ours, host="127.0.0.1", workers=2))
             started.start(
                 "uvicorn",
                 [sys.executable, "-m", "uvicorn", "settings.asgi:application", "--port",
                  str(theirs), "--workers", "2", "--no-access-log", "--log-level", "warning"],
             )  # fmt: skip
             for port in (ours, theirs):
-                product._until(
+                product.until_it_is(
                     started,
-                    lambda port=port: product._answers(f"http://127.0.0.1:{port}/livez"),
+                    lambda port=port: product.answers(f"http://127.0.0.1:{port}/livez"),
                     "a web server",
                 )
             delays = {port: [_median_ms(port) for _ in range(ROUNDS)] for port in (ours, theirs)}

@@ -17,16 +17,22 @@ from orders.errors import Refusal
 from orders.models import Order, OrderAction
 
 
+def door_refused(agent: Agent, *, changes: bool) -> bool:
+    """The one check of roles, for pages, fragments, REST and streams: whether somebody may not
+    look here, or, with `changes`, may not do anything here."""
+    return not (roles.may_work(agent) if changes else roles.may_read(agent))
+
+
 def agent_of(request: HttpRequest | Request) -> User:
     """The person behind a request. Doors let nobody else in; raises PermissionDenied."""
-    if not isinstance(request.user, User):
+    if not isinstance(request.user, User) or door_refused(request.user, changes=False):
         raise PermissionDenied
     return request.user
 
 
 def conversations_for(agent: Agent) -> QuerySet[Conversation]:
-    """What this agent may see: one team so far, so all of it."""
-    if not agent.is_authenticated:
+    """What this agent may see: one team so far, so all of it. Without a role: nothing."""
+    if door_refused(agent, changes=False):
         return Conversation.objects.none()
     return Conversation.objects.select_related("contact", "channel", "assignee")
 
@@ -38,7 +44,7 @@ def get_conversation(agent: Agent, pk: int) -> Conversation:
 
 def get_contact(agent: Agent, pk: int) -> Contact:
     """Raises Http404."""
-    if not agent.is_authenticated:
+    if door_refused(agent, changes=False):
         raise Http404
     return get_object_or_404(Contact, pk=pk)
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from inbox.models import Via
 from orders.gateway import get_gateway
+from orders.heads import consent_word
 from orders.models import Order
 from orders.shoppers import CheckoutSnapshot, Consent, Consents
 
@@ -31,7 +32,7 @@ def refusal(consent: Consent | None) -> str:
         return _("Shopify tells of no consent to marketing on this channel.")
     if consent.is_given:
         return ""
-    return _("The customer’s consent to marketing is %(state)s.") % {"state": consent.state}
+    return _("Consent to marketing: %(state)s.") % {"state": consent_word(consent.state)}
 
 
 def _of_order(order: Order) -> Consents:

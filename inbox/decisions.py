@@ -16,10 +16,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from inbox.models import Conversation, Identity, IdentityKind
-from orders import policies, services
+from orders import outcomes, policies, services
 from orders.errors import Refusal
 from orders.models import ActionState, Order, OrderAction, OrderRefund, Policy
-from orders.money import Money
+from orders.money import Money, total
+from orders.outcomes import what
 from orders.snapshot import Refund
 from orders.transactions import parts
 
@@ -152,7 +153,7 @@ def _uncertain(action: OrderAction, urls: dict[int, str]) -> UncertainRow:
     ]
     if action.step_first_sent_at:
         ours.append((_("First sent"), f"{action.step_first_sent_at:%Y-%m-%d %H:%M} UTC"))
-    ours.append((_("What we know"), action.message))
+    ours.append((_("What we know"), outcomes.words(action).text))
     theirs = [(_("Canceled"), _("Yes") if snapshot.cancelled_at else _("No"))]
     theirs += [(_("Refund"), " · ".join(_refund_words(refund))) for refund in snapshot.refunds]
     theirs.append((_("Refunded in all"), snapshot.money.refunded.presentment.format()))
@@ -182,10 +183,28 @@ def _held(order: Order, urls: dict[int, str]) -> HeldRow:
         order=order,
         amount=Money(order.net_payment, order.currency),
         since=order.cancelled_at,
-        why=_because(order, _("Canceled, and not refunded.")),
+        why=_because(order, _what_came_of(order)),
         url=urls.get(order.pk, ""),
         can_keep=True,
     )
+
+
+def _what_came_of(order: Order) -> str:
+    """How much of a canceled order's money went back."""
+    snapshot = order.snapshot
+    waiting = total(
+        (parts(refund).waiting.presentment for refund in snapshot.refunds), order.currency
+    )
+    sums = {
+        "refunded": snapshot.money.refunded.presentment.format(),
+        "paid": snapshot.money.received.presentment.format(),
+        "waiting": waiting.format(),
+    }
+    if waiting:
+        return _("Canceled, and a refund of %(waiting)s waits for the bank.") % sums
+    if not snapshot.money.refunded.presentment:
+        return _("Canceled, and not refunded.")
+    return _("Canceled, and %(refunded)s of %(paid)s refunded.") % sums
 
 
 def _failed(refund: OrderRefund, urls: dict[int, str]) -> HeldRow:
@@ -203,12 +222,6 @@ def _failed(refund: OrderRefund, urls: dict[int, str]) -> HeldRow:
 
 def _because(order: Order, why: str) -> str:
     return f"{why} {_('Test order: no money is owed.')}" if order.is_test else why
-
-
-def what(action: OrderAction) -> str:
-    """ "Refund €12.50", "Cancel order"."""
-    kind = str(action.get_kind_display())
-    return f"{kind} {action.money.format()}" if action.money else kind
 
 
 def _name(user: User) -> str:

@@ -17,7 +17,15 @@ from inbox.models import Contact, Conversation, Via
 from inbox.outbox import Draft
 from orders import panels, previews, statuses
 from orders.errors import Refusal
-from orders.models import ActionKind, ActionState, Order, OrderAction, RefundMethod, Store
+from orders.models import (
+    ActionKind,
+    ActionState,
+    Order,
+    OrderAction,
+    Outcome,
+    RefundMethod,
+    Store,
+)
 from orders.money import Money
 from orders.panels import ActionNotice, OrderCard, OrdersPanel
 from orders.selection import Selection
@@ -143,21 +151,23 @@ def card(now: datetime, *, unreachable: bool = False, **changes: Any) -> OrderCa
 
 
 def notices(now: datetime) -> list[ActionNotice]:
-    """Every state of an action, in the order it goes through them, and the undo window."""
+    """Every state of an action, in the order it goes through them, the undo window, and every
+    way in which one that was not carried out may have ended."""
     found = [notice(state, now) for state in ActionState]
+    ends = [notice(ActionState.REJECTED, now, outcome=outcome) for outcome in Outcome]
+    found += [replace(end, action_id=100 + n) for n, end in enumerate(ends)]
     undo = replace(notice(ActionState.QUEUED, now), sends_at=now + timedelta(seconds=25))
     return [replace(undo, action_id=99), *found]
 
 
-def notice(state: ActionState, now: datetime) -> ActionNotice:
+def notice(state: ActionState, now: datetime, *, outcome: str = "") -> ActionNotice:
     action = OrderAction(
         pk=list(ActionState).index(state) + 1, kind=ActionKind.CANCEL_AND_REFUND, state=state,
         requested_by=User(username="sara", first_name="Sara"), amount=Decimal("128.40"),
-        currency=CURRENCY, attempts=1, requested_at=now,
+        currency=CURRENCY, attempts=1, requested_at=now, outcome=outcome, proposal={},
+        order=Order(pk=1, name="#1043", store=Store(name="Demo")),
     )  # fmt: skip
-    made = panels.action_notice(action)
-    assert made, state  # noqa: S101  every state has words
-    return made
+    return panels.action_notice(action)
 
 
 def preview(now: datetime, **changes: Any) -> previews.Preview:

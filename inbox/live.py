@@ -18,9 +18,12 @@ from urllib.parse import parse_qs
 import redis
 import redis.asyncio
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core import signing
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.crypto import salted_hmac
+
+from inbox import roles
 
 logger = logging.getLogger(__name__)
 
@@ -92,15 +95,26 @@ class _Ear:
         return f"data: {json.dumps({'topics': own})}\n\n"
 
 
-def _ear(token: str) -> _Ear:
-    """Raises BadSignature."""
+async def _ear(token: str) -> _Ear:
+    """Raises BadSignature, also for somebody who has no role any more."""
     now = asyncio.get_running_loop().time()
     try:
-        signing.loads(token, salt=_SALT, max_age=_TOKEN_AGE_S)
+        user_id = signing.loads(token, salt=_SALT, max_age=_TOKEN_AGE_S)
     except signing.BadSignature:
         topics = signing.loads(token, salt=_FRAME_SALT, max_age=FRAME_TOKEN_AGE_S)
         return _Ear(frozenset(topics), now + FRAME_TOKEN_AGE_S)
+    if not await asyncio.to_thread(_may_listen, user_id):
+        raise signing.BadSignature("no role")
     return _Ear(None, float("inf"))
+
+
+def _may_listen(user_id: int) -> bool:
+    """In a thread of its own, once a stream: an open one costs no connection."""
+    try:
+        user = User.objects.filter(pk=user_id).first()
+        return user is not None and roles.may_read(user)
+    finally:
+        connection.close()
 
 
 class Hub:
@@ -161,7 +175,7 @@ async def events(scope: Any, receive: Receive, send: Send) -> None:
     """GET /events/?token=: the stream, until the browser goes away."""
     token = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
     try:
-        ear = _ear(token)
+        ear = await _ear(token)
     except signing.BadSignature:
         await send({"type": "http.response.start", "status": 403, "headers": []})
         await send({"type": "http.response.body", "body": b"this stream needs a fresh page"})

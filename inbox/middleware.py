@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import resolve_url
+from django.shortcuts import redirect, resolve_url
 from django.urls import reverse
+
+from inbox import access
+
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class LogInForFragments:
@@ -28,6 +34,37 @@ class LogInForFragments:
         here = urlsplit(request.headers.get("HX-Current-URL", "")).path or "/"
         target = f"{log_in}?{urlencode({'next': here})}"
         return HttpResponse(status=204, headers={"HX-Redirect": target})
+
+
+class RolesAtTheDoor:
+    """No page, fragment or window of the inbox for an account without a role, and no change for
+    one that may only look. By default: a new address is closed until its person has a role.
+
+    Not for REST, whose tokens are read later (inbox.api.permissions), nor for frames, whose pass
+    says who asks (inbox.frames).
+    """
+
+    _namespaces: Final = frozenset({"inbox", "sidebar_window"})
+    _open: Final = frozenset({"inbox:logout"})
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+        found = request.resolver_match
+        if found is None or self._namespaces.isdisjoint(found.namespaces):
+            return None
+        if found.view_name in self._open or not request.user.is_authenticated:
+            return None  # to the log-in
+        if not access.door_refused(request.user, changes=request.method not in _READS):
+            return None
+        if found.view_name == "inbox:list" and getattr(request.user, "is_staff", False):
+            # Where people of the admin land after logging in.
+            return redirect("admin:index")
+        raise PermissionDenied
 
 
 class WindowsOfTheSidebar:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from orders import typed_amounts
@@ -14,6 +15,7 @@ from orders.gateway import CancelReason
 from orders.models import ActionKind, Order, RefundMethod, Returned
 from orders.money import Money
 from orders.previews import (
+    DISCREPANCY_REASONS,
     REFUND_REASONS,
     STAFF_NOTE_LENGTH,
     CancelChoice,
@@ -28,14 +30,20 @@ NOTE_LENGTH = STAFF_NOTE_LENGTH - 20
 
 def as_typed(proposal: Proposal, order: Order) -> list[tuple[str, str]]:
     """The fields of the dialog that a proposal came from, for the order as it is now."""
+    amount = typed_amounts.write(proposal.amount) if proposal.amount else ""
     fields = {
         "reason": proposal.reason,
         "method": proposal.method,
         "staff_note": proposal.staff_note,
-        "amount": typed_amounts.write(proposal.amount) if proposal.amount else "",
+        "amount": amount,
     }
     boxes = {"restock": proposal.restock, "notify": proposal.notify}
     if proposal.kind == ActionKind.REFUND:
+        fields["mode"] = Mode.AMOUNT if proposal.is_amount_only else Mode.ITEMS
+        fields["discrepancy_reason"] = proposal.discrepancy_reason
+        if not proposal.is_amount_only:
+            fields["amount"] = ""
+            fields["items_amount"] = amount if proposal.difference else ""
         fields["returned"] = proposal.returned
         fields["shipping"] = typed_amounts.write(proposal.shipping) if proposal.shipping else ""
         chosen = {line.line_gid: line.quantity for line in proposal.lines}
@@ -135,12 +143,26 @@ class CancelForm(forms.Form):
         )
 
 
-class RefundForm(forms.Form):
-    """The refund dialog (ui.md 4): lines, shipping, or an amount of one's own."""
+class Mode(TextChoices):
+    """What a refund is of. The other way's fields count for nothing."""
 
+    ITEMS = "items", _("Items")
+    AMOUNT = "amount", _("Amount only")
+
+
+class RefundForm(forms.Form):
+    """The refund dialog (ui.md 4): items and shipping, or an amount that touches neither.
+
+    Without a mode (a form that was filled in by a program) what was filled in says which.
+    """
+
+    mode = forms.ChoiceField(choices=Mode.choices, required=False)
     reason = forms.ChoiceField(
         choices=lambda: [("", ""), *REFUND_REASONS.items()],
         error_messages={"required": _("Choose a reason for the refund.")},
+    )
+    discrepancy_reason = forms.ChoiceField(
+        choices=lambda: [("", ""), *DISCREPANCY_REASONS.items()], required=False
     )
     method = forms.ChoiceField(choices=RefundMethod.choices, required=False)
     restock = forms.BooleanField(required=False)
@@ -159,8 +181,9 @@ class RefundForm(forms.Form):
         super().__init__(data, initial=initial)
         self.lines = _refundable(lines)
         self.net_paid = net_paid
-        self.fields["amount"] = AmountField(like=net_paid, required=False)
-        self.fields["shipping"] = AmountField(like=net_paid, required=False)
+        # Of the amount alone, of the items where it is not the calculated one, of the shipping.
+        for name in ("amount", "items_amount", "shipping"):
+            self.fields[name] = AmountField(like=net_paid, required=False)
         self.fields["returned"] = forms.ChoiceField(
             choices=Returned.choices,
             required=is_delivered,
@@ -174,37 +197,88 @@ class RefundForm(forms.Form):
     def line_fields(self) -> list[tuple[LineItem, forms.BoundField]]:
         return [(line, self[f"line_{index}"]) for index, line in enumerate(self.lines)]
 
+    @property
+    def is_amount_only(self) -> bool:
+        """Of a form that was cleaned, as far as it is valid."""
+        mode = self.cleaned_data.get("mode")
+        if mode:
+            return bool(mode == Mode.AMOUNT)
+        return not self.chosen_lines() and not self.cleaned_data.get("shipping")
+
     def chosen_lines(self) -> tuple[LineQuantity, ...]:
         """Of a valid form, or of the valid part of one."""
+        if self.cleaned_data.get("mode") == Mode.AMOUNT:
+            return ()
         return tuple(
             LineQuantity(line_gid=line.gid, quantity=quantity)
             for index, line in enumerate(self.lines)
             if (quantity := self.cleaned_data.get(f"line_{index}"))
         )
 
+    @property
+    def chosen_shipping(self) -> Money | None:
+        found: Money | None = self.cleaned_data.get("shipping")
+        return None if self.is_amount_only else found
+
+    @property
+    def chosen_amount(self) -> Money | None:
+        """None: what Shopify calculates."""
+        data = self.cleaned_data
+        names: dict[str, list[str]] = {Mode.AMOUNT: ["amount"], Mode.ITEMS: ["items_amount"]}
+        typed: list[Money | None] = [
+            data.get(name) for name in names.get(data.get("mode") or "", ["amount", "items_amount"])
+        ]
+        return next((amount for amount in typed if amount is not None), None)
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        amount = cleaned.get("amount")
-        if amount is not None and not Money.zero(amount.currency) < amount <= self.net_paid:
-            maximum = self.net_paid.format()
-            text = _("Enter an amount above 0 and up to %(maximum)s.") % {"maximum": maximum}
-            self.add_error("amount", text)
-        nothing = amount is None and not self.chosen_lines() and not cleaned.get("shipping")
-        if nothing and not self.errors:
+        self._forget_the_other_mode(cleaned)
+        for name in ("amount", "items_amount"):
+            self._check_amount(name, cleaned.get(name))
+        has_goods = bool(self.chosen_lines() or self.chosen_shipping)
+        mode = cleaned.get("mode")
+        if self.errors:
+            return cleaned
+        if mode == Mode.AMOUNT and cleaned.get("amount") is None:
+            self.add_error("amount", self._bounds)
+        elif mode == Mode.ITEMS and not has_goods:
+            self.add_error(None, _("Choose items or shipping to refund."))
+        elif not has_goods and self.chosen_amount is None:
             self.add_error(None, _("Choose items, shipping or an amount to refund."))
         return cleaned
+
+    def _forget_the_other_mode(self, cleaned: dict[str, Any]) -> None:
+        """What is not shown can neither be refunded nor be wrong."""
+        of_items = ["items_amount", "discrepancy_reason", "shipping", "restock", "returned",
+                    *(f"line_{index}" for index in range(len(self.lines)))]  # fmt: skip
+        other: dict[str, list[str]] = {Mode.AMOUNT: of_items, Mode.ITEMS: ["amount"]}
+        for name in other.get(cleaned.get("mode") or "", []):
+            self.errors.pop(name, None)
+            cleaned[name] = None
+
+    @property
+    def _bounds(self) -> str:
+        text = _("Enter an amount above 0 and up to %(maximum)s.")
+        return text % {"maximum": self.net_paid.format()}
+
+    def _check_amount(self, name: str, amount: Money | None) -> None:
+        if amount is not None and not Money.zero(amount.currency) < amount <= self.net_paid:
+            self.add_error(name, self._bounds)
 
     def choice(self) -> RefundChoice:
         """Of a valid form."""
         data = self.cleaned_data
+        # Nobody is asked whether an amount has come back.
+        unasked = Returned.NOT_NEEDED if data["mode"] == Mode.AMOUNT else Returned.NOT_ASKED
         return RefundChoice(
             reason=data["reason"],
             lines=self.chosen_lines(),
-            shipping=data["shipping"],
-            amount=data["amount"],
+            shipping=self.chosen_shipping,
+            amount=self.chosen_amount,
+            discrepancy_reason=data["discrepancy_reason"] or "",
             method=RefundMethod(data["method"] or RefundMethod.ORIGINAL),
-            restock=data["restock"],
+            restock=bool(data["restock"]),
             notify=data["notify"],
             staff_note=data["staff_note"].strip(),
-            returned=data["returned"] or Returned.NOT_ASKED,
+            returned=data["returned"] or unasked,
         )

@@ -26,7 +26,7 @@ KNOWN: Final = frozenset(
         "store.name",
     }
 )
-_PLACEHOLDER: Final = re.compile(r"\{\{\s*([^{}|]*?)\s*(?:\|\s*([^{}]*?)\s*)?\}\}")
+_PLACEHOLDER: Final = re.compile(r"\{\{([^{}|]*)(?:\|([^{}]*))?\}\}")
 # Known, and rightly empty at times: a cancelation without a refund has nothing to say of one.
 _MAY_BE_EMPTY: Final = frozenset({"refund_sentence", "refund_how"})
 # Sentences of ours, which exist in the languages we speak.
@@ -63,7 +63,7 @@ def used(text: str) -> set[str]:
 
 
 def _names(text: str) -> list[str]:
-    return [match.group(1) for match in _PLACEHOLDER.finditer(text)]
+    return [match.group(1).strip() for match in _PLACEHOLDER.finditer(text)]
 
 
 def available(event_kind: str) -> frozenset[str]:
@@ -91,7 +91,7 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     """
 
     def value(match: re.Match[str]) -> str:
-        name, fallback = match.group(1), match.group(2)
+        name, fallback = match.group(1).strip(), (match.group(2) or "").strip()
         found = values.get(name, "") if name in KNOWN else ""
         if found or name in _MAY_BE_EMPTY:
             return found
@@ -99,4 +99,5 @@ def fill(text: str, values: Mapping[str, str]) -> str:
             return fallback
         raise MissingValue(name)
 
-    return re.sub(r"[ \t]+(?=\n|\Z)", "", _PLACEHOLDER.sub(value, text))
+    filled = _PLACEHOLDER.sub(value, text)
+    return "\n".join(line.rstrip(" \t") for line in filled.split("\n"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import AnonymousUser, Group, User
 from django.db.models import QuerySet
 
 from orders import policies
@@ -24,6 +24,35 @@ EXPLAINED: Final = {
 }
 
 Agent = User | AnonymousUser
+# Who may look at conversations, contacts and orders, and who may answer, assign and act there.
+# Auditors do neither: what customers wrote, and their addresses, are not for them.
+READING: Final = frozenset({AGENTS, SUPERVISORS, ADMINS})
+WORKING: Final = frozenset({AGENTS, SUPERVISORS})
+
+
+def held(user: Agent) -> frozenset[str]:
+    """The roles of an active account, looked up once a request; nobody else has any.
+
+    A superuser counts as an administrator.
+    """
+    if not isinstance(user, User) or not user.is_active:
+        return frozenset()
+    known: frozenset[str] | None = user.__dict__.get("_roles_held")
+    if known is None:
+        names = set(Group.objects.filter(user=user).values_list("name", flat=True))
+        known = frozenset(names | ({ADMINS} if user.is_superuser else set()))
+        user.__dict__["_roles_held"] = known
+    return known
+
+
+def may_read(user: Agent) -> bool:
+    """Whether they may see the inbox at all. Every door asks (inbox.middleware, inbox.access)."""
+    return not READING.isdisjoint(held(user))
+
+
+def may_work(user: Agent) -> bool:
+    """Whether they may change anything there. Money has rules of its own (orders.policies)."""
+    return not WORKING.isdisjoint(held(user))
 
 
 def is_supervisor(user: Agent) -> bool:

@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from inbox import identities
 from inbox.models import Contact, Conversation, Message
+from orders import outcomes, previews
 from orders.models import EventKind, Order, OrderEvent, Store
 from orders.money import Money
 
@@ -110,7 +111,7 @@ def activity(contact: Contact) -> tuple[ActivityRow, ...]:
     orders = identities.orders_of(contact).values("pk")
     events = (
         OrderEvent.objects.filter(order__in=orders)
-        .select_related("order__store", "actor", "action")
+        .select_related("order__store", "actor", "action__requested_by", "action__order__store")
         .order_by("-occurred_at", "-pk")[:ACTIVITY_ROWS]
     )
     several = Store.objects.active().count() > 1
@@ -123,7 +124,7 @@ def _events(contact: Contact, *, since: datetime) -> Iterable[OrderEvent]:
         OrderEvent.objects.filter(
             order__in=orders.values("pk"), kind__in=_IN_THREAD, occurred_at__gte=since
         )
-        .select_related("order", "actor")
+        .select_related("order__store", "actor", "action__requested_by", "action__order__store")
         .order_by("-occurred_at")[:EVENTS_READ]
     )
 
@@ -144,15 +145,16 @@ def _message(message: Message) -> Entry:
 
 def _event(event: OrderEvent) -> Entry:
     parts = [f"{event.get_kind_display()} {event.order.name}"]
-    if event.money and event.kind != EventKind.PLACED:
+    if event.kind == EventKind.ACTION_FAILED and event.action:
+        words = outcomes.words(event.action)
+        parts = [f"{event.order.name} · {words.title}", words.text]
+    elif event.money and event.kind != EventKind.PLACED:
         parts.append(event.money.format())
-    if event.kind == EventKind.ACTION_FAILED and event.detail:
-        parts.append(event.detail)
     return Entry(
         key=f"event-{event.pk}",
         kind="event",
         at=event.occurred_at,
-        text=" · ".join(parts),
+        text=" · ".join(part for part in parts if part),
         author=_actor(event),
         event_kind=event.kind,
     )
@@ -169,9 +171,13 @@ def _activity_row(event: OrderEvent, *, with_store: bool) -> ActivityRow:
     url = ""
     if origin.startswith("conversation:"):
         url = reverse("inbox:conversation", args=[origin.partition(":")[2]])
+    label, detail = str(event.get_kind_display()), event.detail
+    if event.kind == EventKind.ACTION_FAILED and event.action:
+        words = outcomes.words(event.action)
+        label, detail = words.label, words.text
     return ActivityRow(
         kind=event.kind,
-        label=str(event.get_kind_display()),
+        label=label,
         occurred_at=event.occurred_at,
         actor=_actor(event),
         source=str(event.get_source_display()),
@@ -179,13 +185,13 @@ def _activity_row(event: OrderEvent, *, with_store: bool) -> ActivityRow:
         order_name=f"{event.order.name} · {event.order.store}" if with_store else event.order.name,
         amount=event.money,
         reason=_reason(event),
-        detail=event.detail,
+        detail=detail,
         conversation_url=url,
     )
 
 
 def _reason(event: OrderEvent) -> str:
-    """The words the agent chose from, else Shopify's word in lower case."""
+    """The words the agent chose from, else those of Shopify's admin."""
     if event.action:
         return str(event.action.proposal.get("reason_label", ""))
-    return event.reason.replace("_", " ").capitalize()
+    return previews.reason_words(event.reason)

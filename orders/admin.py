@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin
 from django.contrib.auth.models import User
@@ -13,10 +13,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from orders import audit, spreadsheets
-from orders.admin_pages import DeskAdmin, ReadOnlyAdmin, WordsFilter, link, note_change, sum_column
+from orders import audit, outcomes, previews, spreadsheets, statuses
+from orders.admin_pages import DeskAdmin, ReadOnlyAdmin, StatusFilter, link, note_change, sum_column
 from orders.desk import DESK
-from orders.models import AuditEntry, AuditKind, Order, OrderAction, OrderEvent, Store
+from orders.models import ActionState, AuditEntry, AuditKind, Order, OrderAction, OrderEvent, Store
+from orders.payment_words import readable
 
 
 @admin.register(Store)
@@ -84,15 +85,15 @@ class OrderAdmin(ReadOnlyAdmin):
     )
     list_empty = "No order matches. A new store's orders appear while its past is being read."
     list_display = ["name", "store", "placed_at", "paid", "shipped", _ORDER_TOTAL]  # fmt: skip
-    list_filter = ["store", ("financial_status", WordsFilter),
-                   ("fulfillment_status", WordsFilter), "is_test"]  # fmt: skip
-    search_fields = ["name", "legacy_id", "email", "trackings__number"]
+    list_filter = ["store", ("financial_status", StatusFilter),
+                   ("fulfillment_status", StatusFilter), "is_test"]  # fmt: skip
+    search_fields = ["name", "name_key", "=number", "legacy_id", "email", "trackings__number"]
     list_select_related = ["store"]
     date_hierarchy = "placed_at"
     fieldsets = [
         ("The order", {"fields": ["name", "store", "at_shopify", "placed_at", "email", "phone"]}),
-        ("State", {"fields": ["financial_status", "fulfillment_status", "return_status",
-                              "cancelled_at", "cancel_reason", "closed_at", "deleted_at",
+        ("State", {"fields": ["paid", "shipped", "returned",
+                              "cancelled_at", "why_canceled", "closed_at", "deleted_at",
                               "is_test"]}),
         ("Money", {"fields": [_ORDER_TOTAL, _ORDER_PAID, _ORDER_REFUNDED, _ORDER_NET,
                               _ORDER_RESERVED, "kept_reason", "kept_by"]}),
@@ -108,11 +109,7 @@ class OrderAdmin(ReadOnlyAdmin):
         "placed_at": "When the customer ordered.",
         "email": "The customer's, as the order has it. Masked after the retention time.",
         "phone": "The customer's, as the order has it.",
-        "financial_status": "Shopify's word for how far it is paid.",
-        "fulfillment_status": "Shopify's word for how far it is shipped.",
-        "return_status": "Shopify's word for returns.",
         "cancelled_at": "Empty: it is not canceled.",
-        "cancel_reason": "As it was given at Shopify.",
         "closed_at": "When it was archived at Shopify.",
         "deleted_at": "When we noticed that Shopify no longer has it.",
         "kept_reason": "Why money of a canceled order stays with the shop.",
@@ -124,11 +121,23 @@ class OrderAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Paid", ordering="financial_status")
     def paid(self, order: Order) -> str:
-        return order.financial_status.replace("_", " ").capitalize() or "–"
+        """How far it is paid, as its badge says it."""
+        return statuses.payment_word(order.financial_status) or "–"
 
     @admin.display(description="Shipped", ordering="fulfillment_status")
     def shipped(self, order: Order) -> str:
-        return order.fulfillment_status.replace("_", " ").capitalize() or "–"
+        """How far it is shipped, as its badge says it."""
+        return statuses.fulfillment_word(order.fulfillment_status) or "–"
+
+    @admin.display(description="Returned")
+    def returned(self, order: Order) -> str:
+        """How far goods are on their way back."""
+        return statuses.return_word(order.return_status) or "–"
+
+    @admin.display(description="Canceled because")
+    def why_canceled(self, order: Order) -> str:
+        """As it was given at Shopify."""
+        return previews.reason_words(order.cancel_reason) or "–"
 
     @admin.display(description="In Shopify")
     def at_shopify(self, order: Order) -> SafeString | str:
@@ -156,18 +165,19 @@ class OrderActionAdmin(ReadOnlyAdmin):
         "decided in the inbox, under Decisions."
     )
     list_empty = "Nothing matches. Agents cancel and refund beside a conversation."
-    list_display = ["order", "kind", "state", _ACTION_SUM, "requested_by", "requested_at"]
-    list_filter = ["state", "kind", "order__store"]
+    list_display = ["order", "kind", "what_came_of_it", _ACTION_SUM, "requested_by",
+                    "requested_at"]  # fmt: skip
+    list_filter = ["state", "outcome", "kind", "order__store"]
     search_fields = ["order__name", "requested_by__username", "marker"]
-    list_select_related = ["order", "requested_by"]
+    list_select_related = ["order__store", "requested_by"]
     date_hierarchy = "requested_at"
     fieldsets = [
-        ("What was asked", {"fields": ["kind", "its_order", _ACTION_SUM, "reason", "staff_note",
+        ("What was asked", {"fields": ["kind", "its_order", _ACTION_SUM, "why", "staff_note",
                                        "notify", "returned", "requested_by", "requested_at",
                                        "asked_from"]}),
         ("Approval", {"fields": ["approvals_needed", "why_approval", "approved_by",
                                  "co_approved_by", "expires_at"]}),
-        ("Outcome", {"fields": ["state", "message", "settled_at", "evidence_at", "refund_gid",
+        ("Outcome", {"fields": ["what_came_of_it", "what_was_said", "state", "settled_at", "evidence_at", "refund_gid",
                                 _ACTION_RESERVED]}),
         ("How it is going", {"classes": ["collapse"],
                              "fields": ["attempts", "next_attempt_at", "maybe_applied",
@@ -176,7 +186,6 @@ class OrderActionAdmin(ReadOnlyAdmin):
     ]  # fmt: skip
     help_texts = {
         "kind": "What Shopify is to do.",
-        "reason": "As the person chose it.",
         "staff_note": "What they wrote for colleagues.",
         "returned": "Their answer to “Has the item come back?”.",
         "requested_by": "Who clicked.",
@@ -194,6 +203,21 @@ class OrderActionAdmin(ReadOnlyAdmin):
         "idempotency_key": "Sent with the request, so that Shopify does it once.",
         "job_gid": "Shopify's job, where it cancels in the background.",
     }
+
+    @admin.display(description="Outcome", ordering="outcome")
+    def what_came_of_it(self, action: OrderAction) -> str:
+        """In the words agents read."""
+        return outcomes.words(action).label
+
+    @admin.display(description="Message")
+    def what_was_said(self, action: OrderAction) -> str:
+        """Shopify's own words, or what else there is to say."""
+        return outcomes.words(action).text or "–"
+
+    @admin.display(description="Reason")
+    def why(self, action: OrderAction) -> str:
+        """As the person chose it."""
+        return previews.reason_words(action.reason) or "–"
 
     @admin.display(description="Order")
     def its_order(self, action: OrderAction) -> SafeString | str:
@@ -224,7 +248,7 @@ class OrderEventAdmin(ReadOnlyAdmin):
     list_select_related = ["order", "actor"]
     date_hierarchy = "occurred_at"
     fieldsets = [
-        ("What happened", {"fields": ["kind", "order", "occurred_at", _EVENT_SUM, "reason",
+        ("What happened", {"fields": ["kind", "order", "occurred_at", _EVENT_SUM, "why",
                                       "detail"]}),
         ("Who", {"fields": ["source", "actor", "action"]}),
         ("Book-keeping", {"classes": ["collapse"],
@@ -234,7 +258,6 @@ class OrderEventAdmin(ReadOnlyAdmin):
         "kind": "The fact.",
         "order": "Of which order.",
         "occurred_at": "When, by Shopify's clock.",
-        "reason": "Where one was given.",
         "detail": "Shopify's own words.",
         "source": "Agent: asked for here. Shopify: done in the shop or by the customer.",
         "actor": "The person, where it was asked for here.",
@@ -244,7 +267,13 @@ class OrderEventAdmin(ReadOnlyAdmin):
         "key": "Names the fact, so that it is recorded once.",
     }
 
+    @admin.display(description="Reason")
+    def why(self, event: OrderEvent) -> str:
+        """Where one was given."""
+        return previews.reason_words(event.reason) or "–"
 
+
+_STATE_WORDS: Final = {str(value): str(label) for value, label in ActionState.choices}
 _EXPORTED = ["id", "at", "kind", "actor", "roles", "store_id", "order_id", "action_id", "before",
              "after", "amount", "currency", "request_id", "ip", "detail"]  # fmt: skip
 _AUDIT_SUM = sum_column("amount", "currency", "Sum", "Where money was concerned.")
@@ -258,21 +287,19 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         "no customer is named. Choose rows and “Download as CSV” to take them along."
     )
     list_empty = "Nothing matches."
-    list_display = ["at", "kind", "actor", "order_id", "before", "after", _AUDIT_SUM]
+    list_display = ["at", "kind", "actor", "order_id", "was", "became", _AUDIT_SUM]
     list_filter = ["kind"]
     search_fields = ["actor", "request_id", "=order_id", "=action_id"]
     date_hierarchy = "at"
     actions = ["download_csv"]
     fieldsets = [
-        ("What", {"fields": ["kind", "before", "after", _AUDIT_SUM, "detail"]}),
+        ("What", {"fields": ["kind", "was", "became", _AUDIT_SUM, "detail"]}),
         ("Who and from where", {"fields": ["at", "actor", "actor_id", "roles", "ip",
                                            "request_id"]}),
         ("Of what", {"fields": ["store_id", "order_id", "action_id"]}),
     ]  # fmt: skip
     help_texts = {
         "kind": "What was done.",
-        "before": "The state before.",
-        "after": "The state after.",
         "detail": "Settings and counts; never names or texts of customers.",
         "at": "In UTC, by the server's clock.",
         "actor_id": "Their number, which stays when a name changes.",
@@ -283,6 +310,16 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         "order_id": "The order's number here.",
         "action_id": "The cancelation's or refund's number here.",
     }
+
+    @admin.display(description="Before", ordering="before")
+    def was(self, entry: AuditEntry) -> str:
+        """The state before."""
+        return _STATE_WORDS.get(entry.before, readable(entry.before)) or "–"
+
+    @admin.display(description="After", ordering="after")
+    def became(self, entry: AuditEntry) -> str:
+        """The state after."""
+        return _STATE_WORDS.get(entry.after, readable(entry.after)) or "–"
 
     @admin.action(description="Download as CSV")
     def download_csv(

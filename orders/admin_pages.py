@@ -19,12 +19,17 @@ from orders import audit, typed_amounts
 from orders.errors import InvalidMoney
 from orders.models import AuditKind
 from orders.money import Money
+from orders.statuses import fulfillment_word, payment_word
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
 else:
     ModelAdmin = admin.ModelAdmin
 
+_STATUS_WORDS: Final = {
+    "financial_status": payment_word,
+    "fulfillment_status": fulfillment_word,
+}
 # More than a column has, whose own message then says how many it has.
 _MOST_DECIMALS: Final = 12
 
@@ -127,21 +132,20 @@ class ReadOnlyAdmin(DeskAdmin):
         return False
 
 
-class WordsFilter(admin.AllValuesFieldListFilter):
-    """Shopify's words as they occur; a row without one has a name too."""
+class StatusFilter(admin.AllValuesFieldListFilter):
+    """Shopify's words as they occur, each as its badge says it; a row without one has a name too."""
 
     def choices(self, changelist: Any) -> Iterator[Any]:
+        said = _STATUS_WORDS[str(self.field_path)]
         for choice in super().choices(changelist):
-            yield {**choice, "display": _words(choice["display"])}
+            raw = str(choice["display"] or "")
+            words = said(raw) if raw.isupper() else raw
+            yield {**choice, "display": words or "Not known"}
 
 
 def _names(fieldsets: Any) -> list[Any]:
     """Names of fields, and functions that compute one."""
     return list(flatten_fieldsets(fieldsets or ()))
-
-
-def _words(text: Any) -> str:
-    return str(text or "Not known").replace("_", " ").capitalize()
 
 
 def sum_column(amount: str, currency: str, description: str, help_text: str = "") -> Any:

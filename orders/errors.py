@@ -33,11 +33,22 @@ class ActionRefused(OrdersError):
 
 
 class StalePreview(OrdersError):
-    """The order changed after its summary was shown: show the new summary and ask again."""
+    """The order changed after its summary was shown: show the new summary and ask again.
+
+    `outcome`: what the action it would have been came to (models.Outcome); "": there is none."""
+
+    def __init__(self, message: str, *, outcome: str = "") -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 class InvalidMoney(OrdersError, ValueError):
-    """Text that is no amount of the currency; the message says what to type."""
+    """Text that is no amount of the currency; the message says what to type. `field`: the one of
+    a dialog that it is about, "" for the amount."""
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class ShopUnreachable(OrdersError):

@@ -45,10 +45,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestedLine:
+    """Units of a line; a line may have several of these. `restock` is Shopify's word for how they
+    go back to stock and `place` where to; both only where they were asked for."""
+
     line_gid: str
     quantity: int
     subtotal: Money
     tax: Money
+    restock: str = ""
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,8 @@ class SuggestedRefund:
     shipping_maximum: Money
     lines: tuple[SuggestedLine, ...]
     transactions: tuple[SuggestedTransaction, ...]
+    # What customs took for these lines, as far as it goes back with them.
+    duties: Money | None = None
     # Of a return: where its goods belong, by line item.
     places: Mapping[str, Place] = field(default_factory=dict)
 
@@ -127,8 +134,11 @@ class Gateway(Protocol):
         *,
         lines: Sequence[LineQuantity] | None,
         shipping: Money | None,
+        with_places: bool = False,
     ) -> SuggestedRefund:
-        """`lines` None: everything that is left. Raises ShopUnreachable."""
+        """`lines` None: everything that is left. `with_places`: also how and where each would go
+        back to stock, which Shopify tells only apps that may read locations. Raises
+        ShopUnreachable."""
 
     def suggest_return(
         self,

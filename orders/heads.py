@@ -144,6 +144,12 @@ def head(customer: Customer) -> CustomerHead:
     )
 
 
+def consent_word(state: str) -> str:
+    """A consent's state, as its badge says it."""
+    badge = _badge(_CONSENT, state, "consent")
+    return badge.label if badge else ""
+
+
 def masked_email(email: str) -> str:
     """A hint that tells two apart and gives neither away: j•••@example.com."""
     name, at, domain = email.partition("@")

@@ -8,7 +8,7 @@ it accepted is never sent again, and what a read does not show is unknown, not u
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -16,8 +16,9 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from orders import rules
-from orders.models import ActionKind, ActionState, OrderAction
+from orders.models import ActionKind, ActionState, OrderAction, Outcome
 from orders.money import Money, total
+from orders.payment_words import bank_reason
 from orders.snapshot import OrderSnapshot, Refund
 from orders.transactions import any_failed, any_waiting, parts
 
@@ -51,11 +52,14 @@ class Job(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The action is over. `refund_gid` is the refund it made, if any."""
+    """The action is over. `refund_gid` is the refund it made, if any; `outcome`, why it ended
+    ("": what its state says by itself)."""
 
     state: ActionState
     message: str = ""
     refund_gid: str = ""
+    # How it is told, and no part of what it is.
+    outcome: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ def outcome(
         return _canceled_without_refund(action, snapshot, job, job_message, now)
     if any_failed(refund):
         state = ActionState.REVERSED if action.kind == ActionKind.REFUND else ActionState.PARTIAL
-        return Settled(state, _failure_text(refund), refund.gid)
+        return Settled(state, _failure_text(refund), refund.gid, _failure(refund))
     if any_waiting(refund):
         return Waiting(_("Refund accepted; the bank has not confirmed it yet."), refund.gid)
     return Settled(ActionState.SUCCEEDED, refund_gid=refund.gid)
@@ -239,12 +243,19 @@ def _canceled_without_refund(
             _("Canceled, and Shopify shows a refund of %(sum)s instead of %(amount)s.")
             % {"sum": other.total.presentment.format(), "amount": _amount_text(action)}
         )
-    return Settled(ActionState.PARTIAL, job_message or _("Canceled, but Shopify booked no refund."))
+    return Settled(ActionState.PARTIAL, job_message, outcome=Outcome.NOT_BOOKED)
+
+
+def _failure(refund: Refund) -> Outcome:
+    moved = parts(refund).moved.presentment
+    return Outcome.PARTLY_FAILED_AT_BANK if moved else Outcome.FAILED_AT_BANK
 
 
 def _failure_text(refund: Refund) -> str:
-    codes = ", ".join(t.error_code for t in refund.transactions if t.error_code)
-    text = _("The refund failed at the payment provider.") + (f" ({codes})" if codes else "")
+    reasons = dict.fromkeys(bank_reason(t.error_code) for t in refund.transactions if t.error_code)
+    text = _("The refund failed at the payment provider.")
+    if reasons:
+        text = _("The refund failed at the payment provider: %s.") % ", ".join(reasons)
     if moved := parts(refund).moved.presentment:
         text += " " + _("%(sum)s of it was returned.") % {"sum": moved.format()}
     return text
@@ -294,7 +305,8 @@ def _cancel_move(
             return Contradiction(
                 _("The order is canceled, and not by this request as far as Shopify shows.")
             )
-        return Settled(ActionState.REJECTED, _("The order was canceled in Shopify meanwhile."))
+        text = _("The order was canceled in Shopify meanwhile.")
+        return Settled(ActionState.REJECTED, text, outcome=Outcome.STALE)
     if job == Job.OPEN:
         return Waiting()
     if job == Job.FAILED:
@@ -303,7 +315,7 @@ def _cancel_move(
         # A replica that lags shows an order uncanceled that is not.
         if sent_at and now - sent_at < LATE_COMMIT:
             return Waiting(text)
-        return Settled(ActionState.REJECTED, text)
+        return Settled(ActionState.REJECTED, text, outcome=Outcome.REFUSED_BY_SHOPIFY)
     if job == Job.SUCCEEDED:
         # Evidence is the order, not the job: it may be a moment behind.
         return Waiting(_("Shopify says it is canceled; the order does not show it yet."))
@@ -313,7 +325,7 @@ def _cancel_move(
         )
     is_unsent = not action.is_doubtful and index >= action.accepted_steps
     if is_unsent and (changed := _foreign_refund(action, snapshot)):
-        return Settled(ActionState.REJECTED, changed)
+        return Settled(ActionState.REJECTED, changed, outcome=Outcome.STALE)
     return _accepted_or_to_send(action, index, now)
 
 
@@ -334,7 +346,7 @@ def _refund_move(
             return Contradiction(changed)
         after_cancel = action.kind == ActionKind.CANCEL_AND_REFUND
         state = ActionState.PARTIAL if after_cancel else ActionState.REJECTED
-        return Settled(state, changed)
+        return Settled(state, changed, outcome=Outcome.STALE)
     return ToSend(index)
 
 
@@ -349,7 +361,9 @@ def _return_move(
         return _accepted_or_to_send(action, index, now)
     doubtful = _is_doubtful(action, index)
     if changed := _foreign_refund(action, snapshot):
-        return Contradiction(changed) if doubtful else Settled(ActionState.REJECTED, changed)
+        if doubtful:
+            return Contradiction(changed)
+        return Settled(ActionState.REJECTED, changed, outcome=Outcome.STALE)
     if not doubtful:
         return ToSend(index)
     sent_at = action.step_last_sent_at

@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 from django.db.models import Count, F, Q, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce, NullIf, TruncDate
 
+from orders import previews
 from orders.models import (
     ActionState,
     EventKind,
@@ -27,7 +28,6 @@ from orders.models import (
     OrderEvent,
 )
 from orders.money import Money
-from orders.previews import REFUND_REASONS
 
 LONGEST_DAYS: Final = 366
 # Names origins (OrderAction.origin) by the channel they came through; inbox adds its own.
@@ -210,10 +210,8 @@ def channel_names(origins: Iterable[str]) -> dict[str, str]:
 
 
 def reason_words(reason: str) -> str:
-    """Our own reasons by their label, Shopify's words readable, unknown ones as they are."""
-    if not reason:
-        return "No reason given"
-    return str(REFUND_REASONS.get(reason, reason.replace("_", " ").capitalize()))
+    """As people chose it (previews.reason_words)."""
+    return previews.reason_words(reason) or "No reason given"
 
 
 def _events(period: Period) -> QuerySet[OrderEvent, Any]:

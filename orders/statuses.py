@@ -180,6 +180,25 @@ def payment_badge(order: OrderSnapshot) -> Badge:
     return _badge(_FINANCIAL, raw, _("Payment"))
 
 
+def payment_word(raw: str) -> str:
+    """Shopify's word for a payment status, as the badge says it."""
+    return _badge(_FINANCIAL, raw, _("Payment")).label if raw else ""
+
+
+def fulfillment_word(raw: str) -> str:
+    """The same of a fulfillment status, with what stands beside it: "Unfulfilled · On hold"."""
+    if not raw:
+        return ""
+    words = _badge(_FULFILLMENT, raw, _("Fulfillment")).label
+    return f"{words} · {_FULFILLMENT_DETAIL[raw]}" if raw in _FULFILLMENT_DETAIL else words
+
+
+def return_word(raw: str) -> str:
+    if raw in _NO_RETURN:
+        return _("No return") if raw else ""
+    return _badge(_RETURN, raw, _("Return")).label
+
+
 def fulfillment_badge(order: OrderSnapshot, *, now: datetime, zone: tzinfo) -> Badge:
     """Row F08 in one: "Partially fulfilled · Out for delivery"."""
     first, *rest = fulfillment_badges(order, now=now, zone=zone)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Final
 
 from celery import Celery, signals
@@ -11,14 +10,16 @@ from django.conf import settings as django_settings
 
 from settings import broker, env
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.dev")
-
 # What no right clock can have written counts as past elsewhere; here too, a scheduler's clock may
 # differ from a worker's by less than this without its messages being thrown away.
 CLOCKS_DIFFER_S: Final = 15 * 60
 SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "sweep actions": {"task": "shopify_sync.tasks.sweep_actions", "schedule": 5.0},
     "seal audit": {"task": "shopify_sync.tasks.seal_audit", "schedule": 60.0},
+    "seal whole audit": {
+        "task": "shopify_sync.tasks.seal_whole_audit",
+        "schedule": crontab(hour=4, minute=41),
+    },
     "sweep webhooks": {"task": "shopify_sync.tasks.sweep_webhooks", "schedule": 5.0},
     "sweep dirty orders": {"task": "shopify_sync.tasks.sweep_dirty_orders", "schedule": 2.0},
     "sweep dirty customers": {
@@ -88,6 +89,8 @@ app.conf.update(
     worker_soft_shutdown_timeout=3.0,
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
+    # For as long as the broker is away: its return needs nobody.
+    broker_connection_max_retries=None,
     broker_transport_options={
         # Longer than any task runs and any message waits (tasks.LONGEST_COUNTDOWN_S): else the
         # same message would be given to a second worker while the first is at it. Nothing waits

@@ -16,6 +16,10 @@ from typing import Any, Final
 from django.apps import apps
 
 HIDDEN: Final = "[hidden]"
+# Characters of a message, a traceback or a value that a log or a report keeps.
+LONGEST: Final = 16_384
+# No secret is longer: so much goes at most where a text is cut.
+_LONGEST_WORD: Final = 1024
 # Names of headers, parameters, settings and variables whose value is nobody's business.
 _NAMES: Final = (
     r"authorization|cookie|x[-_]?shopify[-_]?access[-_]?token|x[-_]?shopify[-_]?hmac[-_]?sha[-_]?256|hmac|"
@@ -51,7 +55,13 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]
     # Redis has a password without a name.
     (re.compile(r"(://[^\s:/@]*:)[^\s@/]+(@)"), rf"\1{HIDDEN}\2"),
     (_NAMED, rf"\1{HIDDEN}"),
-    (re.compile(r"[A-Za-z0-9._%+\-]+(?:@|%40)[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+"), "[e-mail]"),
+    # Bounded: without an @ every letter would begin another search to the end of the text.
+    (
+        re.compile(
+            r"[A-Za-z0-9._%+\-]{1,64}(?:@|%40)[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63}){1,32}"
+        ),
+        "[e-mail]",
+    ),
     # International, as Shopify and we write them; without the plus it could be any id.
     (re.compile(r"(?<![\w+])\+[1-9](?:[\s().\-]{0,2}\d){7,14}(?!\d)"), "[phone]"),
     (
@@ -62,10 +72,22 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]
 
 
 def mask(text: str) -> str:
-    """The text without what must not be in it. Masking it again changes nothing."""
+    """The text without what must not be in it. Masking it again changes nothing.
+
+    Takes time in proportion to the text's length, whatever stands in it: anybody may send us
+    what ends in a log.
+    """
     for shape, instead in _SHAPES:
         text = shape.sub(instead, text)
     return text
+
+
+def shortened(text: str) -> str:
+    """The text, or its beginning; whole words only, as half a secret has no shape to go by."""
+    if len(text) <= LONGEST:
+        return text
+    end = max(text.rfind(space, 0, LONGEST) for space in " \n\t")
+    return f"{text[: max(end, LONGEST - _LONGEST_WORD)]} [{len(text)} characters]"
 
 
 class MaskingFilter(logging.Filter):
@@ -77,14 +99,17 @@ class MaskingFilter(logging.Filter):
         if getattr(record, "is_masked", False):
             return True
         try:
-            record.msg, record.args = mask(record.getMessage()), None
+            record.msg, record.args = mask(shortened(record.getMessage())), None
         except (TypeError, ValueError):
             # Arguments that do not fit: the words alone, rather than a traceback that shows them.
-            record.msg, record.args = f"{mask(str(record.msg))} [arguments do not fit]", None
+            record.msg, record.args = (
+                f"{mask(shortened(str(record.msg)))} [arguments do not fit]",
+                None,
+            )
         if record.exc_info and record.exc_info[0] is not None:
-            record.exc_text = mask(self._formatter.formatException(record.exc_info))
+            record.exc_text = mask(_ends(self._formatter.formatException(record.exc_info)))
         if record.stack_info:
-            record.stack_info = mask(record.stack_info)
+            record.stack_info = mask(_ends(record.stack_info))
         record.is_masked = True
         record.request_id = _request_id()
         return True
@@ -103,7 +128,7 @@ class JsonFormatter(logging.Formatter):
         if request_id := getattr(record, "request_id", ""):
             line["request_id"] = request_id
         if record.exc_info and not record.exc_text:
-            record.exc_text = mask(self.formatException(record.exc_info))
+            record.exc_text = mask(_ends(self.formatException(record.exc_info)))
         if record.exc_text:
             line["traceback"] = record.exc_text
         if record.stack_info:
@@ -122,7 +147,14 @@ def masked_event(event: Any, hint: Any = None) -> Any:
         }
     if isinstance(event, list | tuple):
         return [masked_event(value) for value in event]
-    return mask(event) if isinstance(event, str) else event
+    return mask(shortened(event)) if isinstance(event, str) else event
+
+
+def _ends(trace: str) -> str:
+    """A traceback's beginning and end: where it came from, and what it was."""
+    if len(trace) <= 2 * LONGEST:
+        return trace
+    return f"{shortened(trace)}\n…\n{trace[-LONGEST:].partition(chr(10))[2]}"
 
 
 def _request_id() -> str:

@@ -1,4 +1,5 @@
-"""`./run demo` and `./run serve`: the processes of an installation, started and stopped together."""
+"""The processes of an installation, started and stopped together: `./run demo` here, and what
+`./run serve` (settings.serving) is made of."""
 
 from __future__ import annotations
 
@@ -13,12 +14,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 READY_WITHIN_S: Final = 150
+# A process that ends again and again is tried ever more rarely, up to this.
+LONGEST_WAIT_S: Final = 30.0
+LONG_LIFE_S: Final = 60.0
 # The third is there to practise connecting with.
 DEMO_SHOPS: Final = ("demo.myshopify.com", "second.myshopify.com", "new.myshopify.com")
 _PR_SET_PDEATHSIG: Final = 1
@@ -28,6 +33,29 @@ _libc: Final = ctypes.CDLL(None)
 
 class Trouble(Exception):
     """Something did not start; the text says what to look at."""
+
+
+@dataclass(slots=True)
+class Keeper:
+    """When a process that ended is started again: at once after a long life, else ever later."""
+
+    _wait_s: float = 0.0
+    _began: float = field(default_factory=time.monotonic)
+    _ended: float | None = None
+
+    def is_due(self, has_ended: bool, now: float) -> bool:
+        """Whether to start it now, at `now` by the monotonic clock; a yes counts as done."""
+        if not has_ended:
+            return False
+        if self._ended is None:
+            self._ended = now
+            if now - self._began > LONG_LIFE_S:
+                self._wait_s = 0.0
+        if now - self._ended < self._wait_s:
+            return False
+        self._wait_s = min(max(1.0, self._wait_s * 2), LONGEST_WAIT_S)
+        self._began, self._ended = now, None
+        return True
 
 
 class Processes:
@@ -51,17 +79,36 @@ class Processes:
         self._children.append((name, child))
         return child
 
-    def check(self) -> None:
-        """Raises Trouble when one of them has ended."""
+    def check(self, only: Collection[str] = ()) -> None:
+        """Raises Trouble when one of them, or one of `only`, has ended."""
         for name, child in self._children:
-            if child.poll() is not None:
+            if child.poll() is not None and (not only or name in only):
                 tail = (self._logs / f"{name}.log").read_text(errors="replace")[-1500:]
                 raise Trouble(f"{name} ended ({child.returncode}). Its log says:\n{tail}")
 
     def wait(self) -> None:
+        """Until one of them ends, or for ever. Raises Trouble."""
         while True:
             self.check()
             time.sleep(0.5)
+
+    def keep(self) -> None:
+        """For ever: one that ends is started again, alone. Raises nothing of theirs.
+
+        The others have no part in its end, and a broker or database that is away for a while is
+        no reason to stop answering."""
+        keepers = {name: Keeper() for name, _child in self._children}
+        while True:
+            now = time.monotonic()
+            for name, child in list(self._children):
+                if keepers[name].is_due(child.poll() is not None, now):
+                    print(f"{name} ended ({child.returncode}); started again.", flush=True)
+                    self._again(name, child)
+            time.sleep(0.5)
+
+    def _again(self, name: str, child: subprocess.Popen[bytes]) -> None:
+        self._children.remove((name, child))
+        self.start(name, [str(word) for word in cast("list[str]", child.args)])
 
     def stop(self) -> None:
         for _name, child in reversed(self._children):
@@ -84,9 +131,9 @@ def demo(words: list[str]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     for part in (folder, folder / "mail"):
         part.mkdir(parents=True, exist_ok=True)
-    port, store_port = _port("PORT", 8000), _port("STORE_PORT", 9292)
+    port, store_port = port_number("PORT", 8000), port_number("STORE_PORT", 9292)
     for number in (port, store_port):
-        _must_be_free(number)
+        must_be_free(number)
     base_url = f"http://127.0.0.1:{port}"
     os.environ.update(
         DJANGO_SETTINGS_MODULE="settings.dev",
@@ -125,12 +172,12 @@ def _start_demo(
          "--state", str(folder / "practice-store.json"), "--seed", "demo",
          *(word for shop in DEMO_SHOPS for word in ("--shop", shop))],
     )  # fmt: skip
-    processes.start("web", _web(port, host="127.0.0.1"))
-    processes.start("worker", _worker(threads=8))
-    processes.start("scheduler", _scheduler(folder))
+    processes.start("web", web_command(port, host="127.0.0.1"))
+    processes.start("worker", worker_command(threads=8))
+    processes.start("scheduler", scheduler_command(folder))
     store = f"http://127.0.0.1:{store_port}/_practice/ledger"
-    _until(processes, lambda: _answers(store), "the practice store")
-    _until(processes, lambda: _answers(f"{base_url}/readyz"), "the web server")
+    until_it_is(processes, lambda: answers(store), "the practice store")
+    until_it_is(processes, lambda: answers(f"{base_url}/readyz"), "the web server")
     with (folder / "seed.log").open("ab") as log:
         seeded = subprocess.run(
             [*manage, "seed_demo", "--base-url", base_url], cwd=ROOT, stdout=log, stderr=log
@@ -140,39 +187,14 @@ def _start_demo(
         raise Trouble(f"The demo's data could not be made:\n{tail}")
 
 
-def serve(words: list[str]) -> None:
-    """Web, worker and scheduler on PostgreSQL and Redis from the environment."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.production")
-    manage = [sys.executable, "manage.py"]
-    for command in (["check", "--deploy", "--fail-level", "WARNING"], ["migrate", "--check"],
-                    ["collectstatic", "--noinput", "--verbosity", "0"]):  # fmt: skip
-        if subprocess.run([*manage, *command], cwd=ROOT).returncode:
-            raise Trouble(f"manage.py {command[0]} found something to do first.")
-    logs = Path(os.environ.get("VAR_DIR", ROOT / "var"))
-    logs.mkdir(parents=True, exist_ok=True)
-    port = _port("PORT", 8000)
-    _must_be_free(port)
-    processes = Processes(logs)
-    try:
-        host, workers = os.environ.get("HOST", "127.0.0.1"), _count("WEB_WORKERS", 2)
-        processes.start("web", _web(port, host=host, workers=workers))
-        processes.start("worker", _worker(threads=16))
-        processes.start("scheduler", _scheduler(logs))
-        _until(processes, lambda: _answers(f"http://127.0.0.1:{port}/livez"), "the web server")
-        print(f"Agent Inbox serves port {port}; put https in front of it.", flush=True)
-        processes.wait()
-    finally:
-        processes.stop()
-
-
-def _web(port: int, *, host: str, workers: int = 1) -> list[str]:
+def web_command(port: int, *, host: str, workers: int = 1) -> list[str]:
     return [
         sys.executable, "-m", "settings.web", "--host", host, "--port", str(port),
         "--workers", str(workers),
     ]  # fmt: skip
 
 
-def _worker(*, threads: int) -> list[str]:
+def worker_command(*, threads: int) -> list[str]:
     # Threads: an action waits for Shopify, not for a processor.
     return [
         sys.executable, "-m", "celery", "-A", "settings", "worker", "--pool", "threads",
@@ -181,7 +203,7 @@ def _worker(*, threads: int) -> list[str]:
     ]  # fmt: skip
 
 
-def _scheduler(folder: Path) -> list[str]:
+def scheduler_command(folder: Path) -> list[str]:
     return [
         sys.executable, "-m", "celery", "-A", "settings", "beat", "--loglevel", "WARNING",
         "--schedule", str(folder / "schedule"), "--pidfile", "",
@@ -200,7 +222,7 @@ def _start_broker(processes: Processes, folder: Path) -> str:
         [binary, "--port", "0", "--unixsocket", str(path), "--dir", str(folder), "--appendonly",
          "yes", "--save", "", "--maxmemory-policy", "noeviction"],
     )  # fmt: skip
-    _until(processes, path.exists, "the broker")
+    until_it_is(processes, path.exists, "the broker")
     return f"unix://{path}"
 
 
@@ -210,21 +232,21 @@ def _bundled_broker() -> str:
     return str(get_binary_path())
 
 
-def _port(name: str, default: int) -> int:
+def port_number(name: str, default: int) -> int:
     text = os.environ.get(name, str(default))
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise Trouble(f"{name}={text}: expected a port number.")
     return int(text)
 
 
-def _count(name: str, default: int) -> int:
+def count_of(name: str, default: int) -> int:
     text = os.environ.get(name, str(default))
     if not text.isdigit() or not 0 < int(text) <= 64:
         raise Trouble(f"{name}={text}: expected a number from 1 to 64.")
     return int(text)
 
 
-def _must_be_free(port: int) -> None:
+def must_be_free(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -235,7 +257,7 @@ def _must_be_free(port: int) -> None:
             ) from error
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  loopback
             return bool(answer.status == 200)
@@ -243,10 +265,13 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _until(processes: Processes, is_so: Callable[[], bool], what: str) -> None:
+def until_it_is(
+    processes: Processes, is_so: Callable[[], bool], what: str, *, needs: Collection[str] = ()
+) -> None:
+    """Wait. Raises Trouble after READY_WITHIN_S, or when a process ends (of `needs`, if any)."""
     until = time.monotonic() + READY_WITHIN_S
     while not is_so():
-        processes.check()
+        processes.check(needs)
         if time.monotonic() > until:
             raise Trouble(f"{what} did not answer within {READY_WITHIN_S} s.")
         time.sleep(0.1)
@@ -262,7 +287,10 @@ def _stop(*_: object) -> None:
 
 def main() -> int:
     signal.signal(signal.SIGTERM, _stop)
-    commands: dict[str, Callable[[list[str]], None]] = {"demo": demo, "serve": serve}
+    # Only when it is there: both are made of what is above.
+    from settings import serving
+
+    commands: dict[str, Callable[[list[str]], None]] = {"demo": demo} | serving.COMMANDS
     try:
         commands[sys.argv[1]](sys.argv[2:])
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from orders import progress, services
 from orders.failpoints import failpoint
-from orders.models import ActionState, OrderAction
+from orders.models import ActionState, OrderAction, Outcome
 from orders.progress import Contradiction, Goal, Job, Settled, ToSend, Waiting
 from orders.services import Objection, record_snapshot
 from orders.snapshot import OrderSnapshot
@@ -140,7 +140,8 @@ def _missing(action: OrderAction, now: datetime) -> bool:
     if queued_at and now - queued_at < _MISSING_BELIEVED_AFTER:
         _put_down(action, ActionState.QUEUED, message=text)
         return False
-    end = Settled(ActionState.REJECTED, _("Shopify no longer shows this order. Nothing was sent."))
+    text = _("Shopify no longer shows this order. Nothing was sent.")
+    end = Settled(ActionState.REJECTED, text, outcome=Outcome.ORDER_GONE)
     services.settle(action, end, now=now)
     return False
 
@@ -233,15 +234,15 @@ def _held_back(action: OrderAction, objection: Objection, index: int) -> bool:
         # Sending again is out of the question, and whether the first try counted is unknown.
         services.human_needed(action, message=reason)
     else:
-        _end_unsent(action, index, reason)
+        _end_unsent(action, index, reason, objection.outcome)
     return False
 
 
-def _end_unsent(action: OrderAction, index: int, reason: str) -> None:
+def _end_unsent(action: OrderAction, index: int, reason: str, outcome: Outcome) -> None:
     """End an action whose step `index` was not carried out, for certain."""
     earlier = {step["goal"] for step in action.steps[:index]}
     state = ActionState.PARTIAL if Goal.CANCEL_ORDER in earlier else ActionState.REJECTED
-    _settle(action, Settled(state, reason), timezone.now())
+    _settle(action, Settled(state, reason, outcome=outcome), timezone.now())
 
 
 def _accepted(action: OrderAction, index: int, result: str) -> bool:
@@ -266,7 +267,7 @@ def _refused(action: OrderAction, index: int, errors: list[str], before: _Before
     if any(phrase in text for phrase in _IN_PROGRESS):
         _put_down(action, ActionState.UNKNOWN, message=text)
     elif not before.is_doubtful:
-        _end_unsent(action, index, text)
+        _end_unsent(action, index, text, Outcome.REFUSED_BY_SHOPIFY)
     elif before.step_last_sent_at and now - before.step_last_sent_at < progress.LATE_COMMIT:
         # The clock of a late commit goes on from the send that had no answer.
         _put_down(
@@ -292,7 +293,8 @@ def _not_applied(action: OrderAction, index: int, error: NotApplied, before: _Be
     elif isinstance(error, Refused) and not before.is_doubtful:
         # The same bytes would be refused for ever.
         if services.keep(action, **undone):
-            _end_unsent(action, index, _("Shopify did not accept the request: %s") % error)
+            text = _("Shopify did not accept the request: %s") % error
+            _end_unsent(action, index, text, Outcome.REFUSED_BY_SHOPIFY)
     else:
         _put_down(action, _resting(action), message=str(error), **undone)
     return False

@@ -18,11 +18,16 @@ _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _WORD: Final = re.compile(r"[a-z_]{1,30}")
 # A key, and what its value has to look like to be shown. All else may be a person's.
 _SHOWN: Final = (
-    (re.compile(r"id|.*_id|admin_graphql_api_id|order_number"), _ID),
-    (re.compile(r".*_at"), _TIME),
-    (re.compile(r"amount|quantity|.*_quantity|price|.*_price|total_.*|subtotal.*"), _NUMBER),
-    (re.compile(r"currency|.*_currency|currency_code"), _CURRENCY),
-    (re.compile(r"status|.*_status|cancel_reason"), _WORD),
+    (re.compile(r"id|.{0,40}_id|admin_graphql_api_id|order_number"), _ID),
+    (re.compile(r".{0,40}_at"), _TIME),
+    (
+        re.compile(
+            r"amount|quantity|.{0,40}_quantity|price|.{0,40}_price|total_.{0,40}|subtotal.{0,40}"
+        ),
+        _NUMBER,
+    ),
+    (re.compile(r"currency|.{0,40}_currency|currency_code"), _CURRENCY),
+    (re.compile(r"status|.{0,40}_status|cancel_reason"), _WORD),
 )
 
 

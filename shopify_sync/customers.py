@@ -16,6 +16,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from orders.models import Customer, Store
+from orders.models.leases import first_due
 from orders.services import mark_customer_dirty, note_merge, record_customer
 from shopify_sync import mapping
 from shopify_sync.connections import client_for
@@ -52,9 +53,7 @@ def read_waiting(store_id: int) -> int:
     """Read the store's due customers for a few seconds; returns how many were."""
     until, read = time.monotonic() + _TURN_S, 0
     while time.monotonic() < until:
-        due = Customer.objects.due_for_reading(now=timezone.now()).filter(store_id=store_id)
-        turn = (F("fetch_after").asc(nulls_first=True), "pk")
-        ids = list(due.order_by(*turn).values_list("pk", flat=True)[:_CHUNK])
+        ids = first_due(Customer.objects.due_for_reading(now=timezone.now()), store_id, _CHUNK)
         before = read
         for customer_id in ids:
             read += fetch_customer(customer_id)

@@ -77,14 +77,24 @@ class ShopifyGateway:
         ring(fetch_order, order_ids)
 
     def suggest_refund(
-        self, order: Order, *, lines: Sequence[LineQuantity] | None, shipping: Money | None
+        self,
+        order: Order,
+        *,
+        lines: Sequence[LineQuantity] | None,
+        shipping: Money | None,
+        with_places: bool = False,
     ) -> SuggestedRefund:
-        variables: dict[str, Any] = {"id": order.gid, "suggestFullRefund": lines is None}
+        variables: dict[str, Any] = {
+            "id": order.gid,
+            "suggestFullRefund": lines is None,
+            "withPlaces": with_places,
+        }
         if lines is not None:
             variables["refundLineItems"] = [
                 {"lineItemId": line.line_gid, "quantity": line.quantity} for line in lines
             ]
             variables["shippingAmount"] = shipping.plain() if shipping else None
+            variables["refundDuties"] = plans.refund_duties(order.snapshot.duties_of(lines))
         try:
             data = client_for(order.store).read("SuggestedRefund", variables)
             suggestion = (data.get("order") or {}).get("suggestedRefund")

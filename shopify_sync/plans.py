@@ -7,6 +7,7 @@ same key, which is what Shopify's idempotency asks for, also after an upgrade.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 from django.conf import settings
@@ -76,19 +77,34 @@ def _refund(action: OrderAction, proposal: Proposal) -> Step:
         **_ways_back(order_gid, proposal),
     }
     if proposal.lines:
-        restock = "RETURN" if proposal.returned == "received" else "CANCEL"
-        refund["refundLineItems"] = [
-            {
-                "lineItemId": line.line_gid,
-                "quantity": line.quantity,
-                "restockType": restock if proposal.restock else "NO_RESTOCK",
-            }
-            for line in proposal.lines
-        ]
+        refund["refundLineItems"] = _refund_lines(proposal)
+    if proposal.duties:
+        refund["refundDuties"] = refund_duties(proposal.duties)
+    if proposal.discrepancy_reason:
+        refund["discrepancyReason"] = proposal.discrepancy_reason
     if proposal.shipping:
         refund["shipping"] = {"amount": proposal.shipping.plain()}
     variables = {"input": refund, "idempotencyKey": str(action.idempotency_key)}
     return _step(Goal.REFUND, order_gid, "RefundCreate", variables)
+
+
+def refund_duties(gids: Iterable[str]) -> list[dict[str, str]]:
+    """RefundDutyInputs: of each the share of the units that are refunded."""
+    return [{"dutyId": gid, "refundType": "PROPORTIONAL"} for gid in gids]
+
+
+def _refund_lines(proposal: Proposal) -> list[dict[str, Any]]:
+    """RefundLineItemInputs: units of a line that go back to stock in two ways are two of them."""
+    if not proposal.restocks:
+        return [
+            {"lineItemId": line.line_gid, "quantity": line.quantity, "restockType": "NO_RESTOCK"}
+            for line in proposal.lines
+        ]
+    return [
+        {"lineItemId": part.line_gid, "quantity": part.quantity, "restockType": part.kind}
+        | ({"locationId": part.place_gid} if part.place_gid else {})
+        for part in proposal.restocks
+    ]
 
 
 def _through_return(action: OrderAction, proposal: Proposal, found: ThroughReturn) -> Step:

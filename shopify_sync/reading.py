@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from orders.models import Order, Store
-from orders.models.leases import is_free
+from orders.models.leases import first_due, is_free
 from orders.services import mark_partial_dirty
 from shopify_sync import ingest
 from shopify_sync.models import SyncCursor
@@ -63,7 +63,7 @@ class Lease:
 def complete_some(store: Store) -> int:
     """Mark a few open orders of the back-fill for a complete read, newest first, as long as
     nothing else of the store waits; returns how many."""
-    if Order.objects.dirty().filter(store=store).exists():
+    if Order.objects.has_dirty(store):
         return 0
     newest = Order.objects.open_and_partial().filter(store=store).order_by("-placed_at")
     ids = list(newest.values_list("pk", flat=True)[:_TRICKLE])
@@ -73,9 +73,7 @@ def complete_some(store: Store) -> int:
 def _read(store_id: int, lease: Lease, *, until: float) -> int:
     read = 0
     while time.monotonic() < until:
-        due = Order.objects.due_for_reading(now=timezone.now()).filter(store_id=store_id)
-        turn = (F("fetch_after").asc(nulls_first=True), "pk")
-        ids = list(due.order_by(*turn).values_list("pk", flat=True)[:_CHUNK])
+        ids = first_due(Order.objects.due_for_reading(now=timezone.now()), store_id, _CHUNK)
         before = read
         for order_id in ids:
             read += ingest.fetch_order(order_id, is_background=True)

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 
 from orders import audit, privacy, retention, services, sweeping
 from orders.failpoints import failpoint
-from orders.models import ActionState, Customer, Order, OrderAction, Store
+from orders.models import ActionState, Customer, Order, OrderAction, Store, leases
 from shopify_sync import (
     actions,
     backfill,
@@ -171,6 +171,14 @@ def seal_audit() -> None:
 
 
 @shared_task
+def seal_whole_audit() -> None:
+    """Once a day: what became visible so late that the minute's look missed it."""
+    until = time.monotonic() + SWEEP_S
+    while audit.seal(whole=True) and time.monotonic() < until:
+        pass
+
+
+@shared_task
 def sweep_webhooks() -> None:
     if WebhookEvent.objects.due(now=timezone.now()).exists():
         process_webhooks()
@@ -179,8 +187,8 @@ def sweep_webhooks() -> None:
 @shared_task
 def sweep_dirty_orders() -> None:
     """A turn for every store that has something to read, however much another has."""
-    due = Order.objects.due_for_reading(now=timezone.now()).filter(store__is_active=True)
-    ring(read_store, due.order_by().values_list("store_id", flat=True).distinct())
+    due = Order.objects.due_for_reading(now=timezone.now())
+    ring(read_store, leases.stores_with(Store.objects.active(), due))
 
 
 @shared_task
@@ -190,8 +198,8 @@ def read_customers(store_id: int) -> None:
 
 @shared_task
 def sweep_dirty_customers() -> None:
-    due = Customer.objects.due_for_reading(now=timezone.now()).filter(store__is_active=True)
-    ring(read_customers, due.order_by().values_list("store_id", flat=True).distinct())
+    due = Customer.objects.due_for_reading(now=timezone.now())
+    ring(read_customers, leases.stores_with(Store.objects.active(), due))
 
 
 @shared_task

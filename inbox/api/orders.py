@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
@@ -17,13 +18,18 @@ from rest_framework.views import APIView
 from inbox import access, order_search
 from inbox.api.fields import StrictSerializer, TextField
 from inbox.api.problems import problem, refused
-from orders import panels, previews, rules, services
+from inbox.order_forms import Mode
+from orders import outcomes, panels, previews, rules, services
 from orders.errors import ActionRefused, InvalidMoney, Refusal, ShopUnreachable, StalePreview
-from orders.models import ActionKind, Order, OrderAction, RefundMethod, Returned
+from orders.models import ActionKind, Order, OrderAction, Outcome, RefundMethod, Returned
 from orders.money import Money
 from orders.snapshot import LineQuantity
 
 Json = dict[str, Any]
+
+
+# What programs that know no discrepancy reason mean, by the reason they give for the refund.
+_DISCREPANCIES: Final = {"damaged": "DAMAGE", "changed_mind": "CUSTOMER", "goodwill": "CUSTOMER"}
 
 
 class LineSerializer(StrictSerializer):
@@ -37,6 +43,11 @@ class ProposalSerializer(StrictSerializer):
     amount = TextField(max_length=24, required=False, allow_null=True)
     method = serializers.ChoiceField(choices=RefundMethod.choices, default=RefundMethod.ORIGINAL)
     lines = LineSerializer(many=True, required=False)
+    discrepancy_reason = serializers.ChoiceField(
+        choices=list(previews.DISCREPANCY_REASONS), required=False,
+        help_text="Why `amount` is not the sum that Shopify calculates for `lines` and `shipping`. "
+        "Left out, it follows from `reason`.",
+    )  # fmt: skip
     shipping = TextField(max_length=24, required=False, allow_null=True)
     # As in the dialog: what was received goes back to stock, unless it is said not to.
     restock = serializers.BooleanField(required=False, allow_null=True, default=None)
@@ -150,9 +161,7 @@ class ActionApprove(APIView):
                 now=timezone.now(),
             )  # fmt: skip
         except StalePreview as error:
-            return refused(
-                Refusal("stale", "The order changed: it has to be asked again.", str(error))
-            )
+            return refused(_not_approvable(error))
         except ActionRefused as error:
             return refused(error.refusal)
         except ShopUnreachable as error:
@@ -191,6 +200,14 @@ class ActionWithdraw(APIView):
         return Response(_action(_get_action(action_id)))
 
 
+def _not_approvable(error: StalePreview) -> Refusal:
+    """Why an approval came too late, by what the action has come to."""
+    if error.outcome == Outcome.STALE:
+        reason = _("The order changed: it has to be asked again.")
+        return Refusal("stale", reason, str(error))
+    return Refusal(error.outcome, outcomes.label(error.outcome), str(error))
+
+
 def _order(order_id: int) -> Order:
     return get_object_or_404(Order.objects.visible().select_related("store"), pk=order_id)
 
@@ -217,6 +234,8 @@ def _preview(request: Request, order: Order, data: Json) -> previews.Preview:
             ),
             shipping=money("shipping"),
             amount=money("amount"),
+            discrepancy_reason=data.get("discrepancy_reason")
+            or _DISCREPANCIES.get(data["reason"], "OTHER"),
             method=RefundMethod(data["method"]),
             restock=_restock(data),
             notify=data["notify"],
@@ -268,6 +287,14 @@ def _summary(preview: previews.Preview) -> Json:
         "kind": preview.kind,
         "confirm_label": preview.confirm_label,
         "amount": _money(proposal.amount),
+        "mode": Mode.AMOUNT if proposal.is_amount_only else Mode.ITEMS,
+        "calculated": _money(proposal.calculated),
+        "difference": _money(proposal.difference),
+        "discrepancy_reason": proposal.discrepancy_reason or None,
+        "restocks": [
+            {"line": r.line_gid, "quantity": r.quantity, "type": r.kind, "location": r.place or None}
+            for r in proposal.restocks
+        ],
         "method": proposal.method,
         "total": _money(preview.total),
         "paid": _money(preview.paid),
@@ -328,6 +355,7 @@ def _full(order: Order, acting: Refusal | None) -> Json:
                 "quantity": row.item.quantity,
                 "refundable_quantity": row.item.refundable_quantity,
                 "unshipped": row.unshipped,
+                "altered": list(row.altered),
                 "unit_price": _money(row.item.unit_price),
                 "tracking": [
                     {"company": t.company, "number": t.number, "url": t.url or None,
@@ -338,7 +366,11 @@ def _full(order: Order, acting: Refusal | None) -> Json:
             for row in card.lines
         ],
         "returns": [_return(row) for row in card.returns],
-        "money": [{"label": row.label, **(_money(row.amount) or {})} for row in card.money],
+        "swaps": list(card.swaps),
+        "money": [
+            {"label": row.label, "included": row.is_included, **(_money(row.amount) or {})}
+            for row in card.money
+        ],
         "actions": {"cancel": _button(cancel), "refund": _button(refund)},
         "as_of": card.as_of,
     }  # fmt: skip
@@ -369,8 +401,9 @@ def _action(action: OrderAction) -> Json:
         "order": action.order_id,
         "kind": action.kind,
         "state": action.state,
-        "title": notice.title if notice else "",
-        "message": action.message,
+        "outcome": notice.outcome,
+        "title": notice.title,
+        "message": notice.text,
         "amount": _money(action.money),
         "requested_by": action.requested_by.get_username(),
         "requested_at": action.requested_at,

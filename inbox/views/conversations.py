@@ -54,11 +54,12 @@ def conversation(request: HttpRequest, pk: int) -> HttpResponseBase:
     # Fetched ahead of a click that may never come: the page tells when it is shown.
     is_ahead = "X-Fetched-Ahead" in request.headers
     if not is_ahead:
-        services.mark_read(conversation=found)
+        _mark_read(request, found)
     context = _context(request, found) | {
         "thread": timeline.thread(found, before=number(request.GET.get("before", ""))),
         "reply_form": MessageForm(),
         "unreachable": reach.refusal(found),
+        "may_work": not access.door_refused(request.user, changes=True),
         "marks_read": is_ahead,
     }
     if _wants(request, "view"):
@@ -82,9 +83,15 @@ def header(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def thread(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.get_conversation(request.user, pk)
-    services.mark_read(conversation=found)
+    _mark_read(request, found)
     shown = timeline.thread(found, since=number(request.GET.get("since", "")))
     return render(request, "inbox/_thread.html", {"conversation": found, "thread": shown})
+
+
+def _mark_read(request: HttpRequest, found: Conversation) -> None:
+    """Not for those who only look: nobody who answers has read it by that."""
+    if not access.door_refused(request.user, changes=True):
+        services.mark_read(conversation=found)
 
 
 @require_POST

@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from inbox import access, decisions, live
-from orders import services
+from orders import outcomes, services
 from orders.errors import ActionRefused, ShopUnreachable, StalePreview
-from orders.models import Order, OrderAction
+from orders.models import Order, OrderAction, Outcome
 
 NOTE_LENGTH = 200
 
@@ -40,7 +40,7 @@ def approve(request: HttpRequest, action_id: int) -> HttpResponse:
             action_id=action_id, by=access.agent_of(request), guard=access.approving_refusal,
             now=timezone.now(),
         )  # fmt: skip
-        return _("Approved: %s") % decisions.what(action)
+        return _("Approved: %s") % outcomes.what(action)
 
     return _decide(request, act)
 
@@ -67,7 +67,7 @@ def settle(request: HttpRequest, action_id: int) -> HttpResponse:
             was_applied=request.POST.get("answer") == "applied", now=timezone.now(),
         )  # fmt: skip
         # It says whether Shopify could be read.
-        return action.message
+        return outcomes.words(action).text
 
     return _decide(request, act)
 
@@ -91,6 +91,8 @@ def _decide(request: HttpRequest, act: Callable[[], str]) -> HttpResponse:
         messages.error(request, f"{error.refusal.reason} {error.refusal.hint}".strip())
     except StalePreview as error:
         text = _("The order changed since it was asked for, so it was not sent: %s")
+        if error.outcome != Outcome.STALE:
+            text = _("It was not sent: %s")
         messages.error(request, text % error)
     except ShopUnreachable as error:
         messages.error(request, f"{error} {error.hint}")

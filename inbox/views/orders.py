@@ -12,14 +12,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from inbox import access, campaigns, passes, sidebar
-from inbox.order_forms import CancelForm, RefundForm, as_typed
+from inbox import access, campaigns, passes, refund_dialog, sidebar
+from inbox.order_forms import CancelForm, Mode, as_typed
 from inbox.places import Place
 from orders import panels, previews, rules, selection, services, statuses
 from orders.errors import ActionRefused, InvalidMoney, Refusal, ShopUnreachable, StalePreview
 from orders.gateway import SuggestedRefund, get_gateway
 from orders.models import ActionKind, Order, OrderAction, RefundMethod
-from orders.money import Money
 
 Context = dict[str, Any]
 
@@ -62,7 +61,11 @@ def cancel(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     now = timezone.now()
     refusal = _refusal(request, place, order, ActionKind.CANCEL, now)
     net = rules.net_paid(order.snapshot)
-    initial = {"amount": net, "restock": True, "notify": order.store.notify_by_default}
+    is_shipped = rules.is_shipped(order.snapshot)
+    # What is on its way is in nobody's hands: it goes back to stock once it has come back.
+    initial = {
+        "amount": net, "restock": not is_shipped, "notify": order.store.notify_by_default,
+    }  # fmt: skip
     reasons = get_gateway().cancel_reasons(order.store)
     is_answer = request.method == "POST" and "edit" not in request.POST
     data = request.POST if request.method == "POST" else None
@@ -96,32 +99,38 @@ def refund(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     order = place.get_order(order_id)
     now = timezone.now()
     refusal = _refusal(request, place, order, ActionKind.REFUND, now)
-    suggestion: SuggestedRefund | None = None
-    if request.method == "GET" and not refusal:
-        try:
-            suggestion = get_gateway().suggest_refund(order, lines=None, shipping=None)
-        except ShopUnreachable as error:
-            refusal = _as_refusal(error)
-    is_answer = request.method == "POST" and "edit" not in request.POST
-    form = _refund_form(request, order, suggestion, now)
-    if is_answer and not refusal and form.is_valid():
-        try:
-            preview = previews.preview_refund(
-                order, form.choice(), by=access.agent_of(request), now=now
-            )
-        except (ActionRefused, InvalidMoney, ShopUnreachable) as error:
-            refusal = _as_refusal(error)
-        else:
-            return _review(request, place, order, preview, "order_refund")
-    if request.method == "POST" and not refusal:
-        suggestion, _problem = _suggest(order, form)
+    found: SuggestedRefund | None = None
+    if request.method == "GET":
+        if not refusal:
+            try:
+                found = get_gateway().suggest_refund(order, lines=None, shipping=None)
+            except ShopUnreachable as error:
+                refusal = _as_refusal(error)
+        form = refund_dialog.fresh_form(order, found, now=now)
+    else:
+        form = refund_dialog.typed_form(request, order, now=now)
+        if "edit" not in request.POST and not refusal and form.is_valid():
+            try:
+                preview = previews.preview_refund(
+                    order, form.choice(), by=access.agent_of(request), now=now
+                )
+            except (ActionRefused, InvalidMoney, ShopUnreachable) as error:
+                refusal = None if refund_dialog.put_on_a_field(form, error) else _as_refusal(error)
+            else:
+                return _review(request, place, order, preview, "order_refund")
+        if not refusal:
+            found, _problem = refund_dialog.suggest(order, form)
     is_delivered = previews.order_is_delivered(order, now=now)
     context = _dialog(request, place, order, now) | {
         "form": form,
         "lines": form.line_fields(),
-        "suggestion": suggestion,
+        "mode": refund_dialog.mode_of(form),
+        "sum": refund_dialog.sum_of(order, form, found),
+        "shipping_maximum": found.shipping_maximum if found else None,
         "net_paid": rules.net_paid(order.snapshot),
         "is_delivered": is_delivered,
+        "is_shipped": rules.is_shipped(order.snapshot),
+        "beside_items": panels.beside_items(order.snapshot),
         "advice": rules.refund_advice(
             order.snapshot,
             delivered=is_delivered,
@@ -136,11 +145,13 @@ def refund(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
 
 @require_POST
 def suggestion(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
-    """What Shopify would refund for the items chosen so far."""
+    """What is refunded by what is filled in so far; of items, what Shopify calculates."""
     order = place.get_order(order_id)
-    form = _refund_form(request, order, None, timezone.now())
-    found, problem = _suggest(order, form)
-    context = {"suggestion": found, "problem": problem}
+    form = refund_dialog.typed_form(request, order, now=timezone.now())
+    found, problem = None, ""
+    if refund_dialog.mode_of(form) == Mode.ITEMS:
+        found, problem = refund_dialog.suggest(order, form)
+    context = {"sum": refund_dialog.sum_of(order, form, found, problem)}
     return render(request, "orders/_refund_summary.html", context)
 
 
@@ -307,44 +318,6 @@ def _as_refusal(error: Exception) -> Refusal:
         return error.refusal
     hint = error.hint if isinstance(error, ShopUnreachable) else ""
     return Refusal("unavailable", str(error), hint)
-
-
-def _refund_form(
-    request: HttpRequest, order: Order, suggestion: SuggestedRefund | None, now: datetime
-) -> RefundForm:
-    """Everything that is left is preselected (F40)."""
-    snapshot = order.snapshot
-    net = rules.net_paid(snapshot)
-    refundable = [line for line in snapshot.lines if line.refundable_quantity > 0]
-    received = rules.return_received(snapshot)
-    initial: Context = {
-        "returned": "received" if received else "",
-        "restock": received,
-        "notify": order.store.notify_by_default,
-    }
-    if suggestion and snapshot.cancelled_at is None:
-        initial |= {f"line_{i}": line.refundable_quantity for i, line in enumerate(refundable)}
-        initial["shipping"] = suggestion.shipping
-    elif snapshot.cancelled_at:
-        initial["amount"] = net
-    return RefundForm(
-        request.POST if request.method == "POST" else None,
-        lines=snapshot.lines,
-        net_paid=net,
-        is_delivered=previews.order_is_delivered(order, now=now),
-        initial=initial,
-    )
-
-
-def _suggest(order: Order, form: RefundForm) -> tuple[SuggestedRefund | None, str]:
-    """From the valid part of the form: other fields may still be empty."""
-    form.is_valid()
-    shipping: Money | None = form.cleaned_data.get("shipping")
-    try:
-        found = get_gateway().suggest_refund(order, lines=form.chosen_lines(), shipping=shipping)
-    except ShopUnreachable as error:
-        return None, f"{error} {error.hint}"
-    return found, ""
 
 
 def _review(

@@ -84,9 +84,9 @@ class Customer(models.Model):
             models.Index(fields=["phone"], condition=~Q(phone=""), name="orders_customer_phone"),
             # sweep_dirty_customers: who has to be read again.
             models.Index(
-                fields=["fetch_after"],
+                fields=["store", "fetch_after", "id"],
                 condition=Q(dirty_seq__gt=F("clean_seq")),
-                name="orders_customer_dirty",
+                name="orders_customer_dirty_at",
             ),
         ]
 

@@ -70,6 +70,11 @@ class OrderQuerySet(models.QuerySet["Order"]):
     def dirty(self) -> Self:
         return self.filter(dirty_seq__gt=F("clean_seq"))
 
+    def has_dirty(self, store: Store) -> bool:
+        """Whether anything of the store waits. Ordered, which leads to the index (leases)."""
+        waiting = self.dirty().filter(store=store).order_by("fetch_after", "pk")
+        return bool(waiting.values_list("pk", flat=True)[:1])
+
     def with_money_held(self) -> Self:
         """Canceled, the customer's money still here, and nobody has decided to keep it."""
         held = self.filter(cancelled_at__isnull=False, net_payment__gt=0)
@@ -180,9 +185,9 @@ class Order(models.Model):
             ),
             # sweep_dirty_orders: what has to be read again.
             models.Index(
-                fields=["fetch_after"],
+                fields=["store", "fetch_after", "id"],
                 condition=Q(dirty_seq__gt=F("clean_seq")),
-                name="orders_dirty",
+                name="orders_dirty_by_store",
             ),
         ]
 

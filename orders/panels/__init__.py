@@ -26,6 +26,7 @@ from orders.panels.parts import (
     ReturnItem,
     ReturnRow,
 )
+from orders.panels.sums import beside_items
 
 __all__ = [
     "ActionNotice",
@@ -44,6 +45,7 @@ __all__ = [
     "ReturnRow",
     "action_notice",
     "action_states",
+    "beside_items",
     "find_orders",
     "order_card",
     "order_cards",

@@ -8,19 +8,15 @@ from typing import Final
 
 from django.utils.translation import gettext as _
 
-from orders import rules, statuses
+from orders import altered, outcomes, rules, statuses
 from orders.errors import Refusal
-from orders.models import Order, OrderAction, OrderEvent
+from orders.models import ActionState, Order, OrderAction, OrderEvent
+from orders.money import Money
 from orders.panels.notices import NEEDS_SOMEBODY, action_notice
 from orders.panels.parts import Button, OrderCard
 from orders.panels.returning import return_rows
-from orders.panels.rows import (
-    event_row,
-    line_rows,
-    money_rows,
-    parcel_rows,
-    tracking_text,
-)
+from orders.panels.rows import event_row, line_rows, parcel_rows, tracking_text
+from orders.panels.sums import money_rows
 from orders.previews import cancel_refusal_for, order_is_delivered
 from orders.snapshot import OrderSnapshot
 from orders.statuses import Badge, Pip, Tone
@@ -47,8 +43,13 @@ def order_cards(
     actions: dict[int, OrderAction] = {}
     for action in OrderAction.objects.filter(order__in=ids).select_related("requested_by"):
         actions.setdefault(action.order_id, action)
+    for order in orders:
+        if action_of := actions.get(order.pk):
+            action_of.order = order
     events: dict[int, list[OrderEvent]] = {}
-    for event in OrderEvent.objects.filter(order__in=ids).select_related("actor"):
+    for event in OrderEvent.objects.filter(order__in=ids).select_related(
+        "actor", "action__requested_by", "action__order__store"
+    ):
         events.setdefault(event.order_id, []).append(event)
     return tuple(
         _card(
@@ -114,11 +115,12 @@ def _card(
         placed_at=snapshot.placed_at,
         total=snapshot.money.total.presentment,
         badges=badges,
-        notes=_notes(order, snapshot, now=now),
+        notes=_notes(order, snapshot, action, now=now),
         lines=line_rows(snapshot, now=now, order=order),
         parcels=parcel_rows(snapshot, now=now, order=order),
         returns=return_rows(snapshot, order=order),
         money=money_rows(snapshot),
+        swaps=altered.swaps(snapshot),
         payment_methods=tuple(dict.fromkeys(_method(t.gateway_label or t.gateway, t.account_number)
                                             for t in rules.payments(snapshot))),
         shipping_address=snapshot.shipping_address,
@@ -164,7 +166,9 @@ def _buttons(
     )
 
 
-def _notes(order: Order, snapshot: OrderSnapshot, *, now: datetime) -> tuple[Badge, ...]:
+def _notes(
+    order: Order, snapshot: OrderSnapshot, action: OrderAction | None, *, now: datetime
+) -> tuple[Badge, ...]:
     money = snapshot.money
     notes = []
     if snapshot.is_incomplete:
@@ -174,11 +178,20 @@ def _notes(order: Order, snapshot: OrderSnapshot, *, now: datetime) -> tuple[Bad
     if rules.has_open_dispute(snapshot):
         notes.append(Badge(_("Dispute open"), Tone.CRITICAL))
     if rules.refund_outstanding(snapshot):
-        if order.kept is not None and order.kept == order.net_payment:
-            notes.append(Badge(_("Kept on purpose"), Tone.DEFAULT))
+        if _is_kept(order, snapshot, action):
+            kept = rules.net_paid(snapshot).format()
+            notes.append(Badge(_("Kept on purpose: %(sum)s") % {"sum": kept}, Tone.DEFAULT))
         else:
             notes.append(Badge(_("Refund outstanding"), Tone.ATTENTION, Pip.EMPTY))
-    if snapshot.financial_status == "PARTIALLY_PAID":
+    owed = money.outstanding.presentment
+    is_changed = money.current_total != money.total
+    if owed.amount < 0 and not snapshot.cancelled_at:
+        text = _("We owe %(sum)s") % {"sum": Money(-owed.amount, owed.currency).format()}
+        notes.append(Badge(text, Tone.ATTENTION))
+    elif owed and (altered.was_altered(snapshot) or (_is_partly_paid(snapshot) and is_changed)):
+        # Not "paid of total": the total still counts what was taken off.
+        notes.append(Badge(_("%(sum)s outstanding") % {"sum": owed.format()}, Tone.DEFAULT))
+    elif _is_partly_paid(snapshot):
         text = _("%(paid)s of %(total)s paid") % {
             "paid": money.received.presentment.format(),
             "total": money.total.presentment.format(),
@@ -198,6 +211,19 @@ def _notes(order: Order, snapshot: OrderSnapshot, *, now: datetime) -> tuple[Bad
     if snapshot.is_test:
         notes.append(Badge(_("Test order"), Tone.DEFAULT))
     return tuple(notes)
+
+
+def _is_partly_paid(snapshot: OrderSnapshot) -> bool:
+    return snapshot.financial_status == "PARTIALLY_PAID"
+
+
+def _is_kept(order: Order, snapshot: OrderSnapshot, action: OrderAction | None) -> bool:
+    """What is left stays with the shop on purpose, or will once the bank has confirmed the rest."""
+    if order.kept is not None and order.kept == order.net_payment:
+        return True
+    if action is None or action.state != ActionState.AWAITING_BANK:
+        return False
+    return outcomes.kept_on_purpose(action) == rules.net_paid(snapshot)
 
 
 def _method(label: str, account_number: str) -> str:

@@ -38,9 +38,12 @@ class LineParcel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineRow:
+    """`altered`: what of it is gone, and why, or that it is new; short sentences."""
+
     item: LineItem
     parcels: tuple[LineParcel, ...]
     unshipped: int
+    altered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,20 +88,26 @@ class ReturnRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyRow:
+    """The rows before the total add up to it, but for those that are `is_included`: in another
+    row already, or a share of it."""
+
     label: str
     amount: Money
     is_total: bool = False
+    is_included: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionNotice:
-    """The running or last action of an order, in plain words (reliability 3.1).
+    """The running or last action of an order, in plain words (orders.outcomes, whose code
+    `outcome` is).
 
     `is_running`: Shopify has not answered for good; a page shows it as busy.
     """
 
     action_id: int
     state: ActionState
+    outcome: str
     tone: Tone
     title: str
     text: str
@@ -139,6 +148,8 @@ class OrderCard:
     parcels: tuple[ParcelRow, ...]
     returns: tuple[ReturnRow, ...]
     money: tuple[MoneyRow, ...]
+    # What was given for what, by edits and exchanges: sentences.
+    swaps: tuple[str, ...]
     payment_methods: tuple[str, ...]
     shipping_address: Address | None
     note: str

@@ -1,20 +1,12 @@
-"""The lists on a card, a row each: items, parcels, sums, events."""
+"""The lists on a card, a row each: items, parcels, events."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from django.utils.translation import gettext as _
-
-from orders import statuses
+from orders import altered, outcomes, statuses
 from orders.models import EventKind, Order, OrderEvent
-from orders.panels.parts import (
-    EventRow,
-    LineParcel,
-    LineRow,
-    MoneyRow,
-    ParcelRow,
-)
+from orders.panels.parts import EventRow, LineParcel, LineRow, ParcelRow
 from orders.snapshot import Fulfillment, OrderSnapshot
 
 
@@ -34,6 +26,7 @@ def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[
                 if part.line_gid == line.gid
             ),
             unshipped=line.unfulfilled_quantity if line.requires_shipping else 0,
+            altered=altered.words(snapshot, line, is_partial=order.is_partial),
         )
         for line in snapshot.lines
     )
@@ -85,32 +78,19 @@ def tracking_text(snapshot: OrderSnapshot) -> str:
     return "\n".join(": ".join(part for part in words if part) for words in found)
 
 
-def money_rows(snapshot: OrderSnapshot) -> tuple[MoneyRow, ...]:
-    money = snapshot.money
-    rows = [
-        MoneyRow(label=_("Subtotal"), amount=money.subtotal.presentment),
-        MoneyRow(label=_("Discounts"), amount=money.discounts.presentment),
-        MoneyRow(label=_("Shipping"), amount=money.shipping.presentment),
-        MoneyRow(label=_("Tax"), amount=money.tax.presentment),
-        MoneyRow(label=_("Tip"), amount=money.tips.presentment),
-        MoneyRow(label=_("Total"), amount=money.total.presentment, is_total=True),
-        MoneyRow(label=_("Paid"), amount=money.received.presentment),
-        MoneyRow(label=_("Refunded"), amount=money.refunded.presentment),
-        MoneyRow(label=_("Outstanding"), amount=money.outstanding.presentment),
-    ]
-    always = {_("Total"), _("Paid"), _("Subtotal")}
-    return tuple(row for row in rows if row.amount or row.label in always)
-
-
 def event_row(event: OrderEvent) -> EventRow:
     actor = ""
     if event.actor:
         actor = event.actor.get_short_name() or event.actor.get_username()
+    label, detail = str(event.get_kind_display()), event.detail
+    if event.kind == EventKind.ACTION_FAILED and event.action:
+        words = outcomes.words(event.action)
+        label, detail = words.label, words.text
     return EventRow(
         kind=EventKind(event.kind),
-        label=str(event.get_kind_display()),
+        label=label,
         occurred_at=event.occurred_at,
         actor=actor or str(event.get_source_display()),
         amount=event.money,
-        detail=event.detail,
+        detail=detail,
     )

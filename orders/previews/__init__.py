@@ -13,6 +13,7 @@ from orders.previews.conditions import (
 )
 from orders.previews.grounds import changes, facts
 from orders.previews.proposals import (
+    DISCREPANCY_REASONS,
     REFUND_REASONS,
     STAFF_NOTE_LENGTH,
     CancelChoice,
@@ -22,6 +23,7 @@ from orders.previews.proposals import (
     Target,
     decode_proposal,
     encode_proposal,
+    reason_words,
 )
 from orders.previews.returning import return_for
 from orders.previews.summaries import Preview, SummaryItem
@@ -29,6 +31,7 @@ from orders.previews.tokens import Confirmed, open_token, sign_token
 from orders.previews.weighing import preview_again, preview_cancel, preview_refund, suggest
 
 __all__ = [
+    "DISCREPANCY_REASONS",
     "REFUND_REASONS",
     "STAFF_NOTE_LENGTH",
     "CancelChoice",
@@ -51,6 +54,7 @@ __all__ = [
     "preview_again",
     "preview_cancel",
     "preview_refund",
+    "reason_words",
     "return_for",
     "ruling_for",
     "sign_token",

@@ -12,7 +12,7 @@ from orders import policies, rules
 from orders.errors import ActionRefused, InvalidMoney, Refusal
 from orders.models import Order, OrderAction, OrderRefund, Policy, RefundMethod
 from orders.money import Money
-from orders.previews.proposals import Proposal
+from orders.previews.proposals import DISCREPANCY_REASONS, Proposal, RefundChoice
 from orders.snapshot import LineQuantity, OrderSnapshot
 
 
@@ -89,6 +89,29 @@ def check_amount(amount: Money, net: Money) -> None:
         raise InvalidMoney(
             _("Enter an amount above 0 and up to %(maximum)s.") % {"maximum": net.format()}
         )
+
+
+def check_shipping(shipping: Money | None, maximum: Money) -> None:
+    """`maximum`: what Shopify says is left of it. Its own refusal would come after the click."""
+    if not shipping or shipping <= maximum:
+        return
+    if not maximum:
+        raise InvalidMoney(_("No shipping is left to refund."), field="shipping")
+    text = _("Of the shipping at most %(maximum)s can be refunded.")
+    raise InvalidMoney(text % {"maximum": maximum.format()}, field="shipping")
+
+
+def discrepancy_of(choice: RefundChoice, amount: Money, calculated: Money) -> str:
+    """Why the amount is not what Shopify calculates for the items; "" where it is. Raises
+    ActionRefused where nobody said."""
+    if amount == calculated:
+        return ""
+    if choice.discrepancy_reason in DISCREPANCY_REASONS:
+        return choice.discrepancy_reason
+    text = _("Say why the amount is not the %(calculated)s that Shopify calculates.")
+    raise ActionRefused(
+        Refusal("discrepancy_reason_missing", text % {"calculated": calculated.format()})
+    )
 
 
 def check_lines(snapshot: OrderSnapshot, chosen: tuple[LineQuantity, ...]) -> None:

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 
 from orders.money import Money
 from orders.snapshot import OrderSnapshot
-from orders.statuses import live_fulfillments
+from orders.statuses import live_fulfillments, payment_word
 
 
 def facts(snapshot: OrderSnapshot) -> dict[str, str]:
@@ -58,10 +58,21 @@ def changes(
     }
     # A fact that the summary did not know of cannot have changed since.
     return tuple(
-        text % {"before": before[key] or "–", "after": after.get(key) or "–"}
+        text % {"before": _shown(key, before[key]), "after": _shown(key, after.get(key) or "")}
         for key, text in names.items()
         if key in before and key not in ignoring and before[key] != after.get(key)
     )
+
+
+def _shown(fact: str, value: str) -> str:
+    """A fact's value as people read it."""
+    if not value:
+        return "–"
+    if fact == "payment":
+        return payment_word(value)
+    if fact in {"received", "refunded"}:
+        return Money.from_wire(*value.split()).format()
+    return value
 
 
 def _sum_text(money: Money) -> str:

@@ -8,8 +8,11 @@ from typing import Any, Final
 import msgspec
 from django.utils.translation import gettext_lazy
 
+from orders.gateway import CANCEL_REASON_LABELS
 from orders.models import ActionKind, RefundMethod, Returned
 from orders.money import Money
+from orders.payment_words import readable
+from orders.previews.restocking import Restock
 from orders.previews.returning import ThroughReturn
 from orders.snapshot import LineQuantity
 
@@ -25,6 +28,21 @@ REFUND_REASONS: Final = {
     "goodwill": gettext_lazy("Goodwill"),
     "other": gettext_lazy("Other"),
 }
+
+# Shopify's own (OrderAdjustmentInputDiscrepancyReason): why an amount is not the calculated one.
+DISCREPANCY_REASONS: Final = {
+    "CUSTOMER": gettext_lazy("Agreed with the customer"),
+    "DAMAGE": gettext_lazy("Damaged items"),
+    "RESTOCK": gettext_lazy("Restocking fee"),
+    "OTHER": gettext_lazy("Other"),
+}
+
+
+def reason_words(reason: str) -> str:
+    """The words somebody chose a reason by: ours, or those of Shopify's admin. One that has none
+    is made readable; "" for none."""
+    found = REFUND_REASONS.get(reason) or CANCEL_REASON_LABELS.get(reason.upper())
+    return str(found) if found else readable(reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +60,17 @@ class CancelChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundChoice:
-    """What the agent chose in the refund dialog. `amount` None: what Shopify suggests."""
+    """What the agent chose in the refund dialog.
+
+    Lines or shipping: those are refunded, for what Shopify calculates or for another `amount`,
+    which has a `discrepancy_reason`. Neither: the `amount` alone, and no item is touched.
+    """
 
     reason: str
     lines: tuple[LineQuantity, ...] = ()
     shipping: Money | None = None
     amount: Money | None = None
+    discrepancy_reason: str = ""
     method: RefundMethod = RefundMethod.ORIGINAL
     restock: bool = False
     notify: bool = False
@@ -95,9 +118,29 @@ class Proposal:
     facts: dict[str, str]
     # Last and with a default: proposals stored before there was a choice lack it.
     method: RefundMethod = RefundMethod.ORIGINAL
+    # Of a refund of items: what Shopify calculated, and why it is another amount, if it is.
+    calculated: Money | None = None
+    discrepancy_reason: str = ""
+    # How the lines go back to stock; empty: they do not.
+    restocks: tuple[Restock, ...] = ()
+
+    # What customs took for the lines, by the gids of the duties; goes back with them.
+    duties: tuple[str, ...] = ()
     # The open return it is refunded through, and what was asked about it.
     through: ThroughReturn | None = None
     asked_through: str | None = None
+
+    @property
+    def is_amount_only(self) -> bool:
+        """A refund that touches no item and no shipping."""
+        return self.kind == ActionKind.REFUND and not self.lines and not self.shipping
+
+    @property
+    def difference(self) -> Money | None:
+        """What goes back beyond what was calculated, or below zero what is kept of it."""
+        if self.amount is None or self.calculated is None or self.amount == self.calculated:
+            return None
+        return self.amount - self.calculated
 
 
 def encode_proposal(proposal: Proposal) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from orders.errors import Refusal
 from orders.models import ActionKind, Order, RefundMethod, Returned
 from orders.money import Money
 from orders.previews.conditions import ruling_for
-from orders.previews.proposals import Proposal
+from orders.previews.proposals import DISCREPANCY_REASONS, Proposal
+from orders.previews.restocking import sentences
 from orders.previews.returning import return_rows
 from orders.previews.tokens import sign_token
 from orders.rules import Advice
@@ -95,7 +96,10 @@ def summarize(
 def _rows(proposal: Proposal, *, is_paid: bool) -> tuple[tuple[str, str], ...]:
     yes_no = {True: _("Yes"), False: _("No")}
     rows = [(_("Reason"), proposal.reason_label)]
-    if proposal.returned:
+    # An amount alone needs no return, of course.
+    if proposal.returned and not (
+        proposal.is_amount_only and proposal.returned == Returned.NOT_NEEDED
+    ):
         rows.append((_("Has the item come back?"), str(Returned(proposal.returned).label)))
     if proposal.shipments_to_cancel:
         count = len(proposal.shipments_to_cancel)
@@ -104,14 +108,25 @@ def _rows(proposal: Proposal, *, is_paid: bool) -> tuple[tuple[str, str], ...]:
         rows.append((_("Refund"), _("Later")))
     if proposal.method == RefundMethod.STORE_CREDIT:
         rows.append((_("Goes back to"), str(proposal.method.label)))
-    if proposal.through:
-        rows += return_rows(proposal.through)
-    else:
-        rows.append((_("Restock items"), yes_no[proposal.restock]))
+    rows += _about_goods(proposal)
     rows.append((_("Shopify e-mails the customer"), yes_no[proposal.notify]))
     if proposal.staff_note:
         rows.append((_("Staff note"), proposal.staff_note))
     return tuple(rows)
+
+
+def _about_goods(proposal: Proposal) -> list[tuple[str, str]]:
+    if proposal.is_amount_only:
+        return [(_("Items"), _("No items are marked as refunded; stock is not changed"))]
+    rows = []
+    if proposal.discrepancy_reason:
+        reason = DISCREPANCY_REASONS.get(proposal.discrepancy_reason, proposal.discrepancy_reason)
+        rows.append((_("Why another amount"), str(reason)))
+    if proposal.through:
+        return [*rows, *return_rows(proposal.through)]
+    stock = ". ".join(sentences(proposal.restocks))
+    rows.append((_("Restock items"), stock or (_("Yes") if proposal.restock else _("No"))))
+    return rows
 
 
 def _concerns(advice: Advice, proposal: Proposal) -> bool:

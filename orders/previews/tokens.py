@@ -16,7 +16,8 @@ from orders.errors import StalePreview
 from orders.models import Order
 from orders.previews.proposals import Proposal, encode_proposal
 
-_SALT: Final = "orders.preview"
+# Changed with what a summary means: one that was shown before is asked for again.
+_SALT: Final = "orders.preview.2"
 _TOKEN_AGE_S: Final = 2 * 60 * 60
 
 

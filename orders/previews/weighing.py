@@ -17,6 +17,8 @@ from orders.previews.conditions import (
     cancel_refusal_for,
     check_amount,
     check_lines,
+    check_shipping,
+    discrepancy_of,
     earlier_refunds,
     method_refusal,
     order_is_delivered,
@@ -29,6 +31,7 @@ from orders.previews.proposals import (
     RefundChoice,
     Target,
 )
+from orders.previews.restocking import restocks
 from orders.previews.returning import return_for, through
 from orders.previews.summaries import Preview, SummaryItem, summarize
 from orders.previews.targets import credit, spread
@@ -108,9 +111,30 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
     if found is None:
         check_lines(snapshot, choice.lines)
     net = rules.net_paid(snapshot)
-    suggestion = suggest(order, found, lines=choice.lines, shipping=choice.shipping)
+    amount_only = choice.amount is not None and not choice.lines and not choice.shipping
+    # F41: without a return nothing goes back to stock. Beside an open return the shop books in
+    # what comes back, and a second time would count.
+    restock = (
+        bool(choice.lines)
+        and choice.restock
+        and choice.returned != Returned.NOT_NEEDED
+        and must_be_closed is None
+    )
+    if amount_only:
+        # Only the payments matter, and those are told with whatever is left.
+        suggestion = gateway.suggest_refund(order, lines=None, shipping=None)
+    else:
+        suggestion = suggest(
+            order, found, lines=choice.lines, shipping=choice.shipping, with_places=restock
+        )
+    check_shipping(choice.shipping, suggestion.shipping_maximum)
     amount = choice.amount if choice.amount is not None else suggestion.amount
     check_amount(amount, net)
+    calculated = None if amount_only else suggestion.amount
+    discrepancy = ""
+    if calculated and found is None:
+        # A refund through a return has no such reason at Shopify.
+        discrepancy = discrepancy_of(choice, amount, calculated)
     is_credit = choice.method == RefundMethod.STORE_CREDIT
     booked = None
     if found:
@@ -131,17 +155,19 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
         is_full_refund=amount == net,
         lines=choice.lines,
         shipping=choice.shipping,
-        # F41: without a return nothing goes back to stock.
-        # Beside an open return the shop books in what comes back, and a second time would count.
-        restock=choice.restock
-        and choice.returned != Returned.NOT_NEEDED
-        and must_be_closed is None,
+        restock=restock,
         notify=choice.notify,
         staff_note=choice.staff_note,
         returned=choice.returned if is_asked else Returned.NOT_ASKED,
         shipments_to_cancel=(),
         facts=facts(snapshot),
         method=choice.method,
+        calculated=calculated,
+        discrepancy_reason=discrepancy,
+        restocks=restocks(snapshot, choice.lines, suggestion.lines)
+        if restock and not found
+        else (),
+        duties=() if amount_only or found else snapshot.duties_of(choice.lines),
         through=booked,
         asked_through=choice.through,
     )
@@ -156,13 +182,20 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
 
 
 def suggest(
-    order: Order, found: Return | None, *, lines: tuple[LineQuantity, ...], shipping: Money | None
+    order: Order,
+    found: Return | None,
+    *,
+    lines: tuple[LineQuantity, ...],
+    shipping: Money | None,
+    with_places: bool = False,
 ) -> SuggestedRefund:
     """What Shopify would give back for items, through their return or without one. Raises
     ShopUnreachable."""
     gateway = get_gateway()
     if found is None:
-        return gateway.suggest_refund(order, lines=lines, shipping=shipping)
+        return gateway.suggest_refund(
+            order, lines=lines, shipping=shipping, with_places=with_places
+        )
     return gateway.suggest_return(order, found, lines=lines, shipping=shipping)
 
 
@@ -194,7 +227,9 @@ def preview_again(order: Order, token: str, *, by: User, now: datetime) -> Previ
             reason=before.reason,
             lines=before.lines,
             shipping=before.shipping,
-            amount=before.amount,
+            # Items at their calculated price are calculated again.
+            amount=before.amount if before.difference or before.is_amount_only else None,
+            discrepancy_reason=before.discrepancy_reason,
             method=before.method,
             restock=before.restock,
             notify=before.notify,

@@ -14,7 +14,7 @@ from orders import policies, previews
 from orders.busy import refused_when_busy
 from orders.errors import ActionRefused, Refusal, StalePreview
 from orders.gateway import get_gateway
-from orders.models import ActionKind, ActionState, Order, OrderAction
+from orders.models import ActionKind, ActionState, Order, OrderAction, Outcome
 from orders.policies import Ruling
 from orders.progress import Goal
 from orders.services import moving
@@ -84,7 +84,12 @@ def withdraw(*, action_id: int, by: User, now: datetime) -> OrderAction:
         is_waiting = action.state in _WITHDRAWABLE and not action.maybe_applied
         words = _("Withdrawn by %s.") % by.get_username()
         if not is_waiting or not move(
-            action, ActionState.WITHDRAWN, by=by, settled_at=now, message=words
+            action,
+            ActionState.WITHDRAWN,
+            by=by,
+            settled_at=now,
+            message=words,
+            outcome=Outcome.WITHDRAWN,
         ):
             reason = _("It is too late to withdraw this: it was sent to Shopify.")
             raise ActionRefused(Refusal("already_sent", reason))

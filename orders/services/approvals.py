@@ -11,11 +11,19 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from orders import audit, policies, rules, sweeping
+from orders import audit, outcomes, policies, rules, sweeping
 from orders.busy import refused_when_busy
 from orders.errors import ActionRefused, Refusal, ShopUnreachable, StalePreview
 from orders.gateway import get_gateway
-from orders.models import ActionKind, ActionState, AuditKind, Order, OrderAction, Policy
+from orders.models import (
+    ActionKind,
+    ActionState,
+    AuditKind,
+    Order,
+    OrderAction,
+    Outcome,
+    Policy,
+)
 from orders.money import Money
 from orders.progress import Settled, canceled_by
 from orders.services.actions import Guard, locked
@@ -66,30 +74,39 @@ def approve(*, action_id: int, by: User, guard: Guard, now: datetime) -> OrderAc
     """
     order = OrderAction.objects.select_related("order__store").get(pk=action_id).order
     get_gateway().refresh(order)
-    stale = ""
+    stale: tuple[Outcome, str] | None = None
     with transaction.atomic(durable=True):
         action = locked(action_id)
         if refusal := approval_refusal(action, by) or guard(action.order):
             raise ActionRefused(refusal)
         stale = _why_stale(action, now)
         if stale:
-            move(action, ActionState.EXPIRED, by=by, settled_at=now, message=stale)
+            outcome, text = stale
+            move(
+                action,
+                ActionState.EXPIRED,
+                by=by,
+                settled_at=now,
+                message=text,
+                outcome=outcome,
+            )
         else:
             _agree(action, by, now)
         tell(action.order_id)
     if stale:
-        raise StalePreview(stale)
+        outcome, text = stale
+        raise StalePreview(text or outcomes.label(outcome), outcome=outcome)
     return action
 
 
-def _why_stale(action: OrderAction, now: datetime) -> str:
-    """Why what was asked for may not be carried out any more; "": it may."""
+def _why_stale(action: OrderAction, now: datetime) -> tuple[Outcome, str] | None:
+    """What ends it, and why: what was asked for may not be carried out any more. None: it may."""
     if action.expires_at and action.expires_at <= now:
-        return _("It was not approved in time.")
+        return Outcome.NOT_APPROVED, ""
     objection = objection_to(action, action.order, step=0, now=now)
     if objection is None or objection.can_pass:
-        return ""
-    return objection.refusal.reason
+        return None
+    return objection.outcome, objection.refusal.reason
 
 
 @refused_when_busy()
@@ -101,7 +118,14 @@ def decline(*, action_id: int, by: User, note: str, now: datetime) -> OrderActio
             raise ActionRefused(refusal)
         words = _("Declined by %s.") % by.get_username()
         text = f"{words} {note.strip()}".strip()
-        move(action, ActionState.DECLINED, by=by, settled_at=now, message=text)
+        move(
+            action,
+            ActionState.DECLINED,
+            by=by,
+            settled_at=now,
+            message=text,
+            outcome=Outcome.DECLINED,
+        )
         tell(action.order_id)
     return action
 
@@ -117,9 +141,8 @@ def expire_approvals(*, now: datetime) -> int:
         nonlocal ended
         with transaction.atomic(durable=True):
             action = locked(action_id)
-            words = _("It was not approved in time: ask again.")
             if action.state == ActionState.AWAITING_APPROVAL and move(
-                action, ActionState.EXPIRED, settled_at=now, message=words
+                action, ActionState.EXPIRED, settled_at=now, outcome=Outcome.NOT_APPROVED
             ):
                 ended += 1
                 tell(action.order_id)
@@ -168,7 +191,8 @@ def settle_by_hand(
             else _("Settled by %(who)s without reading Shopify: %(why)s")
         )
         words = text % {"who": by.get_username(), "why": reason.strip()}
-        end = Settled(_settled_state(action, found, was_applied), words, found.refund_gid)
+        by_hand = Outcome.DONE_BY_HAND if was_applied else Outcome.NOT_DONE_BY_HAND
+        end = Settled(_settled_state(action, found, was_applied), words, found.refund_gid, by_hand)
         columns = ending(end, now=now)
         if end.state == ActionState.REJECTED:
             columns["maybe_applied"] = False

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from orders import guards, policies, previews, returns, rules
 from orders.errors import Refusal
-from orders.models import ActionKind, Order, OrderAction, RefundBudget, Returned
+from orders.models import ActionKind, Order, OrderAction, Outcome, RefundBudget, Returned
 from orders.policies import Ruling
 from orders.previews import Proposal
 from orders.progress import Goal
@@ -24,6 +24,9 @@ _CHANGED_BY_OWN_STEPS: Final = frozenset(
 )
 
 
+_CHANGED: Final = "changed"
+
+
 @dataclass(frozen=True, slots=True)
 class Objection:
     """Why a step may not be sent now. `can_pass`: it may be later, so the action waits; else it
@@ -31,6 +34,11 @@ class Objection:
 
     refusal: Refusal
     can_pass: bool = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """What an action comes to that is not sent because of it."""
+        return Outcome.STALE if self.refusal.code == _CHANGED else Outcome.REFUSED_BY_RULES
 
 
 def objection_to(
@@ -60,7 +68,7 @@ def objection_to(
         ignoring = _CHANGED_BY_OWN_STEPS if step else frozenset()
     facts = previews.facts(order.snapshot)
     if changes := previews.changes(proposal.facts, facts, ignoring=ignoring):
-        return Objection(Refusal("changed", " ".join(changes), _("Review the order again.")))
+        return Objection(Refusal(_CHANGED, " ".join(changes), _("Review the order again.")))
     return None
 
 

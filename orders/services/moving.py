@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from orders import audit
+from orders import audit, outcomes
 from orders.errors import ActionRefused, Refusal
 from orders.failpoints import failpoint
 from orders.models import SETTLED_STATES, ActionState, AuditKind, Order, OrderAction
@@ -39,11 +39,34 @@ def move(action: OrderAction, to: ActionState, *, by: User | None = None, **chan
     if before != to:
         _record(action, before, to, by)
     action.state = to
+    if to == ActionState.SUCCEEDED:
+        _note_kept(action)
     for name, value in changes.items():
         # An expression's value is only in the database.
         if not hasattr(value, "resolve_expression"):
             setattr(action, name, value)
     return True
+
+
+def _note_kept(action: OrderAction) -> None:
+    """Who gave back a part with a cancelation confirmed that the rest stays with the shop: it is
+    kept on purpose, and nobody has to ask for it again. Only where it is exactly that rest."""
+    kept = outcomes.kept_on_purpose(action)
+    if kept is None:
+        return
+    rest = Order.objects.filter(
+        pk=action.order_id, cancelled_at__isnull=False, net_payment=kept.amount
+    )
+    reason = str(action.proposal.get("reason_label") or "")
+    if rest.update(kept=kept.amount, kept_by=action.requested_by_id, kept_reason=reason[:255]):
+        audit.record(
+            AuditKind.MONEY_KEPT,
+            actor=action.requested_by,
+            store_id=action.order.store_id,
+            order_id=action.order_id,
+            action_id=action.pk,
+            amount=kept,
+        )
 
 
 def created(action: OrderAction, by: User) -> None:

@@ -23,7 +23,9 @@ from orders.models import (
     Order,
     OrderAction,
     OrderEvent,
+    Outcome,
 )
+from orders.outcomes import default_outcome
 from orders.progress import KEY_WINDOW, Move, Settled, Waiting
 from orders.services.eligibility import Objection, objection_to
 from orders.services.moving import move, tell
@@ -197,7 +199,7 @@ def end_overdue(*, now: datetime) -> int:
 
 def _expire(action: OrderAction, now: datetime) -> None:
     words = _("It was not sent within a day. Review the order again.")
-    settle(action, Settled(ActionState.EXPIRED, words), now=now)
+    settle(action, Settled(ActionState.EXPIRED, words, outcome=Outcome.NOT_SENT), now=now)
 
 
 def booked(move: Move) -> Settled | None:
@@ -219,6 +221,7 @@ def ending(end: Settled, *, now: datetime) -> dict[str, Any]:
         "next_attempt_at": None,
         "is_doubtful": False,
         "message": end.message,
+        "outcome": end.outcome or default_outcome(end.state),
     }
     if end.refund_gid:
         columns["refund_gid"] = end.refund_gid

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from orders import sweeping
-from orders.models import ActionState, OrderAction, Store
+from orders.models import ActionState, OrderAction, Outcome, Store
 from orders.services.actions import locked
 from orders.services.moving import move, tell
 
@@ -32,6 +32,7 @@ def hand_over(store: Store, *, now: datetime) -> int:
     return _end(
         ids.order_by("pk").values_list("pk", flat=True)[:_ROWS],
         unsent=_("The app was uninstalled from the shop; nothing was sent."),
+        outcome=Outcome.UNINSTALLED,
         in_doubt=_(
             "The app was uninstalled before Shopify's answer was known. Compare with Shopify."
         ),
@@ -53,6 +54,7 @@ def make_way(orders: Iterable[int], *, now: datetime) -> int:
     return _end(
         ids.order_by("pk").values_list("pk", flat=True)[:_ROWS],
         unsent=_("The customer's data had to be deleted; nothing was sent."),
+        outcome=Outcome.ERASED,
         in_doubt=_(
             "The customer's data had to be deleted before Shopify's answer was known. "
             "Compare with Shopify."
@@ -61,19 +63,21 @@ def make_way(orders: Iterable[int], *, now: datetime) -> int:
     )
 
 
-def _end(ids: Iterable[int], *, unsent: str, in_doubt: str, now: datetime) -> int:
+def _end(ids: Iterable[int], *, unsent: str, outcome: Outcome, in_doubt: str, now: datetime) -> int:
     moved = 0
 
     def end(action_id: int) -> None:
         nonlocal moved
-        moved += _end_one(action_id, unsent=unsent, in_doubt=in_doubt, now=now)
+        moved += _end_one(action_id, unsent=unsent, outcome=outcome, in_doubt=in_doubt, now=now)
 
     # One that cannot be ended must not keep the others.
     sweeping.each(list(ids), end)
     return moved
 
 
-def _end_one(action_id: int, *, unsent: str, in_doubt: str, now: datetime) -> bool:
+def _end_one(
+    action_id: int, *, unsent: str, outcome: Outcome, in_doubt: str, now: datetime
+) -> bool:
     with transaction.atomic(durable=True):
         action = locked(action_id)
         if action.state in _UNSENT and not action.maybe_applied:
@@ -84,6 +88,7 @@ def _end_one(action_id: int, *, unsent: str, in_doubt: str, now: datetime) -> bo
                 next_attempt_at=None,
                 lease_until=None,
                 message=unsent,
+                outcome=outcome,
             )
         elif action.state in _IN_DOUBT:
             moved = move(action, ActionState.NEEDS_HUMAN, lease_until=None, message=in_doubt)

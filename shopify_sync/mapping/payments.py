@@ -115,6 +115,10 @@ def dispute(data: Json) -> Dispute:
     return Dispute(gid=data["id"], status=to_text(data.get("status")))
 
 
+def _place(location: Json | None) -> Place | None:
+    return Place(location["id"], to_text(location.get("name"))) if location else None
+
+
 def _suggested(data: Json) -> SuggestedRefund:
     if not dig(data, "amountSet", "presentmentMoney"):
         raise MalformedAnswer("a suggested refund without its amount")
@@ -131,6 +135,7 @@ def _suggested(data: Json) -> SuggestedRefund:
         tax=money(data.get("totalTaxSet")),
         shipping=money(dig(data, "shipping", "amountSet")),
         shipping_maximum=money(dig(data, "shipping", "maximumRefundableSet")),
+        duties=money(data.get("totalDutiesSet")) or None,
         lines=each(
             data.get("refundLineItems"),
             lambda line: SuggestedLine(
@@ -138,6 +143,8 @@ def _suggested(data: Json) -> SuggestedRefund:
                 quantity=to_count(line.get("quantity")),
                 subtotal=money(line.get("subtotalSet")),
                 tax=money(line.get("totalTaxSet")),
+                restock=to_text(line.get("restockType")),
+                place=_place(line.get("location")),
             ),
         ),
         transactions=each(

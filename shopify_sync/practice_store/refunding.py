@@ -29,6 +29,7 @@ class SuggestedLine:
     line: LineItem
     quantity: int
     restock_type: str
+    location_number: int | None
     subtotal: Decimal
     tax: Decimal
 
@@ -49,9 +50,12 @@ class Suggestion:
     as_store_credit: bool = False
 
 
-def line_share(order: Order, line: LineItem, quantity: int) -> tuple[Decimal, Decimal]:
-    """Price and tax of the next `quantity` units to be refunded, exact to the last unit."""
-    before = line.refunded + line.removed
+def line_share(
+    order: Order, line: LineItem, quantity: int, *, skip: int = 0
+) -> tuple[Decimal, Decimal]:
+    """Price and tax of the next `quantity` units to be refunded after `skip` others, exact to the
+    last unit."""
+    before = line.refunded + line.removed + skip
     whole = money.line_total(line)
 
     def part(sum_of_line: Decimal) -> Decimal:
@@ -86,10 +90,11 @@ def suggest(
         ]
     suggested = []
     for line, quantity in chosen:
-        if quantity > 0:
-            price, tax = line_share(order, line, quantity)
-            restock = "RETURN" if selling.shipped_quantity(order, line.number_id) else "CANCEL"
-            suggested.append(SuggestedLine(line, quantity, restock, price, tax))
+        seen = 0
+        for kind, units, location in stock.split(order, line, quantity) if quantity > 0 else ():
+            price, tax = line_share(order, line, units, skip=seen)
+            suggested.append(SuggestedLine(line, units, kind, location, price, tax))
+            seen += units
     maximum = max(ZERO, money.net(order))
     shipping_maximum = money.shipping(order) - money.refunded_shipping(order)
     carriage = shipping_maximum if full else min(shipping or ZERO, shipping_maximum)
@@ -171,16 +176,20 @@ def create(
     if order.presentment_currency != order.currency and not data.get("currency"):
         raise UserError("Currency is required for multi-currency orders", ["currency"])
     lines = _check_lines(order, data.get("refundLineItems") or [])
-    for _line, _quantity, item in lines:
-        stock.location_number(context, item.get("locationId"), ["refundLineItems"])
-    quantities = {line.number_id: quantity for line, quantity, _item in lines}
+    quantities: dict[int, int] = {}
+    for line, quantity, _item in lines:
+        quantities[line.number_id] = quantities.get(line.number_id, 0) + quantity
     tolls = _duties(order, data.get("refundDuties") or [], quantities)
+    shipped = stock.check_restock(context, order, lines)
+    shipping_part(order, data.get("shipping") or {})
     moves = check_transactions(order, data.get("transactions") or [])
     credits = crediting.of_refund(context, order, data.get("refundMethods") or [])
     moved = sum((amount for _, amount in moves), ZERO)
     moved += sum((credit.amount for credit in credits), ZERO)
     if moved > money.net(order):
         raise UserError(too_much(order, moved, money.net(order)))
+    for (line, _quantity, _item), units in zip(lines, shipped, strict=True):
+        line.refunded_shipped += units
     refund = book(context, order, data, lines, moves, credits, key, tolls)
     refund.made_by = made_by
     return order, refund
@@ -197,15 +206,16 @@ def _check_lines(
     order: Order, chosen: list[dict[str, Any]]
 ) -> list[tuple[LineItem, int, dict[str, Any]]]:
     by_id = {line.id: line for line in order.lines}
-    found = []
+    found: list[tuple[LineItem, int, dict[str, Any]]] = []
     for index, item in enumerate(chosen):
         line = by_id.get(item["lineItemId"])
         if line is None:
             raise UserError(
                 "Line item does not exist", ["refundLineItems", str(index), "lineItemId"]
             )
+        asked = item["quantity"] + sum(units for other, units, _ in found if other is line)
         # A canceled order's lines are off it already; only the money is left.
-        if item["quantity"] > line.quantity - line.refunded:
+        if asked > line.quantity - line.refunded:
             raise UserError(
                 "Quantity cannot refund more items than were purchased",
                 ["refundLineItems", str(index), "quantity"],
@@ -286,12 +296,19 @@ def book(
     difference -= sum((credit.amount for credit in credits), ZERO)
     if difference:
         refund.adjustments.append(
-            Adjustment(number_id=shop.new_id(), kind="REFUND_DISCREPANCY", amount=difference)
+            Adjustment(number_id=shop.new_id(), kind=_discrepancy(data), amount=difference)
         )
     order.refunds.append(refund)
     context.emit("refunds/create", payloads.refund(shop, order, refund))
     selling.touch(context, order)
     return refund
+
+
+def _discrepancy(data: dict[str, Any]) -> str:
+    """The reason that was given for another amount than the calculated one; OTHER has no word of
+    its own among those that are kept."""
+    given = data.get("discrepancyReason")
+    return given if given in {"CUSTOMER", "DAMAGE", "RESTOCK"} else "REFUND_DISCREPANCY"
 
 
 def _take_off(order: Order, line: LineItem, quantity: int) -> None:

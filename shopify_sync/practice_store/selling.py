@@ -463,13 +463,14 @@ def unfulfilled_quantity(order: Order, line_number: int) -> int:
 
 
 def kept_quantity(order: Order, line_number: int) -> int:
-    """Units that were shipped and not taken back by processing a return."""
+    """Units that were shipped and neither refunded since nor taken back by processing a return."""
     back = sum(
         item.processed
         for found in order.returns
         for item in found.lines
         if item.line_number == line_number
     )
+    back += order.line(line_number).refunded_shipped
     return max(0, shipped_quantity(order, line_number) - back)
 
 

@@ -48,6 +48,7 @@ def ship(
         created_at=now,
         updated_at=now,
         tracking=tracking,
+        location_number=work.location_number,
     )
     for item, quantity in chosen:
         item.remaining_quantity -= quantity

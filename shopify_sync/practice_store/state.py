@@ -106,6 +106,8 @@ class LineItem(Resource, kw_only=True):
     properties: dict[str, str] = field(default_factory=dict)
     refunded: int = 0
     removed: int = 0
+    # Of the refunded units those that had been shipped, and were refunded without a return.
+    refunded_shipped: int = 0
     duty: Decimal = ZERO
     added: bool = False
     # Taken back by processing a return, and not refunded (yet).
@@ -232,6 +234,7 @@ class Fulfillment(Resource, kw_only=True):
     in_transit_at: datetime | None = None
     estimated_delivery_at: datetime | None = None
     delivered_at: datetime | None = None
+    location_number: int | None = None
     tracking: list[Tracking] = field(default_factory=list)
     lines: list[FulfillmentLine] = field(default_factory=list)
     events: list[FulfillmentEvent] = field(default_factory=list)
@@ -259,6 +262,8 @@ class FulfillmentOrder(Resource, kw_only=True):
     method_type: str = "SHIPPING"
     # Shopify's words for why it is held (displayReason), and what staff wrote beside them.
     hold_reason: str | None = None
+    # Where it is shipped from; None: where the shop's orders usually are.
+    location_number: int | None = None
     hold_note: str | None = None
     location: str = "Shop location"
     lines: list[FulfillmentOrderLine] = field(default_factory=list)
@@ -500,7 +505,7 @@ class Shop(Struct, kw_only=True):
     jobs: dict[str, Job] = field(default_factory=dict)
     idempotency: dict[str, IdempotencyRecord] = field(default_factory=dict)
     # Numbers and names; the first is where orders are shipped from.
-    locations: dict[int, str] = field(default_factory=lambda: {1: "Shop location"})
+    locations: dict[int, str] = field(default_factory=lambda: {1: "Shop location", 2: "Warehouse"})
     stock_moves: list[StockMove] = field(default_factory=list)
     # 402 or 423: how a frozen or a locked shop answers everything.
     locked_status: int | None = None

@@ -117,8 +117,8 @@ MUTATIONS: Final = frozenset(
 )
 # An interface leads to what implements it, unless that is half of the API (Node, HasEvents …).
 MOST_IMPLEMENTATIONS: Final = 4
-# Answers of node(id:) that nothing else leads to.
-NODES: Final = frozenset({"OrderCancelJobResult"})
+# Answers that nothing else leads to: of node(id:), and of an interface with many.
+NODES: Final = frozenset({"OrderCancelJobResult", "ProductSale"})
 
 
 def load_full() -> GraphQLSchema:

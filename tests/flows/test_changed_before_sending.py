@@ -424,7 +424,7 @@ def test_the_agent_sees_the_difference_and_confirms_anew(
         "refund", lambda s, o: s.act(lambda c: shop_actions.refund(c, o, Decimal("3.00"))),
         reason="damaged", amount="30.00", staff_note="Broken lid", returned="",
     )  # fmt: skip
-    assert "0.00 EUR → 3.00 EUR" in page
+    assert "€0.00 → €3.00" in page
     assert "Broken lid" in page
     assert '<input type="hidden" name="amount" value="30.00">' in page
     Store.objects.update(undo_seconds=0)
@@ -459,6 +459,6 @@ def test_a_cancelation_is_reviewed_again_too(rejected: Callable[..., str]) -> No
         reason="CUSTOMER", refund="now", amount="12.50", restock="on", staff_note="Twice",
     )  # fmt: skip
     assert "Review the cancelation" in page
-    assert "0.00 EUR → 5.00 EUR" in page
+    assert "€0.00 → €5.00" in page
     for field in ('refund" value="now', 'restock" value="on', 'reason" value="CUSTOMER'):
         assert f'name="{field}"' in page

@@ -333,7 +333,7 @@ def test_a_stale_summary_is_shown_again_with_what_changed(
     url = f"/inbox/conversations/{conversation.pk}/orders/{order.pk}/confirm/"
     answer = as_alice.post(url, {"token": token}, headers={"HX-Request": "true"})
     assert answer.status_code == 409
-    assert "0.00 EUR → 5.00 EUR" in unescape(answer.content.decode())
+    assert "€0.00 → €5.00" in unescape(answer.content.decode())
     assert not OrderAction.objects.exists()
 
 

@@ -363,7 +363,7 @@ def test_a_text_is_sent_without_blanks_or_not_at_all() -> None:
     assert placeholders.unknown("{{ settings.SECRET_KEY }}") == ["settings.SECRET_KEY"]
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_the_stream_needs_a_token_of_ours(alice: User) -> None:
     from asgiref.sync import async_to_sync
 

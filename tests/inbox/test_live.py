@@ -13,7 +13,8 @@ from django.contrib.auth.models import User
 from inbox import live
 
 pytestmark = [
-    pytest.mark.django_db,
+    # The stream asks for its person's role by a connection of its own.
+    pytest.mark.django_db(transaction=True),
     pytest.mark.skipif("TEST_REDIS_URL" not in os.environ, reason="set TEST_REDIS_URL"),
 ]
 

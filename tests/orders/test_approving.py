@@ -201,11 +201,11 @@ def test_an_approval_of_an_order_that_changed_ends_the_action(
     updated = action.order.shop_updated_at + timedelta(minutes=1)
     stored(order(refunded="1.00", updated_at=updated), action.order.store)
     now = timezone.now()
-    with pytest.raises(StalePreview, match=r"0\.00 EUR → 1\.00 EUR"):
+    with pytest.raises(StalePreview, match=r"€0\.00 → €1\.00"):
         approve(action, sara, now=now)
     action.refresh_from_db()
     assert (action.state, action.settled_at) == (ActionState.EXPIRED, now)
-    assert "1.00 EUR" in action.message
+    assert "€1.00" in action.message
     assert action.order.reserved == 0
     assert action.approved_by is None
 
@@ -219,7 +219,7 @@ def test_an_approval_in_time_counts(
     if state == ActionState.QUEUED:
         approve(action, sara, now=now)
     else:
-        with pytest.raises(StalePreview, match="not approved in time"):
+        with pytest.raises(StalePreview, match="Not approved in time"):
             approve(action, sara, now=now)
     action.refresh_from_db()
     assert action.state == state

@@ -94,7 +94,8 @@ def test_delivered_goods_are_not_refunded_without_a_word_on_their_return(
 
 @pytest.mark.parametrize("returned", [Returned.RECEIVED, Returned.NOT_NEEDED])
 def test_an_answer_about_the_return_is_kept_and_shown(refund: Any, returned: Returned) -> None:
-    preview = refund(shipped(DELIVERED), returned=returned)
+    chosen = (LineQuantity(line_gid="line-1", quantity=1),)
+    preview = refund(shipped(DELIVERED), lines=chosen, returned=returned)
     assert preview.proposal.returned == returned
     assert ("Has the item come back?", returned.label) in preview.rows
 
@@ -150,6 +151,7 @@ def test_money_that_no_payment_can_take_back_is_refused(refund: Any, gateway: Fa
     gateway.transactions = (suggested(maximum="4.00"), suggested("payment-2", "3.00"))
     with pytest.raises(InvalidMoney):
         refund(order(), amount=eur("7.01"))
+    assert gateway.asked == [(None, None)], "of an amount no items are asked about"
     targets = refund(order(), amount=eur("5.00")).proposal.targets
     assert [(t.parent_gid, t.amount) for t in targets] == [
         ("payment-1", eur("4.00")), ("payment-2", eur("1.00")),
@@ -284,9 +286,11 @@ def test_the_items_of_a_canceled_order_are_those_it_still_has(cancel: Any) -> No
 def test_nothing_goes_back_to_stock_that_does_not_come_back(
     refund: Any, returned: str, restock: bool, is_restocked: bool
 ) -> None:
-    preview = refund(shipped(DELIVERED), returned=returned, restock=restock)
+    chosen = (LineQuantity(line_gid="line-1", quantity=2),)
+    preview = refund(shipped(DELIVERED), lines=chosen, returned=returned, restock=restock)
     assert preview.proposal.restock is is_restocked
-    assert dict(preview.rows)["Restock items"] == ("Yes" if is_restocked else "No")
+    stock = "2 items come back to Shelf" if is_restocked else "No"
+    assert dict(preview.rows)["Restock items"] == stock
 
 
 def test_the_agents_words_and_ticks_are_kept(refund: Any, cancel: Any) -> None:
@@ -459,7 +463,7 @@ def test_the_same_choice_again_says_what_changed(
     first = refund(
         shipped(DELIVERED, customer=JANE), lines=chosen, shipping=eur("1.00"), amount=eur("5.00"),
         method=RefundMethod.STORE_CREDIT, restock=True, notify=True, staff_note="Called.",
-        returned=Returned.RECEIVED,
+        returned=Returned.RECEIVED, discrepancy_reason="DAMAGE",
     )  # fmt: skip
     again = previews.preview_again(first.order, first.token, by=alice, now=NOW)
     assert again.proposal == first.proposal
@@ -467,7 +471,7 @@ def test_the_same_choice_again_says_what_changed(
     paid_less = shipped(DELIVERED, customer=JANE, refunded="3.00", updated_at=NOW)
     later = stored(paid_less, store)
     again = previews.preview_again(later, first.token, by=alice, now=NOW)
-    assert again.changes == ("The sum refunded changed: 0.00 EUR → 3.00 EUR.",)
+    assert again.changes == ("The sum refunded changed: €0.00 → €3.00.",)
     assert again.proposal.amount == eur("5.00")
 
 
@@ -521,3 +525,52 @@ def test_facts_are_kept_with_an_action_so_their_form_is_fixed() -> None:
     assert facts["shipments"] == "parcel-1:SUCCESS:2026-11-24 12:00:00+00:00"
     assert previews.facts(shipped())["shipments"] == "parcel-1:SUCCESS:"
     assert facts["customer"] == JANE.gid
+
+
+# --- an amount, and items for another one
+
+
+def test_an_amount_touches_no_item_and_says_so(refund: Any) -> None:
+    preview = refund(order(), amount=eur("5.00"), restock=True)
+    proposal = preview.proposal
+    assert (proposal.is_amount_only, proposal.lines, proposal.restocks) == (True, (), ())
+    assert not proposal.restock
+    assert (proposal.calculated, proposal.difference) == (None, None)
+    rows = dict(preview.rows)
+    assert rows["Items"] == "No items are marked as refunded; stock is not changed"
+    assert "Restock items" not in rows
+    assert preview.items == ()
+
+
+@pytest.mark.parametrize("amount", ["9.99", "10.01"])
+def test_items_for_another_amount_need_a_reason(refund: Any, amount: str) -> None:
+    chosen = (LineQuantity(line_gid="line-1", quantity=1),)
+    wish = {"lines": chosen, "amount": eur(amount)}
+    assert refused(refund, order(), **wish) == "discrepancy_reason_missing"
+    assert refused(refund, order(), **wish, discrepancy_reason="so") == "discrepancy_reason_missing"
+    preview = refund(order(), **wish, discrepancy_reason="DAMAGE")
+    assert preview.proposal.calculated == eur("10.00")
+    assert preview.proposal.difference == eur(amount) - eur("10.00")
+    assert dict(preview.rows)["Why another amount"] == "Damaged items"
+
+
+def test_the_calculated_amount_needs_none(refund: Any) -> None:
+    chosen = (LineQuantity(line_gid="line-1", quantity=1),)
+    for wish in ({}, {"amount": eur("10.00")}, {"discrepancy_reason": "OTHER"}):
+        proposal = refund(order(), lines=chosen, **wish).proposal
+        assert (proposal.amount, proposal.difference) == (eur("10.00"), None)
+        assert proposal.discrepancy_reason == ""
+
+
+@pytest.mark.parametrize(
+    ("maximum", "words"),
+    [("4.90", r"Of the shipping at most €4\.90 can be refunded\."), ("0", "No shipping is left")],
+)
+def test_more_shipping_than_was_paid_is_refused_at_once(
+    refund: Any, gateway: FakeGateway, maximum: str, words: str
+) -> None:
+    """Case K5."""
+    gateway.shipping_maximum = maximum
+    with pytest.raises(InvalidMoney, match=words) as refusal:
+        refund(order(), shipping=eur("999"), amount=eur("5.00"), discrepancy_reason="OTHER")
+    assert refusal.value.field == "shipping"

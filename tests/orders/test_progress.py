@@ -306,7 +306,7 @@ def test_a_half_failed_refund_says_what_was_returned() -> None:
         action("refund"), refunded(replace(parts, transactions=(parts.transactions[0], broken)))
     )
     assert isinstance(found, Settled)
-    assert "CARD_DECLINED" in found.message
+    assert "the card was declined" in found.message
     assert "€2.50 of it was returned" in found.message
 
 

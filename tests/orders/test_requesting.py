@@ -269,7 +269,7 @@ def test_store_credit_that_was_switched_off_is_refused(token: Any, request_actio
 def test_an_order_that_changed_is_reviewed_again(token: Any, request_action: Request) -> None:
     shown = token()
     change(order(refunded="1.00"))
-    with pytest.raises(StalePreview, match=r"refunded changed: 0\.00 EUR → 1\.00 EUR"):
+    with pytest.raises(StalePreview, match=r"refunded changed: €0.00 → €1.00"):
         request_action(shown)
     assert not OrderAction.objects.exists()
 

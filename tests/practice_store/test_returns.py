@@ -149,7 +149,8 @@ def test_a_refund_beside_the_return_counts_twice(store: Store) -> None:
     store.act(SHOP, lambda c: actions.receive_return(c, order))
     mutation = """mutation($input: RefundInput!) { refundCreate(input: $input)
       @idempotent(key: "k") { refund { id } userErrors { message } } }"""
-    line = {"lineItemId": order.lines[0].id, "quantity": 2, "restockType": "RETURN"}
+    line = {"lineItemId": order.lines[0].id, "quantity": 2, "restockType": "RETURN",
+            "locationId": "gid://shopify/Location/1"}  # fmt: skip
     answer = run(store, mutation, {"input": {"orderId": order.id, "refundLineItems": [line]}})
     assert answer["data"]["refundCreate"]["userErrors"] == []
     assert stock(store) == [(4, ["return", "refund"])]

@@ -9,7 +9,13 @@ from typing import Any
 
 from django.utils import timezone
 
-from orders.gateway import CancelReason, SuggestedRefund, SuggestedTransaction
+from orders.gateway import (
+    CancelReason,
+    Place,
+    SuggestedLine,
+    SuggestedRefund,
+    SuggestedTransaction,
+)
 from orders.models import Order, Store
 from orders.money import Money
 from orders.services import mark_dirty, record_snapshot
@@ -50,6 +56,7 @@ class FakeGateway:
 
     transactions: tuple[SuggestedTransaction, ...] = (suggested(),)
     suggestion: str = "10.00"
+    shipping_maximum: str = "5.00"
     reasons: tuple[CancelReason, ...] = (CancelReason("CUSTOMER", "Customer changed their mind"),)
     asked: list[tuple[Any, Any]] = field(default_factory=list)
     refreshed: list[int] = field(default_factory=list)
@@ -64,12 +71,24 @@ class FakeGateway:
         return self.reasons
 
     def suggest_refund(
-        self, order: Order, *, lines: Sequence[LineQuantity] | None, shipping: Money | None
+        self,
+        order: Order,
+        *,
+        lines: Sequence[LineQuantity] | None,
+        shipping: Money | None,
+        with_places: bool = False,
     ) -> SuggestedRefund:
         self.asked.append((lines, shipping))
         zero = eur("0")
         amount = eur(self.suggestion)
         return SuggestedRefund(
             amount=amount, maximum=amount, subtotal=amount, tax=zero, shipping=zero,
-            shipping_maximum=zero, lines=(), transactions=self.transactions,
+            shipping_maximum=eur(self.shipping_maximum), transactions=self.transactions,
+            lines=tuple(
+                SuggestedLine(
+                    line_gid=line.line_gid, quantity=line.quantity, subtotal=amount, tax=zero,
+                    restock="RETURN", place=Place("place-1", "Shelf") if with_places else None,
+                )
+                for line in lines or ()
+            ),
         )  # fmt: skip

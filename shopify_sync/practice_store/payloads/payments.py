@@ -66,6 +66,7 @@ def refund(shop: Shop, order: Order, row: Refund) -> dict[str, Any]:
                 "line_item_id": item.line_number,
                 "quantity": item.quantity,
                 "restock_type": item.restock_type.lower(),
+                "location_id": item.location_number,
                 "subtotal": float(item.subtotal),
                 "total_tax": float(item.tax),
                 "subtotal_set": money_set(order, item.subtotal),

@@ -448,7 +448,7 @@ _fields(
         "fulfillmentOrders": lambda p, c, a: connection(
             parts(p.order, p.order.fulfillment_orders), a
         ),
-        "location": lambda p, c, a: location(c),
+        "location": lambda p, c, a: location(c, p.location_number),
         "originAddress": lambda p, c, a: None,
     },
 )  # fmt: skip
@@ -486,7 +486,10 @@ _fields(
             if p.status == "OPEN"
         ],
         "fulfillAt": lambda p, c, a: p.row.fulfill_at or p.created_at,
-        "assignedLocation": lambda p, c, a: {"name": p.row.location, "location": location(c)},
+        "assignedLocation": lambda p, c, a: {
+            "name": p.row.location,
+            "location": location(c, p.location_number),
+        },
         "merchantRequests": lambda p, c, a: connection([], a),
         "fulfillments": lambda p, c, a: connection(parts(p.order, p.order.fulfillments), a),
     },
@@ -527,7 +530,10 @@ _fields(
             {
                 "quantity": line.quantity,
                 "restockType": line.restock_type,
-                "location": location(c),
+                "location": location(c, line.location_number)
+                if line.restock_type != "NO_RESTOCK"
+                else None,
+                "restocked": False,
                 "lineItem": Part(s.order, line.line),
                 "priceSet": money.bag(s.order, line.subtotal),
                 "subtotalSet": money.bag(s.order, line.subtotal),

@@ -193,6 +193,13 @@ document.addEventListener("input", ({ target }) => {
   if (counter) counter.textContent = `${[...target.value].length}/${target.maxLength}`;
 });
 
+// What one choice suggests for another field: ticked with it, and still the agent's to change.
+document.addEventListener("change", ({ target }) => {
+  const { ticks, unticks } = target.dataset ?? {};
+  const box = (ticks || unticks) && target.form?.elements[ticks || unticks];
+  if (box) box.checked = Boolean(ticks);
+});
+
 // A link that is a button to screen readers answers to Space like one.
 document.addEventListener("keydown", (event) => {
   if (event.key === " " && event.target.matches?.("a[role=button]")) {

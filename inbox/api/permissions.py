@@ -1,0 +1,17 @@
+"""Who may use the REST API: the same roles as on the pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from inbox import access
+
+
+class HasRole(BasePermission):
+    """The default of every view: to look, or to change something."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return not access.door_refused(request.user, changes=request.method not in SAFE_METHODS)

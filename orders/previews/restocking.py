@@ -1,0 +1,122 @@
+"""How refunded items go back to stock, the way Shopify wants it: shipped units come back (RETURN),
+unshipped ones never left (CANCEL), each to the location Shopify suggests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from orders.errors import ActionRefused, Refusal
+from orders.gateway import Place, SuggestedLine
+from orders.snapshot import LineItem, LineQuantity, OrderSnapshot
+
+SHIPPED: Final = "RETURN"
+UNSHIPPED: Final = "CANCEL"
+NOT_RESTOCKED: Final = "NO_RESTOCK"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restock:
+    """Units of a line, how they go back to stock (Shopify's word) and where to; the location is
+    empty where they do not."""
+
+    line_gid: str
+    quantity: int
+    kind: str
+    place_gid: str = ""
+    place: str = ""
+
+
+def restocks(
+    order: OrderSnapshot, chosen: Sequence[LineQuantity], suggested: Sequence[SuggestedLine]
+) -> tuple[Restock, ...]:
+    """The chosen units, split by how they go back. Raises ActionRefused where Shopify names no
+    location for what it would restock: it refuses that, and so do we before it is confirmed."""
+    by_gid = {line.gid: line for line in order.lines}
+    return tuple(
+        part
+        for choice in chosen
+        for part in _of_line(
+            by_gid[choice.line_gid],
+            choice.quantity,
+            [s for s in suggested if s.line_gid == choice.line_gid and s.quantity > 0],
+        )
+    )
+
+
+def sentences(parts: Sequence[Restock]) -> list[str]:
+    """What happens to the stock, for people; a sentence for each way and location."""
+    texts = {
+        SHIPPED: lambda n: ngettext(
+            "%(count)d item comes back to %(place)s", "%(count)d items come back to %(place)s", n
+        ),
+        UNSHIPPED: lambda n: ngettext(
+            "%(count)d item that was not shipped goes back to %(place)s",
+            "%(count)d items that were not shipped go back to %(place)s",
+            n,
+        ),
+        NOT_RESTOCKED: lambda n: ngettext(
+            "%(count)d item is not restocked", "%(count)d items are not restocked", n
+        ),
+    }
+    counts: dict[tuple[str, str], int] = {}
+    for part in parts:
+        counts[part.kind, part.place] = counts.get((part.kind, part.place), 0) + part.quantity
+    return [
+        texts[kind](count) % {"count": count, "place": place}
+        for (kind, place), count in counts.items()
+    ]
+
+
+def _of_line(line: LineItem, quantity: int, suggested: list[SuggestedLine]) -> list[Restock]:
+    kinds = {s.restock for s in suggested}
+    if not line.restockable or kinds == {NOT_RESTOCKED}:
+        return [Restock(line_gid=line.gid, quantity=quantity, kind=NOT_RESTOCKED)]
+    if _fits(line, quantity, suggested):
+        return [_restock(line, s.quantity, s.restock, s.place) for s in suggested]
+    # Not told, or told otherwise than the order shows it: what has not left cannot come back.
+    unshipped = min(quantity, line.unfulfilled_quantity)
+    split = ((UNSHIPPED, unshipped), (SHIPPED, quantity - unshipped))
+    return [_restock(line, units, kind, _place(suggested, kind)) for kind, units in split if units]
+
+
+def _fits(line: LineItem, quantity: int, suggested: list[SuggestedLine]) -> bool:
+    """Whether Shopify's split is of these units, and possible for what was shipped of them."""
+    counts = dict.fromkeys((SHIPPED, UNSHIPPED, NOT_RESTOCKED), 0)
+    for part in suggested:
+        if part.restock not in counts:
+            return False
+        counts[part.restock] += part.quantity
+    return (
+        sum(counts.values()) == quantity
+        and counts[UNSHIPPED] <= line.unfulfilled_quantity
+        and counts[SHIPPED] <= line.refundable_quantity - line.unfulfilled_quantity
+    )
+
+
+def _place(suggested: list[SuggestedLine], kind: str) -> Place | None:
+    """The location suggested for that way back, else any for the line."""
+    placed = sorted((s for s in suggested if s.place), key=lambda s: s.restock != kind)
+    return placed[0].place if placed else None
+
+
+def _restock(line: LineItem, quantity: int, kind: str, place: Place | None) -> Restock:
+    if kind == NOT_RESTOCKED:
+        return Restock(line_gid=line.gid, quantity=quantity, kind=kind)
+    if place is None:
+        raise ActionRefused(
+            Refusal(
+                "restock_place",
+                _("Shopify does not say where “%(title)s” would go back to stock.")
+                % {"title": line.title},
+                _("Refund without restocking, or have an administrator grant the app the scope "
+                  "read_locations."),
+            )
+        )  # fmt: skip
+    return Restock(
+        line_gid=line.gid, quantity=quantity, kind=kind, place_gid=place.gid, place=place.name
+    )

@@ -1,0 +1,197 @@
+"""`./run serve` and its roles, started as an administrator starts them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from settings.processes import LONG_LIFE_S, LONGEST_WAIT_S, Keeper
+from tests.chaos.servers import NotInstalled, Postgres, Redis, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 90
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    # pytest's own folders are closed to the user that PostgreSQL insists on.
+    with tempfile.TemporaryDirectory() as folder:
+        inner = Path(folder) / "cluster"
+        inner.mkdir()
+        try:
+            found = Postgres(inner)
+        except NotInstalled as missing:
+            pytest.skip(str(missing))
+        yield found
+        found.stop()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    found = Redis(tmp_path, free_port(), is_embedded=True)
+    yield found
+    found.kill()
+
+
+@pytest.fixture(scope="module")
+def database(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Of this version, as `./run migrate` leaves it."""
+    url = postgres.url("serving")
+    folder = tmp_path_factory.mktemp("migrating")
+    made = run("migrate", environment(url, "redis://127.0.0.1:1/0", folder, 1))
+    assert made.wait(timeout=PATIENCE_S) == 0, (folder / "migrate.out").read_text()
+    return url
+
+
+def environment(database: str, redis_url: str, folder: Path, port: int) -> dict[str, str]:
+    """What the README says to set, and no more."""
+    ours = {"DJANGO_SETTINGS_MODULE", "SHOPIFY_ADMIN_ORIGIN", "EMAIL_URL"}
+    return {k: v for k, v in os.environ.items() if k not in ours} | {
+        "SECRET_KEY": "a-secret-of-fifty-characters-and-more-for-this-test-only-0123456789",
+        "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "ALLOWED_HOSTS": "inbox.example.com",
+        "PUBLIC_URL": "https://inbox.example.com",
+        "DATABASE_URL": database,
+        "REDIS_URL": redis_url,
+        "VAR_DIR": str(folder),
+        "PORT": str(port),
+        "WEB_WORKERS": "1",
+    }
+
+
+def run(command: str, env: dict[str, str]) -> subprocess.Popen[str]:
+    out = Path(env["VAR_DIR"]) / f"{command}.out"
+    with out.open("w") as sink:
+        return subprocess.Popen(
+            [sys.executable, "run", command], cwd=ROOT, env=env, text=True, stdout=sink,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+
+def status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+    except OSError:
+        return 0
+
+
+def is_so(question: Callable[[], bool], *, within_s: float = PATIENCE_S) -> bool:
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        if question():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def children_of(pid: int) -> dict[int, str]:
+    """Process ids to command lines."""
+    found = {}
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+        found[int(child)] = b" ".join(words).decode()
+    return found
+
+
+def pid_of(serving: subprocess.Popen[str], words: str) -> int:
+    return next((pid for pid, line in children_of(serving.pid).items() if words in line), 0)
+
+
+@pytest.fixture
+def serving(
+    database: str, redis: Redis, tmp_path: Path
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    port = free_port()
+    env = environment(database, f"redis://127.0.0.1:{redis.port}/0", tmp_path, port)
+    process = run("serve", env)
+    url = f"http://127.0.0.1:{port}"
+    out = tmp_path / "serve.out"
+    assert is_so(lambda: "serves port" in out.read_text() or process.poll() is not None)
+    assert process.poll() is None, out.read_text()
+    yield url, process
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.slow
+def test_serve_starts_with_what_the_readme_says(
+    serving: tuple[str, subprocess.Popen[str]], redis: Redis, tmp_path: Path
+) -> None:
+    """And what ends is started again alone; a broker that is away ends nothing."""
+    url, process = serving
+    assert status(f"{url}/readyz") == 200
+    roles = {"web": "settings.web", "worker": " worker ", "scheduler": " beat "}
+    first = {role: pid_of(process, words) for role, words in roles.items()}
+    assert all(first.values()), children_of(process.pid)
+
+    os.kill(first["worker"], signal.SIGKILL)
+    assert is_so(lambda: pid_of(process, " worker ") not in {0, first["worker"]}, within_s=20)
+    assert pid_of(process, "settings.web") == first["web"], "each is started again alone"
+    second = pid_of(process, " worker ")
+
+    redis.kill()
+    time.sleep(12)
+    assert status(f"{url}/readyz") == 200, "the web server needs no broker to answer"
+    redis.start()
+    time.sleep(5)
+    logs = "\n".join((tmp_path / f"{role}.log").read_text()[-1500:] for role in roles)
+    assert pid_of(process, " worker ") == second, logs
+    assert pid_of(process, " beat ") == first["scheduler"], logs
+    assert pid_of(process, "settings.web") == first["web"], logs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ["web", "worker", "scheduler"])
+def test_each_role_runs_alone(role: str, database: str, redis: Redis, tmp_path: Path) -> None:
+    port = free_port()
+    env = environment(database, f"redis://127.0.0.1:{redis.port}/0", tmp_path, port)
+    process = run(role, env)
+    words = {"web": "settings.web", "worker": "worker", "scheduler": "beat"}[role]
+    try:
+        line = Path(f"/proc/{process.pid}/cmdline")
+        assert is_so(lambda: words.encode() in line.read_bytes()), line.read_bytes()
+        if role == "web":
+            assert is_so(lambda: status(f"http://127.0.0.1:{port}/readyz") == 200)
+        time.sleep(2)
+        assert process.poll() is None, (tmp_path / f"{role}.out").read_text()
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def test_what_is_missing_stops_the_start_in_one_line(tmp_path: Path) -> None:
+    env = environment("sqlite:///x", "redis://127.0.0.1:1/0", tmp_path, free_port())
+    del env["PUBLIC_URL"]
+    process = run("serve", env)
+    assert process.wait(timeout=PATIENCE_S) == 1
+    said = (tmp_path / "serve.out").read_text()
+    assert "Set PUBLIC_URL" in said
+    assert "check --deploy" in said
+
+
+def test_one_that_ends_again_and_again_is_tried_ever_more_rarely() -> None:
+    keeper, now, starts = Keeper(), time.monotonic(), []
+    for step in range(400):
+        at = now + step * 0.5
+        if keeper.is_due(True, at):
+            starts.append(step * 0.5)
+    gaps = [b - a for a, b in itertools.pairwise(starts)]
+    assert starts[0] == 0
+    assert gaps[:3] == sorted(gaps[:3])
+    assert max(gaps) <= LONGEST_WAIT_S + 1
+    assert LONG_LIFE_S > LONGEST_WAIT_S
