@@ -5,9 +5,10 @@ from decimal import Decimal
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-import inbox.models.campaigns
 from django.conf import settings
 from django.db import migrations, models
+
+import inbox.models.campaigns
 
 
 def make_claims(apps, schema_editor):
