@@ -56,8 +56,8 @@ def _note_customers(
     """Have the customers of these addresses read. What the app may not read of customers is the
     doctor's to tell: the orders are here."""
     now = timezone.now()
-    queries = [f"email:'{email}'" for email in filter(_is_plain, emails)]
-    queries += [f"phone:'{phone}'" for phone in filter(_is_plain, phones)]
+    queries = [f"email:{_quoted(email)}" for email in filter(_is_plain, emails)]
+    queries += [f"phone:{_quoted(phone)}" for phone in filter(_is_plain, phones)]
     try:
         for query in queries:
             answer = client.read("CustomersByAddress", {"query": query})
@@ -71,18 +71,23 @@ def _note_customers(
 def _ask(client: AdminClient, emails: list[str], phones: list[str]) -> list[dict[str, Any]]:
     nodes: list[dict[str, Any]] = []
     for email in filter(_is_plain, emails):
-        answer = client.read("OrdersByEmail", {"query": f"email:'{email}'"})
+        answer = client.read("OrdersByEmail", {"query": f"email:{_quoted(email)}"})
         nodes += (answer.get("orders") or {}).get("nodes") or []
     for phone in filter(_is_plain, phones):
-        answer = client.read("OrdersByPhone", {"query": f"phone:'{phone}'"})
+        answer = client.read("OrdersByPhone", {"query": f"phone:{_quoted(phone)}"})
         for customer in (answer.get("customers") or {}).get("nodes") or []:
             nodes += ((customer or {}).get("orders") or {}).get("nodes") or []
     return [node for node in nodes if node]
 
 
+def _quoted(value: str) -> str:
+    """A value of Shopify's search syntax: o'brien@example.ie has to stand in double quotes."""
+    return f'"{value}"' if "'" in value else f"'{value}'"
+
+
 def _is_plain(value: str) -> bool:
     """Whether it can stand in quotes in Shopify's search syntax. No address needs more."""
-    return not set(value) & set("'\"\\*()") and value.isprintable()
+    return not set(value) & set('"\\*()') and value.isprintable()
 
 
 def _read_new(store: Store, nodes: list[dict[str, Any]]) -> int:
