@@ -62,8 +62,8 @@ def _note_customers(
     """Have the customers of these addresses read. What the app may not read of customers is the
     doctor's to tell: the orders are here."""
     now = timezone.now()
-    queries = [f"email:'{email}'" for email in filter(_is_plain, emails)]
-    queries += [f"phone:'{phone}'" for phone in filter(_is_plain, phones)]
+    queries = [f"email:{_quoted(email)}" for email in filter(_is_plain, emails)]
+    queries += [f"phone:{_quoted(phone)}" for phone in filter(_is_plain, phones)]
     try:
         for query in queries:
             for node in _found(client, "CustomersByAddress", "customers", query=query):
@@ -76,9 +76,11 @@ def _ask(client: AdminClient, emails: list[str], phones: list[str]) -> list[Json
     """Every order of these addresses, the newest of each first."""
     nodes: list[Json] = []
     for email in filter(_is_plain, emails):
-        nodes += _found(client, "OrdersByEmail", "orders", query=f"email:'{email}'")
+        nodes += _found(client, "OrdersByEmail", "orders", query=f"email:{_quoted(email)}")
     for phone in filter(_is_plain, phones):
-        for customer in _found(client, "OrdersByPhone", "customers", query=f"phone:'{phone}'"):
+        for customer in _found(
+            client, "OrdersByPhone", "customers", query=f"phone:{_quoted(phone)}"
+        ):
             first = customer.get("orders") or {}
             nodes += mapping.nodes(first)
             nodes += _further(client, "CustomerOrders", "customer", first, id=customer["id"])
@@ -107,9 +109,14 @@ def _further(
     logger.warning("%s: more than %s pages, the rest was left out", document, _PAGES_AT_MOST)
 
 
+def _quoted(value: str) -> str:
+    """A value of Shopify's search syntax: o'brien@example.ie has to stand in double quotes."""
+    return f'"{value}"' if "'" in value else f"'{value}'"
+
+
 def _is_plain(value: str) -> bool:
     """Whether it can stand in quotes in Shopify's search syntax. No address needs more."""
-    return not set(value) & set("'\"\\*()") and value.isprintable()
+    return not set(value) & set('"\\*()') and value.isprintable()
 
 
 def _read_new(store: Store, nodes: list[Json]) -> int:

@@ -68,10 +68,11 @@ def _latest_news(parcel: Fulfillment) -> str:
 
 
 def tracking_text(snapshot: OrderSnapshot) -> str:
-    """For a reply: a line a parcel, "DHL JD014600003: https://…"; empty before anything is sent."""
+    """For a reply: a line a live parcel, "DHL JD014600003: https://…"; empty before anything is
+    sent. The number of a canceled shipment leads nowhere."""
     found = (
         (f"{each.company} {each.number}".strip(), each.url)
-        for parcel in snapshot.fulfillments
+        for parcel in statuses.live_fulfillments(snapshot)
         for each in parcel.tracking
     )
     return "\n".join(": ".join(part for part in words if part) for words in found)
