@@ -13,6 +13,7 @@ from shopify_sync import backfill, subscriptions
 from shopify_sync.connections import (
     LOCATIONS_SCOPE,
     NEEDED_SCOPES,
+    PAYMENT_TERMS_SCOPE,
     RETURN_SCOPE,
     SHIPMENT_SCOPE,
 )
@@ -20,6 +21,11 @@ from shopify_sync.models import Backfill, ConnectionMethod, ShopConnection
 
 # Asked for at an installation; the last one only where Shopify approved it.
 SCOPES = (*NEEDED_SCOPES, RETURN_SCOPE, LOCATIONS_SCOPE, SHIPMENT_SCOPE)
+# What the app can do without; the doctor says what is missing then.
+OPTIONAL_SCOPES = (
+    *sorted({PAYMENT_TERMS_SCOPE, *subscriptions.SCOPED_TOPICS.values()}),
+    "read_all_orders",
+)
 _COMPLIANCE = ("customers/data_request", "customers/redact", "shop/redact")
 
 
@@ -87,6 +93,7 @@ embedded = false
 
 [access_scopes]
 scopes = {_quoted(",".join(SCOPES))}
+optional_scopes = [{", ".join(_quoted(scope) for scope in OPTIONAL_SCOPES)}]
 
 [auth]
 redirect_urls = [{_quoted(callback_address())}]
