@@ -147,6 +147,7 @@ class Gateway(Protocol):
         *,
         lines: Sequence[LineQuantity],
         shipping: Money | None,
+        with_places: bool = False,
     ) -> SuggestedRefund:
         """The same for items that are refunded through their return, which may take fees off.
         Raises ShopUnreachable."""

@@ -215,7 +215,14 @@ def refund_advice(
                 _("This does not stop shipping: cancel the order instead?"),
             )
         )
-    if delivered and not return_received(order):
+    if asked := [found.name for found in order.returns if found.status == "REQUESTED"]:
+        text = _(
+            "A return was requested (%(returns)s). A refund does not touch the request: approve it "
+            "in Shopify first, or decline it there afterwards."
+        )
+        words = {"returns": ", ".join(asked)}
+        advice.append(Advice("return_requested", Tone.WARNING, text % words))
+    if delivered and not return_received(order) and not has_open_return(order):
         advice.append(
             Advice("return_first", Tone.INFO, _("Delivered: ask for the items back first."))
         )

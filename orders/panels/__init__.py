@@ -26,6 +26,7 @@ from orders.panels.parts import (
     ReturnItem,
     ReturnRow,
 )
+from orders.panels.returning import return_rows
 from orders.panels.sums import beside_items
 
 __all__ = [
@@ -50,4 +51,5 @@ __all__ = [
     "order_card",
     "order_cards",
     "orders_panel",
+    "return_rows",
 ]

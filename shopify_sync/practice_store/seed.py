@@ -286,7 +286,7 @@ def _after_payment(
         if life == 13 and index % 3 == 0:
             actions.open_return(context, order, requested=index % 2 == 0)
         if life == 14 and index % 4 == 0:
-            order.dispute = "NEEDS_RESPONSE"
+            actions.dispute(context, order, "NEEDS_RESPONSE")
         if state == "DELIVERED" and life == 15:
             selling.close(context, order)
 

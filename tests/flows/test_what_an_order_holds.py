@@ -316,3 +316,15 @@ def test_an_amount_gives_back_no_duties_in_particular(
     action = ask(seen(), refund("5.00"), alice)
     assert perform(action).state == "succeeded"
     assert with_duties.refunds[0].duties == []
+
+
+def test_a_dispute_is_told_by_its_webhook(
+    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
+) -> None:
+    placed = shop.place()
+    seen()
+    for word, label in (("NEEDS_RESPONSE", "Dispute open"), ("LOST", "Dispute lost")):
+        shop.act(lambda c, word=word: shop_actions.dispute(c, placed, word))
+        assert [held[1].split("/")[0] for held in shop.held] == ["disputes"]
+        seen()
+        assert label in panel(as_alice, conversation)
