@@ -12,6 +12,7 @@ from orders import altered, outcomes, rules, statuses
 from orders.errors import Refusal
 from orders.models import ActionState, Order, OrderAction, OrderEvent
 from orders.money import Money
+from orders.panels import details
 from orders.panels.notices import NEEDS_SOMEBODY, action_notice
 from orders.panels.parts import Button, OrderCard
 from orders.panels.returning import return_rows
@@ -124,6 +125,10 @@ def _card(
         payment_methods=tuple(dict.fromkeys(_method(t.gateway_label or t.gateway, t.account_number)
                                             for t in rules.payments(snapshot))),
         shipping_address=snapshot.shipping_address,
+        billing_address=details.billing_address(snapshot),
+        details=details.details(snapshot),
+        transactions=details.transactions(snapshot),
+        status_page_url=snapshot.status_page_url,
         note=snapshot.note,
         tags=snapshot.tags,
         events=tuple(event_row(event) for event in events),

@@ -37,6 +37,12 @@ class LineParcel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineRow:
     """`altered`: what of it is gone, and why, or that it is new; short sentences."""
 
@@ -44,6 +50,7 @@ class LineRow:
     parcels: tuple[LineParcel, ...]
     unshipped: int
     altered: tuple[str, ...] = ()
+    attributes: tuple[Detail, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +102,18 @@ class MoneyRow:
     amount: Money
     is_total: bool = False
     is_included: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionRow:
+    """One movement of money: "Refund €5.00 · Visa •••• 4242 · Failed: insufficient funds"."""
+
+    label: str
+    gateway: str
+    amount: Money
+    state: Badge
+    reason: str
+    at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +171,11 @@ class OrderCard:
     swaps: tuple[str, ...]
     payment_methods: tuple[str, ...]
     shipping_address: Address | None
+    billing_address: Address | None
+    details: tuple[Detail, ...]
+    transactions: tuple[TransactionRow, ...]
+    # The customer's own page of the order, where Shopify gives it to this app.
+    status_page_url: str
     note: str
     tags: tuple[str, ...]
     events: tuple[EventRow, ...]

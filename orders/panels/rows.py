@@ -6,6 +6,7 @@ from datetime import datetime
 
 from orders import altered, outcomes, statuses
 from orders.models import EventKind, Order, OrderEvent
+from orders.panels import details
 from orders.panels.parts import EventRow, LineParcel, LineRow, ParcelRow
 from orders.snapshot import Fulfillment, OrderSnapshot
 
@@ -26,6 +27,7 @@ def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[
                 if part.line_gid == line.gid
             ),
             unshipped=line.unfulfilled_quantity if line.requires_shipping else 0,
+            attributes=details.attributes(line.attributes),
             altered=altered.words(snapshot, line, is_partial=order.is_partial),
         )
         for line in snapshot.lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from orders.models import ACTIVE_STATES, SETTLED_STATES
+from orders.models import ACTIVE_STATES, SETTLED_STATES, Outcome
 
 PAGE = (Path(__file__).parents[2] / "docs" / "actions.md").read_text(encoding="utf-8")
 
@@ -20,3 +20,7 @@ def listed(title: str) -> set[str]:
 def test_every_state_is_in_its_table() -> None:
     assert listed("Active states") == {state.value for state in ACTIVE_STATES}
     assert listed("Settled states") == {state.value for state in SETTLED_STATES}
+
+
+def test_every_outcome_is_in_its_table() -> None:
+    assert listed("Outcomes") == set(Outcome.values)
