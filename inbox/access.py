@@ -14,7 +14,7 @@ from inbox import identities, matching, roles
 from inbox.models import Contact, Conversation
 from inbox.roles import Agent
 from orders.errors import Refusal
-from orders.models import Order
+from orders.models import Order, OrderAction
 
 
 def door_refused(agent: Agent, *, changes: bool) -> bool:
@@ -77,6 +77,30 @@ def money_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
 def approving_refusal(order: Order) -> Refusal | None:
     """A doubt that came up after the action was asked for stops its approval, too."""
     return _uncertain(order, identities.contacts_of(order))
+
+
+def certain_contacts(order: Order) -> list[int]:
+    """Ids of the contacts of whom it is certain that the order is theirs: who may hear of it."""
+    found = Contact.objects.filter(pk__in=identities.contacts_of(order))
+    return [c.pk for c in found if matching.matching_of(c, order).refusal(order) is None]
+
+
+def sending_refusal(action: OrderAction, order: Order) -> Refusal | None:
+    """The same before an action leaves: the order is still certainly that of the contact it was
+    asked for. Asked under the order's lock, with everything else (orders.guards)."""
+    kind, _sep, pk = action.origin.partition(":")
+    if kind != "conversation" or not pk.isdigit():
+        return approving_refusal(order)
+    contact = Contact.objects.filter(conversations=int(pk)).first()
+    if contact is None:
+        return approving_refusal(order)
+    if contact.pk not in identities.contacts_of(order):
+        return Refusal(
+            "unproven_customer",
+            _("It is not proven any more that this order is the contact's."),
+            _("Look at the contact's addresses in the conversation."),
+        )
+    return _uncertain(order, [contact.pk])
 
 
 def _uncertain(order: Order, contacts: list[int]) -> Refusal | None:

@@ -9,31 +9,67 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inbox import identities, live, senders
-from inbox.models import Contact, Identity, IdentityKind
+from inbox import identities, live, roles, senders
+from inbox.models import Claim, Contact, Identity, IdentityKind
+from inbox.suggestions import Suggestion
+from orders import audit
+from orders.models import AuditKind
 
 
 class IdentityRefused(Exception):
     """An address that cannot be this contact's; the text says why and what to do."""
 
 
-def add_identity(*, contact: Contact, text: str, by: User) -> Identity:
-    """An e-mail address or an international phone number. Raises IdentityRefused."""
+def add_address(*, contact: Contact, text: str, by: User) -> Identity | Claim:
+    """An e-mail address or phone number that somebody typed. Nobody has proven it: it becomes the
+    contact's by a supervisor's word, which is logged, and by an agent's it is a claim. Raises
+    IdentityRefused."""
     email, phone = identities.normal_email(text), senders.local_phone(text)
     if not email and not phone:
         raise IdentityRefused(
             _("Enter an e-mail address, or a phone number with its country: +49 151 12345678.")
         )
-    kind = IdentityKind.EMAIL if email else IdentityKind.PHONE
+    kind, value = (IdentityKind.EMAIL, email) if email else (IdentityKind.PHONE, phone)
+    if not roles.is_supervisor(by):
+        claim, _is_new = Claim.objects.get_or_create(
+            contact=contact, kind=kind, value=value,
+            defaults={"source": _("agent"), "told_by": by},
+        )  # fmt: skip
+        live.announce(f"contact:{contact.pk}")
+        return claim
+    return _add_on_word(contact, kind, value, source=_("supervisor"), by=by, because="typed")
+
+
+def _add_on_word(
+    contact: Contact, kind: IdentityKind, value: str, *, source: str, by: User, because: str
+) -> Identity:
+    """An address that no channel has proven, on a supervisor's word. Raises IdentityRefused."""
     try:
         with transaction.atomic():
             made = Identity.objects.create(
-                contact=contact, kind=kind, value=email or phone, source=_("agent"), added_by=by
+                contact=contact, kind=kind, value=value, source=source[:100], added_by=by
             )
+            contact.claims.filter(kind=kind, value=value).delete()
+            _note(made, by=by, because=because)
     except IntegrityError as error:
-        raise IdentityRefused(_taken(email or phone)) from error
+        raise IdentityRefused(_taken(shown_value(kind, value))) from error
     live.announce(f"contact:{contact.pk}")
     return made
+
+
+def shown_value(kind: str, value: str) -> str:
+    """The value for people: of a Shopify customer, its number."""
+    return value.rsplit("/", 1)[-1] if kind == IdentityKind.SHOPIFY_CUSTOMER else value
+
+
+def _note(identity: Identity, *, by: User, because: str) -> None:
+    """In the audit log, which holds no addresses: whose and which row."""
+    is_customer = identity.is_shopify_customer
+    audit.record(
+        AuditKind.IDENTITY, actor=by, after="confirmed", contact=identity.contact_id,
+        identity=identity.pk, address=identity.kind, because=because,
+        store_id=identities.customer_key(identity.value)[0] if is_customer else None,
+    )  # fmt: skip
 
 
 def link_customers(
@@ -62,22 +98,25 @@ def link_customers(
     return made
 
 
-def accept_suggestion(
-    *, contact: Contact, kind: IdentityKind, value: str, evidence: str, by: User
-) -> Identity:
-    """An agent says that a suggested address is this contact's. Raises IdentityRefused."""
-    source = (_("suggested: %s") % evidence)[:100]
-    if kind == IdentityKind.SHOPIFY_CUSTOMER:
-        pair = identities.customer_key(value)
-        link_customers(contact=contact, customers=[pair], by=by, source=source)
-        return contact.identities.active().get(kind=kind, value=value)
+def accept_suggestion(*, contact: Contact, found: Suggestion, by: User) -> Identity:
+    """A suggested address is this contact's. Where only the sender's own words speak for it, that
+    is a supervisor's word against the rule, and logged. Raises IdentityRefused."""
+    if found.is_taken:
+        raise IdentityRefused(_taken(found.shown))
+    source = _("suggested: %s") % found.evidence
+    if found.is_claim:
+        if not roles.is_supervisor(by):
+            raise IdentityRefused(_("Only a supervisor can confirm what nobody has proven."))
+        source = _("confirmed by a supervisor: %s") % found.evidence
+        return _add_on_word(contact, found.kind, found.value, source=source, by=by, because="claim")
     try:
         with transaction.atomic():
             made = Identity.objects.create(
-                contact=contact, kind=kind, value=value, source=source, added_by=by
-            )
+                contact=contact, kind=found.kind, value=found.value, source=source[:100],
+                added_by=by,
+            )  # fmt: skip
     except IntegrityError as error:
-        raise IdentityRefused(_taken(value)) from error
+        raise IdentityRefused(_taken(found.shown)) from error
     live.announce(f"contact:{contact.pk}")
     return made
 

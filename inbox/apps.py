@@ -16,6 +16,14 @@ class InboxConfig(AppConfig):
         import_module("inbox.figures")
         import_module("inbox.tasks")
         import_module("inbox.listeners")
+        self._guard_orders()
         import_module("inbox.staff_roles")
         # After Django's own, whose pages of people and roles it replaces.
         import_module("inbox.people_admin")
+
+    def _guard_orders(self) -> None:
+        """Whose order it is, asked before anything leaves for Shopify."""
+        rule = import_module("inbox.access").sending_refusal
+        rules = import_module("orders.guards").RULES
+        if rule not in rules:
+            rules.append(rule)

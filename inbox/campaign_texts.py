@@ -16,14 +16,20 @@ from babel.dates import format_date
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from inbox import placeholders
+from inbox import placeholders, reach, refund_words
 from inbox.channels import sms
-from inbox.models import Campaign, CampaignText, Conversation, Via
+from inbox.models import Campaign, CampaignText, ChannelKind, Conversation, Via
 from inbox.outbox import Draft
+from inbox.refund_news import news_of
+from inbox.refund_words import Share
 from orders.addresses import normal_phone
 from orders.models import EventKind, Order, OrderEvent, Store
 from orders.money import Money
 from orders.shoppers import CheckoutSnapshot
+from orders.snapshot import Fulfillment
+from orders.statuses import live_fulfillments
+
+_OF_PARCELS: Final = frozenset({EventKind.FULFILLED, EventKind.DELIVERED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,7 @@ class Facts:
     amount: Money | None = None
     # Of a confirmation: the refund it tells of.
     refund: Money | None = None
+    shares: tuple[Share, ...] = ()
     tracking: str = ""
     checkout_url: str = ""
     unsubscribe_url: str = ""
@@ -50,30 +57,77 @@ def language_of(order: Order, conversation: Conversation | None) -> str:
     return customer.locale if customer else ""
 
 
-def facts_of(order: Order, kind: str, *, amount: Money | None = None, tracking: str = "") -> Facts:
-    """`amount`: of the refund or the payment; of an order placed, shipped … its total."""
+def facts_of(
+    order: Order,
+    kind: str,
+    *,
+    amount: Money | None = None,
+    shares: tuple[Share, ...] = (),
+    tracking: str = "",
+) -> Facts:
+    """`amount`: of the refund or the payment; of an order placed, shipped … its total. `shares`:
+    the ways a refund goes."""
     snapshot = order.snapshot
     address = snapshot.shipping_address
     is_confirmation = kind in {EventKind.CANCELED, EventKind.REFUNDED}
     return Facts(
         store=order.store,
-        name=snapshot.customer.name if snapshot.customer else (address.name if address else ""),
+        name=spoken_name(
+            snapshot.customer.name if snapshot.customer else (address.name if address else "")
+        ),
         order_number=order.name,
         placed_at=snapshot.placed_at,
         amount=amount if is_confirmation or amount else snapshot.money.total.presentment,
         refund=amount if is_confirmation else None,
+        shares=shares if is_confirmation else (),
         tracking=tracking,
     )
 
 
 def facts_of_event(event: OrderEvent) -> Facts:
-    tracking = event.detail if event.kind == EventKind.FULFILLED else ""
-    amount = event.money if event.kind in {EventKind.REFUNDED, EventKind.PAID} else None
-    return facts_of(event.order, event.kind, amount=amount, tracking=tracking)
+    if event.kind == EventKind.REFUNDED:
+        news = news_of(event)
+        return facts_of(event.order, event.kind, amount=news.amount, shares=news.shares)
+    amount = event.money if event.kind == EventKind.PAID else None
+    return facts_of(event.order, event.kind, amount=amount, tracking=tracking_of(event))
+
+
+def tracking_of(event: OrderEvent) -> str:
+    """The numbers of the parcel an event tells of, as they are now; "" where it is none."""
+    parcel = _parcel(event)
+    return ", ".join(t.number for t in parcel.tracking if t.number) if parcel else ""
+
+
+def parcel_refusal(event: OrderEvent) -> str:
+    """Why nobody is told of a parcel any more: it was canceled since. "" for everything else."""
+    is_of_parcel = event.kind in _OF_PARCELS and ":" in event.key and event.order.document
+    if not is_of_parcel or _parcel(event) is not None:
+        return ""
+    return _("The shipment was canceled.")
+
+
+def _parcel(event: OrderEvent) -> Fulfillment | None:
+    if event.kind not in _OF_PARCELS or not event.order.document:
+        return None
+    gid = event.key.partition(":")[2]
+    return next((p for p in live_fulfillments(event.order.snapshot) if p.gid == gid), None)
+
+
+def spoken_name(name: str) -> str:
+    """A name to greet somebody by. Shopify shows the address of a customer who gave no name, and
+    nobody is called jane@example.com or +49 151 12345678."""
+    words = name.strip()
+    has_letters = any(letter.isalpha() for letter in words)
+    return "" if "@" in words or not has_letters else words
 
 
 def facts_of_checkout(store: Store, checkout: CheckoutSnapshot) -> Facts:
-    return Facts(store=store, name=checkout.name, amount=checkout.total, checkout_url=checkout.url)
+    return Facts(
+        store=store,
+        name=spoken_name(checkout.name),
+        amount=checkout.total,
+        checkout_url=checkout.url,
+    )
 
 
 def text_for(campaign: Campaign, language: str) -> tuple[CampaignText, str]:
@@ -120,7 +174,12 @@ def recipient_of(order: Order, via: Via) -> str:
 def address_refusal(via: Via, recipient: str, conversation: Conversation | None) -> str:
     """Why a channel does not lead to the customer; "" where it does."""
     if via == Via.CONVERSATION:
-        return "" if conversation is not None else _("The customer has no conversation.")
+        if conversation is None:
+            return _("The customer has no conversation.")
+        is_mail = conversation.channel.kind == ChannelKind.EMAIL
+        if is_mail and not reach.email_of(conversation, proven_only=True):
+            return _("No e-mail address of the contact is proven.")
+        return ""
     if via == Via.SMS and not sms.is_configured():
         return _("No SMS provider is set up.")
     if recipient:
@@ -135,10 +194,11 @@ _NO_ADDRESS: Final = {
 
 
 def _values(facts: Facts, language: str) -> Mapping[str, str]:
-    refund = ""
+    refund, how = "", ""
     if facts.refund:
         with override(language if placeholders.has_catalogue(language) else "en"):
             refund = _("We are refunding %(sum)s.") % {"sum": facts.refund.format(language)}
+            how = refund_words.sentences(facts.shares, language)
     first = facts.name.split()
     return {
         "order.number": facts.order_number,
@@ -150,6 +210,7 @@ def _values(facts: Facts, language: str) -> Mapping[str, str]:
         "customer.first_name": first[0] if first else "",
         "amount": facts.amount.format(language) if facts.amount else "",
         "refund_sentence": refund,
+        "refund_how": how,
         "store.name": str(facts.store),
     }
 

@@ -13,19 +13,19 @@ CAMPAIGNS: Final[tuple[tuple[str, dict[str, Any], dict[str, _Text]], ...]] = (
             "event_kind": "canceled",
             "subject": "Your order {{ order.number }} was canceled",
             "body": "Hello {{ customer.first_name|there }},\n\nyour order {{ order.number }} was "
-            "canceled. {{ refund_sentence }}\n\nKind regards\n{{ store.name }}",
+            "canceled. {{ refund_sentence }} {{ refund_how }}\n\nKind regards\n{{ store.name }}",
         },
         {
             "de": (
                 "Ihre Bestellung {{ order.number }} wurde storniert",
                 "Guten Tag {{ customer.name|und danke für Ihren Einkauf }},\n\nIhre Bestellung "
-                "{{ order.number }} wurde storniert. {{ refund_sentence }}\n\n"
+                "{{ order.number }} wurde storniert. {{ refund_sentence }} {{ refund_how }}\n\n"
                 "Freundliche Grüße\n{{ store.name }}",
             ),
             "ar": (
                 "تم إلغاء طلبكم {{ order.number }}",
                 "مرحبًا {{ customer.first_name|بكم }}،\n\nتم إلغاء طلبكم {{ order.number }}. "
-                "{{ refund_sentence }}\n\nمع أطيب التحيات\n{{ store.name }}",
+                "{{ refund_sentence }} {{ refund_how }}\n\nمع أطيب التحيات\n{{ store.name }}",
             ),
         },
     ),
@@ -35,20 +35,19 @@ CAMPAIGNS: Final[tuple[tuple[str, dict[str, Any], dict[str, _Text]], ...]] = (
             "event_kind": "refunded",
             "subject": "We are refunding {{ amount }}",
             "body": "Hello {{ customer.first_name|there }},\n\nwe are refunding {{ amount }} of "
-            "your order {{ order.number }}. Depending on your bank it arrives within ten days."
-            "\n\nKind regards\n{{ store.name }}",
+            "your order {{ order.number }}. {{ refund_how }}\n\nKind regards\n{{ store.name }}",
         },
         {
             "de": (
                 "Wir erstatten {{ amount }}",
                 "Guten Tag {{ customer.name|und danke für Ihren Einkauf }},\n\nwir erstatten Ihnen "
-                "{{ amount }} für Ihre Bestellung {{ order.number }}. Je nach Bank kommt das Geld "
-                "innerhalb von zehn Tagen an.\n\nFreundliche Grüße\n{{ store.name }}",
+                "{{ amount }} für Ihre Bestellung {{ order.number }}. {{ refund_how }}\n\n"
+                "Freundliche Grüße\n{{ store.name }}",
             ),
             "ar": (
                 "نعيد إليكم مبلغ {{ amount }}",
                 "مرحبًا {{ customer.first_name|بكم }}،\n\nنعيد إليكم مبلغ {{ amount }} عن طلبكم "
-                "{{ order.number }}. يصل المبلغ خلال عشرة أيام بحسب مصرفكم.\n\n"
+                "{{ order.number }}. {{ refund_how }}\n\n"
                 "مع أطيب التحيات\n{{ store.name }}",
             ),
         },

@@ -31,8 +31,8 @@ from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
-from inbox import identities, passes, roles, senders
-from inbox.models import FrameCode, FrameKind, HelpDeskFrame
+from inbox import passes, roles, senders
+from inbox.models import FrameCode, FrameKind, HelpDeskFrame, IdentityKind
 from inbox.passes import Customer, FrameRefused, Pass
 from orders import audit
 from orders.fields import UndecryptableSecret
@@ -48,7 +48,7 @@ VOUCHED_S: Final = 8 * 3600
 REFUSALS_A_TURN: Final = 20
 TURN_S: Final = 300
 _SIGNED: Final = frozenset(
-    {"frame", "agent", "assignee", "email", "phone", "about", "ts", "nonce", "sig"}
+    {"frame", "agent", "assignee", "email", "phone", "verified", "about", "ts", "nonce", "sig"}
 )
 _NUMBERS: Final = re.compile(r"#?\d{3,20}")
 _HEX: Final = re.compile(r"[0-9a-f]{64}\Z")
@@ -77,7 +77,9 @@ def swap_signed(frame: HelpDeskFrame, query: str) -> Pass:
     if agent is None:
         raise _refused(frame, "not_an_agent")
     assignee = said.get("assignee")
-    customer = _customer(said, may_act=assignee is None or _is(agent, assignee))
+    verified = said["verified"].split(",") if "verified" in said else None
+    may_act = assignee is None or _is(agent, assignee)
+    customer = _customer(frame, said, may_act=may_act, verified=verified)
     held = Pass(
         frame_id=frame.pk, agent_id=agent.pk, session_key="", opened_at=int(time.time()),
         customer=customer,
@@ -143,7 +145,9 @@ def look_at(held: Pass, frame: HelpDeskFrame, agent: User, said: Mapping[str, st
     where the customer was signed: there the page has no say."""
     if frame.kind != FrameKind.CHATWOOT:
         raise FrameRefused("off")
-    return replace(held, customer=_customer(said, may_act=_is(agent, said.get("assignee", ""))))
+    may_act = _is(agent, said.get("assignee", ""))
+    # What that page says of itself is no proof; the frame's setting is an administrator's word.
+    return replace(held, customer=_customer(frame, said, may_act=may_act, verified=None))
 
 
 def signature(secret: str, said: Mapping[str, str]) -> str:
@@ -241,10 +245,19 @@ def _is(agent: User, email: str) -> bool:
     return bool(agent.email) and agent.email.casefold() == email.strip().casefold()
 
 
-def _customer(said: Mapping[str, str], *, may_act: bool) -> Customer:
+def _customer(
+    frame: HelpDeskFrame, said: Mapping[str, str], *, may_act: bool, verified: list[str] | None
+) -> Customer:
+    given = senders.weigh(
+        email=said.get("email", "")[:255], phone=said.get("phone", "")[:40], verified=verified,
+        always=frame.proves_addresses,
+    )  # fmt: skip
     return Customer(
-        email=identities.normal_email(said.get("email", "")),
-        phone=senders.local_phone(said.get("phone", "")),
+        email=given.proven_value(IdentityKind.EMAIL),
+        phone=given.proven_value(IdentityKind.PHONE),
+        claimed_email=given.claimed_value(IdentityKind.EMAIL),
+        claimed_phone=given.claimed_value(IdentityKind.PHONE),
+        unclear=", ".join(address.value for address in given.not_understood),
         about=" ".join(_NUMBERS.findall(said.get("about", "")[:5000])[:10]),
         may_act=may_act,
     )

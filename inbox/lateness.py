@@ -24,6 +24,9 @@ def is_late(since: datetime, *, now: datetime) -> bool:
 
 def refusal(event: OrderEvent, *, now: datetime) -> str:
     """Why campaigns leave an event out, for their log; "" while it is news."""
+    if event.unsettled_at:
+        # Its bank took its time; it became news after it was last seen to be open.
+        return refusal_since(max(event.unsettled_at, event.occurred_at), now=now)
     if not is_late(event.occurred_at, now=now):
         return ""
     if is_late(event.occurred_at, now=event.recorded_at):

@@ -7,7 +7,7 @@ from typing import Any
 from django.dispatch import receiver
 
 from inbox import identities, live
-from orders.models import Customer, Order
+from orders.models import Customer, Order, OrderEvent
 from orders.signals import customer_changed, event_recorded, order_changed, orders_imported
 
 
@@ -19,6 +19,16 @@ def tell_browsers(sender: Any, *, order_id: int, **_: Any) -> None:
         contacts = [f"contact:{pk}" for pk in identities.contacts_of(order)]
         people = [live.person_topic(value) for value in (order.email, order.phone) if value]
         live.publish(["decisions", f"order:{order_id}", *contacts, *people])
+
+
+@receiver(order_changed)
+def hear_the_bank(sender: Any, *, order_id: int, **_: Any) -> None:
+    """A refund that waited for its bank: the change may be the answer."""
+    from inbox.tasks import handle_event, ring
+
+    waiting = OrderEvent.objects.unannounced().filter(order=order_id, unsettled_at__isnull=False)
+    for event_id in waiting.values_list("pk", flat=True):
+        ring(handle_event, event_id)
 
 
 @receiver(customer_changed)

@@ -77,6 +77,11 @@ class Matching:
     # Addresses, as (kind, value), that other contacts hold.
     _foreign: frozenset[tuple[str, str]]
 
+    @property
+    def heads(self) -> tuple[CustomerHead, ...]:
+        """The customers that are certainly the contact's."""
+        return tuple(match.head for match in self.matches)
+
     def refusal(self, order: Order) -> Refusal | None:
         """Why this order is not certainly the contact's. The one rule of every door to money."""
         own = (order.store_id, order.customer_gid)

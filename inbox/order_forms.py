@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
-from orders import typed_amounts
+from orders import returns, typed_amounts
 from orders.errors import InvalidMoney
-from orders.gateway import CancelReason
+from orders.gateway import CancelReason, get_gateway
 from orders.models import ActionKind, Order, RefundMethod, Returned
 from orders.money import Money
 from orders.previews import (
@@ -45,10 +46,12 @@ def as_typed(proposal: Proposal, order: Order) -> list[tuple[str, str]]:
             fields["amount"] = ""
             fields["items_amount"] = amount if proposal.difference else ""
         fields["returned"] = proposal.returned
+        fields["through"] = through = _through(proposal)
         fields["shipping"] = typed_amounts.write(proposal.shipping) if proposal.shipping else ""
         chosen = {line.line_gid: line.quantity for line in proposal.lines}
-        for index, line in enumerate(_refundable(order.snapshot.lines)):
-            quantity = min(chosen.get(line.gid, 0), line.refundable_quantity)
+        limits = limits_of(order, through)
+        for index, line in enumerate(_refundable(order.snapshot.lines, limits)):
+            quantity = min(chosen.get(line.gid, 0), limits[line.gid])
             fields[f"line_{index}"] = str(quantity)
     else:
         fields["refund"] = "now" if proposal.amount else "later"
@@ -57,8 +60,20 @@ def as_typed(proposal: Proposal, order: Order) -> list[tuple[str, str]]:
     return [*((name, str(value)) for name, value in fields.items()), *ticked]
 
 
-def _refundable(lines: Sequence[LineItem]) -> list[LineItem]:
-    return [line for line in lines if line.refundable_quantity > 0]
+def _through(proposal: Proposal) -> str:
+    return proposal.through.gid if proposal.through else proposal.asked_through or ""
+
+
+def limits_of(order: Order, through: str) -> Mapping[str, int]:
+    """Units of each line that the dialog offers: of a return, by its id, or of none ("")."""
+    snapshot = order.snapshot
+    if not get_gateway().may_process_returns(order.store):
+        return Counter({line.gid: line.refundable_quantity for line in snapshot.lines})
+    return returns.limits(snapshot, through)
+
+
+def _refundable(lines: Sequence[LineItem], limits: Mapping[str, int]) -> list[LineItem]:
+    return [line for line in lines if limits.get(line.gid, 0) > 0]
 
 
 class AmountField(forms.CharField):
@@ -165,6 +180,8 @@ class RefundForm(forms.Form):
         choices=lambda: [("", ""), *DISCREPANCY_REASONS.items()], required=False
     )
     method = forms.ChoiceField(choices=RefundMethod.choices, required=False)
+    # The return the items are in; hidden, as links choose it.
+    through = forms.CharField(max_length=100, required=False)
     restock = forms.BooleanField(required=False)
     notify = forms.BooleanField(required=False)
     staff_note = forms.CharField(max_length=NOTE_LENGTH, required=False)
@@ -174,12 +191,13 @@ class RefundForm(forms.Form):
         data: Any = None,
         *,
         lines: Sequence[LineItem],
+        limits: Mapping[str, int],
         net_paid: Money,
         is_delivered: bool,
         initial: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(data, initial=initial)
-        self.lines = _refundable(lines)
+        self.lines = _refundable(lines, limits)
         self.net_paid = net_paid
         # Of the amount alone, of the items where it is not the calculated one, of the shipping.
         for name in ("amount", "items_amount", "shipping"):
@@ -191,11 +209,17 @@ class RefundForm(forms.Form):
         )
         for index, line in enumerate(self.lines):
             self.fields[f"line_{index}"] = forms.IntegerField(
-                min_value=0, max_value=line.refundable_quantity, required=False
+                min_value=0, max_value=limits[line.gid], required=False
             )
 
     def line_fields(self) -> list[tuple[LineItem, forms.BoundField]]:
         return [(line, self[f"line_{index}"]) for index, line in enumerate(self.lines)]
+
+    @property
+    def shown_return(self) -> str:
+        """The return the dialog shows the items of; "" for none, and where it is not said."""
+        found = self.data.get("through", "") if self.is_bound else self.initial.get("through", "")
+        return str(found)
 
     @property
     def is_amount_only(self) -> bool:
@@ -281,4 +305,6 @@ class RefundForm(forms.Form):
             notify=data["notify"],
             staff_note=data["staff_note"].strip(),
             returned=data["returned"] or unasked,
+            # A program's form without the field leaves it to the items.
+            through=data["through"] if "through" in self.data else None,
         )

@@ -37,13 +37,19 @@ _BACKOFF_S: Final = (5, 30, 120, 600, 1800, 3600, 3600)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A campaign's message on one channel, or `refusal`: why there is none."""
+    """A campaign's message on one channel, or `refusal`: why there is none. `stays`: why it is
+    written down and leaves for nobody."""
 
     via: Via
     recipient: str = ""
     subject: str = ""
     body: str = ""
     refusal: str = ""
+    stays: str = ""
+
+    @property
+    def leaves(self) -> bool:
+        return not self.refusal and not self.stays
 
 
 def wake(message: Message) -> None:

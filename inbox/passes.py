@@ -31,11 +31,15 @@ class FrameRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """Whose orders. `about`: numbers of orders they wrote of. `may_act`: row F28, as the help
-    desk tells it."""
+    """Whose orders. `email` and `phone` are proven (inbox.senders); `claimed_…` are what was given
+    without proof, `unclear` what could not be read. `about`: numbers of orders they wrote of.
+    `may_act`: row F28, as the help desk tells it."""
 
     email: str = ""
     phone: str = ""
+    claimed_email: str = ""
+    claimed_phone: str = ""
+    unclear: str = ""
     about: str = ""
     may_act: bool = False
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from inbox import identities, matching, suggestions
+from inbox import identities, matching, roles, suggestions
 from inbox.identities import OrderKeys
 from inbox.matching import Match, Matching, Question
-from inbox.models import Contact, Identity
+from inbox.models import Claim, Contact, Identity
 from inbox.roles import Agent
 from inbox.suggestions import Suggestion
 from orders import services
@@ -26,6 +26,9 @@ class Person:
     matching: Matching
     suggestions: tuple[Suggestion, ...]
     undoable: tuple[Identity, ...]
+    # What they gave and nobody has proven; and whether the reader may confirm it.
+    claims: tuple[Claim, ...] = ()
+    may_confirm: bool = False
 
     @property
     def matches(self) -> tuple[Match, ...]:
@@ -66,9 +69,13 @@ def person(
     unread = [m.head.pk for m in matched.matches if m.head.as_of is None and not m.head.is_deleted]
     if unread:
         services.mark_unread_customers(unread)
+    claims = tuple(contact.claims.all())
+    suggested = suggestions.suggestions(known, keys, matched, text, claims)
     return Person(
         matching=matched,
-        suggestions=suggestions.suggestions(known, keys, matched, text),
+        suggestions=suggested,
+        claims=claims,
+        may_confirm=any(s.is_claim for s in suggested) and roles.is_supervisor(agent),
         undoable=tuple(
             identity
             for identity in known

@@ -22,12 +22,15 @@ KNOWN: Final = frozenset(
         "customer.name",
         "amount",
         "refund_sentence",
+        "refund_how",
         "store.name",
     }
 )
 _PLACEHOLDER: Final = re.compile(r"\{\{([^{}|]*)(?:\|([^{}]*))?\}\}")
 # Known, and rightly empty at times: a cancelation without a refund has nothing to say of one.
-_MAY_BE_EMPTY: Final = frozenset({"refund_sentence"})
+_MAY_BE_EMPTY: Final = frozenset({"refund_sentence", "refund_how"})
+# Sentences of ours, which exist in the languages we speak.
+OUR_SENTENCES: Final = frozenset({"refund_sentence", "refund_how"})
 
 
 _EVERYWHERE: Final = frozenset(
@@ -36,8 +39,8 @@ _EVERYWHERE: Final = frozenset(
 _OF_ORDERS: Final = _EVERYWHERE | {"order.number", "order.date", "amount"}
 _OF_CHECKOUTS: Final = _EVERYWHERE | {"checkout.url", "amount"}
 _MORE: Final[dict[str, frozenset[str]]] = {
-    "canceled": frozenset({"refund_sentence"}),
-    "refunded": frozenset({"refund_sentence"}),
+    "canceled": OUR_SENTENCES,
+    "refunded": OUR_SENTENCES,
     "fulfilled": frozenset({"tracking.numbers"}),
 }
 

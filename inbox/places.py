@@ -28,10 +28,11 @@ from inbox import (
     passes,
     people,
     roles,
+    suggestions,
 )
 from inbox.identities import OrderKeys
 from inbox.matching import Matching
-from inbox.models import Contact, Conversation, HelpDeskFrame, Identity, IdentityKind
+from inbox.models import Claim, Contact, Conversation, HelpDeskFrame, Identity, IdentityKind
 from inbox.passes import Pass
 from inbox.people import Person
 from inbox.roles import Agent
@@ -215,9 +216,11 @@ class InFrame(Place):
 
     @cached_property
     def _known(self) -> Contact | None:
-        """Our contact who has the address that the help desk tells."""
+        """Our contact who has the address that the help desk has proven."""
         customer = self.held.customer
-        return identities.holder(email=customer.email, phone=customer.phone)
+        return identities.holder(
+            email=customer.email, phone=customer.phone, given_email=customer.claimed_email
+        )
 
     @cached_property
     def _identities(self) -> tuple[Identity, ...]:
@@ -269,7 +272,25 @@ class InFrame(Place):
 
     def person(self, found: FoundOrders, *, agent: Agent, now: datetime) -> Person:
         matched = matching.match(self._known, self._identities, self.keys, found)
-        return Person(matching=matched, suggestions=(), undoable=())
+        claims = self._claims
+        # Only what the help desk has not proven is suggested here, and decided nowhere.
+        suggested = tuple(suggestions.of_claims(claims))
+        return Person(matching=matched, suggestions=suggested, undoable=(), claims=claims)
+
+    @property
+    def _claims(self) -> tuple[Claim, ...]:
+        """What the help desk tells of the customer and has not proven."""
+        customer = self.held.customer
+        told = (
+            (IdentityKind.EMAIL, customer.claimed_email, True),
+            (IdentityKind.PHONE, customer.claimed_phone, True),
+            (IdentityKind.PHONE, customer.unclear, False),
+        )
+        return tuple(
+            Claim(kind=kind, value=value, is_understood=is_understood)
+            for kind, value, is_understood in told
+            if value
+        )
 
     def window_url(self, order: Order, amount: Money | None, token: str) -> str:
         """Above the frame's limit another page could lie over the button: so not here."""

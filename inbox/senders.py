@@ -58,7 +58,9 @@ def weigh(*, email: str, phone: str, verified: Collection[str] | None, always: b
     """Sort what was given. `verified`: the kinds the entrance says it has proven; None: it does
     not say. `always`: its setting says that it proves every one. Nothing said: nothing proven."""
     said = PROVABLE if verified is None and always else verified or ()
-    proven, claimed, unclear = [], [], []
+    proven: list[Address] = []
+    claimed: list[Address] = []
+    unclear: list[Address] = []
     for address in _understood(email, phone):
         if not address.is_understood:
             unclear.append(address)

@@ -7,7 +7,7 @@ opens no way to money. What was set aside or taken away is not suggested again.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,10 +17,12 @@ from django.utils.translation import gettext as _
 from inbox import identities
 from inbox.identities import OrderKeys
 from inbox.matching import Matching
-from inbox.models import Identity, IdentityKind
+from inbox.models import Claim, Identity, IdentityKind
+from orders import heads
 from orders import names as order_names
 from orders.addresses import normal_phone
-from orders.models import Order
+from orders.heads import Pair
+from orders.models import Customer, Order
 
 _AT_MOST: Final = 5
 _ORDERS_READ: Final = 20
@@ -31,13 +33,19 @@ _NAME: Final = re.compile(r"#?(?:[A-Z]{1,4}-?)?\d{3,10}\b")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
-    """`is_claim`: all that speaks for it is what the customer wrote."""
+    """`is_claim`: all that speaks for it is what the sender said, so that only a supervisor may
+    confirm it. `taken_by`: the contact it belongs to, from whom it would have to go first."""
 
     kind: IdentityKind
     value: str
     shown: str
     evidence: str
     is_claim: bool = False
+    taken_by: int | None = None
+
+    @property
+    def is_taken(self) -> bool:
+        return self.taken_by is not None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -49,22 +57,95 @@ class Suggestion:
 
 
 def suggestions(
-    known: Sequence[Identity], keys: OrderKeys, matching: Matching, text: str
+    known: Sequence[Identity],
+    keys: OrderKeys,
+    matching: Matching,
+    text: str,
+    claims: Sequence[Claim] = (),
 ) -> tuple[Suggestion, ...]:
     """`known`: all of the contact's identities, those taken away too; `keys`: of the others. Two
-    queries at most."""
+    queries at most, five for one who gave addresses that nobody has proven."""
     seen = {(i.kind, i.value) for i in known}
     found: dict[tuple[str, str], Suggestion] = {}
-    for suggestion in (*_of_customers(matching), *_of_orders(keys, matching, text)):
+    certain = {head.pair for head in matching.heads}
+    every = (
+        *of_claims(claims, besides=certain),
+        *_of_customers(matching),
+        *_of_orders(keys, matching, text),
+    )
+    for suggestion in every:
         if suggestion.key not in seen:
             found.setdefault(suggestion.key, suggestion)
     if not found:
         return ()
+    taken = _holders(found)
+    return tuple(s for key, s in found.items() if key not in taken or (s.is_taken and s.is_claim))[
+        :_AT_MOST
+    ]
+
+
+def of_claims(claims: Sequence[Claim], *, besides: Collection[Pair] = ()) -> list[Suggestion]:
+    """Whose addresses a sender gave without proof: the customers, `besides` those who are known
+    to be theirs, and orders without a customer. Two queries where there are any, and one for
+    each customer."""
+    told = {(c.kind, c.value): c for c in claims if c.is_understood}
+    emails = [value for kind, value in told if kind == IdentityKind.EMAIL]
+    phones = [value for kind, value in told if kind == IdentityKind.PHONE]
+    if not told:
+        return []
+    people = heads.customers_for(pairs=(), emails=emails, phones=phones)
+    found = [
+        _claimed_customer(customer, by_email=customer.email in emails, by=claims[0].contact_id)
+        for customer in people[:_AT_MOST]
+        if (customer.store_id, customer.gid) not in besides
+    ]
+    guests = Order.objects.visible().filter(
+        Q(email__in=emails) | Q(phone__in=phones), customer_gid=""
+    )
+    for order in guests.select_related("store").order_by("-placed_at")[:_AT_MOST]:
+        is_email = order.email in emails
+        kind = IdentityKind.EMAIL if is_email else IdentityKind.PHONE
+        value = order.email if is_email else order.phone
+        words = {"order": order.name, "store": order.store}
+        text = _("gave the e-mail address of order %(order)s at %(store)s, unverified")
+        if not is_email:
+            text = _("gave the phone number of order %(order)s at %(store)s, unverified")
+        found.append(
+            Suggestion(kind=kind, value=value, shown=value, evidence=text % words, is_claim=True)
+        )
+    return found
+
+
+def _claimed_customer(customer: Customer, *, by_email: bool, by: int | None) -> Suggestion:
+    """`by`: the contact who claims it; None: a help desk's customer, who has none here."""
+    head = heads.head(customer)
+    text = _("gave the e-mail address of %(name)s, unverified")
+    if not by_email:
+        text = _("gave the phone number of %(name)s, unverified")
+    name = f"{head.name} · {head.store_name}"
+    held = Identity.objects.active().filter(
+        Q(kind=IdentityKind.SHOPIFY_CUSTOMER, value=identities.customer_value(*head.pair))
+        | Q(kind=IdentityKind.EMAIL, value=head.email)
+        | Q(kind=IdentityKind.PHONE, value=head.phone)
+    )
+    return Suggestion(
+        kind=IdentityKind.SHOPIFY_CUSTOMER,
+        value=identities.customer_value(*head.pair),
+        shown=name,
+        evidence=text % {"name": head.name},
+        is_claim=True,
+        taken_by=held.exclude(value="")
+        .exclude(contact=by)
+        .values_list("contact_id", flat=True)
+        .first(),
+    )
+
+
+def _holders(found: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     any_of = Q(pk__in=[])
     for kind, value in found:
         any_of |= Q(kind=kind, value=value)
-    taken = set(Identity.objects.active().filter(any_of).values_list("kind", "value"))
-    return tuple(s for key, s in found.items() if key not in taken)[:_AT_MOST]
+    return set(Identity.objects.active().filter(any_of).values_list("kind", "value"))
 
 
 def _of_customers(matching: Matching) -> Iterator[Suggestion]:

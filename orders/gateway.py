@@ -80,6 +80,8 @@ class SuggestedRefund:
     shipping_maximum: Money
     lines: tuple[SuggestedLine, ...]
     transactions: tuple[SuggestedTransaction, ...]
+    # What customs took for these lines, as far as it goes back with them.
+    duties: Money | None = None
     # Of a return: where its goods belong, by line item.
     places: Mapping[str, Place] = field(default_factory=dict)
 
@@ -145,6 +147,7 @@ class Gateway(Protocol):
         *,
         lines: Sequence[LineQuantity],
         shipping: Money | None,
+        with_places: bool = False,
     ) -> SuggestedRefund:
         """The same for items that are refunded through their return, which may take fees off.
         Raises ShopUnreachable."""

@@ -107,11 +107,30 @@ def effective(policies: Iterable[Policy], *, roles: set[int], store_id: int) -> 
 
 def in_shop_currency(amount: Money, order: Order) -> Money:
     """At the order's own rate, rounded up: a limit is never passed by rounding."""
-    total, total_shop = order.total, order.total_shop
-    if amount.currency == order.shop_currency or not total:
+    if amount.currency == order.shop_currency or not order.shop_currency:
         return Money(amount.amount, order.shop_currency or amount.currency)
-    value = amount.amount * total_shop / total
+    theirs, shop = _both_currencies(order)
+    value = amount.amount * shop / theirs
     return Money(value.quantize(Decimal("0.0001"), rounding=ROUND_UP), order.shop_currency)
+
+
+def _both_currencies(order: Order) -> tuple[Decimal, Decimal]:
+    """One sum of the order as the customer and as the shop counts it: Shopify names no rate, and
+    tells every sum in both. The first that is not nothing; 1 and 1 of an order without any, of
+    which nothing can be refunded."""
+    pairs = [(order.total, order.total_shop), (order.net_payment, order.net_payment_shop)]
+    if order.document:
+        money = order.snapshot.money
+        bags = [money.received, money.refunded, money.outstanding, money.capturable]
+        bags += [payment.amount for payment in order.snapshot.transactions]
+        pairs += [
+            (bag.presentment.amount, bag.shop.amount)
+            for bag in bags
+            if bag.presentment.currency == order.currency
+            and bag.shop.currency == order.shop_currency
+        ]
+    found = next(((p, s) for p, s in pairs if p > 0 and s > 0), None)
+    return found or (Decimal(1), Decimal(1))
 
 
 def judge(

@@ -54,10 +54,6 @@ def open_returns(order: OrderSnapshot) -> tuple[Return, ...]:
     return tuple(found for found in order.returns if found.status == OPEN)
 
 
-def in_progress(order: OrderSnapshot) -> tuple[Return, ...]:
-    return tuple(found for found in order.returns if found.status in {OPEN, REQUESTED})
-
-
 def by_gid(order: OrderSnapshot, gid: str) -> Return | None:
     """The open return with that id."""
     return next((found for found in open_returns(order) if found.gid == gid), None)
@@ -111,6 +107,15 @@ def suggested(order: OrderSnapshot) -> Return | None:
     return min(found, key=lambda r: (rank[receipt(r)], r.name), default=None)
 
 
+def preselected(order: OrderSnapshot, through: str) -> Counter[str]:
+    """Units a dialog begins with: what of the return is here; of one that is on its way all of
+    it, for then nothing else is said; beside the returns, all that is left (F40)."""
+    found = by_gid(order, through) if through else None
+    if found is None:
+        return beside(order)
+    return here(found) or refundable(found)
+
+
 def meant(order: OrderSnapshot, chosen: Sequence[LineQuantity]) -> Return | None:
     """The open return that chosen units belong to, where nobody said which: the one that holds
     all of them. None: none has any of them, or no single one has all."""
@@ -158,6 +163,12 @@ def to_book(units: Units) -> int:
     return min(max(0, units.quantity - booked_left), max(0, unbooked))
 
 
-def asks_for_receipt(order: OrderSnapshot) -> bool:
-    """An order with a return under way was shipped, whatever its carrier reports."""
-    return bool(in_progress(order))
+def on_shelf(order: OrderSnapshot) -> Counter[str]:
+    """Units of ended returns that were put back in stock, and not refunded: a refund of them has
+    nothing to put back."""
+    units: Counter[str] = Counter()
+    for found in order.returns:
+        if receipt(found) == Receipt.OVER:
+            for line in found.lines:
+                units[line.line_gid] += max(0, line.restocked - line.refunded)
+    return +units

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from orders.errors import Refusal
 from orders.money import Money, total
-from orders.snapshot import Fulfillment, OrderSnapshot, Transaction
+from orders.snapshot import Fulfillment, OrderSnapshot, Refund, Transaction
 from orders.statuses import Tone, is_parcel_delivered, live_fulfillments
 from orders.transactions import any_waiting, parts
 
@@ -215,7 +215,14 @@ def refund_advice(
                 _("This does not stop shipping: cancel the order instead?"),
             )
         )
-    if delivered and not return_received(order):
+    if asked := [found.name for found in order.returns if found.status == "REQUESTED"]:
+        text = _(
+            "A return was requested (%(returns)s). A refund does not touch the request: approve it "
+            "in Shopify first, or decline it there afterwards."
+        )
+        words = {"returns": ", ".join(asked)}
+        advice.append(Advice("return_requested", Tone.WARNING, text % words))
+    if delivered and not return_received(order) and not has_open_return(order):
         advice.append(
             Advice("return_first", Tone.INFO, _("Delivered: ask for the items back first."))
         )
@@ -225,13 +232,27 @@ def refund_advice(
 def _repetition_advice(order: OrderSnapshot, now: datetime) -> list[Advice]:
     """A refund of a moment ago, by whomever: a second one may be meant to be the same."""
     since = now - _JUST_REFUNDED
-    recent = [r for r in order.refunds if r.created_at and r.created_at > since]
-    gone = [p.moved.presentment + p.waiting.presentment for p in map(parts, recent)]
-    if not any(gone):
+    recent = sorted(
+        ((r.created_at, len(r.gid), r.gid, _gone(r)) for r in order.refunds if r.created_at),
+        key=lambda found: found[:3],
+    )
+    gone = [money for at, _length, _gid, money in recent if at > since and money]
+    if not gone:
         return []
-    words = {"sum": total(gone, order.currency).format()}
-    text = _("%(sum)s of this order was just refunded. This would be another refund.") % words
-    return [Advice("just_refunded", Tone.WARNING, text)]
+    words = {"sum": gone[-1].format(), "all": total(gone, order.currency).format()}
+    text = _("%(sum)s of this order was just refunded. This would be another refund.")
+    if len(gone) > 1:
+        text = _(
+            "%(sum)s of this order was just refunded (%(all)s within an hour). This would be "
+            "another refund."
+        )
+    return [Advice("just_refunded", Tone.WARNING, text % words)]
+
+
+def _gone(refund: Refund) -> Money:
+    """What of a refund moved, or still may."""
+    divided = parts(refund)
+    return divided.moved.presentment + divided.waiting.presentment
 
 
 def _risk_advice(order: OrderSnapshot, earlier_refunds: int) -> list[Advice]:

@@ -8,6 +8,7 @@ previews have one input whether it is a minute or a year old.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -369,6 +370,11 @@ class OrderSnapshot:
     # Lists that could not be read to their end, by the names of these fields: what they hold is
     # true, and is not all. Nobody may act on such an order.
     unread: tuple[str, ...] = ()
+
+    def duties_of(self, chosen: Iterable[LineQuantity]) -> tuple[str, ...]:
+        """The gids of what customs took for these items."""
+        gids = {part.line_gid for part in chosen}
+        return tuple(duty.gid for line in self.lines if line.gid in gids for duty in line.duties)
 
     @property
     def is_incomplete(self) -> bool:

@@ -10,11 +10,22 @@ from django.urls import reverse
 
 from orders.models import Store
 from shopify_sync import backfill, subscriptions
-from shopify_sync.connections import NEEDED_SCOPES, RETURN_SCOPE, SHIPMENT_SCOPE
+from shopify_sync.connections import (
+    LOCATIONS_SCOPE,
+    NEEDED_SCOPES,
+    PAYMENT_TERMS_SCOPE,
+    RETURN_SCOPE,
+    SHIPMENT_SCOPE,
+)
 from shopify_sync.models import Backfill, ConnectionMethod, ShopConnection
 
 # Asked for at an installation; the last one only where Shopify approved it.
-SCOPES = (*NEEDED_SCOPES, RETURN_SCOPE, SHIPMENT_SCOPE)
+SCOPES = (*NEEDED_SCOPES, RETURN_SCOPE, LOCATIONS_SCOPE, SHIPMENT_SCOPE)
+# What the app can do without; the doctor says what is missing then.
+OPTIONAL_SCOPES = (
+    *sorted({PAYMENT_TERMS_SCOPE, *subscriptions.SCOPED_TOPICS.values()}),
+    "read_all_orders",
+)
 _COMPLIANCE = ("customers/data_request", "customers/redact", "shop/redact")
 
 
@@ -82,6 +93,7 @@ embedded = false
 
 [access_scopes]
 scopes = {_quoted(",".join(SCOPES))}
+optional_scopes = [{", ".join(_quoted(scope) for scope in OPTIONAL_SCOPES)}]
 
 [auth]
 redirect_urls = [{_quoted(callback_address())}]

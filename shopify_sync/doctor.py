@@ -16,6 +16,8 @@ from orders.models import Store
 from shopify_sync import subscriptions
 from shopify_sync.client import AdminClient
 from shopify_sync.connections import (
+    DISPUTES_SCOPE,
+    LOCATIONS_SCOPE,
     NEEDED_SCOPES,
     PAYMENT_TERMS_SCOPE,
     RETURN_SCOPE,
@@ -123,6 +125,19 @@ def _scopes(granted: list[str]) -> Iterator[Tick]:
             f"Refunds do not go through a return without the scope {RETURN_SCOPE}: each return "
             "has to be booked in and closed in Shopify. Grant the app the scope.",
         )  # fmt: skip
+    if LOCATIONS_SCOPE not in granted:
+        yield Tick(
+            "Restocking", "warning",
+            f"Refunded items cannot be restocked without the scope {LOCATIONS_SCOPE}: Shopify does "
+            "not tell where they belong. Grant the app the scope.",
+        )  # fmt: skip
+    if DISPUTES_SCOPE not in granted:
+        yield Tick(
+            "Disputes", "warning",
+            f"Chargebacks are not visible without the scope {DISPUTES_SCOPE}: nobody is warned "
+            "before money is refunded that the bank has given back. Grant it where the store uses "
+            "Shopify Payments.",
+        )  # fmt: skip
     if "read_all_orders" not in granted:
         yield Tick(
             "Older orders", "warning",
@@ -210,12 +225,28 @@ def _webhooks(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[Ti
     elif set(missing) & set(subscriptions.OPTIONAL_TOPICS) and not repair:
         text = "Campaigns hear of no checkouts yet. Choose “Check and repair”."
         yield Tick("Checkouts", "warning", text)
-    if merges := [said for said in refused if said not in checkouts]:
-        text = f"Merged customers are noticed late: Shopify refused {'; '.join(merges)}"
-        yield Tick("Merges", "warning", text)
-    elif set(missing) & set(subscriptions.SCOPED_TOPICS) and not repair:
-        text = "Merged customers are noticed late. Choose “Check and repair”."
-        yield Tick("Merges", "warning", text)
+    yield from _scoped_webhooks(missing, refused, repair=repair)
+
+
+def _scoped_webhooks(missing: list[str], refused: list[str], *, repair: bool) -> Iterator[Tick]:
+    """Of topics that the app has the scope for: what is noticed late without them."""
+    for name, topics, late in _LATE:
+        said = [text for text in refused if text.startswith(tuple(map(_heading, topics)))]
+        if said:
+            yield Tick(name, "warning", f"{late}: Shopify refused {'; '.join(said)}")
+        elif set(topics) & set(missing) and not repair:
+            yield Tick(name, "warning", f"{late}. Choose “Check and repair”.")
+
+
+def _heading(topic: str) -> str:
+    """How subscriptions.ensure begins what Shopify said of a topic."""
+    return f"{subscriptions.wire_name(topic)}:"
+
+
+_LATE: Final = (
+    ("Merges", ("CUSTOMERS_MERGE",), "Merged customers are noticed late"),
+    ("Disputes", ("DISPUTES_CREATE", "DISPUTES_UPDATE"), "Chargebacks are noticed late"),
+)
 
 
 def _address(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:

@@ -94,6 +94,7 @@ class ShopifyGateway:
                 {"lineItemId": line.line_gid, "quantity": line.quantity} for line in lines
             ]
             variables["shippingAmount"] = shipping.plain() if shipping else None
+            variables["refundDuties"] = plans.refund_duties(order.snapshot.duties_of(lines))
         try:
             data = client_for(order.store).read("SuggestedRefund", variables)
             suggestion = (data.get("order") or {}).get("suggestedRefund")
@@ -110,9 +111,11 @@ class ShopifyGateway:
         *,
         lines: Sequence[LineQuantity],
         shipping: Money | None,
+        with_places: bool = False,
     ) -> SuggestedRefund:
         variables: dict[str, Any] = {
             "id": order.gid,
+            "withPlaces": with_places,
             "returnId": found.gid,
             "returnLineItems": [
                 {"id": units.line.gid, "quantity": units.quantity}
@@ -129,7 +132,9 @@ class ShopifyGateway:
         except (ShopifyError, mapping.MalformedAnswer) as error:
             raise _unreachable(error) from error
         # A return whose units were all processed may have no outcome any more.
-        return suggestion or self.suggest_refund(order, lines=lines, shipping=shipping)
+        return suggestion or self.suggest_refund(
+            order, lines=lines, shipping=shipping, with_places=with_places
+        )
 
     def may_process_returns(self, store: Store) -> bool:
         return has_scope(store, RETURN_SCOPE)

@@ -7,6 +7,7 @@ same key, which is what Shopify's idempotency asks for, also after an upgrade.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 from django.conf import settings
@@ -77,12 +78,19 @@ def _refund(action: OrderAction, proposal: Proposal) -> Step:
     }
     if proposal.lines:
         refund["refundLineItems"] = _refund_lines(proposal)
+    if proposal.duties:
+        refund["refundDuties"] = refund_duties(proposal.duties)
     if proposal.discrepancy_reason:
         refund["discrepancyReason"] = proposal.discrepancy_reason
     if proposal.shipping:
         refund["shipping"] = {"amount": proposal.shipping.plain()}
     variables = {"input": refund, "idempotencyKey": str(action.idempotency_key)}
     return _step(Goal.REFUND, order_gid, "RefundCreate", variables)
+
+
+def refund_duties(gids: Iterable[str]) -> list[dict[str, str]]:
+    """RefundDutyInputs: of each the share of the units that are refunded."""
+    return [{"dutyId": gid, "refundType": "PROPORTIONAL"} for gid in gids]
 
 
 def _refund_lines(proposal: Proposal) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from orders.models import Store
-from shopify_sync.connections import client_for
+from shopify_sync.connections import DISPUTES_SCOPE, client_for
 from shopify_sync.errors import Refused
 from shopify_sync.models import ShopConnection
 
@@ -45,8 +45,12 @@ TOPICS: Final = (
 OPTIONAL_TOPICS: Final = ("CHECKOUTS_CREATE", "CHECKOUTS_UPDATE", "CHECKOUTS_DELETE")
 
 # Topics with a scope of their own that the app can do without: a merge is noticed by the orders
-# that move, too.
-SCOPED_TOPICS: Final = {"CUSTOMERS_MERGE": "read_customer_merge"}
+# that move, too, and a dispute whenever its order is read.
+SCOPED_TOPICS: Final = {
+    "CUSTOMERS_MERGE": "read_customer_merge",
+    "DISPUTES_CREATE": DISPUTES_SCOPE,
+    "DISPUTES_UPDATE": DISPUTES_SCOPE,
+}
 
 
 def address() -> str:

@@ -79,7 +79,11 @@ def store(shop: Shop, transactional_db: None) -> Store:
         domain=DOMAIN, token="shpat_practice_demo", secret="shpss_practice_demo"
     )
     Store.objects.filter(pk=connection.store_id).update(
-        name="Demo", currency="EUR", time_zone="Europe/Berlin", notify_by_default=False
+        name="Demo",
+        currency="EUR",
+        time_zone="Europe/Berlin",
+        country="DE",
+        notify_by_default=False,
     )
     return Store.objects.get(pk=connection.store_id)
 

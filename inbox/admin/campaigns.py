@@ -71,7 +71,15 @@ class CampaignAdmin(DeskAdmin):
         ("Text", {"fields": ["language", "subject", "body", "sms_text"]}),
         (
             "When not to send",
-            {"fields": ["skip_when_shopify_notifies", "abandoned_after_minutes", "quiet_days"]},
+            {
+                "fields": [
+                    "skip_when_shopify_notifies",
+                    "staff_refund_minimum",
+                    "staff_refund_wait_minutes",
+                    "abandoned_after_minutes",
+                    "quiet_days",
+                ]
+            },
         ),
     ]
 

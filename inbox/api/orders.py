@@ -345,6 +345,8 @@ def _full(order: Order, acting: Refusal | None) -> Json:
             {"axis": b.axis, "label": b.label, "tone": b.tone, "raw": b.raw} for b in card.badges
         ],
         "notes": [b.label for b in card.notes],
+        "details": [{"label": d.label, "text": d.text} for d in card.details],
+        "status_page_url": card.status_page_url or None,
         "incomplete": card.unread or None,
         "lines": [
             {
@@ -355,6 +357,8 @@ def _full(order: Order, acting: Refusal | None) -> Json:
                 "quantity": row.item.quantity,
                 "refundable_quantity": row.item.refundable_quantity,
                 "unshipped": row.unshipped,
+                "altered": list(row.altered),
+                "attributes": [{"label": a.label, "text": a.text} for a in row.attributes],
                 "unit_price": _money(row.item.unit_price),
                 "tracking": [
                     {"company": t.company, "number": t.number, "url": t.url or None,
@@ -365,7 +369,16 @@ def _full(order: Order, acting: Refusal | None) -> Json:
             for row in card.lines
         ],
         "returns": [_return(row) for row in card.returns],
-        "money": [{"label": row.label, **(_money(row.amount) or {})} for row in card.money],
+        "swaps": list(card.swaps),
+        "money": [
+            {"label": row.label, "included": row.is_included, **(_money(row.amount) or {})}
+            for row in card.money
+        ],
+        "transactions": [
+            {"kind": t.label, "gateway": t.gateway, "status": t.state.label, "reason": t.reason,
+             "at": t.at, **(_money(t.amount) or {})}
+            for t in card.transactions
+        ],
         "actions": {"cancel": _button(cancel), "refund": _button(refund)},
         "as_of": card.as_of,
     }  # fmt: skip

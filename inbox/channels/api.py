@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from inbox import channel_keys
+from inbox import channel_keys, reach
 from inbox.channels.base import NotSent
 from inbox.models import Message
 from orders import transport
@@ -22,6 +22,8 @@ from orders import transport
 # Well within the lease of a message.
 _WITHIN_S: Final = 15.0
 _MOST_BYTES: Final = 2**20
+# Forbidden, and Gone: they blocked us, or left.
+_OPTED_OUT: Final = frozenset({403, 410})
 
 
 @cache
@@ -63,6 +65,8 @@ def send(message: Message) -> None:
         )  # fmt: skip
     except transport.NoAnswer as error:
         raise NotSent("The messenger did not answer.") from error
+    if answer.status in _OPTED_OUT:
+        raise NotSent(f"{reach.OPTED_OUT} ({answer.status}).", is_final=True)
     if not 200 <= answer.status < 300:
         raise NotSent(f"The messenger answered {answer.status}.")
 

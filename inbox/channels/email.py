@@ -9,19 +9,28 @@ from django.core.mail import EmailMessage
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from inbox import placeholders
+from inbox import placeholders, reach
 from inbox.channels.base import NotSent
-from inbox.models import IdentityKind, Message
+from inbox.models import Conversation, Message, MessageKind
 
 
 def send(message: Message) -> None:
     conversation = message.conversation
-    address = conversation.contact.identities.active().filter(kind=IdentityKind.EMAIL).first()
-    if address is None:
+    # Replies go to whoever wrote; what was decided about an order only to whom it was proven to.
+    is_news = message.kind == MessageKind.CONFIRMATION
+    address = reach.email_of(conversation, proven_only=is_news)
+    if not address:
         raise NotSent("The contact has no e-mail address.", is_final=True)
+    send_mail(
+        to=address, subject=subject_of(conversation), text=message.text,
+        message_id=f"msg-{message.pk}",
+    )  # fmt: skip
+
+
+def subject_of(conversation: Conversation) -> str:
+    """Of every mail in it, in one line, as a mail's has to be."""
     with override(_spoken(conversation.contact.language)):
-        subject = conversation.subject or _("Your message")
-    send_mail(to=address.value, subject=subject, text=message.text, message_id=f"msg-{message.pk}")
+        return " ".join((conversation.subject or _("Your message")).split())
 
 
 def _spoken(language: str) -> str:

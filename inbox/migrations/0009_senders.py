@@ -8,6 +8,8 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
+import inbox.models.campaigns
+
 
 def make_claims(apps, schema_editor):
     """What channels told before they could say what they had proven was proven by nobody we
@@ -149,6 +151,22 @@ class Migration(migrations.Migration):
                     ),
                 ],
             },
+        ),
+        migrations.AlterField(
+            model_name="campaign",
+            name="body",
+            field=models.TextField(
+                help_text="Plain text. Placeholders: {{ order.number }}, {{ order.date }}, {{ customer.first_name|there }} (the words after | are used where the value is missing), {{ customer.name }}, {{ amount }}, {{ refund_sentence }}, {{ refund_how }} (when and how the money arrives: by card, in cash, by transfer …), {{ tracking.numbers }}, {{ store.name }}; of checkouts {{ checkout.url }}; of marketing by e-mail {{ unsubscribe_url }}.",
+                validators=[inbox.models.campaigns.validate_placeholders],
+            ),
+        ),
+        migrations.AlterField(
+            model_name="campaigntranslation",
+            name="body",
+            field=models.TextField(
+                help_text="Plain text. Placeholders: {{ order.number }}, {{ order.date }}, {{ customer.first_name|there }} (the words after | are used where the value is missing), {{ customer.name }}, {{ amount }}, {{ refund_sentence }}, {{ refund_how }} (when and how the money arrives: by card, in cash, by transfer …), {{ tracking.numbers }}, {{ store.name }}; of checkouts {{ checkout.url }}; of marketing by e-mail {{ unsubscribe_url }}.",
+                validators=[inbox.models.campaigns.validate_placeholders],
+            ),
         ),
         migrations.RunPython(make_claims, migrations.RunPython.noop),
     ]

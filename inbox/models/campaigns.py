@@ -70,7 +70,8 @@ class CampaignText(models.Model):
         validators=[validate_placeholders],
         help_text="Plain text. Placeholders: {{ order.number }}, {{ order.date }}, "
         "{{ customer.first_name|there }} (the words after | are used where the value is missing), "
-        "{{ customer.name }}, {{ amount }}, {{ refund_sentence }}, {{ tracking.numbers }}, "
+        "{{ customer.name }}, {{ amount }}, {{ refund_sentence }}, {{ refund_how }} (when and "
+        "how the money arrives: by card, in cash, by transfer …), {{ tracking.numbers }}, "
         "{{ store.name }}; of checkouts {{ checkout.url }}; of marketing by e-mail "
         "{{ unsubscribe_url }}.",
     )
@@ -252,9 +253,10 @@ class Campaign(CampaignText):
                 {"body": f"{names}: there is no such value when “{self.get_event_kind_display()}” "
                  "is what happened. Take it out."}
             )  # fmt: skip
-        if "refund_sentence" in used and not placeholders.has_catalogue(language):
+        ours = sorted(used & placeholders.OUR_SENTENCES)
+        if ours and not placeholders.has_catalogue(language):
             raise ValidationError(
-                {"body": f"{{{{ refund_sentence }}}} is not translated into “{language}”: write a "
+                {"body": f"{{{{ {ours[0]} }}}} is not translated into “{language}”: write a "
                  "sentence of your own with {{ amount }}."}
             )  # fmt: skip
         if (

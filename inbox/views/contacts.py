@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from inbox import access, addresses, identities, live, order_search, people
-from inbox.models import Contact, Identity
+from inbox.models import Claim, Contact, Identity
 from inbox.people import Person
 from inbox.suggestions import Suggestion
 
@@ -41,9 +41,13 @@ def add_identity(request: HttpRequest, pk: int) -> HttpResponse:
     contact = access.get_contact(request.user, pk)
     by = access.agent_of(request)
     try:
-        addresses.add_identity(contact=contact, text=request.POST.get("value", ""), by=by)
+        made = addresses.add_address(contact=contact, text=request.POST.get("value", ""), by=by)
     except addresses.IdentityRefused as refused:
         messages.error(request, str(refused))
+    else:
+        if isinstance(made, Claim):
+            text = _("%s was noted as unverified. It finds orders once a supervisor confirms it.")
+            messages.success(request, text % made.value)
     return redirect("inbox:contact", pk)
 
 
@@ -91,10 +95,7 @@ def accept_suggestion(request: HttpRequest, pk: int) -> HttpResponse:
     contact = access.get_contact(request.user, pk)
     if found := _suggestion(request, contact):
         try:
-            addresses.accept_suggestion(
-                contact=contact, kind=found.kind, value=found.value, evidence=found.evidence,
-                by=access.agent_of(request),
-            )  # fmt: skip
+            addresses.accept_suggestion(contact=contact, found=found, by=access.agent_of(request))
         except addresses.IdentityRefused as refused:
             messages.error(request, str(refused))
     return _back(request, pk)

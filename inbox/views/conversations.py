@@ -11,7 +11,18 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET, require_POST
 
-from inbox import access, live, pages, people, roles, services, sidebar, streaming, timeline
+from inbox import (
+    access,
+    live,
+    pages,
+    people,
+    reach,
+    roles,
+    services,
+    sidebar,
+    streaming,
+    timeline,
+)
 from inbox.forms import AssignForm, MessageForm, SnoozeForm
 from inbox.models import Conversation, IdentityKind
 from inbox.places import BesideConversation
@@ -47,6 +58,7 @@ def conversation(request: HttpRequest, pk: int) -> HttpResponseBase:
     context = _context(request, found) | {
         "thread": timeline.thread(found, before=number(request.GET.get("before", ""))),
         "reply_form": MessageForm(),
+        "unreachable": reach.refusal(found),
         "may_work": not access.door_refused(request.user, changes=True),
         "marks_read": is_ahead,
     }
@@ -169,7 +181,9 @@ def _write(request: HttpRequest, pk: int, *, is_note: bool) -> HttpResponseBase:
         if not request.headers.get("HX-Request"):
             return redirect("inbox:conversation", pk=found.pk)
         form = MessageForm()
-    context = {"conversation": found, "reply_form": form}
+    context = {
+        "conversation": found, "reply_form": form, "unreachable": reach.refusal(found),
+    }  # fmt: skip
     if not request.headers.get("HX-Request"):
         page = _context(request, found) | context | {"thread": timeline.thread(found)}
         return _whole_page(request, found, page, status=422)

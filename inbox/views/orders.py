@@ -100,13 +100,14 @@ def refund(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     now = timezone.now()
     refusal = _refusal(request, place, order, ActionKind.REFUND, now)
     found: SuggestedRefund | None = None
+    through = refund_dialog.through_of(request, order)
     if request.method == "GET":
         if not refusal:
             try:
-                found = get_gateway().suggest_refund(order, lines=None, shipping=None)
+                found = refund_dialog.first_suggestion(order, through)
             except ShopUnreachable as error:
                 refusal = _as_refusal(error)
-        form = refund_dialog.fresh_form(order, found, now=now)
+        form = refund_dialog.fresh_form(order, found, now=now, through=through)
     else:
         form = refund_dialog.typed_form(request, order, now=now)
         if "edit" not in request.POST and not refusal and form.is_valid():
@@ -126,10 +127,13 @@ def refund(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
         "lines": form.line_fields(),
         "mode": refund_dialog.mode_of(form),
         "sum": refund_dialog.sum_of(order, form, found),
+        "quick_amounts": refund_dialog.quick_amounts(order, found),
         "shipping_maximum": found.shipping_maximum if found else None,
         "net_paid": rules.net_paid(order.snapshot),
-        "is_delivered": is_delivered,
+        "ways": refund_dialog.ways(order, through),
+        "is_delivered": refund_dialog.asks(order, through, now=now),
         "is_shipped": rules.is_shipped(order.snapshot),
+        "beside_items": panels.beside_items(order.snapshot),
         "advice": rules.refund_advice(
             order.snapshot,
             delivered=is_delivered,
@@ -151,7 +155,7 @@ def suggestion(request: HttpRequest, place: Place, order_id: int) -> HttpRespons
     if refund_dialog.mode_of(form) == Mode.ITEMS:
         found, problem = refund_dialog.suggest(order, form)
     context = {"sum": refund_dialog.sum_of(order, form, found, problem)}
-    return render(request, "orders/_refund_summary.html", context)
+    return render(request, "orders/_refund_sums.html", context)
 
 
 @require_POST

@@ -26,6 +26,8 @@ from orders.panels.parts import (
     ReturnItem,
     ReturnRow,
 )
+from orders.panels.returning import return_rows
+from orders.panels.sums import beside_items
 
 __all__ = [
     "ActionNotice",
@@ -44,8 +46,10 @@ __all__ = [
     "ReturnRow",
     "action_notice",
     "action_states",
+    "beside_items",
     "find_orders",
     "order_card",
     "order_cards",
     "orders_panel",
+    "return_rows",
 ]

@@ -8,19 +8,16 @@ from typing import Final
 
 from django.utils.translation import gettext as _
 
-from orders import outcomes, rules, statuses
+from orders import altered, outcomes, rules, statuses
 from orders.errors import Refusal
 from orders.models import ActionState, Order, OrderAction, OrderEvent
+from orders.money import Money
+from orders.panels import details
 from orders.panels.notices import NEEDS_SOMEBODY, action_notice
 from orders.panels.parts import Button, OrderCard
 from orders.panels.returning import return_rows
-from orders.panels.rows import (
-    event_row,
-    line_rows,
-    money_rows,
-    parcel_rows,
-    tracking_text,
-)
+from orders.panels.rows import event_row, line_rows, parcel_rows, tracking_text
+from orders.panels.sums import money_rows
 from orders.previews import cancel_refusal_for, order_is_delivered
 from orders.snapshot import OrderSnapshot
 from orders.statuses import Badge, Pip, Tone
@@ -124,9 +121,14 @@ def _card(
         parcels=parcel_rows(snapshot, now=now, order=order),
         returns=return_rows(snapshot, order=order),
         money=money_rows(snapshot),
+        swaps=altered.swaps(snapshot),
         payment_methods=tuple(dict.fromkeys(_method(t.gateway_label or t.gateway, t.account_number)
                                             for t in rules.payments(snapshot))),
         shipping_address=snapshot.shipping_address,
+        billing_address=details.billing_address(snapshot),
+        details=details.details(snapshot),
+        transactions=details.transactions(snapshot),
+        status_page_url=snapshot.status_page_url,
         note=snapshot.note,
         tags=snapshot.tags,
         events=tuple(event_row(event) for event in events),
@@ -186,7 +188,15 @@ def _notes(
             notes.append(Badge(_("Kept on purpose: %(sum)s") % {"sum": kept}, Tone.DEFAULT))
         else:
             notes.append(Badge(_("Refund outstanding"), Tone.ATTENTION, Pip.EMPTY))
-    if snapshot.financial_status == "PARTIALLY_PAID":
+    owed = money.outstanding.presentment
+    is_changed = money.current_total != money.total
+    if owed.amount < 0 and not snapshot.cancelled_at:
+        text = _("We owe %(sum)s") % {"sum": Money(-owed.amount, owed.currency).format()}
+        notes.append(Badge(text, Tone.ATTENTION))
+    elif owed and (altered.was_altered(snapshot) or (_is_partly_paid(snapshot) and is_changed)):
+        # Not "paid of total": the total still counts what was taken off.
+        notes.append(Badge(_("%(sum)s outstanding") % {"sum": owed.format()}, Tone.DEFAULT))
+    elif _is_partly_paid(snapshot):
         text = _("%(paid)s of %(total)s paid") % {
             "paid": money.received.presentment.format(),
             "total": money.total.presentment.format(),
@@ -206,6 +216,10 @@ def _notes(
     if snapshot.is_test:
         notes.append(Badge(_("Test order"), Tone.DEFAULT))
     return tuple(notes)
+
+
+def _is_partly_paid(snapshot: OrderSnapshot) -> bool:
+    return snapshot.financial_status == "PARTIALLY_PAID"
 
 
 def _is_kept(order: Order, snapshot: OrderSnapshot, action: OrderAction | None) -> bool:

@@ -37,14 +37,20 @@ class LineParcel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineRow:
-    """`gone`: what became of units that are no longer on the order: "1 of 2 refunded", "Removed";
-    "" where all are."""
+    """`altered`: what of it is gone, and why, or that it is new; short sentences."""
 
     item: LineItem
     parcels: tuple[LineParcel, ...]
     unshipped: int
-    gone: str = ""
+    altered: tuple[str, ...] = ()
+    attributes: tuple[Detail, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +95,25 @@ class ReturnRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyRow:
+    """The rows before the total add up to it, but for those that are `is_included`: in another
+    row already, or a share of it."""
+
     label: str
     amount: Money
     is_total: bool = False
+    is_included: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionRow:
+    """One movement of money: "Refund €5.00 · Visa •••• 4242 · Failed: insufficient funds"."""
+
+    label: str
+    gateway: str
+    amount: Money
+    state: Badge
+    reason: str
+    at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +167,15 @@ class OrderCard:
     parcels: tuple[ParcelRow, ...]
     returns: tuple[ReturnRow, ...]
     money: tuple[MoneyRow, ...]
+    # What was given for what, by edits and exchanges: sentences.
+    swaps: tuple[str, ...]
     payment_methods: tuple[str, ...]
     shipping_address: Address | None
+    billing_address: Address | None
+    details: tuple[Detail, ...]
+    transactions: tuple[TransactionRow, ...]
+    # The customer's own page of the order, where Shopify gives it to this app.
+    status_page_url: str
     note: str
     tags: tuple[str, ...]
     events: tuple[EventRow, ...]

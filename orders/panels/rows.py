@@ -1,21 +1,14 @@
-"""The lists on a card, a row each: items, parcels, sums, events."""
+"""The lists on a card, a row each: items, parcels, events."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from django.utils.translation import gettext as _
-
-from orders import outcomes, statuses
+from orders import altered, outcomes, statuses
 from orders.models import EventKind, Order, OrderEvent
-from orders.panels.parts import (
-    EventRow,
-    LineParcel,
-    LineRow,
-    MoneyRow,
-    ParcelRow,
-)
-from orders.snapshot import Fulfillment, LineItem, OrderSnapshot
+from orders.panels import details
+from orders.panels.parts import EventRow, LineParcel, LineRow, ParcelRow
+from orders.snapshot import Fulfillment, OrderSnapshot
 
 
 def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[LineRow, ...]:
@@ -34,43 +27,11 @@ def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[
                 if part.line_gid == line.gid
             ),
             unshipped=line.unfulfilled_quantity if line.requires_shipping else 0,
-            gone=_gone(line, snapshot, is_partial=order.is_partial),
+            attributes=details.attributes(line.attributes),
+            altered=altered.words(snapshot, line, is_partial=order.is_partial),
         )
         for line in snapshot.lines
     )
-
-
-def _gone(line: LineItem, snapshot: OrderSnapshot, *, is_partial: bool) -> str:
-    """What became of a line's units that are no longer on the order, most telling first.
-
-    `is_partial`: which units a refund was of has not been read, so that nothing is said of it."""
-    missing = line.quantity - line.current_quantity
-    if missing <= 0:
-        return ""
-    if is_partial:
-        return _share(_("%(some)s of %(all)s left"), line.current_quantity, line.quantity)
-    refunded = sum(
-        part.quantity
-        for refund in snapshot.refunds
-        for part in refund.lines
-        if part.line_gid == line.gid
-    )
-    refunded = min(refunded, missing)
-    rest = missing - refunded
-    told = []
-    if refunded:
-        whole = _("Refunded") if refunded == line.quantity else ""
-        told.append(whole or _share(_("%(some)s of %(all)s refunded"), refunded, line.quantity))
-    if rest and snapshot.cancelled_at:
-        told.append(_("Canceled"))
-    elif rest:
-        whole = _("Removed") if rest == line.quantity else ""
-        told.append(whole or _share(_("%(some)s of %(all)s removed"), rest, line.quantity))
-    return " · ".join(told)
-
-
-def _share(text: str, some: int, whole: int) -> str:
-    return text % {"some": some, "all": whole}
 
 
 def parcel_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[ParcelRow, ...]:
@@ -109,30 +70,14 @@ def _latest_news(parcel: Fulfillment) -> str:
 
 
 def tracking_text(snapshot: OrderSnapshot) -> str:
-    """For a reply: a line a parcel, "DHL JD014600003: https://…"; empty before anything is sent."""
+    """For a reply: a line a live parcel, "DHL JD014600003: https://…"; empty before anything is
+    sent. The number of a canceled shipment leads nowhere."""
     found = (
         (f"{each.company} {each.number}".strip(), each.url)
-        for parcel in snapshot.fulfillments
+        for parcel in statuses.live_fulfillments(snapshot)
         for each in parcel.tracking
     )
     return "\n".join(": ".join(part for part in words if part) for words in found)
-
-
-def money_rows(snapshot: OrderSnapshot) -> tuple[MoneyRow, ...]:
-    money = snapshot.money
-    rows = [
-        MoneyRow(label=_("Subtotal"), amount=money.subtotal.presentment),
-        MoneyRow(label=_("Discounts"), amount=money.discounts.presentment),
-        MoneyRow(label=_("Shipping"), amount=money.shipping.presentment),
-        MoneyRow(label=_("Tax"), amount=money.tax.presentment),
-        MoneyRow(label=_("Tip"), amount=money.tips.presentment),
-        MoneyRow(label=_("Total"), amount=money.total.presentment, is_total=True),
-        MoneyRow(label=_("Paid"), amount=money.received.presentment),
-        MoneyRow(label=_("Refunded"), amount=money.refunded.presentment),
-        MoneyRow(label=_("Outstanding"), amount=money.outstanding.presentment),
-    ]
-    always = {_("Total"), _("Paid"), _("Subtotal")}
-    return tuple(row for row in rows if row.amount or row.label in always)
 
 
 def event_row(event: OrderEvent) -> EventRow:

@@ -25,7 +25,7 @@ from orders.previews.proposals import (
     encode_proposal,
     reason_words,
 )
-from orders.previews.returning import return_for
+from orders.previews.returning import return_for, return_rows, through
 from orders.previews.summaries import Preview, SummaryItem
 from orders.previews.tokens import Confirmed, open_token, sign_token
 from orders.previews.weighing import preview_again, preview_cancel, preview_refund, suggest
@@ -56,7 +56,9 @@ __all__ = [
     "preview_refund",
     "reason_words",
     "return_for",
+    "return_rows",
     "ruling_for",
     "sign_token",
     "suggest",
+    "through",
 ]

@@ -124,6 +124,8 @@ class Proposal:
     # How the lines go back to stock; empty: they do not.
     restocks: tuple[Restock, ...] = ()
 
+    # What customs took for the lines, by the gids of the duties; goes back with them.
+    duties: tuple[str, ...] = ()
     # The open return it is refunded through, and what was asked about it.
     through: ThroughReturn | None = None
     asked_through: str | None = None

@@ -108,15 +108,16 @@ def _restock(line: LineItem, quantity: int, kind: str, place: Place | None) -> R
     if kind == NOT_RESTOCKED:
         return Restock(line_gid=line.gid, quantity=quantity, kind=kind)
     if place is None:
-        raise ActionRefused(
-            Refusal(
-                "restock_place",
-                _("Shopify does not say where “%(title)s” would go back to stock.")
-                % {"title": line.title},
-                _("Refund without restocking, or have an administrator grant the app the scope "
-                  "read_locations."),
-            )
-        )  # fmt: skip
+        raise ActionRefused(no_place(line.title))
     return Restock(
         line_gid=line.gid, quantity=quantity, kind=kind, place_gid=place.gid, place=place.name
     )
+
+
+def no_place(title: str) -> Refusal:
+    return Refusal(
+        "restock_place",
+        _("Shopify does not say where “%(title)s” would go back to stock.") % {"title": title},
+        _("Refund without restocking, or have an administrator grant the app the scope "
+          "read_locations."),
+    )  # fmt: skip

@@ -13,6 +13,7 @@ from orders import returns
 from orders.errors import ActionRefused, Refusal
 from orders.gateway import Place
 from orders.models import Returned
+from orders.previews.restocking import no_place
 from orders.snapshot import LineQuantity, OrderSnapshot, Return
 
 
@@ -100,11 +101,13 @@ def through(
     *,
     returned: str,
     restock: bool,
-    places: Mapping[str, Place],
+    places: Mapping[str, Place] | None,
 ) -> ThroughReturn:
     """What refunding these items through their return books. Only goods that have come back, and
-    that nobody has booked in, are booked in now. Expects a choice that fits the return."""
+    that nobody has booked in, are booked in now. `places` None: only to say what it would be. Expects a choice that fits the return; raises
+    ActionRefused where Shopify names no location for what would be put back."""
     restockable = {line.gid for line in order.lines if line.restockable}
+    titles = {line.gid: line.title for line in order.lines}
     free = Counter({line.gid: line.quantity - line.booked for line in found.reverse_lines})
     units, chosen = [], returns.take(found, lines)
     for each in chosen:
@@ -112,13 +115,15 @@ def through(
         # Shopify books in what it processes; of what was processed before, the shop does.
         count = min(returns.to_book(each), processed) if returned == Returned.RECEIVED else 0
         put_back = restock and each.line.line_gid in restockable
-        place = places.get(each.line.line_gid)
+        place = (places or {}).get(each.line.line_gid)
         bookings = []
         for reverse in found.reverse_lines:
             part = min(count, free[reverse.gid]) if reverse.part_gid == each.line.part_gid else 0
             if part > 0:
                 kind = "RESTOCKED" if put_back else "NOT_RESTOCKED"
                 where = place.gid if place else ""
+                if put_back and not where and places is not None:
+                    raise ActionRefused(no_place(titles[each.line.line_gid]))
                 bookings.append(
                     Booking(reverse_gid=reverse.gid, quantity=part, kind=kind, location_gid=where)
                 )
@@ -129,7 +134,7 @@ def through(
                 ReturnUnits(gid=each.line.gid, quantity=processed, bookings=tuple(bookings))
             )
     now = sum(unit.quantity for unit in units)
-    names = {place.name for place in places.values() if place.name}
+    names = {place.name for place in (places or {}).values() if place.name}
     return ThroughReturn(
         gid=found.gid,
         name=found.name,

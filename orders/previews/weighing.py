@@ -37,7 +37,7 @@ from orders.previews.summaries import Preview, SummaryItem, summarize
 from orders.previews.targets import credit, spread
 from orders.previews.tokens import open_token
 from orders.rules import Advice
-from orders.snapshot import LineQuantity, Return
+from orders.snapshot import LineQuantity, OrderSnapshot, Return
 from orders.statuses import Tone, live_fulfillments
 
 
@@ -111,6 +111,7 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
     if found is None:
         check_lines(snapshot, choice.lines)
     net = rules.net_paid(snapshot)
+    on_shelf = found is None and _are_on_shelf(snapshot, choice.lines)
     amount_only = choice.amount is not None and not choice.lines and not choice.shipping
     # F41: without a return nothing goes back to stock. Beside an open return the shop books in
     # what comes back, and a second time would count.
@@ -119,6 +120,7 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
         and choice.restock
         and choice.returned != Returned.NOT_NEEDED
         and must_be_closed is None
+        and not on_shelf
     )
     if amount_only:
         # Only the payments matter, and those are told with whatever is left.
@@ -144,7 +146,8 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
             choice.lines,
             returned=choice.returned,
             restock=choice.restock,
-            places=suggestion.places,
+            places=suggestion.places
+            or {line.line_gid: line.place for line in suggestion.lines if line.place},
         )
     proposal = Proposal(
         kind=ActionKind.REFUND,
@@ -167,6 +170,7 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
         restocks=restocks(snapshot, choice.lines, suggestion.lines)
         if restock and not found
         else (),
+        duties=() if amount_only or found else snapshot.duties_of(choice.lines),
         through=booked,
         asked_through=choice.through,
     )
@@ -177,6 +181,9 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
     )
     if must_be_closed:
         advice = (must_be_closed, *advice)
+    if on_shelf and choice.restock:
+        text = _("These items were put back in stock with their return, and are not again.")
+        advice = (Advice("already_restocked", Tone.INFO, text), *advice)
     return summarize(order, proposal, by=by, items=items, advice=advice, blocked=None)
 
 
@@ -195,7 +202,14 @@ def suggest(
         return gateway.suggest_refund(
             order, lines=lines, shipping=shipping, with_places=with_places
         )
-    return gateway.suggest_return(order, found, lines=lines, shipping=shipping)
+    return gateway.suggest_return(
+        order, found, lines=lines, shipping=shipping, with_places=with_places
+    )
+
+
+def _are_on_shelf(snapshot: OrderSnapshot, chosen: tuple[LineQuantity, ...]) -> bool:
+    shelf = returns.on_shelf(snapshot)
+    return any(shelf[choice.line_gid] for choice in chosen)
 
 
 def _return_of(order: Order, choice: RefundChoice) -> tuple[Return | None, Advice | None]:

@@ -11,7 +11,7 @@ from typing import Final
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 
-from orders import policies, previews, returns, rules
+from orders import guards, policies, previews, returns, rules
 from orders.errors import Refusal
 from orders.models import ActionKind, Order, OrderAction, Outcome, RefundBudget, Returned
 from orders.policies import Ruling
@@ -55,6 +55,7 @@ def objection_to(
     goal = Goal(action.steps[step]["goal"])
     refusal = (
         policies.acting_refusal(action.requested_by)
+        or _owner_refusal(action, order)
         or rule_refusal(order, proposal, goal=goal, now=now)
         or _approval_refusal(action, order, proposal, now)
     )
@@ -92,6 +93,12 @@ def rule(
         RefundBudget.objects.get_or_create(user=by, store=order.store)
         RefundBudget.objects.select_for_update().get(user=by, store=order.store)
     return previews.ruling_for(order, proposal, policy, by=by, now=now, besides=besides)
+
+
+def _owner_refusal(action: OrderAction, order: Order) -> Refusal | None:
+    """Whose order it is, while nothing was sent. What was begun is brought to its end: half of a
+    cancelation helps nobody."""
+    return None if action.maybe_applied else guards.refusal(action, order)
 
 
 def _store_objection(action: OrderAction, order: Order) -> Objection | None:

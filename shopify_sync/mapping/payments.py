@@ -135,6 +135,7 @@ def _suggested(data: Json) -> SuggestedRefund:
         tax=money(data.get("totalTaxSet")),
         shipping=money(dig(data, "shipping", "amountSet")),
         shipping_maximum=money(dig(data, "shipping", "maximumRefundableSet")),
+        duties=money(data.get("totalDutiesSet")) or None,
         lines=each(
             data.get("refundLineItems"),
             lambda line: SuggestedLine(

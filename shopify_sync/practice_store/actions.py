@@ -197,3 +197,22 @@ def merge_customers(context: Context, *, kept: int, gone: int) -> None:
     for order in [o for o in context.shop.orders.values() if o.customer_number == gone]:
         order.customer_number = kept
         selling.touch(context, order)
+
+
+def dispute(context: Context, order: Order, status: str) -> None:
+    """A customer's bank disputes the payment, or says how that stands."""
+    topic = "disputes/update" if order.dispute else "disputes/create"
+    order.dispute = status
+    body = {
+        "id": order.number_id,
+        "order_id": order.number_id,
+        "type": "chargeback",
+        "amount": money.wire(money.received(order)),
+        "currency": order.presentment_currency,
+        "reason": "fraudulent",
+        "status": status.lower(),
+        "initiated_at": context.now().isoformat(),
+    }
+    context.emit(topic, body)
+    context.changed.add(order.number_id)
+    order.updated_at = max(context.now(), order.updated_at)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from shopify_sync.practice_store import actions, money, selling
+from shopify_sync.practice_store import actions, holding, money, selling
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.state import Order, Tracking
 from shopify_sync.practice_store.store import Store
@@ -242,6 +242,8 @@ def _live(context: Context, rng: random.Random, order: Order, index: int) -> Non
     life = index % 16
     if life == 0:
         order.pending = True
+        if index % 32 == 0:
+            holding.agree_on_terms(context, order, "Net 30", context.now() + timedelta(days=30))
     elif life == 1:
         actions.authorize(context, order)
         order.expired = rng.random() < 0.3
@@ -268,8 +270,7 @@ def _after_payment(
     elif life == 6:
         actions.refund(context, order, money.net(order), "Refunded in full")
     elif life == 7:
-        order.fulfillment_orders[0].status = rng.choice(["ON_HOLD", "SCHEDULED", "IN_PROGRESS"])
-        order.fulfillment_orders[0].hold_reason = "Address must be checked"
+        _wait(context, order, rng.choice(["ON_HOLD", "SCHEDULED", "IN_PROGRESS"]))
     elif life in {8, 9}:
         first = order.lines[0]
         actions.ship(context, order, quantities={first.number_id: 1}, tracking=_tracking(rng))
@@ -284,11 +285,27 @@ def _after_payment(
             part = money.rounded(money.total(order) / 4, order.presentment_currency)
             actions.refund(context, order, part, "Damaged in transit")
         if life == 13 and index % 3 == 0:
-            actions.open_return(context, order, requested=index % 2 == 0)
+            _return_some(context, order, index // 48 % 4)
         if life == 14 and index % 4 == 0:
-            order.dispute = "NEEDS_RESPONSE"
+            actions.dispute(context, order, "NEEDS_RESPONSE")
         if state == "DELIVERED" and life == 15:
             selling.close(context, order)
+
+
+def _return_some(context: Context, order: Order, stage: int) -> None:
+    """A return that is asked for, on its way, partly here, or booked in."""
+    actions.open_return(context, order, requested=stage == 0)
+    if stage >= 2:
+        actions.receive_return(context, order, units=1 if stage == 2 else None)
+
+
+def _wait(context: Context, order: Order, why: str) -> None:
+    if why == "ON_HOLD":
+        holding.hold(context, order, "Incorrect address", note="Address must be checked")
+    elif why == "SCHEDULED":
+        holding.schedule(context, order, context.now() + timedelta(days=75))
+    else:
+        holding.begin(context, order)
 
 
 def _tracking(rng: random.Random) -> list[Tracking]:
@@ -341,6 +358,8 @@ def _unpaid(context: Context, story: Story) -> Order:
 def _paid_unshipped(context: Context, story: Story) -> Order:
     order = _story_order(context, story, [_PRODUCTS[0], _PRODUCTS[4]], paid=True)
     order.tags = ["VIP"]
+    order.attributes = {"Gift wrapping": "yes", "Delivery day": "any"}
+    order.lines[0].properties = {"Engraving": "For Jane"}
     return order
 
 

@@ -65,6 +65,19 @@ def validation_error(document: DocumentNode, error: GraphQLError) -> Entry:
     return entry
 
 
+def undefined_field(type_name: str, node: FieldNode) -> Entry:
+    """For a field that is in the schema and not in the version that was asked."""
+    field = node.name.value
+    entry: Entry = {
+        "message": f"Field '{field}' doesn't exist on type '{type_name}'",
+        "extensions": {"code": "undefinedField", "typeName": type_name, "fieldName": field},
+    }
+    if node.loc is not None:
+        at = get_location(node.loc.source, node.loc.start)
+        entry["locations"] = [{"line": at.line, "column": at.column}]
+    return entry
+
+
 def _undefined_field(entry: Entry, match: re.Match[str], node: Node | None) -> None:
     field, type_name = match[1], match[2]
     entry["message"] = f"Field '{field}' doesn't exist on type '{type_name}'"

@@ -39,6 +39,8 @@ class ActionFact:
     currency: str = ""
     message: str = ""
     asked_at: datetime | None = None
+    # The return it was to go through; "": none.
+    through: str = ""
 
     @property
     def cancels(self) -> bool:
@@ -58,7 +60,7 @@ def facts_of(actions: Iterable[Any]) -> list[ActionFact]:
         ActionFact(
             id=a.pk, order=a.order.gid, kind=a.kind, state=a.state, marker=a.marker,
             key=str(a.idempotency_key), amount=a.amount, currency=a.currency, message=a.message,
-            asked_at=a.requested_at,
+            asked_at=a.requested_at, through=(a.proposal.get("through") or {}).get("gid", ""),
         )
         for a in actions
     ]  # fmt: skip
@@ -166,7 +168,7 @@ def violations(
         broken += [f"{action}: {what}" for what in found]
     ids = {action.id for action in actions}
     broken += [f"action {pk} was accepted and is lost" for pk in accepted if pk not in ids]
-    return broken + books.unexplained + _over_refunded(ledger)
+    return broken + books.unexplained + _over_refunded(ledger) + _goods_wrong(ledger)
 
 
 def _money_wrong(action: ActionFact, happened: Happened) -> Iterable[str]:
@@ -179,6 +181,8 @@ def _money_wrong(action: ActionFact, happened: Happened) -> Iterable[str]:
     elif happened.asked_for and happened.booked != asked:
         # What a cancelation returns may be less: staff refund while Shopify is at it.
         yield f"{happened.booked} booked instead of {asked}"
+    if beside := [r for r in happened.refunds if (r.get("return") or "") != action.through]:
+        yield f"refunded through {beside[0].get('return') or 'no return'}"
     currencies = {refund["currency"] for refund in happened.refunds}
     if action.currency and currencies - {action.currency}:
         yield f"refunded in {', '.join(sorted(currencies))} instead of {action.currency}"
@@ -313,6 +317,31 @@ def _over_refunded(ledger: Mapping[str, Any]) -> list[str]:
     return [
         f"{order}: more refunded than paid" for order in returned if returned[order] > paid[order]
     ]
+
+
+def _goods_wrong(ledger: Mapping[str, Any]) -> list[str]:
+    """Units that were put back more often than they came, or processed more often than there are
+    any. Of a line with returns, only what they booked in may change the stock."""
+    shelved: Counter[str] = Counter()
+    for row in ledger.get("stock", ()):
+        shelved[row["line"]] += row["quantity"]
+    booked: Counter[str] = Counter()
+    broken = []
+    for back in ledger.get("returns", ()):
+        for line in back["lines"]:
+            units = sum(d["quantity"] for d in line["dispositions"])
+            booked[line["line"]] += sum(
+                d["quantity"] for d in line["dispositions"] if d["type"] == "RESTOCKED"
+            )
+            most = max(units, line["processed"], line["refunded"])
+            if most > line["quantity"]:
+                broken.append(f"{back['id']}: {most} units of {line['quantity']}")
+    broken += [
+        f"{line}: {shelved[line]} units back in stock where {booked[line]} came back"
+        for line in booked
+        if shelved[line] != booked[line]
+    ]
+    return broken
 
 
 def _parts(refund: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -23,8 +23,10 @@ from orders import previews, services
 from orders.errors import ActionRefused, ShopUnreachable, StalePreview
 from orders.models import ActionState, Order, OrderAction, Store
 from orders.money import Money
+from orders.snapshot import LineQuantity
 from shopify_sync import connecting, ingest
 from shopify_sync.errors import ShopifyError
+from shopify_sync.practice_store import actions as shop_actions
 from shopify_sync.practice_store import idempotency, selling
 from shopify_sync.practice_store.conditions import Conditions
 from tests.chaos import history
@@ -144,6 +146,34 @@ class Installation:
             made.append(Order.objects.select_related("store").get(pk=pk))
         self.shop.held.clear()
         return made
+
+    def returned_orders(self, count: int, *, rng: random.Random) -> list[Order]:
+        """Orders of 100 things, shipped, all on their way back, some of them booked in."""
+        made = self.orders(count)
+        for order in made:
+            placed = self.shop.store.world.shops[DOMAIN].orders[order.legacy_id]
+            here = rng.choice([0, 3, 100])
+
+            def come_back(context: Any, placed: Any = placed, here: int = here) -> None:
+                shop_actions.ship(context, placed)
+                shop_actions.open_return(context, placed)
+                shop_actions.receive_return(context, placed, units=here)
+
+            self.shop.act(come_back)
+            self.shop.store.catch_up(DOMAIN, placed.number_id)
+            self._insist(ingest.refresh, order)
+        self.shop.held.clear()
+        return made
+
+    def refund_through(
+        self, order: Order, units: int, *, by: User | None = None
+    ) -> OrderAction | None:
+        """So many units of the order's return, received and to be restocked."""
+        lines = (LineQuantity(line_gid=order.snapshot.lines[0].gid, quantity=units),)
+        choice = previews.RefundChoice(
+            reason="changed_mind", lines=lines, returned="received", restock=True
+        )
+        return self.act(order, choice, by=by)
 
     def refund(self, order: Order, amount: str, *, by: User | None = None) -> OrderAction | None:
         """Preview and confirm a refund, as the dialogs do. None: the rules refused it."""

@@ -97,6 +97,19 @@ def _trust_answers() -> None:
     actions._refused = refused  # type: ignore[assignment]
 
 
+def _send_returns_again() -> None:
+    """What was sent through a return without an answer is sent once more, as a refund is that
+    Shopify has a key for."""
+    from orders import progress
+
+    def move(index: int, action: Any, snapshot: Any, now: Any) -> Any:
+        if progress.refund_of(action, snapshot) is not None:
+            return None
+        return progress.ToSend(index)
+
+    progress._return_move = move
+
+
 def _ack_early() -> None:
     """The action counts as done when it is taken up, as a broker's early acknowledgement does:
     a worker that lives carries it out, and after one that dies nobody takes it up again."""
@@ -215,6 +228,7 @@ _MUTANTS: dict[str, Callable[[], None]] = {
     "no key and no read": _keyless_and_blind,
     "answers trusted": _trust_answers,
     "acknowledged early": _ack_early,
+    "returns sent again": _send_returns_again,
     "accept rejected reads": _accept_rejected_reads,
     "no check before sending": _no_check_before_sending,
     "no unknown": _no_unknown,

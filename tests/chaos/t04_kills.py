@@ -19,11 +19,18 @@ KILLS = 1000
 BAD_DAY = (
     {"operation": "refundCreate", "phase": "commit_then_drop", "probability": 0.10},
     {"operation": "refundCreate", "phase": "commit_then_500", "probability": 0.06},
+    {"operation": "returnProcess", "phase": "commit_then_drop", "probability": 0.10},
+    {"operation": "returnProcess", "phase": "commit_then_500", "probability": 0.06},
     {"operation": "orderCancel", "phase": "commit_then_drop", "probability": 0.10},
     {"operation": "orderCancel", "phase": "commit_then_500", "probability": 0.06},
     {"operation": "*", "phase": "drop_before", "probability": 0.02},
 )
-LATE = {"operation": "refundCreate", "phase": "commit_late", "probability": 0.03}
+LATE = (
+    {"operation": "refundCreate", "phase": "commit_late", "probability": 0.03},
+    {"operation": "returnProcess", "phase": "commit_late", "probability": 0.03},
+)
+# Of the orders of a storm, so many are refunded through a return.
+RETURNS = 0.3
 
 
 # Where a worker may die, and the how-manieth time it passes there.
@@ -31,18 +38,20 @@ FAILPOINTS = (
     "claimed", "claimed:2", "read", "read:2", "read:3", "projected", "projected:2", "begun",
     "begun:2", "answered", "answered:2", "moved", "moved:2", "moved:3",
 )  # fmt: skip
-KINDS = ("refund", "cancel", "cancel and all", "cancel and a part")
+KINDS = ("refund", "refund through a return", "cancel", "cancel and all", "cancel and a part")
 
 
 def every_failpoint(world: Installation, run: Run) -> Outcome:
     """One action of each kind dies at each place; a second worker takes it up."""
     temper = Temper(world.shop.origin, mutant=run.mutant)
     places = FAILPOINTS[: run.size(len(FAILPOINTS), least=6)]
-    orders = world.orders(len(places) * len(KINDS), quantity=20)
+    orders = world.orders(len(places) * (len(KINDS) - 1), quantity=20)
+    coming_back = world.returned_orders(len(places), rng=run.random)
     accepted, doomed = [], []
     for place in places:
         for kind in KINDS:
-            action = _ask(world, orders.pop(), kind)
+            through = kind == "refund through a return"
+            action = _ask(world, (coming_back if through else orders).pop(), kind)
             if action is not None:
                 accepted.append(action.pk)
                 doomed.append(world.workers.doom(action.pk, place, temper))
@@ -65,12 +74,14 @@ def every_failpoint(world: Installation, run: Run) -> Outcome:
 def _ask(world: Installation, order: Order, kind: str) -> OrderAction | None:
     if kind == "refund":
         return world.refund(order, "7.00")
+    if kind == "refund through a return":
+        return world.refund_through(order, 7)
     amounts = {"cancel": None, "cancel and all": "20.00", "cancel and a part": "7.00"}
     return world.cancel(order, amounts[kind])
 
 
 def refunds_key_valid(world: Installation, run: Run) -> Outcome:
-    world.fault(LATE, *BAD_DAY)
+    world.fault(*LATE, *BAD_DAY)
     return _storm(world, run, _ask_refund)
 
 
@@ -94,12 +105,16 @@ def _storm(world: Installation, run: Run, ask: Ask) -> Outcome:
     temper = Temper(world.shop.origin, mutant=run.mutant)
     world.workers.start(CREW, temper)
     orders: list[Order] = []
+    coming_back: list[Order] = []
     accepted: list[int] = []
     while world.workers.kills < kills:
         if world.open_actions() < 3 * CREW:
             if not orders:
-                orders = world.orders(20)
-            action = ask(world, rng, orders.pop())
+                orders, coming_back = world.orders(20), world.returned_orders(10, rng=rng)
+            if coming_back and rng.random() < RETURNS:
+                action = world.refund_through(coming_back.pop(), rng.randint(1, 40))
+            else:
+                action = ask(world, rng, orders.pop())
             if action is not None:
                 accepted.append(action.pk)
         # Somewhere between the claim and the last write, most of the time.
@@ -110,19 +125,26 @@ def _storm(world: Installation, run: Run, ask: Ask) -> Outcome:
     # A mutant's damage is what it did, not what it left undone.
     drained = world.drain(within_s=10 if run.mutant else 90)
     rows = OrderAction.objects.values_list("state", flat=True)
-    replays = sum(1 for r in world.shop.ledger()["requests"] if r["operation"] == "refundCreate")
+    requests = [r["operation"] for r in world.shop.ledger()["requests"]]
     return Outcome(
         figures={
             "kills": world.workers.kills,
             "actions": len(accepted),
             "succeeded": list(rows).count(ActionState.SUCCEEDED),
-            "refund requests": replays,
+            "refund requests": requests.count("refundCreate"),
+            "through a return": through_returns(),
+            "return requests": requests.count("returnProcess"),
             "left to people": list(rows).count(ActionState.NEEDS_HUMAN),
             "drained": "yes" if drained else "no",
         },
         broken=world.check(accepted=accepted, is_drained=not run.mutant),
         of=len(accepted),
     )
+
+
+def through_returns() -> int:
+    steps = OrderAction.objects.values_list("steps", flat=True)
+    return sum(1 for found in steps if found and found[0]["goal"] == "return")
 
 
 def _ask_refund(world: Installation, rng: random.Random, order: Order) -> OrderAction | None:
@@ -154,7 +176,11 @@ CASES = [
         backend="postgresql",
         is_mean=True,
         takes_s=200,
-        mutants={"no key and no read": 0.10, "acknowledged early": 0.05},
+        mutants={
+            "no key and no read": 0.10,
+            "acknowledged early": 0.05,
+            "returns sent again": 0.01,
+        },
     ),
     Case(
         id="T4b-expired",
@@ -167,7 +193,7 @@ CASES = [
     ),
     Case(
         id="T4c",
-        title="random kills, cancel and cancel + refund",
+        title="random kills, cancel, cancel + refund, and refunds through returns",
         run=cancels,
         backend="postgresql",
         is_mean=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from tests.chaos.servers import free_port
 from tests.chaos.workers import Temper, prepare
 from tests.support.shop import DOMAIN
 
-MUTATIONS = ("refundCreate", "orderCancel", "fulfillmentCancel")
+MUTATIONS = ("refundCreate", "returnProcess", "orderCancel", "fulfillmentCancel")
 # The answer → where the action is then, when it was the first try.
 ANSWERS = {
     "drop_before": ActionState.UNKNOWN,
@@ -57,7 +58,7 @@ ANSWERS = {
 }
 WIRES = {
     "refused": (None, ActionState.QUEUED),
-    "cut in the request": (Line(cut_at=b"Create"), ActionState.UNKNOWN),
+    "cut in the request": (Line(cut_at=b"input"), ActionState.UNKNOWN),
     "cut before the answer": (Line(cut_after=0), ActionState.UNKNOWN),
     "cut in the answer": (Line(cut_after=200), ActionState.UNKNOWN),
 }
@@ -96,9 +97,14 @@ def wires(world: Installation, run: Run) -> Outcome:
     proxy = Proxy((host, int(port)))
     prepare(Temper(world.shop.origin))
     broken, accepted = [], []
-    for name, (line, wanted) in WIRES.items():
+    tries = [
+        (mutation, name, *wire)
+        for mutation in ("refundCreate", "returnProcess")
+        for name, wire in WIRES.items()
+    ]
+    for mutation, name, line, wanted in tries:
         for _ in range(run.size(8, least=2)):
-            action = _ask(world, "refundCreate")
+            action = _ask(world, mutation)
             if action is None:
                 continue
             accepted.append(action.pk)
@@ -106,7 +112,7 @@ def wires(world: Installation, run: Run) -> Outcome:
             _reset_breaker()
             actions.perform(action.pk)
             _everything_direct()
-            broken += _compare(f"refundCreate {name}", action, wanted)
+            broken += _compare(f"{mutation} {name}", action, wanted)
     proxy.close()
     _drain(world)
     return Outcome(
@@ -117,6 +123,8 @@ def wires(world: Installation, run: Run) -> Outcome:
 
 
 def _ask(world: Installation, mutation: str) -> OrderAction | None:
+    if mutation == "returnProcess":
+        return world.refund_through(world.returned_orders(1, rng=random.Random(1))[0], 7)
     order = world.orders(1, quantity=20)[0]
     if mutation == "refundCreate":
         return world.refund(order, "7.00")
@@ -181,7 +189,7 @@ def _only_the_send_goes_through(proxy: Proxy, line: Line | None) -> None:
     """Reads go straight; the mutation meets the wire's fault. None: a port nobody listens on."""
 
     def send(self: Any, *words: Any) -> Any:
-        if _way == "execute" and words[0] != "RefundCreate":
+        if _way == "execute" and words[0] not in {"RefundCreate", "ReturnProcess"}:
             return _real(self, *words)
         proxy.line = Line(**vars(line)) if line else Line()
         port = proxy.port if line else free_port()
@@ -206,8 +214,8 @@ def _everything_direct() -> None:
 
 CASES = [
     Case(
-        id="T6", title=f"{len(ANSWERS)} answers × 3 mutations × first and second try", run=matrix,
-        mutants={"answers trusted": 0.05}, mutant_scale=1.0,
+        id="T6", title=f"{len(ANSWERS)} answers × {len(MUTATIONS)} mutations × first and second try",
+        run=matrix, mutants={"answers trusted": 0.05}, mutant_scale=1.0,
     ),
     Case(id="T6-wire", title="the line refused and cut", run=wires),
 ]  # fmt: skip

@@ -40,12 +40,16 @@ def alice(alice: User) -> User:
 
 @pytest.fixture
 def chatwoot(db: None) -> HelpDeskFrame:
-    return HelpDeskFrame.objects.create(name="Chatwoot", kind=FrameKind.CHATWOOT, origins=DESK)
+    return HelpDeskFrame.objects.create(
+        name="Chatwoot", kind=FrameKind.CHATWOOT, origins=DESK, proves_addresses=True
+    )
 
 
 @pytest.fixture
 def zammad(db: None) -> HelpDeskFrame:
-    frame = HelpDeskFrame.objects.create(name="Zammad", kind=FrameKind.GENERIC, origins=DESK)
+    frame = HelpDeskFrame.objects.create(
+        name="Zammad", kind=FrameKind.GENERIC, origins=DESK, proves_addresses=True
+    )
     frames.new_secret(frame)
     return frame
 
@@ -421,7 +425,7 @@ def test_chatwoot_moves_on_to_another_customer(
     assert janes.name not in moved.panel()
     assert "Assign the conversation" not in moved.panel()
     nobody = Framed(framed.post("look/", {"email": "not an address", "phone": "12"}).json())
-    assert "No e-mail address or phone number" in nobody.panel()
+    assert "not understood" in nobody.panel()
 
 
 # --- Money ----------------------------------------------------------------------------------------

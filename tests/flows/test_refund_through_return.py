@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
+from html import unescape
 from typing import Any
 
 import pytest
@@ -11,11 +15,18 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from inbox.models import Conversation
+from orders import previews
+from orders.errors import ActionRefused
 from orders.models import ActionState, Order, OrderAction, Store
+from orders.previews.returning import return_for
+from orders.snapshot import ExchangeItem, LineQuantity
 from shopify_sync.models import ShopConnection
 from shopify_sync.practice_store import actions as shop_actions
+from shopify_sync.practice_store import processing
 from shopify_sync.practice_store.state import Order as ShopOrder
 from tests.conftest import logged_in
+from tests.flows.test_main_job import confirm, review
 from tests.support import acting
 from tests.support.shop import Shop, work_off
 
@@ -263,7 +274,7 @@ def test_what_was_sent_without_an_answer_is_never_sent_again(
     assert acting.perform(action).state == ActionState.UNKNOWN
     # Looked for as long as a late commit may show …
     assert acting.perform(action).state == ActionState.UNKNOWN
-    OrderAction.objects.update(step_last_sent_at=timezone.now() - timezone.timedelta(minutes=3))
+    OrderAction.objects.update(step_last_sent_at=timezone.now() - timedelta(minutes=3))
     # … then by a person.
     found = acting.perform(action)
     assert found.state == ActionState.NEEDS_HUMAN
@@ -276,8 +287,6 @@ def test_a_colleagues_refund_through_the_return_takes_no_credit(
     shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ours never arrived, and staff refund the same sum through the same return."""
-    from shopify_sync.practice_store import processing
-
     acting.without_wake_ups(monkeypatch)
     placed = shipped(shop, "received")
     action = through(seen(), alice)
@@ -320,12 +329,183 @@ def test_without_answer_and_without_note_a_person_decides(
 
 def through(order: Order, by: User) -> OrderAction:
     """All of the order's return, confirmed."""
-    from orders import previews
-    from orders.snapshot import LineQuantity
-
     line = order.snapshot.lines[0]
     choice = previews.RefundChoice(
         reason="changed_mind", returned="received", restock=True,
         lines=(LineQuantity(line_gid=line.gid, quantity=2),),
     )  # fmt: skip
     return acting.ask(order, choice, by)
+
+
+class Dialog:
+    """What the refund dialog shows, read from its page."""
+
+    def __init__(self, client: Client, conversation: Conversation, order: Order) -> None:
+        self.client, self.conversation, self.order = client, conversation, order
+        self.url = f"/inbox/conversations/{conversation.pk}/orders/{order.pk}/refund/"
+        self.page = unescape(client.get(self.url).content.decode())
+
+    def ticked(self, name: str) -> list[str]:
+        """Values of the checked boxes and radios of that name."""
+        found = re.findall(rf'<input type="(?:radio|checkbox)" name="{name}"[^>]*>', self.page)
+        return [
+            (re.findall(r'value="([^"]*)"', field) or ["on"])[0]
+            for field in found
+            if re.search(r"\schecked\b", field)
+        ]
+
+    def value(self, name: str) -> str:
+        return next(iter(re.findall(rf'name="{name}" value="([^"]*)"', self.page)), "")
+
+    def fields(self, **more: str) -> dict[str, str]:
+        """As a browser would send the dialog just opened, with what the agent then chose."""
+        shown = {"mode": "items", "through": self.value("through"), "line_0": self.value("line_0"),
+                 "shipping": self.value("shipping"), "reason": "changed_mind"}  # fmt: skip
+        for name in ("returned", "restock"):
+            shown |= dict.fromkeys([name] * len(self.ticked(name)), "".join(self.ticked(name)))
+        return shown | more
+
+
+@pytest.mark.parametrize(
+    ("state", "badge", "returned", "quantity"),
+    [
+        ("none", None, [], "2"),
+        ("requested", "Return requested", [], "2"),
+        ("awaited", "On its way back", [], "2"),
+        ("partly", "Partly received", ["received"], "1"),
+        ("received", "Received on", ["received"], "2"),
+    ],
+)
+def test_each_receipt_state_preselects_what_is_so(
+    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, state: str,
+    badge: str | None, returned: list[str], quantity: str,
+) -> None:  # fmt: skip
+    shipped(shop, state)
+    dialog = Dialog(as_alice, conversation, seen())
+    assert dialog.ticked("returned") == returned
+    assert dialog.value("line_0") == quantity
+    # Restock stands beside "Received" and is ticked with it; nothing else ticks it.
+    received, not_needed = re.findall(r'<input type="radio" name="returned"[^>]*>', dialog.page)
+    assert 'data-ticks="restock"' in received
+    assert 'data-unticks="restock"' in not_needed
+    card = unescape(
+        as_alice.get(
+            f"/inbox/conversations/{conversation.pk}/orders/", headers={"HX-Request": "true"}
+        ).content.decode()
+    )
+    assert ("A return was requested" in dialog.page) == (state == "requested")
+    assert ("ask for the items back first" in dialog.page) == (state == "none")
+    for page in (dialog.page, card) if state not in {"none", "requested"} else (card,):
+        assert badge is None or badge in page
+        assert badge is None or re.search(r"\d of 2\s+units received", page)
+
+
+@pytest.mark.parametrize(
+    ("state", "choose", "stock_after", "said"),
+    [
+        ("awaited", {"returned": "received", "restock": "on"}, 2, "2 units go back to stock"),
+        ("awaited", {"returned": "not_needed"}, 0, "No change: nothing is booked in"),
+        ("partly", {}, 1, "1 unit was booked in before (1 put back): no change"),
+        ("received", {}, 2, "2 units were booked in before (2 put back): no change"),
+    ],
+)
+def test_each_receipt_state_by_the_pages(
+    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, state: str,
+    choose: dict[str, str], stock_after: int, said: str,
+) -> None:  # fmt: skip
+    placed = shipped(shop, state)
+    order = seen()
+    dialog = Dialog(as_alice, conversation, order)
+    fields = dialog.fields(**choose)
+    if choose.get("returned") == "not_needed":
+        fields.pop("restock", None)
+    assert fields["through"] == placed.returns[0].id
+    shown = unescape(as_alice.post(dialog.url, fields).content.decode())
+    assert said in shown
+    assert f"Refunded through {placed.returns[0].name}" in shown
+    token = review(as_alice, conversation, order, "refund", **fields)
+    assert confirm(as_alice, conversation, order, token) == 200
+    work_off(shop, as_alice)
+    assert OrderAction.objects.get().state == ActionState.SUCCEEDED
+    assert mutations(shop) == ["returnProcess"]
+    assert sum(quantity for quantity, _by in stock(shop)) == stock_after
+
+
+def test_the_sum_beside_the_dialog_says_what_becomes_of_the_return(
+    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
+) -> None:
+    shipped(shop, "partly")
+    order = seen()
+    dialog = Dialog(as_alice, conversation, order)
+    assert "1 of its 2 units is still to be processed" in dialog.page
+    url = dialog.url.replace("/refund/", "/suggestion/")
+    answer = as_alice.post(url, dialog.fields(line_0="2"))
+    shown = unescape(answer.content.decode())
+    assert "All of its units are processed then" in shown
+    assert "1 unit goes back to stock" in shown
+
+
+def test_the_dialog_offers_each_return_and_what_is_in_none(
+    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
+) -> None:
+    placed = shop.place(items=(("Red mug", "20.00", 3),))
+
+    def work(context: Any) -> None:
+        shop_actions.ship(context, placed, quantities={placed.lines[0].number_id: 2})
+        shop_actions.open_return(context, placed)
+        shop_actions.receive_return(context, placed)
+
+    shop.act(work)
+    order = seen()
+    dialog = Dialog(as_alice, conversation, order)
+    assert dialog.value("line_0") == "2"
+    assert "2 of 3 can be refunded" in dialog.page
+    assert "1 unit is with the customer or not shipped" in dialog.page
+    other = unescape(as_alice.get(dialog.url, {"through": ""}).content.decode())
+    assert "1 of 3 can be refunded" in other
+    assert 'name="through" value=""' in other
+    # What was typed comes back with the summary's "Back".
+    back = as_alice.post(dialog.url, {**dialog.fields(through="", line_0="1"), "edit": "1"})
+    assert "1 of 3 can be refunded" in unescape(back.content.decode())
+
+
+def test_a_review_once_more_keeps_the_return(
+    shop: Shop, seen: Seen, as_alice: Client, alice: User, conversation: Conversation,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    acting.without_wake_ups(monkeypatch)
+    placed = shipped(shop, "awaited")
+    action = through(seen(), alice)
+    shop.act(lambda c: shop_actions.receive_return(c, placed, units=1))
+    assert acting.perform(action).state == ActionState.REJECTED
+    url = f"/inbox/conversations/{conversation.pk}/actions/{action.pk}/again/"
+    page = unescape(as_alice.get(url).content.decode())
+    assert "Units of its returns were booked in, processed or refunded." in page
+    assert "1 unit was booked in before (1 put back)" in page
+    assert mutations(shop) == []
+
+
+def test_what_an_ended_return_put_back_is_not_put_back_again(
+    shop: Shop, seen: Seen, alice: User
+) -> None:
+    """Booked in and closed by the shop, and never refunded."""
+    placed = shipped(shop, "received")
+    shop.act(lambda c: shop_actions.close_return(c, placed))
+    order, api = seen(), logged_in(alice)
+    summary = ask(api, order, returned="received", restock=True).json()
+    assert summary["return"] is None
+    assert "already_restocked" in [advice["code"] for advice in summary["advice"]]
+    settle(api, shop, order, summary["token"])
+    assert mutations(shop) == ["refundCreate"]
+    assert stock(shop) == [(2, ["return"])]
+
+
+def test_an_exchange_is_processed_in_shopify(shop: Shop, seen: Seen, alice: User) -> None:
+    shipped(shop, "received")
+    snapshot = seen().snapshot
+    [back] = snapshot.returns
+    exchange = replace(back, exchanges=(ExchangeItem(title="Blue mug", quantity=1),))
+    lines = (LineQuantity(line_gid=snapshot.lines[0].gid, quantity=2),)
+    with pytest.raises(ActionRefused) as caught:
+        return_for(replace(snapshot, returns=(exchange,)), lines, None)
+    assert caught.value.refusal.code == "return_exchange"

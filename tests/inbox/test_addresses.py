@@ -43,18 +43,18 @@ def test_the_wrong_persons_address_is_taken_and_given_back(
 
 
 def test_an_address_belongs_to_one_contact(
-    as_alice: Client, conversation: Conversation, alice: User
+    as_alice: Client, conversation: Conversation, sara: User
 ) -> None:
     other = Contact.objects.create(name="Other")
     identity = Identity.objects.get(value="jane@example.com")
     with pytest.raises(addresses.IdentityRefused, match="another contact"):
-        addresses.add_identity(contact=other, text="Jane@Example.com", by=alice)
-    addresses.remove_identity(identity=identity, by=alice)
-    addresses.add_identity(contact=other, text="Jane@Example.com", by=alice)
+        addresses.add_address(contact=other, text="Jane@Example.com", by=sara)
+    addresses.remove_identity(identity=identity, by=sara)
+    addresses.add_address(contact=other, text="Jane@Example.com", by=sara)
     with pytest.raises(addresses.IdentityRefused, match="take it from there first"):
-        addresses.restore_identity(identity=identity, by=alice)
+        addresses.restore_identity(identity=identity, by=sara)
     identity.refresh_from_db()
-    assert identity.removed_by == alice
+    assert identity.removed_by == sara
 
 
 @pytest.mark.parametrize("text", ["", "jane", "0151 1234", "<script>", "a@b", "\x00"])

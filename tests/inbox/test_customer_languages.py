@@ -258,7 +258,8 @@ def test_a_channel_that_leads_nowhere_says_so_in_the_review(
         order=order, proposal=proposal(ActionKind.REFUND), origin=conversation.origin
     )
     assert {d.via: d.refusal for d in drafts} == {
-        Via.CONVERSATION: "",
+        # Without an address nothing proves that the order is Jane's.
+        Via.CONVERSATION: "The customer has no conversation.",
         Via.EMAIL: "The order has no e-mail address.",
         Via.SMS: "No SMS provider is set up.",
     }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from orders.models import ACTIVE_STATES, SETTLED_STATES
+from orders.models import ACTIVE_STATES, SETTLED_STATES, Outcome
+from orders.progress import Goal
 
 PAGE = (Path(__file__).parents[2] / "docs" / "actions.md").read_text(encoding="utf-8")
 
@@ -17,6 +18,14 @@ def listed(title: str) -> set[str]:
     return {name for cell in firsts for name in re.findall(r"`(\w+)`", cell)}
 
 
+def test_every_step_is_in_its_table() -> None:
+    assert listed("Steps") == {goal.value for goal in Goal}
+
+
 def test_every_state_is_in_its_table() -> None:
     assert listed("Active states") == {state.value for state in ACTIVE_STATES}
     assert listed("Settled states") == {state.value for state in SETTLED_STATES}
+
+
+def test_every_outcome_is_in_its_table() -> None:
+    assert listed("Outcomes") == set(Outcome.values)

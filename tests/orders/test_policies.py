@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,8 @@ from django.contrib.auth.models import AnonymousUser, Group, User
 from orders import policies
 from orders.models import ActionKind, CancelRule, Order, Policy, Store
 from orders.money import Money
+from orders.snapshot import MoneyBag, encode
+from tests.support import snapshots
 
 
 def judge(amount: str | None, *, spent: str = "0", note: bool = False, **limits: Any) -> str:
@@ -74,6 +77,32 @@ def test_the_stores_own_policy_and_the_most_generous_role_count(alice: User) -> 
     Policy.objects.create(role=seniors, refund_up_to=None)
     alice.groups.add(seniors)
     assert policies.policy_of(alice, here).refund_up_to is None
+
+
+@pytest.mark.parametrize("sum_", ["received", "refunded", "outstanding", "capturable"])
+def test_limits_count_in_the_shops_currency_by_any_sum_told_in_both(sum_: str) -> None:
+    """An order whose total is nothing any more still says what its money is worth."""
+    two = MoneyBag(shop=Money(Decimal(10), "EUR"), presentment=Money(Decimal(20), "USD"))
+    zero = MoneyBag(shop=Money.zero("EUR"), presentment=Money.zero("USD"))
+    base = snapshots.order()
+    names = [f.name for f in dataclasses.fields(base.money)]
+    money = dataclasses.replace(base.money, **dict.fromkeys(names, zero) | {sum_: two})
+    snapshot = dataclasses.replace(base, money=money, currency="USD", transactions=())
+    order = Order(document=encode(snapshot), currency="USD", shop_currency="EUR")
+    assert policies.in_shop_currency(Money(Decimal(5), "USD"), order).amount == Decimal("2.5")
+
+
+def test_limits_count_by_a_payment_where_no_sum_is_left() -> None:
+    two = MoneyBag(shop=Money(Decimal(10), "EUR"), presentment=Money(Decimal(20), "USD"))
+    base = snapshots.order()
+    zero = MoneyBag(shop=Money.zero("EUR"), presentment=Money.zero("USD"))
+    names = [f.name for f in dataclasses.fields(base.money)]
+    money = dataclasses.replace(base.money, **dict.fromkeys(names, zero))
+    snapshot = dataclasses.replace(
+        base, money=money, currency="USD", transactions=(snapshots.payment(amount=two),)
+    )
+    order = Order(document=encode(snapshot), currency="USD", shop_currency="EUR")
+    assert policies.in_shop_currency(Money(Decimal(5), "USD"), order).amount == Decimal("2.5")
 
 
 def test_a_foreign_amount_is_rounded_up_into_the_shops_currency() -> None:

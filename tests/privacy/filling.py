@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from inbox import services as talks
-from inbox.models import Campaign, CampaignMessage, Channel, Contact, Conversation, Identity
+from inbox.models import Campaign, CampaignMessage, Channel, Claim, Contact, Conversation, Identity
 from orders.models import (
     ActionState,
     Checkout,
@@ -114,6 +114,10 @@ def fill(store: Store, channel: Channel, by: User, count: int, *, start: int = 0
         talks.note(conversation=message.conversation, by=by, text=f"{canary(number)} is nice")
         Conversation.objects.filter(pk=message.conversation_id).update(subject=canary(number))
         Contact.objects.filter(conversations=message.conversation_id).update(language="de")
+        Claim.objects.create(
+            contact=message.conversation.contact, kind="email", value=email(number),
+            source=canary(number),
+        )  # fmt: skip
         Identity.objects.create(
             contact=message.conversation.contact, kind="shopify_customer",
             value=f"{store.pk}:{customer_gid(number)}", source=canary(number),

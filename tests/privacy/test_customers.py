@@ -69,12 +69,12 @@ def test_a_customer_without_orders_goes_by_their_own_age(shop: Shop, jane: Custo
 
 
 def test_whom_a_contact_is_not_is_forgotten_and_the_contact_stays(
-    shop: Shop, jane: Customer, alice: User
+    shop: Shop, jane: Customer, sara: User
 ) -> None:
     tom = Contact.objects.create(name="Tom")
-    addresses.add_identity(contact=tom, text="tom@example.com", by=alice)
+    addresses.add_address(contact=tom, text="tom@example.com", by=sara)
     addresses.set_aside(
-        contact=tom, kind=IdentityKind.EMAIL, value=jane.email, evidence="order #1", by=alice
+        contact=tom, kind=IdentityKind.EMAIL, value=jane.email, evidence="order #1", by=sara
     )
     scope = resolve(Scope(store_id=jane.store_id, customer_gids=(jane.gid,)))
     assert tom.pk not in scope.ids("inbox.Contact")

@@ -39,8 +39,8 @@ from tests.privacy.filling import canaries, dump, fill
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-# The programme's size is 1,000, which takes minutes.
-COUNT = int(os.environ.get("T19_CUSTOMERS", "200"))
+# The claimed size is 1,000, which takes minutes; CI runs 200 on PostgreSQL.
+COUNT = int(os.environ.get("T19_CUSTOMERS", "40"))
 
 
 @pytest.fixture(autouse=True)
@@ -295,10 +295,10 @@ def test_a_contact_of_two_stores_keeps_what_is_of_the_other(
 def test_a_wiped_shop_leaves_no_byte_but_its_money(
     store: Store, channel: Channel, alice: User, shop: Any
 ) -> None:
-    fill(store, channel, alice, 200)
+    fill(store, channel, alice, COUNT)
     second = Store.objects.create(domain="second.myshopify.com")
     ShopConnection.objects.create(store=second, access_token="t", api_secret=SECRET_TEXT)
-    fill(second, channel, alice, 20, start=500)
+    fill(second, channel, alice, 20, start=5000)
     ShopConnection.objects.filter(store=store).update(access_token="shpat_revoked")
     ask(store, "shop/redact")
     start = timezone.now()
@@ -306,10 +306,10 @@ def test_a_wiped_shop_leaves_no_byte_but_its_money(
         privacy.work_off(now=start + timedelta(hours=hours), seconds=300)
     assert PrivacyRequest.objects.get().state == PrivacyState.DONE
     dumped = dump()
-    assert found_of(dumped, range(200)) == []
-    assert found_of(dumped, range(500, 520)) == list(range(500, 520))
-    assert OrderAction.objects.filter(order__store=store, amount="5.00").count() == 200
-    assert OrderRefund.objects.filter(order__store=store).count() == 200
+    assert found_of(dumped, range(COUNT)) == []
+    assert found_of(dumped, range(5000, 5020)) == list(range(5000, 5020))
+    assert OrderAction.objects.filter(order__store=store, amount="5.00").count() == COUNT
+    assert OrderRefund.objects.filter(order__store=store).count() == COUNT
     assert Contact.objects.count() == 20
     assert not Customer.objects.filter(store=store).exists()
 

@@ -152,3 +152,36 @@ def test_changed_scopes_are_known_at_once(shop: Shop, store: Store, topic: str) 
     is_known = topic == "app/scopes_update"
     assert levels["Scopes"] == ("error" if is_known else "ok")
     assert ("read_customers" in row.scopes) is not is_known
+
+
+def test_without_their_scope_chargebacks_are_said_to_be_invisible(shop: Shop, store: Store) -> None:
+    scopes = shop.store.world.shops["demo.myshopify.com"].scopes
+    scopes.remove("read_shopify_payments_disputes")
+    level, todo = found(store, repair=True)["Disputes"]
+    assert level == "warning"
+    assert "read_shopify_payments_disputes" in todo
+    assert "Disputes" in [t["name"] for t in ShopConnection.objects.get().findings]
+    topics = {s.topic for s in shop.store.world.shops["demo.myshopify.com"].subscriptions.values()}
+    assert not {topic for topic in topics if topic.startswith("DISPUTES")}
+
+
+def test_topics_of_disputes_are_subscribed_where_the_scope_is(shop: Shop, store: Store) -> None:
+    found(store, repair=True)
+    ours = shop.store.world.shops["demo.myshopify.com"].subscriptions
+    topics = {s.topic for s in ours.values()}
+    assert {"DISPUTES_CREATE", "DISPUTES_UPDATE"} <= topics
+    for number in [n for n, s in ours.items() if s.topic == "DISPUTES_UPDATE"]:
+        del ours[number]
+    text = "Chargebacks are noticed late. Choose “Check and repair”."
+    assert found(store)["Disputes"] == ("warning", text)
+    assert "Disputes" not in found(store, repair=True)
+
+
+def test_what_shopify_refuses_of_them_is_told(shop: Shop, store: Store) -> None:
+    with patch("shopify_sync.doctor.subscriptions.ensure") as ensure:
+        ensure.return_value = ["disputes/create: no", "customers/merge: neither"]
+        ticks = found(store, repair=True)
+    assert (
+        ticks["Disputes"][1] == "Chargebacks are noticed late: Shopify refused disputes/create: no"
+    )
+    assert "customers/merge: neither" in ticks["Merges"][1]

@@ -109,6 +109,7 @@ def set_up(
     page.locator("#id_kind").select_option(kind)
     page.locator("#id_origins").fill(origin)
     page.locator("#id_confirm_up_to").fill(limit)
+    page.locator("#id_proves_addresses").check()
     page.locator("[name=_continue]").click()
     address = page.locator(".field-address .readonly").inner_text()
     notes = page.locator(".messagelist").inner_text()

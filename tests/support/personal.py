@@ -14,11 +14,14 @@ from tests.support import snapshots as samples
 KEPT: dict[str, set[str]] = {
     "OrderSnapshot": {"gid", "name", "cancel_reason", "financial_status", "fulfillment_status",
                       "return_status", "currency", "shop_currency", "shipping_title", "risk_level",
-                      "channel"},
+                      "channel", "unread"},
     "Attribute": set(),
     "PaymentTerms": {"name"},
     "CustomerSnapshot": {"gid"},
     "Address": {"country_code"},
+    "Duty": {"gid"},
+    "Fee": {"name"},
+    "ExchangeItem": {"title", "line_gids"},
     "LineItem": {"gid", "title", "variant_title", "sku", "image_url"},
     "LineQuantity": {"line_gid"},
     "Fulfillment": {"gid", "name", "status", "display_status"},
@@ -29,6 +32,9 @@ KEPT: dict[str, set[str]] = {
     "RefundTransaction": {"gid", "status", "gateway", "error_code"},
     "Refund": {"gid", "return_gid"},
     "Return": {"gid", "name", "status"},
+    # Shopify's own list of reasons; the customer's words beside it go.
+    "ReturnLine": {"gid", "part_gid", "line_gid", "reason"},
+    "ReverseLine": {"gid", "part_gid"},
     "Tracking": set(),
     "Dispute": {"gid", "status"},
 }  # fmt: skip

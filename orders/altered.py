@@ -1,0 +1,121 @@
+"""What became of an order's items after it was placed: refunded, sent back, removed, swapped.
+
+Shopify keeps a line that an edit took off, with its quantity; only `current_quantity` tells. So
+what is gone is told apart by what else it shows of it: refunds, returns, and edits. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from orders.snapshot import ExchangeItem, LineItem, OrderSnapshot, Return
+
+# Returns whose goods are (to be) taken back.
+_TAKEN_BACK = frozenset({"OPEN", "CLOSED"})
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """How many units of a line are no longer on the order, by why."""
+
+    refunded: int = 0
+    returned: int = 0
+    removed: int = 0
+
+
+def was_altered(order: OrderSnapshot) -> bool:
+    """An edit or an exchange changed what was bought, and so what is owed."""
+    return order.is_edited or any(back.exchanges for back in order.returns)
+
+
+def gone(order: OrderSnapshot, line: LineItem) -> Gone:
+    """`removed` is what neither a refund nor a return explains; of a canceled order, its
+    cancelation took that."""
+    left = line.quantity - line.current_quantity
+    if left <= 0:
+        return Gone()
+    lists = (refund.lines for refund in order.refunds)
+    back_for_money = (part for found in lists for part in found if part.line_gid == line.gid)
+    refunded = min(left, sum(part.quantity for part in back_for_money))
+    taken = (back.lines for back in order.returns if back.status in _TAKEN_BACK)
+    parts = (part for found in taken for part in found if part.line_gid == line.gid)
+    returned = min(left - refunded, sum(max(0, part.processed - part.refunded) for part in parts))
+    return Gone(refunded=refunded, returned=returned, removed=left - refunded - returned)
+
+
+def words(order: OrderSnapshot, line: LineItem, *, is_partial: bool) -> tuple[str, ...]:
+    """What of a line is gone, or new, as short sentences. `is_partial`: the order is from a
+    back-fill, which does not tell the items of refunds and returns."""
+    return tuple(_words(order, line, is_partial))
+
+
+def swaps(order: OrderSnapshot) -> tuple[str, ...]:
+    """What was given for what: "Exchange: Boots instead of Shoes"."""
+    found = [
+        _("Exchange: %(new)s instead of %(old)s")
+        % {"new": _join(map(_exchange_words, back.exchanges)), "old": _returned_words(order, back)}
+        for back in order.returns
+        if back.exchanges and back.status in _TAKEN_BACK
+    ]
+    exchanged = {gid for back in order.returns for item in back.exchanges for gid in item.line_gids}
+    if order.cancelled_at:
+        return tuple(found)
+    removed = [(line, gone(order, line).removed) for line in order.lines]
+    old = [_count_words(units, line.title) for line, units in removed if units]
+    titles = {line.gid: line.title for line in order.lines}
+    new = [
+        _count_words(part.quantity, titles[part.line_gid])
+        for part in order.added
+        if part.line_gid in titles and part.line_gid not in exchanged
+    ]
+    if old and new:
+        found.append(
+            _("Swapped: %(new)s instead of %(old)s") % {"new": _join(new), "old": _join(old)}
+        )
+    return tuple(found)
+
+
+def _words(order: OrderSnapshot, line: LineItem, is_partial: bool) -> Iterator[str]:
+    if any(line.gid in item.line_gids for back in order.returns for item in back.exchanges):
+        yield _("Exchange item")
+    elif any(part.line_gid == line.gid for part in order.added):
+        yield _("Added later")
+    if is_partial and line.current_quantity < line.quantity:
+        yield _("%(some)s of %(all)s left") % {
+            "some": line.current_quantity,
+            "all": line.quantity,
+        }
+        return
+    found = gone(order, line)
+    if found.refunded:
+        yield _of_all(found.refunded, line, _("Refunded"), _("%(some)s of %(all)s refunded"))
+    if found.returned:
+        yield _of_all(found.returned, line, _("Returned"), _("%(some)s of %(all)s returned"))
+    if found.removed and order.cancelled_at:
+        yield _("Canceled")
+    elif found.removed:
+        yield _of_all(found.removed, line, _("Removed"), _("%(some)s of %(all)s removed"))
+
+
+def _of_all(some: int, line: LineItem, whole: str, part: str) -> str:
+    return whole if some == line.quantity else part % {"some": some, "all": line.quantity}
+
+
+def _returned_words(order: OrderSnapshot, back: Return) -> str:
+    titles = {line.gid: line.title for line in order.lines}
+    return _join(_count_words(p.quantity, titles.get(p.line_gid, "–")) for p in back.lines) or "–"
+
+
+def _exchange_words(item: ExchangeItem) -> str:
+    return _count_words(item.quantity, item.title)
+
+
+def _count_words(count: int, title: str) -> str:
+    return title if count == 1 else f"{count} × {title}"
+
+
+def _join(found: Iterable[str]) -> str:
+    return ", ".join(found)

@@ -1,0 +1,77 @@
+"""What else is known of an order: for a disclosure on its card, so that the card stays calm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from django.utils.translation import gettext as _
+
+from orders.panels.parts import Detail, TransactionRow
+from orders.payment_words import bank_reason, kind_words, state_words
+from orders.snapshot import Address, Attribute, OrderSnapshot, Transaction
+from orders.statuses import Badge
+
+# Shops and apps keep notes to themselves under such keys; Shopify shows them to nobody either.
+_PRIVATE: Final = "_"
+
+
+def details(snapshot: OrderSnapshot) -> tuple[Detail, ...]:
+    """Shipping method, sales channel and the like, as far as they are known."""
+    return tuple(detail for detail in _details(snapshot) if detail.text)
+
+
+def attributes(found: Iterable[Attribute]) -> tuple[Detail, ...]:
+    """What a shop or an app wrote to an order or an item, for people to read."""
+    return tuple(
+        Detail(label=each.key, text=each.value)
+        for each in found
+        if each.value and not each.key.startswith(_PRIVATE)
+    )
+
+
+def billing_address(snapshot: OrderSnapshot) -> Address | None:
+    """Where it is another than where the order goes to."""
+    own = snapshot.billing_address
+    there = snapshot.shipping_address
+    if own is None or (there and _written(own) == _written(there)):
+        return None
+    return own if _written(own) != Address() else None
+
+
+def transactions(snapshot: OrderSnapshot) -> tuple[TransactionRow, ...]:
+    """Every movement of money that Shopify tells, oldest first."""
+    latest = datetime.max.replace(tzinfo=UTC)
+    rows = sorted(snapshot.transactions, key=lambda each: each.processed_at or latest)
+    return tuple(_transaction(row) for row in rows)
+
+
+def _details(snapshot: OrderSnapshot) -> Iterator[Detail]:
+    yield Detail(label=_("Shipping method"), text=snapshot.shipping_title)
+    yield Detail(label=_("Sales channel"), text=snapshot.channel)
+    yield Detail(label=_("Discount codes"), text=", ".join(snapshot.discount_codes))
+    yield Detail(
+        label=_("Payment terms"), text=snapshot.payment_terms.name if snapshot.payment_terms else ""
+    )
+    notes = (note for work in snapshot.fulfillment_orders for note in work.hold_notes)
+    yield Detail(label=_("Note on the hold"), text=" · ".join(dict.fromkeys(notes)))
+    yield from attributes(snapshot.attributes)
+
+
+def _transaction(row: Transaction) -> TransactionRow:
+    words, tone = state_words(row.status)
+    return TransactionRow(
+        label=kind_words(row.kind),
+        gateway=f"{row.gateway_label or row.gateway} {row.account_number}".strip(),
+        amount=row.amount.presentment,
+        state=Badge(words, tone, raw=row.status),
+        reason=bank_reason(row.error_code) if row.error_code else "",
+        at=row.processed_at,
+    )
+
+
+def _written(address: Address) -> Address:
+    """What is printed of it."""
+    return replace(address, phone="", time_zone="", province_code="", country_code="")

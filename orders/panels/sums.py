@@ -1,0 +1,129 @@
+"""The sums on a card. What an order is made of always adds up to its total. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+from django.utils.translation import gettext as _
+
+from orders import altered, rules
+from orders.money import Money
+from orders.panels.parts import MoneyRow
+from orders.snapshot import OrderSnapshot
+from orders.transactions import has_failed
+
+# Shopify's names of payments that are no money of a bank's.
+_OWN_MONEY = {"gift_card", "shopify_store_credit"}
+
+
+def money_rows(snapshot: OrderSnapshot) -> tuple[MoneyRow, ...]:
+    """The parts of the total, the total, and what became of it."""
+    return (*_parts(snapshot), *_payments(snapshot))
+
+
+def beside_items(snapshot: OrderSnapshot) -> tuple[MoneyRow, ...]:
+    """What was paid for beside items, their tax and duties, and shipping: no choice of items
+    gives it back, only an amount does."""
+    return tuple(_beside(snapshot))
+
+
+def _parts(snapshot: OrderSnapshot) -> Iterator[MoneyRow]:
+    """Shopify's subtotal is after the discounts on items, its shipping before those on shipping,
+    which are told nowhere but in the total."""
+    money = snapshot.money
+    total, discounts = money.total.presentment, money.discounts.presentment
+    zero = Money.zero(total.currency)
+    extras = list(_extras(snapshot))
+    added = [row.amount for row in extras if not row.is_included]
+    known = [money.subtotal.presentment, money.shipping.presentment, *added]
+    if not snapshot.taxes_included:
+        known.append(money.tax.presentment)
+    rest = total - sum(known, zero)
+    on_shipping = zero - rest if zero - discounts <= rest < zero else zero
+    on_items = discounts - on_shipping
+    yield MoneyRow(label=_("Subtotal"), amount=money.subtotal.presentment + on_items)
+    yield from _if_any(_("Discounts"), zero - discounts)
+    yield from _if_any(_("Shipping"), money.shipping.presentment)
+    if not snapshot.taxes_included:
+        yield from _if_any(_("Tax"), money.tax.presentment)
+    yield from (row for row in extras if not row.is_included)
+    yield from _if_any(_("Other"), rest + on_shipping)
+    yield MoneyRow(label=_("Total"), amount=total, is_total=True)
+    if snapshot.taxes_included and money.tax.presentment:
+        yield MoneyRow(label=_("incl. tax"), amount=money.tax.presentment, is_included=True)
+    yield from (row for row in extras if row.is_included)
+
+
+def _extras(snapshot: OrderSnapshot) -> Iterator[MoneyRow]:
+    money = snapshot.money
+    if money.duties and money.duties.presentment:
+        label = _("incl. duties") if snapshot.duties_included else _("Duties")
+        amount = money.duties.presentment
+        yield MoneyRow(label=label, amount=amount, is_included=snapshot.duties_included)
+    yield from _beside(snapshot)
+
+
+def _beside(snapshot: OrderSnapshot) -> Iterator[MoneyRow]:
+    for fee in snapshot.fees:
+        yield from _if_any(fee.name or _("Additional fee"), fee.amount)
+    yield from _if_any(_("Tip"), snapshot.money.tips.presentment)
+
+
+def _payments(snapshot: OrderSnapshot) -> Iterator[MoneyRow]:
+    money = snapshot.money
+    current, total = money.current_total.presentment, money.total.presentment
+    if altered.was_altered(snapshot) and current != total:
+        yield MoneyRow(label=_("After changes"), amount=current, is_included=True)
+    yield MoneyRow(label=_("Paid"), amount=money.received.presentment)
+    yield from _shares(_paid_by(snapshot))
+    if money.rounding:
+        yield from _if_any(_("Cash rounding"), money.rounding.presentment)
+    yield from _if_any(_("Refunded"), money.refunded.presentment)
+    yield from _shares(_refunded_to(snapshot))
+    if money.refund_rounding:
+        yield from _if_any(_("Cash rounding of refunds"), money.refund_rounding.presentment)
+    owed = money.outstanding.presentment
+    if owed.amount < 0:
+        yield MoneyRow(label=_("We owe"), amount=Money(-owed.amount, owed.currency))
+    else:
+        yield from _if_any(_("Outstanding"), owed)
+
+
+def _if_any(label: str, amount: Money) -> Iterator[MoneyRow]:
+    if amount:
+        yield MoneyRow(label=label, amount=amount)
+
+
+def _shares(found: Iterable[tuple[str, str, Money]]) -> Iterator[MoneyRow]:
+    """(gateway, its words, amount) added up by payment; nothing where one card is all there is."""
+    sums: dict[tuple[str, str, str], Decimal] = {}
+    for gateway, words, amount in found:
+        key = (gateway, words, amount.currency)
+        sums[key] = sums.get(key, Decimal(0)) + amount.amount
+    if len(sums) < 2 and not any(gateway in _OWN_MONEY for gateway, _words, _currency in sums):
+        return
+    for (_gateway, words, currency), amount_ in sums.items():
+        yield MoneyRow(label=words, amount=Money(amount_, currency), is_included=True)
+
+
+def _paid_by(snapshot: OrderSnapshot) -> Iterator[tuple[str, str, Money]]:
+    for payment in rules.payments(snapshot):
+        words = f"{_gateway_words(snapshot, payment.gateway)} {payment.account_number}".strip()
+        yield payment.gateway, words, payment.amount.presentment
+
+
+def _refunded_to(snapshot: OrderSnapshot) -> Iterator[tuple[str, str, Money]]:
+    for refund in snapshot.refunds:
+        for part in refund.transactions:
+            if not has_failed(part.status):
+                words = _gateway_words(snapshot, part.gateway)
+                yield part.gateway, words, part.amount.presentment
+
+
+def _gateway_words(snapshot: OrderSnapshot, gateway: str) -> str:
+    own = {"gift_card": _("Gift card"), "shopify_store_credit": _("Store credit")}
+    if gateway in own:
+        return own[gateway]
+    labels = (t.gateway_label for t in snapshot.transactions if t.gateway == gateway)
+    return next((label for label in labels if label), gateway) or _("Unknown payment")
