@@ -22,6 +22,7 @@ from graphql import (
     InlineFragmentNode,
     Node,
     OperationDefinitionNode,
+    get_location,
     print_ast,
     type_from_ast,
 )
