@@ -26,7 +26,7 @@ from orders.previews.proposals import (
     reason_words,
 )
 from orders.previews.returning import return_for, return_rows, through
-from orders.previews.summaries import Preview, SummaryItem
+from orders.previews.summaries import Preview, SummaryItem, goods_rows
 from orders.previews.tokens import Confirmed, open_token, sign_token
 from orders.previews.weighing import preview_again, preview_cancel, preview_refund, suggest
 
@@ -48,6 +48,7 @@ __all__ = [
     "earlier_refunds",
     "encode_proposal",
     "facts",
+    "goods_rows",
     "method_refusal",
     "open_token",
     "order_is_delivered",

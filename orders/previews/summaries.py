@@ -108,14 +108,15 @@ def _rows(proposal: Proposal, *, is_paid: bool) -> tuple[tuple[str, str], ...]:
         rows.append((_("Refund"), _("Later")))
     if proposal.method == RefundMethod.STORE_CREDIT:
         rows.append((_("Goes back to"), str(proposal.method.label)))
-    rows += _about_goods(proposal)
+    rows += goods_rows(proposal)
     rows.append((_("Shopify e-mails the customer"), yes_no[proposal.notify]))
     if proposal.staff_note:
         rows.append((_("Staff note"), proposal.staff_note))
     return tuple(rows)
 
 
-def _about_goods(proposal: Proposal) -> list[tuple[str, str]]:
+def goods_rows(proposal: Proposal) -> list[tuple[str, str]]:
+    """What becomes of the items, the stock and the return, as (label, text)."""
     if proposal.is_amount_only:
         return [(_("Items"), _("No items are marked as refunded; stock is not changed"))]
     rows = []

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from inbox.models import Conversation
-from orders.models import ActionState, Order, OrderAction
+from orders import services
+from orders.models import ActionState, Order, OrderAction, Policy
 from shopify_sync.practice_store import actions as shop_actions
 from shopify_sync.practice_store.state import Order as ShopOrder
 from tests.conftest import logged_in
@@ -302,3 +304,23 @@ def test_without_a_location_nothing_is_restocked_unsaid(
     assert "Shopify does not say where “Filters” would go back to stock." in shown
     assert "read_locations" in shown
     assert 'name="token"' in found.page(**form)
+
+
+def test_who_approves_reads_what_becomes_of_the_items(
+    shop: Shop, desk: Callable[..., Desk], alice: User, sara: User
+) -> None:
+    Policy.objects.create(role=alice.groups.get(), refund_up_to=0)
+    found = desk()
+    wishes = (
+        ({"amount": "5.00", "mode": "amount"}, "No items are marked as refunded"),
+        ({"line_1": "2", "mode": "items"}, "2 × Filters"),
+    )
+    for form, words in wishes:
+        token = review(
+            found.client, found.conversation, found.order, "refund", reason="other", **form
+        )
+        confirm(found.client, found.conversation, found.order, token)
+        page = unescape(logged_in(sara).get("/inbox/decisions/").content.decode())
+        assert words in page
+        action = OrderAction.objects.latest("pk")
+        services.withdraw(action_id=action.pk, by=alice, now=timezone.now())
