@@ -120,6 +120,23 @@ def test_nobody_is_asked_whether_an_amount_has_come_back(
     assert found.page(mode="items", reason="goodwill", line_0="1").count("Say whether") == 1
 
 
+def test_an_amount_leaves_an_open_return_open(
+    shop: Shop, desk: Callable[..., Desk], seen: Seen
+) -> None:
+    found = desk("delivered")
+    (placed,) = shop.store.world.shops[DOMAIN].orders.values()
+    shop.act(lambda c: shop_actions.open_return(c, placed))
+    seen()
+    form = {"mode": "amount", "reason": "goodwill", "amount": "5.00"}
+    words = f"{placed.name}-R1 stays open"
+    assert words in found.page(**form)
+    url = found.url.replace("/refund/", "/suggestion/")
+    assert words in unescape(found.client.post(url, form).content.decode())
+    found.confirm(shop, **form)
+    assert [back.status for back in placed.returns] == ["OPEN"]
+    assert units(shop, found.order) == [(1, 1, 0), (3, 3, 0)]
+
+
 def test_what_is_wrong_in_the_other_way_is_not_in_the_way(desk: Callable[..., Desk]) -> None:
     found = desk()
     nonsense = {"line_0": "77", "shipping": "many", "items_amount": "1.000"}
