@@ -228,3 +228,15 @@ def test_an_order_is_whole_again_once_its_list_is(
     assert not found.is_incomplete
     assert found.orderfulfillments.count() == 30
     assert SHIPMENTS not in panel(as_alice, conversation)
+
+
+def test_its_activity_says_how_much_of_it_is_shown(
+    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
+) -> None:
+    placed = shop.place(items=(("Sofa", "600.00", 1),))
+    refunded_by_staff(shop, placed, 98)
+    seen()
+    assert "Show all 100" in panel(as_alice, conversation)
+    refunded_by_staff(shop, placed, 20)
+    seen()
+    assert "Show the newest 100 of 120" in panel(as_alice, conversation)
