@@ -68,6 +68,8 @@ class Decisions:
     uncertain: tuple[UncertainRow, ...]
     held: tuple[HeldRow, ...]
     may_settle: bool
+    # Some list has more than is shown: they follow once these are decided.
+    has_more: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -110,6 +112,9 @@ def decisions(user: User) -> Decisions:
             *(_failed(refund, urls) for refund in failed),
         ),
         may_settle=services.settling_refusal(user) is None,
+        has_more=any(
+            len(found) >= SHOWN_AT_MOST for found in (waiting_list, uncertain_list, held, failed)
+        ),
     )
 
 
