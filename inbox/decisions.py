@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from inbox.models import Conversation, Identity, IdentityKind
-from orders import outcomes, policies, services
+from orders import outcomes, policies, rules, services
 from orders.errors import Refusal
 from orders.models import ActionState, Order, OrderAction, OrderRefund, Policy
 from orders.money import Money, total
@@ -162,6 +162,8 @@ def _uncertain(action: OrderAction, urls: dict[int, str]) -> UncertainRow:
     theirs = [(_("Canceled"), _("Yes") if snapshot.cancelled_at else _("No"))]
     theirs += [(_("Refund"), " · ".join(_refund_words(refund))) for refund in snapshot.refunds]
     theirs.append((_("Refunded in all"), snapshot.money.refunded.presentment.format()))
+    if text := rules.unread_text(snapshot):
+        theirs.append((_("Incomplete"), text))
     return UncertainRow(
         action=action,
         what=what(action),
