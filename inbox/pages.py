@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
 from inbox import access
-from inbox.models import Conversation, ConversationState, Identity, IdentityKind
+from inbox.models import Claim, Conversation, ConversationState, Identity, IdentityKind
 from inbox.roles import Agent
 from orders.models import Order
 from orders.selection import number
@@ -91,6 +91,9 @@ def _search(rows: QuerySet[Conversation], query: str) -> QuerySet[Conversation]:
         kind__in=[IdentityKind.EMAIL, IdentityKind.PHONE], value__icontains=query.lower()
     )
     match |= Q(contact__in=people.values("contact"))
+    # What was given without proof finds the conversation, and no orders.
+    claims = Claim.objects.understood().filter(value__icontains=query.lower())
+    match |= Q(contact__in=claims.values("contact"))
     orders = Order.objects.visible().named(query)
     emails = orders.exclude(email="").values("email")
     owners = Identity.objects.active().filter(kind=IdentityKind.EMAIL, value__in=emails)

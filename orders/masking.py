@@ -13,6 +13,7 @@ from orders.snapshot import (
     FulfillmentEvent,
     OrderSnapshot,
     Refund,
+    Return,
     Transaction,
 )
 
@@ -50,6 +51,7 @@ def masked(snapshot: OrderSnapshot) -> OrderSnapshot:
         fulfillments=tuple(_parcel(parcel) for parcel in snapshot.fulfillments),
         transactions=tuple(_payment(payment) for payment in snapshot.transactions),
         refunds=tuple(_refund(refund) for refund in snapshot.refunds),
+        returns=tuple(_return(found) for found in snapshot.returns),
     )
 
 
@@ -70,6 +72,11 @@ def _parcel(parcel: Fulfillment) -> Fulfillment:
         tracking=(),
         events=tuple(_event(event) for event in parcel.events),
     )
+
+
+def _return(found: Return) -> Return:
+    # Why something comes back is told in the customer's own words.
+    return replace(found, lines=tuple(replace(line, note="") for line in found.lines))
 
 
 def _event(event: FulfillmentEvent) -> FulfillmentEvent:

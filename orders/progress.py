@@ -353,19 +353,15 @@ def _refund_move(
 def _return_move(
     index: int, action: OrderAction, snapshot: OrderSnapshot, now: datetime
 ) -> Move | None:
-    """As a refund, but for one thing: Shopify has no key for it, so that what was sent without an
-    answer is looked for, and never sent again."""
+    """A refund, but Shopify has no key for it: what was sent without an answer is looked for, and
+    never sent again."""
     if refund_of(action, snapshot) is not None:
         return None
-    if index < action.accepted_steps:
-        return _accepted_or_to_send(action, index, now)
     doubtful = _is_doubtful(action, index)
-    if changed := _foreign_refund(action, snapshot):
-        if doubtful:
-            return Contradiction(changed)
-        return Settled(ActionState.REJECTED, changed, outcome=Outcome.STALE)
+    if doubtful and (changed := _foreign_refund(action, snapshot)):
+        return Contradiction(changed)
     if not doubtful:
-        return ToSend(index)
+        return _refund_move(index, action, snapshot, now)
     sent_at = action.step_last_sent_at
     if sent_at and now - sent_at < LATE_COMMIT:
         return Waiting(_("Sent without an answer; looking for it."), is_in_doubt=True)

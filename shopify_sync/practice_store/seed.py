@@ -285,11 +285,18 @@ def _after_payment(
             part = money.rounded(money.total(order) / 4, order.presentment_currency)
             actions.refund(context, order, part, "Damaged in transit")
         if life == 13 and index % 3 == 0:
-            actions.open_return(context, order, requested=index % 2 == 0)
+            _return_some(context, order, index // 48 % 4)
         if life == 14 and index % 4 == 0:
             actions.dispute(context, order, "NEEDS_RESPONSE")
         if state == "DELIVERED" and life == 15:
             selling.close(context, order)
+
+
+def _return_some(context: Context, order: Order, stage: int) -> None:
+    """A return that is asked for, on its way, partly here, or booked in."""
+    actions.open_return(context, order, requested=stage == 0)
+    if stage >= 2:
+        actions.receive_return(context, order, units=1 if stage == 2 else None)
 
 
 def _wait(context: Context, order: Order, why: str) -> None:

@@ -230,3 +230,46 @@ def test_what_was_seen_done_is_never_sent_again() -> None:
 def test_what_is_allowed_may_be_sent(world: dict[str, Any], goal: str) -> None:
     send = Send(action=1, goal=goal, again=False, world=World(**world))
     assert history.sent_against_rules([send]) == []
+
+
+RETURN = "gid://shopify/Return/5"
+LINE = "gid://shopify/LineItem/7"
+
+
+def goods(
+    *, restocked: int = 0, shelved: int = 0, processed: int = 0, quantity: int = 2
+) -> dict[str, Any]:
+    """The goods in the ledger: a return of so many units, and what is back in stock."""
+    dispositions = [{"type": "RESTOCKED", "quantity": restocked}] if restocked else []
+    line = {"line": LINE, "quantity": quantity, "processed": processed, "refunded": processed,
+            "dispositions": dispositions}  # fmt: skip
+    return {
+        "returns": [{"id": RETURN, "order": ORDER, "status": "OPEN", "lines": [line]}],
+        "stock": [{"line": LINE, "quantity": shelved}] if shelved else [],
+    }
+
+
+def test_a_refund_through_its_return_is_a_true_account() -> None:
+    ledger = books(refund(**{"return": RETURN}, idempotency_key=None))
+    ledger |= goods(restocked=2, shelved=2, processed=2)
+    assert history.violations([action(through=RETURN)], ledger) == []
+
+
+@pytest.mark.parametrize(
+    ("fact", "ledger", "sentence"),
+    [
+        (action(through=RETURN), books(refund()), "refunded through no return"),
+        (action(), books(refund(**{"return": RETURN})), f"refunded through {RETURN}"),
+        (action("rejected"), books() | goods(restocked=2, shelved=4),
+         "4 units back in stock where 2 came back"),
+        (action("rejected"), books() | goods(restocked=2), "0 units back in stock where 2"),
+        (action("rejected"), books() | goods(shelved=2), "2 units back in stock where 0"),
+        (action("rejected"), books() | goods(restocked=3, shelved=3), "3 units of 2"),
+        (action("rejected"), books() | goods(processed=3), "3 units of 2"),
+    ],
+)  # fmt: skip
+def test_goods_that_count_twice_are_seen(
+    fact: ActionFact, ledger: dict[str, Any], sentence: str
+) -> None:
+    found = history.violations([fact], ledger)
+    assert any(sentence in text for text in found), found

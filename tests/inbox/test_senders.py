@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
 from django.test import Client
 
 from inbox import channel_keys, identities, senders
 from inbox.models import Channel, Claim, Contact, Conversation, Identity, IdentityKind
 from orders.addresses import email_key, normal_phone
-from orders.models import Store
+from orders.models import AuditEntry, AuditKind, Store
 
 pytestmark = pytest.mark.django_db
 JANE = {"external_id": "u-1", "name": "Jane Doe", "email": "jane@example.com"}
@@ -212,3 +214,59 @@ def test_a_region_is_only_asked_where_there_is_no_country() -> None:
     assert normal_phone("0151/12345678", "DE") == NUMBER
     assert normal_phone("+4915112345678", "US") == NUMBER
     assert normal_phone("0151/12345678") == ""
+
+
+def test_what_channels_told_before_they_could_prove_it_becomes_a_claim(
+    channel: Channel, alice: User
+) -> None:
+    """Migration 0009: nobody's orders stay attached to what nobody has proven."""
+    migration: Any = import_module("inbox.migrations.0009_senders")
+    jane = Contact.objects.create(name="Jane")
+    for kind, value, source, by in (
+        ("email", "jane@example.com", channel.name, None),
+        ("phone", NUMBER, channel.name, None),
+        ("channel_user", f"{channel.pk}:u-1", channel.name, None),
+        ("email", "typed@example.com", "agent", alice),
+        ("email", "admin@example.com", "", None),
+        ("shopify_customer", "1:gid://shopify/Customer/1", "agent", alice),
+    ):
+        Identity.objects.create(contact=jane, kind=kind, value=value, source=source, added_by=by)
+    migration.make_claims(apps, None)
+    assert claims(jane) == {"jane@example.com", NUMBER}
+    assert addresses(jane) == {
+        "typed@example.com", "admin@example.com", "1:gid://shopify/Customer/1"
+    }  # fmt: skip
+    # With her next message a channel that proves them gives them back.
+    push(channel, JANE | {"phone": NUMBER}, talk="again")
+    assert contact_of("again") == jane
+    assert {"jane@example.com", NUMBER} <= addresses(jane)
+    assert claims(jane) == set()
+
+
+def test_a_stranger_cannot_fill_a_contacts_page(widget: Channel) -> None:
+    for number in range(30):
+        push(
+            widget,
+            {"external_id": "u-1", "email": f"a{number}@example.com"},
+            external_id=f"m-{number}",
+        )
+    assert Claim.objects.count() == 10
+
+
+def test_a_change_of_what_a_channel_proves_is_in_the_audit_log(
+    widget: Channel, admin_client: Client
+) -> None:
+    page = f"/admin/inbox/channel/{widget.pk}/change/"
+    form = {"name": widget.name, "kind": "api", "is_active": "on", "callback_url": "",
+            "proves_addresses": "on"}  # fmt: skip
+    assert admin_client.post(page, form).status_code == 302
+    entry = AuditEntry.objects.filter(kind=AuditKind.PERMISSIONS).latest("pk")
+    assert entry.detail == {"channel": widget.pk, "proves_addresses": True}
+
+
+def test_conversations_are_found_by_a_claimed_address_too(
+    widget: Channel, as_alice: Client
+) -> None:
+    push(widget, JANE | {"name": "Robin"})
+    page = as_alice.get("/inbox/", {"q": "jane@example.com"}).content.decode()
+    assert "Robin" in page

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from orders.models import ACTIVE_STATES, SETTLED_STATES, Outcome
+from orders.progress import Goal
 
 PAGE = (Path(__file__).parents[2] / "docs" / "actions.md").read_text(encoding="utf-8")
 
@@ -15,6 +16,10 @@ def listed(title: str) -> set[str]:
     section = PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
     firsts = re.findall(r"^\| (`[^|]*`) \|", section, re.MULTILINE)
     return {name for cell in firsts for name in re.findall(r"`(\w+)`", cell)}
+
+
+def test_every_step_is_in_its_table() -> None:
+    assert listed("Steps") == {goal.value for goal in Goal}
 
 
 def test_every_state_is_in_its_table() -> None:

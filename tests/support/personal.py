@@ -21,7 +21,7 @@ KEPT: dict[str, set[str]] = {
     "Address": {"country_code"},
     "Duty": {"gid"},
     "Fee": {"name"},
-    "ExchangeItem": {"title"},
+    "ExchangeItem": {"title", "line_gids"},
     "LineItem": {"gid", "title", "variant_title", "sku", "image_url"},
     "LineQuantity": {"line_gid"},
     "Fulfillment": {"gid", "name", "status", "display_status"},
@@ -32,6 +32,9 @@ KEPT: dict[str, set[str]] = {
     "RefundTransaction": {"gid", "status", "gateway", "error_code"},
     "Refund": {"gid", "return_gid"},
     "Return": {"gid", "name", "status"},
+    # Shopify's own list of reasons; the customer's words beside it go.
+    "ReturnLine": {"gid", "part_gid", "line_gid", "reason"},
+    "ReverseLine": {"gid", "part_gid"},
     "Tracking": set(),
     "Dispute": {"gid", "status"},
 }  # fmt: skip
