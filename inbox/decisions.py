@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from inbox.models import Conversation, Identity, IdentityKind
-from orders import outcomes, policies, services
+from orders import outcomes, policies, previews, rules, services
 from orders.errors import Refusal
 from orders.models import ActionState, Order, OrderAction, OrderRefund, Policy
 from orders.money import Money, total
@@ -68,6 +68,8 @@ class Decisions:
     uncertain: tuple[UncertainRow, ...]
     held: tuple[HeldRow, ...]
     may_settle: bool
+    # Some list has more than is shown: they follow once these are decided.
+    has_more: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -110,6 +112,9 @@ def decisions(user: User) -> Decisions:
             *(_failed(refund, urls) for refund in failed),
         ),
         may_settle=services.settling_refusal(user) is None,
+        has_more=any(
+            len(found) >= SHOWN_AT_MOST for found in (waiting_list, uncertain_list, held, failed)
+        ),
     )
 
 
@@ -120,11 +125,12 @@ def _approval(
     held: Sequence[Policy],
     urls: dict[int, str],
 ) -> ApprovalRow:
-    proposal = action.proposal
+    proposal = previews.decode_proposal(action.proposal)
     facts = [
         *_test(action),
         (_("Why"), action.why_approval),
-        (_("Reason"), str(proposal.get("reason_label", ""))),
+        (_("Reason"), proposal.reason_label),
+        *_goods(action, proposal),
     ]
     if action.staff_note:
         facts.append((_("Staff note"), action.staff_note))
@@ -138,6 +144,13 @@ def _approval(
         url=_origin_url(action) or urls.get(action.order_id, ""),
         refusal=acting or services.approval_refusal(action, user, held=held),
     )
+
+
+def _goods(action: OrderAction, proposal: previews.Proposal) -> list[tuple[str, str]]:
+    """Who approves a refund approves what it does to items and stock as well."""
+    titles = {line.gid: line.title for line in action.order.snapshot.lines}
+    chosen = [f"{li.quantity} × {titles.get(li.line_gid, '–')}" for li in proposal.lines]
+    return [*([(_("Items"), ", ".join(chosen))] if chosen else []), *previews.goods_rows(proposal)]
 
 
 def _test(action: OrderAction) -> list[tuple[str, str]]:
@@ -157,6 +170,8 @@ def _uncertain(action: OrderAction, urls: dict[int, str]) -> UncertainRow:
     theirs = [(_("Canceled"), _("Yes") if snapshot.cancelled_at else _("No"))]
     theirs += [(_("Refund"), " · ".join(_refund_words(refund))) for refund in snapshot.refunds]
     theirs.append((_("Refunded in all"), snapshot.money.refunded.presentment.format()))
+    if text := rules.unread_text(snapshot):
+        theirs.append((_("Incomplete"), text))
     return UncertainRow(
         action=action,
         what=what(action),
