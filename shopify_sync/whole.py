@@ -30,6 +30,8 @@ _PAGES_AT_MOST: Final = 100
 # The order changed while it was read in pieces so often: whoever asked has waited long enough.
 _TRIES: Final = 3
 
+# Of the fields that only some apps may read: what agents have to know before they act.
+_WARNINGS: Final = frozenset({"disputes"})
 _LONG_LISTS: Final = {
     "fulfillments": "OrderParcels",
     "transactions": "OrderTransactions",
@@ -87,13 +89,16 @@ def read_order(client: AdminClient, gid: str) -> Json | None:
 def _first(client: AdminClient, gid: str) -> Json | None:
     """With the fields that only some apps may read, as long as this one may: an approval that
     was withdrawn hides the whole order, and must not hide it for longer than this read."""
-    try:
-        return _order(client.read("OrderForPanel", {"id": gid, **client.extras}))
-    except NeedsAdmin as error:
-        if error.status or not any(client.extras.values()):
-            raise
-        client.extras = {}
-        return _order(client.read("OrderForPanel", {"id": gid}))
+    while True:
+        try:
+            return _order(client.read("OrderForPanel", {"id": gid, **client.extras}))
+        except NeedsAdmin as error:
+            asked = {name for name, may in client.extras.items() if may}
+            if error.status or not asked:
+                raise
+            # What is only shown goes first: a dispute warns of a loss.
+            kept = asked & _WARNINGS if asked - _WARNINGS else set()
+            client.extras = dict.fromkeys(kept, True)
 
 
 def _order(answer: Json) -> Json | None:

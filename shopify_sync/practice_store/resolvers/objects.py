@@ -6,7 +6,15 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
-from shopify_sync.practice_store import crediting, editing, money, refunding, returning, selling
+from shopify_sync.practice_store import (
+    crediting,
+    editing,
+    money,
+    refunding,
+    returning,
+    scopes,
+    selling,
+)
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import ShopError
 from shopify_sync.practice_store.resolvers.base import (
@@ -218,12 +226,7 @@ def _disputes(order: Order, context: Context) -> list[dict[str, Any]]:
 
 def _status_page(order: Order, context: Context) -> str:
     """Non-null, so that its refusal hides the order that holds it."""
-    if not context.shop.sees_customer_pages:
-        raise ShopError(
-            "This app is not approved to access the Order.statusPageUrl field. See "
-            "https://shopify.dev/docs/apps/launch/protected-customer-data for more details.",
-            "ACCESS_DENIED",
-        )
+    scopes.needs_customer_pages(context, "Order.statusPageUrl")
     return f"https://{context.shop.domain}/orders/{order.number_id}/authenticate"
 
 
