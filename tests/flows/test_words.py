@@ -202,5 +202,7 @@ def test_a_search_reads_no_whole_table(shop: Shop, store: Store, seen: Seen) -> 
     for words in ("1043", "EN1043", "jane@example.com", "+4915112345678"):
         plan = order_search.find(words).explain()
         if connection.vendor == "sqlite":
-            scans = [line for line in plan.splitlines() if "SCAN orders_" in line]
+            scans = [
+                line for line in plan.splitlines() if "SCAN orders_" in line or "SCAN U" in line
+            ]
             assert scans == [], plan
