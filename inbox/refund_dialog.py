@@ -34,7 +34,7 @@ class Sum:
     left: Money | None
     items: int
     problem: str = ""
-    # Of a refund through a return: what becomes of it, and of the stock, as (label, text).
+    # What becomes of the returns, and through one of the stock, as (label, text).
     rows: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -246,7 +246,9 @@ def sum_of(
         left=net - amount if amount else None,
         items=sum(line.current_quantity for line in order.snapshot.lines),
         problem=problem,
-        rows=() if is_amount_only else _return_rows(order, form),
+        rows=tuple(previews.untouched_rows(order.snapshot))
+        if is_amount_only
+        else _return_rows(order, form),
     )
 
 

@@ -202,12 +202,18 @@ def _text_in(value: Any) -> Any:
     return value
 
 
+def _money_out(amount: Decimal) -> str:
+    """Two decimals at least, and every digit there is."""
+    whole, _point, part = f"{amount:f}".partition(".")
+    return f"{whole}.{part.rstrip('0').ljust(2, '0')}"
+
+
 _SCALARS: Final[dict[str, tuple[Any, Any]]] = {
     "DateTime": (_time_out, _time_in),
     "Date": (lambda v: v.isoformat() if isinstance(v, date) else str(v), _text_in),
     "Decimal": (_decimal_out, _decimal_in),
     # The older scalar keeps two decimals; Decimal drops zeros.
-    "Money": (lambda v: f"{v:.2f}" if isinstance(v, Decimal) else str(v), _decimal_in),
+    "Money": (lambda v: _money_out(v) if isinstance(v, Decimal) else str(v), _decimal_in),
     "UnsignedInt64": (str, _text_in),
     "URL": (str, _text_in),
 }
