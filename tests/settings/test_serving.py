@@ -21,7 +21,7 @@ from settings.processes import LONG_LIFE_S, LONGEST_WAIT_S, Keeper
 from tests.chaos.servers import NotInstalled, Postgres, Redis, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 90
+PATIENCE_S = 300
 
 
 @pytest.fixture(scope="module")
