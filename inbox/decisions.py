@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from inbox.models import Conversation, Identity, IdentityKind
-from orders import outcomes, policies, services
+from orders import outcomes, policies, rules, services
 from orders.errors import Refusal
 from orders.models import ActionState, Order, OrderAction, OrderRefund, Policy
 from orders.money import Money, total
@@ -68,6 +68,8 @@ class Decisions:
     uncertain: tuple[UncertainRow, ...]
     held: tuple[HeldRow, ...]
     may_settle: bool
+    # Some list has more than is shown: they follow once these are decided.
+    has_more: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -110,6 +112,9 @@ def decisions(user: User) -> Decisions:
             *(_failed(refund, urls) for refund in failed),
         ),
         may_settle=services.settling_refusal(user) is None,
+        has_more=any(
+            len(found) >= SHOWN_AT_MOST for found in (waiting_list, uncertain_list, held, failed)
+        ),
     )
 
 
@@ -157,6 +162,8 @@ def _uncertain(action: OrderAction, urls: dict[int, str]) -> UncertainRow:
     theirs = [(_("Canceled"), _("Yes") if snapshot.cancelled_at else _("No"))]
     theirs += [(_("Refund"), " · ".join(_refund_words(refund))) for refund in snapshot.refunds]
     theirs.append((_("Refunded in all"), snapshot.money.refunded.presentment.format()))
+    if text := rules.unread_text(snapshot):
+        theirs.append((_("Incomplete"), text))
     return UncertainRow(
         action=action,
         what=what(action),

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from inbox.order_forms import Mode, RefundForm, limits_of
-from orders import panels, previews, returns, rules
+from orders import panels, previews, returns, rules, typed_amounts
 from orders.errors import ActionRefused, InvalidMoney, ShopUnreachable
 from orders.gateway import SuggestedRefund, get_gateway
 from orders.models import Order
-from orders.money import Money
+from orders.money import Money, digits
 from orders.snapshot import LineQuantity
 
 
@@ -23,7 +25,7 @@ class Sum:
     """What a refund comes to, as far as it is filled in.
 
     `amount` None: nothing is chosen yet. `calculated`: by Shopify, None of an amount only. `left`:
-    what can be refunded after it. `items`: units that stay on the order. `problem`: a sentence.
+    what can be refunded after it. `items`: units on the order. `problem`: a sentence.
     """
 
     is_amount_only: bool
@@ -36,11 +38,38 @@ class Sum:
     rows: tuple[tuple[str, str], ...] = ()
 
     @property
+    def units(self) -> int:
+        """Of items, that are refunded."""
+        return sum(line.quantity for line in self.calculated.lines) if self.calculated else 0
+
+    @property
     def difference(self) -> Money | None:
         if self.amount is None or self.calculated is None:
             return None
         found = self.amount - self.calculated.amount
         return found or None
+
+
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """An amount one click fills in; `typed` as the field holds it."""
+
+    label: str
+    money: Money
+    typed: str
+
+
+def quick_amounts(order: Order, suggestion: SuggestedRefund | None) -> tuple[Quick, ...]:
+    """What is given back without items most often: the shipping, and a tenth of what was paid."""
+    net = rules.net_paid(order.snapshot)
+    shipping = suggestion.shipping_maximum if suggestion else Money.zero(net.currency)
+    tenth = (net.amount / 10).quantize(Decimal(1).scaleb(-digits(net.currency)), ROUND_DOWN)
+    found = ((_("Shipping"), shipping), (_("10%"), Money(tenth, net.currency)))
+    return tuple(
+        Quick(label, money, typed_amounts.write(money))
+        for label, money in found
+        if Money.zero(net.currency) < money <= net
+    )
 
 
 @dataclass(frozen=True, slots=True)

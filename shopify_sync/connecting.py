@@ -11,6 +11,7 @@ from django.urls import reverse
 from orders.models import Store
 from shopify_sync import backfill, subscriptions
 from shopify_sync.connections import (
+    LOCATIONS_SCOPE,
     NEEDED_SCOPES,
     PAYMENT_TERMS_SCOPE,
     RETURN_SCOPE,
@@ -19,7 +20,7 @@ from shopify_sync.connections import (
 from shopify_sync.models import Backfill, ConnectionMethod, ShopConnection
 
 # Asked for at an installation; the last one only where Shopify approved it.
-SCOPES = (*NEEDED_SCOPES, RETURN_SCOPE, SHIPMENT_SCOPE)
+SCOPES = (*NEEDED_SCOPES, RETURN_SCOPE, LOCATIONS_SCOPE, SHIPMENT_SCOPE)
 # What the app can do without; the doctor says what is missing then.
 OPTIONAL_SCOPES = (
     *sorted({PAYMENT_TERMS_SCOPE, *subscriptions.SCOPED_TOPICS.values()}),

@@ -25,6 +25,8 @@ DISPUTES_SCOPE = "read_shopify_payments_disputes"
 SHIPMENT_SCOPE = "write_merchant_managed_fulfillment_orders"
 # For refunds through a return (F39); without it the return has to be closed in Shopify.
 RETURN_SCOPE = "write_returns"
+# Only for where refunded items go back to stock: Shopify restocks nothing without a location.
+LOCATIONS_SCOPE = "read_locations"
 
 
 def client_for(store: Store, *, is_background: bool = False) -> AdminClient:

@@ -17,6 +17,7 @@ from shopify_sync import subscriptions
 from shopify_sync.client import AdminClient
 from shopify_sync.connections import (
     DISPUTES_SCOPE,
+    LOCATIONS_SCOPE,
     NEEDED_SCOPES,
     PAYMENT_TERMS_SCOPE,
     RETURN_SCOPE,
@@ -123,6 +124,12 @@ def _scopes(granted: list[str]) -> Iterator[Tick]:
             "Returns", "warning",
             f"Refunds do not go through a return without the scope {RETURN_SCOPE}: each return "
             "has to be booked in and closed in Shopify. Grant the app the scope.",
+        )  # fmt: skip
+    if LOCATIONS_SCOPE not in granted:
+        yield Tick(
+            "Restocking", "warning",
+            f"Refunded items cannot be restocked without the scope {LOCATIONS_SCOPE}: Shopify does "
+            "not tell where they belong. Grant the app the scope.",
         )  # fmt: skip
     if DISPUTES_SCOPE not in granted:
         yield Tick(

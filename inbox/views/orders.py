@@ -127,6 +127,7 @@ def refund(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
         "lines": form.line_fields(),
         "mode": refund_dialog.mode_of(form),
         "sum": refund_dialog.sum_of(order, form, found),
+        "quick_amounts": refund_dialog.quick_amounts(order, found),
         "shipping_maximum": found.shipping_maximum if found else None,
         "net_paid": rules.net_paid(order.snapshot),
         "ways": refund_dialog.ways(order, through),
@@ -154,7 +155,7 @@ def suggestion(request: HttpRequest, place: Place, order_id: int) -> HttpRespons
     if refund_dialog.mode_of(form) == Mode.ITEMS:
         found, problem = refund_dialog.suggest(order, form)
     context = {"sum": refund_dialog.sum_of(order, form, found, problem)}
-    return render(request, "orders/_refund_summary.html", context)
+    return render(request, "orders/_refund_sums.html", context)
 
 
 @require_POST

@@ -22,7 +22,7 @@ from orders.previews import cancel_refusal_for, order_is_delivered
 from orders.snapshot import OrderSnapshot
 from orders.statuses import Badge, Pip, Tone
 
-EVENTS_A_CARD: Final = 20
+EVENTS_A_CARD: Final = 100
 
 
 def order_card(order: Order, *, acting: Refusal | None, now: datetime) -> OrderCard:
@@ -56,7 +56,7 @@ def order_cards(
         _card(
             order,
             action=actions.get(order.pk),
-            events=events.get(order.pk, [])[:EVENTS_A_CARD],
+            events=events.get(order.pk, []),
             acting=(
                 _does_not_answer()
                 if order.store_id in unreachable
@@ -131,7 +131,8 @@ def _card(
         status_page_url=snapshot.status_page_url,
         note=snapshot.note,
         tags=snapshot.tags,
-        events=tuple(event_row(event) for event in events),
+        events=tuple(event_row(event) for event in events[:EVENTS_A_CARD]),
+        event_count=len(events),
         action=action_notice(action) if action else None,
         cancel=cancel,
         refund=refund,

@@ -53,7 +53,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrdersPanel:
-    """`as_of` is when the oldest shown order was read; None without orders."""
+    """`as_of` is when the oldest shown order was read; None without orders. `looked_among`: only
+    so many, the newest, were looked through; None: all were."""
 
     cards: tuple[OrderCard, ...]
     summary: CustomerSummary
@@ -61,6 +62,7 @@ class OrdersPanel:
     has_more: bool
     as_of: datetime | None
     selection: Selection = EVERYTHING
+    looked_among: int | None = None
 
     @property
     def shows_store(self) -> bool:
@@ -157,10 +159,11 @@ def orders_panel(
         found.orders, acting=acting, refused=refused, now=now, open_ids=open_ids,
         unreachable=unreachable,
     )  # fmt: skip
-    has_more = found.has_more
+    has_more, looked_among = found.has_more, None
     if selection.show == Show.ATTENTION:
         cards = tuple(card for card in cards if needs_attention(card))
         has_more = len(cards) > selection.count
+        looked_among = len(found.orders) if found.has_more else None
         cards = cards[: selection.count]
     shown = [order for order in found.orders if order.pk in {card.id for card in cards}]
     return OrdersPanel(
@@ -170,6 +173,7 @@ def orders_panel(
         has_more=has_more,
         as_of=min((card.as_of for card in cards), default=None),
         selection=selection,
+        looked_among=looked_among,
     )
 
 

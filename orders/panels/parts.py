@@ -178,7 +178,9 @@ class OrderCard:
     status_page_url: str
     note: str
     tags: tuple[str, ...]
+    # The newest of `event_count`.
     events: tuple[EventRow, ...]
+    event_count: int
     action: ActionNotice | None
     cancel: Button
     refund: Button

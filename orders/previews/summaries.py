@@ -130,7 +130,10 @@ def _about_goods(proposal: Proposal) -> list[tuple[str, str]]:
 
 
 def _concerns(advice: Advice, proposal: Proposal) -> bool:
-    """Credit given by Shopify must not be paid out by hand as well."""
+    """Credit given by Shopify must not be paid out by hand as well; of an amount alone nothing
+    comes back."""
+    if advice.code == "return_first" and proposal.is_amount_only:
+        return False
     return advice.code != "manual_gateway" or proposal.method != RefundMethod.STORE_CREDIT
 
 

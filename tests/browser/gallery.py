@@ -125,7 +125,8 @@ def review(words: str, act: str) -> Callable[[Page, Variant], None]:
 
 def mistakes(page: Page, variant: Variant) -> None:
     dialog("1050", "refund")(page, variant)
-    page.locator("#refund-amount").fill("1.234,5x")
+    page.locator("[name=mode][value=amount]").check()
+    page.locator("#refund-amount").fill("1.000")
     page.locator("#refund-form button[type=submit]").click()
     expect(page.locator("#refund-form [aria-invalid=true]").first).to_be_visible()
 

@@ -172,6 +172,8 @@ def _keeps_the_dialog(page: Page, act: str) -> dict[str, bool]:
     kept: dict[str, bool] = {}
     dialog = page.get_by_role("dialog")
     expect(dialog.locator(f"#{act}-form")).to_be_visible(timeout=PATIENCE_MS)
+    if act == "refund":
+        dialog.get_by_label("Amount only").check()
     amount = dialog.locator(f"#{act}-amount")
     amount.fill("")
     amount.press_sequentially("1.25", delay=60)

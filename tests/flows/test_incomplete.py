@@ -228,3 +228,35 @@ def test_an_order_is_whole_again_once_its_list_is(
     assert not found.is_incomplete
     assert found.orderfulfillments.count() == 30
     assert SHIPMENTS not in panel(as_alice, conversation)
+
+
+def test_its_activity_says_how_much_of_it_is_shown(
+    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
+) -> None:
+    placed = shop.place(items=(("Sofa", "600.00", 1),))
+    refunded_by_staff(shop, placed, 98)
+    seen()
+    assert "Show all 100" in panel(as_alice, conversation)
+    refunded_by_staff(shop, placed, 20)
+    seen()
+    assert "Show the newest 100 of 120" in panel(as_alice, conversation)
+
+
+def test_who_compares_by_hand_is_told_that_the_list_is_cut(
+    shop: Shop, seen: Seen, alice: User, sara: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refund without an answer, beyond the end of what can be read."""
+    without_wake_ups(monkeypatch)
+    placed = shop.place(items=(("Sofa", "600.00", 1),))
+    refunded_by_staff(shop, placed, 24)
+    order = seen()
+    action = ask(order, refund("5.00"), alice)
+    shop.fault(operation="refundCreate", phase="commit_then_drop", times=1)
+    perform(action)
+    monkeypatch.setattr("shopify_sync.practice_store.resolvers.objects.MAX_PAGE", 24)
+    monkeypatch.setattr(whole, "MOST", 24)
+    found = perform(action)
+    assert found.state == ActionState.NEEDS_HUMAN
+    assert [r["amount"] for r in shop.ledger()["refunds"]].count("5.0") == 1
+    page = logged_in(sara).get("/inbox/decisions/").content.decode()
+    assert "This order has more refunds than could be read." in page

@@ -180,3 +180,12 @@ def test_a_result_offers_words_for_the_reply_once_it_is_done(
     assert "data-insert" not in as_alice.get(at).content.decode()
     work_off(shop, Client())
     assert "data-insert" in as_alice.get(at).content.decode()
+
+
+def test_a_filter_says_how_far_it_looked(
+    twelve: list[str], as_alice: Client, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "were looked through" not in panel(as_alice, conversation, "?show=attention")
+    monkeypatch.setattr("orders.panels.listing.ATTENTION_AMONG", 10)
+    page = panel(as_alice, conversation, "?show=attention")
+    assert "Only the newest 10 orders were looked through." in page

@@ -17,7 +17,7 @@ from shopify_sync.practice_store import actions as shop_actions
 from shopify_sync.practice_store.state import Order as ShopOrder
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
-from tests.support.shop import Shop, work_off
+from tests.support.shop import DOMAIN, Shop, work_off
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -291,12 +291,11 @@ def test_received_restocks_and_no_return_does_not(shop: Shop, desk: Callable[...
 
 
 def test_without_a_location_nothing_is_restocked_unsaid(
-    shop: Shop, desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+    shop: Shop, desk: Callable[..., Desk]
 ) -> None:
-    from shopify_sync.mapping import payments
-
-    monkeypatch.setattr(payments, "_place", lambda location: None)
+    """An app that may not read locations is not told where to."""
     found = desk("shipped")
+    shop.store.world.shops[DOMAIN].scopes.remove("read_locations")
     form = {"mode": "items", "reason": "other", "line_1": "2"}
     shown = found.page(**form, restock="on")
     assert 'name="token"' not in shown

@@ -11,6 +11,7 @@ MODULES: Final = (
     "orders/progress.py",
     "orders/policies.py",
     "orders/money.py",
+    "orders/typed_amounts.py",
     "orders/transactions.py",
     "orders/previews",
     "orders/services/actions.py",

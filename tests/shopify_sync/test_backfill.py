@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
@@ -18,7 +19,7 @@ from shopify_sync import backfill, compare, connecting, ingest, lookup, reading,
 from shopify_sync.errors import Throttled
 from shopify_sync.models import Backfill, BackfillState, Drift, ShopConnection, SyncCursor
 from shopify_sync.practice_store import actions
-from tests.support.shop import SECOND, Shop, fetch_dirty
+from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -268,3 +269,34 @@ def test_a_store_that_cannot_be_asked_tells_its_administrator(shop: Shop, store:
     assert row.state == BackfillState.FAILED
     assert "not valid any more" in row.error
     assert "not valid" in ShopConnection.objects.get().last_error
+
+
+@pytest.mark.parametrize("may_see", [True, False])
+def test_a_back_fill_asks_for_disputes_where_the_app_may_see_them(
+    shop: Shop, store: Store, may_see: bool
+) -> None:
+    """One refused field would end the whole operation."""
+    [placed] = place(shop, 1)
+    placed.dispute = "LOST"
+    scopes = shop.store.world.shops[DOMAIN].scopes
+    if not may_see:
+        scopes.remove("read_shopify_payments_disputes")
+    ShopConnection.objects.update(scopes=list(scopes))
+    assert finish(backfill.begin(store)).state == BackfillState.DONE
+    found = Order.objects.get().snapshot
+    assert [d.status for d in found.disputes] == (["LOST"] if may_see else [])
+    assert found.unread == ()
+
+
+def test_a_back_fill_of_a_list_that_was_cut_is_incomplete(
+    shop: Shop, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its plain lists have no `first`: what else Shopify says of them tells that they were cut."""
+    [placed] = place(shop, 1)
+    for _ in range(3):
+        shop.act(lambda c: actions.refund(c, placed, Decimal("1.00"), "staff"))
+    shop.held.clear()
+    monkeypatch.setattr("shopify_sync.practice_store.resolvers.objects.MAX_PAGE", 2)
+    finish(backfill.begin(store))
+    order = Order.objects.get()
+    assert (order.is_incomplete, order.snapshot.unread) == (True, ("refunds",))

@@ -416,7 +416,7 @@ _fields(
     {
         "restocked": lambda p, c, a: p.restock_type != "NO_RESTOCK",
         "lineItem": lambda p, c, a: _line_item(p),
-        "location": lambda p, c, a: location(c, p.location_number) if p.location_number else None,
+        "location": lambda p, c, a: _stock_location(p, c),
     },
 )
 _sums("OrderAdjustment", {"amount": lambda p: p.amount, "taxAmount": lambda p: p.tax})
@@ -505,6 +505,23 @@ def location(context: Context, number: int | None = None) -> dict[str, Any]:
             "isActive": True, "legacyResourceId": str(found)}  # fmt: skip
 
 
+def _stock_location(line: Any, context: Context) -> dict[str, Any] | None:
+    """Where refunded units go, or would go; null beside an error for apps that may not know."""
+    if isinstance(line, dict):
+        goes_to = line["goes_to"]
+        stays, number = goes_to.restock_type == "NO_RESTOCK", goes_to.location_number
+    else:
+        stays, number = not line.location_number, line.location_number
+    if stays:
+        return None
+    if "read_locations" not in context.scopes:
+        message = (
+            "Access denied for location field. Required access: `read_locations` access scope."
+        )
+        raise ShopError(message, "ACCESS_DENIED", requiredAccess="`read_locations` access scope.")
+    return location(context, number)
+
+
 def _suggestion_sums(name: str, amount: Callable[[refunding.Suggestion], Decimal]) -> None:
     RESOLVERS.setdefault("SuggestedRefund", {})[f"{name}Set"] = lambda s, c, a: money.bag(
         s.order, amount(s)
@@ -530,9 +547,7 @@ _fields(
             {
                 "quantity": line.quantity,
                 "restockType": line.restock_type,
-                "location": location(c, line.location_number)
-                if line.restock_type != "NO_RESTOCK"
-                else None,
+                "goes_to": line,
                 "restocked": False,
                 "lineItem": Part(s.order, line.line),
                 "priceSet": money.bag(s.order, line.subtotal),

@@ -109,6 +109,12 @@ function step(button) {
   field.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
+function fill(button) {
+  const field = document.getElementById(button.dataset.fill);
+  field.value = button.dataset.value;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 // What the agent has typed stays; the text goes where the cursor was.
 function insert(text) {
   const field = document.getElementById("composer-text");
@@ -149,6 +155,8 @@ document.addEventListener("click", (event) => {
   const target = event.target;
   const copier = target.closest("[data-copy]");
   if (copier) copy(copier);
+  const filler = target.closest("[data-fill]");
+  if (filler) fill(filler);
   const stepper = target.closest("[data-step]");
   if (stepper) step(stepper);
   if (target.closest("[data-theme-toggle]")) nextTheme();
