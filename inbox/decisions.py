@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from inbox.models import Conversation, Identity, IdentityKind
-from orders import outcomes, policies, rules, services
+from orders import outcomes, policies, previews, rules, services
 from orders.errors import Refusal
 from orders.models import ActionState, Order, OrderAction, OrderRefund, Policy
 from orders.money import Money, total
@@ -125,11 +125,12 @@ def _approval(
     held: Sequence[Policy],
     urls: dict[int, str],
 ) -> ApprovalRow:
-    proposal = action.proposal
+    proposal = previews.decode_proposal(action.proposal)
     facts = [
         *_test(action),
         (_("Why"), action.why_approval),
-        (_("Reason"), str(proposal.get("reason_label", ""))),
+        (_("Reason"), proposal.reason_label),
+        *_goods(action, proposal),
     ]
     if action.staff_note:
         facts.append((_("Staff note"), action.staff_note))
@@ -143,6 +144,13 @@ def _approval(
         url=_origin_url(action) or urls.get(action.order_id, ""),
         refusal=acting or services.approval_refusal(action, user, held=held),
     )
+
+
+def _goods(action: OrderAction, proposal: previews.Proposal) -> list[tuple[str, str]]:
+    """Who approves a refund approves what it does to items and stock as well."""
+    titles = {line.gid: line.title for line in action.order.snapshot.lines}
+    chosen = [f"{li.quantity} × {titles.get(li.line_gid, '–')}" for li in proposal.lines]
+    return [*([(_("Items"), ", ".join(chosen))] if chosen else []), *previews.goods_rows(proposal)]
 
 
 def _test(action: OrderAction) -> list[tuple[str, str]]:

@@ -34,7 +34,9 @@ class Sum:
     left: Money | None
     items: int
     problem: str = ""
-    # Of a refund through a return: what becomes of it, and of the stock, as (label, text).
+    # What the calculated sum is made of.
+    parts: tuple[panels.MoneyRow, ...] = ()
+    # What becomes of the returns, and through one of the stock, as (label, text).
     rows: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -246,7 +248,12 @@ def sum_of(
         left=net - amount if amount else None,
         items=sum(line.current_quantity for line in order.snapshot.lines),
         problem=problem,
-        rows=() if is_amount_only else _return_rows(order, form),
+        parts=()
+        if is_amount_only or suggestion is None
+        else panels.suggestion_rows(order.snapshot, suggestion),
+        rows=tuple(previews.untouched_rows(order.snapshot))
+        if is_amount_only
+        else _return_rows(order, form),
     )
 
 

@@ -25,8 +25,8 @@ from orders.previews.proposals import (
     encode_proposal,
     reason_words,
 )
-from orders.previews.returning import return_for, return_rows, through
-from orders.previews.summaries import Preview, SummaryItem
+from orders.previews.returning import return_for, return_rows, through, untouched_rows
+from orders.previews.summaries import Preview, SummaryItem, goods_rows
 from orders.previews.tokens import Confirmed, open_token, sign_token
 from orders.previews.weighing import preview_again, preview_cancel, preview_refund, suggest
 
@@ -48,6 +48,7 @@ __all__ = [
     "earlier_refunds",
     "encode_proposal",
     "facts",
+    "goods_rows",
     "method_refusal",
     "open_token",
     "order_is_delivered",
@@ -61,4 +62,5 @@ __all__ = [
     "sign_token",
     "suggest",
     "through",
+    "untouched_rows",
 ]

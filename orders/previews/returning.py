@@ -155,6 +155,13 @@ def return_rows(found: ThroughReturn) -> list[tuple[str, str]]:
     return [(_("Return"), _return_text(found)), (_("Stock"), _stock_text(found))]
 
 
+def untouched_rows(order: OrderSnapshot) -> list[tuple[str, str]]:
+    """What a summary says of the open returns where only an amount is refunded."""
+    names = [found.name for found in returns.open_returns(order)]
+    text = ngettext("%(names)s stays open", "%(names)s stay open", len(names))
+    return [(_("Return"), text % {"names": ", ".join(names)})] if names else []
+
+
 def _needs_shopify(found: Return) -> Refusal | None:
     # On the order already once they are processed.
     if any(not item.line_gids for item in found.exchanges):

@@ -15,10 +15,10 @@ from orders.money import Money
 from orders.previews.conditions import ruling_for
 from orders.previews.proposals import DISCREPANCY_REASONS, Proposal
 from orders.previews.restocking import sentences
-from orders.previews.returning import return_rows
+from orders.previews.returning import return_rows, untouched_rows
 from orders.previews.tokens import sign_token
 from orders.rules import Advice
-from orders.snapshot import LineItem
+from orders.snapshot import LineItem, OrderSnapshot
 from orders.statuses import Tone
 
 
@@ -81,7 +81,7 @@ def summarize(
         order=order,
         proposal=proposal,
         items=items,
-        rows=_rows(proposal, is_paid=bool(net)),
+        rows=_rows(snapshot, proposal, is_paid=bool(net)),
         total=snapshot.money.total.presentment,
         paid=snapshot.money.received.presentment,
         refunded_before=snapshot.money.refunded.presentment,
@@ -93,7 +93,9 @@ def summarize(
     )
 
 
-def _rows(proposal: Proposal, *, is_paid: bool) -> tuple[tuple[str, str], ...]:
+def _rows(
+    snapshot: OrderSnapshot, proposal: Proposal, *, is_paid: bool
+) -> tuple[tuple[str, str], ...]:
     yes_no = {True: _("Yes"), False: _("No")}
     rows = [(_("Reason"), proposal.reason_label)]
     # An amount alone needs no return, of course.
@@ -108,14 +110,17 @@ def _rows(proposal: Proposal, *, is_paid: bool) -> tuple[tuple[str, str], ...]:
         rows.append((_("Refund"), _("Later")))
     if proposal.method == RefundMethod.STORE_CREDIT:
         rows.append((_("Goes back to"), str(proposal.method.label)))
-    rows += _about_goods(proposal)
+    rows += goods_rows(proposal)
+    if proposal.is_amount_only:
+        rows += untouched_rows(snapshot)
     rows.append((_("Shopify e-mails the customer"), yes_no[proposal.notify]))
     if proposal.staff_note:
         rows.append((_("Staff note"), proposal.staff_note))
     return tuple(rows)
 
 
-def _about_goods(proposal: Proposal) -> list[tuple[str, str]]:
+def goods_rows(proposal: Proposal) -> list[tuple[str, str]]:
+    """What becomes of the items, the stock and the return, as (label, text)."""
     if proposal.is_amount_only:
         return [(_("Items"), _("No items are marked as refunded; stock is not changed"))]
     rows = []

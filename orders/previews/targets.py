@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.utils.translation import gettext as _
 
+from orders import rules
 from orders.errors import InvalidMoney
 from orders.gateway import SuggestedTransaction
 from orders.models import RefundMethod
 from orders.money import Money, allocate, total
 from orders.previews.proposals import Target
+from orders.snapshot import OrderSnapshot, Transaction
+
+# Refunds that moved nothing.
+_DEAD: Final = frozenset({"FAILURE", "ERROR"})
+
+
+def payments_of(
+    order: OrderSnapshot, suggested: tuple[SuggestedTransaction, ...]
+) -> tuple[SuggestedTransaction, ...]:
+    """The payments an amount without items goes back to: those Shopify suggests; where it
+    suggests none, as of an order that has no items left, those of the order, each with what is
+    left of it."""
+    if suggested:
+        return suggested
+    return tuple(_left_of(order, payment) for payment in rules.payments(order))
+
+
+def _left_of(order: OrderSnapshot, payment: Transaction) -> SuggestedTransaction:
+    back = [
+        t.amount.presentment
+        for t in order.transactions
+        if t.kind == "REFUND" and t.parent_gid == payment.gid and t.status not in _DEAD
+    ]
+    paid = payment.amount.presentment
+    left = max(paid - total(back, paid.currency), Money.zero(paid.currency))
+    label = f"{payment.gateway_label or payment.gateway} {payment.account_number}".strip()
+    return SuggestedTransaction(
+        parent_gid=payment.gid, gateway=payment.gateway, label=label,
+        is_manual=payment.is_manual, amount=left, maximum=left,
+    )  # fmt: skip
 
 
 def spread(amount: Money, suggested: tuple[SuggestedTransaction, ...]) -> tuple[Target, ...]:

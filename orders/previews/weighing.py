@@ -34,7 +34,7 @@ from orders.previews.proposals import (
 from orders.previews.restocking import restocks
 from orders.previews.returning import return_for, through
 from orders.previews.summaries import Preview, SummaryItem, summarize
-from orders.previews.targets import credit, spread
+from orders.previews.targets import credit, payments_of, spread
 from orders.previews.tokens import open_token
 from orders.rules import Advice
 from orders.snapshot import LineQuantity, OrderSnapshot, Return
@@ -138,6 +138,9 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
         # A refund through a return has no such reason at Shopify.
         discrepancy = discrepancy_of(choice, amount, calculated)
     is_credit = choice.method == RefundMethod.STORE_CREDIT
+    payments = suggestion.transactions
+    if amount_only:
+        payments = payments_of(snapshot, payments)
     booked = None
     if found:
         booked = through(
@@ -154,7 +157,7 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
         reason=choice.reason,
         reason_label=str(REFUND_REASONS[choice.reason]),
         amount=amount,
-        targets=credit(amount) if is_credit else spread(amount, suggestion.transactions),
+        targets=credit(amount) if is_credit else spread(amount, payments),
         is_full_refund=amount == net,
         lines=choice.lines,
         shipping=choice.shipping,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from shopify_sync.practice_store.context import Context
+from shopify_sync.practice_store.errors import ShopError
+
 _NEEDS: Final[dict[str, frozenset[str]]] = {
     scope: frozenset(fields.split())
     for scope, fields in {
@@ -21,6 +24,17 @@ _NEEDS: Final[dict[str, frozenset[str]]] = {
         "reverseDeliveryCreateWithShipping reverseDeliveryShippingUpdate",
     }.items()
 }
+
+
+def needs_customer_pages(context: Context, field: str) -> None:
+    """Raises Shopify's refusal of a field that asks for protected customer data of level 2."""
+    if context.shop.sees_customer_pages:
+        return
+    raise ShopError(
+        f"This app is not approved to access the {field} field. See "
+        "https://shopify.dev/docs/apps/launch/protected-customer-data for more details.",
+        "ACCESS_DENIED",
+    )
 
 
 def denied(fields: tuple[str, ...], granted: frozenset[str]) -> dict[str, Any] | None:

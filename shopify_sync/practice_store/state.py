@@ -114,6 +114,7 @@ class LineItem(Resource, kw_only=True):
     returned: int = 0
     # Without a variant: there is no stock that it could go back to.
     is_custom: bool = False
+    product_id: str | None = None
 
     @property
     def current_quantity(self) -> int:
@@ -125,6 +126,8 @@ class ShippingLine(Resource, kw_only=True):
     title: str
     price: Decimal
     tax: Decimal = ZERO
+    tax_rate: Decimal = ZERO
+    tax_title: str = "VAT"
     code: str | None = None
     source: str | None = None
 
@@ -470,7 +473,7 @@ class Subscription(Resource, kw_only=True):
     uri: str
     format: str = "JSON"
     name: str | None = None
-    filter: str = ""
+    filter: str | None = None
     include_fields: list[str] = field(default_factory=list)
     metafield_namespaces: list[str] = field(default_factory=list)
     created_at: datetime

@@ -100,6 +100,10 @@ def test_an_approval_that_was_withdrawn_hides_no_order(
     order = seen()
     assert order.snapshot.name == made.name
     assert order.snapshot.status_page_url == ""
+    # What warns of a loss is read on.
+    made.dispute = "LOST"
+    shop.act(lambda c: actions.edit(c, made, note="again"))
+    assert [dispute.status for dispute in seen().snapshot.disputes] == ["LOST"]
 
 
 def test_without_an_order_to_try_it_on_nothing_is_known(shop: Shop, store: Store) -> None:

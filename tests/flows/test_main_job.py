@@ -410,7 +410,7 @@ def test_a_refund_that_fails_at_the_bank_later_turns_red(
     seen()
     action = OrderAction.objects.get()
     assert action.state == ActionState.REVERSED
-    assert "INSUFFICIENT_FUNDS" in panel(as_alice, conversation)
+    assert "insufficient funds" in panel(as_alice, conversation)
 
 
 def test_a_change_on_the_shops_side_reaches_the_panel_by_webhook(

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from inbox.models import Conversation
-from orders.models import ActionState, Order, OrderAction
+from orders import services
+from orders.models import ActionState, Order, OrderAction, Policy
 from shopify_sync.practice_store import actions as shop_actions
 from shopify_sync.practice_store.state import Order as ShopOrder
 from tests.conftest import logged_in
@@ -116,6 +118,23 @@ def test_nobody_is_asked_whether_an_amount_has_come_back(
     assert "Has the item come back?" not in shown
     assert "refundLineItems" not in found.confirm(shop, **form)
     assert found.page(mode="items", reason="goodwill", line_0="1").count("Say whether") == 1
+
+
+def test_an_amount_leaves_an_open_return_open(
+    shop: Shop, desk: Callable[..., Desk], seen: Seen
+) -> None:
+    found = desk("delivered")
+    (placed,) = shop.store.world.shops[DOMAIN].orders.values()
+    shop.act(lambda c: shop_actions.open_return(c, placed))
+    seen()
+    form = {"mode": "amount", "reason": "goodwill", "amount": "5.00"}
+    words = f"{placed.name}-R1 stays open"
+    assert words in found.page(**form)
+    url = found.url.replace("/refund/", "/suggestion/")
+    assert words in unescape(found.client.post(url, form).content.decode())
+    found.confirm(shop, **form)
+    assert [back.status for back in placed.returns] == ["OPEN"]
+    assert units(shop, found.order) == [(1, 1, 0), (3, 3, 0)]
 
 
 def test_what_is_wrong_in_the_other_way_is_not_in_the_way(desk: Callable[..., Desk]) -> None:
@@ -302,3 +321,23 @@ def test_without_a_location_nothing_is_restocked_unsaid(
     assert "Shopify does not say where “Filters” would go back to stock." in shown
     assert "read_locations" in shown
     assert 'name="token"' in found.page(**form)
+
+
+def test_who_approves_reads_what_becomes_of_the_items(
+    shop: Shop, desk: Callable[..., Desk], alice: User, sara: User
+) -> None:
+    Policy.objects.create(role=alice.groups.get(), refund_up_to=0)
+    found = desk()
+    wishes = (
+        ({"amount": "5.00", "mode": "amount"}, "No items are marked as refunded"),
+        ({"line_1": "2", "mode": "items"}, "2 × Filters"),
+    )
+    for form, words in wishes:
+        token = review(
+            found.client, found.conversation, found.order, "refund", reason="other", **form
+        )
+        confirm(found.client, found.conversation, found.order, token)
+        page = unescape(logged_in(sara).get("/inbox/decisions/").content.decode())
+        assert words in page
+        action = OrderAction.objects.latest("pk")
+        services.withdraw(action_id=action.pk, by=alice, now=timezone.now())

@@ -89,6 +89,23 @@ def test_an_abandoned_checkout_is_reminded_of_once(
     assert CampaignMessage.objects.count() == 1
 
 
+def test_without_the_approval_for_its_address_a_checkout_is_read_all_the_same(
+    shop: Shop, store: Store, reminder: Campaign
+) -> None:
+    """The address is non-null: refused, it would hide the whole checkout."""
+    shop.store.world.shops[DOMAIN].sees_customer_pages = False
+    abandoned(shop)
+    run()
+    assert mail.outbox == []
+    assert "checkout.url" in reasons()[0], "a text that needs it says what it lacks"
+    Campaign.objects.update(body="{{ amount }} waits. Stop: {{ unsubscribe_url }}")
+    CampaignTranslation.objects.all().delete()
+    CampaignMessage.objects.all().delete()
+    abandoned(shop, email="second@example.com")
+    run()
+    assert "1,234.50 waits" in mail.outbox[0].body
+
+
 def test_a_german_customer_is_written_to_in_german(
     shop: Shop, store: Store, reminder: Campaign
 ) -> None:
@@ -185,9 +202,9 @@ def test_deliveries_out_of_order_remind_of_nothing_that_is_gone(
 @pytest.mark.parametrize(
     ("state", "reason"),
     [
-        ("NOT_SUBSCRIBED", "The customer’s consent to marketing is NOT_SUBSCRIBED."),
-        ("UNSUBSCRIBED", "The customer’s consent to marketing is UNSUBSCRIBED."),
-        ("PENDING", "The customer’s consent to marketing is PENDING."),
+        ("NOT_SUBSCRIBED", "Consent to marketing: Not subscribed."),
+        ("UNSUBSCRIBED", "Consent to marketing: Unsubscribed."),
+        ("PENDING", "Consent to marketing: Pending confirmation."),
     ],
 )
 def test_without_a_yes_nothing_is_sent(

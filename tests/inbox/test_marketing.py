@@ -80,7 +80,7 @@ def test_a_customer_who_did_not_say_yes_gets_no_marketing_but_their_confirmation
     shop.place()
     run(shop)
     assert [m.subject for m in mail.outbox] == ["Receipt"]
-    assert reasons() == ["", "The customer’s consent to marketing is NOT_SUBSCRIBED."]
+    assert reasons() == ["", "Consent to marketing: Not subscribed."]
 
 
 def test_without_the_question_of_consent_they_would_get_it(
@@ -116,7 +116,7 @@ def test_whoever_was_redacted_here_gets_none_though_shopify_still_knows_them(
 
 def test_a_word_of_shopifys_we_do_not_know_is_no_yes() -> None:
     unknown = Consent(address="a@example.com", state="SUBSCRIBED_MAYBE")
-    assert consent.refusal(unknown) == "The customer’s consent to marketing is SUBSCRIBED_MAYBE."
+    assert consent.refusal(unknown) == "Consent to marketing: Unknown (SUBSCRIBED_MAYBE)."
     assert consent.refusal(Consent(address="a@example.com", state=""))
     assert not consent.refusal(Consent(address="a@example.com", state="SUBSCRIBED"))
 

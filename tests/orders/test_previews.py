@@ -19,7 +19,7 @@ from orders.money import Money
 from orders.previews import CancelChoice, Preview, RefundChoice, weighing
 from orders.snapshot import CustomerSnapshot, Dispute, LineQuantity, OrderSnapshot
 from tests.support.orders import FakeGateway, eur, stored, suggested
-from tests.support.snapshots import NOW, line, order, parcel, payment, shipped
+from tests.support.snapshots import NOW, bag, line, order, parcel, payment, shipped
 
 pytestmark = pytest.mark.django_db
 JANE = CustomerSnapshot(gid="gid://shopify/Customer/7", legacy_id=7, name="Jane")
@@ -158,6 +158,25 @@ def test_money_that_no_payment_can_take_back_is_refused(refund: Any, gateway: Fa
     ]  # fmt: skip
     targets = refund(order(), amount=eur("4.00")).proposal.targets
     assert [t.parent_gid for t in targets] == ["payment-1"], "no share of nothing"
+
+
+def test_an_amount_goes_back_to_the_payments_where_shopify_suggests_none(
+    refund: Any, gateway: FakeGateway
+) -> None:
+    """Shopify suggests refunds of items; an order may have none left, and its money still."""
+    gateway.transactions = ()
+    sums = {"first": "12.00", "second": "8.00"}
+    paid = tuple(payment(gid=gid, amount=bag(s), gateway_label="Visa") for gid, s in sums.items())
+    gone, failed = (
+        payment(gid=f"back-{status}", kind="REFUND", status=status, parent_gid="first",
+                amount=bag("5.00"))
+        for status in ("SUCCESS", "FAILURE")
+    )  # fmt: skip
+    snapshot = order(refunded="5.00", transactions=(*paid, gone, failed))
+    targets = refund(snapshot, amount=eur("9.00")).proposal.targets
+    assert [(t.parent_gid, t.label, t.amount) for t in targets] == [
+        ("first", "Visa", eur("7.00")), ("second", "Visa", eur("2.00")),
+    ]  # fmt: skip
 
 
 def test_a_target_names_the_payment_as_people_know_it(refund: Any, gateway: FakeGateway) -> None:

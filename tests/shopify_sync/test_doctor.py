@@ -99,7 +99,7 @@ def test_checkouts_that_shopify_refuses_are_a_warning_and_fail_nothing_else(
 
 
 def test_a_retired_version(shop: Shop, store: Store) -> None:
-    with patch("shopify_sync.practice_store.server.API_VERSION", "2027-01"):
+    with patch("shopify_sync.practice_store.server.VERSIONS", ("2027-01",)):
         assert "Update Agent Inbox" in found(store, repair=True)["API version"][1]
     soon = datetime(2027, 8, 1, tzinfo=UTC)
     with patch("shopify_sync.doctor.datetime") as clock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from shopify_sync.practice_store import money, payloads, search
+from shopify_sync.practice_store import money, payloads, scopes, search
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.resolvers.base import RESOLVERS, Args, connection, resolves
 from shopify_sync.practice_store.state import ZERO, Checkout
@@ -19,8 +19,14 @@ def _bag(checkout: Checkout, amount: Decimal) -> dict[str, Any]:
     return {"shopMoney": side, "presentmentMoney": side}
 
 
+def _recovery_url(checkout: Checkout, context: Context) -> str:
+    """Non-null, so that its refusal hides the checkout that holds it."""
+    scopes.needs_customer_pages(context, "AbandonedCheckout.abandonedCheckoutUrl")
+    return payloads.recovery_url(context.shop, checkout)
+
+
 RESOLVERS["AbandonedCheckout"] = {
-    "abandonedCheckoutUrl": lambda p, c, a: payloads.recovery_url(c.shop, p),
+    "abandonedCheckoutUrl": lambda p, c, a: _recovery_url(p, c),
     "customer": lambda p, c, a: c.shop.customers.get(p.customer_number or 0),
     "customAttributes": lambda p, c, a: [],
     "defaultCursor": lambda p, c, a: str(p.number_id),

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
-from shopify_sync.practice_store import crediting, editing, money, refunding, returning, selling
+from shopify_sync.practice_store import (
+    crediting,
+    editing,
+    money,
+    refunding,
+    returning,
+    scopes,
+    selling,
+)
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import ShopError
 from shopify_sync.practice_store.resolvers.base import (
@@ -218,12 +226,7 @@ def _disputes(order: Order, context: Context) -> list[dict[str, Any]]:
 
 def _status_page(order: Order, context: Context) -> str:
     """Non-null, so that its refusal hides the order that holds it."""
-    if not context.shop.sees_customer_pages:
-        raise ShopError(
-            "This app is not approved to access the Order.statusPageUrl field. See "
-            "https://shopify.dev/docs/apps/launch/protected-customer-data for more details.",
-            "ACCESS_DENIED",
-        )
+    scopes.needs_customer_pages(context, "Order.statusPageUrl")
     return f"https://{context.shop.domain}/orders/{order.number_id}/authenticate"
 
 
@@ -310,6 +313,7 @@ _fields(
              "ratePercentage": float(p.tax_rate * 100), "priceSet": money.bag(p.order, p.tax)}
         ] if p.tax else [],
         "discountAllocations": lambda p, c, a: [],
+        "product": lambda p, c, a: {"id": p.row.product_id} if p.row.product_id else None,
         "merchantEditable": lambda p, c, a: True,
         "duties": lambda p, c, a: [_duty(p.order, p.row)] if p.duty else [],
     },
@@ -334,7 +338,8 @@ _fields(
     "ShippingLine",
     {
         "taxLines": lambda p, c, a: [
-            {"title": "VAT", "rate": 0.0, "priceSet": money.bag(p.order, p.tax)}
+            {"title": p.tax_title, "rate": float(p.tax_rate),
+             "ratePercentage": float(p.tax_rate * 100), "priceSet": money.bag(p.order, p.tax)}
         ] if p.tax else [],
         "custom": lambda p, c, a: True,
     },
@@ -381,6 +386,7 @@ _fields(
     "Refund",
     {
         "order": lambda p, c, a: p.order,
+        "updatedAt": lambda p, c, a: p.row.created_at,
         "transactions": lambda p, c, a: connection(
             parts(p.order, in_any_order(c, _refund_transactions(p.order, p.row))), a
         ),
@@ -486,6 +492,7 @@ _fields(
             if p.status == "OPEN"
         ],
         "fulfillAt": lambda p, c, a: p.row.fulfill_at or p.created_at,
+        "fulfillBy": lambda p, c, a: None,
         "assignedLocation": lambda p, c, a: {
             "name": p.row.location,
             "location": location(c, p.location_number),
