@@ -34,6 +34,8 @@ class Sum:
     left: Money | None
     items: int
     problem: str = ""
+    # What the calculated sum is made of.
+    parts: tuple[panels.MoneyRow, ...] = ()
     # What becomes of the returns, and through one of the stock, as (label, text).
     rows: tuple[tuple[str, str], ...] = ()
 
@@ -246,6 +248,9 @@ def sum_of(
         left=net - amount if amount else None,
         items=sum(line.current_quantity for line in order.snapshot.lines),
         problem=problem,
+        parts=()
+        if is_amount_only or suggestion is None
+        else panels.suggestion_rows(order.snapshot, suggestion),
         rows=tuple(previews.untouched_rows(order.snapshot))
         if is_amount_only
         else _return_rows(order, form),

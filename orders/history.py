@@ -38,6 +38,7 @@ _SUMS: Final[dict[str, _StrPromise]] = {
     "discounts": gettext_lazy("Discounts"),
     "shipping": gettext_lazy("Shipping"),
     "tax": gettext_lazy("Tax"),
+    "duties": gettext_lazy("Duties"),
     "tips": gettext_lazy("Tip"),
     "total": gettext_lazy("Total"),
     "received": gettext_lazy("Paid"),
@@ -119,9 +120,10 @@ def _moved(what: str, before: str | Money, after: str | Money) -> Iterator[str]:
 
 def _sums(before: OrderMoney, after: OrderMoney) -> Iterator[str]:
     for name, label in _SUMS.items():
-        yield from _moved(
-            str(label), getattr(before, name).presentment, getattr(after, name).presentment
-        )
+        old, new = getattr(before, name), getattr(after, name)
+        # None: an earlier release did not read it.
+        if old is not None and new is not None:
+            yield from _moved(str(label), old.presentment, new.presentment)
 
 
 def _lines(before: OrderSnapshot, after: OrderSnapshot) -> Iterator[str]:

@@ -129,7 +129,7 @@ def outcome(
     """
     if action.kind == ActionKind.CANCEL:
         return Settled(ActionState.SUCCEEDED)
-    refund = refund_of(action, snapshot)
+    refund = refund_of(action, snapshot, job=job)
     if refund is None:
         return _canceled_without_refund(action, snapshot, job, job_message, now)
     if any_failed(refund):
@@ -153,12 +153,20 @@ def is_evident(action: OrderAction, snapshot: OrderSnapshot) -> bool:
     return True
 
 
-def canceled_by(action: OrderAction, snapshot: OrderSnapshot) -> bool:
-    """Whether the order was canceled, and the note of its cancelation ends with our marker."""
-    return bool(snapshot.cancelled_at) and _is_marked(action, snapshot.cancel_staff_note)
+def canceled_by(action: OrderAction, snapshot: OrderSnapshot, *, job: Job = Job.NONE) -> bool:
+    """Whether the order was canceled by this action: the note of its cancelation ends with our
+    marker, or the job that Shopify gave this action says that it succeeded, and the note does not
+    name another action. Staff may change the note; the job's id is Shopify's own."""
+    if not snapshot.cancelled_at:
+        return False
+    note = snapshot.cancel_staff_note
+    is_by_job = job == Job.SUCCEEDED and bool(action.job_gid) and "[ax:" not in note
+    return is_by_job or _is_marked(action, note)
 
 
-def refund_of(action: OrderAction, snapshot: OrderSnapshot) -> Refund | None:
+def refund_of(
+    action: OrderAction, snapshot: OrderSnapshot, *, job: Job = Job.NONE
+) -> Refund | None:
     """The refund this action made, of this action's amount: by the id that Shopify answered with,
     by its marker at the note's end, as the money leg of its cancelation, or as the one refund of
     the return that it processed."""
@@ -167,7 +175,7 @@ def refund_of(action: OrderAction, snapshot: OrderSnapshot) -> Refund | None:
     for refund in snapshot.refunds:
         if _is_marked(action, refund.note) and _is_for(action, refund):
             return refund
-    by_canceling = (r for r in _refunds_of_canceling(action, snapshot) if _is_for(action, r))
+    by_canceling = (r for r in _refunds_of_canceling(action, snapshot, job) if _is_for(action, r))
     return next(by_canceling, None) or _refund_through_return(action, snapshot)
 
 
@@ -202,13 +210,15 @@ def _is_for(action: OrderAction, refund: Refund) -> bool:
     return action.money in {refund.total.presentment, asked}
 
 
-def _refunds_of_canceling(action: OrderAction, snapshot: OrderSnapshot) -> Iterator[Refund]:
+def _refunds_of_canceling(
+    action: OrderAction, snapshot: OrderSnapshot, job: Job
+) -> Iterator[Refund]:
     """Refunds that nobody signed and that Shopify booked about when this action canceled."""
     canceled_at = snapshot.cancelled_at
     if (
         canceled_at is None
         or not _refunds_by_canceling(action)
-        or not canceled_by(action, snapshot)
+        or not canceled_by(action, snapshot, job=job)
     ):
         return
     first, last = canceled_at - _CLOCK_LEEWAY, canceled_at + _REFUND_FOLLOWS_WITHIN
@@ -238,7 +248,7 @@ def _canceled_without_refund(
     is_early = now is not None and sent_at is not None and now - sent_at < LATE_COMMIT
     if job == Job.OPEN or is_early:
         return Waiting(_("Canceled; Shopify is still refunding."))
-    if other := next(_refunds_of_canceling(action, snapshot), None):
+    if other := next(_refunds_of_canceling(action, snapshot, job), None):
         return Contradiction(
             _("Canceled, and Shopify shows a refund of %(sum)s instead of %(amount)s.")
             % {"sum": other.total.presentment.format(), "amount": _amount_text(action)}
@@ -297,7 +307,7 @@ def _cancel_move(
     job_message: str,
     now: datetime,
 ) -> Move | None:
-    if canceled_by(action, snapshot):
+    if canceled_by(action, snapshot, job=job):
         return None
     doubtful = _is_doubtful(action, index)
     if snapshot.cancelled_at:

@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "rest_framework.authtoken",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "orders",
     "shopify_sync",
     "inbox",
@@ -175,6 +176,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Conversations, orders, and the actions an agent may take on them.",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["inbox.api.permissions.HasRole"],
+    # Our own static files: the policy above lets no other server's scripts in.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
 LOGGING: dict[str, Any] = {

@@ -141,7 +141,9 @@ def demo(words: list[str]) -> None:
         DATABASE_URL=f"sqlite:///{folder / 'inbox.sqlite3'}",
         EMAIL_URL=f"file://{folder / 'mail'}",
         PUBLIC_URL=base_url,
-        SHOPIFY_ADMIN_ORIGIN=f"http://127.0.0.1:{store_port}",
+        # A program may stand between the two; the store listens at its port all the same.
+        SHOPIFY_ADMIN_ORIGIN=os.environ.get("SHOPIFY_ADMIN_ORIGIN")
+        or f"http://127.0.0.1:{store_port}",
         PYTHONUNBUFFERED="1",
     )
     processes = Processes(folder)
@@ -150,6 +152,7 @@ def demo(words: list[str]) -> None:
         print(f"Agent Inbox is ready: {base_url}/", flush=True)
         print("Log in as alice, bob (agents), sara (supervisor) or admin; password: demo")
         print(f"The shop's side: http://127.0.0.1:{store_port}/_practice/")
+        print(f"Keys for other programs: {folder / 'keys.json'}")
         print(f"Mail goes to {folder / 'mail'}/, logs to {folder}/*.log")
         print("Ctrl-C stops all of it.", flush=True)
         processes.wait()
@@ -180,7 +183,10 @@ def _start_demo(
     until_it_is(processes, lambda: answers(f"{base_url}/readyz"), "the web server")
     with (folder / "seed.log").open("ab") as log:
         seeded = subprocess.run(
-            [*manage, "seed_demo", "--base-url", base_url], cwd=ROOT, stdout=log, stderr=log
+            [*manage, "seed_demo", "--base-url", base_url, "--keys", str(folder / "keys.json")],
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
         )
     if seeded.returncode:
         tail = (folder / "seed.log").read_text(errors="replace")[-1500:]

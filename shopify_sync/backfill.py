@@ -1,6 +1,7 @@
 """Back-fill: a store's past orders by a bulk operation, in small steps that survive a crash.
 
-ASKING -> PREPARING -> IMPORTING -> DONE. Each step is claimed by time and fence; the orders of
+ASKING -> PREPARING -> IMPORTING -> DONE, or at once DONE where Shopify refuses: its orders are
+then read in pages. Each step is claimed by time and fence; the orders of
 a batch and the place in the file are one transaction. While it runs, reconciliation and
 webhooks already work: what they read completely is not overwritten.
 """
@@ -221,6 +222,9 @@ def _failed(row: Backfill, error: Exception) -> float | None:
     if isinstance(error, NeedsAdmin):
         note_error(row.store, error, now=timezone.now())
     tries = row.tries + 1
+    if isinstance(error, bulk.NotRun) or (isinstance(error, Refused) and tries >= _TRIES):
+        _read_by_pages(row, error)
+        return None
     changes: dict[str, Any] = {"tries": tries, "error": str(error)[:2000]}
     if isinstance(error, Refused | bulk.FileGone):
         changes |= {"state": BackfillState.ASKING, "operation_gid": "", "url": "", "bytes_done": 0}
@@ -231,6 +235,24 @@ def _failed(row: Backfill, error: Exception) -> float | None:
     logger.warning(text, row.store, tries, error, exc_info=not is_known)
     _save(row, **changes)
     return None if tries >= _TRIES else float(2**tries)
+
+
+def _read_by_pages(row: Backfill, error: Refused) -> None:
+    """Where Shopify runs no bulk operation, reconciliation reads the same orders in pages: from
+    the back-fill's beginning on everything counts as changed, and each order is read by itself.
+
+    A reading that is under way loses its lease, as it would move the place past it.
+    """
+    logger.warning("%s refuses bulk operations, and is read in pages: %s", row.store, error)
+    with transaction.atomic():
+        _save(
+            row, state=BackfillState.DONE, finished_at=timezone.now(), url="",
+            error=f"{error} Its orders are read page by page instead, which takes longer."[:2000],
+        )  # fmt: skip
+        cursor, _created = SyncCursor.objects.get_or_create(store=row.store)
+        SyncCursor.objects.filter(pk=cursor.pk).update(
+            updated_through=row.since, lease_until=None, progress={}
+        )
 
 
 def _save(row: Backfill, **changes: Any) -> None:

@@ -38,7 +38,11 @@ _CONNECTION_OF: Final = {
 }
 
 
-_INCLUDE: Final = re.compile(r"\s*@include\(if: \$(\w+)\)")
+_INCLUDE: Final = re.compile(r" ?@include\(if: \$(\w+)\)")
+
+
+class NotRun(Refused):
+    """Shopify does not run this query as a bulk operation, now or later."""
 
 
 class FileGone(Exception):
@@ -69,7 +73,7 @@ class OrderLines:
 
 def ask(client: AdminClient, *, since: datetime) -> str:
     """Start an operation over the orders changed since then; returns its gid. Raises
-    Throttled when the shop's five are all in use, Refused, and what the client raises."""
+    Throttled when the shop's five are all in use, NotRun, and what the client raises."""
     found = f"updated_at:>='{since:%Y-%m-%dT%H:%M:%SZ}'"
     query = _permitted(documents.load("BulkOrdersInner"), client.extras)
     query = query.replace("$SEARCH", found)
@@ -78,7 +82,7 @@ def ask(client: AdminClient, *, since: datetime) -> str:
         text = str(errors[0]["message"])
         if errors[0].get("code") in {"OPERATION_IN_PROGRESS", "LIMIT_REACHED"}:
             raise Throttled(text, retry_after_s=30)
-        raise Refused(text)
+        raise NotRun(text)
     return str(answer["bulkOperation"]["id"])
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import re
+from typing import Any, Final
 
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core import checks
+
+# The first with OrderCancelJobResult, by which a cancelation is followed.
+OLDEST_VERSION: Final = "2026-10"
+_VERSION: Final = re.compile(r"20[0-9]{2}-(01|04|07|10)")
 
 
 @checks.register(checks.Tags.security)
@@ -59,5 +64,21 @@ def failpoints_are_off(app_configs: Any, **kwargs: Any) -> list[checks.CheckMess
             "FAILPOINTS is set: it kills processes in the middle of their work.",
             hint="Unset it; it is for the fault programme.",
             id="shopify_sync.E005",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security)
+def api_version_is_known(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Money moves by what the oldest version offers: the cancelation's own result, refunds with
+    an idempotency key. An older one would be answered, and mean something else."""
+    version = settings.SHOPIFY_API_VERSION
+    if _VERSION.fullmatch(version) and version >= OLDEST_VERSION:
+        return []
+    return [
+        checks.Error(
+            f"SHOPIFY_API_VERSION={version} cannot be used: Agent Inbox needs {OLDEST_VERSION} or newer.",
+            hint=f"Unset it, or set {OLDEST_VERSION}.",
+            id="shopify_sync.E006",
         )
     ]

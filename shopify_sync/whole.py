@@ -23,6 +23,8 @@ Json = dict[str, Any]
 LISTS_READ: Final = {"fulfillments": 15, "transactions": 25, "refunds": 20}
 TRACKING_READ: Final = 10
 MOST: Final = 250
+# What is tried instead where so many cost more than one request may.
+_FEWER: Final = 75
 # So many pages of one list: Shopify pages through 25,000 objects.
 _PAGES_AT_MOST: Final = 100
 # The order changed while it was read in pieces so often: whoever asked has waited long enough.
@@ -150,16 +152,19 @@ class _Reading:
         """A list as long as was asked for may have been cut."""
         if len(self._data.get(name) or ()) != asked:
             return
-        try:
-            order = self._read(_LONG_LISTS[name], {"id": self._gid}).get("order")
-        except Refused:
-            self.unread.add(name)
-            return
-        if order is None:
-            raise Gone
-        self._data[name] = order.get(name) or []
-        if len(self._data[name]) >= MOST:
-            self.unread.add(name)
+        for first in (MOST, _FEWER):
+            try:
+                order = self._read(_LONG_LISTS[name], {"id": self._gid, "first": first})["order"]
+            except Refused as error:
+                logger.info("%s of %s, %s at once: %s", name, self._gid, first, error)
+                continue
+            if order is None:
+                raise Gone
+            self._data[name] = order.get(name) or []
+            if len(self._data[name]) < first:
+                return
+            break
+        self.unread.add(name)
 
     def _complete_tracking(self, parcel: Json) -> None:
         if len(parcel.get("trackingInfo") or ()) != TRACKING_READ:

@@ -27,7 +27,7 @@ from orders.panels.parts import (
     ReturnRow,
 )
 from orders.panels.returning import return_rows
-from orders.panels.sums import beside_items
+from orders.panels.sums import beside_items, suggestion_rows
 
 __all__ = [
     "ActionNotice",
@@ -52,4 +52,5 @@ __all__ = [
     "order_cards",
     "orders_panel",
     "return_rows",
+    "suggestion_rows",
 ]

@@ -8,6 +8,7 @@ from decimal import Decimal
 from django.utils.translation import gettext as _
 
 from orders import altered, rules
+from orders.gateway import SuggestedRefund
 from orders.money import Money
 from orders.panels.parts import MoneyRow
 from orders.snapshot import OrderSnapshot
@@ -26,6 +27,28 @@ def beside_items(snapshot: OrderSnapshot) -> tuple[MoneyRow, ...]:
     """What was paid for beside items, their tax and duties, and shipping: no choice of items
     gives it back, only an amount does."""
     return tuple(_beside(snapshot))
+
+
+def suggestion_rows(snapshot: OrderSnapshot, found: SuggestedRefund) -> tuple[MoneyRow, ...]:
+    """What Shopify's calculation is made of; adds up to its amount."""
+    zero = Money.zero(found.amount.currency)
+    duties = found.duties or zero
+    added = [found.subtotal, found.shipping]
+    added += [] if snapshot.taxes_included else [found.tax]
+    added += [] if snapshot.duties_included else [duties]
+    rest = found.amount - sum(added, zero)
+    tax_label = _("incl. tax") if snapshot.taxes_included else _("Tax")
+    duties_label = _("incl. duties") if snapshot.duties_included else _("Duties")
+    # Less than its parts: that much went back before, or a return's fees are kept.
+    rest_label = _("Other") if rest.amount > 0 else _("Refunded before, or kept")
+    rows = [
+        MoneyRow(label=_("Items"), amount=found.subtotal),
+        MoneyRow(label=tax_label, amount=found.tax, is_included=snapshot.taxes_included),
+        MoneyRow(label=duties_label, amount=duties, is_included=snapshot.duties_included),
+        MoneyRow(label=_("Shipping"), amount=found.shipping),
+        MoneyRow(label=rest_label, amount=rest),
+    ]
+    return (rows[0], *(row for row in rows[1:] if row.amount))
 
 
 def _parts(snapshot: OrderSnapshot) -> Iterator[MoneyRow]:

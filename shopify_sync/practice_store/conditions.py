@@ -31,7 +31,8 @@ class Conditions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
     `lag_s` seconds ago. `shuffled`: lists without a promised order come in another one, the same
     each time, so that cursors stay good. `jobs_kept_s`: after so many seconds node() no longer
     knows the job of a cancelation; None: always. `keeps_return_notes`: whether the note given to
-    returnProcess stands on the refund it makes, which is not documented. Seconds are of the
+    returnProcess stands on the refund it makes, which is not documented. `refuses_bulk`: what it
+    says instead of running a bulk operation. Seconds are of the
     store's clock.
     """
 
@@ -46,6 +47,7 @@ class Conditions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
     refunds: tuple[RefundCourse, ...] = ("success",)
     bank_s: float = 5.0
     keeps_return_notes: bool = True
+    refuses_bulk: str = ""
 
 
 CALM: Final = Conditions()

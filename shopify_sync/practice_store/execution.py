@@ -19,10 +19,14 @@ from graphql import (
     GraphQLSyntaxError,
     OperationDefinitionNode,
     StringValueNode,
+    TypeInfo,
+    TypeInfoVisitor,
     VariableNode,
+    Visitor,
     build_schema,
     parse,
     validate,
+    visit,
 )
 from graphql.execution import execute_sync
 
@@ -34,6 +38,8 @@ from shopify_sync.practice_store.resolvers import resolve_field, resolve_type
 from shopify_sync.schema.cut import CUT
 
 MAX_QUERY_COST: Final = 1000
+# Fields of the schema that versions before do not have.
+SINCE: Final = {("OrderCancelPayload", "jobResult"): "2026-10"}
 
 
 @cache
@@ -63,6 +69,24 @@ def _prepared(query: str) -> DocumentNode | tuple[dict[str, Any], ...]:
     )
 
 
+@lru_cache(maxsize=512)
+def _too_new(query: str, version: str) -> tuple[dict[str, Any], ...]:
+    """Errors for fields that this version does not have yet."""
+    if version >= max(SINCE.values()):
+        return ()
+    info = TypeInfo(schema())
+    found: list[dict[str, Any]] = []
+
+    class Look(Visitor):
+        def enter_field(self, node: FieldNode, *_: Any) -> None:
+            kind = info.get_parent_type()
+            if kind and version < SINCE.get((kind.name, node.name.value), ""):
+                found.append(wording.undefined_field(kind.name, node))
+
+    visit(parse(query), TypeInfoVisitor(info, Look()))
+    return tuple(found)
+
+
 def execute(
     context: Context,
     query: str,
@@ -76,6 +100,8 @@ def execute(
     prepared = _prepared(query)
     if isinstance(prepared, tuple):
         return {"errors": list(prepared)}
+    if too_new := _too_new(query, context.api_version):
+        return {"errors": list(too_new)}
     variables = dict(variables or {})
     if problems := wording.variable_errors(schema(), prepared, operation_name, variables):
         return {"errors": problems}

@@ -125,6 +125,7 @@ def _line(context: Context, order: Order, data: Data) -> LineItem:
         taxable=data.get("taxable") is not False,
         is_gift_card=bool(data.get("giftCard")),
         vendor=data.get("vendor"),
+        product_id=data.get("productId"),
         properties={p["name"]: p["value"] for p in data.get("properties") or ()},
     )
 
@@ -138,6 +139,8 @@ def _shipping_line(context: Context, order: Order, data: Data) -> ShippingLine:
         source=data.get("source"),
         price=_amount(order, data.get("priceSet")),
         tax=sum((_amount(order, t.get("priceSet")) for t in taxes), ZERO),
+        tax_rate=Decimal(str(taxes[0].get("rate") or 0)) if taxes else ZERO,
+        tax_title=taxes[0]["title"] if taxes else "VAT",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from shopify_sync.practice_store import payloads, selling, stock
 from shopify_sync.practice_store.context import Context
-from shopify_sync.practice_store.errors import UserError
+from shopify_sync.practice_store.errors import UserError, all_of
 from shopify_sync.practice_store.state import (
     Disposition,
     FulfillmentLine,
@@ -133,6 +133,16 @@ def receive(
     return booked
 
 
+def _no_place(context: Context, given: str | None, where: list[str]) -> UserError | None:
+    """What is wrong with a location that was given."""
+    try:
+        if given:
+            stock.location_number(context, given, [*where, "locationId"])
+    except UserError as error:
+        return error
+    return None
+
+
 def book_in(
     context: Context,
     order: Order,
@@ -175,7 +185,8 @@ def check_dispositions(
             raise UserError(message, [*where, "reverseFulfillmentOrderLineItemId"], "NOT_FOUND")
         if kind == "RESTOCKED" and order.line(item.line_number).is_custom:
             message = "RESTOCKED is an invalid disposition type for a custom line item."
-            raise UserError(message, [*where, "dispositionType"], "INVALID")
+            wrong = UserError(message, [*where, "dispositionType"], "INVALID")
+            all_of(wrong, _no_place(context, entry.get("locationId"), where))
         if not 0 < entry["quantity"] <= left[item.number_id]:
             raise UserError("Invalid disposition quantity.", [*where, "quantity"], "INVALID")
         left[item.number_id] -= entry["quantity"]

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from shopify_sync.practice_store import execution, oauth, scopes, staff_page
+from shopify_sync.practice_store import about, execution, oauth, scopes, staff_page
 from shopify_sync.practice_store.conditions import Conditions
 from shopify_sync.practice_store.faults import COMMITS, Rule
 from shopify_sync.practice_store.state import Shop
@@ -27,6 +27,9 @@ from shopify_sync.practice_store.store import RESTORE_RATE, Store, plain
 logger = logging.getLogger(__name__)
 
 API_VERSION: Final = "2026-10"
+# Those that Shopify supports then.
+VERSIONS: Final = ("2026-01", "2026-04", "2026-07", API_VERSION)
+_QUARTER: Final = re.compile(r"20\d\d-(01|04|07|10)\Z")
 _RANGE: Final = re.compile(r"\Abytes=(\d+)-\Z")
 _CHUNK: Final = 256 * 1024
 _STATUS_PHASES: Final = {
@@ -82,6 +85,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         shop_here = self._shop(query.get("shop", ""))
         if parts.path == "/admin/oauth/authorize" and shop_here:
             return Answer(200, oauth.consent_page(shop_here, query), "text/html; charset=utf-8")
+        if parts.path == "/_practice/about":
+            return Answer(200, about.render(API_VERSION), "text/html; charset=utf-8")
         if parts.path == "/_practice/":
             return Answer(200, staff_page.render(self.store, query), "text/html; charset=utf-8")
         return Answer(404, plain({"errors": "Not Found"}))
@@ -119,7 +124,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path == "/admin/oauth/access_token":
             return self._token(shop, body)
         if path.startswith("/admin/api/") and path.endswith("/graphql.json"):
-            return self._graphql(shop, body)
+            version = _version(path.split("/")[3])
+            if not version:
+                return Answer(404, plain({"errors": "Not Found"}))
+            answer = self._graphql(shop, body, version)
+            answer.headers = answer.headers | {"X-Shopify-API-Version": version}
+            return answer
         return Answer(404, plain({"errors": "Not Found"}))
 
     def _control(self, name: str, body: bytes) -> Answer:
@@ -177,7 +187,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         shops = self.store.world.shops
         return shops.get((self.headers.get("Host") or "").split(":")[0]) or shops.get(named)
 
-    def _graphql(self, shop: Shop, body: bytes) -> Answer:
+    def _graphql(self, shop: Shop, body: bytes, version: str) -> Answer:
         arrived = time.time()
         try:
             request = json.loads(body)
@@ -193,7 +203,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return Answer(400, plain({"errors": {"query": text}}))
             rule = self.store.faults.pick(fields, shop.domain)
             try:
-                answer = self._run(shop, query, variables, name, fields, rule)
+                answer = self._run(shop, query, variables, name, fields, rule, version)
             except Exception:  # a bug of the stand-in must not look like a dropped connection
                 logger.exception("%s failed", fields)
                 answer = Answer(500, b"the practice store has a bug; see its log", "text/plain")
@@ -215,7 +225,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def _run(
         self, shop: Shop, query: str, variables: Any, name: str | None, fields: tuple[str, ...],
-        rule: Rule | None,
+        rule: Rule | None, version: str,
     ) -> Answer:  # fmt: skip
         phase = rule.phase if rule else ""
         if phase == "drop_before":
@@ -241,12 +251,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.store.later(shop.domain, late_s, work)
             return Answer(0, b"", sent="dropped")
         lag = rule.lag if rule and phase == "stale_read" else None
-        answer = self._execute(shop, query, variables, name, lag=lag)
+        answer = self._execute(shop, query, variables, name, version, lag=lag)
         return _spoiled(answer, rule, fields) if rule and phase in COMMITS else answer
 
     def _execute(
-        self, shop: Shop, query: str, variables: Any, name: str | None, *, lag: int | None = None
-    ) -> Answer:
+        self, shop: Shop, query: str, variables: Any, name: str | None, version: str, *,
+        lag: int | None = None,
+    ) -> Answer:  # fmt: skip
         """`lag`: so many changes behind; None: as whichever replica answers."""
         with self.store.locks[shop.domain]:
             if execution.is_mutation(query, name):
@@ -259,6 +270,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             else:
                 shown = shop
             context = self.store.context(shown)
+            context.api_version = version
             if refused := scopes.denied(execution.root_fields(query, name), context.scopes):
                 return Answer(200, plain(refused))
             bucket = self.store.buckets[shop.domain]
@@ -283,7 +295,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
         self.send_header("X-Request-ID", str(uuid.uuid4()))
-        self.send_header("X-Shopify-API-Version", API_VERSION)
         for key, value in answer.headers.items():
             self.send_header(key, value)
         self.end_headers()
@@ -316,6 +327,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if answer.sent == "half":
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
+
+
+def _version(asked: str) -> str:
+    """The version that answers: one that has ended falls forward to the oldest; "": none does."""
+    if asked in VERSIONS:
+        return asked
+    return VERSIONS[0] if _QUARTER.match(asked) and asked < VERSIONS[0] else ""
 
 
 def _form(body: bytes) -> dict[str, str]:

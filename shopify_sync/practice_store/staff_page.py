@@ -136,7 +136,7 @@ def render(store: Store, query: Form) -> bytes:
     body = "".join(_row(o, shop.domain, query.get("q", "")) for o in rows)
     page = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Practice store</title>
 <meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>
-<h1>Practice store: {escape(shop.domain)}</h1><p>{tabs}</p>{said}
+<h1>Practice store: {escape(shop.domain)}</h1><p>{tabs} · <a href="/_practice/about">what it can and cannot do</a></p>{said}
 <form method="get"><input type="hidden" name="shop" value="{escape(shop.domain)}">
 <label>Search <input name="q" value="{escape(query.get("q", ""))}"></label> <button>Find</button></form>
 <form method="post" action="/_practice/act"><input type="hidden" name="shop" value="{escape(shop.domain)}">

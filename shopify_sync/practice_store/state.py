@@ -114,6 +114,7 @@ class LineItem(Resource, kw_only=True):
     returned: int = 0
     # Without a variant: there is no stock that it could go back to.
     is_custom: bool = False
+    product_id: str | None = None
 
     @property
     def current_quantity(self) -> int:
@@ -125,6 +126,8 @@ class ShippingLine(Resource, kw_only=True):
     title: str
     price: Decimal
     tax: Decimal = ZERO
+    tax_rate: Decimal = ZERO
+    tax_title: str = "VAT"
     code: str | None = None
     source: str | None = None
 
@@ -305,6 +308,27 @@ class ExchangeLine(Resource, kw_only=True):
     added_line: int | None = None
 
 
+class ReverseDeliveryLine(Resource, kw_only=True):
+    """So many units of a return's line, by its number."""
+
+    typename: ClassVar[str] = "ReverseDeliveryLineItem"
+    item_number: int
+    quantity: int
+
+
+class ReverseDelivery(Resource, kw_only=True):
+    """A parcel on its way back."""
+
+    typename: ClassVar[str] = "ReverseDelivery"
+    return_number: int
+    created_at: datetime
+    tracking_number: str | None = None
+    tracking_url: str | None = None
+    carrier: str | None = None
+    label_url: str | None = None
+    lines: list[ReverseDeliveryLine] = field(default_factory=list)
+
+
 class Return(Resource, kw_only=True):
     typename: ClassVar[str] = "Return"
     order_number: int
@@ -318,6 +342,7 @@ class Return(Resource, kw_only=True):
     lines: list[ReturnLine] = field(default_factory=list)
     exchange_lines: list[ExchangeLine] = field(default_factory=list)
     reverse_order_number: int | None = None
+    deliveries: list[ReverseDelivery] = field(default_factory=list)
     # What the customer pays for the way back; taken off the return's first refund.
     shipping_fee: Decimal = ZERO
 
@@ -448,7 +473,7 @@ class Subscription(Resource, kw_only=True):
     uri: str
     format: str = "JSON"
     name: str | None = None
-    filter: str = ""
+    filter: str | None = None
     include_fields: list[str] = field(default_factory=list)
     metafield_namespaces: list[str] = field(default_factory=list)
     created_at: datetime

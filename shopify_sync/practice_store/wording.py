@@ -22,6 +22,7 @@ from graphql import (
     InlineFragmentNode,
     Node,
     OperationDefinitionNode,
+    get_location,
     print_ast,
     type_from_ast,
 )
@@ -62,6 +63,19 @@ def validation_error(document: DocumentNode, error: GraphQLError) -> Entry:
             say(entry, match, node)
             return entry
     entry["extensions"] = {"code": "BAD_REQUEST"}
+    return entry
+
+
+def undefined_field(type_name: str, node: FieldNode) -> Entry:
+    """For a field that is in the schema and not in the version that was asked."""
+    field = node.name.value
+    entry: Entry = {
+        "message": f"Field '{field}' doesn't exist on type '{type_name}'",
+        "extensions": {"code": "undefinedField", "typeName": type_name, "fieldName": field},
+    }
+    if node.loc is not None:
+        at = get_location(node.loc.source, node.loc.start)
+        entry["locations"] = [{"line": at.line, "column": at.column}]
     return entry
 
 

@@ -1,4 +1,5 @@
-"""Cuts Shopify's whole Admin schema down to what the practice store can be asked.
+"""Cuts Shopify's Admin schema (all of a pre-release of 2026-10: NOTICE) down to what the practice
+store can be asked.
 
 Run `python -m shopify_sync.schema.cut` after the full file or the lists below changed; a test
 fails while the two files disagree.
@@ -122,7 +123,7 @@ NODES: Final = frozenset({"OrderCancelJobResult", "ProductSale"})
 
 
 def load_full() -> GraphQLSchema:
-    """The whole schema: about five seconds. It has six known inconsistencies of Shopify's."""
+    """All of the pre-release's schema: about five seconds. It has six known inconsistencies of Shopify's."""
     return build_schema(gzip.decompress(FULL.read_bytes()).decode(), assume_valid=True)
 
 

@@ -118,6 +118,16 @@ CASES: list[tuple[OrderSnapshot, OrderSnapshot, list[str]]] = [
 ]  # fmt: skip
 
 
+def test_duties_are_told_once_both_states_know_them() -> None:
+    def with_duties(amount: str | None) -> OrderSnapshot:
+        duties = bag(amount) if amount else None
+        return replace(BASE, money=replace(BASE.money, duties=duties))
+
+    told = differences(with_duties("5.00"), with_duties("0"))
+    assert [change.text for change in told] == ["Duties: €5.00 → €0.00"]
+    assert differences(with_duties(None), with_duties("5.00")) == ()
+
+
 @pytest.mark.parametrize(("before", "after", "told"), CASES)
 def test_each_difference_is_a_sentence(
     before: OrderSnapshot, after: OrderSnapshot, told: list[str]

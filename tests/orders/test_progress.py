@@ -384,3 +384,32 @@ def test_a_cancelation_is_ours_by_the_marker_at_its_end() -> None:
     assert canceled_by(action("cancel"), canceled())
     assert not canceled_by(action("cancel"), canceled(note=f"{MARK} was refused"))
     assert not canceled_by(action("cancel"), order(cancel_staff_note=MARK))
+
+
+@pytest.mark.parametrize("note", ["", "Called the customer, all is well"])
+def test_a_cancelation_is_ours_by_its_job_too(note: str) -> None:
+    """Staff rewrote the note; Shopify says that the job it gave us canceled the order."""
+    acted = action("cancel", "accepted", job_gid="gid://shopify/OrderCancelJobResult/1")
+    seen = canceled(note=note)
+    assert not canceled_by(acted, seen)
+    assert canceled_by(acted, seen, job=Job.SUCCEEDED)
+    assert isinstance(move(acted, seen), Contradiction)
+    assert move(acted, seen, job=Job.SUCCEEDED) == Settled(ActionState.SUCCEEDED)
+    for job in (Job.NONE, Job.OPEN, Job.FAILED):
+        assert not canceled_by(acted, seen, job=job)
+    # Neither without a job of its own, nor where the note names another action, nor too early.
+    assert not canceled_by(action("cancel", "accepted"), seen, job=Job.SUCCEEDED)
+    other = canceled(note="[ax:fedcba9876]")
+    assert not canceled_by(acted, other, job=Job.SUCCEEDED)
+    assert not canceled_by(acted, order(cancel_staff_note=note), job=Job.SUCCEEDED)
+
+
+def test_the_refund_of_a_cancelation_known_by_its_job_is_found() -> None:
+    acted = action(
+        "cancel and all", "accepted", step_last_sent_at=NOW - timedelta(hours=3),
+        job_gid="gid://shopify/OrderCancelJobResult/1",
+    )  # fmt: skip
+    seen = canceled(AUTOMATIC, note="rewritten")
+    found = move(acted, seen, job=Job.SUCCEEDED)
+    assert found == Settled(ActionState.SUCCEEDED, refund_gid=AUTOMATIC.gid)
+    assert isinstance(move(acted, seen), Contradiction)

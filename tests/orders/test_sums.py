@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orders.gateway import SuggestedRefund
 from orders.money import Money
 from orders.panels.parts import MoneyRow
-from orders.panels.sums import beside_items, money_rows
+from orders.panels.sums import beside_items, money_rows, suggestion_rows
 from orders.snapshot import Fee, MoneyBag, OrderSnapshot, Refund, RefundTransaction
 from tests.support.snapshots import NOW, bag, order, payment
 
@@ -154,3 +156,37 @@ def test_payments_of_several_currencies_are_not_added(currency: str) -> None:
     own = payment(gid="p2", gateway="cards", amount=MoneyBag(shop=money, presentment=money))
     rows = shown(replace(order(), transactions=(payment(), own)))
     assert (len(rows) > len(shown(order()))) == (currency == "USD")
+
+
+def suggestion(amount: str, subtotal: str, **more: Any) -> SuggestedRefund:
+    def eur(name: str) -> Money:
+        return Money(Decimal(more.get(name, "0")), "EUR")
+
+    whole = Money(Decimal(amount), "EUR")
+    return SuggestedRefund(
+        amount=whole, maximum=whole, subtotal=Money(Decimal(subtotal), "EUR"), tax=eur("tax"),
+        shipping=eur("shipping"), shipping_maximum=eur("shipping"), duties=eur("duties"), lines=(),
+        transactions=(),
+    )  # fmt: skip
+
+
+@given(
+    amount=SUM, subtotal=SUM, tax=SUM, shipping=SUM, duties=SUM, taxes_included=st.booleans(),
+    duties_included=st.booleans(),
+)  # fmt: skip
+def test_the_rows_of_a_calculation_add_up_to_it(
+    amount: str, subtotal: str, tax: str, shipping: str, duties: str, taxes_included: bool,
+    duties_included: bool,
+) -> None:  # fmt: skip
+    snapshot = replace(order(), taxes_included=taxes_included, duties_included=duties_included)
+    found = suggestion(amount, subtotal, tax=tax, shipping=shipping, duties=duties)
+    rows = suggestion_rows(snapshot, found)
+    parts = [row.amount.amount for row in rows if not row.is_included]
+    assert sum(parts, Decimal(0)) == Decimal(amount)
+
+
+def test_what_went_back_before_is_a_row_of_a_calculation() -> None:
+    rows = suggestion_rows(order(), suggestion("1140.00", "1200.00"))
+    assert [(row.label, row.amount.format()) for row in rows] == [
+        ("Items", "€1,200.00"), ("Refunded before, or kept", "-€60.00"),
+    ]  # fmt: skip

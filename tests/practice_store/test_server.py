@@ -110,3 +110,29 @@ def test_a_saved_store_goes_on_where_it_stopped(shop: Shop, tmp_path: Any) -> No
     again = Store([DOMAIN], state_file=file)
     assert again.is_resumed
     assert again.world.shops[DOMAIN].orders[order.number_id] == order
+
+
+def test_a_page_says_what_the_store_can_and_cannot_do(door: Any) -> None:
+    assert b'href="/_practice/about"' in door("GET", "/_practice/").data
+    page = door("GET", "/_practice/about").data.decode()
+    for words in ("pre-release of 2026-10", "requestedOrderEdits", "returnProcess", "It cannot"):
+        assert words in page
+
+
+def test_older_versions_are_answered_as_themselves(door: Any, shop: Shop) -> None:
+    order = shop.place()
+    query = f'''mutation {{ orderCancel(orderId: "{order.id}", reason: OTHER, restock: false)
+        {{ jobResult {{ id }} orderCancelUserErrors {{ message }} }} }}'''
+    words = {"X-Shopify-Access-Token": "shpat_practice_demo"}
+
+    def ask(version: str, text: str) -> Any:
+        return door("POST", f"/admin/api/{version}/graphql.json", {"query": text}, **words)
+
+    old = ask("2026-07", query)
+    assert old.headers["X-Shopify-API-Version"] == "2026-07"
+    assert json.loads(old.data)["errors"][0]["extensions"]["code"] == "undefinedField"
+    assert shop.ledger()["cancelations"] == []
+    # One that has ended is answered by the oldest there is, and says so.
+    assert ask("2024-01", "{ shop { name } }").headers["X-Shopify-API-Version"] == "2026-01"
+    assert ask("2031-01", "{ shop { name } }").status == 404
+    assert "errors" not in json.loads(ask("2026-10", query).data)

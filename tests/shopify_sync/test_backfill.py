@@ -128,8 +128,31 @@ def test_a_failed_operation_is_asked_for_again_and_given_up_with_its_reason(
     assert finish(backfill.begin(store)).state == BackfillState.DONE
     shop.store.faults.set([{"operation": "bulk", "phase": "bulk_fail"}])
     row = finish(backfill.begin(store))
-    assert row.state == BackfillState.FAILED
+    assert row.state == BackfillState.DONE
     assert "INTERNAL_SERVER_ERROR" in row.error
+    assert "page by page" in row.error
+
+
+@pytest.mark.parametrize("is_reconciled_before", [False, True])
+def test_where_shopify_refuses_bulk_operations_the_orders_are_read_in_pages(
+    shop: Shop, store: Store, monkeypatch: pytest.MonkeyPatch, is_reconciled_before: bool
+) -> None:
+    placed = place(shop, 7)
+    if is_reconciled_before:
+        SyncCursor.objects.create(
+            store=store, updated_through=timezone.now(), lease_until=timezone.now()
+        )
+    monkeypatch.setattr(reconcile, "_PAGE", 3)
+    shop.conditions(refuses_bulk="Bulk operations are not available for this shop.")
+    row = finish(backfill.begin(store), rounds=2)
+    assert row.state == BackfillState.DONE
+    assert "not available for this shop" in row.error
+    assert reconcile.reconcile(store.pk) == 7
+    fetch_dirty()
+    orders = Order.objects.visible().filter(store=store, is_partial=False)
+    assert {order.name for order in orders} == {order.name for order in placed}
+    assert compare.compare(store).agrees
+    assert reconcile.reconcile(store.pk) == 0, "once is enough"
 
 
 def test_a_worker_that_slept_through_its_lease_writes_nothing(shop: Shop, store: Store) -> None:

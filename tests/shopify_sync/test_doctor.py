@@ -53,6 +53,14 @@ def test_what_shopify_refuses(shop: Shop, store: Store, phase: str, words: str) 
     assert found(store, repair=True)["Test call"][0] == "ok"
 
 
+def test_without_write_returns_a_return_is_closed_in_shopify(shop: Shop, store: Store) -> None:
+    assert "Returns" not in found(store, repair=True)
+    shop.store.world.shops["demo.myshopify.com"].scopes.remove("write_returns")
+    level, todo = found(store)["Returns"]
+    assert level == "warning"
+    assert "write_returns" in todo
+
+
 def test_a_missing_scope_is_named(shop: Shop, store: Store) -> None:
     scopes = shop.store.world.shops["demo.myshopify.com"].scopes
     for scope in ("read_customers", "write_customers", "read_all_orders"):
@@ -91,7 +99,7 @@ def test_checkouts_that_shopify_refuses_are_a_warning_and_fail_nothing_else(
 
 
 def test_a_retired_version(shop: Shop, store: Store) -> None:
-    with patch("shopify_sync.practice_store.server.API_VERSION", "2027-01"):
+    with patch("shopify_sync.practice_store.server.VERSIONS", ("2027-01",)):
         assert "Update Agent Inbox" in found(store, repair=True)["API version"][1]
     soon = datetime(2027, 8, 1, tzinfo=UTC)
     with patch("shopify_sync.doctor.datetime") as clock:

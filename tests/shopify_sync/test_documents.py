@@ -1,4 +1,4 @@
-"""Every document we send is valid against Shopify's whole schema of the pinned version."""
+"""Every document we send is valid against Shopify's schema: all of a pre-release of the pinned version."""
 
 from __future__ import annotations
 

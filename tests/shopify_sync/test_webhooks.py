@@ -76,6 +76,31 @@ def test_a_signed_delivery_is_stored_as_its_bytes_and_answered_200(
     assert (event.body_bytes, event.topic, event.store) == (body, "orders/updated", connected)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id": 5000000000001, "note": "https:\\/\\/shop.example\\/x"}',
+        b'{"id": 5000000000001, "note": "caf\\u00e9"}',
+        '{"id": 5000000000001, "note": "Grüße 🙂 \u202e"}'.encode(),
+        b'\xef\xbb\xbf{"id": 5000000000001, "note": "after a byte order mark"}',
+        b'{"id": "5000000000001", "note": "an id as text"}',
+        b'{ "note" : "spacing\\tkept" ,\r\n"id":5000000000001 }\n',
+    ],
+    ids=["escaped slash", "escaped letter", "raw umlaut and emoji", "BOM", "id as text", "spacing"],
+)
+def test_the_signature_is_of_the_bytes_however_they_are_written(
+    connected: Store, push: Push, body: bytes
+) -> None:
+    """case J1: 200 and read; wrong secret 401."""
+    assert push(body, secret=b"shpss_wrong").status_code == 401
+    assert not WebhookEvent.objects.exists()
+    assert push(body).status_code == 200
+    assert WebhookEvent.objects.get().body_bytes == body
+    backlog.work_off()
+    assert WebhookEvent.objects.get().state == EventState.DONE
+    assert list(Order.objects.values_list("legacy_id", flat=True)) == [5000000000001]
+
+
 def test_the_same_delivery_again_is_one_row(connected: Store, push: Push) -> None:
     assert [push(b'{"id": 1}').status_code for _ in range(3)] == [200] * 3
     assert WebhookEvent.objects.count() == 1

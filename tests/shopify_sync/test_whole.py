@@ -211,6 +211,23 @@ def test_a_list_that_may_not_be_read_on_is_incomplete(
                        "OrderTransactions": "transactions"}[name],)  # fmt: skip
 
 
+@pytest.mark.parametrize(("parcels", "unread"), [(30, ()), (75, ("fulfillments",))])
+def test_what_costs_too_much_at_once_is_tried_with_fewer(
+    client: DirectClient, monkeypatch: pytest.MonkeyPatch, parcels: int, unread: tuple[str, ...]
+) -> None:
+    order = order_with(client, parcels=parcels, undelivered=0, refunds=0)
+    real = client.read
+
+    def read(document: str, variables: dict[str, Any]) -> dict[str, Any]:
+        if variables.get("first") == whole.MOST:
+            raise Refused("MAX_COST_EXCEEDED")
+        return real(document, variables)
+
+    monkeypatch.setattr(client, "read", read)
+    found = client.snapshot(order)
+    assert (found.unread, len(found.fulfillments)) == (unread, parcels)
+
+
 @pytest.mark.parametrize(
     ("change", "unread"),
     [

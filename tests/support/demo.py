@@ -55,7 +55,7 @@ def free_port() -> int:
 def running_demo(folder: Path) -> Iterator[Demo]:
     """Raises RuntimeError with what it printed when it does not start."""
     port, store_port = free_port(), free_port()
-    ours = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL", "REDIS_URL"}
+    ours = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL", "REDIS_URL", "SHOPIFY_ADMIN_ORIGIN"}
     env = {k: v for k, v in os.environ.items() if k not in ours}
     env |= {"PORT": str(port), "STORE_PORT": str(store_port), "VAR_DIR": str(folder)}
     out = folder / "out.txt"

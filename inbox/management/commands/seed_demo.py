@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import urllib3
 from django.conf import settings
@@ -15,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 from django.utils import timezone
 
-from inbox import channel_keys, roles, services
+from inbox import channel_keys, demo_keys, roles, services
 from inbox.demo_campaigns import CAMPAIGNS
 from inbox.demo_conversations import CONVERSATIONS, Story
 from inbox.models import Campaign, CampaignTranslation, Channel, Contact, Conversation, Message
@@ -29,8 +31,34 @@ PEOPLE = (
     ("bob", "Bob", "Sommer", roles.AGENTS),
     ("sara", "Sara", "Lenz", roles.SUPERVISORS),
 )
-SHOPS = ("demo.myshopify.com", "second.myshopify.com")
+SHOPS = {
+    f"{handle}.myshopify.com": {
+        "token": f"shpat_practice_{handle}",
+        "secret": f"shpss_practice_{handle}",
+    }
+    for handle in ("demo", "second")
+}
 WAIT_S = 120
+
+
+def refuse_outside_the_demo() -> None:
+    """Raises CommandError. The demo's people have known passwords and one is a superuser, so
+    they are made only where a practice store is played with, in a file of the demo's own."""
+    if not settings.DEBUG:
+        raise CommandError("The demo has known passwords: it needs settings with DEBUG on.")
+    if urlsplit(settings.SHOPIFY_ADMIN_ORIGIN).hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise CommandError("The demo needs the practice store: use ./run demo.")
+    database = settings.DATABASES["default"]
+    folder = Path(settings.VAR_DIR).resolve()
+    if not database["ENGINE"].endswith("sqlite3") or (
+        folder not in Path(database["NAME"]).resolve().parents
+    ):
+        raise CommandError("This database is not the demo's, whose people have known passwords.")
+    known = {name for name, *_names in PEOPLE} | {"admin"}
+    if not Channel.objects.filter(name="Messenger").exists() and (
+        strangers := User.objects.exclude(username__in=known).count()
+    ):
+        raise CommandError(f"{strangers} people work with this database: it is not the demo's.")
 
 
 class Command(BaseCommand):
@@ -38,16 +66,20 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--base-url", required=True, help="where the web server answers")
+        parser.add_argument(
+            "--keys", type=Path, help="write the keys of channels, people and shops to this file"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not settings.DEBUG:
-            raise CommandError("The demo has known passwords: it needs settings with DEBUG on.")
+        refuse_outside_the_demo()
         self._people()
         self._stores()
         self._policies()
         self._campaigns()
         self._wait_for_orders()
         self._conversations(options["base_url"].rstrip("/"))
+        if options["keys"]:
+            demo_keys.write(options["keys"], people=("alice", "sara"), shops=SHOPS)
         self.stdout.write(
             f"{Conversation.objects.count()} conversations, {Order.objects.count()} orders"
         )
@@ -71,16 +103,9 @@ class Command(BaseCommand):
             User.objects.create_superuser("admin", "admin@example.com", PASSWORD)
 
     def _stores(self) -> None:
-        for domain in SHOPS:
+        for domain, keys in SHOPS.items():
             if not Store.objects.filter(domain=domain).exists():
-                handle = domain.split(".", 1)[0]
-                call_command(
-                    "connect_store",
-                    shop=domain,
-                    token=f"shpat_practice_{handle}",
-                    secret=f"shpss_practice_{handle}",
-                    stdout=self.stdout,
-                )
+                call_command("connect_store", shop=domain, **keys, stdout=self.stdout)
 
     def _policies(self) -> None:
         """Limits that an ordinary day does not touch, so that they are there to be seen."""
@@ -106,18 +131,25 @@ class Command(BaseCommand):
         Store.objects.filter(domain__in=SHOPS).update(notify_by_default=False)
 
     def _wait_for_orders(self) -> None:
-        """Back-fill is the workers' job; the demo is ready when it is done."""
+        """Back-fill is the workers' job; the demo is ready when it is done.
+
+        Once, and for its own two shops: another one that somebody connected later may be slow,
+        empty or gone, and is no reason not to start again.
+        """
+        if Conversation.objects.exists():
+            return
+        ours = Order.objects.filter(store__domain__in=SHOPS, store__is_active=True)
+        wanted = Store.objects.active().filter(domain__in=SHOPS).count()
         until = time.monotonic() + WAIT_S
         while time.monotonic() < until:
             # What a back-fill leaves open is read when somebody looks; the demo is looked at.
-            mark_partial_dirty(Order.objects.all())
-            unread = Order.objects.filter(Q(document="") | Q(is_partial=True)).count()
-            is_arriving = get_gateway().wake_search(emails=[], phones=[])
+            mark_partial_dirty(ours)
+            unread = ours.filter(deleted_at=None).filter(Q(document="") | Q(is_partial=True))
+            begun = ours.order_by().values("store").distinct().count()
             if (
-                Order.objects.exists()
-                and not is_arriving
-                and not unread
-                and Order.objects.values("store").distinct().count() == len(SHOPS)
+                begun == wanted
+                and not get_gateway().wake_search(emails=[], phones=[])
+                and not unread.exists()
             ):
                 return
             time.sleep(0.5)

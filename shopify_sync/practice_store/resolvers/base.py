@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from graphql import GraphQLResolveInfo
+from graphql import GraphQLNonNull, GraphQLResolveInfo
 
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import ShopError, UserError
@@ -42,8 +42,28 @@ def resolve_field(parent: Any, info: GraphQLResolveInfo[Any], **args: Any) -> An
     if resolver is not None:
         return resolver(parent, info.context, args)
     if isinstance(parent, dict):
+        if isinstance(info.return_type, GraphQLNonNull):
+            raise unfilled(info.parent_type.name, info.field_name)
         return None
-    return getattr(parent, snake(info.field_name), None)
+    name = snake(info.field_name)
+    if parent is None or hasattr(parent, name):
+        found = getattr(parent, name, None)
+        if found is None and isinstance(info.return_type, GraphQLNonNull):
+            raise unfilled(info.parent_type.name, info.field_name)
+        return found
+    raise unfilled(info.parent_type.name, info.field_name)
+
+
+def unfilled(type_name: str, field_name: str) -> ShopError:
+    """For a field of the schema that nobody fills here: as if it were not there, and not null,
+    which would be a claim about the shop."""
+    return ShopError(
+        f"Field '{field_name}' doesn't exist on type '{type_name}'",
+        "undefinedField",
+        typeName=type_name,
+        fieldName=field_name,
+        practiceStore="This practice store does not fill the field.",
+    )
 
 
 def resolve_type(value: Any, *_: Any) -> str | None:
@@ -140,7 +160,7 @@ def payload(work: Callable[[], Args], empty: Args, errors_field: str = "userErro
     try:
         return {**work(), errors_field: []}
     except UserError as error:
-        return {**empty, errors_field: [error.entry]}
+        return {**empty, errors_field: error.entries}
 
 
 def find_order(context: Context, value: str) -> Order | None:

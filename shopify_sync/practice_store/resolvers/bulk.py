@@ -17,6 +17,9 @@ def _run(_parent: Any, context: Context, args: Args) -> Any:
     if refused := bulk_rules.problems(schema(), args["query"]):
         errors = [{"field": ["query"], "message": text, "code": "INVALID"} for text in refused]
         return {"bulkOperation": None, "userErrors": errors}
+    if refusal := context.conditions.refuses_bulk:
+        error: Args = {"field": None, "message": refusal, "code": "INVALID"}
+        return {"bulkOperation": None, "userErrors": [error]}
     bulk = context.bulk
     if bulk.running(context.shop) >= bulk.at_once:
         message = "A bulk query operation for this app and shop is already in progress."

@@ -313,6 +313,7 @@ _fields(
              "ratePercentage": float(p.tax_rate * 100), "priceSet": money.bag(p.order, p.tax)}
         ] if p.tax else [],
         "discountAllocations": lambda p, c, a: [],
+        "product": lambda p, c, a: {"id": p.row.product_id} if p.row.product_id else None,
         "merchantEditable": lambda p, c, a: True,
         "duties": lambda p, c, a: [_duty(p.order, p.row)] if p.duty else [],
     },
@@ -337,7 +338,8 @@ _fields(
     "ShippingLine",
     {
         "taxLines": lambda p, c, a: [
-            {"title": "VAT", "rate": 0.0, "priceSet": money.bag(p.order, p.tax)}
+            {"title": p.tax_title, "rate": float(p.tax_rate),
+             "ratePercentage": float(p.tax_rate * 100), "priceSet": money.bag(p.order, p.tax)}
         ] if p.tax else [],
         "custom": lambda p, c, a: True,
     },
@@ -384,6 +386,7 @@ _fields(
     "Refund",
     {
         "order": lambda p, c, a: p.order,
+        "updatedAt": lambda p, c, a: p.row.created_at,
         "transactions": lambda p, c, a: connection(
             parts(p.order, in_any_order(c, _refund_transactions(p.order, p.row))), a
         ),
@@ -489,6 +492,7 @@ _fields(
             if p.status == "OPEN"
         ],
         "fulfillAt": lambda p, c, a: p.row.fulfill_at or p.created_at,
+        "fulfillBy": lambda p, c, a: None,
         "assignedLocation": lambda p, c, a: {
             "name": p.row.location,
             "location": location(c, p.location_number),

@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from shopify_sync.practice_store.context import Context
-from shopify_sync.practice_store.errors import UserError
+from shopify_sync.practice_store.errors import UserError, all_of
 from shopify_sync.practice_store.resolvers.base import (
     RESOLVERS,
     Args,
@@ -18,6 +18,7 @@ from shopify_sync.practice_store.resolvers.base import (
 )
 from shopify_sync.practice_store.state import Subscription
 
+_PUB_SUB: Final = re.compile(r"pubsub://[\w-]+:[\w.~%+-]+\Z")
 _NAME: Final = re.compile(r"\A[A-Za-z0-9_-]{1,50}\Z")
 
 
@@ -49,6 +50,7 @@ def _create(_parent: Any, context: Context, args: Args) -> Any:
         if args["topic"].startswith("CHECKOUTS_") and not _may_read_orders(context):
             raise UserError("You do not have access to this topic", ["topic"])
         _check(context, uri, args["topic"], data.get("name"), None)
+        _check_filter(data.get("filter"))
         now = context.now()
         row = Subscription(
             number_id=context.shop.new_id(),
@@ -56,7 +58,7 @@ def _create(_parent: Any, context: Context, args: Args) -> Any:
             uri=uri,
             name=data.get("name"),
             format=data.get("format") or "JSON",
-            filter=data.get("filter") or "",
+            filter=data.get("filter"),
             include_fields=data.get("includeFields") or [],
             metafield_namespaces=data.get("metafieldNamespaces") or [],
             created_at=now,
@@ -80,7 +82,8 @@ def _update(_parent: Any, context: Context, args: Args) -> Any:
         _check(context, uri, row.topic, data.get("name"), row)
         row.uri = uri
         row.name = data.get("name", row.name)
-        row.filter = data.get("filter") if data.get("filter") is not None else row.filter
+        _check_filter(data.get("filter"))
+        row.filter = data.get("filter", row.filter)
         row.include_fields = data.get("includeFields", row.include_fields) or []
         row.metafield_namespaces = data.get("metafieldNamespaces", row.metafield_namespaces) or []
         row.updated_at = context.now()
@@ -99,6 +102,15 @@ def _delete(_parent: Any, context: Context, args: Args) -> Any:
     return payload(work, {"deletedWebhookSubscriptionId": None})
 
 
+def _check_filter(given: str | None) -> None:
+    if given and ":" not in given:
+        message = (
+            "The specified filter is invalid, please ensure you specify the field(s) you wish to "
+            "filter on."
+        )
+        raise UserError(message, ["webhookSubscription"])
+
+
 def _check(
     context: Context, uri: str, topic: str, name: str | None, own: Subscription | None
 ) -> None:
@@ -111,6 +123,11 @@ def _check(
         raise UserError("Address protocol http:// is not supported", field)
     if parts.scheme not in {"https", "http", "pubsub", "arn"} and not uri.startswith("arn:"):
         raise UserError("Address is invalid", field)
+    if parts.scheme == "pubsub" and not _PUB_SUB.match(uri):
+        text = "Address is not a valid GCP pub/sub format. Format should be pubsub://project:topic"
+        all_of(
+            UserError("Address protocol pubsub:// is not supported", field), UserError(text, field)
+        )
     if name is not None and not _NAME.match(name):
         message = "Name can only contain alphanumeric characters, underscores, and hyphens"
         raise UserError(message, ["webhookSubscription", "name"])

@@ -1,0 +1,119 @@
+"""Whatever is asked of the schema: an answer, or an error of Shopify's kind, and never a crash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from graphql import (
+    GraphQLNonNull,
+    GraphQLObjectType,
+    get_named_type,
+    is_leaf_type,
+)
+
+from shopify_sync import documents
+from shopify_sync.practice_store import actions, execution
+from shopify_sync.practice_store.store import Store
+from tests.support.shop import Shop
+
+SHOP = "demo.myshopify.com"
+
+
+@pytest.fixture(scope="module")
+def store() -> Store:
+    """With one order that went through everything."""
+    found = Store([SHOP])
+    found.courier.send = lambda *a: None  # type: ignore[method-assign]
+
+    def work(context: Any) -> None:
+        order = actions.place(
+            context, email="a@example.com", financialStatus="PENDING",
+            customer={"toUpsert": {"email": "a@example.com", "firstName": "Ann"}},
+            lineItems=[{"title": "Mug", "quantity": 2, "requiresShipping": True, "priceSet":
+                        {"shopMoney": {"amount": "10.00", "currencyCode": "EUR"}}}],
+        )  # fmt: skip
+        actions.pay(context, order)
+        actions.ship(context, order)
+
+    found.act(SHOP, work)
+    return found
+
+
+def arguments(field: Any, ids: dict[str, str]) -> str | None:
+    """Words for the arguments a field insists on; None: this test knows none."""
+    words = {}
+    for name, argument in field.args.items():
+        if isinstance(argument.type, GraphQLNonNull):
+            if name != "id":
+                return None
+            words[name] = json.dumps(ids.get(get_named_type(field.type).name, "gid://shopify/X/1"))
+    if "first" in field.args:
+        words["first"] = "2"
+    return f"({', '.join(f'{k}: {v}' for k, v in words.items())})" if words else ""
+
+
+def selections(kind: Any, ids: dict[str, str], path: tuple[str, ...]) -> Iterator[tuple[Any, str]]:
+    for name, field in kind.fields.items():
+        words = arguments(field, ids)
+        if words is None or len(path) > 6:
+            continue
+        named = get_named_type(field.type)
+        inner = "" if is_leaf_type(named) else " { __typename }"
+        opened = " { ".join((*path, f"{name}{words}{inner}"))
+        yield named, "{ " + opened + " }" * (len(path) + 1)
+
+
+def test_no_field_of_the_schema_crashes_the_store(store: Store) -> None:
+    schema = execution.schema()
+    order = next(iter(store.world.shops[SHOP].orders.values()))
+    shop = store.world.shops[SHOP]
+    ids = {
+        "Order": order.id,
+        "Fulfillment": order.fulfillments[0].id,
+        "FulfillmentOrder": order.fulfillment_orders[0].id,
+        "Customer": next(iter(shop.customers.values())).id,
+    }
+    known: dict[str, tuple[str, ...]] = {"QueryRoot": ()}
+    waiting, asked, undefined = ["QueryRoot"], 0, 0
+    while waiting:
+        kind = schema.type_map[waiting.pop(0)]
+        path = known[kind.name]
+        for named, query in selections(kind, ids, path):
+            answer = store.act(SHOP, lambda c, q=query: execution.execute(c, q, {}, None))
+            asked += 1
+            for error in answer.get("errors", ()):
+                code = (error.get("extensions") or {}).get("code")
+                assert code, (query, error)
+                undefined += code == "undefinedField"
+            is_answered = "errors" not in answer
+            if is_answered and isinstance(named, GraphQLObjectType) and named.name not in known:
+                step = query.removeprefix("{ ").split(" { __typename }")[0].split(" { ")
+                known[named.name] = tuple(step)
+                waiting.append(named.name)
+    assert asked > 300
+    assert undefined > 20
+    assert {"Order", "LineItem", "OrderTransaction", "Fulfillment"} <= set(known)
+
+
+def test_a_field_nobody_fills_is_said_not_to_be_there(shop: Shop) -> None:
+    """Over HTTP: 200 and a coded error, where there was a 500."""
+    order = shop.place()
+    answer = shop.graphql("query($id: ID!) { order(id: $id) { id merchantEditableErrors } }",
+                          {"id": order.id})  # fmt: skip
+    code = answer["errors"][0]["extensions"]["code"]
+    assert code == "undefinedField"
+
+
+def test_what_the_product_asks_is_filled(shop: Shop) -> None:
+    order = shop.place()
+    shop.act(lambda c: actions.ship(c, order))
+    for name in ("OrderForPanel", "OrdersUpdatedSince", "OrdersCompared", "ShopInfo"):
+        text = documents.load(name)
+        wanted = {"id": order.id, "query": "updated_at:>=2020-01-01", "first": 5, "after": None}
+        given = {key: value for key, value in wanted.items() if f"${key}:" in text}
+        errors = shop.graphql(text, given).get("errors", [])
+        found = [e for e in errors if e["extensions"]["code"] == "undefinedField"]
+        assert found == [], name
