@@ -142,18 +142,25 @@ def remove_identity(*, identity: Identity, by: User) -> None:
 
 
 def restore_identity(*, identity: Identity, by: User) -> None:
-    """Give it back. Raises IdentityRefused when another contact has it by now.
+    """Give it back. Raises IdentityRefused when another contact has it by now, and where an agent
+    would undo what somebody else decided about an address that rests on a person's word alone.
 
     What was only set aside was never the contact's: it may be suggested again."""
     if identity.is_set_aside:
         Identity.objects.filter(pk=identity.pk, is_set_aside=True).delete()
         live.announce(f"contact:{identity.contact_id}")
         return
+    is_supervisor = roles.is_supervisor(by)
+    is_others = identity.added_by_id is not None and identity.removed_by_id != by.pk
+    if is_others and not is_supervisor:
+        raise IdentityRefused(_("Only a supervisor can confirm what nobody has proven."))
     try:
         with transaction.atomic():
             Identity.objects.filter(pk=identity.pk).exclude(removed_at=None).update(
                 removed_at=None, removed_by=None, added_by=by
             )
+            if is_supervisor:
+                _note(identity, by=by, because="given back")
     except IntegrityError as error:
         raise IdentityRefused(_taken(identity.value)) from error
     live.announce(f"contact:{identity.contact_id}")

@@ -38,7 +38,7 @@ _CONNECTION_OF: Final = {
 }
 
 
-_INCLUDE: Final = re.compile(r"\s*@include\(if: \$(\w+)\)")
+_INCLUDE: Final = re.compile(r" ?@include\(if: \$(\w+)\)")
 
 
 class NotRun(Refused):

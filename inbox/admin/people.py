@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from inbox import access
 from inbox.models import Contact, Conversation, Identity
+from orders import audit
 from orders.admin_pages import DeskAdmin, link
+from orders.models import AuditKind
 
 if TYPE_CHECKING:
     StackedInline = admin.StackedInline[Any, Any]
@@ -42,6 +46,19 @@ class ContactAdmin(DeskAdmin):
         ("The person", {"fields": ["name", "language", "in_the_inbox", "created_at"]}),
     ]  # fmt: skip
     list_display = ["name", "language", "created_at"]
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """An address that is typed here is nobody's proof: it is in the audit log, by row."""
+        with transaction.atomic():
+            super().save_formset(request, form, formset, change)
+            edited = [row for row, _names in formset.changed_objects]
+            for row in (*formset.new_objects, *edited, *formset.deleted_objects):
+                audit.record(
+                    AuditKind.IDENTITY, actor=access.agent_of(request), after="edited",
+                    contact=form.instance.pk, identity=row.pk, address=row.kind,
+                    because="administration",
+                )  # fmt: skip
+
     search_fields = ["name", "identities__value"]
     inlines = [IdentityInline]
 

@@ -175,6 +175,8 @@ def outstanding(order: Order) -> Decimal:
 
 
 def capturable(order: Order) -> Decimal:
+    if order.cancelled_at:
+        return ZERO
     result = ZERO
     for held in open_authorizations(order):
         taken = [t for t in order.transactions if t.parent_number == held.number_id
@@ -192,6 +194,12 @@ def open_authorizations(order: Order) -> list[Transaction]:
         for t in order.transactions
         if t.kind == "AUTHORIZATION" and t.status == "SUCCESS" and t.number_id not in voided
     ]
+
+
+def voidable(order: Order) -> list[Transaction]:
+    """Authorizations of which nothing was taken; of the others the money goes back instead."""
+    captured = {t.parent_number for t in order.transactions if t.kind == "CAPTURE"}
+    return [held for held in open_authorizations(order) if held.number_id not in captured]
 
 
 def financial_status(order: Order) -> str | None:

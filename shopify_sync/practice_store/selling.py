@@ -276,7 +276,7 @@ def finish_cancel(
         context.changed.add(order.number_id)
         return
     now = context.now()
-    for held in money.open_authorizations(order):
+    for held in money.voidable(order):
         void(context, order, held)
     for waiting in money.pending_payments(order):
         add_transaction(

@@ -263,3 +263,42 @@ def test_the_number_in_a_shipping_address_is_the_buyers_unless_it_is_a_present(
     services.assign(conversation=talk, to=alice)
     at = f"/inbox/conversations/{talk.pk}/orders/{order.pk}/cancel/"
     assert as_alice.get(at).status_code == (200 if is_own else 404)
+
+
+def test_what_a_supervisor_took_back_an_agent_does_not_give_again(
+    order: Order, stranger: Conversation, as_alice: Client, sara: User
+) -> None:
+    as_sara = logged_in(sara)
+    accept(as_sara, stranger, order)
+    link = Identity.objects.get(kind=IdentityKind.SHOPIFY_CUSTOMER)
+    addresses.remove_identity(identity=link, by=sara)
+    at = f"/inbox/contacts/{stranger.contact_id}/identities/{link.pk}/restore/"
+    assert "Only a supervisor" in text_of(as_alice.post(at, follow=True))
+    link.refresh_from_db()
+    assert link.removed_at
+    as_sara.post(at)
+    link.refresh_from_db()
+    assert link.removed_at is None
+    kept = AuditEntry.objects.filter(kind=AuditKind.IDENTITY).order_by("pk")
+    assert [entry.detail["because"] for entry in kept] == ["claim", "given back"]
+
+
+def test_an_address_typed_in_the_admin_is_in_the_audit_log(
+    stranger: Conversation, admin_client: Client
+) -> None:
+    page = f"/admin/inbox/contact/{stranger.contact_id}/change/"
+    (own,) = stranger.contact.identities.all()
+    form = {
+        "name": "Robin", "language": "", "identities-TOTAL_FORMS": "2",
+        "identities-INITIAL_FORMS": "1", "identities-MIN_NUM_FORMS": "0",
+        "identities-MAX_NUM_FORMS": "1000", "identities-0-id": own.pk,
+        "identities-0-contact": stranger.contact_id, "identities-0-kind": own.kind,
+        "identities-0-value": own.value, "identities-0-source": own.source,
+        "identities-1-contact": stranger.contact_id, "identities-1-kind": "email",
+        "identities-1-value": "jane@example.com", "identities-1-source": "",
+    }  # fmt: skip
+    assert admin_client.post(page, form).status_code == 302
+    made = Identity.objects.get(value="jane@example.com")
+    entry = AuditEntry.objects.get(kind=AuditKind.IDENTITY)
+    assert (entry.actor, entry.detail["identity"]) == ("admin", made.pk)
+    assert "jane" not in json.dumps(entry.detail)

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
+from inbox import order_search
 from orders.models import Order, Store
 from shopify_sync import doctor
 from shopify_sync.models import ShopConnection
@@ -192,3 +194,15 @@ def test_a_prefix_with_digits_of_its_own_is_read_from_shopify(
     for words in (bare, f"20260-{bare}", f"{bare}-x", name):
         found = as_alice.get("/api/v1/orders/", {"q": words}).json()["results"]
         assert [row["name"] for row in found] == [name], words
+
+
+def test_a_search_reads_no_whole_table(shop: Shop, store: Store, seen: Seen) -> None:
+    shop.place(name="EN1043-DE")
+    seen()
+    for words in ("1043", "EN1043", "jane@example.com", "+4915112345678"):
+        plan = order_search.find(words).explain()
+        if connection.vendor == "sqlite":
+            scans = [
+                line for line in plan.splitlines() if "SCAN orders_" in line or "SCAN U" in line
+            ]
+            assert scans == [], plan

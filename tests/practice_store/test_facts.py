@@ -361,3 +361,27 @@ def test_shares_of_a_line_add_up_to_it_to_the_last_cent(store: Store) -> None:
         price, tax = price + part[0], tax + part[1]
         line.refunded += 1
     assert (price, tax) == (Decimal("10.00"), Decimal("1.00"))
+
+
+@pytest.mark.parametrize(("captured", "voids"), [(None, 1), ("5.00", 0), ("15.00", 0)])
+def test_a_captured_authorization_is_never_voided(
+    store: Store, captured: str | None, voids: int
+) -> None:
+    """Neither by canceling its order, nor when it is asked for."""
+    order = place(store, status="AUTHORIZED")
+    held = order.transactions[0]
+    if captured:
+        capture = """mutation($i: OrderCaptureInput!) { orderCapture(input: $i) {
+            userErrors { message } } }"""
+        given = {"id": order.id, "parentTransactionId": held.id, "amount": captured}
+        assert run(store, capture, {"i": given})["data"]["orderCapture"]["userErrors"] == []
+    run(store, CANCEL, {"id": order.id, "method": {"originalPaymentMethodsRefund": True}})
+    finish_jobs(store)
+    seen = store.world.shops[SHOP].orders[order.number_id]
+    kinds = [t.kind for t in seen.transactions]
+    assert (kinds.count("VOID"), kinds.count("REFUND")) == (voids, 1 if captured else 0)
+    assert money.capturable(seen) == 0
+    void = """mutation($i: ID!) { transactionVoid(parentTransactionId: $i) {
+        userErrors { code } } }"""
+    errors = run(store, void, {"i": held.id})["data"]["transactionVoid"]["userErrors"]
+    assert [error["code"] for error in errors] == ["AUTH_NOT_VOIDABLE"]

@@ -111,7 +111,7 @@ def _transaction_void(_parent: Any, context: Context, args: Args) -> Any:
         if held.kind != "AUTHORIZATION" or held.status != "SUCCESS":
             message = "Parent transaction must be a successful authorization"
             raise UserError(message, where, "AUTH_NOT_SUCCESSFUL")
-        if held.row not in money.open_authorizations(held.order):
+        if held.row not in money.voidable(held.order):
             message = "Parent transaction require a parent_id referring to a voidable transaction"
             raise UserError(message, where, "AUTH_NOT_VOIDABLE")
         return {"transaction": Part(held.order, selling.void(context, held.order, held.row))}
