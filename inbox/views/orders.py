@@ -155,7 +155,7 @@ def suggestion(request: HttpRequest, place: Place, order_id: int) -> HttpRespons
     if refund_dialog.mode_of(form) == Mode.ITEMS:
         found, problem = refund_dialog.suggest(order, form)
     context = {"sum": refund_dialog.sum_of(order, form, found, problem)}
-    return render(request, "orders/_refund_sums.html", context)
+    return render(request, "orders/_refund_summary.html", context)
 
 
 @require_POST

@@ -60,6 +60,12 @@ def claim(*, action_id: int, now: datetime) -> OrderAction | None:
         _expire(action, now)
         return None
     with transaction.atomic(durable=True):
+        # By its lease too, and read anew once it is ours: a slow worker may have begun its step
+        # since the look above, and what was sent must not be taken for unsent.
+        seen = {name: getattr(action, name) for name in ("state", "fence", "lease_until")}
+        if not OrderAction.objects.filter(pk=action.pk, **seen).update(lease_until=now + LEASE):
+            return None
+        action = OrderAction.objects.select_related("order__store").get(pk=action.pk)
         claimed = move(
             action,
             ActionState.SENDING,

@@ -20,7 +20,8 @@ _NEEDS: Final[dict[str, frozenset[str]]] = {
         "fulfillmentCancel fulfillmentTrackingInfoUpdate fulfillmentTrackingInfoUpdateV2",
         "read_returns": "return returnableFulfillments reverseFulfillmentOrder",
         "write_returns": "returnCreate returnRequest returnApproveRequest returnDeclineRequest "
-        "returnCancel returnClose returnReopen returnProcess reverseFulfillmentOrderDispose",
+        "returnCancel returnClose returnReopen returnProcess reverseFulfillmentOrderDispose "
+        "reverseDeliveryCreateWithShipping reverseDeliveryShippingUpdate",
     }.items()
 }
 

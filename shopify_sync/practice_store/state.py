@@ -308,6 +308,27 @@ class ExchangeLine(Resource, kw_only=True):
     added_line: int | None = None
 
 
+class ReverseDeliveryLine(Resource, kw_only=True):
+    """So many units of a return's line, by its number."""
+
+    typename: ClassVar[str] = "ReverseDeliveryLineItem"
+    item_number: int
+    quantity: int
+
+
+class ReverseDelivery(Resource, kw_only=True):
+    """A parcel on its way back."""
+
+    typename: ClassVar[str] = "ReverseDelivery"
+    return_number: int
+    created_at: datetime
+    tracking_number: str | None = None
+    tracking_url: str | None = None
+    carrier: str | None = None
+    label_url: str | None = None
+    lines: list[ReverseDeliveryLine] = field(default_factory=list)
+
+
 class Return(Resource, kw_only=True):
     typename: ClassVar[str] = "Return"
     order_number: int
@@ -321,6 +342,7 @@ class Return(Resource, kw_only=True):
     lines: list[ReturnLine] = field(default_factory=list)
     exchange_lines: list[ExchangeLine] = field(default_factory=list)
     reverse_order_number: int | None = None
+    deliveries: list[ReverseDelivery] = field(default_factory=list)
     # What the customer pays for the way back; taken off the return's first refund.
     shipping_fee: Decimal = ZERO
 

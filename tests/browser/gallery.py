@@ -322,6 +322,8 @@ SCENES: Final = (
     Scene("which-customer-contact", person("Marie")),
     Scene("suggestion", conversation("Paul", orders=True)),
     Scene("suggestion-contact", person("Paul")),
+    Scene("stranger", conversation("Robin", orders=True), who="alice"),
+    Scene("stranger-contact", person("Robin")),
 )
 
 

@@ -16,11 +16,13 @@ from django.test import Client
 from django.utils import timezone
 
 from inbox.models import Conversation
-from orders import previews
+from orders import previews, services
 from orders.errors import ActionRefused
 from orders.models import ActionState, Order, OrderAction, Store
+from orders.models.actions import OrderActionQuerySet
 from orders.previews.returning import return_for
 from orders.snapshot import ExchangeItem, LineQuantity
+from shopify_sync import actions
 from shopify_sync.models import ShopConnection
 from shopify_sync.practice_store import actions as shop_actions
 from shopify_sync.practice_store import processing
@@ -509,3 +511,89 @@ def test_an_exchange_is_processed_in_shopify(shop: Shop, seen: Seen, alice: User
     with pytest.raises(ActionRefused) as caught:
         return_for(replace(snapshot, returns=(exchange,)), lines, None)
     assert caught.value.refusal.code == "return_exchange"
+
+
+def test_store_credit_and_shipping_go_through_the_return_too(
+    shop: Shop, seen: Seen, alice: User, store: Store
+) -> None:
+    Store.objects.filter(pk=store.pk).update(allow_store_credit=True)
+    carriage = {"shopMoney": {"amount": "4.90", "currencyCode": "EUR"}}
+    placed = shop.place(shippingLines=[{"title": "Post", "priceSet": carriage}])
+
+    def work(context: Any) -> None:
+        shop_actions.ship(context, placed)
+        shop_actions.open_return(context, placed)
+        shop_actions.receive_return(context, placed)
+
+    shop.act(work)
+    order, api = seen(), logged_in(alice)
+    answer = ask(api, order, returned="received", method="store_credit", shipping="4.90")
+    assert answer.json()["amount"] == {"amount": "44.90", "currency": "EUR"}
+    action = settle(api, shop, order, answer.json()["token"])
+    assert action.state == ActionState.SUCCEEDED
+    [refund] = shop.ledger()["refunds"]
+    assert (refund["amount"], refund["gateways"]) == ("44.9", ["shopify_store_credit"])
+    assert refund["return"] == placed.returns[0].id
+    assert placed.refunds[0].shipping == Decimal("4.90")
+
+
+def test_the_fees_of_a_return_are_taken_off(shop: Shop, seen: Seen, alice: User) -> None:
+    placed = shipped(shop, "received")
+    placed.returns[0].lines[0].restocking_fee_percent = Decimal(10)
+    order, api = seen(), logged_in(alice)
+    summary = ask(api, order, returned="received").json()
+    assert summary["amount"] == {"amount": "36.00", "currency": "EUR"}
+    settle(api, shop, order, summary["token"])
+    assert shop.ledger()["refunds"][0]["amount"] == "36.0"
+
+
+def test_two_currencies_are_paid_back_in_the_customers(shop: Shop, seen: Seen, alice: User) -> None:
+    price = {"shopMoney": {"amount": "20.00", "currencyCode": "EUR"},
+             "presentmentMoney": {"amount": "3200", "currencyCode": "JPY"}}  # fmt: skip
+    placed = shop.place(
+        presentmentCurrency="JPY",
+        lineItems=[{"title": "Mug", "quantity": 2, "requiresShipping": True, "priceSet": price}],
+    )
+
+    def work(context: Any) -> None:
+        shop_actions.ship(context, placed)
+        shop_actions.open_return(context, placed)
+
+    shop.act(work)
+    order, api = seen(), logged_in(alice)
+    summary = ask(api, order, 1, returned="received").json()
+    assert summary["amount"] == {"amount": "3200", "currency": "JPY"}
+    action = settle(api, shop, order, summary["token"])
+    assert action.state == ActionState.SUCCEEDED, action.message
+    assert [(r["amount"], r["currency"]) for r in shop.ledger()["refunds"]] == [("3200.0", "JPY")]
+
+
+def test_a_worker_that_was_given_up_and_sends_after_all_is_noticed_by_the_next(
+    shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease ran out before it began the step, and it begins it just as the next one takes
+    the action: there is no key that would make the second request harmless."""
+    acting.without_wake_ups(monkeypatch)
+    shipped(shop, "received", quantity=4)
+    action = through(seen(), alice)
+    now = timezone.now()
+    slow = services.claim(action_id=action.pk, now=now)
+    assert slow is not None
+    OrderAction.objects.update(lease_until=now - timedelta(seconds=1))
+    look = OrderActionQuerySet.first
+
+    def looked_at(found: Any) -> Any:
+        row = look(found)
+        monkeypatch.setattr(OrderActionQuerySet, "first", look)
+        assert services.begin_step(slow, step=0, now=timezone.now()) is True
+        return row
+
+    monkeypatch.setattr(OrderActionQuerySet, "first", looked_at)
+    assert services.claim(action_id=action.pk, now=timezone.now()) is None
+    row = OrderAction.objects.get(pk=action.pk)
+    assert (row.fence, row.is_doubtful) == (slow.fence, True)
+    # Given up once more, it is looked for, and not sent.
+    OrderAction.objects.update(lease_until=now - timedelta(seconds=1))
+    actions.perform(action.pk)
+    assert OrderAction.objects.get(pk=action.pk).state == ActionState.UNKNOWN
+    assert mutations(shop) == []

@@ -247,3 +247,42 @@ def test_fees_are_taken_off_the_outcome(store: Store) -> None:
     outcome = answer["data"]["return"]["suggestedFinancialOutcome"]
     assert outcome["financialTransfer"]["amount"]["presentmentMoney"]["amount"] == "13.0"
     assert order.lines[0].refunded == 0
+
+
+def test_a_parcel_on_its_way_back_is_of_what_the_return_expects(store: Store) -> None:
+    order, back = returned(store)
+    mutation = """mutation($id: ID!, $lines: [ReverseDeliveryLineItemInput!]!) {
+      reverseDeliveryCreateWithShipping(reverseFulfillmentOrderId: $id,
+        reverseDeliveryLineItems: $lines, trackingInput: {number: "RET-1"},
+        labelInput: {fileUrl: "https://example.com/label.pdf"}) {
+        reverseDelivery { id reverseFulfillmentOrder { id }
+          reverseDeliveryLineItems(first: 5) { nodes { quantity
+            reverseFulfillmentOrderLineItem { totalQuantity } } }
+          deliverable { ... on ReverseDeliveryShippingDeliverable {
+            tracking { number } label { publicFileUrl createdAt } } } }
+        userErrors { field message code } } }"""
+    rfo = f"gid://shopify/ReverseFulfillmentOrder/{back.reverse_order_number}"
+
+    def create(rfo: str, *lines: dict[str, Any]) -> Any:
+        answer = run(store, mutation, {"id": rfo, "lines": list(lines)})
+        return answer["data"]["reverseDeliveryCreateWithShipping"]
+
+    line = {"reverseFulfillmentOrderLineItemId": reverse(back.lines[0]), "quantity": 2}
+    assert create(rfo + "9")["userErrors"][0]["code"] == "NOT_FOUND"
+    twice = create(rfo, line, line)["userErrors"][0]
+    assert (twice["field"], twice["message"]) == (
+        ["reverseDeliveryLineItems", "1", "quantity"], "cannot deliver more items than are returned"
+    )  # fmt: skip
+    unknown = line | {"reverseFulfillmentOrderLineItemId": reverse(back.lines[0]) + "1"}
+    assert create(rfo, unknown)["userErrors"][0]["message"] == "must exist"
+    made = create(rfo)["reverseDelivery"]
+    assert made["reverseFulfillmentOrder"]["id"] == rfo
+    [sent] = made["reverseDeliveryLineItems"]["nodes"]
+    assert sent == {"quantity": 2, "reverseFulfillmentOrderLineItem": {"totalQuantity": 2}}
+    assert made["deliverable"]["tracking"] == {"number": "RET-1"}
+    update = """mutation($id: ID!) { reverseDeliveryShippingUpdate(reverseDeliveryId: $id,
+      trackingInput: {number: "RET-2"}) { reverseDelivery { id } userErrors { code } } }"""
+    assert run(store, update, {"id": made["id"]})["data"]["reverseDeliveryShippingUpdate"] == {
+        "reverseDelivery": {"id": made["id"]}, "userErrors": []
+    }  # fmt: skip
+    assert [d.tracking_number for d in order.returns[0].deliveries] == ["RET-2"]

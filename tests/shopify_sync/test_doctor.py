@@ -53,6 +53,14 @@ def test_what_shopify_refuses(shop: Shop, store: Store, phase: str, words: str) 
     assert found(store, repair=True)["Test call"][0] == "ok"
 
 
+def test_without_write_returns_a_return_is_closed_in_shopify(shop: Shop, store: Store) -> None:
+    assert "Returns" not in found(store, repair=True)
+    shop.store.world.shops["demo.myshopify.com"].scopes.remove("write_returns")
+    level, todo = found(store)["Returns"]
+    assert level == "warning"
+    assert "write_returns" in todo
+
+
 def test_a_missing_scope_is_named(shop: Shop, store: Store) -> None:
     scopes = shop.store.world.shops["demo.myshopify.com"].scopes
     for scope in ("read_customers", "write_customers", "read_all_orders"):

@@ -7,6 +7,7 @@ from shopify_sync.practice_store.resolvers import (
     objects,
     queries,
     returns,
+    reverse_deliveries,
     webhooks,
 )
 from shopify_sync.practice_store.resolvers.base import RESOLVERS, resolve_field, resolve_type
@@ -21,5 +22,6 @@ __all__ = [
     "resolve_field",
     "resolve_type",
     "returns",
+    "reverse_deliveries",
     "webhooks",
 ]

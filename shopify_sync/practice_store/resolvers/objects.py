@@ -82,10 +82,6 @@ _sums(
     {
         "totalPrice": money.total,
         "originalTotalPrice": money.original_total,
-        "originalTotalDuties": money.duties,
-        "currentTotalDuties": lambda o: money.current(o)["duties"],
-        "originalTotalAdditionalFees": money.fees,
-        "currentTotalAdditionalFees": money.fees,
         "currentTotalPrice": lambda o: money.current(o)["total"],
         "subtotalPrice": lambda o: money.subtotal(o),
         "currentSubtotalPrice": lambda o: money.current(o)["subtotal"],
@@ -105,6 +101,22 @@ _sums(
         "refundDiscrepancy": lambda o: sum(
             (a.amount for r in o.refunds for a in r.adjustments), ZERO
         ),
+    },
+)
+
+
+def _or_null(amount: Callable[[Order], Decimal], whole: Callable[[Order], Decimal]) -> Resolver:
+    """A sum that is null for an order without any of it."""
+    return lambda o, c, a: money.bag(o, amount(o)) if whole(o) else None
+
+
+_fields(
+    "Order",
+    {
+        "originalTotalDutiesSet": _or_null(money.duties, money.duties),
+        "currentTotalDutiesSet": _or_null(lambda o: money.current(o)["duties"], money.duties),
+        "originalTotalAdditionalFeesSet": _or_null(money.fees, money.fees),
+        "currentTotalAdditionalFeesSet": _or_null(money.fees, money.fees),
     },
 )
 

@@ -250,6 +250,7 @@ def _all_parts(context: Context, kind: str) -> Iterator[Part]:
         "Return": lambda o: o.returns,
         "OrderTransaction": lambda o: o.transactions,
         "LineItem": lambda o: o.lines,
+        "ReverseDelivery": lambda o: [d for r in o.returns for d in r.deliveries],
         "ReverseFulfillmentOrder": lambda o: [r for r in o.returns if r.reverse_order_number],
     }
     for order in context.shop.orders.values():

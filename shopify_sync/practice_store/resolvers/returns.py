@@ -110,19 +110,19 @@ def _dispose(_parent: Any, context: Context, args: Args) -> Any:
             if entry.get("locationId"):
                 must_be("Location", entry["locationId"])
         done = returning.dispose(context, args["dispositionInputs"])
-        lines = {line.number_id: _reverse_line_part(order, line) for order, line in done}
+        lines = {line.number_id: reverse_line_part(order, line) for order, line in done}
         return {"reverseFulfillmentOrderLineItems": list(lines.values())}
 
     return payload(work, {"reverseFulfillmentOrderLineItems": None})
 
 
-def _reverse_line_part(order: Order, line: ReturnLine) -> Part:
+def reverse_line_part(order: Order, line: ReturnLine) -> Part:
     part = Part(order, line)
     part.typename = "ReverseFulfillmentOrderLineItem"
     return part
 
 
-def _reverse_order(order: Order, back: Return) -> Part:
+def reverse_order(order: Order, back: Return) -> Part:
     part = Part(order, back)
     part.typename, part.number_id = "ReverseFulfillmentOrder", back.reverse_order_number or 0
     return part
@@ -147,7 +147,7 @@ RESOLVERS.setdefault("Return", {}).update(
         "totalQuantity": lambda p, c, a: sum(line.quantity for line in p.lines),
         "returnLineItems": lambda p, c, a: connection(parts(p.order, p.row.lines), a),
         "reverseFulfillmentOrders": lambda p, c, a: connection(
-            [_reverse_order(p.order, p.row)] if p.reverse_order_number else [], a
+            [reverse_order(p.order, p.row)] if p.reverse_order_number else [], a
         ),
         "requestApprovedAt": lambda p, c, a: p.approved_at,
         "decline": lambda p, c, a: (
@@ -245,7 +245,7 @@ RESOLVERS["ReverseFulfillmentOrder"] = {
     "order": lambda p, c, a: p.order,
     "status": lambda p, c, a: "CLOSED" if p.row.status == "CLOSED" else "OPEN",
     "lineItems": lambda p, c, a: connection(parts(p.order, p.row.lines), a),
-    "reverseDeliveries": lambda p, c, a: connection([], a),
+    "reverseDeliveries": lambda p, c, a: connection(parts(p.order, p.row.deliveries), a),
 }
 RESOLVERS["ReverseFulfillmentOrderLineItem"] = {
     "id": lambda p, c, a: gid("ReverseFulfillmentOrderLineItem", p.number_id),

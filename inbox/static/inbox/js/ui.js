@@ -201,6 +201,15 @@ document.addEventListener("input", ({ target }) => {
   if (counter) counter.textContent = `${[...target.value].length}/${target.maxLength}`;
 });
 
+// The sum beside the button of the refund dialog is the summary's.
+document.addEventListener("htmx:afterSettle", () => {
+  const summary = document.getElementById("refund-summary");
+  const foot = document.getElementById("refund-foot");
+  if (!summary || !foot) return;
+  foot.querySelector("b").textContent = summary.dataset.amount;
+  foot.querySelector("span").textContent = summary.dataset.of;
+});
+
 // What one choice suggests for another field: ticked with it, and still the agent's to change.
 document.addEventListener("change", ({ target }) => {
   const { ticks, unticks } = target.dataset ?? {};
