@@ -180,12 +180,10 @@ def refund_of(
 
 
 def _refund_through_return(action: OrderAction, snapshot: OrderSnapshot) -> Refund | None:
-    """Shopify does not promise that a note given to a return stands on its refund. Once it has
-    accepted the step, the one new refund through that return is the action's; before, nobody can
-    tell it from a colleague's."""
+    """Whether a return's note stands on its refund is not told. Once the step was accepted, the one
+    new refund through its return is the action's; before, it may be a colleague's."""
     steps = action.steps[: action.accepted_steps]
-    targets = {step["target"] for step in steps if step["goal"] == Goal.RETURN}
-    if not targets:
+    if not (targets := {step["target"] for step in steps if step["goal"] == Goal.RETURN}):
         return None
     before = set(action.proposal["through"]["refunds_before"])
     found = [
@@ -375,12 +373,7 @@ def _return_move(
     sent_at = action.step_last_sent_at
     if sent_at and now - sent_at < LATE_COMMIT:
         return Waiting(_("Sent without an answer; looking for it."), is_in_doubt=True)
-    return Contradiction(
-        _(
-            "Sent without an answer, and Shopify shows no refund through this return. It is not "
-            "sent again by itself: compare with Shopify."
-        )
-    )
+    return Contradiction(_("Sent without an answer, and not sent again by itself: compare."))
 
 
 def _would_return_more(action: OrderAction, snapshot: OrderSnapshot) -> bool:
