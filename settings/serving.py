@@ -40,6 +40,7 @@ def serve(words: list[str]) -> None:
             processes.start(role, _command(role))
         probe = f"http://127.0.0.1:{port}/livez"
         until_it_is(processes, lambda: answers(probe), "the web server", needs=("web",))
+        print(f"Agent Inbox serves port {port}; put https in front of it.", flush=True)
         processes.keep()
     finally:
         processes.stop()
