@@ -188,6 +188,7 @@ def form(**changes: Any) -> dict[str, Any]:
         "name": "New", "event_kind": "placed", "purpose": "transactional", "language": "en",
         "via_email": "on", "is_active": "on", "subject": "s", "body": "b",
         "abandoned_after_minutes": 60, "quiet_days": 7,
+        "staff_refund_minimum": "0", "staff_refund_wait_minutes": 0,
     } | empty | changes  # fmt: skip
 
 

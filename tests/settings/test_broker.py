@@ -48,6 +48,7 @@ def is_so(question: Callable[[], bool], *, within_s: float = PATIENCE_S) -> bool
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_mended", [True, False], ids=["mended", "control"])
 def test_a_busy_worker_outlives_its_broker(tmp_path: Path, is_mended: bool) -> None:
     with socket.socket() as free:
@@ -60,8 +61,10 @@ def test_a_busy_worker_outlives_its_broker(tmp_path: Path, is_mended: bool) -> N
         "BROKER": url, "IS_MENDED": str(int(is_mended)),
         "PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()]),
     }  # fmt: skip
-    # With it, Celery would import our own app, which is mended.
+    # With it, Celery imports our own app, which is mended.
     env.pop("DJANGO_SETTINGS_MODULE", None)
+    if is_mended:
+        env["DJANGO_SETTINGS_MODULE"] = "settings.test"
     with (tmp_path / "log").open("ab") as log:
         worker = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "busy", "worker", "--pool", "threads",

@@ -96,6 +96,7 @@ def growth(pattern: re.Pattern[str], head: str, pump: str) -> float:
 FOUND: Final = patterns()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(FOUND))
 def test_work_grows_with_the_length_only(name: str) -> None:
     heads = HEADS if name.startswith(("settings.masking", "inbox.placeholders")) else ("",)
