@@ -93,7 +93,7 @@ def known(words: str) -> Callable[[Page, Variant], None]:
         conversation(words, orders=True)(page, variant)
         expect(page.locator("#panel .customer")).to_have_count(1, timeout=PATIENCE_MS)
         # Nobody waits for these reads: right after the start the agents' orders come first.
-        expect(page.locator("#panel .stat-row")).to_have_count(0, timeout=3 * PATIENCE_MS)
+        expect(page.locator("#panel .stat-row")).to_have_count(0, timeout=6 * PATIENCE_MS)
 
     return go
 

@@ -36,7 +36,7 @@ def badges(order: Locator, *labels: str) -> None:
 def test_alice_reads_an_order(alice: Page) -> None:
     open_conversation(alice, "The grinder of order #1050")
     order = card(alice, "#1050")
-    badges(order, "Open", "Paid", "Delivered")
+    badges(order, "Archived", "Paid", "Delivered")
     expect(order).to_contain_text(re.compile(r"Order ID\s*\d{13}"))
     link = order.get_by_role("link", name=re.compile("JD014600003")).first
     expect(link).to_have_attribute("href", re.compile("^https://www.dhl.de/"))
