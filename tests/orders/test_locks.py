@@ -253,6 +253,8 @@ def held(order_id: int) -> Iterator[None]:
 
 def _waiters() -> int:
     with connection.cursor() as cursor:
+        # Inside a transaction the first look at the sessions would be shown again.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
             "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN"
             " (SELECT pid FROM pg_stat_activity WHERE datname = current_database())"
