@@ -109,6 +109,7 @@ def texts(value: Any, key: str = "") -> Iterator[str]:
         yield value
 
 
+@pytest.mark.slow
 def test_no_card_and_no_answer_shows_a_code(
     codes: re.Pattern[str], orders: list[Order], as_alice: Client, conversation: Conversation
 ) -> None:

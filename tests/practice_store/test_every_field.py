@@ -66,6 +66,7 @@ def selections(kind: Any, ids: dict[str, str], path: tuple[str, ...]) -> Iterato
         yield named, "{ " + opened + " }" * (len(path) + 1)
 
 
+@pytest.mark.slow
 def test_no_field_of_the_schema_crashes_the_store(store: Store) -> None:
     schema = execution.schema()
     order = next(iter(store.world.shops[SHOP].orders.values()))

@@ -216,6 +216,7 @@ def test_reconciling_begins_with_a_back_fill_and_then_finds_what_no_webhook_told
         assert reconcile.reconcile(store.pk) == 0
 
 
+@pytest.mark.slow
 def test_the_nightly_comparison_finds_lost_changed_and_vanished_orders(
     shop: Shop, store: Store
 ) -> None:

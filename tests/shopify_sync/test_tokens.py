@@ -94,6 +94,7 @@ def test_twenty_workers_on_an_expired_token_make_one_renewal(installed: Store, s
     assert asked(shop) == 2
 
 
+@pytest.mark.slow
 def test_without_the_lease_they_make_many(installed: Store, shop: Shop) -> None:
     """The negative control of the test above: five are let into a renewal side by side."""
     expire(shop)

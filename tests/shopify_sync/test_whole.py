@@ -44,6 +44,7 @@ def order_with(client: DirectClient, *, parcels: int, undelivered: int, refunds:
     return order
 
 
+@pytest.mark.slow
 @hypothesis_settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -71,6 +72,7 @@ def test_a_status_and_a_sum_are_true_or_the_order_is_incomplete(
             assert refusal.code == "incomplete"
 
 
+@pytest.mark.slow
 @hypothesis_settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
