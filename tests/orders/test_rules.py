@@ -257,3 +257,24 @@ def test_a_canceled_shipment_is_none() -> None:
     gone = shipped(parcel(status="CANCELLED"))
     assert not rules.is_shipped(gone)
     assert rules.shipment_refusal(gone) is None
+
+
+@pytest.mark.parametrize("status", ["LOST", "ACCEPTED", "CHARGE_REFUNDED"])
+def test_a_lost_dispute_is_warned_of_as_loudly(status: str) -> None:
+    """The bank has given the money back already: a refund would pay it twice."""
+    lost = order(disputes=(Dispute(gid="d", status=status),))
+    assert "dispute_lost" in advice(rules.refund_advice(lost, delivered=False))
+    assert "dispute_lost" in advice(rules.cancel_advice(lost))
+
+
+@pytest.mark.parametrize("status", ["WON", "PREVENTED"])
+def test_a_dispute_that_was_won_is_no_lost_one(status: str) -> None:
+    won = order(disputes=(Dispute(gid="d", status=status),))
+    assert not {"dispute", "dispute_lost"} & set(advice(rules.refund_advice(won, delivered=False)))
+
+
+@pytest.mark.parametrize("name", ["lines", "fulfillments", "transactions", "refunds", "returns"])
+def test_nobody_acts_on_an_order_that_was_read_in_part(name: str) -> None:
+    incomplete = order(unread=(name,))
+    assert (refund(incomplete), cancel(incomplete)) == ("incomplete", "incomplete")
+    assert (refund(order()), cancel(order())) == (None, None)
