@@ -20,6 +20,7 @@ from inbox.models.conversations import (
     MessageKind,
 )
 from inbox.models.frames import FrameCode, FrameKind, HelpDeskFrame
+from inbox.models.participants import Draft, DraftMode, Participant, ReadMark
 
 __all__ = [
     "CHECKOUT_TRIGGERS",
@@ -37,6 +38,8 @@ __all__ = [
     "Conversation",
     "ConversationState",
     "DeliveryState",
+    "Draft",
+    "DraftMode",
     "FrameCode",
     "FrameKind",
     "HelpDeskFrame",
@@ -44,7 +47,9 @@ __all__ = [
     "IdentityKind",
     "Message",
     "MessageKind",
+    "Participant",
     "Purpose",
+    "ReadMark",
     "SendState",
     "Via",
 ]

@@ -58,7 +58,13 @@ class Conversation(models.Model):
     last_message_at = models.DateTimeField(default=timezone.now)
     last_message_preview = models.CharField(max_length=PREVIEW_LENGTH, blank=True)
     last_message_is_inbound = models.BooleanField(default=True)
-    is_unread = models.BooleanField(default=False)
+    is_unread = models.BooleanField(
+        default=False,
+        help_text="The customer wrote what the assignee, or if there is none any agent, has not read.",
+    )
+    has_undelivered = models.BooleanField(
+        default=False, help_text="A reply finally failed and was not sent again."
+    )
     waiting_since = models.DateTimeField(
         null=True, blank=True, help_text="Since when the customer waits for an answer."
     )
@@ -161,11 +167,28 @@ class Message(Outbox):
         blank=True,
         related_name="inbox_messages",
     )
+    sender = models.ForeignKey(
+        "Participant",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="messages",
+        help_text="Who wrote an inbound message.",
+    )
+    recipient = models.CharField(
+        max_length=255,
+        blank=True,
+        help_text="The address a reply goes to, fixed when it was written.",
+    )
     text = models.TextField()
     external_id = models.CharField(
         max_length=200, blank=True, help_text="The channel's own id: a repeat finds this row."
     )
+    client_id = models.UUIDField(
+        null=True, blank=True, help_text="The browser's id of one press of Send: a repeat finds it."
+    )
     created_at = models.DateTimeField(default=timezone.now, help_text="When its author wrote it.")
+    arrived_at = models.DateTimeField(default=timezone.now, help_text="When we took it in.")
 
     class Meta:
         constraints = [
@@ -173,6 +196,11 @@ class Message(Outbox):
                 fields=["channel", "external_id"],
                 condition=~Q(external_id=""),
                 name="inbox_one_message_per_external_id",
+            ),
+            models.UniqueConstraint(
+                fields=["author", "client_id"],
+                condition=Q(client_id__isnull=False),
+                name="inbox_one_message_per_press",
             ),
             models.CheckConstraint(
                 condition=Q(kind__in=MessageKind.values), name="inbox_message_kind_known"

@@ -1,0 +1,88 @@
+"""Who writes in a conversation, and what each agent has read and begun to write there."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from inbox.models.contacts import Contact
+from inbox.models.conversations import Conversation
+
+
+class Participant(models.Model):
+    """Somebody who has written in a conversation; each inbound message names theirs.
+
+    Others than the conversation's own contact may write in it (a copied colleague, a group chat).
+    Each keeps a contact of their own: only the conversation's contact lends it orders.
+    """
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="participants")
+    contact = models.ForeignKey(Contact, models.PROTECT, related_name="participations")
+    external_id = models.CharField(max_length=200, help_text="The channel's own id of them.")
+    name = models.CharField(max_length=255, blank=True, help_text="As the channel names them.")
+    address = models.CharField(
+        max_length=255,
+        blank=True,
+        help_text="The address they last wrote from: where a reply to them goes.",
+    )
+    joined_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation", "external_id"], name="inbox_one_participant_per_sender"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or f"Participant {self.pk}"
+
+
+class ReadMark(models.Model):
+    """How far an agent has read a conversation: up to and including this message."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="read_marks")
+    last_message_id = models.PositiveBigIntegerField(default=0)
+    read_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "conversation"], name="inbox_one_read_mark_per_agent"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Read up to {self.last_message_id}"
+
+
+class DraftMode(models.TextChoices):
+    REPLY = "reply", _("Reply")
+    NOTE = "note", _("Note")
+
+
+class Draft(models.Model):
+    """What an agent has begun to write in a conversation. Nobody else sees it."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="drafts")
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="drafts")
+    mode = models.CharField(max_length=5, choices=DraftMode.choices, default=DraftMode.REPLY)
+    text = models.TextField()
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "conversation"], name="inbox_one_draft_per_agent"
+            ),
+            models.CheckConstraint(
+                condition=Q(mode__in=DraftMode.values), name="inbox_draft_mode_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Draft {self.pk}"
