@@ -10,6 +10,7 @@ from __future__ import annotations
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from inbox import news
 from inbox.models import CampaignMessage, Via
 from orders.addresses import normal_phone
 from orders.gateway import get_gateway
@@ -48,10 +49,9 @@ def leaving_refusal(row: CampaignMessage) -> str:
     called in a transaction; raises ShopUnreachable, and then the message has to wait.
     """
     thing = thing_of(row)
-    if reason := campaign_refusal(row) or _redaction_refusal(thing):
+    reason = campaign_refusal(row) or _redaction_refusal(thing)
+    if reason := reason or news.refusal(row, now=timezone.now()):
         return reason
-    if not thing.store.is_active:
-        return _("The store is switched off.")
     if row.campaign.is_marketing:
         return _marketing_refusal(row, thing)
     # In a conversation it goes where the conversation does.
