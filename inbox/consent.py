@@ -112,10 +112,14 @@ def _redaction_refusal(thing: Order | Checkout) -> str:
 
 
 def _marketing_refusal(row: CampaignMessage, thing: Order | Checkout) -> str:
-    read = read_checkout(thing) if isinstance(thing, Checkout) else None
-    if isinstance(thing, Checkout) and (reason := checkout_refusal(thing, read)):
-        return reason
-    found = consent_of(thing if isinstance(thing, Order) else read, Via(row.via))
+    if isinstance(thing, Order):
+        found = consent_of(thing, Via(row.via))
+    else:
+        read = read_checkout(thing)
+        reason = checkout_refusal(thing, read)
+        if reason or read is None:
+            return reason
+        found = consent_of(read, Via(row.via))
     return refusal(found) or _address_refusal(row, found.address if found else "")
 
 
