@@ -47,6 +47,7 @@ pages = [
     path("conversations/<int:pk>/snooze/", conversations.snooze, name="snooze"),
     path("conversations/<int:pk>/resolve/", conversations.resolve, name="resolve"),
     path("conversations/<int:pk>/reopen/", conversations.reopen, name="reopen"),
+    path("conversations/<int:pk>/contact/", contacts.make_contact, name="make_contact"),
     *panel_pages("conversations/<int:pk>/", doors.beside_conversation),
     path("contacts/<int:pk>/", conversations.contact, name="contact"),
     path("contacts/<int:pk>/activity/", conversations.contact_activity, name="contact_activity"),

@@ -15,6 +15,7 @@ from inbox import (
     access,
     live,
     pages,
+    participants,
     people,
     reach,
     roles,
@@ -24,7 +25,7 @@ from inbox import (
     timeline,
 )
 from inbox.forms import AssignForm, MessageForm, SnoozeForm
-from inbox.models import Conversation, IdentityKind
+from inbox.models import Contact, Conversation, IdentityKind
 from inbox.places import BesideConversation
 from orders.selection import number
 
@@ -59,6 +60,7 @@ def conversation(request: HttpRequest, pk: int) -> HttpResponseBase:
         "thread": timeline.thread(found, before=number(request.GET.get("before", ""))),
         "reply_form": MessageForm(),
         "unreachable": reach.refusal(found),
+        "recipients": participants.recipients(found),
         "may_work": not access.door_refused(request.user, changes=True),
         "marks_read": is_ahead,
     }
@@ -143,7 +145,6 @@ def reopen(request: HttpRequest, pk: int) -> HttpResponse:
 def contact(request: HttpRequest, pk: int) -> HttpResponse:
     """Row F46: who they are, and everything that happened to their orders."""
     found = access.get_contact(request.user, pk)
-    own = access.conversations_for(request.user).filter(contact=found)
     known = list(found.identities.select_related("added_by", "removed_by"))
     text = people.all_text(found)
     context = {
@@ -159,10 +160,20 @@ def contact(request: HttpRequest, pk: int) -> HttpResponse:
         ],
         "removed": [identity for identity in known if identity.removed_at],
         "activity": timeline.activity(found),
-        "conversations": own.order_by("-last_message_at")[:20],
+        "conversations": _conversations(request, found),
         **_frame(request),
     }
     return render(request, "inbox/contact.html", context)
+
+
+def _conversations(request: HttpRequest, found: Contact) -> list[Conversation]:
+    """Their own and those they take part in, newest first. Two queries: one for both would read
+    far more than it shows."""
+    seen = access.conversations_for(request.user)
+    own = seen.filter(contact=found).order_by("-last_message_at")[:20]
+    joined = seen.filter(participants__contact=found).exclude(contact=found)
+    both = [*own, *joined.order_by("-last_message_at").distinct()[:20]]
+    return sorted(both, key=lambda row: row.last_message_at, reverse=True)[:20]
 
 
 @require_GET
@@ -175,14 +186,20 @@ def contact_activity(request: HttpRequest, pk: int) -> HttpResponse:
 def _write(request: HttpRequest, pk: int, *, is_note: bool) -> HttpResponseBase:
     found = access.get_conversation(request.user, pk)
     form = MessageForm(request.POST)
+    chosen = number(request.POST.get("to", ""))
     if form.is_valid():
-        verb = services.note if is_note else services.reply
-        verb(conversation=found, by=access.agent_of(request), text=form.cleaned_data["text"])
+        by, text = access.agent_of(request), form.cleaned_data["text"]
+        if is_note:
+            services.note(conversation=found, by=by, text=text)
+        else:
+            to = participants.get(found, chosen)
+            services.reply(conversation=found, by=by, text=text, to=to)
         if not request.headers.get("HX-Request"):
             return redirect("inbox:conversation", pk=found.pk)
         form = MessageForm()
     context = {
         "conversation": found, "reply_form": form, "unreachable": reach.refusal(found),
+        "recipients": participants.recipients(found, chosen=chosen),
     }  # fmt: skip
     if not request.headers.get("HX-Request"):
         page = _context(request, found) | context | {"thread": timeline.thread(found)}
@@ -233,6 +250,8 @@ def _context(request: HttpRequest, found: Conversation) -> Context:
         "conversation": found,
         "acting": access.acting_refusal(request.user, found),
         "agents": roles.assignable(),
+        "others": participants.others(found),
+        "may_change": not access.door_refused(request.user, changes=True),
     }
 
 
