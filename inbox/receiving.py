@@ -248,6 +248,7 @@ def _note_inbound(message: Message) -> None:
     conversation.update(
         state=ConversationState.OPEN,
         snoozed_until=None,
+        state_changed_by=None,
         is_unread=True,
         waiting_since=Coalesce(F("waiting_since"), message.created_at),
         last_message_at=max(message.arrived_at, message.created_at),

@@ -1,107 +1,53 @@
-"""The inbox's verbs: the only writers of conversations and messages."""
+"""The inbox's verbs: the only writers of conversations and messages.
+
+Here are those of time; customers' are in inbox.receiving and agents' in inbox.writing, and callers
+find all of them here.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from inbox import live, reach
-from inbox.models import (
-    Channel,
-    ChannelKind,
-    Conversation,
-    ConversationState,
-    DeliveryState,
-    Message,
-    MessageKind,
-    Participant,
-)
-from inbox.models.conversations import preview_of
+from inbox import live, reading
+from inbox.models import Conversation, ConversationState, Message, MessageKind
+from inbox.reading import mark_read
 from inbox.receiving import Attachment, Sender, addresses_of, receive
+from inbox.writing import (
+    Overtaken,
+    Press,
+    assign,
+    delivery_state,
+    note,
+    reopen,
+    reply,
+    resolve,
+    snooze,
+)
 
-__all__ = ["Attachment", "Sender", "addresses_of", "receive"]
+__all__ = [
+    "Attachment",
+    "Overtaken",
+    "Press",
+    "Sender",
+    "addresses_of",
+    "assign",
+    "delivery_state",
+    "mark_read",
+    "note",
+    "receive",
+    "reopen",
+    "reply",
+    "resolve",
+    "snooze",
+    "wake_snoozed",
+]
+
+
 # Translated when it is shown (inbox.timeline).
 WOKEN = gettext_noop("The snooze has ended.")
-
-
-def _last(message: Message) -> dict[str, object]:
-    return {
-        "last_message_at": message.created_at,
-        "last_message_preview": preview_of(message.text),
-        "last_message_is_inbound": message.kind == MessageKind.INBOUND,
-    }
-
-
-def reply(
-    *, conversation: Conversation, by: User, text: str, to: Participant | None = None
-) -> Message:
-    """Answer the customer; it leaves by the channel after commit, and a sweep makes sure. `to`: one
-    of the conversation's participants; None: whoever wrote last. Where it goes is fixed now."""
-    from inbox import outbox
-
-    with transaction.atomic(durable=True):
-        message = Message.objects.create(
-            conversation=conversation,
-            channel=conversation.channel,
-            kind=MessageKind.REPLY,
-            author=by,
-            recipient=reach.recipient(conversation, to=to),
-            text=text,
-            delivery_state=delivery_state(conversation.channel),
-        )
-        Conversation.objects.filter(pk=conversation.pk).update(
-            is_unread=False, waiting_since=None, **_last(message)
-        )
-        outbox.wake(message)
-        live.announce("inbox", f"conversation:{conversation.pk}")
-    return message
-
-
-def delivery_state(channel: Channel) -> str:
-    """A messenger without a callback keeps replies in the conversation only."""
-    leaves = channel.kind == ChannelKind.EMAIL or bool(channel.callback_url)
-    return DeliveryState.PENDING if leaves and channel.is_active else DeliveryState.KEPT
-
-
-def note(*, conversation: Conversation, by: User, text: str) -> Message:
-    """Words for the team only; the customer never gets them."""
-    with transaction.atomic(durable=True):
-        message = Message.objects.create(
-            conversation=conversation,
-            channel=conversation.channel,
-            kind=MessageKind.NOTE,
-            author=by,
-            text=text,
-        )
-        live.announce(f"conversation:{conversation.pk}")
-    return message
-
-
-def assign(*, conversation: Conversation, to: User | None) -> None:
-    """Hand the conversation to somebody, or to nobody."""
-    _change(conversation, assignee=to)
-
-
-def snooze(*, conversation: Conversation, hours: int) -> None:
-    until = timezone.now() + timedelta(hours=hours)
-    _change(conversation, state=ConversationState.SNOOZED, snoozed_until=until)
-
-
-def resolve(*, conversation: Conversation) -> None:
-    _change(conversation, state=ConversationState.RESOLVED, snoozed_until=None, waiting_since=None)
-
-
-def reopen(*, conversation: Conversation) -> None:
-    _change(conversation, state=ConversationState.OPEN, snoozed_until=None)
-
-
-def mark_read(*, conversation: Conversation) -> None:
-    if Conversation.objects.filter(pk=conversation.pk, is_unread=True).update(is_unread=False):
-        live.publish(["inbox"])
 
 
 def wake_snoozed(*, now: datetime) -> int:
@@ -110,7 +56,11 @@ def wake_snoozed(*, now: datetime) -> int:
     with transaction.atomic(durable=True):
         due = list(Conversation.objects.due(now=now).select_for_update(skip_locked=True)[:200])
         Conversation.objects.filter(pk__in=[row.pk for row in due]).update(
-            state=ConversationState.OPEN, snoozed_until=None, is_unread=True, last_message_at=now
+            state=ConversationState.OPEN,
+            snoozed_until=None,
+            state_changed_by=None,
+            is_unread=True,
+            last_message_at=now,
         )
         Message.objects.bulk_create(
             Message(
@@ -119,16 +69,8 @@ def wake_snoozed(*, now: datetime) -> int:
             )
             for row in due
         )  # fmt: skip
+        for row in due:
+            reading.make_unread(row)
         if due:
             live.announce("inbox", *(f"conversation:{row.pk}" for row in due))
     return len(due)
-
-
-def _change(conversation: Conversation, **columns: object) -> None:
-    with transaction.atomic(durable=True):
-        Conversation.objects.filter(pk=conversation.pk).update(**columns)
-        live.announce(
-            "inbox", f"conversation:{conversation.pk}", f"conversation-orders:{conversation.pk}"
-        )
-    for name, value in columns.items():
-        setattr(conversation, name, value)

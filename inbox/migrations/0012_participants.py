@@ -102,7 +102,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("inbox", "0010_seam"),
+        ("inbox", "0011_seen"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
