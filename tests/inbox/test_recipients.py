@@ -65,6 +65,7 @@ def test_a_reply_goes_to_the_address_that_wrote(
     reply(as_alice, jane)
     sweep_outbox()
     push(post, OLD, talk="t", text="From my old one again", external_id="t-2")
+    assert "To jane@old.example" not in page(as_alice, jane).split("<select")[0]
     reply(as_alice, jane)
     sweep_outbox()
     assert [m.to for m in mail.outbox] == [["jane@new.example"], ["jane@old.example"]]
