@@ -188,8 +188,8 @@ def test_a_name_keeps_what_can_be_seen(channel: Channel, given: str, kept: str) 
 
 
 def test_upgrading_makes_the_contacts_participants(channel: Channel, alice: User) -> None:
-    """Migration 0012: where it is known under which id they write; old messages stay as shown."""
-    migration: Any = import_module("inbox.migrations.0012_participants")
+    """Migration 0013: where it is known under which id they write; old messages stay as shown."""
+    migration: Any = import_module("inbox.migrations.0013_participants")
     push(channel, JANE, talk="one")
     push(channel, BOB, talk="two")
     unknown = Conversation.objects.create(
@@ -211,7 +211,7 @@ def test_upgrading_makes_the_contacts_participants(channel: Channel, alice: User
 
 
 def test_upgrading_brings_addresses_into_one_spelling(channel: Channel) -> None:
-    migration: Any = import_module("inbox.migrations.0012_participants")
+    migration: Any = import_module("inbox.migrations.0013_participants")
     push(channel, JANE)
     jane, other = contact_of("c-9"), Contact.objects.create(name="Other")
     rows = [

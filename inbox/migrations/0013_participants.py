@@ -102,7 +102,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("inbox", "0011_seen"),
+        ("inbox", "0012_campaign_switched_on"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
