@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from inbox import normal
 from inbox.models.contacts import Contact
 from inbox.models.conversations import Conversation
 
@@ -38,7 +39,12 @@ class Participant(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name or f"Participant {self.pk}"
+        return self.shown_name
+
+    @property
+    def shown_name(self) -> str:
+        """What to call them on a page: never empty, and never a name that cannot be seen."""
+        return normal.name(self.name) or self.address or self.contact.shown_name
 
 
 class ReadMark(models.Model):
@@ -47,7 +53,9 @@ class ReadMark(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="read_marks")
     last_message_id = models.PositiveBigIntegerField(default=0)
-    read_at = models.DateTimeField(default=timezone.now)
+    read_at = models.DateTimeField(
+        default=timezone.now, help_text="When they were last shown something new of it."
+    )
 
     class Meta:
         constraints = [
