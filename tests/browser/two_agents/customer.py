@@ -69,7 +69,7 @@ class Customer:
     def _push(self, body: dict[str, object]) -> int:
         address = f"{self._world.url}/api/v1/channels/{self._world.channel}/messages/"
         headers = {"Authorization": f"Bearer {self._world.key}"}
-        for _try in range(60):
+        for _try in range(20):
             self.tries += 1
             try:
                 answer = self._pool.request("POST", address, json=body, headers=headers)

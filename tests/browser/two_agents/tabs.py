@@ -25,6 +25,8 @@ PATIENCE_MS = 6_000
 # How often somebody presses Send again while their words are still in the composer.
 AGAIN_S = 2.5
 GIVES_UP_S = 30.0
+STEP_S = 60.0
+LOOK_S = 5.0
 
 WATCH = """
 (() => {
@@ -88,10 +90,12 @@ class Tab:
         """Do things until then; what a fault breaks is begun again."""
         while time.monotonic() < until:
             try:
-                await self._step()
-            except (Error, TooLong) as trouble:
+                # What waits inside the browser has no limit of its own.
+                await asyncio.wait_for(self._step(), STEP_S)
+            except (Error, TooLong, TimeoutError) as trouble:
                 self.diary.counts["broken off"] += 1
-                self.diary.counts[f"broken off: {str(trouble).splitlines()[0][:60]}"] += 1
+                why = (str(trouble).splitlines() or ["the whole step took too long"])[0][:60]
+                self.diary.counts[f"broken off: {why}"] += 1
                 await self._recover()
             await asyncio.sleep(self._rng.uniform(0.1, 0.8))
 
@@ -284,7 +288,7 @@ class Tab:
         await password.wait_for(state="hidden", timeout=PATIENCE_MS)
 
     async def _recover(self) -> None:
-        for _try in range(20):
+        for _try in range(8):
             try:
                 await self._log_in_if_asked()
                 if not await self.page.locator("#list").count():
@@ -296,9 +300,18 @@ class Tab:
 
     async def settle(self, here: int) -> None:
         """Open a conversation and stay there, with all faults over."""
-        await self._recover()
-        await self._open(here)
+        for _try in range(5):
+            try:
+                await asyncio.wait_for(self._recover(), STEP_S)
+                await asyncio.wait_for(self._open(here), STEP_S)
+            except (Error, TooLong, TimeoutError):
+                self.diary.counts["settled again"] += 1
+            else:
+                return
 
     async def screen(self) -> dict[str, Any]:
-        found: dict[str, Any] = await self.page.evaluate(SCREEN)
+        try:
+            found: dict[str, Any] = await asyncio.wait_for(self.page.evaluate(SCREEN), LOOK_S)
+        except (Error, TimeoutError):
+            return {"live": "", "conversation": 0, "thread": [], "list": []}
         return found

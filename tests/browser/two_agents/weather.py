@@ -68,7 +68,7 @@ class Weather:
             if storm == "cut":
                 self._wire.cut()
             elif storm == "silent":
-                self._wire.go_silent()
+                self._wire.go_silent(self._rng.uniform(5.0, 40.0))
             elif storm == "redis":
                 await asyncio.to_thread(self._world.redis.kill)
                 await asyncio.sleep(self._rng.uniform(0.5, 4.0))

@@ -170,13 +170,20 @@ class Wire:
 
     def cut(self) -> None:
         """End every connection there is, streams among them."""
-        for writer in list(self._open):
+        self._abort(list(self._open))
+
+    def go_silent(self, seconds: float) -> None:
+        """Nothing more comes through the connections there are, and nobody is told; after a while
+        they end, as a router forgets them."""
+        silent = list(self._open)
+        self._silent |= set(silent)
+        asyncio.get_running_loop().call_later(seconds, self._abort, silent)
+
+    @staticmethod
+    def _abort(writers: list[asyncio.StreamWriter]) -> None:
+        for writer in writers:
             with suppress(Exception):
                 writer.transport.abort()
-
-    def go_silent(self) -> None:
-        """Nothing more comes through the connections there are, and nobody is told."""
-        self._silent |= self._open
 
     async def stop(self) -> None:
         if self._server is not None:
