@@ -323,6 +323,9 @@ REGISTRY.declare(
     key_hash="a hash", sealed_secret="encrypted",  # noqa: S106
 )  # fmt: skip
 REGISTRY.declare(
+    "inbox.LiveEvent", topics="ids of ours, and keyed hashes of addresses, for two hours"
+)
+REGISTRY.declare(
     "inbox.HelpDeskFrame", name=_SET_UP, origins=_SET_UP, secret="encrypted",  # noqa: S106
 )  # fmt: skip
 REGISTRY.declare(

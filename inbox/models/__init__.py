@@ -20,6 +20,7 @@ from inbox.models.conversations import (
     MessageKind,
 )
 from inbox.models.frames import FrameCode, FrameKind, HelpDeskFrame
+from inbox.models.live import LiveEvent
 from inbox.models.participants import Draft, DraftMode, Participant, ReadMark
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "HelpDeskFrame",
     "Identity",
     "IdentityKind",
+    "LiveEvent",
     "Message",
     "MessageKind",
     "Participant",

@@ -13,7 +13,6 @@ from django.views.decorators.http import require_GET, require_POST
 
 from inbox import (
     access,
-    live,
     pages,
     people,
     reach,
@@ -237,4 +236,4 @@ def _context(request: HttpRequest, found: Conversation) -> Context:
 
 
 def _frame(request: HttpRequest) -> Context:
-    return {"section": "inbox", "stream_token": live.stream_token(request.user)}
+    return {"section": "inbox", "is_live": True}
