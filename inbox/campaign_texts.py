@@ -22,7 +22,6 @@ from inbox.models import Campaign, CampaignText, ChannelKind, Conversation, Via
 from inbox.outbox import Draft
 from inbox.refund_news import news_of
 from inbox.refund_words import Share
-from orders.addresses import normal_phone
 from orders.models import EventKind, Order, OrderEvent, Store
 from orders.money import Money
 from orders.shoppers import CheckoutSnapshot
@@ -157,18 +156,6 @@ def compose(campaign: Campaign, via: Via, recipient: str, facts: Facts, language
     if via != Via.EMAIL:
         subject = ""
     return Draft(via=via, recipient=recipient, subject=subject, body=body)
-
-
-def recipient_of(order: Order, via: Via) -> str:
-    """The order's address for a channel, "" for none; of a conversation none is needed."""
-    if via == Via.EMAIL:
-        return order.email
-    if via == Via.SMS:
-        address = order.snapshot.shipping_address
-        region = address.country_code if address else ""
-        phones = (order.phone, address.phone if address else "")
-        return next((p for p in (normal_phone(n, region) for n in phones) if p), "")
-    return ""
 
 
 def address_refusal(via: Via, recipient: str, conversation: Conversation | None) -> str:

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from inbox import (
     access,
     audience,
+    consent,
     lateness,
     live,
     marketing,
@@ -35,7 +36,6 @@ from inbox.campaign_texts import (
     facts_of_event,
     language_of,
     parcel_refusal,
-    recipient_of,
 )
 from inbox.channels import email
 from inbox.models import (
@@ -307,7 +307,7 @@ def _draft(
 ) -> Draft:
     if campaign.skip_when_shopify_notifies and is_notified:
         return Draft(via=via, refusal=_("Shopify notifies the customer itself."))
-    recipient = recipient_of(order, via)
+    recipient = consent.recipient_of(order, via)
     refusal = address_refusal(via, recipient, conversation) or audience.refusal(
         campaign, Person.of(order), at=at, order=order, about_to=about_to
     )

@@ -29,10 +29,8 @@ from inbox.campaign_texts import (
 from inbox.models import Campaign, CampaignMessage, Conversation, SendState, Via
 from inbox.outbox import Draft
 from orders.errors import ShopUnreachable
-from orders.gateway import get_gateway
 from orders.models import Checkout, OrderEvent
 from orders.models.leases import is_due
-from orders.services import record_checkout
 from orders.shoppers import CheckoutSnapshot, Consent
 
 _LEASE: Final = timedelta(seconds=60)
@@ -68,7 +66,7 @@ def settle(row_id: int) -> None:
         "campaign", "event__order__store", "checkout__store"
     ).get(pk=row_id)
     try:
-        read = _read(row.checkout) if row.checkout else None
+        read = consent.read_checkout(row.checkout) if row.checkout else None
         thing = read if row.checkout else _event(row).order
         found = consent.consent_of(thing, Via(row.via)) if thing else None
     except ShopUnreachable:
@@ -81,11 +79,6 @@ def _event(row: CampaignMessage) -> OrderEvent:
     if row.event is None:
         raise ValueError("a message of neither an event nor a checkout")
     return row.event
-
-
-def _read(checkout: Checkout) -> CheckoutSnapshot | None:
-    snapshot = get_gateway().read_checkout(checkout)
-    return record_checkout(checkout=checkout, snapshot=snapshot, now=timezone.now())
 
 
 def _postpone(row: CampaignMessage, now: datetime) -> None:
@@ -140,9 +133,9 @@ def _draft(
 ) -> Draft:
     """What to send, or why not: the customer's will first, our own rules after it."""
     campaign, via = row.campaign, Via(row.via)
-    if not campaign.is_active or via not in campaign.channels:
-        return Draft(via=via, refusal=_("The campaign was switched off meanwhile."))
-    if row.checkout and (refusal := _checkout_refusal(row.checkout, read)):
+    if refusal := consent.campaign_refusal(row):
+        return Draft(via=via, refusal=refusal)
+    if row.checkout and (refusal := consent.checkout_refusal(row.checkout, read)):
         return Draft(via=via, refusal=refusal)
     if row.checkout:
         # The row may have waited out an outage of ours since its checkout fell silent.
@@ -167,16 +160,6 @@ def _draft(
     # To the address the customer said yes for, whatever another one the order bears.
     with_link = replace(facts, unsubscribe_url=found.unsubscribe_url)
     return compose(campaign, via, found.address, with_link, language)
-
-
-def _checkout_refusal(checkout: Checkout, read: CheckoutSnapshot | None) -> str:
-    if read is None or checkout.deleted_at:
-        return _("Shopify has no such checkout any more.")
-    if read.completed_at:
-        return _("Its order was placed.")
-    if read.last_order_at and read.last_order_at >= read.started_at:
-        return _("The customer has placed an order since.")
-    return ""
 
 
 def _quiet_refusal(row: CampaignMessage, person: Person, now: datetime) -> str:

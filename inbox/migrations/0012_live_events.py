@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("inbox", "0010_seam")]
+    dependencies = [("inbox", "0011_seen")]
 
     operations = [
         migrations.CreateModel(
