@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("inbox", "0011_seen")]
+    dependencies = [("inbox", "0013_participants")]
 
     operations = [
         migrations.CreateModel(
