@@ -18,11 +18,11 @@ class CurrentTransaction(Func):
 
     output_field = models.BigIntegerField()
 
-    def as_sql(self, *_: Any, **__: Any) -> tuple[str, list[Any]]:
-        return "pg_current_xact_id()::text::bigint", []
+    def as_sql(self, compiler: Any, connection: Any, *_: Any, **__: Any) -> tuple[str, tuple[()]]:
+        return "pg_current_xact_id()::text::bigint", ()
 
-    def as_sqlite(self, *_: Any, **__: Any) -> tuple[str, list[Any]]:
-        return "(SELECT COALESCE(MAX(at), 0) + 1 FROM inbox_liveevent)", []
+    def as_sqlite(self, compiler: Any, connection: Any, **__: Any) -> tuple[str, tuple[()]]:
+        return "(SELECT COALESCE(MAX(at), 0) + 1 FROM inbox_liveevent)", ()
 
 
 class LiveEvent(models.Model):
