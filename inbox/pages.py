@@ -30,6 +30,7 @@ class ConversationRow:
     at: datetime
     is_inbound: bool
     is_unread: bool
+    has_undelivered: bool
     assignee: str
     channel: str
     snoozed_until: datetime | None
@@ -110,6 +111,7 @@ def _row(conversation: Conversation) -> ConversationRow:
         at=conversation.last_message_at,
         is_inbound=conversation.last_message_is_inbound,
         is_unread=conversation.is_unread,
+        has_undelivered=conversation.has_undelivered,
         assignee=(assignee.get_short_name() or assignee.get_username()) if assignee else "",
         channel=conversation.channel.name,
         snoozed_until=conversation.snoozed_until,

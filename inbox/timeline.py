@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from django.db.models import Q
 from django.urls import reverse
 
-from inbox import identities
+from inbox import deliveries, identities
 from inbox.models import Contact, Conversation, Message
 from orders import outcomes, previews
 from orders.models import EventKind, Order, OrderEvent, Store
@@ -44,6 +44,8 @@ class Entry:
     channel: str = ""
     delivery_state: str = ""
     error: str = ""
+    # Why it has not left yet, or who dealt with that it did not.
+    delivery: str = ""
     event_kind: str = ""
 
 
@@ -55,6 +57,8 @@ class Thread:
     entries: tuple[Entry, ...]
     older_url: str
     live_query: str | None
+    # What was not delivered and waits for somebody to decide; not on a page of the past.
+    undelivered: tuple[deliveries.Undelivered, ...] = ()
 
     @property
     def last_key(self) -> str:
@@ -83,7 +87,7 @@ def thread(
     """The 50 newest messages, or those before message `before`, with the order events among
     them. Three queries. `since`: from that message on, so that a reader's place stays while new
     ones arrive (at most 300)."""
-    messages = conversation.messages.select_related("author", "channel")
+    messages = conversation.messages.select_related("author", "channel", "handled_by")
     if before is not None:
         edge = conversation.messages.filter(pk=before).values_list("created_at", flat=True).first()
         if edge is not None:
@@ -103,7 +107,12 @@ def thread(
     url = reverse("inbox:conversation", args=[conversation.pk])
     older_url = f"{url}?{urlencode({'before': shown[-1].pk})}" if older else ""
     live = (f"?since={shown[-1].pk}" if shown else "") if before is None else None
-    return Thread(entries=tuple(entries), older_url=older_url, live_query=live)
+    return Thread(
+        entries=tuple(entries),
+        older_url=older_url,
+        live_query=live,
+        undelivered=deliveries.undelivered(conversation) if before is None else (),
+    )
 
 
 def activity(contact: Contact) -> tuple[ActivityRow, ...]:
@@ -139,7 +148,8 @@ def _message(message: Message) -> Entry:
         author=(author.get_short_name() or author.get_username()) if author else "",
         channel="",
         delivery_state=message.delivery_state,
-        error=message.error,
+        error=deliveries.said(message.error),
+        delivery=deliveries.on_its_way(message),
     )
 
 

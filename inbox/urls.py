@@ -6,7 +6,16 @@ from django.views.generic import RedirectView
 from inbox import doors
 from inbox.api import channels as channel_api
 from inbox.api import orders as order_api
-from inbox.views import contacts, conversations, decisions, frames, history, orders
+from inbox.views import (
+    contacts,
+    conversations,
+    decisions,
+    delivery,
+    frames,
+    history,
+    orders,
+    unsubscribing,
+)
 
 # Named without a namespace for settings.LOGIN_URL, and with it for templates.
 log_in = auth_views.LoginView.as_view(
@@ -47,6 +56,8 @@ pages = [
     path("conversations/<int:pk>/snooze/", conversations.snooze, name="snooze"),
     path("conversations/<int:pk>/resolve/", conversations.resolve, name="resolve"),
     path("conversations/<int:pk>/reopen/", conversations.reopen, name="reopen"),
+    path("conversations/<int:pk>/again/<int:message_id>/", delivery.again, name="send_again"),
+    path("conversations/<int:pk>/dismiss/<int:message_id>/", delivery.dismiss, name="dismiss"),
     *panel_pages("conversations/<int:pk>/", doors.beside_conversation),
     path("contacts/<int:pk>/", conversations.contact, name="contact"),
     path("contacts/<int:pk>/activity/", conversations.contact_activity, name="contact_activity"),
@@ -110,6 +121,7 @@ api = [
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="inbox:list"), name="home"),
     path("login/", login_not_required(log_in), name="login"),
+    path("unsubscribe/<str:token>/", unsubscribing.unsubscribe, name="unsubscribe"),
     path("inbox/", include((pages, "inbox"))),
     path("sidebar/", include((frame, "sidebar"))),
     path("sidebar/window/<str:window>/", include((window, "sidebar_window"))),
