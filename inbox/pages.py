@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
-from inbox import access
+from inbox import access, reading
 from inbox.models import Claim, Conversation, ConversationState, Identity, IdentityKind
 from inbox.roles import Agent
 from orders.models import Order
@@ -29,6 +29,7 @@ class ConversationRow:
     preview: str
     at: datetime
     is_inbound: bool
+    # By this agent, whoever else has read it.
     is_unread: bool
     has_undelivered: bool
     assignee: str
@@ -71,12 +72,13 @@ def conversation_list(
         rows = rows.before(moment, last)  # type: ignore[attr-defined]
     page = list(rows.newest_first()[: PAGE + 1])  # type: ignore[attr-defined]
     shown = page[:PAGE]
+    unread = reading.unread_among(agent, shown)
     next_url = ""
     if len(page) > PAGE:
         mark = f"{shown[-1].last_message_at.isoformat()}~{shown[-1].pk}"
         next_url = f"{reverse('inbox:list')}?{urlencode(words | {'after': mark})}"
     return ConversationList(
-        rows=tuple(_row(conversation) for conversation in shown),
+        rows=tuple(_row(conversation, conversation.pk in unread) for conversation in shown),
         scope=scope,
         state=state,
         query=query,
@@ -101,7 +103,7 @@ def _search(rows: QuerySet[Conversation], query: str) -> QuerySet[Conversation]:
     return rows.filter(match | Q(contact__in=owners.values("contact")))
 
 
-def _row(conversation: Conversation) -> ConversationRow:
+def _row(conversation: Conversation, is_unread: bool) -> ConversationRow:
     assignee = conversation.assignee
     return ConversationRow(
         pk=conversation.pk,
@@ -110,7 +112,7 @@ def _row(conversation: Conversation) -> ConversationRow:
         preview=conversation.last_message_preview,
         at=conversation.last_message_at,
         is_inbound=conversation.last_message_is_inbound,
-        is_unread=conversation.is_unread,
+        is_unread=is_unread,
         has_undelivered=conversation.has_undelivered,
         assignee=(assignee.get_short_name() or assignee.get_username()) if assignee else "",
         channel=conversation.channel.name,

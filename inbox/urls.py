@@ -15,6 +15,7 @@ from inbox.views import (
     history,
     orders,
     unsubscribing,
+    writing,
 )
 
 # Named without a namespace for settings.LOGIN_URL, and with it for templates.
@@ -50,12 +51,12 @@ pages = [
     path("conversations/<int:pk>/header/", conversations.header, name="header"),
     path("conversations/<int:pk>/thread/", conversations.thread, name="thread"),
     path("conversations/<int:pk>/read/", conversations.read, name="read"),
-    path("conversations/<int:pk>/reply/", conversations.reply, name="reply"),
-    path("conversations/<int:pk>/note/", conversations.note, name="note"),
-    path("conversations/<int:pk>/assign/", conversations.assign, name="assign"),
-    path("conversations/<int:pk>/snooze/", conversations.snooze, name="snooze"),
-    path("conversations/<int:pk>/resolve/", conversations.resolve, name="resolve"),
-    path("conversations/<int:pk>/reopen/", conversations.reopen, name="reopen"),
+    path("conversations/<int:pk>/reply/", writing.reply, name="reply"),
+    path("conversations/<int:pk>/note/", writing.note, name="note"),
+    path("conversations/<int:pk>/assign/", writing.assign, name="assign"),
+    path("conversations/<int:pk>/snooze/", writing.snooze, name="snooze"),
+    path("conversations/<int:pk>/resolve/", writing.resolve, name="resolve"),
+    path("conversations/<int:pk>/reopen/", writing.reopen, name="reopen"),
     path("conversations/<int:pk>/again/<int:message_id>/", delivery.again, name="send_again"),
     path("conversations/<int:pk>/dismiss/<int:message_id>/", delivery.dismiss, name="dismiss"),
     *panel_pages("conversations/<int:pk>/", doors.beside_conversation),

@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inbox import lateness, live
+from inbox import lateness, live, reading
 from inbox.channels.base import NotSent
 from inbox.models import (
     Conversation,
@@ -138,10 +138,15 @@ def _since(model: type[models.Model]) -> Any:
 
 
 def _bring_back(message: Message, now: datetime) -> None:
-    Conversation.objects.filter(pk=message.conversation_id).update(
+    found = Conversation.objects.select_for_update().get(pk=message.conversation_id)
+    has_moved = found.state != ConversationState.OPEN
+    reading.make_unread(found)
+    Conversation.objects.filter(pk=found.pk).update(
         state=ConversationState.OPEN,
         snoozed_until=None,
-        is_unread=True,
+        # It opens by itself.
+        state_changed_by=None if has_moved else found.state_changed_by,
+        state_changed_at=now if has_moved else found.state_changed_at,
         has_undelivered=True,
         # Whoever wrote has no answer yet.
         waiting_since=Coalesce(F("waiting_since"), message.created_at),

@@ -10,7 +10,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST
 
-from inbox import access, outbox, timeline
+from inbox import access, outbox
+from inbox.views.conversations import thread_context
 from orders.selection import number
 
 Verb = Callable[..., bool]
@@ -36,8 +37,8 @@ def _deal_with(verb: Verb, request: HttpRequest, pk: int, message_id: int) -> Ht
     if not request.headers.get("HX-Request"):
         return redirect("inbox:conversation", pk=found.pk)
     fresh = access.get_conversation(request.user, pk)
-    shown = timeline.thread(fresh, since=number(request.GET.get("since", "")))
-    return render(request, "inbox/_thread.html", {"conversation": fresh, "thread": shown})
+    shown = thread_context(request, fresh, since=number(request.GET.get("since", "")))
+    return render(request, "inbox/_thread.html", {"conversation": fresh} | shown)
 
 
 def _moment(text: str) -> datetime | None:

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("inbox", "0010_seam"),
+        ("inbox", "0011_seen"),
         ("orders", "0020_dirty_by_store"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
