@@ -10,7 +10,7 @@ from __future__ import annotations
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inbox import optouts
+from inbox import news, optouts
 from inbox.models import CampaignMessage, Via
 from orders.addresses import normal_phone
 from orders.gateway import get_gateway
@@ -51,10 +51,9 @@ def leaving_refusal(row: CampaignMessage) -> str:
     called in a transaction; raises ShopUnreachable, and then the message has to wait.
     """
     thing = thing_of(row)
-    if reason := campaign_refusal(row) or _redaction_refusal(thing):
+    reason = campaign_refusal(row) or _redaction_refusal(thing)
+    if reason := reason or news.refusal(row, now=timezone.now()):
         return reason
-    if not thing.store.is_active:
-        return _("The store is switched off.")
     if row.campaign.is_marketing:
         return _marketing_refusal(row, thing)
     # In a conversation it goes where the conversation does.
@@ -115,10 +114,14 @@ def _redaction_refusal(thing: Order | Checkout) -> str:
 
 
 def _marketing_refusal(row: CampaignMessage, thing: Order | Checkout) -> str:
-    read = read_checkout(thing) if isinstance(thing, Checkout) else None
-    if isinstance(thing, Checkout) and (reason := checkout_refusal(thing, read)):
-        return reason
-    found = consent_of(thing if isinstance(thing, Order) else read, Via(row.via))
+    if isinstance(thing, Order):
+        found = consent_of(thing, Via(row.via))
+    else:
+        read = read_checkout(thing)
+        reason = checkout_refusal(thing, read)
+        if reason or read is None:
+            return reason
+        found = consent_of(read, Via(row.via))
     return refusal(found) or _address_refusal(row, found.address if found else "")
 
 

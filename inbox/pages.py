@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
-from inbox import access, reading
+from inbox import access, identities, reading
 from inbox.models import Claim, Conversation, ConversationState, Identity, IdentityKind
 from inbox.roles import Agent
 from orders.models import Order
@@ -97,10 +97,10 @@ def _search(rows: QuerySet[Conversation], query: str) -> QuerySet[Conversation]:
     # What was given without proof finds the conversation, and no orders.
     claims = Claim.objects.understood().filter(value__icontains=query.lower())
     match |= Q(contact__in=claims.values("contact"))
-    orders = Order.objects.visible().named(query)
-    emails = orders.exclude(email="").values("email")
-    owners = Identity.objects.active().filter(kind=IdentityKind.EMAIL, value__in=emails)
-    return rows.filter(match | Q(contact__in=owners.values("contact")))
+    # Theirs by any address of it, or by the Shopify customer they are linked to.
+    orders = list(Order.objects.visible().named(query).values_list("pk", flat=True)[:PAGE])
+    owners = identities.contacts_of_many(orders) if orders else []
+    return rows.filter(match | Q(contact__in=owners))
 
 
 def _row(conversation: Conversation, is_unread: bool) -> ConversationRow:

@@ -109,6 +109,8 @@ def beside_refunds(world: Installation, run: Run) -> Outcome:
         _refund(world, orders[:2])
         world.drain(within_s=120, hurry=False)
         alone = _refund(world, orders[2 : 2 + refunds])
+        if len(alone.done) < refunds:
+            raise RuntimeError("the workers do not work")
         began = timezone.now()
         for talk in talks:
             services.reply(conversation=talk, by=world.alice, text="Hello")
