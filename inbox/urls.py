@@ -59,6 +59,7 @@ pages = [
     path("conversations/<int:pk>/reopen/", writing.reopen, name="reopen"),
     path("conversations/<int:pk>/again/<int:message_id>/", delivery.again, name="send_again"),
     path("conversations/<int:pk>/dismiss/<int:message_id>/", delivery.dismiss, name="dismiss"),
+    path("conversations/<int:pk>/contact/", contacts.make_contact, name="make_contact"),
     *panel_pages("conversations/<int:pk>/", doors.beside_conversation),
     path("contacts/<int:pk>/", conversations.contact, name="contact"),
     path("contacts/<int:pk>/activity/", conversations.contact_activity, name="contact_activity"),

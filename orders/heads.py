@@ -6,7 +6,7 @@ Templates only choose. One query for any number of customers.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -97,9 +97,10 @@ def customers_for(
     ]
 
 
-def merged_into(pairs: Sequence[Pair]) -> list[Pair]:
+def merged_into(pairs: Sequence[Pair], *, never: Collection[Pair] = ()) -> list[Pair]:
     """The customers that these have become by being merged, as far as Shopify was seen to have
-    done so. One query where there are any pairs and none was merged."""
+    done so. `never`: customers that are not followed, nor what they became. One query where there
+    are any pairs and none was merged."""
     found: list[Pair] = []
     todo = list(pairs)
     for _round in range(_MERGES_FOLLOWED):
@@ -112,7 +113,7 @@ def merged_into(pairs: Sequence[Pair]) -> list[Pair]:
         todo = [
             pair
             for pair in gone.values_list("store_id", "merged_into")
-            if pair not in found and pair not in pairs
+            if pair not in found and pair not in pairs and pair not in never
         ]
         found += todo
     return found

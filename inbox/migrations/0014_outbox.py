@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("inbox", "0012_campaign_switched_on"),
+        ("inbox", "0013_participants"),
         ("orders", "0020_dirty_by_store"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
