@@ -22,6 +22,7 @@ from inbox.models.conversations import (
 from inbox.models.frames import FrameCode, FrameKind, HelpDeskFrame
 from inbox.models.live import LiveEvent
 from inbox.models.participants import Draft, DraftMode, Participant, ReadMark
+from inbox.models.routes import OptOut, Route
 
 __all__ = [
     "CHECKOUT_TRIGGERS",
@@ -49,9 +50,11 @@ __all__ = [
     "LiveEvent",
     "Message",
     "MessageKind",
+    "OptOut",
     "Participant",
     "Purpose",
     "ReadMark",
+    "Route",
     "SendState",
     "Via",
 ]

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("inbox", "0013_participants")]
+    dependencies = [("inbox", "0014_outbox")]
 
     operations = [
         migrations.CreateModel(
