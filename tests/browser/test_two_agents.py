@@ -24,6 +24,8 @@ from tests.browser.two_agents.verdict import (
 from tests.support.demo import CHROMIUM, ROOT
 
 MINUTES = os.environ.get("TWO_AGENTS_MINUTES", "0.7")
+# For a machine that has much else to do.
+WITHIN_S = os.environ.get("TWO_AGENTS_WITHIN_S", "2")
 
 
 def run(*words: str) -> tuple[int, str]:
@@ -42,7 +44,7 @@ def run(*words: str) -> tuple[int, str]:
 @pytest.mark.browser
 @pytest.mark.slow
 def test_nothing_is_lost_doubled_misdirected_or_closed_unseen() -> None:
-    code, said = run("--minutes", MINUTES)
+    code, said = run("--minutes", MINUTES, "--within", WITHIN_S)
     assert code == 0, said[-3000:]
 
 

@@ -26,7 +26,6 @@ from tests.support.demo import CHROMIUM, FLAGS
 # Alice has two tabs.
 TABS = (("alice", "a1"), ("alice", "a2"), ("bob", "b1"))
 LAST_EVENTS = 5
-WITHIN_S = 2.0
 CALM_WITHIN_S = 30.0
 
 
@@ -34,6 +33,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.browser.two_agents")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument(
+        "--within", type=float, default=2.0, help="seconds for a screen to show the last event"
+    )
     parser.add_argument("--record", type=Path, help="a folder for videos of the tabs")
     parser.add_argument(
         "--forget-ids", action="store_true",
@@ -48,9 +50,7 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="two-agents-") as folder,
         running(Path(folder), Random(f"{seed} receiver")) as world,
     ):
-        figures, found = asyncio.run(
-            watch(world, seed, options.minutes * 60, options.record, options.forget_ids)
-        )
+        figures, found = asyncio.run(watch(world, seed, options))
     print(json.dumps(figures, indent=2, default=str))
     wrong = {kind: said for kind, said in found.items() if said}
     for kind, said in wrong.items():
@@ -62,18 +62,20 @@ def main() -> int:
 
 
 async def watch(
-    world: World, seed: int, seconds: float, record: Path | None, forget_ids: bool
+    world: World, seed: int, options: argparse.Namespace
 ) -> tuple[dict[str, Any], dict[str, list[str]]]:
     wire = Wire(world.url)
     await wire.start()
-    weather = Weather(world, wire, Random(f"{seed} weather"), forgets_ids=forget_ids)
+    weather = Weather(world, wire, Random(f"{seed} weather"), forgets_ids=options.forget_ids)
     customer = Customer(world, Random(f"{seed} customer"))
     for number in range(CONVERSATIONS):
         await asyncio.to_thread(customer.write, number)
     diary = Diary()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        contexts = {who: await _log_in(browser, wire.url, who, record) for who in ("alice", "bob")}
+        contexts = {
+            who: await _log_in(browser, wire.url, who, options.record) for who in ("alice", "bob")
+        }
         tabs = []
         for who, name in TABS:
             page = await contexts[who].new_page()
@@ -82,7 +84,7 @@ async def watch(
             tabs.append(tab)
         for context in contexts.values():
             await weather.over(context)
-        comparison = await _live(world, weather, contexts, tabs, customer, seconds)
+        comparison = await _live(world, weather, contexts, tabs, customer, options)
         for context in contexts.values():
             await context.close()
         await browser.close()
@@ -90,7 +92,7 @@ async def watch(
     evidence = await _gather(world, diary, customer)
     found = verdict.faults(evidence)
     found["screens"] = comparison.wrong
-    return _figures(world, weather, diary, customer, comparison, seconds), found
+    return _figures(world, weather, diary, customer, comparison, options.minutes), found
 
 
 async def _log_in(browser: Browser, url: str, who: str, record: Path | None) -> BrowserContext:
@@ -116,8 +118,9 @@ async def _live(
     contexts: dict[str, BrowserContext],
     tabs: list[Tab],
     customer: Customer,
-    seconds: float,
+    options: argparse.Namespace,
 ) -> Comparison:
+    seconds = options.minutes * 60
     world.receiver.is_moody = True
     customer.start()
     _say("everybody is at work")
@@ -137,11 +140,11 @@ async def _live(
     _say("the last events")
     for number in range(LAST_EVENTS):
         await asyncio.to_thread(customer.write, number % CONVERSATIONS)
-        await compare(world, tabs, found, since=time.monotonic(), within_s=WITHIN_S)
+        await compare(world, tabs, found, since=time.monotonic(), within_s=options.within)
     for tab in tabs:
         # Its last press ends by itself; then the others' screens show it.
         await asyncio.wait_for(tab.reply(known[0]), STEP_S)
-        await compare(world, tabs, found, since=time.monotonic(), within_s=WITHIN_S)
+        await compare(world, tabs, found, since=time.monotonic(), within_s=options.within)
     return found
 
 
@@ -171,12 +174,12 @@ def _figures(
     diary: Diary,
     customer: Customer,
     comparison: Comparison,
-    seconds: float,
+    minutes: float,
 ) -> dict[str, Any]:
     evidence = diary.evidence
     kinds = Counter(row.kind for row in evidence.rows)
     return world.figures | {
-        "minutes": round(seconds / 60, 1),
+        "minutes": minutes,
         "messages in the database": dict(kinds),
         "pushed by customers": len(customer.intents),
         "pushes": customer.tries,

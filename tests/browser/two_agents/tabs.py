@@ -21,11 +21,11 @@ from playwright.async_api import TimeoutError as TooLong
 from tests.browser.two_agents.verdict import Closing, Evidence, Intent
 from tests.browser.two_agents.world import World
 
-PATIENCE_MS = 6_000
+PATIENCE_MS = 12_000
 # How often somebody presses Send again while their words are still in the composer.
 AGAIN_S = 2.5
-GIVES_UP_S = 30.0
-STEP_S = 60.0
+GIVES_UP_S = 45.0
+STEP_S = 90.0
 LOOK_S = 5.0
 
 WATCH = """

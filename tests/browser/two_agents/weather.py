@@ -62,7 +62,7 @@ class Weather:
         """Storms one after the other, until the loop's clock says so."""
         loop = asyncio.get_running_loop()
         while loop.time() < until:
-            await asyncio.sleep(self._rng.uniform(1.5, 5.0))
+            await asyncio.sleep(self._rng.uniform(3.0, 9.0))
             storm = self._rng.choice(["cut", "cut", "silent", "redis", "session"])
             self.counts[storm] += 1
             if storm == "cut":
