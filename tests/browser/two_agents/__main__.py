@@ -18,7 +18,7 @@ from playwright.async_api import Browser, BrowserContext, async_playwright
 from tests.browser.two_agents import verdict
 from tests.browser.two_agents.customer import CONVERSATIONS, Customer
 from tests.browser.two_agents.screens import Comparison, compare
-from tests.browser.two_agents.tabs import STEP_S, Diary, Tab
+from tests.browser.two_agents.tabs import Diary, Tab
 from tests.browser.two_agents.weather import Weather
 from tests.browser.two_agents.world import Wire, World, running
 from tests.support.demo import CHROMIUM, FLAGS
@@ -143,7 +143,7 @@ async def _live(
         await compare(world, tabs, found, since=time.monotonic(), within_s=options.within)
     for tab in tabs:
         # Its last press ends by itself; then the others' screens show it.
-        await asyncio.wait_for(tab.reply(known[0]), STEP_S)
+        await tab.last_words(known[0])
         await compare(world, tabs, found, since=time.monotonic(), within_s=options.within)
     return found
 

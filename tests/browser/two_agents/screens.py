@@ -28,14 +28,16 @@ async def compare(
     """Look until all screens are as the database, or the time is over; note which."""
     while True:
         different = [
-            f"{tab.name}: {what}" for tab in tabs if (what := _differs(world, await tab.screen()))
+            f"{tab.name} ({screen['live']}): {what}"
+            for tab, screen in [(tab, await tab.screen()) for tab in tabs]
+            if (what := _differs(world, screen))
         ]
         took = time.monotonic() - since
         if not different:
             found.slowest_s = max(found.slowest_s, took)
             return
         if took > within_s:
-            found.wrong += different
+            found.wrong += [f"{each} (after {took:.1f} s)" for each in different]
             return
         await asyncio.sleep(0.05)
 

@@ -7,7 +7,6 @@ sent again; one that has left it is believed to be sent.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -219,9 +218,15 @@ class Tab:
 
     async def _open(self, here: int) -> None:
         path = f"/inbox/conversations/{here}/"
-        if re.search(re.escape(path), self.page.url):
-            await self.page.locator("#composer-text").wait_for(timeout=PATIENCE_MS)
-            return
+        if path in self.page.url:
+            try:
+                await self.page.locator("#composer-text").wait_for(timeout=3000)
+            except TooLong:
+                # The browser's own page of errors, or the server's: as people do then.
+                self.diary.counts["reloaded a page without a composer"] += 1
+                await self.page.goto(path, timeout=PATIENCE_MS)
+            else:
+                return
         row = self.page.locator(f'#list a.conversation-row[href^="{path}"]').first
         if await row.is_visible():
             await row.click(timeout=PATIENCE_MS)
@@ -315,3 +320,10 @@ class Tab:
         except (Error, TimeoutError):
             return {"live": "", "conversation": 0, "thread": [], "list": []}
         return found
+
+    async def last_words(self, here: int) -> None:
+        """A reply in fair weather."""
+        try:
+            await asyncio.wait_for(self.reply(here), STEP_S)
+        except (Error, TooLong, TimeoutError):
+            self.diary.evidence.drafts_lost.append(f"{self.name} could not reply in the end")
