@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET, require_POST
 
 from inbox import (
     access,
+    fragments,
     live,
     pages,
     people,
@@ -29,16 +29,15 @@ from inbox.places import BesideConversation
 from orders.selection import number
 
 Context = dict[str, Any]
-Answer = TypeVar("Answer", bound=HttpResponseBase)
 
 
 @require_GET
 def list_page(request: HttpRequest) -> HttpResponse:
     """The list; navigation inside the inbox asks for the part that changes (X-Fragment)."""
     context = {"list": _list(request)}
-    if _wants(request, "list"):
-        return _vary(render(request, "inbox/_list_pane.html", context | {"selected": None}))
-    return _vary(render(request, "inbox/list.html", context | _frame(request)))
+    if fragments.wants(request, "list"):
+        return render(request, "inbox/_list_pane.html", context | {"selected": None})
+    return render(request, "inbox/list.html", context | _frame(request))
 
 
 @require_GET
@@ -52,7 +51,7 @@ def conversation(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The thread; the order sidebar follows in the same answer and never delays it."""
     found = access.get_conversation(request.user, pk)
     # Fetched ahead of a click that may never come: the page tells when it is shown.
-    is_ahead = "X-Fetched-Ahead" in request.headers
+    is_ahead = fragments.is_fetched_ahead(request)
     if not is_ahead:
         _mark_read(request, found)
     context = _context(request, found) | {
@@ -62,8 +61,8 @@ def conversation(request: HttpRequest, pk: int) -> HttpResponseBase:
         "may_work": not access.door_refused(request.user, changes=True),
         "marks_read": is_ahead,
     }
-    if _wants(request, "view"):
-        return _vary(render(request, "inbox/_view.html", context))
+    if fragments.wants(request, "view"):
+        return render(request, "inbox/_view.html", context)
     return _whole_page(request, found, context)
 
 
@@ -178,13 +177,13 @@ def _write(request: HttpRequest, pk: int, *, is_note: bool) -> HttpResponseBase:
     if form.is_valid():
         verb = services.note if is_note else services.reply
         verb(conversation=found, by=access.agent_of(request), text=form.cleaned_data["text"])
-        if not request.headers.get("HX-Request"):
+        if not fragments.is_fragment(request):
             return redirect("inbox:conversation", pk=found.pk)
         form = MessageForm()
     context = {
         "conversation": found, "reply_form": form, "unreachable": reach.refusal(found),
     }  # fmt: skip
-    if not request.headers.get("HX-Request"):
+    if not fragments.is_fragment(request):
         page = _context(request, found) | context | {"thread": timeline.thread(found)}
         return _whole_page(request, found, page, status=422)
     return render(request, "inbox/_composer.html", context)
@@ -198,20 +197,11 @@ def _whole_page(
     place = BesideConversation(found)
     answer = streaming.in_two_parts(request, page, lambda: sidebar.html(request, place))
     answer.status_code = status
-    return _vary(answer)
-
-
-def _wants(request: HttpRequest, part: str) -> bool:
-    return request.headers.get("X-Fragment") == part
-
-
-def _vary(answer: Answer) -> Answer:
-    patch_vary_headers(answer, ["X-Fragment"])
     return answer
 
 
 def _after(request: HttpRequest, found: Conversation) -> HttpResponse:
-    if not request.headers.get("HX-Request"):
+    if not fragments.is_fragment(request):
         return redirect("inbox:conversation", pk=found.pk)
     fresh = access.get_conversation(request.user, found.pk)
     return render(request, "inbox/_header.html", _context(request, fresh))
