@@ -49,11 +49,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
-    """Oldest first. `older_url` is empty when there is nothing older; `live_query` asks for the
-    same again with what is new, and is None for a page of the past."""
+    """Oldest first. `older_url` is empty when there is nothing older, `newest_url` unless this is a
+    page of the past; `live_query` asks for the same again with what is new, and is None there."""
 
     entries: tuple[Entry, ...]
     older_url: str
+    newest_url: str
     live_query: str | None
 
     @property
@@ -86,7 +87,9 @@ def thread(
     messages = conversation.messages.select_related("author", "channel")
     if before is not None:
         edge = conversation.messages.filter(pk=before).values_list("created_at", flat=True).first()
-        if edge is not None:
+        if edge is None:
+            before = None
+        else:
             messages = messages.filter(Q(created_at__lt=edge) | Q(created_at=edge, pk__lt=before))
     size = MESSAGES_A_PAGE
     if since is not None:
@@ -103,7 +106,10 @@ def thread(
     url = reverse("inbox:conversation", args=[conversation.pk])
     older_url = f"{url}?{urlencode({'before': shown[-1].pk})}" if older else ""
     live = (f"?since={shown[-1].pk}" if shown else "") if before is None else None
-    return Thread(entries=tuple(entries), older_url=older_url, live_query=live)
+    newest_url = "" if before is None else url
+    return Thread(
+        entries=tuple(entries), older_url=older_url, newest_url=newest_url, live_query=live
+    )
 
 
 def activity(contact: Contact) -> tuple[ActivityRow, ...]:
