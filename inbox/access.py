@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from inbox import identities, matching, roles
-from inbox.models import Contact, Conversation
+from inbox.models import Contact, Conversation, ConversationState
 from inbox.roles import Agent
 from orders.errors import Refusal
 from orders.models import Order, OrderAction
@@ -50,11 +50,14 @@ def get_contact(agent: Agent, pk: int) -> Contact:
 
 
 def acting_refusal(agent: Agent, conversation: Conversation) -> Refusal | None:
-    """Row F28: the assigned agent acts on the customer's orders, and supervisors do."""
-    if conversation.assignee_id == agent.pk and agent.pk is not None:
+    """Row F28: the assigned agent acts on the customer's orders as long as the conversation is not
+    resolved, and supervisors do. The same beside a conversation and by REST."""
+    is_mine = conversation.assignee_id == agent.pk and agent.pk is not None
+    is_over = conversation.state == ConversationState.RESOLVED
+    if (is_mine and not is_over) or roles.is_supervisor(agent):
         return None
-    if roles.is_supervisor(agent):
-        return None
+    if is_mine:
+        return _resolved()
     return Refusal(
         "not_assigned",
         _("Assign to me to act"),
@@ -69,7 +72,7 @@ def money_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
         return refusal
     contacts = identities.contacts_of(order)
     if not roles.is_supervisor(agent):
-        mine = Conversation.objects.filter(contact__in=contacts, assignee_id=agent.pk)
+        mine = _in_hand(agent, contacts)
         contacts = sorted(set(mine.values_list("contact_id", flat=True)))
     return _uncertain(order, contacts)
 
@@ -115,14 +118,30 @@ def _uncertain(order: Order, contacts: list[int]) -> Refusal | None:
 
 
 def acting_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
-    """Row F28 from the order's side (REST): any open conversation of its customer."""
+    """Row F28 from the order's side (REST): any conversation of its customer that is not resolved."""
     if roles.is_supervisor(agent):
         return None
     contacts = identities.contacts_of(order)
-    if Conversation.objects.filter(contact__in=contacts, assignee_id=agent.pk).exists():
+    if _in_hand(agent, contacts).exists():
         return None
+    if Conversation.objects.filter(contact__in=contacts, assignee_id=agent.pk).exists():
+        return _resolved()
     return Refusal(
         "not_assigned",
         _("No conversation of this customer is assigned to you."),
         _("Assign the customer's conversation to yourself first."),
+    )
+
+
+def _in_hand(agent: Agent, contacts: list[int]) -> QuerySet[Conversation]:
+    """This agent's conversations with these contacts that are not resolved."""
+    mine = Conversation.objects.filter(contact__in=contacts, assignee_id=agent.pk)
+    return mine.exclude(state=ConversationState.RESOLVED)
+
+
+def _resolved() -> Refusal:
+    return Refusal(
+        "conversation_resolved",
+        _("Reopen the conversation first."),
+        _("Nobody cancels or refunds through a resolved conversation."),
     )

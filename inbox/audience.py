@@ -1,7 +1,9 @@
 """Whom a campaign is for: what they did, how often, within how long (row F50).
 
 Counted in the store of the event and for the same customer only: by Shopify's id of them, or,
-for a guest, by e-mail address.
+for a guest, by e-mail address. Counted as of the moment of the event, so that a message means the
+same handled at once, after an outage or in a back-test. What is not kept of the past is what a
+checkout did before it moved again, and who an order's customer was before Shopify changed it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from inbox.models import (
     CampaignTrigger,
     Comparison,
 )
-from orders.models import Checkout, Order, OrderEvent
+from orders.models import Checkout, EventKind, Order, OrderEvent
 
 _HOLDS: Final[dict[str, Callable[[int, int], bool]]] = {
     Comparison.AT_LEAST: lambda found, wanted: found >= wanted,
@@ -53,24 +55,47 @@ def all_hold(conditions: Sequence[CampaignCondition], counts: Mapping[int, int])
     return all(_HOLDS[each.comparison](counts[each.pk], each.count) for each in conditions)
 
 
+def event_refusal(campaign: Campaign, event: OrderEvent) -> str:
+    """Why an event's customer is not of the campaign's audience; "" where they are. For the
+    message and for the back-test."""
+    return refusal(campaign, Person.of(event.order), at=_moment_of(event), event=event)
+
+
+def checkout_refusal(campaign: Campaign, checkout: Checkout) -> str:
+    """The same of a checkout, as of the moment it had lain still for long enough."""
+    return refusal(campaign, Person.of(checkout), at=checkout.active_at + campaign.silence)
+
+
+def _moment_of(event: OrderEvent) -> datetime:
+    """A cancelation is told of together with its refund: then both have happened."""
+    if event.kind != EventKind.CANCELED or event.action_id is None:
+        return event.occurred_at
+    both = OrderEvent.objects.filter(action=event.action_id, kind=EventKind.REFUNDED)
+    refunded_at = both.values_list("occurred_at", flat=True).first()
+    return max(event.occurred_at, refunded_at or event.occurred_at)
+
+
 def refusal(
     campaign: Campaign,
     person: Person,
     *,
     at: datetime,
+    event: OrderEvent | None = None,
     order: Order | None = None,
     about_to: Collection[str] = (),
 ) -> str:
     """Why a person is not of the campaign's audience at a moment; "" where they are.
 
-    `about_to`: what is going to happen to `order` with the message, for a preview of it.
+    `event`: the one that is told of, after which others of its kind do not count, not even those
+    of the same second. `about_to`: what is going to happen to `order` with the message, for a
+    preview of it.
     """
     conditions = list(campaign.conditions.all())
     if not conditions:
         return ""
     if not person.is_known:
         return _("Nobody knows whose it is, so that nothing can be counted.")
-    counts = count(conditions, person, campaign, at=at, order=order, about_to=about_to)
+    counts = count(conditions, person, campaign, at=at, event=event, order=order, about_to=about_to)
     return "" if all_hold(conditions, counts) else _("The customer is not of its audience.")
 
 
@@ -80,6 +105,7 @@ def count(
     campaign: Campaign,
     *,
     at: datetime,
+    event: OrderEvent | None = None,
     order: Order | None = None,
     about_to: Collection[str] = (),
 ) -> dict[int, int]:
@@ -87,9 +113,9 @@ def count(
     of_orders = [each for each in conditions if each.event_kind not in CHECKOUT_TRIGGERS]
     of_checkouts = [each for each in conditions if each.event_kind in CHECKOUT_TRIGGERS]
     found = _counted(
-        _events(person),
+        _events(person, at),
         of_orders,
-        lambda each: _happened(each, at, order if each.event_kind in about_to else None),
+        lambda each: _happened(each, at, event, order if each.event_kind in about_to else None),
         "order",
     )
     for each in of_orders:
@@ -115,13 +141,14 @@ def _counted(
     return {each.pk: counts[f"of_{each.pk}"] for each in conditions}
 
 
-def _events(person: Person) -> Any:
+def _events(person: Person, at: datetime) -> Any:
     who = (
         Q(order__customer_gid=person.customer_gid)
         if person.customer_gid
         else Q(order__email=person.email)
     )
-    return OrderEvent.objects.filter(who, order__store=person.store_id, order__deleted_at=None)
+    was_there = Q(order__deleted_at=None) | Q(order__deleted_at__gt=at)
+    return OrderEvent.objects.filter(who, was_there, order__store=person.store_id)
 
 
 def _checkouts(person: Person) -> Any:
@@ -129,11 +156,21 @@ def _checkouts(person: Person) -> Any:
     return Checkout.objects.filter(who, store=person.store_id)
 
 
-def _happened(condition: CampaignCondition, at: datetime, besides: Order | None) -> Q:
-    match = Q(kind=condition.event_kind, occurred_at__lte=at)
+def _happened(
+    condition: CampaignCondition, at: datetime, event: OrderEvent | None, besides: Order | None
+) -> Q:
+    match = Q(kind=condition.event_kind) & _up_to(condition, at, event)
     if condition.days:
         match &= Q(occurred_at__gt=at - timedelta(days=condition.days))
     return match & ~Q(order=besides) if besides else match
+
+
+def _up_to(condition: CampaignCondition, at: datetime, event: OrderEvent | None) -> Q:
+    """Shopify's times have whole seconds: of two orders in one, the one we heard of first is the
+    first, whenever they are looked at."""
+    if event is None or condition.event_kind != event.kind:
+        return Q(occurred_at__lte=at)
+    return Q(occurred_at__lt=event.occurred_at) | Q(occurred_at=event.occurred_at, pk__lte=event.pk)
 
 
 def _began(condition: CampaignCondition, at: datetime, calm: datetime) -> Q:
@@ -141,5 +178,7 @@ def _began(condition: CampaignCondition, at: datetime, calm: datetime) -> Q:
     if condition.days:
         match &= Q(started_at__gt=at - timedelta(days=condition.days))
     if condition.event_kind == CampaignTrigger.CHECKOUT_ABANDONED:
-        match &= Q(completed_at=None, deleted_at=None, active_at__lte=calm)
+        match &= Q(completed_at=None) | Q(completed_at__gt=at)
+        match &= Q(deleted_at=None) | Q(deleted_at__gt=at)
+        match &= Q(active_at__lte=calm)
     return match

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from inbox import audience
+from django.db.models import F, Q
+
+from inbox import audience, news
 from inbox.audience import Person
 from inbox.models import Campaign
 from orders.models import Checkout, Order, OrderEvent
@@ -43,17 +45,24 @@ def last_days(campaign: Campaign, *, now: datetime) -> WouldGet:
         at = row.occurred_at if isinstance(row, OrderEvent) else row.active_at + campaign.silence
         person = Person.of(thing)
         key = person if person.is_known else thing.pk
-        if key not in found and not audience.refusal(campaign, person, at=at):
+        if key not in found and not _refusal(campaign, row):
             found[key] = (at, _name(_name_of(thing)), _address(thing.email), _what(thing))
     return WouldGet(DAYS, rows.count(), len(newest), len(found), tuple(found.values())[:_EXAMPLES])
 
 
+def _refusal(campaign: Campaign, row: OrderEvent | Checkout) -> str:
+    if isinstance(row, Checkout):
+        return audience.checkout_refusal(campaign, row)
+    return news.small_refund_refusal(campaign, row) or audience.event_refusal(campaign, row)
+
+
 def _events(campaign: Campaign, now: datetime) -> Any:
+    was_there = Q(order__deleted_at=None) | Q(order__deleted_at__gt=F("occurred_at"))
     rows = OrderEvent.objects.filter(
+        was_there,
         kind=campaign.event_kind,
         occurred_at__gt=now - timedelta(days=DAYS),
         order__store__is_active=True,
-        order__deleted_at=None,
     )
     return rows.select_related("order__store").order_by("-occurred_at", "-pk")
 

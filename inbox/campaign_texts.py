@@ -16,20 +16,15 @@ from babel.dates import format_date
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from inbox import placeholders, reach, refund_words
+from inbox import news, placeholders, reach, refund_words
 from inbox.channels import sms
 from inbox.models import Campaign, CampaignText, ChannelKind, Conversation, Via
 from inbox.outbox import Draft
 from inbox.refund_news import news_of
 from inbox.refund_words import Share
-from orders.addresses import normal_phone
 from orders.models import EventKind, Order, OrderEvent, Store
 from orders.money import Money
 from orders.shoppers import CheckoutSnapshot
-from orders.snapshot import Fulfillment
-from orders.statuses import live_fulfillments
-
-_OF_PARCELS: Final = frozenset({EventKind.FULFILLED, EventKind.DELIVERED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,23 +89,8 @@ def facts_of_event(event: OrderEvent) -> Facts:
 
 def tracking_of(event: OrderEvent) -> str:
     """The numbers of the parcel an event tells of, as they are now; "" where it is none."""
-    parcel = _parcel(event)
+    parcel = news.parcel_of(event)
     return ", ".join(t.number for t in parcel.tracking if t.number) if parcel else ""
-
-
-def parcel_refusal(event: OrderEvent) -> str:
-    """Why nobody is told of a parcel any more: it was canceled since. "" for everything else."""
-    is_of_parcel = event.kind in _OF_PARCELS and ":" in event.key and event.order.document
-    if not is_of_parcel or _parcel(event) is not None:
-        return ""
-    return _("The shipment was canceled.")
-
-
-def _parcel(event: OrderEvent) -> Fulfillment | None:
-    if event.kind not in _OF_PARCELS or not event.order.document:
-        return None
-    gid = event.key.partition(":")[2]
-    return next((p for p in live_fulfillments(event.order.snapshot) if p.gid == gid), None)
 
 
 def spoken_name(name: str) -> str:
@@ -153,22 +133,10 @@ def compose(campaign: Campaign, via: Via, recipient: str, facts: Facts, language
         subject = " ".join(placeholders.fill(text.subject, values).split())
         body = placeholders.fill(words, values).strip()
     except placeholders.MissingValue as error:
-        return Draft(via=via, refusal=str(error))
+        return Draft(via=via, refusal=str(error), lacks=error.name)
     if via != Via.EMAIL:
         subject = ""
     return Draft(via=via, recipient=recipient, subject=subject, body=body)
-
-
-def recipient_of(order: Order, via: Via) -> str:
-    """The order's address for a channel, "" for none; of a conversation none is needed."""
-    if via == Via.EMAIL:
-        return order.email
-    if via == Via.SMS:
-        address = order.snapshot.shipping_address
-        region = address.country_code if address else ""
-        phones = (order.phone, address.phone if address else "")
-        return next((p for p in (normal_phone(n, region) for n in phones) if p), "")
-    return ""
 
 
 def address_refusal(via: Via, recipient: str, conversation: Conversation | None) -> str:

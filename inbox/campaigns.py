@@ -6,7 +6,6 @@ for its refund and tells of both.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,13 +17,16 @@ from django.utils.translation import gettext as _
 from inbox import (
     access,
     audience,
+    consent,
     lateness,
     live,
     marketing,
+    news,
     outbox,
     reach,
     refund_words,
     services,
+    tracking_news,
 )
 from inbox.audience import Person
 from inbox.campaign_texts import (
@@ -34,8 +36,6 @@ from inbox.campaign_texts import (
     facts_of,
     facts_of_event,
     language_of,
-    parcel_refusal,
-    recipient_of,
 )
 from inbox.channels import email
 from inbox.models import (
@@ -65,8 +65,8 @@ _ASK_BANK_AGAIN: Final = timedelta(minutes=2)
 def handle_event(event_id: int) -> bool:
     """Write the messages an event asks for and mark it, in one transaction. May run twice.
 
-    False: the event has to wait for the other half of its action, for its bank, or for the age
-    from which on refunds of the shop's own staff are told of.
+    False: the event has to wait for the other half of its action, for its bank, for the age from
+    which on refunds of the shop's own staff are told of, or for its tracking number.
     """
     now = timezone.now()
     with transaction.atomic(durable=True):
@@ -79,13 +79,13 @@ def handle_event(event_id: int) -> bool:
         if event is None:
             return True
         if event.kind in _KINDS:
-            if _must_wait(event, now) or _is_unsettled(event, now) or _is_young(event, now):
+            # What was history when it was first looked at waits for nothing. A bank that was seen
+            # to be silent may go on being silent.
+            is_history = event.unsettled_at is None and lateness.refusal(event, now=now)
+            if not is_history and _has_to_wait(event, now):
                 return False
-            if not _is_told_with_cancelation(event):
-                if reason := _untold(event, now):
-                    _leave_out(event, reason)
-                else:
-                    _write(event, now)
+            if not _is_told_with_cancelation(event) and not _write(event, now):
+                return False
         OrderEvent.objects.filter(pk=event.pk).update(announced_at=now)
     return True
 
@@ -106,16 +106,16 @@ def preview_messages(*, order: Order, proposal: Proposal, origin: str) -> list[D
         for campaign in Campaign.objects.on(kind)
         for draft in _drafts(
             campaign, order, conversation, facts,
-            is_notified=proposal.notify, at=now, about_to=about_to,
+            is_notified=proposal.notify,
+            stranger=audience.refusal(
+                campaign, Person.of(order), at=now, order=order, about_to=about_to
+            ),
         )
     ]  # fmt: skip
 
 
-def _untold(event: OrderEvent, now: datetime) -> str:
-    """Why nobody is told of an event; "" where it is news."""
-    if event.kind == EventKind.REFUNDED and news_of(event).stage == Stage.FAILED:
-        return _("The refund failed at the payment provider.")
-    return lateness.refusal(event, now=now) or parcel_refusal(event)
+def _has_to_wait(event: OrderEvent, now: datetime) -> bool:
+    return _must_wait(event, now) or _is_unsettled(event, now) or _is_young(event, now)
 
 
 def _is_unsettled(event: OrderEvent, now: datetime) -> bool:
@@ -123,10 +123,13 @@ def _is_unsettled(event: OrderEvent, now: datetime) -> bool:
     soon as the order changes."""
     if event.kind != EventKind.REFUNDED or news_of(event).stage != Stage.WAITING:
         return False
-    again_at = now + _ASK_BANK_AGAIN
+    found = OrderEvent.objects.filter(pk=event.pk)
     if event.order.is_partial:
+        # Its bank may have answered long ago: the rest of the order is not read yet.
         mark_partial_dirty(Order.objects.filter(pk=event.order_id))
-    OrderEvent.objects.filter(pk=event.pk).update(unsettled_at=now, announce_after=again_at)
+    else:
+        found.update(unsettled_at=now)
+    found.update(announce_after=now + _ASK_BANK_AGAIN)
     return True
 
 
@@ -201,32 +204,42 @@ def _must_wait(event: OrderEvent, now: datetime) -> bool:
     return now - event.recorded_at < _WAIT_FOR_REFUND
 
 
-def _leave_out(event: OrderEvent, reason: str) -> None:
-    """Say on each campaign's rows why nothing was sent."""
-    for campaign in Campaign.objects.on(event.kind):
-        for via in campaign.channels:
-            CampaignMessage.objects.get_or_create(
-                campaign=campaign,
-                event=event,
-                via=via,
-                defaults={"state": SendState.SKIPPED, "reason": reason[:300]},
-            )
-
-
-def _write(event: OrderEvent, now: datetime) -> None:
+def _write(event: OrderEvent, now: datetime) -> bool:
+    """Decide the messages of all campaigns. False: one waits for the parcel's tracking number."""
     facts = facts_of_event(event)
     if event.kind == EventKind.CANCELED and (told := _told_refund(event)):
         facts = facts_of(event.order, event.kind, amount=told.amount, shares=told.shares)
     conversation: Conversation | None = None
-    is_looked_up = False
+    is_looked_up, is_over = False, True
     for campaign in Campaign.objects.on(event.kind):
+        if reason := news.event_refusal(campaign, event, now=now):
+            _leave_out(campaign, event, reason, facts, now)
+            continue
         if campaign.is_marketing:
             marketing.ask(campaign, event)
             continue
         if not is_looked_up:
             origin = event.action.origin if event.action else ""
             conversation, is_looked_up = _conversation(event.order, origin), True
-        _write_campaign(campaign, event, conversation, facts, now)
+        is_over &= _write_campaign(campaign, event, conversation, facts, now)
+    if is_over:
+        tracking_news.end(event)
+    else:
+        tracking_news.put_off(event, now=now)
+    return is_over
+
+
+def _leave_out(
+    campaign: Campaign, event: OrderEvent, reason: str, facts: Facts, now: datetime
+) -> None:
+    """Say on a campaign's rows why nothing was sent."""
+    for via in campaign.channels:
+        row, is_new = _row(campaign, event, via, facts)
+        if is_new:
+            _skip(row, reason)
+        elif row.state == SendState.WAITING and not campaign.is_marketing:
+            is_late = lateness.refusal(event, now=now)
+            _skip(row, tracking_news.never_came() if is_late else reason)
 
 
 def _write_campaign(
@@ -235,38 +248,45 @@ def _write_campaign(
     conversation: Conversation | None,
     facts: Facts,
     now: datetime,
-) -> None:
+) -> bool:
+    """False: it waits for the parcel's tracking number, on one channel at least."""
     drafts = _drafts(
         campaign, event.order, conversation, facts,
-        is_notified=bool(event.action and event.action.notify), at=max(now, event.occurred_at),
+        is_notified=bool(event.action and event.action.notify),
+        stranger=audience.event_refusal(campaign, event),
     )  # fmt: skip
-    too_small = _small_refund_refusal(campaign, event)
+    is_over = True
     for draft in drafts:
-        row, is_new = CampaignMessage.objects.get_or_create(
-            campaign=campaign,
-            event=event,
-            via=draft.via,
-            defaults={
-                "state": SendState.SKIPPED,
-                "amount": facts.refund.amount if facts.refund else None,
-                "reason": (too_small or draft.refusal)[:300],
-            },
-        )
-        if not is_new or too_small or draft.refusal:
+        row, is_new = _row(campaign, event, draft.via, facts)
+        if not is_new and row.state != SendState.WAITING:
             continue
-        is_said = draft.via == Via.CONVERSATION and conversation
-        said = _say(conversation, draft.body) if is_said and conversation else None
-        outbox.write_campaign(row, draft, now=now, message=said)
+        if tracking_news.may_come(draft, event):
+            tracking_news.keep_waiting(row)
+            is_over = False
+        elif draft.refusal:
+            _skip(row, draft.refusal)
+        else:
+            is_said = draft.via == Via.CONVERSATION and conversation
+            said = _say(conversation, draft.body) if is_said and conversation else None
+            outbox.write_campaign(row, draft, now=now, message=said)
+    return is_over
 
 
-def _small_refund_refusal(campaign: Campaign, event: OrderEvent) -> str:
-    """Why a refund that staff made in Shopify's admin is not told of: it is a trifle."""
-    if event.kind != EventKind.REFUNDED or event.action_id is not None:
-        return ""
-    sum_ = news_of(event).in_shop or event.money
-    if sum_ is None or sum_.amount >= campaign.staff_refund_minimum:
-        return ""
-    return _("Staff made it in Shopify, and it is below the campaign’s minimum.")
+def _row(
+    campaign: Campaign, event: OrderEvent, via: Via, facts: Facts
+) -> tuple[CampaignMessage, bool]:
+    amount = facts.refund.amount if facts.refund else None
+    return CampaignMessage.objects.get_or_create(
+        campaign=campaign,
+        event=event,
+        via=via,
+        defaults={"state": SendState.SKIPPED, "amount": amount},
+    )
+
+
+def _skip(row: CampaignMessage, reason: str) -> None:
+    row.state, row.reason = SendState.SKIPPED, reason[:300]
+    row.save(update_fields=["state", "reason"])
 
 
 def _drafts(
@@ -276,16 +296,16 @@ def _drafts(
     facts: Facts,
     *,
     is_notified: bool,
-    at: datetime,
-    about_to: Collection[str] = (),
+    stranger: str,
 ) -> list[Draft]:
     """One a channel, for the preview as for the messages themselves: one person is told once, in
-    the conversation where that leaves, else by e-mail."""
+    the conversation where that leaves, else by e-mail. `stranger`: why the customer is not of
+    the campaign's audience, or ""."""
     found: list[Draft] = []
     for via in campaign.channels:
         draft = _draft(
             campaign, via, order, conversation, facts,
-            is_notified=is_notified, at=at, about_to=about_to,
+            is_notified=is_notified, stranger=stranger,
         )  # fmt: skip
         is_told = any(other.via == Via.CONVERSATION and other.leaves for other in found)
         if via == Via.EMAIL and not draft.refusal and is_told:
@@ -302,16 +322,12 @@ def _draft(
     facts: Facts,
     *,
     is_notified: bool,
-    at: datetime,
-    about_to: Collection[str] = (),
+    stranger: str,
 ) -> Draft:
     if campaign.skip_when_shopify_notifies and is_notified:
         return Draft(via=via, refusal=_("Shopify notifies the customer itself."))
-    recipient = recipient_of(order, via)
-    refusal = address_refusal(via, recipient, conversation) or audience.refusal(
-        campaign, Person.of(order), at=at, order=order, about_to=about_to
-    )
-    if refusal:
+    recipient = consent.recipient_of(order, via)
+    if refusal := address_refusal(via, recipient, conversation) or stranger:
         return Draft(via=via, refusal=refusal)
     draft = compose(campaign, via, recipient, facts, language_of(order, conversation))
     if via != Via.CONVERSATION or conversation is None or draft.refusal:

@@ -12,7 +12,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.db.models import Q
 
-from inbox import marketing
+from inbox import lateness, marketing
 from inbox.models import CHECKOUT_TRIGGERS, Campaign
 from orders import sweeping
 from orders.errors import ShopUnreachable
@@ -21,9 +21,6 @@ from orders.models import Checkout
 from orders.models.leases import is_due
 from orders.services import record_checkout
 
-# A reminder that comes later than this helps nobody, and a campaign that was switched on today
-# must not speak of last week.
-_LATE: Final = timedelta(hours=24)
 _AGAIN: Final = timedelta(minutes=10)
 _LEASE: Final = timedelta(seconds=60)
 _ROWS: Final = 50
@@ -90,7 +87,7 @@ def _due(campaign: Campaign, now: datetime) -> list[Checkout]:
     still = Checkout.objects.open().calm_since(now - campaign.silence)
     recent = still.filter(
         store__is_active=True,
-        active_at__gt=now - campaign.silence - _LATE,
-        started_at__gte=campaign.created_at - campaign.silence,
+        active_at__gt=now - campaign.silence - lateness.REMINDED_WITHIN,
+        started_at__gte=campaign.on_since - campaign.silence,
     )
     return list(recent.exclude(campaign_messages__campaign=campaign).order_by("pk")[:_ROWS])

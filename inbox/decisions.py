@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.db.models import Max
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from inbox.models import Conversation, Identity, IdentityKind
 from orders import outcomes, policies, previews, rules, services
@@ -170,7 +171,10 @@ def _uncertain(action: OrderAction, urls: dict[int, str]) -> UncertainRow:
         ours.append((_("First sent"), f"{action.step_first_sent_at:%Y-%m-%d %H:%M} UTC"))
     ours.append((_("What we know"), outcomes.words(action).text))
     theirs = [(_("Canceled"), _("Yes") if snapshot.cancelled_at else _("No"))]
-    theirs += [(_("Refund"), " · ".join(_refund_words(refund))) for refund in snapshot.refunds]
+    theirs += [
+        (pgettext("noun", "Refund"), " · ".join(_refund_words(refund)))
+        for refund in snapshot.refunds
+    ]
     theirs.append((_("Refunded in all"), snapshot.money.refunded.presentment.format()))
     if text := rules.unread_text(snapshot):
         theirs.append((_("Incomplete"), text))

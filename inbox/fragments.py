@@ -15,6 +15,7 @@ from django.http import HttpRequest
 _HTMX: Final = "HX-Request"
 _PART: Final = "X-Fragment"
 _AHEAD: Final = "X-Fetched-Ahead"
+_ADDRESS: Final = "HX-Current-URL"
 _LANGUAGE: Final = "X-Page-Language"
 # Authorization is read by frames and by REST: it says who asks, and so what the answer is.
 DECIDING: Final = (_HTMX, _PART, _AHEAD, _LANGUAGE, "Authorization")
@@ -33,6 +34,12 @@ def wants(request: HttpRequest, part: str) -> bool:
 def is_fetched_ahead(request: HttpRequest) -> bool:
     """Nobody has clicked yet, and perhaps nobody will."""
     return _AHEAD in request.headers
+
+
+def page_address(request: HttpRequest) -> str:
+    """Of the page that asks; "" where it does not say. Only of answers that nobody keeps: to what
+    htmx sends, which is where it comes from."""
+    return request.headers.get(_ADDRESS, "")
 
 
 def page_language(request: HttpRequest) -> str | None:

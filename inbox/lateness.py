@@ -16,17 +16,24 @@ from orders.models import OrderEvent
 # By Shopify's own time of the event. Long enough for a weekend's outage of ours or of a mail
 # server, and for carriers that report late; what is older is on the timeline, for agents.
 TOLD_WITHIN: Final = timedelta(hours=48)
+# A reminder of a checkout that lay still longer helps nobody: none is begun then.
+REMINDED_WITHIN: Final = timedelta(hours=24)
 
 
 def is_late(since: datetime, *, now: datetime) -> bool:
     return now - since > TOLD_WITHIN
 
 
+def news_since(event: OrderEvent) -> datetime:
+    """When an event became news: one whose bank took its time, after it was last seen to be
+    open."""
+    return max(event.unsettled_at or event.occurred_at, event.occurred_at)
+
+
 def refusal(event: OrderEvent, *, now: datetime) -> str:
     """Why campaigns leave an event out, for their log; "" while it is news."""
     if event.unsettled_at:
-        # Its bank took its time; it became news after it was last seen to be open.
-        return refusal_since(max(event.unsettled_at, event.occurred_at), now=now)
+        return refusal_since(news_since(event), now=now)
     if not is_late(event.occurred_at, now=now):
         return ""
     if is_late(event.occurred_at, now=event.recorded_at):

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from inbox import identities, live
-from orders.models import Customer, Order, OrderEvent
+from inbox import identities, live, marketing, tracking_news
+from orders.models import Customer, Order
 from orders.signals import customer_changed, event_recorded, order_changed, orders_imported
 
 
@@ -22,13 +22,16 @@ def tell_browsers(sender: Any, *, order_id: int, **_: Any) -> None:
 
 
 @receiver(order_changed)
-def hear_the_bank(sender: Any, *, order_id: int, **_: Any) -> None:
-    """A refund that waited for its bank: the change may be the answer."""
-    from inbox.tasks import handle_event, ring
+def hear_what_was_missing(sender: Any, *, order_id: int, **_: Any) -> None:
+    """A bank's answer, or a parcel's tracking number: the change may be what a message waits
+    for."""
+    from inbox.tasks import handle_event, ring, settle_marketing
 
-    waiting = OrderEvent.objects.unannounced().filter(order=order_id, unsettled_at__isnull=False)
+    waiting = tracking_news.events_to_look_at(order_id)
     for event_id in waiting.values_list("pk", flat=True):
         ring(handle_event, event_id)
+    for row_id in marketing.look_again(order_id):
+        ring(settle_marketing, row_id)
 
 
 @receiver(customer_changed)

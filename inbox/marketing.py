@@ -16,7 +16,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inbox import audience, consent, identities, lateness, outbox
+from inbox import audience, consent, identities, news, outbox, tracking_news
 from inbox.audience import Person
 from inbox.campaign_texts import (
     Facts,
@@ -26,13 +26,11 @@ from inbox.campaign_texts import (
     facts_of_event,
     language_of,
 )
-from inbox.models import Campaign, CampaignMessage, Conversation, SendState, Via
+from inbox.models import Campaign, CampaignMessage, Conversation, Purpose, SendState, Via
 from inbox.outbox import Draft
 from orders.errors import ShopUnreachable
-from orders.gateway import get_gateway
 from orders.models import Checkout, OrderEvent
 from orders.models.leases import is_due
-from orders.services import record_checkout
 from orders.shoppers import CheckoutSnapshot, Consent
 
 _LEASE: Final = timedelta(seconds=60)
@@ -54,21 +52,36 @@ def ask(campaign: Campaign, thing: OrderEvent | Checkout) -> None:
 def waiting(*, now: datetime) -> QuerySet[CampaignMessage]:
     """Rows that are due to be decided, oldest first."""
     ready = is_due("next_attempt_at", now=now)
-    return CampaignMessage.objects.filter(ready, state=SendState.WAITING).order_by("pk")
+    return _undecided().filter(ready).order_by("pk")
+
+
+def look_again(order_id: int) -> list[int]:
+    """An order has changed: the rows that wait for its parcel's number are due again; their ids."""
+    rows = _undecided().filter(event__order=order_id).exclude(reason="")
+    ids = list(rows.values_list("pk", flat=True))
+    CampaignMessage.objects.filter(pk__in=ids).update(next_attempt_at=None)
+    return ids
+
+
+def _undecided() -> QuerySet[CampaignMessage]:
+    # What is transactional waits for its event, not for Shopify.
+    return CampaignMessage.objects.filter(
+        state=SendState.WAITING, campaign__purpose=Purpose.MARKETING
+    )
 
 
 def settle(row_id: int) -> None:
     """Ask Shopify about one row and decide it, if nobody else is at it. May run twice."""
     now = timezone.now()
     ready = is_due("next_attempt_at", now=now)
-    mine = CampaignMessage.objects.filter(ready, pk=row_id, state=SendState.WAITING)
+    mine = _undecided().filter(ready, pk=row_id)
     if not mine.update(next_attempt_at=now + _LEASE, attempts=F("attempts") + 1):
         return
     row = CampaignMessage.objects.select_related(
         "campaign", "event__order__store", "checkout__store"
     ).get(pk=row_id)
     try:
-        read = _read(row.checkout) if row.checkout else None
+        read = consent.read_checkout(row.checkout) if row.checkout else None
         thing = read if row.checkout else _event(row).order
         found = consent.consent_of(thing, Via(row.via)) if thing else None
     except ShopUnreachable:
@@ -81,11 +94,6 @@ def _event(row: CampaignMessage) -> OrderEvent:
     if row.event is None:
         raise ValueError("a message of neither an event nor a checkout")
     return row.event
-
-
-def _read(checkout: Checkout) -> CheckoutSnapshot | None:
-    snapshot = get_gateway().read_checkout(checkout)
-    return record_checkout(checkout=checkout, snapshot=snapshot, now=timezone.now())
 
 
 def _postpone(row: CampaignMessage, now: datetime) -> None:
@@ -114,6 +122,9 @@ def _decide(row_id: int, read: CheckoutSnapshot | None, found: Consent | None) -
             CampaignMessage.objects.filter(pk=row.pk).update(next_attempt_at=again_at, attempts=0)
             return
         draft = _draft(row, read, found, now)
+        if row.event and tracking_news.may_come(draft, row.event):
+            tracking_news.keep_waiting(row, next_attempt_at=tracking_news.next_look(now=now))
+            return
         if draft.refusal:
             row.state, row.reason = SendState.SKIPPED, draft.refusal[:300]
             row.next_attempt_at = None
@@ -140,26 +151,21 @@ def _draft(
 ) -> Draft:
     """What to send, or why not: the customer's will first, our own rules after it."""
     campaign, via = row.campaign, Via(row.via)
-    if not campaign.is_active or via not in campaign.channels:
-        return Draft(via=via, refusal=_("The campaign was switched off meanwhile."))
-    if row.checkout and (refusal := _checkout_refusal(row.checkout, read)):
+    if refusal := consent.campaign_refusal(row):
         return Draft(via=via, refusal=refusal)
-    if row.checkout:
-        # The row may have waited out an outage of ours since its checkout fell silent.
-        silent_at = row.checkout.active_at + campaign.silence
-        if refusal := lateness.refusal_since(silent_at, now=now):
-            return Draft(via=via, refusal=refusal)
-    if row.event and (refusal := lateness.refusal(row.event, now=now)):
+    if row.checkout and (refusal := consent.checkout_refusal(row.checkout, read)):
         return Draft(via=via, refusal=refusal)
+    # The row may have waited out an outage of ours.
+    if refusal := news.refusal(row, now=now):
+        # It has a reason where it waited for the parcel's number.
+        return Draft(via=via, refusal=tracking_news.never_came() if row.reason else refusal)
     refusal = consent.refusal(found)
     if refusal or found is None:
         return Draft(via=via, refusal=refusal)
-    person = Person.of(row.checkout or _event(row).order)
-    at = max(now, row.event.occurred_at) if row.event else now
     refusal = (
         address_refusal(via, found.address, None)
-        or audience.refusal(campaign, person, at=at)
-        or _quiet_refusal(row, person, now)
+        or _audience_refusal(row)
+        or _quiet_refusal(row, Person.of(consent.thing_of(row)), now)
     )
     if refusal:
         return Draft(via=via, refusal=refusal)
@@ -169,14 +175,10 @@ def _draft(
     return compose(campaign, via, found.address, with_link, language)
 
 
-def _checkout_refusal(checkout: Checkout, read: CheckoutSnapshot | None) -> str:
-    if read is None or checkout.deleted_at:
-        return _("Shopify has no such checkout any more.")
-    if read.completed_at:
-        return _("Its order was placed.")
-    if read.last_order_at and read.last_order_at >= read.started_at:
-        return _("The customer has placed an order since.")
-    return ""
+def _audience_refusal(row: CampaignMessage) -> str:
+    if row.checkout:
+        return audience.checkout_refusal(row.campaign, row.checkout)
+    return audience.event_refusal(row.campaign, _event(row))
 
 
 def _quiet_refusal(row: CampaignMessage, person: Person, now: datetime) -> str:

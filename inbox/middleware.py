@@ -66,7 +66,7 @@ class LogInForFragments:
         if not is_redirect or not fragments.is_fragment(request):
             return response
         # Only the path: a foreign address in the header must not become the way back.
-        here = _path(request.headers.get("HX-Current-URL", "")) or "/"
+        here = _path(fragments.page_address(request)) or "/"
         target = f"{log_in}?{urlencode({'next': here})}"
         return HttpResponse(status=204, headers={"HX-Redirect": target})
 

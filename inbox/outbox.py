@@ -37,14 +37,15 @@ _BACKOFF_S: Final = (5, 30, 120, 600, 1800, 3600, 3600)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A campaign's message on one channel, or `refusal`: why there is none. `stays`: why it is
-    written down and leaves for nobody."""
+    """A campaign's message on one channel, or `refusal`: why there is none. `lacks`: the name of
+    the value its text needs. `stays`: why it is written down and leaves for nobody."""
 
     via: Via
     recipient: str = ""
     subject: str = ""
     body: str = ""
     refusal: str = ""
+    lacks: str = ""
     stays: str = ""
 
     @property
@@ -66,7 +67,7 @@ def write_campaign(
 ) -> None:
     """Fill in a campaign's row: as an e-mail or SMS it leaves after commit, in a conversation
     its Message does. Expects the transaction that decided it."""
-    row.state, row.written_at = SendState.WRITTEN, now
+    row.state, row.reason, row.written_at = SendState.WRITTEN, "", now
     row.subject, row.body = draft.subject, draft.body
     row.attempts, row.next_attempt_at = 0, None
     row.message = message
@@ -74,7 +75,7 @@ def write_campaign(
         row.recipient, row.delivery_state = draft.recipient, DeliveryState.PENDING
     row.save(
         update_fields=[
-            "state", "written_at", "subject", "body", "attempts", "next_attempt_at", "message",
+            "state", "reason", "written_at", "subject", "body", "attempts", "next_attempt_at", "message",
             "recipient", "delivery_state",
         ]
     )  # fmt: skip

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
-from inbox import access
+from inbox import access, identities, reading
 from inbox.models import Claim, Conversation, ConversationState, Identity, IdentityKind
 from inbox.roles import Agent
 from orders.models import Order
@@ -28,6 +28,7 @@ class ConversationRow:
     preview: str
     at: datetime
     is_inbound: bool
+    # By this agent, whoever else has read it.
     is_unread: bool
     assignee: str
     channel: str
@@ -74,12 +75,13 @@ def conversation_list(
         after = ""
     page = list(rows.newest_first()[: PAGE + 1])  # type: ignore[attr-defined]
     shown = page[:PAGE]
+    unread = reading.unread_among(agent, shown)
     next_url = ""
     if len(page) > PAGE:
         mark = f"{shown[-1].last_message_at.isoformat()}~{shown[-1].pk}"
         next_url = f"{here}?{urlencode(words | {'after': mark})}"
     return ConversationList(
-        rows=tuple(_row(conversation) for conversation in shown),
+        rows=tuple(_row(conversation, conversation.pk in unread) for conversation in shown),
         scope=scope,
         state=state,
         query=query,
@@ -99,13 +101,13 @@ def _search(rows: QuerySet[Conversation], query: str) -> QuerySet[Conversation]:
     # What was given without proof finds the conversation, and no orders.
     claims = Claim.objects.understood().filter(value__icontains=query.lower())
     match |= Q(contact__in=claims.values("contact"))
-    orders = Order.objects.visible().named(query)
-    emails = orders.exclude(email="").values("email")
-    owners = Identity.objects.active().filter(kind=IdentityKind.EMAIL, value__in=emails)
-    return rows.filter(match | Q(contact__in=owners.values("contact")))
+    # Theirs by any address of it, or by the Shopify customer they are linked to.
+    orders = list(Order.objects.visible().named(query).values_list("pk", flat=True)[:PAGE])
+    owners = identities.contacts_of_many(orders) if orders else []
+    return rows.filter(match | Q(contact__in=owners))
 
 
-def _row(conversation: Conversation) -> ConversationRow:
+def _row(conversation: Conversation, is_unread: bool) -> ConversationRow:
     assignee = conversation.assignee
     return ConversationRow(
         pk=conversation.pk,
@@ -114,7 +116,7 @@ def _row(conversation: Conversation) -> ConversationRow:
         preview=conversation.last_message_preview,
         at=conversation.last_message_at,
         is_inbound=conversation.last_message_is_inbound,
-        is_unread=conversation.is_unread,
+        is_unread=is_unread,
         assignee=(assignee.get_short_name() or assignee.get_username()) if assignee else "",
         channel=conversation.channel.name,
         snoozed_until=conversation.snoozed_until,

@@ -176,6 +176,10 @@ class BesideConversation(Place):
     def contact_id(self) -> int:  # type: ignore[override]
         return self.conversation.contact_id
 
+    def afresh(self) -> BesideConversation:
+        rows = Conversation.objects.select_related("contact", "channel", "assignee")
+        return BesideConversation(rows.get(pk=self.conversation.pk))
+
     def acting_refusal(self, agent: Agent) -> Refusal | None:
         return access.acting_refusal(agent, self.conversation)
 

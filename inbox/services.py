@@ -1,31 +1,60 @@
-"""The inbox's verbs: the only writers of conversations and messages."""
+"""The inbox's verbs: the only writers of conversations and messages.
+
+Here are those of customers and of time; agents' are in inbox.writing, and callers find all of
+them here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
 from inbox import live, senders
 from inbox.models import (
     Channel,
-    ChannelKind,
     Contact,
     Conversation,
     ConversationState,
-    DeliveryState,
     Identity,
     IdentityKind,
     Message,
     MessageKind,
 )
-from inbox.models.conversations import PREVIEW_LENGTH
+from inbox.reading import mark_read
 from inbox.senders import Addresses
+from inbox.writing import (
+    Overtaken,
+    Press,
+    assign,
+    delivery_state,
+    last_of,
+    note,
+    reopen,
+    reply,
+    resolve,
+    snooze,
+)
+
+__all__ = [
+    "Overtaken",
+    "Press",
+    "Sender",
+    "addresses_of",
+    "assign",
+    "delivery_state",
+    "mark_read",
+    "note",
+    "receive",
+    "reopen",
+    "reply",
+    "resolve",
+    "snooze",
+    "wake_snoozed",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,82 +183,11 @@ def _note_inbound(conversation: Conversation, message: Message) -> None:
     Conversation.objects.filter(pk=conversation.pk).update(
         state=ConversationState.OPEN,
         snoozed_until=None,
+        state_changed_by=None,
         is_unread=True,
         waiting_since=Coalesce(F("waiting_since"), message.created_at),
-        **_last(message),
+        **last_of(message),
     )
-
-
-def _last(message: Message) -> dict[str, object]:
-    return {
-        "last_message_at": message.created_at,
-        "last_message_preview": " ".join(message.text.split())[:PREVIEW_LENGTH],
-        "last_message_is_inbound": message.kind == MessageKind.INBOUND,
-    }
-
-
-def reply(*, conversation: Conversation, by: User, text: str) -> Message:
-    """Answer the customer; it leaves by the channel after commit, and a sweep makes sure."""
-    from inbox import outbox
-
-    with transaction.atomic(durable=True):
-        message = Message.objects.create(
-            conversation=conversation,
-            channel=conversation.channel,
-            kind=MessageKind.REPLY,
-            author=by,
-            text=text,
-            delivery_state=delivery_state(conversation.channel),
-        )
-        Conversation.objects.filter(pk=conversation.pk).update(
-            is_unread=False, waiting_since=None, **_last(message)
-        )
-        outbox.wake(message)
-        live.announce("inbox", f"conversation:{conversation.pk}")
-    return message
-
-
-def delivery_state(channel: Channel) -> str:
-    """A messenger without a callback keeps replies in the conversation only."""
-    leaves = channel.kind == ChannelKind.EMAIL or bool(channel.callback_url)
-    return DeliveryState.PENDING if leaves and channel.is_active else DeliveryState.KEPT
-
-
-def note(*, conversation: Conversation, by: User, text: str) -> Message:
-    """Words for the team only; the customer never gets them."""
-    with transaction.atomic(durable=True):
-        message = Message.objects.create(
-            conversation=conversation,
-            channel=conversation.channel,
-            kind=MessageKind.NOTE,
-            author=by,
-            text=text,
-        )
-        live.announce(f"conversation:{conversation.pk}")
-    return message
-
-
-def assign(*, conversation: Conversation, to: User | None) -> None:
-    """Hand the conversation to somebody, or to nobody."""
-    _change(conversation, assignee=to)
-
-
-def snooze(*, conversation: Conversation, hours: int) -> None:
-    until = timezone.now() + timedelta(hours=hours)
-    _change(conversation, state=ConversationState.SNOOZED, snoozed_until=until)
-
-
-def resolve(*, conversation: Conversation) -> None:
-    _change(conversation, state=ConversationState.RESOLVED, snoozed_until=None, waiting_since=None)
-
-
-def reopen(*, conversation: Conversation) -> None:
-    _change(conversation, state=ConversationState.OPEN, snoozed_until=None)
-
-
-def mark_read(*, conversation: Conversation) -> None:
-    if Conversation.objects.filter(pk=conversation.pk, is_unread=True).update(is_unread=False):
-        live.publish(["inbox"])
 
 
 def wake_snoozed(*, now: datetime) -> int:
@@ -239,18 +197,8 @@ def wake_snoozed(*, now: datetime) -> int:
         woken = (
             Conversation.objects.due(now=now)
             .filter(pk__in=due)
-            .update(state=ConversationState.OPEN, snoozed_until=None)
+            .update(state=ConversationState.OPEN, snoozed_until=None, state_changed_by=None)
         )
         if woken:
             live.announce("inbox", *(f"conversation:{pk}" for pk in due))
     return woken
-
-
-def _change(conversation: Conversation, **columns: object) -> None:
-    with transaction.atomic(durable=True):
-        Conversation.objects.filter(pk=conversation.pk).update(**columns)
-        live.announce(
-            "inbox", f"conversation:{conversation.pk}", f"conversation-orders:{conversation.pk}"
-        )
-    for name, value in columns.items():
-        setattr(conversation, name, value)

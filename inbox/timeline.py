@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
-from django.db.models import Q
+from django.db.models import Min, Q, QuerySet
 from django.urls import reverse
 
 from inbox import identities
-from inbox.models import Contact, Conversation, Message
+from inbox.models import Contact, Conversation, Message, MessageKind
 from orders import outcomes, previews
 from orders.models import EventKind, Order, OrderEvent, Store
 from orders.money import Money
@@ -56,6 +56,8 @@ class Thread:
     older_url: str
     newest_url: str
     live_query: str | None
+    # Id of the last message of the customer among them; 0: there is none.
+    last_inbound: int
 
     @property
     def last_key(self) -> str:
@@ -79,11 +81,16 @@ class ActivityRow:
 
 
 def thread(
-    conversation: Conversation, *, before: int | None = None, since: int | None = None
+    conversation: Conversation,
+    *,
+    before: int | None = None,
+    since: int | None = None,
+    unread_after: int | None = None,
 ) -> Thread:
     """The 50 newest messages, or those before message `before`, with the order events among
-    them. Three queries. `since`: from that message on, so that a reader's place stays while new
-    ones arrive (at most 300)."""
+    them. Four queries. `since`: from that message on, so that a reader's place stays while new
+    ones arrive. `unread_after`: with everything the customer wrote after that one, also where it
+    was written long before it arrived. At most 300 either way."""
     messages = conversation.messages.select_related("author", "channel")
     if before is not None:
         edge = conversation.messages.filter(pk=before).values_list("created_at", flat=True).first()
@@ -94,6 +101,8 @@ def thread(
     size = MESSAGES_A_PAGE
     if since is not None:
         size = min(max(size, messages.filter(pk__gte=since).count()), MESSAGES_AT_MOST)
+    if before is None and unread_after is not None:
+        size = max(size, min(_until_unread(messages, unread_after), MESSAGES_AT_MOST))
     found = list(messages.order_by("-created_at", "-pk")[: size + 1])
     shown = found[:size]
     older = len(found) > size
@@ -107,9 +116,18 @@ def thread(
     older_url = f"{url}?{urlencode({'before': shown[-1].pk})}" if older else ""
     live = (f"?since={shown[-1].pk}" if shown else "") if before is None else None
     newest_url = "" if before is None else url
+    last_inbound = max((m.pk for m in shown if m.kind == MessageKind.INBOUND), default=0)
     return Thread(
-        entries=tuple(entries), older_url=older_url, newest_url=newest_url, live_query=live
-    )
+        entries=tuple(entries), older_url=older_url, newest_url=newest_url, live_query=live,
+        last_inbound=last_inbound,
+    )  # fmt: skip
+
+
+def _until_unread(messages: QuerySet[Message], unread_after: int) -> int:
+    """How many of the newest it takes to show everything unread."""
+    unread = messages.filter(kind=MessageKind.INBOUND, pk__gt=unread_after)
+    first = unread.aggregate(at=Min("created_at"))["at"]
+    return messages.filter(created_at__gte=first).count() if first else 0
 
 
 def activity(contact: Contact) -> tuple[ActivityRow, ...]:

@@ -6,7 +6,7 @@ from django.views.generic import RedirectView
 from inbox import doors
 from inbox.api import channels as channel_api
 from inbox.api import orders as order_api
-from inbox.views import contacts, conversations, decisions, frames, history, orders
+from inbox.views import contacts, conversations, decisions, frames, history, orders, writing
 
 # Named without a namespace for settings.LOGIN_URL, and with it for templates.
 log_in = auth_views.LoginView.as_view(
@@ -41,12 +41,12 @@ pages = [
     path("conversations/<int:pk>/header/", conversations.header, name="header"),
     path("conversations/<int:pk>/thread/", conversations.thread, name="thread"),
     path("conversations/<int:pk>/read/", conversations.read, name="read"),
-    path("conversations/<int:pk>/reply/", conversations.reply, name="reply"),
-    path("conversations/<int:pk>/note/", conversations.note, name="note"),
-    path("conversations/<int:pk>/assign/", conversations.assign, name="assign"),
-    path("conversations/<int:pk>/snooze/", conversations.snooze, name="snooze"),
-    path("conversations/<int:pk>/resolve/", conversations.resolve, name="resolve"),
-    path("conversations/<int:pk>/reopen/", conversations.reopen, name="reopen"),
+    path("conversations/<int:pk>/reply/", writing.reply, name="reply"),
+    path("conversations/<int:pk>/note/", writing.note, name="note"),
+    path("conversations/<int:pk>/assign/", writing.assign, name="assign"),
+    path("conversations/<int:pk>/snooze/", writing.snooze, name="snooze"),
+    path("conversations/<int:pk>/resolve/", writing.resolve, name="resolve"),
+    path("conversations/<int:pk>/reopen/", writing.reopen, name="reopen"),
     *panel_pages("conversations/<int:pk>/", doors.beside_conversation),
     path("contacts/<int:pk>/", conversations.contact, name="contact"),
     path("contacts/<int:pk>/activity/", conversations.contact_activity, name="contact_activity"),

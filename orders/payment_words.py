@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from orders.statuses import Tone
 
@@ -19,7 +19,7 @@ _KINDS: Final[dict[str, _StrPromise]] = {
     "EMV_AUTHORIZATION": gettext_lazy("Card terminal authorization"),
     "CAPTURE": gettext_lazy("Capture"),
     "SALE": gettext_lazy("Payment"),
-    "REFUND": gettext_lazy("Refund"),
+    "REFUND": pgettext_lazy("noun", "Refund"),
     "VOID": gettext_lazy("Authorization released"),
     "CHANGE": gettext_lazy("Change given"),
 }

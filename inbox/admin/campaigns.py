@@ -111,7 +111,7 @@ class CampaignMessageAdmin(ReadOnlyAdmin):
         "campaign": "Which campaign.",
         "event": "What happened to which order.",
         "via": "Where it went.",
-        "state": "Written: it leaves, or has left. Skipped: see the reason.",
+        "state": "Written: it leaves, or has left. Skipped or waiting: see the reason.",
         "amount": "The refund it told of.",
         "message": "In the conversation.",
         "recipient": "The order's e-mail address.",

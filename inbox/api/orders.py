@@ -118,24 +118,33 @@ class Actions(APIView):
         parameters=[OpenApiParameter("Idempotency-Key", location="header", required=True)],
     )
     def post(self, request: Request, order_id: int) -> Response:
-        """Confirm a summary. The same Idempotency-Key again answers with the same action."""
-        order = _order(order_id)
+        """Confirm a summary. The same Idempotency-Key with the same summary again answers its author
+        with the same action, whatever has changed since."""
         click = request.headers.get("Idempotency-Key", "")
         if not 1 <= len(click) <= 60 or not click.isprintable():
             return problem("invalid", "Send an Idempotency-Key of 1 to 60 characters.", code=400)
         incoming = ConfirmSerializer(data=request.data)
         incoming.is_valid(raise_exception=True)
+        pressed = {
+            "token": incoming.validated_data["token"], "click": f"api:{click}",
+            "order_id": order_id, "by": access.agent_of(request),
+        }  # fmt: skip
+        try:
+            earlier = services.earlier_action(**pressed)
+        except ActionRefused as error:
+            return refused(error.refusal)
+        if earlier:
+            return Response(_action(earlier), status=status.HTTP_202_ACCEPTED)
+        order = _order(order_id)
         if refusal := access.money_refusal_for_order(request.user, order):
             return refused(refusal, code=status.HTTP_403_FORBIDDEN)
-        token = incoming.validated_data["token"]
         try:
             action = services.request_action(
-                token=token, order_id=order.pk, by=access.agent_of(request), now=timezone.now(), origin="api",
-                click=f"api:{click}", guard=partial(access.money_refusal_for_order, request.user),
+                **pressed, now=timezone.now(), origin="api", guard=partial(access.money_refusal_for_order, request.user),
             )  # fmt: skip
         except StalePreview as error:
             stale = Refusal("stale", "The order changed: review it again.", str(error))
-            return refused(stale, preview=_again(request, order, token))
+            return refused(stale, preview=_again(request, order, pressed["token"]))
         except ActionRefused as error:
             return refused(error.refusal)
         return Response(_action(action), status=status.HTTP_202_ACCEPTED)

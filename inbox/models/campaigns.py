@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -166,6 +166,9 @@ class Campaign(CampaignText):
     )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    switched_on_at = models.DateTimeField(
+        null=True, editable=False, help_text="Empty: it was on from the beginning."
+    )
 
     objects = CampaignQuerySet.as_manager()
 
@@ -196,6 +199,21 @@ class Campaign(CampaignText):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Note when it is switched on, or given another event: it speaks of what happens from
+        then on."""
+        if self.pk and self.is_active:
+            same = Campaign.objects.filter(pk=self.pk, event_kind=self.event_kind, is_active=True)
+            if not same.exists():
+                self.switched_on_at = timezone.now()
+                if kwargs.get("update_fields") is not None:
+                    kwargs["update_fields"] = {*kwargs["update_fields"], "switched_on_at"}
+        super().save(*args, **kwargs)
+
+    @property
+    def on_since(self) -> datetime:
+        return self.switched_on_at or self.created_at
 
     @property
     def channels(self) -> tuple[Via, ...]:

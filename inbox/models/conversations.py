@@ -55,6 +55,26 @@ class Conversation(models.Model):
         max_length=10, choices=ConversationState.choices, default=ConversationState.OPEN
     )
     snoozed_until = models.DateTimeField(null=True, blank=True)
+    # What somebody is told whose page still shows it as it was before.
+    assigned_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When it last changed hands."
+    )
+    state_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    state_changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        help_text="Nobody: it opened by itself.",
+    )
+    last_press = models.UUIDField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The browser's id of the press that last changed it: a repeat finds it.",
+    )
     last_message_at = models.DateTimeField(default=timezone.now)
     last_message_preview = models.CharField(max_length=PREVIEW_LENGTH, blank=True)
     last_message_is_inbound = models.BooleanField(default=True)
@@ -218,6 +238,12 @@ class Message(Outbox):
         indexes = [
             # The thread, newest first.
             models.Index(fields=["conversation", "-created_at", "-id"], name="inbox_thread"),
+            # What an agent has not read (inbox.reading).
+            models.Index(
+                fields=["conversation", "id"],
+                condition=Q(kind=MessageKind.INBOUND),
+                name="inbox_inbound",
+            ),
             # sweep_outbox.
             models.Index(
                 fields=["next_attempt_at"],

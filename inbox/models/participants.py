@@ -47,7 +47,9 @@ class ReadMark(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="read_marks")
     last_message_id = models.PositiveBigIntegerField(default=0)
-    read_at = models.DateTimeField(default=timezone.now)
+    read_at = models.DateTimeField(
+        default=timezone.now, help_text="When they were last shown something new of it."
+    )
 
     class Meta:
         constraints = [

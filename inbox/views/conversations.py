@@ -1,11 +1,12 @@
-"""The inbox: list, thread, and what agents do with a conversation."""
+"""The inbox: list, thread and contact, as agents look at them."""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
@@ -17,13 +18,14 @@ from inbox import (
     pages,
     people,
     reach,
+    reading,
     roles,
     services,
     sidebar,
     streaming,
     timeline,
 )
-from inbox.forms import AssignForm, MessageForm, SnoozeForm
+from inbox.forms import MessageForm
 from inbox.models import Conversation, IdentityKind
 from inbox.places import BesideConversation
 from orders.selection import number
@@ -52,90 +54,35 @@ def conversation(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = access.get_conversation(request.user, pk)
     # Fetched ahead of a click that may never come: the page tells when it is shown.
     is_ahead = fragments.is_fetched_ahead(request)
-    if not is_ahead:
-        _mark_read(request, found)
-    context = _context(request, found) | {
-        "thread": timeline.thread(found, before=number(request.GET.get("before", ""))),
-        "reply_form": MessageForm(),
-        "unreachable": reach.refusal(found),
-        "may_work": not access.door_refused(request.user, changes=True),
-        "marks_read": is_ahead,
-    }
+    before = number(request.GET.get("before", ""))
+    context = page_context(request, found, before=before, marks=not is_ahead)
+    context["marks_read"] = is_ahead
     if fragments.wants(request, "view"):
         return render(request, "inbox/_view.html", context)
-    return _whole_page(request, found, context)
+    return whole_page(request, found, context)
 
 
 @require_POST
 def read(request: HttpRequest, pk: int) -> HttpResponse:
-    """What was fetched ahead is being looked at now."""
-    services.mark_read(conversation=access.get_conversation(request.user, pk))
+    """What was fetched ahead is being looked at now: `seen` says what that is."""
+    found = access.get_conversation(request.user, pk)
+    if seen := number(request.POST.get("seen", "")):
+        services.mark_read(conversation=found, by=access.agent_of(request), up_to=seen)
     return HttpResponse(status=204)
 
 
 @require_GET
 def header(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.get_conversation(request.user, pk)
-    return render(request, "inbox/_header.html", _context(request, found))
+    return render(request, "inbox/_header.html", header_context(request, found))
 
 
 @require_GET
 def thread(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.get_conversation(request.user, pk)
-    _mark_read(request, found)
-    shown = timeline.thread(found, since=number(request.GET.get("since", "")))
-    return render(request, "inbox/_thread.html", {"conversation": found, "thread": shown})
-
-
-def _mark_read(request: HttpRequest, found: Conversation) -> None:
-    """Not for those who only look: nobody who answers has read it by that."""
-    if not access.door_refused(request.user, changes=True):
-        services.mark_read(conversation=found)
-
-
-@require_POST
-def reply(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Answer the customer; "mode" note without JavaScript writes a note instead."""
-    return _write(request, pk, is_note=request.POST.get("mode") == "note")
-
-
-@require_POST
-def note(request: HttpRequest, pk: int) -> HttpResponseBase:
-    return _write(request, pk, is_note=True)
-
-
-@require_POST
-def assign(request: HttpRequest, pk: int) -> HttpResponse:
-    found = access.get_conversation(request.user, pk)
-    form = AssignForm(request.POST)
-    if not form.is_valid():
-        return HttpResponseBadRequest("Nobody of that name can take conversations.")
-    services.assign(conversation=found, to=form.cleaned_data["assignee"])
-    return _after(request, found)
-
-
-@require_POST
-def snooze(request: HttpRequest, pk: int) -> HttpResponse:
-    found = access.get_conversation(request.user, pk)
-    form = SnoozeForm(request.POST)
-    if not form.is_valid():
-        return HttpResponseBadRequest("Choose how long to snooze.")
-    services.snooze(conversation=found, hours=form.cleaned_data["hours"])
-    return _after(request, found)
-
-
-@require_POST
-def resolve(request: HttpRequest, pk: int) -> HttpResponse:
-    found = access.get_conversation(request.user, pk)
-    services.resolve(conversation=found)
-    return _after(request, found)
-
-
-@require_POST
-def reopen(request: HttpRequest, pk: int) -> HttpResponse:
-    found = access.get_conversation(request.user, pk)
-    services.reopen(conversation=found)
-    return _after(request, found)
+    context = {"conversation": found}
+    context |= _thread(request, found, since=number(request.GET.get("since", "")))
+    return render(request, "inbox/_thread.html", context)
 
 
 @require_GET
@@ -171,25 +118,78 @@ def contact_activity(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "inbox/_activity.html", context)
 
 
-def _write(request: HttpRequest, pk: int, *, is_note: bool) -> HttpResponseBase:
-    found = access.get_conversation(request.user, pk)
-    form = MessageForm(request.POST)
-    if form.is_valid():
-        verb = services.note if is_note else services.reply
-        verb(conversation=found, by=access.agent_of(request), text=form.cleaned_data["text"])
-        if not fragments.is_fragment(request):
-            return redirect("inbox:conversation", pk=found.pk)
-        form = MessageForm()
-    context = {
-        "conversation": found, "reply_form": form, "unreachable": reach.refusal(found),
-    }  # fmt: skip
-    if not fragments.is_fragment(request):
-        page = _context(request, found) | context | {"thread": timeline.thread(found)}
-        return _whole_page(request, found, page, status=422)
-    return render(request, "inbox/_composer.html", context)
+def page_context(
+    request: HttpRequest,
+    found: Conversation,
+    *,
+    before: int | None = None,
+    unread_after: int | None = None,
+    shown_besides: int = 0,
+    marks: bool = True,
+) -> Context:
+    """For inbox/_view.html and its parts."""
+    shown = _thread(
+        request, found, before=before, unread_after=unread_after, shown_besides=shown_besides,
+        marks=marks,
+    )  # fmt: skip
+    return (
+        header_context(request, found, seen=shown["seen"])
+        | shown
+        | {
+            "reply_form": MessageForm(),
+            "unreachable": reach.refusal(found),
+            "may_work": _may_work(request),
+        }
+    )
 
 
-def _whole_page(
+def header_context(
+    request: HttpRequest, found: Conversation, *, seen: int | None = None
+) -> Context:
+    """`seen`: up to where the page shows the messages; None: up to where this agent was shown
+    them."""
+    return {
+        "conversation": found,
+        "acting": access.acting_refusal(request.user, found),
+        "agents": roles.assignable(),
+        "seen": reading.mark_of(request.user, found) or 0 if seen is None else seen,
+        "press_id": uuid4(),
+    }
+
+
+def _thread(
+    request: HttpRequest,
+    found: Conversation,
+    *,
+    before: int | None = None,
+    since: int | None = None,
+    unread_after: int | None = None,
+    shown_besides: int = 0,
+    marks: bool = True,
+) -> Context:
+    """The messages, and up to where this agent has seen them by that (`seen`). `unread_after`:
+    what a page says that it showed; `shown_besides`: the last message of a notice; `marks`: they
+    are looked at now, by somebody who answers. Who only looks has read nothing by that."""
+    mark = reading.mark_of(request.user, found)
+    if mark is not None and unread_after is not None:
+        unread_after = min(mark, unread_after)
+    shown = timeline.thread(
+        found,
+        before=before,
+        since=since,
+        unread_after=mark if unread_after is None else unread_after,
+    )
+    up_to = max(shown.last_inbound, shown_besides)
+    if marks and _may_work(request):
+        services.mark_read(conversation=found, by=access.agent_of(request), up_to=up_to)
+    return {"thread": shown, "seen": max(up_to, mark or 0)}
+
+
+def _may_work(request: HttpRequest) -> bool:
+    return not access.door_refused(request.user, changes=True)
+
+
+def whole_page(
     request: HttpRequest, found: Conversation, context: Context, *, status: int = 200
 ) -> HttpResponseBase:
     context |= {"list": _list(request), "late": streaming.MARK, **_frame(request)}
@@ -198,13 +198,6 @@ def _whole_page(
     answer = streaming.in_two_parts(request, page, lambda: sidebar.html(request, place))
     answer.status_code = status
     return answer
-
-
-def _after(request: HttpRequest, found: Conversation) -> HttpResponse:
-    if not fragments.is_fragment(request):
-        return redirect("inbox:conversation", pk=found.pk)
-    fresh = access.get_conversation(request.user, found.pk)
-    return render(request, "inbox/_header.html", _context(request, fresh))
 
 
 def _list(request: HttpRequest) -> pages.ConversationList:
@@ -216,14 +209,6 @@ def _list(request: HttpRequest) -> pages.ConversationList:
         query=asked.get("q", ""),
         after=asked.get("after", ""),
     )
-
-
-def _context(request: HttpRequest, found: Conversation) -> Context:
-    return {
-        "conversation": found,
-        "acting": access.acting_refusal(request.user, found),
-        "agents": roles.assignable(),
-    }
 
 
 def _frame(request: HttpRequest) -> Context:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -160,11 +160,13 @@ def suggestion(request: HttpRequest, place: Place, order_id: int) -> HttpRespons
 
 @require_POST
 def confirm(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
-    """The one click. What was shown is what is done, once; or nothing."""
+    """The one click. What was shown is what is done, once; or nothing. The same click again shows
+    what came of it, whatever has changed since."""
+    token, by, now = request.POST.get("token", ""), access.agent_of(request), timezone.now()
+    if earlier := _earlier(token, order_id, by):
+        return _render_action(request, place, earlier.order, earlier)
     order = place.get_order(order_id)
-    now = timezone.now()
     context = _dialog(request, place, order, now)
-    token = request.POST.get("token", "")
     refusal = place.money_refusal(request.user, order) or _wrong_place(request, place, order, token)
     if refusal:
         context["refusal"] = refusal
@@ -173,8 +175,9 @@ def confirm(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
         action = services.request_action(
             token=token,
             order_id=order.pk,
-            by=access.agent_of(request),
-            guard=partial(place.afresh().money_refusal, request.user),
+            by=by,
+            # Asked under the order's lock, and only then how the conversation stands.
+            guard=lambda order: place.afresh().money_refusal(request.user, order),
             now=now,
             origin=place.origin,
         )
@@ -186,6 +189,13 @@ def confirm(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     if not fragments.is_fragment(request):
         return HttpResponseRedirect(place.url("order_action", action.pk))
     return _render_action(request, place, order, action)
+
+
+def _earlier(token: str, order_id: int, by: User) -> OrderAction | None:
+    try:
+        return services.earlier_action(token=token, order_id=order_id, by=by)
+    except ActionRefused:
+        return None  # another order's; the verb says so
 
 
 @require_GET

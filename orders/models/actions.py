@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from orders.models.leases import is_due, is_free
 from orders.models.orders import Order, money_field
@@ -20,7 +21,7 @@ from orders.money import Money
 class ActionKind(models.TextChoices):
     CANCEL = "cancel", _("Cancel order")
     CANCEL_AND_REFUND = "cancel_and_refund", _("Cancel order and refund")
-    REFUND = "refund", _("Refund")
+    REFUND = "refund", pgettext_lazy("noun", "Refund")
 
 
 class ActionState(models.TextChoices):

@@ -194,6 +194,12 @@ class Order(models.Model):
     def __str__(self) -> str:
         return self.name or self.gid
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """A new row is found by its name, whoever makes it."""
+        if self._state.adding and self.name and not self.name_key:
+            self.name_key, self.number = names.key(self.name), names.number(self.name)
+        super().save(*args, **kwargs)
+
     @cached_property
     def snapshot(self) -> OrderSnapshot:
         """The order as last read. Raises ValueError for a row that was never read."""

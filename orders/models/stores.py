@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Self
+from typing import Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ValidationError
@@ -117,6 +117,17 @@ class Store(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.domain
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """A store that is switched on again is a new connection: what happened while it was off
+        is history, as after an installation."""
+        if self.pk and self.is_active:
+            was_off = Store.objects.filter(pk=self.pk, is_active=False)
+            if was_off.exists():
+                self.connected_at = timezone.now()
+                if kwargs.get("update_fields") is not None:
+                    kwargs["update_fields"] = {*kwargs["update_fields"], "connected_at"}
+        super().save(*args, **kwargs)
 
     @property
     def zone(self) -> ZoneInfo:

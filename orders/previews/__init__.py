@@ -27,7 +27,7 @@ from orders.previews.proposals import (
 )
 from orders.previews.returning import return_for, return_rows, through, untouched_rows
 from orders.previews.summaries import Preview, SummaryItem, goods_rows
-from orders.previews.tokens import Confirmed, open_token, sign_token
+from orders.previews.tokens import Confirmed, open_token, read_token, sign_token
 from orders.previews.weighing import preview_again, preview_cancel, preview_refund, suggest
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "preview_again",
     "preview_cancel",
     "preview_refund",
+    "read_token",
     "reason_words",
     "return_for",
     "return_rows",

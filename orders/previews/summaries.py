@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from orders import policies, rules
 from orders.errors import Refusal
@@ -107,7 +108,7 @@ def _rows(
         count = len(proposal.shipments_to_cancel)
         rows.append((_("Shipment records canceled"), str(count)))
     if proposal.kind == ActionKind.CANCEL and is_paid:
-        rows.append((_("Refund"), _("Later")))
+        rows.append((pgettext("noun", "Refund"), _("Later")))
     if proposal.method == RefundMethod.STORE_CREDIT:
         rows.append((_("Goes back to"), str(proposal.method.label)))
     rows += goods_rows(proposal)

@@ -44,8 +44,18 @@ def sign_token(order: Order, proposal: Proposal, *, by: User) -> str:
 
 def open_token(token: str, *, by: User) -> Confirmed:
     """Raises StalePreview for a token that is not this person's, forged, or two hours old."""
+    return _opened(token, by=by, max_age_s=_TOKEN_AGE_S)
+
+
+def read_token(token: str, *, by: User) -> Confirmed:
+    """What a token of any age was about: to find what it became, never to act on it. Raises
+    StalePreview as `open_token`."""
+    return _opened(token, by=by, max_age_s=None)
+
+
+def _opened(token: str, *, by: User, max_age_s: int | None) -> Confirmed:
     try:
-        content = signing.loads(token, salt=_SALT, max_age=_TOKEN_AGE_S)
+        content = signing.loads(token, salt=_SALT, max_age=max_age_s)
         if content["user"] != by.pk:
             raise StalePreview(_("This summary was made for somebody else: review it again."))
         proposal = msgspec.convert(content["proposal"], Proposal, strict=False)

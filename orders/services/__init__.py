@@ -1,6 +1,12 @@
 """The verbs: the only writers of this app's tables."""
 
-from orders.services.actions import Guard, check_now, request_action, withdraw
+from orders.services.actions import (
+    Guard,
+    check_now,
+    earlier_action,
+    request_action,
+    withdraw,
+)
 from orders.services.approvals import (
     approval_refusal,
     approve,
@@ -54,6 +60,7 @@ __all__ = [
     "check_now",
     "claim",
     "decline",
+    "earlier_action",
     "end_overdue",
     "expire_approvals",
     "hand_over",

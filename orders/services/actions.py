@@ -76,6 +76,26 @@ def request_action(
     return action
 
 
+def earlier_action(*, token: str, order_id: int, by: User, click: str = "") -> OrderAction | None:
+    """What this click has already become, for the person who made it: whatever has changed since,
+    the order, their rights or the summary's age, an answer that was lost is given again.
+
+    None: it is the first time, or the token is none of theirs. Raises ActionRefused where the
+    click was used for another content.
+    """
+    try:
+        confirmed = previews.read_token(token, by=by)
+    except StalePreview:
+        return None
+    rows = OrderAction.objects.select_related("order__store", "requested_by", "approved_by")
+    earlier = rows.filter(requested_by_id=by.pk, nonce=click or confirmed.nonce).first()
+    if earlier is None:
+        return None
+    if earlier.order_id != order_id:
+        raise ActionRefused(_click_reused())
+    return _same_click(earlier, confirmed)
+
+
 @refused_when_busy()
 def withdraw(*, action_id: int, by: User, now: datetime) -> OrderAction:
     """Take back an action of which nothing was sent. Raises ActionRefused if it is too late."""
@@ -201,6 +221,10 @@ def locked(action_id: int) -> OrderAction:
 def _same_click(earlier: OrderAction, confirmed: previews.Confirmed) -> OrderAction:
     # Two orders may look alike to the last fact: the same content of another order is another.
     if earlier.order_id != confirmed.order_id or earlier.digest != confirmed.digest:
-        reason = _("This confirmation was already used for another action.")
-        raise ActionRefused(Refusal("click_reused", reason, _("Review the order again.")))
+        raise ActionRefused(_click_reused())
     return earlier
+
+
+def _click_reused() -> Refusal:
+    reason = _("This confirmation was already used for another action.")
+    return Refusal("click_reused", reason, _("Review the order again."))

@@ -31,7 +31,8 @@ def record_events(order: Order, snapshot: OrderSnapshot, actions: Sequence[Order
     known: set[str] = set()
     if order.version:
         known.update(key for (key,) in select(OrderEvent, "key", order_id=order.pk))
-    found = _dated(_events(order.pk, snapshot, actions), order.store.connected_at)
+    events = _events(order.pk, snapshot, actions, is_first=not order.version)
+    found = _dated(events, order.store.connected_at)
     missing = [row for row in found if row["key"] not in known]
     now = timezone.now()
     new = [row | {"recorded_at": now} for row in missing]
@@ -44,7 +45,7 @@ def first_events(
     order_id: int, snapshot: OrderSnapshot, *, connected_at: datetime
 ) -> Iterator[Row]:
     """The events of an order nobody here has acted on, as columns by name."""
-    return _dated(_events(order_id, snapshot, ()), connected_at)
+    return _dated(_events(order_id, snapshot, (), is_first=True), connected_at)
 
 
 def _dated(events: Iterator[Row], connected_at: datetime) -> Iterator[Row]:
@@ -62,8 +63,13 @@ def tell(event_id: int) -> None:
 
 
 def _events(
-    order_id: int, snapshot: OrderSnapshot, actions: Sequence[OrderAction]
+    order_id: int,
+    snapshot: OrderSnapshot,
+    actions: Sequence[OrderAction],
+    *,
+    is_first: bool,
 ) -> Iterator[Row]:
+    """`is_first`: nothing was known of the order before."""
     total = snapshot.money.total.presentment
     yield _event(
         order_id, EventKind.PLACED, "placed", snapshot.placed_at,
@@ -84,7 +90,11 @@ def _events(
         )  # fmt: skip
         if is_parcel_delivered(parcel):
             when = parcel.delivered_at or parcel.updated_at or parcel.created_at
-            yield _event(order_id, EventKind.DELIVERED, f"delivered:{parcel.gid}", when)
+            event = _event(order_id, EventKind.DELIVERED, f"delivered:{parcel.gid}", when)
+            # Without a date it happened since the parcel was last seen on its way; if it never
+            # was, it may be long ago, and is no news.
+            is_news = parcel.delivered_at or not is_first
+            yield event if is_news else event | {"announced_at": when}
     if snapshot.cancelled_at:
         action = next((a for a in actions if canceled_by(a, snapshot)), None)
         yield _event(

@@ -12,7 +12,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from inbox import checkout_campaigns, marketing
+from inbox import checkout_campaigns, consent
 from inbox.models import Campaign, CampaignMessage, CampaignTranslation, SendState
 from inbox.tasks import sweep_marketing, sweep_outbox
 from orders.models import Checkout, Store
@@ -157,7 +157,7 @@ def test_without_the_fresh_read_the_customer_who_paid_would_be_reminded(
     row = waiting(shop)
     shop.act(lambda c: checkouts.complete(c, row))
     shop.held.clear()
-    with patch.object(marketing, "_checkout_refusal", lambda checkout, read: ""):
+    with patch.object(consent, "checkout_refusal", lambda checkout, read: ""):
         run()
     assert len(mail.outbox) == 1
 

@@ -86,6 +86,9 @@ def test_without_the_question_they_would_be_told(
 ) -> None:  # fmt: skip
     """Negative control."""
     monkeypatch.setattr(lateness, "refusal", lambda event, *, now: "")
+    long_ago = timezone.now() - timedelta(days=100)
+    Store.objects.update(connected_at=long_ago)
+    Campaign.objects.update(created_at=long_ago)
     handle_event(refunded(order, happened=timedelta(days=90)).pk)
     sweep_outbox()
     assert said(conversation) == ["We are refunding €7.00 of #1001."]

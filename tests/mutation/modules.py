@@ -13,6 +13,8 @@ MODULES: Final = (
     "orders/money.py",
     "orders/typed_amounts.py",
     "orders/transactions.py",
+    "orders/returns.py",
+    "orders/outcomes.py",
     "orders/previews",
     "orders/services/actions.py",
     "orders/services/approvals.py",
@@ -24,6 +26,8 @@ MODULES: Final = (
     "orders/services/projection.py",
     "orders/services/uninstalls.py",
     "shopify_sync/actions.py",
+    "shopify_sync/answers.py",
+    "shopify_sync/whole.py",
     "shopify_sync/plans.py",
     "shopify_sync/client.py",
     "shopify_sync/ingest.py",
@@ -31,6 +35,7 @@ MODULES: Final = (
     "inbox/access.py",
     "inbox/matching.py",
     "inbox/identities.py",
+    "inbox/senders.py",
     "inbox/outbox.py",
 )
 

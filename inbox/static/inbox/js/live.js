@@ -97,17 +97,22 @@ function notePlace(element) {
 // Whether the reader is at the end is asked when the answer lands, not when it was asked for:
 // whoever scrolls up in between stays there.
 let landing = null; // {last, wasAtEnd} of the thread that is being swapped
-document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+function land({ detail: { target } }) {
   landing = target?.matches?.("[data-stick-to-end]") ? { last: target.dataset.last, wasAtEnd: isAtEnd(target) } : null;
-});
-document.addEventListener("htmx:afterSwap", () => {
+}
+function landed() {
   const thread = landing && document.querySelector("[data-stick-to-end]");
   if (thread && thread.dataset.last !== landing.last) {
     if (landing.wasAtEnd) toEnd(thread);
     else showNewBelow(thread);
   }
   landing = null;
-});
+}
+document.addEventListener("htmx:beforeSwap", land);
+document.addEventListener("htmx:afterSwap", landed);
+// The answer to a write brings it beside what was asked for.
+document.addEventListener("htmx:oobBeforeSwap", land);
+document.addEventListener("htmx:oobAfterSwap", landed);
 // A swap that was refused leaves it standing: it says nothing of the next conversation.
 document.addEventListener("inbox:leave", () => { landing = null; });
 
@@ -155,10 +160,13 @@ function start() {
   }
 }
 // Whatever was posted may show in any part of the page: do not wait for the stream to say so.
-document.addEventListener("htmx:afterRequest", ({ detail, target }) => {
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
   if (detail.requestConfig?.verb !== "post" || !detail.successful || detail.target?.id === "refund-summary") return;
-  if (target.closest?.("#composer")) document.querySelectorAll("[data-stick-to-end]").forEach(toEnd);
-  refreshAll((element) => element !== detail.target);
+  if (detail.target?.id === "composer") document.querySelectorAll("[data-stick-to-end]").forEach(toEnd);
+  // Some answers say what else has changed: only that is fetched.
+  const changed = detail.xhr.getResponseHeader("X-Changed")?.split(" ");
+  refreshAll((element) => element !== detail.target
+    && (!changed || topicsOf(element).some((topic) => changed.includes(topic))));
   // The button that was pressed is gone: go on from its neighbour, not from the top of the page.
   if (detail.target?.id === "header" && document.activeElement === document.body) {
     document.querySelector("#assign-menu summary")?.focus();

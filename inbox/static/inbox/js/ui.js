@@ -16,11 +16,19 @@ function toast(text) {
   const template = document.getElementById("toast-template");
   const list = document.getElementById("toasts");
   if (!template || !list) return;
+  // What stands beside an open dialog can be neither seen nor pressed.
+  (document.querySelector("dialog[open]") ?? document.body).append(list);
   const item = template.content.firstElementChild.cloneNode(true);
   item.querySelector("[data-text]").textContent = text;
   list.append(item);
   setTimeout(() => item.remove(), 8000);
 }
+
+// With the dialog they would be gone; its close event does not bubble.
+document.addEventListener("close", () => {
+  const list = document.getElementById("toasts");
+  if (list?.closest("dialog")) document.body.append(list);
+}, true);
 
 document.addEventListener("inbox:announce", ({ detail }) => announce(detail));
 document.addEventListener("inbox:toast", ({ detail }) => toast(detail.value ?? detail));
@@ -46,9 +54,10 @@ document.addEventListener("htmx:responseError", ({ detail }) => {
   const problem = detail.xhr.getResponseHeader("X-Problem");
   toast(problem ?? (detail.xhr.status === 403 ? words.forbidden : words.failed));
 });
-document.addEventListener("htmx:sendError", ({ detail }) => {
-  // A silent refresh is tried again by itself; only what a person asked for is worth a word.
-  if (!detail.elt?.matches?.("[data-live-src]")) toast(words.unreachable);
+// What writes.js says of a request without an answer. A silent refresh is tried again by itself;
+// only what a person asked for is worth a word.
+document.addEventListener("inbox:unanswered", ({ detail: { word, element } }) => {
+  if (!element?.matches?.("[data-live-src]")) toast(words[word]);
 });
 
 // --- Ages: "12 s ago", ticking ----------------------------------------------------------------

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from inbox import old_news
+
+
+class Command(BaseCommand):
+    help = (
+        "After restoring a backup: customers are told of nothing that happened until now, because "
+        "what was sent since the backup was made is not known any more."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        events, messages = old_news.skip_all(now=timezone.now())
+        self.stdout.write(f"{events} events and {messages} messages are left out.")

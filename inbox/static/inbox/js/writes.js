@@ -1,0 +1,92 @@
+// What a press of a button carries (inbox/writing.py): an id of its own, and what the page shows.
+// An answer may be lost after the server has done what was asked: until one comes, the same press
+// keeps its id, so that pressing again does nothing twice.
+const GATEWAYS = [502, 503, 504]; // These answer for a server of which they do not know.
+const unanswered = new Map(); // what was pressed -> its id
+
+function newId() {
+  // Not crypto.randomUUID, which is missing where the page came without TLS.
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+// --- Up to which message the agent has seen the thread ----------------------------------------
+// While "New messages" waits below for whoever reads further up, what is there is not seen yet.
+let beforeNew = null;
+
+function hasNewBelow(thread) {
+  const button = thread.querySelector(".new-below");
+  return Boolean(button) && !button.hidden;
+}
+
+function seen(thread) {
+  return hasNewBelow(thread) ? beforeNew ?? thread.dataset.seen : thread.dataset.seen;
+}
+
+function keepSeen(target) {
+  if (target?.id === "thread" && !hasNewBelow(target)) beforeNew = target.dataset.seen;
+}
+document.addEventListener("htmx:beforeSwap", ({ detail }) => keepSeen(detail.target));
+document.addEventListener("inbox:leave", () => { beforeNew = null; });
+
+// --- What goes out ----------------------------------------------------------------------------
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  const { parameters, path, verb } = detail;
+  detail.wasOnline = navigator.onLine;
+  if (verb !== "post" || parameters.client_id === undefined) return;
+  // Of a menu, the button that was pressed; of the composer, the words.
+  detail.press = JSON.stringify([path, parameters.assignee, parameters.hours, parameters.text]);
+  const isMessage = parameters.text !== undefined;
+  parameters.client_id = unanswered.get(detail.press) ?? (isMessage ? parameters.client_id : newId());
+  const thread = document.getElementById("thread");
+  const header = document.getElementById("header");
+  if (thread) parameters.seen = seen(thread);
+  if (header) {
+    parameters.expected_state = header.dataset.state;
+    parameters.expected_assignee = header.dataset.assignee;
+  }
+});
+
+// --- And what comes back, or does not ---------------------------------------------------------
+// On the request itself: of an element that has left the page no event comes up to the document.
+document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, requestConfig } }) => {
+  const { press, parameters } = requestConfig;
+  if (!press) return;
+  xhr.addEventListener("loadend", () => {
+    if (xhr.status && !GATEWAYS.includes(xhr.status)) unanswered.delete(press);
+    else unanswered.set(press, parameters.client_id);
+  });
+});
+
+function wordOf({ verb, wasOnline, press, parameters }) {
+  if (verb === "get") return "unreachable";
+  if (!wasOnline) return "notSent";
+  if (press) return parameters.text === undefined ? "unanswered" : "unansweredMessage";
+  // A summary of money is confirmed once, however often it is pressed.
+  return parameters.token === undefined ? "unansweredOnce" : "unanswered";
+}
+
+function say({ detail }) {
+  const told = { word: wordOf(detail.requestConfig), element: detail.elt };
+  document.dispatchEvent(new CustomEvent("inbox:unanswered", { detail: told }));
+}
+document.addEventListener("htmx:sendError", say);
+document.addEventListener("htmx:timeout", say);
+// Before ui.js, which has but a general sentence for it.
+document.addEventListener("htmx:responseError", (event) => {
+  if (event.detail.requestConfig.verb === "get" || !GATEWAYS.includes(event.detail.xhr.status)) return;
+  event.stopImmediatePropagation();
+  say(event);
+}, true);
+
+// The notice of what is new takes the focus from the button that was pressed and is gone.
+document.addEventListener("htmx:oobAfterSwap", ({ detail: { target } }) => {
+  if (target?.id === "thread") beforeNew = document.getElementById("thread")?.dataset.seen ?? null;
+  if (target?.id === "overtaken") document.getElementById("overtaken-news")?.scrollIntoView({ block: "nearest" });
+});
+document.addEventListener("htmx:afterSettle", () => {
+  if (document.activeElement === document.body) document.getElementById("overtaken-news")?.focus({ preventScroll: true });
+});

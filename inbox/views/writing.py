@@ -1,0 +1,206 @@
+"""What agents write and change in a conversation, and how the answer shows.
+
+Every form carries what its page showed (templates/inbox/_shown.html). Where that is no longer so,
+the answer is a 409 that changes nothing, keeps what was typed and shows what is new; its forms
+carry what it shows, so that pressing once more is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy
+from django.views.decorators.http import require_POST
+
+from inbox import access, fragments, services
+from inbox.forms import AssignForm, MessageForm, SnoozeForm
+from inbox.models import Conversation, ConversationState, DraftMode
+from inbox.services import Overtaken, Press
+from inbox.views.conversations import Context, header_context, page_context, whole_page
+from orders.selection import number
+
+Verb = Callable[..., Any]
+
+_ANYWAY: Final = {
+    "reply": gettext_lazy("Send anyway"),
+    "note": gettext_lazy("Add as another note"),
+    "snooze": gettext_lazy("Snooze anyway"),
+    "resolve": gettext_lazy("Resolve anyway"),
+    "reopen": gettext_lazy("Reopen anyway"),
+    "assign": gettext_lazy("Assign anyway"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """The button that does it all the same; `url` "": the composer's own form is sent. `brings`:
+    the state that it leads to."""
+
+    label: str
+    url: str = ""
+    name: str = ""
+    value: str = ""
+    brings: str = ""
+
+
+@require_POST
+def reply(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Answer the customer; "mode" note without JavaScript writes a note instead."""
+    is_note = request.POST.get("mode") == DraftMode.NOTE
+    return _write(request, pk, DraftMode.NOTE if is_note else DraftMode.REPLY)
+
+
+@require_POST
+def note(request: HttpRequest, pk: int) -> HttpResponseBase:
+    return _write(request, pk, DraftMode.NOTE)
+
+
+@require_POST
+def assign(request: HttpRequest, pk: int) -> HttpResponseBase:
+    found = access.get_conversation(request.user, pk)
+    form = AssignForm(request.POST)
+    if not form.is_valid():
+        return HttpResponseBadRequest("Nobody of that name can take conversations.")
+    to = form.cleaned_data["assignee"]
+    again = _again("assign", found, "assignee", str(to.pk) if to else "")
+    if to == request.user:
+        again = _again("assign", found, "assignee", str(to.pk), label=gettext("Take over anyway"))
+    return _change(request, found, services.assign, again, to=to)
+
+
+@require_POST
+def snooze(request: HttpRequest, pk: int) -> HttpResponseBase:
+    found = access.get_conversation(request.user, pk)
+    form = SnoozeForm(request.POST)
+    if not form.is_valid():
+        return HttpResponseBadRequest("Choose how long to snooze.")
+    hours = form.cleaned_data["hours"]
+    again = _again("snooze", found, "hours", str(hours))
+    return _change(request, found, services.snooze, again, hours=hours)
+
+
+@require_POST
+def resolve(request: HttpRequest, pk: int) -> HttpResponseBase:
+    found = access.get_conversation(request.user, pk)
+    again = _again("resolve", found, brings=ConversationState.RESOLVED)
+    return _change(request, found, services.resolve, again)
+
+
+@require_POST
+def reopen(request: HttpRequest, pk: int) -> HttpResponseBase:
+    found = access.get_conversation(request.user, pk)
+    again = _again("reopen", found, brings=ConversationState.OPEN)
+    return _change(request, found, services.reopen, again)
+
+
+def press_of(request: HttpRequest) -> Press:
+    """What the form says of its page. Nothing is refused for what it leaves out."""
+    said = request.POST
+    return Press(
+        client_id=_uuid(said.get("client_id", "")),
+        seen=number(said.get("seen", "")),
+        state=said.get("expected_state"),
+        assignee=said.get("expected_assignee"),
+    )
+
+
+def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
+    found = access.get_conversation(request.user, pk)
+    form = MessageForm(request.POST)
+    typed = {"reply_form": form, "mode": mode}
+    if not form.is_valid():
+        return _show(request, found, page_context(request, found) | typed, status=422)
+    verb: Verb = services.note if mode == DraftMode.NOTE else services.reply
+    text, press = form.cleaned_data["text"], press_of(request)
+    try:
+        verb(conversation=found, by=access.agent_of(request), text=text, press=press)
+    except Overtaken as overtaken:
+        typed["again"] = Again(label=str(_ANYWAY[mode]))
+        return _overtaken(request, found, overtaken, press, typed)
+    if not fragments.is_fragment(request):
+        return redirect("inbox:conversation", pk=pk)
+    answer = _show(request, found, page_context(request, found))
+    if "before=" in fragments.page_address(request):
+        # It was written on a page of the past; the one that is shown now is the newest.
+        answer["HX-Replace-Url"] = reverse("inbox:conversation", args=[pk])
+    return _told(answer, "inbox")
+
+
+def _change(
+    request: HttpRequest, found: Conversation, verb: Verb, again: Again, **what: Any
+) -> HttpResponseBase:
+    press = press_of(request)
+    try:
+        verb(conversation=found, by=access.agent_of(request), press=press, **what)
+    except Overtaken as overtaken:
+        return _overtaken(request, found, overtaken, press, {"again": again, "main": "header"})
+    if not fragments.is_fragment(request):
+        return redirect("inbox:conversation", pk=found.pk)
+    fresh = access.get_conversation(request.user, found.pk)
+    context = header_context(request, fresh) | {"main": "header"}
+    answer = render(request, "inbox/_answer.html", context)
+    return _told(answer, f"inbox conversation-orders:{found.pk}")
+
+
+def _overtaken(
+    request: HttpRequest, found: Conversation, overtaken: Overtaken, press: Press, kept: Context
+) -> HttpResponseBase:
+    fresh = access.get_conversation(request.user, found.pk)
+    shown = page_context(
+        request,
+        fresh,
+        unread_after=press.seen,
+        shown_besides=max((message.pk for message in overtaken.messages), default=0),
+        # Whoever does not say what their page shows may not look at this answer, either.
+        marks=press.seen is not None,
+    )
+    context = shown | kept | {"overtaken": overtaken, "brings_header": True}
+    if context["again"].brings == fresh.state:
+        context["again"] = None
+    return _show(request, fresh, context, status=409)
+
+
+def _show(
+    request: HttpRequest, found: Conversation, context: Context, *, status: int = 200
+) -> HttpResponseBase:
+    """The composer or the header, and beside it what else has changed; without htmx the page."""
+    if fragments.is_fragment(request):
+        return render(request, "inbox/_answer.html", context, status=status)
+    return whole_page(request, found, context, status=status)
+
+
+def _told(answer: HttpResponseBase, topics: str) -> HttpResponseBase:
+    """For js/live.js: which other parts of the page this has changed."""
+    answer["X-Changed"] = topics
+    return answer
+
+
+def _again(
+    verb: str,
+    found: Conversation,
+    name: str = "",
+    value: str = "",
+    *,
+    label: str = "",
+    brings: str = "",
+) -> Again:
+    return Again(
+        label=label or str(_ANYWAY[verb]),
+        url=reverse(f"inbox:{verb}", args=[found.pk]),
+        name=name,
+        value=value,
+        brings=brings,
+    )
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,51 @@
+"""Searching the inbox: by the number of an order, whoever it leads to."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from inbox.models import Conversation, Identity, IdentityKind
+from orders.models import Order, Store
+from orders.snapshot import encode
+from tests.support import snapshots
+
+pytestmark = pytest.mark.django_db
+
+SOFIA = "gid://shopify/Customer/7"
+
+
+@pytest.fixture
+def order(db: None) -> Order:
+    """Placed with an address of which the inbox knows nothing."""
+    store = Store.objects.create(domain="demo.myshopify.com", name="Demo", currency="EUR")
+    return Order.objects.create(
+        store=store, gid="gid://shopify/Order/1", legacy_id=1, name="#1043", currency="EUR",
+        email="other@example.com", phone="+4915112345678", customer_gid=SOFIA,
+        document=encode(snapshots.order()),
+    )  # fmt: skip
+
+
+def finds(client: Client, words: str) -> bool:
+    page = client.get("/inbox/", {"scope": "all", "q": words}).content.decode()
+    return "conversation-row" in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (IdentityKind.SHOPIFY_CUSTOMER, f"{{store}}:{SOFIA}"),
+        (IdentityKind.EMAIL, "other@example.com"),
+        (IdentityKind.PHONE, "+4915112345678"),
+    ],
+)
+def test_the_number_of_an_order_finds_its_customers_conversation(
+    as_alice: Client, order: Order, conversation: Conversation, kind: str, value: str
+) -> None:
+    assert not finds(as_alice, "#1043")
+    Identity.objects.create(
+        contact=conversation.contact, kind=kind, value=value.format(store=order.store_id)
+    )
+    for words in ("#1043", "1043"):
+        assert finds(as_alice, words)
+    assert not finds(as_alice, "#1044")

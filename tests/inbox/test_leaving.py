@@ -1,0 +1,134 @@
+"""What was written may no longer be right when it leaves: asked before every try (F47, F50)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.core import mail
+from django.test import Client
+from django.utils import timezone
+
+from inbox import consent
+from inbox.models import Campaign, CampaignMessage, SendState
+from inbox.tasks import sweep_events, sweep_marketing
+from orders.errors import ShopUnreachable
+from orders.models import Order, Store
+from shopify_sync.practice_store import checkouts
+from tests.support.shop import DOMAIN, Shop
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Change = Callable[[Shop], object]
+
+
+def subscribe(shop: Shop, state: str = "SUBSCRIBED") -> None:
+    for customer in shop.store.world.shops[DOMAIN].customers.values():
+        customer.email_consent = state
+
+
+def unsubscribe(shop: Shop) -> None:
+    subscribe(shop, "UNSUBSCRIBED")
+
+
+def change_address(shop: Shop) -> None:
+    for customer in shop.store.world.shops[DOMAIN].customers.values():
+        customer.email = "jane@new.example"
+
+
+def switch_campaign_off(shop: Shop) -> None:
+    Campaign.objects.update(is_active=False)
+
+
+def untick_channel(shop: Shop) -> None:
+    Campaign.objects.update(via_email=False)
+
+
+def switch_store_off(shop: Shop) -> None:
+    Store.objects.update(is_active=False)
+
+
+def redact(shop: Shop) -> None:
+    Order.objects.update(masked_at=timezone.now())
+
+
+def change_order(shop: Shop) -> None:
+    Order.objects.update(email="other@example.com")
+
+
+def nothing(shop: Shop) -> None:
+    """The control of every case."""
+
+
+def written(shop: Shop, purpose: str) -> CampaignMessage:
+    """An e-mail that was written and has not left."""
+    Campaign.objects.create(
+        name="Thanks", event_kind="placed", purpose=purpose, via_conversation=False,
+        subject="Thank you", body="{{ order.number }} {{ unsubscribe_url|-}}",
+    )  # fmt: skip
+    shop.place()
+    subscribe(shop)
+    with patch("inbox.tasks.deliver_campaign"):
+        shop.deliver(Client())
+        sweep_events()
+        sweep_marketing()
+    row = CampaignMessage.objects.get()
+    assert (row.state, mail.outbox) == (SendState.WRITTEN, [])
+    return row
+
+
+OFF = "The campaign was switched off meanwhile."
+MOVED = "The customer’s address was changed or removed meanwhile."
+
+
+@pytest.mark.parametrize(
+    ("purpose", "change", "reason"),
+    [
+        ("marketing", nothing, ""),
+        ("marketing", unsubscribe, "Consent to marketing: Unsubscribed."),
+        ("marketing", change_address, MOVED),
+        ("marketing", switch_campaign_off, OFF),
+        ("marketing", switch_store_off, "The store is switched off."),
+        ("marketing", redact, "The customer’s data was deleted."),
+        ("transactional", nothing, ""),
+        ("transactional", unsubscribe, ""),
+        ("transactional", change_order, MOVED),
+        ("transactional", untick_channel, OFF),
+        ("transactional", switch_store_off, "The store is switched off."),
+        ("transactional", redact, "The customer’s data was deleted."),
+    ],
+)
+def test_what_came_up_since_it_was_written_keeps_it_here(
+    shop: Shop, store: Store, purpose: str, change: Change, reason: str
+) -> None:
+    row = written(shop, purpose)
+    change(shop)
+    row = CampaignMessage.objects.get(pk=row.pk)
+    assert consent.leaving_refusal(row) == reason
+
+
+def test_a_customer_who_bought_meanwhile_is_not_reminded(shop: Shop, store: Store) -> None:
+    Campaign.objects.create(
+        name="Reminder", event_kind="checkout_started", purpose="marketing",
+        via_conversation=False, subject="Your basket", body="{{ unsubscribe_url }}",
+        created_at=timezone.now() - timedelta(hours=1),
+    )  # fmt: skip
+    begun: Any = shop.check_out()
+    with patch("inbox.tasks.deliver_campaign"):
+        shop.deliver(Client())
+        sweep_marketing()
+    row = CampaignMessage.objects.get()
+    assert row.state == SendState.WRITTEN
+    assert consent.leaving_refusal(row) == ""
+    shop.act(lambda c: checkouts.complete(c, begun))
+    assert consent.leaving_refusal(row) == "Its order was placed."
+
+
+def test_while_shopify_cannot_be_asked_marketing_has_to_wait(shop: Shop, store: Store) -> None:
+    row = written(shop, "marketing")
+    shop.fault(phase="500_before")
+    with pytest.raises(ShopUnreachable):
+        consent.leaving_refusal(row)

@@ -1,0 +1,129 @@
+"""How far each agent has read: nobody reads for another, and nothing that came later is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from inbox import pages, reading, services
+from inbox.models import Channel, Conversation, ReadMark
+from tests.conftest import logged_in
+from tests.inbox.test_writes import customer_writes
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def is_bold(agent: User, conversation: Conversation) -> bool:
+    found = pages.conversation_list(agent, scope="all", state="open", query="", after="")
+    return next(row.is_unread for row in found.rows if row.pk == conversation.pk)
+
+
+def is_unread(conversation: Conversation) -> bool:
+    return Conversation.objects.get(pk=conversation.pk).is_unread
+
+
+def test_a_second_viewer_does_not_read_for_the_assignee(
+    conversation: Conversation, alice: User, bob: User
+) -> None:
+    logged_in(bob).get(f"/inbox/conversations/{conversation.pk}/thread/")
+    assert is_unread(conversation)
+    assert (is_bold(alice, conversation), is_bold(bob, conversation)) == (True, False)
+    logged_in(alice).get(f"/inbox/conversations/{conversation.pk}/thread/")
+    assert not is_unread(conversation)
+    assert not is_bold(alice, conversation)
+
+
+def test_of_nobodys_conversation_any_agent_has_read_it(
+    conversation: Conversation, alice: User, bob: User
+) -> None:
+    services.assign(conversation=conversation, to=None)
+    logged_in(bob).get(f"/inbox/conversations/{conversation.pk}/")
+    assert not is_unread(conversation)
+    assert is_bold(alice, conversation), "who has not opened it has not read it"
+    services.assign(conversation=conversation, to=alice)
+    assert is_unread(conversation), "whose it is now has not read it"
+
+
+def test_each_new_message_is_unread_again(
+    conversation: Conversation, channel: Channel, alice: User
+) -> None:
+    web, at = logged_in(alice), f"/inbox/conversations/{conversation.pk}/"
+    web.get(at)
+    customer_writes(channel, "One more thing")
+    assert is_bold(alice, conversation)
+    assert is_unread(conversation)
+    # An agent's own words are no news.
+    web.get(at)
+    services.note(conversation=conversation, by=alice, text="vip")
+    assert not is_bold(alice, conversation)
+
+
+def test_what_was_fetched_ahead_is_read_once_it_is_shown_and_no_further(
+    conversation: Conversation, channel: Channel, alice: User
+) -> None:
+    web, at = logged_in(alice), f"/inbox/conversations/{conversation.pk}/"
+    page = web.get(at, headers={"X-Fragment": "view", "X-Fetched-Ahead": "1"})
+    assert is_unread(conversation)
+    seen = conversation.messages.get().pk
+    assert f"hx-vals='{{\"seen\": {seen}}}'" in page.content.decode()
+    customer_writes(channel, "Written while it lay there")
+    web.post(f"{at}read/", {"seen": seen})
+    assert ReadMark.objects.get(user=alice).last_message_id == seen
+    assert is_unread(conversation)
+    assert is_bold(alice, conversation)
+    # Neither what does not exist nor what is no number is read.
+    for words in ({}, {"seen": "x"}):
+        web.post(f"{at}read/", words)
+    assert is_unread(conversation)
+    web.post(f"{at}read/", {"seen": 999_999_999})
+    customer_writes(channel, "And later")
+    assert is_unread(conversation)
+
+
+def test_a_mark_never_goes_back(conversation: Conversation, channel: Channel, alice: User) -> None:
+    first = conversation.messages.get().pk
+    second = customer_writes(channel, "More").pk
+    for up_to in (second, first, 0):
+        services.mark_read(conversation=conversation, by=alice, up_to=up_to)
+    assert reading.mark_of(alice, conversation) == second
+
+
+def test_who_only_looks_reads_nothing(conversation: Conversation) -> None:
+    root = User.objects.create_superuser("root")
+    logged_in(root).get(f"/inbox/conversations/{conversation.pk}/")
+    assert not ReadMark.objects.exists()
+    assert is_bold(root, conversation) is is_unread(conversation) is True
+
+
+def test_what_somebody_resolved_without_me_is_no_news_to_me(
+    conversation: Conversation, alice: User, bob: User
+) -> None:
+    services.mark_read(conversation=conversation, by=alice, up_to=conversation.messages.get().pk)
+    services.resolve(conversation=conversation, by=alice)
+    found = pages.conversation_list(bob, scope="all", state="resolved", query="", after="")
+    assert [row.is_unread for row in found.rows] == [False]
+
+
+def test_the_list_asks_once_whatever_its_length(
+    channel: Channel, alice: User, django_assert_num_queries: Any
+) -> None:
+    services.receive(
+        channel=channel, external_id="a", conversation_id="a", text="Hi",
+        sender=services.Sender(external_id="a"), sent_at=Conversation._meta.get_field("last_message_at").default(),
+    )  # fmt: skip
+
+    def look() -> Any:
+        return pages.conversation_list(alice, scope="all", state="open", query="", after="")
+
+    look()
+    with django_assert_num_queries(2):
+        assert len(look().rows) == 1
+    for name in "bcdefghij":
+        services.receive(
+            channel=channel, external_id=name, conversation_id=name, text="Hi",
+            sender=services.Sender(external_id=name), sent_at=Conversation._meta.get_field("last_message_at").default(),
+        )  # fmt: skip
+    with django_assert_num_queries(2):
+        assert len(look().rows) == 10
