@@ -27,6 +27,7 @@ LANGUAGE: Final = "inbox.middleware.LanguageOfThePage"
 _FRESH: Final = re.compile(
     r'csrfmiddlewaretoken" value="[^"]*"|X-CSRFToken": "[^"]*"|\?token=[^"]*|name="token" value="[^"]*"'
     r"|/window/[^/]*/|summary=[^\"]*|data-countdown[^>]*>[^<]*|axk_\w+"
+    r'|value="[0-9a-f]{8}-[0-9a-f-]{27}"|live-position="[^"]*"'
 )
 
 
