@@ -31,6 +31,10 @@ def add_address(*, contact: Contact, text: str, by: User) -> Identity | Claim:
         )
     kind, value = (IdentityKind.EMAIL, email) if email else (IdentityKind.PHONE, phone)
     if not roles.is_supervisor(by):
+        if identities.refused_by(contact, [(kind.value, value)]):
+            raise IdentityRefused(
+                _("%s was taken from this contact: give it back under “Taken away”.") % value
+            )
         claim, _is_new = Claim.objects.get_or_create(
             contact=contact, kind=kind, value=value,
             defaults={"source": _("agent"), "told_by": by},

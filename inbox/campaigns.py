@@ -345,6 +345,7 @@ def _say(conversation: Conversation, text: str) -> Message:
         conversation=conversation,
         channel=conversation.channel,
         kind=MessageKind.CONFIRMATION,
+        recipient=reach.news_recipient(conversation),
         text=text,
         delivery_state=services.delivery_state(conversation.channel),
     )

@@ -11,13 +11,23 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
+class Copied:
+    """Somebody else who writes in a customer's conversation."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
-    """One message; `hours_ago` before the demo was set up. `by` empty: the customer."""
+    """One message; `hours_ago` before the demo was set up. `by` empty: the customer, or who was
+    `copied`."""
 
     hours_ago: float
     text: str
     by: str = ""
     is_note: bool = False
+    copied: Copied | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,11 @@ CONVERSATIONS: Final = (
     ),
     Story(
         "liam-outstanding", "Liam Murphy", "liam@example.ie", "",
-        (Said(26.0, "You canceled #1075 last week and I still have no money back. When?"),),
+        (
+            Said(27.0, "You canceled #1075 last week and I still have no money back. When?"),
+            Said(26.0, "Copying in: I do the books for Liam. Please send the receipt to me as well.",
+                 copied=Copied("Orla Byrne", "orla@byrne-books.example")),
+        ),
         order="#1075",
     ),
     Story(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from rest_framework.authtoken.models import Token
 
 from inbox import identities
@@ -21,6 +21,8 @@ from inbox.models import (
     Identity,
     IdentityKind,
     Message,
+    MessageKind,
+    Participant,
     SendState,
 )
 from orders.addresses import normal_phone
@@ -127,8 +129,43 @@ def _not_to_be_sent(rows: Rows) -> None:
     )
 
 
+_PARTICIPANT_FIELDS: Final = {
+    "external_id": Mask(Kind.ACCOUNT, rewrite=lambda found: f"redacted:{found.pk}"),
+    "name": Mask(Kind.NAME),
+    "address": Mask(Kind.ACCOUNT),
+}
+
+
+def _is_address_only_here(participant: Participant, scope: Scope) -> bool:
+    same = participant.contact.identities.filter(value=participant.address)
+    return any(_only_here(identity, scope) for identity in same)
+
+
+def _sent_to_participants(scope: Scope) -> Rows:
+    """Replies to the person in somebody else's conversation."""
+    to = (
+        Q(recipient=F("conversation__participants__address"))
+        | Q(recipient=F("conversation__participants__external_id"))
+        | Q(recipient__in=[*scope.emails, *_phones(scope)])
+    )
+    found = Message.objects.filter(
+        to, conversation__participants__contact__in=scope.ids(_OWN)
+    ).exclude(recipient="")
+    return found.distinct()
+
+
+def _quotes_them(conversation: Conversation, scope: Scope) -> bool:
+    """Whether the list shows words of a participant who is of the scope."""
+    inbound = conversation.messages.filter(kind=MessageKind.INBOUND)
+    latest = inbound.select_related("sender").order_by("-created_at", "-pk").first()
+    sender = latest.sender if latest else None
+    return sender is not None and sender.contact_id in scope.ids(_OWN)
+
+
 _MESSAGE_FIELDS: Final = {
     "text": Mask(Kind.TEXT, value=REMOVED),
+    "attachments": Mask(Kind.TEXT, value=[]),
+    "recipient": Mask(Kind.ACCOUNT),
     "external_id": Mask(Kind.ACCOUNT),
     # A mail server's refusal quotes the address.
     "error": Mask(Kind.TEXT),
@@ -172,6 +209,47 @@ REGISTRY.add(
         of=lambda scope: Message.objects.filter(conversation__contact__in=scope.ids(_OWN)),
         then=_not_to_be_sent,
         fields=_MESSAGE_FIELDS,
+    ),
+    # What the person wrote in somebody else's conversation, and what was sent to them there.
+    Holding(
+        model=Message,
+        whose=Whose.CUSTOMER,
+        per=_OWN,
+        of=lambda scope: Message.objects.filter(sender__contact__in=scope.ids(_OWN)),
+        fields=_MESSAGE_FIELDS,
+    ),
+    Holding(
+        model=Message,
+        whose=Whose.CUSTOMER,
+        per=_OWN,
+        of=lambda scope: _sent_to_participants(scope),
+        then=_not_to_be_sent,
+        fields=_MESSAGE_FIELDS,
+    ),
+    Holding(
+        model=Conversation,
+        whose=Whose.CUSTOMER,
+        per=_OWN,
+        of=lambda scope: Conversation.objects.filter(
+            participants__contact__in=scope.ids(_OWN)
+        ).distinct(),
+        holds=_quotes_them,
+        fields={"last_message_preview": Mask(Kind.TEXT)},
+    ),
+    Holding(
+        model=Participant,
+        whose=Whose.CUSTOMER,
+        per=_OWN,
+        of=lambda scope: Participant.objects.filter(contact__in=scope.ids(_OWN)),
+        fields=_PARTICIPANT_FIELDS,
+    ),
+    Holding(
+        model=Participant,
+        whose=Whose.CUSTOMER,
+        per=_SHARED,
+        of=lambda scope: Participant.objects.filter(contact__in=scope.ids(_SHARED)),
+        holds=_is_address_only_here,
+        fields={"address": _PARTICIPANT_FIELDS["address"]},
     ),
     Holding(
         model=LogEntry,
@@ -252,6 +330,9 @@ REGISTRY.wipers |= {
     "inbox.Conversation": _wipe(
         Conversation, lambda scope: Conversation.objects.filter(contact__in=scope.ids(_OWN))
     ),
+    "inbox.Participant": _wipe(
+        Participant, lambda scope: Participant.objects.filter(contact__in=scope.ids(_OWN))
+    ),
     "inbox.Contact": _wipe(Contact, lambda scope: Contact.objects.filter(pk__in=scope.ids(_OWN))),
 }
 
@@ -271,7 +352,8 @@ CONTACT_CHECKS.append(_in_contact)
 
 def _quiet_contacts(cutoff: datetime) -> Rows:
     talks = Conversation.objects.filter(contact=OuterRef("pk"))
-    return Contact.objects.filter(~Exists(talks), created_at__lt=cutoff)
+    joined = Participant.objects.filter(contact=OuterRef("pk"))
+    return Contact.objects.filter(~Exists(talks), ~Exists(joined), created_at__lt=cutoff)
 
 
 def _quiet_conversations(cutoff: datetime) -> Rows:

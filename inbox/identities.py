@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db.models import Q, QuerySet
 
+from inbox import normal
 from inbox.models import Contact, Conversation, Identity, IdentityKind, Message, MessageKind
 from orders import heads
-from orders.addresses import email_key
 from orders.models import Customer, Order
 from orders.statements import select
 
 _TEXTS_READ: Final = 5
+# A kind of identity and its value.
+Key = tuple[str, str]
+normal_email = normal.email
 
 
 @dataclass(frozen=True, slots=True)
 class OrderKeys:
-    """What a person's orders are found by."""
+    """What a person's orders are found by. `refused`: what an agent took from the contact or set
+    aside, and nobody has given back; no order that bears it is certainly theirs."""
 
     customer_gids: list[tuple[int, str]]
     emails: list[str]
     phones: list[str]
+    refused: frozenset[Key] = field(default=frozenset(), compare=False)
 
     def as_kwargs(self) -> dict[str, Any]:
         """For OrderQuerySet.of_customer and panels.orders_panel."""
@@ -36,19 +40,9 @@ class OrderKeys:
         }
 
 
-def normal_email(text: str) -> str:
-    """The address in lower case, its domain in letters (exämple.de), or "" for what is none."""
-    address = email_key(text.strip())
-    try:
-        validate_email(address)
-    except ValidationError:
-        return ""
-    return address if len(address) <= 255 else ""
-
-
 def order_keys(contact: Contact) -> OrderKeys:
     """One query; two for a contact that is linked to a Shopify customer."""
-    return keys_of(contact.identities.active())
+    return keys_of(contact.identities.all())
 
 
 def active_of(known: Iterable[Identity]) -> list[Identity]:
@@ -56,27 +50,61 @@ def active_of(known: Iterable[Identity]) -> list[Identity]:
     return [identity for identity in known if identity.removed_at is None]
 
 
-def keys_of(active: Iterable[Identity]) -> OrderKeys:
-    """The same from identities in hand. A customer that was merged leads to the one it is now."""
-    keys = OrderKeys([], [], [])
-    for identity in active:
+def refused_of(known: Iterable[Identity]) -> frozenset[Key]:
+    """Of all identities of one contact, those that only a person may give back."""
+    rows = list(known)
+    gone = {(row.kind, row.value) for row in rows if row.removed_at is not None}
+    return frozenset(gone - {(row.kind, row.value) for row in active_of(rows)})
+
+
+def refused_by(contact: Contact, keys: Iterable[Key]) -> frozenset[Key]:
+    """Which of these an agent took from this contact or set aside. One query, or none."""
+    asked = set(keys)
+    values = sorted({value for _kind, value in asked})
+    if not values:
+        return frozenset()
+    return refused_of(contact.identities.filter(value__in=values)) & asked
+
+
+def keys_of(known: Iterable[Identity]) -> OrderKeys:
+    """The same from identities in hand, those taken away too. A customer that was merged leads to
+    the one it is now, unless that one was taken from the contact."""
+    rows = list(known)
+    # Of a row that nobody is named for, nobody said that it is another person's.
+    said = [row for row in rows if row.removed_at is None or row.removed_by_id or row.is_set_aside]
+    keys = OrderKeys([], [], [], refused_of(said))
+    for identity in active_of(rows):
         if identity.kind == IdentityKind.EMAIL:
             keys.emails.append(identity.value)
         elif identity.kind == IdentityKind.PHONE:
             keys.phones.append(identity.value)
         elif identity.kind == IdentityKind.SHOPIFY_CUSTOMER:
-            keys.customer_gids.append(customer_key(identity.value))
-    keys.customer_gids.extend(heads.merged_into(keys.customer_gids))
+            pair = customer_key(identity.value)
+            if pair[0]:
+                keys.customer_gids.append(pair)
+    never = [customer_key(v) for kind, v in keys.refused if kind == IdentityKind.SHOPIFY_CUSTOMER]
+    keys.customer_gids.extend(heads.merged_into(keys.customer_gids, never=never))
     return keys
 
 
 def holder(*, email: str, phone: str, given_email: str = "") -> Contact | None:
-    """The contact who has the proven e-mail address, else the proven phone number. Three queries
+    """The contact who has the proven e-mail address, else the proven phone number. Four queries
     at most. `given_email`: one they gave, proven or not.
 
     A phone number may be a household's: who gives another e-mail address may be somebody else,
-    and then nobody is sure."""
-    given = email or given_email
+    and then nobody is sure. Nor is it the contact of whom an agent said that one of these
+    addresses is another person's."""
+    found = _holder(email, phone, email or given_email)
+    if found is None:
+        return None
+    given = [
+        (IdentityKind.EMAIL.value, email or given_email),
+        (IdentityKind.PHONE.value, phone),
+    ]
+    return None if refused_by(found, [key for key in given if key[1]]) else found
+
+
+def _holder(email: str, phone: str, given: str) -> Contact | None:
     for kind, value in ((IdentityKind.EMAIL, email), (IdentityKind.PHONE, phone)):
         known = Identity.objects.active().filter(kind=kind, value=value)
         if value and (row := known.select_related("contact").first()):
@@ -89,8 +117,12 @@ def holder(*, email: str, phone: str, given_email: str = "") -> Contact | None:
 
 
 def customer_key(value: str) -> tuple[int, str]:
-    """A Shopify customer's identity as (store id, gid)."""
+    """A Shopify customer's identity as (store id, gid); (0, "") for what is none, which leads to
+    nobody. Never raises: a row may be older than the rule of how it is written."""
     store_id, _, gid = value.partition(":")
+    is_number = store_id.isascii() and store_id.isdecimal() and len(store_id) < 19
+    if not gid or not is_number:
+        return 0, ""
     return int(store_id), gid
 
 
@@ -205,15 +237,27 @@ def contacts_of_many(order_ids: list[int]) -> list[int]:
 
 
 def text_of(conversation: Conversation) -> str:
-    """The customer's latest words: an order named in them is shown first."""
-    return _words(conversation.messages.all())
+    """The contact's latest words: an order named in them is shown first. What others write in the
+    conversation says nothing of the contact's orders."""
+    return _words(_theirs(conversation.messages.all(), conversation.contact_id))
 
 
 def text_by(contact: Contact) -> str:
     """Their latest words in any conversation."""
-    return _words(Message.objects.filter(conversation__contact=contact))
+    own = Message.objects.filter(conversation__contact=contact)
+    return _words(_theirs(own, contact.pk), Message.objects.filter(sender__contact=contact))
 
 
-def _words(messages: QuerySet[Message]) -> str:
-    texts = messages.filter(kind=MessageKind.INBOUND).order_by("-created_at")
-    return " ".join(texts.values_list("text", flat=True)[:_TEXTS_READ])
+def _theirs(messages: QuerySet[Message], contact_id: int) -> QuerySet[Message]:
+    # Messages from before senders were kept are the contact's.
+    return messages.filter(Q(sender=None) | Q(sender__contact=contact_id))
+
+
+def _words(*sources: QuerySet[Message]) -> str:
+    found: dict[int, tuple[datetime, str]] = {}
+    for messages in sources:
+        inbound = messages.filter(kind=MessageKind.INBOUND).order_by("-created_at")
+        for pk, at, text in inbound.values_list("pk", "created_at", "text")[:_TEXTS_READ]:
+            found[pk] = (at, text)
+    newest = sorted(found.values(), reverse=True)[:_TEXTS_READ]
+    return " ".join(text for _at, text in newest)

@@ -76,6 +76,8 @@ class Matching:
     _linked: frozenset[Pair]
     # Addresses, as (kind, value), that other contacts hold.
     _foreign: frozenset[tuple[str, str]]
+    # Those that an agent took from this contact or set aside.
+    _refused: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def heads(self) -> tuple[CustomerHead, ...]:
@@ -90,8 +92,11 @@ class Matching:
             return None
         if any(question.store_id == order.store_id for question in self.questions):
             return _ambiguous()
-        if not is_linked and self._is_foreign(*_keys_of_order(order)):
+        keys = [] if is_linked else _keys_of_order(order)
+        if self._is_foreign(*keys):
             return _shared()
+        if any(key in self._refused for key in keys):
+            return _taken_away()
         return None
 
     def _is_foreign(self, *keys: tuple[str, str]) -> bool:
@@ -105,7 +110,7 @@ def match(
     found: FoundOrders | None = None,
 ) -> Matching:
     """Two queries where the orders in hand are all of the contact's, else three. `keys`: those
-    of the active identities. Refusals are to be asked for these orders only."""
+    of all identities. Refusals are to be asked for these orders only."""
     orders = found.orders if found else ()
     pairs = {*keys.customer_gids}
     if found is None or not found.is_all:
@@ -127,17 +132,20 @@ def match(
         candidates = named or here
         taken = {head.pk for head in candidates if _customer(*head.pair) in foreign}
         shared = not named and any(key in foreign for head in here for key in _keys(head))
-        if taken or shared or (len(here) > 1 and not named):
-            questions.append(_question(candidates, taken))
+        # Another address leads to somebody of whom an agent said that they are another person.
+        refused = not named and any(key in keys.refused for head in here for key in _keys(head))
+        if taken or shared or refused or (len(here) > 1 and not named):
+            questions.append(_question(candidates, taken, is_refused=refused))
         else:
             matches += [Match(head=h, identity=_led_by(h, active)) for h in candidates]
-    return Matching(tuple(matches), tuple(questions), linked, foreign)
+    return Matching(tuple(matches), tuple(questions), linked, foreign, keys.refused)
 
 
 def matching_of(contact: Contact, order: Order) -> Matching:
     """The same from the database, for a door that knows the contact and one order."""
-    active = list(contact.identities.active())
-    return match_order(contact, active, identities.keys_of(active), order)
+    known = list(contact.identities.all())
+    active = identities.active_of(known)
+    return match_order(contact, active, identities.keys_of(known), order)
 
 
 def match_order(
@@ -208,10 +216,12 @@ def _led_by(head: CustomerHead, active: Sequence[Identity]) -> Identity | None:
     return next((i for i in links if i.value.startswith(f"{head.store_id}:")), None)
 
 
-def _question(candidates: Sequence[CustomerHead], taken: set[int]) -> Question:
+def _question(candidates: Sequence[CustomerHead], taken: set[int], *, is_refused: bool) -> Question:
     first = candidates[0]
     why = _("More than one customer of %(store)s fits this contact.")
-    if len(candidates) == 1:
+    if is_refused:
+        why = _("An agent took a customer of %(store)s, or an address of one, from this contact.")
+    elif len(candidates) == 1:
         why = _("An address of this customer of %(store)s belongs to another contact as well.")
     return Question(
         store_id=first.store_id,
@@ -247,4 +257,12 @@ def _shared() -> Refusal:
         "ambiguous_customer",
         _("An address of this order belongs to another contact as well."),
         _("Take the address from the contact it does not belong to first."),
+    )
+
+
+def _taken_away() -> Refusal:
+    return Refusal(
+        "ambiguous_customer",
+        _("An address of this order was taken from this contact."),
+        _("Give it back on the contact's page first, if it is theirs."),
     )

@@ -62,14 +62,15 @@ def person(
     agent: Agent,
     now: datetime,
 ) -> Person:
-    """`known`: all identities of the contact, those taken away too; `keys`: of the others;
+    """`known`: all identities of the contact, those taken away too; `keys`: of these;
     `found`: the orders that are shown, if any. A customer that only orders have told of is read meanwhile."""
     active = identities.active_of(known)
     matched = matching.match(contact, active, keys, found)
     unread = [m.head.pk for m in matched.matches if m.head.as_of is None and not m.head.is_deleted]
     if unread:
         services.mark_unread_customers(unread)
-    claims = tuple(contact.claims.all())
+    # What was taken away or set aside is listed as such.
+    claims = tuple(c for c in contact.claims.all() if (c.kind, c.value) not in keys.refused)
     suggested = suggestions.suggestions(known, keys, matched, text, claims)
     return Person(
         matching=matched,
@@ -90,7 +91,7 @@ def person_of(
     contact: Contact, *, known: Sequence[Identity], text: str, agent: Agent, now: datetime
 ) -> Person:
     """The same by themselves, without their orders beside them."""
-    keys = identities.keys_of(identities.active_of(known))
+    keys = identities.keys_of(known)
     return person(contact, known=known, keys=keys, found=None, text=text, agent=agent, now=now)
 
 

@@ -149,7 +149,7 @@ class BesideConversation(Place):
 
     @cached_property
     def keys(self) -> OrderKeys:
-        return identities.keys_of(identities.active_of(self._known))
+        return identities.keys_of(self._known)
 
     @property
     def origin(self) -> str:
@@ -227,10 +227,15 @@ class InFrame(Place):
         )
 
     @cached_property
+    def _known_identities(self) -> tuple[Identity, ...]:
+        """Of the contact who has that address, those taken away too."""
+        return tuple(self._known.identities.all()) if self._known else ()
+
+    @cached_property
     def _identities(self) -> tuple[Identity, ...]:
         """What the help desk says of the customer, and before it what an agent has linked in the
         inbox to the contact who has that address."""
-        links = self._known.identities.active() if self._known else ()
+        links = identities.active_of(self._known_identities)
         customer = self.held.customer
         told = ((IdentityKind.EMAIL, customer.email), (IdentityKind.PHONE, customer.phone))
         return (
@@ -240,7 +245,8 @@ class InFrame(Place):
 
     @cached_property
     def keys(self) -> OrderKeys:
-        return identities.keys_of(self._identities)
+        gone = [identity for identity in self._known_identities if identity.removed_at]
+        return identities.keys_of((*gone, *self._identities))
 
     @property
     def origin(self) -> str:
@@ -278,7 +284,7 @@ class InFrame(Place):
         matched = matching.match(self._known, self._identities, self.keys, found)
         claims = self._claims
         # Only what the help desk has not proven is suggested here, and decided nowhere.
-        suggested = tuple(suggestions.of_claims(claims))
+        suggested = tuple(suggestions.of_claims(claims, refused=self.keys.refused))
         return Person(matching=matched, suggestions=suggested, undoable=(), claims=claims)
 
     @property

@@ -8,20 +8,20 @@ given is a claim: it suggests a customer to people, and does nothing by itself.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from django.utils.translation import gettext as _
 
-from inbox import identities
+from inbox import identities, normal
+from inbox.identities import Key
 from inbox.models import Claim, Contact, Identity, IdentityKind
-from orders.addresses import dialed_phone, normal_phone
-from orders.models import Store
 
 # The words of `sender.verified`.
 PROVABLE: Final = (IdentityKind.EMAIL.value, IdentityKind.PHONE.value)
 # A stranger must not fill a contact's page.
 _CLAIMS_AT_MOST: Final = 10
+local_phone = normal.phone
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,10 @@ class Address:
     kind: str
     value: str
     is_understood: bool = True
+
+    @property
+    def key(self) -> Key:
+        return self.kind, self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +48,34 @@ class Addresses:
     def proven_value(self, kind: str) -> str:
         return next((a.value for a in self.proven if a.kind == kind), "")
 
+    def without(self, keys: Collection[Key]) -> Addresses:
+        """The same, less the addresses that these keys name."""
+
+        def kept(addresses: Sequence[Address]) -> tuple[Address, ...]:
+            return tuple(a for a in addresses if a.key not in keys)
+
+        return replace(
+            self,
+            proven=kept(self.proven),
+            claimed=kept(self.claimed),
+            not_understood=kept(self.not_understood),
+        )
+
+    @property
+    def keys(self) -> list[Key]:
+        every = (*self.proven, *self.claimed, *self.not_understood)
+        return [address.key for address in every]
+
     def claimed_value(self, kind: str) -> str:
         return next((a.value for a in self.claimed if a.kind == kind), "")
 
     @property
     def email(self) -> str:
         """The e-mail address they gave, proven or not."""
-        kind = IdentityKind.EMAIL
+        return self.value(IdentityKind.EMAIL)
+
+    def value(self, kind: str) -> str:
+        """The address of this kind that they gave, proven or not."""
         return self.proven_value(kind) or self.claimed_value(kind)
 
 
@@ -78,18 +103,6 @@ def _understood(email: str, phone: str) -> Iterator[Address]:
         yield Address(IdentityKind.PHONE.value, found or text, bool(found))
 
 
-def local_phone(text: str) -> str:
-    """E.164 of a number as people write it, dialed in the country of a store; "" where it is
-    none, or where two stores' countries read two numbers in it. One query for a number without
-    its country."""
-    if found := normal_phone(text):
-        return found
-    countries = Store.objects.active().exclude(country="").order_by()
-    regions = countries.values_list("country", flat=True).distinct()
-    found_all = {dialed_phone(text, region) for region in regions} - {""}
-    return found_all.pop() if len(found_all) == 1 else ""
-
-
 def why_not_understood(address: Address) -> str:
     """For whoever sent it, and for agents."""
     if address.kind == IdentityKind.EMAIL:
@@ -112,9 +125,16 @@ def is_nobody(contact: Contact) -> bool:
     return not known.exists()
 
 
+def acceptable(contact: Contact, addresses: Addresses) -> Addresses:
+    """Without those an agent took from this contact or set aside: only a person gives them back,
+    no matter how often they are proven or claimed."""
+    return addresses.without(identities.refused_by(contact, addresses.keys))
+
+
 def learn(contact: Contact, addresses: Addresses, *, source: str) -> None:
     """Keep what a sender gave: proven addresses that nobody has become the contact's, all others
-    stay claims. Expects the caller's transaction."""
+    stay claims. What was taken from the contact stays away. Expects the caller's transaction."""
+    addresses = acceptable(contact, addresses)
     Identity.objects.bulk_create(
         [
             Identity(contact=contact, kind=address.kind, value=address.value, source=source)
@@ -123,12 +143,12 @@ def learn(contact: Contact, addresses: Addresses, *, source: str) -> None:
         ignore_conflicts=True,
     )
     held = set(contact.identities.active().values_list("kind", "value"))
-    _claim(contact, [a for a in addresses.proven if (a.kind, a.value) not in held], source)
-    claimed = [a for a in addresses.claimed if (a.kind, a.value) not in held]
+    _claim(contact, [a for a in addresses.proven if a.key not in held], source)
+    claimed = [a for a in addresses.claimed if a.key not in held]
     _claim(contact, [*claimed, *addresses.not_understood], source)
     # What was claimed before is proven now.
     for address in addresses.proven:
-        if (address.kind, address.value) in held:
+        if address.key in held:
             contact.claims.filter(kind=address.kind, value=address.value).delete()
 
 

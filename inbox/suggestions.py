@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from inbox import identities
-from inbox.identities import OrderKeys
+from inbox.identities import Key, OrderKeys
 from inbox.matching import Matching
 from inbox.models import Claim, Identity, IdentityKind
 from orders import heads
@@ -63,13 +63,13 @@ def suggestions(
     text: str,
     claims: Sequence[Claim] = (),
 ) -> tuple[Suggestion, ...]:
-    """`known`: all of the contact's identities, those taken away too; `keys`: of the others. Two
+    """`known`: all of the contact's identities, those taken away too; `keys`: of these. Two
     queries at most, five for one who gave addresses that nobody has proven."""
     seen = {(i.kind, i.value) for i in known}
     found: dict[tuple[str, str], Suggestion] = {}
     certain = {head.pair for head in matching.heads}
     every = (
-        *of_claims(claims, besides=certain),
+        *of_claims(claims, besides=certain, refused=keys.refused),
         *_of_customers(matching),
         *_of_orders(keys, matching, text),
     )
@@ -84,11 +84,17 @@ def suggestions(
     ]
 
 
-def of_claims(claims: Sequence[Claim], *, besides: Collection[Pair] = ()) -> list[Suggestion]:
+def of_claims(
+    claims: Sequence[Claim],
+    *,
+    besides: Collection[Pair] = (),
+    refused: Collection[Key] = (),
+) -> list[Suggestion]:
     """Whose addresses a sender gave without proof: the customers, `besides` those who are known
-    to be theirs, and orders without a customer. Two queries where there are any, and one for
-    each customer."""
+    to be theirs, and orders without a customer; nobody who bears what was taken from the contact
+    or set aside. Two queries where there are any, and one for each customer."""
     told = {(c.kind, c.value): c for c in claims if c.is_understood}
+    told = {key: claim for key, claim in told.items() if key not in refused}
     emails = [value for kind, value in told if kind == IdentityKind.EMAIL]
     phones = [value for kind, value in told if kind == IdentityKind.PHONE]
     if not told:
@@ -98,11 +104,14 @@ def of_claims(claims: Sequence[Claim], *, besides: Collection[Pair] = ()) -> lis
         _claimed_customer(customer, by_email=customer.email in emails, by=claims[0].contact_id)
         for customer in people[:_AT_MOST]
         if (customer.store_id, customer.gid) not in besides
+        and not _bears(customer.store_id, customer.gid, customer, refused)
     ]
     guests = Order.objects.visible().filter(
         Q(email__in=emails) | Q(phone__in=phones), customer_gid=""
     )
     for order in guests.select_related("store").order_by("-placed_at")[:_AT_MOST]:
+        if _bears(order.store_id, "", order, refused):
+            continue
         is_email = order.email in emails
         kind = IdentityKind.EMAIL if is_email else IdentityKind.PHONE
         value = order.email if is_email else order.phone
@@ -114,6 +123,16 @@ def of_claims(claims: Sequence[Claim], *, besides: Collection[Pair] = ()) -> lis
             Suggestion(kind=kind, value=value, shown=value, evidence=text % words, is_claim=True)
         )
     return found
+
+
+def _bears(store_id: int, gid: str, of: Customer | Order, keys: Collection[Key]) -> bool:
+    """Whether a customer or an order has one of these addresses, or is one of these customers."""
+    own = (
+        (IdentityKind.SHOPIFY_CUSTOMER.value, identities.customer_value(store_id, gid)),
+        (IdentityKind.EMAIL.value, of.email),
+        (IdentityKind.PHONE.value, of.phone),
+    )
+    return any(key in keys for key in own)
 
 
 def _claimed_customer(customer: Customer, *, by_email: bool, by: int | None) -> Suggestion:
@@ -169,7 +188,9 @@ def _of_orders(keys: OrderKeys, matching: Matching, text: str) -> Iterator[Sugge
         if (order.store_id, order.customer_gid) in pairs:
             evidence = _("order %(order)s of the same Shopify customer at %(store)s") % words
             yield from _addresses(order.email, order.phone, evidence)
-        elif not _is_own(order, keys):
+        elif not _is_own(order, keys) and not _bears(
+            order.store_id, order.customer_gid, order, keys.refused
+        ):
             evidence = _("order %(order)s at %(store)s, named in the conversation") % words
             yield from _claims(order, evidence)
 

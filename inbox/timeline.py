@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from django.db.models import Min, Q, QuerySet
 from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
 
 from inbox import identities
 from inbox.models import Contact, Conversation, Message, MessageKind
@@ -21,6 +24,9 @@ MESSAGES_A_PAGE: Final = 50
 MESSAGES_AT_MOST: Final = 300
 EVENTS_READ: Final = 60
 ACTIVITY_ROWS: Final = 100
+# Longer than a message is under way in a messenger that works.
+LATE: Final = timedelta(minutes=10)
+_LATE_SHOWN: Final = 5
 # What a thread shows among the messages; the rest is on the contact's page.
 _IN_THREAD: Final = (
     EventKind.PLACED,
@@ -33,14 +39,32 @@ _IN_THREAD: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file that stays with the messenger. `url`: "" for what is no address of the web."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One row of a thread: a message of its kind, or an "event"."""
+    """One row of a thread: a message of its kind, an "event", or "late": a message that belongs
+    further up arrived here."""
 
     key: str
     kind: str
     at: datetime
     text: str
     author: str = ""
+    # Of somebody else's message in the conversation: their contact's page, and what leads there.
+    author_url: str = ""
+    address: str = ""
+    attachments: tuple[File, ...] = ()
+    # Of a message that was pushed long after it was written.
+    arrived_at: datetime | None = None
+    # How many characters it had, where not all were kept.
+    cut_from: int | None = None
+    url: str = ""
     channel: str = ""
     delivery_state: str = ""
     error: str = ""
@@ -88,10 +112,10 @@ def thread(
     unread_after: int | None = None,
 ) -> Thread:
     """The 50 newest messages, or those before message `before`, with the order events among
-    them. Four queries. `since`: from that message on, so that a reader's place stays while new
+    them. Six queries. `since`: from that message on, so that a reader's place stays while new
     ones arrive. `unread_after`: with everything the customer wrote after that one, also where it
     was written long before it arrived. At most 300 either way."""
-    messages = conversation.messages.select_related("author", "channel")
+    messages = conversation.messages.select_related("author", "sender__contact")
     if before is not None:
         edge = conversation.messages.filter(pk=before).values_list("created_at", flat=True).first()
         if edge is None:
@@ -106,11 +130,13 @@ def thread(
     found = list(messages.order_by("-created_at", "-pk")[: size + 1])
     shown = found[:size]
     older = len(found) > size
-    entries = [_message(m) for m in shown]
+    others = conversation.participants.exclude(contact=conversation.contact_id).exists()
+    entries = [_message(m, conversation, with_names=others) for m in shown]
     start = shown[-1].created_at if older and shown else conversation.created_at
     start = min(start, shown[-1].created_at) if shown else start
     if before is None:
         entries += [_event(e) for e in _events(conversation.contact, since=start)]
+        entries += _late(conversation, shown, has_older=older)
     entries.sort(key=lambda entry: (entry.at, entry.key))
     url = reverse("inbox:conversation", args=[conversation.pk])
     older_url = f"{url}?{urlencode({'before': shown[-1].pk})}" if older else ""
@@ -153,18 +179,87 @@ def _events(contact: Contact, *, since: datetime) -> Iterable[OrderEvent]:
     )
 
 
-def _message(message: Message) -> Entry:
+def _message(message: Message, conversation: Conversation, *, with_names: bool) -> Entry:
     author = message.author
+    name = (author.get_short_name() or author.get_username()) if author else ""
+    sender = message.sender
+    is_other = sender is not None and sender.contact_id != conversation.contact_id
+    url = address = ""
+    if message.kind == MessageKind.INBOUND and with_names:
+        name = sender.shown_name if sender else conversation.contact.shown_name
+        if sender is not None and is_other:
+            url = reverse("inbox:contact", args=[sender.contact_id])
+            address = sender.address if sender.address != name else ""
     return Entry(
         key=f"message-{message.pk}",
         kind=message.kind,
         at=message.created_at,
-        text=message.text,
-        author=(author.get_short_name() or author.get_username()) if author else "",
+        # Our own sentences are kept in English.
+        text=_(message.text) if message.kind == MessageKind.SYSTEM else message.text,
+        author=name,
+        author_url=url,
+        address=address,
+        attachments=tuple(_file(found) for found in message.attachments),
+        arrived_at=message.arrived_at if _is_late(message) else None,
+        cut_from=message.cut_from,
         channel="",
         delivery_state=message.delivery_state,
         error=message.error,
     )
+
+
+def _is_late(message: Message) -> bool:
+    # Of messages from before senders were kept, nobody knows when they arrived.
+    is_known = message.kind == MessageKind.INBOUND and message.sender_id is not None
+    return is_known and message.arrived_at - message.created_at > LATE
+
+
+def _late(conversation: Conversation, shown: list[Message], *, has_older: bool) -> list[Entry]:
+    """Where messages arrived that belong above others which were there by then: so that a reader
+    at the end of the thread sees that there is something new further up. One query where the
+    thread has older pages."""
+    late = [m for m in shown if _is_late(m) and _is_overtaken(m, shown)]
+    hidden: list[Message] = []
+    if has_older and shown:
+        edge = shown[-1].created_at
+        rows = conversation.messages.filter(
+            kind=MessageKind.INBOUND, sender__isnull=False, created_at__lt=edge, arrived_at__gt=edge
+        )
+        hidden = [m for m in rows.order_by("-pk")[:_LATE_SHOWN] if _is_late(m)]
+    near = [_late_entry(m, page="") for m in late]
+    return near + [_late_entry(m, page=_page_of(m, conversation)) for m in hidden]
+
+
+def _is_overtaken(message: Message, shown: list[Message]) -> bool:
+    return any(m.created_at > message.created_at and m.pk < message.pk for m in shown)
+
+
+def _page_of(message: Message, conversation: Conversation) -> str:
+    """The page of the past whose last message this is. One query."""
+    after = conversation.messages.filter(
+        Q(created_at__gt=message.created_at) | Q(created_at=message.created_at, pk__gt=message.pk)
+    )
+    following = after.order_by("created_at", "pk").values_list("pk", flat=True).first()
+    url = reverse("inbox:conversation", args=[conversation.pk])
+    return f"{url}?{urlencode({'before': following})}" if following else url
+
+
+def _late_entry(message: Message, *, page: str) -> Entry:
+    when = date_format(localtime(message.created_at), "j F Y, H:i")
+    return Entry(
+        key=f"late-{message.pk}",
+        kind="late",
+        at=message.arrived_at,
+        text=_("A message written on %(when)s arrived late.") % {"when": when},
+        url=f"{page}#message-{message.pk}",
+    )
+
+
+def _file(found: dict[str, str]) -> File:
+    url = found.get("url", "")
+    is_web = urlsplit(url).scheme in {"http", "https"} if url else False
+    name = found.get("name", "") or found.get("content_type", "") or _("File")
+    return File(name=name, url=url if is_web else "")
 
 
 def _event(event: OrderEvent) -> Entry:

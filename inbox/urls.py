@@ -47,6 +47,7 @@ pages = [
     path("conversations/<int:pk>/snooze/", writing.snooze, name="snooze"),
     path("conversations/<int:pk>/resolve/", writing.resolve, name="resolve"),
     path("conversations/<int:pk>/reopen/", writing.reopen, name="reopen"),
+    path("conversations/<int:pk>/contact/", contacts.make_contact, name="make_contact"),
     *panel_pages("conversations/<int:pk>/", doors.beside_conversation),
     path("contacts/<int:pk>/", conversations.contact, name="contact"),
     path("contacts/<int:pk>/activity/", conversations.contact_activity, name="contact_activity"),

@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from inbox import live, outbox, reading
+from inbox import live, outbox, reach, reading
 from inbox.models import (
     Channel,
     ChannelKind,
@@ -26,8 +26,9 @@ from inbox.models import (
     DeliveryState,
     Message,
     MessageKind,
+    Participant,
 )
-from inbox.models.conversations import PREVIEW_LENGTH
+from inbox.models.conversations import preview_of
 
 # So many of the messages that were not seen are shown at once; the thread has them all.
 NEWS_AT_MOST: Final = 20
@@ -75,9 +76,15 @@ class Overtaken(Exception):
 
 
 def reply(
-    *, conversation: Conversation, by: User, text: str, press: Press | None = None
+    *,
+    conversation: Conversation,
+    by: User,
+    text: str,
+    to: Participant | None = None,
+    press: Press | None = None,
 ) -> Message:
-    """Answer the customer; it leaves by the channel after commit, and a sweep makes sure.
+    """Answer the customer; it leaves by the channel after commit, and a sweep makes sure. `to`: one
+    of those who write here; None: whoever wrote last. Where it goes is fixed now.
 
     The same press again gives the first message. Raises Overtaken when the customer wrote what
     the page did not show, or somebody else took the conversation. To an agent who was never
@@ -92,7 +99,8 @@ def reply(
             known = _seen(found, by, press)
             _refuse_if_overtaken(found, press, unseen_after=known)
             seen = known or 0
-        message = _write(found, MessageKind.REPLY, by, text, press)
+        reader = reach.recipient(found, to=to)
+        message = _write(found, MessageKind.REPLY, by, text, press, recipient=reader)
         reading.advance(found, by=by, up_to=seen)
         columns = last_of(message)
         if seen is None or not reading.inbound_after(found, seen).exists():
@@ -174,7 +182,7 @@ def last_of(message: Message) -> dict[str, object]:
     """The columns of the list that repeat the last message."""
     return {
         "last_message_at": message.created_at,
-        "last_message_preview": " ".join(message.text.split())[:PREVIEW_LENGTH],
+        "last_message_preview": preview_of(message.text),
         "last_message_is_inbound": message.kind == MessageKind.INBOUND,
     }
 
@@ -200,7 +208,13 @@ def _written_by(
 
 
 def _write(
-    found: Conversation, kind: MessageKind, by: User, text: str, press: Press | None
+    found: Conversation,
+    kind: MessageKind,
+    by: User,
+    text: str,
+    press: Press | None,
+    *,
+    recipient: str = "",
 ) -> Message:
     is_reply = kind == MessageKind.REPLY
     return Message.objects.create(
@@ -208,6 +222,7 @@ def _write(
         channel=found.channel,
         kind=kind,
         author=by,
+        recipient=recipient,
         text=text,
         client_id=press.client_id if press else None,
         created_at=_written_at(found),

@@ -6,7 +6,7 @@ Templates only choose. One query for any number of customers.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -97,11 +97,13 @@ def customers_for(
     ]
 
 
-def merged_into(pairs: Sequence[Pair]) -> list[Pair]:
+def merged_into(pairs: Sequence[Pair], *, never: Collection[Pair] = ()) -> list[Pair]:
     """The customers that these have become by being merged, as far as Shopify was seen to have
-    done so. One query where there are any pairs and none was merged."""
-    became = merges_of(pairs)
-    return list(dict.fromkeys(step for pair in pairs for step in steps(pair, became)))
+    done so. `never`: customers that are not followed, nor what they became. One query where there
+    are any pairs and none was merged."""
+    became = {old: new for old, new in merges_of(pairs).items() if new not in never}
+    found = dict.fromkeys(step for pair in pairs for step in steps(pair, became))
+    return [step for step in found if step not in pairs]
 
 
 def merges_of(pairs: Iterable[Pair]) -> dict[Pair, Pair]:

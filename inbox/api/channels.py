@@ -71,11 +71,30 @@ class SenderSerializer(StrictSerializer):
         return tuple(value)
 
 
+class AttachmentSerializer(StrictSerializer):
+    name = TextField(max_length=255, required=False, allow_blank=True, default="")
+    url = TextField(max_length=2000, required=False, allow_blank=True, default="")
+    content_type = TextField(max_length=100, required=False, allow_blank=True, default="")
+
+
 class IncomingSerializer(StrictSerializer):
     external_id = TextField(max_length=200)
     conversation = TextField(max_length=200)
     sender = SenderSerializer()
-    text = TextField(max_length=20_000)
+    text = TextField(
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="May be empty: a photo, a sticker. What is longer than 100,000 characters is "
+        "kept up to there, and the agents are told.",
+    )
+    attachments = serializers.ListField(
+        child=AttachmentSerializer(),
+        required=False,
+        max_length=50,
+        help_text="Files that stay with the messenger: agents see their names and follow the "
+        "addresses.",
+    )
     sent_at = serializers.DateTimeField(required=False)
 
 
@@ -121,6 +140,7 @@ class ChannelMessages(APIView):
             text=data["text"],
             # A clock that runs ahead must not pin a conversation to the top.
             sent_at=min(data.get("sent_at", now), now),
+            attachments=[services.Attachment(**found) for found in data.get("attachments", ())],
         )
         unclear = services.addresses_of(channel, sender).not_understood
         said = {address.kind: senders.why_not_understood(address) for address in unclear}

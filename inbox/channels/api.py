@@ -43,6 +43,8 @@ def send(message: Message) -> None:
             "data": {
                 "id": message.pk,
                 "conversation": message.conversation.external_id,
+                # The messenger's own id of whom it is for; empty where that is not known.
+                "recipient": message.recipient,
                 "kind": message.kind,
                 "text": message.text,
                 "author": message.author.get_full_name() if message.author else "",

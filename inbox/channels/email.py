@@ -16,15 +16,28 @@ from inbox.models import Conversation, Message, MessageKind
 
 def send(message: Message) -> None:
     conversation = message.conversation
-    # Replies go to whoever wrote; what was decided about an order only to whom it was proven to.
-    is_news = message.kind == MessageKind.CONFIRMATION
-    address = reach.email_of(conversation, proven_only=is_news)
-    if not address:
-        raise NotSent("The contact has no e-mail address.", is_final=True)
+    address = _address(message)
     send_mail(
         to=address, subject=subject_of(conversation), text=message.text,
         message_id=f"msg-{message.pk}",
     )  # fmt: skip
+
+
+def _address(message: Message) -> str:
+    """The one that was fixed when it was written. Raises NotSent where there is none, and for what
+    was decided about an order also where the address is not proven any more."""
+    conversation = message.conversation
+    is_news = message.kind == MessageKind.CONFIRMATION
+    if message.recipient:
+        if is_news and not reach.is_proven(conversation, message.recipient):
+            raise NotSent("The address is not proven any more.", is_final=True)
+        return message.recipient
+    # From before the address was kept with the message.
+    find = reach.news_recipient if is_news else reach.recipient
+    address = find(conversation)
+    if not address:
+        raise NotSent("The contact has no e-mail address.", is_final=True)
+    return address
 
 
 def subject_of(conversation: Conversation) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Iterable
+from typing import Any, Self
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+from inbox import normal
 
 
 class Contact(models.Model):
@@ -23,7 +28,12 @@ class Contact(models.Model):
         indexes = [models.Index(fields=["name"], name="inbox_contact_by_name")]
 
     def __str__(self) -> str:
-        return self.name or f"Contact {self.pk}"
+        return self.shown_name
+
+    @property
+    def shown_name(self) -> str:
+        """What to call them on a page: never empty, and never a name that cannot be seen."""
+        return normal.name(self.name) or gettext("Contact %(number)s") % {"number": self.pk}
 
 
 class IdentityKind(models.TextChoices):
@@ -81,10 +91,35 @@ class Identity(models.Model):
                 condition=Q(is_set_aside=False) | Q(removed_at__isnull=False),
                 name="inbox_set_aside_is_not_active",
             ),
+            # A customer's id means nothing without its store.
+            models.CheckConstraint(
+                condition=~Q(kind=IdentityKind.SHOPIFY_CUSTOMER)
+                | ~Q(value__startswith="gid:")
+                | Q(removed_at__isnull=False),
+                name="inbox_identity_names_its_store",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.value
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        if update_fields is None or "value" in update_fields:
+            self.value = self._normal() or self.value
+        super().save(*args, update_fields=update_fields, **kwargs)
+
+    def clean(self) -> None:
+        """Refuses what is no address of its kind, and says what to write."""
+        super().clean()
+        if self.removed_at is not None:
+            return
+        found = self._normal()
+        if not found:
+            raise ValidationError({"value": normal.how_to_write(self.kind)})
+        self.value = found
+
+    def _normal(self) -> str:
+        return normal.value(self.kind, self.value)
 
     @property
     def is_shopify_customer(self) -> bool:

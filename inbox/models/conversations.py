@@ -4,7 +4,7 @@ list is one index scan whatever the number of messages."""
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -16,6 +16,11 @@ from inbox.models.channels import Channel
 from inbox.models.contacts import Contact
 
 PREVIEW_LENGTH = 140
+
+
+def preview_of(text: str) -> str:
+    """A message's first words in one line, for the list."""
+    return " ".join(text[: PREVIEW_LENGTH * 4].split())[:PREVIEW_LENGTH]
 
 
 class ConversationState(models.TextChoices):
@@ -75,7 +80,10 @@ class Conversation(models.Model):
         editable=False,
         help_text="The browser's id of the press that last changed it: a repeat finds it.",
     )
-    last_message_at = models.DateTimeField(default=timezone.now)
+    last_message_at = models.DateTimeField(
+        default=timezone.now,
+        help_text="When the last message arrived or was written here, or a snooze ended.",
+    )
     last_message_preview = models.CharField(max_length=PREVIEW_LENGTH, blank=True)
     last_message_is_inbound = models.BooleanField(default=True)
     is_unread = models.BooleanField(
@@ -198,9 +206,16 @@ class Message(Outbox):
     recipient = models.CharField(
         max_length=255,
         blank=True,
-        help_text="The address a reply goes to, fixed when it was written.",
+        help_text="Where a reply goes, fixed when it was written: an e-mail address, or the "
+        "messenger's own id of the person.",
     )
-    text = models.TextField()
+    text = models.TextField(blank=True, help_text="Empty: only files, or nothing we can show.")
+    cut_from = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many characters it had, where not all were kept."
+    )
+    attachments: models.JSONField[Any] = models.JSONField(
+        default=list, blank=True, help_text="Files the messenger has: name, url, content_type."
+    )
     external_id = models.CharField(
         max_length=200, blank=True, help_text="The channel's own id: a repeat finds this row."
     )

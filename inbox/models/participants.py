@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from inbox import normal
 from inbox.models.contacts import Contact
 from inbox.models.conversations import Conversation
 
@@ -38,7 +39,12 @@ class Participant(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name or f"Participant {self.pk}"
+        return self.shown_name
+
+    @property
+    def shown_name(self) -> str:
+        """What to call them on a page: never empty, and never a name that cannot be seen."""
+        return normal.name(self.name) or self.address or self.contact.shown_name
 
 
 class ReadMark(models.Model):

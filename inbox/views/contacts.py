@@ -10,10 +10,20 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from inbox import access, addresses, fragments, identities, live, order_search, people
+from inbox import (
+    access,
+    addresses,
+    fragments,
+    identities,
+    live,
+    order_search,
+    participants,
+    people,
+)
 from inbox.models import Claim, Contact, Identity
 from inbox.people import Person
 from inbox.suggestions import Suggestion
+from orders.selection import number
 
 
 @require_GET
@@ -111,6 +121,21 @@ def set_suggestion_aside(request: HttpRequest, pk: int) -> HttpResponse:
             by=access.agent_of(request),
         )  # fmt: skip
     return _back(request, pk)
+
+
+@require_POST
+def make_contact(request: HttpRequest, pk: int) -> HttpResponse:
+    """Somebody who writes in the conversation becomes its contact."""
+    found = access.get_conversation(request.user, pk)
+    chosen = participants.get(found, number(request.POST.get("participant", "")))
+    if chosen is None:
+        messages.error(request, _("This person does not write in this conversation: look again."))
+    elif participants.make_contact(
+        conversation=found, participant=chosen, by=access.agent_of(request)
+    ):
+        words = {"name": chosen.shown_name}
+        messages.success(request, _("%(name)s is the contact of this conversation now.") % words)
+    return redirect("inbox:conversation", pk)
 
 
 def _person(request: HttpRequest, contact: Contact) -> Person:

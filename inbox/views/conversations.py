@@ -16,6 +16,7 @@ from inbox import (
     fragments,
     live,
     pages,
+    participants,
     people,
     reach,
     reading,
@@ -26,7 +27,7 @@ from inbox import (
     timeline,
 )
 from inbox.forms import MessageForm
-from inbox.models import Conversation, IdentityKind
+from inbox.models import Contact, Conversation, IdentityKind
 from inbox.places import BesideConversation
 from orders.selection import number
 
@@ -89,7 +90,6 @@ def thread(request: HttpRequest, pk: int) -> HttpResponse:
 def contact(request: HttpRequest, pk: int) -> HttpResponse:
     """Row F46: who they are, and everything that happened to their orders."""
     found = access.get_contact(request.user, pk)
-    own = access.conversations_for(request.user).filter(contact=found)
     known = list(found.identities.select_related("added_by", "removed_by"))
     text = people.all_text(found)
     context = {
@@ -105,10 +105,20 @@ def contact(request: HttpRequest, pk: int) -> HttpResponse:
         ],
         "removed": [identity for identity in known if identity.removed_at],
         "activity": timeline.activity(found),
-        "conversations": own.order_by("-last_message_at")[:20],
+        "conversations": _conversations(request, found),
         **_frame(request),
     }
     return render(request, "inbox/contact.html", context)
+
+
+def _conversations(request: HttpRequest, found: Contact) -> list[Conversation]:
+    """Their own and those they take part in, newest first. Two queries: one for both would read
+    far more than it shows."""
+    seen = access.conversations_for(request.user)
+    own = seen.filter(contact=found).order_by("-last_message_at")[:20]
+    joined = seen.filter(participants__contact=found).exclude(contact=found)
+    both = [*own, *joined.order_by("-last_message_at").distinct()[:20]]
+    return sorted(both, key=lambda row: row.last_message_at, reverse=True)[:20]
 
 
 @require_GET
@@ -126,8 +136,9 @@ def page_context(
     unread_after: int | None = None,
     shown_besides: int = 0,
     marks: bool = True,
+    chosen: int | None = None,
 ) -> Context:
-    """For inbox/_view.html and its parts."""
+    """For inbox/_view.html and its parts. `chosen`: the participant a reply is to go to."""
     shown = _thread(
         request, found, before=before, unread_after=unread_after, shown_besides=shown_besides,
         marks=marks,
@@ -138,6 +149,7 @@ def page_context(
         | {
             "reply_form": MessageForm(),
             "unreachable": reach.refusal(found),
+            "recipients": participants.recipients(found, chosen=chosen),
             "may_work": _may_work(request),
         }
     )
@@ -152,6 +164,8 @@ def header_context(
         "conversation": found,
         "acting": access.acting_refusal(request.user, found),
         "agents": roles.assignable(),
+        "others": participants.others(found),
+        "may_change": _may_work(request),
         "seen": reading.mark_of(request.user, found) or 0 if seen is None else seen,
         "press_id": uuid4(),
     }

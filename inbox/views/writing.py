@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from django.urls import reverse
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
-from inbox import access, fragments, services
+from inbox import access, fragments, participants, services
 from inbox.forms import AssignForm, MessageForm, SnoozeForm
 from inbox.models import Conversation, ConversationState, DraftMode
 from inbox.services import Overtaken, Press
@@ -114,14 +115,19 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
     found = access.get_conversation(request.user, pk)
     form = MessageForm(request.POST)
     typed = {"reply_form": form, "mode": mode}
+    chosen = number(request.POST.get("to", ""))
     if not form.is_valid():
-        return _show(request, found, page_context(request, found) | typed, status=422)
-    verb: Verb = services.note if mode == DraftMode.NOTE else services.reply
+        context = page_context(request, found, chosen=chosen) | typed
+        return _show(request, found, context, status=422)
     text, press = form.cleaned_data["text"], press_of(request)
+    verb: Verb = services.note
+    if mode == DraftMode.REPLY:
+        verb = partial(services.reply, to=participants.get(found, chosen))
     try:
         verb(conversation=found, by=access.agent_of(request), text=text, press=press)
     except Overtaken as overtaken:
         typed["again"] = Again(label=str(_ANYWAY[mode]))
+        typed["recipients"] = participants.recipients(found, chosen=chosen)
         return _overtaken(request, found, overtaken, press, typed)
     if not fragments.is_fragment(request):
         return redirect("inbox:conversation", pk=pk)

@@ -79,7 +79,7 @@ def test_a_repeat_answers_200_with_the_first_message(channel: Channel, key: str)
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"{", b"[]", b"null", body(text="a\x00b"), body(text=""), body(external_id="x" * 201),
+        b"", b"{", b"[]", b"null", body(text="a\x00b"), body(text=[]), body(external_id="x" * 201),
         body(extra=1), body(sender={}), body(sender="x"), body(sent_at="yesterday"),
         b'{"text": "\\ud800"}', body(text=None), body(conversation=""),
     ],

@@ -131,8 +131,10 @@ def test_somebody_else_in_a_conversation_gives_it_no_address(channel: Channel) -
     push(channel, JANE, talk="group")
     eve = {"external_id": "u-66", "name": "Eve", "email": "eve@example.com"}
     push(channel, eve, talk="group")
-    assert addresses(contact_of("group")) == {"jane@example.com"}
-    assert not Identity.objects.filter(value="eve@example.com").exists()
+    jane = contact_of("group")
+    assert (jane.name, addresses(jane)) == ("Jane Doe", {"jane@example.com"})
+    # It is the address of a contact of her own.
+    assert Identity.objects.get(value="eve@example.com").contact.name == "Eve"
 
 
 @pytest.mark.parametrize("given", ["eve@example.com", "EVE@example.com"])

@@ -16,7 +16,16 @@ from django.test import Client
 from django.utils import timezone
 
 from inbox import services as talks
-from inbox.models import Campaign, CampaignMessage, Channel, Claim, Contact, Conversation, Identity
+from inbox.models import (
+    Campaign,
+    CampaignMessage,
+    Channel,
+    Claim,
+    Contact,
+    Conversation,
+    Identity,
+    Message,
+)
 from orders.models import (
     ActionState,
     Checkout,
@@ -110,7 +119,9 @@ def fill(store: Store, channel: Channel, by: User, count: int, *, start: int = 0
             sender=talks.Sender(external_id=f"u-{canary(number)}", name=canary(number),
                                 email=email(number), phone=phone(number)),
             text=f"I am {canary(number)}, call {phone(number)}", sent_at=timezone.now(),
+            attachments=[talks.Attachment(name=f"{canary(number)}.jpg")],
         )  # fmt: skip
+        Message.objects.filter(pk=message.pk).update(recipient=email(number))
         talks.note(conversation=message.conversation, by=by, text=f"{canary(number)} is nice")
         Conversation.objects.filter(pk=message.conversation_id).update(subject=canary(number))
         Contact.objects.filter(conversations=message.conversation_id).update(language="de")

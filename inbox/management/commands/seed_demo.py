@@ -14,12 +14,12 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from inbox import channel_keys, demo_keys, roles, services
 from inbox.demo_campaigns import CAMPAIGNS
-from inbox.demo_conversations import CONVERSATIONS, Story
+from inbox.demo_conversations import CONVERSATIONS, Said, Story
 from inbox.models import Campaign, CampaignTranslation, Channel, Contact, Conversation, Message
 from orders.gateway import get_gateway
 from orders.models import Order, Policy, Store
@@ -174,8 +174,13 @@ class Command(BaseCommand):
                     self._colleague(channel, story, said.by, said.text, at, is_note=said.is_note)
                 else:
                     self._push(pool, f"{base_url}/api/v1/channels/{channel.pk}/messages/",
-                               keys[channel.pk], story, f"{story.key}-{number}", said.text, at.isoformat())  # fmt: skip
+                               keys[channel.pk], story, f"{story.key}-{number}", said, at.isoformat())  # fmt: skip
             conversation = Conversation.objects.get(channel=channel, external_id=story.key)
+            # It is all of the past: nothing of it arrived just now.
+            conversation.messages.update(arrived_at=F("created_at"))
+            said_last = [said.hours_ago for said in story.said if not said.is_note][-1]
+            last = now - timedelta(hours=said_last)
+            Conversation.objects.filter(pk=conversation.pk).update(last_message_at=last)
             if story.assignee:
                 services.assign(
                     conversation=conversation, to=User.objects.get(username=story.assignee)
@@ -185,18 +190,19 @@ class Command(BaseCommand):
 
     def _push(
         self, pool: urllib3.PoolManager, url: str, key: str, story: Story, external_id: str,
-        text: str, sent_at: str,
+        said: Said, sent_at: str,
     ) -> None:  # fmt: skip
+        writer = said.copied or story
         body = {
             "external_id": external_id,
             "conversation": story.key,
             "sender": {
-                "external_id": story.email or story.key,
-                "name": story.name,
-                "email": story.email,
-                "phone": story.phone,
+                "external_id": writer.email or story.key,
+                "name": writer.name,
+                "email": writer.email,
+                "phone": "" if said.copied else story.phone,
             },
-            "text": text,
+            "text": said.text,
             "sent_at": sent_at,
         }
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
