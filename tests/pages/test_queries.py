@@ -125,7 +125,8 @@ def same_for_many(make: Make, ask: Callable[[], list[str]]) -> None:
     few = ask()
     make(MANY)
     many = ask()
-    assert len(many) <= len(few), "\n".join(many)
+    # One more: what is asked once a minute may be due just now.
+    assert len(many) <= len(few) + 1, "\n".join(many)
 
 
 def test_the_list(channel: Channel, store: Store, boss: Client, alice: User) -> None:
@@ -278,7 +279,7 @@ def test_the_lists_of_the_admin(channel: Channel, store: Store, boss: Client, al
     troubles = []
     for path in lists:
         asked = counted(boss, path)
-        if len(asked) > few[path]:
+        if len(asked) > few[path] + 1:
             again = max(set(asked), key=lambda sql: sum(s[:120] == sql[:120] for s in asked))
             troubles.append(f"{path}: {few[path]} for two, {len(asked)} for {MANY}: {again[:200]}")
     assert "\n".join(troubles) == ""

@@ -58,7 +58,7 @@ function refreshAll(matches) {
   }
 }
 
-// The thread scrolls by itself; in a very low window, at 200 % say, the page does (layout.css).
+// The thread scrolls by itself; in a very low window, at 200 % say, the page does (inbox.css).
 function scrollerOf(element) {
   return getComputedStyle(element).overflowY === "visible" ? document.scrollingElement : element;
 }
