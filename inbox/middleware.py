@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
-from inbox import access, fragments
+from inbox import access, fragments, live
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -121,6 +121,24 @@ class WindowsOfTheSidebar:
         if _path(wanted) == connect:
             response["Cross-Origin-Opener-Policy"] = "unsafe-none"
         return response
+
+
+class LivePositions:
+    """Notes how far the inbox's pages and fragments have read, before they read anything: what
+    happens while one is computed, or on its way, is told to the browser as news (inbox.live)."""
+
+    _namespaces: Final = frozenset({"inbox", "sidebar", "sidebar_window"})
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: Any) -> None:
+        found = request.resolver_match
+        if found is not None and not self._namespaces.isdisjoint(found.namespaces):
+            request.live_position = live.position()  # type: ignore[attr-defined]
 
 
 def _path(address: str) -> str:

@@ -53,6 +53,7 @@ MIDDLEWARE = [
     # Log-in is the default; a view without it says why.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "inbox.middleware.RolesAtTheDoor",
+    "inbox.middleware.LivePositions",
     "orders.middleware.RequestOrigin",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

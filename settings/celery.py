@@ -44,6 +44,7 @@ SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "sweep events": {"task": "inbox.tasks.sweep_events", "schedule": 5.0},
     "sweep marketing": {"task": "inbox.tasks.sweep_marketing", "schedule": 15.0},
     "sweep snoozed": {"task": "inbox.tasks.sweep_snoozed", "schedule": 30.0},
+    "prune live events": {"task": "inbox.tasks.prune_live_events", "schedule": 300.0},
 }
 # By then the next night's comparison is nearer.
 _LONGEST_S: Final = 12 * 3600
@@ -72,10 +73,14 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
     task_default_queue="default",
-    # Money first: a flood of webhooks or messages must not stand before an agent's click.
+    # Each with workers of its own (settings.processes.POOLS): a flood of webhooks, or messages to
+    # hosts that never answer, must not stand before an agent's click.
     task_routes={
         "shopify_sync.tasks.perform_action": {"queue": "actions"},
         "shopify_sync.tasks.sweep_actions": {"queue": "actions"},
+        "inbox.tasks.deliver_message": {"queue": "messages"},
+        "inbox.tasks.deliver_campaign": {"queue": "messages"},
+        "inbox.tasks.sweep_outbox": {"queue": "messages"},
         "shopify_sync.tasks.*": {"queue": "sync"},
     },
     task_serializer="json",

@@ -20,7 +20,9 @@ from inbox.models.conversations import (
     MessageKind,
 )
 from inbox.models.frames import FrameCode, FrameKind, HelpDeskFrame
+from inbox.models.live import LiveEvent
 from inbox.models.participants import Draft, DraftMode, Participant, ReadMark
+from inbox.models.routes import OptOut, Route
 
 __all__ = [
     "CHECKOUT_TRIGGERS",
@@ -45,11 +47,14 @@ __all__ = [
     "HelpDeskFrame",
     "Identity",
     "IdentityKind",
+    "LiveEvent",
     "Message",
     "MessageKind",
+    "OptOut",
     "Participant",
     "Purpose",
     "ReadMark",
+    "Route",
     "SendState",
     "Via",
 ]

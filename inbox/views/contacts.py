@@ -15,7 +15,6 @@ from inbox import (
     addresses,
     fragments,
     identities,
-    live,
     order_search,
     participants,
     people,
@@ -39,7 +38,7 @@ def search_orders(request: HttpRequest) -> HttpResponse:
         "shows_store": shows_store,
         "at_most": order_search.AT_MOST,
         "section": "orders",
-        "stream_token": live.stream_token(agent),
+        "is_live": True,
     }
     is_part = fragments.is_fragment(request)
     template = "inbox/_found_orders.html" if is_part else "inbox/orders.html"

@@ -14,7 +14,6 @@ from django.views.decorators.http import require_GET, require_POST
 from inbox import (
     access,
     fragments,
-    live,
     pages,
     participants,
     people,
@@ -82,7 +81,7 @@ def header(request: HttpRequest, pk: int) -> HttpResponse:
 def thread(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.get_conversation(request.user, pk)
     context = {"conversation": found}
-    context |= _thread(request, found, since=number(request.GET.get("since", "")))
+    context |= thread_context(request, found, since=number(request.GET.get("since", "")))
     return render(request, "inbox/_thread.html", context)
 
 
@@ -139,7 +138,7 @@ def page_context(
     chosen: int | None = None,
 ) -> Context:
     """For inbox/_view.html and its parts. `chosen`: the participant a reply is to go to."""
-    shown = _thread(
+    shown = thread_context(
         request, found, before=before, unread_after=unread_after, shown_besides=shown_besides,
         marks=marks,
     )  # fmt: skip
@@ -171,7 +170,7 @@ def header_context(
     }
 
 
-def _thread(
+def thread_context(
     request: HttpRequest,
     found: Conversation,
     *,
@@ -226,4 +225,4 @@ def _list(request: HttpRequest) -> pages.ConversationList:
 
 
 def _frame(request: HttpRequest) -> Context:
-    return {"section": "inbox", "stream_token": live.stream_token(request.user)}
+    return {"section": "inbox", "is_live": True}

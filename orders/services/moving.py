@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
@@ -25,9 +24,8 @@ def move(action: OrderAction, to: ActionState, *, by: User | None = None, **chan
     Expects the caller's transaction. `by` None: the system. The row in hand follows.
     """
     before = ActionState(action.state)
+    lock_order(action.order_id)
     if to in SETTLED_STATES and action.reserved:
-        # Locked in the order in which asking for an action locks: order first, then action.
-        Order.objects.select_for_update(of=("self",)).filter(pk=action.order_id).first()
         changes["reserved"] = 0
     held = OrderAction.objects.filter(pk=action.pk, state=before, fence=action.fence)
     reserved = action.reserved
@@ -46,6 +44,16 @@ def move(action: OrderAction, to: ActionState, *, by: User | None = None, **chan
         if not hasattr(value, "resolve_expression"):
             setattr(action, name, value)
     return True
+
+
+def lock_order(order_id: int) -> None:
+    """Before any row of an action is written. Everybody locks the order first and its actions
+    after it: whoever wrote the action first would wait for the order at commit, where the audit
+    entry's foreign key is checked, while the order's holder waits for the action.
+
+    Expects the caller's transaction."""
+    rows = Order.objects.select_for_update(of=("self",)).filter(pk=order_id)
+    rows.values_list("pk", flat=True).first()
 
 
 def _note_kept(action: OrderAction) -> None:
@@ -89,8 +97,8 @@ def reserve(order: Order, action: OrderAction) -> None:
 
 
 def tell(order_id: int) -> None:
-    """Browsers hear of it after commit."""
-    transaction.on_commit(lambda: order_changed.send(OrderAction, order_id=order_id), robust=True)
+    """Browsers hear of it after commit. Expects the transaction that changed it."""
+    order_changed.send_robust(OrderAction, order_id=order_id)
 
 
 def _record(action: OrderAction, before: str, to: ActionState, by: User | None) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from secrets import token_hex
 from threading import Thread
 from typing import Final
 
@@ -313,7 +314,7 @@ _SEEN: Final = """() => {
 @pytest.fixture(scope="module")
 def long_one(demo: Demo) -> int:
     return write_to(
-        demo, "Rosa Reader", *(f"Message {n}. " + "More words. " * 20 for n in range(55))
+        demo, f"Rosa {token_hex(3)}", *(f"Message {n}. " + "More words. " * 20 for n in range(55))
     )
 
 
@@ -499,7 +500,7 @@ def test_a_conversation_is_printed_whole(
         page.emulate_media(media="print")
         assert page.evaluate(_CUT_OFF) == []
         for text in texts:
-            expect(page.get_by_text(text).first).to_be_visible()
+            expect(page.locator("#thread, #panel").get_by_text(text).first).to_be_visible()
         for chrome in (".topbar", "#composer", "#list-pane", ".thread-actions", ".pane-tabs"):
             expect(page.locator(chrome)).to_be_hidden()
         assert (
