@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument(
         "--within", type=float, default=2.0, help="seconds for a screen to show the last event"
     )
-    parser.add_argument("--record", type=Path, help="a folder for videos of the tabs")
+    parser.add_argument("--record", type=Path, help="a folder for Playwright's traces")
     parser.add_argument(
         "--forget-ids", action="store_true",
         help="negative control: each press of Send bears an id of its own",
@@ -85,7 +85,9 @@ async def watch(
         for context in contexts.values():
             await weather.over(context)
         comparison = await _live(world, weather, contexts, tabs, customer, options)
-        for context in contexts.values():
+        for who, context in contexts.items():
+            if options.record is not None:
+                await context.tracing.stop(path=options.record / f"{who}-{seed}.zip")
             await context.close()
         await browser.close()
     await wire.stop()
@@ -96,12 +98,11 @@ async def watch(
 
 
 async def _log_in(browser: Browser, url: str, who: str, record: Path | None) -> BrowserContext:
-    more: dict[str, Any] = {}
-    if record is not None:
-        more = {"record_video_dir": record, "record_video_size": {"width": 720, "height": 450}}
     context = await browser.new_context(
-        base_url=url, viewport={"width": 1440, "height": 900}, reduced_motion="reduce", **more
+        base_url=url, viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
     )
+    if record is not None:
+        await context.tracing.start(screenshots=True, name=who)
     page = await context.new_page()
     await page.goto("/")
     await page.get_by_label("User name").fill(who)
