@@ -59,7 +59,8 @@ def _measure(folder: Path) -> list[Result]:
              "--orders", str(ORDERS)],
         )  # fmt: skip
         children.start("web", processes.web_command(port, host="127.0.0.1"))
-        children.start("worker", processes.worker_command(threads=8))
+        for pool in processes.POOLS:
+            children.start(f"worker-{pool}", processes.worker_command(pool))
         children.start("scheduler", processes.scheduler_command(folder))
         ledger = f"{store_url}/_practice/"
         processes.until_it_is(children, lambda: processes.answers(ledger), "the practice store")

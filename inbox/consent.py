@@ -10,7 +10,7 @@ from __future__ import annotations
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inbox import news
+from inbox import news, optouts
 from inbox.models import CampaignMessage, Via
 from orders.addresses import normal_phone
 from orders.gateway import get_gateway
@@ -36,9 +36,11 @@ def refusal(consent: Consent | None) -> str:
     """Why marketing must not be sent; "" where the customer said yes."""
     if consent is None or not consent.state:
         return _("Shopify tells of no consent to marketing on this channel.")
-    if consent.is_given:
-        return ""
-    return _("Consent to marketing: %(state)s.") % {"state": consent_word(consent.state)}
+    if not consent.is_given:
+        return _("Consent to marketing: %(state)s.") % {"state": consent_word(consent.state)}
+    if optouts.has(consent.address):
+        return _("They have unsubscribed from our e-mails.")
+    return ""
 
 
 def leaving_refusal(row: CampaignMessage) -> str:

@@ -7,18 +7,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from django.db.models import Count, Min, Q, Sum
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from inbox.models import CampaignMessage, Conversation, ConversationState, DeliveryState, Message
+from inbox.models import (
+    CampaignMessage,
+    Conversation,
+    ConversationState,
+    DeliveryState,
+    Message,
+    Route,
+)
+from inbox.models.conversations import OUTGOING_KINDS
 from orders import reports
 from orders.desk import DESK, Metric, Sample, Tile, seconds_since
 from orders.models import ActionState, Order, OrderAction, Store
 from orders.money import Money
+
+_URGENT: Final = frozenset({"unassigned", "undelivered"})
 
 
 def tiles(now: datetime) -> Iterator[Tile]:
@@ -62,7 +72,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
 
 
 def metrics(now: datetime) -> Iterator[Metric]:
-    """Three queries."""
+    """Six queries."""
     counts = _conversation_counts()
     yield Metric(
         name="agent_inbox_conversations",
@@ -83,10 +93,30 @@ def metrics(now: datetime) -> Iterator[Metric]:
         samples=(Sample(depth),),
     )
     yield Metric(
+        name="agent_inbox_undelivered_messages",
+        help="Replies and confirmations that were given up and nobody has dealt with; e-mails and "
+        "texts of campaigns that were given up within the last day.",
+        samples=_undelivered(now),
+    )
+    yield Metric(
+        name="agent_inbox_resting_routes",
+        help="Ways out that rest because the other side did not answer several times in a row.",
+        samples=(Sample(Route.objects.filter(rest_until__gt=now).count()),),
+    )
+    yield Metric(
         name="agent_inbox_oldest_outbox_seconds",
         help="For how long the oldest of them has waited; 0: none waits.",
         samples=(Sample(seconds_since(oldest, now)),),
     )
+
+
+def _undelivered(now: datetime) -> tuple[Sample, ...]:
+    rows = Message.objects.undelivered().values("kind").annotate(n=Count("pk")).order_by()
+    counted = {row["kind"]: row["n"] for row in rows}
+    failed = CampaignMessage.objects.filter(delivery_state=DeliveryState.FAILED)
+    lately = failed.filter(failed_at__gte=now - timedelta(days=1)).count()
+    kinds = [(str(kind), counted.get(kind, 0)) for kind in OUTGOING_KINDS]
+    return tuple(Sample(n, {"kind": kind}) for kind, n in [*kinds, ("campaign", lately)])
 
 
 def _conversations() -> Iterator[Tile]:
@@ -96,6 +126,12 @@ def _conversations() -> Iterator[Tile]:
         ("Open conversations", "open", {"scope": "all"}, ""),
         ("Nobody has taken", "unassigned", {"scope": "unassigned"}, "Open and not assigned."),
         ("Customers waiting", "waiting", {"scope": "all"}, "Open, and the customer wrote last."),
+        (
+            "Not delivered",
+            "undelivered",
+            {"scope": "all"},
+            "Open, and a reply or confirmation did not reach the customer.",
+        ),
     ):
         yield Tile(
             title=title,
@@ -103,7 +139,7 @@ def _conversations() -> Iterator[Tile]:
             hint=hint,
             url=f"{address}?{urlencode(query)}",
             permission="inbox.view_conversation",
-            tone="attention" if key == "unassigned" and counts[key] else "default",
+            tone="attention" if key in _URGENT and counts[key] else "default",
         )
 
 
@@ -113,6 +149,7 @@ def _conversation_counts() -> dict[str, int]:
         open=Count("pk"),
         unassigned=Count("pk", filter=Q(assignee=None)),
         waiting=Count("pk", filter=Q(waiting_since__isnull=False)),
+        undelivered=Count("pk", filter=Q(has_undelivered=True)),
     )
 
 

@@ -404,6 +404,8 @@ REGISTRY.declare(
     "inbox.Channel", name=_SET_UP, callback_url=_SET_UP, key_prefix="a key's name",
     key_hash="a hash", sealed_secret="encrypted",  # noqa: S106
 )  # fmt: skip
+REGISTRY.declare("inbox.Route", key="a channel's number, or a way out")
+REGISTRY.declare("inbox.OptOut", digest="a keyed hash, kept so that they stay unsubscribed")
 REGISTRY.declare(
     "inbox.HelpDeskFrame", name=_SET_UP, origins=_SET_UP, secret="encrypted",  # noqa: S106
 )  # fmt: skip

@@ -31,6 +31,7 @@ class ConversationRow:
     is_inbound: bool
     # By this agent, whoever else has read it.
     is_unread: bool
+    has_undelivered: bool
     assignee: str
     channel: str
     snoozed_until: datetime | None
@@ -112,6 +113,7 @@ def _row(conversation: Conversation, is_unread: bool) -> ConversationRow:
         at=conversation.last_message_at,
         is_inbound=conversation.last_message_is_inbound,
         is_unread=is_unread,
+        has_undelivered=conversation.has_undelivered,
         assignee=(assignee.get_short_name() or assignee.get_username()) if assignee else "",
         channel=conversation.channel.name,
         snoozed_until=conversation.snoozed_until,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from celery import shared_task
@@ -27,12 +29,12 @@ RINGS_FOR_S: Final = 15 * 60.0
 
 @shared_task
 def deliver_message(message_id: int) -> None:
-    outbox.deliver_message(message_id)
+    _go_on(outbox.deliver_message(message_id))
 
 
 @shared_task
 def deliver_campaign(row_id: int) -> None:
-    outbox.deliver_campaign(row_id)
+    _go_on(outbox.deliver_campaign(row_id))
 
 
 @shared_task
@@ -47,9 +49,31 @@ def handle_event(event_id: int) -> None:
 
 @shared_task
 def sweep_outbox() -> None:
+    """Ring for what may leave, as much of it as there is room for; nothing is sent here, where
+    one host that does not answer would keep all others waiting."""
     now = timezone.now()
-    _each(outbox.deliver_message, outbox.due(Message, now=now))
-    _each(outbox.deliver_campaign, outbox.due(CampaignMessage, now=now))
+    for model in (Message, CampaignMessage):
+        _each(partial(outbox.end_overdue, model), outbox.overdue(model, now=now))
+    jobs = [job for way in outbox.Way for job in outbox.ready(way, now=now)]
+    sweeping.each(jobs, _ring_for, seconds=SWEEP_S, stops=(SoftTimeLimitExceeded,))
+
+
+def _go_on(way: outbox.Way | None) -> None:
+    """The next by the way that has become free: it may have waited for just that."""
+    until = time.monotonic() + SWEEP_S
+    while way is not None:
+        job = next(iter(outbox.ready(way, now=timezone.now())), None)
+        if job is None:
+            return
+        if time.monotonic() >= until:
+            _ring_for(job)
+            return
+        is_message = job.model is Message
+        way = (outbox.deliver_message if is_message else outbox.deliver_campaign)(job.pk)
+
+
+def _ring_for(job: outbox.Job) -> None:
+    ring(deliver_message if job.model is Message else deliver_campaign, job.pk)
 
 
 @shared_task

@@ -14,7 +14,7 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from inbox import identities
+from inbox import deliveries, identities
 from inbox.models import Contact, Conversation, Message, MessageKind
 from orders import outcomes, previews
 from orders.models import EventKind, Order, OrderEvent, Store
@@ -68,6 +68,8 @@ class Entry:
     channel: str = ""
     delivery_state: str = ""
     error: str = ""
+    # Why it has not left yet, or who dealt with that it did not.
+    delivery: str = ""
     event_kind: str = ""
 
 
@@ -81,6 +83,8 @@ class Thread:
     live_query: str | None
     # Id of the last message of the customer among them; 0: there is none.
     last_inbound: int
+    # What was not delivered and waits for somebody to decide; not on a page of the past.
+    undelivered: tuple[deliveries.Undelivered, ...] = ()
 
     @property
     def last_key(self) -> str:
@@ -114,7 +118,9 @@ def thread(
     them. Six queries. `since`: from that message on, so that a reader's place stays while new
     ones arrive. `unread_after`: with everything the customer wrote after that one, also where it
     was written long before it arrived. At most 300 either way."""
-    messages = conversation.messages.select_related("author", "sender__contact")
+    messages = conversation.messages.select_related(
+        "author", "channel", "handled_by", "sender__contact"
+    )
     if before is not None:
         edge = conversation.messages.filter(pk=before).values_list("created_at", flat=True).first()
         if edge is not None:
@@ -140,7 +146,11 @@ def thread(
     live = (f"?since={shown[-1].pk}" if shown else "") if before is None else None
     last_inbound = max((m.pk for m in shown if m.kind == MessageKind.INBOUND), default=0)
     return Thread(
-        entries=tuple(entries), older_url=older_url, live_query=live, last_inbound=last_inbound
+        entries=tuple(entries),
+        older_url=older_url,
+        live_query=live,
+        last_inbound=last_inbound,
+        undelivered=deliveries.undelivered(conversation) if before is None else (),
     )
 
 
@@ -199,7 +209,8 @@ def _message(message: Message, conversation: Conversation, *, with_names: bool) 
         cut_from=message.cut_from,
         channel="",
         delivery_state=message.delivery_state,
-        error=message.error,
+        error=deliveries.said(message.error),
+        delivery=deliveries.on_its_way(message),
     )
 
 

@@ -6,7 +6,17 @@ from django.views.generic import RedirectView
 from inbox import doors
 from inbox.api import channels as channel_api
 from inbox.api import orders as order_api
-from inbox.views import contacts, conversations, decisions, frames, history, orders, writing
+from inbox.views import (
+    contacts,
+    conversations,
+    decisions,
+    delivery,
+    frames,
+    history,
+    orders,
+    unsubscribing,
+    writing,
+)
 
 # Named without a namespace for settings.LOGIN_URL, and with it for templates.
 log_in = auth_views.LoginView.as_view(
@@ -47,6 +57,8 @@ pages = [
     path("conversations/<int:pk>/snooze/", writing.snooze, name="snooze"),
     path("conversations/<int:pk>/resolve/", writing.resolve, name="resolve"),
     path("conversations/<int:pk>/reopen/", writing.reopen, name="reopen"),
+    path("conversations/<int:pk>/again/<int:message_id>/", delivery.again, name="send_again"),
+    path("conversations/<int:pk>/dismiss/<int:message_id>/", delivery.dismiss, name="dismiss"),
     path("conversations/<int:pk>/contact/", contacts.make_contact, name="make_contact"),
     *panel_pages("conversations/<int:pk>/", doors.beside_conversation),
     path("contacts/<int:pk>/", conversations.contact, name="contact"),
@@ -111,6 +123,7 @@ api = [
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="inbox:list"), name="home"),
     path("login/", login_not_required(log_in), name="login"),
+    path("unsubscribe/<str:token>/", unsubscribing.unsubscribe, name="unsubscribe"),
     path("inbox/", include((pages, "inbox"))),
     path("sidebar/", include((frame, "sidebar"))),
     path("sidebar/window/<str:window>/", include((window, "sidebar_window"))),

@@ -170,6 +170,33 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _Secure
 
 
+@contextmanager
+def deadline(*, within_s: float) -> Iterator[None]:
+    """The same for connections of another library: the one that called `watch` last in this
+    thread is shut down after so many seconds. Not inside `stream`, nor another of these."""
+    under_way = _Call(time.monotonic() + within_s)
+    _watch.add(under_way)
+    _here.call = under_way
+    try:
+        yield
+    finally:
+        _here.call = None
+        under_way.end()
+
+
+def watch(connection: Any, sock: Any) -> None:
+    """Have the running deadline cut this connection off. Raises TimeoutError if it is past."""
+    under_way: _Call | None = getattr(_here, "call", None)
+    if under_way is not None:
+        under_way.watch(connection, sock)
+
+
+def left_s(*, at_most: float) -> float:
+    """How long the running deadline leaves for a step."""
+    under_way: _Call | None = getattr(_here, "call", None)
+    return at_most if under_way is None else min(at_most, under_way.ends_at - time.monotonic())
+
+
 def pool(*, connect_s: float, read_s: float, **more: Any) -> urllib3.PoolManager:
     """A pool for `call` and `stream`. `read_s`: the longest silence, as ever."""
     timeout = urllib3.Timeout(connect=connect_s, read=read_s)

@@ -72,10 +72,14 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
     task_default_queue="default",
-    # Money first: a flood of webhooks or messages must not stand before an agent's click.
+    # Each with workers of its own (settings.processes.POOLS): a flood of webhooks, or messages to
+    # hosts that never answer, must not stand before an agent's click.
     task_routes={
         "shopify_sync.tasks.perform_action": {"queue": "actions"},
         "shopify_sync.tasks.sweep_actions": {"queue": "actions"},
+        "inbox.tasks.deliver_message": {"queue": "messages"},
+        "inbox.tasks.deliver_campaign": {"queue": "messages"},
+        "inbox.tasks.sweep_outbox": {"queue": "messages"},
         "shopify_sync.tasks.*": {"queue": "sync"},
     },
     task_serializer="json",

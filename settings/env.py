@@ -137,7 +137,8 @@ def _email(url: str) -> dict[str, Any]:
     if parts.scheme not in {"smtp", "smtp+tls", "smtps"} or not parts.hostname:
         raise ValueError(url)
     return {
-        "EMAIL_BACKEND": f"{backends}.smtp.EmailBackend",
+        # Django's, with one deadline for a whole mail.
+        "EMAIL_BACKEND": "inbox.channels.smtp.EmailBackend",
         "EMAIL_HOST": parts.hostname,
         "EMAIL_PORT": parts.port or {"smtps": 465, "smtp+tls": 587}.get(parts.scheme, 25),
         "EMAIL_HOST_USER": unquote(parts.username or ""),

@@ -26,6 +26,14 @@ LONGEST_WAIT_S: Final = 30.0
 LONG_LIFE_S: Final = 60.0
 # The third is there to practise connecting with.
 DEMO_SHOPS: Final = ("demo.myshopify.com", "second.myshopify.com", "new.myshopify.com")
+# Workers: the queues and the threads of each process. Money has one of its own, and so has what
+# leaves to customers: neither waits for the other, nor for what is read from Shopify. Messages
+# have a thread for every lane of every way out (inbox.outbox.routes), as a test makes sure.
+POOLS: Final[dict[str, tuple[str, int]]] = {
+    "money": ("actions", 8),
+    "messages": ("messages", 14),
+    "reading": ("sync,default", 12),
+}
 _PR_SET_PDEATHSIG: Final = 1
 _LONGEST_SOCKET_PATH: Final = 100
 _libc: Final = ctypes.CDLL(None)
@@ -176,7 +184,8 @@ def _start_demo(
          *(word for shop in DEMO_SHOPS for word in ("--shop", shop))],
     )  # fmt: skip
     processes.start("web", web_command(port, host="127.0.0.1"))
-    processes.start("worker", worker_command(threads=8))
+    for pool in POOLS:
+        processes.start(f"worker-{pool}", worker_command(pool))
     processes.start("scheduler", scheduler_command(folder))
     store = f"http://127.0.0.1:{store_port}/_practice/ledger"
     until_it_is(processes, lambda: answers(store), "the practice store")
@@ -200,12 +209,14 @@ def web_command(port: int, *, host: str, workers: int = 1) -> list[str]:
     ]  # fmt: skip
 
 
-def worker_command(*, threads: int) -> list[str]:
+def worker_command(pool: str) -> list[str]:
+    """Of one of POOLS."""
+    queues, threads = POOLS[pool]
     # Threads: an action waits for Shopify, not for a processor.
     return [
         sys.executable, "-m", "celery", "-A", "settings", "worker", "--pool", "threads",
-        "--concurrency", str(threads), "--queues", "actions,sync,default", "--loglevel", "WARNING",
-        "--without-gossip", "--without-mingle",
+        "--concurrency", str(threads), "--queues", queues, "--hostname", f"{pool}@%h",
+        "--loglevel", "WARNING", "--without-gossip", "--without-mingle",
     ]  # fmt: skip
 
 

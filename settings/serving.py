@@ -1,6 +1,7 @@
-"""`./run serve`: web, worker and scheduler on PostgreSQL and Redis from the environment.
+"""`./run serve`: web, workers and scheduler on PostgreSQL and Redis from the environment.
 
-Each role also runs alone, as `./run web` and so on, for whoever has a supervisor of their own.
+Each role also runs alone, as `./run web` and so on, for whoever has a supervisor of their own;
+`./run worker messages` is one of the workers' pools alone.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from settings.processes import (
+    POOLS,
     ROOT,
     Processes,
     Trouble,
@@ -26,18 +28,19 @@ from settings.processes import (
     worker_command,
 )
 
-THREADS: Final = 16
+Command = Callable[[list[str]], None]
 
 
 def serve(words: list[str]) -> None:
-    """All three, each started again alone where it ends. Raises Trouble."""
+    """All of them, each started again alone where it ends. Raises Trouble."""
     _prepare(for_web=True)
     port, folder = port_number("PORT", 8000), _folder()
     must_be_free(port)
     processes = Processes(folder)
     try:
-        for role in ROLES:
-            processes.start(role, _command(role))
+        processes.start("web", _web())
+        _start_workers(processes)
+        processes.start("scheduler", _scheduler())
         probe = f"http://127.0.0.1:{port}/livez"
         until_it_is(processes, lambda: answers(probe), "the web server", needs=("web",))
         print(f"Agent Inbox serves port {port}; put https in front of it.", flush=True)
@@ -46,15 +49,38 @@ def serve(words: list[str]) -> None:
         processes.stop()
 
 
-def _alone(role: str) -> Callable[[list[str]], None]:
+def _alone(command: Callable[[], list[str]], *, for_web: bool = False) -> Command:
     def run(words: list[str]) -> None:
-        _prepare(for_web=role == "web")
-        command = _command(role)
-        os.chdir(ROOT)
-        # In our place: what stops us stops it, and its log is ours.
-        os.execv(command[0], command)
+        _prepare(for_web=for_web)
+        _become(command())
 
     return run
+
+
+def _workers(words: list[str]) -> None:
+    """All pools of workers, or the one that is named. Raises Trouble."""
+    if words and (len(words) > 1 or words[0] not in POOLS):
+        raise Trouble(f"./run worker may name one of {', '.join(POOLS)}.")
+    _prepare(for_web=False)
+    if words:
+        _become(worker_command(words[0]))
+    processes = Processes(_folder())
+    try:
+        _start_workers(processes)
+        processes.keep()
+    finally:
+        processes.stop()
+
+
+def _start_workers(processes: Processes) -> None:
+    for pool in POOLS:
+        processes.start(f"worker-{pool}", worker_command(pool))
+
+
+def _become(command: list[str]) -> None:
+    """In our place: what stops us stops it, and its log is ours."""
+    os.chdir(ROOT)
+    os.execv(command[0], command)
 
 
 def _web() -> list[str]:
@@ -62,27 +88,16 @@ def _web() -> list[str]:
     return web_command(port_number("PORT", 8000), host=host, workers=workers)
 
 
-def _worker() -> list[str]:
-    return worker_command(threads=THREADS)
-
-
 def _scheduler() -> list[str]:
     return scheduler_command(_folder())
 
 
-ROLES: Final[dict[str, Callable[[], list[str]]]] = {
-    "web": _web,
-    "worker": _worker,
-    "scheduler": _scheduler,
-}
-COMMANDS: Final[dict[str, Callable[[list[str]], None]]] = {
+COMMANDS: Final[dict[str, Command]] = {
     "serve": serve,
-    **{role: _alone(role) for role in ROLES},
+    "web": _alone(_web, for_web=True),
+    "worker": _workers,
+    "scheduler": _alone(_scheduler),
 }
-
-
-def _command(role: str) -> list[str]:
-    return ROLES[role]()
 
 
 def _prepare(*, for_web: bool) -> None:

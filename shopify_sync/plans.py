@@ -27,8 +27,9 @@ _MARKER: Final = re.compile(r"\[ax:[^\]\s]{0,40}\]?")
 def plan(action: OrderAction) -> list[Step]:
     """The steps of an unsaved action, in the order in which they are to be sent.
 
-    Cancel first, refund second where the amount is not the full one: Shopify cancels with all
-    of the money or none, its refusals then cost nothing, and the money step has the key.
+    Cancel first, refund second where the amount is not the full one or something was refunded
+    before: Shopify cancels with all of the money or none, its refusals then cost nothing, and the
+    money step has the exact amount and the key.
     """
     proposal = decode_proposal(action.proposal)
     if action.kind == ActionKind.REFUND:

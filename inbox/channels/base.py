@@ -2,8 +2,13 @@
 
 
 class NotSent(Exception):
-    """The message did not leave; it is tried again unless `is_final`."""
+    """The message did not leave; it is tried again unless `is_final`.
 
-    def __init__(self, reason: str, *, is_final: bool = False) -> None:
+    `is_down`: the other side does not answer at all, so that the messages behind this one need
+    not try, each for itself. A refusal of one message is none.
+    """
+
+    def __init__(self, reason: str, *, is_final: bool = False, is_down: bool = False) -> None:
         super().__init__(reason)
         self.is_final = is_final
+        self.is_down = is_down

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import smtplib
+from collections.abc import Mapping
+from typing import Final
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -12,6 +14,19 @@ from django.utils.translation import override
 from inbox import placeholders, reach
 from inbox.channels.base import NotSent
 from inbox.models import Conversation, Message, MessageKind
+from orders import transport
+
+# For the whole of it: connecting, TLS, each reply of the server.
+WITHIN_S: Final = 20.0
+# From here on, SMTP's codes say that it makes no sense to try again.
+_FOR_GOOD: Final = 500
+_GOES_AWAY: Final = 421
+# It takes no mail at all, whoever it is for.
+_OF_THE_SERVER: Final[tuple[type[Exception], ...]] = (
+    smtplib.SMTPConnectError,
+    smtplib.SMTPHeloError,
+    smtplib.SMTPAuthenticationError,
+)
 
 
 def send(message: Message) -> None:
@@ -51,7 +66,9 @@ def _spoken(language: str) -> str:
     return language if placeholders.has_catalogue(language) else settings.LANGUAGE_CODE
 
 
-def send_mail(*, to: str, subject: str, text: str, message_id: str) -> None:
+def send_mail(
+    *, to: str, subject: str, text: str, message_id: str, headers: Mapping[str, str] | None = None
+) -> None:
     """One plain-text mail. Raises NotSent."""
     mail = EmailMessage(
         subject=" ".join(subject.split()),
@@ -59,9 +76,20 @@ def send_mail(*, to: str, subject: str, text: str, message_id: str) -> None:
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=[to],
         # The same on every try, so that mail programs drop a repeat.
-        headers={"Message-ID": f"<{message_id}@agent-inbox>"},
+        headers={"Message-ID": f"<{message_id}@agent-inbox>", **(headers or {})},
     )
     try:
-        mail.send()
-    except (smtplib.SMTPException, OSError) as error:
-        raise NotSent(f"The mail server refused: {error}") from error
+        with transport.deadline(within_s=WITHIN_S):
+            mail.send()
+    except smtplib.SMTPRecipientsRefused as error:
+        codes = [code for code, _text in error.recipients.values()]
+        is_final = all(code >= _FOR_GOOD for code in codes)
+        raise NotSent(f"The mail server refused: {error}", is_final=is_final) from error
+    except smtplib.SMTPResponseException as error:
+        is_down = isinstance(error, _OF_THE_SERVER) or error.smtp_code == _GOES_AWAY
+        raise NotSent(f"The mail server refused: {error}", is_down=is_down) from error
+    except smtplib.SMTPException as error:
+        is_down = isinstance(error, smtplib.SMTPServerDisconnected)
+        raise NotSent(f"The mail server refused: {error}", is_down=is_down) from error
+    except OSError as error:
+        raise NotSent(_("The mail server did not answer."), is_down=True) from error

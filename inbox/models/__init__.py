@@ -21,6 +21,7 @@ from inbox.models.conversations import (
 )
 from inbox.models.frames import FrameCode, FrameKind, HelpDeskFrame
 from inbox.models.participants import Draft, DraftMode, Participant, ReadMark
+from inbox.models.routes import OptOut, Route
 
 __all__ = [
     "CHECKOUT_TRIGGERS",
@@ -47,9 +48,11 @@ __all__ = [
     "IdentityKind",
     "Message",
     "MessageKind",
+    "OptOut",
     "Participant",
     "Purpose",
     "ReadMark",
+    "Route",
     "SendState",
     "Via",
 ]

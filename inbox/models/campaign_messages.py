@@ -71,6 +71,18 @@ class CampaignMessage(Outbox):
                 condition=Q(delivery_state=DeliveryState.PENDING),
                 name="inbox_campaign_due",
             ),
+            # How many are on their way.
+            models.Index(
+                fields=["lease_until"],
+                condition=Q(lease_until__isnull=False),
+                name="inbox_campaign_leased",
+            ),
+            # /metrics: what failed lately.
+            models.Index(
+                fields=["failed_at"],
+                condition=Q(delivery_state=DeliveryState.FAILED),
+                name="inbox_campaign_failed",
+            ),
             # sweep_waiting.
             models.Index(
                 fields=["next_attempt_at"],

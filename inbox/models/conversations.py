@@ -169,7 +169,8 @@ class DeliveryState(models.TextChoices):
 class Outbox(models.Model):
     """A row that leaves by a channel: the row is the truth, a task only makes it quick.
 
-    `next_attempt_at` is both the back-off and, while a worker sends, its lease.
+    A worker that sends it holds `lease_until`. `next_attempt_at`, the back-off, is written with
+    the lease, so that an attempt whose worker died counts and backs off like any other.
     """
 
     delivery_state = models.CharField(
@@ -178,10 +179,28 @@ class Outbox(models.Model):
     error = models.CharField(max_length=300, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until when a worker may be sending it."
+    )
+    queued_at = models.DateTimeField(
+        null=True, blank=True, help_text="When somebody sent it again after it had failed."
+    )
     sent_at = models.DateTimeField(null=True, blank=True, help_text="When the channel took it.")
+    failed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the last attempt to send it was given up."
+    )
 
     class Meta:
         abstract = True
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def undelivered(self) -> Self:
+        """What was given up and nobody has sent again or dismissed. What failed before there
+        was a time of it is left alone."""
+        return self.filter(
+            delivery_state=DeliveryState.FAILED, failed_at__isnull=False, handled_at=None
+        )
 
 
 class Message(Outbox):
@@ -222,8 +241,19 @@ class Message(Outbox):
     client_id = models.UUIDField(
         null=True, blank=True, help_text="The browser's id of one press of Send: a repeat finds it."
     )
+    handled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Who sent it again, or dismissed that it was not delivered.",
+    )
+    handled_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, help_text="When its author wrote it.")
     arrived_at = models.DateTimeField(default=timezone.now, help_text="When we took it in.")
+
+    objects = MessageQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -264,6 +294,24 @@ class Message(Outbox):
                 fields=["next_attempt_at"],
                 condition=Q(delivery_state=DeliveryState.PENDING),
                 name="inbox_message_due",
+            ),
+            # How many are on their way.
+            models.Index(
+                fields=["lease_until"],
+                condition=Q(lease_until__isnull=False),
+                name="inbox_message_leased",
+            ),
+            # One conversation's replies leave in their order.
+            models.Index(
+                fields=["conversation", "id"],
+                condition=Q(delivery_state=DeliveryState.PENDING),
+                name="inbox_message_in_order",
+            ),
+            # What a person still has to look at: the thread and /metrics.
+            models.Index(
+                fields=["conversation"],
+                condition=Q(delivery_state=DeliveryState.FAILED, handled_at=None),
+                name="inbox_message_undelivered",
             ),
         ]
 

@@ -83,7 +83,7 @@ def header(request: HttpRequest, pk: int) -> HttpResponse:
 def thread(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.get_conversation(request.user, pk)
     context = {"conversation": found}
-    context |= _thread(request, found, since=number(request.GET.get("since", "")))
+    context |= thread_context(request, found, since=number(request.GET.get("since", "")))
     return render(request, "inbox/_thread.html", context)
 
 
@@ -140,7 +140,7 @@ def page_context(
     chosen: int | None = None,
 ) -> Context:
     """For inbox/_view.html and its parts. `chosen`: the participant a reply is to go to."""
-    shown = _thread(
+    shown = thread_context(
         request, found, before=before, unread_after=unread_after, shown_besides=shown_besides,
         marks=marks,
     )  # fmt: skip
@@ -172,7 +172,7 @@ def header_context(
     }
 
 
-def _thread(
+def thread_context(
     request: HttpRequest,
     found: Conversation,
     *,

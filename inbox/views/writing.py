@@ -166,7 +166,7 @@ def _overtaken(
         # Whoever does not say what their page shows may not look at this answer, either.
         marks=press.seen is not None,
     )
-    context = shown | kept | {"overtaken": overtaken, "brings_header": True}
+    context = shown | kept | {"overtaken": overtaken}
     if context["again"].brings == fresh.state:
         context["again"] = None
     return _show(request, fresh, context, status=409)

@@ -74,7 +74,9 @@ def preview_cancel(order: Order, choice: CancelChoice, *, by: User, now: datetim
         reason_label=labels[choice.reason],
         amount=amount,
         targets=targets,
-        is_full_refund=amount is not None and amount == net,
+        # Shopify warns of refunding twice where an order that was refunded before is canceled with
+        # its money: then the exact sum follows in a request of its own.
+        is_full_refund=amount == net and not snapshot.refunds,
         lines=(),
         shipping=None,
         restock=choice.restock,

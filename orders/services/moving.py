@@ -25,9 +25,8 @@ def move(action: OrderAction, to: ActionState, *, by: User | None = None, **chan
     Expects the caller's transaction. `by` None: the system. The row in hand follows.
     """
     before = ActionState(action.state)
+    lock_order(action.order_id)
     if to in SETTLED_STATES and action.reserved:
-        # Locked in the order in which asking for an action locks: order first, then action.
-        Order.objects.select_for_update(of=("self",)).filter(pk=action.order_id).first()
         changes["reserved"] = 0
     held = OrderAction.objects.filter(pk=action.pk, state=before, fence=action.fence)
     reserved = action.reserved
@@ -46,6 +45,16 @@ def move(action: OrderAction, to: ActionState, *, by: User | None = None, **chan
         if not hasattr(value, "resolve_expression"):
             setattr(action, name, value)
     return True
+
+
+def lock_order(order_id: int) -> None:
+    """Before any row of an action is written. Everybody locks the order first and its actions
+    after it: whoever wrote the action first would wait for the order at commit, where the audit
+    entry's foreign key is checked, while the order's holder waits for the action.
+
+    Expects the caller's transaction."""
+    rows = Order.objects.select_for_update(of=("self",)).filter(pk=order_id)
+    rows.values_list("pk", flat=True).first()
 
 
 def _note_kept(action: OrderAction) -> None:

@@ -28,7 +28,7 @@ from orders.models import (
 from orders.outcomes import default_outcome
 from orders.progress import KEY_WINDOW, Move, Settled, Waiting
 from orders.services.eligibility import Objection, objection_to
-from orders.services.moving import move, tell
+from orders.services.moving import lock_order, move, tell
 from orders.signals import event_recorded
 
 # Longer than the longest call (2 s to connect, 10 s to answer), and renewed before each one:
@@ -60,6 +60,7 @@ def claim(*, action_id: int, now: datetime) -> OrderAction | None:
         _expire(action, now)
         return None
     with transaction.atomic(durable=True):
+        lock_order(action.order_id)
         # By its lease too, and read anew once it is ours: a slow worker may have begun its step
         # since the look above, and what was sent must not be taken for unsent.
         seen = {name: getattr(action, name) for name in ("state", "fence", "lease_until")}

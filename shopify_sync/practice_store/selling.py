@@ -410,6 +410,9 @@ def _credit_all(context: Context, order: Order, job: Job) -> list[Transaction]:
 
 
 def _pay_all_back(context: Context, order: Order) -> list[Transaction]:
+    """To each payment what was not returned to it. Shopify warns of paying twice where an order
+    that was refunded before is canceled with its money; so does this store, where that refund
+    went elsewhere (store credit) and there are several payments."""
     left = [(payment, money.left_of(order, payment)) for payment in money.payments(order)]
     moves = [(payment, amount) for payment, amount in left if amount > 0]
     return give_back(context, order, moves, key=None)

@@ -99,7 +99,10 @@ def test_every_number_and_where_it_is_settled(root: Client, alice: User, channel
     }
     assert tiles(other)["Connection"].value == "Not connected"
     common = {title: tile.value for title, tile in tiles(None).items()}
-    assert common == {"Open conversations": "3", "Nobody has taken": "2", "Customers waiting": "1"}
+    assert common == {
+        "Open conversations": "3", "Nobody has taken": "2", "Customers waiting": "1",
+        "Not delivered": "0",
+    }  # fmt: skip
     page = root.get("/admin/").content.decode()
     for tile in shown.values():
         assert tile.url.replace("&", "&amp;") in page

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
@@ -215,7 +215,7 @@ class Installation:
         for _ in range(20):
             try:
                 work(*words)
-            except ShopifyError:
+            except (ShopifyError, OperationalError):
                 time.sleep(0.05)
             else:
                 return

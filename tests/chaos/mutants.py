@@ -223,6 +223,7 @@ def _nothing() -> None:
 _MUTANTS: dict[str, Callable[[], None]] = {
     "no signature check": _believe_every_signature,
     "no reconciliation": _nothing,
+    "own pools": _nothing,
     "fresh key": _fresh_key,
     "no read": _blind,
     "no key and no read": _keyless_and_blind,

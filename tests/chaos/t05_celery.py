@@ -32,7 +32,7 @@ class Celery:
 
     def worker(self) -> subprocess.Popen[bytes]:
         return self._start(
-            "worker", "--pool", "prefork", "--concurrency", "2", "--queues", "actions,sync,default",
+            "worker", "--pool", "prefork", "--concurrency", "2", "--queues", "actions,messages,sync,default",
             "--without-gossip", "--without-mingle",
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from html import unescape
 from typing import Any
 
@@ -122,6 +123,32 @@ def test_a_cancel_with_all_of_it_as_store_credit_is_one_call(
     assert action.refund_gid == shop.ledger()["refunds"][0]["id"]
     assert len(shop.ledger()["cancelations"]) == 1
     assert order.events.get(kind=EventKind.REFUNDED).actor.username == "alice"
+
+
+def test_what_is_left_after_store_credit_goes_back_once(
+    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, generous: Store
+) -> None:
+    """Two payments, and a refund that went to neither: the shop's own cancelation would give the
+    rest back to each of them."""
+    placed = shop.place(paid=False)
+    shop.act(lambda context: shop_actions.pay(context, placed, Decimal(25)))
+    shop.act(lambda context: shop_actions.pay(context, placed, Decimal(15), "gift_card"))
+    order = seen()
+    token = review(
+        as_alice, conversation, order, "refund", reason="other", amount="34.00", **CREDIT
+    )  # fmt: skip
+    confirm(as_alice, conversation, order, token)
+    work_off(shop, as_alice)
+    token = review(
+        as_alice, conversation, order, "cancel", reason="CUSTOMER", refund="now", amount="6.00"
+    )
+    confirm(as_alice, conversation, order, token)
+    work_off(shop, as_alice)
+
+    action = OrderAction.objects.latest("pk")
+    assert action.state == ActionState.SUCCEEDED
+    assert [step["document"] for step in action.steps] == ["OrderCancel", "RefundCreate"]
+    assert [amount for amount, _gateways in booked(shop)] == ["34.0", "6.0"]
 
 
 def test_a_cancel_with_a_part_as_store_credit_cancels_first(

@@ -166,10 +166,10 @@ def test_a_messenger_is_told_whom_a_reply_is_for(channel: Channel, alice: User) 
     assert message.recipient == "bob@example.com"
     sent = []
 
-    def call(_pool: Any, _method: str, _url: str, *, body: bytes, **_more: Any) -> Any:
+    def post(_url: str, body: bytes, _headers: Any) -> int:
         sent.append(json.loads(body))
-        return type("Answer", (), {"status": 200})
+        return 200
 
-    with patch.object(api.transport, "call", call), patch.object(api, "check_address"):
+    with patch.object(api, "_post", post), patch.object(api, "check_address"):
         api.send(message)
     assert sent[0]["data"]["recipient"] == "bob@example.com"

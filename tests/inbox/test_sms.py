@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from inbox import consent
 from inbox.channels import sms
 from inbox.channels.base import NotSent
 from inbox.checks import sms_backend_works
@@ -18,14 +19,18 @@ from tests.support import texts
 
 
 @pytest.fixture
-def row(db: None) -> CampaignMessage:
+def row(db: None, monkeypatch: pytest.MonkeyPatch) -> CampaignMessage:
+    # Whose number it is: tests/inbox/test_leaving.py.
+    monkeypatch.setattr(consent, "leaving_refusal", lambda row: "")
     store = Store.objects.create(domain="demo.myshopify.com")
     order = Order.objects.create(store=store, gid="g", legacy_id=1)
     event = OrderEvent.objects.create(
         order=order, kind="refunded", key="k", occurred_at=timezone.now(),
         source=EventSource.SHOPIFY,
     )  # fmt: skip
-    campaign = Campaign.objects.create(name="c", event_kind="refunded", subject="s", body="b")
+    campaign = Campaign.objects.create(
+        name="c", event_kind="refunded", subject="s", body="b", via_sms=True
+    )
     return CampaignMessage.objects.create(
         campaign=campaign, event=event, via="sms", state="written", recipient="+4915112345678",
         body="Hello Jane", delivery_state=DeliveryState.PENDING,

@@ -36,7 +36,7 @@ MODULES: Final = (
     "inbox/matching.py",
     "inbox/identities.py",
     "inbox/senders.py",
-    "inbox/outbox.py",
+    "inbox/outbox",
 )
 
 # Where their tests are. Browser and chaos have runs of their own, too slow for one per mutant.

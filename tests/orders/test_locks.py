@@ -293,6 +293,32 @@ def test_an_end_waits_for_the_order_before_it_touches_the_action(
     assert Order.objects.get().reserved == 0
 
 
+@pytest.mark.parametrize("verb", ["claim", "release", "hand over"])
+def test_work_waits_for_the_order_before_it_touches_the_action(
+    waiting: OrderAction, sara: User, verb: str
+) -> None:
+    """The audit entry's foreign key is checked at commit and needs the order: whoever held the
+    action by then would wait for the order's holder, who waits for the action."""
+    services.approve(action_id=waiting.pk, by=sara, guard=lambda _o: None, now=timezone.now())
+    claimed = None
+    if verb != "claim":
+        claimed = performing.claim(action_id=waiting.pk, now=timezone.now())
+    done: list[object] = []
+
+    def work() -> None:
+        now = timezone.now()
+        if verb == "claim":
+            done.append(performing.claim(action_id=waiting.pk, now=now))
+        elif verb == "release":
+            done.append(performing.release(claimed, state=ActionState.QUEUED, again_at=now))
+        else:
+            done.append(performing.human_needed(claimed, message="Look."))
+
+    with waiting_for(work, waiting.order_id):
+        assert not is_locked(OrderAction, pk=waiting.pk)
+    assert done[0]
+
+
 def test_marking_takes_the_orders_by_their_ids(store: Store) -> None:
     """Two that mark the same orders never hold what the other wants: the first id comes first,
     wherever the rows lie."""

@@ -17,7 +17,7 @@ from orders.errors import ActionRefused, InvalidMoney, StalePreview
 from orders.models import ActionKind, Order, Policy, RefundMethod, Returned, Store
 from orders.money import Money
 from orders.previews import CancelChoice, Preview, RefundChoice, weighing
-from orders.snapshot import CustomerSnapshot, Dispute, LineQuantity, OrderSnapshot
+from orders.snapshot import CustomerSnapshot, Dispute, LineQuantity, OrderSnapshot, Refund
 from tests.support.orders import FakeGateway, eur, stored, suggested
 from tests.support.snapshots import NOW, bag, line, order, parcel, payment, shipped
 
@@ -262,6 +262,18 @@ def test_canceling_with_money_says_how_much_and_where_to(cancel: Any, gateway: F
     assert full.proposal.is_full_refund
     assert full.kept is None
     assert "Refund" not in dict(full.rows)
+
+
+def test_what_was_refunded_before_makes_the_rest_a_request_of_its_own(cancel: Any) -> None:
+    """Shopify warns of refunding twice where a refunded order is canceled with its money."""
+    earlier = Refund(
+        gid="gid://shopify/Refund/1", total=bag("5.00"), note="", created_at=NOW,
+        transactions=(), lines=(),
+    )  # fmt: skip
+    rest = cancel(order(refunded="5.00", refunds=(earlier,)), amount=eur("15.00"))
+    assert rest.proposal.amount == eur("15.00")
+    assert rest.kept is None
+    assert not rest.proposal.is_full_refund
 
 
 def test_a_full_refund_is_told_from_a_part(refund: Any) -> None:

@@ -63,7 +63,7 @@ def test_the_metrics_tell_what_is_late_and_what_is_dead(alice: Any) -> None:
 
 def test_the_metrics_cost_a_fixed_number_of_queries(django_assert_num_queries: Any) -> None:
     Store.objects.create(domain="demo.myshopify.com")
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(14):
         figures()
 
 

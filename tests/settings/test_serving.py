@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from settings.processes import LONG_LIFE_S, LONGEST_WAIT_S, Keeper
+from settings.processes import LONG_LIFE_S, LONGEST_WAIT_S, POOLS, Keeper
 from tests.chaos.servers import NotInstalled, Postgres, Redis, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +75,7 @@ def run(command: str, env: dict[str, str]) -> subprocess.Popen[str]:
     out = Path(env["VAR_DIR"]) / f"{command}.out"
     with out.open("w") as sink:
         return subprocess.Popen(
-            [sys.executable, "run", command], cwd=ROOT, env=env, text=True, stdout=sink,
+            [sys.executable, "run", *command.split()], cwd=ROOT, env=env, text=True, stdout=sink,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
 
@@ -135,14 +135,17 @@ def test_serve_starts_with_what_the_readme_says(
     """And what ends is started again alone; a broker that is away ends nothing."""
     url, process = serving
     assert status(f"{url}/readyz") == 200
-    roles = {"web": "settings.web", "worker": " worker ", "scheduler": " beat "}
+    pools = {f"worker-{pool}": f"{pool}@" for pool in POOLS}
+    roles = {"web": "settings.web", **pools, "scheduler": " beat "}
     first = {role: pid_of(process, words) for role, words in roles.items()}
     assert all(first.values()), children_of(process.pid)
 
-    os.kill(first["worker"], signal.SIGKILL)
-    assert is_so(lambda: pid_of(process, " worker ") not in {0, first["worker"]}, within_s=20)
+    killed = first["worker-messages"]
+    os.kill(killed, signal.SIGKILL)
+    assert is_so(lambda: pid_of(process, "messages@") not in {0, killed}, within_s=20)
     assert pid_of(process, "settings.web") == first["web"], "each is started again alone"
-    second = pid_of(process, " worker ")
+    assert pid_of(process, "money@") == first["worker-money"]
+    second = pid_of(process, "messages@")
 
     redis.kill()
     time.sleep(12)
@@ -150,18 +153,19 @@ def test_serve_starts_with_what_the_readme_says(
     redis.start()
     time.sleep(5)
     logs = "\n".join((tmp_path / f"{role}.log").read_text()[-1500:] for role in roles)
-    assert pid_of(process, " worker ") == second, logs
+    assert pid_of(process, "messages@") == second, logs
+    assert pid_of(process, "money@") == first["worker-money"], logs
     assert pid_of(process, " beat ") == first["scheduler"], logs
     assert pid_of(process, "settings.web") == first["web"], logs
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("role", ["web", "worker", "scheduler"])
+@pytest.mark.parametrize("role", ["web", "worker money", "worker messages", "scheduler"])
 def test_each_role_runs_alone(role: str, database: str, redis: Redis, tmp_path: Path) -> None:
     port = free_port()
     env = environment(database, f"redis://127.0.0.1:{redis.port}/0", tmp_path, port)
     process = run(role, env)
-    words = {"web": "settings.web", "worker": "worker", "scheduler": "beat"}[role]
+    words = {"web": "settings.web", "scheduler": "beat"}.get(role, role.split()[-1] + "@")
     try:
         line = Path(f"/proc/{process.pid}/cmdline")
         assert is_so(lambda: words.encode() in line.read_bytes()), line.read_bytes()
@@ -172,6 +176,41 @@ def test_each_role_runs_alone(role: str, database: str, redis: Redis, tmp_path: 
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+@pytest.mark.slow
+def test_the_workers_run_together_without_the_rest(
+    database: str, redis: Redis, tmp_path: Path
+) -> None:
+    process = run("worker", environment(database, f"redis://127.0.0.1:{redis.port}/0", tmp_path, 1))
+    try:
+        assert is_so(lambda: all(pid_of(process, f"{pool}@") for pool in POOLS))
+        assert not pid_of(process, "settings.web")
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def test_a_pool_of_an_unknown_name_is_refused(tmp_path: Path) -> None:
+    process = run(
+        "worker nothing", environment("sqlite:///x", "redis://127.0.0.1:1/0", tmp_path, 1)
+    )
+    assert process.wait(timeout=PATIENCE_S) == 1
+    assert "money, messages, reading" in (tmp_path / "worker nothing.out").read_text()
+
+
+def test_messages_have_a_thread_for_every_lane_and_money_shares_none() -> None:
+    from inbox import outbox
+    from settings.celery import app
+
+    assert POOLS["messages"] == ("messages", outbox.THREADS)
+    assert POOLS["money"][0] == "actions"
+    queues = [queue for names, _threads in POOLS.values() for queue in names.split(",")]
+    assert len(queues) == len(set(queues))
+    routed = {how["queue"] for how in app.conf.task_routes.values()}
+    assert routed | {app.conf.task_default_queue} == set(queues)
+    for name in ("deliver_message", "deliver_campaign", "sweep_outbox"):
+        assert app.conf.task_routes[f"inbox.tasks.{name}"] == {"queue": "messages"}
 
 
 def test_what_is_missing_stops_the_start_in_one_line(tmp_path: Path) -> None:

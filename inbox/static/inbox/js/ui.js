@@ -54,10 +54,10 @@ document.addEventListener("htmx:responseError", ({ detail }) => {
   const problem = detail.xhr.getResponseHeader("X-Problem");
   toast(problem ?? (detail.xhr.status === 403 ? words.forbidden : words.failed));
 });
-// What writes.js says of a request without an answer. A silent refresh is tried again by itself;
-// only what a person asked for is worth a word.
+// What writes.js says of a request without an answer. A silent one is tried again by itself; only
+// what a person asked for is worth a word.
 document.addEventListener("inbox:unanswered", ({ detail: { word, element } }) => {
-  if (!element?.matches?.("[data-live-src]")) toast(words[word]);
+  if (!element?.matches?.("[data-live-src], [data-silent]")) toast(words[word]);
 });
 
 // --- Ages: "12 s ago", ticking ----------------------------------------------------------------

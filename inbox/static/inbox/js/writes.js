@@ -64,9 +64,9 @@ document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, requestConfig 
 function wordOf({ verb, wasOnline, press, parameters }) {
   if (verb === "get") return "unreachable";
   if (!wasOnline) return "notSent";
-  if (press) return parameters.text === undefined ? "unanswered" : "unansweredMessage";
-  // A summary of money is confirmed once, however often it is pressed.
-  return parameters.token === undefined ? "unansweredOnce" : "unanswered";
+  if (press && parameters.text !== undefined) return "unansweredMessage";
+  // A summary of money is confirmed once, however often it is pressed (its token).
+  return press || parameters.token !== undefined ? "unanswered" : "unreachable";
 }
 
 function say({ detail }) {

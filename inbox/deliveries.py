@@ -1,0 +1,79 @@
+"""Where an outgoing message is on its way, in words for agents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from inbox.models import Conversation, DeliveryState, Message
+from inbox.models.conversations import PREVIEW_LENGTH
+
+_AT_MOST = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undelivered:
+    """A message that nobody will try to send again by itself. `failed_at` names this failure in
+    the forms that deal with it."""
+
+    pk: int
+    text: str
+    reason: str
+    failed_at: str
+    at: datetime
+    is_confirmation: bool
+
+
+def undelivered(conversation: Conversation) -> tuple[Undelivered, ...]:
+    """What of this conversation waits for a decision, oldest first. No query where nothing does."""
+    if not conversation.has_undelivered:
+        return ()
+    rows = conversation.messages.undelivered().order_by("pk")[:_AT_MOST]
+    return tuple(
+        Undelivered(
+            pk=row.pk,
+            text=" ".join(row.text.split())[:PREVIEW_LENGTH],
+            reason=said(row.error),
+            failed_at=row.failed_at.isoformat(),
+            at=row.failed_at,
+            is_confirmation=row.kind == "confirmation",
+        )
+        for row in rows
+        if row.failed_at is not None
+    )
+
+
+def said(error: str) -> str:
+    """An error as the reader speaks, where it is a sentence of ours."""
+    return _(error) if error else ""
+
+
+def on_its_way(message: Message) -> str:
+    """Why a message has not left yet, or what somebody did about it; "" where nothing is to say.
+    Expects its channel and `handled_by` to be read already."""
+    if message.delivery_state == DeliveryState.PENDING:
+        return _waiting(message)
+    if message.handled_by is None:
+        return ""
+    name = message.handled_by.get_short_name() or message.handled_by.get_username()
+    if message.delivery_state == DeliveryState.SENT:
+        return _("Sent again by %(name)s") % {"name": name}
+    if message.delivery_state == DeliveryState.FAILED:
+        return _("Dismissed by %(name)s") % {"name": name}
+    return ""
+
+
+def _waiting(message: Message) -> str:
+    if not message.channel.is_active:
+        return _("Waiting: %(channel)s is switched off.") % {"channel": message.channel.name}
+    if not message.error or message.next_attempt_at is None:
+        return _("Sending…")
+    at = date_format(timezone.localtime(message.next_attempt_at), "H:i")
+    return _("Not sent yet: %(reason)s Next attempt at %(time)s.") % {
+        "reason": said(message.error),
+        "time": at,
+    }

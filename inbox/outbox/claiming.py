@@ -1,0 +1,190 @@
+"""Which row may leave now, and taking it: one worker has it, within the limits of its route."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import models, transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from inbox.models import (
+    CampaignMessage,
+    ChannelKind,
+    DeliveryState,
+    Message,
+    Route,
+    Via,
+)
+from inbox.outbox import routes
+from inbox.outbox.routes import LANES, LANES_A_CHANNEL, Way
+from orders.models.leases import LONGEST_LEASE, is_due, is_free
+
+# Longer than any way out may take for one message (its deadline, and names to look up), so that
+# it is not handed over a second time while the first time is under way.
+LEASE: Final = timedelta(minutes=2)
+BACKOFF_S: Final = (5, 30, 120, 600, 1800, 3600, 3600)
+ATTEMPTS: Final = len(BACKOFF_S) + 1
+OF_CAMPAIGN: Final = ("campaign", "event__order__store", "checkout__store")
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A row that this worker has, as it was when it was taken, and the route it leaves by."""
+
+    row: Any
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A row that may be claimed."""
+
+    model: type[models.Model]
+    pk: int
+
+
+def backoff(attempts: int) -> timedelta:
+    """How long a row rests after so many attempts."""
+    return timedelta(seconds=BACKOFF_S[min(max(attempts, 1), len(BACKOFF_S)) - 1])
+
+
+def due(model: type[models.Model], *, now: datetime) -> QuerySet[Any]:
+    """What is to leave, has waited for long enough, and nobody is at."""
+    manager: models.Manager[Any] = model._default_manager
+    ready = is_due("next_attempt_at", now=now) & is_free("lease_until", now=now)
+    # What was never tried first: it must not stand behind what failed before.
+    waiting = manager.filter(ready, delivery_state=DeliveryState.PENDING)
+    return waiting.order_by(F("next_attempt_at").asc(nulls_first=True), "pk")
+
+
+def sendable(model: type[models.Model], *, now: datetime) -> QuerySet[Any]:
+    """Of these, what nothing holds back: a channel that is switched off, or an earlier message of
+    the same conversation that has not left yet."""
+    waiting = due(model, now=now).filter(attempts__lt=ATTEMPTS)
+    if model is not Message:
+        return waiting
+    earlier = Message.objects.filter(
+        conversation=OuterRef("conversation"),
+        delivery_state=DeliveryState.PENDING,
+        pk__lt=OuterRef("pk"),
+    )
+    return waiting.filter(~Exists(earlier), channel__is_active=True)
+
+
+def claim(model: type[models.Model], pk: int, *, now: datetime) -> Claimed | None:
+    """Take a row for sending; None: it does not wait, somebody has it, or there is no room now.
+
+    The attempt and its back-off are written with the lease: whatever becomes of this worker, it
+    counts. Opens its own transaction.
+    """
+    route = _route_of(model, pk)
+    if route is None:
+        return None
+    # Without the lock first: of hundreds that are rung for at once, most find no room.
+    known = Route.objects.filter(key=route).first()
+    if known is not None and not _has_room(model, known, now):
+        return None
+    with transaction.atomic(durable=True):
+        locked = routes.lock(route)
+        if not _has_room(model, locked, now):
+            return None
+        mine = sendable(model, now=now).filter(pk=pk).order_by()
+        attempts = mine.values_list("attempts", flat=True).first()
+        if attempts is None or not due(model, now=now).filter(pk=pk, attempts=attempts).update(
+            attempts=attempts + 1,
+            lease_until=now + LEASE,
+            next_attempt_at=now + backoff(attempts + 1),
+        ):
+            return None
+    return Claimed(_read(model, pk), route)
+
+
+def ready(way: Way, *, now: datetime) -> list[Job]:
+    """What may leave by a way now, as much of it as there is room for, in its order."""
+    return (_ready_callbacks if way == Way.CALLBACK else _ready_by_provider)(way, now)
+
+
+def _ready_callbacks(way: Way, now: datetime) -> list[Job]:
+    busy = Counter(_under_way_by_callback(now).values_list("channel_id", flat=True))
+    known = {route.key: route for route in Route.objects.filter(key__startswith=f"{way}:")}
+    waiting = sendable(Message, now=now).filter(channel__kind=ChannelKind.API)
+    found: list[Message] = []
+    for channel_id in waiting.order_by().values_list("channel_id", flat=True).distinct():
+        route = known.get(f"{way}:{channel_id}")
+        room = routes.room(route, busy=busy[channel_id], at_most=LANES_A_CHANNEL, now=now)
+        found += waiting.filter(channel=channel_id)[:room]
+    room = LANES[way] - busy.total()
+    return [Job(Message, row.pk) for row in sorted(found, key=_turn)[: max(0, room)]]
+
+
+def _turn(row: Message) -> tuple[float, int]:
+    return (row.next_attempt_at.timestamp() if row.next_attempt_at else 0.0, row.pk)
+
+
+def _ready_by_provider(way: Way, now: datetime) -> list[Job]:
+    route = Route.objects.filter(key=way).first()
+    room = routes.room(route, busy=_busy(way, now), at_most=LANES[way], now=now)
+    jobs: list[Job] = []
+    if way == Way.EMAIL:
+        replies = sendable(Message, now=now).filter(channel__kind=ChannelKind.EMAIL)[:room]
+        jobs = [Job(Message, row.pk) for row in replies]
+    of_campaigns = min(room, routes.CAMPAIGN_LANES - _busy_campaigns(way, now))
+    if of_campaigns > 0:
+        rows = sendable(CampaignMessage, now=now).filter(via=way.value)[:of_campaigns]
+        jobs += [Job(CampaignMessage, row.pk) for row in rows]
+    return jobs[:room]
+
+
+def _route_of(model: type[models.Model], pk: int) -> str | None:
+    if model is Message:
+        message = Message.objects.select_related("channel").filter(pk=pk).first()
+        return routes.of_channel(message.channel) if message else None
+    via = CampaignMessage.objects.filter(pk=pk).values_list("via", flat=True).first()
+    return routes.of_via(via) if via in {Via.EMAIL, Via.SMS} else None
+
+
+def _has_room(model: type[models.Model], route: Route, now: datetime) -> bool:
+    way = routes.way_of(route.key)
+    busy = _busy(way, now)
+    if busy >= LANES[way]:
+        return False
+    if model is not Message and _busy_campaigns(way, now) >= routes.CAMPAIGN_LANES:
+        return False
+    at_most = LANES[way]
+    if way == Way.CALLBACK:
+        channel_id = int(route.key.partition(":")[2])
+        busy = _under_way_by_callback(now).filter(channel=channel_id).count()
+        at_most = LANES_A_CHANNEL
+    return routes.room(route, busy=busy, at_most=at_most, now=now) > 0
+
+
+def _busy(way: Way, now: datetime) -> int:
+    if way == Way.CALLBACK:
+        return _under_way_by_callback(now).count()
+    busy = _busy_campaigns(way, now)
+    if way == Way.EMAIL:
+        busy += Message.objects.filter(_is_leased(now), channel__kind=ChannelKind.EMAIL).count()
+    return busy
+
+
+def _busy_campaigns(way: Way, now: datetime) -> int:
+    return CampaignMessage.objects.filter(_is_leased(now), via=way.value).count()
+
+
+def _under_way_by_callback(now: datetime) -> QuerySet[Message]:
+    return Message.objects.filter(_is_leased(now), channel__kind=ChannelKind.API)
+
+
+def _is_leased(now: datetime) -> Q:
+    return Q(delivery_state=DeliveryState.PENDING, lease_until__range=(now, now + LONGEST_LEASE))
+
+
+def _read(model: type[models.Model], pk: int) -> Any:
+    if model is Message:
+        return Message.objects.select_related("conversation__contact", "channel", "author").get(
+            pk=pk
+        )
+    return CampaignMessage.objects.select_related(*OF_CAMPAIGN).get(pk=pk)

@@ -1,0 +1,170 @@
+"""How sending a row ends: it left, it is tried again, or it is given up, which people see."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from django.contrib.auth.models import User
+from django.db import models, transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from inbox import lateness, live, reading
+from inbox.channels.base import NotSent
+from inbox.models import (
+    Conversation,
+    ConversationState,
+    DeliveryState,
+    Message,
+)
+from inbox.outbox import routes
+from inbox.outbox.claiming import ATTEMPTS, Claimed, backoff
+from inbox.outbox.writing import wake
+from orders.models.leases import is_free
+
+_NOT_UNDER_WAY: Final[dict[str, Any]] = {"lease_until": None, "next_attempt_at": None}
+
+
+def sent(claimed: Claimed) -> None:
+    """It left. Whatever another worker may think of it meanwhile, this is the truth."""
+    row, model = claimed.row, type(claimed.row)
+    with transaction.atomic(durable=True):
+        model._default_manager.filter(pk=row.pk).update(
+            delivery_state=DeliveryState.SENT, sent_at=timezone.now(), error="", failed_at=None,
+            **_NOT_UNDER_WAY,
+        )  # fmt: skip
+        if isinstance(row, Message):
+            if row.conversation.has_undelivered:
+                _recount(row.conversation_id)
+            live.announce(f"conversation:{row.conversation_id}")
+    routes.answered(claimed.route)
+
+
+def failed(claimed: Claimed, error: NotSent) -> None:
+    """It is tried again later, or given up; and the route learns whether anybody is there."""
+    row, model, now = claimed.row, type(claimed.row), timezone.now()
+    if error.is_down:
+        routes.did_not_answer(claimed.route, now=now)
+    else:
+        routes.answered(claimed.route)
+    if error.is_final or row.attempts >= ATTEMPTS:
+        give_up(model, row.pk, str(error), now=now)
+        return
+    # Compared and set: a later attempt's word counts for more.
+    mine = model._default_manager.filter(pk=row.pk, attempts=row.attempts)
+    with transaction.atomic(durable=True):
+        mine.filter(delivery_state=DeliveryState.PENDING).update(
+            lease_until=None, next_attempt_at=now + backoff(row.attempts), error=str(error)[:300]
+        )
+        if isinstance(row, Message):
+            live.announce(f"conversation:{row.conversation_id}")
+
+
+def give_up(model: type[models.Model], pk: int, reason: str, *, now: datetime) -> None:
+    """It is not tried again. What an agent or a confirmation says to a customer comes back to the
+    team: the conversation opens, unread and marked, until somebody has dealt with it."""
+    with transaction.atomic(durable=True):
+        mine = model._default_manager.filter(pk=pk, delivery_state=DeliveryState.PENDING)
+        more = {"handled_by": None, "handled_at": None} if model is Message else {}
+        is_mine = mine.update(
+            delivery_state=DeliveryState.FAILED, failed_at=now, error=reason[:300],
+            **_NOT_UNDER_WAY, **more,
+        )  # fmt: skip
+        if is_mine and model is Message:
+            _bring_back(Message.objects.get(pk=pk), now)
+
+
+def overdue(model: type[models.Model], *, now: datetime) -> QuerySet[Any]:
+    """What has waited for too long, or was tried for the last time by a worker that died."""
+    manager: models.Manager[Any] = model._default_manager
+    waiting: QuerySet[Any] = manager.filter(
+        is_free("lease_until", now=now), delivery_state=DeliveryState.PENDING
+    ).annotate(since=_since(model))
+    return waiting.filter(
+        Q(attempts__gte=ATTEMPTS) | Q(since__lt=now - lateness.TOLD_WITHIN)
+    ).order_by("pk")
+
+
+def end_overdue(model: type[models.Model], pk: int) -> None:
+    """Give up one row that is overdue, and say why."""
+    now = timezone.now()
+    row = overdue(model, now=now).filter(pk=pk).first()
+    if row is None:
+        return
+    if isinstance(row, Message) and not row.channel.is_active:
+        reason = _("The channel is switched off.")
+    elif row.attempts >= ATTEMPTS:
+        reason = row.error or _("It was tried %(count)d times.") % {"count": row.attempts}
+    else:
+        reason = " ".join(filter(None, (_("It could not be sent in time."), row.error)))
+    give_up(model, pk, reason, now=now)
+
+
+def send_again(*, message: Message, failed_at: datetime, by: User) -> bool:
+    """Try a message once more that was given up at that time; it begins anew. False: somebody has
+    dealt with that failure already. The receiver knows it by the same id as before."""
+    with transaction.atomic(durable=True):
+        mine = Message.objects.undelivered().filter(pk=message.pk, failed_at=failed_at)
+        now = timezone.now()
+        is_mine = mine.update(
+            delivery_state=DeliveryState.PENDING, attempts=0, error="", failed_at=None,
+            queued_at=now, handled_by=by, handled_at=now, **_NOT_UNDER_WAY,
+        )  # fmt: skip
+        if not is_mine:
+            return False
+        _settled(message)
+        message.refresh_from_db()
+        wake(message)
+    return True
+
+
+def dismiss(*, message: Message, failed_at: datetime, by: User) -> bool:
+    """Somebody has seen that it was not delivered, and leaves it at that. False: as above."""
+    with transaction.atomic(durable=True):
+        mine = Message.objects.undelivered().filter(pk=message.pk, failed_at=failed_at)
+        if not mine.update(handled_by=by, handled_at=timezone.now()):
+            return False
+        _settled(message)
+    return True
+
+
+def _since(model: type[models.Model]) -> Any:
+    """Since when a row has been in the outbox."""
+    columns = ["created_at"] if model is Message else ["written_at", "created_at"]
+    return Coalesce("queued_at", *columns)
+
+
+def _bring_back(message: Message, now: datetime) -> None:
+    found = Conversation.objects.select_for_update().get(pk=message.conversation_id)
+    has_moved = found.state != ConversationState.OPEN
+    reading.make_unread(found)
+    Conversation.objects.filter(pk=found.pk).update(
+        state=ConversationState.OPEN,
+        snoozed_until=None,
+        # It opens by itself.
+        state_changed_by=None if has_moved else found.state_changed_by,
+        state_changed_at=now if has_moved else found.state_changed_at,
+        has_undelivered=True,
+        # Whoever wrote has no answer yet.
+        waiting_since=Coalesce(F("waiting_since"), message.created_at),
+        # To the top of the list, where it is seen.
+        last_message_at=now,
+    )
+    _announce(message)
+
+
+def _settled(message: Message) -> None:
+    _recount(message.conversation_id)
+    _announce(message)
+
+
+def _recount(conversation_id: int) -> None:
+    left = Message.objects.undelivered().filter(conversation=conversation_id).exists()
+    Conversation.objects.filter(pk=conversation_id).update(has_undelivered=left)
+
+
+def _announce(message: Message) -> None:
+    live.announce("inbox", f"conversation:{message.conversation_id}")

@@ -1,0 +1,101 @@
+"""Sending one row by its way out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from inbox import consent, optouts
+from inbox.channels import SENDERS, email, sms
+from inbox.channels.base import NotSent
+from inbox.models import CampaignMessage, Message, MessageKind, Via
+from inbox.outbox import ends, routes
+from inbox.outbox.claiming import OF_CAMPAIGN, Claimed, claim
+from inbox.outbox.routes import Way
+from orders.errors import ShopUnreachable
+
+logger = logging.getLogger(__name__)
+
+
+def deliver_message(message_id: int) -> Way | None:
+    """Send one reply or confirmation by its channel, if nobody else is at it and there is room.
+    The way it took, by which another may leave now; None: it was not tried."""
+    return _deliver(Message, message_id, lambda row: SENDERS[row.channel.kind](row))
+
+
+def deliver_campaign(row_id: int) -> Way | None:
+    """The same for one campaign's e-mail or SMS."""
+    return _deliver(CampaignMessage, row_id, lambda row: _CARRIERS[row.via](row))
+
+
+def _deliver(model: type[models.Model], pk: int, send: Callable[[Any], None]) -> Way | None:
+    claimed = claim(model, pk, now=timezone.now())
+    if claimed is None:
+        return None
+    try:
+        _hand_over(send, claimed)
+    except NotSent as error:
+        ends.failed(claimed, error)
+    else:
+        ends.sent(claimed)
+    return routes.way_of(claimed.route)
+
+
+def _hand_over(send: Callable[[Any], None], claimed: Claimed) -> None:
+    """Raises NotSent, whatever a provider's class or a mail library raises: without an end to its
+    tries, a row would be handed over each minute for ever."""
+    row = claimed.row
+    try:
+        _check(row if isinstance(row, CampaignMessage) else _campaign_row(row))
+        send(row)
+    except (NotSent, SoftTimeLimitExceeded):
+        raise
+    except Exception as error:
+        logger.exception("%s %s was not sent", row._meta.label, row.pk)
+        raise NotSent(f"It failed: {type(error).__name__}.") from error
+
+
+def _check(row: CampaignMessage | None) -> None:
+    """Raises NotSent for what was written and is not right any more. Asked before each attempt:
+    an outage lies between two of them, in which a customer unsubscribes."""
+    if row is None:
+        return
+    try:
+        reason = consent.leaving_refusal(row)
+    except ShopUnreachable as error:
+        raise NotSent(_("Shopify could not be asked for the customer’s consent.")) from error
+    if reason:
+        raise NotSent(reason, is_final=True)
+
+
+def _campaign_row(message: Message) -> CampaignMessage | None:
+    """What a confirmation in a conversation was written for."""
+    if message.kind != MessageKind.CONFIRMATION:
+        return None
+    rows = CampaignMessage.objects.select_related(*OF_CAMPAIGN)
+    return rows.filter(message=message).first()
+
+
+def _send_mail(row: CampaignMessage) -> None:
+    headers = optouts.headers(row.recipient) if row.campaign.is_marketing else {}
+    email.send_mail(
+        to=row.recipient, subject=row.subject, text=row.body, message_id=f"campaign-{row.pk}",
+        headers=headers,
+    )  # fmt: skip
+
+
+def _send_text(row: CampaignMessage) -> None:
+    sms.send_text(to=row.recipient, text=row.body, message_id=f"campaign-{row.pk}")
+
+
+# One line a channel that leaves from the campaign's own row; in a conversation the Message does.
+_CARRIERS: Final[dict[str, Callable[[CampaignMessage], None]]] = {
+    Via.EMAIL: _send_mail,
+    Via.SMS: _send_text,
+}

@@ -1,0 +1,49 @@
+"""What agents do about a message that was not delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.http import require_POST
+
+from inbox import access, outbox
+from inbox.views.conversations import thread_context
+from orders.selection import number
+
+Verb = Callable[..., bool]
+
+
+@require_POST
+def again(request: HttpRequest, pk: int, message_id: int) -> HttpResponse:
+    return _deal_with(outbox.send_again, request, pk, message_id)
+
+
+@require_POST
+def dismiss(request: HttpRequest, pk: int, message_id: int) -> HttpResponse:
+    return _deal_with(outbox.dismiss, request, pk, message_id)
+
+
+def _deal_with(verb: Verb, request: HttpRequest, pk: int, message_id: int) -> HttpResponse:
+    """The form names the failure it is about: pressed twice, or after a colleague, it changes
+    nothing more, and the answer shows how things are."""
+    found = access.get_conversation(request.user, pk)
+    message = get_object_or_404(found.messages, pk=message_id)
+    if failed_at := _moment(request.POST.get("failed_at", "")):
+        verb(message=message, failed_at=failed_at, by=access.agent_of(request))
+    if not request.headers.get("HX-Request"):
+        return redirect("inbox:conversation", pk=found.pk)
+    fresh = access.get_conversation(request.user, pk)
+    shown = thread_context(request, fresh, since=number(request.GET.get("since", "")))
+    return render(request, "inbox/_thread.html", {"conversation": fresh} | shown)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        return None
+    return found if found and found.tzinfo else None

@@ -1,0 +1,26 @@
+"""The address that mail programs, and people, unsubscribe at."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from inbox import optouts
+
+
+# For customers, who have no log-in; and a mail program has no cookie, only its signed link.
+@login_not_required
+@csrf_exempt
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
+    """GET shows a button; only POST changes something."""
+    if not optouts.is_token(token):
+        raise Http404
+    if request.method == "POST":
+        optouts.record(token)
+    return render(request, "inbox/unsubscribe.html", {"is_done": request.method == "POST"})

@@ -1,0 +1,143 @@
+"""Unsubscribing with one click of a mail program (RFC 8058), for good."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.test import Client
+
+from inbox import optouts
+from inbox.models import Campaign, CampaignMessage, DeliveryState, OptOut
+from inbox.tasks import sweep_events, sweep_marketing, sweep_outbox
+from orders.models import Store
+from tests.support.shop import DOMAIN, Shop
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def news(store: Store) -> Campaign:
+    return Campaign.objects.create(
+        name="News", event_kind="placed", purpose="marketing", via_conversation=False,
+        subject="News", body="{{ unsubscribe_url }}", quiet_days=0,
+    )  # fmt: skip
+
+
+def buy(shop: Shop) -> None:
+    """Jane, subscribed at Shopify, places an order."""
+    shop.place()
+    for customer in shop.store.world.shops[DOMAIN].customers.values():
+        customer.email_consent = "SUBSCRIBED"
+    shop.deliver(Client())
+    sweep_events()
+    sweep_marketing()
+    sweep_outbox()
+
+
+def link_of(sent: Any) -> str:
+    found = re.fullmatch(r"<http://testserver(/unsubscribe/\S+/)>", sent["List-Unsubscribe"])
+    assert found
+    return found[1]
+
+
+def test_marketing_mail_can_be_unsubscribed_with_one_click(
+    shop: Shop, store: Store, news: Campaign
+) -> None:
+    buy(shop)
+    [sent] = [mailed.message() for mailed in mail.outbox]
+    assert sent["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    # As a mail program does it: no cookie, no log-in, no page before.
+    answer = Client(enforce_csrf_checks=True).post(link_of(sent), {"List-Unsubscribe": "One-Click"})
+    assert answer.status_code == 200
+    buy(shop)
+    assert len(mail.outbox) == 1
+    reason = CampaignMessage.objects.order_by("pk").last()
+    assert reason
+    assert reason.reason == "They have unsubscribed from our e-mails."
+
+
+def test_a_scanner_that_follows_the_link_unsubscribes_nobody(
+    shop: Shop, store: Store, news: Campaign
+) -> None:
+    buy(shop)
+    page = Client().get(link_of(mail.outbox[0].message()))
+    assert page.status_code == 200
+    assert "Unsubscribe from advertising?" in page.content.decode()
+    assert not OptOut.objects.exists()
+    buy(shop)
+    assert len(mail.outbox) == 2
+
+
+def test_what_waits_for_its_next_attempt_does_not_leave(
+    shop: Shop, store: Store, news: Campaign
+) -> None:
+    buy(shop)
+    link = link_of(mail.outbox[0].message())
+    CampaignMessage.objects.update(delivery_state=DeliveryState.PENDING, next_attempt_at=None)
+    Client().post(link)
+    sweep_outbox()
+    assert len(mail.outbox) == 1
+    row = CampaignMessage.objects.get()
+    assert (row.delivery_state, row.error) == (
+        DeliveryState.FAILED, "They have unsubscribed from our e-mails.",
+    )  # fmt: skip
+
+
+def test_what_waited_while_the_customer_unsubscribed_at_shopify_does_not_leave(
+    shop: Shop, store: Store, news: Campaign
+) -> None:
+    buy(shop)
+    CampaignMessage.objects.update(delivery_state=DeliveryState.PENDING, next_attempt_at=None)
+    for customer in shop.store.world.shops[DOMAIN].customers.values():
+        customer.email_consent = "UNSUBSCRIBED"
+    sweep_outbox()
+    assert len(mail.outbox) == 1
+    assert CampaignMessage.objects.get().error == "Consent to marketing: Unsubscribed."
+
+
+def test_while_shopify_cannot_be_asked_it_waits(shop: Shop, store: Store, news: Campaign) -> None:
+    buy(shop)
+    CampaignMessage.objects.update(delivery_state=DeliveryState.PENDING, next_attempt_at=None)
+    shop.fault(phase="500_before")
+    sweep_outbox()
+    row = CampaignMessage.objects.get()
+    assert (len(mail.outbox), row.delivery_state) == (1, DeliveryState.PENDING)
+    assert row.error == "Shopify could not be asked for the customer’s consent."
+
+
+def test_news_of_an_order_still_reaches_them_and_bears_no_such_header(
+    shop: Shop, store: Store
+) -> None:
+    Campaign.objects.create(
+        name="Receipt", event_kind="placed", via_conversation=False, subject="Receipt", body="b"
+    )
+    optouts.record(optouts.token_of("jane@example.com"))
+    buy(shop)
+    [sent] = mail.outbox
+    assert "List-Unsubscribe" not in sent.message()
+
+
+@pytest.mark.parametrize("token", ["x", "x" + optouts.token_of("jane@example.com")])
+def test_a_forged_link_is_not_found(db: None, token: str) -> None:
+    for verb in ("get", "post"):
+        assert getattr(Client(), verb)(f"/unsubscribe/{token}/").status_code == 404
+    assert not OptOut.objects.exists()
+
+
+def test_no_address_is_in_the_link_nor_in_the_table(db: None) -> None:
+    token = optouts.token_of("Jane@Example.com ")
+    optouts.record(token)
+    optouts.record(token)
+    assert OptOut.objects.count() == 1
+    assert optouts.has("jane@example.com")
+    assert not optouts.has("john@example.com")
+    assert "jane" not in token
+    assert "jane" not in OptOut.objects.get().digest
+
+
+def test_without_an_address_of_our_own_there_is_no_header(settings: Any) -> None:
+    settings.PUBLIC_URL = ""
+    assert optouts.headers("jane@example.com") == {}

@@ -1,0 +1,255 @@
+"""What was given up comes back to the team: opened, marked, counted, and sent again or dismissed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from inbox import figures, outbox, services
+from inbox.channels.base import NotSent
+from inbox.models import (
+    Channel,
+    ChannelKind,
+    Conversation,
+    ConversationState,
+    DeliveryState,
+    Message,
+    MessageKind,
+)
+from inbox.outbox import ends
+from inbox.outbox.claiming import Claimed
+from inbox.tasks import sweep_outbox
+from tests.conftest import logged_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HX = {"HX-Request": "true"}
+BADGE = "Not delivered"
+
+
+@pytest.fixture
+def down() -> Iterator[list[str]]:
+    """The messenger takes nothing, until the list of its refusals is emptied."""
+    answers = ["The messenger answered 500."]
+
+    def carry(message: Message) -> None:
+        if answers:
+            raise NotSent(answers[0])
+
+    with patch.dict(outbox.SENDERS, {ChannelKind.API: carry}):
+        yield answers
+
+
+@pytest.fixture
+def given_up(conversation: Conversation, alice: User, down: list[str]) -> Message:
+    """Alice replied and resolved; the reply was tried to its end."""
+    Channel.objects.update(callback_url="https://chat.example/callback")
+    found = Conversation.objects.select_related("channel", "contact").get(pk=conversation.pk)
+    message = services.reply(conversation=found, by=alice, text="Your money is on its way")
+    Conversation.objects.update(state=ConversationState.RESOLVED, is_unread=False)
+    for _ in range(outbox.ATTEMPTS):
+        Message.objects.filter(delivery_state="pending").update(next_attempt_at=None)
+        sweep_outbox()
+    message.refresh_from_db()
+    return message
+
+
+def metric(name: str, **labels: str) -> float:
+    [found] = [m for m in figures.metrics(timezone.now()) if m.name == name]
+    return next(s.value for s in found.samples if dict(s.labels) == labels)
+
+
+def press(client: Client, message: Message, verb: str, **more: Any) -> Any:
+    address = f"/inbox/conversations/{message.conversation_id}/{verb}/{message.pk}/"
+    failed_at = message.failed_at.isoformat() if message.failed_at else ""
+    return client.post(address, {"failed_at": failed_at}, **more)
+
+
+def test_a_reply_that_finally_failed_opens_and_marks_its_conversation(
+    given_up: Message, as_alice: Client
+) -> None:
+    assert (given_up.delivery_state, given_up.attempts) == (DeliveryState.FAILED, outbox.ATTEMPTS)
+    found = Conversation.objects.get()
+    assert found.state == ConversationState.OPEN
+    assert found.has_undelivered
+    assert found.is_unread
+    assert found.waiting_since == given_up.created_at
+    listed = as_alice.get("/inbox/rows/?scope=mine").content.decode()
+    assert BADGE in listed
+    page = as_alice.get(f"/inbox/conversations/{found.pk}/").content.decode()
+    for words in ("A reply was not delivered.", "The messenger answered 500.", "Send again"):
+        assert words in page
+    assert metric("agent_inbox_undelivered_messages", kind="reply") == 1
+
+
+def test_a_snoozed_conversation_wakes_for_it(
+    conversation: Conversation, alice: User, down: list[str]
+) -> None:
+    Channel.objects.update(callback_url="https://chat.example/callback")
+    found = Conversation.objects.select_related("channel", "contact").get(pk=conversation.pk)
+    message = services.reply(conversation=found, by=alice, text="x")
+    services.snooze(conversation=found, hours=4)
+    ends.give_up(Message, message.pk, "No.", now=timezone.now())
+    found.refresh_from_db()
+    assert (found.state, found.snoozed_until) == (ConversationState.OPEN, None)
+
+
+def test_a_confirmation_that_finally_failed_comes_back_as_well(
+    conversation: Conversation, as_alice: Client
+) -> None:
+    message = Message.objects.create(
+        conversation=conversation, channel=conversation.channel, kind=MessageKind.CONFIRMATION,
+        text="We are refunding €7.00.", delivery_state=DeliveryState.PENDING,
+    )  # fmt: skip
+    ends.give_up(Message, message.pk, "No.", now=timezone.now())
+    page = as_alice.get(f"/inbox/conversations/{conversation.pk}/").content.decode()
+    assert "A confirmation was not delivered." in page
+    assert metric("agent_inbox_undelivered_messages", kind="confirmation") == 1
+
+
+def test_open_pages_hear_of_it(given_up: Message, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: set[str] = set()
+    monkeypatch.setattr(ends.live, "announce", lambda *topics: heard.update(topics))
+    Message.objects.filter(pk=given_up.pk).update(delivery_state=DeliveryState.PENDING)
+    ends.give_up(Message, given_up.pk, "No.", now=timezone.now())
+    assert heard == {"inbox", f"conversation:{given_up.conversation_id}"}
+
+
+@pytest.mark.parametrize("headers", [{}, HX])
+def test_send_again_sends_the_same_message(
+    given_up: Message, down: list[str], as_alice: Client, alice: User, headers: dict[str, str]
+) -> None:
+    down.clear()
+    answer = press(as_alice, given_up, "again", headers=headers, follow=True)
+    shown = answer.content.decode()
+    given_up.refresh_from_db()
+    assert (given_up.delivery_state, given_up.attempts) == (DeliveryState.SENT, 1)
+    assert (given_up.handled_by, given_up.error) == (alice, "")
+    assert not Conversation.objects.get().has_undelivered
+    assert f"undelivered-{given_up.pk}" not in shown
+    assert "Sent again by Alice" in shown
+    assert BADGE not in as_alice.get("/inbox/rows/").content.decode()
+    assert metric("agent_inbox_undelivered_messages", kind="reply") == 0
+    assert Message.objects.filter(kind=MessageKind.REPLY).count() == 1
+
+
+def test_a_second_press_and_a_colleagues_change_nothing_more(
+    given_up: Message, down: list[str], as_alice: Client, bob: User
+) -> None:
+    """Each press names the failure it answers."""
+    press(as_alice, given_up, "again")
+    Message.objects.update(next_attempt_at=None)
+    pressed = Message.objects.get(pk=given_up.pk)
+    press(as_alice, given_up, "again")
+    press(logged_in(bob), given_up, "dismiss")
+    again = Message.objects.get(pk=given_up.pk)
+    assert again.attempts == pressed.attempts
+    assert again.queued_at == pressed.queued_at
+    assert again.handled_by == pressed.handled_by
+    assert again.delivery_state == DeliveryState.PENDING
+
+
+def test_it_comes_back_if_it_fails_again(
+    given_up: Message, down: list[str], as_alice: Client
+) -> None:
+    press(as_alice, given_up, "again")
+    for _ in range(outbox.ATTEMPTS):
+        Message.objects.filter(delivery_state="pending").update(next_attempt_at=None)
+        sweep_outbox()
+    first = given_up.failed_at
+    given_up.refresh_from_db()
+    assert (given_up.delivery_state, given_up.handled_by) == (DeliveryState.FAILED, None)
+    assert given_up.failed_at != first
+    assert Conversation.objects.get().has_undelivered
+
+
+def test_an_old_message_that_is_sent_again_is_not_too_old(
+    given_up: Message, down: list[str], as_alice: Client
+) -> None:
+    Message.objects.update(created_at=timezone.now() - timedelta(days=9))
+    down.clear()
+    press(as_alice, given_up, "again")
+    sweep_outbox()
+    given_up.refresh_from_db()
+    assert given_up.delivery_state == DeliveryState.SENT
+
+
+@pytest.mark.parametrize("headers", [{}, HX])
+def test_dismissing_leaves_it_undelivered_and_unmarks_the_conversation(
+    given_up: Message, as_alice: Client, alice: User, headers: dict[str, str]
+) -> None:
+    shown = press(as_alice, given_up, "dismiss", headers=headers, follow=True).content.decode()
+    given_up.refresh_from_db()
+    assert (given_up.delivery_state, given_up.handled_by) == (DeliveryState.FAILED, alice)
+    assert not Conversation.objects.get().has_undelivered
+    assert f"undelivered-{given_up.pk}" not in shown
+    assert "Dismissed by Alice" in shown
+    assert metric("agent_inbox_undelivered_messages", kind="reply") == 0
+
+
+def test_the_mark_stays_while_another_one_is_undelivered(
+    given_up: Message, as_alice: Client, alice: User
+) -> None:
+    second = Message.objects.create(
+        conversation=given_up.conversation, channel=given_up.channel, kind=MessageKind.REPLY,
+        text="And a second", delivery_state=DeliveryState.PENDING,
+    )  # fmt: skip
+    ends.give_up(Message, second.pk, "No.", now=timezone.now())
+    press(as_alice, given_up, "dismiss")
+    assert Conversation.objects.get().has_undelivered
+
+
+@pytest.mark.parametrize("failed_at", ["", "yesterday", "2026-13-45T00:00:00Z", "2026-11-26"])
+def test_a_press_that_names_no_failure_changes_nothing(
+    given_up: Message, as_alice: Client, failed_at: str
+) -> None:
+    address = f"/inbox/conversations/{given_up.conversation_id}/again/{given_up.pk}/"
+    assert as_alice.post(address, {"failed_at": failed_at}).status_code == 302
+    given_up.refresh_from_db()
+    assert given_up.delivery_state == DeliveryState.FAILED
+
+
+def test_a_message_of_another_conversation_is_not_found(
+    given_up: Message, as_alice: Client
+) -> None:
+    assert as_alice.get(f"/inbox/conversations/1/again/{given_up.pk}/").status_code == 405
+    other = Conversation.objects.create(
+        channel=given_up.channel, contact=given_up.conversation.contact, external_id="c-2"
+    )
+    address = f"/inbox/conversations/{other.pk}/again/{given_up.pk}/"
+    assert as_alice.post(address, {}).status_code == 404
+
+
+def test_whoever_may_only_look_sends_nothing_again(given_up: Message, db: None) -> None:
+    admin = User.objects.create_superuser("root", password="x")
+    assert press(logged_in(admin), given_up, "again").status_code == 403
+    given_up.refresh_from_db()
+    assert given_up.delivery_state == DeliveryState.FAILED
+
+
+def test_what_leaves_after_all_ends_its_failure(given_up: Message) -> None:
+    """A worker that was slower than its lease: the customer has the message."""
+    claimed = Claimed(
+        Message.objects.select_related("conversation").get(pk=given_up.pk), "callback:1"
+    )
+    ends.sent(claimed)
+    given_up.refresh_from_db()
+    assert given_up.delivery_state == DeliveryState.SENT
+    assert not Conversation.objects.get().has_undelivered
+
+
+def test_a_failure_of_an_earlier_attempt_takes_nothing_from_a_later_one(
+    given_up: Message, down: list[str], as_alice: Client
+) -> None:
+    press(as_alice, given_up, "again")
+    old = Message.objects.select_related("conversation").get(pk=given_up.pk)
+    Message.objects.update(attempts=old.attempts + 1, error="of the later one")
+    ends.failed(Claimed(old, "callback:1"), NotSent("of the earlier one"))
+    given_up.refresh_from_db()
+    assert given_up.error == "of the later one"
