@@ -407,6 +407,9 @@ REGISTRY.declare(
 REGISTRY.declare("inbox.Route", key="a channel's number, or a way out")
 REGISTRY.declare("inbox.OptOut", digest="a keyed hash, kept so that they stay unsubscribed")
 REGISTRY.declare(
+    "inbox.LiveEvent", topics="ids of ours, and keyed hashes of addresses, for two hours"
+)
+REGISTRY.declare(
     "inbox.HelpDeskFrame", name=_SET_UP, origins=_SET_UP, secret="encrypted",  # noqa: S106
 )  # fmt: skip
 REGISTRY.declare(

@@ -1,9 +1,11 @@
-"""The inbox's ears for orders.signals. A lost signal is found by the sweeps in tasks."""
+"""The inbox's ears for orders.signals. What is lost of event_recorded is found by the sweeps in
+tasks; the others are told in the transaction of the change, and committed with it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.dispatch import receiver
 
 from inbox import identities, live, marketing, tracking_news
@@ -13,18 +15,24 @@ from orders.signals import customer_changed, event_recorded, order_changed, orde
 
 @receiver(order_changed)
 def tell_browsers(sender: Any, *, order_id: int, **_: Any) -> None:
-    named = Order.objects.only("store_id", "customer_gid", "email", "phone")
-    order = named.filter(pk=order_id).order_by().first()
-    if order is not None:
-        contacts = [f"contact:{pk}" for pk in identities.contacts_of(order)]
-        people = [live.person_topic(value) for value in (order.email, order.phone) if value]
-        live.publish(["decisions", f"order:{order_id}", *contacts, *people])
+    # A savepoint: whatever fails here, the change itself goes on.
+    with transaction.atomic():
+        named = Order.objects.only("store_id", "customer_gid", "email", "phone")
+        order = named.filter(pk=order_id).order_by().first()
+        if order is not None:
+            contacts = [f"contact:{pk}" for pk in identities.contacts_of(order)]
+            people = [live.person_topic(value) for value in (order.email, order.phone) if value]
+            live.announce("decisions", f"order:{order_id}", *contacts, *people)
 
 
 @receiver(order_changed)
 def hear_what_was_missing(sender: Any, *, order_id: int, **_: Any) -> None:
     """A bank's answer, or a parcel's tracking number: the change may be what a message waits
-    for."""
+    for. Once it is committed."""
+    transaction.on_commit(lambda: _look_again(order_id), robust=True)
+
+
+def _look_again(order_id: int) -> None:
     from inbox.tasks import handle_event, ring, settle_marketing
 
     waiting = tracking_news.events_to_look_at(order_id)
@@ -36,18 +44,22 @@ def hear_what_was_missing(sender: Any, *, order_id: int, **_: Any) -> None:
 
 @receiver(customer_changed)
 def tell_browsers_of_customer(sender: Any, *, customer_id: int, **_: Any) -> None:
-    customer = Customer.objects.filter(pk=customer_id).first()
-    if customer is not None:
-        live.publish([f"contact:{pk}" for pk in identities.contacts_of_customer(customer)])
+    with transaction.atomic():
+        customer = Customer.objects.filter(pk=customer_id).first()
+        if customer is None:
+            return
+        if found := identities.contacts_of_customer(customer):
+            live.announce(*(f"contact:{pk}" for pk in found))
 
 
 @receiver(orders_imported)
 def tell_browsers_of_many(sender: Any, *, order_ids: list[int], **_: Any) -> None:
-    topics = {f"contact:{pk}" for pk in identities.contacts_of_many(order_ids)}
-    for pair in Order.objects.filter(pk__in=order_ids).values_list("email", "phone"):
-        topics |= {live.person_topic(value) for value in pair if value}
-    if topics:
-        live.publish(["decisions", *topics])
+    with transaction.atomic():
+        topics = {f"contact:{pk}" for pk in identities.contacts_of_many(order_ids)}
+        for pair in Order.objects.filter(pk__in=order_ids).values_list("email", "phone"):
+            topics |= {live.person_topic(value) for value in pair if value}
+        if topics:
+            live.announce("decisions", *topics)
 
 
 @receiver(event_recorded)

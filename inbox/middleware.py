@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
 from django.urls import reverse
 
-from inbox import access
+from inbox import access, live
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -86,3 +86,21 @@ class WindowsOfTheSidebar:
         if urlsplit(wanted).path == connect:
             response["Cross-Origin-Opener-Policy"] = "unsafe-none"
         return response
+
+
+class LivePositions:
+    """Notes how far the inbox's pages and fragments have read, before they read anything: what
+    happens while one is computed, or on its way, is told to the browser as news (inbox.live)."""
+
+    _namespaces: Final = frozenset({"inbox", "sidebar", "sidebar_window"})
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: Any) -> None:
+        found = request.resolver_match
+        if found is not None and not self._namespaces.isdisjoint(found.namespaces):
+            request.live_position = live.position()  # type: ignore[attr-defined]

@@ -332,4 +332,4 @@ class InWindow(InFrame):
         return ""
 
     def page_context(self, agent: Agent) -> dict[str, Any]:
-        return {"stream_token": live.stream_token(agent)}
+        return {"is_live": True}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.safestring import SafeString, mark_safe
 
@@ -15,17 +13,18 @@ MARK: Final[SafeString] = mark_safe("\x00late\x00")
 
 
 def in_two_parts(request: HttpRequest, page: str, late: Callable[[], str]) -> HttpResponseBase:
-    """`page` with MARK replaced by what `late` gives. Under WSGI, which would wait anyway, whole.
+    """`page` with MARK replaced by what `late` gives; whole where the server is not our own
+    (settings.asgi), which alone is known to send each part at once.
 
-    `late` must not raise: the answer has begun when it runs.
+    `late` must not raise: the answer has begun when it runs. It runs in the request's thread.
     """
     # The last one: the messages before it are other people's words.
     before, _mark, after = page.rpartition(MARK)
-    if not isinstance(request, ASGIRequest):
+    if "asgi.scope" not in request.META:
         return HttpResponse(before + late() + after)
 
-    async def parts() -> AsyncIterator[str]:
+    def parts() -> Iterator[str]:
         yield before
-        yield await sync_to_async(late)() + after
+        yield late() + after
 
     return StreamingHttpResponse(parts())

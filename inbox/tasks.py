@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from inbox import campaigns, checkout_campaigns, marketing, outbox, services
+from inbox import campaigns, checkout_campaigns, live, marketing, outbox, services
 from inbox.models import CampaignMessage, Message
 from orders import sweeping
 from orders.models import OrderEvent
@@ -97,6 +97,11 @@ def sweep_marketing() -> None:
 @shared_task
 def sweep_snoozed() -> None:
     services.wake_snoozed(now=timezone.now())
+
+
+@shared_task
+def prune_live_events() -> None:
+    live.prune()
 
 
 def _each(

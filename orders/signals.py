@@ -1,13 +1,19 @@
-"""What orders tells whoever listens, after commit. Ids only."""
+"""What orders tells whoever listens. Ids only.
+
+What looks different is told in the transaction that changed it, so that what listeners write is
+committed with the change or not at all; it is sent robustly, and must not break the transaction.
+"""
 
 from django.dispatch import Signal
 
-# An order looks different now. Sent with order_id. Received by inbox.live, which tells browsers.
+# An order looks different now. Sent with order_id, in the transaction. Received by
+# inbox.listeners, which tells browsers.
 order_changed = Signal()
-# An event of the timeline was written. Sent with event_id. Received by inbox.campaigns; a lost
-# signal is found by its sweep over unannounced events.
+# An event of the timeline was written. Sent with event_id, after commit. Received by
+# inbox.campaigns; a lost signal is found by its sweep over unannounced events.
 event_recorded = Signal()
-# Many orders came at once (a back-fill). Sent with order_ids, after commit.
+# Many orders came at once (a back-fill). Sent with order_ids, in the transaction.
 orders_imported = Signal()
-# A Shopify customer looks different now. Sent with customer_id. Received by inbox.listeners.
+# A Shopify customer looks different now. Sent with customer_id, in the transaction. Received by
+# inbox.listeners.
 customer_changed = Signal()

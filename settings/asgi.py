@@ -16,7 +16,7 @@ _django: Any = WSGIMiddleware(django_application, workers=16)  # type: ignore[ar
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    from inbox.live import events
+    from inbox.live_stream import events
     from shopify_sync.receiver import PATH
 
     if scope["type"] == "lifespan":

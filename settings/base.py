@@ -51,6 +51,7 @@ MIDDLEWARE = [
     # Log-in is the default; a view without it says why.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "inbox.middleware.RolesAtTheDoor",
+    "inbox.middleware.LivePositions",
     "orders.middleware.RequestOrigin",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -20,6 +20,7 @@ from inbox.models.conversations import (
     MessageKind,
 )
 from inbox.models.frames import FrameCode, FrameKind, HelpDeskFrame
+from inbox.models.live import LiveEvent
 from inbox.models.participants import Draft, DraftMode, Participant, ReadMark
 from inbox.models.routes import OptOut, Route
 
@@ -46,6 +47,7 @@ __all__ = [
     "HelpDeskFrame",
     "Identity",
     "IdentityKind",
+    "LiveEvent",
     "Message",
     "MessageKind",
     "OptOut",

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from inbox import access, addresses, identities, live, order_search, participants, people
+from inbox import access, addresses, identities, order_search, participants, people
 from inbox.models import Claim, Contact, Identity
 from inbox.people import Person
 from inbox.suggestions import Suggestion
@@ -30,7 +30,7 @@ def search_orders(request: HttpRequest) -> HttpResponse:
         "shows_store": shows_store,
         "at_most": order_search.AT_MOST,
         "section": "orders",
-        "stream_token": live.stream_token(agent),
+        "is_live": True,
     }
     is_part = "HX-Request" in request.headers
     template = "inbox/_found_orders.html" if is_part else "inbox/orders.html"

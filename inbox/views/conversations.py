@@ -14,7 +14,6 @@ from django.views.decorators.http import require_GET, require_POST
 
 from inbox import (
     access,
-    live,
     pages,
     participants,
     people,
@@ -236,4 +235,4 @@ def _list(request: HttpRequest) -> pages.ConversationList:
 
 
 def _frame(request: HttpRequest) -> Context:
-    return {"section": "inbox", "stream_token": live.stream_token(request.user)}
+    return {"section": "inbox", "is_live": True}

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from inbox import access, decisions, live
+from inbox import access, decisions
 from orders import outcomes, services
 from orders.errors import ActionRefused, ShopUnreachable, StalePreview
 from orders.models import Order, OrderAction, Outcome
@@ -26,7 +26,7 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         "decisions": decisions.decisions(agent),
         "section": "decisions",
-        "stream_token": live.stream_token(agent),
+        "is_live": True,
     }
     is_fragment = bool(request.headers.get("HX-Request"))
     template = "inbox/_decisions.html" if is_fragment else "inbox/decisions.html"

@@ -110,12 +110,14 @@ def connect(request: HttpRequest) -> HttpResponse:
 
 def _given(held: Pass, frame: HelpDeskFrame) -> HttpResponse:
     place = InFrame(held, frame)
-    stream = live.frame_stream_token(place.topics.split())
+    stream = live.frame_stream_token(place.topics.split(), agent_id=held.agent_id)
     return JsonResponse(
         {
             "pass": passes.seal_pass(held),
             "valid_s": passes.PASS_S,
             "stream": f"/events/?token={stream}",
+            # Before the panel is asked for: what happens meanwhile is told by the stream.
+            "position": str(live.position()),
             "panel": reverse("sidebar:orders"),
         }
     )

@@ -151,6 +151,5 @@ def _columns(
 
 
 def _announce(customer_id: int) -> None:
-    transaction.on_commit(
-        lambda: customer_changed.send(Customer, customer_id=customer_id), robust=True
-    )
+    """Expects the transaction that changed it."""
+    customer_changed.send_robust(Customer, customer_id=customer_id)

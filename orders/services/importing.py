@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -80,7 +79,7 @@ def import_snapshots(
     if fresh:
         _write(store, fresh, read_started_at, redacted)
         ids = list(_ids(store, [snapshot.gid for _row, snapshot in fresh]).values())
-        transaction.on_commit(lambda: orders_imported.send(Order, order_ids=ids), robust=True)
+        orders_imported.send_robust(Order, order_ids=ids)
     return Imported(written=len(fresh), left_dirty=len(dirty))
 
 

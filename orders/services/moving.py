@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
@@ -98,8 +97,8 @@ def reserve(order: Order, action: OrderAction) -> None:
 
 
 def tell(order_id: int) -> None:
-    """Browsers hear of it after commit."""
-    transaction.on_commit(lambda: order_changed.send(OrderAction, order_id=order_id), robust=True)
+    """Browsers hear of it after commit. Expects the transaction that changed it."""
+    order_changed.send_robust(OrderAction, order_id=order_id)
 
 
 def _record(action: OrderAction, before: str, to: ActionState, by: User | None) -> None:

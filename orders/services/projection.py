@@ -250,7 +250,8 @@ def _stays_masked(order: Order, snapshot: OrderSnapshot) -> bool:
 
 
 def _announce(order_id: int) -> None:
-    transaction.on_commit(lambda: order_changed.send(Order, order_id=order_id), robust=True)
+    """Expects the transaction that changed it."""
+    order_changed.send_robust(Order, order_id=order_id)
 
 
 def _freshness(order: Order, *, seq: int, read_started_at: datetime) -> dict[str, Any]:

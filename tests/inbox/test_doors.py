@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inbox import channel_keys, live, placeholders, services
+from inbox import channel_keys, placeholders, services
 from inbox.models import (
     Channel,
     Contact,
@@ -361,24 +361,3 @@ def test_a_text_is_sent_without_blanks_or_not_at_all() -> None:
     sly = {"customer.name": "{{ order.number }}", "order.number": "#1"}
     assert placeholders.fill("{{ customer.name }}", sly) == "{{ order.number }}"
     assert placeholders.unknown("{{ settings.SECRET_KEY }}") == ["settings.SECRET_KEY"]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_stream_needs_a_token_of_ours(alice: User) -> None:
-    from asgiref.sync import async_to_sync
-
-    async def open_stream(query: bytes) -> int:
-        sent: list[dict[str, Any]] = []
-
-        async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
-
-        async def gone() -> dict[str, Any]:
-            return {"type": "http.disconnect"}
-
-        await live.events({"query_string": query, "headers": []}, gone, send)
-        return int(sent[0]["status"])
-
-    assert async_to_sync(open_stream)(b"token=forged") == 403
-    token = live.stream_token(alice)
-    assert async_to_sync(open_stream)(f"token={token}".encode()) == 200

@@ -1,124 +1,467 @@
-"""Live updates through a real Redis, where there is one (TEST_REDIS_URL)."""
+"""Live updates over real HTTP: what was changed is told, whoever listened when."""
 
 from __future__ import annotations
 
-import asyncio
-import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
+from django.db import OperationalError, connection, transaction
+from django.test import Client
+from django.utils import timezone
 
-from inbox import live
+from inbox import live, live_hub, live_stream
+from inbox.models import Conversation, LiveEvent
+from tests.chaos.servers import Redis, free_port
+from tests.support.doors import native_door
+from tests.support.listening import Stream, cookie_of, stream
 
-pytestmark = [
-    # The stream asks for its person's role by a connection of its own.
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif("TEST_REDIS_URL" not in os.environ, reason="set TEST_REDIS_URL"),
-]
+# The streams look by connections of their own.
+pytestmark = pytest.mark.django_db(transaction=True)
+on_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite has one writer at a time"
+)
 
 
-def test_what_is_published_reaches_an_open_stream(alice: User, settings: Any) -> None:
-    settings.REDIS_URL = os.environ["TEST_REDIS_URL"]
+@pytest.fixture
+def port(transactional_db: None) -> Iterator[int]:
+    with native_door() as door:
+        yield door.port
+
+
+@pytest.fixture
+def listen(port: int, as_alice: Client) -> Iterator[Callable[..., Stream]]:
+    """Open alice's stream, up to its first beat."""
+    made: list[Stream] = []
+
+    def open_one(**how: str) -> Stream:
+        made.append(Stream(port, cookie=cookie_of(as_alice), **how))
+        made[-1].beat()
+        return made[-1]
+
+    yield open_one
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def redis_port(tmp_path: Path, settings: Any) -> Iterator[int]:
+    """Where a Redis will be."""
+    found = free_port()
+    settings.REDIS_URL = f"redis://127.0.0.1:{found}/0"
     live._client.cache_clear()
-    token = live.stream_token(alice)
-    texts: list[str] = []
-
-    async def listen() -> None:
-        heard = asyncio.Event()
-
-        async def send(message: dict[str, Any]) -> None:
-            texts.append(message.get("body", b"").decode())
-            if "order:7" in texts[-1]:
-                heard.set()
-
-        async def receive() -> dict[str, Any]:
-            await heard.wait()
-            return {"type": "http.disconnect"}
-
-        stream = asyncio.create_task(
-            live.events({"query_string": f"token={token}".encode(), "headers": []}, receive, send)
-        )
-        for _ in range(200):
-            if heard.is_set():
-                break
-            await asyncio.to_thread(live.publish, ["order:7"])
-            await asyncio.sleep(0.05)
-        await asyncio.wait_for(stream, timeout=10)
-
-    async_to_sync(listen)()
+    live._resting_until = 0.0
+    yield found
     live._client().close()
     live._client.cache_clear()
-    assert any('"topics": ["order:7"]' in text for text in texts)
+    live._resting_until = 0.0
+
+
+def in_another_connection(work: Callable[[], object]) -> None:
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+
+# --- From the page on ------------------------------------------------------------------------------
+def test_what_is_announced_reaches_an_open_stream(listen: Callable[..., Stream]) -> None:
+    heard = listen()
+    live.announce("order:7", "decisions")
+    assert heard.topic("order:7").topics == ["decisions", "order:7"]
+
+
+def test_a_stream_begins_with_what_came_after_its_page(listen: Callable[..., Stream]) -> None:
+    """The hole between a page and its stream; without a position it stays open (the control)."""
+    live.announce("order:1")
+    page = live.position()
+    live.announce("order:2")
+    live.announce("order:3")
+    assert listen(after=str(page)).topics == ["order:2", "order:3"]
+    assert listen().topics == []
+
+
+def test_a_stream_that_is_opened_again_goes_on_where_it_was(
+    listen: Callable[..., Stream],
+) -> None:
+    first = listen()
+    live.announce("order:1")
+    position = first.topic("order:1").id
+    first.close()
+    live.announce("order:2")
+    assert listen(last_id=position).topics == ["order:2"]
+    # The header is the newer one of the two.
+    assert listen(last_id=position, after="1-0").topics == ["order:2"]
+
+
+def test_the_events_of_one_read_are_all_told_again_until_the_last(
+    listen: Callable[..., Stream],
+) -> None:
+    """A line that breaks between two of them loses neither."""
+    first = listen()
+    with transaction.atomic():
+        live.announce("order:1")
+        live.announce("order:2")
+    position = first.topic("order:1").id
+    assert "order:2" in listen(last_id=position).topics
+    last = first.topic("order:2").id
+    assert listen(last_id=last).topics == []
+
+
+def test_what_was_rolled_back_is_not_told(listen: Callable[..., Stream]) -> None:
+    heard = listen()
+    with transaction.atomic():
+        live.announce("order:1")
+        transaction.set_rollback(True)
+    live.announce("order:2")
+    heard.topic("order:2")
+    assert heard.topics == ["order:2"]
+
+
+@on_postgresql
+@pytest.mark.parametrize("rule", ["positions", "ids"])
+def test_a_transaction_that_commits_late_is_told(rule: str) -> None:
+    """Two write at once, and the first to write commits last. Whoever goes by ids (the control)
+    has the higher one by then, and never looks at the lower."""
+    mark = live.read(at_most=0).mark
+    seen: list[str] = []
+
+    def look() -> None:
+        nonlocal mark
+        if rule == "positions":
+            found = live.read(mark, at_most=10)
+            mark = found.mark
+            seen.extend(topic for event in found.events for topic in event.topics)
+            return
+        last = int(mark) if mark.isdigit() else 0
+        for event in LiveEvent.objects.filter(pk__gt=last).order_by("pk"):
+            mark = str(event.pk)
+            seen.append(event.topics)
+
+    with transaction.atomic():
+        live.announce("order:1")
+        in_another_connection(lambda: live.announce("order:2"))
+        in_another_connection(look)
+        assert seen == ["order:2"]
+    look()
+    look()
+    assert seen == (["order:2", "order:1"] if rule == "positions" else ["order:2"])
+
+
+@on_postgresql
+def test_a_page_that_was_read_before_a_late_commit_is_told_of_it(
+    listen: Callable[..., Stream],
+) -> None:
+    pages: list[live.Position] = []
+    with transaction.atomic():
+        live.announce("order:1")
+        in_another_connection(lambda: live.announce("order:2"))
+        in_another_connection(lambda: pages.append(live.position()))
+    assert "order:1" in listen(after=str(pages[0])).topics
+
+
+@pytest.mark.parametrize("why", ["too long ago", "too much", "a newer database"])
+def test_who_cannot_be_told_what_is_missing_looks_at_everything(
+    listen: Callable[..., Stream], monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    page = live.position()
+    if why == "too long ago":
+        page = live.Position(page.at, page.ms - int(live.CATCH_UP_S * 1000) - 1000)
+    elif why == "too much":
+        monkeypatch.setattr(live_stream, "CATCH_UP_EVENTS", 2)
+        for number in range(3):
+            live.announce(f"order:{number}")
+    else:
+        page = live.Position(page.at + 10**9, page.ms)
+    heard = listen(after=str(page))
+    assert [event.kind for event in heard.heard] == ["resync", "beat"]
+
+
+@pytest.mark.parametrize("after", ["", "x", "1", "-1-2", "0-0", "9" * 30 + "-1", "1-" + "9" * 30])
+def test_no_position_is_where_it_begins_now(listen: Callable[..., Stream], after: str) -> None:
+    live.announce("order:1")
+    assert listen(after=after).topics == []
+
+
+def test_old_events_are_pruned_and_the_newest_stays(alice: User) -> None:
+    for number in range(3):
+        live.announce(f"order:{number}")
+    old = timezone.now() - live.KEEP - timedelta(seconds=1)
+    LiveEvent.objects.update(created_at=old)
+    last = LiveEvent.objects.latest("pk")
+    before = live.position().at
+    assert live.prune() == 2
+    assert LiveEvent.objects.get() == last
+    assert live.position().at >= before
+
+
+def test_events_are_kept_for_longer_than_anybody_may_be_told_them() -> None:
+    assert live.KEEP.total_seconds() >= 2 * live.CATCH_UP_S
+
+
+# --- Alive ----------------------------------------------------------------------------------------
+def test_a_beat_is_an_event_with_position_and_time(
+    listen: Callable[..., Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_stream, "HEARTBEAT_S", 0.2)
+    heard = listen()
+    began = live.Position.parse(heard.heard[-1].id)
+    live.announce("order:1")
+    heard.topic("order:1")
+    later = live.Position.parse(heard.beat().id)
+    assert began
+    assert later
+    assert later.at > began.at
+    assert later.ms > began.ms
+
+
+def test_without_redis_changes_are_told_all_the_same(
+    listen: Callable[..., Stream], redis_port: int
+) -> None:
+    """There is none at that port."""
+    heard = listen()
+    live.announce("order:1")
+    heard.topic("order:1")
+
+
+@pytest.mark.slow
+def test_a_redis_that_is_killed_and_comes_back_loses_nothing(
+    listen: Callable[..., Stream], redis_port: int, tmp_path: Path
+) -> None:
+    redis = Redis(tmp_path, redis_port, is_embedded=True)
+    heard = listen()
+    for turn in range(3):
+        live.announce(f"order:{turn}0")
+        heard.topic(f"order:{turn}0")
+        redis.kill()
+        live.announce(f"order:{turn}1")
+        heard.topic(f"order:{turn}1")
+        redis.start()
+    redis.kill()
+    assert heard.topics == ["order:00", "order:01", "order:10", "order:11", "order:20", "order:21"]
+
+
+def test_a_redis_that_hangs_holds_up_one_change_in_five_seconds(
+    redis_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    class Hanging:
+        def publish(self, *_: object) -> None:
+            asked.append(1)
+            raise live.redis.TimeoutError
+
+        def close(self) -> None:
+            pass
+
+    hanging: Any = lambda: Hanging()  # noqa: E731
+    hanging.cache_clear = lambda: None
+    monkeypatch.setattr(live, "_client", hanging)
+    for number in range(5):
+        live.announce(f"order:{number}")
+    assert len(asked) == 1
+    assert LiveEvent.objects.count() == 5
+
+
+def test_a_database_that_does_not_answer_is_said_and_nothing_is_lost(
+    listen: Callable[..., Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = listen()
+    real = live.read
+
+    def broken(*_words: object, **_more: object) -> live.Reading:
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(live, "read", broken)
+    heard.kind("lost")
+    live.announce("order:1")
+    monkeypatch.setattr(live, "read", real)
+    heard.topic("order:1")
+    heard.beat()
+    assert heard.topics == ["order:1"]
+
+
+def test_many_streams_cost_one_read(
+    listen: Callable[..., Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = [listen() for _ in range(8)]
+    threads: list[str] = []
+    real = live.read
+
+    def counted(*words: Any, **more: Any) -> live.Reading:
+        threads.append(threading.current_thread().name)
+        return real(*words, **more)
+
+    monkeypatch.setattr(live, "read", counted)
+    live.announce("order:1")
+    for one in streams:
+        one.topic("order:1")
+    # However long this took, each second has one, by one connection.
+    assert len(threads) < len(streams)
+    assert len(set(threads)) == 1
+
+
+def test_a_browser_that_lags_behind_looks_at_everything(alice: User) -> None:
+    """Its queue does not grow for ever."""
+    import asyncio
+
+    hub = live_hub.Hub()
+    queue: asyncio.Queue[live_hub.Told] = asyncio.Queue(maxsize=live_hub._BACKLOG)
+    hub._queues.add(queue)
+    for number in range(live_hub._BACKLOG + 1):
+        hub._tell(live_hub.Told("event", live.Event(number, number, ("inbox",))))
+    assert queue.qsize() == 1
+    assert queue.get_nowait().kind == "resync"
+
+
+# --- Who listens ------------------------------------------------------------------------------------
+def test_nobody_listens_without_a_session(port: int, as_alice: Client) -> None:
+    for how in ({}, {"cookie": "x"}, {"token": "forged"}):
+        with stream(port, **how) as heard:
+            assert heard.status == 403
+    with stream(port, cookie=cookie_of(as_alice), check="1") as heard:
+        assert heard.status == 204
+
+
+@pytest.mark.parametrize("what", ["logged out", "no role", "deactivated"])
+def test_a_stream_ends_with_its_persons_rights(
+    listen: Callable[..., Stream], as_alice: Client, alice: User,
+    monkeypatch: pytest.MonkeyPatch, what: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(live_stream, "RECHECK_S", 0.3)
+    heard = listen()
+    if what == "logged out":
+        as_alice.post("/inbox/logout/")
+    elif what == "no role":
+        alice.groups.clear()
+    else:
+        User.objects.filter(pk=alice.pk).update(is_active=False)
+    heard.kind("ended")
+    assert heard.is_over()
+
+
+def test_a_stream_outlives_a_database_that_is_away_when_it_is_asked_again(
+    listen: Callable[..., Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from inbox import live_access
+
+    monkeypatch.setattr(live_stream, "RECHECK_S", 0.1)
+    heard = listen()
+    asked: list[int] = []
+
+    def broken(*_: object) -> bool:
+        asked.append(1)
+        raise OperationalError
+
+    monkeypatch.setattr(live_access, "_is_logged_in", broken)
+    live.announce("order:1")
+    heard.topic("order:1")
+    assert "ended" not in [event.kind for event in heard.heard]
 
 
 @pytest.mark.parametrize("is_filtered", [True, False])
 def test_a_frames_stream_hears_of_its_own_customer_only(
-    alice: User, settings: Any, is_filtered: bool
+    port: int, alice: User, as_alice: Client, is_filtered: bool
 ) -> None:
     """Without the filter (the control, an agent's own stream) the other order is heard too."""
-    settings.REDIS_URL = os.environ["TEST_REDIS_URL"]
-    live._client.cache_clear()
     jane, john = live.person_topic("jane@example.com"), live.person_topic("john@example.com")
-    token = live.frame_stream_token([jane]) if is_filtered else live.stream_token(alice)
-    texts: list[str] = []
-
-    async def listen() -> None:
-        heard = asyncio.Event()
-
-        async def send(message: dict[str, Any]) -> None:
-            texts.append(message.get("body", b"").decode())
-            if "order:7" in texts[-1]:
-                heard.set()
-
-        async def receive() -> dict[str, Any]:
-            await heard.wait()
-            return {"type": "http.disconnect"}
-
-        scope = {"query_string": f"token={token}".encode(), "headers": []}
-        stream = asyncio.create_task(live.events(scope, receive, send))
-        for _ in range(200):
-            if heard.is_set():
-                break
-            await asyncio.to_thread(live.publish, ["order:8", "contact:2", john])
-            await asyncio.to_thread(live.publish, ["order:7", "contact:1", "decisions", jane])
-            await asyncio.sleep(0.05)
-        await asyncio.wait_for(stream, timeout=10)
-
-    async_to_sync(listen)()
-    live._client().close()
-    live._client.cache_clear()
-    told = "".join(texts)
-    assert "order:7" in told
-    assert jane in told
-    assert ("order:8" in told or "contact:" in told or "decisions" in told) is not is_filtered
+    page = live.position()
+    live.announce("order:8", "contact:2", john)
+    live.announce("order:7", "contact:1", "decisions", jane)
+    token = live.frame_stream_token([jane], agent_id=alice.pk)
+    how = {"token": token} if is_filtered else {"cookie": cookie_of(as_alice)}
+    with stream(port, after=str(page), **how) as heard:
+        heard.beat()
+        live.announce("order:9", john)
+        live.announce("order:6", "contact:1", jane)
+        heard.topic("order:6")
+        told = heard.topics
+    assert {jane, "order:7", "order:6"} <= set(told)
+    others = {"order:8", "order:9", "contact:1", "contact:2", "decisions", john}
+    assert others.isdisjoint(told) is is_filtered
 
 
-def test_a_frames_stream_ends_with_its_token(settings: Any, monkeypatch: Any) -> None:
+def test_a_frames_stream_ends_with_its_token(
+    port: int, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live, "FRAME_TOKEN_AGE_S", 1)
-    monkeypatch.setattr(live, "HEARTBEAT_S", 0.2)
-    token = live.frame_stream_token([live.person_topic("jane@example.com")])
-    sent: list[dict[str, Any]] = []
-
-    async def listen() -> None:
-        async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
-
-        async def receive() -> dict[str, Any]:
-            await asyncio.sleep(60)
-            return {"type": "http.disconnect"}
-
-        scope = {"query_string": f"token={token}".encode(), "headers": []}
-        await asyncio.wait_for(live.events(scope, receive, send), timeout=10)
-
-    async_to_sync(listen)()
-    assert sent[0]["status"] == 200
-    assert sent[-1] == {"type": "http.response.body", "body": b""}
+    token = live.frame_stream_token([live.person_topic("jane@example.com")], agent_id=alice.pk)
+    with stream(port, token=token) as heard:
+        assert heard.status == 200
+        assert heard.is_over()
 
 
-def test_a_redis_that_is_down_is_no_error(settings: Any) -> None:
-    settings.REDIS_URL = "redis://127.0.0.1:9/0"
-    live._client.cache_clear()
-    live.publish(["inbox"])
-    live._client.cache_clear()
+def test_a_frames_stream_ends_with_its_agents_role(
+    port: int, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_stream, "RECHECK_S", 0.3)
+    token = live.frame_stream_token([live.person_topic("jane@example.com")], agent_id=alice.pk)
+    with stream(port, token=token) as heard:
+        heard.beat()
+        alice.groups.clear()
+        heard.kind("ended")
+    with stream(port, token=token) as heard:
+        assert heard.status == 403
+
+
+# --- What pages carry -------------------------------------------------------------------------------
+def positions_in(html: str) -> list[int]:
+    return [int(part.split("-", 1)[0]) for part in html.split('data-live-position="')[1:]]
+
+
+@pytest.mark.parametrize("what", ["page", "view", "thread", "header", "list"])
+def test_what_happens_while_a_page_is_computed_counts_as_news(
+    as_alice: Client, conversation: Conversation, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """The position is from before anything was read."""
+    from inbox.middleware import LivePositions
+
+    real = LivePositions.process_view
+
+    def meanwhile(self: Any, request: Any, *words: Any) -> None:
+        real(self, request, *words)
+        live.announce("inbox", f"conversation:{conversation.pk}")
+
+    monkeypatch.setattr(LivePositions, "process_view", meanwhile)
+    here = f"/inbox/conversations/{conversation.pk}/"
+    headers = {"X-Fragment": "view"} if what == "view" else {}
+    address = {"thread": f"{here}thread/", "header": f"{here}header/", "list": "/inbox/rows/"}
+    page = as_alice.get(address.get(what, here), headers=headers).content.decode()
+    event = LiveEvent.objects.filter(topics__startswith="conversation:").latest("pk")
+    found = positions_in(page)
+    assert found
+    assert max(found) <= event.at
+
+
+def test_every_live_part_of_a_page_carries_its_position(
+    as_alice: Client, conversation: Conversation
+) -> None:
+    here = f"/inbox/conversations/{conversation.pk}/"
+    for address in (here, "/inbox/", f"/inbox/contacts/{conversation.contact_id}/",
+                    "/inbox/decisions/", f"{here}orders/"):  # fmt: skip
+        page = as_alice.get(address).content.decode()
+        tags = [tag for tag in page.split("<") if "data-live-src" in tag.split(">")[0]]
+        assert tags
+        assert all("data-live-position" in tag.split(">")[0] for tag in tags)
+
+
+def test_a_change_and_its_announcement_are_committed_together(
+    conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever dies right after the commit, before anything else is done, has told everybody."""
+    from inbox import services
+
+    monkeypatch.setattr(transaction, "on_commit", lambda *_words, **_more: None)
+    before = live.position()
+    services.note(conversation=conversation, by=conversation.assignee, text="Called.")
+    events = live.read(live.mark_at(before.at), at_most=10).events
+    assert [event.topics for event in events] == [(f"conversation:{conversation.pk}",)]

@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.authtoken.models import Token
 
-from inbox import live, passes
+from inbox import passes
 from inbox.models import Conversation, Message
 from inbox.passes import Customer, Pass
 from orders.models import Store
 from tests.conftest import logged_in
+from tests.support.doors import native_door
+from tests.support.listening import cookie_of, stream
 from tests.support.shop import Shop
 
 ROLES: Final = {
@@ -146,17 +147,8 @@ def test_a_window_needs_its_persons_role(people: dict[str, Client], conversation
 def test_the_stream_asks_for_the_role_as_well(groups: tuple[str, ...], code: int) -> None:
     user = User.objects.create_user("ear")
     user.groups.set([Group.objects.get_or_create(name=group)[0] for group in groups])
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.disconnect"}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    query = f"token={live.stream_token(user)}".encode()
-    async_to_sync(live.events)({"query_string": query, "headers": []}, receive, send)
-    assert sent[0]["status"] == code
+    with native_door() as door, stream(door.port, cookie=cookie_of(logged_in(user))) as heard:
+        assert heard.status == code
 
 
 @pytest.mark.django_db

@@ -52,12 +52,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_demo(folder: Path) -> Iterator[Demo]:
-    """Raises RuntimeError with what it printed when it does not start."""
+def running_demo(folder: Path, *, redis_url: str = "") -> Iterator[Demo]:
+    """Raises RuntimeError with what it printed when it does not start. Without `redis_url` it has
+    a Redis of its own, whose end would end it."""
+    folder.mkdir(exist_ok=True)
     port, store_port = free_port(), free_port()
     ours = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL", "REDIS_URL", "SHOPIFY_ADMIN_ORIGIN"}
     env = {k: v for k, v in os.environ.items() if k not in ours}
     env |= {"PORT": str(port), "STORE_PORT": str(store_port), "VAR_DIR": str(folder)}
+    if redis_url:
+        env["REDIS_URL"] = redis_url
     out = folder / "out.txt"
     with out.open("wb") as sink:
         process = subprocess.Popen(

@@ -1,11 +1,15 @@
 // The panel inside another help desk (docs/sidebar.md). The pass lives in this module's memory,
 // goes out as Authorization, and nowhere else: no cookie, no storage, no address.
+import { parsePosition } from "./clock.js";
+import { forget, reached, remember } from "./heard.js";
+import { Line, SILENCE_MS } from "./line.js";
+
 const main = document.getElementById("main");
 const { frame, signed, swap, look, renew, connect } = main.dataset;
 const origins = main.dataset.origins.split(" ");
 const words = document.getElementById("frame-words").dataset;
 const RENEW_MS = 4 * 60_000;
-const POLL_MS = 10_000;
+const POLL_MS = 30_000;
 const ASK_AGAIN_MS = [0, 400, 1500, 4000];
 const LONGEST_MESSAGE = 2_000_000; // Chatwoot sends the whole conversation.
 
@@ -15,7 +19,7 @@ let customer = null; // What the help desk last said, as the fields we send.
 let verifier = "";
 let windowOpened = null;
 let isConnecting = false;
-let stream = null;
+let line = null;
 let polling = 0;
 let turn = 0; // Rises with each customer: an answer that was overtaken is dropped.
 
@@ -62,20 +66,20 @@ async function post(address, fields) {
   return told;
 }
 
-function take(told) {
+function take(told, isRenewed = false) {
   pass = told.pass;
   validUntil = Date.now() + told.valid_s * 1000;
-  listen(told.stream);
+  // Renewed, it goes on from where it was; another customer's begins before their panel is read.
+  listen(told.stream, isRenewed && line ? line.position : told.position);
   return told.panel;
 }
 
 function drop() {
   pass = "";
   validUntil = 0;
-  stream?.close();
-  stream = null;
-  clearInterval(polling);
-  polling = 0;
+  line?.close();
+  line = null;
+  poll(false);
 }
 
 function refuse(error) {
@@ -96,7 +100,7 @@ async function extend() {
   try {
     const told = await post(renew, {});
     // Another customer's has come meanwhile: this one would bring the one before back.
-    if (pass === mine) take(told);
+    if (pass === mine) take(told, true);
   } catch (error) {
     if (pass !== mine) return;
     // Without a connection the pass may still live: its own end decides.
@@ -128,21 +132,36 @@ document.addEventListener("htmx:responseError", (event) => {
 }, true);
 
 // --- Live updates: a stream of this customer's orders alone -----------------------------------
-function listen(address) {
-  stream?.close();
-  const mine = new EventSource(address);
-  stream = mine;
-  mine.onopen = () => {
-    document.documentElement.dataset.live = "live";
-    clearInterval(polling);
-    polling = 0;
-  };
-  mine.onmessage = ({ data }) => document.dispatchEvent(new CustomEvent("live:topics", { detail: JSON.parse(data).topics }));
-  mine.addEventListener("resync", resync);
-  mine.onerror = () => {
-    document.documentElement.dataset.live = "polling";
-    if (!polling && pass) polling = setInterval(() => { if (!document.hidden) resync(); }, POLL_MS);
-  };
+function listen(address, position) {
+  line?.close();
+  line = new Line({ address, position, hear });
+}
+
+function hear(message) {
+  const { at } = parsePosition(message.position);
+  if (message.kind === "event" && remember(message)) {
+    document.dispatchEvent(new CustomEvent("live:topics", { detail: { topics: message.topics, at: message.at } }));
+  } else if (message.kind === "beat") reached(at);
+  else if (message.kind === "resync") {
+    forget(at);
+    resync();
+  } else if (message.kind === "state") {
+    document.documentElement.dataset.live = message.state;
+    poll(message.state === "polling");
+  }
+}
+
+function poll(isWanted) {
+  if (!isWanted) clearInterval(polling);
+  polling = isWanted ? polling || setInterval(() => { if (!document.hidden) resync(); }, POLL_MS * (0.8 + 0.4 * Math.random())) : 0;
+}
+
+for (const name of ["pageshow", "focus", "online", "visibilitychange"]) {
+  addEventListener(name, () => {
+    if (document.hidden && name !== "online") return;
+    line?.retry();
+    line?.check(name === "online" ? 0 : SILENCE_MS / 2);
+  });
 }
 
 function resync() {

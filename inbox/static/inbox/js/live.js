@@ -1,15 +1,33 @@
 // Elements with data-live-topics fetch themselves again (data-live-src) when one of their topics
 // changes, and are morphed in place: focus, scroll, open details and typed text stay.
+// What they show is known by its position (data-live-position, inbox.live): a change that was
+// announced while they were on their way is seen then, and one they show already asks for nothing.
+import { parsePosition } from "./clock.js";
+import { wasMissed } from "./heard.js";
+
 const GATHER_MS = 120;
 // However fast changes come, a part is fetched at most this often.
 const EVERY_MS = 500;
 const RETRY_MS = 1500;
+const LONGEST_RETRY_MS = 15_000;
+// A connection may be dead without anybody knowing: then no answer comes at all.
+const ANSWERED_WITHIN_MS = 8000;
+// Everybody looks at everything: not all at the same moment, and not again and again.
+const RESYNC_SPREAD_MS = 2000;
+const RESYNC_EVERY_MS = 10_000;
 const waiting = new Map(); // id -> timer
 const busy = new Set();
+const again = new Set(); // of those, the ones that have changed since
 const fetched = new Map(); // id -> when it was last fetched
+const asked = new Map(); // id -> {src, at}: when what it shows was asked for
+const failed = new Map(); // id -> how often in a row
 
 function topicsOf(element) {
   return element.dataset.liveTopics.split(/\s+/);
+}
+
+function positionOf(element) {
+  return parsePosition(element.closest("[data-live-position]")?.dataset.livePosition).at;
 }
 
 function isBeingEdited(element) {
@@ -18,7 +36,7 @@ function isBeingEdited(element) {
 }
 
 function isHeld(element) {
-  return document.hidden || busy.has(element.id) || isBeingEdited(element)
+  return document.hidden || isBeingEdited(element)
     || element.querySelector(".menu[open], dialog[open]") !== null;
 }
 
@@ -26,7 +44,7 @@ function ask(element, delay = GATHER_MS) {
   const id = element.id;
   // Not put off again by each further change: under a steady stream it would never happen.
   if (waiting.has(id)) return;
-  const rest = (fetched.get(id) ?? 0) + EVERY_MS - Date.now();
+  const rest = (fetched.get(id) ?? -EVERY_MS) + EVERY_MS - performance.now();
   waiting.set(id, setTimeout(() => refresh(id), Math.max(delay, rest)));
 }
 
@@ -34,22 +52,45 @@ async function refresh(id) {
   waiting.delete(id);
   const element = document.getElementById(id);
   if (!element?.dataset.liveSrc) return;
+  if (busy.has(id)) {
+    again.add(id);
+    return;
+  }
   if (isHeld(element)) {
     // A hidden tab waits for visibilitychange; anything else is over in a moment.
     if (document.hidden) stale.add(id);
     else ask(element, RETRY_MS);
     return;
   }
+  const { liveSrc: src, livePosition: before } = element.dataset;
   busy.add(id);
-  fetched.set(id, Date.now());
+  fetched.set(id, performance.now());
+  asked.set(id, { src, at: performance.now() });
   try {
-    await htmx.ajax("GET", element.dataset.liveSrc, { source: element, target: element, swap: "morph:outerHTML" });
+    await htmx.ajax("GET", src, { source: element, target: element, swap: "morph:outerHTML" });
+  } catch {
+    // Seen below, as is an answer that is none.
   } finally {
     busy.delete(id);
   }
+  const shown = document.getElementById(id);
+  const isAsBefore = before && shown?.dataset.livePosition === before && shown.dataset.liveSrc === src;
+  const failures = isAsBefore ? (failed.get(id) ?? 0) + 1 : 0;
+  failed.set(id, failures);
+  isBehind([...failed.values()].some((count) => count > 0));
+  const isWanted = again.delete(id);
+  if (failures) ask(shown, Math.min(RETRY_MS * 2 ** (failures - 1), LONGEST_RETRY_MS));
+  else if (isWanted && shown) ask(shown, 0);
 }
 
 const stale = new Set();
+
+// It is not live as long as what it shows could not be fetched again.
+let wasBehind = false;
+function isBehind(now) {
+  if (now !== wasBehind) document.dispatchEvent(new CustomEvent("live:behind", { detail: now }));
+  wasBehind = now;
+}
 
 function refreshAll(matches) {
   for (const element of document.querySelectorAll("[data-live-topics]")) {
@@ -95,17 +136,47 @@ function showNewBelow(element) {
   button.onclick = () => { toEnd(element); button.hidden = true; };
 }
 
-document.addEventListener("live:topics", ({ detail }) => {
-  refreshAll((element) => topicsOf(element).some((topic) => detail.includes(topic)));
+document.addEventListener("live:topics", ({ detail: { topics, at } }) => {
+  refreshAll((element) => positionOf(element) <= at && topicsOf(element).some((topic) => topics.includes(topic)));
 });
-document.addEventListener("live:resync", () => refreshAll(() => true));
+
+// What was announced while it was on its way is not in what has come.
+function catchUp() {
+  refreshAll((element) => {
+    const last = asked.get(element.id);
+    const askedAt = last?.src === element.dataset.liveSrc ? last.at : -1;
+    return wasMissed(topicsOf(element), positionOf(element), askedAt);
+  });
+}
+document.addEventListener("htmx:afterSwap", catchUp);
+document.addEventListener("inbox:view", catchUp);
+// The next view may be of the same address, and was asked for who knows when.
+document.addEventListener("inbox:leave", () => {
+  asked.clear();
+  failed.clear();
+  isBehind(false);
+});
+
+let resync = 0;
+let resyncedAt = -RESYNC_EVERY_MS;
+document.addEventListener("live:resync", () => {
+  const rest = Math.max(0, resyncedAt + RESYNC_EVERY_MS - performance.now());
+  resync ||= setTimeout(() => {
+    resync = 0;
+    resyncedAt = performance.now();
+    refreshAll(() => true);
+  }, rest + Math.random() * RESYNC_SPREAD_MS);
+});
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   const ids = [...stale];
   stale.clear();
-  ids.forEach(refresh);
+  ids.forEach((id) => { if (!waiting.has(id)) refresh(id); });
 });
 
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  if (detail.verb === "get" && busy.has(detail.elt.id)) detail.timeout = ANSWERED_WITHIN_MS;
+});
 // Cards that are open by now come with their details again.
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (detail.target?.id !== "panel") return;

@@ -1,4 +1,6 @@
 // Small delegated helpers: announcements, toasts, copying, ages, menus, theme, steppers, composer.
+import { now } from "./clock.js";
+
 const root = document.documentElement;
 const words = document.getElementById("words")?.dataset ?? {};
 
@@ -69,7 +71,7 @@ const relative = {
 const DAYS_OF_AGE = 7; // Older than that, the date the server wrote says more.
 
 function age(element) {
-  const seconds = Math.max(0, Math.round((Date.now() - Date.parse(element.dateTime)) / 1000));
+  const seconds = Math.max(0, Math.round((now() - Date.parse(element.dateTime)) / 1000));
   if (seconds < 2) return words.now;
   if (seconds > DAYS_OF_AGE * 86400) return element.textContent;
   const [size, unit] = UNITS.find(([length]) => seconds >= length);
@@ -83,7 +85,7 @@ function tick() {
     if (element.textContent !== text) element.textContent = text;
   }
   for (const element of document.querySelectorAll("time[data-countdown]")) {
-    const left = Math.max(0, Math.ceil((new Date(element.dateTime) - Date.now()) / 1000));
+    const left = Math.max(0, Math.ceil((new Date(element.dateTime) - now()) / 1000));
     const text = element.dataset.countdown.replace("%s", left);
     if (element.textContent !== text) element.textContent = text;
   }

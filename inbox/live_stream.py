@@ -1,0 +1,189 @@
+"""GET /events/: what changed, as server-sent events, to the browsers that look at it.
+
+One task a process reads the new rows of inbox.live, woken by Redis or once a second, and hands
+them to its open streams. A stream is answered as a raw ASGI callable, so that an idle browser
+costs neither a thread nor a database connection.
+
+A stream begins with what came after the position it names, and goes on from there. Its events:
+a message for each change; "beat", so that the browser knows the line to be alive and every change
+up to the event's id to be told; "resync", look at everything again; "lost", the database does not
+answer, a beat follows once it does; "ended", the person may not listen any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from django import db
+from django.core import signing
+
+from inbox import live, live_access
+from inbox.live import Event, Position
+from inbox.live_access import Listener
+from inbox.live_hub import Hub, Told
+
+HEARTBEAT_S: Final = 10.0
+# How long somebody who was logged out, or has lost their role, still hears ids.
+RECHECK_S: Final = 60.0
+# Only where a browser reopens a stream by itself; ours does not leave it that.
+RETRY_MS: Final = 2000
+# With more than this to tell, reading everything once is cheaper.
+CATCH_UP_EVENTS: Final = 300
+
+_hub: Final = Hub()
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+async def events(scope: Any, receive: Receive, send: Send) -> None:
+    """?after=: the position from which on to tell. ?token=: a frame's; else the session says who
+    listens. ?check=1: only whether they may.
+
+    403: they may not; 503: the database does not answer."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    try:
+        listener = await live_access.listener(
+            token=query.get("token", [""])[0], cookies=headers.get("cookie", "")
+        )
+        if "check" in query:
+            await _plain(send, 204)
+            return
+        queue = await _hub.open()
+    except signing.BadSignature:
+        await _plain(send, 403)
+        return
+    except db.Error:
+        await _plain(send, 503)
+        return
+    after = Position.parse(headers.get("last-event-id") or query.get("after", [""])[0])
+    gone = asyncio.create_task(_until_gone(receive))
+    try:
+        await _Stream(listener, queue, send, gone).run(after)
+    finally:
+        gone.cancel()
+        _hub.close(queue)
+
+
+async def _plain(send: Send, status: int) -> None:
+    headers = [(b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@dataclass(slots=True)
+class _Stream:
+    listener: Listener
+    queue: asyncio.Queue[Told]
+    send: Send
+    gone: asyncio.Task[None]
+    # What the first look told; the queue may hold it again.
+    _known: frozenset[int] = frozenset()
+    _now: Callable[[], float] = field(default_factory=lambda: asyncio.get_running_loop().time)
+
+    async def run(self, after: Position | None) -> None:
+        headers = [
+            (b"content-type", b"text/event-stream"),
+            (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),
+        ]
+        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._write(f"retry: {RETRY_MS}\n\n")
+        await self._catch_up(after)
+        beat_at, check_at = self._now() + HEARTBEAT_S, self._now() + RECHECK_S
+        until = self._now() + self.listener.for_s
+        while not self.gone.done() and self._now() < until:
+            told = await self._next(min(beat_at, check_at, until))
+            if told is not None:
+                await self._tell(told)
+            if self._now() >= check_at:
+                check_at = self._now() + RECHECK_S
+                if not await self._may_go_on():
+                    await self._write("event: ended\ndata: {}\n\n")
+                    break
+            if self._now() >= beat_at or (told is not None and told.kind == "beat"):
+                beat_at = self._now() + HEARTBEAT_S
+                await self._beat()
+        if not self.gone.done():
+            await self.send({"type": "http.response.body", "body": b""})
+
+    async def _catch_up(self, after: Position | None) -> None:
+        """The queue is open by now: what is committed meanwhile comes twice rather than never."""
+        missed = await self._missed(after) if after else ()
+        if missed is None:
+            await self._write(_resync())
+        else:
+            for event in missed:
+                await self._tell(Told("event", event, after))
+            self._known = frozenset(event.number for event in missed)
+        await self._beat()
+
+    async def _missed(self, after: Position) -> tuple[Event, ...] | None:
+        """The events since; None: that cannot be said, or is too much to be told."""
+        if after.age_s > live.CATCH_UP_S or after.at > _hub.position.at:
+            # Too long ago, or of a database that was replaced by an older one.
+            return None
+        try:
+            found = await _hub.read(live.mark_at(after.at), at_most=CATCH_UP_EVENTS)
+        except db.Error:
+            return None
+        return found.events if len(found.events) <= CATCH_UP_EVENTS else None
+
+    async def _next(self, until: float) -> Told | None:
+        waiting = asyncio.create_task(self.queue.get())
+        timeout = max(0.0, until - self._now())
+        await asyncio.wait(
+            {waiting, self.gone}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+        )
+        if waiting.done():
+            return waiting.result()
+        waiting.cancel()
+        return None
+
+    async def _tell(self, told: Told) -> None:
+        if told.event is None:
+            if told.kind == "resync":
+                await self._write(_resync(told.after))
+            elif told.kind == "lost":
+                await self._write(_LOST)
+            return
+        if told.event.number in self._known:
+            return
+        topics = self.listener.hears(told.event.topics)
+        if topics:
+            said = {"n": told.event.number, "at": told.event.at, "topics": topics}
+            await self._write(f"id: {told.after}\ndata: {json.dumps(said)}\n\n")
+
+    async def _beat(self) -> None:
+        """Only where reading works: without it nobody may be told that nothing has changed."""
+        if _hub.is_reading:
+            await self._write(f"id: {_hub.position}\nevent: beat\ndata: {{}}\n\n")
+        else:
+            await self._write(_LOST)
+
+    async def _may_go_on(self) -> bool:
+        try:
+            return await asyncio.to_thread(self.listener.may_listen)
+        except db.Error:
+            return True  # Nobody knows; nothing is told either until it answers.
+
+    async def _write(self, text: str) -> None:
+        await self.send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+
+
+_LOST: Final = "event: lost\ndata: {}\n\n"
+
+
+def _resync(position: Position | None = None) -> str:
+    mark = f"id: {position}\n" if position else ""
+    return f"{mark}event: resync\ndata: {{}}\n\n"

@@ -1,0 +1,117 @@
+// One event stream, watched: what is silent for too long is opened again, from where it ended.
+// `hear` is called with {kind: "event", n, at, topics, position}, {kind: "resync", position},
+// {kind: "beat", position} and {kind: "state", state}; the states are
+// live: every change up to the last beat was told;  reconnecting;  offline: the server cannot be
+// reached;  polling: it can, but its stream does not come through;  ended: nobody is logged in.
+import { parsePosition, setClock } from "./clock.js";
+
+export const BEAT_MS = 10_000;
+export const SILENCE_MS = 2.5 * BEAT_MS;
+const PAUSES_MS = [300, 1000, 2000, 4000, 8000, 15_000];
+// Failures after which it is asked why, and after which there is no more hope for the moment.
+const ASKED_AFTER = 2;
+const GIVEN_UP_AFTER = 3;
+
+export class Line {
+  #address; #hear; #events = null; #timer = 0; #watch = 0; #failures = 0; #heardAt; #isOver = false;
+
+  // `position`: where to begin; "": now.
+  constructor({ address, position, hear }) {
+    this.#address = address;
+    this.#hear = hear;
+    this.position = position;
+    this.#watch = setInterval(() => this.check(SILENCE_MS), 1000);
+    this.#open();
+  }
+
+  // Opens it again unless something was heard within the time, in ms.
+  check(within) {
+    if (!this.#isOver && this.#events && this.#heardAt.isOver(within)) this.#fail();
+  }
+
+  // Tried now instead of later: the browser says that it is online, or somebody looks again.
+  retry() {
+    if (!this.#isOver && !this.#events) this.#open();
+  }
+
+  close() {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    clearInterval(this.#watch);
+    this.#events?.close();
+    this.#events = null;
+  }
+
+  #open() {
+    clearTimeout(this.#timer);
+    this.#heardAt = new Moment();
+    const address = new URL(this.#address, location.href);
+    if (this.position) address.searchParams.set("after", this.position);
+    const mine = new EventSource(address);
+    this.#events = mine;
+    mine.onmessage = (event) => this.#take(event, { kind: "event", ...JSON.parse(event.data) });
+    for (const kind of ["resync", "beat", "lost", "ended"]) {
+      mine.addEventListener(kind, (event) => this.#take(event, { kind }));
+    }
+    mine.onerror = () => { if (mine === this.#events) this.#fail(); };
+  }
+
+  #take(event, message) {
+    if (event.target !== this.#events) return;
+    this.#heardAt = new Moment();
+    if (event.lastEventId) this.position = event.lastEventId;
+    if (message.kind === "lost") return this.#say("reconnecting");
+    if (message.kind === "ended") return this.#fail("ended");
+    if (message.kind === "beat") {
+      setClock(parsePosition(this.position).ms);
+      this.#failures = 0;
+    }
+    this.#hear({ ...message, position: this.position });
+    if (message.kind === "beat") this.#say("live");
+  }
+
+  #fail(state) {
+    this.#events?.close();
+    this.#events = null;
+    this.#failures += 1;
+    const pause = PAUSES_MS[Math.min(this.#failures, PAUSES_MS.length) - 1];
+    // Not all browsers at once, after the server was away.
+    this.#timer = setTimeout(() => this.#open(), pause * (0.5 + Math.random()));
+    if (state) this.#say(state);
+    else if (this.#failures < ASKED_AFTER) this.#say("reconnecting");
+    else this.#ask();
+  }
+
+  // Why it does not come: an event stream itself does not say.
+  async #ask() {
+    const before = this.#failures;
+    const state = await this.#reason();
+    if (!this.#isOver && this.#failures >= before && this.#failures) this.#say(state);
+  }
+
+  async #reason() {
+    const address = new URL(this.#address, location.href);
+    address.searchParams.set("check", "1");
+    try {
+      const answer = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(5000) });
+      if (answer.status === 403) return "ended";
+      return answer.ok && this.#failures >= GIVEN_UP_AFTER ? "polling" : "reconnecting";
+    } catch {
+      return "offline";
+    }
+  }
+
+  #say(state) {
+    if (this.#isOver) return;
+    this.#hear({ kind: "state", state });
+  }
+}
+
+// How long ago something was. A computer that sleeps stops one clock, and somebody may set the other.
+export class Moment {
+  #date = Date.now(); #ticks = performance.now();
+
+  isOver(ms) {
+    return Math.max(Date.now() - this.#date, performance.now() - this.#ticks) >= ms;
+  }
+}
