@@ -35,7 +35,7 @@ def is_too_wide(page: Page) -> bool:
     return bool(
         page.evaluate(
             """() => [document.documentElement, ...document.querySelectorAll(
-                '#list, .thread-head, #thread, #composer, .contact-head, main')]
+                '#list, .thread-head, .menu-panel, #thread, .message, #composer, .contact-head')]
                 .some(part => part.scrollWidth > part.clientWidth + 1)"""
         )
     )
@@ -65,6 +65,7 @@ def test_long_names_stay_inside(demo: Demo, browser: Browser, width: int) -> Non
     assert box
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
+    assert not is_too_wide(page)
     page.get_by_role("link", name=re.compile("the second")).first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("the second")
     assert not is_too_wide(page)
