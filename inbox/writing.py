@@ -136,9 +136,11 @@ def assign(
     with transaction.atomic(durable=True):
         found = _locked(conversation)
         if found.assignee_id == (to.pk if to else None):
+            _copy(found, conversation)
             return
         if press is not None:
             if _is_repeat(press, found, what):
+                _copy(found, conversation)
                 return
             _refuse_if_taken(found, by, to, press)
         found.assignee = to
@@ -283,6 +285,7 @@ def _set_state(
         found = _locked(conversation)
         if press is not None:
             if _is_repeat(press, found, what):
+                _copy(found, conversation)
                 return
             seen = _seen(found, by, press) or 0
             _refuse_if_overtaken(found, press, unseen_after=seen if is_closing else None)

@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
-from inbox import access, participants, services
+from inbox import access, live, participants, services
 from inbox.forms import AssignForm, MessageForm, SnoozeForm
 from inbox.models import Conversation, ConversationState, DraftMode
 from inbox.services import Overtaken, Press
@@ -131,6 +131,7 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
         return _overtaken(request, found, overtaken, press, typed)
     if not request.headers.get("HX-Request"):
         return redirect("inbox:conversation", pk=pk)
+    _read_from_here(request)
     answer = _show(request, found, page_context(request, found))
     if "before=" in request.headers.get("HX-Current-URL", ""):
         # It was written on a page of the past; the one that is shown now is the newest.
@@ -148,6 +149,7 @@ def _change(
         return _overtaken(request, found, overtaken, press, {"again": again, "main": "header"})
     if not request.headers.get("HX-Request"):
         return redirect("inbox:conversation", pk=found.pk)
+    _read_from_here(request)
     fresh = access.get_conversation(request.user, found.pk)
     context = header_context(request, fresh) | {"main": "header"}
     answer = render(request, "inbox/_answer.html", context)
@@ -179,6 +181,11 @@ def _show(
     if request.headers.get("HX-Request"):
         return render(request, "inbox/_answer.html", context, status=status)
     return whole_page(request, found, context, status=status)
+
+
+def _read_from_here(request: HttpRequest) -> None:
+    """What the answer shows has the write in it: the browser need not fetch it for that."""
+    request.live_position = live.position()  # type: ignore[attr-defined]
 
 
 def _told(answer: HttpResponseBase, topics: str) -> HttpResponseBase:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.conftest import Demo, log_in
+from tests.browser.conftest import Demo, axe, log_in
 from tests.browser.gallery import PATIENCE_MS
 from tests.browser.test_impatience import refunds_of, review
 
@@ -165,6 +165,7 @@ def test_what_the_customer_wrote_meanwhile_is_shown_before_anything_is_sent(
     expect(alice.locator("#thread")).to_contain_text("WAIT, please cancel it!")
     expect(alice.locator("#composer-text")).to_have_value("It left on Monday.")
     expect(alice.locator("#thread [data-kind=reply]")).to_have_count(0)
+    assert axe(alice) == []
     alice.get_by_role("button", name="Send anyway").click()
     expect(alice.locator("#thread [data-kind=reply]")).to_have_count(1)
     expect(notice).to_have_count(0)
