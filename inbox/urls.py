@@ -1,5 +1,4 @@
 from django.contrib.auth import views as auth_views
-from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, include, path
 from django.views.generic import RedirectView
 
@@ -14,14 +13,10 @@ from inbox.views import (
     drafts,
     frames,
     history,
+    log_in,
     orders,
     unsubscribing,
     writing,
-)
-
-# Named without a namespace for settings.LOGIN_URL, and with it for templates.
-log_in = auth_views.LoginView.as_view(
-    template_name="inbox/login.html", redirect_authenticated_user=True
 )
 
 
@@ -124,7 +119,8 @@ api = [
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="inbox:list"), name="home"),
-    path("login/", login_not_required(log_in), name="login"),
+    # Named without a namespace for settings.LOGIN_URL.
+    path("login/", log_in.LogIn.as_view(), name="login"),
     path("unsubscribe/<str:token>/", unsubscribing.unsubscribe, name="unsubscribe"),
     path("inbox/", include((pages, "inbox"))),
     path("sidebar/", include((frame, "sidebar"))),

@@ -47,6 +47,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "inbox.middleware.Sessions",
     "inbox.middleware.LogInForFragments",
     # Log-in is the default; a view without it says why.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -140,7 +141,10 @@ SMS_BACKEND = env.text("SMS_BACKEND", "")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
-SESSION_COOKIE_AGE = 8 * 3600
+# A log-in ends so long after its agent last did something, and in any case after so many days
+# (inbox.sessions).
+SESSION_COOKIE_AGE = env.whole("SESSION_IDLE_HOURS", 8, least=1) * 3600
+SESSION_LONGEST_S = env.whole("SESSION_MAX_DAYS", 7, least=1) * 86400
 SESSION_SAVE_EVERY_REQUEST = False
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
