@@ -126,13 +126,15 @@ def _approval(
     held: Sequence[Policy],
     urls: dict[int, str],
 ) -> ApprovalRow:
-    proposal = previews.decode_proposal(action.proposal)
-    facts = [
-        *_test(action),
-        (_("Why"), action.why_approval),
-        (_("Reason"), proposal.reason_label),
-        *_goods(action, proposal),
-    ]
+    refusal = acting or services.approval_refusal(action, user, held=held)
+    facts = [*_test(action), (_("Why"), action.why_approval)]
+    try:
+        proposal = previews.decode_proposal(action.proposal)
+    except ValueError:
+        # One row that cannot be read must not hide the others. It runs out by itself.
+        refusal = Refusal("unreadable", _("What was asked for can no longer be read."))
+    else:
+        facts += [(_("Reason"), proposal.reason_label), *_goods(action, proposal)]
     if action.staff_note:
         facts.append((_("Staff note"), action.staff_note))
     if action.approved_by:
@@ -143,7 +145,7 @@ def _approval(
         what=what(action),
         facts=tuple(facts),
         url=_origin_url(action) or urls.get(action.order_id, ""),
-        refusal=acting or services.approval_refusal(action, user, held=held),
+        refusal=refusal,
     )
 
 

@@ -15,6 +15,7 @@ from django.http import HttpRequest
 _HTMX: Final = "HX-Request"
 _PART: Final = "X-Fragment"
 _AHEAD: Final = "X-Fetched-Ahead"
+_ADDRESS: Final = "HX-Current-URL"
 _LANGUAGE: Final = "X-Page-Language"
 _AGENT: Final = "X-Agent"
 _NOBODYS_DOING: Final = "X-Background"
@@ -37,6 +38,12 @@ def is_fetched_ahead(request: HttpRequest) -> bool:
     return _AHEAD in request.headers
 
 
+def page_address(request: HttpRequest) -> str:
+    """Of the page that asks; "" where it does not say. Only of answers that nobody keeps: to what
+    htmx sends, which is where it comes from."""
+    return request.headers.get(_ADDRESS, "")
+
+
 def page_language(request: HttpRequest) -> str | None:
     """The language of the page that the answer goes into; None: it says none of ours."""
     found = request.headers.get(_LANGUAGE, "")
@@ -56,3 +63,8 @@ def page_agent(request: HttpRequest) -> str:
 def is_nobodys_doing(request: HttpRequest) -> bool:
     """The page asks by itself, and nobody has touched it for a while (js/session.js)."""
     return _NOBODYS_DOING in request.headers
+
+
+def page_before(request: HttpRequest) -> str:
+    """Where a form was sent from that comes without a script; "" where it does not say."""
+    return request.headers.get("Referer", "")

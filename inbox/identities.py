@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -143,20 +143,42 @@ def orders_by(keys: OrderKeys) -> QuerySet[Order]:
 
 def contacts_of(order: Order) -> list[int]:
     """Ids of the contacts whose order this is."""
-    values = [f"{order.store_id}:{order.customer_gid}", order.email, order.phone]
-    kinds = [IdentityKind.SHOPIFY_CUSTOMER, IdentityKind.EMAIL, IdentityKind.PHONE]
-    wanted = {
-        (kind.value, value)
-        for kind, value in zip(kinds, values, strict=True)
-        if value and not value.endswith(":")
-    }
+    return contacts_of_each([order])[0]
+
+
+def contacts_of_each(orders: Sequence[Order]) -> list[list[int]]:
+    """The same for each of many orders. As many queries as for one."""
+    kinds = (IdentityKind.SHOPIFY_CUSTOMER, IdentityKind.EMAIL, IdentityKind.PHONE)
+    wanted = [
+        {
+            (kind.value, value)
+            for kind, value in zip(kinds, _addresses(order), strict=True)
+            if value and not value.endswith(":")
+        }
+        for order in orders
+    ]
     # By value, which few share; the kinds are compared here.
     rows = select(
         Identity, "kind", "value", "contact_id", "removed_at",
-        kind=[kind.value for kind in kinds], value=sorted({value for _kind, value in wanted}),
-    ) if wanted else []  # fmt: skip
-    found = {pk for kind, value, pk, gone in rows if (kind, value) in wanted and not gone}
-    return sorted(found - _linked_elsewhere(order, found))
+        kind=[kind.value for kind in kinds],
+        value=sorted({value for keys in wanted for _kind, value in keys}),
+    )  # fmt: skip
+    holders: dict[tuple[str, str], set[int]] = {}
+    for kind, value, pk, gone in rows:
+        if not gone:
+            holders.setdefault((kind, value), set()).add(pk)
+    found = [{pk for key in keys for pk in holders.get(key, ())} for keys in wanted]
+    links = _links_to_customers(
+        {pk for pks, order in zip(found, orders, strict=True) if order.customer_gid for pk in pks}
+    )
+    return [
+        sorted(pk for pk in pks if not _is_linked_elsewhere(order, links.get(pk, set())))
+        for pks, order in zip(found, orders, strict=True)
+    ]
+
+
+def _addresses(order: Order) -> tuple[str, str, str]:
+    return customer_value(order.store_id, order.customer_gid), order.email, order.phone
 
 
 def contacts_of_customer(customer: Customer) -> list[int]:
@@ -172,20 +194,27 @@ def contacts_of_customer(customer: Customer) -> list[int]:
     return sorted(set(found.values_list("contact_id", flat=True)))
 
 
-def _linked_elsewhere(order: Order, contacts: set[int]) -> set[int]:
-    """Those of them whose customer at the order's store is known, and is another one."""
-    if not contacts or not order.customer_gid:
-        return set()
-    links = Identity.objects.active().filter(
-        contact__in=contacts,
-        kind=IdentityKind.SHOPIFY_CUSTOMER,
-        value__startswith=f"{order.store_id}:",
+def _links_to_customers(contacts: Collection[int]) -> dict[int, set[tuple[int, str]]]:
+    """Of each contact the Shopify customers it is linked to, and those they were merged into."""
+    if not contacts:
+        return {}
+    linked = Identity.objects.active().filter(
+        contact__in=contacts, kind=IdentityKind.SHOPIFY_CUSTOMER
     )
-    found: dict[int, list[tuple[int, str]]] = {}
-    for contact_id, value in links.values_list("contact_id", "value"):
-        found.setdefault(contact_id, []).append(customer_key(value))
+    found: dict[int, set[tuple[int, str]]] = {}
+    for contact_id, value in linked.values_list("contact_id", "value"):
+        found.setdefault(contact_id, set()).add(customer_key(value))
+    became = heads.merges_of(pair for keys in found.values() for pair in keys)
+    for keys in found.values():
+        keys.update([step for key in tuple(keys) for step in heads.steps(key, became)])
+    return found
+
+
+def _is_linked_elsewhere(order: Order, links: Collection[tuple[int, str]]) -> bool:
+    """These customers of a contact tell who it is at the order's store, and that is another one."""
+    is_known = any(store_id == order.store_id for store_id, _gid in links)
     own = (order.store_id, order.customer_gid)
-    return {pk for pk, keys in found.items() if own not in {*keys, *heads.merged_into(keys)}}
+    return bool(order.customer_gid) and is_known and own not in links
 
 
 def contacts_of_many(order_ids: list[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""The log-in, where it is met by a part of a page, or in a window that a frame has opened."""
+"""What holds for every answer: parts of pages, the log-in they meet, roles, a frame's windows."""
 
 from __future__ import annotations
 
@@ -11,12 +11,46 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
 from inbox import access, fragments, live, sessions
 from inbox.views import log_in
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class PartsOfPages:
+    """No browser shows a part of a page where the page belongs, or the other way round: by
+    default, so that no view has to remember it.
+
+    Every answer names what decided it, and what a script asked for is not kept at all: going
+    back, a browser shows what it has kept, however old.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self._get_response(request)
+        patch_vary_headers(response, fragments.DECIDING)
+        if fragments.is_for_a_script(request):
+            add_never_cache_headers(response)
+        return response
+
+
+class LanguageOfThePage:
+    """A part of a page is written in the language of the page it goes into. The cookie may have
+    changed since, in another tab. Right after LocaleMiddleware, which has read the cookie."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if language := fragments.page_language(request):
+            translation.activate(language)
+            request.LANGUAGE_CODE = language
+        return self._get_response(request)
 
 
 class Sessions:
@@ -117,7 +151,7 @@ class WindowsOfTheSidebar:
             if request.path == resolve_url(settings.LOGIN_URL)
             else request.path
         )
-        if urlsplit(wanted).path == connect:
+        if _path(wanted) == connect:
             response["Cross-Origin-Opener-Policy"] = "unsafe-none"
         return response
 
@@ -138,3 +172,11 @@ class LivePositions:
         found = request.resolver_match
         if found is not None and not self._namespaces.isdisjoint(found.namespaces):
             request.live_position = live.position()  # type: ignore[attr-defined]
+
+
+def _path(address: str) -> str:
+    """Its path; "" for what is no address, "http://[" say."""
+    try:
+        return urlsplit(address).path
+    except ValueError:
+        return ""

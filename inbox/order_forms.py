@@ -25,8 +25,7 @@ from orders.previews import (
 )
 from orders.snapshot import LineItem, LineQuantity
 
-# Shopify's note holds 255 characters, of which our marker takes some.
-NOTE_LENGTH = STAFF_NOTE_LENGTH - 20
+NOTE_LENGTH = STAFF_NOTE_LENGTH
 
 
 def as_typed(proposal: Proposal, order: Order) -> list[tuple[str, str]]:
@@ -76,6 +75,15 @@ def _refundable(lines: Sequence[LineItem], limits: Mapping[str, int]) -> list[Li
     return [line for line in lines if limits.get(line.gid, 0) > 0]
 
 
+class NoteField(forms.CharField):
+    """Text of several lines, as long as the page counts it: a browser counts the end of a line as
+    one character and sends two."""
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        return text.replace("\r\n", "\n") if text else text
+
+
 class AmountField(forms.CharField):
     """An amount of `like`'s currency, typed in the agent's language, as Money with as many
     decimals as that has. Empty is None."""
@@ -109,7 +117,7 @@ class CancelForm(forms.Form):
     restock = forms.BooleanField(required=False)
     notify = forms.BooleanField(required=False)
     cancel_shipments = forms.BooleanField(required=False)
-    staff_note = forms.CharField(max_length=NOTE_LENGTH, required=False)
+    staff_note = NoteField(max_length=NOTE_LENGTH, required=False)
 
     def __init__(
         self,
@@ -184,7 +192,7 @@ class RefundForm(forms.Form):
     through = forms.CharField(max_length=100, required=False)
     restock = forms.BooleanField(required=False)
     notify = forms.BooleanField(required=False)
-    staff_note = forms.CharField(max_length=NOTE_LENGTH, required=False)
+    staff_note = NoteField(max_length=NOTE_LENGTH, required=False)
 
     def __init__(
         self,

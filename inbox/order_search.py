@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,7 +11,6 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from inbox import access, identities, senders
-from inbox.models import Conversation
 from inbox.roles import Agent
 from orders import panels
 from orders.models import Order, OrderTracking, Store
@@ -64,6 +64,7 @@ def results(agent: Agent, words: str) -> tuple[tuple[FoundOrder, ...], bool]:
     """The first orders found, and whether there is more than one store to tell apart."""
     orders = list(find(words)[:AT_MOST])
     cards = panels.order_cards(orders, acting=None, now=timezone.now())
+    conversations = _conversations(agent, orders)
     found = tuple(
         FoundOrder(
             name=order.name,
@@ -73,15 +74,21 @@ def results(agent: Agent, words: str) -> tuple[tuple[FoundOrder, ...], bool]:
             total=card.total,
             badges=card.badges,
             admin_url=order.admin_url,
-            conversation_id=_conversation(agent, order),
+            conversation_id=conversation_id,
         )
-        for order, card in zip(orders, cards, strict=True)
+        for order, card, conversation_id in zip(orders, cards, conversations, strict=True)
     )
     return found, Store.objects.active().count() > 1
 
 
-def _conversation(agent: Agent, order: Order) -> int | None:
-    theirs: QuerySet[Conversation] = access.conversations_for(agent).filter(
-        contact__in=identities.contacts_of(order)
+def _conversations(agent: Agent, orders: Sequence[Order]) -> list[int | None]:
+    """Of each order's customer the latest conversation."""
+    contacts = identities.contacts_of_each(orders)
+    theirs = access.conversations_for(agent).filter(
+        contact__in={pk for contact_ids in contacts for pk in contact_ids}
     )
-    return theirs.order_by("-last_message_at").values_list("pk", flat=True).first()
+    latest: dict[int, tuple[datetime, int]] = {}
+    for contact_id, at, pk in theirs.values_list("contact_id", "last_message_at", "pk"):
+        latest[contact_id] = max(latest.get(contact_id, (at, pk)), (at, pk))
+    found = [[latest[pk] for pk in pks if pk in latest] for pks in contacts]
+    return [max(of_order)[1] if of_order else None for of_order in found]

@@ -9,13 +9,12 @@ from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
 from django.urls import reverse
-from django.utils.dateparse import parse_datetime
 
 from inbox import access, drafts, identities, reading
 from inbox.models import Claim, Conversation, ConversationState, Identity, IdentityKind
 from inbox.roles import Agent
 from orders.models import Order
-from orders.selection import number
+from orders.selection import moment, number
 
 PAGE: Final = 40
 SCOPES: Final = ("mine", "unassigned", "all")
@@ -40,13 +39,15 @@ class ConversationRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationList:
-    """`next_url` is empty on the last page; `live_src` gives the same rows again."""
+    """`next_url` is empty on the last page, `newest_url` on the first; `live_src` gives the same
+    rows again."""
 
     rows: tuple[ConversationRow, ...]
     scope: str
     state: str
     query: str
     next_url: str
+    newest_url: str
     live_src: str
 
 
@@ -67,17 +68,20 @@ def conversation_list(
         elif scope == "unassigned":
             rows = rows.filter(assignee=None)
     words = {"scope": scope, "state": state, "q": query}
+    here = reverse("inbox:list")
     at, _, pk = after.partition("~")
-    moment = parse_datetime(at) if at else None
-    if moment and (last := number(pk)):
-        rows = rows.before(moment, last)  # type: ignore[attr-defined]
+    edge, last = moment(at), number(pk)
+    if edge is not None and last is not None:
+        rows = rows.before(edge, last)  # type: ignore[attr-defined]
+    else:
+        after = ""
     page = list(rows.newest_first()[: PAGE + 1])  # type: ignore[attr-defined]
     shown = page[:PAGE]
     unread = reading.unread_among(agent, shown)
     next_url = ""
     if len(page) > PAGE:
         mark = f"{shown[-1].last_message_at.isoformat()}~{shown[-1].pk}"
-        next_url = f"{reverse('inbox:list')}?{urlencode(words | {'after': mark})}"
+        next_url = f"{here}?{urlencode(words | {'after': mark})}"
     begun = drafts.begun_in(agent, [conversation.pk for conversation in shown])
     return ConversationList(
         rows=tuple(
@@ -88,6 +92,7 @@ def conversation_list(
         state=state,
         query=query,
         next_url=next_url,
+        newest_url=f"{here}?{urlencode(words)}" if after else "",
         live_src=f"{reverse('inbox:list_rows')}?{urlencode(words | {'after': after})}",
     )
 

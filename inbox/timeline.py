@@ -75,11 +75,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
-    """Oldest first. `older_url` is empty when there is nothing older; `live_query` asks for the
-    same again with what is new, and is None for a page of the past."""
+    """Oldest first. `older_url` is empty when there is nothing older, `newest_url` unless this is a
+    page of the past; `live_query` asks for the same again with what is new, and is None there."""
 
     entries: tuple[Entry, ...]
     older_url: str
+    newest_url: str
     live_query: str | None
     # Id of the last message of the customer among them; 0: there is none.
     last_inbound: int
@@ -123,7 +124,9 @@ def thread(
     )
     if before is not None:
         edge = conversation.messages.filter(pk=before).values_list("created_at", flat=True).first()
-        if edge is not None:
+        if edge is None:
+            before = None
+        else:
             messages = messages.filter(Q(created_at__lt=edge) | Q(created_at=edge, pk__lt=before))
     size = MESSAGES_A_PAGE
     if since is not None:
@@ -144,10 +147,12 @@ def thread(
     url = reverse("inbox:conversation", args=[conversation.pk])
     older_url = f"{url}?{urlencode({'before': shown[-1].pk})}" if older else ""
     live = (f"?since={shown[-1].pk}" if shown else "") if before is None else None
+    newest_url = "" if before is None else url
     last_inbound = max((m.pk for m in shown if m.kind == MessageKind.INBOUND), default=0)
     return Thread(
         entries=tuple(entries),
         older_url=older_url,
+        newest_url=newest_url,
         live_query=live,
         last_inbound=last_inbound,
         undelivered=deliveries.undelivered(conversation) if before is None else (),

@@ -6,7 +6,7 @@ Templates only choose. One query for any number of customers.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -101,21 +101,39 @@ def merged_into(pairs: Sequence[Pair], *, never: Collection[Pair] = ()) -> list[
     """The customers that these have become by being merged, as far as Shopify was seen to have
     done so. `never`: customers that are not followed, nor what they became. One query where there
     are any pairs and none was merged."""
-    found: list[Pair] = []
-    todo = list(pairs)
+    became = {old: new for old, new in merges_of(pairs).items() if new not in never}
+    found = dict.fromkeys(step for pair in pairs for step in steps(pair, became))
+    return [step for step in found if step not in pairs]
+
+
+def merges_of(pairs: Iterable[Pair]) -> dict[Pair, Pair]:
+    """What each of these was merged into, and what that was merged into. As many queries for many
+    as for one: one where none was merged."""
+    found: dict[Pair, Pair] = {}
+    todo = set(pairs)
     for _round in range(_MERGES_FOLLOWED):
         if not todo:
             break
         match = Q(pk__in=[])
-        for store_id, gid in todo:
+        for store_id, gid in sorted(todo):
             match |= Q(store_id=store_id, gid=gid)
         gone = Customer.objects.filter(match, deleted_at__isnull=False).exclude(merged_into="")
-        todo = [
-            pair
-            for pair in gone.values_list("store_id", "merged_into")
-            if pair not in found and pair not in pairs and pair not in never
-        ]
-        found += todo
+        new = {
+            (store_id, gid): (store_id, into)
+            for store_id, gid, into in gone.values_list("store_id", "gid", "merged_into")
+        }
+        found |= new
+        todo = set(new.values()) - found.keys()
+    return found
+
+
+def steps(pair: Pair, became: Mapping[Pair, Pair]) -> list[Pair]:
+    """What this one has become, step by step, without itself."""
+    found: list[Pair] = []
+    at = became.get(pair)
+    while at is not None and at != pair and at not in found:
+        found.append(at)
+        at = became.get(at)
     return found
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, Self
 from urllib.parse import urlencode
+
+from django.utils.dateparse import parse_datetime
 
 ORDERS_A_PAGE: Final = 10
 # So far an agent may page; whoever needs more is better served by the search.
@@ -69,3 +72,13 @@ def number(text: str) -> int | None:
     """A whole number of an address's parameter; None for what is none, or as long as none of
     ours ("²" is a digit, too)."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def moment(text: str) -> datetime | None:
+    """A time of an address's parameter, in UTC; None for what is none (2026-02-30), for one without
+    a zone, and for one that lies beyond the calendar in UTC."""
+    try:
+        found = parse_datetime(text)
+        return found.astimezone(UTC) if found and found.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

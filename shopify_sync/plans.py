@@ -20,7 +20,7 @@ from orders.previews.returning import ReturnUnits, ThroughReturn
 from orders.progress import Goal
 from shopify_sync.documents import load
 
-STAFF_NOTE_LENGTH = 255
+SHOPIFY_NOTE_LENGTH: Final = 255
 _MARKER: Final = re.compile(r"\[ax:[^\]\s]{0,40}\]?")
 
 
@@ -204,5 +204,5 @@ def _with_marker(note: str, marker: str) -> str:
     """The agent's note with the marker at its end, within Shopify's 255 characters. Markers of
     other actions that were typed or pasted go: a marker takes credit for what it is found on."""
     note = _MARKER.sub("", note)
-    room = STAFF_NOTE_LENGTH - len(marker) - 1
+    room = SHOPIFY_NOTE_LENGTH - len(marker) - 1
     return f"{note[:room].strip()} {marker}".strip()

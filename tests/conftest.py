@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
+from django.core.management.commands import flush
 from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
@@ -15,6 +17,7 @@ from django.utils import translation
 
 from inbox import channel_keys, services
 from inbox.models import Campaign, Channel, Conversation
+from inbox.staff_roles import make_staff_roles
 from orders.models import Order, Store
 from shopify_sync import client as shopify_client
 from shopify_sync import connecting
@@ -34,15 +37,29 @@ def _flush_past_the_triggers() -> None:
     BaseDatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
 
 
+# Django's own lists of what there is: the same after every test, so they stay.
+_LISTS = {"django_content_type", "auth_permission"}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _lists_of_models_stay() -> None:
+    """After each test that commits, Django empties them and fills them again, model by model:
+    longer than most of those tests take. What `migrate` makes besides is made again."""
+
+    def emit(*_: Any, **__: Any) -> None:
+        make_staff_roles(apps.get_app_config("inbox"))
+
+    flush.emit_post_migrate_signal = emit  # type: ignore[attr-defined]
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _empty_only_what_has_rows() -> None:
     """TRUNCATE makes new files for every table and index, 200 ms a test; few tables have rows."""
-    if connection.vendor != "postgresql":
-        return
     real = connection.ops.sql_flush
 
     def sql_flush(style: Any, tables: list[str], **how: Any) -> list[str]:
-        if how.get("reset_sequences") or not tables:
+        tables = [name for name in tables if name not in _LISTS]
+        if connection.vendor != "postgresql" or how.get("reset_sequences") or not tables:
             return real(style, tables, **how)
         emptied = "".join(
             f"IF EXISTS (SELECT FROM {name}) THEN DELETE FROM {name}; END IF; "  # noqa: S608

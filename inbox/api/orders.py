@@ -59,7 +59,9 @@ class ProposalSerializer(StrictSerializer):
         help_text="The gid of the return the items are in; empty: in none; left out: whichever "
         "holds them.",
     )  # fmt: skip
-    staff_note = TextField(max_length=235, required=False, allow_blank=True, default="")
+    staff_note = TextField(
+        max_length=previews.STAFF_NOTE_LENGTH, required=False, allow_blank=True, default=""
+    )
 
 
 class ConfirmSerializer(StrictSerializer):

@@ -10,7 +10,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from inbox import access, addresses, identities, order_search, participants, people
+from inbox import (
+    access,
+    addresses,
+    fragments,
+    identities,
+    order_search,
+    participants,
+    people,
+)
 from inbox.models import Claim, Contact, Identity
 from inbox.people import Person
 from inbox.suggestions import Suggestion
@@ -32,7 +40,7 @@ def search_orders(request: HttpRequest) -> HttpResponse:
         "section": "orders",
         "is_live": True,
     }
-    is_part = "HX-Request" in request.headers
+    is_part = fragments.is_fragment(request)
     template = "inbox/_found_orders.html" if is_part else "inbox/orders.html"
     return render(request, template, context)
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET, require_POST
 
 from inbox import (
     access,
     drafts,
+    fragments,
     pages,
     participants,
     people,
@@ -32,16 +32,15 @@ from inbox.places import BesideConversation
 from orders.selection import number
 
 Context = dict[str, Any]
-Answer = TypeVar("Answer", bound=HttpResponseBase)
 
 
 @require_GET
 def list_page(request: HttpRequest) -> HttpResponse:
     """The list; navigation inside the inbox asks for the part that changes (X-Fragment)."""
     context = {"list": _list(request)}
-    if _wants(request, "list"):
-        return _vary(render(request, "inbox/_list_pane.html", context | {"selected": None}))
-    return _vary(render(request, "inbox/list.html", context | _frame(request)))
+    if fragments.wants(request, "list"):
+        return render(request, "inbox/_list_pane.html", context | {"selected": None})
+    return render(request, "inbox/list.html", context | _frame(request))
 
 
 @require_GET
@@ -55,12 +54,12 @@ def conversation(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The thread; the order sidebar follows in the same answer and never delays it."""
     found = access.get_conversation(request.user, pk)
     # Fetched ahead of a click that may never come: the page tells when it is shown.
-    is_ahead = "X-Fetched-Ahead" in request.headers
+    is_ahead = fragments.is_fetched_ahead(request)
     before = number(request.GET.get("before", ""))
     context = page_context(request, found, before=before, marks=not is_ahead)
     context["marks_read"] = is_ahead
-    if _wants(request, "view"):
-        return _vary(render(request, "inbox/_view.html", context))
+    if fragments.wants(request, "view"):
+        return render(request, "inbox/_view.html", context)
     return whole_page(request, found, context)
 
 
@@ -230,15 +229,6 @@ def whole_page(
     place = BesideConversation(found)
     answer = streaming.in_two_parts(request, page, lambda: sidebar.html(request, place))
     answer.status_code = status
-    return _vary(answer)
-
-
-def _wants(request: HttpRequest, part: str) -> bool:
-    return request.headers.get("X-Fragment") == part
-
-
-def _vary(answer: Answer) -> Answer:
-    patch_vary_headers(answer, ["X-Fragment"])
     return answer
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from inbox import access, decisions
+from inbox import access, decisions, fragments
 from orders import outcomes, services
 from orders.errors import ActionRefused, ShopUnreachable, StalePreview
 from orders.models import Order, OrderAction, Outcome
@@ -28,8 +28,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "section": "decisions",
         "is_live": True,
     }
-    is_fragment = bool(request.headers.get("HX-Request"))
-    template = "inbox/_decisions.html" if is_fragment else "inbox/decisions.html"
+    is_part = fragments.is_fragment(request)
+    template = "inbox/_decisions.html" if is_part else "inbox/decisions.html"
     return render(request, template, context)
 
 

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST
 
-from inbox import access, outbox
+from inbox import access, fragments, outbox
 from inbox.views.conversations import thread_context
 from orders.selection import number
 
@@ -34,7 +34,7 @@ def _deal_with(verb: Verb, request: HttpRequest, pk: int, message_id: int) -> Ht
     message = get_object_or_404(found.messages, pk=message_id)
     if failed_at := _moment(request.POST.get("failed_at", "")):
         verb(message=message, failed_at=failed_at, by=access.agent_of(request))
-    if not request.headers.get("HX-Request"):
+    if not fragments.is_fragment(request):
         return redirect("inbox:conversation", pk=found.pk)
     fresh = access.get_conversation(request.user, pk)
     shown = thread_context(request, fresh, since=number(request.GET.get("since", "")))

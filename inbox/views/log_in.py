@@ -104,7 +104,10 @@ def _client_id(request: HttpRequest) -> uuid.UUID:
 
 
 def _page_before(request: HttpRequest) -> str:
-    before = urlsplit(request.headers.get("Referer", ""))
+    try:
+        before = urlsplit(fragments.page_before(request))
+    except ValueError:
+        return "/"
     if before.netloc != request.get_host():
         return "/"
     return before._replace(scheme="", netloc="").geturl() or "/"

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from inbox import access, campaigns, passes, refund_dialog, sidebar
+from inbox import access, campaigns, fragments, passes, refund_dialog, sidebar
 from inbox.order_forms import CancelForm, Mode, as_typed
 from inbox.places import Place
 from orders import panels, previews, rules, selection, services, statuses
@@ -49,7 +49,7 @@ def refresh(request: HttpRequest, place: Place) -> HttpResponse:
             get_gateway().refresh(order)
         except ShopUnreachable as error:
             problem = f"{error} {error.hint}"
-    if not request.headers.get("HX-Request"):
+    if not fragments.is_fragment(request):
         return HttpResponseRedirect(place.home_url)
     return _render_panel(request, place, problem=problem)
 
@@ -186,7 +186,7 @@ def confirm(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     except ActionRefused as error:
         context["refusal"] = error.refusal
         return render(request, "orders/result.html", context, status=409)
-    if not request.headers.get("HX-Request"):
+    if not fragments.is_fragment(request):
         return HttpResponseRedirect(place.url("order_action", action.pk))
     return _render_action(request, place, order, action)
 
@@ -260,7 +260,7 @@ def withdraw(request: HttpRequest, place: Place, action_id: int) -> HttpResponse
             services.withdraw(action_id=found.pk, by=access.agent_of(request), now=timezone.now())
         except ActionRefused as error:
             refusal = error.refusal
-    if not request.headers.get("HX-Request"):
+    if not fragments.is_fragment(request):
         return HttpResponseRedirect(place.home_url)
     return _render_panel(request, place, problem=refusal.reason if refusal else "")
 
@@ -270,7 +270,7 @@ def check(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
     """Look at Shopify now. Reading never makes it worse, so every agent may."""
     found = _action(request, place, action_id)
     services.check_now(action_id=found.pk, now=timezone.now())
-    if not request.headers.get("HX-Request"):
+    if not fragments.is_fragment(request):
         return HttpResponseRedirect(place.home_url)
     return _render_panel(request, place)
 
@@ -379,13 +379,13 @@ def _render_action(
         "shopify_ids": ids,
         "reply_text": place.reply_text(found),
     }
-    is_fragment = request.headers.get("HX-Request") and request.method == "GET"
-    template = "orders/_result.html" if is_fragment else "orders/result.html"
+    is_part = fragments.is_fragment(request) and request.method == "GET"
+    template = "orders/_result.html" if is_part else "orders/result.html"
     return render(request, template, context)
 
 
 def _render_panel(request: HttpRequest, place: Place, *, problem: str = "") -> HttpResponse:
-    fragment = bool(request.headers.get("HX-Request"))
-    template = "orders/_panel.html" if fragment else "orders/panel.html"
-    context = sidebar.context(request, place, problem=problem, shows_all=not fragment)
+    is_part = fragments.is_fragment(request)
+    template = "orders/_panel.html" if is_part else "orders/panel.html"
+    context = sidebar.context(request, place, problem=problem, shows_all=not is_part)
     return render(request, template, context)

@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
-from inbox import access, drafts, live, participants, services
+from inbox import access, drafts, fragments, live, participants, services
 from inbox.forms import AssignForm, MessageForm, SnoozeForm
 from inbox.models import Conversation, ConversationState, DraftMode
 from inbox.services import Overtaken, Press
@@ -132,11 +132,11 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
             typed |= {"composer_id": uuid4(), "version": ""}
         typed["recipients"] = participants.recipients(found, chosen=chosen)
         return _overtaken(request, found, overtaken, press, typed)
-    if not request.headers.get("HX-Request"):
+    if not fragments.is_fragment(request):
         return redirect("inbox:conversation", pk=pk)
     _read_from_here(request)
     answer = _show(request, found, page_context(request, found))
-    if "before=" in request.headers.get("HX-Current-URL", ""):
+    if "before=" in fragments.page_address(request):
         # It was written on a page of the past; the one that is shown now is the newest.
         answer["HX-Replace-Url"] = reverse("inbox:conversation", args=[pk])
     return _told(answer, "inbox")
@@ -162,7 +162,7 @@ def _change(
         verb(conversation=found, by=access.agent_of(request), press=press, **what)
     except Overtaken as overtaken:
         return _overtaken(request, found, overtaken, press, {"again": again, "main": "header"})
-    if not request.headers.get("HX-Request"):
+    if not fragments.is_fragment(request):
         return redirect("inbox:conversation", pk=found.pk)
     _read_from_here(request)
     fresh = access.get_conversation(request.user, found.pk)
@@ -193,7 +193,7 @@ def _show(
     request: HttpRequest, found: Conversation, context: Context, *, status: int = 200
 ) -> HttpResponseBase:
     """The composer or the header, and beside it what else has changed; without htmx the page."""
-    if request.headers.get("HX-Request"):
+    if fragments.is_fragment(request):
         return render(request, "inbox/_answer.html", context, status=status)
     return whole_page(request, found, context, status=status)
 

@@ -16,7 +16,9 @@ from orders.previews.restocking import Restock
 from orders.previews.returning import ThroughReturn
 from orders.snapshot import LineQuantity
 
-STAFF_NOTE_LENGTH: Final = 255
+# Shopify's staff note holds 255 characters, and ours ends with OrderAction.note_marker: by it we
+# find again what we did. What an agent writes has to arrive whole, so this is all there is.
+STAFF_NOTE_LENGTH: Final = 255 - len(" [ax:0123456789]")
 # Ours, as Shopify has no list of refund reasons; the value is stored, the label is shown.
 REFUND_REASONS: Final = {
     "damaged": gettext_lazy("Damaged on arrival"),
@@ -151,4 +153,5 @@ def encode_proposal(proposal: Proposal) -> dict[str, Any]:
 
 
 def decode_proposal(plain: dict[str, Any]) -> Proposal:
+    """Raises ValueError for what is none."""
     return msgspec.convert(plain, Proposal, strict=False)

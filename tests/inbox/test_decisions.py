@@ -78,3 +78,14 @@ def test_what_is_to_be_returned_of_a_failed_refund(
         {},
     )
     assert (row.amount.format("en"), row.why) == (amount, why)
+
+
+def test_a_row_that_cannot_be_read_does_not_hide_the_others() -> None:
+    action = OrderAction(
+        order=order(), kind=ActionKind.REFUND, amount=Decimal(15), currency="EUR",
+        requested_by=User(username="alice"), proposal={}, why_approval="Above the limit.",
+    )  # fmt: skip
+    row = decisions._approval(action, User(pk=9), None, [], {})
+    assert row.refusal is not None
+    assert row.refusal.code == "unreadable"
+    assert ("Why", "Above the limit.") in row.facts

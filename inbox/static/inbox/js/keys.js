@@ -74,13 +74,28 @@ const KEYS = {
   "?": showHelp,
 };
 
+// Which of KEYS was pressed, on whatever layout. A letter counts as it is written, with Caps Lock
+// too; where another script is written, the place of the key counts. Signs stand at another place
+// on every layout, with Shift on some, so they are taken as they are written.
+const PLACES = { Slash: "/" };
+const WRITTEN = { "\u061f": "?" }; // the Arabic question mark
+function pressed({ key, code, shiftKey }) {
+  const sign = WRITTEN[key] ?? key;
+  if (sign === "/" || sign === "?") return sign;
+  if (shiftKey) return "";
+  if (/^[a-z]$/i.test(key)) return key.toLowerCase();
+  const isOtherScript = /^\p{L}\p{M}*$/u.test(key) && !/\p{Script=Latin}/u.test(key);
+  return isOtherScript ? PLACES[code] ?? code.replace(/^Key/, "").toLowerCase() : "";
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || document.querySelector("dialog[open]")) return;
-  if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+  if (event.isComposing || event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+  const key = pressed(event);
   // A key held down walks through the list; anything else it would do once too often.
-  if (event.repeat && !"jk".includes(event.key)) return;
-  const act = KEYS[event.key];
-  if (!act || (!areOn() && event.key !== "?")) return;
+  if (event.repeat && key !== "j" && key !== "k") return;
+  const act = Object.hasOwn(KEYS, key) && KEYS[key];
+  if (!act || (!areOn() && key !== "?")) return;
   if (act()) event.preventDefault();
 });
 

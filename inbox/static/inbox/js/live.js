@@ -99,12 +99,40 @@ function refreshAll(matches) {
   }
 }
 
+// The thread scrolls by itself; in a very low window, at 200 % say, the page does (inbox.css).
+function scrollerOf(element) {
+  return getComputedStyle(element).overflowY === "visible" ? document.scrollingElement : element;
+}
+
+// How far its end is below what can be seen.
+function hiddenBelow(element) {
+  const scroller = scrollerOf(element);
+  return scroller === element
+    ? element.scrollHeight - element.scrollTop - element.clientHeight
+    : element.getBoundingClientRect().bottom - scroller.clientHeight;
+}
+
 function isAtEnd(element) {
-  return element.scrollHeight - element.scrollTop - element.clientHeight < 48;
+  return hiddenBelow(element) < 48;
 }
 
 function toEnd(element) {
-  element.scrollTop = element.scrollHeight;
+  scrollerOf(element).scrollTop += Math.max(0, hiddenBelow(element));
+}
+
+// Who stays at the end is kept there when a font or a picture comes late, and when the composer
+// grows. Only scrolling up leaves it: what grows does not.
+let isKeptAtEnd = true;
+let lastTop = 0;
+const sizes = new ResizeObserver(() => {
+  if (isKeptAtEnd) document.querySelectorAll("[data-stick-to-end]").forEach(toEnd);
+});
+
+function notePlace(element) {
+  const top = scrollerOf(element).scrollTop;
+  if (isAtEnd(element)) isKeptAtEnd = true;
+  else if (top < lastTop) isKeptAtEnd = false;
+  lastTop = top;
 }
 
 // Whether the reader is at the end is asked when the answer lands, not when it was asked for:
@@ -191,7 +219,16 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
 });
 
 function start() {
-  document.querySelectorAll("[data-stick-to-end]").forEach(toEnd);
+  isKeptAtEnd = true;
+  lastTop = 0;
+  sizes.disconnect();
+  for (const element of document.querySelectorAll("[data-stick-to-end]")) {
+    // The page may still be where the conversation before was left.
+    if (scrollerOf(element) !== element) scrollTo(0, 0);
+    toEnd(element);
+    sizes.observe(element);
+    for (const child of element.children) sizes.observe(child);
+  }
 }
 // Whatever was posted may show in any part of the page: do not wait for the stream to say so.
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
@@ -207,10 +244,11 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
   }
 });
 document.addEventListener("scroll", ({ target }) => {
-  if (!target.matches?.("[data-stick-to-end]")) return;
-  if (isAtEnd(target)) {
-    const button = target.querySelector(".new-below");
-    if (button) button.hidden = true;
+  for (const element of document.querySelectorAll("[data-stick-to-end]")) {
+    if (target !== element && target !== document) continue;
+    notePlace(element);
+    const button = element.querySelector(".new-below");
+    if (button && isAtEnd(element)) button.hidden = true;
   }
 }, true);
 
