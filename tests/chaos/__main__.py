@@ -82,7 +82,10 @@ def main() -> int:
             return 1
         try:
             with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-                verdicts = list(pool.map(lambda p: _run(p, folder, postgres), plan))
+                beside = [planned for planned in plan if not planned.case.is_timed]
+                verdicts = list(pool.map(lambda p: _run(p, folder, postgres), beside))
+            alone = [planned for planned in plan if planned.case.is_timed]
+            verdicts += [_run(planned, folder, postgres) for planned in alone]
         finally:
             if postgres:
                 postgres.stop()

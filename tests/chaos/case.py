@@ -59,5 +59,7 @@ class Case:
     mutant_scale: float = 0.1
     # The shop lags, shuffles, cancels and refunds apart, and its bank takes its time.
     is_mean: bool = False
+    # Its claim is one of seconds: it runs after the others, and without its control beside it.
+    is_timed: bool = False
     # A guess, so that the longest start first.
     takes_s: int = 60

@@ -197,7 +197,7 @@ def _outcome(alone: Waits, beside: Waits, polite: float, asked: int, replies: in
 CASES = [
     Case(
         id="T20", title="replies to mute, dripping and refusing hosts beside refunds",
-        run=beside_refunds, backend="postgresql", broker="redis", takes_s=150,
+        run=beside_refunds, backend="postgresql", broker="redis", takes_s=150, is_timed=True,
         mutants={"own pools": 0.3}, mutant_scale=0.5,
     ),
 ]  # fmt: skip
