@@ -17,8 +17,10 @@ _PART: Final = "X-Fragment"
 _AHEAD: Final = "X-Fetched-Ahead"
 _ADDRESS: Final = "HX-Current-URL"
 _LANGUAGE: Final = "X-Page-Language"
+_AGENT: Final = "X-Agent"
+_NOBODYS_DOING: Final = "X-Background"
 # Authorization is read by frames and by REST: it says who asks, and so what the answer is.
-DECIDING: Final = (_HTMX, _PART, _AHEAD, _LANGUAGE, "Authorization")
+DECIDING: Final = (_HTMX, _PART, _AHEAD, _LANGUAGE, _AGENT, "Authorization")
 
 
 def is_fragment(request: HttpRequest) -> bool:
@@ -51,3 +53,18 @@ def page_language(request: HttpRequest) -> str | None:
 def is_for_a_script(request: HttpRequest) -> bool:
     """A script reads the answer: a browser that kept it might show it as a page."""
     return any(name in request.headers for name in DECIDING)
+
+
+def page_agent(request: HttpRequest) -> str:
+    """The id of the agent whose page asks; "" where it does not say."""
+    return request.headers.get(_AGENT, "")
+
+
+def is_nobodys_doing(request: HttpRequest) -> bool:
+    """The page asks by itself, and nobody has touched it for a while (js/session.js)."""
+    return _NOBODYS_DOING in request.headers
+
+
+def page_before(request: HttpRequest) -> str:
+    """Where a form was sent from that comes without a script; "" where it does not say."""
+    return request.headers.get("Referer", "")

@@ -18,6 +18,7 @@ from inbox.models import (
     Contact,
     Conversation,
     DeliveryState,
+    Draft,
     Identity,
     IdentityKind,
     Message,
@@ -210,6 +211,15 @@ REGISTRY.add(
         then=_not_to_be_sent,
         fields=_MESSAGE_FIELDS,
     ),
+    # What agents have begun to write to the person, and of them.
+    Holding(
+        model=Draft,
+        whose=Whose.CUSTOMER,
+        per=_OWN,
+        of=lambda scope: Draft.objects.filter(conversation__contact__in=scope.ids(_OWN)),
+        is_deleted=True,
+        fields={"text": Mask(Kind.TEXT)},
+    ),
     # What the person wrote in somebody else's conversation, and what was sent to them there.
     Holding(
         model=Message,
@@ -377,6 +387,12 @@ register(
         name="messages",
         setting=_MONTHS,
         due=lambda cutoff: Message.objects.filter(created_at__lt=cutoff),
+        apply=_delete,
+    ),
+    Rule(
+        name="drafts",
+        setting="RETENTION_DRAFT_DAYS",
+        due=lambda cutoff: Draft.objects.filter(updated_at__lt=cutoff),
         apply=_delete,
     ),
     Rule(

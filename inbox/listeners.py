@@ -1,14 +1,16 @@
-"""The inbox's ears for orders.signals. What is lost of event_recorded is found by the sweeps in
-tasks; the others are told in the transaction of the change, and committed with it."""
+"""The inbox's ears for orders.signals, and for log-ins. What is lost of event_recorded is found by
+the sweeps in tasks; the others are told in the transaction of the change, and committed with it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import transaction
 from django.dispatch import receiver
+from django.utils import timezone
 
-from inbox import identities, live, marketing, tracking_news
+from inbox import identities, live, marketing, sessions, tracking_news
 from orders.models import Customer, Order
 from orders.signals import customer_changed, event_recorded, order_changed, orders_imported
 
@@ -67,3 +69,14 @@ def write_messages(sender: Any, *, event_id: int, **_: Any) -> None:
     from inbox.tasks import handle_event, ring
 
     ring(handle_event, event_id)
+
+
+@receiver(user_logged_in)
+def begin_session(sender: Any, *, request: Any, user: Any, **_: Any) -> None:
+    """By whatever door: the inbox's own, or the admin's."""
+    sessions.begin(request, user, now=timezone.now())
+
+
+@receiver(user_logged_out)
+def finish_session(sender: Any, *, request: Any, **_: Any) -> None:
+    sessions.finish(request)

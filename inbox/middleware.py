@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
-from inbox import access, fragments, live
+from inbox import access, fragments, live, sessions
+from inbox.views import log_in
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -52,23 +53,55 @@ class LanguageOfThePage:
         return self._get_response(request)
 
 
-class LogInForFragments:
-    """htmx would put the log-in form where the fragment belongs; this sends the browser there,
-    and back to the page it was on. What was not confirmed was not sent, and is asked again."""
+class Sessions:
+    """What a request means for its agent's log-in (inbox.sessions)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
-        log_in = resolve_url(settings.LOGIN_URL)
-        is_redirect = response.status_code == 302 and _path(response["Location"]) == log_in
-        if not is_redirect or not fragments.is_fragment(request):
+        # Who has not been asked for is not asked for here: frames look at no cookie.
+        if request.session.accessed and not fragments.is_nobodys_doing(request):
+            sessions.renew(request.session, now=timezone.now())
+        sessions.mark(request, response)
+        return response
+
+    def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+        """A page of one agent in a browser where another has logged in since: it must neither
+        show what is the other's, nor write in their name."""
+        whose = fragments.page_agent(request)
+        if not whose or not request.user.is_authenticated or whose == str(request.user.pk):
+            return None
+        return HttpResponse(status=401, headers={"X-Session": "other"})
+
+
+class LogInForFragments:
+    """A part of a page cannot show the log-in: it is told that the session has ended, and the
+    page asks there and then, so that nothing on it is lost (js/session.js).
+
+    A form that comes without a script gets the log-in page. It goes on from the page the form was
+    on, and what was written there comes back where that can be done safely.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self._get_response(request)
+        if not _is_to_log_in(response):
             return response
-        # Only the path: a foreign address in the header must not become the way back.
-        here = _path(fragments.page_address(request)) or "/"
-        target = f"{log_in}?{urlencode({'next': here})}"
-        return HttpResponse(status=204, headers={"HX-Redirect": target})
+        if fragments.is_for_a_script(request):
+            return HttpResponse(status=401, headers={"X-Session": "ended"})
+        return response if request.method in _READS else log_in.instead_of(request)
+
+
+def _is_to_log_in(response: HttpResponse) -> bool:
+    """Away from what was asked for; a log-out leads to the log-in too, but to stay there."""
+    if response.status_code != 302:
+        return False
+    target = urlsplit(response["Location"])
+    return target.path == resolve_url(settings.LOGIN_URL) and "next=" in target.query
 
 
 class RolesAtTheDoor:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
-from inbox import access, identities, reading
+from inbox import access, drafts, identities, reading
 from inbox.models import Claim, Conversation, ConversationState, Identity, IdentityKind
 from inbox.roles import Agent
 from orders.models import Order
@@ -34,6 +34,7 @@ class ConversationRow:
     assignee: str
     channel: str
     snoozed_until: datetime | None
+    has_draft: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +82,12 @@ def conversation_list(
     if len(page) > PAGE:
         mark = f"{shown[-1].last_message_at.isoformat()}~{shown[-1].pk}"
         next_url = f"{here}?{urlencode(words | {'after': mark})}"
+    begun = drafts.begun_in(agent, [conversation.pk for conversation in shown])
     return ConversationList(
-        rows=tuple(_row(conversation, conversation.pk in unread) for conversation in shown),
+        rows=tuple(
+            _row(found, is_unread=found.pk in unread, has_draft=found.pk in begun)
+            for found in shown
+        ),
         scope=scope,
         state=state,
         query=query,
@@ -108,7 +113,7 @@ def _search(rows: QuerySet[Conversation], query: str) -> QuerySet[Conversation]:
     return rows.filter(match | Q(contact__in=owners))
 
 
-def _row(conversation: Conversation, is_unread: bool) -> ConversationRow:
+def _row(conversation: Conversation, *, is_unread: bool, has_draft: bool) -> ConversationRow:
     assignee = conversation.assignee
     return ConversationRow(
         pk=conversation.pk,
@@ -122,4 +127,5 @@ def _row(conversation: Conversation, is_unread: bool) -> ConversationRow:
         assignee=(assignee.get_short_name() or assignee.get_username()) if assignee else "",
         channel=conversation.channel.name,
         snoozed_until=conversation.snoozed_until,
+        has_draft=has_draft,
     )

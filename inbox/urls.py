@@ -1,5 +1,4 @@
 from django.contrib.auth import views as auth_views
-from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, include, path
 from django.views.generic import RedirectView
 
@@ -11,16 +10,13 @@ from inbox.views import (
     conversations,
     decisions,
     delivery,
+    drafts,
     frames,
     history,
+    log_in,
     orders,
     unsubscribing,
     writing,
-)
-
-# Named without a namespace for settings.LOGIN_URL, and with it for templates.
-log_in = auth_views.LoginView.as_view(
-    template_name="inbox/login.html", redirect_authenticated_user=True
 )
 
 
@@ -53,6 +49,7 @@ pages = [
     path("conversations/<int:pk>/read/", conversations.read, name="read"),
     path("conversations/<int:pk>/reply/", writing.reply, name="reply"),
     path("conversations/<int:pk>/note/", writing.note, name="note"),
+    path("conversations/<int:pk>/draft/", drafts.save, name="draft"),
     path("conversations/<int:pk>/assign/", writing.assign, name="assign"),
     path("conversations/<int:pk>/snooze/", writing.snooze, name="snooze"),
     path("conversations/<int:pk>/resolve/", writing.resolve, name="resolve"),
@@ -122,7 +119,8 @@ api = [
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="inbox:list"), name="home"),
-    path("login/", login_not_required(log_in), name="login"),
+    # Named without a namespace for settings.LOGIN_URL.
+    path("login/", log_in.LogIn.as_view(), name="login"),
     path("unsubscribe/<str:token>/", unsubscribing.unsubscribe, name="unsubscribe"),
     path("inbox/", include((pages, "inbox"))),
     path("sidebar/", include((frame, "sidebar"))),

@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from inbox import live, outbox, reach, reading
+from inbox import drafts, live, outbox, reach, reading
 from inbox.models import (
     Channel,
     ChannelKind,
@@ -101,6 +101,7 @@ def reply(
             seen = known or 0
         reader = reach.recipient(found, to=to)
         message = _write(found, MessageKind.REPLY, by, text, press, recipient=reader)
+        drafts.settle(conversation=found, by=by, text=text, client_id=message.client_id)
         reading.advance(found, by=by, up_to=seen)
         columns = last_of(message)
         if seen is None or not reading.inbound_after(found, seen).exists():
@@ -119,6 +120,7 @@ def note(*, conversation: Conversation, by: User, text: str, press: Press | None
         if earlier := _written_by(press, found, by, MessageKind.NOTE, text):
             return earlier
         message = _write(found, MessageKind.NOTE, by, text, press)
+        drafts.settle(conversation=found, by=by, text=text, client_id=message.client_id)
         live.announce(f"conversation:{found.pk}")
     return message
 

@@ -49,6 +49,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "inbox.middleware.Sessions",
     "inbox.middleware.LogInForFragments",
     # Log-in is the default; a view without it says why.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -123,6 +124,7 @@ FIELD_ENCRYPTION_KEYS: list[str] = []
 RETENTION_WEBHOOK_BODY_DAYS = env.whole("RETENTION_WEBHOOK_BODY_DAYS", 14)
 RETENTION_ORDER_PERSONAL_DAYS = env.whole("RETENTION_ORDER_PERSONAL_DAYS", 60)
 RETENTION_MESSAGES_MONTHS = env.whole("RETENTION_MESSAGES_MONTHS", 24)
+RETENTION_DRAFT_DAYS = env.whole("RETENTION_DRAFT_DAYS", 90)
 RETENTION_SESSION_DAYS = env.whole("RETENTION_SESSION_DAYS", 90)
 # Hashes the identifiers in the ledger of redacted people; keep it as long as backups are kept.
 # Empty: derived from FIELD_ENCRYPTION_KEYS.
@@ -141,7 +143,10 @@ SMS_BACKEND = env.text("SMS_BACKEND", "")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
-SESSION_COOKIE_AGE = 8 * 3600
+# A log-in ends so long after its agent last did something, and in any case after so many days
+# (inbox.sessions).
+SESSION_COOKIE_AGE = env.whole("SESSION_IDLE_HOURS", 8, least=1) * 3600
+SESSION_LONGEST_S = env.whole("SESSION_MAX_DAYS", 7, least=1) * 86400
 SESSION_SAVE_EVERY_REQUEST = False
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"

@@ -59,9 +59,16 @@ def flag(name: str, default: bool = False) -> bool:
     return parsed(name, lambda v: words[v.lower()], "1" if default else "0", "1 or 0")
 
 
-def whole(name: str, default: int) -> int:
-    """A whole number, 0 or more."""
-    return parsed(name, _whole, str(default), "a whole number, 0 or more")
+def whole(name: str, default: int, *, least: int = 0) -> int:
+    """A whole number, `least` or more."""
+
+    def convert(word: str) -> int:
+        number = int(word)
+        if number < least:
+            raise ValueError(word)
+        return number
+
+    return parsed(name, convert, str(default), f"a whole number, {least} or more")
 
 
 def database(name: str, default: str) -> dict[str, Any]:
@@ -73,13 +80,6 @@ def email(name: str, default: str) -> dict[str, Any]:
     """Django's e-mail settings from smtp(s|+tls)://user:password@host:port, file:///folder or
     console://."""
     return parsed(name, _email, default, "smtp+tls://…, smtps://…, file:///folder or console://")
-
-
-def _whole(word: str) -> int:
-    number = int(word)
-    if number < 0:
-        raise ValueError(word)
-    return number
 
 
 def _database(url: str) -> dict[str, Any]:

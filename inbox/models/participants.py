@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -79,7 +81,13 @@ class Draft(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="drafts")
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="drafts")
     mode = models.CharField(max_length=5, choices=DraftMode.choices, default=DraftMode.REPLY)
-    text = models.TextField()
+    text = models.TextField(help_text="Empty: it was cleared, and older saves stay out.")
+    client_id = models.UUIDField(
+        default=uuid.uuid4, help_text="The composer's id, which its message will carry."
+    )
+    version = models.UUIDField(
+        default=uuid.uuid4, help_text="The browser's id of the save that wrote this."
+    )
     updated_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

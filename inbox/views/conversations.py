@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from inbox import (
     access,
+    drafts,
     fragments,
     pages,
     participants,
@@ -26,7 +27,7 @@ from inbox import (
     timeline,
 )
 from inbox.forms import MessageForm
-from inbox.models import Contact, Conversation, IdentityKind
+from inbox.models import Contact, Conversation, DraftMode, IdentityKind
 from inbox.places import BesideConversation
 from orders.selection import number
 
@@ -145,13 +146,31 @@ def page_context(
     return (
         header_context(request, found, seen=shown["seen"])
         | shown
+        | _composer(request, found)
         | {
-            "reply_form": MessageForm(),
             "unreachable": reach.refusal(found),
             "recipients": participants.recipients(found, chosen=chosen),
             "may_work": _may_work(request),
         }
     )
+
+
+def _composer(request: HttpRequest, found: Conversation) -> Context:
+    """Empty, or with what this agent has begun to write; `version` "" without a draft."""
+    draft = drafts.of(request.user, found)
+    if draft is None:
+        return {
+            "reply_form": MessageForm(),
+            "mode": DraftMode.REPLY,
+            "composer_id": uuid4(),
+            "version": "",
+        }
+    return {
+        "reply_form": MessageForm(initial={"text": draft.text}),
+        "mode": draft.mode,
+        "composer_id": draft.client_id,
+        "version": draft.version,
+    }
 
 
 def header_context(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
-from inbox import access, fragments, live, participants, services
+from inbox import access, drafts, fragments, live, participants, services
 from inbox.forms import AssignForm, MessageForm, SnoozeForm
 from inbox.models import Conversation, ConversationState, DraftMode
 from inbox.services import Overtaken, Press
@@ -52,9 +52,8 @@ class Again:
 
 @require_POST
 def reply(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Answer the customer; "mode" note without JavaScript writes a note instead."""
-    is_note = request.POST.get("mode") == DraftMode.NOTE
-    return _write(request, pk, DraftMode.NOTE if is_note else DraftMode.REPLY)
+    """Answer the customer."""
+    return _write(request, pk, DraftMode.REPLY)
 
 
 @require_POST
@@ -113,13 +112,14 @@ def press_of(request: HttpRequest) -> Press:
 
 def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
     found = access.get_conversation(request.user, pk)
-    form = MessageForm(request.POST)
-    typed = {"reply_form": form, "mode": mode}
+    form = MessageForm(request.POST, mode=mode)
+    press = press_of(request)
+    typed = _typed(request, found, form, press)
     chosen = number(request.POST.get("to", ""))
     if not form.is_valid():
         context = page_context(request, found, chosen=chosen) | typed
         return _show(request, found, context, status=422)
-    text, press = form.cleaned_data["text"], press_of(request)
+    text = form.cleaned_data["text"]
     verb: Verb = services.note
     if mode == DraftMode.REPLY:
         verb = partial(services.reply, to=participants.get(found, chosen))
@@ -127,6 +127,9 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
         verb(conversation=found, by=access.agent_of(request), text=text, press=press)
     except Overtaken as overtaken:
         typed["again"] = Again(label=str(_ANYWAY[mode]))
+        if overtaken.earlier:
+            # What is in the composer now is another message.
+            typed |= {"composer_id": uuid4(), "version": ""}
         typed["recipients"] = participants.recipients(found, chosen=chosen)
         return _overtaken(request, found, overtaken, press, typed)
     if not fragments.is_fragment(request):
@@ -137,6 +140,18 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
         # It was written on a page of the past; the one that is shown now is the newest.
         answer["HX-Replace-Url"] = reverse("inbox:conversation", args=[pk])
     return _told(answer, "inbox")
+
+
+def _typed(request: HttpRequest, found: Conversation, form: MessageForm, press: Press) -> Context:
+    """The composer as it was sent, for an answer that has written nothing."""
+    draft = drafts.of(request.user, found)
+    is_its_draft = draft is not None and draft.client_id == press.client_id
+    return {
+        "reply_form": form,
+        "mode": form.data["mode"],
+        "composer_id": press.client_id or uuid4(),
+        "version": draft.version if draft is not None and is_its_draft else "",
+    }
 
 
 def _change(

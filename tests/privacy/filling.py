@@ -23,6 +23,7 @@ from inbox.models import (
     Claim,
     Contact,
     Conversation,
+    Draft,
     Identity,
     Message,
 )
@@ -123,6 +124,9 @@ def fill(store: Store, channel: Channel, by: User, count: int, *, start: int = 0
         )  # fmt: skip
         Message.objects.filter(pk=message.pk).update(recipient=email(number))
         talks.note(conversation=message.conversation, by=by, text=f"{canary(number)} is nice")
+        Draft.objects.create(
+            user=by, conversation=message.conversation, text=f"Dear {canary(number)},"
+        )
         Conversation.objects.filter(pk=message.conversation_id).update(subject=canary(number))
         Contact.objects.filter(conversations=message.conversation_id).update(language="de")
         Claim.objects.create(

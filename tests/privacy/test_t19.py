@@ -358,8 +358,9 @@ def test_what_is_too_old_goes_and_the_rest_stays(
 
 def test_zero_keeps_for_ever(store: Store, channel: Channel, alice: User, settings: Any) -> None:
     fill(store, channel, alice, 1)
-    for name in ("WEBHOOK_BODY_DAYS", "ORDER_PERSONAL_DAYS", "MESSAGES_MONTHS", "SESSION_DAYS"):
-        setattr(settings, f"RETENTION_{name}", 0)
+    for name in ("WEBHOOK_BODY", "ORDER_PERSONAL", "DRAFT", "SESSION"):
+        setattr(settings, f"RETENTION_{name}_DAYS", 0)
+    settings.RETENTION_MESSAGES_MONTHS = 0
     counts = retention.apply(now=timezone.now() + timedelta(days=9999))
     assert set(counts.values()) == {0}
 

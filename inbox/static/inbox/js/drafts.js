@@ -1,60 +1,322 @@
-// What is typed for a customer stays with that conversation until it is sent: for this tab only.
-const key = (id) => `draft-${id}`;
+// What an agent is writing, with its mode: kept by the server for each agent and conversation
+// (inbox/drafts.py), and until the server has it in this browser, under the agent's id. On opening,
+// the server's words count, unless this browser holds newer ones that never arrived.
+const SAVE_AFTER_MS = 600;
+const AGAIN_AFTER_MS = 5000;
+// A page may be on its way, made just before the server had the words: this browser holds them so long.
+const HELD_FOR_MS = 10_000;
+const KEEPALIVE_LIMIT = 50_000; // Browsers refuse more than 64 KB to a request that outlives its page.
+const MOST_VERSIONS = 50;
+const agent = document.getElementById("log-in")?.dataset.agent;
+const words = document.getElementById("words")?.dataset ?? {};
+// By conversation: {text, mode, client, versions, isKept, address}. `versions`: every save that this
+// page has made or seen; `isKept`: the server has these words, since `at`; `address`: where they
+// are saved.
+const known = new Map();
+let timer = 0;
+let isSaving = false;
+let sending = null; // {id, client, text} while a message is on its way
 
-function field() {
-  return document.getElementById("composer-text");
+// --- The composer as it stands ------------------------------------------------------------------
+const form = () => document.querySelector("#composer form[data-draft]");
+const conversation = () => document.getElementById("view")?.dataset.conversation;
+const field = () => document.getElementById("composer-text");
+
+function standing() {
+  const { mode, client_id: client } = form().elements;
+  return { text: field().value, mode: mode.value, client: client.value };
 }
 
-function conversation() {
-  return document.getElementById("view")?.dataset.conversation;
+function put({ text, mode, client }) {
+  field().value = text;
+  form().elements.mode.value = mode;
+  if (client) form().elements.client_id.value = client;
 }
 
-function keep() {
-  if (!field() || !conversation()) return;
+const isSame = (one, other) => one.text.trim() === other.text.trim() && one.mode === other.mode;
+
+function uuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20)}`;
+}
+
+// --- What this browser holds until the server has it --------------------------------------------
+const key = (id) => `draft:${agent}:${id}`;
+
+function stored(id) {
   try {
-    if (field().value.trim()) sessionStorage.setItem(key(conversation()), field().value);
-    else sessionStorage.removeItem(key(conversation()));
-  } catch { /* storage is off: the text lives in the page */ }
+    const held = JSON.parse(localStorage.getItem(key(id)));
+    return held?.versions ? held : null;
+  } catch { return null; }
 }
 
-function restore() {
-  if (!field() || field().value) return;
-  let text = null;
-  try { text = sessionStorage.getItem(key(conversation())); } catch { /* storage is off */ }
-  if (text) field().value = text;
+function store(id) {
+  try {
+    const { text, mode, client, versions, isKept, at = 0 } = known.get(id);
+    const rest = at + HELD_FOR_MS - Date.now();
+    if (isKept && rest <= 0) localStorage.removeItem(key(id));
+    else localStorage.setItem(key(id), JSON.stringify({ text, mode, client, versions, isKept, at }));
+    if (isKept && rest > 0) setTimeout(store, rest + 1, id);
+  } catch { /* storage is off or full: the server has what it has */ }
 }
 
-document.addEventListener("input", ({ target }) => { if (target.id === "composer-text") keep(); });
+// Its message is written: other tabs hear of it.
+function forget(id, client) {
+  try {
+    localStorage.setItem(key(id), JSON.stringify({ sent: client }));
+    localStorage.removeItem(key(id));
+  } catch { /* nothing was kept */ }
+}
+
+function mark(id, has) {
+  const label = document.querySelector(`#row-${id} .draft-mark`);
+  if (label) label.hidden = !has;
+}
+
+// --- Opening ------------------------------------------------------------------------------------
+// `later`: what was typed while the message before was on its way.
+function begin(later = null) {
+  const id = conversation();
+  if (!form() || !id || !agent) return;
+  const shown = standing();
+  const version = form().elements.version.value;
+  const held = stored(id) ?? known.get(id);
+  const record = { ...shown, versions: version ? [version] : [], isKept: true, address: form().dataset.draft };
+  known.set(id, record);
+  if (later) {
+    put({ ...later, client: shown.client });
+    changed();
+  } else if (held && isNewer(held, version)) {
+    put(held);
+    // Whether they were sent meanwhile, the save will tell.
+    Object.assign(record, standing(), { versions: held.versions, isKept: false });
+    soon();
+  } else if (held && !held.isKept && held.text.trim() && !isSame(held, shown)) {
+    // Both have changed: the words of this browser stay, and the others are shown beside them.
+    put(held);
+    Object.assign(record, standing(), { versions: [...held.versions, version], isKept: false });
+    showOther(shown);
+    soon();
+  } else {
+    store(id);
+  }
+  // Who goes on writing goes on at the end.
+  field().setSelectionRange(field().value.length, field().value.length);
+  mark(id, Boolean(field().value.trim()));
+}
+
+// What the page was given is one of the versions that these words came after, or there is none.
+function isNewer({ versions, isKept, at, text }, version) {
+  if (!version) return Boolean(text.trim()) && (!isKept || Date.now() - at < HELD_FOR_MS);
+  return versions.includes(version) && (!isKept || versions.at(-1) !== version);
+}
+
+// --- Saving -------------------------------------------------------------------------------------
+function changed() {
+  const id = conversation();
+  const record = known.get(id);
+  if (!record || !form()) return;
+  Object.assign(record, standing(), { isKept: false });
+  // Nothing, and there never was: no draft to clear.
+  if (!record.text.trim() && !record.versions.length) record.isKept = true;
+  store(id);
+  mark(id, Boolean(record.text.trim()));
+  soon();
+}
+
+function soon(delay = SAVE_AFTER_MS) {
+  if (!timer) timer = setTimeout(() => { timer = 0; saveAll(); }, delay);
+}
+
+// Every conversation of this page whose words the server does not have; usually the open one.
+function saveAll(isLeaving = false) {
+  const open = known.get(conversation());
+  // A choice that no event told of.
+  if (open && form() && field().value.trim() && !isSame(standing(), open)) changed();
+  if (isSaving && !isLeaving) return soon();
+  for (const [id, record] of known) {
+    // What is being sent may be a message in a moment, and then it is no draft.
+    if (!record.isKept && (isLeaving || sending?.id !== id)) save(id, record);
+  }
+  return null;
+}
+
+async function save(id, record) {
+  if (document.documentElement.dataset.session) return;
+  const { text, mode, client } = record;
+  // A page that is left says so twice.
+  if (record.flying && isSame(record, record.flying)) return;
+  record.flying = { text, mode };
+  const version = uuid();
+  const body = new FormData();
+  for (const [name, value] of Object.entries({ text, mode, version, client_id: client })) body.append(name, value);
+  for (const seen of record.versions) body.append("follows", seen);
+  record.versions = [...record.versions, version].slice(-MOST_VERSIONS);
+  store(id);
+  isSaving = true;
+  try {
+    const headers = { "X-Fragment": "draft" };
+    document.dispatchEvent(new CustomEvent("inbox:request", { detail: { headers } }));
+    const keepalive = new Blob([text]).size < KEEPALIVE_LIMIT;
+    const answer = await fetch(record.address, { method: "POST", body, headers, keepalive, credentials: "same-origin" });
+    if (answer.status === 401) document.dispatchEvent(new CustomEvent("inbox:refused", { detail: { answer } }));
+    else if (answer.ok) heard(id, record, { text, mode, client, version }, await answer.json());
+    else if (answer.status >= 500) soon(AGAIN_AFTER_MS);
+  } catch {
+    soon(AGAIN_AFTER_MS); // No connection: this browser holds it meanwhile.
+  } finally {
+    isSaving = false;
+    record.flying = null;
+  }
+}
+
+function heard(id, record, saved, told) {
+  if (known.get(id) !== record) return;
+  if (told.outcome === "sent") {
+    if (record.client === saved.client) wasSent(id, record, told.text);
+    return;
+  }
+  if (told.outcome === "other") {
+    // Unless it is a save of this page itself, which only came in before this one.
+    if (!record.versions.includes(told.version)) {
+      record.versions.push(told.version);
+      if (told.text.trim() && !isSame(told, record) && id === conversation()) showOther(told);
+    }
+    if (!record.isKept) soon();
+    return;
+  }
+  document.dispatchEvent(new CustomEvent("inbox:draft-saved"));
+  if (isSame(record, saved) && record.client === saved.client) Object.assign(record, { isKept: true, at: Date.now() });
+  else soon();
+  if (id === conversation() && form()) form().elements.version.value = told.version;
+  store(id);
+}
+
+// --- Another window's words ---------------------------------------------------------------------
+function showOther({ text, mode }) {
+  const place = form()?.querySelector("[data-other]");
+  if (!place) return;
+  place.querySelector("[data-other-text]").textContent = text;
+  place.dataset.mode = mode;
+  place.hidden = false;
+}
+
+document.addEventListener("click", ({ target }) => {
+  const place = target.closest?.("[data-other]");
+  if (!place || !target.closest("[data-other-insert], [data-other-dismiss]")) return;
+  if (target.closest("[data-other-insert]")) {
+    const text = place.querySelector("[data-other-text]").textContent;
+    field().value = field().value ? `${field().value}\n\n${text}` : text;
+    // With a part that was meant for the team alone, all of it is.
+    if (place.dataset.mode === "note") form().elements.mode.value = "note";
+    changed();
+  }
+  place.hidden = true;
+  field().focus();
+});
+
+// The same conversation in two tabs of this browser is one text.
+addEventListener("storage", ({ key: changedKey, newValue }) => {
+  const id = conversation();
+  const record = known.get(id);
+  if (!record || changedKey !== key(id) || !newValue || !form() || sending) return;
+  const told = JSON.parse(newValue);
+  if (told.sent) {
+    if (told.sent === record.client && record.isKept) wasSent(id, record, record.text, { isTold: true });
+    return;
+  }
+  if (told.client !== record.client && record.text.trim()) return;
+  // One person types in one tab at a time: what the other one has saved came before these words.
+  record.versions = [...new Set([...record.versions, ...told.versions])].slice(-MOST_VERSIONS);
+  if (!record.isKept) return;
+  put(told);
+  Object.assign(record, standing());
+});
+
+// --- Sending ------------------------------------------------------------------------------------
 // What was typed while the last words were on their way stays for the next.
-let sent = "";
-let later = "";
-document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-  if (detail.target?.id !== "composer" || !field()) return;
-  const typed = field().value;
-  later = typed === sent ? "" : typed.startsWith(sent) ? typed.slice(sent.length).trimStart() : typed;
-});
-document.addEventListener("htmx:afterSwap", ({ detail }) => {
-  if (detail.target?.id !== "composer") return;
-  if (later && field() && !field().value) field().value = later;
-  later = "";
-  keep();
-});
-document.addEventListener("inbox:view", restore);
-// Sent, while the agent has gone on to another conversation: what was sent would come back as a
-// draft. Of a view that is gone no event comes up to the document, so the request itself is asked.
-document.addEventListener("htmx:beforeRequest", ({ detail: { target, xhr } }) => {
-  if (target?.id !== "composer") return;
-  const view = document.getElementById("view");
-  const [id, text] = [conversation(), field().value];
-  sent = text;
-  xhr.addEventListener("load", () => {
-    if (xhr.status !== 200 || view === document.getElementById("view")) return;
-    if (id === conversation() && field()?.value === text) field().value = "";
-    try {
-      if (sessionStorage.getItem(key(id)) === text) sessionStorage.removeItem(key(id));
-    } catch { /* storage is off */ }
+function rest(typed, sent) {
+  if (typed.trim() === sent.trim()) return "";
+  return typed.startsWith(sent) ? typed.slice(sent.length).trimStart() : typed;
+}
+
+// Its message is there, and this page had not heard of it: an answer was lost, or another tab sent it.
+function wasSent(id, record, text, { isTold = false } = {}) {
+  const { client } = record;
+  const left = rest(record.text, text);
+  const next = { text: left, mode: record.mode, client: uuid() };
+  Object.assign(record, next, { versions: [], isKept: !left });
+  if (id === conversation() && form()) {
+    put(next);
+    form().elements.version.value = "";
+    document.dispatchEvent(new CustomEvent("inbox:announce", { detail: words.wasSent }));
+  }
+  if (!isTold) forget(id, client);
+  store(id);
+  mark(id, Boolean(left));
+  if (left) soon();
+}
+
+const isComposer = (detail) => detail.target?.id === "composer";
+
+document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+  if (!isComposer(detail) || !form()) return;
+  const id = conversation();
+  const { text, client } = standing();
+  sending = { id, client, text };
+  const mine = sending;
+  detail.xhr.addEventListener("loadend", () => {
+    if (sending === mine) sending = null;
+    const record = known.get(id);
+    // Of a view that is gone no event comes up to the document, so the request itself is asked.
+    const isGone = record?.client === client && (id !== conversation() || form()?.elements.client_id.value === client);
+    if (detail.xhr.status === 200 && isGone) wasSent(id, record, text);
+    // Without an answer the next save asks whether it was written.
+    else if (record && !detail.xhr.status) record.isKept = false;
+    if (record && !record.isKept) soon();
   });
 });
-// Somebody else may log in on this computer.
-if (document.querySelector(".login")) { try { sessionStorage.clear(); } catch { /* nothing kept */ } }
-restore();
+let before = null;
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  before = isComposer(detail) && form() ? standing() : null;
+});
+document.addEventListener("htmx:afterSwap", ({ detail }) => {
+  if (!isComposer(detail) || !before) return;
+  const { text, mode } = before;
+  before = null;
+  // Refused: what stands there stays as it is.
+  const isSent = detail.xhr.status === 200;
+  const left = isSent ? rest(text, sending?.text ?? "") : text;
+  known.delete(conversation());
+  if (isSent) forget(conversation(), sending?.client);
+  begin(left ? { text: left, mode } : null);
+});
+// The button must fit the choice: Enter on a choice would press the first one, whatever it says.
+document.addEventListener("submit", (event) => {
+  if (event.target !== form() || !event.submitter) return;
+  const { value } = event.target.elements.mode;
+  if (event.submitter.matches(`.for-${value}`)) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  event.target.querySelector(`button.for-${value}`).click();
+}, true);
+
+// --- When ---------------------------------------------------------------------------------------
+document.addEventListener("input", ({ target }) => { if (target.id === "composer-text") changed(); });
+document.addEventListener("change", ({ target }) => {
+  if (target.matches?.("#composer [name=mode]") && field().value.trim()) changed();
+});
+document.addEventListener("inbox:leave", () => saveAll(true));
+document.addEventListener("inbox:view", () => begin());
+document.addEventListener("inbox:logged-in", () => saveAll());
+document.addEventListener("visibilitychange", () => { if (document.hidden) saveAll(true); });
+addEventListener("pagehide", () => saveAll(true));
+// Of an earlier page that was closed before it could.
+try {
+  for (const name of Object.keys(localStorage).filter((one) => one.startsWith(key("")))) {
+    const held = JSON.parse(localStorage.getItem(name));
+    if (held.isKept && Date.now() - held.at > HELD_FOR_MS) localStorage.removeItem(name);
+  }
+} catch { /* storage is off */ }
+begin();

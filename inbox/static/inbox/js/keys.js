@@ -34,6 +34,7 @@ function write(mode) {
   const choice = document.querySelector(`.composer [value=${mode}]`);
   if (!choice) return false;
   choice.checked = true;
+  choice.dispatchEvent(new Event("change", { bubbles: true }));
   if (location.hash === "#orders") location.hash = "#conversation";
   return focus("#composer-text");
 }
@@ -88,7 +89,7 @@ function pressed({ key, code, shiftKey }) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || dialog?.open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || document.querySelector("dialog[open]")) return;
   if (event.isComposing || event.target.closest?.("input, textarea, select, [contenteditable]")) return;
   const key = pressed(event);
   // A key held down walks through the list; anything else it would do once too often.

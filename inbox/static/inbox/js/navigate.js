@@ -21,9 +21,10 @@ async function fetchPart(address, part, isAhead = false) {
   const headers = {
     "X-Fragment": part, "X-Page-Language": document.documentElement.lang, ...(isAhead && { "X-Fetched-Ahead": "1" }),
   };
+  document.dispatchEvent(new CustomEvent("inbox:request", { detail: { headers } }));
   const answer = await fetch(address, { headers, credentials: "same-origin" });
-  // Logged out, gone, or broken: the whole page says it best.
-  if (!answer.ok || answer.redirected) throw new Error(`${answer.status}`);
+  // Gone, or broken: the whole page says it best.
+  if (!answer.ok || answer.redirected) throw Object.assign(new Error(`${answer.status}`), { answer });
   return answer.text();
 }
 
@@ -55,8 +56,11 @@ async function open(address, part, { push = true } = {}) {
   let html;
   try {
     [html] = await Promise.all([take(address) ?? fetchPart(address, part), painted()]);
-  } catch {
-    if (mine === turn) location.assign(address);
+  } catch ({ answer }) {
+    if (mine !== turn) return;
+    if (answer?.status !== 401) location.assign(address);
+    // The session has ended: this page stays, and goes on after the log-in.
+    else document.dispatchEvent(new CustomEvent("inbox:refused", { detail: { answer, again: () => open(address, part, { push }) } }));
     return;
   } finally {
     if (mine === turn) main.removeAttribute("aria-busy");
@@ -117,7 +121,13 @@ if (main) {
   addEventListener("popstate", () => {
     const [, id] = location.pathname.match(/^\/inbox\/conversations\/(\d+)\/$/) ?? [];
     // Only the part after # has changed, the pane of a narrow screen: a new view would lose it.
-    if (id && id === document.getElementById("view")?.dataset.conversation) return;
+    if (id && id === document.getElementById("view")?.dataset.conversation) {
+      // One that was on its way is not wanted any more.
+      turn += 1;
+      main.removeAttribute("aria-busy");
+      markRow(location.href);
+      return;
+    }
     if (id) open(location.href.split("#")[0], "view", { push: false });
     else location.reload();
   });
@@ -135,4 +145,5 @@ if (main) {
   // What was fetched ahead may be of yesterday as soon as anything changes.
   document.addEventListener("live:topics", () => ahead.clear());
   document.addEventListener("live:resync", () => ahead.clear());
+  document.addEventListener("inbox:draft-saved", () => ahead.clear());
 }

@@ -37,7 +37,10 @@ function hear(message) {
     forget(parsePosition(message.position).at);
     announce("live:resync");
   } else if (message.kind === "beat") reached(parsePosition(message.position).at);
-  else if (message.kind === "state") state = message.state;
+  else if (message.kind === "state") {
+    if (message.state === "ended" && state !== "ended") announce("inbox:ended");
+    state = message.state;
+  }
   if (message.position && isInStep) position = message.position;
   show();
 }
@@ -181,6 +184,7 @@ if (source) {
   } else lead();
   for (const name of ["pageshow", "focus", "online"]) addEventListener(name, wake);
   document.addEventListener("visibilitychange", wake);
+  document.addEventListener("inbox:logged-in", wake);
   document.addEventListener("live:behind", ({ detail }) => {
     isBehind = detail;
     show();

@@ -201,8 +201,9 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches(".composer textarea")) {
     event.preventDefault();
-    const buttons = [...event.target.form.querySelectorAll("button[type=submit]")];
-    buttons.find((button) => button.offsetParent !== null)?.click();
+    // What the choice above says, not which button is first.
+    const { mode } = event.target.form.elements;
+    event.target.form.querySelector(`button.for-${mode.value}`)?.click();
   }
 });
 

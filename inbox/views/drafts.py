@@ -1,0 +1,48 @@
+"""Where pages save what an agent is writing."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
+from django.views.decorators.http import require_POST
+
+from inbox import access, drafts
+from inbox.forms import DraftForm
+
+# A page names the last versions it has seen; older ones cannot be the draft any more.
+_FOLLOWS: Final = 60
+
+
+@require_POST
+def save(request: HttpRequest, pk: int) -> HttpResponse:
+    """JSON: what became of it (drafts.Outcome), and the text and mode that stand there now."""
+    found = access.get_conversation(request.user, pk)
+    form = DraftForm(request.POST)
+    follows = [
+        version for word in request.POST.getlist("follows")[-_FOLLOWS:] if (version := _uuid(word))
+    ]
+    if not form.is_valid():
+        return HttpResponseBadRequest("This is no draft.")
+    kept = drafts.save(
+        conversation=found,
+        by=access.agent_of(request),
+        words=drafts.Words(**form.cleaned_data),
+        follows=follows,
+    )
+    return JsonResponse(
+        {
+            "outcome": kept.outcome,
+            "text": kept.text,
+            "mode": kept.mode,
+            "version": str(kept.version),
+        }
+    )
+
+
+def _uuid(word: str) -> UUID | None:
+    try:
+        return UUID(word)
+    except ValueError:
+        return None

@@ -1,0 +1,113 @@
+"""The log-in: a page of its own, and the dialog of a page whose session has ended."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from django.contrib.auth import views
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AuthenticationForm
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
+from django.shortcuts import redirect, render, resolve_url
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+
+from inbox import access, drafts, fragments, sessions
+from inbox.models import DraftMode
+
+# Of the dialog in a page (js/session.js).
+_PART: Final = "log-in"
+_MODES: Final = {"inbox:reply": DraftMode.REPLY, "inbox:note": DraftMode.NOTE}
+
+
+@method_decorator(login_not_required, name="dispatch")
+class LogIn(views.LoginView):
+    """For the dialog: the form alone, and once somebody is logged in 204 with who it is."""
+
+    redirect_authenticated_user = True
+
+    def get_template_names(self) -> list[str]:
+        return ["inbox/_log_in.html" if self._is_part() else "inbox/login.html"]
+
+    def get_context_data(self, **more: Any) -> dict[str, Any]:
+        kept = self.request.POST.get("kept", "")
+        return super().get_context_data(is_part=self._is_part(), kept=kept, **more)
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        answer = super().dispatch(request, *args, **kwargs)
+        if answer.status_code == 302 and self._is_part():
+            return HttpResponse(status=204, headers={"X-Agent": str(request.user.pk)})
+        return answer
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        answer = super().form_valid(form)
+        kept = sessions.unseal(self.request.POST.get("kept", ""), self.request.user)
+        return _with_what_was_written(self.request, kept) if kept else answer
+
+    def _is_part(self) -> bool:
+        return fragments.wants(self.request, _PART)
+
+
+def _with_what_was_written(request: HttpRequest, kept: sessions.Kept) -> HttpResponse:
+    try:
+        found = access.get_conversation(request.user, kept.conversation_id)
+    except Http404:
+        return redirect("inbox:list")
+    if access.door_refused(request.user, changes=True):
+        return redirect("inbox:conversation", pk=found.pk)
+    drafts.put(
+        conversation=found,
+        by=access.agent_of(request),
+        mode=kept.mode,
+        text=kept.text,
+        client_id=kept.client_id,
+    )
+    return redirect("inbox:conversation", pk=found.pk)
+
+
+def instead_of(request: HttpRequest) -> HttpResponse:
+    """A form was sent without a script, and nobody is logged in: the log-in leads back to the
+    page the form was on, and carries what was written there for the conversation."""
+    match = request.resolver_match
+    text = request.POST.get("text", "").replace("\x00", "")
+    mode = _MODES.get(match.view_name) if match else None
+    if match is None or mode is None or not text.strip():
+        query = urlencode({"next": _page_before(request)})
+        return HttpResponseRedirect(f"{resolve_url('login')}?{query}")
+    if request.POST.get("mode") == DraftMode.NOTE:
+        mode = DraftMode.NOTE
+    pk = match.kwargs["pk"]
+    told = sessions.Kept(conversation_id=pk, mode=mode, text=text, client_id=_client_id(request))
+    kept = sessions.seal(request, told)
+    context = {
+        "form": AuthenticationForm(request),
+        "next": reverse("inbox:conversation", args=[pk]),
+        "kept": kept,
+        "were_lost": not kept,
+    }
+    return render(request, "inbox/login.html", context, status=401)
+
+
+def _client_id(request: HttpRequest) -> uuid.UUID:
+    try:
+        return uuid.UUID(request.POST.get("client_id", ""))
+    except ValueError:
+        return uuid.uuid4()
+
+
+def _page_before(request: HttpRequest) -> str:
+    try:
+        before = urlsplit(fragments.page_before(request))
+    except ValueError:
+        return "/"
+    if before.netloc != request.get_host():
+        return "/"
+    return before._replace(scheme="", netloc="").geturl() or "/"
