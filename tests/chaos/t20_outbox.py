@@ -198,6 +198,6 @@ CASES = [
     Case(
         id="T20", title="replies to mute, dripping and refusing hosts beside refunds",
         run=beside_refunds, backend="postgresql", broker="redis", takes_s=150, is_timed=True,
-        mutants={"own pools": 0.3}, mutant_scale=0.5,
+        mutants={"own pools": 0.3}, mutant_scale=1.0,
     ),
 ]  # fmt: skip

@@ -1,0 +1,81 @@
+"""Somebody who wrote in another customer's conversation: theirs goes, the other's stays."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from inbox import services
+from inbox.models import Channel, Contact, Conversation, Message, Participant
+from orders import retention
+from orders.models import Store
+from tests.privacy import filling
+from tests.privacy.filling import canary, dump, fill
+from tests.privacy.test_t19 import found_of, redact
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def write(channel: Channel, number: int, *, into: int, **more: Any) -> Message:
+    message, _is_new = services.receive(
+        channel=channel, external_id=f"x-{canary(number)}", conversation_id=f"c-{canary(into)}",
+        sender=services.Sender(
+            external_id=f"u-{canary(number)}", name=canary(number), email=filling.email(number)
+        ),
+        text=f"I am {canary(number)}", sent_at=timezone.now(), **more,
+    )  # fmt: skip
+    return message
+
+
+@pytest.fixture
+def talk(store: Store, channel: Channel, alice: User) -> Conversation:
+    """The first customer's conversation, in which the second writes and is answered."""
+    fill(store, channel, alice, 2)
+    message = write(channel, 1, into=0)
+    Channel.objects.update(proves_addresses=False)
+    services.reply(conversation=message.conversation, by=alice, text=f"Hello {canary(1)}")
+    return Conversation.objects.get(pk=message.conversation_id)
+
+
+def test_what_somebody_wrote_in_anothers_conversation_goes_with_them(
+    store: Store, channel: Channel, talk: Conversation
+) -> None:
+    redact(store, 1)
+    assert found_of(dump(), [0, 1]) == [0]
+    talk.refresh_from_db()
+    assert talk.contact.name == canary(0)
+    words = talk.messages.filter(kind="inbound").order_by("pk").values_list("text", flat=True)
+    assert canary(0) in words[0]
+    assert words[1] == "[removed]"
+    assert Participant.objects.filter(conversation=talk).count() == 2
+
+
+def test_the_conversations_own_customer_goes_and_the_other_stays(
+    store: Store, channel: Channel, talk: Conversation
+) -> None:
+    redact(store, 0)
+    assert found_of(dump(), [0, 1]) == [1]
+    names = set(talk.participants.values_list("name", flat=True))
+    assert names == {"", canary(1)}
+
+
+def test_who_takes_part_in_a_living_conversation_is_not_deleted_as_too_old(
+    channel: Channel, conversation: Conversation
+) -> None:
+    bob, _is_new = services.receive(
+        channel=channel, external_id="b-1", conversation_id=conversation.external_id,
+        sender=services.Sender(external_id="u-2", name="Bob"), text="Hi",
+        sent_at=timezone.now(),
+    )  # fmt: skip
+    Contact.objects.update(created_at=timezone.now() - timedelta(days=4000))
+    retention.apply(now=timezone.now())
+    assert bob.sender is not None
+    assert Contact.objects.filter(pk=bob.sender.contact_id).exists()
+    # Nor is anything in its way when the conversation goes.
+    retention.apply(now=timezone.now() + timedelta(days=4000))
+    assert not Message.objects.exists()
+    assert not Participant.objects.exists()
