@@ -70,7 +70,8 @@ def sara(browser: Browser, demo: Demo) -> Iterator[Page]:
 
 def opened(page: Page, customer: Customer) -> Page:
     page.goto(f"/inbox/?scope=all&q={customer.name.replace(' ', '+')}")
-    page.locator("a.conversation-row").first.click()
+    name = page.get_by_text(customer.name, exact=True)
+    page.locator("a.conversation-row").filter(has=name).first.click()
     expect(page.locator("#view h1")).to_contain_text(customer.name, timeout=PATIENCE_MS)
     return page
 

@@ -164,8 +164,31 @@ function showNewBelow(element) {
   button.onclick = () => { toEnd(element); button.hidden = true; };
 }
 
-document.addEventListener("live:topics", ({ detail: { topics, at } }) => {
+function look({ topics, at }) {
   refreshAll((element) => positionOf(element) <= at && topicsOf(element).some((topic) => topics.includes(topic)));
+}
+
+// The answer to a write (writes.js) brings what it has changed: what the stream tells before it
+// has come may wait for it, for a moment.
+const HELD_MS = 1000;
+let writes = 0;
+const told = [];
+document.addEventListener("live:topics", ({ detail }) => {
+  if (writes) told.push(detail);
+  else look(detail);
+});
+document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, requestConfig } }) => {
+  if (!requestConfig.press) return;
+  let isOver = false;
+  const end = () => {
+    if (isOver) return;
+    isOver = true;
+    writes -= 1;
+    if (!writes) told.splice(0).forEach(look);
+  };
+  writes += 1;
+  xhr.addEventListener("loadend", end);
+  setTimeout(end, HELD_MS);
 });
 
 // What was announced while it was on its way is not in what has come.
