@@ -20,6 +20,7 @@ from inbox.models import (
     Identity,
     Message,
     MessageKind,
+    Route,
 )
 from inbox.tasks import sweep_outbox
 from orders.models import Order, OrderAction
@@ -186,6 +187,8 @@ def test_a_reply_to_a_dead_callback_fails_in_the_open(
     message = services.reply(conversation=conversation, by=alice, text="hello")
     for _ in range(8):
         Message.objects.filter(pk=message.pk).update(next_attempt_at=None)
+        # A host that does not answer is given a rest, too.
+        Route.objects.update(rest_until=None)
         sweep_outbox()
     message.refresh_from_db()
     assert message.delivery_state == DeliveryState.FAILED
