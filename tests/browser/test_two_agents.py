@@ -19,6 +19,7 @@ from tests.browser.two_agents.verdict import (
     Intent,
     Row,
     faults,
+    read_unseen,
     repeats,
 )
 from tests.support.demo import CHROMIUM, ROOT
@@ -86,20 +87,20 @@ def test_the_judge_has_nothing_to_say_where_all_is_well() -> None:
         ({"rows": [Row(10, 5, "c-1", "reply", "r1", "bob", "sent")]}, "changed"),
         ({"deliveries": []}, "never delivered"),
         ({"closings": [Closing(5, "bob", 9, frozenset({8}))]}, "unseen and closed"),
-        (
-            {
-                "rows": [ROW, Row(9, 5, "c-1", "inbound", "q1", "", "kept")],
-                "read_marks": [("alice", 5, 9)],
-                "shown": {"alice": {8}},
-            },
-            "unseen and read",
-        ),
         ({"drafts_lost": ["a1"]}, "drafts lost"),
     ],
 )
 def test_the_judge_finds_each_fault(evidence: dict[str, object], kind: str) -> None:
     """Negative controls: made-up evidence with one fault in it."""
     assert judged(**evidence) == {kind: 1}
+
+
+def test_a_message_that_counts_as_read_and_was_never_shown_is_told_of() -> None:
+    inbound = Row(9, 5, "c-1", "inbound", "q1", "", "kept")
+    whole = Evidence(rows=[inbound], read_marks=[("alice", 5, 9)], shown={"alice": {8}})
+    assert len(list(read_unseen(whole))) == 1
+    whole.shown["alice"].add(9)
+    assert list(read_unseen(whole)) == []
 
 
 def test_a_note_that_turned_into_a_reply_and_left_is_found() -> None:

@@ -60,6 +60,8 @@ class Diary:
 
     evidence: Evidence = field(default_factory=Evidence)
     counts: Counter[str] = field(default_factory=Counter)
+    # For whoever looks for the reason of a loss.
+    troubles: list[str] = field(default_factory=list)
     # Nobody composes in two tabs of theirs in one conversation: a draft is a person's.
     locks: dict[tuple[str, int], asyncio.Lock] = field(default_factory=dict)
 
@@ -78,6 +80,7 @@ class Tab:
         self.world, self.diary, self.page = world, diary, page
         self.who, self.name, self._rng = who, name, rng
         self._number = 0
+        self._last: list[str] = []
 
     async def begin(self) -> None:
         shown = self.diary.evidence.shown.setdefault(self.who, set())
@@ -105,7 +108,7 @@ class Tab:
             return
         here = self._rng.choice(known)
         steps: list[tuple[float, Callable[[int], Awaitable[None]]]] = [
-            (5, self.reply), (3, self.note), (2, self._open), (1.2, self._close),
+            (5, self.reply), (3, self.note), (2, self._open), (4, self._close),
             (1, self._reload), (0.6, self._assign), (0.6, self._list),
         ]  # fmt: skip
         [step] = self._rng.choices([s for _w, s in steps], [w for w, _s in steps])
@@ -149,6 +152,7 @@ class Tab:
     async def _type(self, kind: str, text: str) -> None:
         await self._choose(kind)
         await self.page.locator("#composer-text").fill(text, timeout=PATIENCE_MS)
+        self._note_down(f"typed {text[:20]}")
         # As long as it takes to look at what one wrote.
         await asyncio.sleep(1.2)
 
@@ -196,8 +200,9 @@ class Tab:
                 await self._open(here)
                 mode, found = await self._composed()
                 if text not in found:
-                    # It has left the composer, or somebody else's words are in it by now.
+                    # It has left the composer.
                     self.diary.believe(intent)
+                    await self._tell_if_missing(intent, mode, found)
                     return
                 if mode != intent.kind:
                     self.diary.evidence.drafts_lost.append(f"{self.name}: turned into {mode}")
@@ -206,6 +211,7 @@ class Tab:
                 button = self.page.get_by_role("button", name=name)
                 if await button.is_enabled(timeout=PATIENCE_MS):
                     self.diary.counts["presses"] += 1
+                    self._note_down(f"pressed {name}")
                     await button.click(timeout=PATIENCE_MS)
                 pressed = time.monotonic()
                 while time.monotonic() < pressed + AGAIN_S:
@@ -216,6 +222,22 @@ class Tab:
                 await asyncio.sleep(0.3)
         self.diary.counts["gave up"] += 1
 
+    async def _tell_if_missing(self, intent: Intent, mode: str, found: str) -> None:
+        """What the page looks like where words are gone and nothing was sent."""
+        for _look in range(20):
+            if self.world.database.has(intent.token):
+                return
+            await asyncio.sleep(0.25)
+        notices = await self.page.locator(".notice:visible, .toast:visible").all_inner_texts()
+        self.diary.troubles.append(
+            f"{time.strftime('%H:%M:%S')} {intent.token} is gone: {self.page.url}, {mode} "
+            f"{found!r}, drafts {self.world.database.drafts(self.who, intent.conversation)}, "
+            f"notices {notices}, last {self._last[-8:]}"
+        )
+
+    def _note_down(self, what: str) -> None:
+        self._last.append(f"{time.strftime('%M:%S')} {what}")
+
     async def _open(self, here: int) -> None:
         path = f"/inbox/conversations/{here}/"
         if path in self.page.url:
@@ -224,6 +246,7 @@ class Tab:
             except TooLong:
                 # The browser's own page of errors, or the server's: as people do then.
                 self.diary.counts["reloaded a page without a composer"] += 1
+                self._note_down("reloaded, no composer")
                 await self.page.goto(path, timeout=PATIENCE_MS)
             else:
                 return
@@ -239,9 +262,10 @@ class Tab:
     async def _close(self, here: int) -> None:
         """Resolve what is open, and open what is resolved."""
         await self._open(here)
-        name = "Resolve" if self._rng.random() < 0.7 else "Reopen"
-        button = self.page.get_by_role("button", name=name, exact=True)
+        name = "Resolve" if await self.page.locator("#resolve button").is_visible() else "Reopen"
+        button = self.page.locator(f"#{name.lower()} button")
         if not await button.is_visible():
+            self.diary.counts["nothing to close"] += 1
             return
         shown = frozenset(self.diary.evidence.shown[self.who])
         newest = self.world.database.newest_inbound(here)
@@ -285,6 +309,7 @@ class Tab:
         if not await password.is_visible():
             return
         self.diary.counts["logged in again"] += 1
+        self._note_down(f"logged in at {self.page.url}")
         name = self.page.locator("input[name=username]:visible").first
         if await name.is_visible() and await name.is_editable():
             await name.fill(self.who, timeout=PATIENCE_MS)

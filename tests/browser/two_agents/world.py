@@ -93,6 +93,17 @@ class Database:
         found = self.rows("SELECT state FROM inbox_conversation WHERE id = %s", conversation)
         return str(found[0][0])
 
+    def has(self, token: str) -> bool:
+        return bool(self.rows("SELECT 1 FROM inbox_message WHERE text LIKE %s", f"% {token} %"))
+
+    def drafts(self, who: str, conversation: int) -> list[tuple[Any, ...]]:
+        return self.rows(
+            "SELECT d.mode, d.text FROM inbox_draft d JOIN auth_user u ON u.id = d.user_id"
+            " WHERE u.username = %s AND d.conversation_id = %s",
+            who,
+            conversation,
+        )
+
     def read_marks(self) -> list[tuple[str, int, int]]:
         return [
             (str(who), int(conversation), int(up_to))
