@@ -35,6 +35,7 @@ VERBS = {
     "action_again",
     "approve", "decline", "settle", "keep", "logout", "identity_add", "identity_remove",
     "identity_restore", "customer_link", "suggestion_accept", "suggestion_set_aside",
+    "draft", "make_contact", "send_again", "dismiss",
 }  # fmt: skip
 
 
