@@ -152,6 +152,7 @@ def test_every_page_has_words_for_its_list_and_its_fields(
     assert set(silent) - known == set(), sorted(set(silent))
 
 
+@pytest.mark.slow
 def test_no_secret_is_on_any_page(root: Client, filled: None) -> None:
     channel = Channel.objects.get()
     key, secret = channel_keys.new_key(channel), channel_keys.signing_secret(channel)
@@ -233,6 +234,7 @@ def test_an_administrator_cannot_become_almighty(root: Client) -> None:
     assert client.get("/admin/authtoken/tokenproxy/").status_code == 403
 
 
+@pytest.mark.slow
 def test_an_auditor_looks_and_changes_nothing(root: Client, filled: None) -> None:
     call_command("migrate", verbosity=0)
     otto = User.objects.create_user("otto", is_staff=True)

@@ -121,6 +121,7 @@ def test_no_card_and_no_answer_shows_a_code(
         assert not codes.findall("\n".join(texts(answer))), order.name
 
 
+@pytest.mark.slow
 def test_no_page_shows_a_code(
     codes: re.Pattern[str], ended: list[OrderAction], as_alice: Client, sara: User,
     conversation: Conversation,

@@ -42,6 +42,7 @@ def test_a_plain_socket_would_wait():
     assert _accepted(_as_uvicorn_makes_it) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_server_answers_with_one_process_and_with_several(workers):
     port = free_port()

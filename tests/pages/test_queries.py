@@ -182,6 +182,7 @@ def test_a_contact(channel: Channel, store: Store, boss: Client, alice: User, pa
     same_for_many(make, lambda: counted(boss, f"/inbox/contacts/{contact.pk}/{part}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
 def test_the_order_search(
     channel: Channel, store: Store, boss: Client, headers: dict[str, str]
