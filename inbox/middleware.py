@@ -147,7 +147,8 @@ class WindowsOfTheSidebar:
         response = self._get_response(request)
         connect = reverse("sidebar:connect")
         wanted = (
-            request.GET.get("next", "")
+            # The form's own answer, a redirect, is a step of the way as well.
+            request.POST.get("next", request.GET.get("next", ""))
             if request.path == resolve_url(settings.LOGIN_URL)
             else request.path
         )

@@ -162,7 +162,7 @@ def toast(page: Page, variant: Variant) -> None:
     conversation("1060", orders=True)(page, variant)
     page.route("**/orders/refresh/**", lambda route: route.abort())
     page.locator("#panel .side-title button").click()
-    expect(page.locator(".toast")).to_be_visible()
+    expect(page.locator(".toast:visible")).to_be_visible()
     page.unroute("**/orders/refresh/**")
 
 
