@@ -130,6 +130,8 @@ def _keeps_what_the_agent_does(page: Page, demo: Demo, cookie: str, act: str) ->
     with changing(demo, cookie, path, 0.1) as statuses:
         page.wait_for_timeout(1500)
         box = page.locator("#composer-text")
+        # What was begun at the other width is there as a draft.
+        box.fill("")
         box.press_sequentially(REPLY, delay=35)
         kept["reply"] = box.input_value() == REPLY
         kept["reply focus"] = box.evaluate("box => document.activeElement === box")

@@ -22,7 +22,7 @@ from tests.chaos.servers import Redis, free_port
 from tests.support.demo import running_demo
 from tests.support.desk import context, running_desk, set_up
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.thorough]
 WIDE = {"width": 1440, "height": 900}
 # A page without a stream used to look again after this: what is meant here comes before.
 BEFORE_POLLING_MS = 8000

@@ -44,6 +44,7 @@ def run(*words: str) -> tuple[int, str]:
 
 @pytest.mark.browser
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_nothing_is_lost_doubled_misdirected_or_closed_unseen() -> None:
     code, said = run("--minutes", MINUTES, "--within", WITHIN_S)
     assert code == 0, said[-3000:]
@@ -51,6 +52,7 @@ def test_nothing_is_lost_doubled_misdirected_or_closed_unseen() -> None:
 
 @pytest.mark.browser
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_without_the_ids_of_presses_messages_are_doubled() -> None:
     """Negative control: the answer is lost, the agent presses again, and two are sent."""
     code, said = run("--minutes", "1", "--forget-ids", "--seed", "7")
