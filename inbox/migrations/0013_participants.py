@@ -1,7 +1,9 @@
 """Who wrote what: the participants of the conversations there are, and addresses in one spelling.
 
-Each step goes in batches, each of which commits by itself (hence not atomic): on a large table
-nothing waits for long, and after an interruption it may run again.
+The steps that take long come first, in batches, each of which commits by itself (hence not
+atomic): on a large table nothing waits for long, and after an interruption they may run again.
+The changes of tables come after them, all together or not at all: one that was made already would
+stop a second run.
 """
 
 from django.conf import settings
@@ -27,12 +29,13 @@ def _batches(model):
 
 
 def set_arrivals(apps, schema_editor):
-    """Migration 0010 gave every message there was the moment of the upgrade."""
+    """Migration 0010 gave every message there was the moment of the upgrade. What came in since
+    names its sender, and when it arrived is true."""
     Message = apps.get_model("inbox", "Message")
     for first, last in _batches(Message):
-        Message.objects.filter(pk__range=(first, last), arrived_at__gt=F("created_at")).update(
-            arrived_at=F("created_at")
-        )
+        Message.objects.filter(
+            pk__range=(first, last), sender=None, arrived_at__gt=F("created_at")
+        ).update(arrived_at=F("created_at"))
 
 
 def add_participants(apps, schema_editor):
@@ -98,6 +101,18 @@ def _email(text):
     return address
 
 
+class Together(migrations.SeparateDatabaseAndState):
+    """In one transaction of their own, as the migration has none."""
+
+    atomic = True
+
+    def __init__(self, operations):
+        super().__init__(database_operations=operations, state_operations=operations)
+
+    def deconstruct(self):
+        return self.__class__.__name__, [self.database_operations], {}
+
+
 class Migration(migrations.Migration):
     atomic = False
 
@@ -107,61 +122,65 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
-            model_name="message",
-            name="attachments",
-            field=models.JSONField(
-                blank=True,
-                default=list,
-                help_text="Files the messenger has: name, url, content_type.",
-            ),
-        ),
-        migrations.AddField(
-            model_name="message",
-            name="cut_from",
-            field=models.PositiveIntegerField(
-                blank=True,
-                help_text="How many characters it had, where not all were kept.",
-                null=True,
-            ),
-        ),
-        migrations.AlterField(
-            model_name="message",
-            name="recipient",
-            field=models.CharField(
-                blank=True,
-                help_text="Where a reply goes, fixed when it was written: an e-mail address, or the messenger's own id of the person.",
-                max_length=255,
-            ),
-        ),
-        migrations.AlterField(
-            model_name="message",
-            name="text",
-            field=models.TextField(
-                blank=True, help_text="Empty: only files, or nothing we can show."
-            ),
-        ),
-        migrations.AlterField(
-            model_name="conversation",
-            name="last_message_at",
-            field=models.DateTimeField(
-                default=timezone.now,
-                help_text="When the last message arrived or was written here, or a snooze ended.",
-            ),
-        ),
         migrations.RunPython(set_arrivals, migrations.RunPython.noop, atomic=False),
         migrations.RunPython(add_participants, migrations.RunPython.noop, atomic=False),
         migrations.RunPython(normalize_identities, migrations.RunPython.noop, atomic=False),
-        migrations.AddConstraint(
-            model_name="identity",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("kind", "shopify_customer"), _negated=True),
-                    models.Q(("value__startswith", "gid:"), _negated=True),
-                    ("removed_at__isnull", False),
-                    _connector="OR",
+        Together(
+            [
+                migrations.AddField(
+                    model_name="message",
+                    name="attachments",
+                    field=models.JSONField(
+                        blank=True,
+                        default=list,
+                        help_text="Files the messenger has: name, url, content_type.",
+                    ),
                 ),
-                name="inbox_identity_names_its_store",
-            ),
+                migrations.AddField(
+                    model_name="message",
+                    name="cut_from",
+                    field=models.PositiveIntegerField(
+                        blank=True,
+                        help_text="How many characters it had, where not all were kept.",
+                        null=True,
+                    ),
+                ),
+                migrations.AlterField(
+                    model_name="message",
+                    name="recipient",
+                    field=models.CharField(
+                        blank=True,
+                        help_text="Where a reply goes, fixed when it was written: an e-mail address, or the messenger's own id of the person.",
+                        max_length=255,
+                    ),
+                ),
+                migrations.AlterField(
+                    model_name="message",
+                    name="text",
+                    field=models.TextField(
+                        blank=True, help_text="Empty: only files, or nothing we can show."
+                    ),
+                ),
+                migrations.AlterField(
+                    model_name="conversation",
+                    name="last_message_at",
+                    field=models.DateTimeField(
+                        default=timezone.now,
+                        help_text="When the last message arrived or was written here, or a snooze ended.",
+                    ),
+                ),
+                migrations.AddConstraint(
+                    model_name="identity",
+                    constraint=models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("kind", "shopify_customer"), _negated=True),
+                            models.Q(("value__startswith", "gid:"), _negated=True),
+                            ("removed_at__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="inbox_identity_names_its_store",
+                    ),
+                ),
+            ]
         ),
     ]

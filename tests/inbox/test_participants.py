@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
+from django.db import connection, migrations, models
+from django.db.migrations.state import ProjectState
 from django.test import Client
 from django.utils import timezone
 
@@ -208,6 +210,59 @@ def test_upgrading_makes_the_contacts_participants(channel: Channel, alice: User
     assert (made.external_id, made.name) == ("u-1", "Jane Doe")
     assert not unknown.participants.exists()
     assert all(m.arrived_at == m.created_at for m in Message.objects.all())
+
+
+def test_upgrading_leaves_alone_what_came_in_since(channel: Channel) -> None:
+    """Cut off after an hour and run again: what arrived late meanwhile stays late."""
+    migration: Any = import_module("inbox.migrations.0013_participants")
+    push(channel, JANE)
+    late = timezone.now() + timedelta(days=1)
+    Message.objects.update(arrived_at=late)
+    migration.set_arrivals(apps, None)
+    assert Message.objects.get().arrived_at == late
+
+
+def test_upgrading_changes_tables_last_and_all_at_once() -> None:
+    """A second run would stumble over a column that the first has made already."""
+    migration: Any = import_module("inbox.migrations.0013_participants")
+    *data, tables = migration.Migration.operations
+    assert {type(step) for step in data} == {migrations.RunPython}
+    assert not any(step.atomic for step in data), "each batch commits by itself"
+    assert type(tables) is migration.Together
+
+
+def test_tables_that_are_changed_together_are_changed_or_not() -> None:
+    together: Any = import_module("inbox.migrations.0013_participants").Together
+    name = "inbox_cut_off"
+
+    class First(migrations.Migration):
+        operations = [
+            migrations.CreateModel("Cut_Off", [("id", models.AutoField(primary_key=True))])
+        ]
+
+    class Second(migrations.Migration):
+        atomic = False
+        operations = [
+            together(
+                [
+                    migrations.AddField("Cut_Off", "size", models.IntegerField(null=True)),
+                    migrations.RunPython(lambda apps, editor: 1 / 0),
+                ]
+            )
+        ]
+
+    state = ProjectState()
+    with connection.schema_editor() as editor:
+        First("first", "inbox").apply(state, editor)
+    try:
+        with pytest.raises(ZeroDivisionError), connection.schema_editor(atomic=False) as editor:
+            Second("second", "inbox").apply(state.clone(), editor)
+        with connection.cursor() as cursor:
+            columns = connection.introspection.get_table_description(cursor, name)
+        assert [column.name for column in columns] == ["id"]
+    finally:
+        with connection.schema_editor() as editor:
+            editor.delete_model(state.apps.get_model("inbox", "Cut_Off"))
 
 
 def test_upgrading_brings_addresses_into_one_spelling(channel: Channel) -> None:
