@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -14,10 +14,11 @@ from orders.models import OrderEvent, Store
 def skip_all(*, now: datetime) -> tuple[int, int]:
     """Leave out every event and message of campaigns that is not settled, and whatever happened
     until now and is heard of later. Returns how many events and messages. Replies that people
-    wrote stay as they are."""
+    wrote stay as they are. Shopify's times have whole seconds: all of this one counts, since nobody
+    knows what of it was told."""
     reason = _("A backup was restored, so it may have been sent before.")
     with transaction.atomic(durable=True):
-        Store.objects.update(connected_at=now)
+        Store.objects.update(connected_at=now.replace(microsecond=0) + timedelta(seconds=1))
         events = OrderEvent.objects.unannounced().update(announced_at=now, announce_after=None)
         waiting = CampaignMessage.objects.filter(state=SendState.WAITING)
         messages = waiting.update(state=SendState.SKIPPED, reason=reason, next_attempt_at=None)

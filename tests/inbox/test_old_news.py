@@ -210,12 +210,15 @@ def test_after_a_restored_backup_nobody_is_told_again(
     shop.deliver(Client())
     tell()
     assert len(mail.outbox) == 1
+    at = OrderEvent.objects.get(kind=EventKind.REFUNDED).occurred_at
     # The backup was made before all this.
     CampaignMessage.objects.all().delete()
     OrderEvent.objects.all().delete()
     Order.objects.all().delete()
-    if is_careful:
-        call_command("skip_old_news")
+    # Still in the second of the refund, as Shopify tells it.
+    with patch.object(timezone, "now", lambda: at + timedelta(microseconds=999_999)):
+        if is_careful:
+            call_command("skip_old_news")
     shop.act(lambda c: shop_actions.ship(c, placed))
     shop.deliver(Client())
     tell()
