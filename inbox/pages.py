@@ -107,7 +107,7 @@ def _search(rows: QuerySet[Conversation], query: str) -> QuerySet[Conversation]:
     # What was given without proof finds the conversation, and no orders.
     claims = Claim.objects.understood().filter(value__icontains=query.lower())
     match |= Q(contact__in=claims.values("contact"))
-    # Theirs by any address of it, or by the Shopify customer they are linked to.
+    # Theirs by the same rule as beside the conversation (inbox.identities).
     orders = list(Order.objects.visible().named(query).values_list("pk", flat=True)[:PAGE])
     owners = identities.contacts_of_many(orders) if orders else []
     return rows.filter(match | Q(contact__in=owners))

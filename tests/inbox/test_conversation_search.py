@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from inbox import identities
 from inbox.models import Conversation, Identity, IdentityKind
 from orders.models import Order, Store
 from orders.snapshot import encode
@@ -49,3 +50,19 @@ def test_the_number_of_an_order_finds_its_customers_conversation(
     for words in ("#1043", "1043"):
         assert finds(as_alice, words)
     assert not finds(as_alice, "#1044")
+
+
+def test_the_number_of_an_order_that_is_another_customers_finds_nobody(
+    as_alice: Client, order: Order, conversation: Conversation
+) -> None:
+    """Its address is the contact's; but they are another customer of that store, so the order is
+    not beside their conversation, either."""
+    contact = conversation.contact
+    Identity.objects.create(contact=contact, kind=IdentityKind.EMAIL, value="other@example.com")
+    assert finds(as_alice, "#1043")
+    Identity.objects.create(
+        contact=contact, kind=IdentityKind.SHOPIFY_CUSTOMER,
+        value=f"{order.store_id}:gid://shopify/Customer/8",
+    )  # fmt: skip
+    assert identities.contacts_of(order) == []
+    assert not finds(as_alice, "#1043")
