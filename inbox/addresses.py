@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from inbox import identities, live, roles, senders
-from inbox.models import Claim, Contact, Identity, IdentityKind
+from inbox.models import Claim, Contact, Conversation, Identity, IdentityKind
 from inbox.suggestions import Suggestion
 from orders import audit
 from orders.models import AuditKind
@@ -31,10 +31,7 @@ def add_address(*, contact: Contact, text: str, by: User) -> Identity | Claim:
         )
     kind, value = (IdentityKind.EMAIL, email) if email else (IdentityKind.PHONE, phone)
     if not roles.is_supervisor(by):
-        if identities.refused_by(contact, [(kind.value, value)]):
-            raise IdentityRefused(
-                _("%s was taken from this contact: give it back under “Taken away”.") % value
-            )
+        _refuse_taken_away(contact, kind, value)
         claim, _is_new = Claim.objects.get_or_create(
             contact=contact, kind=kind, value=value,
             defaults={"source": _("agent"), "told_by": by},
@@ -59,6 +56,24 @@ def _add_on_word(
         raise IdentityRefused(_taken(shown_value(kind, value))) from error
     live.announce(f"contact:{contact.pk}")
     return made
+
+
+def _refuse_taken_away(contact: Contact, kind: IdentityKind, value: str) -> None:
+    if identities.refused_by(contact, [(kind.value, value)]):
+        raise IdentityRefused(
+            _("%s was taken from this contact: give it back under “Taken away”.")
+            % shown_value(kind, value)
+        )
+
+
+def _lock(contact: Contact) -> None:
+    """One word on a contact's addresses after the other, and none while a message of theirs is
+    taken in. Conversations first, as whoever takes one in: otherwise the two would wait for each
+    other. Expects the caller's transaction."""
+    conversations = Conversation.objects.select_for_update(no_key=True).filter(contact=contact)
+    list(conversations.order_by("pk").values_list("pk", flat=True))
+    own = Contact.objects.select_for_update(no_key=True).filter(pk=contact.pk)
+    own.values_list("pk", flat=True).first()
 
 
 def shown_value(kind: str, value: str) -> str:
@@ -103,18 +118,23 @@ def link_customers(
 
 
 def accept_suggestion(*, contact: Contact, found: Suggestion, by: User) -> Identity:
-    """A suggested address is this contact's. Where only the sender's own words speak for it, that
-    is a supervisor's word against the rule, and logged. Raises IdentityRefused."""
+    """A suggested address is this contact's, unless somebody has set it aside meanwhile. Where only
+    the sender's own words speak for it, that is a supervisor's word against the rule, and logged.
+    Raises IdentityRefused."""
     if found.is_taken:
         raise IdentityRefused(_taken(found.shown))
-    source = _("suggested: %s") % found.evidence
-    if found.is_claim:
-        if not roles.is_supervisor(by):
-            raise IdentityRefused(_("Only a supervisor can confirm what nobody has proven."))
-        source = _("confirmed by a supervisor: %s") % found.evidence
-        return _add_on_word(contact, found.kind, found.value, source=source, by=by, because="claim")
+    if found.is_claim and not roles.is_supervisor(by):
+        raise IdentityRefused(_("Only a supervisor can confirm what nobody has proven."))
     try:
         with transaction.atomic():
+            _lock(contact)
+            _refuse_taken_away(contact, found.kind, found.value)
+            if found.is_claim:
+                source = _("confirmed by a supervisor: %s") % found.evidence
+                return _add_on_word(
+                    contact, found.kind, found.value, source=source, by=by, because="claim"
+                )
+            source = _("suggested: %s") % found.evidence
             made = Identity.objects.create(
                 contact=contact, kind=found.kind, value=found.value, source=source[:100],
                 added_by=by,
@@ -127,14 +147,19 @@ def accept_suggestion(*, contact: Contact, found: Suggestion, by: User) -> Ident
 
 def set_aside(
     *, contact: Contact, kind: IdentityKind, value: str, evidence: str, by: User
-) -> Identity:
-    """An agent says that a suggested address is another person's: it is not asked again."""
-    made: Identity
-    made, _is_new = Identity.objects.get_or_create(
-        contact=contact, kind=kind, value=value, is_set_aside=True,
-        defaults={"source": evidence[:100], "removed_at": timezone.now(), "removed_by": by},
-    )  # fmt: skip
-    live.announce(f"contact:{contact.pk}")
+) -> Identity | None:
+    """An agent says that a suggested address is another person's: it is not asked again. None:
+    somebody has accepted it meanwhile, so it is the contact's."""
+    with transaction.atomic():
+        _lock(contact)
+        if contact.identities.active().filter(kind=kind, value=value).exists():
+            return None
+        made: Identity
+        made, _is_new = Identity.objects.get_or_create(
+            contact=contact, kind=kind, value=value, is_set_aside=True,
+            defaults={"source": evidence[:100], "removed_at": timezone.now(), "removed_by": by},
+        )  # fmt: skip
+        live.announce(f"contact:{contact.pk}")
     return made
 
 

@@ -92,22 +92,37 @@ def get(conversation: Conversation, pk: int | None) -> Participant | None:
     return conversation.participants.filter(pk=pk).first() if pk else None
 
 
-def make_contact(*, conversation: Conversation, participant: Participant, by: User) -> bool:
+class AnotherContact(Exception):
+    """The conversation is not that of the contact whom the page showed: nothing was changed."""
+
+
+def make_contact(
+    *,
+    conversation: Conversation,
+    participant: Participant,
+    by: User,
+    instead_of: int | None = None,
+) -> bool:
     """The conversation is this participant's from now on: their orders are beside it, and the
     former contact's are not. In the audit log, since it changes whose orders may be refunded
-    here. False: it was theirs already."""
+    here. False: it was theirs already. `instead_of`: the contact whom the page showed. Raises
+    AnotherContact where somebody else has changed it since."""
     with transaction.atomic(durable=True):
         row = Conversation.objects.select_for_update().get(pk=conversation.pk)
-        if row.contact_id == participant.contact_id:
+        # Who takes in a message holds the same lock, and may just have found out who they are.
+        chosen = row.participants.select_related("contact").get(pk=participant.pk)
+        if row.contact_id == chosen.contact_id:
             return False
-        Conversation.objects.filter(pk=row.pk).update(contact=participant.contact_id)
+        if instead_of is not None and row.contact_id != instead_of:
+            raise AnotherContact
+        Conversation.objects.filter(pk=row.pk).update(contact=chosen.contact_id)
         audit.record(
             AuditKind.IDENTITY, actor=by, after="contact changed", conversation=row.pk,
-            contact=participant.contact_id, was=row.contact_id, because="wrote here",
+            contact=chosen.contact_id, was=row.contact_id, because="wrote here",
         )  # fmt: skip
         live.announce(
             "inbox", f"conversation:{row.pk}", f"conversation-orders:{row.pk}",
-            f"contact:{row.contact_id}", f"contact:{participant.contact_id}",
+            f"contact:{row.contact_id}", f"contact:{chosen.contact_id}",
         )  # fmt: skip
-    conversation.contact = participant.contact
+    conversation.contact = chosen.contact
     return True

@@ -115,10 +115,12 @@ def set_suggestion_aside(request: HttpRequest, pk: int) -> HttpResponse:
     """“Not this person”: remembered, and undone under “Taken away”."""
     contact = access.get_contact(request.user, pk)
     if found := _suggestion(request, contact):
-        addresses.set_aside(
+        made = addresses.set_aside(
             contact=contact, kind=found.kind, value=found.value, evidence=found.evidence,
             by=access.agent_of(request),
         )  # fmt: skip
+        if made is None:
+            messages.error(request, _("This was answered meanwhile: look again."))
     return _back(request, pk)
 
 
@@ -129,12 +131,20 @@ def make_contact(request: HttpRequest, pk: int) -> HttpResponse:
     chosen = participants.get(found, number(request.POST.get("participant", "")))
     if chosen is None:
         messages.error(request, _("This person does not write in this conversation: look again."))
-    elif participants.make_contact(
-        conversation=found, participant=chosen, by=access.agent_of(request)
-    ):
-        words = {"name": chosen.shown_name}
-        messages.success(request, _("%(name)s is the contact of this conversation now.") % words)
-    return redirect("inbox:conversation", pk)
+        return redirect("inbox:conversation", pk=pk)
+    try:
+        is_new = participants.make_contact(
+            conversation=found, participant=chosen, by=access.agent_of(request),
+            instead_of=number(request.POST.get("instead_of", "")),
+        )  # fmt: skip
+    except participants.AnotherContact:
+        messages.error(request, _("This was answered meanwhile: look again."))
+    else:
+        if is_new:
+            words = {"name": chosen.shown_name}
+            text = _("%(name)s is the contact of this conversation now.") % words
+            messages.success(request, text)
+    return redirect("inbox:conversation", pk=pk)
 
 
 def _person(request: HttpRequest, contact: Contact) -> Person:

@@ -15,7 +15,7 @@ from django.db.migrations.state import ProjectState
 from django.test import Client
 from django.utils import timezone
 
-from inbox import addresses, identities
+from inbox import addresses, identities, participants
 from inbox.models import Channel, Contact, Conversation, Identity, Message, Participant
 from orders.models import AuditEntry, AuditKind, Store
 from tests.inbox.test_senders import JANE, contact_of, push
@@ -153,6 +153,37 @@ def test_only_who_writes_in_it_can_become_its_contact(
     said = as_alice.post(where, {"participant": word}, follow=True).content.decode()
     assert "does not write in this conversation" in said
     assert talk().contact == both[0]
+
+
+def test_a_press_on_an_old_page_hands_over_nothing_that_a_colleague_has(
+    both: tuple[Contact, Contact], channel: Channel, as_alice: Client, alice: User
+) -> None:
+    jane, bob = both
+    push(channel, {"external_id": "u-3", "name": "Carol"}, text="Me too", external_id="k-1")
+    carol = Participant.objects.get(external_id="u-3")
+    shown = f'name="instead_of" value="{jane.pk}"'
+    assert shown in page(as_alice)
+    participants.make_contact(
+        conversation=talk(), participant=Participant.objects.get(contact=bob), by=alice
+    )
+    where = f"/inbox/conversations/{talk().pk}/contact/"
+    wish = {"participant": carol.pk, "instead_of": jane.pk}
+    said = as_alice.post(where, wish, follow=True).content.decode()
+    assert "This was answered meanwhile" in said
+    assert talk().contact == bob
+    as_alice.post(where, wish | {"instead_of": bob.pk})
+    assert talk().contact == carol.contact
+
+
+def test_the_conversation_goes_to_whom_the_writer_is_by_now(
+    both: tuple[Contact, Contact], alice: User
+) -> None:
+    """A message came in after the page was read: the visitor has proven who they are."""
+    chosen = Participant.objects.get(contact=both[1])
+    known = Contact.objects.create(name="Robert Miller")
+    Participant.objects.filter(pk=chosen.pk).update(contact=known)
+    participants.make_contact(conversation=talk(), participant=chosen, by=alice)
+    assert talk().contact == known
 
 
 def test_who_only_looks_hands_nothing_over(

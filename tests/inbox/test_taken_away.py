@@ -236,3 +236,26 @@ def test_an_order_with_an_address_that_was_taken_away_is_not_certain(
     refusal = matching.matching_of(jane, order).refusal(order)
     assert refusal is not None
     assert "was taken from this contact" in str(refusal.reason)
+
+
+def test_of_two_answers_to_one_suggestion_the_first_one_counts(
+    widget: Channel, here: Store, alice: User, sara: User
+) -> None:
+    """Both agents' pages still showed it."""
+    Customer.objects.create(store=here, gid=GID, email="jane@example.com", name="Jane")
+    order_of(here, email="jane@example.com", gid=GID)
+    push(widget, JANE, text="Hello")
+    contact = contact_of("c-9")
+    found = suggested("c-9", sara)[0]
+    words: dict[str, Any] = {"kind": found.kind, "value": found.value, "evidence": found.evidence}
+    aside = addresses.set_aside(contact=contact, by=alice, **words)
+    assert aside is not None
+    with pytest.raises(addresses.IdentityRefused, match="was taken from this contact"):
+        addresses.accept_suggestion(contact=contact, found=found, by=sara)
+    assert addresses.set_aside(contact=contact, by=sara, **words) == aside
+    # And the other way round.
+    addresses.restore_identity(identity=aside, by=alice)
+    made = addresses.accept_suggestion(contact=contact, found=found, by=sara)
+    assert addresses.set_aside(contact=contact, by=alice, **words) is None
+    left = contact.identities.filter(kind=found.kind, value=found.value)
+    assert [row.pk for row in left] == [made.pk]

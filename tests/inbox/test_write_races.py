@@ -11,8 +11,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, connections
 
-from inbox import live, reading, services, writing
-from inbox.models import Channel, Conversation, Message, MessageKind
+from inbox import addresses, live, participants, reading, services, writing
+from inbox.models import Channel, Contact, Conversation, IdentityKind, Message, MessageKind
 from inbox.services import Overtaken, Press
 from tests.inbox.test_writes import customer_writes
 from tests.orders.test_locks import elsewhere, is_locked
@@ -95,6 +95,24 @@ class Looks:
     def __call__(self, *words: Any, **more: Any) -> Any:
         self.seen.append(is_locked(Conversation, external_id="c-1"))
         return self.real(*words, **more)
+
+
+@on_postgresql
+@pytest.mark.parametrize("verb", ["set_aside", "make_contact"])
+def test_whose_it_is_is_said_under_the_lock_of_whoever_takes_in_a_message(
+    verb: str, conversation: Conversation, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = Looks(live.announce)
+    monkeypatch.setattr(live, "announce", looks)
+    contact, other = conversation.contact, Contact.objects.create(name="Other")
+    if verb == "set_aside":
+        addresses.set_aside(
+            contact=contact, kind=IdentityKind.EMAIL, value="x@example.com", evidence="", by=alice
+        )
+    else:
+        joined = conversation.participants.create(contact=other, external_id="u-2")
+        participants.make_contact(conversation=conversation, participant=joined, by=alice)
+    assert looks.seen == [True]
 
 
 @on_postgresql
