@@ -22,7 +22,6 @@ from inbox.models import (
     Identity,
     IdentityKind,
     Message,
-    MessageKind,
     Participant,
     SendState,
 )
@@ -156,11 +155,14 @@ def _sent_to_participants(scope: Scope) -> Rows:
 
 
 def _quotes_them(conversation: Conversation, scope: Scope) -> bool:
-    """Whether the list shows words of a participant who is of the scope."""
-    inbound = conversation.messages.filter(kind=MessageKind.INBOUND)
-    latest = inbound.select_related("sender").order_by("-created_at", "-pk").first()
-    sender = latest.sender if latest else None
-    return sender is not None and sender.contact_id in scope.ids(_OWN)
+    """Whether the list shows words of a participant who is of the scope, or words to them. Of a
+    message that is masked already, its text alone tells."""
+    shown = conversation.messages.listed().select_related("sender")
+    last = shown.order_by("-created_at", "-pk").first()
+    if last is None or last.text == REMOVED:
+        return bool(conversation.last_message_preview)
+    is_theirs = last.sender is not None and last.sender.contact_id in scope.ids(_OWN)
+    return is_theirs or _sent_to_participants(scope).filter(pk=last.pk).exists()
 
 
 _MESSAGE_FIELDS: Final = {
@@ -376,6 +378,16 @@ def _delete(rows: Sequence[Any]) -> int:
     return len(rows)
 
 
+def _delete_messages(rows: Sequence[Any]) -> int:
+    """What was said last goes from the list with its message."""
+    done = _delete(rows)
+    said = Message.objects.listed().filter(conversation=OuterRef("pk"))
+    Conversation.objects.filter(
+        ~Exists(said), pk__in={row.conversation_id for row in rows}
+    ).exclude(last_message_preview="").update(last_message_preview="")
+    return done
+
+
 def _old_campaign_messages(cutoff: datetime) -> Rows:
     old = CampaignMessage.objects.filter(created_at__lt=cutoff)
     return old.exclude(recipient="", subject="", body="", error="")
@@ -387,7 +399,7 @@ register(
         name="messages",
         setting=_MONTHS,
         due=lambda cutoff: Message.objects.filter(created_at__lt=cutoff),
-        apply=_delete,
+        apply=_delete_messages,
     ),
     Rule(
         name="drafts",

@@ -257,10 +257,9 @@ def _note_inbound(message: Message) -> None:
 
 
 def _preview(message: Message) -> Mapping[str, object]:
-    newer = Message.objects.filter(
-        conversation=message.conversation_id, created_at__gt=message.created_at,
-        kind__in=[MessageKind.INBOUND, MessageKind.REPLY],
-    )  # fmt: skip
+    newer = Message.objects.listed().filter(
+        conversation=message.conversation_id, created_at__gt=message.created_at
+    )
     if newer.exists():
         return {}
     return {

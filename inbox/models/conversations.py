@@ -142,6 +142,11 @@ class Conversation(models.Model):
         return self.subject or f"Conversation {self.pk}"
 
     @property
+    def state_mark(self) -> str:
+        """Names the last change of the state: a page says by it which one it shows."""
+        return self.state_changed_at.isoformat() if self.state_changed_at else ""
+
+    @property
     def origin(self) -> str:
         """What OrderAction.origin holds for actions taken here."""
         return f"conversation:{self.pk}"
@@ -155,6 +160,8 @@ class MessageKind(models.TextChoices):
     SYSTEM = "system", _("System")
 
 
+# Whose words the list shows: what was said last between the customer and us.
+LISTED_KINDS = (MessageKind.INBOUND, MessageKind.REPLY)
 # What leaves by the channel.
 OUTGOING_KINDS = (MessageKind.REPLY, MessageKind.CONFIRMATION)
 

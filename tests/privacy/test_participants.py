@@ -63,6 +63,40 @@ def test_the_conversations_own_customer_goes_and_the_other_stays(
     assert names == {"", canary(1)}
 
 
+def test_the_list_shows_no_words_to_who_is_gone(
+    store: Store, channel: Channel, talk: Conversation, alice: User
+) -> None:
+    """The customer wrote last, and the answer was to the other one."""
+    write(channel, 0, into=0)
+    second = talk.participants.get(external_id=f"u-{canary(1)}")
+    services.reply(conversation=talk, by=alice, text=f"Dear {canary(1)}", to=second)
+    redact(store, 1)
+    assert found_of(dump(), [0, 1]) == [0]
+    talk.refresh_from_db()
+    assert talk.last_message_preview == ""
+
+
+def test_the_list_goes_on_showing_words_to_who_stays(
+    store: Store, channel: Channel, talk: Conversation, alice: User
+) -> None:
+    write(channel, 0, into=0)
+    first = talk.participants.get(external_id=f"u-{canary(0)}")
+    services.reply(conversation=talk, by=alice, text=f"Dear {canary(0)}", to=first)
+    redact(store, 1)
+    talk.refresh_from_db()
+    assert talk.last_message_preview == f"Dear {canary(0)}"
+
+
+def test_the_list_shows_no_words_that_are_too_old(conversation: Conversation, alice: User) -> None:
+    now = timezone.now()
+    conversation.messages.update(created_at=now - timedelta(days=4000))
+    services.note(conversation=conversation, by=alice, text="A friend of the house")
+    retention.apply(now=now)
+    conversation.refresh_from_db()
+    assert conversation.messages.count() == 1
+    assert conversation.last_message_preview == ""
+
+
 def test_who_takes_part_in_a_living_conversation_is_not_deleted_as_too_old(
     channel: Channel, conversation: Conversation
 ) -> None:
