@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from django.db.models import Min, Q, QuerySet
+from django.db.models import F, Min, Q, QuerySet
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
@@ -116,9 +116,10 @@ def thread(
     unread_after: int | None = None,
 ) -> Thread:
     """The 50 newest messages, or those before message `before`, with the order events among
-    them. Six queries. `since`: from that message on, so that a reader's place stays while new
-    ones arrive. `unread_after`: with everything the customer wrote after that one, also where it
-    was written long before it arrived. At most 300 either way."""
+    them. Eight queries at most. `since`: from that message on, so that a reader's place stays while
+    new ones arrive. `unread_after`: with everything the customer wrote after that one, also where
+    it was written long before it arrived; None: with what they wrote last. At most 300 either
+    way."""
     messages = conversation.messages.select_related(
         "author", "channel", "handled_by", "sender__contact"
     )
@@ -130,8 +131,8 @@ def thread(
             messages = messages.filter(Q(created_at__lt=edge) | Q(created_at=edge, pk__lt=before))
     size = MESSAGES_A_PAGE
     if since is not None:
-        size = min(max(size, messages.filter(pk__gte=since).count()), MESSAGES_AT_MOST)
-    if before is None and unread_after is not None:
+        size = max(size, min(_from(messages, since), MESSAGES_AT_MOST))
+    if before is None:
         size = max(size, min(_until_unread(messages, unread_after), MESSAGES_AT_MOST))
     found = list(messages.order_by("-created_at", "-pk")[: size + 1])
     shown = found[:size]
@@ -159,10 +160,26 @@ def thread(
     )
 
 
-def _until_unread(messages: QuerySet[Message], unread_after: int) -> int:
-    """How many of the newest it takes to show everything unread."""
-    unread = messages.filter(kind=MessageKind.INBOUND, pk__gt=unread_after)
-    first = unread.aggregate(at=Min("created_at"))["at"]
+def _from(messages: QuerySet[Message], pk: int) -> int:
+    """How many stand from this message on in the thread: it is in the order in which they were
+    written, and one that came late has a higher id than those it stands above."""
+    at = messages.filter(pk=pk).values_list("created_at", flat=True).first()
+    return messages.filter(_behind(at, pk) | Q(pk=pk)).count() if at else 0
+
+
+def _behind(at: datetime, pk: int) -> Q:
+    """What stands below this place in the thread."""
+    return Q(created_at__gt=at) | Q(created_at=at, pk__gt=pk)
+
+
+def _until_unread(messages: QuerySet[Message], unread_after: int | None) -> int:
+    """How many of the newest it takes to show everything unread; None: what was written last."""
+    inbound = messages.filter(kind=MessageKind.INBOUND)
+    if unread_after is None:
+        newest = inbound.order_by("-created_at", "-pk")
+        first = newest.values_list("created_at", flat=True).first()
+    else:
+        first = inbound.filter(pk__gt=unread_after).aggregate(at=Min("created_at"))["at"]
     return messages.filter(created_at__gte=first).count() if first else 0
 
 
@@ -233,10 +250,17 @@ def _late(conversation: Conversation, shown: list[Message], *, has_older: bool) 
     hidden: list[Message] = []
     if has_older and shown:
         edge = shown[-1].created_at
+        # What came in while these were written has higher ids than the first of them: no more of a
+        # long conversation is read than that.
         rows = conversation.messages.filter(
-            kind=MessageKind.INBOUND, sender__isnull=False, created_at__lt=edge, arrived_at__gt=edge
+            Q(arrived_at__gt=edge),
+            Q(arrived_at__gt=F("created_at") + LATE),
+            kind=MessageKind.INBOUND,
+            sender__isnull=False,
+            pk__gt=min(m.pk for m in shown),
+            created_at__lt=edge,
         )
-        hidden = [m for m in rows.order_by("-pk")[:_LATE_SHOWN] if _is_late(m)]
+        hidden = list(rows.order_by("-pk")[:_LATE_SHOWN])
     near = [_late_entry(m, page="") for m in late]
     return near + [_late_entry(m, page=_page_of(m, conversation)) for m in hidden]
 
@@ -247,9 +271,7 @@ def _is_overtaken(message: Message, shown: list[Message]) -> bool:
 
 def _page_of(message: Message, conversation: Conversation) -> str:
     """The page of the past whose last message this is. One query."""
-    after = conversation.messages.filter(
-        Q(created_at__gt=message.created_at) | Q(created_at=message.created_at, pk__gt=message.pk)
-    )
+    after = conversation.messages.filter(_behind(message.created_at, message.pk))
     following = after.order_by("created_at", "pk").values_list("pk", flat=True).first()
     url = reverse("inbox:conversation", args=[conversation.pk])
     return f"{url}?{urlencode({'before': following})}" if following else url

@@ -14,6 +14,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, connections
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from inbox import channel_keys, pages, receiving, services
@@ -81,6 +82,62 @@ def test_a_late_message_beyond_the_first_page_is_announced_there(
     where = text.split(f'id="late-{late.pk}"')[1].split('<a href="')[1].split("#")[0]
     older = unescape(as_alice.get(where).content.decode())
     assert f'id="message-{late.pk}"' in older
+
+
+def test_only_what_came_in_meanwhile_is_looked_through_for_late_messages(
+    channel: Channel, as_alice: Client
+) -> None:
+    """A conversation of years: what came late long ago is neither read nor announced, and what
+    was under way for a moment takes no late message's place."""
+    old = say(channel, 1000, ago=timedelta(days=9), text="late, years ago")
+    for number in range(60):
+        say(channel, number, ago=timedelta(minutes=60 - number), text=f"word {number}.")
+    late = say(channel, 99, ago=timedelta(minutes=55, seconds=30), text="from the past")
+    for number in range(6):
+        brief = say(channel, 200 + number, ago=timedelta(minutes=55), text="a moment")
+        Message.objects.filter(pk=brief.pk).update(
+            arrived_at=brief.created_at + timedelta(minutes=9)
+        )
+    Message.objects.filter(pk=old.pk).update(arrived_at=timezone.now())
+    with CaptureQueriesContext(connection) as queries:
+        text = page(as_alice)
+    assert f'id="late-{late.pk}"' in text
+    assert f'id="late-{old.pk}"' not in text
+    looks = [q["sql"] for q in queries if '"arrived_at" >' in q["sql"]]
+    assert len(looks) == 1
+    assert '"id" >' in looks[0], "by the index of what customers wrote"
+
+
+def thread_of(web: Client, query: str = "") -> str:
+    at = f"/inbox/conversations/{Conversation.objects.get().pk}/thread/{query}"
+    return web.get(at).content.decode()
+
+
+def test_a_readers_place_stays_when_late_messages_come(channel: Channel, as_alice: Client) -> None:
+    """Their ids are higher than those of what stands below them."""
+    first = say(channel, 0, ago=timedelta(days=1), text="The first one.")
+    rest = [
+        say(channel, number, ago=timedelta(minutes=90 - number), text=f"word {number}.")
+        for number in range(1, 60)
+    ]
+    # The first that is shown came late itself.
+    edge = say(channel, 99, ago=timedelta(hours=2), text="The edge.")
+    shown = thread_of(as_alice, f"?since={edge.pk}")
+    assert shown.count('class="message"') == 60
+    assert f"?since={edge.pk}" in shown
+    assert f'id="message-{rest[0].pk}"' in shown
+    assert f'id="message-{first.pk}"' not in shown
+
+
+def test_the_first_look_reaches_back_to_what_the_customer_last_wrote(
+    channel: Channel, as_alice: Client, alice: User
+) -> None:
+    asked = say(channel, 1, ago=timedelta(days=1), text="Where is it?")
+    for number in range(70):
+        services.note(conversation=asked.conversation, by=alice, text=f"Note {number}")
+    shown = thread_of(as_alice)
+    assert "Where is it?" in shown
+    assert f'data-seen="{asked.pk}"' in shown
 
 
 def test_messages_that_arrive_at_once_are_not_called_late(
