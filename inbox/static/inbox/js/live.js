@@ -137,12 +137,32 @@ function notePlace(element) {
 
 // Whether the reader is at the end is asked when the answer lands, not when it was asked for:
 // whoever scrolls up in between stays there.
-let landing = null; // {last, wasAtEnd} of the thread that is being swapped
+let landing = null; // {last, wasAtEnd, place} of the thread that is being swapped
 function land({ detail: { target } }) {
-  landing = target?.matches?.("[data-stick-to-end]") ? { last: target.dataset.last, wasAtEnd: isAtEnd(target) } : null;
+  landing = target?.matches?.("[data-stick-to-end]")
+    ? { last: target.dataset.last, wasAtEnd: isAtEnd(target), place: placeIn(target) }
+    : null;
 }
+
+const topOf = (element) => element.getBoundingClientRect().top;
+
+// The first message that is seen, and where: what comes in above it must not move it.
+function placeIn(thread) {
+  if (scrollerOf(thread) !== thread) return null;
+  const first = [...thread.querySelectorAll(".thread-inner > [id]")]
+    .find((entry) => entry.getBoundingClientRect().bottom > topOf(thread));
+  return first ? { id: first.id, top: topOf(first) } : null;
+}
+
+function backTo(thread, place) {
+  const entry = place && document.getElementById(place.id);
+  const moved = entry ? topOf(entry) - place.top : 0;
+  if (Math.abs(moved) >= 1) thread.scrollTop += moved;
+}
+
 function landed() {
   const thread = landing && document.querySelector("[data-stick-to-end]");
+  if (thread && !landing.wasAtEnd) backTo(thread, landing.place);
   if (thread && thread.dataset.last !== landing.last) {
     if (landing.wasAtEnd) toEnd(thread);
     else showNewBelow(thread);
