@@ -1,6 +1,8 @@
 // What an agent is writing, with its mode: kept by the server for each agent and conversation
 // (inbox/drafts.py), and until the server has it in this browser, under the agent's id. On opening,
 // the server's words count, unless this browser holds newer ones that never arrived.
+import { newId } from "./ids.js";
+
 const SAVE_AFTER_MS = 600;
 const AGAIN_AFTER_MS = 5000;
 // A page may be on its way, made just before the server had the words: this browser holds them so long.
@@ -34,12 +36,6 @@ function put({ text, mode, client }) {
 }
 
 const isSame = (one, other) => one.text.trim() === other.text.trim() && one.mode === other.mode;
-
-function uuid() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20)}`;
-}
 
 // --- What this browser holds until the server has it --------------------------------------------
 const key = (id) => `draft:${agent}:${id}`;
@@ -148,7 +144,7 @@ async function save(id, record) {
   // A page that is left says so twice.
   if (record.flying && isSame(record, record.flying)) return;
   record.flying = { text, mode };
-  const version = uuid();
+  const version = newId();
   const body = new FormData();
   for (const [name, value] of Object.entries({ text, mode, version, client_id: client })) body.append(name, value);
   for (const seen of record.versions) body.append("follows", seen);
@@ -245,7 +241,7 @@ function rest(typed, sent) {
 function wasSent(id, record, text, { isTold = false } = {}) {
   const { client } = record;
   const left = rest(record.text, text);
-  const next = { text: left, mode: record.mode, client: uuid() };
+  const next = { text: left, mode: record.mode, client: newId() };
   Object.assign(record, next, { versions: [], isKept: !left });
   if (id === conversation() && form()) {
     put(next);

@@ -2,6 +2,7 @@
 // goes out as Authorization, and nowhere else: no cookie, no storage, no address.
 import { parsePosition } from "./clock.js";
 import { forget, reached, remember } from "./heard.js";
+import { randomHex } from "./ids.js";
 import { Line, SILENCE_MS } from "./line.js";
 
 const main = document.getElementById("main");
@@ -240,13 +241,9 @@ function startConnecting() {
   // Opened at once, while the click still counts; it learns its address when the hash is made.
   windowOpened = window.open("", "agent-inbox-connect", "popup,width=480,height=640");
   if (!windowOpened) return toast(words.blocked);
-  return challengeOf(verifier = random()).then((challenge) => {
+  return challengeOf(verifier = randomHex(32)).then((challenge) => {
     windowOpened.location = `${connect}?${new URLSearchParams({ frame, challenge })}`;
   });
-}
-
-function random() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(32)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 async function challengeOf(secret) {

@@ -1,17 +1,10 @@
 // What a press of a button carries (inbox/writing.py): an id of its own, and what the page shows.
 // An answer may be lost after the server has done what was asked: until one comes, the same press
 // keeps its id, so that pressing again does nothing twice.
-const GATEWAYS = [502, 503, 504]; // These answer for a server of which they do not know.
-const unanswered = new Map(); // what was pressed -> its id
+import { newId } from "./ids.js";
 
-function newId() {
-  // Not crypto.randomUUID, which is missing where the page came without TLS.
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-}
+const GATEWAYS = [502, 503, 504]; // These answer for a server of which they do not know.
+const unanswered = new Map(); // what was pressed -> its id; of messages, the composer keeps its own
 
 // --- Up to which message the agent has seen the thread ----------------------------------------
 // While "New messages" waits below for whoever reads further up, what is there is not seen yet.
