@@ -41,11 +41,13 @@ class Choice:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipients:
     """To whom a reply goes. `label`: what the composer says; `chosen`: the participant it names,
-    None in conversations from before there were any; `choices`: more than one, or none at all."""
+    None in conversations from before there were any; `address`: where it goes then; `choices`:
+    more than one, or none at all."""
 
     label: str
     chosen: int | None
     choices: tuple[Choice, ...]
+    address: str
 
 
 def others(conversation: Conversation) -> tuple[Other, ...]:
@@ -79,6 +81,7 @@ def recipients(conversation: Conversation, *, chosen: int | None = None) -> Reci
         label=label,
         chosen=picked.pk if picked else None,
         choices=choices if len(choices) > 1 else (),
+        address=label if is_mail else "",
     )
 
 

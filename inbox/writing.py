@@ -39,13 +39,17 @@ class Press:
     """One press of a button, and what the page showed then; None: it does not say.
 
     `seen`: the last message. Of a page that does not say, it is what this agent was last shown.
-    `assignee`: an id, or "" for nobody.
+    `assignee`: an id, or "" for nobody. `state_mark`: which change led to that state, for it may
+    have been left and come back to. `recipient`: where a reply goes, of a page that names nobody
+    who writes here.
     """
 
     client_id: UUID | None = None
     seen: int | None = None
     state: str | None = None
     assignee: str | None = None
+    state_mark: str | None = None
+    recipient: str | None = None
 
     def mark(self, what: str) -> UUID | None:
         """What the conversation remembers of it. One form may have several buttons: another one
@@ -66,12 +70,14 @@ class Overtaken(Exception):
         messages: Sequence[Message] = (),
         is_reassigned: bool = False,
         is_restated: bool = False,
+        is_readdressed: bool = False,
         earlier: Message | None = None,
     ) -> None:
         super().__init__("the conversation is not what the page showed")
         self.messages = messages
         self.is_reassigned = is_reassigned
         self.is_restated = is_restated
+        self.is_readdressed = is_readdressed
         self.earlier = earlier
 
 
@@ -87,7 +93,8 @@ def reply(
     of those who write here; None: whoever wrote last. Where it goes is fixed now.
 
     The same press again gives the first message. Raises Overtaken when the customer wrote what
-    the page did not show, or somebody else took the conversation. To an agent who was never
+    the page did not show, somebody else took the conversation, or it would go elsewhere than the
+    page says. To an agent who was never
     shown it (a program), nothing is refused, and nothing unseen counts as answered.
     """
     with transaction.atomic(durable=True):
@@ -100,6 +107,8 @@ def reply(
             _refuse_if_overtaken(found, press, unseen_after=known)
             seen = known or 0
         reader = reach.recipient(found, to=to)
+        if press is not None and press.recipient not in {None, reader}:
+            raise Overtaken(is_readdressed=True)
         message = _write(found, MessageKind.REPLY, by, text, press, recipient=reader)
         drafts.settle(conversation=found, by=by, text=text, client_id=message.client_id)
         reading.advance(found, by=by, up_to=seen)
@@ -164,15 +173,15 @@ def snooze(
 def resolve(
     *, conversation: Conversation, by: User | None = None, press: Press | None = None
 ) -> None:
-    """Raises Overtaken when the customer wrote what the page did not show, or when the state or
-    the assignee is another one than it showed."""
+    """Raises Overtaken when the customer wrote what the page did not show, when the state or the
+    assignee is another one than it showed, or when somebody has changed the state and back."""
     _set_state(conversation, ConversationState.RESOLVED, by=by, press=press)
 
 
 def reopen(
     *, conversation: Conversation, by: User | None = None, press: Press | None = None
 ) -> None:
-    """Raises Overtaken when the state or the assignee is another one than the page showed."""
+    """Raises Overtaken, as `resolve`, whatever the customer wrote."""
     _set_state(conversation, ConversationState.OPEN, by=by, press=press)
 
 
@@ -291,6 +300,8 @@ def _set_state(
                 return
             seen = _seen(found, by, press) or 0
             _refuse_if_overtaken(found, press, unseen_after=seen if is_closing else None)
+            if press.state_mark not in {None, found.state_mark}:
+                raise Overtaken(is_restated=True)
             if by is not None and is_closing:
                 reading.advance(found, by=by, up_to=seen)
         found.state = state

@@ -202,6 +202,10 @@ class Outbox(models.Model):
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
+    def listed(self) -> Self:
+        """Those of which one's first words stand in the list: the last one written."""
+        return self.filter(kind__in=LISTED_KINDS)
+
     def undelivered(self) -> Self:
         """What was given up and nobody has sent again or dismissed. What failed before there
         was a time of it is left alone."""

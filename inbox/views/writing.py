@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST
 
 from inbox import access, drafts, fragments, live, participants, services
 from inbox.forms import AssignForm, MessageForm, SnoozeForm
-from inbox.models import Conversation, ConversationState, DraftMode
+from inbox.models import Conversation, ConversationState, DraftMode, Participant
 from inbox.services import Overtaken, Press
 from inbox.views.conversations import Context, header_context, page_context, whole_page
 from orders.selection import number
@@ -107,6 +107,8 @@ def press_of(request: HttpRequest) -> Press:
         seen=number(said.get("seen", "")),
         state=said.get("expected_state"),
         assignee=said.get("expected_assignee"),
+        state_mark=said.get("expected_state_mark"),
+        recipient=said.get("expected_recipient"),
     )
 
 
@@ -121,9 +123,9 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
         return _show(request, found, context, status=422)
     text = form.cleaned_data["text"]
     verb: Verb = services.note
-    if mode == DraftMode.REPLY:
-        verb = partial(services.reply, to=participants.get(found, chosen))
     try:
+        if mode == DraftMode.REPLY:
+            verb = partial(services.reply, to=_reader(found, chosen))
         verb(conversation=found, by=access.agent_of(request), text=text, press=press)
     except Overtaken as overtaken:
         typed["again"] = Again(label=str(_ANYWAY[mode]))
@@ -140,6 +142,15 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
         # It was written on a page of the past; the one that is shown now is the newest.
         answer["HX-Replace-Url"] = reverse("inbox:conversation", args=[pk])
     return _told(answer, "inbox")
+
+
+def _reader(found: Conversation, chosen: int | None) -> Participant | None:
+    """Whom the page named; None: nobody. Who does not write here any more is not answered in the
+    person of somebody else."""
+    to = participants.get(found, chosen)
+    if chosen is not None and to is None:
+        raise Overtaken(is_readdressed=True)
+    return to
 
 
 def _typed(request: HttpRequest, found: Conversation, form: MessageForm, press: Press) -> Context:

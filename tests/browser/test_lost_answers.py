@@ -110,6 +110,19 @@ def test_a_reply_whose_answer_is_lost_is_sent_once(alice: Page, demo: Demo) -> N
     expect(alice.locator("#thread [data-kind=reply]")).to_have_count(1)
 
 
+def test_the_same_words_again_are_another_message(alice: Page, demo: Demo) -> None:
+    """The answer to the first ones was lost, and the next save has found out that they were sent:
+    the composer has an id of its own by now."""
+    opened(alice, Customer(demo))
+    lose_answers(alice, r"/reply/$")
+    box = alice.locator("#composer-text")
+    for sent in (1, 2):
+        box.fill("Yes, please.")
+        alice.get_by_role("button", name="Send reply").click()
+        expect(box).to_have_value("", timeout=PATIENCE_MS)
+        expect(alice.locator("#thread [data-kind=reply]")).to_have_count(sent)
+
+
 def test_without_a_network_it_is_said_that_nothing_left(alice: Page, demo: Demo) -> None:
     opened(alice, Customer(demo))
     alice.locator("#composer-text").fill("It left on Monday.")

@@ -17,6 +17,7 @@ from inbox.channels import api
 from inbox.models import (
     Channel,
     ChannelKind,
+    Contact,
     Conversation,
     DeliveryState,
     Message,
@@ -51,7 +52,7 @@ def jane(post: Channel, sara: User) -> Conversation:
 
 def reply(client: Client, conversation: Conversation, **more: Any) -> None:
     at = f"/inbox/conversations/{conversation.pk}/reply/"
-    assert client.post(at, {"text": "Hello", **more}).status_code == 302
+    assert client.post(at, {"text": "Hello"} | more).status_code == 302
 
 
 def page(client: Client, conversation: Conversation) -> str:
@@ -95,11 +96,38 @@ def test_an_agent_chooses_among_those_who_write(
     reply(as_alice, jane)
     foreign = Participant.objects.get(external_id="jane@old.example")
     assert foreign.conversation_id != jane.pk
-    reply(as_alice, jane, to=foreign.pk)
+    at = f"/inbox/conversations/{jane.pk}/reply/"
+    refused = as_alice.post(at, {"text": "Hello", "to": foreign.pk})
+    assert refused.status_code == 409, "nobody else is answered in their place"
+    assert "would go to somebody else" in b"".join(refused).decode()
     sweep_outbox()
-    assert [m.to for m in mail.outbox] == [
-        ["jane@new.example"], ["bob@example.com"], ["bob@example.com"]
-    ]  # fmt: skip
+    assert [m.to for m in mail.outbox] == [["jane@new.example"], ["bob@example.com"]]
+
+
+def test_a_reply_goes_nowhere_but_where_the_page_said(
+    post: Channel, as_alice: Client, sara: User
+) -> None:
+    """A conversation from before senders were kept: its contact's address was taken meanwhile."""
+    contact = Contact.objects.create(name="Jane")
+    for address in ("jane@old.example", "jane@new.example"):
+        addresses.add_address(contact=contact, text=address, by=sara)
+    talk = Conversation.objects.create(channel=post, contact=contact, external_id="old")
+    shown = page(as_alice, talk)
+    assert "To jane@old.example" in shown
+    name = "expected_recipient"
+    assert f'name="{name}" value="jane@old.example"' in shown
+    wish = {"text": "Your code is 123", name: "jane@old.example"}
+    addresses.remove_identity(identity=contact.identities.get(value="jane@old.example"), by=sara)
+    at = f"/inbox/conversations/{talk.pk}/reply/"
+    answer = as_alice.post(at, wish, headers={"HX-Request": "true"})
+    again = unescape(answer.content.decode())
+    assert answer.status_code == 409
+    assert "would go to somebody else" in again
+    assert "Your code is 123</textarea>" in again
+    assert f'name="{name}" value="jane@new.example"' in again
+    assert not Message.objects.exists()
+    reply(as_alice, talk, **wish | {name: "jane@new.example"})
+    assert Message.objects.get().recipient == "jane@new.example"
 
 
 def test_a_composer_that_refuses_the_text_keeps_who_was_chosen(

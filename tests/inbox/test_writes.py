@@ -42,8 +42,8 @@ class Tab:
     def learn(self, page: str) -> str:
         """The hidden fields of the composer, or of the header where there is no composer."""
         form = page[page.index('id="composer-form"') :] if "composer-form" in page else page
-        names = "client_id|seen|expected_state|expected_assignee"
-        for name, value in re.findall(f'name="({names})" value="([^"]*)"', form)[:4]:
+        names = "client_id|seen|expected_state|expected_state_mark|expected_assignee"
+        for name, value in re.findall(f'name="({names})" value="([^"]*)"', form)[:5]:
             self.fields[name] = value
         return page
 
@@ -291,6 +291,34 @@ def test_a_state_that_is_another_one_is_not_changed(
     assert (done.status_code, b"Resolve anyway" in done.content) == (409, False)
 
 
+@pytest.mark.parametrize(("verb", "more"), [("resolve", {}), ("snooze", {"hours": "4"})])
+def test_what_somebody_has_reopened_is_not_closed_again_unawares(
+    verb: str, more: dict[str, str], conversation: Conversation, alice: User, sara: User
+) -> None:
+    """It is open, as the page shows it; and was not in between."""
+    tab = Tab(alice, conversation)
+    # The answer to this press is lost: the page still shows what was before.
+    assert tab.post(verb, **more).status_code == 200
+    services.reopen(conversation=conversation, by=sara)
+    answer = tab.post(verb, **more)
+    page = tab.learn(answer.content.decode())
+    assert answer.status_code == 409
+    assert re.search(r"Sara reopened this conversation at \d\d:\d\d", page)
+    assert now(conversation).state == "open"
+    assert tab.post(verb, **more).status_code == 200
+    assert now(conversation).state != "open"
+
+
+def test_a_reply_does_not_mind_who_has_reopened_it(
+    conversation: Conversation, alice: User, sara: User
+) -> None:
+    """Negative control: it hides nothing."""
+    tab = Tab(alice, conversation)
+    services.resolve(conversation=conversation, by=sara)
+    services.reopen(conversation=conversation, by=sara)
+    assert tab.post("reply", text="Hello").status_code == 200
+
+
 # --- without JavaScript, and the page afterwards
 
 
@@ -341,6 +369,32 @@ def test_a_reply_from_a_page_of_the_past_shows_the_newest_messages(
     assert "Hello there</p>" in page[page.index('id="thread"') :]
     assert "data-live-src" in page[page.index('id="thread"') :][:900]
     assert answer["HX-Replace-Url"] == tab.at
+
+
+def test_a_note_can_be_added_once_more_by_its_own_address(
+    conversation: Conversation, alice: User
+) -> None:
+    """The button stands outside the form, whose own address is the replies'."""
+    tab = Tab(alice, conversation)
+    tab.post("note", text="vip", mode="note")
+    page = tab.post("note", text="vip, since 2019", mode="note").content.decode()
+    button = re.search(r"<button[^>]*>Add as another note", page)
+    assert button
+    assert 'type="submit"' in button[0]
+    assert f'hx-post="{tab.at}note/"' in button[0]
+
+
+@pytest.mark.parametrize(("text", "status"), [("Hello", 409), (" ", 422)])
+def test_what_was_not_sent_keeps_its_press(
+    text: str, status: int, conversation: Conversation, channel: Channel, alice: User
+) -> None:
+    tab = Tab(alice, conversation)
+    mine = tab.fields["client_id"]
+    customer_writes(channel, "WAIT!")
+    answer = tab.post("reply", text=text)
+    assert answer.status_code == status
+    tab.learn(answer.content.decode())
+    assert tab.fields["client_id"] == mine
 
 
 def test_an_answer_says_what_else_has_changed(conversation: Conversation, alice: User) -> None:

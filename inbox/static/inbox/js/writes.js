@@ -33,11 +33,13 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
   // Of a menu, the button that was pressed; of the composer, the words.
   detail.press = JSON.stringify([path, parameters.assignee, parameters.hours, parameters.text]);
   const isMessage = parameters.text !== undefined;
-  parameters.client_id = unanswered.get(detail.press) ?? (isMessage ? parameters.client_id : newId());
+  if (!isMessage) parameters.client_id = unanswered.get(detail.press) ?? newId();
   const thread = document.getElementById("thread");
   const header = document.getElementById("header");
   if (thread) parameters.seen = seen(thread);
   if (header) {
+  // A message has its composer's id as long as that stands there. By its words it would get that of
+  // an earlier one of the same words, which was written although no answer came.
     parameters.expected_state = header.dataset.state;
     parameters.expected_assignee = header.dataset.assignee;
   }
@@ -49,6 +51,7 @@ document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, requestConfig 
   const { press, parameters } = requestConfig;
   if (!press) return;
   xhr.addEventListener("loadend", () => {
+    parameters.expected_state_mark = header.dataset.stateMark;
     if (xhr.status && !GATEWAYS.includes(xhr.status)) unanswered.delete(press);
     else unanswered.set(press, parameters.client_id);
   });
