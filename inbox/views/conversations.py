@@ -133,6 +133,7 @@ def page_context(
     found: Conversation,
     *,
     before: int | None = None,
+    since: int | None = None,
     unread_after: int | None = None,
     shown_besides: int = 0,
     marks: bool = True,
@@ -140,8 +141,8 @@ def page_context(
 ) -> Context:
     """For inbox/_view.html and its parts. `chosen`: the participant a reply is to go to."""
     shown = thread_context(
-        request, found, before=before, unread_after=unread_after, shown_besides=shown_besides,
-        marks=marks,
+        request, found, before=before, since=since, unread_after=unread_after,
+        shown_besides=shown_besides, marks=marks,
     )  # fmt: skip
     return (
         header_context(request, found, seen=shown["seen"])

@@ -119,7 +119,7 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
     typed = _typed(request, found, form, press)
     chosen = number(request.POST.get("to", ""))
     if not form.is_valid():
-        context = page_context(request, found, chosen=chosen) | typed
+        context = page_context(request, found, since=_since(request), chosen=chosen) | typed
         return _show(request, found, context, status=422)
     text = form.cleaned_data["text"]
     verb: Verb = services.note
@@ -137,7 +137,7 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
     if not fragments.is_fragment(request):
         return redirect("inbox:conversation", pk=pk)
     _read_from_here(request)
-    answer = _show(request, found, page_context(request, found))
+    answer = _show(request, found, page_context(request, found, since=_since(request)))
     if "before=" in fragments.page_address(request):
         # It was written on a page of the past; the one that is shown now is the newest.
         answer["HX-Replace-Url"] = reverse("inbox:conversation", args=[pk])
@@ -189,6 +189,7 @@ def _overtaken(
     shown = page_context(
         request,
         fresh,
+        since=_since(request),
         unread_after=press.seen,
         shown_besides=max((message.pk for message in overtaken.messages), default=0),
         # Whoever does not say what their page shows may not look at this answer, either.
@@ -207,6 +208,12 @@ def _show(
     if fragments.is_fragment(request):
         return render(request, "inbox/_answer.html", context, status=status)
     return whole_page(request, found, context, status=status)
+
+
+def _since(request: HttpRequest) -> int | None:
+    """From which message on the page shows the thread: the answer does, too, or whoever reads
+    further up would lose their place."""
+    return number(request.POST.get("since", ""))
 
 
 def _read_from_here(request: HttpRequest) -> None:

@@ -371,6 +371,29 @@ def test_a_reply_from_a_page_of_the_past_shows_the_newest_messages(
     assert answer["HX-Replace-Url"] == tab.at
 
 
+@pytest.mark.parametrize("verb", ["reply", "resolve"])
+def test_an_answer_shows_the_thread_from_where_the_page_did(
+    verb: str, conversation: Conversation, channel: Channel, alice: User
+) -> None:
+    """Whoever reads further up keeps their place."""
+    first = conversation.messages.get()
+    for number in range(60):
+        services.note(conversation=conversation, by=alice, text=f"Note {number}.")
+    tab = Tab(alice, conversation)
+    for text in ("More", "Still more"):
+        customer_writes(channel, text)
+        tab.fields["seen"] = str(Message.objects.latest("pk").pk - (text == "Still more"))
+    answer = tab.post(verb, text="Hello", since=first.pk)
+    page = answer.content.decode()
+    assert answer.status_code == 409
+    thread = page[page.index('id="thread"') :]
+    assert f'id="message-{first.pk}"' in thread
+    assert f"?since={first.pk}" in thread
+    again = tab.learn(page) and tab.post("reply", text="Hello", since=first.pk)
+    assert again.status_code == 200
+    assert f'id="message-{first.pk}"' in again.content.decode()
+
+
 def test_a_note_can_be_added_once_more_by_its_own_address(
     conversation: Conversation, alice: User
 ) -> None:

@@ -19,6 +19,12 @@ function seen(thread) {
   return hasNewBelow(thread) ? beforeNew ?? thread.dataset.seen : thread.dataset.seen;
 }
 
+// From which message on it shows the thread; a page of the past is not asked for again.
+function firstShown(thread) {
+  const { liveSrc } = thread.dataset;
+  return liveSrc ? new URL(liveSrc, location.href).searchParams.get("since") : null;
+}
+
 function keepSeen(target) {
   if (target?.id === "thread" && !hasNewBelow(target)) beforeNew = target.dataset.seen;
 }
@@ -32,6 +38,8 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (verb !== "post" || parameters.client_id === undefined) return;
   // Of a menu, the button that was pressed; of the composer, the words.
   detail.press = JSON.stringify([path, parameters.assignee, parameters.hours, parameters.text]);
+  // A message has its composer's id as long as that stands there. By its words it would get that of
+  // an earlier one of the same words, which was written although no answer came.
   const isMessage = parameters.text !== undefined;
   if (!isMessage) parameters.client_id = unanswered.get(detail.press) ?? newId();
   const thread = document.getElementById("thread");
