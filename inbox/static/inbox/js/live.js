@@ -275,8 +275,10 @@ function start() {
 }
 // Whatever was posted may show in any part of the page: do not wait for the stream to say so.
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
-  if (detail.requestConfig?.verb !== "post" || !detail.successful || detail.target?.id === "refund-summary") return;
-  if (detail.target?.id === "composer") document.querySelectorAll("[data-stick-to-end]").forEach(toEnd);
+  // Of an answer that is not shown, because its part has left the page, htmx does not say.
+  const isDone = detail.successful ?? (detail.xhr.status >= 200 && detail.xhr.status < 300);
+  if (detail.requestConfig?.verb !== "post" || !isDone || detail.target?.id === "refund-summary") return;
+  if (detail.target?.id === "composer" && detail.target.isConnected) document.querySelectorAll("[data-stick-to-end]").forEach(toEnd);
   // Some answers say what else has changed: only that is fetched.
   const changed = detail.xhr.getResponseHeader("X-Changed")?.split(" ");
   refreshAll((element) => element !== detail.target

@@ -44,22 +44,28 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (!isMessage) parameters.client_id = unanswered.get(detail.press) ?? newId();
   const thread = document.getElementById("thread");
   const header = document.getElementById("header");
-  if (thread) parameters.seen = seen(thread);
+  if (thread) {
+    parameters.seen = seen(thread);
+    const since = firstShown(thread);
+    if (since) parameters.since = since;
+  }
   if (header) {
-  // A message has its composer's id as long as that stands there. By its words it would get that of
-  // an earlier one of the same words, which was written although no answer came.
     parameters.expected_state = header.dataset.state;
+    parameters.expected_state_mark = header.dataset.stateMark;
     parameters.expected_assignee = header.dataset.assignee;
   }
 });
 
 // --- And what comes back, or does not ---------------------------------------------------------
 // On the request itself: of an element that has left the page no event comes up to the document.
-document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, requestConfig } }) => {
+document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, requestConfig, elt } }) => {
   const { press, parameters } = requestConfig;
   if (!press) return;
+  // The agent has gone on to another conversation: its address is none of this answer's.
+  elt.addEventListener("htmx:beforeOnLoad", (event) => {
+    if (event.detail.xhr === xhr && !event.detail.target.isConnected) event.preventDefault();
+  });
   xhr.addEventListener("loadend", () => {
-    parameters.expected_state_mark = header.dataset.stateMark;
     if (xhr.status && !GATEWAYS.includes(xhr.status)) unanswered.delete(press);
     else unanswered.set(press, parameters.client_id);
   });
