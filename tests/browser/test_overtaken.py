@@ -113,6 +113,43 @@ def test_a_reply_that_was_sent_does_not_come_back_as_a_draft(page: Page) -> None
     expect(page.locator("#composer-text")).to_have_value("")
 
 
+def test_an_answer_that_comes_late_leaves_the_next_conversations_address(page: Page) -> None:
+    """It was written on a page of the past, whose address its answer replaces."""
+    sofia, other = names(page)
+    go_to(page, sofia)
+    shown(page, sofia)
+    last = page.locator("#thread .message").last.get_attribute("id")
+    assert last
+    page.goto(f"{page.url.partition('#')[0]}?before={last.removeprefix('message-')}")
+    shown(page, sofia)
+    page.locator("#composer-text").fill("It left on Tuesday.")
+    held = Held(page, r"/reply/$")
+    page.get_by_role("button", name="Send reply").click()
+    held.wait()
+    go_to(page, other)
+    shown(page, other)
+    here = page.url
+    with page.expect_response(re.compile(r"/reply/$")) as answer:
+        held.routes[0].continue_()
+    assert "hx-replace-url" in answer.value.headers
+    page.wait_for_timeout(300)
+    assert page.url == here
+    shown(page, other)
+
+
+@pytest.mark.parametrize("order", [("dialog", "log-in"), ("log-in", "dialog")])
+def test_what_went_wrong_is_said_in_the_dialog_on_top(page: Page, order: tuple[str, str]) -> None:
+    place = "() => document.getElementById('toasts').parentElement.id"
+    for name in order:
+        page.evaluate("name => document.getElementById(name).showModal()", name)
+    page.evaluate("document.dispatchEvent(new CustomEvent('inbox:toast', {detail: 'Oh no'}))")
+    assert page.evaluate(place) == order[1]
+    for name, under in ((order[1], order[0]), (order[0], "")):
+        page.evaluate("name => document.getElementById(name).close()", name)
+        page.wait_for_function(f"({place})() === '{under}'")
+    expect(page.get_by_text("Oh no")).to_be_visible()
+
+
 def test_what_is_typed_while_the_note_before_is_on_its_way_stays(page: Page) -> None:
     _sofia, other = names(page)
     go_to(page, other)

@@ -18,19 +18,36 @@ function toast(text) {
   const template = document.getElementById("toast-template");
   const list = document.getElementById("toasts");
   if (!template || !list) return;
-  // What stands beside an open dialog can be neither seen nor pressed.
-  (document.querySelector("dialog[open]") ?? document.body).append(list);
+  topmost().append(list);
   const item = template.content.firstElementChild.cloneNode(true);
   item.querySelector("[data-text]").textContent = text;
   list.append(item);
   setTimeout(() => item.remove(), 8000);
 }
 
-// With the dialog they would be gone; its close event does not bubble.
-document.addEventListener("close", () => {
+// What stands beside the dialog that is on top can be neither seen nor pressed, and what stands in
+// one goes with it. The page does not say which one that is: the last that was opened.
+const opened = [];
+
+function noteDialogs(changes) {
+  for (const { target } of changes.filter((change) => change.target.nodeName === "DIALOG")) {
+    const at = opened.indexOf(target);
+    if (at >= 0) opened.splice(at, 1);
+    if (target.open) opened.push(target);
+  }
+}
+
+function topmost() {
+  noteDialogs(dialogs.takeRecords());
+  return opened.findLast((dialog) => dialog.isConnected) ?? document.body;
+}
+
+const dialogs = new MutationObserver((changes) => {
+  noteDialogs(changes);
   const list = document.getElementById("toasts");
-  if (list?.closest("dialog")) document.body.append(list);
-}, true);
+  if (list && list.parentElement !== topmost()) topmost().append(list);
+});
+dialogs.observe(document.body, { subtree: true, attributeFilter: ["open"] });
 
 document.addEventListener("inbox:announce", ({ detail }) => announce(detail));
 document.addEventListener("inbox:toast", ({ detail }) => toast(detail.value ?? detail));
