@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_POST
 
 from inbox import access, drafts
@@ -17,14 +17,16 @@ _FOLLOWS: Final = 60
 
 @require_POST
 def save(request: HttpRequest, pk: int) -> HttpResponse:
-    """JSON: what became of it (drafts.Outcome), and the text and mode that stand there now."""
+    """JSON: what became of it (drafts.Outcome), and the text and mode that stand there now; of what
+    cannot be kept, the `problem` in words, where its author can do something about it (422)."""
     found = access.get_conversation(request.user, pk)
     form = DraftForm(request.POST)
     follows = [
         version for word in request.POST.getlist("follows")[-_FOLLOWS:] if (version := _uuid(word))
     ]
     if not form.is_valid():
-        return HttpResponseBadRequest("This is no draft.")
+        problem = " ".join(str(error) for error in form.errors.get("text", ()))
+        return JsonResponse({"problem": problem}, status=422)
     kept = drafts.save(
         conversation=found,
         by=access.agent_of(request),

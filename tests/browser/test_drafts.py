@@ -349,6 +349,31 @@ def test_a_note_typed_while_the_one_before_is_on_its_way_stays_a_note(
     saved(page, demo, "note", "And again")
 
 
+@pytest.mark.parametrize(("status", "reason"), [(422, " It is too long."), (403, ""), (404, "")])
+def test_words_that_the_server_does_not_take_stay_here_and_that_is_said(
+    page: Page, demo: Demo, status: int, reason: str
+) -> None:
+    first, _second = two(page)
+    go_to(page, first)
+    address, body = re.compile(r"/draft/$"), '{"problem": "It is too long."}'
+    page.route(
+        address,
+        lambda route: route.fulfill(status=status, content_type="application/json", body=body),
+    )
+    box, unsaved = page.locator("#composer-text"), page.locator("[data-unsaved]")
+    box.press_sequentially("Dear Sofia")
+    expect(unsaved).to_have_text(
+        f"Not saved: what you have written is kept in this browser only.{reason}"
+    )
+    expect(page.locator("[data-log-in]")).to_be_visible(visible=status == 403)
+    page.reload()
+    expect(box).to_have_value("Dear Sofia")
+    page.unroute(address)
+    box.press_sequentially(", hello")
+    saved(page, demo, "reply", "Dear Sofia, hello")
+    expect(unsaved).to_be_hidden()
+
+
 def test_a_lost_answer_is_found_out_by_the_next_save(page: Page, demo: Demo) -> None:
     first, _second = two(page)
     before = written(demo, "Only once")

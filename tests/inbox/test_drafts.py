@@ -174,7 +174,10 @@ def test_the_list_marks_it_with_one_query(
     ],
 )
 def test_what_is_no_draft_is_refused(page: Page, change: dict[str, str]) -> None:
-    assert page.web.post(f"{page.at}draft/", page.types("Hello") | change).status_code == 400
+    answer = page.web.post(f"{page.at}draft/", page.types("Hello") | change)
+    assert answer.status_code == 422
+    # What its author can mend is said.
+    assert bool(answer.json()["problem"]) == ("text" in change)
     assert not Draft.objects.exists()
 
 

@@ -9,6 +9,7 @@ const AGAIN_AFTER_MS = 5000;
 const HELD_FOR_MS = 10_000;
 const KEEPALIVE_LIMIT = 50_000; // Browsers refuse more than 64 KB to a request that outlives its page.
 const MOST_VERSIONS = 50;
+const AGAIN = [408, 425, 429]; // Later, the same may be taken.
 const agent = document.getElementById("log-in")?.dataset.agent;
 const words = document.getElementById("words")?.dataset ?? {};
 // By conversation: {text, mode, client, versions, isKept, address}. `versions`: every save that this
@@ -156,15 +157,33 @@ async function save(id, record) {
     document.dispatchEvent(new CustomEvent("inbox:request", { detail: { headers } }));
     const keepalive = new Blob([text]).size < KEEPALIVE_LIMIT;
     const answer = await fetch(record.address, { method: "POST", body, headers, keepalive, credentials: "same-origin" });
-    if (answer.status === 401) document.dispatchEvent(new CustomEvent("inbox:refused", { detail: { answer } }));
-    else if (answer.ok) heard(id, record, { text, mode, client, version }, await answer.json());
-    else if (answer.status >= 500) soon(AGAIN_AFTER_MS);
+    if (answer.ok) heard(id, record, { text, mode, client, version }, await answer.json());
+    else if (AGAIN.includes(answer.status) || answer.status >= 500) soon(AGAIN_AFTER_MS);
+    else await refused(id, answer);
   } catch {
     soon(AGAIN_AFTER_MS); // No connection: this browser holds it meanwhile.
   } finally {
     isSaving = false;
     record.flying = null;
   }
+}
+
+// It stays in this browser, and is tried again with the next change or after a log-in. 401 and 403:
+// whose page this is has to be said again.
+async function refused(id, answer) {
+  const { problem = "" } = answer.status === 422 ? await answer.json().catch(() => ({})) : {};
+  showUnsaved(id, `${words.notSaved} ${problem}`.trim());
+  if (answer.status === 401 || answer.status === 403) {
+    document.dispatchEvent(new CustomEvent("inbox:refused", { detail: { answer } }));
+  }
+}
+
+// "": it is saved.
+function showUnsaved(id, text) {
+  const place = id === conversation() && form()?.querySelector("[data-unsaved]");
+  if (!place || place.textContent === text) return;
+  place.textContent = text;
+  place.hidden = !text;
 }
 
 function heard(id, record, saved, told) {
@@ -183,6 +202,7 @@ function heard(id, record, saved, told) {
     return;
   }
   document.dispatchEvent(new CustomEvent("inbox:draft-saved"));
+  showUnsaved(id, "");
   if (isSame(record, saved) && record.client === saved.client) Object.assign(record, { isKept: true, at: Date.now() });
   else soon();
   if (id === conversation() && form()) form().elements.version.value = told.version;
