@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from inbox.models import Conversation, DeliveryState, Message
 from inbox.models.conversations import PREVIEW_LENGTH
 
 _AT_MOST = 20
+# As it is kept, in English.
+_TRIED = re.compile(r"It was tried (\d+) times?\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,15 @@ def undelivered(conversation: Conversation) -> tuple[Undelivered, ...]:
 
 def said(error: str) -> str:
     """An error as the reader speaks, where it is a sentence of ours."""
+    if found := _TRIED.fullmatch(error):
+        return tried(int(found[1]))
     return _(error) if error else ""
+
+
+def tried(count: int) -> str:
+    """Why a message is given up that was tried so often."""
+    text = ngettext("It was tried %(count)d time.", "It was tried %(count)d times.", count)
+    return text % {"count": count}
 
 
 def on_its_way(message: Message) -> str:

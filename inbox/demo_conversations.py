@@ -113,7 +113,7 @@ CONVERSATIONS: Final = (
         "emma-return", "Emma de Vries", "emma@example.nl", "",
         (
             Said(50.0, "I sent #1090 back yesterday."),
-            Said(49.0, "Thank you Emma, we refund it as soon as it is at our centre.", by="bob"),
+            Said(49.0, "Thank you Emma, we refund it as soon as it is at our center.", by="bob"),
             Said(0.9, "It says it was received. May I have my money now?"),
         ),
         order="#1090", assignee="bob",

@@ -37,7 +37,7 @@ class Tone(StrEnum):
 
 
 class Pip(StrEnum):
-    """How far along: the status is never told by colour alone."""
+    """How far along: the status is never told by color alone."""
 
     NONE = ""
     EMPTY = "empty"

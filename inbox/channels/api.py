@@ -86,7 +86,7 @@ def check_address(url: str) -> None:
     """Outside DEBUG, nothing on this machine or its private network is reached."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise NotSent(_("The callback is no web address."), is_final=True)
+        raise NotSent(_("The callback URL is not a valid web address."), is_final=True)
     if settings.DEBUG:
         return
     try:

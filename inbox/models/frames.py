@@ -32,7 +32,7 @@ def normal_origin(text: str) -> str:
         parts = urlsplit(word)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise ValidationError(f"{text.strip()} is no web address.") from error
+        raise ValidationError(f"{text.strip()} is not a valid web address.") from error
     if "*" in word:
         raise ValidationError(
             f"{word}: wildcards are not allowed. List each address of the help desk by itself."

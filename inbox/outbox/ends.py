@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inbox import lateness, live, reading
+from inbox import deliveries, lateness, live, reading
 from inbox.channels.base import NotSent
 from inbox.models import (
     Conversation,
@@ -97,7 +97,7 @@ def end_overdue(model: type[models.Model], pk: int) -> None:
     if isinstance(row, Message) and not row.channel.is_active:
         reason = _("The channel is switched off.")
     elif row.attempts >= ATTEMPTS:
-        reason = row.error or _("It was tried %(count)d times.") % {"count": row.attempts}
+        reason = row.error or deliveries.tried(row.attempts)
     else:
         reason = " ".join(filter(None, (_("It could not be sent in time."), row.error)))
     give_up(model, pk, reason, now=now)

@@ -35,7 +35,7 @@ def _icon(sprite: str, name: str, extra_class: str) -> SafeString:
 
 @register.simple_tag
 def avatar(name: str, size: str = "") -> SafeString:
-    """Initials on one of eight colours, the same for the same name. Decorative."""
+    """Initials on one of eight colors, the same for the same name. Decorative."""
     return format_html(
         '<span class="avatar" data-size="{}" data-hue="{}" aria-hidden="true">{}</span>',
         size,

@@ -98,7 +98,7 @@ class Migration(migrations.Migration):
                 ('reason', models.CharField(blank=True, max_length=100)),
                 ('staff_note', models.CharField(blank=True, max_length=255)),
                 ('notify', models.BooleanField(default=False, help_text='Shopify e-mails the customer itself.')),
-                ('returned', models.CharField(blank=True, choices=[('', 'Not asked'), ('received', 'Received at centre'), ('not_needed', 'No return needed')], default='', max_length=12)),
+                ('returned', models.CharField(blank=True, choices=[('', 'Not asked'), ('received', 'Received at center'), ('not_needed', 'No return needed')], default='', max_length=12)),
                 ('fence', models.PositiveIntegerField(default=0)),
                 ('lease_until', models.DateTimeField(null=True)),
                 ('attempts', models.PositiveSmallIntegerField(default=0)),

@@ -130,7 +130,7 @@ class Returned(models.TextChoices):
     """The agent's answer to "Has the item come back?" (row F39)."""
 
     NOT_ASKED = "", _("Not asked")
-    RECEIVED = "received", _("Received at centre")
+    RECEIVED = "received", _("Received at center")
     NOT_NEEDED = "not_needed", _("No return needed")
 
 

@@ -1,4 +1,4 @@
-"""Signs for what a tone or an event means, so that nothing is told by colour alone."""
+"""Signs for what a tone or an event means, so that nothing is told by color alone."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def approve_return(context: Context, order: Order) -> None:
 def receive_return(
     context: Context, order: Order, *, units: int | None = None, kind: str = "RESTOCKED"
 ) -> None:
-    """Units of the open returns arrive at the centre and are booked in; None: all that are left."""
+    """Units of the open returns arrive at the center and are booked in; None: all that are left."""
     for back in order.returns:
         if back.status == "OPEN":
             for item in back.lines:

@@ -123,7 +123,7 @@ def reopen(context: Context, order: Order, back: Return) -> None:
 def receive(
     context: Context, order: Order, item: ReturnLine, quantity: int, kind: str
 ) -> Disposition:
-    """Goods arrived at the centre, or did not (MISSING); staff book them in."""
+    """Goods arrived at the center, or did not (MISSING); staff book them in."""
     if quantity > item.quantity - item.disposed:
         raise UserError("Invalid disposition quantity.", ["dispositionInputs", "0", "quantity"],
                         "INVALID")  # fmt: skip

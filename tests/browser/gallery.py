@@ -362,7 +362,7 @@ ADMIN_SCENES: Final = (
 )
 
 
-# Between them they have every width and every colour; FULL_GALLERY=1 looks at all in all ways.
+# Between them they have every width and every color; FULL_GALLERY=1 looks at all in all ways.
 THOROUGH: Final = {"light", "narrow-dark"}
 
 

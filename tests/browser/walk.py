@@ -68,7 +68,7 @@ def _refund(page: Page) -> Iterator[Step]:
     dialog = page.get_by_role("dialog")
     expect(dialog.locator("#refund-form")).to_be_visible(timeout=PATIENCE_MS)
     yield _step(page, "Refund: the form")
-    dialog.get_by_label("Received at centre").check()
+    dialog.get_by_label("Received at center").check()
     dialog.get_by_label("Reason").select_option(label="Damaged on arrival")
     dialog.get_by_role("button", name="Review").click()
     yield from _confirmed(page, dialog, "Refund", re.compile("^Refund €"))

@@ -568,7 +568,7 @@ def test_exactly_the_listed_origins_may_frame_it(
         ("https://desk.example.com; script-src *", "only scheme, host"),
         ("https://user@desk.example.com", "only scheme, host"),
         ("https://dësk.example", "xn--"),
-        ("https://desk.example.com:x", "no web address"),
+        ("https://desk.example.com:x", "not a valid web address"),
         ("'self'", "https://"),
         ("", "required"),
     ],

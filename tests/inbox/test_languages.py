@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
+from inbox import deliveries
 from inbox.models import Conversation
 from orders.models import Store
 from tests.support.shop import Shop, fetch_dirty
@@ -94,6 +96,42 @@ def test_the_compiled_catalogue_is_the_source(language: str, tmp_path: Path) -> 
     folder = LOCALE / language / "LC_MESSAGES"
     subprocess.run(["msgfmt", "--check", "-o", fresh, folder / "django.po"], check=True)
     assert fresh.read_bytes() == (folder / "django.mo").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("language", "count", "said"),
+    [
+        ("en", 1, "It was tried 1 time."),
+        ("en", 8, "It was tried 8 times."),
+        ("de", 1, "Es wurde einmal versucht."),
+        ("de", 8, "Es wurde 8-mal versucht."),
+        ("ar", 2, "جرت محاولتان."),
+        ("ar", 8, "جرت 8 محاولات."),
+        ("ar", 11, "جرت 11 محاولة."),
+    ],
+)
+def test_how_often_it_was_tried_is_said_to_whoever_reads_it(
+    language: str, count: int, said: str
+) -> None:
+    kept = deliveries.tried(count)
+    with translation.override(language):
+        assert deliveries.said(kept) == said
+
+
+@pytest.mark.parametrize("language", ["de", "ar"])
+def test_closing_a_notice_is_another_word_than_leaving_it_at_a_failure(language: str) -> None:
+    notice, failure = (
+        catalogue(language)[f"{context}\x04Dismiss"]
+        for context in ("close a notice", "message that was not delivered")
+    )
+    assert notice != failure
+    assert "Dismiss" not in catalogue(language), "no third one without a meaning"
+
+
+@pytest.mark.parametrize("language", ["de", "ar"])
+def test_what_stands_on_screens_is_american_english(language: str) -> None:
+    words = " ".join(str(key) for key in catalogue(language))
+    assert re.findall(r"(?i)\bcolours?\b|\bcentres?\b", words) == []
 
 
 @pytest.mark.django_db(transaction=True)

@@ -65,7 +65,7 @@ def test_a_scanner_that_follows_the_link_unsubscribes_nobody(
     buy(shop)
     page = Client().get(link_of(mail.outbox[0].message()))
     assert page.status_code == 200
-    assert "Unsubscribe from advertising?" in page.content.decode()
+    assert "Unsubscribe from marketing messages?" in page.content.decode()
     assert not OptOut.objects.exists()
     buy(shop)
     assert len(mail.outbox) == 2

@@ -105,7 +105,7 @@ def test_the_page_names_who_wrote_and_leads_to_them(
     theirs = page(as_alice, f"/inbox/contacts/{bob.pk}/")
     assert "bob@example.com" in theirs
     assert f"/inbox/conversations/{talk().pk}/" in theirs
-    assert "it is the conversation of Jane Doe" in theirs
+    assert "The contact of this conversation is Jane Doe." in theirs
 
 
 def test_alone_the_contact_is_not_named_at_every_message(
