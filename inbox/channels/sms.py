@@ -62,7 +62,11 @@ class ConsoleBackend:
         if not settings.DEBUG:
             # A number and a name must not stand in a production log.
             logger.error("%s was not sent: the console is no provider", message_id)
-            raise NotSent("SMS_BACKEND names the console, which sends nothing.", is_final=True)
+            raise NotSent(
+                "SMS_BACKEND names the console, which sends nothing.",
+                is_final=True,
+                was_tried=False,
+            )
         logger.info("SMS %s to %s: %s", message_id, to, text)
 
 
@@ -82,7 +86,7 @@ def backend() -> SmsBackend:
 def send_text(*, to: str, text: str, message_id: str) -> None:
     """One SMS. Raises NotSent."""
     if not is_configured():
-        raise NotSent("No SMS provider is set up: see SMS_BACKEND.", is_final=True)
+        raise NotSent("No SMS provider is set up: see SMS_BACKEND.", is_final=True, was_tried=False)
     with _lock:
         _hanging[:] = [sending for sending in _hanging if sending.is_alive()]
         if len(_hanging) >= _HANG_AT_MOST:

@@ -49,7 +49,7 @@ def failed(claimed: Claimed, error: NotSent) -> None:
     row, now = claimed.row, timezone.now()
     if error.is_down:
         routes.did_not_answer(claimed.route, now=now)
-    else:
+    elif error.was_tried:
         routes.answered(claimed.route)
     if error.is_final or row.attempts >= ATTEMPTS:
         give_up(row, str(error), now=now)

@@ -58,7 +58,8 @@ def _hand_over(send: Callable[[Any], None], claimed: Claimed) -> None:
         raise
     except Exception as error:
         logger.exception("%s %s was not sent", row._meta.label, row.pk)
-        raise NotSent(f"It failed: {type(error).__name__}.") from error
+        # Nobody knows how far it came.
+        raise NotSent(f"It failed: {type(error).__name__}.", was_tried=False) from error
 
 
 def _check(row: CampaignMessage | None) -> None:
@@ -69,9 +70,11 @@ def _check(row: CampaignMessage | None) -> None:
     try:
         reason = consent.leaving_refusal(row)
     except ShopUnreachable as error:
-        raise NotSent(_("Shopify could not be asked for the customer’s consent.")) from error
+        raise NotSent(
+            _("Shopify could not be asked for the customer’s consent."), was_tried=False
+        ) from error
     if reason:
-        raise NotSent(reason, is_final=True)
+        raise NotSent(reason, is_final=True, was_tried=False)
 
 
 def _campaign_row(message: Message) -> CampaignMessage | None:

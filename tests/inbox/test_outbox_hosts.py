@@ -29,6 +29,7 @@ from tests.support import hosts
 from tests.support.hosts import Host
 
 pytestmark = pytest.mark.django_db(transaction=True)
+CHECK_ADDRESS = api.check_address
 
 
 @pytest.fixture(autouse=True)
@@ -235,3 +236,35 @@ def test_a_refusal_of_one_message_says_nothing_of_the_others(
         sent(message)
     assert message.attempts == routes.FAILURES + 1
     assert Route.objects.get(key=f"callback:{message.channel_id}").failures == 0
+def unproven(message: Message) -> None:
+    raise NotSent("The address is not proven any more.", is_final=True, was_tried=False)
+
+
+def broken(message: Message) -> None:
+    raise KeyError
+
+
+def refused(message: Message) -> None:
+    raise NotSent("The messenger answered 422.")
+
+
+@pytest.mark.parametrize(("carry", "failures"), [(unproven, 3), (broken, 3), (refused, 0)])
+def test_what_never_reached_the_other_side_says_nothing_of_it(
+    carry: Any, failures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A route that rests is not opened by it, for all that waits to find out one by one."""
+    monkeypatch.setitem(outbox.SENDERS, ChannelKind.API, carry)
+    message = message_by("https://chat.example/")
+    key = f"callback:{message.channel_id}"
+    Route.objects.create(key=key, failures=3, rest_until=timezone.now())
+    assert sent(message).attempts == 1
+    assert Route.objects.get(key=key).failures == failures
+
+
+@pytest.mark.parametrize("url", ["ftp://chat.example/", "http://127.0.0.1/"])
+def test_a_callback_that_may_not_be_reached_was_not_tried(url: str) -> None:
+    with pytest.raises(NotSent) as caught:
+        CHECK_ADDRESS(url)
+    assert not caught.value.was_tried
+
+
