@@ -52,7 +52,11 @@ def _hand_over(send: Callable[[Any], None], claimed: Claimed) -> None:
     tries, a row would be handed over each minute for ever."""
     row = claimed.row
     try:
-        _check(row if isinstance(row, CampaignMessage) else _campaign_row(row))
+        if isinstance(row, CampaignMessage):
+            _check(row)
+        else:
+            # Only `send_again` leaves it on a message that waits.
+            _check(_campaign_row(row), by_hand=row.handled_at is not None)
         send(row)
     except (NotSent, SoftTimeLimitExceeded):
         raise
@@ -62,13 +66,13 @@ def _hand_over(send: Callable[[Any], None], claimed: Claimed) -> None:
         raise NotSent(f"It failed: {type(error).__name__}.", was_tried=False) from error
 
 
-def _check(row: CampaignMessage | None) -> None:
+def _check(row: CampaignMessage | None, *, by_hand: bool = False) -> None:
     """Raises NotSent for what was written and is not right any more. Asked before each attempt:
     an outage lies between two of them, in which a customer unsubscribes."""
     if row is None:
         return
     try:
-        reason = consent.leaving_refusal(row)
+        reason = consent.leaving_refusal(row, by_hand=by_hand)
     except ShopUnreachable as error:
         raise NotSent(
             _("Shopify could not be asked for the customer’s consent."), was_tried=False

@@ -276,7 +276,7 @@ def test_a_campaigns_sms_is_what_was_written(
     found = written(row)
     CampaignMessage.objects.update(via=Via.SMS, recipient="+4915112345678")
     # Whose number it is: tests/inbox/test_leaving.py.
-    monkeypatch.setattr(consent, "leaving_refusal", lambda row: "")
+    monkeypatch.setattr(consent, "leaving_refusal", lambda row, by_hand: "")
     outbox.deliver_campaign(found.pk)
     assert sent == [{"to": "+4915112345678", "text": "Come", "message_id": f"campaign-{found.pk}"}]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from unittest.mock import Mock, patch
 
@@ -15,8 +16,10 @@ from django.utils import timezone
 from django.test.utils import CaptureQueriesContext
 
 from inbox import figures, outbox, services
+from inbox.campaigns import handle_event
 from inbox.channels.base import NotSent
 from inbox.models import (
+    Campaign,
     Channel,
     ChannelKind,
     Conversation,
@@ -28,7 +31,10 @@ from inbox.models import (
 from inbox.outbox import ends
 from inbox.outbox.claiming import Claimed
 from inbox.tasks import sweep_outbox
+from orders.models import EventKind, EventSource, Order, OrderEvent, Store
+from orders.snapshot import encode
 from tests.conftest import logged_in
+from tests.support import snapshots
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HX = {"HX-Request": "true"}
@@ -185,6 +191,92 @@ def test_an_old_message_that_is_sent_again_is_not_too_old(
 
 @pytest.mark.parametrize("headers", [{}, HX])
 def test_dismissing_leaves_it_undelivered_and_unmarks_the_conversation(
+def confirmation_of_long_ago(conversation: Conversation) -> Message:
+    """It was written in time, and given up after an outage of three days."""
+    snapshot = snapshots.order(email="jane@example.com")
+    order = Order.objects.create(
+        store=Store.objects.create(domain="demo.myshopify.com", currency="EUR"),
+        gid=snapshot.gid, legacy_id=1, name=snapshot.name, email=snapshot.email, currency="EUR",
+        document=encode(snapshot),
+    )  # fmt: skip
+    event = OrderEvent.objects.create(
+        order=order, kind=EventKind.REFUNDED, key="refunded:1", occurred_at=timezone.now(),
+        source=EventSource.SHOPIFY, amount=Decimal("7.00"), currency="EUR",
+    )  # fmt: skip
+    handle_event(event.pk)
+    past = timezone.now() - timedelta(days=3)
+    OrderEvent.objects.update(occurred_at=past, recorded_at=past)
+    message = conversation.messages.get(kind=MessageKind.CONFIRMATION)
+    Message.objects.filter(pk=message.pk).update(
+        delivery_state=DeliveryState.PENDING, created_at=past
+    )
+    message.refresh_from_db()
+    ends.give_up(message, "No.", now=timezone.now())
+    message.refresh_from_db()
+    return message
+
+
+def nothing() -> None:
+    pass
+
+
+def switch_campaign_off() -> None:
+    Campaign.objects.update(is_active=False)
+
+
+def untick_channel() -> None:
+    Campaign.objects.update(via_conversation=False)
+
+
+def switch_store_off() -> None:
+    Store.objects.update(is_active=False)
+
+
+def redact() -> None:
+    Order.objects.update(masked_at=timezone.now())
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (nothing, ""),
+        (switch_campaign_off, ""),
+        (untick_channel, ""),
+        (switch_store_off, "The store is switched off."),
+        (redact, "The customer’s data was deleted."),
+    ],
+)
+def test_a_confirmation_of_long_ago_that_an_agent_sends_again_leaves(
+    conversation: Conversation, campaigns: list[Campaign], as_alice: Client, down: list[str],
+    change: Callable[[], None], reason: str,
+) -> None:  # fmt: skip
+    """Neither its age nor the campaign's switches stand above the agent who has read it; the
+    customer's own word does."""
+    message = confirmation_of_long_ago(conversation)
+    down.clear()
+    change()
+    press(as_alice, message, "again")
+    sweep_outbox()
+    message.refresh_from_db()
+    state = DeliveryState.FAILED if reason else DeliveryState.SENT
+    assert (message.delivery_state, message.error) == (state, reason)
+
+
+def test_what_nobody_has_sent_again_is_held_back_by_its_age(
+    conversation: Conversation, campaigns: list[Campaign], down: list[str]
+) -> None:
+    """The control of the above."""
+    message = confirmation_of_long_ago(conversation)
+    down.clear()
+    now = timezone.now()
+    Message.objects.filter(pk=message.pk).update(
+        delivery_state=DeliveryState.PENDING, failed_at=None, queued_at=now
+    )
+    sweep_outbox()
+    message.refresh_from_db()
+    assert message.error == "It happened 3 days ago, and nothing could be sent in time."
+
+
     given_up: Message, as_alice: Client, alice: User, headers: dict[str, str]
 ) -> None:
     shown = press(as_alice, given_up, "dismiss", headers=headers, follow=True).content.decode()
