@@ -184,6 +184,19 @@ def test_a_provider_that_answers_again_is_asked_again(hanging: None) -> None:
     assert Hanging.asked == 3
 
 
+def test_a_provider_that_hangs_for_ever_is_asked_again_in_the_end(
+    hanging: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        with pytest.raises(NotSent):
+            sms.send_text(to="+4915112345678", text="x", message_id=f"m-{number}")
+    assert Hanging.asked == 2
+    monkeypatch.setattr(sms, "_FORGOTTEN_AFTER_S", 0.0)
+    with pytest.raises(NotSent):
+        sms.send_text(to="+4915112345678", text="x", message_id="m-3")
+    assert Hanging.asked == 3
+
+
 def test_after_three_hosts_in_a_row_without_an_answer_the_rest_do_not_try() -> None:
     """Each of 250 would otherwise wait for its own ten seconds."""
     with Host(hosts.mute) as host:
@@ -223,19 +236,6 @@ def test_a_route_that_rested_is_tried_by_one_and_opens_when_it_answers(
     assert (route.failures, route.rest_until) == (0, None)
 
 
-def test_a_refusal_of_one_message_says_nothing_of_the_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def refuse(message: Any) -> None:
-        raise NotSent("The messenger answered 422.")
-
-    monkeypatch.setitem(outbox.SENDERS, ChannelKind.API, refuse)
-    message = message_by("https://chat.example/")
-    for _ in range(routes.FAILURES + 1):
-        Message.objects.update(next_attempt_at=None)
-        sent(message)
-    assert message.attempts == routes.FAILURES + 1
-    assert Route.objects.get(key=f"callback:{message.channel_id}").failures == 0
 def unproven(message: Message) -> None:
     raise NotSent("The address is not proven any more.", is_final=True, was_tried=False)
 
@@ -268,3 +268,16 @@ def test_a_callback_that_may_not_be_reached_was_not_tried(url: str) -> None:
     assert not caught.value.was_tried
 
 
+def test_a_refusal_of_one_message_says_nothing_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(message: Any) -> None:
+        raise NotSent("The messenger answered 422.")
+
+    monkeypatch.setitem(outbox.SENDERS, ChannelKind.API, refuse)
+    message = message_by("https://chat.example/")
+    for _ in range(routes.FAILURES + 1):
+        Message.objects.update(next_attempt_at=None)
+        sent(message)
+    assert message.attempts == routes.FAILURES + 1
+    assert Route.objects.get(key=f"callback:{message.channel_id}").failures == 0
