@@ -6,8 +6,8 @@ costs neither a thread nor a database connection.
 
 A stream begins with what came after the position it names, and goes on from there. Its events:
 a message for each change; "beat", so that the browser knows the line to be alive and every change
-up to the event's id to be told; "resync", look at everything again; "lost", the database does not
-answer, a beat follows once it does; "ended", the person may not listen any more.
+up to the event's id, if it has one, to be told; "resync", look at everything again; "lost", the
+database does not answer, a beat follows once it does; "ended", the person may not listen any more.
 """
 
 from __future__ import annotations
@@ -165,9 +165,11 @@ class _Stream:
             await self._write(f"id: {told.after}\ndata: {json.dumps(said)}\n\n")
 
     async def _beat(self) -> None:
-        """Only where reading works: without it nobody may be told that nothing has changed."""
+        """Only where reading works: without it nobody may be told that nothing has changed. With a
+        position only once all before it was told here: whoever comes back begins there."""
         if _hub.is_reading:
-            await self._write(f"id: {_hub.position}\nevent: beat\ndata: {{}}\n\n")
+            mark = f"id: {_hub.position}\n" if self.queue.empty() else ""
+            await self._write(f"{mark}event: beat\ndata: {{}}\n\n")
         else:
             await self._write(_LOST)
 

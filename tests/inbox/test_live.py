@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -14,7 +15,7 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from inbox import live, live_hub, live_stream
+from inbox import live, live_access, live_hub, live_stream
 from inbox.models import Conversation, LiveEvent
 from tests.chaos.servers import Redis, free_port
 from tests.support.doors import native_door
@@ -248,6 +249,42 @@ def test_a_redis_that_is_killed_and_comes_back_loses_nothing(
         redis.start()
     redis.kill()
     assert heard.topics == ["order:00", "order:01", "order:10", "order:11", "order:20", "order:21"]
+def a_stream(
+    *, queue: asyncio.Queue[live_hub.Told] | None = None, said: list[bytes] | None = None,
+    may_listen: Callable[[], bool] = lambda: True,
+) -> Any:  # fmt: skip
+    """Without a browser: what it sends is in `said`."""
+
+    async def send(message: dict[str, Any]) -> None:
+        if said is not None:
+            said.append(message["body"])
+
+    return live_stream._Stream(
+        live_access.Listener(None, may_listen), queue or asyncio.Queue(), send, None, _now=lambda: 0
+    )
+
+
+@pytest.mark.parametrize("is_waiting", [True, False])
+def test_a_beat_does_not_step_over_what_waits_to_be_told(
+    monkeypatch: pytest.MonkeyPatch, is_waiting: bool
+) -> None:
+    """A browser whose line breaks then begins again at the last id it was given."""
+    hub = live_hub.Hub()
+    monkeypatch.setattr(live_stream, "_hub", hub)
+    said: list[bytes] = []
+
+    async def beat() -> None:
+        hub._went_well(live.Reading(live.mark_at(9), ()))
+        queue: asyncio.Queue[live_hub.Told] = asyncio.Queue()
+        if is_waiting:
+            queue.put_nowait(live_hub.Told("event", live.Event(1, 8, ("order:1",)), hub.position))
+        await a_stream(queue=queue, said=said)._beat()
+
+    asyncio.run(beat())
+    assert b"event: beat" in said[0]
+    assert (b"id: 9-" in said[0]) is not is_waiting
+
+
 
 
 def test_a_redis_that_hangs_holds_up_one_change_in_five_seconds(
@@ -312,8 +349,6 @@ def test_many_streams_cost_one_read(
 
 def test_a_browser_that_lags_behind_looks_at_everything(alice: User) -> None:
     """Its queue does not grow for ever."""
-    import asyncio
-
     hub = live_hub.Hub()
     queue: asyncio.Queue[live_hub.Told] = asyncio.Queue(maxsize=live_hub._BACKLOG)
     hub._queues.add(queue)
