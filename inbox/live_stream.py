@@ -130,14 +130,16 @@ class _Stream:
 
     async def _missed(self, after: Position) -> tuple[Event, ...] | None:
         """The events since; None: that cannot be said, or is too much to be told."""
-        if after.age_s > live.CATCH_UP_S or after.at > _hub.position.at:
-            # Too long ago, or of a database that was replaced by an older one.
+        if after.age_s > live.CATCH_UP_S:
             return None
         try:
             found = await _hub.read(live.mark_at(after.at), at_most=CATCH_UP_EVENTS)
         except db.Error:
             return None
-        return found.events if len(found.events) <= CATCH_UP_EVENTS else None
+        # Ahead of this reading it is of a database that was replaced by an older one. Not so of
+        # one that is ahead of the hub, which looks once a second.
+        is_ahead = after.at > found.position.at
+        return None if is_ahead or len(found.events) > CATCH_UP_EVENTS else found.events
 
     async def _next(self, until: float) -> Told | None:
         waiting = asyncio.create_task(self.queue.get())

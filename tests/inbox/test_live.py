@@ -187,6 +187,30 @@ def test_who_cannot_be_told_what_is_missing_looks_at_everything(
     assert [event.kind for event in heard.heard] == ["resync", "beat"]
 
 
+def test_a_page_that_is_newer_than_the_last_look_is_told_what_comes(
+    listen: Callable[..., Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub looks once a second; a page that was made since knows more than it."""
+    first = listen()
+    monkeypatch.setattr(live_hub, "LOOK_EVERY_S", 60.0)
+    # It waits for the next look by the old pace still.
+    live.announce("order:1")
+    first.topic("order:1")
+    live.announce("order:2")
+    page = live.position()
+    heard = listen(after=str(page))
+    assert [event.kind for event in heard.heard] == ["beat"]
+
+
+@on_postgresql
+def test_the_numbers_of_another_server_are_no_news() -> None:
+    """A dump that is read into a new server brings rows of transactions that it has yet to see."""
+    LiveEvent.objects.create(topics="order:1", at=10**15)
+    mark = live.read(at_most=0).mark
+    live.announce("order:2")
+    assert [event.topics for event in live.read(mark, at_most=10).events] == [("order:2",)]
+
+
 @pytest.mark.parametrize("after", ["", "x", "1", "-1-2", "0-0", "9" * 30 + "-1", "1-" + "9" * 30])
 def test_no_position_is_where_it_begins_now(listen: Callable[..., Stream], after: str) -> None:
     live.announce("order:1")
