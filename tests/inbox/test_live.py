@@ -408,11 +408,50 @@ def test_a_stream_ends_with_its_persons_rights(
     assert heard.is_over()
 
 
+def test_a_slow_answer_to_who_listens_holds_nothing_up(
+    listen: Callable[..., Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And two threads of its own do the asking, whatever else waits for one."""
+    monkeypatch.setattr(live_stream, "RECHECK_S", 0.1)
+    heard = [listen() for _ in range(3)]
+    answer, asking = threading.Event(), threading.Semaphore(0)
+    names: set[str] = set()
+
+    def slow(*_: object) -> bool:
+        names.add(threading.current_thread().name.rpartition("_")[0])
+        asking.release()
+        return answer.wait(20)
+
+    monkeypatch.setattr(live_access, "_is_logged_in", slow)
+    try:
+        assert asking.acquire(timeout=10)
+        assert asking.acquire(timeout=10)
+        live.announce("order:1")
+        for one in heard:
+            one.topic("order:1")
+        assert not asking.acquire(timeout=0.5)
+    finally:
+        answer.set()
+    assert names == {"live-checks"}
+
+
+def test_not_all_streams_are_asked_about_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And none later than RECHECK_S says."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(live_stream.asyncio, "sleep", sleep)
+    for _ in range(20):
+        asyncio.run(a_stream(may_listen=lambda: False)._until_over())
+    assert len({round(wait, 3) for wait in waits}) > 10
+    assert all(live_stream.RECHECK_S / 2 < wait <= live_stream.RECHECK_S for wait in waits)
+
+
 def test_a_stream_outlives_a_database_that_is_away_when_it_is_asked_again(
     listen: Callable[..., Stream], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from inbox import live_access
-
     monkeypatch.setattr(live_stream, "RECHECK_S", 0.1)
     heard = listen()
     asked: list[int] = []
