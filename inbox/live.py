@@ -74,11 +74,6 @@ def announce(*topics: str) -> None:
     transaction.on_commit(_poke, robust=True)
 
 
-def publish(topics: Iterable[str]) -> None:
-    """As announce, for what is known as a list."""
-    announce(*topics)
-
-
 def _poke() -> None:
     """Wake the web processes. Never raises: they look by themselves every second."""
     global _resting_until
