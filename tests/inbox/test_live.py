@@ -249,30 +249,6 @@ def test_a_beat_is_an_event_with_position_and_time(
     assert later.ms > began.ms
 
 
-def test_without_redis_changes_are_told_all_the_same(
-    listen: Callable[..., Stream], redis_port: int
-) -> None:
-    """There is none at that port."""
-    heard = listen()
-    live.announce("order:1")
-    heard.topic("order:1")
-
-
-@pytest.mark.slow
-def test_a_redis_that_is_killed_and_comes_back_loses_nothing(
-    listen: Callable[..., Stream], redis_port: int, tmp_path: Path
-) -> None:
-    redis = Redis(tmp_path, redis_port, is_embedded=True)
-    heard = listen()
-    for turn in range(3):
-        live.announce(f"order:{turn}0")
-        heard.topic(f"order:{turn}0")
-        redis.kill()
-        live.announce(f"order:{turn}1")
-        heard.topic(f"order:{turn}1")
-        redis.start()
-    redis.kill()
-    assert heard.topics == ["order:00", "order:01", "order:10", "order:11", "order:20", "order:21"]
 def a_stream(
     *, queue: asyncio.Queue[live_hub.Told] | None = None, said: list[bytes] | None = None,
     may_listen: Callable[[], bool] = lambda: True,
@@ -309,6 +285,30 @@ def test_a_beat_does_not_step_over_what_waits_to_be_told(
     assert (b"id: 9-" in said[0]) is not is_waiting
 
 
+def test_without_redis_changes_are_told_all_the_same(
+    listen: Callable[..., Stream], redis_port: int
+) -> None:
+    """There is none at that port."""
+    heard = listen()
+    live.announce("order:1")
+    heard.topic("order:1")
+
+
+@pytest.mark.slow
+def test_a_redis_that_is_killed_and_comes_back_loses_nothing(
+    listen: Callable[..., Stream], redis_port: int, tmp_path: Path
+) -> None:
+    redis = Redis(tmp_path, redis_port, is_embedded=True)
+    heard = listen()
+    for turn in range(3):
+        live.announce(f"order:{turn}0")
+        heard.topic(f"order:{turn}0")
+        redis.kill()
+        live.announce(f"order:{turn}1")
+        heard.topic(f"order:{turn}1")
+        redis.start()
+    redis.kill()
+    assert heard.topics == ["order:00", "order:01", "order:10", "order:11", "order:20", "order:21"]
 
 
 def test_a_redis_that_hangs_holds_up_one_change_in_five_seconds(
@@ -491,11 +491,29 @@ def test_a_frames_stream_hears_of_its_own_customer_only(
 def test_a_frames_stream_ends_with_its_token(
     port: int, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "FRAME_TOKEN_AGE_S", 1)
+    """A token's time has whole seconds: here it is the stream's alone that is short."""
+    real, age_s = live.open_frame_token, live.FRAME_TOKEN_AGE_S
+
+    def open_frame_token(token: str) -> tuple[int, frozenset[str]]:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(live, "FRAME_TOKEN_AGE_S", age_s)
+            return real(token)
+
+    monkeypatch.setattr(live, "open_frame_token", open_frame_token)
+    monkeypatch.setattr(live, "FRAME_TOKEN_AGE_S", 0.3)
     token = live.frame_stream_token([live.person_topic("jane@example.com")], agent_id=alice.pk)
     with stream(port, token=token) as heard:
         assert heard.status == 200
         assert heard.is_over()
+
+
+def test_a_token_whose_time_is_over_opens_nothing(
+    port: int, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "FRAME_TOKEN_AGE_S", -1)
+    token = live.frame_stream_token([live.person_topic("jane@example.com")], agent_id=alice.pk)
+    with stream(port, token=token) as heard:
+        assert heard.status == 403
 
 
 def test_a_frames_stream_ends_with_its_agents_role(
