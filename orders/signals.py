@@ -19,3 +19,6 @@ orders_imported = Signal()
 # A Shopify customer looks different now. Sent with customer_id, in the transaction. Received by
 # inbox.listeners.
 customer_changed = Signal()
+# The file beside the database was read again, after a backup was restored. Sent with `entries`:
+# those that are not of redacted people. Received by inbox.listeners, whose opt-outs they are.
+ledger_read = Signal()
