@@ -54,8 +54,6 @@ def failed(claimed: Claimed, error: NotSent) -> None:
     if error.is_final or row.attempts >= ATTEMPTS:
         give_up(row, str(error), now=now)
         return
-    # Compared and set: a later attempt's word counts for more.
-    mine = model._default_manager.filter(pk=row.pk, attempts=row.attempts)
     with transaction.atomic(durable=True):
         _as_it_was(row).update(
             lease_until=None, next_attempt_at=now + backoff(row.attempts), error=str(error)[:300]
@@ -94,7 +92,7 @@ def overdue(model: type[models.Model], *, now: datetime) -> QuerySet[Any]:
     manager: models.Manager[Any] = model._default_manager
     waiting: QuerySet[Any] = manager.filter(
         is_free("lease_until", now=now), delivery_state=DeliveryState.PENDING
-    ).annotate(since=_since(model))
+    ).annotate(since=since(model))
     return waiting.filter(
         Q(attempts__gte=ATTEMPTS) | Q(since__lt=now - lateness.TOLD_WITHIN)
     ).order_by("pk")
@@ -143,7 +141,7 @@ def dismiss(*, message: Message, failed_at: datetime, by: User) -> bool:
     return True
 
 
-def _since(model: type[models.Model]) -> Any:
+def since(model: type[models.Model]) -> Any:
     """Since when a row has been in the outbox."""
     columns = ["created_at"] if model is Message else ["written_at", "created_at"]
     return Coalesce("queued_at", *columns)
@@ -172,10 +170,10 @@ def _settled(message: Message) -> None:
     _recount(message.conversation_id)
     _announce(message)
 
-    # Locked first: of two that settle a message each, the second sees what the first has done.
-    Conversation.objects.select_for_update().get(pk=conversation_id)
 
 def _recount(conversation_id: int) -> None:
+    # Locked first: of two that settle a message each, the second sees what the first has done.
+    Conversation.objects.select_for_update().get(pk=conversation_id)
     left = Message.objects.undelivered().filter(conversation=conversation_id).exists()
     Conversation.objects.filter(pk=conversation_id).update(has_undelivered=left)
 

@@ -10,10 +10,10 @@ from unittest.mock import Mock, patch
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 from django.db import connection
-from django.utils import timezone
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from inbox import figures, outbox, services
 from inbox.campaigns import handle_event
@@ -103,6 +103,7 @@ def test_a_snoozed_conversation_wakes_for_it(
     found = Conversation.objects.select_related("channel", "contact").get(pk=conversation.pk)
     message = services.reply(conversation=found, by=alice, text="x")
     services.snooze(conversation=found, hours=4)
+    message.refresh_from_db()
     ends.give_up(message, "No.", now=timezone.now())
     found.refresh_from_db()
     assert (found.state, found.snoozed_until) == (ConversationState.OPEN, None)
@@ -115,7 +116,6 @@ def test_a_confirmation_that_finally_failed_comes_back_as_well(
         conversation=conversation, channel=conversation.channel, kind=MessageKind.CONFIRMATION,
         text="We are refunding €7.00.", delivery_state=DeliveryState.PENDING,
     )  # fmt: skip
-    message.refresh_from_db()
     ends.give_up(message, "No.", now=timezone.now())
     page = as_alice.get(f"/inbox/conversations/{conversation.pk}/").content.decode()
     assert "A confirmation was not delivered." in page
@@ -182,15 +182,15 @@ def test_an_old_message_that_is_sent_again_is_not_too_old(
     given_up: Message, down: list[str], as_alice: Client
 ) -> None:
     Message.objects.update(created_at=timezone.now() - timedelta(days=9))
-    down.clear()
     press(as_alice, given_up, "again")
+    assert metric("agent_inbox_oldest_outbox_seconds") < 60
+    down.clear()
+    Message.objects.update(next_attempt_at=None)
     sweep_outbox()
     given_up.refresh_from_db()
     assert given_up.delivery_state == DeliveryState.SENT
 
 
-@pytest.mark.parametrize("headers", [{}, HX])
-def test_dismissing_leaves_it_undelivered_and_unmarks_the_conversation(
 def confirmation_of_long_ago(conversation: Conversation) -> Message:
     """It was written in time, and given up after an outage of three days."""
     snapshot = snapshots.order(email="jane@example.com")
@@ -277,6 +277,8 @@ def test_what_nobody_has_sent_again_is_held_back_by_its_age(
     assert message.error == "It happened 3 days ago, and nothing could be sent in time."
 
 
+@pytest.mark.parametrize("headers", [{}, HX])
+def test_dismissing_leaves_it_undelivered_and_unmarks_the_conversation(
     given_up: Message, as_alice: Client, alice: User, headers: dict[str, str]
 ) -> None:
     shown = press(as_alice, given_up, "dismiss", headers=headers, follow=True).content.decode()
