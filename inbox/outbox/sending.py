@@ -31,7 +31,7 @@ def deliver_message(message_id: int) -> Way | None:
 
 def deliver_campaign(row_id: int) -> Way | None:
     """The same for one campaign's e-mail or SMS."""
-    return _deliver(CampaignMessage, row_id, lambda row: _CARRIERS[row.via](row))
+    return _deliver(CampaignMessage, row_id, lambda row: CARRIERS[row.via](row))
 
 
 def _deliver(model: type[models.Model], pk: int, send: Callable[[Any], None]) -> Way | None:
@@ -102,7 +102,7 @@ def _send_text(row: CampaignMessage) -> None:
 
 
 # One line a channel that leaves from the campaign's own row; in a conversation the Message does.
-_CARRIERS: Final[dict[str, Callable[[CampaignMessage], None]]] = {
+CARRIERS: Final[dict[str, Callable[[CampaignMessage], None]]] = {
     Via.EMAIL: _send_mail,
     Via.SMS: _send_text,
 }
