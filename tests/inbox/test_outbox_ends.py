@@ -373,8 +373,9 @@ def test_an_earlier_attempt_gives_nothing_up_that_was_taken_again(
         text="x", delivery_state=DeliveryState.PENDING, attempts=1,
         lease_until=later - timedelta(minutes=5),
     )  # fmt: skip
-    taken = {"attempts": 2} if differs == "attempts" else {}
-    Message.objects.update(lease_until=later, **taken)
+    taken = {"attempts": 2} if differs == "attempts" else {"lease_until": later}
+    Message.objects.update(**taken)
+    later = Message.objects.get(pk=row.pk).lease_until
     ends.failed(Claimed(row, "callback:1"), NotSent("No such number.", is_final=True))
     ends.failed(Claimed(row, "callback:1"), NotSent("of the earlier one"))
     now = Message.objects.get(pk=row.pk)
