@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inbox import identities, live, roles, senders
+from inbox import identities, live, normal, roles
 from inbox.models import Claim, Contact, Conversation, Identity, IdentityKind
 from inbox.suggestions import Suggestion
 from orders import audit
@@ -24,7 +24,7 @@ def add_address(*, contact: Contact, text: str, by: User) -> Identity | Claim:
     """An e-mail address or phone number that somebody typed. Nobody has proven it: it becomes the
     contact's by a supervisor's word, which is logged, and by an agent's it is a claim. Raises
     IdentityRefused."""
-    email, phone = identities.normal_email(text), senders.local_phone(text)
+    email, phone = normal.email(text), normal.phone(text)
     if not email and not phone:
         raise IdentityRefused(
             _("Enter an e-mail address, or a phone number with its country: +49 151 12345678.")

@@ -43,16 +43,18 @@ def refusal(consent: Consent | None) -> str:
     return ""
 
 
-def leaving_refusal(row: CampaignMessage) -> str:
-    """Why a message that was written must not leave any more; "" where it may.
+def leaving_refusal(row: CampaignMessage, *, by_hand: bool = False) -> str:
+    """Why a message that was written must not leave any more; "" where it may. `by_hand`: an agent
+    has read it and sends it again, which its age and its campaign's switch do not forbid.
 
     To be asked before every try: a customer unsubscribes, an order is redacted and a campaign is
     switched off while a mail server is down. For marketing it asks Shopify, so it must not be
     called in a transaction; raises ShopUnreachable, and then the message has to wait.
     """
     thing = thing_of(row)
-    reason = campaign_refusal(row) or _redaction_refusal(thing)
-    if reason := reason or news.refusal(row, now=timezone.now()):
+    reason = "" if by_hand else campaign_refusal(row)
+    reason = reason or _redaction_refusal(thing)
+    if reason := reason or news.refusal(row, now=timezone.now(), by_hand=by_hand):
         return reason
     if row.campaign.is_marketing:
         return _marketing_refusal(row, thing)

@@ -14,6 +14,7 @@ from django.db.models import Count, Min, Q, Sum
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from inbox import outbox
 from inbox.models import (
     CampaignMessage,
     Conversation,
@@ -84,7 +85,7 @@ def metrics(now: datetime) -> Iterator[Metric]:
     depth, oldest = 0, None
     for model in (Message, CampaignMessage):
         pending: Any = model._default_manager.filter(delivery_state=DeliveryState.PENDING)
-        row = pending.aggregate(n=Count("pk"), at=Min("created_at"))
+        row = pending.aggregate(n=Count("pk"), at=Min(outbox.since(model)))
         depth += row["n"]
         oldest = min((at for at in (oldest, row["at"]) if at), default=None)
     yield Metric(

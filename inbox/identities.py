@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from django.db.models import Q, QuerySet
 
-from inbox import normal
 from inbox.models import Contact, Conversation, Identity, IdentityKind, Message, MessageKind
 from orders import heads
 from orders.models import Customer, Order
@@ -18,7 +17,6 @@ from orders.statements import select
 _TEXTS_READ: Final = 5
 # A kind of identity and its value.
 Key = tuple[str, str]
-normal_email = normal.email
 
 
 @dataclass(frozen=True, slots=True)

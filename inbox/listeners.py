@@ -10,9 +10,15 @@ from django.db import transaction
 from django.dispatch import receiver
 from django.utils import timezone
 
-from inbox import identities, live, marketing, sessions, tracking_news
+from inbox import identities, live, marketing, optouts, sessions, tracking_news
 from orders.models import Customer, Order
-from orders.signals import customer_changed, event_recorded, order_changed, orders_imported
+from orders.signals import (
+    customer_changed,
+    event_recorded,
+    ledger_read,
+    order_changed,
+    orders_imported,
+)
 
 
 @receiver(order_changed)
@@ -69,6 +75,11 @@ def write_messages(sender: Any, *, event_id: int, **_: Any) -> None:
     from inbox.tasks import handle_event, ring
 
     ring(handle_event, event_id)
+
+
+@receiver(ledger_read)
+def enter_opt_outs(sender: Any, *, entries: list[dict[str, str]], **_: Any) -> None:
+    optouts.enter_again(entries)
 
 
 @receiver(user_logged_in)

@@ -40,7 +40,8 @@ KEEP: Final = timedelta(hours=2)
 _REST_S: Final = 5.0
 _LARGEST: Final = 2**63 - 1
 # Of a snapshot's transactions some may still be running: those are the ones that come later, with
-# a lower `at` than what is read already.
+# a lower `at` than what is read already. What is beyond a snapshot's end is none of its database:
+# a dump brings the numbers of another server along, which would be news at every look.
 _MARK: Final = {
     "postgresql": "SELECT pg_current_snapshot()::text",
     "sqlite": "SELECT COALESCE(MAX(at), 0) + 1 FROM inbox_liveevent",
@@ -49,7 +50,8 @@ _SINCE: Final = {
     "postgresql": """
         SELECT pg_current_snapshot()::text, event.id, event.at, event.topics
         FROM (SELECT 1) AS always LEFT JOIN inbox_liveevent AS event
-        ON event.at >= %s AND NOT pg_visible_in_snapshot(event.at::text::xid8, %s::pg_snapshot)
+        ON event.at >= %s AND event.at < pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+        AND NOT pg_visible_in_snapshot(event.at::text::xid8, %s::pg_snapshot)
         ORDER BY event.id LIMIT %s
     """,
     "sqlite": """
@@ -70,11 +72,6 @@ def announce(*topics: str) -> None:
     """
     LiveEvent.objects.create(topics=" ".join(sorted(set(topics))), at=CurrentTransaction())
     transaction.on_commit(_poke, robust=True)
-
-
-def publish(topics: Iterable[str]) -> None:
-    """As announce, for what is known as a list."""
-    announce(*topics)
 
 
 def _poke() -> None:

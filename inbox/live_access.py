@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Final
 
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
@@ -16,6 +18,10 @@ from django.http import parse_cookie
 from django.utils.crypto import constant_time_compare
 
 from inbox import live, roles
+
+# For those who listen already: while the database takes its time for each of hundreds, webhooks and
+# whoever comes anew must not stand in the same line.
+_checks: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="live-checks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,11 @@ async def listener(*, token: str, cookies: str) -> Listener:
     if not await asyncio.to_thread(found.may_listen):
         raise signing.BadSignature("no role")
     return found
+
+
+async def still_may_listen(found: Listener) -> bool:
+    """Asked again while the stream is open. Raises db.Error."""
+    return await asyncio.get_running_loop().run_in_executor(_checks, found.may_listen)
 
 
 def _has_role(user_id: int) -> bool:

@@ -6,14 +6,16 @@ costs neither a thread nor a database connection.
 
 A stream begins with what came after the position it names, and goes on from there. Its events:
 a message for each change; "beat", so that the browser knows the line to be alive and every change
-up to the event's id to be told; "resync", look at everything again; "lost", the database does not
-answer, a beat follows once it does; "ended", the person may not listen any more.
+up to the event's id, if it has one, to be told; "resync", look at everything again; "lost", the
+database does not answer, a beat follows once it does; "ended", the person may not listen any more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -100,20 +102,23 @@ class _Stream:
         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._write(f"retry: {RETRY_MS}\n\n")
         await self._catch_up(after)
-        beat_at, check_at = self._now() + HEARTBEAT_S, self._now() + RECHECK_S
-        until = self._now() + self.listener.for_s
-        while not self.gone.done() and self._now() < until:
-            told = await self._next(min(beat_at, check_at, until))
-            if told is not None:
-                await self._tell(told)
-            if self._now() >= check_at:
-                check_at = self._now() + RECHECK_S
-                if not await self._may_go_on():
+        beat_at, until = self._now() + HEARTBEAT_S, self._now() + self.listener.for_s
+        # Beside the telling, which goes on while the database takes its time with the answer.
+        is_over = asyncio.create_task(self._until_over())
+        try:
+            while not self.gone.done() and self._now() < until:
+                told = await self._next(min(beat_at, until), is_over)
+                if told is not None:
+                    await self._tell(told)
+                if is_over.done():
+                    is_over.result()
                     await self._write("event: ended\ndata: {}\n\n")
                     break
-            if self._now() >= beat_at or (told is not None and told.kind == "beat"):
-                beat_at = self._now() + HEARTBEAT_S
-                await self._beat()
+                if self._now() >= beat_at or (told is not None and told.kind == "beat"):
+                    beat_at = self._now() + HEARTBEAT_S
+                    await self._beat()
+        finally:
+            is_over.cancel()
         if not self.gone.done():
             await self.send({"type": "http.response.body", "body": b""})
 
@@ -130,20 +135,22 @@ class _Stream:
 
     async def _missed(self, after: Position) -> tuple[Event, ...] | None:
         """The events since; None: that cannot be said, or is too much to be told."""
-        if after.age_s > live.CATCH_UP_S or after.at > _hub.position.at:
-            # Too long ago, or of a database that was replaced by an older one.
+        if after.age_s > live.CATCH_UP_S:
             return None
         try:
             found = await _hub.read(live.mark_at(after.at), at_most=CATCH_UP_EVENTS)
         except db.Error:
             return None
-        return found.events if len(found.events) <= CATCH_UP_EVENTS else None
+        # Ahead of this reading it is of a database that was replaced by an older one. Not so of
+        # one that is ahead of the hub, which looks once a second.
+        is_ahead = after.at > found.position.at
+        return None if is_ahead or len(found.events) > CATCH_UP_EVENTS else found.events
 
-    async def _next(self, until: float) -> Told | None:
+    async def _next(self, until: float, is_over: asyncio.Task[None]) -> Told | None:
         waiting = asyncio.create_task(self.queue.get())
         timeout = max(0.0, until - self._now())
         await asyncio.wait(
-            {waiting, self.gone}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+            {waiting, self.gone, is_over}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
         )
         if waiting.done():
             return waiting.result()
@@ -165,17 +172,23 @@ class _Stream:
             await self._write(f"id: {told.after}\ndata: {json.dumps(said)}\n\n")
 
     async def _beat(self) -> None:
-        """Only where reading works: without it nobody may be told that nothing has changed."""
+        """Only where reading works: without it nobody may be told that nothing has changed. With a
+        position only once all before it was told here: whoever comes back begins there."""
         if _hub.is_reading:
-            await self._write(f"id: {_hub.position}\nevent: beat\ndata: {{}}\n\n")
+            mark = f"id: {_hub.position}\n" if self.queue.empty() else ""
+            await self._write(f"{mark}event: beat\ndata: {{}}\n\n")
         else:
             await self._write(_LOST)
 
-    async def _may_go_on(self) -> bool:
-        try:
-            return await asyncio.to_thread(self.listener.may_listen)
-        except db.Error:
-            return True  # Nobody knows; nothing is told either until it answers.
+    async def _until_over(self) -> None:
+        """Until its person may not listen any more."""
+        while True:
+            # Not all streams at once, which a server that came back would open together.
+            await asyncio.sleep(RECHECK_S * random.uniform(0.75, 1.0))  # noqa: S311
+            # Else nobody knows; nothing is told either until the database answers.
+            with contextlib.suppress(db.Error):
+                if not await live_access.still_may_listen(self.listener):
+                    return
 
     async def _write(self, text: str) -> None:
         await self.send({"type": "http.response.body", "body": text.encode(), "more_body": True})

@@ -25,10 +25,15 @@ _ON_ITS_WAY: Final = timedelta(hours=4)
 _OF_PARCELS: Final = frozenset({EventKind.FULFILLED, EventKind.DELIVERED})
 
 
-def refusal(row: CampaignMessage, *, now: datetime) -> str:
-    """Why what a message speaks of is no news any more; "" while it is."""
+def refusal(row: CampaignMessage, *, now: datetime, by_hand: bool = False) -> str:
+    """Why what a message speaks of is no news any more; "" while it is. `by_hand`: an agent tells
+    of it all the same, though it is old or the campaign was off; what is not so is not told."""
+    if row.event and by_hand:
+        return _store_refusal(row.event.order.store) or _untrue(row.campaign, row.event)
     if row.event:
         return event_refusal(row.campaign, row.event, now=now)
+    if row.checkout and by_hand:
+        return _store_refusal(row.checkout.store)
     return checkout_refusal(row.campaign, row.checkout, now=now) if row.checkout else ""
 
 
@@ -37,8 +42,7 @@ def event_refusal(campaign: Campaign, event: OrderEvent, *, now: datetime) -> st
     return (
         lateness.refusal(event, now=now)
         or _switched_on_since(campaign, event.order.store, lateness.news_since(event))
-        or _refund_refusal(campaign, event)
-        or _parcel_refusal(event)
+        or _untrue(campaign, event)
     )
 
 
@@ -71,13 +75,22 @@ def parcel_of(event: OrderEvent) -> Fulfillment | None:
 def _switched_on_since(campaign: Campaign, store: Store, at: datetime) -> str:
     """What happened while a store or a campaign was off is history, also where it is heard of
     only when it is on again."""
-    if not store.is_active:
-        return _("The store is switched off.")
+    if reason := _store_refusal(store):
+        return reason
     if at < store.connected_at - _ON_ITS_WAY:
         return _("It happened before the store was connected or switched on.")
     if at < campaign.on_since - _ON_ITS_WAY:
         return _("It happened before the campaign was switched on.")
     return ""
+
+
+def _store_refusal(store: Store) -> str:
+    return "" if store.is_active else _("The store is switched off.")
+
+
+def _untrue(campaign: Campaign, event: OrderEvent) -> str:
+    """What was to be told has come to nothing since."""
+    return _refund_refusal(campaign, event) or _parcel_refusal(event)
 
 
 def _refund_refusal(campaign: Campaign, event: OrderEvent) -> str:

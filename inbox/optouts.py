@@ -7,6 +7,7 @@ own record of consent is not ours to write: the app has no right to change custo
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from django.conf import settings
@@ -14,9 +15,11 @@ from django.core import signing
 from django.urls import reverse
 
 from inbox.models import OptOut
-from orders.redactions import digests
+from orders.redactions import append_entries, digests
 
 _SALT: Final = "inbox.optout"
+# In the file beside the database, for after a backup was restored.
+_KIND: Final = "opt_out"
 
 
 def headers(address: str) -> dict[str, str]:
@@ -41,8 +44,20 @@ def is_token(token: str) -> bool:
 
 
 def record(token: str) -> None:
-    """May be called again. Raises BadSignature."""
-    OptOut.objects.get_or_create(digest=signing.loads(token, salt=_SALT))
+    """May be called again. Raises BadSignature, and OSError where the file cannot be written."""
+    digest = signing.loads(token, salt=_SALT)
+    if OptOut.objects.filter(digest=digest).exists():
+        return
+    # The file first: a row without its entry would be lost with the database.
+    append_entries([{"kind": _KIND, "digest": digest}])
+    OptOut.objects.get_or_create(digest=digest)
+
+
+def enter_again(entries: Iterable[Mapping[str, str]]) -> None:
+    """What a restored backup does not know of."""
+    for entry in entries:
+        if entry["kind"] == _KIND:
+            OptOut.objects.get_or_create(digest=entry["digest"])
 
 
 def has(address: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from inbox import access, identities, senders
+from inbox import access, identities, normal
 from inbox.roles import Agent
 from orders import panels
 from orders.models import Order, OrderTracking, Store
@@ -47,9 +47,9 @@ def find(words: str) -> QuerySet[Order]:
     number = words.removeprefix(_GID)
     if number.isascii() and number.isdigit() and len(number) < 19:
         ways.append(Order.objects.filter(legacy_id=int(number)).values("pk"))
-    if email := identities.normal_email(words):
+    if email := normal.email(words):
         ways.append(Order.objects.filter(email=email).values("pk"))
-    if phone := senders.local_phone(words):
+    if phone := normal.phone(words):
         ways.append(Order.objects.filter(phone=phone).values("pk"))
     first, *others = (way.order_by() for way in ways)
     found = Order.objects.visible().filter(pk__in=first.union(*others)).select_related("store")

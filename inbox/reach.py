@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
-from inbox import identities
+from inbox import normal
 from inbox.models import (
     ChannelKind,
     Conversation,
@@ -75,7 +75,7 @@ def email_of(conversation: Conversation, *, proven_only: bool = False) -> str:
     own = f"{conversation.channel_id}:"
     for identity in active:
         if identity.kind == IdentityKind.CHANNEL_USER and identity.value.startswith(own):
-            address = identities.normal_email(identity.value.removeprefix(own))
+            address = normal.email(identity.value.removeprefix(own))
             if address in known:
                 return address
     return known[0] if known else ""

@@ -238,7 +238,7 @@ def _address(channel: Channel, sender: Sender, addresses: Addresses) -> str:
     """Where they wrote from, proven or not."""
     if channel.kind == ChannelKind.EMAIL:
         email = addresses.value(IdentityKind.EMAIL)
-        return email or identities.normal_email(sender.external_id)
+        return email or normal.email(sender.external_id)
     return addresses.value(IdentityKind.EMAIL) or addresses.value(IdentityKind.PHONE)
 
 

@@ -21,7 +21,6 @@ from inbox.models import Claim, Contact, Identity, IdentityKind
 PROVABLE: Final = (IdentityKind.EMAIL.value, IdentityKind.PHONE.value)
 # A stranger must not fill a contact's page.
 _CLAIMS_AT_MOST: Final = 10
-local_phone = normal.phone
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +95,10 @@ def weigh(*, email: str, phone: str, verified: Collection[str] | None, always: b
 
 def _understood(email: str, phone: str) -> Iterator[Address]:
     if text := email.strip():
-        found = identities.normal_email(text)
+        found = normal.email(text)
         yield Address(IdentityKind.EMAIL.value, found or text, bool(found))
     if text := phone.strip():
-        found = local_phone(text)
+        found = normal.phone(text)
         yield Address(IdentityKind.PHONE.value, found or text, bool(found))
 
 

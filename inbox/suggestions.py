@@ -14,7 +14,7 @@ from typing import Final
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from inbox import identities
+from inbox import identities, normal
 from inbox.identities import Key, OrderKeys
 from inbox.matching import Matching
 from inbox.models import Claim, Identity, IdentityKind
@@ -222,7 +222,7 @@ def _addresses(
     email: str, phone: str, evidence: str, *, is_claim: bool = False
 ) -> Iterator[Suggestion]:
     pairs = (
-        (IdentityKind.EMAIL, identities.normal_email(email)),
+        (IdentityKind.EMAIL, normal.email(email)),
         (IdentityKind.PHONE, normal_phone(phone)),
     )
     for kind, value in pairs:

@@ -59,17 +59,21 @@ def sweep_outbox() -> None:
 
 
 def _go_on(way: outbox.Way | None) -> None:
-    """The next by the way that has become free: it may have waited for just that."""
+    """The next by the way that has become free: it may have waited for just that. One that cannot
+    go, as another worker has it or its channel is full, keeps none of the others here."""
     until = time.monotonic() + SWEEP_S
     while way is not None:
-        job = next(iter(outbox.ready(way, now=timezone.now())), None)
-        if job is None:
+        jobs = outbox.ready(way, now=timezone.now())
+        if jobs and time.monotonic() >= until:
+            _ring_for(jobs[0])
             return
-        if time.monotonic() >= until:
-            _ring_for(job)
-            return
-        is_message = job.model is Message
-        way = (outbox.deliver_message if is_message else outbox.deliver_campaign)(job.pk)
+        taken = (_deliver(job) for job in jobs)
+        way = next((by for by in taken if by is not None), None)
+
+
+def _deliver(job: outbox.Job) -> outbox.Way | None:
+    is_message = job.model is Message
+    return (outbox.deliver_message if is_message else outbox.deliver_campaign)(job.pk)
 
 
 def _ring_for(job: outbox.Job) -> None:

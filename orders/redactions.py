@@ -1,7 +1,8 @@
 """The ledger of redacted people: keyed hashes, asked by every projection.
 
 It is kept a second time in a file beside the database (REDACTION_LEDGER_FILE), because a
-restored backup has lost the rows written after it; `replay_redactions` reads it back.
+restored backup has lost the rows written after it; `replay_redactions` reads it back. Others keep
+there what has to outlive a backup as well: entries of kinds of their own.
 """
 
 from __future__ import annotations
@@ -165,10 +166,15 @@ def covered(store_id: int, snapshots: Iterable[OrderSnapshot]) -> set[str]:
 
 def append_to_file(rows: Iterable[RedactedIdentity]) -> None:
     """Add ledger rows to the file and force them to the disk. Repeats are harmless."""
+    append_entries(_entry(row) for row in rows)
+
+
+def append_entries(entries: Iterable[Mapping[str, str]]) -> None:
+    """The same for those of another kind. No names and no addresses."""
     path = Path(settings.REDACTION_LEDGER_FILE)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
-        file.writelines(_line(row) for row in rows)
+        file.writelines(json.dumps(entry) + "\n" for entry in entries)
         file.flush()
         os.fsync(file.fileno())
 
@@ -177,9 +183,9 @@ def read_file(path: Path) -> Iterator[RedactedIdentity]:
     """The file's entries as unsaved rows, those of unknown stores left out. Raises OSError, and
     ValueError for a line that is none of ours (a last line cut off by a crash is passed over)."""
     stores = {store.domain: store for store in Store.objects.all()}
-    lines = path.read_text(encoding="utf-8").split("\n")
-    for line in lines[:-1]:
-        entry = json.loads(line)
+    for entry in _entries_of(path):
+        if entry["kind"] not in _KINDS:
+            continue
         at = parse_datetime(entry["redacted_at"])
         if at is None:
             raise ValueError(f"no time: {entry['redacted_at']}")
@@ -189,11 +195,21 @@ def read_file(path: Path) -> Iterator[RedactedIdentity]:
             )
 
 
-def _line(row: RedactedIdentity) -> str:
-    entry = {
+def other_entries(path: Path) -> Iterator[dict[str, str]]:
+    """Those that are of no redacted person. Raises as read_file does."""
+    return (entry for entry in _entries_of(path) if entry["kind"] not in _KINDS)
+
+
+def _entries_of(path: Path) -> Iterator[dict[str, str]]:
+    for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
+        entry: dict[str, str] = json.loads(line)
+        yield entry
+
+
+def _entry(row: RedactedIdentity) -> dict[str, str]:
+    return {
         "store": row.store.domain,
         "kind": row.kind,
         "digest": row.digest,
         "redacted_at": row.redacted_at.isoformat(),
     }
-    return json.dumps(entry) + "\n"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, Self
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.utils.dateparse import parse_datetime
 
@@ -72,6 +73,14 @@ def number(text: str) -> int | None:
     """A whole number of an address's parameter; None for what is none, or as long as none of
     ours ("²" is a digit, too)."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def uuid(text: str) -> UUID | None:
+    """An id that a page made; None for what is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def moment(text: str) -> datetime | None:

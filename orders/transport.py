@@ -21,6 +21,8 @@ from typing import Any, Final
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.util.connection import allowed_gai_family
 
 logger = logging.getLogger(__name__)
 
@@ -137,6 +139,39 @@ class _Watched:
 
     sock: Any
     auto_open: Any
+    timeout: Any
+    host: str
+    port: int
+    _dns_host: str
+
+    def _new_conn(self) -> socket.socket:
+        """To the first address of the host that answers. urllib3 gives each the whole patience; a
+        host may have many, and all of them have the time that is left."""
+        name, patience_s = self._dns_host, self.timeout
+        error: Exception = ConnectTimeoutError(self, f"no time left to connect to {self.host}")
+        try:
+            for address in self._addresses():
+                self.timeout = left_s(at_most=patience_s)
+                if self.timeout <= 0:
+                    break
+                self._dns_host = address
+                try:
+                    return super()._new_conn()  # type: ignore[misc, no-any-return]
+                except (NewConnectionError, ConnectTimeoutError) as found:
+                    error = found
+            raise error
+        finally:
+            self._dns_host, self.timeout = name, patience_s
+
+    def _addresses(self) -> list[str]:
+        family = allowed_gai_family()
+        try:
+            found = socket.getaddrinfo(
+                self._dns_host.strip("[]"), self.port, family, socket.SOCK_STREAM
+            )
+        except (socket.gaierror, UnicodeError) as error:
+            raise NewConnectionError(self, f"no such host: {self.host}") from error  # type: ignore[arg-type]
+        return [str(entry[4][0]) for entry in found]
 
     def connect(self) -> None:
         if call := getattr(_here, "call", None):
@@ -220,8 +255,7 @@ def _socket_of(answer: Any) -> Any:
 
 def _is_unsent(error: Exception) -> bool:
     """Errors that come before any byte, whichever classes the pool uses."""
-    before = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
-    return isinstance(error, before)
+    return isinstance(error, (NewConnectionError, ConnectTimeoutError))
 
 
 def call(

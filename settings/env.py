@@ -118,6 +118,14 @@ def _database(url: str) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "options": options,
+            # A host that is gone without a word is found out: libpq waits for ever to reach it,
+            # and TCP for a quarter of an hour to hear of it.
+            "connect_timeout": 5,
+            # Longer than a statement may take, in ms.
+            "tcp_user_timeout": 20_000,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
             "prepare_threshold": None if threshold == "none" else int(threshold),
             **query,
         },

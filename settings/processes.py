@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
@@ -67,20 +68,22 @@ class Keeper:
 
 
 class Processes:
-    """Children that die with us, whatever ends us."""
+    """Children that die with us, whatever ends us. Each has a log of its own in `logs`; without
+    that folder they say what they have to say where we do."""
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path | None) -> None:
         self._logs = logs
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
-        with (self._logs / f"{name}.log").open("ab") as log:
+        to_log = (self._logs / f"{name}.log").open("ab") if self._logs else nullcontext()
+        with to_log as log:
             child = subprocess.Popen(
                 command,
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.STDOUT if log else None,
                 preexec_fn=_die_with_parent,
                 start_new_session=True,
             )
@@ -91,8 +94,13 @@ class Processes:
         """Raises Trouble when one of them, or one of `only`, has ended."""
         for name, child in self._children:
             if child.poll() is not None and (not only or name in only):
-                tail = (self._logs / f"{name}.log").read_text(errors="replace")[-1500:]
-                raise Trouble(f"{name} ended ({child.returncode}). Its log says:\n{tail}")
+                raise Trouble(f"{name} ended ({child.returncode}).{self._tail(name)}")
+
+    def _tail(self, name: str) -> str:
+        if self._logs is None:
+            return ""
+        text = (self._logs / f"{name}.log").read_text(errors="replace")
+        return f" Its log says:\n{text[-1500:]}"
 
     def wait(self) -> None:
         """Until one of them ends, or for ever. Raises Trouble."""

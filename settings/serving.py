@@ -64,7 +64,8 @@ def _workers(words: list[str]) -> None:
     _prepare(for_web=False)
     if words:
         _become(worker_command(words[0]))
-    processes = Processes(_folder())
+    # Alone on a machine or in a container, whose logs are what its processes say.
+    processes = Processes(None)
     try:
         _start_workers(processes)
         processes.keep()

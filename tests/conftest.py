@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,8 +22,16 @@ from inbox.staff_roles import make_staff_roles
 from orders.models import Order, Store
 from shopify_sync import client as shopify_client
 from shopify_sync import connecting
-from tests.support.database import without_triggers
+from tests.support.database import copy_what_was_migrated, without_triggers
 from tests.support.shop import DOMAIN, Shop, fetch_dirty, quicken
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays to the end: looking through it for garbage again and again
+    took an eighth of the suite's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -44,12 +53,28 @@ _LISTS = {"django_content_type", "auth_permission"}
 @pytest.fixture(autouse=True, scope="session")
 def _lists_of_models_stay() -> None:
     """After each test that commits, Django empties them and fills them again, model by model:
-    longer than most of those tests take. What `migrate` makes besides is made again."""
+    longer than most of those tests take. The staff roles, which `migrate` makes besides, are
+    put back as they were made the first time."""
+    permissions = Group.permissions.through
+    groups: list[Group] = []
+    granted: list[Any] = []
 
     def emit(*_: Any, **__: Any) -> None:
+        if groups:
+            Group.objects.bulk_create(groups)
+            permissions._default_manager.bulk_create(granted)
+            return
         make_staff_roles(apps.get_app_config("inbox"))
+        groups.extend(Group.objects.all())
+        granted.extend(permissions._default_manager.all())
 
     flush.emit_post_migrate_signal = emit  # type: ignore[attr-defined]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _migrations_run_once() -> None:
+    """One of the test processes runs them; the others, and the next run, take a copy."""
+    copy_what_was_migrated(connection)
 
 
 @pytest.fixture(autouse=True, scope="session")

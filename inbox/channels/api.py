@@ -86,7 +86,9 @@ def check_address(url: str) -> None:
     """Outside DEBUG, nothing on this machine or its private network is reached."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise NotSent(_("The callback URL is not a valid web address."), is_final=True)
+        raise NotSent(
+            _("The callback URL is not a valid web address."), is_final=True, was_tried=False
+        )
     if settings.DEBUG:
         return
     try:
@@ -94,4 +96,6 @@ def check_address(url: str) -> None:
     except OSError as error:
         raise NotSent(_("The callback’s host does not exist."), is_down=True) from error
     if not all(ipaddress.ip_address(entry[4][0]).is_global for entry in found):
-        raise NotSent(_("The callback is not on the public internet."), is_final=True)
+        raise NotSent(
+            _("The callback is not on the public internet."), is_final=True, was_tried=False
+        )

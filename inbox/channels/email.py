@@ -45,13 +45,13 @@ def _address(message: Message) -> str:
     is_news = message.kind == MessageKind.CONFIRMATION
     if message.recipient:
         if is_news and not reach.is_proven(conversation, message.recipient):
-            raise NotSent("The address is not proven any more.", is_final=True)
+            raise NotSent("The address is not proven any more.", is_final=True, was_tried=False)
         return message.recipient
     # From before the address was kept with the message.
     find = reach.news_recipient if is_news else reach.recipient
     address = find(conversation)
     if not address:
-        raise NotSent("The contact has no e-mail address.", is_final=True)
+        raise NotSent("The contact has no e-mail address.", is_final=True, was_tried=False)
     return address
 
 

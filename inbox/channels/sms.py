@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Final, Protocol
 
 from django.conf import settings
@@ -29,6 +30,10 @@ class _Sending(threading.Thread):
         super().__init__(name=f"SMS {message_id}", daemon=True)
         self._to, self._text, self._message_id = to, text, message_id
         self.error: Exception | None = None
+        self.began = time.monotonic()
+
+    def is_hanging(self) -> bool:
+        return self.is_alive() and time.monotonic() - self.began < _FORGOTTEN_AFTER_S
 
     def run(self) -> None:
         try:
@@ -40,9 +45,11 @@ class _Sending(threading.Thread):
 
 
 # For a provider's whole answer. Its class is not ours, so it may hang: then its thread is left
-# alone, and while so many are, no further one is begun.
+# alone, and while so many are, no further one is begun. One that never ends must not keep all texts
+# here until the next start.
 WITHIN_S: Final = 15.0
 _HANG_AT_MOST: Final = 2
+_FORGOTTEN_AFTER_S: Final = 600.0
 _hanging: Final[list[_Sending]] = []
 _lock: Final = threading.Lock()
 
@@ -62,7 +69,11 @@ class ConsoleBackend:
         if not settings.DEBUG:
             # A number and a name must not stand in a production log.
             logger.error("%s was not sent: the console is no provider", message_id)
-            raise NotSent("SMS_BACKEND names the console, which sends nothing.", is_final=True)
+            raise NotSent(
+                "SMS_BACKEND names the console, which sends nothing.",
+                is_final=True,
+                was_tried=False,
+            )
         logger.info("SMS %s to %s: %s", message_id, to, text)
 
 
@@ -82,9 +93,9 @@ def backend() -> SmsBackend:
 def send_text(*, to: str, text: str, message_id: str) -> None:
     """One SMS. Raises NotSent."""
     if not is_configured():
-        raise NotSent("No SMS provider is set up: see SMS_BACKEND.", is_final=True)
+        raise NotSent("No SMS provider is set up: see SMS_BACKEND.", is_final=True, was_tried=False)
     with _lock:
-        _hanging[:] = [sending for sending in _hanging if sending.is_alive()]
+        _hanging[:] = [sending for sending in _hanging if sending.is_hanging()]
         if len(_hanging) >= _HANG_AT_MOST:
             raise NotSent(_("The SMS provider did not answer."), is_down=True)
     sending = _Sending(to, text, message_id)

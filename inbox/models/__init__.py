@@ -21,8 +21,9 @@ from inbox.models.conversations import (
 )
 from inbox.models.frames import FrameCode, FrameKind, HelpDeskFrame
 from inbox.models.live import LiveEvent
+from inbox.models.optouts import OptOut
 from inbox.models.participants import Draft, DraftMode, Participant, ReadMark
-from inbox.models.routes import OptOut, Route
+from inbox.models.routes import Route
 
 __all__ = [
     "CHECKOUT_TRIGGERS",

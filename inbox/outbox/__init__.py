@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from inbox.channels import SENDERS
 from inbox.outbox.claiming import ATTEMPTS, LEASE, Job, due, ready
-from inbox.outbox.ends import dismiss, end_overdue, overdue, send_again
+from inbox.outbox.ends import dismiss, end_overdue, overdue, send_again, since
 from inbox.outbox.routes import THREADS, Way
-from inbox.outbox.sending import _CARRIERS, deliver_campaign, deliver_message
+from inbox.outbox.sending import CARRIERS, deliver_campaign, deliver_message
 from inbox.outbox.writing import Draft, wake, write_campaign
 
 __all__ = [
     "ATTEMPTS",
+    "CARRIERS",
     "LEASE",
     "SENDERS",
     "THREADS",
-    "_CARRIERS",
     "Draft",
     "Job",
     "Way",
@@ -31,6 +31,7 @@ __all__ = [
     "overdue",
     "ready",
     "send_again",
+    "since",
     "wake",
     "write_campaign",
 ]

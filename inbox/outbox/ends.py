@@ -37,7 +37,8 @@ def sent(claimed: Claimed) -> None:
             **_NOT_UNDER_WAY,
         )  # fmt: skip
         if isinstance(row, Message):
-            if row.conversation.has_undelivered:
+            # As it is by now: it may have been given up while it was under way.
+            if Conversation.objects.filter(pk=row.conversation_id, has_undelivered=True).exists():
                 _recount(row.conversation_id)
             live.announce(f"conversation:{row.conversation_id}")
     routes.answered(claimed.route)
@@ -45,36 +46,45 @@ def sent(claimed: Claimed) -> None:
 
 def failed(claimed: Claimed, error: NotSent) -> None:
     """It is tried again later, or given up; and the route learns whether anybody is there."""
-    row, model, now = claimed.row, type(claimed.row), timezone.now()
+    row, now = claimed.row, timezone.now()
     if error.is_down:
         routes.did_not_answer(claimed.route, now=now)
-    else:
+    elif error.was_tried:
         routes.answered(claimed.route)
     if error.is_final or row.attempts >= ATTEMPTS:
-        give_up(model, row.pk, str(error), now=now)
+        give_up(row, str(error), now=now)
         return
-    # Compared and set: a later attempt's word counts for more.
-    mine = model._default_manager.filter(pk=row.pk, attempts=row.attempts)
     with transaction.atomic(durable=True):
-        mine.filter(delivery_state=DeliveryState.PENDING).update(
+        _as_it_was(row).update(
             lease_until=None, next_attempt_at=now + backoff(row.attempts), error=str(error)[:300]
         )
         if isinstance(row, Message):
             live.announce(f"conversation:{row.conversation_id}")
 
 
-def give_up(model: type[models.Model], pk: int, reason: str, *, now: datetime) -> None:
-    """It is not tried again. What an agent or a confirmation says to a customer comes back to the
-    team: the conversation opens, unread and marked, until somebody has dealt with it."""
+def give_up(row: Any, reason: str, *, now: datetime) -> None:
+    """It is not tried again, unless it was taken since it was read. What an agent or a confirmation
+    says to a customer comes back to the team: the conversation opens, unread and marked, until
+    somebody has dealt with it."""
     with transaction.atomic(durable=True):
-        mine = model._default_manager.filter(pk=pk, delivery_state=DeliveryState.PENDING)
-        more = {"handled_by": None, "handled_at": None} if model is Message else {}
-        is_mine = mine.update(
+        is_message = isinstance(row, Message)
+        more = {"handled_by": None, "handled_at": None} if is_message else {}
+        is_mine = _as_it_was(row).update(
             delivery_state=DeliveryState.FAILED, failed_at=now, error=reason[:300],
             **_NOT_UNDER_WAY, **more,
         )  # fmt: skip
-        if is_mine and model is Message:
-            _bring_back(Message.objects.get(pk=pk), now)
+        if is_mine and is_message:
+            _bring_back(row, now)
+
+
+def _as_it_was(row: Any) -> QuerySet[Any]:
+    """Compared and set: the word of a later attempt counts for more. A lease tells one from another
+    where an agent has had the attempts begin anew."""
+    manager: models.Manager[Any] = type(row)._default_manager
+    return manager.filter(
+        pk=row.pk, delivery_state=DeliveryState.PENDING, attempts=row.attempts,
+        lease_until=row.lease_until,
+    )  # fmt: skip
 
 
 def overdue(model: type[models.Model], *, now: datetime) -> QuerySet[Any]:
@@ -82,7 +92,7 @@ def overdue(model: type[models.Model], *, now: datetime) -> QuerySet[Any]:
     manager: models.Manager[Any] = model._default_manager
     waiting: QuerySet[Any] = manager.filter(
         is_free("lease_until", now=now), delivery_state=DeliveryState.PENDING
-    ).annotate(since=_since(model))
+    ).annotate(since=since(model))
     return waiting.filter(
         Q(attempts__gte=ATTEMPTS) | Q(since__lt=now - lateness.TOLD_WITHIN)
     ).order_by("pk")
@@ -100,7 +110,7 @@ def end_overdue(model: type[models.Model], pk: int) -> None:
         reason = row.error or deliveries.tried(row.attempts)
     else:
         reason = " ".join(filter(None, (_("It could not be sent in time."), row.error)))
-    give_up(model, pk, reason, now=now)
+    give_up(row, reason, now=now)
 
 
 def send_again(*, message: Message, failed_at: datetime, by: User) -> bool:
@@ -131,7 +141,7 @@ def dismiss(*, message: Message, failed_at: datetime, by: User) -> bool:
     return True
 
 
-def _since(model: type[models.Model]) -> Any:
+def since(model: type[models.Model]) -> Any:
     """Since when a row has been in the outbox."""
     columns = ["created_at"] if model is Message else ["written_at", "created_at"]
     return Coalesce("queued_at", *columns)
@@ -162,6 +172,8 @@ def _settled(message: Message) -> None:
 
 
 def _recount(conversation_id: int) -> None:
+    # Locked first: of two that settle a message each, the second sees what the first has done.
+    Conversation.objects.select_for_update().get(pk=conversation_id)
     left = Message.objects.undelivered().filter(conversation=conversation_id).exists()
     Conversation.objects.filter(pk=conversation_id).update(has_undelivered=left)
 

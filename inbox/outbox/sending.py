@@ -31,7 +31,7 @@ def deliver_message(message_id: int) -> Way | None:
 
 def deliver_campaign(row_id: int) -> Way | None:
     """The same for one campaign's e-mail or SMS."""
-    return _deliver(CampaignMessage, row_id, lambda row: _CARRIERS[row.via](row))
+    return _deliver(CampaignMessage, row_id, lambda row: CARRIERS[row.via](row))
 
 
 def _deliver(model: type[models.Model], pk: int, send: Callable[[Any], None]) -> Way | None:
@@ -52,26 +52,33 @@ def _hand_over(send: Callable[[Any], None], claimed: Claimed) -> None:
     tries, a row would be handed over each minute for ever."""
     row = claimed.row
     try:
-        _check(row if isinstance(row, CampaignMessage) else _campaign_row(row))
+        if isinstance(row, CampaignMessage):
+            _check(row)
+        else:
+            # Only `send_again` leaves it on a message that waits.
+            _check(_campaign_row(row), by_hand=row.handled_at is not None)
         send(row)
     except (NotSent, SoftTimeLimitExceeded):
         raise
     except Exception as error:
         logger.exception("%s %s was not sent", row._meta.label, row.pk)
-        raise NotSent(f"It failed: {type(error).__name__}.") from error
+        # Nobody knows how far it came.
+        raise NotSent(f"It failed: {type(error).__name__}.", was_tried=False) from error
 
 
-def _check(row: CampaignMessage | None) -> None:
+def _check(row: CampaignMessage | None, *, by_hand: bool = False) -> None:
     """Raises NotSent for what was written and is not right any more. Asked before each attempt:
     an outage lies between two of them, in which a customer unsubscribes."""
     if row is None:
         return
     try:
-        reason = consent.leaving_refusal(row)
+        reason = consent.leaving_refusal(row, by_hand=by_hand)
     except ShopUnreachable as error:
-        raise NotSent(_("Shopify could not be asked for the customer’s consent.")) from error
+        raise NotSent(
+            _("Shopify could not be asked for the customer’s consent."), was_tried=False
+        ) from error
     if reason:
-        raise NotSent(reason, is_final=True)
+        raise NotSent(reason, is_final=True, was_tried=False)
 
 
 def _campaign_row(message: Message) -> CampaignMessage | None:
@@ -95,7 +102,7 @@ def _send_text(row: CampaignMessage) -> None:
 
 
 # One line a channel that leaves from the campaign's own row; in a conversation the Message does.
-_CARRIERS: Final[dict[str, Callable[[CampaignMessage], None]]] = {
+CARRIERS: Final[dict[str, Callable[[CampaignMessage], None]]] = {
     Via.EMAIL: _send_mail,
     Via.SMS: _send_text,
 }

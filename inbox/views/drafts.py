@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import Final
-from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_POST
 
 from inbox import access, drafts
 from inbox.forms import DraftForm
+from orders.selection import uuid
 
 # A page names the last versions it has seen; older ones cannot be the draft any more.
 _FOLLOWS: Final = 60
@@ -22,7 +22,7 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.get_conversation(request.user, pk)
     form = DraftForm(request.POST)
     follows = [
-        version for word in request.POST.getlist("follows")[-_FOLLOWS:] if (version := _uuid(word))
+        version for word in request.POST.getlist("follows")[-_FOLLOWS:] if (version := uuid(word))
     ]
     if not form.is_valid():
         problem = " ".join(str(error) for error in form.errors.get("text", ()))
@@ -41,10 +41,3 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
             "version": str(kept.version),
         }
     )
-
-
-def _uuid(word: str) -> UUID | None:
-    try:
-        return UUID(word)
-    except ValueError:
-        return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
 
 from django.contrib.auth import views
 from django.contrib.auth.decorators import login_not_required
@@ -22,6 +22,7 @@ from django.utils.decorators import method_decorator
 
 from inbox import access, drafts, fragments, sessions
 from inbox.models import DraftMode
+from orders.selection import uuid
 
 # Of the dialog in a page (js/session.js).
 _PART: Final = "log-in"
@@ -85,7 +86,8 @@ def instead_of(request: HttpRequest) -> HttpResponse:
     if request.POST.get("mode") == DraftMode.NOTE:
         mode = DraftMode.NOTE
     pk = match.kwargs["pk"]
-    told = sessions.Kept(conversation_id=pk, mode=mode, text=text, client_id=_client_id(request))
+    client_id = uuid(request.POST.get("client_id", "")) or uuid4()
+    told = sessions.Kept(conversation_id=pk, mode=mode, text=text, client_id=client_id)
     kept = sessions.seal(request, told)
     context = {
         "form": AuthenticationForm(request),
@@ -94,13 +96,6 @@ def instead_of(request: HttpRequest) -> HttpResponse:
         "were_lost": not kept,
     }
     return render(request, "inbox/login.html", context, status=401)
-
-
-def _client_id(request: HttpRequest) -> uuid.UUID:
-    try:
-        return uuid.UUID(request.POST.get("client_id", ""))
-    except ValueError:
-        return uuid.uuid4()
 
 
 def _page_before(request: HttpRequest) -> str:

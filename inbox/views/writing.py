@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -24,7 +24,7 @@ from inbox.forms import AssignForm, MessageForm, SnoozeForm
 from inbox.models import Conversation, ConversationState, DraftMode, Participant
 from inbox.services import Overtaken, Press
 from inbox.views.conversations import Context, header_context, page_context, whole_page
-from orders.selection import number
+from orders.selection import number, uuid
 
 Verb = Callable[..., Any]
 
@@ -103,7 +103,7 @@ def press_of(request: HttpRequest) -> Press:
     """What the form says of its page. Nothing is refused for what it leaves out."""
     said = request.POST
     return Press(
-        client_id=_uuid(said.get("client_id", "")),
+        client_id=uuid(said.get("client_id", "")),
         seen=number(said.get("seen", "")),
         state=said.get("expected_state"),
         assignee=said.get("expected_assignee"),
@@ -243,10 +243,3 @@ def _again(
         value=value,
         brings=brings,
     )
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

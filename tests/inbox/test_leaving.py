@@ -108,6 +108,8 @@ def test_what_came_up_since_it_was_written_keeps_it_here(
     change(shop)
     row = CampaignMessage.objects.get(pk=row.pk)
     assert consent.leaving_refusal(row) == reason
+    # An agent who sends it again has decided about the switches of the campaign, and no more.
+    assert consent.leaving_refusal(row, by_hand=True) == ("" if reason == OFF else reason)
 
 
 def test_a_customer_who_bought_meanwhile_is_not_reminded(shop: Shop, store: Store) -> None:

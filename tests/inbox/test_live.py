@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -14,7 +15,7 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from inbox import live, live_hub, live_stream
+from inbox import live, live_access, live_hub, live_stream
 from inbox.models import Conversation, LiveEvent
 from tests.chaos.servers import Redis, free_port
 from tests.support.doors import native_door
@@ -186,6 +187,30 @@ def test_who_cannot_be_told_what_is_missing_looks_at_everything(
     assert [event.kind for event in heard.heard] == ["resync", "beat"]
 
 
+def test_a_page_that_is_newer_than_the_last_look_is_told_what_comes(
+    listen: Callable[..., Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub looks once a second; a page that was made since knows more than it."""
+    first = listen()
+    monkeypatch.setattr(live_hub, "LOOK_EVERY_S", 60.0)
+    # It waits for the next look by the old pace still.
+    live.announce("order:1")
+    first.topic("order:1")
+    live.announce("order:2")
+    page = live.position()
+    heard = listen(after=str(page))
+    assert [event.kind for event in heard.heard] == ["beat"]
+
+
+@on_postgresql
+def test_the_numbers_of_another_server_are_no_news() -> None:
+    """A dump that is read into a new server brings rows of transactions that it has yet to see."""
+    LiveEvent.objects.create(topics="order:1", at=10**15)
+    mark = live.read(at_most=0).mark
+    live.announce("order:2")
+    assert [event.topics for event in live.read(mark, at_most=10).events] == [("order:2",)]
+
+
 @pytest.mark.parametrize("after", ["", "x", "1", "-1-2", "0-0", "9" * 30 + "-1", "1-" + "9" * 30])
 def test_no_position_is_where_it_begins_now(listen: Callable[..., Stream], after: str) -> None:
     live.announce("order:1")
@@ -222,6 +247,42 @@ def test_a_beat_is_an_event_with_position_and_time(
     assert later
     assert later.at > began.at
     assert later.ms > began.ms
+
+
+def a_stream(
+    *, queue: asyncio.Queue[live_hub.Told] | None = None, said: list[bytes] | None = None,
+    may_listen: Callable[[], bool] = lambda: True,
+) -> Any:  # fmt: skip
+    """Without a browser: what it sends is in `said`."""
+
+    async def send(message: dict[str, Any]) -> None:
+        if said is not None:
+            said.append(message["body"])
+
+    return live_stream._Stream(
+        live_access.Listener(None, may_listen), queue or asyncio.Queue(), send, None, _now=lambda: 0
+    )
+
+
+@pytest.mark.parametrize("is_waiting", [True, False])
+def test_a_beat_does_not_step_over_what_waits_to_be_told(
+    monkeypatch: pytest.MonkeyPatch, is_waiting: bool
+) -> None:
+    """A browser whose line breaks then begins again at the last id it was given."""
+    hub = live_hub.Hub()
+    monkeypatch.setattr(live_stream, "_hub", hub)
+    said: list[bytes] = []
+
+    async def beat() -> None:
+        hub._went_well(live.Reading(live.mark_at(9), ()))
+        queue: asyncio.Queue[live_hub.Told] = asyncio.Queue()
+        if is_waiting:
+            queue.put_nowait(live_hub.Told("event", live.Event(1, 8, ("order:1",)), hub.position))
+        await a_stream(queue=queue, said=said)._beat()
+
+    asyncio.run(beat())
+    assert b"event: beat" in said[0]
+    assert (b"id: 9-" in said[0]) is not is_waiting
 
 
 def test_without_redis_changes_are_told_all_the_same(
@@ -312,8 +373,6 @@ def test_many_streams_cost_one_read(
 
 def test_a_browser_that_lags_behind_looks_at_everything(alice: User) -> None:
     """Its queue does not grow for ever."""
-    import asyncio
-
     hub = live_hub.Hub()
     queue: asyncio.Queue[live_hub.Told] = asyncio.Queue(maxsize=live_hub._BACKLOG)
     hub._queues.add(queue)
@@ -349,11 +408,50 @@ def test_a_stream_ends_with_its_persons_rights(
     assert heard.is_over()
 
 
+def test_a_slow_answer_to_who_listens_holds_nothing_up(
+    listen: Callable[..., Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And two threads of its own do the asking, whatever else waits for one."""
+    monkeypatch.setattr(live_stream, "RECHECK_S", 0.1)
+    heard = [listen() for _ in range(3)]
+    answer, asking = threading.Event(), threading.Semaphore(0)
+    names: set[str] = set()
+
+    def slow(*_: object) -> bool:
+        names.add(threading.current_thread().name.rpartition("_")[0])
+        asking.release()
+        return answer.wait(20)
+
+    monkeypatch.setattr(live_access, "_is_logged_in", slow)
+    try:
+        assert asking.acquire(timeout=10)
+        assert asking.acquire(timeout=10)
+        live.announce("order:1")
+        for one in heard:
+            one.topic("order:1")
+        assert not asking.acquire(timeout=0.5)
+    finally:
+        answer.set()
+    assert names == {"live-checks"}
+
+
+def test_not_all_streams_are_asked_about_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And none later than RECHECK_S says."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(live_stream.asyncio, "sleep", sleep)
+    for _ in range(20):
+        asyncio.run(a_stream(may_listen=lambda: False)._until_over())
+    assert len({round(wait, 3) for wait in waits}) > 10
+    assert all(live_stream.RECHECK_S / 2 < wait <= live_stream.RECHECK_S for wait in waits)
+
+
 def test_a_stream_outlives_a_database_that_is_away_when_it_is_asked_again(
     listen: Callable[..., Stream], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from inbox import live_access
-
     monkeypatch.setattr(live_stream, "RECHECK_S", 0.1)
     heard = listen()
     asked: list[int] = []
@@ -393,11 +491,29 @@ def test_a_frames_stream_hears_of_its_own_customer_only(
 def test_a_frames_stream_ends_with_its_token(
     port: int, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "FRAME_TOKEN_AGE_S", 1)
+    """A token's time has whole seconds: here it is the stream's alone that is short."""
+    real, age_s = live.open_frame_token, live.FRAME_TOKEN_AGE_S
+
+    def open_frame_token(token: str) -> tuple[int, frozenset[str]]:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(live, "FRAME_TOKEN_AGE_S", age_s)
+            return real(token)
+
+    monkeypatch.setattr(live, "open_frame_token", open_frame_token)
+    monkeypatch.setattr(live, "FRAME_TOKEN_AGE_S", 0.3)
     token = live.frame_stream_token([live.person_topic("jane@example.com")], agent_id=alice.pk)
     with stream(port, token=token) as heard:
         assert heard.status == 200
         assert heard.is_over()
+
+
+def test_a_token_whose_time_is_over_opens_nothing(
+    port: int, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "FRAME_TOKEN_AGE_S", -1)
+    token = live.frame_stream_token([live.person_topic("jane@example.com")], agent_id=alice.pk)
+    with stream(port, token=token) as heard:
+        assert heard.status == 403
 
 
 def test_a_frames_stream_ends_with_its_agents_role(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.management import call_command
 from django.test import Client
 
 from inbox import optouts
 from inbox.models import Campaign, CampaignMessage, DeliveryState, OptOut
 from inbox.tasks import sweep_events, sweep_marketing, sweep_outbox
-from orders.models import Store
+from orders.models import RedactedIdentity, Store
 from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -141,3 +144,29 @@ def test_no_address_is_in_the_link_nor_in_the_table(db: None) -> None:
 def test_without_an_address_of_our_own_there_is_no_header(settings: Any) -> None:
     settings.PUBLIC_URL = ""
     assert optouts.headers("jane@example.com") == {}
+
+
+def test_who_has_unsubscribed_stays_so_when_an_old_backup_is_restored(
+    db: None, settings: Any, tmp_path: Path
+) -> None:
+    settings.REDACTION_LEDGER_FILE = str(tmp_path / "ledger.jsonl")
+    for _ in range(2):
+        optouts.record(optouts.token_of("jane@example.com"))
+    assert len((tmp_path / "ledger.jsonl").read_text().splitlines()) == 1
+    # The backup is from before that.
+    OptOut.objects.all().delete()
+    for _ in range(2):
+        call_command("replay_redactions", stdout=StringIO())
+    assert optouts.has("jane@example.com")
+    assert OptOut.objects.count() == 1
+    assert not RedactedIdentity.objects.exists()
+
+
+def test_what_cannot_be_kept_beside_the_database_is_not_said_to_be_done(
+    db: None, settings: Any, tmp_path: Path
+) -> None:
+    """The mail program may try again."""
+    settings.REDACTION_LEDGER_FILE = str(tmp_path)
+    with pytest.raises(OSError, match="directory"):
+        optouts.record(optouts.token_of("jane@example.com"))
+    assert not OptOut.objects.exists()

@@ -53,7 +53,7 @@ class Carrier:
 def carrier(monkeypatch: pytest.MonkeyPatch) -> Carrier:
     found = Carrier()
     monkeypatch.setitem(SENDERS, ChannelKind.API, found)
-    monkeypatch.setitem(outbox._CARRIERS, Via.EMAIL, found)
+    monkeypatch.setitem(outbox.CARRIERS, Via.EMAIL, found)
     return found
 
 
@@ -135,7 +135,7 @@ def test_only_one_worker_has_it(leaving: tuple[Any, Deliver], carrier: Carrier) 
             seen.append(row.lease_until - timezone.now())
             carrier(sent)
 
-    for carriers, key in ((SENDERS, ChannelKind.API), (outbox._CARRIERS, Via.EMAIL)):
+    for carriers, key in ((SENDERS, ChannelKind.API), (outbox.CARRIERS, Via.EMAIL)):
         carriers[key] = Slow()  # put back by the fixture
     deliver()
     assert carrier.taken == [row.pk]
@@ -276,7 +276,7 @@ def test_a_campaigns_sms_is_what_was_written(
     found = written(row)
     CampaignMessage.objects.update(via=Via.SMS, recipient="+4915112345678")
     # Whose number it is: tests/inbox/test_leaving.py.
-    monkeypatch.setattr(consent, "leaving_refusal", lambda row: "")
+    monkeypatch.setattr(consent, "leaving_refusal", lambda row, by_hand: "")
     outbox.deliver_campaign(found.pk)
     assert sent == [{"to": "+4915112345678", "text": "Come", "message_id": f"campaign-{found.pk}"}]
 
@@ -352,7 +352,7 @@ def test_a_slow_mail_server_is_not_handed_the_same_mail_twice(
             time_machine.move_to(timezone.now() + slow)
             outbox.deliver_campaign(found.pk)
 
-    monkeypatch.setitem(outbox._CARRIERS, Via.EMAIL, send)
+    monkeypatch.setitem(outbox.CARRIERS, Via.EMAIL, send)
     outbox.deliver_campaign(row.pk)
     assert taken == [row.pk]
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from inbox import figures, outbox, services
+from inbox.campaigns import handle_event
 from inbox.channels.base import NotSent
 from inbox.models import (
+    Campaign,
     Channel,
     ChannelKind,
     Conversation,
@@ -26,7 +31,10 @@ from inbox.models import (
 from inbox.outbox import ends
 from inbox.outbox.claiming import Claimed
 from inbox.tasks import sweep_outbox
+from orders.models import EventKind, EventSource, Order, OrderEvent, Store
+from orders.snapshot import encode
 from tests.conftest import logged_in
+from tests.support import snapshots
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HX = {"HX-Request": "true"}
@@ -95,7 +103,8 @@ def test_a_snoozed_conversation_wakes_for_it(
     found = Conversation.objects.select_related("channel", "contact").get(pk=conversation.pk)
     message = services.reply(conversation=found, by=alice, text="x")
     services.snooze(conversation=found, hours=4)
-    ends.give_up(Message, message.pk, "No.", now=timezone.now())
+    message.refresh_from_db()
+    ends.give_up(message, "No.", now=timezone.now())
     found.refresh_from_db()
     assert (found.state, found.snoozed_until) == (ConversationState.OPEN, None)
 
@@ -107,7 +116,7 @@ def test_a_confirmation_that_finally_failed_comes_back_as_well(
         conversation=conversation, channel=conversation.channel, kind=MessageKind.CONFIRMATION,
         text="We are refunding €7.00.", delivery_state=DeliveryState.PENDING,
     )  # fmt: skip
-    ends.give_up(Message, message.pk, "No.", now=timezone.now())
+    ends.give_up(message, "No.", now=timezone.now())
     page = as_alice.get(f"/inbox/conversations/{conversation.pk}/").content.decode()
     assert "A confirmation was not delivered." in page
     assert metric("agent_inbox_undelivered_messages", kind="confirmation") == 1
@@ -117,7 +126,7 @@ def test_open_pages_hear_of_it(given_up: Message, monkeypatch: pytest.MonkeyPatc
     heard: set[str] = set()
     monkeypatch.setattr(ends.live, "announce", lambda *topics: heard.update(topics))
     Message.objects.filter(pk=given_up.pk).update(delivery_state=DeliveryState.PENDING)
-    ends.give_up(Message, given_up.pk, "No.", now=timezone.now())
+    ends.give_up(given_up, "No.", now=timezone.now())
     assert heard == {"inbox", f"conversation:{given_up.conversation_id}"}
 
 
@@ -173,11 +182,99 @@ def test_an_old_message_that_is_sent_again_is_not_too_old(
     given_up: Message, down: list[str], as_alice: Client
 ) -> None:
     Message.objects.update(created_at=timezone.now() - timedelta(days=9))
-    down.clear()
     press(as_alice, given_up, "again")
+    assert metric("agent_inbox_oldest_outbox_seconds") < 60
+    down.clear()
+    Message.objects.update(next_attempt_at=None)
     sweep_outbox()
     given_up.refresh_from_db()
     assert given_up.delivery_state == DeliveryState.SENT
+
+
+def confirmation_of_long_ago(conversation: Conversation) -> Message:
+    """It was written in time, and given up after an outage of three days."""
+    snapshot = snapshots.order(email="jane@example.com")
+    order = Order.objects.create(
+        store=Store.objects.create(domain="demo.myshopify.com", currency="EUR"),
+        gid=snapshot.gid, legacy_id=1, name=snapshot.name, email=snapshot.email, currency="EUR",
+        document=encode(snapshot),
+    )  # fmt: skip
+    event = OrderEvent.objects.create(
+        order=order, kind=EventKind.REFUNDED, key="refunded:1", occurred_at=timezone.now(),
+        source=EventSource.SHOPIFY, amount=Decimal("7.00"), currency="EUR",
+    )  # fmt: skip
+    handle_event(event.pk)
+    past = timezone.now() - timedelta(days=3)
+    OrderEvent.objects.update(occurred_at=past, recorded_at=past)
+    message = conversation.messages.get(kind=MessageKind.CONFIRMATION)
+    Message.objects.filter(pk=message.pk).update(
+        delivery_state=DeliveryState.PENDING, created_at=past
+    )
+    message.refresh_from_db()
+    ends.give_up(message, "No.", now=timezone.now())
+    message.refresh_from_db()
+    return message
+
+
+def nothing() -> None:
+    pass
+
+
+def switch_campaign_off() -> None:
+    Campaign.objects.update(is_active=False)
+
+
+def untick_channel() -> None:
+    Campaign.objects.update(via_conversation=False)
+
+
+def switch_store_off() -> None:
+    Store.objects.update(is_active=False)
+
+
+def redact() -> None:
+    Order.objects.update(masked_at=timezone.now())
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (nothing, ""),
+        (switch_campaign_off, ""),
+        (untick_channel, ""),
+        (switch_store_off, "The store is switched off."),
+        (redact, "The customer’s data was deleted."),
+    ],
+)
+def test_a_confirmation_of_long_ago_that_an_agent_sends_again_leaves(
+    conversation: Conversation, campaigns: list[Campaign], as_alice: Client, down: list[str],
+    change: Callable[[], None], reason: str,
+) -> None:  # fmt: skip
+    """Neither its age nor the campaign's switches stand above the agent who has read it; the
+    customer's own word does."""
+    message = confirmation_of_long_ago(conversation)
+    down.clear()
+    change()
+    press(as_alice, message, "again")
+    sweep_outbox()
+    message.refresh_from_db()
+    state = DeliveryState.FAILED if reason else DeliveryState.SENT
+    assert (message.delivery_state, message.error) == (state, reason)
+
+
+def test_what_nobody_has_sent_again_is_held_back_by_its_age(
+    conversation: Conversation, campaigns: list[Campaign], down: list[str]
+) -> None:
+    """The control of the above."""
+    message = confirmation_of_long_ago(conversation)
+    down.clear()
+    now = timezone.now()
+    Message.objects.filter(pk=message.pk).update(
+        delivery_state=DeliveryState.PENDING, failed_at=None, queued_at=now
+    )
+    sweep_outbox()
+    message.refresh_from_db()
+    assert message.error == "It happened 3 days ago, and nothing could be sent in time."
 
 
 @pytest.mark.parametrize("headers", [{}, HX])
@@ -200,7 +297,7 @@ def test_the_mark_stays_while_another_one_is_undelivered(
         conversation=given_up.conversation, channel=given_up.channel, kind=MessageKind.REPLY,
         text="And a second", delivery_state=DeliveryState.PENDING,
     )  # fmt: skip
-    ends.give_up(Message, second.pk, "No.", now=timezone.now())
+    ends.give_up(second, "No.", now=timezone.now())
     press(as_alice, given_up, "dismiss")
     assert Conversation.objects.get().has_undelivered
 
@@ -253,3 +350,76 @@ def test_a_failure_of_an_earlier_attempt_takes_nothing_from_a_later_one(
     ends.failed(Claimed(old, "callback:1"), NotSent("of the earlier one"))
     given_up.refresh_from_db()
     assert given_up.error == "of the later one"
+
+
+def test_what_leaves_after_all_ends_a_failure_that_came_while_it_was_under_way(
+    given_up: Message,
+) -> None:
+    """Its worker has read the conversation before that."""
+    row = Message.objects.select_related("conversation").get(pk=given_up.pk)
+    row.conversation.has_undelivered = False
+    ends.sent(Claimed(row, "callback:1"))
+    assert not Conversation.objects.get().has_undelivered
+
+
+@pytest.mark.parametrize("differs", ["attempts", "lease"])
+def test_an_earlier_attempt_gives_nothing_up_that_was_taken_again(
+    conversation: Conversation, differs: str
+) -> None:
+    """Its worker was slower than its lease; an agent may have had the attempts begin anew."""
+    later = timezone.now() + outbox.LEASE
+    row = Message.objects.create(
+        conversation=conversation, channel=conversation.channel, kind=MessageKind.REPLY,
+        text="x", delivery_state=DeliveryState.PENDING, attempts=1,
+        lease_until=later - timedelta(minutes=5),
+    )  # fmt: skip
+    taken = {"attempts": 2} if differs == "attempts" else {"lease_until": later}
+    Message.objects.update(**taken)
+    later = Message.objects.get(pk=row.pk).lease_until
+    ends.failed(Claimed(row, "callback:1"), NotSent("No such number.", is_final=True))
+    ends.failed(Claimed(row, "callback:1"), NotSent("of the earlier one"))
+    now = Message.objects.get(pk=row.pk)
+    assert (now.delivery_state, now.lease_until, now.error) == (DeliveryState.PENDING, later, "")
+    ends.failed(Claimed(now, "callback:1"), NotSent("No such number.", is_final=True))
+    now.refresh_from_db()
+    assert now.delivery_state == DeliveryState.FAILED
+
+
+def test_a_message_that_was_taken_meanwhile_is_not_given_up_for_its_age(
+    conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = Message.objects.create(
+        conversation=conversation, channel=conversation.channel, kind=MessageKind.REPLY,
+        text="x", delivery_state=DeliveryState.PENDING,
+        created_at=timezone.now() - timedelta(days=3),
+    )  # fmt: skip
+    real = ends.overdue
+
+    def overdue(*words: Any, **more: Any) -> Any:
+        found = list(real(*words, **more))
+        Message.objects.update(attempts=1, lease_until=timezone.now() + outbox.LEASE)
+        rows = Mock()
+        rows.filter.return_value.first.return_value = found[0]
+        return rows
+
+    monkeypatch.setattr(ends, "overdue", overdue)
+    ends.end_overdue(Message, row.pk)
+    row.refresh_from_db()
+    assert row.delivery_state == DeliveryState.PENDING
+
+
+def test_two_who_settle_the_last_two_at_once_leave_no_mark(
+    given_up: Message, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes second counts once the first is done: the conversation is locked before that."""
+    asked: list[str] = []
+    with CaptureQueriesContext(connection) as done:
+        assert given_up.failed_at
+        outbox.dismiss(message=given_up, failed_at=given_up.failed_at, by=alice)
+    for query in done.captured_queries:
+        sql = query["sql"]
+        if sql.startswith("SELECT") and '"inbox_conversation"."id" = ' in sql:
+            asked.append("locks")
+        elif sql.startswith("SELECT") and '"inbox_message"."handled_at" IS NULL' in sql:
+            asked.append("counts")
+    assert asked == ["locks", "counts"]

@@ -29,6 +29,7 @@ from tests.support import hosts
 from tests.support.hosts import Host
 
 pytestmark = pytest.mark.django_db(transaction=True)
+CHECK_ADDRESS = api.check_address
 
 
 @pytest.fixture(autouse=True)
@@ -183,6 +184,19 @@ def test_a_provider_that_answers_again_is_asked_again(hanging: None) -> None:
     assert Hanging.asked == 3
 
 
+def test_a_provider_that_hangs_for_ever_is_asked_again_in_the_end(
+    hanging: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        with pytest.raises(NotSent):
+            sms.send_text(to="+4915112345678", text="x", message_id=f"m-{number}")
+    assert Hanging.asked == 2
+    monkeypatch.setattr(sms, "_FORGOTTEN_AFTER_S", 0.0)
+    with pytest.raises(NotSent):
+        sms.send_text(to="+4915112345678", text="x", message_id="m-3")
+    assert Hanging.asked == 3
+
+
 def test_after_three_hosts_in_a_row_without_an_answer_the_rest_do_not_try() -> None:
     """Each of 250 would otherwise wait for its own ten seconds."""
     with Host(hosts.mute) as host:
@@ -220,6 +234,38 @@ def test_a_route_that_rested_is_tried_by_one_and_opens_when_it_answers(
         assert (message.delivery_state, host.asked) == (DeliveryState.SENT, 1)
     route = Route.objects.get(key=key)
     assert (route.failures, route.rest_until) == (0, None)
+
+
+def unproven(message: Message) -> None:
+    raise NotSent("The address is not proven any more.", is_final=True, was_tried=False)
+
+
+def broken(message: Message) -> None:
+    raise KeyError
+
+
+def refused(message: Message) -> None:
+    raise NotSent("The messenger answered 422.")
+
+
+@pytest.mark.parametrize(("carry", "failures"), [(unproven, 3), (broken, 3), (refused, 0)])
+def test_what_never_reached_the_other_side_says_nothing_of_it(
+    carry: Any, failures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A route that rests is not opened by it, for all that waits to find out one by one."""
+    monkeypatch.setitem(outbox.SENDERS, ChannelKind.API, carry)
+    message = message_by("https://chat.example/")
+    key = f"callback:{message.channel_id}"
+    Route.objects.create(key=key, failures=3, rest_until=timezone.now())
+    assert sent(message).attempts == 1
+    assert Route.objects.get(key=key).failures == failures
+
+
+@pytest.mark.parametrize("url", ["ftp://chat.example/", "http://127.0.0.1/"])
+def test_a_callback_that_may_not_be_reached_was_not_tried(url: str) -> None:
+    with pytest.raises(NotSent) as caught:
+        CHECK_ADDRESS(url)
+    assert not caught.value.was_tried
 
 
 def test_a_refusal_of_one_message_says_nothing_of_the_others(

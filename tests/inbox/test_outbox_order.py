@@ -4,6 +4,7 @@ that is switched off."""
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -185,6 +186,28 @@ def test_whoever_ends_takes_the_next_that_waited_for_the_lane(
     monkeypatch.setitem(outbox.SENDERS, ChannelKind.API, carry)
     deliver_message(first.pk)
     assert taken == ["first", "later 0", "later 1", "later 2"]
+
+
+def test_one_that_cannot_go_on_keeps_no_other_waiting(
+    talking: Conversation, carrier: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker has taken the first of those that were ready."""
+    from inbox.tasks import deliver_message
+
+    began = pending(another(talking.channel, "a"), "began")
+    lost = pending(another(talking.channel, "b"), "lost")
+    pending(another(talking.channel, "c"), "other")
+    real = outbox.ready
+
+    def ready(*words: Any, **more: Any) -> list[outbox.Job]:
+        jobs = real(*words, **more)
+        if lost.pk in [job.pk for job in jobs]:
+            under_way(lost)
+        return jobs
+
+    monkeypatch.setattr(outbox, "ready", ready)
+    deliver_message(began.pk)
+    assert carrier.texts == ["began", "other"]
 
 
 def test_a_channel_that_is_switched_off_sends_nothing_and_says_so(

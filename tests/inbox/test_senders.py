@@ -11,7 +11,7 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inbox import channel_keys, identities, senders
+from inbox import channel_keys, identities, normal
 from inbox.models import Channel, Claim, Contact, Conversation, Identity, IdentityKind
 from orders.addresses import email_key, normal_phone
 from orders.models import AuditEntry, AuditKind, Store
@@ -181,17 +181,17 @@ def test_a_number_that_is_not_understood_is_said_and_kept(
 
 
 def test_where_two_countries_read_two_numbers_nobody_guesses(german: Store) -> None:
-    assert senders.local_phone("0151 12345678") == NUMBER
+    assert normal.phone("0151 12345678") == NUMBER
     Store.objects.create(domain="second.myshopify.com", country="GB")
-    assert senders.local_phone("0151 12345678") == NUMBER
+    assert normal.phone("0151 12345678") == NUMBER
     # London, and Oberhausen.
-    assert senders.local_phone(BOTH) == ""
-    assert senders.local_phone("0044 151 496 0123") == "+441514960123"
+    assert normal.phone(BOTH) == ""
+    assert normal.phone("0044 151 496 0123") == "+441514960123"
 
 
 def test_without_a_stores_country_only_international_numbers_are_read(db: None) -> None:
-    assert senders.local_phone("0151 12345678") == ""
-    assert senders.local_phone("0049 151 12345678") == NUMBER
+    assert normal.phone("0151 12345678") == ""
+    assert normal.phone("0049 151 12345678") == NUMBER
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_without_a_stores_country_only_international_numbers_are_read(db: None) 
 )
 def test_two_spellings_of_one_address(one: str, other: str, are_one: bool) -> None:
     """case B5: apostrophes, plus addresses and international domains are addresses, too"""
-    first, second = identities.normal_email(one), identities.normal_email(other)
+    first, second = normal.email(one), normal.email(other)
     assert first
     assert second
     assert (first == second) is are_one

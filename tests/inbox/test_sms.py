@@ -21,7 +21,7 @@ from tests.support import texts
 @pytest.fixture
 def row(db: None, monkeypatch: pytest.MonkeyPatch) -> CampaignMessage:
     # Whose number it is: tests/inbox/test_leaving.py.
-    monkeypatch.setattr(consent, "leaving_refusal", lambda row: "")
+    monkeypatch.setattr(consent, "leaving_refusal", lambda row, by_hand: "")
     store = Store.objects.create(domain="demo.myshopify.com")
     order = Order.objects.create(store=store, gid="g", legacy_id=1)
     event = OrderEvent.objects.create(

@@ -23,6 +23,7 @@ from inbox.models import (
     Message,
     MessageKind,
 )
+from inbox.normal import email as normal_email
 from orders.addresses import normal_phone
 from orders.models import Customer, Order, Store
 from orders.panels import FoundOrders
@@ -238,7 +239,7 @@ def test_keys_are_sorted_by_their_kind(here: Store) -> None:
     ],
 )
 def test_an_email_address_is_normalized(typed: str, normal: str) -> None:
-    assert identities.normal_email(typed) == normal
+    assert normal_email(typed) == normal
 
 
 def test_an_email_address_fits_its_column() -> None:
@@ -246,8 +247,8 @@ def test_an_email_address_fits_its_column() -> None:
         domain = f"{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * (length - 248)}.com"
         return f"{'a' * 60}@{domain}"
 
-    assert identities.normal_email(of_length(255)) == of_length(255)
-    assert identities.normal_email(of_length(256)) == ""
+    assert normal_email(of_length(255)) == of_length(255)
+    assert normal_email(of_length(256)) == ""
 
 
 @pytest.mark.parametrize(

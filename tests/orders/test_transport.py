@@ -7,6 +7,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -316,3 +317,61 @@ def test_a_call_to_shopify_that_never_left_was_not_applied(client: AdminClient) 
     client._url = "http://127.0.0.1:9/"
     with pytest.raises(Unreachable):
         client.execute("ShopInfo", {})
+
+
+def many(port: int, *addresses: str) -> Any:
+    """The host has these."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    def look_up(host: Any, *_: Any, **__: Any) -> Any:
+        return found if host == "many.example" else real(host, *_, **__)
+
+    real = socket.getaddrinfo
+    return patch.object(socket, "getaddrinfo", look_up)
+
+
+def test_a_host_with_many_addresses_has_the_time_of_one_call() -> None:
+    """None of them answers: each would take the whole patience, one after the other."""
+    waited: list[float] = []
+    real = socket.socket.connect
+
+    def connect(sock: socket.socket, address: Any) -> None:
+        if not str(address[0]).startswith("192.0.2."):
+            real(sock, address)
+            return
+        waited.append(sock.gettimeout() or 0)
+        time.sleep(waited[-1])
+        raise TimeoutError
+
+    began = time.monotonic()
+    through = transport.pool(connect_s=0.3, read_s=10.0)
+    with (
+        many(80, *(f"192.0.2.{n}" for n in range(1, 10))),
+        patch.object(socket.socket, "connect", connect),
+        pytest.raises(transport.NoAnswer) as caught,
+    ):
+        transport.call(
+            through, "POST", "http://many.example/", body=b"{}", within_s=0.5, at_most=100
+        )
+    assert time.monotonic() - began < 0.9
+    assert sum(waited) <= 0.5
+    assert not caught.value.has_sent
+
+
+def test_the_first_address_that_answers_is_taken() -> None:
+    with serving(says(HEAD % 5, b"hello")) as server, many(server.port, "127.0.0.2", "127.0.0.1"):
+        through = transport.pool(connect_s=2.0, read_s=10.0)
+        url = f"http://many.example:{server.port}/"
+        answer = transport.call(through, "POST", url, body=b"{}", within_s=5, at_most=100)
+    assert answer.data == b"hello"
+    assert b"Host: many.example" in server.requests[0]
+
+
+def test_a_host_that_does_not_exist_was_sent_nothing() -> None:
+    through = transport.pool(connect_s=2.0, read_s=10.0)
+    with (
+        patch.object(socket, "getaddrinfo", side_effect=socket.gaierror),
+        pytest.raises(transport.NoAnswer) as caught,
+    ):
+        transport.call(through, "POST", "http://none.example/", within_s=5, at_most=100)
+    assert not caught.value.has_sent

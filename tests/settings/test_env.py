@@ -50,3 +50,17 @@ def test_a_bad_number_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_NUMBER", "-3")
     with pytest.raises(ImproperlyConfigured, match="SOME_NUMBER='-3': expected a whole number"):
         env.whole("SOME_NUMBER", 1)
+
+
+def test_a_database_that_is_gone_without_a_word_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each may be set in the address."""
+    monkeypatch.setenv("SOME_URL", "postgres://inbox@db/inbox?connect_timeout=9")
+    options = env.database("SOME_URL", "")["OPTIONS"]
+    assert options["connect_timeout"] == "9"
+    assert options["tcp_user_timeout"] == 20_000
+    kept = [options[f"keepalives_{what}"] for what in ("idle", "interval", "count")]
+    assert kept == [10, 5, 3]
+    monkeypatch.setenv("SOME_URL", "postgres://inbox@db/inbox")
+    assert env.database("SOME_URL", "")["OPTIONS"]["connect_timeout"] == 5

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from settings.processes import LONG_LIFE_S, LONGEST_WAIT_S, POOLS, Keeper
+from settings.processes import LONG_LIFE_S, LONGEST_WAIT_S, POOLS, Keeper, Processes
 from tests.chaos.servers import NotInstalled, Postgres, Redis, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -182,6 +182,7 @@ def test_each_role_runs_alone(role: str, database: str, redis: Redis, tmp_path: 
 def test_the_workers_run_together_without_the_rest(
     database: str, redis: Redis, tmp_path: Path
 ) -> None:
+    """And what they say is said where they were started."""
     process = run("worker", environment(database, f"redis://127.0.0.1:{redis.port}/0", tmp_path, 1))
     try:
         assert is_so(lambda: all(pid_of(process, f"{pool}@") for pool in POOLS))
@@ -189,6 +190,25 @@ def test_the_workers_run_together_without_the_rest(
     finally:
         process.terminate()
         process.wait(timeout=20)
+    assert not list(tmp_path.glob("worker-*.log"))
+
+
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_children_speak_where_we_do_unless_they_have_logs(
+    has_folder: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    processes = Processes(tmp_path if has_folder else None)
+    says = "import sys; print('a word'); print('an error', file=sys.stderr)"
+    child = processes.start("worker-money", [sys.executable, "-c", says])
+    assert child.wait(timeout=PATIENCE_S) == 0
+    said = capfd.readouterr()
+    log = tmp_path / "worker-money.log"
+    if has_folder:
+        assert sorted(log.read_text().split("\n")) == ["", "a word", "an error"]
+        assert (said.out, said.err) == ("", "")
+    else:
+        assert not log.exists()
+        assert (said.out, said.err) == ("a word\n", "an error\n")
 
 
 def test_a_pool_of_an_unknown_name_is_refused(tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from orders import privacy, redactions
+from orders import privacy, redactions, signals
 
 
 class Command(BaseCommand):
-    help = "After restoring a backup: redacts again everybody who was redacted since it was made."
+    help = (
+        "After restoring a backup: redacts again everybody who was redacted since it was made, and "
+        "enters again who has unsubscribed since."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -25,6 +28,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no {path}: name the ledger file with --file.")
         try:
             entered = redactions.enter(redactions.read_file(path))
+            signals.ledger_read.send(None, entries=list(redactions.other_entries(path)))
         except (OSError, ValueError, KeyError) as error:
             raise CommandError(f"{path} cannot be read: {error}") from error
         rows = privacy.replay()

@@ -1,6 +1,6 @@
 // One event stream, watched: what is silent for too long is opened again, from where it ended.
 // `hear` is called with {kind: "event", n, at, topics, position}, {kind: "resync", position},
-// {kind: "beat", position} and {kind: "state", state}; the states are
+// {kind: "beat", position, isNewer} and {kind: "state", state}; the states are
 // live: every change up to the last beat was told;  reconnecting;  offline: the server cannot be
 // reached;  polling: it can, but its stream does not come through;  ended: nobody is logged in.
 import { parsePosition, setClock } from "./clock.js";
@@ -59,14 +59,16 @@ export class Line {
   #take(event, message) {
     if (event.target !== this.#events) return;
     this.#heardAt = new Moment();
-    if (event.lastEventId) this.position = event.lastEventId;
+    // A beat has no position of its own while changes wait to be told.
+    const isNewer = Boolean(event.lastEventId) && event.lastEventId !== this.position;
+    if (isNewer) this.position = event.lastEventId;
     if (message.kind === "lost") return this.#say("reconnecting");
     if (message.kind === "ended") return this.#fail("ended");
     if (message.kind === "beat") {
-      setClock(parsePosition(this.position).ms);
+      if (isNewer) setClock(parsePosition(this.position).ms);
       this.#failures = 0;
     }
-    this.#hear({ ...message, position: this.position });
+    this.#hear({ ...message, position: this.position, isNewer });
     if (message.kind === "beat") this.#say("live");
   }
 

@@ -36,7 +36,7 @@ function hear(message) {
   } else if (message.kind === "resync") {
     forget(parsePosition(message.position).at);
     announce("live:resync");
-  } else if (message.kind === "beat") reached(parsePosition(message.position).at);
+  } else if (message.kind === "beat" && message.position) reached(parsePosition(message.position).at);
   else if (message.kind === "state") {
     if (message.state === "ended" && state !== "ended") announce("inbox:ended");
     state = message.state;
@@ -142,7 +142,7 @@ function follow(message) {
     // It begins where it was itself; we may be behind that.
     if (parsePosition(position).at < parsePosition(message.position).at) isInStep = false;
   } else {
-    if (message.kind === "beat") setClock(parsePosition(message.position).ms);
+    if (message.kind === "beat" && message.isNewer) setClock(parsePosition(message.position).ms);
     hear(message);
     if (state === "live" && !isInStep) sayHello();
   }
