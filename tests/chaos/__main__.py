@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from tests.chaos.servers import NotInstalled, Postgres, free_port
 ROOT = Path(__file__).resolve().parents[2]
 SIDE_BY_SIDE = 3
 LONGEST_S = 1800
+MIGRATED = "migrated.sqlite3"
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def main() -> int:
             print(error)
             return 1
         try:
+            _migrate(folder, postgres, {p.case.backend for p in plan})
             with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
                 beside = [planned for planned in plan if not planned.case.is_timed]
                 verdicts = list(pool.map(lambda p: _run(p, folder, postgres), beside))
@@ -102,6 +105,17 @@ def modules() -> list[str]:
     return [f"tests.chaos.{p.stem}" for p in sorted(Path(__file__).parent.glob("t[0-9]*.py"))]
 
 
+def _migrate(folder: Path, postgres: Postgres | None, backends: set[str]) -> None:
+    """One database of each kind, which every run begins with a copy of."""
+    for backend in sorted(backends):
+        url = f"sqlite:///{folder / MIGRATED}"
+        if backend == "postgresql" and postgres:
+            url = postgres.url("migrated")
+        env = os.environ | {"VAR_DIR": str(folder), "DATABASE_URL": url, "REDIS_URL": ""}
+        command = [sys.executable, "manage.py", "migrate", "--skip-checks", "-v0"]
+        subprocess.run(command, cwd=ROOT, env=env, check=True)
+
+
 def _run(planned: Planned, folder: Path, postgres: Postgres | None) -> bool:
     """One case in its own process; prints its report in one piece."""
     case = planned.case
@@ -118,7 +132,9 @@ def _run(planned: Planned, folder: Path, postgres: Postgres | None) -> bool:
     if broker_url:
         env["CHAOS_BROKER_URL"] = broker_url
     if case.backend == "postgresql" and postgres:
-        env["DATABASE_URL"] = postgres.url(f"c{secrets.token_hex(6)}")
+        env["DATABASE_URL"] = postgres.url(f"c{secrets.token_hex(6)}", like="migrated")
+    elif (migrated := folder / MIGRATED).exists():
+        shutil.copyfile(migrated, own / "db.sqlite3")
     command = [
         sys.executable, "-m", "tests.chaos.one", planned.module, case.id,
         "--seed", str(planned.seed), "--scale", str(planned.scale), "--mutant", planned.mutant,

@@ -23,7 +23,7 @@ def free_port() -> int:
 
 
 class Postgres:
-    """A cluster of its own; `url(name)` makes a database and gives its address.
+    """A cluster of its own; `url(name)` makes a database, new or a copy, and gives its address.
 
     Without fsync unless asked: here processes are killed, not machines."""
 
@@ -57,9 +57,9 @@ class Postgres:
         self._as_owner([self._bin / "pg_ctl", "-D", self._folder / "data", "-m", "immediate",
                         "stop"], check=False)  # fmt: skip
 
-    def url(self, name: str) -> str:
+    def url(self, name: str, *, like: str = "template1") -> str:
         self._as_owner([self._bin / "createdb", "-h", "127.0.0.1", "-p", str(self.port),
-                        "-U", "inbox", name])  # fmt: skip
+                        "-U", "inbox", "-T", like, name])  # fmt: skip
         return f"postgres://inbox@127.0.0.1:{self.port}/{name}"
 
     def dump(self, name: str, to: Path) -> None:
