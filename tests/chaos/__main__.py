@@ -143,10 +143,11 @@ def _run(planned: Planned, folder: Path, postgres: Postgres | None) -> bool:
     report = own / "report.json"
     with (own / "out.txt").open("wb") as sink:
         try:
-            subprocess.run(
+            done = subprocess.run(
                 [*command, "--report", str(report)], cwd=ROOT, env=env, stdout=sink, stderr=sink,
                 timeout=LONGEST_S,
             )  # fmt: skip
+            sink.write(f"\nended with {done.returncode}\n".encode())
         except subprocess.TimeoutExpired:
             sink.write(f"\nnot done after {LONGEST_S} s\n".encode())
     took = time.monotonic() - began
