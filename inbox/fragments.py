@@ -14,13 +14,14 @@ from django.http import HttpRequest
 
 _HTMX: Final = "HX-Request"
 _PART: Final = "X-Fragment"
-_AHEAD: Final = "X-Fetched-Ahead"
 _ADDRESS: Final = "HX-Current-URL"
 _LANGUAGE: Final = "X-Page-Language"
 _AGENT: Final = "X-Agent"
 _NOBODYS_DOING: Final = "X-Background"
+# A cookie of js/reading.js: scripts run in this browser.
+_SCRIPTS: Final = "scripts"
 # Authorization is read by frames and by REST: it says who asks, and so what the answer is.
-DECIDING: Final = (_HTMX, _PART, _AHEAD, _LANGUAGE, _AGENT, "Authorization")
+DECIDING: Final = (_HTMX, _PART, _LANGUAGE, _AGENT, "Authorization")
 
 
 def is_fragment(request: HttpRequest) -> bool:
@@ -31,11 +32,6 @@ def is_fragment(request: HttpRequest) -> bool:
 def wants(request: HttpRequest, part: str) -> bool:
     """Navigation inside the inbox asks for this part of the page."""
     return request.headers.get(_PART) == part
-
-
-def is_fetched_ahead(request: HttpRequest) -> bool:
-    """Nobody has clicked yet, and perhaps nobody will."""
-    return _AHEAD in request.headers
 
 
 def page_address(request: HttpRequest) -> str:
@@ -53,6 +49,12 @@ def page_language(request: HttpRequest) -> str | None:
 def is_for_a_script(request: HttpRequest) -> bool:
     """A script reads the answer: a browser that kept it might show it as a page."""
     return any(name in request.headers for name in DECIDING)
+
+
+def says_what_was_seen(request: HttpRequest) -> bool:
+    """The page that shows the answer tells by itself what somebody was there to look at; without
+    scripts none does."""
+    return is_for_a_script(request) or _SCRIPTS in request.COOKIES
 
 
 def page_agent(request: HttpRequest) -> str:

@@ -3,6 +3,10 @@
 A mark names an inbound message. Within a conversation their ids are in the order in which they
 were committed, because whoever takes one in holds the conversation's lock: so nothing that came
 after what was shown is ever below the mark.
+
+A page says itself what somebody was there to see on it (js/reading.js): an answer may be lost on
+its way, a tab be hidden, its agent be away. Only of pages without scripts it counts as read what
+the server hands out.
 """
 
 from __future__ import annotations
@@ -20,10 +24,23 @@ from inbox.models import Conversation, ConversationState, Message, MessageKind, 
 from inbox.roles import Agent
 
 
+def row_of(agent: Agent, conversation: Conversation) -> ReadMark | None:
+    """None: this agent was never shown the conversation."""
+    return ReadMark.objects.filter(user_id=agent.pk or 0, conversation=conversation).first()
+
+
 def mark_of(agent: Agent, conversation: Conversation) -> int | None:
     """Up to which message this agent was shown the conversation; None: never."""
-    marks = ReadMark.objects.filter(user_id=agent.pk or 0, conversation=conversation)
-    return marks.values_list("last_message_id", flat=True).first()
+    row = row_of(agent, conversation)
+    return row.last_message_id if row else None
+
+
+def is_news(row: ReadMark | None, conversation: Conversation, *, to: Agent, up_to: int) -> bool:
+    """Whether it would change anything that this agent was shown the conversation up to here.
+    `row`: of row_of."""
+    if row is None or up_to > row.last_message_id or _precedes(row, conversation):
+        return True
+    return conversation.is_unread and conversation.assignee_id in {None, to.pk}
 
 
 def inbound_after(conversation: Conversation, message_id: int) -> QuerySet[Message]:
@@ -38,15 +55,7 @@ def mark_read(*, conversation: Conversation, by: User, up_to: int) -> None:
     Goes forward only, and covers nothing that came after what was shown. Opens its own
     transaction, and none where nothing is new.
     """
-    mark = ReadMark.objects.filter(user=by, conversation=conversation).first()
-    is_old = mark is not None and up_to <= mark.last_message_id
-    is_mine = conversation.assignee_id in {None, by.pk}
-    if (
-        mark
-        and is_old
-        and not _precedes(mark, conversation)
-        and not (conversation.is_unread and is_mine)
-    ):
+    if not is_news(row_of(by, conversation), conversation, to=by, up_to=up_to):
         return
     with transaction.atomic(durable=True):
         found = Conversation.objects.select_for_update().get(pk=conversation.pk)
@@ -124,7 +133,7 @@ def unread_among(agent: Agent, conversations: Sequence[Conversation]) -> set[int
 
 def changed_hands_unseen(agent: Agent, conversation: Conversation) -> bool:
     """Whether it went to somebody else after this agent was last shown it."""
-    mark = ReadMark.objects.filter(user_id=agent.pk or 0, conversation=conversation).first()
+    mark = row_of(agent, conversation)
     return mark is not None and _precedes(mark, conversation)
 
 

@@ -53,11 +53,7 @@ def list_rows(request: HttpRequest) -> HttpResponse:
 def conversation(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The thread; the order sidebar follows in the same answer and never delays it."""
     found = access.get_conversation(request.user, pk)
-    # Fetched ahead of a click that may never come: the page tells when it is shown.
-    is_ahead = fragments.is_fetched_ahead(request)
-    before = number(request.GET.get("before", ""))
-    context = page_context(request, found, before=before, marks=not is_ahead)
-    context["marks_read"] = is_ahead
+    context = page_context(request, found, before=number(request.GET.get("before", "")))
     if fragments.wants(request, "view"):
         return render(request, "inbox/_view.html", context)
     return whole_page(request, found, context)
@@ -65,9 +61,10 @@ def conversation(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 @require_POST
 def read(request: HttpRequest, pk: int) -> HttpResponse:
-    """What was fetched ahead is being looked at now: `seen` says what that is."""
+    """A page says what somebody was there to see on it: `seen`. Nobody reads while they are away."""
     found = access.get_conversation(request.user, pk)
-    if seen := number(request.POST.get("seen", "")):
+    seen = number(request.POST.get("seen", ""))
+    if seen is not None and not fragments.is_nobodys_doing(request):
         services.mark_read(conversation=found, by=access.agent_of(request), up_to=seen)
     return HttpResponse(status=204)
 
@@ -82,7 +79,9 @@ def header(request: HttpRequest, pk: int) -> HttpResponse:
 def thread(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.get_conversation(request.user, pk)
     context = {"conversation": found}
-    context |= thread_context(request, found, since=number(request.GET.get("since", "")))
+    since = number(request.GET.get("since", ""))
+    # It is fetched by itself whenever something changes, whether or not somebody is there.
+    context |= thread_context(request, found, since=since, marks=False)
     return render(request, "inbox/_thread.html", context)
 
 
@@ -201,9 +200,11 @@ def thread_context(
     marks: bool = True,
 ) -> Context:
     """The messages, and up to where this agent has seen them by that (`seen`). `unread_after`:
-    what a page says that it showed; `shown_besides`: the last message of a notice; `marks`: they
-    are looked at now, by somebody who answers. Who only looks has read nothing by that."""
-    mark = reading.mark_of(request.user, found)
+    what a page says that it showed; `shown_besides`: the last message of a notice. `is_news`: the
+    page is to say when it was looked at; of one that cannot, that is now, if it `marks`. Who only
+    looks has read nothing by that."""
+    row = reading.row_of(request.user, found)
+    mark = row.last_message_id if row else None
     if mark is not None and unread_after is not None:
         unread_after = min(mark, unread_after)
     shown = timeline.thread(
@@ -213,9 +214,12 @@ def thread_context(
         unread_after=mark if unread_after is None else unread_after,
     )
     up_to = max(shown.last_inbound, shown_besides)
-    if marks and _may_work(request):
-        services.mark_read(conversation=found, by=access.agent_of(request), up_to=up_to)
-    return {"thread": shown, "seen": max(up_to, mark or 0)}
+    seen = max(up_to, mark or 0)
+    is_news = _may_work(request) and reading.is_news(row, found, to=request.user, up_to=seen)
+    if is_news and marks and not fragments.says_what_was_seen(request):
+        services.mark_read(conversation=found, by=access.agent_of(request), up_to=seen)
+        is_news = False
+    return {"thread": shown, "seen": seen, "is_news": is_news}
 
 
 def _may_work(request: HttpRequest) -> bool:

@@ -117,7 +117,8 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
     form = MessageForm(request.POST, mode=mode)
     press = press_of(request)
     typed = _typed(request, found, form, press)
-    chosen = number(request.POST.get("to", ""))
+    to = request.POST.get("to", "")
+    chosen = number(to)
     if not form.is_valid():
         context = page_context(request, found, since=_since(request), chosen=chosen) | typed
         return _show(request, found, context, status=422)
@@ -125,7 +126,7 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
     verb: Verb = services.note
     try:
         if mode == DraftMode.REPLY:
-            verb = partial(services.reply, to=_reader(found, chosen))
+            verb = partial(services.reply, to=_reader(found, to))
         verb(conversation=found, by=access.agent_of(request), text=text, press=press)
     except Overtaken as overtaken:
         typed["again"] = Again(label=str(_ANYWAY[mode]))
@@ -144,11 +145,11 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
     return _told(answer, "inbox")
 
 
-def _reader(found: Conversation, chosen: int | None) -> Participant | None:
+def _reader(found: Conversation, chosen: str) -> Participant | None:
     """Whom the page named; None: nobody. Who does not write here any more is not answered in the
-    person of somebody else."""
-    to = participants.get(found, chosen)
-    if chosen is not None and to is None:
+    person of somebody else, nor is what nobody can read."""
+    to = participants.get(found, number(chosen))
+    if chosen and to is None:
         raise Overtaken(is_readdressed=True)
     return to
 

@@ -27,10 +27,10 @@ def is_unread(conversation: Conversation) -> bool:
 def test_a_second_viewer_does_not_read_for_the_assignee(
     conversation: Conversation, alice: User, bob: User
 ) -> None:
-    logged_in(bob).get(f"/inbox/conversations/{conversation.pk}/thread/")
+    logged_in(bob).get(f"/inbox/conversations/{conversation.pk}/")
     assert is_unread(conversation)
     assert (is_bold(alice, conversation), is_bold(bob, conversation)) == (True, False)
-    logged_in(alice).get(f"/inbox/conversations/{conversation.pk}/thread/")
+    logged_in(alice).get(f"/inbox/conversations/{conversation.pk}/")
     assert not is_unread(conversation)
     assert not is_bold(alice, conversation)
 
@@ -60,14 +60,54 @@ def test_each_new_message_is_unread_again(
     assert not is_bold(alice, conversation)
 
 
-def test_what_was_fetched_ahead_is_read_once_it_is_shown_and_no_further(
+PART = {"X-Fragment": "view"}
+LIVE = {"HX-Request": "true"}
+
+
+@pytest.mark.parametrize(
+    ("part", "headers"), [("", PART), ("thread/", LIVE), ("thread/", {}), ("", None)]
+)
+def test_what_is_handed_to_a_script_is_not_read_by_that(
+    conversation: Conversation, alice: User, part: str, headers: dict[str, str] | None
+) -> None:
+    """The answer may be lost, or nobody look at it. None: a whole page in a browser with scripts,
+    which does not differ from one without but for a cookie."""
+    web = logged_in(alice)
+    if headers is None:
+        web.cookies["scripts"] = "1"
+    page = web.get(f"/inbox/conversations/{conversation.pk}/{part}", headers=headers or {})
+    seen = conversation.messages.get().pk
+    assert f'data-seen="{seen}" data-read-url="/inbox/conversations/{conversation.pk}/read/"' in (
+        page.content.decode()
+    )
+    assert not ReadMark.objects.exists()
+    assert is_unread(conversation)
+
+
+@pytest.mark.parametrize("status", [200, 409])
+def test_the_answer_to_a_write_is_not_read_by_being_sent(
+    conversation: Conversation, channel: Channel, alice: User, status: int
+) -> None:
+    """Only what the page showed before is."""
+    seen = conversation.messages.get().pk
+    came = customer_writes(channel, "One more thing").pk
+    verb = "note" if status == 200 else "reply"
+    answer = logged_in(alice).post(
+        f"/inbox/conversations/{conversation.pk}/{verb}/",
+        {"text": "Hi", "seen": seen},
+        headers=LIVE,
+    )
+    assert answer.status_code == status
+    assert f'data-seen="{came}" data-read-url=' in answer.content.decode()
+    assert (reading.mark_of(alice, conversation) or 0) < came
+    assert is_unread(conversation)
+
+
+def test_a_page_says_what_was_seen_on_it_and_no_further(
     conversation: Conversation, channel: Channel, alice: User
 ) -> None:
     web, at = logged_in(alice), f"/inbox/conversations/{conversation.pk}/"
-    page = web.get(at, headers={"X-Fragment": "view", "X-Fetched-Ahead": "1"})
-    assert is_unread(conversation)
     seen = conversation.messages.get().pk
-    assert f"hx-vals='{{\"seen\": {seen}}}'" in page.content.decode()
     customer_writes(channel, "Written while it lay there")
     web.post(f"{at}read/", {"seen": seen})
     assert ReadMark.objects.get(user=alice).last_message_id == seen
@@ -78,8 +118,20 @@ def test_what_was_fetched_ahead_is_read_once_it_is_shown_and_no_further(
         web.post(f"{at}read/", words)
     assert is_unread(conversation)
     web.post(f"{at}read/", {"seen": 999_999_999})
+    assert not is_unread(conversation)
+    assert "data-read-url" not in web.get(at, headers=PART).content.decode(), "nothing is new"
     customer_writes(channel, "And later")
     assert is_unread(conversation)
+
+
+def test_nobody_reads_while_they_are_away(conversation: Conversation, alice: User) -> None:
+    """The page asks by itself, five minutes after anybody touched it."""
+    at = f"/inbox/conversations/{conversation.pk}/read/"
+    words = {"seen": conversation.messages.get().pk}
+    assert logged_in(alice).post(at, words, headers={"X-Background": "1"}).status_code == 204
+    assert not ReadMark.objects.exists()
+    logged_in(alice).post(at, words)
+    assert not is_unread(conversation)
 
 
 def test_a_mark_never_goes_back(conversation: Conversation, channel: Channel, alice: User) -> None:

@@ -97,9 +97,10 @@ def test_an_agent_chooses_among_those_who_write(
     foreign = Participant.objects.get(external_id="jane@old.example")
     assert foreign.conversation_id != jane.pk
     at = f"/inbox/conversations/{jane.pk}/reply/"
-    refused = as_alice.post(at, {"text": "Hello", "to": foreign.pk})
-    assert refused.status_code == 409, "nobody else is answered in their place"
-    assert "would go to somebody else" in b"".join(refused).decode()
+    for to in (foreign.pk, 999_999, "x", "0", "-1", f"{chosen.pk} "):
+        refused = as_alice.post(at, {"text": "Hello", "to": to})
+        assert refused.status_code == 409, "nobody else is answered in their place"
+        assert "would go to somebody else" in b"".join(refused).decode()
     sweep_outbox()
     assert [m.to for m in mail.outbox] == [["jane@new.example"], ["bob@example.com"]]
 

@@ -35,7 +35,7 @@ def sent(desk: Desk) -> list[tuple[str, str]]:
     """Every header that decides an answer, and the first of those that decide none."""
     return [
         ("HX-Request", "true"), ("X-Fragment", "view"), ("X-Fragment", "list"),
-        ("X-Fetched-Ahead", "1"), ("X-Page-Language", "de"),
+        ("X-Page-Language", "de"),
         ("Authorization", f"Frame {desk.frame_pass}"), ("HX-Boosted", "true"),
     ]  # fmt: skip
 

@@ -192,7 +192,6 @@ def _figures(
         "screens equal after the storm within s": round(comparison.calm_s, 2),
         "screens equal after each last event within s": round(comparison.slowest_s, 2),
         "closings judged": len(evidence.closings),
-        "marked read by an answer that was lost": list(verdict.read_unseen(evidence)),
         "troubles": diary.troubles,
     }
 

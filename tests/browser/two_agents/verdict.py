@@ -73,7 +73,7 @@ def faults(evidence: Evidence) -> dict[str, list[str]]:
     """By kind of fault, what was found; empty lists where all is well."""
     found: dict[str, list[str]] = {
         "lost": [], "doubled": [], "changed": [], "wrong person": [], "notes sent": [],
-        "unseen and closed": [], "never delivered": [],
+        "unseen and closed": [], "never delivered": [], "read unseen": list(read_unseen(evidence)),
         "drafts lost": list(evidence.drafts_lost),
     }  # fmt: skip
     by_token = _by_token(evidence.rows, [intent.token for intent in evidence.intents])
@@ -122,8 +122,8 @@ def _weigh(
 
 
 def read_unseen(evidence: Evidence) -> Iterable[str]:
-    """What counts as read by an agent who was never shown it: the server marks what it hands out,
-    and an answer may be lost. The conversation stays where it is, but its dot is gone."""
+    """What counts as read by an agent who was never shown it: the conversation stays where it is,
+    but its dot is gone."""
     inbound: dict[int, list[int]] = {}
     for row in evidence.rows:
         if row.kind == "inbound":

@@ -17,10 +17,8 @@ function partOf(link) {
   return Object.keys(PARTS).find((part) => link.matches(PARTS[part].links));
 }
 
-async function fetchPart(address, part, isAhead = false) {
-  const headers = {
-    "X-Fragment": part, "X-Page-Language": document.documentElement.lang, ...(isAhead && { "X-Fetched-Ahead": "1" }),
-  };
+async function fetchPart(address, part) {
+  const headers = { "X-Fragment": part, "X-Page-Language": document.documentElement.lang };
   document.dispatchEvent(new CustomEvent("inbox:request", { detail: { headers } }));
   const answer = await fetch(address, { headers, credentials: "same-origin" });
   // Gone, or broken: the whole page says it best.
@@ -31,7 +29,7 @@ async function fetchPart(address, part, isAhead = false) {
 function fetchAhead(link) {
   const part = partOf(link);
   if (part !== "view" || ahead.has(link.href) && Date.now() - ahead.get(link.href).at < FRESH_MS) return;
-  const answer = fetchPart(link.href, part, true);
+  const answer = fetchPart(link.href, part);
   answer.catch(() => ahead.delete(link.href));
   ahead.set(link.href, { at: Date.now(), answer });
 }

@@ -5,13 +5,14 @@
 // Scripts that fetch by themselves ask for headers with the event inbox:request (detail.headers),
 // and hand an answer 401 to inbox:refused (detail: {answer, again}; with `again` a person asked).
 // inbox:logged-in says that the same agent is back.
+import { isAway } from "./attention.js";
+
 const dialog = document.getElementById("log-in");
 const content = document.getElementById("log-in-content");
 const bar = document.querySelector("#session-bar > *");
 const root = document.documentElement;
 const { agent, address, username } = dialog?.dataset ?? {};
 const words = document.getElementById("words")?.dataset ?? {};
-const AWAY_AFTER_MS = 5 * 60_000;
 const later = []; // What was asked for and waits for the log-in.
 
 function cookie(name) {
@@ -19,17 +20,12 @@ function cookie(name) {
 }
 
 // --- Every request says whose page asks, and whether somebody is there --------------------------
-let touched = Date.now();
-for (const kind of ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"]) {
-  addEventListener(kind, () => { touched = Date.now(); }, { capture: true, passive: true });
-}
-
 function sign(headers) {
   headers["X-Agent"] = agent;
   // The cookie's, not the page's: another log-in of the same agent may have changed it.
   const token = cookie("csrftoken");
   if (token) headers["X-CSRFToken"] = token;
-  if (Date.now() - touched > AWAY_AFTER_MS) headers["X-Background"] = "1";
+  if (isAway()) headers["X-Background"] = "1";
   return token;
 }
 

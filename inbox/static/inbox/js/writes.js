@@ -2,34 +2,16 @@
 // An answer may be lost after the server has done what was asked: until one comes, the same press
 // keeps its id, so that pressing again does nothing twice.
 import { newId } from "./ids.js";
+import { seen } from "./seen.js";
 
 const GATEWAYS = [502, 503, 504]; // These answer for a server of which they do not know.
 const unanswered = new Map(); // what was pressed -> its id; of messages, the composer keeps its own
-
-// --- Up to which message the agent has seen the thread ----------------------------------------
-// While "New messages" waits below for whoever reads further up, what is there is not seen yet.
-let beforeNew = null;
-
-function hasNewBelow(thread) {
-  const button = thread.querySelector(".new-below");
-  return Boolean(button) && !button.hidden;
-}
-
-function seen(thread) {
-  return hasNewBelow(thread) ? beforeNew ?? thread.dataset.seen : thread.dataset.seen;
-}
 
 // From which message on it shows the thread; a page of the past is not asked for again.
 function firstShown(thread) {
   const { liveSrc } = thread.dataset;
   return liveSrc ? new URL(liveSrc, location.href).searchParams.get("since") : null;
 }
-
-function keepSeen(target) {
-  if (target?.id === "thread" && !hasNewBelow(target)) beforeNew = target.dataset.seen;
-}
-document.addEventListener("htmx:beforeSwap", ({ detail }) => keepSeen(detail.target));
-document.addEventListener("inbox:leave", () => { beforeNew = null; });
 
 // --- What goes out ----------------------------------------------------------------------------
 document.addEventListener("htmx:configRequest", ({ detail }) => {
@@ -94,7 +76,6 @@ document.addEventListener("htmx:responseError", (event) => {
 
 // The notice of what is new takes the focus from the button that was pressed and is gone.
 document.addEventListener("htmx:oobAfterSwap", ({ detail: { target } }) => {
-  if (target?.id === "thread") beforeNew = document.getElementById("thread")?.dataset.seen ?? null;
   if (target?.id === "overtaken") document.getElementById("overtaken-news")?.scrollIntoView({ block: "nearest" });
 });
 document.addEventListener("htmx:afterSettle", () => {
