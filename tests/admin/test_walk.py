@@ -87,6 +87,7 @@ def address(model: type[models.Model], page: str, *args: Any) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("label", "model", "page"), registered(), ids=[r[0] for r in registered()])
 def test_projections_and_logs_cannot_be_changed_by_anybody(
     root: Client, filled: None, label: str, model: type[models.Model], page: Any

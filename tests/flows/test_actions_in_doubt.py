@@ -97,6 +97,7 @@ def test_a_read_older_than_what_is_stored_decides_nothing(
     assert amounts(shop) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [refund("5.00"), cancel("5.00"), cancel("40.00")])
 def test_a_missing_order_in_doubt_is_unknown(
     shop: Shop, seen: Seen, alice: User, reads: list[Any], kind: Any
@@ -163,6 +164,7 @@ STRANGE: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strange", STRANGE)
 @pytest.mark.parametrize("kind", [refund("5.00"), cancel("40.00")])
 def test_an_answer_nobody_knows_is_unknown_and_cannot_be_withdrawn(
@@ -182,6 +184,7 @@ def test_an_answer_nobody_knows_is_unknown_and_cannot_be_withdrawn(
     assert (len(sent), len(amounts(shop))) == (1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [400, 404, 408, 409, 422, 502])
 def test_an_http_status_is_no_proof(
     shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch, status: int

@@ -145,6 +145,7 @@ def nothing_left(shop: Shop) -> bool:
     return not ours and not ledger["cancelations"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", CHANGES)
 def test_what_changed_since_goes_back_to_the_agent(
     shop: Shop, seen: Seen, alice: User, policy: Policy, what: str
@@ -160,6 +161,7 @@ def test_what_changed_since_goes_back_to_the_agent(
 UNCHECKED = sorted(CHANGES.keys() - {"refunded by staff", "shipped", "delivered"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", UNCHECKED)
 def test_without_the_check_it_would_have_been_sent(
     shop: Shop, seen: Seen, alice: User, policy: Policy, what: str,
@@ -230,6 +232,7 @@ def test_a_frozen_store_still_looks_for_what_was_sent(shop: Shop, seen: Seen, al
     assert [r["amount"] for r in shop.ledger()["refunds"]] == ["5.0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "words"),
     [

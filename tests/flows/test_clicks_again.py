@@ -66,6 +66,7 @@ CHANGES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_by_rest(
     change: Change, shop: Shop, order: Order, conversation: Conversation, alice: User,
@@ -143,6 +144,7 @@ def test_by_a_frame(
     assert OrderAction.objects.count() == 1
 
 
+@pytest.mark.slow
 def test_nobody_acts_through_a_resolved_conversation(
     order: Order, conversation: Conversation, alice: User, sara: User
 ) -> None:

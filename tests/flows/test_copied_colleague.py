@@ -95,6 +95,7 @@ def test_handed_over_it_is_the_other_way_round(
     assert confirm(as_alice, conversation, bobs, token) == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_guarded", [True, False], ids=["guarded", "control"])
 def test_wrong_person_outlives_the_next_message(
     pair: Pair, as_alice: Client, conversation: Conversation, channel: Channel, alice: User,

@@ -140,6 +140,7 @@ def test_a_large_refund_needs_two_people(
     assert len(shop.ledger()["refunds"]) == 1
 
 
+@pytest.mark.slow
 def test_the_days_budget_counts_what_is_under_way(
     shop: Shop, ask: Callable[..., OrderAction], limits: Policy, as_alice: Client
 ) -> None:
@@ -229,6 +230,7 @@ def settle(client: Client, action: OrderAction) -> str:
     return decide(client, action, "settle", answer="not_applied", reason="Looked at the payouts.")
 
 
+@pytest.mark.slow
 def test_the_page_asks_as_often_for_many_as_for_one(
     ask: Callable[..., OrderAction], limits: Policy, sara: User
 ) -> None:
@@ -383,6 +385,7 @@ def test_two_refunds_cannot_promise_the_same_money(
     services.moving.reserve(order, other)
 
 
+@pytest.mark.slow
 def test_approvals_by_the_api(
     shop: Shop, ask: Callable[..., OrderAction], limits: Policy, sara: User, as_alice: Client
 ) -> None:

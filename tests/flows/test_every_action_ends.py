@@ -70,6 +70,7 @@ DEADLINES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("state", "columns", "clock", "hours", "ends"), DEADLINES)
 def test_every_state_has_its_deadline(
     action: OrderAction, store: Store, state: ActionState, columns: dict[str, Any], clock: str,

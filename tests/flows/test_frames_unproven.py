@@ -37,6 +37,7 @@ def order(shop: Shop, store: object, seen: Seen) -> Order:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("verified", "always", "shows"),
     [

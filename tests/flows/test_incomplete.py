@@ -230,6 +230,7 @@ def test_an_order_is_whole_again_once_its_list_is(
     assert SHIPMENTS not in panel(as_alice, conversation)
 
 
+@pytest.mark.slow
 def test_its_activity_says_how_much_of_it_is_shown(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:

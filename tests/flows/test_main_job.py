@@ -289,6 +289,7 @@ def test_a_request_that_did_not_arrive_is_sent_again_with_the_same_key(
     assert len(shop.ledger()["refunds"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["401", "402", "403", "423"])
 def test_a_locked_shop_blocks_the_action_and_it_goes_on_when_unlocked(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, phase: str

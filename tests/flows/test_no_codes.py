@@ -144,6 +144,7 @@ def test_no_page_shows_a_code(
         assert not codes.findall("\n".join(texts(told))), action.outcome
 
 
+@pytest.mark.slow
 def test_no_list_of_the_admin_shows_a_code(
     codes: re.Pattern[str], ended: list[OrderAction], admin_client: Client
 ) -> None:

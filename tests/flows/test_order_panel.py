@@ -66,6 +66,7 @@ def test_load_more_is_a_page_without_javascript(
     assert names(answer.content.decode()) == twelve
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query",
     ["?count=-3", "?count=x", "?show=zzz&store=q", "?count=99999999", f"?open={'1' * 5000}"],
@@ -91,6 +92,7 @@ def test_a_digit_that_is_no_number_breaks_no_page(
     assert as_alice.get(f"/inbox/{address.format(conversation.pk)}").status_code == 200
 
 
+@pytest.mark.slow
 def test_open_and_needs_attention_leave_out_the_others(
     shop: Shop, store: Store, as_alice: Client, conversation: Conversation
 ) -> None:
@@ -114,6 +116,7 @@ def test_a_filter_that_leaves_nothing_says_so(
     assert "Show all orders" in page
 
 
+@pytest.mark.slow
 def test_the_store_switch_appears_with_a_second_store(
     shop: Shop, store: Store, as_alice: Client, conversation: Conversation
 ) -> None:
@@ -182,6 +185,7 @@ def test_a_result_offers_words_for_the_reply_once_it_is_done(
     assert "data-insert" in as_alice.get(at).content.decode()
 
 
+@pytest.mark.slow
 def test_a_filter_says_how_far_it_looked(
     twelve: list[str], as_alice: Client, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ def is_ticked(page: str, name: str) -> bool:
 EVERYTHING = {"line_0": "1", "line_1": "3", "shipping": "4.90", "restock": "on"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"mode": "amount"}, {"mode": "amount"} | EVERYTHING])
 def test_an_amount_sends_no_items_and_leaves_them_all(
     shop: Shop, desk: Callable[..., Desk], seen: Seen, more: dict[str, str]
@@ -108,6 +109,7 @@ def test_an_amount_sends_no_items_and_leaves_them_all(
     assert "€94.30" in again, "what is left of the money"
 
 
+@pytest.mark.slow
 def test_nobody_is_asked_whether_an_amount_has_come_back(
     shop: Shop, desk: Callable[..., Desk]
 ) -> None:
@@ -137,6 +139,7 @@ def test_an_amount_leaves_an_open_return_open(
     assert units(shop, found.order) == [(1, 1, 0), (3, 3, 0)]
 
 
+@pytest.mark.slow
 def test_what_is_wrong_in_the_other_way_is_not_in_the_way(desk: Callable[..., Desk]) -> None:
     found = desk()
     nonsense = {"line_0": "77", "shipping": "many", "items_amount": "1.000"}
@@ -241,6 +244,7 @@ def test_shipping_alone_is_refunded(shop: Shop, desk: Callable[..., Desk]) -> No
 # --- restock
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fate", "kind"), [("", "CANCEL"), ("shipped", "RETURN"), ("delivered", "RETURN")]
 )
@@ -295,6 +299,7 @@ def test_what_is_on_its_way_is_not_preselected_for_stock(
     assert shop.ledger()["stock"] == []
 
 
+@pytest.mark.slow
 def test_received_restocks_and_no_return_does_not(shop: Shop, desk: Callable[..., Desk]) -> None:
     """The box stands beside Received, ticked; without JavaScript as well."""
     found = desk("delivered")

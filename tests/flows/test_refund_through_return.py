@@ -85,6 +85,7 @@ def settle(client: Client, shop: Shop, order: Order, token: str) -> OrderAction:
     return OrderAction.objects.get(pk=answer.json()["id"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("state", "returned", "restock", "mutation", "moved", "facts"),
     [
@@ -137,6 +138,7 @@ def test_each_receipt_state_by_rest(
         assert [(li["processed"], li["refunded"]) for li in back["lines"]] == [(2, 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_the_order_tells_of_its_return(shop: Shop, seen: Seen, alice: User, state: str) -> None:
     shipped(shop, state)
@@ -253,6 +255,7 @@ def test_without_the_scope_the_refund_goes_beside_and_says_so(
     assert stock(shop) == [(2, ["return"])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["commit_then_drop", "commit_then_500", "truncate"])
 def test_a_lost_answer_is_settled_by_reading(
     shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch, phase: str
@@ -368,6 +371,7 @@ class Dialog:
         return shown | more
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("state", "badge", "returned", "quantity"),
     [
@@ -402,6 +406,7 @@ def test_each_receipt_state_preselects_what_is_so(
         assert badge is None or re.search(r"\d of 2\s+units received", page)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("state", "choose", "stock_after", "said"),
     [
@@ -513,6 +518,7 @@ def test_an_exchange_is_processed_in_shopify(shop: Shop, seen: Seen, alice: User
     assert caught.value.refusal.code == "return_exchange"
 
 
+@pytest.mark.slow
 def test_store_credit_and_shipping_go_through_the_return_too(
     shop: Shop, seen: Seen, alice: User, store: Store
 ) -> None:

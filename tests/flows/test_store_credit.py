@@ -189,6 +189,7 @@ def test_a_cancel_that_refunds_later_asks_for_no_way_back(
     assert booked(shop) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["refund", "cancel"])
 @pytest.mark.parametrize("allowed", [False, True])
 def test_a_forged_request_gets_no_store_credit_where_the_store_gives_none(
@@ -314,6 +315,7 @@ def test_an_order_that_changed_its_customer_is_reviewed_again_and_stays_store_cr
     assert not OrderAction.objects.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "phase", ["commit_then_drop", "commit_then_500", "truncate", "html200", "null_data"]
 )
@@ -357,6 +359,7 @@ def test_without_reading_first_and_with_a_new_key_a_lost_answer_credits_twice(
     assert len(booked(shop)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("operation", "amount", "credited"),
     [

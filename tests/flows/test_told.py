@@ -148,6 +148,7 @@ def test_nobody_hears_of_a_refund_that_failed(
     assert not CampaignMessage.objects.filter(state=SendState.WRITTEN).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("course", "hears"), [("pending_success", True), ("pending_failure", False)]
 )
@@ -231,6 +232,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gateway", WAYS)
 def test_a_sentence_that_is_true_of_the_way_the_money_goes(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign],
@@ -273,6 +275,7 @@ def test_the_way_by_its_gateway(gateway: str, is_manual: bool, way: Way) -> None
     assert ("bank" in sentence(way)) == (way in {Way.CARD, Way.BANK})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["thirteen@example.com", "+49 151 12345678", ""])
 def test_nobody_is_greeted_by_an_address(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign],
@@ -327,6 +330,7 @@ def bodies_of(page: str) -> list[str]:
     return [unescape(re.sub(r"</?strong>", "", each)) for each in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["", "de", "ar", "fr"])
 @pytest.mark.parametrize("kind", ["refund", "cancel", "cancel_and_refund"])
 @pytest.mark.parametrize("gateway", ["shopify_payments", "Cash on Delivery (COD)", "gift_card"])
@@ -363,6 +367,7 @@ def test_the_review_shows_what_the_recipients_get_byte_for_byte(
     assert mail.outbox == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["refund", "cancel"])
 def test_the_mail_is_what_the_review_showed(
     shop: Shop, seen: Seen, as_alice: Client, mailbox: Conversation, told: list[Campaign],
@@ -406,6 +411,7 @@ def test_without_a_conversation_that_leaves_it_goes_by_mail_once(
     assert confirmations(conversation) == [bodies_of(page)[0]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [403, 410])
 def test_a_person_who_takes_no_messages_is_told_by_mail_and_the_composer_says_so(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign],
@@ -463,6 +469,7 @@ def test_a_strangers_conversation_gets_no_confirmation(
     assert not Identity.objects.filter(value="robin@example.net").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("minimum", "wait", "told_now", "told_later"),
     [("0", 0, True, True), ("5.01", 0, False, False), ("5.00", 0, True, True),

@@ -204,6 +204,7 @@ def test_a_lost_dispute_warns_as_loudly_as_an_open_one(
     assert re.search(rf'data-tone="critical">.*?{text}', page, re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "label"),
     [

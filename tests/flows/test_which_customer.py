@@ -195,6 +195,7 @@ def confirm_by(door: str, client: Client, talk: Conversation, order: Order, toke
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_guarded", [True, False], ids=["guarded", "control"])
 @pytest.mark.parametrize("door", ["page", "api"])
 def test_a_doubt_between_the_doors_look_and_the_orders_lock_is_seen(
@@ -217,6 +218,7 @@ def test_a_doubt_between_the_doors_look_and_the_orders_lock_is_seen(
     assert OrderAction.objects.exists() is not is_guarded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_guarded", [True, False], ids=["guarded", "control"])
 @pytest.mark.parametrize("door", ["page", "api"])
 def test_a_doubt_that_comes_while_an_approval_reads_shopify_is_seen(
@@ -361,6 +363,7 @@ def test_an_order_of_anothers_customer_moves_no_money_though_the_customer_was_ne
     assert refused.json()["reason_code"] == "ambiguous_customer"
 
 
+@pytest.mark.slow
 def test_a_merged_customer_is_followed(
     two: tuple[Order, Order], shop: Shop, as_alice: Client, conversation: Conversation, alice: User
 ) -> None:
@@ -378,6 +381,7 @@ def test_a_merged_customer_is_followed(
     assert all(api(alice, order).status_code == 200 for order in two)
 
 
+@pytest.mark.slow
 def test_the_panel_asks_the_database_a_fixed_number_of_times(
     two: tuple[Order, Order],
     shop: Shop,

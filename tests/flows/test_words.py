@@ -168,6 +168,7 @@ def test_without_the_scope_the_order_is_read_all_the_same(
     assert badges() == ["Open", "Unpaid", "Unfulfilled"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["1043", "en1043-de", "EN1043", "#EN1043-DE", "1043-DE"])
 def test_an_order_is_found_by_its_number_with_and_without_what_stands_around_it(
     shop: Shop, store: Store, seen: Seen, as_alice: Client, words: str

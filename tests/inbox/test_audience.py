@@ -228,6 +228,7 @@ def form(**changes: Any) -> dict[str, Any]:
         ),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_what_could_not_work_is_refused_in_the_admin(
     as_admin: Client, changes: dict[str, Any], words: str
 ) -> None:

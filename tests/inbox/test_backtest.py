@@ -174,6 +174,7 @@ def live_through(store: Store, happens: list[tuple[int, str, int]], late: timede
     handle_until(None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_the_back_test_says_who_really_got_it_handled_in_time_or_late(
     demo: Store, seed: int
@@ -195,6 +196,7 @@ def test_the_back_test_says_who_really_got_it_handled_in_time_or_late(
     assert got[0] == got[1] == got[2]
 
 
+@pytest.mark.slow
 def test_the_stories_are_worth_telling(demo: Store) -> None:
     """The control of the test above: in some somebody gets it, and in some somebody does not."""
     told, left_out = 0, 0

@@ -134,6 +134,7 @@ def left(conversation: Conversation) -> dict[str, tuple[str, str, str]]:
     return sent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [ActionKind.REFUND, ActionKind.CANCEL_AND_REFUND])
 @pytest.mark.parametrize("language", ["", "de", "ar", "de-AT"])
 def test_the_review_shows_exactly_what_leaves_on_each_channel(

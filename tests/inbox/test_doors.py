@@ -271,6 +271,7 @@ def test_an_order_of_somebody_else_does_not_exist_in_a_conversation(
     assert not OrderAction.objects.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     "order",

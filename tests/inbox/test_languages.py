@@ -134,6 +134,7 @@ def test_what_stands_on_screens_is_american_english(language: str) -> None:
     assert re.findall(r"(?i)\bcolours?\b|\bcentres?\b", words) == []
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("language", "words"),

@@ -84,6 +84,7 @@ OFF = "The campaign was switched off meanwhile."
 MOVED = "The customer’s address was changed or removed meanwhile."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("purpose", "change", "reason"),
     [

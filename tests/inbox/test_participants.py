@@ -314,6 +314,7 @@ def test_upgrading_brings_addresses_into_one_spelling(channel: Channel) -> None:
     assert all(row.removed_at for row in gone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "typed", "kept"),
     [

@@ -70,6 +70,7 @@ def test_a_late_message_leaves_the_newest_words_and_is_noticed(
     assert f'href="#message-{late.pk}"' in text
 
 
+@pytest.mark.slow
 def test_a_late_message_beyond_the_first_page_is_announced_there(
     channel: Channel, as_alice: Client
 ) -> None:

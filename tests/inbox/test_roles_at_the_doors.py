@@ -70,6 +70,7 @@ def test_there_are_many_addresses() -> None:
     assert len([a for a in ALL if a[0] == "api"]) >= 8
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.parametrize(("namespace", "route"), [a for a in ALL if not a[1].startswith(OWN_DOOR)])
 def test_roles_decide_at_every_address(

@@ -186,6 +186,7 @@ def test_a_tab_from_before_the_log_in_still_writes(at: str, alice: User) -> None
     assert reply(browser, at, old).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("between", ["another agent", "log-out", "password", "forged", "planted"])
 def test_the_token_is_a_new_one_for_whoever_may_have_got_it_otherwise(
     at: str, alice: User, bob: User, between: str

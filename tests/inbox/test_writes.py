@@ -322,6 +322,7 @@ def test_a_reply_does_not_mind_who_has_reopened_it(
 # --- without JavaScript, and the page afterwards
 
 
+@pytest.mark.slow
 def test_without_javascript_the_whole_page_shows_what_is_new(
     conversation: Conversation, channel: Channel, alice: User
 ) -> None:

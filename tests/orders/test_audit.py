@@ -197,6 +197,7 @@ def test_a_long_log_is_sealed_in_slices(monkeypatch: pytest.MonkeyPatch) -> None
     assert (audit.verify().sealed, audit.verify().problems) == (50, ())
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_a_seal_costs_the_same_however_long_the_log(
     monkeypatch: pytest.MonkeyPatch,

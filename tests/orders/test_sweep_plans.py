@@ -61,6 +61,7 @@ def reads_the_table(plan: str, table: str) -> bool:
     return f"Seq Scan on {table}" in plan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_waiting", [False, True])
 def test_the_sweep_over_orders_reads_its_index(
     stores: list[Store], is_waiting: bool, monkeypatch: pytest.MonkeyPatch
@@ -90,6 +91,7 @@ def test_the_sweep_over_customers_reads_its_index(
         assert not reads_the_table(plan, "orders_customer"), plan
 
 
+@pytest.mark.slow
 def test_a_stores_reader_reads_the_index_too(
     stores: list[Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:

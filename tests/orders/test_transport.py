@@ -139,6 +139,7 @@ def test_a_server_that_never_ends_its_answer_does_not_hold_the_caller(what: str)
     assert "in time" in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", SLOW)
 def test_a_pool_of_anothers_making_is_watched_once_it_answers(what: str) -> None:
     plain = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=1.0, read=2.0))

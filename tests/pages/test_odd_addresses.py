@@ -84,6 +84,7 @@ def test_nor_the_log_in() -> None:
     assert broken(Client(), ["/login/", "/", "/sidebar/", "/sidebar/connect/"]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "after",
     ["2026-13-45T00:00:00~5", "2026-02-30T00:00:00~5", "2026-01-01~5",
@@ -116,6 +117,7 @@ def test_what_is_a_moment(text: str, is_one: bool) -> None:
     assert (selection.moment(text) is not None) == is_one
 
 
+@pytest.mark.slow
 def test_a_page_that_breaks_is_seen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control."""
     from inbox import pages

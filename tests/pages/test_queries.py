@@ -138,6 +138,7 @@ def test_the_list(channel: Channel, store: Store, boss: Client, alice: User) -> 
     same_for_many(make, lambda: counted(boss, "/inbox/rows/?q=jane"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_thread(channel: Channel, store: Store, boss: Client, alice: User, whole: bool) -> None:
     found = a_person(channel, store, 1, to=alice)
@@ -162,6 +163,7 @@ def an_event(order: Order, by: User, number: int) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["", "activity/"])
 def test_a_contact(channel: Channel, store: Store, boss: Client, alice: User, part: str) -> None:
     contact = a_person(channel, store, 0, to=alice).contact
@@ -209,6 +211,7 @@ def test_the_search_by_rest(channel: Channel, store: Store, boss: Client) -> Non
     same_for_many(make, lambda: counted(boss, "/api/v1/orders/?q=family@example.com"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
 def test_decisions(
     channel: Channel, store: Store, boss: Client, alice: User, headers: dict[str, str]
@@ -233,6 +236,7 @@ def test_decisions(
     same_for_many(make, lambda: counted(boss, "/inbox/decisions/", **headers))
 
 
+@pytest.mark.slow
 def test_the_order_panel(channel: Channel, store: Store, boss: Client, alice: User) -> None:
     found = a_person(channel, store, 0, to=alice)
 
@@ -270,6 +274,7 @@ def rows_of_the_admin(channel: Channel, store: Store, alice: User, count: int) -
         HelpDeskFrame.objects.create(name=f"F{number}", kind="generic", origins="https://d.example")
 
 
+@pytest.mark.slow
 def test_the_lists_of_the_admin(channel: Channel, store: Store, boss: Client, alice: User) -> None:
     # The balance is no list: it answers four questions of each store, of which there are few.
     lists = [path for path in lists_of_the_admin() if "webhooktally" not in path]

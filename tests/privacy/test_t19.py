@@ -141,6 +141,7 @@ UNUSED = {("inbox.Identity shared", "value"), ("inbox.Identity shared", "source"
           ("inbox.Message", "error"), ("shopify_sync.WebhookEvent", "error")}  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("label", "name"),
     sorted({(holding.label, name) for holding, name in FIELDS} - UNUSED),
@@ -292,6 +293,7 @@ def test_a_contact_of_two_stores_keeps_what_is_of_the_other(
     assert Order.objects.get(store=store).email == ""
 
 
+@pytest.mark.slow
 def test_a_wiped_shop_leaves_no_byte_but_its_money(
     store: Store, channel: Channel, alice: User, shop: Any
 ) -> None:
@@ -317,6 +319,7 @@ def test_a_wiped_shop_leaves_no_byte_but_its_money(
 SECRET_TEXT = filling.SECRET.decode()
 
 
+@pytest.mark.slow
 def test_what_is_too_old_goes_and_the_rest_stays(
     store: Store, channel: Channel, alice: User
 ) -> None:

@@ -101,6 +101,7 @@ def test_what_waits_for_an_approval_is_withdrawn(
     assert waiting.state == S.WITHDRAWN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", IN_DOUBT)
 def test_what_may_have_been_sent_goes_to_a_supervisor(
     action: OrderAction, shop: Shop, store: Store, way: Any
@@ -160,6 +161,7 @@ def shop_redact(store: Store) -> PrivacyRequest:
     return PrivacyRequest.objects.get()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [*UNSENT, *IN_DOUBT])
 def test_the_deletion_of_a_shop_ends(
     action: OrderAction, shop: Shop, store: Store, way: Any

@@ -121,6 +121,7 @@ TWO_CODES = json.dumps(
         (302, b"", OutcomeUnknown),
     ],
 )
+@pytest.mark.slow
 def test_every_answer_to_a_mutation_has_its_class(
     server: Server, client: AdminClient, status: int, body: bytes, expected: type[Exception]
 ) -> None:

@@ -148,6 +148,7 @@ BAD_SHOPS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("door", ["install", "add", "callback"])
 def test_no_other_address_is_ever_called(
     admin: Client, shop: Shop, calls: list[Any], door: str
@@ -176,6 +177,7 @@ TAMPERED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tampered", TAMPERED, ids=str)
 def test_an_answer_that_was_tampered_with_connects_nothing(
     admin: Client, shop: Shop, tampered: dict[str, str]

@@ -65,6 +65,7 @@ def test_unknown_words_survive_to_the_snapshot(answers: list[dict[str, Any]]) ->
     assert read.fulfillments[0].display_status == "BEAMED_UP"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("amount", ["abc", "1e5", None, 12, "", "--1"])
 def test_a_sum_that_is_no_number_is_malformed(
     answers: list[dict[str, Any]], amount: object

@@ -88,6 +88,7 @@ def test_a_long_wait_is_not_sat_out_by_a_worker_and_shows_as_unfinished(
     assert row.finished_at is not None
 
 
+@pytest.mark.slow
 def test_steps_find_what_one_look_finds(
     shop: Shop, seen: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -255,6 +255,7 @@ NASTY = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(NASTY)))
 def test_a_nasty_body_is_stored_and_becomes_a_poison_row(
     connected: Store, push: Push, number: int
