@@ -67,7 +67,7 @@ def checkout_refusal(campaign: Campaign, checkout: Checkout) -> str:
 
 
 def _moment_of(event: OrderEvent) -> datetime:
-    """A cancelation is told of together with its refund: then both have happened."""
+    """A cancellation is told of together with its refund: then both have happened."""
     if event.kind != EventKind.CANCELED or event.action_id is None:
         return event.occurred_at
     both = OrderEvent.objects.filter(action=event.action_id, kind=EventKind.REFUNDED)

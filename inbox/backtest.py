@@ -90,7 +90,7 @@ def _what(thing: Order | Checkout) -> str:
 
 
 def _name(name: str) -> str:
-    """Jane Doe is J… D…: enough to recognise, too little to copy."""
+    """Jane Doe is J… D…: enough to recognize, too little to copy."""
     return " ".join(f"{word[0]}…" for word in name.split()) or "–"
 
 

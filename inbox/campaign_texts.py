@@ -164,7 +164,7 @@ _NO_ADDRESS: Final = {
 def _values(facts: Facts, language: str) -> Mapping[str, str]:
     refund, how = "", ""
     if facts.refund:
-        with override(language if placeholders.has_catalogue(language) else "en"):
+        with override(language if placeholders.has_catalog(language) else "en"):
             refund = _("We are refunding %(sum)s.") % {"sum": facts.refund.format(language)}
             how = refund_words.sentences(facts.shares, language)
     first = facts.name.split()

@@ -1,6 +1,6 @@
 """Order events that send the customer a message, each once on each channel (rows F47, G12).
 
-One action of an agent gives one message: of a cancelation with a refund, the cancelation waits
+One action of an agent gives one message: of a cancellation with a refund, the cancellation waits
 for its refund and tells of both.
 """
 
@@ -56,7 +56,7 @@ from orders.previews import Proposal
 from orders.services import mark_partial_dirty
 
 _KINDS: Final = frozenset(CampaignTrigger.values)
-# A cancelation whose refund is still under way is told of without it after this time.
+# A cancellation whose refund is still under way is told of without it after this time.
 _WAIT_FOR_REFUND: Final = timedelta(hours=1)
 # A bank's answer is heard of with the order's next change; this is for one that was missed.
 _ASK_BANK_AGAIN: Final = timedelta(minutes=2)
@@ -84,7 +84,7 @@ def handle_event(event_id: int) -> bool:
             is_history = event.unsettled_at is None and lateness.refusal(event, now=now)
             if not is_history and _has_to_wait(event, now):
                 return False
-            if not _is_told_with_cancelation(event) and not _write(event, now):
+            if not _is_told_with_cancellation(event) and not _write(event, now):
                 return False
         OrderEvent.objects.filter(pk=event.pk).update(announced_at=now)
     return True
@@ -145,11 +145,11 @@ def _is_young(event: OrderEvent, now: datetime) -> bool:
     return True
 
 
-def _is_told_with_cancelation(event: OrderEvent) -> bool:
-    """The refund leg of a cancel-and-refund, whose sum the cancelation's message names.
+def _is_told_with_cancellation(event: OrderEvent) -> bool:
+    """The refund leg of a cancel-and-refund, whose sum the cancellation's message names.
 
     Not where that message left without it (the refund came hours later), or nothing is sent of
-    cancelations at all: then the refund has its own.
+    cancellations at all: then the refund has its own.
     """
     action = event.action
     if event.kind != EventKind.REFUNDED or action is None:
@@ -164,13 +164,13 @@ def _is_told_with_cancelation(event: OrderEvent) -> bool:
     )
     if canceled is None or canceled.announced_at is None:
         return Campaign.objects.on(EventKind.CANCELED).exists()
-    # Written, not only considered: whom the cancelation's campaign leaves out is told by this one.
+    # Written, not only considered: whom the cancellation's campaign leaves out is told by this one.
     told = CampaignMessage.objects.filter(event=canceled, state=SendState.WRITTEN)
     return told.filter(amount__isnull=False).exists()
 
 
 def _refund_of(event: OrderEvent) -> OrderEvent | None:
-    """The refund leg of a cancelation, as far as it is known; whatever its bank says."""
+    """The refund leg of a cancellation, as far as it is known; whatever its bank says."""
     if event.action_id is None:
         return None
     found = OrderEvent.objects.filter(action_id=event.action_id, kind=EventKind.REFUNDED)
@@ -178,15 +178,15 @@ def _refund_of(event: OrderEvent) -> OrderEvent | None:
 
 
 def _told_refund(event: OrderEvent) -> News | None:
-    """The refund that a cancelation's message tells of, too: one whose money has moved."""
+    """The refund that a cancellation's message tells of, too: one whose money has moved."""
     refund = _refund_of(event)
     news = news_of(refund) if refund else None
     return news if news and news.stage == Stage.MOVED else None
 
 
 def _must_wait(event: OrderEvent, now: datetime) -> bool:
-    """A cancelation for its refund, whose sum it names; and that refund for what became of the
-    cancelation's message, which may not have been for this customer."""
+    """A cancellation for its refund, whose sum it names; and that refund for what became of the
+    cancellation's message, which may not have been for this customer."""
     action = event.action
     if action is None or action.kind != ActionKind.CANCEL_AND_REFUND:
         return False

@@ -1,4 +1,4 @@
-"""The addresses of a contact, normalised, and the orders they lead to (rows F03, G09)."""
+"""The addresses of a contact, normalized, and the orders they lead to (rows F03, G09)."""
 
 from __future__ import annotations
 

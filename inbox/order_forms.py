@@ -131,7 +131,7 @@ class CancelForm(forms.Form):
         self.net_paid = net_paid
         self.fields["reason"] = forms.ChoiceField(
             choices=[(reason.value, reason.label) for reason in reasons],
-            error_messages={"required": _("Choose a reason for the cancelation.")},
+            error_messages={"required": _("Choose a reason for the cancellation.")},
         )
         self.fields["amount"] = AmountField(like=net_paid, required=False)
 

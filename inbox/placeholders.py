@@ -27,7 +27,7 @@ KNOWN: Final = frozenset(
     }
 )
 _PLACEHOLDER: Final = re.compile(r"\{\{([^{}|]*)(?:\|([^{}]*))?\}\}")
-# Known, and rightly empty at times: a cancelation without a refund has nothing to say of one.
+# Known, and rightly empty at times: a cancellation without a refund has nothing to say of one.
 _MAY_BE_EMPTY: Final = frozenset({"refund_sentence", "refund_how"})
 # Sentences of ours, which exist in the languages we speak.
 OUR_SENTENCES: Final = frozenset({"refund_sentence", "refund_how"})
@@ -78,7 +78,7 @@ def base(language: str) -> str:
     return language.replace("_", "-").split("-")[0].lower()
 
 
-def has_catalogue(language: str) -> bool:
+def has_catalog(language: str) -> bool:
     """Whether sentences of ours exist in it."""
     return base(language) in {base(code) for code, _name in settings.LANGUAGES}
 

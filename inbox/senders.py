@@ -25,7 +25,7 @@ _CLAIMS_AT_MOST: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Normalised as an identity's value; as it was given where `is_understood` is False."""
+    """Normalized as an identity's value; as it was given where `is_understood` is False."""
 
     kind: str
     value: str

@@ -144,7 +144,7 @@ class OrderAdmin(ReadOnlyAdmin):
         """Opens the order in the shop's own admin."""
         return link(order.admin_url, f"Order {order.legacy_id}")
 
-    @admin.display(description="Cancelations and refunds")
+    @admin.display(description="Cancellations and refunds")
     def its_actions(self, order: Order) -> SafeString | str:
         """Everything people asked for here, with its outcome."""
         address = f"{reverse('admin:orders_orderaction_changelist')}?order__id__exact={order.pk}"
@@ -159,7 +159,7 @@ _ACTION_RESERVED = sum_column(
 
 @admin.register(OrderAction)
 class OrderActionAdmin(ReadOnlyAdmin):
-    list_title = "Cancelations and refunds"
+    list_title = "Cancellations and refunds"
     list_intro = (
         "Everything anybody asked Shopify to do, with its outcome. What waits for a decision is "
         "decided in the inbox, under Decisions."
@@ -308,7 +308,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         "request_id": "The same as in the log and in the answer's X-Request-ID.",
         "store_id": "The store's number here.",
         "order_id": "The order's number here.",
-        "action_id": "The cancelation's or refund's number here.",
+        "action_id": "The cancellation's or refund's number here.",
     }
 
     @admin.display(description="Before", ordering="before")

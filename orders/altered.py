@@ -33,7 +33,7 @@ def was_altered(order: OrderSnapshot) -> bool:
 
 def gone(order: OrderSnapshot, line: LineItem) -> Gone:
     """`removed` is what neither a refund nor a return explains; of a canceled order, its
-    cancelation took that."""
+    cancellation took that."""
     left = line.quantity - line.current_quantity
     if left <= 0:
         return Gone()

@@ -77,7 +77,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
             yield Tile(
                 title="Frozen",
                 value="Nothing is sent",
-                hint="Cancelations and refunds wait until the store is unfrozen.",
+                hint="Cancellations and refunds wait until the store is unfrozen.",
                 url=reverse("admin:orders_store_change", args=[store.pk]),
                 permission="orders.view_store",
                 tone="warning",
@@ -92,7 +92,7 @@ def metrics(now: datetime) -> Iterator[Metric]:
     states |= {ActionState(row["state"]): row["n"] for row in rows}
     yield Metric(
         name="agent_inbox_actions",
-        help="Cancelations and refunds that have not ended, by state.",
+        help="Cancellations and refunds that have not ended, by state.",
         samples=tuple(Sample(n, {"state": state.value}) for state, n in states.items()),
     )
     # When an action asked for now was due: when it was asked for; later when it was put off.

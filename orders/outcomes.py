@@ -198,7 +198,7 @@ _OUTCOMES: Final[dict[str, _Entry]] = {
         gettext_lazy("Nothing was sent. Ask again."),
     ),
 }  # fmt: skip
-# How each outcome of the refund is told where the cancelation before it was done.
+# How each outcome of the refund is told where the cancellation before it was done.
 _AFTER_CANCELING: Final[dict[str, _StrPromise]] = {
     Outcome.FAILED_AT_BANK: gettext_lazy("Canceled; the refund failed at the bank"),
     Outcome.PARTLY_FAILED_AT_BANK: gettext_lazy("Canceled; the refund failed in part at the bank"),
@@ -274,7 +274,7 @@ def what(action: OrderAction) -> str:
 
 
 def kept_on_purpose(action: OrderAction) -> Money | None:
-    """What a cancelation that gave back a chosen sum left with the shop, as it was confirmed."""
+    """What a cancellation that gave back a chosen sum left with the shop, as it was confirmed."""
     if action.kind != ActionKind.CANCEL_AND_REFUND or action.money is None:
         return None
     paid = _net_before(action)

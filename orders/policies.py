@@ -139,7 +139,7 @@ def judge(
     """Pure. `amount` in the shop's currency, None when no money moves; `spent`: the last day's."""
     if policy is None:
         return ALLOWED
-    # The rule for cancelations holds for those with a refund too.
+    # The rule for cancellations holds for those with a refund too.
     canceling = ALLOWED if kind == ActionKind.REFUND else _judge_cancel(policy, has_note)
     if amount is None or canceling.refusal:
         return canceling
@@ -234,9 +234,9 @@ def _active(user: User | AnonymousUser) -> QuerySet[User]:
 
 
 def _never_asked_to_refund(action: OrderAction) -> bool:
-    """Ended after its cancelation, before its own request to refund was accepted or in doubt.
+    """Ended after its cancellation, before its own request to refund was accepted or in doubt.
 
-    Where Shopify refunds as part of the cancelation there is no such request, and its booking
+    Where Shopify refunds as part of the cancellation there is no such request, and its booking
     may come later than we looked; then the whole sum still counts.
     """
     goals = [str(step.get("goal")) for step in action.steps]

@@ -37,7 +37,7 @@ class PolicyAdmin(DeskAdmin):
     list_filter = ["role", "store"]
     list_select_related = ["role", "store"]
     help_texts = {
-        "cancel": "Of a cancelation with a refund, the limits above count as well.",
+        "cancel": "Of a cancellation with a refund, the limits above count as well.",
     }
     fieldsets = [
         (

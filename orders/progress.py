@@ -26,9 +26,9 @@ from orders.transactions import any_failed, any_waiting, parts
 KEY_WINDOW: Final = timedelta(hours=20)
 # So long after a send its effect may still appear: a late commit, or a replica that lags.
 LATE_COMMIT: Final = timedelta(minutes=2)
-# A cancelation books its refund by itself; one that comes later than this is somebody else's.
+# A cancellation books its refund by itself; one that comes later than this is somebody else's.
 _REFUND_FOLLOWS_WITHIN: Final = timedelta(hours=1)
-# Shopify's clock has whole seconds, and its records of one cancelation differ by some.
+# Shopify's clock has whole seconds, and its records of one cancellation differ by some.
 _CLOCK_LEEWAY: Final = timedelta(seconds=60)
 
 
@@ -42,7 +42,7 @@ class Goal(StrEnum):
 
 
 class Job(StrEnum):
-    """What Shopify says of the cancelation it runs by itself; NONE: nothing (any more)."""
+    """What Shopify says of the cancellation it runs by itself; NONE: nothing (any more)."""
 
     NONE = "none"
     OPEN = "open"
@@ -125,7 +125,7 @@ def outcome(
 ) -> Move:
     """The end of an action whose every step Shopify shows done.
 
-    `now` None: judge at once, without the time that a refund may take to follow its cancelation.
+    `now` None: judge at once, without the time that a refund may take to follow its cancellation.
     """
     if action.kind == ActionKind.CANCEL:
         return Settled(ActionState.SUCCEEDED)
@@ -154,7 +154,7 @@ def is_evident(action: OrderAction, snapshot: OrderSnapshot) -> bool:
 
 
 def canceled_by(action: OrderAction, snapshot: OrderSnapshot, *, job: Job = Job.NONE) -> bool:
-    """Whether the order was canceled by this action: the note of its cancelation ends with our
+    """Whether the order was canceled by this action: the note of its cancellation ends with our
     marker, or the job that Shopify gave this action says that it succeeded, and the note does not
     name another action. Staff may change the note; the job's id is Shopify's own."""
     if not snapshot.cancelled_at:
@@ -168,7 +168,7 @@ def refund_of(
     action: OrderAction, snapshot: OrderSnapshot, *, job: Job = Job.NONE
 ) -> Refund | None:
     """The refund this action made, of this action's amount: by the id that Shopify answered with,
-    by its marker at the note's end, as the money leg of its cancelation, or as the one refund of
+    by its marker at the note's end, as the money leg of its cancellation, or as the one refund of
     the return that it processed."""
     if action.refund_gid:
         return next((r for r in snapshot.refunds if r.gid == action.refund_gid), None)
@@ -227,7 +227,7 @@ def _refunds_of_canceling(
 
 
 def _is_of_money(refund: Refund) -> bool:
-    """A cancelation with "refund later" books one of nothing. What waits for its bank, or failed
+    """A cancellation with "refund later" books one of nothing. What waits for its bank, or failed
     there, may not be in the refund's own total."""
     asked = (t.amount.presentment.amount for t in refund.transactions)
     return refund.total.presentment.amount > 0 or any(amount > 0 for amount in asked)
@@ -377,7 +377,7 @@ def _return_move(
 
 
 def _would_return_more(action: OrderAction, snapshot: OrderSnapshot) -> bool:
-    """Shopify's cancelation gives back all there is, which may be more than was confirmed."""
+    """Shopify's cancellation gives back all there is, which may be more than was confirmed."""
     return action.money is not None and rules.net_paid(snapshot) > action.money
 
 

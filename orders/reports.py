@@ -222,7 +222,7 @@ def _events(period: Period) -> QuerySet[OrderEvent, Any]:
     if period.store_id is not None:
         events = events.filter(order__store_id=period.store_id)
     return events.annotate(
-        # A cancelation moves no money of its own: it counts under its order's currency.
+        # A cancellation moves no money of its own: it counts under its order's currency.
         currency_code=Coalesce(NullIf("currency", Value("")), "order__currency"),
         day=TruncDate("occurred_at", tzinfo=UTC),
         agent=F("actor__username"),

@@ -27,7 +27,7 @@ _HEADER: Final = (
     "table",
     "label",
     "refunds",
-    "cancelations",
+    "cancellations",
     "refunded",
     "not_confirmed",
 )

@@ -31,7 +31,7 @@ class TrialForm(forms.Form):
     )
     amount = forms.CharField(
         label="Sum", required=False, max_length=30, initial=lambda: _written("50"),
-        help_text="In the store's currency. Not used for a cancelation without a refund.",
+        help_text="In the store's currency. Not used for a cancellation without a refund.",
     )  # fmt: skip
     spent = forms.CharField(
         label="Already refunded today", required=False, max_length=30,

@@ -38,7 +38,7 @@ GROUPS: Final[tuple[tuple[str, str, dict[str, str]], ...]] = (
         "What happened to orders, and to the money.",
         {
             "orders.Order": "As Shopify last showed them",
-            "orders.OrderAction": "Cancelations and refunds, with their outcome",
+            "orders.OrderAction": "Cancellations and refunds, with their outcome",
             "orders.OrderEvent": "Each fact once",
         },
     ),
@@ -89,7 +89,7 @@ GROUPS: Final[tuple[tuple[str, str, dict[str, str]], ...]] = (
     ),
 )
 _NAMES: Final = {
-    "orders.OrderAction": "Cancelations & refunds",
+    "orders.OrderAction": "Cancellations & refunds",
     "orders.AuditEntry": "Audit log",
     "orders.RedactedIdentity": "Redacted people",
     "shopify_sync.ShopConnection": "Shop connections",
@@ -189,7 +189,7 @@ def _named(model: dict[str, Any], key: str, text: str) -> dict[str, Any]:
 
 def _money_page() -> dict[str, Any]:
     return {
-        "name": "Money", "object_name": "Money", "hint": "Refunds and cancelations, as charts",
+        "name": "Money", "object_name": "Money", "hint": "Refunds and cancellations, as charts",
         "admin_url": reverse("admin:orders_money"), "add_url": None, "view_only": True,
         "perms": {"view": True},
     }  # fmt: skip

@@ -19,7 +19,7 @@ DATABASES["default"].setdefault("TEST", {})
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     VAR_DIR.mkdir(exist_ok=True)
     DATABASES["default"]["TEST"]["NAME"] = VAR_DIR / "test.sqlite3"
-    # No test survives a power failure; the fault programme keeps the real settings.
+    # No test survives a power failure; the fault program keeps the real settings.
     DATABASES["default"]["OPTIONS"]["init_command"] = (
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
     )

@@ -301,7 +301,7 @@ def _not_applied(action: OrderAction, index: int, error: NotApplied, before: _Be
 
 
 def _job(action: OrderAction, client: AdminClient) -> tuple[Job, str]:
-    """What Shopify says of its cancelation, where one was accepted. It keeps that for a while."""
+    """What Shopify says of its cancellation, where one was accepted. It keeps that for a while."""
     if not action.job_gid or "OrderCancelJobResult" not in action.job_gid:
         return Job.NONE, ""
     try:

@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core import checks
 
-# The first with OrderCancelJobResult, by which a cancelation is followed.
+# The first with OrderCancelJobResult, by which a cancellation is followed.
 OLDEST_VERSION: Final = "2026-10"
 _VERSION: Final = re.compile(r"20[0-9]{2}-(01|04|07|10)")
 
@@ -62,7 +62,7 @@ def failpoints_are_off(app_configs: Any, **kwargs: Any) -> list[checks.CheckMess
     return [
         checks.Error(
             "FAILPOINTS is set: it kills processes in the middle of their work.",
-            hint="Unset it; it is for the fault programme.",
+            hint="Unset it; it is for the fault program.",
             id="shopify_sync.E005",
         )
     ]
@@ -70,7 +70,7 @@ def failpoints_are_off(app_configs: Any, **kwargs: Any) -> list[checks.CheckMess
 
 @checks.register(checks.Tags.security)
 def api_version_is_known(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Money moves by what the oldest version offers: the cancelation's own result, refunds with
+    """Money moves by what the oldest version offers: the cancellation's own result, refunds with
     an idempotency key. An older one would be answered, and mean something else."""
     version = settings.SHOPIFY_API_VERSION
     if _VERSION.fullmatch(version) and version >= OLDEST_VERSION:

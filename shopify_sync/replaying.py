@@ -44,7 +44,7 @@ def replay(events: WebhookEventQuerySet, *, by: User | None) -> int:
     return count
 
 
-def recognised_order(event: WebhookEvent) -> int | None:
+def recognized_order(event: WebhookEvent) -> int | None:
     """Shopify's number of the order an event tells of, also where its body cannot be read."""
     if not ingest.may_name_an_order(event.topic):
         return None
@@ -70,7 +70,7 @@ def read_again(event: WebhookEvent, *, legacy_id: int, by: User) -> int:
         dead_one = WebhookEvent.objects.filter(pk=event.pk, state=EventState.DEAD)
         # Redaction finds a body by the order it tells of, and searches one that tells of none;
         # it must not be taken for another order's, whose number somebody typed.
-        told = {"order_id": order_id} if recognised_order(event) == legacy_id else {}
+        told = {"order_id": order_id} if recognized_order(event) == legacy_id else {}
         dead_one.update(state=EventState.DONE, **told)
         audit.record(
             AuditKind.STORE, actor=by, store_id=event.store_id, order_id=order_id,

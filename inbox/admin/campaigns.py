@@ -54,7 +54,7 @@ class CampaignAdmin(DeskAdmin):
         "Messages that go out by themselves when something happens to an order or a checkout, in "
         "the customer's language. Each event sends each campaign once, whoever caused it."
     )
-    list_empty = "No campaign yet: customers hear nothing from us. Add a text for cancelations."
+    list_empty = "No campaign yet: customers hear nothing from us. Add a text for cancellations."
     search_fields = ["name", "subject", "body"]
     help_texts = {
         "name": "For you; customers do not see it.",

@@ -63,7 +63,7 @@ def subject_of(conversation: Conversation) -> str:
 
 def _spoken(language: str) -> str:
     """The customer's language where we speak it."""
-    return language if placeholders.has_catalogue(language) else settings.LANGUAGE_CODE
+    return language if placeholders.has_catalog(language) else settings.LANGUAGE_CODE
 
 
 def send_mail(

@@ -109,7 +109,7 @@ class Migration(migrations.Migration):
                 (
                     "value",
                     models.CharField(
-                        help_text="Normalised as an identity's; as it was written if not understood.",
+                        help_text="Normalized as an identity's; as it was written if not understood.",
                         max_length=255,
                     ),
                 ),

@@ -252,7 +252,7 @@ class Campaign(CampaignText):
             problems["purpose"] = "A reminder of a checkout is marketing: choose Marketing."
         if self.event_kind in CONFIRMATIONS and self.is_marketing:
             problems["purpose"] = (
-                "Customers must always hear of a cancelation or refund: choose Transactional."
+                "Customers must always hear of a cancellation or refund: choose Transactional."
             )
         if self.is_marketing and self.via_conversation:
             problems["via_conversation"] = (
@@ -272,7 +272,7 @@ class Campaign(CampaignText):
                  "is what happened. Take it out."}
             )  # fmt: skip
         ours = sorted(used & placeholders.OUR_SENTENCES)
-        if ours and not placeholders.has_catalogue(language):
+        if ours and not placeholders.has_catalog(language):
             raise ValidationError(
                 {"body": f"{{{{ {ours[0]} }}}} is not translated into “{language}”: write a "
                  "sentence of your own with {{ amount }}."}

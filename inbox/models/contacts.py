@@ -49,7 +49,7 @@ class IdentityQuerySet(models.QuerySet["Identity"]):
 
 
 class Identity(models.Model):
-    """One address of a contact. `value` is normalised (inbox.identities); a removed one stays
+    """One address of a contact. `value` is normalized (inbox.identities); a removed one stays
     for the record and frees its value for another contact."""
 
     contact = models.ForeignKey(Contact, models.CASCADE, related_name="identities")
@@ -145,7 +145,7 @@ class Claim(models.Model):
     kind = models.CharField(max_length=20, choices=IdentityKind.choices)
     value = models.CharField(
         max_length=255,
-        help_text="Normalised as an identity's; as it was written if not understood.",
+        help_text="Normalized as an identity's; as it was written if not understood.",
     )
     is_understood = models.BooleanField(default=True)
     source = models.CharField(max_length=100, blank=True, help_text="Who or what told us.")

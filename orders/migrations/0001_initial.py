@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
                 ('is_active', models.BooleanField(default=True, help_text='Off: its orders disappear from conversations; nothing is deleted.')),
                 ('assume_delivered_after_days', models.PositiveSmallIntegerField(blank=True, help_text='For carriers that never report: count a parcel as delivered so many days after it was shipped. Empty: an unknown delivery is never taken for a delivery.', null=True, validators=[django.core.validators.MinValueValidator(1)])),
                 ('notify_by_default', models.BooleanField(default=True, help_text="Whether Shopify's own e-mail to the customer is ticked in the dialogs.")),
-                ('is_frozen', models.BooleanField(default=False, help_text='On: cancelations and refunds wait and nothing is sent to Shopify.', verbose_name='Freeze all actions')),
+                ('is_frozen', models.BooleanField(default=False, help_text='On: cancellations and refunds wait and nothing is sent to Shopify.', verbose_name='Freeze all actions')),
                 ('hidden_cancel_reasons', models.JSONField(blank=True, default=list, help_text='Cancel reasons agents should not see, for example ["FRAUD"].')),
                 ('connected_at', models.DateTimeField(default=django.utils.timezone.now, help_text='Order events before this time are history: no messages.')),
             ],

@@ -11,7 +11,7 @@ _SEND_WITHIN = timedelta(hours=24)
 
 
 def remember(apps, schema_editor):
-    """An accepted cancelation must not be sent again, and the refusal of that then be believed;
+    """An accepted cancellation must not be sent again, and the refusal of that then be believed;
     and without their times no deadline is ever reached."""
     actions = apps.get_model("orders", "OrderAction").objects
     # Since 0012 both times are written together.

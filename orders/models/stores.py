@@ -89,7 +89,7 @@ class Store(models.Model):
     is_frozen = models.BooleanField(
         "Freeze all actions",
         default=False,
-        help_text="On: cancelations and refunds wait and nothing is sent to Shopify.",
+        help_text="On: cancellations and refunds wait and nothing is sent to Shopify.",
     )
     undo_seconds = models.PositiveSmallIntegerField(
         default=0,

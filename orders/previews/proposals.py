@@ -108,7 +108,7 @@ class Proposal:
     reason_label: str
     amount: Money | None
     targets: tuple[Target, ...]
-    # All that is left. Of a cancelation: Shopify gives it back with the order, without an amount.
+    # All that is left. Of a cancellation: Shopify gives it back with the order, without an amount.
     is_full_refund: bool
     lines: tuple[LineQuantity, ...]
     shipping: Money | None

@@ -54,7 +54,7 @@ def preview_cancel(order: Order, choice: CancelChoice, *, by: User, now: datetim
         raise ActionRefused(refusal)
     labels = {reason.value: reason.label for reason in gateway.cancel_reasons(order.store)}
     if choice.reason not in labels:
-        raise ActionRefused(Refusal("reason_missing", _("Choose a reason for the cancelation.")))
+        raise ActionRefused(Refusal("reason_missing", _("Choose a reason for the cancellation.")))
     net = rules.net_paid(snapshot)
     amount = choice.amount
     targets: tuple[Target, ...] = ()

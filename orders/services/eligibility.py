@@ -97,7 +97,7 @@ def rule(
 
 def _owner_refusal(action: OrderAction, order: Order) -> Refusal | None:
     """Whose order it is, while nothing was sent. What was begun is brought to its end: half of a
-    cancelation helps nobody."""
+    cancellation helps nobody."""
     return None if action.maybe_applied else guards.refusal(action, order)
 
 
@@ -140,7 +140,7 @@ def _cancel_refusal(order: Order, proposal: Proposal, now: datetime) -> Refusal 
     if not proposal.shipments_to_cancel and (refusal := rules.shipment_refusal(snapshot)):
         return refusal
     if proposal.is_full_refund and proposal.amount != rules.net_paid(snapshot):
-        # Shopify's cancelation gives back all there is, whatever was confirmed.
+        # Shopify's cancellation gives back all there is, whatever was confirmed.
         return Refusal(
             "amount_changed",
             _("Canceling would now return %(sum)s.") % {"sum": rules.net_paid(snapshot).format()},

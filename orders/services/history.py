@@ -115,7 +115,7 @@ def _refund_events(
         divided = parts(refund)
         amount = divided.moved.presentment + divided.waiting.presentment
         if amount.amount <= 0:
-            # A cancelation with "refund later" books a refund of nothing; of a refund that
+            # A cancellation with "refund later" books a refund of nothing; of a refund that
             # failed as a whole the customer has nothing either.
             continue
         maker = made_by.get(refund.gid)

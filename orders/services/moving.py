@@ -57,7 +57,7 @@ def lock_order(order_id: int) -> None:
 
 
 def _note_kept(action: OrderAction) -> None:
-    """Who gave back a part with a cancelation confirmed that the rest stays with the shop: it is
+    """Who gave back a part with a cancellation confirmed that the rest stays with the shop: it is
     kept on purpose, and nobody has to ask for it again. Only where it is exactly that rest."""
     kept = outcomes.kept_on_purpose(action)
     if kept is None:

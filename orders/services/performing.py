@@ -38,7 +38,7 @@ LEASE: Final = timedelta(seconds=15)
 CRASHES_BELIEVED: Final = 10
 # Not sent by then: the agent looks at the order again.
 SEND_WITHIN: Final = timedelta(hours=24)
-# Shopify accepted it and does not show it: a cancelation takes minutes.
+# Shopify accepted it and does not show it: a cancellation takes minutes.
 PENDING_FOR: Final = timedelta(hours=2)
 # As long as the idempotency key is sure to be known.
 UNKNOWN_FOR: Final = KEY_WINDOW

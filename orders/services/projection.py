@@ -218,7 +218,7 @@ def record_snapshot(
 
 def _is_older(order: Order, snapshot: OrderSnapshot) -> bool:
     """Whether a lagging replica answered. Shopify's time of change has whole seconds, so within
-    one of them a cancelation or a refund that is missing tells it: neither ever goes away."""
+    one of them a cancellation or a refund that is missing tells it: neither ever goes away."""
     if not order.document or order.shop_updated_at is None:
         return False
     if snapshot.updated_at > order.shop_updated_at:

@@ -74,7 +74,7 @@ def _settle_active(action: OrderAction, snapshot: OrderSnapshot, now: datetime) 
 
 
 def _settle_again(action: OrderAction, snapshot: OrderSnapshot, now: datetime) -> bool:
-    """A bank may confirm or refuse a refund days after Shopify booked it, and a cancelation's
+    """A bank may confirm or refuse a refund days after Shopify booked it, and a cancellation's
     refund may be booked after it was given up. Only what Shopify shows changes a settled row:
     one that a person settled without a refund to look at stays as they said."""
     if not is_evident(action, snapshot):

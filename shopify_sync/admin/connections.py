@@ -118,8 +118,8 @@ class ShopConnectionAdmin(DeskAdmin):
                 "fields": ["method"],
                 "description": "<strong>Install an app</strong>: for any shop. Make an app in "
                 "Shopify's developer dashboard, put its client ID and secret below, save, and "
-                "press “Install in Shopify”. <strong>App of your own organisation</strong>: the "
-                "app and the shop belong to the same organisation; nothing has to be installed "
+                "press “Install in Shopify”. <strong>App of your own organization</strong>: the "
+                "app and the shop belong to the same organization; nothing has to be installed "
                 "by hand. <strong>Existing access token</strong>: for a custom app made in the "
                 "shop's admin before 2026.",
             },

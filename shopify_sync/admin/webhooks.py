@@ -103,7 +103,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         if event is not None and self.has_replay_permission(request):
             context |= self._dead(request, event.topic) if event.state == EventState.DEAD else {}
             if event.store.is_active and ingest.may_name_an_order(event.topic):
-                number = replaying.recognised_order(event)
+                number = replaying.recognized_order(event)
                 context["order_form"] = OrderNumberForm(initial={"order_number": number})
         return super().change_view(request, object_id, form_url, context)
 

@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 choices=[
                     ("oauth", "Install an app (OAuth)"),
-                    ("client", "App of your own organisation (client credentials)"),
+                    ("client", "App of your own organization (client credentials)"),
                     ("token", "Existing access token"),
                 ],
                 default="token",

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 class ConnectionMethod(models.TextChoices):
     OAUTH = "oauth", "Install an app (OAuth)"
-    CLIENT_CREDENTIALS = "client", "App of your own organisation (client credentials)"
+    CLIENT_CREDENTIALS = "client", "App of your own organization (client credentials)"
     ADMIN_TOKEN = "token", "Existing access token"
 
 

@@ -15,7 +15,7 @@ CAN: Final = (
     "Orders in several currencies, with taxes, discounts, tips, duties, fees and cash rounding",
     "Lists beyond a page, and lists in any order; reads that lag behind",
     "Holds, scheduled orders, pickup, parcels with events, several locations and their stock",
-    "Cancelations as Shopify runs them, with a job and its result; refunds with idempotency keys, "
+    "Cancellations as Shopify runs them, with a job and its result; refunds with idempotency keys, "
     "to cards, gift cards and store credit, pending or refused by the bank",
     "Returns that are requested, approved, booked in, processed, closed and opened again",
     "Order edits and exchanges by the shop's staff, disputes, payment terms, test orders",

@@ -1,5 +1,5 @@
 """How a shop behaves by itself, as long as it lasts: replicas that lag, lists in any order,
-cancelations that refund later, jobs that are forgotten, banks that take their time.
+cancellations that refund later, jobs that are forgotten, banks that take their time.
 
 A fault (`faults.Rule`) spoils single requests; conditions hold for all of them. Off by default.
 """
@@ -30,7 +30,7 @@ class Conditions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
     answers which is 1 to `lag` changes behind, yet never shows what was replaced more than
     `lag_s` seconds ago. `shuffled`: lists without a promised order come in another one, the same
     each time, so that cursors stay good. `jobs_kept_s`: after so many seconds node() no longer
-    knows the job of a cancelation; None: always. `keeps_return_notes`: whether the note given to
+    knows the job of a cancellation; None: always. `keeps_return_notes`: whether the note given to
     returnProcess stands on the refund it makes, which is not documented. `refuses_bulk`: what it
     says instead of running a bulk operation. Seconds are of the
     store's clock.

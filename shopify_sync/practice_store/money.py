@@ -96,7 +96,7 @@ def original_total(order: Order) -> Decimal:
 
 
 def current(order: Order) -> dict[str, Decimal]:
-    """Totals after refunds of lines, and nothing left after a cancelation."""
+    """Totals after refunds of lines, and nothing left after a cancellation."""
     if order.cancelled_at:
         nothing = ("subtotal", "tax", "shipping", "total", "discounts", "duties")
         return dict.fromkeys(nothing, ZERO)

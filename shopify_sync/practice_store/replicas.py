@@ -1,6 +1,6 @@
 """A shop as it was some changes ago: what a read replica that lags still shows.
 
-Each order keeps its last versions, with the state its cancelation jobs had. A view is consistent:
+Each order keeps its last versions, with the state its cancellation jobs had. A view is consistent:
 it is the whole shop just before one change, so an order's sums, refunds and `updatedAt` belong
 together, and so do the orders of a list.
 """

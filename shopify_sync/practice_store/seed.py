@@ -231,7 +231,7 @@ def _random_order(context: Context, rng: random.Random) -> Order:
         country=country,
         presentment=presentment,
         note=rng.choice(
-            [None, None, "Please leave it with the neighbours 🙏", "No plastic, please."]
+            [None, None, "Please leave it with the neighbors 🙏", "No plastic, please."]
         ),
         tags=rng.choice([[], [], ["VIP"], ["wholesale", "B2B"]]),
     )

@@ -235,7 +235,7 @@ def start_cancel(
     credit_expires_at: datetime | None = None,
     made_by: str = "app",
 ) -> Job:
-    """Accept a cancelation, and carry it out a moment later."""
+    """Accept a cancellation, and carry it out a moment later."""
     job = Job(
         key=key,
         order_number=order.number_id,
@@ -254,7 +254,7 @@ def start_cancel(
 
 
 def run_job(context: Context, key: str) -> None:
-    """Carry out what is left of an accepted cancelation; another run changes nothing."""
+    """Carry out what is left of an accepted cancellation; another run changes nothing."""
     job = context.shop.jobs.get(key)
     order = context.shop.orders.get(job.order_number) if job else None
     if not job or not order:
@@ -307,7 +307,7 @@ def finish_cancel(
 
 
 def _begin_refund(context: Context, order: Order, job: Job) -> None:
-    """The money of a cancelation: with it, later, or never, as its course says."""
+    """The money of a cancellation: with it, later, or never, as its course says."""
     if job.course in {"job_open", "job_done"}:
         job.owes_refund = True
         if job.course == "job_open":

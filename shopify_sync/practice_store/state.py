@@ -1,4 +1,4 @@
-"""What a practice shop holds. Serialisable by msgspec, so that a shop outlives its process.
+"""What a practice shop holds. Serializable by msgspec, so that a shop outlives its process.
 
 Sums are Decimals in the order's presentment currency; the shop's currency follows by `rate`
 (presentment x rate = shop). Times are aware UTC without fractions, as Shopify gives them.
@@ -85,7 +85,7 @@ class Fee(Struct, kw_only=True):
 
 
 class LineItem(Resource, kw_only=True):
-    """`discount`, `tax` and `duty` are of the whole line; `removed`: taken off by a cancelation,
+    """`discount`, `tax` and `duty` are of the whole line; `removed`: taken off by a cancellation,
     an edit or an exchange; `added`: put on by one of the latter."""
 
     typename: ClassVar[str] = "LineItem"
@@ -190,7 +190,7 @@ class Refund(Resource, kw_only=True):
     return_number: int | None = None
     key: str | None = None
     # "app": asked for through the API; "staff": in Shopify's own admin. `job_key`: the
-    # cancelation whose money this is.
+    # cancellation whose money this is.
     made_by: str = "app"
     job_key: str | None = None
 

@@ -261,9 +261,9 @@ class Store:
         self.courier.log.clear()
 
     def ledger(self, domain: str) -> dict[str, Any]:
-        """Every movement of money and every cancelation, for tests to hold us against."""
+        """Every movement of money and every cancellation, for tests to hold us against."""
         shop = self.world.shops[domain]
-        refunds, cancelations, transactions = [], [], []
+        refunds, cancellations, transactions = [], [], []
         for order in shop.orders.values():
             for refund in order.refunds:
                 moved = [t for t in order.transactions if t.number_id in refund.transactions]
@@ -276,7 +276,7 @@ class Store:
                         "currency": order.presentment_currency,
                         "gateways": [t.gateway for t in moved],
                         "at": refund.created_at.isoformat(),
-                        # Whose refund it is, and the note of the cancelation it belongs to.
+                        # Whose refund it is, and the note of the cancellation it belongs to.
                         "made_by": refund.made_by,
                         "return": gid("Return", refund.return_number) if refund.return_number
                         else None,
@@ -289,7 +289,7 @@ class Store:
                 )  # fmt: skip
             if order.cancelled_at:
                 job = shop.jobs.get(order.cancel_key or "")
-                cancelations.append(
+                cancellations.append(
                     {"order": order.id, "order_name": order.name, "reason": order.cancel_reason,
                      "staff_note": order.cancel_staff_note, "at": order.cancelled_at.isoformat(),
                      "made_by": job.made_by if job else "app"}
@@ -304,7 +304,7 @@ class Store:
             ]  # fmt: skip
         return {
             "refunds": refunds,
-            "cancelations": cancelations,
+            "cancelations": cancellations,
             "transactions": transactions,
             "returns": returning.ledger(shop),
             "stock": stock.ledger(shop),

@@ -141,7 +141,7 @@ def cut(full: GraphQLSchema) -> str:
         found = todo.pop()
         if found.name not in seen:
             seen[found.name] = found
-            todo += _neighbours(found)
+            todo += _neighbors(found)
             if isinstance(found, GraphQLInterfaceType):
                 ways = full.get_implementations(found).objects
                 todo += ways if len(ways) <= MOST_IMPLEMENTATIONS else []
@@ -156,7 +156,7 @@ def cut(full: GraphQLSchema) -> str:
     return print_schema(schema)
 
 
-def _neighbours(named: GraphQLNamedType) -> list[GraphQLNamedType]:
+def _neighbors(named: GraphQLNamedType) -> list[GraphQLNamedType]:
     """The types a type names."""
     if isinstance(named, GraphQLUnionType):
         return list(named.types)

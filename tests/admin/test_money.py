@@ -39,7 +39,7 @@ def root(db: None) -> Client:
 
 @pytest.fixture
 def events(alice: User, conversation: Conversation) -> list[OrderEvent]:
-    """Three refunds in two currencies, a cancelation, one that failed, one of another day."""
+    """Three refunds in two currencies, a cancellation, one that failed, one of another day."""
     store = Store.objects.create(domain="demo.myshopify.com", currency="EUR")
     other = Store.objects.create(domain="second.myshopify.com", currency="EUR")
     rows = []

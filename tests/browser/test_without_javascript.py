@@ -101,7 +101,7 @@ def test_an_order_is_canceled(sara: Page, demo: Demo) -> None:
     expect(sara.locator(".field-error").first).to_be_visible()
     sara.get_by_label("Customer changed or canceled order").check()
     sara.get_by_role("button", name="Review").click()
-    expect(sara.get_by_role("heading", name="Review the cancelation of #1065")).to_be_visible()
+    expect(sara.get_by_role("heading", name="Review the cancellation of #1065")).to_be_visible()
     sara.get_by_role("button", name=re.compile("^Cancel order and refund")).click()
     done(sara)
     sara.get_by_role("button", name="Close").last.click()

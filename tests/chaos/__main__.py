@@ -101,7 +101,7 @@ def main() -> int:
 
 
 def modules() -> list[str]:
-    """Every t*.py here is a part of the programme."""
+    """Every t*.py here is a part of the program."""
     return [f"tests.chaos.{p.stem}" for p in sorted(Path(__file__).parent.glob("t[0-9]*.py"))]
 
 

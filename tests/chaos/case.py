@@ -1,4 +1,4 @@
-"""What a case of the fault programme is, and what it reports."""
+"""What a case of the fault program is, and what it reports."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One test of the programme. `mutants`: the guard that is removed → the least share of
+    """One test of the program. `mutants`: the guard that is removed → the least share of
     damage its removal must do, or the test proves nothing."""
 
     id: str

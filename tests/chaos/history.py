@@ -94,7 +94,7 @@ class Happened:
 
     @property
     def asked_for(self) -> bool:
-        """By a refund of its own, and not only as the money leg of its cancelation."""
+        """By a refund of its own, and not only as the money leg of its cancellation."""
         return any(not refund.get("cancel_note") for refund in self.refunds)
 
     @property
@@ -116,7 +116,7 @@ class Books:
     """The practice store's ledger, sorted by whose doing each entry is.
 
     Ours is what the API was asked for with the action's key or marker, and the refund of a
-    cancelation with its marker. What staff do in Shopify is theirs, whatever their note says.
+    cancellation with its marker. What staff do in Shopify is theirs, whatever their note says.
     """
 
     def __init__(self, actions: Sequence[ActionFact], ledger: Mapping[str, Any]) -> None:
@@ -179,7 +179,7 @@ def _money_wrong(action: ActionFact, happened: Happened) -> Iterable[str]:
     if happened.moving > asked:
         yield f"{happened.moving} moved instead of {asked}"
     elif happened.asked_for and happened.booked != asked:
-        # What a cancelation returns may be less: staff refund while Shopify is at it.
+        # What a cancellation returns may be less: staff refund while Shopify is at it.
         yield f"{happened.booked} booked instead of {asked}"
     if beside := [r for r in happened.refunds if (r.get("return") or "") != action.through]:
         yield f"refunded through {beside[0].get('return') or 'no return'}"
@@ -237,7 +237,7 @@ class World:
 
     `ruling`: what the requester's policy says now: "" allowed as it is, else "refused" or
     "approval" where more approvals are needed than were given. `moves`: what the request pays
-    out, or the sum its cancelation returns; None: none. `left`: what the order still holds.
+    out, or the sum its cancellation returns; None: none. `left`: what the order still holds.
     """
 
     store_is_active: bool = True

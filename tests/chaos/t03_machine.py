@@ -516,7 +516,7 @@ class Life:
         self._policy(refund_up_to=LIMIT, approval_up_to=None, cancel=CancelRule.ALLOW)
         self._state.scopes = list(SCOPES)
 
-    # Judgement.
+    # Judgment.
 
     def _judge_now(self) -> None:
         own = self._actions()
@@ -606,7 +606,7 @@ def _ruling(action: OrderAction) -> str:
 
 
 def refused_reads(world: Installation, run: Run) -> Outcome:
-    """Chance seldom brings it about: a cancelation whose answer was lost is seen by a webhook,
+    """Chance seldom brings it about: a cancellation whose answer was lost is seen by a webhook,
     and then some replicas still show the order as it was."""
     _set_the_stage(world, run)
     for number in range(run.size(40, least=10)):

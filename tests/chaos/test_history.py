@@ -43,15 +43,15 @@ def by_cancel(amount: str = "15.0", *statuses: str) -> dict[str, Any]:
 def books(
     *refunds: dict[str, Any], canceled: str | None = None, made_by: str = "app", paid: str = "100.0"
 ) -> dict[str, Any]:
-    """`canceled`: the staff note of the cancelation, if there was one."""
+    """`canceled`: the staff note of the cancellation, if there was one."""
     moved = [
         {"order": ORDER, "kind": "REFUND", **part} for r in refunds for part in r["transactions"]
     ]
     sale = {"order": ORDER, "kind": "SALE", "status": "SUCCESS", "amount": paid}
-    cancelation = {"order": ORDER, "staff_note": canceled, "made_by": made_by}
+    cancellation = {"order": ORDER, "staff_note": canceled, "made_by": made_by}
     return {
         "refunds": list(refunds),
-        "cancelations": [] if canceled is None else [cancelation],
+        "cancelations": [] if canceled is None else [cancellation],
         "transactions": [sale, *moved],
     }
 

@@ -73,7 +73,7 @@ def test_a_read_that_lags_sends_nothing_again(
     assert perform(action).state == ActionState.UNKNOWN
     let_the_job_run()
     placed.updated_at += timedelta(seconds=seconds)
-    # The first look sees the cancelation; the one after the refund lags.
+    # The first look sees the cancellation; the one after the refund lags.
     with answering("RefundCreate", lambda said: (reads.append(before), said)[1]) as sent:
         found = perform(action)
     assert found.state == ActionState.PENDING

@@ -48,7 +48,7 @@ def dinars(shop: Shop) -> None:
     shop.place(currency="RSD", items=(("Mug", "1234.56", 1),))
 
 
-def test_all_of_1234_56_dinars_goes_back_with_a_cancelation(
+def test_all_of_1234_56_dinars_goes_back_with_a_cancellation(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:
     """Case C1."""

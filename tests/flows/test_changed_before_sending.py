@@ -456,12 +456,12 @@ def test_what_no_longer_fits_keeps_what_was_typed(
     assert "Broken lid" in dialog
 
 
-def test_a_cancelation_is_reviewed_again_too(rejected: Callable[..., str]) -> None:
+def test_a_cancellation_is_reviewed_again_too(rejected: Callable[..., str]) -> None:
     page = rejected(
         "cancel", lambda s, o: s.act(lambda c: shop_actions.refund(c, o, Decimal("5.00"))),
         reason="CUSTOMER", refund="now", amount="12.50", restock="on", staff_note="Twice",
     )  # fmt: skip
-    assert "Review the cancelation" in page
+    assert "Review the cancellation" in page
     assert "€0.00 → €5.00" in page
     for field in ('refund" value="now', 'restock" value="on', 'reason" value="CUSTOMER'):
         assert f'name="{field}"' in page

@@ -54,7 +54,7 @@ def told(client: Client, action: OrderAction) -> dict[str, str]:
     return found
 
 
-def test_what_a_cancelation_kept_on_purpose_is_not_outstanding(
+def test_what_a_cancellation_kept_on_purpose_is_not_outstanding(
     shop: Shop, store: Store, seen: Seen, as_alice: Client, sara: User, conversation: Conversation
 ) -> None:
     shop.place(items=(("Grinder", "134.49", 1),))

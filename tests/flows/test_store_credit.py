@@ -128,7 +128,7 @@ def test_a_cancel_with_all_of_it_as_store_credit_is_one_call(
 def test_what_is_left_after_store_credit_goes_back_once(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, generous: Store
 ) -> None:
-    """Two payments, and a refund that went to neither: the shop's own cancelation would give the
+    """Two payments, and a refund that went to neither: the shop's own cancellation would give the
     rest back to each of them."""
     placed = shop.place(paid=False)
     shop.act(lambda context: shop_actions.pay(context, placed, Decimal(25)))

@@ -1,4 +1,4 @@
-"""What customers hear of a cancelation or refund: what happened, after it did, once a person, and
+"""What customers hear of a cancellation or refund: what happened, after it did, once a person, and
 byte for byte what the review showed."""
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def test_a_bank_that_took_a_week_is_no_old_news(
     assert "€7.00" in everything_said()
 
 
-def test_a_cancelation_whose_refund_failed_tells_of_the_cancelation_alone(
+def test_a_cancellation_whose_refund_failed_tells_of_the_cancellation_alone(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign]
 ) -> None:
     shop.conditions(refunds=("failure",))

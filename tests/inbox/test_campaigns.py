@@ -140,7 +140,7 @@ def test_a_lost_signal_is_found_by_the_sweep(
     assert not OrderEvent.objects.unannounced().exists()
 
 
-def test_a_cancelation_waits_for_its_refund_and_tells_of_both_in_one_message(
+def test_a_cancellation_waits_for_its_refund_and_tells_of_both_in_one_message(
     order: Order, conversation: Conversation, campaigns: list[Campaign], alice: User
 ) -> None:
     action = cancel_and_refund(order, alice, conversation)
@@ -153,7 +153,7 @@ def test_a_cancelation_waits_for_its_refund_and_tells_of_both_in_one_message(
     assert confirmations(conversation) == ["#1001 was canceled. We are refunding €5.00."]
 
 
-def test_a_refund_hours_after_its_cancelation_has_a_message_of_its_own(
+def test_a_refund_hours_after_its_cancellation_has_a_message_of_its_own(
     order: Order, conversation: Conversation, campaigns: list[Campaign], alice: User
 ) -> None:
     action = cancel_and_refund(order, alice, conversation)
@@ -168,7 +168,7 @@ def test_a_refund_hours_after_its_cancelation_has_a_message_of_its_own(
     ]
 
 
-def test_without_a_message_for_cancelations_the_refund_is_told_by_itself(
+def test_without_a_message_for_cancellations_the_refund_is_told_by_itself(
     order: Order, conversation: Conversation, campaigns: list[Campaign], alice: User
 ) -> None:
     Campaign.objects.filter(event_kind=EventKind.CANCELED).update(is_active=False)
@@ -183,7 +183,7 @@ def test_without_a_message_for_cancelations_the_refund_is_told_by_itself(
 def left_out(
     order: Order, conversation: Conversation, campaigns: list[Campaign], alice: User
 ) -> tuple[OrderEvent, OrderEvent]:
-    """A cancelation and its refund, of a customer whom the cancelation's campaign is not for."""
+    """A cancellation and its refund, of a customer whom the cancellation's campaign is not for."""
     CampaignCondition.objects.create(
         campaign=campaigns[0],
         event_kind=EventKind.CANCELED,
@@ -194,7 +194,7 @@ def left_out(
     return event(order, EventKind.CANCELED, action), event(order, EventKind.REFUNDED, action)
 
 
-def test_a_refund_waits_for_its_cancelations_message_and_is_told_by_itself_where_there_is_none(
+def test_a_refund_waits_for_its_cancellations_message_and_is_told_by_itself_where_there_is_none(
     left_out: tuple[OrderEvent, OrderEvent], conversation: Conversation
 ) -> None:
     canceled, refunded = left_out
@@ -221,7 +221,7 @@ def test_a_refund_that_did_not_wait_would_be_told_by_nobody(
     assert confirmations(conversation) == []
 
 
-def test_a_cancelation_that_was_only_considered_would_swallow_its_refund(
+def test_a_cancellation_that_was_only_considered_would_swallow_its_refund(
     left_out: tuple[OrderEvent, OrderEvent], conversation: Conversation
 ) -> None:
     """Negative control: a row that says why nothing was written, taken for a message."""

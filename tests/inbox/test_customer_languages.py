@@ -67,12 +67,12 @@ def seeded(settings: Any) -> Iterator[None]:
             row.full_clean()
             row.save()
     texts.SENT.clear()
-    # The sentence as the Arabic catalogue has it, whether it was compiled already or not.
-    catalogue = trans_real.translation("ar")._catalog  # type: ignore[attr-defined]
-    had = catalogue.get("We are refunding %(sum)s.")
-    catalogue["We are refunding %(sum)s."] = had or "نعيد إليكم %(sum)s."
+    # The sentence as the Arabic catalog has it, whether it was compiled already or not.
+    catalog = trans_real.translation("ar")._catalog  # type: ignore[attr-defined]
+    had = catalog.get("We are refunding %(sum)s.")
+    catalog["We are refunding %(sum)s."] = had or "نعيد إليكم %(sum)s."
     yield
-    catalogue["We are refunding %(sum)s."] = had or ""
+    catalog["We are refunding %(sum)s."] = had or ""
 
 
 @pytest.fixture

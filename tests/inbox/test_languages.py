@@ -1,4 +1,4 @@
-"""Languages: catalogues are whole and fresh, and pages speak them."""
+"""Languages: catalogs are whole and fresh, and pages speak them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COUNTED_IN_WORDS = {"de": {0}, "ar": {0, 1, 2}}
 PLACEHOLDER = re.compile(r"%\(\w+\)s|%s|%d")
 
 
-def catalogue(language: str) -> dict[object, str]:
+def catalog(language: str) -> dict[object, str]:
     with (LOCALE / language / "LC_MESSAGES" / "django.mo").open("rb") as file:
         found: dict[object, str] = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
     return found
@@ -46,7 +46,7 @@ def untranslated(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("language", ["de", "ar"])
-def test_a_catalogue_is_complete(language: str) -> None:
+def test_a_catalog_is_complete(language: str) -> None:
     text = source(language)
     assert "fuzzy" not in text
     assert untranslated(text) == []
@@ -78,7 +78,7 @@ def test_what_is_not_translated_is_found(entry: str) -> None:
 @pytest.mark.parametrize("language", ["de", "ar"])
 def test_nothing_is_lost_in_translation(language: str) -> None:
     assert "fuzzy" not in source(language)
-    for key, text in catalogue(language).items():
+    for key, text in catalog(language).items():
         wanted = key[0] if isinstance(key, tuple) else key
         if not wanted:
             continue
@@ -89,7 +89,7 @@ def test_nothing_is_lost_in_translation(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", ["de", "ar"])
-def test_the_compiled_catalogue_is_the_source(language: str, tmp_path: Path) -> None:
+def test_the_compiled_catalog_is_the_source(language: str, tmp_path: Path) -> None:
     if not shutil.which("msgfmt"):
         pytest.skip("gettext is not installed")
     fresh = tmp_path / "django.mo"
@@ -121,17 +121,17 @@ def test_how_often_it_was_tried_is_said_to_whoever_reads_it(
 @pytest.mark.parametrize("language", ["de", "ar"])
 def test_closing_a_notice_is_another_word_than_leaving_it_at_a_failure(language: str) -> None:
     notice, failure = (
-        catalogue(language)[f"{context}\x04Dismiss"]
+        catalog(language)[f"{context}\x04Dismiss"]
         for context in ("close a notice", "message that was not delivered")
     )
     assert notice != failure
-    assert "Dismiss" not in catalogue(language), "no third one without a meaning"
+    assert "Dismiss" not in catalog(language), "no third one without a meaning"
 
 
 @pytest.mark.parametrize("language", ["de", "ar"])
 def test_what_stands_on_screens_is_american_english(language: str) -> None:
-    words = " ".join(str(key) for key in catalogue(language))
-    assert re.findall(r"(?i)\bcolours?\b|\bcentres?\b", words) == []
+    words = " ".join(str(key) for key in catalog(language))
+    assert re.findall(r"(?i)\bcolors?\b|\bcentres?\b", words) == []
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ CASES = [
         ("1 of 3 refunded",),
     ),
     (of(0, refunds=(refund(3),)), Gone(refunded=3), ("Refunded",)),
-    # The cancelation took the rest.
+    # The cancellation took the rest.
     (
         of(0, cancelled_at=NOW, refunds=(refund(1),)),
         Gone(refunded=1, removed=2),

@@ -125,7 +125,7 @@ def test_who_may_approve(
 
 
 @pytest.mark.parametrize(("up_to", "code"), [(15, None), (None, None), (0, "not_approver")])
-def test_who_may_approve_a_cancelation_of_an_order_without_a_currency(
+def test_who_may_approve_a_cancellation_of_an_order_without_a_currency(
     ask: Callable[..., OrderAction], bob: User, sara: User, up_to: int | None, code: str | None
 ) -> None:
     """Without a sum to compare, whoever may approve any refund at all."""

@@ -139,7 +139,7 @@ def test_each_difference_is_a_sentence(
 UNTOLD = {
     "gid": "the order itself", "legacy_id": "the order itself", "name": "never changes",
     "created_at": "never changes", "processed_at": "never changes", "updated_at": "no news",
-    "cancel_reason": "told with the cancelation", "cancel_staff_note": "not shown",
+    "cancel_reason": "told with the cancellation", "cancel_staff_note": "not shown",
     "return_status": "the returns are told", "is_refundable": "a rule's", "is_capturable": "a rule's",
     "is_restockable": "a rule's", "can_notify_customer": "a rule's", "is_test": "never changes",
     "requires_shipping": "a rule's", "currency": "never changes", "shop_currency": "never changes",

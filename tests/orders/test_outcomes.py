@@ -94,7 +94,7 @@ def test_a_frozen_store_does_not_start_forever() -> None:
     assert outcomes.words(undo).code == Going.UNDOABLE
 
 
-def test_a_cancelation_says_what_was_refunded_and_what_is_kept() -> None:
+def test_a_cancellation_says_what_was_refunded_and_what_is_kept() -> None:
     done = action(ActionState.SUCCEEDED, kind=ActionKind.CANCEL_AND_REFUND)
     assert outcomes.words(done).text == (
         "Canceled, and €12.50 of €20.00 refunded; €7.50 kept on purpose."
@@ -114,7 +114,7 @@ def test_a_proposal_of_another_release_says_nothing_of_what_is_kept(facts: objec
     assert outcomes.words(done).text == ""
 
 
-def test_what_failed_after_the_cancelation_says_that_it_is_canceled() -> None:
+def test_what_failed_after_the_cancellation_says_that_it_is_canceled() -> None:
     for outcome in (Outcome.FAILED_AT_BANK, Outcome.REFUSED_BY_SHOPIFY, Outcome.NOT_BOOKED,
                     Outcome.STALE, Outcome.REFUSED_BY_RULES):  # fmt: skip
         words = outcomes.words(action(ActionState.PARTIAL, outcome))

@@ -160,7 +160,7 @@ def test_every_kind_rule_note_and_amount(
         assert bool(ruling.why) == bool(approvals)
 
 
-def test_a_note_is_asked_of_a_cancelation_with_a_refund_too() -> None:
+def test_a_note_is_asked_of_a_cancellation_with_a_refund_too() -> None:
     """By its own words, whatever the sum."""
     ruling = policies.judge(
         Policy(cancel=CancelRule.NOTE), kind=ActionKind.CANCEL_AND_REFUND,

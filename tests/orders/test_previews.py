@@ -199,7 +199,7 @@ def test_a_reason_is_one_of_the_list(refund: Any, cancel: Any, reason: str) -> N
         (shipped(DELIVERED, parcel(gid="b")), "partly_delivered"),
     ],
 )
-def test_no_cancelation_that_the_rules_refuse(
+def test_no_cancellation_that_the_rules_refuse(
     cancel: Any, snapshot: OrderSnapshot, code: str
 ) -> None:
     assert refused(cancel, snapshot) == code
@@ -506,7 +506,7 @@ def test_the_same_choice_again_says_what_changed(
     assert again.proposal.amount == eur("5.00")
 
 
-def test_the_same_cancelation_again(cancel: Any, alice: User, store: Store) -> None:
+def test_the_same_cancellation_again(cancel: Any, alice: User, store: Store) -> None:
     first = cancel(
         shipped(customer=JANE), amount=eur("5.00"), method=RefundMethod.STORE_CREDIT,
         restock=False, notify=True, staff_note="Called.", cancel_shipments=True,

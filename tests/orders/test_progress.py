@@ -125,7 +125,7 @@ TABLE: dict[tuple[str, str], tuple[Any, Any, Any, Any]] = {
     ("cancel", "canceled by somebody"): (REJECTED, Contradiction, Contradiction, Contradiction),
     ("cancel and all", "nothing"): (ToSend(0), ToSend(0), Contradiction, Waiting),
     ("cancel and all", "somebody's refund"): (REJECTED, ToSend(0), Contradiction, Waiting),
-    # The refund may follow its cancelation for a while.
+    # The refund may follow its cancellation for a while.
     ("cancel and all", "canceled by us"): (PARTIAL, Waiting, PARTIAL, Waiting),
     ("cancel and all", "canceled by us, with its refund"): (SUCCEEDED,) * 4,
     ("cancel and all", "canceled by us, and our refund"): (PARTIAL, Waiting, PARTIAL, Waiting),
@@ -143,7 +143,7 @@ TABLE: dict[tuple[str, str], tuple[Any, Any, Any, Any]] = {
 }  # fmt: skip
 # The same with its refund as the step that was last sent.
 SECOND_STEP: dict[str, tuple[Any, Any, Any, Any]] = {
-    # A read that has not heard of the cancelation: it was seen, and is not sent again.
+    # A read that has not heard of the cancellation: it was seen, and is not sent again.
     "nothing": (Waiting, Waiting, Waiting, Waiting),
     "somebody's refund": (Waiting, Waiting, Waiting, Waiting),
     "canceled by us": (ToSend(1), ToSend(1), Contradiction, Waiting),
@@ -218,7 +218,7 @@ def test_a_job_does_not_speak_against_what_the_order_shows(job: Job) -> None:
     assert holds(found, SUCCEEDED)
 
 
-def test_a_refund_that_its_cancelation_still_owes() -> None:
+def test_a_refund_that_its_cancellation_still_owes() -> None:
     old = action("cancel and all", "accepted", step_last_sent_at=NOW - timedelta(minutes=3))
     assert isinstance(move(old, canceled(), Job.OPEN), Waiting)
     assert move(old, canceled(), Job.FAILED, "Gateway down.") == Settled(
@@ -260,7 +260,7 @@ def test_a_step_of_a_later_version_is_left_alone() -> None:
 @pytest.mark.parametrize("read", [name for name in READS if name != "our refund"])
 def test_whatever_is_read_an_unseen_refund_was_never_refused(sent: str, read: str) -> None:
     """The one promise behind the table: "refused" only where nothing can have been applied."""
-    # Of a shipment record that may be gone, its order's cancelation was not sent yet.
+    # Of a shipment record that may be gone, its order's cancellation was not sent yet.
     for what, job in product(STEPS.keys() - {"shipment and cancel"}, Job):
         found = move(action(what, sent), READS[read], job)
         if isinstance(found, Settled) and found.state == ActionState.REJECTED:
@@ -349,12 +349,12 @@ def test_a_refund_whose_id_is_known_is_that_one_alone() -> None:
         # What waits for its bank, or failed there, may not be in the total.
         (refund("20.00", "", "PENDING", total=bag("0.00")), True),
         (refund("20.00", "", "FAILURE", "FAILURE", total=bag("0.00")), True),
-        # Of a cancelation with "refund later".
+        # Of a cancellation with "refund later".
         (refund("0.00", "", total=bag("0.00")), False),
         (refund("20.00", "", total=bag("0.00"), transactions=()), False),
     ],
 )
-def test_a_cancelation_made_the_refund_of_its_amount_and_time(
+def test_a_cancellation_made_the_refund_of_its_amount_and_time(
     made: Refund, is_its_own: bool
 ) -> None:
     acted = action("cancel and all", "accepted", step_last_sent_at=NOW - timedelta(hours=3))
@@ -364,7 +364,7 @@ def test_a_cancelation_made_the_refund_of_its_amount_and_time(
     assert refund_of(acted, refunded(made)) is None
 
 
-def test_a_cancelation_whose_refund_waits_for_its_bank_is_not_half_done() -> None:
+def test_a_cancellation_whose_refund_waits_for_its_bank_is_not_half_done() -> None:
     acted = action("cancel and all", "accepted", step_last_sent_at=NOW - timedelta(hours=3))
     on_its_way = refund("20.00", "", "PENDING", total=bag("0.00"))
     found = move(acted, canceled(on_its_way))
@@ -380,14 +380,14 @@ def test_a_colleagues_goodwill_is_not_the_whole_refund() -> None:
     assert "€20.00" in found.message
 
 
-def test_a_cancelation_is_ours_by_the_marker_at_its_end() -> None:
+def test_a_cancellation_is_ours_by_the_marker_at_its_end() -> None:
     assert canceled_by(action("cancel"), canceled())
     assert not canceled_by(action("cancel"), canceled(note=f"{MARK} was refused"))
     assert not canceled_by(action("cancel"), order(cancel_staff_note=MARK))
 
 
 @pytest.mark.parametrize("note", ["", "Called the customer, all is well"])
-def test_a_cancelation_is_ours_by_its_job_too(note: str) -> None:
+def test_a_cancellation_is_ours_by_its_job_too(note: str) -> None:
     """Staff rewrote the note; Shopify says that the job it gave us canceled the order."""
     acted = action("cancel", "accepted", job_gid="gid://shopify/OrderCancelJobResult/1")
     seen = canceled(note=note)
@@ -404,7 +404,7 @@ def test_a_cancelation_is_ours_by_its_job_too(note: str) -> None:
     assert not canceled_by(acted, order(cancel_staff_note=note), job=Job.SUCCEEDED)
 
 
-def test_the_refund_of_a_cancelation_known_by_its_job_is_found() -> None:
+def test_the_refund_of_a_cancellation_known_by_its_job_is_found() -> None:
     acted = action(
         "cancel and all", "accepted", step_last_sent_at=NOW - timedelta(hours=3),
         job_gid="gid://shopify/OrderCancelJobResult/1",

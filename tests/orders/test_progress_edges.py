@@ -38,7 +38,7 @@ def move(action: OrderAction, snapshot: OrderSnapshot, job: Job = Job.NONE) -> p
 
 
 @pytest.mark.parametrize("of", [action, with_money])
-def test_a_cancelation_that_runs_is_waited_for_and_not_taken_for_done(of: Any) -> None:
+def test_a_cancellation_that_runs_is_waited_for_and_not_taken_for_done(of: Any) -> None:
     sent = of(accepted_steps=1, step_last_sent_at=NOW - timedelta(minutes=5))
     assert move(sent, order(), Job.OPEN) == Waiting()
     told = move(sent, order(), Job.SUCCEEDED)
@@ -53,7 +53,7 @@ def canceled(*refunds: Refund) -> OrderSnapshot:
     )  # fmt: skip
 
 
-def test_a_refund_of_its_cancelation_counts_by_its_sum_though_it_has_no_parts() -> None:
+def test_a_refund_of_its_cancellation_counts_by_its_sum_though_it_has_no_parts() -> None:
     """A protected shop shows no transactions; the refund's own sum is there."""
     booked = Refund(gid="r", created_at=NOW - timedelta(minutes=10), total=bag("20.00"))
     sent = with_money(accepted_steps=1, step_last_sent_at=NOW - timedelta(minutes=10))
@@ -63,7 +63,7 @@ def test_a_refund_of_its_cancelation_counts_by_its_sum_though_it_has_no_parts() 
     assert progress.refund_of(sent, canceled(empty)) is None
 
 
-def test_a_cancelation_without_money_owns_no_refund() -> None:
+def test_a_cancellation_without_money_owns_no_refund() -> None:
     booked = Refund(gid="r", created_at=NOW - timedelta(minutes=10), total=bag("20.00"))
     sent = action(accepted_steps=1)
     assert progress.refund_of(sent, canceled(booked)) is None

@@ -237,7 +237,7 @@ def test_the_rules_of_a_refund_are_asked_again(
         (shipped(), "shipped"),
     ],
 )
-def test_the_rules_of_a_cancelation_are_asked_again(
+def test_the_rules_of_a_cancellation_are_asked_again(
     request_action: Request, store: Store, alice: User, now_told: OrderSnapshot, code: str
 ) -> None:
     found = stored(order(), store)

@@ -177,7 +177,7 @@ def test_an_authorization_under_way_is_waited_for(kind: str, status: str, code: 
     ("status", "code"),
     [("OPEN", "open_return"), ("REQUESTED", "open_return"), ("CLOSED", None), ("DECLINED", None)],
 )
-def test_an_open_return_stops_a_cancelation(status: str, code: str | None) -> None:
+def test_an_open_return_stops_a_cancellation(status: str, code: str | None) -> None:
     returned = Return(gid="r", name="R", status=status, total_quantity=1, received_quantity=0)
     closed = Return(gid="c", name="C", status="CLOSED", total_quantity=1, received_quantity=1)
     assert cancel(order(returns=(closed, returned))) == code
@@ -230,7 +230,7 @@ def test_a_dispute_is_warned_of_while_it_is_open(status: str) -> None:
     assert ("dispute" in advice(rules.refund_advice(disputed, delivered=False))) is is_open
 
 
-def test_what_is_advised_about_a_cancelation() -> None:
+def test_what_is_advised_about_a_cancellation() -> None:
     assert advice(rules.cancel_advice(order())) == ["irreversible"]
     assert advice(rules.cancel_advice(shipped())) == ["irreversible", "shipped"]
     by_hand = order(transactions=(payment(is_manual=True),), risk_level="HIGH")

@@ -159,9 +159,9 @@ def test_a_refund_that_is_not_listed_counts_whole(
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        # Shopify refunds with the cancelation itself, and may book it later than we looked.
+        # Shopify refunds with the cancellation itself, and may book it later than we looked.
         ({"steps": [{"goal": "cancel_order"}], "accepted_steps": 1}, 10),
-        # The cancelation was accepted; its refund was refused, or never asked for.
+        # The cancellation was accepted; its refund was refused, or never asked for.
         ({"steps": CANCEL_THEN_REFUND, "accepted_steps": 1, "step": 1}, 0),
         ({"steps": CANCEL_THEN_REFUND, "accepted_steps": 1, "step": 0}, 0),
         # Its refund was accepted, or may have been.
@@ -170,7 +170,7 @@ def test_a_refund_that_is_not_listed_counts_whole(
         ({"steps": CANCEL_THEN_REFUND, "accepted_steps": 1, "refund_gid": "r"}, 10),
     ],
 )
-def test_a_cancelation_without_its_refund(
+def test_a_cancellation_without_its_refund(
     alice: User, demo: Store, words: dict[str, Any], expected: int
 ) -> None:
     action(

@@ -36,10 +36,10 @@ def as_it_was(action: OrderAction, **changes: Any) -> None:
     OrderAction.objects.filter(pk=action.pk).update(**blank | changes)
 
 
-def test_an_accepted_cancelation_is_not_sent_again(
+def test_an_accepted_cancellation_is_not_sent_again(
     shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its job is not known any more, and a replica does not show the cancelation yet."""
+    """Its job is not known any more, and a replica does not show the cancellation yet."""
     shop.place(paid=True)
     action = ask(seen(), cancel(), alice)
     stale = Order.objects.get(pk=action.order_id).snapshot

@@ -32,7 +32,7 @@ JOB = """query($id: ID!) { node(id: $id) { ... on OrderCancelJobResult {
 
 @pytest.fixture
 def slow_jobs(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cancelations wait for the test to move the shop's clock."""
+    """Cancellations wait for the test to move the shop's clock."""
     monkeypatch.setattr(selling, "JOB_SECONDS", 60.0)
 
 
@@ -233,7 +233,7 @@ def test_lists_come_in_another_order_and_always_in_the_same(shop: Shop) -> None:
         ("no_refund_failed", ("PAID", "FAILED"), ("PAID", "FAILED")),
     ],
 )
-def test_a_cancelation_may_refund_later_or_never(
+def test_a_cancellation_may_refund_later_or_never(
     shop: Shop, course: Any, at_once: tuple[str, str], later: tuple[str, str]
 ) -> None:
     order = shop.place()
@@ -288,7 +288,7 @@ def test_a_job_is_forgotten_after_a_while(shop: Shop) -> None:
 
 
 def test_what_a_shop_owes_outlives_its_process(tmp_path: Any, monkeypatch: Any) -> None:
-    """A refund that a cancelation still owes, and one that a bank has not answered."""
+    """A refund that a cancellation still owes, and one that a bank has not answered."""
     from shopify_sync.practice_store.conditions import Conditions
 
     monkeypatch.setattr(selling, "JOB_SECONDS", 60.0)
@@ -374,7 +374,7 @@ def test_half_of_a_refund_may_fail(shop: Shop) -> None:
 
 @pytest.mark.usefixtures("slow_jobs")
 def test_a_refund_at_the_bank_is_no_payment_that_could_still_come(shop: Shop) -> None:
-    """Neither a cancelation nor a payment ends it: it arrives, and is not paid again."""
+    """Neither a cancellation nor a payment ends it: it arrives, and is not paid again."""
     order = shop.place(paid=False)
     shop.act(lambda c: actions.pay(c, order, Decimal("30.00")))
     shop.conditions(refunds=("pending_success",), bank_s=600)
@@ -420,7 +420,7 @@ def test_an_order_falls_out_of_the_window_with_all_that_is_its_own(shop: Shop) -
 
 
 @pytest.mark.usefixtures("slow_jobs")
-def test_the_ledger_tells_whose_refunds_and_cancelations_are_whose(shop: Shop) -> None:
+def test_the_ledger_tells_whose_refunds_and_cancellations_are_whose(shop: Shop) -> None:
     ours, staffs, jobs = (shop.place(email=f"{n}@example.com") for n in range(3))
     refund(shop, ours)
     shop.act(lambda c: actions.refund(c, staffs, Decimal("5.00"), "for [ax:abc]"))

@@ -68,7 +68,7 @@ CANCEL = """mutation($id: ID!, $refund: Boolean, $method: OrderCancelRefundMetho
          "Only one of the arguments `refund` or `refund_method` is allowed."),
     ],
 )  # fmt: skip
-def test_cancelations_are_refused_in_shopifys_words(
+def test_cancellations_are_refused_in_shopifys_words(
     store: Store, prepare: str, variables: dict[str, Any], field: Any, message: str
 ) -> None:
     order = place(store)

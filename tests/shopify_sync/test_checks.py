@@ -13,7 +13,7 @@ from django.core import checks
     [("2026-10", False), ("2027-01", False), ("2030-07", False), ("2026-07", True),
      ("2025-10", True), ("unstable", True), ("", True), ("2026-11", True), ("2026-10 ", True)],
 )  # fmt: skip
-def test_an_api_version_before_the_cancelations_result_is_refused(
+def test_an_api_version_before_the_cancellations_result_is_refused(
     settings: Any, version: str, is_refused: bool
 ) -> None:
     settings.SHOPIFY_API_VERSION = version

@@ -1,7 +1,7 @@
 """T10: whatever comes to the webhook door, it is answered, kept when it was promised, and never
 a 500; and what was kept never stops what is worked off beside it.
 
-50 deliveries a door in the ordinary suite; the programme's size is T10_EXAMPLES=10000.
+50 deliveries a door in the ordinary suite; the program's size is T10_EXAMPLES=10000.
 """
 
 from __future__ import annotations

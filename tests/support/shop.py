@@ -168,5 +168,5 @@ def work_off(shop: Shop, client: Client, *, rounds: int = 40) -> None:
 
 
 def quicken(monkeypatch: Any) -> None:
-    """Shopify's own cancelation takes a second; here a moment."""
+    """Shopify's own cancellation takes a second; here a moment."""
     monkeypatch.setattr(selling, "JOB_SECONDS", 0.01)

@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--shop", required=True, help="demo.myshopify.com")
         parser.add_argument(
-            "--client-id", help="for an app of your own organisation: used in place of a token"
+            "--client-id", help="for an app of your own organization: used in place of a token"
         )
         parser.add_argument("--token", help="the Admin API access token")
         parser.add_argument("--secret", help="the app's client secret, which signs webhooks")

@@ -235,7 +235,7 @@ def cancel_job_result(context: Context, key: str) -> Any:
 
 
 def _is_forgotten(context: Context, job: Job) -> bool:
-    """How long Shopify keeps the outcome of a cancelation is not documented."""
+    """How long Shopify keeps the outcome of a cancellation is not documented."""
     kept_s = context.conditions.jobs_kept_s
     if kept_s is None or job.accepted_at is None:
         return False

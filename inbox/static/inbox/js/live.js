@@ -283,7 +283,7 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
   const changed = detail.xhr.getResponseHeader("X-Changed")?.split(" ");
   refreshAll((element) => element !== detail.target
     && (!changed || topicsOf(element).some((topic) => changed.includes(topic))));
-  // The button that was pressed is gone: go on from its neighbour, not from the top of the page.
+  // The button that was pressed is gone: go on from its neighbor, not from the top of the page.
   if (detail.target?.id === "header" && document.activeElement === document.body) {
     document.querySelector("#assign-menu summary")?.focus();
   }
