@@ -91,6 +91,8 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         topic = request.GET.get("topic") or request.GET.get("topic__exact") or ""
+        # PostgreSQL compares with no text that holds a NUL.
+        topic = topic.replace("\x00", "")
         context = self._dead(request, topic) if topic else {}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
