@@ -571,7 +571,7 @@ def test_every_live_part_of_a_page_carries_its_position(
 
 
 def test_a_change_and_its_announcement_are_committed_together(
-    conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+    transactional_db: None, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever dies right after the commit, before anything else is done, has told everybody."""
     from inbox import services

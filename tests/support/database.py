@@ -41,8 +41,16 @@ def copy_what_was_migrated(connection: Any) -> None:
             return template.copy(self, lambda: prepare(self, *args, **kwargs))
         return prepare(self, *args, **kwargs)
 
+    if connection.vendor == "postgresql":
+        creation._destroy_test_db = _drop
     creation.create_test_db = create_test_db
     creation._create_test_db = _create_test_db
+
+
+def _drop(creation: Any, name: str, _verbosity: int) -> None:
+    """With FORCE, as a thread that a test left waiting may still be connected."""
+    with creation._nodb_cursor() as cursor:
+        cursor.execute(f"DROP DATABASE {creation.connection.ops.quote_name(name)} WITH (FORCE)")
 
 
 def _fingerprint() -> str:
