@@ -131,7 +131,7 @@ def test_closing_a_notice_is_another_word_than_leaving_it_at_a_failure(language:
 @pytest.mark.parametrize("language", ["de", "ar"])
 def test_what_stands_on_screens_is_american_english(language: str) -> None:
     words = " ".join(str(key) for key in catalog(language))
-    assert re.findall(r"(?i)\bcolors?\b|\bcentres?\b", words) == []
+    assert re.findall(r"(?i)\bcolours?\b|\bcentres?\b", words) == []
 
 
 @pytest.mark.slow

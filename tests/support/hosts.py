@@ -82,8 +82,8 @@ def dripping(host: Host, line: socket.socket) -> None:
 def dripping_body(host: Host, line: socket.socket) -> None:
     """It takes the message, and never ends its answer."""
     _read_request(line)
-    line.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     host.taken += 1
+    line.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     host.drip(line, b"1\r\nx\r\n" * 1000)
 
 
