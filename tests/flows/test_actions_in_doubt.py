@@ -492,6 +492,7 @@ def test_checking_now_waits_for_the_sweep_when_the_broker_is_down(
     assert OrderAction.objects.due(now=timezone.now()).filter(pk=action.pk).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "denied", [ActionState.REJECTED, ActionState.EXPIRED, ActionState.WITHDRAWN]
 )

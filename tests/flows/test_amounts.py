@@ -86,6 +86,7 @@ def test_dinars_are_refunded_to_the_last_para(
     assert [r["amount"] for r in shop.ledger()["refunds"]] == [amount]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cancel", "refund"])
 def test_a_german_types_a_comma_and_reads_one(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, kind: str

@@ -275,6 +275,7 @@ def test_what_is_in_doubt_is_not_repeated_against_a_rule(
     assert nothing_left(shop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("choice", "change", "words"),
     [
@@ -308,6 +309,7 @@ def waiting(shop: Shop, seen: Seen, alice: User, sara: User) -> OrderAction:
     return ask(seen(), refund("5.00"), alice)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -439,6 +441,7 @@ def test_the_agent_sees_the_difference_and_confirms_anew(
     assert (again.staff_note, again.reason) == ("Broken lid", "damaged")
 
 
+@pytest.mark.slow
 def test_what_no_longer_fits_keeps_what_was_typed(
     rejected: Callable[..., str], as_alice: Client, conversation: Conversation
 ) -> None:

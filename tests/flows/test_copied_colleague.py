@@ -82,6 +82,7 @@ def test_in_a_frame_each_has_their_own(
         assert desk.get(f"orders/{other.pk}/refund/").status_code == 404
 
 
+@pytest.mark.slow
 def test_handed_over_it_is_the_other_way_round(
     pair: Pair, as_alice: Client, conversation: Conversation, alice: User
 ) -> None:
@@ -122,6 +123,7 @@ def test_wrong_person_outlives_the_next_message(
         assert not refused_at_the_page(as_alice, conversation, janes)
 
 
+@pytest.mark.slow
 def test_news_of_the_contacts_order_is_not_for_the_colleague(
     pair: Pair, shop: Shop, as_alice: Client, conversation: Conversation, channel: Channel,
     campaigns: list[Any], alice: User,

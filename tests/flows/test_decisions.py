@@ -89,6 +89,7 @@ def test_above_the_limit_somebody_else_has_to_agree(
     assert action.approved_by == sara
 
 
+@pytest.mark.slow
 def test_an_approval_is_of_the_order_as_it_was_shown(
     shop: Shop, ask: Callable[..., OrderAction], limits: Policy, sara: User
 ) -> None:

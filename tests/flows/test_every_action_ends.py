@@ -339,6 +339,7 @@ def slow_bank(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(module, "add_transaction", pending)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("says", "ends"), [("SUCCESS", ActionState.SUCCEEDED), ("FAILURE", ActionState.REVERSED)]
 )

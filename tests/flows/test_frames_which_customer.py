@@ -103,6 +103,7 @@ def test_what_an_agent_has_answered_in_the_inbox_counts_in_the_frame(
     assert 'id="review"' not in dialog(desk, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_afresh", [True, False], ids=["guarded", "control"])
 def test_an_answer_that_is_taken_back_before_the_orders_lock_moves_no_money(
     is_afresh: bool,
@@ -133,6 +134,7 @@ def test_an_answer_that_is_taken_back_before_the_orders_lock_moves_no_money(
     assert OrderAction.objects.exists() is not is_afresh
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "email", ["tom@example.com", ""], ids=["another address", "the phone alone"]
 )

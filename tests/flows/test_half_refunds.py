@@ -130,6 +130,7 @@ def test_a_refund_of_which_nothing_moved_is_no_event_until_it_does(
     assert order.events.get(kind=EventKind.REFUNDED).amount == 5
 
 
+@pytest.mark.slow
 def test_a_test_order_is_nobodys_money(
     shop: Shop, seen: Seen, as_alice: Client, alice: User, sara: User, store: Store,
     conversation: Conversation,

@@ -62,6 +62,7 @@ def shipped_one_by_one(
     return placed
 
 
+@pytest.mark.slow
 def test_a_refund_beside_fifty_others_is_booked_once(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:
@@ -126,6 +127,7 @@ def cut(shop: Shop, seen: Seen, monkeypatch: pytest.MonkeyPatch, conversation: C
     return seen()
 
 
+@pytest.mark.slow
 def test_nobody_acts_on_an_order_that_was_read_in_part(
     cut: Order, as_alice: Client, alice: User, conversation: Conversation
 ) -> None:

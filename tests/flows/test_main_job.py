@@ -116,6 +116,7 @@ def test_f43_cancel_with_refund_of_a_chosen_amount_in_one_confirmation(
     assert len(mail.outbox) == 1
 
 
+@pytest.mark.slow
 def test_f43_refund_of_a_delivered_order_with_no_return(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, campaigns: list[Campaign]
 ) -> None:

@@ -45,6 +45,7 @@ def twelve(shop: Shop, store: Store) -> list[str]:
     return placed[::-1]
 
 
+@pytest.mark.slow
 def test_older_orders_come_with_load_more(
     twelve: list[str], as_alice: Client, conversation: Conversation
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_digit_that_is_no_number_breaks_no_page(
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_open_and_needs_attention_leave_out_the_others(
     shop: Shop, store: Store, as_alice: Client, conversation: Conversation
 ) -> None:
@@ -107,6 +109,7 @@ def test_open_and_needs_attention_leave_out_the_others(
     assert names(panel(as_alice, conversation, "?show=attention")) == [held]
 
 
+@pytest.mark.slow
 def test_a_filter_that_leaves_nothing_says_so(
     twelve: list[str], as_alice: Client, conversation: Conversation
 ) -> None:
@@ -116,6 +119,7 @@ def test_a_filter_that_leaves_nothing_says_so(
     assert "Show all orders" in page
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_the_store_switch_appears_with_a_second_store(
     shop: Shop, store: Store, as_alice: Client, conversation: Conversation

@@ -84,6 +84,7 @@ def shop_order(context: object, order: Order) -> object:
     return actions.order_by_name(context, order.name)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_money_that_is_refunded_later_is_outstanding_and_named_by_its_sum(
     shop: Shop, store: Store, seen: Seen, as_alice: Client, sara: User, conversation: Conversation
 ) -> None:

@@ -149,6 +149,7 @@ def test_what_is_wrong_in_the_other_way_is_not_in_the_way(desk: Callable[..., De
     assert "Choose items or shipping" in found.page(mode="items", reason="other", amount="5.00")
 
 
+@pytest.mark.slow
 def test_items_for_another_sum_need_a_reason_and_show_the_difference(
     shop: Shop, desk: Callable[..., Desk]
 ) -> None:
@@ -328,6 +329,7 @@ def test_without_a_location_nothing_is_restocked_unsaid(
     assert 'name="token"' in found.page(**form)
 
 
+@pytest.mark.slow
 def test_who_approves_reads_what_becomes_of_the_items(
     shop: Shop, desk: Callable[..., Desk], alice: User, sara: User
 ) -> None:

@@ -237,6 +237,7 @@ def test_a_return_that_is_booked_in_meanwhile_asks_again(
     assert mutations(shop) == []
 
 
+@pytest.mark.slow
 def test_without_the_scope_the_refund_goes_beside_and_says_so(
     shop: Shop, seen: Seen, alice: User, store: Store
 ) -> None:

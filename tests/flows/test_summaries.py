@@ -46,6 +46,7 @@ def advice(order: Order, by: User, kind: str, method: RefundMethod) -> set[str]:
     return {each.code for each in found.advice}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["refund", "cancel"])
 @pytest.mark.parametrize("limit", [0, 100])
 def test_store_credit_hides_no_warning_but_the_one_it_answers(

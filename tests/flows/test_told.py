@@ -247,6 +247,7 @@ def test_a_sentence_that_is_true_of_the_way_the_money_goes(
     assert not any(other in said for name, other in WAYS.items() if name != gateway)
 
 
+@pytest.mark.slow
 def test_store_credit_has_a_sentence_of_its_own(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign],
     store: OurStore,

@@ -185,6 +185,7 @@ def test_an_order_that_was_canceled_is_not_called_refunded(
     assert "left after refunds" not in panel(as_alice, conversation)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["LOST", "ACCEPTED", "CHARGE_REFUNDED"])
 def test_a_lost_dispute_warns_as_loudly_as_an_open_one(
     shop: Shop, seen: Seen, as_alice: Client, alice: User, conversation: Conversation, word: str

@@ -93,6 +93,7 @@ def test_one_customer_is_no_question(
     assert api(alice, Order.objects.get()).status_code == 200
 
 
+@pytest.mark.slow
 def test_an_ambiguous_match_asks_and_moves_no_money_by_either_door(
     two: tuple[Order, Order], as_alice: Client, conversation: Conversation, alice: User, sara: User
 ) -> None:
@@ -145,6 +146,7 @@ def test_a_summary_from_before_the_doubt_is_not_confirmed(
     assert not OrderAction.objects.exists()
 
 
+@pytest.mark.slow
 def test_a_doubt_that_came_later_stops_the_approval_at_both_doors(
     shop: Shop, store: Store, as_alice: Client, conversation: Conversation, alice: User, sara: User
 ) -> None:
@@ -250,6 +252,7 @@ def test_a_doubt_that_comes_while_an_approval_reads_shopify_is_seen(
     assert (action.state == ActionState.AWAITING_APPROVAL) is is_guarded
 
 
+@pytest.mark.slow
 def test_the_answer_links_the_customer_and_is_undone(
     two: tuple[Order, Order], as_alice: Client, conversation: Conversation, alice: User
 ) -> None:
@@ -284,6 +287,7 @@ def test_both_may_be_the_same_person(
     assert all(api(alice, order).status_code == 200 for order in two)
 
 
+@pytest.mark.slow
 def test_only_what_was_asked_can_be_answered(
     two: tuple[Order, Order], shop: Shop, as_alice: Client, conversation: Conversation
 ) -> None:

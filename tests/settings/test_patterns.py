@@ -109,6 +109,7 @@ def test_every_shape_of_the_mask_is_among_them() -> None:
     assert "inbox.placeholders._PLACEHOLDER.0" in FOUND
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "pump"),
     [(r"[A-Za-z0-9._%+\-]+(?:@|%40)[A-Za-z0-9\-]+", "a"), (r"[ \t]+(?=\n|\Z)", " ")],

@@ -120,6 +120,7 @@ def test_a_file_that_breaks_off_is_read_on_from_there(shop: Shop, store: Store) 
     assert (row.orders_done, Order.objects.count()) == (9, 9)
 
 
+@pytest.mark.slow
 def test_a_failed_operation_is_asked_for_again_and_given_up_with_its_reason(
     shop: Shop, store: Store
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_failed_operation_is_asked_for_again_and_given_up_with_its_reason(
     assert "page by page" in row.error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_reconciled_before", [False, True])
 def test_where_shopify_refuses_bulk_operations_the_orders_are_read_in_pages(
     shop: Shop, store: Store, monkeypatch: pytest.MonkeyPatch, is_reconciled_before: bool

@@ -56,6 +56,7 @@ def lines() -> list[tuple[str, bool]]:
 # The comparison.
 
 
+@pytest.mark.slow
 def test_a_comparison_waits_and_then_looks_at_every_order(
     shop: Shop, seen: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -468,6 +469,7 @@ def test_hiccups_do_not_end_a_backfill_that_gets_on(
     assert (row.orders_done, Order.objects.count()) == (8, 8)
 
 
+@pytest.mark.slow
 def test_a_backfill_that_never_gets_further_ends(
     shop: Shop, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
