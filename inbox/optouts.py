@@ -7,7 +7,9 @@ own record of consent is not ours to write: the app has no right to change custo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
 from django.conf import settings
@@ -15,7 +17,9 @@ from django.core import signing
 from django.urls import reverse
 
 from inbox.models import OptOut
-from orders.redactions import append_entries, digests
+from orders.redactions import append_entries, digests, other_entries
+
+logger = logging.getLogger(__name__)
 
 _SALT: Final = "inbox.optout"
 # In the file beside the database, for after a backup was restored.
@@ -44,13 +48,37 @@ def is_token(token: str) -> bool:
 
 
 def record(token: str) -> None:
-    """May be called again. Raises BadSignature, and OSError where the file cannot be written."""
+    """May be called again. Raises BadSignature."""
     digest = signing.loads(token, salt=_SALT)
-    if OptOut.objects.filter(digest=digest).exists():
+    _found, is_new = OptOut.objects.get_or_create(digest=digest)
+    if not is_new:
         return
-    # The file first: a row without its entry would be lost with the database.
-    append_entries([{"kind": _KIND, "digest": digest}])
-    OptOut.objects.get_or_create(digest=digest)
+    try:
+        append_entries([_entry(digest)])
+    except OSError:
+        # A web server may have no such disk; whoever unsubscribes does so all the same.
+        logger.warning(
+            "an opt-out is not in the ledger's file yet: a worker adds it", exc_info=True
+        )
+
+
+def complete_file() -> int:
+    """Add the opt-outs that are not in the ledger's file: of web servers that could not write it,
+    or from before it held any. Their number. Raises OSError."""
+    path = Path(settings.REDACTION_LEDGER_FILE)
+    kept = {entry["digest"] for entry in other_entries(path)} if path.exists() else set()
+    missing = [
+        digest
+        for digest in OptOut.objects.order_by("pk").values_list("digest", flat=True).iterator()
+        if digest not in kept
+    ]
+    if missing:
+        append_entries(_entry(digest) for digest in missing)
+    return len(missing)
+
+
+def _entry(digest: str) -> dict[str, str]:
+    return {"kind": _KIND, "digest": digest}
 
 
 def enter_again(entries: Iterable[Mapping[str, str]]) -> None:

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from inbox import campaigns, checkout_campaigns, live, marketing, outbox, services
+from inbox import campaigns, checkout_campaigns, live, marketing, optouts, outbox, services
 from inbox.models import CampaignMessage, Message
 from orders import sweeping
 from orders.models import OrderEvent
@@ -35,6 +35,12 @@ def deliver_message(message_id: int) -> None:
 @shared_task
 def deliver_campaign(row_id: int) -> None:
     _go_on(outbox.deliver_campaign(row_id))
+
+
+@shared_task
+def keep_opt_outs() -> None:
+    """Of what web servers could not write beside the database, once a day."""
+    optouts.complete_file()
 
 
 @shared_task

@@ -7,15 +7,17 @@ there what has to outlive a backup as well: entries of kinds of their own.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -24,6 +26,8 @@ from django.utils.dateparse import parse_datetime
 from orders.models import RedactedIdentity, RedactedKind, Store
 from orders.snapshot import CustomerDetails, OrderSnapshot
 from orders.statements import select
+
+logger = logging.getLogger(__name__)
 
 _KINDS: Final = tuple(kind.value for kind in RedactedKind)
 _INSERTED_AT_ONCE: Final = 500
@@ -173,15 +177,28 @@ def append_entries(entries: Iterable[Mapping[str, str]]) -> None:
     """The same for those of another kind. No names and no addresses."""
     path = Path(settings.REDACTION_LEDGER_FILE)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(entry) + "\n" for entry in entries)
+    with path.open("ab+") as file:
+        # Web servers and workers write here, perhaps over a network.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        lines = [json.dumps(entry).encode() + b"\n" for entry in entries]
+        file.write((b"" if _ends_with_a_line(file) else b"\n") + b"".join(lines))
         file.flush()
         os.fsync(file.fileno())
 
 
+def _ends_with_a_line(file: IO[bytes]) -> bool:
+    """Not after a full disk or a crash: the next entry must not be lost with that line."""
+    end = file.seek(0, os.SEEK_END)
+    if not end:
+        return True
+    file.seek(end - 1)
+    return file.read(1) == b"\n"
+
+
 def read_file(path: Path) -> Iterator[RedactedIdentity]:
     """The file's entries as unsaved rows, those of unknown stores left out. Raises OSError, and
-    ValueError for a line that is none of ours (a last line cut off by a crash is passed over)."""
+    ValueError or KeyError for an entry that is none of ours. A line cut off by a crash or a full
+    disk is passed over and logged: whoever wrote it was told that it is not there."""
     stores = {store.domain: store for store in Store.objects.all()}
     for entry in _entries_of(path):
         if entry["kind"] not in _KINDS:
@@ -201,8 +218,15 @@ def other_entries(path: Path) -> Iterator[dict[str, str]]:
 
 
 def _entries_of(path: Path) -> Iterator[dict[str, str]]:
-    for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
-        entry: dict[str, str] = json.loads(line)
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        try:
+            entry: dict[str, str] = json.loads(line)
+        except ValueError:
+            logger.warning("%s: line %d was cut off and is passed over", path, number)
+            continue
         yield entry
 
 
