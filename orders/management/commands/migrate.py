@@ -9,8 +9,8 @@ from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 
-# Of PostgreSQL: a lock was not there within lock_timeout.
-_LOCK_NOT_AVAILABLE: Final = "55P03"
+from orders.busy import is_lock_wait
+
 _AGAIN_AFTER_S: Final = (1, 2, 5, 10, 20)
 _NO_LIMIT: Final = ("statement_timeout", "idle_in_transaction_session_timeout")
 
@@ -27,7 +27,7 @@ class Command(migrate.Command):
         for again_after_s in _AGAIN_AFTER_S:
             if self._is_done(*args, **options):
                 break
-            self.stdout.write(f"A table is in use; tried again in {again_after_s} s.")
+            self.stdout.write(f"A table is in use. Trying again in {again_after_s} s.")
             time.sleep(again_after_s)
         else:
             if not self._is_done(*args, **options):
@@ -39,11 +39,11 @@ class Command(migrate.Command):
             _say(connection, f"RESET {name}")
 
     def _is_done(self, *args: Any, **options: Any) -> bool:
-        """False: a lock was not there in time. What was applied until then stays applied."""
+        """False: a lock was not there in time, or a deadlock was ended. What was applied until then stays applied."""
         try:
             super().handle(*args, **options)
         except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            if not is_lock_wait(error):
                 raise
             return False
         return True
