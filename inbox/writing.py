@@ -107,7 +107,8 @@ def reply(
             _refuse_if_overtaken(found, press, unseen_after=known)
             seen = known or 0
         reader = reach.recipient(found, to=to)
-        if press is not None and press.recipient not in {None, reader}:
+        # One who was chosen is the one the page says.
+        if press is not None and to is None and press.recipient not in {None, reader}:
             raise Overtaken(is_readdressed=True)
         message = _write(found, MessageKind.REPLY, by, text, press, recipient=reader)
         drafts.settle(conversation=found, by=by, text=text, client_id=message.client_id)
