@@ -222,6 +222,24 @@ def test_what_waits_below_the_reader_is_not_seen_yet(alice: Page, demo: Demo) ->
     expect(alice.locator("#overtaken-news")).to_contain_text("WAIT, please cancel it!")
 
 
+def test_who_writes_from_further_up_is_brought_to_what_they_wrote(alice: Page, demo: Demo) -> None:
+    """And has then seen what the customer wrote meanwhile."""
+    customer = Customer(demo)
+    for number in range(20):
+        customer.says(f"Line {number}\n\n\n")
+    opened(alice, customer)
+    expect(alice.locator("#thread")).to_contain_text("Line 19")
+    stop_updates(alice)
+    alice.locator("#thread").evaluate("thread => thread.scrollTop = 0")
+    customer.says("WAIT, please cancel it!")
+    alice.locator("label:has(input[name=mode][value=note])").click()
+    alice.locator("#composer-text").fill("Called her.")
+    alice.get_by_role("button", name="Add note").click()
+    expect(alice.locator("#thread [data-kind=note]")).to_be_in_viewport()
+    expect(alice.locator("#thread")).to_contain_text("WAIT, please cancel it!")
+    expect(alice.get_by_role("button", name="New messages")).to_be_hidden()
+
+
 def test_a_reply_asks_for_three_things_at_most(alice: Page, demo: Demo) -> None:
     opened(alice, Customer(demo))
     expect(alice.locator("#panel")).to_be_visible(timeout=PATIENCE_MS)

@@ -165,3 +165,20 @@ def test_what_is_typed_while_the_note_before_is_on_its_way_stays(page: Page) -> 
     expect(page.locator("#thread")).to_contain_text("She called.", timeout=PATIENCE_MS)
     expect(box).to_have_value("And once more")
     box.fill("")
+
+
+def test_a_reply_that_is_refused_after_its_agent_has_gone_on_is_told_of(page: Page) -> None:
+    sofia, other = names(page)
+    go_to(page, sofia)
+    shown(page, sofia)
+    page.locator("#composer-text").fill("It left on Tuesday.")
+    held = Held(page, r"/reply/$")
+    page.get_by_role("button", name="Send reply").click()
+    held.wait()
+    go_to(page, other)
+    shown(page, other)
+    held.routes[0].fulfill(status=409, body="")
+    expect(page.locator("#toasts")).to_contain_text("A message was not sent.")
+    go_to(page, sofia)
+    shown(page, sofia)
+    expect(page.locator("#composer-text")).to_have_value("It left on Tuesday.")

@@ -70,3 +70,17 @@ def test_a_tab_whose_agent_is_away_reads_once_they_are_back(page: Page) -> None:
     assert not [url for url in asked if url.endswith("/read/")]
     with page.expect_response(re.compile(r"/read/$")):
         page.mouse.move(300, 300)
+
+
+def test_a_thread_behind_the_orders_of_a_narrow_screen_is_not_read(page: Page) -> None:
+    address = unread(page)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}?scope=all#orders")
+    expect(page.locator("#panel")).to_be_visible()
+    page.mouse.move(200, 300)
+    page.wait_for_timeout(800)
+    assert not [url for url in asked if url.endswith("/read/")]
+    with page.expect_response(re.compile(r"/read/$")):
+        page.evaluate("location.hash = ''")

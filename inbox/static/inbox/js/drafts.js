@@ -168,14 +168,13 @@ async function save(id, record) {
   }
 }
 
-// It stays in this browser, and is tried again with the next change or after a log-in. 401 and 403:
-// whose page this is has to be said again.
+// It stays in this browser, and is tried again with the next change or after a log-in. 403 may mean
+// that the session has ended, or that this agent may not write any more.
 async function refused(id, answer) {
   const { problem = "" } = answer.status === 422 ? await answer.json().catch(() => ({})) : {};
   showUnsaved(id, `${words.notSaved} ${problem}`.trim());
-  if (answer.status === 401 || answer.status === 403) {
-    document.dispatchEvent(new CustomEvent("inbox:refused", { detail: { answer } }));
-  }
+  if (answer.status === 401) document.dispatchEvent(new CustomEvent("inbox:refused", { detail: { answer } }));
+  if (answer.status === 403) document.dispatchEvent(new CustomEvent("inbox:ended"));
 }
 
 // "": it is saved.
@@ -183,7 +182,6 @@ function showUnsaved(id, text) {
   const place = id === conversation() && form()?.querySelector("[data-unsaved]");
   if (!place || place.textContent === text) return;
   place.textContent = text;
-  place.hidden = !text;
 }
 
 function heard(id, record, saved, told) {

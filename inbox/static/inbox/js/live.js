@@ -278,7 +278,7 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
   // Of an answer that is not shown, because its part has left the page, htmx does not say.
   const isDone = detail.successful ?? (detail.xhr.status >= 200 && detail.xhr.status < 300);
   if (detail.requestConfig?.verb !== "post" || !isDone || detail.target?.id === "refund-summary") return;
-  if (detail.target?.id === "composer" && detail.target.isConnected) document.querySelectorAll("[data-stick-to-end]").forEach(toEnd);
+  if (detail.target?.id === "composer" && detail.successful) document.querySelectorAll("[data-stick-to-end]").forEach(toEnd);
   // Some answers say what else has changed: only that is fetched.
   const changed = detail.xhr.getResponseHeader("X-Changed")?.split(" ");
   refreshAll((element) => element !== detail.target

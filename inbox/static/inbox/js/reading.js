@@ -6,14 +6,15 @@ import { seen } from "./seen.js";
 
 const AGAIN_AFTER_MS = 5000;
 // For pages without scripts, which say nothing, the server goes by what it hands out.
-document.cookie = `scripts=1; path=/; max-age=${365 * 86_400}; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
+document.cookie = `scripts=1; path=/; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
 
 let told = ""; // what was told last, and of which state of the thread
 
 async function tell() {
   const thread = document.getElementById("thread");
   const address = thread?.dataset.readUrl;
-  if (!address || document.hidden || isAway()) return;
+  // On a narrow screen the orders may stand in its place.
+  if (!address || document.hidden || isAway() || !thread.getClientRects().length) return;
   const upTo = seen(thread);
   const what = `${address} ${upTo} ${thread.dataset.livePosition}`;
   if (what === told) return;
@@ -40,7 +41,7 @@ const soon = () => setTimeout(tell);
 for (const name of ["htmx:afterSwap", "htmx:oobAfterSwap", "inbox:view", "inbox:logged-in", "visibilitychange"]) {
   document.addEventListener(name, soon);
 }
-for (const name of ["focus", "pageshow", "pointermove", "pointerdown", "keydown", "wheel", "touchstart"]) {
+for (const name of ["focus", "pageshow", "pointermove", "pointerdown", "keydown", "wheel", "touchstart", "hashchange"]) {
   addEventListener(name, soon, { passive: true });
 }
 document.addEventListener("scroll", soon, { capture: true, passive: true });

@@ -5,6 +5,7 @@ import { newId } from "./ids.js";
 import { seen } from "./seen.js";
 
 const GATEWAYS = [502, 503, 504]; // These answer for a server of which they do not know.
+const words = document.getElementById("words")?.dataset ?? {};
 const unanswered = new Map(); // what was pressed -> its id; of messages, the composer keeps its own
 
 // From which message on it shows the thread; a page of the past is not asked for again.
@@ -40,7 +41,7 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
 
 // --- And what comes back, or does not ---------------------------------------------------------
 // On the request itself: of an element that has left the page no event comes up to the document.
-document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, requestConfig, elt } }) => {
+document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, requestConfig, elt, target } }) => {
   const { press, parameters } = requestConfig;
   if (!press) return;
   // The agent has gone on to another conversation: its address is none of this answer's.
@@ -48,8 +49,13 @@ document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, requestConfig,
     if (event.detail.xhr === xhr && !event.detail.target.isConnected) event.preventDefault();
   });
   xhr.addEventListener("loadend", () => {
-    if (xhr.status && !GATEWAYS.includes(xhr.status)) unanswered.delete(press);
+    const isAnswered = xhr.status && !GATEWAYS.includes(xhr.status);
+    if (isAnswered) unanswered.delete(press);
     else unanswered.set(press, parameters.client_id);
+    // Nothing else tells who has gone on meanwhile. 401: the log-in does, and sends it after all.
+    if (target.isConnected || parameters.text === undefined || xhr.status === 401) return;
+    if (isAnswered && xhr.status < 400) return;
+    document.dispatchEvent(new CustomEvent("inbox:toast", { detail: isAnswered ? words.leftBehind : words.unansweredBehind }));
   });
 });
 
