@@ -86,7 +86,7 @@ def link_customers(request: HttpRequest, pk: int) -> HttpResponse:
     chosen = list(dict.fromkeys(request.POST.getlist("customer")))
     asked = _person(request, contact).candidate_values()
     if not chosen or not set(chosen) <= asked:
-        messages.error(request, _("This was answered meanwhile: look again."))
+        messages.error(request, _("Somebody else has already decided this. Check again."))
         return _back(request, pk)
     try:
         addresses.link_customers(
@@ -120,7 +120,7 @@ def set_suggestion_aside(request: HttpRequest, pk: int) -> HttpResponse:
             by=access.agent_of(request),
         )  # fmt: skip
         if made is None:
-            messages.error(request, _("This was answered meanwhile: look again."))
+            messages.error(request, _("Somebody else has already decided this. Check again."))
     return _back(request, pk)
 
 
@@ -138,7 +138,7 @@ def make_contact(request: HttpRequest, pk: int) -> HttpResponse:
             instead_of=number(request.POST.get("instead_of", "")),
         )  # fmt: skip
     except participants.AnotherContact:
-        messages.error(request, _("This was answered meanwhile: look again."))
+        messages.error(request, _("Somebody else changed this in the meantime. Check again."))
     else:
         if is_new:
             words = {"name": chosen.shown_name}

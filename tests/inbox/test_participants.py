@@ -169,7 +169,7 @@ def test_a_press_on_an_old_page_hands_over_nothing_that_a_colleague_has(
     where = f"/inbox/conversations/{talk().pk}/contact/"
     wish = {"participant": carol.pk, "instead_of": jane.pk}
     said = as_alice.post(where, wish, follow=True).content.decode()
-    assert "This was answered meanwhile" in said
+    assert "Somebody else changed this in the meantime" in said
     assert talk().contact == bob
     as_alice.post(where, wish | {"instead_of": bob.pk})
     assert talk().contact == carol.contact
