@@ -107,8 +107,7 @@ def reply(
             _refuse_if_overtaken(found, press, unseen_after=known)
             seen = known or 0
         reader = reach.recipient(found, to=to)
-        # One who was chosen is the one the page says.
-        if press is not None and to is None and press.recipient not in {None, reader}:
+        if press is not None and reader not in _named(press, to, reader):
             raise Overtaken(is_readdressed=True)
         message = _write(found, MessageKind.REPLY, by, text, press, recipient=reader)
         drafts.settle(conversation=found, by=by, text=text, client_id=message.client_id)
@@ -120,6 +119,13 @@ def reply(
         outbox.wake(message)
         live.announce("inbox", f"conversation:{found.pk}")
     return message
+
+
+def _named(press: Press, to: Participant | None, reader: str) -> set[str]:
+    """Where a reply of this press may go: to whom was chosen, else where the page said."""
+    if to is not None:
+        return {to.address, to.external_id}
+    return {reader if press.recipient is None else press.recipient}
 
 
 def note(*, conversation: Conversation, by: User, text: str, press: Press | None = None) -> Message:

@@ -105,6 +105,23 @@ def test_an_agent_chooses_among_those_who_write(
     assert [m.to for m in mail.outbox] == [["jane@new.example"], ["bob@example.com"]]
 
 
+def test_whom_an_agent_chose_is_whom_it_goes_to(
+    post: Channel, as_alice: Client, sara: User
+) -> None:
+    """The page asked, as nobody was the obvious one, and says too where it would go else."""
+    contact = Contact.objects.create(name="Jane")
+    addresses.add_address(contact=contact, text="jane@example.com", by=sara)
+    talk = Conversation.objects.create(channel=post, contact=contact, external_id="old")
+    colleague = talk.participants.create(
+        contact=Contact.objects.create(name="Tom"), external_id="u-2", address="tom@example.com"
+    )
+    wish = {"text": "It left on Monday.", "expected_recipient": "jane@example.com"}
+    at = f"/inbox/conversations/{talk.pk}/reply/"
+    answer = as_alice.post(at, wish | {"to": colleague.pk}, headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    assert Message.objects.get().recipient == "tom@example.com"
+
+
 def test_a_reply_goes_nowhere_but_where_the_page_said(
     post: Channel, as_alice: Client, sara: User
 ) -> None:
