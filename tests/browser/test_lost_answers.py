@@ -240,6 +240,42 @@ def test_who_writes_from_further_up_is_brought_to_what_they_wrote(alice: Page, d
     expect(alice.get_by_role("button", name="New messages")).to_be_hidden()
 
 
+def go_to(page: Page, customer: Customer) -> None:
+    name = page.get_by_text(customer.name, exact=True)
+    page.locator("a.conversation-row").filter(has=name).first.click()
+    expect(page.locator("#view h1")).to_contain_text(customer.name, timeout=PATIENCE_MS)
+
+
+@pytest.mark.parametrize("how", ["failed", "unanswered"])
+def test_what_one_conversation_waits_for_keeps_no_other_waiting(
+    alice: Page, demo: Demo, how: str
+) -> None:
+    first, second = Customer(demo), Customer(demo)
+    alice.goto("/inbox/?scope=all")
+    go_to(alice, first)
+    asked: list[Route] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route)
+        if how == "failed":
+            route.abort()
+
+    alice.route(re.compile(r"/thread/"), answer)
+    first.says("One more thing.")
+    # The fifth try comes after twelve seconds; no answer is waited for for eight.
+    wanted = 4 if how == "failed" else 1
+    for _look in range(200):
+        if len(asked) >= wanted:
+            break
+        alice.wait_for_timeout(100)
+    assert len(asked) == wanted
+    alice.unroute(re.compile(r"/thread/"))
+    go_to(alice, second)
+    alice.wait_for_timeout(700)
+    second.says("Where is my parcel?")
+    expect(alice.locator("#thread")).to_contain_text("Where is my parcel?", timeout=4000)
+
+
 def test_a_reply_asks_for_three_things_at_most(alice: Page, demo: Demo) -> None:
     opened(alice, Customer(demo))
     expect(alice.locator("#panel")).to_be_visible(timeout=PATIENCE_MS)

@@ -21,6 +21,7 @@ const again = new Set(); // of those, the ones that have changed since
 const fetched = new Map(); // id -> when it was last fetched
 const asked = new Map(); // id -> {src, at}: when what it shows was asked for
 const failed = new Map(); // id -> how often in a row
+let views = 0; // how many conversations have been left
 
 function topicsOf(element) {
   return element.dataset.liveTopics.split(/\s+/);
@@ -28,6 +29,11 @@ function topicsOf(element) {
 
 function positionOf(element) {
   return parsePosition(element.closest("[data-live-position]")?.dataset.livePosition).at;
+}
+
+// The list stays when another conversation is opened.
+function isOfView(id) {
+  return id !== "list";
 }
 
 function isBeingEdited(element) {
@@ -63,6 +69,7 @@ async function refresh(id) {
     return;
   }
   const { liveSrc: src, livePosition: before } = element.dataset;
+  const view = views;
   busy.add(id);
   fetched.set(id, performance.now());
   asked.set(id, { src, at: performance.now() });
@@ -73,6 +80,7 @@ async function refresh(id) {
   } finally {
     busy.delete(id);
   }
+  if (view !== views && isOfView(id)) return;
   const shown = document.getElementById(id);
   const isAsBefore = before && shown?.dataset.livePosition === before && shown.dataset.liveSrc === src;
   const failures = isAsBefore ? (failed.get(id) ?? 0) + 1 : 0;
@@ -223,9 +231,20 @@ document.addEventListener("htmx:afterSwap", catchUp);
 document.addEventListener("inbox:view", catchUp);
 // The next view may be of the same address, and was asked for who knows when.
 document.addEventListener("inbox:leave", () => {
+  views += 1;
   asked.clear();
   failed.clear();
   isBehind(false);
+  // It has parts of the same ids: a wait for the last one's next try is none of theirs, nor is an
+  // answer that does not come.
+  for (const id of [...waiting.keys()].filter(isOfView)) {
+    clearTimeout(waiting.get(id));
+    waiting.delete(id);
+  }
+  for (const id of [...busy].filter(isOfView)) {
+    again.delete(id);
+    document.getElementById(id)?.dispatchEvent(new CustomEvent("htmx:abort", { bubbles: true }));
+  }
 });
 
 let resync = 0;
