@@ -130,7 +130,8 @@ async def _live(
     await asyncio.gather(weather.blow(contexts, loop_until), *(tab.live(until) for tab in tabs))
     _say("the storm is over")
     await asyncio.to_thread(customer.stop)
-    weather.is_fair, world.receiver.is_moody = True, False
+    weather.clear_up()
+    world.receiver.is_moody = False
     known = sorted(world.database.conversations(world.channel).values())
     for place, tab in enumerate(tabs):
         await tab.settle(known[place % len(known)])

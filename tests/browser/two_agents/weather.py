@@ -76,6 +76,11 @@ class Weather:
             else:
                 await self._end_session(contexts[self._rng.choice(sorted(contexts))])
 
+    def clear_up(self) -> None:
+        """From now on nothing fails, and what still did is over."""
+        self.is_fair = True
+        self._wire.end_silence()
+
     async def _end_session(self, context: BrowserContext) -> None:
         for cookie in await context.cookies():
             if cookie["name"] == "sessionid":

@@ -190,6 +190,10 @@ class Wire:
         self._silent |= set(silent)
         asyncio.get_running_loop().call_later(seconds, self._abort, silent)
 
+    def end_silence(self) -> None:
+        """The routers forget at once what they would forget in a while."""
+        self._abort(list(self._silent))
+
     @staticmethod
     def _abort(writers: list[asyncio.StreamWriter]) -> None:
         for writer in writers:
