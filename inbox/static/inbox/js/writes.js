@@ -45,15 +45,20 @@ document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, requestConfig,
   const { press, parameters } = requestConfig;
   if (!press) return;
   // The agent has gone on to another conversation: its address is none of this answer's.
+  let isLeft = false;
   elt.addEventListener("htmx:beforeOnLoad", (event) => {
-    if (event.detail.xhr === xhr && !event.detail.target.isConnected) event.preventDefault();
+    if (event.detail.xhr !== xhr || event.detail.target.isConnected) return;
+    isLeft = true;
+    event.preventDefault();
   });
   xhr.addEventListener("loadend", () => {
     const isAnswered = xhr.status && !GATEWAYS.includes(xhr.status);
     if (isAnswered) unanswered.delete(press);
     else unanswered.set(press, parameters.client_id);
     // Nothing else tells who has gone on meanwhile. 401: the log-in does, and sends it after all.
-    if (target.isConnected || parameters.text === undefined || xhr.status === 401) return;
+    // An answer that was shown has replaced its target by now.
+    const isGone = xhr.status ? isLeft : !target.isConnected;
+    if (!isGone || parameters.text === undefined || xhr.status === 401) return;
     if (isAnswered && xhr.status < 400) return;
     document.dispatchEvent(new CustomEvent("inbox:toast", { detail: isAnswered ? words.leftBehind : words.unansweredBehind }));
   });
