@@ -39,7 +39,8 @@ class Command(migrate.Command):
             _say(connection, f"RESET {name}")
 
     def _is_done(self, *args: Any, **options: Any) -> bool:
-        """False: a lock was not there in time, or a deadlock was ended. What was applied until then stays applied."""
+        """False: a lock was not there in time, or a deadlock was ended. What was applied until then
+        stays applied."""
         try:
             super().handle(*args, **options)
         except OperationalError as error:
