@@ -7,23 +7,21 @@ own record of consent is not ours to write: the app has no right to change custo
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Final
 
 from django.conf import settings
 from django.core import signing
 from django.urls import reverse
+from django.utils import timezone
 
 from inbox.models import OptOut
-from orders.redactions import append_entries, digests, other_entries
-
-logger = logging.getLogger(__name__)
+from orders.redactions import append_entries, digests
 
 _SALT: Final = "inbox.optout"
 # In the file beside the database, for after a backup was restored.
 _KIND: Final = "opt_out"
+_KEPT_AT_ONCE: Final = 500
 
 
 def headers(address: str) -> dict[str, str]:
@@ -49,43 +47,27 @@ def is_token(token: str) -> bool:
 
 def record(token: str) -> None:
     """May be called again. Raises BadSignature."""
-    digest = signing.loads(token, salt=_SALT)
-    _found, is_new = OptOut.objects.get_or_create(digest=digest)
-    if not is_new:
+    OptOut.objects.get_or_create(digest=signing.loads(token, salt=_SALT))
+
+
+def keep() -> None:
+    """Write those that are new to the file beside the database, from which `enter_again` has them
+    after a backup was restored. By workers alone: web servers need not have that disk. A crash in
+    between writes some twice, which is harmless. Raises OSError."""
+    rows = list(OptOut.objects.filter(kept_at=None).order_by("pk")[:_KEPT_AT_ONCE])
+    if not rows:
         return
-    try:
-        append_entries([_entry(digest)])
-    except OSError:
-        # A web server may have no such disk; whoever unsubscribes does so all the same.
-        logger.warning(
-            "an opt-out is not in the ledger's file yet: a worker adds it", exc_info=True
-        )
-
-
-def complete_file() -> int:
-    """Add the opt-outs that are not in the ledger's file: of web servers that could not write it,
-    or from before it held any. Their number. Raises OSError."""
-    path = Path(settings.REDACTION_LEDGER_FILE)
-    kept = {entry["digest"] for entry in other_entries(path)} if path.exists() else set()
-    missing = [
-        digest
-        for digest in OptOut.objects.order_by("pk").values_list("digest", flat=True).iterator()
-        if digest not in kept
-    ]
-    if missing:
-        append_entries(_entry(digest) for digest in missing)
-    return len(missing)
-
-
-def _entry(digest: str) -> dict[str, str]:
-    return {"kind": _KIND, "digest": digest}
+    append_entries({"kind": _KIND, "digest": row.digest} for row in rows)
+    OptOut.objects.filter(pk__in=[row.pk for row in rows]).update(kept_at=timezone.now())
 
 
 def enter_again(entries: Iterable[Mapping[str, str]]) -> None:
     """What a restored backup does not know of."""
     for entry in entries:
         if entry["kind"] == _KIND:
-            OptOut.objects.get_or_create(digest=entry["digest"])
+            OptOut.objects.get_or_create(
+                digest=entry["digest"], defaults={"kept_at": timezone.now()}
+            )
 
 
 def has(address: str) -> bool:

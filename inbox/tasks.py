@@ -39,8 +39,8 @@ def deliver_campaign(row_id: int) -> None:
 
 @shared_task
 def keep_opt_outs() -> None:
-    """Of what web servers could not write beside the database, once a day."""
-    optouts.complete_file()
+    """New ones, for after a backup is restored."""
+    optouts.keep()
 
 
 @shared_task

@@ -178,7 +178,7 @@ def append_entries(entries: Iterable[Mapping[str, str]]) -> None:
     path = Path(settings.REDACTION_LEDGER_FILE)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
-        # Web servers and workers write here, perhaps over a network.
+        # Workers of several hosts write here, perhaps over a network.
         fcntl.flock(file, fcntl.LOCK_EX)
         lines = [json.dumps(entry).encode() + b"\n" for entry in entries]
         file.write((b"" if _ends_with_a_line(file) else b"\n") + b"".join(lines))

@@ -44,10 +44,7 @@ SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "sweep events": {"task": "inbox.tasks.sweep_events", "schedule": 5.0},
     "sweep marketing": {"task": "inbox.tasks.sweep_marketing", "schedule": 15.0},
     "sweep snoozed": {"task": "inbox.tasks.sweep_snoozed", "schedule": 30.0},
-    "keep opt-outs": {
-        "task": "inbox.tasks.keep_opt_outs",
-        "schedule": crontab(hour=4, minute=7),
-    },
+    "keep opt-outs": {"task": "inbox.tasks.keep_opt_outs", "schedule": 60.0},
     "prune live events": {"task": "inbox.tasks.prune_live_events", "schedule": 300.0},
 }
 # By then the next night's comparison is nearer.

@@ -14,6 +14,16 @@ class OptOut(models.Model):
 
     digest = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(default=timezone.now)
+    kept_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was written to the file that outlives a backup."
+    )
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["id"], condition=models.Q(kept_at=None), name="inbox_optout_to_be_kept"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Opt-out {self.pk}"
