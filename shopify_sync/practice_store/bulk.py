@@ -32,6 +32,7 @@ from shopify_sync.practice_store import bulk_rules
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.resolvers import resolve_field, resolve_type
 from shopify_sync.practice_store.resolvers.queries import found_orders
+from shopify_sync.practice_store.scalars import schema
 from shopify_sync.practice_store.state import Order, Shop, gid
 
 RUNNING_AT_ONCE: Final = 5
@@ -199,8 +200,6 @@ class Bulk:
 
 
 def _execute(context: Context, *, document: Any, page: list[Order]) -> list[Json]:
-    from shopify_sync.practice_store.execution import schema
-
     context.only_orders = [o for o in page if o.number_id in context.shop.orders]
     result = execute_sync(
         schema(), document, context_value=context, field_resolver=resolve_field,
@@ -237,8 +236,6 @@ def _search_of(query: str) -> Json:
 
 def _with_limits(query: str) -> Any:
     """`first` is not needed in a bulk query; our connections insist on it."""
-    from shopify_sync.practice_store.execution import schema
-
     types = TypeInfo(schema())
 
     class Limits(Visitor):

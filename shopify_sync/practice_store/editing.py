@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
-from shopify_sync.practice_store import payloads, returning, selling
+from shopify_sync.practice_store import payloads, quantities, returning, selling
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
 from shopify_sync.practice_store.state import (
@@ -16,7 +16,6 @@ from shopify_sync.practice_store.state import (
     LineItem,
     Order,
     Return,
-    gid,
 )
 
 ORDER_EDIT: Final = "ORDER_EDIT"
@@ -36,7 +35,7 @@ def edit(
     lost = remove or {}
     for number, units in lost.items():
         line = order.line(number)
-        unsent = line.current_quantity - selling.shipped_quantity(order, number)
+        unsent = line.current_quantity - quantities.shipped_quantity(order, number)
         if not 0 < units <= unsent:
             raise UserError("The line item can't be edited.", ["lineItemId"])
     for number, units in lost.items():
@@ -72,51 +71,6 @@ def exchange(
     context.emit("returns/process", payloads.a_return(order, back))
     selling.touch(context, order)
     return back
-
-
-def agreements(order: Order) -> list[dict[str, Any]]:
-    """SalesAgreements: the order as it was placed, and each change of it."""
-    placed = {line.number_id: line.quantity for line in order.lines if not line.added}
-    return [
-        _agreement(order, "OrderAgreement", "ORDER", order.number_id, order.created_at, placed),
-        *(
-            _agreement(
-                order,
-                "OrderEditAgreement" if e.reason == ORDER_EDIT else "ReturnAgreement",
-                e.reason,
-                e.number_id,
-                e.happened_at,
-                e.quantities,
-            )
-            for e in order.edits
-        ),
-    ]
-
-
-def _agreement(
-    order: Order, kind: str, reason: str, number: int, at: Any, quantities: dict[int, int]
-) -> dict[str, Any]:
-    from shopify_sync.practice_store.resolvers.base import connection
-    from shopify_sync.practice_store.resolvers.objects import Part
-
-    sales = [
-        {
-            "__typename": "ProductSale",
-            "id": gid("ProductSale", line * 10 + 1),
-            "actionType": "ORDER" if units > 0 else "RETURN",
-            "lineType": "PRODUCT",
-            "quantity": units,
-            "lineItem": Part(order, order.line(line)),
-        }
-        for line, units in quantities.items()
-    ]
-    return {
-        "__typename": kind,
-        "id": gid(kind, number),
-        "reason": reason,
-        "happenedAt": at,
-        "sales": connection(sales, {"first": len(sales) or 1}),
-    }
 
 
 def _note(

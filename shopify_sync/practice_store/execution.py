@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Final
 
 from graphql import (
     DocumentNode,
     FieldNode,
     GraphQLError,
-    GraphQLScalarType,
-    GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
     StringValueNode,
@@ -23,37 +17,22 @@ from graphql import (
     TypeInfoVisitor,
     VariableNode,
     Visitor,
-    build_schema,
     parse,
     validate,
     visit,
 )
 from graphql.execution import execute_sync
 
-from shopify_sync.practice_store import money, wording
+from shopify_sync.practice_store import wording
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.cost import actual_cost, requested_cost
 from shopify_sync.practice_store.errors import ShopError
 from shopify_sync.practice_store.resolvers import resolve_field, resolve_type
-from shopify_sync.schema.cut import CUT
+from shopify_sync.practice_store.scalars import schema
 
 MAX_QUERY_COST: Final = 1000
 # Fields of the schema that versions before do not have.
 SINCE: Final = {("OrderCancelPayload", "jobResult"): "2026-10"}
-
-
-@cache
-def schema() -> GraphQLSchema:
-    """Shopify's schema with working scalars. Built once, about half a second."""
-    built = build_schema(
-        gzip.decompress(CUT.read_bytes()).decode(), assume_valid=True, no_location=True
-    )
-    for name, (serialize, parse_value) in _SCALARS.items():
-        scalar = built.type_map.get(name)
-        if isinstance(scalar, GraphQLScalarType):
-            scalar.coerce_output_value = serialize
-            scalar.coerce_input_value = parse_value
-    return built
 
 
 @lru_cache(maxsize=512)
@@ -197,49 +176,3 @@ def _run_error(error: GraphQLError) -> dict[str, Any]:
     if error.extensions:
         found["extensions"] = error.extensions
     return found
-
-
-def _time_out(value: Any) -> str:
-    return value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else str(value)
-
-
-def _time_in(value: Any) -> datetime:
-    if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d", value):
-        raise GraphQLError(f'invalid DateTime "{value}"')
-    moment = datetime.fromisoformat(value)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).replace(microsecond=0)
-
-
-def _decimal_out(value: Any) -> str:
-    return money.wire(value) if isinstance(value, Decimal) else str(value)
-
-
-def _decimal_in(value: Any) -> Decimal:
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation as error:
-        raise GraphQLError(f'invalid decimal "{value}"') from error
-    if not amount.is_finite():
-        raise GraphQLError(f'invalid decimal "{value}"')
-    return amount
-
-
-def _text_in(value: Any) -> Any:
-    return value
-
-
-def _money_out(amount: Decimal) -> str:
-    """Two decimals at least, and every digit there is."""
-    whole, _point, part = f"{amount:f}".partition(".")
-    return f"{whole}.{part.rstrip('0').ljust(2, '0')}"
-
-
-_SCALARS: Final[dict[str, tuple[Any, Any]]] = {
-    "DateTime": (_time_out, _time_in),
-    "Date": (lambda v: v.isoformat() if isinstance(v, date) else str(v), _text_in),
-    "Decimal": (_decimal_out, _decimal_in),
-    # The older scalar keeps two decimals; Decimal drops zeros.
-    "Money": (lambda v: _money_out(v) if isinstance(v, Decimal) else str(v), _decimal_in),
-    "UnsignedInt64": (str, _text_in),
-    "URL": (str, _text_in),
-}

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from orders.money import Money
-from shopify_sync.practice_store import crediting, money, payloads, selling, stock
+from shopify_sync.practice_store import crediting, money, payloads, quantities, selling, stock
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
 from shopify_sync.practice_store.state import (
@@ -79,7 +79,7 @@ def suggest(
     return."""
     if full:
         chosen = [
-            (line, selling.refundable_quantity(order, line.number_id)) for line in order.lines
+            (line, quantities.refundable_quantity(order, line.number_id)) for line in order.lines
         ]
     else:
         by_id = {line.id: line for line in order.lines}
@@ -314,7 +314,7 @@ def _discrepancy(data: dict[str, Any]) -> str:
 def _take_off(order: Order, line: LineItem, quantity: int) -> None:
     line.refunded += quantity
     line.removed = max(0, min(line.removed, line.quantity - line.refunded))
-    unshipped = max(0, line.current_quantity - selling.kept_quantity(order, line.number_id))
+    unshipped = max(0, line.current_quantity - quantities.kept_quantity(order, line.number_id))
     for work in order.fulfillment_orders:
         for item in work.lines:
             if item.line_number == line.number_id:

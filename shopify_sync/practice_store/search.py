@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from shopify_sync.practice_store import money, selling
+from shopify_sync.practice_store import money, quantities
 from shopify_sync.practice_store.state import Checkout, Customer, Order
 
 _TERM: Final = re.compile(
@@ -26,7 +26,7 @@ _ORDER: Final[dict[str, Callable[[Order], Any]]] = {
     "processed_at": lambda o: o.processed_at,
     "updated_at": lambda o: o.updated_at,
     "financial_status": lambda o: (money.financial_status(o) or "").lower(),
-    "fulfillment_status": lambda o: selling.fulfillment_status(o).lower(),
+    "fulfillment_status": lambda o: quantities.fulfillment_status(o).lower(),
     "tag": lambda o: {t.lower() for t in o.tags},
     "test": lambda o: str(o.test).lower(),
     "status": lambda o: {

@@ -60,7 +60,7 @@ def ship(
     work.status = "IN_PROGRESS" if any(i.remaining_quantity for i in work.lines) else "CLOSED"
     order.fulfillments.append(parcel)
     context.emit("fulfillments/create", payloads.fulfillment(order, parcel))
-    whole = selling.fulfillment_status(order) == "FULFILLED"
+    whole = quantities.fulfillment_status(order) == "FULFILLED"
     selling.archive_if_done(context, order)
     selling.touch(context, order, "orders/fulfilled" if whole else "orders/partially_fulfilled")
     return parcel

@@ -8,7 +8,7 @@ from html import escape
 from typing import Final
 from urllib.parse import urlencode
 
-from shopify_sync.practice_store import actions, checkouts, money, selling
+from shopify_sync.practice_store import actions, checkouts, money, quantities, selling
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
 from shopify_sync.practice_store.state import Checkout, Order, Shop, Tracking
@@ -182,7 +182,7 @@ def _row(order: Order, domain: str, q: str) -> str:
         for part in (
             "Canceled" if order.cancelled_at else None,
             money.financial_status(order),
-            selling.fulfillment_status(order),
+            quantities.fulfillment_status(order),
             *(
                 f"{back.name} {back.status}: {sum(i.disposed for i in back.lines)} of "
                 f"{sum(i.quantity for i in back.lines)} received"

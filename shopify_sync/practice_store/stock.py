@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
-from shopify_sync.practice_store import selling
+from shopify_sync.practice_store import quantities
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
 from shopify_sync.practice_store.state import LineItem, Order, Shop, StockMove, gid
@@ -30,8 +30,8 @@ def split(order: Order, line: LineItem, quantity: int) -> list[Units]:
     first, to where it waits, then what was, to where it came from; (type, units, location)."""
     if not line.requires_shipping or line.is_custom:
         return [("NO_RESTOCK", quantity, None)]
-    unshipped = min(quantity, selling.unfulfilled_quantity(order, line.number_id))
-    shipped = min(quantity - unshipped, selling.kept_quantity(order, line.number_id))
+    unshipped = min(quantity, quantities.unfulfilled_quantity(order, line.number_id))
+    shipped = min(quantity - unshipped, quantities.kept_quantity(order, line.number_id))
     waits = [
         w.location_number
         for w in order.fulfillment_orders
@@ -60,9 +60,9 @@ def check_restock(
     """How many units of each were shipped. Raises UserError: CANCEL is for what was not shipped,
     RETURN for what was, each with a location (the sentences are ours)."""
     unshipped = {
-        li.number_id: selling.unfulfilled_quantity(order, li.number_id) for li in order.lines
+        li.number_id: quantities.unfulfilled_quantity(order, li.number_id) for li in order.lines
     }
-    shipped = {li.number_id: selling.kept_quantity(order, li.number_id) for li in order.lines}
+    shipped = {li.number_id: quantities.kept_quantity(order, li.number_id) for li in order.lines}
     found = []
     for index, (line, quantity, item) in enumerate(lines):
         where, kind = ["refundLineItems", str(index)], item.get("restockType") or "NO_RESTOCK"

@@ -18,7 +18,8 @@ from inbox.models import Conversation
 from orders.models import ActionKind, ActionState, Order, OrderAction, OrderEvent, Outcome, Store
 from shopify_sync import documents, mapping
 from shopify_sync.practice_store import seed
-from shopify_sync.practice_store.execution import execute, schema
+from shopify_sync.practice_store.execution import execute
+from shopify_sync.practice_store.scalars import schema
 from shopify_sync.practice_store.store import Store as PracticeStore
 from tests.support.orders import stored
 

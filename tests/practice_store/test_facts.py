@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shopify_sync.practice_store import actions, execution, money, selling
+from shopify_sync.practice_store import actions, execution, money, quantities, selling
 from shopify_sync.practice_store.state import Order
 from shopify_sync.practice_store.store import Store
 
@@ -104,7 +104,7 @@ def test_a_canceled_order_has_the_fulfillment_word_of_its_version(
     order = place(store)
     run(store, CANCEL, {"id": order.id, "method": {"originalPaymentMethodsRefund": True}})
     finish_jobs(store)
-    assert selling.fulfillment_status(order, version) == word
+    assert quantities.fulfillment_status(order, version) == word
 
 
 def test_what_is_paid_and_shipped_is_archived_by_the_shop(store: Store) -> None:

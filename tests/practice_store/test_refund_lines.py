@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shopify_sync.practice_store import actions, selling
+from shopify_sync.practice_store import actions, quantities
 from shopify_sync.practice_store.state import Order
 from shopify_sync.practice_store.store import Store
 from tests.practice_store.test_facts import REFUND, SHOP, place, run
@@ -178,8 +178,8 @@ def test_quantities_add_up_whatever_is_refunded(units: int, data: st.DataObject)
     order = mixed(store, units=units, shipped=data.draw(st.integers(0, units)))
     line = order.lines[0]
     for _ in range(3):
-        shipped = selling.kept_quantity(order, line.number_id)
-        unshipped = selling.unfulfilled_quantity(order, line.number_id)
+        shipped = quantities.kept_quantity(order, line.number_id)
+        unshipped = quantities.unfulfilled_quantity(order, line.number_id)
         assert shipped + unshipped == line.current_quantity
         kind = data.draw(st.sampled_from(["RETURN", "CANCEL", "NO_RESTOCK"]))
         quantity = data.draw(st.integers(1, units))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shopify_sync.practice_store import actions, money, returning, selling
+from shopify_sync.practice_store import actions, money, quantities, returning
 from shopify_sync.practice_store.state import Order, Return
 from shopify_sync.practice_store.store import Store
 from tests.practice_store.test_facts import SHOP, place, run
@@ -86,7 +86,7 @@ def test_processing_leaves_the_return_open_and_needs_no_disposition(store: Store
     assert stock(store) == []
     # Off the order, and its money still here.
     assert order.lines[0].current_quantity == 0
-    assert selling.refundable_quantity(order, order.lines[0].number_id) == 2
+    assert quantities.refundable_quantity(order, order.lines[0].number_id) == 2
     assert money.net(order) == Decimal("40.00")
 
 
@@ -164,7 +164,7 @@ def test_staff_process_first_and_the_money_follows_through_the_return(store: Sto
     found = process(store, back, financialTransfer=paying(order, "40.00"))
     assert found["userErrors"] == []
     assert found["return"]["returnLineItems"]["nodes"][0]["refundedQuantity"] == 2
-    assert selling.refundable_quantity(order, order.lines[0].number_id) == 0
+    assert quantities.refundable_quantity(order, order.lines[0].number_id) == 0
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,13 @@ from shopify_sync.practice_store.payloads.goods import fulfillment, line
 from shopify_sync.practice_store.payloads.payments import refund
 from shopify_sync.practice_store.payloads.people import address, customer
 from shopify_sync.practice_store.payloads.values import amount_text, money_set, when
+from shopify_sync.practice_store.quantities import fulfillment_status
 from shopify_sync.practice_store.state import Order, Shop
 
 _FULFILLMENT: Final = {"FULFILLED": "fulfilled", "PARTIALLY_FULFILLED": "partial"}
 
 
 def order(shop: Shop, order: Order) -> dict[str, Any]:
-    from shopify_sync.practice_store.selling import fulfillment_status
-
     now = money.current(order)
     customer_row = shop.customers.get(order.customer_number or 0)
     sums = {

@@ -24,6 +24,18 @@ _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 MAX_PAGE: Final = 250
 
 
+class Part:
+    """A row together with its order, which its sums and statuses need."""
+
+    def __init__(self, order: Order, row: Any) -> None:
+        self.order, self.row = order, row
+        self.typename: str = row.typename
+        self.number_id: int = getattr(row, "number_id", 0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.row, name)
+
+
 def resolves(type_name: str, *fields: str) -> Callable[[Resolver], Resolver]:
     """Register a resolver for fields of a type."""
 

@@ -8,12 +8,11 @@ from shopify_sync.practice_store import bulk_rules
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import UserError
 from shopify_sync.practice_store.resolvers.base import Args, number, payload, resolves
+from shopify_sync.practice_store.scalars import schema
 
 
 @resolves("Mutation", "bulkOperationRunQuery")
 def _run(_parent: Any, context: Context, args: Args) -> Any:
-    from shopify_sync.practice_store.execution import schema
-
     if refused := bulk_rules.problems(schema(), args["query"]):
         errors = [{"field": ["query"], "message": text, "code": "INVALID"} for text in refused]
         return {"bulkOperation": None, "userErrors": errors}

@@ -8,6 +8,7 @@ from typing import Any
 
 from shopify_sync.practice_store import (
     crediting,
+    money,
     ordering,
     payloads,
     refunding,
@@ -19,13 +20,13 @@ from shopify_sync.practice_store.errors import ShopError, UserError
 from shopify_sync.practice_store.idempotency import remember
 from shopify_sync.practice_store.resolvers.base import (
     Args,
+    Part,
     find_order,
     must_order,
     number,
     payload,
     resolves,
 )
-from shopify_sync.practice_store.resolvers.objects import Part
 from shopify_sync.practice_store.resolvers.queries import cancel_job_result, find_node
 from shopify_sync.practice_store.state import Customer, Fulfillment, Order, gid
 
@@ -105,8 +106,6 @@ def _transaction_void(_parent: Any, context: Context, args: Args) -> Any:
         if held is None:
             message = "Transaction does not exist"
             raise UserError(message, ["parentTransactionId"], "TRANSACTION_NOT_FOUND")
-        from shopify_sync.practice_store import money
-
         where = ["parentTransactionId"]
         if held.kind != "AUTHORIZATION" or held.status != "SUCCESS":
             message = "Parent transaction must be a successful authorization"

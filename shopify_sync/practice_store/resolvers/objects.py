@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from shopify_sync.practice_store import (
     crediting,
-    editing,
     money,
+    quantities,
     refunding,
     returning,
     scopes,
@@ -17,10 +17,12 @@ from shopify_sync.practice_store import (
 )
 from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.errors import ShopError
+from shopify_sync.practice_store.resolvers.agreements import agreements
 from shopify_sync.practice_store.resolvers.base import (
     MAX_PAGE,
     RESOLVERS,
     Args,
+    Part,
     Resolver,
     connection,
     in_any_order,
@@ -35,18 +37,6 @@ from shopify_sync.practice_store.state import (
     Transaction,
     gid,
 )
-
-
-class Part:
-    """A row together with its order, which its sums and statuses need."""
-
-    def __init__(self, order: Order, row: Any) -> None:
-        self.order, self.row = order, row
-        self.typename: str = row.typename
-        self.number_id: int = getattr(row, "number_id", 0)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.row, name)
 
 
 def parts(order: Order, rows: list[Any]) -> list[Part]:
@@ -158,7 +148,7 @@ _fields(
         "totalCashRoundingAdjustment": lambda o, c, a: {
             "paymentSet": money.bag(o, o.cash_rounding), "refundSet": money.bag(o, ZERO),
         },
-        "agreements": lambda o, c, a: connection(editing.agreements(o), a),
+        "agreements": lambda o, c, a: connection(agreements(o), a),
         "fulfillmentOrders": _page(lambda o: o.fulfillment_orders),
         "transactions": _list(lambda o: o.transactions),
         "refunds": _list(lambda o: o.refunds),
@@ -172,7 +162,7 @@ _fields(
         "closed": lambda o, c, a: o.closed_at is not None,
         "cancellation": lambda o, c, a: {"staffNote": o.cancel_staff_note} if o.cancelled_at else None,
         "displayFinancialStatus": lambda o, c, a: money.financial_status(o),
-        "displayFulfillmentStatus": lambda o, c, a: selling.fulfillment_status(o, c.api_version),
+        "displayFulfillmentStatus": lambda o, c, a: quantities.fulfillment_status(o, c.api_version),
         "returnStatus": lambda o, c, a: returning.return_status(o),
         "refundable": lambda o, c, a: money.net(o) > 0,
         "restockable": lambda o, c, a: any(line.current_quantity for line in o.lines),
@@ -182,7 +172,7 @@ _fields(
         "edited": lambda o, c, a: any(edit.reason == "ORDER_EDIT" for edit in o.edits),
         "confirmed": lambda o, c, a: True,
         "fulfillable": lambda o, c, a: any(
-            selling.unfulfilled_quantity(o, line.number_id) for line in o.lines
+            quantities.unfulfilled_quantity(o, line.number_id) for line in o.lines
         ),
         "fullyPaid": lambda o, c, a: money.received(o) >= money.total(o),
         "unpaid": lambda o, c, a: money.received(o) == 0,
@@ -296,7 +286,7 @@ _sums(
         "totalDiscount": lambda p: p.discount,
         "unfulfilledDiscountedTotal": lambda p: money.share(
             p.order, money.line_total(p.row),
-            selling.unfulfilled_quantity(p.order, p.number_id), p.quantity,
+            quantities.unfulfilled_quantity(p.order, p.number_id), p.quantity,
         ),
     },
 )  # fmt: skip
@@ -311,9 +301,9 @@ _fields(
     {
         "name": lambda p, c, a: " - ".join(x for x in (p.title, p.variant_title) if x),
         "currentQuantity": lambda p, c, a: p.row.current_quantity,
-        "refundableQuantity": lambda p, c, a: selling.refundable_quantity(p.order, p.number_id),
-        "unfulfilledQuantity": lambda p, c, a: selling.unfulfilled_quantity(p.order, p.number_id),
-        "fulfillableQuantity": lambda p, c, a: selling.unfulfilled_quantity(p.order, p.number_id),
+        "refundableQuantity": lambda p, c, a: quantities.refundable_quantity(p.order, p.number_id),
+        "unfulfilledQuantity": lambda p, c, a: quantities.unfulfilled_quantity(p.order, p.number_id),
+        "fulfillableQuantity": lambda p, c, a: quantities.unfulfilled_quantity(p.order, p.number_id),
         "nonFulfillableQuantity": lambda p, c, a: p.refunded + p.removed,
         "restockable": lambda p, c, a: p.requires_shipping and not p.is_custom,
         "image": lambda p, c, a: {"url": p.row.image, "altText": None} if p.row.image else None,

@@ -11,6 +11,7 @@ from shopify_sync.practice_store.context import Context
 from shopify_sync.practice_store.resolvers.base import (
     RESOLVERS,
     Args,
+    Part,
     connection,
     find_order,
     may_read,
@@ -18,7 +19,7 @@ from shopify_sync.practice_store.resolvers.base import (
     parse_gid,
     resolves,
 )
-from shopify_sync.practice_store.resolvers.objects import Part, location, parts
+from shopify_sync.practice_store.resolvers.objects import location, parts
 from shopify_sync.practice_store.state import Customer, Job, Order, gid
 
 _ORDER_SORT: Final[dict[str, Callable[[Order], Any]]] = {

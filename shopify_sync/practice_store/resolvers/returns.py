@@ -11,6 +11,7 @@ from shopify_sync.practice_store.errors import UserError
 from shopify_sync.practice_store.resolvers.base import (
     RESOLVERS,
     Args,
+    Part,
     connection,
     find_order,
     must_be,
@@ -18,7 +19,7 @@ from shopify_sync.practice_store.resolvers.base import (
     payload,
     resolves,
 )
-from shopify_sync.practice_store.resolvers.objects import Part, location, parts
+from shopify_sync.practice_store.resolvers.objects import location, parts
 from shopify_sync.practice_store.resolvers.queries import find_node
 from shopify_sync.practice_store.state import ZERO, Order, Return, ReturnLine, gid
 

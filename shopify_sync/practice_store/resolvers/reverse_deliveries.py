@@ -10,12 +10,13 @@ from shopify_sync.practice_store.errors import UserError
 from shopify_sync.practice_store.resolvers.base import (
     RESOLVERS,
     Args,
+    Part,
     connection,
     must_be,
     payload,
     resolves,
 )
-from shopify_sync.practice_store.resolvers.objects import Part, parts
+from shopify_sync.practice_store.resolvers.objects import parts
 from shopify_sync.practice_store.resolvers.queries import find_node
 from shopify_sync.practice_store.resolvers.returns import reverse_line_part, reverse_order
 from shopify_sync.practice_store.state import ReverseDelivery
