@@ -31,6 +31,7 @@ from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
+from core.request_id import current_origin
 from inbox import passes, roles, senders
 from inbox.models import FrameCode, FrameKind, HelpDeskFrame, IdentityKind
 from inbox.passes import Customer, FrameRefused, Pass
@@ -281,7 +282,7 @@ def _bound(frame: HelpDeskFrame) -> None:
 
 
 def _turn_key(frame: HelpDeskFrame) -> str:
-    where = _digest(str(audit.current_origin().ip))[:32]
+    where = _digest(str(current_origin().ip))[:32]
     return f"frame-refused:{frame.pk}:{where}"
 
 

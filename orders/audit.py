@@ -6,8 +6,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -17,6 +15,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from core.request_id import current_origin
 from orders.models import AuditEntry, AuditKind, AuditSeal
 from orders.money import Money
 
@@ -36,17 +35,6 @@ _COLUMNS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a request came from: its id and the client's address."""
-
-    request_id: str = ""
-    ip: str | None = None
-
-
-_origin: ContextVar[Origin] = ContextVar("audit_origin", default=Origin())  # noqa: B039  frozen
-
-
-@dataclass(frozen=True, slots=True)
 class Verification:
     """`problems`: each as a sentence; none: the log is whole. `head` is the last hash."""
 
@@ -54,21 +42,6 @@ class Verification:
     sealed: int
     problems: tuple[str, ...]
     head: str
-
-
-@contextmanager
-def origin(request_id: str, ip: str | None) -> Iterator[None]:
-    """Everything recorded inside came with this request."""
-    token = _origin.set(Origin(request_id, ip))
-    try:
-        yield
-    finally:
-        _origin.reset(token)
-
-
-def current_origin() -> Origin:
-    """The request being worked on; an empty one outside of any."""
-    return _origin.get()
 
 
 def record(
@@ -88,7 +61,7 @@ def record(
     `actor` None: the system. `detail`: plain data, no names, addresses or texts of customers.
     """
     roles = ",".join(sorted(g.name for g in actor.groups.all())) if actor else ""
-    came = _origin.get()
+    origin = current_origin()
     return AuditEntry.objects.create(
         kind=kind,
         actor_id=actor.pk if actor else None,
@@ -101,8 +74,8 @@ def record(
         after=after,
         amount=amount.amount if amount else None,
         currency=amount.currency if amount else "",
-        request_id=came.request_id,
-        ip=came.ip,
+        request_id=origin.request_id,
+        ip=origin.ip,
         detail=detail,
     )
 

@@ -55,7 +55,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "inbox.middleware.RolesAtTheDoor",
     "inbox.middleware.LivePositions",
-    "orders.middleware.RequestOrigin",
+    "core.request_id.RequestOrigin",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.apps import apps
+from core.request_id import current_origin
 
 HIDDEN: Final = "[hidden]"
 # Characters of a message, a traceback or a value that a log or a report keeps.
@@ -111,7 +111,7 @@ class MaskingFilter(logging.Filter):
         if record.stack_info:
             record.stack_info = mask(_ends(record.stack_info))
         record.is_masked = True
-        record.request_id = _request_id()
+        record.request_id = current_origin().request_id
         return True
 
 
@@ -155,11 +155,3 @@ def _ends(trace: str) -> str:
     if len(trace) <= 2 * LONGEST:
         return trace
     return f"{shortened(trace)}\n…\n{trace[-LONGEST:].partition(chr(10))[2]}"
-
-
-def _request_id() -> str:
-    if not apps.ready:
-        return ""
-    from orders.audit import current_origin
-
-    return current_origin().request_id

@@ -16,8 +16,8 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from core.request_id import client_ip
 from orders.desk import DESK, Metric
-from orders.middleware import client_ip
 
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 

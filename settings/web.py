@@ -36,7 +36,7 @@ def config(application: str, *, host: str, port: int, workers: int) -> uvicorn.C
         # Open event streams would hold up the end for ever without it.
         timeout_graceful_shutdown=3,
         access_log=False,
-        # What a proxy says counts where TRUSTED_PROXY says so (orders.middleware), not because
+        # What a proxy says counts where TRUSTED_PROXY says so (core.request_id), not because
         # the peer is this machine.
         proxy_headers=False,
         log_level="warning",

@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client, RequestFactory
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
-from orders import audit
+from core.request_id import origin
 from orders.models import Store
 from settings import base, sentry
 from settings.error_reports import MaskingReporter, MaskingReporterFilter
@@ -107,7 +107,7 @@ def _log_everything(logger: logging.Logger) -> None:
 
 def test_logs_hold_no_canary(written: Any) -> None:
     logger, out, _handler = written
-    with audit.origin("req-42", None):
+    with origin("req-42", None):
         _log_everything(logger)
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert len(lines) == 2 * len(TEXTS) + 1

@@ -1,0 +1,69 @@
+"""Where a request came from: its ID, and the client's address.
+
+The audit log, log lines, the answer and a support ticket share the ID.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+_SAFE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The request being worked on; empty outside of one."""
+
+    request_id: str = ""
+    ip: str | None = None
+
+
+_origin: ContextVar[Origin] = ContextVar("request_origin", default=Origin())  # noqa: B039  frozen
+
+
+@contextmanager
+def origin(request_id: str, ip: str | None) -> Iterator[None]:
+    """Everything recorded inside belongs to this request."""
+    token = _origin.set(Origin(request_id, ip))
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
+def current_origin() -> Origin:
+    return _origin.get()
+
+
+def client_ip(request: HttpRequest) -> str | None:
+    """Return the client's address; X-Forwarded-For counts only behind a trusted proxy."""
+    if settings.TRUSTED_PROXY:
+        # The last entry is what the proxy itself saw; anyone can write the ones before it.
+        forwarded = request.headers.get("X-Forwarded-For", "").rsplit(",", 1)[-1].strip()
+        if forwarded:
+            return forwarded[:45]
+    return request.META.get("REMOTE_ADDR") or None
+
+
+class RequestOrigin:
+    """Middleware: give every request an ID, taken from X-Request-ID where that is safe."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.headers.get("X-Request-ID", "")
+        request_id = given if _SAFE_ID.match(given) else uuid.uuid4().hex
+        with origin(request_id, client_ip(request)):
+            response = self._get_response(request)
+        response["X-Request-ID"] = request_id
+        return response
