@@ -304,27 +304,3 @@ def until_it_is(
 
 def _die_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _stop(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def main() -> int:
-    signal.signal(signal.SIGTERM, _stop)
-    # Only when it is there: both are made of what is above.
-    from settings import serving
-
-    commands: dict[str, Callable[[list[str]], None]] = {"demo": demo} | serving.COMMANDS
-    try:
-        commands[sys.argv[1]](sys.argv[2:])
-    except KeyboardInterrupt:
-        return 0
-    except Trouble as trouble:
-        print(trouble, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
