@@ -10,6 +10,7 @@ from django.db import transaction
 from django.dispatch import receiver
 from django.utils import timezone
 
+from core import queue
 from inbox import identities, live, marketing, optouts, sessions, tracking_news
 from orders.models import Customer, Order
 from orders.signals import (
@@ -41,13 +42,9 @@ def hear_what_was_missing(sender: Any, *, order_id: int, **_: Any) -> None:
 
 
 def _look_again(order_id: int) -> None:
-    from inbox.tasks import handle_event, ring, settle_marketing
-
     waiting = tracking_news.events_to_look_at(order_id)
-    for event_id in waiting.values_list("pk", flat=True):
-        ring(handle_event, event_id)
-    for row_id in marketing.look_again(order_id):
-        ring(settle_marketing, row_id)
+    queue.enqueue_each("inbox.tasks.handle_event", waiting.values_list("pk", flat=True))
+    queue.enqueue_each("inbox.tasks.settle_marketing", marketing.look_again(order_id))
 
 
 @receiver(customer_changed)
@@ -72,9 +69,7 @@ def tell_browsers_of_many(sender: Any, *, order_ids: list[int], **_: Any) -> Non
 
 @receiver(event_recorded)
 def write_messages(sender: Any, *, event_id: int, **_: Any) -> None:
-    from inbox.tasks import handle_event, ring
-
-    ring(handle_event, event_id)
+    queue.enqueue("inbox.tasks.handle_event", event_id)
 
 
 @receiver(ledger_read)

@@ -16,6 +16,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from core import queue
 from inbox import audience, consent, identities, news, outbox, tracking_news
 from inbox.audience import Person
 from inbox.campaign_texts import (
@@ -209,6 +210,6 @@ def _facts(row: CampaignMessage, read: CheckoutSnapshot | None) -> tuple[Facts, 
 
 
 def _wake(row: CampaignMessage) -> None:
-    from inbox.tasks import ring, settle_marketing
-
-    transaction.on_commit(lambda: ring(settle_marketing, row.pk), robust=True)
+    transaction.on_commit(
+        lambda: queue.enqueue("inbox.tasks.settle_marketing", row.pk), robust=True
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -12,19 +11,16 @@ from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import QuerySet
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
+from core import queue
 from inbox import campaigns, checkout_campaigns, live, marketing, optouts, outbox, services
 from inbox.models import CampaignMessage, Message
 from orders import sweeping
 from orders.models import OrderEvent
 
-logger = logging.getLogger(__name__)
-
 SWEEP_ROWS: Final = 100
 # Well below the time limit of a task; the next sweep goes on.
 SWEEP_S: Final = 15.0
-RINGS_FOR_S: Final = 15 * 60.0
 
 
 @shared_task
@@ -83,7 +79,8 @@ def _deliver(job: outbox.Job) -> outbox.Way | None:
 
 
 def _ring_for(job: outbox.Job) -> None:
-    ring(deliver_message if job.model is Message else deliver_campaign, job.pk)
+    task = "deliver_message" if job.model is Message else "deliver_campaign"
+    queue.enqueue(f"inbox.tasks.{task}", job.pk)
 
 
 @shared_task
@@ -134,12 +131,3 @@ def _each(
 def _put_off_event(event_id: int) -> None:
     again_at = timezone.now() + sweeping.AGAIN_AFTER
     OrderEvent.objects.unannounced().filter(pk=event_id).update(announce_after=again_at)
-
-
-def ring(task: Any, pk: int) -> None:
-    """Wake a worker. With the broker down nothing is lost: the sweep comes."""
-    try:
-        # One that no worker took in time goes: the row is there.
-        task.apply_async((pk,), expires=RINGS_FOR_S)
-    except OperationalError:
-        logger.warning("the broker is down; %s %s waits for the sweep", task.name, pk)

@@ -15,9 +15,10 @@ from settings import broker, env
 CLOCKS_DIFFER_S: Final = 15 * 60
 SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "sweep actions": {"task": "shopify_sync.tasks.sweep_actions", "schedule": 5.0},
-    "seal audit": {"task": "shopify_sync.tasks.seal_audit", "schedule": 60.0},
+    "end overdue actions": {"task": "orders.tasks.end_overdue_actions", "schedule": 5.0},
+    "seal audit": {"task": "orders.tasks.seal_audit", "schedule": 60.0},
     "seal whole audit": {
-        "task": "shopify_sync.tasks.seal_whole_audit",
+        "task": "orders.tasks.seal_whole_audit",
         "schedule": crontab(hour=4, minute=41),
     },
     "sweep webhooks": {"task": "shopify_sync.tasks.sweep_webhooks", "schedule": 5.0},
@@ -38,8 +39,8 @@ SCHEDULE: Final[dict[str, dict[str, Any]]] = {
         "schedule": crontab(hour=3, minute=17),
     },
     "reconcile stores": {"task": "shopify_sync.tasks.reconcile_stores", "schedule": 300.0},
-    "sweep privacy": {"task": "shopify_sync.tasks.sweep_privacy", "schedule": 60.0},
-    "apply retention": {"task": "shopify_sync.tasks.apply_retention", "schedule": 3600.0},
+    "sweep privacy": {"task": "orders.tasks.sweep_privacy", "schedule": 60.0},
+    "apply retention": {"task": "orders.tasks.apply_retention", "schedule": 3600.0},
     "sweep outbox": {"task": "inbox.tasks.sweep_outbox", "schedule": 5.0},
     "sweep events": {"task": "inbox.tasks.sweep_events", "schedule": 5.0},
     "sweep marketing": {"task": "inbox.tasks.sweep_marketing", "schedule": 15.0},
@@ -79,6 +80,8 @@ app.conf.update(
     task_routes={
         "shopify_sync.tasks.perform_action": {"queue": "actions"},
         "shopify_sync.tasks.sweep_actions": {"queue": "actions"},
+        "orders.tasks.end_overdue_actions": {"queue": "actions"},
+        "orders.tasks.*": {"queue": "sync"},
         "inbox.tasks.deliver_message": {"queue": "messages"},
         "inbox.tasks.deliver_campaign": {"queue": "messages"},
         "inbox.tasks.sweep_outbox": {"queue": "messages"},
@@ -98,7 +101,7 @@ app.conf.update(
     # For as long as the broker is away: its return needs nobody.
     broker_connection_max_retries=None,
     broker_transport_options={
-        # Longer than any task runs and any message waits (tasks.LONGEST_COUNTDOWN_S): else the
+        # Longer than any task runs and any message waits (core.queue.LONGEST_DELAY_S): else the
         # same message would be given to a second worker while the first is at it. Nothing waits
         # for it after a worker's death: the sweeps find its rows within seconds.
         "visibility_timeout": 900,

@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from core import queue
 from orders import progress, services
 from orders.failpoints import failpoint
 from orders.models import ActionState, OrderAction, Outcome
@@ -345,6 +346,10 @@ def _put_down(
         wait_s = random.uniform(ceiling / 2, ceiling)  # noqa: S311  jitter, not a secret
     again_at: datetime = timezone.now() + timedelta(seconds=wait_s)
     if services.release(action, state=state, again_at=again_at, message=message, **changes):
-        from shopify_sync.tasks import ring_for_action
+        _wake_later(action.pk, wait_s)
 
-        ring_for_action(action.pk, wait_s)
+
+def _wake_later(action_id: int, wait_s: float) -> None:
+    # A little late: a message that comes before its time is for nothing.
+    delay_s = max(wait_s, 0.0) + 0.05
+    queue.enqueue("shopify_sync.tasks.perform_action", action_id, delay_s=delay_s)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from hashlib import sha256
 from typing import Any, Final
 
@@ -12,8 +11,8 @@ from django.core.cache import cache
 from django.db import OperationalError as DatabaseError
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from kombu.exceptions import OperationalError
 
+from core import queue
 from orders import returns
 from orders.busy import is_lock_wait
 from orders.errors import ShopUnreachable
@@ -65,16 +64,16 @@ class ShopifyGateway:
             return False
         key = "search:" + sha256(repr((sorted(emails), sorted(phones))).encode()).hexdigest()
         if (emails or phones) and cache.add(key, True, _SEARCH_AGAIN_S):
-            from shopify_sync.tasks import find_orders
-
-            with suppress(OperationalError):
-                find_orders.apply_async((list(emails), list(phones)), expires=_SEARCH_AGAIN_S * 15)
+            queue.enqueue(
+                "shopify_sync.tasks.find_orders",
+                list(emails),
+                list(phones),
+                expires_after_s=_SEARCH_AGAIN_S * 15,
+            )
         return True
 
     def wake_reading(self, order_ids: Sequence[int]) -> None:
-        from shopify_sync.tasks import fetch_order, ring
-
-        ring(fetch_order, order_ids)
+        queue.enqueue_each("shopify_sync.tasks.fetch_order", order_ids)
 
     def suggest_refund(
         self,
@@ -184,14 +183,7 @@ class ShopifyGateway:
         return plans.plan(action)
 
     def wake(self, action_id: int, *, after_s: float = 0) -> None:
-        from shopify_sync.tasks import RINGS_FOR_S, perform_action
-
-        try:
-            perform_action.apply_async(
-                (action_id,), countdown=after_s, expires=after_s + RINGS_FOR_S
-            )
-        except OperationalError:
-            logger.warning("the broker is down; action %s waits for the sweep", action_id)
+        queue.enqueue("shopify_sync.tasks.perform_action", action_id, delay_s=after_s)
 
     def _read_reasons(self, store: Store) -> list[str]:
         try:

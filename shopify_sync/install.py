@@ -19,9 +19,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
+from core import queue
 from orders import audit
 from orders.models import AuditKind
-from shopify_sync import connecting, doctor, tasks, tokens
+from shopify_sync import connecting, doctor, tokens
 from shopify_sync.errors import NeedsAdmin, ShopifyError
 from shopify_sync.fields import UndecryptableSecret
 from shopify_sync.models import ConnectionMethod, ShopConnection
@@ -80,7 +81,7 @@ def callback(request: HttpRequest) -> HttpResponse:
     for tick in doctor.examine(row.store, repair=True):
         if not tick.is_ok:
             messages.error(request, f"{tick.name}: {tick.todo}")
-    tasks.ring(tasks.advance_backfill, [connecting.begin_sync(row.store).pk])
+    queue.enqueue("shopify_sync.tasks.advance_backfill", connecting.begin_sync(row.store).pk)
     messages.success(request, f"{row.store} is connected. Its orders are being read.")
     return HttpResponseRedirect(reverse("admin:shopify_sync_shopconnection_change", args=[row.pk]))
 

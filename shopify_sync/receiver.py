@@ -16,7 +16,8 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from shopify_sync import intake, tallies, tasks
+from core import queue
+from shopify_sync import intake, tallies
 from shopify_sync.deliveries import Answer, Delivery, Keys, header_text
 from shopify_sync.gathering import Gatherer
 from shopify_sync.keyring import read_keys
@@ -191,7 +192,7 @@ def _read_keys(domains: list[str]) -> list[Keys | None]:
 
 
 def _ring(tokens: list[None]) -> list[None]:
-    tasks.ring_for_webhooks()
+    queue.enqueue("shopify_sync.tasks.process_webhooks")
     time.sleep(BELL_EVERY_S)
     return tokens
 

@@ -11,9 +11,9 @@ from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
-from orders import audit, privacy, retention, services, sweeping
+from core import queue
+from orders import sweeping
 from orders.failpoints import failpoint
 from orders.models import ActionState, Customer, Order, OrderAction, Store, leases
 from shopify_sync import (
@@ -35,13 +35,8 @@ logger = logging.getLogger(__name__)
 SWEEP_ROWS: Final = 100
 # Well below the time limit of a task: what is left is the next sweep's.
 SWEEP_S: Final = 15.0
-# How long a message may wait in the broker for its time, and then for a worker.
-LONGEST_COUNTDOWN_S: Final = 300.0
-RINGS_FOR_S: Final = 15 * 60.0
 WORK_OFF_S: Final = 10.0
 FEW: Final = 10
-# Well below the time limit of a task; the rest is done by the next one.
-PRIVACY_SLICE_S: Final = 15.0
 
 
 @shared_task
@@ -56,18 +51,18 @@ def process_webhooks() -> None:
     while True:
         done = backlog.work_off()
         # If this message is lost, the hourly watch comes all the same.
-        ring(watch_store, done.stores_to_watch)
+        queue.enqueue_each("shopify_sync.tasks.watch_store", done.stores_to_watch)
         if len(done.order_ids) == 1:
             fetch_order(done.order_ids[0])
         elif len(done.order_ids) <= FEW:
-            ring(fetch_order, done.order_ids)
+            queue.enqueue_each("shopify_sync.tasks.fetch_order", done.order_ids)
         else:
             # A flood of one store must not fill the queue: its reader takes them in turn.
             sweep_dirty_orders()
         if done.taken < backlog.BATCH:
             return
         if time.monotonic() > until:
-            ring_for_webhooks()
+            queue.enqueue("shopify_sync.tasks.process_webhooks")
             return
 
 
@@ -93,7 +88,7 @@ def reconcile_store(store_id: int) -> None:
     finally:
         advance_backfills()
     if turn is not None and not turn.is_over:
-        ring(reconcile_store, [store_id])
+        queue.enqueue("shopify_sync.tasks.reconcile_store", store_id)
 
 
 @shared_task
@@ -105,13 +100,13 @@ def compare_store(store_id: int) -> None:
 def advance_comparison(comparison_id: int) -> None:
     wait_s = compare.advance(comparison_id)
     if wait_s is not None:
-        ring(advance_comparison, [comparison_id], after_s=wait_s)
+        queue.enqueue("shopify_sync.tasks.advance_comparison", comparison_id, delay_s=wait_s)
 
 
 @shared_task
 def advance_comparisons() -> None:
     due = Comparison.objects.due(now=timezone.now()).filter(store__is_active=True)
-    ring(advance_comparison, due.values_list("pk", flat=True))
+    queue.enqueue_each("shopify_sync.tasks.advance_comparison", due.values_list("pk", flat=True))
 
 
 @shared_task
@@ -127,16 +122,13 @@ def watch_store(store_id: int) -> None:
 def advance_backfill(backfill_id: int) -> None:
     wait_s = backfill.advance(backfill_id)
     if wait_s is not None:
-        ring(advance_backfill, [backfill_id], after_s=wait_s)
+        queue.enqueue("shopify_sync.tasks.advance_backfill", backfill_id, delay_s=wait_s)
 
 
 @shared_task
 def sweep_actions() -> None:
     """Whatever a dead worker or a lost message left behind."""
     now = timezone.now()
-    _each([now], lambda at: services.expire_approvals(now=at))
-    _each([now], lambda at: services.end_overdue(now=at))
-    _each([now], lambda at: services.hand_over_uninstalled(now=at))
     # What was never tried comes first: a click whose wake-up was lost waits for nothing else.
     due = OrderAction.objects.due(now=now).order_by(
         F("next_attempt_at").asc(nulls_first=True), "pk"
@@ -163,22 +155,6 @@ def _put_off_action(action_id: int) -> None:
 
 
 @shared_task
-def seal_audit() -> None:
-    """Chain the audit entries since the last time."""
-    until = time.monotonic() + SWEEP_S
-    while audit.seal() and time.monotonic() < until:
-        pass
-
-
-@shared_task
-def seal_whole_audit() -> None:
-    """Once a day: what became visible so late that the minute's look missed it."""
-    until = time.monotonic() + SWEEP_S
-    while audit.seal(whole=True) and time.monotonic() < until:
-        pass
-
-
-@shared_task
 def sweep_webhooks() -> None:
     if WebhookEvent.objects.due(now=timezone.now()).exists():
         process_webhooks()
@@ -188,7 +164,9 @@ def sweep_webhooks() -> None:
 def sweep_dirty_orders() -> None:
     """A turn for every store that has something to read, however much another has."""
     due = Order.objects.due_for_reading(now=timezone.now())
-    ring(read_store, leases.stores_with(Store.objects.active(), due))
+    queue.enqueue_each(
+        "shopify_sync.tasks.read_store", leases.stores_with(Store.objects.active(), due)
+    )
 
 
 @shared_task
@@ -199,7 +177,9 @@ def read_customers(store_id: int) -> None:
 @shared_task
 def sweep_dirty_customers() -> None:
     due = Customer.objects.due_for_reading(now=timezone.now())
-    ring(read_customers, leases.stores_with(Store.objects.active(), due))
+    queue.enqueue_each(
+        "shopify_sync.tasks.read_customers", leases.stores_with(Store.objects.active(), due)
+    )
 
 
 @shared_task
@@ -211,33 +191,28 @@ def complete_orders() -> None:
 @shared_task
 def advance_backfills() -> None:
     due = Backfill.objects.due(now=timezone.now()).filter(store__is_active=True)
-    ring(advance_backfill, due.values_list("pk", flat=True))
+    queue.enqueue_each("shopify_sync.tasks.advance_backfill", due.values_list("pk", flat=True))
 
 
 @shared_task
 def watch_stores() -> None:
-    ring(watch_store, Store.objects.active().values_list("pk", flat=True))
+    queue.enqueue_each(
+        "shopify_sync.tasks.watch_store", Store.objects.active().values_list("pk", flat=True)
+    )
 
 
 @shared_task
 def compare_stores() -> None:
-    ring(compare_store, Store.objects.active().values_list("pk", flat=True))
+    queue.enqueue_each(
+        "shopify_sync.tasks.compare_store", Store.objects.active().values_list("pk", flat=True)
+    )
 
 
 @shared_task
 def reconcile_stores() -> None:
-    ring(reconcile_store, Store.objects.active().values_list("pk", flat=True))
-
-
-@shared_task
-def sweep_privacy() -> None:
-    """Whatever Shopify asked for in the name of a person, a slice of it a minute."""
-    privacy.work_off(now=timezone.now(), seconds=PRIVACY_SLICE_S)
-
-
-@shared_task
-def apply_retention() -> None:
-    retention.apply(now=timezone.now(), seconds=PRIVACY_SLICE_S)
+    queue.enqueue_each(
+        "shopify_sync.tasks.reconcile_store", Store.objects.active().values_list("pk", flat=True)
+    )
 
 
 def _each(
@@ -249,37 +224,3 @@ def _each(
     sweeping.each(
         list(keys), work, put_off=put_off, seconds=SWEEP_S, stops=(SoftTimeLimitExceeded,)
     )
-
-
-def ring(task: Any, ids: Iterable[int], *, after_s: float = 0) -> None:
-    """Wake a worker for each row. With the broker down nothing is lost: the sweep comes again.
-
-    A message that waits longer than a sweep is not sent, and one that no worker took in time goes:
-    after an outage the rows are there, and each of them is worked on once."""
-    if after_s > LONGEST_COUNTDOWN_S:
-        return
-    for pk in ids:
-        try:
-            task.apply_async((pk,), countdown=after_s, expires=after_s + RINGS_FOR_S)
-        except OperationalError:
-            logger.warning("the broker is down; %s %s waits for the sweep", task.name, pk)
-            return
-
-
-def ring_for_webhooks() -> None:
-    """One message for all that waits."""
-    try:
-        process_webhooks.apply_async(expires=RINGS_FOR_S)
-    except OperationalError:
-        logger.warning("the broker is down; stored webhooks wait for the sweep")
-
-
-def ring_for_action(action_id: int, wait_s: float) -> None:
-    """Wake a worker when a put-down action is due, where that is sooner than the sweep."""
-    if wait_s > LONGEST_COUNTDOWN_S:
-        return
-    try:
-        wait_s = max(wait_s, 0.0) + 0.05
-        perform_action.apply_async((action_id,), countdown=wait_s, expires=wait_s + RINGS_FOR_S)
-    except OperationalError:
-        logger.warning("the broker is down; action %s waits for the sweep", action_id)

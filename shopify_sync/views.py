@@ -13,7 +13,8 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from shopify_sync import intake, tallies, tasks
+from core import queue
+from shopify_sync import intake, tallies
 from shopify_sync.deliveries import Answer, Delivery, Keys, header_text
 from shopify_sync.keyring import read_keys
 from shopify_sync.signing import is_signed
@@ -64,7 +65,9 @@ def _receive(request: HttpRequest) -> tuple[Answer, int | None, bool]:
         return Answer.MALFORMED, keys.store_id, False
     (answer,) = intake.store([delivery], now=timezone.now())
     if answer is Answer.STORED and delivery.is_heard:
-        transaction.on_commit(tasks.ring_for_webhooks, robust=True)
+        transaction.on_commit(
+            lambda: queue.enqueue("shopify_sync.tasks.process_webhooks"), robust=True
+        )
     return answer, keys.store_id, True
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from core import queue
 from inbox.models import CampaignMessage, DeliveryState, Message, SendState, Via
 
 
@@ -32,9 +33,9 @@ def wake(message: Message) -> None:
     """After commit, ring for a worker to send it. May be lost."""
     if message.delivery_state != DeliveryState.PENDING:
         return
-    from inbox.tasks import deliver_message, ring
-
-    transaction.on_commit(lambda: ring(deliver_message, message.pk), robust=True)
+    transaction.on_commit(
+        lambda: queue.enqueue("inbox.tasks.deliver_message", message.pk), robust=True
+    )
 
 
 def write_campaign(
@@ -55,6 +56,6 @@ def write_campaign(
         ]
     )  # fmt: skip
     if message is None:
-        from inbox.tasks import deliver_campaign, ring
-
-        transaction.on_commit(lambda: ring(deliver_campaign, row.pk), robust=True)
+        transaction.on_commit(
+            lambda: queue.enqueue("inbox.tasks.deliver_campaign", row.pk), robust=True
+        )

@@ -13,7 +13,7 @@ from orders.errors import ShopUnreachable
 from orders.gateway import get_gateway
 from orders.models import AuditKind, PrivacyRequest, PrivacyState, Store
 from orders.privacy.requests import TRY_AGAIN, end
-from orders.services import hand_over
+from orders.services.uninstalls import hand_over
 
 # shop/redact comes 48 hours after the app went; then the merchant has a week to think again.
 UNINSTALLED_FOR: Final = timedelta(hours=48)

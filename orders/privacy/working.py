@@ -27,7 +27,7 @@ from orders.privacy.exports import counts
 from orders.privacy.requests import TRY_AGAIN, end, scope_of
 from orders.privacy.shops import may_wipe
 from orders.privacy.walks import step
-from orders.services import make_way
+from orders.services.uninstalls import make_way
 
 logger = logging.getLogger(__name__)
 

@@ -15,10 +15,11 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
+from core import queue
 from orders import audit
 from orders.admin_pages import DeskAdmin
 from orders.models import AuditKind, Store
-from shopify_sync import connecting, doctor, tasks
+from shopify_sync import connecting, doctor
 from shopify_sync.admin.sync import progress_bar
 from shopify_sync.install import SHOP
 from shopify_sync.models import Backfill, ConnectionMethod, ShopConnection
@@ -249,7 +250,9 @@ class ShopConnectionAdmin(DeskAdmin):
             self.message_user(request, f"{row}: {tick.name}: {tick.todo}", messages.ERROR)
         if not wrong:
             self.message_user(request, f"{row}: the connection works.", messages.SUCCESS)
-            tasks.ring(tasks.advance_backfill, [connecting.begin_sync(row.store).pk])
+            queue.enqueue(
+                "shopify_sync.tasks.advance_backfill", connecting.begin_sync(row.store).pk
+            )
 
 
 def _page(pk: int) -> str:

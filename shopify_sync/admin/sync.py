@@ -12,8 +12,9 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from core import queue
 from orders.admin_pages import ReadOnlyAdmin
-from shopify_sync import backfill, tasks
+from shopify_sync import backfill
 from shopify_sync.models import Backfill, BackfillState, Comparison, Drift, SyncCursor
 
 
@@ -95,7 +96,7 @@ class BackfillAdmin(ReadOnlyAdmin):
     def read_again(self, request: HttpRequest, queryset: QuerySet[Backfill]) -> None:
         for row in queryset.select_related("store").order_by("store").distinct():
             begun = backfill.begin(row.store)
-            tasks.ring(tasks.advance_backfill, [begun.pk])
+            queue.enqueue("shopify_sync.tasks.advance_backfill", begun.pk)
             self.message_user(request, f"{row.store}: reading its orders.", messages.SUCCESS)
 
 

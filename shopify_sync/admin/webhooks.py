@@ -15,8 +15,9 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from core import queue
 from orders.admin_pages import ReadOnlyAdmin
-from shopify_sync import balance, ingest, replaying, tasks
+from shopify_sync import balance, ingest, replaying
 from shopify_sync.body_preview import masked_body
 from shopify_sync.models import EventState, WebhookEvent, WebhookTally
 
@@ -136,7 +137,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         else:
             number = form.cleaned_data["order_number"]
             order_id = replaying.read_again(event, legacy_id=number, by=_person(request))
-            tasks.ring(tasks.fetch_order, [order_id])
+            queue.enqueue("shopify_sync.tasks.fetch_order", order_id)
             self.message_user(request, f"Order {number} is read from Shopify again.")
         return HttpResponseRedirect(reverse("admin:shopify_sync_webhookevent_change", args=[pk]))
 

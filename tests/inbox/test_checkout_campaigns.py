@@ -56,7 +56,7 @@ def waiting(shop: Shop) -> Any:
     """Abandoned, and its row written; Shopify has not been asked about the message yet."""
     row = abandoned(shop)
     now = timezone.now()
-    with patch("inbox.tasks.ring"):
+    with patch("core.queue.enqueue"):
         checkout_campaigns.read_unread(now=now)
         checkout_campaigns.ask_due(now=now)
     assert CampaignMessage.objects.get().state == SendState.WAITING

@@ -146,7 +146,7 @@ def test_a_campaign_switched_off_meanwhile_sends_nothing(
 ) -> None:
     shop.place()
     subscribe(shop)
-    with patch("inbox.tasks.ring"):
+    with patch("core.queue.enqueue"):
         shop.deliver(Client())
         sweep_events()
     Campaign.objects.update(is_active=False)
@@ -196,7 +196,7 @@ def _race(shop: Shop) -> None:
     shop.place()
     shop.place()
     subscribe(shop)
-    with patch("inbox.tasks.ring"):
+    with patch("core.queue.enqueue"):
         shop.deliver(Client())
         sweep_events()
     ids = list(CampaignMessage.objects.values_list("pk", flat=True))
@@ -209,7 +209,7 @@ def _race(shop: Shop) -> None:
             connections.close_all()
 
     threads = [threading.Thread(target=worker, args=(pk,)) for pk in ids]
-    with both_at_the_question(), patch("inbox.tasks.ring"):
+    with both_at_the_question(), patch("core.queue.enqueue"):
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -304,7 +304,7 @@ def test_in_a_conversation_the_message_leaves_and_the_row_does_not(
 def rung(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
     monkeypatch.setattr(
-        "inbox.tasks.ring", lambda task, pk: found.append((task.name.rpartition(".")[2], pk))
+        "core.queue.enqueue", lambda task, pk: found.append((task.rpartition(".")[2], pk))
     )
     return found
 
@@ -364,7 +364,7 @@ def test_a_bell_that_fails_takes_nothing_back(
     def broken(*_words: Any) -> None:
         raise ConnectionError("the broker is down")
 
-    monkeypatch.setattr("inbox.tasks.ring", broken)
+    monkeypatch.setattr("core.queue.enqueue", broken)
     with django_capture_on_commit_callbacks(execute=True) as rung:
         found = written(row)
         outbox.wake(message)

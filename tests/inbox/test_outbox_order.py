@@ -248,7 +248,7 @@ def test_a_sweep_sends_nothing_itself(
 ) -> None:
     """It rings, for as many as there is room for: one mute host must not keep it."""
     rung: list[int] = []
-    monkeypatch.setattr("inbox.tasks.ring", lambda task, pk: rung.append(pk))
+    monkeypatch.setattr("core.queue.enqueue", lambda task, pk: rung.append(pk))
     rows = [pending(another(talking.channel, f"n{number}"), "x") for number in range(20)]
     sweep_outbox()
     assert rung == [row.pk for row in rows[: routes.LANES_A_CHANNEL]]

@@ -88,7 +88,7 @@ def test_a_sweep_finds_a_number_whose_signal_was_lost(
     placed = ship(shop)
     add_number(placed, "JD01")
     touch(placed)
-    with patch("inbox.tasks.ring"):
+    with patch("core.queue.enqueue"):
         shop.deliver(Client())
     assert mail.outbox == []
     sweep_events()

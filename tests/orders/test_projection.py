@@ -65,7 +65,7 @@ def race(order: Order, *, patience_s: int) -> None:
 
     earlier = threading.Thread(target=store, args=(EARLIER, 1))
     later = threading.Thread(target=store, args=(LATER, 2))
-    with patch.object(projection, "_is_older", pause), patch("inbox.tasks.ring"):
+    with patch.object(projection, "_is_older", pause), patch("core.queue.enqueue"):
         earlier.start()
         assert is_in_hand.wait(timeout=10)
         later.start()

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from core import queue
 from orders.models import Customer, Order, Store
 from shopify_sync import customers, reading, tasks
 
@@ -67,7 +68,7 @@ def test_the_sweep_over_orders_reads_its_index(
     stores: list[Store], is_waiting: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rung: list[int] = []
-    monkeypatch.setattr(tasks, "ring", lambda _task, ids, **_: rung.extend(ids))
+    monkeypatch.setattr(queue, "enqueue_each", lambda _task, ids, **_: rung.extend(ids))
     if is_waiting:
         Order.objects.filter(gid__in=["o1", "o4"]).update(dirty_seq=2)
     found = plans(tasks.sweep_dirty_orders, "orders_order")
@@ -82,7 +83,7 @@ def test_the_sweep_over_customers_reads_its_index(
     stores: list[Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rung: list[int] = []
-    monkeypatch.setattr(tasks, "ring", lambda _task, ids, **_: rung.extend(ids))
+    monkeypatch.setattr(queue, "enqueue_each", lambda _task, ids, **_: rung.extend(ids))
     Customer.objects.filter(gid="c2").update(dirty_seq=2)
     found = plans(tasks.sweep_dirty_customers, "orders_customer")
     assert rung == [stores[2].pk]

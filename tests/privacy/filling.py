@@ -90,7 +90,7 @@ def record(store: Store, number: int, at: datetime, **changes: Any) -> Order:
     pk = mark_dirty(store=store, gid=told.gid, legacy_id=told.legacy_id, now=now)
     order = Order.objects.select_related("store").get(pk=pk)
     # Of campaigns, other tests tell.
-    with patch("inbox.tasks.ring"):
+    with patch("core.queue.enqueue"):
         record_snapshot(
             order=order, snapshot=told, seq=order.dirty_seq, read_started_at=now, now=now
         )

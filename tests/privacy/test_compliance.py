@@ -24,7 +24,8 @@ from orders.models import (
     PrivacyState,
     Store,
 )
-from shopify_sync import compliance, deliveries, tasks
+from orders.tasks import sweep_privacy
+from shopify_sync import compliance, deliveries
 from shopify_sync.models import EventState, ShopConnection, WebhookEvent
 from shopify_sync.signing import sign
 from tests.support.shop import DOMAIN, Shop
@@ -75,7 +76,7 @@ def test_a_redact_request_is_written_down_with_its_due_date(store: Store) -> Non
 def test_the_same_request_again_asks_for_nothing_new(store: Store) -> None:
     for _ in range(3):
         send("customers/redact", REDACT)
-    tasks.sweep_privacy()
+    sweep_privacy()
     send("customers/redact", REDACT)
     assert PrivacyRequest.objects.get().state == PrivacyState.DONE
 
@@ -164,7 +165,7 @@ def test_a_shop_in_trouble_is_not_uninstalled(shop: Shop, store: Store, phase: s
 
 def test_a_shop_redact_of_an_installed_app_is_refused(store: Store) -> None:
     send("shop/redact", SHOP)
-    tasks.sweep_privacy()
+    sweep_privacy()
     request = PrivacyRequest.objects.get()
     assert request.state == PrivacyState.REFUSED
     assert "still installed" in request.note

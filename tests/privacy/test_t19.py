@@ -30,7 +30,8 @@ from orders.models import (
     Store,
 )
 from orders.personal import REGISTRY, Holding
-from shopify_sync import ingest, tasks
+from orders.tasks import sweep_privacy
+from shopify_sync import ingest
 from shopify_sync.models import ShopConnection, WebhookEvent
 from shopify_sync.signing import sign
 from tests.privacy import filling
@@ -406,7 +407,7 @@ def test_a_request_that_fails_does_not_hold_up_the_others(
     ask(store, "customers/redact", 0)
     PrivacyRequest.objects.update(sealed_scope="not sealed by us")
     ask(store, "customers/redact", 1)
-    tasks.sweep_privacy()
+    sweep_privacy()
     states: dict[str, int] = {}
     for state in PrivacyRequest.objects.values_list("state", flat=True):
         states[state] = states.get(state, 0) + 1

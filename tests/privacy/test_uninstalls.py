@@ -39,7 +39,7 @@ def _quiet(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     from shopify_sync.gateway import ShopifyGateway
 
     monkeypatch.setattr(ShopifyGateway, "wake", lambda self, action_id, after_s=0: None)
-    monkeypatch.setattr(tasks, "ring_for_action", lambda *_: None)
+    monkeypatch.setattr("shopify_sync.actions._wake_later", lambda *_: None)
 
 
 @pytest.fixture

@@ -8,11 +8,13 @@ from unittest.mock import patch
 
 import pytest
 
+from core import queue
 from inbox import outbox
 from inbox import tasks as inbox_tasks
+from orders import tasks as order_tasks
 from orders.models.leases import LONGEST_LEASE
 from settings.celery import CLOCKS_DIFFER_S, app, lifetime_s
-from shopify_sync import backfill, compare, ingest, reading, reconcile, tasks
+from shopify_sync import actions, backfill, compare, ingest, reading, reconcile, tasks
 from shopify_sync.gateway import ShopifyGateway
 
 BEAT: dict[str, dict[str, Any]] = app.conf.beat_schedule
@@ -42,7 +44,7 @@ def test_a_nightly_message_outlives_a_short_outage() -> None:
 def test_no_message_comes_twice_while_its_first_worker_is_at_it() -> None:
     """Each of these is as long as a task of its kind may take, or as a message may wait."""
     longest = max(
-        tasks.LONGEST_COUNTDOWN_S, tasks.SWEEP_S, tasks.PRIVACY_SLICE_S, tasks.WORK_OFF_S,
+        queue.LONGEST_DELAY_S, tasks.SWEEP_S, order_tasks.SLICE_S, tasks.WORK_OFF_S,
         inbox_tasks.SWEEP_S, reconcile._TURN_S, compare._STEP_S, backfill._STEP_S,
     )  # fmt: skip
     # And one call that was begun just before the end, with everything it may wait for.
@@ -62,16 +64,16 @@ def sent(task: Any, work: Any) -> dict[str, Any]:
     return dict(send.call_args.kwargs) if send.called else {}
 
 
-RINGS = [
-    (tasks.read_store, lambda: tasks.ring(tasks.read_store, [1])),
-    (tasks.process_webhooks, tasks.ring_for_webhooks),
-    (tasks.perform_action, lambda: tasks.ring_for_action(1, 5.0)),
+WAKE_UPS = [
+    (tasks.read_store, lambda: queue.enqueue_each("shopify_sync.tasks.read_store", [1])),
+    (tasks.process_webhooks, lambda: queue.enqueue("shopify_sync.tasks.process_webhooks")),
+    (tasks.perform_action, lambda: actions._wake_later(1, 5.0)),
     (tasks.perform_action, lambda: ShopifyGateway().wake(1, after_s=5)),
-    (inbox_tasks.deliver_message, lambda: inbox_tasks.ring(inbox_tasks.deliver_message, 1)),
+    (inbox_tasks.deliver_message, lambda: queue.enqueue("inbox.tasks.deliver_message", 1)),
 ]
 
 
-@pytest.mark.parametrize(("task", "work"), RINGS)
+@pytest.mark.parametrize(("task", "work"), WAKE_UPS)
 def test_every_wake_up_expires(task: Any, work: Any) -> None:
     how = sent(task, work)
     assert how["expires"] >= how.get("countdown", 0) + CLOCKS_DIFFER_S
@@ -80,8 +82,8 @@ def test_every_wake_up_expires(task: Any, work: Any) -> None:
 @pytest.mark.parametrize(
     ("task", "work"),
     [
-        (tasks.read_store, lambda: tasks.ring(tasks.read_store, [1], after_s=301)),
-        (tasks.perform_action, lambda: tasks.ring_for_action(1, 301)),
+        (tasks.read_store, lambda: queue.enqueue("shopify_sync.tasks.read_store", 1, delay_s=301)),
+        (tasks.perform_action, lambda: actions._wake_later(1, 301)),
     ],
 )
 def test_a_long_wait_is_the_sweeps_and_not_the_brokers(task: Any, work: Any) -> None:

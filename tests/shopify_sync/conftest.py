@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from shopify_sync import tasks
 from shopify_sync.gateway import ShopifyGateway
 
 
@@ -12,4 +11,4 @@ from shopify_sync.gateway import ShopifyGateway
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wake-up messages are lost: only what a test sweeps is performed."""
     monkeypatch.setattr(ShopifyGateway, "wake", lambda self, action_id, after_s=0: None)
-    monkeypatch.setattr(tasks, "ring_for_action", lambda *_: None)
+    monkeypatch.setattr("shopify_sync.actions._wake_later", lambda *_: None)

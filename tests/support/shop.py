@@ -13,6 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from orders.models import Customer, Order, OrderAction
+from orders.tasks import end_overdue_actions
 from shopify_sync import tasks
 from shopify_sync.practice_store import actions, checkouts, delivery, selling
 from shopify_sync.practice_store.conditions import Conditions
@@ -164,6 +165,7 @@ def work_off(shop: Shop, client: Client, *, rounds: int = 40) -> None:
     """Let actions, jobs and webhooks run until nothing is under way."""
     for _ in range(rounds):
         OrderAction.objects.active().update(next_attempt_at=None)
+        end_overdue_actions()
         tasks.sweep_actions()
         shop.deliver(client)
         if not OrderAction.objects.active().exists() and not shop.held:

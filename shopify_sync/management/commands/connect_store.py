@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from core import queue
 from orders.models import Store
-from shopify_sync import connecting, doctor, tasks
+from shopify_sync import connecting, doctor
 from shopify_sync.models import ConnectionMethod
 
 _MARKS = {"ok": "ok     ", "warning": "note   ", "error": "MISSING"}
@@ -50,4 +51,4 @@ class Command(BaseCommand):
         if not all(tick.is_ok for tick in ticks):
             raise CommandError("The connection is not complete.")
         if not options["check"]:
-            tasks.ring(tasks.advance_backfill, [connecting.begin_sync(store).pk])
+            queue.enqueue("shopify_sync.tasks.advance_backfill", connecting.begin_sync(store).pk)

@@ -1,0 +1,55 @@
+"""The Celery tasks of this app: what needs a clock and no answer from Shopify."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
+from django.utils import timezone
+
+from orders import audit, privacy, retention, services, sweeping
+
+# Well below the time limit of a task; the next one goes on.
+SLICE_S: Final = 15.0
+
+
+@shared_task
+def end_overdue_actions() -> None:
+    """End approvals that expired and actions past their deadline, or hand them to a person."""
+    now = timezone.now()
+    sweeping.each(
+        [services.expire_approvals, services.end_overdue, services.hand_over_uninstalled],
+        lambda end: end(now=now),
+        seconds=SLICE_S,
+        stops=(SoftTimeLimitExceeded,),
+    )
+
+
+@shared_task
+def seal_audit() -> None:
+    """Chain the audit entries written since the last run."""
+    until = time.monotonic() + SLICE_S
+    while audit.seal() and time.monotonic() < until:
+        pass
+
+
+@shared_task
+def seal_whole_audit() -> None:
+    """Once a day, chain entries that became visible too late for the runs each minute."""
+    until = time.monotonic() + SLICE_S
+    while audit.seal(whole=True) and time.monotonic() < until:
+        pass
+
+
+@shared_task
+def sweep_privacy() -> None:
+    """Work on open privacy requests, a slice of them each minute."""
+    privacy.work_off(now=timezone.now(), seconds=SLICE_S)
+
+
+@shared_task
+def apply_retention() -> None:
+    """Delete personal data whose retention period is over, a slice of it each hour."""
+    retention.apply(now=timezone.now(), seconds=SLICE_S)
