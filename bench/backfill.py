@@ -1,6 +1,6 @@
 """A back-fill of 100,000 orders from Shopify's file to our tables: orders a second, memory.
 
-The product's own steps (shopify_sync.backfill) over HTTP from a process that serves the file,
+The product's own steps (shopify_sync.sync.backfill) over HTTP from a process that serves the file,
 in a process of ours alone, on SQLite and on PostgreSQL. Beside it the same orders one by one
 through record_snapshot, and the budget of 2,000 orders a second; memory at its highest beside
 what it was after a fifth of the orders: flat is 1. BENCH_ORDERS makes it smaller.
@@ -43,8 +43,8 @@ def _measure(folder: Path) -> list[Result]:
     from django.utils import timezone
 
     from orders.models import Order, OrderEvent, OrderLine, Store
-    from shopify_sync import backfill
     from shopify_sync.models import Backfill, BackfillState
+    from shopify_sync.sync import backfill
 
     store = Store.objects.create(domain="bench.myshopify.com")
     naive = _naive(store, folder)
@@ -97,7 +97,8 @@ def _naive(store: Any, folder: Path) -> float:
 
     from orders.models import Order
     from orders.services import record_snapshot
-    from shopify_sync import bulk, mapping
+    from shopify_sync import mapping
+    from shopify_sync.sync import bulk_file as bulk
 
     path = folder / "sample.jsonl"
     _write(path, SAMPLE, first=ORDERS + 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.result import Result
-from settings import processes
+from core.server import processes
 from tests.support.demo import CHROMIUM, FLAGS, free_port
 
 ORDERS = int(os.environ.get("BENCH_CONNECT_ORDERS", "20000"))

@@ -30,16 +30,17 @@ def _measure() -> list[Result]:
     from django.test.utils import CaptureQueriesContext, override_settings
     from django.utils import timezone
 
-    from inbox import services, sidebar
+    from inbox.conversations import waking
     from inbox.models import Channel, Conversation
-    from inbox.places import BesideConversation
+    from inbox.panel import sidebar
+    from inbox.panel.contexts import BesideConversation
     from orders.models import Order
-    from shopify_sync import connecting
+    from shopify_sync.setup import connect
     from tests.support.shop import DOMAIN, Shop, fetch_dirty
 
     shop = Shop()
     with override_settings(SHOPIFY_ADMIN_ORIGIN=shop.origin):
-        connecting.connect(domain=DOMAIN, token="shpat_practice_demo", secret="shpss_practice_demo")
+        connect.connect(domain=DOMAIN, token="shpat_practice_demo", secret="shpss_practice_demo")
         items = tuple((f"Mug {n}", "10.00", 2) for n in range(4))
         for _ in range(10):
             shop.place(items=items)
@@ -51,13 +52,13 @@ def _measure() -> list[Result]:
     channel = Channel.objects.create(name="Messenger", proves_addresses=True)
     now = timezone.now()
     for n in range(50):
-        services.receive(
+        waking.receive(
             channel=channel, external_id=f"m{n}", conversation_id="c", text="Where is it? " * 8,
-            sender=services.Sender(external_id="u", name="Jane", email="jane@example.com"),
+            sender=waking.Sender(external_id="u", name="Jane", email="jane@example.com"),
             sent_at=now - timedelta(minutes=n),
         )  # fmt: skip
     conversation = Conversation.objects.select_related("contact", "channel").get()
-    services.assign(conversation=conversation, to=alice)
+    waking.assign(conversation=conversation, to=alice)
     client = Client()
     client.force_login(alice)
     at = f"/inbox/conversations/{conversation.pk}/"

@@ -107,7 +107,12 @@ def _finished(store: Any, told: list[Any]) -> list[list[dict[Any, list[Any]]]]:
 
     from bench.rows_by_orm import PARTS
     from orders.models import Order, OrderEvent, OrderTracking
-    from orders.services import history, rows
+    from orders.projection import (
+        columns,
+    )
+    from orders.projection import (
+        events as history,
+    )
     from orders.snapshot import encode
 
     rounds, now = [], timezone.now()
@@ -119,7 +124,7 @@ def _finished(store: Any, told: list[Any]) -> list[list[dict[Any, list[Any]]]]:
             pairs = numbered[start : start + BATCH]
             orders = [
                 {"id": pk, "store_id": store.pk, "gid": one.gid}
-                | rows.order_columns(one, encode(one))
+                | columns.order_columns(one, encode(one))
                 for pk, one in pairs
             ]
             events = [
@@ -128,7 +133,7 @@ def _finished(store: Any, told: list[Any]) -> list[list[dict[Any, list[Any]]]]:
                 for row in history.first_events(*pair, connected_at=store.connected_at)
             ]
             tables = {model: [r for p in pairs for r in make(*p)] for model, make in PARTS.items()}
-            trackings = [row for pair in pairs for row in rows.trackings(*pair)]
+            trackings = [row for pair in pairs for row in columns.trackings(*pair)]
             batches.append(
                 {Order: orders} | tables | {OrderTracking: trackings, OrderEvent: events}
             )
@@ -139,7 +144,7 @@ def _finished(store: Any, told: list[Any]) -> list[list[dict[Any, list[Any]]]]:
 def _copied(batches: list[dict[Any, list[Any]]]) -> float:
     from django.db import transaction
 
-    from orders.statements import insert
+    from core.sql import insert
 
     start = time.perf_counter()
     for tables in batches:

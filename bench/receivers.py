@@ -17,9 +17,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.databases import own_postgresql
-from settings import processes as product
-from settings.processes import Processes, Trouble
-from shopify_sync.signing import sign
+from core.server import processes as product
+from core.server.processes import (
+    Processes,
+    Trouble,
+)
+from shopify_sync.webhooks.signing import sign
 from tests.chaos.servers import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -172,7 +175,7 @@ class Group:
         port = free_port()
         # Our server's socket, too, so that none of them waits for an ACK.
         command = [
-            sys.executable, "-m", "settings.web", "--port", str(port), "--workers", str(workers),
+            sys.executable, "-m", "core.server.web", "--port", str(port), "--workers", str(workers),
             "--application", application,
         ]  # fmt: skip
         environment = {"BENCH_DATABASE_URL": database, "BENCH_SECRET": SECRET, "PYTHONPATH": path}

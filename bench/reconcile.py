@@ -31,16 +31,21 @@ def _measure() -> list[Result]:
     from django.utils import timezone
 
     from orders.models import Order
-    from shopify_sync import backfill, connecting, ingest, reconcile
-    from shopify_sync import client as shopify_client
+    from practice_store import seed
+    from shopify_sync.api import client as shopify_client
     from shopify_sync.models import Backfill
-    from shopify_sync.practice_store import seed
+    from shopify_sync.reading import orders as ingest
+    from shopify_sync.setup import connect
+    from shopify_sync.sync import (
+        backfill,
+        reconcile,
+    )
     from tests.support.shop import DOMAIN, Shop
 
     shop = Shop()
     seed.many(shop.store, ORDERS)
     with override_settings(SHOPIFY_ADMIN_ORIGIN=shop.origin):
-        store = connecting.connect(
+        store = connect.connect(
             domain=DOMAIN, token="shpat_practice_demo", secret="shpss_practice_demo"
         ).store
         row = backfill.begin(store)

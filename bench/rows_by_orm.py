@@ -17,7 +17,12 @@ from orders.models import (
     OrderTracking,
     OrderTransaction,
 )
-from orders.services import history, rows
+from orders.projection import (
+    columns as rows,
+)
+from orders.projection import (
+    events as history,
+)
 from orders.snapshot import encode
 
 PARTS = {

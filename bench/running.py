@@ -102,7 +102,7 @@ def _action_overhead(demo: Demo) -> list[Result]:
 def _read_ms(demo: Demo) -> float:
     import json
 
-    from shopify_sync import documents
+    from shopify_sync.api import documents
 
     gid = demo.ledger()["refunds"][-1]["order"]
     body = json.dumps({"query": documents.load("OrderForPanel"), "variables": {"id": gid},

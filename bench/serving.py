@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 from bench.result import Result
-from settings import processes as product
-from settings.processes import Processes
+from core.server import processes as product
+from core.server.processes import Processes
 from tests.chaos.servers import free_port
 
 REQUESTS = 100

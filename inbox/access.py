@@ -10,9 +10,13 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
-from inbox import identities, matching, roles
+from inbox.accounts import roles
+from inbox.accounts.roles import Agent
+from inbox.contacts import (
+    identities,
+    matching,
+)
 from inbox.models import Contact, Conversation, ConversationState
-from inbox.roles import Agent
 from orders.errors import Refusal
 from orders.models import Order, OrderAction
 
@@ -90,7 +94,7 @@ def certain_contacts(order: Order) -> list[int]:
 
 def sending_refusal(action: OrderAction, order: Order) -> Refusal | None:
     """The same before an action leaves: the order is still certainly that of the contact it was
-    asked for. Asked under the order's lock, with everything else (orders.guards)."""
+    asked for. Asked under the order's lock, with everything else (orders.actions.guards)."""
     kind, _sep, pk = action.origin.partition(":")
     if kind != "conversation" or not pk.isdigit():
         return approving_refusal(order)

@@ -1,5 +1,3 @@
-from importlib import import_module
-
 from django.apps import AppConfig
 
 
@@ -8,22 +6,12 @@ class InboxConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Tasks register themselves with Celery, listeners with the signals of orders.
-        # What it holds of people registers itself with orders.personal.
-        import_module("inbox.checks")
-        import_module("inbox.holdings")
-        # What it shows on the admin's front page, with orders.desk.
-        import_module("inbox.figures")
-        import_module("inbox.tasks")
-        import_module("inbox.listeners")
-        self._guard_orders()
-        import_module("inbox.staff_roles")
-        # After Django's own, whose pages of people and roles it replaces.
-        import_module("inbox.people_admin")
+        # Importing registers: signal receivers, system checks, personal data, dashboard tiles.
+        # The admin pages of users and groups replace Django's own, so they come last.
+        from inbox import access, checks, dashboard, personal_data, receivers  # noqa: F401
+        from inbox.accounts import admin, audit, staff_roles  # noqa: F401
+        from orders.actions import guards
 
-    def _guard_orders(self) -> None:
-        """Whose order it is, asked before anything leaves for Shopify."""
-        rule = import_module("inbox.access").sending_refusal
-        rules = import_module("orders.guards").RULES
-        if rule not in rules:
-            rules.append(rule)
+        # Whose order it is, checked before anything is sent to Shopify.
+        if access.sending_refusal not in guards.RULES:
+            guards.RULES.append(access.sending_refusal)

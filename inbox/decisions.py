@@ -17,13 +17,19 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from inbox.models import Conversation, Identity, IdentityKind
-from orders import outcomes, policies, previews, rules, services
+from orders import (
+    policies,
+    previews,
+    rules,
+    services,
+)
+from orders.actions import outcomes
+from orders.actions.outcomes import what
 from orders.errors import Refusal
 from orders.models import ActionState, Order, OrderAction, OrderRefund, Policy
 from orders.money import Money, total
-from orders.outcomes import what
 from orders.snapshot import Refund
-from orders.transactions import parts
+from orders.statuses.transactions import parts
 
 SHOWN_AT_MOST: Final = 50
 

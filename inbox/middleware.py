@@ -14,8 +14,10 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
-from inbox import access, fragments, live, sessions
-from inbox.views import log_in
+from inbox import access
+from inbox.accounts import sessions
+from inbox.live import events
+from inbox.views import fragments, log_in
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -54,7 +56,7 @@ class LanguageOfThePage:
 
 
 class Sessions:
-    """What a request means for its agent's log-in (inbox.sessions)."""
+    """What a request means for its agent's log-in (inbox.accounts.sessions)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
@@ -109,7 +111,7 @@ class RolesAtTheDoor:
     one that may only look. By default: a new address is closed until its person has a role.
 
     Not for REST, whose tokens are read later (inbox.api.permissions), nor for frames, whose pass
-    says who asks (inbox.frames).
+    says who asks (inbox.frames.authentication).
     """
 
     _namespaces: Final = frozenset({"inbox", "sidebar_window"})
@@ -159,7 +161,7 @@ class WindowsOfTheSidebar:
 
 class LivePositions:
     """Notes how far the inbox's pages and fragments have read, before they read anything: what
-    happens while one is computed, or on its way, is told to the browser as news (inbox.live)."""
+    happens while one is computed, or on its way, is told to the browser as news (inbox.live.events)."""
 
     _namespaces: Final = frozenset({"inbox", "sidebar", "sidebar_window"})
 
@@ -172,7 +174,7 @@ class LivePositions:
     def process_view(self, request: HttpRequest, *_: Any) -> None:
         found = request.resolver_match
         if found is not None and not self._namespaces.isdisjoint(found.namespaces):
-            request.live_position = live.position()  # type: ignore[attr-defined]
+            request.live_position = events.position()  # type: ignore[attr-defined]
 
 
 def _path(address: str) -> str:

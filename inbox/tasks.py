@@ -12,10 +12,17 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from core import queue
-from inbox import campaigns, checkout_campaigns, live, marketing, optouts, outbox, services
+from core import queue, sweeps
+from inbox import outbox
+from inbox.campaigns import (
+    checkouts,
+    marketing,
+    order_events,
+)
+from inbox.conversations import waking
+from inbox.live import events
 from inbox.models import CampaignMessage, Message
-from orders import sweeping
+from inbox.suppression import opt_outs
 from orders.models import OrderEvent
 
 SWEEP_ROWS: Final = 100
@@ -36,7 +43,7 @@ def deliver_campaign(row_id: int) -> None:
 @shared_task
 def keep_opt_outs() -> None:
     """New ones, for after a backup is restored."""
-    optouts.keep()
+    opt_outs.keep()
 
 
 @shared_task
@@ -46,7 +53,7 @@ def settle_marketing(row_id: int) -> None:
 
 @shared_task
 def handle_event(event_id: int) -> None:
-    campaigns.handle_event(event_id)
+    order_events.handle_event(event_id)
 
 
 @shared_task
@@ -57,7 +64,7 @@ def sweep_outbox() -> None:
     for model in (Message, CampaignMessage):
         _each(partial(outbox.end_overdue, model), outbox.overdue(model, now=now))
     jobs = [job for way in outbox.Way for job in outbox.ready(way, now=now)]
-    sweeping.each(jobs, _ring_for, seconds=SWEEP_S, stops=(SoftTimeLimitExceeded,))
+    sweeps.each(jobs, _ring_for, seconds=SWEEP_S, stops=(SoftTimeLimitExceeded,))
 
 
 def _go_on(way: outbox.Way | None) -> None:
@@ -86,29 +93,29 @@ def _ring_for(job: outbox.Job) -> None:
 @shared_task
 def sweep_events() -> None:
     waiting = OrderEvent.objects.to_announce(now=timezone.now())
-    _each(campaigns.handle_event, waiting.order_by("pk"), put_off=_put_off_event)
+    _each(order_events.handle_event, waiting.order_by("pk"), put_off=_put_off_event)
     # From the other end as well: many that wait must not keep the new ones from a turn.
-    _each(campaigns.handle_event, waiting.order_by("-pk"), put_off=_put_off_event)
+    _each(order_events.handle_event, waiting.order_by("-pk"), put_off=_put_off_event)
 
 
 @shared_task
 def sweep_marketing() -> None:
     """Checkouts that fell silent, and whatever waits for Shopify's answer."""
     now = timezone.now()
-    if checkout_campaigns.are_of_interest():
-        checkout_campaigns.read_unread(now=now)
-        checkout_campaigns.ask_due(now=now)
+    if checkouts.are_of_interest():
+        checkouts.read_unread(now=now)
+        checkouts.ask_due(now=now)
     _each(marketing.settle, marketing.waiting(now=now))
 
 
 @shared_task
 def sweep_snoozed() -> None:
-    services.wake_snoozed(now=timezone.now())
+    waking.wake_snoozed(now=timezone.now())
 
 
 @shared_task
 def prune_live_events() -> None:
-    live.prune()
+    events.prune()
 
 
 def _each(
@@ -119,7 +126,7 @@ def _each(
 ) -> None:
     """The first rows, each on its own, for as long as a sweep may take. Where no `put_off` is
     given, the work begins with a claim that has the row rest if it fails."""
-    sweeping.each(
+    sweeps.each(
         list(rows.values_list("pk", flat=True)[:SWEEP_ROWS]),
         work,
         put_off=put_off,
@@ -129,5 +136,5 @@ def _each(
 
 
 def _put_off_event(event_id: int) -> None:
-    again_at = timezone.now() + sweeping.AGAIN_AFTER
+    again_at = timezone.now() + sweeps.AGAIN_AFTER
     OrderEvent.objects.unannounced().filter(pk=event_id).update(announce_after=again_at)

@@ -2,9 +2,9 @@ from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, include, path
 from django.views.generic import RedirectView
 
-from inbox import doors
 from inbox.api import channels as channel_api
 from inbox.api import orders as order_api
+from inbox.panel import decorators
 from inbox.views import (
     contacts,
     conversations,
@@ -20,8 +20,8 @@ from inbox.views import (
 )
 
 
-def panel_pages(prefix: str, door: doors.Door) -> list[URLPattern]:
-    """The order panel's addresses, the same wherever it stands (inbox.places)."""
+def panel_pages(prefix: str, door: decorators.Door) -> list[URLPattern]:
+    """The order panel's addresses, the same wherever it stands (inbox.panel.contexts)."""
     order = f"{prefix}orders/<int:order_id>/"
     action = f"{prefix}actions/<int:action_id>/"
     return [
@@ -57,7 +57,7 @@ pages = [
     path("conversations/<int:pk>/again/<int:message_id>/", delivery.again, name="send_again"),
     path("conversations/<int:pk>/dismiss/<int:message_id>/", delivery.dismiss, name="dismiss"),
     path("conversations/<int:pk>/contact/", contacts.make_contact, name="make_contact"),
-    *panel_pages("conversations/<int:pk>/", doors.beside_conversation),
+    *panel_pages("conversations/<int:pk>/", decorators.beside_conversation),
     path("contacts/<int:pk>/", conversations.contact, name="contact"),
     path("contacts/<int:pk>/activity/", conversations.contact_activity, name="contact_activity"),
     path("contacts/<int:pk>/identities/", contacts.add_identity, name="identity_add"),
@@ -97,12 +97,12 @@ frame = [
     path("look/", frames.look, name="look"),
     path("renew/", frames.renew, name="renew"),
     path("connect/", frames.connect, name="connect"),
-    *panel_pages("", doors.in_frame),
+    *panel_pages("", decorators.in_frame),
 ]
 
 window = [
-    path("orders/<int:order_id>/review/", doors.in_window(orders.review), name="order_review"),
-    *panel_pages("", doors.in_window),
+    path("orders/<int:order_id>/review/", decorators.in_window(orders.review), name="order_review"),
+    *panel_pages("", decorators.in_window),
 ]
 
 api = [

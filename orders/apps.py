@@ -6,14 +6,7 @@ class OrdersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # They register themselves.
-        from orders import (  # noqa: F401
-            checks,
-            figures,
-            holdings,
-            listeners,
-            policy_admin,
-            privacy_admin,
-            reports_admin,
-            retention,
-        )
+        # Importing registers: system checks, personal data, retention rules, dashboard tiles.
+        from orders import checks  # noqa: F401
+        from orders.privacy import own_columns, retention  # noqa: F401
+        from orders.reports import dashboard  # noqa: F401

@@ -71,7 +71,7 @@ class Money:
     @classmethod
     def parse(cls, text: str, currency: str, *, places: int | None = None) -> Self:
         """Read what a program sent: "12.50". Refuses signs, exponents, commas, and more decimals
-        than `places`, by default the currency's. What people type: orders.typed_amounts."""
+        than `places`, by default the currency's. What people type: orders.amount_input."""
         text = text.strip()
         if not _PLAIN_AMOUNT.match(text):
             example = cls(Decimal("12.5"), currency).plain()

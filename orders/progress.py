@@ -18,9 +18,13 @@ from django.utils.translation import gettext as _
 from orders import rules
 from orders.models import ActionKind, ActionState, OrderAction, Outcome
 from orders.money import Money, total
-from orders.payment_words import bank_reason
 from orders.snapshot import OrderSnapshot, Refund
-from orders.transactions import any_failed, any_waiting, parts
+from orders.statuses.payment_methods import bank_reason
+from orders.statuses.transactions import (
+    any_failed,
+    any_waiting,
+    parts,
+)
 
 # Shopify keeps an idempotency key 24 h; after 20 nothing is sent by itself any more.
 KEY_WINDOW: Final = timedelta(hours=20)

@@ -15,8 +15,15 @@ from django.utils.translation import gettext as _
 from orders.errors import Refusal
 from orders.money import Money, total
 from orders.snapshot import Fulfillment, OrderSnapshot, Refund, Transaction
-from orders.statuses import Tone, is_parcel_delivered, live_fulfillments
-from orders.transactions import any_waiting, parts
+from orders.statuses.badges import (
+    Tone,
+    is_parcel_delivered,
+    live_fulfillments,
+)
+from orders.statuses.transactions import (
+    any_waiting,
+    parts,
+)
 
 _MONEY_IN: Final = frozenset({"SALE", "CAPTURE"})
 _OPEN_RETURNS: Final = frozenset({"OPEN", "REQUESTED"})

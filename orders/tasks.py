@@ -9,7 +9,13 @@ from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 
-from orders import audit, privacy, retention, services, sweeping
+from core import sweeps
+from orders import (
+    audit,
+    privacy,
+    services,
+)
+from orders.privacy import retention
 
 # Well below the time limit of a task; the next one goes on.
 SLICE_S: Final = 15.0
@@ -19,7 +25,7 @@ SLICE_S: Final = 15.0
 def end_overdue_actions() -> None:
     """End approvals that expired and actions past their deadline, or hand them to a person."""
     now = timezone.now()
-    sweeping.each(
+    sweeps.each(
         [services.expire_approvals, services.end_overdue, services.hand_over_uninstalled],
         lambda end: end(now=now),
         seconds=SLICE_S,

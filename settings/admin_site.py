@@ -15,9 +15,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, reverse
 from django.utils import timezone
 
-from orders import reports_admin
-from orders.desk import DESK, Tile
+from core.dashboard import (
+    DESK,
+    Tile,
+)
 from orders.models import Store
+from orders.reports import money_page
 
 # Group, what it is for, and its models with a line each, in the order they are needed.
 GROUPS: Final[tuple[tuple[str, str, dict[str, str]], ...]] = (
@@ -119,7 +122,7 @@ class DeskSite(AdminSite):
     empty_value_display = "–"
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        return [*reports_admin.urls(self), *super().get_urls()]
+        return [*money_page.urls(self), *super().get_urls()]
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """By what one does; within an app's own page as Django has it."""

@@ -12,13 +12,15 @@ from a2wsgi import WSGIMiddleware
 
 from settings.wsgi import application as django_application
 
+# isort: split
+# Django is set up now, so modules that need its models can be imported.
+from inbox.live.stream import events
+from shopify_sync.webhooks.receiver import PATH, Receiver
+
 _django: Any = WSGIMiddleware(django_application, workers=16)  # type: ignore[arg-type]  # an HttpResponse is iterable
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    from inbox.live_stream import events
-    from shopify_sync.receiver import PATH
-
     if scope["type"] == "lifespan":
         await _lifespan(scope, receive, send)
     elif scope["type"] != "http":
@@ -38,8 +40,6 @@ def _state(scope: Any) -> dict[str, Any]:
 
 
 async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
-    from shopify_sync.receiver import Receiver
-
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup" and "state" in scope:

@@ -8,7 +8,8 @@ from typing import Any
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from settings import env, sentry
+from core.observability import sentry
+from settings import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
@@ -34,10 +35,11 @@ INSTALLED_APPS = [
     "orders",
     "shopify_sync",
     "inbox",
+    "practice_store",
 ]
 
 MIDDLEWARE = [
-    "settings.probes.Probes",
+    "core.observability.health.Probes",
     "django.middleware.security.SecurityMiddleware",
     "inbox.middleware.WindowsOfTheSidebar",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -111,7 +113,7 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 # On: X-Forwarded-For and -Proto are the proxy's word. Only behind one that sets them itself.
 TRUSTED_PROXY = env.flag("TRUSTED_PROXY")
 
-# Orders' way out to Shopify (orders.gateway).
+# Orders' way out to Shopify (orders.shopify_port).
 ORDERS_GATEWAY = "shopify_sync.gateway.ShopifyGateway"
 SHOPIFY_API_VERSION = env.text("SHOPIFY_API_VERSION", "2026-10")
 # The practice store's address; refused outside DEBUG by shopify_sync.checks.
@@ -120,7 +122,7 @@ SHOPIFY_ADMIN_ORIGIN = env.text("SHOPIFY_ADMIN_ORIGIN", "").rstrip("/")
 BACKFILL_DAYS = env.parsed("BACKFILL_DAYS", int, "365", "a number of days")
 FIELD_ENCRYPTION_KEYS: list[str] = []
 
-# How long personal data is kept (orders.retention); 0: for ever.
+# How long personal data is kept (orders.privacy.retention); 0: for ever.
 RETENTION_WEBHOOK_BODY_DAYS = env.whole("RETENTION_WEBHOOK_BODY_DAYS", 14)
 RETENTION_ORDER_PERSONAL_DAYS = env.whole("RETENTION_ORDER_PERSONAL_DAYS", 60)
 RETENTION_MESSAGES_MONTHS = env.whole("RETENTION_MESSAGES_MONTHS", 24)
@@ -144,7 +146,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
 # A log-in ends so long after its agent last did something, and in any case after so many days
-# (inbox.sessions).
+# (inbox.accounts.sessions).
 SESSION_COOKIE_AGE = env.whole("SESSION_IDLE_HOURS", 8, least=1) * 3600
 SESSION_LONGEST_S = env.whole("SESSION_MAX_DAYS", 7, least=1) * 86400
 SESSION_SAVE_EVERY_REQUEST = False
@@ -193,10 +195,10 @@ SPECTACULAR_SETTINGS = {
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"masking": {"()": "settings.masking.MaskingFilter"}},
+    "filters": {"masking": {"()": "core.observability.masking.MaskingFilter"}},
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-        "json": {"()": "settings.masking.JsonFormatter"},
+        "json": {"()": "core.observability.masking.JsonFormatter"},
     },
     "handlers": {
         "console": {
@@ -215,8 +217,8 @@ LOGGING: dict[str, Any] = {
         "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False},
     },
 }
-DEFAULT_EXCEPTION_REPORTER = "settings.error_reports.MaskingReporter"
-DEFAULT_EXCEPTION_REPORTER_FILTER = "settings.error_reports.MaskingReporterFilter"
+DEFAULT_EXCEPTION_REPORTER = "core.observability.error_reports.MaskingReporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "core.observability.error_reports.MaskingReporterFilter"
 
 # Who may read /metrics besides this machine: addresses or networks, comma-separated.
 METRICS_ALLOW = env.networks("METRICS_ALLOW", "127.0.0.1,::1")

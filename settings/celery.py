@@ -8,7 +8,8 @@ from celery import Celery, signals
 from celery.schedules import crontab
 from django.conf import settings as django_settings
 
-from settings import broker, env
+from core.server import broker
+from settings import env
 
 # What no right clock can have written counts as past elsewhere; here too, a scheduler's clock may
 # differ from a worker's by less than this without its messages being thrown away.
@@ -75,7 +76,7 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
     task_default_queue="default",
-    # Each with workers of its own (settings.processes.POOLS): a flood of webhooks, or messages to
+    # Each with workers of its own (core.server.processes.POOLS): a flood of webhooks, or messages to
     # hosts that never answer, must not stand before an agent's click.
     task_routes={
         "shopify_sync.tasks.perform_action": {"queue": "actions"},

@@ -6,7 +6,10 @@ from django.urls import include, path
 from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from inbox.views import design, design_states
+from inbox.design import (
+    states,
+    views,
+)
 
 urlpatterns = [
     path("admin/", admin.site.urls),
@@ -24,7 +27,7 @@ urlpatterns = [
 ]
 if settings.DEBUG:
     urlpatterns += [
-        path("design/", design.page, name="design"),
-        path("design/errors/<int:code>/", design_states.error, name="design-error"),
-        path("design/<slug:name>/", design_states.state, name="design-state"),
+        path("design/", views.page, name="design"),
+        path("design/errors/<int:code>/", states.error, name="design-error"),
+        path("design/<slug:name>/", states.state, name="design-state"),
     ]

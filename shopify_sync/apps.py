@@ -7,4 +7,8 @@ class ShopifySyncConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from shopify_sync import checks, figures, holdings  # noqa: F401  they register themselves
+        from shopify_sync import (  # noqa: F401  they register themselves
+            checks,
+            dashboard,
+            personal_data,
+        )

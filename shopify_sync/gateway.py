@@ -1,4 +1,4 @@
-"""What orders.gateway asks for, answered by Shopify."""
+"""What orders.shopify_port asks for, answered by Shopify."""
 
 from __future__ import annotations
 
@@ -13,18 +13,41 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core import queue
-from orders import returns
-from orders.busy import is_lock_wait
+from orders.checkouts import (
+    CheckoutSnapshot,
+    Consents,
+)
 from orders.errors import ShopUnreachable
-from orders.gateway import CANCEL_REASON_LABELS, CancelReason, Step, SuggestedRefund
+from orders.locks import is_lock_wait
 from orders.models import Checkout, Order, OrderAction, Store
 from orders.money import Money
-from orders.shoppers import CheckoutSnapshot, Consents
+from orders.shopify_port import (
+    CANCEL_REASON_LABELS,
+    CancelReason,
+    Step,
+    SuggestedRefund,
+)
 from orders.snapshot import LineQuantity, Return
-from shopify_sync import breaker, compliance, ingest, lookup, mapping, plans, shoppers
-from shopify_sync.connections import RETURN_SCOPE, client_for, has_scope
-from shopify_sync.errors import NeedsAdmin, ShopifyError
+from orders.statuses import returns
+from shopify_sync import mapping
+from shopify_sync.actions import mutations
+from shopify_sync.api import breaker
+from shopify_sync.api.errors import (
+    NeedsAdmin,
+    ShopifyError,
+)
 from shopify_sync.models import Backfill
+from shopify_sync.reading import (
+    checkouts,
+    compliance,
+    orders,
+    search,
+)
+from shopify_sync.stores.clients import (
+    RETURN_SCOPE,
+    client_for,
+    has_scope,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +58,11 @@ _RESTING_FRESH_S: Final = 2
 
 
 class ShopifyGateway:
-    """Implements orders.gateway.Gateway."""
+    """Implements orders.shopify_port.Gateway."""
 
     def refresh(self, order: Order) -> None:
         try:
-            found = ingest.refresh(order)
+            found = orders.refresh(order)
         except (ShopifyError, mapping.MalformedAnswer) as error:
             raise _unreachable(error) from error
         except DatabaseError as error:
@@ -57,7 +80,7 @@ class ShopifyGateway:
             )
 
     def find_orders(self, *, emails: Sequence[str], phones: Sequence[str]) -> None:
-        lookup.find_orders(emails=emails, phones=phones)
+        search.find_orders(emails=emails, phones=phones)
 
     def wake_search(self, *, emails: Sequence[str], phones: Sequence[str]) -> bool:
         if not cache.get_or_set("backfill_open", _is_filling, _FILLING_FRESH_S):
@@ -93,7 +116,7 @@ class ShopifyGateway:
                 {"lineItemId": line.line_gid, "quantity": line.quantity} for line in lines
             ]
             variables["shippingAmount"] = shipping.plain() if shipping else None
-            variables["refundDuties"] = plans.refund_duties(order.snapshot.duties_of(lines))
+            variables["refundDuties"] = mutations.refund_duties(order.snapshot.duties_of(lines))
         try:
             data = client_for(order.store).read("SuggestedRefund", variables)
             suggestion = (data.get("order") or {}).get("suggestedRefund")
@@ -120,7 +143,7 @@ class ShopifyGateway:
                 {"id": units.line.gid, "quantity": units.quantity}
                 for units in returns.take(found, lines)
             ],
-            "refundShipping": plans.return_shipping(shipping),
+            "refundShipping": mutations.return_shipping(shipping),
             "refundLineItems": [
                 {"lineItemId": line.line_gid, "quantity": line.quantity} for line in lines
             ],
@@ -169,18 +192,18 @@ class ShopifyGateway:
 
     def read_checkout(self, checkout: Checkout) -> CheckoutSnapshot | None:
         try:
-            return shoppers.read_checkout(checkout)
+            return checkouts.read_checkout(checkout)
         except (ShopifyError, mapping.MalformedAnswer) as error:
             raise _unreachable(error) from error
 
     def read_consents(self, store: Store, customer_gid: str) -> Consents:
         try:
-            return shoppers.read_consents(store, customer_gid)
+            return checkouts.read_consents(store, customer_gid)
         except (ShopifyError, mapping.MalformedAnswer) as error:
             raise _unreachable(error) from error
 
     def plan(self, action: OrderAction) -> list[Step]:
-        return plans.plan(action)
+        return mutations.plan(action)
 
     def wake(self, action_id: int, *, after_s: float = 0) -> None:
         queue.enqueue("shopify_sync.tasks.perform_action", action_id, delay_s=after_s)

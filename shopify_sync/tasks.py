@@ -12,23 +12,32 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F
 from django.utils import timezone
 
-from core import queue
-from orders import sweeping
-from orders.failpoints import failpoint
-from orders.models import ActionState, Customer, Order, OrderAction, Store, leases
-from shopify_sync import (
-    actions,
-    backfill,
-    backlog,
-    compare,
-    customers,
-    ingest,
-    lookup,
-    reading,
-    reconcile,
-    watch,
+from core import leases, queue, sweeps
+from core.failpoints import failpoint
+from orders.models import (
+    ActionState,
+    Customer,
+    Order,
+    OrderAction,
+    Store,
 )
+from shopify_sync.actions import perform
 from shopify_sync.models import Backfill, Comparison, WebhookEvent
+from shopify_sync.reading import (
+    backlog as reading,
+)
+from shopify_sync.reading import (
+    customers,
+    orders,
+    search,
+)
+from shopify_sync.setup import hourly_check
+from shopify_sync.sync import (
+    backfill,
+    nightly_comparison,
+    reconcile,
+)
+from shopify_sync.webhooks import processing
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +50,7 @@ FEW: Final = 10
 
 @shared_task
 def perform_action(action_id: int) -> None:
-    actions.perform(action_id)
+    perform.perform(action_id)
 
 
 @shared_task
@@ -49,7 +58,7 @@ def process_webhooks() -> None:
     """Everything that waits, a batch at a time, for as long as a task may take."""
     until = time.monotonic() + WORK_OFF_S
     while True:
-        done = backlog.work_off()
+        done = processing.work_off()
         # If this message is lost, the hourly watch comes all the same.
         queue.enqueue_each("shopify_sync.tasks.watch_store", done.stores_to_watch)
         if len(done.order_ids) == 1:
@@ -59,7 +68,7 @@ def process_webhooks() -> None:
         else:
             # A flood of one store must not fill the queue: its reader takes them in turn.
             sweep_dirty_orders()
-        if done.taken < backlog.BATCH:
+        if done.taken < processing.BATCH:
             return
         if time.monotonic() > until:
             queue.enqueue("shopify_sync.tasks.process_webhooks")
@@ -68,7 +77,7 @@ def process_webhooks() -> None:
 
 @shared_task
 def fetch_order(order_id: int) -> None:
-    ingest.fetch_order(order_id)
+    orders.fetch_order(order_id)
 
 
 @shared_task
@@ -78,7 +87,7 @@ def read_store(store_id: int) -> None:
 
 @shared_task
 def find_orders(emails: list[str], phones: list[str]) -> None:
-    lookup.find_orders(emails=emails, phones=phones)
+    search.find_orders(emails=emails, phones=phones)
 
 
 @shared_task
@@ -93,12 +102,12 @@ def reconcile_store(store_id: int) -> None:
 
 @shared_task
 def compare_store(store_id: int) -> None:
-    advance_comparison(compare.begin(Store.objects.get(pk=store_id)).pk)
+    advance_comparison(nightly_comparison.begin(Store.objects.get(pk=store_id)).pk)
 
 
 @shared_task
 def advance_comparison(comparison_id: int) -> None:
-    wait_s = compare.advance(comparison_id)
+    wait_s = nightly_comparison.advance(comparison_id)
     if wait_s is not None:
         queue.enqueue("shopify_sync.tasks.advance_comparison", comparison_id, delay_s=wait_s)
 
@@ -112,7 +121,7 @@ def advance_comparisons() -> None:
 @shared_task
 def watch_store(store_id: int) -> None:
     try:
-        watch.watch(Store.objects.get(pk=store_id))
+        hourly_check.watch(Store.objects.get(pk=store_id))
     finally:
         # Whatever this store's watch came to, begun back-fills go on.
         advance_backfills()
@@ -138,7 +147,7 @@ def sweep_actions() -> None:
 
 def _perform_swept(action_id: int) -> None:
     failpoint("swept")
-    actions.perform(action_id)
+    perform.perform(action_id)
 
 
 def _put_off_action(action_id: int) -> None:
@@ -148,7 +157,7 @@ def _put_off_action(action_id: int) -> None:
     left while it was being sent rests by its lease, after which its crash is counted.
     """
     now = timezone.now()
-    again_at = now + sweeping.AGAIN_AFTER
+    again_at = now + sweeps.AGAIN_AFTER
     left = OrderAction.objects.due(now=now).filter(pk=action_id)
     left.filter(state=ActionState.SENDING).update(lease_until=again_at)
     left.exclude(state=ActionState.SENDING).update(next_attempt_at=again_at)
@@ -221,6 +230,4 @@ def _each(
     *,
     put_off: Callable[[Any], object] | None = None,
 ) -> None:
-    sweeping.each(
-        list(keys), work, put_off=put_off, seconds=SWEEP_S, stops=(SoftTimeLimitExceeded,)
-    )
+    sweeps.each(list(keys), work, put_off=put_off, seconds=SWEEP_S, stops=(SoftTimeLimitExceeded,))

@@ -1,9 +1,10 @@
 from django.urls import path
 
-from shopify_sync import install, views
+from shopify_sync.setup import oauth
+from shopify_sync.webhooks import view
 
 urlpatterns = [
-    path("webhooks/shopify/", views.receive_webhook, name="shopify-webhook"),
-    path("shopify/install/", install.install, name="shopify-install"),
-    path("shopify/callback/", install.callback, name="shopify-callback"),
+    path("webhooks/shopify/", view.receive_webhook, name="shopify-webhook"),
+    path("shopify/install/", oauth.install, name="shopify-install"),
+    path("shopify/callback/", oauth.callback, name="shopify-callback"),
 ]

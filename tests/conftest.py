@@ -16,12 +16,13 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
 from django.utils import translation
 
-from inbox import channel_keys, services
+from inbox.accounts.staff_roles import make_staff_roles
+from inbox.channels import keys
+from inbox.conversations import waking
 from inbox.models import Campaign, Channel, Conversation
-from inbox.staff_roles import make_staff_roles
 from orders.models import Order, Store
-from shopify_sync import client as shopify_client
-from shopify_sync import connecting
+from shopify_sync.api import client as shopify_client
+from shopify_sync.setup import connect
 from tests.support.database import copy_what_was_migrated, without_triggers
 from tests.support.shop import DOMAIN, Shop, fetch_dirty, quicken
 
@@ -117,7 +118,7 @@ def shop(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 @pytest.fixture
 def store(shop: Shop, transactional_db: None) -> Store:
     """demo.myshopify.com, connected, its history beginning now."""
-    connection = connecting.connect(
+    connection = connect.connect(
         domain=DOMAIN, token="shpat_practice_demo", secret="shpss_practice_demo"
     )
     Store.objects.filter(pk=connection.store_id).update(
@@ -165,22 +166,22 @@ def as_alice(alice: User) -> Client:
 @pytest.fixture
 def channel(db: None) -> Channel:
     made = Channel.objects.create(name="Messenger", proves_addresses=True)
-    channel_keys.new_key(made)
+    keys.new_key(made)
     return made
 
 
 @pytest.fixture
 def conversation(channel: Channel, alice: User) -> Conversation:
     """Jane writes; alice has the conversation."""
-    message, _is_new = services.receive(
+    message, _is_new = waking.receive(
         channel=channel,
         external_id="m-1",
         conversation_id="c-1",
-        sender=services.Sender(external_id="u-1", name="Jane Doe", email="jane@example.com"),
+        sender=waking.Sender(external_id="u-1", name="Jane Doe", email="jane@example.com"),
         text="Where is my order?",
         sent_at=message_time(),
     )
-    services.assign(conversation=message.conversation, to=alice)
+    waking.assign(conversation=message.conversation, to=alice)
     return Conversation.objects.get(pk=message.conversation_id)
 
 

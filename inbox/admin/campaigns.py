@@ -9,10 +9,13 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from inbox import backtest
+from inbox.campaigns import backtest
 from inbox.channels import sms
 from inbox.models import Campaign, CampaignCondition, CampaignMessage, CampaignTranslation
-from orders.admin_pages import DeskAdmin, ReadOnlyAdmin
+from orders.admin.base import (
+    DeskAdmin,
+    ReadOnlyAdmin,
+)
 
 if TYPE_CHECKING:
     StackedInline = admin.StackedInline[Any, Any]

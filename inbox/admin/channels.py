@@ -13,10 +13,11 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
-from inbox import access, channel_keys
+from inbox import access
+from inbox.channels import keys
 from inbox.models import Channel
 from orders import audit
-from orders.admin_pages import DeskAdmin
+from orders.admin.base import DeskAdmin
 from orders.models import AuditKind
 
 
@@ -82,7 +83,7 @@ class ChannelAdmin(DeskAdmin):
         return HttpResponseRedirect(reverse("admin:inbox_channel_change", args=[pk]))
 
     def _show_key(self, request: HttpRequest, channel: Channel) -> None:
-        key = channel_keys.new_key(channel)
-        secret = channel_keys.signing_secret(channel)
+        key = keys.new_key(channel)
+        secret = keys.signing_secret(channel)
         text = f"{channel}: key {key} · signing secret {secret} — shown only now, copy them."
         self.message_user(request, text, messages.WARNING)

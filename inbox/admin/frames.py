@@ -11,10 +11,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
-from inbox import frames
+from inbox.frames import authentication
 from inbox.models import FrameKind, HelpDeskFrame
 from orders import audit
-from orders.admin_pages import DeskAdmin
+from orders.admin.base import DeskAdmin
 from orders.models import AuditKind
 
 
@@ -78,7 +78,7 @@ class HelpDeskFrameAdmin(DeskAdmin):
 
     def _show_secret(self, request: HttpRequest, frame: HelpDeskFrame) -> None:
         with transaction.atomic():
-            secret = frames.new_secret(frame)
+            secret = authentication.new_secret(frame)
             self._note(request, frame, "new secret", [])
         text = f"{frame}: signing secret {secret} — shown only now, copy it."
         self.message_user(request, text, messages.WARNING)

@@ -13,7 +13,10 @@ from django.utils.safestring import SafeString
 from inbox import access
 from inbox.models import Contact, Conversation, Identity
 from orders import audit
-from orders.admin_pages import DeskAdmin, link
+from orders.admin.base import (
+    DeskAdmin,
+    link,
+)
 from orders.models import AuditKind
 
 if TYPE_CHECKING:

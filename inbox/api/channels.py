@@ -15,8 +15,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from inbox import channel_keys, senders, services
 from inbox.api.fields import StrictSerializer, TextField
+from inbox.channels import keys
+from inbox.contacts import senders
+from inbox.conversations import waking
 from inbox.models import Channel, Message
 
 
@@ -27,7 +29,7 @@ class ChannelKeyAuthentication(BaseAuthentication):
         words = get_authorization_header(request).split()
         if len(words) != 2 or words[0].lower() != b"bearer":
             return None
-        channel = channel_keys.channel_of(words[1].decode("latin-1"))
+        channel = keys.channel_of(words[1].decode("latin-1"))
         if channel is None:
             raise AuthenticationFailed("The channel key is not valid: make a new one in the admin.")
         return None, channel
@@ -131,8 +133,8 @@ class ChannelMessages(APIView):
         channel = request.auth
         if not isinstance(channel, Channel):
             raise AuthenticationFailed
-        sender = services.Sender(**data["sender"])
-        message, is_new = services.receive(
+        sender = waking.Sender(**data["sender"])
+        message, is_new = waking.receive(
             channel=channel,
             external_id=data["external_id"],
             conversation_id=data["conversation"],
@@ -140,9 +142,9 @@ class ChannelMessages(APIView):
             text=data["text"],
             # A clock that runs ahead must not pin a conversation to the top.
             sent_at=min(data.get("sent_at", now), now),
-            attachments=[services.Attachment(**found) for found in data.get("attachments", ())],
+            attachments=[waking.Attachment(**found) for found in data.get("attachments", ())],
         )
-        unclear = services.addresses_of(channel, sender).not_understood
+        unclear = waking.addresses_of(channel, sender).not_understood
         said = {address.kind: senders.why_not_understood(address) for address in unclear}
         body = {**MessageSerializer(message).data, "not_understood": said}
         return Response(body, status=201 if is_new else 200)

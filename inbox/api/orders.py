@@ -15,11 +15,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from inbox import access, order_search
+from inbox import access
 from inbox.api.fields import StrictSerializer, TextField
 from inbox.api.problems import problem, refused
-from inbox.order_forms import Mode
-from orders import outcomes, panels, previews, rules, services
+from inbox.panel import search
+from inbox.panel.forms import Mode
+from orders import (
+    panels,
+    previews,
+    rules,
+    services,
+)
+from orders.actions import outcomes
 from orders.errors import ActionRefused, InvalidMoney, Refusal, ShopUnreachable, StalePreview
 from orders.models import ActionKind, Order, OrderAction, Outcome, RefundMethod, Returned
 from orders.money import Money
@@ -77,10 +84,10 @@ class Orders(APIView):
     def get(self, request: Request) -> Response:
         """Find orders by number, id, e-mail, phone or tracking number, across stores."""
         words = request.query_params.get("q", "")
-        if not order_search.clean(words):
+        if not search.clean(words):
             return problem("invalid", "Give q: a number, id, e-mail, phone or tracking number.",
                            code=400)  # fmt: skip
-        rows = [_brief(order) for order in order_search.find(words)[: order_search.AT_MOST]]
+        rows = [_brief(order) for order in search.find(words)[: search.AT_MOST]]
         return Response({"results": rows})
 
 

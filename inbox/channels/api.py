@@ -15,10 +15,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from standardwebhooks import Webhook
 
-from inbox import channel_keys, reach
+from core import http
+from inbox.channels import (
+    keys,
+    reach,
+)
 from inbox.channels.base import NotSent
 from inbox.models import Message
-from orders import transport
 
 # For the whole of it, however slowly its bytes come.
 WITHIN_S: Final = 10.0
@@ -30,7 +33,7 @@ _NOT_NOW: Final = frozenset({408, 425, 429})
 
 @cache
 def _pool() -> urllib3.PoolManager:
-    return transport.pool(connect_s=3.0, read_s=WITHIN_S)
+    return http.pool(connect_s=3.0, read_s=WITHIN_S)
 
 
 def send(message: Message) -> None:
@@ -54,7 +57,7 @@ def send(message: Message) -> None:
         },
         ensure_ascii=False,
     )
-    signature = Webhook(channel_keys.signing_secret(channel)).sign(message_id, now, body)
+    signature = Webhook(keys.signing_secret(channel)).sign(message_id, now, body)
     headers = {
         "Content-Type": "application/json",
         # The same id on every try: the receiver can tell a repeat.
@@ -74,11 +77,11 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
     """The status of the answer. Its body says nothing to us and is not read: one without an end
     does not undo that the messenger has taken the message."""
     try:
-        with transport.stream(
+        with http.stream(
             _pool(), "POST", url, body=body, headers=headers, within_s=WITHIN_S
         ) as answer:
             return answer.status
-    except transport.NoAnswer as error:
+    except http.NoAnswer as error:
         raise NotSent(_("The messenger did not answer."), is_down=True) from error
 
 

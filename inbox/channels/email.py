@@ -11,10 +11,11 @@ from django.core.mail import EmailMessage
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from inbox import placeholders, reach
+from core import http
+from inbox.channels import reach
 from inbox.channels.base import NotSent
 from inbox.models import Conversation, Message, MessageKind
-from orders import transport
+from inbox.texts import placeholders
 
 # For the whole of it: connecting, TLS, each reply of the server.
 WITHIN_S: Final = 20.0
@@ -79,7 +80,7 @@ def send_mail(
         headers={"Message-ID": f"<{message_id}@agent-inbox>", **(headers or {})},
     )
     try:
-        with transport.deadline(within_s=WITHIN_S):
+        with http.deadline(within_s=WITHIN_S):
             mail.send()
     except smtplib.SMTPRecipientsRefused as error:
         codes = [code for code, _text in error.recipients.values()]

@@ -2,7 +2,7 @@
 
 smtplib's time-out is one of each read: a server that sends a letter a second holds a worker for
 as long as it likes. Here every step of the conversation tells the running deadline
-(orders.transport) which socket to cut off.
+(core.http) which socket to cut off.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from django.core.mail.backends import smtp
 
-from orders import transport
+from core import http
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class _Watched(smtplib.SMTP):
         """As smtplib does it, but all addresses of a host together have the time of one."""
         error: OSError | None = None
         for *_kind, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            left_s = transport.left_s(at_most=timeout or _PATIENCE_S)
+            left_s = http.left_s(at_most=timeout or _PATIENCE_S)
             if left_s <= 0:
                 break
             try:
@@ -36,16 +36,16 @@ class _Watched(smtplib.SMTP):
             except OSError as found:
                 error = found
             else:
-                transport.watch(self, sock)
+                http.watch(self, sock)
                 return sock
         raise error or TimeoutError("the mail's time is over")
 
     def send(self, s: Any) -> None:
-        transport.watch(self, self.sock)
+        http.watch(self, self.sock)
         super().send(s)
 
     def getreply(self) -> tuple[int, bytes]:
-        transport.watch(self, self.sock)
+        http.watch(self, self.sock)
         return super().getreply()
 
 

@@ -7,8 +7,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+import core.encryption
 import inbox.models.frames
-import orders.fields
 
 
 class Migration(migrations.Migration):
@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "secret",
-                    orders.fields.EncryptedTextField(blank=True, default="", editable=False),
+                    core.encryption.EncryptedTextField(blank=True, default="", editable=False),
                 ),
                 (
                     "confirm_up_to",

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-import orders.fields
+import core.encryption
 
 
 class Migration(migrations.Migration):
@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
                 migrations.AlterField(
                     model_name="channel",
                     name="sealed_secret",
-                    field=orders.fields.SealedTextField(blank=True, editable=False),
+                    field=core.encryption.SealedTextField(blank=True, editable=False),
                 )
             ]
         )

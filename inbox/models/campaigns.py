@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from inbox import placeholders
+from inbox.texts import placeholders
 from orders.models import EventKind
 
 

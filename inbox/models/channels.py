@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from orders.fields import SealedTextField
+from core.encryption import SealedTextField
 
 
 class ChannelKind(models.TextChoices):
@@ -34,7 +34,7 @@ class Channel(models.Model):
         "Off: an address counts as proven where the message itself says so (sender.verified), "
         "and every other one only suggests a customer.",
     )
-    # The key itself is shown once and never stored (inbox.channel_keys).
+    # The key itself is shown once and never stored (inbox.channels.keys).
     key_prefix = models.CharField(max_length=20, blank=True, editable=False)
     key_hash = models.CharField(max_length=64, blank=True, editable=False)
     sealed_secret = SealedTextField(blank=True, editable=False)

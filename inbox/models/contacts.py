@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from inbox import normal
+from inbox import normalization
 
 
 class Contact(models.Model):
@@ -33,7 +33,7 @@ class Contact(models.Model):
     @property
     def shown_name(self) -> str:
         """What to call them on a page: never empty, and never a name that cannot be seen."""
-        return normal.name(self.name) or gettext("Contact %(number)s") % {"number": self.pk}
+        return normalization.name(self.name) or gettext("Contact %(number)s") % {"number": self.pk}
 
 
 class IdentityKind(models.TextChoices):
@@ -49,7 +49,7 @@ class IdentityQuerySet(models.QuerySet["Identity"]):
 
 
 class Identity(models.Model):
-    """One address of a contact. `value` is normalized (inbox.identities); a removed one stays
+    """One address of a contact. `value` is normalized (inbox.contacts.identities); a removed one stays
     for the record and frees its value for another contact."""
 
     contact = models.ForeignKey(Contact, models.CASCADE, related_name="identities")
@@ -115,11 +115,11 @@ class Identity(models.Model):
             return
         found = self._normal()
         if not found:
-            raise ValidationError({"value": normal.how_to_write(self.kind)})
+            raise ValidationError({"value": normalization.how_to_write(self.kind)})
         self.value = found
 
     def _normal(self) -> str:
-        return normal.value(self.kind, self.value)
+        return normalization.value(self.kind, self.value)
 
     @property
     def is_shopify_customer(self) -> bool:

@@ -294,7 +294,7 @@ class Message(Outbox):
         indexes = [
             # The thread, newest first.
             models.Index(fields=["conversation", "-created_at", "-id"], name="inbox_thread"),
-            # What an agent has not read (inbox.reading).
+            # What an agent has not read (inbox.read_marks).
             models.Index(
                 fields=["conversation", "id"],
                 condition=Q(kind=MessageKind.INBOUND),

@@ -13,7 +13,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-from orders.fields import EncryptedTextField
+from core.encryption import EncryptedTextField
 
 # What may stand in a Content-Security-Policy, and in postMessage: no path, no wildcard.
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z")

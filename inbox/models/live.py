@@ -26,7 +26,7 @@ class CurrentTransaction(Func):
 
 
 class LiveEvent(models.Model):
-    """Something looks different. Written in the transaction that changed it (inbox.live)."""
+    """Something looks different. Written in the transaction that changed it (inbox.live.events)."""
 
     topics = models.TextField(help_text="What looks different, separated by spaces.")
     # Not the id: two transactions that run at once may commit in another order than they

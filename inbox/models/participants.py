@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from inbox import normal
+from inbox import normalization
 from inbox.models.contacts import Contact
 from inbox.models.conversations import Conversation
 
@@ -46,7 +46,7 @@ class Participant(models.Model):
     @property
     def shown_name(self) -> str:
         """What to call them on a page: never empty, and never a name that cannot be seen."""
-        return normal.name(self.name) or self.address or self.contact.shown_name
+        return normalization.name(self.name) or self.address or self.contact.shown_name
 
 
 class ReadMark(models.Model):

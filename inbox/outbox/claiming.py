@@ -10,6 +10,11 @@ from typing import Any, Final
 from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
+from core.leases import (
+    LONGEST_LEASE,
+    is_due,
+    is_free,
+)
 from inbox.models import (
     CampaignMessage,
     ChannelKind,
@@ -20,7 +25,6 @@ from inbox.models import (
 )
 from inbox.outbox import routes
 from inbox.outbox.routes import LANES, LANES_A_CHANNEL, Way
-from orders.models.leases import LONGEST_LEASE, is_due, is_free
 
 # Longer than any way out may take for one message (its deadline, and names to look up), so that
 # it is not handed over a second time while the first time is under way.

@@ -12,18 +12,20 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inbox import deliveries, lateness, live, reading
+from core.leases import is_free
+from inbox import read_marks
 from inbox.channels.base import NotSent
+from inbox.live import events
 from inbox.models import (
     Conversation,
     ConversationState,
     DeliveryState,
     Message,
 )
-from inbox.outbox import routes
+from inbox.outbox import delivery_status, routes
 from inbox.outbox.claiming import ATTEMPTS, Claimed, backoff
 from inbox.outbox.writing import wake
-from orders.models.leases import is_free
+from inbox.suppression import lateness
 
 _NOT_UNDER_WAY: Final[dict[str, Any]] = {"lease_until": None, "next_attempt_at": None}
 
@@ -40,7 +42,7 @@ def sent(claimed: Claimed) -> None:
             # As it is by now: it may have been given up while it was under way.
             if Conversation.objects.filter(pk=row.conversation_id, has_undelivered=True).exists():
                 _recount(row.conversation_id)
-            live.announce(f"conversation:{row.conversation_id}")
+            events.announce(f"conversation:{row.conversation_id}")
     routes.answered(claimed.route)
 
 
@@ -59,7 +61,7 @@ def failed(claimed: Claimed, error: NotSent) -> None:
             lease_until=None, next_attempt_at=now + backoff(row.attempts), error=str(error)[:300]
         )
         if isinstance(row, Message):
-            live.announce(f"conversation:{row.conversation_id}")
+            events.announce(f"conversation:{row.conversation_id}")
 
 
 def give_up(row: Any, reason: str, *, now: datetime) -> None:
@@ -107,7 +109,7 @@ def end_overdue(model: type[models.Model], pk: int) -> None:
     if isinstance(row, Message) and not row.channel.is_active:
         reason = _("The channel is switched off.")
     elif row.attempts >= ATTEMPTS:
-        reason = row.error or deliveries.tried(row.attempts)
+        reason = row.error or delivery_status.tried(row.attempts)
     else:
         reason = " ".join(filter(None, (_("It could not be sent in time."), row.error)))
     give_up(row, reason, now=now)
@@ -150,7 +152,7 @@ def since(model: type[models.Model]) -> Any:
 def _bring_back(message: Message, now: datetime) -> None:
     found = Conversation.objects.select_for_update().get(pk=message.conversation_id)
     has_moved = found.state != ConversationState.OPEN
-    reading.make_unread(found)
+    read_marks.make_unread(found)
     Conversation.objects.filter(pk=found.pk).update(
         state=ConversationState.OPEN,
         snoozed_until=None,
@@ -179,4 +181,4 @@ def _recount(conversation_id: int) -> None:
 
 
 def _announce(message: Message) -> None:
-    live.announce("inbox", f"conversation:{message.conversation_id}")
+    events.announce("inbox", f"conversation:{message.conversation_id}")

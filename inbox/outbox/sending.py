@@ -11,13 +11,16 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inbox import consent, optouts
 from inbox.channels import SENDERS, email, sms
 from inbox.channels.base import NotSent
 from inbox.models import CampaignMessage, Message, MessageKind, Via
 from inbox.outbox import ends, routes
 from inbox.outbox.claiming import OF_CAMPAIGN, Claimed, claim
 from inbox.outbox.routes import Way
+from inbox.suppression import (
+    consent,
+    opt_outs,
+)
 from orders.errors import ShopUnreachable
 
 logger = logging.getLogger(__name__)
@@ -90,7 +93,7 @@ def _campaign_row(message: Message) -> CampaignMessage | None:
 
 
 def _send_mail(row: CampaignMessage) -> None:
-    headers = optouts.headers(row.recipient) if row.campaign.is_marketing else {}
+    headers = opt_outs.headers(row.recipient) if row.campaign.is_marketing else {}
     email.send_mail(
         to=row.recipient, subject=row.subject, text=row.body, message_id=f"campaign-{row.pk}",
         headers=headers,

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import template
 
-from inbox.places import Place
+from inbox.panel.contexts import Place
 
 register = template.Library()
 

@@ -10,19 +10,19 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from inbox import (
-    access,
-    addresses,
-    fragments,
+from inbox import access
+from inbox.contacts import (
+    edits,
     identities,
-    order_search,
-    participants,
-    people,
+    profile,
 )
+from inbox.contacts.profile import Person
+from inbox.contacts.suggestions import Suggestion
+from inbox.conversations import participants
 from inbox.models import Claim, Contact, Identity
-from inbox.people import Person
-from inbox.suggestions import Suggestion
-from orders.selection import number
+from inbox.panel import search
+from inbox.views import fragments
+from orders.panels.filters import number
 
 
 @require_GET
@@ -30,13 +30,13 @@ def search_orders(request: HttpRequest) -> HttpResponse:
     """GET ?q=: orders of every store by number, id, e-mail, phone or tracking number. The order
     panel's own search asks for the rows alone."""
     agent = access.agent_of(request)
-    words = order_search.clean(request.GET.get("q", ""))
-    found, shows_store = order_search.results(agent, words)
+    words = search.clean(request.GET.get("q", ""))
+    found, shows_store = search.results(agent, words)
     context = {
         "words": words,
         "found": found,
         "shows_store": shows_store,
-        "at_most": order_search.AT_MOST,
+        "at_most": search.AT_MOST,
         "section": "orders",
         "is_live": True,
     }
@@ -50,8 +50,8 @@ def add_identity(request: HttpRequest, pk: int) -> HttpResponse:
     contact = access.get_contact(request.user, pk)
     by = access.agent_of(request)
     try:
-        made = addresses.add_address(contact=contact, text=request.POST.get("value", ""), by=by)
-    except addresses.IdentityRefused as refused:
+        made = edits.add_address(contact=contact, text=request.POST.get("value", ""), by=by)
+    except edits.IdentityRefused as refused:
         messages.error(request, str(refused))
     else:
         if isinstance(made, Claim):
@@ -64,7 +64,7 @@ def add_identity(request: HttpRequest, pk: int) -> HttpResponse:
 def remove_identity(request: HttpRequest, pk: int, identity_id: int) -> HttpResponse:
     """“Wrong person?”: the address, and the orders found by it, are this contact's no more."""
     identity = _identity(request, pk, identity_id)
-    addresses.remove_identity(identity=identity, by=access.agent_of(request))
+    edits.remove_identity(identity=identity, by=access.agent_of(request))
     messages.success(request, _("%s was taken from this contact.") % identity.shown)
     return _back(request, pk)
 
@@ -73,8 +73,8 @@ def remove_identity(request: HttpRequest, pk: int, identity_id: int) -> HttpResp
 def restore_identity(request: HttpRequest, pk: int, identity_id: int) -> HttpResponse:
     identity = _identity(request, pk, identity_id)
     try:
-        addresses.restore_identity(identity=identity, by=access.agent_of(request))
-    except addresses.IdentityRefused as refused:
+        edits.restore_identity(identity=identity, by=access.agent_of(request))
+    except edits.IdentityRefused as refused:
         messages.error(request, str(refused))
     return _back(request, pk)
 
@@ -89,12 +89,12 @@ def link_customers(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, _("Somebody else has already decided this. Check again."))
         return _back(request, pk)
     try:
-        addresses.link_customers(
+        edits.link_customers(
             contact=contact,
             customers=[identities.customer_key(value) for value in chosen],
             by=access.agent_of(request),
         )
-    except addresses.IdentityRefused as refused:
+    except edits.IdentityRefused as refused:
         messages.error(request, str(refused))
     return _back(request, pk)
 
@@ -104,8 +104,8 @@ def accept_suggestion(request: HttpRequest, pk: int) -> HttpResponse:
     contact = access.get_contact(request.user, pk)
     if found := _suggestion(request, contact):
         try:
-            addresses.accept_suggestion(contact=contact, found=found, by=access.agent_of(request))
-        except addresses.IdentityRefused as refused:
+            edits.accept_suggestion(contact=contact, found=found, by=access.agent_of(request))
+        except edits.IdentityRefused as refused:
             messages.error(request, str(refused))
     return _back(request, pk)
 
@@ -115,7 +115,7 @@ def set_suggestion_aside(request: HttpRequest, pk: int) -> HttpResponse:
     """“Not this person”: remembered, and undone under “Taken away”."""
     contact = access.get_contact(request.user, pk)
     if found := _suggestion(request, contact):
-        made = addresses.set_aside(
+        made = edits.set_aside(
             contact=contact, kind=found.kind, value=found.value, evidence=found.evidence,
             by=access.agent_of(request),
         )  # fmt: skip
@@ -148,10 +148,10 @@ def make_contact(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _person(request: HttpRequest, contact: Contact) -> Person:
-    return people.person_of(
+    return profile.person_of(
         contact,
         known=list(contact.identities.all()),
-        text=people.all_text(contact),
+        text=profile.all_text(contact),
         agent=request.user,
         now=timezone.now(),
     )

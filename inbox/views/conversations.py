@@ -13,23 +13,27 @@ from django.views.decorators.http import require_GET, require_POST
 
 from inbox import (
     access,
+    read_marks,
+)
+from inbox.accounts import roles
+from inbox.channels import reach
+from inbox.contacts import profile
+from inbox.conversations import (
     drafts,
-    fragments,
-    pages,
+    listing,
     participants,
-    people,
-    reach,
-    reading,
-    roles,
-    services,
+    timeline,
+    waking,
+)
+from inbox.conversations.forms import MessageForm
+from inbox.models import Contact, Conversation, DraftMode, IdentityKind
+from inbox.panel import (
     sidebar,
     streaming,
-    timeline,
 )
-from inbox.forms import MessageForm
-from inbox.models import Contact, Conversation, DraftMode, IdentityKind
-from inbox.places import BesideConversation
-from orders.selection import number
+from inbox.panel.contexts import BesideConversation
+from inbox.views import fragments
+from orders.panels.filters import number
 
 Context = dict[str, Any]
 
@@ -65,7 +69,7 @@ def read(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.get_conversation(request.user, pk)
     seen = number(request.POST.get("seen", ""))
     if seen is not None and not fragments.is_nobodys_doing(request):
-        services.mark_read(conversation=found, by=access.agent_of(request), up_to=seen)
+        waking.mark_read(conversation=found, by=access.agent_of(request), up_to=seen)
     return HttpResponse(status=204)
 
 
@@ -90,10 +94,10 @@ def contact(request: HttpRequest, pk: int) -> HttpResponse:
     """Row F46: who they are, and everything that happened to their orders."""
     found = access.get_contact(request.user, pk)
     known = list(found.identities.select_related("added_by", "removed_by"))
-    text = people.all_text(found)
+    text = profile.all_text(found)
     context = {
         "contact": found,
-        "person": people.person_of(
+        "person": profile.person_of(
             found, known=known, text=text, agent=request.user, now=timezone.now()
         ),
         # A channel's own user id says nothing to people.
@@ -184,7 +188,7 @@ def header_context(
         "agents": roles.assignable(),
         "others": participants.others(found),
         "may_change": _may_work(request),
-        "seen": reading.mark_of(request.user, found) or 0 if seen is None else seen,
+        "seen": read_marks.mark_of(request.user, found) or 0 if seen is None else seen,
         "press_id": uuid4(),
     }
 
@@ -203,7 +207,7 @@ def thread_context(
     what a page says that it showed; `shown_besides`: the last message of a notice. `is_news`: the
     page is to say when it was looked at; of one that cannot, that is now, if it `marks`. Who only
     looks has read nothing by that."""
-    row = reading.row_of(request.user, found)
+    row = read_marks.row_of(request.user, found)
     mark = row.last_message_id if row else None
     if mark is not None and unread_after is not None:
         unread_after = min(mark, unread_after)
@@ -215,9 +219,9 @@ def thread_context(
     )
     up_to = max(shown.last_inbound, shown_besides)
     seen = max(up_to, mark or 0)
-    is_news = _may_work(request) and reading.is_news(row, found, to=request.user, up_to=seen)
+    is_news = _may_work(request) and read_marks.is_news(row, found, to=request.user, up_to=seen)
     if is_news and marks and not fragments.says_what_was_seen(request):
-        services.mark_read(conversation=found, by=access.agent_of(request), up_to=seen)
+        waking.mark_read(conversation=found, by=access.agent_of(request), up_to=seen)
         is_news = False
     return {"thread": shown, "seen": seen, "is_news": is_news}
 
@@ -237,9 +241,9 @@ def whole_page(
     return answer
 
 
-def _list(request: HttpRequest) -> pages.ConversationList:
+def _list(request: HttpRequest) -> listing.ConversationList:
     asked = request.GET
-    return pages.conversation_list(
+    return listing.conversation_list(
         request.user,
         scope=asked.get("scope", ""),
         state=asked.get("state", ""),

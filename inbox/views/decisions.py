@@ -11,8 +11,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from inbox import access, decisions, fragments
-from orders import outcomes, services
+from inbox import (
+    access,
+    decisions,
+)
+from inbox.views import fragments
+from orders import services
+from orders.actions import outcomes
 from orders.errors import ActionRefused, ShopUnreachable, StalePreview
 from orders.models import Order, OrderAction, Outcome
 

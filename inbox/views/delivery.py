@@ -10,9 +10,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST
 
-from inbox import access, fragments, outbox
+from inbox import (
+    access,
+    outbox,
+)
+from inbox.views import fragments
 from inbox.views.conversations import thread_context
-from orders.selection import number
+from orders.panels.filters import number
 
 Verb = Callable[..., bool]
 

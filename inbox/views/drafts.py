@@ -7,9 +7,10 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_POST
 
-from inbox import access, drafts
-from inbox.forms import DraftForm
-from orders.selection import uuid
+from inbox import access
+from inbox.conversations import drafts
+from inbox.conversations.forms import DraftForm
+from orders.panels.filters import uuid
 
 # A page names the last versions it has seen; older ones cannot be the draft any more.
 _FOLLOWS: Final = 60

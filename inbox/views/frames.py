@@ -13,11 +13,22 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from inbox import access, frames, live, passes
-from inbox.doors import framed, refusal
+from inbox import access
+from inbox.frames import (
+    authentication,
+    tokens,
+)
+from inbox.frames.tokens import (
+    FrameRefused,
+    Pass,
+)
+from inbox.live import events
 from inbox.models import FrameKind, HelpDeskFrame
-from inbox.passes import FrameRefused, Pass
-from inbox.places import InFrame
+from inbox.panel.contexts import InFrame
+from inbox.panel.decorators import (
+    framed,
+    refusal,
+)
 
 # What the page around the frame may tell of the customer.
 _SAID = ("email", "phone", "about", "assignee")
@@ -66,24 +77,24 @@ def swap(request: HttpRequest) -> HttpResponse:
     if frame is None:
         raise FrameRefused("off")
     if signed := request.POST.get("signed", ""):
-        return _given(frames.swap_signed(frame, signed), frame)
+        return _given(authentication.swap_signed(frame, signed), frame)
     code, verifier = (request.POST.get(name, "") for name in ("code", "verifier"))
-    held = frames.swap_code(frame, code=code.strip(), verifier=verifier)
-    _held, frame, agent = frames.checked(held)
-    return _given(frames.look_at(held, frame, agent, _said(request)), frame)
+    held = authentication.swap_code(frame, code=code.strip(), verifier=verifier)
+    _held, frame, agent = authentication.checked(held)
+    return _given(authentication.look_at(held, frame, agent, _said(request)), frame)
 
 
 @_by_script
 def look(request: HttpRequest) -> HttpResponse:
     """The page around the frame shows another customer."""
-    held, frame, agent = frames.admit(request.headers.get("Authorization", ""))
-    return _given(frames.look_at(held, frame, agent, _said(request)), frame)
+    held, frame, agent = authentication.admit(request.headers.get("Authorization", ""))
+    return _given(authentication.look_at(held, frame, agent, _said(request)), frame)
 
 
 @_by_script
 def renew(request: HttpRequest) -> HttpResponse:
     """Ten minutes more, as long as the log-in behind the pass lives."""
-    held, frame, _agent = frames.admit(request.headers.get("Authorization", ""))
+    held, frame, _agent = authentication.admit(request.headers.get("Authorization", ""))
     return _given(held, frame)
 
 
@@ -97,7 +108,7 @@ def connect(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"frame": frame, "challenge": asked.get("challenge", "")}
     if request.method == "POST":
         try:
-            context["code"] = frames.issue_code(
+            context["code"] = authentication.issue_code(
                 frame,
                 agent=access.agent_of(request),
                 session_key=request.session.session_key or "",
@@ -110,14 +121,14 @@ def connect(request: HttpRequest) -> HttpResponse:
 
 def _given(held: Pass, frame: HelpDeskFrame) -> HttpResponse:
     place = InFrame(held, frame)
-    stream = live.frame_stream_token(place.topics.split(), agent_id=held.agent_id)
+    stream = events.frame_stream_token(place.topics.split(), agent_id=held.agent_id)
     return JsonResponse(
         {
-            "pass": passes.seal_pass(held),
-            "valid_s": passes.PASS_S,
+            "pass": tokens.seal_pass(held),
+            "valid_s": tokens.PASS_S,
             "stream": f"/events/?token={stream}",
             # Before the panel is asked for: what happens meanwhile is told by the stream.
-            "position": str(live.position()),
+            "position": str(events.position()),
             "panel": reverse("sidebar:orders"),
         }
     )

@@ -6,8 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from inbox.places import Place
-from orders import past
+from inbox.panel.contexts import Place
+from orders.versions import time_travel
 
 
 @require_GET
@@ -16,6 +16,6 @@ def order_history(request: HttpRequest, place: Place, order_id: int) -> HttpResp
     context = {
         "place": place,
         "name": order.name,
-        "states": past.states(order),
+        "states": time_travel.states(order),
     }
     return render(request, "orders/history.html", context)

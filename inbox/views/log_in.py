@@ -20,9 +20,12 @@ from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 
-from inbox import access, drafts, fragments, sessions
+from inbox import access
+from inbox.accounts import sessions
+from inbox.conversations import drafts
 from inbox.models import DraftMode
-from orders.selection import uuid
+from inbox.views import fragments
+from orders.panels.filters import uuid
 
 # Of the dialog in a page (js/session.js).
 _PART: Final = "log-in"

@@ -12,13 +12,34 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from inbox import access, campaigns, fragments, passes, refund_dialog, sidebar
-from inbox.order_forms import CancelForm, Mode, as_typed
-from inbox.places import Place
-from orders import panels, previews, rules, selection, services, statuses
+from inbox import access
+from inbox.campaigns import order_events
+from inbox.frames import tokens
+from inbox.panel import (
+    refund_dialog,
+    sidebar,
+)
+from inbox.panel.contexts import Place
+from inbox.panel.forms import (
+    CancelForm,
+    Mode,
+    as_typed,
+)
+from inbox.views import fragments
+from orders import (
+    panels,
+    previews,
+    rules,
+    services,
+)
 from orders.errors import ActionRefused, InvalidMoney, Refusal, ShopUnreachable, StalePreview
-from orders.gateway import SuggestedRefund, get_gateway
 from orders.models import ActionKind, Order, OrderAction, RefundMethod
+from orders.panels import filters
+from orders.shopify_port import (
+    SuggestedRefund,
+    get_gateway,
+)
+from orders.statuses import badges
 
 Context = dict[str, Any]
 
@@ -44,7 +65,7 @@ def refresh(request: HttpRequest, place: Place) -> HttpResponse:
     problem = ""
     keys = place.keys
     get_gateway().find_orders(emails=keys.emails, phones=keys.phones)
-    for order in place.orders().select_related("store")[: selection.ORDERS_A_PAGE]:
+    for order in place.orders().select_related("store")[: filters.ORDERS_A_PAGE]:
         try:
             get_gateway().refresh(order)
         except ShopUnreachable as error:
@@ -85,7 +106,7 @@ def cancel(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
         "advice": rules.cancel_advice(
             order.snapshot, earlier_refunds=previews.earlier_refunds(order)
         ),
-        "shipments": len(statuses.live_fulfillments(order.snapshot)),
+        "shipments": len(badges.live_fulfillments(order.snapshot)),
         "restockable": sum(line.current_quantity for line in order.snapshot.lines),
         "store_credit_allowed": previews.method_refusal(order, RefundMethod.STORE_CREDIT) is None,
         "refusal": refusal,
@@ -203,11 +224,11 @@ def review(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     """A summary shown elsewhere, once more, on the order as it is now, to be confirmed here."""
     order = place.get_order(order_id)
     try:
-        token = passes.open_summary(request.GET.get("summary", ""))
+        token = tokens.open_summary(request.GET.get("summary", ""))
         preview = previews.preview_again(
             order, token, by=access.agent_of(request), now=timezone.now()
         )
-    except passes.FrameRefused:
+    except tokens.FrameRefused:
         found = Refusal("stale", _("This window is too old."), _("Review the order again."))
     except (ActionRefused, InvalidMoney, ShopUnreachable, StalePreview) as error:
         found = _as_refusal(error)
@@ -355,7 +376,7 @@ def _review(
         "window_url": place.window_url(order, preview.proposal.amount, preview.token),
         "back_url": place.url(back, order.pk) if back else "",
         "back_fields": fields,
-        "messages_preview": campaigns.preview_messages(
+        "messages_preview": order_events.preview_messages(
             order=order, proposal=preview.proposal, origin=place.origin
         ),
     }

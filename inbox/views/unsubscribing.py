@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from inbox import optouts
+from inbox.suppression import opt_outs
 
 
 # For customers, who have no log-in; and a mail program has no cookie, only its signed link.
@@ -19,8 +19,8 @@ from inbox import optouts
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """GET shows a button; only POST changes something."""
-    if not optouts.is_token(token):
+    if not opt_outs.is_token(token):
         raise Http404
     if request.method == "POST":
-        optouts.record(token)
+        opt_outs.record(token)
     return render(request, "inbox/unsubscribe.html", {"is_done": request.method == "POST"})

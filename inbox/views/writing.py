@@ -19,12 +19,29 @@ from django.urls import reverse
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
-from inbox import access, drafts, fragments, live, participants, services
-from inbox.forms import AssignForm, MessageForm, SnoozeForm
+from inbox import access
+from inbox.conversations import (
+    drafts,
+    participants,
+    waking,
+)
+from inbox.conversations.forms import (
+    AssignForm,
+    MessageForm,
+    SnoozeForm,
+)
+from inbox.conversations.waking import (
+    Overtaken,
+    Press,
+)
+from inbox.live import events
 from inbox.models import Conversation, ConversationState, DraftMode, Participant
-from inbox.services import Overtaken, Press
+from inbox.views import fragments
 from inbox.views.conversations import Context, header_context, page_context, whole_page
-from orders.selection import number, uuid
+from orders.panels.filters import (
+    number,
+    uuid,
+)
 
 Verb = Callable[..., Any]
 
@@ -71,7 +88,7 @@ def assign(request: HttpRequest, pk: int) -> HttpResponseBase:
     again = _again("assign", found, "assignee", str(to.pk) if to else "")
     if to == request.user:
         again = _again("assign", found, "assignee", str(to.pk), label=gettext("Take over anyway"))
-    return _change(request, found, services.assign, again, to=to)
+    return _change(request, found, waking.assign, again, to=to)
 
 
 @require_POST
@@ -82,21 +99,21 @@ def snooze(request: HttpRequest, pk: int) -> HttpResponseBase:
         return HttpResponseBadRequest("Choose how long to snooze.")
     hours = form.cleaned_data["hours"]
     again = _again("snooze", found, "hours", str(hours))
-    return _change(request, found, services.snooze, again, hours=hours)
+    return _change(request, found, waking.snooze, again, hours=hours)
 
 
 @require_POST
 def resolve(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = access.get_conversation(request.user, pk)
     again = _again("resolve", found, brings=ConversationState.RESOLVED)
-    return _change(request, found, services.resolve, again)
+    return _change(request, found, waking.resolve, again)
 
 
 @require_POST
 def reopen(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = access.get_conversation(request.user, pk)
     again = _again("reopen", found, brings=ConversationState.OPEN)
-    return _change(request, found, services.reopen, again)
+    return _change(request, found, waking.reopen, again)
 
 
 def press_of(request: HttpRequest) -> Press:
@@ -123,10 +140,10 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
         context = page_context(request, found, since=_since(request), chosen=chosen) | typed
         return _show(request, found, context, status=422)
     text = form.cleaned_data["text"]
-    verb: Verb = services.note
+    verb: Verb = waking.note
     try:
         if mode == DraftMode.REPLY:
-            verb = partial(services.reply, to=_reader(found, to))
+            verb = partial(waking.reply, to=_reader(found, to))
         verb(conversation=found, by=access.agent_of(request), text=text, press=press)
     except Overtaken as overtaken:
         typed["again"] = Again(label=str(_ANYWAY[mode]))
@@ -219,7 +236,7 @@ def _since(request: HttpRequest) -> int | None:
 
 def _read_from_here(request: HttpRequest) -> None:
     """What the answer shows has the write in it: the browser need not fetch it for that."""
-    request.live_position = live.position()  # type: ignore[attr-defined]
+    request.live_position = events.position()  # type: ignore[attr-defined]
 
 
 def _told(answer: HttpResponseBase, topics: str) -> HttpResponseBase:

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-import orders.fields
+import core.encryption
 
 
 class Migration(migrations.Migration):
@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
                 migrations.AlterField(
                     model_name="privacyrequest",
                     name="sealed_scope",
-                    field=orders.fields.SealedTextField(
+                    field=core.encryption.SealedTextField(
                         blank=True,
                         editable=False,
                         help_text="Whose data, encrypted; emptied at the end.",

@@ -27,7 +27,7 @@ def install_guard(apps, schema_editor):
 
 
 def fill_names(apps, schema_editor):
-    """As orders.names reads them, frozen here."""
+    """As orders.models.order_names reads them, frozen here."""
     orders = apps.get_model("orders", "Order").objects
     last = 0
     while rows := list(orders.filter(pk__gt=last).order_by("pk").only("name")[:_AT_ONCE]):

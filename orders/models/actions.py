@@ -13,7 +13,10 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from orders.models.leases import is_due, is_free
+from core.leases import (
+    is_due,
+    is_free,
+)
 from orders.models.orders import Order, money_field
 from orders.money import Money
 
@@ -104,7 +107,7 @@ _WORKABLE_STATES = (
 
 class Outcome(models.TextChoices):
     """What an ended action came to, and why. The state says what may still happen; this says
-    what to tell people (orders.outcomes), whoever ended it. Empty: it goes on, or it ended before
+    what to tell people (orders.actions.outcomes), whoever ended it. Empty: it goes on, or it ended before
     this was written down."""
 
     DONE = "done", _("Done")

@@ -12,7 +12,10 @@ from typing import Self
 from django.db import models
 from django.db.models import F, Q
 
-from orders.models.leases import is_due, is_free
+from core.leases import (
+    is_due,
+    is_free,
+)
 from orders.models.stores import Store
 from orders.money import Money
 

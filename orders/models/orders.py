@@ -14,10 +14,16 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-from orders import names
-from orders.models.leases import is_due, is_free
+from core.leases import (
+    is_due,
+    is_free,
+)
+from orders.models import order_names
+from orders.models.order_names import (
+    KEY_LENGTH,
+    NUMBER_LENGTH,
+)
 from orders.models.stores import Store
-from orders.names import KEY_LENGTH, NUMBER_LENGTH
 from orders.snapshot import OrderSnapshot, decode
 
 
@@ -52,18 +58,18 @@ class OrderQuerySet(models.QuerySet["Order"]):
         return self.filter(match)
 
     def named(self, words: str) -> Self:
-        """Orders that these words may name (orders.names.may_mean), in every store. Looked up by
+        """Orders that these words may name (orders.models.order_names.may_mean), in every store. Looked up by
         index: by the name as it is, by the name that a store's prefix and suffix would make of
         the words, and by the number in it."""
-        said = names.key(words)
+        said = order_names.key(words)
         if not said:
             return self.none()
         keys = {said}
         for prefix, suffix in Store.objects.active().values_list("order_prefix", "order_suffix"):
-            keys |= {names.key(f"{before}{said}{after}")
+            keys |= {order_names.key(f"{before}{said}{after}")
                      for before in ("", prefix) for after in ("", suffix)}  # fmt: skip
         match = Q(name_key__in=sorted(keys))
-        if number := names.number(said):
+        if number := order_names.number(said):
             match |= Q(number=number, name_key__contains=said)
         return self.filter(match)
 
@@ -95,7 +101,7 @@ class Order(models.Model):
     gid = models.CharField(max_length=100)
     legacy_id = models.BigIntegerField(help_text="Shopify's numeric order id.")
     name = models.CharField(max_length=100, blank=True)
-    # The name and the number in it, as they are searched (orders.names).
+    # The name and the number in it, as they are searched (orders.models.order_names).
     name_key = models.CharField(max_length=KEY_LENGTH, blank=True, editable=False)
     number = models.CharField(max_length=NUMBER_LENGTH, blank=True, editable=False)
     placed_at = models.DateTimeField(null=True)
@@ -197,7 +203,7 @@ class Order(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """A new row is found by its name, whoever makes it."""
         if self._state.adding and self.name and not self.name_key:
-            self.name_key, self.number = names.key(self.name), names.number(self.name)
+            self.name_key, self.number = order_names.key(self.name), order_names.number(self.name)
         super().save(*args, **kwargs)
 
     @cached_property
@@ -283,7 +289,7 @@ class OrderTransaction(OrderPart):
 
 
 class OrderRefund(OrderPart):
-    """A refund Shopify booked, and what became of its money (orders.transactions; row G05).
+    """A refund Shopify booked, and what became of its money (orders.statuses.transactions; row G05).
 
     `has_failed`: at least one of its transactions did; the others may have moved.
     """

@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from orders.fields import SealedTextField
+from core.encryption import SealedTextField
 from orders.models.stores import Store
 
 

@@ -8,11 +8,12 @@ from typing import Final
 
 from django.utils.translation import gettext as _
 
-from orders import altered, outcomes, rules, statuses
+from orders import rules
+from orders.actions import outcomes
 from orders.errors import Refusal
 from orders.models import ActionState, Order, OrderAction, OrderEvent
 from orders.money import Money
-from orders.panels import details
+from orders.panels import details, line_changes
 from orders.panels.notices import NEEDS_SOMEBODY, action_notice
 from orders.panels.parts import Button, OrderCard
 from orders.panels.returning import return_rows
@@ -20,7 +21,12 @@ from orders.panels.rows import event_row, line_rows, parcel_rows, tracking_text
 from orders.panels.sums import money_rows
 from orders.previews import cancel_refusal_for, order_is_delivered
 from orders.snapshot import OrderSnapshot
-from orders.statuses import Badge, Pip, Tone
+from orders.statuses import badges as statuses
+from orders.statuses.badges import (
+    Badge,
+    Pip,
+    Tone,
+)
 
 EVENTS_A_CARD: Final = 100
 
@@ -121,7 +127,7 @@ def _card(
         parcels=parcel_rows(snapshot, now=now, order=order),
         returns=return_rows(snapshot, order=order),
         money=money_rows(snapshot),
-        swaps=altered.swaps(snapshot),
+        swaps=line_changes.swaps(snapshot),
         payment_methods=tuple(dict.fromkeys(_method(t.gateway_label or t.gateway, t.account_number)
                                             for t in rules.payments(snapshot))),
         shipping_address=snapshot.shipping_address,
@@ -194,7 +200,9 @@ def _notes(
     if owed.amount < 0 and not snapshot.cancelled_at:
         text = _("We owe %(sum)s") % {"sum": Money(-owed.amount, owed.currency).format()}
         notes.append(Badge(text, Tone.ATTENTION))
-    elif owed and (altered.was_altered(snapshot) or (_is_partly_paid(snapshot) and is_changed)):
+    elif owed and (
+        line_changes.was_altered(snapshot) or (_is_partly_paid(snapshot) and is_changed)
+    ):
         # Not "paid of total": the total still counts what was taken off.
         notes.append(Badge(_("%(sum)s outstanding") % {"sum": owed.format()}, Tone.DEFAULT))
     elif _is_partly_paid(snapshot):

@@ -10,9 +10,13 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from orders.panels.parts import Detail, TransactionRow
-from orders.payment_words import bank_reason, kind_words, state_words
 from orders.snapshot import Address, Attribute, OrderSnapshot, Transaction
-from orders.statuses import Badge
+from orders.statuses.badges import Badge
+from orders.statuses.payment_methods import (
+    bank_reason,
+    kind_words,
+    state_words,
+)
 
 # Shops and apps keep notes to themselves under such keys; Shopify shows them to nobody either.
 _PRIVATE: Final = "_"

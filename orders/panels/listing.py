@@ -11,15 +11,18 @@ from typing import Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from orders import names
 from orders.errors import Refusal
-from orders.models import Order, Store
+from orders.models import Order, Store, order_names
 from orders.money import Money, total
 from orders.panels.cards import needs_attention, order_cards
+from orders.panels.filters import (
+    AT_MOST,
+    Selection,
+    Show,
+)
 from orders.panels.parts import OrderCard
-from orders.selection import AT_MOST, Selection, Show
 from orders.snapshot import Refund
-from orders.transactions import parts
+from orders.statuses.transactions import parts
 
 # Whether an order needs attention is known once it is read: so many are looked through.
 ATTENTION_AMONG: Final = 100
@@ -181,7 +184,7 @@ def _open_order(orders: Sequence[Order], mentioned: str) -> int | None:
     """The order the customer named, else the newest."""
     words = set(_PUNCTUATION.sub(" ", mentioned).split())
     for order in orders:
-        named = any(names.may_mean(word, order.name) for word in words)
+        named = any(order_names.may_mean(word, order.name) for word in words)
         if named or str(order.legacy_id) in words:
             return order.pk
     return orders[0].pk if orders else None

@@ -1,12 +1,12 @@
-"""An action to an agent: its words (orders.outcomes), and what they may do."""
+"""An action to an agent: its words (orders.actions.outcomes), and what they may do."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from orders import outcomes
+from orders.actions import outcomes
+from orders.actions.outcomes import Going
 from orders.models import ActionState, OrderAction
-from orders.outcomes import Going
 from orders.panels.parts import ActionNotice
 
 NEEDS_SOMEBODY: Final = {

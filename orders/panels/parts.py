@@ -8,9 +8,12 @@ from datetime import datetime
 from orders.errors import Refusal
 from orders.models import ActionState, EventKind
 from orders.money import Money
-from orders.past import Since
 from orders.snapshot import Address, LineItem, Tracking
-from orders.statuses import Badge, Tone
+from orders.statuses.badges import (
+    Badge,
+    Tone,
+)
+from orders.versions.time_travel import Since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,7 @@ class ReturnItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnRow:
-    """`receipt` is how far its goods have come (orders.returns.Receipt)."""
+    """`receipt` is how far its goods have come (orders.statuses.returns.Receipt)."""
 
     gid: str
     name: str
@@ -118,7 +121,7 @@ class TransactionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionNotice:
-    """The running or last action of an order, in plain words (orders.outcomes, whose code
+    """The running or last action of an order, in plain words (orders.actions.outcomes, whose code
     `outcome` is).
 
     `is_running`: Shopify has not answered for good; a page shows it as busy.
@@ -192,5 +195,5 @@ class OrderCard:
     is_partial: bool
     # Which list could not be read to its end, as a sentence; "" for none.
     unread: str = ""
-    # Filled in where a conversation is known (inbox.moments).
+    # Filled in where a conversation is known (inbox.panel.changes).
     changes: tuple[Since, ...] = ()

@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from orders import returns, statuses
 from orders.models import Order
 from orders.panels.parts import ReturnItem, ReturnRow
 from orders.snapshot import OrderSnapshot, Return
-from orders.statuses import Badge, Pip, Tone
+from orders.statuses import (
+    badges,
+    returns,
+)
+from orders.statuses.badges import (
+    Badge,
+    Pip,
+    Tone,
+)
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise as _StrPromise
@@ -63,11 +70,11 @@ def receipt_badge(found: Return, *, zone: tzinfo) -> Badge:
     axis, state = _("Return"), returns.receipt(found)
     if state == returns.Receipt.OVER:
         known = {"CLOSED": _("Closed"), "CANCELED": _("Canceled"), "DECLINED": _("Declined")}
-        label = known.get(found.status) or statuses.unknown_label(found.status)
+        label = known.get(found.status) or badges.unknown_label(found.status)
         return Badge(label, Tone.DEFAULT, Pip.NONE, axis, found.status)
     words, tone, pip = _RECEIPTS[state]
     text = str(words)
     if state == returns.Receipt.RECEIVED and found.received_at:
-        day = statuses.long_date(found.received_at.astimezone(zone).date())
+        day = badges.long_date(found.received_at.astimezone(zone).date())
         text = _("Received on %(date)s") % {"date": day}
     return Badge(text, tone, pip, axis, found.status)

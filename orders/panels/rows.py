@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from orders import altered, outcomes, statuses
+from orders.actions import outcomes
 from orders.models import EventKind, Order, OrderEvent
-from orders.panels import details
+from orders.panels import details, line_changes
 from orders.panels.parts import EventRow, LineParcel, LineRow, ParcelRow
 from orders.snapshot import Fulfillment, OrderSnapshot
+from orders.statuses import badges
 
 
 def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[LineRow, ...]:
@@ -22,13 +23,13 @@ def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[
                     of_quantity=line.quantity,
                     tracking=parcel.tracking,
                 )
-                for parcel in statuses.live_fulfillments(snapshot)
+                for parcel in badges.live_fulfillments(snapshot)
                 for part in parcel.lines
                 if part.line_gid == line.gid
             ),
             unshipped=line.unfulfilled_quantity if line.requires_shipping else 0,
             attributes=details.attributes(line.attributes),
-            altered=altered.words(snapshot, line, is_partial=order.is_partial),
+            altered=line_changes.words(snapshot, line, is_partial=order.is_partial),
         )
         for line in snapshot.lines
     )
@@ -36,7 +37,7 @@ def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[
 
 def parcel_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[ParcelRow, ...]:
     by_gid = {line.gid: line for line in snapshot.lines}
-    live = statuses.live_fulfillments(snapshot)
+    live = badges.live_fulfillments(snapshot)
     return tuple(
         ParcelRow(
             number=number,
@@ -57,9 +58,9 @@ def parcel_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tupl
 
 def _parcel_badge(
     parcel: Fulfillment, snapshot: OrderSnapshot, *, now: datetime, order: Order
-) -> statuses.Badge:
+) -> badges.Badge:
     to = snapshot.shipping_address
-    return statuses.parcel_badge(parcel, now=now, zone=order.store.zone, to=to)
+    return badges.parcel_badge(parcel, now=now, zone=order.store.zone, to=to)
 
 
 def _latest_news(parcel: Fulfillment) -> str:
@@ -74,7 +75,7 @@ def tracking_text(snapshot: OrderSnapshot) -> str:
     sent. The number of a canceled shipment leads nowhere."""
     found = (
         (f"{each.company} {each.number}".strip(), each.url)
-        for parcel in statuses.live_fulfillments(snapshot)
+        for parcel in badges.live_fulfillments(snapshot)
         for each in parcel.tracking
     )
     return "\n".join(": ".join(part for part in words if part) for words in found)

@@ -7,12 +7,13 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from orders import altered, rules
-from orders.gateway import SuggestedRefund
+from orders import rules
 from orders.money import Money
+from orders.panels import line_changes
 from orders.panels.parts import MoneyRow
+from orders.shopify_port import SuggestedRefund
 from orders.snapshot import OrderSnapshot
-from orders.transactions import has_failed
+from orders.statuses.transactions import has_failed
 
 # Shopify's names of payments that are no money of a bank's.
 _OWN_MONEY = {"gift_card", "shopify_store_credit"}
@@ -96,7 +97,7 @@ def _beside(snapshot: OrderSnapshot) -> Iterator[MoneyRow]:
 def _payments(snapshot: OrderSnapshot) -> Iterator[MoneyRow]:
     money = snapshot.money
     current, total = money.current_total.presentment, money.total.presentment
-    if altered.was_altered(snapshot) and current != total:
+    if line_changes.was_altered(snapshot) and current != total:
         yield MoneyRow(label=_("After changes"), amount=current, is_included=True)
     yield MoneyRow(label=_("Paid"), amount=money.received.presentment)
     yield from _shares(_paid_by(snapshot))

@@ -6,7 +6,10 @@ from django.utils.translation import gettext as _
 
 from orders.money import Money
 from orders.snapshot import OrderSnapshot
-from orders.statuses import live_fulfillments, payment_word
+from orders.statuses.badges import (
+    live_fulfillments,
+    payment_word,
+)
 
 
 def facts(snapshot: OrderSnapshot) -> dict[str, str]:

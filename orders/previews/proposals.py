@@ -8,13 +8,13 @@ from typing import Any, Final
 import msgspec
 from django.utils.translation import gettext_lazy
 
-from orders.gateway import CANCEL_REASON_LABELS
 from orders.models import ActionKind, RefundMethod, Returned
 from orders.money import Money
-from orders.payment_words import readable
 from orders.previews.restocking import Restock
 from orders.previews.returning import ThroughReturn
+from orders.shopify_port import CANCEL_REASON_LABELS
 from orders.snapshot import LineQuantity
+from orders.statuses.payment_methods import readable
 
 # Shopify's staff note holds 255 characters, and ours ends with OrderAction.note_marker: by it we
 # find again what we did. What an agent writes has to arrive whole, so this is all there is.

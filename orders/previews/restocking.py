@@ -11,7 +11,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from orders.errors import ActionRefused, Refusal
-from orders.gateway import Place, SuggestedLine
+from orders.shopify_port import (
+    Place,
+    SuggestedLine,
+)
 from orders.snapshot import LineItem, LineQuantity, OrderSnapshot
 
 SHIPPED: Final = "RETURN"

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from orders import returns
 from orders.errors import ActionRefused, Refusal
-from orders.gateway import Place
 from orders.models import Returned
 from orders.previews.restocking import no_place
+from orders.shopify_port import Place
 from orders.snapshot import LineQuantity, OrderSnapshot, Return
+from orders.statuses import returns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from orders.previews.returning import return_rows, untouched_rows
 from orders.previews.tokens import sign_token
 from orders.rules import Advice
 from orders.snapshot import LineItem, OrderSnapshot
-from orders.statuses import Tone
+from orders.statuses.badges import Tone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,10 @@ from django.utils.translation import gettext as _
 
 from orders import rules
 from orders.errors import InvalidMoney
-from orders.gateway import SuggestedTransaction
 from orders.models import RefundMethod
 from orders.money import Money, allocate, total
 from orders.previews.proposals import Target
+from orders.shopify_port import SuggestedTransaction
 from orders.snapshot import OrderSnapshot, Transaction
 
 # Refunds that moved nothing.

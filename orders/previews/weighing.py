@@ -8,9 +8,8 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 
-from orders import returns, rules
+from orders import rules
 from orders.errors import ActionRefused, Refusal
-from orders.gateway import SuggestedRefund, get_gateway
 from orders.models import ActionKind, Order, RefundMethod, Returned
 from orders.money import Money
 from orders.previews.conditions import (
@@ -37,8 +36,16 @@ from orders.previews.summaries import Preview, SummaryItem, summarize
 from orders.previews.targets import credit, payments_of, spread
 from orders.previews.tokens import open_token
 from orders.rules import Advice
+from orders.shopify_port import (
+    SuggestedRefund,
+    get_gateway,
+)
 from orders.snapshot import LineQuantity, OrderSnapshot, Return
-from orders.statuses import Tone, live_fulfillments
+from orders.statuses import returns
+from orders.statuses.badges import (
+    Tone,
+    live_fulfillments,
+)
 
 
 def preview_cancel(order: Order, choice: CancelChoice, *, by: User, now: datetime) -> Preview:

@@ -8,8 +8,15 @@ skips nothing, and two workers take turns.
 from orders.privacy.exports import export
 from orders.privacy.replays import replay
 from orders.privacy.requests import ask, stop
-from orders.privacy.shops import note_installed, note_uninstalled
-from orders.privacy.working import run, work_off, work_soon
+from orders.privacy.uninstalls import (
+    note_installed,
+    note_uninstalled,
+)
+from orders.privacy.worker import (
+    run,
+    work_off,
+    work_soon,
+)
 
 __all__ = [
     "ask",

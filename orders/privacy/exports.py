@@ -13,7 +13,12 @@ from django.db import transaction
 from orders import audit
 from orders.errors import ActionRefused, Refusal
 from orders.models import AuditKind, PrivacyKind, PrivacyRequest, Store
-from orders.personal import REGISTRY, Holding, Scope, resolve
+from orders.privacy.registry import (
+    REGISTRY,
+    Holding,
+    Scope,
+    resolve,
+)
 from orders.privacy.requests import scope_of
 
 _CHUNK: Final = 100

@@ -7,10 +7,14 @@ from datetime import datetime
 
 from django.db import transaction
 
-from orders import redactions
 from orders.models import RedactedIdentity, RedactedKind, Store
-from orders.personal import REGISTRY, Holding, Scope
-from orders.privacy.walks import mask_batch
+from orders.privacy import ledger as redactions
+from orders.privacy.deletion import mask_batch
+from orders.privacy.registry import (
+    REGISTRY,
+    Holding,
+    Scope,
+)
 
 logger = logging.getLogger(__name__)
 

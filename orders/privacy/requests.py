@@ -9,12 +9,16 @@ import msgspec
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from orders import audit, redactions
+from core.encryption import (
+    seal,
+    unseal,
+)
+from orders import audit
 from orders.errors import ActionRefused, Refusal
-from orders.fields import seal, unseal
 from orders.models import AuditKind, PrivacyKind, PrivacyRequest, PrivacyState, Store
 from orders.models.privacy import OPEN_STATES
-from orders.personal import Scope
+from orders.privacy import ledger
+from orders.privacy.registry import Scope
 
 # Shopify's limit for all three; an export is offered as long.
 DUE_WITHIN: Final = timedelta(days=30)
@@ -30,7 +34,7 @@ def ask(
             return PrivacyRequest.objects.create(
                 store=store,
                 kind=kind,
-                fingerprint=redactions.digests(fingerprint)[0],
+                fingerprint=ledger.digests(fingerprint)[0],
                 received_at=now,
                 due_at=now + DUE_WITHIN,
                 sealed_scope=seal(msgspec.json.encode(scope).decode()),

@@ -1,13 +1,6 @@
 """The verbs: the only writers of this app's tables."""
 
-from orders.services.actions import (
-    Guard,
-    check_now,
-    earlier_action,
-    request_action,
-    withdraw,
-)
-from orders.services.approvals import (
+from orders.actions.approvals import (
     approval_refusal,
     approve,
     decline,
@@ -16,17 +9,8 @@ from orders.services.approvals import (
     settle_by_hand,
     settling_refusal,
 )
-from orders.services.checkouts import note_checkout, record_checkout
-from orders.services.customers import (
-    mark_customer_dirty,
-    mark_unread_customers,
-    note_merge,
-    record_customer,
-)
-from orders.services.eligibility import Objection
-from orders.services.importing import Imported, import_snapshots
-from orders.services.missing import keep_hidden
-from orders.services.performing import (
+from orders.actions.eligibility import Objection
+from orders.actions.execution import (
     SEND_WITHIN,
     begin_step,
     booked,
@@ -38,7 +22,34 @@ from orders.services.performing import (
     renew,
     settle,
 )
-from orders.services.projection import (
+from orders.actions.requests import (
+    Guard,
+    check_now,
+    earlier_action,
+    request_action,
+    withdraw,
+)
+from orders.actions.uninstalls import (
+    hand_over,
+    hand_over_uninstalled,
+    make_way,
+)
+from orders.projection.bulk_import import (
+    Imported,
+    import_snapshots,
+)
+from orders.projection.checkouts import (
+    note_checkout,
+    record_checkout,
+)
+from orders.projection.customers import (
+    mark_customer_dirty,
+    mark_unread_customers,
+    note_merge,
+    record_customer,
+)
+from orders.projection.missing import keep_hidden
+from orders.projection.record import (
     mark_awaiting_banks,
     mark_dirty,
     mark_many_dirty,
@@ -46,7 +57,6 @@ from orders.services.projection import (
     mark_partial_dirty,
     record_snapshot,
 )
-from orders.services.uninstalls import hand_over, hand_over_uninstalled, make_way
 
 __all__ = [
     "SEND_WITHIN",

@@ -17,12 +17,15 @@ from django.utils.http import urlencode
 
 from core import queue
 from orders import audit
-from orders.admin_pages import DeskAdmin
+from orders.admin.base import DeskAdmin
 from orders.models import AuditKind, Store
-from shopify_sync import connecting, doctor
 from shopify_sync.admin.sync import progress_bar
-from shopify_sync.install import SHOP
 from shopify_sync.models import Backfill, ConnectionMethod, ShopConnection
+from shopify_sync.setup import (
+    connect,
+    doctor,
+)
+from shopify_sync.setup.oauth import SHOP
 
 if TYPE_CHECKING:
     ConnectionModelForm = forms.ModelForm[ShopConnection]
@@ -227,7 +230,7 @@ class ShopConnectionAdmin(DeskAdmin):
         """GET: a shopify.app.toml for this installation, to download."""
         row = self._row(request, pk)
         return HttpResponse(
-            connecting.app_file(row),
+            connect.app_file(row),
             content_type="application/toml",
             headers={"Content-Disposition": 'attachment; filename="shopify.app.toml"'},
         )
@@ -250,9 +253,7 @@ class ShopConnectionAdmin(DeskAdmin):
             self.message_user(request, f"{row}: {tick.name}: {tick.todo}", messages.ERROR)
         if not wrong:
             self.message_user(request, f"{row}: the connection works.", messages.SUCCESS)
-            queue.enqueue(
-                "shopify_sync.tasks.advance_backfill", connecting.begin_sync(row.store).pk
-            )
+            queue.enqueue("shopify_sync.tasks.advance_backfill", connect.begin_sync(row.store).pk)
 
 
 def _page(pk: int) -> str:

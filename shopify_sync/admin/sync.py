@@ -13,9 +13,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core import queue
-from orders.admin_pages import ReadOnlyAdmin
-from shopify_sync import backfill
+from orders.admin.base import ReadOnlyAdmin
 from shopify_sync.models import Backfill, BackfillState, Comparison, Drift, SyncCursor
+from shopify_sync.sync import backfill
 
 
 @admin.register(SyncCursor)

@@ -16,10 +16,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from core import queue
-from orders.admin_pages import ReadOnlyAdmin
-from shopify_sync import balance, ingest, replaying
-from shopify_sync.body_preview import masked_body
+from orders.admin.base import ReadOnlyAdmin
 from shopify_sync.models import EventState, WebhookEvent, WebhookTally
+from shopify_sync.reading import orders
+from shopify_sync.sync import balance
+from shopify_sync.webhooks import replay as replaying
+from shopify_sync.webhooks.body_preview import masked_body
 
 
 class OrderNumberForm(forms.Form):
@@ -105,7 +107,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         event = self.get_object(request, object_id)
         if event is not None and self.has_replay_permission(request):
             context |= self._dead(request, event.topic) if event.state == EventState.DEAD else {}
-            if event.store.is_active and ingest.may_name_an_order(event.topic):
+            if event.store.is_active and orders.may_name_an_order(event.topic):
                 number = replaying.recognized_order(event)
                 context["order_form"] = OrderNumberForm(initial={"order_number": number})
         return super().change_view(request, object_id, form_url, context)
@@ -129,7 +131,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         events = WebhookEvent.objects.select_related("store").filter(store__is_active=True)
         event = get_object_or_404(events, pk=pk)
         form = OrderNumberForm(request.POST)
-        if not ingest.may_name_an_order(event.topic):
+        if not orders.may_name_an_order(event.topic):
             self.message_user(request, "This topic tells of no order.", messages.ERROR)
         elif not form.is_valid():
             text = "Enter Shopify's number of the order: the digits at the end of its address."

@@ -31,7 +31,7 @@ from shopify_sync.mapping.values import (
     well_formed,
 )
 
-# Under this key `shopify_sync.whole` notes the lists it could not read to their end.
+# Under this key `shopify_sync.reading.complete_order` notes the lists it could not read to their end.
 UNREAD: Final = "_unread"
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from orders.gateway import Place, SuggestedLine, SuggestedRefund, SuggestedTransaction
 from orders.money import Money, total
+from orders.shopify_port import (
+    Place,
+    SuggestedLine,
+    SuggestedRefund,
+    SuggestedTransaction,
+)
 from orders.snapshot import Dispute, MoneyBag, Refund, RefundTransaction, Transaction
 from shopify_sync.mapping.goods import line_quantity
 from shopify_sync.mapping.values import (

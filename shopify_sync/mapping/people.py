@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from orders.checkouts import (
+    CheckoutSnapshot,
+    Consent,
+    Consents,
+)
 from orders.money import Money
-from orders.shoppers import CheckoutSnapshot, Consent, Consents
 from orders.snapshot import Address, CustomerDetails, CustomerSnapshot
 from shopify_sync.mapping.values import (
     Json,

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import shopify_sync.fields
+import core.encryption
 
 
 class Migration(migrations.Migration):
@@ -50,12 +50,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="shopconnection",
             name="previous_refresh_token",
-            field=shopify_sync.fields.EncryptedTextField(blank=True, default="", editable=False),
+            field=core.encryption.EncryptedTextField(blank=True, default="", editable=False),
         ),
         migrations.AddField(
             model_name="shopconnection",
             name="refresh_token",
-            field=shopify_sync.fields.EncryptedTextField(blank=True, default="", editable=False),
+            field=core.encryption.EncryptedTextField(blank=True, default="", editable=False),
         ),
         migrations.AddField(
             model_name="shopconnection",
@@ -75,14 +75,14 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="shopconnection",
             name="access_token",
-            field=shopify_sync.fields.EncryptedTextField(
+            field=core.encryption.EncryptedTextField(
                 blank=True, default="", help_text="The Admin API token (shpat_…). Stored encrypted."
             ),
         ),
         migrations.AlterField(
             model_name="shopconnection",
             name="api_secret",
-            field=shopify_sync.fields.EncryptedTextField(
+            field=core.encryption.EncryptedTextField(
                 help_text="The app's client secret (shpss_…): signs webhooks. Stored encrypted."
             ),
         ),

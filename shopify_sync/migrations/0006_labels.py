@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import shopify_sync.fields
+import core.encryption
 
 
 class Migration(migrations.Migration):
@@ -14,14 +14,14 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="shopconnection",
             name="access_token",
-            field=shopify_sync.fields.EncryptedTextField(
+            field=core.encryption.EncryptedTextField(
                 blank=True, default="", help_text="The Admin API token, shpat_…"
             ),
         ),
         migrations.AlterField(
             model_name="shopconnection",
             name="api_secret",
-            field=shopify_sync.fields.EncryptedTextField(
+            field=core.encryption.EncryptedTextField(
                 help_text="The app's client secret, shpss_…: it signs webhooks.",
                 verbose_name="Client secret",
             ),
@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="shopconnection",
             name="previous_api_secret",
-            field=shopify_sync.fields.EncryptedTextField(
+            field=core.encryption.EncryptedTextField(
                 blank=True,
                 default="",
                 help_text="Still accepted while Shopify rotates the secret.",

@@ -6,8 +6,12 @@ import logging
 
 from django.db import models
 
+from core.encryption import (
+    EncryptedTextField,
+    Secret,
+    UndecryptableSecret,
+)
 from orders.models import Store
-from shopify_sync.fields import EncryptedTextField, Secret, UndecryptableSecret
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 
+from core.leases import is_due
 from orders.models import Store
-from orders.models.leases import is_due
 
 
 class EventState(models.TextChoices):

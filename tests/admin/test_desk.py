@@ -12,8 +12,11 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from core.dashboard import (
+    DESK,
+    Tile,
+)
 from inbox.models import Channel, Contact, Conversation
-from orders.desk import DESK, Tile
 from orders.models import ActionKind, Order, OrderAction, OrderEvent, Policy, Store
 from shopify_sync.models import Backfill, Drift, EventState, ShopConnection, WebhookEvent
 from tests.conftest import logged_in
@@ -117,7 +120,7 @@ def test_every_number_and_where_it_is_settled(root: Client, alice: User, channel
 def test_the_front_page_costs_the_same_for_many_stores(
     root: Client, alice: User, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from shopify_sync import client
+    from shopify_sync.api import client
 
     def call(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("the front page must not call Shopify")

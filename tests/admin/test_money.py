@@ -13,7 +13,6 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from inbox.models import Channel, Conversation
-from orders import reports
 from orders.models import (
     ActionKind,
     AuditEntry,
@@ -25,11 +24,12 @@ from orders.models import (
     Store,
 )
 from orders.money import Money
+from orders.reports import totals
 from tests.conftest import logged_in
 
 pytestmark = pytest.mark.django_db
 AT = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
-PERIOD = reports.Period(AT.date() - timedelta(days=1), AT.date())
+PERIOD = totals.Period(AT.date() - timedelta(days=1), AT.date())
 
 
 @pytest.fixture
@@ -94,13 +94,13 @@ def lone_refund() -> OrderEvent:
     )  # fmt: skip
 
 
-def rows(sheet: reports.Sheet, key: str) -> dict[str, tuple[int, int, str]]:
+def rows(sheet: totals.Sheet, key: str) -> dict[str, tuple[int, int, str]]:
     table = next(table for table in sheet.tables if table.key == key)
     return {row.label: (row.refunds, row.cancels, row.money.plain()) for row in table.rows}
 
 
 def test_sums_are_exact_and_never_cross_currencies(events: Any, channel: Channel) -> None:
-    found = reports.report(PERIOD)
+    found = totals.report(PERIOD)
     euro, yen = found.sheets
     assert (euro.currency, euro.money.amount, euro.refunds, euro.cancels) == (
         "EUR", Decimal("0.3"), 2, 1,
@@ -136,7 +136,7 @@ def test_a_refund_counts_by_what_each_transaction_did(
         order=event.order, gid="gid://shopify/Refund/1", amount=100, amount_shop=100,
         has_failed="failed" in divided, **{key: Decimal(sum_) for key, sum_ in divided.items()},
     )  # fmt: skip
-    (sheet,) = reports.report(PERIOD).sheets
+    (sheet,) = totals.report(PERIOD).sheets
     assert (sheet.refunds, sheet.money.plain(), sheet.waiting.plain()) == (n, money, waiting)
     assert sheet.waiting_refunds == ("waiting" in divided)
     assert rows(sheet, "store") == {"demo.myshopify.com": (n, 0, money)}
@@ -174,25 +174,25 @@ def test_a_refund_that_shopify_does_not_list_any_more_counts_as_it_was_booked(
     OrderRefund.objects.create(
         order=other, gid="gid://shopify/Refund/1", amount=100, amount_shop=100
     )
-    (sheet,) = reports.report(PERIOD).sheets
+    (sheet,) = totals.report(PERIOD).sheets
     assert (sheet.refunds, sheet.money.plain()) == (1, "100.00")
 
 
 def test_test_orders_are_nobodys_money(events: Any) -> None:
-    before = {s.currency: (s.refunds, s.cancels, s.money) for s in reports.report(PERIOD).sheets}
+    before = {s.currency: (s.refunds, s.cancels, s.money) for s in totals.report(PERIOD).sheets}
     Order.objects.filter(gid="g1").update(is_test=True)
-    after = {s.currency: (s.refunds, s.cancels, s.money) for s in reports.report(PERIOD).sheets}
+    after = {s.currency: (s.refunds, s.cancels, s.money) for s in totals.report(PERIOD).sheets}
     assert before["EUR"] == (2, 1, Money(Decimal("0.30"), "EUR"))
     assert after["EUR"] == (1, 0, Money(Decimal("0.10"), "EUR"))
     assert after["JPY"] == before["JPY"]
     # How long it took is of real refunds too.
     Order.objects.update(is_test=True)
-    assert reports.report(PERIOD).seconds_to_refund is None
+    assert totals.report(PERIOD).seconds_to_refund is None
 
 
 def test_one_store_alone(events: Any) -> None:
     store = Store.objects.get(domain="second.myshopify.com")
-    (euro,) = reports.report(reports.Period(PERIOD.since, PERIOD.until, store.pk)).sheets
+    (euro,) = totals.report(totals.Period(PERIOD.since, PERIOD.until, store.pk)).sheets
     assert euro.money.plain() == "0.20"
 
 
@@ -237,7 +237,7 @@ def test_a_fixed_number_of_queries(
     root: Client, events: Any, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(4):
-        reports.report(PERIOD)
+        totals.report(PERIOD)
 
 
 def test_only_who_may_see_refunds(db: None) -> None:

@@ -13,7 +13,8 @@ from django.test import Client
 from django.urls import reverse
 from rest_framework.authtoken.models import Token
 
-from inbox import channel_keys
+from inbox.accounts.roles import EXPLAINED
+from inbox.channels import keys
 from inbox.models import (
     Campaign,
     CampaignTranslation,
@@ -23,7 +24,6 @@ from inbox.models import (
     HelpDeskFrame,
     Identity,
 )
-from inbox.roles import EXPLAINED
 from orders.models import ActionKind, AuditEntry, Order, OrderAction, OrderEvent, Policy, Store
 from shopify_sync.models import Backfill, Drift, ShopConnection, SyncCursor, WebhookEvent
 from tests.conftest import logged_in
@@ -156,7 +156,7 @@ def test_every_page_has_words_for_its_list_and_its_fields(
 @pytest.mark.slow
 def test_no_secret_is_on_any_page(root: Client, filled: None) -> None:
     channel = Channel.objects.get()
-    key, secret = channel_keys.new_key(channel), channel_keys.signing_secret(channel)
+    key, secret = keys.new_key(channel), keys.signing_secret(channel)
     canaries = (TOKEN, SECRET, key, secret, Token.objects.get().key, channel.key_hash)
     looked = 0
     for _label, model, _page in registered():
@@ -183,11 +183,11 @@ def test_a_new_token_is_shown_once(root: Client, filled: None, bob: User) -> Non
 
 def test_a_new_channel_key_is_shown_once_and_ends_the_old_one(root: Client, filled: None) -> None:
     channel = Channel.objects.get()
-    old = channel_keys.new_key(channel)
+    old = keys.new_key(channel)
     assert root.get(f"/admin/inbox/channel/{channel.pk}/key/").status_code == 405
     answer = root.post(f"/admin/inbox/channel/{channel.pk}/key/", follow=True)
     assert "axk_" in answer.content.decode()
-    assert channel_keys.channel_of(old) is None
+    assert keys.channel_of(old) is None
     assert "axk_" not in root.get(
         f"/admin/inbox/channel/{channel.pk}/change/"
     ).content.decode().replace("(axk_…)", "")

@@ -262,7 +262,7 @@ def framed_connect(page: Page, variant: Variant) -> None:
     page.goto(f"/sidebar/connect/?{address.partition('?')[2]}&challenge={'0' * 64}")
 
 
-# inbox.views.design_states, by name: no Django here. A test holds the two together.
+# inbox.design.states, by name: no Django here. A test holds the two together.
 RARE: Final = (
     "errors/400", "errors/403", "errors/404", "errors/500",
     "panel-no-store", "panel-no-store-admin", "panel-no-address", "panel-arriving",

@@ -11,7 +11,10 @@ import urllib.parse
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from inbox.views.design_states import ERRORS, STATES
+from inbox.design.states import (
+    ERRORS,
+    STATES,
+)
 from tests.browser import gallery, pictures
 from tests.browser.conftest import Demo, Watched, axe, log_in
 from tests.browser.gallery import PATIENCE_MS, SCENES, VARIANTS, Variant

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from shopify_sync.practice_store.store import Store
+from practice_store.store import Store
 
 _real = timezone.now
 

@@ -17,18 +17,20 @@ from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
 
-from inbox import services as inbox_services
+from inbox.conversations import waking as inbox_services
 from inbox.models import Channel, Conversation
 from orders import previews, services
 from orders.errors import ActionRefused, ShopUnreachable, StalePreview
 from orders.models import ActionState, Order, OrderAction, Store
 from orders.money import Money
 from orders.snapshot import LineQuantity
-from shopify_sync import connecting, ingest
-from shopify_sync.errors import ShopifyError
-from shopify_sync.practice_store import actions as shop_actions
-from shopify_sync.practice_store import idempotency, selling
-from shopify_sync.practice_store.conditions import Conditions
+from practice_store.changes import staff_actions as shop_actions
+from practice_store.conditions import Conditions
+from practice_store.graphql import idempotency
+from practice_store.sales import selling
+from shopify_sync.api.errors import ShopifyError
+from shopify_sync.reading import orders as ingest
+from shopify_sync.setup import connect
 from tests.chaos import history
 from tests.chaos.servers import Redis
 from tests.chaos.workers import Workers
@@ -56,7 +58,7 @@ class Installation:
         settings.SHOPIFY_ADMIN_ORIGIN = self.shop.origin
         settings.PUBLIC_URL = "http://testserver"
         self._give_the_shop_room()
-        connection = connecting.connect(
+        connection = connect.connect(
             domain=DOMAIN, token="shpat_practice_demo", secret="shpss_practice_demo"
         )
         Store.objects.filter(pk=connection.store_id).update(

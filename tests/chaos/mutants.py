@@ -17,7 +17,7 @@ def apply(name: str) -> None:
 
 def _fresh_key() -> None:
     """Every send gets a new idempotency key."""
-    from shopify_sync.client import AdminClient
+    from shopify_sync.api.client import AdminClient
 
     def fresh(variables: dict[str, Any]) -> dict[str, Any]:
         if "idempotencyKey" not in variables:
@@ -43,23 +43,26 @@ def _blind() -> None:
     """No read decides: what is not answered is sent again, and an answer is the truth."""
     from django.utils import timezone
 
+    from orders.actions import (
+        execution,
+        settlement,
+    )
     from orders.models import ActionState
     from orders.progress import Settled, ToSend
-    from orders.services import performing, settlement
-    from shopify_sync import actions
+    from shopify_sync.actions import perform
 
     def send(action: Any, snapshot: Any, **_: Any) -> ToSend:
         return ToSend(0)
 
     def accepted(action: Any, goal: str, payload: Any) -> bool:
-        performing.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
+        execution.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
         return False
 
     def nothing(*_: Any) -> bool:
         return False
 
-    actions.progress.next_move = send  # type: ignore[assignment]
-    actions._accepted = accepted  # type: ignore[assignment]
+    perform.progress.next_move = send  # type: ignore[assignment]
+    perform._accepted = accepted  # type: ignore[assignment]
     settlement.is_evident = nothing  # type: ignore[assignment]
 
 
@@ -72,29 +75,29 @@ def _trust_answers() -> None:
     """A refusal is a failure and an accepted job is success, whatever was sent before."""
     from django.utils import timezone
 
+    from orders.actions import execution
     from orders.models import ActionState
     from orders.progress import Settled
-    from orders.services import performing
-    from shopify_sync import actions
+    from shopify_sync.actions import perform
 
-    read = actions.progress.next_move
+    read = perform.progress.next_move
 
     def next_move(action: Any, snapshot: Any, **words: Any) -> Any:
         seen = dataclasses.replace(snapshot, cancelled_at=None) if not action.job_gid else snapshot
         return read(action, seen, **words)
 
     def accepted(action: Any, index: int, result: str) -> bool:
-        performing.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
+        execution.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
         return False
 
     def refused(action: Any, index: int, errors: list[str], before: Any) -> bool:
         end = Settled(ActionState.REJECTED, " ".join(errors))
-        performing.settle(action, end, now=timezone.now(), maybe_applied=False)
+        execution.settle(action, end, now=timezone.now(), maybe_applied=False)
         return False
 
-    actions.progress.next_move = next_move  # type: ignore[assignment]
-    actions._accepted = accepted  # type: ignore[assignment]
-    actions._refused = refused  # type: ignore[assignment]
+    perform.progress.next_move = next_move  # type: ignore[assignment]
+    perform._accepted = accepted  # type: ignore[assignment]
+    perform._refused = refused  # type: ignore[assignment]
 
 
 def _send_returns_again() -> None:
@@ -115,17 +118,17 @@ def _ack_early() -> None:
     a worker that lives carries it out, and after one that dies nobody takes it up again."""
     from django.utils import timezone
 
+    from orders.actions import execution
     from orders.models import ActionState
     from orders.progress import Settled
-    from orders.services import performing
-    from shopify_sync import actions
+    from shopify_sync.actions import perform
 
-    real = actions.services.claim
+    real = perform.services.claim
 
     def claim(**words: Any) -> Any:
         action = real(**words)
         if action is not None:
-            performing.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
+            execution.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
         return action
 
     def keep(action: Any, **changes: Any) -> bool:
@@ -134,21 +137,22 @@ def _ack_early() -> None:
             setattr(action, name, value)
         return True
 
-    actions.services.claim = claim  # type: ignore[assignment]
-    performing._keep = keep  # type: ignore[assignment]
+    perform.services.claim = claim  # type: ignore[assignment]
+    execution._keep = keep  # type: ignore[assignment]
 
 
 def _accept_rejected_reads() -> None:
     """The engine goes on with whatever it read, though the projection has something newer."""
-    from shopify_sync import actions, ingest
+    from shopify_sync.actions import perform
+    from shopify_sync.reading import orders
 
-    real = actions.record_snapshot
+    real = perform.record_snapshot
 
     def record_snapshot(**words: Any) -> bool:
         real(**words)
         return True
 
-    for module in (actions, ingest):
+    for module in (perform, orders):
         module.record_snapshot = record_snapshot  # type: ignore[attr-defined]
 
 
@@ -158,9 +162,9 @@ def _no_check_before_sending() -> None:
     def fine(*_: Any, **__: Any) -> None:
         return None
 
-    from orders.services import performing
+    from orders.actions import execution
 
-    real = getattr(performing, "check_before_sending", None)
+    real = getattr(execution, "check_before_sending", None)
     for module in [m for m in sys.modules.values() if m is not None]:
         if real is not None and getattr(module, "check_before_sending", None) is real:
             module.check_before_sending = fine  # type: ignore[attr-defined]
@@ -172,12 +176,12 @@ def _no_unknown() -> None:
     from django.utils import timezone
 
     from orders import services
+    from orders.actions import execution
     from orders.models import ActionState
     from orders.progress import Contradiction, Settled, ToSend
-    from orders.services import performing
-    from shopify_sync import actions
+    from shopify_sync.actions import perform
 
-    release, next_move = performing.release, actions.progress.next_move
+    release, next_move = execution.release, perform.progress.next_move
     undone = {"is_doubtful": False, "maybe_applied": False}
 
     def forget(action: Any, *, state: ActionState, **words: Any) -> bool:
@@ -186,9 +190,9 @@ def _no_unknown() -> None:
         return release(action, state=state, **words)
 
     def give_up(action: Any, *, message: str, **_: Any) -> bool:
-        performing.keep(action, **undone)
+        execution.keep(action, **undone)
         rejected = Settled(ActionState.REJECTED, message)
-        return performing.settle(action, rejected, now=timezone.now())
+        return execution.settle(action, rejected, now=timezone.now())
 
     def unseen(action: Any, snapshot: Any, **words: Any) -> Any:
         move = next_move(action, snapshot, **words)
@@ -196,24 +200,27 @@ def _no_unknown() -> None:
         is_unseen = isinstance(move, ToSend) and was_sent and move.step == action.step
         if not is_unseen and not isinstance(move, Contradiction):
             return move
-        performing.keep(action, **undone)
+        execution.keep(action, **undone)
         return Settled(ActionState.REJECTED, "It did not happen.")
 
-    actions.progress.next_move = unseen
-    for module in (performing, services):
+    perform.progress.next_move = unseen
+    for module in (execution, services):
         module.release = forget  # type: ignore[attr-defined]
         module.human_needed = give_up  # type: ignore[attr-defined]
 
 
 def _believe_every_signature() -> None:
     """Whatever comes to the webhook door is taken for Shopify's."""
-    from shopify_sync import receiver, views
+    from shopify_sync.webhooks import (
+        receiver,
+        view,
+    )
 
     def signed(*_: Any) -> bool:
         return True
 
     receiver.is_signed = signed  # type: ignore[assignment]
-    views.is_signed = signed  # type: ignore[assignment]
+    view.is_signed = signed  # type: ignore[assignment]
 
 
 def _nothing() -> None:

@@ -159,9 +159,9 @@ def _disarm(run: Run) -> None:
             cursor.execute(f"ALTER TABLE orders_orderaction DROP CONSTRAINT IF EXISTS {index}")
             cursor.execute(f"DROP INDEX IF EXISTS {index}")
     # Nor may the reservation's conditional UPDATE, which locks the row too, line them up.
-    from orders.services import moving
+    from orders.actions import transitions
 
-    moving.reserve = lambda order, action: None  # type: ignore[assignment]
+    transitions.reserve = lambda order, action: None  # type: ignore[assignment]
 
 
 def _whole(order: Order) -> Decimal:

@@ -31,17 +31,18 @@ from orders.models import (
     Store,
 )
 from orders.money import Money
-from shopify_sync import ingest, tasks
-from shopify_sync.errors import ShopifyError
-from shopify_sync.practice_store import actions as shop_actions
-from shopify_sync.practice_store import money as shop_money
-from shopify_sync.practice_store import selling
-from shopify_sync.practice_store.conditions import Conditions
-from shopify_sync.practice_store.context import Context
-from shopify_sync.practice_store.errors import UserError
-from shopify_sync.practice_store.state import Order as ShopOrder
-from shopify_sync.practice_store.state import Shop as ShopState
-from shopify_sync.practice_store.store import SCOPES
+from practice_store import money as shop_money
+from practice_store.changes import staff_actions as shop_actions
+from practice_store.conditions import Conditions
+from practice_store.context import Context
+from practice_store.errors import UserError
+from practice_store.sales import selling
+from practice_store.state import Order as ShopOrder
+from practice_store.state import Shop as ShopState
+from practice_store.store import SCOPES
+from shopify_sync import tasks
+from shopify_sync.api.errors import ShopifyError
+from shopify_sync.reading import orders
 from tests.chaos import history, mutants
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.clock import Clock
@@ -168,7 +169,7 @@ class Life:
             gateway = ("shopify_payments", "gift_card")[number]
             self._shop(shop_actions.pay, placed, Decimal(amount), gateway)
         self.order = order
-        ingest.refresh(order)
+        orders.refresh(order)
         self.world.shop.store.catch_up(DOMAIN)
         self.world.shop.store.set_conditions(self._conditions(conditions))
         self._steps = [f"paid {payments}, {conditions}"]
@@ -349,7 +350,7 @@ class Life:
 
     def webhook(self) -> None:
         self._note("webhook")
-        self._try(ingest.refresh, self._fresh())
+        self._try(orders.refresh, self._fresh())
 
     def _hurry(self) -> None:
         """To the moment when something is due, so that a fault finds somebody to hit."""
@@ -541,7 +542,7 @@ class Life:
         self.world_is_put_right()
         self.world.shop.store.set_conditions(Conditions())
         self._wait_a_day(lambda: not self._has_active, by=self._see_to_it)
-        self._try(ingest.refresh, self._fresh())
+        self._try(orders.refresh, self._fresh())
         self._blame(history.violations(self._facts(), self._ledger(), is_drained=True))
         self.counts["actions"] += self._actions().count()
         for state in self._actions().values_list("state", flat=True):
@@ -555,7 +556,7 @@ class Life:
             self.clock.advance(pause)
             self._sweep()
             # As a webhook or the hourly reconciliation would.
-            self._try(ingest.refresh, self._fresh())
+            self._try(orders.refresh, self._fresh())
             by()
         return True
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from orders import panels, previews
 from orders.models import ActionState, Order, OrderAction
-from shopify_sync import actions
-from shopify_sync import client as shopify_client
+from practice_store.changes import staff_actions as shop_actions
+from shopify_sync.actions import perform
+from shopify_sync.api import client as shopify_client
 from shopify_sync.models import ShopConnection
-from shopify_sync.practice_store import actions as shop_actions
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import Installation
 from tests.chaos.proxy import Line, Proxy
@@ -110,7 +110,7 @@ def wires(world: Installation, run: Run) -> Outcome:
             accepted.append(action.pk)
             _only_the_send_goes_through(proxy, line)
             _reset_breaker()
-            actions.perform(action.pk)
+            perform.perform(action.pk)
             _everything_direct()
             broken += _compare(f"{mutation} {name}", action, wanted)
     proxy.close()
@@ -144,7 +144,7 @@ def _perform_with(world: Installation, action: OrderAction, mutation: str, answe
     world.fault({"operation": mutation, "phase": answer, "times": 1})
     OrderAction.objects.active().filter(pk=action.pk).update(next_attempt_at=None)
     _reset_breaker()
-    actions.perform(action.pk)
+    perform.perform(action.pk)
     world.fault()
 
 
@@ -176,7 +176,7 @@ def _drain(world: Installation) -> None:
         OrderAction.objects.active().update(next_attempt_at=None)
         for pk in list(OrderAction.objects.active().values_list("pk", flat=True)):
             _reset_breaker()
-            actions.perform(pk)
+            perform.perform(pk)
         time.sleep(0.1)
 
 

@@ -27,13 +27,28 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from orders.models import Order, Store
-from shopify_sync import backlog, balance, compare, ingest, reading, reconcile
-from shopify_sync.connections import client_for
-from shopify_sync.errors import Throttled
+from practice_store import (
+    payloads,
+    seed,
+)
+from practice_store.faults import delivery
+from practice_store.state import Order as ShopOrder
+from shopify_sync.api.errors import Throttled
 from shopify_sync.models import EventState, SyncCursor, WebhookEvent, WebhookTally
-from shopify_sync.practice_store import delivery, payloads, seed
-from shopify_sync.practice_store.state import Order as ShopOrder
-from shopify_sync.signing import sign
+from shopify_sync.reading import (
+    backlog as reading,
+)
+from shopify_sync.reading import (
+    orders as ingest,
+)
+from shopify_sync.stores.clients import client_for
+from shopify_sync.sync import (
+    balance,
+    nightly_comparison,
+    reconcile,
+)
+from shopify_sync.webhooks import processing
+from shopify_sync.webhooks.signing import sign
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import Installation
 from tests.chaos.servers import free_port
@@ -182,7 +197,7 @@ def _drain(store: Store, *, sync: bool) -> None:
         reconcile.reconcile(store.pk)
     while time.monotonic() < until:
         taken = 0
-        while more := backlog.work_off().taken:
+        while more := processing.work_off().taken:
             taken += more
         Order.objects.dirty().update(fetch_after=None)
         read = reading.read_waiting(store.pk)
@@ -244,7 +259,7 @@ def _patiently(work: Callable[[], Result]) -> Result:
 
 def _off_balance(store: Store) -> list[str]:
     """What an administrator would see marked on the balance page."""
-    _patiently(lambda: compare.compare(store))
+    _patiently(lambda: nightly_comparison.compare(store))
     now = timezone.now()
     hours = [hour for hour in balance.hours(now=now) if not hour.is_balanced]
     # That changes came without a webhook is what was done here; the rest must hold.
@@ -299,7 +314,7 @@ def forgeries(world: Installation, run: Run) -> Outcome:
             found.send((true, headers | {"X-Shopify-Topic": topic, "X-Shopify-Webhook-Id": topic}))
     for _ in range(3):
         WebhookEvent.objects.update(next_attempt_at=None)
-        backlog.work_off()
+        processing.work_off()
     store = Store.objects.get(pk=world.store.pk)
     accepted, errors = found.forged[200], sum(n for s, n in found.forged.items() if s >= 500)
     broken = [f"{accepted} forged deliveries were accepted"] * bool(accepted)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from orders.errors import InvalidMoney
 from orders.money import Money, allocate, digits, total
-from shopify_sync.practice_store.scalars import schema
+from practice_store.graphql.scalars import schema
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import Installation
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from inbox import channel_keys, services
+from core.server import processes
+from inbox.channels import keys
+from inbox.conversations import waking
 from inbox.models import Channel, ChannelKind, Contact, Conversation, DeliveryState, Message
 from orders.models import ActionState, Order, OrderAction
-from settings import processes
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import Installation
 from tests.support import hosts
@@ -94,7 +95,7 @@ def beside_refunds(world: Installation, run: Run) -> Outcome:
         ] + [Channel.objects.create(name="Mail", kind=ChannelKind.EMAIL)]
         good = Channel.objects.create(name="Good", callback_url=polite.url)
         for channel in [*channels, good]:
-            channel_keys.new_key(channel)
+            keys.new_key(channel)
         env = os.environ | {
             "DJANGO_SETTINGS_MODULE": "tests.chaos.loopback",
             "SHOPIFY_ADMIN_ORIGIN": world.shop.origin,
@@ -113,9 +114,9 @@ def beside_refunds(world: Installation, run: Run) -> Outcome:
             raise RuntimeError("the workers do not work")
         began = timezone.now()
         for talk in talks:
-            services.reply(conversation=talk, by=world.alice, text="Hello")
+            waking.reply(conversation=talk, by=world.alice, text="Hello")
         for talk in _conversations([good], POLITE):
-            services.reply(conversation=talk, by=world.alice, text="Hello")
+            waking.reply(conversation=talk, by=world.alice, text="Hello")
         beside = _refund(world, orders[2 + refunds :])
         longest_polite = _polite(good, world.alice, began)
         asked = sum(host.asked for host in [*bad, mail])

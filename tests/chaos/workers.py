@@ -83,12 +83,12 @@ class Workers:
 def work_once(temper: Temper, action_id: int) -> None:
     """Perform one action to its end, unless a failpoint comes first."""
     from orders.models import ActionState, OrderAction
-    from shopify_sync import actions
+    from shopify_sync.actions import perform
 
     prepare(temper)
     own = OrderAction.objects.active().exclude(state=ActionState.NEEDS_HUMAN).filter(pk=action_id)
     while own.exists():
-        actions.perform(action_id)
+        perform.perform(action_id)
         time.sleep(0.02)
 
 
@@ -109,7 +109,7 @@ def work(temper: Temper) -> None:
     from django.utils import timezone
 
     from orders.models import OrderAction
-    from shopify_sync import actions
+    from shopify_sync.actions import perform
 
     prepare(temper)
     rng = random.Random(os.getpid())
@@ -120,21 +120,22 @@ def work(temper: Temper) -> None:
             time.sleep(0.02)
             continue
         # Not in order, so that several workers do not queue for the same row.
-        actions.perform(rng.choice(ids))
+        perform.perform(rng.choice(ids))
 
 
 def read_webhooks(store_id: int, temper: Temper) -> None:
     """What workers and sweeps do with webhooks; a database that is away is tried again."""
     from django.db import connection
 
-    from shopify_sync import backlog, reading
+    from shopify_sync.reading import backlog as reading
+    from shopify_sync.webhooks import processing
 
     prepare(temper)
     reading._TURN_S = 0.5  # type: ignore[misc]  # then the backlog has its turn
     while True:
         try:
             # All that waits, as process_webhooks does: an order is then read once for all of it.
-            while backlog.work_off().taken == backlog.BATCH:
+            while processing.work_off().taken == processing.BATCH:
                 pass
             reading.read_waiting(store_id)
         except Exception:  # noqa: BLE001  the outage
@@ -147,17 +148,18 @@ def _shorten(temper: Temper) -> None:
     from datetime import timedelta
 
     from orders import progress
-    from orders.services import performing
-    from shopify_sync import actions, breaker
+    from orders.actions import execution
+    from shopify_sync.actions import perform
+    from shopify_sync.api import breaker
 
     def set_(module: Any, name: str, value: Any) -> None:
         assert hasattr(module, name), name
         setattr(module, name, value)
 
-    set_(performing, "LEASE", timedelta(seconds=temper.lease_s))
+    set_(execution, "LEASE", timedelta(seconds=temper.lease_s))
     set_(breaker, "REST", timedelta(seconds=0.3))
-    set_(actions, "_BACKOFF_S", (0.05, 0.1, 0.2, 0.3))
-    set_(actions, "_POLL_S", (0.05, 0.05, 0.1, 0.2))
+    set_(perform, "_BACKOFF_S", (0.05, 0.1, 0.2, 0.3))
+    set_(perform, "_POLL_S", (0.05, 0.05, 0.1, 0.2))
     # Longer than the practice store's late commits (faults.LATE_S).
     set_(progress, "LATE_COMMIT", timedelta(seconds=5))
 

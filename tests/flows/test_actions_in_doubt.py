@@ -22,11 +22,13 @@ from orders import services
 from orders.errors import ActionRefused
 from orders.models import ActionState, Order, OrderAction
 from orders.snapshot import OrderSnapshot
-from shopify_sync import actions, ingest, tasks
-from shopify_sync.client import AdminClient
-from shopify_sync.documents import load
-from shopify_sync.errors import Throttled
-from shopify_sync.practice_store import actions as shop_actions
+from practice_store.changes import staff_actions as shop_actions
+from shopify_sync import tasks
+from shopify_sync.actions import perform as actions
+from shopify_sync.api.client import AdminClient
+from shopify_sync.api.documents import load
+from shopify_sync.api.errors import Throttled
+from shopify_sync.reading import orders
 from tests.support.acting import answering, ask, cancel, perform, refund, without_wake_ups
 from tests.support.database import without_triggers
 from tests.support.shop import Shop
@@ -52,12 +54,12 @@ def let_the_job_run() -> None:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[OrderSnapshot | None]:
     """What the next reads of an order answer instead of the truth, one after the other."""
     queue: list[OrderSnapshot | None] = []
-    real = ingest.read_snapshot
+    real = orders.read_snapshot
 
     def read(client: Any, gid: str) -> OrderSnapshot | None:
         return queue.pop(0) if queue else real(client, gid)
 
-    monkeypatch.setattr(ingest, "read_snapshot", read)
+    monkeypatch.setattr(orders, "read_snapshot", read)
     return queue
 
 
@@ -285,7 +287,7 @@ def test_a_refund_that_its_list_cut_off_is_read_by_its_id(
     for _ in range(3):
         shop.act(lambda c: shop_actions.refund(c, placed, Decimal("1.00"), "staff"))
     order = seen()
-    real = ingest.read_snapshot
+    real = orders.read_snapshot
 
     def cut(client: Any, gid: str) -> Any:
         found = real(client, gid)
@@ -294,7 +296,7 @@ def test_a_refund_that_its_list_cut_off_is_read_by_its_id(
         # Ours is the one too many: the list has no end from now on.
         return replace(found, refunds=found.refunds[:3], unread=("refunds",))
 
-    monkeypatch.setattr(ingest, "read_snapshot", cut)
+    monkeypatch.setattr(orders, "read_snapshot", cut)
     action = ask(order, refund("5.00"), alice)
     found = perform(action)
     assert (found.state, found.message) == (ActionState.SUCCEEDED, "")
@@ -308,7 +310,7 @@ def test_without_its_id_a_cut_off_refund_goes_to_a_person(
     placed = shop.place(paid=True)
     shop.act(lambda c: shop_actions.refund(c, placed, Decimal("1.00"), "staff"))
     order = seen()
-    real = ingest.read_snapshot
+    real = orders.read_snapshot
 
     def cut(client: Any, gid: str) -> Any:
         found = real(client, gid)
@@ -316,7 +318,7 @@ def test_without_its_id_a_cut_off_refund_goes_to_a_person(
             return found
         return replace(found, refunds=found.refunds[:1], unread=("refunds",))
 
-    monkeypatch.setattr(ingest, "read_snapshot", cut)
+    monkeypatch.setattr(orders, "read_snapshot", cut)
     action = ask(order, refund("5.00"), alice)
     shop.fault(operation="refundCreate", phase="commit_then_drop", times=1)
     assert perform(action).state == ActionState.UNKNOWN
@@ -332,7 +334,7 @@ def test_a_worker_that_lost_its_lease_neither_reads_nor_sends(
     shop.place(paid=True)
     action = ask(seen(), refund("5.00"), alice)
     reads: list[str] = []
-    real = ingest.read_snapshot
+    real = orders.read_snapshot
 
     def lose(name: str) -> None:
         if name == place:
@@ -343,7 +345,7 @@ def test_a_worker_that_lost_its_lease_neither_reads_nor_sends(
         return real(client, gid)
 
     monkeypatch.setattr(actions, "failpoint", lose)
-    monkeypatch.setattr(ingest, "read_snapshot", read)
+    monkeypatch.setattr(orders, "read_snapshot", read)
     found = perform(action)
     assert (found.state, found.fence) == (ActionState.SENDING, 99)
     assert (len(reads), amounts(shop)) == (1 if place == "read" else 0, [])
@@ -400,7 +402,7 @@ def test_every_try_has_the_same_bytes(
     shop.fault(operation="refundCreate", phase="500_before", times=1)
     with answering("RefundCreate", lambda said: said) as sent:
         perform(action)
-        monkeypatch.setattr("shopify_sync.client.load", _changed)
+        monkeypatch.setattr("shopify_sync.api.client.load", _changed)
         assert perform(action).state == ActionState.SUCCEEDED
     assert len(sent) == 2
     assert sent[0] == sent[1]
@@ -417,7 +419,7 @@ def test_a_clock_that_ran_ahead_makes_no_read_stale(shop: Shop, seen: Seen) -> N
     Order.objects.update(read_started_at=timezone.now() + timedelta(hours=2))
     shop.act(lambda c: shop_actions.refund(c, placed, Decimal("7.00")))
     order = Order.objects.select_related("store").get()
-    ingest.refresh(order)
+    orders.refresh(order)
     assert Order.objects.get().refunded == Decimal("7.00")
 
 
@@ -430,13 +432,13 @@ def test_ten_minutes_of_older_reads_are_believed(shop: Shop, seen: Seen) -> None
     Order.objects.update(shop_updated_at=timezone.now() + timedelta(hours=1))
     for _ in range(7):
         order = Order.objects.select_related("store").get()
-        ingest._fetch_failed(order, Throttled("x", retry_after_s=0.1))
-        ingest.refresh(order)
+        orders._fetch_failed(order, Throttled("x", retry_after_s=0.1))
+        orders.refresh(order)
     order.refresh_from_db()
     assert (order.refunded, order.stale_since is not None) == (0, True)
     assert order.dirty_seq > order.clean_seq
     Order.objects.update(stale_since=timezone.now() - timedelta(minutes=11))
-    ingest.refresh(Order.objects.select_related("store").get())
+    orders.refresh(Order.objects.select_related("store").get())
     order.refresh_from_db()
     assert (order.refunded, order.stale_since) == (Decimal("7.00"), None)
 
@@ -507,7 +509,7 @@ def test_what_shopify_shows_wins_over_a_denial(
         OrderAction.objects.update(
             state=denied, maybe_applied=False, refund_gid="", evidence_at=None, sent_at=None
         )
-    ingest.refresh(Order.objects.get())
+    orders.refresh(Order.objects.get())
     found = OrderAction.objects.get()
     assert (found.state, found.maybe_applied) == (ActionState.SUCCEEDED, True)
     assert amounts(shop) == ["5.0"]
@@ -522,5 +524,5 @@ def test_what_nobody_approved_is_not_ours(shop: Shop, seen: Seen, alice: User) -
         OrderAction.objects.update(
             state=ActionState.DECLINED, maybe_applied=False, refund_gid="", approvals_needed=1
         )
-    ingest.refresh(Order.objects.get())
+    orders.refresh(Order.objects.get())
     assert OrderAction.objects.get().state == ActionState.DECLINED

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from inbox.models import Conversation
 from orders.models import Order, OrderAction
-from shopify_sync.practice_store import actions
+from practice_store.changes import staff_actions
 from tests.conftest import logged_in
 from tests.support.shop import Shop, work_off
 
@@ -78,8 +78,8 @@ def test_delivered_goods_need_a_word_on_their_return(
     shop: Shop, seen: Seen, order: Order, alice: User
 ) -> None:
     placed = next(iter(shop.store.world.shops["demo.myshopify.com"].orders.values()))
-    shop.act(lambda c: actions.ship(c, placed))
-    shop.act(lambda c: actions.carrier_says(c, placed, "DELIVERED"))
+    shop.act(lambda c: staff_actions.ship(c, placed))
+    shop.act(lambda c: staff_actions.carrier_says(c, placed, "DELIVERED"))
     found = seen()
     api = logged_in(alice)
     answer = preview(api, found, "5.00")

@@ -11,9 +11,10 @@ from django.test import Client
 
 from inbox.models import Conversation
 from orders.models import Order, Store
-from shopify_sync import doctor
+from practice_store.changes import staff_actions
+from practice_store.sales import holding
 from shopify_sync.models import ShopConnection
-from shopify_sync.practice_store import actions, holding
+from shopify_sync.setup import doctor
 from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,7 +48,9 @@ def test_the_card_tells_what_was_read(
         shippingAddress=HOME, billingAddress=OFFICE,
     )  # fmt: skip
     shop.act(lambda c: holding.hold(c, made, "Other", note="Ask about the color"))
-    shop.act(lambda c: actions.refund(c, made, c.shop.orders[made.number_id].tip + 5, "Goodwill"))
+    shop.act(
+        lambda c: staff_actions.refund(c, made, c.shop.orders[made.number_id].tip + 5, "Goodwill")
+    )
     order = seen()
     page = card(as_alice, conversation, order)
     for words in ("DHL Express", "Online Store", "FALL10", "Gift wrapping", "Ask about the color",
@@ -83,7 +86,7 @@ def test_the_status_page_is_asked_for_only_where_shopify_approved_it(
     # Shopify approves it; the next look of the doctor finds that.
     state.sees_customer_pages = True
     assert "Status page" not in {t.name for t in doctor.examine(store, repair=True)}
-    shop.act(lambda c: actions.edit(c, made, note="again"))
+    shop.act(lambda c: staff_actions.edit(c, made, note="again"))
     order = seen()
     assert f"https://{DOMAIN}/orders/{made.number_id}/authenticate" in (
         card(as_alice, conversation, order)
@@ -102,7 +105,7 @@ def test_an_approval_that_was_withdrawn_hides_no_order(
     assert order.snapshot.status_page_url == ""
     # What warns of a loss is read on.
     made.dispute = "LOST"
-    shop.act(lambda c: actions.edit(c, made, note="again"))
+    shop.act(lambda c: staff_actions.edit(c, made, note="again"))
     assert [dispute.status for dispute in seen().snapshot.disputes] == ["LOST"]
 
 

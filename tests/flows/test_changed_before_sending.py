@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from inbox.models import Conversation
 from orders import services
+from orders.actions import execution
 from orders.errors import ActionRefused, StalePreview
 from orders.models import (
     ActionKind,
@@ -28,10 +29,10 @@ from orders.models import (
     RefundMethod,
     Store,
 )
-from orders.services import performing
-from shopify_sync import ingest, tasks
-from shopify_sync.practice_store import actions as shop_actions
-from shopify_sync.practice_store.state import Order as ShopOrder
+from practice_store.changes import staff_actions as shop_actions
+from practice_store.state import Order as ShopOrder
+from shopify_sync import tasks
+from shopify_sync.reading import orders
 from tests.flows.test_main_job import confirm, panel, review
 from tests.support.acting import ask, cancel, perform, refund, without_wake_ups
 from tests.support.shop import DOMAIN, Shop
@@ -168,7 +169,7 @@ def test_without_the_check_it_would_have_been_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Negative control of the test above."""
-    monkeypatch.setattr(performing, "check_before_sending", lambda *_, **__: None)
+    monkeypatch.setattr(execution, "check_before_sending", lambda *_, **__: None)
     action, _placed = confirmed(shop, seen, alice, what)
     assert perform(action).state in {ActionState.SUCCEEDED, ActionState.PENDING}
     time.sleep(0.1)
@@ -194,14 +195,14 @@ def test_a_frozen_store_sends_nothing_until_it_is_unfrozen(
     """Frozen after the worker took it up, too."""
     shop.place(paid=True)
     action = ask(seen(), refund("5.00"), alice)
-    real = ingest.read_snapshot
+    real = orders.read_snapshot
 
     def read(client: Any, gid: str) -> Any:
         Store.objects.update(is_frozen=True)
         return real(client, gid)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ingest, "read_snapshot", read)
+        patched.setattr(orders, "read_snapshot", read)
         found = perform(action)
     assert (found.state, found.maybe_applied) == (ActionState.QUEUED, False)
     assert "frozen" in found.message

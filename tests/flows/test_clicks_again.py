@@ -12,7 +12,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from inbox import access, addresses, services
+from inbox import access
+from inbox.contacts import edits
+from inbox.conversations import waking
 from inbox.models import Conversation, HelpDeskFrame
 from orders.models import Order, OrderAction
 from tests.conftest import logged_in
@@ -42,18 +44,18 @@ def two_hours_pass(_talk: Conversation, _order: Order, monkeypatch: pytest.Monke
 
 
 def it_changes_hands(talk: Conversation, _order: Order, _patch: pytest.MonkeyPatch) -> None:
-    services.assign(conversation=talk, to=None)
+    waking.assign(conversation=talk, to=None)
 
 
 def it_is_resolved(talk: Conversation, _order: Order, _patch: pytest.MonkeyPatch) -> None:
-    services.resolve(conversation=talk)
+    waking.resolve(conversation=talk)
 
 
 def the_address_is_taken_away(
     talk: Conversation, _order: Order, _patch: pytest.MonkeyPatch
 ) -> None:
     for identity in talk.contact.identities.active().filter(kind="email"):
-        addresses.remove_identity(identity=identity, by=User.objects.get(username="alice"))
+        edits.remove_identity(identity=identity, by=User.objects.get(username="alice"))
 
 
 def the_order_is_gone(_talk: Conversation, order: Order, _patch: pytest.MonkeyPatch) -> None:
@@ -95,7 +97,7 @@ def test_a_first_click_is_as_late_as_it_is(
     token = preview(api, order, "5.00").json()["token"]
     it_changes_hands(conversation, order, monkeypatch)
     assert confirm(api, order, token, "k-1").status_code == 403
-    services.assign(conversation=conversation, to=alice)
+    waking.assign(conversation=conversation, to=alice)
     two_hours_pass(conversation, order, monkeypatch)
     assert confirm(api, order, token, "k-1").status_code == 409
     assert not OrderAction.objects.exists()
@@ -152,7 +154,7 @@ def test_nobody_acts_through_a_resolved_conversation(
     api = logged_in(alice)
     url, token = reviewed(api, conversation, order)
     by_rest = preview(api, order, "6.00").json()["token"]
-    services.resolve(conversation=conversation)
+    waking.resolve(conversation=conversation)
     refused = [
         preview(api, order, "5.00"),
         confirm(api, order, by_rest, "k-1"),
@@ -166,7 +168,7 @@ def test_nobody_acts_through_a_resolved_conversation(
     assert access.money_refusal_for_order(alice, order).code == "conversation_resolved"
     # Supervisors may act on every conversation, and reopening is one press.
     assert access.money_refusal_for_order(sara, order) is None
-    services.reopen(conversation=conversation)
+    waking.reopen(conversation=conversation)
     assert confirm(api, order, by_rest, "k-1").status_code == 202
 
 
@@ -174,17 +176,17 @@ def test_a_conversation_that_is_resolved_while_the_click_waits_gives_no_right(
     order: Order, conversation: Conversation, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The conversation is asked again under the order's lock."""
-    from orders.services import actions
+    from orders.actions import requests
 
     page = logged_in(alice)
     url, token = reviewed(page, conversation, order)
-    real = actions.Order.objects.select_for_update
+    real = requests.Order.objects.select_for_update
 
     def waits(*args: Any, **more: Any) -> Any:
         Conversation.objects.update(state="resolved")
         return real(*args, **more)
 
-    monkeypatch.setattr(actions.Order.objects, "select_for_update", waits)
+    monkeypatch.setattr(requests.Order.objects, "select_for_update", waits)
     answer = page.post(url, {"token": token}, headers={"HX-Request": "true"})
     assert answer.status_code == 409
     assert "Reopen the conversation first." in answer.content.decode()

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inbox import services
+from inbox.conversations import waking
 from inbox.models import Channel, Conversation, HelpDeskFrame, Identity, Participant
 from inbox.tasks import sweep_events, sweep_outbox
 from orders.models import Order, OrderAction
@@ -36,9 +36,9 @@ def pair(shop: Shop, store: object, conversation: Conversation, channel: Channel
     shop.place()
     shop.place(email="bob@example.com")
     arrive(shop)
-    services.receive(
+    waking.receive(
         channel=channel, external_id="m-2", conversation_id=conversation.external_id,
-        sender=services.Sender(external_id="u-2", name="Bob", email="bob@example.com"),
+        sender=waking.Sender(external_id="u-2", name="Bob", email="bob@example.com"),
         text="Refund mine, please", sent_at=message_time(),
     )  # fmt: skip
     janes, bobs = (
@@ -105,13 +105,13 @@ def test_wrong_person_outlives_the_next_message(
     """The control forgets what was taken away, as before; then the money moves again."""
     janes, _bobs = pair
     if not is_guarded:
-        monkeypatch.setattr("inbox.identities.refused_of", lambda _known: frozenset())
+        monkeypatch.setattr("inbox.contacts.identities.refused_of", lambda _known: frozenset())
     identity = Identity.objects.get(value="jane@example.com")
     where = f"/inbox/contacts/{conversation.contact_id}/identities/{identity.pk}"
     as_alice.post(f"{where}/remove/")
-    services.receive(
+    waking.receive(
         channel=channel, external_id="m-3", conversation_id=conversation.external_id,
-        sender=services.Sender(external_id="u-1", name="Jane Doe", email="jane@example.com"),
+        sender=waking.Sender(external_id="u-1", name="Jane Doe", email="jane@example.com"),
         text="And my money?", sent_at=message_time(),
     )  # fmt: skip
     assert refused_at_the_page(as_alice, conversation, janes) is is_guarded
@@ -147,12 +147,12 @@ def test_news_of_the_contacts_order_is_not_for_the_colleague(
 
 @pytest.fixture
 def zammad(db: None) -> HelpDeskFrame:
-    from inbox import frames
+    from inbox.frames import authentication
     from inbox.models import FrameKind
     from tests.flows.test_frames import DESK
 
     frame = HelpDeskFrame.objects.create(
         name="Zammad", kind=FrameKind.GENERIC, origins=DESK, proves_addresses=True
     )
-    frames.new_secret(frame)
+    authentication.new_secret(frame)
     return frame

@@ -19,9 +19,10 @@ from inbox.models import Conversation
 from orders import audit, services
 from orders.errors import ActionRefused
 from orders.models import ActionState, AuditEntry, AuditKind, Order, OrderAction, Policy, Store
-from shopify_sync import breaker, tasks
+from practice_store.changes import staff_actions as shop_actions
+from shopify_sync import tasks
+from shopify_sync.api import breaker
 from shopify_sync.models import ShopConnection
-from shopify_sync.practice_store import actions as shop_actions
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, panel, review
 from tests.support.shop import DOMAIN, Shop, work_off
@@ -95,7 +96,7 @@ def test_an_approval_is_of_the_order_as_it_was_shown(
 ) -> None:
     action = ask("15.00")
     placed = next(iter(shop.store.world.shops["demo.myshopify.com"].orders.values()))
-    from shopify_sync.practice_store import actions as shop_actions
+    from practice_store.changes import staff_actions as shop_actions
 
     shop.act(lambda c: shop_actions.refund(c, placed, Decimal("3.00")))
     assert "The order changed since" in decide(logged_in(sara), action, "approve")
@@ -284,7 +285,7 @@ def test_a_fresh_read_settles_it_before_the_supervisor_does(
     shop: Shop, uncertain: OrderAction, sara: User
 ) -> None:
     step = uncertain.steps[0]["variables"]
-    from shopify_sync import documents
+    from shopify_sync.api import documents
 
     shop.graphql(documents.load("RefundCreate"), step)
     said = decide(logged_in(sara), uncertain, "settle", answer="not_applied", reason="Not there.")

@@ -27,9 +27,10 @@ from orders.models import (
     OrderRefund,
     Store,
 )
+from practice_store.changes import refunding
+from practice_store.changes import staff_actions as shop_actions
+from practice_store.sales import selling
 from shopify_sync import tasks
-from shopify_sync.practice_store import actions as shop_actions
-from shopify_sync.practice_store import refunding, selling
 from tests.support.acting import answering, ask, cancel, perform, refund, without_wake_ups
 from tests.support.database import without_triggers
 from tests.support.shop import DOMAIN, Shop, fetch_dirty

@@ -17,7 +17,10 @@ from django.contrib.auth.models import User
 from django.db import connections
 from django.test import Client
 
-from inbox import frames, passes
+from inbox.frames import (
+    authentication,
+    tokens,
+)
 from inbox.models import FrameCode, FrameKind, HelpDeskFrame
 from orders.models import AuditEntry, AuditKind, Order, OrderAction
 from tests.conftest import logged_in
@@ -50,7 +53,7 @@ def zammad(db: None) -> HelpDeskFrame:
     frame = HelpDeskFrame.objects.create(
         name="Zammad", kind=FrameKind.GENERIC, origins=DESK, proves_addresses=True
     )
-    frames.new_secret(frame)
+    authentication.new_secret(frame)
     return frame
 
 
@@ -61,7 +64,7 @@ def signed(frame: HelpDeskFrame, /, **said: str) -> str:
         "nonce": hashlib.sha256(repr((said, time.time())).encode()).hexdigest(), **JANE, **said,
     }  # fmt: skip
     frame.refresh_from_db()
-    plain["sig"] = frames.signature(frame.secret.reveal(), plain)
+    plain["sig"] = authentication.signature(frame.secret.reveal(), plain)
     return urlencode(plain)
 
 
@@ -147,7 +150,7 @@ def test_a_signed_address_works_once(alice: User, zammad: HelpDeskFrame) -> None
     assert swap(zammad, query) == (403, {"code": "used"})
     assert refusals() == ["used"]
     # Negative control: without the row of its nonce it would open again.
-    with patch("inbox.frames._use_nonce", lambda *_: None):
+    with patch("inbox.frames.authentication._use_nonce", lambda *_: None):
         assert swap(zammad, query)[0] == 200
 
 
@@ -156,7 +159,7 @@ def test_an_old_or_early_address_is_refused(alice: User, zammad: HelpDeskFrame) 
         assert swap(zammad, signed(zammad, ts=str(int(ts)))) == (403, {"code": "late"})
     assert swap(zammad, signed(zammad, ts="soon")) == (403, {"code": "late"})
     # Negative control: the same address, looked at with a longer patience.
-    with patch("inbox.frames.CODE_S", 500):
+    with patch("inbox.frames.authentication.CODE_S", 500):
         assert swap(zammad, signed(zammad, ts=str(int(time.time()) - 121)))[0] == 200
 
 
@@ -169,7 +172,7 @@ def test_a_wrong_signature_or_a_changed_customer_is_refused(
     twice = f"{query}&email=john%40example.com"
     split = signed(zammad, about="x\nemail=john@example.com")
     other = HelpDeskFrame.objects.create(name="Other", kind=FrameKind.GENERIC, origins=DESK)
-    frames.new_secret(other)
+    authentication.new_secret(other)
     foreign = signed(other, frame=str(zammad.pk))
     more = f"{query}&admin=1"
     flipped = query[:-1] + ("1" if query[-1] == "0" else "0")
@@ -177,7 +180,7 @@ def test_a_wrong_signature_or_a_changed_customer_is_refused(
         status, told = swap(zammad, bad or "x=1")
         assert (status, told["code"]) == (403, "signature"), bad
     # Negative control: whoever does not compare the signatures lets the changed customer in.
-    with patch("inbox.frames.hmac.compare_digest", lambda *_: True):
+    with patch("inbox.frames.authentication.hmac.compare_digest", lambda *_: True):
         assert swap(zammad, changed)[0] == 200
 
 
@@ -199,10 +202,10 @@ def test_only_an_agent_of_ours_gets_in(
 
 
 def test_tries_are_bounded(shop: Shop, alice: User, zammad: HelpDeskFrame) -> None:
-    for _ in range(frames.REFUSALS_A_TURN):
+    for _ in range(authentication.REFUSALS_A_TURN):
         assert swap(zammad, "sig=0")[0] == 403
     assert swap(zammad, signed(zammad)) == (429, {"code": "too_many"})
-    assert len(refusals()) == frames.REFUSALS_A_TURN
+    assert len(refusals()) == authentication.REFUSALS_A_TURN
 
 
 # --- The way in: a code from a window of ours ---------------------------------------------------
@@ -219,13 +222,13 @@ def test_a_code_is_for_one_frame_once_and_not_for_long(
     assert swap_code(chatwoot, code)[0] == 200
     assert swap_code(chatwoot, code) == (403, {"code": "used"})
     late = connect(as_alice, chatwoot)
-    FrameCode.objects.update(expires_at=frames._now())
+    FrameCode.objects.update(expires_at=authentication._now())
     assert swap_code(chatwoot, late) == (403, {"code": "late"})
     assert refusals() == ["bad_code", "bad_code", "used", "late"]
     assert FrameCode.objects.filter(digest=hashlib.sha256(code.encode()).hexdigest()).exists()
     # Negative control: taken without comparing, a code works as often as it is shown.
     again = connect(as_alice, chatwoot)
-    with patch("inbox.frames._take", lambda *_: True):
+    with patch("inbox.frames.authentication._take", lambda *_: True):
         assert [swap_code(chatwoot, again)[0] for _ in range(2)] == [200, 200]
 
 
@@ -297,9 +300,9 @@ def test_a_pass_ends_by_itself_and_with_what_it_rests_on(
     shop: Shop, seen: Seen, alice: User, zammad: HelpDeskFrame
 ) -> None:
     framed = entered(zammad)
-    with patch("inbox.passes.PASS_S", -1):
+    with patch("inbox.frames.tokens.PASS_S", -1):
         assert framed.get("orders/").status_code == 401
-    with patch("inbox.frames.VOUCHED_S", -1):
+    with patch("inbox.frames.authentication.VOUCHED_S", -1):
         assert framed.post("renew/").status_code == 401
     assert framed.get("orders/").status_code == 200
     HelpDeskFrame.objects.update(is_active=False)
@@ -353,8 +356,8 @@ def test_a_forged_pass_is_no_pass(forged: str, zammad: HelpDeskFrame) -> None:
 
 def test_one_paper_is_not_taken_for_another(alice: User, zammad: HelpDeskFrame) -> None:
     framed = entered(zammad)
-    held = passes.open_pass(framed.told["pass"])
-    window = {"Authorization": f"Frame {passes.seal_window(held)}"}
+    held = tokens.open_pass(framed.told["pass"])
+    window = {"Authorization": f"Frame {tokens.seal_window(held)}"}
     assert Client().get("/sidebar/orders/", headers=window).status_code == 401
     in_window = logged_in(alice).get(f"/sidebar/window/{framed.told['pass']}/orders/")
     assert in_window.status_code == 403

@@ -11,13 +11,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inbox import addresses
-from inbox.matching import Matching
+from inbox.contacts import edits
+from inbox.contacts.matching import Matching
 from inbox.models import Conversation, HelpDeskFrame, Identity, IdentityKind
-from inbox.places import InFrame
+from inbox.panel.contexts import InFrame
 from orders import services
 from orders.models import Order, OrderAction
-from shopify_sync.practice_store import actions
+from practice_store.changes import staff_actions
 from tests.flows.test_frames import Framed, alice, signed, swap, token_in, zammad  # noqa: F401  fixtures
 from tests.support.shop import Shop, fetch_dirty, read_customers
 
@@ -30,7 +30,7 @@ def two(shop: Shop, store: object) -> tuple[Order, Order]:
     """Jane's own order, and one with her address that another Shopify customer owns."""
     shop.place()
     shop.act(
-        lambda context: actions.place(
+        lambda context: staff_actions.place(
             context, email="jane@example.com", currency="EUR",
             customer={"toUpsert": {"email": "janine@example.com", "firstName": "Janine"}},
             lineItems=[{"title": "Vase", "quantity": 1, "requiresShipping": True,
@@ -115,7 +115,7 @@ def test_an_answer_that_is_taken_back_before_the_orders_lock_moves_no_money(
 ) -> None:
     """The control asks the place that the door looked at, which remembers the answer."""
     own, request = two[0], services.request_action
-    [link] = addresses.link_customers(
+    [link] = edits.link_customers(
         contact=conversation.contact, customers=[(own.store_id, own.customer_gid)], by=alice
     )
     HelpDeskFrame.objects.update(confirm_up_to=50)
@@ -123,7 +123,7 @@ def test_an_answer_that_is_taken_back_before_the_orders_lock_moves_no_money(
     token = token_in(dialog(desk, own))
 
     def meanwhile(**words: Any) -> OrderAction:
-        addresses.remove_identity(identity=link, by=alice)
+        edits.remove_identity(identity=link, by=alice)
         return request(**words)
 
     monkeypatch.setattr(services, "request_action", meanwhile)
@@ -147,7 +147,7 @@ def test_a_phone_number_alone_makes_nobody_of_another_address_one_of_ours(
 ) -> None:
     """The second case is the control: who tells no address may be whom the number leads to."""
     own = two[0]
-    addresses.link_customers(
+    edits.link_customers(
         contact=conversation.contact, customers=[(own.store_id, own.customer_gid)], by=alice
     )
     phone = {"kind": IdentityKind.PHONE, "value": "+4915112345678"}

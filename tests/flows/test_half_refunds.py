@@ -12,13 +12,17 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from inbox import figures as inbox_figures
+from inbox import dashboard as inbox_figures
 from inbox.models import Conversation
-from orders import figures, policies, reports
+from orders import policies
 from orders.models import EventKind, Order, OrderAction, OrderRefund, Store
-from shopify_sync.practice_store import actions as shop_actions
-from shopify_sync.practice_store import selling
-from shopify_sync.practice_store.state import Order as ShopOrder
+from orders.reports import (
+    dashboard,
+    totals,
+)
+from practice_store.changes import staff_actions as shop_actions
+from practice_store.sales import selling
+from practice_store.state import Order as ShopOrder
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
 from tests.support.shop import Shop, work_off
@@ -48,7 +52,7 @@ def answer(shop: Shop, placed: ShopOrder, gateway: str, status: str) -> None:
 
 def reported() -> tuple[int, str, str]:
     today = timezone.now().date()
-    sheets = reports.report(reports.Period(today, today)).sheets
+    sheets = totals.report(totals.Period(today, today)).sheets
     if not sheets:
         return 0, "0.00", "0.00"
     (sheet,) = sheets
@@ -56,7 +60,7 @@ def reported() -> tuple[int, str, str]:
 
 
 def refund_tile() -> str:
-    tiles = figures.tiles(timezone.now())
+    tiles = dashboard.tiles(timezone.now())
     return next(tile.value for tile in tiles if tile.title == "Refunded in 24 hours")
 
 

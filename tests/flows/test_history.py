@@ -11,12 +11,12 @@ from django.db import DatabaseError
 from django.test import Client
 from django.utils import timezone
 
-from inbox import services as talks
+from inbox.conversations import waking as talks
 from inbox.models import Conversation, Message
-from orders import past
 from orders.models import Order, OrderVersion, Store
 from orders.services import record_snapshot
-from shopify_sync.practice_store import actions
+from orders.versions import time_travel
+from practice_store.changes import staff_actions
 from tests.flows.test_main_job import panel
 from tests.support.shop import Shop, fetch_dirty
 
@@ -24,11 +24,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def shipped(shop: Shop, order: Any) -> None:
-    shop.act(lambda context: actions.ship(context, order))
+    shop.act(lambda context: staff_actions.ship(context, order))
 
 
 def delivered(shop: Shop, order: Any) -> None:
-    shop.act(lambda context: actions.carrier_says(context, order, "DELIVERED"))
+    shop.act(lambda context: staff_actions.carrier_says(context, order, "DELIVERED"))
 
 
 def history(client: Client, conversation: Conversation, order: Order, **headers: str) -> str:
@@ -84,7 +84,7 @@ def test_the_history_has_every_state_with_its_time(
     assert text.index("as it is now") < text.index("Earliest state known here")
     first = OrderVersion.objects.order_by("number")[0]
     assert first.snapshot.fulfillments == ()
-    found = past.as_of(row, first.since + timedelta(microseconds=1))
+    found = time_travel.as_of(row, first.since + timedelta(microseconds=1))
     assert found is not None
     assert found.fulfillments == ()
 
@@ -121,7 +121,7 @@ def test_without_keeping_states_nothing_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The negative control."""
-    monkeypatch.setattr("orders.services.projection.keep_state", lambda *a, **k: timezone.now())
+    monkeypatch.setattr("orders.projection.record.keep_state", lambda *a, **k: timezone.now())
     order = shop.place()
     arrives(shop)
     writes_again(conversation)

@@ -15,11 +15,11 @@ from inbox.models import Conversation, HelpDeskFrame
 from orders import services
 from orders.errors import ActionRefused
 from orders.models import ActionState, Order, OrderAction
-from shopify_sync import whole
-from shopify_sync.practice_store import actions as shop_actions
-from shopify_sync.practice_store.context import Context
-from shopify_sync.practice_store.state import Order as ShopOrder
-from shopify_sync.practice_store.state import Tracking
+from practice_store.changes import staff_actions as shop_actions
+from practice_store.context import Context
+from practice_store.state import Order as ShopOrder
+from practice_store.state import Tracking
+from shopify_sync.reading import complete_order
 from tests.conftest import logged_in
 from tests.flows.test_api_clicks import confirm as confirm_by_api
 from tests.flows.test_api_clicks import preview as preview_by_api
@@ -120,8 +120,8 @@ def test_twelve_parcels_at_the_door(
 @pytest.fixture
 def cut(shop: Shop, seen: Seen, monkeypatch: pytest.MonkeyPatch, conversation: Conversation) -> Any:
     """An order of 30 parcels in a world where a list ends after 25."""
-    monkeypatch.setattr("shopify_sync.practice_store.resolvers.objects.MAX_PAGE", 25)
-    monkeypatch.setattr(whole, "MOST", 25)
+    monkeypatch.setattr("practice_store.graphql.resolvers.objects.MAX_PAGE", 25)
+    monkeypatch.setattr(complete_order, "MOST", 25)
     placed = shop.place(items=(("Chair", "10.00", 30),))
     shipped_one_by_one(shop, placed, 30)
     return seen()
@@ -172,8 +172,8 @@ def test_it_is_asked_again_before_sending(
     without_wake_ups(monkeypatch)
     placed = shop.place(items=(("Chair", "10.00", 30),))
     action = ask(seen(), refund("5.00"), alice)
-    monkeypatch.setattr("shopify_sync.practice_store.resolvers.objects.MAX_PAGE", 25)
-    monkeypatch.setattr(whole, "MOST", 25)
+    monkeypatch.setattr("practice_store.graphql.resolvers.objects.MAX_PAGE", 25)
+    monkeypatch.setattr(complete_order, "MOST", 25)
     shipped_one_by_one(shop, placed, 30, under_way=30)
     found = perform(action)
     assert (found.state, found.maybe_applied) == (ActionState.REJECTED, False)
@@ -188,9 +188,9 @@ def test_what_was_sent_already_is_still_found(
     without_wake_ups(monkeypatch)
     placed = shop.place(items=(("Sofa", "600.00", 1),))
     refunded_by_staff(shop, placed, 24)
-    monkeypatch.setattr("shopify_sync.practice_store.resolvers.objects.MAX_PAGE", 24)
+    monkeypatch.setattr("practice_store.graphql.resolvers.objects.MAX_PAGE", 24)
     order = seen()
-    monkeypatch.setattr(whole, "MOST", 25)
+    monkeypatch.setattr(complete_order, "MOST", 25)
     action = ask(order, refund("5.00"), alice)
     found = perform(action)
     assert found.state == ActionState.SUCCEEDED
@@ -223,7 +223,7 @@ def test_an_order_is_whole_again_once_its_list_is(
     conversation: Conversation,
 ) -> None:  # fmt: skip
     monkeypatch.undo()
-    monkeypatch.setattr(whole, "MOST", 250)
+    monkeypatch.setattr(complete_order, "MOST", 250)
     services.mark_dirty(store=cut.store, gid=cut.gid, legacy_id=cut.legacy_id, now=timezone.now())
     work_off(shop, as_alice)
     found = Order.objects.get()
@@ -256,8 +256,8 @@ def test_who_compares_by_hand_is_told_that_the_list_is_cut(
     action = ask(order, refund("5.00"), alice)
     shop.fault(operation="refundCreate", phase="commit_then_drop", times=1)
     perform(action)
-    monkeypatch.setattr("shopify_sync.practice_store.resolvers.objects.MAX_PAGE", 24)
-    monkeypatch.setattr(whole, "MOST", 24)
+    monkeypatch.setattr("practice_store.graphql.resolvers.objects.MAX_PAGE", 24)
+    monkeypatch.setattr(complete_order, "MOST", 24)
     found = perform(action)
     assert found.state == ActionState.NEEDS_HUMAN
     assert [r["amount"] for r in shop.ledger()["refunds"]].count("5.0") == 1

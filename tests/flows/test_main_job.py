@@ -15,11 +15,11 @@ from django.test import Client
 
 from inbox.models import Campaign, Conversation, Message, MessageKind
 from inbox.tasks import sweep_events, sweep_outbox
+from orders.actions import execution
+from orders.actions import requests as action_verbs
 from orders.models import ActionState, EventKind, Order, OrderAction, Store
-from orders.services import actions as action_verbs
-from orders.services import performing
-from shopify_sync.practice_store import actions as shop_actions
-from shopify_sync.practice_store.state import Tracking
+from practice_store.changes import staff_actions as shop_actions
+from practice_store.state import Tracking
 from tests.conftest import logged_in
 from tests.support.database import without_triggers
 from tests.support.shop import Shop, work_off
@@ -268,7 +268,7 @@ def test_without_reading_first_and_with_a_new_key_a_lost_answer_refunds_twice(
     sends = iter([progress.ToSend(0)])
     real = progress.next_move
     monkeypatch.setattr(progress, "next_move", lambda *a, **k: next(sends, None) or real(*a, **k))
-    monkeypatch.setattr("orders.services.settlement.is_evident", lambda *a: False)
+    monkeypatch.setattr("orders.actions.settlement.is_evident", lambda *a: False)
     OrderAction.objects.update(next_attempt_at=None)
     from shopify_sync.tasks import perform_action
 
@@ -383,7 +383,7 @@ def test_a_cancel_that_shopify_refuses_shows_its_words_and_refunds_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It ships between our check and Shopify's."""
-    monkeypatch.setattr(performing, "check_before_sending", lambda *_, **__: None)
+    monkeypatch.setattr(execution, "check_before_sending", lambda *_, **__: None)
     placed = shop.place()
     order = seen()
     token = review(

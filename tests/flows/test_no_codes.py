@@ -16,11 +16,12 @@ from graphql import GraphQLEnumType
 
 from inbox.models import Conversation
 from orders.models import ActionKind, ActionState, Order, OrderAction, OrderEvent, Outcome, Store
-from shopify_sync import documents, mapping
-from shopify_sync.practice_store import seed
-from shopify_sync.practice_store.execution import execute
-from shopify_sync.practice_store.scalars import schema
-from shopify_sync.practice_store.store import Store as PracticeStore
+from practice_store import seed
+from practice_store.graphql.execution import execute
+from practice_store.graphql.scalars import schema
+from practice_store.store import Store as PracticeStore
+from shopify_sync import mapping
+from shopify_sync.api import documents
 from tests.support.orders import stored
 
 pytestmark = pytest.mark.django_db

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from inbox.models import Conversation
 from orders.models import Order, Store
-from shopify_sync import connecting
 from shopify_sync.models import ShopConnection
+from shopify_sync.setup import connect
 from tests.flows.test_main_job import confirm, review
 from tests.support.shop import SECOND, Shop, fetch_dirty, work_off
 
@@ -127,7 +127,7 @@ def test_the_store_switch_appears_with_a_second_store(
     shop.place()
     arrive(shop)
     assert "store-menu" not in panel(as_alice, conversation)
-    second = connecting.connect(
+    second = connect.connect(
         domain=SECOND, token="shpat_practice_second", secret="shpss_practice_second"
     ).store
     shop.place(domain=SECOND)

@@ -13,14 +13,15 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from inbox import services as talks
+from inbox.conversations import waking as talks
 from inbox.models import Conversation
-from orders import past, retention
 from orders.models import Order, OrderVersion, Store
-from orders.services import record_snapshot, versions
-from shopify_sync import backfill
-from shopify_sync.practice_store import actions
-from shopify_sync.practice_store.state import Tracking
+from orders.privacy import retention
+from orders.services import record_snapshot
+from orders.versions import keep, time_travel
+from practice_store.changes import staff_actions
+from practice_store.state import Tracking
+from shopify_sync.sync import backfill
 from tests.flows.test_history import history, writes_again
 from tests.flows.test_main_job import panel
 from tests.shopify_sync.test_backfill import finish
@@ -46,7 +47,7 @@ def change(shop: Shop, seen: Any, **changes: Any) -> Order:
     placed = first(shop)
     # Shopify's times have whole seconds.
     shop.store.advance(1)
-    shop.act(lambda context: actions.edit(context, placed, **changes))
+    shop.act(lambda context: staff_actions.edit(context, placed, **changes))
     found: Order = seen()
     return found
 
@@ -65,7 +66,7 @@ def test_the_panel_says_what_changed_since_the_customer_wrote(
     shop: Shop, order: Order, seen: Any, as_alice: Client, conversation: Conversation
 ) -> None:
     placed = first(shop)
-    shop.act(lambda context: actions.refund(context, placed, Decimal("20.00")))
+    shop.act(lambda context: staff_actions.refund(context, placed, Decimal("20.00")))
     seen()
     page = panel(as_alice, conversation)
     assert "Changed since the customer wrote (3)" in page
@@ -93,9 +94,9 @@ def test_the_order_is_given_as_it_was_at_any_moment(shop: Shop, order: Order, se
     change(shop, seen, note="Ring twice")
     second = timezone.now()
     found = change(shop, seen, note="Ring once")
-    notes = [past.as_of(found, at) for at in (at_first, second, timezone.now())]
+    notes = [time_travel.as_of(found, at) for at in (at_first, second, timezone.now())]
     assert [state.note for state in notes if state] == ["", "Ring twice", "Ring once"]
-    assert past.as_of(found, at_first - timedelta(days=1)) is None
+    assert time_travel.as_of(found, at_first - timedelta(days=1)) is None
 
 
 def test_an_order_first_read_after_the_customer_wrote_says_nothing(
@@ -121,7 +122,7 @@ def test_without_comparing_it_would_add_one(
     shop: Shop, order: Order, seen: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control."""
-    monkeypatch.setattr(versions, "differ", lambda *args, **zone: True)
+    monkeypatch.setattr(keep, "differ", lambda *args, **zone: True)
     change(shop, seen, note="Ring twice")
     change(shop, seen, note="Ring twice")
     assert OrderVersion.objects.count() == 2
@@ -175,7 +176,9 @@ def test_an_order_of_a_back_fill_keeps_its_first_state_when_it_changes(
     finish(backfill.begin(store))
     assert (Order.objects.get().is_partial, OrderVersion.objects.count()) == (True, 0)
     writes_again(conversation)
-    shop.act(lambda c: actions.ship(c, placed, tracking=[Tracking(number="JD014", company="DHL")]))
+    shop.act(
+        lambda c: staff_actions.ship(c, placed, tracking=[Tracking(number="JD014", company="DHL")])
+    )
     seen()
     page = panel(as_alice, conversation)
     assert "Changed since the customer wrote (4)" in page
@@ -190,8 +193,8 @@ def test_completing_a_partial_order_is_no_change(
     shop: Shop, store: Store, seen: Any, as_alice: Client, conversation: Conversation
 ) -> None:
     placed = shop.place()
-    shop.act(lambda context: actions.ship(context, placed))
-    shop.act(lambda context: actions.refund(context, placed, Decimal("5.00")))
+    shop.act(lambda context: staff_actions.ship(context, placed))
+    shop.act(lambda context: staff_actions.refund(context, placed, Decimal("5.00")))
     shop.held.clear()
     finish(backfill.begin(store))
     Order.objects.update(dirty_seq=9)

@@ -15,8 +15,8 @@ from django.utils import timezone
 from inbox.models import Conversation
 from orders import services
 from orders.models import ActionState, Order, OrderAction, Policy
-from shopify_sync.practice_store import actions as shop_actions
-from shopify_sync.practice_store.state import Order as ShopOrder
+from practice_store.changes import staff_actions as shop_actions
+from practice_store.state import Order as ShopOrder
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
 from tests.support.shop import DOMAIN, Shop, work_off

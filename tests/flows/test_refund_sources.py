@@ -11,7 +11,7 @@ from django.test import Client
 
 from inbox.models import Conversation
 from orders.models import EventKind, EventSource, Order, OrderAction
-from shopify_sync.practice_store import actions as shop_actions
+from practice_store.changes import staff_actions as shop_actions
 from tests.flows.test_main_job import confirm, review
 from tests.support.shop import Shop, work_off
 

@@ -22,11 +22,11 @@ from orders.models import ActionState, Order, OrderAction, Store
 from orders.models.actions import OrderActionQuerySet
 from orders.previews.returning import return_for
 from orders.snapshot import ExchangeItem, LineQuantity
-from shopify_sync import actions
+from practice_store.changes import processing
+from practice_store.changes import staff_actions as shop_actions
+from practice_store.state import Order as ShopOrder
+from shopify_sync.actions import perform
 from shopify_sync.models import ShopConnection
-from shopify_sync.practice_store import actions as shop_actions
-from shopify_sync.practice_store import processing
-from shopify_sync.practice_store.state import Order as ShopOrder
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
 from tests.support import acting
@@ -601,6 +601,6 @@ def test_a_worker_that_was_given_up_and_sends_after_all_is_noticed_by_the_next(
     assert (row.fence, row.is_doubtful) == (slow.fence, True)
     # Given up once more, it is looked for, and not sent.
     OrderAction.objects.update(lease_until=now - timedelta(seconds=1))
-    actions.perform(action.pk)
+    perform.perform(action.pk)
     assert OrderAction.objects.get(pk=action.pk).state == ActionState.UNKNOWN
     assert mutations(shop) == []

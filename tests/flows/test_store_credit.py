@@ -14,9 +14,9 @@ from django.test import Client
 
 from inbox.models import Conversation, Identity, IdentityKind
 from orders import previews, progress
+from orders.actions import execution
 from orders.models import ActionState, EventKind, Order, OrderAction, RefundMethod, Store
-from orders.services import performing
-from shopify_sync.practice_store import actions as shop_actions
+from practice_store.changes import staff_actions as shop_actions
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, panel, review
 from tests.support.database import without_triggers
@@ -353,7 +353,7 @@ def test_without_reading_first_and_with_a_new_key_a_lost_answer_credits_twice(
     sends = iter([progress.ToSend(0)])
     real = progress.next_move
     monkeypatch.setattr(progress, "next_move", lambda *a, **k: next(sends, None) or real(*a, **k))
-    monkeypatch.setattr("orders.services.settlement.is_evident", lambda *a: False)
+    monkeypatch.setattr("orders.actions.settlement.is_evident", lambda *a: False)
     OrderAction.objects.update(next_attempt_at=None)
     perform_action(action.pk)
     assert len(booked(shop)) == 2
@@ -410,7 +410,7 @@ def test_a_credit_shopify_refuses_shows_its_words_and_moves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The customer goes between our check and Shopify's."""
-    monkeypatch.setattr(performing, "check_before_sending", lambda *_, **__: None)
+    monkeypatch.setattr(execution, "check_before_sending", lambda *_, **__: None)
     placed = shop.place()
     order = seen()
     token = review(as_alice, conversation, order, "refund", reason="other", amount="5.00", **CREDIT)

@@ -10,7 +10,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inbox import addresses, services
+from inbox.contacts import edits
+from inbox.conversations import waking
 from inbox.models import Channel, Contact, Conversation, Identity, IdentityKind
 from orders.models import ActionState, AuditEntry, AuditKind, Customer, Order, OrderAction, Policy
 from orders.models import Store as OurStore
@@ -36,9 +37,9 @@ def order(shop: Shop, store: OurStore) -> Order:
 def write(name: str, *, talk: str, channel: Channel | None = None, **sender: Any) -> Conversation:
     channel = channel or Channel.objects.get_or_create(name="Chat widget")[0]
     number = channel.messages.count()
-    message, _is_new = services.receive(
+    message, _is_new = waking.receive(
         channel=channel, external_id=f"{talk}-{number}", conversation_id=talk,
-        sender=services.Sender(external_id=f"u-{talk}", name=name, **sender),
+        sender=waking.Sender(external_id=f"u-{talk}", name=name, **sender),
         text="cancel my order #1001 and refund me", sent_at=message_time(),
     )  # fmt: skip
     return Conversation.objects.get(pk=message.conversation_id)
@@ -48,7 +49,7 @@ def write(name: str, *, talk: str, channel: Channel | None = None, **sender: Any
 def stranger(order: Order, alice: User) -> Conversation:
     """Robin, with Jane's number, in a channel that proves nothing; alice has the conversation."""
     talk = write("Robin Vogt", talk="robin", email="robin@example.net", phone=NUMBER)
-    services.assign(conversation=talk, to=alice)
+    waking.assign(conversation=talk, to=alice)
     return talk
 
 
@@ -93,7 +94,7 @@ def test_proven_the_same_number_opens_the_same_doors(
 ) -> None:
     """Negative control of the test above."""
     talk = write("Jane", talk="jane", phone=NUMBER, verified=("phone",))
-    services.assign(conversation=talk, to=alice)
+    waking.assign(conversation=talk, to=alice)
     at = f"/inbox/conversations/{talk.pk}/orders/{order.pk}/refund/"
     Order.objects.update(phone=NUMBER)
     assert as_alice.get(at).status_code == 200
@@ -140,7 +141,7 @@ def test_a_customer_who_is_another_contact_cannot_be_given_away(
     assert not Identity.objects.filter(kind=IdentityKind.SHOPIFY_CUSTOMER).exists()
     assert not AuditEntry.objects.filter(kind=AuditKind.IDENTITY).exists()
     # And her own conversation is as certain as it was.
-    services.assign(conversation=jane, to=User.objects.get(username="alice"))
+    waking.assign(conversation=jane, to=User.objects.get(username="alice"))
     assert api(User.objects.get(username="alice"), order).status_code == 200
 
 
@@ -160,7 +161,7 @@ def test_what_was_proven_when_it_was_asked_for_is_asked_again_before_it_leaves(
     token = review(as_alice, conversation, order, "refund", reason="other", amount="5.00")
     assert confirm(as_alice, conversation, order, token) == 200
     for identity in Identity.objects.exclude(kind=IdentityKind.CHANNEL_USER):
-        addresses.remove_identity(identity=identity, by=alice)
+        edits.remove_identity(identity=identity, by=alice)
     action = perform(OrderAction.objects.get())
     assert action.state == ActionState.REJECTED
     assert "not proven any more" in action.message
@@ -192,7 +193,7 @@ def test_a_guests_order_is_suggested_too_and_a_present_is_not_the_buyers(
     Order.objects.update(customer_gid="")
     Customer.objects.all().delete()
     talk = write("Robin", talk="robin", email="guest@example.com")
-    services.assign(conversation=talk, to=alice)
+    waking.assign(conversation=talk, to=alice)
     shown = unescape(panel(as_alice, talk))
     assert "gave the e-mail address of order #1001 at Demo, unverified" in shown
 
@@ -219,7 +220,7 @@ def test_look_in_shopify_asks_for_every_kind_of_address(
     shop.place(email="somebody@example.com")
     shop.held.clear()
     talk = write("Jane", talk="jane", channel=channel, email=email)
-    services.assign(conversation=talk, to=alice)
+    waking.assign(conversation=talk, to=alice)
     as_alice.post(f"/inbox/conversations/{talk.pk}/orders/refresh/")
     assert [o.email for o in Order.objects.exclude(document="")] == [email]
     assert "#1001" in unescape(panel(as_alice, talk))
@@ -260,7 +261,7 @@ def test_the_number_in_a_shipping_address_is_the_buyers_unless_it_is_a_present(
     order = Order.objects.select_related("store").get()
     assert order.phone == (NUMBER if is_own else "")
     talk = write("Somebody", talk="phone", channel=channel, phone="0151 12345678")
-    services.assign(conversation=talk, to=alice)
+    waking.assign(conversation=talk, to=alice)
     at = f"/inbox/conversations/{talk.pk}/orders/{order.pk}/cancel/"
     assert as_alice.get(at).status_code == (200 if is_own else 404)
 
@@ -271,7 +272,7 @@ def test_what_a_supervisor_took_back_an_agent_does_not_give_again(
     as_sara = logged_in(sara)
     accept(as_sara, stranger, order)
     link = Identity.objects.get(kind=IdentityKind.SHOPIFY_CUSTOMER)
-    addresses.remove_identity(identity=link, by=sara)
+    edits.remove_identity(identity=link, by=sara)
     at = f"/inbox/contacts/{stranger.contact_id}/identities/{link.pk}/restore/"
     assert "Only a supervisor" in text_of(as_alice.post(at, follow=True))
     link.refresh_from_db()

@@ -13,8 +13,8 @@ from django.utils import timezone
 from orders import previews
 from orders.models import Order, Policy, RefundMethod, Store
 from orders.money import Money
-from shopify_sync.practice_store import actions as shop_actions
-from shopify_sync.practice_store import selling
+from practice_store.changes import staff_actions as shop_actions
+from practice_store.sales import selling
 from tests.support.shop import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -19,10 +19,11 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from inbox import campaigns as campaign_verbs
-from inbox import services, tasks
-from inbox.campaigns import preview_messages
-from inbox.demo_campaigns import CAMPAIGNS
+from inbox import tasks
+from inbox.campaigns import order_events as campaign_verbs
+from inbox.campaigns.order_events import preview_messages
+from inbox.conversations import waking
+from inbox.demo.campaigns import CAMPAIGNS
 from inbox.models import (
     Campaign,
     CampaignMessage,
@@ -36,13 +37,17 @@ from inbox.models import (
     SendState,
     Via,
 )
-from inbox.refund_words import Way, sentence, way_of
+from inbox.texts.refunds import (
+    Way,
+    sentence,
+    way_of,
+)
 from orders.models import ActionState, Customer, Order, OrderAction, OrderEvent, RefundMethod
 from orders.models import Store as OurStore
 from orders.panels import rows
 from orders.previews import decode_proposal
-from shopify_sync.practice_store import actions as shop_actions
-from shopify_sync.practice_store.state import Tracking
+from practice_store.changes import staff_actions as shop_actions
+from practice_store.state import Tracking
 from tests.conftest import message_time
 from tests.flows.test_main_job import confirm, confirmations, panel, review
 from tests.support import texts
@@ -103,14 +108,14 @@ def sink(channel: Channel, settings: Any) -> Any:
 def mailbox(alice: User) -> Conversation:
     """Jane writes by e-mail, from the order's address, which is proven."""
     channel = Channel.objects.create(name="Post", kind=ChannelKind.EMAIL, proves_addresses=True)
-    message, _is_new = services.receive(
+    message, _is_new = waking.receive(
         channel=channel, external_id="e-1", conversation_id="e-1",
-        sender=services.Sender(
+        sender=waking.Sender(
             external_id="jane@example.com", name="Jane Doe", email="jane@example.com"
         ),
         text="Where is it?", sent_at=message_time(),
     )  # fmt: skip
-    services.assign(conversation=message.conversation, to=alice)
+    waking.assign(conversation=message.conversation, to=alice)
     Conversation.objects.update(subject="My  order")
     return Conversation.objects.get(pk=message.conversation_id)
 
@@ -419,7 +424,7 @@ def test_a_person_who_takes_no_messages_is_told_by_mail_and_the_composer_says_so
     sink: Any, alice: User, status: int,
 ) -> None:  # fmt: skip
     sink.handler.answer = status
-    services.reply(conversation=Conversation.objects.get(), by=alice, text="Hello")
+    waking.reply(conversation=Conversation.objects.get(), by=alice, text="Hello")
     tasks.sweep_outbox()
     at = f"/inbox/conversations/{conversation.pk}/"
     said = "This person takes no messages here any more."
@@ -443,9 +448,9 @@ def test_a_strangers_conversation_gets_no_confirmation(
     read_customers()
     Customer.objects.update(phone="+4915112345678")
     widget = Channel.objects.create(name="Chat widget")
-    message, _is_new = services.receive(
+    message, _is_new = waking.receive(
         channel=widget, external_id="m", conversation_id="c",
-        sender=services.Sender(external_id="u", name="Robin", phone="+4915112345678",
+        sender=waking.Sender(external_id="u", name="Robin", phone="+4915112345678",
                                email="robin@example.net"),
         text="refund me", sent_at=message_time(),
     )  # fmt: skip

@@ -10,8 +10,11 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from inbox import sidebar, streaming
 from inbox.models import Conversation
+from inbox.panel import (
+    sidebar,
+    streaming,
+)
 from tests.support.doors import native_door
 from tests.support.listening import cookie_of
 

@@ -13,8 +13,8 @@ from django.urls import get_resolver
 
 from inbox.models import Conversation
 from orders.models import Order, OrderAction, OrderEvent, Store
-from shopify_sync import connecting
 from shopify_sync.models import WebhookEvent
+from shopify_sync.setup import connect
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, panel, review
 from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty, read_customers, work_off
@@ -41,7 +41,7 @@ VERBS = {
 
 @pytest.fixture
 def twins(shop: Shop, store: Store) -> Twins:
-    second = connecting.connect(
+    second = connect.connect(
         domain=SECOND, token="shpat_practice_second", secret="shpss_practice_second"
     ).store
     Store.objects.filter(pk=second.pk).update(name="Second")
@@ -150,7 +150,7 @@ def test_a_webhook_counts_only_for_the_shop_whose_secret_signed_it(
     assert send(swapped) == 401
     assert WebhookEvent.objects.count() == known
     # Negative control: without the check of the signature it would count for the other shop.
-    with patch("shopify_sync.views.is_signed", lambda *_: True):
+    with patch("shopify_sync.webhooks.view.is_signed", lambda *_: True):
         assert send(swapped) == 200
     assert (
         WebhookEvent.objects.get(webhook_id=headers["X-Shopify-Webhook-Id"]).store.domain == DOMAIN

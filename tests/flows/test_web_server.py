@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from settings import web
+from core.server import web
 from tests.chaos.servers import free_port
 
 
@@ -46,7 +46,15 @@ def test_a_plain_socket_would_wait():
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_server_answers_with_one_process_and_with_several(workers):
     port = free_port()
-    command = [sys.executable, "-m", "settings.web", "--port", str(port), "--workers", str(workers)]
+    command = [
+        sys.executable,
+        "-m",
+        "core.server.web",
+        "--port",
+        str(port),
+        "--workers",
+        str(workers),
+    ]
     server = subprocess.Popen(command)
     try:
         until = time.monotonic() + 60

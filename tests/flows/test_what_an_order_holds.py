@@ -16,12 +16,13 @@ from orders import previews
 from orders.models import Order
 from orders.panels.cards import needs_attention, order_card
 from orders.snapshot import LineQuantity
+from practice_store.changes import editing
+from practice_store.changes import staff_actions as shop_actions
+from practice_store.context import Context
+from practice_store.sales import selling
+from practice_store.state import Fee
+from practice_store.state import Order as ShopOrder
 from shopify_sync.models import ShopConnection
-from shopify_sync.practice_store import actions as shop_actions
-from shopify_sync.practice_store import editing, selling
-from shopify_sync.practice_store.context import Context
-from shopify_sync.practice_store.state import Fee
-from shopify_sync.practice_store.state import Order as ShopOrder
 from tests.flows.test_api_clicks import preview as preview_by_api
 from tests.flows.test_main_job import panel
 from tests.support.acting import ask, perform, refund, without_wake_ups

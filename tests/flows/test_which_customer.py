@@ -14,14 +14,19 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from inbox import access, addresses, identities
-from inbox.matching import Matching
+from inbox import access
+from inbox.contacts import (
+    edits,
+    identities,
+)
+from inbox.contacts.matching import Matching
 from inbox.models import Contact, Conversation, Identity, IdentityKind
-from orders import guards, services
-from orders.gateway import get_gateway
+from orders import services
+from orders.actions import guards
 from orders.models import ActionState, Customer, Order, OrderAction, Policy, Store
-from shopify_sync import connecting
-from shopify_sync.practice_store import actions
+from orders.shopify_port import get_gateway
+from practice_store.changes import staff_actions
+from shopify_sync.setup import connect
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, panel, review
 from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty, read_customers
@@ -41,7 +46,7 @@ def arrive(shop: Shop) -> None:
 def place_for(shop: Shop, owner: str, *, bearing: str, **more: Any) -> Order:
     """An order of one customer that bears another's e-mail address."""
     shop.act(
-        lambda context: actions.place(
+        lambda context: staff_actions.place(
             context, email=bearing, currency="EUR",
             customer={"toUpsert": {"email": owner, "firstName": "Janine"}},
             lineItems=[{"title": "Vase", "quantity": 1, "requiresShipping": True,
@@ -309,7 +314,7 @@ def test_a_phone_number_of_another_contact_is_a_doubt(
     assert api(alice, order).status_code == 200
     tom = Contact.objects.create(name="Tom")
     Customer.objects.update(phone="+4915112345678")
-    addresses.add_address(contact=tom, text="+4915112345678", by=sara)
+    edits.add_address(contact=tom, text="+4915112345678", by=sara)
     text = page(as_alice, conversation)
     assert QUESTION in text
     assert "belongs to another contact as well" in text
@@ -323,7 +328,7 @@ def test_a_customer_that_another_contact_is_linked_to_cannot_be_taken(
 ) -> None:
     tom = Contact.objects.create(name="Tom")
     mine, _other = two
-    addresses.link_customers(contact=tom, customers=[(mine.store_id, mine.customer_gid)], by=bob)
+    edits.link_customers(contact=tom, customers=[(mine.store_id, mine.customer_gid)], by=bob)
     assert "Linked to another contact" in page(as_alice, conversation)
     answer(as_alice, conversation, mine)
     assert Identity.objects.get(kind=IdentityKind.SHOPIFY_CUSTOMER).contact == tom
@@ -333,7 +338,7 @@ def test_a_customer_that_another_contact_is_linked_to_cannot_be_taken(
 def test_doubt_at_one_store_says_nothing_of_the_other(
     two: tuple[Order, Order], shop: Shop, as_alice: Client, conversation: Conversation, alice: User
 ) -> None:
-    connecting.connect(domain=SECOND, token="shpat_practice_second", secret="shpss_practice_second")
+    connect.connect(domain=SECOND, token="shpat_practice_second", secret="shpss_practice_second")
     Store.objects.filter(domain=SECOND).update(name="Second")
     shop.place(domain=SECOND, currency="USD")
     arrive(shop)
@@ -359,9 +364,7 @@ def test_an_order_of_anothers_customer_moves_no_money_though_the_customer_was_ne
     Customer.objects.all().delete()
     assert api(alice, mine).status_code == 200
     other = Contact.objects.create(name="Janine")
-    addresses.link_customers(
-        contact=other, customers=[(mine.store_id, mine.customer_gid)], by=alice
-    )
+    edits.link_customers(contact=other, customers=[(mine.store_id, mine.customer_gid)], by=alice)
     refused = api(alice, mine)
     assert refused.status_code == 403
     assert refused.json()["reason_code"] == "ambiguous_customer"
@@ -374,7 +377,7 @@ def test_a_merged_customer_is_followed(
     mine, other = two
     answer(as_alice, conversation, mine)
     kept, gone = (int(o.customer_gid.rsplit("/", 1)[-1]) for o in (other, mine))
-    shop.act(lambda context: actions.merge_customers(context, kept=kept, gone=gone))
+    shop.act(lambda context: staff_actions.merge_customers(context, kept=kept, gone=gone))
     shop.store.world.shops[DOMAIN].scopes.append("read_customer_merge")
     arrive(shop)
     for order in two:
@@ -422,7 +425,7 @@ def test_a_linked_contact_costs_the_panel_one_query_more_and_nothing_is_read_twi
         return [query["sql"] for query in captured.captured_queries]
 
     by_address = queries()
-    addresses.link_customers(contact=conversation.contact, customers=[pair], by=alice)
+    edits.link_customers(contact=conversation.contact, customers=[pair], by=alice)
     linked = queries()
     # What became of the linked customer is asked once.
     assert len(linked) == len(by_address) + 1

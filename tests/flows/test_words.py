@@ -11,11 +11,16 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from inbox import order_search
+from inbox.panel import search
 from orders.models import Order, Store
-from shopify_sync import doctor
+from practice_store.changes import staff_actions
+from practice_store.sales import (
+    holding,
+    selling,
+    shipping,
+)
 from shopify_sync.models import ShopConnection
-from shopify_sync.practice_store import actions, holding, selling, shipping
+from shopify_sync.setup import doctor
 from tests.support.orders import stored
 from tests.support.shop import DOMAIN, Shop, work_off
 from tests.support.snapshots import parcel, shipped
@@ -74,7 +79,7 @@ def test_an_arrival_is_on_the_day_of_the_place_it_goes_to(
     due = datetime(2099, 11, 29, 4, tzinfo=UTC)
 
     def ship(context: Any) -> None:
-        actions.ship(context, order)
+        staff_actions.ship(context, order)
         shipping.add_event(
             context, order, order.fulfillments[0], status="IN_TRANSIT", estimated_delivery_at=due
         )
@@ -106,8 +111,8 @@ def test_what_is_still_to_be_sent_stands_beside_a_parcels_state(
     order = shop.place(items=(("Tile", "10.00", 5),))
 
     def ship(context: Any) -> None:
-        actions.ship(context, order, quantities={order.lines[0].number_id: 3})
-        actions.carrier_says(context, order, "OUT_FOR_DELIVERY")
+        staff_actions.ship(context, order, quantities={order.lines[0].number_id: 3})
+        staff_actions.carrier_says(context, order, "OUT_FOR_DELIVERY")
 
     shop.act(ship)
     assert badges() == ["Open", "Paid", "Partially fulfilled", "Out for delivery"]
@@ -116,7 +121,7 @@ def test_what_is_still_to_be_sent_stands_beside_a_parcels_state(
     assert badges()[2:] == [
         "Partially fulfilled", "Out for delivery", "On hold: Inventory out of stock",
     ]  # fmt: skip
-    shop.act(lambda c: actions.carrier_says(c, order, "DELIVERED"))
+    shop.act(lambda c: staff_actions.carrier_says(c, order, "DELIVERED"))
     assert badges()[2:4] == ["Partially fulfilled", "Delivered"]
 
 
@@ -124,7 +129,7 @@ def test_an_order_canceled_before_shipping_needs_no_shipping(
     shop: Shop, store: Store, badges: Callable[[], list[str]]
 ) -> None:
     order = shop.place()
-    shop.act(lambda c: actions.cancel(c, order, reason="CUSTOMER", refund_all=True))
+    shop.act(lambda c: staff_actions.cancel(c, order, reason="CUSTOMER", refund_all=True))
     work_off(shop, Client())
     shop.advance(5)
     assert badges() == ["Canceled", "Refunded", "Not required"]
@@ -136,7 +141,7 @@ def test_archived_stands_beside_canceled_whichever_came_first(
     order = shop.place()
     shop.act(lambda c: selling.close(c, order))
     shop.advance(3600)
-    shop.act(lambda c: actions.cancel(c, order, reason="CUSTOMER", refund_all=True))
+    shop.act(lambda c: staff_actions.cancel(c, order, reason="CUSTOMER", refund_all=True))
     shop.advance(5)
     assert badges() == ["Canceled", "Refunded", "Not required", "Archived"]
 
@@ -151,7 +156,7 @@ def test_payment_on_account_says_when_it_is_due(
     assert badges() == ["Open", "Unpaid", "Unfulfilled", "Net 30 · due 24 December 2099"]
     shop.act(lambda c: holding.agree_on_terms(c, order, "Net 7", datetime(2026, 1, 2, tzinfo=UTC)))
     assert badges()[3] == "Net 7 · was due 2 January 2026"
-    shop.act(lambda c: actions.pay(c, order))
+    shop.act(lambda c: staff_actions.pay(c, order))
     assert badges() == ["Open", "Paid", "Unfulfilled"]
 
 
@@ -164,7 +169,7 @@ def test_without_the_scope_the_order_is_read_all_the_same(
     assert badges() == ["Open", "Unpaid", "Unfulfilled"]
     # A scope that was taken away since it was last looked at.
     ShopConnection.objects.update(scopes=["read_payment_terms"])
-    shop.act(lambda c: actions.edit(c, order, note="again"))
+    shop.act(lambda c: staff_actions.edit(c, order, note="again"))
     assert badges() == ["Open", "Unpaid", "Unfulfilled"]
 
 
@@ -201,7 +206,7 @@ def test_a_search_reads_no_whole_table(shop: Shop, store: Store, seen: Seen) -> 
     shop.place(name="EN1043-DE")
     seen()
     for words in ("1043", "EN1043", "jane@example.com", "+4915112345678"):
-        plan = order_search.find(words).explain()
+        plan = search.find(words).explain()
         if connection.vendor == "sqlite":
             scans = [
                 line for line in plan.splitlines() if "SCAN orders_" in line or "SCAN U" in line

@@ -8,7 +8,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inbox import addresses, identities
+from inbox.contacts import (
+    edits,
+    identities,
+)
 from inbox.models import Contact, Conversation, Identity
 from orders.models import Order, Store
 from tests.support.shop import Shop, fetch_dirty
@@ -47,12 +50,12 @@ def test_an_address_belongs_to_one_contact(
 ) -> None:
     other = Contact.objects.create(name="Other")
     identity = Identity.objects.get(value="jane@example.com")
-    with pytest.raises(addresses.IdentityRefused, match="another contact"):
-        addresses.add_address(contact=other, text="Jane@Example.com", by=sara)
-    addresses.remove_identity(identity=identity, by=sara)
-    addresses.add_address(contact=other, text="Jane@Example.com", by=sara)
-    with pytest.raises(addresses.IdentityRefused, match="take it from there first"):
-        addresses.restore_identity(identity=identity, by=sara)
+    with pytest.raises(edits.IdentityRefused, match="another contact"):
+        edits.add_address(contact=other, text="Jane@Example.com", by=sara)
+    edits.remove_identity(identity=identity, by=sara)
+    edits.add_address(contact=other, text="Jane@Example.com", by=sara)
+    with pytest.raises(edits.IdentityRefused, match="take it from there first"):
+        edits.restore_identity(identity=identity, by=sara)
     identity.refresh_from_db()
     assert identity.removed_by == sara
 

@@ -12,8 +12,8 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from django.utils import timezone
 
-from inbox import audience
-from inbox.audience import Person
+from inbox.campaigns import audience
+from inbox.campaigns.audience import Person
 from inbox.models import Campaign, CampaignCondition, CampaignMessage, Comparison
 from inbox.tasks import sweep_events, sweep_outbox
 from orders.models import Checkout, EventSource, Order, OrderEvent, Store

@@ -10,9 +10,13 @@ import pytest
 from django.core import mail
 from django.utils import timezone
 
-from inbox import audience, backtest, lateness
-from inbox.campaigns import handle_event
+from inbox.campaigns import (
+    audience,
+    backtest,
+)
+from inbox.campaigns.order_events import handle_event
 from inbox.models import Campaign, CampaignCondition, CampaignMessage, Comparison, SendState
+from inbox.suppression import lateness
 from inbox.tasks import sweep_events, sweep_outbox
 from orders.models import EventSource, Order, OrderEvent, Store
 from orders.snapshot import encode

@@ -12,9 +12,9 @@ from django.core import mail
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from inbox import campaigns as campaigns_of_orders
 from inbox import tasks
-from inbox.campaigns import handle_event
+from inbox.campaigns import order_events as campaigns_of_orders
+from inbox.campaigns.order_events import handle_event
 from inbox.models import (
     Campaign,
     CampaignCondition,

@@ -12,12 +12,13 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from inbox import checkout_campaigns, consent
+from inbox.campaigns import checkouts as checkout_campaigns
 from inbox.models import Campaign, CampaignMessage, CampaignTranslation, SendState
+from inbox.suppression import consent
 from inbox.tasks import sweep_marketing, sweep_outbox
 from orders.models import Checkout, Store
+from practice_store.sales import checkouts
 from shopify_sync.models import EventState, WebhookEvent
-from shopify_sync.practice_store import checkouts
 from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from inbox import identities
+from inbox.contacts import identities
 from inbox.models import Conversation, Identity, IdentityKind
 from orders.models import Order, Store
 from orders.snapshot import encode

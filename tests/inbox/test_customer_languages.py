@@ -14,9 +14,12 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.translation import override, trans_real
 
-from inbox import campaigns as rules
-from inbox.campaigns import handle_event, preview_messages
-from inbox.demo_campaigns import CAMPAIGNS
+from inbox.campaigns import order_events as rules
+from inbox.campaigns.order_events import (
+    handle_event,
+    preview_messages,
+)
+from inbox.demo.campaigns import CAMPAIGNS
 from inbox.models import (
     Campaign,
     CampaignMessage,

@@ -15,7 +15,8 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
-from inbox import channel_keys, demo_keys
+from inbox.channels import keys as channel_keys
+from inbox.demo import keys as demo_keys
 from inbox.management.commands import seed_demo
 from inbox.models import Channel, Conversation
 from orders.models import Order, Store

@@ -10,7 +10,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inbox import channel_keys, placeholders, services
+from inbox.channels import keys
+from inbox.conversations import waking
 from inbox.models import (
     Channel,
     Contact,
@@ -23,6 +24,7 @@ from inbox.models import (
     Route,
 )
 from inbox.tasks import sweep_outbox
+from inbox.texts import placeholders
 from orders.models import Order, OrderAction
 from tests.conftest import logged_in
 from tests.support.shop import SECOND, Shop, work_off
@@ -32,7 +34,7 @@ Seen = Callable[[], Order]
 
 @pytest.fixture
 def key(channel: Channel) -> str:
-    return channel_keys.new_key(channel)
+    return keys.new_key(channel)
 
 
 def body(**changes: Any) -> dict[str, Any]:
@@ -108,7 +110,7 @@ def test_a_key_opens_its_own_channel_only(channel: Channel, key: str) -> None:
 def test_a_new_message_opens_a_resolved_conversation_again(channel: Channel, key: str) -> None:
     push(channel, key, body())
     conversation = Conversation.objects.get()
-    services.resolve(conversation=conversation)
+    waking.resolve(conversation=conversation)
     push(channel, key, body(external_id="m-10"))
     conversation.refresh_from_db()
     assert conversation.state == ConversationState.OPEN
@@ -184,7 +186,7 @@ def test_a_reply_to_a_dead_callback_fails_in_the_open(
     settings.DEBUG = True
     Channel.objects.filter(pk=channel.pk).update(callback_url="http://127.0.0.1:9/hook")
     conversation.channel.refresh_from_db()
-    message = services.reply(conversation=conversation, by=alice, text="hello")
+    message = waking.reply(conversation=conversation, by=alice, text="hello")
     for _ in range(8):
         Message.objects.filter(pk=message.pk).update(next_attempt_at=None)
         # A host that does not answer is given a rest, too.
@@ -201,7 +203,7 @@ def test_outside_debug_a_private_callback_is_never_called(
 ) -> None:
     Channel.objects.filter(pk=channel.pk).update(callback_url="http://127.0.0.1:9/hook")
     conversation.channel.refresh_from_db()
-    message = services.reply(conversation=conversation, by=alice, text="hello")
+    message = waking.reply(conversation=conversation, by=alice, text="hello")
     sweep_outbox()
     message.refresh_from_db()
     assert (message.delivery_state, message.attempts) == (DeliveryState.FAILED, 1)
@@ -307,8 +309,8 @@ def test_a_deleted_order_is_buried_after_two_reads_an_hour_apart(
 ) -> None:
     from datetime import timedelta
 
-    from shopify_sync import ingest
-    from shopify_sync.practice_store import selling
+    from practice_store.sales import selling
+    from shopify_sync.reading import orders as ingest
 
     placed = shop.place()
     order = seen()
@@ -341,9 +343,9 @@ def test_shopify_down_is_said_and_nothing_is_lost(
 def test_two_stores_with_one_customer_are_told_apart(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:
-    from shopify_sync import connecting
+    from shopify_sync.setup import connect
 
-    connecting.connect(domain=SECOND, token="shpat_practice_second", secret="shpss_practice_second")
+    connect.connect(domain=SECOND, token="shpat_practice_second", secret="shpss_practice_second")
     shop.place()
     shop.place(domain=SECOND)
     seen()

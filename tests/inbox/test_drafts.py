@@ -16,9 +16,12 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from inbox import drafts, services
+from inbox.conversations import (
+    drafts,
+    waking,
+)
 from inbox.models import Conversation, Draft, Message, MessageKind
-from orders import retention
+from orders.privacy import retention
 from tests.conftest import logged_in
 
 HTMX = {"HX-Request": "true"}
@@ -407,8 +410,8 @@ def test_words_that_came_in_a_form_stand_after_those_of_another_window(
         conversation=conversation, by=alice, mode="reply", text="Dear Jane", client_id=uuid.uuid4()
     )
     assert shown(alice, conversation) == ("note", "For the team\n\nDear Jane")
-    press = services.Press(client_id=uuid.uuid4())
-    message = services.reply(conversation=conversation, by=alice, text="Sent", press=press)
+    press = waking.Press(client_id=uuid.uuid4())
+    message = waking.reply(conversation=conversation, by=alice, text="Sent", press=press)
     assert message.client_id
     drafts.put(
         conversation=conversation, by=alice, mode="reply", text="Sent", client_id=message.client_id

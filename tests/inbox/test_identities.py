@@ -7,7 +7,10 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 
-from inbox import addresses, identities
+from inbox.contacts import (
+    edits,
+    identities,
+)
 from inbox.models import Conversation, Identity, IdentityKind
 from orders.models import Order, OrderAction
 from tests.conftest import logged_in
@@ -32,7 +35,7 @@ def test_an_address_that_was_taken_away_owns_nothing(
     assert identities.contacts_of(order) == [conversation.contact_id]
     if is_removed:
         for identity in Identity.objects.exclude(kind=IdentityKind.CHANNEL_USER):
-            addresses.remove_identity(identity=identity, by=alice)
+            edits.remove_identity(identity=identity, by=alice)
     answer = api.post(
         f"/api/v1/orders/{order.pk}/actions/", {"token": preview["token"]},
         content_type="application/json", headers={"Idempotency-Key": "k"},
@@ -48,7 +51,7 @@ def test_of_two_contacts_only_the_one_that_kept_the_address(
     shop.place()
     order = seen()
     (identity,) = Identity.objects.filter(kind=IdentityKind.EMAIL)
-    addresses.remove_identity(identity=identity, by=alice)
+    edits.remove_identity(identity=identity, by=alice)
     other = Identity.objects.create(
         contact=type(identity.contact).objects.create(name="Another Jane"),
         kind=IdentityKind.EMAIL, value=identity.value,

@@ -12,8 +12,8 @@ import pytest
 from django.test import Client
 from django.utils import translation
 
-from inbox import deliveries
 from inbox.models import Conversation
+from inbox.outbox import delivery_status
 from orders.models import Store
 from tests.support.shop import Shop, fetch_dirty
 
@@ -113,9 +113,9 @@ def test_the_compiled_catalog_is_the_source(language: str, tmp_path: Path) -> No
 def test_how_often_it_was_tried_is_said_to_whoever_reads_it(
     language: str, count: int, said: str
 ) -> None:
-    kept = deliveries.tried(count)
+    kept = delivery_status.tried(count)
     with translation.override(language):
-        assert deliveries.said(kept) == said
+        assert delivery_status.said(kept) == said
 
 
 @pytest.mark.parametrize("language", ["de", "ar"])

@@ -11,8 +11,7 @@ import pytest
 from django.core import mail
 from django.utils import timezone
 
-from inbox import lateness
-from inbox.campaigns import handle_event
+from inbox.campaigns.order_events import handle_event
 from inbox.models import (
     Campaign,
     CampaignMessage,
@@ -22,11 +21,12 @@ from inbox.models import (
     SendState,
     Via,
 )
+from inbox.suppression import lateness
 from inbox.tasks import sweep_events, sweep_marketing, sweep_outbox
 from orders import privacy
 from orders.models import EventKind, EventSource, Order, OrderEvent, Store
 from orders.snapshot import encode
-from shopify_sync.practice_store import actions as shop_actions
+from practice_store.changes import staff_actions as shop_actions
 from tests.support import snapshots
 from tests.support.shop import Shop
 

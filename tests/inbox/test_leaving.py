@@ -12,12 +12,12 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from inbox import consent
 from inbox.models import Campaign, CampaignMessage, SendState
+from inbox.suppression import consent
 from inbox.tasks import sweep_events, sweep_marketing
 from orders.errors import ShopUnreachable
 from orders.models import Order, Store
-from shopify_sync.practice_store import checkouts
+from practice_store.sales import checkouts
 from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)

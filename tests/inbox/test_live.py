@@ -16,7 +16,18 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from inbox import live, live_access, live_hub, live_stream
+from inbox.live import (
+    access,
+)
+from inbox.live import (
+    events as live,
+)
+from inbox.live import (
+    hub as live_hub,
+)
+from inbox.live import (
+    stream as live_stream,
+)
 from inbox.models import Conversation, LiveEvent
 from tests.chaos.servers import Redis, free_port
 from tests.support.doors import native_door
@@ -272,7 +283,7 @@ def a_stream(
             said.append(message["body"])
 
     return live_stream._Stream(
-        live_access.Listener(None, may_listen), queue or asyncio.Queue(), send, None, _now=lambda: 0
+        access.Listener(None, may_listen), queue or asyncio.Queue(), send, None, _now=lambda: 0
     )
 
 
@@ -434,7 +445,7 @@ def test_a_slow_answer_to_who_listens_holds_nothing_up(
         asking.release()
         return answer.wait(20)
 
-    monkeypatch.setattr(live_access, "_is_logged_in", slow)
+    monkeypatch.setattr(access, "_is_logged_in", slow)
     try:
         assert asking.acquire(timeout=10)
         assert asking.acquire(timeout=10)
@@ -472,7 +483,7 @@ def test_a_stream_outlives_a_database_that_is_away_when_it_is_asked_again(
         asked.append(1)
         raise OperationalError
 
-    monkeypatch.setattr(live_access, "_is_logged_in", broken)
+    monkeypatch.setattr(access, "_is_logged_in", broken)
     live.announce("order:1")
     heard.topic("order:1")
     assert "ended" not in [event.kind for event in heard.heard]
@@ -586,10 +597,10 @@ def test_a_change_and_its_announcement_are_committed_together(
     transactional_db: None, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever dies right after the commit, before anything else is done, has told everybody."""
-    from inbox import services
+    from inbox.conversations import waking
 
     monkeypatch.setattr(transaction, "on_commit", lambda *_words, **_more: None)
     before = position()
-    services.note(conversation=conversation, by=conversation.assignee, text="Called.")
+    waking.note(conversation=conversation, by=conversation.assignee, text="Called.")
     events = live.read(live.mark_at(before.at), at_most=10).events
     assert [event.topics for event in events] == [(f"conversation:{conversation.pk}",)]

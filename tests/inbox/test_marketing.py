@@ -15,13 +15,14 @@ from django.db import connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 
-from inbox import consent, marketing
+from inbox.campaigns import marketing
 from inbox.models import Campaign, CampaignMessage, SendState
+from inbox.suppression import consent
 from inbox.tasks import sweep_events, sweep_marketing, sweep_outbox
-from orders import redactions
+from orders.checkouts import Consent
 from orders.models import EventKind, OrderEvent, RedactedKind, Store
-from orders.shoppers import Consent
-from shopify_sync.practice_store import actions
+from orders.privacy import ledger
+from practice_store.changes import staff_actions
 from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -108,7 +109,7 @@ def test_whoever_was_redacted_here_gets_none_though_shopify_still_knows_them(
     shop.place()
     subscribe(shop)
     later = timezone.now() + timedelta(hours=1)
-    redactions.remember(store, [(RedactedKind.EMAIL, "jane@example.com")], at=later)
+    ledger.remember(store, [(RedactedKind.EMAIL, "jane@example.com")], at=later)
     run(shop)
     assert mail.outbox == []
     assert decided() == ["skipped"]
@@ -164,9 +165,9 @@ def test_what_happens_in_shopify_sends_what_is_transactional(
         body="{{ order.number }} {{ amount }}",
     )  # fmt: skip
     order = shop.place()
-    shop.act(lambda c: actions.ship(c, order))
-    shop.act(lambda c: actions.carrier_says(c, order, "DELIVERED"))
-    shop.act(lambda c: actions.refund(c, order, actions.money.net(order)))
+    shop.act(lambda c: staff_actions.ship(c, order))
+    shop.act(lambda c: staff_actions.carrier_says(c, order, "DELIVERED"))
+    shop.act(lambda c: staff_actions.refund(c, order, staff_actions.money.net(order)))
     shop.held.reverse()
     for _again in range(2):
         run(shop, times=2)

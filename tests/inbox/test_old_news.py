@@ -19,17 +19,17 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from inbox import campaigns as campaign_verbs
-from inbox import lateness
+from inbox.campaigns import order_events as campaign_verbs
 from inbox.models import Campaign, CampaignMessage, SendState
+from inbox.suppression import lateness
 from inbox.tasks import sweep_events, sweep_marketing, sweep_outbox
 from orders import privacy
 from orders.models import Checkout, EventKind, EventSource, Order, OrderEvent, Store
 from orders.snapshot import OrderSnapshot, Refund, RefundTransaction, encode
-from shopify_sync import replaying
+from practice_store.changes import staff_actions as shop_actions
 from shopify_sync.models import WebhookEvent
-from shopify_sync.practice_store import actions as shop_actions
 from shopify_sync.tasks import sweep_webhooks
+from shopify_sync.webhooks import replay
 from tests.support import snapshots
 from tests.support.shop import Shop, fetch_dirty
 
@@ -246,7 +246,7 @@ def test_a_replayed_webhook_tells_nobody_twice(
     shop.act(lambda c: shop_actions.refund(c, placed, Decimal("7.00")))
     shop.deliver(Client())
     tell()
-    assert replaying.replay(WebhookEvent.objects.all(), by=None) > 0
+    assert replay.replay(WebhookEvent.objects.all(), by=None) > 0
     sweep_webhooks()
     fetch_dirty()
     tell()

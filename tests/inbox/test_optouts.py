@@ -12,8 +12,8 @@ from django.core import mail
 from django.core.management import call_command
 from django.test import Client
 
-from inbox import optouts
 from inbox.models import Campaign, CampaignMessage, DeliveryState, OptOut
+from inbox.suppression import opt_outs
 from inbox.tasks import keep_opt_outs, sweep_events, sweep_marketing, sweep_outbox
 from orders.models import RedactedIdentity, Store
 from tests.support.shop import DOMAIN, Shop
@@ -117,13 +117,13 @@ def test_news_of_an_order_still_reaches_them_and_bears_no_such_header(
     Campaign.objects.create(
         name="Receipt", event_kind="placed", via_conversation=False, subject="Receipt", body="b"
     )
-    optouts.record(optouts.token_of("jane@example.com"))
+    opt_outs.record(opt_outs.token_of("jane@example.com"))
     buy(shop)
     [sent] = mail.outbox
     assert "List-Unsubscribe" not in sent.message()
 
 
-@pytest.mark.parametrize("token", ["x", "x" + optouts.token_of("jane@example.com")])
+@pytest.mark.parametrize("token", ["x", "x" + opt_outs.token_of("jane@example.com")])
 def test_a_forged_link_is_not_found(db: None, token: str) -> None:
     for verb in ("get", "post"):
         assert getattr(Client(), verb)(f"/unsubscribe/{token}/").status_code == 404
@@ -131,19 +131,19 @@ def test_a_forged_link_is_not_found(db: None, token: str) -> None:
 
 
 def test_no_address_is_in_the_link_nor_in_the_table(db: None) -> None:
-    token = optouts.token_of("Jane@Example.com ")
-    optouts.record(token)
-    optouts.record(token)
+    token = opt_outs.token_of("Jane@Example.com ")
+    opt_outs.record(token)
+    opt_outs.record(token)
     assert OptOut.objects.count() == 1
-    assert optouts.has("jane@example.com")
-    assert not optouts.has("john@example.com")
+    assert opt_outs.has("jane@example.com")
+    assert not opt_outs.has("john@example.com")
     assert "jane" not in token
     assert "jane" not in OptOut.objects.get().digest
 
 
 def test_without_an_address_of_our_own_there_is_no_header(settings: Any) -> None:
     settings.PUBLIC_URL = ""
-    assert optouts.headers("jane@example.com") == {}
+    assert opt_outs.headers("jane@example.com") == {}
 
 
 @pytest.fixture
@@ -161,12 +161,12 @@ def restore_an_old_backup() -> None:
 
 def test_who_has_unsubscribed_stays_so_when_an_old_backup_is_restored(ledger: Path) -> None:
     for _ in range(2):
-        optouts.record(optouts.token_of("jane@example.com"))
+        opt_outs.record(opt_outs.token_of("jane@example.com"))
         keep_opt_outs()
     assert len(ledger.read_text().splitlines()) == 1
     for _ in range(2):
         restore_an_old_backup()
-    assert optouts.has("jane@example.com")
+    assert opt_outs.has("jane@example.com")
     assert OptOut.objects.count() == 1
     assert not RedactedIdentity.objects.exists()
     # What came from the file is not written to it again.
@@ -178,22 +178,22 @@ def test_a_web_server_needs_no_ledger_to_unsubscribe_somebody(
     db: None, settings: Any, tmp_path: Path
 ) -> None:
     settings.REDACTION_LEDGER_FILE = str(tmp_path)
-    token = optouts.token_of("jane@example.com")
+    token = opt_outs.token_of("jane@example.com")
     assert Client().post(f"/unsubscribe/{token}/").status_code == 200
-    assert optouts.has("jane@example.com")
+    assert opt_outs.has("jane@example.com")
     with pytest.raises(OSError, match="directory"):
         keep_opt_outs()
     # The next try, on a disk that takes it.
     settings.REDACTION_LEDGER_FILE = str(tmp_path / "ledger.jsonl")
     keep_opt_outs()
     restore_an_old_backup()
-    assert optouts.has("jane@example.com")
+    assert opt_outs.has("jane@example.com")
 
 
 def test_a_line_that_was_cut_off_hides_no_other(ledger: Path) -> None:
     """The disk was full, and then it was not."""
     ledger.write_text('{"kind": "opt_')
-    optouts.record(optouts.token_of("jane@example.com"))
+    opt_outs.record(opt_outs.token_of("jane@example.com"))
     keep_opt_outs()
     restore_an_old_backup()
-    assert optouts.has("jane@example.com")
+    assert opt_outs.has("jane@example.com")

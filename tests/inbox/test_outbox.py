@@ -11,7 +11,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.core import mail
 from django.utils import timezone
 
-from inbox import consent, outbox
+from inbox import outbox
 from inbox.channels import SENDERS, email, sms
 from inbox.channels.base import NotSent
 from inbox.models import (
@@ -28,6 +28,7 @@ from inbox.models import (
     Via,
 )
 from inbox.outbox import ends
+from inbox.suppression import consent
 from inbox.tasks import sweep_outbox
 from orders.models import EventKind, EventSource, Order, OrderEvent, Store
 

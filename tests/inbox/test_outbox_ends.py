@@ -15,9 +15,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from inbox import figures, outbox, services
-from inbox.campaigns import handle_event
+from inbox import (
+    dashboard,
+    outbox,
+)
+from inbox.campaigns.order_events import handle_event
 from inbox.channels.base import NotSent
+from inbox.conversations import waking
 from inbox.models import (
     Campaign,
     Channel,
@@ -59,7 +63,7 @@ def given_up(conversation: Conversation, alice: User, down: list[str]) -> Messag
     """Alice replied and resolved; the reply was tried to its end."""
     Channel.objects.update(callback_url="https://chat.example/callback")
     found = Conversation.objects.select_related("channel", "contact").get(pk=conversation.pk)
-    message = services.reply(conversation=found, by=alice, text="Your money is on its way")
+    message = waking.reply(conversation=found, by=alice, text="Your money is on its way")
     Conversation.objects.update(state=ConversationState.RESOLVED, is_unread=False)
     for _ in range(outbox.ATTEMPTS):
         Message.objects.filter(delivery_state="pending").update(next_attempt_at=None)
@@ -69,7 +73,7 @@ def given_up(conversation: Conversation, alice: User, down: list[str]) -> Messag
 
 
 def metric(name: str, **labels: str) -> float:
-    [found] = [m for m in figures.metrics(timezone.now()) if m.name == name]
+    [found] = [m for m in dashboard.metrics(timezone.now()) if m.name == name]
     return next(s.value for s in found.samples if dict(s.labels) == labels)
 
 
@@ -101,8 +105,8 @@ def test_a_snoozed_conversation_wakes_for_it(
 ) -> None:
     Channel.objects.update(callback_url="https://chat.example/callback")
     found = Conversation.objects.select_related("channel", "contact").get(pk=conversation.pk)
-    message = services.reply(conversation=found, by=alice, text="x")
-    services.snooze(conversation=found, hours=4)
+    message = waking.reply(conversation=found, by=alice, text="x")
+    waking.snooze(conversation=found, hours=4)
     message.refresh_from_db()
     ends.give_up(message, "No.", now=timezone.now())
     found.refresh_from_db()

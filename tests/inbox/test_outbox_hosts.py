@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from inbox import channel_keys, outbox
-from inbox.channels import api, email, sms
+from core import http
+from inbox import outbox
+from inbox.channels import api, email, keys, sms
 from inbox.channels.base import NotSent
 from inbox.models import (
     Channel,
@@ -24,7 +25,6 @@ from inbox.models import (
     Route,
 )
 from inbox.outbox import routes
-from orders import transport
 from tests.support import hosts
 from tests.support.hosts import Host
 
@@ -46,7 +46,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def message_by(url: str, *, kind: str = ChannelKind.API, name: str = "Chat") -> Message:
     channel = Channel.objects.create(name=name, kind=kind, callback_url=url)
-    channel_keys.new_key(channel)
+    keys.new_key(channel)
     conversation = Conversation.objects.create(
         channel=channel, contact=Contact.objects.create(name="Jane"), external_id="c-1"
     )
@@ -129,7 +129,7 @@ def test_without_the_deadline_a_dripping_mail_server_would_hold_the_thread(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: it greets in two seconds, and no read waits for long."""
-    monkeypatch.setattr(transport, "deadline", lambda within_s: nullcontext())
+    monkeypatch.setattr(http, "deadline", lambda within_s: nullcontext())
     with Host(hosts.mail, pause_s=0.02) as host:
         message = sent(mail_by(host.port, settings))
         assert host.taken == 1

@@ -12,8 +12,9 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from inbox import outbox, services
+from inbox import outbox
 from inbox.channels.base import NotSent
+from inbox.conversations import waking
 from inbox.models import (
     Channel,
     ChannelKind,
@@ -75,9 +76,9 @@ def test_a_quick_second_reply_does_not_overtake_the_first(
     talking: Conversation, carrier: Carrier, alice: User
 ) -> None:
     carrier.bad = {talking.channel_id}
-    services.reply(conversation=talking, by=alice, text="First")
+    waking.reply(conversation=talking, by=alice, text="First")
     carrier.bad = set()
-    services.reply(conversation=talking, by=alice, text="Second")
+    waking.reply(conversation=talking, by=alice, text="Second")
     sweep_outbox()
     assert carrier.texts == []
     Message.objects.update(next_attempt_at=None)
@@ -91,9 +92,9 @@ def test_without_the_order_it_would(
     """Negative control."""
     monkeypatch.setattr(claiming, "sendable", claiming.due)
     carrier.bad = {talking.channel_id}
-    services.reply(conversation=talking, by=alice, text="First")
+    waking.reply(conversation=talking, by=alice, text="First")
     carrier.bad = set()
-    services.reply(conversation=talking, by=alice, text="Second")
+    waking.reply(conversation=talking, by=alice, text="Second")
     Message.objects.update(next_attempt_at=None)
     sweep_outbox()
     assert carrier.texts == ["Second", "First"]
@@ -103,9 +104,9 @@ def test_what_comes_after_one_that_was_given_up_leaves(
     talking: Conversation, carrier: Carrier, alice: User
 ) -> None:
     carrier.bad, carrier.is_final = {talking.channel_id}, True
-    first = services.reply(conversation=talking, by=alice, text="First")
+    first = waking.reply(conversation=talking, by=alice, text="First")
     carrier.bad = set()
-    services.reply(conversation=talking, by=alice, text="Second")
+    waking.reply(conversation=talking, by=alice, text="Second")
     first.refresh_from_db()
     assert (first.delivery_state, carrier.texts) == (DeliveryState.FAILED, ["Second"])
 

@@ -15,7 +15,11 @@ from django.db.migrations.state import ProjectState
 from django.test import Client
 from django.utils import timezone
 
-from inbox import addresses, identities, participants
+from inbox.contacts import (
+    edits,
+    identities,
+)
+from inbox.conversations import participants
 from inbox.models import Channel, Contact, Conversation, Identity, Message, Participant
 from orders.models import AuditEntry, AuditKind, Store
 from tests.inbox.test_senders import JANE, contact_of, push
@@ -385,7 +389,7 @@ def test_agents_are_told_where_to_give_an_address_back(
 ) -> None:
     push(channel, JANE)
     contact = contact_of("c-9")
-    addresses.remove_identity(identity=contact.identities.get(kind="email"), by=alice)
+    edits.remove_identity(identity=contact.identities.get(kind="email"), by=alice)
     at = f"/inbox/contacts/{contact.pk}/identities/"
     said = as_alice.post(at, {"value": "jane@example.com"}, follow=True).content.decode()
     assert "give it back under “Taken away”" in unescape(said)

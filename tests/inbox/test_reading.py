@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from inbox import pages, reading, services
+from inbox import read_marks
+from inbox.conversations import (
+    listing,
+    waking,
+)
 from inbox.models import Channel, Conversation, ReadMark
 from tests.conftest import logged_in
 from tests.inbox.test_writes import customer_writes
@@ -16,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def is_bold(agent: User, conversation: Conversation) -> bool:
-    found = pages.conversation_list(agent, scope="all", state="open", query="", after="")
+    found = listing.conversation_list(agent, scope="all", state="open", query="", after="")
     return next(row.is_unread for row in found.rows if row.pk == conversation.pk)
 
 
@@ -38,11 +42,11 @@ def test_a_second_viewer_does_not_read_for_the_assignee(
 def test_of_nobodys_conversation_any_agent_has_read_it(
     conversation: Conversation, alice: User, bob: User
 ) -> None:
-    services.assign(conversation=conversation, to=None)
+    waking.assign(conversation=conversation, to=None)
     logged_in(bob).get(f"/inbox/conversations/{conversation.pk}/")
     assert not is_unread(conversation)
     assert is_bold(alice, conversation), "who has not opened it has not read it"
-    services.assign(conversation=conversation, to=alice)
+    waking.assign(conversation=conversation, to=alice)
     assert is_unread(conversation), "whose it is now has not read it"
 
 
@@ -56,7 +60,7 @@ def test_each_new_message_is_unread_again(
     assert is_unread(conversation)
     # An agent's own words are no news.
     web.get(at)
-    services.note(conversation=conversation, by=alice, text="vip")
+    waking.note(conversation=conversation, by=alice, text="vip")
     assert not is_bold(alice, conversation)
 
 
@@ -99,7 +103,7 @@ def test_the_answer_to_a_write_is_not_read_by_being_sent(
     )
     assert answer.status_code == status
     assert f'data-seen="{came}" data-read-url=' in answer.content.decode()
-    assert (reading.mark_of(alice, conversation) or 0) < came
+    assert (read_marks.mark_of(alice, conversation) or 0) < came
     assert is_unread(conversation)
 
 
@@ -138,8 +142,8 @@ def test_a_mark_never_goes_back(conversation: Conversation, channel: Channel, al
     first = conversation.messages.get().pk
     second = customer_writes(channel, "More").pk
     for up_to in (second, first, 0):
-        services.mark_read(conversation=conversation, by=alice, up_to=up_to)
-    assert reading.mark_of(alice, conversation) == second
+        waking.mark_read(conversation=conversation, by=alice, up_to=up_to)
+    assert read_marks.mark_of(alice, conversation) == second
 
 
 def test_who_only_looks_reads_nothing(conversation: Conversation) -> None:
@@ -152,31 +156,31 @@ def test_who_only_looks_reads_nothing(conversation: Conversation) -> None:
 def test_what_somebody_resolved_without_me_is_no_news_to_me(
     conversation: Conversation, alice: User, bob: User
 ) -> None:
-    services.mark_read(conversation=conversation, by=alice, up_to=conversation.messages.get().pk)
-    services.resolve(conversation=conversation, by=alice)
-    found = pages.conversation_list(bob, scope="all", state="resolved", query="", after="")
+    waking.mark_read(conversation=conversation, by=alice, up_to=conversation.messages.get().pk)
+    waking.resolve(conversation=conversation, by=alice)
+    found = listing.conversation_list(bob, scope="all", state="resolved", query="", after="")
     assert [row.is_unread for row in found.rows] == [False]
 
 
 def test_the_list_asks_once_whatever_its_length(
     channel: Channel, alice: User, django_assert_num_queries: Any
 ) -> None:
-    services.receive(
+    waking.receive(
         channel=channel, external_id="a", conversation_id="a", text="Hi",
-        sender=services.Sender(external_id="a"), sent_at=Conversation._meta.get_field("last_message_at").default(),
+        sender=waking.Sender(external_id="a"), sent_at=Conversation._meta.get_field("last_message_at").default(),
     )  # fmt: skip
 
     def look() -> Any:
-        return pages.conversation_list(alice, scope="all", state="open", query="", after="")
+        return listing.conversation_list(alice, scope="all", state="open", query="", after="")
 
     look()
     # The rows, which of them are unread, and where there is a draft.
     with django_assert_num_queries(3):
         assert len(look().rows) == 1
     for name in "bcdefghij":
-        services.receive(
+        waking.receive(
             channel=channel, external_id=name, conversation_id=name, text="Hi",
-            sender=services.Sender(external_id=name), sent_at=Conversation._meta.get_field("last_message_at").default(),
+            sender=waking.Sender(external_id=name), sent_at=Conversation._meta.get_field("last_message_at").default(),
         )  # fmt: skip
     with django_assert_num_queries(3):
         assert len(look().rows) == 10

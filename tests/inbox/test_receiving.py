@@ -17,7 +17,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from inbox import channel_keys, pages, receiving, services
+from inbox.channels import keys
+from inbox.conversations import (
+    listing,
+    receiving,
+    waking,
+)
 from inbox.models import Channel, Contact, Conversation, Identity, Message, MessageKind
 from tests.inbox.test_senders import JANE, push
 
@@ -30,23 +35,23 @@ def page(client: Client) -> str:
 
 
 def first_page(agent: User) -> list[str]:
-    shown = pages.conversation_list(agent, scope="all", state="open", query="", after="")
+    shown = listing.conversation_list(agent, scope="all", state="open", query="", after="")
     ids = [row.pk for row in shown.rows]
     names = dict(Conversation.objects.values_list("pk", "external_id"))
     return [names[pk] for pk in ids]
 
 
 def say(channel: Channel, number: int, *, talk: str = "c-9", ago: timedelta, text: str) -> Message:
-    message, _is_new = services.receive(
+    message, _is_new = waking.receive(
         channel=channel, external_id=f"{talk}-{number}", conversation_id=talk,
-        sender=services.Sender(external_id=f"u-{talk}", name="Jane Doe"), text=text,
+        sender=waking.Sender(external_id=f"u-{talk}", name="Jane Doe"), text=text,
         sent_at=timezone.now() - ago,
     )  # fmt: skip
     return message
 
 
 def test_a_message_pushed_late_is_on_top_of_the_list(channel: Channel, alice: User) -> None:
-    for number in range(pages.PAGE + 5):
+    for number in range(listing.PAGE + 5):
         say(channel, 1, talk=f"x-{number}", ago=timedelta(minutes=1), text="Hi")
     say(channel, 1, talk="late", ago=timedelta(days=2), text="Two days under way")
     assert first_page(alice)[0] == "late"
@@ -135,7 +140,7 @@ def test_the_first_look_reaches_back_to_what_the_customer_last_wrote(
 ) -> None:
     asked = say(channel, 1, ago=timedelta(days=1), text="Where is it?")
     for number in range(70):
-        services.note(conversation=asked.conversation, by=alice, text=f"Note {number}")
+        waking.note(conversation=asked.conversation, by=alice, text=f"Note {number}")
     shown = thread_of(as_alice)
     assert "Where is it?" in shown
     assert f'data-seen="{asked.pk}"' in shown
@@ -160,13 +165,13 @@ def test_a_clock_that_runs_ahead_pins_nothing(channel: Channel, alice: User) -> 
 def test_a_snooze_that_ends_is_noticed(channel: Channel, alice: User, as_alice: Client) -> None:
     say(channel, 1, ago=timedelta(0), text="Next week, please")
     talk = Conversation.objects.get()
-    services.snooze(conversation=talk, hours=1)
+    waking.snooze(conversation=talk, hours=1)
     Conversation.objects.update(is_unread=False)
     say(channel, 1, talk="other", ago=timedelta(0), text="Hi")
-    assert services.wake_snoozed(now=timezone.now() + timedelta(minutes=59)) == 0
+    assert waking.wake_snoozed(now=timezone.now() + timedelta(minutes=59)) == 0
     now = timezone.now() + timedelta(hours=2)
-    assert services.wake_snoozed(now=now) == 1
-    assert services.wake_snoozed(now=now) == 0
+    assert waking.wake_snoozed(now=now) == 1
+    assert waking.wake_snoozed(now=now) == 0
     talk.refresh_from_db()
     assert (talk.state, talk.is_unread, talk.snoozed_until) == ("open", True, None)
     assert first_page(alice) == ["c-9", "other"]
@@ -203,7 +208,7 @@ def test_a_photo_without_words_is_seen(channel: Channel, as_alice: Client) -> No
 
 def test_a_message_of_nothing_is_seen(channel: Channel, as_alice: Client) -> None:
     body = {"external_id": "e-1", "conversation": "c-9", "sender": JANE}
-    key = channel_keys.new_key(channel)
+    key = keys.new_key(channel)
     answer = Client().post(
         f"/api/v1/channels/{channel.pk}/messages/", json.dumps(body),
         content_type="application/json", headers={"Authorization": f"Bearer {key}"},
@@ -237,7 +242,7 @@ def at_once(work: list[Any]) -> list[Any]:
 
 
 def pushes(channel: Channel, senders: list[dict[str, Any]], *, talk: str) -> list[Any]:
-    key = channel_keys.new_key(channel)
+    key = keys.new_key(channel)
 
     def one(number: int, sender: dict[str, Any]) -> Any:
         body = {"external_id": f"{talk}-{number}", "conversation": talk, "sender": sender,

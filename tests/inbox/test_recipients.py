@@ -12,8 +12,9 @@ from django.contrib.auth.models import User
 from django.core import mail
 from django.test import Client
 
-from inbox import addresses, reach, services
-from inbox.channels import api
+from inbox.channels import api, reach
+from inbox.contacts import edits
+from inbox.conversations import waking
 from inbox.models import (
     Channel,
     ChannelKind,
@@ -43,7 +44,7 @@ def post(db: None) -> Channel:
 def jane(post: Channel, sara: User) -> Conversation:
     """Jane has two addresses; the older one is the first we knew."""
     push(post, OLD, talk="before")
-    addresses.add_address(contact=contact_of("before"), text="jane@new.example", by=sara)
+    edits.add_address(contact=contact_of("before"), text="jane@new.example", by=sara)
     push(post, NEW, talk="t")
     found = Conversation.objects.get(external_id="t")
     assert found.contact == contact_of("before")
@@ -110,7 +111,7 @@ def test_whom_an_agent_chose_is_whom_it_goes_to(
 ) -> None:
     """The page asked, as nobody was the obvious one, and says too where it would go else."""
     contact = Contact.objects.create(name="Jane")
-    addresses.add_address(contact=contact, text="jane@example.com", by=sara)
+    edits.add_address(contact=contact, text="jane@example.com", by=sara)
     talk = Conversation.objects.create(channel=post, contact=contact, external_id="old")
     colleague = talk.participants.create(
         contact=Contact.objects.create(name="Tom"), external_id="u-2", address="tom@example.com"
@@ -128,14 +129,14 @@ def test_a_reply_goes_nowhere_but_where_the_page_said(
     """A conversation from before senders were kept: its contact's address was taken meanwhile."""
     contact = Contact.objects.create(name="Jane")
     for address in ("jane@old.example", "jane@new.example"):
-        addresses.add_address(contact=contact, text=address, by=sara)
+        edits.add_address(contact=contact, text=address, by=sara)
     talk = Conversation.objects.create(channel=post, contact=contact, external_id="old")
     shown = page(as_alice, talk)
     assert "To jane@old.example" in shown
     name = "expected_recipient"
     assert f'name="{name}" value="jane@old.example"' in shown
     wish = {"text": "Your code is 123", name: "jane@old.example"}
-    addresses.remove_identity(identity=contact.identities.get(value="jane@old.example"), by=sara)
+    edits.remove_identity(identity=contact.identities.get(value="jane@old.example"), by=sara)
     at = f"/inbox/conversations/{talk.pk}/reply/"
     answer = as_alice.post(at, wish, headers={"HX-Request": "true"})
     again = unescape(answer.content.decode())
@@ -187,7 +188,7 @@ def test_a_confirmation_goes_to_a_proven_address_of_the_contact(
     # Not if it was taken from her before it left.
     late = news(jane)
     identity = jane.contact.identities.get(value="jane@new.example")
-    addresses.remove_identity(identity=identity, by=alice)
+    edits.remove_identity(identity=identity, by=alice)
     sweep_outbox()
     late.refresh_from_db()
     assert (late.delivery_state, len(mail.outbox)) == (DeliveryState.FAILED, 1)
@@ -197,7 +198,7 @@ def test_a_confirmation_goes_to_a_proven_address_of_the_contact(
 def test_a_reply_from_before_the_address_was_kept_goes_to_who_wrote(
     jane: Conversation, as_alice: Client, alice: User
 ) -> None:
-    services.reply(conversation=jane, by=alice, text="Hello")
+    waking.reply(conversation=jane, by=alice, text="Hello")
     Message.objects.filter(kind=MessageKind.REPLY).update(recipient="")
     sweep_outbox()
     assert [m.to for m in mail.outbox] == [["jane@new.example"]]
@@ -206,7 +207,7 @@ def test_a_reply_from_before_the_address_was_kept_goes_to_who_wrote(
 def test_a_messenger_is_told_whom_a_reply_is_for(channel: Channel, alice: User) -> None:
     push(channel, OLD, talk="t")
     push(channel, BOB, talk="t", text="Copied in", external_id="b-1")
-    message = services.reply(
+    message = waking.reply(
         conversation=Conversation.objects.get(external_id="t"), by=alice, text="Hello"
     )
     assert message.recipient == "bob@example.com"

@@ -12,9 +12,12 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.authtoken.models import Token
 
-from inbox import passes
+from inbox.frames import tokens
+from inbox.frames.tokens import (
+    Customer,
+    Pass,
+)
 from inbox.models import Conversation, Message
-from inbox.passes import Customer, Pass
 from orders.models import Store
 from tests.conftest import logged_in
 from tests.support.doors import native_door
@@ -137,7 +140,7 @@ def test_people_of_the_admin_land_there(people: dict[str, Client]) -> None:
 @pytest.mark.django_db
 def test_a_window_needs_its_persons_role(people: dict[str, Client], conversation: Any) -> None:
     nobody = User.objects.get(username="nobody")
-    window = passes.seal_window(
+    window = tokens.seal_window(
         Pass(frame_id=1, agent_id=nobody.pk, session_key="", opened_at=0, customer=Customer())
     )
     assert people["nobody"].get(f"/sidebar/window/{window}/orders/").status_code == 403

@@ -11,9 +11,14 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inbox import channel_keys, identities, normal
+from core.addresses import (
+    email_key,
+    normal_phone,
+)
+from inbox import normalization
+from inbox.channels import keys
+from inbox.contacts import identities
 from inbox.models import Channel, Claim, Contact, Conversation, Identity, IdentityKind
-from orders.addresses import email_key, normal_phone
 from orders.models import AuditEntry, AuditKind, Store
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +39,7 @@ def german(db: None) -> Store:
 
 
 def push(channel: Channel, sender: dict[str, Any], *, talk: str = "c-9", **more: Any) -> Any:
-    key = channel_keys.new_key(channel)
+    key = keys.new_key(channel)
     body = {"external_id": f"{talk}-{sender['external_id']}-{len(more)}", "conversation": talk,
             "sender": sender, "text": "Cancel my order #1043 and refund me"} | more  # fmt: skip
     return Client().post(
@@ -181,17 +186,17 @@ def test_a_number_that_is_not_understood_is_said_and_kept(
 
 
 def test_where_two_countries_read_two_numbers_nobody_guesses(german: Store) -> None:
-    assert normal.phone("0151 12345678") == NUMBER
+    assert normalization.phone("0151 12345678") == NUMBER
     Store.objects.create(domain="second.myshopify.com", country="GB")
-    assert normal.phone("0151 12345678") == NUMBER
+    assert normalization.phone("0151 12345678") == NUMBER
     # London, and Oberhausen.
-    assert normal.phone(BOTH) == ""
-    assert normal.phone("0044 151 496 0123") == "+441514960123"
+    assert normalization.phone(BOTH) == ""
+    assert normalization.phone("0044 151 496 0123") == "+441514960123"
 
 
 def test_without_a_stores_country_only_international_numbers_are_read(db: None) -> None:
-    assert normal.phone("0151 12345678") == ""
-    assert normal.phone("0049 151 12345678") == NUMBER
+    assert normalization.phone("0151 12345678") == ""
+    assert normalization.phone("0049 151 12345678") == NUMBER
 
 
 @pytest.mark.parametrize(
@@ -205,7 +210,7 @@ def test_without_a_stores_country_only_international_numbers_are_read(db: None) 
 )
 def test_two_spellings_of_one_address(one: str, other: str, are_one: bool) -> None:
     """case B5: apostrophes, plus addresses and international domains are addresses, too"""
-    first, second = normal.email(one), normal.email(other)
+    first, second = normalization.email(one), normalization.email(other)
     assert first
     assert second
     assert (first == second) is are_one

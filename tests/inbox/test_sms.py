@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from inbox import consent
 from inbox.channels import sms
 from inbox.channels.base import NotSent
 from inbox.checks import sms_backend_works
 from inbox.models import Campaign, CampaignMessage, DeliveryState
+from inbox.suppression import consent
 from inbox.tasks import sweep_outbox
 from orders.models import EventSource, Order, OrderEvent, Store
 from tests.support import texts

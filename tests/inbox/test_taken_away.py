@@ -7,10 +7,16 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from inbox import access, addresses, identities, matching, senders
+from inbox import access
+from inbox.contacts import (
+    edits,
+    identities,
+    matching,
+    senders,
+)
+from inbox.contacts.suggestions import Suggestion
 from inbox.models import Channel, Claim, Contact, Conversation, Identity, IdentityKind, Participant
-from inbox.places import BesideConversation
-from inbox.suggestions import Suggestion
+from inbox.panel.contexts import BesideConversation
 from orders.models import Customer, Order, Store
 from orders.snapshot import encode
 from tests.inbox.test_senders import JANE, claims, contact_of, push
@@ -43,7 +49,7 @@ def order_of(store: Store, *, email: str = "", phone: str = "", gid: str = "") -
 
 def take(contact: Contact, value: str, by: User) -> Identity:
     found = contact.identities.active().get(value=value)
-    addresses.remove_identity(identity=found, by=by)
+    edits.remove_identity(identity=found, by=by)
     found.refresh_from_db()
     return found
 
@@ -72,7 +78,7 @@ def test_the_next_message_does_not_bring_it_back(
     assert not BesideConversation(Conversation.objects.get(external_id="c-9")).orders().exists()
     assert access.money_refusal_for_order(alice, order) is not None
     # By a person it does.
-    addresses.restore_identity(identity=gone, by=alice)
+    edits.restore_identity(identity=gone, by=alice)
     again(channel)
     assert access.money_refusal_for_order(alice, order) is None
 
@@ -133,7 +139,7 @@ def test_what_was_set_aside_stays_aside_when_it_is_proven(
 ) -> None:
     push(widget, {"external_id": "v-1", "name": "Visitor"})
     visitor = contact_of("c-9")
-    addresses.set_aside(
+    edits.set_aside(
         contact=visitor, kind=IdentityKind.EMAIL, value="jane@example.com", evidence="order #1",
         by=alice,
     )  # fmt: skip
@@ -150,11 +156,11 @@ def test_what_was_set_aside_stays_aside_when_it_is_proven(
 def suggested(talk: str, agent: User) -> list[Suggestion]:
     from django.utils import timezone
 
-    from inbox import people
+    from inbox.contacts import profile
 
     contact = contact_of(talk)
-    found = people.person_of(
-        contact, known=list(contact.identities.all()), text=people.all_text(contact), agent=agent,
+    found = profile.person_of(
+        contact, known=list(contact.identities.all()), text=profile.all_text(contact), agent=agent,
         now=timezone.now(),
     )  # fmt: skip
     return list(found.suggestions)
@@ -175,7 +181,7 @@ def test_a_person_who_was_set_aside_is_not_suggested_by_another_name(
     kind, value = IdentityKind.EMAIL, "jane@example.com"
     if what == "customer":
         kind, value = IdentityKind.SHOPIFY_CUSTOMER, f"{here.pk}:{GID}"
-    addresses.set_aside(contact=contact, kind=kind, value=value, evidence="", by=alice)
+    edits.set_aside(contact=contact, kind=kind, value=value, evidence="", by=alice)
     again(widget)
     left = suggested("c-9", alice)
     if what == "email":
@@ -189,7 +195,7 @@ def test_a_merge_does_not_bring_a_customer_back(channel: Channel, here: Store, a
     jane = contact_of("c-9")
     old, new = f"{GID}1", f"{GID}2"
     order = order_of(here, gid=new)
-    addresses.link_customers(contact=jane, customers=[(here.pk, old), (here.pk, new)], by=alice)
+    edits.link_customers(contact=jane, customers=[(here.pk, old), (here.pk, new)], by=alice)
     take(jane, f"{here.pk}:{new}", alice)
     from django.utils import timezone
 
@@ -200,7 +206,7 @@ def test_a_merge_does_not_bring_a_customer_back(channel: Channel, here: Store, a
     # Negative control: of another contact, the merge leads there.
     tom = Contact.objects.create(name="Tom")
     take(jane, f"{here.pk}:{old}", alice)
-    addresses.link_customers(contact=tom, customers=[(here.pk, old)], by=alice)
+    edits.link_customers(contact=tom, customers=[(here.pk, old)], by=alice)
     assert order in identities.orders_of(tom)
 
 
@@ -214,14 +220,14 @@ def test_an_address_does_not_lead_to_a_customer_who_was_taken_away(
     if has_row:
         Customer.objects.create(store=here, gid=GID, email="jane@example.com", name="Janine")
     assert matching.matching_of(jane, order).refusal(order) is None
-    addresses.link_customers(contact=jane, customers=[(here.pk, GID)], by=alice)
+    edits.link_customers(contact=jane, customers=[(here.pk, GID)], by=alice)
     link = take(jane, f"{here.pk}:{GID}", alice)
     refused = matching.matching_of(jane, order)
     refusal = refused.refusal(order)
     assert refusal is not None
     assert refusal.code == "ambiguous_customer"
     assert len(refused.questions) == int(has_row)
-    addresses.restore_identity(identity=link, by=alice)
+    edits.restore_identity(identity=link, by=alice)
     assert matching.matching_of(jane, order).refusal(order) is None
 
 
@@ -248,14 +254,14 @@ def test_of_two_answers_to_one_suggestion_the_first_one_counts(
     contact = contact_of("c-9")
     found = suggested("c-9", sara)[0]
     words: dict[str, Any] = {"kind": found.kind, "value": found.value, "evidence": found.evidence}
-    aside = addresses.set_aside(contact=contact, by=alice, **words)
+    aside = edits.set_aside(contact=contact, by=alice, **words)
     assert aside is not None
-    with pytest.raises(addresses.IdentityRefused, match="was taken from this contact"):
-        addresses.accept_suggestion(contact=contact, found=found, by=sara)
-    assert addresses.set_aside(contact=contact, by=sara, **words) == aside
+    with pytest.raises(edits.IdentityRefused, match="was taken from this contact"):
+        edits.accept_suggestion(contact=contact, found=found, by=sara)
+    assert edits.set_aside(contact=contact, by=sara, **words) == aside
     # And the other way round.
-    addresses.restore_identity(identity=aside, by=alice)
-    made = addresses.accept_suggestion(contact=contact, found=found, by=sara)
-    assert addresses.set_aside(contact=contact, by=alice, **words) is None
+    edits.restore_identity(identity=aside, by=alice)
+    made = edits.accept_suggestion(contact=contact, found=found, by=sara)
+    assert edits.set_aside(contact=contact, by=alice, **words) is None
     left = contact.identities.filter(kind=found.kind, value=found.value)
     assert [row.pk for row in left] == [made.pk]

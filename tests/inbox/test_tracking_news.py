@@ -11,13 +11,13 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from inbox import lateness
 from inbox.models import Campaign, CampaignMessage, SendState
+from inbox.suppression import lateness
 from inbox.tasks import sweep_events, sweep_marketing, sweep_outbox
 from orders.models import EventKind, OrderEvent, Store
-from shopify_sync.practice_store import actions as shop_actions
-from shopify_sync.practice_store.state import Order as ShopOrder
-from shopify_sync.practice_store.state import Tracking
+from practice_store.changes import staff_actions as shop_actions
+from practice_store.state import Order as ShopOrder
+from practice_store.state import Tracking
 from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)

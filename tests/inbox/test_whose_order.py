@@ -12,8 +12,13 @@ from django.http import Http404
 from django.test import RequestFactory
 from django.utils import timezone
 
-from inbox import access, identities, matching
-from inbox.identities import OrderKeys
+from core.addresses import normal_phone
+from inbox import access
+from inbox.contacts import (
+    identities,
+    matching,
+)
+from inbox.contacts.identities import OrderKeys
 from inbox.models import (
     Channel,
     Contact,
@@ -23,8 +28,7 @@ from inbox.models import (
     Message,
     MessageKind,
 )
-from inbox.normal import email as normal_email
-from orders.addresses import normal_phone
+from inbox.normalization import email as normal_email
 from orders.models import Customer, Order, Store
 from orders.panels import FoundOrders
 

@@ -11,9 +11,19 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, connections
 
-from inbox import addresses, live, participants, reading, services, writing
+from inbox import read_marks
+from inbox.contacts import edits
+from inbox.conversations import (
+    participants,
+    waking,
+    writing,
+)
+from inbox.conversations.waking import (
+    Overtaken,
+    Press,
+)
+from inbox.live import events
 from inbox.models import Channel, Contact, Conversation, IdentityKind, Message, MessageKind
-from inbox.services import Overtaken, Press
 from tests.inbox.test_writes import customer_writes
 from tests.orders.test_locks import elsewhere, is_locked
 
@@ -49,7 +59,7 @@ def test_many_presses_of_one_button_are_one_message(
 ) -> None:
     press = Press(client_id=uuid.uuid4(), seen=conversation.messages.get().pk)
     found = at_once(*[
-        lambda: services.reply(conversation=conversation, by=alice, text="Hello", press=press)
+        lambda: waking.reply(conversation=conversation, by=alice, text="Hello", press=press)
         for _ in range(6)
     ])  # fmt: skip
     assert len({message.pk for message in found}) == 1
@@ -64,7 +74,7 @@ def test_a_message_and_a_resolve_at_once_never_bury_the_message(
         press = Press(seen=seen, state="open")
         came, closed = at_once(
             lambda: customer_writes(channel, f"Wait {number}"),  # noqa: B023
-            lambda: services.resolve(conversation=conversation, by=alice, press=press),  # noqa: B023
+            lambda: waking.resolve(conversation=conversation, by=alice, press=press),  # noqa: B023
         )
         assert isinstance(came, Message), came
         # Refused, or closed before it came, and opened again by it.
@@ -77,7 +87,7 @@ def test_replies_at_once_keep_ids_and_times_in_one_order(
     conversation: Conversation, alice: User, bob: User
 ) -> None:
     found = at_once(*[
-        lambda author=author: services.reply(conversation=conversation, by=author, text="Hi")
+        lambda author=author: waking.reply(conversation=conversation, by=author, text="Hi")
         for author in (alice, bob, alice, bob)
     ])  # fmt: skip
     assert all(isinstance(message, Message) for message in found), found
@@ -102,11 +112,11 @@ class Looks:
 def test_whose_it_is_is_said_under_the_lock_of_whoever_takes_in_a_message(
     verb: str, conversation: Conversation, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = Looks(live.announce)
-    monkeypatch.setattr(live, "announce", looks)
+    looks = Looks(events.announce)
+    monkeypatch.setattr(events, "announce", looks)
     contact, other = conversation.contact, Contact.objects.create(name="Other")
     if verb == "set_aside":
-        addresses.set_aside(
+        edits.set_aside(
             contact=contact, kind=IdentityKind.EMAIL, value="x@example.com", evidence="", by=alice
         )
     else:
@@ -129,10 +139,10 @@ def test_every_verb_holds_the_lock_to_its_end(
 ) -> None:  # fmt: skip
     assert not is_locked(Conversation, external_id="c-1")
     # The last thing that a verb does before it commits.
-    looks = Looks(live.announce)
-    monkeypatch.setattr(live, "announce", looks)
+    looks = Looks(events.announce)
+    monkeypatch.setattr(events, "announce", looks)
     words: dict[str, Any] = {"by": bob, "to": bob, "text": "Hi", "hours": 1}
-    getattr(services, verb)(conversation=conversation, **{name: words[name] for name in more})
+    getattr(waking, verb)(conversation=conversation, **{name: words[name] for name in more})
     assert looks.seen == [True]
 
 
@@ -140,7 +150,7 @@ def test_every_verb_holds_the_lock_to_its_end(
 def test_a_message_is_taken_in_under_the_same_lock(
     conversation: Conversation, channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its id is given under it: no message with a lower id is committed later (inbox.reading)."""
+    """Its id is given under it: no message with a lower id is committed later (inbox.read_marks)."""
     looks = Looks(Message.objects.create)
     monkeypatch.setattr(Message.objects, "create", looks)
     customer_writes(channel, "Hello")
@@ -151,9 +161,9 @@ def test_a_message_is_taken_in_under_the_same_lock(
 def test_a_mark_is_set_under_the_same_lock(
     conversation: Conversation, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = Looks(reading.settle_unread)
-    monkeypatch.setattr(reading, "settle_unread", looks)
-    services.mark_read(conversation=conversation, by=alice, up_to=conversation.messages.get().pk)
+    looks = Looks(read_marks.settle_unread)
+    monkeypatch.setattr(read_marks, "settle_unread", looks)
+    waking.mark_read(conversation=conversation, by=alice, up_to=conversation.messages.get().pk)
     assert looks.seen == [True]
 
 
@@ -171,6 +181,6 @@ def test_without_the_lock_the_message_is_buried(
     monkeypatch.setattr(writing, "_locked", lambda found: Conversation.objects.get(pk=found.pk))
     monkeypatch.setattr(writing, "_refuse_if_overtaken", look)
     press = Press(seen=conversation.messages.get().pk)
-    services.resolve(conversation=conversation, by=alice, press=press)
+    waking.resolve(conversation=conversation, by=alice, press=press)
     assert conversation.messages.filter(text="Wait!").exists()
     assert Conversation.objects.get().state == "resolved"

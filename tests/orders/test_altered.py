@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders import altered
-from orders.altered import Gone
+from orders.panels import line_changes
+from orders.panels.line_changes import Gone
 from orders.snapshot import ExchangeItem, LineQuantity, OrderSnapshot, Refund, Return, ReturnLine
 from tests.support.snapshots import NOW, bag, line, order
 
@@ -66,8 +66,8 @@ CASES = [
 @pytest.mark.parametrize(("snapshot", "gone", "words"), CASES)
 def test_why_units_are_gone(snapshot: OrderSnapshot, gone: Gone, words: tuple[str, ...]) -> None:
     only = snapshot.lines[0]
-    assert altered.gone(snapshot, only) == gone
-    assert altered.words(snapshot, only, is_partial=False) == words
+    assert line_changes.gone(snapshot, only) == gone
+    assert line_changes.words(snapshot, only, is_partial=False) == words
 
 
 @given(
@@ -80,14 +80,14 @@ def test_every_unit_has_one_reason(
     snapshot = of(
         left, all_, refunds=(refund(refunded, "ret" if through else ""),), returns=(a_return(back),)
     )
-    found = altered.gone(snapshot, snapshot.lines[0])
+    found = line_changes.gone(snapshot, snapshot.lines[0])
     assert min(found.refunded, found.returned, found.removed) >= 0
     assert found.refunded + found.returned + found.removed == max(0, all_ - left)
 
 
 def test_a_back_fill_does_not_tell_why() -> None:
     snapshot = of(1)
-    assert altered.words(snapshot, snapshot.lines[0], is_partial=True) == ("1 of 3 left",)
+    assert line_changes.words(snapshot, snapshot.lines[0], is_partial=True) == ("1 of 3 left",)
 
 
 def test_a_line_that_was_swapped_by_an_edit() -> None:
@@ -96,12 +96,12 @@ def test_a_line_that_was_swapped_by_an_edit() -> None:
     snapshot = order(
         lines=(old, new), is_edited=True, added=(LineQuantity(line_gid="new", quantity=2),)
     )
-    assert altered.swaps(snapshot) == ("Swapped: 2 × Jacket instead of Coat",)
-    assert altered.words(snapshot, old, is_partial=False) == ("Removed",)
-    assert altered.words(snapshot, new, is_partial=False) == ("Added later",)
-    assert altered.was_altered(snapshot)
+    assert line_changes.swaps(snapshot) == ("Swapped: 2 × Jacket instead of Coat",)
+    assert line_changes.words(snapshot, old, is_partial=False) == ("Removed",)
+    assert line_changes.words(snapshot, new, is_partial=False) == ("Added later",)
+    assert line_changes.was_altered(snapshot)
     # Added alone, or removed alone, is no swap.
-    assert altered.swaps(replace(snapshot, added=())) == ()
+    assert line_changes.swaps(replace(snapshot, added=())) == ()
 
 
 def test_an_exchange_names_both_sides() -> None:
@@ -112,9 +112,9 @@ def test_an_exchange_names_both_sides() -> None:
         lines=(old, new), returns=(a_return(1, exchanges=given_),),
         added=(LineQuantity(line_gid="new", quantity=1),),
     )  # fmt: skip
-    assert altered.swaps(snapshot) == ("Exchange: Boots · 42 instead of Shoes",)
-    assert altered.words(snapshot, old, is_partial=False) == ("Returned",)
-    assert altered.words(snapshot, new, is_partial=False) == ("Exchange item",)
-    assert altered.was_altered(snapshot)
+    assert line_changes.swaps(snapshot) == ("Exchange: Boots · 42 instead of Shoes",)
+    assert line_changes.words(snapshot, old, is_partial=False) == ("Returned",)
+    assert line_changes.words(snapshot, new, is_partial=False) == ("Exchange item",)
+    assert line_changes.was_altered(snapshot)
     declined = replace(snapshot, returns=(a_return(1, "DECLINED", exchanges=given_),))
-    assert altered.swaps(declined) == ()
+    assert line_changes.swaps(declined) == ()

@@ -13,6 +13,11 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
 from orders import previews, services
+from orders.actions import (
+    approvals,
+    execution,
+    requests,
+)
 from orders.errors import Refusal, StalePreview
 from orders.models import (
     ActionState,
@@ -25,7 +30,6 @@ from orders.models import (
     Store,
 )
 from orders.previews import CancelChoice, RefundChoice, weighing
-from orders.services import actions, approvals, performing
 from orders.snapshot import Refund
 from tests.orders.test_requesting import Gateway, refused
 from tests.support.orders import eur, stored
@@ -37,7 +41,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
     found = Gateway()
-    for module in (weighing, actions, approvals):
+    for module in (weighing, requests, approvals):
         monkeypatch.setattr(module, "get_gateway", lambda: found)
     return found
 
@@ -283,8 +287,8 @@ def stuck(ask: Callable[..., OrderAction], sara: User) -> OrderAction:
     """An action that a person has to compare with Shopify."""
     action = ask()
     approve(action, sara)
-    claimed = performing.claim(action_id=action.pk, now=timezone.now())
-    assert performing.human_needed(claimed, message="Look.")
+    claimed = execution.claim(action_id=action.pk, now=timezone.now())
+    assert execution.human_needed(claimed, message="Look.")
     return OrderAction.objects.get(pk=action.pk)
 
 

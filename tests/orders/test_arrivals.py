@@ -7,8 +7,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from orders.arrivals import Arrival, arrival, zones_of
 from orders.snapshot import Address
+from orders.statuses.arrivals import (
+    Arrival,
+    arrival,
+    zones_of,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EVENING_IN_LOS_ANGELES = datetime(2026, 11, 29, 4, tzinfo=UTC)
@@ -61,7 +65,7 @@ def test_a_day_is_past_when_it_is_over_where_the_parcel_goes() -> None:
 
 
 def test_every_zone_of_the_table_is_known_here() -> None:
-    from orders import arrivals
+    from orders.statuses import arrivals
 
     for country, states in arrivals._STATES.items():
         for name, codes in states.items():

@@ -17,10 +17,10 @@ from django.utils import timezone
 
 from inbox.models import Conversation
 from orders import services
-from orders.busy import refused_when_busy
 from orders.errors import ActionRefused, ShopUnreachable
-from orders.gateway import get_gateway
+from orders.locks import refused_when_busy
 from orders.models import Order, OrderAction
+from orders.shopify_port import get_gateway
 from tests.flows.test_main_job import Seen, confirm, review
 from tests.support.acting import ask, refund, without_wake_ups
 from tests.support.shop import Shop

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from orders import heads
 from orders.models import Customer, Store
+from orders.panels import customers
 
 
 def customer(**fields: object) -> Customer:
@@ -16,7 +16,7 @@ def customer(**fields: object) -> Customer:
 
 
 def test_what_shopify_has_not_told_stays_untold() -> None:
-    head = heads.head(customer())
+    head = customers.head(customer())
     assert (head.order_count, head.spent, head.tax_exempt) == (None, None, None)
     assert (head.account, head.email_consent, head.sms_consent) == (None, None, None)
     assert (head.language, head.customer_since) == ("", None)
@@ -35,7 +35,7 @@ def test_what_shopify_has_not_told_stays_untold() -> None:
     ],
 )
 def test_a_word_is_known_or_shown_raw(field: str, raw: str, label: str) -> None:
-    head = heads.head(customer(**{field: raw}))
+    head = customers.head(customer(**{field: raw}))
     badge = {"account_state": head.account, "email_consent": head.email_consent,
              "sms_consent": head.sms_consent}[field]  # fmt: skip
     assert badge is not None
@@ -43,21 +43,21 @@ def test_a_word_is_known_or_shown_raw(field: str, raw: str, label: str) -> None:
 
 
 def test_a_sum_has_its_currency_or_is_none() -> None:
-    told = heads.head(customer(spent=Decimal("12.5"), spent_currency="EUR"))
+    told = customers.head(customer(spent=Decimal("12.5"), spent_currency="EUR"))
     assert told.spent is not None
     assert told.spent.format("en") == "€12.50"
-    assert heads.head(customer(spent=Decimal("12.5"))).spent is None
+    assert customers.head(customer(spent=Decimal("12.5"))).spent is None
 
 
 @pytest.mark.parametrize(
     ("code", "shown"), [("de", "German"), ("pt-BR", "Portuguese (Brazil)"), ("xx-1", "xx-1")]
 )
 def test_a_language_by_its_name(code: str, shown: str) -> None:
-    assert heads.head(customer(locale=code)).language == shown
+    assert customers.head(customer(locale=code)).language == shown
 
 
 def test_hints_tell_apart_and_give_nothing_away() -> None:
-    assert heads.masked_email("jane@example.com") == "j•••@example.com"
-    assert heads.masked_email("") == heads.masked_email("jane") == ""
-    assert heads.masked_phone("+4915112345678") == "+49 ••• 678"
-    assert heads.masked_phone("+49") == ""
+    assert customers.masked_email("jane@example.com") == "j•••@example.com"
+    assert customers.masked_email("") == customers.masked_email("jane") == ""
+    assert customers.masked_phone("+4915112345678") == "+49 ••• 678"
+    assert customers.masked_phone("+49") == ""

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.history import differences
 from orders.snapshot import (
     Address,
     CustomerSnapshot,
@@ -22,6 +21,7 @@ from orders.snapshot import (
     Return,
     Tracking,
 )
+from orders.versions.diff import differences
 from tests.support.snapshots import NOW, bag, line, order, parcel, shipped
 
 BASE = order()

@@ -28,11 +28,15 @@ from orders.models import (
     PrivacyState,
     Store,
 )
-from orders.personal import Scope
-from orders.services import customers, importing, projection
+from orders.privacy.registry import Scope
+from orders.projection import (
+    bulk_import,
+    customers,
+    record,
+)
 from orders.snapshot import Refund
-from shopify_sync import backfill
 from shopify_sync.models import Backfill
+from shopify_sync.sync import backfill
 from tests.support import snapshots
 from tests.support.database import without_triggers
 from tests.support.orders import stored
@@ -110,7 +114,7 @@ def two(store: Store) -> tuple[Order, Order]:
 
 def lock_for_import(store: Store, two: tuple[Order, Order]) -> None:
     with transaction.atomic():
-        importing._lock(store, [order.gid for order in two])
+        bulk_import._lock(store, [order.gid for order in two])
 
 
 def mark_both(store: Store) -> None:
@@ -232,7 +236,7 @@ def test_an_import_writes_new_orders_before_it_locks_known_ones(
     new = replace(known.snapshot, gid="gid://shopify/Order/5", legacy_id=5)
     newer = replace(known.snapshot, updated_at=known.snapshot.updated_at + timedelta(seconds=1))
     steps: list[str] = []
-    real_lock, real_insert = importing._lock, importing.insert
+    real_lock, real_insert = bulk_import._lock, bulk_import.insert
 
     def lock(*words: Any) -> Any:
         steps.append("lock")
@@ -244,8 +248,8 @@ def test_an_import_writes_new_orders_before_it_locks_known_ones(
         real_insert(model, rows)
 
     with (
-        patch.object(importing, "_lock", lock),
-        patch.object(importing, "insert", insert),
+        patch.object(bulk_import, "_lock", lock),
+        patch.object(bulk_import, "insert", insert),
         transaction.atomic(),
     ):
         done = services.import_snapshots(store, [newer, new], read_started_at=timezone.now())
@@ -272,14 +276,14 @@ def project_and_merge(order: Order, merge: Callable[[], object]) -> list[Excepti
         updated_at=snapshot.updated_at + timedelta(seconds=1),
         customer=replace(snapshot.customer, name="Other"),
     )
-    real, is_locked, go_on = projection._write_parts, threading.Event(), threading.Event()
+    real, is_locked, go_on = record._write_parts, threading.Event(), threading.Event()
 
     def write(*words: Any) -> None:
         is_locked.set()
         assert go_on.wait(PATIENCE_S)
         real(*words)
 
-    with patch.object(projection, "_write_parts", write):
+    with patch.object(record, "_write_parts", write):
         projecting = Worker(
             lambda: services.record_snapshot(
                 order=order, snapshot=changed, seq=order.dirty_seq,
@@ -310,14 +314,14 @@ def test_a_deletion_and_a_projection_do_not_wait_for_each_other(store: Store) ->
     privacy.ask(
         store=store, kind=PrivacyKind.CUSTOMER_REDACT, fingerprint="1", scope=scope, now=now
     )
-    real, is_locked, go_on = projection._write_parts, threading.Event(), threading.Event()
+    real, is_locked, go_on = record._write_parts, threading.Event(), threading.Event()
 
     def write(*words: Any) -> None:
         is_locked.set()
         assert go_on.wait(PATIENCE_S)
         real(*words)
 
-    with patch.object(projection, "_write_parts", write):
+    with patch.object(record, "_write_parts", write):
         projecting = Worker(
             lambda: services.record_snapshot(
                 order=order, snapshot=changed, seq=order.dirty_seq,

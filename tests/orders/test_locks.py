@@ -19,11 +19,17 @@ from django.db import OperationalError, connection, connections, models, transac
 from django.utils import timezone
 
 from orders import previews, services
+from orders.actions import (
+    approvals,
+    execution,
+    requests,
+    uninstalls,
+)
 from orders.errors import ActionRefused
 from orders.models import ActionState, Order, OrderAction, Policy, RefundBudget, Store
 from orders.previews import RefundChoice, weighing
 from orders.progress import Settled
-from orders.services import actions, approvals, performing, projection, uninstalls
+from orders.projection import record
 from tests.orders.test_requesting import Gateway
 from tests.support.orders import eur, stored
 from tests.support.snapshots import NOW, order
@@ -39,7 +45,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
     found = Gateway()
-    for module in (weighing, actions, approvals):
+    for module in (weighing, requests, approvals):
         monkeypatch.setattr(module, "get_gateway", lambda: found)
     return found
 
@@ -158,9 +164,9 @@ def test_deciding_holds_the_order(
 ) -> None:
     if verb == "settle_by_hand":
         services.approve(action_id=waiting.pk, by=sara, guard=lambda _o: None, now=timezone.now())
-        claimed = performing.claim(action_id=waiting.pk, now=timezone.now())
-        performing.human_needed(claimed, message="Look.")
-    module = actions if verb == "withdraw" else approvals
+        claimed = execution.claim(action_id=waiting.pk, now=timezone.now())
+        execution.human_needed(claimed, message="Look.")
+    module = requests if verb == "withdraw" else approvals
     moved = watch(module, "move")
     moved.which = {"pk": waiting.order_id}
     now = timezone.now()
@@ -193,10 +199,10 @@ def test_a_step_is_checked_while_the_order_is_held(
     waiting: OrderAction, sara: User, watch: Callable[..., Watch]
 ) -> None:
     services.approve(action_id=waiting.pk, by=sara, guard=lambda _o: None, now=timezone.now())
-    claimed = performing.claim(action_id=waiting.pk, now=timezone.now())
-    checked = watch(performing, "check_before_sending")
+    claimed = execution.claim(action_id=waiting.pk, now=timezone.now())
+    checked = watch(execution, "check_before_sending")
     checked.which = {"pk": waiting.order_id}
-    assert performing.begin_step(claimed, step=0, now=timezone.now()) is True
+    assert execution.begin_step(claimed, step=0, now=timezone.now()) is True
     assert checked.seen == [True]
 
 
@@ -220,7 +226,7 @@ def test_marking_for_a_bank_takes_the_orders_by_their_ids(store: Store) -> None:
 
     def mark() -> None:
         with transaction.atomic():
-            projection.mark_partial_dirty(Order.objects.filter(pk__in=[first, second]))
+            record.mark_partial_dirty(Order.objects.filter(pk__in=[first, second]))
 
     with waiting_for(mark, first):
         assert not is_locked(Order, pk=second)
@@ -238,7 +244,7 @@ def test_keeping_money_holds_the_order(
 
 def test_projecting_holds_the_order(store: Store, watch: Callable[..., Watch]) -> None:
     found = stored(order(), store)
-    written = watch(projection, "_is_older")
+    written = watch(record, "_is_older")
     written.which = {"pk": found.pk}
     stored(order(), store)
     assert written.seen == [True]
@@ -280,12 +286,12 @@ def test_an_end_waits_for_the_order_before_it_touches_the_action(
 ) -> None:
     """Order first, then action, as asking does it: the other way round the two would deadlock."""
     services.approve(action_id=waiting.pk, by=sara, guard=lambda _o: None, now=timezone.now())
-    claimed = performing.claim(action_id=waiting.pk, now=timezone.now())
+    claimed = execution.claim(action_id=waiting.pk, now=timezone.now())
     ended: list[bool] = []
 
     def settle() -> None:
         end = Settled(ActionState.REJECTED, "No.")
-        ended.append(performing.settle(claimed, end, now=timezone.now()))
+        ended.append(execution.settle(claimed, end, now=timezone.now()))
 
     with waiting_for(settle, waiting.order_id):
         assert not is_locked(OrderAction, pk=waiting.pk)
@@ -302,17 +308,17 @@ def test_work_waits_for_the_order_before_it_touches_the_action(
     services.approve(action_id=waiting.pk, by=sara, guard=lambda _o: None, now=timezone.now())
     claimed = None
     if verb != "claim":
-        claimed = performing.claim(action_id=waiting.pk, now=timezone.now())
+        claimed = execution.claim(action_id=waiting.pk, now=timezone.now())
     done: list[object] = []
 
     def work() -> None:
         now = timezone.now()
         if verb == "claim":
-            done.append(performing.claim(action_id=waiting.pk, now=now))
+            done.append(execution.claim(action_id=waiting.pk, now=now))
         elif verb == "release":
-            done.append(performing.release(claimed, state=ActionState.QUEUED, again_at=now))
+            done.append(execution.release(claimed, state=ActionState.QUEUED, again_at=now))
         else:
-            done.append(performing.human_needed(claimed, message="Look."))
+            done.append(execution.human_needed(claimed, message="Look."))
 
     with waiting_for(work, waiting.order_id):
         assert not is_locked(OrderAction, pk=waiting.pk)
@@ -330,7 +336,7 @@ def test_marking_takes_the_orders_by_their_ids(store: Store) -> None:
 
     def mark() -> None:
         with transaction.atomic():
-            projection.mark_many_dirty(store_id=store.pk, legacy_ids=[1, 2], now=NOW)
+            record.mark_many_dirty(store_id=store.pk, legacy_ids=[1, 2], now=NOW)
 
     with waiting_for(mark, first):
         assert not is_locked(Order, pk=second)
@@ -342,7 +348,7 @@ def test_missing_an_order_takes_it_before_it_reads_it(store: Store) -> None:
     hour = timedelta(hours=1)
 
     def miss() -> None:
-        projection.mark_missing(order=found, seq=1, now=NOW, confirm_after=hour)
+        record.mark_missing(order=found, seq=1, now=NOW, confirm_after=hour)
 
     with waiting_for(miss, found.pk):
         Order.objects.filter(pk=found.pk).update(missing_since=NOW - hour)

@@ -8,7 +8,11 @@ import pytest
 from django.utils import timezone
 
 from orders.models import Order, Store
-from orders.services import mark_dirty, missing, projection
+from orders.projection import (
+    missing,
+    record,
+)
+from orders.services import mark_dirty
 from tests.support.orders import stored
 from tests.support.snapshots import NOW, order
 
@@ -52,7 +56,7 @@ def test_two_misses_far_enough_apart_bury_it(found: Order) -> None:
     Order.objects.update(missing_since=None)
 
     def miss(after: timedelta) -> bool:
-        return projection.mark_missing(
+        return record.mark_missing(
             order=found, seq=found.dirty_seq, now=NOW + after, confirm_after=HOUR
         )
 

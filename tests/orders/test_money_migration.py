@@ -10,7 +10,7 @@ import pytest
 from django.apps import apps
 
 from orders.models import Order, OrderRefund, Store
-from orders.services import rows
+from orders.projection import columns as rows
 from orders.snapshot import Refund, RefundTransaction, encode
 from tests.support import snapshots
 from tests.support.snapshots import NOW, bag

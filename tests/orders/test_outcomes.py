@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 from django.contrib.auth.models import User
 
-from orders import outcomes
+from orders.actions import outcomes
+from orders.actions.outcomes import Going
 from orders.models import (
     ACTIVE_STATES,
     SETTLED_STATES,
@@ -19,7 +20,6 @@ from orders.models import (
     Outcome,
     Store,
 )
-from orders.outcomes import Going
 from tests.support.snapshots import NOW
 
 _CODE = re.compile(r"\b([A-Z]{2,}_[A-Z_]+|[a-z]+_[a-z_]+|[A-Z]{6,})\b")

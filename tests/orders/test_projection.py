@@ -11,9 +11,13 @@ import pytest
 from django.db import connection, connections, models
 from django.utils import timezone
 
-from orders import statements
+from core import sql
 from orders.models import Order, Store
-from orders.services import mark_dirty, projection, record_snapshot
+from orders.projection import record
+from orders.services import (
+    mark_dirty,
+    record_snapshot,
+)
 from tests.support import snapshots
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,7 +50,7 @@ def race(order: Order, *, patience_s: int) -> None:
     """A read that began earlier has the order in hand; until it writes, one that began later
     runs from beginning to end, if nothing makes it wait for longer than the patience."""
     is_in_hand, is_overtaken = threading.Event(), threading.Event()
-    look = projection._is_older
+    look = record._is_older
 
     def pause(locked: Order, snapshot: Any) -> bool:
         if snapshot.lines[0].refundable_quantity == EARLIER:
@@ -65,7 +69,7 @@ def race(order: Order, *, patience_s: int) -> None:
 
     earlier = threading.Thread(target=store, args=(EARLIER, 1))
     later = threading.Thread(target=store, args=(LATER, 2))
-    with patch.object(projection, "_is_older", pause), patch("core.queue.enqueue"):
+    with patch.object(record, "_is_older", pause), patch("core.queue.enqueue"):
         earlier.start()
         assert is_in_hand.wait(timeout=10)
         later.start()
@@ -104,6 +108,6 @@ def test_without_the_orders_lock_the_earlier_one_would_be(order: Order) -> None:
     def unlocked(model: type[models.Model], pk: int) -> Any:
         return model._default_manager.get(pk=pk)
 
-    with patch.object(statements, "lock", unlocked):
+    with patch.object(sql, "lock", unlocked):
         race(order, patience_s=30)
     assert refundable(order) == (EARLIER, EARLIER)

@@ -12,6 +12,12 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from orders import policies, previews, services
+from orders.actions import (
+    approvals,
+    execution,
+    requests,
+    transitions,
+)
 from orders.errors import ActionRefused, Refusal, StalePreview
 from orders.models import (
     ActionKind,
@@ -27,7 +33,6 @@ from orders.models import (
 )
 from orders.previews import CancelChoice, RefundChoice, weighing
 from orders.progress import Goal
-from orders.services import actions, approvals, moving, performing
 from orders.snapshot import CustomerSnapshot, OrderSnapshot
 from tests.support.orders import FakeGateway, eur, stored
 from tests.support.snapshots import NOW, order, parcel, shipped
@@ -63,7 +68,7 @@ class Gateway(FakeGateway):
 @pytest.fixture(autouse=True)
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
     found = Gateway()
-    for module in (weighing, actions, approvals):
+    for module in (weighing, requests, approvals):
         monkeypatch.setattr(module, "get_gateway", lambda: found)
     return found
 
@@ -161,7 +166,7 @@ def test_another_persons_click_of_the_same_name_is_another(
     token: Any, request_action: Request, bob: User, store: Store
 ) -> None:
     first = request_action(token(), click="key-1")
-    performing.claim(action_id=first.pk, now=timezone.now())
+    execution.claim(action_id=first.pk, now=timezone.now())
     other = stored(replace(order(), gid="gid://shopify/Order/2", legacy_id=2), store)
     choice = RefundChoice(reason="other", amount=eur("5.00"))
     shown = previews.preview_refund(other, choice, by=bob, now=NOW).token
@@ -354,7 +359,7 @@ def test_what_only_the_database_noticed_is_told_like_any_refusal(
     request_action(token(replace(order(), gid="gid://shopify/Order/3", legacy_id=3)))
     # Newer, of another order: not the one to tell of.
     request_action(shown, by=bob, order_id=other.pk)
-    monkeypatch.setattr(actions, "_check", lambda *_words, **_more: policies.ALLOWED)
+    monkeypatch.setattr(requests, "_check", lambda *_words, **_more: policies.ALLOWED)
     with pytest.raises(ActionRefused, match="alice has already started") as caught:
         request_action(mine)
     assert caught.value.refusal.code == "action_active"
@@ -372,8 +377,8 @@ def test_what_was_not_sent_is_withdrawn_and_gives_its_money_free(
 ) -> None:
     action = request_action(token())
     if state == ActionState.BLOCKED:
-        claimed = performing.claim(action_id=action.pk, now=timezone.now())
-        assert performing.release(claimed, state=state, again_at=timezone.now())
+        claimed = execution.claim(action_id=action.pk, now=timezone.now())
+        assert execution.release(claimed, state=state, again_at=timezone.now())
     elif state == ActionState.AWAITING_APPROVAL:
         Policy.objects.create(role=alice.groups.get(), refund_up_to=1)
         services.withdraw(action_id=action.pk, by=alice, now=timezone.now())
@@ -394,8 +399,8 @@ def test_what_may_have_been_sent_is_not_withdrawn(
     token: Any, request_action: Request, alice: User, state: ActionState
 ) -> None:
     action = request_action(token())
-    claimed = performing.claim(action_id=action.pk, now=timezone.now())
-    assert performing.release(
+    claimed = execution.claim(action_id=action.pk, now=timezone.now())
+    assert execution.release(
         claimed, state=state, again_at=timezone.now(), maybe_applied=True, is_doubtful=True
     )
     verb = {"action_id": action.pk, "by": alice, "now": timezone.now()}
@@ -409,7 +414,7 @@ def test_what_a_worker_has_in_hand_is_not_withdrawn(
     token: Any, request_action: Request, alice: User
 ) -> None:
     action = request_action(token())
-    performing.claim(action_id=action.pk, now=timezone.now())
+    execution.claim(action_id=action.pk, now=timezone.now())
     verb = {"action_id": action.pk, "by": alice, "now": timezone.now()}
     assert refused(services.withdraw, **verb) == "already_sent"
 
@@ -419,7 +424,7 @@ def test_what_a_worker_has_in_hand_is_not_withdrawn(
 
 @pytest.fixture
 def claimed(token: Any, request_action: Request) -> OrderAction:
-    action = performing.claim(action_id=request_action(token()).pk, now=timezone.now())
+    action = execution.claim(action_id=request_action(token()).pk, now=timezone.now())
     assert action is not None
     return action
 
@@ -430,11 +435,11 @@ def lose(action: OrderAction) -> None:
 
 
 WRITES: dict[str, Callable[[OrderAction], bool]] = {
-    "renew": lambda a: performing.renew(a, now=timezone.now()),
-    "keep": lambda a: performing.keep(a, job_gid="gid://shopify/Job/1"),
-    "release": lambda a: performing.release(a, state=ActionState.UNKNOWN, again_at=timezone.now()),
-    "human_needed": lambda a: performing.human_needed(a, message="Look."),
-    "move": lambda a: moving.move(a, ActionState.UNKNOWN),
+    "renew": lambda a: execution.renew(a, now=timezone.now()),
+    "keep": lambda a: execution.keep(a, job_gid="gid://shopify/Job/1"),
+    "release": lambda a: execution.release(a, state=ActionState.UNKNOWN, again_at=timezone.now()),
+    "human_needed": lambda a: execution.human_needed(a, message="Look."),
+    "move": lambda a: transitions.move(a, ActionState.UNKNOWN),
 }
 
 
@@ -458,15 +463,15 @@ def test_a_worker_that_has_its_lease_writes(claimed: OrderAction, name: str) -> 
 
 def test_progress_is_not_kept_of_an_action_that_left_its_worker(claimed: OrderAction) -> None:
     OrderAction.objects.update(state=ActionState.NEEDS_HUMAN)
-    assert not performing.keep(claimed, job_gid="gid://shopify/Job/1")
+    assert not execution.keep(claimed, job_gid="gid://shopify/Job/1")
     assert OrderAction.objects.get().job_gid == ""
 
 
 def test_a_move_is_of_the_row_as_it_was_read(claimed: OrderAction) -> None:
     other = OrderAction.objects.get()
-    assert moving.move(other, ActionState.UNKNOWN, message="Lost.")
+    assert transitions.move(other, ActionState.UNKNOWN, message="Lost.")
     assert (other.state, other.message) == (ActionState.UNKNOWN, "Lost.")
-    assert not moving.move(claimed, ActionState.PENDING)
+    assert not transitions.move(claimed, ActionState.PENDING)
     assert OrderAction.objects.get().state == ActionState.UNKNOWN
     assert claimed.state == ActionState.SENDING, "the row in hand is as it was read"
 
@@ -475,9 +480,9 @@ def test_only_what_is_due_is_taken_up(token: Any, request_action: Request) -> No
     now = timezone.now()
     action = request_action(token())
     OrderAction.objects.update(next_attempt_at=now + timedelta(seconds=1))
-    assert performing.claim(action_id=action.pk, now=now) is None
-    assert performing.claim(action_id=action.pk, now=now + timedelta(seconds=2))
-    assert performing.claim(action_id=action.pk, now=now + timedelta(seconds=3)) is None
+    assert execution.claim(action_id=action.pk, now=now) is None
+    assert execution.claim(action_id=action.pk, now=now + timedelta(seconds=2))
+    assert execution.claim(action_id=action.pk, now=now + timedelta(seconds=3)) is None
 
 
 def test_what_a_dead_worker_left_is_taken_up_when_its_lease_is_over(
@@ -485,17 +490,17 @@ def test_what_a_dead_worker_left_is_taken_up_when_its_lease_is_over(
 ) -> None:
     now = timezone.now()
     action = request_action(token())
-    first = performing.claim(action_id=action.pk, now=now)
+    first = execution.claim(action_id=action.pk, now=now)
     later = first.lease_until + timedelta(seconds=1)
-    assert performing.claim(action_id=action.pk, now=first.lease_until) is None
+    assert execution.claim(action_id=action.pk, now=first.lease_until) is None
     entries = AuditEntry.objects.count()
-    second = performing.claim(action_id=action.pk, now=later)
+    second = execution.claim(action_id=action.pk, now=later)
     assert AuditEntry.objects.count() == entries, "it is where it was: no move to write down"
     assert (first.fence, second.fence) == (1, 2)
     assert (first.crashes, second.crashes) == (0, 1)
     assert (first.attempts, second.attempts) == (1, 2)
     assert second.lease_until > later
-    assert performing.release(second, state=ActionState.UNKNOWN, again_at=later)
+    assert execution.release(second, state=ActionState.UNKNOWN, again_at=later)
     assert OrderAction.objects.get().crashes == 0, "one that came to an end"
 
 
@@ -506,7 +511,7 @@ def test_what_was_not_sent_within_its_day_is_not_sent(
     """Also by a message that comes before the sweep."""
     action = request_action(token())
     moment = action.expires_at + timedelta(seconds=late_s)
-    claimed = performing.claim(action_id=action.pk, now=moment)
+    claimed = execution.claim(action_id=action.pk, now=moment)
     assert (claimed is not None) is (state == ActionState.SENDING)
     action.refresh_from_db()
     assert action.state == state
@@ -517,11 +522,11 @@ def test_what_may_have_been_sent_is_looked_at_however_late(
 ) -> None:
     action = request_action(token())
     now = timezone.now()
-    claimed = performing.claim(action_id=action.pk, now=now)
-    assert performing.begin_step(claimed, step=0, now=now) is True
-    assert performing.release(claimed, state=ActionState.UNKNOWN, again_at=now)
+    claimed = execution.claim(action_id=action.pk, now=now)
+    assert execution.begin_step(claimed, step=0, now=now) is True
+    assert execution.release(claimed, state=ActionState.UNKNOWN, again_at=now)
     late = action.expires_at + timedelta(days=1)
-    assert performing.claim(action_id=action.pk, now=late) is not None
+    assert execution.claim(action_id=action.pk, now=late) is not None
 
 
 def test_an_action_that_kills_its_workers_is_looked_at_by_a_person(
@@ -529,12 +534,12 @@ def test_an_action_that_kills_its_workers_is_looked_at_by_a_person(
 ) -> None:
     now = timezone.now()
     action = request_action(token())
-    performing.claim(action_id=action.pk, now=now)
-    OrderAction.objects.update(crashes=performing.CRASHES_BELIEVED - 1)
+    execution.claim(action_id=action.pk, now=now)
+    OrderAction.objects.update(crashes=execution.CRASHES_BELIEVED - 1)
     later = now + timedelta(minutes=5)
-    assert performing.claim(action_id=action.pk, now=later)
-    assert OrderAction.objects.get().crashes == performing.CRASHES_BELIEVED
-    assert performing.claim(action_id=action.pk, now=later + timedelta(minutes=5)) is None
+    assert execution.claim(action_id=action.pk, now=later)
+    assert OrderAction.objects.get().crashes == execution.CRASHES_BELIEVED
+    assert execution.claim(action_id=action.pk, now=later + timedelta(minutes=5)) is None
     action.refresh_from_db()
     assert action.state == ActionState.NEEDS_HUMAN
     assert "10 times" in action.message
@@ -553,7 +558,7 @@ def test_check_now_reads_what_waits_and_sends_nothing_new(
     later = timezone.now() + timedelta(hours=1)
     OrderAction.objects.update(next_attempt_at=later)
     if state != ActionState.SENDING:
-        assert moving.move(claimed, state)
+        assert transitions.move(claimed, state)
     now = timezone.now()
     services.check_now(action_id=claimed.pk, now=now)
     assert OrderAction.objects.get().next_attempt_at == (now if is_read else later)

@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.errors import ActionRefused
-from orders.gateway import Place, SuggestedLine
 from orders.previews.restocking import Restock, restocks, sentences
+from orders.shopify_port import (
+    Place,
+    SuggestedLine,
+)
 from orders.snapshot import LineQuantity
 from tests.support.orders import eur
 from tests.support.snapshots import line, order

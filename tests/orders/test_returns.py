@@ -11,8 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders import returns
-from orders.gateway import Place
 from orders.models import ActionKind, ActionState, OrderAction
 from orders.previews.returning import ThroughReturn, through
 from orders.progress import (
@@ -27,8 +25,13 @@ from orders.progress import (
     next_move,
     refund_of,
 )
-from orders.returns import Receipt, Units
+from orders.shopify_port import Place
 from orders.snapshot import LineQuantity, OrderSnapshot, Refund, Return, ReturnLine, ReverseLine
+from orders.statuses import returns
+from orders.statuses.returns import (
+    Receipt,
+    Units,
+)
 from shopify_sync.mapping.returns import a_return
 from tests.support.snapshots import NOW, bag, line, order
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import CharField, Model
 
 from orders.models import Customer, Order, OrderFulfillment
-from orders.services import rows
+from orders.projection import columns as rows
 from orders.snapshot import CustomerSnapshot, encode
 from tests.support import snapshots
 

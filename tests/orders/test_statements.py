@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from django.db import transaction
 
-from orders import statements
+from core import sql
 from orders.models import Customer, Order, OrderTransaction, Store
 
 pytestmark = pytest.mark.django_db
@@ -30,23 +30,23 @@ def _payment(order: Order, gid: str, amount: str) -> dict[str, object]:
 
 
 def test_a_locked_row_is_the_row(order: Order) -> None:
-    statements.update(Order, order.pk, {"read_started_at": AT, "is_partial": True})
+    sql.update(Order, order.pk, {"read_started_at": AT, "is_partial": True})
     with transaction.atomic():
-        locked = statements.lock(Order, order.pk)
+        locked = sql.lock(Order, order.pk)
     held = Order.objects.get(pk=order.pk)
     for field in Order._meta.concrete_fields:
         assert getattr(locked, field.attname) == getattr(held, field.attname), field.attname
         assert type(getattr(locked, field.attname)) is type(getattr(held, field.attname))
     with transaction.atomic(), pytest.raises(Order.DoesNotExist):
-        statements.lock(Order, order.pk + 1)
+        sql.lock(Order, order.pk + 1)
 
 
 def test_an_upsert_keeps_ids_and_columns_it_does_not_name(order: Order) -> None:
-    statements.upsert(OrderTransaction, [_payment(order, "a", "1")], unique=("order_id", "gid"))
+    sql.upsert(OrderTransaction, [_payment(order, "a", "1")], unique=("order_id", "gid"))
     kept = OrderTransaction.objects.get().pk
     rows = [_payment(order, "a", "2.5"), _payment(order, "b", "3")]
-    statements.upsert(OrderTransaction, rows, unique=("order_id", "gid"))
-    found = statements.select(OrderTransaction, "id", "gid", "amount", "processed_at",
+    sql.upsert(OrderTransaction, rows, unique=("order_id", "gid"))
+    found = sql.select(OrderTransaction, "id", "gid", "amount", "processed_at",
                               order_id=order.pk, gid=["a", "b"])  # fmt: skip
     assert sorted(row[1:] for row in found) == [("a", Decimal("2.5"), AT), ("b", Decimal(3), AT)]
     assert {gid: pk for pk, gid, *_ in found}["a"] == kept
@@ -57,7 +57,7 @@ def test_more_rows_than_one_statement_may_hold_are_all_written(order: Order) -> 
         {"store_id": order.store_id, "gid": f"c{number:04}", "name": f"Customer {number}"}
         for number in range(700)
     ]
-    ids = statements.insert_few(Customer, people)
+    ids = sql.insert_few(Customer, people)
     assert len(ids) == 700
     named = dict(Customer.objects.values_list("pk", "gid"))
     assert [named[pk] for pk in ids] == [row["gid"] for row in people]
@@ -65,11 +65,11 @@ def test_more_rows_than_one_statement_may_hold_are_all_written(order: Order) -> 
 
 
 def test_nothing_equals_one_of_none(order: Order) -> None:
-    assert statements.select(Order, "id", gid=[]) == []
+    assert sql.select(Order, "id", gid=[]) == []
 
 
 def test_only_the_named_rows_are_deleted(order: Order) -> None:
     rows = [_payment(order, gid, "1") for gid in "abc"]
-    statements.insert(OrderTransaction, rows)
-    statements.delete(OrderTransaction, order_id=order.pk, gid=["a", "c"])
+    sql.insert(OrderTransaction, rows)
+    sql.delete(OrderTransaction, order_id=order.pk, gid=["a", "c"])
     assert [row.gid for row in OrderTransaction.objects.all()] == ["b"]

@@ -8,15 +8,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from orders import statuses
-from orders.statuses import Pip, Tone
+from orders.statuses import badges
+from orders.statuses.badges import (
+    Pip,
+    Tone,
+)
 from tests.support.snapshots import NOW, order, parcel, shipped
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def fulfillment(snapshot: object) -> statuses.Badge:
-    return statuses.fulfillment_badge(snapshot, now=NOW, zone=BERLIN)
+def fulfillment(snapshot: object) -> badges.Badge:
+    return badges.fulfillment_badge(snapshot, now=NOW, zone=BERLIN)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +35,7 @@ def fulfillment(snapshot: object) -> statuses.Badge:
     ],
 )
 def test_the_order_has_one_primary_badge(changes: dict, labels: list[str]) -> None:
-    assert [b.label for b in statuses.order_badges(order(**changes))] == labels
+    assert [b.label for b in badges.order_badges(order(**changes))] == labels
 
 
 @pytest.mark.parametrize(
@@ -49,18 +52,18 @@ def test_the_order_has_one_primary_badge(changes: dict, labels: list[str]) -> No
     ],
 )
 def test_every_payment_status_has_its_word_and_pip(raw: str, label: str, pip: Pip) -> None:
-    badge = statuses.payment_badge(order(financial_status=raw))
+    badge = badges.payment_badge(order(financial_status=raw))
     assert (badge.label, badge.pip, badge.axis) == (label, pip, "Payment")
 
 
 def test_an_order_without_a_payment_status_follows_the_sum_owed() -> None:
-    assert statuses.payment_badge(order(financial_status=None)).label == "Paid"
-    assert statuses.payment_badge(order(financial_status=None, paid="0")).label == "Unpaid"
+    assert badges.payment_badge(order(financial_status=None)).label == "Paid"
+    assert badges.payment_badge(order(financial_status=None, paid="0")).label == "Unpaid"
 
 
 def test_an_unknown_word_is_shown_raw_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        badge = statuses.payment_badge(order(financial_status="ON_ICE"))
+        badge = badges.payment_badge(order(financial_status="ON_ICE"))
     assert badge.label == "Unknown (ON_ICE)"
     assert "ON_ICE" in caplog.text
 
@@ -82,7 +85,7 @@ def test_an_unknown_word_is_shown_raw_and_logged(caplog: pytest.LogCaptureFixtur
 def test_every_fulfillment_status_has_its_word(raw: str | None, label: str, detail: str) -> None:
     snapshot = order(fulfillment_status=raw)
     assert fulfillment(snapshot).label == label
-    assert [b.label for b in statuses.fulfillment_details(snapshot, zone=BERLIN)] == (
+    assert [b.label for b in badges.fulfillment_details(snapshot, zone=BERLIN)] == (
         [detail] if detail else []
     )
 
@@ -131,5 +134,5 @@ def test_the_worst_news_of_several_parcels_is_the_orders() -> None:
 
 def test_a_canceled_shipment_record_counts_nowhere() -> None:
     gone = parcel(status="CANCELLED", display_status="DELIVERED", delivered_at=NOW)
-    assert statuses.live_fulfillments(shipped(gone)) == ()
-    assert statuses.parcel_badge(gone, now=NOW, zone=BERLIN).label == "Shipment canceled"
+    assert badges.live_fulfillments(shipped(gone)) == ()
+    assert badges.parcel_badge(gone, now=NOW, zone=BERLIN).label == "Shipment canceled"

@@ -12,7 +12,11 @@ from django.utils import timezone
 
 from core import queue
 from orders.models import Customer, Order, Store
-from shopify_sync import customers, reading, tasks
+from shopify_sync import tasks
+from shopify_sync.reading import (
+    backlog,
+    customers,
+)
 
 MANY = 4000
 
@@ -96,11 +100,11 @@ def test_the_sweep_over_customers_reads_its_index(
 def test_a_stores_reader_reads_the_index_too(
     stores: list[Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading.ingest, "fetch_order", lambda *a, **k: False)
+    monkeypatch.setattr(backlog.ingest, "fetch_order", lambda *a, **k: False)
     monkeypatch.setattr(customers, "fetch_customer", lambda *a, **k: False)
     Order.objects.filter(gid__in=["o1", "o4"]).update(dirty_seq=2)
     works: tuple[tuple[Callable[[], Any], str, str], ...] = (
-        (lambda: reading.read_waiting(stores[1].pk), "orders_order", "orders_dirty_by_store"),
+        (lambda: backlog.read_waiting(stores[1].pk), "orders_order", "orders_dirty_by_store"),
         (lambda: Order.objects.has_dirty(stores[0]), "orders_order", "orders_dirty_by_store"),
         (lambda: customers.read_waiting(stores[1].pk), "orders_customer",
          "orders_customer_dirty_at"),

@@ -9,7 +9,14 @@ import pytest
 
 from orders.money import Money
 from orders.snapshot import MoneyBag, Refund, RefundTransaction
-from orders.transactions import any_failed, any_waiting, has_failed, has_moved, is_waiting, parts
+from orders.statuses.transactions import (
+    any_failed,
+    any_waiting,
+    has_failed,
+    has_moved,
+    is_waiting,
+    parts,
+)
 from tests.support.snapshots import NOW, bag
 
 # As `enum OrderTransactionStatus` of the schema has them, and one that it does not have yet.

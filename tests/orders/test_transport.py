@@ -21,10 +21,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from orders import transport
-from shopify_sync.client import AdminClient
-from shopify_sync.errors import OutcomeUnknown, Unreachable
-from shopify_sync.fields import Secret
+from core import http
+from core.encryption import Secret
+from shopify_sync.api.client import AdminClient
+from shopify_sync.api.errors import (
+    OutcomeUnknown,
+    Unreachable,
+)
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
 DRIPS = 30
@@ -111,9 +114,9 @@ def is_silent(_peer: Any, ended: threading.Event) -> None:
 
 def ask(server: Server, *, within_s: float = 0.4, at_most: int = 10_000, scheme: str = "http",
         **more: Any) -> Any:  # fmt: skip
-    through = transport.pool(connect_s=2.0, read_s=10.0, **more)
+    through = http.pool(connect_s=2.0, read_s=10.0, **more)
     url = f"{scheme}://127.0.0.1:{server.port}/"
-    return transport.call(through, "POST", url, body=b"{}", within_s=within_s, at_most=at_most)
+    return http.call(through, "POST", url, body=b"{}", within_s=within_s, at_most=at_most)
 
 
 def test_a_whole_answer_is_there() -> None:
@@ -133,7 +136,7 @@ SLOW = {
 
 @pytest.mark.parametrize("what", SLOW)
 def test_a_server_that_never_ends_its_answer_does_not_hold_the_caller(what: str) -> None:
-    with serving(SLOW[what]) as server, pytest.raises(transport.NoAnswer) as caught:
+    with serving(SLOW[what]) as server, pytest.raises(http.NoAnswer) as caught:
         ask(server)
     assert caught.value.has_sent
     assert "in time" in str(caught.value)
@@ -145,22 +148,22 @@ def test_a_pool_of_anothers_making_is_watched_once_it_answers(what: str) -> None
     plain = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=1.0, read=2.0))
     with (
         serving(SLOW[what]) as server,
-        patch.object(transport, "pool", lambda **_how: plain),
-        pytest.raises(transport.NoAnswer) as caught,
+        patch.object(http, "pool", lambda **_how: plain),
+        pytest.raises(http.NoAnswer) as caught,
     ):
         ask(server)
     assert caught.value.has_sent
 
 
 def test_a_pools_patience_is_the_whole_calls() -> None:
-    assert transport.patience_s(transport.pool(connect_s=2.0, read_s=10.0)) == 12.0
+    assert http.patience_s(http.pool(connect_s=2.0, read_s=10.0)) == 12.0
 
 
 def test_without_the_watch_it_would() -> None:
     """The negative control: each byte comes in time, so a library waits for the last of them."""
     with (
         serving(drips(HEAD % 5 + b"hello")) as server,
-        patch.object(transport._watch, "add", lambda _call: None),
+        patch.object(http._watch, "add", lambda _call: None),
     ):
         assert ask(server).data == b"hello"
 
@@ -169,10 +172,10 @@ def test_a_call_that_is_over_is_not_cut_when_its_time_comes() -> None:
     """Its connection may serve another call by then."""
     with serving(says(HEAD % 2, b"ok")) as server:
         calls: list[Any] = []
-        with patch.object(transport._watch, "add", calls.append):
+        with patch.object(http._watch, "add", calls.append):
             ask(server, within_s=10)
         [call] = calls
-        with patch.object(transport, "_shut_down") as shut_down:
+        with patch.object(http, "_shut_down") as shut_down:
             call.cut()
         shut_down.assert_not_called()
 
@@ -180,8 +183,8 @@ def test_a_call_that_is_over_is_not_cut_when_its_time_comes() -> None:
 def test_a_time_that_is_up_before_the_first_byte_sends_none() -> None:
     with (
         serving(says(HEAD % 2, b"ok")) as server,
-        patch.object(transport._watch, "add", lambda call: call.cut()),
-        pytest.raises(transport.NoAnswer) as caught,
+        patch.object(http._watch, "add", lambda call: call.cut()),
+        pytest.raises(http.NoAnswer) as caught,
     ):
         ask(server)
     assert not caught.value.has_sent
@@ -191,7 +194,7 @@ def test_a_time_that_is_up_before_the_first_byte_sends_none() -> None:
 def test_an_answer_that_is_too_long_is_not_read_to_its_end() -> None:
     with (
         serving(says(HEAD % 10**9, b"x" * 500_000)) as server,
-        pytest.raises(transport.NoAnswer, match="more than") as caught,
+        pytest.raises(http.NoAnswer, match="more than") as caught,
     ):
         ask(server, within_s=10)
     assert caught.value.has_sent
@@ -199,7 +202,7 @@ def test_an_answer_that_is_too_long_is_not_read_to_its_end() -> None:
 
 @pytest.mark.parametrize("said", [b"", HEAD % 9 + b"cut", b"nonsense\r\n\r\n"])
 def test_an_answer_that_breaks_off_was_asked_for(said: bytes) -> None:
-    with serving(says(said)) as server, pytest.raises(transport.NoAnswer) as caught:
+    with serving(says(said)) as server, pytest.raises(http.NoAnswer) as caught:
         ask(server, within_s=10)
     assert caught.value.has_sent
 
@@ -208,7 +211,7 @@ def test_no_connection_means_that_no_byte_left() -> None:
     closed = Server.__new__(Server)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed.port = int(listener.getsockname()[1])
-    with pytest.raises(transport.NoAnswer) as caught:
+    with pytest.raises(http.NoAnswer) as caught:
         ask(closed, within_s=10)
     assert not caught.value.has_sent
 
@@ -264,7 +267,7 @@ def test_over_tls_the_answer_is_there(certificate: Path) -> None:
 def test_over_tls_a_slow_answer_is_cut(certificate: Path) -> None:
     with (
         serving(SLOW["the body"], secure(certificate)) as server,
-        pytest.raises(transport.NoAnswer) as caught,
+        pytest.raises(http.NoAnswer) as caught,
     ):
         ask(server, within_s=1.0, scheme="https", ca_certs=str(certificate))
     assert caught.value.has_sent
@@ -278,7 +281,7 @@ def test_trouble_with_tls_after_the_request_means_that_it_may_have_arrived(
 
     with (
         serving(break_the_record, secure(certificate)) as server,
-        pytest.raises(transport.NoAnswer) as caught,
+        pytest.raises(http.NoAnswer) as caught,
     ):
         ask(server, within_s=10, scheme="https", ca_certs=str(certificate))
     assert caught.value.has_sent
@@ -287,7 +290,7 @@ def test_trouble_with_tls_after_the_request_means_that_it_may_have_arrived(
 def test_trouble_with_tls_before_the_request_means_that_it_did_not() -> None:
     with (
         serving(says(b"HTTP/1.1 400 this port speaks plain HTTP\r\n\r\n")) as server,
-        pytest.raises(transport.NoAnswer) as caught,
+        pytest.raises(http.NoAnswer) as caught,
     ):
         ask(server, within_s=10, scheme="https")
     assert not caught.value.has_sent
@@ -298,7 +301,7 @@ def test_trouble_with_tls_before_the_request_means_that_it_did_not() -> None:
 
 @pytest.fixture
 def client(settings: Any, db: None, monkeypatch: pytest.MonkeyPatch) -> AdminClient:
-    from shopify_sync import client as module
+    from shopify_sync.api import client as module
 
     settings.TESTING_IN_TRANSACTION = True
     monkeypatch.setattr(module, "ANSWER_WITHIN_S", 0.4)
@@ -345,15 +348,13 @@ def test_a_host_with_many_addresses_has_the_time_of_one_call() -> None:
         raise TimeoutError
 
     began = time.monotonic()
-    through = transport.pool(connect_s=0.3, read_s=10.0)
+    through = http.pool(connect_s=0.3, read_s=10.0)
     with (
         many(80, *(f"192.0.2.{n}" for n in range(1, 10))),
         patch.object(socket.socket, "connect", connect),
-        pytest.raises(transport.NoAnswer) as caught,
+        pytest.raises(http.NoAnswer) as caught,
     ):
-        transport.call(
-            through, "POST", "http://many.example/", body=b"{}", within_s=0.5, at_most=100
-        )
+        http.call(through, "POST", "http://many.example/", body=b"{}", within_s=0.5, at_most=100)
     assert time.monotonic() - began < 0.9
     assert sum(waited) <= 0.5
     assert not caught.value.has_sent
@@ -361,18 +362,18 @@ def test_a_host_with_many_addresses_has_the_time_of_one_call() -> None:
 
 def test_the_first_address_that_answers_is_taken() -> None:
     with serving(says(HEAD % 5, b"hello")) as server, many(server.port, "127.0.0.2", "127.0.0.1"):
-        through = transport.pool(connect_s=2.0, read_s=10.0)
+        through = http.pool(connect_s=2.0, read_s=10.0)
         url = f"http://many.example:{server.port}/"
-        answer = transport.call(through, "POST", url, body=b"{}", within_s=5, at_most=100)
+        answer = http.call(through, "POST", url, body=b"{}", within_s=5, at_most=100)
     assert answer.data == b"hello"
     assert b"Host: many.example" in server.requests[0]
 
 
 def test_a_host_that_does_not_exist_was_sent_nothing() -> None:
-    through = transport.pool(connect_s=2.0, read_s=10.0)
+    through = http.pool(connect_s=2.0, read_s=10.0)
     with (
         patch.object(socket, "getaddrinfo", side_effect=socket.gaierror),
-        pytest.raises(transport.NoAnswer) as caught,
+        pytest.raises(http.NoAnswer) as caught,
     ):
-        transport.call(through, "POST", "http://none.example/", within_s=5, at_most=100)
+        http.call(through, "POST", "http://none.example/", within_s=5, at_most=100)
     assert not caught.value.has_sent

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from orders import services
 from orders.models import ActionState, Order, OrderAction, Store
-from shopify_sync import ingest
+from shopify_sync.reading import orders
 from tests.support.acting import ask, cancel, perform, refund, without_wake_ups
 from tests.support.shop import Shop
 
@@ -47,11 +47,11 @@ def test_an_accepted_cancellation_is_not_sent_again(
     as_it_was(action, job_gid="gid://shopify/Job/1")
     migration.remember(apps, None)
     time.sleep(0.1)
-    real = ingest.read_snapshot
+    real = orders.read_snapshot
     with monkeypatch.context() as patched:
-        patched.setattr(ingest, "read_snapshot", lambda *_: replace(stale))
+        patched.setattr(orders, "read_snapshot", lambda *_: replace(stale))
         assert perform(action).state == ActionState.PENDING
-    monkeypatch.setattr(ingest, "read_snapshot", real)
+    monkeypatch.setattr(orders, "read_snapshot", real)
     assert perform(action).state == ActionState.SUCCEEDED
     assert len(shop.ledger()["cancelations"]) == 1
 

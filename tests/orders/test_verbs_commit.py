@@ -15,10 +15,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders import previews, services
+from orders.actions import (
+    approvals,
+    execution,
+    requests,
+    transitions,
+)
 from orders.models import ActionState, EventKind, Order, OrderAction, OrderEvent, Policy, Store
 from orders.previews import RefundChoice, weighing
 from orders.progress import Settled
-from orders.services import actions, approvals, moving, performing, projection
+from orders.projection import record
 from orders.signals import event_recorded, order_changed
 from tests.orders.test_requesting import Gateway
 from tests.support.orders import eur, stored
@@ -30,7 +36,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
     found = Gateway()
-    for module in (weighing, actions, approvals):
+    for module in (weighing, requests, approvals):
         monkeypatch.setattr(module, "get_gateway", lambda: found)
     return found
 
@@ -58,7 +64,7 @@ def ask(order: Order, by: User) -> OrderAction:
 
 def claimed(waiting: OrderAction, by: User) -> OrderAction:
     approve(waiting, by)
-    found = performing.claim(action_id=waiting.pk, now=timezone.now())
+    found = execution.claim(action_id=waiting.pk, now=timezone.now())
     assert found is not None
     return found
 
@@ -69,7 +75,7 @@ def approve(action: OrderAction, by: User) -> None:
 
 def stuck(waiting: OrderAction, by: User) -> OrderAction:
     found = claimed(waiting, by)
-    assert performing.human_needed(found, message="Look.")
+    assert execution.human_needed(found, message="Look.")
     return found
 
 
@@ -91,24 +97,24 @@ VERBS: dict[str, Callable[[OrderAction, User], Callable[[], Any]]] = {
     ),
     "claim": lambda a, by: _after(
         _approved(a, by),
-        lambda found: performing.claim(action_id=found.pk, now=timezone.now()),
+        lambda found: execution.claim(action_id=found.pk, now=timezone.now()),
     ),
     "release": lambda a, by: _after(
         claimed(a, by),
-        lambda found: performing.release(found, state=ActionState.UNKNOWN, again_at=timezone.now()),
+        lambda found: execution.release(found, state=ActionState.UNKNOWN, again_at=timezone.now()),
     ),
     "human_needed": lambda a, by: _after(
-        claimed(a, by), lambda found: performing.human_needed(found, message="Look.")
+        claimed(a, by), lambda found: execution.human_needed(found, message="Look.")
     ),
     "settle": lambda a, by: _after(
         claimed(a, by),
-        lambda found: performing.settle(
+        lambda found: execution.settle(
             found, Settled(ActionState.REJECTED, "No."), now=timezone.now()
         ),
     ),
     "record_snapshot": lambda a, by: lambda: stored(order(updated_at=NOW), a.order.store),
     "mark_missing": lambda a, by: (
-        lambda: projection.mark_missing(
+        lambda: record.mark_missing(
             order=a.order, seq=1, now=NOW, confirm_after=timezone.timedelta(hours=1)
         )
     ),
@@ -165,10 +171,8 @@ def test_a_bell_that_fails_takes_nothing_back(
             services.withdraw(action_id=waiting.pk, by=alice, now=timezone.now())
             Policy.objects.filter(role=alice.groups.get()).update(refund_up_to=None)
             action = ask(waiting.order, alice)
-            found = performing.claim(action_id=action.pk, now=timezone.now())
-            assert performing.settle(
-                found, Settled(ActionState.REJECTED, "No."), now=timezone.now()
-            )
+            found = execution.claim(action_id=action.pk, now=timezone.now())
+            assert execution.settle(found, Settled(ActionState.REJECTED, "No."), now=timezone.now())
             Policy.objects.filter(role=alice.groups.get()).update(refund_up_to=0)
             again = ask(Order.objects.select_related("store").get(), alice)
             approve(again, sara)
@@ -193,10 +197,10 @@ def test_an_action_that_did_not_happen_is_news_once(
         now = timezone.now()
         with django_capture_on_commit_callbacks(execute=True):
             found = claimed(waiting, sara)
-            assert performing.settle(found, Settled(ActionState.REJECTED, "No."), now=now)
-            performing.record_failure(found, Settled(ActionState.REJECTED, "No."), now=now)
+            assert execution.settle(found, Settled(ActionState.REJECTED, "No."), now=now)
+            execution.record_failure(found, Settled(ActionState.REJECTED, "No."), now=now)
             done = Settled(ActionState.SUCCEEDED)
-            performing.record_failure(found, done, now=now)
+            execution.record_failure(found, done, now=now)
     finally:
         event_recorded.disconnect(hear)
     event = OrderEvent.objects.get(kind=EventKind.ACTION_FAILED)
@@ -215,8 +219,8 @@ def test_what_half_happened_is_not_half_written(
     def broken(*_words: Any, **_more: Any) -> None:
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr(moving.audit, "record", broken)
+    monkeypatch.setattr(transitions.audit, "record", broken)
     before = (OrderAction.objects.values().get(), Order.objects.values().get())
     with pytest.raises(RuntimeError, match="power cut"):
-        performing.settle(found, Settled(ActionState.REJECTED, "No."), now=timezone.now())
+        execution.settle(found, Settled(ActionState.REJECTED, "No."), now=timezone.now())
     assert (OrderAction.objects.values().get(), Order.objects.values().get()) == before

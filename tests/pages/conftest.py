@@ -11,9 +11,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inbox import passes, services
+from inbox.conversations import waking
+from inbox.frames import tokens
+from inbox.frames.tokens import (
+    Customer,
+    Pass,
+)
 from inbox.models import Conversation, FrameKind, HelpDeskFrame
-from inbox.passes import Customer, Pass
 from orders.models import Order, OrderAction
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
@@ -57,7 +61,7 @@ def desk(
     assert confirm(as_alice, conversation, order, token) == 200
     work_off(shop, as_alice)
     for number in range(3):
-        services.note(conversation=conversation, by=sara, text=f"Note {number}")
+        waking.note(conversation=conversation, by=sara, text=f"Note {number}")
     User.objects.filter(pk=sara.pk).update(is_staff=True, is_superuser=True)
     frame = HelpDeskFrame.objects.create(
         name="Zammad", kind=FrameKind.GENERIC, origins="https://desk.example.com",
@@ -70,11 +74,11 @@ def desk(
     action = OrderAction.objects.get()
     ids = {
         "pk": conversation.pk, "order_id": order.pk, "action_id": action.pk,
-        "window": passes.seal_window(held),
+        "window": tokens.seal_window(held),
     }  # fmt: skip
     return Desk(
         client=logged_in(User.objects.get(pk=sara.pk)),
         conversation=conversation,
         ids=ids,
-        frame_pass=passes.seal_pass(held),
+        frame_pass=tokens.seal_pass(held),
     )

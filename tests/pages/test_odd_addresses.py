@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
-from orders import selection
+from orders.panels import filters
 from tests.pages.conftest import Desk
 from tests.support.demo import ROOT
 
@@ -114,13 +114,13 @@ def test_a_script_on_an_odd_page_is_told_that_the_session_has_ended(where: str) 
      ("9999-12-31T23:59:59-23:59", False), ("0001-01-01T00:00:00+01:00", False)],
 )  # fmt: skip
 def test_what_is_a_moment(text: str, is_one: bool) -> None:
-    assert (selection.moment(text) is not None) == is_one
+    assert (filters.moment(text) is not None) == is_one
 
 
 @pytest.mark.slow
 def test_a_page_that_breaks_is_seen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control."""
-    from inbox import pages
+    from inbox.conversations import listing as pages
 
     def careless(text: str) -> Any:
         if text.startswith("2026-13"):

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
-from inbox import services
+from inbox.conversations import waking
 from inbox.models import (
     Campaign,
     Channel,
@@ -77,9 +77,9 @@ def an_order(store: Store, number: int, email: str) -> Order:
 
 def a_person(channel: Channel, store: Store, number: int, to: User | None = None) -> Conversation:
     """Somebody who wrote, and is linked to a customer of the store."""
-    message, _is_new = services.receive(
+    message, _is_new = waking.receive(
         channel=channel, external_id=f"m-{number}", conversation_id=f"c-{number}",
-        sender=services.Sender(
+        sender=waking.Sender(
             external_id=f"u-{number}", name=f"Jane {number}", email=f"jane{number}@example.com"
         ),
         text="Where is it?", sent_at=timezone.now() - timedelta(minutes=number),
@@ -91,7 +91,7 @@ def a_person(channel: Channel, store: Store, number: int, to: User | None = None
     )  # fmt: skip
     Customer.objects.create(store=store, gid=customer_gid(number), name=f"Jane {number}")
     if to is not None:
-        services.assign(conversation=found, to=to)
+        waking.assign(conversation=found, to=to)
     return found
 
 
@@ -146,7 +146,7 @@ def test_a_thread(channel: Channel, store: Store, boss: Client, alice: User, who
 
     def make(count: int) -> None:
         for number in range(count):
-            services.note(conversation=found, by=alice, text=f"Note {number}")
+            waking.note(conversation=found, by=alice, text=f"Note {number}")
             an_event(order, alice, number + count)
 
     path = f"/inbox/conversations/{found.pk}/{'' if whole else 'thread/'}"

@@ -16,7 +16,7 @@ import pytest
 from django.conf import settings as configured
 from django.test import Client
 
-from inbox import fragments
+from inbox.views import fragments
 from tests.pages.conftest import Desk
 from tests.support.demo import ROOT
 
@@ -115,16 +115,16 @@ def test_a_part_of_a_page_is_not_kept(desk: Desk, path: str) -> None:
     assert "no-store" not in page.headers.get("Cache-Control", "")
 
 
-# --- The source: only inbox.fragments knows which headers ask for a part -------------------------
+# --- The source: only inbox.views.fragments knows which headers ask for a part -------------------------
 # Of others' doors, which prove who asks or say where from; none of them asks for another answer.
 ELSEWHERE: Final = {
-    ("inbox/doors.py", "Authorization"),
+    ("inbox/panel/decorators.py", "Authorization"),
     ("inbox/views/frames.py", "Authorization"),
     ("inbox/api/orders.py", "Idempotency-Key"),
     ("core/request_id.py", "X-Request-ID"),
     ("core/request_id.py", "X-Forwarded-For"),
-    ("settings/probes.py", "*"),
-    ("shopify_sync/views.py", "*"),
+    ("core/observability/health.py", "*"),
+    ("shopify_sync/webhooks/view.py", "*"),
 }
 
 
@@ -163,7 +163,7 @@ def test_only_one_module_knows_which_headers_ask_for_a_part() -> None:
     for package in ("core", "inbox", "orders", "shopify_sync", "settings"):
         for path in (ROOT / package).rglob("*.py"):
             where = str(path.relative_to(ROOT))
-            if where == "inbox/fragments.py" or "practice_store" in where:
+            if where == "inbox/views/fragments.py" or "practice_store" in where:
                 continue
             found |= {(where, name) for name in headers_read(path.read_text())}
     assert {f for f in found if f not in ELSEWHERE and (f[0], "*") not in ELSEWHERE} == set()

@@ -23,7 +23,7 @@ from graphql import (
 )
 from graphql.type import GraphQLObjectType, GraphQLUnionType
 
-from shopify_sync.practice_store import execution
+from practice_store.graphql import execution
 
 Json = dict[str, Any]
 PAGE = 50

@@ -27,11 +27,12 @@ from graphql import FieldNode, TypeInfo, TypeInfoVisitor, Visitor, get_named_typ
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.test")
 
-from shopify_sync import documents
-from shopify_sync.practice_store import execution, selling
-from shopify_sync.practice_store.context import Context
-from shopify_sync.practice_store.resolvers import RESOLVERS
-from shopify_sync.practice_store.store import Store
+from practice_store.context import Context
+from practice_store.graphql import execution
+from practice_store.graphql.resolvers import RESOLVERS
+from practice_store.sales import selling
+from practice_store.store import Store
+from shopify_sync.api import documents
 from tests.practice_store.recorded import Step, held_by, hydrations, roots, steps
 from tests.practice_store.seeding import seed
 

@@ -6,10 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from shopify_sync.practice_store import actions
-from shopify_sync.practice_store.context import Context
-from shopify_sync.practice_store.state import Customer
-from shopify_sync.practice_store.store import Store
+from practice_store.changes import staff_actions
+from practice_store.context import Context
+from practice_store.state import Customer
+from practice_store.store import Store
 
 Json = dict[str, Any]
 
@@ -67,7 +67,7 @@ def _order(context: Context, order: Json) -> dict[str, str]:
             "email": customer["email"],
             "customer": {"toUpsert": {"email": customer["email"]}},
         }
-    made = actions.place(context, **data)
+    made = staff_actions.place(context, **data)
     ids = {order["id"]: made.id}
     ids |= _paired(lines, made.lines) | _paired(order.get("transactions"), made.transactions)
     if customer.get("id") and made.customer_number:

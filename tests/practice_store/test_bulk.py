@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from shopify_sync import documents
+from shopify_sync.api import documents
 from tests.support.shop import Shop
 
 pytestmark = pytest.mark.django_db

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
-from shopify_sync.practice_store import actions, selling
-from shopify_sync.practice_store.state import Order, Tracking
-from shopify_sync.practice_store.store import Store
+from practice_store.changes import staff_actions
+from practice_store.sales import selling
+from practice_store.state import (
+    Order,
+    Tracking,
+)
+from practice_store.store import Store
 from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +46,7 @@ def read(shop: Shop, order: Order) -> Any:
 
 def refund_by_staff(shop: Shop, order: Order, amount: str, times: int = 1) -> None:
     for _ in range(times):
-        shop.act(lambda c: actions.refund(c, order, Decimal(amount)))
+        shop.act(lambda c: staff_actions.refund(c, order, Decimal(amount)))
 
 
 def refund(shop: Shop, order: Order, amount: str = "5.00", key: str = "k") -> dict[str, Any]:
@@ -138,7 +142,7 @@ def test_a_lagging_list_is_of_one_moment_and_lacks_what_is_newer(shop: Shop) -> 
 def test_an_order_read_by_its_id_is_never_older_than_itself(shop: Shop) -> None:
     shop.fault(operation="order", phase="stale_read", lag=99)
     order = shop.place(paid=False)
-    shop.act(lambda c: actions.pay(c, order))
+    shop.act(lambda c: staff_actions.pay(c, order))
     assert read(shop, order)["displayFinancialStatus"] == "PENDING", "placed, not yet paid"
 
 
@@ -193,8 +197,10 @@ def test_lists_come_in_another_order_and_always_in_the_same(shop: Shop) -> None:
     line = order.lines[0].number_id
     for number in range(6):
         tracking = [Tracking(number=f"{number}{part}") for part in "abcdef"]
-        shop.act(lambda c, t=tracking: actions.ship(c, order, quantities={line: 1}, tracking=t))
-        shop.act(lambda c: actions.open_return(c, order, requested=True))
+        shop.act(
+            lambda c, t=tracking: staff_actions.ship(c, order, quantities={line: 1}, tracking=t)
+        )
+        shop.act(lambda c: staff_actions.open_return(c, order, requested=True))
     refund_by_staff(shop, order, "1.00", times=6)
     query = """query($id: ID!, $first: Int!) { order(id: $id) { refunds(first: $first) { id }
       transactions(first: 9) { id } fulfillments(first: 9) { id trackingInfo(first: 9) { number } }
@@ -289,7 +295,7 @@ def test_a_job_is_forgotten_after_a_while(shop: Shop) -> None:
 
 def test_what_a_shop_owes_outlives_its_process(tmp_path: Any, monkeypatch: Any) -> None:
     """A refund that a cancellation still owes, and one that a bank has not answered."""
-    from shopify_sync.practice_store.conditions import Conditions
+    from practice_store.conditions import Conditions
 
     monkeypatch.setattr(selling, "JOB_SECONDS", 60.0)
     first = Store([DOMAIN], state_file=tmp_path / "store.json")
@@ -300,16 +306,18 @@ def test_what_a_shop_owes_outlives_its_process(tmp_path: Any, monkeypatch: Any) 
     def place(context: Any, email: str) -> Order:
         price = {"shopMoney": {"amount": "9.00", "currencyCode": "EUR"}}
         item = {"title": "Mug", "quantity": 1, "requiresShipping": True, "priceSet": price}
-        order = actions.place(context, email=email, lineItems=[item], financialStatus="PENDING")
-        actions.pay(context, order)
+        order = staff_actions.place(
+            context, email=email, lineItems=[item], financialStatus="PENDING"
+        )
+        staff_actions.pay(context, order)
         return order
 
     canceled = first.act(DOMAIN, lambda c: place(c, "a@example.com"))
     refunded = first.act(DOMAIN, lambda c: place(c, "b@example.com"))
-    first.act(DOMAIN, lambda c: actions.cancel(c, canceled, reason="OTHER", refund_all=True))
+    first.act(DOMAIN, lambda c: staff_actions.cancel(c, canceled, reason="OTHER", refund_all=True))
     first.advance(61)
     first.run_due()
-    first.act(DOMAIN, lambda c: actions.refund(c, refunded, Decimal("9.00")))
+    first.act(DOMAIN, lambda c: staff_actions.refund(c, refunded, Decimal("9.00")))
     assert (canceled.cancelled_at is None, canceled.refunds) == (False, [])
     first.save()
 
@@ -355,7 +363,7 @@ def test_a_bank_takes_its_time(shop: Shop, course: Any, at_once: str, later: str
 def two_payments(shop: Shop) -> Order:
     order = shop.place(paid=False)
     for gateway in ("gift_card", "shopify_payments"):
-        shop.act(lambda c, g=gateway: actions.pay(c, order, Decimal("20.00"), gateway=g))
+        shop.act(lambda c, g=gateway: staff_actions.pay(c, order, Decimal("20.00"), gateway=g))
     return order
 
 
@@ -376,10 +384,10 @@ def test_half_of_a_refund_may_fail(shop: Shop) -> None:
 def test_a_refund_at_the_bank_is_no_payment_that_could_still_come(shop: Shop) -> None:
     """Neither a cancellation nor a payment ends it: it arrives, and is not paid again."""
     order = shop.place(paid=False)
-    shop.act(lambda c: actions.pay(c, order, Decimal("30.00")))
+    shop.act(lambda c: staff_actions.pay(c, order, Decimal("30.00")))
     shop.conditions(refunds=("pending_success",), bank_s=600)
     refund(shop, order)
-    shop.act(lambda c: actions.pay(c, order, Decimal("10.00")))
+    shop.act(lambda c: staff_actions.pay(c, order, Decimal("10.00")))
     cancel(shop, order)
     shop.advance(61)
     assert statuses(shop, order)[0] == "PENDING"
@@ -423,8 +431,8 @@ def test_an_order_falls_out_of_the_window_with_all_that_is_its_own(shop: Shop) -
 def test_the_ledger_tells_whose_refunds_and_cancellations_are_whose(shop: Shop) -> None:
     ours, staffs, jobs = (shop.place(email=f"{n}@example.com") for n in range(3))
     refund(shop, ours)
-    shop.act(lambda c: actions.refund(c, staffs, Decimal("5.00"), "for [ax:abc]"))
-    shop.act(lambda c: actions.cancel(c, staffs, reason="OTHER", refund_all=True))
+    shop.act(lambda c: staff_actions.refund(c, staffs, Decimal("5.00"), "for [ax:abc]"))
+    shop.act(lambda c: staff_actions.cancel(c, staffs, reason="OTHER", refund_all=True))
     cancel(shop, jobs)
     shop.advance(61)
     ledger = shop.ledger()

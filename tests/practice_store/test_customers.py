@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shopify_sync import documents
-from shopify_sync.practice_store import actions
+from practice_store.changes import staff_actions
+from shopify_sync.api import documents
 from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +34,9 @@ def test_totals_are_of_the_customers_own_orders(shop: Shop) -> None:
     found = details(shop, gid)
     assert found["numberOfOrders"] == "2"
     assert found["amountSpent"] == {"amount": "40.0", "currencyCode": "EUR"}
-    shop.act(lambda c: actions.refund(c, order, c.shop.orders[order.number_id].lines[0].unit_price))
+    shop.act(
+        lambda c: staff_actions.refund(c, order, c.shop.orders[order.number_id].lines[0].unit_price)
+    )
     assert details(shop, gid)["amountSpent"]["amount"] == "20.0"
     assert found["defaultEmailAddress"] == {
         "emailAddress": "jane@example.com", "marketingState": "NOT_SUBSCRIBED",
@@ -68,7 +70,7 @@ def test_a_merge_moves_the_orders_and_leaves_one(shop: Shop) -> None:
     one, other = shop.place(), shop.place(email="other@example.com")
     kept, gone = one.customer_number or 0, other.customer_number or 0
     shop.held.clear()
-    shop.act(lambda context: actions.merge_customers(context, kept=kept, gone=gone))
+    shop.act(lambda context: staff_actions.merge_customers(context, kept=kept, gone=gone))
     assert topics(shop)[0] == "customers/merge"
     assert details(shop, f"gid://shopify/Customer/{kept}")["numberOfOrders"] == "2"
     answer = shop.graphql(

@@ -14,9 +14,10 @@ from graphql import (
     is_leaf_type,
 )
 
-from shopify_sync import documents
-from shopify_sync.practice_store import actions, execution
-from shopify_sync.practice_store.store import Store
+from practice_store.changes import staff_actions
+from practice_store.graphql import execution
+from practice_store.store import Store
+from shopify_sync.api import documents
 from tests.support.shop import Shop
 
 SHOP = "demo.myshopify.com"
@@ -29,14 +30,14 @@ def store() -> Store:
     found.courier.send = lambda *a: None  # type: ignore[method-assign]
 
     def work(context: Any) -> None:
-        order = actions.place(
+        order = staff_actions.place(
             context, email="a@example.com", financialStatus="PENDING",
             customer={"toUpsert": {"email": "a@example.com", "firstName": "Ann"}},
             lineItems=[{"title": "Mug", "quantity": 2, "requiresShipping": True, "priceSet":
                         {"shopMoney": {"amount": "10.00", "currencyCode": "EUR"}}}],
         )  # fmt: skip
-        actions.pay(context, order)
-        actions.ship(context, order)
+        staff_actions.pay(context, order)
+        staff_actions.ship(context, order)
 
     found.act(SHOP, work)
     return found
@@ -110,7 +111,7 @@ def test_a_field_nobody_fills_is_said_not_to_be_there(shop: Shop) -> None:
 
 def test_what_the_product_asks_is_filled(shop: Shop) -> None:
     order = shop.place()
-    shop.act(lambda c: actions.ship(c, order))
+    shop.act(lambda c: staff_actions.ship(c, order))
     for name in ("OrderForPanel", "OrdersUpdatedSince", "OrdersCompared", "ShopInfo"):
         text = documents.load(name)
         wanted = {"id": order.id, "query": "updated_at:>=2020-01-01", "first": 5, "after": None}

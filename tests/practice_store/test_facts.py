@@ -8,9 +8,15 @@ from typing import Any
 
 import pytest
 
-from shopify_sync.practice_store import actions, execution, money, quantities, selling
-from shopify_sync.practice_store.state import Order
-from shopify_sync.practice_store.store import Store
+from practice_store import (
+    money,
+    quantities,
+)
+from practice_store.changes import staff_actions
+from practice_store.graphql import execution
+from practice_store.sales import selling
+from practice_store.state import Order
+from practice_store.store import Store
 
 SHOP = "demo.myshopify.com"
 
@@ -39,7 +45,7 @@ def place(store: Store, *, status: str | None = "PAID", price: str = "15.00", **
         **({"financialStatus": status} if status else {}),
         **more,
     }  # fmt: skip
-    order: Order = store.act(SHOP, lambda c: actions.place(c, **data))
+    order: Order = store.act(SHOP, lambda c: staff_actions.place(c, **data))
     return order
 
 
@@ -80,9 +86,9 @@ def test_cancellations_are_refused_in_shopifys_words(
     if prepare == "canceled":
         finish_jobs(store)
     if prepare in {"shipped", "returned"}:
-        store.act(SHOP, lambda c: actions.ship(c, order))
+        store.act(SHOP, lambda c: staff_actions.ship(c, order))
     if prepare == "returned":
-        store.act(SHOP, lambda c: actions.open_return(c, order))
+        store.act(SHOP, lambda c: staff_actions.open_return(c, order))
     answer = run(store, CANCEL, {"id": order_id, **variables})["data"]["orderCancel"]
     error = answer["orderCancelUserErrors"][0]
     assert (error["field"], error["message"]) == (field, message)
@@ -91,7 +97,7 @@ def test_cancellations_are_refused_in_shopifys_words(
 
 def test_an_unpaid_fulfilled_order_may_be_canceled(store: Store) -> None:
     order = place(store, status="PENDING")
-    store.act(SHOP, lambda c: actions.ship(c, order))
+    store.act(SHOP, lambda c: staff_actions.ship(c, order))
     assert run(store, CANCEL, {"id": order.id})["data"]["orderCancel"]["job"] == {"done": False}
 
 
@@ -109,11 +115,11 @@ def test_a_canceled_order_has_the_fulfillment_word_of_its_version(
 
 def test_what_is_paid_and_shipped_is_archived_by_the_shop(store: Store) -> None:
     order = place(store)
-    store.act(SHOP, lambda c: actions.ship(c, order))
+    store.act(SHOP, lambda c: staff_actions.ship(c, order))
     assert order.closed_at is not None
     kept = place(store)
     store.world.shops[SHOP].auto_archive = False
-    store.act(SHOP, lambda c: actions.ship(c, kept))
+    store.act(SHOP, lambda c: staff_actions.ship(c, kept))
     assert kept.closed_at is None
 
 
@@ -289,7 +295,7 @@ def test_an_authorized_order_owes_nothing_until_it_is_voided(store: Store) -> No
 )
 def test_captures_are_refused_in_shopifys_words(store: Store, prepare: str, message: str) -> None:
     order = place(store, status="AUTHORIZED")
-    store.act(SHOP, lambda c: actions.capture(c, order))
+    store.act(SHOP, lambda c: staff_actions.capture(c, order))
     parent = order.transactions[0 if prepare == "captured" else 1]
     query = """mutation($input: OrderCaptureInput!) { orderCapture(input: $input) {
       userErrors { field message } } }"""
@@ -300,20 +306,20 @@ def test_captures_are_refused_in_shopifys_words(store: Store, prepare: str, mess
 
 def test_a_shipment_canceled_twice_is_fine_and_still_takes_events(store: Store) -> None:
     order = place(store)
-    store.act(SHOP, lambda c: actions.ship(c, order))
+    store.act(SHOP, lambda c: staff_actions.ship(c, order))
     query = "mutation($id: ID!) { fulfillmentCancel(id: $id) { userErrors { message } } }"
     for _ in range(2):
         answer = run(store, query, {"id": order.fulfillments[0].id})
         assert answer["data"]["fulfillmentCancel"]["userErrors"] == []
-    store.act(SHOP, lambda c: actions.carrier_says(c, order, "DELIVERED"))
+    store.act(SHOP, lambda c: staff_actions.carrier_says(c, order, "DELIVERED"))
     assert order.fulfillments[0].display_status == "CANCELED"
 
 
 def test_a_delivered_shipment_can_still_be_canceled_at_shopify(store: Store) -> None:
     """So the rule that a delivered order is not canceled has to be ours."""
     order = place(store)
-    store.act(SHOP, lambda c: actions.ship(c, order))
-    store.act(SHOP, lambda c: actions.carrier_says(c, order, "DELIVERED"))
+    store.act(SHOP, lambda c: staff_actions.ship(c, order))
+    store.act(SHOP, lambda c: staff_actions.carrier_says(c, order, "DELIVERED"))
     query = "mutation($id: ID!) { fulfillmentCancel(id: $id) { userErrors { message } } }"
     run(store, query, {"id": order.fulfillments[0].id})
     assert order.fulfillments[0].status == "CANCELLED"
@@ -350,7 +356,7 @@ def test_webhook_addresses_must_be_https_and_new(store: Store) -> None:
 
 
 def test_shares_of_a_line_add_up_to_it_to_the_last_cent(store: Store) -> None:
-    from shopify_sync.practice_store.refunding import line_share
+    from practice_store.changes.refunding import line_share
 
     order = place(store, price="10.00")
     line = order.lines[0]

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shopify_sync.practice_store import actions, quantities
-from shopify_sync.practice_store.state import Order
-from shopify_sync.practice_store.store import Store
+from practice_store import quantities
+from practice_store.changes import staff_actions
+from practice_store.state import Order
+from practice_store.store import Store
 from tests.practice_store.test_facts import REFUND, SHOP, place, run
 
 LINES = """query($id: ID!) { order(id: $id) { lineItems(first: 9) { nodes {
@@ -40,7 +41,7 @@ def mixed(store: Store, *, units: int = 5, shipped: int = 3) -> Order:
 
     def work(context: Any) -> None:
         if shipped:
-            actions.ship(context, order, quantities={order.lines[0].number_id: shipped})
+            staff_actions.ship(context, order, quantities={order.lines[0].number_id: shipped})
         for wait in order.fulfillment_orders:
             wait.location_number = 2
 

@@ -8,9 +8,19 @@ from typing import Any
 
 import pytest
 
-from shopify_sync.practice_store import actions, money, quantities, returning
-from shopify_sync.practice_store.state import Order, Return
-from shopify_sync.practice_store.store import Store
+from practice_store import (
+    money,
+    quantities,
+)
+from practice_store.changes import (
+    returning,
+    staff_actions,
+)
+from practice_store.state import (
+    Order,
+    Return,
+)
+from practice_store.store import Store
 from tests.practice_store.test_facts import SHOP, place, run
 
 PROCESS = """mutation($input: ReturnProcessInput!) { returnProcess(input: $input) {
@@ -40,14 +50,14 @@ def shipped(store: Store) -> Order:
     price = {"shopMoney": {"amount": "20.00", "currencyCode": "EUR"}}
     line = {"title": "Mug", "quantity": 2, "requiresShipping": True, "priceSet": price}
     order = place(store, lineItems=[line])
-    store.act(SHOP, lambda c: actions.ship(c, order))
+    store.act(SHOP, lambda c: staff_actions.ship(c, order))
     return order
 
 
 def returned(store: Store, *, requested: bool = False) -> tuple[Order, Return]:
     """All of a shipped order on its way back."""
     order = shipped(store)
-    back = store.act(SHOP, lambda c: actions.open_return(c, order, requested=requested))
+    back = store.act(SHOP, lambda c: staff_actions.open_return(c, order, requested=requested))
     return order, back
 
 
@@ -128,7 +138,7 @@ def test_processing_is_not_idempotent(store: Store) -> None:
 
 def test_units_that_were_booked_in_cannot_be_booked_again(store: Store) -> None:
     order, back = returned(store)
-    store.act(SHOP, lambda c: actions.receive_return(c, order))
+    store.act(SHOP, lambda c: staff_actions.receive_return(c, order))
     assert stock(store) == [(2, ["return"])]
     disposition = {"reverseFulfillmentOrderLineItemId": reverse(back.lines[0]), "quantity": 2,
                    "dispositionType": "RESTOCKED"}  # fmt: skip
@@ -146,7 +156,7 @@ def test_units_that_were_booked_in_cannot_be_booked_again(store: Store) -> None:
 def test_a_refund_beside_the_return_counts_twice(store: Store) -> None:
     """What refundCreate does to goods that were booked in: this is why it must not be used."""
     order, back = returned(store)
-    store.act(SHOP, lambda c: actions.receive_return(c, order))
+    store.act(SHOP, lambda c: staff_actions.receive_return(c, order))
     mutation = """mutation($input: RefundInput!) { refundCreate(input: $input)
       @idempotent(key: "k") { refund { id } userErrors { message } } }"""
     line = {"lineItemId": order.lines[0].id, "quantity": 2, "restockType": "RETURN",
@@ -159,7 +169,7 @@ def test_a_refund_beside_the_return_counts_twice(store: Store) -> None:
 
 def test_staff_process_first_and_the_money_follows_through_the_return(store: Store) -> None:
     order, back = returned(store)
-    store.act(SHOP, lambda c: actions.process_return(c, order))
+    store.act(SHOP, lambda c: staff_actions.process_return(c, order))
     assert (back.lines[0].processed, back.lines[0].refunded) == (2, 0)
     found = process(store, back, financialTransfer=paying(order, "40.00"))
     assert found["userErrors"] == []
@@ -192,9 +202,9 @@ def test_only_an_open_return_is_processed(store: Store) -> None:
     order, back = returned(store, requested=True)
     lines = [{"id": back.lines[0].id, "quantity": 1}]
     assert process(store, back, returnLineItems=lines)["userErrors"][0]["code"] == "INVALID_STATE"
-    store.act(SHOP, lambda c: actions.approve_return(c, order))
+    store.act(SHOP, lambda c: staff_actions.approve_return(c, order))
     assert process(store, back, returnLineItems=lines)["userErrors"] == []
-    store.act(SHOP, lambda c: actions.close_return(c, order))
+    store.act(SHOP, lambda c: staff_actions.close_return(c, order))
     assert process(store, back, returnLineItems=lines)["userErrors"][0]["code"] == "INVALID_STATE"
 
 

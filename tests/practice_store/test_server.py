@@ -100,7 +100,7 @@ def test_the_staff_page_shows_names_as_text(door: Any, shop: Shop) -> None:
 
 
 def test_a_saved_store_goes_on_where_it_stopped(shop: Shop, tmp_path: Any) -> None:
-    from shopify_sync.practice_store.store import Store
+    from practice_store.store import Store
 
     file = tmp_path / "store.json"
     first = Store([DOMAIN], state_file=file)

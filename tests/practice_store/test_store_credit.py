@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from shopify_sync.practice_store import actions, money, selling
-from shopify_sync.practice_store.state import Order
-from shopify_sync.practice_store.store import Store
+from practice_store import money
+from practice_store.changes import staff_actions
+from practice_store.sales import selling
+from practice_store.state import Order
+from practice_store.store import Store
 from tests.practice_store.test_facts import CANCEL, REFUND, SHOP, finish_jobs, place, run
 
 CUSTOMER = {"toUpsert": {"email": "a@example.com", "firstName": "Ann"}}
@@ -115,7 +117,7 @@ def test_what_was_credited_cannot_go_back_to_the_card_as_well(store: Store) -> N
     answer = run(store, query, {"id": order.id})["data"]["order"]["suggestedRefund"]
     (suggested,) = answer["suggestedTransactions"]
     assert suggested["maximumRefundableSet"]["shopMoney"]["amount"] == "3.0"
-    store.act(SHOP, lambda c: actions.cancel(c, order, reason="OTHER", refund_all=True))
+    store.act(SHOP, lambda c: staff_actions.cancel(c, order, reason="OTHER", refund_all=True))
     finish_jobs(store)
     assert [r["amount"] for r in store.ledger(SHOP)["refunds"]] == ["12.0", "3.0"]
 

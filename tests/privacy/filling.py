@@ -15,7 +15,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from inbox import services as talks
+from inbox.conversations import waking as talks
 from inbox.models import (
     Campaign,
     CampaignMessage,
@@ -39,7 +39,7 @@ from orders.models import (
 from orders.services import mark_dirty, record_snapshot
 from orders.snapshot import OrderSnapshot
 from shopify_sync import tasks
-from shopify_sync.signing import sign
+from shopify_sync.webhooks.signing import sign
 from tests.support.personal import KEPT, filled
 
 SECRET = b"shpss_practice_demo"

@@ -14,7 +14,7 @@ from django.utils import timezone
 from inbox.models import Channel
 from orders import privacy
 from orders.models import AuditEntry, AuditKind, Order, PrivacyKind, PrivacyRequest, Store
-from orders.personal import Scope
+from orders.privacy.registry import Scope
 from tests.conftest import logged_in
 from tests.privacy import filling
 from tests.privacy.filling import canary, fill

@@ -25,9 +25,10 @@ from orders.models import (
     Store,
 )
 from orders.tasks import sweep_privacy
-from shopify_sync import compliance, deliveries
 from shopify_sync.models import EventState, ShopConnection, WebhookEvent
-from shopify_sync.signing import sign
+from shopify_sync.reading import compliance
+from shopify_sync.webhooks import delivery
+from shopify_sync.webhooks.signing import sign
 from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -173,7 +174,7 @@ def test_a_shop_redact_of_an_installed_app_is_refused(store: Store) -> None:
 
 
 def test_every_topic_with_a_handler_is_heard_of_a_store_that_is_switched_off() -> None:
-    assert set(compliance.HANDLERS) == deliveries.ALWAYS_HEARD
+    assert set(compliance.HANDLERS) == delivery.ALWAYS_HEARD
 
 
 def test_a_shop_is_wiped_only_after_two_days_and_a_week(

@@ -9,11 +9,18 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from inbox import addresses
+from inbox.contacts import edits
 from inbox.models import Contact, IdentityKind
-from orders import redactions, retention
 from orders.models import Customer, RedactedKind, Store
-from orders.personal import REGISTRY, Scope, resolve
+from orders.privacy import (
+    ledger,
+    retention,
+)
+from orders.privacy.registry import (
+    REGISTRY,
+    Scope,
+    resolve,
+)
 from orders.services import mark_customer_dirty
 from tests.support.shop import DOMAIN, Shop, fetch_dirty, read_customers
 
@@ -47,13 +54,13 @@ def test_a_read_after_a_redaction_brings_nothing_back(
     assert (jane.note, jane.tags) == ("calls at night", ["VIP"])
     text = str(getattr(jane, field))
     later = timezone.now() + timedelta(minutes=1)
-    redactions.remember(jane.store, [(kind, text)], at=later)
+    ledger.remember(jane.store, [(kind, text)], at=later)
     read_again(jane)
     assert (jane.name, jane.email, jane.note, jane.tags, jane.locale) == ("", "", "", [], "")
     assert (jane.spent, jane.account_state) == (None, "")
     # Negative control: redacted before they became a customer, they are a new beginning.
     jane.store.redacted_identities.all().delete()
-    redactions.remember(jane.store, [(kind, text)], at=timezone.now() - timedelta(days=1))
+    ledger.remember(jane.store, [(kind, text)], at=timezone.now() - timedelta(days=1))
     read_again(jane)
     assert jane.note == "calls at night"
 
@@ -72,8 +79,8 @@ def test_whom_a_contact_is_not_is_forgotten_and_the_contact_stays(
     shop: Shop, jane: Customer, sara: User
 ) -> None:
     tom = Contact.objects.create(name="Tom")
-    addresses.add_address(contact=tom, text="tom@example.com", by=sara)
-    addresses.set_aside(
+    edits.add_address(contact=tom, text="tom@example.com", by=sara)
+    edits.set_aside(
         contact=tom, kind=IdentityKind.EMAIL, value=jane.email, evidence="order #1", by=sara
     )
     scope = resolve(Scope(store_id=jane.store_id, customer_gids=(jane.gid,)))

@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from orders.holdings import without_notes
 from orders.models import SENDABLE_STATES, ActionState, Order, OrderAction, Store
+from orders.privacy.own_columns import without_notes
 from tests.privacy import filling
 from tests.support.database import without_triggers
 

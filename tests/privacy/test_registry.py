@@ -9,8 +9,8 @@ from django.apps import apps
 from django.db import models
 
 from orders import snapshot as snapshots
-from orders.masking import masked
-from orders.personal import REGISTRY
+from orders.privacy.masking import masked
+from orders.privacy.registry import REGISTRY
 from tests.support import snapshots as samples
 from tests.support.personal import KEPT, filled
 
@@ -75,7 +75,7 @@ def test_masking_keeps_sums_and_the_markers_of_our_actions() -> None:
 
 @pytest.mark.django_db
 def test_every_holding_of_customers_can_be_asked_for_nobody() -> None:
-    from orders.personal import Scope
+    from orders.privacy.registry import Scope
 
     nobody = Scope(store_id=0, linked={"inbox.Contact": (0,), "inbox.Contact shared": (0,)})
     for holding in REGISTRY.of_customers():

@@ -16,7 +16,10 @@ from django.test import Client
 from django.utils import timezone
 
 from inbox.models import Channel, Contact, Identity, Message
-from orders import audit, privacy, redactions, retention
+from orders import (
+    audit,
+    privacy,
+)
 from orders.models import (
     ActionState,
     Customer,
@@ -29,11 +32,18 @@ from orders.models import (
     RedactedIdentity,
     Store,
 )
-from orders.personal import REGISTRY, Holding
+from orders.privacy import (
+    ledger,
+    retention,
+)
+from orders.privacy.registry import (
+    REGISTRY,
+    Holding,
+)
 from orders.tasks import sweep_privacy
-from shopify_sync import ingest
 from shopify_sync.models import ShopConnection, WebhookEvent
-from shopify_sync.signing import sign
+from shopify_sync.reading import orders as ingest
+from shopify_sync.webhooks.signing import sign
 from tests.privacy import filling
 from tests.privacy.filling import canaries, dump, fill
 
@@ -191,7 +201,7 @@ def test_without_the_ledger_it_would_come_back(
     """Negative control."""
     fill(store, channel, alice, 1)
     redact(store, 0)
-    monkeypatch.setattr(redactions, "covers", lambda *args: False)
+    monkeypatch.setattr(ledger, "covers", lambda *args: False)
     filling.record(store, 0, timezone.now() - timedelta(days=4))
     assert found_of(dump(), [0]) == [0]
 
@@ -228,7 +238,7 @@ def test_a_killed_worker_goes_on_where_it_was(
 ) -> None:
     """Killed after every single batch: nothing is skipped, and nothing is counted twice."""
     fill(store, channel, alice, 2)
-    monkeypatch.setattr("orders.privacy.walks._BATCH", 1)
+    monkeypatch.setattr("orders.privacy.deletion._BATCH", 1)
     ask(store, "customers/redact", 0)
     pk = PrivacyRequest.objects.get().pk
 
@@ -238,7 +248,7 @@ def test_a_killed_worker_goes_on_where_it_was(
     def die(point: str) -> None:
         raise Killed
 
-    monkeypatch.setattr("orders.privacy.working.failpoint", die)
+    monkeypatch.setattr("orders.privacy.worker.failpoint", die)
     deaths = 0
     while PrivacyRequest.objects.open().exists():
         try:

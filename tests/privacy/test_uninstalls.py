@@ -12,7 +12,10 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection
 from django.utils import timezone
 
-from orders import privacy, retention, services
+from orders import (
+    privacy,
+    services,
+)
 from orders.models import (
     ActionState,
     AuditEntry,
@@ -22,8 +25,10 @@ from orders.models import (
     PrivacyState,
     Store,
 )
-from shopify_sync import ingest, tasks
+from orders.privacy import retention
+from shopify_sync import tasks
 from shopify_sync.models import WebhookEvent
+from shopify_sync.reading import orders
 from tests.privacy.filling import dump
 from tests.shopify_sync.asking import ask_refund
 from tests.support.shop import DOMAIN, Shop
@@ -39,7 +44,7 @@ def _quiet(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     from shopify_sync.gateway import ShopifyGateway
 
     monkeypatch.setattr(ShopifyGateway, "wake", lambda self, action_id, after_s=0: None)
-    monkeypatch.setattr("shopify_sync.actions._wake_later", lambda *_: None)
+    monkeypatch.setattr("shopify_sync.actions.perform._wake_later", lambda *_: None)
 
 
 @pytest.fixture
@@ -63,7 +68,7 @@ def leave(shop: Shop, store: Store) -> None:
         store=store, webhook_id="gone", topic="app/uninstalled",
         body=json.dumps({"id": 1, "myshopify_domain": DOMAIN}).encode(),
     )  # fmt: skip
-    ingest.process_event(event.pk)
+    orders.process_event(event.pk)
     store.refresh_from_db()
     assert store.uninstalled_at
 
@@ -157,7 +162,7 @@ def shop_redact(store: Store) -> PrivacyRequest:
         store=store, webhook_id="redact", topic="shop/redact",
         body=json.dumps({"shop_id": 1, "shop_domain": DOMAIN}).encode(),
     )  # fmt: skip
-    ingest.process_event(event.pk)
+    orders.process_event(event.pk)
     return PrivacyRequest.objects.get()
 
 
@@ -184,10 +189,13 @@ def test_without_the_handing_over_it_waits_for_ever(
     action: OrderAction, shop: Shop, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control of the test above."""
-    from orders.privacy import shops, working
+    from orders.privacy import (
+        uninstalls,
+        worker,
+    )
 
-    monkeypatch.setattr(shops, "hand_over", lambda *_words, **_more: 0)
-    monkeypatch.setattr(working, "make_way", lambda *_words, **_more: 0)
+    monkeypatch.setattr(uninstalls, "hand_over", lambda *_words, **_more: 0)
+    monkeypatch.setattr(worker, "make_way", lambda *_words, **_more: 0)
     put(action, S.SENDING, S.BLOCKED)
     leave(shop, store)
     request = shop_redact(store)
@@ -207,7 +215,7 @@ def customer_redact(store: Store, order: Order) -> PrivacyRequest:
             "customer": {"id": number, "email": "jane@example.com", "phone": None},
         }).encode(),
     )  # fmt: skip
-    ingest.process_event(event.pk)
+    orders.process_event(event.pk)
     return PrivacyRequest.objects.get()
 
 

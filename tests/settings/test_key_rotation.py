@@ -19,13 +19,15 @@ from django.db import connection
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from inbox import channel_keys, frames, services
+from core.encryption import UndecryptableSecret
+from inbox.channels import keys
+from inbox.conversations import waking
+from inbox.frames import authentication
 from inbox.models import Channel, Conversation, DeliveryState, HelpDeskFrame
 from inbox.tasks import sweep_outbox
 from orders import privacy
-from orders.fields import UndecryptableSecret
 from orders.models import PrivacyKind, PrivacyRequest, Store
-from orders.personal import Scope
+from orders.privacy.registry import Scope
 from shopify_sync.management.commands import rotate_keys
 from shopify_sync.models import ShopConnection
 
@@ -36,7 +38,7 @@ _SEALED = re.compile(r"gAAAA[\w-]{60,}=*")
 @pytest.fixture
 def secrets(store: Store, channel: Channel, settings: Any) -> str:
     """Something in every encrypted column, and a new key before the old one, which is returned."""
-    frames.new_secret(
+    authentication.new_secret(
         HelpDeskFrame.objects.create(
             name="Desk", kind="generic", origins="https://desk.example.com"
         )
@@ -124,7 +126,7 @@ def test_a_kind_of_column_that_the_command_does_not_know_is_found(
     }  # fmt: skip
     settings.FIELD_ENCRYPTION_KEYS = settings.FIELD_ENCRYPTION_KEYS[:1]
     with pytest.raises(UndecryptableSecret):
-        channel_keys.signing_secret(Channel.objects.get())
+        keys.signing_secret(Channel.objects.get())
 
 
 def test_nothing_encrypts_past_the_columns_that_the_command_knows() -> None:
@@ -133,25 +135,25 @@ def test_nothing_encrypts_past_the_columns_that_the_command_knows() -> None:
                for path in (root / app).rglob("*.py")]  # fmt: skip
     users = {str(p.relative_to(root)) for p in sources if "cryptography" in p.read_text()}
     assert users == {
-        "orders/fields.py",
+        "core/encryption.py",
         # Asks whether a key is one.
         "shopify_sync/checks.py",
         # Papers that are handed out and kept nowhere, under SECRET_KEY.
-        "inbox/passes.py",
+        "inbox/frames/tokens.py",
     }
 
 
 def test_a_channel_still_signs_its_callbacks_once_the_old_key_is_dropped(
     secrets: str, settings: Any, channel: Channel, conversation: Conversation, alice: User
 ) -> None:
-    signing = channel_keys.signing_secret(channel)
+    signing = keys.signing_secret(channel)
     call_command("rotate_keys")
     settings.FIELD_ENCRYPTION_KEYS = settings.FIELD_ENCRYPTION_KEYS[:1]
     settings.DEBUG = True  # A callback on this machine.
     with messenger() as (url, heard):
         Channel.objects.update(callback_url=url)
         conversation.channel.refresh_from_db()
-        reply = services.reply(conversation=conversation, by=alice, text="On its way.")
+        reply = waking.reply(conversation=conversation, by=alice, text="On its way.")
         sweep_outbox()
     reply.refresh_from_db()
     assert reply.delivery_state == DeliveryState.SENT

@@ -16,11 +16,20 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client, RequestFactory
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
+from core.observability import sentry
+from core.observability.error_reports import (
+    MaskingReporter,
+    MaskingReporterFilter,
+)
+from core.observability.masking import (
+    JsonFormatter,
+    MaskingFilter,
+    mask,
+    masked_event,
+)
 from core.request_id import origin
 from orders.models import Store
-from settings import base, sentry
-from settings.error_reports import MaskingReporter, MaskingReporterFilter
-from settings.masking import JsonFormatter, MaskingFilter, mask, masked_event
+from settings import base
 from shopify_sync.models import ShopConnection
 
 TOKEN = "shpat_c4n4ryc4n4ryc4n4ry"
@@ -167,7 +176,7 @@ def test_a_failing_page_shows_and_logs_no_canary(
     settings: Any, monkeypatch: pytest.MonkeyPatch, written: Any
 ) -> None:
     """By the door: the debug page of the demo, and the log line Django writes of it."""
-    from settings import probes
+    from core.observability import health
 
     _logger, out, handler = written
     django_log = logging.getLogger("django.request")
@@ -176,7 +185,7 @@ def test_a_failing_page_shows_and_logs_no_canary(
     def fall(*args: Any) -> None:
         raise RuntimeError(f"{TOKEN} of {EMAIL}")
 
-    monkeypatch.setattr(probes.connection, "cursor", fall)
+    monkeypatch.setattr(health.connection, "cursor", fall)
     settings.DEBUG = True
     try:
         answer = Client(raise_request_exception=False).get("/readyz", {"hmac": BARE})

@@ -9,13 +9,23 @@ from unittest.mock import patch
 import pytest
 
 from core import queue
+from core.leases import LONGEST_LEASE
 from inbox import outbox
 from inbox import tasks as inbox_tasks
 from orders import tasks as order_tasks
-from orders.models.leases import LONGEST_LEASE
 from settings.celery import CLOCKS_DIFFER_S, app, lifetime_s
-from shopify_sync import actions, backfill, compare, ingest, reading, reconcile, tasks
+from shopify_sync import tasks
+from shopify_sync.actions import perform
 from shopify_sync.gateway import ShopifyGateway
+from shopify_sync.reading import (
+    backlog,
+    orders,
+)
+from shopify_sync.sync import (
+    backfill,
+    nightly_comparison,
+    reconcile,
+)
 
 BEAT: dict[str, dict[str, Any]] = app.conf.beat_schedule
 VISIBLE_AGAIN_S = app.conf.broker_transport_options["visibility_timeout"]
@@ -45,7 +55,7 @@ def test_no_message_comes_twice_while_its_first_worker_is_at_it() -> None:
     """Each of these is as long as a task of its kind may take, or as a message may wait."""
     longest = max(
         queue.LONGEST_DELAY_S, tasks.SWEEP_S, order_tasks.SLICE_S, tasks.WORK_OFF_S,
-        inbox_tasks.SWEEP_S, reconcile._TURN_S, compare._STEP_S, backfill._STEP_S,
+        inbox_tasks.SWEEP_S, reconcile._TURN_S, nightly_comparison._STEP_S, backfill._STEP_S,
     )  # fmt: skip
     # And one call that was begun just before the end, with everything it may wait for.
     assert longest + 120 < VISIBLE_AGAIN_S
@@ -53,8 +63,8 @@ def test_no_message_comes_twice_while_its_first_worker_is_at_it() -> None:
 
 def test_every_lease_is_longer_than_what_is_done_between_its_renewals() -> None:
     one_call = timedelta(seconds=12)
-    for lease in (backfill._LEASE, compare._LEASE, reconcile._LEASE, reading._LEASE,
-                  ingest.FETCH_LEASE, outbox.LEASE):  # fmt: skip
+    for lease in (backfill._LEASE, nightly_comparison._LEASE, reconcile._LEASE, backlog._LEASE,
+                  orders.FETCH_LEASE, outbox.LEASE):  # fmt: skip
         assert 2 * one_call < lease < LONGEST_LEASE
 
 
@@ -67,7 +77,7 @@ def sent(task: Any, work: Any) -> dict[str, Any]:
 WAKE_UPS = [
     (tasks.read_store, lambda: queue.enqueue_each("shopify_sync.tasks.read_store", [1])),
     (tasks.process_webhooks, lambda: queue.enqueue("shopify_sync.tasks.process_webhooks")),
-    (tasks.perform_action, lambda: actions._wake_later(1, 5.0)),
+    (tasks.perform_action, lambda: perform._wake_later(1, 5.0)),
     (tasks.perform_action, lambda: ShopifyGateway().wake(1, after_s=5)),
     (inbox_tasks.deliver_message, lambda: queue.enqueue("inbox.tasks.deliver_message", 1)),
 ]
@@ -83,7 +93,7 @@ def test_every_wake_up_expires(task: Any, work: Any) -> None:
     ("task", "work"),
     [
         (tasks.read_store, lambda: queue.enqueue("shopify_sync.tasks.read_store", 1, delay_s=301)),
-        (tasks.perform_action, lambda: actions._wake_later(1, 301)),
+        (tasks.perform_action, lambda: perform._wake_later(1, 301)),
     ],
 )
 def test_a_long_wait_is_the_sweeps_and_not_the_brokers(task: Any, work: Any) -> None:

@@ -17,7 +17,13 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from settings.processes import LONG_LIFE_S, LONGEST_WAIT_S, POOLS, Keeper, Processes
+from core.server.processes import (
+    LONG_LIFE_S,
+    LONGEST_WAIT_S,
+    POOLS,
+    Keeper,
+    Processes,
+)
 from tests.chaos.servers import NotInstalled, Postgres, Redis, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,14 +142,14 @@ def test_serve_starts_with_what_the_readme_says(
     url, process = serving
     assert status(f"{url}/readyz") == 200
     pools = {f"worker-{pool}": f"{pool}@" for pool in POOLS}
-    roles = {"web": "settings.web", **pools, "scheduler": " beat "}
+    roles = {"web": "core.server.web", **pools, "scheduler": " beat "}
     first = {role: pid_of(process, words) for role, words in roles.items()}
     assert all(first.values()), children_of(process.pid)
 
     killed = first["worker-messages"]
     os.kill(killed, signal.SIGKILL)
     assert is_so(lambda: pid_of(process, "messages@") not in {0, killed}, within_s=20)
-    assert pid_of(process, "settings.web") == first["web"], "each is started again alone"
+    assert pid_of(process, "core.server.web") == first["web"], "each is started again alone"
     assert pid_of(process, "money@") == first["worker-money"]
     second = pid_of(process, "messages@")
 
@@ -156,7 +162,7 @@ def test_serve_starts_with_what_the_readme_says(
     assert pid_of(process, "messages@") == second, logs
     assert pid_of(process, "money@") == first["worker-money"], logs
     assert pid_of(process, " beat ") == first["scheduler"], logs
-    assert pid_of(process, "settings.web") == first["web"], logs
+    assert pid_of(process, "core.server.web") == first["web"], logs
 
 
 @pytest.mark.slow
@@ -165,7 +171,7 @@ def test_each_role_runs_alone(role: str, database: str, redis: Redis, tmp_path: 
     port = free_port()
     env = environment(database, f"redis://127.0.0.1:{redis.port}/0", tmp_path, port)
     process = run(role, env)
-    words = {"web": "settings.web", "scheduler": "beat"}.get(role, role.split()[-1] + "@")
+    words = {"web": "core.server.web", "scheduler": "beat"}.get(role, role.split()[-1] + "@")
     try:
         line = Path(f"/proc/{process.pid}/cmdline")
         assert is_so(lambda: words.encode() in line.read_bytes()), line.read_bytes()
@@ -186,7 +192,7 @@ def test_the_workers_run_together_without_the_rest(
     process = run("worker", environment(database, f"redis://127.0.0.1:{redis.port}/0", tmp_path, 1))
     try:
         assert is_so(lambda: all(pid_of(process, f"{pool}@") for pool in POOLS))
-        assert not pid_of(process, "settings.web")
+        assert not pid_of(process, "core.server.web")
     finally:
         process.terminate()
         process.wait(timeout=20)

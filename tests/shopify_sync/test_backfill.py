@@ -13,12 +13,25 @@ from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
-from orders import retention
 from orders.models import Order, OrderLine, Store
-from shopify_sync import backfill, compare, connecting, ingest, lookup, reading, reconcile, tasks
-from shopify_sync.errors import Throttled
+from orders.privacy import retention
+from practice_store.changes import staff_actions
+from shopify_sync import tasks
+from shopify_sync.api.errors import Throttled
 from shopify_sync.models import Backfill, BackfillState, Drift, ShopConnection, SyncCursor
-from shopify_sync.practice_store import actions
+from shopify_sync.reading import (
+    backlog,
+    search,
+)
+from shopify_sync.reading import (
+    orders as ingest,
+)
+from shopify_sync.setup import connect
+from shopify_sync.sync import (
+    backfill,
+    nightly_comparison,
+    reconcile,
+)
 from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -80,10 +93,10 @@ def test_a_back_fill_brings_every_order_and_says_what_it_lacks(shop: Shop, store
     assert all(o.is_partial and o.received == 40 and o.events.count() for o in orders)
     assert OrderLine.objects.count() == 7
     # Read completely, it is what a single read would have made of it.
-    reading.complete_some(store)
+    backlog.complete_some(store)
     fetch_dirty()
     assert not orders.filter(is_partial=True).exists()
-    assert compare.compare(store).agrees
+    assert nightly_comparison.compare(store).agrees
 
 
 def test_it_goes_on_where_it_died(shop: Shop, store: Store) -> None:
@@ -153,7 +166,7 @@ def test_where_shopify_refuses_bulk_operations_the_orders_are_read_in_pages(
     fetch_dirty()
     orders = Order.objects.visible().filter(store=store, is_partial=False)
     assert {order.name for order in orders} == {order.name for order in placed}
-    assert compare.compare(store).agrees
+    assert nightly_comparison.compare(store).agrees
     assert reconcile.reconcile(store.pk) == 0, "once is enough"
 
 
@@ -174,7 +187,7 @@ def test_a_complete_read_is_not_overwritten_by_the_file(shop: Shop, store: Store
     placed = shop.place()
     row = backfill.begin(store)
     until_importing(row)
-    shop.act(lambda context: actions.ship(context, placed))  # fmt: skip
+    shop.act(lambda context: staff_actions.ship(context, placed))  # fmt: skip
     shop.deliver(Client())
     fetch_dirty()
     before = Order.objects.get()
@@ -187,10 +200,10 @@ def test_a_complete_read_is_not_overwritten_by_the_file(shop: Shop, store: Store
 def test_a_customers_orders_are_found_before_the_file_is_ready(shop: Shop, store: Store) -> None:
     place(shop, 3)
     shop.place(email="other@example.com")
-    assert lookup.find_orders(emails=["jane@example.com"], phones=[]) == 3
-    assert lookup.find_orders(emails=["jane@example.com"], phones=[]) == 0
+    assert search.find_orders(emails=["jane@example.com"], phones=[]) == 3
+    assert search.find_orders(emails=["jane@example.com"], phones=[]) == 0
     # What could mean something else in Shopify's search is not sent.
-    assert lookup.find_orders(emails=["' OR email:*"], phones=[]) == 0
+    assert search.find_orders(emails=["' OR email:*"], phones=[]) == 0
     assert Order.objects.visible().count() == 3
 
 
@@ -203,17 +216,19 @@ def test_reconciling_begins_with_a_back_fill_and_then_finds_what_no_webhook_told
     assert reconcile.reconcile(store.pk) == 0
     Store.objects.filter(pk=store.pk).update(connected_at=timezone.now() - timedelta(hours=1))
     shop.store.advance(300)
-    shop.act(lambda context: actions.ship(context, placed[0]))  # fmt: skip
+    shop.act(lambda context: staff_actions.ship(context, placed[0]))  # fmt: skip
     shop.held.clear()
     with patch(
-        "shopify_sync.reconcile.timezone.now", lambda: shop.store.world.now() + timedelta(minutes=5)
+        "shopify_sync.sync.reconcile.timezone.now",
+        lambda: shop.store.world.now() + timedelta(minutes=5),
     ):
         assert reconcile.reconcile(store.pk) == 1
     assert Drift.objects.get().order_gid == placed[0].id
     assert SyncCursor.objects.get().drift_found == 1
     fetch_dirty()
     with patch(
-        "shopify_sync.reconcile.timezone.now", lambda: shop.store.world.now() + timedelta(minutes=5)
+        "shopify_sync.sync.reconcile.timezone.now",
+        lambda: shop.store.world.now() + timedelta(minutes=5),
     ):
         assert reconcile.reconcile(store.pk) == 0
 
@@ -224,29 +239,29 @@ def test_the_nightly_comparison_finds_lost_changed_and_vanished_orders(
 ) -> None:
     placed = place(shop, 4)
     finish(backfill.begin(store))
-    with patch.object(compare, "_SETTLED", timedelta(seconds=-10)):
-        assert compare.compare(store).agrees
+    with patch.object(nightly_comparison, "_SETTLED", timedelta(seconds=-10)):
+        assert nightly_comparison.compare(store).agrees
         Order.objects.filter(gid=placed[0].id).delete()
         Order.objects.filter(gid=placed[1].id).update(refunded=5)
         Order.objects.filter(gid=placed[2].id).update(
             shop_updated_at=timezone.now() - timedelta(days=1)
         )
         del shop.store.world.shops["demo.myshopify.com"].orders[placed[3].number_id]
-        row = compare.compare(store)
+        row = nightly_comparison.compare(store)
         found = (row.missing, row.differing, row.vanished, row.refunds, row.agrees)
         assert found == (1, 1, 1, {"EUR": ["0", "5"]}, False)
     assert Order.objects.dirty().count() == 3
 
 
 def test_a_store_with_much_to_read_does_not_starve_another(shop: Shop, store: Store) -> None:
-    second = connecting.connect(
+    second = connect.connect(
         domain=SECOND, token="shpat_practice_second", secret="shpss_practice_second"
     ).store
     for number in range(150):
         ingest.mark(store, number + 1, timezone.now() - timedelta(hours=1))
     own = shop.place(domain=SECOND)
     ingest.mark(second, own.number_id, timezone.now())
-    with patch.object(reading, "_TURN_S", 0.5):
+    with patch.object(backlog, "_TURN_S", 0.5):
         tasks.sweep_dirty_orders()
     assert Order.objects.get(store=second).document
     # Negative control: by age alone, the second store's order is beyond the first hundred.
@@ -257,7 +272,7 @@ def test_a_store_with_much_to_read_does_not_starve_another(shop: Shop, store: St
 
 
 def test_background_reads_leave_half_of_the_budget_to_the_agents(shop: Shop, store: Store) -> None:
-    from shopify_sync import client as shopify_client
+    from shopify_sync.api import client as shopify_client
 
     shop.place()
     shop.deliver(Client())
@@ -270,7 +285,7 @@ def test_background_reads_leave_half_of_the_budget_to_the_agents(shop: Shop, sto
 
 
 def test_a_lost_subscription_is_made_again(shop: Shop, store: Store) -> None:
-    from shopify_sync.watch import watch
+    from shopify_sync.setup.hourly_check import watch
 
     watch(store)
     state = shop.store.world.shops["demo.myshopify.com"]
@@ -320,9 +335,9 @@ def test_a_back_fill_of_a_list_that_was_cut_is_incomplete(
     """Its plain lists have no `first`: what else Shopify says of them tells that they were cut."""
     [placed] = place(shop, 1)
     for _ in range(3):
-        shop.act(lambda c: actions.refund(c, placed, Decimal("1.00"), "staff"))
+        shop.act(lambda c: staff_actions.refund(c, placed, Decimal("1.00"), "staff"))
     shop.held.clear()
-    monkeypatch.setattr("shopify_sync.practice_store.resolvers.objects.MAX_PAGE", 2)
+    monkeypatch.setattr("practice_store.graphql.resolvers.objects.MAX_PAGE", 2)
     finish(backfill.begin(store))
     order = Order.objects.get()
     assert (order.is_incomplete, order.snapshot.unread) == (True, ("refunds",))

@@ -10,8 +10,9 @@ from django.test import Client
 from django.utils import timezone
 
 from orders.models import Order, Store
-from shopify_sync import balance, tallies
 from shopify_sync.models import Comparison, WebhookEvent
+from shopify_sync.sync import balance
+from shopify_sync.webhooks import counters
 from tests.conftest import logged_in
 from tests.support.shop import Shop
 
@@ -30,7 +31,7 @@ def test_what_came_is_accounted_for_to_the_last_delivery(shop: Shop, store: Stor
     forged = headers | {"X-Shopify-Hmac-Sha256": "AAAA"}
     for _ in range(3):
         Client().post("/webhooks/shopify/", body, content_type="application/json", headers=forged)
-    tallies.flush()
+    counters.flush()
     hour = next(h for h in balance.hours(now=timezone.now()) if h.store)
     assert hour.is_balanced
     assert (hour.requests, hour.unauthorized) == (len(codes) + 3, 3)
@@ -48,12 +49,12 @@ def test_what_came_is_accounted_for_to_the_last_delivery(shop: Shop, store: Stor
 
 def test_a_store_that_is_gone_does_not_hold_up_the_others_counts(store: Store) -> None:
     now = timezone.now()
-    tallies.count(store.pk + 1000, "unauthorized", now=now)
-    tallies.count(store.pk, "unauthorized", now=now)
-    tallies.flush()
+    counters.count(store.pk + 1000, "unauthorized", now=now)
+    counters.count(store.pk, "unauthorized", now=now)
+    counters.flush()
     hour = next(h for h in balance.hours(now=now) if h.store)
     assert (hour.store, hour.unauthorized) == (str(store), 1)
-    assert not tallies.flush_due()
+    assert not counters.flush_due()
 
 
 def test_what_does_not_hold_is_said(shop: Shop, store: Store) -> None:

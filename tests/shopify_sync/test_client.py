@@ -11,9 +11,15 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from shopify_sync.client import AdminClient
-from shopify_sync.errors import NeedsAdmin, NotApplied, OutcomeUnknown, Refused, Throttled
-from shopify_sync.fields import Secret
+from core.encryption import Secret
+from shopify_sync.api.client import AdminClient
+from shopify_sync.api.errors import (
+    NeedsAdmin,
+    NotApplied,
+    OutcomeUnknown,
+    Refused,
+    Throttled,
+)
 
 
 class Server:

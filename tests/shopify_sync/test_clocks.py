@@ -8,10 +8,19 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from core.leases import (
+    LONGEST_LEASE,
+    LONGEST_WAIT,
+    is_due,
+    is_free,
+)
 from orders.models import Order, Store
-from orders.models.leases import LONGEST_LEASE, LONGEST_WAIT, is_due, is_free
-from shopify_sync import backlog, breaker, ingest, tasks, tokens
+from shopify_sync import tasks
+from shopify_sync.api import breaker
 from shopify_sync.models import EventState, ShopConnection, WebhookEvent
+from shopify_sync.reading import orders
+from shopify_sync.stores import tokens
+from shopify_sync.webhooks import processing
 from tests.support.shop import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -57,9 +66,9 @@ def test_a_wait_is_over_when_its_time_came_or_is_impossible(
 
 
 def test_no_wait_between_two_tries_is_longer_than_what_is_believed() -> None:
-    longest = max(*ingest._FETCH_BACKOFF_S, *ingest._EVENT_BACKOFF_S)
+    longest = max(*orders._FETCH_BACKOFF_S, *orders._EVENT_BACKOFF_S)
     assert timedelta(seconds=longest) < LONGEST_WAIT
-    assert ingest.CONFIRM_MISSING_AFTER < LONGEST_WAIT
+    assert orders.CONFIRM_MISSING_AFTER < LONGEST_WAIT
 
 
 def test_a_renewal_is_not_held_up_by_an_impossible_lease(store: Store) -> None:
@@ -101,17 +110,17 @@ def test_a_webhook_that_breaks_its_batch_waits_and_the_others_are_done(
     def together(*, store_id: int, legacy_ids: Any, now: datetime) -> Any:
         raise ValueError("integer out of range")
 
-    real = ingest.mark
+    real = orders.mark
 
     def mark(store: Store, legacy_id: int, now: datetime) -> int:
         if legacy_id == 2:
             raise ValueError("integer out of range")
         return real(store, legacy_id, now)
 
-    monkeypatch.setattr(backlog, "mark_many_dirty", together)
-    monkeypatch.setattr(ingest, "mark", mark)
+    monkeypatch.setattr(processing, "mark_many_dirty", together)
+    monkeypatch.setattr(orders, "mark", mark)
     monkeypatch.setattr(tasks, "fetch_order", lambda _pk: None)
-    done = backlog.work_off()
+    done = processing.work_off()
     states = [WebhookEvent.objects.get(pk=event.pk) for event in events]
     assert [event.state for event in states] == [
         EventState.DONE, EventState.WAITING, EventState.DONE,
@@ -128,9 +137,9 @@ def test_single_webhooks_are_left_to_the_next_task_when_the_time_is_over(
             store=store, webhook_id=f"c{number}", topic="customers/update",
             body=f'{{"id": {number + 1}}}'.encode(),
         )  # fmt: skip
-    monkeypatch.setattr(backlog, "_SINGLY_S", 0.0)
-    assert backlog.work_off().taken == 3
+    monkeypatch.setattr(processing, "_SINGLY_S", 0.0)
+    assert processing.work_off().taken == 3
     assert WebhookEvent.objects.filter(state=EventState.WAITING).count() == 3
-    monkeypatch.setattr(backlog, "_SINGLY_S", 10.0)
-    backlog.work_off()
+    monkeypatch.setattr(processing, "_SINGLY_S", 10.0)
+    processing.work_off()
     assert not WebhookEvent.objects.filter(state=EventState.WAITING).exists()

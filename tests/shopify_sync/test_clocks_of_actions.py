@@ -11,10 +11,12 @@ from django.utils import timezone
 
 from orders import services
 from orders.models import ActionState, Order, OrderAction, Store
-from shopify_sync import breaker, ingest, tasks
-from shopify_sync.client import _number
-from shopify_sync.errors import Throttled
+from shopify_sync import tasks
+from shopify_sync.api import breaker
+from shopify_sync.api.client import _number
+from shopify_sync.api.errors import Throttled
 from shopify_sync.models import ShopConnection
+from shopify_sync.reading import orders
 from tests.shopify_sync.asking import ask_refund
 from tests.support.shop import Shop
 
@@ -67,7 +69,7 @@ def test_an_action_does_not_rest_for_as_long_as_a_header_likes(
     def read(*_words: Any) -> None:
         raise Throttled("slower", retry_after_s=told)
 
-    monkeypatch.setattr(ingest, "read_snapshot", read)
+    monkeypatch.setattr(orders, "read_snapshot", read)
     assert swept(asked) == ActionState.QUEUED
     assert asked.next_attempt_at is not None
     assert asked.next_attempt_at < timezone.now() + timedelta(minutes=6)

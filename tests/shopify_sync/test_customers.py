@@ -15,10 +15,15 @@ from inbox.models import Conversation
 from orders import services
 from orders.models import Customer, Order, Store
 from orders.snapshot import CustomerDetails
-from shopify_sync import client as shopify_client
-from shopify_sync import connecting, customers, doctor, subscriptions
+from practice_store.changes import staff_actions
+from shopify_sync.api import client as shopify_client
 from shopify_sync.models import EventState, ShopConnection, WebhookEvent
-from shopify_sync.practice_store import actions
+from shopify_sync.reading import customers
+from shopify_sync.setup import (
+    connect,
+    doctor,
+)
+from shopify_sync.stores import subscriptions
 from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty, read_customers
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,7 +69,7 @@ def test_everything_shopify_tells_of_a_customer_is_kept(
 
 def test_a_refund_changes_what_the_customer_spent(shop: Shop, store: Store, jane: Customer) -> None:
     order = next(iter(shop.store.world.shops[DOMAIN].orders.values()))
-    shop.act(lambda context: actions.refund(context, order, Decimal("15.00")))
+    shop.act(lambda context: staff_actions.refund(context, order, Decimal("15.00")))
     arrive(shop)
     jane.refresh_from_db()
     assert jane.spent == Decimal("25.00")
@@ -117,7 +122,7 @@ def test_an_order_mentions_a_customer_only_until_it_was_read(
 
 
 def test_the_same_customer_at_two_stores_is_two(shop: Shop, store: Store) -> None:
-    connecting.connect(domain=SECOND, token="shpat_practice_second", secret="shpss_practice_second")
+    connect.connect(domain=SECOND, token="shpat_practice_second", secret="shpss_practice_second")
     shop.place()
     shop.place(domain=SECOND, currency="USD")
     arrive(shop)
@@ -152,7 +157,7 @@ def test_a_merge_is_followed_once_shopify_no_longer_has_the_one_that_went(
     arrive(shop)
     gone = Customer.objects.get(email="janine@example.com")
     kept = int(jane.legacy_id)
-    shop.act(lambda c: actions.merge_customers(c, kept=kept, gone=int(gone.legacy_id)))
+    shop.act(lambda c: staff_actions.merge_customers(c, kept=kept, gone=int(gone.legacy_id)))
     shop.deliver(Client())
     gone.refresh_from_db()
     # Only a hint so far.
@@ -238,7 +243,7 @@ def test_a_missing_scope_never_breaks_the_orders_and_is_told(shop: Shop, store: 
 
 
 def test_protected_data_that_was_not_approved_is_told_apart(shop: Shop, store: Store) -> None:
-    from shopify_sync.errors import NeedsAdmin
+    from shopify_sync.api.errors import NeedsAdmin
 
     real = shopify_client.AdminClient.read
 

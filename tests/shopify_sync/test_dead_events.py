@@ -12,8 +12,11 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from orders.models import AuditEntry, AuditKind, Order, Store
-from shopify_sync.body_preview import MASKED, masked_body
 from shopify_sync.models import EventState, WebhookEvent
+from shopify_sync.webhooks.body_preview import (
+    MASKED,
+    masked_body,
+)
 from tests.conftest import logged_in
 from tests.support.shop import Shop
 

@@ -13,9 +13,9 @@ from django.test import Client
 from django.utils import timezone
 
 from orders.models import Store
-from shopify_sync import doctor
 from shopify_sync.models import Drift, EventState, ShopConnection, WebhookEvent
-from shopify_sync.signing import sign
+from shopify_sync.setup import doctor
+from shopify_sync.webhooks.signing import sign
 from tests.support.doors import PATH
 from tests.support.shop import Shop
 
@@ -99,10 +99,10 @@ def test_checkouts_that_shopify_refuses_are_a_warning_and_fail_nothing_else(
 
 
 def test_a_retired_version(shop: Shop, store: Store) -> None:
-    with patch("shopify_sync.practice_store.server.VERSIONS", ("2027-01",)):
+    with patch("practice_store.web.server.VERSIONS", ("2027-01",)):
         assert "Update Agent Inbox" in found(store, repair=True)["API version"][1]
     soon = datetime(2027, 8, 1, tzinfo=UTC)
-    with patch("shopify_sync.doctor.datetime") as clock:
+    with patch("shopify_sync.setup.doctor.datetime") as clock:
         clock.now.return_value = soon
         assert "until 01 October 2027" in found(store)["API version"][1]
 
@@ -186,7 +186,7 @@ def test_topics_of_disputes_are_subscribed_where_the_scope_is(shop: Shop, store:
 
 
 def test_what_shopify_refuses_of_them_is_told(shop: Shop, store: Store) -> None:
-    with patch("shopify_sync.doctor.subscriptions.ensure") as ensure:
+    with patch("shopify_sync.setup.doctor.subscriptions.ensure") as ensure:
         ensure.return_value = ["disputes/create: no", "customers/merge: neither"]
         ticks = found(store, repair=True)
     assert (

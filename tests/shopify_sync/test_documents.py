@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from graphql import GraphQLSchema, parse, validate
 
-from shopify_sync import documents
-from shopify_sync.schema import cut
+from practice_store.schema import cut
+from shopify_sync.api import documents
 
 
 @pytest.fixture(scope="module")
@@ -37,4 +37,4 @@ def test_the_cut_schema_is_the_full_ones_own(full: GraphQLSchema) -> None:
     import gzip
 
     shipped = gzip.decompress(cut.CUT.read_bytes()).decode()
-    assert shipped == cut.cut(cut.load_full()), "run python -m shopify_sync.schema.cut"
+    assert shipped == cut.cut(cut.load_full()), "run python -m practice_store.schema.cut"

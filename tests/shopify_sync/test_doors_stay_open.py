@@ -12,9 +12,13 @@ from django.db import DatabaseError
 from django.test import Client
 
 from orders.models import Order, Store
-from shopify_sync import connecting, doctor, receiver
 from shopify_sync.models import ConnectionMethod, ShopConnection
-from shopify_sync.signing import sign
+from shopify_sync.setup import (
+    connect,
+    doctor,
+)
+from shopify_sync.webhooks import receiver
+from shopify_sync.webhooks.signing import sign
 from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,7 +46,7 @@ def test_a_secret_changed_in_a_terminal_loses_no_webhook(shop: Shop, store: Stor
 
 def test_connecting_again_with_the_same_secret_keeps_the_one_before(store: Store) -> None:
     for _time in range(2):
-        connecting.connect(domain=DOMAIN, token="shpat_practice_demo", secret=NEW.decode())
+        connect.connect(domain=DOMAIN, token="shpat_practice_demo", secret=NEW.decode())
     row = ShopConnection.objects.get()
     assert (row.api_secret, row.previous_api_secret) == (NEW.decode(), OLD.decode())
 
@@ -52,9 +56,9 @@ def test_tokens_of_other_credentials_are_dropped(store: Store) -> None:
         method=ConnectionMethod.OAUTH, client_id="app", refresh_token="shprt_x"
     )
     words = {"domain": DOMAIN, "token": "shpat_practice_demo", "client_id": "app"}
-    connecting.connect(**words, secret=OLD.decode(), method=ConnectionMethod.OAUTH)
+    connect.connect(**words, secret=OLD.decode(), method=ConnectionMethod.OAUTH)
     assert ShopConnection.objects.get().refresh_token == "shprt_x"
-    connecting.connect(**words, secret=NEW.decode(), method=ConnectionMethod.OAUTH)
+    connect.connect(**words, secret=NEW.decode(), method=ConnectionMethod.OAUTH)
     assert ShopConnection.objects.get().refresh_token == ""
 
 

@@ -20,9 +20,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from orders.models import Store
-from shopify_sync import backlog, intake, tallies
 from shopify_sync.models import EventState, ShopConnection, WebhookEvent
-from shopify_sync.signing import sign
+from shopify_sync.webhooks import (
+    counters,
+    processing,
+    storage,
+)
+from shopify_sync.webhooks.signing import sign
 from tests.support.doors import Door, ViewDoor, native_door
 
 EXAMPLES = int(os.environ.get("T10_EXAMPLES", "50"))
@@ -125,7 +129,7 @@ def deliveries(draw: st.DrawFn) -> Generated:
 )
 def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     monkeypatch.setattr("core.queue.enqueue", lambda *_, **__: True)
-    tallies._counts.clear()
+    counters._counts.clear()
     if request.param == "view":
         yield ViewDoor()
         return
@@ -174,7 +178,7 @@ def judge(door: Door, one: Generated) -> str:
 
 def work_off() -> None:
     WebhookEvent.objects.filter(state=EventState.WAITING).update(next_attempt_at=timezone.now())
-    backlog.work_off()
+    processing.work_off()
     # Nobody is kept from being looked at by who lies beside it.
     assert not WebhookEvent.objects.filter(state=EventState.WAITING, attempts=0).exists()
 
@@ -199,13 +203,13 @@ def test_a_door_that_parses_what_it_is_sent_would_break(
     connected: Store, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: read as JSON before it is kept, some delivery of these gets a 500."""
-    real = intake._row
+    real = storage._row
 
     def parsing(one: Any) -> Any:
         json.loads(one.body)["id"]
         return real(one)
 
-    monkeypatch.setattr(intake, "_row", parsing)
+    monkeypatch.setattr(storage, "_row", parsing)
 
     def breaks(one: Generated) -> bool:
         try:

@@ -16,8 +16,13 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from orders.models import AuditEntry, Store
-from shopify_sync import connecting, install
 from shopify_sync.models import Backfill, ConnectionMethod, ShopConnection
+from shopify_sync.setup import (
+    connect as connecting,
+)
+from shopify_sync.setup import (
+    oauth,
+)
 from tests.conftest import logged_in
 from tests.support.shop import DOMAIN, Shop
 
@@ -195,7 +200,7 @@ def test_a_state_is_good_once_for_one_session_and_ten_minutes(admin: Client, sho
     assert admin.get(address + "&state=x").status_code == 400
     assert admin.get(address).status_code == 400, "the try before used the state up"
     late = consent(admin, shop)
-    with patch("shopify_sync.install.time.time", lambda: real() + 601):
+    with patch("shopify_sync.setup.oauth.time.time", lambda: real() + 601):
         assert admin.get(late).status_code == 400
 
 
@@ -208,7 +213,7 @@ def test_without_the_signature_check_it_would_be_believed(
 ) -> None:
     """The negative control: the code is then all that is left to refuse."""
     add(admin)
-    with patch.object(install, "_is_signed", lambda *_: True):
+    with patch.object(oauth, "_is_signed", lambda *_: True):
         answer = admin.get(consent(admin, shop, **tampered))
     assert (answer.status_code == 302) == ("extra" in tampered)
 
@@ -218,7 +223,7 @@ def test_a_redirect_of_the_token_address_is_not_followed(
 ) -> None:
     add(admin)
     address = consent(admin, shop)
-    from shopify_sync.practice_store import server
+    from practice_store.web import server
 
     def elsewhere(self: Any, *_: Any) -> Any:
         return server.Answer(302, b"", headers={"Location": "http://169.254.169.254/"})
@@ -237,13 +242,13 @@ def test_only_administrators_connect(as_alice: Client, path: str) -> None:
 
 
 def test_the_bulk_file_must_be_behind_https(settings: Any) -> None:
-    from shopify_sync import bulk
-    from shopify_sync.errors import NeedsAdmin
+    from shopify_sync.api.errors import NeedsAdmin
+    from shopify_sync.sync import bulk_file
 
     settings.SHOPIFY_ADMIN_ORIGIN = ""
     for url in ("http://storage.example.com/x", "file:///etc/passwd", "ftp://x", ""):
         with pytest.raises(NeedsAdmin):
-            list(bulk.orders_in(url, start=0))
+            list(bulk_file.orders_in(url, start=0))
 
 
 def test_a_method_needs_its_client_id(shop: Shop, admin: Client) -> None:

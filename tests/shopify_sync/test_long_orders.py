@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from orders import previews, rules
 from orders.models import Order, Store
-from shopify_sync import ingest
+from shopify_sync.reading import orders
 from tests.support.shop import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -74,9 +74,9 @@ def test_a_page_that_is_missing_ends_nothing_early() -> None:
             return {"order": {"lineItems": pages[variables["after"]]}}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ingest.mapping, "order_snapshot", lambda data: made.append(data) or data)
+        patch.setattr(orders.mapping, "order_snapshot", lambda data: made.append(data) or data)
         reader = Reader()
-        ingest.read_snapshot(reader, "gid")  # type: ignore[arg-type]
+        orders.read_snapshot(reader, "gid")  # type: ignore[arg-type]
     assert asked == [
         ("OrderForPanel", {"id": "gid"}),
         ("OrderLines", {"id": "gid", "after": "a"}),

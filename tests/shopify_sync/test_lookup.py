@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orders.models import Customer, Order, Store
-from shopify_sync import lookup
-from shopify_sync.practice_store.state import Customer as ShopCustomer
+from practice_store.state import Customer as ShopCustomer
+from shopify_sync.reading import search
 from tests.support.shop import Shop, fetch_dirty
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -16,13 +16,13 @@ ORDERS = 60
 def test_more_orders_than_a_page_are_all_found(shop: Shop, store: Store) -> None:
     """The newest are read at once, and the others by the next sweep."""
     names = [shop.place().name for _ in range(ORDERS)]
-    assert lookup.find_orders(emails=["jane@example.com"], phones=[]) == 20
+    assert search.find_orders(emails=["jane@example.com"], phones=[]) == 20
     read = Order.objects.exclude(document="").order_by("placed_at", "pk")
     assert sorted(order.name for order in read) == sorted(names[-20:])
     assert Order.objects.count() == ORDERS
     fetch_dirty()
     assert Order.objects.exclude(document="").count() == ORDERS
-    assert lookup.find_orders(emails=["jane@example.com"], phones=[]) == 0
+    assert search.find_orders(emails=["jane@example.com"], phones=[]) == 0
 
 
 def test_more_orders_and_customers_of_a_phone_than_a_page(shop: Shop, store: Store) -> None:
@@ -37,7 +37,7 @@ def test_more_orders_and_customers_of_a_phone_than_a_page(shop: Shop, store: Sto
             email=f"other{place}@example.com", phone=jane.phone,
         )  # fmt: skip
     other = shop.place(email="other11@example.com")
-    lookup.find_orders(emails=[], phones=["+4915112345678"])
+    search.find_orders(emails=[], phones=["+4915112345678"])
     fetch_dirty()
     found = set(Order.objects.exclude(document="").values_list("name", flat=True))
     assert found == {order.name for order in [*placed, other]}

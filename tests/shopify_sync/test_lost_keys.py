@@ -12,12 +12,26 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from orders.fields import EncryptedTextField, Secret, UndecryptableSecret, box
+from core.encryption import (
+    EncryptedTextField,
+    Secret,
+    UndecryptableSecret,
+    box,
+)
 from orders.models import ActionState, Order, OrderAction, Store
-from shopify_sync import compliance, connecting, doctor, ingest, tasks, tokens
-from shopify_sync.connections import client_for
-from shopify_sync.errors import NeedsAdmin
+from shopify_sync import tasks
+from shopify_sync.api.errors import NeedsAdmin
 from shopify_sync.models import ConnectionMethod, ShopConnection
+from shopify_sync.reading import (
+    compliance,
+    orders,
+)
+from shopify_sync.setup import (
+    connect,
+    doctor,
+)
+from shopify_sync.stores import tokens
+from shopify_sync.stores.clients import client_for
 from tests.shopify_sync.asking import ask_refund
 from tests.support.shop import DOMAIN, SECOND, Shop
 
@@ -36,7 +50,7 @@ def lose(store: Store, column: str) -> None:
 
 @pytest.fixture
 def second(shop: Shop, store: Store) -> Store:
-    row = connecting.connect(
+    row = connect.connect(
         domain=SECOND, token="shpat_practice_second", secret="shpss_practice_second"
     )
     return row.store
@@ -115,8 +129,8 @@ def test_the_other_stores_action_goes_and_this_ones_is_blocked(
     shop.place()
     here = ask_refund(seen(), "1.00", alice)
     placed = shop.place(domain=SECOND, email="mia@example.com")
-    pk = ingest.mark(second, placed.number_id, timezone.now())
-    ingest.refresh(Order.objects.select_related("store").get(pk=pk))
+    pk = orders.mark(second, placed.number_id, timezone.now())
+    orders.refresh(Order.objects.select_related("store").get(pk=pk))
     there = ask_refund(Order.objects.select_related("store").get(pk=pk), "2.00", alice)
     lose(store, "access_token")
     tasks.sweep_actions()
@@ -164,7 +178,7 @@ def test_the_sweeps_of_all_stores_go_on(shop: Shop, seen: Any, store: Store, sec
 
 def test_only_the_previous_secret_is_lost(store: Store) -> None:
     """What Shopify signs with today is readable, so its webhooks are let in."""
-    from shopify_sync.keyring import read_keys
+    from shopify_sync.webhooks.secrets import read_keys
 
     ShopConnection.objects.update(previous_api_secret="shpss_before")
     lose(store, "previous_api_secret")

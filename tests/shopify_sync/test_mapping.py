@@ -12,11 +12,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from orders import snapshot as snapshots
-from shopify_sync import documents, mapping
+from practice_store import seed
+from practice_store.graphql.execution import execute
+from practice_store.store import Store
+from shopify_sync import mapping
+from shopify_sync.api import documents
 from shopify_sync.mapping import MalformedAnswer
-from shopify_sync.practice_store import seed
-from shopify_sync.practice_store.execution import execute
-from shopify_sync.practice_store.store import Store
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,11 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from core import sweeps
 from inbox import outbox
 from inbox import tasks as inbox_tasks
 from inbox.models import CampaignMessage, Message
-from orders import retention, services, sweeping
+from orders import services
 from orders.models import (
     ActionState,
     Customer,
@@ -24,9 +25,13 @@ from orders.models import (
     Policy,
     Store,
 )
-from shopify_sync import actions, backfill, ingest, tasks
-from shopify_sync import customers as customer_reads
+from orders.privacy import retention
+from shopify_sync import tasks
+from shopify_sync.actions import perform as actions
 from shopify_sync.models import Backfill, BackfillState, ShopConnection
+from shopify_sync.reading import customers as customer_reads
+from shopify_sync.reading import orders
+from shopify_sync.sync import backfill
 from tests.shopify_sync.asking import ask_refund
 from tests.support.shop import Shop
 
@@ -139,7 +144,7 @@ def test_a_fresh_click_stands_before_everything_that_was_put_off(
 def test_an_approval_that_cannot_be_ended_does_not_keep_the_others(
     shop: Shop, seen: Any, alice: User, deaf: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from orders.services import approvals
+    from orders.actions import approvals
 
     Policy.objects.create(role=alice.groups.get(), refund_up_to=0)
     made = []
@@ -161,14 +166,14 @@ def test_an_order_that_breaks_its_reader_rests_and_the_others_are_read(
     bad, good = Order.objects.order_by("pk")
     for order in (bad, good):
         Order.objects.filter(pk=order.pk).update(dirty_seq=order.dirty_seq + 1, fetch_after=None)
-    real = ingest.record_snapshot
+    real = orders.record_snapshot
 
     def record(*, order: Order, **more: Any) -> bool:
         if order.pk == bad.pk:
             raise ValueError("value too long for type character varying(100)")
         return real(order=order, **more)
 
-    monkeypatch.setattr(ingest, "record_snapshot", record)
+    monkeypatch.setattr(orders, "record_snapshot", record)
     tasks.sweep_dirty_orders()
     bad.refresh_from_db()
     good.refresh_from_db()
@@ -202,7 +207,7 @@ def test_a_customer_that_breaks_its_reader_rests_and_the_others_are_read(
 def test_an_event_that_fails_rests_and_the_others_are_told(
     shop: Shop, seen: Any, campaigns: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from inbox import campaigns as telling
+    from inbox.campaigns import order_events as telling
 
     for n in range(2):
         shop.place(email=f"c{n}@example.com")
@@ -300,7 +305,7 @@ def test_a_counter_beyond_a_small_integer_does_no_harm(
 def test_a_message_never_tried_is_sent_before_one_that_failed(
     conversation: Any, as_alice: Client
 ) -> None:
-    from inbox import services as inbox_services
+    from inbox.conversations import waking as inbox_services
 
     author = User.objects.get(username="alice")
     old, new = (
@@ -315,7 +320,7 @@ def test_a_message_never_tried_is_sent_before_one_that_failed(
 
 def test_a_sweep_begins_nothing_after_its_time() -> None:
     done: list[int] = []
-    assert sweeping.each(range(5), done.append, seconds=0) == 0
+    assert sweeps.each(range(5), done.append, seconds=0) == 0
     assert done == []
 
 
@@ -324,7 +329,7 @@ def test_a_time_limit_ends_the_sweep_itself() -> None:
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        sweeping.each([1, 2], work, stops=(TimeoutError,))
+        sweeps.each([1, 2], work, stops=(TimeoutError,))
 
 
 def test_a_row_that_cannot_even_be_put_off_does_not_stop_the_others() -> None:
@@ -337,5 +342,5 @@ def test_a_row_that_cannot_even_be_put_off_does_not_stop_the_others() -> None:
     def put_off(key: int) -> None:
         raise ValueError
 
-    assert sweeping.each([1, 2], work, put_off=put_off) == 0
+    assert sweeps.each([1, 2], work, put_off=put_off) == 0
     assert done == [1, 2]

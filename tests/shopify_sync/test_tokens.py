@@ -17,11 +17,15 @@ from django.db import connections
 from django.utils import timezone
 
 from orders.models import Store
-from shopify_sync import connecting, tokens
-from shopify_sync.connections import client_for
-from shopify_sync.errors import NeedsAdmin, Unreachable
+from practice_store.web import oauth
+from shopify_sync.api.errors import (
+    NeedsAdmin,
+    Unreachable,
+)
 from shopify_sync.models import ConnectionMethod, ShopConnection
-from shopify_sync.practice_store import oauth
+from shopify_sync.setup import connect
+from shopify_sync.stores import tokens
+from shopify_sync.stores.clients import client_for
 from tests.support.shop import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,7 +37,7 @@ def asked(shop: Shop) -> int:
 
 @pytest.fixture
 def own_app(shop: Shop, store: Store) -> Store:
-    connecting.connect(
+    connect.connect(
         domain=store.domain, secret="shpss_practice_demo", client_id="practice-demo",
         method=ConnectionMethod.CLIENT_CREDENTIALS,
     )  # fmt: skip
@@ -43,7 +47,7 @@ def own_app(shop: Shop, store: Store) -> Store:
 @pytest.fixture
 def installed(shop: Shop, store: Store) -> Store:
     """By OAuth, with an expiring token and its refresh token."""
-    row = connecting.connect(
+    row = connect.connect(
         domain=store.domain, secret="shpss_practice_demo", client_id="practice-demo",
         method=ConnectionMethod.OAUTH,
     )  # fmt: skip

@@ -12,9 +12,13 @@ from django.test import Client
 from django.utils import timezone
 
 from orders.models import Order, Store
-from shopify_sync import backfill, balance, bulk, compare, ingest, reading, reconcile, tasks, window
-from shopify_sync import client as shopify_client
-from shopify_sync.errors import OutcomeUnknown, Throttled, Unreachable
+from shopify_sync import tasks
+from shopify_sync.api import client as shopify_client
+from shopify_sync.api.errors import (
+    OutcomeUnknown,
+    Throttled,
+    Unreachable,
+)
 from shopify_sync.models import (
     Backfill,
     BackfillState,
@@ -22,6 +26,20 @@ from shopify_sync.models import (
     ShopConnection,
     SyncCursor,
     WebhookEvent,
+)
+from shopify_sync.reading import (
+    backlog,
+)
+from shopify_sync.reading import (
+    orders as ingest,
+)
+from shopify_sync.stores import read_window
+from shopify_sync.sync import (
+    backfill,
+    balance,
+    bulk_file,
+    nightly_comparison,
+    reconcile,
 )
 from tests.shopify_sync.asking import ask_refund
 from tests.support.shop import DOMAIN, Shop, fetch_dirty
@@ -74,16 +92,18 @@ def test_a_long_wait_is_not_sat_out_by_a_worker_and_shows_as_unfinished(
 ) -> None:
     monkeypatch.setattr(reconcile, "_PAGE", 2)
     orders = held(shop, seen, 5)
-    row = compare.begin(store)
+    row = nightly_comparison.begin(store)
     waits(monkeypatch, 0.0, 60.0)
-    assert compare.advance(row.pk) == 60.0
+    assert nightly_comparison.advance(row.pk) == 60.0
     row.refresh_from_db()
     assert (row.finished_at, row.orders_at_shop, row.tries) == (None, 2, 0)
     assert ("under way, 2 orders so far" in text for text, _ok in lines())
     # Not due yet: a message that comes twice does nothing.
-    assert compare.advance(row.pk) is None
-    with patch.object(compare.timezone, "now", lambda: datetime.now(UTC) + timedelta(minutes=2)):
-        assert compare.advance(row.pk) is None
+    assert nightly_comparison.advance(row.pk) is None
+    with patch.object(
+        nightly_comparison.timezone, "now", lambda: datetime.now(UTC) + timedelta(minutes=2)
+    ):
+        assert nightly_comparison.advance(row.pk) is None
     row.refresh_from_db()
     assert (row.orders_at_shop, row.agrees, row.missing) == (len(orders), True, 0)
     assert row.finished_at is not None
@@ -100,10 +120,10 @@ def test_steps_find_what_one_look_finds(
     # Changed since we read it: it stands on a later page than ours says.
     Order.objects.filter(pk=orders[4].pk).update(shop_updated_at=timezone.now() - timedelta(days=9))
     del shop.store.world.shops[DOMAIN].orders[orders[2].legacy_id]
-    monkeypatch.setattr(compare, "_STEP_S", 0.0)
-    row = compare.begin(store)
+    monkeypatch.setattr(nightly_comparison, "_STEP_S", 0.0)
+    row = nightly_comparison.begin(store)
     steps = 0
-    while compare.advance(row.pk) is not None:
+    while nightly_comparison.advance(row.pk) is not None:
         steps += 1
     row.refresh_from_db()
     assert steps >= 4
@@ -123,24 +143,24 @@ def test_a_comparison_that_fails_says_so_and_is_not_ok(
         raise OutcomeUnknown("OrdersCompared: HTTP 500")
 
     monkeypatch.setattr(shopify_client.AdminClient, "read", read)
-    row = compare.begin(store)
-    assert row.pk == compare.begin(store).pk
-    for _try in range(compare._TRIES):
+    row = nightly_comparison.begin(store)
+    assert row.pk == nightly_comparison.begin(store).pk
+    for _try in range(nightly_comparison._TRIES):
         Comparison.objects.filter(pk=row.pk).update(next_step_at=timezone.now())
-        compare.advance(row.pk)
+        nightly_comparison.advance(row.pk)
         row.refresh_from_db()
     assert (row.is_open, row.finished_at) == (False, None)
     assert any("not finished: OrdersCompared: HTTP 500" in text and not ok for text, ok in lines())
 
 
 def test_a_worker_that_slept_through_its_lease_writes_nothing(store: Store) -> None:
-    row = compare.begin(store)
+    row = nightly_comparison.begin(store)
     stale = Comparison.objects.get(pk=row.pk)
     Comparison.objects.update(fence=5)
-    assert not compare._write(stale, orders_at_shop=99)
+    assert not nightly_comparison._write(stale, orders_at_shop=99)
     # Negative control: with the fence it knows now, the same write goes through.
     stale.refresh_from_db()
-    assert compare._write(stale, orders_at_shop=99)
+    assert nightly_comparison._write(stale, orders_at_shop=99)
 
 
 # The readable window.
@@ -180,7 +200,7 @@ def read_twice() -> None:
 
 
 def test_the_comparison_leaves_what_is_too_old_to_be_shown(aged: Order, store: Store) -> None:
-    row = compare.compare(store)
+    row = nightly_comparison.compare(store)
     assert (row.vanished, row.agrees) == (0, True)
     assert not Order.objects.dirty().exists()
 
@@ -199,7 +219,7 @@ def test_the_scopes_are_asked_for_and_not_remembered(aged: Order, store: Store) 
     ingest.mark(store, aged.legacy_id, timezone.now())
     read_twice()
     assert Order.objects.visible().filter(pk=aged.pk).exists()
-    assert compare.compare(store).vanished == 0
+    assert nightly_comparison.compare(store).vanished == 0
 
 
 @pytest.mark.parametrize("is_old", [True, False])
@@ -219,7 +239,7 @@ def test_an_order_that_is_really_gone_is_buried(
                 young = young.replace(_wire(at), _wire(timezone.now()))
         Order.objects.update(document=young, placed_at=timezone.now())
     shop.store.world.shops[DOMAIN].orders.clear()
-    assert compare.compare(store).vanished == is_old
+    assert nightly_comparison.compare(store).vanished == is_old
     ingest.mark(store, aged.legacy_id, timezone.now())
     read_twice()
     assert not Order.objects.visible().filter(pk=aged.pk).exists()
@@ -232,7 +252,7 @@ def test_without_the_scope_a_missing_order_proves_nothing(
     [order] = held(shop, seen, 1)
     shop.store.world.shops[DOMAIN].scopes.remove("read_all_orders")
     shop.store.world.shops[DOMAIN].orders.clear()
-    assert compare.compare(store).agrees
+    assert nightly_comparison.compare(store).agrees
     ingest.mark(store, order.legacy_id, timezone.now())
     read_twice()
     assert Order.objects.visible().filter(pk=order.pk).exists()
@@ -259,7 +279,7 @@ def test_an_order_with_an_action_under_way_is_not_buried(
 
 def test_the_edge_is_on_the_safe_side() -> None:
     now = timezone.now()
-    assert now - window.RECENT < window.certainly_readable_since(now) < now
+    assert now - read_window.RECENT < read_window.certainly_readable_since(now) < now
 
 
 # Reconciliation.
@@ -313,7 +333,7 @@ def test_a_lease_in_the_far_future_is_not_believed(
     shop.held.clear()
     assert reconcile.reconcile(store.pk) == 1
     Order.objects.dirty().update(fetch_after=None, fetch_lease_until=ahead)
-    assert reading.read_waiting(store.pk) == 1
+    assert backlog.read_waiting(store.pk) == 1
     # Negative control: one that a right clock can have written is respected.
     SyncCursor.objects.update(lease_until=timezone.now() + timedelta(minutes=1))
     assert reconcile.reconcile(store.pk) is None
@@ -456,7 +476,7 @@ def test_hiccups_do_not_end_a_backfill_that_gets_on(
     monkeypatch.setattr(backfill, "_BATCH", 1)
     row = backfill.begin(store)
     _until(row, BackfillState.IMPORTING)
-    real = bulk.orders_in
+    real = bulk_file.orders_in
 
     def breaks_after_one(url: str, *, start: int) -> Any:
         for number, found in enumerate(real(url, start=start)):
@@ -478,11 +498,11 @@ def test_a_backfill_that_never_gets_further_ends(
         shop.place(email=f"c{n}@example.com")
     shop.held.clear()
     monkeypatch.setattr(backfill, "_BATCH", 1)
-    real = bulk.orders_in
+    real = bulk_file.orders_in
 
     def gone_after_one(url: str, *, start: int) -> Any:
         yield next(iter(real(url, start=start)))
-        raise bulk.FileGone("HTTP 404")
+        raise bulk_file.FileGone("HTTP 404")
 
     monkeypatch.setattr(backfill.bulk, "orders_in", gone_after_one)
     row = backfill.begin(store)
@@ -525,12 +545,12 @@ def test_a_reader_that_lost_its_lease_stops_and_leaves_the_other_alone(
 
     monkeypatch.setattr(ingest, "fetch_order", fetch)
     SyncCursor.objects.update(reader_lease_until=None)
-    assert reading.read_waiting(store.pk) == 1 < len(orders)
+    assert backlog.read_waiting(store.pk) == 1 < len(orders)
     assert SyncCursor.objects.get().reader_lease_until == others
 
 
 def test_the_shops_page_shows_what_is_unfinished(store: Store, client: Client) -> None:
-    compare.begin(store)
+    nightly_comparison.begin(store)
     boss = User.objects.create_superuser("boss")
     client.force_login(boss)
     assert client.get("/admin/shopify_sync/comparison/").status_code == 200

@@ -14,10 +14,19 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from orders.models import Order, Store
-from shopify_sync import backlog, ingest, intake, receiver, tallies
-from shopify_sync.deliveries import Delivery
 from shopify_sync.models import EventState, ShopConnection, WebhookEvent, WebhookTally
-from shopify_sync.signing import is_signed, sign
+from shopify_sync.reading import orders
+from shopify_sync.webhooks import (
+    counters,
+    processing,
+    receiver,
+    storage,
+)
+from shopify_sync.webhooks.delivery import Delivery
+from shopify_sync.webhooks.signing import (
+    is_signed,
+    sign,
+)
 from tests.support.doors import Door, ViewDoor, native_door
 from tests.support.shop import Shop
 
@@ -34,7 +43,7 @@ SECRET = b"shpss_secret"
 def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     """Django's view, and the receiver before Django over real HTTP: the same rules."""
     monkeypatch.setattr("core.queue.enqueue", lambda *_, **__: True)
-    tallies._counts.clear()
+    counters._counts.clear()
     if request.param == "view":
         yield ViewDoor()
         return
@@ -96,7 +105,7 @@ def test_the_signature_is_of_the_bytes_however_they_are_written(
     assert not WebhookEvent.objects.exists()
     assert push(body).status_code == 200
     assert WebhookEvent.objects.get().body_bytes == body
-    backlog.work_off()
+    processing.work_off()
     assert WebhookEvent.objects.get().state == EventState.DONE
     assert list(Order.objects.values_list("legacy_id", flat=True)) == [5000000000001]
 
@@ -146,7 +155,7 @@ def test_both_secrets_are_accepted_while_one_is_rotated(connected: Store, push: 
 
 
 def test_a_database_that_is_down_asks_shopify_to_send_again(connected: Store, push: Push) -> None:
-    with patch("shopify_sync.intake._store", side_effect=OperationalError):
+    with patch("shopify_sync.webhooks.storage._store", side_effect=OperationalError):
         answer = push(b'{"id": 1}')
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert not WebhookEvent.objects.exists()
@@ -169,7 +178,7 @@ def test_a_shop_that_is_switched_off_is_answered_and_kept_but_not_looked_at(
     assert push(b'{"id": 1}').status_code == 200
     event = WebhookEvent.objects.get()
     assert (event.state, "switched off" in event.error) == (EventState.DONE, True)
-    assert backlog.work_off().taken == 0
+    assert processing.work_off().taken == 0
 
 
 def test_a_secret_changed_a_moment_ago_works_at_once(connected: Store, push: Push) -> None:
@@ -200,9 +209,9 @@ def test_every_answer_is_counted_and_the_sum_balances(connected: Store, push: Pu
     push(b"1", secret=b"forged")
     push(b"1", X_Shopify_Shop_Domain="nobody.myshopify.com")
     push(b"1", X_Shopify_Webhook_Id="")
-    with patch("shopify_sync.intake._store", side_effect=OperationalError):
+    with patch("shopify_sync.webhooks.storage._store", side_effect=OperationalError):
         push(b"1", X_Shopify_Webhook_Id="b")
-    tallies.flush()
+    counters.flush()
     names = ("requests", "stored", "duplicates", "unauthorized", "malformed", "unavailable")
     sums = WebhookTally.objects.aggregate(**{name: Sum(name) for name in names})
     assert [sums[name] for name in names] == [6, 1, 1, 2, 1, 1]
@@ -214,15 +223,15 @@ def test_one_bad_row_does_not_take_its_batch_with_it(connected: Store) -> None:
         return Delivery(store_id, True, f"w-{number}", "", "orders/updated", "", "", b"{}")
 
     batch = [delivery(n, connected.pk) for n in range(3)] + [delivery(2, connected.pk)]
-    real = intake._store
+    real = storage._store
 
     def refuses_one(deliveries: Any, now: Any) -> Any:
         if any(one.webhook_id == "w-1" for one in deliveries):
             raise DataError
         return real(deliveries, now)
 
-    with patch("shopify_sync.intake._store", refuses_one):
-        answers = intake.store(batch, now=timezone.now())
+    with patch("shopify_sync.webhooks.storage._store", refuses_one):
+        answers = storage.store(batch, now=timezone.now())
     assert [answer.name for answer in answers] == ["STORED", "UNAVAILABLE", "STORED", "KNOWN"]
 
 
@@ -234,11 +243,11 @@ def test_the_backlog_is_worked_off_in_batches_and_poison_does_not_stop_it(
     push(b"nonsense", X_Shopify_Webhook_Id="poison")
     push(b"{}", X_Shopify_Webhook_Id="else", X_Shopify_Topic="themes/publish")
     push(b'{"order_id": 8}', X_Shopify_Webhook_Id="r", X_Shopify_Topic="refunds/create")
-    first = backlog.work_off(limit=5)
+    first = processing.work_off(limit=5)
     assert (first.taken, len(first.order_ids)) == (5, 1)
-    rest = backlog.work_off()
+    rest = processing.work_off()
     assert (rest.taken, len(rest.order_ids)) == (3, 1)
-    assert backlog.work_off().taken == 0
+    assert processing.work_off().taken == 0
     # Five deliveries in one batch: one more reading, not five.
     assert dict(Order.objects.values_list("legacy_id", "dirty_seq")) == {7: 1, 8: 1}
     assert WebhookEvent.objects.get(webhook_id="poison").attempts == 1
@@ -263,7 +272,7 @@ def test_a_nasty_body_is_stored_and_becomes_a_poison_row(
     assert push(NASTY[number]).status_code == 200
     event = WebhookEvent.objects.get()
     for _ in range(8):
-        ingest.process_event(event.pk)
+        orders.process_event(event.pk)
     event.refresh_from_db()
     assert event.state == EventState.DEAD
     assert event.error
@@ -280,7 +289,7 @@ def test_a_webhook_marks_its_order_and_nothing_more(connected: Store, push: Push
     body = json.dumps({"id": 7, "financial_status": "paid", "total_price": "99.00"}).encode()
     with patch("shopify_sync.tasks.fetch_order"):
         push(body)
-        ingest.process_event(WebhookEvent.objects.get().pk)
+        orders.process_event(WebhookEvent.objects.get().pk)
     order = Order.objects.get()
     assert (order.legacy_id, order.document, order.financial_status) == (7, "", "")
     assert order.dirty_seq > order.clean_seq
@@ -292,17 +301,17 @@ def test_a_refresh_that_was_overtaken_shows_the_later_read(
 ) -> None:
     """A summary must not rest on the row as it was before somebody else's newer read."""
     placed = shop.place()
-    order_id = ingest.mark(store, placed.number_id, timezone.now())
+    order_id = orders.mark(store, placed.number_id, timezone.now())
     in_hand = Order.objects.select_related("store").get(pk=order_id)
-    real = ingest.read_snapshot
+    real = orders.read_snapshot
 
     def overtaken(client: Any, gid: str) -> Any:
-        monkeypatch.setattr(ingest, "read_snapshot", real)
-        ingest.refresh(Order.objects.select_related("store").get(pk=order_id))
+        monkeypatch.setattr(orders, "read_snapshot", real)
+        orders.refresh(Order.objects.select_related("store").get(pk=order_id))
         return real(client, gid)
 
-    monkeypatch.setattr(ingest, "read_snapshot", overtaken)
-    ingest.refresh(in_hand)
+    monkeypatch.setattr(orders, "read_snapshot", overtaken)
+    orders.refresh(in_hand)
     assert in_hand.document
 
 
@@ -314,8 +323,8 @@ def test_many_at_once_are_each_stored_once(
     store = Store.objects.create(domain="demo.myshopify.com")
     ShopConnection.objects.create(store=store, access_token="t", api_secret=SECRET.decode())
     sizes: list[int] = []
-    real = intake._store
-    monkeypatch.setattr(intake, "_store", lambda d, now: sizes.append(len(d)) or real(d, now))
+    real = storage._store
+    monkeypatch.setattr(storage, "_store", lambda d, now: sizes.append(len(d)) or real(d, now))
     body = b'{"id": 1}'
 
     def sender(number: int) -> list[str]:

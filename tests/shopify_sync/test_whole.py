@@ -11,12 +11,21 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from orders import rules, statuses
+from orders import rules
 from orders.money import total
 from orders.snapshot import OrderSnapshot
-from shopify_sync import whole
-from shopify_sync.errors import NeedsAdmin, Refused, Unreachable
-from shopify_sync.practice_store.state import FulfillmentOrder, FulfillmentOrderLine, Order
+from orders.statuses import badges
+from practice_store.state import (
+    FulfillmentOrder,
+    FulfillmentOrderLine,
+    Order,
+)
+from shopify_sync.api.errors import (
+    NeedsAdmin,
+    Refused,
+    Unreachable,
+)
+from shopify_sync.reading import complete_order
 from tests.support.reading import AT, DirectClient
 
 MANY = st.integers(0, 300)
@@ -60,8 +69,8 @@ def test_a_status_and_a_sum_are_true_or_the_order_is_incomplete(
         assert len(read.refunds) == refunds
         assert len(read.transactions) == 1 + refunds
         assert rules.is_delivered(read, now=AT) == delivered
-    assert read.is_incomplete == (max(parcels, refunds, refunds + 1) >= whole.MOST)
-    badge = statuses.fulfillment_badges(read, now=AT, zone=UTC)[-1]
+    assert read.is_incomplete == (max(parcels, refunds, refunds + 1) >= complete_order.MOST)
+    badge = badges.fulfillment_badges(read, now=AT, zone=UTC)[-1]
     assert (badge.raw == "DELIVERED") == (delivered and "fulfillments" not in read.unread)
     assert rules.net_paid(read).amount == 1000 - refunds
     gone = total((r.total.presentment for r in read.refunds), "EUR").amount
@@ -102,7 +111,7 @@ def test_lists_within_lists_are_read_to_their_end(
             for _ in range(inner)
         ]  # fmt: skip
     read = client.snapshot(order)
-    assert read.is_incomplete == (trackings >= whole.MOST)
+    assert read.is_incomplete == (trackings >= complete_order.MOST)
     assert len(read.lines) == lines
     assert sum(part.quantity for part in read.fulfillments[0].lines) == inner
     assert len(read.refunds[0].lines) == inner
@@ -128,7 +137,7 @@ def test_twelve_parcels(client: DirectClient) -> None:
     order = order_with(client, parcels=12, undelivered=2, refunds=0)
     read = client.snapshot(order)
     assert client.asked == ["OrderForPanel"]
-    badge = statuses.fulfillment_badges(read, now=AT, zone=UTC)[-1]
+    badge = badges.fulfillment_badges(read, now=AT, zone=UTC)[-1]
     assert badge.label == "In transit"
     assert sum(len(parcel.tracking) for parcel in read.fulfillments) == 12
     refusal = rules.cancel_refusal(read, now=AT)
@@ -221,7 +230,7 @@ def test_what_costs_too_much_at_once_is_tried_with_fewer(
     real = client.read
 
     def read(document: str, variables: dict[str, Any]) -> dict[str, Any]:
-        if variables.get("first") == whole.MOST:
+        if variables.get("first") == complete_order.MOST:
             raise Refused("MAX_COST_EXCEEDED")
         return real(document, variables)
 

@@ -12,13 +12,21 @@ import pytest
 import urllib3
 from django.utils import timezone
 
+from core.encryption import Secret
 from orders.models import Store
-from shopify_sync import client as client_module
-from shopify_sync import tokens
-from shopify_sync.client import AdminClient, Budget
-from shopify_sync.errors import NeedsAdmin, OutcomeUnknown, Throttled, Unreachable
-from shopify_sync.fields import Secret
+from shopify_sync.api import client as client_module
+from shopify_sync.api.client import (
+    AdminClient,
+    Budget,
+)
+from shopify_sync.api.errors import (
+    NeedsAdmin,
+    OutcomeUnknown,
+    Throttled,
+    Unreachable,
+)
 from shopify_sync.models import ConnectionMethod, ShopConnection
+from shopify_sync.stores import tokens
 from tests.shopify_sync.test_client import Server
 
 DOMAIN = "demo.myshopify.com"

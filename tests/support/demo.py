@@ -65,7 +65,7 @@ def running_demo(folder: Path, *, redis_url: str = "") -> Iterator[Demo]:
     out = folder / "out.txt"
     with out.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "settings.processes", "demo"], cwd=ROOT, env=env,
+            [sys.executable, "-m", "core.server.processes", "demo"], cwd=ROOT, env=env,
             stdout=sink, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:

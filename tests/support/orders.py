@@ -9,16 +9,16 @@ from typing import Any
 
 from django.utils import timezone
 
-from orders.gateway import (
+from orders.models import Order, Store
+from orders.money import Money
+from orders.services import mark_dirty, record_snapshot
+from orders.shopify_port import (
     CancelReason,
     Place,
     SuggestedLine,
     SuggestedRefund,
     SuggestedTransaction,
 )
-from orders.models import Order, Store
-from orders.money import Money
-from orders.services import mark_dirty, record_snapshot
 from orders.snapshot import LineQuantity, OrderSnapshot
 
 

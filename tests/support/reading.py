@@ -7,10 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from orders.snapshot import OrderSnapshot
-from shopify_sync import documents, ingest
-from shopify_sync.errors import NeedsAdmin, Refused
-from shopify_sync.practice_store.execution import execute
-from shopify_sync.practice_store.state import (
+from practice_store.graphql.execution import execute
+from practice_store.state import (
     Fulfillment,
     FulfillmentLine,
     LineItem,
@@ -20,13 +18,19 @@ from shopify_sync.practice_store.state import (
     Tracking,
     Transaction,
 )
-from shopify_sync.practice_store.store import Store
+from practice_store.store import Store
+from shopify_sync.api import documents
+from shopify_sync.api.errors import (
+    NeedsAdmin,
+    Refused,
+)
+from shopify_sync.reading import orders
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
 class DirectClient:
-    """What AdminClient is to `shopify_sync.whole`. Remembers what was asked, and its cost."""
+    """What AdminClient is to `shopify_sync.reading.complete_order`. Remembers what was asked, and its cost."""
 
     def __init__(self) -> None:
         self.store = Store(["demo.myshopify.com"])
@@ -56,7 +60,7 @@ class DirectClient:
         """As ingest reads it."""
         self.asked.clear()
         self.costs.clear()
-        found = ingest.read_snapshot(self, order.id)  # type: ignore[arg-type]
+        found = orders.read_snapshot(self, order.id)  # type: ignore[arg-type]
         assert found is not None
         return found
 

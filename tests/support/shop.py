@@ -14,15 +14,20 @@ from django.utils import timezone
 
 from orders.models import Customer, Order, OrderAction
 from orders.tasks import end_overdue_actions
+from practice_store.changes import staff_actions
+from practice_store.conditions import Conditions
+from practice_store.context import Context
+from practice_store.faults import delivery
+from practice_store.sales import (
+    checkouts,
+    selling,
+)
+from practice_store.state import Checkout as ShopCheckout
+from practice_store.state import Order as ShopOrder
+from practice_store.state import Shop as ShopState
+from practice_store.store import Store
+from practice_store.web.server import start_in_thread
 from shopify_sync import tasks
-from shopify_sync.practice_store import actions, checkouts, delivery, selling
-from shopify_sync.practice_store.conditions import Conditions
-from shopify_sync.practice_store.context import Context
-from shopify_sync.practice_store.server import start_in_thread
-from shopify_sync.practice_store.state import Checkout as ShopCheckout
-from shopify_sync.practice_store.state import Order as ShopOrder
-from shopify_sync.practice_store.state import Shop as ShopState
-from shopify_sync.practice_store.store import Store
 
 DOMAIN = "demo.myshopify.com"
 SECOND = "second.myshopify.com"
@@ -83,9 +88,9 @@ class Shop:
             }
             if email:
                 data["customer"] = {"toUpsert": {"email": email, "firstName": "Jane"}}
-            order = actions.place(context, **data)
+            order = staff_actions.place(context, **data)
             if paid:
-                actions.pay(context, order)
+                staff_actions.pay(context, order)
             return order
 
         order: ShopOrder = self.act(work, domain)

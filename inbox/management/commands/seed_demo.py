@@ -17,13 +17,20 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import F, Q
 from django.utils import timezone
 
-from inbox import channel_keys, demo_keys, roles, services
-from inbox.demo_campaigns import CAMPAIGNS
-from inbox.demo_conversations import CONVERSATIONS, Said, Story
+from inbox.accounts import roles
+from inbox.channels import keys as channel_keys
+from inbox.conversations import waking
+from inbox.demo import keys as demo_keys
+from inbox.demo.campaigns import CAMPAIGNS
+from inbox.demo.conversations import (
+    CONVERSATIONS,
+    Said,
+    Story,
+)
 from inbox.models import Campaign, CampaignTranslation, Channel, Contact, Conversation, Message
-from orders.gateway import get_gateway
 from orders.models import Order, Policy, Store
 from orders.services import mark_partial_dirty
+from orders.shopify_port import get_gateway
 
 PASSWORD = "demo"  # noqa: S105  only ever set with DEBUG on
 PEOPLE = (
@@ -182,7 +189,7 @@ class Command(BaseCommand):
             last = now - timedelta(hours=said_last)
             Conversation.objects.filter(pk=conversation.pk).update(last_message_at=last)
             if story.assignee:
-                services.assign(
+                waking.assign(
                     conversation=conversation, to=User.objects.get(username=story.assignee)
                 )
             if story.language:
@@ -214,7 +221,7 @@ class Command(BaseCommand):
         self, channel: Channel, story: Story, username: str, text: str, at: Any, *, is_note: bool
     ) -> None:
         conversation = Conversation.objects.get(channel=channel, external_id=story.key)
-        verb = services.note if is_note else services.reply
+        verb = waking.note if is_note else waking.reply
         message = verb(conversation=conversation, by=User.objects.get(username=username), text=text)
         # It is part of the story's past.
         Message.objects.filter(pk=message.pk).update(created_at=at)

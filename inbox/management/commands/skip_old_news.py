@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from inbox import old_news
+from inbox.campaigns import old_news
 
 
 class Command(BaseCommand):

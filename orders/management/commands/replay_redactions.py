@@ -6,7 +6,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from orders import privacy, redactions, signals
+from orders import (
+    privacy,
+    signals,
+)
+from orders.privacy import ledger
 
 
 class Command(BaseCommand):
@@ -27,8 +31,8 @@ class Command(BaseCommand):
         if not path.exists():
             raise CommandError(f"There is no {path}: name the ledger file with --file.")
         try:
-            entered = redactions.enter(redactions.read_file(path))
-            signals.ledger_read.send(None, entries=list(redactions.other_entries(path)))
+            entered = ledger.enter(ledger.read_file(path))
+            signals.ledger_read.send(None, entries=list(ledger.other_entries(path)))
         except (OSError, ValueError, KeyError) as error:
             raise CommandError(f"{path} cannot be read: {error}") from error
         rows = privacy.replay()

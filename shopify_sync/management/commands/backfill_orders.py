@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from orders.models import Store
-from shopify_sync import backfill
 from shopify_sync.models import Backfill, BackfillState
+from shopify_sync.sync import backfill
 
 _BAR = 40
 

@@ -8,8 +8,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core import queue
 from orders.models import Store
-from shopify_sync import connecting, doctor
 from shopify_sync.models import ConnectionMethod
+from shopify_sync.setup import (
+    connect,
+    doctor,
+)
 
 _MARKS = {"ok": "ok     ", "warning": "note   ", "error": "MISSING"}
 
@@ -38,7 +41,7 @@ class Command(BaseCommand):
             if not options["secret"] or not (token or client_id):
                 raise CommandError("Give --secret with --token or --client-id, or --check.")
             own = ConnectionMethod.CLIENT_CREDENTIALS
-            connecting.connect(
+            connect.connect(
                 domain=domain, token=token, secret=options["secret"], client_id=client_id,
                 method=own if client_id else ConnectionMethod.ADMIN_TOKEN,
             )  # fmt: skip
@@ -51,4 +54,4 @@ class Command(BaseCommand):
         if not all(tick.is_ok for tick in ticks):
             raise CommandError("The connection is not complete.")
         if not options["check"]:
-            queue.enqueue("shopify_sync.tasks.advance_backfill", connecting.begin_sync(store).pk)
+            queue.enqueue("shopify_sync.tasks.advance_backfill", connect.begin_sync(store).pk)

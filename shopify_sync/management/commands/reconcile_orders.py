@@ -8,7 +8,11 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from orders.models import Order, Store
-from shopify_sync import compare, ingest, reconcile
+from shopify_sync.reading import orders
+from shopify_sync.sync import (
+    nightly_comparison,
+    reconcile,
+)
 
 
 class Command(BaseCommand):
@@ -29,11 +33,11 @@ class Command(BaseCommand):
                 self.stdout.write(f"{store.domain}: could not be read now, or another run is at it")
                 continue
             due = Order.objects.due_for_reading(now=timezone.now()).filter(store=store)
-            read = sum(ingest.fetch_order(pk) for pk in list(due.values_list("pk", flat=True)))
+            read = sum(orders.fetch_order(pk) for pk in list(due.values_list("pk", flat=True)))
             self.stdout.write(f"{store.domain}: {found} changed, {read} read")
 
     def _compare(self, store: Store) -> None:
-        row = compare.compare(store)
+        row = nightly_comparison.compare(store)
         if row.finished_at is None:
             self.stdout.write(f"{store.domain}: could not be compared: {row.error}")
             return

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from orders.models import Store
-from shopify_sync import replaying
+from shopify_sync.webhooks import replay
 
 
 class Command(BaseCommand):
@@ -24,5 +24,5 @@ class Command(BaseCommand):
         topic, domain = options["topic"] or "", options["shop"] or ""
         if domain and not Store.objects.filter(domain=domain).exists():
             raise CommandError(f"No store {domain} is connected.")
-        count = replaying.replay(replaying.dead(topic=topic, domain=domain), by=None)
+        count = replay.replay(replay.dead(topic=topic, domain=domain), by=None)
         self.stdout.write(f"{count} events will be processed again")

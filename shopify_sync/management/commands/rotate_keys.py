@@ -8,7 +8,7 @@ from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 from django.db import models, transaction
 
-from orders.fields import (
+from core.encryption import (
     EncryptedTextField,
     SealedTextField,
     Secret,

@@ -18,7 +18,13 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from settings.processes import Processes, answers, scheduler_command, until_it_is, web_command
+from core.server.processes import (
+    Processes,
+    answers,
+    scheduler_command,
+    until_it_is,
+    web_command,
+)
 from tests.browser.two_agents.verdict import Delivery, Row
 from tests.chaos.servers import NotInstalled, Postgres, Redis
 from tests.support.demo import ROOT, free_port

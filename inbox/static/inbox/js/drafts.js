@@ -1,5 +1,5 @@
 // What an agent is writing, with its mode: kept by the server for each agent and conversation
-// (inbox/drafts.py), and until the server has it in this browser, under the agent's id. On opening,
+// (inbox/conversations/drafts.py), and until the server has it in this browser, under the agent's id. On opening,
 // the server's words count, unless this browser holds newer ones that never arrived.
 import { newId } from "./ids.js";
 

@@ -1,6 +1,6 @@
 // Elements with data-live-topics fetch themselves again (data-live-src) when one of their topics
 // changes, and are morphed in place: focus, scroll, open details and typed text stay.
-// What they show is known by its position (data-live-position, inbox.live): a change that was
+// What they show is known by its position (data-live-position, inbox.live.events): a change that was
 // announced while they were on their way is seen then, and one they show already asks for nothing.
 import { parsePosition } from "./clock.js";
 import { wasMissed } from "./heard.js";

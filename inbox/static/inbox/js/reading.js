@@ -1,4 +1,4 @@
-// Up to which message the agent has seen the thread, told to the server (data-read-url, inbox/reading.py)
+// Up to which message the agent has seen the thread, told to the server (data-read-url, inbox/read_marks.py)
 // once it stands on a page that is visible and whose agent is there. What a server hands out may be
 // lost on its way, fetched ahead, or come to a tab that nobody looks at.
 import { isAway } from "./attention.js";

@@ -1,4 +1,4 @@
-// What a press of a button carries (inbox/writing.py): an id of its own, and what the page shows.
+// What a press of a button carries (inbox/conversations/writing.py): an id of its own, and what the page shows.
 // An answer may be lost after the server has done what was asked: until one comes, the same press
 // keeps its id, so that pressing again does nothing twice.
 import { newId } from "./ids.js";

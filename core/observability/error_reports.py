@@ -1,0 +1,52 @@
+"""Django's error reports (the debug page, the administrators' mail), masked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
+
+from core.observability.masking import (
+    HIDDEN,
+    SECRET_NAME,
+    mask,
+)
+
+
+class MaskingReporterFilter(SafeExceptionReporterFilter):
+    """Django's, with more names, masked values, and also where DEBUG is on (the demo)."""
+
+    cleansed_substitute = HIDDEN
+    hidden_settings = SECRET_NAME
+
+    def is_active(self, request: HttpRequest | None) -> bool:
+        return True
+
+    def get_post_parameters(self, request: HttpRequest | None) -> Any:
+        # What a customer or an agent typed is not needed to find a fault; which fields is.
+        if request is None:
+            return {}
+        return dict.fromkeys(request.POST, HIDDEN)
+
+    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: Any) -> Any:
+        found = super().get_traceback_frame_variables(request, tb_frame)
+        return [(name, self.cleanse_setting(name, value)) for name, value in found]
+
+
+class MaskingReporter(ExceptionReporter):
+    """The finished report is masked once more: a value may stand in any local variable."""
+
+    def get_traceback_data(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().get_traceback_data()
+        # Searches hold names, callbacks hold signatures; which parameters there were is enough.
+        for name in ("request_GET_items", "filtered_POST_items", "request_COOKIES_items"):
+            data[name] = [(key, HIDDEN) for key, _value in data.get(name) or ()]
+        data["user_str"] = HIDDEN
+        return data
+
+    def get_traceback_html(self) -> Any:
+        return type(html := super().get_traceback_html())(mask(html))
+
+    def get_traceback_text(self) -> Any:
+        return type(text := super().get_traceback_text())(mask(text))

@@ -1,0 +1,97 @@
+"""Probes and metrics: is the process alive, may it be sent traffic, how late is the work.
+
+Answered before any other middleware: a probe knows neither our host name nor https. The
+metrics' text is written by hand: every figure is a row's, so a client library would only add
+its counters a process, and the multi-process mode that is its trap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+from typing import Final
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from core.dashboard import (
+    DESK,
+    Metric,
+)
+from core.request_id import client_ip
+
+_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+
+
+class Probes:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        probe = PROBES.get(request.path_info)
+        if probe is None:
+            return self._get_response(request)
+        if request.method not in {"GET", "HEAD"}:
+            return _text("Only GET.", 405)
+        return probe(request)
+
+
+def livez(request: HttpRequest) -> HttpResponse:
+    return _text("ok")
+
+
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 once the database answers; an exception is a 500, which is the point."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return _text("ready")
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus' text format, for METRICS_ALLOW only."""
+    if refusal := _refusal(request):
+        return _text(refusal, 403)
+    now = timezone.now()
+    text = render(metric for provider in DESK.metrics for metric in provider(now))
+    answer = HttpResponse(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+PROBES: Final[dict[str, Callable[[HttpRequest], HttpResponse]]] = {
+    "/livez": livez,
+    "/readyz": readyz,
+    "/metrics": metrics,
+}
+
+
+def render(found: Iterable[Metric]) -> str:
+    lines = []
+    for metric in found:
+        lines.append(f"# HELP {metric.name} {metric.help}")
+        lines.append(f"# TYPE {metric.name} {metric.kind}")
+        for sample in metric.samples:
+            labels = ",".join(f'{k}="{v.translate(_ESCAPES)}"' for k, v in sample.labels.items())
+            lines.append(f"{metric.name}{f'{{{labels}}}' if labels else ''} {sample.value:.10g}")
+    return "\n".join(lines) + "\n"
+
+
+def _refusal(request: HttpRequest) -> str:
+    forwarded = {"X-Forwarded-For", "Forwarded"} & request.headers.keys()
+    if not settings.TRUSTED_PROXY and any(request.headers.get(name) for name in forwarded):
+        # Behind a proxy everybody would seem to be on this machine.
+        return "This came through a proxy: set TRUSTED_PROXY=1, or ask the server itself."
+    try:
+        found = ip_address(client_ip(request) or "")
+    except ValueError:
+        return "Your address is not known."
+    address = getattr(found, "ipv4_mapped", None) or found
+    if any(address in network for network in settings.METRICS_ALLOW):
+        return ""
+    return f"{address} may not read the metrics: add it to METRICS_ALLOW."
+
+
+def _text(text: str, status: int = 200) -> HttpResponse:
+    return HttpResponse(text, content_type="text/plain; charset=utf-8", status=status)

@@ -1,0 +1,36 @@
+"""The commands of `./run` that start processes: `python -m core.server COMMAND`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from core.server.processes import (
+    Trouble,
+    demo,
+)
+from core.server.serving import COMMANDS
+
+ALL: Final[dict[str, Callable[[list[str]], None]]] = {"demo": demo} | COMMANDS
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        ALL[sys.argv[1]](sys.argv[2:])
+    except KeyboardInterrupt:
+        return 0
+    except Trouble as trouble:
+        print(trouble, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""`./run serve`: web, workers and scheduler on PostgreSQL and Redis from the environment.
+
+Each role also runs alone, as `./run web` and so on, for whoever has a supervisor of their own;
+`./run worker messages` is one of the workers' pools alone.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from core.server.processes import (
+    POOLS,
+    ROOT,
+    Processes,
+    Trouble,
+    answers,
+    count_of,
+    must_be_free,
+    port_number,
+    scheduler_command,
+    until_it_is,
+    web_command,
+    worker_command,
+)
+
+Command = Callable[[list[str]], None]
+
+
+def serve(words: list[str]) -> None:
+    """All of them, each started again alone where it ends. Raises Trouble."""
+    _prepare(for_web=True)
+    port, folder = port_number("PORT", 8000), _folder()
+    must_be_free(port)
+    processes = Processes(folder)
+    try:
+        processes.start("web", _web())
+        _start_workers(processes)
+        processes.start("scheduler", _scheduler())
+        probe = f"http://127.0.0.1:{port}/livez"
+        until_it_is(processes, lambda: answers(probe), "the web server", needs=("web",))
+        print(f"Agent Inbox serves port {port}; put https in front of it.", flush=True)
+        processes.keep()
+    finally:
+        processes.stop()
+
+
+def _alone(command: Callable[[], list[str]], *, for_web: bool = False) -> Command:
+    def run(words: list[str]) -> None:
+        _prepare(for_web=for_web)
+        _become(command())
+
+    return run
+
+
+def _workers(words: list[str]) -> None:
+    """All pools of workers, or the one that is named. Raises Trouble."""
+    if words and (len(words) > 1 or words[0] not in POOLS):
+        raise Trouble(f"./run worker may name one of {', '.join(POOLS)}.")
+    _prepare(for_web=False)
+    if words:
+        _become(worker_command(words[0]))
+    # Alone on a machine or in a container, whose logs are what its processes say.
+    processes = Processes(None)
+    try:
+        _start_workers(processes)
+        processes.keep()
+    finally:
+        processes.stop()
+
+
+def _start_workers(processes: Processes) -> None:
+    for pool in POOLS:
+        processes.start(f"worker-{pool}", worker_command(pool))
+
+
+def _become(command: list[str]) -> None:
+    """In our place: what stops us stops it, and its log is ours."""
+    os.chdir(ROOT)
+    os.execv(command[0], command)
+
+
+def _web() -> list[str]:
+    host, workers = os.environ.get("HOST", "127.0.0.1"), count_of("WEB_WORKERS", 2)
+    return web_command(port_number("PORT", 8000), host=host, workers=workers)
+
+
+def _scheduler() -> list[str]:
+    return scheduler_command(_folder())
+
+
+COMMANDS: Final[dict[str, Command]] = {
+    "serve": serve,
+    "web": _alone(_web, for_web=True),
+    "worker": _workers,
+    "scheduler": _alone(_scheduler),
+}
+
+
+def _prepare(*, for_web: bool) -> None:
+    """What has to be so before any of our processes serves. Raises Trouble."""
+    steps = [
+        (["check", "--deploy", "--fail-level", "WARNING"], "what check --deploy says above"),
+        (["migrate", "--check"], "the database is not of this version: ./run migrate"),
+    ]
+    if for_web:
+        steps.append((["collectstatic", "--noinput", "--verbosity", "0"], "the static files"))
+    for command, todo in steps:
+        if subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT).returncode:
+            raise Trouble(f"Something has to be done first: {todo}.")
+
+
+def _folder() -> Path:
+    folder = Path(os.environ.get("VAR_DIR", ROOT / "var"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,191 @@
+"""People and their roles in the admin: what an administrator has to decide, and no more.
+
+Roles are what counts (reliability.md 5.3): single permissions and the superuser's mark are not
+given here, so that one stolen account cannot make itself almighty.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.models import Group, User
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from rest_framework.authtoken.admin import TokenAdmin
+from rest_framework.authtoken.models import TokenProxy
+
+from inbox.accounts import roles
+from orders.admin.base import DeskAdmin
+
+if TYPE_CHECKING:
+    ChangeForm = UserChangeForm[User]
+    StockUserAdmin = UserAdmin[User]
+else:
+    ChangeForm = UserChangeForm
+    StockUserAdmin = UserAdmin
+
+MAY_NOT_MIX: Final = (
+    "An administrator changes limits, an agent or supervisor moves money: one person may not do "
+    "both, so that one stolen account is not enough. Make a second account."
+)
+
+
+class PersonForm(ChangeForm):
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        chosen = {group.name for group in cleaned.get("groups") or ()}
+        if roles.ADMINS in chosen and chosen & {roles.AGENTS, roles.SUPERVISORS}:
+            self.add_error("groups", MAY_NOT_MIX)
+        return cleaned
+
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class PersonAdmin(DeskAdmin, StockUserAdmin):
+    form = PersonForm
+    list_title = "People"
+    list_intro = (
+        "Everybody who may log in. Give each a role; what a role may refund is set under "
+        "Policies. Somebody who leaves is switched off, not deleted: the log still names them."
+    )
+    list_display = ["username", "name", "its_roles", "is_staff", "is_active", "last_login"]
+    list_filter = ["groups", "is_active", "is_staff"]
+    search_fields = ["username", "first_name", "last_name", "email"]
+    readonly_fields = ["last_login", "date_joined", "roles_explained"]
+    filter_horizontal = ()
+    fieldsets = (
+        ("The person", {"fields": ("username", "password", "first_name", "last_name", "email")}),
+        ("What they may do", {"fields": ("is_active", "groups", "roles_explained", "is_staff")}),
+        ("History", {"fields": ("last_login", "date_joined")}),
+    )
+    help_texts = {
+        "username": "What they log in with.",
+        "first_name": "Shown to colleagues.",
+        "last_name": "Shown to colleagues.",
+        "email": "For notices to this person.",
+        "is_active": "Off: they cannot log in. Their work stays as it is.",
+        "groups": "One is enough for most. Hold Ctrl or ⌘ to choose several.",
+        "is_staff": "May open this admin. Administrators and auditors need it, agents do not.",
+        "last_login": "When they last logged in.",
+        "date_joined": "When the account was made.",
+    }
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        if "groups" in form.base_fields:
+            form.base_fields["groups"].widget = forms.CheckboxSelectMultiple(
+                choices=form.base_fields["groups"].choices
+            )
+            form.base_fields["groups"].help_text = "One is enough for most people."
+            form.base_fields["groups"].label = "Roles"
+        return form
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Only a superuser may touch a superuser, or the password would be the way up.
+        is_above = obj is not None and obj.is_superuser and not _is_superuser(request)
+        return not is_above and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # The log and every refund name them: switch them off instead.
+        return False
+
+    @admin.display(description="Name")
+    def name(self, user: User) -> str:
+        return user.get_full_name() or "–"
+
+    @admin.display(description="Roles")
+    def its_roles(self, user: User) -> str:
+        named = ", ".join(group.name for group in user.groups.all())
+        return f"{named or 'none'}{' (superuser)' if user.is_superuser else ''}"
+
+    @admin.display(description="What the roles mean")
+    def roles_explained(self, user: User) -> SafeString:
+        """What each may refund is set under Policies."""
+        lines = format_html_join("\n", "<li><strong>{}</strong>: {}</li>", roles.EXPLAINED.items())
+        return format_html_join("", '<ul class="desk-roles">{}</ul>', [(lines,)])
+
+
+@admin.register(Group)
+class RoleAdmin(DeskAdmin, GroupAdmin):
+    list_title = "Roles"
+    list_intro = (
+        "Agents and supervisors work in the inbox; what they may refund is set under Policies. "
+        "Admins and auditors work here, with the permissions below."
+    )
+    list_display = ["name", "meaning", "people"]
+    filter_horizontal = ()
+    help_texts = {
+        "name": "The four roles are known to the program by these names.",
+        "permissions": "For this admin only. Refunds are a matter of policies.",
+    }
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        # A renamed role would lose what the program gives it.
+        return ("name",) if obj and obj.name in roles.EXPLAINED else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        is_known = obj is not None and obj.name in roles.EXPLAINED
+        return not is_known and super().has_delete_permission(request, obj)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("user_set")
+
+    @admin.display(description="What it means")
+    def meaning(self, group: Group) -> str:
+        return roles.EXPLAINED.get(group.name, "A role of your own.")
+
+    @admin.display(description="People")
+    def people(self, group: Group) -> int:
+        return len(group.user_set.all())
+
+
+# The proxy exists for the admin alone, where its name would be the key itself: on the page that
+# deletes it, in every message, and for ever in Django's log.
+def _named_by_its_person(token: Any) -> str:
+    return f"Token of {token.user}"
+
+
+TokenProxy.__str__ = _named_by_its_person  # type: ignore[method-assign]
+admin.site.unregister(TokenProxy)
+
+
+@admin.register(TokenProxy)
+class ApiTokenAdmin(DeskAdmin, TokenAdmin):
+    """Made here, shown once, taken away here. The key is nowhere to be read again."""
+
+    list_title = "API tokens"
+    list_intro = (
+        "A program with a token may do what its person may do, by the REST API. The key is shown "
+        "once; whoever loses it gets a new token."
+    )
+    list_empty = "No program has a token."
+    list_display = ("user", "created")
+    list_filter = ()
+    list_select_related = ["user"]
+    search_help_text = None
+    help_texts = {"user": "Its requests count as this person's, limits and log included."}
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        text = f"{obj}: {obj.key} — shown only now, copy it."
+        self.message_user(request, text, messages.WARNING)
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return isinstance(request.user, User) and request.user.is_superuser

@@ -1,0 +1,62 @@
+"""The two roles that work in the admin, made once with what they need there.
+
+After `migrate`, as permissions are only there by then; an administrator's later changes stay.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Q
+from django.db.models.signals import post_migrate
+from django.dispatch import receiver
+
+from inbox.accounts import roles
+
+# App and model to what may be done with it. Neither role sees what customers wrote, and
+# auditors see nobody's address.
+_VIEW: Final = ("view",)
+_EDIT: Final = ("view", "add", "change")
+_BOTH_VIEW: Final = {
+    "orders": ("orderaction", "orderevent", "auditentry", "privacyrequest", "redactedidentity",
+               "store", "policy"),
+    "shopify_sync": ("synccursor", "backfill", "comparison", "drift", "webhooktally"),
+    "inbox": ("campaign", "campaigntranslation"),
+    "auth": ("user", "group"),
+}  # fmt: skip
+_ADMINS_EDIT: Final = {
+    "orders": ("store", "policy"),
+    "shopify_sync": ("shopconnection",),
+    "inbox": ("channel", "campaign", "campaigntranslation"),
+    "auth": ("user",),
+}
+_ADMINS_ALSO: Final = (
+    ("orders", "delete_policy"), ("inbox", "delete_campaigntranslation"),
+    ("orders", "view_order"), ("orders", "work_on_privacyrequest"),
+    ("shopify_sync", "view_webhookevent"), ("shopify_sync", "change_webhookevent"),
+    ("inbox", "view_campaignmessage"), ("inbox", "view_conversation"),
+)  # fmt: skip
+
+
+@receiver(post_migrate)
+def make_staff_roles(sender: Any, **_: Any) -> None:
+    if getattr(sender, "name", "") != "inbox":
+        return
+    known = set(
+        Group.objects.filter(name__in=(roles.ADMINS, roles.AUDITORS)).values_list("name", flat=True)
+    )
+    seen = [(app, f"{verb}_{name}") for app, names in _BOTH_VIEW.items() for name in names
+            for verb in _VIEW]  # fmt: skip
+    edited = [(app, f"{verb}_{name}") for app, names in _ADMINS_EDIT.items() for name in names
+              for verb in _EDIT]  # fmt: skip
+    for role, wanted in ((roles.AUDITORS, seen), (roles.ADMINS, [*seen, *edited, *_ADMINS_ALSO])):
+        if role not in known:
+            Group.objects.create(name=role).permissions.set(_permissions(wanted))
+
+
+def _permissions(wanted: list[tuple[str, str]]) -> list[Permission]:
+    match = Q()
+    for app, codename in wanted:
+        match |= Q(content_type__app_label=app, codename=codename)
+    return list(Permission.objects.filter(match))

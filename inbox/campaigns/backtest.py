@@ -1,0 +1,100 @@
+"""Who would have got a campaign lately: its event and audience, held against what happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db.models import F, Q
+
+from inbox.campaigns import audience
+from inbox.campaigns.audience import Person
+from inbox.models import Campaign
+from inbox.suppression import relevance
+from orders.models import Checkout, Order, OrderEvent
+
+DAYS: Final = 30
+# A page must open at once: a busy shop's newest tell enough.
+_LOOKED_AT: Final = 200
+_EXAMPLES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class WouldGet:
+    """`happened` times in so many days; `people` of the newest `looked_at` are of the audience.
+    An example is (when, masked name, masked address, what)."""
+
+    days: int
+    happened: int
+    looked_at: int
+    people: int
+    examples: tuple[tuple[datetime, str, str, str], ...]
+
+    @property
+    def is_partial(self) -> bool:
+        return self.looked_at < self.happened
+
+
+def last_days(campaign: Campaign, *, now: datetime) -> WouldGet:
+    """Each customer once. Consent is not asked for here: Shopify is, before a message goes."""
+    rows = _checkouts(campaign, now) if campaign.is_of_checkouts else _events(campaign, now)
+    newest = list(rows[:_LOOKED_AT])
+    found: dict[object, tuple[datetime, str, str, str]] = {}
+    for row in newest:
+        thing: Order | Checkout = row.order if isinstance(row, OrderEvent) else row
+        at = row.occurred_at if isinstance(row, OrderEvent) else row.active_at + campaign.silence
+        person = Person.of(thing)
+        key = person if person.is_known else thing.pk
+        if key not in found and not _refusal(campaign, row):
+            found[key] = (at, _name(_name_of(thing)), _address(thing.email), _what(thing))
+    return WouldGet(DAYS, rows.count(), len(newest), len(found), tuple(found.values())[:_EXAMPLES])
+
+
+def _refusal(campaign: Campaign, row: OrderEvent | Checkout) -> str:
+    if isinstance(row, Checkout):
+        return audience.checkout_refusal(campaign, row)
+    return relevance.small_refund_refusal(campaign, row) or audience.event_refusal(campaign, row)
+
+
+def _events(campaign: Campaign, now: datetime) -> Any:
+    was_there = Q(order__deleted_at=None) | Q(order__deleted_at__gt=F("occurred_at"))
+    rows = OrderEvent.objects.filter(
+        was_there,
+        kind=campaign.event_kind,
+        occurred_at__gt=now - timedelta(days=DAYS),
+        order__store__is_active=True,
+    )
+    return rows.select_related("order__store").order_by("-occurred_at", "-pk")
+
+
+def _checkouts(campaign: Campaign, now: datetime) -> Any:
+    rows = Checkout.objects.filter(
+        store__is_active=True,
+        active_at__gt=now - timedelta(days=DAYS),
+        active_at__lte=now - campaign.silence,
+    )
+    if campaign.silence:
+        rows = rows.open()
+    return rows.order_by("-active_at", "-pk")
+
+
+def _name_of(thing: Order | Checkout) -> str:
+    if isinstance(thing, Checkout):
+        return thing.name
+    customer = thing.snapshot.customer if thing.document else None
+    return customer.name if customer else ""
+
+
+def _what(thing: Order | Checkout) -> str:
+    return thing.name if isinstance(thing, Order) else str(thing)
+
+
+def _name(name: str) -> str:
+    """Jane Doe is J… D…: enough to recognize, too little to copy."""
+    return " ".join(f"{word[0]}…" for word in name.split()) or "–"
+
+
+def _address(email: str) -> str:
+    local, _at, domain = email.partition("@")
+    return f"{local[:1]}…@{domain}" if domain else "–"

@@ -1,0 +1,94 @@
+"""From checkouts that lie still to campaigns that speak of them (row F50). Found by a sweep:
+nothing happens to a checkout at the moment it is abandoned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final, TypeVar
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import transaction
+from django.db.models import Q
+
+from core import sweeps
+from core.leases import is_due
+from inbox.campaigns import marketing
+from inbox.models import CHECKOUT_TRIGGERS, Campaign
+from inbox.suppression import lateness
+from orders.errors import ShopUnreachable
+from orders.models import Checkout
+from orders.services import record_checkout
+from orders.shopify_port import get_gateway
+
+_AGAIN: Final = timedelta(minutes=10)
+_LEASE: Final = timedelta(seconds=60)
+_ROWS: Final = 50
+Row = TypeVar("Row")
+
+
+def are_of_interest() -> bool:
+    """Whether any campaign asks for checkouts. Until one does, Shopify is not asked who began
+    them."""
+    about = Q(event_kind__in=CHECKOUT_TRIGGERS) | Q(conditions__event_kind__in=CHECKOUT_TRIGGERS)
+    return Campaign.objects.active().filter(about).exists()
+
+
+def read_unread(*, now: datetime) -> int:
+    """Read who began checkouts that were never read, a few at a time; returns how many were."""
+    ready = is_due("next_read_at", now=now)
+    rows = Checkout.objects.filter(ready, read_at=None, deleted_at=None, store__is_active=True)
+    rows = rows.filter(started_at__gt=now - timedelta(days=7)).order_by("-pk")
+    return _each(lambda pk: _read(pk, now), list(rows.values_list("pk", flat=True)[:_ROWS]))
+
+
+def _read(checkout_id: int, now: datetime) -> bool:
+    ready = is_due("next_read_at", now=now)
+    mine = Checkout.objects.filter(ready, pk=checkout_id, read_at=None)
+    if not mine.update(next_read_at=now + _LEASE):
+        return False
+    checkout = Checkout.objects.select_related("store").get(pk=checkout_id)
+    try:
+        snapshot = get_gateway().read_checkout(checkout)
+    except ShopUnreachable:
+        Checkout.objects.filter(pk=checkout_id).update(next_read_at=now + _AGAIN)
+        return False
+    record_checkout(checkout=checkout, snapshot=snapshot, now=now)
+    return True
+
+
+def ask_due(*, now: datetime) -> int:
+    """Write waiting rows for the checkouts each campaign speaks of; returns how many checkouts."""
+    asked = 0
+    for campaign in Campaign.objects.active().filter(event_kind__in=CHECKOUT_TRIGGERS):
+        asked += _each(partial(_ask, campaign), _due(campaign, now))
+    return asked
+
+
+def _ask(campaign: Campaign, checkout: Checkout) -> bool:
+    with transaction.atomic(durable=True):
+        marketing.ask(campaign, checkout)
+    return True
+
+
+def _each(work: Callable[[Row], bool], rows: list[Row]) -> int:
+    """How many of the rows the work was done for. One that fails does not stop the others."""
+    done = 0
+
+    def count(row: Row) -> None:
+        nonlocal done
+        done += work(row)
+
+    sweeps.each(rows, count, stops=(SoftTimeLimitExceeded,))
+    return done
+
+
+def _due(campaign: Campaign, now: datetime) -> list[Checkout]:
+    still = Checkout.objects.open().calm_since(now - campaign.silence)
+    recent = still.filter(
+        store__is_active=True,
+        active_at__gt=now - campaign.silence - lateness.REMINDED_WITHIN,
+        started_at__gte=campaign.on_since - campaign.silence,
+    )
+    return list(recent.exclude(campaign_messages__campaign=campaign).order_by("pk")[:_ROWS])

@@ -1,0 +1,374 @@
+"""Order events that send the customer a message, each once on each channel (rows F47, G12).
+
+One action of an agent gives one message: of a cancellation with a refund, the cancellation waits
+for its refund and tells of both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from inbox import (
+    access,
+    outbox,
+)
+from inbox.campaigns import (
+    audience,
+    marketing,
+    tracking,
+)
+from inbox.campaigns.audience import Person
+from inbox.campaigns.texts import (
+    Facts,
+    address_refusal,
+    compose,
+    facts_of,
+    facts_of_event,
+    language_of,
+)
+from inbox.channels import email, reach
+from inbox.conversations import waking
+from inbox.live import events
+from inbox.models import (
+    Campaign,
+    CampaignMessage,
+    CampaignTrigger,
+    ChannelKind,
+    Conversation,
+    Message,
+    MessageKind,
+    SendState,
+    Via,
+)
+from inbox.outbox import Draft
+from inbox.suppression import (
+    consent,
+    lateness,
+)
+from inbox.suppression import (
+    relevance as news,
+)
+from inbox.suppression.refunds import (
+    News,
+    Stage,
+    news_of,
+)
+from inbox.texts import refunds
+from orders.models import ActionKind, EventKind, Order, OrderEvent
+from orders.previews import Proposal
+from orders.services import mark_partial_dirty
+
+_KINDS: Final = frozenset(CampaignTrigger.values)
+# A cancellation whose refund is still under way is told of without it after this time.
+_WAIT_FOR_REFUND: Final = timedelta(hours=1)
+# A bank's answer is heard of with the order's next change; this is for one that was missed.
+_ASK_BANK_AGAIN: Final = timedelta(minutes=2)
+
+
+def handle_event(event_id: int) -> bool:
+    """Write the messages an event asks for and mark it, in one transaction. May run twice.
+
+    False: the event has to wait for the other half of its action, for its bank, for the age from
+    which on refunds of the shop's own staff are told of, or for its tracking number.
+    """
+    now = timezone.now()
+    with transaction.atomic(durable=True):
+        event = (
+            OrderEvent.objects.select_for_update(of=("self",))
+            .select_related("order__store", "action")
+            .filter(pk=event_id, announced_at=None)
+            .first()
+        )
+        if event is None:
+            return True
+        if event.kind in _KINDS:
+            # What was history when it was first looked at waits for nothing. A bank that was seen
+            # to be silent may go on being silent.
+            is_history = event.unsettled_at is None and lateness.refusal(event, now=now)
+            if not is_history and _has_to_wait(event, now):
+                return False
+            if not _is_told_with_cancellation(event) and not _write(event, now):
+                return False
+        OrderEvent.objects.filter(pk=event.pk).update(announced_at=now)
+    return True
+
+
+def preview_messages(*, order: Order, proposal: Proposal, origin: str) -> list[Draft]:
+    """What a confirmation would send on each channel, exactly, and what it would not and why.
+
+    `origin`: where the agent acts, as OrderAction.origin.
+    """
+    kind = EventKind.REFUNDED if proposal.kind == ActionKind.REFUND else EventKind.CANCELED
+    about_to = {kind, EventKind.REFUNDED} if proposal.amount else {kind}
+    shares = refunds.of_proposal(proposal)
+    facts = facts_of(order, kind, amount=proposal.amount, shares=shares)
+    conversation = _conversation(order, origin)
+    now = timezone.now()
+    return [
+        draft
+        for campaign in Campaign.objects.on(kind)
+        for draft in _drafts(
+            campaign, order, conversation, facts,
+            is_notified=proposal.notify,
+            stranger=audience.refusal(
+                campaign, Person.of(order), at=now, order=order, about_to=about_to
+            ),
+        )
+    ]  # fmt: skip
+
+
+def _has_to_wait(event: OrderEvent, now: datetime) -> bool:
+    return _must_wait(event, now) or _is_unsettled(event, now) or _is_young(event, now)
+
+
+def _is_unsettled(event: OrderEvent, now: datetime) -> bool:
+    """Whether a refund's bank has not answered: then it is looked at again in a while, and as
+    soon as the order changes."""
+    if event.kind != EventKind.REFUNDED or news_of(event).stage != Stage.WAITING:
+        return False
+    found = OrderEvent.objects.filter(pk=event.pk)
+    if event.order.is_partial:
+        # Its bank may have answered long ago: the rest of the order is not read yet.
+        mark_partial_dirty(Order.objects.filter(pk=event.order_id))
+    else:
+        found.update(unsettled_at=now)
+    found.update(announce_after=now + _ASK_BANK_AGAIN)
+    return True
+
+
+def _is_young(event: OrderEvent, now: datetime) -> bool:
+    """Whether a refund that staff made in Shopify's admin is not told of yet."""
+    if event.kind != EventKind.REFUNDED or event.action_id is not None:
+        return False
+    waits = [campaign.staff_refund_wait_minutes for campaign in Campaign.objects.on(event.kind)]
+    told_at = event.occurred_at + timedelta(minutes=max(waits, default=0))
+    if told_at <= now:
+        return False
+    OrderEvent.objects.filter(pk=event.pk).update(announce_after=told_at)
+    return True
+
+
+def _is_told_with_cancellation(event: OrderEvent) -> bool:
+    """The refund leg of a cancel-and-refund, whose sum the cancellation's message names.
+
+    Not where that message left without it (the refund came hours later), or nothing is sent of
+    cancellations at all: then the refund has its own.
+    """
+    action = event.action
+    if event.kind != EventKind.REFUNDED or action is None:
+        return False
+    if action.kind != ActionKind.CANCEL_AND_REFUND:
+        return False
+    # Locked: it must not be written without the sum while we count on it.
+    canceled = (
+        OrderEvent.objects.select_for_update()
+        .filter(action=action, kind=EventKind.CANCELED)
+        .first()
+    )
+    if canceled is None or canceled.announced_at is None:
+        return Campaign.objects.on(EventKind.CANCELED).exists()
+    # Written, not only considered: whom the cancellation's campaign leaves out is told by this one.
+    told = CampaignMessage.objects.filter(event=canceled, state=SendState.WRITTEN)
+    return told.filter(amount__isnull=False).exists()
+
+
+def _refund_of(event: OrderEvent) -> OrderEvent | None:
+    """The refund leg of a cancellation, as far as it is known; whatever its bank says."""
+    if event.action_id is None:
+        return None
+    found = OrderEvent.objects.filter(action_id=event.action_id, kind=EventKind.REFUNDED)
+    return found.select_related("order__store", "action").first()
+
+
+def _told_refund(event: OrderEvent) -> News | None:
+    """The refund that a cancellation's message tells of, too: one whose money has moved."""
+    refund = _refund_of(event)
+    news = news_of(refund) if refund else None
+    return news if news and news.stage == Stage.MOVED else None
+
+
+def _must_wait(event: OrderEvent, now: datetime) -> bool:
+    """A cancellation for its refund, whose sum it names; and that refund for what became of the
+    cancellation's message, which may not have been for this customer."""
+    action = event.action
+    if action is None or action.kind != ActionKind.CANCEL_AND_REFUND:
+        return False
+    if event.kind == EventKind.REFUNDED:
+        canceled = OrderEvent.objects.filter(action=action, kind=EventKind.CANCELED)
+        is_undecided = canceled.filter(announced_at=None).exists()
+        return is_undecided and now - event.recorded_at < _WAIT_FOR_REFUND
+    if event.kind != EventKind.CANCELED:
+        return False
+    refund = _refund_of(event)
+    if refund is None and not action.is_active:
+        return False
+    if refund is not None and news_of(refund).stage != Stage.WAITING:
+        return False
+    return now - event.recorded_at < _WAIT_FOR_REFUND
+
+
+def _write(event: OrderEvent, now: datetime) -> bool:
+    """Decide the messages of all campaigns. False: one waits for the parcel's tracking number."""
+    facts = facts_of_event(event)
+    if event.kind == EventKind.CANCELED and (told := _told_refund(event)):
+        facts = facts_of(event.order, event.kind, amount=told.amount, shares=told.shares)
+    conversation: Conversation | None = None
+    is_looked_up, is_over = False, True
+    for campaign in Campaign.objects.on(event.kind):
+        if reason := news.event_refusal(campaign, event, now=now):
+            _leave_out(campaign, event, reason, facts, now)
+            continue
+        if campaign.is_marketing:
+            marketing.ask(campaign, event)
+            continue
+        if not is_looked_up:
+            origin = event.action.origin if event.action else ""
+            conversation, is_looked_up = _conversation(event.order, origin), True
+        is_over &= _write_campaign(campaign, event, conversation, facts, now)
+    if is_over:
+        tracking.end(event)
+    else:
+        tracking.put_off(event, now=now)
+    return is_over
+
+
+def _leave_out(
+    campaign: Campaign, event: OrderEvent, reason: str, facts: Facts, now: datetime
+) -> None:
+    """Say on a campaign's rows why nothing was sent."""
+    for via in campaign.channels:
+        row, is_new = _row(campaign, event, via, facts)
+        if is_new:
+            _skip(row, reason)
+        elif row.state == SendState.WAITING and not campaign.is_marketing:
+            is_late = lateness.refusal(event, now=now)
+            _skip(row, tracking.never_came() if is_late else reason)
+
+
+def _write_campaign(
+    campaign: Campaign,
+    event: OrderEvent,
+    conversation: Conversation | None,
+    facts: Facts,
+    now: datetime,
+) -> bool:
+    """False: it waits for the parcel's tracking number, on one channel at least."""
+    drafts = _drafts(
+        campaign, event.order, conversation, facts,
+        is_notified=bool(event.action and event.action.notify),
+        stranger=audience.event_refusal(campaign, event),
+    )  # fmt: skip
+    is_over = True
+    for draft in drafts:
+        row, is_new = _row(campaign, event, draft.via, facts)
+        if not is_new and row.state != SendState.WAITING:
+            continue
+        if tracking.may_come(draft, event):
+            tracking.keep_waiting(row)
+            is_over = False
+        elif draft.refusal:
+            _skip(row, draft.refusal)
+        else:
+            is_said = draft.via == Via.CONVERSATION and conversation
+            said = _say(conversation, draft.body) if is_said and conversation else None
+            outbox.write_campaign(row, draft, now=now, message=said)
+    return is_over
+
+
+def _row(
+    campaign: Campaign, event: OrderEvent, via: Via, facts: Facts
+) -> tuple[CampaignMessage, bool]:
+    amount = facts.refund.amount if facts.refund else None
+    return CampaignMessage.objects.get_or_create(
+        campaign=campaign,
+        event=event,
+        via=via,
+        defaults={"state": SendState.SKIPPED, "amount": amount},
+    )
+
+
+def _skip(row: CampaignMessage, reason: str) -> None:
+    row.state, row.reason = SendState.SKIPPED, reason[:300]
+    row.save(update_fields=["state", "reason"])
+
+
+def _drafts(
+    campaign: Campaign,
+    order: Order,
+    conversation: Conversation | None,
+    facts: Facts,
+    *,
+    is_notified: bool,
+    stranger: str,
+) -> list[Draft]:
+    """One a channel, for the preview as for the messages themselves: one person is told once, in
+    the conversation where that leaves, else by e-mail. `stranger`: why the customer is not of
+    the campaign's audience, or ""."""
+    found: list[Draft] = []
+    for via in campaign.channels:
+        draft = _draft(
+            campaign, via, order, conversation, facts,
+            is_notified=is_notified, stranger=stranger,
+        )  # fmt: skip
+        is_told = any(other.via == Via.CONVERSATION and other.leaves for other in found)
+        if via == Via.EMAIL and not draft.refusal and is_told:
+            draft = Draft(via=via, refusal=_("The customer reads it in the conversation."))
+        found.append(draft)
+    return found
+
+
+def _draft(
+    campaign: Campaign,
+    via: Via,
+    order: Order,
+    conversation: Conversation | None,
+    facts: Facts,
+    *,
+    is_notified: bool,
+    stranger: str,
+) -> Draft:
+    if campaign.skip_when_shopify_notifies and is_notified:
+        return Draft(via=via, refusal=_("Shopify notifies the customer itself."))
+    recipient = consent.recipient_of(order, via)
+    if refusal := address_refusal(via, recipient, conversation) or stranger:
+        return Draft(via=via, refusal=refusal)
+    draft = compose(campaign, via, recipient, facts, language_of(order, conversation))
+    if via != Via.CONVERSATION or conversation is None or draft.refusal:
+        return draft
+    stays = reach.refusal(conversation)
+    if conversation.channel.kind != ChannelKind.EMAIL:
+        return replace(draft, stays=stays)
+    address = reach.email_of(conversation, proven_only=True)
+    subject = email.subject_of(conversation)
+    return replace(draft, stays=stays, recipient=address, subject=subject)
+
+
+def _say(conversation: Conversation, text: str) -> Message:
+    message = Message.objects.create(
+        conversation=conversation,
+        channel=conversation.channel,
+        kind=MessageKind.CONFIRMATION,
+        recipient=reach.news_recipient(conversation),
+        text=text,
+        delivery_state=waking.delivery_state(conversation.channel),
+    )
+    outbox.wake(message)
+    events.announce(f"conversation:{conversation.pk}")
+    return message
+
+
+def _conversation(order: Order, origin: str) -> Conversation | None:
+    """Where the agent acted, else the customer's latest conversation: of contacts only of whom it
+    is certain that the order is theirs."""
+    contacts = access.certain_contacts(order)
+    talks = Conversation.objects.select_related("contact", "channel").filter(contact__in=contacts)
+    kind, _sep, pk = origin.partition(":")
+    if kind == "conversation" and pk.isdigit() and (found := talks.filter(pk=int(pk)).first()):
+        return found
+    return talks.newest_first().first()

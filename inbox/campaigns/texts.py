@@ -1,0 +1,201 @@
+"""A campaign's words for one customer: in their language, with their values, to their address.
+
+The preview of a confirmation and the message itself both come from here, so that the one is
+exactly what the other will be (row G12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from babel.core import Locale, UnknownLocaleError
+from babel.dates import format_date
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+
+from inbox.channels import reach, sms
+from inbox.models import Campaign, CampaignText, ChannelKind, Conversation, Via
+from inbox.outbox import Draft
+from inbox.suppression import relevance as news
+from inbox.suppression.refunds import news_of
+from inbox.texts import (
+    placeholders,
+    refunds,
+)
+from inbox.texts.refunds import Share
+from orders.checkouts import CheckoutSnapshot
+from orders.models import EventKind, Order, OrderEvent, Store
+from orders.money import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a message speaks of, before any language."""
+
+    store: Store
+    name: str = ""
+    order_number: str = ""
+    placed_at: datetime | None = None
+    amount: Money | None = None
+    # Of a confirmation: the refund it tells of.
+    refund: Money | None = None
+    shares: tuple[Share, ...] = ()
+    tracking: str = ""
+    checkout_url: str = ""
+    unsubscribe_url: str = ""
+
+
+def language_of(order: Order, conversation: Conversation | None) -> str:
+    """The customer's language: as their contact says, else as Shopify does; "" for unknown."""
+    if conversation is not None and conversation.contact.language:
+        return conversation.contact.language
+    customer = order.snapshot.customer
+    return customer.locale if customer else ""
+
+
+def facts_of(
+    order: Order,
+    kind: str,
+    *,
+    amount: Money | None = None,
+    shares: tuple[Share, ...] = (),
+    tracking: str = "",
+) -> Facts:
+    """`amount`: of the refund or the payment; of an order placed, shipped … its total. `shares`:
+    the ways a refund goes."""
+    snapshot = order.snapshot
+    address = snapshot.shipping_address
+    is_confirmation = kind in {EventKind.CANCELED, EventKind.REFUNDED}
+    return Facts(
+        store=order.store,
+        name=spoken_name(
+            snapshot.customer.name if snapshot.customer else (address.name if address else "")
+        ),
+        order_number=order.name,
+        placed_at=snapshot.placed_at,
+        amount=amount if is_confirmation or amount else snapshot.money.total.presentment,
+        refund=amount if is_confirmation else None,
+        shares=shares if is_confirmation else (),
+        tracking=tracking,
+    )
+
+
+def facts_of_event(event: OrderEvent) -> Facts:
+    if event.kind == EventKind.REFUNDED:
+        news = news_of(event)
+        return facts_of(event.order, event.kind, amount=news.amount, shares=news.shares)
+    amount = event.money if event.kind == EventKind.PAID else None
+    return facts_of(event.order, event.kind, amount=amount, tracking=tracking_of(event))
+
+
+def tracking_of(event: OrderEvent) -> str:
+    """The numbers of the parcel an event tells of, as they are now; "" where it is none."""
+    parcel = news.parcel_of(event)
+    return ", ".join(t.number for t in parcel.tracking if t.number) if parcel else ""
+
+
+def spoken_name(name: str) -> str:
+    """A name to greet somebody by. Shopify shows the address of a customer who gave no name, and
+    nobody is called jane@example.com or +49 151 12345678."""
+    words = name.strip()
+    has_letters = any(letter.isalpha() for letter in words)
+    return "" if "@" in words or not has_letters else words
+
+
+def facts_of_checkout(store: Store, checkout: CheckoutSnapshot) -> Facts:
+    return Facts(
+        store=store,
+        name=spoken_name(checkout.name),
+        amount=checkout.total,
+        checkout_url=checkout.url,
+    )
+
+
+def text_for(campaign: Campaign, language: str) -> tuple[CampaignText, str]:
+    """The campaign's text for a customer's language, and the language to write values in: a
+    sum in one language must not stand in a sentence of another."""
+    texts = {row.language.lower(): row for row in campaign.translations.all()}
+    wanted = language.replace("_", "-").lower()
+    for code in (wanted, placeholders.base(language)):
+        if code and code in texts:
+            return texts[code], language
+    if placeholders.base(language) == placeholders.base(campaign.language):
+        return campaign, language
+    return campaign, campaign.language
+
+
+def compose(campaign: Campaign, via: Via, recipient: str, facts: Facts, language: str) -> Draft:
+    """The message as it leaves; refused where the text needs a value that is not there."""
+    text, spoken = text_for(campaign, language)
+    values = _values(facts, spoken)
+    words = text.sms_text if via == Via.SMS and text.sms_text else text.body
+    try:
+        # One line, as a mail's has to be: so the preview shows it.
+        subject = " ".join(placeholders.fill(text.subject, values).split())
+        body = placeholders.fill(words, values).strip()
+    except placeholders.MissingValue as error:
+        return Draft(via=via, refusal=str(error), lacks=error.name)
+    if via != Via.EMAIL:
+        subject = ""
+    return Draft(via=via, recipient=recipient, subject=subject, body=body)
+
+
+def address_refusal(via: Via, recipient: str, conversation: Conversation | None) -> str:
+    """Why a channel does not lead to the customer; "" where it does."""
+    if via == Via.CONVERSATION:
+        if conversation is None:
+            return _("The customer has no conversation.")
+        is_mail = conversation.channel.kind == ChannelKind.EMAIL
+        if is_mail and not reach.email_of(conversation, proven_only=True):
+            return _("No e-mail address of the contact is proven.")
+        return ""
+    if via == Via.SMS and not sms.is_configured():
+        return _("No SMS provider is set up.")
+    if recipient:
+        return ""
+    return _NO_ADDRESS[via]()
+
+
+_NO_ADDRESS: Final = {
+    Via.EMAIL: lambda: _("The order has no e-mail address."),
+    Via.SMS: lambda: _("The order has no phone number that can be called from abroad."),
+}
+
+
+def _values(facts: Facts, language: str) -> Mapping[str, str]:
+    refund, how = "", ""
+    if facts.refund:
+        with override(language if placeholders.has_catalog(language) else "en"):
+            refund = _("We are refunding %(sum)s.") % {"sum": facts.refund.format(language)}
+            how = refunds.sentences(facts.shares, language)
+    first = facts.name.split()
+    return {
+        "order.number": facts.order_number,
+        "order.date": _date(facts.placed_at, facts.store, language) if facts.placed_at else "",
+        "tracking.numbers": facts.tracking,
+        "checkout.url": facts.checkout_url,
+        "unsubscribe_url": facts.unsubscribe_url,
+        "customer.name": facts.name,
+        "customer.first_name": first[0] if first else "",
+        "amount": facts.amount.format(language) if facts.amount else "",
+        "refund_sentence": refund,
+        "refund_how": how,
+        "store.name": str(facts.store),
+    }
+
+
+def _date(moment: datetime, store: Store, language: str) -> str:
+    return format_date(moment.astimezone(store.zone), format="long", locale=_locale(language))
+
+
+def _locale(language: str) -> Locale:
+    """The language as Babel knows it, or without its country, or English, as sums are written."""
+    for code in (language.replace("-", "_"), placeholders.base(language)):
+        try:
+            return Locale.parse(code)
+        except (UnknownLocaleError, ValueError):
+            continue
+    return Locale.parse("en")

@@ -1,0 +1,250 @@
+"""The addresses of a contact, normalized, and the orders they lead to (rows F03, G09)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from django.db.models import Q, QuerySet
+
+from core.sql import select
+from inbox.models import Contact, Conversation, Identity, IdentityKind, Message, MessageKind
+from orders.models import Customer, Order
+from orders.panels import customers
+
+_TEXTS_READ: Final = 5
+# A kind of identity and its value.
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderKeys:
+    """What a person's orders are found by. `refused`: what an agent took from the contact or set
+    aside, and nobody has given back; no order that bears it is certainly theirs."""
+
+    customer_gids: list[tuple[int, str]]
+    emails: list[str]
+    phones: list[str]
+    refused: frozenset[Key] = field(default=frozenset(), compare=False)
+
+    def as_kwargs(self) -> dict[str, Any]:
+        """For OrderQuerySet.of_customer and panels.orders_panel."""
+        return {
+            "customer_gids": self.customer_gids,
+            "emails": self.emails,
+            "phones": self.phones,
+        }
+
+
+def order_keys(contact: Contact) -> OrderKeys:
+    """One query; two for a contact that is linked to a Shopify customer."""
+    return keys_of(contact.identities.all())
+
+
+def active_of(known: Iterable[Identity]) -> list[Identity]:
+    """Of identities in hand, those that count."""
+    return [identity for identity in known if identity.removed_at is None]
+
+
+def refused_of(known: Iterable[Identity]) -> frozenset[Key]:
+    """Of all identities of one contact, those that only a person may give back."""
+    rows = list(known)
+    gone = {(row.kind, row.value) for row in rows if row.removed_at is not None}
+    return frozenset(gone - {(row.kind, row.value) for row in active_of(rows)})
+
+
+def refused_by(contact: Contact, keys: Iterable[Key]) -> frozenset[Key]:
+    """Which of these an agent took from this contact or set aside. One query, or none."""
+    asked = set(keys)
+    values = sorted({value for _kind, value in asked})
+    if not values:
+        return frozenset()
+    return refused_of(contact.identities.filter(value__in=values)) & asked
+
+
+def keys_of(known: Iterable[Identity]) -> OrderKeys:
+    """The same from identities in hand, those taken away too. A customer that was merged leads to
+    the one it is now, unless that one was taken from the contact."""
+    rows = list(known)
+    # Of a row that nobody is named for, nobody said that it is another person's.
+    said = [row for row in rows if row.removed_at is None or row.removed_by_id or row.is_set_aside]
+    keys = OrderKeys([], [], [], refused_of(said))
+    for identity in active_of(rows):
+        if identity.kind == IdentityKind.EMAIL:
+            keys.emails.append(identity.value)
+        elif identity.kind == IdentityKind.PHONE:
+            keys.phones.append(identity.value)
+        elif identity.kind == IdentityKind.SHOPIFY_CUSTOMER:
+            pair = customer_key(identity.value)
+            if pair[0]:
+                keys.customer_gids.append(pair)
+    never = [customer_key(v) for kind, v in keys.refused if kind == IdentityKind.SHOPIFY_CUSTOMER]
+    keys.customer_gids.extend(customers.merged_into(keys.customer_gids, never=never))
+    return keys
+
+
+def holder(*, email: str, phone: str, given_email: str = "") -> Contact | None:
+    """The contact who has the proven e-mail address, else the proven phone number. Four queries
+    at most. `given_email`: one they gave, proven or not.
+
+    A phone number may be a household's: who gives another e-mail address may be somebody else,
+    and then nobody is sure. Nor is it the contact of whom an agent said that one of these
+    addresses is another person's."""
+    found = _holder(email, phone, email or given_email)
+    if found is None:
+        return None
+    given = [
+        (IdentityKind.EMAIL.value, email or given_email),
+        (IdentityKind.PHONE.value, phone),
+    ]
+    return None if refused_by(found, [key for key in given if key[1]]) else found
+
+
+def _holder(email: str, phone: str, given: str) -> Contact | None:
+    for kind, value in ((IdentityKind.EMAIL, email), (IdentityKind.PHONE, phone)):
+        known = Identity.objects.active().filter(kind=kind, value=value)
+        if value and (row := known.select_related("contact").first()):
+            if kind == IdentityKind.EMAIL or not given:
+                return row.contact
+            mails = row.contact.identities.active().filter(kind=IdentityKind.EMAIL)
+            theirs = set(mails.values_list("value", flat=True))
+            return row.contact if not theirs or given in theirs else None
+    return None
+
+
+def customer_key(value: str) -> tuple[int, str]:
+    """A Shopify customer's identity as (store id, gid); (0, "") for what is none, which leads to
+    nobody. Never raises: a row may be older than the rule of how it is written."""
+    store_id, _, gid = value.partition(":")
+    is_number = store_id.isascii() and store_id.isdecimal() and len(store_id) < 19
+    if not gid or not is_number:
+        return 0, ""
+    return int(store_id), gid
+
+
+def customer_value(store_id: int, gid: str) -> str:
+    return f"{store_id}:{gid}"
+
+
+def orders_of(contact: Contact) -> QuerySet[Order]:
+    """The contact's orders, newest first."""
+    return orders_by(order_keys(contact))
+
+
+def orders_by(keys: OrderKeys) -> QuerySet[Order]:
+    """The orders these keys lead to, newest first."""
+    found = Order.objects.visible().of_customer(**keys.as_kwargs())
+    return found.order_by("-placed_at", "-pk")
+
+
+def contacts_of(order: Order) -> list[int]:
+    """Ids of the contacts whose order this is."""
+    return contacts_of_each([order])[0]
+
+
+def contacts_of_each(orders: Sequence[Order]) -> list[list[int]]:
+    """The same for each of many orders. As many queries as for one."""
+    kinds = (IdentityKind.SHOPIFY_CUSTOMER, IdentityKind.EMAIL, IdentityKind.PHONE)
+    wanted = [
+        {
+            (kind.value, value)
+            for kind, value in zip(kinds, _addresses(order), strict=True)
+            if value and not value.endswith(":")
+        }
+        for order in orders
+    ]
+    # By value, which few share; the kinds are compared here.
+    rows = select(
+        Identity, "kind", "value", "contact_id", "removed_at",
+        kind=[kind.value for kind in kinds],
+        value=sorted({value for keys in wanted for _kind, value in keys}),
+    )  # fmt: skip
+    holders: dict[tuple[str, str], set[int]] = {}
+    for kind, value, pk, gone in rows:
+        if not gone:
+            holders.setdefault((kind, value), set()).add(pk)
+    found = [{pk for key in keys for pk in holders.get(key, ())} for keys in wanted]
+    links = _links_to_customers(
+        {pk for pks, order in zip(found, orders, strict=True) if order.customer_gid for pk in pks}
+    )
+    return [
+        sorted(pk for pk in pks if not _is_linked_elsewhere(order, links.get(pk, set())))
+        for pks, order in zip(found, orders, strict=True)
+    ]
+
+
+def _addresses(order: Order) -> tuple[str, str, str]:
+    return customer_value(order.store_id, order.customer_gid), order.email, order.phone
+
+
+def contacts_of_customer(customer: Customer) -> list[int]:
+    """Ids of the contacts that a Shopify customer may be, by any address of it. One query."""
+    match = Q(
+        kind=IdentityKind.SHOPIFY_CUSTOMER, value=customer_value(customer.store_id, customer.gid)
+    )
+    if customer.email:
+        match |= Q(kind=IdentityKind.EMAIL, value=customer.email)
+    if customer.phone:
+        match |= Q(kind=IdentityKind.PHONE, value=customer.phone)
+    found = Identity.objects.active().filter(match)
+    return sorted(set(found.values_list("contact_id", flat=True)))
+
+
+def _links_to_customers(contacts: Collection[int]) -> dict[int, set[tuple[int, str]]]:
+    """Of each contact the Shopify customers it is linked to, and those they were merged into."""
+    if not contacts:
+        return {}
+    linked = Identity.objects.active().filter(
+        contact__in=contacts, kind=IdentityKind.SHOPIFY_CUSTOMER
+    )
+    found: dict[int, set[tuple[int, str]]] = {}
+    for contact_id, value in linked.values_list("contact_id", "value"):
+        found.setdefault(contact_id, set()).add(customer_key(value))
+    became = customers.merges_of(pair for keys in found.values() for pair in keys)
+    for keys in found.values():
+        keys.update([step for key in tuple(keys) for step in customers.steps(key, became)])
+    return found
+
+
+def _is_linked_elsewhere(order: Order, links: Collection[tuple[int, str]]) -> bool:
+    """These customers of a contact tell who it is at the order's store, and that is another one."""
+    is_known = any(store_id == order.store_id for store_id, _gid in links)
+    own = (order.store_id, order.customer_gid)
+    return bool(order.customer_gid) and is_known and own not in links
+
+
+def contacts_of_many(order_ids: list[int]) -> list[int]:
+    """Ids of the contacts that any of these orders belongs to, by the same rule. As many queries
+    as for one, and one for the orders."""
+    rows = Order.objects.filter(pk__in=order_ids)
+    orders = rows.only("store_id", "customer_gid", "email", "phone").order_by()
+    return sorted({pk for found in contacts_of_each(list(orders)) for pk in found})
+
+
+def text_of(conversation: Conversation) -> str:
+    """The contact's latest words: an order named in them is shown first. What others write in the
+    conversation says nothing of the contact's orders."""
+    return _words(_theirs(conversation.messages.all(), conversation.contact_id))
+
+
+def text_by(contact: Contact) -> str:
+    """Their latest words in any conversation."""
+    own = Message.objects.filter(conversation__contact=contact)
+    return _words(_theirs(own, contact.pk), Message.objects.filter(sender__contact=contact))
+
+
+def _theirs(messages: QuerySet[Message], contact_id: int) -> QuerySet[Message]:
+    # Messages from before senders were kept are the contact's.
+    return messages.filter(Q(sender=None) | Q(sender__contact=contact_id))
+
+
+def _words(*sources: QuerySet[Message]) -> str:
+    found: dict[int, tuple[datetime, str]] = {}
+    for messages in sources:
+        inbound = messages.filter(kind=MessageKind.INBOUND).order_by("-created_at")
+        for pk, at, text in inbound.values_list("pk", "created_at", "text")[:_TEXTS_READ]:
+            found[pk] = (at, text)
+    newest = sorted(found.values(), reverse=True)[:_TEXTS_READ]
+    return " ".join(text for _at, text in newest)

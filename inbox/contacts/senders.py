@@ -1,0 +1,166 @@
+"""Who a sender is: which of the addresses they gave has been proven (rows G09, G18).
+
+The one rule of every entrance: the channel API, the panel inside another help desk, e-mail. Only
+a proven address finds orders, is a contact's identity or gets a confirmation. One that was merely
+given is a claim: it suggests a customer to people, and does nothing by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from django.utils.translation import gettext as _
+
+from inbox import normalization
+from inbox.contacts import identities
+from inbox.contacts.identities import Key
+from inbox.models import Claim, Contact, Identity, IdentityKind
+
+# The words of `sender.verified`.
+PROVABLE: Final = (IdentityKind.EMAIL.value, IdentityKind.PHONE.value)
+# A stranger must not fill a contact's page.
+_CLAIMS_AT_MOST: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Normalized as an identity's value; as it was given where `is_understood` is False."""
+
+    kind: str
+    value: str
+    is_understood: bool = True
+
+    @property
+    def key(self) -> Key:
+        return self.kind, self.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """What an entrance's words amount to."""
+
+    proven: tuple[Address, ...] = ()
+    claimed: tuple[Address, ...] = ()
+    not_understood: tuple[Address, ...] = ()
+
+    def proven_value(self, kind: str) -> str:
+        return next((a.value for a in self.proven if a.kind == kind), "")
+
+    def without(self, keys: Collection[Key]) -> Addresses:
+        """The same, less the addresses that these keys name."""
+
+        def kept(addresses: Sequence[Address]) -> tuple[Address, ...]:
+            return tuple(a for a in addresses if a.key not in keys)
+
+        return replace(
+            self,
+            proven=kept(self.proven),
+            claimed=kept(self.claimed),
+            not_understood=kept(self.not_understood),
+        )
+
+    @property
+    def keys(self) -> list[Key]:
+        every = (*self.proven, *self.claimed, *self.not_understood)
+        return [address.key for address in every]
+
+    def claimed_value(self, kind: str) -> str:
+        return next((a.value for a in self.claimed if a.kind == kind), "")
+
+    @property
+    def email(self) -> str:
+        """The e-mail address they gave, proven or not."""
+        return self.value(IdentityKind.EMAIL)
+
+    def value(self, kind: str) -> str:
+        """The address of this kind that they gave, proven or not."""
+        return self.proven_value(kind) or self.claimed_value(kind)
+
+
+def weigh(*, email: str, phone: str, verified: Collection[str] | None, always: bool) -> Addresses:
+    """Sort what was given. `verified`: the kinds the entrance says it has proven; None: it does
+    not say. `always`: its setting says that it proves every one. Nothing said: nothing proven."""
+    said = PROVABLE if verified is None and always else verified or ()
+    proven: list[Address] = []
+    claimed: list[Address] = []
+    unclear: list[Address] = []
+    for address in _understood(email, phone):
+        if not address.is_understood:
+            unclear.append(address)
+        else:
+            (proven if address.kind in said else claimed).append(address)
+    return Addresses(proven=tuple(proven), claimed=tuple(claimed), not_understood=tuple(unclear))
+
+
+def _understood(email: str, phone: str) -> Iterator[Address]:
+    if text := email.strip():
+        found = normalization.email(text)
+        yield Address(IdentityKind.EMAIL.value, found or text, bool(found))
+    if text := phone.strip():
+        found = normalization.phone(text)
+        yield Address(IdentityKind.PHONE.value, found or text, bool(found))
+
+
+def why_not_understood(address: Address) -> str:
+    """For whoever sent it, and for agents."""
+    if address.kind == IdentityKind.EMAIL:
+        return _("Not an e-mail address.")
+    return _("Not a phone number we can read: write it with its country, as +49 151 12345678.")
+
+
+def holder(addresses: Addresses) -> Contact | None:
+    """The contact whose proven address this sender has proven, too."""
+    return identities.holder(
+        email=addresses.proven_value(IdentityKind.EMAIL),
+        phone=addresses.proven_value(IdentityKind.PHONE),
+        given_email=addresses.email,
+    )
+
+
+def is_nobody(contact: Contact) -> bool:
+    """Whether all that is known of a contact is how a channel names them."""
+    known = contact.identities.active().exclude(kind=IdentityKind.CHANNEL_USER)
+    return not known.exists()
+
+
+def acceptable(contact: Contact, addresses: Addresses) -> Addresses:
+    """Without those an agent took from this contact or set aside: only a person gives them back,
+    no matter how often they are proven or claimed."""
+    return addresses.without(identities.refused_by(contact, addresses.keys))
+
+
+def learn(contact: Contact, addresses: Addresses, *, source: str) -> None:
+    """Keep what a sender gave: proven addresses that nobody has become the contact's, all others
+    stay claims. What was taken from the contact stays away. Expects the caller's transaction."""
+    addresses = acceptable(contact, addresses)
+    Identity.objects.bulk_create(
+        [
+            Identity(contact=contact, kind=address.kind, value=address.value, source=source)
+            for address in addresses.proven
+        ],
+        ignore_conflicts=True,
+    )
+    held = set(contact.identities.active().values_list("kind", "value"))
+    _claim(contact, [a for a in addresses.proven if a.key not in held], source)
+    claimed = [a for a in addresses.claimed if a.key not in held]
+    _claim(contact, [*claimed, *addresses.not_understood], source)
+    # What was claimed before is proven now.
+    for address in addresses.proven:
+        if address.key in held:
+            contact.claims.filter(kind=address.kind, value=address.value).delete()
+
+
+def _claim(contact: Contact, addresses: Sequence[Address], source: str) -> None:
+    room = _CLAIMS_AT_MOST - contact.claims.count() if addresses else 0
+    Claim.objects.bulk_create(
+        [
+            Claim(
+                contact=contact, kind=address.kind, value=address.value[:255],
+                is_understood=address.is_understood, source=source[:100],
+            )
+            for address in addresses[: max(0, room)]
+        ],
+        ignore_conflicts=True,
+    )  # fmt: skip

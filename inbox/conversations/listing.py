@@ -1,0 +1,139 @@
+"""What the inbox's pages show, computed. Fixed numbers of queries; templates only choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlencode
+
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+
+from inbox import (
+    access,
+    read_marks,
+)
+from inbox.accounts.roles import Agent
+from inbox.contacts import identities
+from inbox.conversations import drafts
+from inbox.models import Claim, Conversation, ConversationState, Identity, IdentityKind
+from orders.models import Order
+from orders.panels.filters import (
+    moment,
+    number,
+)
+
+PAGE: Final = 40
+SCOPES: Final = ("mine", "unassigned", "all")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationRow:
+    pk: int
+    url: str
+    name: str
+    preview: str
+    at: datetime
+    is_inbound: bool
+    # By this agent, whoever else has read it.
+    is_unread: bool
+    has_undelivered: bool
+    assignee: str
+    channel: str
+    snoozed_until: datetime | None
+    has_draft: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationList:
+    """`next_url` is empty on the last page, `newest_url` on the first; `live_src` gives the same
+    rows again."""
+
+    rows: tuple[ConversationRow, ...]
+    scope: str
+    state: str
+    query: str
+    next_url: str
+    newest_url: str
+    live_src: str
+
+
+def conversation_list(
+    agent: Agent, *, scope: str, state: str, query: str, after: str
+) -> ConversationList:
+    """One page by keyset: (time, id) of the last row shown. Unknown words mean the default."""
+    scope = scope if scope in SCOPES else "all"
+    state = state if state in ConversationState.values else ConversationState.OPEN
+    query = query.replace("\x00", "").strip()[:100]
+    rows = access.conversations_for(agent)
+    if query:
+        rows = _search(rows, query)
+    else:
+        rows = rows.in_state(state)  # type: ignore[attr-defined]
+        if scope == "mine":
+            rows = rows.filter(assignee_id=agent.pk)
+        elif scope == "unassigned":
+            rows = rows.filter(assignee=None)
+    words = {"scope": scope, "state": state, "q": query}
+    here = reverse("inbox:list")
+    at, _, pk = after.partition("~")
+    edge, last = moment(at), number(pk)
+    if edge is not None and last is not None:
+        rows = rows.before(edge, last)  # type: ignore[attr-defined]
+    else:
+        after = ""
+    page = list(rows.newest_first()[: PAGE + 1])  # type: ignore[attr-defined]
+    shown = page[:PAGE]
+    unread = read_marks.unread_among(agent, shown)
+    next_url = ""
+    if len(page) > PAGE:
+        mark = f"{shown[-1].last_message_at.isoformat()}~{shown[-1].pk}"
+        next_url = f"{here}?{urlencode(words | {'after': mark})}"
+    begun = drafts.begun_in(agent, [conversation.pk for conversation in shown])
+    return ConversationList(
+        rows=tuple(
+            _row(found, is_unread=found.pk in unread, has_draft=found.pk in begun)
+            for found in shown
+        ),
+        scope=scope,
+        state=state,
+        query=query,
+        next_url=next_url,
+        newest_url=f"{here}?{urlencode(words)}" if after else "",
+        live_src=f"{reverse('inbox:list_rows')}?{urlencode(words | {'after': after})}",
+    )
+
+
+def _search(rows: QuerySet[Conversation], query: str) -> QuerySet[Conversation]:
+    """By contact name, by e-mail, or by the number of an order of theirs."""
+    match = Q(contact__name__icontains=query)
+    people = Identity.objects.active().filter(
+        kind__in=[IdentityKind.EMAIL, IdentityKind.PHONE], value__icontains=query.lower()
+    )
+    match |= Q(contact__in=people.values("contact"))
+    # What was given without proof finds the conversation, and no orders.
+    claims = Claim.objects.understood().filter(value__icontains=query.lower())
+    match |= Q(contact__in=claims.values("contact"))
+    # Theirs by the same rule as beside the conversation (inbox.contacts.identities).
+    orders = list(Order.objects.visible().named(query).values_list("pk", flat=True)[:PAGE])
+    owners = identities.contacts_of_many(orders) if orders else []
+    return rows.filter(match | Q(contact__in=owners))
+
+
+def _row(conversation: Conversation, *, is_unread: bool, has_draft: bool) -> ConversationRow:
+    assignee = conversation.assignee
+    return ConversationRow(
+        pk=conversation.pk,
+        url=reverse("inbox:conversation", args=[conversation.pk]),
+        name=str(conversation.contact),
+        preview=conversation.last_message_preview,
+        at=conversation.last_message_at,
+        is_inbound=conversation.last_message_is_inbound,
+        is_unread=is_unread,
+        has_undelivered=conversation.has_undelivered,
+        assignee=(assignee.get_short_name() or assignee.get_username()) if assignee else "",
+        channel=conversation.channel.name,
+        snoozed_until=conversation.snoozed_until,
+        has_draft=has_draft,
+    )

@@ -1,0 +1,132 @@
+"""Who takes part in a conversation: for its head, for the composer, and to hand it over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.urls import reverse
+
+from inbox.channels import reach
+from inbox.live import events
+from inbox.models import ChannelKind, Conversation, Participant
+from orders import audit
+from orders.models import AuditKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """Somebody who writes in a conversation and is not its contact."""
+
+    pk: int
+    name: str
+    address: str
+    contact_id: int
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def contact_url(self) -> str:
+        return reverse("inbox:contact", args=[self.contact_id])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    pk: int
+    label: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipients:
+    """To whom a reply goes. `label`: what the composer says; `chosen`: the participant it names,
+    None in conversations from before there were any; `address`: where it goes then; `choices`:
+    more than one, or none at all."""
+
+    label: str
+    chosen: int | None
+    choices: tuple[Choice, ...]
+    address: str
+
+
+def others(conversation: Conversation) -> tuple[Other, ...]:
+    """Everybody but the contact, in the order in which they joined. One query."""
+    rows = conversation.participants.select_related("contact").order_by("pk")
+    return tuple(
+        Other(
+            pk=row.pk, name=row.shown_name, address=row.address, contact_id=row.contact_id
+        )
+        for row in rows.exclude(contact=conversation.contact_id)
+    )  # fmt: skip
+
+
+def recipients(conversation: Conversation, *, chosen: int | None = None) -> Recipients:
+    """`chosen`: the participant an agent picked; None: whoever wrote last. Four queries at most."""
+    is_mail = conversation.channel.kind == ChannelKind.EMAIL
+    found = list(conversation.participants.select_related("contact").order_by("pk"))
+    reached = [row for row in found if row.address or not is_mail]
+    picked = next((row for row in reached if row.pk == chosen), None)
+    if picked is None and (last := reach.default_reader(conversation)):
+        picked = next((row for row in reached if row.pk == last.pk), None)
+    choices = tuple(
+        Choice(pk=row.pk, label=_label(row), is_chosen=row == picked)
+        for row in reached
+    )  # fmt: skip
+    if picked is not None:
+        label = picked.address if is_mail else picked.shown_name
+    else:
+        label = reach.email_of(conversation) if is_mail else conversation.contact.shown_name
+    return Recipients(
+        label=label,
+        chosen=picked.pk if picked else None,
+        choices=choices if len(choices) > 1 else (),
+        address=label if is_mail else "",
+    )
+
+
+def _label(participant: Participant) -> str:
+    name, address = participant.shown_name, participant.address
+    return f"{name} · {address}" if address and address != name else name
+
+
+def get(conversation: Conversation, pk: int | None) -> Participant | None:
+    """The one of this conversation; None for any other, and for nobody."""
+    return conversation.participants.filter(pk=pk).first() if pk else None
+
+
+class AnotherContact(Exception):
+    """The conversation is not that of the contact whom the page showed: nothing was changed."""
+
+
+def make_contact(
+    *,
+    conversation: Conversation,
+    participant: Participant,
+    by: User,
+    instead_of: int | None = None,
+) -> bool:
+    """The conversation is this participant's from now on: their orders are beside it, and the
+    former contact's are not. In the audit log, since it changes whose orders may be refunded
+    here. False: it was theirs already. `instead_of`: the contact whom the page showed. Raises
+    AnotherContact where somebody else has changed it since."""
+    with transaction.atomic(durable=True):
+        row = Conversation.objects.select_for_update().get(pk=conversation.pk)
+        # Who takes in a message holds the same lock, and may just have found out who they are.
+        chosen = row.participants.select_related("contact").get(pk=participant.pk)
+        if row.contact_id == chosen.contact_id:
+            return False
+        if instead_of is not None and row.contact_id != instead_of:
+            raise AnotherContact
+        Conversation.objects.filter(pk=row.pk).update(contact=chosen.contact_id)
+        audit.record(
+            AuditKind.IDENTITY, actor=by, after="contact changed", conversation=row.pk,
+            contact=chosen.contact_id, was=row.contact_id, because="wrote here",
+        )  # fmt: skip
+        events.announce(
+            "inbox", f"conversation:{row.pk}", f"conversation-orders:{row.pk}",
+            f"contact:{row.contact_id}", f"contact:{chosen.contact_id}",
+        )  # fmt: skip
+    conversation.contact = chosen.contact
+    return True

@@ -1,0 +1,82 @@
+"""The inbox's verbs: the only writers of conversations and messages.
+
+Here are those of time; customers' are in inbox.conversations.receiving and agents' in inbox.conversations.writing, and callers
+find all of them here.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils.translation import gettext_noop
+
+from inbox import read_marks
+from inbox.conversations.receiving import (
+    Attachment,
+    Sender,
+    addresses_of,
+    receive,
+)
+from inbox.conversations.writing import (
+    Overtaken,
+    Press,
+    assign,
+    delivery_state,
+    note,
+    reopen,
+    reply,
+    resolve,
+    snooze,
+)
+from inbox.live import events
+from inbox.models import Conversation, ConversationState, Message, MessageKind
+from inbox.read_marks import mark_read
+
+__all__ = [
+    "Attachment",
+    "Overtaken",
+    "Press",
+    "Sender",
+    "addresses_of",
+    "assign",
+    "delivery_state",
+    "mark_read",
+    "note",
+    "receive",
+    "reopen",
+    "reply",
+    "resolve",
+    "snooze",
+    "wake_snoozed",
+]
+
+
+# Translated when it is shown (inbox.conversations.timeline).
+WOKEN = gettext_noop("The snooze has ended.")
+
+
+def wake_snoozed(*, now: datetime) -> int:
+    """Open the snoozed conversations whose time has come; returns how many. Each is unread again,
+    on top of the list, and says why."""
+    with transaction.atomic(durable=True):
+        due = list(Conversation.objects.due(now=now).select_for_update(skip_locked=True)[:200])
+        Conversation.objects.filter(pk__in=[row.pk for row in due]).update(
+            state=ConversationState.OPEN,
+            snoozed_until=None,
+            state_changed_by=None,
+            is_unread=True,
+            last_message_at=now,
+        )
+        Message.objects.bulk_create(
+            Message(
+                conversation=row, channel_id=row.channel_id, kind=MessageKind.SYSTEM, text=WOKEN,
+                created_at=now, arrived_at=now,
+            )
+            for row in due
+        )  # fmt: skip
+        for row in due:
+            read_marks.make_unread(row)
+        if due:
+            events.announce("inbox", *(f"conversation:{row.pk}" for row in due))
+    return len(due)

@@ -1,0 +1,202 @@
+"""What this app shows on the admin's front page and in /metrics (core.dashboard).
+
+The admin stays English, so nothing here is marked for translation.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db.models import Count, Min, Q, Sum
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from core.dashboard import (
+    DESK,
+    Metric,
+    Sample,
+    Tile,
+    seconds_since,
+)
+from inbox import outbox
+from inbox.models import (
+    CampaignMessage,
+    Conversation,
+    ConversationState,
+    DeliveryState,
+    Message,
+    Route,
+)
+from inbox.models.conversations import OUTGOING_KINDS
+from orders.models import ActionState, Order, OrderAction, Store
+from orders.money import Money
+from orders.reports import totals
+
+_URGENT: Final = frozenset({"unassigned", "undelivered"})
+
+
+def tiles(now: datetime) -> Iterator[Tile]:
+    """What waits for a person, and where that person decides it. Four queries."""
+    undecided = _undecided()
+    held = _money_held()
+    decisions = reverse("inbox:decisions")
+    for store in Store.objects.active():
+        approvals, uncertain = (
+            undecided.get((store.pk, state), 0)
+            for state in (ActionState.AWAITING_APPROVAL, ActionState.NEEDS_HUMAN)
+        )
+        yield Tile(
+            title="Wait for approval",
+            value=str(approvals),
+            url=f"{decisions}#approvals-title",
+            permission="orders.view_orderaction",
+            tone="attention" if approvals else "default",
+            store_id=store.pk,
+        )
+        yield Tile(
+            title="Need a person",
+            value=str(uncertain),
+            hint="Their outcome is not known: compare with Shopify." if uncertain else "",
+            url=f"{decisions}#uncertain-title",
+            permission="orders.view_orderaction",
+            tone="critical" if uncertain else "default",
+            store_id=store.pk,
+        )
+        sums = held.get(store.pk, [])
+        yield Tile(
+            title="Still to return",
+            value="\n".join(money.format("en") for money in sums) or "Nothing",
+            hint="Canceled orders whose money the shop still holds." if sums else "",
+            url=f"{decisions}#held-title",
+            permission="orders.view_order",
+            tone="warning" if sums else "default",
+            store_id=store.pk,
+        )
+    yield from _conversations()
+
+
+def metrics(now: datetime) -> Iterator[Metric]:
+    """Six queries."""
+    counts = _conversation_counts()
+    yield Metric(
+        name="agent_inbox_conversations",
+        help="Open conversations: all of them, and those nobody has.",
+        samples=tuple(
+            Sample(counts[name], {"scope": name}) for name in ("open", "unassigned", "waiting")
+        ),
+    )
+    depth, oldest = 0, None
+    for model in (Message, CampaignMessage):
+        pending: Any = model._default_manager.filter(delivery_state=DeliveryState.PENDING)
+        row = pending.aggregate(n=Count("pk"), at=Min(outbox.since(model)))
+        depth += row["n"]
+        oldest = min((at for at in (oldest, row["at"]) if at), default=None)
+    yield Metric(
+        name="agent_inbox_outbox",
+        help="Messages that have not left yet.",
+        samples=(Sample(depth),),
+    )
+    yield Metric(
+        name="agent_inbox_undelivered_messages",
+        help="Replies and confirmations that were given up and nobody has dealt with; e-mails and "
+        "texts of campaigns that were given up within the last day.",
+        samples=_undelivered(now),
+    )
+    yield Metric(
+        name="agent_inbox_resting_routes",
+        help="Ways out that rest because the other side did not answer several times in a row.",
+        samples=(Sample(Route.objects.filter(rest_until__gt=now).count()),),
+    )
+    yield Metric(
+        name="agent_inbox_oldest_outbox_seconds",
+        help="For how long the oldest of them has waited; 0: none waits.",
+        samples=(Sample(seconds_since(oldest, now)),),
+    )
+
+
+def _undelivered(now: datetime) -> tuple[Sample, ...]:
+    rows = Message.objects.undelivered().values("kind").annotate(n=Count("pk")).order_by()
+    counted = {row["kind"]: row["n"] for row in rows}
+    failed = CampaignMessage.objects.filter(delivery_state=DeliveryState.FAILED)
+    lately = failed.filter(failed_at__gte=now - timedelta(days=1)).count()
+    kinds = [(str(kind), counted.get(kind, 0)) for kind in OUTGOING_KINDS]
+    return tuple(Sample(n, {"kind": kind}) for kind, n in [*kinds, ("campaign", lately)])
+
+
+def _conversations() -> Iterator[Tile]:
+    counts = _conversation_counts()
+    address = reverse("inbox:list")
+    for title, key, query, hint in (
+        ("Open conversations", "open", {"scope": "all"}, ""),
+        ("Nobody has taken", "unassigned", {"scope": "unassigned"}, "Open and not assigned."),
+        ("Customers waiting", "waiting", {"scope": "all"}, "Open, and the customer wrote last."),
+        (
+            "Not delivered",
+            "undelivered",
+            {"scope": "all"},
+            "Open, and a reply or confirmation did not reach the customer.",
+        ),
+    ):
+        yield Tile(
+            title=title,
+            value=str(counts[key]),
+            hint=hint,
+            url=f"{address}?{urlencode(query)}",
+            permission="inbox.view_conversation",
+            tone="attention" if key in _URGENT and counts[key] else "default",
+        )
+
+
+def _conversation_counts() -> dict[str, int]:
+    opened = Conversation.objects.filter(state=ConversationState.OPEN)
+    return opened.aggregate(
+        open=Count("pk"),
+        unassigned=Count("pk", filter=Q(assignee=None)),
+        waiting=Count("pk", filter=Q(waiting_since__isnull=False)),
+        undelivered=Count("pk", filter=Q(has_undelivered=True)),
+    )
+
+
+def _undecided() -> dict[tuple[int, str], int]:
+    rows = OrderAction.objects.filter(
+        state__in=(ActionState.AWAITING_APPROVAL, ActionState.NEEDS_HUMAN)
+    )
+    counted = rows.values("order__store_id", "state").annotate(n=Count("pk")).order_by()
+    return {(row["order__store_id"], row["state"]): row["n"] for row in counted}
+
+
+def _money_held() -> dict[int, list[Money]]:
+    rows = (
+        Order.objects.visible()
+        .with_money_held()
+        .filter(is_test=False)
+        .values("store_id", "currency")
+    )
+    sums: dict[int, list[Money]] = defaultdict(list)
+    for row in rows.annotate(sum=Sum("net_payment")).order_by("store_id", "currency"):
+        sums[row["store_id"]].append(Money(row["sum"], row["currency"]))
+    return sums
+
+
+def channel_names(origins: Iterable[str]) -> Mapping[str, str]:
+    """The channel of each conversation among these origins (orders.reports.totals)."""
+    ids = [text.partition(":")[2] for text in origins if text.startswith("conversation:")]
+    rows = Conversation.objects.filter(pk__in=[pk for pk in ids if pk.isdecimal()])
+    named = {f"conversation:{pk}": name for pk, name in rows.values_list("pk", "channel__name")}
+    return {f"conversation:{pk}": "A conversation that is gone" for pk in ids} | named
+
+
+def origin_url(origin: str) -> str:
+    kind, _sep, pk = origin.partition(":")
+    if kind != "conversation" or not pk.isdecimal():
+        return ""
+    return reverse("inbox:conversation", args=[pk])
+
+
+DESK.tiles.append(tiles)
+DESK.metrics.append(metrics)
+totals.CHANNEL_NAMES.append(channel_names)
+DESK.origin_urls.append(origin_url)

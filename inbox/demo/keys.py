@@ -1,0 +1,69 @@
+"""The demo's keys for other programs: a file beside its database, for its owner only."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import User
+from rest_framework.authtoken.models import Token
+
+from inbox.channels import keys as channel_keys
+from inbox.models import Channel
+
+Json = dict[str, Any]
+
+
+def write(file: Path, *, people: Iterable[str], shops: Mapping[str, Mapping[str, str]]) -> Json:
+    """Write what opens the demo: every channel's key, tokens of these people, the shops' secrets.
+
+    A channel's key is stored as a hash only, so one that is in the file already and still opens
+    its channel is kept; else the channel gets a new one. Returns what was written.
+    """
+    known = {row["id"]: row["key"] for row in _read(file).get("channels", ())}
+    content = {
+        "channels": [
+            {
+                "id": channel.pk,
+                "name": channel.name,
+                "kind": channel.kind,
+                "key": _key(channel, known.get(channel.pk, "")),
+                "verifies": channel.proves_addresses,
+            }
+            for channel in Channel.objects.filter(kind="api", is_active=True).order_by("pk")
+        ],
+        "tokens": {
+            user.get_username(): Token.objects.get_or_create(user=user)[0].key
+            for user in User.objects.filter(username__in=people, is_active=True)
+        },
+        "shops": {domain: dict(keys) for domain, keys in shops.items()},
+    }
+    _write(file, json.dumps(content, indent=2) + "\n")
+    return content
+
+
+def _key(channel: Channel, known: str) -> str:
+    owner = channel_keys.channel_of(known)
+    if owner is not None and owner.pk == channel.pk:
+        return known
+    return channel_keys.new_key(channel)
+
+
+def _read(file: Path) -> Json:
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(file: Path, text: str) -> None:
+    """At once, and never readable by others, not even for a moment."""
+    fresh = file.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as sink:
+        sink.write(text)
+    fresh.replace(file)

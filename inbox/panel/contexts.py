@@ -1,0 +1,339 @@
+"""Where the order panel stands: beside a conversation, or in another help desk's frame.
+
+The panel, its dialogs, rules and verbs are the same everywhere. A place says whose orders they
+are, who may act there, and at which addresses its doors are.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from inbox import access
+from inbox.accounts import roles
+from inbox.accounts.roles import Agent
+from inbox.contacts import (
+    identities,
+    matching,
+    profile,
+    suggestions,
+)
+from inbox.contacts.identities import OrderKeys
+from inbox.contacts.matching import Matching
+from inbox.contacts.profile import Person
+from inbox.frames import tokens
+from inbox.frames.tokens import Pass
+from inbox.live import events
+from inbox.models import Claim, Contact, Conversation, HelpDeskFrame, Identity, IdentityKind
+from inbox.panel import (
+    changes,
+)
+from inbox.panel import (
+    reply_text as confirmations,
+)
+from orders import policies
+from orders.errors import Refusal
+from orders.models import Order, OrderAction
+from orders.money import Money
+from orders.panels import FoundOrders, OrderCard
+
+
+class Place(ABC):
+    """`namespace` and `url_args`: where its doors are. Templates know it as `place`."""
+
+    namespace: ClassVar[str]
+    is_frame: ClassVar[bool] = False
+    is_window: ClassVar[bool] = False
+    # A conversation of ours stands beside it: there is a reply to write into, and a way back.
+    has_conversation: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def url_args(self) -> tuple[Any, ...]: ...
+
+    @property
+    @abstractmethod
+    def keys(self) -> OrderKeys:
+        """What the person's orders are found by."""
+
+    @property
+    @abstractmethod
+    def origin(self) -> str:
+        """What OrderAction.origin holds for actions taken here."""
+
+    @property
+    @abstractmethod
+    def mentioned(self) -> str:
+        """Words of the customer: an order named in them is shown first."""
+
+    @property
+    @abstractmethod
+    def topics(self) -> str:
+        """The topics of inbox.live.events at which the panel looks again."""
+
+    @property
+    @abstractmethod
+    def home_url(self) -> str: ...
+
+    contact_url: str = ""
+    # The contact whose addresses may be decided about here; None: not here.
+    contact_id: int | None = None
+
+    @abstractmethod
+    def acting_refusal(self, agent: Agent) -> Refusal | None:
+        """Whether this agent may act here at all (row F28)."""
+
+    @abstractmethod
+    def matching(self, order: Order) -> Matching:
+        """How certain it is whose order this is (F03, G09)."""
+
+    @abstractmethod
+    def person(self, found: FoundOrders, *, agent: Agent, now: datetime) -> Person:
+        """Who the orders are of. `found`: those that are shown."""
+
+    def money_refusal(self, agent: Agent, order: Order) -> Refusal | None:
+        """Whether this agent may move money of this order from here."""
+        return self.acting_refusal(agent) or self.matching(order).refusal(order)
+
+    def afresh(self) -> Place:
+        """The same place, with nothing remembered of whose orders they are."""
+        return self
+
+    def url(self, name: str, *args: Any) -> str:
+        return reverse(f"{self.namespace}:{name}", args=[*self.url_args, *args])
+
+    def orders(self) -> QuerySet[Order]:
+        """The person's orders, newest first."""
+        return identities.orders_by(self.keys)
+
+    def get_order(self, order_id: int) -> Order:
+        """Any other order does not exist here. Raises Http404."""
+        return get_object_or_404(self.orders().select_related("store"), pk=order_id)
+
+    def with_changes(self, cards: Sequence[OrderCard]) -> tuple[OrderCard, ...]:
+        """The cards with what changed since the person wrote, where that is known."""
+        return tuple(cards)
+
+    def reply_text(self, action: OrderAction) -> str:
+        """What the reply to the person may begin with; "": it is not written here."""
+        return ""
+
+    def window_url(self, order: Order, amount: Money | None, token: str) -> str:
+        """Where this summary has to be confirmed instead of here; "": here."""
+        return ""
+
+    def page_context(self, agent: Agent) -> dict[str, Any]:
+        """For base.html, where a part is shown as a page of its own."""
+        return {}
+
+
+@dataclass(frozen=True)
+class BesideConversation(Place):
+    conversation: Conversation
+    namespace = "inbox"
+    has_conversation = True
+
+    @property
+    def url_args(self) -> tuple[Any, ...]:
+        return (self.conversation.pk,)
+
+    @cached_property
+    def _known(self) -> list[Identity]:
+        """Of the contact, those taken away too."""
+        return list(self.conversation.contact.identities.all())
+
+    @cached_property
+    def keys(self) -> OrderKeys:
+        return identities.keys_of(self._known)
+
+    @property
+    def origin(self) -> str:
+        return self.conversation.origin
+
+    @cached_property
+    def mentioned(self) -> str:
+        return identities.text_of(self.conversation)
+
+    @property
+    def topics(self) -> str:
+        found = self.conversation
+        return f"contact:{found.contact_id} conversation-orders:{found.pk}"
+
+    @property
+    def home_url(self) -> str:
+        return reverse("inbox:conversation", args=[self.conversation.pk])
+
+    @property
+    def contact_url(self) -> str:  # type: ignore[override]
+        return reverse("inbox:contact", args=[self.conversation.contact_id])
+
+    @property
+    def contact_id(self) -> int:  # type: ignore[override]
+        return self.conversation.contact_id
+
+    def afresh(self) -> BesideConversation:
+        rows = Conversation.objects.select_related("contact", "channel", "assignee")
+        return BesideConversation(rows.get(pk=self.conversation.pk))
+
+    def acting_refusal(self, agent: Agent) -> Refusal | None:
+        return access.acting_refusal(agent, self.conversation)
+
+    def matching(self, order: Order) -> Matching:
+        active = identities.active_of(self._known)
+        return matching.match_order(self.conversation.contact, active, self.keys, order)
+
+    def person(self, found: FoundOrders, *, agent: Agent, now: datetime) -> Person:
+        contact = self.conversation.contact
+        return profile.person(
+            contact, known=self._known, keys=self.keys, found=found, text=self.mentioned,
+            agent=agent, now=now,
+        )  # fmt: skip
+
+    def with_changes(self, cards: Sequence[OrderCard]) -> tuple[OrderCard, ...]:
+        return changes.cards_with_changes(cards, self.conversation)
+
+    def reply_text(self, action: OrderAction) -> str:
+        return confirmations.reply_text(action, language=self.conversation.contact.language)
+
+
+@dataclass(frozen=True)
+class InFrame(Place):
+    """The page inside another help desk. Who acts and for whom is in the pass, which the
+    server sealed; nothing the frame sends can widen it."""
+
+    held: Pass
+    frame: HelpDeskFrame
+    namespace = "sidebar"
+    is_frame = True
+
+    @property
+    def url_args(self) -> tuple[Any, ...]:
+        return ()
+
+    def afresh(self) -> InFrame:
+        return replace(self)
+
+    @cached_property
+    def _known(self) -> Contact | None:
+        """Our contact who has the address that the help desk has proven."""
+        customer = self.held.customer
+        return identities.holder(
+            email=customer.email, phone=customer.phone, given_email=customer.claimed_email
+        )
+
+    @cached_property
+    def _known_identities(self) -> tuple[Identity, ...]:
+        """Of the contact who has that address, those taken away too."""
+        return tuple(self._known.identities.all()) if self._known else ()
+
+    @cached_property
+    def _identities(self) -> tuple[Identity, ...]:
+        """What the help desk says of the customer, and before it what an agent has linked in the
+        inbox to the contact who has that address."""
+        links = identities.active_of(self._known_identities)
+        customer = self.held.customer
+        told = ((IdentityKind.EMAIL, customer.email), (IdentityKind.PHONE, customer.phone))
+        return (
+            *(identity for identity in links if identity.is_shopify_customer),
+            *(Identity(kind=kind, value=value) for kind, value in told if value),
+        )
+
+    @cached_property
+    def keys(self) -> OrderKeys:
+        gone = [identity for identity in self._known_identities if identity.removed_at]
+        return identities.keys_of((*gone, *self._identities))
+
+    @property
+    def origin(self) -> str:
+        return f"frame:{self.frame.pk}"
+
+    @property
+    def mentioned(self) -> str:
+        return self.held.customer.about
+
+    @property
+    def topics(self) -> str:
+        keys = self.keys
+        return " ".join(events.person_topic(value) for value in (*keys.emails, *keys.phones))
+
+    @property
+    def home_url(self) -> str:
+        return f"{reverse('sidebar:frame')}?frame={self.frame.pk}"
+
+    def acting_refusal(self, agent: Agent) -> Refusal | None:
+        """Row F28: whom the help desk assigned the conversation to; where it names nobody,
+        the agent who opened it. Supervisors may always."""
+        if self.held.customer.may_act or roles.is_supervisor(agent):
+            return None
+        return Refusal(
+            "not_assigned",
+            _("Assign the conversation to yourself in %(desk)s to act.")
+            % {"desk": self.frame.name},
+            _("Only the agent a conversation is assigned to may cancel or refund."),
+        )
+
+    def matching(self, order: Order) -> Matching:
+        return matching.match_order(self._known, self._identities, self.keys, order)
+
+    def person(self, found: FoundOrders, *, agent: Agent, now: datetime) -> Person:
+        matched = matching.match(self._known, self._identities, self.keys, found)
+        claims = self._claims
+        # Only what the help desk has not proven is suggested here, and decided nowhere.
+        suggested = tuple(suggestions.of_claims(claims, refused=self.keys.refused))
+        return Person(matching=matched, suggestions=suggested, undoable=(), claims=claims)
+
+    @property
+    def _claims(self) -> tuple[Claim, ...]:
+        """What the help desk tells of the customer and has not proven."""
+        customer = self.held.customer
+        told = (
+            (IdentityKind.EMAIL, customer.claimed_email, True),
+            (IdentityKind.PHONE, customer.claimed_phone, True),
+            (IdentityKind.PHONE, customer.unclear, False),
+        )
+        return tuple(
+            Claim(kind=kind, value=value, is_understood=is_understood)
+            for kind, value, is_understood in told
+            if value
+        )
+
+    def window_url(self, order: Order, amount: Money | None, token: str) -> str:
+        """Above the frame's limit another page could lie over the button: so not here."""
+        limit = self.frame.confirm_up_to
+        if limit and (amount is None or policies.in_shop_currency(amount, order).amount <= limit):
+            return ""
+        window = InWindow(self.held, self.frame)
+        summary = tokens.seal_summary(token)
+        return f"{window.url('order_review', order.pk)}?summary={summary}"
+
+
+@dataclass(frozen=True)
+class InWindow(InFrame):
+    """The same customer in a window of our own origin, with the ordinary log-in."""
+
+    namespace = "sidebar_window"
+    is_frame = False
+    is_window = True
+
+    @property
+    def url_args(self) -> tuple[Any, ...]:
+        return (tokens.seal_window(self.held),)
+
+    @property
+    def home_url(self) -> str:
+        return self.url("orders")
+
+    def window_url(self, order: Order, amount: Money | None, token: str) -> str:
+        return ""
+
+    def page_context(self, agent: Agent) -> dict[str, Any]:
+        return {"is_live": True}

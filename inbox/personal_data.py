@@ -1,0 +1,458 @@
+"""What the inbox holds of people, whose it is, and how long it stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Exists, F, OuterRef, Q
+from rest_framework.authtoken.models import Token
+
+from core.addresses import normal_phone
+from inbox.contacts import identities
+from inbox.models import (
+    CampaignMessage,
+    Claim,
+    Contact,
+    Conversation,
+    DeliveryState,
+    Draft,
+    Identity,
+    IdentityKind,
+    Message,
+    Participant,
+    SendState,
+)
+from orders.models import Checkout, Customer, Order, Store
+from orders.privacy.own_columns import CHECKOUT_HOLDING
+from orders.privacy.registry import (
+    REGISTRY,
+    Holding,
+    Kind,
+    Mask,
+    Rows,
+    Scope,
+    Whose,
+)
+from orders.privacy.retention import (
+    CONTACT_CHECKS,
+    Rule,
+    register,
+)
+
+REMOVED: Final = "[removed]"
+# The person's contacts: those only this store knows, and those another store knows too.
+_OWN: Final = "inbox.Contact"
+_SHARED: Final = "inbox.Contact shared"
+
+
+def _contacts(scope: Scope) -> Mapping[str, Sequence[int]]:
+    """A contact that is a live customer of another store as well keeps what is not of this one."""
+    # What was set aside says whom a contact is not.
+    mine = Identity.objects.filter(_is_here(scope), is_set_aside=False).values("contact")
+    others = Store.objects.exclude(pk=scope.store_id).filter(uninstalled_at=None)
+    if scope.is_whole_store and not others.exists():
+        return {_OWN: list(Contact.objects.values_list("pk", flat=True))}
+    elsewhere = Identity.objects.active().filter(_is_elsewhere(scope.store_id), contact__in=mine)
+    shared = set(elsewhere.values_list("contact_id", flat=True))
+    found = set(mine.values_list("contact_id", flat=True))
+    return {_OWN: sorted(found - shared), _SHARED: sorted(found & shared)}
+
+
+def _is_here(scope: Scope) -> Q:
+    if scope.is_whole_store:
+        own = {"store_id": scope.store_id}
+        return Q(
+            kind=IdentityKind.SHOPIFY_CUSTOMER, value__startswith=f"{scope.store_id}:"
+        ) | _is_known(Q(**own))
+    gids = [f"{scope.store_id}:{gid}" for gid in scope.customer_gids]
+    return (
+        Q(kind=IdentityKind.SHOPIFY_CUSTOMER, value__in=gids)
+        | Q(kind=IdentityKind.EMAIL, value__in=scope.emails)
+        | Q(kind=IdentityKind.PHONE, value__in=_phones(scope))
+    )
+
+
+def _is_claimed(scope: Scope) -> Q:
+    """Claims of an address of the person. Of a whole store: its contacts' own only."""
+    return Q(kind=IdentityKind.EMAIL, value__in=scope.emails) | Q(
+        kind=IdentityKind.PHONE, value__in=_phones(scope)
+    )
+
+
+def _is_elsewhere(store_id: int) -> Q:
+    live = ~Q(store_id=store_id) & Q(store__uninstalled_at=None)
+    return Q(kind=IdentityKind.SHOPIFY_CUSTOMER) & ~Q(value__startswith=f"{store_id}:") | _is_known(
+        live
+    )
+
+
+def _is_known(stores: Q) -> Q:
+    """Identities whose address an order or a customer of these stores bears."""
+    found = Q()
+    for kind, column in ((IdentityKind.EMAIL, "email"), (IdentityKind.PHONE, "phone")):
+        for model in (Order, Customer):
+            rows: Any = model._default_manager.filter(stores).exclude(**{column: ""})
+            found |= Q(kind=kind, value__in=rows.values(column))
+    return found
+
+
+def _phones(scope: Scope) -> list[str]:
+    normal = [normal_phone(phone) for phone in scope.phones]
+    return [phone for phone in (*scope.phones, *normal) if phone]
+
+
+def _only_here(identity: Identity, scope: Scope) -> bool:
+    """Of a shared contact's addresses, those no other store knows."""
+    if identity.kind == IdentityKind.SHOPIFY_CUSTOMER:
+        return identity.value.startswith(f"{scope.store_id}:")
+    rows = Identity.objects.filter(pk=identity.pk)
+    return rows.filter(_is_here(scope)).exclude(_is_elsewhere(scope.store_id)).exists()
+
+
+def _own_log(scope: Scope) -> Rows:
+    """The admin's log repeats the names of what was edited there."""
+    ids = scope.ids(_OWN)
+    conversations = Conversation.objects.filter(contact__in=ids).values_list("pk", flat=True)
+    types = ContentType.objects.get_for_models(Contact, Conversation)
+    return LogEntry.objects.filter(
+        Q(content_type=types[Contact], object_id__in=[str(pk) for pk in ids])
+        | Q(content_type=types[Conversation], object_id__in=[str(pk) for pk in conversations])
+    )
+
+
+def _not_to_be_written(rows: Rows) -> None:
+    rows.filter(state=SendState.WAITING).update(
+        state=SendState.SKIPPED,
+        next_attempt_at=None,
+        reason="Removed for privacy before it was sent.",
+    )
+    _not_to_be_sent(rows)
+
+
+def _not_to_be_sent(rows: Rows) -> None:
+    rows.filter(delivery_state=DeliveryState.PENDING).update(
+        delivery_state=DeliveryState.FAILED,
+        next_attempt_at=None,
+        error="Removed for privacy before it was sent.",
+    )
+
+
+_PARTICIPANT_FIELDS: Final = {
+    "external_id": Mask(Kind.ACCOUNT, rewrite=lambda found: f"redacted:{found.pk}"),
+    "name": Mask(Kind.NAME),
+    "address": Mask(Kind.ACCOUNT),
+}
+
+
+def _is_address_only_here(participant: Participant, scope: Scope) -> bool:
+    same = participant.contact.identities.filter(value=participant.address)
+    return any(_only_here(identity, scope) for identity in same)
+
+
+def _sent_to_participants(scope: Scope) -> Rows:
+    """Replies to the person in somebody else's conversation."""
+    to = (
+        Q(recipient=F("conversation__participants__address"))
+        | Q(recipient=F("conversation__participants__external_id"))
+        | Q(recipient__in=[*scope.emails, *_phones(scope)])
+    )
+    found = Message.objects.filter(
+        to, conversation__participants__contact__in=scope.ids(_OWN)
+    ).exclude(recipient="")
+    return found.distinct()
+
+
+def _quotes_them(conversation: Conversation, scope: Scope) -> bool:
+    """Whether the list shows words of a participant who is of the scope, or words to them. Of a
+    message that is masked already, its text alone tells."""
+    shown = conversation.messages.listed().select_related("sender")
+    last = shown.order_by("-created_at", "-pk").first()
+    if last is None or last.text == REMOVED:
+        return bool(conversation.last_message_preview)
+    is_theirs = last.sender is not None and last.sender.contact_id in scope.ids(_OWN)
+    return is_theirs or _sent_to_participants(scope).filter(pk=last.pk).exists()
+
+
+_MESSAGE_FIELDS: Final = {
+    "text": Mask(Kind.TEXT, value=REMOVED),
+    "attachments": Mask(Kind.TEXT, value=[]),
+    "recipient": Mask(Kind.ACCOUNT),
+    "external_id": Mask(Kind.ACCOUNT),
+    # A mail server's refusal quotes the address.
+    "error": Mask(Kind.TEXT),
+}
+
+
+def _checkouts(scope: Scope) -> Rows:
+    """The person's checkouts, found by the same rule as orders finds them."""
+    if CHECKOUT_HOLDING.of is None:
+        return Checkout.objects.none()
+    return CHECKOUT_HOLDING.of(scope)
+
+
+CAMPAIGN_MESSAGES = Holding(
+    model=CampaignMessage,
+    whose=Whose.CUSTOMER,
+    of=lambda scope: CampaignMessage.objects.filter(
+        Q(event__order__in=scope.orders()) | Q(checkout__in=_checkouts(scope))
+    ),
+    then=_not_to_be_written,
+    fields={
+        "recipient": Mask(Kind.EMAIL),
+        "subject": Mask(Kind.TEXT),
+        "body": Mask(Kind.TEXT),
+        "error": Mask(Kind.TEXT),
+    },
+)
+REGISTRY.add(
+    Holding(
+        model=Message,
+        whose=Whose.CUSTOMER,
+        of=lambda scope: Message.objects.filter(campaign_message__event__order__in=scope.orders()),
+        then=_not_to_be_sent,
+        fields=_MESSAGE_FIELDS,
+    ),
+    CAMPAIGN_MESSAGES,
+    Holding(
+        model=Message,
+        whose=Whose.CUSTOMER,
+        per=_OWN,
+        of=lambda scope: Message.objects.filter(conversation__contact__in=scope.ids(_OWN)),
+        then=_not_to_be_sent,
+        fields=_MESSAGE_FIELDS,
+    ),
+    # What agents have begun to write to the person, and of them.
+    Holding(
+        model=Draft,
+        whose=Whose.CUSTOMER,
+        per=_OWN,
+        of=lambda scope: Draft.objects.filter(conversation__contact__in=scope.ids(_OWN)),
+        is_deleted=True,
+        fields={"text": Mask(Kind.TEXT)},
+    ),
+    # What the person wrote in somebody else's conversation, and what was sent to them there.
+    Holding(
+        model=Message,
+        whose=Whose.CUSTOMER,
+        per=_OWN,
+        of=lambda scope: Message.objects.filter(sender__contact__in=scope.ids(_OWN)),
+        fields=_MESSAGE_FIELDS,
+    ),
+    Holding(
+        model=Message,
+        whose=Whose.CUSTOMER,
+        per=_OWN,
+        of=lambda scope: _sent_to_participants(scope),
+        then=_not_to_be_sent,
+        fields=_MESSAGE_FIELDS,
+    ),
+    Holding(
+        model=Conversation,
+        whose=Whose.CUSTOMER,
+        per=_OWN,
+        of=lambda scope: Conversation.objects.filter(
+            participants__contact__in=scope.ids(_OWN)
+        ).distinct(),
+        holds=_quotes_them,
+        fields={"last_message_preview": Mask(Kind.TEXT)},
+    ),
+    Holding(
+        model=Participant,
+        whose=Whose.CUSTOMER,
+        per=_OWN,
+        of=lambda scope: Participant.objects.filter(contact__in=scope.ids(_OWN)),
+        fields=_PARTICIPANT_FIELDS,
+    ),
+    Holding(
+        model=Participant,
+        whose=Whose.CUSTOMER,
+        per=_SHARED,
+        of=lambda scope: Participant.objects.filter(contact__in=scope.ids(_SHARED)),
+        holds=_is_address_only_here,
+        fields={"address": _PARTICIPANT_FIELDS["address"]},
+    ),
+    Holding(
+        model=LogEntry,
+        whose=Whose.CUSTOMER,
+        per=_OWN,
+        of=_own_log,
+        fields={"object_repr": Mask(Kind.NAME), "change_message": Mask(Kind.TEXT)},
+    ),
+    Holding(
+        model=Conversation,
+        whose=Whose.CUSTOMER,
+        per=_OWN,
+        of=lambda scope: Conversation.objects.filter(contact__in=scope.ids(_OWN)),
+        fields={
+            # A messenger's own id of it may be a telephone number; it has to stay unique.
+            "external_id": Mask(Kind.ACCOUNT, rewrite=lambda found: f"redacted:{found.pk}"),
+            "subject": Mask(Kind.TEXT),
+            "last_message_preview": Mask(Kind.TEXT),
+        },
+    ),
+    Holding(
+        model=Identity,
+        whose=Whose.CUSTOMER,
+        per=_OWN,
+        of=lambda scope: Identity.objects.filter(contact__in=scope.ids(_OWN)),
+        is_deleted=True,
+        fields={"value": Mask(Kind.ACCOUNT), "source": Mask(Kind.TEXT)},
+    ),
+    Holding(
+        model=Identity,
+        whose=Whose.CUSTOMER,
+        per=_SHARED,
+        of=lambda scope: Identity.objects.filter(contact__in=scope.ids(_SHARED)),
+        holds=_only_here,
+        is_deleted=True,
+        fields={"value": Mask(Kind.ACCOUNT), "source": Mask(Kind.TEXT)},
+    ),
+    # The person's address that somebody else's page suggested, and an agent set aside.
+    Holding(
+        model=Identity,
+        whose=Whose.CUSTOMER,
+        of=lambda scope: Identity.objects.filter(_is_here(scope), is_set_aside=True),
+        is_deleted=True,
+        fields={"value": Mask(Kind.ACCOUNT), "source": Mask(Kind.TEXT)},
+    ),
+    # What the person gave as theirs, and theirs that somebody else gave.
+    Holding(
+        model=Claim,
+        whose=Whose.CUSTOMER,
+        of=lambda scope: Claim.objects.filter(Q(contact__in=scope.ids(_OWN)) | _is_claimed(scope)),
+        is_deleted=True,
+        fields={"value": Mask(Kind.ACCOUNT), "source": Mask(Kind.TEXT)},
+    ),
+    Holding(
+        model=Contact,
+        whose=Whose.CUSTOMER,
+        per=_OWN,
+        of=lambda scope: Contact.objects.filter(pk__in=scope.ids(_OWN)),
+        fields={"name": Mask(Kind.NAME), "language": Mask(Kind.TEXT)},
+    ),
+    Holding(model=Token, whose=Whose.STAFF, fields={"key": Mask(Kind.ACCOUNT)}),
+)
+REGISTRY.linkers.append(_contacts)
+
+
+def _wipe(model: Any, of: Any) -> Any:
+    def wipe(scope: Scope, limit: int) -> int:
+        for part in scope.parts(_OWN):
+            if ids := list(of(part).values_list("pk", flat=True)[:limit]):
+                model.objects.filter(pk__in=ids).delete()
+                return len(ids)
+        return 0
+
+    return wipe
+
+
+REGISTRY.wipers |= {
+    "inbox.Conversation": _wipe(
+        Conversation, lambda scope: Conversation.objects.filter(contact__in=scope.ids(_OWN))
+    ),
+    "inbox.Participant": _wipe(
+        Participant, lambda scope: Participant.objects.filter(contact__in=scope.ids(_OWN))
+    ),
+    "inbox.Contact": _wipe(Contact, lambda scope: Contact.objects.filter(pk__in=scope.ids(_OWN))),
+}
+
+
+def _in_contact(orders: Sequence[Order], since: datetime) -> set[int]:
+    recent = Conversation.objects.filter(last_message_at__gte=since)
+    found = set()
+    for order in orders:
+        contacts = identities.contacts_of(order)
+        if contacts and recent.filter(contact__in=contacts).exists():
+            found.add(order.pk)
+    return found
+
+
+CONTACT_CHECKS.append(_in_contact)
+
+
+def _quiet_contacts(cutoff: datetime) -> Rows:
+    talks = Conversation.objects.filter(contact=OuterRef("pk"))
+    joined = Participant.objects.filter(contact=OuterRef("pk"))
+    return Contact.objects.filter(~Exists(talks), ~Exists(joined), created_at__lt=cutoff)
+
+
+def _quiet_conversations(cutoff: datetime) -> Rows:
+    words = Message.objects.filter(conversation=OuterRef("pk"))
+    return Conversation.objects.filter(~Exists(words), last_message_at__lt=cutoff)
+
+
+def _delete(rows: Sequence[Any]) -> int:
+    type(rows[0])._base_manager.filter(pk__in=[row.pk for row in rows]).delete()
+    return len(rows)
+
+
+def _delete_messages(rows: Sequence[Any]) -> int:
+    """What was said last goes from the list with its message."""
+    done = _delete(rows)
+    said = Message.objects.listed().filter(conversation=OuterRef("pk"))
+    Conversation.objects.filter(
+        ~Exists(said), pk__in={row.conversation_id for row in rows}
+    ).exclude(last_message_preview="").update(last_message_preview="")
+    return done
+
+
+def _old_campaign_messages(cutoff: datetime) -> Rows:
+    old = CampaignMessage.objects.filter(created_at__lt=cutoff)
+    return old.exclude(recipient="", subject="", body="", error="")
+
+
+_MONTHS: Final = "RETENTION_MESSAGES_MONTHS"
+register(
+    Rule(
+        name="messages",
+        setting=_MONTHS,
+        due=lambda cutoff: Message.objects.filter(created_at__lt=cutoff),
+        apply=_delete_messages,
+    ),
+    Rule(
+        name="drafts",
+        setting="RETENTION_DRAFT_DAYS",
+        due=lambda cutoff: Draft.objects.filter(updated_at__lt=cutoff),
+        apply=_delete,
+    ),
+    Rule(
+        name="campaign messages",
+        setting=_MONTHS,
+        due=_old_campaign_messages,
+        apply=CAMPAIGN_MESSAGES.mask,
+    ),
+    Rule(name="conversations", setting=_MONTHS, due=_quiet_conversations, apply=_delete),
+    Rule(name="contacts", setting=_MONTHS, due=_quiet_contacts, apply=_delete),
+)
+
+_TEMPLATE = "a text with placeholders, written before any customer"
+_SET_UP = "set up by an administrator"
+REGISTRY.declare(
+    "inbox.Campaign", name=_SET_UP, language=_SET_UP, subject=_TEMPLATE, body=_TEMPLATE,
+    sms_text=_TEMPLATE,
+)  # fmt: skip
+REGISTRY.declare(
+    "inbox.CampaignTranslation", language=_SET_UP, subject=_TEMPLATE, body=_TEMPLATE,
+    sms_text=_TEMPLATE,
+)  # fmt: skip
+REGISTRY.declare("inbox.CampaignMessage", reason="a sentence of ours")
+REGISTRY.declare(
+    "inbox.Channel", name=_SET_UP, callback_url=_SET_UP, key_prefix="a key's name",
+    key_hash="a hash", sealed_secret="encrypted",  # noqa: S106
+)  # fmt: skip
+REGISTRY.declare("inbox.Route", key="a channel's number, or a way out")
+REGISTRY.declare("inbox.OptOut", digest="a keyed hash, kept so that they stay unsubscribed")
+REGISTRY.declare(
+    "inbox.LiveEvent", topics="ids of ours, and keyed hashes of addresses, for two hours"
+)
+REGISTRY.declare(
+    "inbox.HelpDeskFrame", name=_SET_UP, origins=_SET_UP, secret="encrypted",  # noqa: S106
+)  # fmt: skip
+REGISTRY.declare(
+    "inbox.FrameCode", digest="a hash", session_key="an agent's log-in, for two minutes",
+    challenge="a hash",
+)  # fmt: skip

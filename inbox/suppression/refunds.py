@@ -1,0 +1,73 @@
+"""What became of a refund, before anybody is told of it: banks answer later than Shopify."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from inbox.texts import refunds
+from inbox.texts.refunds import (
+    Share,
+    Way,
+)
+from orders.models import REFUNDED_KEY, OrderEvent, RefundMethod
+from orders.money import Money
+from orders.snapshot import Refund
+from orders.statuses.transactions import parts
+
+
+class Stage(StrEnum):
+    MOVED = "moved"
+    # Its bank has not answered: it may yet fail.
+    WAITING = "waiting"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """`amount`: what has moved, in the customer's currency; `in_shop` in the shop's, None where
+    it is not known."""
+
+    stage: Stage
+    amount: Money | None = None
+    in_shop: Money | None = None
+    shares: tuple[Share, ...] = ()
+
+
+def news_of(event: OrderEvent) -> News:
+    """Of a refund's event, as the order shows it now. Where Shopify does not list the refund any
+    more, what the event says counts as moved."""
+    refund = _refund(event)
+    if refund is None:
+        return News(stage=Stage.MOVED, amount=event.money)
+    divided = parts(refund)
+    if event.order.is_partial and not refund.transactions:
+        # A back-fill brings refunds without their payments: what became of them is not read yet.
+        return News(stage=Stage.WAITING)
+    if divided.waiting.presentment:
+        return News(stage=Stage.WAITING)
+    moved = divided.moved.presentment
+    if not moved:
+        return News(stage=Stage.FAILED)
+    return News(
+        stage=Stage.MOVED,
+        amount=moved,
+        in_shop=divided.moved.shop,
+        shares=_shares(event, refund, moved),
+    )
+
+
+def _refund(event: OrderEvent) -> Refund | None:
+    if not event.order.document:
+        return None
+    gid = event.key.removeprefix(REFUNDED_KEY)
+    return next((r for r in event.order.snapshot.refunds if r.gid == gid), None)
+
+
+def _shares(event: OrderEvent, refund: Refund, moved: Money) -> tuple[Share, ...]:
+    found = refunds.of_refund(refund, event.order.snapshot)
+    action = event.action
+    if not found and action and action.proposal.get("method") == RefundMethod.STORE_CREDIT:
+        # Store credit may be booked without a payment transaction.
+        return ((Way.STORE_CREDIT, moved),)
+    return found

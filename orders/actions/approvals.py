@@ -1,0 +1,343 @@
+"""What others decide about an action: approve, decline, settle by hand, keep the money."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from core import sweeps
+from orders import (
+    audit,
+    policies,
+    rules,
+)
+from orders.actions import outcomes
+from orders.actions.eligibility import objection_to
+from orders.actions.execution import (
+    SEND_WITHIN,
+    ending,
+    record_failure,
+)
+from orders.actions.requests import (
+    Guard,
+    locked,
+)
+from orders.actions.transitions import (
+    move,
+    tell,
+)
+from orders.errors import ActionRefused, Refusal, ShopUnreachable, StalePreview
+from orders.locks import refused_when_busy
+from orders.models import (
+    ActionKind,
+    ActionState,
+    AuditKind,
+    Order,
+    OrderAction,
+    Outcome,
+    Policy,
+)
+from orders.money import Money
+from orders.progress import Settled, canceled_by
+from orders.shopify_port import get_gateway
+
+# A shop that has not answered for so long is not waited for with a decision.
+_OUT_OF_REACH: Final = timedelta(days=1)
+
+
+def approval_refusal(
+    action: OrderAction, by: User, *, held: Sequence[Policy] | None = None
+) -> Refusal | None:
+    """Why this person may not approve or decline this action; None: they may.
+
+    `held`: their policies (policies.policies_of), where many actions are asked about at once and
+    policies.acting_refusal was asked before.
+    """
+    if action.state != ActionState.AWAITING_APPROVAL:
+        return Refusal("not_waiting", _("This no longer waits for approval."))
+    if action.requested_by_id == by.pk:
+        return Refusal("own_action", _("Somebody else has to approve what you asked for."))
+    if action.approved_by_id == by.pk:
+        return Refusal("approved_already", _("You have approved this; a second person has to."))
+    if held is None and (refusal := policies.acting_refusal(by)):
+        return refusal
+    policy = policies.policy_at(
+        policies.policies_of(by) if held is None else held, action.order.store
+    )
+    return policies.agreeing_refusal(policy, action, action.order)
+
+
+def settling_refusal(by: User) -> Refusal | None:
+    """Why this person may not settle by hand, nor keep a customer's money; None: they may."""
+    if policies.is_supervisor(by):
+        return None
+    return Refusal("not_supervisor", _("Only a supervisor may decide this."))
+
+
+@refused_when_busy()
+def approve(*, action_id: int, by: User, guard: Guard, now: datetime) -> OrderAction:
+    """Agree to exactly what was proposed, on the order as it is now; it then leaves for Shopify.
+
+    Reads Shopify first: not inside a transaction. Raises ActionRefused, ShopUnreachable, and
+    StalePreview when it may not be carried out any more (the order changed, or what its requester
+    may do), which ends the action.
+    """
+    order = OrderAction.objects.select_related("order__store").get(pk=action_id).order
+    get_gateway().refresh(order)
+    stale: tuple[Outcome, str] | None = None
+    with transaction.atomic(durable=True):
+        action = locked(action_id)
+        if refusal := approval_refusal(action, by) or guard(action.order):
+            raise ActionRefused(refusal)
+        stale = _why_stale(action, now)
+        if stale:
+            outcome, text = stale
+            move(
+                action,
+                ActionState.EXPIRED,
+                by=by,
+                settled_at=now,
+                message=text,
+                outcome=outcome,
+            )
+        else:
+            _agree(action, by, now)
+        tell(action.order_id)
+    if stale:
+        outcome, text = stale
+        raise StalePreview(text or outcomes.label(outcome), outcome=outcome)
+    return action
+
+
+def _why_stale(action: OrderAction, now: datetime) -> tuple[Outcome, str] | None:
+    """What ends it, and why: what was asked for may not be carried out any more. None: it may."""
+    if action.expires_at and action.expires_at <= now:
+        return Outcome.NOT_APPROVED, ""
+    objection = objection_to(action, action.order, step=0, now=now)
+    if objection is None or objection.can_pass:
+        return None
+    return objection.outcome, objection.refusal.reason
+
+
+@refused_when_busy()
+def decline(*, action_id: int, by: User, note: str, now: datetime) -> OrderAction:
+    """Say no; nothing was sent. Raises ActionRefused."""
+    with transaction.atomic(durable=True):
+        action = locked(action_id)
+        if refusal := approval_refusal(action, by):
+            raise ActionRefused(refusal)
+        words = _("Declined by %s.") % by.get_username()
+        text = f"{words} {note.strip()}".strip()
+        move(
+            action,
+            ActionState.DECLINED,
+            by=by,
+            settled_at=now,
+            message=text,
+            outcome=Outcome.DECLINED,
+        )
+        tell(action.order_id)
+    return action
+
+
+def expire_approvals(*, now: datetime) -> int:
+    """End what nobody approved in time; returns how many."""
+    overdue = OrderAction.objects.filter(
+        state=ActionState.AWAITING_APPROVAL, expires_at__lte=now
+    ).values_list("pk", flat=True)
+    ended = 0
+
+    def expire(action_id: int) -> None:
+        nonlocal ended
+        with transaction.atomic(durable=True):
+            action = locked(action_id)
+            if action.state == ActionState.AWAITING_APPROVAL and move(
+                action, ActionState.EXPIRED, settled_at=now, outcome=Outcome.NOT_APPROVED
+            ):
+                ended += 1
+                tell(action.order_id)
+
+    # One that cannot be ended must not keep the others waiting.
+    sweeps.each(list(overdue[:100]), expire)
+    return ended
+
+
+@refused_when_busy()
+def settle_by_hand(
+    *, action_id: int, by: User, was_applied: bool, reason: str, now: datetime
+) -> OrderAction:
+    """A supervisor compared both sides. Reads first, which may settle it by itself; what cannot
+    be read (deleted, uninstalled, a day out of reach) is settled without, and says so.
+
+    Raises ActionRefused for anybody else, without a reason, when it no longer needs a person, and
+    when what Shopify shows or has confirmed speaks against it; ShopUnreachable where a read in a
+    moment may tell.
+    """
+    if not reason.strip():
+        raise ActionRefused(Refusal("reason_missing", _("Write what you found in Shopify.")))
+    if refusal := settling_refusal(by):
+        raise ActionRefused(refusal)
+    order = OrderAction.objects.select_related("order__store").get(pk=action_id).order
+    try:
+        get_gateway().refresh(order)
+        was_read = True
+    except ShopUnreachable as error:
+        if not error.is_lasting and _was_read_lately(order, now):
+            raise
+        was_read = False
+    with transaction.atomic(durable=True):
+        action = locked(action_id)
+        if refusal := settling_refusal(by):
+            raise ActionRefused(refusal)
+        if action.state != ActionState.NEEDS_HUMAN:
+            text = _("This no longer needs a decision: it is settled.")
+            raise ActionRefused(Refusal("not_open", text))
+        found = _found(action) if was_read else Found()
+        if refusal := _evidence_refusal(action, found, was_applied=was_applied, was_read=was_read):
+            raise ActionRefused(refusal)
+        text = (
+            _("Settled by %(who)s: %(why)s")
+            if was_read
+            else _("Settled by %(who)s without reading Shopify: %(why)s")
+        )
+        words = text % {"who": by.get_username(), "why": reason.strip()}
+        by_hand = Outcome.DONE_BY_HAND if was_applied else Outcome.NOT_DONE_BY_HAND
+        end = Settled(_settled_state(action, found, was_applied), words, found.refund_gid, by_hand)
+        columns = ending(end, now=now)
+        if end.state == ActionState.REJECTED:
+            columns["maybe_applied"] = False
+        if move(action, end.state, by=by, **columns):
+            audit.record(
+                AuditKind.SETTLED_BY_HAND,
+                actor=by,
+                store_id=action.order.store_id,
+                order_id=action.order_id,
+                action_id=action.pk,
+                after=end.state,
+                amount=action.money,
+                was_read=was_read,
+            )
+            record_failure(action, end, now=now)
+        tell(action.order_id)
+    return action
+
+
+def _was_read_lately(order: Order, now: datetime) -> bool:
+    return order.read_started_at is not None and now - order.read_started_at < _OUT_OF_REACH
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a read shows of an action's aims: the order is canceled, and by whom, and a refund of
+    its amount that no other action made."""
+
+    is_canceled: bool = False
+    is_canceled_by_it: bool = False
+    refund_gid: str = ""
+
+
+def _found(action: OrderAction) -> Found:
+    snapshot = action.order.snapshot
+    others = action.order.actions.exclude(pk=action.pk).exclude(refund_gid="")
+    taken = set(others.values_list("refund_gid", flat=True))
+    refunds = [
+        r.gid
+        for r in snapshot.refunds
+        if r.gid not in taken
+        # A note that bears another action's marker tells of that one.
+        and ("[ax:" not in r.note or action.note_marker in r.note)
+        and r.total.presentment == action.money
+        # Shopify's times have whole seconds, by a clock of its own.
+        and (r.created_at is None or r.created_at >= action.requested_at - timedelta(minutes=1))
+    ]
+    return Found(
+        is_canceled=snapshot.cancelled_at is not None,
+        is_canceled_by_it=canceled_by(action, snapshot),
+        refund_gid=action.refund_gid or next(iter(refunds), ""),
+    )
+
+
+def _evidence_refusal(
+    action: OrderAction, found: Found, *, was_applied: bool, was_read: bool
+) -> Refusal | None:
+    """What Shopify shows, or has confirmed, against settling it so."""
+    if not was_applied:
+        if action.refund_gid:
+            return Refusal(
+                "was_accepted",
+                _("Shopify confirmed this refund (%s): it was applied.") % action.refund_gid,
+            )
+        return None
+    if not was_read:
+        return None
+    if action.kind != ActionKind.REFUND and not found.is_canceled:
+        return Refusal("no_evidence", _("Shopify shows the order, and it is not canceled."))
+    if action.kind != ActionKind.CANCEL and not found.refund_gid:
+        return Refusal(
+            "no_evidence",
+            _("Shopify shows no refund of %s on this order that is not another action’s.")
+            % (action.money.format() if action.money else "–"),
+        )
+    return None
+
+
+def _settled_state(action: OrderAction, found: Found, was_applied: bool) -> ActionState:
+    if was_applied:
+        return ActionState.SUCCEEDED
+    # Its first half happened: only the refund did not.
+    if action.kind == ActionKind.CANCEL_AND_REFUND and found.is_canceled_by_it:
+        return ActionState.PARTIAL
+    return ActionState.REJECTED
+
+
+@refused_when_busy()
+def keep_money(*, order_id: int, by: User, reason: str) -> Order:
+    """Row G05: what a canceled order still holds stays with the shop on purpose, as a supervisor
+    decides. Raises ActionRefused."""
+    if not reason.strip():
+        raise ActionRefused(Refusal("reason_missing", _("Write why the money is kept.")))
+    with transaction.atomic(durable=True):
+        order = Order.objects.select_for_update(of=("self",)).get(pk=order_id)
+        if refusal := settling_refusal(by):
+            raise ActionRefused(refusal)
+        if refusal := rules.incomplete_refusal(order.snapshot):
+            raise ActionRefused(refusal)
+        order.kept, order.kept_by, order.kept_reason = order.net_payment, by, reason.strip()[:255]
+        order.save(update_fields=["kept", "kept_by", "kept_reason"])
+        audit.record(
+            AuditKind.MONEY_KEPT,
+            actor=by,
+            store_id=order.store_id,
+            order_id=order.pk,
+            amount=Money(order.net_payment, order.currency),
+        )
+        tell(order.pk)
+    return order
+
+
+def _agree(action: OrderAction, by: User, now: datetime) -> None:
+    is_first = action.approved_by_id is None
+    mine = {"approved_by_id" if is_first else "co_approved_by_id": by.pk}
+    given = 1 if is_first else 2
+    audit.record(
+        AuditKind.APPROVAL,
+        actor=by,
+        store_id=action.order.store_id,
+        order_id=action.order_id,
+        action_id=action.pk,
+        amount=action.money,
+        given=given,
+        needed=action.approvals_needed,
+    )
+    if given < action.approvals_needed:
+        OrderAction.objects.filter(pk=action.pk, state=action.state).update(**mine)
+        return
+    sends_until = {"expires_at": now + SEND_WITHIN}
+    move(action, ActionState.QUEUED, by=by, next_attempt_at=now, **sends_until, **mine)
+    transaction.on_commit(lambda: get_gateway().wake(action.pk), robust=True)

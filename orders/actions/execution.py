@@ -1,0 +1,280 @@
+"""The action machine: every move of an OrderAction after it was asked for.
+
+All moves are compare-and-set on (id, SENDING, fence): a worker that lost its lease can no
+longer write, however late it wakes up. Each function is one short transaction of its own.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
+
+from core import sweeps
+from orders.actions.eligibility import (
+    Objection,
+    objection_to,
+)
+from orders.actions.outcomes import default_outcome
+from orders.actions.transitions import (
+    lock_order,
+    move,
+    tell,
+)
+from orders.models import (
+    SETTLED_STATES,
+    ActionState,
+    EventKind,
+    EventSource,
+    Order,
+    OrderAction,
+    OrderEvent,
+    Outcome,
+)
+from orders.progress import KEY_WINDOW, Move, Settled, Waiting
+from orders.signals import event_recorded
+
+# Longer than the longest call (2 s to connect, 10 s to answer), and renewed before each one:
+# a live worker never loses it, and a dead one's work is taken up soon.
+LEASE: Final = timedelta(seconds=15)
+# So many workers in a row died over it: it is the action that kills them.
+CRASHES_BELIEVED: Final = 10
+# Not sent by then: the agent looks at the order again.
+SEND_WITHIN: Final = timedelta(hours=24)
+# Shopify accepted it and does not show it: a cancellation takes minutes.
+PENDING_FOR: Final = timedelta(hours=2)
+# As long as the idempotency key is sure to be known.
+UNKNOWN_FOR: Final = KEY_WINDOW
+_AT_ONCE: Final = 100
+
+
+def claim(*, action_id: int, now: datetime) -> OrderAction | None:
+    """Take a due action for work. None: not due, another worker has it, or it was not sent in
+    time, which ends it: a message that was late may come before the sweep."""
+    due = OrderAction.objects.due(now=now).select_related("order__store").filter(pk=action_id)
+    action = due.first()
+    if action is None:
+        return None
+    is_abandoned = action.state == ActionState.SENDING
+    if is_abandoned and action.crashes >= CRASHES_BELIEVED:
+        human_needed(action, message=_("Working on it failed %s times in a row.") % action.crashes)
+        return None
+    if not action.maybe_applied and action.expires_at and action.expires_at <= now:
+        _expire(action, now)
+        return None
+    with transaction.atomic(durable=True):
+        lock_order(action.order_id)
+        # By its lease too, and read anew once it is ours: a slow worker may have begun its step
+        # since the look above, and what was sent must not be taken for unsent.
+        seen = {name: getattr(action, name) for name in ("state", "fence", "lease_until")}
+        if not OrderAction.objects.filter(pk=action.pk, **seen).update(lease_until=now + LEASE):
+            return None
+        action = OrderAction.objects.select_related("order__store").get(pk=action.pk)
+        claimed = move(
+            action,
+            ActionState.SENDING,
+            lease_until=now + LEASE,
+            fence=action.fence + 1,
+            # Counted before the work, so that work which kills its worker counts too.
+            attempts=action.attempts + 1,
+            crashes=action.crashes + 1 if is_abandoned else action.crashes,
+        )
+    return action if claimed else None
+
+
+def renew(action: OrderAction, *, now: datetime) -> bool:
+    """Before each call to Shopify. False: the lease was lost, and another has the action."""
+    return _keep(action, lease_until=now + LEASE)
+
+
+def begin_step(action: OrderAction, *, step: int, now: datetime) -> Objection | bool:
+    """Write down that a step is about to be sent; committed before any byte leaves.
+
+    The full check and the compare-and-set are one transaction under the order's lock: what is
+    sent was allowed at that moment. An Objection says why it is not. False: the lease was lost,
+    and nothing may be sent.
+    """
+    is_again = action.step == step and action.step_first_sent_at is not None
+    changes: dict[str, Any] = {
+        "step": step,
+        "step_first_sent_at": action.step_first_sent_at if is_again else now,
+        "step_last_sent_at": now,
+        "sent_at": action.sent_at or now,
+        # The steps before it were seen done, and are never sent again.
+        "accepted_steps": max(action.accepted_steps, step),
+        "is_doubtful": True,
+        "maybe_applied": True,
+        "lease_until": now + LEASE,
+    }
+    with transaction.atomic(durable=True):
+        orders = Order.objects.select_for_update(of=("self",)).select_related("store")
+        order = orders.get(pk=action.order_id)
+        if objection := check_before_sending(action, order, step=step, now=now):
+            return objection
+        return _keep(action, **changes)
+
+
+def check_before_sending(
+    action: OrderAction, order: Order, *, step: int, now: datetime
+) -> Objection | None:
+    """Why this step must not be sent, as everything is now. Expects the order's lock."""
+    # Read anew: people's rights are not those of the moment the action was claimed.
+    people = OrderAction.objects.select_related("requested_by", "approved_by", "co_approved_by")
+    fresh = people.get(pk=action.pk)
+    return objection_to(fresh, order, step=step, now=now)
+
+
+def keep(action: OrderAction, **changes: Any) -> bool:
+    """Write progress and hold on to the claim. False: the lease was lost meanwhile."""
+    return _keep(action, **changes)
+
+
+def release(
+    action: OrderAction,
+    *,
+    state: ActionState,
+    again_at: datetime,
+    message: str = "",
+    **changes: Any,
+) -> bool:
+    """Put an active action down until `again_at`. False: the lease was lost meanwhile."""
+    with transaction.atomic(durable=True):
+        moved = move(
+            action,
+            state,
+            next_attempt_at=again_at,
+            lease_until=None,
+            message=message,
+            crashes=0,
+            **changes,
+        )
+        if moved:
+            tell(action.order_id)
+    return moved
+
+
+def human_needed(action: OrderAction, *, message: str) -> bool:
+    """Stop working on it: a supervisor compares both sides."""
+    with transaction.atomic(durable=True):
+        moved = move(action, ActionState.NEEDS_HUMAN, lease_until=None, message=message)
+        if moved:
+            tell(action.order_id)
+    return moved
+
+
+def settle(action: OrderAction, end: Settled, *, now: datetime, **changes: Any) -> bool:
+    """End the action as its worker. False: it was settled by somebody else, or the lease lost."""
+    with transaction.atomic(durable=True):
+        moved = move(action, end.state, **ending(end, now=now), **changes)
+        if moved:
+            record_failure(action, end, now=now)
+            tell(action.order_id)
+    return moved
+
+
+def end_overdue(*, now: datetime) -> int:
+    """Every state ends: what was not sent in time expires, and what was sent and has no known
+    outcome goes to a person. Returns how many; each on its own, so that none holds up another."""
+    unsent = OrderAction.objects.filter(
+        state__in=(ActionState.QUEUED, ActionState.BLOCKED),
+        maybe_applied=False,
+        expires_at__lte=now,
+    )
+    long_ago = now - UNKNOWN_FOR
+    # A step that is known not to have been sent has no times: then those of the steps before it.
+    before = Coalesce("sent_at", "requested_at")
+    times = {
+        "last": Coalesce("step_last_sent_at", "step_first_sent_at", before),
+        "first": Coalesce("step_first_sent_at", before),
+    }
+    sent = OrderAction.objects.filter(maybe_applied=True).alias(**times)
+    sent = sent.filter(
+        Q(state=ActionState.PENDING, last__lte=now - PENDING_FOR)
+        | Q(
+            state__in=(ActionState.UNKNOWN, ActionState.BLOCKED),
+            last__lte=long_ago,
+            first__lte=long_ago,
+        )
+        | Q(state=ActionState.SENDING, lease_until__lte=long_ago)
+    )
+
+    def hand_over(action: OrderAction) -> None:
+        human_needed(action, message=action.message or _("Shopify has not shown the outcome."))
+
+    ended = sweeps.each(
+        unsent.select_related("order__store")[:_AT_ONCE], lambda action: _expire(action, now)
+    )
+    return ended + sweeps.each(sent.select_related("order__store")[:_AT_ONCE], hand_over)
+
+
+def _expire(action: OrderAction, now: datetime) -> None:
+    words = _("It was not sent within a day. Review the order again.")
+    settle(action, Settled(ActionState.EXPIRED, words, outcome=Outcome.NOT_SENT), now=now)
+
+
+def booked(move: Move) -> Settled | None:
+    """The end that a move amounts to. A refund that only its bank has yet to confirm is over for
+    the order: it blocks nothing, and the bank's word settles it for good. None: it is not over."""
+    match move:
+        case Settled():
+            return move
+        case Waiting(refund_gid=refund_gid) if refund_gid:
+            return Settled(ActionState.AWAITING_BANK, move.message, refund_gid)
+    return None
+
+
+def ending(end: Settled, *, now: datetime) -> dict[str, Any]:
+    """The columns of a settled action."""
+    columns: dict[str, Any] = {
+        "settled_at": now,
+        "lease_until": None,
+        "next_attempt_at": None,
+        "is_doubtful": False,
+        "message": end.message,
+        "outcome": end.outcome or default_outcome(end.state),
+    }
+    if end.refund_gid:
+        columns["refund_gid"] = end.refund_gid
+    if end.state in {ActionState.SUCCEEDED, ActionState.AWAITING_BANK}:
+        columns["evidence_at"] = now
+    return columns
+
+
+def record_failure(action: OrderAction, end: Settled, *, now: datetime) -> None:
+    """An action that did not fully happen is news of its own; what did happen is told by the
+    projection's events, once. Expects the caller's transaction."""
+    happened = {ActionState.SUCCEEDED, ActionState.AWAITING_BANK}
+    if end.state not in SETTLED_STATES or end.state in happened:
+        return
+    event, created = OrderEvent.objects.get_or_create(
+        order_id=action.order_id,
+        key=f"action:{action.pk}",
+        defaults={
+            "kind": EventKind.ACTION_FAILED,
+            "occurred_at": now,
+            "source": EventSource.AGENT,
+            "actor_id": action.requested_by_id,
+            "action_id": action.pk,
+            "amount": action.amount,
+            "currency": action.currency,
+            "reason": action.reason,
+            "detail": end.message,
+        },
+    )
+    if created:
+        transaction.on_commit(
+            lambda: event_recorded.send(OrderEvent, event_id=event.pk), robust=True
+        )
+
+
+def _keep(action: OrderAction, **changes: Any) -> bool:
+    held = OrderAction.objects.filter(pk=action.pk, state=ActionState.SENDING, fence=action.fence)
+    if not held.update(**changes):
+        return False
+    for name, value in changes.items():
+        setattr(action, name, value)
+    return True

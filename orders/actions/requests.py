@@ -1,0 +1,236 @@
+"""What an agent may ask for, and take back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from orders import policies, previews
+from orders.actions import transitions
+from orders.actions.eligibility import (
+    rule,
+    rule_refusal,
+)
+from orders.actions.execution import SEND_WITHIN
+from orders.actions.transitions import (
+    move,
+    tell,
+)
+from orders.errors import ActionRefused, Refusal, StalePreview
+from orders.locks import refused_when_busy
+from orders.models import ActionKind, ActionState, Order, OrderAction, Outcome
+from orders.policies import Ruling
+from orders.progress import Goal
+from orders.shopify_port import get_gateway
+
+# An approval that was not given by then is asked for again, on today's facts.
+APPROVAL_WITHIN: Final = timedelta(hours=4)
+# What a door knows of an order and this app does not, such as whose it is. Asked under the order's
+# lock, in the transaction that writes the action: a door's own question before it is courtesy.
+Guard = Callable[[Order], Refusal | None]
+_WITHDRAWABLE: Final = (ActionState.AWAITING_APPROVAL, ActionState.QUEUED, ActionState.BLOCKED)
+
+
+@refused_when_busy()
+def request_action(
+    *,
+    token: str,
+    order_id: int,
+    by: User,
+    guard: Guard,
+    now: datetime,
+    origin: str = "",
+    click: str = "",
+) -> OrderAction:
+    """Write down what the agent confirmed; it leaves for Shopify after commit.
+
+    `click` names the confirmation (an API's Idempotency-Key); empty takes the summary's own
+    nonce. The same click again returns the same action; the same click with another content
+    is refused. Opens its own transaction. Raises ActionRefused, and StalePreview when the
+    order is no longer what the summary showed.
+    """
+    confirmed = previews.open_token(token, by=by)
+    if confirmed.order_id != order_id:
+        raise StalePreview(_("This summary is of another order: review the order again."))
+    nonce = click or confirmed.nonce
+    if earlier := OrderAction.objects.filter(requested_by_id=by.pk, nonce=nonce).first():
+        return _same_click(earlier, confirmed)
+    try:
+        with transaction.atomic(durable=True):
+            orders = Order.objects.select_for_update(of=("self",)).select_related("store")
+            order = orders.get(pk=confirmed.order_id)
+            # The same click may have come first while this one waited for the lock.
+            if earlier := OrderAction.objects.filter(requested_by_id=by.pk, nonce=nonce).first():
+                return _same_click(earlier, confirmed)
+            if refusal := guard(order):
+                raise ActionRefused(refusal)
+            ruling = _check(order, confirmed.proposal, by=by, now=now)
+            action = _create(order, confirmed, ruling, by=by, nonce=nonce, origin=origin, now=now)
+            _announce(action)
+    except IntegrityError:
+        if earlier := OrderAction.objects.filter(requested_by_id=by.pk, nonce=nonce).first():
+            return _same_click(earlier, confirmed)
+        # orders_one_active_action caught a colleague; anything else is a bug of ours.
+        if active := OrderAction.objects.active().filter(order_id=confirmed.order_id).first():
+            raise ActionRefused(active_refusal(active)) from None
+        raise
+    return action
+
+
+def earlier_action(*, token: str, order_id: int, by: User, click: str = "") -> OrderAction | None:
+    """What this click has already become, for the person who made it: whatever has changed since,
+    the order, their rights or the summary's age, an answer that was lost is given again.
+
+    None: it is the first time, or the token is none of theirs. Raises ActionRefused where the
+    click was used for another content.
+    """
+    try:
+        confirmed = previews.read_token(token, by=by)
+    except StalePreview:
+        return None
+    rows = OrderAction.objects.select_related("order__store", "requested_by", "approved_by")
+    earlier = rows.filter(requested_by_id=by.pk, nonce=click or confirmed.nonce).first()
+    if earlier is None:
+        return None
+    if earlier.order_id != order_id:
+        raise ActionRefused(_click_reused())
+    return _same_click(earlier, confirmed)
+
+
+@refused_when_busy()
+def withdraw(*, action_id: int, by: User, now: datetime) -> OrderAction:
+    """Take back an action of which nothing was sent. Raises ActionRefused if it is too late."""
+    with transaction.atomic(durable=True):
+        action = locked(action_id)
+        is_waiting = action.state in _WITHDRAWABLE and not action.maybe_applied
+        words = _("Withdrawn by %s.") % by.get_username()
+        if not is_waiting or not move(
+            action,
+            ActionState.WITHDRAWN,
+            by=by,
+            settled_at=now,
+            message=words,
+            outcome=Outcome.WITHDRAWN,
+        ):
+            reason = _("It is too late to withdraw this: it was sent to Shopify.")
+            raise ActionRefused(Refusal("already_sent", reason))
+        tell(action.order_id)
+    return action
+
+
+def check_now(*, action_id: int, now: datetime) -> None:
+    """Read Shopify for this action at once instead of at its next time. Sends nothing new."""
+    waiting = OrderAction.objects.filter(
+        pk=action_id, state__in=[ActionState.UNKNOWN, ActionState.PENDING, ActionState.BLOCKED]
+    )
+    if waiting.update(next_attempt_at=now):
+        get_gateway().wake(action_id)
+
+
+def active_refusal(active: OrderAction) -> Refusal:
+    who = active.requested_by.get_username()
+    return Refusal(
+        "action_active",
+        _("%(who)s has already started: %(what)s.")
+        % {"who": who, "what": active.get_kind_display()},
+        _("Wait until Shopify has answered."),
+    )
+
+
+def _check(order: Order, proposal: previews.Proposal, *, by: User, now: datetime) -> Ruling:
+    """Everything that is asked again before sending, under the order's lock; the ruling."""
+    if refusal := policies.acting_refusal(by):
+        raise ActionRefused(refusal)
+    if active := order.actions.active().select_related("requested_by").first():
+        raise ActionRefused(active_refusal(active))
+    goal = Goal.REFUND if proposal.kind == ActionKind.REFUND else Goal.CANCEL_ORDER
+    refusal = rule_refusal(order, proposal, goal=goal, now=now)
+    # A sum that no longer fits is best explained by what changed, with a new summary.
+    if refusal and refusal.code not in {"amount_changed", "over_refund"}:
+        raise ActionRefused(refusal)
+    if changes := previews.changes(proposal.facts, previews.facts(order.snapshot)):
+        raise StalePreview(" ".join(changes))
+    if refusal:
+        raise ActionRefused(refusal)
+    ruling = rule(order, proposal, by=by, now=now)
+    if ruling.refusal:
+        raise ActionRefused(ruling.refusal)
+    return ruling
+
+
+def _create(
+    order: Order,
+    confirmed: previews.Confirmed,
+    ruling: Ruling,
+    *,
+    by: User,
+    nonce: str,
+    origin: str,
+    now: datetime,
+) -> OrderAction:
+    proposal = confirmed.proposal
+    content: dict[str, Any] = previews.encode_proposal(proposal)
+    amount = proposal.amount
+    action = OrderAction(
+        order=order,
+        kind=proposal.kind,
+        requested_by_id=by.pk,
+        origin=origin,
+        nonce=nonce,
+        digest=confirmed.digest,
+        proposal=content,
+        amount=amount.amount if amount else None,
+        currency=amount.currency if amount else "",
+        amount_shop=policies.in_shop_currency(amount, order).amount if amount else 0,
+        reason=proposal.reason,
+        staff_note=proposal.staff_note,
+        notify=proposal.notify,
+        returned=proposal.returned,
+    )
+    if ruling.approvals:
+        action.state = ActionState.AWAITING_APPROVAL
+        action.approvals_needed = ruling.approvals
+        action.why_approval = ruling.why
+        action.expires_at = now + APPROVAL_WITHIN
+    else:
+        action.expires_at = now + SEND_WITHIN
+        if order.store.undo_seconds:
+            action.next_attempt_at = now + timedelta(seconds=order.store.undo_seconds)
+    # Frozen now, with key and marker: every try sends these bytes and no others.
+    action.steps = get_gateway().plan(action)
+    transitions.reserve(order, action)
+    action.save(force_insert=True)
+    transitions.created(action, by)
+    return action
+
+
+def _announce(action: OrderAction) -> None:
+    # Robust: with the broker down the row still stands, and the sweep will find it.
+    if action.state == ActionState.QUEUED:
+        after_s = action.order.store.undo_seconds
+        transaction.on_commit(lambda: get_gateway().wake(action.pk, after_s=after_s), robust=True)
+    tell(action.order_id)
+
+
+def locked(action_id: int) -> OrderAction:
+    """The row under its order's lock, which every verb takes first. Raises DoesNotExist."""
+    order_id = OrderAction.objects.values_list("order_id", flat=True).get(pk=action_id)
+    Order.objects.select_for_update(of=("self",)).get(pk=order_id)
+    return OrderAction.objects.select_related("order__store", "requested_by").get(pk=action_id)
+
+
+def _same_click(earlier: OrderAction, confirmed: previews.Confirmed) -> OrderAction:
+    # Two orders may look alike to the last fact: the same content of another order is another.
+    if earlier.order_id != confirmed.order_id or earlier.digest != confirmed.digest:
+        raise ActionRefused(_click_reused())
+    return earlier
+
+
+def _click_reused() -> Refusal:
+    reason = _("This confirmation was already used for another action.")
+    return Refusal("click_reused", reason, _("Review the order again."))

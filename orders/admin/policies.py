@@ -1,0 +1,155 @@
+"""Policies in the admin: the limits, who may do what by them, and "what would happen if"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.auth.models import Group, User
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from orders import (
+    audit,
+    policies,
+)
+from orders.admin import policy_tryout
+from orders.admin.base import (
+    DeskAdmin,
+    note_change,
+)
+from orders.models import AuditKind, Policy, Store
+
+if TYPE_CHECKING:
+    from django import forms
+
+    PolicyForm = forms.ModelForm[Policy]
+
+# A table nobody reads is no summary.
+_STORES_SHOWN = 20
+
+
+@admin.register(Policy)
+class PolicyAdmin(DeskAdmin):
+    change_form_template = "admin/orders/policy/change_form.html"
+    change_list_template = "admin/orders/policy/change_list.html"
+    list_title = "Policies"
+    list_intro = (
+        "What each role may refund and cancel. A store's own policy comes before the general one "
+        "of the same role; of several roles of a person the most generous counts."
+    )
+    list_display = ["role", "at", "alone", "a_day", "asks", "cancel", "approves"]
+    list_display_links = ["role", "at"]
+    list_filter = ["role", "store"]
+    list_select_related = ["role", "store"]
+    help_texts = {
+        "cancel": "Of a cancellation with a refund, the limits above count as well.",
+    }
+    fieldsets = [
+        (
+            "Whom it is for",
+            {"fields": ["role", "store"]},
+        ),
+        (
+            "Without asking anyone",
+            {"fields": ["refund_up_to", "refund_per_day", "note_above", "cancel"],
+             "description": "Sums are in the shop's currency and are checked when an agent "
+             "confirms, together with everything that is still under way."},
+        ),
+        ("With approval", {"fields": ["approval_up_to", "two_approvers_above"]}),
+        ("Approving others", {"fields": ["may_approve_up_to"]}),
+    ]  # fmt: skip
+
+    class Media:
+        js = ["orders/policy.js"]
+
+    @admin.display(description="Store", ordering="store")
+    def at(self, policy: Policy) -> str:
+        return str(policy.store or "Every store")
+
+    @admin.display(description="Refunds alone", ordering="refund_up_to")
+    def alone(self, policy: Policy) -> str:
+        return self._cells(policy)[0]
+
+    @admin.display(description="In 24 hours", ordering="refund_per_day")
+    def a_day(self, policy: Policy) -> str:
+        return self._cells(policy)[1]
+
+    @admin.display(description="May ask for", ordering="approval_up_to")
+    def asks(self, policy: Policy) -> str:
+        return self._cells(policy)[3]
+
+    @admin.display(description="Approves others", ordering="may_approve_up_to")
+    def approves(self, policy: Policy) -> str:
+        return self._cells(policy)[6]
+
+    def _cells(self, policy: Policy) -> tuple[str, ...]:
+        return policy_tryout.policy_cells(policy, policy.store.currency if policy.store else "")
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        if request.method != "POST" or "_try" not in request.POST:
+            return form
+
+        class Tried(form):  # type: ignore[misc, valid-type]
+            """Filled in and looked at, never saved: the page comes back as it was typed."""
+
+            def is_valid(self) -> bool:
+                request.tried_policy = None if self.errors else self.instance  # type: ignore[attr-defined]
+                return False
+
+        return Tried
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        if "_try" in request.POST:
+            trial = policy_tryout.TrialForm(request.POST)
+            typed: Policy | None = getattr(request, "tried_policy", None)
+            if typed is None:
+                context["verdict"] = policy_tryout.Verdict(
+                    tone="critical", title="Nothing to try yet",
+                    text="Correct the fields that are marked above first.",
+                )  # fmt: skip
+            elif trial.is_valid():
+                context["verdict"] = policy_tryout.verdict(trial, typed)
+            # Nothing was saved, so nothing was changed either.
+            context["title"] = "What would happen if"
+        else:
+            policy: Policy | None = context.get("original")
+            role = {"who": f"role:{policy.role_id}", "store": policy.store_id} if policy else {}
+            trial = policy_tryout.TrialForm(initial=role)
+        context["trial"] = trial
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        roles = Group.objects.filter(
+            models.Q(pk__in=Policy.objects.values("role"))
+            | models.Q(name__in=policies.ACTING_ROLES)
+        )
+        stores = list(Store.objects.active()[:_STORES_SHOWN])
+        context = {
+            "allowance_heads": policy_tryout.ALLOWANCE_HEADS,
+            "allowances": policy_tryout.allowances(
+                list(Policy.objects.all()), roles.order_by("name"), stores
+            ),
+        }
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        note_change(AuditKind.POLICY, request, obj.pk, form, change)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        actor = request.user if isinstance(request.user, User) else None
+        audit.record(AuditKind.POLICY, actor=actor, after="deleted", row=obj.pk)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for policy in queryset:
+            self.delete_model(request, policy)

@@ -1,0 +1,239 @@
+"""What would happen if: the policies' own rulings on values that are only being considered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from django import forms
+from django.contrib.auth.models import Group, User
+
+from core.dashboard import Tone
+from orders import (
+    amount_input,
+    policies,
+)
+from orders.errors import InvalidMoney
+from orders.models import ActionKind, CancelRule, Policy, Store
+from orders.money import Money
+
+_NAMED_AT_MOST: Final = 8
+
+
+class TrialForm(forms.Form):
+    """Who asks for what. Sums are in the shop's currency, as limits are."""
+
+    who = forms.ChoiceField(
+        label="Who", help_text="A person has the most generous policy of their roles."
+    )
+    store = forms.ModelChoiceField(Store.objects.all(), label="At", empty_label=None)
+    kind = forms.ChoiceField(
+        label="Wants to", choices=ActionKind.choices, initial=ActionKind.REFUND
+    )
+    amount = forms.CharField(
+        label="Sum", required=False, max_length=30, initial=lambda: _written("50"),
+        help_text="In the store's currency. Not used for a cancellation without a refund.",
+    )  # fmt: skip
+    spent = forms.CharField(
+        label="Already refunded today", required=False, max_length=30,
+        initial=lambda: _written("0"),
+        help_text="On their own authority, in the last 24 hours.",
+    )  # fmt: skip
+    has_note = forms.BooleanField(label="With a staff note", required=False)
+
+    prefix = "if"
+
+    def __init__(self, data: Any = None, *, initial: dict[str, Any] | None = None) -> None:
+        super().__init__(data, initial=initial, label_suffix="")
+        roles = [(f"role:{group.pk}", group.name) for group in Group.objects.order_by("name")]
+        people = [
+            (f"user:{user.pk}", user.get_full_name() or user.username)
+            for user in User.objects.filter(is_active=True).order_by("username")
+        ]
+        self.fields["who"].choices = [("Roles", roles), ("People", people)]  # type: ignore[attr-defined]
+        for name in ("amount", "spent"):
+            self.fields[name].widget.attrs |= {"inputmode": "decimal", "autocomplete": "off"}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        store: Store | None = cleaned.get("store")
+        currency = (store.currency if store else "") or "USD"
+        for name in ("amount", "spent"):
+            is_idle = name == "amount" and cleaned.get("kind") == ActionKind.CANCEL
+            try:
+                text = cleaned.get(name) or "0"
+                cleaned[name] = None if is_idle else amount_input.read(text, currency)
+            except InvalidMoney as error:
+                self.add_error(name, str(error))
+        amount = cleaned.get("amount")
+        if "amount" not in self.errors and amount is not None and not amount:
+            self.add_error("amount", "Enter the sum to give back.")
+        return cleaned
+
+
+def _written(amount: str) -> str:
+    return amount_input.write(Money(Decimal(amount), ""))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """`policy` names what counted; `people`: who could approve."""
+
+    tone: Tone
+    title: str
+    text: str = ""
+    policy: str = ""
+    people: str = ""
+
+
+def verdict(form: TrialForm, typed: Policy | None) -> Verdict:
+    """What would be ruled if `typed` (unsaved, or changed and not saved) were in force."""
+    saved = Policy.objects.select_related("role", "store")
+    others = [policy for policy in saved if typed is None or policy.pk != typed.pk]
+    all_policies = [*others, typed] if typed is not None else others
+    asked: dict[str, Any] = form.cleaned_data
+    store: Store = asked["store"]
+    users = list(User.objects.filter(is_active=True).prefetch_related("groups"))
+    kind, _sep, pk = asked["who"].partition(":")
+    asker = next((u for u in users if kind == "user" and u.pk == int(pk)), None)
+    roles = _roles(asker) if asker else {int(pk)}
+    policy = policies.effective(all_policies, roles=roles, store_id=store.pk)
+    amount: Money | None = asked["amount"]
+    ruling = policies.judge(
+        policy,
+        kind=ActionKind(asked["kind"]),
+        amount=amount,
+        spent=asked["spent"].amount,
+        has_note=asked["has_note"],
+    )
+    counted = _counted(policy, typed)
+    if ruling.refusal:
+        needs_note = ruling.refusal.code == "note_missing"
+        return Verdict(
+            tone="attention" if needs_note else "critical",
+            title="Needs a staff note" if needs_note else "Refused",
+            text=f"{ruling.refusal.reason} {ruling.refusal.hint}".strip(),
+            policy=counted,
+        )
+    if not ruling.approvals:
+        return Verdict(
+            tone="success" if policy else "warning",
+            title="Allowed at once",
+            text=_left(policy, amount, asked["spent"]),
+            policy=counted,
+        )
+    able = [u for u in users if u != asker and _may(u, all_policies, store, amount)]
+    enough = len(able) >= ruling.approvals
+    words = "one other person" if ruling.approvals == 1 else "two other people"
+    return Verdict(
+        tone="warning" if enough else "critical",
+        title=f"Needs approval by {words}",
+        text=ruling.why,
+        policy=counted,
+        people=_named(able, ruling.approvals),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """One line of "who may do what"; `cells` in the order of ALLOWANCE_HEADS."""
+
+    role: str
+    store: str
+    cells: tuple[str, ...]
+    is_unlimited: bool
+
+
+ALLOWANCE_HEADS: Final = (
+    "Refunds alone", "In 24 hours", "Staff note above", "May ask for", "Two approvers above",
+    "Cancels", "Approves others",
+)  # fmt: skip
+
+
+def allowances(
+    all_policies: Sequence[Policy], roles: Iterable[Group], stores: Sequence[Store]
+) -> list[Allowance]:
+    """Every role at every store, by the policy that counts there. Pure."""
+    found = []
+    for role in roles:
+        for store in stores:
+            policy = policies.effective(all_policies, roles={role.pk}, store_id=store.pk)
+            if policy is None:
+                cells = ("no limit", "no limit", "never", "any sum", "never", "Allowed", "nobody")
+                found.append(Allowance(role.name, str(store), cells, True))
+                continue
+            found.append(
+                Allowance(role.name, str(store), policy_cells(policy, store.currency), False)
+            )
+    return found
+
+
+def _sum(amount: Decimal, currency: str) -> str:
+    """With its currency where there is one; a general policy has each store's."""
+    return (
+        Money(amount, currency).format("en")
+        if currency
+        else f"{amount:,.{Money(amount, '').places}f}"
+    )
+
+
+def policy_cells(policy: Policy, currency: str) -> tuple[str, ...]:
+    def up_to(limit: Decimal | None, unlimited: str, zero: str = "") -> str:
+        if limit is None:
+            return unlimited
+        if not limit and zero:
+            return zero
+        return f"up to {_sum(limit, currency)}"
+
+    def above(limit: Decimal | None) -> str:
+        return "never" if limit is None else _sum(limit, currency)
+
+    return (
+        up_to(policy.refund_up_to, "no limit", "never"),
+        up_to(policy.refund_per_day, "no limit", "nothing"),
+        above(policy.note_above),
+        up_to(policy.approval_up_to, "any sum", "nothing"),
+        above(policy.two_approvers_above),
+        str(CancelRule(policy.cancel).label),
+        up_to(policy.may_approve_up_to, "any sum", "nobody"),
+    )
+
+
+def _roles(user: User) -> set[int]:
+    return {group.pk for group in user.groups.all()}
+
+
+def _may(user: User, all_policies: list[Policy], store: Store, amount: Money | None) -> bool:
+    # As services.approval_refusal decides it.
+    policy = policies.effective(all_policies, roles=_roles(user), store_id=store.pk)
+    if amount is None:
+        return policy is not None and policy.may_approve_up_to != 0
+    return policies.may_approve(policy, amount) is None
+
+
+def _counted(policy: Policy | None, typed: Policy | None) -> str:
+    if policy is None:
+        return "No policy counts for them here, so there is no limit."
+    where = "as filled in above" if policy is typed else "as saved"
+    return f"The policy of {policy.role} at {policy.store or 'every store'} counts, {where}."
+
+
+def _left(policy: Policy | None, amount: Money | None, spent: Money) -> str:
+    if policy is None or policy.refund_per_day is None or amount is None:
+        return ""
+    left = Money(policy.refund_per_day, amount.currency) - spent - amount
+    return f"After it {left.format('en')} of the day's limit are left."
+
+
+def _named(able: list[User], needed: int) -> str:
+    if not able:
+        return "Nobody could approve it: nobody else has a role that may approve this sum."
+    names = [user.get_full_name() or user.username for user in able]
+    shown = ", ".join(names[:_NAMED_AT_MOST])
+    more = len(names) - _NAMED_AT_MOST
+    text = f"{shown} and {more} more" if more > 0 else shown
+    if len(able) < needed:
+        return f"Only {text} could approve it, and two people are needed."
+    return f"Could approve it: {text}."

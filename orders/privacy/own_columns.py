@@ -1,0 +1,292 @@
+"""What this app holds of people, and what its other columns are instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.db.models import F, Q
+from django.utils import timezone
+
+from orders.models import (
+    SENDABLE_STATES,
+    AuditEntry,
+    Checkout,
+    Customer,
+    Order,
+    OrderAction,
+    OrderEvent,
+    OrderRefund,
+    OrderTracking,
+    OrderVersion,
+)
+from orders.privacy.masking import (
+    markers,
+    masked,
+)
+from orders.privacy.registry import (
+    REGISTRY,
+    Holding,
+    Kind,
+    Mask,
+    Rows,
+    Scope,
+    Whose,
+)
+from orders.snapshot import encode
+
+
+def _masked_document(order: Order) -> str:
+    return encode(masked(order.snapshot)) if order.document else ""
+
+
+def _note_masked(rows: Rows) -> None:
+    # A page that shows the old version has to be drawn again.
+    rows.update(masked_at=timezone.now(), version=F("version") + 1)
+
+
+def without_notes(steps: list[Any], marker: str) -> list[Any]:
+    """Frozen requests with the staff's words taken out of their notes; the marker stays."""
+    return [{**step, "variables": _without_note(step["variables"], marker)} for step in steps]
+
+
+def _without_note(variables: dict[str, Any], marker: str) -> dict[str, Any]:
+    if "staffNote" in variables:
+        return {**variables, "staffNote": marker}
+    if "note" in variables.get("input", {}):
+        return {**variables, "input": {**variables["input"], "note": marker}}
+    return variables
+
+
+def _steps(action: OrderAction) -> list[Any]:
+    return without_notes(action.steps, action.note_marker)
+
+
+def _proposal(action: OrderAction) -> dict[str, Any]:
+    proposal: dict[str, Any] = action.proposal
+    return {**proposal, "staff_note": ""} if "staff_note" in proposal else proposal
+
+
+def _of_orders(model: Any) -> Any:
+    return lambda scope: model.objects.filter(order__in=scope.orders())
+
+
+def _settled(scope: Scope) -> Rows:
+    """What is never sent again: it has ended, or a supervisor is to compare it with Shopify. A
+    deletion does not wait for them; the sum, the order's number, and the mark in Shopify's notes
+    stay, which is what they need."""
+    rows = OrderAction.objects.filter(order__in=scope.orders())
+    return rows.exclude(state__in=SENDABLE_STATES)
+
+
+def _unsettled(scope: Scope) -> Rows:
+    # The bytes of a request that may be sent again must not change under its key.
+    return OrderAction.objects.filter(order__in=scope.orders(), state__in=SENDABLE_STATES)
+
+
+# Masked with the order, by redaction and by retention.
+ORDER_HOLDINGS = (
+    Holding(
+        model=OrderRefund,
+        whose=Whose.CUSTOMER,
+        of=_of_orders(OrderRefund),
+        fields={"note": Mask(Kind.TEXT, rewrite=lambda refund: markers(refund.note))},
+    ),
+    Holding(
+        model=OrderEvent,
+        whose=Whose.CUSTOMER,
+        of=_of_orders(OrderEvent),
+        fields={"detail": Mask(Kind.TEXT)},
+    ),
+    Holding(
+        model=OrderTracking,
+        whose=Whose.CUSTOMER,
+        of=_of_orders(OrderTracking),
+        is_deleted=True,
+        fields={"number": Mask(Kind.ACCOUNT), "url": Mask(Kind.ACCOUNT)},
+    ),
+    Holding(
+        model=Order,
+        whose=Whose.CUSTOMER,
+        of=lambda scope: scope.orders(),
+        fields={
+            "document": Mask(Kind.DOCUMENT, rewrite=_masked_document),
+            "email": Mask(Kind.EMAIL),
+            "phone": Mask(Kind.PHONE),
+            "kept_reason": Mask(Kind.TEXT),
+        },
+        then=_note_masked,
+    ),
+    # After the orders: a read under way ends before its order is masked, and one that begins
+    # later keeps no state of a masked order.
+    Holding(
+        model=OrderVersion,
+        whose=Whose.CUSTOMER,
+        of=_of_orders(OrderVersion),
+        is_deleted=True,
+        fields={"document": Mask(Kind.DOCUMENT, told=lambda version: version.text)},
+    ),
+)
+CUSTOMER_HOLDING = Holding(
+    model=Customer,
+    whose=Whose.CUSTOMER,
+    of=lambda scope: scope.customers(),
+    fields={
+        "name": Mask(Kind.NAME),
+        "email": Mask(Kind.EMAIL),
+        "phone": Mask(Kind.PHONE),
+        "locale": Mask(Kind.TEXT),
+        "tags": Mask(Kind.TEXT, value=[]),
+        "note": Mask(Kind.TEXT),
+    },
+)
+
+
+def _checkouts(scope: Scope) -> Rows:
+    own = Checkout.objects.filter(store_id=scope.store_id)
+    if scope.is_whole_store:
+        return own
+    named = Q(customer_gid__in=scope.customer_gids) | Q(email__in=scope.emails)
+    return own.filter(named | Q(phone__in=scope.phones)).exclude(
+        customer_gid="", email="", phone=""
+    )
+
+
+CHECKOUT_HOLDING = Holding(
+    model=Checkout,
+    whose=Whose.CUSTOMER,
+    of=_checkouts,
+    fields={
+        "name": Mask(Kind.NAME),
+        "email": Mask(Kind.EMAIL),
+        "phone": Mask(Kind.PHONE),
+    },
+)
+REGISTRY.add(
+    *ORDER_HOLDINGS,
+    CUSTOMER_HOLDING,
+    CHECKOUT_HOLDING,
+    Holding(
+        model=OrderAction,
+        whose=Whose.CUSTOMER,
+        of=_settled,
+        waits_for=_unsettled,
+        # The database lets exactly these go, once nothing is sent any more (migration 0013).
+        fields={
+            "staff_note": Mask(Kind.TEXT),
+            "message": Mask(Kind.TEXT),
+            "proposal": Mask(Kind.DOCUMENT, rewrite=_proposal),
+            "steps": Mask(Kind.DOCUMENT, rewrite=_steps),
+        },
+    ),
+)
+
+
+def _wipe_customers(scope: Scope, limit: int) -> int:
+    return _delete(Customer, scope.customers(), limit)
+
+
+def _wipe_orders(scope: Scope, limit: int) -> int:
+    # The ledger of money stays: what we did, and the orders it was done to.
+    return _delete(Order, scope.orders().filter(actions=None, orderrefunds=None), limit)
+
+
+def _wipe_checkouts(scope: Scope, limit: int) -> int:
+    return _delete(Checkout, _checkouts(scope), limit)
+
+
+def _delete(model: Any, rows: Rows, limit: int) -> int:
+    ids = list(rows.values_list("pk", flat=True)[:limit])
+    model.objects.filter(pk__in=ids).delete()
+    return len(ids)
+
+
+REGISTRY.wipers |= {
+    "orders.Customer": _wipe_customers,
+    "orders.Checkout": _wipe_checkouts,
+    "orders.Order": _wipe_orders,
+}
+
+_ID = "an id of Shopify's; says nothing without its tables"
+_OURS = "made by us, at random or from what is listed"
+_WORD = "a word of Shopify's from a fixed list"
+_GOODS = "what was sold"
+_SHOP = "the shop's own, not a customer's"
+REGISTRY.declare(
+    "orders.Customer", gid=_ID, merged_into=_ID, spent_currency=_WORD, account_state=_WORD,
+    email_consent=_WORD, sms_consent=_WORD,
+)  # fmt: skip
+REGISTRY.declare("orders.Checkout", gid=_ID, customer_gid=_ID)
+REGISTRY.declare(
+    "orders.Order", gid=_ID, name="the order's number", name_key="the order's number",
+    number="the order's number", cancel_reason=_WORD,
+    financial_status=_WORD, fulfillment_status=_WORD, return_status=_WORD, currency=_WORD,
+    shop_currency=_WORD, customer_gid=_ID,
+)  # fmt: skip
+REGISTRY.declare("orders.OrderLine", gid=_ID, title=_GOODS, variant_title=_GOODS, sku=_GOODS)
+REGISTRY.declare(
+    "orders.OrderFulfillment", gid=_ID, name="the parcel's number", status=_WORD,
+    display_status=_WORD,
+)  # fmt: skip
+REGISTRY.declare("orders.OrderTracking", fulfillment_gid=_ID, company="the carrier")
+REGISTRY.declare(
+    "orders.OrderTransaction", gid=_ID, kind=_WORD, status=_WORD, gateway="the payment provider"
+)
+REGISTRY.declare("orders.OrderRefund", gid=_ID)
+REGISTRY.declare("orders.OrderEvent", key=_ID, currency=_WORD, reason=_WORD)
+REGISTRY.declare(
+    "orders.OrderAction", origin="a conversation's number", nonce=_OURS, digest=_OURS, marker=_OURS,
+    currency=_WORD, reason=_WORD, why_approval="a sentence of the policy", job_gid=_ID,
+    refund_gid=_ID, outcome=_OURS,
+)  # fmt: skip
+REGISTRY.declare(
+    "orders.Store", domain=_SHOP, name=_SHOP, currency=_WORD, time_zone=_SHOP, country=_WORD,
+    order_prefix=_SHOP, order_suffix=_SHOP, hidden_cancel_reasons=_WORD,
+)  # fmt: skip
+REGISTRY.declare(
+    "orders.PrivacyRequest", fingerprint="a keyed hash", note="a sentence of ours",
+    sealed_scope="encrypted, and emptied when the request ends", progress="counters",
+    evidence="counts and keyed hashes",
+)  # fmt: skip
+REGISTRY.declare("orders.RedactedIdentity", digest="a keyed hash")
+REGISTRY.add(
+    Holding(
+        model=User,
+        whose=Whose.STAFF,
+        fields={
+            "username": Mask(Kind.NAME),
+            "first_name": Mask(Kind.NAME),
+            "last_name": Mask(Kind.NAME),
+            "email": Mask(Kind.EMAIL),
+        },
+    ),
+    Holding(
+        model=Session,
+        whose=Whose.STAFF,
+        fields={"session_key": Mask(Kind.ACCOUNT), "session_data": Mask(Kind.DOCUMENT)},
+    ),
+)
+REGISTRY.declare("auth.User", password="a hash")  # noqa: S106
+REGISTRY.declare("auth.Group", name="a role")
+REGISTRY.declare("auth.Permission", name="of the program", codename="of the program")
+REGISTRY.declare("contenttypes.ContentType", app_label="of the program", model="of the program")
+REGISTRY.declare("admin.LogEntry", object_id="a row's number")
+REGISTRY.declare("orders.AuditSeal", prev_hash="a hash", hash="a hash")
+# Append-only and sealed in a chain, so nothing of a customer may enter it; of staff it holds
+# who did what, which is its purpose.
+REGISTRY.add(
+    Holding(
+        model=AuditEntry,
+        whose=Whose.STAFF,
+        fields={
+            "actor": Mask(Kind.NAME),
+            "ip": Mask(Kind.ADDRESS),
+            "detail": Mask(Kind.DOCUMENT),
+        },
+    )
+)
+REGISTRY.declare(
+    "orders.AuditEntry", roles="names of roles", before=_WORD, after=_WORD, currency=_WORD,
+    request_id=_OURS,
+)  # fmt: skip

@@ -1,0 +1,175 @@
+"""From a snapshot to the rows of the timeline: each fact once, whoever caused it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from core.sql import (
+    insert_few,
+    select,
+)
+from orders import rules
+from orders.models import REFUNDED_KEY, EventKind, EventSource, Order, OrderAction, OrderEvent
+from orders.progress import canceled_by, refund_of
+from orders.signals import event_recorded
+from orders.snapshot import OrderSnapshot, Refund
+from orders.statuses.badges import (
+    is_parcel_delivered,
+    live_fulfillments,
+)
+from orders.statuses.transactions import parts
+
+Row = dict[str, Any]
+
+
+def record_events(order: Order, snapshot: OrderSnapshot, actions: Sequence[OrderAction]) -> None:
+    """Add the events this snapshot shows and the timeline does not have yet.
+
+    Expects the caller's transaction, the order as it was locked, and its actions, newest first.
+    What happened before the store was connected is history: listeners are not told of it.
+    """
+    known: set[str] = set()
+    if order.version:
+        known.update(key for (key,) in select(OrderEvent, "key", order_id=order.pk))
+    events = _events(order.pk, snapshot, actions, is_first=not order.version)
+    found = _dated(events, order.store.connected_at)
+    missing = [row for row in found if row["key"] not in known]
+    now = timezone.now()
+    new = [row | {"recorded_at": now} for row in missing]
+    for row, event_id in zip(new, insert_few(OrderEvent, new), strict=True):
+        if row["announced_at"] is None:
+            tell(event_id)
+
+
+def first_events(
+    order_id: int, snapshot: OrderSnapshot, *, connected_at: datetime
+) -> Iterator[Row]:
+    """The events of an order nobody here has acted on, as columns by name."""
+    return _dated(_events(order_id, snapshot, (), is_first=True), connected_at)
+
+
+def _dated(events: Iterator[Row], connected_at: datetime) -> Iterator[Row]:
+    # Shopify's times have whole seconds.
+    since = connected_at.replace(microsecond=0)
+    for event in events:
+        at = event["occurred_at"]
+        is_history = at < since or event["announced_at"] is not None
+        yield event | {"announced_at": at if is_history else None}
+
+
+def tell(event_id: int) -> None:
+    """Tell listeners of a new event, after commit."""
+    transaction.on_commit(lambda: event_recorded.send(OrderEvent, event_id=event_id), robust=True)
+
+
+def _events(
+    order_id: int,
+    snapshot: OrderSnapshot,
+    actions: Sequence[OrderAction],
+    *,
+    is_first: bool,
+) -> Iterator[Row]:
+    """`is_first`: nothing was known of the order before."""
+    total = snapshot.money.total.presentment
+    yield _event(
+        order_id, EventKind.PLACED, "placed", snapshot.placed_at,
+        amount=total.amount, currency=total.currency,
+    )  # fmt: skip
+    for payment in rules.payments(snapshot):
+        paid = payment.amount.presentment
+        yield _event(
+            order_id, EventKind.PAID, f"paid:{payment.gid}",
+            payment.processed_at or snapshot.placed_at,
+            amount=paid.amount, currency=paid.currency, detail=payment.gateway_label,
+        )  # fmt: skip
+    for parcel in live_fulfillments(snapshot):
+        numbers = ", ".join(t.number for t in parcel.tracking if t.number)
+        yield _event(
+            order_id, EventKind.FULFILLED, f"fulfilled:{parcel.gid}", parcel.created_at,
+            detail=numbers,
+        )  # fmt: skip
+        if is_parcel_delivered(parcel):
+            when = parcel.delivered_at or parcel.updated_at or parcel.created_at
+            event = _event(order_id, EventKind.DELIVERED, f"delivered:{parcel.gid}", when)
+            # Without a date it happened since the parcel was last seen on its way; if it never
+            # was, it may be long ago, and is no news.
+            is_news = parcel.delivered_at or not is_first
+            yield event if is_news else event | {"announced_at": when}
+    if snapshot.cancelled_at:
+        action = next((a for a in actions if canceled_by(a, snapshot)), None)
+        yield _event(
+            order_id, EventKind.CANCELED, "canceled", snapshot.cancelled_at,
+            action=action, reason=snapshot.cancel_reason,
+        )  # fmt: skip
+    yield from _refund_events(order_id, snapshot, actions)
+
+
+def _refund_events(
+    order_id: int, snapshot: OrderSnapshot, actions: Sequence[OrderAction]
+) -> Iterator[Row]:
+    made_by = {}
+    for action in actions:
+        if refund := refund_of(action, snapshot):
+            made_by[refund.gid] = action
+    for refund in snapshot.refunds:
+        divided = parts(refund)
+        amount = divided.moved.presentment + divided.waiting.presentment
+        if amount.amount <= 0:
+            # A cancellation with "refund later" books a refund of nothing; of a refund that
+            # failed as a whole the customer has nothing either.
+            continue
+        maker = made_by.get(refund.gid)
+        at = _refunded_at(refund, snapshot)
+        event = _event(
+            order_id, EventKind.REFUNDED, f"{REFUNDED_KEY}{refund.gid}",
+            at or snapshot.updated_at,
+            action=maker, amount=amount.amount, currency=amount.currency,
+            reason=maker.reason if maker else "",
+            detail="" if maker else refund.note,
+        )  # fmt: skip
+        # Without a date it may be years old: it happened before the order's last change, and
+        # nobody is told of it as if it were news.
+        yield event if at else event | {"announced_at": snapshot.updated_at}
+
+
+def _refunded_at(refund: Refund, snapshot: OrderSnapshot) -> datetime | None:
+    """When it was booked, or else when its first transaction was processed; None: unknown."""
+    if refund.created_at:
+        return refund.created_at
+    gids = {payment.gid for payment in refund.transactions}
+    times = [t.processed_at for t in snapshot.transactions if t.gid in gids and t.processed_at]
+    return min(times, default=None)
+
+
+def _event(
+    order_id: int,
+    kind: EventKind,
+    key: str,
+    occurred_at: datetime,
+    *,
+    action: OrderAction | None = None,
+    amount: Decimal | None = None,
+    currency: str = "",
+    reason: str = "",
+    detail: str = "",
+) -> Row:
+    return {
+        "order_id": order_id,
+        "kind": kind.value,
+        "key": key,
+        "occurred_at": occurred_at,
+        "source": (EventSource.AGENT if action else EventSource.SHOPIFY).value,
+        "actor_id": action.requested_by_id if action else None,
+        "action_id": action.pk if action else None,
+        "amount": amount,
+        "currency": currency,
+        "reason": reason,
+        "detail": detail,
+        "announced_at": None,
+    }

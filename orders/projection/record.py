@@ -1,0 +1,302 @@
+"""record_snapshot: the one function that writes what Shopify says into our tables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import models, transaction
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Greatest
+
+from core import sql
+from core.failpoints import failpoint
+from orders.actions.settlement import settle_by_evidence
+from orders.models import (
+    ActionState,
+    Order,
+    OrderAction,
+    OrderFulfillment,
+    OrderLine,
+    OrderRefund,
+    OrderTracking,
+    OrderTransaction,
+    Store,
+)
+from orders.models.orders import OrderPart
+from orders.privacy import ledger
+from orders.privacy.masking import masked
+from orders.projection import columns as rows
+from orders.projection.customers import mention
+from orders.projection.events import record_events
+from orders.signals import order_changed
+from orders.snapshot import OrderSnapshot, encode
+from orders.versions.keep import keep_state
+
+# A second change within this time of a read waits for it, so that bursts cause one read.
+DEBOUNCE: Final = timedelta(seconds=1)
+# Reads older than what is stored come from replicas that lag. When every one has been older for
+# so long, it is what is stored that is wrong, and Shopify is believed.
+STALE_BELIEVED_AFTER: Final = timedelta(minutes=10)
+_BANKS_ANSWER_WITHIN: Final = timedelta(days=60)
+_BANK_ASKED_EVERY: Final = timedelta(hours=6)
+_BANKS_AT_ONCE: Final = 100
+_STALE_RETRY_AT_MOST: Final = timedelta(seconds=30)
+
+
+def mark_dirty(*, store: Store, gid: str, legacy_id: int, now: datetime) -> int:
+    """Note that an order may have changed; returns our id of it.
+
+    Idempotent and cheap; creates the row of an order not seen before. Expects no transaction
+    of its own: it may run inside one.
+    """
+    order, _created = Order.objects.get_or_create(
+        store=store, gid=gid, defaults={"legacy_id": legacy_id}
+    )
+    calm = _is_calm(order.read_started_at, now)
+    Order.objects.filter(pk=order.pk).update(
+        dirty_seq=F("dirty_seq") + 1,
+        fetch_after=now if calm else now + DEBOUNCE,
+        deleted_at=None,
+    )
+    return order.pk
+
+
+def _is_calm(read_started_at: datetime | None, now: datetime) -> bool:
+    """Whether the last read is long enough ago. One in the future is a clock's that ran ahead."""
+    return read_started_at is None or not now - DEBOUNCE < read_started_at <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Our ids of the orders by Shopify's numbers, and those that may be read at once."""
+
+    ids: dict[int, int]
+    due: list[int]
+
+
+def mark_many_dirty(*, store_id: int, legacy_ids: Collection[int], now: datetime) -> Marked:
+    """`mark_dirty` for many orders of a store at once.
+
+    Expects a transaction: the orders stay locked until its end, in the order of their ids, so
+    that two of these never wait for each other.
+    """
+    gids = {f"gid://shopify/Order/{legacy_id}": legacy_id for legacy_id in sorted(legacy_ids)}
+    marked = Order.objects.filter(store_id=store_id, gid__in=gids)
+    new = set(gids) - set(marked.values_list("gid", flat=True))
+    Order.objects.bulk_create(
+        [Order(store_id=store_id, gid=gid, legacy_id=gids[gid]) for gid in sorted(new)],
+        ignore_conflicts=True,
+    )
+    rows = marked.select_for_update(of=("self",)).order_by("pk")
+    found = list(rows.values_list("pk", "legacy_id", "read_started_at"))
+    calm = [pk for pk, _, at in found if _is_calm(at, now)]
+    Order.objects.filter(pk__in=[pk for pk, _, _ in found]).update(
+        dirty_seq=F("dirty_seq") + 1,
+        fetch_after=Case(When(pk__in=calm, then=Value(now)), default=Value(now + DEBOUNCE)),
+        deleted_at=None,
+    )
+    return Marked({legacy_id: pk for pk, legacy_id, _ in found}, calm)
+
+
+def mark_partial_dirty(orders: models.QuerySet[Order]) -> list[int]:
+    """Have orders that a back-fill brought read completely; returns the ids of those that are
+    now due because of it."""
+    ids = list(
+        orders.filter(is_partial=True, clean_seq=F("dirty_seq")).values_list("pk", flat=True)
+    )
+    with transaction.atomic():
+        return _mark_clean_dirty(Order.objects.filter(pk__in=ids))
+
+
+def _mark_clean_dirty(orders: models.QuerySet[Order]) -> list[int]:
+    """Have those of the orders read that wait for no read yet; their ids. Expects a transaction.
+    Locks in the one order in which orders are locked: store by store, each by id."""
+    waiting = orders.filter(clean_seq=F("dirty_seq")).order_by("store_id", "pk")
+    due = list(waiting.select_for_update(of=("self",)).values_list("pk", flat=True))
+    Order.objects.filter(pk__in=due).update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
+    return due
+
+
+def mark_awaiting_banks(store: Store, *, now: datetime) -> list[int]:
+    """Have orders read again whose refund waits for its bank: of that answer a webhook may be
+    lost, too. Returns our ids of the orders that are now due."""
+    waiting = OrderAction.objects.filter(
+        # A read in the future is a clock's that ran ahead.
+        Q(order__read_started_at__lt=now - _BANK_ASKED_EVERY) | Q(order__read_started_at__gt=now),
+        order__store=store,
+        order__clean_seq=F("order__dirty_seq"),
+        state=ActionState.AWAITING_BANK,
+        settled_at__gt=now - _BANKS_ANSWER_WITHIN,
+    )
+    ids = list(waiting.values_list("order_id", flat=True)[:_BANKS_AT_ONCE])
+    with transaction.atomic():
+        return _mark_clean_dirty(Order.objects.filter(pk__in=ids))
+
+
+def mark_missing(*, order: Order, seq: int, now: datetime, confirm_after: timedelta) -> bool:
+    """Shopify does not know the order. Two such reads, `confirm_after` apart, bury it, unless
+    an action is under way: that has to end first, by whoever knows what it came to.
+
+    Returns whether it is buried now.
+    """
+    with transaction.atomic(durable=True):
+        locked = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
+        first_miss = locked.missing_since or now
+        is_held = OrderAction.objects.active().filter(order=locked).exists()
+        gone = now - first_miss >= confirm_after and not is_held
+        Order.objects.filter(pk=order.pk).update(
+            missing_since=first_miss,
+            deleted_at=first_miss if gone else None,
+            clean_seq=Greatest(F("clean_seq"), Value(seq)) if gone else F("clean_seq"),
+            fetch_after=None if gone else now + confirm_after,
+            fetch_lease_until=None,
+        )
+        if gone:
+            _announce(order.pk)
+    return gone
+
+
+def record_snapshot(
+    *, order: Order, snapshot: OrderSnapshot, seq: int, read_started_at: datetime, now: datetime
+) -> bool:
+    """Project a read. False: a read that began later, or a newer state, was already stored; the
+    caller must not act on this one.
+
+    `seq` is the order's dirty_seq when the read began: marks made meanwhile stay dirty.
+    Writes the tables, the timeline's events and any action the snapshot settles, in one
+    transaction; browsers are told after commit. The projection equals the snapshot whatever
+    was there before, so running it twice changes nothing. The row in hand follows.
+    """
+    with transaction.atomic(durable=True):
+        locked = sql.lock(Order, order.pk)
+        locked.store = order.store
+        # A stored time that has not come yet was written by a clock that ran ahead.
+        if locked.read_started_at and read_started_at < locked.read_started_at <= now:
+            return False
+        if _is_older(locked, snapshot):
+            since = locked.stale_since or now
+            if now - since < STALE_BELIEVED_AFTER:
+                _read_again(locked, since, now)
+                return False
+        is_masked = _stays_masked(locked, snapshot)
+        if is_masked:
+            snapshot = masked(snapshot)
+        document = encode(snapshot)
+        columns = _freshness(locked, seq=seq, read_started_at=read_started_at)
+        changed = document != locked.document
+        if changed:
+            columns |= {
+                "state_since": keep_state(locked, snapshot, is_masked=is_masked, now=now),
+                "version": locked.version + 1,
+                "masked_at": (locked.masked_at or now) if is_masked else None,
+            } | rows.order_columns(snapshot, document)
+        sql.update(Order, locked.pk, columns)
+        # An order that nobody has acted on has none, and nothing to settle.
+        has_actions = sql.select(OrderAction, "id", order_id=locked.pk)
+        actions = list(locked.actions.all()) if has_actions else []
+        if changed:
+            before = locked.snapshot if locked.document else None
+            _write_parts(locked, before, snapshot)
+            if snapshot.customer and not is_masked:
+                moved = before is None or before.money.net_payment != snapshot.money.net_payment
+                mention(
+                    locked.store, snapshot.customer, read_started_at=read_started_at, spent=moved
+                )
+            record_events(locked, snapshot, actions)
+        settled = settle_by_evidence(locked, snapshot, actions, now=now)
+        if changed or settled:
+            _announce(locked.pk)
+        failpoint("projected")
+    if settled:
+        order.refresh_from_db()
+    else:
+        _follow(order, locked, columns)
+    return True
+
+
+def _is_older(order: Order, snapshot: OrderSnapshot) -> bool:
+    """Whether a lagging replica answered. Shopify's time of change has whole seconds, so within
+    one of them a cancellation or a refund that is missing tells it: neither ever goes away."""
+    if not order.document or order.shop_updated_at is None:
+        return False
+    if snapshot.updated_at > order.shop_updated_at:
+        return False
+    if snapshot.updated_at < order.shop_updated_at:
+        return True
+    before = order.snapshot
+    lost_cancel = before.cancelled_at is not None and snapshot.cancelled_at is None
+    return lost_cancel or len(snapshot.refunds) < len(before.refunds)
+
+
+def _read_again(order: Order, since: datetime, now: datetime) -> None:
+    """Keep the order dirty after a read that was older than it. Expects its lock."""
+    wait = min(max(DEBOUNCE, (now - since) / 4), _STALE_RETRY_AT_MOST)
+    Order.objects.filter(pk=order.pk).update(
+        stale_since=since,
+        fetch_lease_until=None,
+        fetch_after=now + wait,
+        dirty_seq=Greatest(F("dirty_seq"), F("clean_seq") + 1),
+    )
+
+
+def _stays_masked(order: Order, snapshot: OrderSnapshot) -> bool:
+    """Shopify may still know a person who was redacted here; and what only its age has masked
+    comes back when something happens to the order."""
+    if order.masked_at and snapshot.updated_at == order.shop_updated_at:
+        return True
+    return ledger.covers(order.store_id, snapshot)
+
+
+def _announce(order_id: int) -> None:
+    """Expects the transaction that changed it."""
+    order_changed.send_robust(Order, order_id=order_id)
+
+
+def _freshness(order: Order, *, seq: int, read_started_at: datetime) -> dict[str, Any]:
+    """The columns that every stored read sets. Expects the order's lock: nobody counts
+    meanwhile."""
+    return {
+        "clean_seq": max(order.clean_seq, seq),
+        "read_started_at": read_started_at,
+        "fetch_lease_until": None,
+        "fetch_failures": 0,
+        "stale_since": None,
+        "missing_since": None,
+        "deleted_at": None,
+        "is_partial": False,
+    }
+
+
+def _follow(order: Order, locked: Order, columns: dict[str, Any]) -> None:
+    """What refresh_from_db would read: the row as it was locked, and what was written to it."""
+    for field in Order._meta.concrete_fields:
+        name = field.attname
+        setattr(order, name, columns[name] if name in columns else getattr(locked, name))
+    order.__dict__.pop("snapshot", None)
+
+
+def _write_parts(order: Order, before: OrderSnapshot | None, now: OrderSnapshot) -> None:
+    """Only the tables whose part of the snapshot changed are touched."""
+    if before is None or before.lines != now.lines:
+        _replace(OrderLine, order, rows.lines(order.pk, now))
+    if before is None or before.fulfillments != now.fulfillments:
+        _replace(OrderFulfillment, order, rows.fulfillments(order.pk, now))
+        if order.version:
+            sql.delete(OrderTracking, order_id=order.pk)
+        sql.insert_few(OrderTracking, rows.trackings(order.pk, now))
+    if before is None or before.transactions != now.transactions:
+        _replace(OrderTransaction, order, rows.transactions(order.pk, now))
+    if before is None or before.refunds != now.refunds:
+        _replace(OrderRefund, order, rows.refunds(order.pk, now))
+
+
+def _replace(model: type[OrderPart], order: Order, parts: Sequence[rows.Row]) -> None:
+    """Make the order's rows of one table exactly these, keeping ids of those that stay."""
+    # An order that was never read has none.
+    held = sql.select(model, "gid", order_id=order.pk) if order.version else []
+    if gone := [gid for (gid,) in held if gid not in {row["gid"] for row in parts}]:
+        sql.delete(model, order_id=order.pk, gid=gone)
+    sql.upsert(model, parts, unique=("order_id", "gid"))

@@ -1,0 +1,166 @@
+"""What this app shows on the admin's front page and in /metrics (core.dashboard)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from django.contrib.auth.models import User
+from django.db.models import Count, F, Min, Q, Sum
+from django.db.models.functions import Coalesce, Greatest
+from django.urls import reverse
+
+from core.dashboard import (
+    DESK,
+    Metric,
+    Sample,
+    Tile,
+    seconds_since,
+)
+from orders import policies
+from orders.models import (
+    ACTIVE_STATES,
+    ActionState,
+    EventKind,
+    Order,
+    OrderAction,
+    OrderEvent,
+    Policy,
+    Store,
+)
+from orders.money import Money
+
+# From here on a person should know that their day is nearly used up.
+_NEARLY: Final = Decimal("0.8")
+
+
+def tiles(now: datetime) -> Iterator[Tile]:
+    """Money and limits, a store at a time. Six queries."""
+    stores = list(Store.objects.active())
+    blocked = _counts(OrderAction.objects.filter(state=ActionState.BLOCKED))
+    refunded = _refunded(now)
+    spending = _spending(stores, now)
+    actions = reverse("admin:orders_orderaction_changelist")
+    for store in stores:
+        sums = refunded.get(store.pk, [])
+        people = spending.get(store.pk, [])
+        worst = max(people, key=lambda person: person[1] / person[2], default=None)
+        yield Tile(
+            title="Refunded in 24 hours",
+            value="\n".join(_sum_words(*pair) for pair in sums) or "None",
+            hint="By anybody, Shopify's own staff included. Test orders are left out.",
+            url=reverse("admin:orders_money"),
+            permission="orders.view_orderaction",
+            store_id=store.pk,
+        )
+        if worst:
+            name, spent, limit = worst
+            share = spent / limit
+            yield Tile(
+                title="Closest to the day's limit",
+                value=f"{name}: {int(share * 100)} %",
+                hint=f"{Money(spent, store.currency).format('en')} of "
+                f"{Money(limit, store.currency).format('en')} in 24 hours.",
+                url=reverse("admin:orders_policy_changelist"),
+                permission="orders.view_policy",
+                tone="critical" if share >= 1 else "warning" if share >= _NEARLY else "default",
+                store_id=store.pk,
+            )
+        if count := blocked.get(store.pk, 0):
+            yield Tile(
+                title="Wait for an administrator",
+                value=str(count),
+                hint="Shopify refused our access. Mend the connection; they go on by themselves.",
+                url=f"{actions}?state__exact=blocked&order__store__id__exact={store.pk}",
+                permission="orders.view_orderaction",
+                tone="critical",
+                store_id=store.pk,
+            )
+        if store.is_frozen:
+            yield Tile(
+                title="Frozen",
+                value="Nothing is sent",
+                hint="Cancellations and refunds wait until the store is unfrozen.",
+                url=reverse("admin:orders_store_change", args=[store.pk]),
+                permission="orders.view_store",
+                tone="warning",
+                store_id=store.pk,
+            )
+
+
+def metrics(now: datetime) -> Iterator[Metric]:
+    """Three queries."""
+    states = dict.fromkeys(ACTIVE_STATES, 0)
+    rows = OrderAction.objects.active().values("state").annotate(n=Count("pk")).order_by()
+    states |= {ActionState(row["state"]): row["n"] for row in rows}
+    yield Metric(
+        name="agent_inbox_actions",
+        help="Cancellations and refunds that have not ended, by state.",
+        samples=tuple(Sample(n, {"state": state.value}) for state, n in states.items()),
+    )
+    # When an action asked for now was due: when it was asked for; later when it was put off.
+    due_at = Greatest(F("requested_at"), Coalesce(F("next_attempt_at"), F("requested_at")))
+    oldest = OrderAction.objects.due(now=now).aggregate(at=Min(due_at))["at"]
+    yield Metric(
+        name="agent_inbox_oldest_due_action_seconds",
+        help="For how long the oldest due action has waited for a worker; 0: none is due.",
+        samples=(Sample(seconds_since(oldest, now)),),
+    )
+    dirty = Order.objects.dirty().aggregate(n=Count("pk"))["n"]
+    yield Metric(
+        name="agent_inbox_orders_unread",
+        help="Orders known to have changed at Shopify and not read again yet.",
+        samples=(Sample(dirty),),
+    )
+
+
+def _counts(actions: Any) -> dict[int, int]:
+    rows = actions.values("order__store_id").annotate(n=Count("pk")).order_by()
+    return {row["order__store_id"]: row["n"] for row in rows}
+
+
+def _refunded(now: datetime) -> dict[int, list[tuple[Money, Money]]]:
+    """What went back in 24 hours, and what is on its way: (moved, not confirmed) a currency."""
+    events = OrderEvent.objects.with_moved().filter(
+        Q(moved__gt=0) | Q(waiting__gt=0), kind=EventKind.REFUNDED, order__is_test=False,
+        occurred_at__gt=now - policies.DAY,
+    )  # fmt: skip
+    rows = events.values("order__store_id", "currency").annotate(
+        moved_sum=Sum("moved"), waiting_sum=Sum("waiting")
+    )
+    sums: dict[int, list[tuple[Money, Money]]] = defaultdict(list)
+    for row in rows.order_by("order__store_id", "currency"):
+        moved = Money(row["moved_sum"] or Decimal(0), row["currency"])
+        waiting = Money(row["waiting_sum"] or Decimal(0), row["currency"])
+        sums[row["order__store_id"]].append((moved, waiting))
+    return sums
+
+
+def _sum_words(moved: Money, waiting: Money) -> str:
+    words = moved.format("en")
+    return f"{words} (+ {waiting.format('en')} not confirmed)" if waiting else words
+
+
+def _spending(stores: list[Store], now: datetime) -> dict[int, list[tuple[str, Decimal, Decimal]]]:
+    """(person, spent, day's limit) of everybody who spent something and has a limit."""
+    spent: dict[tuple[int, int], Decimal] = defaultdict(Decimal)
+    for action in policies.spending(now=now).select_related("order"):
+        spent[action.order.store_id, action.requested_by_id] += policies.spent_by(action)
+    people = User.objects.filter(pk__in={user_id for _store_id, user_id in spent})
+    known = {user.pk: user for user in people.prefetch_related("groups")}
+    all_policies = list(Policy.objects.all())
+    found: dict[int, list[tuple[str, Decimal, Decimal]]] = defaultdict(list)
+    for (store_id, user_id), sum_ in sorted(spent.items()):
+        user = known[user_id]
+        roles = {group.pk for group in user.groups.all()}
+        policy = policies.effective(all_policies, roles=roles, store_id=store_id)
+        if policy and policy.refund_per_day:
+            found[store_id].append((user.get_username(), sum_, policy.refund_per_day))
+    return found
+
+
+DESK.tiles.append(tiles)
+DESK.metrics.append(metrics)

@@ -1,0 +1,130 @@
+"""The page "Money" in the admin: what was refunded and canceled, as tables, bars and a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, timedelta
+from typing import Any, Final
+
+from django import forms
+from django.contrib.admin import AdminSite
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.views.decorators.http import require_GET, require_POST
+
+from core import csv_export
+from orders import audit
+from orders.models import AuditKind, Store
+from orders.reports import totals
+
+PRESETS: Final = (7, 30, 90)
+_HEADER: Final = (
+    "currency",
+    "table",
+    "label",
+    "refunds",
+    "cancellations",
+    "refunded",
+    "not_confirmed",
+)
+
+
+class PeriodForm(forms.Form):
+    since = forms.DateField(label="From", widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label="To", widget=forms.DateInput(attrs={"type": "date"}))
+    store = forms.ModelChoiceField(
+        Store.objects.all(), required=False, label="Store", empty_label="Every store"
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        since, until = cleaned.get("since"), cleaned.get("until")
+        if since and until and since > until:
+            self.add_error("until", "The last day is before the first.")
+        elif since and until and (until - since).days >= totals.LONGEST_DAYS:
+            self.add_error("until", f"At most {totals.LONGEST_DAYS} days at a time.")
+        return cleaned
+
+    @property
+    def period(self) -> totals.Period:
+        store = self.cleaned_data["store"]
+        return totals.Period(
+            self.cleaned_data["since"], self.cleaned_data["until"], store.pk if store else None
+        )
+
+
+def urls(site: AdminSite) -> list[URLPattern]:
+    """The page's addresses, for the site that shows it."""
+
+    @require_GET
+    def page(request: HttpRequest) -> HttpResponse:
+        _check(request)
+        form = PeriodForm(request.GET if "since" in request.GET else _last(30))
+        context = {
+            **site.each_context(request),
+            "title": "Money",
+            "form": form,
+            "report": totals.report(form.period) if form.is_valid() else None,
+            "presets": [(f"{days} days", f"?{urlencode(_last(days))}") for days in PRESETS],
+        }
+        return TemplateResponse(request, "admin/orders/money.html", context)
+
+    @require_POST
+    def download(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+        _check(request)
+        form = PeriodForm(request.POST)
+        if not form.is_valid():
+            words = [str(text) for texts in form.errors.values() for text in texts]
+            return HttpResponse(" ".join(words), status=400, content_type="text/plain")
+        found = totals.report(form.period)
+        lines = list(_lines(found))
+        _record(request, found.period, rows=len(lines))
+        name = f"money-{found.period.since}-{found.period.until}.csv"
+        return StreamingHttpResponse(
+            csv_export.rows(_HEADER, lines),
+            content_type="text/csv; charset=utf-8",
+            headers={
+                "Content-Disposition": f'attachment; filename="{name}"',
+                "Cache-Control": "no-store",
+            },
+        )
+
+    return [
+        path("money/", site.admin_view(page), name="orders_money"),
+        path("money/csv/", site.admin_view(download), name="orders_money_csv"),
+    ]
+
+
+def _lines(found: totals.Report) -> Iterator[tuple[Any, ...]]:
+    for sheet in found.sheets:
+        for table in sheet.tables:
+            for row in table.rows:
+                yield (
+                    sheet.currency, table.key, row.label, row.refunds, row.cancels,
+                    row.money.plain(), row.waiting.plain(),
+                )  # fmt: skip
+
+
+def _record(request: HttpRequest, period: totals.Period, *, rows: int) -> None:
+    actor = request.user if isinstance(request.user, User) else None
+    with transaction.atomic():
+        audit.record(
+            AuditKind.EXPORT, actor=actor, store_id=period.store_id, what="money", rows=rows,
+            since=period.since.isoformat(), until=period.until.isoformat(),
+        )  # fmt: skip
+
+
+def _last(days: int) -> dict[str, str]:
+    today = timezone.now().astimezone(UTC).date()
+    return {"since": str(today - timedelta(days=days - 1)), "until": str(today)}
+
+
+def _check(request: HttpRequest) -> None:
+    if not request.user.has_perm("orders.view_orderaction"):
+        raise PermissionDenied

@@ -1,0 +1,76 @@
+"""Shopify's words for payments, as people read them. Pure.
+
+Not in a table: the word made readable, and kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from django.utils.translation import gettext_lazy, pgettext_lazy
+
+from orders.statuses.badges import Tone
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise as _StrPromise
+
+_KINDS: Final[dict[str, _StrPromise]] = {
+    "AUTHORIZATION": gettext_lazy("Authorization"),
+    "EMV_AUTHORIZATION": gettext_lazy("Card terminal authorization"),
+    "CAPTURE": gettext_lazy("Capture"),
+    "SALE": gettext_lazy("Payment"),
+    "REFUND": pgettext_lazy("noun", "Refund"),
+    "VOID": gettext_lazy("Authorization released"),
+    "CHANGE": gettext_lazy("Change given"),
+}
+_STATES: Final[dict[str, tuple[_StrPromise, Tone]]] = {
+    "SUCCESS": (gettext_lazy("Succeeded"), Tone.DEFAULT),
+    "PENDING": (gettext_lazy("Pending"), Tone.INFO),
+    "AWAITING_RESPONSE": (gettext_lazy("Waiting for an answer"), Tone.INFO),
+    "FAILURE": (gettext_lazy("Failed"), Tone.CRITICAL),
+    "ERROR": (gettext_lazy("Failed"), Tone.CRITICAL),
+    "UNKNOWN": (gettext_lazy("Not known"), Tone.WARNING),
+}
+# Why a payment provider does not pay: those of Shopify's codes that a refund may meet.
+_REASONS: Final[dict[str, _StrPromise]] = {
+    "AMOUNT_TOO_LARGE": gettext_lazy("the amount is too large"),
+    "AMOUNT_TOO_SMALL": gettext_lazy("the amount is too small"),
+    "AUTHENTICATION_FAILED": gettext_lazy("the authentication failed"),
+    "CALL_ISSUER": gettext_lazy("the card’s bank has to be called"),
+    "CANCELLED_PAYMENT": gettext_lazy("the payment was canceled"),
+    "CARD_DECLINED": gettext_lazy("the card was declined"),
+    "CONFIG_ERROR": gettext_lazy("the payment provider is not set up correctly"),
+    "DO_NOT_HONOR": gettext_lazy("the card’s bank refused"),
+    "EXPIRED_CARD": gettext_lazy("the card has expired"),
+    "FRAUD_SUSPECTED": gettext_lazy("fraud is suspected"),
+    "GENERIC_ERROR": gettext_lazy("no reason was given"),
+    "INSTRUMENT_DECLINED": gettext_lazy("the payment method was declined"),
+    "INSUFFICIENT_FUNDS": gettext_lazy("insufficient funds"),
+    "INVALID_AMOUNT": gettext_lazy("the amount is not valid"),
+    "INVALID_PAYMENT_METHOD": gettext_lazy("the payment method is not valid"),
+    "MERCHANT_ACCOUNT_ERROR": gettext_lazy("the shop’s account has a problem"),
+    "PAYMENT_METHOD_UNAVAILABLE": gettext_lazy("the payment method is not available"),
+    "PAYMENT_PROVIDER_ERROR": gettext_lazy("the payment provider had a problem"),
+    "PROCESSING_ERROR": gettext_lazy("it could not be processed"),
+}
+
+
+def kind_words(raw: str) -> str:
+    return str(_KINDS[raw]) if raw in _KINDS else readable(raw)
+
+
+def state_words(raw: str) -> tuple[str, Tone]:
+    if raw not in _STATES:
+        return readable(raw), Tone.WARNING
+    label, tone = _STATES[raw]
+    return str(label), tone
+
+
+def bank_reason(code: str) -> str:
+    """Why a payment provider did not pay, to stand after a colon."""
+    return str(_REASONS[code]) if code in _REASONS else readable(code).lower()
+
+
+def readable(raw: str) -> str:
+    """A word such as AMAZON_PAYMENTS_STALE, that no table has, without its capitals."""
+    return raw.replace("_", " ").capitalize()

@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class PracticeStoreConfig(AppConfig):
+    """An app only for its management command: nothing in the product imports it."""
+
+    name = "practice_store"

@@ -1,0 +1,71 @@
+"""Refunds as store credit: who may get one, and how much.
+
+Shopify's schema gives the shapes, and codes for orderCancel alone. The sentences are ours
+where no recording has Shopify's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from practice_store import money
+from practice_store.context import Context
+from practice_store.errors import UserError
+from practice_store.state import Order
+
+
+@dataclass(frozen=True)
+class Credit:
+    """In the order's presentment currency."""
+
+    amount: Decimal
+    expires_at: datetime | None
+
+
+def has_customer(context: Context, order: Order) -> bool:
+    return order.customer_number in context.shop.customers
+
+
+def of_refund(context: Context, order: Order, methods: list[dict[str, Any]]) -> list[Credit]:
+    """RefundInput.refundMethods. Raises UserError; its sum is held against the order elsewhere."""
+    return [
+        _of_method(context, order, method["storeCreditRefund"], [
+            "refundMethods", str(index), "storeCreditRefund"])
+        for index, method in enumerate(methods)
+    ]  # fmt: skip
+
+
+def _of_method(context: Context, order: Order, data: dict[str, Any], where: list[str]) -> Credit:
+    if not has_customer(context, order):
+        raise UserError("Store credit can only be issued to a customer", where)
+    amount = Decimal(str(data["amount"]["amount"]))
+    # Which of an order's two currencies Shopify credits is not told: as everywhere else in a
+    # refund, the one the customer paid in.
+    if data["amount"]["currencyCode"] != order.presentment_currency:
+        message = f"Currency must be {order.presentment_currency}"
+        raise UserError(message, [*where, "amount", "currencyCode"])
+    if amount <= 0 or amount != money.rounded(amount, order.presentment_currency):
+        raise UserError("Amount is invalid", [*where, "amount", "amount"])
+    expires_at = data.get("expiresAt")
+    if _is_past(context, expires_at):
+        raise UserError("Expiration date must be in the future", [*where, "expiresAt"])
+    return Credit(amount, expires_at)
+
+
+def check_cancel(context: Context, order: Order, data: dict[str, Any]) -> None:
+    """OrderCancelRefundMethodInput.storeCreditRefund. Raises UserError with Shopify's codes."""
+    where = ["refundMethod", "storeCreditRefund"]
+    if not has_customer(context, order):
+        message = "Store credit can only be issued to a customer"
+        raise UserError(message, where, "STORE_CREDIT_REFUND_MISSING_CUSTOMER")
+    if _is_past(context, data.get("expiresAt")):
+        message = "Expiration date must be in the future"
+        code = "STORE_CREDIT_REFUND_EXPIRATION_IN_PAST"
+        raise UserError(message, [*where, "expiresAt"], code)
+
+
+def _is_past(context: Context, expires_at: datetime | None) -> bool:
+    return expires_at is not None and expires_at <= context.now()

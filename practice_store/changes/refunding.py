@@ -1,0 +1,340 @@
+"""Refunds as Shopify books them: suggested, checked, recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from orders.money import Money
+from practice_store import (
+    money,
+    payloads,
+    quantities,
+)
+from practice_store.changes import crediting
+from practice_store.context import Context
+from practice_store.errors import UserError
+from practice_store.sales import (
+    selling,
+    stock,
+)
+from practice_store.state import (
+    ZERO,
+    Adjustment,
+    LineItem,
+    Order,
+    Refund,
+    RefundDuty,
+    RefundLine,
+    Transaction,
+    gid,
+)
+
+
+@dataclass(frozen=True)
+class SuggestedLine:
+    line: LineItem
+    quantity: int
+    restock_type: str
+    location_number: int | None
+    subtotal: Decimal
+    tax: Decimal
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    order: Order
+    lines: tuple[SuggestedLine, ...]
+    shipping: Decimal
+    shipping_maximum: Decimal
+    subtotal: Decimal
+    tax: Decimal
+    amount: Decimal
+    maximum: Decimal
+    duties: tuple[tuple[LineItem, Decimal], ...]
+    transactions: tuple[tuple[Transaction, Decimal, Decimal], ...]
+    # The whole amount as store credit, in place of the transactions.
+    as_store_credit: bool = False
+
+
+def line_share(
+    order: Order, line: LineItem, quantity: int, *, skip: int = 0
+) -> tuple[Decimal, Decimal]:
+    """Price and tax of the next `quantity` units to be refunded after `skip` others, exact to the
+    last unit."""
+    before = line.refunded + line.removed + skip
+    whole = money.line_total(line)
+
+    def part(sum_of_line: Decimal) -> Decimal:
+        after = money.share(order, sum_of_line, before + quantity, line.quantity)
+        return after - money.share(order, sum_of_line, before, line.quantity)
+
+    return part(whole), part(line.tax)
+
+
+def suggest(
+    order: Order,
+    *,
+    lines: list[dict[str, Any]] | None,
+    shipping: Decimal | None,
+    full: bool,
+    duties: list[dict[str, Any]] | None = None,
+    as_store_credit: bool = False,
+    less: Decimal = ZERO,
+) -> Suggestion:
+    """What Shopify would give back; `shipping` None: none, unless `full`. `less`: the fees of a
+    return."""
+    if full:
+        chosen = [
+            (line, quantities.refundable_quantity(order, line.number_id)) for line in order.lines
+        ]
+    else:
+        by_id = {line.id: line for line in order.lines}
+        chosen = [
+            (by_id[item["lineItemId"]], item["quantity"])
+            for item in lines or ()
+            if item["lineItemId"] in by_id
+        ]
+    suggested = []
+    for line, quantity in chosen:
+        seen = 0
+        for kind, units, location in stock.split(order, line, quantity) if quantity > 0 else ():
+            price, tax = line_share(order, line, units, skip=seen)
+            suggested.append(SuggestedLine(line, units, kind, location, price, tax))
+            seen += units
+    maximum = max(ZERO, money.net(order))
+    shipping_maximum = money.shipping(order) - money.refunded_shipping(order)
+    carriage = shipping_maximum if full else min(shipping or ZERO, shipping_maximum)
+    price = sum((line.subtotal for line in suggested), ZERO)
+    tax = sum((line.tax for line in suggested), ZERO)
+    carriage_tax = ZERO
+    if carriage and carriage == shipping_maximum:
+        carriage_tax = sum((s.tax for s in order.shipping_lines), ZERO)
+    tax += carriage_tax
+    quantities = {s.line.number_id: s.quantity for s in suggested}
+    every = [{"dutyId": duty_id(line)} for line in order.lines if full and line.duty]
+    tolls = _duties(order, every or duties or [], quantities)
+    wanted = price + carriage + (ZERO if order.taxes_included else tax)
+    wanted += ZERO if order.duties_included else sum((amount for _, amount in tolls), ZERO)
+    if full and order.cancelled_at:
+        wanted = maximum
+    amount = max(ZERO, min(wanted - less, maximum))
+    return Suggestion(
+        order=order,
+        lines=tuple(suggested),
+        shipping=carriage,
+        shipping_maximum=shipping_maximum,
+        subtotal=price,
+        tax=tax,
+        amount=amount,
+        maximum=maximum,
+        duties=tuple(tolls),
+        transactions=() if as_store_credit else _spread(order, amount),
+        as_store_credit=as_store_credit,
+    )
+
+
+def duty_id(line: LineItem) -> str:
+    return gid("Duty", line.number_id)
+
+
+def _duties(
+    order: Order, chosen: list[dict[str, Any]], quantities: dict[int, int]
+) -> list[tuple[LineItem, Decimal]]:
+    """Duties to give back: FULL what is left of each, PROPORTIONAL the refunded units' share."""
+    by_id = {duty_id(line): line for line in order.lines if line.duty}
+    found = []
+    for index, item in enumerate(chosen):
+        line = by_id.get(item["dutyId"])
+        if line is None:
+            raise UserError("Duty does not exist", ["refundDuties", str(index), "dutyId"])
+        left = money.duty_left(order, line)
+        if item.get("refundType") == "PROPORTIONAL":
+            units = quantities.get(line.number_id, 0)
+            left = min(left, money.share(order, line.duty, units, line.quantity))
+        if left > 0:
+            found.append((line, left))
+    return found
+
+
+def _spread(order: Order, amount: Decimal) -> tuple[tuple[Transaction, Decimal, Decimal], ...]:
+    """The amount over the payments, gift cards last, with each one's maximum."""
+    left = amount
+    found = []
+    for payment in sorted(money.payments(order), key=lambda t: t.gateway == "gift_card"):
+        maximum = money.left_of(order, payment)
+        if maximum > 0:
+            part = min(left, maximum)
+            found.append((payment, part, maximum))
+            left -= part
+    return tuple(found)
+
+
+def create(
+    context: Context, data: dict[str, Any], key: str | None, *, made_by: str = "app"
+) -> tuple[Order, Refund]:
+    """refundCreate, or staff at their own desk. Raises UserError in Shopify's words; nothing is
+    written then."""
+    shop = context.shop
+    number = int(data["orderId"].rsplit("/", 1)[-1])
+    order = shop.orders.get(number)
+    if order is None:
+        raise UserError("Order does not exist", ["orderId"])
+    if order.presentment_currency != order.currency and not data.get("currency"):
+        raise UserError("Currency is required for multi-currency orders", ["currency"])
+    lines = _check_lines(order, data.get("refundLineItems") or [])
+    quantities: dict[int, int] = {}
+    for line, quantity, _item in lines:
+        quantities[line.number_id] = quantities.get(line.number_id, 0) + quantity
+    tolls = _duties(order, data.get("refundDuties") or [], quantities)
+    shipped = stock.check_restock(context, order, lines)
+    shipping_part(order, data.get("shipping") or {})
+    moves = check_transactions(order, data.get("transactions") or [])
+    credits = crediting.of_refund(context, order, data.get("refundMethods") or [])
+    moved = sum((amount for _, amount in moves), ZERO)
+    moved += sum((credit.amount for credit in credits), ZERO)
+    if moved > money.net(order):
+        raise UserError(too_much(order, moved, money.net(order)))
+    for (line, _quantity, _item), units in zip(lines, shipped, strict=True):
+        line.refunded_shipped += units
+    refund = book(context, order, data, lines, moves, credits, key, tolls)
+    refund.made_by = made_by
+    return order, refund
+
+
+def too_much(order: Order, amount: Decimal, limit: Decimal) -> str:
+    currency = order.presentment_currency
+    sign = {"EUR": "€", "GBP": "£", "JPY": "¥"}.get(currency, "$")
+    asked, most = Money(amount, currency).plain(), Money(limit, currency).plain()
+    return f"Refund amount {sign}{asked} is greater than net payment received {sign}{most}"
+
+
+def _check_lines(
+    order: Order, chosen: list[dict[str, Any]]
+) -> list[tuple[LineItem, int, dict[str, Any]]]:
+    by_id = {line.id: line for line in order.lines}
+    found: list[tuple[LineItem, int, dict[str, Any]]] = []
+    for index, item in enumerate(chosen):
+        line = by_id.get(item["lineItemId"])
+        if line is None:
+            raise UserError(
+                "Line item does not exist", ["refundLineItems", str(index), "lineItemId"]
+            )
+        asked = item["quantity"] + sum(units for other, units, _ in found if other is line)
+        # A canceled order's lines are off it already; only the money is left.
+        if asked > line.quantity - line.refunded:
+            raise UserError(
+                "Quantity cannot refund more items than were purchased",
+                ["refundLineItems", str(index), "quantity"],
+            )
+        found.append((line, item["quantity"], item))
+    return found
+
+
+def check_transactions(
+    order: Order, wanted: list[dict[str, Any]]
+) -> list[tuple[Transaction, Decimal]]:
+    by_id = {t.id: t for t in order.transactions}
+    found = []
+    for item in wanted:
+        if item["kind"] != "REFUND":
+            raise UserError(f"Kind {item['kind'].lower()} is not a valid transaction")
+        parent = by_id.get(item.get("parentId") or "")
+        if parent is None or parent.kind not in {"SALE", "CAPTURE"}:
+            raise UserError(
+                "Transactions require a parent_id associated with the order", ["transactions"]
+            )
+        amount = Decimal(str(item["amount"]))
+        if amount > money.left_of(order, parent) and amount <= money.net(order):
+            raise UserError(too_much(order, amount, money.left_of(order, parent)))
+        found.append((parent, amount))
+    return found
+
+
+def book(
+    context: Context,
+    order: Order,
+    data: dict[str, Any],
+    lines: list[tuple[LineItem, int, dict[str, Any]]],
+    moves: list[tuple[Transaction, Decimal]],
+    credits: list[crediting.Credit],
+    key: str | None,
+    tolls: Sequence[tuple[LineItem, Decimal]] = (),
+) -> Refund:
+    """A refund whose parts were checked. Lines are (line, units, RefundLineItemInput), `tolls`
+    the duties that go back."""
+    shop, now = context.shop, context.now()
+    refund = Refund(
+        number_id=shop.new_id(),
+        order_number=order.number_id,
+        created_at=now,
+        processed_at=now,
+        note=data.get("note"),
+        key=key,
+    )
+    booked = ZERO
+    for line, quantity, item in lines:
+        price, tax = line_share(order, line, quantity)
+        booked += price + (ZERO if order.taxes_included else tax)
+        refund.lines.append(
+            RefundLine(
+                number_id=shop.new_id(),
+                line_number=line.number_id,
+                quantity=quantity,
+                restock_type=item.get("restockType") or "NO_RESTOCK",
+                subtotal=price,
+                tax=tax,
+                location_number=stock.put_back_by_refund(context, order, line, quantity, item),
+            )
+        )
+        _take_off(order, line, quantity)
+    refund.duties = [RefundDuty(line_number=li.number_id, amount=toll) for li, toll in tolls]
+    booked += ZERO if order.duties_included else sum((toll for _, toll in tolls), ZERO)
+    refund.shipping = shipping_part(order, data.get("shipping") or {})
+    booked += refund.shipping
+    back = selling.give_back(context, order, moves, key=key)
+    refund.transactions += [transaction.number_id for transaction in back]
+    for credit in credits:
+        moved = selling.add_store_credit(
+            context, order, amount=credit.amount, expires_at=credit.expires_at, key=key
+        )
+        refund.transactions.append(moved.number_id)
+    difference = booked - sum((amount for _, amount in moves), ZERO)
+    difference -= sum((credit.amount for credit in credits), ZERO)
+    if difference:
+        refund.adjustments.append(
+            Adjustment(number_id=shop.new_id(), kind=_discrepancy(data), amount=difference)
+        )
+    order.refunds.append(refund)
+    context.emit("refunds/create", payloads.refund(shop, order, refund))
+    selling.touch(context, order)
+    return refund
+
+
+def _discrepancy(data: dict[str, Any]) -> str:
+    """The reason that was given for another amount than the calculated one; OTHER has no word of
+    its own among those that are kept."""
+    given = data.get("discrepancyReason")
+    return given if given in {"CUSTOMER", "DAMAGE", "RESTOCK"} else "REFUND_DISCREPANCY"
+
+
+def _take_off(order: Order, line: LineItem, quantity: int) -> None:
+    line.refunded += quantity
+    line.removed = max(0, min(line.removed, line.quantity - line.refunded))
+    unshipped = max(0, line.current_quantity - quantities.kept_quantity(order, line.number_id))
+    for work in order.fulfillment_orders:
+        for item in work.lines:
+            if item.line_number == line.number_id:
+                item.remaining_quantity = min(item.remaining_quantity, unshipped)
+
+
+def shipping_part(order: Order, data: dict[str, Any]) -> Decimal:
+    left = money.shipping(order) - money.refunded_shipping(order)
+    if data.get("fullRefund"):
+        return left
+    amount = Decimal(str(data.get("amount") or 0))
+    if amount > left:
+        raise UserError("Shipping amount exceeds the refundable amount", ["shipping", "amount"])
+    return amount

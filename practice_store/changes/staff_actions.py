@@ -1,0 +1,227 @@
+"""What staff, customers and carriers do, by order: for the staff page, the seeder and tests."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from practice_store import (
+    money,
+    payloads,
+)
+from practice_store.changes import (
+    processing,
+    refunding,
+    returning,
+)
+from practice_store.context import Context
+from practice_store.errors import UserError
+from practice_store.sales import (
+    ordering,
+    selling,
+    shipping,
+)
+from practice_store.state import (
+    Order,
+    Refund,
+    Return,
+    Tracking,
+)
+
+
+def order_by_name(context: Context, name: str) -> Order:
+    for order in context.shop.orders.values():
+        if order.name == name:
+            return order
+    raise UserError(f"There is no order {name}.")
+
+
+def place(context: Context, **data: Any) -> Order:
+    """Place an order from orderCreate's input."""
+    order = ordering.from_input(context, data)
+    selling.place(context, order)
+    return order
+
+
+def pay(context: Context, order: Order, amount: Decimal | None = None, gateway: str = "shopify_payments",
+        account_number: str | None = "•••• 4242") -> None:  # fmt: skip
+    """Money arrives: all that is owed, or a part."""
+    due = amount if amount is not None else money.outstanding(order)
+    if due <= 0:
+        raise UserError("Nothing is owed.")
+    order.pending = False
+    for waiting in money.pending_payments(order):
+        waiting.status = "FAILURE"
+    selling.add_transaction(
+        context, order, kind="SALE", amount=due, gateway=gateway, account_number=account_number
+    )
+    paid = money.financial_status(order) == "PAID"
+    selling.archive_if_done(context, order)
+    selling.touch(context, order, *(("orders/paid",) if paid else ()))
+
+
+def authorize(context: Context, order: Order) -> None:
+    selling.add_transaction(
+        context, order, kind="AUTHORIZATION", amount=money.total(order), gateway="shopify_payments",
+        account_number="•••• 4242",
+    )  # fmt: skip
+    order.pending = False
+    selling.touch(context, order)
+
+
+def capture(context: Context, order: Order) -> None:
+    for held in money.open_authorizations(order):
+        selling.capture(context, order, held.number_id, money.capturable(order))
+
+
+def ship(context: Context, order: Order, *, quantities: dict[int, int] | None = None,
+         tracking: list[Tracking] | None = None) -> None:  # fmt: skip
+    """Ship what is left, or some units by line number."""
+    work = next(
+        (w for w in order.fulfillment_orders if w.status not in {"CLOSED", "CANCELLED"}), None
+    )
+    if work is None:
+        raise UserError("Nothing is left to ship.")
+    by_item = None
+    if quantities is not None:
+        by_item = {item.number_id: quantities.get(item.line_number, 0) for item in work.lines}
+    shipping.ship(context, order, work, by_item, tracking or [])
+
+
+def carrier_says(context: Context, order: Order, status: str, *, parcel: int = -1,
+                 arrives_in_days: int | None = None, at: datetime | None = None, city: str | None = None,
+                 country: str | None = None, message: str | None = None) -> None:  # fmt: skip
+    """A tracking event of a parcel, by default the latest."""
+    if not order.fulfillments:
+        raise UserError("Nothing was shipped yet.")
+    due = context.now() + timedelta(days=arrives_in_days) if arrives_in_days is not None else None
+    shipping.add_event(
+        context, order, order.fulfillments[parcel], status=status, happened_at=at,
+        estimated_delivery_at=due, city=city, country=country, message=message,
+    )  # fmt: skip
+
+
+def refund(context: Context, order: Order, amount: Decimal, note: str = "") -> Refund:
+    """Shop staff refund an amount in Shopify's own admin."""
+    left, moves = amount, []
+    for payment in money.payments(order):
+        part = min(left, money.left_of(order, payment))
+        if part > 0:
+            moves.append(
+                {"orderId": order.id, "parentId": payment.id, "gateway": payment.gateway,
+                 "kind": "REFUND", "amount": part}
+            )  # fmt: skip
+            left -= part
+    data = {"orderId": order.id, "currency": order.presentment_currency, "note": note,
+            "transactions": moves}  # fmt: skip
+    if left > 0 or not moves:
+        raise UserError("That is more than was paid.")
+    return refunding.create(context, data, None, made_by="staff")[1]
+
+
+def cancel(context: Context, order: Order, *, reason: str, refund_all: bool) -> None:
+    """Shop staff cancel in Shopify's own admin."""
+    selling.check_cancelable(context, order, None)
+    key = f"staff-{context.shop.new_id()}"
+    selling.start_cancel(
+        context, order, reason=reason, refund=refund_all, staff_note=None, key=key, made_by="staff"
+    )
+
+
+def open_return(context: Context, order: Order, *, requested: bool = False) -> Return:
+    items = [
+        (line.number_id, left, "OTHER", "")
+        for line in returning.shipped_lines(order)
+        if (left := line.quantity - returning.returned_quantity(order, line.number_id)) > 0
+    ]
+    if not items:
+        raise UserError("Nothing was shipped that could come back.")
+    return returning.open_return(context, order, items, status="REQUESTED" if requested else "OPEN")
+
+
+def approve_return(context: Context, order: Order) -> None:
+    returning.approve(context, order, _return(order, "REQUESTED"))
+
+
+def receive_return(
+    context: Context, order: Order, *, units: int | None = None, kind: str = "RESTOCKED"
+) -> None:
+    """Units of the open returns arrive at the center and are booked in; None: all that are left."""
+    for back in order.returns:
+        if back.status == "OPEN":
+            for item in back.lines:
+                left = item.quantity - item.disposed
+                part = left if units is None else min(left, units)
+                if part > 0:
+                    returning.receive(context, order, item, part, kind)
+                units = None if units is None else units - part
+
+
+def process_return(context: Context, order: Order) -> None:
+    """Staff process what is left of the open return, and refund nothing (yet)."""
+    back = _return(order, "OPEN")
+    rows = [
+        {"id": item.id, "quantity": left}
+        for item in back.lines
+        if (left := item.quantity - item.processed) > 0
+    ]
+    processing.process(context, order, back, {"returnLineItems": rows}, made_by="staff")
+
+
+def close_return(context: Context, order: Order) -> None:
+    returning.close(context, order, _return(order, "OPEN"))
+
+
+def _return(order: Order, status: str) -> Return:
+    for back in order.returns:
+        if back.status == status:
+            return back
+    raise UserError(f"There is no return that is {status.lower()}.")
+
+
+def edit(
+    context: Context, order: Order, *, note: str | None = None, tags: list[str] | None = None
+) -> None:
+    if note is not None:
+        order.note = note
+    if tags is not None:
+        order.tags = sorted(tags)
+    selling.touch(context, order)
+
+
+def fail_refund(context: Context, order: Order, refund_row: Refund, error_code: str) -> None:
+    """The payment provider turns a booked refund down, perhaps days later."""
+    for transaction in order.transactions:
+        if transaction.number_id in refund_row.transactions:
+            transaction.status, transaction.error_code = "FAILURE", error_code
+    selling.touch(context, order)
+
+
+def merge_customers(context: Context, *, kept: int, gone: int) -> None:
+    """Staff merge two customers: the orders of one become the other's, and one goes."""
+    customers = context.shop.customers
+    context.emit("customers/merge", payloads.merged_customers(customers[kept], customers[gone]))
+    del customers[gone]
+    for order in [o for o in context.shop.orders.values() if o.customer_number == gone]:
+        order.customer_number = kept
+        selling.touch(context, order)
+
+
+def dispute(context: Context, order: Order, status: str) -> None:
+    """A customer's bank disputes the payment, or says how that stands."""
+    topic = "disputes/update" if order.dispute else "disputes/create"
+    order.dispute = status
+    body = {
+        "id": order.number_id,
+        "order_id": order.number_id,
+        "type": "chargeback",
+        "amount": money.wire(money.received(order)),
+        "currency": order.presentment_currency,
+        "reason": "fraudulent",
+        "status": status.lower(),
+        "initiated_at": context.now().isoformat(),
+    }
+    context.emit(topic, body)
+    context.changed.add(order.number_id)
+    order.updated_at = max(context.now(), order.updated_at)

@@ -1,0 +1,261 @@
+"""Bulk operations: a query over everything, run beside the shop into a file of lines."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from graphql import (
+    ArgumentNode,
+    FieldNode,
+    IntValueNode,
+    NameNode,
+    TypeInfo,
+    TypeInfoVisitor,
+    Visitor,
+    parse,
+    visit,
+)
+from graphql.execution import execute_sync
+
+from practice_store.context import Context
+from practice_store.graphql import bulk_rules
+from practice_store.graphql.resolvers import (
+    resolve_field,
+    resolve_type,
+)
+from practice_store.graphql.resolvers.queries import found_orders
+from practice_store.graphql.scalars import schema
+from practice_store.state import (
+    Order,
+    Shop,
+    gid,
+)
+
+RUNNING_AT_ONCE: Final = 5
+KEPT: Final = timedelta(days=7)
+_PAGE: Final = 25
+_NESTED: Final = 250
+Json = dict[str, Any]
+
+
+@dataclass
+class Operation:
+    """One operation; the names are the schema's."""
+
+    number_id: int
+    shop: str
+    query: str
+    created_at: datetime
+    status: str = "CREATED"
+    completed_at: datetime | None = None
+    error_code: str | None = None
+    object_count: int = 0
+    root_object_count: int = 0
+    file_size: int | None = None
+    url: str | None = None
+    partial_data_url: str | None = None
+    token: str = field(default_factory=lambda: secrets.token_hex(16))
+    type: str = "QUERY"
+    typename: str = "BulkOperation"
+
+    @property
+    def id(self) -> str:
+        return gid("BulkOperation", self.number_id)
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in {"CREATED", "RUNNING", "CANCELING"}
+
+
+class Bulk:
+    """All shops' operations and their files. `work` runs something under a shop's lock."""
+
+    def __init__(
+        self, *, work: Callable[[str, Callable[[Context], Any]], Any], base_url: Callable[[], str],
+        fails: Callable[[str], bool],
+    ) -> None:  # fmt: skip
+        self._work, self._base_url, self._fails = work, base_url, fails
+        self._operations: dict[int, Operation] = {}
+        self._folder = Path(tempfile.mkdtemp(prefix="practice-bulk-"))
+        # Also where nobody closes it.
+        self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._threads: set[threading.Thread] = set()
+        # A writer is begun and known, or not at all: one known before it began cannot be joined.
+        self._beginning = threading.Lock()
+        self._is_closed = False
+
+    at_once = RUNNING_AT_ONCE
+
+    def close(self) -> None:
+        """Stop what is being written, and remove the files. Not to be called under a lock."""
+        with self._beginning:
+            self._is_closed = True
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(timeout=10)
+        self._remove()
+
+    def running(self, shop: Shop) -> int:
+        return sum(o.is_open and o.shop == shop.domain for o in self._operations.values())
+
+    def start(self, context: Context, query: str) -> Operation:
+        """Expects a query that `bulk_rules` let pass."""
+        made = Operation(
+            number_id=context.shop.new_id(), shop=context.shop.domain, query=query,
+            created_at=context.now(),
+        )  # fmt: skip
+        self._operations[made.number_id] = made
+        # It begins once the request that asked for it has been answered.
+        context.later(0.0, lambda _context: self._begin(made))
+        return made
+
+    def find(self, shop: Shop, number: int) -> Operation | None:
+        found = self._operations.get(number)
+        return found if found and found.shop == shop.domain else None
+
+    def cancel(self, operation: Operation) -> None:
+        if operation.is_open:
+            operation.status = "CANCELING"
+
+    def file_of(self, token: str, now: datetime) -> Path | None:
+        """The file behind an address, for as long as Shopify keeps it."""
+        for operation in self._operations.values():
+            done = operation.completed_at
+            if operation.token == token and done and now - done < KEPT:
+                return self._path(operation)
+        return None
+
+    def _path(self, operation: Operation) -> Path:
+        return self._folder / f"{operation.token}.jsonl"
+
+    def _begin(self, operation: Operation) -> None:
+        thread = threading.Thread(target=self._run, args=(operation,), daemon=True)
+        with self._beginning:
+            if self._is_closed:
+                return
+            self._threads.add(thread)
+            thread.start()
+
+    def _run(self, operation: Operation) -> None:
+        try:
+            self._write(operation)
+        finally:
+            self._threads.discard(threading.current_thread())
+
+    def _write(self, operation: Operation) -> None:
+        if operation.status == "CREATED":
+            operation.status = "RUNNING"
+        ended = "COMPLETED"
+        must_fail = self._fails(operation.shop)
+        with self._path(operation).open("w", encoding="utf-8") as file:
+            for lines in self._pages(operation):
+                if self._is_closed:
+                    return
+                if operation.status == "CANCELING":
+                    ended = "CANCELED"
+                    break
+                for line in lines:
+                    file.write(json.dumps(line, separators=(",", ":")) + "\n")
+                    operation.object_count += 1
+                    operation.root_object_count += "__parentId" not in line
+                if must_fail:
+                    ended, operation.error_code = "FAILED", "INTERNAL_SERVER_ERROR"
+                    break
+        self._work(operation.shop, lambda context: self._end(context, operation, ended))
+
+    def _end(self, context: Context, operation: Operation, ended: str) -> None:
+        operation.file_size = self._path(operation).stat().st_size
+        address = f"{self._base_url()}/_bulk/{operation.token}.jsonl"
+        if operation.object_count:
+            if ended == "COMPLETED":
+                operation.url = address
+            else:
+                operation.partial_data_url = address
+        operation.completed_at = context.now()
+        operation.status = ended
+        context.emit(
+            "bulk_operations/finish",
+            {
+                "admin_graphql_api_id": operation.id,
+                "completed_at": operation.completed_at.isoformat(),
+                "created_at": operation.created_at.isoformat(),
+                "error_code": operation.error_code and operation.error_code.lower(),
+                "status": ended.lower(),
+                "type": "query",
+            },
+        )
+
+    def _pages(self, operation: Operation) -> Iterator[list[Json]]:
+        """The lines, a page of root objects at a time, each under the shop's lock alone, so
+        that the shop goes on selling."""
+        document = _with_limits(operation.query)
+        rows = self._work(operation.shop, lambda c: found_orders(c, _search_of(operation.query)))
+        for start in range(0, len(rows), _PAGE):
+            page = rows[start : start + _PAGE]
+            yield self._work(operation.shop, partial(_execute, document=document, page=page))
+
+
+def _execute(context: Context, *, document: Any, page: list[Order]) -> list[Json]:
+    context.only_orders = [o for o in page if o.number_id in context.shop.orders]
+    result = execute_sync(
+        schema(), document, context_value=context, field_resolver=resolve_field,
+        type_resolver=resolve_type,
+    )  # fmt: skip
+    if result.errors:
+        raise result.errors[0]
+    lines: list[Json] = []
+    for connection in (result.data or {}).values():
+        _flatten(connection, None, lines)
+    return lines
+
+
+def _flatten(connection: Json, parent: str | None, lines: list[Json]) -> None:
+    """A connection's objects as lines, their own connections' after each."""
+    for edge in connection["edges"]:
+        node = edge["node"]
+        nested = {k: v for k, v in node.items() if isinstance(v, dict) and "edges" in v}
+        line = {k: v for k, v in node.items() if k not in nested}
+        lines.append(line | ({"__parentId": parent} if parent else {}))
+        for inner in nested.values():
+            _flatten(inner, node["id"], lines)
+
+
+def _search_of(query: str) -> Json:
+    """The root connection's `query` argument."""
+    for definition in parse(query).definitions:
+        for selection in getattr(definition, "selection_set").selections:  # noqa: B009
+            for argument in selection.arguments or ():
+                if argument.name.value == "query":
+                    return {"query": getattr(argument.value, "value", "")}
+    return {}
+
+
+def _with_limits(query: str) -> Any:
+    """`first` is not needed in a bulk query; our connections insist on it."""
+    types = TypeInfo(schema())
+
+    class Limits(Visitor):
+        def enter_field(self, node: FieldNode, *_: object) -> FieldNode | None:
+            if not bulk_rules.is_connection(str(types.get_type()).strip("!")):
+                return None
+            own = [a for a in node.arguments or () if a.name.value not in {"first", "last"}]
+            limit = ArgumentNode(
+                name=NameNode(value="first"), value=IntValueNode(value=str(_NESTED))
+            )
+            return FieldNode(
+                name=node.name, alias=node.alias, arguments=(*own, limit),
+                directives=node.directives, selection_set=node.selection_set,
+            )  # fmt: skip
+
+    return visit(parse(query), TypeInfoVisitor(types, Limits()))

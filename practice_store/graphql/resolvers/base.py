@@ -1,0 +1,197 @@
+"""The registry, connections, ids and payloads that all resolvers share."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from graphql import GraphQLNonNull, GraphQLResolveInfo
+
+from practice_store.context import Context
+from practice_store.errors import (
+    ShopError,
+    UserError,
+)
+from practice_store.state import Order
+
+Args = dict[str, Any]
+Resolver = Callable[[Any, Context, Args], Any]
+RESOLVERS: Final[dict[str, dict[str, Resolver]]] = {}
+_GID: Final = re.compile(r"\Agid://shopify/([A-Za-z]+)/([\w-]+)(\?.*)?\Z")
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+MAX_PAGE: Final = 250
+
+
+class Part:
+    """A row together with its order, which its sums and statuses need."""
+
+    def __init__(self, order: Order, row: Any) -> None:
+        self.order, self.row = order, row
+        self.typename: str = row.typename
+        self.number_id: int = getattr(row, "number_id", 0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.row, name)
+
+
+def resolves(type_name: str, *fields: str) -> Callable[[Resolver], Resolver]:
+    """Register a resolver for fields of a type."""
+
+    def register(resolver: Resolver) -> Resolver:
+        for field in fields:
+            RESOLVERS.setdefault(type_name, {})[field] = resolver
+        return resolver
+
+    return register
+
+
+def resolve_field(parent: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:
+    if isinstance(parent, dict) and info.field_name in parent:
+        return parent[info.field_name]
+    resolver = RESOLVERS.get(info.parent_type.name, {}).get(info.field_name)
+    if resolver is not None:
+        return resolver(parent, info.context, args)
+    if isinstance(parent, dict):
+        if isinstance(info.return_type, GraphQLNonNull):
+            raise unfilled(info.parent_type.name, info.field_name)
+        return None
+    name = snake(info.field_name)
+    if parent is None or hasattr(parent, name):
+        found = getattr(parent, name, None)
+        if found is None and isinstance(info.return_type, GraphQLNonNull):
+            raise unfilled(info.parent_type.name, info.field_name)
+        return found
+    raise unfilled(info.parent_type.name, info.field_name)
+
+
+def unfilled(type_name: str, field_name: str) -> ShopError:
+    """For a field of the schema that nobody fills here: as if it were not there, and not null,
+    which would be a claim about the shop."""
+    return ShopError(
+        f"Field '{field_name}' doesn't exist on type '{type_name}'",
+        "undefinedField",
+        typeName=type_name,
+        fieldName=field_name,
+        practiceStore="This practice store does not fill the field.",
+    )
+
+
+def resolve_type(value: Any, *_: Any) -> str | None:
+    if isinstance(value, dict):
+        return value.get("__typename")
+    return getattr(value, "typename", None) or None
+
+
+def snake(name: str) -> str:
+    return _HUMP.sub("_", name).lower()
+
+
+def parse_gid(value: str) -> tuple[str, int | str]:
+    """Type and number of an id. Raises Shopify's error for text that is none."""
+    match = _GID.match(value)
+    if match is None:
+        raise ShopError(f"Invalid global id '{value}'", "RESOURCE_NOT_FOUND")
+    kind, tail = match[1], match[2]
+    return kind, int(tail) if tail.isdigit() else tail
+
+
+def number(value: str) -> int:
+    """The number of an id, -1 for one that has none of ours."""
+    _kind, tail = parse_gid(value)
+    return tail if isinstance(tail, int) else -1
+
+
+def must_be(kind: str, value: str) -> None:
+    """Raises Shopify's error for the id of something else."""
+    if parse_gid(value)[0] != kind:
+        raise ShopError(f"Invalid id: {value}", "RESOURCE_NOT_FOUND")
+
+
+def connection(rows: Sequence[Any], args: Args) -> dict[str, Any]:
+    """A Relay page of rows. Shopify insists on `first` or `last`."""
+    first, last = args.get("first"), args.get("last")
+    if first is None and last is None:
+        raise ShopError("you must provide one of first or last", "BAD_REQUEST")
+    rows = list(reversed(rows)) if args.get("reverse") else list(rows)
+    start, end = 0, len(rows)
+    if (after := _place(rows, args.get("after"))) is not None:
+        start = after + 1
+    if (before := _place(rows, args.get("before"))) is not None:
+        end = before
+    if first is not None:
+        end = min(end, start + min(first, MAX_PAGE))
+    else:
+        start = max(start, end - min(last or 0, MAX_PAGE))
+    page = rows[start:end]
+    marks = [_cursor(start + index, row) for index, row in enumerate(page)]
+    return {
+        "nodes": page,
+        "edges": [{"node": row, "cursor": mark} for row, mark in zip(page, marks, strict=True)],
+        "pageInfo": {
+            "hasNextPage": end < len(rows),
+            "hasPreviousPage": start > 0,
+            "startCursor": marks[0] if marks else None,
+            "endCursor": marks[-1] if marks else None,
+        },
+    }
+
+
+def _place(rows: Sequence[Any], cursor: str | None) -> int | None:
+    """Where the row of a cursor stands; None for none and for one that is not ours."""
+    if not cursor:
+        return None
+    try:
+        key = json.loads(base64.b64decode(cursor))["last_id"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return next((i for i, row in enumerate(rows) if getattr(row, "number_id", i) == key), None)
+
+
+def _cursor(index: int, row: Any) -> str:
+    key = getattr(row, "number_id", index)
+    return base64.b64encode(f'{{"last_id":{key}}}'.encode()).decode()
+
+
+def in_any_order(context: Context, rows: Sequence[Any]) -> list[Any]:
+    """Rows whose order Shopify does not promise; where they are shuffled, always the same way,
+    so that the cursors of a page stay good."""
+    if not context.conditions.shuffled:
+        return list(rows)
+
+    def place(row: Any) -> bytes:
+        name = getattr(row, "number_id", None) or getattr(row, "number", "")
+        return hashlib.blake2b(f"{context.conditions.seed}:{name}".encode(), digest_size=8).digest()
+
+    return sorted(rows, key=place)
+
+
+def payload(work: Callable[[], Args], empty: Args, errors_field: str = "userErrors") -> Args:
+    """Run a mutation's work; a UserError becomes data beside the emptied payload."""
+    try:
+        return {**work(), errors_field: []}
+    except UserError as error:
+        return {**empty, errors_field: error.entries}
+
+
+def find_order(context: Context, value: str) -> Order | None:
+    order = context.shop.orders.get(number(value))
+    return order if order is not None and may_read(context, order) else None
+
+
+def may_read(context: Context, order: Order) -> bool:
+    """Without read_all_orders an app sees the last 60 days (facts §6)."""
+    if "read_all_orders" in context.scopes or not context.scopes:
+        return True
+    return order.created_at >= context.now() - timedelta(days=60)
+
+
+def must_order(context: Context, value: str, field: str = "id") -> Order:
+    order = find_order(context, value)
+    if order is None:
+        raise UserError("Order does not exist", [field], "NOT_FOUND")
+    return order

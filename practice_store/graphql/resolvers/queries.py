@@ -1,0 +1,289 @@
+"""The root of reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, Final
+
+from practice_store.changes import returning
+from practice_store.context import Context
+from practice_store.graphql import search
+from practice_store.graphql.resolvers.base import (
+    RESOLVERS,
+    Args,
+    Part,
+    connection,
+    find_order,
+    may_read,
+    number,
+    parse_gid,
+    resolves,
+)
+from practice_store.graphql.resolvers.objects import (
+    location,
+    parts,
+)
+from practice_store.state import (
+    Customer,
+    Job,
+    Order,
+    gid,
+)
+
+_ORDER_SORT: Final[dict[str, Callable[[Order], Any]]] = {
+    "ID": lambda o: o.number_id,
+    "CREATED_AT": lambda o: (o.created_at, o.number_id),
+    "PROCESSED_AT": lambda o: (o.processed_at, o.number_id),
+    "UPDATED_AT": lambda o: (o.updated_at, o.number_id),
+    "ORDER_NUMBER": lambda o: o.number,
+}
+_CUSTOMER_SORT: Final[dict[str, Callable[[Customer], Any]]] = {
+    "ID": lambda c: c.number_id,
+    "CREATED_AT": lambda c: (c.created_at, c.number_id),
+    "UPDATED_AT": lambda c: (c.updated_at, c.number_id),
+    "NAME": lambda c: (c.last_name or "", c.first_name or ""),
+}
+
+
+@resolves("QueryRoot", "shop")
+def _shop(_parent: Any, context: Context, _args: Args) -> Any:
+    shop = context.shop
+    return {
+        "__typename": "Shop",
+        "id": gid("Shop", 1),
+        "name": shop.name,
+        "myshopifyDomain": shop.domain,
+        "email": f"owner@{shop.domain}",
+        "currencyCode": shop.currency,
+        "ianaTimezone": shop.time_zone,
+        "timezoneOffsetMinutes": 60,
+        "shopAddress": {"id": gid("ShopAddress", 1), "countryCodeV2": shop.country_code},
+        "enabledPresentmentCurrencies": sorted({"USD", "EUR", "JPY", "KWD", shop.currency}),
+        "primaryDomain": {
+            "id": gid("Domain", 1),
+            "host": shop.domain,
+            "url": f"https://{shop.domain}",
+        },
+        "plan": {"publicDisplayName": "Basic", "partnerDevelopment": True, "shopifyPlus": False},
+        "orderNumberFormatPrefix": shop.order_prefix,
+        "orderNumberFormatSuffix": shop.order_suffix,
+    }
+
+
+@resolves("QueryRoot", "currentAppInstallation")
+def _installation(_parent: Any, context: Context, _args: Args) -> Any:
+    return {
+        "id": gid("AppInstallation", 1),
+        "app": {"id": gid("App", 1), "title": "Agent Inbox", "handle": "agent-inbox"},
+        "accessScopes": [{"handle": scope} for scope in context.shop.scopes],
+    }
+
+
+@resolves("QueryRoot", "publicApiVersions")
+def _versions(_parent: Any, _context: Context, _args: Args) -> Any:
+    return [{"handle": "2026-10", "displayName": "2026-10 (Latest)", "supported": True}]
+
+
+@resolves("QueryRoot", "order")
+def _order(_parent: Any, context: Context, args: Args) -> Order | None:
+    return find_order(context, args["id"])
+
+
+@resolves("QueryRoot", "orders")
+def _orders(_parent: Any, context: Context, args: Args) -> Any:
+    if context.only_orders is not None:
+        return connection(context.only_orders, args)
+    rows = found_orders(context, args)
+    rows.sort(key=_ORDER_SORT.get(args.get("sortKey") or "ID", _ORDER_SORT["ID"]))
+    return connection(rows, args)
+
+
+def found_orders(context: Context, args: Args) -> list[Order]:
+    """What a search finds; without read_all_orders only the last 60 days are there."""
+    rows = [o for o in context.shop.orders.values() if may_read(context, o)]
+    return search.orders(rows, args.get("query") or "", _warn(context, args.get("query") or ""))
+
+
+def _warn(context: Context, query: str) -> Callable[[str, str], None]:
+    def warn(field: str, code: str) -> None:
+        context.warnings.append(
+            {
+                "field": field,
+                "message": f"Invalid search field for this query: {field}",
+                "code": code,
+                "query": query,
+            }
+        )
+
+    return warn
+
+
+@resolves("QueryRoot", "ordersCount")
+def _orders_count(_parent: Any, context: Context, args: Args) -> Any:
+    return {"count": len(found_orders(context, args)), "precision": "EXACT"}
+
+
+@resolves("QueryRoot", "customer")
+def _customer(_parent: Any, context: Context, args: Args) -> Customer | None:
+    return context.shop.customers.get(number(args["id"]))
+
+
+@resolves("QueryRoot", "customers")
+def _customers(_parent: Any, context: Context, args: Args) -> Any:
+    query = args.get("query") or ""
+    rows = search.customers(list(context.shop.customers.values()), query, _warn(context, query))
+    rows.sort(key=_CUSTOMER_SORT.get(args.get("sortKey") or "ID", _CUSTOMER_SORT["ID"]))
+    return connection(rows, args)
+
+
+@resolves("QueryRoot", "customersCount")
+def _customers_count(_parent: Any, context: Context, args: Args) -> Any:
+    return {"count": len(context.shop.customers), "precision": "EXACT"}
+
+
+@resolves("QueryRoot", "customerByIdentifier")
+def _customer_by(_parent: Any, context: Context, args: Args) -> Customer | None:
+    wanted = args["identifier"]
+    for row in context.shop.customers.values():
+        if wanted.get("id") == row.id:
+            return row
+        email, phone = wanted.get("emailAddress"), wanted.get("phoneNumber")
+        if (email and (row.email or "").lower() == email.lower()) or (phone and row.phone == phone):
+            return row
+    return None
+
+
+@resolves("QueryRoot", "locations")
+def _locations(_parent: Any, context: Context, args: Args) -> Any:
+    return connection([location(context, number) for number in context.shop.locations], args)
+
+
+@resolves("QueryRoot", "location")
+def _location(_parent: Any, context: Context, args: Args) -> Any:
+    if args.get("id") is None:
+        return location(context)
+    found = number(args["id"])
+    return location(context, found) if found in context.shop.locations else None
+
+
+@resolves("QueryRoot", "job")
+def _job(_parent: Any, context: Context, args: Args) -> Any:
+    _kind, key = parse_gid(args["id"])
+    job = context.shop.jobs.get(str(key))
+    return {"id": args["id"], "done": job.status != "STARTED"} if job else None
+
+
+@resolves("QueryRoot", "node")
+def _node(_parent: Any, context: Context, args: Args) -> Any:
+    return find_node(context, args["id"])
+
+
+@resolves("QueryRoot", "nodes")
+def _nodes(_parent: Any, context: Context, args: Args) -> Any:
+    return [find_node(context, value) for value in args["ids"]]
+
+
+@resolves("QueryRoot", "returnableFulfillments")
+def _returnable(_parent: Any, context: Context, args: Args) -> Any:
+    order = find_order(context, args["orderId"])
+    rows = []
+    for parcel in order.fulfillments if order else ():
+        left = [
+            (line, line.quantity - returning.returned_quantity(order, line.number_id))
+            for line in parcel.lines
+            if order
+        ]
+        if order and parcel.is_live and any(quantity for _, quantity in left):
+            rows.append(
+                {
+                    "id": gid("ReturnableFulfillment", parcel.number_id),
+                    "fulfillment": Part(order, parcel),
+                    "lines": [
+                        {"quantity": quantity, "fulfillmentLineItem": Part(order, line)}
+                        for line, quantity in left
+                    ],
+                }
+            )
+    return connection(rows, args)
+
+
+@resolves("ReturnableFulfillment", "returnableFulfillmentLineItems")
+def _returnable_lines(parent: Any, _context: Context, args: Args) -> Any:
+    return connection(parent["lines"], args)
+
+
+def find_node(context: Context, value: str) -> Any:
+    """Anything of ours by its id; None for what does not exist."""
+    kind, tail = parse_gid(value)
+    if kind == "OrderCancelJobResult":
+        return cancel_job_result(context, str(tail))
+    if kind == "Customer":
+        return context.shop.customers.get(int(tail)) if isinstance(tail, int) else None
+    if kind == "Order":
+        return find_order(context, value)
+    if kind == "AbandonedCheckout":
+        return context.shop.checkouts.get(int(tail)) if isinstance(tail, int) else None
+    if kind == "WebhookSubscription":
+        return context.shop.subscriptions.get(int(tail)) if isinstance(tail, int) else None
+    return next((part for part in _all_parts(context, kind) if part.number_id == tail), None)
+
+
+def cancel_job_result(context: Context, key: str) -> Any:
+    job = context.shop.jobs.get(key)
+    if job is None or _is_forgotten(context, job):
+        return None
+    order = context.shop.orders.get(job.order_number)
+    return {
+        "__typename": "OrderCancelJobResult",
+        "id": f"gid://shopify/OrderCancelJobResult/{key}",
+        "done": job.status != "STARTED",
+        "status": job.status,
+        "errors": job.errors,
+        "order": order if order and may_read(context, order) else None,
+    }
+
+
+def _is_forgotten(context: Context, job: Job) -> bool:
+    """How long Shopify keeps the outcome of a cancellation is not documented."""
+    kept_s = context.conditions.jobs_kept_s
+    if kept_s is None or job.accepted_at is None:
+        return False
+    return context.now() - job.accepted_at > timedelta(seconds=kept_s)
+
+
+def _all_parts(context: Context, kind: str) -> Iterator[Part]:
+    rows_of: dict[str, Callable[[Order], list[Any]]] = {
+        "Refund": lambda o: o.refunds,
+        "Fulfillment": lambda o: o.fulfillments,
+        "FulfillmentOrder": lambda o: o.fulfillment_orders,
+        "Return": lambda o: o.returns,
+        "OrderTransaction": lambda o: o.transactions,
+        "LineItem": lambda o: o.lines,
+        "ReverseDelivery": lambda o: [d for r in o.returns for d in r.deliveries],
+        "ReverseFulfillmentOrder": lambda o: [r for r in o.returns if r.reverse_order_number],
+    }
+    for order in context.shop.orders.values():
+        if not may_read(context, order):
+            continue
+        for row in rows_of[kind](order) if kind in rows_of else ():
+            part = Part(order, row)
+            if kind == "ReverseFulfillmentOrder":
+                part.typename, part.number_id = kind, row.reverse_order_number
+            yield part
+
+
+def _by_id(_parent: Any, context: Context, args: Args) -> Any:
+    return find_node(context, args["id"])
+
+
+for _field in ("fulfillment", "fulfillmentOrder", "return", "refund", "reverseFulfillmentOrder",
+               "reverseDelivery", "webhookSubscription", "automaticDiscountNode", "catalog",
+               "inventoryShipment", "fulfillmentService", "customerPaymentMethod", "giftCard",
+               "scriptTag", "customerSegmentMembersQuery",):  # fmt: skip
+    RESOLVERS["QueryRoot"][_field] = _by_id
+RESOLVERS["QueryRoot"]["shopifyFunction"] = lambda p, c, a: None
+for _field in ("products", "collections"):
+    RESOLVERS["QueryRoot"][_field] = lambda p, c, a: connection([], a)
+RESOLVERS["Return"] = {"order": lambda p, c, a: p.order}
+__all__ = ["cancel_job_result", "find_node", "parts"]

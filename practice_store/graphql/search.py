@@ -1,0 +1,120 @@
+"""Shopify's search syntax, the part the product uses: `field:value`, comparators, quotes, AND.
+
+Unknown fields are ignored with a warning and so return everything, as at Shopify.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from practice_store import (
+    money,
+    quantities,
+)
+from practice_store.state import (
+    Checkout,
+    Customer,
+    Order,
+)
+
+_TERM: Final = re.compile(
+    r"""(?P<field>[a-z_]+):(?P<op>>=|<=|>|<)?(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<bare>\S+))"""
+)
+
+_ORDER: Final[dict[str, Callable[[Order], Any]]] = {
+    "id": lambda o: str(o.number_id),
+    "name": lambda o: o.name.lower().lstrip("#"),
+    "email": lambda o: (o.email or "").lower(),
+    "customer_id": lambda o: str(o.customer_number or ""),
+    "created_at": lambda o: o.created_at,
+    "processed_at": lambda o: o.processed_at,
+    "updated_at": lambda o: o.updated_at,
+    "financial_status": lambda o: (money.financial_status(o) or "").lower(),
+    "fulfillment_status": lambda o: quantities.fulfillment_status(o).lower(),
+    "tag": lambda o: {t.lower() for t in o.tags},
+    "test": lambda o: str(o.test).lower(),
+    "status": lambda o: {
+        "open" if not o.closed_at else "closed",
+        "cancelled" if o.cancelled_at else "not_cancelled",
+        "not_closed" if not o.closed_at else "any",
+        "any",
+    },
+}
+_CUSTOMER: Final[dict[str, Callable[[Customer], Any]]] = {
+    "id": lambda c: str(c.number_id),
+    "email": lambda c: (c.email or "").lower(),
+    "phone": lambda c: (c.phone or "").lower(),
+    "state": lambda c: c.state.lower(),
+    "first_name": lambda c: (c.first_name or "").lower(),
+    "last_name": lambda c: (c.last_name or "").lower(),
+    "tag": lambda c: {t.lower() for t in c.tags},
+    "created_at": lambda c: c.created_at,
+    "updated_at": lambda c: c.updated_at,
+}
+
+
+_CHECKOUT: Final[dict[str, Callable[[Checkout], Any]]] = {
+    "id": lambda c: str(c.number_id),
+    "created_at": lambda c: c.created_at,
+    "updated_at": lambda c: c.updated_at,
+    "status": lambda c: "closed" if c.completed_at else "open",
+}
+
+
+def checkouts(rows: list[Checkout], query: str) -> list[Checkout]:
+    return _search(rows, query, _CHECKOUT, lambda c: c.email or "", lambda field, code: None)
+
+
+def orders(rows: list[Order], query: str, warn: Callable[[str, str], None]) -> list[Order]:
+    return _search(rows, query, _ORDER, lambda o: f"{o.name} {o.email or ''}", warn)
+
+
+def customers(rows: list[Customer], query: str, warn: Callable[[str, str], None]) -> list[Customer]:
+    text = lambda c: f"{c.display_name} {c.email or ''} {c.phone or ''}"  # noqa: E731
+    return _search(rows, query, _CUSTOMER, text, warn)
+
+
+def _search(
+    rows: list[Any],
+    query: str,
+    fields: dict[str, Callable[[Any], Any]],
+    text: Callable[[Any], str],
+    warn: Callable[[str, str], None],
+) -> list[Any]:
+    for term in _TERM.finditer(query):
+        name = term["field"]
+        value = next((term[k] for k in ("single", "double", "bare") if term[k] is not None), "")
+        if name not in fields:
+            warn(name, "invalid_field")
+            continue
+        read = fields[name]
+        rows = [row for row in rows if _matches(read(row), term["op"], value)]
+    for word in _TERM.sub(" ", query).replace(" AND ", " ").split():
+        rows = [row for row in rows if word.lower() in text(row).lower()]
+    return rows
+
+
+def _matches(have: Any, op: str | None, value: str) -> bool:
+    wanted: Any = value.lower().lstrip("#")
+    if isinstance(have, set):
+        return value.lower() in have
+    if isinstance(have, datetime):
+        try:
+            wanted = datetime.fromisoformat(value)
+        except ValueError:
+            return False
+        wanted = wanted if wanted.tzinfo else wanted.replace(tzinfo=UTC)
+    tests: dict[str | None, Callable[[], bool]] = {
+        ">=": lambda: have >= wanted,
+        "<=": lambda: have <= wanted,
+        ">": lambda: have > wanted,
+        "<": lambda: have < wanted,
+    }
+    if op in tests:
+        return tests[op]()
+    if isinstance(wanted, str) and wanted.endswith("*"):
+        return str(have).startswith(wanted[:-1])
+    return bool(have == wanted)

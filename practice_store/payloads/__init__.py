@@ -1,0 +1,33 @@
+"""Webhook bodies: the REST shapes Shopify still sends, coarser than GraphQL."""
+
+from practice_store.payloads.goods import (
+    a_return,
+    fulfillment,
+    fulfillment_event,
+)
+from practice_store.payloads.orders import order
+from practice_store.payloads.payments import (
+    refund,
+    transaction,
+)
+from practice_store.payloads.people import (
+    checkout,
+    customer,
+    deleted_customer,
+    merged_customers,
+    recovery_url,
+)
+
+__all__ = [
+    "a_return",
+    "checkout",
+    "customer",
+    "deleted_customer",
+    "fulfillment",
+    "fulfillment_event",
+    "merged_customers",
+    "order",
+    "recovery_url",
+    "refund",
+    "transaction",
+]

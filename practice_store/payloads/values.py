@@ -1,0 +1,29 @@
+"""Times and sums, as the REST shapes write them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from practice_store import money
+from practice_store.state import Order
+
+
+def when(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def amount_text(order: Order, amount: Decimal) -> str:
+    return f"{money.rounded(amount, order.presentment_currency)}"
+
+
+def money_set(order: Order, amount: Decimal) -> dict[str, Any]:
+    both = money.bag(order, amount)
+    return {
+        key: {"amount": f"{side['amount']}", "currency_code": side["currencyCode"]}
+        for key, side in (
+            ("shop_money", both["shopMoney"]),
+            ("presentment_money", both["presentmentMoney"]),
+        )
+    }

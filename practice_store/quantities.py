@@ -1,0 +1,79 @@
+"""How many units of an order are shipped, still to ship, kept and refundable. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from practice_store import money
+from practice_store.state import (
+    Fulfillment,
+    Order,
+)
+
+# The first version that says of an order canceled before shipping that nothing is to be sent.
+_NOT_REQUIRED_SINCE: Final = "2026-10"
+
+
+def fulfillment_status(order: Order, api_version: str = _NOT_REQUIRED_SINCE) -> str:
+    """Shopify's word for where the goods stand, as an API version says it."""
+    if (
+        order.cancelled_at
+        and api_version >= _NOT_REQUIRED_SINCE
+        and not any(f.is_live for f in order.fulfillments)
+    ):
+        return "FULFILLMENT_NOT_REQUIRED"
+    for work in order.fulfillment_orders:
+        if work.status in {"ON_HOLD", "SCHEDULED"}:
+            return work.status
+    goods = [line for line in order.lines if line.requires_shipping]
+    if not goods:
+        done = any(f.is_live for f in order.fulfillments)
+        digital = order.lines and money.received(order) > 0
+        return "FULFILLED" if done or digital else "UNFULFILLED"
+    shipped = sum(shipped_quantity(order, line.number_id) for line in goods)
+    open_quantity = sum(unfulfilled_quantity(order, line.number_id) for line in goods)
+    if shipped == 0:
+        busy = any(work.status == "IN_PROGRESS" for work in order.fulfillment_orders)
+        return "IN_PROGRESS" if busy else "UNFULFILLED"
+    return "PARTIALLY_FULFILLED" if open_quantity else "FULFILLED"
+
+
+def shipped_quantity(order: Order, line_number: int) -> int:
+    return sum(
+        part.quantity
+        for fulfillment in order.fulfillments
+        if fulfillment.is_live
+        for part in fulfillment.lines
+        if part.line_number == line_number
+    )
+
+
+def unfulfilled_quantity(order: Order, line_number: int) -> int:
+    line = order.line(line_number)
+    if order.cancelled_at:
+        return 0
+    if not line.requires_shipping:
+        return 0
+    return max(0, line.current_quantity - kept_quantity(order, line_number))
+
+
+def kept_quantity(order: Order, line_number: int) -> int:
+    """Units that were shipped and neither refunded since nor taken back by processing a return."""
+    back = sum(
+        item.processed
+        for found in order.returns
+        for item in found.lines
+        if item.line_number == line_number
+    )
+    back += order.line(line_number).refunded_shipped
+    return max(0, shipped_quantity(order, line_number) - back)
+
+
+def refundable_quantity(order: Order, line_number: int) -> int:
+    """What was processed without a refund is off the order, and its money is still here."""
+    line = order.line(line_number)
+    return max(0, line.current_quantity + line.returned)
+
+
+def is_delivered(fulfillment: Fulfillment) -> bool:
+    return fulfillment.delivered_at is not None

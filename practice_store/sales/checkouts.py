@@ -1,0 +1,107 @@
+"""A customer at the till: begins a checkout, comes back to it, leaves it, or places its order."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from practice_store import payloads
+from practice_store.context import Context
+from practice_store.errors import UserError
+from practice_store.sales import (
+    ordering,
+    selling,
+)
+from practice_store.state import (
+    Checkout,
+    CheckoutLine,
+    Customer,
+    Order,
+)
+
+
+def begin(
+    context: Context,
+    *,
+    email: str,
+    items: list[tuple[str, str, int]],
+    accepts_marketing: bool = False,
+) -> Checkout:
+    """The customer has typed an address: Shopify tells of it from then on."""
+    now = context.now()
+    data = {"customer": {"toUpsert": {"email": email}}}
+    customer = context.shop.customers[ordering.customer(context, data) or 0]
+    if accepts_marketing:
+        customer.email_consent = "SUBSCRIBED"
+    number = context.shop.new_id()
+    checkout = Checkout(
+        number_id=number,
+        token=f"{number:x}",
+        created_at=now,
+        updated_at=now,
+        customer_number=customer.number_id,
+        email=email,
+        phone=customer.phone,
+        currency=context.shop.currency,
+        lines=[
+            CheckoutLine(
+                number_id=context.shop.new_id(),
+                title=title,
+                unit_price=Decimal(price),
+                quantity=count,
+            )
+            for title, price, count in items
+        ],
+    )
+    context.shop.checkouts[number] = checkout
+    _tell(context, checkout, "checkouts/create")
+    return checkout
+
+
+def come_back(context: Context, checkout: Checkout) -> None:
+    checkout.updated_at = context.now()
+    _tell(context, checkout, "checkouts/update")
+
+
+def complete(context: Context, checkout: Checkout) -> Order:
+    """The order is placed; the checkout stays, completed."""
+    if checkout.completed_at:
+        raise UserError("This checkout is completed.")
+    data: dict[str, Any] = {
+        "email": checkout.email,
+        "customerId": f"gid://shopify/Customer/{checkout.customer_number}",
+        "lineItems": [
+            {"title": line.title, "quantity": line.quantity, "requiresShipping": True,
+             "priceSet": {"shopMoney": {"amount": str(line.unit_price),
+                                        "currencyCode": checkout.currency}}}
+            for line in checkout.lines
+        ],
+        "financialStatus": "PAID",
+    }  # fmt: skip
+    order = ordering.from_input(context, data)
+    selling.place(context, order)
+    checkout.completed_at = checkout.updated_at = context.now()
+    _tell(context, checkout, "checkouts/update")
+    return order
+
+
+def remove(context: Context, checkout: Checkout) -> None:
+    del context.shop.checkouts[checkout.number_id]
+    context.emit(
+        "checkouts/delete", {"id": checkout.number_id, "presentment_currency": checkout.currency}
+    )
+
+
+def by_number(context: Context, number: str) -> Checkout:
+    found = context.shop.checkouts.get(int(number)) if number.isdecimal() else None
+    if found is None:
+        raise UserError(f"There is no checkout {number}.")
+    return found
+
+
+def customer_of(context: Context, checkout: Checkout) -> Customer | None:
+    return context.shop.customers.get(checkout.customer_number or 0)
+
+
+def _tell(context: Context, checkout: Checkout, topic: str) -> None:
+    context.emit(topic, payloads.checkout(context.shop, checkout))

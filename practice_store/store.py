@@ -1,0 +1,397 @@
+"""The running store: shops, their locks, delayed work, faults, webhooks and the ledger."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from practice_store import money
+from practice_store.changes import returning
+from practice_store.conditions import (
+    CALM,
+    Conditions,
+)
+from practice_store.context import Context
+from practice_store.faults.delivery import Courier
+from practice_store.faults.replicas import Replicas
+from practice_store.faults.rules import Faults
+from practice_store.graphql.bulk import Bulk
+from practice_store.sales import (
+    selling,
+    stock,
+)
+from practice_store.state import (
+    ZERO,
+    Order,
+    Shop,
+    World,
+    gid,
+)
+
+SCOPES: Final = [
+    "read_orders",
+    "write_orders",
+    "read_all_orders",
+    "read_customers",
+    "write_customers",
+    "read_fulfillments",
+    "write_fulfillments",
+    "read_merchant_managed_fulfillment_orders",
+    "write_merchant_managed_fulfillment_orders",
+    "read_assigned_fulfillment_orders",
+    "read_third_party_fulfillment_orders",
+    "read_returns",
+    "read_payment_terms",
+    "write_returns",
+    "read_shopify_payments_disputes",
+    "read_products",
+    "read_locations",
+]
+# The limits of a Plus shop; a Basic one has a tenth of it.
+BUCKET: Final = 20_000.0
+RESTORE_RATE: Final = 1000.0
+_SAVE_EVERY_S: Final = 1.0
+
+
+def new_shop(domain: str, currency: str) -> Shop:
+    """A shop with fixed credentials, so that a practice can be scripted."""
+    handle = domain.split(".", 1)[0]
+    return Shop(
+        domain=domain,
+        name=f"{handle.title()} Store",
+        currency=currency,
+        token=f"shpat_practice_{handle}",
+        secret=f"shpss_practice_{handle}",
+        client_id=f"practice-{handle}",
+        scopes=list(SCOPES),
+    )
+
+
+class Bucket:
+    """Shopify's leaky bucket of one shop."""
+
+    def __init__(self) -> None:
+        self.level, self.at = BUCKET, time.monotonic()
+
+    def take(self, cost: float) -> bool:
+        now = time.monotonic()
+        self.level = min(BUCKET, self.level + (now - self.at) * RESTORE_RATE)
+        self.at = now
+        if self.level < cost:
+            return False
+        self.level -= cost
+        return True
+
+    def give_back(self, cost: float) -> None:
+        self.level = min(BUCKET, self.level + cost)
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "maximumAvailable": BUCKET,
+            "currentlyAvailable": int(self.level),
+            "restoreRate": RESTORE_RATE,
+        }
+
+
+class Store:
+    """All that one practice store process holds."""
+
+    def __init__(
+        self,
+        domains: list[str],
+        *,
+        deliver_to: str = "",
+        allow_http: bool = False,
+        state_file: Path | None = None,
+    ) -> None:
+        self._domains, self._state_file = domains, state_file
+        self.allow_http = allow_http
+        self.world = World()
+        self.is_resumed = state_file is not None and state_file.exists()
+        if state_file is not None and self.is_resumed:
+            self.world = msgspec.json.decode(state_file.read_bytes(), type=World)
+        self._open_shops()
+        self.faults = Faults()
+        self.courier = Courier(self.world, self.faults, deliver_to=deliver_to)
+        self.locks = {domain: threading.RLock() for domain in self.world.shops}
+        self.buckets = {domain: Bucket() for domain in self.world.shops}
+        self.requests: list[dict[str, Any]] = []
+        self.base_url = ""
+        self.bulk = Bulk(
+            work=self.act, base_url=lambda: self.base_url,
+            fails=lambda domain: self.faults.pick(("bulk",), domain) is not None,
+        )  # fmt: skip
+        self._conditions: dict[str, Conditions] = {}
+        self._dice: dict[str, random.Random] = {}
+        self._replicas = {domain: Replicas() for domain in self.world.shops}
+        self._delayed: list[tuple[float, int, str, Callable[[Context], Any]]] = []
+        self._serial = itertools.count()
+        self._wake = threading.Condition()
+        self._working = threading.Lock()
+        self._stopped = False
+        self._changed = threading.Event()
+        self._threads = [threading.Thread(target=self._run_delayed, daemon=True)]
+        if state_file is not None:
+            self._threads.append(threading.Thread(target=self._save_often, daemon=True))
+
+    def _open_shops(self) -> None:
+        for number, domain in enumerate(self._domains):
+            if domain not in self.world.shops:
+                self.world.shops[domain] = new_shop(domain, "EUR" if number == 0 else "USD")
+
+    def start(self) -> None:
+        self.courier.start()
+        for thread in self._threads:
+            thread.start()
+        for domain, shop in self.world.shops.items():
+            for key, job in list(shop.jobs.items()):
+                if job.status == "STARTED" or job.owes_refund:  # accepted before the last stop
+                    self.act(domain, partial(selling.run_job, key=key))
+            for order in shop.orders.values():
+                self.act(domain, partial(_await_banks, order=order))
+
+    def stop(self) -> None:
+        self._stopped = True
+        self.courier.stop()
+        with self._wake:
+            self._wake.notify_all()
+        self._changed.set()
+        self.bulk.close()
+        self.save()
+
+    def context(self, shop: Shop) -> Context:
+        return Context(
+            world=self.world,
+            shop=shop,
+            scopes=frozenset(shop.scopes),
+            allow_http=self.allow_http,
+            bulk=self.bulk,
+            conditions=self.conditions(shop.domain),
+            dice=self._dice.setdefault(shop.domain, random.Random(1)),  # noqa: S311
+        )
+
+    def conditions(self, domain: str) -> Conditions:
+        return self._conditions.get(domain, CALM)
+
+    def set_conditions(self, conditions: Conditions, domain: str = "") -> None:
+        """From now on one shop, or all ("") are like this; its dice begin anew from its seed."""
+        for name in [domain] if domain else self.world.shops:
+            with self.locks[name]:
+                self._conditions[name] = conditions
+                self._dice[name] = random.Random(conditions.seed)  # noqa: S311
+
+    def act(self, domain: str, work: Callable[[Context], Any]) -> Any:
+        """Run something as the shop, then tell its webhooks and start its delayed work."""
+        with self.locks[domain]:
+            shop = self.world.shops[domain]
+            self.before_change(shop)
+            context = self.context(shop)
+            result = work(context)
+            self.settle(context)
+        return result
+
+    def settle(self, context: Context) -> None:
+        """Deliver, schedule and remember what a finished request left in its context."""
+        if context.changed and self._keeps_history(context.shop):
+            replicas = self._replicas[context.shop.domain]
+            replicas.note(context.shop, sorted(context.changed), now=self.time())
+        if context.emitted:
+            self.courier.send(context.shop, context.emitted)
+        for seconds, work in context.delayed:
+            self.later(context.shop.domain, seconds, work)
+        if context.emitted or context.delayed:
+            self._changed.set()
+
+    def time(self) -> float:
+        """The store's clock, in seconds, finer than Shopify's own times."""
+        return time.time() + self.world.ahead_s
+
+    def _keeps_history(self, shop: Shop) -> bool:
+        return self.conditions(shop.domain).lagging_reads > 0 or self.faults.keeps_history()
+
+    def before_change(self, shop: Shop) -> None:
+        """Under the shop's lock, before anything of it may change."""
+        if self._keeps_history(shop):
+            self._replicas[shop.domain].begin(shop)
+
+    def stale(self, shop: Shop, asked: int | None, lag: int) -> Shop:
+        """The shop `lag` changes ago, of the order asked for or of any, however long ago."""
+        return self._replicas[shop.domain].view(shop, asked, lag, since=None)
+
+    def replica(self, shop: Shop, asked: int | None) -> Shop:
+        """The shop as whichever replica answers has it: mostly as it is."""
+        conditions = self.conditions(shop.domain)
+        dice = self._dice.setdefault(shop.domain, random.Random(1))  # noqa: S311
+        if not conditions.lagging_reads or dice.random() >= conditions.lagging_reads:
+            return shop
+        lag, since = dice.randint(1, conditions.lag), self.time() - conditions.lag_s
+        return self._replicas[shop.domain].view(shop, asked, lag, since=since)
+
+    def catch_up(self, domain: str, order: int | None = None) -> None:
+        """Replicas show the present of one order (its number), or of all, until it changes."""
+        with self.locks[domain]:
+            self._replicas[domain].catch_up(order)
+
+    def advance(self, seconds: float) -> None:
+        self.world.ahead_s += seconds
+        with self._wake:
+            self._wake.notify_all()
+        self.courier.clock_moved()
+
+    def live_through(self, seconds: float) -> None:
+        """Move the clock, and do on the way, each at its own time, what is due by then. Not to
+        be called under a shop's lock."""
+        until = self.time() + seconds
+        while (due := self._next_due()) is not None and due < until:
+            self.world.ahead_s += max(0.0, due - self.time())
+            self.run_due()
+        self.advance(max(0.0, until - self.time()))
+        self.run_due()
+
+    def _next_due(self) -> float | None:
+        with self._wake:
+            return self._delayed[0][0] if self._delayed else None
+
+    def reset(self) -> None:
+        """Empty shops, no rules, the real time."""
+        self.world.shops.clear()
+        self.world.ahead_s = 0.0
+        self._open_shops()
+        self.faults.set([])
+        self._conditions.clear()
+        self._replicas = {domain: Replicas() for domain in self.world.shops}
+        self.requests.clear()
+        self.courier.log.clear()
+
+    def ledger(self, domain: str) -> dict[str, Any]:
+        """Every movement of money and every cancellation, for tests to hold us against."""
+        shop = self.world.shops[domain]
+        refunds, cancellations, transactions = [], [], []
+        for order in shop.orders.values():
+            for refund in order.refunds:
+                moved = [t for t in order.transactions if t.number_id in refund.transactions]
+                job = shop.jobs.get(refund.job_key or "")
+                refunds.append(
+                    {
+                        "order": order.id, "order_name": order.name, "id": refund.id,
+                        "note": refund.note, "idempotency_key": refund.key,
+                        "amount": money.wire(sum((t.amount for t in moved), ZERO)),
+                        "currency": order.presentment_currency,
+                        "gateways": [t.gateway for t in moved],
+                        "at": refund.created_at.isoformat(),
+                        # Whose refund it is, and the note of the cancellation it belongs to.
+                        "made_by": refund.made_by,
+                        "return": gid("Return", refund.return_number) if refund.return_number
+                        else None,
+                        "cancel_note": job.staff_note if job else None,
+                        "transactions": [
+                            {"id": t.id, "status": t.status, "amount": money.wire(t.amount)}
+                            for t in moved
+                        ],
+                    }
+                )  # fmt: skip
+            if order.cancelled_at:
+                job = shop.jobs.get(order.cancel_key or "")
+                cancellations.append(
+                    {"order": order.id, "order_name": order.name, "reason": order.cancel_reason,
+                     "staff_note": order.cancel_staff_note, "at": order.cancelled_at.isoformat(),
+                     "made_by": job.made_by if job else "app"}
+                )  # fmt: skip
+            transactions += [
+                {"order": order.id, "order_name": order.name, "id": t.id, "kind": t.kind,
+                 "status": t.status, "gateway": t.gateway, "amount": money.wire(t.amount),
+                 "parent": t.parent_number,
+                 "expires_at": t.expires_at.isoformat() if t.expires_at else None,
+                 "at": t.created_at.isoformat()}
+                for t in order.transactions
+            ]  # fmt: skip
+        return {
+            "refunds": refunds,
+            "cancelations": cancellations,
+            "transactions": transactions,
+            "returns": returning.ledger(shop),
+            "stock": stock.ledger(shop),
+            "requests": [r for r in self.requests if r["shop"] == domain],
+        }
+
+    def save(self) -> None:
+        if self._state_file is None:
+            return
+        self._state_file.parent.mkdir(parents=True, exist_ok=True)
+        beside = self._state_file.with_suffix(".new")
+        beside.write_bytes(msgspec.json.encode(self.world))
+        os.replace(beside, self._state_file)
+
+    def _save_often(self) -> None:
+        while not self._stopped:
+            self._changed.wait()
+            time.sleep(_SAVE_EVERY_S)
+            self._changed.clear()
+            try:
+                self.save()
+            except (RuntimeError, OSError):  # a shop changed size meanwhile: the next save has it
+                self._changed.set()
+
+    def later(self, domain: str, seconds: float, work: Callable[[Context], Any]) -> None:
+        """Do something as the shop once its clock is so much further."""
+        due = self.time() + seconds
+        with self._wake:
+            heapq.heappush(self._delayed, (due, next(self._serial), domain, work))
+            self._wake.notify_all()
+
+    def is_idle(self) -> bool:
+        """Nothing will happen of itself: no job, bank or late commit is outstanding."""
+        with self._working, self._wake:
+            return not self._delayed
+
+    def run_due(self) -> None:
+        """Do now all delayed work whose time has come; what the store's own thread has begun is
+        waited for. Not to be called under a shop's lock."""
+        while self._do_due():
+            pass
+
+    def _do_due(self) -> bool:
+        with self._working:
+            found = self._take_due()
+            if found and found[0] in self.locks:
+                self.act(*found)
+        return found is not None
+
+    def _take_due(self) -> tuple[str, Callable[[Context], Any]] | None:
+        with self._wake:
+            if not self._delayed or self._delayed[0][0] > self.time():
+                return None
+            _due, _serial, domain, work = heapq.heappop(self._delayed)
+        return domain, work
+
+    def _run_delayed(self) -> None:
+        while not self._stopped:
+            with self._wake:
+                now = self.time()
+                if not self._delayed or self._delayed[0][0] > now:
+                    wait = self._delayed[0][0] - now if self._delayed else 5.0
+                    self._wake.wait(timeout=max(0.005, min(wait, 5.0)))
+                    continue
+            self._do_due()
+
+
+def _await_banks(context: Context, order: Order) -> None:
+    for waiting in order.transactions:
+        if waiting.bank_says and waiting.bank_at:
+            left_s = (waiting.bank_at - context.now()).total_seconds()
+            selling.await_bank(context, order, waiting, max(0.0, left_s))
+
+
+def plain(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, default=str).encode()

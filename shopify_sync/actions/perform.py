@@ -1,0 +1,361 @@
+"""Carrying out an OrderAction at Shopify: claim, read, decide, send, sort the answer.
+
+Everything that must not happen twice hangs on three things: the row with its frozen bytes and
+key, a read before every send, and moves by compare-and-set (orders.actions.execution).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import random
+from datetime import datetime, timedelta
+from typing import Any, Final, Self
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from core import queue
+from core.failpoints import failpoint
+from orders import progress, services
+from orders.models import ActionState, OrderAction, Outcome
+from orders.progress import Contradiction, Goal, Job, Settled, ToSend, Waiting
+from orders.services import Objection, record_snapshot
+from orders.snapshot import OrderSnapshot
+from shopify_sync import mapping
+from shopify_sync.actions import answers
+from shopify_sync.api import breaker
+from shopify_sync.api.client import AdminClient
+from shopify_sync.api.errors import (
+    NeedsAdmin,
+    NotApplied,
+    OutcomeUnknown,
+    Refused,
+    ShopifyError,
+    Throttled,
+)
+from shopify_sync.reading import orders
+from shopify_sync.stores.clients import (
+    client_for,
+    note_error,
+)
+
+logger = logging.getLogger(__name__)
+
+_BACKOFF_S: Final = (1, 2, 5, 10, 30, 60, 120, 300)
+_POLL_S: Final = (1, 1, 2, 3, 5, 8, 13, 30, 60)
+# An order nobody finds, before anything was sent: so long it may be a hiccup.
+_MISSING_BELIEVED_AFTER: Final = timedelta(minutes=10)
+_HELD_S: Final = 30
+_MAX_SENDS_A_CLAIM: Final = 10
+_IN_PROGRESS: Final = ("already in progress", "currently in progress")
+
+
+def perform(action_id: int) -> None:
+    """Take a due action as far as it goes now. May be called any number of times, by anyone."""
+    if not _may_try(action_id):
+        return
+    action = services.claim(action_id=action_id, now=timezone.now())
+    if action is None:
+        return
+    failpoint("claimed")
+    try:
+        client = client_for(action.order.store)
+        # A long order is read in many requests. A claim that was lost is noticed before a send.
+        client.keep_alive = lambda: services.renew(action, now=timezone.now())
+        for _send in range(_MAX_SENDS_A_CLAIM):
+            if not _advance(action, client):
+                return
+        _put_down(action, ActionState.PENDING, wait_s=1)
+    except NeedsAdmin as error:
+        note_error(action.order.store, error, now=timezone.now())
+        _put_down(action, _resting(action, ActionState.BLOCKED), wait_s=60, message=str(error))
+    except Throttled as error:
+        _put_down(action, _resting(action), wait_s=_told(error))
+    except (ShopifyError, mapping.MalformedAnswer) as error:
+        # Only reads end here: sends sort their own errors.
+        breaker.note_trouble(action.order.store_id, now=timezone.now())
+        _put_down(action, _resting(action), message=_("Shopify cannot be read just now."))
+        logger.warning("action %s: %s", action.pk, error)
+
+
+def _may_try(action_id: int) -> bool:
+    """Whether the store's breaker lets this action through; else it waits as long as told."""
+    now = timezone.now()
+    due = OrderAction.objects.due(now=now).filter(pk=action_id)
+    store_id = due.values_list("order__store_id", flat=True).first()
+    if store_id is None:
+        return False
+    wait_s = breaker.wait_s(store_id, now=now)
+    if wait_s:
+        rested = OrderAction.objects.filter(pk__in=due.values("pk")).exclude(
+            state=ActionState.SENDING
+        )
+        rested.update(next_attempt_at=now + timedelta(seconds=wait_s))
+    return not wait_s
+
+
+def _advance(action: OrderAction, client: AdminClient) -> bool:
+    """One look at Shopify and at most one send. True: look again at once."""
+    if not services.renew(action, now=timezone.now()):
+        return False
+    # The job before the order: what a finished job did is then in the order.
+    job, job_message = _job(action, client)
+    started = timezone.now()
+    if not services.renew(action, now=started):
+        return False
+    seq = action.order.dirty_seq
+    snapshot = orders.read_snapshot(client, action.order.gid)
+    if snapshot is not None:
+        snapshot = _with_own_refund(action, snapshot, client)
+    now = timezone.now()
+    breaker.note_success(action.order.store_id)
+    failpoint("read")
+    if snapshot is None:
+        return _missing(action, now)
+    if not record_snapshot(
+        order=action.order, snapshot=snapshot, seq=seq, read_started_at=started, now=now
+    ):
+        # What was refused as a picture of the order is no ground for a decision either.
+        text = _("Shopify’s answer is older than what it said before; reading it again.")
+        _put_down(action, _resting(action), wait_s=_POLL_S[0], message=text)
+        return False
+    move = progress.next_move(action, snapshot, job=job, job_message=job_message, now=now)
+    match move:
+        case Settled():
+            _settle(action, move, now)
+        case Waiting():
+            if end := services.booked(move):
+                _settle(action, end, now)
+            else:
+                _wait(action, move)
+        case Contradiction():
+            services.human_needed(action, message=move.message)
+        case ToSend():
+            return _send(action, move.step, client)
+    return False
+
+
+def _missing(action: OrderAction, now: datetime) -> bool:
+    """Shopify does not show the order: deleted, out of the app's sixty days, or a hiccup. Of what
+    was sent that says nothing; what was not sent ends once it has been so for a while."""
+    text = _("Shopify does not show this order.")
+    if action.maybe_applied:
+        _put_down(action, ActionState.UNKNOWN, message=text)
+        return False
+    queued_at = action.expires_at - services.SEND_WITHIN if action.expires_at else None
+    if queued_at and now - queued_at < _MISSING_BELIEVED_AFTER:
+        _put_down(action, ActionState.QUEUED, message=text)
+        return False
+    text = _("Shopify no longer shows this order. Nothing was sent.")
+    end = Settled(ActionState.REJECTED, text, outcome=Outcome.ORDER_GONE)
+    services.settle(action, end, now=now)
+    return False
+
+
+def _with_own_refund(
+    action: OrderAction, snapshot: OrderSnapshot, client: AdminClient
+) -> OrderSnapshot:
+    """Where the list of refunds has no end that can be read, the refund whose id we know is read
+    by it. A list that was read is whole, and what it lacks has yet to appear there."""
+    gids = {refund.gid for refund in snapshot.refunds}
+    if not action.refund_gid or action.refund_gid in gids or "refunds" not in snapshot.unread:
+        return snapshot
+    data = client.read("Refund", {"id": action.refund_gid}).get("refund")
+    if data is None:
+        return snapshot
+    own = mapping.refund_snapshot(data, snapshot.shop_currency, snapshot.currency)
+    return dataclasses.replace(snapshot, refunds=(*snapshot.refunds, own))
+
+
+def _settle(action: OrderAction, end: Settled, now: datetime) -> None:
+    if end.state != ActionState.REJECTED:
+        services.settle(action, end, now=now)
+        return
+    if action.accepted_steps and action.steps[0]["goal"] == Goal.CANCEL_SHIPMENT:
+        text = _("%(reason)s The shipment record was canceled already.")
+        end = dataclasses.replace(end, message=text % {"reason": end.message})
+    # What Shopify shows not to have happened, and nothing else, takes back "may be applied".
+    services.settle(action, end, now=now, maybe_applied=False)
+
+
+def _send(action: OrderAction, index: int, client: AdminClient) -> bool:
+    """Send one step. True: it was accepted, look what it did."""
+    step = action.steps[index]
+    before = _Before.of(action, index)
+    begun = services.begin_step(action, step=index, now=timezone.now())
+    if isinstance(begun, Objection):
+        return _held_back(action, begun, index)
+    if not begun:
+        return False
+    failpoint("begun")
+    try:
+        data = client.send(step)
+        failpoint("answered")
+    except OutcomeUnknown as error:
+        breaker.note_trouble(action.order.store_id, now=timezone.now())
+        logger.warning("action %s step %s: %s", action.pk, index, error)
+        _put_down(action, ActionState.UNKNOWN)
+        return False
+    except NotApplied as error:
+        return _not_applied(action, index, error, before)
+    payload, errors = answers.user_errors(step["goal"], data)
+    result = answers.result_of(action, index, payload)
+    if errors is None or bool(errors) == bool(result):
+        # No payload, neither result nor refusal, or both: not an answer to rely on.
+        _put_down(action, ActionState.UNKNOWN, message=" ".join(errors or ()))
+        return False
+    if errors:
+        return _refused(action, index, errors, before)
+    return _accepted(action, index, result)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Before:
+    """What was known of an action before a send, to go back to when nothing came of it."""
+
+    is_doubtful: bool
+    maybe_applied: bool
+    step_first_sent_at: datetime | None
+    step_last_sent_at: datetime | None
+    sent_at: datetime | None
+
+    @classmethod
+    def of(cls, action: OrderAction, index: int) -> Self:
+        is_again = action.step == index
+        return cls(
+            is_doubtful=action.is_doubtful and is_again,
+            maybe_applied=action.maybe_applied,
+            step_first_sent_at=action.step_first_sent_at if is_again else None,
+            step_last_sent_at=action.step_last_sent_at if is_again else None,
+            sent_at=action.sent_at,
+        )
+
+
+def _held_back(action: OrderAction, objection: Objection, index: int) -> bool:
+    """What was confirmed is not allowed any more: back to the agent, or wait until it is."""
+    reason = objection.refusal.reason
+    if objection.can_pass:
+        _put_down(action, _resting(action), wait_s=_HELD_S, message=reason)
+    elif action.is_doubtful:
+        # Sending again is out of the question, and whether the first try counted is unknown.
+        services.human_needed(action, message=reason)
+    else:
+        _end_unsent(action, index, reason, objection.outcome)
+    return False
+
+
+def _end_unsent(action: OrderAction, index: int, reason: str, outcome: Outcome) -> None:
+    """End an action whose step `index` was not carried out, for certain."""
+    earlier = {step["goal"] for step in action.steps[:index]}
+    state = ActionState.PARTIAL if Goal.CANCEL_ORDER in earlier else ActionState.REJECTED
+    _settle(action, Settled(state, reason, outcome=outcome), timezone.now())
+
+
+def _accepted(action: OrderAction, index: int, result: str) -> bool:
+    """Kept for good: an accepted step is never sent again, and its result is looked for."""
+    accepted: dict[str, Any] = {"is_doubtful": False, "accepted_steps": index + 1}
+    match action.steps[index]["goal"]:
+        case Goal.CANCEL_ORDER:
+            # Accepted is not done: Shopify cancels by itself, and the order will show it.
+            _put_down(action, ActionState.PENDING, wait_s=_POLL_S[0], job_gid=result, **accepted)
+            return False
+        case Goal.REFUND | Goal.RETURN:
+            return services.keep(action, refund_gid=answers.refund_gid(result), **accepted)
+        case _:
+            return services.keep(action, **accepted)
+
+
+def _refused(action: OrderAction, index: int, errors: list[str], before: _Before) -> bool:
+    """userErrors: a plain no on the first send. After a doubtful one they say nothing of it: it
+    is looked for while a late commit may show, and then a person compares."""
+    text = " ".join(errors)
+    now = timezone.now()
+    if any(phrase in text for phrase in _IN_PROGRESS):
+        _put_down(action, ActionState.UNKNOWN, message=text)
+    elif not before.is_doubtful:
+        _end_unsent(action, index, text, Outcome.REFUSED_BY_SHOPIFY)
+    elif before.step_last_sent_at and now - before.step_last_sent_at < progress.LATE_COMMIT:
+        # The clock of a late commit goes on from the send that had no answer.
+        _put_down(
+            action, ActionState.UNKNOWN, message=text, step_last_sent_at=before.step_last_sent_at
+        )
+    else:
+        message = _("Sent without an answer, then refused: %s Compare with Shopify.") % text
+        services.human_needed(action, message=message)
+    return False
+
+
+def _not_applied(action: OrderAction, index: int, error: NotApplied, before: _Before) -> bool:
+    """Proven: nothing came of this send, and all is as before it."""
+    undone = dataclasses.asdict(before)
+    for name, value in undone.items():
+        setattr(action, name, value)
+    if isinstance(error, NeedsAdmin):
+        note_error(action.order.store, error, now=timezone.now())
+        state = ActionState.UNKNOWN if before.is_doubtful else ActionState.BLOCKED
+        _put_down(action, state, wait_s=60, message=str(error), **undone)
+    elif isinstance(error, Throttled):
+        _put_down(action, _resting(action), wait_s=_told(error), **undone)
+    elif isinstance(error, Refused) and not before.is_doubtful:
+        # The same bytes would be refused for ever.
+        if services.keep(action, **undone):
+            text = _("Shopify did not accept the request: %s") % error
+            _end_unsent(action, index, text, Outcome.REFUSED_BY_SHOPIFY)
+    else:
+        _put_down(action, _resting(action), message=str(error), **undone)
+    return False
+
+
+def _job(action: OrderAction, client: AdminClient) -> tuple[Job, str]:
+    """What Shopify says of its cancellation, where one was accepted. It keeps that for a while."""
+    if not action.job_gid or "OrderCancelJobResult" not in action.job_gid:
+        return Job.NONE, ""
+    try:
+        node = client.read("OrderCancelJob", {"id": action.job_gid}).get("node") or {}
+    except Refused:
+        # An id it does not know any more may be an error instead of a null.
+        return Job.NONE, ""
+    errors = [mapping.to_text(e.get("message")) for e in node.get("errors") or () if e]
+    states = {"STARTED": Job.OPEN, "SUCCEEDED": Job.SUCCEEDED, "FAILED": Job.FAILED}
+    return states.get(node.get("status", ""), Job.NONE), " ".join(errors)
+
+
+def _wait(action: OrderAction, move: Waiting) -> None:
+    wait_s = _POLL_S[min(action.attempts, len(_POLL_S) - 1)]
+    state = ActionState.UNKNOWN if move.is_in_doubt else ActionState.PENDING
+    _put_down(action, state, wait_s=wait_s, message=move.message)
+
+
+def _told(error: Throttled) -> float:
+    """How long Shopify asks to wait, within what a right clock may write down (models.leases)."""
+    return min(max(error.retry_after_s, 0.1), _BACKOFF_S[-1])
+
+
+def _resting(action: OrderAction, undecided: ActionState = ActionState.QUEUED) -> ActionState:
+    """Where an action waits that is not decided: by what is known of its sending."""
+    if action.is_doubtful:
+        return ActionState.UNKNOWN
+    return ActionState.PENDING if action.maybe_applied else undecided
+
+
+def _put_down(
+    action: OrderAction,
+    state: ActionState,
+    *,
+    wait_s: float | None = None,
+    message: str = "",
+    **changes: Any,
+) -> None:
+    if wait_s is None:
+        ceiling = _BACKOFF_S[min(action.attempts, len(_BACKOFF_S) - 1)]
+        wait_s = random.uniform(ceiling / 2, ceiling)  # noqa: S311  jitter, not a secret
+    again_at: datetime = timezone.now() + timedelta(seconds=wait_s)
+    if services.release(action, state=state, again_at=again_at, message=message, **changes):
+        _wake_later(action.pk, wait_s)
+
+
+def _wake_later(action_id: int, wait_s: float) -> None:
+    # A little late: a message that comes before its time is for nothing.
+    delay_s = max(wait_s, 0.0) + 0.05
+    queue.enqueue("shopify_sync.tasks.perform_action", action_id, delay_s=delay_s)

@@ -1,0 +1,198 @@
+"""What this app shows on the admin's front page and in /metrics (core.dashboard).
+
+All from rows: the front page calls nobody at Shopify.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db.models import Count, Max, Min, Q, Sum
+from django.urls import reverse
+
+from core.dashboard import (
+    DESK,
+    Metric,
+    Sample,
+    Tile,
+    Tone,
+    seconds_since,
+)
+from orders.models import Store
+from shopify_sync.models import (
+    Backfill,
+    BackfillState,
+    Drift,
+    EventState,
+    ShopConnection,
+    WebhookEvent,
+    WebhookTally,
+)
+
+_DAY: Final = timedelta(hours=24)
+# As the doctor sees it: a shop of any size sends something in two days.
+_SILENCE: Final = timedelta(days=2)
+_DRIFT_A_DAY: Final = 3
+_ANSWERS: Final = ("stored", "duplicates", "unauthorized", "malformed", "unavailable")
+
+
+def tiles(now: datetime) -> Iterator[Tile]:
+    """The three ticks, and what was lost or is late. Six queries."""
+    stores = list(Store.objects.active())
+    connections = {row.store_id: row for row in ShopConnection.objects.all()}
+    drifts = _by_store(Drift.objects.filter(found_at__gt=now - _DAY))
+    dead = _by_store(WebhookEvent.objects.filter(state=EventState.DEAD))
+    heard: dict[int | None, datetime] = dict(
+        WebhookTally.objects.filter(stored__gt=0)
+        .values_list("store_id")
+        .annotate(at=Max("hour"))
+        .order_by()
+    )
+    newest = Backfill.objects.values("store_id").annotate(last=Max("pk")).order_by().values("last")
+    backfills = {row.store_id: row for row in Backfill.objects.filter(pk__in=newest)}
+    for store in stores:
+        row = connections.get(store.pk)
+        yield _connection(store, row)
+        if row is None:
+            continue
+        yield _silence(store, row, heard.get(store.pk), now)
+        yield _drift(store, drifts.get(store.pk, 0))
+        if count := dead.get(store.pk, 0):
+            address = reverse("admin:shopify_sync_webhookevent_changelist")
+            yield Tile(
+                title="Dead events",
+                value=str(count),
+                hint="Webhooks that could not be processed. Look, and process them again.",
+                url=f"{address}?state__exact=dead&store__id__exact={store.pk}",
+                permission="shopify_sync.view_webhookevent",
+                tone="critical",
+                store_id=store.pk,
+            )
+        if (backfill := backfills.get(store.pk)) and backfill.state != BackfillState.DONE:
+            yield _backfill(store, backfill)
+
+
+def metrics(now: datetime) -> Iterator[Metric]:
+    """Five queries. The tallies only ever grow, so their sums are counters."""
+    sums = WebhookTally.objects.aggregate(**{name: Sum(name) for name in _ANSWERS})
+    yield Metric(
+        name="agent_inbox_webhooks_total",
+        help="Webhook requests, by how they were answered.",
+        kind="counter",
+        samples=tuple(Sample(sums[name] or 0, {"answer": name}) for name in _ANSWERS),
+    )
+    events = WebhookEvent.objects.aggregate(
+        waiting=Count("pk", filter=Q(state=EventState.WAITING)),
+        dead=Count("pk", filter=Q(state=EventState.DEAD)),
+        oldest=Min("received_at", filter=Q(state=EventState.WAITING)),
+    )
+    yield Metric(
+        name="agent_inbox_webhook_events",
+        help="Stored webhooks that are not done, by state. A dead one needs a person.",
+        samples=tuple(Sample(events[name], {"state": name}) for name in ("waiting", "dead")),
+    )
+    yield Metric(
+        name="agent_inbox_oldest_waiting_webhook_seconds",
+        help="For how long the oldest waiting webhook has waited; 0: none waits.",
+        samples=(Sample(seconds_since(events["oldest"], now)),),
+    )
+    stores = {store.pk: store.domain for store in Store.objects.active()}
+    drifts = _by_store(Drift.objects.filter(found_at__gt=now - timedelta(hours=1)))
+    yield Metric(
+        name="agent_inbox_drift_last_hour",
+        help="Changes found by reconciliation that no webhook told of. Alarm above 3.",
+        samples=tuple(Sample(drifts.get(pk, 0), {"store": name}) for pk, name in stores.items()),
+    )
+    broken = set(
+        ShopConnection.objects.filter(credentials_ok_at=None).values_list("store_id", flat=True)
+    )
+    yield Metric(
+        name="agent_inbox_store_connected",
+        help="1: Shopify accepted the store's credentials when they were last tried.",
+        samples=tuple(
+            Sample(0 if pk in broken else 1, {"store": name}) for pk, name in stores.items()
+        ),
+    )
+
+
+def _by_store(rows: Any) -> dict[int, int]:
+    counted = rows.values("store_id").annotate(n=Count("pk")).order_by()
+    return {row["store_id"]: row["n"] for row in counted}
+
+
+def _connection(store: Store, row: ShopConnection | None) -> Tile:
+    if row is None:
+        return Tile(
+            title="Connection",
+            value="Not connected",
+            hint="Add its connection: the way in is chosen there.",
+            url=reverse("admin:shopify_sync_shopconnection_add"),
+            permission="shopify_sync.view_shopconnection",
+            tone="critical",
+            store_id=store.pk,
+        )
+    ticks = {
+        "credentials": bool(row.access_token and row.api_secret),
+        "test call": row.credentials_ok_at is not None,
+        "webhooks": row.webhooks_ok_at is not None,
+    }
+    wrong = [name for name, is_ok in ticks.items() if not is_ok]
+    return Tile(
+        title="Connection",
+        value=f"{3 - len(wrong)} of 3 ticks",
+        hint=f"Missing: {', '.join(wrong)}." if wrong else "Credentials, test call, webhooks.",
+        url=reverse("admin:shopify_sync_shopconnection_change", args=[row.pk]),
+        permission="shopify_sync.view_shopconnection",
+        tone="critical" if wrong else "success",
+        store_id=store.pk,
+    )
+
+
+def _silence(store: Store, row: ShopConnection, at: datetime | None, now: datetime) -> Tile:
+    quiet_since = max(at or store.connected_at, store.connected_at)
+    is_quiet = row.webhooks_ok_at is not None and quiet_since < now - _SILENCE
+    hours = int((now - at).total_seconds() // 3600) if at else 0
+    ago = "this hour" if hours < 1 else f"{hours} h ago" if hours < 48 else f"{hours // 24} d ago"
+    return Tile(
+        title="Last webhook",
+        value=ago if at else "None yet",
+        hint="Silent for two days: is PUBLIC_URL reachable from outside?" if is_quiet else "",
+        url=reverse("admin:shopify_sync_webhooktally_changelist"),
+        permission="shopify_sync.view_webhooktally",
+        tone="warning" if is_quiet else "default",
+        store_id=store.pk,
+    )
+
+
+def _drift(store: Store, count: int) -> Tile:
+    tone: Tone = "warning" if count > _DRIFT_A_DAY else "default"
+    address = reverse("admin:shopify_sync_drift_changelist")
+    return Tile(
+        title="Drift in 24 hours",
+        value=str(count),
+        hint="Changes that came without a webhook; reconciliation found them." if count else "",
+        url=f"{address}?store__id__exact={store.pk}",
+        permission="shopify_sync.view_drift",
+        tone=tone,
+        store_id=store.pk,
+    )
+
+
+def _backfill(store: Store, row: Backfill) -> Tile:
+    has_failed = row.state == BackfillState.FAILED
+    address = reverse("admin:shopify_sync_backfill_changelist")
+    return Tile(
+        title="Reading past orders",
+        value="Stopped" if has_failed else f"{row.percent} %",
+        hint=row.error[:200] if has_failed else row.get_state_display(),
+        url=f"{address}?store__id__exact={store.pk}",
+        permission="shopify_sync.view_backfill",
+        tone="critical" if has_failed else "info",
+        store_id=store.pk,
+    )
+
+
+DESK.tiles.append(tiles)
+DESK.metrics.append(metrics)

@@ -1,0 +1,158 @@
+"""What this app holds of people: the raw bodies Shopify pushed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from django.db.models import Q
+
+from orders.privacy.registry import (
+    REGISTRY,
+    Holding,
+    Kind,
+    Mask,
+    Rows,
+    Scope,
+    Whose,
+)
+from orders.privacy.retention import (
+    Rule,
+    register,
+)
+from shopify_sync.models import EventState, ShopConnection, SyncCursor, WebhookEvent
+
+
+@lru_cache(maxsize=4)
+def _needles(
+    gids: tuple[str, ...], orders: tuple[int, ...], addresses: tuple[str, ...]
+) -> re.Pattern[str] | None:
+    """Whatever names the person in a body: ids as whole numbers, addresses anywhere."""
+    numbers = [gid.rsplit("/", 1)[-1] for gid in gids] + [str(number) for number in orders]
+    parts = [rf"(?<!\d){number}(?!\d)" for number in numbers if number.isdigit()]
+    parts += [re.escape(address.lower()) for address in addresses]
+    return re.compile("|".join(parts)) if parts else None
+
+
+def _names(event: WebhookEvent, scope: Scope) -> bool:
+    if not event.body_bytes:
+        return False
+    if scope.is_whole_store or event.order_id in scope.order_ids:
+        return True
+    if event.customer_number in _numbers(scope):
+        return True
+    addresses = (*scope.emails, *scope.phones)
+    needles = _needles(scope.customer_gids, scope.order_legacy_ids, addresses)
+    if needles is None:
+        return False
+    text = event.body_bytes.decode(errors="replace")
+    if "\\u" in text:
+        # An escaped @ would hide an address.
+        try:
+            text = json.dumps(json.loads(text), ensure_ascii=False)
+        except (ValueError, RecursionError):
+            return True
+    return needles.search(text.lower()) is not None
+
+
+def _numbers(scope: Scope) -> list[int]:
+    texts = [gid.rsplit("/", 1)[-1] for gid in scope.customer_gids]
+    return [int(text) for text in texts if text.isdecimal()]
+
+
+def _processed(scope: Scope) -> Rows:
+    processed = WebhookEvent.objects.exclude(state=EventState.WAITING).exclude(body=b"")
+    own = processed.filter(store_id=scope.store_id)
+    if scope.is_whole_store:
+        return own
+    # Those that told of an order or a customer are found by it; the few others are searched.
+    unknown = Q(order_id=None, customer_number=None)
+    theirs = Q(order_id=None, customer_number__in=_numbers(scope))
+    return own.filter(Q(order_id__in=scope.order_ids) | theirs | unknown)
+
+
+def _unprocessed(scope: Scope) -> Rows:
+    # Its body is still needed, for seconds; a poison one for hours.
+    return WebhookEvent.objects.filter(store_id=scope.store_id, state=EventState.WAITING)
+
+
+def _digest(event: WebhookEvent) -> str:
+    return event.body_sha256 or hashlib.sha256(event.body_bytes).hexdigest()
+
+
+BODIES = Holding(
+    model=WebhookEvent,
+    whose=Whose.CUSTOMER,
+    of=_processed,
+    holds=_names,
+    waits_for=_unprocessed,
+    fields={
+        # The proof of what came stays.
+        "body_sha256": Mask(Kind.DOCUMENT, rewrite=_digest),
+        "body": Mask(Kind.DOCUMENT, value=b""),
+        "error": Mask(Kind.TEXT),
+    },
+)
+REGISTRY.add(BODIES)
+
+
+def _wipe(model: Any) -> Any:
+    def wipe(scope: Scope, limit: int) -> int:
+        ids = list(
+            model.objects.filter(store_id=scope.store_id).values_list("pk", flat=True)[:limit]
+        )
+        model.objects.filter(pk__in=ids).delete()
+        return len(ids)
+
+    return wipe
+
+
+REGISTRY.wipers |= {
+    "shopify_sync.WebhookEvent": _wipe(WebhookEvent),
+    "shopify_sync.SyncCursor": _wipe(SyncCursor),
+    # The access token and the secret: there is nothing left to reach.
+    "shopify_sync.ShopConnection": _wipe(ShopConnection),
+}
+
+
+def _old_bodies(cutoff: datetime) -> Rows:
+    processed = WebhookEvent.objects.exclude(state=EventState.WAITING)
+    return processed.filter(received_at__lt=cutoff).exclude(body=b"", error="")
+
+
+register(
+    Rule(
+        name="webhook bodies",
+        setting="RETENTION_WEBHOOK_BODY_DAYS",
+        due=_old_bodies,
+        apply=lambda rows: BODIES.mask(rows),
+    )
+)
+
+_HEADER = "a header of Shopify's, without a person in it"
+_SEALED = "a secret of the shop's, encrypted"
+REGISTRY.declare(
+    "shopify_sync.WebhookEvent", webhook_id=_HEADER, event_id=_HEADER, topic=_HEADER,
+    api_version=_HEADER, triggered_at=_HEADER,
+)  # fmt: skip
+_OURS = "a sentence of ours"
+REGISTRY.declare(
+    "shopify_sync.ShopConnection", access_token=_SEALED, api_secret=_SEALED,
+    previous_api_secret=_SEALED, refresh_token=_SEALED, previous_refresh_token=_SEALED,
+    client_id="the app's public name", findings=_OURS, scopes="names of permissions",
+    last_error=_OURS,
+)  # fmt: skip
+REGISTRY.declare(
+    "shopify_sync.Backfill", operation_gid="an operation's id", error=_OURS,
+    url="where Shopify keeps the file for a week; emptied when it is read",
+)  # fmt: skip
+REGISTRY.declare("shopify_sync.Drift", order_gid="an order's id")
+_PLACE = "where a run goes on: times, numbers of orders and Shopify's place in a list"
+REGISTRY.declare(
+    "shopify_sync.Comparison", refunds="sums by currency", progress=_PLACE, error=_OURS
+)
+REGISTRY.declare("shopify_sync.SyncCursor", progress=_PLACE)

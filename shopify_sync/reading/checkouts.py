@@ -1,0 +1,32 @@
+"""Reading a checkout, and what its customer agreed to, for campaigns."""
+
+from __future__ import annotations
+
+from orders.checkouts import (
+    CheckoutSnapshot,
+    Consents,
+)
+from orders.models import Checkout, Store
+from shopify_sync import mapping
+from shopify_sync.api.errors import NeedsAdmin
+from shopify_sync.stores.clients import client_for
+
+
+def read_checkout(checkout: Checkout) -> CheckoutSnapshot | None:
+    """None: Shopify has no such checkout. Raises ShopifyError and MalformedAnswer."""
+    client = client_for(checkout.store, is_background=True)
+    try:
+        data = client.read("CheckoutForCampaign", {"id": checkout.gid}).get("node")
+    except NeedsAdmin as error:
+        if error.status:
+            raise
+        # Not approved for its address: the rest is for us all the same.
+        variables = {"id": checkout.gid, "withUrl": False}
+        data = client.read("CheckoutForCampaign", variables).get("node")
+    return mapping.checkout_snapshot(data) if data else None
+
+
+def read_consents(store: Store, customer_gid: str) -> Consents:
+    """Raises ShopifyError."""
+    client = client_for(store, is_background=True)
+    return mapping.consents(client.read("CustomerConsents", {"id": customer_gid}).get("customer"))

@@ -1,0 +1,134 @@
+"""Topics that delete. Shopify's HMAC signs the body and not the headers, so anybody who has one
+true body can send it under any topic: each needs a second proof before it means anything.
+
+The body has to name this very shop and be of its topic's shape; an uninstallation and the
+deletion of a shop are believed only when Shopify itself refuses our access.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+
+from orders import privacy
+from orders.models import PrivacyKind, Store
+from orders.privacy.registry import Scope
+from shopify_sync.api.errors import (
+    NeedsAdmin,
+    NotApplied,
+)
+from shopify_sync.models import ShopConnection, WebhookEvent
+from shopify_sync.stores.clients import client_for
+
+# What Shopify answers once the app is gone; 402, 404 and 423 are a shop in trouble.
+_REFUSALS: Final = frozenset({401, 403})
+_SHOP_KEYS: Final = {"shop_id", "shop_domain"}
+
+
+class UnprovenBody(Exception):
+    """A signed body that is not what its topic promises, or of another shop."""
+
+
+def is_refused(store: Store) -> bool:
+    """Ask Shopify now whether it still lets us in. Raises ShopifyError for any answer that says
+    neither yes nor no. Must not run in a transaction."""
+    if not ShopConnection.objects.filter(store=store).exists():
+        raise NotApplied(_("The store has no connection that could be tried."))
+    try:
+        client_for(store).read("ShopInfo", {})
+    except NeedsAdmin as error:
+        if error.status in _REFUSALS:
+            return True
+        raise
+    return False
+
+
+def customer_number(event: WebhookEvent) -> int | None:
+    """Shopify's number of the customer a customers/… or checkouts/… webhook tells of."""
+    if not event.topic.startswith(("customers/", "checkouts/")):
+        return None
+    try:
+        body = json.loads(event.body_bytes)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict):
+        return None
+    is_customer = event.topic.startswith("customers/") and not isinstance(
+        body.get("customer"), dict
+    )
+    customer = body if is_customer else body.get("customer")
+    number = customer.get("id") if isinstance(customer, dict) else None
+    return number if _is_id(number) else None
+
+
+def _uninstalled(store: Store, body: dict[str, Any], now: datetime) -> None:
+    if body.get("myshopify_domain") != store.domain or "id" not in body:
+        raise UnprovenBody("app/uninstalled is not of this shop")
+    if is_refused(store):
+        privacy.note_uninstalled(store, now=now)
+
+
+def _redact_customer(store: Store, body: dict[str, Any], now: datetime) -> None:
+    scope = _person(store, body, {"customer", "orders_to_redact"}, "orders_to_redact")
+    _ask(store, PrivacyKind.CUSTOMER_REDACT, body, scope, now)
+
+
+def _export_customer(store: Store, body: dict[str, Any], now: datetime) -> None:
+    keys = {"customer", "orders_requested", "data_request"}
+    scope = _person(store, body, keys, "orders_requested")
+    _ask(store, PrivacyKind.DATA_REQUEST, body, scope, now)
+
+
+def _redact_shop(store: Store, body: dict[str, Any], now: datetime) -> None:
+    _check_shape(store, body, set())
+    scope = Scope(store_id=store.pk, is_whole_store=True)
+    _ask(store, PrivacyKind.SHOP_REDACT, body, scope, now)
+
+
+# Topic -> what it asks for. Raises UnprovenBody; called outside any transaction.
+HANDLERS: Final[dict[str, Callable[[Store, dict[str, Any], datetime], None]]] = {
+    "app/uninstalled": _uninstalled,
+    "customers/data_request": _export_customer,
+    "customers/redact": _redact_customer,
+    "shop/redact": _redact_shop,
+}
+
+
+def _ask(
+    store: Store, kind: PrivacyKind, body: dict[str, Any], scope: Scope, now: datetime
+) -> None:
+    fingerprint = json.dumps(body, sort_keys=True)
+    privacy.ask(store=store, kind=kind, fingerprint=fingerprint, scope=scope, now=now)
+
+
+def _check_shape(store: Store, body: dict[str, Any], keys: set[str]) -> None:
+    """Exactly the topic's keys: a body of another topic has others, or more."""
+    if set(body) != _SHOP_KEYS | keys:
+        raise UnprovenBody("the body is not of this topic's shape")
+    if body["shop_domain"] != store.domain:
+        raise UnprovenBody("the body names another shop")
+
+
+def _person(store: Store, body: dict[str, Any], keys: set[str], orders_key: str) -> Scope:
+    _check_shape(store, body, keys)
+    customer, orders = body["customer"], body[orders_key]
+    if not isinstance(customer, dict) or not _is_id(customer.get("id")):
+        raise UnprovenBody("the body names no customer")
+    if not isinstance(orders, list) or not all(_is_id(number) for number in orders):
+        raise UnprovenBody("the body's orders are no ids")
+    email, phone = customer.get("email"), customer.get("phone")
+    return Scope(
+        store_id=store.pk,
+        customer_gids=(f"gid://shopify/Customer/{customer['id']}",),
+        emails=(email.strip().lower(),) if isinstance(email, str) and email.strip() else (),
+        phones=("".join(phone.split()),) if isinstance(phone, str) and phone.strip() else (),
+        order_legacy_ids=tuple(orders),
+    )
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63

@@ -1,0 +1,118 @@
+"""Connecting a store: its credentials, its app's file, and the first reading of its orders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+
+from orders.models import Store
+from shopify_sync.models import Backfill, ConnectionMethod, ShopConnection
+from shopify_sync.stores import subscriptions
+from shopify_sync.stores.clients import (
+    LOCATIONS_SCOPE,
+    NEEDED_SCOPES,
+    PAYMENT_TERMS_SCOPE,
+    RETURN_SCOPE,
+    SHIPMENT_SCOPE,
+)
+from shopify_sync.sync import backfill
+
+# Asked for at an installation; the last one only where Shopify approved it.
+SCOPES = (*NEEDED_SCOPES, RETURN_SCOPE, LOCATIONS_SCOPE, SHIPMENT_SCOPE)
+# What the app can do without; the doctor says what is missing then.
+OPTIONAL_SCOPES = (
+    *sorted({PAYMENT_TERMS_SCOPE, *subscriptions.SCOPED_TOPICS.values()}),
+    "read_all_orders",
+)
+_COMPLIANCE = ("customers/data_request", "customers/redact", "shop/redact")
+
+
+def connect(
+    *, domain: str, token: str = "", secret: str, client_id: str = "",
+    method: str = ConnectionMethod.ADMIN_TOKEN,
+) -> ShopConnection:  # fmt: skip
+    """Save a store's credentials; the doctor then tries them. Running it again changes them.
+
+    A client secret that is replaced is kept as the previous one: Shopify signs with it for up to
+    an hour, and a webhook that is refused is lost. The tokens of other credentials are dropped.
+    """
+    store, _created = Store.objects.get_or_create(domain=domain)
+    given = {
+        "method": method, "client_id": client_id, "access_token": token, "api_secret": secret,
+    }  # fmt: skip
+    with transaction.atomic():
+        connection, is_new = ShopConnection.objects.select_for_update().get_or_create(
+            store=store, defaults=given
+        )
+        if not is_new:
+            kept = _kept_secret(connection, secret)
+            if any(
+                getattr(connection, name) != given[name]
+                for name in ("method", "client_id", "api_secret")
+            ):
+                # They would be renewed in vain.
+                kept |= {"refresh_token": "", "previous_refresh_token": ""}
+            if token != connection.access_token:
+                kept |= {"access_token_expires_at": None, "refresh_token_expires_at": None}
+            ShopConnection.objects.filter(pk=connection.pk).update(**given, **kept)
+    # Read back: the secrets hide themselves from here on.
+    connection.refresh_from_db()
+    return connection
+
+
+def _kept_secret(connection: ShopConnection, secret: str) -> dict[str, Any]:
+    """The column of the previous secret, where a new one replaces today's."""
+    if not connection.api_secret or connection.api_secret == secret:
+        return {}
+    return {"previous_api_secret": connection.api_secret}
+
+
+def begin_sync(store: Store) -> Backfill:
+    """Begin reading a store's past orders, unless that was done or is under way."""
+    last = Backfill.objects.filter(store=store).first()
+    return last if last is not None else backfill.begin(store)
+
+
+def callback_address() -> str:
+    return settings.PUBLIC_URL + reverse("shopify-callback")
+
+
+def app_file(connection: ShopConnection) -> str:
+    """The text of a shopify.app.toml for this installation of Agent Inbox."""
+    hook = subscriptions.address()
+    topics = sorted(
+        map(subscriptions.wire_name, (*subscriptions.TOPICS, *subscriptions.OPTIONAL_TOPICS))
+    )
+    return f"""# Put this beside your app's other files and run: shopify app deploy
+client_id = {_quoted(connection.client_id)}
+name = "Agent Inbox"
+application_url = {_quoted(settings.PUBLIC_URL + "/")}
+embedded = false
+
+[access_scopes]
+scopes = {_quoted(",".join(SCOPES))}
+optional_scopes = [{", ".join(_quoted(scope) for scope in OPTIONAL_SCOPES)}]
+
+[auth]
+redirect_urls = [{_quoted(callback_address())}]
+
+[webhooks]
+api_version = {_quoted(settings.SHOPIFY_API_VERSION)}
+
+[[webhooks.subscriptions]]
+topics = [{", ".join(_quoted(topic) for topic in topics)}]
+uri = {_quoted(hook)}
+
+[[webhooks.subscriptions]]
+compliance_topics = [{", ".join(_quoted(topic) for topic in _COMPLIANCE)}]
+uri = {_quoted(hook)}
+"""
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string."""
+    plain = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{"".join(c for c in plain if c.isprintable())}"'

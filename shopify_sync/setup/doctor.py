@@ -1,0 +1,301 @@
+"""The connection doctor (G08): what holds, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, Literal
+
+from django.conf import settings
+from django.db.models import Max
+from django.utils import timezone
+
+from orders import privacy
+from orders.models import Store
+from shopify_sync.api.client import AdminClient
+from shopify_sync.api.errors import (
+    NeedsAdmin,
+    ShopifyError,
+)
+from shopify_sync.models import Drift, EventState, ShopConnection, WebhookEvent
+from shopify_sync.stores import subscriptions
+from shopify_sync.stores.clients import (
+    DISPUTES_SCOPE,
+    LOCATIONS_SCOPE,
+    NEEDED_SCOPES,
+    PAYMENT_TERMS_SCOPE,
+    RETURN_SCOPE,
+    client_for,
+    note_error,
+)
+
+Level = Literal["ok", "warning", "error"]
+# Shopify supports a version for a year after the next one came out.
+_SUPPORTED_MONTHS: Final = 12
+_WARN_BEFORE: Final = timedelta(days=90)
+_DRIFT_WINDOW: Final = timedelta(hours=24)
+_SILENCE: Final = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One finding; `todo` says what to do where it is not ok."""
+
+    name: str
+    level: Level
+    todo: str = ""
+
+    @property
+    def is_ok(self) -> bool:
+        """Nothing that keeps the store from working."""
+        return self.level != "error"
+
+
+def examine(store: Store, *, repair: bool) -> list[Tick]:
+    """Try the connection and say what is missing; `repair` also creates missing webhooks. The
+    findings are kept for the connection's page. Never raises for what Shopify answers."""
+    now = timezone.now()
+    row = ShopConnection.objects.filter(store=store).first()
+    if row is None or not row.api_secret or not (row.access_token or row.client_id):
+        todo = "Enter the access token and the client secret."
+        return [Tick("Credentials", "error", todo)]
+    ticks: list[Tick] = []
+    try:
+        ticks += _connected(store, row, repair=repair)
+    except NeedsAdmin as error:
+        note_error(store, error, now=now)
+        ticks.append(Tick("Test call", "error", str(error)))
+    except ShopifyError as error:
+        text = f"Shopify could not be reached just now: {error}. Check again in a minute."
+        ticks.append(Tick("Test call", "error", text))
+    for look in _LOOKS:
+        ticks += look(store, row, now)
+    ShopConnection.objects.filter(pk=row.pk).update(
+        findings=[asdict(tick) for tick in ticks], checked_at=now
+    )
+    return ticks
+
+
+def _connected(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[Tick]:
+    client = client_for(store)
+    data = client.read("ShopInfo", {})
+    yield Tick("Credentials", "ok")
+    shop = data["shop"]
+    installation = data.get("currentAppInstallation") or {}
+    scopes = [scope["handle"] for scope in installation.get("accessScopes") or ()]
+    Store.objects.filter(pk=store.pk).update(
+        name=store.name or shop["name"],
+        currency=shop["currencyCode"],
+        time_zone=str(shop["ianaTimezone"] or "UTC")[:64],
+        order_prefix=str(shop.get("orderNumberFormatPrefix") or "")[:50],
+        order_suffix=str(shop.get("orderNumberFormatSuffix") or "")[:50],
+        country=_country(shop) or store.country,
+    )
+    ShopConnection.objects.filter(pk=row.pk).update(
+        scopes=scopes, credentials_ok_at=timezone.now(), last_error=""
+    )
+    privacy.note_installed(store)
+    yield Tick("Test call", "ok")
+    yield from _scopes(scopes)
+    yield from _customers(client, scopes)
+    yield from _customer_pages(client, row)
+    yield from _payment_terms(scopes)
+    yield from _version(client)
+    yield from _webhooks(store, row, repair=repair)
+
+
+def _country(shop: dict[str, Any]) -> str:
+    """Where the shop is, as two letters; "" where Shopify does not tell."""
+    return str((shop.get("shopAddress") or {}).get("countryCodeV2") or "")[:2]
+
+
+def missing_scopes(granted: list[str]) -> list[str]:
+    """Writing a thing includes reading it."""
+    have = set(granted) | {
+        s.replace("write_", "read_", 1) for s in granted if s.startswith("write_")
+    }
+    return [scope for scope in NEEDED_SCOPES if scope not in have]
+
+
+def _scopes(granted: list[str]) -> Iterator[Tick]:
+    missing = missing_scopes(granted)
+    todo = f"Grant the app these scopes in Shopify: {', '.join(missing)}." if missing else ""
+    yield Tick("Scopes", "error" if missing else "ok", todo)
+    if RETURN_SCOPE not in granted:
+        yield Tick(
+            "Returns", "warning",
+            f"Refunds do not go through a return without the scope {RETURN_SCOPE}: each return "
+            "has to be booked in and closed in Shopify. Grant the app the scope.",
+        )  # fmt: skip
+    if LOCATIONS_SCOPE not in granted:
+        yield Tick(
+            "Restocking", "warning",
+            f"Refunded items cannot be restocked without the scope {LOCATIONS_SCOPE}: Shopify does "
+            "not tell where they belong. Grant the app the scope.",
+        )  # fmt: skip
+    if DISPUTES_SCOPE not in granted:
+        yield Tick(
+            "Disputes", "warning",
+            f"Chargebacks are not visible without the scope {DISPUTES_SCOPE}: nobody is warned "
+            "before money is refunded that the bank has given back. Grant it where the store uses "
+            "Shopify Payments.",
+        )  # fmt: skip
+    if "read_all_orders" not in granted:
+        yield Tick(
+            "Older orders", "warning",
+            "Only the last 60 days of orders are visible. Ask Shopify for the scope "
+            "read_all_orders if agents need older ones.",
+        )  # fmt: skip
+
+
+def _customers(client: AdminClient, granted: list[str]) -> Iterator[Tick]:
+    """The scope alone does not do: Shopify approves protected customer data by hand."""
+    if "read_customers" in missing_scopes(granted):
+        return
+    try:
+        client.read("CustomerAccess", {})
+    except NeedsAdmin as error:
+        yield Tick(
+            "Customer data", "warning",
+            f"Shopify refuses customer data: {error} Orders are read all the same. Ask for "
+            "“Protected customer data access” in the app’s settings at Shopify.",
+        )  # fmt: skip
+
+
+def _customer_pages(client: AdminClient, row: ShopConnection) -> Iterator[Tick]:
+    """An order's status page is only for apps approved for protected data of level 2. Asked for
+    by others, the whole order is refused, so it is tried here and nowhere else."""
+    try:
+        orders = client.read("StatusPageAccess", {}).get("orders") or {}
+    except NeedsAdmin:
+        may = False
+        yield Tick(
+            "Status page", "warning",
+            "Agents do not see the page where a customer follows an order. Ask for “Protected "
+            "customer data access”, level 2, in the app’s settings at Shopify.",
+        )  # fmt: skip
+    else:
+        # Without an order to try it on, nothing is known, and it is not asked for.
+        may = any(node and node.get("statusPageUrl") for node in orders.get("nodes") or ())
+    ShopConnection.objects.filter(pk=row.pk).update(sees_customer_pages=may)
+
+
+def _payment_terms(granted: list[str]) -> Iterator[Tick]:
+    if PAYMENT_TERMS_SCOPE not in granted and "write_payment_terms" not in granted:
+        text = "Agents do not see when an order on account is due. Grant the app the scope "
+        yield Tick("Payment terms", "warning", f"{text}{PAYMENT_TERMS_SCOPE}.")
+
+
+def _version(client: AdminClient) -> Iterator[Tick]:
+    ours, served = settings.SHOPIFY_API_VERSION, client.served_version
+    if served and served != ours:
+        yield Tick(
+            "API version", "error",
+            f"Shopify answers with version {served}; this release speaks {ours}, which Shopify "
+            "has retired. Update Agent Inbox.",
+        )  # fmt: skip
+        return
+    year, month = (int(part) for part in ours.split("-"))
+    until = date(year + _SUPPORTED_MONTHS // 12, month, 1)
+    left = until - datetime.now(UTC).date()
+    if left < _WARN_BEFORE:
+        text = f"Version {ours} is supported until {until:%d %B %Y} at least: update before."
+        yield Tick("API version", "warning", text)
+    else:
+        yield Tick("API version", "ok")
+    if client.headroom and client.headroom[0] < client.headroom[1] / 4:
+        text = f"{client.headroom[0]:.0f} of {client.headroom[1]:.0f} points are left: another "
+        yield Tick("Rate limit", "warning", text + "program is using this app's budget.")
+
+
+def _webhooks(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[Tick]:
+    missing = subscriptions.missing(store)
+    needed = [topic for topic in missing if subscriptions.is_needed(topic)]
+    if needed and not repair:
+        names = ", ".join(subscriptions.wire_name(topic) for topic in needed)
+        ShopConnection.objects.filter(pk=row.pk).update(webhooks_ok_at=None)
+        yield Tick("Webhooks", "error", f"Not subscribed: {names}. Choose “Check and repair”.")
+        return
+    refused = subscriptions.ensure(store) if missing and repair else []
+    ShopConnection.objects.filter(pk=row.pk).update(webhooks_ok_at=timezone.now())
+    created = len(missing) - len(refused) if repair else 0
+    yield Tick("Webhooks", "ok", f"{created} were created." if created else "")
+    checkouts = [said for said in refused if said.startswith("checkouts/")]
+    if checkouts:
+        text = f"Campaigns hear of no checkouts: Shopify refused {'; '.join(checkouts)}. Grant the "
+        yield Tick("Checkouts", "warning", text + "app read_orders, and check again.")
+    elif set(missing) & set(subscriptions.OPTIONAL_TOPICS) and not repair:
+        text = "Campaigns hear of no checkouts yet. Choose “Check and repair”."
+        yield Tick("Checkouts", "warning", text)
+    yield from _scoped_webhooks(missing, refused, repair=repair)
+
+
+def _scoped_webhooks(missing: list[str], refused: list[str], *, repair: bool) -> Iterator[Tick]:
+    """Of topics that the app has the scope for: what is noticed late without them."""
+    for name, topics, late in _LATE:
+        said = [text for text in refused if text.startswith(tuple(map(_heading, topics)))]
+        if said:
+            yield Tick(name, "warning", f"{late}: Shopify refused {'; '.join(said)}")
+        elif set(topics) & set(missing) and not repair:
+            yield Tick(name, "warning", f"{late}. Choose “Check and repair”.")
+
+
+def _heading(topic: str) -> str:
+    """How subscriptions.ensure begins what Shopify said of a topic."""
+    return f"{subscriptions.wire_name(topic)}:"
+
+
+_LATE: Final = (
+    ("Merges", ("CUSTOMERS_MERGE",), "Merged customers are noticed late"),
+    ("Disputes", ("DISPUTES_CREATE", "DISPUTES_UPDATE"), "Chargebacks are noticed late"),
+)
+
+
+def _address(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
+    if not settings.PUBLIC_URL.startswith("https://") and not settings.SHOPIFY_ADMIN_ORIGIN:
+        text = "Shopify only delivers webhooks to https: set PUBLIC_URL to the public address."
+        yield Tick("Address", "error", text)
+
+
+def _token(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
+    row.refresh_from_db()
+    expires = row.refresh_token_expires_at
+    if expires and expires - now < timedelta(days=14):
+        text = f"The permission ends on {expires:%d %B %Y}: install the app again before."
+        yield Tick("Token", "warning" if expires > now else "error", text)
+    if row.previous_api_secret:
+        text = "Webhooks signed with the previous secret are still accepted. Tick “Forget the "
+        text += "previous secret” an hour after the secret was changed."
+        yield Tick("Secret", "warning", text)
+
+
+def _time_zone(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
+    store.refresh_from_db(fields=["time_zone"])
+    if not store.has_known_zone:
+        text = f"Shopify names the time zone {store.time_zone}, which this machine does not know: "
+        yield Tick("Time zone", "warning", text + "dates are shown in UTC. Update Python’s tzdata.")
+
+
+def _deliveries(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
+    events = WebhookEvent.objects.filter(store=store)
+    last = events.aggregate(last=Max("received_at"))["last"]
+    quiet_since = max(last or store.connected_at, store.connected_at)
+    if row.webhooks_ok_at and quiet_since < now - _SILENCE:
+        text = "No webhook arrived for two days. Is PUBLIC_URL reachable from outside?"
+        yield Tick("Deliveries", "warning", text)
+    if dead := events.filter(state=EventState.DEAD).count():
+        text = f"{dead} could not be read. Open “Webhook events”, look, and process them again."
+        yield Tick("Dead events", "warning", text)
+
+
+def _drift(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
+    found = Drift.objects.filter(store=store, found_at__gt=now - _DRIFT_WINDOW).count()
+    if found:
+        text = f"{found} changes of the last 24 hours came without a webhook; reconciliation "
+        yield Tick("Drift", "warning", text + "found them. More than a few: check the webhooks.")
+
+
+_LOOKS: Final[tuple[Callable[[Store, ShopConnection, datetime], Iterator[Tick]], ...]] = (
+    _address, _token, _time_zone, _deliveries, _drift,
+)  # fmt: skip
