@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from orders.money import Money
 from practice_store import (
     money,
     payloads,
@@ -207,7 +206,7 @@ def create(
 def too_much(order: Order, amount: Decimal, limit: Decimal) -> str:
     currency = order.presentment_currency
     sign = {"EUR": "€", "GBP": "£", "JPY": "¥"}.get(currency, "$")
-    asked, most = Money(amount, currency).plain(), Money(limit, currency).plain()
+    asked, most = (str(money.rounded(sum_, currency)) for sum_ in (amount, limit))
     return f"Refund amount {sign}{asked} is greater than net payment received {sign}{most}"
 
 
