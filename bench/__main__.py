@@ -16,9 +16,18 @@ from pathlib import Path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.test")
 FOLDER = Path(__file__).parent
 ENTRIES = (
-    "webhook_ingest", "webhook_ingest_sqlite", "project_one", "project_batch", "backfill",
-    "reconcile", "serving", "panel_fragment", "connecting", "running", "screen",
-)  # fmt: skip
+    "webhook_ingest",
+    "webhook_ingest_sqlite",
+    "project_one",
+    "project_batch",
+    "backfill",
+    "reconcile",
+    "serving",
+    "panel_fragment",
+    "connecting",
+    "running",
+    "screen",
+)
 
 
 def main(names: list[str]) -> int:

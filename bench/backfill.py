@@ -52,9 +52,13 @@ def _measure(folder: Path) -> list[Result]:
     size = _write(path, ORDERS, first=1)
     with _served(path) as url, override_settings(SHOPIFY_ADMIN_ORIGIN="http://127.0.0.1"):
         row = Backfill.objects.create(
-            store=store, since=timezone.now(), state=BackfillState.IMPORTING, url=url,
-            file_size=size, next_step_at=timezone.now(),
-        )  # fmt: skip
+            store=store,
+            since=timezone.now(),
+            state=BackfillState.IMPORTING,
+            url=url,
+            file_size=size,
+            next_step_at=timezone.now(),
+        )
         memory: list[float] = []
         over = threading.Event()
         threading.Thread(target=_watch, args=(memory, over), daemon=True).start()

@@ -45,9 +45,12 @@ def _measure(folder: Path) -> list[Result]:
     port, store_port = free_port(), free_port()
     url, store_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{store_port}"
     os.environ.update(
-        DJANGO_SETTINGS_MODULE="settings.dev", VAR_DIR=str(folder), PUBLIC_URL=url,
-        DATABASE_URL=f"sqlite:///{folder / 'inbox.sqlite3'}", SHOPIFY_ADMIN_ORIGIN=store_url,
-    )  # fmt: skip
+        DJANGO_SETTINGS_MODULE="settings.dev",
+        VAR_DIR=str(folder),
+        PUBLIC_URL=url,
+        DATABASE_URL=f"sqlite:///{folder / 'inbox.sqlite3'}",
+        SHOPIFY_ADMIN_ORIGIN=store_url,
+    )
     children = processes.Processes(folder)
     manage = [sys.executable, "manage.py"]
     try:
@@ -55,9 +58,18 @@ def _measure(folder: Path) -> list[Result]:
         subprocess.run([*manage, "migrate", "--verbosity", "0"], check=True)
         children.start(
             "practice-store",
-            [*manage, "practice_store", "--port", str(store_port), "--allow-http", "--shop", SHOP,
-             "--orders", str(ORDERS)],
-        )  # fmt: skip
+            [
+                *manage,
+                "practice_store",
+                "--port",
+                str(store_port),
+                "--allow-http",
+                "--shop",
+                SHOP,
+                "--orders",
+                str(ORDERS),
+            ],
+        )
         children.start("web", processes.web_command(port, host="127.0.0.1"))
         for pool in processes.POOLS:
             children.start(f"worker-{pool}", processes.worker_command(pool))
@@ -85,10 +97,11 @@ def _newest_email(store_url: str) -> str:
 
     query = "{ orders(first: 1, sortKey: CREATED_AT, reverse: true) { nodes { email } } }"
     answer = urllib3.request(
-        "POST", f"{store_url}/admin/api/2026-10/graphql.json",
+        "POST",
+        f"{store_url}/admin/api/2026-10/graphql.json",
         body=json.dumps({"query": query}).encode(),
         headers={"Host": SHOP, "X-Shopify-Access-Token": "shpat_practice_demo"},
-    )  # fmt: skip
+    )
     return str(json.loads(answer.data)["data"]["orders"]["nodes"][0]["email"])
 
 

@@ -70,9 +70,11 @@ def on_both(module: str) -> list[Result]:
 def _in_a_process(module: str, url: str) -> list[Result]:
     words = f"import bench.databases as d; d.child({module!r})"
     done = subprocess.run(
-        [sys.executable, "-c", words], env=os.environ | {"DATABASE_URL": url},
-        stdout=subprocess.PIPE, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", words],
+        env=os.environ | {"DATABASE_URL": url},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
     return [Result(**row) for row in json.loads(done.stdout.splitlines()[-1])]
 
 

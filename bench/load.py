@@ -45,12 +45,25 @@ def deliver(
         file.flush()
         words = "\n".join(f"{name}: {value}" for name, value in headers.items())
         done = subprocess.run(
-            [WRK, "--threads", "2", "--connections", str(connections), "--duration",
-             f"{max(1, round(seconds))}s", "--timeout", "10s", "--script", Path(__file__).with_name("load.lua"),
-             url],
+            [
+                WRK,
+                "--threads",
+                "2",
+                "--connections",
+                str(connections),
+                "--duration",
+                f"{max(1, round(seconds))}s",
+                "--timeout",
+                "10s",
+                "--script",
+                Path(__file__).with_name("load.lua"),
+                url,
+            ],
             env=os.environ | {"LOAD_BODY": file.name, "LOAD_HEADERS": words, "LOAD_RUN": run},
-            stdout=subprocess.PIPE, check=True, text=True,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            check=True,
+            text=True,
+        )
     found = json.loads(done.stdout.splitlines()[-1])
     # wrk counts what was answered, whatever the status.
     return Load(**found | {"answers": found["answers"] - found["failed"]})

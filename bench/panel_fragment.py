@@ -53,10 +53,13 @@ def _measure() -> list[Result]:
     now = timezone.now()
     for n in range(50):
         waking.receive(
-            channel=channel, external_id=f"m{n}", conversation_id="c", text="Where is it? " * 8,
+            channel=channel,
+            external_id=f"m{n}",
+            conversation_id="c",
+            text="Where is it? " * 8,
             sender=waking.Sender(external_id="u", name="Jane", email="jane@example.com"),
             sent_at=now - timedelta(minutes=n),
-        )  # fmt: skip
+        )
     conversation = Conversation.objects.select_related("contact", "channel").get()
     waking.assign(conversation=conversation, to=alice)
     client = Client()

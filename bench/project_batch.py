@@ -51,12 +51,16 @@ def measure() -> list[Result]:
     ):
         results += [
             Result(
-                f"project_batch, {state}", "orders/s", found["ours"], found[name],
-                f"{name}, on {connection.vendor}", "higher",
+                f"project_batch, {state}",
+                "orders/s",
+                found["ours"],
+                found[name],
+                f"{name}, on {connection.vendor}",
+                "higher",
             )
             for name in contenders
             if name != "ours" and (state, name) != ("newer", "finished rows")
-        ]  # fmt: skip
+        ]
     return results
 
 

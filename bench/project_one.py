@@ -45,12 +45,16 @@ def measure() -> list[Result]:
         rates = interleaved(turns, ROUNDS)
         results += [
             Result(
-                f"project_one, {state}", "orders/s", rates["ours"], rates[name],
-                f"{name}, on {connection.vendor}", "higher",
+                f"project_one, {state}",
+                "orders/s",
+                rates["ours"],
+                rates[name],
+                f"{name}, on {connection.vendor}",
+                "higher",
             )
             for name in contenders
             if name != "ours"
-        ]  # fmt: skip
+        ]
     return results
 
 

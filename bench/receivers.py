@@ -152,12 +152,17 @@ class Group:
 
         port = free_port()
         environment = {
-            "DJANGO_SETTINGS_MODULE": "settings.production", "DATABASE_URL": database,
-            "SECRET_KEY": "bench " * 12, "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-            "ALLOWED_HOSTS": "127.0.0.1", "PUBLIC_URL": "https://127.0.0.1", "TRUSTED_PROXY": "1",
-            "VAR_DIR": str(self.folder), "LOG_LEVEL": "WARNING",
+            "DJANGO_SETTINGS_MODULE": "settings.production",
+            "DATABASE_URL": database,
+            "SECRET_KEY": "bench " * 12,
+            "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+            "ALLOWED_HOSTS": "127.0.0.1",
+            "PUBLIC_URL": "https://127.0.0.1",
+            "TRUSTED_PROXY": "1",
+            "VAR_DIR": str(self.folder),
+            "LOG_LEVEL": "WARNING",
             "REDIS_URL": product._start_broker(self._processes(), self.folder),
-        }  # fmt: skip
+        }
         manage = [sys.executable, "manage.py"]
         for words in (
             ["migrate", "--verbosity", "0"],
@@ -169,31 +174,54 @@ class Group:
         return self._start("ours", command, environment, url, database, OURS)
 
     def python(
-        self, name: str, application: str, route: str, database: str,
-        *, path: str = "", workers: int = 2, table: str = "webhooks",
-    ) -> Receiver:  # fmt: skip
+        self,
+        name: str,
+        application: str,
+        route: str,
+        database: str,
+        *,
+        path: str = "",
+        workers: int = 2,
+        table: str = "webhooks",
+    ) -> Receiver:
         port = free_port()
         # Our server's socket, too, so that none of them waits for an ACK.
         command = [
-            sys.executable, "-m", "core.server.web", "--port", str(port), "--workers", str(workers),
-            "--application", application,
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "core.server.web",
+            "--port",
+            str(port),
+            "--workers",
+            str(workers),
+            "--application",
+            application,
+        ]
         environment = {"BENCH_DATABASE_URL": database, "BENCH_SECRET": SECRET, "PYTHONPATH": path}
         url = f"http://127.0.0.1:{port}/{route}"
         return self._start(name, command, environment, url, database, table)
 
     def node(self, name: str, script: str, database: str) -> Receiver:
         folder, port = _node_peers(), free_port()
-        environment = {"BENCH_DATABASE_URL": database, "BENCH_SECRET": SECRET, "PORT": str(port),
-                       "NODE_ENV": "production"}  # fmt: skip
+        environment = {
+            "BENCH_DATABASE_URL": database,
+            "BENCH_SECRET": SECRET,
+            "PORT": str(port),
+            "NODE_ENV": "production",
+        }
         command = ["node", str(folder / script)]
         url = f"http://127.0.0.1:{port}/webhooks"
         return self._start(name, command, environment, url, database, "webhooks")
 
     def _start(
-        self, name: str, command: list[str], environment: dict[str, str], url: str, database: str,
+        self,
+        name: str,
+        command: list[str],
+        environment: dict[str, str],
+        url: str,
+        database: str,
         table: str,
-    ) -> Receiver:  # fmt: skip
+    ) -> Receiver:
         processes = self._processes()
         words = [f"{key}={value}" for key, value in environment.items()]
         processes.start(name, ["env", *words, *command])
@@ -244,9 +272,19 @@ def _python_peer() -> str:
     """The folder of django-shopify-webhook alone: Django is the one of this project."""
     folder = INSTALLED / "python"
     if not (folder / "shopify_webhook").exists():
-        words = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder),
-                 "--no-deps", "--disable-pip-version-check", "-r",
-                 str(PEERS / "requirements.txt")]  # fmt: skip
+        words = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--target",
+            str(folder),
+            "--no-deps",
+            "--disable-pip-version-check",
+            "-r",
+            str(PEERS / "requirements.txt"),
+        ]
         _install(words, ROOT)
     return str(folder)
 

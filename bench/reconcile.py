@@ -76,4 +76,4 @@ def _measure() -> list[Result]:
         Result("reconcile, 1000 unchanged", "ms", took, again * ORDERS, "reading each again"),
         Result("reconcile queries", "queries", len(captured), ORDERS, "one an order"),
         Result("reconcile points", "points", max(spent, 1), ORDERS * 25, "reading each again"),
-    ]  # fmt: skip
+    ]

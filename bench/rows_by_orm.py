@@ -69,9 +69,11 @@ def update_or_create_each(store: Any, snapshot: Any) -> None:
                 )
         for row in rows.trackings(order.pk, snapshot):
             OrderTracking.objects.update_or_create(
-                order=order, fulfillment_gid=row["fulfillment_gid"], number=row["number"],
+                order=order,
+                fulfillment_gid=row["fulfillment_gid"],
+                number=row["number"],
                 defaults=row,
-            )  # fmt: skip
+            )
         person = rows.customer(store.pk, snapshot.customer)
         Customer.objects.update_or_create(store=store, gid=person["gid"], defaults=person)
         for row in history.first_events(order.pk, snapshot, connected_at=store.connected_at):

@@ -51,10 +51,14 @@ class Person:
         fields["csrfmiddlewaretoken"] = token[1] if token else ""
         return self._keep(
             self.pool.request(
-                "POST", self.demo.url + path, fields=fields, encode_multipart=False,
-                headers=self._headers(), redirect=False,
+                "POST",
+                self.demo.url + path,
+                fields=fields,
+                encode_multipart=False,
+                headers=self._headers(),
+                redirect=False,
             )
-        )  # fmt: skip
+        )
 
 
 def _action_overhead(demo: Demo) -> list[Result]:
@@ -105,8 +109,13 @@ def _read_ms(demo: Demo) -> float:
     from shopify_sync.api import documents
 
     gid = demo.ledger()["refunds"][-1]["order"]
-    body = json.dumps({"query": documents.load("OrderForPanel"), "variables": {"id": gid},
-                       "operationName": "OrderForPanel"}).encode()  # fmt: skip
+    body = json.dumps(
+        {
+            "query": documents.load("OrderForPanel"),
+            "variables": {"id": gid},
+            "operationName": "OrderForPanel",
+        }
+    ).encode()
     pool = urllib3.PoolManager()
     start = time.perf_counter()
     pool.request(
@@ -143,8 +152,9 @@ def _live_update(demo: Demo) -> list[Result]:
             page.wait_for_function(
                 "label => [...document.querySelectorAll('details.order')].some(o =>"
                 " o.innerText.includes('#1085') && o.querySelector('.badges').innerText.includes(label))",
-                arg=label, polling=10,
-            )  # fmt: skip
+                arg=label,
+                polling=10,
+            )
             found.append((time.perf_counter() - start) * 1000)
             time.sleep(1.2)
         browser.close()

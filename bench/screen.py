@@ -134,9 +134,14 @@ def _dialog(page: Any, demo: Demo) -> list[Result]:
         fetch = "const a = await fetch(href, {headers: {'HX-Request': 'true'}}); await a.text()"
         answer.append(_clock(page, fetch, "true", href=href))
     return [
-        Result("screen_dialog_open", "ms", statistics.median(opened),
-               statistics.median(answer), "the server's answer alone"),
-    ]  # fmt: skip
+        Result(
+            "screen_dialog_open",
+            "ms",
+            statistics.median(opened),
+            statistics.median(answer),
+            "the server's answer alone",
+        ),
+    ]
 
 
 def _typing(page: Any, demo: Demo) -> list[Result]:
@@ -219,8 +224,11 @@ class Messenger:
         }
         out = subprocess.run(
             [sys.executable, "manage.py", "shell", "--verbosity", "0", "-c", _NEW_CHANNEL],
-            env=env, check=True, capture_output=True, text=True,
-        ).stdout.split()  # fmt: skip
+            env=env,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
         self._url = f"{demo.url}/api/v1/channels/{out[-2]}/messages/"
         self._headers = {"Authorization": f"Bearer {out[-1]}", "Content-Type": "application/json"}
         self._pool = urllib3.PoolManager()

@@ -35,9 +35,20 @@ def run() -> list[Result]:
             started.start("ours", product.web_command(ours, host="127.0.0.1", workers=2))
             started.start(
                 "uvicorn",
-                [sys.executable, "-m", "uvicorn", "settings.asgi:application", "--port",
-                 str(theirs), "--workers", "2", "--no-access-log", "--log-level", "warning"],
-            )  # fmt: skip
+                [
+                    sys.executable,
+                    "-m",
+                    "uvicorn",
+                    "settings.asgi:application",
+                    "--port",
+                    str(theirs),
+                    "--workers",
+                    "2",
+                    "--no-access-log",
+                    "--log-level",
+                    "warning",
+                ],
+            )
             for port in (ours, theirs):
                 product.until_it_is(
                     started,

@@ -56,8 +56,9 @@ def compare(found: list[receivers.Receiver], name: str) -> list[Result]:
                     loads[receiver.name, connections].append(done)
     results = []
     for connections in CONNECTIONS:
-        rates = {r.name: statistics.median(one.rate for one in loads[r.name, connections])
-                 for r in found}  # fmt: skip
+        rates = {
+            r.name: statistics.median(one.rate for one in loads[r.name, connections]) for r in found
+        }
         ours = found[0].name
         for receiver in found:
             told = loads[receiver.name, connections]
@@ -69,10 +70,16 @@ def compare(found: list[receivers.Receiver], name: str) -> list[Result]:
                 f"  p99 {statistics.median(one.p99_ms for one in told):6.1f} ms"
             )
             if receiver.name != ours:
-                results.append(Result(
-                    f"{name}, {connections} connections", "req/s", rates[ours],
-                    rates[receiver.name], receiver.name, "higher",
-                ))  # fmt: skip
+                results.append(
+                    Result(
+                        f"{name}, {connections} connections",
+                        "req/s",
+                        rates[ours],
+                        rates[receiver.name],
+                        receiver.name,
+                        "higher",
+                    )
+                )
     most = CONNECTIONS[-1]
     p99 = statistics.median(one.p99_ms for one in loads[found[0].name, most])
     results.append(Result(f"{name}, p99 at {most}", "ms", p99, 50, "the budget"))
@@ -83,10 +90,13 @@ def _turn(receiver: receivers.Receiver, turn: int, connections: int) -> load.Loa
     """One run against one receiver, its rows counted; the first is a warm-up."""
     before = receiver.rows()
     done = load.deliver(
-        receiver.url, sample.webhook_body(), receivers.headers(sample.webhook_body()),
-        run=f"{receiver.name.replace(' ', '-')}-{turn}-{connections}", connections=connections,
+        receiver.url,
+        sample.webhook_body(),
+        receivers.headers(sample.webhook_body()),
+        run=f"{receiver.name.replace(' ', '-')}-{turn}-{connections}",
+        connections=connections,
         seconds=SECONDS if turn else 1,
-    )  # fmt: skip
+    )
     if done.failed:
         sys.exit(f"{receiver.name}: {done.failed} of its answers were not 200. {receiver.log}")
     if before is not None:

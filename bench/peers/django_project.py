@@ -35,7 +35,9 @@ settings.configure(
     SHOPIFY_APP_API_SECRET=SECRET,
     DATABASES={"default": env.database("BENCH_DATABASE_URL", "")},
     INSTALLED_APPS=[
-        "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
+        "django.contrib.auth",
+        "django.contrib.contenttypes",
+        "django.contrib.sessions",
         "django.contrib.messages",
     ],
     MIDDLEWARE=[
@@ -47,7 +49,7 @@ settings.configure(
         "django.contrib.messages.middleware.MessageMiddleware",
         "django.middleware.clickjacking.XFrameOptionsMiddleware",
     ],
-)  # fmt: skip
+)
 django.setup()
 
 
