@@ -300,9 +300,13 @@ def stream(
     _here.call = under_way
     try:
         answer = through.request(
-            method, url, body=body, headers=dict(headers or {}), preload_content=False,
+            method,
+            url,
+            body=body,
+            headers=dict(headers or {}),
+            preload_content=False,
             redirect=False,
-        )  # fmt: skip
+        )
         if under_way.connection is None:
             # A pool that is not ours: from here on, at least, it is watched.
             under_way.has_sent = True

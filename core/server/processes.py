@@ -187,10 +187,21 @@ def _start_demo(
     hook = f"{base_url}/webhooks/shopify/"
     processes.start(
         "practice-store",
-        [*manage, "practice_store", "--port", str(store_port), "--deliver-to", hook, "--allow-http",
-         "--state", str(folder / "practice-store.json"), "--seed", "demo",
-         *(word for shop in DEMO_SHOPS for word in ("--shop", shop))],
-    )  # fmt: skip
+        [
+            *manage,
+            "practice_store",
+            "--port",
+            str(store_port),
+            "--deliver-to",
+            hook,
+            "--allow-http",
+            "--state",
+            str(folder / "practice-store.json"),
+            "--seed",
+            "demo",
+            *(word for shop in DEMO_SHOPS for word in ("--shop", shop)),
+        ],
+    )
     processes.start("web", web_command(port, host="127.0.0.1"))
     for pool in POOLS:
         processes.start(f"worker-{pool}", worker_command(pool))
@@ -212,9 +223,16 @@ def _start_demo(
 
 def web_command(port: int, *, host: str, workers: int = 1) -> list[str]:
     return [
-        sys.executable, "-m", "core.server.web", "--host", host, "--port", str(port),
-        "--workers", str(workers),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "core.server.web",
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--workers",
+        str(workers),
+    ]
 
 
 def worker_command(pool: str) -> list[str]:
@@ -222,17 +240,42 @@ def worker_command(pool: str) -> list[str]:
     queues, threads = POOLS[pool]
     # Threads: an action waits for Shopify, not for a processor.
     return [
-        sys.executable, "-m", "celery", "-A", "settings", "worker", "--pool", "threads",
-        "--concurrency", str(threads), "--queues", queues, "--hostname", f"{pool}@%h",
-        "--loglevel", "WARNING", "--without-gossip", "--without-mingle",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "settings",
+        "worker",
+        "--pool",
+        "threads",
+        "--concurrency",
+        str(threads),
+        "--queues",
+        queues,
+        "--hostname",
+        f"{pool}@%h",
+        "--loglevel",
+        "WARNING",
+        "--without-gossip",
+        "--without-mingle",
+    ]
 
 
 def scheduler_command(folder: Path) -> list[str]:
     return [
-        sys.executable, "-m", "celery", "-A", "settings", "beat", "--loglevel", "WARNING",
-        "--schedule", str(folder / "schedule"), "--pidfile", "",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "settings",
+        "beat",
+        "--loglevel",
+        "WARNING",
+        "--schedule",
+        str(folder / "schedule"),
+        "--pidfile",
+        "",
+    ]
 
 
 def _start_broker(processes: Processes, folder: Path) -> str:
@@ -244,9 +287,22 @@ def _start_broker(processes: Processes, folder: Path) -> str:
     path.unlink(missing_ok=True)
     processes.start(
         "broker",
-        [binary, "--port", "0", "--unixsocket", str(path), "--dir", str(folder), "--appendonly",
-         "yes", "--save", "", "--maxmemory-policy", "noeviction"],
-    )  # fmt: skip
+        [
+            binary,
+            "--port",
+            "0",
+            "--unixsocket",
+            str(path),
+            "--dir",
+            str(folder),
+            "--appendonly",
+            "yes",
+            "--save",
+            "",
+            "--maxmemory-policy",
+            "noeviction",
+        ],
+    )
     until_it_is(processes, path.exists, "the broker")
     return f"unix://{path}"
 
