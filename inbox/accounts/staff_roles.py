@@ -19,12 +19,19 @@ from inbox.accounts import roles
 _VIEW: Final = ("view",)
 _EDIT: Final = ("view", "add", "change")
 _BOTH_VIEW: Final = {
-    "orders": ("orderaction", "orderevent", "auditentry", "privacyrequest", "redactedidentity",
-               "store", "policy"),
+    "orders": (
+        "orderaction",
+        "orderevent",
+        "auditentry",
+        "privacyrequest",
+        "redactedidentity",
+        "store",
+        "policy",
+    ),
     "shopify_sync": ("synccursor", "backfill", "comparison", "drift", "webhooktally"),
     "inbox": ("campaign", "campaigntranslation"),
     "auth": ("user", "group"),
-}  # fmt: skip
+}
 _ADMINS_EDIT: Final = {
     "orders": ("store", "policy"),
     "shopify_sync": ("shopconnection",),
@@ -32,11 +39,15 @@ _ADMINS_EDIT: Final = {
     "auth": ("user",),
 }
 _ADMINS_ALSO: Final = (
-    ("orders", "delete_policy"), ("inbox", "delete_campaigntranslation"),
-    ("orders", "view_order"), ("orders", "work_on_privacyrequest"),
-    ("shopify_sync", "view_webhookevent"), ("shopify_sync", "change_webhookevent"),
-    ("inbox", "view_campaignmessage"), ("inbox", "view_conversation"),
-)  # fmt: skip
+    ("orders", "delete_policy"),
+    ("inbox", "delete_campaigntranslation"),
+    ("orders", "view_order"),
+    ("orders", "work_on_privacyrequest"),
+    ("shopify_sync", "view_webhookevent"),
+    ("shopify_sync", "change_webhookevent"),
+    ("inbox", "view_campaignmessage"),
+    ("inbox", "view_conversation"),
+)
 
 
 @receiver(post_migrate)
@@ -46,10 +57,18 @@ def make_staff_roles(sender: Any, **_: Any) -> None:
     known = set(
         Group.objects.filter(name__in=(roles.ADMINS, roles.AUDITORS)).values_list("name", flat=True)
     )
-    seen = [(app, f"{verb}_{name}") for app, names in _BOTH_VIEW.items() for name in names
-            for verb in _VIEW]  # fmt: skip
-    edited = [(app, f"{verb}_{name}") for app, names in _ADMINS_EDIT.items() for name in names
-              for verb in _EDIT]  # fmt: skip
+    seen = [
+        (app, f"{verb}_{name}")
+        for app, names in _BOTH_VIEW.items()
+        for name in names
+        for verb in _VIEW
+    ]
+    edited = [
+        (app, f"{verb}_{name}")
+        for app, names in _ADMINS_EDIT.items()
+        for name in names
+        for verb in _EDIT
+    ]
     for role, wanted in ((roles.AUDITORS, seen), (roles.ADMINS, [*seen, *edited, *_ADMINS_ALSO])):
         if role not in known:
             Group.objects.create(name=role).permissions.set(_permissions(wanted))

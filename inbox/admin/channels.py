@@ -43,7 +43,7 @@ class ChannelAdmin(DeskAdmin):
         ("The channel", {"fields": ["name", "kind", "is_active"]}),
         ("What leaves", {"fields": ["callback_url"]}),
         ("What comes in", {"fields": ["proves_addresses", "address", "key_prefix", "created_at"]}),
-    ]  # fmt: skip
+    ]
 
     @admin.display(description="Address for messages")
     def address(self, channel: Channel) -> str:
@@ -62,9 +62,11 @@ class ChannelAdmin(DeskAdmin):
             if "proves_addresses" in form.changed_data:
                 # From now on its word decides whose orders may be acted on.
                 audit.record(
-                    AuditKind.PERMISSIONS, actor=access.agent_of(request), channel=obj.pk,
+                    AuditKind.PERMISSIONS,
+                    actor=access.agent_of(request),
+                    channel=obj.pk,
                     proves_addresses=obj.proves_addresses,
-                )  # fmt: skip
+                )
         if not change:
             self._show_key(request, obj)
 

@@ -41,7 +41,7 @@ class HelpDeskFrameAdmin(DeskAdmin):
         ("Whose orders", {"fields": ["proves_addresses"]}),
         ("Money", {"fields": ["confirm_up_to"]}),
         ("Setting it up", {"fields": ["address", "created_at"]}),
-    ]  # fmt: skip
+    ]
     readonly_fields = ["address", "created_at"]
     actions = ["new_secret"]
 
@@ -88,6 +88,10 @@ class HelpDeskFrameAdmin(DeskAdmin):
         values = {name: str(getattr(frame, name)) for name in of}
         actor: Any = request.user
         audit.record(
-            AuditKind.PERMISSIONS, actor=actor, after=what, frame=frame.pk, name=frame.name,
+            AuditKind.PERMISSIONS,
+            actor=actor,
+            after=what,
+            frame=frame.pk,
+            name=frame.name,
             changed=values,
-        )  # fmt: skip
+        )

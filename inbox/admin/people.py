@@ -47,7 +47,7 @@ class ContactAdmin(DeskAdmin):
     readonly_fields = ["created_at", "in_the_inbox"]
     fieldsets = [
         ("The person", {"fields": ["name", "language", "in_the_inbox", "created_at"]}),
-    ]  # fmt: skip
+    ]
     list_display = ["name", "language", "created_at"]
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
@@ -57,10 +57,14 @@ class ContactAdmin(DeskAdmin):
             edited = [row for row, _names in formset.changed_objects]
             for row in (*formset.new_objects, *edited, *formset.deleted_objects):
                 audit.record(
-                    AuditKind.IDENTITY, actor=access.agent_of(request), after="edited",
-                    contact=form.instance.pk, identity=row.pk, address=row.kind,
+                    AuditKind.IDENTITY,
+                    actor=access.agent_of(request),
+                    after="edited",
+                    contact=form.instance.pk,
+                    identity=row.pk,
+                    address=row.kind,
                     because="administration",
-                )  # fmt: skip
+                )
 
     search_fields = ["name", "identities__value"]
     inlines = [IdentityInline]
@@ -96,10 +100,12 @@ class ConversationAdmin(DeskAdmin):
     list_select_related = ["contact", "channel", "assignee"]
     date_hierarchy = "last_message_at"
     fieldsets = [
-        ("The conversation", {"fields": ["contact", "subject", "channel", "in_the_inbox",
-                                         "created_at"]}),
+        (
+            "The conversation",
+            {"fields": ["contact", "subject", "channel", "in_the_inbox", "created_at"]},
+        ),
         ("Who has it", {"fields": ["assignee", "state", "snoozed_until"]}),
-    ]  # fmt: skip
+    ]
     raw_id_fields = ["contact"]
 
     @admin.display(description="In the inbox")

@@ -51,10 +51,11 @@ class ProposalSerializer(StrictSerializer):
     method = serializers.ChoiceField(choices=RefundMethod.choices, default=RefundMethod.ORIGINAL)
     lines = LineSerializer(many=True, required=False)
     discrepancy_reason = serializers.ChoiceField(
-        choices=list(previews.DISCREPANCY_REASONS), required=False,
+        choices=list(previews.DISCREPANCY_REASONS),
+        required=False,
         help_text="Why `amount` is not the sum that Shopify calculates for `lines` and `shipping`. "
         "Left out, it follows from `reason`.",
-    )  # fmt: skip
+    )
     shipping = TextField(max_length=24, required=False, allow_null=True)
     # As in the dialog: what was received goes back to stock, unless it is said not to.
     restock = serializers.BooleanField(required=False, allow_null=True, default=None)
@@ -62,10 +63,12 @@ class ProposalSerializer(StrictSerializer):
     cancel_shipments = serializers.BooleanField(default=False)
     returned = serializers.ChoiceField(choices=["received", "not_needed"], required=False)
     through = TextField(
-        required=False, allow_null=True, allow_blank=True,
+        required=False,
+        allow_null=True,
+        allow_blank=True,
         help_text="The gid of the return the items are in; empty: in none; left out: whichever "
         "holds them.",
-    )  # fmt: skip
+    )
     staff_note = TextField(
         max_length=previews.STAFF_NOTE_LENGTH, required=False, allow_blank=True, default=""
     )
@@ -85,8 +88,9 @@ class Orders(APIView):
         """Find orders by number, id, e-mail, phone or tracking number, across stores."""
         words = request.query_params.get("q", "")
         if not search.clean(words):
-            return problem("invalid", "Give q: a number, id, e-mail, phone or tracking number.",
-                           code=400)  # fmt: skip
+            return problem(
+                "invalid", "Give q: a number, id, e-mail, phone or tracking number.", code=400
+            )
         rows = [_brief(order) for order in search.find(words)[: search.AT_MOST]]
         return Response({"results": rows})
 
@@ -133,9 +137,11 @@ class Actions(APIView):
         incoming = ConfirmSerializer(data=request.data)
         incoming.is_valid(raise_exception=True)
         pressed = {
-            "token": incoming.validated_data["token"], "click": f"api:{click}",
-            "order_id": order_id, "by": access.agent_of(request),
-        }  # fmt: skip
+            "token": incoming.validated_data["token"],
+            "click": f"api:{click}",
+            "order_id": order_id,
+            "by": access.agent_of(request),
+        }
         try:
             earlier = services.earlier_action(**pressed)
         except ActionRefused as error:
@@ -147,8 +153,11 @@ class Actions(APIView):
             return refused(refusal, code=status.HTTP_403_FORBIDDEN)
         try:
             action = services.request_action(
-                **pressed, now=timezone.now(), origin="api", guard=partial(access.money_refusal_for_order, request.user),
-            )  # fmt: skip
+                **pressed,
+                now=timezone.now(),
+                origin="api",
+                guard=partial(access.money_refusal_for_order, request.user),
+            )
         except StalePreview as error:
             stale = Refusal("stale", "The order changed: review it again.", str(error))
             return refused(stale, preview=_again(request, order, pressed["token"]))
@@ -175,9 +184,11 @@ class ActionApprove(APIView):
         _get_action(action_id)
         try:
             services.approve(
-                action_id=action_id, by=access.agent_of(request), guard=access.approving_refusal,
+                action_id=action_id,
+                by=access.agent_of(request),
+                guard=access.approving_refusal,
                 now=timezone.now(),
-            )  # fmt: skip
+            )
         except StalePreview as error:
             return refused(_not_approvable(error))
         except ActionRefused as error:
@@ -196,9 +207,11 @@ class ActionDecline(APIView):
         incoming.is_valid(raise_exception=True)
         try:
             services.decline(
-                action_id=action_id, by=access.agent_of(request),
-                note=incoming.validated_data["note"], now=timezone.now(),
-            )  # fmt: skip
+                action_id=action_id,
+                by=access.agent_of(request),
+                note=incoming.validated_data["note"],
+                now=timezone.now(),
+            )
         except ActionRefused as error:
             return refused(error.refusal)
         return Response(_action(_get_action(action_id)))
@@ -310,7 +323,12 @@ def _summary(preview: previews.Preview) -> Json:
         "difference": _money(proposal.difference),
         "discrepancy_reason": proposal.discrepancy_reason or None,
         "restocks": [
-            {"line": r.line_gid, "quantity": r.quantity, "type": r.kind, "location": r.place or None}
+            {
+                "line": r.line_gid,
+                "quantity": r.quantity,
+                "type": r.kind,
+                "location": r.place or None,
+            }
             for r in proposal.restocks
         ],
         "method": proposal.method,
@@ -318,10 +336,14 @@ def _summary(preview: previews.Preview) -> Json:
         "paid": _money(preview.paid),
         "kept": _money(preview.kept),
         "targets": [{"label": t.label, "amount": _money(t.amount)} for t in proposal.targets],
-        "items": [{"line": i.line.gid, "title": i.line.title, "quantity": i.quantity}
-                  for i in preview.items],
-        "return": proposal.through and {
-            "id": proposal.through.gid, "name": proposal.through.name,
+        "items": [
+            {"line": i.line.gid, "title": i.line.title, "quantity": i.quantity}
+            for i in preview.items
+        ],
+        "return": proposal.through
+        and {
+            "id": proposal.through.gid,
+            "name": proposal.through.name,
             "left": proposal.through.left,
         },
         "facts": [{"label": label, "value": value} for label, value in preview.rows],
@@ -329,7 +351,7 @@ def _summary(preview: previews.Preview) -> Json:
         "allowed": preview.blocked is None,
         "reason_code": preview.blocked.code if preview.blocked else None,
         "hint": preview.blocked.hint if preview.blocked else None,
-    }  # fmt: skip
+    }
 
 
 def _brief(order: Order) -> Json:
@@ -379,9 +401,15 @@ def _full(order: Order, acting: Refusal | None) -> Json:
                 "attributes": [{"label": a.label, "text": a.text} for a in row.attributes],
                 "unit_price": _money(row.item.unit_price),
                 "tracking": [
-                    {"company": t.company, "number": t.number, "url": t.url or None,
-                     "quantity": parcel.quantity, "status": parcel.badge.label}
-                    for parcel in row.parcels for t in parcel.tracking
+                    {
+                        "company": t.company,
+                        "number": t.number,
+                        "url": t.url or None,
+                        "quantity": parcel.quantity,
+                        "status": parcel.badge.label,
+                    }
+                    for parcel in row.parcels
+                    for t in parcel.tracking
                 ],
             }
             for row in card.lines
@@ -393,13 +421,19 @@ def _full(order: Order, acting: Refusal | None) -> Json:
             for row in card.money
         ],
         "transactions": [
-            {"kind": t.label, "gateway": t.gateway, "status": t.state.label, "reason": t.reason,
-             "at": t.at, **(_money(t.amount) or {})}
+            {
+                "kind": t.label,
+                "gateway": t.gateway,
+                "status": t.state.label,
+                "reason": t.reason,
+                "at": t.at,
+                **(_money(t.amount) or {}),
+            }
             for t in card.transactions
         ],
         "actions": {"cancel": _button(cancel), "refund": _button(refund)},
         "as_of": card.as_of,
-    }  # fmt: skip
+    }
 
 
 def _return(row: panels.ReturnRow) -> Json:
@@ -412,12 +446,18 @@ def _return(row: panels.ReturnRow) -> Json:
         "received": row.received,
         "units": row.total,
         "lines": [
-            {"line": item.line_gid, "title": item.title, "quantity": item.quantity,
-             "received": item.received, "refunded": item.refunded, "reason": item.reason,
-             "note": item.note}
+            {
+                "line": item.line_gid,
+                "title": item.title,
+                "quantity": item.quantity,
+                "received": item.received,
+                "refunded": item.refunded,
+                "reason": item.reason,
+                "note": item.note,
+            }
             for item in row.items
         ],
-    }  # fmt: skip
+    }
 
 
 def _action(action: OrderAction) -> Json:

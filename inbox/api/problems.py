@@ -23,17 +23,24 @@ def problem(kind: str, title: str, *, code: int, detail: str = "", **more: Any) 
 def refused(refusal: Refusal, *, code: int = status.HTTP_409_CONFLICT, **more: Any) -> Response:
     """A rule's refusal: the same words as on the page."""
     return problem(
-        "refused", refusal.reason, code=code, detail=refusal.hint,
-        reason_code=refusal.code, **more,
-    )  # fmt: skip
+        "refused",
+        refusal.reason,
+        code=code,
+        detail=refusal.hint,
+        reason_code=refusal.code,
+        **more,
+    )
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, exceptions.ValidationError):
         return problem(
-            "invalid", "The request is not valid.", code=400, errors=error.detail,
+            "invalid",
+            "The request is not valid.",
+            code=400,
+            errors=error.detail,
             detail="Correct the fields named in errors and send it again.",
-        )  # fmt: skip
+        )
     if isinstance(error, exceptions.ParseError):
         return problem("malformed", "The body is not readable JSON.", code=400)
     response = default_handler(error, context)

@@ -114,13 +114,16 @@ def preview_messages(*, order: Order, proposal: Proposal, origin: str) -> list[D
         draft
         for campaign in Campaign.objects.on(kind)
         for draft in _drafts(
-            campaign, order, conversation, facts,
+            campaign,
+            order,
+            conversation,
+            facts,
             is_notified=proposal.notify,
             stranger=audience.refusal(
                 campaign, Person.of(order), at=now, order=order, about_to=about_to
             ),
         )
-    ]  # fmt: skip
+    ]
 
 
 def _has_to_wait(event: OrderEvent, now: datetime) -> bool:
@@ -260,10 +263,13 @@ def _write_campaign(
 ) -> bool:
     """False: it waits for the parcel's tracking number, on one channel at least."""
     drafts = _drafts(
-        campaign, event.order, conversation, facts,
+        campaign,
+        event.order,
+        conversation,
+        facts,
         is_notified=bool(event.action and event.action.notify),
         stranger=audience.event_refusal(campaign, event),
-    )  # fmt: skip
+    )
     is_over = True
     for draft in drafts:
         row, is_new = _row(campaign, event, draft.via, facts)
@@ -313,9 +319,14 @@ def _drafts(
     found: list[Draft] = []
     for via in campaign.channels:
         draft = _draft(
-            campaign, via, order, conversation, facts,
-            is_notified=is_notified, stranger=stranger,
-        )  # fmt: skip
+            campaign,
+            via,
+            order,
+            conversation,
+            facts,
+            is_notified=is_notified,
+            stranger=stranger,
+        )
         is_told = any(other.via == Via.CONVERSATION and other.leaves for other in found)
         if via == Via.EMAIL and not draft.refusal and is_told:
             draft = Draft(via=via, refusal=_("The customer reads it in the conversation."))

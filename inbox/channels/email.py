@@ -34,9 +34,11 @@ def send(message: Message) -> None:
     conversation = message.conversation
     address = _address(message)
     send_mail(
-        to=address, subject=subject_of(conversation), text=message.text,
+        to=address,
+        subject=subject_of(conversation),
+        text=message.text,
         message_id=f"msg-{message.pk}",
-    )  # fmt: skip
+    )
 
 
 def _address(message: Message) -> str:

@@ -59,9 +59,9 @@ def email_of(conversation: Conversation, *, proven_only: bool = False) -> str:
     """The contact's own address in an e-mail conversation: the one they last wrote here from, else
     one that is proven, else one that was given; "" for none. `proven_only`: of those that are."""
     contact = conversation.contact
-    active = list(contact.identities.active().filter(
-        kind__in=[IdentityKind.EMAIL, IdentityKind.CHANNEL_USER]
-    ))  # fmt: skip
+    active = list(
+        contact.identities.active().filter(kind__in=[IdentityKind.EMAIL, IdentityKind.CHANNEL_USER])
+    )
     known = [i.value for i in active if i.kind == IdentityKind.EMAIL]
     if not proven_only:
         claimed = contact.claims.understood().filter(kind=IdentityKind.EMAIL)

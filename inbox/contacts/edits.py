@@ -36,9 +36,11 @@ def add_address(*, contact: Contact, text: str, by: User) -> Identity | Claim:
     if not roles.is_supervisor(by):
         _refuse_taken_away(contact, kind, value)
         claim, _is_new = Claim.objects.get_or_create(
-            contact=contact, kind=kind, value=value,
+            contact=contact,
+            kind=kind,
+            value=value,
             defaults={"source": _("agent"), "told_by": by},
-        )  # fmt: skip
+        )
         events.announce(f"contact:{contact.pk}")
         return claim
     return _add_on_word(contact, kind, value, source=_("supervisor"), by=by, because="typed")
@@ -88,10 +90,15 @@ def _note(identity: Identity, *, by: User, because: str) -> None:
     """In the audit log, which holds no addresses: whose and which row."""
     is_customer = identity.is_shopify_customer
     audit.record(
-        AuditKind.IDENTITY, actor=by, after="confirmed", contact=identity.contact_id,
-        identity=identity.pk, address=identity.kind, because=because,
+        AuditKind.IDENTITY,
+        actor=by,
+        after="confirmed",
+        contact=identity.contact_id,
+        identity=identity.pk,
+        address=identity.kind,
+        because=because,
         store_id=identities.customer_key(identity.value)[0] if is_customer else None,
-    )  # fmt: skip
+    )
 
 
 def link_customers(
@@ -110,10 +117,13 @@ def link_customers(
                 if not known.exists():
                     made.append(
                         Identity.objects.create(
-                            contact=contact, kind=IdentityKind.SHOPIFY_CUSTOMER, value=value,
-                            source=(source or _("agent"))[:100], added_by=by,
+                            contact=contact,
+                            kind=IdentityKind.SHOPIFY_CUSTOMER,
+                            value=value,
+                            source=(source or _("agent"))[:100],
+                            added_by=by,
                         )
-                    )  # fmt: skip
+                    )
     except IntegrityError as error:
         raise IdentityRefused(_taken(value.rsplit("/", 1)[-1])) from error
     events.announce(f"contact:{contact.pk}")
@@ -139,9 +149,12 @@ def accept_suggestion(*, contact: Contact, found: Suggestion, by: User) -> Ident
                 )
             source = _("suggested: %s") % found.evidence
             made = Identity.objects.create(
-                contact=contact, kind=found.kind, value=found.value, source=source[:100],
+                contact=contact,
+                kind=found.kind,
+                value=found.value,
+                source=source[:100],
                 added_by=by,
-            )  # fmt: skip
+            )
     except IntegrityError as error:
         raise IdentityRefused(_taken(found.shown)) from error
     events.announce(f"contact:{contact.pk}")
@@ -159,9 +172,12 @@ def set_aside(
             return None
         made: Identity
         made, _is_new = Identity.objects.get_or_create(
-            contact=contact, kind=kind, value=value, is_set_aside=True,
+            contact=contact,
+            kind=kind,
+            value=value,
+            is_set_aside=True,
             defaults={"source": evidence[:100], "removed_at": timezone.now(), "removed_by": by},
-        )  # fmt: skip
+        )
         events.announce(f"contact:{contact.pk}")
     return made
 

@@ -157,10 +157,14 @@ def contacts_of_each(orders: Sequence[Order]) -> list[list[int]]:
     ]
     # By value, which few share; the kinds are compared here.
     rows = select(
-        Identity, "kind", "value", "contact_id", "removed_at",
+        Identity,
+        "kind",
+        "value",
+        "contact_id",
+        "removed_at",
         kind=[kind.value for kind in kinds],
         value=sorted({value for keys in wanted for _kind, value in keys}),
-    )  # fmt: skip
+    )
     holders: dict[tuple[str, str], set[int]] = {}
     for kind, value, pk, gone in rows:
         if not gone:

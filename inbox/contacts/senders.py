@@ -157,10 +157,13 @@ def _claim(contact: Contact, addresses: Sequence[Address], source: str) -> None:
     Claim.objects.bulk_create(
         [
             Claim(
-                contact=contact, kind=address.kind, value=address.value[:255],
-                is_understood=address.is_understood, source=source[:100],
+                contact=contact,
+                kind=address.kind,
+                value=address.value[:255],
+                is_understood=address.is_understood,
+                source=source[:100],
             )
             for address in addresses[: max(0, room)]
         ],
         ignore_conflicts=True,
-    )  # fmt: skip
+    )

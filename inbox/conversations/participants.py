@@ -55,11 +55,9 @@ def others(conversation: Conversation) -> tuple[Other, ...]:
     """Everybody but the contact, in the order in which they joined. One query."""
     rows = conversation.participants.select_related("contact").order_by("pk")
     return tuple(
-        Other(
-            pk=row.pk, name=row.shown_name, address=row.address, contact_id=row.contact_id
-        )
+        Other(pk=row.pk, name=row.shown_name, address=row.address, contact_id=row.contact_id)
         for row in rows.exclude(contact=conversation.contact_id)
-    )  # fmt: skip
+    )
 
 
 def recipients(conversation: Conversation, *, chosen: int | None = None) -> Recipients:
@@ -71,9 +69,8 @@ def recipients(conversation: Conversation, *, chosen: int | None = None) -> Reci
     if picked is None and (last := reach.default_reader(conversation)):
         picked = next((row for row in reached if row.pk == last.pk), None)
     choices = tuple(
-        Choice(pk=row.pk, label=_label(row), is_chosen=row == picked)
-        for row in reached
-    )  # fmt: skip
+        Choice(pk=row.pk, label=_label(row), is_chosen=row == picked) for row in reached
+    )
     if picked is not None:
         label = picked.address if is_mail else picked.shown_name
     else:
@@ -121,12 +118,20 @@ def make_contact(
             raise AnotherContact
         Conversation.objects.filter(pk=row.pk).update(contact=chosen.contact_id)
         audit.record(
-            AuditKind.IDENTITY, actor=by, after="contact changed", conversation=row.pk,
-            contact=chosen.contact_id, was=row.contact_id, because="wrote here",
-        )  # fmt: skip
+            AuditKind.IDENTITY,
+            actor=by,
+            after="contact changed",
+            conversation=row.pk,
+            contact=chosen.contact_id,
+            was=row.contact_id,
+            because="wrote here",
+        )
         events.announce(
-            "inbox", f"conversation:{row.pk}", f"conversation-orders:{row.pk}",
-            f"contact:{row.contact_id}", f"contact:{chosen.contact_id}",
-        )  # fmt: skip
+            "inbox",
+            f"conversation:{row.pk}",
+            f"conversation-orders:{row.pk}",
+            f"contact:{row.contact_id}",
+            f"contact:{chosen.contact_id}",
+        )
     conversation.contact = chosen.contact
     return True

@@ -110,9 +110,11 @@ def receive(
 def addresses_of(channel: Channel, sender: Sender) -> Addresses:
     """What the channel's words of a sender's addresses amount to."""
     return senders.weigh(
-        email=sender.email, phone=sender.phone, verified=sender.verified,
+        email=sender.email,
+        phone=sender.phone,
+        verified=sender.verified,
         always=channel.proves_addresses,
-    )  # fmt: skip
+    )
 
 
 def _take_in(
@@ -152,9 +154,11 @@ def _participant(channel: Channel, conversation_id: str, sender: Sender) -> Part
     own = known.select_related("contact").first()
     if own is None:
         own = Identity.objects.create(
-            contact=_contact(user, sender, addresses), kind=IdentityKind.CHANNEL_USER,
-            value=user, source=channel.name,
-        )  # fmt: skip
+            contact=_contact(user, sender, addresses),
+            kind=IdentityKind.CHANNEL_USER,
+            value=user,
+            source=channel.name,
+        )
     is_theirs = found is not None and own.contact_id == found.contact_id
     contact = _learned(own, channel, sender, addresses)
     if found is None:
@@ -220,9 +224,10 @@ def _joined(
 ) -> Participant:
     """The sender among those who write here, under the name and address they used last."""
     participant, is_new = Participant.objects.get_or_create(
-        conversation=conversation, external_id=sender.external_id[:200],
+        conversation=conversation,
+        external_id=sender.external_id[:200],
         defaults={"contact": contact, "name": normalization.name(sender.name), "address": address},
-    )  # fmt: skip
+    )
     if is_new:
         return participant
     participant.conversation = conversation

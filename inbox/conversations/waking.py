@@ -70,11 +70,15 @@ def wake_snoozed(*, now: datetime) -> int:
         )
         Message.objects.bulk_create(
             Message(
-                conversation=row, channel_id=row.channel_id, kind=MessageKind.SYSTEM, text=WOKEN,
-                created_at=now, arrived_at=now,
+                conversation=row,
+                channel_id=row.channel_id,
+                kind=MessageKind.SYSTEM,
+                text=WOKEN,
+                created_at=now,
+                arrived_at=now,
             )
             for row in due
-        )  # fmt: skip
+        )
         for row in due:
             read_marks.make_unread(row)
         if due:

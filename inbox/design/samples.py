@@ -65,22 +65,45 @@ def snapshot(now: datetime, **changes: Any) -> OrderSnapshot:
         currency=CURRENCY,
         shop_currency=CURRENCY,
         money=OrderMoney(
-            total=sum_, current_total=sum_, subtotal=_bag("119.90"), tax=zero, discounts=zero,
-            shipping=_bag("8.50"), received=sum_, refunded=zero, net_payment=sum_,
-            outstanding=zero, capturable=zero, tips=zero,
+            total=sum_,
+            current_total=sum_,
+            subtotal=_bag("119.90"),
+            tax=zero,
+            discounts=zero,
+            shipping=_bag("8.50"),
+            received=sum_,
+            refunded=zero,
+            net_payment=sum_,
+            outstanding=zero,
+            capturable=zero,
+            tips=zero,
         ),
         lines=(
             LineItem(
-                gid="line-1", title="Red mug", variant_title="350 ml", sku="MUG-RED", quantity=2,
-                current_quantity=2, refundable_quantity=2, unfulfilled_quantity=2,
-                unit_price=sum_.shop, total=sum_.shop,
+                gid="line-1",
+                title="Red mug",
+                variant_title="350 ml",
+                sku="MUG-RED",
+                quantity=2,
+                current_quantity=2,
+                refundable_quantity=2,
+                unfulfilled_quantity=2,
+                unit_price=sum_.shop,
+                total=sum_.shop,
             ),
         ),
         transactions=(
-            Transaction(gid="payment-1", kind="SALE", status="SUCCESS", gateway="shopify_payments",
-                        gateway_label="Visa", account_number="•••• 4242", amount=sum_),
+            Transaction(
+                gid="payment-1",
+                kind="SALE",
+                status="SUCCESS",
+                gateway="shopify_payments",
+                gateway_label="Visa",
+                account_number="•••• 4242",
+                amount=sum_,
+            ),
         ),
-    )  # fmt: skip
+    )
     return replace(base, **changes)
 
 
@@ -112,28 +135,47 @@ def badges(now: datetime) -> list[tuple[str, tuple[Badge, ...]]]:
     parcels = [parcel(now, word) for word in (*statuses.PARCEL_WORDS, "ON_ICE")]
     parcels += [parcel(now, "IN_TRANSIT", **due), parcel(now, "IN_TRANSIT", **late)]
     order_states: tuple[dict[str, Any], ...] = (
-        {}, {"closed_at": now}, {"cancelled_at": now},
+        {},
+        {"closed_at": now},
+        {"cancelled_at": now},
         {"cancelled_at": now - timedelta(days=1), "closed_at": now},
-    )  # fmt: skip
+    )
     return [
-        ("Order", _once(b for s in order_states for b in statuses.order_badges(replace(plain, **s)))),
-        ("Payment", _once(
-            statuses.payment_badge(replace(plain, financial_status=word))
-            for word in (*statuses.PAYMENT_WORDS, "ON_ICE"))),
-        ("Fulfillment", _once(
-            statuses.fulfillment_badge(replace(plain, fulfillment_status=word), now=now, zone=store.zone)
-            for word in (*statuses.FULFILLMENT_WORDS, "ON_ICE"))),
+        (
+            "Order",
+            _once(b for s in order_states for b in statuses.order_badges(replace(plain, **s))),
+        ),
+        (
+            "Payment",
+            _once(
+                statuses.payment_badge(replace(plain, financial_status=word))
+                for word in (*statuses.PAYMENT_WORDS, "ON_ICE")
+            ),
+        ),
+        (
+            "Fulfillment",
+            _once(
+                statuses.fulfillment_badge(
+                    replace(plain, fulfillment_status=word), now=now, zone=store.zone
+                )
+                for word in (*statuses.FULFILLMENT_WORDS, "ON_ICE")
+            ),
+        ),
         ("Parcel", _once(statuses.parcel_badge(p, now=now, zone=store.zone) for p in parcels)),
-    ]  # fmt: skip
+    ]
 
 
 def drafts() -> list[Draft]:
     """One that leaves, and one that does not."""
     return [
-        Draft(via=Via.EMAIL, recipient="jane@example.com", subject="We are refunding €128.40",
-              body="Hello Jane, …"),
+        Draft(
+            via=Via.EMAIL,
+            recipient="jane@example.com",
+            subject="We are refunding €128.40",
+            body="Hello Jane, …",
+        ),
         Draft(via=Via.SMS, refusal="No SMS provider is set up."),
-    ]  # fmt: skip
+    ]
 
 
 def conversation() -> Conversation:
@@ -144,14 +186,18 @@ def card(now: datetime, *, unreachable: bool = False, **changes: Any) -> OrderCa
     """Of an order without a row, so without events and actions."""
     found = snapshot(now, **changes)
     order = Order(
-        pk=0, store=_store(), gid=found.gid, legacy_id=found.legacy_id, name=found.name,
-        currency=CURRENCY, document=encode(found), read_started_at=now,
+        pk=0,
+        store=_store(),
+        gid=found.gid,
+        legacy_id=found.legacy_id,
+        name=found.name,
+        currency=CURRENCY,
+        document=encode(found),
+        read_started_at=now,
         net_payment=found.money.net_payment.shop.amount,
-    )  # fmt: skip
+    )
     resting = {order.store_id} if unreachable else set()
-    return panels.order_cards(
-        [order], acting=None, now=now, open_ids={0}, unreachable=resting
-    )[0]  # fmt: skip
+    return panels.order_cards([order], acting=None, now=now, open_ids={0}, unreachable=resting)[0]
 
 
 def notices(now: datetime) -> list[ActionNotice]:
@@ -166,11 +212,18 @@ def notices(now: datetime) -> list[ActionNotice]:
 
 def notice(state: ActionState, now: datetime, *, outcome: str = "") -> ActionNotice:
     action = OrderAction(
-        pk=list(ActionState).index(state) + 1, kind=ActionKind.CANCEL_AND_REFUND, state=state,
-        requested_by=User(username="sara", first_name="Sara"), amount=Decimal("128.40"),
-        currency=CURRENCY, attempts=1, requested_at=now, outcome=outcome, proposal={},
+        pk=list(ActionState).index(state) + 1,
+        kind=ActionKind.CANCEL_AND_REFUND,
+        state=state,
+        requested_by=User(username="sara", first_name="Sara"),
+        amount=Decimal("128.40"),
+        currency=CURRENCY,
+        attempts=1,
+        requested_at=now,
+        outcome=outcome,
+        proposal={},
         order=Order(pk=1, name="#1043", store=Store(name="Demo")),
-    )  # fmt: skip
+    )
     return panels.action_notice(action)
 
 
@@ -180,22 +233,43 @@ def preview(now: datetime, **changes: Any) -> previews.Preview:
     base = previews.Preview(
         order=Order(pk=1, name="#1043"),
         proposal=previews.Proposal(
-            kind=ActionKind.REFUND, reason="damaged", reason_label="Damaged on arrival",
+            kind=ActionKind.REFUND,
+            reason="damaged",
+            reason_label="Damaged on arrival",
             amount=sum_,
             targets=(
-                previews.Target(parent_gid="payment-1", gateway="shopify_payments",
-                                label="Visa •••• 4242", is_manual=False, amount=sum_),
+                previews.Target(
+                    parent_gid="payment-1",
+                    gateway="shopify_payments",
+                    label="Visa •••• 4242",
+                    is_manual=False,
+                    amount=sum_,
+                ),
             ),
-            is_full_refund=True, lines=(), shipping=None, restock=True, notify=False,
-            staff_note="", returned="", shipments_to_cancel=(), facts={},
+            is_full_refund=True,
+            lines=(),
+            shipping=None,
+            restock=True,
+            notify=False,
+            staff_note="",
+            returned="",
+            shipments_to_cancel=(),
+            facts={},
             method=RefundMethod.ORIGINAL,
         ),
-        items=tuple(previews.SummaryItem(line=line, quantity=line.quantity)
-                    for line in snapshot(now).lines),
+        items=tuple(
+            previews.SummaryItem(line=line, quantity=line.quantity) for line in snapshot(now).lines
+        ),
         rows=(("Reason", "Damaged on arrival"), ("Restock items", "Yes")),
-        total=sum_, paid=sum_, refunded_before=Money(Decimal(0), CURRENCY), kept=None, advice=(),
-        confirm_label=f"Refund {sum_}", blocked=None, token="sample",  # noqa: S106
-    )  # fmt: skip
+        total=sum_,
+        paid=sum_,
+        refunded_before=Money(Decimal(0), CURRENCY),
+        kept=None,
+        advice=(),
+        confirm_label=f"Refund {sum_}",
+        blocked=None,
+        token="sample",  # noqa: S106
+    )
     return replace(base, **changes)
 
 

@@ -37,8 +37,13 @@ def _full(shown: Context | None = None, **more: Any) -> State:
 
 def _any_panel(made: Callable[..., OrdersPanel], shown: Context | None, more: Context) -> State:
     def make(now: datetime) -> tuple[str, Context]:
-        rest: Context = {"searched": ["jane@example.com"], "is_arriving": False, "problem": "",
-                         "may_connect": False, "is_unreachable": False}  # fmt: skip
+        rest: Context = {
+            "searched": ["jane@example.com"],
+            "is_arriving": False,
+            "problem": "",
+            "may_connect": False,
+            "is_unreachable": False,
+        }
         return "orders/_panel.html", rest | {"panel": made(now, **(shown or {}))} | more
 
     return make

@@ -71,15 +71,23 @@ def icon_names() -> list[str]:
 def page(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     context = {
-        "surfaces": SURFACES, "inks": INKS, "signals": SIGNALS, "sizes": SIZES, "spaces": SPACES,
-        "badges": samples.badges(now), "notices": samples.notices(now), "icons": icon_names(),
-        "tones": [tone.value for tone in Tone], "motions": MOTIONS,
+        "surfaces": SURFACES,
+        "inks": INKS,
+        "signals": SIGNALS,
+        "sizes": SIZES,
+        "spaces": SPACES,
+        "badges": samples.badges(now),
+        "notices": samples.notices(now),
+        "icons": icon_names(),
+        "tones": [tone.value for tone in Tone],
+        "motions": MOTIONS,
         "bars": totals.Table("day", "Refunded, by day", "Day", BARS),
         "chart": totals.chart(BARS),
         "states": [
             *((name, reverse("design-state", args=[name])) for name in STATES),
             *((code, reverse("design-error", args=[int(code)])) for code in ERRORS),
         ],
-        "sum": Money(Decimal("128.40"), "EUR"), "section": "design",
-    }  # fmt: skip
+        "sum": Money(Decimal("128.40"), "EUR"),
+        "section": "design",
+    }
     return render(request, "design.html", context)

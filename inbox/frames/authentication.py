@@ -88,9 +88,12 @@ def swap_signed(frame: HelpDeskFrame, query: str) -> Pass:
     may_act = assignee is None or _is(agent, assignee)
     customer = _customer(frame, said, may_act=may_act, verified=verified)
     held = Pass(
-        frame_id=frame.pk, agent_id=agent.pk, session_key="", opened_at=int(time.time()),
+        frame_id=frame.pk,
+        agent_id=agent.pk,
+        session_key="",
+        opened_at=int(time.time()),
         customer=customer,
-    )  # fmt: skip
+    )
     with transaction.atomic(durable=True):
         _forget_old()
         try:
@@ -118,9 +121,13 @@ def issue_code(frame: HelpDeskFrame, *, agent: User, session_key: str, challenge
     with transaction.atomic():
         _forget_old()
         FrameCode.objects.create(
-            frame=frame, digest=_digest(code), agent=agent, session_key=session_key,
-            challenge=challenge, expires_at=_now() + timedelta(seconds=CODE_S),
-        )  # fmt: skip
+            frame=frame,
+            digest=_digest(code),
+            agent=agent,
+            session_key=session_key,
+            challenge=challenge,
+            expires_at=_now() + timedelta(seconds=CODE_S),
+        )
     return code
 
 
@@ -139,9 +146,12 @@ def swap_code(frame: HelpDeskFrame, *, code: str, verifier: str) -> Pass:
     if not _take(found, now):
         raise _refused(frame, "used", row.agent)
     held = Pass(
-        frame_id=frame.pk, agent_id=row.agent.pk, session_key=row.session_key,
-        opened_at=int(now.timestamp()), customer=Customer(),
-    )  # fmt: skip
+        frame_id=frame.pk,
+        agent_id=row.agent.pk,
+        session_key=row.session_key,
+        opened_at=int(now.timestamp()),
+        customer=Customer(),
+    )
     checked(held)
     audit.record(AuditKind.LOG_IN, actor=row.agent, frame=frame.pk)
     return held
@@ -209,9 +219,11 @@ def _use_nonce(frame: HelpDeskFrame, nonce: str) -> None:
     """Raises IntegrityError: it was used before."""
     now = _now()
     FrameCode.objects.create(
-        frame=frame, digest=_digest(f"{frame.pk}:{nonce}"), used_at=now,
+        frame=frame,
+        digest=_digest(f"{frame.pk}:{nonce}"),
+        used_at=now,
         expires_at=now + timedelta(seconds=CODE_S + 2 * SKEW_S),
-    )  # fmt: skip
+    )
 
 
 def _forget_old() -> None:
@@ -256,9 +268,11 @@ def _customer(
     frame: HelpDeskFrame, said: Mapping[str, str], *, may_act: bool, verified: list[str] | None
 ) -> Customer:
     given = senders.weigh(
-        email=said.get("email", "")[:255], phone=said.get("phone", "")[:40], verified=verified,
+        email=said.get("email", "")[:255],
+        phone=said.get("phone", "")[:40],
+        verified=verified,
         always=frame.proves_addresses,
-    )  # fmt: skip
+    )
     return Customer(
         email=given.proven_value(IdentityKind.EMAIL),
         phone=given.proven_value(IdentityKind.PHONE),

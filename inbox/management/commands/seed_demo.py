@@ -118,10 +118,15 @@ class Command(BaseCommand):
         """Limits that an ordinary day does not touch, so that they are there to be seen."""
         agents, supervisors = (Group.objects.get(name=n) for n in (roles.AGENTS, roles.SUPERVISORS))
         Policy.objects.get_or_create(
-            role=agents, store=None,
-            defaults={"refund_up_to": 250, "refund_per_day": 5000, "note_above": 200,
-                      "approval_up_to": 2000},
-        )  # fmt: skip
+            role=agents,
+            store=None,
+            defaults={
+                "refund_up_to": 250,
+                "refund_per_day": 5000,
+                "note_above": 200,
+                "approval_up_to": 2000,
+            },
+        )
         Policy.objects.get_or_create(
             role=supervisors, store=None, defaults={"refund_up_to": 1000, "may_approve_up_to": 2000}
         )
@@ -131,9 +136,10 @@ class Command(BaseCommand):
             campaign, _is_new = Campaign.objects.get_or_create(name=name, defaults=columns)
             for language, (subject, body) in translations.items():
                 CampaignTranslation.objects.get_or_create(
-                    campaign=campaign, language=language,
+                    campaign=campaign,
+                    language=language,
                     defaults={"subject": subject, "body": body},
-                )  # fmt: skip
+                )
         # The confirmations are ours to send, so Shopify's own stay off unless asked for.
         Store.objects.filter(domain__in=SHOPS).update(notify_by_default=False)
 
@@ -180,8 +186,15 @@ class Command(BaseCommand):
                 if said.by:
                     self._colleague(channel, story, said.by, said.text, at, is_note=said.is_note)
                 else:
-                    self._push(pool, f"{base_url}/api/v1/channels/{channel.pk}/messages/",
-                               keys[channel.pk], story, f"{story.key}-{number}", said, at.isoformat())  # fmt: skip
+                    self._push(
+                        pool,
+                        f"{base_url}/api/v1/channels/{channel.pk}/messages/",
+                        keys[channel.pk],
+                        story,
+                        f"{story.key}-{number}",
+                        said,
+                        at.isoformat(),
+                    )
             conversation = Conversation.objects.get(channel=channel, external_id=story.key)
             # It is all of the past: nothing of it arrived just now.
             conversation.messages.update(arrived_at=F("created_at"))
@@ -196,9 +209,15 @@ class Command(BaseCommand):
                 Contact.objects.filter(pk=conversation.contact_id).update(language=story.language)
 
     def _push(
-        self, pool: urllib3.PoolManager, url: str, key: str, story: Story, external_id: str,
-        said: Said, sent_at: str,
-    ) -> None:  # fmt: skip
+        self,
+        pool: urllib3.PoolManager,
+        url: str,
+        key: str,
+        story: Story,
+        external_id: str,
+        said: Said,
+        sent_at: str,
+    ) -> None:
         writer = said.copied or story
         body = {
             "external_id": external_id,
