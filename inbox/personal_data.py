@@ -432,27 +432,43 @@ register(
 _TEMPLATE = "a text with placeholders, written before any customer"
 _SET_UP = "set up by an administrator"
 REGISTRY.declare(
-    "inbox.Campaign", name=_SET_UP, language=_SET_UP, subject=_TEMPLATE, body=_TEMPLATE,
+    "inbox.Campaign",
+    name=_SET_UP,
+    language=_SET_UP,
+    subject=_TEMPLATE,
+    body=_TEMPLATE,
     sms_text=_TEMPLATE,
-)  # fmt: skip
+)
 REGISTRY.declare(
-    "inbox.CampaignTranslation", language=_SET_UP, subject=_TEMPLATE, body=_TEMPLATE,
+    "inbox.CampaignTranslation",
+    language=_SET_UP,
+    subject=_TEMPLATE,
+    body=_TEMPLATE,
     sms_text=_TEMPLATE,
-)  # fmt: skip
+)
 REGISTRY.declare("inbox.CampaignMessage", reason="a sentence of ours")
 REGISTRY.declare(
-    "inbox.Channel", name=_SET_UP, callback_url=_SET_UP, key_prefix="a key's name",
-    key_hash="a hash", sealed_secret="encrypted",  # noqa: S106
-)  # fmt: skip
+    "inbox.Channel",
+    name=_SET_UP,
+    callback_url=_SET_UP,
+    key_prefix="a key's name",
+    key_hash="a hash",
+    sealed_secret="encrypted",  # noqa: S106
+)
 REGISTRY.declare("inbox.Route", key="a channel's number, or a way out")
 REGISTRY.declare("inbox.OptOut", digest="a keyed hash, kept so that they stay unsubscribed")
 REGISTRY.declare(
     "inbox.LiveEvent", topics="ids of ours, and keyed hashes of addresses, for two hours"
 )
 REGISTRY.declare(
-    "inbox.HelpDeskFrame", name=_SET_UP, origins=_SET_UP, secret="encrypted",  # noqa: S106
-)  # fmt: skip
+    "inbox.HelpDeskFrame",
+    name=_SET_UP,
+    origins=_SET_UP,
+    secret="encrypted",  # noqa: S106
+)
 REGISTRY.declare(
-    "inbox.FrameCode", digest="a hash", session_key="an agent's log-in, for two minutes",
+    "inbox.FrameCode",
+    digest="a hash",
+    session_key="an agent's log-in, for two minutes",
     challenge="a hash",
-)  # fmt: skip
+)

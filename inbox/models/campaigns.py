@@ -268,24 +268,30 @@ class Campaign(CampaignText):
         if alien := sorted(used - placeholders.available(self.event_kind)):
             names = ", ".join(f"{{{{ {name} }}}}" for name in alien)
             raise ValidationError(
-                {"body": f"{names}: there is no such value when “{self.get_event_kind_display()}” "
-                 "is what happened. Take it out."}
-            )  # fmt: skip
+                {
+                    "body": f"{names}: there is no such value when “{self.get_event_kind_display()}” "
+                    "is what happened. Take it out."
+                }
+            )
         ours = sorted(used & placeholders.OUR_SENTENCES)
         if ours and not placeholders.has_catalog(language):
             raise ValidationError(
-                {"body": f"{{{{ {ours[0]} }}}} is not translated into “{language}”: write a "
-                 "sentence of your own with {{ amount }}."}
-            )  # fmt: skip
+                {
+                    "body": f"{{{{ {ours[0]} }}}} is not translated into “{language}”: write a "
+                    "sentence of your own with {{ amount }}."
+                }
+            )
         if (
             self.is_marketing
             and self.via_email
             and "unsubscribe_url" not in placeholders.used(text.body)
         ):
             raise ValidationError(
-                {"body": "A marketing e-mail must say how to unsubscribe: add "
-                 "{{ unsubscribe_url }}."}
-            )  # fmt: skip
+                {
+                    "body": "A marketing e-mail must say how to unsubscribe: add "
+                    "{{ unsubscribe_url }}."
+                }
+            )
 
 
 class CampaignTranslation(CampaignText):
@@ -362,6 +368,8 @@ class CampaignCondition(models.Model):
             raise ValidationError({"count": "“At least 0” is true of everybody: enter 1 or more."})
         if self.comparison == Comparison.NEVER and self.event_kind == self.campaign.event_kind:
             raise ValidationError(
-                {"event_kind": "This is what sends the message, so it happened: nobody would get "
-                 "it. Choose another event, or “at most”."}
-            )  # fmt: skip
+                {
+                    "event_kind": "This is what sends the message, so it happened: nobody would get "
+                    "it. Choose another event, or “at most”."
+                }
+            )

@@ -35,9 +35,12 @@ def sent(claimed: Claimed) -> None:
     row, model = claimed.row, type(claimed.row)
     with transaction.atomic(durable=True):
         model._default_manager.filter(pk=row.pk).update(
-            delivery_state=DeliveryState.SENT, sent_at=timezone.now(), error="", failed_at=None,
+            delivery_state=DeliveryState.SENT,
+            sent_at=timezone.now(),
+            error="",
+            failed_at=None,
             **_NOT_UNDER_WAY,
-        )  # fmt: skip
+        )
         if isinstance(row, Message):
             # As it is by now: it may have been given up while it was under way.
             if Conversation.objects.filter(pk=row.conversation_id, has_undelivered=True).exists():
@@ -72,9 +75,12 @@ def give_up(row: Any, reason: str, *, now: datetime) -> None:
         is_message = isinstance(row, Message)
         more = {"handled_by": None, "handled_at": None} if is_message else {}
         is_mine = _as_it_was(row).update(
-            delivery_state=DeliveryState.FAILED, failed_at=now, error=reason[:300],
-            **_NOT_UNDER_WAY, **more,
-        )  # fmt: skip
+            delivery_state=DeliveryState.FAILED,
+            failed_at=now,
+            error=reason[:300],
+            **_NOT_UNDER_WAY,
+            **more,
+        )
         if is_mine and is_message:
             _bring_back(row, now)
 
@@ -84,9 +90,11 @@ def _as_it_was(row: Any) -> QuerySet[Any]:
     where an agent has had the attempts begin anew."""
     manager: models.Manager[Any] = type(row)._default_manager
     return manager.filter(
-        pk=row.pk, delivery_state=DeliveryState.PENDING, attempts=row.attempts,
+        pk=row.pk,
+        delivery_state=DeliveryState.PENDING,
+        attempts=row.attempts,
         lease_until=row.lease_until,
-    )  # fmt: skip
+    )
 
 
 def overdue(model: type[models.Model], *, now: datetime) -> QuerySet[Any]:
@@ -122,9 +130,15 @@ def send_again(*, message: Message, failed_at: datetime, by: User) -> bool:
         mine = Message.objects.undelivered().filter(pk=message.pk, failed_at=failed_at)
         now = timezone.now()
         is_mine = mine.update(
-            delivery_state=DeliveryState.PENDING, attempts=0, error="", failed_at=None,
-            queued_at=now, handled_by=by, handled_at=now, **_NOT_UNDER_WAY,
-        )  # fmt: skip
+            delivery_state=DeliveryState.PENDING,
+            attempts=0,
+            error="",
+            failed_at=None,
+            queued_at=now,
+            handled_by=by,
+            handled_at=now,
+            **_NOT_UNDER_WAY,
+        )
         if not is_mine:
             return False
         _settled(message)

@@ -95,9 +95,12 @@ def _campaign_row(message: Message) -> CampaignMessage | None:
 def _send_mail(row: CampaignMessage) -> None:
     headers = opt_outs.headers(row.recipient) if row.campaign.is_marketing else {}
     email.send_mail(
-        to=row.recipient, subject=row.subject, text=row.body, message_id=f"campaign-{row.pk}",
+        to=row.recipient,
+        subject=row.subject,
+        text=row.body,
+        message_id=f"campaign-{row.pk}",
         headers=headers,
-    )  # fmt: skip
+    )
 
 
 def _send_text(row: CampaignMessage) -> None:

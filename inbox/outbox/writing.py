@@ -51,10 +51,18 @@ def write_campaign(
         row.recipient, row.delivery_state = draft.recipient, DeliveryState.PENDING
     row.save(
         update_fields=[
-            "state", "reason", "written_at", "subject", "body", "attempts", "next_attempt_at",
-            "message", "recipient", "delivery_state",
+            "state",
+            "reason",
+            "written_at",
+            "subject",
+            "body",
+            "attempts",
+            "next_attempt_at",
+            "message",
+            "recipient",
+            "delivery_state",
         ]
-    )  # fmt: skip
+    )
     if message is None:
         transaction.on_commit(
             lambda: queue.enqueue("inbox.tasks.deliver_campaign", row.pk), robust=True

@@ -194,9 +194,14 @@ class BesideConversation(Place):
     def person(self, found: FoundOrders, *, agent: Agent, now: datetime) -> Person:
         contact = self.conversation.contact
         return profile.person(
-            contact, known=self._known, keys=self.keys, found=found, text=self.mentioned,
-            agent=agent, now=now,
-        )  # fmt: skip
+            contact,
+            known=self._known,
+            keys=self.keys,
+            found=found,
+            text=self.mentioned,
+            agent=agent,
+            now=now,
+        )
 
     def with_changes(self, cards: Sequence[OrderCard]) -> tuple[OrderCard, ...]:
         return changes.cards_with_changes(cards, self.conversation)

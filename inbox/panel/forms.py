@@ -285,8 +285,14 @@ class RefundForm(forms.Form):
 
     def _forget_the_other_mode(self, cleaned: dict[str, Any]) -> None:
         """What is not shown can neither be refunded nor be wrong."""
-        of_items = ["items_amount", "discrepancy_reason", "shipping", "restock", "returned",
-                    *(f"line_{index}" for index in range(len(self.lines)))]  # fmt: skip
+        of_items = [
+            "items_amount",
+            "discrepancy_reason",
+            "shipping",
+            "restock",
+            "returned",
+            *(f"line_{index}" for index in range(len(self.lines))),
+        ]
         other: dict[str, list[str]] = {Mode.AMOUNT: of_items, Mode.ITEMS: ["amount"]}
         for name in other.get(cleaned.get("mode") or "", []):
             self.errors.pop(name, None)

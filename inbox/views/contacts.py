@@ -116,9 +116,12 @@ def set_suggestion_aside(request: HttpRequest, pk: int) -> HttpResponse:
     contact = access.get_contact(request.user, pk)
     if found := _suggestion(request, contact):
         made = edits.set_aside(
-            contact=contact, kind=found.kind, value=found.value, evidence=found.evidence,
+            contact=contact,
+            kind=found.kind,
+            value=found.value,
+            evidence=found.evidence,
             by=access.agent_of(request),
-        )  # fmt: skip
+        )
         if made is None:
             messages.error(request, _("Somebody else has already decided this. Check again."))
     return _back(request, pk)
@@ -134,9 +137,11 @@ def make_contact(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect("inbox:conversation", pk=pk)
     try:
         is_new = participants.make_contact(
-            conversation=found, participant=chosen, by=access.agent_of(request),
+            conversation=found,
+            participant=chosen,
+            by=access.agent_of(request),
             instead_of=number(request.POST.get("instead_of", "")),
-        )  # fmt: skip
+        )
     except participants.AnotherContact:
         messages.error(request, _("Somebody else changed this in the meantime. Check again."))
     else:

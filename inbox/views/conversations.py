@@ -144,9 +144,14 @@ def page_context(
 ) -> Context:
     """For inbox/_view.html and its parts. `chosen`: the participant a reply is to go to."""
     shown = thread_context(
-        request, found, before=before, since=since, unread_after=unread_after,
-        shown_besides=shown_besides, marks=marks,
-    )  # fmt: skip
+        request,
+        found,
+        before=before,
+        since=since,
+        unread_after=unread_after,
+        shown_besides=shown_besides,
+        marks=marks,
+    )
     return (
         header_context(request, found, seen=shown["seen"])
         | shown

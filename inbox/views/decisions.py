@@ -42,9 +42,11 @@ def page(request: HttpRequest) -> HttpResponse:
 def approve(request: HttpRequest, action_id: int) -> HttpResponse:
     def act() -> str:
         action = services.approve(
-            action_id=action_id, by=access.agent_of(request), guard=access.approving_refusal,
+            action_id=action_id,
+            by=access.agent_of(request),
+            guard=access.approving_refusal,
             now=timezone.now(),
-        )  # fmt: skip
+        )
         return _("Approved: %s") % outcomes.what(action)
 
     return _decide(request, act)
@@ -54,9 +56,11 @@ def approve(request: HttpRequest, action_id: int) -> HttpResponse:
 def decline(request: HttpRequest, action_id: int) -> HttpResponse:
     def act() -> str:
         services.decline(
-            action_id=action_id, by=access.agent_of(request), note=_text(request, "note"),
+            action_id=action_id,
+            by=access.agent_of(request),
+            note=_text(request, "note"),
             now=timezone.now(),
-        )  # fmt: skip
+        )
         return _("Declined. Nothing was sent.")
 
     return _decide(request, act)
@@ -68,9 +72,12 @@ def settle(request: HttpRequest, action_id: int) -> HttpResponse:
 
     def act() -> str:
         action = services.settle_by_hand(
-            action_id=action_id, by=access.agent_of(request), reason=_text(request, "reason"),
-            was_applied=request.POST.get("answer") == "applied", now=timezone.now(),
-        )  # fmt: skip
+            action_id=action_id,
+            by=access.agent_of(request),
+            reason=_text(request, "reason"),
+            was_applied=request.POST.get("answer") == "applied",
+            now=timezone.now(),
+        )
         # It says whether Shopify could be read.
         return outcomes.words(action).text
 

@@ -85,8 +85,10 @@ def cancel(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     is_shipped = rules.is_shipped(order.snapshot)
     # What is on its way is in nobody's hands: it goes back to stock once it has come back.
     initial = {
-        "amount": net, "restock": not is_shipped, "notify": order.store.notify_by_default,
-    }  # fmt: skip
+        "amount": net,
+        "restock": not is_shipped,
+        "notify": order.store.notify_by_default,
+    }
     reasons = get_gateway().cancel_reasons(order.store)
     is_answer = request.method == "POST" and "edit" not in request.POST
     data = request.POST if request.method == "POST" else None
