@@ -63,9 +63,14 @@ def read(
 
 
 def _one_mark(
-    text: str, whole: str, mark: str, fraction: str, currency: str, allowed: int,
+    text: str,
+    whole: str,
+    mark: str,
+    fraction: str,
+    currency: str,
+    allowed: int,
     language: str | None,
-) -> Money:  # fmt: skip
+) -> Money:
     """Three digits behind a single point or comma: decimals, or thousands?"""
     grouped = _money(whole + fraction, "", currency, language)
     decimals = _money(whole, fraction, currency, language)

@@ -29,9 +29,21 @@ _LATEST_COMMIT: Final = timedelta(hours=1)
 # Rows looked at by one statement.
 _SLICE: Final = 5000
 _COLUMNS: Final = (
-    "id", "kind", "actor_id", "actor", "roles", "store_id", "order_id", "action_id", "before",
-    "after", "currency", "request_id", "ip", "detail",
-)  # fmt: skip
+    "id",
+    "kind",
+    "actor_id",
+    "actor",
+    "roles",
+    "store_id",
+    "order_id",
+    "action_id",
+    "before",
+    "after",
+    "currency",
+    "request_id",
+    "ip",
+    "detail",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,11 @@ SUPERVISORS: Final = "supervisors"
 ACTING_ROLES: Final = (AGENTS, SUPERVISORS)
 # Settled on what Shopify showed done.
 _PROVEN: Final = (
-    ActionState.SUCCEEDED, ActionState.AWAITING_BANK, ActionState.PARTIAL, ActionState.REVERSED,
-)  # fmt: skip
+    ActionState.SUCCEEDED,
+    ActionState.AWAITING_BANK,
+    ActionState.PARTIAL,
+    ActionState.REVERSED,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,13 +53,15 @@ class PolicyAdmin(DeskAdmin):
         ),
         (
             "Without asking anyone",
-            {"fields": ["refund_up_to", "refund_per_day", "note_above", "cancel"],
-             "description": "Sums are in the shop's currency and are checked when an agent "
-             "confirms, together with everything that is still under way."},
+            {
+                "fields": ["refund_up_to", "refund_per_day", "note_above", "cancel"],
+                "description": "Sums are in the shop's currency and are checked when an agent "
+                "confirms, together with everything that is still under way.",
+            },
         ),
         ("With approval", {"fields": ["approval_up_to", "two_approvers_above"]}),
         ("Approving others", {"fields": ["may_approve_up_to"]}),
-    ]  # fmt: skip
+    ]
 
     class Media:
         js = ["orders/policy.js"]
@@ -111,9 +113,10 @@ class PolicyAdmin(DeskAdmin):
             typed: Policy | None = getattr(request, "tried_policy", None)
             if typed is None:
                 context["verdict"] = policy_tryout.Verdict(
-                    tone="critical", title="Nothing to try yet",
+                    tone="critical",
+                    title="Nothing to try yet",
                     text="Correct the fields that are marked above first.",
-                )  # fmt: skip
+                )
             elif trial.is_valid():
                 context["verdict"] = policy_tryout.verdict(trial, typed)
             # Nothing was saved, so nothing was changed either.

@@ -33,14 +33,19 @@ class TrialForm(forms.Form):
         label="Wants to", choices=ActionKind.choices, initial=ActionKind.REFUND
     )
     amount = forms.CharField(
-        label="Sum", required=False, max_length=30, initial=lambda: _written("50"),
+        label="Sum",
+        required=False,
+        max_length=30,
+        initial=lambda: _written("50"),
         help_text="In the store's currency. Not used for a cancellation without a refund.",
-    )  # fmt: skip
+    )
     spent = forms.CharField(
-        label="Already refunded today", required=False, max_length=30,
+        label="Already refunded today",
+        required=False,
+        max_length=30,
         initial=lambda: _written("0"),
         help_text="On their own authority, in the last 24 hours.",
-    )  # fmt: skip
+    )
     has_note = forms.BooleanField(label="With a staff note", required=False)
 
     prefix = "if"
@@ -147,9 +152,14 @@ class Allowance:
 
 
 ALLOWANCE_HEADS: Final = (
-    "Refunds alone", "In 24 hours", "Staff note above", "May ask for", "Two approvers above",
-    "Cancels", "Approves others",
-)  # fmt: skip
+    "Refunds alone",
+    "In 24 hours",
+    "Staff note above",
+    "May ask for",
+    "Two approvers above",
+    "Cancels",
+    "Approves others",
+)
 
 
 def allowances(

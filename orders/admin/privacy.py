@@ -60,9 +60,19 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
     list_select_related = ["store"]
     date_hierarchy = "received_at"
     fields = (
-        "kind", "store", "state", "what_next", "received_at", "due_at", "grace_until",
-        "next_attempt_at", "done_at", "note", "rows", "identifiers",
-    )  # fmt: skip
+        "kind",
+        "store",
+        "state",
+        "what_next",
+        "received_at",
+        "due_at",
+        "grace_until",
+        "next_attempt_at",
+        "done_at",
+        "note",
+        "rows",
+        "identifiers",
+    )
     readonly_fields = ("what_next", "rows", "identifiers")
 
     @admin.display(description="what happens next")

@@ -46,16 +46,35 @@ class StoreAdmin(DeskAdmin):
         "currency": "The currency limits are set in. Filled in from Shopify.",
     }
     fieldsets = [
-        ("The shop", {"fields": ["domain", "name", "currency", "time_zone", "country",
-                                 "is_active",
-                                 "its_pages"]}),
+        (
+            "The shop",
+            {
+                "fields": [
+                    "domain",
+                    "name",
+                    "currency",
+                    "time_zone",
+                    "country",
+                    "is_active",
+                    "its_pages",
+                ]
+            },
+        ),
         (
             "What agents may do",
-            {"fields": ["is_frozen", "assume_delivered_after_days", "hidden_cancel_reasons",
-                        "undo_seconds", "allow_store_credit", "notify_by_default"]},
+            {
+                "fields": [
+                    "is_frozen",
+                    "assume_delivered_after_days",
+                    "hidden_cancel_reasons",
+                    "undo_seconds",
+                    "allow_store_credit",
+                    "notify_by_default",
+                ]
+            },
         ),
         ("History", {"fields": ["connected_at"]}),
-    ]  # fmt: skip
+    ]
 
     @admin.display(description="Open")
     def its_pages(self, store: Store) -> SafeString | str:
@@ -97,25 +116,68 @@ class OrderAdmin(ReadOnlyAdmin):
         "Orders as Shopify last showed them. To cancel or refund one, open it in the inbox."
     )
     list_empty = "No order matches. A new store's orders appear while its past is being read."
-    list_display = ["name", "store", "placed_at", "paid", "shipped", _ORDER_TOTAL]  # fmt: skip
-    list_filter = ["store", ("financial_status", StatusFilter),
-                   ("fulfillment_status", StatusFilter), "is_test"]  # fmt: skip
+    list_display = ["name", "store", "placed_at", "paid", "shipped", _ORDER_TOTAL]
+    list_filter = [
+        "store",
+        ("financial_status", StatusFilter),
+        ("fulfillment_status", StatusFilter),
+        "is_test",
+    ]
     search_fields = ["name", "name_key", "=number", "legacy_id", "email", "trackings__number"]
     list_select_related = ["store"]
     date_hierarchy = "placed_at"
     fieldsets = [
         ("The order", {"fields": ["name", "store", "at_shopify", "placed_at", "email", "phone"]}),
-        ("State", {"fields": ["paid", "shipped", "returned",
-                              "cancelled_at", "why_canceled", "closed_at", "deleted_at",
-                              "is_test"]}),
-        ("Money", {"fields": [_ORDER_TOTAL, _ORDER_PAID, _ORDER_REFUNDED, _ORDER_NET,
-                              _ORDER_RESERVED, "kept_reason", "kept_by"]}),
+        (
+            "State",
+            {
+                "fields": [
+                    "paid",
+                    "shipped",
+                    "returned",
+                    "cancelled_at",
+                    "why_canceled",
+                    "closed_at",
+                    "deleted_at",
+                    "is_test",
+                ]
+            },
+        ),
+        (
+            "Money",
+            {
+                "fields": [
+                    _ORDER_TOTAL,
+                    _ORDER_PAID,
+                    _ORDER_REFUNDED,
+                    _ORDER_NET,
+                    _ORDER_RESERVED,
+                    "kept_reason",
+                    "kept_by",
+                ]
+            },
+        ),
         ("What was done", {"fields": ["its_actions"]}),
-        ("How fresh it is", {"classes": ["collapse"],
-                             "fields": ["read_started_at", "shop_updated_at", "version",
-                                        "state_since", "is_partial", "is_incomplete", "fetch_failures",
-                                        "missing_since", "masked_at", "legacy_id", "gid"]}),
-    ]  # fmt: skip
+        (
+            "How fresh it is",
+            {
+                "classes": ["collapse"],
+                "fields": [
+                    "read_started_at",
+                    "shop_updated_at",
+                    "version",
+                    "state_since",
+                    "is_partial",
+                    "is_incomplete",
+                    "fetch_failures",
+                    "missing_since",
+                    "masked_at",
+                    "legacy_id",
+                    "gid",
+                ],
+            },
+        ),
+    ]
     help_texts = {
         "name": "The number customers know.",
         "store": "The shop it was placed in.",
@@ -178,25 +240,74 @@ class OrderActionAdmin(ReadOnlyAdmin):
         "decided in the inbox, under Decisions."
     )
     list_empty = "Nothing matches. Agents cancel and refund beside a conversation."
-    list_display = ["order", "kind", "what_came_of_it", _ACTION_SUM, "requested_by",
-                    "requested_at"]  # fmt: skip
+    list_display = ["order", "kind", "what_came_of_it", _ACTION_SUM, "requested_by", "requested_at"]
     list_filter = ["state", "outcome", "kind", "order__store"]
     search_fields = ["order__name", "requested_by__username", "marker"]
     list_select_related = ["order__store", "requested_by"]
     date_hierarchy = "requested_at"
     fieldsets = [
-        ("What was asked", {"fields": ["kind", "its_order", _ACTION_SUM, "why", "staff_note",
-                                       "notify", "returned", "requested_by", "requested_at",
-                                       "asked_from"]}),
-        ("Approval", {"fields": ["approvals_needed", "why_approval", "approved_by",
-                                 "co_approved_by", "expires_at"]}),
-        ("Outcome", {"fields": ["what_came_of_it", "what_was_said", "state", "settled_at", "evidence_at", "refund_gid",
-                                _ACTION_RESERVED]}),
-        ("How it is going", {"classes": ["collapse"],
-                             "fields": ["attempts", "next_attempt_at", "maybe_applied",
-                                        "is_doubtful", "step", "step_first_sent_at", "crashes",
-                                        "marker", "idempotency_key", "job_gid"]}),
-    ]  # fmt: skip
+        (
+            "What was asked",
+            {
+                "fields": [
+                    "kind",
+                    "its_order",
+                    _ACTION_SUM,
+                    "why",
+                    "staff_note",
+                    "notify",
+                    "returned",
+                    "requested_by",
+                    "requested_at",
+                    "asked_from",
+                ]
+            },
+        ),
+        (
+            "Approval",
+            {
+                "fields": [
+                    "approvals_needed",
+                    "why_approval",
+                    "approved_by",
+                    "co_approved_by",
+                    "expires_at",
+                ]
+            },
+        ),
+        (
+            "Outcome",
+            {
+                "fields": [
+                    "what_came_of_it",
+                    "what_was_said",
+                    "state",
+                    "settled_at",
+                    "evidence_at",
+                    "refund_gid",
+                    _ACTION_RESERVED,
+                ]
+            },
+        ),
+        (
+            "How it is going",
+            {
+                "classes": ["collapse"],
+                "fields": [
+                    "attempts",
+                    "next_attempt_at",
+                    "maybe_applied",
+                    "is_doubtful",
+                    "step",
+                    "step_first_sent_at",
+                    "crashes",
+                    "marker",
+                    "idempotency_key",
+                    "job_gid",
+                ],
+            },
+        ),
+    ]
     help_texts = {
         "kind": "What Shopify is to do.",
         "staff_note": "What they wrote for colleagues.",
@@ -261,12 +372,16 @@ class OrderEventAdmin(ReadOnlyAdmin):
     list_select_related = ["order", "actor"]
     date_hierarchy = "occurred_at"
     fieldsets = [
-        ("What happened", {"fields": ["kind", "order", "occurred_at", _EVENT_SUM, "why",
-                                      "detail"]}),
+        (
+            "What happened",
+            {"fields": ["kind", "order", "occurred_at", _EVENT_SUM, "why", "detail"]},
+        ),
         ("Who", {"fields": ["source", "actor", "action"]}),
-        ("Book-keeping", {"classes": ["collapse"],
-                          "fields": ["recorded_at", "announced_at", "key"]}),
-    ]  # fmt: skip
+        (
+            "Book-keeping",
+            {"classes": ["collapse"], "fields": ["recorded_at", "announced_at", "key"]},
+        ),
+    ]
     help_texts = {
         "kind": "The fact.",
         "order": "Of which order.",
@@ -287,8 +402,23 @@ class OrderEventAdmin(ReadOnlyAdmin):
 
 
 _STATE_WORDS: Final = {str(value): str(label) for value, label in ActionState.choices}
-_EXPORTED = ["id", "at", "kind", "actor", "roles", "store_id", "order_id", "action_id", "before",
-             "after", "amount", "currency", "request_id", "ip", "detail"]  # fmt: skip
+_EXPORTED = [
+    "id",
+    "at",
+    "kind",
+    "actor",
+    "roles",
+    "store_id",
+    "order_id",
+    "action_id",
+    "before",
+    "after",
+    "amount",
+    "currency",
+    "request_id",
+    "ip",
+    "detail",
+]
 _AUDIT_SUM = sum_column("amount", "currency", "Sum", "Where money was concerned.")
 
 
@@ -307,10 +437,12 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     actions = ["download_csv"]
     fieldsets = [
         ("What", {"fields": ["kind", "was", "became", _AUDIT_SUM, "detail"]}),
-        ("Who and from where", {"fields": ["at", "actor", "actor_id", "roles", "ip",
-                                           "request_id"]}),
+        (
+            "Who and from where",
+            {"fields": ["at", "actor", "actor_id", "roles", "ip", "request_id"]},
+        ),
         ("Of what", {"fields": ["store_id", "order_id", "action_id"]}),
-    ]  # fmt: skip
+    ]
     help_texts = {
         "kind": "What was done.",
         "detail": "Settings and counts; never names or texts of customers.",

@@ -97,19 +97,21 @@ def _sqlite(schema_editor):
     # A column a later migration adds has to be added here by that migration, too.
     rest = [column.name for column in table if column.name not in MASKABLE]
     marker = "('[ax:' || NEW.marker || ']')"
-    emptied = " AND ".join([
-        f"OLD.state IN ({SETTLED})",
-        *(f"OLD.{name} IS NEW.{name}" for name in rest),
-        "NEW.staff_note IN ('', OLD.staff_note)",
-        "NEW.message IN ('', OLD.message)",
-        "json_remove(OLD.proposal, '$.staff_note') IS json_remove(NEW.proposal, '$.staff_note')",
-        "coalesce(json_extract(NEW.proposal, '$.staff_note'), '')"
-        " IN ('', coalesce(json_extract(OLD.proposal, '$.staff_note'), ''))",
-        f"({_residue('OLD')}) IS ({_residue('NEW')})",
-        "(NEW.steps IS OLD.steps OR NOT EXISTS (SELECT 1 FROM json_each(NEW.steps) WHERE"
-        f" coalesce(json_extract(value, '$.variables.staffNote'), {marker}) <> {marker}"
-        f" OR coalesce(json_extract(value, '$.variables.input.note'), {marker}) <> {marker}))",
-    ])  # fmt: skip
+    emptied = " AND ".join(
+        [
+            f"OLD.state IN ({SETTLED})",
+            *(f"OLD.{name} IS NEW.{name}" for name in rest),
+            "NEW.staff_note IN ('', OLD.staff_note)",
+            "NEW.message IN ('', OLD.message)",
+            "json_remove(OLD.proposal, '$.staff_note') IS json_remove(NEW.proposal, '$.staff_note')",
+            "coalesce(json_extract(NEW.proposal, '$.staff_note'), '')"
+            " IN ('', coalesce(json_extract(OLD.proposal, '$.staff_note'), ''))",
+            f"({_residue('OLD')}) IS ({_residue('NEW')})",
+            "(NEW.steps IS OLD.steps OR NOT EXISTS (SELECT 1 FROM json_each(NEW.steps) WHERE"
+            f" coalesce(json_extract(value, '$.variables.staffNote'), {marker}) <> {marker}"
+            f" OR coalesce(json_extract(value, '$.variables.input.note'), {marker}) <> {marker}))",
+        ]
+    )
     frozen = " OR ".join(f"OLD.{c} IS NOT NEW.{c}" for c in _triggers.FROZEN)
     for name, condition in {"settled": _triggers._settled_changed(), "frozen": frozen}.items():
         schema_editor.execute(f"DROP TRIGGER orders_action_{name}")

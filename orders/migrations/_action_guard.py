@@ -107,19 +107,21 @@ def _sqlite(schema_editor, illegal, changed, emptied):
         table = schema_editor.connection.introspection.get_table_description(cursor, TABLE)
     rest = [column.name for column in table if column.name not in MASKABLE]
     marker = "('[ax:' || NEW.marker || ']')"
-    emptied = " AND ".join([
-        f"OLD.state IN ({emptied})",
-        *(f"OLD.{name} IS NEW.{name}" for name in rest),
-        "NEW.staff_note IN ('', OLD.staff_note)",
-        "NEW.message IN ('', OLD.message)",
-        "json_remove(OLD.proposal, '$.staff_note') IS json_remove(NEW.proposal, '$.staff_note')",
-        "coalesce(json_extract(NEW.proposal, '$.staff_note'), '')"
-        " IN ('', coalesce(json_extract(OLD.proposal, '$.staff_note'), ''))",
-        f"({_without_notes('OLD')}) IS ({_without_notes('NEW')})",
-        "(NEW.steps IS OLD.steps OR NOT EXISTS (SELECT 1 FROM json_each(NEW.steps) WHERE"
-        f" coalesce(json_extract(value, '$.variables.staffNote'), {marker}) <> {marker}"
-        f" OR coalesce(json_extract(value, '$.variables.input.note'), {marker}) <> {marker}))",
-    ])  # fmt: skip
+    emptied = " AND ".join(
+        [
+            f"OLD.state IN ({emptied})",
+            *(f"OLD.{name} IS NEW.{name}" for name in rest),
+            "NEW.staff_note IN ('', OLD.staff_note)",
+            "NEW.message IN ('', OLD.message)",
+            "json_remove(OLD.proposal, '$.staff_note') IS json_remove(NEW.proposal, '$.staff_note')",
+            "coalesce(json_extract(NEW.proposal, '$.staff_note'), '')"
+            " IN ('', coalesce(json_extract(OLD.proposal, '$.staff_note'), ''))",
+            f"({_without_notes('OLD')}) IS ({_without_notes('NEW')})",
+            "(NEW.steps IS OLD.steps OR NOT EXISTS (SELECT 1 FROM json_each(NEW.steps) WHERE"
+            f" coalesce(json_extract(value, '$.variables.staffNote'), {marker}) <> {marker}"
+            f" OR coalesce(json_extract(value, '$.variables.input.note'), {marker}) <> {marker}))",
+        ]
+    )
     frozen = " OR ".join(f"OLD.{c} IS NOT NEW.{c}" for c in FROZEN)
     guards = {
         "move": illegal,

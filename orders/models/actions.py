@@ -70,24 +70,46 @@ _PROVEN = {
 # Every move there is; the database refuses all others (migration 0012), whoever asks.
 TRANSITIONS: Final[dict[ActionState, frozenset[ActionState]]] = {
     ActionState.AWAITING_APPROVAL: frozenset({ActionState.QUEUED, *UNSENT_STATES}),
-    ActionState.QUEUED: frozenset({
-        ActionState.SENDING, ActionState.WITHDRAWN, ActionState.EXPIRED, *_PROVEN,
-    }),
-    ActionState.SENDING: frozenset({
-        ActionState.QUEUED, ActionState.PENDING, ActionState.UNKNOWN, ActionState.BLOCKED,
-        ActionState.NEEDS_HUMAN, ActionState.REJECTED, ActionState.EXPIRED, *_PROVEN,
-    }),
+    ActionState.QUEUED: frozenset(
+        {
+            ActionState.SENDING,
+            ActionState.WITHDRAWN,
+            ActionState.EXPIRED,
+            *_PROVEN,
+        }
+    ),
+    ActionState.SENDING: frozenset(
+        {
+            ActionState.QUEUED,
+            ActionState.PENDING,
+            ActionState.UNKNOWN,
+            ActionState.BLOCKED,
+            ActionState.NEEDS_HUMAN,
+            ActionState.REJECTED,
+            ActionState.EXPIRED,
+            *_PROVEN,
+        }
+    ),
     ActionState.PENDING: frozenset({ActionState.SENDING, ActionState.NEEDS_HUMAN, *_PROVEN}),
     ActionState.UNKNOWN: frozenset({ActionState.SENDING, ActionState.NEEDS_HUMAN, *_PROVEN}),
-    ActionState.BLOCKED: frozenset({
-        ActionState.SENDING, ActionState.WITHDRAWN, ActionState.EXPIRED, ActionState.NEEDS_HUMAN,
-        *_PROVEN,
-    }),
+    ActionState.BLOCKED: frozenset(
+        {
+            ActionState.SENDING,
+            ActionState.WITHDRAWN,
+            ActionState.EXPIRED,
+            ActionState.NEEDS_HUMAN,
+            *_PROVEN,
+        }
+    ),
     ActionState.NEEDS_HUMAN: frozenset({ActionState.REJECTED, *_PROVEN}),
     # The refund is booked; only the bank's answer is missing.
-    ActionState.AWAITING_BANK: frozenset({
-        ActionState.SUCCEEDED, ActionState.PARTIAL, ActionState.REVERSED,
-    }),
+    ActionState.AWAITING_BANK: frozenset(
+        {
+            ActionState.SUCCEEDED,
+            ActionState.PARTIAL,
+            ActionState.REVERSED,
+        }
+    ),
     # A bank may refuse a refund days after Shopify booked it.
     ActionState.SUCCEEDED: frozenset({ActionState.REVERSED, ActionState.PARTIAL}),
     # Shopify cancels first and may book the refund later than we looked.
@@ -95,7 +117,7 @@ TRANSITIONS: Final[dict[ActionState, frozenset[ActionState]]] = {
     # Said not to have happened, and Shopify shows it under our marker after all: a person was
     # wrong, or a dump was restored that did not know of the send. What Shopify shows wins.
     **{state: frozenset(_PROVEN) for state in NOTHING_DONE_STATES},
-}  # fmt: skip
+}
 # What the performer takes up again by itself, once `next_attempt_at` has come.
 _WORKABLE_STATES = (
     ActionState.QUEUED,

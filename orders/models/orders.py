@@ -66,8 +66,11 @@ class OrderQuerySet(models.QuerySet["Order"]):
             return self.none()
         keys = {said}
         for prefix, suffix in Store.objects.active().values_list("order_prefix", "order_suffix"):
-            keys |= {order_names.key(f"{before}{said}{after}")
-                     for before in ("", prefix) for after in ("", suffix)}  # fmt: skip
+            keys |= {
+                order_names.key(f"{before}{said}{after}")
+                for before in ("", prefix)
+                for after in ("", suffix)
+            }
         match = Q(name_key__in=sorted(keys))
         if number := order_names.number(said):
             match |= Q(number=number, name_key__contains=said)

@@ -30,42 +30,60 @@ class Policy(models.Model):
     """
 
     store = models.ForeignKey(
-        Store, models.CASCADE, null=True, blank=True, related_name="policies",
+        Store,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="policies",
         help_text="Empty: every store that has no policy of its own for this role.",
-    )  # fmt: skip
+    )
     role = models.ForeignKey(
         Group, models.CASCADE, related_name="+", help_text="For example agents or supervisors."
     )
     refund_up_to = money_field(
-        null=True, blank=True, validators=_NOT_NEGATIVE,
+        null=True,
+        blank=True,
+        validators=_NOT_NEGATIVE,
         help_text="The largest refund without approval. 0: every refund needs approval. "
         "Empty: no limit.",
-    )  # fmt: skip
+    )
     refund_per_day = money_field(
-        null=True, blank=True, validators=_NOT_NEGATIVE,
+        null=True,
+        blank=True,
+        validators=_NOT_NEGATIVE,
         help_text="What a person may refund in any 24 hours without approval. Empty: no limit.",
-    )  # fmt: skip
+    )
     note_above = money_field(
-        null=True, blank=True, validators=_NOT_NEGATIVE,
+        null=True,
+        blank=True,
+        validators=_NOT_NEGATIVE,
         help_text="Larger refunds need a staff note. Empty: never.",
-    )  # fmt: skip
+    )
     approval_up_to = money_field(
-        null=True, blank=True, validators=_NOT_NEGATIVE,
+        null=True,
+        blank=True,
+        validators=_NOT_NEGATIVE,
         help_text="The largest refund that may be asked for at all. Empty: any, with approval.",
-    )  # fmt: skip
+    )
     two_approvers_above = money_field(
-        null=True, blank=True, validators=_NOT_NEGATIVE,
+        null=True,
+        blank=True,
+        validators=_NOT_NEGATIVE,
         help_text="Larger refunds need two people's approval. Empty: one is enough.",
-    )  # fmt: skip
+    )
     cancel = models.CharField(
-        "canceling", max_length=10, choices=CancelRule.choices,
+        "canceling",
+        max_length=10,
+        choices=CancelRule.choices,
         default=CancelRule.ALLOW,
-    )  # fmt: skip
+    )
     may_approve_up_to = money_field(
-        null=True, blank=True, default=0, validators=_NOT_NEGATIVE,
-        help_text="The largest refund of somebody else this role may approve. 0: none. "
-        "Empty: any.",
-    )  # fmt: skip
+        null=True,
+        blank=True,
+        default=0,
+        validators=_NOT_NEGATIVE,
+        help_text="The largest refund of somebody else this role may approve. 0: none. Empty: any.",
+    )
 
     class Meta:
         verbose_name_plural = "policies"

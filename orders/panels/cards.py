@@ -128,8 +128,12 @@ def _card(
         returns=return_rows(snapshot, order=order),
         money=money_rows(snapshot),
         swaps=line_changes.swaps(snapshot),
-        payment_methods=tuple(dict.fromkeys(_method(t.gateway_label or t.gateway, t.account_number)
-                                            for t in rules.payments(snapshot))),
+        payment_methods=tuple(
+            dict.fromkeys(
+                _method(t.gateway_label or t.gateway, t.account_number)
+                for t in rules.payments(snapshot)
+            )
+        ),
         shipping_address=snapshot.shipping_address,
         billing_address=details.billing_address(snapshot),
         details=details.details(snapshot),
@@ -147,7 +151,7 @@ def _card(
         as_of=order.read_started_at or now,
         version=order.version,
         is_open=is_open,
-    )  # fmt: skip
+    )
 
 
 def _does_not_answer() -> Refusal:

@@ -159,9 +159,13 @@ def orders_panel(
     stores = tuple(Store.objects.active())
     open_ids = {_open_order(found.orders[: selection.count], mentioned), *opened}
     cards = order_cards(
-        found.orders, acting=acting, refused=refused, now=now, open_ids=open_ids,
+        found.orders,
+        acting=acting,
+        refused=refused,
+        now=now,
+        open_ids=open_ids,
         unreachable=unreachable,
-    )  # fmt: skip
+    )
     has_more, looked_among = found.has_more, None
     if selection.show == Show.ATTENTION:
         cards = tuple(card for card in cards if needs_attention(card))

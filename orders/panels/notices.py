@@ -10,13 +10,19 @@ from orders.models import ActionState, OrderAction
 from orders.panels.parts import ActionNotice
 
 NEEDS_SOMEBODY: Final = {
-    ActionState.UNKNOWN, ActionState.BLOCKED, ActionState.NEEDS_HUMAN, ActionState.PARTIAL,
-    ActionState.REVERSED, ActionState.AWAITING_APPROVAL,
-}  # fmt: skip
+    ActionState.UNKNOWN,
+    ActionState.BLOCKED,
+    ActionState.NEEDS_HUMAN,
+    ActionState.PARTIAL,
+    ActionState.REVERSED,
+    ActionState.AWAITING_APPROVAL,
+}
 _WAITS_FOR_PEOPLE: Final = {ActionState.AWAITING_APPROVAL, ActionState.NEEDS_HUMAN}
 _WITHDRAWABLE: Final = {
-    ActionState.AWAITING_APPROVAL, ActionState.QUEUED, ActionState.BLOCKED,
-}  # fmt: skip
+    ActionState.AWAITING_APPROVAL,
+    ActionState.QUEUED,
+    ActionState.BLOCKED,
+}
 _REVIEWED_AGAIN: Final = {ActionState.REJECTED, ActionState.EXPIRED}
 
 

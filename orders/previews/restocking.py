@@ -121,6 +121,8 @@ def no_place(title: str) -> Refusal:
     return Refusal(
         "restock_place",
         _("Shopify does not say where “%(title)s” would go back to stock.") % {"title": title},
-        _("Refund without restocking, or have an administrator grant the app the scope "
-          "read_locations."),
-    )  # fmt: skip
+        _(
+            "Refund without restocking, or have an administrator grant the app the scope "
+            "read_locations."
+        ),
+    )

@@ -194,8 +194,9 @@ def _stock_text(found: ThroughReturn) -> str:
     kept_out = sum(b.quantity for b in found.bookings if b.kind != "RESTOCKED")
     said = []
     if put_back:
-        text = ngettext("%(count)s unit goes back to stock", "%(count)s units go back to stock",
-                        put_back) % {"count": put_back}  # fmt: skip
+        text = ngettext(
+            "%(count)s unit goes back to stock", "%(count)s units go back to stock", put_back
+        ) % {"count": put_back}
         where = _(" (%s)") % found.location if found.location else ""
         said.append(text + where)
     if kept_out:

@@ -73,8 +73,9 @@ def summarize(
     if ruling.approvals:
         people = _("Two people have") if ruling.approvals > 1 else _("A supervisor has")
         text = _("%(why)s %(people)s to approve it before it is sent.") % {
-            "why": ruling.why, "people": people,
-        }  # fmt: skip
+            "why": ruling.why,
+            "people": people,
+        }
         advice = (Advice("approval", Tone.ATTENTION, text), *advice)
     net = rules.net_paid(snapshot)
     kept = net - proposal.amount if proposal.amount is not None else net

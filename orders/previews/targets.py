@@ -39,9 +39,13 @@ def _left_of(order: OrderSnapshot, payment: Transaction) -> SuggestedTransaction
     left = max(paid - total(back, paid.currency), Money.zero(paid.currency))
     label = f"{payment.gateway_label or payment.gateway} {payment.account_number}".strip()
     return SuggestedTransaction(
-        parent_gid=payment.gid, gateway=payment.gateway, label=label,
-        is_manual=payment.is_manual, amount=left, maximum=left,
-    )  # fmt: skip
+        parent_gid=payment.gid,
+        gateway=payment.gateway,
+        label=label,
+        is_manual=payment.is_manual,
+        amount=left,
+        maximum=left,
+    )
 
 
 def spread(amount: Money, suggested: tuple[SuggestedTransaction, ...]) -> tuple[Target, ...]:
@@ -68,7 +72,10 @@ def credit(amount: Money) -> tuple[Target, ...]:
     label = str(RefundMethod.STORE_CREDIT.label)
     return (
         Target(
-            parent_gid="", gateway="shopify_store_credit", label=label, is_manual=False,
+            parent_gid="",
+            gateway="shopify_store_credit",
+            label=label,
+            is_manual=False,
             amount=amount,
         ),
-    )  # fmt: skip
+    )

@@ -36,9 +36,12 @@ def export(*, request_id: int, by: User, now: datetime) -> Iterator[bytes]:
     scope = resolve(scope_of(request))
     with transaction.atomic():
         audit.record(
-            AuditKind.EXPORT, actor=by, store_id=request.store_id,
-            what="privacy request", row=request.pk,
-        )  # fmt: skip
+            AuditKind.EXPORT,
+            actor=by,
+            store_id=request.store_id,
+            what="privacy request",
+            row=request.pk,
+        )
         PrivacyRequest.objects.filter(pk=request.pk).update(done_at=now, note="Downloaded.")
     return _exported(request.store, scope, now)
 

@@ -131,9 +131,14 @@ def covers_person(
         for digest in digests(text)
     }
     ledger = select(
-        RedactedIdentity, "kind", "digest", "redacted_at",
-        store_id=store_id, kind=list(_KINDS), digest=sorted({digest for _kind, digest in named}),
-    )  # fmt: skip
+        RedactedIdentity,
+        "kind",
+        "digest",
+        "redacted_at",
+        store_id=store_id,
+        kind=list(_KINDS),
+        digest=sorted({digest for _kind, digest in named}),
+    )
     return any((kind, word) in named and at > since for kind, word, at in ledger)
 
 
