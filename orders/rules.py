@@ -133,8 +133,10 @@ def cancel_refusal(
             _("Shopify does not cancel a paid order with an open return."),
             _("Close the return in Shopify, or refund instead."),
         )
-    if any(t.kind == "AUTHORIZATION" and t.status in {"PENDING", "AWAITING_RESPONSE"}
-           for t in order.transactions):  # fmt: skip
+    if any(
+        t.kind == "AUTHORIZATION" and t.status in {"PENDING", "AWAITING_RESPONSE"}
+        for t in order.transactions
+    ):
         return Refusal(
             "authorization_in_process",
             _("The payment is still being authorized."),

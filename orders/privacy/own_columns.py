@@ -214,21 +214,37 @@ _WORD = "a word of Shopify's from a fixed list"
 _GOODS = "what was sold"
 _SHOP = "the shop's own, not a customer's"
 REGISTRY.declare(
-    "orders.Customer", gid=_ID, merged_into=_ID, spent_currency=_WORD, account_state=_WORD,
-    email_consent=_WORD, sms_consent=_WORD,
-)  # fmt: skip
+    "orders.Customer",
+    gid=_ID,
+    merged_into=_ID,
+    spent_currency=_WORD,
+    account_state=_WORD,
+    email_consent=_WORD,
+    sms_consent=_WORD,
+)
 REGISTRY.declare("orders.Checkout", gid=_ID, customer_gid=_ID)
 REGISTRY.declare(
-    "orders.Order", gid=_ID, name="the order's number", name_key="the order's number",
-    number="the order's number", cancel_reason=_WORD,
-    financial_status=_WORD, fulfillment_status=_WORD, return_status=_WORD, currency=_WORD,
-    shop_currency=_WORD, customer_gid=_ID,
-)  # fmt: skip
+    "orders.Order",
+    gid=_ID,
+    name="the order's number",
+    name_key="the order's number",
+    number="the order's number",
+    cancel_reason=_WORD,
+    financial_status=_WORD,
+    fulfillment_status=_WORD,
+    return_status=_WORD,
+    currency=_WORD,
+    shop_currency=_WORD,
+    customer_gid=_ID,
+)
 REGISTRY.declare("orders.OrderLine", gid=_ID, title=_GOODS, variant_title=_GOODS, sku=_GOODS)
 REGISTRY.declare(
-    "orders.OrderFulfillment", gid=_ID, name="the parcel's number", status=_WORD,
+    "orders.OrderFulfillment",
+    gid=_ID,
+    name="the parcel's number",
+    status=_WORD,
     display_status=_WORD,
-)  # fmt: skip
+)
 REGISTRY.declare("orders.OrderTracking", fulfillment_gid=_ID, company="the carrier")
 REGISTRY.declare(
     "orders.OrderTransaction", gid=_ID, kind=_WORD, status=_WORD, gateway="the payment provider"
@@ -236,19 +252,37 @@ REGISTRY.declare(
 REGISTRY.declare("orders.OrderRefund", gid=_ID)
 REGISTRY.declare("orders.OrderEvent", key=_ID, currency=_WORD, reason=_WORD)
 REGISTRY.declare(
-    "orders.OrderAction", origin="a conversation's number", nonce=_OURS, digest=_OURS, marker=_OURS,
-    currency=_WORD, reason=_WORD, why_approval="a sentence of the policy", job_gid=_ID,
-    refund_gid=_ID, outcome=_OURS,
-)  # fmt: skip
+    "orders.OrderAction",
+    origin="a conversation's number",
+    nonce=_OURS,
+    digest=_OURS,
+    marker=_OURS,
+    currency=_WORD,
+    reason=_WORD,
+    why_approval="a sentence of the policy",
+    job_gid=_ID,
+    refund_gid=_ID,
+    outcome=_OURS,
+)
 REGISTRY.declare(
-    "orders.Store", domain=_SHOP, name=_SHOP, currency=_WORD, time_zone=_SHOP, country=_WORD,
-    order_prefix=_SHOP, order_suffix=_SHOP, hidden_cancel_reasons=_WORD,
-)  # fmt: skip
+    "orders.Store",
+    domain=_SHOP,
+    name=_SHOP,
+    currency=_WORD,
+    time_zone=_SHOP,
+    country=_WORD,
+    order_prefix=_SHOP,
+    order_suffix=_SHOP,
+    hidden_cancel_reasons=_WORD,
+)
 REGISTRY.declare(
-    "orders.PrivacyRequest", fingerprint="a keyed hash", note="a sentence of ours",
-    sealed_scope="encrypted, and emptied when the request ends", progress="counters",
+    "orders.PrivacyRequest",
+    fingerprint="a keyed hash",
+    note="a sentence of ours",
+    sealed_scope="encrypted, and emptied when the request ends",
+    progress="counters",
     evidence="counts and keyed hashes",
-)  # fmt: skip
+)
 REGISTRY.declare("orders.RedactedIdentity", digest="a keyed hash")
 REGISTRY.add(
     Holding(
@@ -287,6 +321,10 @@ REGISTRY.add(
     )
 )
 REGISTRY.declare(
-    "orders.AuditEntry", roles="names of roles", before=_WORD, after=_WORD, currency=_WORD,
+    "orders.AuditEntry",
+    roles="names of roles",
+    before=_WORD,
+    after=_WORD,
+    currency=_WORD,
     request_id=_OURS,
-)  # fmt: skip
+)

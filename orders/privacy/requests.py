@@ -71,14 +71,22 @@ def end(
         if state == PrivacyState.EXPIRED and request.done_at:
             state = PrivacyState.DONE
         ended = still.update(
-            state=state, done_at=request.done_at or now, note=note, sealed_scope="",
+            state=state,
+            done_at=request.done_at or now,
+            note=note,
+            sealed_scope="",
             next_attempt_at=None,
-        )  # fmt: skip
+        )
         if ended:
             audit.record(
-                AuditKind.PRIVACY, actor=by, store_id=request.store_id, before=request.state,
-                after=state, what=request.kind, row=request.pk,
-            )  # fmt: skip
+                AuditKind.PRIVACY,
+                actor=by,
+                store_id=request.store_id,
+                before=request.state,
+                after=state,
+                what=request.kind,
+                row=request.pk,
+            )
     return bool(ended)
 
 

@@ -78,22 +78,33 @@ def _events(
     """`is_first`: nothing was known of the order before."""
     total = snapshot.money.total.presentment
     yield _event(
-        order_id, EventKind.PLACED, "placed", snapshot.placed_at,
-        amount=total.amount, currency=total.currency,
-    )  # fmt: skip
+        order_id,
+        EventKind.PLACED,
+        "placed",
+        snapshot.placed_at,
+        amount=total.amount,
+        currency=total.currency,
+    )
     for payment in rules.payments(snapshot):
         paid = payment.amount.presentment
         yield _event(
-            order_id, EventKind.PAID, f"paid:{payment.gid}",
+            order_id,
+            EventKind.PAID,
+            f"paid:{payment.gid}",
             payment.processed_at or snapshot.placed_at,
-            amount=paid.amount, currency=paid.currency, detail=payment.gateway_label,
-        )  # fmt: skip
+            amount=paid.amount,
+            currency=paid.currency,
+            detail=payment.gateway_label,
+        )
     for parcel in live_fulfillments(snapshot):
         numbers = ", ".join(t.number for t in parcel.tracking if t.number)
         yield _event(
-            order_id, EventKind.FULFILLED, f"fulfilled:{parcel.gid}", parcel.created_at,
+            order_id,
+            EventKind.FULFILLED,
+            f"fulfilled:{parcel.gid}",
+            parcel.created_at,
             detail=numbers,
-        )  # fmt: skip
+        )
         if is_parcel_delivered(parcel):
             when = parcel.delivered_at or parcel.updated_at or parcel.created_at
             event = _event(order_id, EventKind.DELIVERED, f"delivered:{parcel.gid}", when)
@@ -104,9 +115,13 @@ def _events(
     if snapshot.cancelled_at:
         action = next((a for a in actions if canceled_by(a, snapshot)), None)
         yield _event(
-            order_id, EventKind.CANCELED, "canceled", snapshot.cancelled_at,
-            action=action, reason=snapshot.cancel_reason,
-        )  # fmt: skip
+            order_id,
+            EventKind.CANCELED,
+            "canceled",
+            snapshot.cancelled_at,
+            action=action,
+            reason=snapshot.cancel_reason,
+        )
     yield from _refund_events(order_id, snapshot, actions)
 
 
@@ -127,12 +142,16 @@ def _refund_events(
         maker = made_by.get(refund.gid)
         at = _refunded_at(refund, snapshot)
         event = _event(
-            order_id, EventKind.REFUNDED, f"{REFUNDED_KEY}{refund.gid}",
+            order_id,
+            EventKind.REFUNDED,
+            f"{REFUNDED_KEY}{refund.gid}",
             at or snapshot.updated_at,
-            action=maker, amount=amount.amount, currency=amount.currency,
+            action=maker,
+            amount=amount.amount,
+            currency=amount.currency,
             reason=maker.reason if maker else "",
             detail="" if maker else refund.note,
-        )  # fmt: skip
+        )
         # Without a date it may be years old: it happened before the order's last change, and
         # nobody is told of it as if it were news.
         yield event if at else event | {"announced_at": snapshot.updated_at}

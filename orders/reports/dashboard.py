@@ -125,9 +125,11 @@ def _counts(actions: Any) -> dict[int, int]:
 def _refunded(now: datetime) -> dict[int, list[tuple[Money, Money]]]:
     """What went back in 24 hours, and what is on its way: (moved, not confirmed) a currency."""
     events = OrderEvent.objects.with_moved().filter(
-        Q(moved__gt=0) | Q(waiting__gt=0), kind=EventKind.REFUNDED, order__is_test=False,
+        Q(moved__gt=0) | Q(waiting__gt=0),
+        kind=EventKind.REFUNDED,
+        order__is_test=False,
         occurred_at__gt=now - policies.DAY,
-    )  # fmt: skip
+    )
     rows = events.values("order__store_id", "currency").annotate(
         moved_sum=Sum("moved"), waiting_sum=Sum("waiting")
     )

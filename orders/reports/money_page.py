@@ -106,18 +106,28 @@ def _lines(found: totals.Report) -> Iterator[tuple[Any, ...]]:
         for table in sheet.tables:
             for row in table.rows:
                 yield (
-                    sheet.currency, table.key, row.label, row.refunds, row.cancels,
-                    row.money.plain(), row.waiting.plain(),
-                )  # fmt: skip
+                    sheet.currency,
+                    table.key,
+                    row.label,
+                    row.refunds,
+                    row.cancels,
+                    row.money.plain(),
+                    row.waiting.plain(),
+                )
 
 
 def _record(request: HttpRequest, period: totals.Period, *, rows: int) -> None:
     actor = request.user if isinstance(request.user, User) else None
     with transaction.atomic():
         audit.record(
-            AuditKind.EXPORT, actor=actor, store_id=period.store_id, what="money", rows=rows,
-            since=period.since.isoformat(), until=period.until.isoformat(),
-        )  # fmt: skip
+            AuditKind.EXPORT,
+            actor=actor,
+            store_id=period.store_id,
+            what="money",
+            rows=rows,
+            since=period.since.isoformat(),
+            until=period.until.isoformat(),
+        )
 
 
 def _last(days: int) -> dict[str, str]:

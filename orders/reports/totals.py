@@ -290,10 +290,16 @@ def chart(days: tuple[Row, ...]) -> Chart:
 def _rows(sums: dict[str, _Sum], currency: str, *, is_by_day: bool) -> tuple[Row, ...]:
     most = max((part.amount for part in sums.values()), default=Decimal(0))
     rows = [
-        Row(label, part.refunds, part.cancels, Money(part.amount, currency),
-            Money(part.waiting, currency), int(part.amount * 100 / most) if most > 0 else 0)
+        Row(
+            label,
+            part.refunds,
+            part.cancels,
+            Money(part.amount, currency),
+            Money(part.waiting, currency),
+            int(part.amount * 100 / most) if most > 0 else 0,
+        )
         for label, part in sums.items()
-    ]  # fmt: skip
+    ]
     if is_by_day:
         return tuple(sorted(rows, key=lambda row: row.label))
     return tuple(sorted(rows, key=lambda row: (-row.money.amount, -row.cancels, row.label)))
@@ -302,9 +308,12 @@ def _rows(sums: dict[str, _Sum], currency: str, *, is_by_day: bool) -> tuple[Row
 def _seconds_to_refund(period: Period) -> float | None:
     begin, end = period.bounds
     actions = OrderAction.objects.filter(
-        state=ActionState.SUCCEEDED, amount__isnull=False, evidence_at__gte=begin,
-        evidence_at__lt=end, order__is_test=False,
-    )  # fmt: skip
+        state=ActionState.SUCCEEDED,
+        amount__isnull=False,
+        evidence_at__gte=begin,
+        evidence_at__lt=end,
+        order__is_test=False,
+    )
     if period.store_id is not None:
         actions = actions.filter(order__store_id=period.store_id)
     took = [

@@ -70,7 +70,7 @@ _STATES: Final[dict[str, dict[str, str]]] = {
         "America/Cuiaba": "MT",
         "America/Campo_Grande": "MS",
     },
-}  # fmt: skip
+}
 
 
 def arrival(moment: datetime, *, now: datetime, to: Address | None, shop: tzinfo) -> Arrival:

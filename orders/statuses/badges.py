@@ -137,9 +137,18 @@ DELIVERED_WORDS: Final = frozenset({"DELIVERED", "PICKED_UP"})
 DEAD_FULFILLMENTS: Final = frozenset({"CANCELLED", "ERROR", "FAILURE"})
 # News that outranks a date: the expected day no longer says what matters.
 _BEFORE_A_DATE: Final = frozenset(
-    {"FAILURE", "NOT_DELIVERED", "ATTEMPTED_DELIVERY", "DELAYED", "OUT_FOR_DELIVERY",
-     "READY_FOR_PICKUP", "DELIVERED", "PICKED_UP", "CANCELED"}
-)  # fmt: skip
+    {
+        "FAILURE",
+        "NOT_DELIVERED",
+        "ATTEMPTED_DELIVERY",
+        "DELAYED",
+        "OUT_FOR_DELIVERY",
+        "READY_FOR_PICKUP",
+        "DELIVERED",
+        "PICKED_UP",
+        "CANCELED",
+    }
+)
 # Words that say only "it was handed over": the order's own status is then the better word.
 _NO_FINER_NEWS: Final = frozenset({"FULFILLED", "MARKED_AS_FULFILLED", ""})
 
