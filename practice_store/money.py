@@ -17,13 +17,30 @@ from practice_store.state import (
 # an error in it would agree with itself.
 _MINOR_UNITS: Final = {
     **dict.fromkeys(
-        ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI",
-         "VND", "VUV", "XAF", "XOF", "XPF"),
+        (
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ),
         0,
     ),
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
     **dict.fromkeys(("CLF", "UYW"), 4),
-}  # fmt: skip
+}
 
 
 @lru_cache(maxsize=256)
@@ -132,9 +149,13 @@ def current(order: Order) -> dict[str, Decimal]:
         "shipping": carriage,
         "discounts": cut,
         "duties": toll,
-        "total": lines + extra + carriage + order.tip + fees(order)
+        "total": lines
+        + extra
+        + carriage
+        + order.tip
+        + fees(order)
         + (ZERO if order.duties_included else toll),
-    }  # fmt: skip
+    }
 
 
 def duty_left(order: Order, line: LineItem) -> Decimal:
@@ -195,8 +216,11 @@ def capturable(order: Order) -> Decimal:
         return ZERO
     result = ZERO
     for held in open_authorizations(order):
-        taken = [t for t in order.transactions if t.parent_number == held.number_id
-                 and t.kind == "CAPTURE" and t.status == "SUCCESS"]  # fmt: skip
+        taken = [
+            t
+            for t in order.transactions
+            if t.parent_number == held.number_id and t.kind == "CAPTURE" and t.status == "SUCCESS"
+        ]
         result += held.amount - sum((t.amount for t in taken), ZERO)
     return result
 

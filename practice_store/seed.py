@@ -39,18 +39,32 @@ _PRODUCTS: Final = (
     ("Hand grinder", "Steel", "GRD-STL", "74.90"),
     ("Tea towel set", "3 pcs", "TWL-3", "17.00"),
     ("Ceramic dripper", "02 / White", "DRP-02-W", "24.00"),
-    ("Travel tumbler, double-walled, leak-proof, with a very long name that has to wrap", "470 ml",
-     "TMB-470", "32.00"),
+    (
+        "Travel tumbler, double-walled, leak-proof, with a very long name that has to wrap",
+        "470 ml",
+        "TMB-470",
+        "32.00",
+    ),
     ("Gift wrapping <b>bold</b> & ribbon", None, "GIFT-WRAP", "3.50"),
-)  # fmt: skip
+)
 _PEOPLE: Final = (
-    ("Anna", "Schmidt", "DE"), ("Liam", "Murphy", "IE"), ("Sofia", "Rossi", "IT"),
-    ("Lucas", "Moreau", "FR"), ("Emma", "de Vries", "NL"), ("Noah", "Andersson", "SE"),
-    ("Mia", "Novák", "CZ"), ("Oliver", "Smith", "GB"), ("Isabella", "García", "ES"),
-    ("عائشة", "الهاشمي", "KW"), ("יוסף", "כהן", "IL"), ("花子", "山田", "JP"),
+    ("Anna", "Schmidt", "DE"),
+    ("Liam", "Murphy", "IE"),
+    ("Sofia", "Rossi", "IT"),
+    ("Lucas", "Moreau", "FR"),
+    ("Emma", "de Vries", "NL"),
+    ("Noah", "Andersson", "SE"),
+    ("Mia", "Novák", "CZ"),
+    ("Oliver", "Smith", "GB"),
+    ("Isabella", "García", "ES"),
+    ("عائشة", "الهاشمي", "KW"),
+    ("יוסף", "כהן", "IL"),
+    ("花子", "山田", "JP"),
     ("Maximilian-Alexander", "von Hohenstein-Wittgenberg zu Lauenburg", "AT"),
-    ("Zoë 🌻", "O’Brien", "IE"), ("<i>Robert</i>", "Tables & Co", "US"), ("Jürgen", "Groß", "DE"),
-)  # fmt: skip
+    ("Zoë 🌻", "O’Brien", "IE"),
+    ("<i>Robert</i>", "Tables & Co", "US"),
+    ("Jürgen", "Groß", "DE"),
+)
 _CARRIERS: Final = (
     ("DHL", "https://www.dhl.de/en/tracking?piececode={}"),
     ("UPS", "https://www.ups.com/track?tracknum={}"),
@@ -58,9 +72,18 @@ _CARRIERS: Final = (
     ("Local courier", ""),
 )
 _PARCEL_STATES: Final = (
-    "LABEL_PRINTED", "LABEL_PURCHASED", "CONFIRMED", "CARRIER_PICKED_UP", "IN_TRANSIT", "DELAYED",
-    "OUT_FOR_DELIVERY", "ATTEMPTED_DELIVERY", "READY_FOR_PICKUP", "DELIVERED", "FAILURE",
-)  # fmt: skip
+    "LABEL_PRINTED",
+    "LABEL_PURCHASED",
+    "CONFIRMED",
+    "CARRIER_PICKED_UP",
+    "IN_TRANSIT",
+    "DELAYED",
+    "OUT_FOR_DELIVERY",
+    "ATTEMPTED_DELIVERY",
+    "READY_FOR_PICKUP",
+    "DELIVERED",
+    "FAILURE",
+)
 
 
 @dataclass(frozen=True)
@@ -122,13 +145,20 @@ def _people(context: Context) -> None:
     jane.email_consent, jane.sms_consent = "SUBSCRIBED", "UNSUBSCRIBED"
     jane.created_at = now - timedelta(days=912)
     orders = [
-        _order(context, [(_PRODUCTS[0], 1)], name="Marie Laurent", email="marie@example.fr",
-               phone="+33612345678"),
+        _order(
+            context,
+            [(_PRODUCTS[0], 1)],
+            name="Marie Laurent",
+            email="marie@example.fr",
+            phone="+33612345678",
+        ),
         # Bought from her desk, with the private address for the confirmation.
-        _order(context, [(_PRODUCTS[6], 1)], name="Marie Laurent-Petit", email="m.petit@example.fr"),
+        _order(
+            context, [(_PRODUCTS[6], 1)], name="Marie Laurent-Petit", email="m.petit@example.fr"
+        ),
         _order(context, [(_PRODUCTS[3], 2)], name="Paul Weber", email="paul@example.de"),
         _order(context, [(_PRODUCTS[4], 1)], name="Paul Weber", email="paul@example.de"),
-    ]  # fmt: skip
+    ]
     orders[1].email = "marie@example.fr"
     orders[3].email = "paul.weber@work.example"
     for days, order in zip((21, 4, 30, 6), orders, strict=True):
@@ -196,21 +226,37 @@ def _order(
     for (title, variant, sku, price), quantity in items:
         tax = money.rounded(Decimal(price) * quantity * Decimal("0.19"), context.shop.currency)
         line = {
-            "title": title, "variantTitle": variant, "sku": sku, "quantity": quantity,
-            "requiresShipping": True, "priceSet": _price(context, price, presentment),
-        }  # fmt: skip
+            "title": title,
+            "variantTitle": variant,
+            "sku": sku,
+            "quantity": quantity,
+            "requiresShipping": True,
+            "priceSet": _price(context, price, presentment),
+        }
         if taxed:
             line["taxLines"] = [
-                {"title": "VAT", "rate": Decimal("0.19"),
-                 "priceSet": _price(context, str(tax), presentment)}
-            ]  # fmt: skip
+                {
+                    "title": "VAT",
+                    "rate": Decimal("0.19"),
+                    "priceSet": _price(context, str(tax), presentment),
+                }
+            ]
         lines.append(line)
-    customer = {"toUpsert": {"email": email, "firstName": first, "lastName": last,
-                             "phone": phone or None}} if email else {}  # fmt: skip
+    customer = (
+        {"toUpsert": {"email": email, "firstName": first, "lastName": last, "phone": phone or None}}
+        if email
+        else {}
+    )
     place = {
-        "firstName": first, "lastName": last, "address1": "Hauptstraße 12", "city": "Berlin",
-        "zip": "10115", "countryCode": country, "country": country, "phone": phone or None,
-    }  # fmt: skip
+        "firstName": first,
+        "lastName": last,
+        "address1": "Hauptstraße 12",
+        "city": "Berlin",
+        "zip": "10115",
+        "countryCode": country,
+        "country": country,
+        "phone": phone or None,
+    }
     return staff_actions.place(
         context,
         email=email or None,
@@ -334,13 +380,27 @@ def _backdate(order: Order, at: Any, context: Context) -> None:
     """Move all that happened to an order so that it was placed at a time past."""
     shift = order.created_at - at
     rows: list[Any] = [
-        order, *order.transactions, *order.refunds, *order.fulfillments, *order.fulfillment_orders,
-        *order.returns, *(e for f in order.fulfillments for e in f.events),
-    ]  # fmt: skip
+        order,
+        *order.transactions,
+        *order.refunds,
+        *order.fulfillments,
+        *order.fulfillment_orders,
+        *order.returns,
+        *(e for f in order.fulfillments for e in f.events),
+    ]
     hours = 0
     for row in rows:
-        for name in ("created_at", "processed_at", "updated_at", "closed_at", "cancelled_at",
-                     "happened_at", "in_transit_at", "delivered_at", "approved_at"):  # fmt: skip
+        for name in (
+            "created_at",
+            "processed_at",
+            "updated_at",
+            "closed_at",
+            "cancelled_at",
+            "happened_at",
+            "in_transit_at",
+            "delivered_at",
+            "approved_at",
+        ):
             if getattr(row, name, None) is not None:
                 moment = getattr(row, name) - shift + timedelta(hours=hours)
                 setattr(row, name, min(moment, context.now()))
@@ -348,8 +408,15 @@ def _backdate(order: Order, at: Any, context: Context) -> None:
     order.updated_at = max(r.updated_at for r in rows if getattr(r, "updated_at", None))
 
 
-def _story_order(context: Context, story: Story, products: list[Any], *, paid: bool,
-                 quantity: int = 1, **more: Any) -> Order:  # fmt: skip
+def _story_order(
+    context: Context,
+    story: Story,
+    products: list[Any],
+    *,
+    paid: bool,
+    quantity: int = 1,
+    **more: Any,
+) -> Order:
     items = [(product, quantity) for product in products]
     order = _order(context, items, name=story.name, email=story.email, phone=story.phone, **more)
     if paid:
@@ -373,8 +440,13 @@ def _paid_unshipped(context: Context, story: Story) -> Order:
 
 def _delivered(context: Context, story: Story) -> Order:
     order = _story_order(context, story, [_PRODUCTS[6], _PRODUCTS[5]], paid=True)
-    tracking = [Tracking(number="JD014600003", company="DHL",
-                         url="https://www.dhl.de/en/tracking?piececode=JD014600003")]  # fmt: skip
+    tracking = [
+        Tracking(
+            number="JD014600003",
+            company="DHL",
+            url="https://www.dhl.de/en/tracking?piececode=JD014600003",
+        )
+    ]
     staff_actions.ship(context, order, tracking=tracking)
     staff_actions.carrier_says(context, order, "DELIVERED", city="Berlin", country="DE")
     return order
@@ -382,12 +454,22 @@ def _delivered(context: Context, story: Story) -> Order:
 
 def _partly_paid_shipped(context: Context, story: Story) -> Order:
     """Five at 10.00, 30.00 paid, three shipped (row F26)."""
-    order = _order(context, [(("Ceramic tile", None, "TILE", "10.00"), 5)], name=story.name,
-                   email=story.email, taxed=False)  # fmt: skip
+    order = _order(
+        context,
+        [(("Ceramic tile", None, "TILE", "10.00"), 5)],
+        name=story.name,
+        email=story.email,
+        taxed=False,
+    )
     order.shipping_lines.clear()
     staff_actions.pay(context, order, Decimal("30.00"))
-    tracking = [Tracking(number="1Z999AA10123456784", company="UPS",
-                         url="https://www.ups.com/track?tracknum=1Z999AA10123456784")]  # fmt: skip
+    tracking = [
+        Tracking(
+            number="1Z999AA10123456784",
+            company="UPS",
+            url="https://www.ups.com/track?tracknum=1Z999AA10123456784",
+        )
+    ]
     staff_actions.ship(context, order, quantities={order.lines[0].number_id: 3}, tracking=tracking)
     return order
 
@@ -397,16 +479,27 @@ def _two_parcels(context: Context, story: Story) -> Order:
     order = _story_order(context, story, [_PRODUCTS[0], _PRODUCTS[3]], paid=True, quantity=5)
     mug = order.lines[0].number_id
     staff_actions.ship(
-        context, order, quantities={mug: 2},
-        tracking=[Tracking(number="LC-77-0001", company="Local courier"),
-                  Tracking(number="EVIL-1", company="Evil", url="javascript:alert(1)")],
-    )  # fmt: skip
+        context,
+        order,
+        quantities={mug: 2},
+        tracking=[
+            Tracking(number="LC-77-0001", company="Local courier"),
+            Tracking(number="EVIL-1", company="Evil", url="javascript:alert(1)"),
+        ],
+    )
     staff_actions.carrier_says(context, order, "OUT_FOR_DELIVERY", city="Hamburg", country="DE")
     staff_actions.ship(
-        context, order, quantities={mug: 3},
-        tracking=[Tracking(number="JD014600004", company="DHL",
-                           url="https://www.dhl.de/en/tracking?piececode=JD014600004")],
-    )  # fmt: skip
+        context,
+        order,
+        quantities={mug: 3},
+        tracking=[
+            Tracking(
+                number="JD014600004",
+                company="DHL",
+                url="https://www.dhl.de/en/tracking?piececode=JD014600004",
+            )
+        ],
+    )
     staff_actions.carrier_says(context, order, "IN_TRANSIT", arrives_in_days=3)
     return order
 
@@ -433,8 +526,13 @@ def _cash_on_delivery(context: Context, story: Story) -> Order:
 
 def _shipped(context: Context, story: Story) -> Order:
     order = _story_order(context, story, [_PRODUCTS[4]], paid=True)
-    tracking = [Tracking(number="JD014600005", company="DHL",
-                         url="https://www.dhl.de/en/tracking?piececode=JD014600005")]  # fmt: skip
+    tracking = [
+        Tracking(
+            number="JD014600005",
+            company="DHL",
+            url="https://www.dhl.de/en/tracking?piececode=JD014600005",
+        )
+    ]
     staff_actions.ship(context, order, tracking=tracking)
     staff_actions.carrier_says(
         context, order, "IN_TRANSIT", arrives_in_days=2, city="Malmö", country="SE"

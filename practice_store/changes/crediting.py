@@ -32,10 +32,14 @@ def has_customer(context: Context, order: Order) -> bool:
 def of_refund(context: Context, order: Order, methods: list[dict[str, Any]]) -> list[Credit]:
     """RefundInput.refundMethods. Raises UserError; its sum is held against the order elsewhere."""
     return [
-        _of_method(context, order, method["storeCreditRefund"], [
-            "refundMethods", str(index), "storeCreditRefund"])
+        _of_method(
+            context,
+            order,
+            method["storeCreditRefund"],
+            ["refundMethods", str(index), "storeCreditRefund"],
+        )
         for index, method in enumerate(methods)
-    ]  # fmt: skip
+    ]
 
 
 def _of_method(context: Context, order: Order, data: dict[str, Any], where: list[str]) -> Credit:

@@ -65,11 +65,15 @@ def open_return(
         where = [argument, "returnLineItems", str(index)]
         line = shipped.get(number)
         if line is None:
-            raise UserError("Fulfillment Line Item was not found.",
-                            [*where, "fulfillmentLineItemId"], "NOT_FOUND")  # fmt: skip
+            raise UserError(
+                "Fulfillment Line Item was not found.",
+                [*where, "fulfillmentLineItemId"],
+                "NOT_FOUND",
+            )
         if not 0 < quantity <= line.quantity - returned_quantity(order, number):
-            raise UserError("Return line item has an invalid quantity.",
-                            [*where, "quantity"], "INVALID")  # fmt: skip
+            raise UserError(
+                "Return line item has an invalid quantity.", [*where, "quantity"], "INVALID"
+            )
         back.lines.append(
             ReturnLine(
                 number_id=context.shop.new_id(),
@@ -132,8 +136,9 @@ def receive(
 ) -> Disposition:
     """Goods arrived at the center, or did not (MISSING); staff book them in."""
     if quantity > item.quantity - item.disposed:
-        raise UserError("Invalid disposition quantity.", ["dispositionInputs", "0", "quantity"],
-                        "INVALID")  # fmt: skip
+        raise UserError(
+            "Invalid disposition quantity.", ["dispositionInputs", "0", "quantity"], "INVALID"
+        )
     location = None if kind == "MISSING" else next(iter(context.shop.locations))
     booked = book_in(context, order, item, quantity, kind, location)
     selling.touch(context, order)
@@ -257,13 +262,18 @@ def ledger(shop: Shop) -> list[dict[str, Any]]:
             "order": order.id,
             "status": back.status,
             "lines": [
-                {"line": gid("LineItem", item.line_number), "quantity": item.quantity,
-                 "processed": item.processed, "refunded": item.refunded,
-                 "dispositions": [{"type": d.type, "quantity": d.quantity}
-                                  for d in item.dispositions]}
+                {
+                    "line": gid("LineItem", item.line_number),
+                    "quantity": item.quantity,
+                    "processed": item.processed,
+                    "refunded": item.refunded,
+                    "dispositions": [
+                        {"type": d.type, "quantity": d.quantity} for d in item.dispositions
+                    ],
+                }
                 for item in back.lines
             ],
         }
         for order in shop.orders.values()
         for back in order.returns
-    ]  # fmt: skip
+    ]

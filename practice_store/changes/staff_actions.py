@@ -44,8 +44,13 @@ def place(context: Context, **data: Any) -> Order:
     return order
 
 
-def pay(context: Context, order: Order, amount: Decimal | None = None, gateway: str = "shopify_payments",
-        account_number: str | None = "•••• 4242") -> None:  # fmt: skip
+def pay(
+    context: Context,
+    order: Order,
+    amount: Decimal | None = None,
+    gateway: str = "shopify_payments",
+    account_number: str | None = "•••• 4242",
+) -> None:
     """Money arrives: all that is owed, or a part."""
     due = amount if amount is not None else money.outstanding(order)
     if due <= 0:
@@ -63,9 +68,13 @@ def pay(context: Context, order: Order, amount: Decimal | None = None, gateway: 
 
 def authorize(context: Context, order: Order) -> None:
     selling.add_transaction(
-        context, order, kind="AUTHORIZATION", amount=money.total(order), gateway="shopify_payments",
+        context,
+        order,
+        kind="AUTHORIZATION",
+        amount=money.total(order),
+        gateway="shopify_payments",
         account_number="•••• 4242",
-    )  # fmt: skip
+    )
     order.pending = False
     selling.touch(context, order)
 
@@ -75,8 +84,13 @@ def capture(context: Context, order: Order) -> None:
         selling.capture(context, order, held.number_id, money.capturable(order))
 
 
-def ship(context: Context, order: Order, *, quantities: dict[int, int] | None = None,
-         tracking: list[Tracking] | None = None) -> None:  # fmt: skip
+def ship(
+    context: Context,
+    order: Order,
+    *,
+    quantities: dict[int, int] | None = None,
+    tracking: list[Tracking] | None = None,
+) -> None:
     """Ship what is left, or some units by line number."""
     work = next(
         (w for w in order.fulfillment_orders if w.status not in {"CLOSED", "CANCELLED"}), None
@@ -89,17 +103,33 @@ def ship(context: Context, order: Order, *, quantities: dict[int, int] | None = 
     shipping.ship(context, order, work, by_item, tracking or [])
 
 
-def carrier_says(context: Context, order: Order, status: str, *, parcel: int = -1,
-                 arrives_in_days: int | None = None, at: datetime | None = None, city: str | None = None,
-                 country: str | None = None, message: str | None = None) -> None:  # fmt: skip
+def carrier_says(
+    context: Context,
+    order: Order,
+    status: str,
+    *,
+    parcel: int = -1,
+    arrives_in_days: int | None = None,
+    at: datetime | None = None,
+    city: str | None = None,
+    country: str | None = None,
+    message: str | None = None,
+) -> None:
     """A tracking event of a parcel, by default the latest."""
     if not order.fulfillments:
         raise UserError("Nothing was shipped yet.")
     due = context.now() + timedelta(days=arrives_in_days) if arrives_in_days is not None else None
     shipping.add_event(
-        context, order, order.fulfillments[parcel], status=status, happened_at=at,
-        estimated_delivery_at=due, city=city, country=country, message=message,
-    )  # fmt: skip
+        context,
+        order,
+        order.fulfillments[parcel],
+        status=status,
+        happened_at=at,
+        estimated_delivery_at=due,
+        city=city,
+        country=country,
+        message=message,
+    )
 
 
 def refund(context: Context, order: Order, amount: Decimal, note: str = "") -> Refund:
@@ -109,12 +139,21 @@ def refund(context: Context, order: Order, amount: Decimal, note: str = "") -> R
         part = min(left, money.left_of(order, payment))
         if part > 0:
             moves.append(
-                {"orderId": order.id, "parentId": payment.id, "gateway": payment.gateway,
-                 "kind": "REFUND", "amount": part}
-            )  # fmt: skip
+                {
+                    "orderId": order.id,
+                    "parentId": payment.id,
+                    "gateway": payment.gateway,
+                    "kind": "REFUND",
+                    "amount": part,
+                }
+            )
             left -= part
-    data = {"orderId": order.id, "currency": order.presentment_currency, "note": note,
-            "transactions": moves}  # fmt: skip
+    data = {
+        "orderId": order.id,
+        "currency": order.presentment_currency,
+        "note": note,
+        "transactions": moves,
+    }
     if left > 0 or not moves:
         raise UserError("That is more than was paid.")
     return refunding.create(context, data, None, made_by="staff")[1]

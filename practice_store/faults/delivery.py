@@ -149,9 +149,13 @@ class Courier:
         except urllib3.exceptions.HTTPError:
             status = 0
         self.log.append(
-            {"topic": delivery.topic, "id": delivery.headers["X-Shopify-Webhook-Id"],
-             "status": status, "try": delivery.tries + 1}
-        )  # fmt: skip
+            {
+                "topic": delivery.topic,
+                "id": delivery.headers["X-Shopify-Webhook-Id"],
+                "status": status,
+                "try": delivery.tries + 1,
+            }
+        )
         shop = self._world.shops.get(delivery.shop)
         row = shop.subscriptions.get(delivery.subscription or 0) if shop else None
         if 200 <= status < 300:

@@ -9,22 +9,65 @@ from typing import Any, Final, Literal
 import msgspec
 
 Phase = Literal[
-    "drop_before", "500_before", "throttle", "commit_then_drop", "commit_then_500", "commit_late",
-    "hang", "truncate", "html200", "malformed_json", "null_data", "401", "402", "403", "423",
-    "429", "430", "stale_read", "bulk_fail", "400", "404", "408", "409", "422",
-    "commit_then_400", "commit_then_404", "commit_then_408", "commit_then_409", "commit_then_422",
-    "error_before", "error_after", "null_payload_before", "null_payload", "no_user_errors_before",
-    "no_user_errors", "user_errors_and_result", "null_order",
-]  # fmt: skip
+    "drop_before",
+    "500_before",
+    "throttle",
+    "commit_then_drop",
+    "commit_then_500",
+    "commit_late",
+    "hang",
+    "truncate",
+    "html200",
+    "malformed_json",
+    "null_data",
+    "401",
+    "402",
+    "403",
+    "423",
+    "429",
+    "430",
+    "stale_read",
+    "bulk_fail",
+    "400",
+    "404",
+    "408",
+    "409",
+    "422",
+    "commit_then_400",
+    "commit_then_404",
+    "commit_then_408",
+    "commit_then_409",
+    "commit_then_422",
+    "error_before",
+    "error_after",
+    "null_payload_before",
+    "null_payload",
+    "no_user_errors_before",
+    "no_user_errors",
+    "user_errors_and_result",
+    "null_order",
+]
 WebhookPhase = Literal["duplicate", "reorder", "delay", "lose"]
 COMMITS: Final = frozenset(
     {
-        "commit_then_drop", "commit_then_500", "truncate", "html200", "malformed_json", "null_data",
-        "commit_then_400", "commit_then_404", "commit_then_408", "commit_then_409",
-        "commit_then_422", "error_after", "null_payload", "no_user_errors",
-        "user_errors_and_result", "null_order",
+        "commit_then_drop",
+        "commit_then_500",
+        "truncate",
+        "html200",
+        "malformed_json",
+        "null_data",
+        "commit_then_400",
+        "commit_then_404",
+        "commit_then_408",
+        "commit_then_409",
+        "commit_then_422",
+        "error_after",
+        "null_payload",
+        "no_user_errors",
+        "user_errors_and_result",
+        "null_order",
     }
-)  # fmt: skip
+)
 LATE_S: Final = 3.0
 # Not requests of the API: a rule for all of those does not mean them.
 _NAMED_ONLY: Final = frozenset({("webhook",), ("bulk",), ("bulk_file",), ("token",)})

@@ -82,9 +82,12 @@ class Bulk:
     """All shops' operations and their files. `work` runs something under a shop's lock."""
 
     def __init__(
-        self, *, work: Callable[[str, Callable[[Context], Any]], Any], base_url: Callable[[], str],
+        self,
+        *,
+        work: Callable[[str, Callable[[Context], Any]], Any],
+        base_url: Callable[[], str],
         fails: Callable[[str], bool],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._work, self._base_url, self._fails = work, base_url, fails
         self._operations: dict[int, Operation] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="practice-bulk-"))
@@ -112,9 +115,11 @@ class Bulk:
     def start(self, context: Context, query: str) -> Operation:
         """Expects a query that `bulk_rules` let pass."""
         made = Operation(
-            number_id=context.shop.new_id(), shop=context.shop.domain, query=query,
+            number_id=context.shop.new_id(),
+            shop=context.shop.domain,
+            query=query,
             created_at=context.now(),
-        )  # fmt: skip
+        )
         self._operations[made.number_id] = made
         # It begins once the request that asked for it has been answered.
         context.later(0.0, lambda _context: self._begin(made))
@@ -209,9 +214,12 @@ class Bulk:
 def _execute(context: Context, *, document: Any, page: list[Order]) -> list[Json]:
     context.only_orders = [o for o in page if o.number_id in context.shop.orders]
     result = execute_sync(
-        schema(), document, context_value=context, field_resolver=resolve_field,
+        schema(),
+        document,
+        context_value=context,
+        field_resolver=resolve_field,
         type_resolver=resolve_type,
-    )  # fmt: skip
+    )
     if result.errors:
         raise result.errors[0]
     lines: list[Json] = []
@@ -254,8 +262,11 @@ def _with_limits(query: str) -> Any:
                 name=NameNode(value="first"), value=IntValueNode(value=str(_NESTED))
             )
             return FieldNode(
-                name=node.name, alias=node.alias, arguments=(*own, limit),
-                directives=node.directives, selection_set=node.selection_set,
-            )  # fmt: skip
+                name=node.name,
+                alias=node.alias,
+                arguments=(*own, limit),
+                directives=node.directives,
+                selection_set=node.selection_set,
+            )
 
     return visit(parse(query), TypeInfoVisitor(types, Limits()))

@@ -81,7 +81,7 @@ def execute(
     operation_name: str | None,
     *,
     reserve: Callable[[int], bool] = lambda _cost: True,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The answer's body. `context` afterwards holds what is to be told and done; `reserve` says
     whether the shop's bucket holds the requested cost."""
     prepared = _prepared(query)

@@ -34,8 +34,13 @@ def customer(row: Customer) -> dict[str, Any]:
 
 
 def deleted_customer(row: Customer) -> dict[str, Any]:
-    return {"id": row.number_id, "phone": row.phone, "addresses": [], "tax_exemptions": [],
-            "admin_graphql_api_id": row.id}  # fmt: skip
+    return {
+        "id": row.number_id,
+        "phone": row.phone,
+        "addresses": [],
+        "tax_exemptions": [],
+        "admin_graphql_api_id": row.id,
+    }
 
 
 def merged_customers(kept: Customer, gone: Customer) -> dict[str, Any]:

@@ -71,13 +71,18 @@ def complete(context: Context, checkout: Checkout) -> Order:
         "email": checkout.email,
         "customerId": f"gid://shopify/Customer/{checkout.customer_number}",
         "lineItems": [
-            {"title": line.title, "quantity": line.quantity, "requiresShipping": True,
-             "priceSet": {"shopMoney": {"amount": str(line.unit_price),
-                                        "currencyCode": checkout.currency}}}
+            {
+                "title": line.title,
+                "quantity": line.quantity,
+                "requiresShipping": True,
+                "priceSet": {
+                    "shopMoney": {"amount": str(line.unit_price), "currencyCode": checkout.currency}
+                },
+            }
             for line in checkout.lines
         ],
         "financialStatus": "PAID",
-    }  # fmt: skip
+    }
     order = ordering.from_input(context, data)
     selling.place(context, order)
     checkout.completed_at = checkout.updated_at = context.now()

@@ -199,8 +199,14 @@ def _transactions(context: Context, order: Order, data: Data) -> None:
     given = list(data.get("transactions") or ())
     for item in given:
         amount = _amount(order, item.get("amountSet"))
-        _add(context, order, item.get("kind") or "SALE", item.get("status") or "SUCCESS",
-             item.get("gateway") or "manual", amount)  # fmt: skip
+        _add(
+            context,
+            order,
+            item.get("kind") or "SALE",
+            item.get("status") or "SUCCESS",
+            item.get("gateway") or "manual",
+            amount,
+        )
     if given:
         return
     status = data.get("financialStatus")

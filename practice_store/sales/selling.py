@@ -209,8 +209,10 @@ def check_cancelable(context: Context, order: Order, staff_note: str | None) -> 
 
     if order.cancelled_at:
         raise refused("Cannot cancel an order that has already been canceled", ["orderId"])
-    if any(j.order_number == order.number_id and j.status == "STARTED"
-           for j in context.shop.jobs.values()):  # fmt: skip
+    if any(
+        j.order_number == order.number_id and j.status == "STARTED"
+        for j in context.shop.jobs.values()
+    ):
         raise refused("Cancellation is already in progress", None)
     if staff_note and len(staff_note) > 255:
         message = "Staff note is too long. Maximum length is 255 characters."
@@ -283,9 +285,13 @@ def finish_cancel(
         void(context, order, held)
     for waiting in money.pending_payments(order):
         add_transaction(
-            context, order, kind="VOID", amount=waiting.amount, gateway=waiting.gateway,
+            context,
+            order,
+            kind="VOID",
+            amount=waiting.amount,
+            gateway=waiting.gateway,
             parent=waiting,
-        )  # fmt: skip
+        )
         waiting.status = "FAILURE"
     had_money = money.net(order) > 0
     order.cancelled_at = now
@@ -359,9 +365,16 @@ def give_back(
     words = bank_words(context, [parent.gateway for parent, _amount in moves])
     for (parent, amount), (status, bank_says) in zip(moves, words, strict=True):
         back = add_transaction(
-            context, order, kind="REFUND", amount=amount, gateway=parent.gateway, parent=parent,
-            key=key, status=status, error_code="PROCESSING_ERROR" if status == "FAILURE" else None,
-        )  # fmt: skip
+            context,
+            order,
+            kind="REFUND",
+            amount=amount,
+            gateway=parent.gateway,
+            parent=parent,
+            key=key,
+            status=status,
+            error_code="PROCESSING_ERROR" if status == "FAILURE" else None,
+        )
         if bank_says:
             wait_s = context.conditions.bank_s
             back.bank_says, back.bank_at = bank_says, context.now() + timedelta(seconds=wait_s)

@@ -330,13 +330,23 @@ def _customer_delete(_parent: Any, context: Context, args: Args) -> Any:
 
 
 def _fill(row: Customer, data: Args) -> None:
-    names = {"firstName": "first_name", "lastName": "last_name", "email": "email", "phone": "phone",
-             "note": "note", "locale": "locale", "tags": "tags", "taxExempt": "tax_exempt"}  # fmt: skip
+    names = {
+        "firstName": "first_name",
+        "lastName": "last_name",
+        "email": "email",
+        "phone": "phone",
+        "note": "note",
+        "locale": "locale",
+        "tags": "tags",
+        "taxExempt": "tax_exempt",
+    }
     for name, attribute in names.items():
         if data.get(name) is not None:
             setattr(row, attribute, data[name])
-    for name, attribute in (("emailMarketingConsent", "email_consent"),
-                            ("smsMarketingConsent", "sms_consent")):  # fmt: skip
+    for name, attribute in (
+        ("emailMarketingConsent", "email_consent"),
+        ("smsMarketingConsent", "sms_consent"),
+    ):
         if consent := data.get(name):
             setattr(row, attribute, consent["marketingState"])
 

@@ -143,12 +143,17 @@ _fields(
         "fulfillmentsCount": lambda o, c, a: {"count": len(o.fulfillments), "precision": "EXACT"},
         "transactionsCount": lambda o, c, a: {"count": len(o.transactions), "precision": "EXACT"},
         "additionalFees": lambda o, c, a: [
-            {"id": gid("AdditionalFee", o.number_id * 100 + place), "name": fee.name,
-             "price": money.bag(o, fee.price), "taxLines": []}
+            {
+                "id": gid("AdditionalFee", o.number_id * 100 + place),
+                "name": fee.name,
+                "price": money.bag(o, fee.price),
+                "taxLines": [],
+            }
             for place, fee in enumerate(o.fees)
         ],
         "totalCashRoundingAdjustment": lambda o, c, a: {
-            "paymentSet": money.bag(o, o.cash_rounding), "refundSet": money.bag(o, ZERO),
+            "paymentSet": money.bag(o, o.cash_rounding),
+            "refundSet": money.bag(o, ZERO),
         },
         "agreements": lambda o, c, a: connection(agreements(o), a),
         "fulfillmentOrders": _page(lambda o: o.fulfillment_orders),
@@ -162,7 +167,9 @@ _fields(
             {"key": k, "value": v} for k, v in o.attributes.items()
         ],
         "closed": lambda o, c, a: o.closed_at is not None,
-        "cancellation": lambda o, c, a: {"staffNote": o.cancel_staff_note} if o.cancelled_at else None,
+        "cancellation": lambda o, c, a: (
+            {"staffNote": o.cancel_staff_note} if o.cancelled_at else None
+        ),
         "displayFinancialStatus": lambda o, c, a: money.financial_status(o),
         "displayFulfillmentStatus": lambda o, c, a: quantities.fulfillment_status(o, c.api_version),
         "returnStatus": lambda o, c, a: returning.return_status(o),
@@ -193,21 +200,25 @@ _fields(
             li.current_quantity for li in o.lines
         ),
         "disputes": lambda o, c, a: _disputes(o, c),
-        "risk": lambda o, c, a: {"assessments": [{"riskLevel": o.risk_level, "facts": []}],
-                                 "recommendation": "ACCEPT"},
+        "risk": lambda o, c, a: {
+            "assessments": [{"riskLevel": o.risk_level, "facts": []}],
+            "recommendation": "ACCEPT",
+        },
         "taxLines": lambda o, c, a: _tax_lines(o),
         "discountCodes": lambda o, c, a: [o.discount_code] if o.discount_code else [],
         "discountCode": lambda o, c, a: o.discount_code,
         "channelInformation": lambda o, c, a: None,
         "suggestedRefund": lambda o, c, a: refunding.suggest(
-            o, lines=a.get("refundLineItems"), full=bool(a.get("suggestFullRefund")),
+            o,
+            lines=a.get("refundLineItems"),
+            full=bool(a.get("suggestFullRefund")),
             shipping=money.shipping(o) if a.get("refundShipping") else a.get("shippingAmount"),
             duties=a.get("refundDuties"),
             as_store_credit=a.get("refundMethodAllocation") == "STORE_CREDIT"
             and crediting.has_customer(c, o),
         ),
     },
-)  # fmt: skip
+)
 
 
 DISPUTES_SCOPE: Final = "read_shopify_payments_disputes"
@@ -223,9 +234,12 @@ def _disputes(order: Order, context: Context) -> list[dict[str, Any]]:
     if not order.dispute:
         return []
     return [
-        {"id": gid("OrderDisputeSummary", order.number_id), "status": order.dispute,
-         "initiatedAs": "CHARGEBACK"}
-    ]  # fmt: skip
+        {
+            "id": gid("OrderDisputeSummary", order.number_id),
+            "status": order.dispute,
+            "initiatedAs": "CHARGEBACK",
+        }
+    ]
 
 
 def _status_page(order: Order, context: Context) -> str:
@@ -271,10 +285,14 @@ def _tax_lines(order: Order) -> list[dict[str, Any]]:
             key = (line.tax_title, line.tax_rate)
             by_rate[key] = by_rate.get(key, ZERO) + line.tax
     return [
-        {"title": title, "rate": float(rate), "ratePercentage": float(rate * 100),
-         "priceSet": money.bag(order, amount)}
+        {
+            "title": title,
+            "rate": float(rate),
+            "ratePercentage": float(rate * 100),
+            "priceSet": money.bag(order, amount),
+        }
         for (title, rate), amount in by_rate.items()
-    ]  # fmt: skip
+    ]
 
 
 _sums(
@@ -287,11 +305,13 @@ _sums(
         "discountedUnitPriceAfterAllDiscounts": lambda p: _per_unit(p),
         "totalDiscount": lambda p: p.discount,
         "unfulfilledDiscountedTotal": lambda p: money.share(
-            p.order, money.line_total(p.row),
-            quantities.unfulfilled_quantity(p.order, p.number_id), p.quantity,
+            p.order,
+            money.line_total(p.row),
+            quantities.unfulfilled_quantity(p.order, p.number_id),
+            p.quantity,
         ),
     },
-)  # fmt: skip
+)
 
 
 def _per_unit(part: Any) -> Decimal:
@@ -304,29 +324,46 @@ _fields(
         "name": lambda p, c, a: " - ".join(x for x in (p.title, p.variant_title) if x),
         "currentQuantity": lambda p, c, a: p.row.current_quantity,
         "refundableQuantity": lambda p, c, a: quantities.refundable_quantity(p.order, p.number_id),
-        "unfulfilledQuantity": lambda p, c, a: quantities.unfulfilled_quantity(p.order, p.number_id),
-        "fulfillableQuantity": lambda p, c, a: quantities.unfulfilled_quantity(p.order, p.number_id),
+        "unfulfilledQuantity": lambda p, c, a: quantities.unfulfilled_quantity(
+            p.order, p.number_id
+        ),
+        "fulfillableQuantity": lambda p, c, a: quantities.unfulfilled_quantity(
+            p.order, p.number_id
+        ),
         "nonFulfillableQuantity": lambda p, c, a: p.refunded + p.removed,
         "restockable": lambda p, c, a: p.requires_shipping and not p.is_custom,
         "image": lambda p, c, a: {"url": p.row.image, "altText": None} if p.row.image else None,
         "customAttributes": lambda p, c, a: [
             {"key": k, "value": v} for k, v in p.properties.items()
         ],
-        "taxLines": lambda p, c, a: [
-            {"title": p.tax_title, "rate": float(p.tax_rate),
-             "ratePercentage": float(p.tax_rate * 100), "priceSet": money.bag(p.order, p.tax)}
-        ] if p.tax else [],
+        "taxLines": lambda p, c, a: (
+            [
+                {
+                    "title": p.tax_title,
+                    "rate": float(p.tax_rate),
+                    "ratePercentage": float(p.tax_rate * 100),
+                    "priceSet": money.bag(p.order, p.tax),
+                }
+            ]
+            if p.tax
+            else []
+        ),
         "discountAllocations": lambda p, c, a: [],
         "product": lambda p, c, a: {"id": p.row.product_id} if p.row.product_id else None,
         "merchantEditable": lambda p, c, a: True,
         "duties": lambda p, c, a: [_duty(p.order, p.row)] if p.duty else [],
     },
-)  # fmt: skip
+)
 
 
 def _duty(order: Order, line: LineItem) -> dict[str, Any]:
-    return {"id": refunding.duty_id(line), "price": money.bag(order, line.duty), "taxLines": [],
-            "harmonizedSystemCode": None, "countryCodeOfOrigin": None}  # fmt: skip
+    return {
+        "id": refunding.duty_id(line),
+        "price": money.bag(order, line.duty),
+        "taxLines": [],
+        "harmonizedSystemCode": None,
+        "countryCodeOfOrigin": None,
+    }
 
 
 _sums(
@@ -341,13 +378,21 @@ _sums(
 _fields(
     "ShippingLine",
     {
-        "taxLines": lambda p, c, a: [
-            {"title": p.tax_title, "rate": float(p.tax_rate),
-             "ratePercentage": float(p.tax_rate * 100), "priceSet": money.bag(p.order, p.tax)}
-        ] if p.tax else [],
+        "taxLines": lambda p, c, a: (
+            [
+                {
+                    "title": p.tax_title,
+                    "rate": float(p.tax_rate),
+                    "ratePercentage": float(p.tax_rate * 100),
+                    "priceSet": money.bag(p.order, p.tax),
+                }
+            ]
+            if p.tax
+            else []
+        ),
         "custom": lambda p, c, a: True,
     },
-)  # fmt: skip
+)
 _sums("OrderTransaction", {"amount": lambda p: p.amount})
 _fields(
     "OrderTransaction",
@@ -451,17 +496,21 @@ _fields(
         ),
         "totalQuantity": lambda p, c, a: sum(line.quantity for line in p.row.lines),
         "requiresShipping": lambda p, c, a: True,
-        "service": lambda p, c, a: {"id": "gid://shopify/FulfillmentService/manual",
+        "service": lambda p, c, a: {
+            "id": "gid://shopify/FulfillmentService/manual",
             "trackingSupport": False,
-            "location": location(c), "handle": "manual",
-                                    "serviceName": "Manual", "type": "MANUAL"},
+            "location": location(c),
+            "handle": "manual",
+            "serviceName": "Manual",
+            "type": "MANUAL",
+        },
         "fulfillmentOrders": lambda p, c, a: connection(
             parts(p.order, p.order.fulfillment_orders), a
         ),
         "location": lambda p, c, a: location(c, p.location_number),
         "originAddress": lambda p, c, a: None,
     },
-)  # fmt: skip
+)
 _sums(
     "FulfillmentLineItem",
     {
@@ -483,13 +532,22 @@ _fields(
         "order": lambda p, c, a: p.order,
         "lineItems": _page(lambda p: p.row.lines),
         "deliveryMethod": lambda p, c, a: {
-            "id": gid("DeliveryMethod", p.number_id), "methodType": p.method_type,
+            "id": gid("DeliveryMethod", p.number_id),
+            "methodType": p.method_type,
             "presentedName": "Standard",
         },
-        "fulfillmentHolds": lambda p, c, a: [
-            {"id": gid("FulfillmentHold", p.number_id), "reason": "OTHER",
-             "displayReason": p.hold_reason, "reasonNotes": p.hold_note}
-        ] if p.hold_reason else [],
+        "fulfillmentHolds": lambda p, c, a: (
+            [
+                {
+                    "id": gid("FulfillmentHold", p.number_id),
+                    "reason": "OTHER",
+                    "displayReason": p.hold_reason,
+                    "reasonNotes": p.hold_note,
+                }
+            ]
+            if p.hold_reason
+            else []
+        ),
         "supportedActions": lambda p, c, a: [
             {"action": name}
             for name in ("CREATE_FULFILLMENT", "MOVE", "HOLD", "SPLIT")
@@ -504,7 +562,7 @@ _fields(
         "merchantRequests": lambda p, c, a: connection([], a),
         "fulfillments": lambda p, c, a: connection(parts(p.order, p.order.fulfillments), a),
     },
-)  # fmt: skip
+)
 _fields("FulfillmentOrderLineItem", {"lineItem": lambda p, c, a: _line_item(p)})
 
 
@@ -512,8 +570,13 @@ def location(context: Context, number: int | None = None) -> dict[str, Any]:
     """One of the shop's locations; None: the one that orders are shipped from."""
     locations = context.shop.locations
     found = number if number in locations else next(iter(locations))
-    return {"__typename": "Location", "id": gid("Location", found), "name": locations[found],
-            "isActive": True, "legacyResourceId": str(found)}  # fmt: skip
+    return {
+        "__typename": "Location",
+        "id": gid("Location", found),
+        "name": locations[found],
+        "isActive": True,
+        "legacyResourceId": str(found),
+    }
 
 
 def _stock_location(line: Any, context: Context) -> dict[str, Any] | None:
@@ -610,17 +673,25 @@ def customer_orders(context: Context, customer: Customer) -> list[Order]:
 
 def _email_address(context: Context, customer: Customer) -> dict[str, Any]:
     url = f"https://{context.shop.domain}/account/unsubscribe?id={customer.number_id}"
-    return {"emailAddress": customer.email, "marketingState": customer.email_consent,
-            "marketingUnsubscribeUrl": url, "validFormat": True, "openTrackingLevel": "UNKNOWN",
-            "openTrackingUrl": f"https://{context.shop.domain}/tools/emails/open"}  # fmt: skip
+    return {
+        "emailAddress": customer.email,
+        "marketingState": customer.email_consent,
+        "marketingUnsubscribeUrl": url,
+        "validFormat": True,
+        "openTrackingLevel": "UNKNOWN",
+        "openTrackingUrl": f"https://{context.shop.domain}/tools/emails/open",
+    }
 
 
 def _phone_number(customer: Customer) -> dict[str, Any]:
     # The newer type has another word for the same.
     state = customer.sms_consent.replace("NOT_SUBSCRIBED", "NEVER_SUBSCRIBED")
     consent = {"state": state, "optInLevel": None, "updatedAt": None}
-    return {"phoneNumber": customer.phone, "marketingState": customer.sms_consent,
-            "smsMarketingConsent": consent}  # fmt: skip
+    return {
+        "phoneNumber": customer.phone,
+        "marketingState": customer.sms_consent,
+        "smsMarketingConsent": consent,
+    }
 
 
 _fields(
@@ -643,6 +714,11 @@ _fields(
         "addresses": lambda cu, c, a: [],
         "defaultAddress": lambda cu, c, a: None,
     },
-)  # fmt: skip
-_fields("MailingAddress", {"countryCodeV2": lambda p, c, a: p.country_code,
-                           "id": lambda p, c, a: gid("MailingAddress", 1)})  # fmt: skip
+)
+_fields(
+    "MailingAddress",
+    {
+        "countryCodeV2": lambda p, c, a: p.country_code,
+        "id": lambda p, c, a: gid("MailingAddress", 1),
+    },
+)

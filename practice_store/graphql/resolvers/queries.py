@@ -277,10 +277,23 @@ def _by_id(_parent: Any, context: Context, args: Args) -> Any:
     return find_node(context, args["id"])
 
 
-for _field in ("fulfillment", "fulfillmentOrder", "return", "refund", "reverseFulfillmentOrder",
-               "reverseDelivery", "webhookSubscription", "automaticDiscountNode", "catalog",
-               "inventoryShipment", "fulfillmentService", "customerPaymentMethod", "giftCard",
-               "scriptTag", "customerSegmentMembersQuery",):  # fmt: skip
+for _field in (
+    "fulfillment",
+    "fulfillmentOrder",
+    "return",
+    "refund",
+    "reverseFulfillmentOrder",
+    "reverseDelivery",
+    "webhookSubscription",
+    "automaticDiscountNode",
+    "catalog",
+    "inventoryShipment",
+    "fulfillmentService",
+    "customerPaymentMethod",
+    "giftCard",
+    "scriptTag",
+    "customerSegmentMembersQuery",
+):
     RESOLVERS["QueryRoot"][_field] = _by_id
 RESOLVERS["QueryRoot"]["shopifyFunction"] = lambda p, c, a: None
 for _field in ("products", "collections"):

@@ -173,8 +173,14 @@ RESOLVERS.setdefault("Return", {}).update(
         ),
         "exchangeLineItems": lambda p, c, a: connection(parts(p.order, p.row.exchange_lines), a),
         "returnShippingFees": lambda p, c, a: (
-            [{"id": gid("ReturnShippingFee", p.number_id),
-              "amountSet": money.bag(p.order, p.shipping_fee)}] if p.shipping_fee else []
+            [
+                {
+                    "id": gid("ReturnShippingFee", p.number_id),
+                    "amountSet": money.bag(p.order, p.shipping_fee),
+                }
+            ]
+            if p.shipping_fee
+            else []
         ),
         "suggestedFinancialOutcome": lambda p, c, a: _outcome(
             c,
@@ -183,7 +189,7 @@ RESOLVERS.setdefault("Return", {}).update(
             ),
         ),
     }
-)  # fmt: skip
+)
 
 
 def _outcome(context: Context, found: refunding.Suggestion) -> dict[str, Any]:
@@ -227,14 +233,18 @@ RESOLVERS["ReturnLineItem"] = {
     "fulfillmentLineItem": lambda p, c, a: _fulfillment_line(p),
     "returnReasonDefinition": lambda p, c, a: _reason(p.reason),
     "restockingFee": lambda p, c, a: (
-        {"id": gid("RestockingFee", p.number_id), "percentage": float(p.restocking_fee_percent),
-         "amountSet": money.bag(p.order, processing.restocking_fee(p.order, p.row, p.quantity))}
-        if p.restocking_fee_percent else None
+        {
+            "id": gid("RestockingFee", p.number_id),
+            "percentage": float(p.restocking_fee_percent),
+            "amountSet": money.bag(p.order, processing.restocking_fee(p.order, p.row, p.quantity)),
+        }
+        if p.restocking_fee_percent
+        else None
     ),
     "withCodeDiscountedTotalPriceSet": lambda p, c, a: money.bag(
         p.order, refunding.line_share(p.order, p.order.line(p.line_number), p.quantity)[0]
     ),
-}  # fmt: skip
+}
 
 
 def _reason(word: str) -> dict[str, Any]:

@@ -37,9 +37,13 @@ def _create(_parent: Any, context: Context, args: Args) -> Any:
             message = "Reverse fulfillment order was not found."
             raise UserError(message, ["reverseFulfillmentOrderId"], "NOT_FOUND")
         made = sending_back.create(
-            context, found.order, found.row, args["reverseDeliveryLineItems"],
-            args.get("trackingInput"), args.get("labelInput"),
-        )  # fmt: skip
+            context,
+            found.order,
+            found.row,
+            args["reverseDeliveryLineItems"],
+            args.get("trackingInput"),
+            args.get("labelInput"),
+        )
         return {"reverseDelivery": Part(found.order, made)}
 
     return payload(work, {"reverseDelivery": None})
@@ -74,9 +78,7 @@ def _line(part: Part) -> Part:
 
 
 def _deliverable(row: ReverseDelivery) -> dict[str, Any]:
-    tracking = {
-        "number": row.tracking_number, "url": row.tracking_url, "carrierName": row.carrier
-    }  # fmt: skip
+    tracking = {"number": row.tracking_number, "url": row.tracking_url, "carrierName": row.carrier}
     return {
         "__typename": "ReverseDeliveryShippingDeliverable",
         "tracking": tracking if row.tracking_number or row.tracking_url else None,

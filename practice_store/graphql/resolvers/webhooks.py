@@ -142,11 +142,14 @@ def _check(
 RESOLVERS["WebhookSubscription"] = {
     "callbackUrl": lambda row, c, a: row.uri,
     "apiVersion": lambda row, c, a: {
-        "handle": "2026-10", "displayName": "2026-10", "supported": True,
+        "handle": "2026-10",
+        "displayName": "2026-10",
+        "supported": True,
     },
     "endpoint": lambda row, c, a: {
-        "__typename": "WebhookHttpEndpoint", "callbackUrl": row.uri,
+        "__typename": "WebhookHttpEndpoint",
+        "callbackUrl": row.uri,
     },
     "includeFields": lambda row, c, a: row.include_fields,
     "metafieldNamespaces": lambda row, c, a: row.metafield_namespaces,
-}  # fmt: skip
+}
