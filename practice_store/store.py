@@ -129,9 +129,10 @@ class Store:
         self.requests: list[dict[str, Any]] = []
         self.base_url = ""
         self.bulk = Bulk(
-            work=self.act, base_url=lambda: self.base_url,
+            work=self.act,
+            base_url=lambda: self.base_url,
             fails=lambda domain: self.faults.pick(("bulk",), domain) is not None,
-        )  # fmt: skip
+        )
         self._conditions: dict[str, Conditions] = {}
         self._dice: dict[str, random.Random] = {}
         self._replicas = {domain: Replicas() for domain in self.world.shops}
@@ -284,15 +285,19 @@ class Store:
                 job = shop.jobs.get(refund.job_key or "")
                 refunds.append(
                     {
-                        "order": order.id, "order_name": order.name, "id": refund.id,
-                        "note": refund.note, "idempotency_key": refund.key,
+                        "order": order.id,
+                        "order_name": order.name,
+                        "id": refund.id,
+                        "note": refund.note,
+                        "idempotency_key": refund.key,
                         "amount": money.wire(sum((t.amount for t in moved), ZERO)),
                         "currency": order.presentment_currency,
                         "gateways": [t.gateway for t in moved],
                         "at": refund.created_at.isoformat(),
                         # Whose refund it is, and the note of the cancellation it belongs to.
                         "made_by": refund.made_by,
-                        "return": gid("Return", refund.return_number) if refund.return_number
+                        "return": gid("Return", refund.return_number)
+                        if refund.return_number
                         else None,
                         "cancel_note": job.staff_note if job else None,
                         "transactions": [
@@ -300,22 +305,34 @@ class Store:
                             for t in moved
                         ],
                     }
-                )  # fmt: skip
+                )
             if order.cancelled_at:
                 job = shop.jobs.get(order.cancel_key or "")
                 cancellations.append(
-                    {"order": order.id, "order_name": order.name, "reason": order.cancel_reason,
-                     "staff_note": order.cancel_staff_note, "at": order.cancelled_at.isoformat(),
-                     "made_by": job.made_by if job else "app"}
-                )  # fmt: skip
+                    {
+                        "order": order.id,
+                        "order_name": order.name,
+                        "reason": order.cancel_reason,
+                        "staff_note": order.cancel_staff_note,
+                        "at": order.cancelled_at.isoformat(),
+                        "made_by": job.made_by if job else "app",
+                    }
+                )
             transactions += [
-                {"order": order.id, "order_name": order.name, "id": t.id, "kind": t.kind,
-                 "status": t.status, "gateway": t.gateway, "amount": money.wire(t.amount),
-                 "parent": t.parent_number,
-                 "expires_at": t.expires_at.isoformat() if t.expires_at else None,
-                 "at": t.created_at.isoformat()}
+                {
+                    "order": order.id,
+                    "order_name": order.name,
+                    "id": t.id,
+                    "kind": t.kind,
+                    "status": t.status,
+                    "gateway": t.gateway,
+                    "amount": money.wire(t.amount),
+                    "parent": t.parent_number,
+                    "expires_at": t.expires_at.isoformat() if t.expires_at else None,
+                    "at": t.created_at.isoformat(),
+                }
                 for t in order.transactions
-            ]  # fmt: skip
+            ]
         return {
             "refunds": refunds,
             "cancelations": cancellations,

@@ -49,8 +49,18 @@ _QUARTER: Final = re.compile(r"20\d\d-(01|04|07|10)\Z")
 _RANGE: Final = re.compile(r"\Abytes=(\d+)-\Z")
 _CHUNK: Final = 256 * 1024
 _STATUS_PHASES: Final = {
-    "400", "401", "402", "403", "404", "408", "409", "422", "423", "429", "430",
-}  # fmt: skip
+    "400",
+    "401",
+    "402",
+    "403",
+    "404",
+    "408",
+    "409",
+    "422",
+    "423",
+    "429",
+    "430",
+}
 # Reads that a replica may answer.
 _ON_REPLICAS: Final = frozenset(
     {"order", "orders", "node", "nodes", "refund", "return", "fulfillment", "job"}
@@ -121,8 +131,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if start >= size:
             return Answer(416, b"")
         headers = {"Content-Range": f"bytes {start}-{size - 1}/{size}"} if found else {}
-        return Answer(206 if found else 200, b"", "application/jsonl", headers, file=path,
-                      sent="half" if rule else "whole")  # fmt: skip
+        return Answer(
+            206 if found else 200,
+            b"",
+            "application/jsonl",
+            headers,
+            file=path,
+            sent="half" if rule else "whole",
+        )
 
     def _post(self, body: bytes) -> Answer:
         path = urlsplit(self.path).path
@@ -192,9 +208,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return Answer(500, b"", sent="dropped" if rule.phase == "drop_before" else "whole")
         with self.store.locks[shop.domain]:
             status, answer = oauth.token(shop, data, self.store.world.now())
-        self.store.requests.append({"shop": shop.domain, "operation": "token", "status": status,
-                                    "at": time.time(), "fault": rule.phase if rule else "",
-                                    "key": None})  # fmt: skip
+        self.store.requests.append(
+            {
+                "shop": shop.domain,
+                "operation": "token",
+                "status": status,
+                "at": time.time(),
+                "fault": rule.phase if rule else "",
+                "key": None,
+            }
+        )
         made = Answer(status, plain(answer))
         return _spoiled(made, rule, ()) if rule else made
 
@@ -223,9 +246,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             except Exception:  # a bug of the stand-in must not look like a dropped connection
                 logger.exception("%s failed", fields)
                 answer = Answer(500, b"the practice store has a bug; see its log", "text/plain")
-        entry = {"shop": shop.domain, "operation": fields[0] if fields else "", "at": time.time(),
-                 "arrived": arrived, "status": answer.status, "fault": rule.phase if rule else "",
-                 **_named_in(variables)}  # fmt: skip
+        entry = {
+            "shop": shop.domain,
+            "operation": fields[0] if fields else "",
+            "at": time.time(),
+            "arrived": arrived,
+            "status": answer.status,
+            "fault": rule.phase if rule else "",
+            **_named_in(variables),
+        }
         self.store.requests.append(entry)
         return answer
 
@@ -240,9 +269,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return None
 
     def _run(
-        self, shop: Shop, query: str, variables: Any, name: str | None, fields: tuple[str, ...],
-        rule: Rule | None, version: str,
-    ) -> Answer:  # fmt: skip
+        self,
+        shop: Shop,
+        query: str,
+        variables: Any,
+        name: str | None,
+        fields: tuple[str, ...],
+        rule: Rule | None,
+        version: str,
+    ) -> Answer:
         phase = rule.phase if rule else ""
         if phase == "drop_before":
             return Answer(0, b"", sent="dropped")
@@ -271,9 +306,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return _spoiled(answer, rule, fields) if rule and phase in COMMITS else answer
 
     def _execute(
-        self, shop: Shop, query: str, variables: Any, name: str | None, version: str, *,
+        self,
+        shop: Shop,
+        query: str,
+        variables: Any,
+        name: str | None,
+        version: str,
+        *,
         lag: int | None = None,
-    ) -> Answer:  # fmt: skip
+    ) -> Answer:
         """`lag`: so many changes behind; None: as whichever replica answers."""
         with self.store.locks[shop.domain]:
             if execution.is_mutation(query, name):

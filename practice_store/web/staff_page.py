@@ -58,20 +58,38 @@ _ACTS: Final[dict[str, tuple[str, Callable[[Context, Order, Form], object]]]] = 
     "authorize": ("Authorize", lambda c, o, f: staff_actions.authorize(c, o)),
     "capture": ("Capture", lambda c, o, f: staff_actions.capture(c, o)),
     "ship": ("Ship", _ship),
-    "in_transit": ("In transit", lambda c, o, f: staff_actions.carrier_says(c, o, "IN_TRANSIT", arrives_in_days=2)),
-    "out": ("Out for delivery", lambda c, o, f: staff_actions.carrier_says(c, o, "OUT_FOR_DELIVERY")),
+    "in_transit": (
+        "In transit",
+        lambda c, o, f: staff_actions.carrier_says(c, o, "IN_TRANSIT", arrives_in_days=2),
+    ),
+    "out": (
+        "Out for delivery",
+        lambda c, o, f: staff_actions.carrier_says(c, o, "OUT_FOR_DELIVERY"),
+    ),
     "deliver": ("Deliver", lambda c, o, f: staff_actions.carrier_says(c, o, "DELIVERED")),
-    "refund": ("Refund", lambda c, o, f: staff_actions.refund(c, o, _amount(f, o), "Refunded in Shopify")),
-    "cancel": ("Cancel", lambda c, o, f: staff_actions.cancel(c, o, reason="OTHER", refund_all=False)),
-    "request_return": ("Ask for a return", lambda c, o, f: staff_actions.open_return(c, o, requested=True)),
+    "refund": (
+        "Refund",
+        lambda c, o, f: staff_actions.refund(c, o, _amount(f, o), "Refunded in Shopify"),
+    ),
+    "cancel": (
+        "Cancel",
+        lambda c, o, f: staff_actions.cancel(c, o, reason="OTHER", refund_all=False),
+    ),
+    "request_return": (
+        "Ask for a return",
+        lambda c, o, f: staff_actions.open_return(c, o, requested=True),
+    ),
     "approve_return": ("Approve return", lambda c, o, f: staff_actions.approve_return(c, o)),
     "open_return": ("Open return", lambda c, o, f: staff_actions.open_return(c, o)),
-    "receive_one": ("Receive one unit", lambda c, o, f: staff_actions.receive_return(c, o, units=1)),
+    "receive_one": (
+        "Receive one unit",
+        lambda c, o, f: staff_actions.receive_return(c, o, units=1),
+    ),
     "receive": ("Receive return", lambda c, o, f: staff_actions.receive_return(c, o)),
     "process_return": ("Process return", lambda c, o, f: staff_actions.process_return(c, o)),
     "close_return": ("Close return", lambda c, o, f: staff_actions.close_return(c, o)),
     "archive": ("Archive", lambda c, o, f: selling.close(c, o)),
-}  # fmt: skip
+}
 
 
 _AT_THE_TILL: Final[dict[str, tuple[str, Callable[[Context, Checkout], object]]]] = {
@@ -118,11 +136,12 @@ def _place(context: Context, form: Form) -> None:
                 "title": form.get("title") or "Red mug",
                 "quantity": 1,
                 "requiresShipping": True,
-                "priceSet": {"shopMoney": {"amount": form.get("amount") or "19.90",
-                                           "currencyCode": currency}},
+                "priceSet": {
+                    "shopMoney": {"amount": form.get("amount") or "19.90", "currencyCode": currency}
+                },
             }
         ],
-    )  # fmt: skip
+    )
 
 
 def _check_out(context: Context, form: Form) -> None:
