@@ -181,9 +181,14 @@ def _tiles(request: HttpRequest) -> tuple[list[Tile], dict[int, list[Tile]]]:
 def _group(title: str, hint: str, models: list[Any]) -> dict[str, Any]:
     slug = title.lower().replace(" & ", "-").replace(" ", "-")
     return {
-        "name": title, "hint": hint, "app_label": slug, "slug": slug, "models": models,
-        "app_url": f"{reverse('admin:index')}#{slug}", "has_module_perms": True,
-    }  # fmt: skip
+        "name": title,
+        "hint": hint,
+        "app_label": slug,
+        "slug": slug,
+        "models": models,
+        "app_url": f"{reverse('admin:index')}#{slug}",
+        "has_module_perms": True,
+    }
 
 
 def _named(model: dict[str, Any], key: str, text: str) -> dict[str, Any]:
@@ -192,7 +197,11 @@ def _named(model: dict[str, Any], key: str, text: str) -> dict[str, Any]:
 
 def _money_page() -> dict[str, Any]:
     return {
-        "name": "Money", "object_name": "Money", "hint": "Refunds and cancellations, as charts",
-        "admin_url": reverse("admin:orders_money"), "add_url": None, "view_only": True,
+        "name": "Money",
+        "object_name": "Money",
+        "hint": "Refunds and cancellations, as charts",
+        "admin_url": reverse("admin:orders_money"),
+        "add_url": None,
+        "view_only": True,
         "perms": {"view": True},
-    }  # fmt: skip
+    }
