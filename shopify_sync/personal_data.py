@@ -136,20 +136,32 @@ register(
 _HEADER = "a header of Shopify's, without a person in it"
 _SEALED = "a secret of the shop's, encrypted"
 REGISTRY.declare(
-    "shopify_sync.WebhookEvent", webhook_id=_HEADER, event_id=_HEADER, topic=_HEADER,
-    api_version=_HEADER, triggered_at=_HEADER,
-)  # fmt: skip
+    "shopify_sync.WebhookEvent",
+    webhook_id=_HEADER,
+    event_id=_HEADER,
+    topic=_HEADER,
+    api_version=_HEADER,
+    triggered_at=_HEADER,
+)
 _OURS = "a sentence of ours"
 REGISTRY.declare(
-    "shopify_sync.ShopConnection", access_token=_SEALED, api_secret=_SEALED,
-    previous_api_secret=_SEALED, refresh_token=_SEALED, previous_refresh_token=_SEALED,
-    client_id="the app's public name", findings=_OURS, scopes="names of permissions",
+    "shopify_sync.ShopConnection",
+    access_token=_SEALED,
+    api_secret=_SEALED,
+    previous_api_secret=_SEALED,
+    refresh_token=_SEALED,
+    previous_refresh_token=_SEALED,
+    client_id="the app's public name",
+    findings=_OURS,
+    scopes="names of permissions",
     last_error=_OURS,
-)  # fmt: skip
+)
 REGISTRY.declare(
-    "shopify_sync.Backfill", operation_gid="an operation's id", error=_OURS,
+    "shopify_sync.Backfill",
+    operation_gid="an operation's id",
+    error=_OURS,
     url="where Shopify keeps the file for a week; emptied when it is read",
-)  # fmt: skip
+)
 REGISTRY.declare("shopify_sync.Drift", order_gid="an order's id")
 _PLACE = "where a run goes on: times, numbers of orders and Shopify's place in a list"
 REGISTRY.declare(

@@ -33,8 +33,11 @@ def plan(action: OrderAction) -> list[Step]:
     """
     proposal = decode_proposal(action.proposal)
     if action.kind == ActionKind.REFUND:
-        return [_refund(action, proposal) if proposal.through is None else
-                _through_return(action, proposal, proposal.through)]  # fmt: skip
+        return [
+            _refund(action, proposal)
+            if proposal.through is None
+            else _through_return(action, proposal, proposal.through)
+        ]
     steps = [
         _step(Goal.CANCEL_SHIPMENT, gid, "FulfillmentCancel", {"id": gid})
         for gid in proposal.shipments_to_cancel

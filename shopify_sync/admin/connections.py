@@ -202,9 +202,12 @@ class ShopConnectionAdmin(DeskAdmin):
         return HttpResponseRedirect(_page(obj.pk))
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "",
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
         extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:  # fmt: skip
+    ) -> HttpResponse:
         row = ShopConnection.objects.filter(pk=object_id).select_related("store").first()
         context = dict(extra_context or {})
         if row is not None:

@@ -138,9 +138,16 @@ class ComparisonAdmin(ReadOnlyAdmin):
         "refunds": "Sums by currency: at Shopify, and here.",
     }
     list_display = [
-        "store", "started_at", "agreement", "orders_at_shop", "missing", "differing", "vanished",
-        "refund_sums", "markers_twice",
-    ]  # fmt: skip
+        "store",
+        "started_at",
+        "agreement",
+        "orders_at_shop",
+        "missing",
+        "differing",
+        "vanished",
+        "refund_sums",
+        "markers_twice",
+    ]
     list_filter = ["store"]
     list_select_related = ["store"]
 

@@ -45,10 +45,21 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     fieldsets = [
         ("What came", {"fields": ["topic", "store", "received_at", "triggered_at", "contents"]}),
         ("What became of it", {"fields": ["state", "attempts", "next_attempt_at", "error"]}),
-        ("Shopify's numbers", {"classes": ["collapse"],
-                               "fields": ["webhook_id", "event_id", "api_version", "order_id",
-                                          "customer_number", "body_sha256"]}),
-    ]  # fmt: skip
+        (
+            "Shopify's numbers",
+            {
+                "classes": ["collapse"],
+                "fields": [
+                    "webhook_id",
+                    "event_id",
+                    "api_version",
+                    "order_id",
+                    "customer_number",
+                    "body_sha256",
+                ],
+            },
+        ),
+    ]
     help_texts = {
         "topic": "What it tells of.",
         "store": "Whose.",
@@ -100,9 +111,12 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "",
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
         extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:  # fmt: skip
+    ) -> HttpResponse:
         context = dict(extra_context or {})
         event = self.get_object(request, object_id)
         if event is not None and self.has_replay_permission(request):

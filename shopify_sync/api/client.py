@@ -222,9 +222,14 @@ class AdminClient:
         }
         try:
             return http.call(
-                _pool(), "POST", self._url, body=body, headers=headers,
-                within_s=min(ANSWER_WITHIN_S, http.patience_s(_pool())), at_most=_MAX_ANSWER_BYTES,
-            )  # fmt: skip
+                _pool(),
+                "POST",
+                self._url,
+                body=body,
+                headers=headers,
+                within_s=min(ANSWER_WITHIN_S, http.patience_s(_pool())),
+                at_most=_MAX_ANSWER_BYTES,
+            )
         except http.NoAnswer as e:
             if e.has_sent:
                 raise OutcomeUnknown(f"{name}: {e} from {self.domain}") from e

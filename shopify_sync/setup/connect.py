@@ -31,9 +31,13 @@ _COMPLIANCE = ("customers/data_request", "customers/redact", "shop/redact")
 
 
 def connect(
-    *, domain: str, token: str = "", secret: str, client_id: str = "",
+    *,
+    domain: str,
+    token: str = "",
+    secret: str,
+    client_id: str = "",
     method: str = ConnectionMethod.ADMIN_TOKEN,
-) -> ShopConnection:  # fmt: skip
+) -> ShopConnection:
     """Save a store's credentials; the doctor then tries them. Running it again changes them.
 
     A client secret that is replaced is kept as the previous one: Shopify signs with it for up to
@@ -41,8 +45,11 @@ def connect(
     """
     store, _created = Store.objects.get_or_create(domain=domain)
     given = {
-        "method": method, "client_id": client_id, "access_token": token, "api_secret": secret,
-    }  # fmt: skip
+        "method": method,
+        "client_id": client_id,
+        "access_token": token,
+        "api_secret": secret,
+    }
     with transaction.atomic():
         connection, is_new = ShopConnection.objects.select_for_update().get_or_create(
             store=store, defaults=given

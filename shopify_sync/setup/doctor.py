@@ -124,29 +124,33 @@ def _scopes(granted: list[str]) -> Iterator[Tick]:
     yield Tick("Scopes", "error" if missing else "ok", todo)
     if RETURN_SCOPE not in granted:
         yield Tick(
-            "Returns", "warning",
+            "Returns",
+            "warning",
             f"Refunds do not go through a return without the scope {RETURN_SCOPE}: each return "
             "has to be booked in and closed in Shopify. Grant the app the scope.",
-        )  # fmt: skip
+        )
     if LOCATIONS_SCOPE not in granted:
         yield Tick(
-            "Restocking", "warning",
+            "Restocking",
+            "warning",
             f"Refunded items cannot be restocked without the scope {LOCATIONS_SCOPE}: Shopify does "
             "not tell where they belong. Grant the app the scope.",
-        )  # fmt: skip
+        )
     if DISPUTES_SCOPE not in granted:
         yield Tick(
-            "Disputes", "warning",
+            "Disputes",
+            "warning",
             f"Chargebacks are not visible without the scope {DISPUTES_SCOPE}: nobody is warned "
             "before money is refunded that the bank has given back. Grant it where the store uses "
             "Shopify Payments.",
-        )  # fmt: skip
+        )
     if "read_all_orders" not in granted:
         yield Tick(
-            "Older orders", "warning",
+            "Older orders",
+            "warning",
             "Only the last 60 days of orders are visible. Ask Shopify for the scope "
             "read_all_orders if agents need older ones.",
-        )  # fmt: skip
+        )
 
 
 def _customers(client: AdminClient, granted: list[str]) -> Iterator[Tick]:
@@ -157,10 +161,11 @@ def _customers(client: AdminClient, granted: list[str]) -> Iterator[Tick]:
         client.read("CustomerAccess", {})
     except NeedsAdmin as error:
         yield Tick(
-            "Customer data", "warning",
+            "Customer data",
+            "warning",
             f"Shopify refuses customer data: {error} Orders are read all the same. Ask for "
             "“Protected customer data access” in the app’s settings at Shopify.",
-        )  # fmt: skip
+        )
 
 
 def _customer_pages(client: AdminClient, row: ShopConnection) -> Iterator[Tick]:
@@ -171,10 +176,11 @@ def _customer_pages(client: AdminClient, row: ShopConnection) -> Iterator[Tick]:
     except NeedsAdmin:
         may = False
         yield Tick(
-            "Status page", "warning",
+            "Status page",
+            "warning",
             "Agents do not see the page where a customer follows an order. Ask for “Protected "
             "customer data access”, level 2, in the app’s settings at Shopify.",
-        )  # fmt: skip
+        )
     else:
         # Without an order to try it on, nothing is known, and it is not asked for.
         may = any(node and node.get("statusPageUrl") for node in orders.get("nodes") or ())
@@ -191,10 +197,11 @@ def _version(client: AdminClient) -> Iterator[Tick]:
     ours, served = settings.SHOPIFY_API_VERSION, client.served_version
     if served and served != ours:
         yield Tick(
-            "API version", "error",
+            "API version",
+            "error",
             f"Shopify answers with version {served}; this release speaks {ours}, which Shopify "
             "has retired. Update Agent Inbox.",
-        )  # fmt: skip
+        )
         return
     year, month = (int(part) for part in ours.split("-"))
     until = date(year + _SUPPORTED_MONTHS // 12, month, 1)
@@ -297,5 +304,9 @@ def _drift(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
 
 
 _LOOKS: Final[tuple[Callable[[Store, ShopConnection, datetime], Iterator[Tick]], ...]] = (
-    _address, _token, _time_zone, _deliveries, _drift,
-)  # fmt: skip
+    _address,
+    _token,
+    _time_zone,
+    _deliveries,
+    _drift,
+)

@@ -124,9 +124,11 @@ def _ask(row: Backfill) -> float:
     counted = client.read("OrdersCount", {"query": query}).get("ordersCount") or {}
     gid = bulk_file.ask(client, since=row.since)
     _save(
-        row, state=BackfillState.PREPARING, operation_gid=gid,
+        row,
+        state=BackfillState.PREPARING,
+        operation_gid=gid,
         orders_expected=counted.get("count"),
-    )  # fmt: skip
+    )
     return 0.2
 
 
@@ -149,9 +151,13 @@ def _look(row: Backfill) -> float | None:
         _finish(row)
         return None
     _save(
-        row, state=BackfillState.IMPORTING, url=operation.url, bytes_done=0,
-        file_size=operation.file_size, orders_prepared=operation.orders,
-    )  # fmt: skip
+        row,
+        state=BackfillState.IMPORTING,
+        url=operation.url,
+        bytes_done=0,
+        file_size=operation.file_size,
+        orders_prepared=operation.orders,
+    )
     return 0.0
 
 
@@ -256,9 +262,12 @@ def _read_by_pages(row: Backfill, error: Refused) -> None:
     logger.warning("%s refuses bulk operations, and is read in pages: %s", row.store, error)
     with transaction.atomic():
         _save(
-            row, state=BackfillState.DONE, finished_at=timezone.now(), url="",
+            row,
+            state=BackfillState.DONE,
+            finished_at=timezone.now(),
+            url="",
             error=f"{error} Its orders are read page by page instead, which takes longer."[:2000],
-        )  # fmt: skip
+        )
         cursor, _created = SyncCursor.objects.get_or_create(store=row.store)
         SyncCursor.objects.filter(pk=cursor.pk).update(
             updated_through=row.since, lease_until=None, progress={}

@@ -17,8 +17,13 @@ from shopify_sync.models import Comparison, Drift, EventState, WebhookEvent, Web
 
 HOURS: Final = 48
 _COUNTS: Final = (
-    "requests", "stored", "duplicates", "unauthorized", "malformed", "unavailable",
-)  # fmt: skip
+    "requests",
+    "stored",
+    "duplicates",
+    "unauthorized",
+    "malformed",
+    "unavailable",
+)
 # More lost webhooks than this in an hour are an alarm.
 DRIFT_AN_HOUR: Final = 3
 _READ_WITHIN: Final = timedelta(seconds=60)
@@ -94,11 +99,14 @@ def hours(*, now: datetime) -> list[Hour]:
         counts: dict[str, Any] = {name: tally[f"n_{name}"] for name in _COUNTS}
         found.append(
             Hour(
-                store=names.get(tally["store_id"], ""), hour=tally["hour"], **counts,
-                done=states.get(EventState.DONE, 0), waiting=states.get(EventState.WAITING, 0),
+                store=names.get(tally["store_id"], ""),
+                hour=tally["hour"],
+                **counts,
+                done=states.get(EventState.DONE, 0),
+                waiting=states.get(EventState.WAITING, 0),
                 dead=states.get(EventState.DEAD, 0),
             )
-        )  # fmt: skip
+        )
     return sorted(found, key=lambda hour: (hour.hour, hour.store), reverse=True)
 
 

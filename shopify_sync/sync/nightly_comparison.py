@@ -279,9 +279,11 @@ def _compare_page(
         else:
             continue
         mark_dirty(
-            store=row.store, gid=node["id"], legacy_id=int(node["legacyResourceId"]),
+            store=row.store,
+            gid=node["id"],
+            legacy_id=int(node["legacyResourceId"]),
             now=timezone.now(),
-        )  # fmt: skip
+        )
 
 
 def _look_for_ours(

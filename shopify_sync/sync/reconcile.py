@@ -220,7 +220,12 @@ class _Run:
             self.marked += 1
             if self._store.connected_at < updated < now - _ON_ITS_WAY:
                 self._drifts.append(
-                    Drift(store=self._store, order_gid=node["id"], found_at=now,
-                          shop_updated_at=updated, stored_updated_at=stored)
-                )  # fmt: skip
+                    Drift(
+                        store=self._store,
+                        order_gid=node["id"],
+                        found_at=now,
+                        shop_updated_at=updated,
+                        stored_updated_at=stored,
+                    )
+                )
         self._seen += len(page)

@@ -114,12 +114,15 @@ class Receiver:
         if not webhook_id or not topic:
             return Answer.MALFORMED, keys
         delivery = Delivery(
-            keys.store_id, keys.is_active, webhook_id,
-            _text(headers, b"x-shopify-event-id"), topic,
+            keys.store_id,
+            keys.is_active,
+            webhook_id,
+            _text(headers, b"x-shopify-event-id"),
+            topic,
             _text(headers, b"x-shopify-api-version")[:20],
             _text(headers, b"x-shopify-triggered-at")[:40],
             body,
-        )  # fmt: skip
+        )
         waiting = self._writer.put(delivery, len(body))
         if waiting is None:
             return Answer.UNAVAILABLE, None

@@ -73,7 +73,11 @@ def read_again(event: WebhookEvent, *, legacy_id: int, by: User) -> int:
         told = {"order_id": order_id} if recognized_order(event) == legacy_id else {}
         dead_one.update(state=EventState.DONE, **told)
         audit.record(
-            AuditKind.STORE, actor=by, store_id=event.store_id, order_id=order_id,
-            after="order read again", row=event.pk,
-        )  # fmt: skip
+            AuditKind.STORE,
+            actor=by,
+            store_id=event.store_id,
+            order_id=order_id,
+            after="order read again",
+            row=event.pk,
+        )
     return order_id

@@ -28,9 +28,17 @@ SWITCHED_OFF: Final = "The store is switched off: kept, and not looked at."
 _EVENTS: Final = WebhookEvent._meta.db_table
 _TALLIES: Final = WebhookTally._meta.db_table
 _COLUMNS: Final = (
-    "store_id", "webhook_id", "event_id", "topic", "api_version", "triggered_at", "body",
-    "body_sha256", "state", "error",
-)  # fmt: skip
+    "store_id",
+    "webhook_id",
+    "event_id",
+    "topic",
+    "api_version",
+    "triggered_at",
+    "body",
+    "body_sha256",
+    "state",
+    "error",
+)
 _TYPES: Final = ("bigint", *["text"] * 5, "bytea", *["text"] * 3)
 _NAMES: Final = ", ".join(_COLUMNS)
 _ADD: Final = f"""ON CONFLICT (store_id, hour, slot) DO UPDATE SET
@@ -104,11 +112,17 @@ def _store(deliveries: Sequence[Delivery], now: datetime) -> list[Answer]:
 
 def _row(one: Delivery) -> tuple[Any, ...]:
     return (
-        one.store_id, one.webhook_id, one.event_id, one.topic, one.api_version, one.triggered_at,
-        one.body, hashlib.sha256(one.body).hexdigest(),
+        one.store_id,
+        one.webhook_id,
+        one.event_id,
+        one.topic,
+        one.api_version,
+        one.triggered_at,
+        one.body,
+        hashlib.sha256(one.body).hexdigest(),
         EventState.WAITING.value if one.is_heard else EventState.DONE.value,
         "" if one.is_heard else SWITCHED_OFF,
-    )  # fmt: skip
+    )
 
 
 def _insert_postgresql(rows: list[tuple[Any, ...]], now: datetime) -> list[tuple[int, str]]:

@@ -85,10 +85,15 @@ def _delivery(request: HttpRequest, store_id: int, keys: Keys, body: bytes) -> D
     if not webhook_id or not topic:
         return None
     return Delivery(
-        store_id, keys.is_active, webhook_id, _header(request, "X-Shopify-Event-Id"), topic,
+        store_id,
+        keys.is_active,
+        webhook_id,
+        _header(request, "X-Shopify-Event-Id"),
+        topic,
         _header(request, "X-Shopify-API-Version")[:20],
-        _header(request, "X-Shopify-Triggered-At")[:40], body,
-    )  # fmt: skip
+        _header(request, "X-Shopify-Triggered-At")[:40],
+        body,
+    )
 
 
 def _header(request: HttpRequest, name: str) -> str:

@@ -42,9 +42,12 @@ class Command(BaseCommand):
                 raise CommandError("Give --secret with --token or --client-id, or --check.")
             own = ConnectionMethod.CLIENT_CREDENTIALS
             connect.connect(
-                domain=domain, token=token, secret=options["secret"], client_id=client_id,
+                domain=domain,
+                token=token,
+                secret=options["secret"],
+                client_id=client_id,
                 method=own if client_id else ConnectionMethod.ADMIN_TOKEN,
-            )  # fmt: skip
+            )
         store = Store.objects.filter(domain=domain).first()
         if store is None:
             raise CommandError(f"{domain} is not connected: give --token and --secret.")
