@@ -41,17 +41,28 @@ def tiles(store: Store | None) -> dict[str, Tile]:
 
 def order(store: Store, number: int, **columns: Any) -> Order:
     return Order.objects.create(
-        store=store, gid=f"gid://shopify/Order/{number}", legacy_id=number, name=f"#{number}",
-        currency="EUR", shop_currency="EUR", document="{}", **columns,
-    )  # fmt: skip
+        store=store,
+        gid=f"gid://shopify/Order/{number}",
+        legacy_id=number,
+        name=f"#{number}",
+        currency="EUR",
+        shop_currency="EUR",
+        document="{}",
+        **columns,
+    )
 
 
 def act(of: Order, by: User, **columns: Any) -> OrderAction:
     words = {"amount": Decimal(40), "amount_shop": Decimal(40), "currency": "EUR"} | columns
     return OrderAction.objects.create(
-        order=of, requested_by=by, kind=ActionKind.REFUND, proposal={}, steps=[],
-        nonce=str(of.pk), **words,
-    )  # fmt: skip
+        order=of,
+        requested_by=by,
+        kind=ActionKind.REFUND,
+        proposal={},
+        steps=[],
+        nonce=str(of.pk),
+        **words,
+    )
 
 
 def test_every_number_and_where_it_is_settled(root: Client, alice: User, channel: Channel) -> None:
@@ -61,18 +72,26 @@ def test_every_number_and_where_it_is_settled(root: Client, alice: User, channel
     )
     other = Store.objects.create(domain="second.myshopify.com", currency="USD")
     ShopConnection.objects.create(
-        store=store, access_token="shpat_x", api_secret="s", credentials_ok_at=now,
+        store=store,
+        access_token="shpat_x",
+        api_secret="s",
+        credentials_ok_at=now,
         webhooks_ok_at=now,
-    )  # fmt: skip
+    )
     Policy.objects.create(role=Group.objects.get(name="agents"), refund_per_day=100)
     act(order(store, 1), alice, state="awaiting_approval", approvals_needed=1)
     act(order(store, 2), alice, state="needs_human")
     act(order(store, 3), alice, state="blocked", amount_shop=50)
     order(store, 4, cancelled_at=now, net_payment=Decimal("12.50"))
     OrderEvent.objects.create(
-        order=order(store, 5), kind="refunded", key="refunded:1", occurred_at=now,
-        source="shopify", amount=7, currency="EUR",
-    )  # fmt: skip
+        order=order(store, 5),
+        kind="refunded",
+        key="refunded:1",
+        occurred_at=now,
+        source="shopify",
+        amount=7,
+        currency="EUR",
+    )
     for n in range(4):
         Drift.objects.create(store=store, order_gid=str(n), found_at=now, shop_updated_at=now)
     WebhookEvent.objects.create(
@@ -82,9 +101,12 @@ def test_every_number_and_where_it_is_settled(root: Client, alice: User, channel
     contact = Contact.objects.create(name="Jane")
     for n, assignee in enumerate((alice, None, None)):
         Conversation.objects.create(
-            contact=contact, channel=channel, external_id=str(n), assignee=assignee,
+            contact=contact,
+            channel=channel,
+            external_id=str(n),
+            assignee=assignee,
             waiting_since=now if n == 1 else None,
-        )  # fmt: skip
+        )
     shown = tiles(store)
     values = {title: (tile.value, tile.tone) for title, tile in shown.items()}
     assert values == {
@@ -103,9 +125,11 @@ def test_every_number_and_where_it_is_settled(root: Client, alice: User, channel
     assert tiles(other)["Connection"].value == "Not connected"
     common = {title: tile.value for title, tile in tiles(None).items()}
     assert common == {
-        "Open conversations": "3", "Nobody has taken": "2", "Customers waiting": "1",
+        "Open conversations": "3",
+        "Nobody has taken": "2",
+        "Customers waiting": "1",
         "Not delivered": "0",
-    }  # fmt: skip
+    }
     page = root.get("/admin/").content.decode()
     for tile in shown.values():
         assert tile.url.replace("&", "&amp;") in page
@@ -158,7 +182,12 @@ def test_every_model_has_its_place(root: Client) -> None:
     request.user = User.objects.get(username="root")
     groups = admin.site.get_app_list(request)
     assert [group["name"] for group in groups] == [
-        "Stores & Shopify", "Orders & money", "Policies & people", "Inbox & channels",
-        "Campaigns", "Audit & privacy", "What Shopify sent",
-    ]  # fmt: skip
+        "Stores & Shopify",
+        "Orders & money",
+        "Policies & people",
+        "Inbox & channels",
+        "Campaigns",
+        "Audit & privacy",
+        "What Shopify sent",
+    ]
     assert "Connect your first store" in root.get("/admin/").content.decode()

@@ -58,29 +58,45 @@ def events(alice: User, conversation: Conversation) -> list[OrderEvent]:
         action = None
         if number == 0:
             action = OrderAction.objects.create(
-                order=order, kind=ActionKind.REFUND, amount=amount, currency=currency,
-                requested_by=alice, proposal={}, steps=[], origin=conversation.origin,
-            )  # fmt: skip
+                order=order,
+                kind=ActionKind.REFUND,
+                amount=amount,
+                currency=currency,
+                requested_by=alice,
+                proposal={},
+                steps=[],
+                origin=conversation.origin,
+            )
             row = OrderAction.objects.filter(pk=action.pk)
             row.update(requested_at=at - timedelta(seconds=90))
             row.update(state="succeeded", settled_at=at, evidence_at=at)
         rows.append(
             OrderEvent.objects.create(
-                order=order, kind="refunded", key=f"refunded:r{number}", occurred_at=at,
-                amount=amount, currency=currency, action=action,
-                source="agent" if action else "shopify", actor=alice if action else None,
+                order=order,
+                kind="refunded",
+                key=f"refunded:r{number}",
+                occurred_at=at,
+                amount=amount,
+                currency=currency,
+                action=action,
+                source="agent" if action else "shopify",
+                actor=alice if action else None,
                 reason="damaged" if action else "=cmd()",
             )
-        )  # fmt: skip
+        )
         if number == 3:
             OrderRefund.objects.create(
                 order=order, gid="r3", amount=amount, amount_shop=amount, has_failed=True
             )
         if number == 1:
             OrderEvent.objects.create(
-                order=order, kind="canceled", key="canceled", occurred_at=at, source="shopify",
+                order=order,
+                kind="canceled",
+                key="canceled",
+                occurred_at=at,
+                source="shopify",
                 reason="CUSTOMER",
-            )  # fmt: skip
+            )
     return rows
 
 
@@ -89,9 +105,14 @@ def lone_refund() -> OrderEvent:
     store = Store.objects.create(domain="demo.myshopify.com", currency="EUR")
     order = Order.objects.create(store=store, gid="g", legacy_id=1, currency="EUR")
     return OrderEvent.objects.create(
-        order=order, kind="refunded", key="refunded:gid://shopify/Refund/1", occurred_at=AT,
-        amount=100, currency="EUR", source="shopify",
-    )  # fmt: skip
+        order=order,
+        kind="refunded",
+        key="refunded:gid://shopify/Refund/1",
+        occurred_at=AT,
+        amount=100,
+        currency="EUR",
+        source="shopify",
+    )
 
 
 def rows(sheet: totals.Sheet, key: str) -> dict[str, tuple[int, int, str]]:
@@ -103,17 +124,22 @@ def test_sums_are_exact_and_never_cross_currencies(events: Any, channel: Channel
     found = totals.report(PERIOD)
     euro, yen = found.sheets
     assert (euro.currency, euro.money.amount, euro.refunds, euro.cancels) == (
-        "EUR", Decimal("0.3"), 2, 1,
-    )  # fmt: skip
+        "EUR",
+        Decimal("0.3"),
+        2,
+        1,
+    )
     assert (yen.currency, yen.money.plain()) == ("JPY", "500")
     assert rows(euro, "agent") == {"Nobody here": (1, 1, "0.20"), "alice": (1, 0, "0.10")}
     assert rows(euro, "store") == {
-        "second.myshopify.com": (1, 1, "0.20"), "demo.myshopify.com": (1, 0, "0.10"),
-    }  # fmt: skip
+        "second.myshopify.com": (1, 1, "0.20"),
+        "demo.myshopify.com": (1, 0, "0.10"),
+    }
     assert rows(euro, "source") == {"Shopify": (1, 1, "0.20"), "Agent": (1, 0, "0.10")}
     assert rows(euro, "channel") == {
-        "Shopify's own pages": (1, 1, "0.20"), channel.name: (1, 0, "0.10"),
-    }  # fmt: skip
+        "Shopify's own pages": (1, 1, "0.20"),
+        channel.name: (1, 0, "0.10"),
+    }
     assert rows(euro, "day") == {"2026-11-19": (1, 1, "0.20"), "2026-11-20": (1, 0, "0.10")}
     assert rows(euro, "reason")["Damaged on arrival"] == (1, 0, "0.10")
     assert found.seconds_to_refund == 90
@@ -133,9 +159,13 @@ def test_a_refund_counts_by_what_each_transaction_did(
 ) -> None:
     event = lone_refund()
     OrderRefund.objects.create(
-        order=event.order, gid="gid://shopify/Refund/1", amount=100, amount_shop=100,
-        has_failed="failed" in divided, **{key: Decimal(sum_) for key, sum_ in divided.items()},
-    )  # fmt: skip
+        order=event.order,
+        gid="gid://shopify/Refund/1",
+        amount=100,
+        amount_shop=100,
+        has_failed="failed" in divided,
+        **{key: Decimal(sum_) for key, sum_ in divided.items()},
+    )
     (sheet,) = totals.report(PERIOD).sheets
     assert (sheet.refunds, sheet.money.plain(), sheet.waiting.plain()) == (n, money, waiting)
     assert sheet.waiting_refunds == ("waiting" in divided)
@@ -149,9 +179,13 @@ def test_what_is_not_confirmed_is_shown_apart_on_the_page_and_in_the_file(
 ) -> None:
     event = lone_refund()
     OrderRefund.objects.create(
-        order=event.order, gid="gid://shopify/Refund/1", amount=100, amount_shop=100, moved=60,
+        order=event.order,
+        gid="gid://shopify/Refund/1",
+        amount=100,
+        amount_shop=100,
+        moved=60,
         waiting=40,
-    )  # fmt: skip
+    )
     asked = {"since": "2026-11-19", "until": "2026-11-20", "store": ""}
     page = root.get("/admin/money/", asked).content.decode()
     assert '€60.00<small class="bars-note">+ €40.00 not confirmed</small>' in page
@@ -228,8 +262,11 @@ def test_the_file_runs_nothing_and_is_on_record(root: Client, events: Any) -> No
     )
     entry = AuditEntry.objects.get(kind=AuditKind.EXPORT)
     assert entry.detail == {
-        "what": "money", "rows": len(lines), "since": "2026-11-19", "until": "2026-11-20",
-    }  # fmt: skip
+        "what": "money",
+        "rows": len(lines),
+        "since": "2026-11-19",
+        "until": "2026-11-20",
+    }
     assert root.post("/admin/money/csv/", {**words, "since": "x"}).status_code == 400
 
 

@@ -38,12 +38,22 @@ def ask(client: Client, policy: Policy | None, store: Store, **words: Any) -> st
     """The ruling's text, as the page shows it."""
     agents = Group.objects.get(name="agents")
     typed = {
-        "role": agents.pk, "store": "", "refund_up_to": "50", "refund_per_day": "300",
-        "note_above": "", "approval_up_to": "1000", "two_approvers_above": "600",
-        "cancel": "allow", "may_approve_up_to": "0",
-        "if-who": f"role:{agents.pk}", "if-store": store.pk, "if-kind": "refund",
-        "if-amount": "40.00", "if-spent": "0", "_try": "1",
-    } | words  # fmt: skip
+        "role": agents.pk,
+        "store": "",
+        "refund_up_to": "50",
+        "refund_per_day": "300",
+        "note_above": "",
+        "approval_up_to": "1000",
+        "two_approvers_above": "600",
+        "cancel": "allow",
+        "may_approve_up_to": "0",
+        "if-who": f"role:{agents.pk}",
+        "if-store": store.pk,
+        "if-kind": "refund",
+        "if-amount": "40.00",
+        "if-spent": "0",
+        "_try": "1",
+    } | words
     where = f"{policy.pk}/change/" if policy else "add/"
     answer = client.post(f"/admin/orders/policy/{where}", typed)
     assert answer.status_code == 200
@@ -115,8 +125,12 @@ def test_the_page_asks_the_rules_themselves(
 
 
 def test_saving_still_saves(root: Client, policy: Policy) -> None:
-    words = {"role": policy.role_id, "refund_up_to": "75.50", "cancel": "allow",
-             "may_approve_up_to": "0"}  # fmt: skip
+    words = {
+        "role": policy.role_id,
+        "refund_up_to": "75.50",
+        "cancel": "allow",
+        "may_approve_up_to": "0",
+    }
     assert root.post(f"/admin/orders/policy/{policy.pk}/change/", words).status_code == 302
     policy.refresh_from_db()
     assert str(policy.refund_up_to) == "75.5000"
@@ -138,8 +152,13 @@ def test_who_may_do_what_is_one_table(root: Client, policy: Policy, store: Store
 def test_a_limit_is_typed_in_the_language_of_the_typist(
     root: Client, policy: Policy, language: str, typed: str, kept: str
 ) -> None:
-    words = {"role": policy.role_id, "refund_up_to": typed, "cancel": "allow",
-             "may_approve_up_to": "0", "_continue": "1"}  # fmt: skip
+    words = {
+        "role": policy.role_id,
+        "refund_up_to": typed,
+        "cancel": "allow",
+        "may_approve_up_to": "0",
+        "_continue": "1",
+    }
     url = f"/admin/orders/policy/{policy.pk}/change/"
     spoken = {"Accept-Language": language}
     answer = root.post(url, words, headers=spoken)
@@ -158,8 +177,12 @@ def test_a_limit_is_typed_in_the_language_of_the_typist(
 
 @pytest.mark.parametrize("typed", ["1.000", "1,000"])
 def test_a_limit_that_could_be_two_is_asked_about(root: Client, policy: Policy, typed: str) -> None:
-    words = {"role": policy.role_id, "refund_up_to": typed, "cancel": "allow",
-             "may_approve_up_to": "0"}  # fmt: skip
+    words = {
+        "role": policy.role_id,
+        "refund_up_to": typed,
+        "cancel": "allow",
+        "may_approve_up_to": "0",
+    }
     answer = root.post(f"/admin/orders/policy/{policy.pk}/change/", words)
     assert answer.status_code == 200
     assert "can be read in two ways" in answer.content.decode()

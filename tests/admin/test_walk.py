@@ -32,10 +32,18 @@ pytestmark = pytest.mark.django_db
 TOKEN, SECRET = "shpat_c4n4ryc4n4ry", "shpss_c4n4ryc4n4ry"
 # What people configure. Everything else is a projection or a log: looked at, never changed.
 EDITED = {
-    "auth.Group", "auth.User", "authtoken.TokenProxy", "orders.Store", "orders.Policy",
-    "shopify_sync.ShopConnection", "inbox.Channel", "inbox.Contact", "inbox.Conversation",
-    "inbox.Campaign", "inbox.HelpDeskFrame",
-}  # fmt: skip
+    "auth.Group",
+    "auth.User",
+    "authtoken.TokenProxy",
+    "orders.Store",
+    "orders.Policy",
+    "shopify_sync.ShopConnection",
+    "inbox.Channel",
+    "inbox.Contact",
+    "inbox.Conversation",
+    "inbox.Campaign",
+    "inbox.HelpDeskFrame",
+}
 # Deleting these would take what was done, or what customers wrote, with them.
 KEPT = {"orders.Store", "auth.User"}
 
@@ -53,17 +61,34 @@ def filled(alice: User, channel: Channel) -> None:
     now = timezone.now()
     store = Store.objects.create(domain="demo.myshopify.com", currency="EUR")
     order = Order.objects.create(
-        store=store, gid="gid://shopify/Order/1", legacy_id=1, name="#1001", currency="EUR",
+        store=store,
+        gid="gid://shopify/Order/1",
+        legacy_id=1,
+        name="#1001",
+        currency="EUR",
         total="48.6000",
-    )  # fmt: skip
+    )
     action = OrderAction.objects.create(
-        order=order, kind=ActionKind.REFUND, amount="12.5", currency="EUR", requested_by=alice,
-        proposal={}, steps=[], origin="conversation:1",
-    )  # fmt: skip
+        order=order,
+        kind=ActionKind.REFUND,
+        amount="12.5",
+        currency="EUR",
+        requested_by=alice,
+        proposal={},
+        steps=[],
+        origin="conversation:1",
+    )
     OrderEvent.objects.create(
-        order=order, kind="refunded", key="refunded:1", occurred_at=now, source="agent",
-        actor=alice, action=action, amount="12.5", currency="EUR",
-    )  # fmt: skip
+        order=order,
+        kind="refunded",
+        key="refunded:1",
+        occurred_at=now,
+        source="agent",
+        actor=alice,
+        action=action,
+        amount="12.5",
+        currency="EUR",
+    )
     Policy.objects.create(role=Group.objects.get(name="agents"), refund_up_to="150.0000")
     ShopConnection.objects.create(store=store, access_token=TOKEN, api_secret=SECRET)
     WebhookEvent.objects.create(store=store, webhook_id="w1", topic="orders/updated", body=b"{}")
@@ -219,8 +244,14 @@ def test_an_administrator_cannot_become_almighty(root: Client) -> None:
     ann = User.objects.create_user("ann", password="demo", is_staff=True)
     ann.groups.add(Group.objects.get(name="admins"))
     client, above = logged_in(ann), User.objects.get(username="root")
-    words = {"username": "ann", "is_active": "on", "is_staff": "on", "is_superuser": "on",
-             "user_permissions": ["1"], "groups": [Group.objects.get(name="admins").pk]}  # fmt: skip
+    words = {
+        "username": "ann",
+        "is_active": "on",
+        "is_staff": "on",
+        "is_superuser": "on",
+        "user_permissions": ["1"],
+        "groups": [Group.objects.get(name="admins").pk],
+    }
     assert client.post(f"/admin/auth/user/{ann.pk}/change/", words).status_code == 302
     ann.refresh_from_db()
     assert not ann.is_superuser
@@ -243,7 +274,11 @@ def test_an_auditor_looks_and_changes_nothing(root: Client, filled: None) -> Non
     client = logged_in(otto)
     for path in ("/admin/", "/admin/orders/auditentry/", "/admin/orders/policy/", "/admin/money/"):
         assert client.get(path).status_code == 200
-    for path in ("/admin/orders/order/", "/admin/inbox/contact/", "/admin/orders/policy/add/",
-                 "/admin/shopify_sync/shopconnection/"):  # fmt: skip
+    for path in (
+        "/admin/orders/order/",
+        "/admin/inbox/contact/",
+        "/admin/orders/policy/add/",
+        "/admin/shopify_sync/shopconnection/",
+    ):
         assert client.get(path).status_code == 403
     assert AuditEntry.objects.exists()
