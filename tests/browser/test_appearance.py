@@ -24,17 +24,29 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WIDE = {"width": 1440, "height": 900}
 # Scenes whose orders no other test changes, and whose letters every machine draws alike.
 PICTURED = {
-    "login": "main", "design": "main", "keys": "#keys", "orders-parcels": "#panel",
-    "cancel-authorized": "#dialog", "refund-parcels": "#dialog",
-}  # fmt: skip
+    "login": "main",
+    "design": "main",
+    "keys": "#keys",
+    "orders-parcels": "#panel",
+    "cancel-authorized": "#dialog",
+    "refund-parcels": "#dialog",
+}
 
 # Of these also right to left: no dates, and words whose letters .ci/run installs a font for.
 MIRRORED = {"login", "keys", "cancel-authorized"}
 # 200 %: nothing is cut off, and what closes or confirms a dialog is on the screen.
 ENLARGED = (
-    "list", "conversation", "orders", "cancel", "cancel-review", "refund", "refund-review",
-    "contact", "decisions", "search",
-)  # fmt: skip
+    "list",
+    "conversation",
+    "orders",
+    "cancel",
+    "cancel-review",
+    "refund",
+    "refund-review",
+    "contact",
+    "decisions",
+    "search",
+)
 CORE = {*PICTURED, *ENLARGED}
 
 

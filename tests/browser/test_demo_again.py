@@ -26,16 +26,28 @@ def manage(demo: Demo, *words: str) -> str:
         "REDIS_URL": "",
     }
     done = subprocess.run(
-        [sys.executable, "manage.py", *words], cwd=ROOT, env=env, text=True, capture_output=True,
+        [sys.executable, "manage.py", *words],
+        cwd=ROOT,
+        env=env,
+        text=True,
+        capture_output=True,
         check=False,
-    )  # fmt: skip
+    )
     return done.stdout + done.stderr
 
 
 def test_a_store_that_was_connected_does_not_keep_it_from_starting(tmp_path: Path) -> None:
     with running_demo(tmp_path) as demo:
-        said = manage(demo, "connect_store", "--shop", "new.myshopify.com", "--client-id",
-                      "practice-new", "--secret", "shpss_practice_new")  # fmt: skip
+        said = manage(
+            demo,
+            "connect_store",
+            "--shop",
+            "new.myshopify.com",
+            "--client-id",
+            "practice-new",
+            "--secret",
+            "shpss_practice_new",
+        )
         assert "MISSING" not in said, said
         keys = (tmp_path / "demo" / "keys.json").read_text()
     with running_demo(tmp_path) as again:

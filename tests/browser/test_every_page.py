@@ -199,9 +199,14 @@ def is_enlarged(page: Page, office: Office, place: Place) -> None:
 
 
 DISTURBANCES: Final[tuple[Callable[[Page, Office, Place], None], ...]] = (
-    goes_back_and_forward, comes_from_another_site, loses_answers, has_no_stream,
-    loses_its_session, has_a_second_tab, is_enlarged,
-)  # fmt: skip
+    goes_back_and_forward,
+    comes_from_another_site,
+    loses_answers,
+    has_no_stream,
+    loses_its_session,
+    has_a_second_tab,
+    is_enlarged,
+)
 # What a lost answer, a stream that is not there and an end of a session are bound to say.
 _CAUSED: Final = re.compile(r"net::ERR_|/events/|status of 40[134]|^htmx:")
 
@@ -425,8 +430,12 @@ def test_signs_count_wherever_they_are(office: Office, page: Page) -> None:
 def test_walking_through_the_list_fetches_only_where_it_stops(office: Office, page: Page) -> None:
     page.goto(office.address(PAGES[0]))
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url)
-            if request.headers.get("x-fetched-ahead") else None)  # fmt: skip
+    page.on(
+        "request",
+        lambda request: (
+            asked.append(request.url) if request.headers.get("x-fetched-ahead") else None
+        ),
+    )
     for _ in range(6):
         page.keyboard.press("j")
     stopped = page.evaluate("document.activeElement.href")

@@ -32,13 +32,19 @@ class Customer:
     def says(self, text: str) -> None:
         channel = self.keys["channels"][0]
         body = {
-            "external_id": f"{self.name} {next(_numbers)}", "conversation": self.name,
-            "sender": {"external_id": self.name, "name": self.name}, "text": text,
-        }  # fmt: skip
+            "external_id": f"{self.name} {next(_numbers)}",
+            "conversation": self.name,
+            "sender": {"external_id": self.name, "name": self.name},
+            "text": text,
+        }
         request = urllib.request.Request(
-            f"{self.demo.url}/api/v1/channels/{channel['id']}/messages/", json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {channel['key']}", "Content-Type": "application/json"},
-        )  # fmt: skip
+            f"{self.demo.url}/api/v1/channels/{channel['id']}/messages/",
+            json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {channel['key']}",
+                "Content-Type": "application/json",
+            },
+        )
         urllib.request.urlopen(request).close()
 
 

@@ -23,9 +23,10 @@ def push(demo: Demo, talk: str, number: int, sender: dict[str, Any], text: str) 
     channel = next(c for c in keys["channels"] if c["verifies"])
     body = {"external_id": f"{talk}-{number}", "conversation": talk, "sender": sender, "text": text}
     request = urllib.request.Request(
-        f"{demo.url}/api/v1/channels/{channel['id']}/messages/", json.dumps(body).encode(),
+        f"{demo.url}/api/v1/channels/{channel['id']}/messages/",
+        json.dumps(body).encode(),
         {"Authorization": f"Bearer {channel['key']}", "Content-Type": "application/json"},
-    )  # fmt: skip
+    )
     with urllib.request.urlopen(request) as answer:
         return int(json.load(answer)["conversation_id"])
 

@@ -35,8 +35,10 @@ def run(*words: str) -> tuple[int, str]:
         words = (*words, "--seed", seed)
     done = subprocess.run(
         [sys.executable, "-m", "tests.browser.two_agents", *words],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     sys.stdout.write(done.stdout[-6000:] + done.stderr[-3000:])
     return done.returncode, done.stdout
 

@@ -38,9 +38,10 @@ def main() -> int:
     )
     parser.add_argument("--record", type=Path, help="a folder for Playwright's traces")
     parser.add_argument(
-        "--forget-ids", action="store_true",
+        "--forget-ids",
+        action="store_true",
         help="negative control: each press of Send bears an id of its own",
-    )  # fmt: skip
+    )
     options = parser.parse_args()
     # However it is ended, what it started ends with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

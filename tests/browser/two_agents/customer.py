@@ -46,11 +46,12 @@ class Customer:
             "external_id": token,
             "conversation": f"c-{number}",
             "sender": {
-                "external_id": f"u-{number}", "name": f"Customer {number}",
+                "external_id": f"u-{number}",
+                "name": f"Customer {number}",
                 "email": f"customer{number}@example.com",
             },
             "text": f"Question {token} from customer {number}",
-        }  # fmt: skip
+        }
         # An answer that is lost on the way is a message pushed twice, here at once.
         twins = 2 if self._rng.random() < 0.1 else 1
         answers: list[int] = []

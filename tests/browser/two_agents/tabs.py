@@ -108,9 +108,14 @@ class Tab:
             return
         here = self._rng.choice(known)
         steps: list[tuple[float, Callable[[int], Awaitable[None]]]] = [
-            (5, self.reply), (3, self.note), (2, self._open), (4, self._close),
-            (1, self._reload), (0.6, self._assign), (0.6, self._list),
-        ]  # fmt: skip
+            (5, self.reply),
+            (3, self.note),
+            (2, self._open),
+            (4, self._close),
+            (1, self._reload),
+            (0.6, self._assign),
+            (0.6, self._list),
+        ]
         [step] = self._rng.choices([s for _w, s in steps], [w for w, _s in steps])
         await step(here)
 

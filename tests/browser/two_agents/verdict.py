@@ -72,10 +72,16 @@ class Evidence:
 def faults(evidence: Evidence) -> dict[str, list[str]]:
     """By kind of fault, what was found; empty lists where all is well."""
     found: dict[str, list[str]] = {
-        "lost": [], "doubled": [], "changed": [], "wrong person": [], "notes sent": [],
-        "unseen and closed": [], "never delivered": [], "read unseen": list(read_unseen(evidence)),
+        "lost": [],
+        "doubled": [],
+        "changed": [],
+        "wrong person": [],
+        "notes sent": [],
+        "unseen and closed": [],
+        "never delivered": [],
+        "read unseen": list(read_unseen(evidence)),
         "drafts lost": list(evidence.drafts_lost),
-    }  # fmt: skip
+    }
     by_token = _by_token(evidence.rows, [intent.token for intent in evidence.intents])
     handed = _by_token(evidence.deliveries, [intent.token for intent in evidence.intents])
     for intent in evidence.intents:

@@ -219,9 +219,10 @@ class Wire:
             return
         self._open |= {writer, back_writer}
         await asyncio.gather(
-            self._pump(reader, back_writer), self._pump(back_reader, writer),
+            self._pump(reader, back_writer),
+            self._pump(back_reader, writer),
             return_exceptions=True,
-        )  # fmt: skip
+        )
         self._open -= {writer, back_writer}
         self._silent -= {writer, back_writer}
 
@@ -292,10 +293,23 @@ def running(folder: Path, rng: Random) -> Iterator[World]:
 def _worker() -> list[str]:
     """One for all queues: the agents' screens are what is judged, on a machine of any size."""
     return [
-        sys.executable, "-m", "celery", "-A", "settings", "worker", "--pool", "threads",
-        "--concurrency", "8", "--queues", _QUEUES, "--loglevel", "WARNING", "--without-gossip",
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "settings",
+        "worker",
+        "--pool",
+        "threads",
+        "--concurrency",
+        "8",
+        "--queues",
+        _QUEUES,
+        "--loglevel",
+        "WARNING",
+        "--without-gossip",
         "--without-mingle",
-    ]  # fmt: skip
+    ]
 
 
 def _python(*words: str) -> str:
