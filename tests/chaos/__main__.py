@@ -136,17 +136,30 @@ def _run(planned: Planned, folder: Path, postgres: Postgres | None) -> bool:
     elif (migrated := folder / MIGRATED).exists():
         shutil.copyfile(migrated, own / "db.sqlite3")
     command = [
-        sys.executable, "-m", "tests.chaos.one", planned.module, case.id,
-        "--seed", str(planned.seed), "--scale", str(planned.scale), "--mutant", planned.mutant,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "tests.chaos.one",
+        planned.module,
+        case.id,
+        "--seed",
+        str(planned.seed),
+        "--scale",
+        str(planned.scale),
+        "--mutant",
+        planned.mutant,
+    ]
     began = time.monotonic()
     report = own / "report.json"
     with (own / "out.txt").open("wb") as sink:
         try:
             done = subprocess.run(
-                [*command, "--report", str(report)], cwd=ROOT, env=env, stdout=sink, stderr=sink,
+                [*command, "--report", str(report)],
+                cwd=ROOT,
+                env=env,
+                stdout=sink,
+                stderr=sink,
                 timeout=LONGEST_S,
-            )  # fmt: skip
+            )
             sink.write(f"\nended with {done.returncode}\n".encode())
         except subprocess.TimeoutExpired:
             sink.write(f"\nnot done after {LONGEST_S} s\n".encode())

@@ -58,12 +58,20 @@ def facts_of(actions: Iterable[Any]) -> list[ActionFact]:
     """From OrderAction rows (order selected)."""
     return [
         ActionFact(
-            id=a.pk, order=a.order.gid, kind=a.kind, state=a.state, marker=a.marker,
-            key=str(a.idempotency_key), amount=a.amount, currency=a.currency, message=a.message,
-            asked_at=a.requested_at, through=(a.proposal.get("through") or {}).get("gid", ""),
+            id=a.pk,
+            order=a.order.gid,
+            kind=a.kind,
+            state=a.state,
+            marker=a.marker,
+            key=str(a.idempotency_key),
+            amount=a.amount,
+            currency=a.currency,
+            message=a.message,
+            asked_at=a.requested_at,
+            through=(a.proposal.get("through") or {}).get("gid", ""),
         )
         for a in actions
-    ]  # fmt: skip
+    ]
 
 
 @dataclass(frozen=True, slots=True)

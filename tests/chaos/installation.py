@@ -80,11 +80,18 @@ class Installation:
         workers' own times are short here."""
         self.shop.store.set_conditions(
             Conditions(
-                seed=seed, lagging_reads=0.3, lag=5, lag_s=LAG_S, shuffled=True,
-                cancels=("together", "job_open", "job_done"), refund_after_s=0.4, jobs_kept_s=20.0,
-                refunds=("success",) * 4 + ("pending_success", "pending_failure"), bank_s=0.5,
+                seed=seed,
+                lagging_reads=0.3,
+                lag=5,
+                lag_s=LAG_S,
+                shuffled=True,
+                cancels=("together", "job_open", "job_done"),
+                refund_after_s=0.4,
+                jobs_kept_s=20.0,
+                refunds=("success",) * 4 + ("pending_success", "pending_failure"),
+                bank_s=0.5,
             )
-        )  # fmt: skip
+        )
 
     def be_calm(self) -> None:
         """The shop's own work is done, and all of it is to be seen."""

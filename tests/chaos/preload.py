@@ -14,9 +14,12 @@ from django.utils import timezone  # noqa: E402
 from orders.models import OrderAction  # noqa: E402
 
 for name in (
-    "orders.services", "shopify_sync.actions.perform", "shopify_sync.tasks", "tests.chaos.mutants",
+    "orders.services",
+    "shopify_sync.actions.perform",
+    "shopify_sync.tasks",
+    "tests.chaos.mutants",
     "django.db.models.sql.compiler",
-):  # fmt: skip
+):
     import_module(name)
 # Queries are compiled and messages built without a database or a broker being asked.
 str(OrderAction.objects.due(now=timezone.now()).query)

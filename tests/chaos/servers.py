@@ -41,8 +41,17 @@ class Postgres:
                 part.chmod(0o755)
             owner = pwd.getpwnam("postgres")
             os.chown(self._folder, owner.pw_uid, owner.pw_gid)
-        self._as_owner([self._bin / "initdb", "--auth", "trust", "--username", "inbox",
-                        "-D", self._folder / "data"])  # fmt: skip
+        self._as_owner(
+            [
+                self._bin / "initdb",
+                "--auth",
+                "trust",
+                "--username",
+                "inbox",
+                "-D",
+                self._folder / "data",
+            ]
+        )
         self.start()
 
     def start(self) -> None:
@@ -50,27 +59,77 @@ class Postgres:
             f"-c listen_addresses=127.0.0.1 -p {self.port} "
             f"-c unix_socket_directories={self._folder} -c fsync={self._fsync} -c max_connections=200"
         )
-        self._as_owner([self._bin / "pg_ctl", "-D", self._folder / "data", "-w", "-l",
-                        self._folder / "log", "-o", options, "start"])  # fmt: skip
+        self._as_owner(
+            [
+                self._bin / "pg_ctl",
+                "-D",
+                self._folder / "data",
+                "-w",
+                "-l",
+                self._folder / "log",
+                "-o",
+                options,
+                "start",
+            ]
+        )
 
     def stop(self) -> None:
-        self._as_owner([self._bin / "pg_ctl", "-D", self._folder / "data", "-m", "immediate",
-                        "stop"], check=False)  # fmt: skip
+        self._as_owner(
+            [self._bin / "pg_ctl", "-D", self._folder / "data", "-m", "immediate", "stop"],
+            check=False,
+        )
 
     def url(self, name: str, *, like: str = "template1") -> str:
-        self._as_owner([self._bin / "createdb", "-h", "127.0.0.1", "-p", str(self.port),
-                        "-U", "inbox", "-T", like, name])  # fmt: skip
+        self._as_owner(
+            [
+                self._bin / "createdb",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(self.port),
+                "-U",
+                "inbox",
+                "-T",
+                like,
+                name,
+            ]
+        )
         return f"postgres://inbox@127.0.0.1:{self.port}/{name}"
 
     def dump(self, name: str, to: Path) -> None:
         with to.open("wb") as sink:
-            self._as_owner([self._bin / "pg_dump", "-h", "127.0.0.1", "-p", str(self.port), "-U",
-                            "inbox", name], stdout=sink)  # fmt: skip
+            self._as_owner(
+                [
+                    self._bin / "pg_dump",
+                    "-h",
+                    "127.0.0.1",
+                    "-p",
+                    str(self.port),
+                    "-U",
+                    "inbox",
+                    name,
+                ],
+                stdout=sink,
+            )
 
     def restore(self, name: str, dump: Path) -> None:
         with dump.open("rb") as source:
-            self._as_owner([self._bin / "psql", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1",
-                            "-p", str(self.port), "-U", "inbox", name], stdin=source)  # fmt: skip
+            self._as_owner(
+                [
+                    self._bin / "psql",
+                    "-q",
+                    "-v",
+                    "ON_ERROR_STOP=1",
+                    "-h",
+                    "127.0.0.1",
+                    "-p",
+                    str(self.port),
+                    "-U",
+                    "inbox",
+                    name,
+                ],
+                stdin=source,
+            )
 
     def _as_owner(self, command: list[object], *, check: bool = True, **options: object) -> None:
         words = [str(word) for word in command]
@@ -102,10 +161,21 @@ class Redis:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
-             "--dir", str(self._folder), "--maxmemory-policy", "noeviction"],
+            [
+                self._binary,
+                "--port",
+                str(self.port),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--dir",
+                str(self._folder),
+                "--maxmemory-policy",
+                "noeviction",
+            ],
             stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         until = time.monotonic() + 20
         while time.monotonic() < until:
             with socket.socket() as probe:

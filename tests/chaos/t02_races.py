@@ -120,11 +120,14 @@ def partials(world: Installation, run: Run) -> Outcome:
     for refund in world.shop.ledger()["refunds"]:
         refunded[refund["order"]] += 1
     return Outcome(
-        figures={"orders": len(orders), "refunds of 10": sum(refunded.values()),
-                 "most on one order": max(refunded.values(), default=0)},
+        figures={
+            "orders": len(orders),
+            "refunds of 10": sum(refunded.values()),
+            "most on one order": max(refunded.values(), default=0),
+        },
         broken=world.check(),
         of=len(orders),
-    )  # fmt: skip
+    )
 
 
 def one_budget(world: Installation, run: Run) -> Outcome:
@@ -199,16 +202,35 @@ def _confirm(order: Order, by: User, token: str, click: str = "") -> OrderAction
 
 CASES = [
     Case(
-        id="T1", title="the same click 20 times", run=one_click, backend="postgresql",
-        mutants={"locks and indexes": 0.2}, mutant_scale=0.25,
+        id="T1",
+        title="the same click 20 times",
+        run=one_click,
+        backend="postgresql",
+        mutants={"locks and indexes": 0.2},
+        mutant_scale=0.25,
     ),
     Case(
-        id="T2-order", title="50 agents, one order, cancel against refund", run=one_order,
-        backend="postgresql", is_mean=True, mutants={"locks and indexes": 0.5}, mutant_scale=0.2,
+        id="T2-order",
+        title="50 agents, one order, cancel against refund",
+        run=one_order,
+        backend="postgresql",
+        is_mean=True,
+        mutants={"locks and indexes": 0.5},
+        mutant_scale=0.2,
     ),
-    Case(id="T2-partials", title="refunds of 10 on 100", run=partials, backend="postgresql", is_mean=True),
     Case(
-        id="T2-budget", title="50 refunds against one day's budget", run=one_budget,
-        backend="postgresql", mutants={"the budget's lock": 0.25}, mutant_scale=0.5,
+        id="T2-partials",
+        title="refunds of 10 on 100",
+        run=partials,
+        backend="postgresql",
+        is_mean=True,
     ),
-]  # fmt: skip
+    Case(
+        id="T2-budget",
+        title="50 refunds against one day's budget",
+        run=one_budget,
+        backend="postgresql",
+        mutants={"the budget's lock": 0.25},
+        mutant_scale=0.5,
+    ),
+]

@@ -55,30 +55,66 @@ LAG_S: Final = 60.0
 # What a day does to whoever waits, in seconds: it ends at 24 hours and a moment.
 DAY: Final = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, *(7200,) * 10, 7900)
 FAULTS: Final = (
-    {"phase": "drop_before"}, {"phase": "500_before"}, {"phase": "throttle"}, {"phase": "401"},
-    {"phase": "402"}, {"phase": "423"}, {"phase": "430"}, {"phase": "400"}, {"phase": "404"},
-    {"phase": "408"}, {"phase": "409"}, {"phase": "422"}, {"phase": "commit_then_drop"},
-    {"phase": "commit_then_500"}, {"phase": "commit_then_400"}, {"phase": "commit_then_404"},
-    {"phase": "commit_then_408"}, {"phase": "commit_then_409"}, {"phase": "commit_then_422"},
-    {"phase": "truncate"}, {"phase": "html200"}, {"phase": "malformed_json"},
-    {"phase": "null_data"}, {"phase": "null_payload"}, {"phase": "null_payload_before"},
-    {"phase": "no_user_errors"}, {"phase": "no_user_errors_before"},
-    {"phase": "user_errors_and_result"}, {"phase": "error_before"}, {"phase": "error_after"},
+    {"phase": "drop_before"},
+    {"phase": "500_before"},
+    {"phase": "throttle"},
+    {"phase": "401"},
+    {"phase": "402"},
+    {"phase": "423"},
+    {"phase": "430"},
+    {"phase": "400"},
+    {"phase": "404"},
+    {"phase": "408"},
+    {"phase": "409"},
+    {"phase": "422"},
+    {"phase": "commit_then_drop"},
+    {"phase": "commit_then_500"},
+    {"phase": "commit_then_400"},
+    {"phase": "commit_then_404"},
+    {"phase": "commit_then_408"},
+    {"phase": "commit_then_409"},
+    {"phase": "commit_then_422"},
+    {"phase": "truncate"},
+    {"phase": "html200"},
+    {"phase": "malformed_json"},
+    {"phase": "null_data"},
+    {"phase": "null_payload"},
+    {"phase": "null_payload_before"},
+    {"phase": "no_user_errors"},
+    {"phase": "no_user_errors_before"},
+    {"phase": "user_errors_and_result"},
+    {"phase": "error_before"},
+    {"phase": "error_after"},
     {"phase": "error_before", "codes": ["SERVICE_UNAVAILABLE"], "with_null": True},
     {"phase": "error_after", "codes": ["SERVICE_UNAVAILABLE"], "with_null": True},
     {"phase": "error_after", "codes": ["ACCESS_DENIED", "TIMEOUT"]},
     {"phase": "error_after", "codes": ["INTERNAL_SERVER_ERROR"]},
-    {"phase": "commit_late", "late_s": 3}, {"phase": "commit_late", "late_s": 90},
-)  # fmt: skip
+    {"phase": "commit_late", "late_s": 3},
+    {"phase": "commit_late", "late_s": 90},
+)
 CHANGES: Final = (
-    "staff refund", "customer pays the rest", "staff cancel", "delivered", "dispute opens",
-    "another customer", "policy: low limit", "policy: low maximum", "policy: no cancel",
-    "policy: cancel asks", "requester leaves", "frozen", "switched off", "no store credit",
-    "scope lost", "60 days old",
-)  # fmt: skip
+    "staff refund",
+    "customer pays the rest",
+    "staff cancel",
+    "delivered",
+    "dispute opens",
+    "another customer",
+    "policy: low limit",
+    "policy: low maximum",
+    "policy: no cancel",
+    "policy: cancel asks",
+    "requester leaves",
+    "frozen",
+    "switched off",
+    "no store credit",
+    "scope lost",
+    "60 days old",
+)
 MUTATIONS: Final = {
-    "orderCancel": "cancel_order", "refundCreate": "refund", "fulfillmentCancel": "cancel_shipment",
-}  # fmt: skip
+    "orderCancel": "cancel_order",
+    "refundCreate": "refund",
+    "fulfillmentCancel": "cancel_shipment",
+}
 # Answers that prove that a request did nothing: the next is like a first one.
 _UNDONE: Final = frozenset({"throttle", "401", "402", "403", "423", "429", "430"})
 PAYMENTS: Final = (("100.00",), ("60.00",), ("70.00", "30.00"))
@@ -87,8 +123,13 @@ METHODS: Final = ("original", "original", "original", "store_credit")
 PAUSES: Final = (0, 1, 3, 10, 40, 150, 700, 4000)
 TARGETS: Final = ("refundCreate", "orderCancel", "both", "both", "*")
 _REFUSALS: Final = (
-    ActionRefused, StalePreview, ShopUnreachable, ShopifyError, InvalidMoney, UserError,
-)  # fmt: skip
+    ActionRefused,
+    StalePreview,
+    ShopUnreachable,
+    ShopifyError,
+    InvalidMoney,
+    UserError,
+)
 
 
 class Life:
@@ -127,9 +168,13 @@ class Life:
             likely |= {self.another_order: 8} if self._is_over else {self.ask: 8}
         else:
             likely |= {
-                self.work: 6, self.bad_answer: 7, self.world_changes: 7, self.nothing_is_read: 1,
-                self.time_passes: 1, self.withdraw: 1,
-            }  # fmt: skip
+                self.work: 6,
+                self.bad_answer: 7,
+                self.world_changes: 7,
+                self.nothing_is_read: 1,
+                self.time_passes: 1,
+                self.withdraw: 1,
+            }
         if state == "awaiting_approval":
             likely |= {self.approve: 12, self.decline: 1}
         if state == "needs_human":
@@ -178,20 +223,35 @@ class Life:
     def _conditions(self, name: str) -> Conditions:
         lag: dict[str, Any] = {"lagging_reads": 0.6, "lag": 5, "lag_s": LAG_S, "shuffled": True}
         apart: dict[str, Any] = {
-            "cancels": ("together", "job_open", "job_done", "no_refund", "no_refund_failed",
-                        "failed"),
+            "cancels": (
+                "together",
+                "job_open",
+                "job_done",
+                "no_refund",
+                "no_refund_failed",
+                "failed",
+            ),
             "refund_after_s": 30.0,
             "jobs_kept_s": 3600.0,
-        }  # fmt: skip
+        }
         bank: dict[str, Any] = {
-            "refunds": ("success", "success", "pending_success", "pending_failure", "failure",
-                        "half_failure"),
+            "refunds": (
+                "success",
+                "success",
+                "pending_success",
+                "pending_failure",
+                "failure",
+                "half_failure",
+            ),
             "bank_s": 3600.0,
-        }  # fmt: skip
+        }
         chosen: dict[str, dict[str, Any]] = {
-            "calm": {}, "lag": lag, "apart": lag | apart, "bank": bank | {"shuffled": True},
+            "calm": {},
+            "lag": lag,
+            "apart": lag | apart,
+            "bank": bank | {"shuffled": True},
             "all": lag | apart | bank,
-        }  # fmt: skip
+        }
         return Conditions(seed=self.dice.randrange(2**31), **chosen[name])
 
     # What there is.
@@ -262,9 +322,11 @@ class Life:
     def _refund(self, amount: str, method: str) -> None:
         self._note("refund", amount, method)
         choice = previews.RefundChoice(
-            reason="other", amount=Money(Decimal(amount), "EUR"), method=RefundMethod(method),
+            reason="other",
+            amount=Money(Decimal(amount), "EUR"),
+            method=RefundMethod(method),
             returned="not_needed",
-        )  # fmt: skip
+        )
         self._ask(choice)
 
     def _cancel(self, amount: str | None, method: str) -> None:
@@ -305,9 +367,13 @@ class Life:
             if fact.state != "needs_human" or (happened.anything and not is_all):
                 continue
             self._try(
-                services.settle_by_hand, action_id=fact.id, by=self.world.sara, reason="seen",
-                was_applied=is_all, now=timezone.now(),
-            )  # fmt: skip
+                services.settle_by_hand,
+                action_id=fact.id,
+                by=self.world.sara,
+                reason="seen",
+                was_applied=is_all,
+                now=timezone.now(),
+            )
 
     def _on_active(self, verb: Any, **words: Any) -> None:
         for pk in self._actions().active().values_list("pk", flat=True):
@@ -385,10 +451,14 @@ class Life:
         is_undone = entry["fault"] in _UNDONE or str(entry["status"]) in _UNDONE
         self._sent[key] += not is_undone
         return history.Send(
-            action=action.pk, goal=goal, again=again, is_seen_done=goal in done, world=self._moving(action, goal, world),
+            action=action.pk,
+            goal=goal,
+            again=again,
+            is_seen_done=goal in done,
+            world=self._moving(action, goal, world),
             is_store_credit=action.proposal.get("method") == RefundMethod.STORE_CREDIT
             and (goal == "refund" or bool(action.proposal.get("is_full_refund"))),
-        )  # fmt: skip
+        )
 
     def _seen_done(self, action: OrderAction) -> set[str]:
         """The goals that our own copy of the order shows reached by this action."""
@@ -639,14 +709,22 @@ def lives(world: Installation, run: Run) -> Outcome:
 
 CASES = [
     Case(
-        id="T3", title="random lives of an order", run=lives,
+        id="T3",
+        title="random lives of an order",
+        run=lives,
         mutants={
-            "no key and no read": 0.05, "no check before sending": 0.02, "no unknown": 0.02,
+            "no key and no read": 0.05,
+            "no check before sending": 0.02,
+            "no unknown": 0.02,
         },
-        mutant_scale=0.25, takes_s=400,
+        mutant_scale=0.25,
+        takes_s=400,
     ),
     Case(
-        id="T3-refused", title="reads that the projection refused", run=refused_reads,
-        mutants={"accept rejected reads": 0.5}, mutant_scale=0.5,
+        id="T3-refused",
+        title="reads that the projection refused",
+        run=refused_reads,
+        mutants={"accept rejected reads": 0.5},
+        mutant_scale=0.5,
     ),
-]  # fmt: skip
+]

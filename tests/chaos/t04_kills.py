@@ -35,9 +35,21 @@ RETURNS = 0.3
 
 # Where a worker may die, and the how-manieth time it passes there.
 FAILPOINTS = (
-    "claimed", "claimed:2", "read", "read:2", "read:3", "projected", "projected:2", "begun",
-    "begun:2", "answered", "answered:2", "moved", "moved:2", "moved:3",
-)  # fmt: skip
+    "claimed",
+    "claimed:2",
+    "read",
+    "read:2",
+    "read:3",
+    "projected",
+    "projected:2",
+    "begun",
+    "begun:2",
+    "answered",
+    "answered:2",
+    "moved",
+    "moved:2",
+    "moved:3",
+)
 KINDS = ("refund", "refund through a return", "cancel", "cancel and all", "cancel and a part")
 
 

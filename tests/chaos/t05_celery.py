@@ -32,9 +32,16 @@ class Celery:
 
     def worker(self) -> subprocess.Popen[bytes]:
         return self._start(
-            "worker", "--pool", "prefork", "--concurrency", "2", "--queues", "actions,messages,sync,default",
-            "--without-gossip", "--without-mingle",
-        )  # fmt: skip
+            "worker",
+            "--pool",
+            "prefork",
+            "--concurrency",
+            "2",
+            "--queues",
+            "actions,messages,sync,default",
+            "--without-gossip",
+            "--without-mingle",
+        )
 
     def beat(self) -> subprocess.Popen[bytes]:
         schedule = self.folder / f"schedule{len(self.processes)}"
@@ -56,8 +63,11 @@ class Celery:
         with (self.folder / "celery.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", "settings", *words, "--loglevel", "ERROR"],
-                env=env, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+                env=env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         self.processes.append(process)
         return process
 
@@ -97,9 +107,14 @@ class Scene:
 def everything(world: Installation, run: Run) -> Outcome:
     scene = _scene(world, run, beats=1)
     parts: list[Callable[[Scene], None]] = [
-        _group_killed, _child_killed, _three_times, _three_schedulers, _broker_restarted,
-        _flushed, _frozen,
-    ]  # fmt: skip
+        _group_killed,
+        _child_killed,
+        _three_times,
+        _three_schedulers,
+        _broker_restarted,
+        _flushed,
+        _frozen,
+    ]
     try:
         for part in parts:
             part(scene)
@@ -227,12 +242,29 @@ def _frozen(scene: Scene) -> None:
 
 CASES = [
     Case(
-        id="T5", title="workers, broker and scheduler taken away", run=everything, is_mean=True,
-        backend="postgresql", broker="redis", takes_s=330,
+        id="T5",
+        title="workers, broker and scheduler taken away",
+        run=everything,
+        is_mean=True,
+        backend="postgresql",
+        broker="redis",
+        takes_s=330,
     ),
     Case(
-        id="T5-flush", title="every message lost at once", run=without_a_sweep, is_mean=True,
-        backend="postgresql", broker="redis", mutants={"sweep": 0.05}, mutant_scale=0.5,
+        id="T5-flush",
+        title="every message lost at once",
+        run=without_a_sweep,
+        is_mean=True,
+        backend="postgresql",
+        broker="redis",
+        mutants={"sweep": 0.05},
+        mutant_scale=0.5,
     ),
-    Case(id="T5-embedded", title="the bundled broker, on SQLite", run=embedded, broker="embedded", is_mean=True),
-]  # fmt: skip
+    Case(
+        id="T5-embedded",
+        title="the bundled broker, on SQLite",
+        run=embedded,
+        broker="embedded",
+        is_mean=True,
+    ),
+]

@@ -214,8 +214,11 @@ def _everything_direct() -> None:
 
 CASES = [
     Case(
-        id="T6", title=f"{len(ANSWERS)} answers × {len(MUTATIONS)} mutations × first and second try",
-        run=matrix, mutants={"answers trusted": 0.05}, mutant_scale=1.0,
+        id="T6",
+        title=f"{len(ANSWERS)} answers × {len(MUTATIONS)} mutations × first and second try",
+        run=matrix,
+        mutants={"answers trusted": 0.05},
+        mutant_scale=1.0,
     ),
     Case(id="T6-wire", title="the line refused and cut", run=wires),
-]  # fmt: skip
+]

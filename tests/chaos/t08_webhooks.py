@@ -146,8 +146,9 @@ def _deliver(
             return  # Shopify never sends it
         if fate < 0.02:
             body, headers = sent
-            found.send((body, headers | {"X-Shopify-Hmac-Sha256": sign(body, b"forged")}),
-                       is_forged=True)  # fmt: skip
+            found.send(
+                (body, headers | {"X-Shopify-Hmac-Sha256": sign(body, b"forged")}), is_forged=True
+            )
         if fate < 0.025:
             late.append(sent)
         elif fate < 0.075:
@@ -236,16 +237,22 @@ def _judge(world: Installation, found: Storm, total: int, run: Run) -> Outcome:
     return Outcome(
         figures={
             "webhooks": sum(found.answers.values()) + sum(found.forged.values()),
-            "changes": total, "orders": len(shop.orders), "wrong": len(wrong),
-            "answered 503 or cut": len(found.refused), "duplicates": sums["duplicates"],
-            "forged": sum(found.forged.values()), "forged accepted": forged,
-            "lost after 200": len(lost), "waiting for another try": states[EventState.WAITING],
+            "changes": total,
+            "orders": len(shop.orders),
+            "wrong": len(wrong),
+            "answered 503 or cut": len(found.refused),
+            "duplicates": sums["duplicates"],
+            "forged": sum(found.forged.values()),
+            "forged accepted": forged,
+            "lost after 200": len(lost),
+            "waiting for another try": states[EventState.WAITING],
             "changes a second": round(total / found.took_s),
-            "p50 ms": round(delays[49], 1), "p99 ms": round(delays[98], 1),
+            "p50 ms": round(delays[49], 1),
+            "p99 ms": round(delays[98], 1),
         },
         broken=broken,
         of=len(shop.orders) if run.mutant == "no reconciliation" else 1,
-    )  # fmt: skip
+    )
 
 
 def _patiently(work: Callable[[], Result]) -> Result:
@@ -272,9 +279,11 @@ def _off_balance(store: Store) -> list[str]:
 def _outage(scale: float) -> None:
     """The database lets nobody in and throws out who is there."""
     name = settings.DATABASES["default"]["NAME"]
-    words = {"host": settings.DATABASES["default"]["HOST"],
-             "port": settings.DATABASES["default"]["PORT"],
-             "user": settings.DATABASES["default"]["USER"]}  # fmt: skip
+    words = {
+        "host": settings.DATABASES["default"]["HOST"],
+        "port": settings.DATABASES["default"]["PORT"],
+        "user": settings.DATABASES["default"]["USER"],
+    }
     with psycopg.connect(**words, dbname="postgres", autocommit=True) as admin:  # type: ignore[arg-type]
         admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         until = time.monotonic() + max(3.0, OUTAGE_S * min(scale, 1.0))
@@ -322,10 +331,14 @@ def forgeries(world: Installation, run: Run) -> Outcome:
     if not store.is_active or store.uninstalled_at or Order.objects.count() < before:
         broken.append("a replayed body under another topic destroyed something")
     return Outcome(
-        figures={"forged": total, "accepted": accepted, "5xx": errors,
-                 "answers": str(dict(found.forged))},
+        figures={
+            "forged": total,
+            "accepted": accepted,
+            "5xx": errors,
+            "answers": str(dict(found.forged)),
+        },
         broken=broken,
-    )  # fmt: skip
+    )
 
 
 @contextmanager
@@ -334,10 +347,21 @@ def _receiver(mutant: str) -> Iterator[int]:
     port = free_port()
     guard = mutant if mutant == "no signature check" else ""
     server = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "tests.chaos.receiver_app:application", "--port",
-         str(port), "--workers", "2", "--log-level", "critical", "--no-access-log"],
+        [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "tests.chaos.receiver_app:application",
+            "--port",
+            str(port),
+            "--workers",
+            "2",
+            "--log-level",
+            "critical",
+            "--no-access-log",
+        ],
         env=os.environ | {"CHAOS_MUTANT": guard},
-    )  # fmt: skip
+    )
     try:
         until = time.monotonic() + 60
         while time.monotonic() < until:
@@ -359,12 +383,19 @@ def _receiver(mutant: str) -> Iterator[int]:
 
 CASES = [
     Case(
-        id="T8", title="a storm of webhooks, an outage in it", run=storm, backend="postgresql",
-        mutants={"no reconciliation": 0.02, "no signature check": 1.0}, mutant_scale=0.02,
+        id="T8",
+        title="a storm of webhooks, an outage in it",
+        run=storm,
+        backend="postgresql",
+        mutants={"no reconciliation": 0.02, "no signature check": 1.0},
+        mutant_scale=0.02,
         takes_s=900,
     ),
     Case(
-        id="T9", title="forged, replayed and misdirected webhooks", run=forgeries,
-        backend="postgresql", mutants={"no signature check": 1.0},
+        id="T9",
+        title="forged, replayed and misdirected webhooks",
+        run=forgeries,
+        backend="postgresql",
+        mutants={"no signature check": 1.0},
     ),
-]  # fmt: skip
+]

@@ -54,7 +54,10 @@ def properties(world: Installation, run: Run) -> Outcome:
 
 CASES = [
     Case(
-        id="T11", title="money in every currency", run=properties,
-        mutants={"exact shares": 0.5}, mutant_scale=0.05,
+        id="T11",
+        title="money in every currency",
+        run=properties,
+        mutants={"exact shares": 0.5},
+        mutant_scale=0.05,
     )
-]  # fmt: skip
+]

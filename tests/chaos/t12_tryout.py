@@ -47,12 +47,14 @@ def writers(world: Installation, run: Run) -> Outcome:
     drained = world.drain(within_s=20 if run.mutant else 60)
     return Outcome(
         figures={
-            "actions": len(accepted), "kills": world.workers.kills, "locked": len(errors),
+            "actions": len(accepted),
+            "kills": world.workers.kills,
+            "locked": len(errors),
             "drained": "yes" if drained else "no",
         },
         broken=errors + ([] if run.mutant else world.check(accepted=accepted)),
         of=max(len(accepted), WRITERS),
-    )  # fmt: skip
+    )
 
 
 def _deferred_transactions() -> None:

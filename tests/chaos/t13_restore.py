@@ -29,8 +29,13 @@ def restore(world: Installation, run: Run) -> Outcome:
     sent_before = _sends(world)
     world.workers.stop()
     connections.close_all()
-    _run("psql", "-q", os.environ["DATABASE_URL"], "-c",
-         "DROP SCHEMA public CASCADE; CREATE SCHEMA public")  # fmt: skip
+    _run(
+        "psql",
+        "-q",
+        os.environ["DATABASE_URL"],
+        "-c",
+        "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
+    )
     _run("psql", "-q", "-v", "ON_ERROR_STOP=1", os.environ["DATABASE_URL"], "-f", str(dump))
     # Nobody restores a dump while a replica still lags behind what happened before it.
     time.sleep(LAG_S)
@@ -57,8 +62,12 @@ def _run(*command: str) -> None:
 
 CASES = [
     Case(
-        id="T13", title="a dump with open actions is restored", run=restore, backend="postgresql",
+        id="T13",
+        title="a dump with open actions is restored",
+        run=restore,
+        backend="postgresql",
         is_mean=True,
-        mutants={"no key and no read": 0.2}, mutant_scale=0.4,
+        mutants={"no key and no read": 0.2},
+        mutant_scale=0.4,
     )
-]  # fmt: skip
+]

@@ -43,11 +43,24 @@ class Crew:
 
     def start(self, *, is_shared: bool) -> None:
         if is_shared:
-            self._start([
-                sys.executable, "-m", "celery", "-A", "tests.chaos.shared_pool", "worker",
-                "--pool", "threads", "--concurrency", "16", "--queues",
-                "actions,messages,sync,default", "--loglevel", "ERROR",
-            ])  # fmt: skip
+            self._start(
+                [
+                    sys.executable,
+                    "-m",
+                    "celery",
+                    "-A",
+                    "tests.chaos.shared_pool",
+                    "worker",
+                    "--pool",
+                    "threads",
+                    "--concurrency",
+                    "16",
+                    "--queues",
+                    "actions,messages,sync,default",
+                    "--loglevel",
+                    "ERROR",
+                ]
+            )
         else:
             for pool in processes.POOLS:
                 self._start(processes.worker_command(pool))
@@ -197,8 +210,14 @@ def _outcome(alone: Waits, beside: Waits, polite: float, asked: int, replies: in
 
 CASES = [
     Case(
-        id="T20", title="replies to mute, dripping and refusing hosts beside refunds",
-        run=beside_refunds, backend="postgresql", broker="redis", takes_s=150, is_timed=True,
-        mutants={"own pools": 0.3}, mutant_scale=1.0,
+        id="T20",
+        title="replies to mute, dripping and refusing hosts beside refunds",
+        run=beside_refunds,
+        backend="postgresql",
+        broker="redis",
+        takes_s=150,
+        is_timed=True,
+        mutants={"own pools": 0.3},
+        mutant_scale=1.0,
     ),
-]  # fmt: skip
+]

@@ -18,9 +18,15 @@ NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 
 def action(state: str = "succeeded", kind: str = "refund", **more: Any) -> ActionFact:
     words: dict[str, Any] = {
-        "id": 1, "order": ORDER, "kind": kind, "state": state, "marker": "aa", "key": "key-1",
-        "amount": None if kind == "cancel" else Decimal("15.00"), "currency": "EUR",
-    }  # fmt: skip
+        "id": 1,
+        "order": ORDER,
+        "kind": kind,
+        "state": state,
+        "marker": "aa",
+        "key": "key-1",
+        "amount": None if kind == "cancel" else Decimal("15.00"),
+        "currency": "EUR",
+    }
     return ActionFact(**words | more)
 
 
@@ -29,10 +35,16 @@ def refund(amount: str = "15.0", *statuses: str, **more: Any) -> dict[str, Any]:
     statuses = statuses or ("SUCCESS",)
     part = Decimal(amount) / len(statuses)
     return {
-        "order": ORDER, "id": "gid://shopify/Refund/9", "note": "why [ax:aa]", "amount": amount,
-        "currency": "EUR", "idempotency_key": "key-1", "made_by": "app", "cancel_note": None,
+        "order": ORDER,
+        "id": "gid://shopify/Refund/9",
+        "note": "why [ax:aa]",
+        "amount": amount,
+        "currency": "EUR",
+        "idempotency_key": "key-1",
+        "made_by": "app",
+        "cancel_note": None,
         "transactions": [{"status": status, "amount": str(part)} for status in statuses],
-    } | more  # fmt: skip
+    } | more
 
 
 def by_cancel(amount: str = "15.0", *statuses: str) -> dict[str, Any]:
@@ -69,7 +81,10 @@ STAFF = {"made_by": "staff", "idempotency_key": None}
         (action("rejected"), books()),
         (action("withdrawn"), books()),
         (action("rejected"), books(refund("7.0", **STAFF))),
-        (action("rejected"), books(refund("15.0", **STAFF)), ),
+        (
+            action("rejected"),
+            books(refund("15.0", **STAFF)),
+        ),
         (action("rejected", "cancel"), books(canceled="by us [ax:aa]", made_by="staff")),
         (action("rejected", "cancel"), books(canceled="")),
         (action("needs_human"), books()),
@@ -80,15 +95,22 @@ STAFF = {"made_by": "staff", "idempotency_key": None}
         (action("succeeded", "cancel"), books(canceled=CANCELED)),
         (action("succeeded", "cancel_and_refund"), books(by_cancel(), canceled=CANCELED)),
         (action("succeeded", "cancel_and_refund"), books(refund(), canceled=CANCELED)),
-        (action("succeeded", "cancel_and_refund"),
-         books(refund(), refund("1.0", **STAFF), canceled=CANCELED)),
+        (
+            action("succeeded", "cancel_and_refund"),
+            books(refund(), refund("1.0", **STAFF), canceled=CANCELED),
+        ),
         (action("partial", "cancel_and_refund"), books(canceled=CANCELED)),
         (action("partial", "cancel_and_refund"), books(by_cancel("8.0"), canceled=CANCELED)),
-        (action("partial", "cancel_and_refund"), books(refund("15.0", "FAILURE"), canceled=CANCELED)),
-        (action("partial", "cancel_and_refund"),
-         books(by_cancel("15.0", "SUCCESS", "FAILURE"), canceled=CANCELED)),
+        (
+            action("partial", "cancel_and_refund"),
+            books(refund("15.0", "FAILURE"), canceled=CANCELED),
+        ),
+        (
+            action("partial", "cancel_and_refund"),
+            books(by_cancel("15.0", "SUCCESS", "FAILURE"), canceled=CANCELED),
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_true_account_passes(fact: ActionFact, ledger: dict[str, Any]) -> None:
     assert history.violations([fact], ledger, accepted=[1]) == []
 
@@ -98,51 +120,84 @@ def test_a_true_account_passes(fact: ActionFact, ledger: dict[str, Any]) -> None
     [
         (action(), books(refund(), refund()), "refunded 2 times"),
         (action(), books(refund(), refund(idempotency_key="fresh")), "refunded 2 times"),
-        (action("succeeded", "cancel_and_refund"), books(by_cancel(), refund(), canceled=CANCELED),
-         "refunded 2 times"),
+        (
+            action("succeeded", "cancel_and_refund"),
+            books(by_cancel(), refund(), canceled=CANCELED),
+            "refunded 2 times",
+        ),
         (action(), books(refund("40.0")), "40.0 moved instead of 15.00"),
-        (action("succeeded", "cancel_and_refund"), books(by_cancel("40.0"), canceled=CANCELED),
-         "40.0 moved instead of 15.00"),
-        (action("succeeded", "cancel"), books(by_cancel(), canceled=CANCELED),
-         "15.0 moved instead of 0"),
-        (action("partial", "cancel_and_refund"), books(refund("7.0"), canceled=CANCELED),
-         "7.0 booked instead of 15.00"),
+        (
+            action("succeeded", "cancel_and_refund"),
+            books(by_cancel("40.0"), canceled=CANCELED),
+            "40.0 moved instead of 15.00",
+        ),
+        (
+            action("succeeded", "cancel"),
+            books(by_cancel(), canceled=CANCELED),
+            "15.0 moved instead of 0",
+        ),
+        (
+            action("partial", "cancel_and_refund"),
+            books(refund("7.0"), canceled=CANCELED),
+            "7.0 booked instead of 15.00",
+        ),
         (action(), books(refund(currency="USD")), "refunded in USD instead of EUR"),
         (action("rejected"), books(refund()), "said not to have happened"),
         (action("rejected"), books(refund("15.0", "PENDING")), "said not to have happened"),
         (action("withdrawn"), books(refund()), "said not to have happened"),
         (action("declined"), books(refund()), "said not to have happened"),
         (action("expired"), books(refund()), "said not to have happened"),
-        (action("rejected", "cancel_and_refund"), books(by_cancel(), canceled=CANCELED),
-         "said not to have happened"),
+        (
+            action("rejected", "cancel_and_refund"),
+            books(by_cancel(), canceled=CANCELED),
+            "said not to have happened",
+        ),
         (action("rejected", "cancel"), books(canceled=CANCELED), "said not to have happened"),
         (action(), books(), "done without a refund"),
         (action(), books(refund(**STAFF)), "done without a refund"),
         (action("awaiting_bank"), books(), "done without a refund"),
         (action("reversed"), books(), "done without a refund"),
         (action("succeeded", "cancel"), books(), "the order is not canceled"),
-        (action("succeeded", "cancel"), books(canceled=CANCELED, made_by="staff"),
-         "the order is not canceled"),
+        (
+            action("succeeded", "cancel"),
+            books(canceled=CANCELED, made_by="staff"),
+            "the order is not canceled",
+        ),
         (action("partial", "cancel_and_refund"), books(), "said to be half done, and nothing is"),
-        (action("partial", "cancel_and_refund"), books(by_cancel(), canceled=CANCELED),
-         "said to be half done, and the refund arrived"),
-        (action("partial", "cancel_and_refund"), books(refund(), canceled=CANCELED),
-         "said to be half done, and the refund arrived"),
+        (
+            action("partial", "cancel_and_refund"),
+            books(by_cancel(), canceled=CANCELED),
+            "said to be half done, and the refund arrived",
+        ),
+        (
+            action("partial", "cancel_and_refund"),
+            books(refund(), canceled=CANCELED),
+            "said to be half done, and the refund arrived",
+        ),
         (action(), books(refund("15.0", "SUCCESS", "FAILURE")), "done, and 7.5 of 15.00 arrived"),
         (action(), books(refund("15.0", "PENDING")), "done, and 0 of 15.00 arrived"),
-        (action("succeeded", "cancel_and_refund"), books(by_cancel("8.0"), canceled=CANCELED),
-         "done, and 8.0 of 15.00 arrived"),
+        (
+            action("succeeded", "cancel_and_refund"),
+            books(by_cancel("8.0"), canceled=CANCELED),
+            "done, and 8.0 of 15.00 arrived",
+        ),
         (action("reversed"), books(refund()), "said to have failed at the bank"),
         (action("awaiting_bank"), books(refund()), "waits for a bank that has answered"),
         (action("unknown"), books(), "still open"),
         (action("blocked"), books(), "still open"),
         (action(), books(refund(), refund("90.0", **STAFF)), "more refunded than paid"),
-        (action(), books(refund(), refund("5.0", note="[ax:bb]", idempotency_key="x")),
-         "a refund of unknown action bb"),
-        (action(), books(refund(), refund("5.0", note=None, idempotency_key=None)),
-         "a refund of unknown action gid://shopify/Refund/9"),
+        (
+            action(),
+            books(refund(), refund("5.0", note="[ax:bb]", idempotency_key="x")),
+            "a refund of unknown action bb",
+        ),
+        (
+            action(),
+            books(refund(), refund("5.0", note=None, idempotency_key=None)),
+            "a refund of unknown action gid://shopify/Refund/9",
+        ),
     ],
-)  # fmt: skip
+)
 def test_each_untruth_is_seen(fact: ActionFact, ledger: dict[str, Any], sentence: str) -> None:
     found = history.violations([fact], ledger)
     assert any(sentence in text for text in found), found
@@ -154,8 +209,9 @@ def test_each_untruth_is_seen(fact: ActionFact, ledger: dict[str, Any], sentence
 )
 def test_what_a_bank_or_a_replica_delays_is_held_against_nobody_yet(fact: ActionFact) -> None:
     canceled = CANCELED if fact.cancels else None
-    ledger = books(refund("15.0", "PENDING" if fact.state == "succeeded" else "SUCCESS"),
-                   canceled=canceled)  # fmt: skip
+    ledger = books(
+        refund("15.0", "PENDING" if fact.state == "succeeded" else "SUCCESS"), canceled=canceled
+    )
     assert history.violations([fact], ledger, is_drained=False) == []
 
 
@@ -172,10 +228,17 @@ def test_a_staff_refund_with_our_marker_is_no_action_of_ours() -> None:
 
 @pytest.mark.parametrize(
     ("state", "hours", "is_seen"),
-    [("blocked", 25, True), ("queued", 25, True), ("awaiting_approval", 25, True),
-     ("pending", 25, True), ("blocked", 23, False), ("needs_human", 99, False),
-     ("awaiting_bank", 99, False), ("succeeded", 99, False)],
-)  # fmt: skip
+    [
+        ("blocked", 25, True),
+        ("queued", 25, True),
+        ("awaiting_approval", 25, True),
+        ("pending", 25, True),
+        ("blocked", 23, False),
+        ("needs_human", 99, False),
+        ("awaiting_bank", 99, False),
+        ("succeeded", 99, False),
+    ],
+)
 def test_everything_ends_within_a_day_or_waits_for_a_person(
     state: str, hours: int, is_seen: bool
 ) -> None:
@@ -198,12 +261,15 @@ FIFTY = Decimal("50.00")
         ({"is_delivered": True}, "cancel_order", "the order was delivered"),
         ({"is_delivered": True}, "cancel_shipment", "the order was delivered"),
         ({"moves": FIFTY, "left": Decimal(40)}, "refund", "only 40 of 50.00 was left"),
-        ({"moves": FIFTY, "confirmed": Decimal(10)}, "cancel_order",
-         "50.00 would be returned where 10 was confirmed"),
+        (
+            {"moves": FIFTY, "confirmed": Decimal(10)},
+            "cancel_order",
+            "50.00 would be returned where 10 was confirmed",
+        ),
         ({"credit_is_on": False}, "refund", "store credit was switched off"),
         ({"has_other_customer": True}, "refund", "the order had another customer"),
     ],
-)  # fmt: skip
+)
 def test_each_rule_of_the_moment_is_seen_broken(
     world: dict[str, Any], goal: str, sentence: str
 ) -> None:
@@ -223,10 +289,14 @@ def test_what_was_seen_done_is_never_sent_again() -> None:
 
 @pytest.mark.parametrize(
     ("world", "goal"),
-    [({}, "refund"), ({"is_delivered": True}, "refund"), ({"credit_is_on": False}, "refund"),
-     ({"has_other_customer": True}, "refund"),
-     ({"moves": FIFTY, "left": FIFTY, "confirmed": FIFTY}, "cancel_order")],
-)  # fmt: skip
+    [
+        ({}, "refund"),
+        ({"is_delivered": True}, "refund"),
+        ({"credit_is_on": False}, "refund"),
+        ({"has_other_customer": True}, "refund"),
+        ({"moves": FIFTY, "left": FIFTY, "confirmed": FIFTY}, "cancel_order"),
+    ],
+)
 def test_what_is_allowed_may_be_sent(world: dict[str, Any], goal: str) -> None:
     send = Send(action=1, goal=goal, again=False, world=World(**world))
     assert history.sent_against_rules([send]) == []
@@ -241,8 +311,13 @@ def goods(
 ) -> dict[str, Any]:
     """The goods in the ledger: a return of so many units, and what is back in stock."""
     dispositions = [{"type": "RESTOCKED", "quantity": restocked}] if restocked else []
-    line = {"line": LINE, "quantity": quantity, "processed": processed, "refunded": processed,
-            "dispositions": dispositions}  # fmt: skip
+    line = {
+        "line": LINE,
+        "quantity": quantity,
+        "processed": processed,
+        "refunded": processed,
+        "dispositions": dispositions,
+    }
     return {
         "returns": [{"id": RETURN, "order": ORDER, "status": "OPEN", "lines": [line]}],
         "stock": [{"line": LINE, "quantity": shelved}] if shelved else [],
@@ -260,14 +335,17 @@ def test_a_refund_through_its_return_is_a_true_account() -> None:
     [
         (action(through=RETURN), books(refund()), "refunded through no return"),
         (action(), books(refund(**{"return": RETURN})), f"refunded through {RETURN}"),
-        (action("rejected"), books() | goods(restocked=2, shelved=4),
-         "4 units back in stock where 2 came back"),
+        (
+            action("rejected"),
+            books() | goods(restocked=2, shelved=4),
+            "4 units back in stock where 2 came back",
+        ),
         (action("rejected"), books() | goods(restocked=2), "0 units back in stock where 2"),
         (action("rejected"), books() | goods(shelved=2), "2 units back in stock where 0"),
         (action("rejected"), books() | goods(restocked=3, shelved=3), "3 units of 2"),
         (action("rejected"), books() | goods(processed=3), "3 units of 2"),
     ],
-)  # fmt: skip
+)
 def test_goods_that_count_twice_are_seen(
     fact: ActionFact, ledger: dict[str, Any], sentence: str
 ) -> None:
