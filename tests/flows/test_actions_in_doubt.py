@@ -150,7 +150,10 @@ STRANGE: dict[str, Callable[[Any], Any]] = {
     "neither result nor refusal": lambda said: {
         "data": {
             next(iter(said["data"])): {
-                "refund": None, "job": None, "userErrors": [], "orderCancelUserErrors": [],
+                "refund": None,
+                "job": None,
+                "userErrors": [],
+                "orderCancelUserErrors": [],
             }
         }
     },
@@ -163,7 +166,7 @@ STRANGE: dict[str, Callable[[Any], Any]] = {
     },
     "an empty object": lambda said: {},
     "a list": lambda said: [],
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow

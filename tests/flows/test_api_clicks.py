@@ -34,9 +34,11 @@ def preview(api: Client, order: Order, amount: str, **more: Any) -> Any:
 
 def confirm(api: Client, order: Order, token: str, key: str) -> Any:
     return api.post(
-        f"/api/v1/orders/{order.pk}/actions/", {"token": token},
-        content_type="application/json", headers={"Idempotency-Key": key},
-    )  # fmt: skip
+        f"/api/v1/orders/{order.pk}/actions/",
+        {"token": token},
+        content_type="application/json",
+        headers={"Idempotency-Key": key},
+    )
 
 
 def test_a_key_that_was_used_is_refused_for_another_amount(

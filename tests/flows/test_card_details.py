@@ -19,8 +19,15 @@ from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Seen = Callable[[], Order]
-HOME = {"firstName": "Jane", "lastName": "Doe", "address1": "Hauptstraße 12", "city": "Berlin",
-        "zip": "10115", "countryCode": "DE", "country": "Germany"}  # fmt: skip
+HOME = {
+    "firstName": "Jane",
+    "lastName": "Doe",
+    "address1": "Hauptstraße 12",
+    "city": "Berlin",
+    "zip": "10115",
+    "countryCode": "DE",
+    "country": "Germany",
+}
 OFFICE = HOME | {"company": "Doe GmbH", "address1": "Marktplatz 1"}
 
 
@@ -39,23 +46,48 @@ def test_the_card_tells_what_was_read(
 ) -> None:
     price = {"shopMoney": {"amount": "20.00", "currencyCode": "EUR"}}
     made = shop.place(
-        lineItems=[{"title": "Mug", "quantity": 1, "requiresShipping": True, "priceSet": price,
-                    "properties": [{"name": "Engraving", "value": "For Dad"},
-                                   {"name": "_bundle", "value": "42"}]}],
-        customAttributes=[{"key": "Gift wrapping", "value": "yes"}, {"key": "_source", "value": "x"}],
+        lineItems=[
+            {
+                "title": "Mug",
+                "quantity": 1,
+                "requiresShipping": True,
+                "priceSet": price,
+                "properties": [
+                    {"name": "Engraving", "value": "For Dad"},
+                    {"name": "_bundle", "value": "42"},
+                ],
+            }
+        ],
+        customAttributes=[
+            {"key": "Gift wrapping", "value": "yes"},
+            {"key": "_source", "value": "x"},
+        ],
         discountCode={"itemPercentageDiscountCode": {"code": "FALL10", "percentage": 10}},
         shippingLines=[{"title": "DHL Express", "priceSet": price}],
-        shippingAddress=HOME, billingAddress=OFFICE,
-    )  # fmt: skip
+        shippingAddress=HOME,
+        billingAddress=OFFICE,
+    )
     shop.act(lambda c: holding.hold(c, made, "Other", note="Ask about the color"))
     shop.act(
         lambda c: staff_actions.refund(c, made, c.shop.orders[made.number_id].tip + 5, "Goodwill")
     )
     order = seen()
     page = card(as_alice, conversation, order)
-    for words in ("DHL Express", "Online Store", "FALL10", "Gift wrapping", "Ask about the color",
-                  "Engraving</bdi>: <bdi>For Dad", "Doe GmbH", "Marktplatz 1", "Billing address", "2 transactions", "Payment <span", "Refund <span",
-                  "Succeeded"):  # fmt: skip
+    for words in (
+        "DHL Express",
+        "Online Store",
+        "FALL10",
+        "Gift wrapping",
+        "Ask about the color",
+        "Engraving</bdi>: <bdi>For Dad",
+        "Doe GmbH",
+        "Marktplatz 1",
+        "Billing address",
+        "2 transactions",
+        "Payment <span",
+        "Refund <span",
+        "Succeeded",
+    ):
         assert words in page, words
     for private in ("_bundle", "_source", "SUCCESS", "SALE"):
         assert private not in page

@@ -89,10 +89,13 @@ CHANGES: dict[str, tuple[Any, Change, str]] = {
     "delivered": (cancel(), _delivered, "was delivered"),
     "delivered, and asked of a return": (refund("5.00"), _delivered, "has come back"),
     "shipped": (
-        cancel("40.00"), _ship, "shipment record",
+        cancel("40.00"),
+        _ship,
+        "shipment record",
     ),
     "refunded by staff": (
-        refund("5.00"), lambda s, o: s.act(lambda c: shop_actions.refund(c, o, Decimal("3.00"))),
+        refund("5.00"),
+        lambda s, o: s.act(lambda c: shop_actions.refund(c, o, Decimal("3.00"))),
         "€3.00",
     ),
     "a return was opened": (
@@ -103,25 +106,31 @@ CHANGES: dict[str, tuple[Any, Change, str]] = {
     "a dispute was opened": (refund("5.00"), _disputed, "Its disputes changed"),
     "another customer": (refund("5.00", **CREDIT), _another_customer, "another customer"),
     "store credit off": (
-        refund("5.00", **CREDIT), lambda s, o: Store.objects.update(allow_store_credit=False),
+        refund("5.00", **CREDIT),
+        lambda s, o: Store.objects.update(allow_store_credit=False),
         "does not give refunds as store credit",
     ),
     "the store off": (
-        refund("5.00"), lambda s, o: Store.objects.update(is_active=False), "switched off",
+        refund("5.00"),
+        lambda s, o: Store.objects.update(is_active=False),
+        "switched off",
     ),
     "requester deactivated": (refund("5.00"), _person(is_active=False), "switched off"),
     "requester without a role": (
-        refund("5.00"), lambda s, o: User.objects.get(username="alice").groups.clear(),
+        refund("5.00"),
+        lambda s, o: User.objects.get(username="alice").groups.clear(),
         "Only agents and supervisors",
     ),
     "limit below": (
-        refund("5.00"), _tightened(approval_up_to=1, refund_up_to=1), "up to €1.00",
+        refund("5.00"),
+        _tightened(approval_up_to=1, refund_up_to=1),
+        "up to €1.00",
     ),
     "approval above": (refund("5.00"), _tightened(refund_up_to=1), "€1.00"),
     "canceling denied": (cancel("5.00"), _tightened(cancel=CancelRule.DENY), "may not cancel"),
     "a note is asked": (refund("5.00"), _tightened(note_above=1), "staff note"),
     "the day's budget cut": (refund("5.00"), _tightened(refund_per_day=4), "€4.00 a day"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -165,9 +174,13 @@ UNCHECKED = sorted(CHANGES.keys() - {"refunded by staff", "shipped", "delivered"
 @pytest.mark.slow
 @pytest.mark.parametrize("what", UNCHECKED)
 def test_without_the_check_it_would_have_been_sent(
-    shop: Shop, seen: Seen, alice: User, policy: Policy, what: str,
+    shop: Shop,
+    seen: Seen,
+    alice: User,
+    policy: Policy,
+    what: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """Negative control of the test above."""
     monkeypatch.setattr(execution, "check_before_sending", lambda *_, **__: None)
     action, _placed = confirmed(shop, seen, alice, what)
@@ -427,9 +440,13 @@ def test_the_agent_sees_the_difference_and_confirms_anew(
     shop: Shop, rejected: Callable[..., str], as_alice: Client, conversation: Conversation
 ) -> None:
     page = rejected(
-        "refund", lambda s, o: s.act(lambda c: shop_actions.refund(c, o, Decimal("3.00"))),
-        reason="damaged", amount="30.00", staff_note="Broken lid", returned="",
-    )  # fmt: skip
+        "refund",
+        lambda s, o: s.act(lambda c: shop_actions.refund(c, o, Decimal("3.00"))),
+        reason="damaged",
+        amount="30.00",
+        staff_note="Broken lid",
+        returned="",
+    )
     assert "€0.00 → €3.00" in page
     assert "Broken lid" in page
     assert '<input type="hidden" name="amount" value="30.00">' in page
@@ -447,9 +464,12 @@ def test_what_no_longer_fits_keeps_what_was_typed(
     rejected: Callable[..., str], as_alice: Client, conversation: Conversation
 ) -> None:
     page = rejected(
-        "refund", lambda s, o: s.act(lambda c: shop_actions.refund(c, o, Decimal("20.00"))),
-        reason="damaged", amount="30.00", staff_note="Broken lid",
-    )  # fmt: skip
+        "refund",
+        lambda s, o: s.act(lambda c: shop_actions.refund(c, o, Decimal("20.00"))),
+        reason="damaged",
+        amount="30.00",
+        staff_note="Broken lid",
+    )
     assert "up to €20.00" in page
     fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page))
     assert fields["staff_note"] == "Broken lid"
@@ -462,9 +482,14 @@ def test_what_no_longer_fits_keeps_what_was_typed(
 
 def test_a_cancellation_is_reviewed_again_too(rejected: Callable[..., str]) -> None:
     page = rejected(
-        "cancel", lambda s, o: s.act(lambda c: shop_actions.refund(c, o, Decimal("5.00"))),
-        reason="CUSTOMER", refund="now", amount="12.50", restock="on", staff_note="Twice",
-    )  # fmt: skip
+        "cancel",
+        lambda s, o: s.act(lambda c: shop_actions.refund(c, o, Decimal("5.00"))),
+        reason="CUSTOMER",
+        refund="now",
+        amount="12.50",
+        restock="on",
+        staff_note="Twice",
+    )
     assert "Review the cancellation" in page
     assert "€0.00 → €5.00" in page
     for field in ('refund" value="now', 'restock" value="on', 'reason" value="CUSTOMER'):

@@ -63,17 +63,26 @@ def the_order_is_gone(_talk: Conversation, order: Order, _patch: pytest.MonkeyPa
 
 
 CHANGES = [
-    nothing, two_hours_pass, it_changes_hands, it_is_resolved, the_address_is_taken_away,
+    nothing,
+    two_hours_pass,
+    it_changes_hands,
+    it_is_resolved,
+    the_address_is_taken_away,
     the_order_is_gone,
-]  # fmt: skip
+]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_by_rest(
-    change: Change, shop: Shop, order: Order, conversation: Conversation, alice: User,
-    sara: User, monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    change: Change,
+    shop: Shop,
+    order: Order,
+    conversation: Conversation,
+    alice: User,
+    sara: User,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     api = logged_in(alice)
     token, other = (preview(api, order, amount).json()["token"] for amount in ("5.00", "6.00"))
     first = confirm(api, order, token, "k-1")
@@ -113,9 +122,13 @@ def reviewed(page: Client, conversation: Conversation, order: Order) -> tuple[st
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_by_a_page(
-    change: Change, shop: Shop, order: Order, conversation: Conversation, alice: User,
+    change: Change,
+    shop: Shop,
+    order: Order,
+    conversation: Conversation,
+    alice: User,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     page = logged_in(alice)
     url, token = reviewed(page, conversation, order)
     for headers in ({"HX-Request": "true"}, {}):

@@ -37,10 +37,13 @@ def pair(shop: Shop, store: object, conversation: Conversation, channel: Channel
     shop.place(email="bob@example.com")
     arrive(shop)
     waking.receive(
-        channel=channel, external_id="m-2", conversation_id=conversation.external_id,
+        channel=channel,
+        external_id="m-2",
+        conversation_id=conversation.external_id,
         sender=waking.Sender(external_id="u-2", name="Bob", email="bob@example.com"),
-        text="Refund mine, please", sent_at=message_time(),
-    )  # fmt: skip
+        text="Refund mine, please",
+        sent_at=message_time(),
+    )
     janes, bobs = (
         Order.objects.select_related("store").get(email=email)
         for email in ("jane@example.com", "bob@example.com")
@@ -75,8 +78,9 @@ def test_in_a_frame_each_has_their_own(
 ) -> None:
     janes, bobs = pair
     for email, own, other in (
-        ("jane@example.com", janes, bobs), ("bob@example.com", bobs, janes),
-    ):  # fmt: skip
+        ("jane@example.com", janes, bobs),
+        ("bob@example.com", bobs, janes),
+    ):
         desk = entered(zammad, email=email)
         assert desk.get(f"orders/{own.pk}/refund/").status_code == 200
         assert desk.get(f"orders/{other.pk}/refund/").status_code == 404
@@ -99,9 +103,16 @@ def test_handed_over_it_is_the_other_way_round(
 @pytest.mark.slow
 @pytest.mark.parametrize("is_guarded", [True, False], ids=["guarded", "control"])
 def test_wrong_person_outlives_the_next_message(
-    pair: Pair, as_alice: Client, conversation: Conversation, channel: Channel, alice: User,
-    agent: User, zammad: HelpDeskFrame, monkeypatch: pytest.MonkeyPatch, is_guarded: bool,
-) -> None:  # fmt: skip
+    pair: Pair,
+    as_alice: Client,
+    conversation: Conversation,
+    channel: Channel,
+    alice: User,
+    agent: User,
+    zammad: HelpDeskFrame,
+    monkeypatch: pytest.MonkeyPatch,
+    is_guarded: bool,
+) -> None:
     """The control forgets what was taken away, as before; then the money moves again."""
     janes, _bobs = pair
     if not is_guarded:
@@ -110,10 +121,13 @@ def test_wrong_person_outlives_the_next_message(
     where = f"/inbox/contacts/{conversation.contact_id}/identities/{identity.pk}"
     as_alice.post(f"{where}/remove/")
     waking.receive(
-        channel=channel, external_id="m-3", conversation_id=conversation.external_id,
+        channel=channel,
+        external_id="m-3",
+        conversation_id=conversation.external_id,
         sender=waking.Sender(external_id="u-1", name="Jane Doe", email="jane@example.com"),
-        text="And my money?", sent_at=message_time(),
-    )  # fmt: skip
+        text="And my money?",
+        sent_at=message_time(),
+    )
     assert refused_at_the_page(as_alice, conversation, janes) is is_guarded
     assert (api(alice, janes).status_code == 403) is is_guarded
     page = unescape(as_alice.get(f"/inbox/contacts/{conversation.contact_id}/").content.decode())
@@ -125,9 +139,14 @@ def test_wrong_person_outlives_the_next_message(
 
 @pytest.mark.slow
 def test_news_of_the_contacts_order_is_not_for_the_colleague(
-    pair: Pair, shop: Shop, as_alice: Client, conversation: Conversation, channel: Channel,
-    campaigns: list[Any], alice: User,
-) -> None:  # fmt: skip
+    pair: Pair,
+    shop: Shop,
+    as_alice: Client,
+    conversation: Conversation,
+    channel: Channel,
+    campaigns: list[Any],
+    alice: User,
+) -> None:
     from django.core import mail
 
     from inbox.models import ChannelKind, Message, MessageKind

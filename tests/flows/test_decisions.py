@@ -72,9 +72,13 @@ def state(action: OrderAction) -> str:
 
 
 def test_above_the_limit_somebody_else_has_to_agree(
-    shop: Shop, ask: Callable[..., OrderAction], limits: Policy, as_alice: Client, sara: User,
+    shop: Shop,
+    ask: Callable[..., OrderAction],
+    limits: Policy,
+    as_alice: Client,
+    sara: User,
     conversation: Conversation,
-) -> None:  # fmt: skip
+) -> None:
     action = ask("15.00")
     assert action.state == ActionState.AWAITING_APPROVAL
     assert "waits for approval" in panel(as_alice, conversation)
@@ -106,9 +110,13 @@ def test_an_approval_is_of_the_order_as_it_was_shown(
 
 
 def test_declined_is_declined_and_nothing_was_sent(
-    shop: Shop, ask: Callable[..., OrderAction], limits: Policy, sara: User, as_alice: Client,
+    shop: Shop,
+    ask: Callable[..., OrderAction],
+    limits: Policy,
+    sara: User,
+    as_alice: Client,
     conversation: Conversation,
-) -> None:  # fmt: skip
+) -> None:
     action = ask("15.00")
     decide(logged_in(sara), action, "decline", note="Ask for a photo first.")
     assert state(action) == ActionState.DECLINED
@@ -168,9 +176,12 @@ def test_a_missing_note_stops_it_on_the_server_too(
 
 
 def test_the_undo_window_runs_without_the_tab_and_can_be_used(
-    shop: Shop, ask: Callable[..., OrderAction], as_alice: Client, conversation: Conversation,
+    shop: Shop,
+    ask: Callable[..., OrderAction],
+    as_alice: Client,
+    conversation: Conversation,
     store: Store,
-) -> None:  # fmt: skip
+) -> None:
     Store.objects.update(undo_seconds=60)
     undone, sent = ask("5.00"), ask("6.00")
     tasks.sweep_actions()
@@ -365,8 +376,11 @@ def test_every_move_of_an_action_is_in_the_audit_log(
     work_off(shop, as_alice)
     rows = AuditEntry.objects.filter(kind=AuditKind.ACTION, action_id=action.pk).order_by("pk")
     assert list(rows.values_list("after", "actor")) == [
-        ("awaiting_approval", "alice"), ("queued", "sara"), ("sending", ""), ("succeeded", ""),
-    ]  # fmt: skip
+        ("awaiting_approval", "alice"),
+        ("queued", "sara"),
+        ("sending", ""),
+        ("succeeded", ""),
+    ]
     while audit.seal():
         pass
     assert audit.verify().problems == ()

@@ -74,9 +74,14 @@ DEADLINES = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("state", "columns", "clock", "hours", "ends"), DEADLINES)
 def test_every_state_has_its_deadline(
-    action: OrderAction, store: Store, state: ActionState, columns: dict[str, Any], clock: str,
-    hours: float, ends: ActionState,
-) -> None:  # fmt: skip
+    action: OrderAction,
+    store: Store,
+    state: ActionState,
+    columns: dict[str, Any],
+    clock: str,
+    hours: float,
+    ends: ActionState,
+) -> None:
     """Also while the store is frozen and nobody works on it."""
     Store.objects.update(is_frozen=True)
     times = {"step_first_sent_at": hours_ago(hours + 1)} if columns.get("maybe_applied") else {}
@@ -200,8 +205,9 @@ def test_what_cannot_be_read_is_settled_without_and_says_so(
     shop.store.world.shops[DOMAIN].orders.clear()
     found = settle(action, sara, was_applied=was_applied)
     assert (found.state, found.message) == (
-        ends, "Settled by sara without reading Shopify: Seen.",
-    )  # fmt: skip
+        ends,
+        "Settled by sara without reading Shopify: Seen.",
+    )
     assert Order.objects.get().reserved == 0
 
 
@@ -345,9 +351,14 @@ def slow_bank(monkeypatch: pytest.MonkeyPatch) -> None:
     ("says", "ends"), [("SUCCESS", ActionState.SUCCEEDED), ("FAILURE", ActionState.REVERSED)]
 )
 def test_a_bank_that_takes_days_blocks_nothing(
-    shop: Shop, seen: Seen, alice: User, action: OrderAction, slow_bank: None, says: str,
+    shop: Shop,
+    seen: Seen,
+    alice: User,
+    action: OrderAction,
+    slow_bank: None,
+    says: str,
     ends: ActionState,
-) -> None:  # fmt: skip
+) -> None:
     found = perform(action)
     assert found.state == ActionState.AWAITING_BANK
     assert "bank has not confirmed" in found.message
@@ -415,9 +426,12 @@ def test_a_malformed_refund_after_its_cancel_is_half_done(
 @pytest.mark.parametrize("crashes", [9, 10])
 def test_ten_workers_that_died_over_it_are_enough(action: OrderAction, crashes: int) -> None:
     put_into(
-        action, ActionState.SENDING, crashes=crashes, lease_until=hours_ago(1),
+        action,
+        ActionState.SENDING,
+        crashes=crashes,
+        lease_until=hours_ago(1),
         step_first_sent_at=hours_ago(1),
-    )  # fmt: skip
+    )
     claimed = services.claim(action_id=action.pk, now=timezone.now())
     action.refresh_from_db()
     assert (claimed is None) is (crashes == 10)
@@ -436,8 +450,9 @@ def test_what_is_refused_later_says_that_its_shipment_record_is_gone(
     time.sleep(0.1)
     found = perform(action)
     assert (found.state, "was canceled in Shopify meanwhile" in found.message) == (
-        ActionState.REJECTED, True,
-    )  # fmt: skip
+        ActionState.REJECTED,
+        True,
+    )
     assert "The shipment record was canceled already" in found.message
 
 

@@ -60,9 +60,13 @@ def zammad(db: None) -> HelpDeskFrame:
 def signed(frame: HelpDeskFrame, /, **said: str) -> str:
     """The query of an address, as the help desk's server makes it (docs/sidebar.md)."""
     plain = {
-        "frame": str(frame.pk), "agent": "alice@shop.example", "ts": str(int(time.time())),
-        "nonce": hashlib.sha256(repr((said, time.time())).encode()).hexdigest(), **JANE, **said,
-    }  # fmt: skip
+        "frame": str(frame.pk),
+        "agent": "alice@shop.example",
+        "ts": str(int(time.time())),
+        "nonce": hashlib.sha256(repr((said, time.time())).encode()).hexdigest(),
+        **JANE,
+        **said,
+    }
     frame.refresh_from_db()
     plain["sig"] = authentication.signature(frame.secret.reveal(), plain)
     return urlencode(plain)
@@ -552,10 +556,14 @@ def test_exactly_the_listed_origins_may_frame_it(
         assert "no-store" in answer["Cache-Control"]
     HelpDeskFrame.objects.filter(pk=zammad.pk).update(is_active=False)
     elsewhere = [
-        Client().get(f"/sidebar/?frame={zammad.pk}"), Client().get("/sidebar/"),
-        Client().get("/sidebar/?frame=x"), framed.get("orders/"), as_alice.get("/inbox/"),
-        Client().get("/login/"), as_alice.get("/sidebar/connect/?frame=1"),
-    ]  # fmt: skip
+        Client().get(f"/sidebar/?frame={zammad.pk}"),
+        Client().get("/sidebar/"),
+        Client().get("/sidebar/?frame=x"),
+        framed.get("orders/"),
+        as_alice.get("/inbox/"),
+        Client().get("/login/"),
+        as_alice.get("/sidebar/connect/?frame=1"),
+    ]
     for answer in elsewhere:
         assert ancestors(answer) == "'none'"
         assert answer["X-Frame-Options"] == "DENY"
@@ -597,9 +605,12 @@ def test_an_administrator_sets_it_up_and_the_audit_log_knows(
 ) -> None:
     settings.PUBLIC_URL = "https://inbox.example.com"
     form = {
-        "name": "Zammad", "kind": "generic", "origins": "HTTPS://Desk.Example.com:443/\nhttps://b.example",
-        "confirm_up_to": "25.00", "is_active": "on",
-    }  # fmt: skip
+        "name": "Zammad",
+        "kind": "generic",
+        "origins": "HTTPS://Desk.Example.com:443/\nhttps://b.example",
+        "confirm_up_to": "25.00",
+        "is_active": "on",
+    }
     page = unescape(
         admin_client.post("/admin/inbox/helpdeskframe/add/", form, follow=True).content.decode()
     )
@@ -625,7 +636,12 @@ def test_an_administrator_sets_it_up_and_the_audit_log_knows(
         "pk"
     )
     assert [row.after for row in rows] == [
-        "created", "new secret", "changed", "changed", "new secret", "deleted",
-    ]  # fmt: skip
+        "created",
+        "new secret",
+        "changed",
+        "changed",
+        "new secret",
+        "deleted",
+    ]
     assert rows[2].detail["changed"] == {"is_active": "False"}
     assert secret[1] not in "".join(str(row.detail) for row in rows)

@@ -41,10 +41,14 @@ def order(shop: Shop, store: object, seen: Seen) -> Order:
 @pytest.mark.parametrize(
     ("verified", "always", "shows"),
     [
-        (None, False, False), ("email", False, True), ("phone", False, False),
-        ("email,phone", False, True), (None, True, True), ("", True, False),
+        (None, False, False),
+        ("email", False, True),
+        ("phone", False, False),
+        ("email,phone", False, True),
+        (None, True, True),
+        ("", True, False),
     ],
-)  # fmt: skip
+)
 def test_a_signed_address_says_what_it_has_proven(
     order: Order, zammad: HelpDeskFrame, alice: User, verified: Any, always: bool, shows: bool
 ) -> None:

@@ -31,13 +31,21 @@ def two(shop: Shop, store: object) -> tuple[Order, Order]:
     shop.place()
     shop.act(
         lambda context: staff_actions.place(
-            context, email="jane@example.com", currency="EUR",
+            context,
+            email="jane@example.com",
+            currency="EUR",
             customer={"toUpsert": {"email": "janine@example.com", "firstName": "Janine"}},
-            lineItems=[{"title": "Vase", "quantity": 1, "requiresShipping": True,
-                        "priceSet": {"shopMoney": {"amount": "30.00", "currencyCode": "EUR"}}}],
+            lineItems=[
+                {
+                    "title": "Vase",
+                    "quantity": 1,
+                    "requiresShipping": True,
+                    "priceSet": {"shopMoney": {"amount": "30.00", "currencyCode": "EUR"}},
+                }
+            ],
             financialStatus="PAID",
         )
-    )  # fmt: skip
+    )
     shop.deliver(Client())
     fetch_dirty()
     read_customers()

@@ -65,9 +65,14 @@ def refund_tile() -> str:
 
 
 def test_a_half_failed_refund_counts_by_its_other_half(
-    shop: Shop, seen: Seen, as_alice: Client, alice: User, sara: User, store: Store,
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    alice: User,
+    sara: User,
+    store: Store,
     conversation: Conversation,
-) -> None:  # fmt: skip
+) -> None:
     placed = place_paid_twice(shop)
     order = seen()
     token = review(as_alice, conversation, order, "refund", reason="other", amount="40.00")
@@ -136,9 +141,14 @@ def test_a_refund_of_which_nothing_moved_is_no_event_until_it_does(
 
 @pytest.mark.slow
 def test_a_test_order_is_nobodys_money(
-    shop: Shop, seen: Seen, as_alice: Client, alice: User, sara: User, store: Store,
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    alice: User,
+    sara: User,
+    store: Store,
     conversation: Conversation,
-) -> None:  # fmt: skip
+) -> None:
     placed = shop.place(test=True)
     order = seen()
     assert order.is_test

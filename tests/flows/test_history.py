@@ -40,11 +40,13 @@ def history(client: Client, conversation: Conversation, order: Order, **headers:
 
 def writes_again(conversation: Conversation) -> Message:
     message, _ = talks.receive(
-        channel=conversation.channel, external_id=f"m-{Message.objects.count() + 1}",
+        channel=conversation.channel,
+        external_id=f"m-{Message.objects.count() + 1}",
         conversation_id="c-1",
         sender=talks.Sender(external_id="u-1", name="Jane Doe", email="jane@example.com"),
-        text="And now?", sent_at=timezone.now(),
-    )  # fmt: skip
+        text="And now?",
+        sent_at=timezone.now(),
+    )
     return message
 
 

@@ -219,9 +219,12 @@ def test_its_money_is_not_kept_either(
 
 
 def test_an_order_is_whole_again_once_its_list_is(
-    cut: Order, shop: Shop, monkeypatch: pytest.MonkeyPatch, as_alice: Client,
+    cut: Order,
+    shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+    as_alice: Client,
     conversation: Conversation,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(complete_order, "MOST", 250)
     services.mark_dirty(store=cut.store, gid=cut.gid, legacy_id=cut.legacy_id, now=timezone.now())

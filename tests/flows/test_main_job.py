@@ -92,9 +92,15 @@ def test_f43_cancel_with_refund_of_a_chosen_amount_in_one_confirmation(
     shop.place(paid=True)
     order = seen()
     token = review(
-        as_alice, conversation, order, "cancel",
-        reason="CUSTOMER", refund="now", amount="12.50", restock="on",
-    )  # fmt: skip
+        as_alice,
+        conversation,
+        order,
+        "cancel",
+        reason="CUSTOMER",
+        refund="now",
+        amount="12.50",
+        restock="on",
+    )
     assert confirm(as_alice, conversation, order, token) == 200
     work_off(shop, as_alice)
     send_messages()
@@ -126,9 +132,15 @@ def test_f43_refund_of_a_delivered_order_with_no_return(
     order = seen()
     assert "Delivered" in panel(as_alice, conversation)
     token = review(
-        as_alice, conversation, order, "refund",
-        reason="damaged", line_0="2", returned="not_needed", restock="on",
-    )  # fmt: skip
+        as_alice,
+        conversation,
+        order,
+        "refund",
+        reason="damaged",
+        line_0="2",
+        returned="not_needed",
+        restock="on",
+    )
     assert confirm(as_alice, conversation, order, token) == 200
     work_off(shop, as_alice)
     send_messages()

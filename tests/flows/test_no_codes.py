@@ -58,8 +58,14 @@ def snapshots() -> list[Any]:
         data = execute(world.context(shop), text, {"id": order.id}, "OrderForPanel")["data"]
         read = mapping.order_snapshot(data["order"])
         parcels = tuple(sorted({str(parcel.display_status) for parcel in read.fulfillments}))
-        key = (read.financial_status, read.fulfillment_status, read.return_status,
-               read.cancel_reason, parcels, bool(read.disputes))  # fmt: skip
+        key = (
+            read.financial_status,
+            read.fulfillment_status,
+            read.return_status,
+            read.cancel_reason,
+            parcels,
+            bool(read.disputes),
+        )
         found.setdefault(key, read)
     return list(found.values())
 
@@ -76,16 +82,31 @@ def ended(orders: list[Order], alice: User) -> list[OrderAction]:
     found = []
     for number, outcome in enumerate(Outcome):
         action = OrderAction.objects.create(
-            order=orders[number], kind=ActionKind.REFUND, requested_by=alice, nonce=str(number),
-            digest="d", proposal={"reason_label": "Goodwill"}, steps=[], amount="5.00",
-            currency="EUR", reason="CUSTOMER", state=ActionState.REJECTED, outcome=outcome,
+            order=orders[number],
+            kind=ActionKind.REFUND,
+            requested_by=alice,
+            nonce=str(number),
+            digest="d",
+            proposal={"reason_label": "Goodwill"},
+            steps=[],
+            amount="5.00",
+            currency="EUR",
+            reason="CUSTOMER",
+            state=ActionState.REJECTED,
+            outcome=outcome,
             settled_at=timezone.now(),
-        )  # fmt: skip
+        )
         OrderEvent.objects.create(
-            order=orders[number], key=f"action:{action.pk}", kind="action_failed",
-            occurred_at=timezone.now(), source="agent", action=action, amount="5.00",
-            currency="EUR", reason="INVENTORY",
-        )  # fmt: skip
+            order=orders[number],
+            key=f"action:{action.pk}",
+            kind="action_failed",
+            occurred_at=timezone.now(),
+            source="agent",
+            action=action,
+            amount="5.00",
+            currency="EUR",
+            reason="INVENTORY",
+        )
         found.append(action)
     return found
 
@@ -125,9 +146,12 @@ def test_no_card_and_no_answer_shows_a_code(
 
 @pytest.mark.slow
 def test_no_page_shows_a_code(
-    codes: re.Pattern[str], ended: list[OrderAction], as_alice: Client, sara: User,
+    codes: re.Pattern[str],
+    ended: list[OrderAction],
+    as_alice: Client,
+    sara: User,
     conversation: Conversation,
-) -> None:  # fmt: skip
+) -> None:
     sara_client = Client()
     sara_client.force_login(sara)
     for client, path in (
@@ -152,10 +176,14 @@ def test_no_list_of_the_admin_shows_a_code(
 ) -> None:
     order = ended[0].order_id
     for path in (
-        "order/", "orderaction/", "orderevent/", "auditentry/",
-        f"order/{order}/change/", f"orderaction/{ended[4].pk}/change/",
+        "order/",
+        "orderaction/",
+        "orderevent/",
+        "auditentry/",
+        f"order/{order}/change/",
+        f"orderaction/{ended[4].pk}/change/",
         f"orderevent/{OrderEvent.objects.latest('pk').pk}/change/",
-    ):  # fmt: skip
+    ):
         answer = admin_client.get(f"/admin/orders/{path}")
         assert answer.status_code == 200, path
         assert not codes.findall(shown(answer.content.decode())), path

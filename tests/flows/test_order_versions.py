@@ -133,9 +133,12 @@ def late(order: Order) -> None:
     now = timezone.now()
     version = order.versions.get()
     record_snapshot(
-        order=order, snapshot=version.snapshot, seq=0, now=now,
+        order=order,
+        snapshot=version.snapshot,
+        seq=0,
+        now=now,
         read_started_at=now - timedelta(minutes=1),
-    )  # fmt: skip
+    )
 
 
 def test_a_read_that_comes_late_makes_no_version(shop: Shop, order: Order, seen: Any) -> None:
@@ -184,8 +187,11 @@ def test_an_order_of_a_back_fill_keeps_its_first_state_when_it_changes(
     assert "Changed since the customer wrote (4)" in page
     # Paid and fulfilled, it was archived by itself.
     for sentence in (
-        "Archived", "Unfulfilled → Fulfilled", "Parcel 1 added", "Tracking JD014 added"
-    ):  # fmt: skip
+        "Archived",
+        "Unfulfilled → Fulfilled",
+        "Parcel 1 added",
+        "Tracking JD014 added",
+    ):
         assert sentence in page
 
 

@@ -161,8 +161,12 @@ def test_items_for_another_sum_need_a_reason_and_show_the_difference(
     assert "Say why the amount is not the €13.00 that Shopify calculates." in asked
     form["discrepancy_reason"] = "DAMAGE"
     shown = found.page(**form)
-    for words in ("Calculated by Shopify</dt><dd>€13.00", "Difference</dt><dd>-€3.00",
-                  "Damaged items", "Refund €10.00"):  # fmt: skip
+    for words in (
+        "Calculated by Shopify</dt><dd>€13.00",
+        "Difference</dt><dd>-€3.00",
+        "Damaged items",
+        "Refund €10.00",
+    ):
         assert words in shown
     sent = found.confirm(shop, **form)
     assert sent["discrepancyReason"] == "DAMAGE"
@@ -236,8 +240,9 @@ def test_shipping_alone_is_refunded(shop: Shop, desk: Callable[..., Desk]) -> No
     found = desk()
     sent = found.confirm(shop, mode="items", reason="other", shipping="4.90")
     assert (sent["shipping"], [t["amount"] for t in sent["transactions"]]) == (
-        {"amount": "4.90"}, ["4.90"],
-    )  # fmt: skip
+        {"amount": "4.90"},
+        ["4.90"],
+    )
     shown = found.page(mode="items", reason="other", shipping="0.01")
     assert "No shipping is left to refund." in shown
 

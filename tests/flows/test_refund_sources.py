@@ -19,9 +19,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_our_own_and_that_of_the_shops_staff(
-    shop: Shop, seen: Callable[[], Order], as_alice: Client, alice: User,
+    shop: Shop,
+    seen: Callable[[], Order],
+    as_alice: Client,
+    alice: User,
     conversation: Conversation,
-) -> None:  # fmt: skip
+) -> None:
     placed = shop.place()
     order = seen()
     token = review(as_alice, conversation, order, "refund", reason="damaged", amount="5.00")

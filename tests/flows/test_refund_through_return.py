@@ -78,8 +78,9 @@ def ask(client: Client, order: Order, quantity: int = 2, **more: Any) -> Any:
 
 def settle(client: Client, shop: Shop, order: Order, token: str) -> OrderAction:
     url = f"/api/v1/orders/{order.pk}/actions/"
-    answer = client.post(url, {"token": token}, content_type="application/json",
-                         headers={"Idempotency-Key": "k-1"})  # fmt: skip
+    answer = client.post(
+        url, {"token": token}, content_type="application/json", headers={"Idempotency-Key": "k-1"}
+    )
     assert answer.status_code == 202, answer.json()
     work_off(shop, client)
     return OrderAction.objects.get(pk=answer.json()["id"])
@@ -92,25 +93,64 @@ def settle(client: Client, shop: Shop, order: Order, token: str) -> OrderAction:
         ("none", "received", None, "refundCreate", [(2, ["refund"])], {}),
         ("none", "not_needed", None, "refundCreate", [], {}),
         ("requested", "not_needed", None, "refundCreate", [], {}),
-        ("awaited", "not_needed", None, "returnProcess", [],
-         {"Stock": "No change: nothing is booked in."}),
-        ("awaited", "received", None, "returnProcess", [(2, ["return"])],
-         {"Stock": "2 units go back to stock (Shop location)."}),
-        ("awaited", "received", False, "returnProcess", [],
-         {"Stock": "2 units are booked in, and not put back in stock."}),
-        ("partly", "received", None, "returnProcess", [(2, ["return", "return"])],
-         {"Stock": "1 unit goes back to stock (Shop location); "
-                   "1 unit was booked in before (1 put back): no change."}),
-        ("received", "received", True, "returnProcess", [(2, ["return"])],
-         {"Stock": "2 units were booked in before (2 put back): no change."}),
+        (
+            "awaited",
+            "not_needed",
+            None,
+            "returnProcess",
+            [],
+            {"Stock": "No change: nothing is booked in."},
+        ),
+        (
+            "awaited",
+            "received",
+            None,
+            "returnProcess",
+            [(2, ["return"])],
+            {"Stock": "2 units go back to stock (Shop location)."},
+        ),
+        (
+            "awaited",
+            "received",
+            False,
+            "returnProcess",
+            [],
+            {"Stock": "2 units are booked in, and not put back in stock."},
+        ),
+        (
+            "partly",
+            "received",
+            None,
+            "returnProcess",
+            [(2, ["return", "return"])],
+            {
+                "Stock": "1 unit goes back to stock (Shop location); "
+                "1 unit was booked in before (1 put back): no change."
+            },
+        ),
+        (
+            "received",
+            "received",
+            True,
+            "returnProcess",
+            [(2, ["return"])],
+            {"Stock": "2 units were booked in before (2 put back): no change."},
+        ),
         ("received", "not_needed", None, "returnProcess", [(2, ["return"])], {}),
         ("processed", "received", None, "returnProcess", [], {}),
     ],
-)  # fmt: skip
+)
 def test_each_receipt_state_by_rest(
-    shop: Shop, seen: Seen, alice: User, state: str, returned: str, restock: bool | None,
-    mutation: str, moved: Any, facts: dict[str, str],
-) -> None:  # fmt: skip
+    shop: Shop,
+    seen: Seen,
+    alice: User,
+    state: str,
+    returned: str,
+    restock: bool | None,
+    mutation: str,
+    moved: Any,
+    facts: dict[str, str],
+) -> None:
     placed = shipped(shop, state)
     order, api = seen(), logged_in(alice)
     more = {} if restock is None else {"restock": restock}
@@ -121,8 +161,10 @@ def test_each_receipt_state_by_rest(
     assert facts.items() <= shown.items(), shown
     if mutation == "returnProcess":
         assert summary["return"] == {
-            "id": placed.returns[0].id, "name": placed.returns[0].name, "left": 0
-        }  # fmt: skip
+            "id": placed.returns[0].id,
+            "name": placed.returns[0].name,
+            "left": 0,
+        }
         assert "All of its units are processed then" in shown["Return"]
     action = settle(api, shop, order, summary["token"])
     assert action.state == ActionState.SUCCEEDED, action.message
@@ -175,8 +217,12 @@ def test_a_part_of_a_return_says_what_remains(shop: Shop, seen: Seen, alice: Use
     order = seen()
     summary = ask(api, order, 1, returned="received").json()
     url = f"/api/v1/orders/{order.pk}/actions/"
-    api.post(url, {"token": summary["token"]}, content_type="application/json",
-             headers={"Idempotency-Key": "k-2"})  # fmt: skip
+    api.post(
+        url,
+        {"token": summary["token"]},
+        content_type="application/json",
+        headers={"Idempotency-Key": "k-2"},
+    )
     work_off(shop, api)
     assert mutations(shop) == ["returnProcess", "returnProcess"]
     assert [(li["processed"], li["refunded"]) for li in shop.ledger()["returns"][0]["lines"]] == [
@@ -229,8 +275,9 @@ def test_a_return_that_is_booked_in_meanwhile_asks_again(
     shop.act(lambda c: shop_actions.receive_return(c, placed))
     seen()
     url = f"/api/v1/orders/{order.pk}/actions/"
-    answer = api.post(url, {"token": token}, content_type="application/json",
-                      headers={"Idempotency-Key": "k-1"})  # fmt: skip
+    answer = api.post(
+        url, {"token": token}, content_type="application/json", headers={"Idempotency-Key": "k-1"}
+    )
     assert answer.status_code == 409
     shown = {f["label"]: f["value"] for f in answer.json()["preview"]["facts"]}
     assert shown["Stock"] == "2 units were booked in before (2 put back): no change."
@@ -337,9 +384,11 @@ def through(order: Order, by: User) -> OrderAction:
     """All of the order's return, confirmed."""
     line = order.snapshot.lines[0]
     choice = previews.RefundChoice(
-        reason="changed_mind", returned="received", restock=True,
+        reason="changed_mind",
+        returned="received",
+        restock=True,
         lines=(LineQuantity(line_gid=line.gid, quantity=2),),
-    )  # fmt: skip
+    )
     return acting.ask(order, choice, by)
 
 
@@ -365,8 +414,13 @@ class Dialog:
 
     def fields(self, **more: str) -> dict[str, str]:
         """As a browser would send the dialog just opened, with what the agent then chose."""
-        shown = {"mode": "items", "through": self.value("through"), "line_0": self.value("line_0"),
-                 "shipping": self.value("shipping"), "reason": "changed_mind"}  # fmt: skip
+        shown = {
+            "mode": "items",
+            "through": self.value("through"),
+            "line_0": self.value("line_0"),
+            "shipping": self.value("shipping"),
+            "reason": "changed_mind",
+        }
         for name in ("returned", "restock"):
             shown |= dict.fromkeys([name] * len(self.ticked(name)), "".join(self.ticked(name)))
         return shown | more
@@ -384,9 +438,15 @@ class Dialog:
     ],
 )
 def test_each_receipt_state_preselects_what_is_so(
-    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, state: str,
-    badge: str | None, returned: list[str], quantity: str,
-) -> None:  # fmt: skip
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    conversation: Conversation,
+    state: str,
+    badge: str | None,
+    returned: list[str],
+    quantity: str,
+) -> None:
     shipped(shop, state)
     dialog = Dialog(as_alice, conversation, seen())
     assert dialog.ticked("returned") == returned
@@ -418,9 +478,15 @@ def test_each_receipt_state_preselects_what_is_so(
     ],
 )
 def test_each_receipt_state_by_the_pages(
-    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, state: str,
-    choose: dict[str, str], stock_after: int, said: str,
-) -> None:  # fmt: skip
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    conversation: Conversation,
+    state: str,
+    choose: dict[str, str],
+    stock_after: int,
+    said: str,
+) -> None:
     placed = shipped(shop, state)
     order = seen()
     dialog = Dialog(as_alice, conversation, order)
@@ -478,9 +544,13 @@ def test_the_dialog_offers_each_return_and_what_is_in_none(
 
 
 def test_a_review_once_more_keeps_the_return(
-    shop: Shop, seen: Seen, as_alice: Client, alice: User, conversation: Conversation,
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    alice: User,
+    conversation: Conversation,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     acting.without_wake_ups(monkeypatch)
     placed = shipped(shop, "awaited")
     action = through(seen(), alice)
@@ -555,8 +625,10 @@ def test_the_fees_of_a_return_are_taken_off(shop: Shop, seen: Seen, alice: User)
 
 
 def test_two_currencies_are_paid_back_in_the_customers(shop: Shop, seen: Seen, alice: User) -> None:
-    price = {"shopMoney": {"amount": "20.00", "currencyCode": "EUR"},
-             "presentmentMoney": {"amount": "3200", "currencyCode": "JPY"}}  # fmt: skip
+    price = {
+        "shopMoney": {"amount": "20.00", "currencyCode": "EUR"},
+        "presentmentMoney": {"amount": "3200", "currencyCode": "JPY"},
+    }
     placed = shop.place(
         presentmentCurrency="JPY",
         lineItems=[{"title": "Mug", "quantity": 2, "requiresShipping": True, "priceSet": price}],

@@ -42,8 +42,10 @@ def test_the_longest_note_arrives_whole(
     assert counter
     assert int(counter[1]) == STAFF_NOTE_LENGTH
     assert f'maxlength="{STAFF_NOTE_LENGTH}"' in page
-    words = {"cancel": {"reason": "CUSTOMER", "refund": "later"},
-             "refund": {"reason": "other", "mode": "amount", "amount": "5.00"}}[kind]  # fmt: skip
+    words = {
+        "cancel": {"reason": "CUSTOMER", "refund": "later"},
+        "refund": {"reason": "other", "mode": "amount", "amount": "5.00"},
+    }[kind]
     token = review(as_alice, conversation, order, kind, **words, staff_note=NOTE)
     assert confirm(as_alice, conversation, order, token) == 200
     work_off(shop, as_alice)

@@ -92,9 +92,7 @@ def test_items_are_refunded_as_store_credit_at_the_calculated_sum(
 ) -> None:
     shop.place()
     order = seen()
-    token = review(
-        as_alice, conversation, order, "refund", reason="other", line_0="1", **CREDIT
-    )  # fmt: skip
+    token = review(as_alice, conversation, order, "refund", reason="other", line_0="1", **CREDIT)
     confirm(as_alice, conversation, order, token)
     work_off(shop, as_alice)
     assert booked(shop) == [("20.0", ["shopify_store_credit"])]
@@ -109,9 +107,15 @@ def test_a_cancel_with_all_of_it_as_store_credit_is_one_call(
     order = seen()
     assert RADIO in text_of(as_alice.get(dialog(conversation, order, "cancel")))
     token = review(
-        as_alice, conversation, order, "cancel",
-        reason="CUSTOMER", refund="now", amount="40.00", **CREDIT,
-    )  # fmt: skip
+        as_alice,
+        conversation,
+        order,
+        "cancel",
+        reason="CUSTOMER",
+        refund="now",
+        amount="40.00",
+        **CREDIT,
+    )
     confirm(as_alice, conversation, order, token)
     work_off(shop, as_alice)
 
@@ -136,7 +140,7 @@ def test_what_is_left_after_store_credit_goes_back_once(
     order = seen()
     token = review(
         as_alice, conversation, order, "refund", reason="other", amount="34.00", **CREDIT
-    )  # fmt: skip
+    )
     confirm(as_alice, conversation, order, token)
     work_off(shop, as_alice)
     token = review(
@@ -157,9 +161,15 @@ def test_a_cancel_with_a_part_as_store_credit_cancels_first(
     shop.place()
     order = seen()
     token = review(
-        as_alice, conversation, order, "cancel",
-        reason="CUSTOMER", refund="now", amount="12.50", **CREDIT,
-    )  # fmt: skip
+        as_alice,
+        conversation,
+        order,
+        "cancel",
+        reason="CUSTOMER",
+        refund="now",
+        amount="12.50",
+        **CREDIT,
+    )
     confirm(as_alice, conversation, order, token)
     work_off(shop, as_alice)
 
@@ -180,9 +190,15 @@ def test_a_cancel_that_refunds_later_asks_for_no_way_back(
     order = seen()
     # Hidden beside "Refund later", and sent along all the same.
     token = review(
-        as_alice, conversation, order, "cancel",
-        reason="CUSTOMER", refund="later", amount="40.00", **CREDIT,
-    )  # fmt: skip
+        as_alice,
+        conversation,
+        order,
+        "cancel",
+        reason="CUSTOMER",
+        refund="later",
+        amount="40.00",
+        **CREDIT,
+    )
     confirm(as_alice, conversation, order, token)
     work_off(shop, as_alice)
     assert OrderAction.objects.get().state == ActionState.SUCCEEDED
@@ -193,9 +209,14 @@ def test_a_cancel_that_refunds_later_asks_for_no_way_back(
 @pytest.mark.parametrize("kind", ["refund", "cancel"])
 @pytest.mark.parametrize("allowed", [False, True])
 def test_a_forged_request_gets_no_store_credit_where_the_store_gives_none(
-    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, store: Store,
-    kind: str, allowed: bool,
-) -> None:  # fmt: skip
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    conversation: Conversation,
+    store: Store,
+    kind: str,
+    allowed: bool,
+) -> None:
     """With its own negative control: the same requests pass where it is allowed."""
     Store.objects.filter(pk=store.pk).update(allow_store_credit=allowed)
     shop.place()
@@ -247,9 +268,13 @@ def test_the_rest_door_gives_store_credit_and_refuses_unknown_ways(
 
 @pytest.mark.parametrize("switched_off", [False, True])
 def test_store_credit_switched_off_after_the_summary_is_refused_at_the_click(
-    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, generous: Store,
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    conversation: Conversation,
+    generous: Store,
     switched_off: bool,
-) -> None:  # fmt: skip
+) -> None:
     shop.place()
     order = seen()
     token = review(as_alice, conversation, order, "refund", reason="other", amount="5.00", **CREDIT)
@@ -279,9 +304,10 @@ def test_an_order_without_a_customer_gets_no_store_credit(
     assert "This order has no customer who could hold store credit." in page
     assert 'name="token"' not in page
     answer = as_alice.post(
-        f"/api/v1/orders/{order.pk}/previews/", form | {"kind": "refund"},
+        f"/api/v1/orders/{order.pk}/previews/",
+        form | {"kind": "refund"},
         content_type="application/json",
-    )  # fmt: skip
+    )
     assert answer.json()["reason_code"] == "store_credit_no_customer"
 
 
@@ -291,8 +317,9 @@ def test_an_order_that_changed_its_customer_is_reviewed_again_and_stays_store_cr
     placed = shop.place()
     order = seen()
     token = review(as_alice, conversation, order, "refund", reason="other", amount="5.00", **CREDIT)
-    other = shop.graphql('mutation { customerCreate(input: {email: "b@example.com"}) '
-                         "{ customer { id } } }")  # fmt: skip
+    other = shop.graphql(
+        'mutation { customerCreate(input: {email: "b@example.com"}) { customer { id } } }'
+    )
     query = """mutation($id: ID!, $to: ID!) { orderCustomerSet(orderId: $id, customerId: $to) {
       userErrors { message } } }"""
     gid = other["data"]["customerCreate"]["customer"]["id"]
@@ -320,9 +347,13 @@ def test_an_order_that_changed_its_customer_is_reviewed_again_and_stays_store_cr
     "phase", ["commit_then_drop", "commit_then_500", "truncate", "html200", "null_data"]
 )
 def test_a_lost_answer_never_credits_twice(
-    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, generous: Store,
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    conversation: Conversation,
+    generous: Store,
     phase: str,
-) -> None:  # fmt: skip
+) -> None:
     shop.place()
     order = seen()
     token = review(as_alice, conversation, order, "refund", reason="other", amount="5.00", **CREDIT)
@@ -335,9 +366,13 @@ def test_a_lost_answer_never_credits_twice(
 
 
 def test_without_reading_first_and_with_a_new_key_a_lost_answer_credits_twice(
-    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, generous: Store,
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    conversation: Conversation,
+    generous: Store,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """Negative control of the test above: both guards gone."""
     from shopify_sync.tasks import perform_action
 
@@ -369,15 +404,27 @@ def test_without_reading_first_and_with_a_new_key_a_lost_answer_credits_twice(
     ],
 )
 def test_a_lost_answer_to_a_cancel_with_store_credit_credits_once(
-    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, generous: Store,
-    operation: str, amount: str, credited: str,
-) -> None:  # fmt: skip
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    conversation: Conversation,
+    generous: Store,
+    operation: str,
+    amount: str,
+    credited: str,
+) -> None:
     shop.place()
     order = seen()
     token = review(
-        as_alice, conversation, order, "cancel",
-        reason="CUSTOMER", refund="now", amount=amount, **CREDIT,
-    )  # fmt: skip
+        as_alice,
+        conversation,
+        order,
+        "cancel",
+        reason="CUSTOMER",
+        refund="now",
+        amount=amount,
+        **CREDIT,
+    )
     shop.fault(operation=operation, phase="commit_then_drop", times=1)
     confirm(as_alice, conversation, order, token)
     work_off(shop, as_alice)
