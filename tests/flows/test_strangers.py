@@ -38,10 +38,13 @@ def write(name: str, *, talk: str, channel: Channel | None = None, **sender: Any
     channel = channel or Channel.objects.get_or_create(name="Chat widget")[0]
     number = channel.messages.count()
     message, _is_new = waking.receive(
-        channel=channel, external_id=f"{talk}-{number}", conversation_id=talk,
+        channel=channel,
+        external_id=f"{talk}-{number}",
+        conversation_id=talk,
         sender=waking.Sender(external_id=f"u-{talk}", name=name, **sender),
-        text="cancel my order #1001 and refund me", sent_at=message_time(),
-    )  # fmt: skip
+        text="cancel my order #1001 and refund me",
+        sent_at=message_time(),
+    )
     return Conversation.objects.get(pk=message.conversation_id)
 
 
@@ -152,9 +155,12 @@ def test_a_claim_of_another_does_not_make_the_customers_own_contact_uncertain(
 
 
 def test_what_was_proven_when_it_was_asked_for_is_asked_again_before_it_leaves(
-    order: Order, conversation: Conversation, as_alice: Client, alice: User,
+    order: Order,
+    conversation: Conversation,
+    as_alice: Client,
+    alice: User,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     from tests.support.acting import without_wake_ups
 
     without_wake_ups(monkeypatch)
@@ -248,9 +254,14 @@ def test_an_order_of_nobody_is_found_by_its_number_and_refunded_by_a_supervisor(
 
 @pytest.mark.parametrize(("name", "is_own"), [("Jane Doe", True), ("Aunt Agatha", False)])
 def test_the_number_in_a_shipping_address_is_the_buyers_unless_it_is_a_present(
-    shop: Shop, store: OurStore, channel: Channel, as_alice: Client, alice: User,
-    name: str, is_own: bool,
-) -> None:  # fmt: skip
+    shop: Shop,
+    store: OurStore,
+    channel: Channel,
+    as_alice: Client,
+    alice: User,
+    name: str,
+    is_own: bool,
+) -> None:
     first, _space, last = name.partition(" ")
     place = {"countryCode": "DE", "city": "Berlin", "phone": "0151/12345678"}
     shop.place(
@@ -290,14 +301,22 @@ def test_an_address_typed_in_the_admin_is_in_the_audit_log(
     page = f"/admin/inbox/contact/{stranger.contact_id}/change/"
     (own,) = stranger.contact.identities.all()
     form = {
-        "name": "Robin", "language": "", "identities-TOTAL_FORMS": "2",
-        "identities-INITIAL_FORMS": "1", "identities-MIN_NUM_FORMS": "0",
-        "identities-MAX_NUM_FORMS": "1000", "identities-0-id": own.pk,
-        "identities-0-contact": stranger.contact_id, "identities-0-kind": own.kind,
-        "identities-0-value": own.value, "identities-0-source": own.source,
-        "identities-1-contact": stranger.contact_id, "identities-1-kind": "email",
-        "identities-1-value": "jane@example.com", "identities-1-source": "",
-    }  # fmt: skip
+        "name": "Robin",
+        "language": "",
+        "identities-TOTAL_FORMS": "2",
+        "identities-INITIAL_FORMS": "1",
+        "identities-MIN_NUM_FORMS": "0",
+        "identities-MAX_NUM_FORMS": "1000",
+        "identities-0-id": own.pk,
+        "identities-0-contact": stranger.contact_id,
+        "identities-0-kind": own.kind,
+        "identities-0-value": own.value,
+        "identities-0-source": own.source,
+        "identities-1-contact": stranger.contact_id,
+        "identities-1-kind": "email",
+        "identities-1-value": "jane@example.com",
+        "identities-1-source": "",
+    }
     assert admin_client.post(page, form).status_code == 302
     made = Identity.objects.get(value="jane@example.com")
     entry = AuditEntry.objects.get(kind=AuditKind.IDENTITY)

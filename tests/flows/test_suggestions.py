@@ -98,18 +98,25 @@ def test_what_was_taken_away_is_not_suggested_again(
 
 
 def test_an_order_named_in_the_text_is_a_claim_only(
-    shop: Shop, store: Store, channel: Channel, as_alice: Client, conversation: Conversation,
+    shop: Shop,
+    store: Store,
+    channel: Channel,
+    as_alice: Client,
+    conversation: Conversation,
     alice: User,
-) -> None:  # fmt: skip
+) -> None:
     shop.place(email="tom@example.com")
     arrive(shop)
     order = Order.objects.select_related("store").get()
     assert ASKED not in page(as_alice, conversation)
     waking.receive(
-        channel=channel, external_id="m-2", conversation_id="c-1",
-        sender=waking.Sender(external_id="u-1"), text=f"It is {order.name}, refund it!",
+        channel=channel,
+        external_id="m-2",
+        conversation_id="c-1",
+        sender=waking.Sender(external_id="u-1"),
+        text=f"It is {order.name}, refund it!",
         sent_at=message_time(),
-    )  # fmt: skip
+    )
     text = page(as_alice, conversation)
     assert "named in the conversation" in text
     assert "ask for proof before you accept" in text
@@ -132,8 +139,11 @@ def test_an_address_of_another_contact_is_not_suggested(
     janes: tuple[Order, Order], channel: Channel, as_alice: Client, conversation: Conversation
 ) -> None:
     waking.receive(
-        channel=channel, external_id="m-9", conversation_id="c-9",
+        channel=channel,
+        external_id="m-9",
+        conversation_id="c-9",
         sender=waking.Sender(external_id="u-9", name="Tom", email="jane@work.example"),
-        text="Hi", sent_at=message_time(),
-    )  # fmt: skip
+        text="Hi",
+        sent_at=message_time(),
+    )
     assert ASKED not in page(as_alice, conversation)

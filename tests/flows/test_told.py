@@ -109,12 +109,15 @@ def mailbox(alice: User) -> Conversation:
     """Jane writes by e-mail, from the order's address, which is proven."""
     channel = Channel.objects.create(name="Post", kind=ChannelKind.EMAIL, proves_addresses=True)
     message, _is_new = waking.receive(
-        channel=channel, external_id="e-1", conversation_id="e-1",
+        channel=channel,
+        external_id="e-1",
+        conversation_id="e-1",
         sender=waking.Sender(
             external_id="jane@example.com", name="Jane Doe", email="jane@example.com"
         ),
-        text="Where is it?", sent_at=message_time(),
-    )  # fmt: skip
+        text="Where is it?",
+        sent_at=message_time(),
+    )
     waking.assign(conversation=message.conversation, to=alice)
     Conversation.objects.update(subject="My  order")
     return Conversation.objects.get(pk=message.conversation_id)
@@ -126,8 +129,9 @@ def pay(shop: Shop, gateway: str, amount: str = "40.00", **more: Any) -> Any:
     return placed
 
 
-def refund(shop: Shop, client: Client, talk: Conversation, order: Order, amount: str = "5.00",
-           **more: str) -> OrderAction:  # fmt: skip
+def refund(
+    shop: Shop, client: Client, talk: Conversation, order: Order, amount: str = "5.00", **more: str
+) -> OrderAction:
     token = review(client, talk, order, "refund", reason="other", amount=amount, **more)
     assert confirm(client, talk, order, token) == 200
     work_off(shop, client)
@@ -158,9 +162,14 @@ def test_nobody_hears_of_a_refund_that_failed(
     ("course", "hears"), [("pending_success", True), ("pending_failure", False)]
 )
 def test_a_refund_is_told_of_once_its_bank_has_answered(
-    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign],
-    course: str, hears: bool,
-) -> None:  # fmt: skip
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    conversation: Conversation,
+    told: list[Campaign],
+    course: str,
+    hears: bool,
+) -> None:
     """case E1: nothing while it waits, then its outcome."""
     shop.conditions(refunds=(course,), bank_s=3600)
     shop.place()
@@ -204,8 +213,9 @@ def test_a_cancellation_whose_refund_failed_tells_of_the_cancellation_alone(
     shop.conditions(refunds=("failure",))
     shop.place()
     order = seen()
-    token = review(as_alice, conversation, order, "cancel", reason="CUSTOMER", refund="now",
-                   amount="40.00")  # fmt: skip
+    token = review(
+        as_alice, conversation, order, "cancel", reason="CUSTOMER", refund="now", amount="40.00"
+    )
     assert confirm(as_alice, conversation, order, token) == 200
     work_off(shop, as_alice)
     send()
@@ -240,9 +250,13 @@ WAYS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("gateway", WAYS)
 def test_a_sentence_that_is_true_of_the_way_the_money_goes(
-    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign],
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    conversation: Conversation,
+    told: list[Campaign],
     gateway: str,
-) -> None:  # fmt: skip
+) -> None:
     """case E3: cash on delivery is not a matter of banks."""
     pay(shop, gateway)
     refund(shop, as_alice, conversation, seen())
@@ -254,9 +268,13 @@ def test_a_sentence_that_is_true_of_the_way_the_money_goes(
 
 @pytest.mark.slow
 def test_store_credit_has_a_sentence_of_its_own(
-    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign],
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    conversation: Conversation,
+    told: list[Campaign],
     store: OurStore,
-) -> None:  # fmt: skip
+) -> None:
     OurStore.objects.update(allow_store_credit=True)
     shop.place()
     refund(shop, as_alice, conversation, seen(), method=RefundMethod.STORE_CREDIT)
@@ -268,14 +286,21 @@ def test_store_credit_has_a_sentence_of_its_own(
 @pytest.mark.parametrize(
     ("gateway", "is_manual", "way"),
     [
-        ("shopify_payments", False, Way.CARD), ("paypal", False, Way.CARD), ("", False, Way.CARD),
-        ("cash", True, Way.CASH), ("Cash on Delivery (COD)", True, Way.CASH),
-        ("cash_on_delivery", True, Way.CASH), ("bank_deposit", True, Way.BANK),
-        ("Bank Deposit", True, Way.BANK), ("gift_card", False, Way.GIFT_CARD),
-        ("shopify_store_credit", False, Way.STORE_CREDIT), ("manual", True, Way.BY_HAND),
-        ("Nachnahme", True, Way.BY_HAND), ("Money Order", True, Way.BY_HAND),
+        ("shopify_payments", False, Way.CARD),
+        ("paypal", False, Way.CARD),
+        ("", False, Way.CARD),
+        ("cash", True, Way.CASH),
+        ("Cash on Delivery (COD)", True, Way.CASH),
+        ("cash_on_delivery", True, Way.CASH),
+        ("bank_deposit", True, Way.BANK),
+        ("Bank Deposit", True, Way.BANK),
+        ("gift_card", False, Way.GIFT_CARD),
+        ("shopify_store_credit", False, Way.STORE_CREDIT),
+        ("manual", True, Way.BY_HAND),
+        ("Nachnahme", True, Way.BY_HAND),
+        ("Money Order", True, Way.BY_HAND),
     ],
-)  # fmt: skip
+)
 def test_the_way_by_its_gateway(gateway: str, is_manual: bool, way: Way) -> None:
     assert way_of(gateway, is_manual=is_manual) == way
     assert ("bank" in sentence(way)) == (way in {Way.CARD, Way.BANK})
@@ -284,9 +309,13 @@ def test_the_way_by_its_gateway(gateway: str, is_manual: bool, way: Way) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["thirteen@example.com", "+49 151 12345678", ""])
 def test_nobody_is_greeted_by_an_address(
-    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign],
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    conversation: Conversation,
+    told: list[Campaign],
     name: str,
-) -> None:  # fmt: skip
+) -> None:
     """case E5: Shopify shows the address of a customer who gave no name."""
     placed = shop.place()
     person = shop.store.world.shops["demo.myshopify.com"].customers[placed.customer_number]
@@ -319,9 +348,11 @@ def test_only_live_parcels_have_numbers(
     assert [f.status for f in order.snapshot.fulfillments] == ["CANCELLED", "SUCCESS"]
     assert rows.tracking_text(order.snapshot) == "DHL NEW"
     Campaign.objects.create(
-        name="Shipped", event_kind="fulfilled", subject="s",
+        name="Shipped",
+        event_kind="fulfilled",
+        subject="s",
         body="{{ tracking.numbers|a parcel }} is on its way",
-    )  # fmt: skip
+    )
     OrderEvent.objects.update(announced_at=None)
     send()
     assert "OLD" not in everything_said()
@@ -341,16 +372,28 @@ def bodies_of(page: str) -> list[str]:
 @pytest.mark.parametrize("kind", ["refund", "cancel", "cancel_and_refund"])
 @pytest.mark.parametrize("gateway", ["shopify_payments", "Cash on Delivery (COD)", "gift_card"])
 def test_the_review_shows_what_the_recipients_get_byte_for_byte(
-    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign],
-    sink: Any, settings: Any, kind: str, gateway: str, language: str,
-) -> None:  # fmt: skip
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    conversation: Conversation,
+    told: list[Campaign],
+    sink: Any,
+    settings: Any,
+    kind: str,
+    gateway: str,
+    language: str,
+) -> None:
     """Every channel, every way, by the doors: the page, the mail, the callback and the SMS."""
     settings.SMS_BACKEND = texts.KEPT
     texts.SENT.clear()
     Campaign.objects.update(via_sms=True, sms_text="{{ order.number }}: {{ refund_sentence }}")
     Contact.objects.update(language=language)
-    pay(shop, gateway, billingAddress={"countryCode": "DE", "phone": "0151 12345678"},
-        shippingAddress={"countryCode": "DE", "phone": "0151 12345678"})  # fmt: skip
+    pay(
+        shop,
+        gateway,
+        billingAddress={"countryCode": "DE", "phone": "0151 12345678"},
+        shippingAddress={"countryCode": "DE", "phone": "0151 12345678"},
+    )
     order = seen()
     at = f"/inbox/conversations/{conversation.pk}/orders/{order.pk}/"
     data = {"reason": "other", "amount": "12.50"}
@@ -376,9 +419,13 @@ def test_the_review_shows_what_the_recipients_get_byte_for_byte(
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["refund", "cancel"])
 def test_the_mail_is_what_the_review_showed(
-    shop: Shop, seen: Seen, as_alice: Client, mailbox: Conversation, told: list[Campaign],
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    mailbox: Conversation,
+    told: list[Campaign],
     kind: str,
-) -> None:  # fmt: skip
+) -> None:
     """An e-mail conversation got two: one in the conversation, and one to the order's address."""
     shop.place()
     order = seen()
@@ -420,9 +467,15 @@ def test_without_a_conversation_that_leaves_it_goes_by_mail_once(
 @pytest.mark.slow
 @pytest.mark.parametrize("status", [403, 410])
 def test_a_person_who_takes_no_messages_is_told_by_mail_and_the_composer_says_so(
-    shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign],
-    sink: Any, alice: User, status: int,
-) -> None:  # fmt: skip
+    shop: Shop,
+    seen: Seen,
+    as_alice: Client,
+    conversation: Conversation,
+    told: list[Campaign],
+    sink: Any,
+    alice: User,
+    status: int,
+) -> None:
     sink.handler.answer = status
     waking.reply(conversation=Conversation.objects.get(), by=alice, text="Hello")
     tasks.sweep_outbox()
@@ -449,16 +502,28 @@ def test_a_strangers_conversation_gets_no_confirmation(
     Customer.objects.update(phone="+4915112345678")
     widget = Channel.objects.create(name="Chat widget")
     message, _is_new = waking.receive(
-        channel=widget, external_id="m", conversation_id="c",
-        sender=waking.Sender(external_id="u", name="Robin", phone="+4915112345678",
-                               email="robin@example.net"),
-        text="refund me", sent_at=message_time(),
-    )  # fmt: skip
+        channel=widget,
+        external_id="m",
+        conversation_id="c",
+        sender=waking.Sender(
+            external_id="u", name="Robin", phone="+4915112345678", email="robin@example.net"
+        ),
+        text="refund me",
+        sent_at=message_time(),
+    )
     origin = f"conversation:{message.conversation_id}"
     action = OrderAction.objects.create(
-        order=order, kind="refund", requested_by=sara, origin=origin, nonce="n", digest="d",
-        proposal={}, steps=[], amount=Decimal("5.00"), currency="EUR",
-    )  # fmt: skip
+        order=order,
+        kind="refund",
+        requested_by=sara,
+        origin=origin,
+        nonce="n",
+        digest="d",
+        proposal={},
+        steps=[],
+        amount=Decimal("5.00"),
+        currency="EUR",
+    )
     OrderEvent.objects.create(
         order=order,
         kind="refunded",
@@ -478,13 +543,23 @@ def test_a_strangers_conversation_gets_no_confirmation(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("minimum", "wait", "told_now", "told_later"),
-    [("0", 0, True, True), ("5.01", 0, False, False), ("5.00", 0, True, True),
-     ("0", 30, False, True)],
-)  # fmt: skip
+    [
+        ("0", 0, True, True),
+        ("5.01", 0, False, False),
+        ("5.00", 0, True, True),
+        ("0", 30, False, True),
+    ],
+)
 def test_refunds_of_the_shops_own_staff_from_a_sum_and_an_age_on(
-    shop: Shop, seen: Seen, conversation: Conversation, told: list[Campaign],
-    minimum: str, wait: int, told_now: bool, told_later: bool,
-) -> None:  # fmt: skip
+    shop: Shop,
+    seen: Seen,
+    conversation: Conversation,
+    told: list[Campaign],
+    minimum: str,
+    wait: int,
+    told_now: bool,
+    told_later: bool,
+) -> None:
     Campaign.objects.filter(event_kind="refunded").update(
         staff_refund_minimum=minimum, staff_refund_wait_minutes=wait
     )

@@ -23,20 +23,53 @@ pytestmark = pytest.mark.django_db(transaction=True)
 Twins = tuple[Order, Order]
 # Addresses that tell of orders and are walked below; a new one has to be entered here.
 WALKED = {
-    "inbox:list", "inbox:list_rows", "inbox:conversation", "inbox:header", "inbox:thread",
-    "inbox:orders", "inbox:order_cancel", "inbox:order_refund", "inbox:contact",
-    "inbox:contact_activity", "inbox:decisions", "inbox:order_search", "inbox:order_card",
+    "inbox:list",
+    "inbox:list_rows",
+    "inbox:conversation",
+    "inbox:header",
+    "inbox:thread",
+    "inbox:orders",
+    "inbox:order_cancel",
+    "inbox:order_refund",
+    "inbox:contact",
+    "inbox:contact_activity",
+    "inbox:decisions",
+    "inbox:order_search",
+    "inbox:order_card",
     "inbox:order_history",
-}  # fmt: skip
+}
 # Doors that only change something; the ones about money are gone through by name below.
 VERBS = {
-    "read", "reply", "note", "assign", "snooze", "resolve", "reopen", "orders_refresh",
-    "order_suggestion", "order_confirm", "order_action", "action_withdraw", "action_check",
+    "read",
+    "reply",
+    "note",
+    "assign",
+    "snooze",
+    "resolve",
+    "reopen",
+    "orders_refresh",
+    "order_suggestion",
+    "order_confirm",
+    "order_action",
+    "action_withdraw",
+    "action_check",
     "action_again",
-    "approve", "decline", "settle", "keep", "logout", "identity_add", "identity_remove",
-    "identity_restore", "customer_link", "suggestion_accept", "suggestion_set_aside",
-    "draft", "make_contact", "send_again", "dismiss",
-}  # fmt: skip
+    "approve",
+    "decline",
+    "settle",
+    "keep",
+    "logout",
+    "identity_add",
+    "identity_remove",
+    "identity_restore",
+    "customer_link",
+    "suggestion_accept",
+    "suggestion_set_aside",
+    "draft",
+    "make_contact",
+    "send_again",
+    "dismiss",
+}
 
 
 @pytest.fixture
@@ -123,8 +156,9 @@ def test_the_api_keeps_them_apart(twins: Twins, sara: User) -> None:
         "results"
     ]
     assert {(row["id"], row["store"]) for row in rows} == {
-        (twins[0].pk, DOMAIN), (twins[1].pk, SECOND),
-    }  # fmt: skip
+        (twins[0].pk, DOMAIN),
+        (twins[1].pk, SECOND),
+    }
     for order in twins:
         found = client.get(f"/api/v1/orders/{order.pk}/").json()
         assert found["id"] == order.pk
@@ -164,8 +198,12 @@ def test_without_the_store_in_its_key_one_order_would_overwrite_the_other(twins:
 
 
 def test_every_address_of_the_inbox_is_looked_at_or_known() -> None:
-    inbox = next(p for p in get_resolver().url_patterns if getattr(p, "app_name", None) is None
-                 and "inbox.urls" in str(getattr(p, "urlconf_name", "")))  # fmt: skip
+    inbox = next(
+        p
+        for p in get_resolver().url_patterns
+        if getattr(p, "app_name", None) is None
+        and "inbox.urls" in str(getattr(p, "urlconf_name", ""))
+    )
     pages = next(p for p in inbox.url_patterns if getattr(p, "app_name", "") == "inbox")
     names = {pattern.name for pattern in pages.url_patterns}
     assert names == {name.removeprefix("inbox:") for name in WALKED} | VERBS
@@ -173,7 +211,10 @@ def test_every_address_of_the_inbox_is_looked_at_or_known() -> None:
     panel = {
         name for name in names if name.startswith(("order", "action")) and name != "order_search"
     }
-    framed = {p.app_name: {q.name for q in p.url_patterns} for p in inbox.url_patterns
-              if getattr(p, "app_name", "").startswith("sidebar")}  # fmt: skip
+    framed = {
+        p.app_name: {q.name for q in p.url_patterns}
+        for p in inbox.url_patterns
+        if getattr(p, "app_name", "").startswith("sidebar")
+    }
     assert framed["sidebar"] == panel | {"frame", "swap", "look", "renew", "connect"}
     assert framed["sidebar_window"] == panel | {"order_review"}

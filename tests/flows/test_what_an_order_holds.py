@@ -60,9 +60,10 @@ def with_duties(shop: Shop) -> ShopOrder:
     """108.90 goods + 4.90 shipping + 20.69 tax + 3.00 tip + 20.00 duties = 157.49, all paid."""
     price = {"shopMoney": {"amount": "4.90", "currencyCode": "EUR"}}
     placed = shop.place(
-        items=(("Lamp", "108.90", 1),), paid=False,
+        items=(("Lamp", "108.90", 1),),
+        paid=False,
         shippingLines=[{"title": "Standard", "priceSet": price}],
-    )  # fmt: skip
+    )
     placed.lines[0].tax, placed.lines[0].duty = Decimal("20.69"), Decimal("20.00")
     placed.tip = Decimal("3.00")
     shop.act(lambda c: shop_actions.pay(c, placed))
@@ -76,9 +77,14 @@ def test_an_order_with_duties(
     order = seen()
     rows = money_of(panel(as_alice, conversation))
     assert rows == {
-        "Subtotal": "€108.90", "Shipping": "€4.90", "Tax": "€20.69", "Duties": "€20.00",
-        "Tip": "€3.00", "Total": "€157.49", "Paid": "€157.49",
-    }  # fmt: skip
+        "Subtotal": "€108.90",
+        "Shipping": "€4.90",
+        "Tax": "€20.69",
+        "Duties": "€20.00",
+        "Tip": "€3.00",
+        "Total": "€157.49",
+        "Paid": "€157.49",
+    }
     told = as_alice.get(f"/api/v1/orders/{order.pk}/").json()["money"]
     assert {"label": "Duties", "included": False, "amount": "20.00", "currency": "EUR"} in told
     whole = next(i for i, row in enumerate(told) if row["label"] == "Total")
@@ -108,9 +114,13 @@ def test_fees_and_included_tax(
     shop.act(lambda c: shop_actions.pay(c, placed))
     seen()
     assert money_of(panel(as_alice, conversation)) == {
-        "Subtotal": "€40.00", "Recycling fee": "€1.50", "Total": "€41.50", "incl. tax": "€6.39",
-        "Paid": "€41.55", "Cash rounding": "€0.05",
-    }  # fmt: skip
+        "Subtotal": "€40.00",
+        "Recycling fee": "€1.50",
+        "Total": "€41.50",
+        "incl. tax": "€6.39",
+        "Paid": "€41.55",
+        "Cash rounding": "€0.05",
+    }
 
 
 def test_a_line_that_was_swapped(
@@ -270,12 +280,20 @@ def test_a_line_without_a_product(
 
 @pytest.mark.parametrize(
     ("amount", "shares"),
-    [("134.49", {"shopify_payments": "84.49", "gift_card": "50.00"}), ("60.00", {"shopify_payments": "60.00"})],
-)  # fmt: skip
+    [
+        ("134.49", {"shopify_payments": "84.49", "gift_card": "50.00"}),
+        ("60.00", {"shopify_payments": "60.00"}),
+    ],
+)
 def test_gift_card_and_card(
-    shop: Shop, seen: Seen, alice: User, conversation: Conversation, amount: str,
-    shares: dict[str, str], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    shop: Shop,
+    seen: Seen,
+    alice: User,
+    conversation: Conversation,
+    amount: str,
+    shares: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """case K3: 134.49 paid, 50.00 of it by gift card: 84.49 + 50.00; and 60.00 to the card."""
     without_wake_ups(monkeypatch)
     placed = shop.place(items=(("Lamp", "134.49", 1),), paid=False)
@@ -291,9 +309,14 @@ def test_gift_card_and_card(
 
 
 def test_duties_go_back_with_their_items(
-    shop: Shop, seen: Seen, with_duties: ShopOrder, alice: User, conversation: Conversation,
-    as_alice: Client, monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    shop: Shop,
+    seen: Seen,
+    with_duties: ShopOrder,
+    alice: User,
+    conversation: Conversation,
+    as_alice: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What is calculated for the items, shown and sent is one sum: goods, tax and duties."""
     without_wake_ups(monkeypatch)
     order = seen()
@@ -312,9 +335,13 @@ def test_duties_go_back_with_their_items(
 
 
 def test_an_amount_gives_back_no_duties_in_particular(
-    shop: Shop, seen: Seen, with_duties: ShopOrder, alice: User, conversation: Conversation,
+    shop: Shop,
+    seen: Seen,
+    with_duties: ShopOrder,
+    alice: User,
+    conversation: Conversation,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     without_wake_ups(monkeypatch)
     action = ask(seen(), refund("5.00"), alice)
     assert perform(action).state == "succeeded"

@@ -47,13 +47,22 @@ def place_for(shop: Shop, owner: str, *, bearing: str, **more: Any) -> Order:
     """An order of one customer that bears another's e-mail address."""
     shop.act(
         lambda context: staff_actions.place(
-            context, email=bearing, currency="EUR",
+            context,
+            email=bearing,
+            currency="EUR",
             customer={"toUpsert": {"email": owner, "firstName": "Janine"}},
-            lineItems=[{"title": "Vase", "quantity": 1, "requiresShipping": True,
-                        "priceSet": {"shopMoney": {"amount": "30.00", "currencyCode": "EUR"}}}],
-            financialStatus="PAID", **more,
+            lineItems=[
+                {
+                    "title": "Vase",
+                    "quantity": 1,
+                    "requiresShipping": True,
+                    "priceSet": {"shopMoney": {"amount": "30.00", "currencyCode": "EUR"}},
+                }
+            ],
+            financialStatus="PAID",
+            **more,
         )
-    )  # fmt: skip
+    )
     arrive(shop)
     return Order.objects.select_related("store").order_by("-pk")[0]
 
@@ -144,9 +153,11 @@ def test_a_summary_from_before_the_doubt_is_not_confirmed(
     at = f"/inbox/conversations/{conversation.pk}/orders/{mine.pk}/confirm/"
     assert as_alice.post(at, {"token": token}).status_code == 403
     by_api = logged_in(alice).post(
-        f"/api/v1/orders/{mine.pk}/actions/", json.dumps({"token": api_token}),
-        content_type="application/json", headers={"Idempotency-Key": "k"},
-    )  # fmt: skip
+        f"/api/v1/orders/{mine.pk}/actions/",
+        json.dumps({"token": api_token}),
+        content_type="application/json",
+        headers={"Idempotency-Key": "k"},
+    )
     assert by_api.status_code == 403
     assert not OrderAction.objects.exists()
 
@@ -197,18 +208,26 @@ def confirm_by(door: str, client: Client, talk: Conversation, order: Order, toke
             f"/inbox/conversations/{talk.pk}/orders/{order.pk}/confirm/", {"token": token}
         )
     return client.post(
-        f"/api/v1/orders/{order.pk}/actions/", json.dumps({"token": token}),
-        content_type="application/json", headers={"Idempotency-Key": "k"},
-    )  # fmt: skip
+        f"/api/v1/orders/{order.pk}/actions/",
+        json.dumps({"token": token}),
+        content_type="application/json",
+        headers={"Idempotency-Key": "k"},
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_guarded", [True, False], ids=["guarded", "control"])
 @pytest.mark.parametrize("door", ["page", "api"])
 def test_a_doubt_between_the_doors_look_and_the_orders_lock_is_seen(
-    door: str, is_guarded: bool, numbered: Order, as_alice: Client,
-    conversation: Conversation, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    door: str,
+    is_guarded: bool,
+    numbered: Order,
+    as_alice: Client,
+    conversation: Conversation,
+    alice: User,
+    bob: User,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The control asks at the door only."""
     order, request = numbered, services.request_action
     token = api(alice, order).json()["token"]
@@ -229,10 +248,16 @@ def test_a_doubt_between_the_doors_look_and_the_orders_lock_is_seen(
 @pytest.mark.parametrize("is_guarded", [True, False], ids=["guarded", "control"])
 @pytest.mark.parametrize("door", ["page", "api"])
 def test_a_doubt_that_comes_while_an_approval_reads_shopify_is_seen(
-    door: str, is_guarded: bool, numbered: Order, as_alice: Client,
-    conversation: Conversation, alice: User, bob: User, sara: User,
+    door: str,
+    is_guarded: bool,
+    numbered: Order,
+    as_alice: Client,
+    conversation: Conversation,
+    alice: User,
+    bob: User,
+    sara: User,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     Policy.objects.create(role=sara.groups.get(), may_approve_up_to=100)
     Policy.objects.create(role=alice.groups.get(), refund_up_to=10)
     token = review(as_alice, conversation, numbered, "refund", reason="other", amount="15.00")

@@ -119,8 +119,10 @@ def test_what_is_still_to_be_sent_stands_beside_a_parcels_state(
     # The rest is held: both are said.
     shop.act(lambda c: holding.hold(c, order, "Inventory out of stock"))
     assert badges()[2:] == [
-        "Partially fulfilled", "Out for delivery", "On hold: Inventory out of stock",
-    ]  # fmt: skip
+        "Partially fulfilled",
+        "Out for delivery",
+        "On hold: Inventory out of stock",
+    ]
     shop.act(lambda c: staff_actions.carrier_says(c, order, "DELIVERED"))
     assert badges()[2:4] == ["Partially fulfilled", "Delivered"]
 
