@@ -46,9 +46,12 @@ def happened(store: Store, kind: str, days_ago: float, **order: Any) -> OrderEve
 
 def again(order: Order, kind: str, days_ago: float) -> OrderEvent:
     return OrderEvent.objects.create(
-        order=order, kind=kind, key=f"{kind}:{OrderEvent.objects.count()}",
-        occurred_at=timezone.now() - timedelta(days=days_ago), source=EventSource.SHOPIFY,
-    )  # fmt: skip
+        order=order,
+        kind=kind,
+        key=f"{kind}:{OrderEvent.objects.count()}",
+        occurred_at=timezone.now() - timedelta(days=days_ago),
+        source=EventSource.SHOPIFY,
+    )
 
 
 def condition(
@@ -136,9 +139,13 @@ def test_checkouts_count_too_and_all_of_it_is_two_queries(
     now = timezone.now()
     for number, completed_at in enumerate([None, None, now]):
         Checkout.objects.create(
-            store=demo, gid=str(number), customer_gid=JANE, completed_at=completed_at,
-            started_at=now - timedelta(days=1), active_at=now - timedelta(days=1),
-        )  # fmt: skip
+            store=demo,
+            gid=str(number),
+            customer_gid=JANE,
+            completed_at=completed_at,
+            started_at=now - timedelta(days=1),
+            active_at=now - timedelta(days=1),
+        )
     condition(campaign, "checkout_started", Comparison.EXACTLY, 3)
     condition(campaign, "checkout_abandoned", Comparison.EXACTLY, 2)
     condition(campaign, "placed", Comparison.NEVER)
@@ -184,12 +191,24 @@ def form(**changes: Any) -> dict[str, Any]:
         for name in ("conditions", "translations")
         for key, value in (("TOTAL_FORMS", 0), ("INITIAL_FORMS", 0))
     }
-    return {
-        "name": "New", "event_kind": "placed", "purpose": "transactional", "language": "en",
-        "via_email": "on", "is_active": "on", "subject": "s", "body": "b",
-        "abandoned_after_minutes": 60, "quiet_days": 7,
-        "staff_refund_minimum": "0", "staff_refund_wait_minutes": 0,
-    } | empty | changes  # fmt: skip
+    return (
+        {
+            "name": "New",
+            "event_kind": "placed",
+            "purpose": "transactional",
+            "language": "en",
+            "via_email": "on",
+            "is_active": "on",
+            "subject": "s",
+            "body": "b",
+            "abandoned_after_minutes": 60,
+            "quiet_days": 7,
+            "staff_refund_minimum": "0",
+            "staff_refund_wait_minutes": 0,
+        }
+        | empty
+        | changes
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,22 +231,34 @@ def form(**changes: Any) -> dict[str, Any]:
         ({"language": "German!"}, "Enter a language code"),
         ({"abandoned_after_minutes": 1}, "greater than or equal to 10"),
         (
-            {"conditions-TOTAL_FORMS": 1, "conditions-0-event_kind": "placed",
-             "conditions-0-comparison": "never", "conditions-0-count": 0},
+            {
+                "conditions-TOTAL_FORMS": 1,
+                "conditions-0-event_kind": "placed",
+                "conditions-0-comparison": "never",
+                "conditions-0-count": 0,
+            },
             "nobody would get it",
         ),
         (
-            {"conditions-TOTAL_FORMS": 1, "conditions-0-event_kind": "paid",
-             "conditions-0-comparison": "at_least", "conditions-0-count": 0},
+            {
+                "conditions-TOTAL_FORMS": 1,
+                "conditions-0-event_kind": "paid",
+                "conditions-0-comparison": "at_least",
+                "conditions-0-count": 0,
+            },
             "true of everybody",
         ),
         (
-            {"translations-TOTAL_FORMS": 1, "translations-0-language": "de",
-             "translations-0-subject": "x", "translations-0-body": "{{ checkout.url }}"},
+            {
+                "translations-TOTAL_FORMS": 1,
+                "translations-0-language": "de",
+                "translations-0-subject": "x",
+                "translations-0-body": "{{ checkout.url }}",
+            },
             "there is no such value",
         ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.slow
 def test_what_could_not_work_is_refused_in_the_admin(
     as_admin: Client, changes: dict[str, Any], words: str
@@ -255,9 +286,13 @@ def test_the_page_says_who_would_have_got_it_and_names_nobody(
 
 
 def test_a_campaign_that_admins_may_make(as_admin: Client) -> None:
-    more = {"conditions-TOTAL_FORMS": 1, "conditions-0-event_kind": "placed",
-            "conditions-0-comparison": "at_least", "conditions-0-count": 3,
-            "conditions-0-days": 90}  # fmt: skip
+    more = {
+        "conditions-TOTAL_FORMS": 1,
+        "conditions-0-event_kind": "placed",
+        "conditions-0-comparison": "at_least",
+        "conditions-0-count": 3,
+        "conditions-0-days": 90,
+    }
     assert as_admin.post("/admin/inbox/campaign/add/", form(**more)).status_code == 302
     assert str(CampaignCondition.objects.get()) == "Order placed: at least 3×, 90 d"
 

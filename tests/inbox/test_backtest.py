@@ -31,16 +31,22 @@ CUSTOMERS = 4
 @pytest.fixture
 def demo(db: None) -> Store:
     return Store.objects.create(
-        domain="demo.myshopify.com", name="Demo", currency="EUR",
+        domain="demo.myshopify.com",
+        name="Demo",
+        currency="EUR",
         connected_at=timezone.now() - timedelta(days=90),
-    )  # fmt: skip
+    )
 
 
 def make_campaign(kind: str, *conditions: tuple[str, str, int, int | None]) -> Campaign:
     campaign = Campaign.objects.create(
-        name="c", event_kind=kind, via_conversation=False, subject="s", body="b",
+        name="c",
+        event_kind=kind,
+        via_conversation=False,
+        subject="s",
+        body="b",
         created_at=timezone.now() - timedelta(days=90),
-    )  # fmt: skip
+    )
     for event_kind, how, count, days in conditions:
         CampaignCondition.objects.create(
             campaign=campaign, event_kind=event_kind, comparison=how, count=count, days=days
@@ -52,18 +58,26 @@ def place(store: Store, customer: int) -> Order:
     number = Order.objects.count() + 1
     email = f"{customer}@example.com"
     return Order.objects.create(
-        store=store, gid=f"gid://shopify/Order/{number}", legacy_id=number, name=f"#{number}",
-        email=email, currency="EUR", document=encode(snapshots.order(email=email)),
+        store=store,
+        gid=f"gid://shopify/Order/{number}",
+        legacy_id=number,
+        name=f"#{number}",
+        email=email,
+        currency="EUR",
+        document=encode(snapshots.order(email=email)),
         # One who is known by an address alone.
         customer_gid=f"gid://shopify/Customer/{customer}" if customer else "",
-    )  # fmt: skip
+    )
 
 
 def happen(order: Order, kind: str, at: datetime) -> OrderEvent:
     made = OrderEvent.objects.create(
-        order=order, kind=kind, key=f"{kind}{order.events.count()}", occurred_at=at,
+        order=order,
+        kind=kind,
+        key=f"{kind}{order.events.count()}",
+        occurred_at=at,
         source=EventSource.SHOPIFY,
-    )  # fmt: skip
+    )
     OrderEvent.objects.filter(pk=made.pk).update(recorded_at=at)
     return made
 
@@ -145,10 +159,14 @@ def story(seed: int) -> tuple[list[tuple[int, str, int]], Campaign]:
         key=lambda each: each[2],
     )
     conditions = [
-        (rng.choice(KINDS), str(rng.choice(Comparison.values)), rng.randrange(1, 3),
-         rng.choice((None, 3, 10)))
+        (
+            rng.choice(KINDS),
+            str(rng.choice(Comparison.values)),
+            rng.randrange(1, 3),
+            rng.choice((None, 3, 10)),
+        )
         for _ in range(rng.choice((1, 1, 2)))
-    ]  # fmt: skip
+    ]
     return happens, make_campaign(rng.choice(KINDS), *conditions)
 
 

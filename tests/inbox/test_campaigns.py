@@ -280,9 +280,11 @@ def test_without_an_address_and_a_conversation_the_reason_is_on_the_rows(
 
 
 def test_an_event_that_fails_does_not_keep_the_next_one_waiting(
-    order: Order, conversation: Conversation, campaigns: list[Campaign],
+    order: Order,
+    conversation: Conversation,
+    campaigns: list[Campaign],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     broken, next_one = event(order, EventKind.PLACED), event(order, EventKind.CANCELED)
     real = campaigns_of_orders.handle_event
 

@@ -21,10 +21,16 @@ def order(db: None) -> Order:
     """Placed with an address of which the inbox knows nothing."""
     store = Store.objects.create(domain="demo.myshopify.com", name="Demo", currency="EUR")
     return Order.objects.create(
-        store=store, gid="gid://shopify/Order/1", legacy_id=1, name="#1043", currency="EUR",
-        email="other@example.com", phone="+4915112345678", customer_gid=SOFIA,
+        store=store,
+        gid="gid://shopify/Order/1",
+        legacy_id=1,
+        name="#1043",
+        currency="EUR",
+        email="other@example.com",
+        phone="+4915112345678",
+        customer_gid=SOFIA,
         document=encode(snapshots.order()),
-    )  # fmt: skip
+    )
 
 
 def finds(client: Client, words: str) -> bool:
@@ -61,8 +67,9 @@ def test_the_number_of_an_order_that_is_another_customers_finds_nobody(
     Identity.objects.create(contact=contact, kind=IdentityKind.EMAIL, value="other@example.com")
     assert finds(as_alice, "#1043")
     Identity.objects.create(
-        contact=contact, kind=IdentityKind.SHOPIFY_CUSTOMER,
+        contact=contact,
+        kind=IdentityKind.SHOPIFY_CUSTOMER,
         value=f"{order.store_id}:gid://shopify/Customer/8",
-    )  # fmt: skip
+    )
     assert identities.contacts_of(order) == []
     assert not finds(as_alice, "#1043")

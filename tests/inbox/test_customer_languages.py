@@ -89,39 +89,70 @@ def order(db: None) -> Order:
         customer=CustomerSnapshot(gid="gid://shopify/Customer/7", legacy_id=7, name="Jane Doe"),
     )
     return Order.objects.create(
-        store=store, gid=snapshot.gid, legacy_id=1, name="#1001", email=snapshot.email,
-        phone=snapshot.phone, currency="EUR", customer_gid="gid://shopify/Customer/7",
+        store=store,
+        gid=snapshot.gid,
+        legacy_id=1,
+        name="#1001",
+        email=snapshot.email,
+        phone=snapshot.phone,
+        currency="EUR",
+        customer_gid="gid://shopify/Customer/7",
         document=encode(snapshot),
-    )  # fmt: skip
+    )
 
 
 def proposal(kind: str) -> Proposal:
     return Proposal(
-        kind=ActionKind(kind), amount=SUM, reason="CUSTOMER", reason_label="x", targets=(),
-        is_full_refund=False, lines=(), shipping=None, restock=False, notify=False, staff_note="",
-        returned="", shipments_to_cancel=(), facts={},
-    )  # fmt: skip
+        kind=ActionKind(kind),
+        amount=SUM,
+        reason="CUSTOMER",
+        reason_label="x",
+        targets=(),
+        is_full_refund=False,
+        lines=(),
+        shipping=None,
+        restock=False,
+        notify=False,
+        staff_note="",
+        returned="",
+        shipments_to_cancel=(),
+        facts={},
+    )
 
 
 def act(order: Order, conversation: Conversation, kind: str, by: User) -> list[OrderEvent]:
     """The action as it ended, and the events its snapshot shows."""
     action = OrderAction.objects.create(
-        order=order, kind=kind, state=ActionState.SUCCEEDED, requested_by=by,
-        origin=conversation.origin, nonce="n", digest="d", proposal={}, steps=[],
-        amount=SUM.amount, currency="EUR", settled_at=timezone.now(), evidence_at=timezone.now(),
-    )  # fmt: skip
+        order=order,
+        kind=kind,
+        state=ActionState.SUCCEEDED,
+        requested_by=by,
+        origin=conversation.origin,
+        nonce="n",
+        digest="d",
+        proposal={},
+        steps=[],
+        amount=SUM.amount,
+        currency="EUR",
+        settled_at=timezone.now(),
+        evidence_at=timezone.now(),
+    )
     kinds = [EventKind.REFUNDED]
     if kind != ActionKind.REFUND:
         kinds.insert(0, EventKind.CANCELED)
     return [
         OrderEvent.objects.create(
-            order=order, kind=each, key=each, occurred_at=timezone.now(),
-            source=EventSource.AGENT, action=action,
+            order=order,
+            kind=each,
+            key=each,
+            occurred_at=timezone.now(),
+            source=EventSource.AGENT,
+            action=action,
             amount=SUM.amount if each == EventKind.REFUNDED else None,
             currency="EUR" if each == EventKind.REFUNDED else "",
         )
         for each in kinds
-    ]  # fmt: skip
+    ]
 
 
 def left(conversation: Conversation) -> dict[str, tuple[str, str, str]]:
@@ -223,9 +254,12 @@ def test_dates_are_of_the_store_s_day_in_the_customer_s_language(
     order: Order, conversation: Conversation
 ) -> None:
     campaign = Campaign.objects.create(
-        name="d", event_kind="placed", via_conversation=False, subject="s",
+        name="d",
+        event_kind="placed",
+        via_conversation=False,
+        subject="s",
         body="{{ order.number }} of {{ order.date }}",
-    )  # fmt: skip
+    )
     CampaignTranslation.objects.create(
         campaign=campaign,
         language="de",
@@ -274,12 +308,19 @@ def test_a_language_that_nobody_knows_does_not_stop_a_message(order: Order, lang
     """Japanese is ja: an administrator's slip must cost the date's language, not the message."""
     Campaign.objects.all().delete()
     Campaign.objects.create(
-        name="Placed", event_kind="placed", language=language, via_conversation=False,
-        subject="s", body="{{ order.date }}, {{ amount }}",
-    )  # fmt: skip
+        name="Placed",
+        event_kind="placed",
+        language=language,
+        via_conversation=False,
+        subject="s",
+        body="{{ order.date }}, {{ amount }}",
+    )
     placed = OrderEvent.objects.create(
-        order=order, kind=EventKind.PLACED, key="placed", occurred_at=timezone.now(),
+        order=order,
+        kind=EventKind.PLACED,
+        key="placed",
+        occurred_at=timezone.now(),
         source=EventSource.SHOPIFY,
-    )  # fmt: skip
+    )
     assert handle_event(placed.pk)
     assert "202" in CampaignMessage.objects.get().body

@@ -18,9 +18,13 @@ from tests.support.snapshots import NOW, bag
 def order(**changes: Any) -> Order:
     snapshot = snapshots.order(**changes)
     return Order(
-        pk=1, store=Store(domain="demo.myshopify.com"), document=encode(snapshot), currency="EUR",
-        is_test=snapshot.is_test, net_payment=snapshot.money.net_payment.presentment.amount,
-    )  # fmt: skip
+        pk=1,
+        store=Store(domain="demo.myshopify.com"),
+        document=encode(snapshot),
+        currency="EUR",
+        is_test=snapshot.is_test,
+        net_payment=snapshot.money.net_payment.presentment.amount,
+    )
 
 
 def refund(total: str, *paid: tuple[str, str], created: bool = True) -> Refund:
@@ -40,19 +44,26 @@ def refund(total: str, *paid: tuple[str, str], created: bool = True) -> Refund:
     ("of", "words"),
     [
         (refund("15", ("SUCCESS", "15")), "€15.00 · 2026-11-24 12:00 UTC · n"),
-        (refund("15", ("SUCCESS", "10"), ("ERROR", "5"), created=False),
-         "€15.00 · €5.00 failed at the payment provider"),
-        (refund("15", ("SUCCESS", "9"), ("ERROR", "5"), ("UNKNOWN", "1")),
-         "€15.00 · €5.00 failed at the payment provider · €1.00 not confirmed yet"
-         " · 2026-11-24 12:00 UTC · n"),
+        (
+            refund("15", ("SUCCESS", "10"), ("ERROR", "5"), created=False),
+            "€15.00 · €5.00 failed at the payment provider",
+        ),
+        (
+            refund("15", ("SUCCESS", "9"), ("ERROR", "5"), ("UNKNOWN", "1")),
+            "€15.00 · €5.00 failed at the payment provider · €1.00 not confirmed yet"
+            " · 2026-11-24 12:00 UTC · n",
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("is_test", [True, False])
 def test_what_shopify_shows_of_a_refund(of: Refund, words: str, is_test: bool) -> None:
     action = OrderAction(
-        order=order(refunds=(of,), is_test=is_test), kind=ActionKind.REFUND, amount=Decimal(15),
-        currency="EUR", requested_by=User(username="alice"),
-    )  # fmt: skip
+        order=order(refunds=(of,), is_test=is_test),
+        kind=ActionKind.REFUND,
+        amount=Decimal(15),
+        currency="EUR",
+        requested_by=User(username="alice"),
+    )
     row = decisions._uncertain(action, {})
     assert [text for label, text in row.theirs if label == "Refund"] == [words]
     assert (("Test order", "Yes") in row.ours) == is_test
@@ -64,10 +75,14 @@ def test_what_shopify_shows_of_a_refund(of: Refund, words: str, is_test: bool) -
         ("0", False, "€15.00", "The refund failed at the payment provider."),
         # Refunded again since, all but 4.00.
         ("16.00", False, "€4.00", "The refund failed at the payment provider."),
-        ("0", True, "€15.00",
-         "The refund failed at the payment provider. Test order: no money is owed."),
+        (
+            "0",
+            True,
+            "€15.00",
+            "The refund failed at the payment provider. Test order: no money is owed.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_to_be_returned_of_a_failed_refund(
     refunded: str, is_test: bool, amount: str, why: str
 ) -> None:
@@ -82,9 +97,14 @@ def test_what_is_to_be_returned_of_a_failed_refund(
 
 def test_a_row_that_cannot_be_read_does_not_hide_the_others() -> None:
     action = OrderAction(
-        order=order(), kind=ActionKind.REFUND, amount=Decimal(15), currency="EUR",
-        requested_by=User(username="alice"), proposal={}, why_approval="Above the limit.",
-    )  # fmt: skip
+        order=order(),
+        kind=ActionKind.REFUND,
+        amount=Decimal(15),
+        currency="EUR",
+        requested_by=User(username="alice"),
+        proposal={},
+        why_approval="Above the limit.",
+    )
     row = decisions._approval(action, User(pk=9), None, [], {})
     assert row.refusal is not None
     assert row.refusal.code == "unreadable"

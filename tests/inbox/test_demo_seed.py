@@ -49,7 +49,7 @@ def demo_settings(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ({"database": {"ENGINE": "django.db.backends.postgresql", "NAME": "x"}}, "not the demo's"),
         ({"database": {"ENGINE": SQLITE, "NAME": "/srv/inbox.sqlite3"}}, "not the demo's"),
     ],
-)  # fmt: skip
+)
 def test_it_makes_nobody_outside_the_demo(
     demo_settings: Any, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
 ) -> None:
@@ -78,8 +78,9 @@ def test_in_the_demo_it_is_let_in(demo_settings: Any) -> None:
 
 def _read_order(domain: str) -> None:
     store = Store.objects.get_or_create(domain=domain)[0]
-    Order.objects.create(store=store, gid=f"o-{domain}", legacy_id=1, document="{}",
-                         placed_at=timezone.now())  # fmt: skip
+    Order.objects.create(
+        store=store, gid=f"o-{domain}", legacy_id=1, document="{}", placed_at=timezone.now()
+    )
 
 
 @pytest.mark.django_db
@@ -116,14 +117,16 @@ def test_the_keys_open_what_they_say(alice: User, sara: User, tmp_path: Path) ->
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     found = json.loads(file.read_text())
     assert [(c["name"], c["kind"], c["verifies"]) for c in found["channels"]] == [
-        ("Messenger", "api", True), ("Chat widget", "api", False),
-    ]  # fmt: skip
+        ("Messenger", "api", True),
+        ("Chat widget", "api", False),
+    ]
     owner = channel_keys.channel_of(found["channels"][0]["key"])
     assert owner is not None
     assert owner.pk == proven.pk == found["channels"][0]["id"]
     assert found["shops"]["demo.myshopify.com"] == {
-        "token": "shpat_practice_demo", "secret": "shpss_practice_demo",
-    }  # fmt: skip
+        "token": "shpat_practice_demo",
+        "secret": "shpss_practice_demo",
+    }
     assert set(found["tokens"]) == {"alice", "sara"}
     asked = {"Authorization": f"Token {found['tokens']['sara']}"}
     assert Client().get("/api/v1/orders/?q=1043", headers=asked).status_code == 200

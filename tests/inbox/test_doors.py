@@ -42,12 +42,14 @@ def body(**changes: Any) -> dict[str, Any]:
         "external_id": "m-9",
         "conversation": "c-9",
         "sender": {
-            "external_id": "u-9", "name": "Jane Doe", "email": "Jane@Example.com",
+            "external_id": "u-9",
+            "name": "Jane Doe",
+            "email": "Jane@Example.com",
             "phone": "+49 151 12345678",
         },
         "text": "Where is my order #1043?",
         "sent_at": "2026-11-23T10:00:00Z",
-    } | changes  # fmt: skip
+    } | changes
 
 
 def push(channel: Channel, key: str, data: Any) -> Any:
@@ -82,11 +84,22 @@ def test_a_repeat_answers_200_with_the_first_message(channel: Channel, key: str)
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"{", b"[]", b"null", body(text="a\x00b"), body(text=[]), body(external_id="x" * 201),
-        body(extra=1), body(sender={}), body(sender="x"), body(sent_at="yesterday"),
-        b'{"text": "\\ud800"}', body(text=None), body(conversation=""),
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        body(text="a\x00b"),
+        body(text=[]),
+        body(external_id="x" * 201),
+        body(extra=1),
+        body(sender={}),
+        body(sender="x"),
+        body(sent_at="yesterday"),
+        b'{"text": "\\ud800"}',
+        body(text=None),
+        body(conversation=""),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_a_400_that_names_the_problem(channel: Channel, key: str, data: Any) -> None:
     answer = push(channel, key, data)
     assert answer.status_code == 400
@@ -125,10 +138,15 @@ def test_two_people_are_never_merged_by_a_taken_address(channel: Channel, key: s
 
 
 PAGES = [
-    "/inbox/", "/inbox/rows/", "/inbox/conversations/{c}/", "/inbox/conversations/{c}/header/",
-    "/inbox/conversations/{c}/thread/", "/inbox/conversations/{c}/orders/",
-    "/inbox/contacts/{p}/", "/inbox/contacts/{p}/activity/",
-]  # fmt: skip
+    "/inbox/",
+    "/inbox/rows/",
+    "/inbox/conversations/{c}/",
+    "/inbox/conversations/{c}/header/",
+    "/inbox/conversations/{c}/thread/",
+    "/inbox/conversations/{c}/orders/",
+    "/inbox/contacts/{p}/",
+    "/inbox/contacts/{p}/activity/",
+]
 
 
 @pytest.mark.django_db
@@ -165,8 +183,9 @@ def test_reply_note_and_states_by_the_pages(as_alice: Client, conversation: Conv
     assert as_alice.post(f"{at}reply/", {"text": ""}).status_code == 422
     kinds = list(conversation.messages.order_by("pk").values_list("kind", "delivery_state"))
     assert kinds[1:] == [
-        (MessageKind.REPLY, DeliveryState.KEPT), (MessageKind.NOTE, DeliveryState.KEPT)
-    ]  # fmt: skip
+        (MessageKind.REPLY, DeliveryState.KEPT),
+        (MessageKind.NOTE, DeliveryState.KEPT),
+    ]
     page = as_alice.get(at).content.decode()
     assert "On its way!" in page
     assert "be kind" in page

@@ -147,8 +147,11 @@ def test_two_agents_write_in_the_same_conversation(
 def test_who_may_only_look_saves_nothing(conversation: Conversation, db: None) -> None:
     admin = User.objects.create_superuser("root")
     save = {
-        "text": "x", "mode": "reply", "client_id": uuid.uuid4(), "version": uuid.uuid4(),
-    }  # fmt: skip
+        "text": "x",
+        "mode": "reply",
+        "client_id": uuid.uuid4(),
+        "version": uuid.uuid4(),
+    }
     answer = logged_in(admin).post(f"/inbox/conversations/{conversation.pk}/draft/", save)
     assert answer.status_code == 403
     assert not Draft.objects.exists()
@@ -298,9 +301,11 @@ def test_a_save_at_the_same_moment_waits_for_the_message(
 
     def arrive() -> None:
         words = drafts.Words(
-            text="The words", mode="reply", client_id=uuid.UUID(client_id),
+            text="The words",
+            mode="reply",
+            client_id=uuid.UUID(client_id),
             version=uuid.UUID(save["version"]),
-        )  # fmt: skip
+        )
         told.append(drafts.save(conversation=conversation, by=alice, words=words, follows=[]))
         connection.close()
 

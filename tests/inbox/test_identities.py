@@ -37,9 +37,11 @@ def test_an_address_that_was_taken_away_owns_nothing(
         for identity in Identity.objects.exclude(kind=IdentityKind.CHANNEL_USER):
             edits.remove_identity(identity=identity, by=alice)
     answer = api.post(
-        f"/api/v1/orders/{order.pk}/actions/", {"token": preview["token"]},
-        content_type="application/json", headers={"Idempotency-Key": "k"},
-    )  # fmt: skip
+        f"/api/v1/orders/{order.pk}/actions/",
+        {"token": preview["token"]},
+        content_type="application/json",
+        headers={"Idempotency-Key": "k"},
+    )
     assert identities.contacts_of(order) == ([] if is_removed else [conversation.contact_id])
     assert answer.status_code == (403 if is_removed else 202)
     assert OrderAction.objects.count() == (0 if is_removed else 1)
@@ -54,6 +56,7 @@ def test_of_two_contacts_only_the_one_that_kept_the_address(
     edits.remove_identity(identity=identity, by=alice)
     other = Identity.objects.create(
         contact=type(identity.contact).objects.create(name="Another Jane"),
-        kind=IdentityKind.EMAIL, value=identity.value,
-    )  # fmt: skip
+        kind=IdentityKind.EMAIL,
+        value=identity.value,
+    )
     assert identities.contacts_of(order) == [other.contact_id]

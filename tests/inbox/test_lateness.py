@@ -39,18 +39,28 @@ def order(db: None) -> Order:
     shop = Store.objects.create(domain="demo.myshopify.com", name="Demo", currency="EUR")
     snapshot = snapshots.order(email="jane@example.com")
     return Order.objects.create(
-        store=shop, gid=snapshot.gid, legacy_id=1, name=snapshot.name, email=snapshot.email,
-        currency="EUR", document=encode(snapshot),
-    )  # fmt: skip
+        store=shop,
+        gid=snapshot.gid,
+        legacy_id=1,
+        name=snapshot.name,
+        email=snapshot.email,
+        currency="EUR",
+        document=encode(snapshot),
+    )
 
 
 def refunded(order: Order, *, happened: timedelta, heard: timedelta = timedelta(0)) -> OrderEvent:
     """A refund of so long ago, of which we heard so long ago."""
     now = timezone.now()
     made = OrderEvent.objects.create(
-        order=order, kind=EventKind.REFUNDED, key="refunded:1", occurred_at=now - happened,
-        source=EventSource.SHOPIFY, amount=Decimal("7.00"), currency="EUR",
-    )  # fmt: skip
+        order=order,
+        kind=EventKind.REFUNDED,
+        key="refunded:1",
+        occurred_at=now - happened,
+        source=EventSource.SHOPIFY,
+        amount=Decimal("7.00"),
+        currency="EUR",
+    )
     OrderEvent.objects.filter(pk=made.pk).update(recorded_at=now - heard)
     return made
 
@@ -81,9 +91,11 @@ def test_after_an_outage_nobody_is_told_of_what_is_long_over(
 
 
 def test_without_the_question_they_would_be_told(
-    order: Order, conversation: Conversation, campaigns: list[Campaign],
+    order: Order,
+    conversation: Conversation,
+    campaigns: list[Campaign],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """Negative control."""
     monkeypatch.setattr(lateness, "refusal", lambda event, *, now: "")
     long_ago = timezone.now() - timedelta(days=100)
@@ -102,14 +114,16 @@ def test_without_the_question_they_would_be_told(
         ({"hours": 47, "minutes": 59}, {"hours": 47}, ""),
         ({"hours": 48, "minutes": 1}, {}, "It happened 2 days before we heard of it."),
         # Heard in time, and no worker ran; or a little of both.
-        ({"days": 5}, {"days": 5},
-         "It happened 5 days ago, and nothing could be sent in time."),
-        ({"hours": 60}, {"hours": 30},
-         "It happened 2 days ago, and nothing could be sent in time."),
+        ({"days": 5}, {"days": 5}, "It happened 5 days ago, and nothing could be sent in time."),
+        (
+            {"hours": 60},
+            {"hours": 30},
+            "It happened 2 days ago, and nothing could be sent in time.",
+        ),
         # Shopify's clock is ahead of ours.
         ({"minutes": -5}, {}, ""),
     ],
-)  # fmt: skip
+)
 def test_two_days_is_the_limit(
     order: Order, happened: dict[str, int], heard: dict[str, int], reason: str
 ) -> None:
@@ -120,9 +134,13 @@ def test_two_days_is_the_limit(
 
 def test_marketing_is_not_even_asked_for(order: Order) -> None:
     Campaign.objects.create(
-        name="Review", event_kind="delivered", purpose="marketing", via_conversation=False,
-        subject="How is it?", body="{{ unsubscribe_url }}",
-    )  # fmt: skip
+        name="Review",
+        event_kind="delivered",
+        purpose="marketing",
+        via_conversation=False,
+        subject="How is it?",
+        body="{{ unsubscribe_url }}",
+    )
     late = refunded(order, happened=timedelta(days=3))
     OrderEvent.objects.filter(pk=late.pk).update(kind=EventKind.DELIVERED)
     handle_event(late.pk)
@@ -133,9 +151,13 @@ def test_marketing_that_waited_for_shopify_too_long_is_left_out(
     shop: Shop, seen: Seen, store: Store
 ) -> None:
     Campaign.objects.create(
-        name="Thanks", event_kind="placed", purpose="marketing", via_conversation=False,
-        subject="Thanks", body="{{ unsubscribe_url }}",
-    )  # fmt: skip
+        name="Thanks",
+        event_kind="placed",
+        purpose="marketing",
+        via_conversation=False,
+        subject="Thanks",
+        body="{{ unsubscribe_url }}",
+    )
     shop.place()
     seen()
     # As when no worker ran for three days.
@@ -171,8 +193,9 @@ def test_what_was_written_and_could_not_leave_for_days_is_given_up(
     assert len(mail.outbox) == sent
     if not sent:
         assert (row.delivery_state, row.error) == (
-            DeliveryState.FAILED, "It could not be sent in time.",
-        )  # fmt: skip
+            DeliveryState.FAILED,
+            "It could not be sent in time.",
+        )
         assert (message.delivery_state, message.error) == (row.delivery_state, row.error)
 
 
@@ -214,9 +237,13 @@ def test_an_order_read_after_an_outage_has_its_history_and_no_message(
 
 @pytest.mark.parametrize("is_again", [True, False])
 def test_a_store_that_comes_back_tells_of_nothing_that_happened_while_it_was_gone(
-    shop: Shop, seen: Seen, store: Store, conversation: Conversation, campaigns: list[Campaign],
+    shop: Shop,
+    seen: Seen,
+    store: Store,
+    conversation: Conversation,
+    campaigns: list[Campaign],
     is_again: bool,
-) -> None:  # fmt: skip
+) -> None:
     """And without the uninstallation in between, its control, it does."""
     began = connected(store, timedelta(days=365))
     place_refunded(shop, timedelta(minutes=5))

@@ -66,9 +66,13 @@ def nothing(shop: Shop) -> None:
 def written(shop: Shop, purpose: str) -> CampaignMessage:
     """An e-mail that was written and has not left."""
     Campaign.objects.create(
-        name="Thanks", event_kind="placed", purpose=purpose, via_conversation=False,
-        subject="Thank you", body="{{ order.number }} {{ unsubscribe_url|-}}",
-    )  # fmt: skip
+        name="Thanks",
+        event_kind="placed",
+        purpose=purpose,
+        via_conversation=False,
+        subject="Thank you",
+        body="{{ order.number }} {{ unsubscribe_url|-}}",
+    )
     shop.place()
     subscribe(shop)
     with patch("inbox.tasks.deliver_campaign"):
@@ -115,10 +119,14 @@ def test_what_came_up_since_it_was_written_keeps_it_here(
 
 def test_a_customer_who_bought_meanwhile_is_not_reminded(shop: Shop, store: Store) -> None:
     Campaign.objects.create(
-        name="Reminder", event_kind="checkout_started", purpose="marketing",
-        via_conversation=False, subject="Your basket", body="{{ unsubscribe_url }}",
+        name="Reminder",
+        event_kind="checkout_started",
+        purpose="marketing",
+        via_conversation=False,
+        subject="Your basket",
+        body="{{ unsubscribe_url }}",
         created_at=timezone.now() - timedelta(hours=1),
-    )  # fmt: skip
+    )
     begun: Any = shop.check_out()
     with patch("inbox.tasks.deliver_campaign"):
         shop.deliver(Client())

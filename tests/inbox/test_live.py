@@ -273,9 +273,11 @@ def test_a_beat_is_an_event_with_position_and_time(
 
 
 def a_stream(
-    *, queue: asyncio.Queue[live_hub.Told] | None = None, said: list[bytes] | None = None,
+    *,
+    queue: asyncio.Queue[live_hub.Told] | None = None,
+    said: list[bytes] | None = None,
     may_listen: Callable[[], bool] = lambda: True,
-) -> Any:  # fmt: skip
+) -> Any:
     """Without a browser: what it sends is in `said`."""
 
     async def send(message: dict[str, Any]) -> None:
@@ -416,9 +418,12 @@ def test_nobody_listens_without_a_session(port: int, as_alice: Client) -> None:
 
 @pytest.mark.parametrize("what", ["logged out", "no role", "deactivated"])
 def test_a_stream_ends_with_its_persons_rights(
-    listen: Callable[..., Stream], as_alice: Client, alice: User,
-    monkeypatch: pytest.MonkeyPatch, what: str,
-) -> None:  # fmt: skip
+    listen: Callable[..., Stream],
+    as_alice: Client,
+    alice: User,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+) -> None:
     monkeypatch.setattr(live_stream, "RECHECK_S", 0.3)
     heard = listen()
     if what == "logged out":
@@ -585,8 +590,13 @@ def test_every_live_part_of_a_page_carries_its_position(
     as_alice: Client, conversation: Conversation
 ) -> None:
     here = f"/inbox/conversations/{conversation.pk}/"
-    for address in (here, "/inbox/", f"/inbox/contacts/{conversation.contact_id}/",
-                    "/inbox/decisions/", f"{here}orders/"):  # fmt: skip
+    for address in (
+        here,
+        "/inbox/",
+        f"/inbox/contacts/{conversation.contact_id}/",
+        "/inbox/decisions/",
+        f"{here}orders/",
+    ):
         page = as_alice.get(address).content.decode()
         tags = [tag for tag in page.split("<") if "data-live-src" in tag.split(">")[0]]
         assert tags

@@ -161,9 +161,12 @@ def test_what_happens_in_shopify_sends_what_is_transactional(
     shop: Shop, store: Store, kind: str
 ) -> None:
     Campaign.objects.create(
-        name=kind, event_kind=kind, via_conversation=False, subject=kind,
+        name=kind,
+        event_kind=kind,
+        via_conversation=False,
+        subject=kind,
         body="{{ order.number }} {{ amount }}",
-    )  # fmt: skip
+    )
     order = shop.place()
     shop.act(lambda c: staff_actions.ship(c, order))
     shop.act(lambda c: staff_actions.carrier_says(c, order, "DELIVERED"))

@@ -41,17 +41,23 @@ LONG_AGO = timedelta(days=60)
 @pytest.fixture
 def campaign(db: None) -> Campaign:
     return Campaign.objects.create(
-        name="Refund", event_kind="refunded", via_conversation=False, subject="Refund",
-        body="{{ amount }}", created_at=timezone.now() - LONG_AGO,
-    )  # fmt: skip
+        name="Refund",
+        event_kind="refunded",
+        via_conversation=False,
+        subject="Refund",
+        body="{{ amount }}",
+        created_at=timezone.now() - LONG_AGO,
+    )
 
 
 @pytest.fixture
 def demo(db: None) -> Store:
     return Store.objects.create(
-        domain="demo.myshopify.com", name="Demo", currency="EUR",
+        domain="demo.myshopify.com",
+        name="Demo",
+        currency="EUR",
         connected_at=timezone.now() - LONG_AGO,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -64,13 +70,23 @@ def as_admin(db: None) -> Client:
 def refunded(store: Store, ago: timedelta) -> OrderEvent:
     snapshot = snapshots.order(email="jane@example.com")
     order = Order.objects.create(
-        store=store, gid=snapshot.gid, legacy_id=1, name=snapshot.name, email=snapshot.email,
-        currency="EUR", document=encode(snapshot),
-    )  # fmt: skip
+        store=store,
+        gid=snapshot.gid,
+        legacy_id=1,
+        name=snapshot.name,
+        email=snapshot.email,
+        currency="EUR",
+        document=encode(snapshot),
+    )
     made = OrderEvent.objects.create(
-        order=order, kind=EventKind.REFUNDED, key="refunded:1", source=EventSource.SHOPIFY,
-        occurred_at=timezone.now() - ago, amount=Decimal("7.00"), currency="EUR",
-    )  # fmt: skip
+        order=order,
+        kind=EventKind.REFUNDED,
+        key="refunded:1",
+        source=EventSource.SHOPIFY,
+        occurred_at=timezone.now() - ago,
+        amount=Decimal("7.00"),
+        currency="EUR",
+    )
     OrderEvent.objects.filter(pk=made.pk).update(recorded_at=timezone.now() - ago)
     return made
 
@@ -91,15 +107,23 @@ def reasons() -> set[str]:
 def switch(client: Client, campaign: Campaign, *, on: bool) -> None:
     """By its page in the admin."""
     empty = {
-        f"{name}-{key}": 0 for name in ("conditions", "translations")
+        f"{name}-{key}": 0
+        for name in ("conditions", "translations")
         for key in ("TOTAL_FORMS", "INITIAL_FORMS")
-    }  # fmt: skip
+    }
     form: dict[str, Any] = {
-        "name": campaign.name, "event_kind": campaign.event_kind, "purpose": campaign.purpose,
-        "language": "en", "via_email": "on", "subject": campaign.subject, "body": campaign.body,
-        "abandoned_after_minutes": 60, "quiet_days": 7, "staff_refund_minimum": "0",
+        "name": campaign.name,
+        "event_kind": campaign.event_kind,
+        "purpose": campaign.purpose,
+        "language": "en",
+        "via_email": "on",
+        "subject": campaign.subject,
+        "body": campaign.body,
+        "abandoned_after_minutes": 60,
+        "quiet_days": 7,
+        "staff_refund_minimum": "0",
         "staff_refund_wait_minutes": 0,
-    } | empty  # fmt: skip
+    } | empty
     address = f"/admin/inbox/campaign/{campaign.pk}/change/"
     answer = client.post(address, form | ({"is_active": "on"} if on else {}))
     assert answer.status_code == 302, answer.content.decode()
@@ -146,9 +170,14 @@ def set_store(client: Client, store: Store, *, on: bool) -> None:
     """By its page in the admin."""
     store.refresh_from_db()
     form: dict[str, Any] = {
-        "domain": store.domain, "name": store.name, "currency": "EUR", "time_zone": "UTC",
-        "country": "DE", "undo_seconds": 0, "hidden_cancel_reasons": "[]",
-    }  # fmt: skip
+        "domain": store.domain,
+        "name": store.name,
+        "currency": "EUR",
+        "time_zone": "UTC",
+        "country": "DE",
+        "undo_seconds": 0,
+        "hidden_cancel_reasons": "[]",
+    }
     address = f"/admin/orders/store/{store.pk}/change/"
     answer = client.post(address, form | ({"is_active": "on"} if on else {}))
     assert answer.status_code == 302, answer.content.decode()
@@ -324,9 +353,14 @@ def test_a_checkout_that_was_left_before_the_campaign_was_on_is_not_reminded_of(
 ) -> None:
     made: datetime = timezone.now() - (timedelta(0) if is_late else timedelta(days=1))
     reminder = Campaign.objects.create(
-        name="Reminder", event_kind="checkout_abandoned", purpose="marketing",
-        via_conversation=False, subject="s", body="{{ unsubscribe_url }}", created_at=made,
-    )  # fmt: skip
+        name="Reminder",
+        event_kind="checkout_abandoned",
+        purpose="marketing",
+        via_conversation=False,
+        subject="s",
+        body="{{ unsubscribe_url }}",
+        created_at=made,
+    )
     shop.check_out(hours_ago=2)
     shop.deliver(Client())
     Checkout.objects.update(active_at=timezone.now() - timedelta(hours=2))
@@ -339,10 +373,14 @@ def test_a_checkout_that_was_left_before_the_store_came_back_is_not_reminded_of(
     shop: Shop, store: Store, is_again: bool
 ) -> None:
     Campaign.objects.create(
-        name="Reminder", event_kind="checkout_abandoned", purpose="marketing",
-        via_conversation=False, subject="s", body="{{ unsubscribe_url }}",
+        name="Reminder",
+        event_kind="checkout_abandoned",
+        purpose="marketing",
+        via_conversation=False,
+        subject="s",
+        body="{{ unsubscribe_url }}",
         created_at=timezone.now() - LONG_AGO,
-    )  # fmt: skip
+    )
     Store.objects.update(connected_at=timezone.now() - LONG_AGO)
     shop.check_out(hours_ago=10)
     shop.deliver(Client())

@@ -24,9 +24,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def news(store: Store) -> Campaign:
     return Campaign.objects.create(
-        name="News", event_kind="placed", purpose="marketing", via_conversation=False,
-        subject="News", body="{{ unsubscribe_url }}", quiet_days=0,
-    )  # fmt: skip
+        name="News",
+        event_kind="placed",
+        purpose="marketing",
+        via_conversation=False,
+        subject="News",
+        body="{{ unsubscribe_url }}",
+        quiet_days=0,
+    )
 
 
 def buy(shop: Shop) -> None:
@@ -85,8 +90,9 @@ def test_what_waits_for_its_next_attempt_does_not_leave(
     assert len(mail.outbox) == 1
     row = CampaignMessage.objects.get()
     assert (row.delivery_state, row.error) == (
-        DeliveryState.FAILED, "They have unsubscribed from our e-mails.",
-    )  # fmt: skip
+        DeliveryState.FAILED,
+        "They have unsubscribed from our e-mails.",
+    )
 
 
 def test_what_waited_while_the_customer_unsubscribed_at_shopify_does_not_leave(

@@ -65,9 +65,12 @@ def message() -> Message:
         channel=channel, contact=Contact.objects.create(name="Jane"), external_id="c-1"
     )
     return Message.objects.create(
-        conversation=conversation, channel=channel, kind=MessageKind.REPLY, text="Hello",
+        conversation=conversation,
+        channel=channel,
+        kind=MessageKind.REPLY,
+        text="Hello",
         delivery_state=DeliveryState.PENDING,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -78,9 +81,12 @@ def row() -> CampaignMessage:
         store=store, gid="gid://shopify/Order/1", legacy_id=1, email="jane@example.com"
     )
     event = OrderEvent.objects.create(
-        order=order, key="canceled", kind=EventKind.CANCELED, occurred_at=timezone.now(),
+        order=order,
+        key="canceled",
+        kind=EventKind.CANCELED,
+        occurred_at=timezone.now(),
         source=EventSource.SHOPIFY,
-    )  # fmt: skip
+    )
     campaign = Campaign.objects.create(
         name="Canceled", event_kind=EventKind.CANCELED, subject="Hi", body="Gone"
     )
@@ -291,9 +297,11 @@ def test_a_row_that_was_tried_before_begins_anew(row: CampaignMessage) -> None:
 
 
 def test_in_a_conversation_the_message_leaves_and_the_row_does_not(
-    row: CampaignMessage, message: Message, rung: list[tuple[str, int]],
+    row: CampaignMessage,
+    message: Message,
+    rung: list[tuple[str, int]],
     django_capture_on_commit_callbacks: Any,
-) -> None:  # fmt: skip
+) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         found = written(row, message=message)
     assert found.message == message
@@ -311,9 +319,11 @@ def rung(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
 
 def test_a_worker_is_rung_after_the_commit(
-    row: CampaignMessage, message: Message, rung: list[tuple[str, int]],
+    row: CampaignMessage,
+    message: Message,
+    rung: list[tuple[str, int]],
     django_capture_on_commit_callbacks: Any,
-) -> None:  # fmt: skip
+) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         written(row)
         outbox.wake(message)
@@ -359,9 +369,11 @@ def test_a_slow_mail_server_is_not_handed_the_same_mail_twice(
 
 
 def test_a_bell_that_fails_takes_nothing_back(
-    row: CampaignMessage, message: Message, monkeypatch: pytest.MonkeyPatch,
+    row: CampaignMessage,
+    message: Message,
+    monkeypatch: pytest.MonkeyPatch,
     django_capture_on_commit_callbacks: Any,
-) -> None:  # fmt: skip
+) -> None:
     def broken(*_words: Any) -> None:
         raise ConnectionError("the broker is down")
 

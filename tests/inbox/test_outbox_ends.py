@@ -117,9 +117,12 @@ def test_a_confirmation_that_finally_failed_comes_back_as_well(
     conversation: Conversation, as_alice: Client
 ) -> None:
     message = Message.objects.create(
-        conversation=conversation, channel=conversation.channel, kind=MessageKind.CONFIRMATION,
-        text="We are refunding €7.00.", delivery_state=DeliveryState.PENDING,
-    )  # fmt: skip
+        conversation=conversation,
+        channel=conversation.channel,
+        kind=MessageKind.CONFIRMATION,
+        text="We are refunding €7.00.",
+        delivery_state=DeliveryState.PENDING,
+    )
     ends.give_up(message, "No.", now=timezone.now())
     page = as_alice.get(f"/inbox/conversations/{conversation.pk}/").content.decode()
     assert "A confirmation was not delivered." in page
@@ -200,13 +203,22 @@ def confirmation_of_long_ago(conversation: Conversation) -> Message:
     snapshot = snapshots.order(email="jane@example.com")
     order = Order.objects.create(
         store=Store.objects.create(domain="demo.myshopify.com", currency="EUR"),
-        gid=snapshot.gid, legacy_id=1, name=snapshot.name, email=snapshot.email, currency="EUR",
+        gid=snapshot.gid,
+        legacy_id=1,
+        name=snapshot.name,
+        email=snapshot.email,
+        currency="EUR",
         document=encode(snapshot),
-    )  # fmt: skip
+    )
     event = OrderEvent.objects.create(
-        order=order, kind=EventKind.REFUNDED, key="refunded:1", occurred_at=timezone.now(),
-        source=EventSource.SHOPIFY, amount=Decimal("7.00"), currency="EUR",
-    )  # fmt: skip
+        order=order,
+        kind=EventKind.REFUNDED,
+        key="refunded:1",
+        occurred_at=timezone.now(),
+        source=EventSource.SHOPIFY,
+        amount=Decimal("7.00"),
+        currency="EUR",
+    )
     handle_event(event.pk)
     past = timezone.now() - timedelta(days=3)
     OrderEvent.objects.update(occurred_at=past, recorded_at=past)
@@ -251,9 +263,13 @@ def redact() -> None:
     ],
 )
 def test_a_confirmation_of_long_ago_that_an_agent_sends_again_leaves(
-    conversation: Conversation, campaigns: list[Campaign], as_alice: Client, down: list[str],
-    change: Callable[[], None], reason: str,
-) -> None:  # fmt: skip
+    conversation: Conversation,
+    campaigns: list[Campaign],
+    as_alice: Client,
+    down: list[str],
+    change: Callable[[], None],
+    reason: str,
+) -> None:
     """Neither its age nor the campaign's switches stand above the agent who has read it; the
     customer's own word does."""
     message = confirmation_of_long_ago(conversation)
@@ -298,9 +314,12 @@ def test_the_mark_stays_while_another_one_is_undelivered(
     given_up: Message, as_alice: Client, alice: User
 ) -> None:
     second = Message.objects.create(
-        conversation=given_up.conversation, channel=given_up.channel, kind=MessageKind.REPLY,
-        text="And a second", delivery_state=DeliveryState.PENDING,
-    )  # fmt: skip
+        conversation=given_up.conversation,
+        channel=given_up.channel,
+        kind=MessageKind.REPLY,
+        text="And a second",
+        delivery_state=DeliveryState.PENDING,
+    )
     ends.give_up(second, "No.", now=timezone.now())
     press(as_alice, given_up, "dismiss")
     assert Conversation.objects.get().has_undelivered
@@ -373,10 +392,14 @@ def test_an_earlier_attempt_gives_nothing_up_that_was_taken_again(
     """Its worker was slower than its lease; an agent may have had the attempts begin anew."""
     later = timezone.now() + outbox.LEASE
     row = Message.objects.create(
-        conversation=conversation, channel=conversation.channel, kind=MessageKind.REPLY,
-        text="x", delivery_state=DeliveryState.PENDING, attempts=1,
+        conversation=conversation,
+        channel=conversation.channel,
+        kind=MessageKind.REPLY,
+        text="x",
+        delivery_state=DeliveryState.PENDING,
+        attempts=1,
         lease_until=later - timedelta(minutes=5),
-    )  # fmt: skip
+    )
     taken = {"attempts": 2} if differs == "attempts" else {"lease_until": later}
     Message.objects.update(**taken)
     later = Message.objects.get(pk=row.pk).lease_until
@@ -393,10 +416,13 @@ def test_a_message_that_was_taken_meanwhile_is_not_given_up_for_its_age(
     conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = Message.objects.create(
-        conversation=conversation, channel=conversation.channel, kind=MessageKind.REPLY,
-        text="x", delivery_state=DeliveryState.PENDING,
+        conversation=conversation,
+        channel=conversation.channel,
+        kind=MessageKind.REPLY,
+        text="x",
+        delivery_state=DeliveryState.PENDING,
         created_at=timezone.now() - timedelta(days=3),
-    )  # fmt: skip
+    )
     real = ends.overdue
 
     def overdue(*words: Any, **more: Any) -> Any:

@@ -51,9 +51,12 @@ def message_by(url: str, *, kind: str = ChannelKind.API, name: str = "Chat") -> 
         channel=channel, contact=Contact.objects.create(name="Jane"), external_id="c-1"
     )
     return Message.objects.create(
-        conversation=conversation, channel=channel, kind=MessageKind.REPLY, text="Hello",
+        conversation=conversation,
+        channel=channel,
+        kind=MessageKind.REPLY,
+        text="Hello",
         delivery_state=DeliveryState.PENDING,
-    )  # fmt: skip
+    )
 
 
 def sent(message: Message) -> Message:
@@ -207,10 +210,13 @@ def test_after_three_hosts_in_a_row_without_an_answer_the_rest_do_not_try() -> N
             )
             outbox.deliver_message(
                 Message.objects.create(
-                    conversation=talk, channel=first.channel, kind=MessageKind.REPLY, text="x",
+                    conversation=talk,
+                    channel=first.channel,
+                    kind=MessageKind.REPLY,
+                    text="x",
                     delivery_state=DeliveryState.PENDING,
                 ).pk
-            )  # fmt: skip
+            )
         assert host.asked == routes.FAILURES
     tried = Message.objects.filter(attempts__gt=0)
     assert tried.count() == routes.FAILURES

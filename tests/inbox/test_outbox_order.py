@@ -67,9 +67,12 @@ def another(channel: Channel, name: str) -> Conversation:
 
 def pending(conversation: Conversation, text: str) -> Message:
     return Message.objects.create(
-        conversation=conversation, channel=conversation.channel, kind=MessageKind.REPLY, text=text,
+        conversation=conversation,
+        channel=conversation.channel,
+        kind=MessageKind.REPLY,
+        text=text,
         delivery_state=DeliveryState.PENDING,
-    )  # fmt: skip
+    )
 
 
 def test_a_quick_second_reply_does_not_overtake_the_first(
@@ -237,8 +240,9 @@ def test_what_waited_too_long_for_its_channel_comes_back(
     sweep_outbox()
     waiting.refresh_from_db()
     assert (waiting.delivery_state, waiting.error) == (
-        DeliveryState.FAILED, "The channel is switched off.",
-    )  # fmt: skip
+        DeliveryState.FAILED,
+        "The channel is switched off.",
+    )
     page = logged_in(alice).get(f"/inbox/conversations/{talking.pk}/").content.decode()
     assert "A reply was not delivered." in page
     assert "The channel is switched off." in page

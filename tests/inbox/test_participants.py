@@ -140,8 +140,11 @@ def test_an_agent_hands_the_conversation_to_who_writes_in_it(
     entry = AuditEntry.objects.get(kind=AuditKind.IDENTITY)
     assert entry.actor_id == alice.pk
     assert entry.detail == {
-        "conversation": talk().pk, "contact": bob.pk, "was": jane.pk, "because": "wrote here"
-    }  # fmt: skip
+        "conversation": talk().pk,
+        "contact": bob.pk,
+        "was": jane.pk,
+        "because": "wrote here",
+    }
     # Jane's next message does not take it back, and is still hers.
     assert "with Jane Doe" in page(as_alice)
 
@@ -214,11 +217,15 @@ def test_a_name_that_cannot_be_seen_is_none(channel: Channel, as_alice: Client, 
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
-        ("  Jane \n Doe ", "Jane Doe"), ("J\u00adane\u200b Doe", "Jane Doe"),
-        ("\u202eenaJ", "enaJ"), ("👩\u200d🚀", "👩\u200d🚀"), ("می\u200cخواهم", "می\u200cخواهم"),
-        ("عائشة", "عائشة"), ("<b>Robert</b>", "<b>Robert</b>"),
+        ("  Jane \n Doe ", "Jane Doe"),
+        ("J\u00adane\u200b Doe", "Jane Doe"),
+        ("\u202eenaJ", "enaJ"),
+        ("👩\u200d🚀", "👩\u200d🚀"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("عائشة", "عائشة"),
+        ("<b>Robert</b>", "<b>Robert</b>"),
     ],
-)  # fmt: skip
+)
 def test_a_name_keeps_what_can_be_seen(channel: Channel, given: str, kept: str) -> None:
     push(channel, {"external_id": "z", "name": given})
     assert contact_of("c-9").name == kept
@@ -338,10 +345,14 @@ def test_an_administrator_types_an_address_in_any_spelling(
     push(channel, JANE)
     contact = contact_of("c-9")
     form = {
-        "name": "Jane Doe", "language": "", "identities-TOTAL_FORMS": "1",
-        "identities-INITIAL_FORMS": "0", "identities-0-kind": kind, "identities-0-value": typed,
+        "name": "Jane Doe",
+        "language": "",
+        "identities-TOTAL_FORMS": "1",
+        "identities-INITIAL_FORMS": "0",
+        "identities-0-kind": kind,
+        "identities-0-value": typed,
         "identities-0-contact": contact.pk,
-    }  # fmt: skip
+    }
     answer = admin_client.post(f"/admin/inbox/contact/{contact.pk}/change/", form)
     found = contact.identities.filter(kind=kind, source="").values_list("value", flat=True)
     assert answer.status_code == (302 if kept else 200)

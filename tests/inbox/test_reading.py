@@ -166,9 +166,13 @@ def test_the_list_asks_once_whatever_its_length(
     channel: Channel, alice: User, django_assert_num_queries: Any
 ) -> None:
     waking.receive(
-        channel=channel, external_id="a", conversation_id="a", text="Hi",
-        sender=waking.Sender(external_id="a"), sent_at=Conversation._meta.get_field("last_message_at").default(),
-    )  # fmt: skip
+        channel=channel,
+        external_id="a",
+        conversation_id="a",
+        text="Hi",
+        sender=waking.Sender(external_id="a"),
+        sent_at=Conversation._meta.get_field("last_message_at").default(),
+    )
 
     def look() -> Any:
         return listing.conversation_list(alice, scope="all", state="open", query="", after="")
@@ -179,8 +183,12 @@ def test_the_list_asks_once_whatever_its_length(
         assert len(look().rows) == 1
     for name in "bcdefghij":
         waking.receive(
-            channel=channel, external_id=name, conversation_id=name, text="Hi",
-            sender=waking.Sender(external_id=name), sent_at=Conversation._meta.get_field("last_message_at").default(),
-        )  # fmt: skip
+            channel=channel,
+            external_id=name,
+            conversation_id=name,
+            text="Hi",
+            sender=waking.Sender(external_id=name),
+            sent_at=Conversation._meta.get_field("last_message_at").default(),
+        )
     with django_assert_num_queries(3):
         assert len(look().rows) == 10
