@@ -43,10 +43,13 @@ def first_page(agent: User) -> list[str]:
 
 def say(channel: Channel, number: int, *, talk: str = "c-9", ago: timedelta, text: str) -> Message:
     message, _is_new = waking.receive(
-        channel=channel, external_id=f"{talk}-{number}", conversation_id=talk,
-        sender=waking.Sender(external_id=f"u-{talk}", name="Jane Doe"), text=text,
+        channel=channel,
+        external_id=f"{talk}-{number}",
+        conversation_id=talk,
+        sender=waking.Sender(external_id=f"u-{talk}", name="Jane Doe"),
+        text=text,
         sent_at=timezone.now() - ago,
-    )  # fmt: skip
+    )
     return message
 
 
@@ -210,9 +213,11 @@ def test_a_message_of_nothing_is_seen(channel: Channel, as_alice: Client) -> Non
     body = {"external_id": "e-1", "conversation": "c-9", "sender": JANE}
     key = keys.new_key(channel)
     answer = Client().post(
-        f"/api/v1/channels/{channel.pk}/messages/", json.dumps(body),
-        content_type="application/json", headers={"Authorization": f"Bearer {key}"},
-    )  # fmt: skip
+        f"/api/v1/channels/{channel.pk}/messages/",
+        json.dumps(body),
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {key}"},
+    )
     assert answer.status_code == 201
     assert "A message without text" in page(as_alice)
 
@@ -245,12 +250,18 @@ def pushes(channel: Channel, senders: list[dict[str, Any]], *, talk: str) -> lis
     key = keys.new_key(channel)
 
     def one(number: int, sender: dict[str, Any]) -> Any:
-        body = {"external_id": f"{talk}-{number}", "conversation": talk, "sender": sender,
-                "text": f"word {number}"}  # fmt: skip
+        body = {
+            "external_id": f"{talk}-{number}",
+            "conversation": talk,
+            "sender": sender,
+            "text": f"word {number}",
+        }
         return Client(raise_request_exception=False).post(
-            f"/api/v1/channels/{channel.pk}/messages/", json.dumps(body),
-            content_type="application/json", headers={"Authorization": f"Bearer {key}"},
-        )  # fmt: skip
+            f"/api/v1/channels/{channel.pk}/messages/",
+            json.dumps(body),
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {key}"},
+        )
 
     return [lambda n=n, s=s: one(n, s) for n, s in enumerate(senders)]
 

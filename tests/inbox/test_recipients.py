@@ -155,9 +155,10 @@ def test_a_composer_that_refuses_the_text_keeps_who_was_chosen(
     push(post, BOB, talk="t", text="Copied in", external_id="b-1")
     chosen = Participant.objects.get(external_id="jane@new.example")
     answer = as_alice.post(
-        f"/inbox/conversations/{jane.pk}/reply/", {"text": "", "to": chosen.pk},
+        f"/inbox/conversations/{jane.pk}/reply/",
+        {"text": "", "to": chosen.pk},
         headers={"HX-Request": "true"},
-    )  # fmt: skip
+    )
     options = unescape(answer.content.decode()).split("<select")[1]
     assert options.split("selected")[1].startswith(">Jane · jane@new.example")
 
@@ -172,10 +173,13 @@ def test_an_unproven_address_gets_its_reply_and_no_confirmation(as_alice: Client
 
 def news(conversation: Conversation) -> Message:
     return Message.objects.create(
-        conversation=conversation, channel=conversation.channel, text="Refunded",
-        kind=MessageKind.CONFIRMATION, delivery_state=DeliveryState.PENDING,
+        conversation=conversation,
+        channel=conversation.channel,
+        text="Refunded",
+        kind=MessageKind.CONFIRMATION,
+        delivery_state=DeliveryState.PENDING,
         recipient=reach.news_recipient(conversation),
-    )  # fmt: skip
+    )
 
 
 def test_a_confirmation_goes_to_a_proven_address_of_the_contact(

@@ -25,9 +25,13 @@ from tests.support.listening import cookie_of, stream
 from tests.support.shop import Shop
 
 ROLES: Final = {
-    "nobody": (), "agent": ("agents",), "supervisor": ("supervisors",), "auditor": ("auditors",),
-    "admin": ("admins",), "auditing agent": ("auditors", "agents"),
-}  # fmt: skip
+    "nobody": (),
+    "agent": ("agents",),
+    "supervisor": ("supervisors",),
+    "auditor": ("auditors",),
+    "admin": ("admins",),
+    "auditing agent": ("auditors", "agents"),
+}
 READS: Final = {"agent", "supervisor", "admin", "auditing agent"}
 WORKS: Final = {"agent", "supervisor", "auditing agent"}
 

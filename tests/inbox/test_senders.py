@@ -40,12 +40,18 @@ def german(db: None) -> Store:
 
 def push(channel: Channel, sender: dict[str, Any], *, talk: str = "c-9", **more: Any) -> Any:
     key = keys.new_key(channel)
-    body = {"external_id": f"{talk}-{sender['external_id']}-{len(more)}", "conversation": talk,
-            "sender": sender, "text": "Cancel my order #1043 and refund me"} | more  # fmt: skip
+    body = {
+        "external_id": f"{talk}-{sender['external_id']}-{len(more)}",
+        "conversation": talk,
+        "sender": sender,
+        "text": "Cancel my order #1043 and refund me",
+    } | more
     return Client().post(
-        f"/api/v1/channels/{channel.pk}/messages/", json.dumps(body),
-        content_type="application/json", headers={"Authorization": f"Bearer {key}"},
-    )  # fmt: skip
+        f"/api/v1/channels/{channel.pk}/messages/",
+        json.dumps(body),
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {key}"},
+    )
 
 
 def addresses(contact: Contact) -> set[str]:
@@ -68,8 +74,12 @@ def test_a_stranger_with_a_customers_phone_is_a_contact_of_their_own(
     push(channel, JANE | {"phone": NUMBER}, talk="jane")
     jane = contact_of("jane")
     assert addresses(jane) == {"jane@example.com", NUMBER}
-    stranger = {"external_id": "u-7", "name": "Robin Vogt", "email": "robin@example.net",
-                "phone": NUMBER}  # fmt: skip
+    stranger = {
+        "external_id": "u-7",
+        "name": "Robin Vogt",
+        "email": "robin@example.net",
+        "phone": NUMBER,
+    }
     assert push(widget, stranger, talk="robin").status_code == 201
     robin = contact_of("robin")
     assert (robin.pk != jane.pk, robin.name) == (True, "Robin Vogt")
@@ -125,8 +135,12 @@ def test_a_visitor_who_logs_in_is_the_contact_who_has_that_address(
     visitor = {"external_id": "v-1", "name": "Visitor"}
     push(widget, visitor, talk="chat")
     assert contact_of("chat") != contact_of("jane")
-    push(widget, visitor | {"email": "jane@example.com", "verified": ["email"]}, talk="chat",
-         text="It is me")  # fmt: skip
+    push(
+        widget,
+        visitor | {"email": "jane@example.com", "verified": ["email"]},
+        talk="chat",
+        text="It is me",
+    )
     assert contact_of("chat") == contact_of("jane")
     push(widget, visitor, talk="chat-2")
     assert contact_of("chat-2") == contact_of("jane")
@@ -145,8 +159,17 @@ def test_somebody_else_in_a_conversation_gives_it_no_address(channel: Channel) -
 @pytest.mark.parametrize("given", ["eve@example.com", "EVE@example.com"])
 def test_a_shared_phone_does_not_make_two_people_one(channel: Channel, given: str) -> None:
     push(channel, JANE | {"phone": NUMBER}, talk="jane")
-    push(channel, {"external_id": "u-2", "name": "Eve", "email": given, "phone": NUMBER,
-                   "verified": ["phone"]}, talk="eve")  # fmt: skip
+    push(
+        channel,
+        {
+            "external_id": "u-2",
+            "name": "Eve",
+            "email": given,
+            "phone": NUMBER,
+            "verified": ["phone"],
+        },
+        talk="eve",
+    )
     eve = contact_of("eve")
     assert eve != contact_of("jane")
     assert addresses(eve) == set()
@@ -155,9 +178,16 @@ def test_a_shared_phone_does_not_make_two_people_one(channel: Channel, given: st
 
 @pytest.mark.parametrize(
     "typed",
-    ["0151/12345678", "0049 151 12345678", "015112345678", "+49 (0) 151 12345678",
-     "0151 - 123 456 78", "tel:+4915112345678", "٠١٥١١٢٣٤٥٦٧٨"],
-)  # fmt: skip
+    [
+        "0151/12345678",
+        "0049 151 12345678",
+        "015112345678",
+        "+49 (0) 151 12345678",
+        "0151 - 123 456 78",
+        "tel:+4915112345678",
+        "٠١٥١١٢٣٤٥٦٧٨",
+    ],
+)
 def test_a_number_as_it_is_dialed_in_the_stores_country_is_read(
     channel: Channel, german: Store, typed: str
 ) -> None:
@@ -181,8 +211,9 @@ def test_a_number_that_is_not_understood_is_said_and_kept(
         assert "+49 151 12345678" in said["phone"]
     contact = contact_of("c-9")
     assert {c.value: c.is_understood for c in contact.claims.all()} == {
-        "ext. 12": False, "no address": False
-    }  # fmt: skip
+        "ext. 12": False,
+        "no address": False,
+    }
 
 
 def test_where_two_countries_read_two_numbers_nobody_guesses(german: Store) -> None:
@@ -241,8 +272,10 @@ def test_what_channels_told_before_they_could_prove_it_becomes_a_claim(
     migration.make_claims(apps, None)
     assert claims(jane) == {"jane@example.com", NUMBER}
     assert addresses(jane) == {
-        "typed@example.com", "admin@example.com", "1:gid://shopify/Customer/1"
-    }  # fmt: skip
+        "typed@example.com",
+        "admin@example.com",
+        "1:gid://shopify/Customer/1",
+    }
     # With her next message a channel that proves them gives them back.
     push(channel, JANE | {"phone": NUMBER}, talk="again")
     assert contact_of("again") == jane
@@ -264,8 +297,13 @@ def test_a_change_of_what_a_channel_proves_is_in_the_audit_log(
     widget: Channel, admin_client: Client
 ) -> None:
     page = f"/admin/inbox/channel/{widget.pk}/change/"
-    form = {"name": widget.name, "kind": "api", "is_active": "on", "callback_url": "",
-            "proves_addresses": "on"}  # fmt: skip
+    form = {
+        "name": widget.name,
+        "kind": "api",
+        "is_active": "on",
+        "callback_url": "",
+        "proves_addresses": "on",
+    }
     assert admin_client.post(page, form).status_code == 302
     entry = AuditEntry.objects.filter(kind=AuditKind.PERMISSIONS).latest("pk")
     assert entry.detail == {"channel": widget.pk, "proves_addresses": True}

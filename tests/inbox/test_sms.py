@@ -25,16 +25,24 @@ def row(db: None, monkeypatch: pytest.MonkeyPatch) -> CampaignMessage:
     store = Store.objects.create(domain="demo.myshopify.com")
     order = Order.objects.create(store=store, gid="g", legacy_id=1)
     event = OrderEvent.objects.create(
-        order=order, kind="refunded", key="k", occurred_at=timezone.now(),
+        order=order,
+        kind="refunded",
+        key="k",
+        occurred_at=timezone.now(),
         source=EventSource.SHOPIFY,
-    )  # fmt: skip
+    )
     campaign = Campaign.objects.create(
         name="c", event_kind="refunded", subject="s", body="b", via_sms=True
     )
     return CampaignMessage.objects.create(
-        campaign=campaign, event=event, via="sms", state="written", recipient="+4915112345678",
-        body="Hello Jane", delivery_state=DeliveryState.PENDING,
-    )  # fmt: skip
+        campaign=campaign,
+        event=event,
+        via="sms",
+        state="written",
+        recipient="+4915112345678",
+        body="Hello Jane",
+        delivery_state=DeliveryState.PENDING,
+    )
 
 
 def test_a_text_leaves_once_with_an_id_that_stays(row: CampaignMessage, settings: Any) -> None:

@@ -42,9 +42,16 @@ def order_of(store: Store, *, email: str = "", phone: str = "", gid: str = "") -
     number = Order.objects.count() + 1
     found = snapshots.order(email=email)
     return Order.objects.create(
-        store=store, gid=f"gid://shopify/Order/{number}", legacy_id=number, name=f"#{number}",
-        email=email, phone=phone, customer_gid=gid, currency="EUR", document=encode(found),
-    )  # fmt: skip
+        store=store,
+        gid=f"gid://shopify/Order/{number}",
+        legacy_id=number,
+        name=f"#{number}",
+        email=email,
+        phone=phone,
+        customer_gid=gid,
+        currency="EUR",
+        document=encode(found),
+    )
 
 
 def take(contact: Contact, value: str, by: User) -> Identity:
@@ -89,9 +96,9 @@ def test_nor_does_an_unproven_one_return_as_a_claim(
     push(channel, JANE)
     jane = contact_of("c-9")
     take(jane, "jane@example.com", alice)
-    senders.learn(jane, senders.Addresses(
-        claimed=(senders.Address("email", "jane@example.com"),)
-    ), source="x")  # fmt: skip
+    senders.learn(
+        jane, senders.Addresses(claimed=(senders.Address("email", "jane@example.com"),)), source="x"
+    )
     assert not Claim.objects.exists()
 
 
@@ -140,16 +147,17 @@ def test_what_was_set_aside_stays_aside_when_it_is_proven(
     push(widget, {"external_id": "v-1", "name": "Visitor"})
     visitor = contact_of("c-9")
     edits.set_aside(
-        contact=visitor, kind=IdentityKind.EMAIL, value="jane@example.com", evidence="order #1",
+        contact=visitor,
+        kind=IdentityKind.EMAIL,
+        value="jane@example.com",
+        evidence="order #1",
         by=alice,
-    )  # fmt: skip
-    again(widget, sender={"external_id": "v-1", "email": "jane@example.com",
-                          "verified": ["email"]})  # fmt: skip
+    )
+    again(widget, sender={"external_id": "v-1", "email": "jane@example.com", "verified": ["email"]})
     assert values(visitor) == claims(visitor) == set()
     # Nor does the conversation go to the contact who has it.
     push(channel, JANE, talk="jane")
-    again(widget, sender={"external_id": "v-1", "email": "jane@example.com",
-                          "verified": ["email"]})  # fmt: skip
+    again(widget, sender={"external_id": "v-1", "email": "jane@example.com", "verified": ["email"]})
     assert contact_of("c-9") == visitor
 
 
@@ -160,9 +168,12 @@ def suggested(talk: str, agent: User) -> list[Suggestion]:
 
     contact = contact_of(talk)
     found = profile.person_of(
-        contact, known=list(contact.identities.all()), text=profile.all_text(contact), agent=agent,
+        contact,
+        known=list(contact.identities.all()),
+        text=profile.all_text(contact),
+        agent=agent,
         now=timezone.now(),
-    )  # fmt: skip
+    )
     return list(found.suggestions)
 
 

@@ -27,9 +27,12 @@ WAITS = "Waits for the shipment’s tracking number."
 
 def shipped_campaign(body: str = "Track: {{ tracking.numbers }}", **columns: object) -> Campaign:
     values = {
-        "name": "Shipped", "event_kind": "fulfilled", "via_conversation": False, "subject": "s",
+        "name": "Shipped",
+        "event_kind": "fulfilled",
+        "via_conversation": False,
+        "subject": "s",
         "body": body,
-    } | columns  # fmt: skip
+    } | columns
     return Campaign.objects.create(**values)
 
 

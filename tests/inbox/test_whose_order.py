@@ -50,9 +50,15 @@ def there() -> Store:
 def order_of(store: Store, customer: str = "", email: str = "", phone: str = "") -> Order:
     number = Order.objects.count() + 1
     return Order.objects.create(
-        store=store, gid=f"gid://shopify/Order/{number}", legacy_id=number, document="{}",
-        customer_gid=customer, email=email, phone=phone, placed_at=timezone.now(),
-    )  # fmt: skip
+        store=store,
+        gid=f"gid://shopify/Order/{number}",
+        legacy_id=number,
+        document="{}",
+        customer_gid=customer,
+        email=email,
+        phone=phone,
+        placed_at=timezone.now(),
+    )
 
 
 def customer_of(store: Store, gid: str, email: str = "", phone: str = "", **more: Any) -> Customer:
@@ -86,9 +92,11 @@ def conversation_of(contact: Contact, assignee: User | None = None) -> Conversat
         0
     ]
     return Conversation.objects.create(
-        contact=contact, channel=channel, assignee=assignee,
+        contact=contact,
+        channel=channel,
+        assignee=assignee,
         external_id=f"c-{Conversation.objects.count()}",
-    )  # fmt: skip
+    )
 
 
 # --- whose order
@@ -194,9 +202,11 @@ def test_the_contacts_of_many_orders_and_of_a_customer(here: Store, there: Store
     gone = contact_with("gone@example.com")
     remove(gone, "gone@example.com")
     orders = [
-        order_of(here, JANE), order_of(there, "", EMAIL), order_of(here, "", "", PHONE),
+        order_of(here, JANE),
+        order_of(there, "", EMAIL),
+        order_of(here, "", "", PHONE),
         order_of(here, "", "gone@example.com"),
-    ]  # fmt: skip
+    ]
     other = order_of(here, JANINE, "other@example.com")
     everybody = sorted([by_email.pk, by_phone.pk, by_link.pk])
     assert identities.contacts_of_many([order.pk for order in orders]) == everybody
@@ -223,8 +233,10 @@ def test_keys_are_sorted_by_their_kind(here: Store) -> None:
     keys = identities.order_keys(contact)
     assert keys == OrderKeys([(here.pk, JANE)], [EMAIL], [PHONE])
     assert keys.as_kwargs() == {
-        "customer_gids": [(here.pk, JANE)], "emails": [EMAIL], "phones": [PHONE],
-    }  # fmt: skip
+        "customer_gids": [(here.pk, JANE)],
+        "emails": [EMAIL],
+        "phones": [PHONE],
+    }
     active = identities.active_of(Identity.objects.all())
     assert {i.value for i in active} == {EMAIL, PHONE, link(here, JANE)}
     assert identities.customer_key(link(here, JANE)) == (here.pk, JANE)
@@ -258,11 +270,16 @@ def test_an_email_address_fits_its_column() -> None:
 @pytest.mark.parametrize(
     ("typed", "region", "normal"),
     [
-        ("+49 151 1234 5678", "", PHONE), ("0151 12345678", "DE", PHONE),
-        ("0151 12345678", "", ""), ("+49 1", "", ""), ("+1 555", "", ""), ("call me", "DE", ""), ("", "", ""),
+        ("+49 151 1234 5678", "", PHONE),
+        ("0151 12345678", "DE", PHONE),
+        ("0151 12345678", "", ""),
+        ("+49 1", "", ""),
+        ("+1 555", "", ""),
+        ("call me", "DE", ""),
+        ("", "", ""),
         ("+4915112345678", "US", PHONE),
     ],
-)  # fmt: skip
+)
 def test_a_phone_number_is_normalized(typed: str, region: str, normal: str) -> None:
     assert normal_phone(typed, region) == normal
 
@@ -297,9 +314,12 @@ def test_the_customers_latest_words_are_read() -> None:
 
     def say(conversation: Conversation, text: str, minutes: int, kind: str = "inbound") -> None:
         Message.objects.create(
-            conversation=conversation, channel=conversation.channel, kind=MessageKind(kind),
-            text=text, created_at=began + timedelta(minutes=minutes),
-        )  # fmt: skip
+            conversation=conversation,
+            channel=conversation.channel,
+            kind=MessageKind(kind),
+            text=text,
+            created_at=began + timedelta(minutes=minutes),
+        )
 
     for minute in range(6):
         say(first, f"w{minute}", minute)

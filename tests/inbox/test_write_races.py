@@ -58,10 +58,12 @@ def test_many_presses_of_one_button_are_one_message(
     conversation: Conversation, alice: User
 ) -> None:
     press = Press(client_id=uuid.uuid4(), seen=conversation.messages.get().pk)
-    found = at_once(*[
-        lambda: waking.reply(conversation=conversation, by=alice, text="Hello", press=press)
-        for _ in range(6)
-    ])  # fmt: skip
+    found = at_once(
+        *[
+            lambda: waking.reply(conversation=conversation, by=alice, text="Hello", press=press)
+            for _ in range(6)
+        ]
+    )
     assert len({message.pk for message in found}) == 1
     assert Message.objects.filter(kind=MessageKind.REPLY).count() == 1
 
@@ -86,10 +88,12 @@ def test_a_message_and_a_resolve_at_once_never_bury_the_message(
 def test_replies_at_once_keep_ids_and_times_in_one_order(
     conversation: Conversation, alice: User, bob: User
 ) -> None:
-    found = at_once(*[
-        lambda author=author: waking.reply(conversation=conversation, by=author, text="Hi")
-        for author in (alice, bob, alice, bob)
-    ])  # fmt: skip
+    found = at_once(
+        *[
+            lambda author=author: waking.reply(conversation=conversation, by=author, text="Hi")
+            for author in (alice, bob, alice, bob)
+        ]
+    )
     assert all(isinstance(message, Message) for message in found), found
     by_id = list(Message.objects.filter(kind=MessageKind.REPLY).order_by("pk"))
     assert by_id == sorted(by_id, key=lambda message: message.created_at)
@@ -129,14 +133,21 @@ def test_whose_it_is_is_said_under_the_lock_of_whoever_takes_in_a_message(
 @pytest.mark.parametrize(
     ("verb", "more"),
     [
-        ("reply", ("by", "text")), ("note", ("by", "text")), ("assign", ("to",)),
-        ("snooze", ("hours",)), ("resolve", ()), ("reopen", ()),
+        ("reply", ("by", "text")),
+        ("note", ("by", "text")),
+        ("assign", ("to",)),
+        ("snooze", ("hours",)),
+        ("resolve", ()),
+        ("reopen", ()),
     ],
-)  # fmt: skip
+)
 def test_every_verb_holds_the_lock_to_its_end(
-    verb: str, more: tuple[str, ...], conversation: Conversation, bob: User,
+    verb: str,
+    more: tuple[str, ...],
+    conversation: Conversation,
+    bob: User,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     assert not is_locked(Conversation, external_id="c-1")
     # The last thing that a verb does before it commits.
     looks = Looks(events.announce)

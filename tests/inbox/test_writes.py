@@ -23,10 +23,13 @@ HTMX = {"HX-Request": "true"}
 def customer_writes(channel: Channel, text: str, **more: Any) -> Message:
     number = Message.objects.count() + 1
     message, _is_new = waking.receive(
-        channel=channel, external_id=f"m-{number}", conversation_id="c-1",
+        channel=channel,
+        external_id=f"m-{number}",
+        conversation_id="c-1",
         sender=waking.Sender(external_id="u-1", name="Jane Doe", email="jane@example.com"),
-        text=text, sent_at=more.get("sent_at", timezone.now()),
-    )  # fmt: skip
+        text=text,
+        sent_at=more.get("sent_at", timezone.now()),
+    )
     return message
 
 
