@@ -76,8 +76,9 @@ def mutate(options: Options) -> Result:
         if key[0] in files:
             result.errors.append(f"The list of equivalent mutants has what is no mutant: {key}")
     chosen = draw(wanted, seed=options.seed, size=options.sample)
-    options.say(f"{len(chosen)} of {len(wanted)} mutants of {len(files)} modules, "
-                f"seed {options.seed}")  # fmt: skip
+    options.say(
+        f"{len(chosen)} of {len(wanted)} mutants of {len(files)} modules, seed {options.seed}"
+    )
 
     # All of the project's are mapped, so that the map serves the next run of other modules.
     usual = lists.expand(options.root, lists.MODULES) if options.root == ROOT else []
@@ -127,9 +128,13 @@ def _control(warm: running.Warm, found: reach.Reach, result: Result, options: Op
 
 
 def _judge_all(
-    warm: running.Warm, found: reach.Reach, chosen: list[Mutant],
-    allowed: set[tuple[str, str, str, str]], result: Result, options: Options,
-) -> None:  # fmt: skip
+    warm: running.Warm,
+    found: reach.Reach,
+    chosen: list[Mutant],
+    allowed: set[tuple[str, str, str, str]],
+    result: Result,
+    options: Options,
+) -> None:
     # What noticed a mutant of a function is the likeliest to notice the next one of it.
     noticed: dict[tuple[str, str], Counter[str]] = {}
     for mutant in chosen:
@@ -152,9 +157,15 @@ def _judge_all(
 
 
 def _judge(
-    warm: running.Warm, mutant: Mutant, tests: list[str], seconds: dict[str, float],
-    likely: Counter[str], is_allowed: bool, result: Result, options: Options,
-) -> None:  # fmt: skip
+    warm: running.Warm,
+    mutant: Mutant,
+    tests: list[str],
+    seconds: dict[str, float],
+    likely: Counter[str],
+    is_allowed: bool,
+    result: Result,
+    options: Options,
+) -> None:
     began = time.monotonic()
 
     def ended(status: int, folder: Path) -> None:
@@ -185,8 +196,10 @@ def read_equivalents(path: Path) -> set[tuple[str, str, str, str]]:
 
 
 def _line(verdict: str, mutant: Mutant) -> str:
-    return (f"{verdict:10} {mutant.module}:{mutant.line} {mutant.where}: {mutant.operator}\n"
-            f"           line   {mutant.text}\n           change {mutant.change}")  # fmt: skip
+    return (
+        f"{verdict:10} {mutant.module}:{mutant.line} {mutant.where}: {mutant.operator}\n"
+        f"           line   {mutant.text}\n           change {mutant.change}"
+    )
 
 
 def main() -> int:
@@ -199,10 +212,14 @@ def main() -> int:
     parser.add_argument("--operator", default="", help="changes whose name has this: lock, time")
     parser.add_argument("--tests", nargs="*", help="only these files or folders of tests")
     parser.add_argument("--verbose", "-v", action="store_true", help="show the killed ones, too")
-    parser.add_argument("--with-equivalents", action="store_true",
-                        help="run those, too: one that is killed is not equivalent")  # fmt: skip
-    parser.add_argument("--control", action="store_true",
-                        help="first run all the tests like that without a mutant")  # fmt: skip
+    parser.add_argument(
+        "--with-equivalents",
+        action="store_true",
+        help="run those, too: one that is killed is not equivalent",
+    )
+    parser.add_argument(
+        "--control", action="store_true", help="first run all the tests like that without a mutant"
+    )
     words = parser.parse_args()
     # Kept apart from what the session and its tests print.
     shown = os.fdopen(os.dup(1), "w")

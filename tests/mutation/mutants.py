@@ -38,9 +38,17 @@ _TWINS: Final = {"any": "all", "all": "any", "min": "max", "max": "min"}
 _QUERIES: Final = {"filter", "exclude", "get", "update", "get_or_create", "update_or_create", "Q"}
 # Calls that give back what they were called on, narrowed, locked, ordered or normalized.
 _LINKS: Final = {
-    "select_for_update", "filter", "exclude", "active", "visible", "distinct", "order_by",
-    "strip", "lower", "quantize",
-}  # fmt: skip
+    "select_for_update",
+    "filter",
+    "exclude",
+    "active",
+    "visible",
+    "distinct",
+    "order_by",
+    "strip",
+    "lower",
+    "quantize",
+}
 _NOT_OURS: Final = {"_", "gettext", "gettext_lazy", "ngettext", "pgettext", "cast", "TypeVar"}
 _LOGS: Final = {"log", "logger", "logging"}
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -281,9 +289,12 @@ def _statement(
             if "atomic" in ast.unparse(decorator):
                 outside = _Place(place.names, "", node)
                 yield _Site(
-                    "remove transaction", decorator, outside,
-                    f"@{ast.unparse(decorator)} removed", _remover(node.decorator_list, decorator),
-                )  # fmt: skip
+                    "remove transaction",
+                    decorator,
+                    outside,
+                    f"@{ast.unparse(decorator)} removed",
+                    _remover(node.decorator_list, decorator),
+                )
         yield from _block(node.body, inner)
         return
     if isinstance(node, ast.ClassDef):
@@ -304,8 +315,13 @@ def _statement(
     elif isinstance(node, ast.AugAssign):
         yield site("remove assignment", gone, f"{_short(node)} → pass")
         if new := _ARITHMETIC.get(type(node.op)):
-            yield _Site("arithmetic", node, place, f"{_short(node)}: {new.__name__}",
-                        _assign(node, "op", new()))  # fmt: skip
+            yield _Site(
+                "arithmetic",
+                node,
+                place,
+                f"{_short(node)}: {new.__name__}",
+                _assign(node, "op", new()),
+            )
     elif isinstance(node, ast.Assign) and isinstance(
         node.targets[0], ast.Attribute | ast.Subscript
     ):
@@ -352,8 +368,9 @@ def _returned(node: ast.Return, place: _Place) -> Iterator[_Site]:
         others = [True, False]
     for other in others:
         new = ast.copy_location(ast.Constant(other), node)
-        yield _Site("return", node, place, f"{_short(node)} → return {other}",
-                    _assign(node, "value", new))  # fmt: skip
+        yield _Site(
+            "return", node, place, f"{_short(node)} → return {other}", _assign(node, "value", new)
+        )
 
 
 def _expression(node: Any, place: _Place, put: Callable[[ast.expr], Change]) -> Iterator[_Site]:
@@ -392,8 +409,10 @@ def _expression(node: Any, place: _Place, put: Callable[[ast.expr], Change]) -> 
     elif isinstance(node, ast.Set | ast.List) and len(node.elts) > 1:
         for element in node.elts:
             rest = [value for value in node.elts if value is not element]
-            yield site("drop element", type(node)(rest) if isinstance(node, ast.Set)
-                       else ast.List(rest, node.ctx))  # fmt: skip
+            yield site(
+                "drop element",
+                type(node)(rest) if isinstance(node, ast.Set) else ast.List(rest, node.ctx),
+            )
     if isinstance(place.statement, ast.If | ast.While) and node is place.statement.test:
         yield site("condition", ast.Constant(False), f"{_head(place.statement)} → never")
         if isinstance(place.statement, ast.If):
@@ -404,8 +423,9 @@ def _expression(node: Any, place: _Place, put: Callable[[ast.expr], Change]) -> 
         return
     if isinstance(node, ast.comprehension):
         for test in node.ifs:
-            yield _Site("condition", test, place, f"if {_short(test)} removed",
-                        _remover(node.ifs, test))  # fmt: skip
+            yield _Site(
+                "condition", test, place, f"if {_short(test)} removed", _remover(node.ifs, test)
+            )
     for field, value in ast.iter_fields(node):
         if field == "slice" and isinstance(value, ast.Constant):
             continue
@@ -419,18 +439,26 @@ def _expression(node: Any, place: _Place, put: Callable[[ast.expr], Change]) -> 
 def _call(node: ast.Call, place: _Place, site: Callable[..., _Site]) -> Iterator[_Site]:
     name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
     if isinstance(node.func, ast.Name) and name in _TWINS and place.names:
-        yield site("any/all, min/max", ast.Call(ast.Name(_TWINS[name], ast.Load()), node.args,
-                                                node.keywords))  # fmt: skip
+        yield site(
+            "any/all, min/max",
+            ast.Call(ast.Name(_TWINS[name], ast.Load()), node.args, node.keywords),
+        )
     is_query = name in _QUERIES or name in {"create", "bulk_create", "bulk_update", "save"}
     if is_query and len(node.args) + len(node.keywords) > 1:
         for argument in node.args:
             rest = [value for value in node.args if value is not argument]
-            yield site("drop argument", ast.Call(node.func, rest, node.keywords),
-                       f".{name}({_short(argument)}) dropped")  # fmt: skip
+            yield site(
+                "drop argument",
+                ast.Call(node.func, rest, node.keywords),
+                f".{name}({_short(argument)}) dropped",
+            )
         for keyword in node.keywords:
             others = [word for word in node.keywords if word is not keyword]
-            yield site("drop argument", ast.Call(node.func, node.args, others),
-                       f".{name}({_short(keyword)}) dropped")  # fmt: skip
+            yield site(
+                "drop argument",
+                ast.Call(node.func, node.args, others),
+                f".{name}({_short(keyword)}) dropped",
+            )
     if isinstance(node.func, ast.Attribute) and name in _LINKS:
         link = f".{name}({', '.join(map(ast.unparse, [*node.args, *node.keywords]))})"
         operator = LOCK if name == "select_for_update" else "remove link"
@@ -441,8 +469,7 @@ def _call(node: ast.Call, place: _Place, site: Callable[..., _Site]) -> Iterator
                 keyword.arg, ast.BinOp(keyword.value, ast.Mult(), _constant_of(10))
             )
             words = [longer if word is keyword else word for word in node.keywords]
-            yield site("time", ast.Call(node.func, node.args, words),
-                       f"{_short(node)} times ten")  # fmt: skip
+            yield site("time", ast.Call(node.func, node.args, words), f"{_short(node)} times ten")
 
 
 def _constant(node: ast.Constant, site: Callable[..., _Site]) -> Iterator[_Site]:

@@ -251,8 +251,9 @@ class Warm:
         part.replace(target)
         return SURVIVED if len(rows) == len(tests) else KILLED
 
-    def judge(self, mutant: Mutant | None, tests: list[str], seconds: dict[str, float],
-              folder: Path) -> int:  # fmt: skip
+    def judge(
+        self, mutant: Mutant | None, tests: list[str], seconds: dict[str, float], folder: Path
+    ) -> int:
         """In a fork: KILLED by the first test that fails, whose id is left in the folder."""
         ordered = sorted(tests, key=lambda test: self._order[test])
         if mutant:

@@ -146,8 +146,9 @@ def test_it_tells_killed_survived_and_unreached(toy: Path) -> None:
     assert changes(result, "survived", "may_pay") == set()
     assert len(changes(result, "killed", "may_pay")) >= 12
     assert changes(result, "survived", "reached_but_not_checked") == {
-        "seen.append(1) → pass", "1 → 2",
-    }  # fmt: skip
+        "seen.append(1) → pass",
+        "1 → 2",
+    }
     assert "amount + 1 → amount - 1" in changes(result, "unreached", "checked_by_nobody")
     # What only an import does: the constant and the set are mutated in a fresh interpreter.
     assert changes(result, "killed", "module") == {
@@ -197,8 +198,9 @@ def test_tests_that_fail_by_themselves_judge_nobody(toy: Path) -> None:
         file.write("\n\ndef test_broken():\n    reached_but_not_checked([])\n    assert False\n")
     result = run(toy, where="reached")
     assert changes(result, "survived", "reached_but_not_checked") == {
-        "seen.append(1) → pass", "1 → 2",
-    }  # fmt: skip
+        "seen.append(1) → pass",
+        "1 → 2",
+    }
 
 
 def test_the_control_finds_tests_that_fail_beside_others(toy: Path) -> None:
@@ -234,8 +236,13 @@ def test_the_draw_is_the_seeds_alone(toy: Path) -> None:
 
 SNIPPETS = {
     "if a and not b:\n    raise E": {
-        "if a and (not b) → never", "if a and (not b) → always", "a and (not b) → a or not b",
-        "a and (not b) → a", "a and (not b) → not b", "not b → b", "raise E → pass",
+        "if a and (not b) → never",
+        "if a and (not b) → always",
+        "a and (not b) → a or not b",
+        "a and (not b) → a",
+        "a and (not b) → not b",
+        "not b → b",
+        "raise E → pass",
     },
     "x = a == b": {"a == b → a != b"},
     "x = a < b <= c": {"a < b <= c → a <= b <= c", "a < b <= c → a < b < c"},
@@ -243,7 +250,9 @@ SNIPPETS = {
     "x = a if b else c": {"a if b else c → a", "a if b else c → c"},
     "x = rows.select_for_update().get(pk=1)": {".select_for_update() removed", "1 → 2"},
     "x = rows.filter(a=b, c=d)": {
-        ".filter(a=b, c=d) removed", ".filter(a=b) dropped", ".filter(c=d) dropped",
+        ".filter(a=b, c=d) removed",
+        ".filter(a=b) dropped",
+        ".filter(c=d) dropped",
     },
     "x = rows.update(state=a, at=b)": {".update(state=a) dropped", ".update(at=b) dropped"},
     "x = timedelta(hours=n)": {"timedelta(hours=n) times ten"},
@@ -255,12 +264,14 @@ SNIPPETS = {
     "x = a(1, 250)": {"1 → 2", "250 → 1"},
     "try:\n    f()\nexcept E:\n    g()": {"f() → pass", "g() → pass", "except E: raise"},
     "x = a in {'b', 'c'}": {
-        "a in {'b', 'c'} → a not in {'b', 'c'}", "{'b', 'c'} → {'b'}", "{'b', 'c'} → {'c'}",
+        "a in {'b', 'c'} → a not in {'b', 'c'}",
+        "{'b', 'c'} → {'b'}",
+        "{'b', 'c'} → {'c'}",
     },
     "logger.info('%s', a if b else c)": set(),
     "x = _('Not %s')": set(),
     "assert a == b": set(),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS)
