@@ -24,9 +24,14 @@ def a_return(units: int, status: str = "OPEN", refunded: int = 0, **more: Any) -
     """Processed, all of it."""
     back = ReturnLine(line_gid="line-1", quantity=units, processed=units, refunded=refunded)
     return Return(
-        gid="ret", name="#1001-R1", status=status, total_quantity=units, received_quantity=0,
-        lines=(back,), **more,
-    )  # fmt: skip
+        gid="ret",
+        name="#1001-R1",
+        status=status,
+        total_quantity=units,
+        received_quantity=0,
+        lines=(back,),
+        **more,
+    )
 
 
 def of(left: int, all_: int = 3, **more: Any) -> OrderSnapshot:
@@ -71,9 +76,12 @@ def test_why_units_are_gone(snapshot: OrderSnapshot, gone: Gone, words: tuple[st
 
 
 @given(
-    all_=st.integers(0, 9), left=st.integers(0, 9), refunded=st.integers(0, 12),
-    back=st.integers(0, 12), through=st.booleans(),
-)  # fmt: skip
+    all_=st.integers(0, 9),
+    left=st.integers(0, 9),
+    refunded=st.integers(0, 12),
+    back=st.integers(0, 12),
+    through=st.booleans(),
+)
 def test_every_unit_has_one_reason(
     all_: int, left: int, refunded: int, back: int, through: bool
 ) -> None:
@@ -109,9 +117,10 @@ def test_an_exchange_names_both_sides() -> None:
     new = line(gid="new", title="Boots", quantity=1, current_quantity=1)
     given_ = (ExchangeItem(title="Boots · 42", quantity=1, line_gids=("new",)),)
     snapshot = order(
-        lines=(old, new), returns=(a_return(1, exchanges=given_),),
+        lines=(old, new),
+        returns=(a_return(1, exchanges=given_),),
         added=(LineQuantity(line_gid="new", quantity=1),),
-    )  # fmt: skip
+    )
     assert line_changes.swaps(snapshot) == ("Exchange: Boots · 42 instead of Shoes",)
     assert line_changes.words(snapshot, old, is_partial=False) == ("Returned",)
     assert line_changes.words(snapshot, new, is_partial=False) == ("Exchange item",)

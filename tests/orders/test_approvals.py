@@ -27,9 +27,16 @@ def test_a_cancellation_is_approved_by_whoever_may_approve_at_all(
     store = Store.objects.create(domain="demo.myshopify.com")
     order = Order.objects.create(store=store, gid="o", legacy_id=1, shop_currency=shop_currency)
     action = OrderAction.objects.create(
-        order=order, kind=ActionKind.CANCEL, state=ActionState.AWAITING_APPROVAL,
-        approvals_needed=1, requested_by=alice, proposal={}, steps=[], nonce="n", digest="d",
-    )  # fmt: skip
+        order=order,
+        kind=ActionKind.CANCEL,
+        state=ActionState.AWAITING_APPROVAL,
+        approvals_needed=1,
+        requested_by=alice,
+        proposal={},
+        steps=[],
+        nonce="n",
+        digest="d",
+    )
     action.refresh_from_db()
     refusal = services.approval_refusal(action, sara)
     assert (refusal.code if refusal else None) == (None if may else "not_approver")

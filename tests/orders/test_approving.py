@@ -143,9 +143,11 @@ def test_who_may_approve_a_cancellation_of_an_order_without_a_currency(
 
 
 def test_an_approval_sends_it_and_says_who(
-    ask: Callable[..., OrderAction], sara: User, gateway: Gateway,
+    ask: Callable[..., OrderAction],
+    sara: User,
+    gateway: Gateway,
     django_capture_on_commit_callbacks: Any,
-) -> None:  # fmt: skip
+) -> None:
     action = ask("5.00")
     gateway.refreshed.clear()
     now = timezone.now()
@@ -154,8 +156,10 @@ def test_an_approval_sends_it_and_says_who(
     assert gateway.refreshed == [action.order_id], "on the order as it is now"
     action.refresh_from_db()
     assert (action.state, action.approved_by, action.co_approved_by) == (
-        ActionState.QUEUED, sara, None,
-    )  # fmt: skip
+        ActionState.QUEUED,
+        sara,
+        None,
+    )
     assert action.next_attempt_at == now
     assert gateway.rung == [(action.pk, 0)]
     entry = AuditEntry.objects.get(kind=AuditKind.APPROVAL)
@@ -167,9 +171,12 @@ def test_an_approval_sends_it_and_says_who(
 
 
 def test_two_people_agree_and_not_one_of_them_twice(
-    ask: Callable[..., OrderAction], sara: User, sam: User, gateway: Gateway,
+    ask: Callable[..., OrderAction],
+    sara: User,
+    sam: User,
+    gateway: Gateway,
     django_capture_on_commit_callbacks: Any,
-) -> None:  # fmt: skip
+) -> None:
     action = ask("12.00")
     assert action.approvals_needed == 2
     with django_capture_on_commit_callbacks(execute=True):
@@ -182,12 +189,15 @@ def test_two_people_agree_and_not_one_of_them_twice(
     approve(action, sam)
     action.refresh_from_db()
     assert (action.state, action.approved_by, action.co_approved_by) == (
-        ActionState.QUEUED, sara, sam,
-    )  # fmt: skip
+        ActionState.QUEUED,
+        sara,
+        sam,
+    )
     given = AuditEntry.objects.filter(kind=AuditKind.APPROVAL).order_by("pk")
     assert [(e.actor, e.detail["given"], e.detail["needed"]) for e in given] == [
-        ("sara", 1, 2), ("sam", 2, 2),
-    ]  # fmt: skip
+        ("sara", 1, 2),
+        ("sam", 2, 2),
+    ]
 
 
 def test_a_doors_doubt_stops_an_approval(ask: Callable[..., OrderAction], sara: User) -> None:
@@ -358,9 +368,11 @@ def test_a_supervisor_is_one_by_group_at_this_moment(alice: User, sara: User) ->
 
 
 def test_browsers_hear_of_each_decision(
-    ask: Callable[..., OrderAction], sara: User, store: Store,
+    ask: Callable[..., OrderAction],
+    sara: User,
+    store: Store,
     django_capture_on_commit_callbacks: Any,
-) -> None:  # fmt: skip
+) -> None:
     from orders.signals import order_changed
 
     first, second, third = ask(number=1), ask(number=2), ask(number=3)

@@ -55,9 +55,13 @@ def _rewrite() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("attack", "said"),
-    [(_change, "was changed"), (_delete, "was deleted"), (_unlink, "Seal 2 is missing"),
-     (_rewrite, "was changed")],
-)  # fmt: skip
+    [
+        (_change, "was changed"),
+        (_delete, "was deleted"),
+        (_unlink, "Seal 2 is missing"),
+        (_rewrite, "was changed"),
+    ],
+)
 def test_tampering_with_the_triggers_away_is_found(attack: Callable[[], None], said: str) -> None:
     entries(3)
     audit.seal()
@@ -151,11 +155,27 @@ def test_new_powers_are_written(alice: User) -> None:
 @pytest.mark.parametrize(
     "payload",
     [
-        "=1+1", "+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "  +1",
-        "\u00a0=1", "\ufeff=1", "=HYPERLINK(\"http://evil\")", "=cmd|'/C calc'!A0", "\uff1d1",
-        "\uff0b1", "\uff0d1", "\uff20x", "=IMPORTXML(CONCAT(1))", "+cmd|' /C notepad'!'A1'",
+        "=1+1",
+        "+1",
+        "-1+cmd|' /C calc'!A0",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        " =1",
+        "  +1",
+        "\u00a0=1",
+        "\ufeff=1",
+        '=HYPERLINK("http://evil")',
+        "=cmd|'/C calc'!A0",
+        "\uff1d1",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff20x",
+        "=IMPORTXML(CONCAT(1))",
+        "+cmd|' /C notepad'!'A1'",
     ],
-)  # fmt: skip
+)
 def test_a_cell_cannot_be_a_formula(payload: str) -> None:
     assert csv_export.harmless(payload).startswith("'")
 

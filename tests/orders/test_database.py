@@ -36,9 +36,16 @@ def order() -> Order:
 
 def action(order: Order, by: User, **changes: Any) -> OrderAction:
     values: dict[str, Any] = {
-        "order": order, "requested_by": by, "kind": "refund", "nonce": str(OrderAction.objects.count()),
-        "digest": "d", "proposal": {}, "steps": [], "amount": "5.00", "currency": "EUR",
-    }  # fmt: skip
+        "order": order,
+        "requested_by": by,
+        "kind": "refund",
+        "nonce": str(OrderAction.objects.count()),
+        "digest": "d",
+        "proposal": {},
+        "steps": [],
+        "amount": "5.00",
+        "currency": "EUR",
+    }
     return OrderAction.objects.create(**values | changes)
 
 

@@ -36,8 +36,11 @@ def test_what_shopify_has_not_told_stays_untold() -> None:
 )
 def test_a_word_is_known_or_shown_raw(field: str, raw: str, label: str) -> None:
     head = customers.head(customer(**{field: raw}))
-    badge = {"account_state": head.account, "email_consent": head.email_consent,
-             "sms_consent": head.sms_consent}[field]  # fmt: skip
+    badge = {
+        "account_state": head.account,
+        "email_consent": head.email_consent,
+        "sms_consent": head.sms_consent,
+    }[field]
     assert badge is not None
     assert (badge.label, badge.raw) == (label, raw)
 

@@ -84,7 +84,11 @@ CASES: list[tuple[OrderSnapshot, OrderSnapshot, list[str]]] = [
         shipped(parcel(), replace(SECOND, display_status="DELIVERED")),
         ["Fulfillment: In transit → Fulfilled", "Parcel 2: In transit → Delivered"],
     ),
-    (shipped(parcel(), SECOND), shipped(parcel()), ["Fulfillment: In transit → Fulfilled", "A parcel was removed"]),
+    (
+        shipped(parcel(), SECOND),
+        shipped(parcel()),
+        ["Fulfillment: In transit → Fulfilled", "A parcel was removed"],
+    ),
     (
         order(fulfillments=(parcel(),)),
         order(fulfillments=(parcel(status="CANCELLED"),)),
@@ -115,7 +119,7 @@ CASES: list[tuple[OrderSnapshot, OrderSnapshot, list[str]]] = [
     (BASE, order(email="b@example.com"), ["E-mail address changed"]),
     (BASE, order(phone="+491"), ["Phone number changed"]),
     (BASE, order(customer=CustomerSnapshot(gid="c", legacy_id=1)), ["Customer changed"]),
-]  # fmt: skip
+]
 
 
 def test_duties_are_told_once_both_states_know_them() -> None:
@@ -137,21 +141,40 @@ def test_each_difference_is_a_sentence(
 
 # Fields whose changes nobody is told: the card does not show them, or says the same elsewhere.
 UNTOLD = {
-    "gid": "the order itself", "legacy_id": "the order itself", "name": "never changes",
-    "created_at": "never changes", "processed_at": "never changes", "updated_at": "no news",
-    "cancel_reason": "told with the cancellation", "cancel_staff_note": "not shown",
-    "return_status": "the returns are told", "is_refundable": "a rule's", "is_capturable": "a rule's",
-    "is_restockable": "a rule's", "can_notify_customer": "a rule's", "is_test": "never changes",
-    "requires_shipping": "a rule's", "currency": "never changes", "shop_currency": "never changes",
-    "status_page_url": "a link", "billing_address": "not shown", "shipping_title": "not shown",
-    "risk_level": "not shown", "fulfillment_orders": "the fulfillment's status is told",
-    "transactions": "the sums are told", "is_edited": "the items are told",
-    "added": "the items are told", "fees": "never changes", "taxes_included": "never changes",
-    "duties_included": "never changes", "unread": "of the reading, not of the order",
+    "gid": "the order itself",
+    "legacy_id": "the order itself",
+    "name": "never changes",
+    "created_at": "never changes",
+    "processed_at": "never changes",
+    "updated_at": "no news",
+    "cancel_reason": "told with the cancellation",
+    "cancel_staff_note": "not shown",
+    "return_status": "the returns are told",
+    "is_refundable": "a rule's",
+    "is_capturable": "a rule's",
+    "is_restockable": "a rule's",
+    "can_notify_customer": "a rule's",
+    "is_test": "never changes",
+    "requires_shipping": "a rule's",
+    "currency": "never changes",
+    "shop_currency": "never changes",
+    "status_page_url": "a link",
+    "billing_address": "not shown",
+    "shipping_title": "not shown",
+    "risk_level": "not shown",
+    "fulfillment_orders": "the fulfillment's status is told",
+    "transactions": "the sums are told",
+    "is_edited": "the items are told",
+    "added": "the items are told",
+    "fees": "never changes",
+    "taxes_included": "never changes",
+    "duties_included": "never changes",
+    "unread": "of the reading, not of the order",
     "attributes": "earlier releases did not read them",
-    "discount_codes": "never change", "channel": "never changes",
+    "discount_codes": "never change",
+    "channel": "never changes",
     "payment_terms": "a back-fill does not read them",
-}  # fmt: skip
+}
 
 
 def test_every_field_of_an_order_is_told_or_known_not_to_be() -> None:

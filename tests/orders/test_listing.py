@@ -28,6 +28,8 @@ def test_test_orders_are_counted_and_their_money_is_not() -> None:
 
 def test_a_refund_that_failed_is_none() -> None:
     refunds = (
-        refund("a", "5.00", "FAILURE"), refund("b", "0.00", "ERROR"), refund("c", "5.00", "PENDING")
-    )  # fmt: skip
+        refund("a", "5.00", "FAILURE"),
+        refund("b", "0.00", "ERROR"),
+        refund("c", "5.00", "PENDING"),
+    )
     assert _summary([row(snapshots.order(refunds=refunds))]).refund_count == 1

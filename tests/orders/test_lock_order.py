@@ -193,10 +193,20 @@ def awaiting(two: tuple[Order, Order], alice: User) -> tuple[Order, Order]:
     long_ago = timezone.now() - timedelta(days=1)
     for order in two:
         action = OrderAction(
-            order=order, kind="refund", state=ActionState.AWAITING_BANK, requested_by=alice,
-            nonce=str(order.pk), digest="", proposal={}, steps=[], amount=1, currency="EUR",
-            maybe_applied=True, evidence_at=long_ago, settled_at=long_ago,
-        )  # fmt: skip
+            order=order,
+            kind="refund",
+            state=ActionState.AWAITING_BANK,
+            requested_by=alice,
+            nonce=str(order.pk),
+            digest="",
+            proposal={},
+            steps=[],
+            amount=1,
+            currency="EUR",
+            maybe_applied=True,
+            evidence_at=long_ago,
+            settled_at=long_ago,
+        )
         action.save(force_insert=True)
     for order in reversed(two):
         Order.objects.filter(pk=order.pk).update(read_started_at=long_ago)
@@ -286,10 +296,13 @@ def project_and_merge(order: Order, merge: Callable[[], object]) -> list[Excepti
     with patch.object(record, "_write_parts", write):
         projecting = Worker(
             lambda: services.record_snapshot(
-                order=order, snapshot=changed, seq=order.dirty_seq,
-                read_started_at=timezone.now() + timedelta(milliseconds=1), now=timezone.now(),
+                order=order,
+                snapshot=changed,
+                seq=order.dirty_seq,
+                read_started_at=timezone.now() + timedelta(milliseconds=1),
+                now=timezone.now(),
             )
-        )  # fmt: skip
+        )
         assert is_locked.wait(PATIENCE_S)
         merging = Worker(merge)
         waiting_for_locks(1)
@@ -324,10 +337,13 @@ def test_a_deletion_and_a_projection_do_not_wait_for_each_other(store: Store) ->
     with patch.object(record, "_write_parts", write):
         projecting = Worker(
             lambda: services.record_snapshot(
-                order=order, snapshot=changed, seq=order.dirty_seq,
-                read_started_at=timezone.now(), now=timezone.now(),
+                order=order,
+                snapshot=changed,
+                seq=order.dirty_seq,
+                read_started_at=timezone.now(),
+                now=timezone.now(),
             )
-        )  # fmt: skip
+        )
         assert is_locked.wait(PATIENCE_S)
         deleting = Worker(lambda: privacy.run(PrivacyRequest.objects.get().pk, now=timezone.now()))
         waiting_for_locks(1)

@@ -77,8 +77,21 @@ def test_amounts_follow_the_language() -> None:
 
 # Shopify's currencies of which CLDR, made for prices, knows fewer decimals than the money has.
 SHORTENED = [
-    "AFN", "ALL", "IQD", "IRR", "LAK", "LBP", "MGA", "MMK", "RSD", "SLL", "SOS", "STD", "SYP", "YER",
-]  # fmt: skip
+    "AFN",
+    "ALL",
+    "IQD",
+    "IRR",
+    "LAK",
+    "LBP",
+    "MGA",
+    "MMK",
+    "RSD",
+    "SLL",
+    "SOS",
+    "STD",
+    "SYP",
+    "YER",
+]
 
 
 @pytest.mark.parametrize("currency", SHORTENED)
@@ -93,8 +106,10 @@ def test_no_digit_is_lost_of_currencies_people_show_without_decimals(currency: s
     assert Money.parse("1234.56", currency) == money
 
 
-@given(st.sampled_from([*SHORTENED, "EUR", "JPY", "KWD", "ISK", "CLF"]),
-       st.decimals(min_value=0, max_value=10**12, places=6))  # fmt: skip
+@given(
+    st.sampled_from([*SHORTENED, "EUR", "JPY", "KWD", "ISK", "CLF"]),
+    st.decimals(min_value=0, max_value=10**12, places=6),
+)
 def test_every_digit_shopify_wrote_is_shown_and_sent(currency: str, amount: Decimal) -> None:
     money = Money(amount, currency)
     assert Decimal(money.plain()) == amount

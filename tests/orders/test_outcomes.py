@@ -107,16 +107,29 @@ def test_a_cancellation_says_what_was_refunded_and_what_is_kept() -> None:
     assert outcomes.kept_on_purpose(action(ActionState.SUCCEEDED)) is None
 
 
-@pytest.mark.parametrize("facts", [None, {}, {"facts": {}}, {"facts": {"received": "20 EUR"}},
-                                   {"facts": {"received": "x y z", "refunded": ""}}])  # fmt: skip
+@pytest.mark.parametrize(
+    "facts",
+    [
+        None,
+        {},
+        {"facts": {}},
+        {"facts": {"received": "20 EUR"}},
+        {"facts": {"received": "x y z", "refunded": ""}},
+    ],
+)
 def test_a_proposal_of_another_release_says_nothing_of_what_is_kept(facts: object) -> None:
     done = action(ActionState.SUCCEEDED, kind=ActionKind.CANCEL_AND_REFUND, proposal=facts)
     assert outcomes.words(done).text == ""
 
 
 def test_what_failed_after_the_cancellation_says_that_it_is_canceled() -> None:
-    for outcome in (Outcome.FAILED_AT_BANK, Outcome.REFUSED_BY_SHOPIFY, Outcome.NOT_BOOKED,
-                    Outcome.STALE, Outcome.REFUSED_BY_RULES):  # fmt: skip
+    for outcome in (
+        Outcome.FAILED_AT_BANK,
+        Outcome.REFUSED_BY_SHOPIFY,
+        Outcome.NOT_BOOKED,
+        Outcome.STALE,
+        Outcome.REFUSED_BY_RULES,
+    ):
         words = outcomes.words(action(ActionState.PARTIAL, outcome))
         assert words.title.startswith("Canceled; ")
         assert words.label == words.title

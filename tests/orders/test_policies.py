@@ -60,9 +60,12 @@ def test_the_table(words: dict[str, Any], expected: str) -> None:
 
 def test_no_policy_is_no_limit() -> None:
     ruling = policies.judge(
-        None, kind=ActionKind.REFUND, amount=Money(Decimal(10**9), "EUR"), spent=Decimal(0),
+        None,
+        kind=ActionKind.REFUND,
+        amount=Money(Decimal(10**9), "EUR"),
+        spent=Decimal(0),
         has_note=False,
-    )  # fmt: skip
+    )
     assert ruling == policies.ALLOWED
 
 
@@ -114,9 +117,13 @@ def test_a_foreign_amount_is_rounded_up_into_the_shops_currency() -> None:
 
 @pytest.mark.parametrize(
     ("highest", "amount", "code"),
-    [("0", "1", "not_approver"), ("100", "100", None), ("100", "100.01", "above_limit"),
-     (None, "9999", None)],
-)  # fmt: skip
+    [
+        ("0", "1", "not_approver"),
+        ("100", "100", None),
+        ("100", "100.01", "above_limit"),
+        (None, "9999", None),
+    ],
+)
 def test_who_may_approve(highest: str | None, amount: str, code: str | None) -> None:
     policy = Policy(may_approve_up_to=Decimal(highest) if highest is not None else None)
     refusal = policies.may_approve(policy, Money(Decimal(amount), "EUR"))
@@ -133,9 +140,12 @@ def test_every_kind_rule_note_and_amount(
 ) -> None:
     """The rules one by one, in the words of the page that sets them, against the ruling."""
     policy = Policy(
-        cancel=rule, note_above=Decimal(10), refund_up_to=Decimal(20),
-        two_approvers_above=Decimal(30), approval_up_to=Decimal(40),
-    )  # fmt: skip
+        cancel=rule,
+        note_above=Decimal(10),
+        refund_up_to=Decimal(20),
+        two_approvers_above=Decimal(30),
+        approval_up_to=Decimal(40),
+    )
     moves, cancels = kind != ActionKind.CANCEL, kind != ActionKind.REFUND
     sum_ = Decimal(amount) if moves else Decimal(0)
     codes = set()
@@ -148,9 +158,12 @@ def test_every_kind_rule_note_and_amount(
     approvals = int(sum_ > 20 or (cancels and rule == CancelRule.APPROVAL))
     approvals += bool(approvals and sum_ > 30)
     ruling = policies.judge(
-        policy, kind=kind, amount=Money(sum_, "EUR") if moves else None, spent=Decimal(0),
+        policy,
+        kind=kind,
+        amount=Money(sum_, "EUR") if moves else None,
+        spent=Decimal(0),
         has_note=has_note,
-    )  # fmt: skip
+    )
     if codes:
         assert ruling.refusal is not None
         assert ruling.refusal.code in codes
@@ -163,9 +176,12 @@ def test_every_kind_rule_note_and_amount(
 def test_a_note_is_asked_of_a_cancellation_with_a_refund_too() -> None:
     """By its own words, whatever the sum."""
     ruling = policies.judge(
-        Policy(cancel=CancelRule.NOTE), kind=ActionKind.CANCEL_AND_REFUND,
-        amount=Money(Decimal(1), "EUR"), spent=Decimal(0), has_note=False,
-    )  # fmt: skip
+        Policy(cancel=CancelRule.NOTE),
+        kind=ActionKind.CANCEL_AND_REFUND,
+        amount=Money(Decimal(1), "EUR"),
+        spent=Decimal(0),
+        has_note=False,
+    )
     assert ruling.refusal is not None
     assert ruling.refusal.reason == "Canceling needs a staff note."
 

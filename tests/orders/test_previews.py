@@ -154,8 +154,9 @@ def test_money_that_no_payment_can_take_back_is_refused(refund: Any, gateway: Fa
     assert gateway.asked == [(None, None)], "of an amount no items are asked about"
     targets = refund(order(), amount=eur("5.00")).proposal.targets
     assert [(t.parent_gid, t.amount) for t in targets] == [
-        ("payment-1", eur("4.00")), ("payment-2", eur("1.00")),
-    ]  # fmt: skip
+        ("payment-1", eur("4.00")),
+        ("payment-2", eur("1.00")),
+    ]
     targets = refund(order(), amount=eur("4.00")).proposal.targets
     assert [t.parent_gid for t in targets] == ["payment-1"], "no share of nothing"
 
@@ -168,15 +169,21 @@ def test_an_amount_goes_back_to_the_payments_where_shopify_suggests_none(
     sums = {"first": "12.00", "second": "8.00"}
     paid = tuple(payment(gid=gid, amount=bag(s), gateway_label="Visa") for gid, s in sums.items())
     gone, failed = (
-        payment(gid=f"back-{status}", kind="REFUND", status=status, parent_gid="first",
-                amount=bag("5.00"))
+        payment(
+            gid=f"back-{status}",
+            kind="REFUND",
+            status=status,
+            parent_gid="first",
+            amount=bag("5.00"),
+        )
         for status in ("SUCCESS", "FAILURE")
-    )  # fmt: skip
+    )
     snapshot = order(refunded="5.00", transactions=(*paid, gone, failed))
     targets = refund(snapshot, amount=eur("9.00")).proposal.targets
     assert [(t.parent_gid, t.label, t.amount) for t in targets] == [
-        ("first", "Visa", eur("7.00")), ("second", "Visa", eur("2.00")),
-    ]  # fmt: skip
+        ("first", "Visa", eur("7.00")),
+        ("second", "Visa", eur("2.00")),
+    ]
 
 
 def test_a_target_names_the_payment_as_people_know_it(refund: Any, gateway: FakeGateway) -> None:
@@ -267,9 +274,13 @@ def test_canceling_with_money_says_how_much_and_where_to(cancel: Any, gateway: F
 def test_what_was_refunded_before_makes_the_rest_a_request_of_its_own(cancel: Any) -> None:
     """Shopify warns of refunding twice where a refunded order is canceled with its money."""
     earlier = Refund(
-        gid="gid://shopify/Refund/1", total=bag("5.00"), note="", created_at=NOW,
-        transactions=(), lines=(),
-    )  # fmt: skip
+        gid="gid://shopify/Refund/1",
+        total=bag("5.00"),
+        note="",
+        created_at=NOW,
+        transactions=(),
+        lines=(),
+    )
     rest = cancel(order(refunded="5.00", refunds=(earlier,)), amount=eur("15.00"))
     assert rest.proposal.amount == eur("15.00")
     assert rest.kept is None
@@ -370,9 +381,11 @@ def test_earlier_refunds_of_the_same_customer_are_counted(
 
     def book(store: Store, customer: str, amount: str, number: int) -> None:
         theirs = Order.objects.create(
-            store=store, gid=f"gid://shopify/Order/{number}", legacy_id=number,
+            store=store,
+            gid=f"gid://shopify/Order/{number}",
+            legacy_id=number,
             customer_gid=customer,
-        )  # fmt: skip
+        )
         OrderRefund.objects.create(
             order=theirs,
             gid=f"gid://shopify/Refund/{number}",
@@ -401,9 +414,10 @@ def test_a_summary_says_who_has_to_approve(
     refund: Any, alice: User, two_above: str | None, words: str
 ) -> None:
     Policy.objects.create(
-        role=alice.groups.get(), refund_up_to=5,
+        role=alice.groups.get(),
+        refund_up_to=5,
         two_approvers_above=Decimal(two_above) if two_above else None,
-    )  # fmt: skip
+    )
     preview = refund(order(), amount=eur("6.00"))
     assert preview.advice[0].code == "approval"
     assert words in preview.advice[0].text
@@ -462,13 +476,18 @@ def test_a_forged_cut_or_foreign_token_is_none(refund: Any, alice: User) -> None
     token = refund(order(), amount=eur("5.00")).token
     body, _, signature = token.rpartition(":")
     forged = [
-        "", "nonsense", token[:-1], token[1:], f"{body}x:{signature}",
+        "",
+        "nonsense",
+        token[:-1],
+        token[1:],
+        f"{body}x:{signature}",
         signing.dumps({"user": alice.pk}, salt="another.use"),
         signing.dumps({"user": alice.pk}, salt="orders.preview"),
         signing.dumps("text", salt="orders.preview"),
-        signing.dumps({"user": alice.pk, "order": 1, "nonce": "n", "proposal": {}},
-                      salt="orders.preview"),
-    ]  # fmt: skip
+        signing.dumps(
+            {"user": alice.pk, "order": 1, "nonce": "n", "proposal": {}}, salt="orders.preview"
+        ),
+    ]
     for text in forged:
         with pytest.raises(StalePreview):
             previews.open_token(text, by=alice)
@@ -492,10 +511,17 @@ def test_the_same_choice_again_says_what_changed(
 ) -> None:
     chosen = (LineQuantity(line_gid="line-1", quantity=1),)
     first = refund(
-        shipped(DELIVERED, customer=JANE), lines=chosen, shipping=eur("1.00"), amount=eur("5.00"),
-        method=RefundMethod.STORE_CREDIT, restock=True, notify=True, staff_note="Called.",
-        returned=Returned.RECEIVED, discrepancy_reason="DAMAGE",
-    )  # fmt: skip
+        shipped(DELIVERED, customer=JANE),
+        lines=chosen,
+        shipping=eur("1.00"),
+        amount=eur("5.00"),
+        method=RefundMethod.STORE_CREDIT,
+        restock=True,
+        notify=True,
+        staff_note="Called.",
+        returned=Returned.RECEIVED,
+        discrepancy_reason="DAMAGE",
+    )
     again = previews.preview_again(first.order, first.token, by=alice, now=NOW)
     assert again.proposal == first.proposal
     assert again.changes == ()
@@ -508,9 +534,14 @@ def test_the_same_choice_again_says_what_changed(
 
 def test_the_same_cancellation_again(cancel: Any, alice: User, store: Store) -> None:
     first = cancel(
-        shipped(customer=JANE), amount=eur("5.00"), method=RefundMethod.STORE_CREDIT,
-        restock=False, notify=True, staff_note="Called.", cancel_shipments=True,
-    )  # fmt: skip
+        shipped(customer=JANE),
+        amount=eur("5.00"),
+        method=RefundMethod.STORE_CREDIT,
+        restock=False,
+        notify=True,
+        staff_note="Called.",
+        cancel_shipments=True,
+    )
     again = previews.preview_again(first.order, first.token, by=alice, now=NOW)
     assert again.proposal == first.proposal
     plain = cancel(order())

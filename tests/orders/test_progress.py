@@ -130,7 +130,10 @@ TABLE: dict[tuple[str, str], tuple[Any, Any, Any, Any]] = {
     ("cancel and all", "canceled by us, with its refund"): (SUCCEEDED,) * 4,
     ("cancel and all", "canceled by us, and our refund"): (PARTIAL, Waiting, PARTIAL, Waiting),
     ("cancel and all", "canceled by somebody"): (
-        REJECTED, Contradiction, Contradiction, Contradiction,
+        REJECTED,
+        Contradiction,
+        Contradiction,
+        Contradiction,
     ),
     ("cancel and a part", "nothing"): (ToSend(0), ToSend(0), Contradiction, Waiting),
     ("cancel and a part", "somebody's refund"): (REJECTED, ToSend(0), Contradiction, Waiting),
@@ -138,9 +141,12 @@ TABLE: dict[tuple[str, str], tuple[Any, Any, Any, Any]] = {
     ("cancel and a part", "canceled by us, with its refund"): (PARTIAL,) * 4,
     ("cancel and a part", "canceled by us, and our refund"): (SUCCEEDED,) * 4,
     ("cancel and a part", "canceled by somebody"): (
-        REJECTED, Contradiction, Contradiction, Contradiction,
+        REJECTED,
+        Contradiction,
+        Contradiction,
+        Contradiction,
     ),
-}  # fmt: skip
+}
 # The same with its refund as the step that was last sent.
 SECOND_STEP: dict[str, tuple[Any, Any, Any, Any]] = {
     # A read that has not heard of the cancellation: it was seen, and is not sent again.
@@ -406,9 +412,11 @@ def test_a_cancellation_is_ours_by_its_job_too(note: str) -> None:
 
 def test_the_refund_of_a_cancellation_known_by_its_job_is_found() -> None:
     acted = action(
-        "cancel and all", "accepted", step_last_sent_at=NOW - timedelta(hours=3),
+        "cancel and all",
+        "accepted",
+        step_last_sent_at=NOW - timedelta(hours=3),
         job_gid="gid://shopify/OrderCancelJobResult/1",
-    )  # fmt: skip
+    )
     seen = canceled(AUTOMATIC, note="rewritten")
     found = move(acted, seen, job=Job.SUCCEEDED)
     assert found == Settled(ActionState.SUCCEEDED, refund_gid=AUTOMATIC.gid)

@@ -21,9 +21,11 @@ CANCEL = {"goal": Goal.CANCEL_ORDER.value, "target": "", "document": "OrderCance
 
 def action(**more: Any) -> OrderAction:
     values: dict[str, Any] = {
-        "kind": ActionKind.CANCEL, "steps": [CANCEL], "marker": "0123456789",
+        "kind": ActionKind.CANCEL,
+        "steps": [CANCEL],
+        "marker": "0123456789",
         "proposal": {"facts": {"refunded": "0.00 EUR"}},
-    }  # fmt: skip
+    }
     return OrderAction(**values | more)
 
 
@@ -48,9 +50,10 @@ def test_a_cancellation_that_runs_is_waited_for_and_not_taken_for_done(of: Any) 
 
 def canceled(*refunds: Refund) -> OrderSnapshot:
     return order(
-        cancelled_at=NOW - timedelta(minutes=10), cancel_staff_note="[ax:0123456789]",
+        cancelled_at=NOW - timedelta(minutes=10),
+        cancel_staff_note="[ax:0123456789]",
         refunds=refunds,
-    )  # fmt: skip
+    )
 
 
 def test_a_refund_of_its_cancellation_counts_by_its_sum_though_it_has_no_parts() -> None:

@@ -31,9 +31,12 @@ def read(order: Order, *, refundable: int, started_s: int) -> bool:
     no state is kept, whose number only one of them could have."""
     line = snapshots.line(refundable_quantity=refundable)
     return record_snapshot(
-        order=order, snapshot=snapshots.order(lines=(line,)), seq=order.dirty_seq,
-        read_started_at=NOW + timedelta(seconds=started_s), now=timezone.now(),
-    )  # fmt: skip
+        order=order,
+        snapshot=snapshots.order(lines=(line,)),
+        seq=order.dirty_seq,
+        read_started_at=NOW + timedelta(seconds=started_s),
+        now=timezone.now(),
+    )
 
 
 @pytest.fixture

@@ -96,9 +96,12 @@ def token(store: Store, alice: User) -> Callable[..., str]:
 def request_action(alice: User) -> Request:
     def request_action(token: str, **more: Any) -> OrderAction:
         words = {
-            "order_id": Order.objects.latest("pk").pk, "by": alice, "guard": lambda _order: None,
-            "now": timezone.now(), **more,
-        }  # fmt: skip
+            "order_id": Order.objects.latest("pk").pk,
+            "by": alice,
+            "guard": lambda _order: None,
+            "now": timezone.now(),
+            **more,
+        }
         return services.request_action(token=token, **words)
 
     return request_action
@@ -117,9 +120,12 @@ def change(snapshot: OrderSnapshot) -> None:
 
 
 def test_what_was_confirmed_is_written_down_before_anything_is_sent(
-    token: Any, request_action: Request, alice: User, gateway: Gateway,
+    token: Any,
+    request_action: Request,
+    alice: User,
+    gateway: Gateway,
     django_capture_on_commit_callbacks: Any,
-) -> None:  # fmt: skip
+) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         action = request_action(token(notify=True, staff_note="Called."), origin="conversation:7")
     action.refresh_from_db()
@@ -297,9 +303,12 @@ def test_a_days_limit_counts_what_is_under_way(
 
 
 def test_what_needs_approval_waits_for_it_and_rings_nobody(
-    token: Any, request_action: Request, alice: User, gateway: Gateway,
+    token: Any,
+    request_action: Request,
+    alice: User,
+    gateway: Gateway,
     django_capture_on_commit_callbacks: Any,
-) -> None:  # fmt: skip
+) -> None:
     Policy.objects.create(role=alice.groups.get(), refund_up_to=1, two_approvers_above=2)
     Store.objects.update(undo_seconds=10)
     now = timezone.now()
@@ -548,10 +557,13 @@ def test_an_action_that_kills_its_workers_is_looked_at_by_a_person(
 @pytest.mark.parametrize(
     ("state", "is_read"),
     [
-        (ActionState.UNKNOWN, True), (ActionState.PENDING, True), (ActionState.BLOCKED, True),
-        (ActionState.NEEDS_HUMAN, False), (ActionState.SENDING, False),
+        (ActionState.UNKNOWN, True),
+        (ActionState.PENDING, True),
+        (ActionState.BLOCKED, True),
+        (ActionState.NEEDS_HUMAN, False),
+        (ActionState.SENDING, False),
     ],
-)  # fmt: skip
+)
 def test_check_now_reads_what_waits_and_sends_nothing_new(
     claimed: OrderAction, gateway: Gateway, state: ActionState, is_read: bool
 ) -> None:

@@ -23,13 +23,19 @@ SHELF, WAREHOUSE = Place("place-1", "Shelf"), Place("place-2", "Warehouse")
 
 def part(quantity: int, restock: str, place: Place | None) -> SuggestedLine:
     zero = eur("0")
-    return SuggestedLine(line_gid="line-1", quantity=quantity, subtotal=zero, tax=zero,
-                         restock=restock, place=place)  # fmt: skip
+    return SuggestedLine(
+        line_gid="line-1", quantity=quantity, subtotal=zero, tax=zero, restock=restock, place=place
+    )
 
 
 def split(units: int, unshipped: int, chosen: int, *parts: SuggestedLine, **more: Any) -> Any:
-    tile = line(quantity=units, current_quantity=units, refundable_quantity=units,
-                unfulfilled_quantity=unshipped, **more)  # fmt: skip
+    tile = line(
+        quantity=units,
+        current_quantity=units,
+        refundable_quantity=units,
+        unfulfilled_quantity=unshipped,
+        **more,
+    )
     found = restocks(
         order(lines=(tile,)), (LineQuantity(line_gid="line-1", quantity=chosen),), parts
     )
@@ -47,8 +53,9 @@ def test_shopifys_own_split_is_taken() -> None:
 def test_what_cannot_be_is_split_by_what_was_shipped(said: str) -> None:
     """Case G1: what was shipped is never canceled, what was not never comes back."""
     assert split(5, 2, 5, part(5, said, SHELF)) == [
-        (2, "CANCEL", "place-1"), (3, "RETURN", "place-1"),
-    ]  # fmt: skip
+        (2, "CANCEL", "place-1"),
+        (3, "RETURN", "place-1"),
+    ]
 
 
 def test_each_way_back_has_its_own_location() -> None:

@@ -41,20 +41,34 @@ MARK = "[ax:0123456789]"
 def back(*, status: str = "OPEN", received: int = 0, total: int = 2, **changes: Any) -> Return:
     """Two units of line-1 on their way back, of which so many are here and back in stock."""
     item = ReturnLine(
-        line_gid="line-1", quantity=total, gid="item-1", part_gid="part-1", received=received,
+        line_gid="line-1",
+        quantity=total,
+        gid="item-1",
+        part_gid="part-1",
+        received=received,
         restocked=received,
-    )  # fmt: skip
+    )
     reverse = ReverseLine(gid="rev-1", part_gid="part-1", quantity=total, booked=received)
     base = Return(
-        gid="ret-1", name="#1-R1", status=status, total_quantity=total, received_quantity=received,
-        lines=(item,), reverse_lines=(reverse,),
-    )  # fmt: skip
+        gid="ret-1",
+        name="#1-R1",
+        status=status,
+        total_quantity=total,
+        received_quantity=received,
+        lines=(item,),
+        reverse_lines=(reverse,),
+    )
     return replace(base, **changes)
 
 
 def with_returns(*found: Return, quantity: int = 2, **changes: Any) -> OrderSnapshot:
-    goods = line(gid="line-1", quantity=quantity, current_quantity=quantity,
-                 refundable_quantity=quantity, unfulfilled_quantity=0)  # fmt: skip
+    goods = line(
+        gid="line-1",
+        quantity=quantity,
+        current_quantity=quantity,
+        refundable_quantity=quantity,
+        unfulfilled_quantity=0,
+    )
     return order(lines=(goods,), returns=found, **changes)
 
 
@@ -121,9 +135,15 @@ def test_nothing_is_processed_or_booked_in_twice(data: st.DataObject) -> None:
     missing = data.draw(st.integers(0, quantity - received))
     refunded = data.draw(st.integers(0, quantity))
     item = ReturnLine(
-        line_gid="line-1", quantity=quantity, gid="i", part_gid="p", processed=processed,
-        received=received, missing=missing, refunded=refunded,
-    )  # fmt: skip
+        line_gid="line-1",
+        quantity=quantity,
+        gid="i",
+        part_gid="p",
+        processed=processed,
+        received=received,
+        missing=missing,
+        refunded=refunded,
+    )
     chosen = data.draw(st.integers(0, quantity - refunded))
     units = Units(item, chosen)
     assert 0 <= returns.to_process(units) <= min(chosen, quantity - processed)
@@ -134,8 +154,14 @@ def test_nothing_is_processed_or_booked_in_twice(data: st.DataObject) -> None:
         assert returns.to_book(units) == quantity - received - missing
 
 
-def booked(found: Return, quantity: int, *, returned: str = "received", restock: bool = True,
-           **changes: Any) -> ThroughReturn:  # fmt: skip
+def booked(
+    found: Return,
+    quantity: int,
+    *,
+    returned: str = "received",
+    restock: bool = True,
+    **changes: Any,
+) -> ThroughReturn:
     snapshot = with_returns(found, **changes)
     places = {"line-1": Place("loc-1", "Main")}
     return through(found, snapshot, of(quantity), returned=returned, restock=restock, places=places)
@@ -211,12 +237,19 @@ def action(sent: str = "unsent", *, ago: timedelta = timedelta(seconds=5)) -> Or
     """20.00 through ret-1. `sent`: "unsent", "doubtful" or "accepted"."""
     at = None if sent == "unsent" else NOW - ago
     return OrderAction(
-        kind=ActionKind.REFUND, amount=Decimal("20.00"), currency="EUR", marker=MARK[4:-1],
+        kind=ActionKind.REFUND,
+        amount=Decimal("20.00"),
+        currency="EUR",
+        marker=MARK[4:-1],
         steps=[{"goal": Goal.RETURN, "target": "ret-1"}],
         proposal={"facts": {"refunded": "0.00 EUR"}, "through": {"refunds_before": ["old"]}},
-        step=0, accepted_steps=int(sent == "accepted"), step_first_sent_at=at,
-        step_last_sent_at=at, maybe_applied=at is not None, is_doubtful=sent == "doubtful",
-    )  # fmt: skip
+        step=0,
+        accepted_steps=int(sent == "accepted"),
+        step_first_sent_at=at,
+        step_last_sent_at=at,
+        maybe_applied=at is not None,
+        is_doubtful=sent == "doubtful",
+    )
 
 
 def refund(gid: str = "new", note: str = f"Why {MARK}", **changes: Any) -> Refund:

@@ -24,9 +24,12 @@ def too_long(model: type[Model], row: dict[str, Any]) -> list[str]:
 def test_texts_that_people_typed_fit_their_columns() -> None:
     person = CustomerSnapshot(gid="c", legacy_id=1, name=LONG, email=LONG, phone=LONG, locale=LONG)
     order = snapshots.order(
-        name=LONG, email=LONG, phone=LONG, customer=person,
+        name=LONG,
+        email=LONG,
+        phone=LONG,
+        customer=person,
         fulfillments=(replace(snapshots.parcel(), name=LONG),),
-    )  # fmt: skip
+    )
     assert too_long(Order, {"email": LONG}) == ["email"]
     assert too_long(Order, rows.order_columns(order, encode(order))) == []
     assert too_long(Customer, rows.customer(1, person)) == []

@@ -185,9 +185,15 @@ def test_an_open_return_stops_a_cancellation(status: str, code: str | None) -> N
 
 @pytest.mark.parametrize(
     ("received", "of", "status", "is_back"),
-    [(2, 2, "CLOSED", True), (3, 2, "CLOSED", True), (1, 2, "CLOSED", False),
-     (0, 0, "CLOSED", False), (2, 2, "REQUESTED", False), (2, 2, "DECLINED", False)],
-)  # fmt: skip
+    [
+        (2, 2, "CLOSED", True),
+        (3, 2, "CLOSED", True),
+        (1, 2, "CLOSED", False),
+        (0, 0, "CLOSED", False),
+        (2, 2, "REQUESTED", False),
+        (2, 2, "DECLINED", False),
+    ],
+)
 def test_a_return_is_back_when_every_unit_is(
     received: int, of: int, status: str, is_back: bool
 ) -> None:

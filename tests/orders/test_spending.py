@@ -46,18 +46,28 @@ def action(store: Store, by: User, **words: Any) -> OrderAction:
     """A refund of 10.00, of an order of its own."""
     number = next(_numbers)
     order = Order.objects.create(
-        store=store, gid=f"o{number}", legacy_id=number, currency="EUR", shop_currency="EUR",
+        store=store,
+        gid=f"o{number}",
+        legacy_id=number,
+        currency="EUR",
+        shop_currency="EUR",
         is_test=words.pop("is_test", False),
-    )  # fmt: skip
+    )
     state = words.setdefault("state", ActionState.QUEUED)
     if state in SETTLED_STATES:
         words.setdefault("settled_at", NOW)
     if state in {ActionState.SUCCEEDED, ActionState.AWAITING_BANK}:
         words.setdefault("evidence_at", NOW)
     values = {
-        "kind": ActionKind.REFUND, "amount": 10, "amount_shop": 10, "currency": "EUR",
-        "proposal": {}, "steps": REFUND_STEP, "nonce": str(number), "digest": "d",
-    } | words  # fmt: skip
+        "kind": ActionKind.REFUND,
+        "amount": 10,
+        "amount_shop": 10,
+        "currency": "EUR",
+        "proposal": {},
+        "steps": REFUND_STEP,
+        "nonce": str(number),
+        "digest": "d",
+    } | words
     return OrderAction.objects.create(order=order, requested_by=by, **values)
 
 
@@ -174,9 +184,13 @@ def test_a_cancellation_without_its_refund(
     alice: User, demo: Store, words: dict[str, Any], expected: int
 ) -> None:
     action(
-        demo, alice, kind=ActionKind.CANCEL_AND_REFUND, state=ActionState.PARTIAL,
-        sent_at=ago(hours=1), **words,
-    )  # fmt: skip
+        demo,
+        alice,
+        kind=ActionKind.CANCEL_AND_REFUND,
+        state=ActionState.PARTIAL,
+        sent_at=ago(hours=1),
+        **words,
+    )
     assert spent(alice, demo) == expected
 
 

@@ -23,10 +23,16 @@ def order() -> Order:
 
 def _payment(order: Order, gid: str, amount: str) -> dict[str, object]:
     return {
-        "order_id": order.pk, "gid": gid, "kind": "SALE", "status": "SUCCESS", "gateway": "cards",
-        "is_manual": False, "amount": Decimal(amount), "amount_shop": Decimal(amount),
+        "order_id": order.pk,
+        "gid": gid,
+        "kind": "SALE",
+        "status": "SUCCESS",
+        "gateway": "cards",
+        "is_manual": False,
+        "amount": Decimal(amount),
+        "amount_shop": Decimal(amount),
         "processed_at": AT,
-    }  # fmt: skip
+    }
 
 
 def test_a_locked_row_is_the_row(order: Order) -> None:
@@ -46,8 +52,9 @@ def test_an_upsert_keeps_ids_and_columns_it_does_not_name(order: Order) -> None:
     kept = OrderTransaction.objects.get().pk
     rows = [_payment(order, "a", "2.5"), _payment(order, "b", "3")]
     sql.upsert(OrderTransaction, rows, unique=("order_id", "gid"))
-    found = sql.select(OrderTransaction, "id", "gid", "amount", "processed_at",
-                              order_id=order.pk, gid=["a", "b"])  # fmt: skip
+    found = sql.select(
+        OrderTransaction, "id", "gid", "amount", "processed_at", order_id=order.pk, gid=["a", "b"]
+    )
     assert sorted(row[1:] for row in found) == [("a", Decimal("2.5"), AT), ("b", Decimal(3), AT)]
     assert {gid: pk for pk, gid, *_ in found}["a"] == kept
 

@@ -36,14 +36,31 @@ def until_total(rows: tuple[MoneyRow, ...]) -> tuple[list[Money], Money]:
 
 
 @given(
-    goods=SUM, shipping=SUM, tax=SUM, tip=SUM, duties=st.none() | SUM, fees=st.lists(SUM, max_size=3),
-    discount=SUM, on_shipping=SUM, taxes_included=st.booleans(), duties_included=st.booleans(),
+    goods=SUM,
+    shipping=SUM,
+    tax=SUM,
+    tip=SUM,
+    duties=st.none() | SUM,
+    fees=st.lists(SUM, max_size=3),
+    discount=SUM,
+    on_shipping=SUM,
+    taxes_included=st.booleans(),
+    duties_included=st.booleans(),
     unknown=st.sampled_from(["0", "0", "7.77", "-3.33"]),
-)  # fmt: skip
+)
 def test_the_rows_add_up_to_the_total(
-    goods: str, shipping: str, tax: str, tip: str, duties: str | None, fees: list[str],
-    discount: str, on_shipping: str, taxes_included: bool, duties_included: bool, unknown: str,
-) -> None:  # fmt: skip
+    goods: str,
+    shipping: str,
+    tax: str,
+    tip: str,
+    duties: str | None,
+    fees: list[str],
+    discount: str,
+    on_shipping: str,
+    taxes_included: bool,
+    duties_included: bool,
+    unknown: str,
+) -> None:
     less = min(Decimal(on_shipping), Decimal(shipping))
     total = Decimal(goods) + Decimal(shipping) - less + Decimal(tip) + Decimal(unknown)
     total += sum(map(Decimal, fees), Decimal(0))
@@ -51,13 +68,21 @@ def test_the_rows_add_up_to_the_total(
     total += Decimal(0) if duties_included or duties is None else Decimal(duties)
     snapshot = with_money(
         replace(
-            order(), taxes_included=taxes_included, duties_included=duties_included,
-            fees=tuple(Fee(name=f"Fee {n}", amount=Money(Decimal(f), "EUR"))
-                       for n, f in enumerate(fees)),
+            order(),
+            taxes_included=taxes_included,
+            duties_included=duties_included,
+            fees=tuple(
+                Fee(name=f"Fee {n}", amount=Money(Decimal(f), "EUR")) for n, f in enumerate(fees)
+            ),
         ),
-        subtotal=goods, shipping=shipping, tax=tax, tips=tip, total=str(total),
-        discounts=str(Decimal(discount) + less), **({"duties": duties} if duties else {}),
-    )  # fmt: skip
+        subtotal=goods,
+        shipping=shipping,
+        tax=tax,
+        tips=tip,
+        total=str(total),
+        discounts=str(Decimal(discount) + less),
+        **({"duties": duties} if duties else {}),
+    )
     parts, whole = until_total(money_rows(snapshot))
     assert sum((part.amount for part in parts), Decimal(0)) == whole.amount == total
 
@@ -65,9 +90,16 @@ def test_the_rows_add_up_to_the_total(
 def test_an_order_with_duties_and_a_tip() -> None:
     """case D1: 108.90 goods + 4.90 shipping + 20.69 tax + 3.00 tip + 20.00 duties = 157.49."""
     snapshot = with_money(
-        order(paid="157.49"), subtotal="108.90", shipping="4.90", tax="20.69", tips="3.00",
-        duties="20.00", total="157.49", current_total="157.49", outstanding="0",
-    )  # fmt: skip
+        order(paid="157.49"),
+        subtotal="108.90",
+        shipping="4.90",
+        tax="20.69",
+        tips="3.00",
+        duties="20.00",
+        total="157.49",
+        current_total="157.49",
+        outstanding="0",
+    )
     assert shown(snapshot) == [
         ("Subtotal", "€108.90"),
         ("Shipping", "€4.90"),
@@ -83,20 +115,28 @@ def test_an_order_with_duties_and_a_tip() -> None:
 def test_what_is_in_the_prices_is_named_and_not_added() -> None:
     snapshot = with_money(
         replace(order(), taxes_included=True, duties_included=True),
-        subtotal="20.00", tax="3.19", duties="1.00",
-    )  # fmt: skip
+        subtotal="20.00",
+        tax="3.19",
+        duties="1.00",
+    )
     assert shown(snapshot) == [
-        ("Subtotal", "€20.00"), ("Total", "€20.00"), ("incl. tax", "€3.19"),
-        ("incl. duties", "€1.00"), ("Paid", "€20.00"),
-    ]  # fmt: skip
+        ("Subtotal", "€20.00"),
+        ("Total", "€20.00"),
+        ("incl. tax", "€3.19"),
+        ("incl. duties", "€1.00"),
+        ("Paid", "€20.00"),
+    ]
     assert beside_items(snapshot) == ()
 
 
 def test_a_discount_on_shipping_is_a_discount() -> None:
     snapshot = with_money(subtotal="18.00", discounts="6.90", shipping="4.90", total="18.00")
     assert shown(snapshot)[:4] == [
-        ("Subtotal", "€20.00"), ("Discounts", "-€6.90"), ("Shipping", "€4.90"), ("Total", "€18.00"),
-    ]  # fmt: skip
+        ("Subtotal", "€20.00"),
+        ("Discounts", "-€6.90"),
+        ("Shipping", "€4.90"),
+        ("Total", "€18.00"),
+    ]
 
 
 def test_what_nothing_explains_is_a_row_of_its_own() -> None:
@@ -118,12 +158,14 @@ def test_shares_of_gift_card_and_card() -> None:
             order(paid="134.49", refunded="60.00"),
             transactions=(
                 payment(amount=bag("84.49"), gateway_label="Visa", account_number="•••• 4242"),
-                payment(gid="p2", amount=bag("50.00"), gateway="gift_card", gateway_label="Gift Card"),
+                payment(
+                    gid="p2", amount=bag("50.00"), gateway="gift_card", gateway_label="Gift Card"
+                ),
             ),
             refunds=(refund("60.00", "cards"),),
         ),
         outstanding="0",
-    )  # fmt: skip
+    )
     rows = [(r.label, r.amount.format(), r.is_included) for r in money_rows(snapshot)]
     assert rows[-4:] == [
         ("Paid", "€134.49", False),
@@ -135,11 +177,13 @@ def test_shares_of_gift_card_and_card() -> None:
 
 def refund(amount: str, *gateways: str, status: str = "SUCCESS") -> Refund:
     return Refund(
-        gid="r", created_at=NOW, total=bag(amount),
+        gid="r",
+        created_at=NOW,
+        total=bag(amount),
         transactions=tuple(
             RefundTransaction(gid=g, status=status, gateway=g, amount=bag(amount)) for g in gateways
         ),
-    )  # fmt: skip
+    )
 
 
 def test_what_went_to_store_credit_is_told() -> None:
@@ -164,20 +208,36 @@ def suggestion(amount: str, subtotal: str, **more: Any) -> SuggestedRefund:
 
     whole = Money(Decimal(amount), "EUR")
     return SuggestedRefund(
-        amount=whole, maximum=whole, subtotal=Money(Decimal(subtotal), "EUR"), tax=eur("tax"),
-        shipping=eur("shipping"), shipping_maximum=eur("shipping"), duties=eur("duties"), lines=(),
+        amount=whole,
+        maximum=whole,
+        subtotal=Money(Decimal(subtotal), "EUR"),
+        tax=eur("tax"),
+        shipping=eur("shipping"),
+        shipping_maximum=eur("shipping"),
+        duties=eur("duties"),
+        lines=(),
         transactions=(),
-    )  # fmt: skip
+    )
 
 
 @given(
-    amount=SUM, subtotal=SUM, tax=SUM, shipping=SUM, duties=SUM, taxes_included=st.booleans(),
+    amount=SUM,
+    subtotal=SUM,
+    tax=SUM,
+    shipping=SUM,
+    duties=SUM,
+    taxes_included=st.booleans(),
     duties_included=st.booleans(),
-)  # fmt: skip
+)
 def test_the_rows_of_a_calculation_add_up_to_it(
-    amount: str, subtotal: str, tax: str, shipping: str, duties: str, taxes_included: bool,
+    amount: str,
+    subtotal: str,
+    tax: str,
+    shipping: str,
+    duties: str,
+    taxes_included: bool,
     duties_included: bool,
-) -> None:  # fmt: skip
+) -> None:
     snapshot = replace(order(), taxes_included=taxes_included, duties_included=duties_included)
     found = suggestion(amount, subtotal, tax=tax, shipping=shipping, duties=duties)
     rows = suggestion_rows(snapshot, found)
@@ -188,5 +248,6 @@ def test_the_rows_of_a_calculation_add_up_to_it(
 def test_what_went_back_before_is_a_row_of_a_calculation() -> None:
     rows = suggestion_rows(order(), suggestion("1140.00", "1200.00"))
     assert [(row.label, row.amount.format()) for row in rows] == [
-        ("Items", "€1,200.00"), ("Refunded before, or kept", "-€60.00"),
-    ]  # fmt: skip
+        ("Items", "€1,200.00"),
+        ("Refunded before, or kept", "-€60.00"),
+    ]

@@ -26,10 +26,17 @@ def stores(transactional_db: None) -> Iterator[list[Store]]:
     made = [Store.objects.create(domain=f"s{n}.myshopify.com") for n in range(3)]
     now = timezone.now()
     Order.objects.bulk_create(
-        Order(store=made[n % 3], gid=f"o{n}", legacy_id=n, dirty_seq=1, clean_seq=1,
-              document="x" * 400, placed_at=now)
+        Order(
+            store=made[n % 3],
+            gid=f"o{n}",
+            legacy_id=n,
+            dirty_seq=1,
+            clean_seq=1,
+            document="x" * 400,
+            placed_at=now,
+        )
         for n in range(MANY)
-    )  # fmt: skip
+    )
     Customer.objects.bulk_create(
         Customer(store=made[n % 3], gid=f"c{n}", dirty_seq=1, clean_seq=1, note="x" * 400)
         for n in range(MANY)
@@ -106,9 +113,12 @@ def test_a_stores_reader_reads_the_index_too(
     works: tuple[tuple[Callable[[], Any], str, str], ...] = (
         (lambda: backlog.read_waiting(stores[1].pk), "orders_order", "orders_dirty_by_store"),
         (lambda: Order.objects.has_dirty(stores[0]), "orders_order", "orders_dirty_by_store"),
-        (lambda: customers.read_waiting(stores[1].pk), "orders_customer",
-         "orders_customer_dirty_at"),
-    )  # fmt: skip
+        (
+            lambda: customers.read_waiting(stores[1].pk),
+            "orders_customer",
+            "orders_customer_dirty_at",
+        ),
+    )
     for work, table, index in works:
         found = plans(work, table)
         assert found

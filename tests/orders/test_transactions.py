@@ -55,16 +55,27 @@ def divided(of: Refund) -> tuple[str, str, str]:
 
 def test_each_status_is_one_of_three_and_an_unknown_word_is_no_end() -> None:
     found = {
-        word: [name for name, holds in (("moved", has_moved), ("waiting", is_waiting),
-                                        ("failed", has_failed)) if holds(word)]
+        word: [
+            name
+            for name, holds in (
+                ("moved", has_moved),
+                ("waiting", is_waiting),
+                ("failed", has_failed),
+            )
+            if holds(word)
+        ]
         for word in WORDS
-    }  # fmt: skip
+    }
     assert found == {
         "SUCCESS": ["moved"],
-        "PENDING": ["waiting"], "AWAITING_RESPONSE": ["waiting"], "UNKNOWN": ["waiting"],
-        "HELD_BY_BANK": ["waiting"], "": ["waiting"],
-        "FAILURE": ["failed"], "ERROR": ["failed"],
-    }  # fmt: skip
+        "PENDING": ["waiting"],
+        "AWAITING_RESPONSE": ["waiting"],
+        "UNKNOWN": ["waiting"],
+        "HELD_BY_BANK": ["waiting"],
+        "": ["waiting"],
+        "FAILURE": ["failed"],
+        "ERROR": ["failed"],
+    }
 
 
 @pytest.mark.parametrize(
