@@ -112,8 +112,14 @@ def is_silent(_peer: Any, ended: threading.Event) -> None:
     ended.wait(20)
 
 
-def ask(server: Server, *, within_s: float = 0.4, at_most: int = 10_000, scheme: str = "http",
-        **more: Any) -> Any:  # fmt: skip
+def ask(
+    server: Server,
+    *,
+    within_s: float = 0.4,
+    at_most: int = 10_000,
+    scheme: str = "http",
+    **more: Any,
+) -> Any:
     through = http.pool(connect_s=2.0, read_s=10.0, **more)
     url = f"{scheme}://127.0.0.1:{server.port}/"
     return http.call(through, "POST", url, body=b"{}", within_s=within_s, at_most=at_most)

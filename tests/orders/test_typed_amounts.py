@@ -49,14 +49,26 @@ def test_what_is_read_is_one_amount_or_refused(language: str, currency: str, tex
 @pytest.mark.parametrize(
     ("text", "amount"),
     [
-        ("12,50", "12.50"), ("12.50", "12.50"), ("12,5", "12.5"), ("12", "12"),
-        ("1.234,56", "1234.56"), ("1,234.56", "1234.56"), ("1 234,56", "1234.56"),
-        ("1\u202f234,56", "1234.56"), ("1’234.50", "1234.5"), ("1.234.567", "1234567"),
-        ("12,34,567.80", "1234567.8"), ("0,500", "0.5"), (" 12,50 ", "12.5"),
-        ("١٢٫٥٠", "12.5"), ("١٬٢٣٤٫٥٦", "1234.56"), ("۱۲٫۵", "12.5"), ("\u200f12.50", "12.5"),
+        ("12,50", "12.50"),
+        ("12.50", "12.50"),
+        ("12,5", "12.5"),
+        ("12", "12"),
+        ("1.234,56", "1234.56"),
+        ("1,234.56", "1234.56"),
+        ("1 234,56", "1234.56"),
+        ("1\u202f234,56", "1234.56"),
+        ("1’234.50", "1234.5"),
+        ("1.234.567", "1234567"),
+        ("12,34,567.80", "1234567.8"),
+        ("0,500", "0.5"),
+        (" 12,50 ", "12.5"),
+        ("١٢٫٥٠", "12.5"),
+        ("١٬٢٣٤٫٥٦", "1234.56"),
+        ("۱۲٫۵", "12.5"),
+        ("\u200f12.50", "12.5"),
         ("１２．５０", "12.5"),
     ],
-)  # fmt: skip
+)
 def test_a_typed_comma_or_point_are_both_fine(language: str, text: str, amount: str) -> None:
     """Case C3."""
     assert read(text, "EUR", language=language) == Money(Decimal(amount), "EUR")
@@ -97,8 +109,10 @@ def test_thousands_are_thousands_where_there_are_no_decimals() -> None:
         read("1.000", "JPY", language="en")
 
 
-@pytest.mark.parametrize("text", ["", "-1", "+1", "1e3", "NaN", "0x10", "1.2.3", "12 50", ".5",
-                                  "5.", "½", "1" * 30, "€5"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    ["", "-1", "+1", "1e3", "NaN", "0x10", "1.2.3", "12 50", ".5", "5.", "½", "1" * 30, "€5"],
+)
 def test_what_is_no_amount_is_refused_with_an_example_of_the_language(text: str) -> None:
     with pytest.raises(InvalidMoney, match=r"such as 12,50\."):
         read(text, "EUR", language="de")
@@ -106,8 +120,10 @@ def test_what_is_no_amount_is_refused_with_an_example_of_the_language(text: str)
 
 def test_an_amount_is_refused_and_not_rounded() -> None:
     for text, currency, words in (
-        ("12,505", "EUR", "two ways"), ("1234,505", "EUR", "at most 2 decimals"),
-        ("12,5", "JPY", "no decimals"), ("0,0005", "KWD", "at most 3 decimals"),
-    ):  # fmt: skip
+        ("12,505", "EUR", "two ways"),
+        ("1234,505", "EUR", "at most 2 decimals"),
+        ("12,5", "JPY", "no decimals"),
+        ("0,0005", "KWD", "at most 3 decimals"),
+    ):
         with pytest.raises(InvalidMoney, match=words):
             read(text, currency, language="de")

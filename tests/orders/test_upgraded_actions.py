@@ -96,9 +96,14 @@ def test_what_was_not_sent_expires(
     ],
 )
 def test_what_was_accepted_is_remembered(
-    shop: Shop, seen: Seen, alice: User, choice: Any, columns: dict[str, Any], accepted: int,
+    shop: Shop,
+    seen: Seen,
+    alice: User,
+    choice: Any,
+    columns: dict[str, Any],
+    accepted: int,
     in_doubt: bool,
-) -> None:  # fmt: skip
+) -> None:
     shop.place(paid=True)
     action = ask(seen(), choice, alice)
     sent = {"maybe_applied": True, "step_first_sent_at": timezone.now()}

@@ -57,9 +57,12 @@ def token_for(order: Order, by: User) -> str:
 
 def ask(order: Order, by: User) -> OrderAction:
     return services.request_action(
-        token=token_for(order, by), order_id=order.pk, by=by, guard=lambda _order: None,
+        token=token_for(order, by),
+        order_id=order.pk,
+        by=by,
+        guard=lambda _order: None,
         now=timezone.now(),
-    )  # fmt: skip
+    )
 
 
 def claimed(waiting: OrderAction, by: User) -> OrderAction:
@@ -156,9 +159,13 @@ def test_a_sweep_ends_nothing_inside_anothers_transaction(
 
 
 def test_a_bell_that_fails_takes_nothing_back(
-    waiting: OrderAction, alice: User, sara: User, gateway: Gateway,
-    monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any,
-) -> None:  # fmt: skip
+    waiting: OrderAction,
+    alice: User,
+    sara: User,
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
     def broken(*_words: Any, **_more: Any) -> None:
         raise ConnectionError("the broker is down")
 
