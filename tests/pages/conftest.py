@@ -64,18 +64,25 @@ def desk(
         waking.note(conversation=conversation, by=sara, text=f"Note {number}")
     User.objects.filter(pk=sara.pk).update(is_staff=True, is_superuser=True)
     frame = HelpDeskFrame.objects.create(
-        name="Zammad", kind=FrameKind.GENERIC, origins="https://desk.example.com",
+        name="Zammad",
+        kind=FrameKind.GENERIC,
+        origins="https://desk.example.com",
         proves_addresses=True,
-    )  # fmt: skip
+    )
     held = Pass(
-        frame_id=frame.pk, agent_id=sara.pk, session_key="", opened_at=int(time.time()),
+        frame_id=frame.pk,
+        agent_id=sara.pk,
+        session_key="",
+        opened_at=int(time.time()),
         customer=Customer(email="jane@example.com", may_act=True),
-    )  # fmt: skip
+    )
     action = OrderAction.objects.get()
     ids = {
-        "pk": conversation.pk, "order_id": order.pk, "action_id": action.pk,
+        "pk": conversation.pk,
+        "order_id": order.pk,
+        "action_id": action.pk,
         "window": tokens.seal_window(held),
-    }  # fmt: skip
+    }
     return Desk(
         client=logged_in(User.objects.get(pk=sara.pk)),
         conversation=conversation,

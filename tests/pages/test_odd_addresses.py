@@ -18,16 +18,48 @@ from tests.support.demo import ROOT
 pytestmark = pytest.mark.django_db(transaction=True)
 # As they stand in an address. Surrogates and broken UTF-8 are not what `quote` would write.
 VALUES: Final = (
-    "2026-13-45T00:00:00~5", "2026-02-30T00:00:00%2B00:00~5", "0001-01-01T00:00:00%2B23:59~5",
-    "9999-12-31T23:59:59-23:59~1", "2026-01-01~1", "2026-11-26T10:00:00Z~99999999999999999999",
-    "9" * 4500, "-1", "a%00b", "%ED%A0%80", "%C2%B2", "http://[", quote("🙂" * 150), "",
-)  # fmt: skip
+    "2026-13-45T00:00:00~5",
+    "2026-02-30T00:00:00%2B00:00~5",
+    "0001-01-01T00:00:00%2B23:59~5",
+    "9999-12-31T23:59:59-23:59~1",
+    "2026-01-01~1",
+    "2026-11-26T10:00:00Z~99999999999999999999",
+    "9" * 4500,
+    "-1",
+    "a%00b",
+    "%ED%A0%80",
+    "%C2%B2",
+    "http://[",
+    quote("🙂" * 150),
+    "",
+)
 # Read by a name in a variable, by Django, or by the admin's lists.
 MORE_NAMES: Final = frozenset(
-    {"show", "store", "count", "next", "p", "o", "e", "all", "_facets", "_popup", "_to_field",
-     "format", "page", "cursor", "id__exact", "pk__in", "is_active__exact", "state__exact",
-     "created_at__gte", "occurred_at__gte", "requested_at__year", "store__id__exact"}
-)  # fmt: skip
+    {
+        "show",
+        "store",
+        "count",
+        "next",
+        "p",
+        "o",
+        "e",
+        "all",
+        "_facets",
+        "_popup",
+        "_to_field",
+        "format",
+        "page",
+        "cursor",
+        "id__exact",
+        "pk__in",
+        "is_active__exact",
+        "state__exact",
+        "created_at__gte",
+        "occurred_at__gte",
+        "requested_at__year",
+        "store__id__exact",
+    }
+)
 
 
 @cache
@@ -87,9 +119,15 @@ def test_nor_the_log_in() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "after",
-    ["2026-13-45T00:00:00~5", "2026-02-30T00:00:00~5", "2026-01-01~5",
-     "0001-01-01T00:00:00%2B23:59~5", "%00~5", "2026-01-01T00:00:00Z~99999999999999999999"],
-)  # fmt: skip
+    [
+        "2026-13-45T00:00:00~5",
+        "2026-02-30T00:00:00~5",
+        "2026-01-01~5",
+        "0001-01-01T00:00:00%2B23:59~5",
+        "%00~5",
+        "2026-01-01T00:00:00Z~99999999999999999999",
+    ],
+)
 def test_a_list_after_no_moment_begins_with_the_newest(desk: Desk, after: str) -> None:
     for path in ("/inbox/", "/inbox/rows/"):
         answer = desk.client.get(f"{path}?after={after}")
@@ -109,10 +147,17 @@ def test_a_script_on_an_odd_page_is_told_that_the_session_has_ended(where: str) 
 
 @pytest.mark.parametrize(
     ("text", "is_one"),
-    [("2026-11-26T10:00:00+01:00", True), ("2026-11-26T09:00:00Z", True), ("2026-11-26", False),
-     ("2026-11-26T10:00:00", False), ("2026-02-30T10:00:00Z", False), ("", False),
-     ("9999-12-31T23:59:59-23:59", False), ("0001-01-01T00:00:00+01:00", False)],
-)  # fmt: skip
+    [
+        ("2026-11-26T10:00:00+01:00", True),
+        ("2026-11-26T09:00:00Z", True),
+        ("2026-11-26", False),
+        ("2026-11-26T10:00:00", False),
+        ("2026-02-30T10:00:00Z", False),
+        ("", False),
+        ("9999-12-31T23:59:59-23:59", False),
+        ("0001-01-01T00:00:00+01:00", False),
+    ],
+)
 def test_what_is_a_moment(text: str, is_one: bool) -> None:
     assert (filters.moment(text) is not None) == is_one
 

@@ -78,17 +78,22 @@ def an_order(store: Store, number: int, email: str) -> Order:
 def a_person(channel: Channel, store: Store, number: int, to: User | None = None) -> Conversation:
     """Somebody who wrote, and is linked to a customer of the store."""
     message, _is_new = waking.receive(
-        channel=channel, external_id=f"m-{number}", conversation_id=f"c-{number}",
+        channel=channel,
+        external_id=f"m-{number}",
+        conversation_id=f"c-{number}",
         sender=waking.Sender(
             external_id=f"u-{number}", name=f"Jane {number}", email=f"jane{number}@example.com"
         ),
-        text="Where is it?", sent_at=timezone.now() - timedelta(minutes=number),
-    )  # fmt: skip
+        text="Where is it?",
+        sent_at=timezone.now() - timedelta(minutes=number),
+    )
     found = message.conversation
     Identity.objects.create(
-        contact=found.contact, kind=IdentityKind.SHOPIFY_CUSTOMER,
-        value=f"{store.pk}:{customer_gid(number)}", added_by=to,
-    )  # fmt: skip
+        contact=found.contact,
+        kind=IdentityKind.SHOPIFY_CUSTOMER,
+        value=f"{store.pk}:{customer_gid(number)}",
+        added_by=to,
+    )
     Customer.objects.create(store=store, gid=customer_gid(number), name=f"Jane {number}")
     if to is not None:
         waking.assign(conversation=found, to=to)
@@ -97,18 +102,38 @@ def a_person(channel: Channel, store: Store, number: int, to: User | None = None
 
 def an_action(order: Order, by: User, **more: Any) -> OrderAction:
     proposal = Proposal(
-        kind=ActionKind.REFUND, reason="goodwill", reason_label="Goodwill", staff_note="As agreed.",
-        amount=order.snapshot.money.total.presentment, is_full_refund=False, notify=False,
-        restock=False, targets=(), lines=(), shipping=None, returned="", shipments_to_cancel=(),
+        kind=ActionKind.REFUND,
+        reason="goodwill",
+        reason_label="Goodwill",
+        staff_note="As agreed.",
+        amount=order.snapshot.money.total.presentment,
+        is_full_refund=False,
+        notify=False,
+        restock=False,
+        targets=(),
+        lines=(),
+        shipping=None,
+        returned="",
+        shipments_to_cancel=(),
         facts={},
-    )  # fmt: skip
+    )
     values: dict[str, Any] = {
-        "order": order, "kind": ActionKind.REFUND, "state": ActionState.AWAITING_APPROVAL,
-        "requested_by": by, "nonce": f"n{order.pk}", "digest": "d", "proposal": encode_proposal(proposal),
-        "steps": [], "amount": Decimal(5), "amount_shop": Decimal(5), "currency": "EUR",
-        "approvals_needed": 0, "expires_at": timezone.now() + timedelta(hours=1),
-        "why_approval": "Above the limit.", "staff_note": "As agreed.",
-    }  # fmt: skip
+        "order": order,
+        "kind": ActionKind.REFUND,
+        "state": ActionState.AWAITING_APPROVAL,
+        "requested_by": by,
+        "nonce": f"n{order.pk}",
+        "digest": "d",
+        "proposal": encode_proposal(proposal),
+        "steps": [],
+        "amount": Decimal(5),
+        "amount_shop": Decimal(5),
+        "currency": "EUR",
+        "approvals_needed": 0,
+        "expires_at": timezone.now() + timedelta(hours=1),
+        "why_approval": "Above the limit.",
+        "staff_note": "As agreed.",
+    }
     return OrderAction.objects.create(**(values | more))
 
 
@@ -158,9 +183,14 @@ def an_event(order: Order, by: User, number: int) -> None:
         order, by, nonce=f"event-{number}", state=ActionState.REJECTED, settled_at=timezone.now()
     )
     OrderEvent.objects.create(
-        order=order, kind=EventKind.ACTION_FAILED, key=f"failed:{number}", action=action,
-        occurred_at=timezone.now(), source=EventSource.AGENT, actor=by,
-    )  # fmt: skip
+        order=order,
+        kind=EventKind.ACTION_FAILED,
+        key=f"failed:{number}",
+        action=action,
+        occurred_at=timezone.now(),
+        source=EventSource.AGENT,
+        actor=by,
+    )
 
 
 @pytest.mark.slow
@@ -174,9 +204,13 @@ def test_a_contact(channel: Channel, store: Store, boss: Client, alice: User, pa
             Order.objects.filter(pk=order.pk).update(customer_gid=customer_gid(0))
             an_event(order, alice, number + 100 * count)
             Identity.objects.get_or_create(
-                contact=contact, kind="email", value=f"also{number}@example.com", added_by=alice,
-                removed_by=alice, removed_at=timezone.now() if number % 2 else None,
-            )  # fmt: skip
+                contact=contact,
+                kind="email",
+                value=f"also{number}@example.com",
+                added_by=alice,
+                removed_by=alice,
+                removed_at=timezone.now() if number % 2 else None,
+            )
             Conversation.objects.create(
                 contact=contact, channel=channel, external_id=f"more-{count}-{number}"
             )
@@ -291,8 +325,9 @@ def test_the_lists_of_the_admin(channel: Channel, store: Store, boss: Client, al
     assert "\n".join(troubles) == ""
 
 
-def test_a_query_for_each_row_is_seen(channel: Channel, store: Store, boss: Client, alice: User,
-                                      monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_a_query_for_each_row_is_seen(
+    channel: Channel, store: Store, boss: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Negative control: the list without its select_related."""
     from inbox import access
 

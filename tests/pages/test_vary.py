@@ -34,18 +34,25 @@ _FRESH: Final = re.compile(
 def sent(desk: Desk) -> list[tuple[str, str]]:
     """Every header that decides an answer, and the first of those that decide none."""
     return [
-        ("HX-Request", "true"), ("X-Fragment", "view"), ("X-Fragment", "list"),
+        ("HX-Request", "true"),
+        ("X-Fragment", "view"),
+        ("X-Fragment", "list"),
         ("X-Page-Language", "de"),
-        ("Authorization", f"Frame {desk.frame_pass}"), ("HX-Boosted", "true"),
-    ]  # fmt: skip
+        ("Authorization", f"Frame {desk.frame_pass}"),
+        ("HX-Boosted", "true"),
+    ]
 
 
 # What htmx sends besides; together, as none of them may decide anything.
 BESIDES: Final = {
-    "HX-Current-URL": "http://testserver/inbox/orders/?q=1", "HX-Target": "panel",
-    "HX-Trigger": "panel", "HX-Trigger-Name": "q", "HX-Prompt": "yes",
-    "HX-History-Restore-Request": "true", "X-Requested-With": "XMLHttpRequest",
-}  # fmt: skip
+    "HX-Current-URL": "http://testserver/inbox/orders/?q=1",
+    "HX-Target": "panel",
+    "HX-Trigger": "panel",
+    "HX-Trigger-Name": "q",
+    "HX-Prompt": "yes",
+    "HX-History-Restore-Request": "true",
+    "X-Requested-With": "XMLHttpRequest",
+}
 
 
 def body(answer: Any) -> bytes:
@@ -172,9 +179,10 @@ def test_only_one_module_knows_which_headers_ask_for_a_part() -> None:
 def test_and_whatever_that_module_reads_is_declared() -> None:
     read = ast.parse(Path(fragments.__file__).read_text())
     constants = {
-        node.value for node in ast.walk(read)
+        node.value
+        for node in ast.walk(read)
         if isinstance(node, ast.Constant) and re.fullmatch(r"(HX|X)-[\w-]+", str(node.value))
-    }  # fmt: skip
+    }
     # The one beside HX-Request alone; the other changes how long the session lasts, no answer.
     assert constants - set(fragments.DECIDING) == {"HX-Current-URL", "X-Background"}
 
