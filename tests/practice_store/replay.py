@@ -97,9 +97,11 @@ class Replay:
         codes = {(e.get("extensions") or {}).get("code") for e in plain.get("errors") or ()}
         converted = differences and all(".shopMoney.amount:" in line for line in differences)
         return Outcome(
-            step, differences, codes if not step.expected.get("errors") else set(),
+            step,
+            differences,
+            codes if not step.expected.get("errors") else set(),
             is_at_another_rate=bool(converted) and "presentmentMoney" in step.query,
-        )  # fmt: skip
+        )
 
     def _ours(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -47,20 +47,30 @@ def _order(context: Context, order: Json) -> dict[str, str]:
             for line in lines
             if line.get("originalUnitPriceSet")
         ]
-        or [{"title": "Recorded item", "quantity": 1, "requiresShipping": True,
-             "priceSet": _input(bag or {"shopMoney": shop})}],
+        or [
+            {
+                "title": "Recorded item",
+                "quantity": 1,
+                "requiresShipping": True,
+                "priceSet": _input(bag or {"shopMoney": shop}),
+            }
+        ],
         "shippingLines": [
             {"title": "Shipping", "priceSet": _input(line["originalPriceSet"])}
             for line in _nodes(order.get("shippingLines"))
             if line.get("originalPriceSet")
         ],
         "transactions": [
-            {"kind": row["kind"], "status": row["status"], "gateway": row["gateway"],
-             "amountSet": _input(row["amountSet"])}
+            {
+                "kind": row["kind"],
+                "status": row["status"],
+                "gateway": row["gateway"],
+                "amountSet": _input(row["amountSet"]),
+            }
             for row in order.get("transactions") or ()
             if row.get("kind") in {"SALE", "AUTHORIZATION"}
         ],
-    }  # fmt: skip
+    }
     customer = order.get("customer") or {}
     if customer.get("email"):
         data |= {
@@ -84,9 +94,13 @@ def _customer(context: Context, node: Json) -> dict[str, str]:
     shop = context.shop
     at = datetime.fromisoformat(node["updatedAt"]) if node.get("updatedAt") else context.now()
     made = Customer(
-        number_id=shop.new_id(), created_at=at, updated_at=at, email=node.get("email"),
-        state=node.get("state") or "DISABLED", tags=list(node.get("tags") or ()),
-    )  # fmt: skip
+        number_id=shop.new_id(),
+        created_at=at,
+        updated_at=at,
+        email=node.get("email"),
+        state=node.get("state") or "DISABLED",
+        tags=list(node.get("tags") or ()),
+    )
     if node.get("displayName") != node.get("email"):
         made.first_name, _space, made.last_name = (node.get("displayName") or "").partition(" ")
     shop.customers[made.number_id] = made

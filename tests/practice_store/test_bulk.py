@@ -20,14 +20,44 @@ NEST = "{ edges { node { id %s } } }"
 
 # (query, what Shopify said), recorded 2026-04.
 REFUSED = [
-    ("{ products { nodes { id title } } }", ["All connection fields in a bulk query must select their contents using 'edges' > 'node', e.g: 'products { edges { node {'. Selecting via 'nodes' is not supported. Invalid connection fields: 'products'."]),
-    ('{ node(id: "gid://shopify/Product/0") { id } }', ["Bulk queries cannot contain a top level `node` field.", "Bulk queries must contain at least one connection."]),
-    ("{ orders { edges { node { id fulfillmentOrders { edges { node { id lineItems { edges { node { id lineItem { id returns: product { id collections { edges { node { id } } } } } } } } } } } } } } }", ["Bulk queries cannot contain connections with a nesting depth greater than 2."]),
-    ("{ orders { edges { node { name lineItems { edges { node { id } } } } } } }", ["The parent 'node' field for a nested connection must select the 'id' field without an alias and must be of 'ID' return type. Connection fields without 'id': orders."]),
-    ('mutation { orderClose(input: {id: "gid://shopify/Order/1"}) { order { id } } }', ["Invalid operation type. Only `query` operations are supported."]),
-    ("{ orders { edges { node { id fulfillments { events { edges { node { id } } } } } } } }", ["Queries that contain a connection field within a list field are not currently supported."]),
-    ("{ orders { edges { node { id lineItems { edges { node { id } } } fulfillmentOrders { edges { node { id } } } returns { edges { node { id } } } shippingLines { edges { node { id } } } discountApplications { edges { node { index } } } } } } }", ["Bulk queries cannot contain more than 5 connections."]),
-]  # fmt: skip
+    (
+        "{ products { nodes { id title } } }",
+        [
+            "All connection fields in a bulk query must select their contents using 'edges' > 'node', e.g: 'products { edges { node {'. Selecting via 'nodes' is not supported. Invalid connection fields: 'products'."
+        ],
+    ),
+    (
+        '{ node(id: "gid://shopify/Product/0") { id } }',
+        [
+            "Bulk queries cannot contain a top level `node` field.",
+            "Bulk queries must contain at least one connection.",
+        ],
+    ),
+    (
+        "{ orders { edges { node { id fulfillmentOrders { edges { node { id lineItems { edges { node { id lineItem { id returns: product { id collections { edges { node { id } } } } } } } } } } } } } } }",
+        ["Bulk queries cannot contain connections with a nesting depth greater than 2."],
+    ),
+    (
+        "{ orders { edges { node { name lineItems { edges { node { id } } } } } } }",
+        [
+            "The parent 'node' field for a nested connection must select the 'id' field without an alias and must be of 'ID' return type. Connection fields without 'id': orders."
+        ],
+    ),
+    (
+        'mutation { orderClose(input: {id: "gid://shopify/Order/1"}) { order { id } } }',
+        ["Invalid operation type. Only `query` operations are supported."],
+    ),
+    (
+        "{ orders { edges { node { id fulfillments { events { edges { node { id } } } } } } } }",
+        [
+            "Queries that contain a connection field within a list field are not currently supported."
+        ],
+    ),
+    (
+        "{ orders { edges { node { id lineItems { edges { node { id } } } fulfillmentOrders { edges { node { id } } } returns { edges { node { id } } } shippingLines { edges { node { id } } } discountApplications { edges { node { index } } } } } } }",
+        ["Bulk queries cannot contain more than 5 connections."],
+    ),
+]
 
 
 def run(shop: Shop, query: str = ORDERS) -> dict[str, Any]:
@@ -62,8 +92,12 @@ def test_the_file_holds_a_line_an_object_children_after_their_parent(shop: Shop)
     assert len(body) == int(done["fileSize"])
     lines = [json.loads(line) for line in body.splitlines()]
     assert [line.get("name") or line["__parentId"] for line in lines] == [
-        first.name, first.id, first.id, second.name, second.id,
-    ]  # fmt: skip
+        first.name,
+        first.id,
+        first.id,
+        second.name,
+        second.id,
+    ]
     half = urllib3.request("GET", done["url"], headers={"Range": "bytes=100-"})
     assert (half.status, half.data) == (206, body[100:])
 

@@ -50,16 +50,24 @@ def refund_by_staff(shop: Shop, order: Order, amount: str, times: int = 1) -> No
 
 
 def refund(shop: Shop, order: Order, amount: str = "5.00", key: str = "k") -> dict[str, Any]:
-    move = {"orderId": order.id, "parentId": order.transactions[0].id, "kind": "REFUND",
-            "gateway": "shopify_payments", "amount": amount}  # fmt: skip
+    move = {
+        "orderId": order.id,
+        "parentId": order.transactions[0].id,
+        "kind": "REFUND",
+        "gateway": "shopify_payments",
+        "amount": amount,
+    }
     data = {"orderId": order.id, "note": "why [ax:abc]", "transactions": [move]}
     return shop.graphql(REFUND, {"input": data, "idempotencyKey": key})
 
 
 def cancel(shop: Shop, order: Order, *, refunds: bool = True) -> str:
     """Accepted; returns the id of its result."""
-    variables = {"orderId": order.id, "staffNote": "gone [ax:abc]",
-                 "method": {"originalPaymentMethodsRefund": refunds}}  # fmt: skip
+    variables = {
+        "orderId": order.id,
+        "staffNote": "gone [ax:abc]",
+        "method": {"originalPaymentMethodsRefund": refunds},
+    }
     answer = shop.graphql(CANCEL, variables)["data"]["orderCancel"]
     assert answer["orderCancelUserErrors"] == []
     found: str = answer["jobResult"]["id"]
@@ -166,10 +174,12 @@ def test_a_refund_is_found_by_its_id_and_not_yet_on_a_replica(shop: Shop) -> Non
     assert shop.graphql(query, {"id": made})["data"]["refund"] is None
     found = shop.graphql(query, {"id": made})["data"]["refund"]
     assert found == {
-        "id": made, "note": "why [ax:abc]", "order": {"id": order.id},
+        "id": made,
+        "note": "why [ax:abc]",
+        "order": {"id": order.id},
         "totalRefundedSet": {"presentmentMoney": {"amount": "5.0"}},
         "transactions": {"nodes": [{"status": "SUCCESS"}]},
-    }  # fmt: skip
+    }
 
 
 def test_a_mutation_is_never_done_to_the_past(shop: Shop) -> None:
@@ -437,9 +447,11 @@ def test_the_ledger_tells_whose_refunds_and_cancellations_are_whose(shop: Shop) 
     shop.advance(61)
     ledger = shop.ledger()
     assert [(r["order"], r["made_by"], r["cancel_note"]) for r in ledger["refunds"]] == [
-        (ours.id, "app", None), (staffs.id, "staff", None), (staffs.id, "staff", None),
+        (ours.id, "app", None),
+        (staffs.id, "staff", None),
+        (staffs.id, "staff", None),
         (jobs.id, "app", "gone [ax:abc]"),
-    ]  # fmt: skip
+    ]
     made_by = {c["order"]: c["made_by"] for c in ledger["cancelations"]}
     assert made_by == {staffs.id: "staff", jobs.id: "app"}
 
@@ -452,15 +464,21 @@ def test_the_ledger_tells_whose_refunds_and_cancellations_are_whose(shop: Shop) 
     [
         ({"phase": "error_before"}, False, {"codes": ["TIMEOUT"]}),
         ({"phase": "error_after"}, True, {"codes": ["TIMEOUT"]}),
-        ({"phase": "error_after", "codes": ["ACCESS_DENIED", "TIMEOUT"]}, True,
-         {"codes": ["ACCESS_DENIED", "TIMEOUT"]}),
-        ({"phase": "error_after", "codes": ["SERVICE_UNAVAILABLE"], "with_null": True}, True,
-         {"codes": ["SERVICE_UNAVAILABLE"], "data": {"refundCreate": None}}),
+        (
+            {"phase": "error_after", "codes": ["ACCESS_DENIED", "TIMEOUT"]},
+            True,
+            {"codes": ["ACCESS_DENIED", "TIMEOUT"]},
+        ),
+        (
+            {"phase": "error_after", "codes": ["SERVICE_UNAVAILABLE"], "with_null": True},
+            True,
+            {"codes": ["SERVICE_UNAVAILABLE"], "data": {"refundCreate": None}},
+        ),
         ({"phase": "null_payload_before"}, False, {"data": {"refundCreate": None}}),
         ({"phase": "null_payload"}, True, {"data": {"refundCreate": None}}),
         ({"phase": "no_user_errors_before"}, False, {"data": {"refundCreate": {"order": None}}}),
     ],
-)  # fmt: skip
+)
 def test_unknown_errors_come_before_and_after_the_work(
     shop: Shop, rule: dict[str, Any], is_booked: bool, answer: dict[str, Any]
 ) -> None:

@@ -39,8 +39,9 @@ def test_totals_are_of_the_customers_own_orders(shop: Shop) -> None:
     )
     assert details(shop, gid)["amountSpent"]["amount"] == "20.0"
     assert found["defaultEmailAddress"] == {
-        "emailAddress": "jane@example.com", "marketingState": "NOT_SUBSCRIBED",
-    }  # fmt: skip
+        "emailAddress": "jane@example.com",
+        "marketingState": "NOT_SUBSCRIBED",
+    }
     assert found["defaultPhoneNumber"] is None
 
 

@@ -31,11 +31,19 @@ def store() -> Store:
 
     def work(context: Any) -> None:
         order = staff_actions.place(
-            context, email="a@example.com", financialStatus="PENDING",
+            context,
+            email="a@example.com",
+            financialStatus="PENDING",
             customer={"toUpsert": {"email": "a@example.com", "firstName": "Ann"}},
-            lineItems=[{"title": "Mug", "quantity": 2, "requiresShipping": True, "priceSet":
-                        {"shopMoney": {"amount": "10.00", "currencyCode": "EUR"}}}],
-        )  # fmt: skip
+            lineItems=[
+                {
+                    "title": "Mug",
+                    "quantity": 2,
+                    "requiresShipping": True,
+                    "priceSet": {"shopMoney": {"amount": "10.00", "currencyCode": "EUR"}},
+                }
+            ],
+        )
         staff_actions.pay(context, order)
         staff_actions.ship(context, order)
 
@@ -103,8 +111,9 @@ def test_no_field_of_the_schema_crashes_the_store(store: Store) -> None:
 def test_a_field_nobody_fills_is_said_not_to_be_there(shop: Shop) -> None:
     """Over HTTP: 200 and a coded error, where there was a 500."""
     order = shop.place()
-    answer = shop.graphql("query($id: ID!) { order(id: $id) { id merchantEditableErrors } }",
-                          {"id": order.id})  # fmt: skip
+    answer = shop.graphql(
+        "query($id: ID!) { order(id: $id) { id merchantEditableErrors } }", {"id": order.id}
+    )
     code = answer["errors"][0]["extensions"]["code"]
     assert code == "undefinedField"
 

@@ -39,12 +39,16 @@ def place(store: Store, *, status: str | None = "PAID", price: str = "15.00", **
     data = {
         "email": "a@example.com",
         "lineItems": [
-            {"title": "Mug", "quantity": 1, "requiresShipping": True,
-             "priceSet": {"shopMoney": {"amount": price, "currencyCode": "EUR"}}}
+            {
+                "title": "Mug",
+                "quantity": 1,
+                "requiresShipping": True,
+                "priceSet": {"shopMoney": {"amount": price, "currencyCode": "EUR"}},
+            }
         ],
         **({"financialStatus": status} if status else {}),
         **more,
-    }  # fmt: skip
+    }
     order: Order = store.act(SHOP, lambda c: staff_actions.place(c, **data))
     return order
 
@@ -68,12 +72,20 @@ CANCEL = """mutation($id: ID!, $refund: Boolean, $method: OrderCancelRefundMetho
         ("running", {}, None, "Cancellation is already in progress"),
         ("shipped", {}, ["orderId"], "Cannot cancel an order that has outstanding fulfillments"),
         ("returned", {}, ["orderId"], "Cannot cancel an order that has returns"),
-        ("", {"note": "x" * 256}, ["staffNote"],
-         "Staff note is too long. Maximum length is 255 characters."),
-        ("", {"refund": False, "method": {"originalPaymentMethodsRefund": True}}, ["refund"],
-         "Only one of the arguments `refund` or `refund_method` is allowed."),
+        (
+            "",
+            {"note": "x" * 256},
+            ["staffNote"],
+            "Staff note is too long. Maximum length is 255 characters.",
+        ),
+        (
+            "",
+            {"refund": False, "method": {"originalPaymentMethodsRefund": True}},
+            ["refund"],
+            "Only one of the arguments `refund` or `refund_method` is allowed.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_cancellations_are_refused_in_shopifys_words(
     store: Store, prepare: str, variables: dict[str, Any], field: Any, message: str
 ) -> None:
@@ -148,7 +160,9 @@ def test_a_paid_cancel_with_refund_leaves_the_order_so(store: Store) -> None:
     found = run(store, query, {"id": order.id})["data"]["order"]
     assert order.closed_at == order.cancelled_at
     assert found == {
-        "closed": True, "cancelReason": "OTHER", "displayFinancialStatus": "REFUNDED",
+        "closed": True,
+        "cancelReason": "OTHER",
+        "displayFinancialStatus": "REFUNDED",
         "displayFulfillmentStatus": "FULFILLMENT_NOT_REQUIRED",
         "currentTotalPriceSet": {"shopMoney": {"amount": "0.0"}},
         "netPaymentSet": {"shopMoney": {"amount": "0.0"}},
@@ -157,7 +171,7 @@ def test_a_paid_cancel_with_refund_leaves_the_order_so(store: Store) -> None:
         "refunds": [{"transactions": {"nodes": [{"kind": "REFUND", "status": "SUCCESS"}]}}],
         "lineItems": {"nodes": [{"quantity": 1, "currentQuantity": 0}]},
         "fulfillmentOrders": {"nodes": [{"status": "CLOSED"}]},
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(
@@ -180,9 +194,12 @@ REFUND = """mutation($input: RefundInput!, $key: String!) {
 
 def refund_input(order: Order, **changes: Any) -> dict[str, Any]:
     transaction = {
-        "orderId": order.id, "parentId": order.transactions[0].id, "gateway": "manual",
-        "kind": "REFUND", "amount": "5.00",
-    } | changes  # fmt: skip
+        "orderId": order.id,
+        "parentId": order.transactions[0].id,
+        "gateway": "manual",
+        "kind": "REFUND",
+        "amount": "5.00",
+    } | changes
     return {"orderId": order.id, "transactions": [transaction]}
 
 
@@ -190,12 +207,18 @@ def refund_input(order: Order, **changes: Any) -> dict[str, Any]:
     ("changes", "field", "message"),
     [
         ({"kind": "AUTHORIZATION"}, None, "Kind authorization is not a valid transaction"),
-        ({"parentId": "gid://shopify/OrderTransaction/1"}, ["transactions"],
-         "Transactions require a parent_id associated with the order"),
-        ({"amount": "25.00"}, None,
-         "Refund amount €25.00 is greater than net payment received €15.00"),
+        (
+            {"parentId": "gid://shopify/OrderTransaction/1"},
+            ["transactions"],
+            "Transactions require a parent_id associated with the order",
+        ),
+        (
+            {"amount": "25.00"},
+            None,
+            "Refund amount €25.00 is greater than net payment received €15.00",
+        ),
     ],
-)  # fmt: skip
+)
 def test_refunds_are_refused_in_shopifys_words(
     store: Store, changes: dict[str, Any], field: Any, message: str
 ) -> None:
@@ -217,13 +240,17 @@ def test_a_refund_of_an_amount_needs_no_lines_and_keeps_the_parents_gateway(stor
 
 def test_line_quantities_are_bounded(store: Store) -> None:
     order = place(store)
-    data = {"orderId": order.id,
-            "refundLineItems": [{"lineItemId": order.lines[0].id, "quantity": 2}]}  # fmt: skip
+    data = {
+        "orderId": order.id,
+        "refundLineItems": [{"lineItemId": order.lines[0].id, "quantity": 2}],
+    }
     answer = run(store, REFUND, {"input": data, "key": "k"})["data"]["refundCreate"]
     assert answer["userErrors"] == [
-        {"field": ["refundLineItems", "0", "quantity"],
-         "message": "Quantity cannot refund more items than were purchased"}
-    ]  # fmt: skip
+        {
+            "field": ["refundLineItems", "0", "quantity"],
+            "message": "Quantity cannot refund more items than were purchased",
+        }
+    ]
 
 
 def test_a_key_is_demanded_and_remembered_for_a_day(store: Store) -> None:
@@ -256,20 +283,31 @@ def test_user_errors_of_a_refund_have_no_code(store: Store) -> None:
 @pytest.mark.parametrize(
     ("query", "code", "message"),
     [
-        ("query Q {\n  shop {\n    id\n", "PARSE_ERROR",
-         "syntax error, unexpected end of file at [3, 5]"),
-        ("{ shop }", "selectionMismatch",
-         "Field must have selections (field 'shop' returns Shop but has no selections. "
-         "Did you mean 'shop { ... }'?)"),
+        (
+            "query Q {\n  shop {\n    id\n",
+            "PARSE_ERROR",
+            "syntax error, unexpected end of file at [3, 5]",
+        ),
+        (
+            "{ shop }",
+            "selectionMismatch",
+            "Field must have selections (field 'shop' returns Shop but has no selections. "
+            "Did you mean 'shop { ... }'?)",
+        ),
         ("{ nope { id } }", "undefinedField", "Field 'nope' doesn't exist on type 'QueryRoot'"),
         ("mutation { nope }", "undefinedField", "Field 'nope' doesn't exist on type 'Mutation'"),
-        ("mutation { webhookSubscriptionCreate(webhookSubscription: {}) { userErrors { field } } }",
-         "missingRequiredArguments",
-         "Field 'webhookSubscriptionCreate' is missing required arguments: topic"),
-        ("query($id: ID!) { order(id: $id) { id } }", "INVALID_VARIABLE",
-         "Variable $id of type ID! was provided invalid value"),
+        (
+            "mutation { webhookSubscriptionCreate(webhookSubscription: {}) { userErrors { field } } }",
+            "missingRequiredArguments",
+            "Field 'webhookSubscriptionCreate' is missing required arguments: topic",
+        ),
+        (
+            "query($id: ID!) { order(id: $id) { id } }",
+            "INVALID_VARIABLE",
+            "Variable $id of type ID! was provided invalid value",
+        ),
     ],
-)  # fmt: skip
+)
 def test_documents_are_refused_in_shopifys_words(
     store: Store, query: str, code: str, message: str
 ) -> None:
@@ -360,7 +398,12 @@ def test_shares_of_a_line_add_up_to_it_to_the_last_cent(store: Store) -> None:
 
     order = place(store, price="10.00")
     line = order.lines[0]
-    line.quantity, line.unit_price, line.discount, line.tax = 3, Decimal("3.34"), Decimal("0.02"), Decimal("1.00")  # fmt: skip
+    line.quantity, line.unit_price, line.discount, line.tax = (
+        3,
+        Decimal("3.34"),
+        Decimal("0.02"),
+        Decimal("1.00"),
+    )
     price = tax = Decimal(0)
     for _ in range(3):
         part = line_share(order, line, 1)

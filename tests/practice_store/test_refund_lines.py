@@ -51,8 +51,13 @@ def mixed(store: Store, *, units: int = 5, shipped: int = 3) -> Order:
 
 def refund(store: Store, order: Order, lines: list[dict[str, Any]], **more: Any) -> list[Any]:
     rows = [{"lineItemId": order.lines[0].id, **row} for row in lines]
-    move = {"orderId": order.id, "parentId": order.transactions[0].id, "gateway": "manual",
-            "kind": "REFUND", "amount": more.pop("amount", "5.00")}  # fmt: skip
+    move = {
+        "orderId": order.id,
+        "parentId": order.transactions[0].id,
+        "gateway": "manual",
+        "kind": "REFUND",
+        "amount": more.pop("amount", "5.00"),
+    }
     data = {"orderId": order.id, "refundLineItems": rows, "transactions": [move], **more}
     answer = run(store, REFUND, {"input": data, "key": str(uuid.uuid4())})
     found: list[Any] = answer["data"]["refundCreate"]["userErrors"]
@@ -70,9 +75,16 @@ def test_an_amount_leaves_every_item_on_the_order(store: Store) -> None:
     order = mixed(store)
     before = shown(store, order)
     assert refund(store, order, []) == []
-    assert shown(store, order) == before == {
-        "quantity": 5, "currentQuantity": 5, "refundableQuantity": 5, "unfulfilledQuantity": 2,
-    }  # fmt: skip
+    assert (
+        shown(store, order)
+        == before
+        == {
+            "quantity": 5,
+            "currentQuantity": 5,
+            "refundableQuantity": 5,
+            "unfulfilledQuantity": 2,
+        }
+    )
     assert store.ledger(SHOP)["stock"] == []
 
 
@@ -88,17 +100,24 @@ def test_what_was_not_shipped_is_canceled_and_what_was_comes_back(store: Store) 
         for row in found["refundLineItems"]
     ] == [(2, "CANCEL", WAREHOUSE), (2, "RETURN", SHELF)]
     rows = [
-        {"quantity": row["quantity"], "restockType": row["restockType"],
-         "locationId": row["location"]["id"]}
+        {
+            "quantity": row["quantity"],
+            "restockType": row["restockType"],
+            "locationId": row["location"]["id"],
+        }
         for row in found["refundLineItems"]
-    ]  # fmt: skip
+    ]
     assert refund(store, order, rows, amount="40.00") == []
     assert shown(store, order) == {
-        "quantity": 5, "currentQuantity": 1, "refundableQuantity": 1, "unfulfilledQuantity": 0,
-    }  # fmt: skip
+        "quantity": 5,
+        "currentQuantity": 1,
+        "refundableQuantity": 1,
+        "unfulfilledQuantity": 0,
+    }
     assert {(row["location"], row["quantity"]) for row in store.ledger(SHOP)["stock"]} == {
-        (WAREHOUSE, 2), (SHELF, 2),
-    }  # fmt: skip
+        (WAREHOUSE, 2),
+        (SHELF, 2),
+    }
 
 
 def test_a_shipped_unit_that_comes_back_leaves_the_unshipped_ones_to_ship(store: Store) -> None:
@@ -106,27 +125,48 @@ def test_a_shipped_unit_that_comes_back_leaves_the_unshipped_ones_to_ship(store:
     row = {"quantity": 1, "restockType": "RETURN", "locationId": SHELF}
     assert refund(store, order, [row]) == []
     assert shown(store, order) == {
-        "quantity": 5, "currentQuantity": 4, "refundableQuantity": 4, "unfulfilledQuantity": 2,
-    }  # fmt: skip
+        "quantity": 5,
+        "currentQuantity": 4,
+        "refundableQuantity": 4,
+        "unfulfilledQuantity": 2,
+    }
 
 
 @pytest.mark.parametrize(
     ("row", "field", "message"),
     [
-        ({"quantity": 1, "restockType": "RETURN"}, "locationId",
-         "Location is required to restock items"),
-        ({"quantity": 1, "restockType": "CANCEL"}, "locationId",
-         "Location is required to restock items"),
-        ({"quantity": 1, "restockType": "RETURN", "locationId": "gid://shopify/Location/77"},
-         "locationId", "Location not found."),
-        ({"quantity": 3, "restockType": "CANCEL", "locationId": SHELF}, "restockType",
-         "Cannot restock fulfilled items as canceled"),
-        ({"quantity": 4, "restockType": "RETURN", "locationId": SHELF}, "restockType",
-         "Cannot return items that have not been fulfilled"),
-        ({"quantity": 1, "restockType": "LEGACY_RESTOCK", "locationId": SHELF}, "restockType",
-         "Restock type is not supported"),
+        (
+            {"quantity": 1, "restockType": "RETURN"},
+            "locationId",
+            "Location is required to restock items",
+        ),
+        (
+            {"quantity": 1, "restockType": "CANCEL"},
+            "locationId",
+            "Location is required to restock items",
+        ),
+        (
+            {"quantity": 1, "restockType": "RETURN", "locationId": "gid://shopify/Location/77"},
+            "locationId",
+            "Location not found.",
+        ),
+        (
+            {"quantity": 3, "restockType": "CANCEL", "locationId": SHELF},
+            "restockType",
+            "Cannot restock fulfilled items as canceled",
+        ),
+        (
+            {"quantity": 4, "restockType": "RETURN", "locationId": SHELF},
+            "restockType",
+            "Cannot return items that have not been fulfilled",
+        ),
+        (
+            {"quantity": 1, "restockType": "LEGACY_RESTOCK", "locationId": SHELF},
+            "restockType",
+            "Restock type is not supported",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_restock_that_cannot_be_is_refused(
     store: Store, row: dict[str, Any], field: str, message: str
 ) -> None:

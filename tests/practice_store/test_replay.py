@@ -10,17 +10,30 @@ import pytest
 
 from tests.practice_store import replay
 
-CAD = {"shopMoney": {"amount": "15.0", "currencyCode": "CAD"},
-       "presentmentMoney": {"amount": "15.0", "currencyCode": "CAD"}}  # fmt: skip
+CAD = {
+    "shopMoney": {"amount": "15.0", "currencyCode": "CAD"},
+    "presentmentMoney": {"amount": "15.0", "currencyCode": "CAD"},
+}
 ORDER = "gid://shopify/Order/8838022168882"
 SALE = "gid://shopify/OrderTransaction/10572748390706"
 HELD = {
-    "id": ORDER, "totalPriceSet": CAD, "currentTotalPriceSet": CAD,
-    "lineItems": {"nodes": [{"id": "gid://shopify/LineItem/19495196393778", "title": "Mug",
-                             "quantity": 1, "originalUnitPriceSet": CAD}]},
-    "transactions": [{"id": SALE, "kind": "SALE", "status": "SUCCESS", "gateway": "manual",
-                      "amountSet": CAD}],
-}  # fmt: skip
+    "id": ORDER,
+    "totalPriceSet": CAD,
+    "currentTotalPriceSet": CAD,
+    "lineItems": {
+        "nodes": [
+            {
+                "id": "gid://shopify/LineItem/19495196393778",
+                "title": "Mug",
+                "quantity": 1,
+                "originalUnitPriceSet": CAD,
+            }
+        ]
+    },
+    "transactions": [
+        {"id": SALE, "kind": "SALE", "status": "SUCCESS", "gateway": "manual", "amountSet": CAD}
+    ],
+}
 
 
 def recording(
@@ -28,18 +41,34 @@ def recording(
 ) -> Any:
     """A request without its text, against an order that was there before."""
     return {
-        "variables": {"input": {
-            "orderId": ORDER, "note": "too much",
-            "transactions": [{"amount": "25.00", "gateway": "manual", "kind": "REFUND",
-                              "orderId": ORDER, "parentId": SALE}],
-        }},
-        "mutation": {"response": {"data": {"refundCreate": {
-            "refund": None,
-            "order": {"id": ORDER, "displayFinancialStatus": "PAID"},
-            "userErrors": [{"field": None, "message": message}],
-        }}}},
+        "variables": {
+            "input": {
+                "orderId": ORDER,
+                "note": "too much",
+                "transactions": [
+                    {
+                        "amount": "25.00",
+                        "gateway": "manual",
+                        "kind": "REFUND",
+                        "orderId": ORDER,
+                        "parentId": SALE,
+                    }
+                ],
+            }
+        },
+        "mutation": {
+            "response": {
+                "data": {
+                    "refundCreate": {
+                        "refund": None,
+                        "order": {"id": ORDER, "displayFinancialStatus": "PAID"},
+                        "userErrors": [{"field": None, "message": message}],
+                    }
+                }
+            }
+        },
         "upstreamCalls": [{"query": "query", "response": {"body": {"data": {"order": HELD}}}}],
-    }  # fmt: skip
+    }
 
 
 def write(folder: Path, name: str, content: Any) -> None:

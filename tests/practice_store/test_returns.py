@@ -103,8 +103,12 @@ def test_processing_leaves_the_return_open_and_needs_no_disposition(store: Store
 def test_a_refund_through_a_return_books_goods_money_and_stock_at_once(store: Store) -> None:
     order, back = returned(store)
     item = back.lines[0]
-    disposition = {"reverseFulfillmentOrderLineItemId": reverse(item), "quantity": 1,
-                   "dispositionType": "RESTOCKED", "locationId": "gid://shopify/Location/1"}  # fmt: skip
+    disposition = {
+        "reverseFulfillmentOrderLineItemId": reverse(item),
+        "quantity": 1,
+        "dispositionType": "RESTOCKED",
+        "locationId": "gid://shopify/Location/1",
+    }
     lines = [{"id": item.id, "quantity": 1, "dispositions": [disposition]}]
     found = process(
         store, back, returnLineItems=lines, financialTransfer=paying(order, "20.00"), note="why"
@@ -122,17 +126,22 @@ def test_a_refund_through_a_return_books_goods_money_and_stock_at_once(store: St
 def test_processing_is_not_idempotent(store: Store) -> None:
     """What is left to process goes a second time; what is not is refused, money and all."""
     order, back = returned(store)
-    once = {"returnLineItems": [{"id": back.lines[0].id, "quantity": 1}],
-            "financialTransfer": paying(order, "20.00")}  # fmt: skip
+    once = {
+        "returnLineItems": [{"id": back.lines[0].id, "quantity": 1}],
+        "financialTransfer": paying(order, "20.00"),
+    }
     assert process(store, back, **once)["userErrors"] == []
     assert process(store, back, **once)["userErrors"] == []
     assert [r["amount"] for r in store.ledger(SHOP)["refunds"]] == ["20.0", "20.0"]
     third = process(store, back, **once)
     assert third["return"] is None
     assert third["userErrors"] == [
-        {"field": ["input", "returnLineItems", "0", "quantity"],
-         "message": "Return line item has an invalid quantity.", "code": "INVALID"}
-    ]  # fmt: skip
+        {
+            "field": ["input", "returnLineItems", "0", "quantity"],
+            "message": "Return line item has an invalid quantity.",
+            "code": "INVALID",
+        }
+    ]
     assert len(store.ledger(SHOP)["refunds"]) == 2
 
 
@@ -140,16 +149,22 @@ def test_units_that_were_booked_in_cannot_be_booked_again(store: Store) -> None:
     order, back = returned(store)
     store.act(SHOP, lambda c: staff_actions.receive_return(c, order))
     assert stock(store) == [(2, ["return"])]
-    disposition = {"reverseFulfillmentOrderLineItemId": reverse(back.lines[0]), "quantity": 2,
-                   "dispositionType": "RESTOCKED"}  # fmt: skip
+    disposition = {
+        "reverseFulfillmentOrderLineItemId": reverse(back.lines[0]),
+        "quantity": 2,
+        "dispositionType": "RESTOCKED",
+    }
     lines = [{"id": back.lines[0].id, "quantity": 2, "dispositions": [disposition]}]
     refused = process(store, back, returnLineItems=lines, financialTransfer=paying(order, "40.00"))
     assert refused["userErrors"][0]["message"] == "Invalid disposition quantity."
     assert (stock(store), store.ledger(SHOP)["refunds"]) == ([(2, ["return"])], [])
     lines[0].pop("dispositions")
-    assert process(
-        store, back, returnLineItems=lines, financialTransfer=paying(order, "40.00")
-    )["userErrors"] == []  # fmt: skip
+    assert (
+        process(store, back, returnLineItems=lines, financialTransfer=paying(order, "40.00"))[
+            "userErrors"
+        ]
+        == []
+    )
     assert stock(store) == [(2, ["return"])]
 
 
@@ -159,8 +174,12 @@ def test_a_refund_beside_the_return_counts_twice(store: Store) -> None:
     store.act(SHOP, lambda c: staff_actions.receive_return(c, order))
     mutation = """mutation($input: RefundInput!) { refundCreate(input: $input)
       @idempotent(key: "k") { refund { id } userErrors { message } } }"""
-    line = {"lineItemId": order.lines[0].id, "quantity": 2, "restockType": "RETURN",
-            "locationId": "gid://shopify/Location/1"}  # fmt: skip
+    line = {
+        "lineItemId": order.lines[0].id,
+        "quantity": 2,
+        "restockType": "RETURN",
+        "locationId": "gid://shopify/Location/1",
+    }
     answer = run(store, mutation, {"input": {"orderId": order.id, "refundLineItems": [line]}})
     assert answer["data"]["refundCreate"]["userErrors"] == []
     assert stock(store) == [(4, ["return", "refund"])]
@@ -181,9 +200,12 @@ def test_staff_process_first_and_the_money_follows_through_the_return(store: Sto
     ("change", "code"),
     [
         ({"returnId": "gid://shopify/Return/9"}, "NOT_FOUND"),
-        ({"returnLineItems": [{"id": "gid://shopify/ReturnLineItem/9", "quantity": 1}]}, "NOT_FOUND"),
+        (
+            {"returnLineItems": [{"id": "gid://shopify/ReturnLineItem/9", "quantity": 1}]},
+            "NOT_FOUND",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_there_is_refused(store: Store, change: dict[str, Any], code: str) -> None:
     _order, back = returned(store)
     data = {"returnId": back.id} | change
@@ -211,8 +233,11 @@ def test_only_an_open_return_is_processed(store: Store) -> None:
 def test_dispositions_are_refused_in_shopifys_words(store: Store) -> None:
     order, back = returned(store)
     order.lines[0].is_custom = True
-    entry = {"reverseFulfillmentOrderLineItemId": reverse(back.lines[0]), "quantity": 1,
-             "dispositionType": "RESTOCKED"}  # fmt: skip
+    entry = {
+        "reverseFulfillmentOrderLineItemId": reverse(back.lines[0]),
+        "quantity": 1,
+        "dispositionType": "RESTOCKED",
+    }
 
     def said(*inputs: dict[str, Any]) -> Any:
         answer = run(store, DISPOSE, {"inputs": list(inputs)})
@@ -281,8 +306,9 @@ def test_a_parcel_on_its_way_back_is_of_what_the_return_expects(store: Store) ->
     assert create(rfo + "9")["userErrors"][0]["code"] == "NOT_FOUND"
     twice = create(rfo, line, line)["userErrors"][0]
     assert (twice["field"], twice["message"]) == (
-        ["reverseDeliveryLineItems", "1", "quantity"], "cannot deliver more items than are returned"
-    )  # fmt: skip
+        ["reverseDeliveryLineItems", "1", "quantity"],
+        "cannot deliver more items than are returned",
+    )
     unknown = line | {"reverseFulfillmentOrderLineItemId": reverse(back.lines[0]) + "1"}
     assert create(rfo, unknown)["userErrors"][0]["message"] == "must exist"
     made = create(rfo)["reverseDelivery"]
@@ -293,6 +319,7 @@ def test_a_parcel_on_its_way_back_is_of_what_the_return_expects(store: Store) ->
     update = """mutation($id: ID!) { reverseDeliveryShippingUpdate(reverseDeliveryId: $id,
       trackingInput: {number: "RET-2"}) { reverseDelivery { id } userErrors { code } } }"""
     assert run(store, update, {"id": made["id"]})["data"]["reverseDeliveryShippingUpdate"] == {
-        "reverseDelivery": {"id": made["id"]}, "userErrors": []
-    }  # fmt: skip
+        "reverseDelivery": {"id": made["id"]},
+        "userErrors": [],
+    }
     assert [d.tracking_number for d in order.returns[0].deliveries] == ["RET-2"]

@@ -86,9 +86,12 @@ def test_store_credit_needs_a_customer(store: Store) -> None:
     assert refund(store, credit(order, "5.00"))["userErrors"][0]["message"] == MISSING
     errors = cancel(store, order, {})
     assert errors == [
-        {"code": "STORE_CREDIT_REFUND_MISSING_CUSTOMER", "message": MISSING,
-         "field": ["refundMethod", "storeCreditRefund"]}
-    ]  # fmt: skip
+        {
+            "code": "STORE_CREDIT_REFUND_MISSING_CUSTOMER",
+            "message": MISSING,
+            "field": ["refundMethod", "storeCreditRefund"],
+        }
+    ]
     assert order.refunds == []
     assert store.world.shops[SHOP].jobs == {}
 
@@ -96,9 +99,12 @@ def test_store_credit_needs_a_customer(store: Store) -> None:
 def test_payments_and_store_credit_are_held_against_one_limit(store: Store) -> None:
     order = place(store, customer=CUSTOMER)
     payment = {
-        "orderId": order.id, "parentId": order.transactions[0].id, "gateway": "manual",
-        "kind": "REFUND", "amount": "10.00",
-    }  # fmt: skip
+        "orderId": order.id,
+        "parentId": order.transactions[0].id,
+        "gateway": "manual",
+        "kind": "REFUND",
+        "amount": "10.00",
+    }
     both = credit(order, "5.01") | {"transactions": [payment]}
     assert "€15.01 is greater than" in refund(store, both)["userErrors"][0]["message"]
     assert refund(store, credit(order, "5.00") | {"transactions": [payment]}, "k2")["refund"]
