@@ -76,12 +76,27 @@ def snapshot(number: int, at: datetime) -> OrderSnapshot:
     full: OrderSnapshot = filled(OrderSnapshot, word)
     assert full.customer
     return replace(
-        full, gid=f"gid://shopify/Order/{FIRST_ORDER + number}", legacy_id=FIRST_ORDER + number,
-        name=f"#{number}", currency="EUR", shop_currency="EUR", created_at=at, processed_at=at,
-        updated_at=at, closed_at=None, email=email(number), phone=phone(number),
-        customer=replace(full.customer, gid=customer_gid(number), email=email(number),
-                         phone=phone(number), legacy_id=FIRST_CUSTOMER + number, locale="de"),
-    )  # fmt: skip
+        full,
+        gid=f"gid://shopify/Order/{FIRST_ORDER + number}",
+        legacy_id=FIRST_ORDER + number,
+        name=f"#{number}",
+        currency="EUR",
+        shop_currency="EUR",
+        created_at=at,
+        processed_at=at,
+        updated_at=at,
+        closed_at=None,
+        email=email(number),
+        phone=phone(number),
+        customer=replace(
+            full.customer,
+            gid=customer_gid(number),
+            email=email(number),
+            phone=phone(number),
+            legacy_id=FIRST_CUSTOMER + number,
+            locale="de",
+        ),
+    )
 
 
 def record(store: Store, number: int, at: datetime, **changes: Any) -> Order:
@@ -115,13 +130,19 @@ def fill(store: Store, channel: Channel, by: User, count: int, *, start: int = 0
         )
         deliver(client, store, number)
         message, _ = talks.receive(
-            channel=channel, external_id=f"m-{canary(number)}",
+            channel=channel,
+            external_id=f"m-{canary(number)}",
             conversation_id=f"c-{canary(number)}",
-            sender=talks.Sender(external_id=f"u-{canary(number)}", name=canary(number),
-                                email=email(number), phone=phone(number)),
-            text=f"I am {canary(number)}, call {phone(number)}", sent_at=timezone.now(),
+            sender=talks.Sender(
+                external_id=f"u-{canary(number)}",
+                name=canary(number),
+                email=email(number),
+                phone=phone(number),
+            ),
+            text=f"I am {canary(number)}, call {phone(number)}",
+            sent_at=timezone.now(),
             attachments=[talks.Attachment(name=f"{canary(number)}.jpg")],
-        )  # fmt: skip
+        )
         Message.objects.filter(pk=message.pk).update(recipient=email(number))
         talks.note(conversation=message.conversation, by=by, text=f"{canary(number)} is nice")
         Draft.objects.create(
@@ -130,29 +151,46 @@ def fill(store: Store, channel: Channel, by: User, count: int, *, start: int = 0
         Conversation.objects.filter(pk=message.conversation_id).update(subject=canary(number))
         Contact.objects.filter(conversations=message.conversation_id).update(language="de")
         Claim.objects.create(
-            contact=message.conversation.contact, kind="email", value=email(number),
+            contact=message.conversation.contact,
+            kind="email",
+            value=email(number),
             source=canary(number),
-        )  # fmt: skip
+        )
         Identity.objects.create(
-            contact=message.conversation.contact, kind="shopify_customer",
-            value=f"{store.pk}:{customer_gid(number)}", source=canary(number),
-        )  # fmt: skip
+            contact=message.conversation.contact,
+            kind="shopify_customer",
+            value=f"{store.pk}:{customer_gid(number)}",
+            source=canary(number),
+        )
         for thing in (message.conversation, message.conversation.contact):
             LogEntry.objects.create(
-                user=by, content_type=types[type(thing)], object_id=str(thing.pk),
-                action_flag=CHANGE, object_repr=canary(number), change_message=canary(number),
-            )  # fmt: skip
+                user=by,
+                content_type=types[type(thing)],
+                object_id=str(thing.pk),
+                action_flag=CHANGE,
+                object_repr=canary(number),
+                change_message=canary(number),
+            )
         act(order, number, by)
         CampaignMessage.objects.create(
-            campaign=campaign, event=order.events.first(), via="email", state="written",
-            recipient=email(number), subject=canary(number), body=canary(number),
-            error=f"refused <{email(number)}>", message=message,
-        )  # fmt: skip
+            campaign=campaign,
+            event=order.events.first(),
+            via="email",
+            state="written",
+            recipient=email(number),
+            subject=canary(number),
+            body=canary(number),
+            error=f"refused <{email(number)}>",
+            message=message,
+        )
         checkout = Checkout.objects.create(
-            store=store, gid=f"gid://shopify/AbandonedCheckout/{number + 1}",
-            customer_gid=customer_gid(number), name=canary(number), email=email(number),
+            store=store,
+            gid=f"gid://shopify/AbandonedCheckout/{number + 1}",
+            customer_gid=customer_gid(number),
+            name=canary(number),
+            email=email(number),
             phone=phone(number),
-        )  # fmt: skip
+        )
         CampaignMessage.objects.create(
             campaign=campaign,
             checkout=checkout,
@@ -176,9 +214,11 @@ def deliver(client: Client, store: Store, number: int) -> None:
         if number % 2:
             raw = raw.replace(b"@", b"\\u0040")
         headers = {
-            "X-Shopify-Topic": topic, "X-Shopify-Shop-Domain": store.domain,
-            "X-Shopify-Webhook-Id": f"{topic}-{number}", "X-Shopify-Hmac-Sha256": sign(raw, SECRET),
-        }  # fmt: skip
+            "X-Shopify-Topic": topic,
+            "X-Shopify-Shop-Domain": store.domain,
+            "X-Shopify-Webhook-Id": f"{topic}-{number}",
+            "X-Shopify-Hmac-Sha256": sign(raw, SECRET),
+        }
         door = "/webhooks/shopify/"
         # The practice store has no such order: what it tells is recorded by `record`.
         with patch.object(tasks, "fetch_order"):
@@ -190,18 +230,39 @@ def act(order: Order, number: int, by: User, **changes: Any) -> OrderAction:
     now, marker = timezone.now(), f"{number:010x}"
     note = f"{canary(number)} was angry [ax:{marker}]"
     values: dict[str, Any] = {
-        "order": order, "requested_by": by, "kind": "refund", "nonce": str(number), "digest": "d",
-        "marker": marker, "amount": "5.00", "currency": "EUR", "state": ActionState.SUCCEEDED,
-        "settled_at": now, "evidence_at": now, "staff_note": canary(number),
+        "order": order,
+        "requested_by": by,
+        "kind": "refund",
+        "nonce": str(number),
+        "digest": "d",
+        "marker": marker,
+        "amount": "5.00",
+        "currency": "EUR",
+        "state": ActionState.SUCCEEDED,
+        "settled_at": now,
+        "evidence_at": now,
+        "staff_note": canary(number),
         "message": f"Declined by sara. {canary(number)} called",
-        "proposal": {"staff_note": canary(number), "amount": "5.00", "facts": {"refunded": "0 EUR"}},
+        "proposal": {
+            "staff_note": canary(number),
+            "amount": "5.00",
+            "facts": {"refunded": "0 EUR"},
+        },
         "steps": [
-            {"goal": "cancel_order", "target": order.gid, "document": "OrderCancel",
-             "variables": {"orderId": order.gid, "staffNote": note}},
-            {"goal": "refund", "target": order.gid, "document": "RefundCreate",
-             "variables": {"input": {"note": note, "amount": "5.00"}, "idempotencyKey": "k"}},
+            {
+                "goal": "cancel_order",
+                "target": order.gid,
+                "document": "OrderCancel",
+                "variables": {"orderId": order.gid, "staffNote": note},
+            },
+            {
+                "goal": "refund",
+                "target": order.gid,
+                "document": "RefundCreate",
+                "variables": {"input": {"note": note, "amount": "5.00"}, "idempotencyKey": "k"},
+            },
         ],
-    }  # fmt: skip
+    }
     return OrderAction.objects.create(**values | changes)
 
 

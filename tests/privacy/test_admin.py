@@ -35,9 +35,12 @@ def data_request(store: Store, number: int = 0) -> PrivacyRequest:
         emails=(filling.email(number),),
     )
     asked = privacy.ask(
-        store=store, kind=PrivacyKind.DATA_REQUEST, fingerprint=f"data {number}", scope=scope,
+        store=store,
+        kind=PrivacyKind.DATA_REQUEST,
+        fingerprint=f"data {number}",
+        scope=scope,
         now=timezone.now(),
-    )  # fmt: skip
+    )
     assert asked
     privacy.work_off(now=timezone.now(), seconds=10)
     asked.refresh_from_db()
@@ -114,9 +117,12 @@ def test_a_deletion_can_be_run_at_once_and_a_wipe_stopped(store: Store, root: Cl
         store=store, gid="gid://shopify/Order/1", legacy_id=1, customer_gid="c", email="j@e.com"
     )
     asked = privacy.ask(
-        store=store, kind=PrivacyKind.CUSTOMER_REDACT, fingerprint="x",
-        scope=Scope(store_id=store.pk, customer_gids=("c",)), now=timezone.now(),
-    )  # fmt: skip
+        store=store,
+        kind=PrivacyKind.CUSTOMER_REDACT,
+        fingerprint="x",
+        scope=Scope(store_id=store.pk, customer_gids=("c",)),
+        now=timezone.now(),
+    )
     assert asked
     page = root.get(f"{ADMIN}{asked.pk}/change/").content.decode()
     assert "Run now" in page
@@ -125,9 +131,12 @@ def test_a_deletion_can_be_run_at_once_and_a_wipe_stopped(store: Store, root: Cl
     assert "orders.Order: 1" in page
     assert Order.objects.get().email == ""
     wipe = privacy.ask(
-        store=store, kind=PrivacyKind.SHOP_REDACT, fingerprint="y",
-        scope=Scope(store_id=store.pk, is_whole_store=True), now=timezone.now(),
-    )  # fmt: skip
+        store=store,
+        kind=PrivacyKind.SHOP_REDACT,
+        fingerprint="y",
+        scope=Scope(store_id=store.pk, is_whole_store=True),
+        now=timezone.now(),
+    )
     assert wipe
     page = root.get(f"{ADMIN}{wipe.pk}/change/").content.decode()
     assert "Stop the deletion" in page

@@ -106,7 +106,7 @@ def test_the_same_request_again_asks_for_nothing_new(store: Store) -> None:
         ("app/uninstalled", REDACT),
         ("app/uninstalled", {**GONE, "myshopify_domain": "second.myshopify.com"}),
     ],
-)  # fmt: skip
+)
 def test_a_true_body_under_another_topic_does_nothing(
     store: Store, revoked: Callable[[], None], topic: str, body: Any
 ) -> None:

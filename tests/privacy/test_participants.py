@@ -22,12 +22,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def write(channel: Channel, number: int, *, into: int, **more: Any) -> Message:
     message, _is_new = waking.receive(
-        channel=channel, external_id=f"x-{canary(number)}", conversation_id=f"c-{canary(into)}",
+        channel=channel,
+        external_id=f"x-{canary(number)}",
+        conversation_id=f"c-{canary(into)}",
         sender=waking.Sender(
             external_id=f"u-{canary(number)}", name=canary(number), email=filling.email(number)
         ),
-        text=f"I am {canary(number)}", sent_at=timezone.now(), **more,
-    )  # fmt: skip
+        text=f"I am {canary(number)}",
+        sent_at=timezone.now(),
+        **more,
+    )
     return message
 
 
@@ -101,10 +105,13 @@ def test_who_takes_part_in_a_living_conversation_is_not_deleted_as_too_old(
     channel: Channel, conversation: Conversation
 ) -> None:
     bob, _is_new = waking.receive(
-        channel=channel, external_id="b-1", conversation_id=conversation.external_id,
-        sender=waking.Sender(external_id="u-2", name="Bob"), text="Hi",
+        channel=channel,
+        external_id="b-1",
+        conversation_id=conversation.external_id,
+        sender=waking.Sender(external_id="u-2", name="Bob"),
+        text="Hi",
         sent_at=timezone.now(),
-    )  # fmt: skip
+    )
     Contact.objects.update(created_at=timezone.now() - timedelta(days=4000))
     retention.apply(now=timezone.now())
     assert bob.sender is not None

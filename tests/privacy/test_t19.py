@@ -142,14 +142,21 @@ def test_half_of_the_customers_leave_no_byte_behind(
 
 
 FIELDS = [
-    (holding, name) for holding in REGISTRY.of_customers() for name in holding.fields
+    (holding, name)
+    for holding in REGISTRY.of_customers()
+    for name in holding.fields
     # A hash that is kept, and ids that are overwritten with ids.
     if name != "body_sha256"
-]  # fmt: skip
+]
 # What no customer of the filled shop has (their contacts are of one store; "de" is no canary).
-UNUSED = {("inbox.Identity shared", "value"), ("inbox.Identity shared", "source"),
-          ("inbox.Contact", "language"), ("orders.Customer", "locale"),
-          ("inbox.Message", "error"), ("shopify_sync.WebhookEvent", "error")}  # fmt: skip
+UNUSED = {
+    ("inbox.Identity shared", "value"),
+    ("inbox.Identity shared", "source"),
+    ("inbox.Contact", "language"),
+    ("orders.Customer", "locale"),
+    ("inbox.Message", "error"),
+    ("shopify_sync.WebhookEvent", "error"),
+}
 
 
 @pytest.mark.slow
@@ -222,9 +229,13 @@ def test_after_a_restored_backup_the_redactions_are_replayed(
         external_id="u-again", name=filling.canary(0), email=filling.email(0)
     )
     filling.talks.receive(
-        channel=channel, external_id="m-x", conversation_id="c-x", sender=sender,
-        text=filling.canary(0), sent_at=at,
-    )  # fmt: skip
+        channel=channel,
+        external_id="m-x",
+        conversation_id="c-x",
+        sender=sender,
+        text=filling.canary(0),
+        sent_at=at,
+    )
     assert found_of(dump(), range(3)) == [0, 1, 2]
     call_command("replay_redactions")
     assert found_of(dump(), range(3)) == [1, 2]
@@ -343,10 +354,13 @@ def test_what_is_too_old_goes_and_the_rest_stays(
             external_id=f"u-{filling.canary(number)}", email=filling.email(number)
         )
         filling.talks.receive(
-            channel=channel, external_id=f"again-{number}",
-            conversation_id=f"c-{filling.canary(number)}", sender=sender, text="Hello",
+            channel=channel,
+            external_id=f"again-{number}",
+            conversation_id=f"c-{filling.canary(number)}",
+            sender=sender,
+            text="Hello",
             sent_at=now - timedelta(days=7),
-        )  # fmt: skip
+        )
     counted = retention.preview(now=now)
     assert (counted["orders"], counted["webhook bodies"]) == (10, 40)
     assert found_of(dump(), range(20)) == list(range(20))

@@ -65,9 +65,11 @@ def leave(shop: Shop, store: Store) -> None:
     """The merchant uninstalls the app, and Shopify says so."""
     shop.store.world.shops[DOMAIN].is_installed = False
     event = WebhookEvent.objects.create(
-        store=store, webhook_id="gone", topic="app/uninstalled",
+        store=store,
+        webhook_id="gone",
+        topic="app/uninstalled",
         body=json.dumps({"id": 1, "myshopify_domain": DOMAIN}).encode(),
-    )  # fmt: skip
+    )
     orders.process_event(event.pk)
     store.refresh_from_db()
     assert store.uninstalled_at
@@ -159,9 +161,11 @@ def test_a_shop_that_is_here_keeps_its_actions(action: OrderAction, store: Store
 
 def shop_redact(store: Store) -> PrivacyRequest:
     event = WebhookEvent.objects.create(
-        store=store, webhook_id="redact", topic="shop/redact",
+        store=store,
+        webhook_id="redact",
+        topic="shop/redact",
         body=json.dumps({"shop_id": 1, "shop_domain": DOMAIN}).encode(),
-    )  # fmt: skip
+    )
     orders.process_event(event.pk)
     return PrivacyRequest.objects.get()
 
@@ -209,12 +213,18 @@ def test_without_the_handing_over_it_waits_for_ever(
 def customer_redact(store: Store, order: Order) -> PrivacyRequest:
     number = int(order.customer_gid.rsplit("/", 1)[1])
     event = WebhookEvent.objects.create(
-        store=store, webhook_id="person", topic="customers/redact",
-        body=json.dumps({
-            "shop_id": 1, "shop_domain": DOMAIN, "orders_to_redact": [order.legacy_id],
-            "customer": {"id": number, "email": "jane@example.com", "phone": None},
-        }).encode(),
-    )  # fmt: skip
+        store=store,
+        webhook_id="person",
+        topic="customers/redact",
+        body=json.dumps(
+            {
+                "shop_id": 1,
+                "shop_domain": DOMAIN,
+                "orders_to_redact": [order.legacy_id],
+                "customer": {"id": number, "email": "jane@example.com", "phone": None},
+            }
+        ).encode(),
+    )
     orders.process_event(event.pk)
     return PrivacyRequest.objects.get()
 
