@@ -58,19 +58,35 @@ def test_a_busy_worker_outlives_its_broker(tmp_path: Path, is_mended: bool) -> N
     (tmp_path / "busy.py").write_text(APP)
     url = f"redis://127.0.0.1:{port}/0"
     env = os.environ | {
-        "BROKER": url, "IS_MENDED": str(int(is_mended)),
+        "BROKER": url,
+        "IS_MENDED": str(int(is_mended)),
         "PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()]),
-    }  # fmt: skip
+    }
     # With it, Celery imports our own app, which is mended.
     env.pop("DJANGO_SETTINGS_MODULE", None)
     if is_mended:
         env["DJANGO_SETTINGS_MODULE"] = "settings.test"
     with (tmp_path / "log").open("ab") as log:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "busy", "worker", "--pool", "threads",
-             "--concurrency", "2", "--without-gossip", "--without-mingle"],
-            cwd=tmp_path, env=env, stdout=log, stderr=log,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "celery",
+                "-A",
+                "busy",
+                "worker",
+                "--pool",
+                "threads",
+                "--concurrency",
+                "2",
+                "--without-gossip",
+                "--without-mingle",
+            ],
+            cwd=tmp_path,
+            env=env,
+            stdout=log,
+            stderr=log,
+        )
     try:
         client = Celery("client", broker=url)
         client.send_task("busy.work", ["first", 6])

@@ -22,9 +22,13 @@ def test_a_bell_is_rung_at_the_broker_that_a_file_names(tmp_path: Path) -> None:
     file = tmp_path / "redis"
     file.write_text("unix:///run/redis.sock?virtual_host=3\n")
     found = subprocess.run(
-        [sys.executable, "-c", BROKER], cwd=ROOT, capture_output=True, text=True, check=True,
+        [sys.executable, "-c", BROKER],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
         env=os.environ | {"REDIS_URL_FILE": str(file), "VAR_DIR": str(tmp_path)},
-    )  # fmt: skip
+    )
     assert found.stdout.strip() == "redis+socket:///run/redis.sock?virtual_host=3"
 
 

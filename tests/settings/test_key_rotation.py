@@ -49,9 +49,12 @@ def secrets(store: Store, channel: Channel, settings: Any) -> str:
         previous_api_secret="shpss_old",
     )
     privacy.ask(
-        store=store, kind=PrivacyKind.DATA_REQUEST, fingerprint="f", now=timezone.now(),
+        store=store,
+        kind=PrivacyKind.DATA_REQUEST,
+        fingerprint="f",
+        now=timezone.now(),
         scope=Scope(store_id=store.pk),
-    )  # fmt: skip
+    )
     [old] = settings.FIELD_ENCRYPTION_KEYS
     settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode(), old]
     return str(old)
@@ -122,8 +125,9 @@ def test_a_kind_of_column_that_the_command_does_not_know_is_found(
     monkeypatch.setattr(rotate_keys, "SealedTextField", type("Unknown", (), {}))
     call_command("rotate_keys")
     assert left_behind(settings.FIELD_ENCRYPTION_KEYS[0]) == {
-        "inbox_channel.sealed_secret", "orders_privacyrequest.sealed_scope",
-    }  # fmt: skip
+        "inbox_channel.sealed_secret",
+        "orders_privacyrequest.sealed_scope",
+    }
     settings.FIELD_ENCRYPTION_KEYS = settings.FIELD_ENCRYPTION_KEYS[:1]
     with pytest.raises(UndecryptableSecret):
         keys.signing_secret(Channel.objects.get())
@@ -131,8 +135,11 @@ def test_a_kind_of_column_that_the_command_does_not_know_is_found(
 
 def test_nothing_encrypts_past_the_columns_that_the_command_knows() -> None:
     root = Path(rotate_keys.__file__).parents[3]
-    sources = [path for app in ("settings", "inbox", "shopify_sync", "orders")
-               for path in (root / app).rglob("*.py")]  # fmt: skip
+    sources = [
+        path
+        for app in ("settings", "inbox", "shopify_sync", "orders")
+        for path in (root / app).rglob("*.py")
+    ]
     users = {str(p.relative_to(root)) for p in sources if "cryptography" in p.read_text()}
     assert users == {
         "core/encryption.py",

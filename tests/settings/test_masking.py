@@ -145,9 +145,12 @@ def _report(filter_class: Any, reporter_class: Any) -> str:
     request = RequestFactory().post(
         f"/x/?hmac={BARE}",
         {"access_token": TOKEN, "to": EMAIL},
-        headers={"X-Shopify-Access-Token": BARE, "Authorization": f"Bearer {KEY}",
-                 "X-Shopify-Hmac-Sha256": HMAC},
-    )  # fmt: skip
+        headers={
+            "X-Shopify-Access-Token": BARE,
+            "Authorization": f"Bearer {KEY}",
+            "X-Shopify-Hmac-Sha256": HMAC,
+        },
+    )
     request.exception_reporter_filter = filter_class()  # type: ignore[attr-defined]
     try:
         body, api_secret, where = f"token {TOKEN} of {EMAIL}", SECRET, {"tel": PHONE}  # noqa: F841

@@ -54,17 +54,29 @@ def test_a_nightly_message_outlives_a_short_outage() -> None:
 def test_no_message_comes_twice_while_its_first_worker_is_at_it() -> None:
     """Each of these is as long as a task of its kind may take, or as a message may wait."""
     longest = max(
-        queue.LONGEST_DELAY_S, tasks.SWEEP_S, order_tasks.SLICE_S, tasks.WORK_OFF_S,
-        inbox_tasks.SWEEP_S, reconcile._TURN_S, nightly_comparison._STEP_S, backfill._STEP_S,
-    )  # fmt: skip
+        queue.LONGEST_DELAY_S,
+        tasks.SWEEP_S,
+        order_tasks.SLICE_S,
+        tasks.WORK_OFF_S,
+        inbox_tasks.SWEEP_S,
+        reconcile._TURN_S,
+        nightly_comparison._STEP_S,
+        backfill._STEP_S,
+    )
     # And one call that was begun just before the end, with everything it may wait for.
     assert longest + 120 < VISIBLE_AGAIN_S
 
 
 def test_every_lease_is_longer_than_what_is_done_between_its_renewals() -> None:
     one_call = timedelta(seconds=12)
-    for lease in (backfill._LEASE, nightly_comparison._LEASE, reconcile._LEASE, backlog._LEASE,
-                  orders.FETCH_LEASE, outbox.LEASE):  # fmt: skip
+    for lease in (
+        backfill._LEASE,
+        nightly_comparison._LEASE,
+        reconcile._LEASE,
+        backlog._LEASE,
+        orders.FETCH_LEASE,
+        outbox.LEASE,
+    ):
         assert 2 * one_call < lease < LONGEST_LEASE
 
 

@@ -81,9 +81,13 @@ def run(command: str, env: dict[str, str]) -> subprocess.Popen[str]:
     out = Path(env["VAR_DIR"]) / f"{command}.out"
     with out.open("w") as sink:
         return subprocess.Popen(
-            [sys.executable, "run", *command.split()], cwd=ROOT, env=env, text=True, stdout=sink,
+            [sys.executable, "run", *command.split()],
+            cwd=ROOT,
+            env=env,
+            text=True,
+            stdout=sink,
             stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        )
 
 
 def status(url: str) -> int:
