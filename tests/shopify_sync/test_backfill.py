@@ -187,7 +187,7 @@ def test_a_complete_read_is_not_overwritten_by_the_file(shop: Shop, store: Store
     placed = shop.place()
     row = backfill.begin(store)
     until_importing(row)
-    shop.act(lambda context: staff_actions.ship(context, placed))  # fmt: skip
+    shop.act(lambda context: staff_actions.ship(context, placed))
     shop.deliver(Client())
     fetch_dirty()
     before = Order.objects.get()
@@ -216,7 +216,7 @@ def test_reconciling_begins_with_a_back_fill_and_then_finds_what_no_webhook_told
     assert reconcile.reconcile(store.pk) == 0
     Store.objects.filter(pk=store.pk).update(connected_at=timezone.now() - timedelta(hours=1))
     shop.store.advance(300)
-    shop.act(lambda context: staff_actions.ship(context, placed[0]))  # fmt: skip
+    shop.act(lambda context: staff_actions.ship(context, placed[0]))
     shop.held.clear()
     with patch(
         "shopify_sync.sync.reconcile.timezone.now",

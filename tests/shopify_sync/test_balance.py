@@ -61,9 +61,13 @@ def test_what_does_not_hold_is_said(shop: Shop, store: Store) -> None:
     old = timezone.now() - timedelta(minutes=5)
     Order.objects.create(store=store, gid="g", legacy_id=1, dirty_seq=1, fetch_after=old)
     Comparison.objects.create(
-        store=store, since=old, finished_at=old, missing=1, refunds={"EUR": ["5", "4"]},
+        store=store,
+        since=old,
+        finished_at=old,
+        missing=1,
+        refunds={"EUR": ["5", "4"]},
         markers_twice=1,
-    )  # fmt: skip
+    )
     wrong = [line.text for line in balance.lines(now=timezone.now()) if not line.is_ok]
     assert len(wrong) == 4
     admin = logged_in(User.objects.create_superuser("admin"))

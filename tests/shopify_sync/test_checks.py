@@ -10,9 +10,18 @@ from django.core import checks
 
 @pytest.mark.parametrize(
     ("version", "is_refused"),
-    [("2026-10", False), ("2027-01", False), ("2030-07", False), ("2026-07", True),
-     ("2025-10", True), ("unstable", True), ("", True), ("2026-11", True), ("2026-10 ", True)],
-)  # fmt: skip
+    [
+        ("2026-10", False),
+        ("2027-01", False),
+        ("2030-07", False),
+        ("2026-07", True),
+        ("2025-10", True),
+        ("unstable", True),
+        ("", True),
+        ("2026-11", True),
+        ("2026-10 ", True),
+    ],
+)
 def test_an_api_version_before_the_cancellations_result_is_refused(
     settings: Any, version: str, is_refused: bool
 ) -> None:

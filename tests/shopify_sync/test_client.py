@@ -154,9 +154,13 @@ def test_a_step_goes_out_as_it_was_frozen(
 ) -> None:
     """After an upgrade with another document and another API version, too."""
     step: Any = {
-        "goal": "refund", "target": "1", "document": "RefundCreate", "query": "mutation Old { a }",
-        "api_version": "2026-07", "variables": {"b": 1, "a": "ü"},
-    }  # fmt: skip
+        "goal": "refund",
+        "target": "1",
+        "document": "RefundCreate",
+        "query": "mutation Old { a }",
+        "api_version": "2026-07",
+        "variables": {"b": 1, "a": "ü"},
+    }
     server.body = GOOD
     client.send(step)
     (_, first), (path, *_) = server.seen[0], server.paths
@@ -223,12 +227,28 @@ def test_a_wait_is_a_time_that_can_be_waited(
     assert raised.value.retry_after_s == wait_s
 
 
-@pytest.mark.parametrize("cost", [[], "x", {"throttleStatus": [1]}, {"throttleStatus": {
-    "maximumAvailable": None, "currentlyAvailable": "many", "restoreRate": [], }}])  # fmt: skip
-@pytest.mark.parametrize("errors", [
-    [{"message": "?", "path": 3, "extensions": ["a"]}],
-    [{"message": "?", "path": ["x", "y"], "extensions": "ACCESS_DENIED"}],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "cost",
+    [
+        [],
+        "x",
+        {"throttleStatus": [1]},
+        {
+            "throttleStatus": {
+                "maximumAvailable": None,
+                "currentlyAvailable": "many",
+                "restoreRate": [],
+            }
+        },
+    ],
+)
+@pytest.mark.parametrize(
+    "errors",
+    [
+        [{"message": "?", "path": 3, "extensions": ["a"]}],
+        [{"message": "?", "path": ["x", "y"], "extensions": "ACCESS_DENIED"}],
+    ],
+)
 def test_whatever_stands_where_a_cost_or_a_code_should_be_is_unknown(
     server: Server, client: AdminClient, cost: Any, errors: Any
 ) -> None:

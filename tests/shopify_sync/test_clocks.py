@@ -33,10 +33,13 @@ def ahead(**by: float) -> datetime:
 @pytest.mark.parametrize(
     ("at", "expected"),
     [
-        (None, True), (timedelta(seconds=-1), True), (timedelta(seconds=30), False),
-        (LONGEST_LEASE, False), (LONGEST_LEASE + timedelta(seconds=1), True),
+        (None, True),
+        (timedelta(seconds=-1), True),
+        (timedelta(seconds=30), False),
+        (LONGEST_LEASE, False),
+        (LONGEST_LEASE + timedelta(seconds=1), True),
     ],
-)  # fmt: skip
+)
 def test_a_lease_is_free_when_it_is_over_or_impossible(
     store: Store, at: timedelta | None, expected: bool
 ) -> None:
@@ -51,10 +54,12 @@ def test_a_lease_is_free_when_it_is_over_or_impossible(
 @pytest.mark.parametrize(
     ("at", "expected"),
     [
-        (None, True), (timedelta(0), True), (timedelta(hours=1), False),
+        (None, True),
+        (timedelta(0), True),
+        (timedelta(hours=1), False),
         (LONGEST_WAIT + timedelta(seconds=1), True),
     ],
-)  # fmt: skip
+)
 def test_a_wait_is_over_when_its_time_came_or_is_impossible(
     store: Store, at: timedelta | None, expected: bool
 ) -> None:
@@ -97,9 +102,11 @@ def test_trouble_dated_into_the_future_is_not_counted_for_ever(store: Store) -> 
 
 def hint(store: Store, number: int) -> WebhookEvent:
     return WebhookEvent.objects.create(
-        store=store, webhook_id=f"w{number}", topic="orders/updated",
+        store=store,
+        webhook_id=f"w{number}",
+        topic="orders/updated",
         body=f'{{"id": {number}}}'.encode(),
-    )  # fmt: skip
+    )
 
 
 def test_a_webhook_that_breaks_its_batch_waits_and_the_others_are_done(
@@ -123,8 +130,10 @@ def test_a_webhook_that_breaks_its_batch_waits_and_the_others_are_done(
     done = processing.work_off()
     states = [WebhookEvent.objects.get(pk=event.pk) for event in events]
     assert [event.state for event in states] == [
-        EventState.DONE, EventState.WAITING, EventState.DONE,
-    ]  # fmt: skip
+        EventState.DONE,
+        EventState.WAITING,
+        EventState.DONE,
+    ]
     assert (states[1].attempts, "out of range" in states[1].error) == (1, True)
     assert len(done.order_ids) == 2
 
@@ -134,9 +143,11 @@ def test_single_webhooks_are_left_to_the_next_task_when_the_time_is_over(
 ) -> None:
     for number in range(3):
         WebhookEvent.objects.create(
-            store=store, webhook_id=f"c{number}", topic="customers/update",
+            store=store,
+            webhook_id=f"c{number}",
+            topic="customers/update",
             body=f'{{"id": {number + 1}}}'.encode(),
-        )  # fmt: skip
+        )
     monkeypatch.setattr(processing, "_SINGLY_S", 0.0)
     assert processing.work_off().taken == 3
     assert WebhookEvent.objects.filter(state=EventState.WAITING).count() == 3

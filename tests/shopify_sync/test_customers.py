@@ -56,9 +56,14 @@ def test_everything_shopify_tells_of_a_customer_is_kept(
 ) -> None:
     assert (jane.order_count, jane.amount_spent and jane.amount_spent.plain()) == (1, "40.00")
     update(
-        shop, jane.gid, tags=["VIP", "B2B"], note="Pays late", taxExempt=True, locale="de",
+        shop,
+        jane.gid,
+        tags=["VIP", "B2B"],
+        note="Pays late",
+        taxExempt=True,
+        locale="de",
         emailMarketingConsent={"marketingState": "SUBSCRIBED"},
-    )  # fmt: skip
+    )
     arrive(shop)
     jane.refresh_from_db()
     assert (jane.tags, jane.note, jane.tax_exempt) == (["VIP", "B2B"], "Pays late", True)
@@ -208,12 +213,24 @@ def test_a_merge_that_is_none_is_forgotten(shop: Shop, store: Store, jane: Custo
         ("customers/update", {"id": -1}),
         ("customers/merge", {"id": 5}),
         ("customers/merge", {"admin_graphql_api_customer_kept_id": 5, "status": "completed"}),
-        ("customers/merge", {"admin_graphql_api_customer_kept_id": 5,
-                             "admin_graphql_api_customer_deleted_id": 5, "status": "completed"}),
-        ("customers/merge", {"admin_graphql_api_customer_kept_id": 5,
-                             "admin_graphql_api_customer_deleted_id": 6, "status": "failed"}),
+        (
+            "customers/merge",
+            {
+                "admin_graphql_api_customer_kept_id": 5,
+                "admin_graphql_api_customer_deleted_id": 5,
+                "status": "completed",
+            },
+        ),
+        (
+            "customers/merge",
+            {
+                "admin_graphql_api_customer_kept_id": 5,
+                "admin_graphql_api_customer_deleted_id": 6,
+                "status": "failed",
+            },
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_body_that_names_nobody_marks_nobody(
     store: Store, topic: str, body: dict[str, Any]
 ) -> None:

@@ -51,13 +51,22 @@ def test_the_preview_shows_shape_ids_and_amounts_and_nobodys_data(
     demo: Store, viewer: Client
 ) -> None:
     body = {
-        "id": 7, "admin_graphql_api_id": "gid://shopify/Order/7", "total_price": "99.00",
-        "currency": "EUR", "financial_status": "paid", "email": "jane@example.com",
-        "phone": "+4930123456", "note": "ring twice", "created_at": "2026-11-01T10:00:00Z",
+        "id": 7,
+        "admin_graphql_api_id": "gid://shopify/Order/7",
+        "total_price": "99.00",
+        "currency": "EUR",
+        "financial_status": "paid",
+        "email": "jane@example.com",
+        "phone": "+4930123456",
+        "note": "ring twice",
+        "created_at": "2026-11-01T10:00:00Z",
         "shipping_address": {"name": "Jane Doe", "address1": "Main Street 1", "latitude": 52.52},
-        "Jane": 1, "cancel_reason": "Jane Doe wants it", "user_id": "jane@example.com",
-        "total_note": "Jane", "line_items": [{"id": 8, "quantity": 2, "title": "for Jane"}] * 30,
-    }  # fmt: skip
+        "Jane": 1,
+        "cancel_reason": "Jane Doe wants it",
+        "user_id": "jane@example.com",
+        "total_note": "Jane",
+        "line_items": [{"id": 8, "quantity": 2, "title": "for Jane"}] * 30,
+    }
     row = event(demo, "w", body=json.dumps(body).encode())
     page = viewer.get(f"{ADMIN}{row.pk}/change/").content.decode()
     for shown in ("gid://shopify/Order/7", "99.00", "EUR", "paid", "2026-11-01T10:00:00Z"):

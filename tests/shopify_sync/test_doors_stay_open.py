@@ -28,9 +28,11 @@ OLD, NEW = b"shpss_practice_demo", b"shpss_new"
 def push(secret: bytes, name: str) -> int:
     body = b'{"id": 5}'
     headers = {
-        "X-Shopify-Topic": "orders/updated", "X-Shopify-Shop-Domain": DOMAIN,
-        "X-Shopify-Webhook-Id": name, "X-Shopify-Hmac-Sha256": sign(body, secret),
-    }  # fmt: skip
+        "X-Shopify-Topic": "orders/updated",
+        "X-Shopify-Shop-Domain": DOMAIN,
+        "X-Shopify-Webhook-Id": name,
+        "X-Shopify-Hmac-Sha256": sign(body, secret),
+    }
     answer = Client().post(
         "/webhooks/shopify/", body, content_type="application/json", headers=headers
     )

@@ -33,24 +33,42 @@ EXAMPLES = int(os.environ.get("T10_EXAMPLES", "50"))
 DOMAIN = "demo.myshopify.com"
 SECRET = b"shpss_secret"
 TOPICS = (
-    "orders/create", "orders/updated", "orders/delete", "refunds/create", "fulfillments/update",
-    "app/uninstalled", "app/scopes_update", "customers/redact", "customers/data_request",
-    "shop/redact", "bulk_operations/finish", "no/such_topic",
-)  # fmt: skip
+    "orders/create",
+    "orders/updated",
+    "orders/delete",
+    "refunds/create",
+    "fulfillments/update",
+    "app/uninstalled",
+    "app/scopes_update",
+    "customers/redact",
+    "customers/data_request",
+    "shop/redact",
+    "bulk_operations/finish",
+    "no/such_topic",
+)
 ORDER = json.dumps(
     {
-        "id": 820982911946154508, "admin_graphql_api_id": "gid://shopify/Order/820982911946154508",
-        "email": "jon@example.com", "created_at": "2026-11-23T10:00:00-05:00", "currency": "EUR",
-        "total_price": "403.00", "line_items": [{"id": 1, "quantity": 2, "title": "Überraschung"}],
-        "customer": {"id": 115310627314723954, "first_name": None}, "shop_domain": DOMAIN,
+        "id": 820982911946154508,
+        "admin_graphql_api_id": "gid://shopify/Order/820982911946154508",
+        "email": "jon@example.com",
+        "created_at": "2026-11-23T10:00:00-05:00",
+        "currency": "EUR",
+        "total_price": "403.00",
+        "line_items": [{"id": 1, "quantity": 2, "title": "Überraschung"}],
+        "customer": {"id": 115310627314723954, "first_name": None},
+        "shop_domain": DOMAIN,
     }
-).encode()  # fmt: skip
+).encode()
 
 # Everything JSON may hold that databases and parsers stumble over.
 odd = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
     st.sampled_from(["\x00", "\ud800", "9" * 500, 2**70, -(2**63) - 1, "820982911946154508"]),
-)  # fmt: skip
+)
 json_like = st.recursive(
     odd,
     lambda inner: (

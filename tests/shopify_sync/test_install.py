@@ -54,8 +54,13 @@ def calls(shop: Shop) -> Iterator[list[Any]]:
 
 
 def add(client: Client, **more: str) -> Any:
-    words = {"shop": DOMAIN, "method": "oauth", "client_id": "practice-demo",
-             "api_secret": "shpss_practice_demo", **more}  # fmt: skip
+    words = {
+        "shop": DOMAIN,
+        "method": "oauth",
+        "client_id": "practice-demo",
+        "api_secret": "shpss_practice_demo",
+        **more,
+    }
     return client.post(ADD, words)
 
 
@@ -66,9 +71,12 @@ def consent(client: Client, at: Shop, **tampered: str) -> str:
     form = {name: values[0] for name, values in query.items()}
     assert form["shop"] == DOMAIN
     back = urllib3.request(
-        "POST", f"{at.origin}/admin/oauth/authorize", body=urlencode(form).encode(),
-        headers={"Content-Type": "application/x-www-form-urlencoded"}, redirect=False,
-    )  # fmt: skip
+        "POST",
+        f"{at.origin}/admin/oauth/authorize",
+        body=urlencode(form).encode(),
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        redirect=False,
+    )
     parts = urlsplit(back.headers["Location"])
     assert parts.path == "/shopify/callback/"
     given = {name: values[0] for name, values in parse_qs(parts.query).items()} | tampered
@@ -114,8 +122,12 @@ def test_its_app_file_is_one_shopify_reads(admin: Client, shop: Shop) -> None:
     assert found["client_id"] == 'quo"ted'
     assert found["auth"]["redirect_urls"] == ["http://testserver/shopify/callback/"]
     topics, compliance = found["webhooks"]["subscriptions"]
-    assert {"orders/create", "app/uninstalled", "bulk_operations/finish",
-            "reverse_fulfillment_orders/dispose"} <= set(topics["topics"])  # fmt: skip
+    assert {
+        "orders/create",
+        "app/uninstalled",
+        "bulk_operations/finish",
+        "reverse_fulfillment_orders/dispose",
+    } <= set(topics["topics"])
     assert len(compliance["compliance_topics"]) == 3
 
 
@@ -141,16 +153,42 @@ def test_a_new_secret_keeps_the_old_one_for_webhooks_on_their_way(
 
 
 BAD_SHOPS = [
-    "", "demo", "demo.myshopify.com.evil.com", "evil.com/demo.myshopify.com", "demo@evil.com",
-    "https://evil.com#.myshopify.com", "demo.myshopify.com:80", "demo.myshopify.com/", "127.0.0.1",
-    "localhost", "[::1]", "demo.myshopify.com\n", "demo.myshopify.com%0d%0a", "-demo.myshopify.com",
-    "demo_.myshopify.com", "demo..myshopify.com", "demo.myshopify.com?x=.myshopify.com",
-    "dëmo.myshopify.com", "demo.MYSHOPIFY.com.", "169.254.169.254", "demo.myshopify.io",
-    "a" * 80 + ".myshopify.com", "demo.myshopify.com\x00", "//evil.com", "file:///etc/passwd",
-    "gopher://x.myshopify.com", "demo.myshopify.com@evil.com", "evil.com\\.myshopify.com",
-    "demo myshopify.com", "demo.myshopify.com;evil.com", "demo.myshopify.com,evil.com",
-    "０.myshopify.com", "demo.myshopifyXcom", "demo。myshopify.com", "xn--/.myshopify.com",
-]  # fmt: skip
+    "",
+    "demo",
+    "demo.myshopify.com.evil.com",
+    "evil.com/demo.myshopify.com",
+    "demo@evil.com",
+    "https://evil.com#.myshopify.com",
+    "demo.myshopify.com:80",
+    "demo.myshopify.com/",
+    "127.0.0.1",
+    "localhost",
+    "[::1]",
+    "demo.myshopify.com\n",
+    "demo.myshopify.com%0d%0a",
+    "-demo.myshopify.com",
+    "demo_.myshopify.com",
+    "demo..myshopify.com",
+    "demo.myshopify.com?x=.myshopify.com",
+    "dëmo.myshopify.com",
+    "demo.MYSHOPIFY.com.",
+    "169.254.169.254",
+    "demo.myshopify.io",
+    "a" * 80 + ".myshopify.com",
+    "demo.myshopify.com\x00",
+    "//evil.com",
+    "file:///etc/passwd",
+    "gopher://x.myshopify.com",
+    "demo.myshopify.com@evil.com",
+    "evil.com\\.myshopify.com",
+    "demo myshopify.com",
+    "demo.myshopify.com;evil.com",
+    "demo.myshopify.com,evil.com",
+    "０.myshopify.com",
+    "demo.myshopifyXcom",
+    "demo。myshopify.com",
+    "xn--/.myshopify.com",
+]
 
 
 @pytest.mark.slow
@@ -175,11 +213,22 @@ def test_no_other_address_is_ever_called(
 
 
 TAMPERED = [
-    {"state": "other"}, {"state": ""}, {"shop": "second.myshopify.com"}, {"shop": "evil.com"},
-    {"code": "other"}, {"code": ""}, {"hmac": ""}, {"hmac": "0" * 64}, {"hmac": "ü"},
-    {"timestamp": "1"}, {"timestamp": "9" * 12}, {"timestamp": "-1"}, {"timestamp": "1e9"},
-    {"extra": "unsigned"}, {"host": "evil.com"},
-]  # fmt: skip
+    {"state": "other"},
+    {"state": ""},
+    {"shop": "second.myshopify.com"},
+    {"shop": "evil.com"},
+    {"code": "other"},
+    {"code": ""},
+    {"hmac": ""},
+    {"hmac": "0" * 64},
+    {"hmac": "ü"},
+    {"timestamp": "1"},
+    {"timestamp": "9" * 12},
+    {"timestamp": "-1"},
+    {"timestamp": "1e9"},
+    {"extra": "unsigned"},
+    {"host": "evil.com"},
+]
 
 
 @pytest.mark.slow

@@ -53,8 +53,9 @@ def test_a_page_that_is_missing_ends_nothing_early() -> None:
         "b": {"nodes": [{"id": "4"}], "pageInfo": {"hasNextPage": False, "endCursor": "c"}},
     }
     first: dict[str, Any] = {
-        "nodes": [{"id": "1"}, {"id": "2"}], "pageInfo": {"hasNextPage": True, "endCursor": "a"},
-    }  # fmt: skip
+        "nodes": [{"id": "1"}, {"id": "2"}],
+        "pageInfo": {"hasNextPage": True, "endCursor": "a"},
+    }
     asked: list[tuple[str, dict[str, Any]]] = []
     made: list[Any] = []
 

@@ -33,9 +33,12 @@ def test_more_orders_and_customers_of_a_phone_than_a_page(shop: Shop, store: Sto
     for place in range(12):
         number = state.new_id()
         state.customers[number] = ShopCustomer(
-            number_id=number, created_at=jane.created_at, updated_at=jane.updated_at,
-            email=f"other{place}@example.com", phone=jane.phone,
-        )  # fmt: skip
+            number_id=number,
+            created_at=jane.created_at,
+            updated_at=jane.updated_at,
+            email=f"other{place}@example.com",
+            phone=jane.phone,
+        )
     other = shop.place(email="other11@example.com")
     search.find_orders(emails=[], phones=["+4915112345678"])
     fetch_dirty()

@@ -89,9 +89,11 @@ def test_a_lost_token_is_an_administrators_and_no_uninstallation(
     store: Store, method: ConnectionMethod
 ) -> None:
     ShopConnection.objects.update(
-        method=method, client_id="app", refresh_token="shprt_x",
+        method=method,
+        client_id="app",
+        refresh_token="shprt_x",
         access_token_expires_at=timezone.now() + timedelta(hours=1),
-    )  # fmt: skip
+    )
     lose(store, "access_token")
     lose(store, "refresh_token")
     with pytest.raises(NeedsAdmin, match="cannot be decrypted") as caught:
@@ -115,9 +117,10 @@ def test_without_a_refresh_token_nobody_has_refused_us(store: Store) -> None:
 
 def test_a_lost_access_token_is_renewed_where_it_can_be(store: Store) -> None:
     ShopConnection.objects.update(
-        method=ConnectionMethod.CLIENT_CREDENTIALS, client_id="practice-demo",
+        method=ConnectionMethod.CLIENT_CREDENTIALS,
+        client_id="practice-demo",
         access_token_expires_at=timezone.now() + timedelta(hours=1),
-    )  # fmt: skip
+    )
     lose(store, "access_token")
     assert client_for(store).read("ShopInfo", {})["shop"]["name"]
     assert tokens.current(ShopConnection.objects.get(store=store)).reveal()
@@ -167,9 +170,14 @@ def test_the_sweeps_of_all_stores_go_on(shop: Shop, seen: Any, store: Store, sec
     )
     Order.objects.filter(pk=order.pk).update(dirty_seq=order.dirty_seq + 1, fetch_after=None)
     for sweep in (
-        tasks.sweep_dirty_orders, tasks.sweep_dirty_customers, tasks.complete_orders,
-        tasks.watch_stores, tasks.compare_stores, tasks.reconcile_stores, tasks.advance_backfills,
-    ):  # fmt: skip
+        tasks.sweep_dirty_orders,
+        tasks.sweep_dirty_customers,
+        tasks.complete_orders,
+        tasks.watch_stores,
+        tasks.compare_stores,
+        tasks.reconcile_stores,
+        tasks.advance_backfills,
+    ):
         sweep()
     order.refresh_from_db()
     assert order.dirty_seq == order.clean_seq

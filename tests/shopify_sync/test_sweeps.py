@@ -128,9 +128,12 @@ def test_what_an_agent_did_meanwhile_stays(
 
 
 def test_a_fresh_click_stands_before_everything_that_was_put_off(
-    two: tuple[OrderAction, OrderAction], shop: Shop, seen: Any, alice: User,
+    two: tuple[OrderAction, OrderAction],
+    shop: Shop,
+    seen: Any,
+    alice: User,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(tasks, "SWEEP_ROWS", 2)
     shop.place(email="fresh@example.com")
     fresh = ask_refund(seen(), "1.00", alice)
@@ -279,11 +282,18 @@ def test_a_backfill_that_breaks_in_an_unknown_way_ends_with_its_reason(
 
 
 COUNTERS = [
-    (OrderAction, "attempts"), (OrderAction, "fence"), (Order, "fetch_failures"),
-    (Order, "dirty_seq"), (Customer, "fetch_failures"), (Customer, "dirty_seq"),
-    (Message, "attempts"), (CampaignMessage, "attempts"), (ShopConnection, "breaker_count"),
-    (ShopConnection, "renewal_fence"), (Backfill, "fence"),
-]  # fmt: skip
+    (OrderAction, "attempts"),
+    (OrderAction, "fence"),
+    (Order, "fetch_failures"),
+    (Order, "dirty_seq"),
+    (Customer, "fetch_failures"),
+    (Customer, "dirty_seq"),
+    (Message, "attempts"),
+    (CampaignMessage, "attempts"),
+    (ShopConnection, "breaker_count"),
+    (ShopConnection, "renewal_fence"),
+    (Backfill, "fence"),
+]
 
 
 @pytest.mark.parametrize(("model", "name"), COUNTERS)

@@ -38,9 +38,11 @@ def asked(shop: Shop) -> int:
 @pytest.fixture
 def own_app(shop: Shop, store: Store) -> Store:
     connect.connect(
-        domain=store.domain, secret="shpss_practice_demo", client_id="practice-demo",
+        domain=store.domain,
+        secret="shpss_practice_demo",
+        client_id="practice-demo",
         method=ConnectionMethod.CLIENT_CREDENTIALS,
-    )  # fmt: skip
+    )
     return store
 
 
@@ -48,9 +50,11 @@ def own_app(shop: Shop, store: Store) -> Store:
 def installed(shop: Shop, store: Store) -> Store:
     """By OAuth, with an expiring token and its refresh token."""
     row = connect.connect(
-        domain=store.domain, secret="shpss_practice_demo", client_id="practice-demo",
+        domain=store.domain,
+        secret="shpss_practice_demo",
+        client_id="practice-demo",
         method=ConnectionMethod.OAUTH,
-    )  # fmt: skip
+    )
     oauth._codes["code-1"] = (store.domain, time.time())
     tokens.exchange(row, "code-1")
     return store

@@ -258,10 +258,23 @@ def test_the_backlog_is_worked_off_in_batches_and_poison_does_not_stop_it(
 
 
 NASTY = [
-    b"", b"null", b"[]", b"{", b"\xff\xfe", b'{"id": null}', b'{"id": "x"}', b'{"id": -1}',
-    b'{"id": 1e400}', b'{"id": NaN}', b'{"id": true}', b'{"id": ' + b"9" * 5000 + b"}",
-    b'{"id": ' + str(2**70).encode() + b"}", b"[" * 100_000, b'{"id": {"a": 1}}', b'"\\ud800"',
-]  # fmt: skip
+    b"",
+    b"null",
+    b"[]",
+    b"{",
+    b"\xff\xfe",
+    b'{"id": null}',
+    b'{"id": "x"}',
+    b'{"id": -1}',
+    b'{"id": 1e400}',
+    b'{"id": NaN}',
+    b'{"id": true}',
+    b'{"id": ' + b"9" * 5000 + b"}",
+    b'{"id": ' + str(2**70).encode() + b"}",
+    b"[" * 100_000,
+    b'{"id": {"a": 1}}',
+    b'"\\ud800"',
+]
 
 
 @pytest.mark.slow
@@ -384,7 +397,12 @@ def test_a_full_house_asks_shopify_to_come_again(
     ShopConnection.objects.create(store=store, access_token="t", api_secret=SECRET.decode())
     with native_door() as native:
         answer = native.post(
-            b"{}", {"X-Shopify-Shop-Domain": "demo.myshopify.com", "X-Shopify-Topic": "t",
-                    "X-Shopify-Webhook-Id": "w", "X-Shopify-Hmac-Sha256": sign(b"{}", SECRET)},
-        )  # fmt: skip
+            b"{}",
+            {
+                "X-Shopify-Shop-Domain": "demo.myshopify.com",
+                "X-Shopify-Topic": "t",
+                "X-Shopify-Webhook-Id": "w",
+                "X-Shopify-Hmac-Sha256": sign(b"{}", SECRET),
+            },
+        )
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")

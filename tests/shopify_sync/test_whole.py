@@ -100,16 +100,22 @@ def test_lists_within_lists_are_read_to_their_end(
     for _ in range(work):
         order.fulfillment_orders.append(
             FulfillmentOrder(
-                number_id=client.shop.new_id(), order_number=order.number_id, created_at=AT,
+                number_id=client.shop.new_id(),
+                order_number=order.number_id,
+                created_at=AT,
                 updated_at=AT,
             )
-        )  # fmt: skip
+        )
     if work:
         order.fulfillment_orders[0].lines = [
-            FulfillmentOrderLine(number_id=client.shop.new_id(), total_quantity=1,
-                                 line_number=order.lines[0].number_id, remaining_quantity=1)
+            FulfillmentOrderLine(
+                number_id=client.shop.new_id(),
+                total_quantity=1,
+                line_number=order.lines[0].number_id,
+                remaining_quantity=1,
+            )
             for _ in range(inner)
-        ]  # fmt: skip
+        ]
     read = client.snapshot(order)
     assert read.is_incomplete == (trackings >= complete_order.MOST)
     assert len(read.lines) == lines
@@ -218,8 +224,13 @@ def test_a_list_that_may_not_be_read_on_is_incomplete(
 
     monkeypatch.setattr(client, "read", read)
     unread = client.snapshot(order).unread
-    assert unread == ({"OrderRefunds": "refunds", "OrderParcels": "fulfillments",
-                       "OrderTransactions": "transactions"}[name],)  # fmt: skip
+    assert unread == (
+        {
+            "OrderRefunds": "refunds",
+            "OrderParcels": "fulfillments",
+            "OrderTransactions": "transactions",
+        }[name],
+    )
 
 
 @pytest.mark.parametrize(("parcels", "unread"), [(30, ()), (75, ("fulfillments",))])

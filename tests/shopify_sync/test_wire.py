@@ -84,9 +84,30 @@ def ask(**more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "status",
-    [201, 202, 203, 204, 206, 226, 300, 301, 302, 303, 304, 307, 308,
-     500, 501, 502, 503, 504, 520, 530, 599],
-)  # fmt: skip
+    [
+        201,
+        202,
+        203,
+        204,
+        206,
+        226,
+        300,
+        301,
+        302,
+        303,
+        304,
+        307,
+        308,
+        500,
+        501,
+        502,
+        503,
+        504,
+        520,
+        530,
+        599,
+    ],
+)
 def test_only_200_is_an_answer_whatever_the_body_says(answering: Any, status: int) -> None:
     """A proxy's error page or redirect may carry JSON that looks like data."""
     answering(Answer(status, GOOD))
@@ -121,9 +142,11 @@ def row(db: None) -> ShopConnection:
     """An app of the merchant's own, which has no token yet."""
     store = Store.objects.create(domain=DOMAIN, name="Demo", currency="EUR")
     return ShopConnection.objects.create(
-        store=store, method=ConnectionMethod.CLIENT_CREDENTIALS, client_id="app-1",
+        store=store,
+        method=ConnectionMethod.CLIENT_CREDENTIALS,
+        client_id="app-1",
         api_secret=Secret("shpss_1"),
-    )  # fmt: skip
+    )
 
 
 def token_answer(**more: Any) -> Answer:
@@ -145,8 +168,10 @@ def test_a_token_is_asked_of_the_shop_itself_unless_the_settings_name_another(
     assert asked["redirect"] is False, "a redirect would carry the secret elsewhere"
     assert asked["headers"]["Host"] == DOMAIN
     assert json.loads(asked["body"]) == {
-        "client_id": "app-1", "client_secret": "shpss_1", "grant_type": "client_credentials",
-    }  # fmt: skip
+        "client_id": "app-1",
+        "client_secret": "shpss_1",
+        "grant_type": "client_credentials",
+    }
 
 
 @pytest.mark.parametrize(
@@ -277,8 +302,15 @@ def test_the_budget_refills_at_shopifys_rate(monkeypatch: pytest.MonkeyPatch) ->
     now = 1000.0
     monkeypatch.setattr(client_module.time, "monotonic", lambda: now)
     budget = Budget(seen_at=now)
-    budget.learn({"throttleStatus": {"maximumAvailable": 2000, "currentlyAvailable": 500,
-                                     "restoreRate": 100}})  # fmt: skip
+    budget.learn(
+        {
+            "throttleStatus": {
+                "maximumAvailable": 2000,
+                "currentlyAvailable": 500,
+                "restoreRate": 100,
+            }
+        }
+    )
     assert budget.wait_s(500) == 0.0
     assert budget.wait_s(700) == 2.0
     assert budget.background_wait_s() == 5.0
@@ -340,16 +372,28 @@ def test_what_was_not_connected_was_not_sent_and_all_else_may_have_been(
 @pytest.mark.parametrize(
     "body",
     [
-        {"errors": [{"message": "x", "path": ["order"], "extensions": {"code": "ACCESS_DENIED"}}],
-         "data": {"order": {"id": 1}}},
+        {
+            "errors": [
+                {"message": "x", "path": ["order"], "extensions": {"code": "ACCESS_DENIED"}}
+            ],
+            "data": {"order": {"id": 1}},
+        },
         {"errors": [{"message": "x", "path": ["order", "email"]}], "data": {"order": {"id": 1}}},
         {"errors": ["x"], "data": {"order": {"id": 1}}},
         {"errors": "x", "data": {"order": {"id": 1}}},
-        {"errors": [{"message": "x", "path": ["order", "email"],
-                     "extensions": {"code": "ACCESS_DENIED"}},
-                    {"message": "y", "path": ["order", "note"]}], "data": {"order": {"id": 1}}},
+        {
+            "errors": [
+                {
+                    "message": "x",
+                    "path": ["order", "email"],
+                    "extensions": {"code": "ACCESS_DENIED"},
+                },
+                {"message": "y", "path": ["order", "note"]},
+            ],
+            "data": {"order": {"id": 1}},
+        },
     ],
-)  # fmt: skip
+)
 def test_errors_beside_data_are_no_answer_but_for_hidden_fields(
     answering: Any, body: dict[str, Any]
 ) -> None:
