@@ -25,9 +25,10 @@ def changing(demo: Demo, cookie: str, path: str, every_s: float) -> Iterator[lis
             n += 1
             words = {"text": f"Note {n}", "csrfmiddlewaretoken": csrf[1]}
             request = urllib.request.Request(
-                f"{demo.url}{path}note/", urllib.parse.urlencode(words).encode(),
+                f"{demo.url}{path}note/",
+                urllib.parse.urlencode(words).encode(),
                 headers={"Cookie": cookie, "HX-Request": "true", "Referer": demo.url},
-            )  # fmt: skip
+            )
             with urllib.request.urlopen(request) as answer:
                 statuses.append(answer.status)
 

@@ -20,9 +20,14 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 READY_WITHIN_S = 150
 
 
@@ -65,9 +70,12 @@ def running_demo(folder: Path, *, redis_url: str = "") -> Iterator[Demo]:
     out = folder / "out.txt"
     with out.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "core.server.processes", "demo"], cwd=ROOT, env=env,
-            stdout=sink, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            [sys.executable, "-m", "core.server.processes", "demo"],
+            cwd=ROOT,
+            env=env,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+        )
     try:
         until = time.monotonic() + READY_WITHIN_S
         while "Agent Inbox is ready" not in out.read_text():

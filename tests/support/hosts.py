@@ -32,9 +32,11 @@ class Host:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.over.set()
         # A thread that is in accept() would keep the port open after a mere close().
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -144,9 +146,12 @@ def _read_request(line: socket.socket) -> None:
         text += part
     head, _, body = text.partition(b"\r\n\r\n")
     wanted = next(
-        (int(row.partition(b":")[2]) for row in head.split(b"\r\n")
-         if row.lower().startswith(b"content-length:")),
+        (
+            int(row.partition(b":")[2])
+            for row in head.split(b"\r\n")
+            if row.lower().startswith(b"content-length:")
+        ),
         0,
-    )  # fmt: skip
+    )
     while len(body) < wanted and (part := line.recv(65536)):
         body += part

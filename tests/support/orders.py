@@ -45,9 +45,13 @@ def eur(amount: str) -> Money:
 
 def suggested(gid: str = "payment-1", maximum: str = "20.00", **more: Any) -> SuggestedTransaction:
     return SuggestedTransaction(
-        parent_gid=gid, gateway=more.pop("gateway", "cards"), label=more.pop("label", "Visa"),
-        is_manual=more.pop("is_manual", False), amount=eur(maximum), maximum=eur(maximum),
-    )  # fmt: skip
+        parent_gid=gid,
+        gateway=more.pop("gateway", "cards"),
+        label=more.pop("label", "Visa"),
+        is_manual=more.pop("is_manual", False),
+        amount=eur(maximum),
+        maximum=eur(maximum),
+    )
 
 
 @dataclass
@@ -82,13 +86,22 @@ class FakeGateway:
         zero = eur("0")
         amount = eur(self.suggestion)
         return SuggestedRefund(
-            amount=amount, maximum=amount, subtotal=amount, tax=zero, shipping=zero,
-            shipping_maximum=eur(self.shipping_maximum), transactions=self.transactions,
+            amount=amount,
+            maximum=amount,
+            subtotal=amount,
+            tax=zero,
+            shipping=zero,
+            shipping_maximum=eur(self.shipping_maximum),
+            transactions=self.transactions,
             lines=tuple(
                 SuggestedLine(
-                    line_gid=line.line_gid, quantity=line.quantity, subtotal=amount, tax=zero,
-                    restock="RETURN", place=Place("place-1", "Shelf") if with_places else None,
+                    line_gid=line.line_gid,
+                    quantity=line.quantity,
+                    subtotal=amount,
+                    tax=zero,
+                    restock="RETURN",
+                    place=Place("place-1", "Shelf") if with_places else None,
                 )
                 for line in lines or ()
             ),
-        )  # fmt: skip
+        )

@@ -12,9 +12,20 @@ from tests.support import snapshots as samples
 
 # Text of a snapshot that masking keeps: ids, numbers, Shopify's words, and what was sold.
 KEPT: dict[str, set[str]] = {
-    "OrderSnapshot": {"gid", "name", "cancel_reason", "financial_status", "fulfillment_status",
-                      "return_status", "currency", "shop_currency", "shipping_title", "risk_level",
-                      "channel", "unread"},
+    "OrderSnapshot": {
+        "gid",
+        "name",
+        "cancel_reason",
+        "financial_status",
+        "fulfillment_status",
+        "return_status",
+        "currency",
+        "shop_currency",
+        "shipping_title",
+        "risk_level",
+        "channel",
+        "unread",
+    },
     "Attribute": set(),
     "PaymentTerms": {"name"},
     "CustomerSnapshot": {"gid"},
@@ -26,9 +37,23 @@ KEPT: dict[str, set[str]] = {
     "LineQuantity": {"line_gid"},
     "Fulfillment": {"gid", "name", "status", "display_status"},
     "FulfillmentEvent": {"gid", "status"},
-    "FulfillmentOrder": {"gid", "status", "request_status", "method_type", "hold_reasons",
-                         "location"},
-    "Transaction": {"gid", "kind", "status", "gateway", "gateway_label", "error_code", "parent_gid"},
+    "FulfillmentOrder": {
+        "gid",
+        "status",
+        "request_status",
+        "method_type",
+        "hold_reasons",
+        "location",
+    },
+    "Transaction": {
+        "gid",
+        "kind",
+        "status",
+        "gateway",
+        "gateway_label",
+        "error_code",
+        "parent_gid",
+    },
     "RefundTransaction": {"gid", "status", "gateway", "error_code"},
     "Refund": {"gid", "return_gid"},
     "Return": {"gid", "name", "status"},
@@ -37,7 +62,7 @@ KEPT: dict[str, set[str]] = {
     "ReverseLine": {"gid", "part_gid"},
     "Tracking": set(),
     "Dispute": {"gid", "status"},
-}  # fmt: skip
+}
 
 
 def filled(kind: Any, word: Callable[[str], str], name: str = "") -> Any:
@@ -55,6 +80,10 @@ def filled(kind: Any, word: Callable[[str], str], name: str = "") -> Any:
         return kind(**{n: filled(hints[n], word, f"{kind.__name__}.{n}") for n in names})
     if kind is snapshots.OrderMoney:
         return samples.order().money
-    plain = {int: 1, bool: True, snapshots.datetime: samples.NOW,
-             snapshots.MoneyBag: samples.bag("1.00")}  # fmt: skip
+    plain = {
+        int: 1,
+        bool: True,
+        snapshots.datetime: samples.NOW,
+        snapshots.MoneyBag: samples.bag("1.00"),
+    }
     return plain.get(kind, samples.bag("1.00").shop)

@@ -68,23 +68,39 @@ class DirectClient:
         """A paid order of one line a price, straight into the books."""
         shop = self.shop
         order = Order(
-            number_id=shop.new_id(), number=1, name="#1001", created_at=AT, processed_at=AT,
-            updated_at=AT, currency="EUR", presentment_currency="EUR",
+            number_id=shop.new_id(),
+            number=1,
+            name="#1001",
+            created_at=AT,
+            processed_at=AT,
+            updated_at=AT,
+            currency="EUR",
+            presentment_currency="EUR",
             lines=[
-                LineItem(number_id=shop.new_id(), title=f"Item {n}", quantity=1,
-                         unit_price=Decimal(price))
+                LineItem(
+                    number_id=shop.new_id(),
+                    title=f"Item {n}",
+                    quantity=1,
+                    unit_price=Decimal(price),
+                )
                 for n, price in enumerate(prices)
             ],
-        )  # fmt: skip
+        )
         shop.orders[order.number_id] = order
         self.pay(order, str(sum(Decimal(price) for price in prices)))
         return order
 
     def pay(self, order: Order, amount: str, **more: Any) -> Transaction:
         paid = Transaction(
-            number_id=self.shop.new_id(), kind="SALE", status="SUCCESS", gateway="cards",
-            amount=Decimal(amount), created_at=AT, processed_at=AT, **more,
-        )  # fmt: skip
+            number_id=self.shop.new_id(),
+            kind="SALE",
+            status="SUCCESS",
+            gateway="cards",
+            amount=Decimal(amount),
+            created_at=AT,
+            processed_at=AT,
+            **more,
+        )
         order.transactions.append(paid)
         return paid
 
@@ -94,13 +110,20 @@ class DirectClient:
         """A parcel with so many units of the first line."""
         shop, place = self.shop, len(order.fulfillments) + 1
         parcel = Fulfillment(
-            number_id=shop.new_id(), order_number=order.number_id, name=f"{order.name}-F{place}",
-            created_at=AT, updated_at=AT, display_status="DELIVERED" if delivered else "IN_TRANSIT",
+            number_id=shop.new_id(),
+            order_number=order.number_id,
+            name=f"{order.name}-F{place}",
+            created_at=AT,
+            updated_at=AT,
+            display_status="DELIVERED" if delivered else "IN_TRANSIT",
             delivered_at=AT + timedelta(days=2) if delivered else None,
             tracking=[Tracking(number=f"BOX{place}-{n}", company="DHL") for n in range(trackings)],
-            lines=[FulfillmentLine(number_id=shop.new_id(), quantity=units,
-                                   line_number=order.lines[0].number_id)],
-        )  # fmt: skip
+            lines=[
+                FulfillmentLine(
+                    number_id=shop.new_id(), quantity=units, line_number=order.lines[0].number_id
+                )
+            ],
+        )
         order.fulfillments.append(parcel)
         return parcel
 
@@ -108,16 +131,33 @@ class DirectClient:
         """A refund of the first payment, with so many entries of the first line."""
         shop, parent = self.shop, order.transactions[0]
         back = Transaction(
-            number_id=shop.new_id(), kind="REFUND", status="SUCCESS", gateway=parent.gateway,
-            amount=Decimal(amount), created_at=AT, processed_at=AT, parent_number=parent.number_id,
-        )  # fmt: skip
+            number_id=shop.new_id(),
+            kind="REFUND",
+            status="SUCCESS",
+            gateway=parent.gateway,
+            amount=Decimal(amount),
+            created_at=AT,
+            processed_at=AT,
+            parent_number=parent.number_id,
+        )
         order.transactions.append(back)
         made = Refund(
-            number_id=shop.new_id(), order_number=order.number_id, created_at=AT, processed_at=AT,
+            number_id=shop.new_id(),
+            order_number=order.number_id,
+            created_at=AT,
+            processed_at=AT,
             transactions=[back.number_id],
-            lines=[RefundLine(number_id=shop.new_id(), line_number=order.lines[0].number_id,
-                              quantity=1, restock_type="NO_RESTOCK", subtotal=Decimal(0),
-                              tax=Decimal(0)) for _ in range(lines)],
-        )  # fmt: skip
+            lines=[
+                RefundLine(
+                    number_id=shop.new_id(),
+                    line_number=order.lines[0].number_id,
+                    quantity=1,
+                    restock_type="NO_RESTOCK",
+                    subtotal=Decimal(0),
+                    tax=Decimal(0),
+                )
+                for _ in range(lines)
+            ],
+        )
         order.refunds.append(made)
         return made

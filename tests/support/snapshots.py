@@ -63,11 +63,19 @@ def order(*, paid: str = "20.00", refunded: str = "0", **changes: Any) -> OrderS
     net = str(Decimal(paid) - Decimal(refunded))
     zero = bag("0")
     money = OrderMoney(
-        total=bag("20.00"), current_total=bag("20.00"), subtotal=bag("20.00"), tax=zero,
-        discounts=zero, shipping=zero, received=bag(paid), refunded=bag(refunded),
-        net_payment=bag(net), outstanding=bag(str(Decimal("20.00") - Decimal(paid))),
-        capturable=zero, tips=zero,
-    )  # fmt: skip
+        total=bag("20.00"),
+        current_total=bag("20.00"),
+        subtotal=bag("20.00"),
+        tax=zero,
+        discounts=zero,
+        shipping=zero,
+        received=bag(paid),
+        refunded=bag(refunded),
+        net_payment=bag(net),
+        outstanding=bag(str(Decimal("20.00") - Decimal(paid))),
+        capturable=zero,
+        tips=zero,
+    )
     base = OrderSnapshot(
         gid="gid://shopify/Order/1",
         legacy_id=1,
