@@ -5,7 +5,8 @@ calls Shopify.
 """
 
 from orders.panels.cards import action_states, order_card, order_cards
-from orders.panels.listing import (
+from orders.panels.notices import action_notice
+from orders.panels.panel import (
     Choice,
     CustomerSummary,
     FoundOrders,
@@ -13,8 +14,12 @@ from orders.panels.listing import (
     find_orders,
     orders_panel,
 )
-from orders.panels.notices import action_notice
-from orders.panels.parts import (
+from orders.panels.returns import return_rows
+from orders.panels.totals import (
+    beside_items,
+    suggestion_rows,
+)
+from orders.panels.types import (
     ActionNotice,
     Button,
     EventRow,
@@ -26,8 +31,6 @@ from orders.panels.parts import (
     ReturnItem,
     ReturnRow,
 )
-from orders.panels.returning import return_rows
-from orders.panels.sums import beside_items, suggestion_rows
 
 __all__ = [
     "ActionNotice",

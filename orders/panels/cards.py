@@ -15,10 +15,13 @@ from orders.models import ActionState, Order, OrderAction, OrderEvent
 from orders.money import Money
 from orders.panels import details, line_changes
 from orders.panels.notices import NEEDS_SOMEBODY, action_notice
-from orders.panels.parts import Button, OrderCard
-from orders.panels.returning import return_rows
+from orders.panels.returns import return_rows
 from orders.panels.rows import event_row, line_rows, parcel_rows, tracking_text
-from orders.panels.sums import money_rows
+from orders.panels.totals import money_rows
+from orders.panels.types import (
+    Button,
+    OrderCard,
+)
 from orders.previews import cancel_refusal_for, order_is_delivered
 from orders.snapshot import OrderSnapshot
 from orders.statuses import badges as statuses

@@ -9,7 +9,10 @@ from typing import Final
 
 from django.utils.translation import gettext as _
 
-from orders.panels.parts import Detail, TransactionRow
+from orders.panels.types import (
+    Detail,
+    TransactionRow,
+)
 from orders.snapshot import Address, Attribute, OrderSnapshot, Transaction
 from orders.statuses.badges import Badge
 from orders.statuses.payment_methods import (

@@ -7,7 +7,7 @@ from typing import Final
 from orders.actions import outcomes
 from orders.actions.outcomes import Going
 from orders.models import ActionState, OrderAction
-from orders.panels.parts import ActionNotice
+from orders.panels.types import ActionNotice
 
 NEEDS_SOMEBODY: Final = {
     ActionState.UNKNOWN,

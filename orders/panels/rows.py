@@ -7,7 +7,12 @@ from datetime import datetime
 from orders.actions import outcomes
 from orders.models import EventKind, Order, OrderEvent
 from orders.panels import details, line_changes
-from orders.panels.parts import EventRow, LineParcel, LineRow, ParcelRow
+from orders.panels.types import (
+    EventRow,
+    LineParcel,
+    LineRow,
+    ParcelRow,
+)
 from orders.snapshot import Fulfillment, OrderSnapshot
 from orders.statuses import badges
 

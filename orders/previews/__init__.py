@@ -4,14 +4,23 @@ A preview carries a signed token of exactly what it showed. `services.request_ac
 nothing but that token, so what is confirmed is what was shown, or is asked again.
 """
 
-from orders.previews.conditions import (
+from orders.previews.build import (
+    preview_again,
+    preview_cancel,
+    preview_refund,
+    suggest,
+)
+from orders.previews.eligibility import (
     cancel_refusal_for,
     earlier_refunds,
     method_refusal,
     order_is_delivered,
     ruling_for,
 )
-from orders.previews.grounds import changes, facts
+from orders.previews.facts import (
+    changes,
+    facts,
+)
 from orders.previews.proposals import (
     DISCREPANCY_REASONS,
     REFUND_REASONS,
@@ -25,10 +34,18 @@ from orders.previews.proposals import (
     encode_proposal,
     reason_words,
 )
-from orders.previews.returning import return_for, return_rows, through, untouched_rows
-from orders.previews.summaries import Preview, SummaryItem, goods_rows
+from orders.previews.returns import (
+    return_for,
+    return_rows,
+    through,
+    untouched_rows,
+)
+from orders.previews.summary import (
+    Preview,
+    SummaryItem,
+    goods_rows,
+)
 from orders.previews.tokens import Confirmed, open_token, read_token, sign_token
-from orders.previews.weighing import preview_again, preview_cancel, preview_refund, suggest
 
 __all__ = [
     "DISCREPANCY_REASONS",

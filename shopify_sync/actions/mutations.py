@@ -15,7 +15,10 @@ from django.conf import settings
 from orders.models import ActionKind, OrderAction, RefundMethod
 from orders.money import Money
 from orders.previews import Proposal, decode_proposal
-from orders.previews.returning import ReturnUnits, ThroughReturn
+from orders.previews.returns import (
+    ReturnUnits,
+    ThroughReturn,
+)
 from orders.progress import Goal
 from orders.shopify_port import Step
 from shopify_sync.api.documents import load

@@ -194,6 +194,6 @@ def test_a_filter_says_how_far_it_looked(
     twelve: list[str], as_alice: Client, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "were looked through" not in panel(as_alice, conversation, "?show=attention")
-    monkeypatch.setattr("orders.panels.listing.ATTENTION_AMONG", 10)
+    monkeypatch.setattr("orders.panels.panel.ATTENTION_AMONG", 10)
     page = panel(as_alice, conversation, "?show=attention")
     assert "Only the newest 10 orders were looked through." in page

@@ -29,7 +29,11 @@ from orders.models import (
     Policy,
     Store,
 )
-from orders.previews import CancelChoice, RefundChoice, weighing
+from orders.previews import (
+    CancelChoice,
+    RefundChoice,
+    build,
+)
 from orders.snapshot import Refund
 from tests.orders.test_requesting import Gateway, refused
 from tests.support.orders import eur, stored
@@ -41,7 +45,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
     found = Gateway()
-    for module in (weighing, requests, approvals):
+    for module in (build, requests, approvals):
         monkeypatch.setattr(module, "get_gateway", lambda: found)
     return found
 

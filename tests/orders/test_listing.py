@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orders.models import Order
-from orders.panels.listing import _summary
+from orders.panels.panel import _summary
 from orders.snapshot import OrderSnapshot, Refund, RefundTransaction, encode
 from tests.support import snapshots
 from tests.support.snapshots import NOW, bag

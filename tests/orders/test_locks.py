@@ -27,7 +27,10 @@ from orders.actions import (
 )
 from orders.errors import ActionRefused
 from orders.models import ActionState, Order, OrderAction, Policy, RefundBudget, Store
-from orders.previews import RefundChoice, weighing
+from orders.previews import (
+    RefundChoice,
+    build,
+)
 from orders.progress import Settled
 from orders.projection import record
 from tests.orders.test_requesting import Gateway
@@ -45,7 +48,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
     found = Gateway()
-    for module in (weighing, requests, approvals):
+    for module in (build, requests, approvals):
         monkeypatch.setattr(module, "get_gateway", lambda: found)
     return found
 

@@ -16,7 +16,12 @@ from orders import previews
 from orders.errors import ActionRefused, InvalidMoney, StalePreview
 from orders.models import ActionKind, Order, Policy, RefundMethod, Returned, Store
 from orders.money import Money
-from orders.previews import CancelChoice, Preview, RefundChoice, weighing
+from orders.previews import (
+    CancelChoice,
+    Preview,
+    RefundChoice,
+    build,
+)
 from orders.snapshot import CustomerSnapshot, Dispute, LineQuantity, OrderSnapshot, Refund
 from tests.support.orders import FakeGateway, eur, stored, suggested
 from tests.support.snapshots import NOW, bag, line, order, parcel, payment, shipped
@@ -29,7 +34,7 @@ DELIVERED = parcel(display_status="DELIVERED", delivered_at=NOW)
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
     found = FakeGateway()
-    monkeypatch.setattr(weighing, "get_gateway", lambda: found)
+    monkeypatch.setattr(build, "get_gateway", lambda: found)
     return found
 
 

@@ -31,7 +31,11 @@ from orders.models import (
     RefundMethod,
     Store,
 )
-from orders.previews import CancelChoice, RefundChoice, weighing
+from orders.previews import (
+    CancelChoice,
+    RefundChoice,
+    build,
+)
 from orders.progress import Goal
 from orders.snapshot import CustomerSnapshot, OrderSnapshot
 from tests.support.orders import FakeGateway, eur, stored
@@ -68,7 +72,7 @@ class Gateway(FakeGateway):
 @pytest.fixture(autouse=True)
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
     found = Gateway()
-    for module in (weighing, requests, approvals):
+    for module in (build, requests, approvals):
         monkeypatch.setattr(module, "get_gateway", lambda: found)
     return found
 

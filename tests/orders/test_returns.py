@@ -12,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.models import ActionKind, ActionState, OrderAction
-from orders.previews.returning import ThroughReturn, through
+from orders.previews.returns import (
+    ThroughReturn,
+    through,
+)
 from orders.progress import (
     LATE_COMMIT,
     Contradiction,

@@ -11,8 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.money import Money
-from orders.panels.parts import MoneyRow
-from orders.panels.sums import beside_items, money_rows, suggestion_rows
+from orders.panels.totals import (
+    beside_items,
+    money_rows,
+    suggestion_rows,
+)
+from orders.panels.types import MoneyRow
 from orders.shopify_port import SuggestedRefund
 from orders.snapshot import Fee, MoneyBag, OrderSnapshot, Refund, RefundTransaction
 from tests.support.snapshots import NOW, bag, order, payment

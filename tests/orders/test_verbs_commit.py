@@ -22,7 +22,10 @@ from orders.actions import (
     transitions,
 )
 from orders.models import ActionState, EventKind, Order, OrderAction, OrderEvent, Policy, Store
-from orders.previews import RefundChoice, weighing
+from orders.previews import (
+    RefundChoice,
+    build,
+)
 from orders.progress import Settled
 from orders.projection import record
 from orders.signals import event_recorded, order_changed
@@ -36,7 +39,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
     found = Gateway()
-    for module in (weighing, requests, approvals):
+    for module in (build, requests, approvals):
         monkeypatch.setattr(module, "get_gateway", lambda: found)
     return found
 

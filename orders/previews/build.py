@@ -12,7 +12,7 @@ from orders import rules
 from orders.errors import ActionRefused, Refusal
 from orders.models import ActionKind, Order, RefundMethod, Returned
 from orders.money import Money
-from orders.previews.conditions import (
+from orders.previews.eligibility import (
     cancel_refusal_for,
     check_amount,
     check_lines,
@@ -22,7 +22,10 @@ from orders.previews.conditions import (
     method_refusal,
     order_is_delivered,
 )
-from orders.previews.grounds import changes, facts
+from orders.previews.facts import (
+    changes,
+    facts,
+)
 from orders.previews.proposals import (
     REFUND_REASONS,
     CancelChoice,
@@ -30,10 +33,21 @@ from orders.previews.proposals import (
     RefundChoice,
     Target,
 )
+from orders.previews.refund_targets import (
+    credit,
+    payments_of,
+    spread,
+)
 from orders.previews.restocking import restocks
-from orders.previews.returning import return_for, through
-from orders.previews.summaries import Preview, SummaryItem, summarize
-from orders.previews.targets import credit, payments_of, spread
+from orders.previews.returns import (
+    return_for,
+    through,
+)
+from orders.previews.summary import (
+    Preview,
+    SummaryItem,
+    summarize,
+)
 from orders.previews.tokens import open_token
 from orders.rules import Advice
 from orders.shopify_port import (

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from orders import rules
 from orders.money import Money
 from orders.panels import line_changes
-from orders.panels.parts import MoneyRow
+from orders.panels.types import MoneyRow
 from orders.shopify_port import SuggestedRefund
 from orders.snapshot import OrderSnapshot
 from orders.statuses.transactions import has_failed

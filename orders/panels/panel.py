@@ -20,7 +20,7 @@ from orders.panels.filters import (
     Selection,
     Show,
 )
-from orders.panels.parts import OrderCard
+from orders.panels.types import OrderCard
 from orders.snapshot import Refund
 from orders.statuses.transactions import parts
 

@@ -13,10 +13,13 @@ from orders import policies, rules
 from orders.errors import Refusal
 from orders.models import ActionKind, Order, RefundMethod, Returned
 from orders.money import Money
-from orders.previews.conditions import ruling_for
+from orders.previews.eligibility import ruling_for
 from orders.previews.proposals import DISCREPANCY_REASONS, Proposal
 from orders.previews.restocking import sentences
-from orders.previews.returning import return_rows, untouched_rows
+from orders.previews.returns import (
+    return_rows,
+    untouched_rows,
+)
 from orders.previews.tokens import sign_token
 from orders.rules import Advice
 from orders.snapshot import LineItem, OrderSnapshot

@@ -9,7 +9,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from orders.models import Order
-from orders.panels.parts import ReturnItem, ReturnRow
+from orders.panels.types import (
+    ReturnItem,
+    ReturnRow,
+)
 from orders.snapshot import OrderSnapshot, Return
 from orders.statuses import (
     badges,
