@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -27,8 +27,8 @@ from practice_store.state import (
 from practice_store.store import Store
 
 ORDERS: Final = 320
-# Those of _people, which come after them.
-PEOPLES_ORDERS: Final = 4
+# Those of _people and _earlier_orders, which come after them.
+PEOPLES_ORDERS: Final = 12
 _PRODUCTS: Final = (
     ("Red mug", "350 ml", "MUG-RED", "19.90"),
     ("Blue mug", "350 ml", "MUG-BLU", "19.90"),
@@ -45,7 +45,7 @@ _PRODUCTS: Final = (
         "TMB-470",
         "32.00",
     ),
-    ("Gift wrapping <b>bold</b> & ribbon", None, "GIFT-WRAP", "3.50"),
+    ("Gift wrapping & ribbon", None, "GIFT-WRAP", "3.50"),
 )
 _PEOPLE: Final = (
     ("Anna", "Schmidt", "DE"),
@@ -62,7 +62,7 @@ _PEOPLE: Final = (
     ("花子", "山田", "JP"),
     ("Maximilian-Alexander", "von Hohenstein-Wittgenberg zu Lauenburg", "AT"),
     ("Zoë 🌻", "O’Brien", "IE"),
-    ("<i>Robert</i>", "Tables & Co", "US"),
+    ("Robert", "Miller & Sons", "US"),
     ("Jürgen", "Groß", "DE"),
 )
 _CARRIERS: Final = (
@@ -123,6 +123,7 @@ def seed(store: Store) -> None:
         if domain == domains[0]:
             _fill(context, rng, ORDERS, stories=True)
             _people(context)
+            _earlier_orders(context)
         else:
             _fill(context, rng, 24, stories=False)
             _twins(context)
@@ -164,6 +165,57 @@ def _people(context: Context) -> None:
     for days, order in zip((21, 4, 30, 6), orders, strict=True):
         staff_actions.pay(context, order)
         _backdate(order, now - timedelta(days=days), context)
+    context.emitted.clear()
+    context.delayed.clear()
+
+
+def _earlier_orders(context: Context) -> None:
+    """More orders of the customers who write in the demo, so that between them their panels show
+    every status. After all others, so that those keep their numbers."""
+    by_key = {story.key: story for story in STORIES}
+    now = context.now()
+
+    def earlier(days: int, key: str, product: int, *, paid: bool = True) -> Order:
+        story = by_key[key]
+        order = _order(
+            context,
+            [(_PRODUCTS[product], 1)],
+            name=story.name,
+            email=story.email,
+            phone=story.phone,
+        )
+        if paid:
+            staff_actions.pay(context, order)
+        dates.append((order, now - timedelta(days=days)))
+        return order
+
+    dates: list[tuple[Order, datetime]] = []
+    archived = earlier(41, "paid_unshipped", 3)
+    staff_actions.ship(context, archived, tracking=_tracking(random.Random(1)))  # noqa: S311
+    staff_actions.carrier_says(context, archived, "DELIVERED", city="Berlin", country="DE")
+    selling.close(context, archived)
+    arriving = earlier(3, "paid_unshipped", 8)
+    staff_actions.ship(context, arriving, tracking=_tracking(random.Random(2)))  # noqa: S311
+    staff_actions.carrier_says(
+        context, arriving, "IN_TRANSIT", arrives_in_days=2, city="Leipzig", country="DE"
+    )
+    part = earlier(24, "delivered", 6)
+    staff_actions.ship(context, part)
+    staff_actions.refund(context, part, Decimal("15.00"), "Damaged in transit")
+    back = earlier(33, "partly_paid_shipped", 7)
+    staff_actions.ship(context, back)
+    staff_actions.refund(context, back, money.net(back), "Refunded in full")
+    pickup = earlier(2, "two_parcels", 9)
+    holding.collect_at(context, pickup, "Shop on Main Street")
+    holding.ready_for_pickup(context, pickup)
+    voided = earlier(16, "authorized", 4, paid=False)
+    staff_actions.authorize(context, voided)
+    _cancel(context, voided, refund=True)
+    canceled = earlier(12, "shipped", 2)
+    _cancel(context, canceled, refund=True)
+    earlier(1, "return_open", 5, paid=False).pending = True
+    for order, at in dates:
+        _backdate(order, at, context)
     context.emitted.clear()
     context.delayed.clear()
 
@@ -475,7 +527,7 @@ def _partly_paid_shipped(context: Context, story: Story) -> Order:
 
 
 def _two_parcels(context: Context, story: Story) -> Order:
-    """One line over two parcels, a number without an address, and a link that is none."""
+    """One line over two parcels, and a tracking number that no link leads to."""
     order = _story_order(context, story, [_PRODUCTS[0], _PRODUCTS[3]], paid=True, quantity=5)
     mug = order.lines[0].number_id
     staff_actions.ship(
@@ -484,7 +536,6 @@ def _two_parcels(context: Context, story: Story) -> Order:
         quantities={mug: 2},
         tracking=[
             Tracking(number="LC-77-0001", company="Local courier"),
-            Tracking(number="EVIL-1", company="Evil", url="javascript:alert(1)"),
         ],
     )
     staff_actions.carrier_says(context, order, "OUT_FOR_DELIVERY", city="Hamburg", country="DE")

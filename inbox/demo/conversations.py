@@ -51,10 +51,10 @@ CONVERSATIONS: Final = (
         "jane@example.com",
         "+4915112345678",
         (
-            Said(5.0, "Hi! I ordered the wrong kettle, order #1043. Can you cancel it please?"),
-            Said(4.6, "Hello Jane, of course. Let me have a look at it.", by="alice"),
-            Said(4.5, "Thank you! You may keep the mug's price if that is easier 🙂"),
-            Said(4.4, "VIP, be generous.", by="sara", is_note=True),
+            Said(2.0, "Hi! I ordered the wrong kettle, order #1043. Can you cancel it please?"),
+            Said(1.6, "Hello Jane, of course. Let me have a look at it.", by="alice"),
+            Said(0.1, "Thank you! You may keep the mug's price if that is easier 🙂"),
+            Said(0.05, "VIP, be generous.", by="sara", is_note=True),
         ),
         order="#1043",
         assignee="alice",
@@ -66,7 +66,7 @@ CONVERSATIONS: Final = (
         "+96522212345",
         (
             Said(
-                3.2,
+                0.25,
                 "The grinder of order #1050 arrived with a cracked handle. I have photos. "
                 "Do I have to send it back?",
             ),
@@ -79,7 +79,7 @@ CONVERSATIONS: Final = (
         "Jane Doe",
         "jane@example.com",
         "+4915112345678",
-        (Said(2.6, "I never paid for #1031 and do not want the apron any more."),),
+        (Said(0.35, "I never paid for #1031 and do not want the apron any more."),),
         order="#1031",
         assignee="alice",
     ),
@@ -88,7 +88,7 @@ CONVERSATIONS: Final = (
         "Greta Lindholm",
         "greta@example.com",
         "",
-        (Said(2.2, "I paid for three of the five tiles so far, where are they? #1055"),),
+        (Said(0.5, "I paid for three of the five tiles so far, where are they? #1055"),),
         order="#1055",
     ),
     Story(
@@ -183,26 +183,15 @@ CONVERSATIONS: Final = (
         "Ben",
         "",
         "",
-        (Said(0.6, "hey do you ship to Switzerland?"),),
+        (Said(6.0, "hey do you ship to Switzerland?"),),
     ),
     Story(
         "stranger",
         "Chloé Dubois",
         "chloe.dubois@example.fr",
         "",
-        (Said(0.5, "Bonjour, je ne trouve plus mon numéro de commande. Pouvez-vous m'aider ?"),),
+        (Said(5.5, "Bonjour, je ne trouve plus mon numéro de commande. Pouvez-vous m'aider ?"),),
         language="fr",
-    ),
-    Story(
-        "markup",
-        "<b>Robert</b>",
-        "robert@example.us",
-        "",
-        (
-            Said(
-                0.4, "<script>alert('hi')</script> is what your form made of my name &amp; address."
-            ),
-        ),
     ),
     Story(
         "long",
@@ -211,7 +200,7 @@ CONVERSATIONS: Final = (
         "",
         (
             Said(
-                0.3,
+                8.0,
                 "Sehr geehrte Damen und Herren, " + "ich möchte mich ausdrücklich bedanken. " * 8,
             ),
         ),
@@ -230,7 +219,7 @@ CONVERSATIONS: Final = (
         "Robin Vogt",
         "robin.vogt@example.net",
         "+4915112345678",
-        (Said(0.2, "Cancel my order #1043 and refund me, please."),),
+        (Said(4.0, "Cancel my order #1043 and refund me, please."),),
         assignee="alice",
         is_unproven=True,
     ),

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import socket
 import threading
-import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -31,23 +28,8 @@ STREAM = re.compile(r"/events/\?(?!.*check=)")
 
 def say(demo: Demo, text: str, *, key: str = "") -> str:
     """A customer's message, through the channel; returns the key of its conversation."""
-    keys = json.loads((demo.folder / "demo" / "keys.json").read_text())
-    channel = next(row for row in keys["channels"] if row["verifies"])
     key = key or secrets.token_hex(6)
-    body = {
-        "external_id": secrets.token_hex(8),
-        "conversation": key,
-        "sender": {"external_id": key, "name": f"Gap {key}", "email": f"{key}@example.com"},
-        "text": text,
-        "sent_at": datetime.now(UTC).isoformat(),
-    }
-    request = urllib.request.Request(
-        f"{demo.url}/api/v1/channels/{channel['id']}/messages/",
-        json.dumps(body).encode(),
-        {"Authorization": f"Bearer {channel['key']}", "Content-Type": "application/json"},
-    )
-    urllib.request.urlopen(request).close()
-    return key
+    return demo.say(text, name=f"Gap {key}", email=f"{key}@example.com", conversation=key)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,26 @@ class Demo:
         body = urllib.parse.urlencode(words).encode()
         urllib.request.urlopen(f"{self.store_url}/_practice/act", body).close()
 
+    def say(self, text: str, *, name: str, email: str, conversation: str = "") -> str:
+        """Write as a customer, through the channel that proves addresses; the conversation's key."""
+        keys = json.loads((self.folder / "demo" / "keys.json").read_text())
+        channel = next(row for row in keys["channels"] if row["verifies"])
+        key = conversation or secrets.token_hex(6)
+        body = {
+            "external_id": secrets.token_hex(8),
+            "conversation": key,
+            "sender": {"external_id": email, "name": name, "email": email},
+            "text": text,
+            "sent_at": datetime.now(UTC).isoformat(),
+        }
+        request = urllib.request.Request(
+            f"{self.url}/api/v1/channels/{channel['id']}/messages/",
+            json.dumps(body).encode(),
+            {"Authorization": f"Bearer {channel['key']}", "Content-Type": "application/json"},
+        )
+        urllib.request.urlopen(request).close()
+        return key
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -70,7 +92,7 @@ def running_demo(folder: Path, *, redis_url: str = "") -> Iterator[Demo]:
     out = folder / "out.txt"
     with out.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "core.server.processes", "demo"],
+            [sys.executable, "-m", "core.server", "demo"],
             cwd=ROOT,
             env=env,
             stdout=sink,
