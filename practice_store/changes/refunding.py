@@ -112,9 +112,9 @@ def suggest(
     if carriage and carriage == shipping_maximum:
         carriage_tax = sum((s.tax for s in order.shipping_lines), ZERO)
     tax += carriage_tax
-    quantities = {s.line.number_id: s.quantity for s in suggested}
+    chosen_units = {s.line.number_id: s.quantity for s in suggested}
     every = [{"dutyId": duty_id(line)} for line in order.lines if full and line.duty]
-    tolls = _duties(order, every or duties or [], quantities)
+    tolls = _duties(order, every or duties or [], chosen_units)
     wanted = price + carriage + (ZERO if order.taxes_included else tax)
     wanted += ZERO if order.duties_included else sum((amount for _, amount in tolls), ZERO)
     if full and order.cancelled_at:

@@ -45,6 +45,7 @@ def judge(amount: str | None, *, spent: str = "0", note: bool = False, **limits:
         ({"amount": "20", "note_above": "20"}, "ok"),
         ({"amount": "600", "refund_up_to": "50", "two_approvers_above": "500"}, "approval x 2"),
         ({"amount": "60", "refund_up_to": "50", "two_approvers_above": "500"}, "approval x 1"),
+        ({"amount": "500", "refund_up_to": "50", "two_approvers_above": "500"}, "approval x 1"),
         # Above two people's line, yet within one's own limit: nobody is asked.
         ({"amount": "60", "refund_up_to": "99", "two_approvers_above": "50"}, "ok"),
         ({"amount": None}, "ok"),
@@ -105,6 +106,18 @@ def test_limits_count_by_a_payment_where_no_sum_is_left() -> None:
         base, money=money, currency="USD", transactions=(snapshots.payment(amount=two),)
     )
     order = Order(document=encode(snapshot), currency="USD", shop_currency="EUR")
+    assert policies.in_shop_currency(Money(Decimal(5), "USD"), order).amount == Decimal("2.5")
+
+
+def test_a_sum_of_nothing_in_one_currency_names_no_rate() -> None:
+    order = Order(
+        currency="USD",
+        shop_currency="EUR",
+        total=Decimal(0),
+        total_shop=Decimal(5),
+        net_payment=Decimal(20),
+        net_payment_shop=Decimal(10),
+    )
     assert policies.in_shop_currency(Money(Decimal(5), "USD"), order).amount == Decimal("2.5")
 
 

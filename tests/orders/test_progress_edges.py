@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from orders import policies, progress
-from orders.models import ActionKind, Order, OrderAction
+from orders.models import ActionKind, ActionState, Order, OrderAction, Outcome
 from orders.money import Money
-from orders.progress import Goal, Job, Settled, Waiting
-from orders.snapshot import OrderSnapshot, Refund
+from orders.progress import Contradiction, Goal, Job, Settled, Waiting
+from orders.snapshot import OrderSnapshot, Refund, RefundTransaction
 from tests.support.snapshots import NOW, bag, order
 
 CANCEL = {"goal": Goal.CANCEL_ORDER.value, "target": "", "document": "OrderCancel"}
@@ -76,3 +76,38 @@ def test_a_cancellation_without_money_owns_no_refund() -> None:
 def test_a_sum_of_an_order_without_a_shop_currency_keeps_its_own() -> None:
     found = policies.in_shop_currency(Money(Decimal(5), "USD"), Order(shop_currency="", total=0))
     assert found == Money(Decimal(5), "USD")
+
+
+def test_a_cancellation_with_the_refund_for_later_is_done_without_one() -> None:
+    """Shopify books a refund of nothing with it, which contradicts nothing."""
+    empty = Refund(gid="r", created_at=NOW - timedelta(minutes=10), total=bag("0"))
+    sent = with_money(accepted_steps=1, step_last_sent_at=NOW - timedelta(hours=1))
+    assert move(sent, canceled(empty), Job.SUCCEEDED) == Settled(
+        ActionState.PARTIAL, outcome=Outcome.NOT_BOOKED
+    )
+
+
+def test_a_refund_of_another_amount_that_waits_for_its_bank_contradicts() -> None:
+    """One of its transactions is enough, while its own total still says nothing."""
+    waiting = Refund(
+        gid="r",
+        created_at=NOW - timedelta(minutes=10),
+        total=bag("0"),
+        transactions=(
+            RefundTransaction(gid="t1", status="SUCCESS", amount=bag("0")),
+            RefundTransaction(gid="t2", status="PENDING", amount=bag("7.00")),
+        ),
+    )
+    sent = with_money(accepted_steps=1, step_last_sent_at=NOW - timedelta(hours=1))
+    assert isinstance(move(sent, canceled(waiting), Job.SUCCEEDED), Contradiction)
+
+
+def test_an_action_that_sends_its_own_refund_claims_none_of_the_cancellation() -> None:
+    booked = Refund(gid="r", created_at=NOW - timedelta(minutes=10), total=bag("20.00"))
+    refund = {"goal": Goal.REFUND.value, "target": "", "document": "RefundCreate"}
+    sent = with_money(
+        accepted_steps=1,
+        steps=[CANCEL, refund],
+        step_last_sent_at=NOW - timedelta(minutes=10),
+    )
+    assert progress.refund_of(sent, canceled(booked)) is None

@@ -9,8 +9,8 @@ import pytest
 
 from orders import rules
 from orders.money import Money
-from orders.snapshot import Dispute, Return
-from tests.support.snapshots import NOW, line, order, parcel, payment, shipped
+from orders.snapshot import Dispute, Refund, RefundTransaction, Return
+from tests.support.snapshots import NOW, bag, line, order, parcel, payment, shipped
 
 
 def cancel(snapshot: object, **options: object) -> str | None:
@@ -128,6 +128,21 @@ def test_money_that_went_back_twice_is_not_owed_by_the_customer() -> None:
     assert rules.net_paid(over) == Money.zero("EUR")
     assert refund(over) == "fully_refunded"
     assert rules.net_paid(order(refunded="5.00")) == Money(Decimal(15), "EUR")
+
+
+def test_one_refund_that_waits_for_its_bank_is_not_there_to_be_refunded() -> None:
+    booked = Refund(
+        gid="r1",
+        total=bag("3.00"),
+        transactions=(RefundTransaction(gid="t1", status="SUCCESS", amount=bag("3.00")),),
+    )
+    waiting = Refund(
+        gid="r2",
+        total=bag("5.00"),
+        transactions=(RefundTransaction(gid="t2", status="PENDING", amount=bag("5.00")),),
+    )
+    seen = order(refunded="3.00", refunds=(booked, waiting))
+    assert rules.net_paid(seen) == Money(Decimal(12), "EUR")
 
 
 @pytest.mark.parametrize("days", [7, 8])
