@@ -1,4 +1,4 @@
-"""What others decide about an action: approve, decline, settle by hand, keep the money."""
+"""Decisions on an action by someone else: approve, decline, settle by hand, keep the money."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ from orders.money import Money
 from orders.progress import Settled, canceled_by
 from orders.shopify_port import get_gateway
 
-# A shop that has not answered for so long is not waited for with a decision.
-_OUT_OF_REACH: Final = timedelta(days=1)
+# If Shopify has not let us read the order for this long, a supervisor may decide without a read.
+_UNREACHABLE_FOR: Final = timedelta(days=1)
 
 
 def approval_refusal(
     action: OrderAction, by: User, *, held: Sequence[Policy] | None = None
 ) -> Refusal | None:
-    """Why this person may not approve or decline this action; None: they may.
+    """Why this person may not approve or decline this action; None if they may.
 
-    `held`: their policies (policies.policies_of), where many actions are asked about at once and
-    policies.acting_refusal was asked before.
+    To check many actions at once, call policies.acting_refusal first and pass the person's
+    policies (policies.policies_of) as `held`; both are then read only once.
     """
     if action.state != ActionState.AWAITING_APPROVAL:
         return Refusal("not_waiting", _("This no longer waits for approval."))
@@ -74,7 +74,7 @@ def approval_refusal(
 
 
 def settling_refusal(by: User) -> Refusal | None:
-    """Why this person may not settle by hand, nor keep a customer's money; None: they may."""
+    """Why this person may not settle by hand or keep a customer's money; None if they may."""
     if policies.is_supervisor(by):
         return None
     return Refusal("not_supervisor", _("Only a supervisor may decide this."))
@@ -82,11 +82,12 @@ def settling_refusal(by: User) -> Refusal | None:
 
 @refused_when_busy()
 def approve(*, action_id: int, by: User, guard: Guard, now: datetime) -> OrderAction:
-    """Agree to exactly what was proposed, on the order as it is now; it then leaves for Shopify.
+    """Approve exactly what was proposed, checked against a fresh read of the order.
 
-    Reads Shopify first: not inside a transaction. Raises ActionRefused, ShopUnreachable, and
-    StalePreview when it may not be carried out any more (the order changed, or what its requester
-    may do), which ends the action.
+    Once every required approval is given, the action is queued for Shopify. Reads Shopify first,
+    so don't call it inside a transaction. Raises ActionRefused, ShopUnreachable, and StalePreview
+    when the action may no longer be carried out (it expired, or the order or its requester's
+    rights changed); the action then ends.
     """
     order = OrderAction.objects.select_related("order__store").get(pk=action_id).order
     get_gateway().refresh(order)
@@ -107,7 +108,7 @@ def approve(*, action_id: int, by: User, guard: Guard, now: datetime) -> OrderAc
                 outcome=outcome,
             )
         else:
-            _agree(action, by, now)
+            _record_approval(action, by, now)
         tell(action.order_id)
     if stale:
         outcome, text = stale
@@ -116,7 +117,7 @@ def approve(*, action_id: int, by: User, guard: Guard, now: datetime) -> OrderAc
 
 
 def _why_stale(action: OrderAction, now: datetime) -> tuple[Outcome, str] | None:
-    """What ends it, and why: what was asked for may not be carried out any more. None: it may."""
+    """The outcome and message of an action that can no longer be carried out, now or later."""
     if action.expires_at and action.expires_at <= now:
         return Outcome.NOT_APPROVED, ""
     objection = objection_to(action, action.order, step=0, now=now)
@@ -127,13 +128,13 @@ def _why_stale(action: OrderAction, now: datetime) -> tuple[Outcome, str] | None
 
 @refused_when_busy()
 def decline(*, action_id: int, by: User, note: str, now: datetime) -> OrderAction:
-    """Say no; nothing was sent. Raises ActionRefused."""
+    """Decline an action that awaits approval, before anything is sent. Raises ActionRefused."""
     with transaction.atomic(durable=True):
         action = locked(action_id)
         if refusal := approval_refusal(action, by):
             raise ActionRefused(refusal)
-        words = _("Declined by %s.") % by.get_username()
-        text = f"{words} {note.strip()}".strip()
+        declined = _("Declined by %s.") % by.get_username()
+        text = f"{declined} {note.strip()}".strip()
         move(
             action,
             ActionState.DECLINED,
@@ -147,7 +148,7 @@ def decline(*, action_id: int, by: User, note: str, now: datetime) -> OrderActio
 
 
 def expire_approvals(*, now: datetime) -> int:
-    """End what nobody approved in time; returns how many."""
+    """Expire actions that were not approved in time; return how many."""
     overdue = OrderAction.objects.filter(
         state=ActionState.AWAITING_APPROVAL, expires_at__lte=now
     ).values_list("pk", flat=True)
@@ -163,7 +164,7 @@ def expire_approvals(*, now: datetime) -> int:
                 ended += 1
                 tell(action.order_id)
 
-    # One that cannot be ended must not keep the others waiting.
+    # One action that fails to expire must not hold up the others.
     sweeps.each(list(overdue[:100]), expire)
     return ended
 
@@ -172,12 +173,15 @@ def expire_approvals(*, now: datetime) -> int:
 def settle_by_hand(
     *, action_id: int, by: User, was_applied: bool, reason: str, now: datetime
 ) -> OrderAction:
-    """A supervisor compared both sides. Reads first, which may settle it by itself; what cannot
-    be read (deleted, uninstalled, a day out of reach) is settled without, and says so.
+    """Settle an action the way a supervisor found it after comparing it with Shopify.
 
-    Raises ActionRefused for anybody else, without a reason, when it no longer needs a person, and
-    when what Shopify shows or has confirmed speaks against it; ShopUnreachable where a read in a
-    moment may tell.
+    Reads the order first, which may settle the action without their decision. An order that
+    cannot be read (deleted, app uninstalled, unreachable for a day) is settled without a read,
+    and the action's message says so.
+
+    Raises ActionRefused if `by` is not a supervisor, if the reason is empty, if the action no
+    longer needs a decision, or if what Shopify shows or has confirmed contradicts it. Raises
+    ShopUnreachable if reading again shortly may still answer the question.
     """
     if not reason.strip():
         raise ActionRefused(Refusal("reason_missing", _("Write what you found in Shopify.")))
@@ -198,17 +202,21 @@ def settle_by_hand(
         if action.state != ActionState.NEEDS_HUMAN:
             text = _("This no longer needs a decision: it is settled.")
             raise ActionRefused(Refusal("not_open", text))
-        found = _found(action) if was_read else Found()
-        if refusal := _evidence_refusal(action, found, was_applied=was_applied, was_read=was_read):
+        evidence = _evidence_of(action) if was_read else Evidence()
+        if refusal := _evidence_refusal(
+            action, evidence, was_applied=was_applied, was_read=was_read
+        ):
             raise ActionRefused(refusal)
         text = (
             _("Settled by %(who)s: %(why)s")
             if was_read
             else _("Settled by %(who)s without reading Shopify: %(why)s")
         )
-        words = text % {"who": by.get_username(), "why": reason.strip()}
+        message = text % {"who": by.get_username(), "why": reason.strip()}
         by_hand = Outcome.DONE_BY_HAND if was_applied else Outcome.NOT_DONE_BY_HAND
-        end = Settled(_settled_state(action, found, was_applied), words, found.refund_gid, by_hand)
+        end = Settled(
+            _settled_state(action, evidence, was_applied), message, evidence.refund_gid, by_hand
+        )
         columns = ending(end, now=now)
         if end.state == ActionState.REJECTED:
             columns["maybe_applied"] = False
@@ -229,20 +237,20 @@ def settle_by_hand(
 
 
 def _was_read_lately(order: Order, now: datetime) -> bool:
-    return order.read_started_at is not None and now - order.read_started_at < _OUT_OF_REACH
+    return order.read_started_at is not None and now - order.read_started_at < _UNREACHABLE_FOR
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a read shows of an action's aims: the order is canceled, and by whom, and a refund of
-    its amount that no other action made."""
+class Evidence:
+    """What Shopify shows of an action: whether the order is canceled, whether this action canceled
+    it, and a refund of its amount that no other action made ("" if there is none)."""
 
     is_canceled: bool = False
     is_canceled_by_it: bool = False
     refund_gid: str = ""
 
 
-def _found(action: OrderAction) -> Found:
+def _evidence_of(action: OrderAction) -> Evidence:
     snapshot = action.order.snapshot
     others = action.order.actions.exclude(pk=action.pk).exclude(refund_gid="")
     taken = set(others.values_list("refund_gid", flat=True))
@@ -250,13 +258,13 @@ def _found(action: OrderAction) -> Found:
         r.gid
         for r in snapshot.refunds
         if r.gid not in taken
-        # A note that bears another action's marker tells of that one.
+        # A note with another action's marker belongs to that action's refund.
         and ("[ax:" not in r.note or action.note_marker in r.note)
         and r.total.presentment == action.money
-        # Shopify's times have whole seconds, by a clock of its own.
+        # Leeway: Shopify's timestamps are whole seconds from its own clock.
         and (r.created_at is None or r.created_at >= action.requested_at - timedelta(minutes=1))
     ]
-    return Found(
+    return Evidence(
         is_canceled=snapshot.cancelled_at is not None,
         is_canceled_by_it=canceled_by(action, snapshot),
         refund_gid=action.refund_gid or next(iter(refunds), ""),
@@ -264,9 +272,9 @@ def _found(action: OrderAction) -> Found:
 
 
 def _evidence_refusal(
-    action: OrderAction, found: Found, *, was_applied: bool, was_read: bool
+    action: OrderAction, evidence: Evidence, *, was_applied: bool, was_read: bool
 ) -> Refusal | None:
-    """What Shopify shows, or has confirmed, against settling it so."""
+    """Why what Shopify shows or has confirmed rules out settling the action this way; else None."""
     if not was_applied:
         if action.refund_gid:
             return Refusal(
@@ -276,9 +284,9 @@ def _evidence_refusal(
         return None
     if not was_read:
         return None
-    if action.kind != ActionKind.REFUND and not found.is_canceled:
+    if action.kind != ActionKind.REFUND and not evidence.is_canceled:
         return Refusal("no_evidence", _("Shopify shows the order, and it is not canceled."))
-    if action.kind != ActionKind.CANCEL and not found.refund_gid:
+    if action.kind != ActionKind.CANCEL and not evidence.refund_gid:
         return Refusal(
             "no_evidence",
             _("Shopify shows no refund of %s on this order that is not another action’s.")
@@ -287,19 +295,21 @@ def _evidence_refusal(
     return None
 
 
-def _settled_state(action: OrderAction, found: Found, was_applied: bool) -> ActionState:
+def _settled_state(action: OrderAction, evidence: Evidence, was_applied: bool) -> ActionState:
     if was_applied:
         return ActionState.SUCCEEDED
-    # Its first half happened: only the refund did not.
-    if action.kind == ActionKind.CANCEL_AND_REFUND and found.is_canceled_by_it:
+    # The cancellation happened; only the refund did not.
+    if action.kind == ActionKind.CANCEL_AND_REFUND and evidence.is_canceled_by_it:
         return ActionState.PARTIAL
     return ActionState.REJECTED
 
 
 @refused_when_busy()
 def keep_money(*, order_id: int, by: User, reason: str) -> Order:
-    """Row G05: what a canceled order still holds stays with the shop on purpose, as a supervisor
-    decides. Raises ActionRefused."""
+    """Record a supervisor's decision that the shop keeps what is left of a canceled order's money.
+
+    It stands until that sum changes. Raises ActionRefused.
+    """
     if not reason.strip():
         raise ActionRefused(Refusal("reason_missing", _("Write why the money is kept.")))
     with transaction.atomic(durable=True):
@@ -321,9 +331,10 @@ def keep_money(*, order_id: int, by: User, reason: str) -> Order:
     return order
 
 
-def _agree(action: OrderAction, by: User, now: datetime) -> None:
+def _record_approval(action: OrderAction, by: User, now: datetime) -> None:
+    """Count one approval; the last one that is needed queues the action."""
     is_first = action.approved_by_id is None
-    mine = {"approved_by_id" if is_first else "co_approved_by_id": by.pk}
+    approver = {"approved_by_id" if is_first else "co_approved_by_id": by.pk}
     given = 1 if is_first else 2
     audit.record(
         AuditKind.APPROVAL,
@@ -336,8 +347,8 @@ def _agree(action: OrderAction, by: User, now: datetime) -> None:
         needed=action.approvals_needed,
     )
     if given < action.approvals_needed:
-        OrderAction.objects.filter(pk=action.pk, state=action.state).update(**mine)
+        OrderAction.objects.filter(pk=action.pk, state=action.state).update(**approver)
         return
     sends_until = {"expires_at": now + SEND_WITHIN}
-    move(action, ActionState.QUEUED, by=by, next_attempt_at=now, **sends_until, **mine)
+    move(action, ActionState.QUEUED, by=by, next_attempt_at=now, **sends_until, **approver)
     transaction.on_commit(lambda: get_gateway().wake(action.pk), robust=True)

@@ -1,6 +1,8 @@
-"""Whether an action may be carried out as the order, its store, its requester and their policy
-are now. Asked with the same functions when it is confirmed, when it is approved, and in the
-transaction that begins each of its steps."""
+"""Whether an action may be carried out, as its order, store, requester and policy are now.
+
+The same functions answer when an action is confirmed, when it is approved, and in the transaction
+that begins each of its steps, so these checks cannot disagree.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ from orders.previews import Proposal
 from orders.progress import Goal
 from orders.statuses import returns
 
-# What our own earlier steps change at Shopify, so that it says nothing before a later one.
+# Facts that our own earlier steps change at Shopify; before a later step, a change in them proves
+# nothing about anyone else.
 _CHANGED_BY_OWN_STEPS: Final = frozenset(
     {"canceled", "payment", "shipments", "lines", "returns", "return_units"}
 )
@@ -35,24 +38,27 @@ _CHANGED: Final = "changed"
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why a step may not be sent now. `can_pass`: it may be later, so the action waits; else it
-    goes back to the agent."""
+    """Why a step may not be sent now.
+
+    `can_pass`: the reason may go away, so the action waits. Otherwise the agent has to review the
+    order again.
+    """
 
     refusal: Refusal
     can_pass: bool = False
 
     @property
     def outcome(self) -> Outcome:
-        """What an action comes to that is not sent because of it."""
+        """The outcome of an action that ends because of this objection."""
         return Outcome.STALE if self.refusal.code == _CHANGED else Outcome.REFUSED_BY_RULES
 
 
 def objection_to(
     action: OrderAction, order: Order, *, step: int, now: datetime
 ) -> Objection | None:
-    """The full check before a step's first byte. Expects the order's lock.
+    """Run the full check before a step is sent. Expects the order's lock.
 
-    What was confirmed is held against everything that may have changed since: the store, the
+    Compares what was confirmed with everything that may have changed since: the store, the
     requester, their policy and today's budget, the approvers, the rules, and the order's facts.
     """
     if waiting := _store_objection(action, order):
@@ -68,7 +74,7 @@ def objection_to(
     if refusal:
         return Objection(refusal)
     if action.is_doubtful and action.step == step:
-        # The sums that differ now may be this step's own doing; reading settles that.
+        # An earlier, unanswered send of this step may have changed the sums; a read settles that.
         ignoring = _CHANGED_BY_OWN_STEPS | {"received", "refunded"}
     else:
         ignoring = _CHANGED_BY_OWN_STEPS if step else frozenset()
@@ -79,7 +85,7 @@ def objection_to(
 
 
 def rule_refusal(order: Order, proposal: Proposal, *, goal: Goal, now: datetime) -> Refusal | None:
-    """What the order's own state forbids. Expects the order's lock."""
+    """Why the order's own state rules the proposal out; None if it doesn't. Expects its lock."""
     if order.deleted_at or not order.document:
         return Refusal("gone", _("Shopify no longer has this order."))
     if refusal := previews.method_refusal(order, proposal.method):
@@ -93,7 +99,11 @@ def rule_refusal(order: Order, proposal: Proposal, *, goal: Goal, now: datetime)
 def rule(
     order: Order, proposal: Proposal, *, by: User, now: datetime, besides: OrderAction | None = None
 ) -> Ruling:
-    """What the person's policy says, with the day's budget locked while it is counted."""
+    """What the person's policy says about the proposal. Expects a transaction.
+
+    Locks their budget row while the day's refunds are counted, so that two refunds at once cannot
+    both fit the same daily limit. `besides`: the action in question, which must not count twice.
+    """
     policy = policies.policy_of(by, order.store)
     if policy and policy.refund_per_day is not None and proposal.amount is not None:
         RefundBudget.objects.get_or_create(user=by, store=order.store)
@@ -102,8 +112,11 @@ def rule(
 
 
 def _owner_refusal(action: OrderAction, order: Order) -> Refusal | None:
-    """Whose order it is, while nothing was sent. What was begun is brought to its end: half of a
-    cancellation helps nobody."""
+    """Why it is uncertain that the order belongs to the contact it was asked for; else None.
+
+    Checked only before the first send. After that the action is finished: half a cancellation is
+    worse than a whole one.
+    """
     return None if action.maybe_applied else guards.refusal(action, order)
 
 
@@ -113,7 +126,7 @@ def _store_objection(action: OrderAction, order: Order) -> Objection | None:
         return Objection(Refusal("store_frozen", text), can_pass=True)
     if not order.store.is_active:
         text = _("The store's connection was switched off.")
-        # Of what was sent already, an administrator may switch it on again to see the end.
+        # If something was sent, wait: an admin may switch the store back on to learn the outcome.
         return Objection(Refusal("store_off", text), can_pass=action.maybe_applied)
     return None
 
@@ -146,7 +159,7 @@ def _cancel_refusal(order: Order, proposal: Proposal, now: datetime) -> Refusal 
     if not proposal.shipments_to_cancel and (refusal := rules.shipment_refusal(snapshot)):
         return refusal
     if proposal.is_full_refund and proposal.amount != rules.net_paid(snapshot):
-        # Shopify's cancellation gives back all there is, whatever was confirmed.
+        # Shopify's cancellation refunds everything that is left, not the amount we confirmed.
         return Refusal(
             "amount_changed",
             _("Canceling would now return %(sum)s.") % {"sum": rules.net_paid(snapshot).format()},
@@ -158,7 +171,7 @@ def _cancel_refusal(order: Order, proposal: Proposal, now: datetime) -> Refusal 
 def _approval_refusal(
     action: OrderAction, order: Order, proposal: Proposal, now: datetime
 ) -> Refusal | None:
-    """The requester's policy as it is now, and whether who approved still may."""
+    """Why the requester's policy or an approver's rights no longer allow the action; else None."""
     ruling = rule(order, proposal, by=action.requested_by, now=now, besides=action)
     if ruling.refusal:
         return ruling.refusal

@@ -1,7 +1,8 @@
-"""The action machine: every move of an OrderAction after it was asked for.
+"""The worker's side of an OrderAction: claim it, begin its steps, settle it.
 
-All moves are compare-and-set on (id, SENDING, fence): a worker that lost its lease can no
-longer write, however late it wakes up. Each function is one short transaction of its own.
+Every write is a compare-and-set on (id, state, fence), so a worker that lost its lease can no
+longer write, however late it wakes up. Unless they say otherwise, functions run one short
+transaction of their own.
 """
 
 from __future__ import annotations
@@ -38,23 +39,27 @@ from orders.models import (
 from orders.progress import KEY_WINDOW, Move, Settled, Waiting
 from orders.signals import event_recorded
 
-# Longer than the longest call (2 s to connect, 10 s to answer), and renewed before each one:
-# a live worker never loses it, and a dead one's work is taken up soon.
+# Longer than the longest call (2 s to connect, 10 s to answer), and renewed before each call: a
+# live worker never loses it, and a dead worker's action is picked up soon.
 LEASE: Final = timedelta(seconds=15)
-# So many workers in a row died over it: it is the action that kills them.
+# After this many crashes in a row, assume that the action itself kills its workers.
 CRASHES_BELIEVED: Final = 10
-# Not sent by then: the agent looks at the order again.
+# An action that was not sent by then expires; the agent has to review the order again.
 SEND_WITHIN: Final = timedelta(hours=24)
-# Shopify accepted it and does not show it: a cancellation takes minutes.
+# How long to wait for a step that Shopify accepted but does not show; cancellations take minutes.
 PENDING_FOR: Final = timedelta(hours=2)
-# As long as the idempotency key is sure to be known.
+# How long to look for an unknown outcome: while Shopify is sure to know the idempotency key.
 UNKNOWN_FOR: Final = KEY_WINDOW
-_AT_ONCE: Final = 100
+_BATCH_SIZE: Final = 100
 
 
 def claim(*, action_id: int, now: datetime) -> OrderAction | None:
-    """Take a due action for work. None: not due, another worker has it, or it was not sent in
-    time, which ends it: a message that was late may come before the sweep."""
+    """Claim a due action for this worker.
+
+    None: it is not due, another worker has it, it has crashed too many workers (a supervisor gets
+    it), or it was not sent in time. The last is checked here too, because a late task message may
+    arrive before the sweep and must not send an expired action.
+    """
     due = OrderAction.objects.due(now=now).select_related("order__store").filter(pk=action_id)
     action = due.first()
     if action is None:
@@ -68,8 +73,8 @@ def claim(*, action_id: int, now: datetime) -> OrderAction | None:
         return None
     with transaction.atomic(durable=True):
         lock_order(action.order_id)
-        # By its lease too, and read anew once it is ours: a slow worker may have begun its step
-        # since the look above, and what was sent must not be taken for unsent.
+        # Compare the lease too, and re-read the row once it is ours: a slow worker may have begun
+        # its step since the read above, and a step that was sent must not be taken for unsent.
         seen = {name: getattr(action, name) for name in ("state", "fence", "lease_until")}
         if not OrderAction.objects.filter(pk=action.pk, **seen).update(lease_until=now + LEASE):
             return None
@@ -87,16 +92,16 @@ def claim(*, action_id: int, now: datetime) -> OrderAction | None:
 
 
 def renew(action: OrderAction, *, now: datetime) -> bool:
-    """Before each call to Shopify. False: the lease was lost, and another has the action."""
+    """Extend the lease before a call to Shopify. False: it was lost to another worker."""
     return _keep(action, lease_until=now + LEASE)
 
 
 def begin_step(action: OrderAction, *, step: int, now: datetime) -> Objection | bool:
-    """Write down that a step is about to be sent; committed before any byte leaves.
+    """Record that a step is about to be sent; committed before any byte leaves.
 
-    The full check and the compare-and-set are one transaction under the order's lock: what is
-    sent was allowed at that moment. An Objection says why it is not. False: the lease was lost,
-    and nothing may be sent.
+    The full check and the compare-and-set share one transaction under the order's lock, so what is
+    sent was allowed at that moment. Returns an Objection if it isn't allowed, and False if the
+    lease was lost; either way nothing may be sent.
     """
     is_again = action.step == step and action.step_first_sent_at is not None
     changes: dict[str, Any] = {
@@ -104,7 +109,7 @@ def begin_step(action: OrderAction, *, step: int, now: datetime) -> Objection | 
         "step_first_sent_at": action.step_first_sent_at if is_again else now,
         "step_last_sent_at": now,
         "sent_at": action.sent_at or now,
-        # The steps before it were seen done, and are never sent again.
+        # Earlier steps were seen done and are never sent again.
         "accepted_steps": max(action.accepted_steps, step),
         "is_doubtful": True,
         "maybe_applied": True,
@@ -121,15 +126,15 @@ def begin_step(action: OrderAction, *, step: int, now: datetime) -> Objection | 
 def check_before_sending(
     action: OrderAction, order: Order, *, step: int, now: datetime
 ) -> Objection | None:
-    """Why this step must not be sent, as everything is now. Expects the order's lock."""
-    # Read anew: people's rights are not those of the moment the action was claimed.
+    """Why this step must not be sent now; None if it may be. Expects the order's lock."""
+    # Re-read: people's rights may have changed since the action was claimed.
     people = OrderAction.objects.select_related("requested_by", "approved_by", "co_approved_by")
     fresh = people.get(pk=action.pk)
     return objection_to(fresh, order, step=step, now=now)
 
 
 def keep(action: OrderAction, **changes: Any) -> bool:
-    """Write progress and hold on to the claim. False: the lease was lost meanwhile."""
+    """Write progress without giving up the claim. False: the lease was lost."""
     return _keep(action, **changes)
 
 
@@ -141,7 +146,7 @@ def release(
     message: str = "",
     **changes: Any,
 ) -> bool:
-    """Put an active action down until `again_at`. False: the lease was lost meanwhile."""
+    """Release an active action until `again_at`. False: the lease was lost."""
     with transaction.atomic(durable=True):
         moved = move(
             action,
@@ -158,7 +163,7 @@ def release(
 
 
 def human_needed(action: OrderAction, *, message: str) -> bool:
-    """Stop working on it: a supervisor compares both sides."""
+    """Hand the action to a supervisor to compare with Shopify. False: it has moved on."""
     with transaction.atomic(durable=True):
         moved = move(action, ActionState.NEEDS_HUMAN, lease_until=None, message=message)
         if moved:
@@ -167,7 +172,7 @@ def human_needed(action: OrderAction, *, message: str) -> bool:
 
 
 def settle(action: OrderAction, end: Settled, *, now: datetime, **changes: Any) -> bool:
-    """End the action as its worker. False: it was settled by somebody else, or the lease lost."""
+    """End the action. False: the lease was lost, or something else has settled it."""
     with transaction.atomic(durable=True):
         moved = move(action, end.state, **ending(end, now=now), **changes)
         if moved:
@@ -177,15 +182,18 @@ def settle(action: OrderAction, end: Settled, *, now: datetime, **changes: Any) 
 
 
 def end_overdue(*, now: datetime) -> int:
-    """Every state ends: what was not sent in time expires, and what was sent and has no known
-    outcome goes to a person. Returns how many; each on its own, so that none holds up another."""
+    """End overdue actions, so that no action waits forever; return how many.
+
+    What was not sent in time expires; what was sent and still has no known outcome goes to a
+    supervisor. Each action is handled on its own, so one that fails does not hold up the others.
+    """
     unsent = OrderAction.objects.filter(
         state__in=(ActionState.QUEUED, ActionState.BLOCKED),
         maybe_applied=False,
         expires_at__lte=now,
     )
     long_ago = now - UNKNOWN_FOR
-    # A step that is known not to have been sent has no times: then those of the steps before it.
+    # A step known not to have been sent has no times of its own; fall back to the action's.
     before = Coalesce("sent_at", "requested_at")
     times = {
         "last": Coalesce("step_last_sent_at", "step_first_sent_at", before),
@@ -206,19 +214,22 @@ def end_overdue(*, now: datetime) -> int:
         human_needed(action, message=action.message or _("Shopify has not shown the outcome."))
 
     ended = sweeps.each(
-        unsent.select_related("order__store")[:_AT_ONCE], lambda action: _expire(action, now)
+        unsent.select_related("order__store")[:_BATCH_SIZE], lambda action: _expire(action, now)
     )
-    return ended + sweeps.each(sent.select_related("order__store")[:_AT_ONCE], hand_over)
+    return ended + sweeps.each(sent.select_related("order__store")[:_BATCH_SIZE], hand_over)
 
 
 def _expire(action: OrderAction, now: datetime) -> None:
-    words = _("It was not sent within a day. Review the order again.")
-    settle(action, Settled(ActionState.EXPIRED, words, outcome=Outcome.NOT_SENT), now=now)
+    message = _("It was not sent within a day. Review the order again.")
+    settle(action, Settled(ActionState.EXPIRED, message, outcome=Outcome.NOT_SENT), now=now)
 
 
 def booked(move: Move) -> Settled | None:
-    """The end that a move amounts to. A refund that only its bank has yet to confirm is over for
-    the order: it blocks nothing, and the bank's word settles it for good. None: it is not over."""
+    """The settled state a move amounts to; None if the action is not over.
+
+    A refund that only its bank still has to confirm counts as over: it blocks no other action on
+    the order, and the bank's answer later settles it for good.
+    """
     match move:
         case Settled():
             return move
@@ -228,7 +239,7 @@ def booked(move: Move) -> Settled | None:
 
 
 def ending(end: Settled, *, now: datetime) -> dict[str, Any]:
-    """The columns of a settled action."""
+    """The columns to write when an action is settled."""
     columns: dict[str, Any] = {
         "settled_at": now,
         "lease_until": None,
@@ -245,8 +256,11 @@ def ending(end: Settled, *, now: datetime) -> dict[str, Any]:
 
 
 def record_failure(action: OrderAction, end: Settled, *, now: datetime) -> None:
-    """An action that did not fully happen is news of its own; what did happen is told by the
-    projection's events, once. Expects the caller's transaction."""
+    """Add a timeline event for an action that was not fully carried out.
+
+    What was carried out already gets its events from the projection, so successes add none here.
+    Expects the caller's transaction.
+    """
     happened = {ActionState.SUCCEEDED, ActionState.AWAITING_BANK}
     if end.state not in SETTLED_STATES or end.state in happened:
         return

@@ -1,6 +1,9 @@
-"""What only the app that talks to people knows of an action: whether its order is certainly the
-order of whom it was asked for. It adds its rule when it is ready; the machine asks it before the
-first byte, and when an action is approved."""
+"""Rules that other apps add to the checks before an action is sent.
+
+Only the inbox knows whether an order certainly belongs to the contact the action was asked for.
+It appends its rule when its app is ready; the rules run when an action is approved and before
+anything of it is sent.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,6 @@ RULES: Final[list[Rule]] = []
 
 
 def refusal(action: OrderAction, order: Order) -> Refusal | None:
-    """The first rule's that speaks against it; None: none does."""
+    """The first refusal any rule returns; None if every rule allows the action."""
     found = (rule(action, order) for rule in RULES)
     return next((each for each in found if each), None)

@@ -1,8 +1,9 @@
-"""What became of an action, in words: the one table that every screen, row, list, answer and
-message takes them from.
+"""The texts that describe an action's status: one table for every screen, list, API response
+and message.
 
-A state says what may still happen; an outcome, why it ended (models.Outcome). Both together have
-one entry here, found by `outcome_of`. No word of a database or of Shopify's API is shown.
+A state says what may still happen; an outcome (models.Outcome) says why the action ended.
+`outcome_of` turns both into the code of one entry here, so that people never see a database value
+or a constant of Shopify's API.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Going(StrEnum):
-    """What an action that has not ended is at; and how one ended of which no more is known."""
+    """Codes for actions still under way, and for ended ones whose outcome was never stored."""
 
     AWAITING_APPROVAL = "awaiting_approval"
     UNDOABLE = "undoable"
@@ -41,8 +42,11 @@ class Going(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """`code` is stable and goes out by the API. `title`: "Refund €12.50: done by Alice". `label`:
-    the same without what it is about, for lists. `text` may be empty."""
+    """An action's status as people read it.
+
+    `code` is stable and part of the API. `title` reads like "Refund €12.50: done by Alice";
+    `label` is its short form for lists, without the action. `text` may be empty.
+    """
 
     code: str
     tone: Tone
@@ -53,7 +57,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """`keeps_message`: what was said when it ended says more than `text`, and is shown instead."""
+    """One status in the table. `keeps_message`: prefer the action's stored message to `text`."""
 
     tone: Tone
     label: _StrPromise | str
@@ -224,7 +228,7 @@ _OUTCOMES: Final[dict[str, _Entry]] = {
         gettext_lazy("Nothing was sent. Ask again."),
         keeps_message=False,
     ),
-    # What ended before its outcome was written down.
+    # Actions that ended before outcomes were stored.
     Going.CANCELED_ONLY: _Entry(
         Tone.CRITICAL,
         gettext_lazy("Canceled, refund failed"),
@@ -244,7 +248,7 @@ _OUTCOMES: Final[dict[str, _Entry]] = {
         gettext_lazy("Nothing was sent. Ask again."),
     ),
 }
-# How each outcome of the refund is told where the cancellation before it was done.
+# Labels for a refund's outcome when the cancellation before it succeeded.
 _AFTER_CANCELING: Final[dict[str, _StrPromise]] = {
     Outcome.FAILED_AT_BANK: gettext_lazy("Canceled; the refund failed at the bank"),
     Outcome.PARTLY_FAILED_AT_BANK: gettext_lazy("Canceled; the refund failed in part at the bank"),
@@ -275,7 +279,7 @@ _UNSENT: Final = frozenset({ActionState.QUEUED, ActionState.BLOCKED})
 
 
 def outcome_of(action: OrderAction) -> str:
-    """The code of what an action is at, or has come to. Reads its order's store."""
+    """The code of an action's current status or final outcome. Reads its order's store."""
     if action.outcome:
         return action.outcome
     if action.state in _UNSENT and not action.maybe_applied and action.order.store.is_frozen:
@@ -286,13 +290,13 @@ def outcome_of(action: OrderAction) -> str:
 
 
 def default_outcome(state: str) -> str:
-    """The outcome that a settled state amounts to by itself; "": it says too little."""
+    """The outcome implied by a settled state alone; "" if the state does not imply one."""
     code = _BY_STATE.get(state, "")
     return code if code in Outcome.values else ""
 
 
 def words(action: OrderAction) -> Words:
-    """The words for an action as it is now. Reads its order, its order's store and who asked."""
+    """Describe an action as it is now. Reads its order, the order's store and the requester."""
     code = outcome_of(action)
     entry = _OUTCOMES[code]
     label, title = str(entry.label), str(entry.title)
@@ -309,21 +313,21 @@ def words(action: OrderAction) -> Words:
 
 
 def label(code: str) -> str:
-    """A code's words for a list or a filter; "" for none."""
+    """A code's label for a list or a filter; "" for an unknown code."""
     return str(_OUTCOMES[code].label) if code in _OUTCOMES else ""
 
 
 def what(action: OrderAction) -> str:
-    """ "Refund €12.50", "Cancel order"."""
+    """Name the action: "Refund €12.50", "Cancel order"."""
     kind = str(action.get_kind_display())
     return f"{kind} {action.money.format()}" if action.money else kind
 
 
 def kept_on_purpose(action: OrderAction) -> Money | None:
-    """What a cancellation that gave back a chosen sum left with the shop, as it was confirmed."""
+    """What a cancellation with a partial refund left with the shop, as confirmed; else None."""
     if action.kind != ActionKind.CANCEL_AND_REFUND or action.money is None:
         return None
-    paid = _net_before(action)
+    paid = _net_when_confirmed(action)
     return paid - action.money if paid is not None and paid > action.money else None
 
 
@@ -331,7 +335,7 @@ def _text(action: OrderAction, entry: _Entry) -> str:
     if action.message and entry.keeps_message:
         return action.message
     kept = kept_on_purpose(action)
-    paid = _net_before(action)
+    paid = _net_when_confirmed(action)
     if action.state == ActionState.SUCCEEDED and kept and paid and action.money:
         sums = {"refunded": action.money, "paid": paid, "kept": kept}
         return _("Canceled, and %(refunded)s of %(paid)s refunded; %(kept)s kept on purpose.") % {
@@ -340,8 +344,11 @@ def _text(action: OrderAction, entry: _Entry) -> str:
     return str(entry.text)
 
 
-def _net_before(action: OrderAction) -> Money | None:
-    """What there was to give back when it was confirmed, by the summary's own facts."""
+def _net_when_confirmed(action: OrderAction) -> Money | None:
+    """The refundable sum when the action was confirmed, from the facts in its proposal.
+
+    None for a proposal without readable facts, or in mixed currencies.
+    """
     facts = (action.proposal or {}).get("facts") or {}
     try:
         received, refunded = (
@@ -349,5 +356,5 @@ def _net_before(action: OrderAction) -> Money | None:
         )
     except (KeyError, TypeError, ValueError):
         return None
-    is_one = received.currency == refunded.currency == action.currency
-    return received - refunded if is_one else None
+    same_currency = received.currency == refunded.currency == action.currency
+    return received - refunded if same_currency else None

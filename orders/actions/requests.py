@@ -1,4 +1,4 @@
-"""What an agent may ask for, and take back."""
+"""Requesting an action on an order, and withdrawing it before it is sent."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from orders.policies import Ruling
 from orders.progress import Goal
 from orders.shopify_port import get_gateway
 
-# An approval that was not given by then is asked for again, on today's facts.
+# An approval that was not given by then has to be requested again, on a fresh preview.
 APPROVAL_WITHIN: Final = timedelta(hours=4)
-# What a door knows of an order and this app does not, such as whose it is. Asked under the order's
-# lock, in the transaction that writes the action: a door's own question before it is courtesy.
+# A check that only the caller (a view or an API endpoint) can make, such as whose order it is. It
+# runs under the order's lock, in the transaction that writes the action; a caller that also checks
+# beforehand merely fails sooner.
 Guard = Callable[[Order], Refusal | None]
 _WITHDRAWABLE: Final = (ActionState.AWAITING_APPROVAL, ActionState.QUEUED, ActionState.BLOCKED)
 
@@ -47,12 +48,14 @@ def request_action(
     origin: str = "",
     click: str = "",
 ) -> OrderAction:
-    """Write down what the agent confirmed; it leaves for Shopify after commit.
+    """Create the action that the agent confirmed.
 
-    `click` names the confirmation (an API's Idempotency-Key); empty takes the summary's own
-    nonce. The same click again returns the same action; the same click with another content
-    is refused. Opens its own transaction. Raises ActionRefused, and StalePreview when the
-    order is no longer what the summary showed.
+    Unless it awaits approval, a worker sends it to Shopify after commit.
+
+    `click` identifies the confirmation (the API's Idempotency-Key); if empty, the token's nonce
+    does. Repeating a click returns the same action; reusing it for other content is refused.
+    Opens its own transaction. Raises ActionRefused, and StalePreview when the order is no longer
+    what the summary showed.
     """
     confirmed = previews.open_token(token, by=by)
     if confirmed.order_id != order_id:
@@ -64,7 +67,7 @@ def request_action(
         with transaction.atomic(durable=True):
             orders = Order.objects.select_for_update(of=("self",)).select_related("store")
             order = orders.get(pk=confirmed.order_id)
-            # The same click may have come first while this one waited for the lock.
+            # The same click may have won while this one waited for the lock.
             if earlier := OrderAction.objects.filter(requested_by_id=by.pk, nonce=nonce).first():
                 return _same_click(earlier, confirmed)
             if refusal := guard(order):
@@ -75,7 +78,7 @@ def request_action(
     except IntegrityError:
         if earlier := OrderAction.objects.filter(requested_by_id=by.pk, nonce=nonce).first():
             return _same_click(earlier, confirmed)
-        # orders_one_active_action caught a colleague; anything else is a bug of ours.
+        # orders_one_active_action: a colleague's action came first. Anything else is our bug.
         if active := OrderAction.objects.active().filter(order_id=confirmed.order_id).first():
             raise ActionRefused(active_refusal(active)) from None
         raise
@@ -83,11 +86,11 @@ def request_action(
 
 
 def earlier_action(*, token: str, order_id: int, by: User, click: str = "") -> OrderAction | None:
-    """What this click has already become, for the person who made it: whatever has changed since,
-    the order, their rights or the summary's age, an answer that was lost is given again.
+    """Return the action this click already created, for the person who clicked.
 
-    None: it is the first time, or the token is none of theirs. Raises ActionRefused where the
-    click was used for another content.
+    A response that got lost can be given again, no matter what has changed since: the order, the
+    person's rights, or the token's age. None: it is the first time, or the token isn't theirs.
+    Raises ActionRefused if the click was used for other content.
     """
     try:
         confirmed = previews.read_token(token, by=by)
@@ -104,17 +107,17 @@ def earlier_action(*, token: str, order_id: int, by: User, click: str = "") -> O
 
 @refused_when_busy()
 def withdraw(*, action_id: int, by: User, now: datetime) -> OrderAction:
-    """Take back an action of which nothing was sent. Raises ActionRefused if it is too late."""
+    """Withdraw an action before anything is sent. Raises ActionRefused if it is too late."""
     with transaction.atomic(durable=True):
         action = locked(action_id)
         is_waiting = action.state in _WITHDRAWABLE and not action.maybe_applied
-        words = _("Withdrawn by %s.") % by.get_username()
+        message = _("Withdrawn by %s.") % by.get_username()
         if not is_waiting or not move(
             action,
             ActionState.WITHDRAWN,
             by=by,
             settled_at=now,
-            message=words,
+            message=message,
             outcome=Outcome.WITHDRAWN,
         ):
             reason = _("It is too late to withdraw this: it was sent to Shopify.")
@@ -124,7 +127,7 @@ def withdraw(*, action_id: int, by: User, now: datetime) -> OrderAction:
 
 
 def check_now(*, action_id: int, now: datetime) -> None:
-    """Read Shopify for this action at once instead of at its next time. Sends nothing new."""
+    """Read Shopify for this action now instead of at its next attempt. Sends nothing new."""
     waiting = OrderAction.objects.filter(
         pk=action_id, state__in=[ActionState.UNKNOWN, ActionState.PENDING, ActionState.BLOCKED]
     )
@@ -133,6 +136,7 @@ def check_now(*, action_id: int, now: datetime) -> None:
 
 
 def active_refusal(active: OrderAction) -> Refusal:
+    """Refuse a second action while `active` is still under way on the order."""
     who = active.requested_by.get_username()
     return Refusal(
         "action_active",
@@ -143,14 +147,14 @@ def active_refusal(active: OrderAction) -> Refusal:
 
 
 def _check(order: Order, proposal: previews.Proposal, *, by: User, now: datetime) -> Ruling:
-    """Everything that is asked again before sending, under the order's lock; the ruling."""
+    """Check what is checked again before sending; return the ruling. Expects the order's lock."""
     if refusal := policies.acting_refusal(by):
         raise ActionRefused(refusal)
     if active := order.actions.active().select_related("requested_by").first():
         raise ActionRefused(active_refusal(active))
     goal = Goal.REFUND if proposal.kind == ActionKind.REFUND else Goal.CANCEL_ORDER
     refusal = rule_refusal(order, proposal, goal=goal, now=now)
-    # A sum that no longer fits is best explained by what changed, with a new summary.
+    # If the sum no longer fits, a new summary with what changed explains it better than a refusal.
     if refusal and refusal.code not in {"amount_changed", "over_refund"}:
         raise ActionRefused(refusal)
     if changes := previews.changes(proposal.facts, previews.facts(order.snapshot)):
@@ -201,7 +205,7 @@ def _create(
         action.expires_at = now + SEND_WITHIN
         if order.store.undo_seconds:
             action.next_attempt_at = now + timedelta(seconds=order.store.undo_seconds)
-    # Frozen now, with key and marker: every try sends these bytes and no others.
+    # Frozen now, with idempotency key and marker: every attempt sends exactly these bytes.
     action.steps = get_gateway().plan(action)
     transitions.reserve(order, action)
     action.save(force_insert=True)
@@ -210,7 +214,7 @@ def _create(
 
 
 def _announce(action: OrderAction) -> None:
-    # Robust: with the broker down the row still stands, and the sweep will find it.
+    # Robust: if the broker is down, the row is committed anyway and the sweep will find it.
     if action.state == ActionState.QUEUED:
         after_s = action.order.store.undo_seconds
         transaction.on_commit(lambda: get_gateway().wake(action.pk, after_s=after_s), robust=True)
@@ -218,14 +222,17 @@ def _announce(action: OrderAction) -> None:
 
 
 def locked(action_id: int) -> OrderAction:
-    """The row under its order's lock, which every verb takes first. Raises DoesNotExist."""
+    """Lock the action's order, as every service does first, and return the action.
+
+    Expects the caller's transaction. Raises DoesNotExist.
+    """
     order_id = OrderAction.objects.values_list("order_id", flat=True).get(pk=action_id)
     Order.objects.select_for_update(of=("self",)).get(pk=order_id)
     return OrderAction.objects.select_related("order__store", "requested_by").get(pk=action_id)
 
 
 def _same_click(earlier: OrderAction, confirmed: previews.Confirmed) -> OrderAction:
-    # Two orders may look alike to the last fact: the same content of another order is another.
+    # Two orders may have identical facts, so an equal digest alone does not prove the same request.
     if earlier.order_id != confirmed.order_id or earlier.digest != confirmed.digest:
         raise ActionRefused(_click_reused())
     return earlier

@@ -1,4 +1,4 @@
-"""Actions settled by what Shopify shows, whichever way it was heard of: answer, poll or webhook."""
+"""Settle actions by what Shopify shows, whether it arrived by response, poll or webhook."""
 
 from __future__ import annotations
 
@@ -38,20 +38,19 @@ _MAY_STILL_CHANGE: Final = (
 def settle_by_evidence(
     order: Order, snapshot: OrderSnapshot, actions: Sequence[OrderAction], *, now: datetime
 ) -> bool:
-    """Move the order's actions to where this snapshot proves them to be.
+    """Move the order's actions to the states this snapshot proves; return whether any changed.
 
-    Expects the transaction and order lock of record_snapshot, and all the order's actions, read
-    under that lock. A state that was read a moment ago is no harm: `move` compares and sets.
-    Proof needs no lease: it holds
-    whatever the worker is doing, whose own late write then finds the action settled.
-    Returns whether anything changed.
+    Expects the transaction and order lock of record_snapshot, and all of the order's actions read
+    under that lock. A slightly stale state does no harm, since `move` compares and sets. Proof
+    needs no lease: it holds whatever a worker is doing, and the worker's own late write then finds
+    the action settled.
     """
     changed = False
     for action in actions:
         if action.state in ACTIVE_STATES:
             changed |= _settle_active(action, snapshot, now)
         elif action.state in _MAY_STILL_CHANGE:
-            changed |= _settle_again(action, snapshot, now)
+            changed |= _correct_settled(action, snapshot, now)
     if actions:
         _link_refunds(order, snapshot)
     return changed
@@ -66,7 +65,7 @@ def _settle_active(action: OrderAction, snapshot: OrderSnapshot, now: datetime) 
             return False
         record_failure(action, end, now=now)
         return True
-    # Canceled, and a refund is still to be sent: no need to wait for the next poll.
+    # Canceled, with the refund step still to be sent: wake a worker instead of waiting for a poll.
     next_is_due = canceled_by(action, snapshot) and any(
         step["goal"] == Goal.REFUND for step in action.steps
     )
@@ -77,22 +76,25 @@ def _settle_active(action: OrderAction, snapshot: OrderSnapshot, now: datetime) 
     return False
 
 
-def _settle_again(action: OrderAction, snapshot: OrderSnapshot, now: datetime) -> bool:
-    """A bank may confirm or refuse a refund days after Shopify booked it, and a cancellation's
-    refund may be booked after it was given up. Only what Shopify shows changes a settled row:
-    one that a person settled without a refund to look at stays as they said."""
+def _correct_settled(action: OrderAction, snapshot: OrderSnapshot, now: datetime) -> bool:
+    """Correct a settled action that Shopify now shows differently.
+
+    A bank may confirm or refuse a refund days after Shopify booked it, and Shopify may book a
+    cancellation's refund after we stopped waiting for it. Only evidence changes a settled action:
+    one that a supervisor settled without a refund to point to stays as they decided.
+    """
     if not is_evident(action, snapshot):
         return False
-    was_denied = action.state in NOTHING_DONE_STATES
-    if was_denied and not _was_approved(action):
+    had_done_nothing = action.state in NOTHING_DONE_STATES
+    if had_done_nothing and not _was_approved(action):
         return False
-    if action.state != ActionState.PARTIAL and not was_denied and not action.refund_gid:
+    if action.state != ActionState.PARTIAL and not had_done_nothing and not action.refund_gid:
         return False
     end = booked(outcome(action, snapshot, now=now))
     if end is None or end.state not in TRANSITIONS[ActionState(action.state)]:
         return False
     columns = ending(end, now=now)
-    if was_denied:
+    if had_done_nothing:
         columns["maybe_applied"] = True
     if not move(action, end.state, **columns):
         return False
@@ -101,7 +103,7 @@ def _settle_again(action: OrderAction, snapshot: OrderSnapshot, now: datetime) -
 
 
 def _was_approved(action: OrderAction) -> bool:
-    """Whether all who have to agree did: what nobody approved cannot be ours."""
+    """Whether all required approvals were given; if not, what Shopify shows cannot be ours."""
     approvers = (action.approved_by_id, action.co_approved_by_id)
     return sum(who is not None for who in approvers) >= action.approvals_needed
 

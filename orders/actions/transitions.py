@@ -1,6 +1,6 @@
-"""The one place where an action's state changes: compare-and-set, with its audit entry.
+"""The one place where an action's state changes: compare-and-set, with an audit entry.
 
-What an action held of its order's money is given back in the transaction that ends it.
+The transaction that ends an action also releases what it had reserved of its order's money.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from orders.signals import order_changed
 
 
 def move(action: OrderAction, to: ActionState, *, by: User | None = None, **changes: Any) -> bool:
-    """From the state and fence this row was read with to another. False: it has moved on.
+    """Move an action from the state and fence it was read with; False if it has moved on.
 
-    Expects the caller's transaction. `by` None: the system. The row in hand follows.
+    Expects the caller's transaction. `by` None: the system. On success the given instance is
+    updated too.
     """
     before = ActionState(action.state)
     lock_order(action.order_id)
@@ -39,27 +40,31 @@ def move(action: OrderAction, to: ActionState, *, by: User | None = None, **chan
         _record(action, before, to, by)
     action.state = to
     if to == ActionState.SUCCEEDED:
-        _note_kept(action)
+        _record_kept_money(action)
     for name, value in changes.items():
-        # An expression's value is only in the database.
+        # Only the database knows an expression's value.
         if not hasattr(value, "resolve_expression"):
             setattr(action, name, value)
     return True
 
 
 def lock_order(order_id: int) -> None:
-    """Before any row of an action is written. Everybody locks the order first and its actions
-    after it: whoever wrote the action first would wait for the order at commit, where the audit
-    entry's foreign key is checked, while the order's holder waits for the action.
+    """Lock an action's order, before writing the action's row. Expects the caller's transaction.
 
-    Expects the caller's transaction."""
+    Every writer locks the order first and its actions second. One that wrote the action first
+    could deadlock: it waits for the order when it updates it or at commit, where foreign keys are
+    checked, while the order's holder waits for the action.
+    """
     rows = Order.objects.select_for_update(of=("self",)).filter(pk=order_id)
     rows.values_list("pk", flat=True).first()
 
 
-def _note_kept(action: OrderAction) -> None:
-    """Who gave back a part with a cancellation confirmed that the rest stays with the shop: it is
-    kept on purpose, and nobody has to ask for it again. Only where it is exactly that rest."""
+def _record_kept_money(action: OrderAction) -> None:
+    """Mark what a partly refunded cancellation left with the shop as kept on purpose.
+
+    The agent confirmed that sum with the cancellation, so it needs no second decision. Applies
+    only if what is left is exactly the confirmed sum.
+    """
     kept = outcomes.kept_on_purpose(action)
     if kept is None:
         return
@@ -79,14 +84,15 @@ def _note_kept(action: OrderAction) -> None:
 
 
 def created(action: OrderAction, by: User) -> None:
-    """The entry of a new action. Expects the caller's transaction."""
+    """Write a new action's audit entry. Expects the caller's transaction."""
     _record(action, "", ActionState(action.state), by)
 
 
 def reserve(order: Order, action: OrderAction) -> None:
-    """Hold the action's sum. Raises ActionRefused when other refunds leave less than that.
+    """Reserve the action's sum of the order's money.
 
-    One conditional UPDATE in the transaction that writes the action, so that no two can pass.
+    Raises ActionRefused when other refunds leave less than that. A single conditional UPDATE in
+    the transaction that writes the action, so two refunds cannot both take the same money.
     """
     if action.amount is None:
         return
@@ -98,7 +104,7 @@ def reserve(order: Order, action: OrderAction) -> None:
 
 
 def tell(order_id: int) -> None:
-    """Browsers hear of it after commit. Expects the transaction that changed it."""
+    """Signal that the order changed, in the transaction that did so; browsers update on commit."""
     order_changed.send_robust(OrderAction, order_id=order_id)
 
 

@@ -1,9 +1,9 @@
-"""Actions that nobody can carry out any more: they end, or a person is asked to look.
+"""End actions that can no longer be carried out, or hand them to a supervisor.
 
-Without this an action of a shop that left would wait for ever, and with it its order and every
-legal deletion. What was never sent is withdrawn. Of what may have reached Shopify, only the shop's
-own admin tells, so it goes to a supervisor. What is being sent at this moment is left to its
-worker's lease; the next sweep finds where it was put down.
+Otherwise the actions of a shop that uninstalled the app would wait forever, and block their orders
+and every legally required deletion. What was never sent is withdrawn. What may have reached
+Shopify goes to a supervisor, because only the shop's own admin can now show the outcome. An action
+that is being sent right now keeps its worker; a later sweep picks it up once it is released.
 """
 
 from __future__ import annotations
@@ -25,15 +25,17 @@ from orders.models import ActionState, OrderAction, Outcome, Store
 
 _UNSENT: Final = frozenset({ActionState.AWAITING_APPROVAL, ActionState.QUEUED, ActionState.BLOCKED})
 _IN_DOUBT: Final = frozenset({ActionState.PENDING, ActionState.UNKNOWN, ActionState.BLOCKED})
-_ROWS: Final = 500
+_BATCH_SIZE: Final = 500
 
 
 def hand_over(store: Store, *, now: datetime) -> int:
-    """End what a shop that uninstalled the app leaves behind; returns how many actions moved.
-    May run any number of times."""
+    """End the open actions of a shop that uninstalled the app; return how many moved.
+
+    Safe to repeat.
+    """
     ids = OrderAction.objects.filter(order__store=store, state__in=_UNSENT | _IN_DOUBT)
     return _end(
-        ids.order_by("pk").values_list("pk", flat=True)[:_ROWS],
+        ids.order_by("pk").values_list("pk", flat=True)[:_BATCH_SIZE],
         unsent=_("The app was uninstalled from the shop; nothing was sent."),
         outcome=Outcome.UNINSTALLED,
         in_doubt=_(
@@ -44,18 +46,20 @@ def hand_over(store: Store, *, now: datetime) -> int:
 
 
 def hand_over_uninstalled(*, now: datetime) -> int:
-    """`hand_over` for every shop that left: what was being sent then has been put down since."""
+    """Run `hand_over` again for every uninstalled shop: actions being sent then are free by now."""
     gone = Store.objects.filter(uninstalled_at__isnull=False)
     busy = gone.filter(orders__actions__state__in=_UNSENT | _IN_DOUBT).distinct()
     return sum(hand_over(store, now=now) for store in busy)
 
 
 def make_way(orders: Iterable[int], *, now: datetime) -> int:
-    """End what still waits on these orders (ids), because the law wants their personal data gone
-    and its day is near; returns how many actions moved."""
+    """End the open actions on these orders (ids); return how many moved.
+
+    For orders whose personal data has to be deleted by law, when the deadline is near.
+    """
     ids = OrderAction.objects.filter(order__in=orders, state__in=_UNSENT | _IN_DOUBT)
     return _end(
-        ids.order_by("pk").values_list("pk", flat=True)[:_ROWS],
+        ids.order_by("pk").values_list("pk", flat=True)[:_BATCH_SIZE],
         unsent=_("The customer's data had to be deleted; nothing was sent."),
         outcome=Outcome.ERASED,
         in_doubt=_(
@@ -73,7 +77,7 @@ def _end(ids: Iterable[int], *, unsent: str, outcome: Outcome, in_doubt: str, no
         nonlocal moved
         moved += _end_one(action_id, unsent=unsent, outcome=outcome, in_doubt=in_doubt, now=now)
 
-    # One that cannot be ended must not keep the others.
+    # One action that fails to end must not hold up the others.
     sweeps.each(list(ids), end)
     return moved
 
