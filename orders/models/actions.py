@@ -1,4 +1,4 @@
-"""One thing a person asked Shopify to do. Written before anything is sent."""
+"""A cancellation or refund that an agent requested; stored before anything is sent to Shopify."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ from orders.money import Money
 
 
 class ActionKind(models.TextChoices):
+    """What an action does. CANCEL_AND_REFUND is one action: a cancellation may itself refund."""
+
     CANCEL = "cancel", _("Cancel order")
     CANCEL_AND_REFUND = "cancel_and_refund", _("Cancel order and refund")
     REFUND = "refund", pgettext_lazy("noun", "Refund")
 
 
 class ActionState(models.TextChoices):
+    """Where an action is in its life; TRANSITIONS lists the moves between states."""
+
     AWAITING_APPROVAL = "awaiting_approval", _("Waits for approval")
     QUEUED = "queued", _("Starting")
     SENDING = "sending", _("Sending to Shopify")
@@ -54,20 +58,21 @@ ACTIVE_STATES = (
     ActionState.BLOCKED,
     ActionState.NEEDS_HUMAN,
 )
-# Its request may still be sent, or sent again: the frozen bytes have to stay as they are.
+# The request may still be sent, or sent again, so its frozen bytes must not change.
 SENDABLE_STATES = tuple(state for state in ACTIVE_STATES if state != ActionState.NEEDS_HUMAN)
 SETTLED_STATES = tuple(state for state in ActionState if state not in ACTIVE_STATES)
-# Ended without anything having been sent.
+# Ended before anything was sent.
 UNSENT_STATES = (ActionState.WITHDRAWN, ActionState.DECLINED, ActionState.EXPIRED)
-# Nothing was done at Shopify: impossible while anything may have been.
+# Nothing was done at Shopify; not allowed while `maybe_applied` is set.
 NOTHING_DONE_STATES = (ActionState.REJECTED, *UNSENT_STATES)
+# Something was done: Shopify shows it, or a supervisor confirmed it.
 _PROVEN = {
     ActionState.SUCCEEDED,
     ActionState.AWAITING_BANK,
     ActionState.PARTIAL,
     ActionState.REVERSED,
 }
-# Every move there is; the database refuses all others (migration 0012), whoever asks.
+# All legal moves. A database trigger (migration 0012) refuses any other.
 TRANSITIONS: Final[dict[ActionState, frozenset[ActionState]]] = {
     ActionState.AWAITING_APPROVAL: frozenset({ActionState.QUEUED, *UNSENT_STATES}),
     ActionState.QUEUED: frozenset(
@@ -102,7 +107,7 @@ TRANSITIONS: Final[dict[ActionState, frozenset[ActionState]]] = {
         }
     ),
     ActionState.NEEDS_HUMAN: frozenset({ActionState.REJECTED, *_PROVEN}),
-    # The refund is booked; only the bank's answer is missing.
+    # The refund is booked; only the bank still has to confirm it.
     ActionState.AWAITING_BANK: frozenset(
         {
             ActionState.SUCCEEDED,
@@ -112,13 +117,13 @@ TRANSITIONS: Final[dict[ActionState, frozenset[ActionState]]] = {
     ),
     # A bank may refuse a refund days after Shopify booked it.
     ActionState.SUCCEEDED: frozenset({ActionState.REVERSED, ActionState.PARTIAL}),
-    # Shopify cancels first and may book the refund later than we looked.
+    # Shopify cancels first and may book the refund after our last look.
     ActionState.PARTIAL: frozenset({ActionState.SUCCEEDED, ActionState.AWAITING_BANK}),
-    # Said not to have happened, and Shopify shows it under our marker after all: a person was
-    # wrong, or a dump was restored that did not know of the send. What Shopify shows wins.
+    # Recorded as not done, yet Shopify shows it with our marker: a supervisor was wrong, or a
+    # backup from before the send was restored. What Shopify shows wins.
     **{state: frozenset(_PROVEN) for state in NOTHING_DONE_STATES},
 }
-# What the performer takes up again by itself, once `next_attempt_at` has come.
+# States a worker resumes on its own, once `next_attempt_at` has passed.
 _WORKABLE_STATES = (
     ActionState.QUEUED,
     ActionState.PENDING,
@@ -128,9 +133,12 @@ _WORKABLE_STATES = (
 
 
 class Outcome(models.TextChoices):
-    """What an ended action came to, and why. The state says what may still happen; this says
-    what to tell people (orders.actions.outcomes), whoever ended it. Empty: it goes on, or it ended before
-    this was written down."""
+    """How an action ended, and why.
+
+    The state says what may still happen; the outcome selects the text people read
+    (orders.actions.outcomes). Empty while the action is active, and for actions that ended before
+    outcomes were stored.
+    """
 
     DONE = "done", _("Done")
     DONE_BY_HAND = "done_by_hand", _("Done, as a supervisor found")
@@ -152,7 +160,7 @@ class Outcome(models.TextChoices):
 
 
 class Returned(models.TextChoices):
-    """The agent's answer to "Has the item come back?" (row F39)."""
+    """The agent's answer to "Has the item come back?"."""
 
     NOT_ASKED = "", _("Not asked")
     RECEIVED = "received", _("Received at center")
@@ -160,7 +168,7 @@ class Returned(models.TextChoices):
 
 
 class RefundMethod(models.TextChoices):
-    """Where the money of a refund goes."""
+    """Where a refund's money goes."""
 
     ORIGINAL = "original", _("Original payment")
     STORE_CREDIT = "store_credit", _("Store credit")
@@ -171,23 +179,28 @@ class OrderActionQuerySet(models.QuerySet["OrderAction"]):
         return self.filter(state__in=ACTIVE_STATES)
 
     def due(self, *, now: datetime) -> Self:
-        """Work for the performer: its time has come, or its worker died and the lease ran out."""
+        """Actions to work on: their time has come, or their worker died and its lease expired."""
         ready = Q(state__in=_WORKABLE_STATES) & is_due("next_attempt_at", now=now)
         abandoned = Q(state=ActionState.SENDING) & is_free("lease_until", now=now)
-        # A frozen store sends nothing; what was sent before is still looked for, and what a dead
-        # worker held is put down.
-        is_wanted = (
+        # A frozen store sends nothing, but what was sent before is still looked up, and an action
+        # that a dead worker held is released.
+        may_proceed = (
             Q(order__store__is_frozen=False) | Q(maybe_applied=True) | Q(state=ActionState.SENDING)
         )
-        return self.filter(ready | abandoned, is_wanted)
+        return self.filter(ready | abandoned, may_proceed)
 
 
 def new_marker() -> str:
-    """Ten characters that find this action again in Shopify's notes."""
+    """Ten random hex characters by which an action is recognized in Shopify's notes."""
     return secrets.token_hex(5)
 
 
 class OrderAction(models.Model):
+    """One cancellation or refund, from its confirmation to its outcome.
+
+    Created by orders.actions.requests; its state changes only in orders.actions.transitions.
+    """
+
     order = models.ForeignKey(Order, models.PROTECT, related_name="actions")
     kind = models.CharField(max_length=20, choices=ActionKind.choices)
     state = models.CharField(max_length=20, choices=ActionState.choices, default=ActionState.QUEUED)
@@ -203,13 +216,13 @@ class OrderAction(models.Model):
     )
     digest = models.CharField(max_length=64, help_text="SHA-256 of the frozen request.")
 
-    # What was asked, in our words, and exactly what will be sent: documents with variables.
+    # What was requested (a previews.Proposal), and the exact requests that will be sent for it.
     proposal = models.JSONField()
     steps = models.JSONField()
     idempotency_key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     marker = models.CharField(max_length=20, default=new_marker, unique=True, editable=False)
 
-    # What to give back, in the customer's currency; null: nothing.
+    # What to refund, in the customer's currency; null: nothing.
     amount = money_field(null=True)
     currency = models.CharField(max_length=3, blank=True)
     reason = models.CharField(max_length=100, blank=True)
@@ -224,7 +237,7 @@ class OrderAction(models.Model):
     )
     reserved = money_field(default=0, help_text="Held of the order's money until it ends.")
 
-    # Who else has to agree, and who has (row G03).
+    # How many others have to approve, and who has.
     approvals_needed = models.PositiveSmallIntegerField(default=0)
     approved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
@@ -237,10 +250,10 @@ class OrderAction(models.Model):
     )
     why_approval = models.CharField(max_length=255, blank=True)
 
-    # The performer's own book-keeping.
+    # The worker's own bookkeeping.
     fence = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
-    # Wide: a poll a minute passes a small integer after 22 days.
+    # Not a small integer: one poll a minute would overflow it after 22 days.
     attempts = models.PositiveIntegerField(default=0)
     crashes = models.PositiveSmallIntegerField(
         default=0, help_text="Workers that died over it, one after the other."
@@ -353,8 +366,8 @@ class OrderAction(models.Model):
                 condition=Q(state__in=ACTIVE_STATES),
                 name="orders_action_due",
             ),
-            # A person's refunds of the last day, for the budget: by their first send, or none,
-            # and by their last.
+            # A person's refunds of the last day, for their budget: looked up by first and by last
+            # send.
             models.Index(fields=["requested_by", "sent_at"], name="orders_action_spent"),
             models.Index(
                 fields=["requested_by", "step_last_sent_at"], name="orders_action_last_spent"
@@ -374,5 +387,5 @@ class OrderAction(models.Model):
 
     @property
     def note_marker(self) -> str:
-        """What a read of Shopify looks for in notes."""
+        """The marker as it ends a note at Shopify, where a read looks for it."""
         return f"[ax:{self.marker}]"

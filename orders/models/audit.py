@@ -1,7 +1,7 @@
-"""The audit log (row G07): rows that are only ever added, and the chain that seals them.
+"""The audit log: append-only entries, and the hash chain that seals them.
 
-No names, addresses or texts of customers are kept here, so it never has to be redacted. Plain
-ids instead of foreign keys: nothing that is deleted elsewhere can take a row with it.
+It holds no names, addresses or texts of customers, so it never has to be redacted. It uses plain
+ids instead of foreign keys, so that no deletion elsewhere can take an entry with it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class AuditKind(models.TextChoices):
 
 
 class AuditEntry(models.Model):
+    """One recorded fact: who did what, when and from where. Written by orders.audit.record."""
+
     at = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=20, choices=AuditKind.choices)
     actor_id = models.BigIntegerField(null=True)
@@ -60,12 +62,15 @@ class AuditEntry(models.Model):
 
 
 class AuditSeal(models.Model):
-    """A link of the chain: hash = SHA-256(previous hash + the entry). Made by one job, so that
-    writers never wait for each other; an entry that committed late is sealed later."""
+    """A link of the chain: hash = SHA-256(previous hash + entry).
+
+    A single job seals entries, so writers never wait for each other; an entry that commits late is
+    simply sealed later.
+    """
 
     seq = models.BigIntegerField(primary_key=True)
     entry_id = models.BigIntegerField(unique=True)
-    # Two sealers at once collide here, and one of them begins again.
+    # If two jobs seal at once, one of them collides here and starts over.
     prev_hash = models.CharField(max_length=64, unique=True)
     hash = models.CharField(max_length=64)
     sealed_at = models.DateTimeField(default=timezone.now)

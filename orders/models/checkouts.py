@@ -1,4 +1,4 @@
-"""Checkouts that customers began (row F50)."""
+"""Checkouts that customers started, for abandoned-checkout campaigns."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from orders.models.stores import Store
 
 class CheckoutQuerySet(models.QuerySet["Checkout"]):
     def open(self) -> Self:
-        """Neither completed nor removed, as far as we have heard."""
+        """Neither completed nor removed, as far as we know."""
         return self.filter(completed_at=None, deleted_at=None)
 
     def calm_since(self, moment: datetime) -> Self:
+        """Without any activity since `moment`."""
         return self.filter(active_at__lte=moment)
 
 
 class Checkout(models.Model):
-    """A webhook makes the row and says when something last happened; who it is and what became
-    of it is only ever read from Shopify, and only once a campaign asks for it."""
+    """A checkout at a store.
+
+    Webhooks only create the row and update its times. Who started it and whether it was completed
+    is read from Shopify, once a campaign needs to know.
+    """
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="checkouts")
     gid = models.CharField(max_length=100)
@@ -47,15 +51,15 @@ class Checkout(models.Model):
             models.UniqueConstraint(fields=["store", "gid"], name="orders_one_checkout_per_gid")
         ]
         indexes = [
-            # Campaigns: open ones by when they fell silent.
+            # Campaigns: open checkouts by their last activity.
             models.Index(
                 fields=["active_at"],
                 condition=Q(completed_at=None, deleted_at=None),
                 name="orders_checkout_open",
             ),
-            # What nobody has asked Shopify about yet.
+            # Checkouts that were never read from Shopify.
             models.Index(fields=["id"], condition=Q(read_at=None), name="orders_checkout_unread"),
-            # Audiences: how many a customer began.
+            # Audiences: how many checkouts a customer started.
             models.Index(
                 fields=["store", "customer_gid", "started_at"],
                 condition=~Q(customer_gid=""),

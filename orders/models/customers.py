@@ -1,7 +1,7 @@
-"""A Shopify customer of one store, one way from Shopify (rows F48, F49).
+"""Shopify customers, mirrored one way from Shopify.
 
-Two stores never share a row, even where the person is the same. Written by
-services.customers only.
+Two stores never share a row, even for the same person. Only orders.projection writes Shopify's
+facts.
 """
 
 from __future__ import annotations
@@ -25,19 +25,21 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
         return self.filter(store__is_active=True)
 
     def living(self) -> Self:
-        """Neither deleted in Shopify nor merged into another."""
+        """Customers neither deleted in Shopify nor merged into another."""
         return self.filter(deleted_at=None)
 
     def dirty(self) -> Self:
+        """Customers with a change that has not been read yet."""
         return self.filter(dirty_seq__gt=F("clean_seq"))
 
     def due_for_reading(self, *, now: datetime) -> Self:
+        """Dirty customers that no worker is reading and whose back-off is over."""
         free = is_free("fetch_lease_until", now=now)
         return self.dirty().filter(free, is_due("fetch_after", now=now))
 
 
 class Customer(models.Model):
-    """Empty text and null mean that Shopify has not told; its words stay as they came."""
+    """Values are stored as Shopify sends them; empty text and null mean it sent none."""
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="customers")
     gid = models.CharField(max_length=100)
@@ -57,12 +59,12 @@ class Customer(models.Model):
     note = models.TextField(blank=True)
     customer_since = models.DateTimeField(null=True, blank=True)
     shop_updated_at = models.DateTimeField(null=True, blank=True)
-    # Set by a read that did not find it; a later one that does takes it back.
+    # Set by a read that did not find the customer; cleared by a later one that does.
     deleted_at = models.DateTimeField(null=True, blank=True)
     merged_into = models.CharField(
         max_length=100, blank=True, help_text="The gid of the customer it was merged into."
     )
-    # Freshness, as of orders.
+    # Freshness, as for Order.
     dirty_seq = models.PositiveIntegerField(default=0)
     clean_seq = models.PositiveIntegerField(default=0)
     fetch_after = models.DateTimeField(null=True, blank=True)
@@ -85,7 +87,7 @@ class Customer(models.Model):
             # Matching a contact: by e-mail (stored in lower case) or phone.
             models.Index(fields=["email"], condition=~Q(email=""), name="orders_customer_email"),
             models.Index(fields=["phone"], condition=~Q(phone=""), name="orders_customer_phone"),
-            # sweep_dirty_customers: who has to be read again.
+            # sweep_dirty_customers: customers to be read again.
             models.Index(
                 fields=["store", "fetch_after", "id"],
                 condition=Q(dirty_seq__gt=F("clean_seq")),
@@ -98,7 +100,7 @@ class Customer(models.Model):
 
     @property
     def legacy_id(self) -> str:
-        """Shopify's numeric id, which its admin shows."""
+        """Shopify's numeric ID, as shown in its admin."""
         return self.gid.rsplit("/", 1)[-1]
 
     @property
@@ -108,6 +110,7 @@ class Customer(models.Model):
 
     @property
     def amount_spent(self) -> Money | None:
+        """What Shopify reports as spent, net of refunds; None if it reports nothing."""
         if self.spent is None or not self.spent_currency:
             return None
         return Money(self.spent, self.spent_currency)

@@ -1,4 +1,4 @@
-"""What happened to an order, once each: the rows of the activity timeline (F46)."""
+"""What happened to an order, each fact once: the rows of the activity timeline."""
 
 from __future__ import annotations
 
@@ -28,25 +28,28 @@ class EventKind(models.TextChoices):
 
 
 class EventSource(models.TextChoices):
+    """Where an event was caused: by an agent here, in Shopify, or by an automation."""
+
     AGENT = "agent", _("Agent")
     SHOPIFY = "shopify", _("Shopify")
     AUTOMATION = "automation", _("Automation")
 
 
-# What the key of a refund's event begins with; Shopify's id of the refund follows.
+# Prefix of a refund event's key; Shopify's ID of the refund follows.
 REFUNDED_KEY: Final = "refunded:"
 
 
 class OrderEventQuerySet(models.QuerySet["OrderEvent"]):
     def unannounced(self) -> Self:
-        """Events whose listeners (campaigns) have not taken note of them yet."""
+        """Events that their listeners (campaigns) have not processed yet."""
         return self.filter(announced_at=None)
 
     def with_moved(self) -> Self:
-        """Each with `moved` and `waiting`: what became of a refund's money by today.
+        """Annotate refund events with `moved` and `waiting`: where the money is today.
 
-        An event says what was booked when it was first seen; banks answer later. Where Shopify
-        does not list the refund any more, what it booked counts as moved. None for other kinds.
+        An event holds what was booked when it was first seen; banks answer later. If Shopify no
+        longer lists the refund, the booked amount counts as moved. For other kinds, `moved` is the
+        event's own amount.
         """
         refund = OrderRefund.objects.filter(
             order=OuterRef("order"), gid=Substr(OuterRef("key"), len(REFUNDED_KEY) + 1)
@@ -57,13 +60,16 @@ class OrderEventQuerySet(models.QuerySet["OrderEvent"]):
         )
 
     def to_announce(self, *, now: datetime) -> Self:
-        """Those of them whose turn it is: the last try did not just fail."""
+        """Unannounced events that are due: new ones, and failed ones whose back-off is over."""
         return self.unannounced().filter(is_due("announce_after", now=now))
 
 
 class OrderEvent(models.Model):
-    """`key` names the fact in Shopify's terms, so that one fact is one row however often,
-    and by whichever way, it is heard of."""
+    """One fact about an order.
+
+    `key` names the fact in Shopify's terms, so it stays one row however often it is reported, be
+    it by webhook, poll or response.
+    """
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="events")
     kind = models.CharField(max_length=20, choices=EventKind.choices)
@@ -100,7 +106,7 @@ class OrderEvent(models.Model):
         ]
         indexes = [
             models.Index(fields=["order", "-occurred_at"], name="orders_event_timeline"),
-            # Campaigns: what nobody has been told of yet.
+            # Campaigns: events still to be processed.
             models.Index(
                 fields=["id"], condition=Q(announced_at=None), name="orders_event_unannounced"
             ),

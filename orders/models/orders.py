@@ -1,7 +1,7 @@
-"""The projection: what Shopify last told us of each order. Written by record_snapshot only.
+"""The projection: each order as Shopify last returned it. Only orders.projection writes that.
 
-`Order.document` holds the whole snapshot, which pages render from in one query; the tables
-below it repeat the parts that are searched, summed or guarded by a constraint.
+`Order.document` holds the whole snapshot, so that a page renders with one query; the other tables
+repeat the parts that are searched, summed or guarded by a constraint.
 """
 
 from __future__ import annotations
@@ -28,39 +28,42 @@ from orders.snapshot import OrderSnapshot, decode
 
 
 def money_field(**options: Any) -> models.DecimalField[Any, Any]:
-    """Shopify's amounts: up to 15 digits before the point, 4 after it."""
+    """A field for Shopify's amounts: up to 15 digits before the decimal point, 4 after it."""
     return models.DecimalField(max_digits=19, decimal_places=4, **options)
 
 
 class OrderQuerySet(models.QuerySet["Order"]):
     def visible(self) -> Self:
-        """Orders agents may see: of active stores, not deleted at Shopify, read at least once."""
+        """Orders agents may see: of an active store, not deleted at Shopify, read at least once."""
         return self.filter(store__is_active=True, deleted_at=None).exclude(document="")
 
     def of_customer(
         self, *, customer_gids: list[tuple[int, str]], emails: list[str], phones: list[str]
     ) -> Self:
-        """Orders of one person: by (store id, Shopify customer gid), e-mail or phone.
+        """Orders of one person, by (store ID, Shopify customer gid), e-mail or phone.
 
-        Where a store's customer is named, its address finds guests' orders only."""
+        In a store where the customer is given, e-mail and phone only match guest orders.
+        """
         addresses = Q(pk__in=[])
         if emails:
             addresses |= Q(email__in=[email.lower() for email in emails])
         if phones:
             addresses |= Q(phone__in=phones)
-        if linked := {store_id for store_id, _gid in customer_gids}:
-            # Somebody said which customer of that store it is: another one's orders are not
-            # this person's, though they bear the same address.
-            addresses &= ~Q(store_id__in=linked) | Q(customer_gid="")
+        if linked_stores := {store_id for store_id, _gid in customer_gids}:
+            # The person is linked to a customer of that store, so another customer's orders there
+            # aren't theirs, even with the same address.
+            addresses &= ~Q(store_id__in=linked_stores) | Q(customer_gid="")
         match = addresses
         for store_id, gid in customer_gids:
             match |= Q(store_id=store_id, customer_gid=gid)
         return self.filter(match)
 
     def named(self, words: str) -> Self:
-        """Orders that these words may name (orders.models.order_names.may_mean), in every store. Looked up by
-        index: by the name as it is, by the name that a store's prefix and suffix would make of
-        the words, and by the number in it."""
+        """Orders of any store that the text may refer to (order_names.may_mean).
+
+        Uses indexes only: the name as written, the name with each active store's prefix and
+        suffix added, and the number in it.
+        """
         said = order_names.key(words)
         if not said:
             return self.none()
@@ -77,34 +80,41 @@ class OrderQuerySet(models.QuerySet["Order"]):
         return self.filter(match)
 
     def dirty(self) -> Self:
+        """Orders with a change that has not been read yet."""
         return self.filter(dirty_seq__gt=F("clean_seq"))
 
     def has_dirty(self, store: Store) -> bool:
-        """Whether anything of the store waits. Ordered, which leads to the index (leases)."""
+        """Whether the store has dirty orders. Ordered, or PostgreSQL would not use the index."""
         waiting = self.dirty().filter(store=store).order_by("fetch_after", "pk")
         return bool(waiting.values_list("pk", flat=True)[:1])
 
     def with_money_held(self) -> Self:
-        """Canceled, the customer's money still here, and nobody has decided to keep it."""
+        """Canceled orders whose money is still with the shop without a decision to keep it."""
         held = self.filter(cancelled_at__isnull=False, net_payment__gt=0)
         return held.exclude(kept=F("net_payment"), kept__isnull=False)
 
     def open_and_partial(self) -> Self:
-        """What a back-fill could not carry completely and somebody is likely to ask for."""
+        """Open orders that a back-fill stored incompletely; agents are likely to need these."""
         return self.filter(is_partial=True, closed_at=None, deleted_at=None)
 
     def due_for_reading(self, *, now: datetime) -> Self:
-        # The lease keeps it to one fetcher an order; a dead one loses it after its time.
+        """Dirty orders that no worker is reading and whose back-off is over."""
+        # The lease keeps it to one reader per order; a dead reader's lease expires.
         free = is_free("fetch_lease_until", now=now)
         return self.dirty().filter(free, is_due("fetch_after", now=now))
 
 
 class Order(models.Model):
+    """An order as last read from Shopify, plus what this app knows about it.
+
+    Our own facts are the reservations, the decision to keep money, and how fresh the read is.
+    """
+
     store = models.ForeignKey(Store, models.CASCADE, related_name="orders")
     gid = models.CharField(max_length=100)
     legacy_id = models.BigIntegerField(help_text="Shopify's numeric order id.")
     name = models.CharField(max_length=100, blank=True)
-    # The name and the number in it, as they are searched (orders.models.order_names).
+    # The normalized name and the number in it, for searching (orders.models.order_names).
     name_key = models.CharField(max_length=KEY_LENGTH, blank=True, editable=False)
     number = models.CharField(max_length=NUMBER_LENGTH, blank=True, editable=False)
     placed_at = models.DateTimeField(null=True)
@@ -120,8 +130,8 @@ class Order(models.Model):
     is_test = models.BooleanField(
         default=False, help_text="Shopify's test order: its sums are nobody's money."
     )
-    # In the customer's (presentment) currency. Facts of Shopify's, so without a CHECK: its
-    # own staff may legally over-refund, and the mirror must be able to hold that.
+    # In the customer's (presentment) currency. These are Shopify's facts, so there is no CHECK on
+    # them: the shop's staff may over-refund in Shopify, and the mirror must be able to hold that.
     total = money_field(default=0)
     received = money_field(default=0)
     refunded = money_field(default=0)
@@ -146,7 +156,7 @@ class Order(models.Model):
         default=False,
         help_text="A list of it could not be read to its end: nobody may act on it here.",
     )
-    # Freshness. The sequence numbers let a webhook that arrives during a read cause another.
+    # Freshness. Thanks to the sequence numbers, a webhook during a read causes another read.
     dirty_seq = models.PositiveIntegerField(default=0)
     clean_seq = models.PositiveIntegerField(default=0)
     fetch_after = models.DateTimeField(null=True)
@@ -158,7 +168,7 @@ class Order(models.Model):
     read_started_at = models.DateTimeField(null=True, help_text="When the stored read began.")
     missing_since = models.DateTimeField(null=True, help_text="First read that did not find it.")
     deleted_at = models.DateTimeField(null=True)
-    # Canceled, and what is left stays with the shop on purpose (row G05): until the sum changes.
+    # The sum of a canceled order that the shop keeps on purpose; void once the order's sum changes.
     kept = money_field(null=True)
     kept_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
@@ -178,7 +188,7 @@ class Order(models.Model):
             ),
         ]
         indexes = [
-            # The panel: orders of a person, newest first.
+            # The panel: a person's orders, newest first.
             models.Index(fields=["store", "customer_gid", "-placed_at"], name="orders_of_customer"),
             models.Index(fields=["email", "-placed_at"], name="orders_of_email"),
             models.Index(fields=["phone", "-placed_at"], name="orders_of_phone"),
@@ -186,13 +196,13 @@ class Order(models.Model):
             models.Index(fields=["name_key"], name="orders_by_name_key"),
             models.Index(fields=["number"], name="orders_by_number"),
             models.Index(fields=["legacy_id"], name="orders_by_legacy_id"),
-            # A back-fill's open orders, completed little by little.
+            # A back-fill's open orders, which are completed bit by bit.
             models.Index(
                 fields=["store", "-placed_at"],
                 condition=Q(is_partial=True, closed_at=None),
                 name="orders_partial_open",
             ),
-            # sweep_dirty_orders: what has to be read again.
+            # sweep_dirty_orders: orders to be read again.
             models.Index(
                 fields=["store", "fetch_after", "id"],
                 condition=Q(dirty_seq__gt=F("clean_seq")),
@@ -204,19 +214,20 @@ class Order(models.Model):
         return self.name or self.gid
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """A new row is found by its name, whoever makes it."""
+        """Fill in the search columns of a new order, so that any way of creating it sets them."""
         if self._state.adding and self.name and not self.name_key:
             self.name_key, self.number = order_names.key(self.name), order_names.number(self.name)
         super().save(*args, **kwargs)
 
     @cached_property
     def snapshot(self) -> OrderSnapshot:
-        """The order as last read. Raises ValueError for a row that was never read."""
+        """The order as last read. Raises ValueError if it was never read."""
         if not self.document:
             raise ValueError(f"order {self.pk} has not been read from Shopify yet")
         return decode(self.document)
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        # Django does not know that the cached snapshot comes from `document`.
         self.__dict__.pop("snapshot", None)
         super().refresh_from_db(*args, **kwargs)
 
@@ -225,12 +236,12 @@ class Order(models.Model):
         return f"https://admin.shopify.com/store/{self.store.handle}/orders/{self.legacy_id}"
 
     def age(self, now: datetime) -> timedelta | None:
-        """How old what we show is; None before the first read."""
+        """How old the data we show is; None before the first read."""
         return now - self.read_started_at if self.read_started_at else None
 
 
 class OrderPart(models.Model):
-    """A part of an order with a Shopify id of its own, unique within the order."""
+    """A part of an order with its own Shopify ID, unique within the order."""
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="%(class)ss")
     gid = models.CharField(max_length=100)
@@ -246,6 +257,8 @@ class OrderPart(models.Model):
 
 
 class OrderLine(OrderPart):
+    """A line item. `quantity` is as ordered; the other quantities are what is left of it."""
+
     title = models.CharField(max_length=500)
     variant_title = models.CharField(max_length=500, blank=True)
     sku = models.CharField(max_length=255, blank=True)
@@ -266,7 +279,7 @@ class OrderFulfillment(OrderPart):
 
 
 class OrderTracking(models.Model):
-    """A tracking number, so that an order is found by it."""
+    """A tracking number, by which an order can be found."""
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="trackings")
     fulfillment_gid = models.CharField(max_length=100)
@@ -282,6 +295,8 @@ class OrderTracking(models.Model):
 
 
 class OrderTransaction(OrderPart):
+    """A payment or refund transaction; `amount` is in the customer's currency."""
+
     kind = models.CharField(max_length=40)
     status = models.CharField(max_length=40)
     gateway = models.CharField(max_length=255, blank=True)
@@ -292,9 +307,10 @@ class OrderTransaction(OrderPart):
 
 
 class OrderRefund(OrderPart):
-    """A refund Shopify booked, and what became of its money (orders.statuses.transactions; row G05).
+    """A refund that Shopify booked, and how much of it has reached the customer.
 
-    `has_failed`: at least one of its transactions did; the others may have moved.
+    orders.statuses.transactions computes the sums. `has_failed`: at least one of its transactions
+    failed; the others may have gone through.
     """
 
     refunded_at = models.DateTimeField(null=True)

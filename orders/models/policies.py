@@ -1,4 +1,4 @@
-"""Who may move how much (row G03), and the lock under which a day's sum is counted."""
+"""How much money each role may move, and the lock under which a day's refunds are counted."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ _NOT_NEGATIVE = [MinValueValidator(0)]
 
 
 class CancelRule(models.TextChoices):
+    """Whether a role may cancel orders, and on what condition."""
+
     ALLOW = "allow", "Allowed"
     NOTE = "note", "Allowed with a staff note"
     APPROVAL = "approval", "Needs approval"
@@ -25,8 +27,8 @@ class CancelRule(models.TextChoices):
 class Policy(models.Model):
     """What one role may do at one store. Sums are in the shop's currency.
 
-    Without any policy for a person's roles there is no limit; the system check orders.W001
-    says so. With several, the most generous counts.
+    A person whose roles have no policy has no limit; the system check orders.W001 warns about it.
+    If several policies apply, the most generous one counts.
     """
 
     store = models.ForeignKey(

@@ -1,7 +1,7 @@
-"""Privacy requests and their evidence, and the ledger of who was redacted.
+"""Privacy requests with their evidence, and the ledger of redacted people.
 
-Neither holds personal data in the clear: identifiers are keyed hashes, and what a running
-request needs to know is sealed and emptied when it ends.
+Neither holds personal data in the clear: identifiers are keyed hashes, and what a running request
+needs to know is encrypted and deleted when the request ends.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from orders.models.stores import Store
 
 
 class PrivacyKind(models.TextChoices):
+    """Shopify's three mandatory compliance webhooks."""
+
     DATA_REQUEST = "data_request", "Export of a customer's data"
     CUSTOMER_REDACT = "customer_redact", "Deletion of a customer's data"
     SHOP_REDACT = "shop_redact", "Deletion of a shop's data"
@@ -47,12 +49,13 @@ class PrivacyRequestQuerySet(models.QuerySet["PrivacyRequest"]):
         return self.filter(state__in=OPEN_STATES)
 
     def due(self, *, now: datetime) -> Self:
+        """Open requests that can be worked on now."""
         ready = Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
         return self.open().filter(ready)
 
 
 class PrivacyRequest(models.Model):
-    """What Shopify asked for in the name of a person or a shop, and the proof that it was done."""
+    """A data request or deletion that Shopify passed on, and the proof that it was carried out."""
 
     store = models.ForeignKey(Store, models.PROTECT, related_name="privacy_requests")
     kind = models.CharField(max_length=20, choices=PrivacyKind.choices)
@@ -88,8 +91,8 @@ class PrivacyRequest(models.Model):
             models.CheckConstraint(
                 condition=Q(state__in=PrivacyState.values), name="orders_privacy_state_known"
             ),
-            # A body that is sent again, or replayed a year later, asks for nothing new. Every
-            # shop/redact of a shop has the same body: there one at a time is the rule.
+            # A webhook that is redelivered, or replayed a year later, requests nothing new. Every
+            # shop/redact of a shop has the same body, so those are limited to one open at a time.
             models.UniqueConstraint(
                 fields=["store", "kind", "fingerprint"],
                 condition=~Q(kind=PrivacyKind.SHOP_REDACT),
@@ -126,8 +129,10 @@ class RedactedKind(models.TextChoices):
 
 
 class RedactedIdentity(models.Model):
-    """Somebody whose data of before `redacted_at` must not come back: not by a later read of
-    Shopify, and not by a restored backup."""
+    """A person or an order whose data from before `redacted_at` must not come back.
+
+    Neither a later read of Shopify nor a restored backup may bring it back.
+    """
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="redacted_identities")
     kind = models.CharField(max_length=10, choices=RedactedKind.choices)

@@ -1,4 +1,4 @@
-"""A shop whose orders we show. How it is reached is shopify_sync's business."""
+"""Shops whose orders we show. How to connect to them is the business of shopify_sync."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class StoreQuerySet(models.QuerySet["Store"]):
 
 
 def validate_time_zone(name: str) -> None:
+    """Raise ValidationError unless this machine's time zone database knows the name."""
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:
@@ -29,7 +30,7 @@ def validate_time_zone(name: str) -> None:
 
 
 class Store(models.Model):
-    """One Shopify shop and the rules by which its agents act on orders."""
+    """A Shopify shop, and the settings for what agents may do with its orders."""
 
     domain = models.CharField(
         max_length=100,
@@ -119,8 +120,10 @@ class Store(models.Model):
         return self.name or self.domain
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """A store that is switched on again is a new connection: what happened while it was off
-        is history, as after an installation."""
+        """Reset `connected_at` when a store is switched back on.
+
+        As after an installation, what happened before is history and triggers no messages.
+        """
         if self.pk and self.is_active:
             was_off = Store.objects.filter(pk=self.pk, is_active=False)
             if was_off.exists():
@@ -131,7 +134,7 @@ class Store(models.Model):
 
     @property
     def zone(self) -> ZoneInfo:
-        """Where the shop is; UTC where this machine does not know the name of its zone."""
+        """The shop's time zone; UTC if this machine does not know it, which is logged."""
         try:
             return ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""What an order looked like before (row G10): the states that newer ones took the place of."""
+"""What an order looked like before: the states that newer ones replaced."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from orders.snapshot import OrderSnapshot, decode
 
 class OrderVersionQuerySet(models.QuerySet["OrderVersion"]):
     def at(self, moment: datetime) -> Self:
-        """The states that were shown at a moment and are shown no more."""
+        """The past states that were shown at `moment`."""
         return self.filter(since__lte=moment, until__gt=moment)
 
 
 class OrderVersion(models.Model):
-    """A past state, shown from `since` until just before `until`. The present one is the order.
+    """A past state of an order, shown from `since` until just before `until`.
 
-    Rows are added and deleted (with what else names a person), never changed: the database
-    refuses it.
+    The current state is the order itself. Rows are added, and deleted along with a customer's
+    other data, but never updated: a database trigger refuses that.
     """
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="versions")
@@ -59,5 +59,5 @@ class OrderVersion(models.Model):
 
 
 def packed(document: str) -> bytes:
-    """A document as `OrderVersion.document` holds it."""
+    """Compress a snapshot's JSON for `OrderVersion.document`."""
     return zlib.compress(document.encode())
