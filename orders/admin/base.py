@@ -1,4 +1,4 @@
-"""What every page of the admin shares: words for operations people, sums as sums, read-only rows."""
+"""Shared by all admin pages: readable help texts, amounts as people write them, read-only rows."""
 
 from __future__ import annotations
 
@@ -32,18 +32,21 @@ if TYPE_CHECKING:
 else:
     ModelAdmin = admin.ModelAdmin
 
-_STATUS_WORDS: Final = {
+_STATUS_LABELS: Final = {
     "financial_status": payment_word,
     "fulfillment_status": fulfillment_word,
 }
-# More than a column has, whose own message then says how many it has.
-_MOST_DECIMALS: Final = 12
+# More than any column has, so that the column's own validator reports how many it takes.
+_MAX_DECIMALS: Final = 12
 
 
 class SumInput(forms.TextInput):
-    """A sum as people write it: 150.00, not 150.0000. Digits a currency really has stay. No number
-    input: a browser in another language than the typist's sends such a one's comma as nothing,
-    and an empty limit is none."""
+    """A text input that shows an amount as people write it: 150.00, not 150.0000.
+
+    Digits that a currency really has stay. It isn't a number input, because a browser set to
+    another language than the user's drops an amount typed with a comma, and an empty limit means
+    no limit.
+    """
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__({"inputmode": "decimal", "class": "sum-field", "autocomplete": "off"})
@@ -58,26 +61,26 @@ class SumInput(forms.TextInput):
 
 
 class SumField(forms.DecimalField):
-    """A sum as people type it, in their language; what could be two sums is asked about."""
+    """An amount as people type it in their language; an ambiguous one is a validation error."""
 
     widget = SumInput
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str) and value.strip():
             try:
-                value = amount_input.read(value, "", places=_MOST_DECIMALS).amount
+                value = amount_input.read(value, "", places=_MAX_DECIMALS).amount
             except InvalidMoney as error:
                 raise forms.ValidationError(str(error), code="invalid") from error
         return super().to_python(value)
 
 
 def plain_sum(amount: Decimal) -> str:
-    """Two decimals at least, and no zeros after them."""
+    """Format an amount with at least two decimals, and no trailing zeros beyond those."""
     return Money(amount, "").plain()
 
 
 class DeskAdmin(ModelAdmin):
-    """`help_texts` explain fields where the model does not; the list says what it is for."""
+    """Base of the admin pages. `help_texts` adds help where the model field has none."""
 
     help_texts: ClassVar[Mapping[str, str]] = {}
     list_title: ClassVar[str] = ""
@@ -89,18 +92,21 @@ class DeskAdmin(ModelAdmin):
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        kwargs["help_texts"] = self._computed_words() | dict(self.help_texts)
+        kwargs["help_texts"] = self._help_of_computed_fields() | dict(self.help_texts)
         return super().get_form(request, obj, change=change, **kwargs)
 
-    def _computed_words(self) -> dict[str, str]:
-        """A computed field is explained by its docstring, a sum's column by its own words."""
-        words = {}
-        for name in _names(self.fieldsets):
+    def _help_of_computed_fields(self) -> dict[str, str]:
+        """Help texts of computed fields: a method's docstring, or a sum column's `help_text`.
+
+        The docstrings of methods listed in `fieldsets` are therefore shown to people.
+        """
+        texts = {}
+        for name in _field_names(self.fieldsets):
             if callable(name):
-                words[name.__name__] = getattr(name, "help_text", "")
+                texts[name.__name__] = getattr(name, "help_text", "")
             elif (method := getattr(type(self), name, None)) and method.__doc__:
-                words[name] = method.__doc__.strip()
-        return words
+                texts[name] = method.__doc__.strip()
+        return texts
 
     def formfield_for_dbfield(
         self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
@@ -111,7 +117,7 @@ class DeskAdmin(ModelAdmin):
             kwargs["assume_scheme"] = "https"
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if isinstance(field, forms.SplitDateTimeField):
-            # Two inputs, and Django's own label is tied to neither.
+            # There are two inputs, and Django's label belongs to neither.
             for part, name in zip(field.widget.widgets, ("date", "time"), strict=True):
                 part.attrs["aria-label"] = f"{field.label}: {name}"
         return field
@@ -119,14 +125,14 @@ class DeskAdmin(ModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        words = {"list_intro": self.list_intro, "list_empty": self.list_empty}
+        context = {"list_intro": self.list_intro, "list_empty": self.list_empty}
         if self.list_title:
-            words["title"] = self.list_title
-        return super().changelist_view(request, words | (extra_context or {}))
+            context["title"] = self.list_title
+        return super().changelist_view(request, context | (extra_context or {}))
 
 
 class ReadOnlyAdmin(DeskAdmin):
-    """A look, and no back door: no adding, changing or deleting."""
+    """A page to look at only; adding, changing and deleting are off, for superusers too."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -139,23 +145,23 @@ class ReadOnlyAdmin(DeskAdmin):
 
 
 class StatusFilter(admin.AllValuesFieldListFilter):
-    """Shopify's words as they occur, each as its badge says it; a row without one has a name too."""
+    """Filter by Shopify's status values, labeled like their badges; none reads "Not known"."""
 
     def choices(self, changelist: Any) -> Iterator[Any]:
-        said = _STATUS_WORDS[str(self.field_path)]
+        label_of = _STATUS_LABELS[str(self.field_path)]
         for choice in super().choices(changelist):
             raw = str(choice["display"] or "")
-            words = said(raw) if raw.isupper() else raw
-            yield {**choice, "display": words or "Not known"}
+            label = label_of(raw) if raw.isupper() else raw
+            yield {**choice, "display": label or "Not known"}
 
 
-def _names(fieldsets: Any) -> list[Any]:
-    """Names of fields, and functions that compute one."""
+def _field_names(fieldsets: Any) -> list[Any]:
+    """Flatten fieldsets to field names, and functions that compute a field."""
     return list(flatten_fieldsets(fieldsets or ()))
 
 
 def sum_column(amount: str, currency: str, description: str, help_text: str = "") -> Any:
-    """A column of a row's amount in its currency: a function, as admin lists take one."""
+    """Build an admin column that shows a row's amount in its currency."""
 
     @admin.display(description=description, ordering=amount)
     def column(row: Any) -> str:
@@ -171,17 +177,18 @@ def sum_column(amount: str, currency: str, description: str, help_text: str = ""
 
 
 def link(url: str, text: str) -> SafeString | str:
+    """Return a link, or the plain text if there is no URL."""
     return format_html('<a href="{}">{}</a>', url, text) if url else text
 
 
 def note_change(
     kind: AuditKind, request: HttpRequest, pk: int, form: Any, change: bool, **detail: Any
 ) -> None:
-    """Who changed which settings, from what to what. These forms hold no secrets."""
+    """Audit which settings were changed, from what to what. Not for forms that hold secrets."""
     values = {
         name: [str(form.initial.get(name)), str(form.cleaned_data.get(name))]
         for name in form.changed_data
     }
     actor = request.user if isinstance(request.user, User) else None
-    word = "changed" if change else "added"
-    audit.record(kind, actor=actor, after=word, row=pk, values=values, **detail)
+    after = "changed" if change else "added"
+    audit.record(kind, actor=actor, after=after, row=pk, values=values, **detail)

@@ -1,4 +1,4 @@
-"""Policies in the admin: the limits, who may do what by them, and "what would happen if"."""
+"""Policies in the admin: the limits, a table of who may do what, and a form to try them out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     PolicyForm = forms.ModelForm[Policy]
 
-# A table nobody reads is no summary.
+# A longer table would no longer be a summary.
 _STORES_SHOWN = 20
 
 
@@ -96,14 +96,14 @@ class PolicyAdmin(DeskAdmin):
         if request.method != "POST" or "_try" not in request.POST:
             return form
 
-        class Tried(form):  # type: ignore[misc, valid-type]
-            """Filled in and looked at, never saved: the page comes back as it was typed."""
+        class TryoutForm(form):  # type: ignore[misc, valid-type]
+            """Validates but is never saved: the page comes back as it was filled in."""
 
             def is_valid(self) -> bool:
                 request.tried_policy = None if self.errors else self.instance  # type: ignore[attr-defined]
                 return False
 
-        return Tried
+        return TryoutForm
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -119,7 +119,7 @@ class PolicyAdmin(DeskAdmin):
                 )
             elif trial.is_valid():
                 context["verdict"] = policy_tryout.verdict(trial, typed)
-            # Nothing was saved, so nothing was changed either.
+            # Nothing was saved, so Django's "Change policy" would mislead.
             context["title"] = "What would happen if"
         else:
             policy: Policy | None = context.get("original")

@@ -1,4 +1,4 @@
-"""What would happen if: the policies' own rulings on values that are only being considered."""
+"""Try a policy out: how it would rule on a request, before the policy is saved."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from orders.errors import InvalidMoney
 from orders.models import ActionKind, CancelRule, Policy, Store
 from orders.money import Money
 
-_NAMED_AT_MOST: Final = 8
+_MAX_NAMES: Final = 8
 
 
 class TrialForm(forms.Form):
-    """Who asks for what. Sums are in the shop's currency, as limits are."""
+    """A hypothetical request. Sums are in the shop's currency, like the limits."""
 
     who = forms.ChoiceField(
         label="Who", help_text="A person has the most generous policy of their roles."
@@ -36,14 +36,14 @@ class TrialForm(forms.Form):
         label="Sum",
         required=False,
         max_length=30,
-        initial=lambda: _written("50"),
+        initial=lambda: _initial_amount("50"),
         help_text="In the store's currency. Not used for a cancellation without a refund.",
     )
     spent = forms.CharField(
         label="Already refunded today",
         required=False,
         max_length=30,
-        initial=lambda: _written("0"),
+        initial=lambda: _initial_amount("0"),
         help_text="On their own authority, in the last 24 hours.",
     )
     has_note = forms.BooleanField(label="With a staff note", required=False)
@@ -66,10 +66,10 @@ class TrialForm(forms.Form):
         store: Store | None = cleaned.get("store")
         currency = (store.currency if store else "") or "USD"
         for name in ("amount", "spent"):
-            is_idle = name == "amount" and cleaned.get("kind") == ActionKind.CANCEL
+            is_unused = name == "amount" and cleaned.get("kind") == ActionKind.CANCEL
             try:
                 text = cleaned.get(name) or "0"
-                cleaned[name] = None if is_idle else amount_input.read(text, currency)
+                cleaned[name] = None if is_unused else amount_input.read(text, currency)
             except InvalidMoney as error:
                 self.add_error(name, str(error))
         amount = cleaned.get("amount")
@@ -78,13 +78,13 @@ class TrialForm(forms.Form):
         return cleaned
 
 
-def _written(amount: str) -> str:
+def _initial_amount(amount: str) -> str:
     return amount_input.write(Money(Decimal(amount), ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """`policy` names what counted; `people`: who could approve."""
+    """The answer the page shows. `policy`: which policy applied; `people`: who could approve."""
 
     tone: Tone
     title: str
@@ -94,7 +94,7 @@ class Verdict:
 
 
 def verdict(form: TrialForm, typed: Policy | None) -> Verdict:
-    """What would be ruled if `typed` (unsaved, or changed and not saved) were in force."""
+    """The ruling if `typed`, a policy with unsaved input, were in force."""
     saved = Policy.objects.select_related("role", "store")
     others = [policy for policy in saved if typed is None or policy.pk != typed.pk]
     all_policies = [*others, typed] if typed is not None else others
@@ -113,7 +113,7 @@ def verdict(form: TrialForm, typed: Policy | None) -> Verdict:
         spent=asked["spent"].amount,
         has_note=asked["has_note"],
     )
-    counted = _counted(policy, typed)
+    counted = _policy_text(policy, typed)
     if ruling.refusal:
         needs_note = ruling.refusal.code == "note_missing"
         return Verdict(
@@ -126,24 +126,24 @@ def verdict(form: TrialForm, typed: Policy | None) -> Verdict:
         return Verdict(
             tone="success" if policy else "warning",
             title="Allowed at once",
-            text=_left(policy, amount, asked["spent"]),
+            text=_budget_left_text(policy, amount, asked["spent"]),
             policy=counted,
         )
-    able = [u for u in users if u != asker and _may(u, all_policies, store, amount)]
+    able = [u for u in users if u != asker and _may_approve(u, all_policies, store, amount)]
     enough = len(able) >= ruling.approvals
-    words = "one other person" if ruling.approvals == 1 else "two other people"
+    who = "one other person" if ruling.approvals == 1 else "two other people"
     return Verdict(
         tone="warning" if enough else "critical",
-        title=f"Needs approval by {words}",
+        title=f"Needs approval by {who}",
         text=ruling.why,
         policy=counted,
-        people=_named(able, ruling.approvals),
+        people=_approvers_text(able, ruling.approvals),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """One line of "who may do what"; `cells` in the order of ALLOWANCE_HEADS."""
+    """A row of the "who may do what" table; `cells` are in the order of ALLOWANCE_HEADS."""
 
     role: str
     store: str
@@ -165,7 +165,7 @@ ALLOWANCE_HEADS: Final = (
 def allowances(
     all_policies: Sequence[Policy], roles: Iterable[Group], stores: Sequence[Store]
 ) -> list[Allowance]:
-    """Every role at every store, by the policy that counts there. Pure."""
+    """What every role may do at every store, by the policy that applies there. Pure."""
     found = []
     for role in roles:
         for store in stores:
@@ -180,8 +180,8 @@ def allowances(
     return found
 
 
-def _sum(amount: Decimal, currency: str) -> str:
-    """With its currency where there is one; a general policy has each store's."""
+def _amount_text(amount: Decimal, currency: str) -> str:
+    """Format a sum, with its currency if there is one; a general policy has none."""
     return (
         Money(amount, currency).format("en")
         if currency
@@ -190,15 +190,17 @@ def _sum(amount: Decimal, currency: str) -> str:
 
 
 def policy_cells(policy: Policy, currency: str) -> tuple[str, ...]:
+    """Describe a policy's limits, in the order of ALLOWANCE_HEADS."""
+
     def up_to(limit: Decimal | None, unlimited: str, zero: str = "") -> str:
         if limit is None:
             return unlimited
         if not limit and zero:
             return zero
-        return f"up to {_sum(limit, currency)}"
+        return f"up to {_amount_text(limit, currency)}"
 
     def above(limit: Decimal | None) -> str:
-        return "never" if limit is None else _sum(limit, currency)
+        return "never" if limit is None else _amount_text(limit, currency)
 
     return (
         up_to(policy.refund_up_to, "no limit", "never"),
@@ -215,34 +217,36 @@ def _roles(user: User) -> set[int]:
     return {group.pk for group in user.groups.all()}
 
 
-def _may(user: User, all_policies: list[Policy], store: Store, amount: Money | None) -> bool:
-    # As services.approval_refusal decides it.
+def _may_approve(
+    user: User, all_policies: list[Policy], store: Store, amount: Money | None
+) -> bool:
+    # Must agree with services.approval_refusal.
     policy = policies.effective(all_policies, roles=_roles(user), store_id=store.pk)
     if amount is None:
         return policy is not None and policy.may_approve_up_to != 0
     return policies.may_approve(policy, amount) is None
 
 
-def _counted(policy: Policy | None, typed: Policy | None) -> str:
+def _policy_text(policy: Policy | None, typed: Policy | None) -> str:
     if policy is None:
         return "No policy counts for them here, so there is no limit."
     where = "as filled in above" if policy is typed else "as saved"
     return f"The policy of {policy.role} at {policy.store or 'every store'} counts, {where}."
 
 
-def _left(policy: Policy | None, amount: Money | None, spent: Money) -> str:
+def _budget_left_text(policy: Policy | None, amount: Money | None, spent: Money) -> str:
     if policy is None or policy.refund_per_day is None or amount is None:
         return ""
     left = Money(policy.refund_per_day, amount.currency) - spent - amount
     return f"After it {left.format('en')} of the day's limit are left."
 
 
-def _named(able: list[User], needed: int) -> str:
+def _approvers_text(able: list[User], needed: int) -> str:
     if not able:
         return "Nobody could approve it: nobody else has a role that may approve this sum."
     names = [user.get_full_name() or user.username for user in able]
-    shown = ", ".join(names[:_NAMED_AT_MOST])
-    more = len(names) - _NAMED_AT_MOST
+    shown = ", ".join(names[:_MAX_NAMES])
+    more = len(names) - _MAX_NAMES
     text = f"{shown} and {more} more" if more > 0 else shown
     if len(able) < needed:
         return f"Only {text} could approve it, and two people are needed."

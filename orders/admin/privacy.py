@@ -1,4 +1,4 @@
-"""Privacy requests for administrators: a list to look at, and three buttons."""
+"""Privacy requests in the admin: a read-only list, and buttons to download, stop or run one."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from orders.errors import ActionRefused
 from orders.models import PrivacyKind, PrivacyRequest, PrivacyState, RedactedIdentity
 
 _STOPPABLE = (PrivacyState.WAITING, PrivacyState.GRACE)
-# What happens next, for people who read no manuals.
-_HELP = {
+# What happens next, so that admins needn't look it up in the manual.
+_WHAT_NEXT = {
     PrivacyState.WAITING: "It begins by itself within a minute.",
     PrivacyState.GRACE: "The app was uninstalled and Shopify asks for the shop's data to be "
     "deleted. It is deleted when the time below has come. If that is a mistake, stop it.",
@@ -77,7 +77,7 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
 
     @admin.display(description="what happens next")
     def what_next(self, request: PrivacyRequest) -> str:
-        return _HELP[PrivacyState(request.state)]
+        return _WHAT_NEXT[PrivacyState(request.state)]
 
     @admin.display(description="rows found or removed")
     def rows(self, request: PrivacyRequest) -> str:
@@ -91,14 +91,14 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
         return format_html("<details><summary>{}</summary>{}</details>", len(hashes), lines)
 
     def get_urls(self) -> list[URLPattern]:
-        doors = {"export": self.export, "stop": self.stop, "run": self.run}
+        views = {"export": self.export, "stop": self.stop, "run": self.run}
         own = [
             path(
                 f"<int:pk>/change/{name}/",
                 self.admin_site.admin_view(require_POST(view)),
                 name=f"orders_privacyrequest_{name}",
             )
-            for name, view in doors.items()
+            for name, view in views.items()
         ]
         return own + super().get_urls()
 
@@ -110,8 +110,9 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
         return super().change_view(request, object_id, form_url, (extra_context or {}) | buttons)
 
     def export(self, request: HttpRequest, pk: int) -> HttpResponse | StreamingHttpResponse:
+        """Download the customer's data; each download is audited."""
         try:
-            pieces = privacy.export(request_id=pk, by=_worker(request), now=timezone.now())
+            pieces = privacy.export(request_id=pk, by=_authorized_user(request), now=timezone.now())
         except ActionRefused as refused:
             return self._back(request, pk, refused.refusal.reason, messages.ERROR)
         return StreamingHttpResponse(
@@ -124,14 +125,16 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
         )
 
     def stop(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Stop the deletion of a shop's data during its grace period."""
         try:
-            privacy.stop(request_id=pk, by=_worker(request), now=timezone.now())
+            privacy.stop(request_id=pk, by=_authorized_user(request), now=timezone.now())
         except ActionRefused as refused:
             return self._back(request, pk, refused.refusal.reason, messages.ERROR)
         return self._back(request, pk, "Stopped. Nothing was deleted.", messages.SUCCESS)
 
     def run(self, request: HttpRequest, pk: int) -> HttpResponse:
-        _worker(request)
+        """Work on a request now instead of at its next attempt."""
+        _authorized_user(request)
         privacy.work_soon(request_id=pk, now=timezone.now())
         found = PrivacyRequest.objects.get(pk=pk)
         text = found.note or f"Now: {found.get_state_display()}."
@@ -154,7 +157,7 @@ def _buttons(request: HttpRequest, found: PrivacyRequest) -> dict[str, bool]:
     }
 
 
-def _worker(request: HttpRequest) -> User:
+def _authorized_user(request: HttpRequest) -> User:
     user = request.user
     if not isinstance(user, User) or not user.has_perm("orders.work_on_privacyrequest"):
         raise PermissionDenied
@@ -163,7 +166,7 @@ def _worker(request: HttpRequest) -> User:
 
 @admin.register(RedactedIdentity)
 class RedactedIdentityAdmin(ReadOnlyAdmin):
-    """Whose data must not come back. Hashes only: whom they name, nobody can read here."""
+    """People whose data must not come back, as keyed hashes that cannot be read back."""
 
     list_title = "Redacted people"
     list_intro = "Whose data must not come back, as keyed hashes: nobody can be read from them."

@@ -1,4 +1,8 @@
-"""Stores are configured here; everything else is Shopify's word or history, and read-only."""
+"""Admin pages of stores, orders, actions, events and the audit log.
+
+Only stores can be edited here; everything else is Shopify's data or history, and read-only. The
+docstrings of methods listed in `fieldsets` are their help texts on the page (see DeskAdmin).
+"""
 
 from __future__ import annotations
 
@@ -94,7 +98,7 @@ class StoreAdmin(DeskAdmin):
         note_change(AuditKind.STORE, request, obj.pk, form, change)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # Its orders and what was done to them would go with it: switch it off instead.
+        # Deleting it would take its orders and their history along; switch it off instead.
         return False
 
 
@@ -401,8 +405,8 @@ class OrderEventAdmin(ReadOnlyAdmin):
         return previews.reason_words(event.reason) or "–"
 
 
-_STATE_WORDS: Final = {str(value): str(label) for value, label in ActionState.choices}
-_EXPORTED = [
+_STATE_LABELS: Final = {str(value): str(label) for value, label in ActionState.choices}
+_EXPORT_COLUMNS = [
     "id",
     "at",
     "kind",
@@ -459,23 +463,24 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @admin.display(description="Before", ordering="before")
     def was(self, entry: AuditEntry) -> str:
         """The state before."""
-        return _STATE_WORDS.get(entry.before, readable(entry.before)) or "–"
+        return _STATE_LABELS.get(entry.before, readable(entry.before)) or "–"
 
     @admin.display(description="After", ordering="after")
     def became(self, entry: AuditEntry) -> str:
         """The state after."""
-        return _STATE_WORDS.get(entry.after, readable(entry.after)) or "–"
+        return _STATE_LABELS.get(entry.after, readable(entry.after)) or "–"
 
     @admin.action(description="Download as CSV")
     def download_csv(
         self, request: HttpRequest, queryset: QuerySet[AuditEntry]
     ) -> StreamingHttpResponse:
+        """Stream the selected entries as CSV; the export itself is audited first."""
         actor = request.user if isinstance(request.user, User) else None
         with transaction.atomic():
             audit.record(AuditKind.EXPORT, actor=actor, what="audit", rows=queryset.count())
-        lines = queryset.order_by("pk").values_list(*_EXPORTED).iterator()
+        lines = queryset.order_by("pk").values_list(*_EXPORT_COLUMNS).iterator()
         return StreamingHttpResponse(
-            csv_export.rows(_EXPORTED, lines),
+            csv_export.rows(_EXPORT_COLUMNS, lines),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": 'attachment; filename="audit.csv"'},
         )
