@@ -1,7 +1,7 @@
-"""The summary an agent confirms (F32): computed here from a fresh read, never in the page.
+"""Previews: the summary an agent confirms, computed on the server from a fresh read of the order.
 
-A preview carries a signed token of exactly what it showed. `services.request_action` takes
-nothing but that token, so what is confirmed is what was shown, or is asked again.
+A preview carries a signed token of exactly what it showed. `services.request_action` accepts only
+that token, so an agent can confirm only what they saw; if the order changed, they are asked again.
 """
 
 from orders.previews.build import (

@@ -1,4 +1,4 @@
-"""An agent's choice, weighed against the order as Shopify has it now."""
+"""Build a preview: check an agent's choice against a fresh read of the order."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from orders.previews.eligibility import (
     check_amount,
     check_lines,
     check_shipping,
-    discrepancy_of,
     earlier_refunds,
     method_refusal,
     order_is_delivered,
+    required_discrepancy_reason,
 )
 from orders.previews.facts import (
     changes,
@@ -63,10 +63,10 @@ from orders.statuses.badges import (
 
 
 def preview_cancel(order: Order, choice: CancelChoice, *, by: User, now: datetime) -> Preview:
-    """Read the order afresh and say what canceling it would do.
+    """Read the order from Shopify and preview its cancellation.
 
-    Raises ActionRefused where it may not be canceled, InvalidMoney for a bad amount and
-    ShopUnreachable when Shopify cannot be read. Calls Shopify: not inside a transaction.
+    Raises ActionRefused if it may not be canceled, InvalidMoney for a bad amount, and
+    ShopUnreachable if Shopify cannot be read. Calls Shopify, so don't use it in a transaction.
     """
     gateway = get_gateway()
     gateway.refresh(order)
@@ -95,8 +95,8 @@ def preview_cancel(order: Order, choice: CancelChoice, *, by: User, now: datetim
         reason_label=labels[choice.reason],
         amount=amount,
         targets=targets,
-        # Shopify warns of refunding twice where an order that was refunded before is canceled with
-        # its money: then the exact sum follows in a request of its own.
+        # Shopify warns that canceling with a full refund may refund twice if the order was refunded
+        # before. In that case the exact sum follows as a separate refund request.
         is_full_refund=amount == net and not snapshot.refunds,
         lines=(),
         shipping=None,
@@ -115,15 +115,15 @@ def preview_cancel(order: Order, choice: CancelChoice, *, by: User, now: datetim
 
 
 def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetime) -> Preview:
-    """Read the order afresh and say what refunding it would do. Raises as preview_cancel."""
+    """Read the order from Shopify and preview a refund. Raises the same as preview_cancel."""
     gateway = get_gateway()
     gateway.refresh(order)
     snapshot = order.snapshot
     if refusal := rules.refund_refusal(snapshot):
         raise ActionRefused(refusal)
     delivered = order_is_delivered(order, now=now)
-    found, must_be_closed = _return_of(order, choice)
-    # What comes back was shipped, whatever its carrier reports.
+    found, return_advice = _return_of(order, choice)
+    # Ask about items in a return, too: they were shipped, whatever the carrier reports.
     is_asked = delivered or found is not None
     if is_asked and choice.returned not in {Returned.RECEIVED, Returned.NOT_NEEDED}:
         raise ActionRefused(Refusal("return_unanswered", _("Say whether the item has come back.")))
@@ -134,19 +134,19 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
     if found is None:
         check_lines(snapshot, choice.lines)
     net = rules.net_paid(snapshot)
-    on_shelf = found is None and _are_on_shelf(snapshot, choice.lines)
+    already_restocked = found is None and _were_restocked(snapshot, choice.lines)
     amount_only = choice.amount is not None and not choice.lines and not choice.shipping
-    # F41: without a return nothing goes back to stock. Beside an open return the shop books in
-    # what comes back, and a second time would count.
+    # If nothing has to come back, nothing is restocked. Beside an open return, the shop itself
+    # books in what comes back; restocking here would count it twice.
     restock = (
         bool(choice.lines)
         and choice.restock
         and choice.returned != Returned.NOT_NEEDED
-        and must_be_closed is None
-        and not on_shelf
+        and return_advice is None
+        and not already_restocked
     )
     if amount_only:
-        # Only the payments matter, and those are told with whatever is left.
+        # Only the payments matter; asking about everything that is left returns all of them.
         suggestion = gateway.suggest_refund(order, lines=None, shipping=None)
     else:
         suggestion = suggest(
@@ -158,15 +158,15 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
     calculated = None if amount_only else suggestion.amount
     discrepancy = ""
     if calculated and found is None:
-        # A refund through a return has no such reason at Shopify.
-        discrepancy = discrepancy_of(choice, amount, calculated)
+        # Shopify takes no discrepancy reason for a refund through a return.
+        discrepancy = required_discrepancy_reason(choice, amount, calculated)
     is_credit = choice.method == RefundMethod.STORE_CREDIT
     payments = suggestion.transactions
     if amount_only:
         payments = payments_of(snapshot, payments)
-    booked = None
+    through_return = None
     if found:
-        booked = through(
+        through_return = through(
             found,
             snapshot,
             choice.lines,
@@ -197,7 +197,7 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
         if restock and not found
         else (),
         duties=() if amount_only or found else snapshot.duties_of(choice.lines),
-        through=booked,
+        through=through_return,
         asked_through=choice.through,
     )
     by_gid = {line.gid: line for line in snapshot.lines}
@@ -205,9 +205,9 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
     advice = rules.refund_advice(
         snapshot, delivered=delivered, earlier_refunds=earlier_refunds(order), now=now
     )
-    if must_be_closed:
-        advice = (must_be_closed, *advice)
-    if on_shelf and choice.restock:
+    if return_advice:
+        advice = (return_advice, *advice)
+    if already_restocked and choice.restock:
         text = _("These items were put back in stock with their return, and are not again.")
         advice = (Advice("already_restocked", Tone.INFO, text), *advice)
     return summarize(order, proposal, by=by, items=items, advice=advice, blocked=None)
@@ -221,8 +221,10 @@ def suggest(
     shipping: Money | None,
     with_places: bool = False,
 ) -> SuggestedRefund:
-    """What Shopify would give back for items, through their return or without one. Raises
-    ShopUnreachable."""
+    """Ask Shopify what it would refund for items, through their return or without one.
+
+    Raises ShopUnreachable.
+    """
     gateway = get_gateway()
     if found is None:
         return gateway.suggest_refund(
@@ -233,14 +235,18 @@ def suggest(
     )
 
 
-def _are_on_shelf(snapshot: OrderSnapshot, chosen: tuple[LineQuantity, ...]) -> bool:
+def _were_restocked(snapshot: OrderSnapshot, chosen: tuple[LineQuantity, ...]) -> bool:
+    """Whether any chosen line has units that an ended return put back in stock."""
     shelf = returns.on_shelf(snapshot)
     return any(shelf[choice.line_gid] for choice in chosen)
 
 
 def _return_of(order: Order, choice: RefundChoice) -> tuple[Return | None, Advice | None]:
-    """The return the chosen items are refunded through; or, where the shop does not let us, what
-    the agent has to know. Raises ActionRefused."""
+    """The open return to refund the chosen items through, if any.
+
+    If the shop doesn't let this app process returns, return advice for the agent instead. Raises
+    ActionRefused as return_for does.
+    """
     snapshot = order.snapshot
     if get_gateway().may_process_returns(order.store):
         return return_for(snapshot, choice.lines, choice.through), None
@@ -256,9 +262,9 @@ def _return_of(order: Order, choice: RefundChoice) -> tuple[Return | None, Advic
 
 
 def preview_again(order: Order, token: str, *, by: User, now: datetime) -> Preview:
-    """The same choice as a token's, on the order as it is now, with what changed since.
+    """Preview a token's choice again on the order as it is now, listing what changed since.
 
-    Raises as preview_cancel and open_token do.
+    Raises what preview_cancel and open_token raise.
     """
     before = open_token(token, by=by).proposal
     if before.kind == ActionKind.REFUND:
@@ -266,7 +272,7 @@ def preview_again(order: Order, token: str, *, by: User, now: datetime) -> Previ
             reason=before.reason,
             lines=before.lines,
             shipping=before.shipping,
-            # Items at their calculated price are calculated again.
+            # Items at the calculated price are recalculated.
             amount=before.amount if before.difference or before.is_amount_only else None,
             discrepancy_reason=before.discrepancy_reason,
             method=before.method,

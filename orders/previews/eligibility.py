@@ -1,4 +1,4 @@
-"""What an order, its store and the person who asks allow: the rules, with what they need to know."""
+"""Checks while a preview is built: what the order, its store and the agent's policy allow."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from orders.snapshot import LineQuantity, OrderSnapshot
 
 
 def cancel_refusal_for(order: Order, *, now: datetime) -> Refusal | None:
+    """rules.cancel_refusal, with the store's assumption about deliveries."""
     days = order.store.assume_delivered_after_days
     return rules.cancel_refusal(order.snapshot, now=now, assume_delivered_after_days=days)
 
 
 def method_refusal(order: Order, method: RefundMethod) -> Refusal | None:
-    """Why money may not go back that way. Shopify has more reasons (business customers)."""
+    """Why money may not go back this way. Shopify may still refuse, as for business customers."""
     if method == RefundMethod.ORIGINAL:
         return None
     if not order.store.allow_store_credit:
@@ -41,12 +42,13 @@ def method_refusal(order: Order, method: RefundMethod) -> Refusal | None:
 
 
 def order_is_delivered(order: Order, *, now: datetime) -> bool:
+    """rules.is_delivered, with the store's assumption about deliveries."""
     days = order.store.assume_delivered_after_days
     return rules.is_delivered(order.snapshot, now=now, assume_delivered_after_days=days)
 
 
 def earlier_refunds(order: Order) -> int:
-    """How often this customer was refunded at this store, on any order (row G06)."""
+    """Count this customer's earlier refunds that moved money, on any order at this store."""
     if not order.customer_gid:
         return 0
     theirs = OrderRefund.objects.filter(
@@ -67,8 +69,10 @@ def ruling_for(
     now: datetime,
     besides: OrderAction | None = None,
 ) -> policies.Ruling:
-    """What the person's policy says to this proposal, counting what they refunded today
-    `besides` the action it is about."""
+    """What the person's policy says about this proposal, given what they refunded today.
+
+    `besides`: the stored action the proposal belongs to, which must not count twice.
+    """
     amount = policies.in_shop_currency(proposal.amount, order) if proposal.amount else None
     counts = policy is not None and policy.refund_per_day is not None and amount is not None
     return policies.judge(
@@ -83,6 +87,7 @@ def ruling_for(
 
 
 def check_amount(amount: Money, net: Money) -> None:
+    """Raise InvalidMoney unless the amount is above 0, at most `net`, and in its currency."""
     if amount.currency != net.currency:
         raise InvalidMoney(_("Refund in %(currency)s.") % {"currency": net.currency})
     if not Money.zero(net.currency) < amount <= net:
@@ -92,7 +97,10 @@ def check_amount(amount: Money, net: Money) -> None:
 
 
 def check_shipping(shipping: Money | None, maximum: Money) -> None:
-    """`maximum`: what Shopify says is left of it. Its own refusal would come after the click."""
+    """Raise InvalidMoney if more shipping is refunded than is left, which is `maximum`.
+
+    Shopify would refuse it too, but only after the agent has confirmed.
+    """
     if not shipping or shipping <= maximum:
         return
     if not maximum:
@@ -101,9 +109,11 @@ def check_shipping(shipping: Money | None, maximum: Money) -> None:
     raise InvalidMoney(text % {"maximum": maximum.format()}, field="shipping")
 
 
-def discrepancy_of(choice: RefundChoice, amount: Money, calculated: Money) -> str:
-    """Why the amount is not what Shopify calculates for the items; "" where it is. Raises
-    ActionRefused where nobody said."""
+def required_discrepancy_reason(choice: RefundChoice, amount: Money, calculated: Money) -> str:
+    """The agent's reason for refunding another amount than Shopify calculates; "" if equal.
+
+    Raises ActionRefused if the amounts differ and the agent gave no reason.
+    """
     if amount == calculated:
         return ""
     if choice.discrepancy_reason in DISCREPANCY_REASONS:
@@ -115,6 +125,7 @@ def discrepancy_of(choice: RefundChoice, amount: Money, calculated: Money) -> st
 
 
 def check_lines(snapshot: OrderSnapshot, chosen: tuple[LineQuantity, ...]) -> None:
+    """Raise ActionRefused if more units of a line are chosen than can still be refunded."""
     refundable = {line.gid: line.refundable_quantity for line in snapshot.lines}
     for choice in chosen:
         if not 0 < choice.quantity <= refundable.get(choice.line_gid, 0):

@@ -1,4 +1,4 @@
-"""The state of an order that a summary rests on, and how it differs from an earlier one."""
+"""The facts of an order that a summary depends on, and how they differ from earlier ones."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from orders.statuses.badges import (
 
 
 def facts(snapshot: OrderSnapshot) -> dict[str, str]:
-    """What a summary rests on. A note or a tag may change under it; none of these may."""
+    """The facts a summary depends on. A note or tag may change under it; none of these may."""
     money = snapshot.money
-    # Sorted: Shopify's lists have no order of their own.
+    # Sorted, because Shopify's lists come in no particular order.
     shipments = sorted(
         f"{f.gid}:{f.status}:{f.delivered_at or ''}" for f in live_fulfillments(snapshot)
     )
@@ -37,7 +37,7 @@ def facts(snapshot: OrderSnapshot) -> dict[str, str]:
         "lines": ",".join(lines),
         "returns": ",".join(returns),
         "return_units": ",".join(units),
-        # Store credit is the customer's: the one who was shown, not whom the order has by then.
+        # Store credit goes to the order's customer, who must still be the one that was shown.
         "customer": snapshot.customer.gid if snapshot.customer else "",
         "disputes": ",".join(sorted(f"{d.gid}:{d.status}" for d in snapshot.disputes)),
     }
@@ -46,7 +46,7 @@ def facts(snapshot: OrderSnapshot) -> dict[str, str]:
 def changes(
     before: dict[str, str], after: dict[str, str], *, ignoring: frozenset[str] = frozenset()
 ) -> tuple[str, ...]:
-    """What is different now, as sentences; `ignoring`: facts that may differ."""
+    """Describe what differs, as sentences. `ignoring`: facts that may differ."""
     names = {
         "canceled": _("The order was canceled meanwhile."),
         "payment": _("The payment status changed: %(before)s → %(after)s."),
@@ -59,7 +59,7 @@ def changes(
         "customer": _("The order belongs to another customer now."),
         "disputes": _("Its disputes changed."),
     }
-    # A fact that the summary did not know of cannot have changed since.
+    # An older summary may lack a fact, which then cannot be said to have changed.
     return tuple(
         text % {"before": _shown(key, before[key]), "after": _shown(key, after.get(key) or "")}
         for key, text in names.items()
@@ -68,7 +68,7 @@ def changes(
 
 
 def _shown(fact: str, value: str) -> str:
-    """A fact's value as people read it."""
+    """Format a fact's value for people."""
     if not value:
         return "–"
     if fact == "payment":

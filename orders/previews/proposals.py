@@ -1,4 +1,4 @@
-"""What an agent chose, and the action it amounts to, ready to be frozen."""
+"""What an agent chose, and the proposed action that results from it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from orders.shopify_port import CANCEL_REASON_LABELS
 from orders.snapshot import LineQuantity
 from orders.statuses.payment_methods import readable
 
-# Shopify's staff note holds 255 characters, and ours ends with OrderAction.note_marker: by it we
-# find again what we did. What an agent writes has to arrive whole, so this is all there is.
+# Shopify's staff note holds 255 characters, and ours ends with OrderAction.note_marker, by which we
+# recognize our own actions. The agent's text must arrive in full, so this is what is left for it.
 STAFF_NOTE_LENGTH: Final = 255 - len(" [ax:0123456789]")
-# Ours, as Shopify has no list of refund reasons; the value is stored, the label is shown.
+# Our own list, as Shopify has none for refunds. The key is stored, the label is shown.
 REFUND_REASONS: Final = {
     "damaged": gettext_lazy("Damaged on arrival"),
     "wrong_item": gettext_lazy("Wrong item"),
@@ -31,7 +31,7 @@ REFUND_REASONS: Final = {
     "other": gettext_lazy("Other"),
 }
 
-# Shopify's own (OrderAdjustmentInputDiscrepancyReason): why an amount is not the calculated one.
+# Why an amount differs from the calculated one: Shopify's OrderAdjustmentInputDiscrepancyReason.
 DISCREPANCY_REASONS: Final = {
     "CUSTOMER": gettext_lazy("Agreed with the customer"),
     "DAMAGE": gettext_lazy("Damaged items"),
@@ -41,15 +41,17 @@ DISCREPANCY_REASONS: Final = {
 
 
 def reason_words(reason: str) -> str:
-    """The words somebody chose a reason by: ours, or those of Shopify's admin. One that has none
-    is made readable; "" for none."""
+    """The label of a refund or cancellation reason, as it was shown when it was chosen.
+
+    A value without a label is made readable; "" for no reason.
+    """
     found = REFUND_REASONS.get(reason) or CANCEL_REASON_LABELS.get(reason.upper())
     return str(found) if found else readable(reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelChoice:
-    """What the agent chose in the cancel dialog. `amount` None: refund later, or unpaid."""
+    """What the agent chose in the cancel dialog. `amount` None: refund later, or not paid yet."""
 
     reason: str
     amount: Money | None = None
@@ -64,8 +66,9 @@ class CancelChoice:
 class RefundChoice:
     """What the agent chose in the refund dialog.
 
-    Lines or shipping: those are refunded, for what Shopify calculates or for another `amount`,
-    which has a `discrepancy_reason`. Neither: the `amount` alone, and no item is touched.
+    With lines or shipping, those are refunded: for what Shopify calculates, or for another
+    `amount`, which needs a `discrepancy_reason`. With neither, only the `amount` is refunded and
+    no item is touched.
     """
 
     reason: str
@@ -78,7 +81,7 @@ class RefundChoice:
     notify: bool = False
     staff_note: str = ""
     returned: str = Returned.NOT_ASKED
-    # The return the items are in: its id, "" for items in none, None where nobody said.
+    # The return the items are in: its ID, "" for none, None if the agent did not say.
     through: str | None = None
 
 
@@ -89,7 +92,7 @@ Choice = CancelChoice | RefundChoice
 class Target:
     """A share of the refund and the payment method it goes back to.
 
-    `parent_gid` is the payment's; empty for store credit, which is no payment's.
+    `parent_gid` is the payment transaction; empty for store credit, which has none.
     """
 
     parent_gid: str
@@ -101,14 +104,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """An action ready to be frozen: everything `Gateway.plan` needs, in our words."""
+    """A proposed action: everything `Gateway.plan` needs to write Shopify's requests."""
 
     kind: ActionKind
     reason: str
     reason_label: str
     amount: Money | None
     targets: tuple[Target, ...]
-    # All that is left. Of a cancellation: Shopify gives it back with the order, without an amount.
+    # Refunds all that is left. Shopify does that as part of a cancellation, without an amount.
     is_full_refund: bool
     lines: tuple[LineQuantity, ...]
     shipping: Money | None
@@ -117,19 +120,19 @@ class Proposal:
     staff_note: str
     returned: str
     shipments_to_cancel: tuple[str, ...]
-    # What the agent saw; `request_action` refuses when it is no longer so.
+    # What the agent saw; `request_action` refuses if it no longer holds.
     facts: dict[str, str]
-    # Last and with a default: proposals stored before there was a choice lack it.
+    # From here on, fields need defaults: proposals stored by older versions lack them.
     method: RefundMethod = RefundMethod.ORIGINAL
-    # Of a refund of items: what Shopify calculated, and why it is another amount, if it is.
+    # For a refund of items: what Shopify calculated, and the reason if the amount differs.
     calculated: Money | None = None
     discrepancy_reason: str = ""
-    # How the lines go back to stock; empty: they do not.
+    # How the lines are restocked; empty: they are not.
     restocks: tuple[Restock, ...] = ()
 
-    # What customs took for the lines, by the gids of the duties; goes back with them.
+    # The gids of the customs duties on the lines, which are refunded with them.
     duties: tuple[str, ...] = ()
-    # The open return it is refunded through, and what was asked about it.
+    # The open return to refund through, and the choice of return it came from.
     through: ThroughReturn | None = None
     asked_through: str | None = None
 
@@ -140,18 +143,18 @@ class Proposal:
 
     @property
     def difference(self) -> Money | None:
-        """What goes back beyond what was calculated, or below zero what is kept of it."""
+        """The amount minus the calculated one, negative if less is refunded; None if equal."""
         if self.amount is None or self.calculated is None or self.amount == self.calculated:
             return None
         return self.amount - self.calculated
 
 
 def encode_proposal(proposal: Proposal) -> dict[str, Any]:
-    """Plain data for a JSON column or a token; amounts as strings."""
+    """Convert to plain data for a JSON column or a token, with amounts as strings."""
     plain: dict[str, Any] = msgspec.to_builtins(proposal)
     return plain
 
 
 def decode_proposal(plain: dict[str, Any]) -> Proposal:
-    """Raises ValueError for what is none."""
+    """Undo encode_proposal. Raises ValueError for data that is not a proposal."""
     return msgspec.convert(plain, Proposal, strict=False)

@@ -1,4 +1,4 @@
-"""Where the money goes back to: a refund, spread over the payments of its order."""
+"""Where a refund's money goes: spread over the order's payments, or to store credit."""
 
 from __future__ import annotations
 
@@ -15,28 +15,30 @@ from orders.shopify_port import SuggestedTransaction
 from orders.snapshot import OrderSnapshot, Transaction
 
 # Refunds that moved nothing.
-_DEAD: Final = frozenset({"FAILURE", "ERROR"})
+_FAILED: Final = frozenset({"FAILURE", "ERROR"})
 
 
 def payments_of(
     order: OrderSnapshot, suggested: tuple[SuggestedTransaction, ...]
 ) -> tuple[SuggestedTransaction, ...]:
-    """The payments an amount without items goes back to: those Shopify suggests; where it
-    suggests none, as of an order that has no items left, those of the order, each with what is
-    left of it."""
+    """The payments to refund an amount to, when no items are refunded.
+
+    Those are Shopify's suggestions. It has none for an order without items left; then it's every
+    payment of the order, up to what is left of it.
+    """
     if suggested:
         return suggested
-    return tuple(_left_of(order, payment) for payment in rules.payments(order))
+    return tuple(_remaining_of(order, payment) for payment in rules.payments(order))
 
 
-def _left_of(order: OrderSnapshot, payment: Transaction) -> SuggestedTransaction:
-    back = [
+def _remaining_of(order: OrderSnapshot, payment: Transaction) -> SuggestedTransaction:
+    refunded = [
         t.amount.presentment
         for t in order.transactions
-        if t.kind == "REFUND" and t.parent_gid == payment.gid and t.status not in _DEAD
+        if t.kind == "REFUND" and t.parent_gid == payment.gid and t.status not in _FAILED
     ]
     paid = payment.amount.presentment
-    left = max(paid - total(back, paid.currency), Money.zero(paid.currency))
+    left = max(paid - total(refunded, paid.currency), Money.zero(paid.currency))
     label = f"{payment.gateway_label or payment.gateway} {payment.account_number}".strip()
     return SuggestedTransaction(
         parent_gid=payment.gid,
@@ -49,7 +51,10 @@ def _left_of(order: OrderSnapshot, payment: Transaction) -> SuggestedTransaction
 
 
 def spread(amount: Money, suggested: tuple[SuggestedTransaction, ...]) -> tuple[Target, ...]:
-    """Spread the amount over the payments, in Shopify's order, none above its maximum."""
+    """Spread the amount over the payments in Shopify's order, none above its maximum.
+
+    Raises InvalidMoney if they cannot hold it all.
+    """
     shares = allocate(amount, [s.maximum for s in suggested])
     targets = tuple(
         Target(
@@ -68,7 +73,7 @@ def spread(amount: Money, suggested: tuple[SuggestedTransaction, ...]) -> tuple[
 
 
 def credit(amount: Money) -> tuple[Target, ...]:
-    """All of it as store credit, which is no payment's."""
+    """Refund the whole amount as store credit, which belongs to no payment."""
     label = str(RefundMethod.STORE_CREDIT.label)
     return (
         Target(

@@ -1,5 +1,8 @@
-"""How refunded items go back to stock, the way Shopify wants it: shipped units come back (RETURN),
-unshipped ones never left (CANCEL), each to the location Shopify suggests."""
+"""How refunded items go back to stock, in Shopify's terms.
+
+Shipped units come back (RETURN), unshipped ones never left (CANCEL), each to the location that
+Shopify suggests.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,10 @@ NOT_RESTOCKED: Final = "NO_RESTOCK"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restock:
-    """Units of a line, how they go back to stock (Shopify's word) and where to; the location is
-    empty where they do not."""
+    """Units of a line that go back to stock in the same way and to the same location.
+
+    `kind` is Shopify's restock type; the location is empty for units that are not restocked.
+    """
 
     line_gid: str
     quantity: int
@@ -37,13 +42,16 @@ class Restock:
 def restocks(
     order: OrderSnapshot, chosen: Sequence[LineQuantity], suggested: Sequence[SuggestedLine]
 ) -> tuple[Restock, ...]:
-    """The chosen units, split by how they go back. Raises ActionRefused where Shopify names no
-    location for what it would restock: it refuses that, and so do we before it is confirmed."""
+    """Split the chosen units by how they go back to stock.
+
+    Raises ActionRefused if Shopify suggests no location for units to restock. It would refuse the
+    refund, so the agent should learn that before confirming.
+    """
     by_gid = {line.gid: line for line in order.lines}
     return tuple(
         part
         for choice in chosen
-        for part in _of_line(
+        for part in _split_line(
             by_gid[choice.line_gid],
             choice.quantity,
             [s for s in suggested if s.line_gid == choice.line_gid and s.quantity > 0],
@@ -52,7 +60,7 @@ def restocks(
 
 
 def sentences(parts: Sequence[Restock]) -> list[str]:
-    """What happens to the stock, for people; a sentence for each way and location."""
+    """Describe what happens to the stock; one sentence per kind and location."""
     texts = {
         SHIPPED: lambda n: ngettext(
             "%(count)d item comes back to %(place)s", "%(count)d items come back to %(place)s", n
@@ -75,20 +83,21 @@ def sentences(parts: Sequence[Restock]) -> list[str]:
     ]
 
 
-def _of_line(line: LineItem, quantity: int, suggested: list[SuggestedLine]) -> list[Restock]:
+def _split_line(line: LineItem, quantity: int, suggested: list[SuggestedLine]) -> list[Restock]:
     kinds = {s.restock for s in suggested}
     if not line.restockable or kinds == {NOT_RESTOCKED}:
         return [Restock(line_gid=line.gid, quantity=quantity, kind=NOT_RESTOCKED)]
-    if _fits(line, quantity, suggested):
+    if _matches_order(line, quantity, suggested):
         return [_restock(line, s.quantity, s.restock, s.place) for s in suggested]
-    # Not told, or told otherwise than the order shows it: what has not left cannot come back.
+    # Shopify suggests nothing, or something that doesn't match the order. Split the units here:
+    # those that were not shipped cannot come back.
     unshipped = min(quantity, line.unfulfilled_quantity)
     split = ((UNSHIPPED, unshipped), (SHIPPED, quantity - unshipped))
     return [_restock(line, units, kind, _place(suggested, kind)) for kind, units in split if units]
 
 
-def _fits(line: LineItem, quantity: int, suggested: list[SuggestedLine]) -> bool:
-    """Whether Shopify's split is of these units, and possible for what was shipped of them."""
+def _matches_order(line: LineItem, quantity: int, suggested: list[SuggestedLine]) -> bool:
+    """Whether Shopify's split covers exactly these units and matches how many were shipped."""
     counts = dict.fromkeys((SHIPPED, UNSHIPPED, NOT_RESTOCKED), 0)
     for part in suggested:
         if part.restock not in counts:
@@ -102,7 +111,7 @@ def _fits(line: LineItem, quantity: int, suggested: list[SuggestedLine]) -> bool
 
 
 def _place(suggested: list[SuggestedLine], kind: str) -> Place | None:
-    """The location suggested for that way back, else any for the line."""
+    """The location suggested for this kind, else any suggested for the line."""
     placed = sorted((s for s in suggested if s.place), key=lambda s: s.restock != kind)
     return placed[0].place if placed else None
 
@@ -118,6 +127,7 @@ def _restock(line: LineItem, quantity: int, kind: str, place: Place | None) -> R
 
 
 def no_place(title: str) -> Refusal:
+    """Refuse a restock to an unknown location, usually for lack of the scope read_locations."""
     return Refusal(
         "restock_place",
         _("Shopify does not say where “%(title)s” would go back to stock.") % {"title": title},

@@ -1,4 +1,4 @@
-"""A refund through a return, ready to be frozen: units to process, and what nobody booked in."""
+"""A refund through a return: the units to process, and the ones to book in with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from orders.statuses import returns
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
-    """Units to be booked in with the refund, since nobody has. `kind` is Shopify's word."""
+    """Units to book in with the refund, since the shop has not yet. `kind` is Shopify's term."""
 
     reverse_gid: str
     quantity: int
@@ -29,7 +29,7 @@ class Booking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnUnits:
-    """Units of a return's line to be processed with the refund."""
+    """Units of a return line to process with the refund."""
 
     gid: str
     quantity: int
@@ -38,10 +38,13 @@ class ReturnUnits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThroughReturn:
-    """The return a refund goes through. `units`: empty where all of them were processed before.
-    `refunds_before`: the order's refunds when it was confirmed, so that a new one is told from
-    them. The counts are for people: chosen units that were booked in before, and of those put
-    back in stock; and what of the return is not processed afterwards."""
+    """The return a refund goes through.
+
+    `units` is empty if all chosen units were processed before. `refunds_before` holds the order's
+    refunds at that time, to tell the new one from them. The other counts are shown to people:
+    `booked_before` and `restocked_before` for the chosen units, `left` for the return's units that
+    remain unprocessed out of `total`.
+    """
 
     gid: str
     name: str
@@ -61,10 +64,11 @@ class ThroughReturn:
 def return_for(
     order: OrderSnapshot, lines: tuple[LineQuantity, ...], asked: str | None
 ) -> Return | None:
-    """The open return that a choice of items has to be refunded through; None: none.
+    """The open return that the chosen items have to be refunded through; None if there is none.
 
-    `asked`: the return's id, "" for items that are in no return, None where nobody said. Raises
-    ActionRefused where one refund cannot be all of that, or the return needs Shopify's own pages.
+    `asked` is the agent's choice: a return's ID, "" for items in no return, None if they did not
+    say. Raises ActionRefused if one refund cannot cover the choice, or if the return has to be
+    processed in Shopify.
     """
     if not lines:
         return None
@@ -103,16 +107,19 @@ def through(
     restock: bool,
     places: Mapping[str, Place] | None,
 ) -> ThroughReturn:
-    """What refunding these items through their return books. Only goods that have come back, and
-    that nobody has booked in, are booked in now. `places` None: only to say what it would be. Expects a choice that fits the return; raises
-    ActionRefused where Shopify names no location for what would be put back."""
+    """Plan a refund through a return: which of its units to process, and which to book in.
+
+    Only goods that have come back and are not booked in yet are booked in. `places` None: just
+    describe the outcome, without locations. Expects a choice that fits the return. Raises
+    ActionRefused if Shopify suggests no location for units to restock.
+    """
     restockable = {line.gid for line in order.lines if line.restockable}
     titles = {line.gid: line.title for line in order.lines}
     free = Counter({line.gid: line.quantity - line.booked for line in found.reverse_lines})
     units, chosen = [], returns.take(found, lines)
     for each in chosen:
         processed = returns.to_process(each)
-        # Shopify books in what it processes; of what was processed before, the shop does.
+        # Shopify books in units as it processes them; the shop books in those processed earlier.
         count = min(returns.to_book(each), processed) if returned == Returned.RECEIVED else 0
         put_back = restock and each.line.line_gid in restockable
         place = (places or {}).get(each.line.line_gid)
@@ -151,19 +158,19 @@ def through(
 
 
 def return_rows(found: ThroughReturn) -> list[tuple[str, str]]:
-    """What a summary says of the return, and of the stock."""
+    """Summary rows about the return and the stock, as (label, text)."""
     return [(_("Return"), _return_text(found)), (_("Stock"), _stock_text(found))]
 
 
 def untouched_rows(order: OrderSnapshot) -> list[tuple[str, str]]:
-    """What a summary says of the open returns where only an amount is refunded."""
+    """Summary rows about the open returns that a refund of only an amount leaves open."""
     names = [found.name for found in returns.open_returns(order)]
     text = ngettext("%(names)s stays open", "%(names)s stay open", len(names))
     return [(_("Return"), text % {"names": ", ".join(names)})] if names else []
 
 
 def _needs_shopify(found: Return) -> Refusal | None:
-    # On the order already once they are processed.
+    # Exchange items that were processed are on the order already, and have line_gids.
     if any(not item.line_gids for item in found.exchanges):
         return Refusal(
             "return_exchange",

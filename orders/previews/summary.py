@@ -1,4 +1,4 @@
-"""What the review screen shows of a proposal, and the label of the button that confirms it."""
+"""Build what the review screen shows: the rows, the sums, and the label of the confirm button."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ from orders.statuses.badges import Tone
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryItem:
+    """A line of the order, with the units the action affects."""
+
     line: LineItem
     quantity: int
 
@@ -67,8 +69,10 @@ def summarize(
     advice: tuple[Advice, ...],
     blocked: Refusal | None,
 ) -> Preview:
-    """The proposal as it is shown to this person, signed for them. `blocked`: a rule's objection,
-    which goes before their policy's."""
+    """Build the preview of a proposal for this person, with a token signed for them.
+
+    `blocked`: why the order's own state forbids it, which takes precedence over their policy.
+    """
     snapshot = order.snapshot
     ruling = ruling_for(
         order, proposal, policies.policy_of(by, order.store), by=by, now=timezone.now()
@@ -103,7 +107,7 @@ def _rows(
 ) -> tuple[tuple[str, str], ...]:
     yes_no = {True: _("Yes"), False: _("No")}
     rows = [(_("Reason"), proposal.reason_label)]
-    # An amount alone needs no return, of course.
+    # Refunding only an amount never needs a return, so the row would say nothing.
     if proposal.returned and not (
         proposal.is_amount_only and proposal.returned == Returned.NOT_NEEDED
     ):
@@ -125,7 +129,7 @@ def _rows(
 
 
 def goods_rows(proposal: Proposal) -> list[tuple[str, str]]:
-    """What becomes of the items, the stock and the return, as (label, text)."""
+    """Summary rows about the items, the stock and the return, as (label, text)."""
     if proposal.is_amount_only:
         return [(_("Items"), _("No items are marked as refunded; stock is not changed"))]
     rows = []
@@ -140,8 +144,11 @@ def goods_rows(proposal: Proposal) -> list[tuple[str, str]]:
 
 
 def _concerns(advice: Advice, proposal: Proposal) -> bool:
-    """Credit given by Shopify must not be paid out by hand as well; of an amount alone nothing
-    comes back."""
+    """Whether a piece of advice applies to this proposal.
+
+    Refunding only an amount brings no item back. And store credit is given by Shopify itself, so
+    advice to pay a manual payment back by hand would pay the customer twice.
+    """
     if advice.code == "return_first" and proposal.is_amount_only:
         return False
     return advice.code != "manual_gateway" or proposal.method != RefundMethod.STORE_CREDIT

@@ -1,4 +1,4 @@
-"""Signed tokens: what a summary showed, to whom, and the one click that confirms it."""
+"""Signed tokens: what a summary showed and to whom, with a nonce for its confirmation."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from orders.errors import StalePreview
 from orders.models import Order
 from orders.previews.proposals import Proposal, encode_proposal
 
-# Changed with what a summary means: one that was shown before is asked for again.
+# Change it whenever the meaning of a summary changes, so that older tokens are refused.
 _SALT: Final = "orders.preview.2"
 _TOKEN_AGE_S: Final = 2 * 60 * 60
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """A token that was opened: what to do, on which order, and the click it belongs to."""
+    """The content of a token. `nonce` identifies the click, `digest` the exact request."""
 
     order_id: int
     proposal: Proposal
@@ -32,7 +32,7 @@ class Confirmed:
 
 
 def sign_token(order: Order, proposal: Proposal, *, by: User) -> str:
-    """A token with a nonce of its own: whoever confirms it twice has clicked once."""
+    """Sign a proposal for this person. Its nonce makes confirming it twice count as one click."""
     content = {
         "user": by.pk,
         "order": order.pk,
@@ -43,17 +43,19 @@ def sign_token(order: Order, proposal: Proposal, *, by: User) -> str:
 
 
 def open_token(token: str, *, by: User) -> Confirmed:
-    """Raises StalePreview for a token that is not this person's, forged, or two hours old."""
-    return _opened(token, by=by, max_age_s=_TOKEN_AGE_S)
+    """Verify a token. Raises StalePreview if forged, made for someone else, or two hours old."""
+    return _verify(token, by=by, max_age_s=_TOKEN_AGE_S)
 
 
 def read_token(token: str, *, by: User) -> Confirmed:
-    """What a token of any age was about: to find what it became, never to act on it. Raises
-    StalePreview as `open_token`."""
-    return _opened(token, by=by, max_age_s=None)
+    """Verify a token of any age, to look up the action it created; never act on the result.
+
+    Raises StalePreview if it is forged or someone else's.
+    """
+    return _verify(token, by=by, max_age_s=None)
 
 
-def _opened(token: str, *, by: User, max_age_s: int | None) -> Confirmed:
+def _verify(token: str, *, by: User, max_age_s: int | None) -> Confirmed:
     try:
         content = signing.loads(token, salt=_SALT, max_age=max_age_s)
         if content["user"] != by.pk:
