@@ -32,6 +32,8 @@ _STORES_SHOWN = 20
 
 @admin.register(Policy)
 class PolicyAdmin(DeskAdmin):
+    """Edit policies. The form can also be tried out, which validates it but saves nothing."""
+
     change_form_template = "admin/orders/policy/change_form.html"
     change_list_template = "admin/orders/policy/change_list.html"
     list_title = "Policies"
@@ -154,5 +156,6 @@ class PolicyAdmin(DeskAdmin):
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        # One by one, so that each deletion is audited.
         for policy in queryset:
             self.delete_model(request, policy)

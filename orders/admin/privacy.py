@@ -37,6 +37,8 @@ _WHAT_NEXT = {
 
 @admin.register(PrivacyRequest)
 class PrivacyRequestAdmin(ReadOnlyAdmin):
+    """Requests are created by Shopify's webhooks only; admins can export, stop or run them."""
+
     change_form_template = "admin/orders/privacyrequest/change_form.html"
     list_title = "Privacy requests"
     list_intro = (

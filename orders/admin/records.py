@@ -39,6 +39,8 @@ from orders.statuses.payment_methods import readable
 
 @admin.register(Store)
 class StoreAdmin(DeskAdmin):
+    """Edit a store's settings. Stores can be switched off but not deleted."""
+
     list_title = "Stores"
     list_intro = "The shops whose orders agents see, and what agents may do there."
     list_empty = "No store yet. Add one under Shop connections: its store is made with it."
@@ -115,6 +117,8 @@ _ORDER_RESERVED = sum_column(
 
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
+    """Orders as Shopify last returned them."""
+
     list_title = "Orders"
     list_intro = (
         "Orders as Shopify last showed them. To cancel or refund one, open it in the inbox."
@@ -238,6 +242,8 @@ _ACTION_RESERVED = sum_column(
 
 @admin.register(OrderAction)
 class OrderActionAdmin(ReadOnlyAdmin):
+    """Cancellations and refunds requested here; they are decided in the inbox."""
+
     list_title = "Cancellations and refunds"
     list_intro = (
         "Everything anybody asked Shopify to do, with its outcome. What waits for a decision is "
@@ -367,6 +373,8 @@ _EVENT_SUM = sum_column("amount", "currency", "Sum", "Where money moved.")
 
 @admin.register(OrderEvent)
 class OrderEventAdmin(ReadOnlyAdmin):
+    """The facts of every order's timeline."""
+
     list_title = "Order events"
     list_intro = "What happened to orders, each fact once, whoever it came from."
     list_empty = "Nothing matches. Events appear when orders are placed, paid, shipped or refunded."
@@ -428,6 +436,8 @@ _AUDIT_SUM = sum_column("amount", "currency", "Sum", "Where money was concerned.
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
+    """The audit log, which can be exported as CSV."""
+
     list_title = "Audit log"
     list_intro = (
         "Who did what, when and from where. Rows are only ever added and are sealed in a chain; "

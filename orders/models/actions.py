@@ -176,6 +176,7 @@ class RefundMethod(models.TextChoices):
 
 class OrderActionQuerySet(models.QuerySet["OrderAction"]):
     def active(self) -> Self:
+        """Actions that have not ended; an order has at most one."""
         return self.filter(state__in=ACTIVE_STATES)
 
     def due(self, *, now: datetime) -> Self:
@@ -379,10 +380,12 @@ class OrderAction(models.Model):
 
     @property
     def is_active(self) -> bool:
+        """Whether the action has not ended yet."""
         return self.state in ACTIVE_STATES
 
     @property
     def money(self) -> Money | None:
+        """The amount to refund, in the customer's currency; None for a plain cancellation."""
         return Money(self.amount, self.currency) if self.amount is not None else None
 
     @property

@@ -105,6 +105,7 @@ class Customer(models.Model):
 
     @property
     def admin_url(self) -> str:
+        """The customer's page in the shop's Shopify admin."""
         handle = self.store.handle
         return f"https://admin.shopify.com/store/{handle}/customers/{self.legacy_id}"
 

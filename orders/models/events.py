@@ -117,4 +117,5 @@ class OrderEvent(models.Model):
 
     @property
     def money(self) -> Money | None:
+        """The event's amount, in the customer's currency; None if it has none."""
         return Money(self.amount, self.currency) if self.amount is not None else None

@@ -233,6 +233,7 @@ class Order(models.Model):
 
     @property
     def admin_url(self) -> str:
+        """The order's page in the shop's Shopify admin."""
         return f"https://admin.shopify.com/store/{self.store.handle}/orders/{self.legacy_id}"
 
     def age(self, now: datetime) -> timedelta | None:
@@ -270,6 +271,8 @@ class OrderLine(OrderPart):
 
 
 class OrderFulfillment(OrderPart):
+    """A shipment record; `status` is the record's own, `display_status` how far the parcel is."""
+
     name = models.CharField(max_length=100, blank=True)
     status = models.CharField(max_length=40)
     display_status = models.CharField(max_length=40, blank=True)

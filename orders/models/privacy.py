@@ -26,6 +26,8 @@ class PrivacyKind(models.TextChoices):
 
 
 class PrivacyState(models.TextChoices):
+    """Where a request is. GRACE is for shops only: their deletion can still be stopped."""
+
     WAITING = "waiting", "Waiting"
     GRACE = "grace", "Will be deleted, can be stopped"
     WORKING = "working", "Working"
@@ -46,6 +48,7 @@ OPEN_STATES = (
 
 class PrivacyRequestQuerySet(models.QuerySet["PrivacyRequest"]):
     def open(self) -> Self:
+        """Requests that have not ended."""
         return self.filter(state__in=OPEN_STATES)
 
     def due(self, *, now: datetime) -> Self:
@@ -122,6 +125,8 @@ class PrivacyRequest(models.Model):
 
 
 class RedactedKind(models.TextChoices):
+    """What kind of identifier a hash was made of."""
+
     CUSTOMER = "customer", "Shopify customer"
     EMAIL = "email", "E-mail"
     PHONE = "phone", "Phone"

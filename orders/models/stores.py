@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 class StoreQuerySet(models.QuerySet["Store"]):
     def active(self) -> Self:
+        """Stores that are switched on, so that agents see their orders."""
         return self.filter(is_active=True)
 
 
@@ -143,6 +144,7 @@ class Store(models.Model):
 
     @property
     def has_known_zone(self) -> bool:
+        """Whether `zone` is the shop's own, not the fallback to UTC."""
         try:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""Signed tokens: what a summary showed and to whom, with a nonce for its confirmation."""
+"""Signed tokens: what a summary showed to which agent, with a nonce for confirming it."""
 
 from __future__ import annotations
 
