@@ -220,7 +220,7 @@ def _roles(user: User) -> set[int]:
 def _may_approve(
     user: User, all_policies: list[Policy], store: Store, amount: Money | None
 ) -> bool:
-    # Must agree with services.approval_refusal.
+    # The policy part of services.approval_refusal; a cancellation without refund has no amount.
     policy = policies.effective(all_policies, roles=_roles(user), store_id=store.pk)
     if amount is None:
         return policy is not None and policy.may_approve_up_to != 0
