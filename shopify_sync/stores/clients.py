@@ -1,4 +1,4 @@
-"""From a store to a client that may speak for it."""
+"""Build an API client from a store's connection, and record errors that an admin must fix."""
 
 from __future__ import annotations
 
@@ -17,21 +17,25 @@ NEEDED_SCOPES = (
     "read_fulfillments",
     "read_returns",
 )
-# Only for the date a payment is due.
+# Optional: shows when a payment on account is due.
 PAYMENT_TERMS_SCOPE = "read_payment_terms"
-# Only for what a customer's bank disputes.
+# Optional: shows chargebacks and inquiries.
 DISPUTES_SCOPE = "read_shopify_payments_disputes"
-# Only for "Cancel the shipment record too" (F29).
+# Optional: for "Cancel the shipment record too".
 SHIPMENT_SCOPE = "write_merchant_managed_fulfillment_orders"
-# For refunds through a return (F39); without it the return has to be closed in Shopify.
+# Optional: for refunds through a return. Without it, agents close the return in Shopify.
 RETURN_SCOPE = "write_returns"
-# Only for where refunded items go back to stock: Shopify restocks nothing without a location.
+# Optional: for restocking refunded items. Shopify restocks nothing without a location.
 LOCATIONS_SCOPE = "read_locations"
 
 
 def client_for(store: Store, *, is_background: bool = False) -> AdminClient:
-    """Raises NeedsAdmin for a store without credentials. In the background: for reads nobody
-    waits for, which leave half of the shop's budget to the agents."""
+    """Return a client for the store's Admin API, with a token that is valid now.
+
+    Pass `is_background` for reads that no agent is waiting for: they leave half of the shop's
+    rate limit to the agents. Raises NeedsAdmin if the store has no usable credentials, and
+    Unreachable if its token cannot be renewed right now.
+    """
     connection = ShopConnection.objects.filter(store=store).first()
     if connection is None or not (connection.access_token or connection.client_id):
         raise NeedsAdmin(f"{store.domain} has no access token.")
@@ -48,15 +52,17 @@ def client_for(store: Store, *, is_background: bool = False) -> AdminClient:
 
 
 def has_scope(store: Store, scope: str) -> bool:
-    """As far as the last look at the connection told; before there was one, it is assumed."""
+    """Return whether the last connection check saw this scope; assume so before the first one."""
     connection = ShopConnection.objects.filter(store=store).only("scopes").first()
     return connection is None or not connection.scopes or scope in connection.scopes
 
 
 def extras(connection: ShopConnection) -> dict[str, bool]:
-    """Which of an order's optional fields this app may read: variables of OrderForPanel. What
-    warns of a loss is tried as long as the scopes are not known: a read that is refused is
-    repeated without (shopify_sync.reading.complete_order)."""
+    """Return which optional order fields this app may read, as variables of OrderForPanel.
+
+    Disputes warn of a loss, so they are requested until the scopes are known; a refused read is
+    repeated without them (shopify_sync.reading.complete_order).
+    """
     scopes = {str(scope).replace("write_", "read_", 1) for scope in connection.scopes}
     return {
         "statusPage": connection.sees_customer_pages,
@@ -66,7 +72,7 @@ def extras(connection: ShopConnection) -> dict[str, bool]:
 
 
 def note_error(store: Store, error: NeedsAdmin, *, now: datetime) -> None:
-    """Keep what an administrator has to see on the store's page."""
+    """Record an error on the connection, where an administrator sees it, and clear the test-call tick."""
     ShopConnection.objects.filter(store=store).update(
         last_error=str(error), last_error_at=now, credentials_ok_at=None
     )

@@ -1,7 +1,7 @@
 """How far back Shopify lets the app read: 60 days, unless it granted read_all_orders.
 
-An older order is answered as if there were none. That says nothing of the order, so nothing we
-hold is taken back for it.
+Shopify answers a query for an older order as if the order didn't exist. That proves nothing, so
+we never delete our copy because of it.
 """
 
 from __future__ import annotations
@@ -13,37 +13,36 @@ from orders.models import Order
 from shopify_sync.api.client import AdminClient
 from shopify_sync.models import WebhookEvent
 
-# Without read_all_orders an app reads no further back.
+# How far back an app without read_all_orders can read.
 RECENT: Final = timedelta(days=60)
-# The edge is Shopify's, by its own clock and its own day.
+# Shopify draws the line by its own clock and its own days, so leave a margin.
 _EDGE: Final = timedelta(days=2)
 
 
 def certainly_readable_since(now: datetime) -> datetime:
-    """Orders placed after this are shown to every app, whatever it was granted."""
+    """Return the time after which every app can see every order, whatever its scopes."""
     return now - RECENT + _EDGE
 
 
 def may_be_hidden(order: Order, client: AdminClient, *, now: datetime) -> bool:
-    """Whether "no such order" may only mean that this app is not shown it. Asks Shopify what it
-    grants today. Raises ShopifyError.
+    """Return whether a missing order may merely be hidden from this app.
 
-    To an app without read_all_orders a missing order proves nothing by itself. It is gone where
-    Shopify has told of its deletion and it is too young to be hidden.
+    Reads the granted scopes from Shopify; raises ShopifyError. Without read_all_orders, an order
+    only counts as gone if Shopify sent orders/delete for it and it is too recent to be hidden.
     """
     if not order.document or reads_all_orders(client):
         return False
     created = min(order.snapshot.created_at, order.snapshot.placed_at)
-    return created <= certainly_readable_since(now) or not _was_told_deleted(order)
+    return created <= certainly_readable_since(now) or not _deletion_was_announced(order)
 
 
-def _was_told_deleted(order: Order) -> bool:
-    told = WebhookEvent.objects.filter(order_id=order.pk, topic="orders/delete")
-    return told.filter(store=order.store_id).exists()
+def _deletion_was_announced(order: Order) -> bool:
+    announced = WebhookEvent.objects.filter(order_id=order.pk, topic="orders/delete")
+    return announced.filter(store=order.store_id).exists()
 
 
 def reads_all_orders(client: AdminClient) -> bool:
-    """Whether Shopify shows this app every order, as it says now. Raises ShopifyError."""
+    """Read from Shopify whether the app has read_all_orders now. Raises ShopifyError."""
     installation = client.read("ShopInfo", {}).get("currentAppInstallation") or {}
     scopes = {scope.get("handle") for scope in installation.get("accessScopes") or () if scope}
     return "read_all_orders" in scopes

@@ -1,4 +1,4 @@
-"""The webhook subscriptions a store needs, and making sure that it has them."""
+"""The webhook subscriptions a store needs: list the missing ones and create them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shopify_sync.stores.clients import (
     client_for,
 )
 
-# facts: the minimum set. Tracking news comes by the fulfillment topics.
+# The minimum set. Tracking updates arrive with the fulfillment topics.
 TOPICS: Final = (
     "ORDERS_CREATE",
     "ORDERS_UPDATED",
@@ -42,13 +42,13 @@ TOPICS: Final = (
     "APP_SCOPES_UPDATE",
     "BULK_OPERATIONS_FINISH",
 )
-# What only campaigns need (row F50). All of them ask for read_orders, as Shopify's own list of
-# topics says; read_checkouts is of sales channels, and is not needed. Without them everything
-# else works, so that their absence is a warning.
+# Needed by campaigns only; everything else works without them, so a missing one is a warning.
+# Shopify's topic list requires read_orders for them. read_checkouts is for sales channels and
+# isn't needed.
 OPTIONAL_TOPICS: Final = ("CHECKOUTS_CREATE", "CHECKOUTS_UPDATE", "CHECKOUTS_DELETE")
 
-# Topics with a scope of their own that the app can do without: a merge is noticed by the orders
-# that move, too, and a dispute whenever its order is read.
+# Topics with their own scope that the app can do without: a merge also shows in the orders that
+# move to the other customer, and a dispute shows whenever its order is read.
 SCOPED_TOPICS: Final = {
     "CUSTOMERS_MERGE": "read_customer_merge",
     "DISPUTES_CREATE": DISPUTES_SCOPE,
@@ -57,11 +57,15 @@ SCOPED_TOPICS: Final = {
 
 
 def address() -> str:
+    """Return the absolute URL Shopify delivers webhooks to."""
     return settings.PUBLIC_URL + reverse("shopify-webhook")
 
 
 def wire_name(topic: str) -> str:
-    """The name a delivery and an app's file carry: ORDERS_CREATE is orders/create."""
+    """Return the name used in deliveries and in shopify.app.toml: orders/create.
+
+    `topic` is the GraphQL enum value, such as ORDERS_CREATE.
+    """
     prefixes = (
         "REVERSE_FULFILLMENT_ORDERS",
         "FULFILLMENT_EVENTS",
@@ -73,13 +77,15 @@ def wire_name(topic: str) -> str:
 
 
 def is_needed(topic: str) -> bool:
-    """Whether a store does not work without it."""
+    """Return whether a store cannot work without this topic."""
     return topic not in OPTIONAL_TOPICS and topic not in SCOPED_TOPICS
 
 
 def missing(store: Store) -> list[str]:
-    """The topics that are not subscribed to our address, the optional ones last. Raises
-    ShopifyError."""
+    """Return the topics not subscribed to our address, optional ones last.
+
+    Raises ShopifyError.
+    """
     client = client_for(store)
     have: set[str] = set()
     after = None
@@ -95,8 +101,11 @@ def missing(store: Store) -> list[str]:
 
 
 def ensure(store: Store) -> list[str]:
-    """Create what is missing; returns what Shopify said of optional topics that it refused.
-    Raises ShopifyError, and Refused, after trying every topic, for one that is needed."""
+    """Create the missing subscriptions; return Shopify's errors for optional topics.
+
+    Raises ShopifyError. If Shopify rejects a required topic, raises Refused, but only after
+    trying every other topic.
+    """
     client = client_for(store)
     problems: list[str] = []
     tolerable: list[str] = []

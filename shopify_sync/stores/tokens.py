@@ -1,7 +1,8 @@
-"""Access tokens that expire: exchanged, renewed once however many ask, never lost.
+"""Expiring access tokens: exchange them, renew them once however many callers ask, lose none.
 
-Facts §6. A renewal is claimed by a lease in the row; the new pair is stored by one UPDATE, and
-the refresh token it replaced is kept until the next renewal worked.
+A worker claims a renewal through a lease on the row and stores the new pair with one UPDATE.
+The replaced refresh token is kept until the next renewal has worked, because Shopify accepts it
+until the new one is first used.
 """
 
 from __future__ import annotations
@@ -35,12 +36,13 @@ from shopify_sync.models import ConnectionMethod, ShopConnection
 logger = logging.getLogger(__name__)
 
 EARLY: Final = timedelta(minutes=5)
-# Longer than two requests for a token, each with its own limit.
+# Longer than two token requests, each with its own timeout.
 _LEASE: Final = timedelta(seconds=40)
-# After a renewal that failed while the token was good; shorter than anybody waits for a lease.
-_ASK_AGAIN: Final = timedelta(seconds=10)
+# After a renewal that failed while the token was still valid; shorter than _WAIT_S, so callers
+# that wait for the lease get their turn.
+_RETRY_AFTER: Final = timedelta(seconds=10)
 _WAIT_S: Final = 15.0
-_LOOK_AGAIN_S: Final = 0.05
+_POLL_S: Final = 0.05
 _REFUSED: Final = {400, 401, 403}
 _ANSWER_WITHIN_S: Final = 12.0
 _MAX_ANSWER_BYTES: Final = 2**20
@@ -48,10 +50,11 @@ RECONNECT: Final = "Connect the store again: open its connection and choose “I
 
 
 def current(row: ShopConnection) -> Secret:
-    """A token that is good now, and for a while yet where Shopify gives one. Can be revealed.
+    """Return a token that is valid now and can be decrypted.
 
-    A token in its last minutes is renewed; while that fails, it is used to its end. Raises
-    NeedsAdmin and Unreachable."""
+    A token in its last minutes is renewed; if that fails, the old one is used until it expires.
+    Raises NeedsAdmin and Unreachable.
+    """
     if row.method == ConnectionMethod.ADMIN_TOKEN:
         return opened(row.access_token)
     token: Secret = row.access_token
@@ -63,8 +66,11 @@ def current(row: ShopConnection) -> Secret:
 
 
 def opened(secret: Secret) -> Secret:
-    """The secret, decrypted. Raises NeedsAdmin where no key opens it: another store's secrets,
-    and what this store needs no secret for, go on."""
+    """Return the secret, decrypted.
+
+    Raises NeedsAdmin if no key in the settings opens it, so that only this store stops: other
+    stores, and whatever needs no secret, keep working.
+    """
     try:
         return Secret(secret.reveal())
     except UndecryptableSecret as error:
@@ -74,39 +80,47 @@ def opened(secret: Secret) -> Secret:
 
 
 def renew(row: ShopConnection, *, used: Secret) -> Secret:
-    """Another token than the `used` one, asked for once by whoever gets the lease; the others
-    wait for it. Raises NeedsAdmin where Shopify gives none, Unreachable to try again."""
+    """Return a token other than `used`.
+
+    The caller that gets the lease asks Shopify; the others wait for its result. Raises NeedsAdmin
+    if Shopify refuses, Unreachable if it's worth trying again.
+    """
     if row.method == ConnectionMethod.ADMIN_TOKEN:
         text = "The access token is not valid any more, or the app was uninstalled."
         raise NeedsAdmin(text, status=401)
     until = time.monotonic() + _WAIT_S
     while time.monotonic() < until:
         row = ShopConnection.objects.select_related("store").get(pk=row.pk)
-        if (token := _another(row, used)) is not None:
+        if (token := _newer_token(row, used)) is not None:
             return token
         if _claim(row):
             return _renew(row, used)
-        time.sleep(_LOOK_AGAIN_S)
+        time.sleep(_POLL_S)
     raise Unreachable(f"{row.store.domain}: another worker is still renewing the token")
 
 
 def _renewed_early(row: ShopConnection, token: Secret) -> Secret:
-    """Another token than one that is in its last minutes, if Shopify gives one now. One caller
-    asks; the others go on with what they have, and so does it where that fails."""
+    """Replace a token in its last minutes, or return it unchanged.
+
+    One caller asks Shopify. The others, and that one if the renewal fails, keep using the token
+    they have.
+    """
     if not _claim(row):
         return token
     try:
         return _renew(row, token)
     except (NeedsAdmin, Unreachable) as error:
-        logger.warning("%s: the access token is used to its end: %s", row.store.domain, error)
+        logger.warning("%s: early token renewal failed: %s", row.store.domain, error)
     mine = ShopConnection.objects.filter(pk=row.pk, renewal_fence=row.renewal_fence)
-    mine.update(renewal_lease_until=timezone.now() + _ASK_AGAIN)
+    mine.update(renewal_lease_until=timezone.now() + _RETRY_AFTER)
     return token
 
 
 def exchange(row: ShopConnection, code: str) -> None:
-    """Trade the code of an installation for tokens, and store them. Raises NeedsAdmin and
-    Unreachable."""
+    """Exchange an installation's authorization code for tokens and store them.
+
+    Raises NeedsAdmin and Unreachable.
+    """
     answer = _ask(row, {"code": code, "expiring": "1"})
     if answer is None:
         raise NeedsAdmin("Shopify did not accept the installation's code: start it again.")
@@ -116,14 +130,14 @@ def exchange(row: ShopConnection, code: str) -> None:
 def _renew(row: ShopConnection, used: Secret) -> Secret:
     try:
         row.refresh_from_db()
-        if (token := _another(row, used)) is not None:
-            return token  # somebody was quicker than the lease
+        if (token := _newer_token(row, used)) is not None:
+            return token  # another worker finished just before we got the lease
         grants = _grants(row)
         for grant in grants:
             if (answer := _ask(row, grant)) is not None:
                 return _store(row, answer)
         if not grants:
-            # Nobody was asked, so nothing is known of the app at Shopify.
+            # No status=401 here: Shopify wasn't asked, so the app may well be installed.
             raise NeedsAdmin("There is no permission to renew the access token with. " + RECONNECT)
         why = "Shopify refuses to renew the access token: the app was uninstalled, or its "
         why += "client secret was changed. "
@@ -134,6 +148,7 @@ def _renew(row: ShopConnection, used: Secret) -> Secret:
 
 
 def _grants(row: ShopConnection) -> list[dict[str, str]]:
+    """Return the grants to try, best first. Raises NeedsAdmin if none can be decrypted."""
     if row.method == ConnectionMethod.CLIENT_CREDENTIALS:
         return [{"grant_type": "client_credentials"}]
     tokens: tuple[Secret, ...] = (row.refresh_token, row.previous_refresh_token)
@@ -162,7 +177,7 @@ def _can_be_opened(secret: Secret) -> bool:
     return True
 
 
-def _another(row: ShopConnection, used: Secret) -> Secret | None:
+def _newer_token(row: ShopConnection, used: Secret) -> Secret | None:
     token: Secret = row.access_token
     return token if token and token != used and _is_fresh(row) else None
 
@@ -194,7 +209,7 @@ def _store(row: ShopConnection, answer: dict[str, Any]) -> Secret:
         }
     mine = ShopConnection.objects.filter(pk=row.pk, renewal_fence=row.renewal_fence)
     if not mine.update(**changes):
-        logger.warning("%s: a late renewal was dropped", row.store.domain)
+        logger.warning("%s: dropped a late token renewal", row.store.domain)
     return token
 
 
@@ -203,7 +218,10 @@ def _later(now: Any, seconds: Any) -> Any:
 
 
 def _ask(row: ShopConnection, grant: dict[str, str]) -> dict[str, Any] | None:
-    """Shopify's answer; None: it refuses this grant. Raises Unreachable."""
+    """Request a token; None if Shopify refuses this grant.
+
+    Raises Unreachable, and NeedsAdmin if the client secret cannot be decrypted.
+    """
     if database.in_atomic_block and not getattr(settings, "TESTING_IN_TRANSACTION", False):
         raise RuntimeError("a token would be asked for inside a database transaction")
     domain = row.store.domain
