@@ -1,7 +1,7 @@
-"""The circuit breaker of a store: an API in trouble is left alone, and asked with a read.
+"""A circuit breaker per store: while Shopify is in trouble, leave it alone and probe with a read.
 
-Its state is in the store's connection row, so that every worker knows; five answers without
-an outcome within 30 seconds open it, and one successful read closes it.
+Its state is in the store's connection row, so that all workers share it. Five requests without
+an outcome within 30 seconds open it; one successful read closes it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from shopify_sync.models import ShopConnection
 OPENS_AT: Final = 5
 WITHIN: Final = timedelta(seconds=30)
 REST: Final = timedelta(seconds=20)
-# One prober at a time; longer than its read may take.
+# How long one caller has the probe to itself; longer than its read may take.
 PROBE: Final = timedelta(seconds=15)
 
 
 def wait_s(store_id: int, *, now: datetime) -> float:
-    """Seconds to keep away; 0: go on. After the rest, one caller gets 0 and is the probe."""
+    """Return how many seconds to leave the store alone; 0 means go ahead.
+
+    After the rest, exactly one caller gets 0: it is the probe.
+    """
     connection = ShopConnection.objects.filter(store_id=store_id).first()
     until = connection.breaker_open_until if connection else None
     if until is None:
         return 0.0
-    # One that no right clock can have written is over.
+    # A time further away than any lease was written by a wrong clock: treat it as over.
     if now < until <= now + LONGEST_LEASE:
         return (until - now).total_seconds()
     probes = ShopConnection.objects.filter(store_id=store_id, breaker_open_until=until).update(
@@ -37,7 +40,7 @@ def wait_s(store_id: int, *, now: datetime) -> float:
 
 
 def note_trouble(store_id: int, *, now: datetime) -> None:
-    """An answer without an outcome: a timeout, a cut line, a 5xx."""
+    """Count a request without an outcome: a timeout, a dropped connection or a 5xx."""
     rows = ShopConnection.objects.filter(store_id=store_id)
     recent = rows.filter(breaker_since__gt=now - WITHIN, breaker_since__lte=now + WITHIN)
     if not recent.update(breaker_count=F("breaker_count") + 1):
@@ -46,13 +49,13 @@ def note_trouble(store_id: int, *, now: datetime) -> None:
 
 
 def note_success(store_id: int) -> None:
-    """The shop answered a read: all is well."""
+    """Close the breaker: the shop answered a read."""
     troubled = ShopConnection.objects.filter(store_id=store_id, breaker_count__gt=0)
     troubled.update(breaker_count=0, breaker_since=None, breaker_open_until=None)
 
 
 def resting(*, now: datetime) -> set[int]:
-    """Ids of the stores that did not answer and are left alone just now."""
+    """Return the IDs of the stores whose breaker is open now."""
     open_now = ShopConnection.objects.filter(
         breaker_open_until__gt=now, breaker_open_until__lte=now + LONGEST_LEASE
     )

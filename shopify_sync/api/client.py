@@ -1,8 +1,8 @@
-"""AdminClient: one GraphQL call to one shop, with timeouts, a pool and sorted errors.
+"""AdminClient: one GraphQL call to one shop, with timeouts, pooling and classified errors.
 
-ShopifyAPI gives the shop's address, the API version and the token's place (its Session and
-ApiVersion); the transport is urllib3, because the package's own has no timeout and no pool,
-prints bodies and keeps the last shop's token after an exception.
+ShopifyAPI's Session and ApiVersion supply the shop's address and the API version. The transport
+is urllib3 because the package's own has no timeout and no pool, prints bodies, and keeps the
+last shop's token after an exception.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S: Final = 2.0
 READ_TIMEOUT_S: Final = 10.0
-# Of a whole call, however slowly its bytes come; shorter than an action's lease.
+# Limit for a whole call, however slowly its bytes arrive; shorter than an action's lease.
 ANSWER_WITHIN_S: Final = 12.0
 _MAX_ANSWER_BYTES: Final = 20 * 2**20
-# Whatever it asks for, a shop is asked again within the hour.
+# Cap on Retry-After: whatever Shopify asks for, try again within the hour.
 _WAIT_AT_MOST_S: Final = 3600.0
 _ADMIN_STATUSES: Final = {
     401: "The access token is not valid any more, or the app was uninstalled.",
@@ -54,12 +54,12 @@ _ADMIN_STATUSES: Final = {
     404: "No such shop, or an API version that was retired.",
     423: "The shop is locked by Shopify.",
 }
-# Something between us and the shop may say it after the shop has done the work.
+# For a mutation, a 404 proves nothing: a proxy may send it after the shop has done the work.
 _NOT_FOUND: Final = 404
-# How long a step waits that was not sent because its token had to be renewed first.
+# How long to delay a step that wasn't sent because its token had to be renewed first.
 _RENEWED_S: Final = 1.0
-# What proves that a mutation was refused before it ran; any other answer to one leaves it open.
-# The statuses, beside those above, speak of the request's form.
+# These statuses and codes prove that a mutation was rejected before it ran. After any other error
+# its outcome is unknown. The statuses are all about the form of the request.
 _PROVEN_STATUSES: Final = frozenset({406, 411, 413, 414, 415})
 _PROVEN_CODES: Final = frozenset(
     {
@@ -86,7 +86,7 @@ _ADMIN_CODES: Final = frozenset({"ACCESS_DENIED", "SHOP_INACTIVE"})
 
 @dataclass
 class Budget:
-    """Shopify's leaky bucket for one shop, as its last answer told. Shared by threads."""
+    """Shopify's leaky bucket for one shop, as of its last answer. Shared by threads."""
 
     maximum: float = 1000.0
     available: float = 1000.0
@@ -95,17 +95,18 @@ class Budget:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def wait_s(self, cost: float) -> float:
-        """How long until `cost` points will have leaked back."""
+        """Return the seconds until `cost` points are available."""
         with self.lock:
             now = time.monotonic()
             level = self.available + (now - self.seen_at) * self.restore_rate
             return max(0.0, (cost - level) / self.restore_rate)
 
     def background_wait_s(self) -> float:
-        """How long work nobody waits for keeps out: half of the bucket is the agents'."""
+        """Return the seconds a background read must wait: half of the bucket is the agents'."""
         return self.wait_s(self.maximum / 2)
 
     def learn(self, cost: dict[str, Any]) -> None:
+        """Update the bucket from an answer's `extensions.cost`; ignore what isn't a number."""
         status = cost.get("throttleStatus")
         if not isinstance(status, dict):
             return
@@ -126,7 +127,7 @@ def _pool() -> urllib3.PoolManager:
 
 
 class AdminClient:
-    """Speaks to one shop. Cheap to make; holds no connection of its own; thread-safe."""
+    """A client for one shop. Cheap to create, holds no connection of its own, thread-safe."""
 
     def __init__(
         self,
@@ -137,12 +138,14 @@ class AdminClient:
         is_background: bool = False,
         extras: Mapping[str, bool] | None = None,
     ) -> None:
-        """`renew`: gives another token for one that was refused. `extras`: the fields of an
-        order that only some apps may read, as OrderForPanel's variables, and whether this one
-        may."""
+        """Create a client.
+
+        `renew` returns a replacement for a token that Shopify rejected. `extras` says which
+        optional order fields this app may read, as variables of OrderForPanel.
+        """
         self.domain = domain
         self.extras: Mapping[str, bool] = extras or {}
-        # Called between the requests of one long reading, by whoever must not lose a claim.
+        # Called between the requests of one long read; the caller can renew its lease here.
         self.keep_alive: Callable[[], object] = lambda: None
         self._is_background = is_background
         self._renew = renew
@@ -154,33 +157,40 @@ class AdminClient:
         self._budget = _budgets.setdefault(domain, Budget())
 
     def read(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
-        """A query. Its data, complete. Every fault of a read is safe to repeat; raises
-        NotApplied or OutcomeUnknown alike for "could not be read"; Throttled, unsent, in the
-        background while the shop's bucket is not half full."""
+        """Run a query by its document's name and return its `data`.
+
+        A read is always safe to repeat, so NotApplied and OutcomeUnknown both just mean "could
+        not be read". A background client raises Throttled without sending anything while the
+        shop's bucket is less than half full.
+        """
         if self._is_background and (wait_s := self._budget.background_wait_s()) > 0:
             raise Throttled(f"{name}: the budget is the agents'", retry_after_s=wait_s)
         return self._call(name, load(name), variables, is_mutation=False)
 
     def execute(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
-        """Send one mutation by its document's name; returns `data`. Raises the classes of
-        `errors`: NotApplied only where the answer proves that nothing happened.
+        """Send one mutation by its document's name and return its `data`.
 
-        Must not run inside a database transaction: it takes as long as Shopify does.
+        Raises the classes of `errors`: NotApplied only if the answer proves that nothing
+        happened. Must not run inside a database transaction, which would stay open for as long
+        as Shopify takes.
         """
         return self._call(name, load(name), variables, is_mutation=True)
 
     def send(self, step: Step) -> dict[str, Any]:
-        """Send an action's step as it was frozen: its own document, variables and API version,
-        so that every try with one key has the same bytes. Returns and raises as `execute`; one
-        request at most, as it has to end within its worker's lease: Throttled after a token was
-        renewed, with nothing done."""
+        """Send an action's step exactly as it was frozen.
+
+        It uses the step's own document, variables and API version, so that every attempt with
+        one idempotency key sends the same bytes. Returns and raises like `execute`, but makes at
+        most one request, because it has to end within the worker's lease: if the token had to be
+        renewed first, it raises Throttled with nothing done.
+        """
         name, version = step["document"], step.get("api_version") or self._version
         client = self
         if version != self._version:
             client = copy.copy(self)
             client._version, client._url = version, self._address(version)
         query = step.get("query") or load(name)
-        return client._call(name, query, step["variables"], is_mutation=True, goes_again=False)
+        return client._call(name, query, step["variables"], is_mutation=True, may_resend=False)
 
     def _call(
         self,
@@ -189,7 +199,7 @@ class AdminClient:
         variables: dict[str, Any],
         *,
         is_mutation: bool,
-        goes_again: bool = True,
+        may_resend: bool = True,
     ) -> dict[str, Any]:
         if connection.in_atomic_block and not getattr(settings, "TESTING_IN_TRANSACTION", False):
             raise RuntimeError(f"{name} would call Shopify inside a database transaction")
@@ -200,12 +210,12 @@ class AdminClient:
         ).encode()
         response = self._post(name, body)
         if response.status == 401 and self._renew is not None:
-            # Nothing was done (class A), so the same bytes may go again with a valid token.
+            # A 401 is class A: nothing happened, so resend the same bytes with a valid token.
             self._token = self._renew(self._token)
-            if not goes_again:
+            if not may_resend:
                 raise Throttled(f"{name}: the access token was renewed", retry_after_s=_RENEWED_S)
             response = self._post(name, body)
-        return self._sort(name, response, is_mutation=is_mutation)
+        return self._interpret(name, response, is_mutation=is_mutation)
 
     def _address(self, version: str) -> str:
         origin = f"https://{self.domain}"
@@ -235,7 +245,7 @@ class AdminClient:
                 raise OutcomeUnknown(f"{name}: {e} from {self.domain}") from e
             raise Unreachable(f"{name}: no connection to {self.domain}") from e
 
-    def _sort(
+    def _interpret(
         self, name: str, response: urllib3.BaseHTTPResponse, *, is_mutation: bool
     ) -> dict[str, Any]:
         request_id = response.headers.get("X-Request-ID", "")
@@ -287,8 +297,10 @@ class AdminClient:
 
 
 def _proves_nothing_happened(errors: Any, data: Any) -> bool:
-    """Whether every error of a mutation's answer is one that Shopify gives before it runs.
-    Data beside errors: a part of it ran."""
+    """Return whether every error of a mutation is one that Shopify raises before running it.
+
+    If there is data beside the errors, part of it ran.
+    """
     if not isinstance(errors, list) or (isinstance(data, dict) and any(data.values())):
         return False
     proven = {"THROTTLED", *_ADMIN_CODES, *_PROVEN_CODES}
@@ -313,7 +325,11 @@ def _parse(name: str, raw: bytes, request_id: str) -> dict[str, Any]:
 
 
 def _hides_fields_only(errors: Any, data: Any) -> bool:
-    """Protected customer data an app was not approved for: null fields, each with an error."""
+    """Return whether the only errors are about protected customer data.
+
+    For fields the app isn't approved for, Shopify answers null and adds an ACCESS_DENIED error
+    with the field's path. The rest of the answer is good.
+    """
     if not isinstance(errors, list) or not isinstance(data, dict) or not any(data.values()):
         return False
     return all(
@@ -326,7 +342,7 @@ def _hides_fields_only(errors: Any, data: Any) -> bool:
 
 
 def _number(value: Any, default: float) -> float:
-    """A finite number of an answer, which may hold anything there."""
+    """Parse a number from Shopify's answer; `default` unless it's finite."""
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""The GraphQL documents, one operation a file under graphql/, named as the file."""
+"""The GraphQL documents: one operation per file under graphql/, named after the file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ _SPREAD: Final = re.compile(r"\.\.\.\s*([A-Z]\w+)")
 
 
 def names() -> tuple[str, ...]:
-    """Every document, fragments (a leading underscore) apart."""
+    """Return the names of all operations, without fragments (a leading underscore)."""
     return tuple(sorted(p.stem for p in FOLDER.glob("[!_]*.graphql")))
 
 
 @cache
 def load(name: str) -> str:
-    """The text to send, with the fragments it spreads. Raises FileNotFoundError."""
+    """Return the text to send, including the fragments it spreads; comments are removed.
+
+    Raises FileNotFoundError.
+    """
     text = _text(name)
     found: dict[str, str] = {}
     _collect(text, found)

@@ -1,14 +1,14 @@
-"""What may come back from Shopify, sorted by what it means for a request that was sent.
+"""Shopify's errors, classified by what they mean for the request that was sent.
 
-Class A, NotApplied: certain that nothing happened. Class B, OutcomeUnknown: it may have.
-Anything that is an answer (class C) is no error and is read by the caller.
+Class A, NotApplied: nothing happened, for certain. Class B, OutcomeUnknown: it may have happened.
+Class C, a readable answer (userErrors included), is not an exception; the caller reads it.
 """
 
 from __future__ import annotations
 
 
 class ShopifyError(Exception):
-    """Base. `request_id` is Shopify's X-Request-ID, for its support."""
+    """Base class. `request_id` is Shopify's X-Request-ID, to quote to Shopify support."""
 
     def __init__(self, message: str, *, request_id: str = "") -> None:
         super().__init__(message)
@@ -16,15 +16,15 @@ class ShopifyError(Exception):
 
 
 class NotApplied(ShopifyError):
-    """Class A: Shopify did nothing. Sending again is safe."""
+    """Class A: Shopify did nothing, so sending again is safe."""
 
 
 class Unreachable(NotApplied):
-    """No connection was made: no byte left."""
+    """No connection was made, so not a byte was sent."""
 
 
 class Throttled(NotApplied):
-    """Over the rate limit."""
+    """Over the rate limit; try again in `retry_after_s` seconds."""
 
     def __init__(self, message: str, *, retry_after_s: float, request_id: str = "") -> None:
         super().__init__(message, request_id=request_id)
@@ -32,9 +32,10 @@ class Throttled(NotApplied):
 
 
 class NeedsAdmin(NotApplied):
-    """Token, scope, or the shop itself: only an administrator can unlock it.
+    """The token, a scope or the shop itself is the problem, and only an administrator can fix it.
 
-    `status`: the HTTP status that said so; 0: there was none."""
+    `status` is the HTTP status of the answer, or 0 if no HTTP status said so.
+    """
 
     def __init__(self, message: str, *, request_id: str = "", status: int = 0) -> None:
         super().__init__(message, request_id=request_id)
@@ -42,8 +43,8 @@ class NeedsAdmin(NotApplied):
 
 
 class Refused(NotApplied):
-    """Shopify did not understand or accept the request: a bug of ours, or a retired version."""
+    """Shopify rejected the request as a whole: a bug of ours, or a retired API version."""
 
 
 class OutcomeUnknown(ShopifyError):
-    """Class B: sent, and no readable answer. Read Shopify before sending anything again."""
+    """Class B: sent, but no readable answer. Read from Shopify before sending anything again."""
