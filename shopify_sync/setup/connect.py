@@ -1,4 +1,4 @@
-"""Connecting a store: its credentials, its app's file, and the first reading of its orders."""
+"""Connect a store: save its credentials, write its shopify.app.toml, start its first back-fill."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from shopify_sync.stores.clients import (
 )
 from shopify_sync.sync import backfill
 
-# Asked for at an installation; the last one only where Shopify approved it.
+# Requested at installation.
 SCOPES = (*NEEDED_SCOPES, RETURN_SCOPE, LOCATIONS_SCOPE, SHIPMENT_SCOPE)
-# What the app can do without; the doctor says what is missing then.
+# The app works without these; the doctor says what is missing then.
 OPTIONAL_SCOPES = (
     *sorted({PAYMENT_TERMS_SCOPE, *subscriptions.SCOPED_TOPICS.values()}),
     "read_all_orders",
@@ -38,10 +38,11 @@ def connect(
     client_id: str = "",
     method: str = ConnectionMethod.ADMIN_TOKEN,
 ) -> ShopConnection:
-    """Save a store's credentials; the doctor then tries them. Running it again changes them.
+    """Save a store's credentials without trying them (the doctor does that).
 
-    A client secret that is replaced is kept as the previous one: Shopify signs with it for up to
-    an hour, and a webhook that is refused is lost. The tokens of other credentials are dropped.
+    Call it again to change them. A replaced client secret is kept as the previous one: Shopify
+    signs with it for up to an hour, and a webhook we refuse is lost. Tokens that belong to the old
+    credentials are dropped.
     """
     store, _created = Store.objects.get_or_create(domain=domain)
     given = {
@@ -60,35 +61,36 @@ def connect(
                 getattr(connection, name) != given[name]
                 for name in ("method", "client_id", "api_secret")
             ):
-                # They would be renewed in vain.
+                # Shopify would refuse to renew tokens issued to other credentials.
                 kept |= {"refresh_token": "", "previous_refresh_token": ""}
             if token != connection.access_token:
                 kept |= {"access_token_expires_at": None, "refresh_token_expires_at": None}
             ShopConnection.objects.filter(pk=connection.pk).update(**given, **kept)
-    # Read back: the secrets hide themselves from here on.
+    # Read back, so that the plain-text secrets become Secret objects, which hide themselves.
     connection.refresh_from_db()
     return connection
 
 
 def _kept_secret(connection: ShopConnection, secret: str) -> dict[str, Any]:
-    """The column of the previous secret, where a new one replaces today's."""
+    """Return the change that keeps today's secret as the previous one, if it's being replaced."""
     if not connection.api_secret or connection.api_secret == secret:
         return {}
     return {"previous_api_secret": connection.api_secret}
 
 
 def begin_sync(store: Store) -> Backfill:
-    """Begin reading a store's past orders, unless that was done or is under way."""
+    """Return the store's latest back-fill; begin one if there never was one."""
     last = Backfill.objects.filter(store=store).first()
     return last if last is not None else backfill.begin(store)
 
 
 def callback_address() -> str:
+    """Return the absolute URL Shopify redirects to after an installation."""
     return settings.PUBLIC_URL + reverse("shopify-callback")
 
 
 def app_file(connection: ShopConnection) -> str:
-    """The text of a shopify.app.toml for this installation of Agent Inbox."""
+    """Return the text of a shopify.app.toml for this installation of Agent Inbox."""
     hook = subscriptions.address()
     topics = sorted(
         map(subscriptions.wire_name, (*subscriptions.TOPICS, *subscriptions.OPTIONAL_TOPICS))
@@ -120,6 +122,6 @@ uri = {_quoted(hook)}
 
 
 def _quoted(text: str) -> str:
-    """A TOML basic string."""
+    """Return a TOML basic string, without unprintable characters."""
     plain = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{"".join(c for c in plain if c.isprintable())}"'

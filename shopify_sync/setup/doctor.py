@@ -1,4 +1,4 @@
-"""The connection doctor (G08): what holds, what does not, and what to do about it."""
+"""The connection doctor: what works, what doesn't, and what to do about it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from shopify_sync.stores.clients import (
 )
 
 Level = Literal["ok", "warning", "error"]
-# Shopify supports a version for a year after the next one came out.
+# Shopify supports an API version for at least 12 months.
 _SUPPORTED_MONTHS: Final = 12
 _WARN_BEFORE: Final = timedelta(days=90)
 _DRIFT_WINDOW: Final = timedelta(hours=24)
@@ -40,7 +40,7 @@ _SILENCE: Final = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One finding; `todo` says what to do where it is not ok."""
+    """One finding; `todo` says what to do if it isn't ok."""
 
     name: str
     level: Level
@@ -48,13 +48,16 @@ class Tick:
 
     @property
     def is_ok(self) -> bool:
-        """Nothing that keeps the store from working."""
+        """Return whether the store works despite this finding; a warning is ok."""
         return self.level != "error"
 
 
 def examine(store: Store, *, repair: bool) -> list[Tick]:
-    """Try the connection and say what is missing; `repair` also creates missing webhooks. The
-    findings are kept for the connection's page. Never raises for what Shopify answers."""
+    """Try the connection and say what is missing; `repair` also creates missing webhooks.
+
+    The findings are saved for the connection's page. Shopify's errors become findings; none is
+    raised.
+    """
     now = timezone.now()
     row = ShopConnection.objects.filter(store=store).first()
     if row is None or not row.api_secret or not (row.access_token or row.client_id):
@@ -69,8 +72,8 @@ def examine(store: Store, *, repair: bool) -> list[Tick]:
     except ShopifyError as error:
         text = f"Shopify could not be reached just now: {error}. Check again in a minute."
         ticks.append(Tick("Test call", "error", text))
-    for look in _LOOKS:
-        ticks += look(store, row, now)
+    for check in _CHECKS:
+        ticks += check(store, row, now)
     ShopConnection.objects.filter(pk=row.pk).update(
         findings=[asdict(tick) for tick in ticks], checked_at=now
     )
@@ -106,12 +109,12 @@ def _connected(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[T
 
 
 def _country(shop: dict[str, Any]) -> str:
-    """Where the shop is, as two letters; "" where Shopify does not tell."""
+    """Return the shop's two-letter country code, "" if Shopify doesn't say."""
     return str((shop.get("shopAddress") or {}).get("countryCodeV2") or "")[:2]
 
 
 def missing_scopes(granted: list[str]) -> list[str]:
-    """Writing a thing includes reading it."""
+    """Return the required scopes that weren't granted; write_x includes read_x."""
     have = set(granted) | {
         s.replace("write_", "read_", 1) for s in granted if s.startswith("write_")
     }
@@ -154,7 +157,7 @@ def _scopes(granted: list[str]) -> Iterator[Tick]:
 
 
 def _customers(client: AdminClient, granted: list[str]) -> Iterator[Tick]:
-    """The scope alone does not do: Shopify approves protected customer data by hand."""
+    """Try to read customers: besides the scope, that needs Shopify's manual approval."""
     if "read_customers" in missing_scopes(granted):
         return
     try:
@@ -169,8 +172,11 @@ def _customers(client: AdminClient, granted: list[str]) -> Iterator[Tick]:
 
 
 def _customer_pages(client: AdminClient, row: ShopConnection) -> Iterator[Tick]:
-    """An order's status page is only for apps approved for protected data of level 2. Asked for
-    by others, the whole order is refused, so it is tried here and nowhere else."""
+    """Find out whether the app may read an order's status page, and save the answer.
+
+    That takes approval for protected data, level 2. For any other app, asking for the page hides
+    the whole order, so it's tried here and nowhere else.
+    """
     try:
         orders = client.read("StatusPageAccess", {}).get("orders") or {}
     except NeedsAdmin:
@@ -182,7 +188,7 @@ def _customer_pages(client: AdminClient, row: ShopConnection) -> Iterator[Tick]:
             "customer data access”, level 2, in the app’s settings at Shopify.",
         )
     else:
-        # Without an order to try it on, nothing is known, and it is not asked for.
+        # Without an order to try it on, nothing is known, so don't request the field.
         may = any(node and node.get("statusPageUrl") for node in orders.get("nodes") or ())
     ShopConnection.objects.filter(pk=row.pk).update(sees_customer_pages=may)
 
@@ -239,7 +245,7 @@ def _webhooks(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[Ti
 
 
 def _scoped_webhooks(missing: list[str], refused: list[str], *, repair: bool) -> Iterator[Tick]:
-    """Of topics that the app has the scope for: what is noticed late without them."""
+    """Warn about optional topics that the app has the scope for but isn't subscribed to."""
     for name, topics, late in _LATE:
         said = [text for text in refused if text.startswith(tuple(map(_heading, topics)))]
         if said:
@@ -249,7 +255,7 @@ def _scoped_webhooks(missing: list[str], refused: list[str], *, repair: bool) ->
 
 
 def _heading(topic: str) -> str:
-    """How subscriptions.ensure begins what Shopify said of a topic."""
+    """Return the prefix that subscriptions.ensure puts before Shopify's error for a topic."""
     return f"{subscriptions.wire_name(topic)}:"
 
 
@@ -303,7 +309,7 @@ def _drift(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
         yield Tick("Drift", "warning", text + "found them. More than a few: check the webhooks.")
 
 
-_LOOKS: Final[tuple[Callable[[Store, ShopConnection, datetime], Iterator[Tick]], ...]] = (
+_CHECKS: Final[tuple[Callable[[Store, ShopConnection, datetime], Iterator[Tick]], ...]] = (
     _address,
     _token,
     _time_zone,

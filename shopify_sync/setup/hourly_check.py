@@ -1,4 +1,4 @@
-"""The hourly watch: does the connection still hold, and are all subscriptions there?"""
+"""The hourly check: does the connection still work, and are all webhooks subscribed?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ logger = logging.getLogger(__name__)
 
 
 def watch(store: Store) -> list[doctor.Tick]:
-    """Examine and repair; then read what may have been missed while something was missing."""
+    """Examine and repair the connection, then read what may have been missed while it was broken.
+
+    Also starts another back-fill if read_all_orders was granted since the last one.
+    """
     ticks = doctor.examine(store, repair=True)
     for tick in ticks:
         if not tick.is_ok:

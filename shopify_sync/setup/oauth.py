@@ -1,4 +1,4 @@
-"""OAuth's two addresses: out to Shopify's consent page, and back with its signed answer."""
+"""The two OAuth views: redirect to Shopify's consent page, and accept its signed answer."""
 
 from __future__ import annotations
 
@@ -45,7 +45,11 @@ _AHEAD_S: Final = 300
 
 @require_GET
 def install(request: HttpRequest) -> HttpResponse:
-    """GET ?shop=: to Shopify, where the merchant agrees. The store must have been added."""
+    """GET ?shop=: redirect to Shopify, where the merchant agrees.
+
+    The store and its client ID must have been added in the admin. Answers 400 with the reason
+    otherwise; raises PermissionDenied for anyone but an administrator.
+    """
     _administrator(request)
     shop = request.GET.get("shop", "")
     row = _connection(shop)
@@ -57,7 +61,7 @@ def install(request: HttpRequest) -> HttpResponse:
         return _problem(request, str(error))
     state = secrets.token_urlsafe(32)
     request.session[_SESSION] = {"state": state, "shop": shop, "at": time.time()}
-    words = {
+    params = {
         "client_id": row.client_id,
         "scope": ",".join(connect.SCOPES),
         "redirect_uri": connect.callback_address(),
@@ -65,20 +69,24 @@ def install(request: HttpRequest) -> HttpResponse:
     }
     origin = f"https://{shop}"
     if settings.SHOPIFY_ADMIN_ORIGIN:
-        # A browser cannot be told to send the shop's name as its Host.
-        origin, words["shop"] = settings.SHOPIFY_ADMIN_ORIGIN, shop
-    return HttpResponseRedirect(f"{origin}/admin/oauth/authorize?{urlencode(words)}")
+        # The practice store goes by the Host header, which we can't set for a browser.
+        origin, params["shop"] = settings.SHOPIFY_ADMIN_ORIGIN, shop
+    return HttpResponseRedirect(f"{origin}/admin/oauth/authorize?{urlencode(params)}")
 
 
 @require_GET
 def callback(request: HttpRequest) -> HttpResponse:
-    """Shopify's answer: believed only with our state, its signature and the shop we asked."""
+    """GET: accept Shopify's answer, if it has our state, Shopify's signature and the right shop.
+
+    Exchanges the code for tokens, runs the doctor and starts the store's first back-fill. Raises
+    PermissionDenied for anyone but an administrator.
+    """
     _administrator(request)
-    # Popped: a state is good for one try.
+    # Popped, because a state is good for one try.
     asked: dict[str, Any] = request.session.pop(_SESSION, None) or {}
     row = _connection(str(asked.get("shop", "")))
     if row is None or (problem := _distrust(request, asked, row)):
-        logger.warning("an installation's answer was refused: %s", row and problem)
+        logger.warning("rejected an installation's answer: %s", row and problem)
         return _problem(request, "This answer does not belong to an installation begun here.")
     try:
         tokens.exchange(row, request.GET["code"])
@@ -94,7 +102,7 @@ def callback(request: HttpRequest) -> HttpResponse:
 
 
 def _distrust(request: HttpRequest, asked: dict[str, Any], row: ShopConnection) -> str:
-    """Why an answer is not believed; "" for one that is."""
+    """Return why an answer isn't believed, for the log; "" if it is."""
     given = request.GET
     if not _same(str(asked.get("state", "")), given.get("state", "")):
         return "state"
@@ -119,7 +127,7 @@ def _distrust(request: HttpRequest, asked: dict[str, Any], row: ShopConnection) 
 
 
 def _is_signed(request: HttpRequest, row: ShopConnection) -> bool:
-    # One value a name: a repeated one could be read differently by us and by the signer.
+    # One value per name: a repeated one could be read differently by us and by the signer.
     if any(len(values) != 1 for _name, values in request.GET.lists()):
         return False
     session: Any = type("_Session", (shopify.Session,), {"secret": row.api_secret.reveal()})
