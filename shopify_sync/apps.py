@@ -7,7 +7,7 @@ class ShopifySyncConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from shopify_sync import (  # noqa: F401  they register themselves
+        from shopify_sync import (  # noqa: F401  importing them registers them
             checks,
             dashboard,
             personal_data,

@@ -1,4 +1,4 @@
-"""System checks: what must not go to production stops there, with the way out."""
+"""System checks: stop a configuration that must not go to production, and say how to fix it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core import checks
 
-# The first with OrderCancelJobResult, by which a cancellation is followed.
+# The first version with OrderCancelJobResult, which tells how a cancellation is going.
 OLDEST_VERSION: Final = "2026-10"
 _VERSION: Final = re.compile(r"20[0-9]{2}-(01|04|07|10)")
 
 
 @checks.register(checks.Tags.security)
 def stand_in_only_in_debug(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Check that only a DEBUG server sends tokens to a practice store instead of Shopify."""
     if settings.SHOPIFY_ADMIN_ORIGIN and not settings.DEBUG:
         return [
             checks.Error(
@@ -30,6 +31,7 @@ def stand_in_only_in_debug(app_configs: Any, **kwargs: Any) -> list[checks.Check
 
 @checks.register(checks.Tags.security)
 def encryption_keys_work(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Check that there is an encryption key and that each one is a Fernet key."""
     hint = "Make one: python -c 'from cryptography.fernet import Fernet as F; print(F.generate_key().decode())'"
     if not settings.FIELD_ENCRYPTION_KEYS:
         return [checks.Error("FIELD_ENCRYPTION_KEYS is empty.", hint=hint, id="shopify_sync.E002")]
@@ -44,6 +46,7 @@ def encryption_keys_work(app_configs: Any, **kwargs: Any) -> list[checks.CheckMe
 
 @checks.register(checks.Tags.security, deploy=True)
 def public_url_is_https(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Check PUBLIC_URL's scheme: Shopify delivers webhooks to https only. Runs on --deploy."""
     if settings.PUBLIC_URL.startswith("https://"):
         return []
     return [
@@ -57,6 +60,7 @@ def public_url_is_https(app_configs: Any, **kwargs: Any) -> list[checks.CheckMes
 
 @checks.register(checks.Tags.security, deploy=True)
 def failpoints_are_off(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Check that no failpoint, which kills processes for tests, is set. Runs on --deploy."""
     if not os.environ.get("FAILPOINTS"):
         return []
     return [
@@ -70,8 +74,11 @@ def failpoints_are_off(app_configs: Any, **kwargs: Any) -> list[checks.CheckMess
 
 @checks.register(checks.Tags.security)
 def api_version_is_known(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Money moves by what the oldest version offers: the cancellation's own result, refunds with
-    an idempotency key. An older one would be answered, and mean something else."""
+    """Check that the API version has what money depends on.
+
+    That is the result of a cancellation job and idempotency keys for refunds. Shopify would
+    answer an older version too, but the answer would mean something else.
+    """
     version = settings.SHOPIFY_API_VERSION
     if _VERSION.fullmatch(version) and version >= OLDEST_VERSION:
         return []

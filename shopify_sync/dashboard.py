@@ -1,6 +1,6 @@
-"""What this app shows on the admin's front page and in /metrics (core.dashboard).
+"""This app's tiles on the admin's front page and its metrics in /metrics (core.dashboard).
 
-All from rows: the front page calls nobody at Shopify.
+Everything comes from the database: the front page never calls Shopify.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from shopify_sync.models import (
 )
 
 _DAY: Final = timedelta(hours=24)
-# As the doctor sees it: a shop of any size sends something in two days.
+# Same as in the doctor: a shop of any size sends something within two days.
 _SILENCE: Final = timedelta(days=2)
 _DRIFT_A_DAY: Final = 3
 _ANSWERS: Final = ("stored", "duplicates", "unauthorized", "malformed", "unavailable")
 
 
 def tiles(now: datetime) -> Iterator[Tile]:
-    """The three ticks, and what was lost or is late. Six queries."""
+    """Yield each store's connection, silence, drift, dead-event and back-fill tiles. Six queries."""
     stores = list(Store.objects.active())
     connections = {row.store_id: row for row in ShopConnection.objects.all()}
     drifts = _by_store(Drift.objects.filter(found_at__gt=now - _DAY))
@@ -75,7 +75,10 @@ def tiles(now: datetime) -> Iterator[Tile]:
 
 
 def metrics(now: datetime) -> Iterator[Metric]:
-    """Five queries. The tallies only ever grow, so their sums are counters."""
+    """Yield the webhook, drift and connection metrics. Five queries.
+
+    The tallies only ever grow, so their sums are counters.
+    """
     sums = WebhookTally.objects.aggregate(**{name: Sum(name) for name in _ANSWERS})
     yield Metric(
         name="agent_inbox_webhooks_total",

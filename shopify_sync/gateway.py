@@ -1,4 +1,4 @@
-"""What orders.shopify_port asks for, answered by Shopify."""
+"""The implementation of orders.shopify_port that talks to Shopify."""
 
 from __future__ import annotations
 
@@ -53,14 +53,18 @@ logger = logging.getLogger(__name__)
 
 _REASONS_FRESH_S: Final = 60 * 60
 _SEARCH_AGAIN_S: Final = 60
-_FILLING_FRESH_S: Final = 5
+_BACKFILL_FRESH_S: Final = 5
 _RESTING_FRESH_S: Final = 2
 
 
 class ShopifyGateway:
-    """Implements orders.shopify_port.Gateway."""
+    """Implements orders.shopify_port.Gateway, which documents what each method promises.
+
+    Every error of Shopify's leaves here as ShopUnreachable, with a sentence for the agent.
+    """
 
     def refresh(self, order: Order) -> None:
+        """Read and project the order; ShopUnreachable also if its row stays locked for too long."""
         try:
             found = orders.refresh(order)
         except (ShopifyError, mapping.MalformedAnswer) as error:
@@ -80,10 +84,12 @@ class ShopifyGateway:
             )
 
     def find_orders(self, *, emails: Sequence[str], phones: Sequence[str]) -> None:
+        """Search every active store now, in this process."""
         search.find_orders(emails=emails, phones=phones)
 
     def wake_search(self, *, emails: Sequence[str], phones: Sequence[str]) -> bool:
-        if not cache.get_or_set("backfill_open", _is_filling, _FILLING_FRESH_S):
+        """Enqueue a search if a back-fill is open, at most once a minute for the same addresses."""
+        if not cache.get_or_set("backfill_open", _is_backfilling, _BACKFILL_FRESH_S):
             return False
         key = "search:" + sha256(repr((sorted(emails), sorted(phones))).encode()).hexdigest()
         if (emails or phones) and cache.add(key, True, _SEARCH_AGAIN_S):
@@ -96,6 +102,7 @@ class ShopifyGateway:
         return True
 
     def wake_reading(self, order_ids: Sequence[int]) -> None:
+        """Enqueue a read for each of these dirty orders."""
         queue.enqueue_each("shopify_sync.tasks.fetch_order", order_ids)
 
     def suggest_refund(
@@ -106,6 +113,7 @@ class ShopifyGateway:
         shipping: Money | None,
         with_places: bool = False,
     ) -> SuggestedRefund:
+        """Ask Shopify for its `suggestedRefund`; `lines=None` means a full refund."""
         variables: dict[str, Any] = {
             "id": order.gid,
             "suggestFullRefund": lines is None,
@@ -135,6 +143,7 @@ class ShopifyGateway:
         shipping: Money | None,
         with_places: bool = False,
     ) -> SuggestedRefund:
+        """Ask Shopify for the return's suggested outcome, which may deduct return fees."""
         variables: dict[str, Any] = {
             "id": order.gid,
             "withPlaces": with_places,
@@ -153,22 +162,24 @@ class ShopifyGateway:
             suggestion = mapping.suggested_return(data)
         except (ShopifyError, mapping.MalformedAnswer) as error:
             raise _unreachable(error) from error
-        # A return whose units were all processed may have no outcome any more.
+        # Shopify may suggest nothing for a return whose units have all been processed.
         return suggestion or self.suggest_refund(
             order, lines=lines, shipping=shipping, with_places=with_places
         )
 
     def may_process_returns(self, store: Store) -> bool:
+        """Look up the scope as of the last connection check, without calling Shopify."""
         return has_scope(store, RETURN_SCOPE)
 
     def cancel_reasons(self, store: Store) -> tuple[CancelReason, ...]:
+        """Return the shop's reasons except hidden ones; cached for an hour, fallback included."""
         key = f"cancel_reasons:{store.pk}"
         values = cache.get(key)
         if values is None:
             values = self._read_reasons(store)
             cache.set(key, values, _REASONS_FRESH_S)
         hidden = set(store.hidden_cancel_reasons)
-        # Our order first, what is new at Shopify after it.
+        # The reasons we know in our order, then any that Shopify has added since.
         ordered = [v for v in CANCEL_REASON_LABELS if v in values]
         ordered += [v for v in values if v not in CANCEL_REASON_LABELS]
         return tuple(
@@ -178,6 +189,7 @@ class ShopifyGateway:
         )
 
     def unreachable_stores(self) -> set[int]:
+        """Return the IDs of stores whose circuit breaker is open, at most two seconds old."""
         found: set[int] | None = cache.get("stores_resting")
         if found is None:
             found = breaker.resting(now=timezone.now())
@@ -213,12 +225,12 @@ class ShopifyGateway:
             data = client_for(store).read("CancelReasons", {})
             values = [v["name"] for v in data["__type"]["enumValues"]]
         except (ShopifyError, KeyError, TypeError):
-            logger.warning("the cancel reasons of %s could not be read", store.domain)
+            logger.warning("could not read the cancel reasons of %s", store.domain)
             return list(CANCEL_REASON_LABELS)
         return values
 
 
-def _is_filling() -> bool:
+def _is_backfilling() -> bool:
     return Backfill.objects.open().filter(store__is_active=True).exists()
 
 

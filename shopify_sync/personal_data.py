@@ -1,4 +1,4 @@
-"""What this app holds of people: the raw bodies Shopify pushed."""
+"""Register this app's personal data for privacy requests and retention: raw webhook bodies."""
 
 from __future__ import annotations
 
@@ -28,17 +28,20 @@ from shopify_sync.models import EventState, ShopConnection, SyncCursor, WebhookE
 
 
 @lru_cache(maxsize=4)
-def _needles(
+def _person_pattern(
     gids: tuple[str, ...], orders: tuple[int, ...], addresses: tuple[str, ...]
 ) -> re.Pattern[str] | None:
-    """Whatever names the person in a body: ids as whole numbers, addresses anywhere."""
+    """Return a pattern for anything in a body that identifies the person; None for nothing.
+
+    IDs match as whole numbers, e-mail addresses and phone numbers anywhere.
+    """
     numbers = [gid.rsplit("/", 1)[-1] for gid in gids] + [str(number) for number in orders]
     parts = [rf"(?<!\d){number}(?!\d)" for number in numbers if number.isdigit()]
     parts += [re.escape(address.lower()) for address in addresses]
     return re.compile("|".join(parts)) if parts else None
 
 
-def _names(event: WebhookEvent, scope: Scope) -> bool:
+def _names_person(event: WebhookEvent, scope: Scope) -> bool:
     if not event.body_bytes:
         return False
     if scope.is_whole_store or event.order_id in scope.order_ids:
@@ -46,17 +49,17 @@ def _names(event: WebhookEvent, scope: Scope) -> bool:
     if event.customer_number in _numbers(scope):
         return True
     addresses = (*scope.emails, *scope.phones)
-    needles = _needles(scope.customer_gids, scope.order_legacy_ids, addresses)
-    if needles is None:
+    pattern = _person_pattern(scope.customer_gids, scope.order_legacy_ids, addresses)
+    if pattern is None:
         return False
     text = event.body_bytes.decode(errors="replace")
     if "\\u" in text:
-        # An escaped @ would hide an address.
+        # JSON may escape the @ and so hide an address from the pattern.
         try:
             text = json.dumps(json.loads(text), ensure_ascii=False)
         except (ValueError, RecursionError):
             return True
-    return needles.search(text.lower()) is not None
+    return pattern.search(text.lower()) is not None
 
 
 def _numbers(scope: Scope) -> list[int]:
@@ -69,14 +72,14 @@ def _processed(scope: Scope) -> Rows:
     own = processed.filter(store_id=scope.store_id)
     if scope.is_whole_store:
         return own
-    # Those that told of an order or a customer are found by it; the few others are searched.
+    # Bodies linked to an order or a customer are found by that; the few others are searched.
     unknown = Q(order_id=None, customer_number=None)
     theirs = Q(order_id=None, customer_number__in=_numbers(scope))
     return own.filter(Q(order_id__in=scope.order_ids) | theirs | unknown)
 
 
 def _unprocessed(scope: Scope) -> Rows:
-    # Its body is still needed, for seconds; a poison one for hours.
+    # A waiting body is still needed: usually for seconds, for hours if it keeps failing.
     return WebhookEvent.objects.filter(store_id=scope.store_id, state=EventState.WAITING)
 
 
@@ -88,10 +91,10 @@ BODIES = Holding(
     model=WebhookEvent,
     whose=Whose.CUSTOMER,
     of=_processed,
-    holds=_names,
+    holds=_names_person,
     waits_for=_unprocessed,
     fields={
-        # The proof of what came stays.
+        # The digest stays as proof of what was delivered.
         "body_sha256": Mask(Kind.DOCUMENT, rewrite=_digest),
         "body": Mask(Kind.DOCUMENT, value=b""),
         "error": Mask(Kind.TEXT),
@@ -114,7 +117,7 @@ def _wipe(model: Any) -> Any:
 REGISTRY.wipers |= {
     "shopify_sync.WebhookEvent": _wipe(WebhookEvent),
     "shopify_sync.SyncCursor": _wipe(SyncCursor),
-    # The access token and the secret: there is nothing left to reach.
+    # With its token and secret: there is no shop left to connect to.
     "shopify_sync.ShopConnection": _wipe(ShopConnection),
 }
 

@@ -1,4 +1,8 @@
-"""Celery's doors. Messages carry ids and may come twice, late or never: rows are the truth."""
+"""Celery tasks, the entry points of the workers.
+
+Messages carry only IDs and may arrive twice, late or never: the rows are the truth, and the
+sweeps find work whose message was lost.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +46,7 @@ from shopify_sync.webhooks import processing
 logger = logging.getLogger(__name__)
 
 SWEEP_ROWS: Final = 100
-# Well below the time limit of a task: what is left is the next sweep's.
+# Well below a task's time limit; the next sweep does the rest.
 SWEEP_S: Final = 15.0
 WORK_OFF_S: Final = 10.0
 FEW: Final = 10
@@ -50,23 +54,24 @@ FEW: Final = 10
 
 @shared_task
 def perform_action(action_id: int) -> None:
+    """Take an action (refund, cancellation) as far as it goes now, if it's due."""
     perform.perform(action_id)
 
 
 @shared_task
 def process_webhooks() -> None:
-    """Everything that waits, a batch at a time, for as long as a task may take."""
+    """Process waiting webhooks in batches until none is left or the task's time is up."""
     until = time.monotonic() + WORK_OFF_S
     while True:
         done = processing.work_off()
-        # If this message is lost, the hourly watch comes all the same.
+        # If this message is lost, the hourly check still runs.
         queue.enqueue_each("shopify_sync.tasks.watch_store", done.stores_to_watch)
         if len(done.order_ids) == 1:
             fetch_order(done.order_ids[0])
         elif len(done.order_ids) <= FEW:
             queue.enqueue_each("shopify_sync.tasks.fetch_order", done.order_ids)
         else:
-            # A flood of one store must not fill the queue: its reader takes them in turn.
+            # A flood from one store must not fill the queue: its reader takes them in turn.
             sweep_dirty_orders()
         if done.taken < processing.BATCH:
             return
@@ -77,21 +82,25 @@ def process_webhooks() -> None:
 
 @shared_task
 def fetch_order(order_id: int) -> None:
+    """Read one dirty order, if it's due."""
     orders.fetch_order(order_id)
 
 
 @shared_task
 def read_store(store_id: int) -> None:
+    """Read a store's dirty orders for one turn."""
     reading.read_waiting(store_id)
 
 
 @shared_task
 def find_orders(emails: list[str], phones: list[str]) -> None:
+    """Search every active store for these people's orders (see ShopifyGateway.wake_search)."""
     search.find_orders(emails=emails, phones=phones)
 
 
 @shared_task
 def reconcile_store(store_id: int) -> None:
+    """Take one turn of a store's reconciliation; enqueue the next if the run isn't over."""
     try:
         turn = reconcile.take_turn(store_id)
     finally:
@@ -102,11 +111,13 @@ def reconcile_store(store_id: int) -> None:
 
 @shared_task
 def compare_store(store_id: int) -> None:
+    """Begin a store's nightly comparison and take its first step."""
     advance_comparison(nightly_comparison.begin(Store.objects.get(pk=store_id)).pk)
 
 
 @shared_task
 def advance_comparison(comparison_id: int) -> None:
+    """Take one step of a comparison and enqueue the next."""
     wait_s = nightly_comparison.advance(comparison_id)
     if wait_s is not None:
         queue.enqueue("shopify_sync.tasks.advance_comparison", comparison_id, delay_s=wait_s)
@@ -114,21 +125,24 @@ def advance_comparison(comparison_id: int) -> None:
 
 @shared_task
 def advance_comparisons() -> None:
+    """Resume comparisons whose worker died or whose message was lost."""
     due = Comparison.objects.due(now=timezone.now()).filter(store__is_active=True)
     queue.enqueue_each("shopify_sync.tasks.advance_comparison", due.values_list("pk", flat=True))
 
 
 @shared_task
 def watch_store(store_id: int) -> None:
+    """Run the hourly check of one store."""
     try:
         hourly_check.watch(Store.objects.get(pk=store_id))
     finally:
-        # Whatever this store's watch came to, begun back-fills go on.
+        # Even if this store's check failed, back-fills that have begun must go on.
         advance_backfills()
 
 
 @shared_task
 def advance_backfill(backfill_id: int) -> None:
+    """Take one step of a back-fill and enqueue the next."""
     wait_s = backfill.advance(backfill_id)
     if wait_s is not None:
         queue.enqueue("shopify_sync.tasks.advance_backfill", backfill_id, delay_s=wait_s)
@@ -136,9 +150,9 @@ def advance_backfill(backfill_id: int) -> None:
 
 @shared_task
 def sweep_actions() -> None:
-    """Whatever a dead worker or a lost message left behind."""
+    """Perform actions that a dead worker or a lost message left behind."""
     now = timezone.now()
-    # What was never tried comes first: a click whose wake-up was lost waits for nothing else.
+    # Never-tried actions come first: a click whose wake-up was lost must not wait for retries.
     due = OrderAction.objects.due(now=now).order_by(
         F("next_attempt_at").asc(nulls_first=True), "pk"
     )
@@ -151,10 +165,11 @@ def _perform_swept(action_id: int) -> None:
 
 
 def _put_off_action(action_id: int) -> None:
-    """Have an action rest whose work ended in an error of ours, wherever it was left.
+    """Postpone an action whose processing raised an unexpected error, in any state.
 
-    Compared and set: what a worker or an agent did to it meanwhile stays as it is. One that was
-    left while it was being sent rests by its lease, after which its crash is counted.
+    Compare-and-set: if a worker or an agent has moved the action since, it stays as it is. One
+    that failed while being sent is postponed through its lease, and when that ends, it counts as
+    a crash.
     """
     now = timezone.now()
     again_at = now + sweeps.AGAIN_AFTER
@@ -165,13 +180,14 @@ def _put_off_action(action_id: int) -> None:
 
 @shared_task
 def sweep_webhooks() -> None:
+    """Process webhooks whose message was lost or whose retry is due."""
     if WebhookEvent.objects.due(now=timezone.now()).exists():
         process_webhooks()
 
 
 @shared_task
 def sweep_dirty_orders() -> None:
-    """A turn for every store that has something to read, however much another has."""
+    """Give each store with dirty orders a turn, however many orders another store has."""
     due = Order.objects.due_for_reading(now=timezone.now())
     queue.enqueue_each(
         "shopify_sync.tasks.read_store", leases.stores_with(Store.objects.active(), due)
@@ -180,11 +196,13 @@ def sweep_dirty_orders() -> None:
 
 @shared_task
 def read_customers(store_id: int) -> None:
+    """Read a store's dirty customers for one turn."""
     customers.read_waiting(store_id)
 
 
 @shared_task
 def sweep_dirty_customers() -> None:
+    """Give each store with dirty customers a turn."""
     due = Customer.objects.due_for_reading(now=timezone.now())
     queue.enqueue_each(
         "shopify_sync.tasks.read_customers", leases.stores_with(Store.objects.active(), due)
@@ -193,12 +211,13 @@ def sweep_dirty_customers() -> None:
 
 @shared_task
 def complete_orders() -> None:
-    """The open orders that back-fills could not carry completely, a few at a time."""
+    """Mark open orders that back-fills could not read completely, a few per store."""
     _each(Store.objects.active(), reading.complete_some)
 
 
 @shared_task
 def advance_backfills() -> None:
+    """Resume back-fills whose worker died or whose message was lost."""
     due = Backfill.objects.due(now=timezone.now()).filter(store__is_active=True)
     queue.enqueue_each("shopify_sync.tasks.advance_backfill", due.values_list("pk", flat=True))
 
