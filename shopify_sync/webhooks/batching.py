@@ -1,4 +1,4 @@
-"""Work that is cheaper together: what comes while a thread is busy goes with its next round."""
+"""Batch work that is cheaper together: items that arrive while a round runs go into the next one."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from typing import Generic, TypeVar
 from django.db import connections
 
 Item = TypeVar("Item")
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
-class _Waiting(Generic[Item, Found]):
+class _Waiting(Generic[Item, Result]):
     item: Item
     size: int
-    answer: asyncio.Future[Found]
+    answer: asyncio.Future[Result]
     since: float = field(default_factory=time.monotonic)
 
 
-class Gatherer(Generic[Item, Found]):
-    """One thread, one round of `work` at a time, over at most `at_once` items.
+class Batcher(Generic[Item, Result]):
+    """Run `work` on one thread, one round at a time, over at most `at_once` items.
 
-    `work` gives an answer for each item, in order. At most `items` of together `size` wait;
-    beyond that `put` refuses.
+    `work` returns one answer per item, in order. At most `items` items may wait, and their sizes
+    may add up to at most `size`; beyond that, `put` refuses. Must be created on the event loop.
     """
 
     def __init__(
         self,
-        work: Callable[[list[Item]], list[Found]],
+        work: Callable[[list[Item]], list[Result]],
         *,
         at_once: int,
         items: int,
@@ -43,33 +43,33 @@ class Gatherer(Generic[Item, Found]):
         self._most_items, self._most_size = items, size
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1)
-        self._waiting: deque[_Waiting[Item, Found]] = deque()
-        self._under_way: list[_Waiting[Item, Found]] = []
+        self._waiting: deque[_Waiting[Item, Result]] = deque()
+        self._in_progress: list[_Waiting[Item, Result]] = []
         self._size = 0
         self._is_busy = False
 
-    def put(self, item: Item, size: int = 0) -> asyncio.Future[Found] | None:
-        """Where the answer will be. None: there is no room."""
+    def put(self, item: Item, size: int = 0) -> asyncio.Future[Result] | None:
+        """Queue an item and return the future of its answer; None if there's no room."""
         if len(self._waiting) >= self._most_items or self._size + size > self._most_size:
             return None
-        waiting = _Waiting[Item, Found](item, size, self._loop.create_future())
+        waiting = _Waiting[Item, Result](item, size, self._loop.create_future())
         self._waiting.append(waiting)
         self._size += size
         if not self._is_busy:
             self._is_busy = True
-            # After the other requests that came with this one.
+            # Not at once: requests that arrived together with this one join its round.
             self._loop.call_soon(self._next_round)
         return waiting.answer
 
-    def give_up(self, older_than_s: float, answer: Found) -> None:
-        """Answer those who have waited too long; their work may still be done."""
+    def give_up(self, older_than_s: float, answer: Result) -> None:
+        """Give `answer` to items that have waited too long; their work may still be done."""
         until = time.monotonic() - older_than_s
-        for waiting in (*self._under_way, *self._waiting):
+        for waiting in (*self._in_progress, *self._waiting):
             if waiting.since < until and not waiting.answer.done():
                 waiting.answer.set_result(answer)
 
     async def stop(self) -> None:
-        """Let what is under way end, and its thread close its database connection."""
+        """Finish the queued work, then have the thread close its database connections."""
         while self._is_busy:
             await asyncio.sleep(0.01)
         await self._loop.run_in_executor(self._thread, connections.close_all)
@@ -80,12 +80,12 @@ class Gatherer(Generic[Item, Found]):
         if not taken:
             self._is_busy = False
             return
-        self._under_way = taken
+        self._in_progress = taken
         round_ = self._loop.run_in_executor(self._thread, self._work, [w.item for w in taken])
         round_.add_done_callback(self._answer)
 
-    def _answer(self, round_: asyncio.Future[list[Found]]) -> None:
-        taken, self._under_way = self._under_way, []
+    def _answer(self, round_: asyncio.Future[list[Result]]) -> None:
+        taken, self._in_progress = self._in_progress, []
         self._size -= sum(waiting.size for waiting in taken)
         error = round_.exception()
         answers = [] if error else round_.result()

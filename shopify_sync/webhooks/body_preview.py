@@ -1,4 +1,4 @@
-"""A stored body to look at: its shape, its ids, dates and amounts, and nobody's words. Pure."""
+"""Preview a stored webhook body: its shape, IDs, dates and amounts, but no personal data. Pure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _NUMBER: Final = re.compile(r"-?\d{1,15}(\.\d{1,6})?")
 _ID: Final = re.compile(r"\d{1,19}|gid://shopify/[A-Za-z]{1,40}/\d{1,19}")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)?)?")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
-_WORD: Final = re.compile(r"[a-z_]{1,30}")
-# A key, and what its value has to look like to be shown. All else may be a person's.
+_STATUS: Final = re.compile(r"[a-z_]{1,30}")
+# A key, and the form its value must have to be shown. Anything else may be personal data.
 _SHOWN: Final = (
     (re.compile(r"id|.{0,40}_id|admin_graphql_api_id|order_number"), _ID),
     (re.compile(r".{0,40}_at"), _TIME),
@@ -27,13 +27,15 @@ _SHOWN: Final = (
         _NUMBER,
     ),
     (re.compile(r"currency|.{0,40}_currency|currency_code"), _CURRENCY),
-    (re.compile(r"status|.{0,40}_status|cancel_reason"), _WORD),
+    (re.compile(r"status|.{0,40}_status|cancel_reason"), _STATUS),
 )
 
 
 def masked_body(body: bytes) -> str:
-    """The body's JSON with everything masked that might name, reach or describe a person. What
-    is not JSON is only measured: nobody can say what stands in it."""
+    """Return the body's JSON with everything masked that may name, reach or describe a person.
+
+    Of a body that isn't JSON, only the length is shown, because it may contain anything.
+    """
     if not body:
         return "The body is not kept any longer."
     try:
@@ -48,7 +50,7 @@ def _masked(value: Any, key: str, depth: int) -> Any:
     if isinstance(value, dict):
         found = {}
         for number, (name, inner) in enumerate(value.items(), start=1):
-            # A key that Shopify would not use may be anybody's words.
+            # A key that isn't in Shopify's style may itself be personal data.
             shown = name if _KEY.fullmatch(name) else f"{MASKED} {number}"
             found[shown] = _masked(inner, name, depth + 1)
         return found
@@ -62,5 +64,5 @@ def _masked(value: Any, key: str, depth: int) -> Any:
 
 
 def _is_harmless(key: str, value: str | float) -> bool:
-    looks = next((looks for name, looks in _SHOWN if name.fullmatch(key)), None)
-    return looks is not None and looks.fullmatch(str(value)) is not None
+    form = next((form for name, form in _SHOWN if name.fullmatch(key)), None)
+    return form is not None and form.fullmatch(str(value)) is not None

@@ -1,7 +1,7 @@
-"""Counting what came to the webhook door, so that an operator can see that nothing is lost.
+"""Count webhook requests, so that an operator can see that nothing gets lost.
 
-What is stored is counted in the transaction that stores it (intake). What is refused has no
-transaction: it is counted here, in memory, and written once a second.
+Stored deliveries are counted by the statement that stores them (storage). Rejected ones have no
+transaction: they are counted here, in memory, and written once a second.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from shopify_sync.models import WebhookTally
 logger = logging.getLogger(__name__)
 
 FLUSH_S: Final = 1.0
-# Each process adds to a row of its own, or they would wait for each other's commits.
+# Each process adds to its own row; otherwise processes would wait for each other's commits.
 SLOTS: Final = 8
 
 _lock = threading.Lock()
@@ -31,25 +31,28 @@ _flushed_at = 0.0
 
 
 def hour_of(moment: datetime) -> datetime:
+    """Return the start of the UTC hour, which is a tally's key."""
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def slot() -> int:
+    """Return which of an hour's SLOTS rows this process adds to."""
     return os.getpid() % SLOTS
 
 
 def count(store_id: int | None, column: str, *, now: datetime) -> None:
-    """One refused delivery more; `column` is an Answer's."""
+    """Count a rejected request; `column` is that of its Answer."""
     with _lock:
         _counts[store_id, hour_of(now), column] += 1
 
 
 def flush_due() -> bool:
+    """Return whether there are counts and the last flush was FLUSH_S ago or longer."""
     return bool(_counts) and time.monotonic() - _flushed_at >= FLUSH_S
 
 
 def flush() -> None:
-    """Write what was counted. With the database down it is kept for the next time."""
+    """Write the counts to the database. If that fails, keep them for the next flush."""
     global _flushed_at
     with _lock:
         taken = Counter(_counts)
@@ -63,14 +66,14 @@ def flush() -> None:
             with transaction.atomic():
                 _add(*key, number)
         except IntegrityError:
-            # Its store was removed meanwhile; the others' counts must not wait for it.
-            logger.warning("%s deliveries of a store that is gone are not counted", number)
+            # The store has been removed since; the other counts must not suffer for it.
+            logger.warning("not counting %s deliveries of a store that is gone", number)
         except DatabaseError:
             kept[key] = number
     if kept:
         with _lock:
             _counts.update(kept)
-        logger.warning("the webhook tallies could not be written; they are kept")
+        logger.warning("could not write the webhook tallies; keeping them for later")
 
 
 def _add(store_id: int | None, hour: datetime, column: str, number: int) -> None:

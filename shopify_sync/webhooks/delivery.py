@@ -1,4 +1,4 @@
-"""A webhook delivery as both doors see it, and what may be answered to one."""
+"""A webhook delivery and the answers to it, shared by the Django view and the ASGI receiver."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Final
 HEADER_LENGTH: Final = 100
 
 
-# What Shopify asks once an app is gone; compliance answers each.
+# Topics that are processed even if the store is switched off: Shopify still sends them once the
+# app is gone. reading.compliance has a handler for each.
 ALWAYS_HEARD: Final = frozenset(
     {"app/uninstalled", "customers/data_request", "customers/redact", "shop/redact"}
 )
 
 
 class Answer(Enum):
-    """What a delivery is answered: HTTP status, header X-Webhook, the tally's column."""
+    """How a delivery is answered: HTTP status, X-Webhook header, column of the tally."""
 
     STORED = (200, "stored", "stored")
     KNOWN = (200, "known", "duplicates")
@@ -24,7 +25,7 @@ class Answer(Enum):
     BROKEN_OFF = (400, "the body did not arrive", "malformed")
     TOO_LARGE = (413, "", "malformed")
     UNAUTHORIZED = (401, "", "unauthorized")
-    # Shopify sends it again: nothing was promised.
+    # Nothing was acknowledged, so Shopify delivers again.
     UNAVAILABLE = (503, "", "unavailable")
 
     def __init__(self, status: int, text: str, column: str) -> None:
@@ -33,9 +34,9 @@ class Answer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Whose secrets a shop's deliveries may be signed with. Without a store: it is not ours.
+    """The secrets a shop's deliveries may be signed with; `store_id` is None for an unknown shop.
 
-    `read_at` is the monotonic time before the database was asked.
+    `read_at` is the monotonic time just before they were read.
     """
 
     store_id: int | None
@@ -46,7 +47,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One signed delivery, every field of a length and content that its column holds."""
+    """One verified delivery; every field fits its database column."""
 
     store_id: int
     is_active: bool
@@ -59,10 +60,13 @@ class Delivery:
 
     @property
     def is_heard(self) -> bool:
-        """Whether it is acted on: a store that is switched off is only obeyed in these."""
+        """Return whether to process it, rather than only store it.
+
+        For a store that is switched off, that's true of ALWAYS_HEARD only.
+        """
         return self.is_active or self.topic in ALWAYS_HEARD
 
 
 def header_text(value: str) -> str:
-    """A header as printable text of bounded length; anything else is as good as absent."""
+    """Return the header if it's short and printable, else "", as if it were absent."""
     return value if len(value) <= HEADER_LENGTH and value.isprintable() else ""

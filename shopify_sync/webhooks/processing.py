@@ -1,4 +1,4 @@
-"""Stored webhooks to dirty orders, hundreds at a time."""
+"""Turn stored webhooks into dirty orders, hundreds at a time."""
 
 from __future__ import annotations
 
@@ -22,35 +22,38 @@ logger = logging.getLogger(__name__)
 
 BATCH: Final = 300
 _SINGLY_S: Final = 10.0
-# The body says which scopes; but it is a hint like any other, and Shopify is asked.
+# The body lists the new scopes, but like any body it's only a hint: the doctor asks Shopify.
 SCOPES_CHANGED: Final = "app/scopes_update"
 
 
 @dataclass(frozen=True, slots=True)
-class WorkedOff:
-    """`taken` events were looked at; these orders may be read at once, and these stores are to
-    be examined: what the app may do there was changed."""
+class BatchResult:
+    """What a batch did: how many events it took, and what to do next.
+
+    `order_ids` can be read right away. `stores_to_watch` need the hourly check now, because the
+    app's scopes there have changed.
+    """
 
     taken: int
     order_ids: tuple[int, ...]
     stores_to_watch: tuple[int, ...] = ()
 
 
-def work_off(*, limit: int = BATCH) -> WorkedOff:
+def work_off(*, limit: int = BATCH) -> BatchResult:
     """Turn the oldest waiting deliveries into dirty orders.
 
-    Several may do so at once: each takes other rows. All of a batch is one transaction without
-    a call to the network, so whoever is killed in it leaves the rows as they were. A delivery
-    that cannot be read waits for another try and does not stop the others.
+    Safe to run concurrently: each worker skips the rows that another has locked. A batch is one
+    transaction without network calls, so a worker that is killed leaves its rows untouched. A
+    delivery that cannot be read is retried later and doesn't stop the others.
     """
     now = timezone.now()
     try:
-        events, order_ids, singly = _together(limit, now)
+        events, order_ids, singly = _process_batch(limit, now)
     except OperationalError:
         raise
     except Exception:
-        # One of them breaks the statements for all: then each on its own, which finds it out.
-        logger.exception("a batch of webhooks failed; they are done one by one")
+        # One event broke the batch's statements; processing each by itself isolates it.
+        logger.exception("a batch of webhooks failed; processing them one by one")
         events = list(WebhookEvent.objects.due(now=now).order_by("pk")[:limit])
         order_ids, singly = [], [event.pk for event in events]
 
@@ -58,27 +61,30 @@ def work_off(*, limit: int = BATCH) -> WorkedOff:
         if found := orders.process_event(event_id):
             order_ids.append(found)
 
-    # Topics that name no order have verbs of their own, which may ask Shopify: for as long as a
-    # task may take. What is left still waits in its row.
+    # Topics that name no order have their own handlers, which may call Shopify, so they get a
+    # time limit. What is left stays waiting in its row.
     sweeps.each(singly, one, seconds=_SINGLY_S, stops=(SoftTimeLimitExceeded,))
     to_watch = {event.store_id for event in events if event.topic == SCOPES_CHANGED}
-    return WorkedOff(len(events), tuple(order_ids), tuple(sorted(to_watch)))
+    return BatchResult(len(events), tuple(order_ids), tuple(sorted(to_watch)))
 
 
-def _together(limit: int, now: datetime) -> tuple[list[WebhookEvent], list[int], list[int]]:
-    """The batch, the orders it marked dirty, and the events that are processed one by one."""
+def _process_batch(limit: int, now: datetime) -> tuple[list[WebhookEvent], list[int], list[int]]:
+    """Return the batch's events, the orders due for a read, and the events to process singly."""
     with transaction.atomic(durable=True):
         due = WebhookEvent.objects.due(now=now).order_by("pk")
         events = list(due.select_for_update(skip_locked=True, of=("self",))[:limit])
-        named, singly = _look(events, now)
+        named, singly = _split(events, now)
         return events, _mark(named, now), singly
 
 
-def _look(
+def _split(
     events: list[WebhookEvent], now: datetime
 ) -> tuple[list[tuple[WebhookEvent, int | None]], list[int]]:
-    """The events of orders with Shopify's number of the order each names, if it does; and the
-    ids of those that are processed one by one."""
+    """Split the events by topic.
+
+    Return those about orders, each with Shopify's numeric ID of its order (None if it names
+    none), and the IDs of those to process singly. An unreadable event is postponed.
+    """
     named: list[tuple[WebhookEvent, int | None]] = []
     singly: list[int] = []
     for event in events:
@@ -87,13 +93,13 @@ def _look(
             continue
         try:
             named.append((event, orders.named_order(event)))
-        except Exception:  # noqa: BLE001  the edge where a poison row is recorded
+        except Exception:  # noqa: BLE001  whatever is wrong with a body is recorded on its row
             orders.postpone(event, traceback.format_exc(limit=3), now)
     return named, singly
 
 
 def _mark(named: list[tuple[WebhookEvent, int | None]], now: datetime) -> list[int]:
-    """Mark the orders dirty and the events done; returns the orders that may be read at once."""
+    """Mark the orders dirty and the events done; return the orders that can be read at once."""
     numbers: dict[int, set[int]] = defaultdict(set)
     for event, number in named:
         if number is not None:
@@ -107,7 +113,7 @@ def _mark(named: list[tuple[WebhookEvent, int | None]], now: datetime) -> list[i
     for event, number in named:
         event.state, event.error = EventState.DONE, ""
         event.attempts += 1
-        # Redaction finds the body of a person's order by this.
+        # Redaction finds the bodies about a customer's orders by this.
         event.order_id = None if number is None else ids[event.store_id, number]
     WebhookEvent.objects.bulk_update(
         [event for event, _ in named], ["state", "error", "attempts", "order_id"]

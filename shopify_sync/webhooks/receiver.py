@@ -1,7 +1,7 @@
-"""Shopify's fast door: answered before Django, deliveries that come together committed together.
+"""The fast webhook endpoint: an ASGI app in front of Django that commits deliveries in batches.
 
-The same rules as the view (views.py), which stays for servers without ASGI; both pass the same
-tests. The event loop reads and verifies; one thread writes.
+It follows the same rules as the Django view (view.py), which remains for servers without ASGI;
+both pass the same tests. The event loop reads and verifies, and one thread writes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shopify_sync.webhooks import (
     counters,
     storage,
 )
-from shopify_sync.webhooks.batching import Gatherer
+from shopify_sync.webhooks.batching import Batcher
 from shopify_sync.webhooks.delivery import (
     Answer,
     Delivery,
@@ -34,37 +34,38 @@ from shopify_sync.webhooks.signing import is_signed
 logger = logging.getLogger(__name__)
 
 PATH: Final = "/webhooks/shopify/"
-# A secret that was rotated works at once all the same: a mismatch reads again.
+# A rotated secret still works at once, because a signature mismatch reads the secrets again.
 KEYS_TRUSTED_S: Final = 5.0
 SHOPS_KEPT: Final = 2000
 BATCH: Final = 200
 WAITING: Final = 4096
 WAITING_BYTES: Final = 128 * 2**20
 BODY_WITHIN_S: Final = 20.0
-# Shopify hangs up after 5 s, and would count the delivery as failed anyway.
+# Shopify hangs up after 5 s and counts the delivery as failed.
 ANSWER_WITHIN_S: Final = 4.0
-# Rounds of messages to the worker, which takes all that waits at each.
-BELL_EVERY_S: Final = 0.05
+# At most one message to the workers in this time: a worker takes everything that is waiting.
+WAKE_EVERY_S: Final = 0.05
 _LARGE: Final = 256 * 1024
 
 
 class Receiver:
-    """One per process and event loop. An ASGI callable for POST requests to PATH."""
+    """An ASGI callable for POST requests to PATH; one per process and event loop."""
 
     def __init__(self) -> None:
         self._keys: OrderedDict[str, Keys] = OrderedDict()
-        self._writer = Gatherer(_store, at_once=BATCH, items=WAITING, size=WAITING_BYTES)
-        self._locksmith = Gatherer(_read_keys, at_once=BATCH, items=WAITING)
-        self._bell = Gatherer(_ring, at_once=WAITING, items=1)
-        self._clerk = Gatherer(_flush, at_once=1, items=1)
+        self._writer = Batcher(_store, at_once=BATCH, items=WAITING, size=WAITING_BYTES)
+        self._key_reader = Batcher(_read_keys, at_once=BATCH, items=WAITING)
+        self._waker = Batcher(_wake_workers, at_once=WAITING, items=1)
+        self._flusher = Batcher(_flush, at_once=1, items=1)
         self._reading = 0
         self._ticking = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:
+        """Write the last counts and let every batch in progress finish."""
         self._ticking.cancel()
-        self._clerk.put(None)
-        for gatherer in (self._writer, self._locksmith, self._bell, self._clerk):
-            await gatherer.stop()
+        self._flusher.put(None)
+        for batcher in (self._writer, self._key_reader, self._waker, self._flusher):
+            await batcher.stop()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -78,7 +79,7 @@ class Receiver:
             answer = body
         else:
             answer, keys = await self._receive(headers, domain, body)
-        # What reached the database was counted there.
+        # Count it here unless `storage` has: it counts whatever reached the database.
         if answer not in {Answer.STORED, Answer.KNOWN, Answer.UNAVAILABLE} or keys is None:
             known = keys or self._keys.get(domain)
             store_id = known.store_id if known else None
@@ -88,7 +89,11 @@ class Receiver:
     async def _receive(
         self, headers: dict[bytes, bytes], domain: str, body: bytes
     ) -> tuple[Answer, Keys | None]:
-        """The answer, and the keys of the shop it was counted for; None: count it here."""
+        """Return the answer and the shop's keys.
+
+        The keys are None if nothing has reached the database, so that the caller has to count an
+        UNAVAILABLE itself.
+        """
         signature = headers.get(b"x-shopify-hmac-sha256", b"").decode("latin-1")
         came = time.monotonic()
         keys = self._keys.get(domain)
@@ -97,11 +102,11 @@ class Receiver:
                 keys = await self._read(domain)
             is_ours = await _verify(body, signature, keys)
             if not is_ours and keys and keys.store_id and keys.read_at < came:
-                # The secret may have been rotated a moment ago.
+                # The secret may just have been rotated.
                 keys = await self._read(domain)
                 is_ours = await _verify(body, signature, keys)
         except DatabaseError:
-            logger.exception("the secrets could not be read")
+            logger.exception("could not read the webhook secrets")
             return Answer.UNAVAILABLE, None
         if keys is None:
             return Answer.UNAVAILABLE, None
@@ -128,12 +133,12 @@ class Receiver:
             return Answer.UNAVAILABLE, None
         answer = await waiting
         if answer is Answer.STORED and delivery.is_heard:
-            self._bell.put(None)
+            self._waker.put(None)
         return answer, keys
 
     async def _read(self, domain: str) -> Keys | None:
-        """Raises DatabaseError."""
-        waiting = self._locksmith.put(domain)
+        """Read a shop's keys and cache them; None if they're unavailable. Raises DatabaseError."""
+        waiting = self._key_reader.put(domain)
         if waiting is None:
             return None
         keys = await waiting
@@ -145,14 +150,14 @@ class Receiver:
         return keys
 
     async def _body(self, headers: dict[bytes, bytes], receive: Any) -> bytes | Answer:
-        """The whole body, or why it is not taken."""
+        """Return the whole body, or the answer if it isn't accepted."""
         most: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 2**62
-        told = headers.get(b"content-length", b"0")
-        if told.isdigit() and int(told) > most:
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > most:
             return Answer.TOO_LARGE
         taken = 0
         try:
-            # From the first piece on: a peer that sends headers and then nothing holds a place.
+            # The limit covers the first chunk too: a client that sends only headers holds a slot.
             async with asyncio.timeout(BODY_WITHIN_S):
                 message = await receive()
                 if message["type"] == "http.request" and not message.get("more_body"):
@@ -181,9 +186,9 @@ class Receiver:
         while True:
             await asyncio.sleep(counters.FLUSH_S)
             self._writer.give_up(ANSWER_WITHIN_S, Answer.UNAVAILABLE)
-            self._locksmith.give_up(ANSWER_WITHIN_S, None)
+            self._key_reader.give_up(ANSWER_WITHIN_S, None)
             if counters.flush_due():
-                self._clerk.put(None)
+                self._flusher.put(None)
 
 
 def _store(deliveries: list[Delivery]) -> list[Answer]:
@@ -196,15 +201,15 @@ def _read_keys(domains: list[str]) -> list[Keys | None]:
     try:
         found = read_keys(domains)
     except DatabaseError:
-        # The connection may be a dead one of before.
+        # The connection may have died since the last round.
         connection.close()
         found = read_keys(domains)
     return [found[domain] for domain in domains]
 
 
-def _ring(tokens: list[None]) -> list[None]:
+def _wake_workers(tokens: list[None]) -> list[None]:
     queue.enqueue("shopify_sync.tasks.process_webhooks")
-    time.sleep(BELL_EVERY_S)
+    time.sleep(WAKE_EVERY_S)
     return tokens
 
 
@@ -228,16 +233,16 @@ def _text(headers: dict[bytes, bytes], name: bytes) -> str:
 def _is_secure(scope: Any, headers: dict[bytes, bytes]) -> bool:
     if scope.get("scheme") == "https":
         return True
-    told = settings.SECURE_PROXY_SSL_HEADER
-    if not told:
+    proxy_header = settings.SECURE_PROXY_SSL_HEADER
+    if not proxy_header:
         return False
-    name = told[0].removeprefix("HTTP_").replace("_", "-").lower().encode()
-    return headers.get(name, b"").decode("latin-1").split(",")[0].strip() == told[1]
+    name = proxy_header[0].removeprefix("HTTP_").replace("_", "-").lower().encode()
+    return headers.get(name, b"").decode("latin-1").split(",")[0].strip() == proxy_header[1]
 
 
 async def _send(send: Any, status: int, text: str, *, last: bool = False) -> None:
-    # In a header, and no body: a server that sends the two apart without TCP_NODELAY (uvicorn's
-    # --workers) would have a kept-alive client wait 40 ms for each answer.
+    # The text goes into a header, not a body: a server that sends the two separately without
+    # TCP_NODELAY (uvicorn --workers) makes a keep-alive client wait 40 ms for each answer.
     headers = [
         (b"content-length", b"0"),
         (b"x-content-type-options", b"nosniff"),
@@ -246,7 +251,7 @@ async def _send(send: Any, status: int, text: str, *, last: bool = False) -> Non
     if status == 503:
         headers.append((b"retry-after", b"5"))
     if last:
-        # The rest of the body is not waited for.
+        # Don't wait for the rest of the body.
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b""})

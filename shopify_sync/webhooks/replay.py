@@ -1,4 +1,4 @@
-"""Webhook events once more: processed again, or what they told of read again at Shopify."""
+"""Replay webhook events: process them again, or read the order they name from Shopify again."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from orders.models import AuditKind
 from shopify_sync.models import EventState, WebhookEvent, WebhookEventQuerySet
 from shopify_sync.reading import orders
 
-# Where a body that is no JSON any more may still name its order.
+# Where a body that is no longer valid JSON may still name its order.
 _ORDER_GID: Final = re.compile(rb"gid://shopify/Order/(\d{1,19})(?!\d)")
 _ORDER_ID: Final = re.compile(rb'"order_id"\s*:\s*"?(\d{1,19})(?!\d)')
 _OWN_ID: Final = re.compile(rb'^\s*\{\s*"id"\s*:\s*(\d{1,19})(?!\d)')
 
 
 def dead(*, topic: str = "", domain: str = "") -> WebhookEventQuerySet:
-    """The dead events, of this topic and shop where they are given."""
+    """Return the dead events, optionally of one topic and one shop."""
     events = WebhookEvent.objects.filter(state=EventState.DEAD)
     if topic:
         events = events.filter(topic=topic)
@@ -29,11 +29,13 @@ def dead(*, topic: str = "", domain: str = "") -> WebhookEventQuerySet:
 
 
 def replay(events: WebhookEventQuerySet, *, by: User | None) -> int:
-    """Have these processed again, with all their tries; how many. Harmless: an event only
-    causes a fresh read. Asked twice, the second time finds none of the dead ones. Those whose
-    body is not kept any longer are left as they are: they could only die of it."""
+    """Reset events so that they are processed again, with all their attempts; return how many.
+
+    Harmless, since an event only causes a fresh read, and idempotent for dead events. Events
+    whose body has been deleted are left alone: without it they could only fail again.
+    """
     with transaction.atomic():
-        # Of one statement: an event that a worker settles meanwhile is not counted.
+        # One statement, so that an event that a worker settles concurrently isn't counted.
         count = (
             events.exclude(body=b"")
             .order_by()
@@ -45,7 +47,7 @@ def replay(events: WebhookEventQuerySet, *, by: User | None) -> int:
 
 
 def recognized_order(event: WebhookEvent) -> int | None:
-    """Shopify's number of the order an event tells of, also where its body cannot be read."""
+    """Return Shopify's numeric ID of the event's order, even from a damaged body if possible."""
     if not orders.may_name_an_order(event.topic):
         return None
     try:
@@ -63,15 +65,17 @@ def recognized_order(event: WebhookEvent) -> int | None:
 
 
 def read_again(event: WebhookEvent, *, legacy_id: int, by: User) -> int:
-    """Mark the order with Shopify's number to be read, whatever the event's body says; returns
-    our id. A dead event has then caused what it was to cause, and is done."""
+    """Mark the order with this Shopify ID dirty, whatever the event's body says; return our ID.
+
+    A dead event becomes done: the read it was meant to cause will happen.
+    """
     with transaction.atomic():
         order_id = orders.mark(event.store, legacy_id, timezone.now())
         dead_one = WebhookEvent.objects.filter(pk=event.pk, state=EventState.DEAD)
-        # Redaction finds a body by the order it tells of, and searches one that tells of none;
-        # it must not be taken for another order's, whose number somebody typed.
-        told = {"order_id": order_id} if recognized_order(event) == legacy_id else {}
-        dead_one.update(state=EventState.DONE, **told)
+        # Redaction finds a body by its order_id and searches bodies without one. So don't file
+        # this body under an order number that an administrator typed unless the body names it.
+        link = {"order_id": order_id} if recognized_order(event) == legacy_id else {}
+        dead_one.update(state=EventState.DONE, **link)
         audit.record(
             AuditKind.STORE,
             actor=by,

@@ -1,4 +1,4 @@
-"""The secrets of shops, as the webhook doors need them."""
+"""Read the shops' webhook secrets, for both endpoints."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ logger = logging.getLogger(__name__)
 
 
 def read_keys(domains: Iterable[str]) -> dict[str, Keys | None]:
-    """The keys of each shop. None: they cannot be read, so nothing can be said of a signature.
+    """Return each shop's keys; None if they cannot be decrypted.
 
-    Raises DatabaseError.
+    Then a signature can be neither accepted nor rejected. Raises DatabaseError.
     """
     read_at = time.monotonic()
     wanted = list(dict.fromkeys(domains))
@@ -27,7 +27,7 @@ def read_keys(domains: Iterable[str]) -> dict[str, Keys | None]:
         try:
             found[store.domain] = Keys(store.pk, store.is_active, row.secrets, read_at)
         except UndecryptableSecret:
-            # One shop whose key was lost must not shut the door on the others.
-            logger.exception("the secrets of %s cannot be decrypted", store.domain)
+            # One shop's lost encryption key must not shut out the others.
+            logger.exception("cannot decrypt the secrets of %s", store.domain)
             found[store.domain] = None
     return found

@@ -10,15 +10,16 @@ from collections.abc import Iterable
 
 
 def sign(body: bytes, secret: bytes) -> str:
+    """Return the X-Shopify-Hmac-Sha256 header for a body."""
     return base64.b64encode(hmac.digest(secret, body, hashlib.sha256)).decode()
 
 
 def is_signed(body: bytes, signature: str, secrets: Iterable[bytes]) -> bool:
-    """Whether any of the secrets signed these bytes. Never raises, whatever the header holds."""
+    """Return whether one of the secrets signed these bytes. Never raises, whatever the header."""
     try:
         given = base64.b64decode(signature.encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error):
         return False
-    # Every secret is tried, so that the time taken does not tell which one matched.
+    # Try every secret, so that the time taken doesn't reveal which one matched.
     matches = [hmac.compare_digest(given, hmac.digest(s, body, hashlib.sha256)) for s in secrets]
     return any(matches)

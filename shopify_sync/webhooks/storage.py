@@ -1,6 +1,6 @@
-"""Deliveries into the database, as many at once as there are: one statement, one commit.
+"""Store a batch of deliveries in the database: one statement, one commit.
 
-Both doors store by this. A delivery is answered only after `store` has returned.
+Both endpoints use it, and answer a delivery only after `store` has returned.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _ADD: Final = f"""ON CONFLICT (store_id, hour, slot) DO UPDATE SET
 _TALLY_NAMES: Final = (
     "store_id, hour, slot, requests, stored, duplicates, unauthorized, malformed, unavailable"
 )
-# One round trip: the rows, and what is counted of them, in one implicit transaction.
+# One round trip stores the rows and counts them, in one implicit transaction.
 _POSTGRESQL: Final = f"""
 WITH sent AS (SELECT * FROM unnest({", ".join(f"%b::{t}[]" for t in _TYPES)}) AS t ({_NAMES})),
 kept AS (
@@ -67,27 +67,29 @@ kept AS (
 
 
 def store(deliveries: Sequence[Delivery], *, now: datetime) -> list[Answer]:
-    """Commit them together; each one's answer, in order. Never raises a DatabaseError.
+    """Commit the deliveries together and return each one's answer, in order.
 
-    A delivery that the database refuses does not take the others with it.
+    Never raises DatabaseError. If the database rejects one delivery, the others are still stored.
     """
     try:
-        return _store_insisting(deliveries, now)
+        return _store_reconnecting(deliveries, now)
     except (DataError, IntegrityError):
         if len(deliveries) > 1:
             return [answer for one in deliveries for answer in store([one], now=now)]
-        # Its store was removed a moment ago, or a column has shrunk.
-        logger.exception("a webhook was refused by the database")
+        # The store has just been removed, or a column has become too short.
+        logger.exception("the database rejected a webhook")
     except DatabaseError:
-        logger.exception("%s webhooks could not be stored", len(deliveries))
+        logger.exception("could not store %s webhooks", len(deliveries))
     for one in deliveries:
         counters.count(one.store_id, Answer.UNAVAILABLE.column, now=now)
     return [Answer.UNAVAILABLE] * len(deliveries)
 
 
-def _store_insisting(deliveries: Sequence[Delivery], now: datetime) -> list[Answer]:
-    """Once more over a new connection when this one turns out to be dead. A row that the first
-    try did commit is then known, and was promised to nobody."""
+def _store_reconnecting(deliveries: Sequence[Delivery], now: datetime) -> list[Answer]:
+    """Store, and try once more over a new connection if this one turns out to be dead.
+
+    If the first try did commit, the second answers KNOWN, which is a 200 just like STORED.
+    """
     try:
         return _store(deliveries, now)
     except (DataError, IntegrityError):
@@ -128,12 +130,12 @@ def _row(one: Delivery) -> tuple[Any, ...]:
 def _insert_postgresql(rows: list[tuple[Any, ...]], now: datetime) -> list[tuple[int, str]]:
     import psycopg
 
-    # Outside a transaction the one statement is its own: BEGIN and COMMIT cost two round trips.
+    # Outside a transaction, the one statement is its own; BEGIN and COMMIT would cost two trips.
     guard = transaction.atomic() if connection.in_atomic_block else nullcontext()
     columns = [list(column) for column in zip(*rows, strict=True)]
     with guard:
         connection.ensure_connection()
-        # Not Django's cursor: it would write each body into the statement, twice as long.
+        # Django's cursor would put each body into the statement as a literal twice its length.
         with (
             connection.wrap_database_errors,
             psycopg.Cursor(connection.connection) as cursor,
@@ -149,13 +151,13 @@ def _insert_sqlite(rows: list[tuple[Any, ...]], now: datetime) -> list[tuple[int
     received_at = connection.ops.adapt_datetimefield_value(now)
     one_row = f"({', '.join(['%s'] * len(_COLUMNS))}, 0, %s)"
     values = ", ".join([one_row] * len(rows))
-    words = [value for row in rows for value in (*row, received_at)]
+    params = [value for row in rows for value in (*row, received_at)]
     kept: list[tuple[int, str]]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {_EVENTS} ({_NAMES}, attempts, received_at) VALUES {values}"  # noqa: S608
             " ON CONFLICT (store_id, webhook_id) DO NOTHING RETURNING store_id, webhook_id",
-            words,
+            params,
         )
         kept = cursor.fetchall()
         stored = Counter(store_id for store_id, _ in kept)

@@ -1,5 +1,7 @@
-"""Shopify's door without ASGI: verify the raw bytes, store, answer 200. receiver.py is the fast
-one; both follow the same rules and pass the same tests."""
+"""The webhook endpoint for servers without ASGI: verify the raw bytes, store them, answer 200.
+
+receiver.py is the fast one; both follow the same rules and pass the same tests.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,11 @@ logger = logging.getLogger(__name__)
 @login_not_required  # Shopify has no session
 @require_POST
 def receive_webhook(request: HttpRequest) -> HttpResponse:
-    """One delivery. 200 only after it is committed; 401 unless a connected shop's secret signed
-    these bytes; 503 when it cannot be stored, so that Shopify sends it again."""
+    """POST: store one delivery.
+
+    Answers 200 only once it's committed, 401 unless a connected shop's secret signed these exact
+    bytes, and 503 if it cannot be stored, so that Shopify delivers it again.
+    """
     answer, store_id, is_counted = _receive(request)
     if not is_counted:
         counters.count(store_id, answer.column, now=timezone.now())
@@ -49,7 +54,7 @@ def receive_webhook(request: HttpRequest) -> HttpResponse:
 
 
 def _receive(request: HttpRequest) -> tuple[Answer, int | None, bool]:
-    """The answer, whose it is, and whether the database has counted it already."""
+    """Return the answer, the store's ID if known, and whether `storage` has counted it already."""
     try:
         body = request.body
     except RequestDataTooBig:
@@ -60,11 +65,11 @@ def _receive(request: HttpRequest) -> tuple[Answer, int | None, bool]:
     try:
         keys = read_keys([domain])[domain]
     except DatabaseError:
-        logger.exception("the secrets could not be read")
+        logger.exception("could not read the webhook secrets")
         return Answer.UNAVAILABLE, None, False
     if keys is None:
         return Answer.UNAVAILABLE, None, False
-    # The body alone is signed: the domain only chooses whose secret to try.
+    # Only the body is signed; the domain header merely selects whose secret to try.
     signature = request.headers.get("X-Shopify-Hmac-Sha256", "")
     if keys.store_id is None or not is_signed(body, signature, keys.secrets):
         return Answer.UNAUTHORIZED, keys.store_id, False
