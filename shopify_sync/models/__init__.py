@@ -1,4 +1,4 @@
-"""Connections to Shopify, what it sent, and how far it has been read."""
+"""Models: connections to Shopify, stored webhooks, and sync progress."""
 
 from shopify_sync.models.connections import ConnectionMethod, ShopConnection
 from shopify_sync.models.sync import Backfill, BackfillState, Comparison, Drift, SyncCursor

@@ -1,4 +1,4 @@
-"""How a store is reached, and what the last checks of it showed."""
+"""A store's credentials and the results of the last connection check."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ class ConnectionMethod(models.TextChoices):
 
 
 class ShopConnection(models.Model):
-    """The credentials of one store, and what the last checks of them showed (F01).
+    """One store's credentials and the results of the last check.
 
-    OAuth tokens expire after an hour and are renewed with a refresh token that rotates; those
-    of client credentials after a day, and are asked for anew; an admin token stays.
+    OAuth tokens expire after an hour and are renewed with a rotating refresh token. Tokens from
+    client credentials expire after a day and are simply requested again. An admin token doesn't
+    expire.
     """
 
     store = models.OneToOneField(Store, models.CASCADE, related_name="connection")
@@ -46,11 +47,12 @@ class ShopConnection(models.Model):
         "Client secret", help_text="The app's client secret, shpss_…: it signs webhooks."
     )
     refresh_token = EncryptedTextField(blank=True, default="", editable=False)
-    # Shopify keeps the old one valid until the new one is first used.
+    # Shopify accepts the old one until the new one is first used.
     previous_refresh_token = EncryptedTextField(blank=True, default="", editable=False)
     access_token_expires_at = models.DateTimeField(null=True, editable=False)
     refresh_token_expires_at = models.DateTimeField(null=True, editable=False)
-    # One worker renews; its fence keeps one that slept from storing an older pair.
+    # One worker renews at a time. The fence keeps one that overslept its lease from storing an
+    # older pair of tokens.
     renewal_lease_until = models.DateTimeField(null=True, editable=False)
     renewal_fence = models.PositiveIntegerField(default=0, editable=False)
     findings = models.JSONField(default=list, blank=True, editable=False)
@@ -69,7 +71,7 @@ class ShopConnection(models.Model):
     )
     credentials_ok_at = models.DateTimeField(null=True, editable=False)
     webhooks_ok_at = models.DateTimeField(null=True, editable=False)
-    # The circuit breaker: answers without an outcome, since when, and how long to keep away.
+    # Circuit breaker: requests without an outcome, since when, and until when to stay away.
     breaker_count = models.PositiveIntegerField(default=0, editable=False)
     breaker_since = models.DateTimeField(null=True, editable=False)
     breaker_open_until = models.DateTimeField(null=True, editable=False)
@@ -93,8 +95,11 @@ class ShopConnection(models.Model):
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
-        """Every secret a webhook of this shop may be signed with. Raises UndecryptableSecret
-        where today's cannot be read; the one before it is then simply not accepted any more."""
+        """Every secret that may have signed a webhook of this shop.
+
+        Raises UndecryptableSecret if the current one cannot be decrypted. If the previous one
+        can't, it's merely no longer accepted.
+        """
         current: Secret = self.api_secret
         previous: Secret = self.previous_api_secret
         found = [current.reveal().encode()] if current else []
@@ -102,5 +107,5 @@ class ShopConnection(models.Model):
             if previous:
                 found.append(previous.reveal().encode())
         except UndecryptableSecret:
-            logger.warning("the previous secret of %s cannot be decrypted", self)
+            logger.warning("cannot decrypt the previous secret of %s", self)
         return tuple(found)

@@ -1,4 +1,4 @@
-"""How far each store has been read, and whether what we hold equals what it holds."""
+"""How far each store has been read, and whether our copy matches Shopify's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orders.models import Store
 
 
 class SyncCursor(models.Model):
-    """How far reconciliation has read a store, in the shop's own time: our clocks may be wrong."""
+    """How far reconciliation has read a store, by Shopify's clock, because ours may be wrong."""
 
     store = models.OneToOneField(Store, models.CASCADE, related_name="sync_cursor")
     updated_through = models.DateTimeField(null=True)
@@ -22,7 +22,7 @@ class SyncCursor(models.Model):
         null=True, help_text="One worker at a time reads a store's waiting orders."
     )
     finished_at = models.DateTimeField(null=True)
-    # A run that has to wait goes on from here: {"since": …, "after": …, "newest": …}.
+    # Where an interrupted run resumes: {"since": …, "after": …, "newest": …}.
     progress = models.JSONField(default=dict, blank=True, editable=False)
     orders_seen = models.PositiveIntegerField(default=0)
     drift_found = models.PositiveIntegerField(
@@ -46,15 +46,20 @@ OPEN_BACKFILLS = (BackfillState.ASKING, BackfillState.PREPARING, BackfillState.I
 
 class BackfillQuerySet(models.QuerySet["Backfill"]):
     def open(self) -> Self:
+        """Back-fills that have neither finished nor failed."""
         return self.filter(state__in=OPEN_BACKFILLS)
 
     def due(self, *, now: datetime) -> Self:
+        """Open back-fills that no worker has claimed and whose next step is due."""
         return self.open().filter(is_due("next_step_at", now=now))
 
 
 class Backfill(models.Model):
-    """One reading of a store's past orders by a bulk operation. Goes on after a crash from
-    `bytes_done`, which is saved with the orders it stands for."""
+    """One import of a store's past orders through a bulk operation.
+
+    After a crash it resumes from `bytes_done`, which is saved in one transaction with the orders
+    up to there.
+    """
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="backfills")
     state = models.CharField(
@@ -81,7 +86,8 @@ class Backfill(models.Model):
         default=0, help_text="Failures in a row, with nothing gained between them."
     )
     error = models.TextField(blank=True)
-    # One worker at a time; the fence keeps a worker that slept through its lease from writing.
+    # One worker at a time: it moves next_step_at to the end of its lease. The fence keeps a worker
+    # that overslept its lease from writing.
     next_step_at = models.DateTimeField()
     fence = models.PositiveIntegerField(default=0)
 
@@ -109,7 +115,7 @@ class Backfill(models.Model):
 
     @property
     def percent(self) -> int:
-        """0–100: half for Shopify's preparation, half for our import, by what is known."""
+        """0–100, as far as the totals are known: the first half is Shopify's work, then ours."""
         if self.state == BackfillState.DONE:
             return 100
         if self.state == BackfillState.PREPARING and self.orders_expected:
@@ -120,7 +126,7 @@ class Backfill(models.Model):
 
 
 class Drift(models.Model):
-    """An order that was found changed at Shopify and that no webhook had told of."""
+    """A change to an order that reconciliation found and no webhook had announced."""
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="drifts")
     order_gid = models.CharField(max_length=100)
@@ -143,13 +149,14 @@ class Drift(models.Model):
 
 class ComparisonQuerySet(models.QuerySet["Comparison"]):
     def due(self, *, now: datetime) -> Self:
+        """Open comparisons that no worker has claimed and whose next step is due."""
         return self.filter(is_due("next_step_at", now=now), next_step_at__isnull=False)
 
 
 class Comparison(models.Model):
-    """The nightly look at every order: what Shopify has, and what we hold.
+    """A nightly comparison of every order at Shopify with our copy, done in steps.
 
-    Made in steps. `next_step_at` empty and no `finished_at`: it gave up, and `error` says why.
+    If both `next_step_at` and `finished_at` are null, it gave up, and `error` says why.
     """
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="comparisons")
@@ -164,12 +171,12 @@ class Comparison(models.Model):
     vanished = models.PositiveIntegerField(
         default=0, help_text="Orders we hold that Shopify no longer lists."
     )
-    # {"EUR": ["12.50", "12.50"]}: at Shopify, and here.
+    # {"EUR": ["12.50", "12.50"]}: the sum at Shopify, then ours.
     refunds = models.JSONField(default=dict)
     markers_twice = models.PositiveIntegerField(
         default=0, help_text="Actions whose mark stands on more than one refund."
     )
-    # One worker at a time; the fence keeps one that slept through its lease from writing.
+    # One worker at a time; the fence keeps one that overslept its lease from writing.
     next_step_at = models.DateTimeField(null=True, editable=False)
     fence = models.PositiveIntegerField(default=0, editable=False)
     tries = models.PositiveIntegerField(default=0, editable=False)
@@ -201,5 +208,6 @@ class Comparison(models.Model):
 
     @property
     def agrees(self) -> bool:
+        """Whether no difference at all was found. Only meaningful once it has finished."""
         found = self.missing or self.differing or self.vanished or self.markers_twice
         return not found and self.refunds_agree

@@ -1,4 +1,4 @@
-"""What Shopify pushed to us."""
+"""Stored webhook deliveries, and hourly counts of how requests were answered."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ class EventState(models.TextChoices):
 
 class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
     def due(self, *, now: datetime) -> Self:
+        """Waiting events whose next attempt is due."""
         return self.filter(is_due("next_attempt_at", now=now), state=EventState.WAITING)
 
 
 class WebhookEvent(models.Model):
-    """One delivery, as its raw bytes. A hint that something changed, never data."""
+    """One delivery, with its raw body: a hint that something changed, never a source of data."""
 
-    # No index of its own: the one that keeps a delivery once begins with it.
+    # No index of its own: the unique constraint's index begins with this column.
     store = models.ForeignKey(Store, models.CASCADE, related_name="webhook_events", db_index=False)
     webhook_id = models.CharField(max_length=100)
     event_id = models.CharField(max_length=100, blank=True)
@@ -54,8 +55,8 @@ class WebhookEvent(models.Model):
     class Meta:
         ordering = ["-pk"]
         constraints = [
-            # Deliveries come twice, hours apart. The webhook id is the delivery's own; the
-            # event id is shared by all deliveries of one merchant action.
+            # The same delivery may come twice, hours apart. Its webhook ID identifies it; all
+            # deliveries caused by one merchant action share an event ID.
             models.UniqueConstraint(
                 fields=["store", "webhook_id"], name="shopify_one_row_per_delivery"
             ),
@@ -64,8 +65,8 @@ class WebhookEvent(models.Model):
             ),
         ]
         indexes = [
-            # Redaction: the bodies of a person's orders; their own, and those of nobody known,
-            # once they were looked at: a row that comes in enters neither.
+            # Both for redaction: the bodies about a person's orders, and processed bodies about
+            # the person or about no known one. A new row enters neither, which keeps inserts fast.
             models.Index(
                 fields=["order_id"],
                 condition=Q(order_id__isnull=False),
@@ -76,15 +77,15 @@ class WebhookEvent(models.Model):
                 condition=Q(order_id=None) & ~Q(state=EventState.WAITING),
                 name="shopify_event_of_person",
             ),
-            # backlog.work_off: the oldest that wait.
+            # processing.work_off: the oldest waiting events.
             models.Index(
                 fields=["id"], condition=Q(state=EventState.WAITING), name="shopify_event_waiting"
             ),
-            # The admin's list of dead ones, and the balance's count of them.
+            # The admin's list of dead events and their count on the balance page.
             models.Index(
                 fields=["topic"], condition=Q(state=EventState.DEAD), name="shopify_event_dead"
             ),
-            # The balance: what came in an hour.
+            # The balance page: events per hour.
             models.Index(fields=["received_at"], name="shopify_event_received"),
         ]
 
@@ -93,14 +94,18 @@ class WebhookEvent(models.Model):
 
     @property
     def body_bytes(self) -> bytes:
+        """The body as bytes: on PostgreSQL, the field itself is a memoryview."""
         return bytes(self.body)
 
 
 class WebhookTally(models.Model):
-    """What came to the webhook door in an hour, as it was answered. Each process adds to a row
-    of its own (`slot`); the sum of an hour's rows is what is shown."""
+    """Webhook requests of one hour, counted by how they were answered.
 
-    # None: no store of ours was named.
+    Each process adds to its own row (`slot`), so that processes don't wait for each other. The
+    balance page shows the sum of an hour's rows.
+    """
+
+    # Null for requests that named no connected store.
     store = models.ForeignKey(Store, models.CASCADE, null=True, related_name="webhook_tallies")
     hour = models.DateTimeField()
     slot = models.PositiveSmallIntegerField()

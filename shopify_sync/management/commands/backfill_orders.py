@@ -1,4 +1,4 @@
-"""Read a store's past orders, with a bar that shows how far it is."""
+"""Import a store's past orders and show a progress bar."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
             raise CommandError(f"{options['shop']} is not connected: see connect_store.")
         row = backfill.begin(store)
         while row.is_open:
-            # Null: a worker has it. It is only watched then.
+            # None means that a worker is on it; then only watch.
             wait_s = backfill.advance(row.pk)
             row = Backfill.objects.get(pk=row.pk)
             self._show(row)

@@ -1,4 +1,4 @@
-"""Connect a store without the admin pages, or check one that is connected."""
+"""Connect a store from the command line, or check a connected one."""
 
 from __future__ import annotations
 

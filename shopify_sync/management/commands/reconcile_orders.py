@@ -1,4 +1,4 @@
-"""Compare every store with Shopify now, and read again what differs."""
+"""Compare every store with Shopify now and read changed orders again."""
 
 from __future__ import annotations
 

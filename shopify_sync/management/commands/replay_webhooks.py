@@ -1,4 +1,4 @@
-"""Try dead webhook events again. Harmless: an event only causes a fresh read."""
+"""Process dead webhook events again. Harmless, since an event only causes a fresh read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encrypt every secret anew with the first of FIELD_ENCRYPTION_KEYS."""
+"""Re-encrypt every secret with the first of FIELD_ENCRYPTION_KEYS."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         for model in apps.get_models():
-            # By their kind: a secret of an app that this one does not know is found as well.
+            # By field type, so that the secrets of any other installed app are found too.
             kinds = (EncryptedTextField, SealedTextField)
             fields = [field for field in model._meta.fields if isinstance(field, kinds)]
             if fields:
@@ -45,7 +45,7 @@ class Command(BaseCommand):
                 try:
                     for row in locked.order_by("pk").only(*names):
                         for name in names:
-                            setattr(row, name, _anew(getattr(row, name)))
+                            setattr(row, name, _resealed(getattr(row, name)))
                         row.save(update_fields=names)
                 except UndecryptableSecret as error:
                     raise CommandError(
@@ -56,7 +56,10 @@ class Command(BaseCommand):
         return len(ids)
 
 
-def _anew(value: str) -> str:
-    """What is saved under the first key: a Secret is encrypted by its column, sealed text here.
-    Raises UndecryptableSecret."""
+def _resealed(value: str) -> str:
+    """Return the value to save so that it ends up under the first key.
+
+    A Secret is encrypted by its column on saving; sealed text has to be resealed here. Raises
+    UndecryptableSecret.
+    """
     return Secret(value.reveal()) if isinstance(value, Secret) else reseal(value)
