@@ -1,4 +1,4 @@
-"""What a mutation answered: its refusals, and the id of what it made. Pure."""
+"""Read a mutation's answer: its userErrors and the ID of what it created. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _USER_ERRORS: Final = {
     Goal.REFUND: ("refundCreate", "userErrors"),
     Goal.RETURN: ("returnProcess", "userErrors"),
 }
-# What an accepted mutation names.
+# The objects an accepted mutation returns.
 _RESULTS: Final = {
     Goal.CANCEL_SHIPMENT: ("fulfillment",),
     Goal.CANCEL_ORDER: ("jobResult", "job"),
@@ -25,7 +25,11 @@ _RESULTS: Final = {
 
 
 def user_errors(goal: str, data: dict[str, Any]) -> tuple[dict[str, Any], list[str] | None]:
-    """The payload and its refusals; None for refusals when the payload is missing."""
+    """Return the payload and the messages of its userErrors.
+
+    The messages are None if the payload or its list of errors is missing, as opposed to an empty
+    list for an accepted mutation.
+    """
     field, errors_field = _USER_ERRORS[Goal(goal)]
     payload = data.get(field)
     if not isinstance(payload, dict) or not isinstance(payload.get(errors_field), list):
@@ -36,8 +40,10 @@ def user_errors(goal: str, data: dict[str, Any]) -> tuple[dict[str, Any], list[s
 
 
 def result_of(action: OrderAction, index: int, payload: dict[str, Any]) -> str:
-    """The id of what the mutation made or began; "" for none. Of a processed return that is its
-    refund, where the answer tells which; else the return."""
+    """Return the GID of what the mutation created or started; "" if there's none.
+
+    For a processed return, that's its refund if the answer says which one, else the return.
+    """
     goal = Goal(action.steps[index]["goal"])
     for name in _RESULTS[goal]:
         made = payload.get(name)
@@ -48,12 +54,12 @@ def result_of(action: OrderAction, index: int, payload: dict[str, Any]) -> str:
 
 
 def refund_gid(result: str) -> str:
-    """A result that is a refund's id; else ""."""
+    """Return `result` if it's a refund's GID, else ""."""
     return result if result.startswith("gid://shopify/Refund/") else ""
 
 
 def _refund_through(action: OrderAction, made: dict[str, Any]) -> str:
-    """The refund with the action's marker, or the only one there was not before."""
+    """Return the refund with the action's marker, else the only new one, else ""."""
     found = made.get("refunds")
     listed = found.get("nodes") if isinstance(found, dict) else None
     refunds = [r for r in listed or () if isinstance(r, dict) and r.get("id")]

@@ -1,7 +1,7 @@
-"""From a proposal in our words to the exact requests, before anything is sent.
+"""Turn a confirmed proposal into the exact requests, before anything is sent.
 
-Documents and variables are frozen once and stored: every later try sends the same bytes with the
-same key, which is what Shopify's idempotency asks for, also after an upgrade.
+Documents and variables are frozen once and stored: every later attempt sends the same bytes with
+the same key, even after an upgrade, because Shopify's idempotency requires that.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _MARKER: Final = re.compile(r"\[ax:[^\]\s]{0,40}\]?")
 
 
 def plan(action: OrderAction) -> list[Step]:
-    """The steps of an unsaved action, in the order in which they are to be sent.
+    """Return the steps of an unsaved action in the order to send them. Pure.
 
-    Cancel first, refund second where the amount is not the full one or something was refunded
-    before: Shopify cancels with all of the money or none, its refusals then cost nothing, and the
-    money step has the exact amount and the key.
+    If the refund is partial, or something was refunded before, the cancellation comes first and
+    refunds nothing, and a separate refund follows. orderCancel gives back all of the money or
+    none; if it's refused, no money has moved; and the refund has an exact amount and a key.
     """
     proposal = decode_proposal(action.proposal)
     if action.kind == ActionKind.REFUND:
@@ -64,9 +64,9 @@ def _cancel(action: OrderAction, proposal: Proposal) -> Step:
 
 
 def _cancel_method(proposal: Proposal) -> dict[str, Any]:
-    """All of the money or none, as orderCancel knows no amount; exactly one key, as it demands."""
+    """Return orderCancel's refundMethod, which takes exactly one key and no amount."""
     if proposal.is_full_refund and proposal.method == RefundMethod.STORE_CREDIT:
-        # Empty is allowed: all it could hold is a date of expiry, and nobody here names one.
+        # Empty is allowed: it could only hold an expiration date, and we don't set one.
         return {"storeCreditRefund": {}}
     return {"originalPaymentMethodsRefund": proposal.is_full_refund}
 
@@ -79,9 +79,9 @@ def _refund(action: OrderAction, proposal: Proposal) -> Step:
         "orderId": order_gid,
         "currency": proposal.amount.currency,
         "note": _with_marker(proposal.staff_note or proposal.reason_label, action.note_marker),
-        # A cancel before it has told the customer already.
+        # If a cancellation comes first, it has already notified the customer.
         "notify": proposal.notify and action.kind == ActionKind.REFUND,
-        **_ways_back(order_gid, proposal),
+        **_refund_money(order_gid, proposal),
     }
     if proposal.lines:
         refund["refundLineItems"] = _refund_lines(proposal)
@@ -96,12 +96,12 @@ def _refund(action: OrderAction, proposal: Proposal) -> Step:
 
 
 def refund_duties(gids: Iterable[str]) -> list[dict[str, str]]:
-    """RefundDutyInputs: of each the share of the units that are refunded."""
+    """Return RefundDutyInputs: for each duty, the share of the refunded units."""
     return [{"dutyId": gid, "refundType": "PROPORTIONAL"} for gid in gids]
 
 
 def _refund_lines(proposal: Proposal) -> list[dict[str, Any]]:
-    """RefundLineItemInputs: units of a line that go back to stock in two ways are two of them."""
+    """Return RefundLineItemInputs; a line whose units are restocked in two ways gets two."""
     if not proposal.restocks:
         return [
             {"lineItemId": line.line_gid, "quantity": line.quantity, "restockType": "NO_RESTOCK"}
@@ -115,10 +115,13 @@ def _refund_lines(proposal: Proposal) -> list[dict[str, Any]]:
 
 
 def _through_return(action: OrderAction, proposal: Proposal, found: ThroughReturn) -> Step:
-    """Goods and money in one request, without a key: there is none for it at Shopify."""
+    """Return the returnProcess step: goods and money in one request.
+
+    Shopify offers no idempotency key for it.
+    """
     if proposal.amount is None:
         raise ValueError("a refund without an amount")
-    transfer: dict[str, Any] = {"orderTransactions": [], **_ways_back_through_return(proposal)}
+    transfer: dict[str, Any] = {"orderTransactions": [], **_return_money(proposal)}
     process: dict[str, Any] = {
         "returnId": found.gid,
         "returnLineItems": [_return_line(unit) for unit in found.units],
@@ -132,7 +135,7 @@ def _through_return(action: OrderAction, proposal: Proposal, found: ThroughRetur
 
 
 def return_shipping(shipping: Money | None) -> dict[str, Any] | None:
-    """A RefundShippingInput; None for nothing."""
+    """Return a RefundShippingInput; None if no shipping is refunded."""
     return {"shippingRefundAmount": _money(shipping)} if shipping else None
 
 
@@ -151,8 +154,8 @@ def _return_line(unit: ReturnUnits) -> dict[str, Any]:
     return line
 
 
-def _ways_back_through_return(proposal: Proposal) -> dict[str, Any]:
-    """The money part of a ReturnProcessRefundInput."""
+def _return_money(proposal: Proposal) -> dict[str, Any]:
+    """Return the money part of a ReturnProcessRefundInput."""
     if proposal.method == RefundMethod.STORE_CREDIT:
         return _as_credit(proposal)
     return {
@@ -178,8 +181,8 @@ def _step(goal: Goal, target: str, document: str, variables: dict[str, Any]) -> 
     )
 
 
-def _ways_back(order_gid: str, proposal: Proposal) -> dict[str, Any]:
-    """The money part of a RefundInput: as store credit, or to each payment its share."""
+def _refund_money(order_gid: str, proposal: Proposal) -> dict[str, Any]:
+    """Return the money part of a RefundInput: store credit, or each payment's share."""
     if proposal.method == RefundMethod.STORE_CREDIT:
         return _as_credit(proposal)
     return {
@@ -197,8 +200,8 @@ def _ways_back(order_gid: str, proposal: Proposal) -> dict[str, Any]:
 
 
 def _as_credit(proposal: Proposal) -> dict[str, Any]:
-    # In the currency the customer paid in, like every other sum of a refund: Shopify does
-    # not say which it takes where the shop's differs, and a refusal moves no money.
+    # In the currency the customer paid in, like every other amount of a refund. Shopify doesn't
+    # document which one it takes if the shop's differs; if it refuses, no money moves.
     return {
         "refundMethods": [
             {"storeCreditRefund": {"amount": _money(target.amount)}} for target in proposal.targets
@@ -207,8 +210,11 @@ def _as_credit(proposal: Proposal) -> dict[str, Any]:
 
 
 def _with_marker(note: str, marker: str) -> str:
-    """The agent's note with the marker at its end, within Shopify's 255 characters. Markers of
-    other actions that were typed or pasted go: a marker takes credit for what it is found on."""
+    """Return the agent's note with the marker at its end, within Shopify's 255 characters.
+
+    Markers that were typed or pasted are removed: the refund a marker stands on counts as the
+    work of that marker's action.
+    """
     note = _MARKER.sub("", note)
     room = SHOPIFY_NOTE_LENGTH - len(marker) - 1
     return f"{note[:room].strip()} {marker}".strip()

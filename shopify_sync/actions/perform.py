@@ -1,7 +1,7 @@
-"""Carrying out an OrderAction at Shopify: claim, read, decide, send, sort the answer.
+"""Carry out an OrderAction at Shopify: claim, read, decide, send, classify the answer.
 
-Everything that must not happen twice hangs on three things: the row with its frozen bytes and
-key, a read before every send, and moves by compare-and-set (orders.actions.execution).
+Three things keep anything from happening twice: the row with its frozen request and idempotency
+key, a fresh read before every send, and compare-and-set state changes (orders.actions.execution).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 _BACKOFF_S: Final = (1, 2, 5, 10, 30, 60, 120, 300)
 _POLL_S: Final = (1, 1, 2, 3, 5, 8, 13, 30, 60)
-# An order nobody finds, before anything was sent: so long it may be a hiccup.
+# Before anything was sent, an order missing for less than this may just be a hiccup.
 _MISSING_BELIEVED_AFTER: Final = timedelta(minutes=10)
 _HELD_S: Final = 30
 _MAX_SENDS_A_CLAIM: Final = 10
@@ -52,7 +52,7 @@ _IN_PROGRESS: Final = ("already in progress", "currently in progress")
 
 
 def perform(action_id: int) -> None:
-    """Take a due action as far as it goes now. May be called any number of times, by anyone."""
+    """Take a due action as far as it goes now. Safe to call any number of times, concurrently."""
     if not _may_try(action_id):
         return
     action = services.claim(action_id=action_id, now=timezone.now())
@@ -61,26 +61,30 @@ def perform(action_id: int) -> None:
     failpoint("claimed")
     try:
         client = client_for(action.order.store)
-        # A long order is read in many requests. A claim that was lost is noticed before a send.
+        # A long order takes many requests, so renew the claim between them. The result doesn't
+        # matter here: a lost claim is noticed before the next send.
         client.keep_alive = lambda: services.renew(action, now=timezone.now())
         for _send in range(_MAX_SENDS_A_CLAIM):
             if not _advance(action, client):
                 return
-        _put_down(action, ActionState.PENDING, wait_s=1)
+        _release(action, ActionState.PENDING, wait_s=1)
     except NeedsAdmin as error:
         note_error(action.order.store, error, now=timezone.now())
-        _put_down(action, _resting(action, ActionState.BLOCKED), wait_s=60, message=str(error))
+        _release(action, _resting(action, ActionState.BLOCKED), wait_s=60, message=str(error))
     except Throttled as error:
-        _put_down(action, _resting(action), wait_s=_told(error))
+        _release(action, _resting(action), wait_s=_retry_after_s(error))
     except (ShopifyError, mapping.MalformedAnswer) as error:
-        # Only reads end here: sends sort their own errors.
+        # Only errors of reads get here: _send handles its own.
         breaker.note_trouble(action.order.store_id, now=timezone.now())
-        _put_down(action, _resting(action), message=_("Shopify cannot be read just now."))
+        _release(action, _resting(action), message=_("Shopify cannot be read just now."))
         logger.warning("action %s: %s", action.pk, error)
 
 
 def _may_try(action_id: int) -> bool:
-    """Whether the store's breaker lets this action through; else it waits as long as told."""
+    """Return whether the action is due and the store's circuit breaker lets it through.
+
+    If the breaker is open, postpone the action, unless it was left while being sent.
+    """
     now = timezone.now()
     due = OrderAction.objects.due(now=now).filter(pk=action_id)
     store_id = due.values_list("order__store_id", flat=True).first()
@@ -96,10 +100,10 @@ def _may_try(action_id: int) -> bool:
 
 
 def _advance(action: OrderAction, client: AdminClient) -> bool:
-    """One look at Shopify and at most one send. True: look again at once."""
+    """Read from Shopify, then send at most one step. True: call again at once."""
     if not services.renew(action, now=timezone.now()):
         return False
-    # The job before the order: what a finished job did is then in the order.
+    # Read the job before the order, so that whatever a finished job did shows in the order.
     job, job_message = _job(action, client)
     started = timezone.now()
     if not services.renew(action, now=started):
@@ -116,9 +120,9 @@ def _advance(action: OrderAction, client: AdminClient) -> bool:
     if not record_snapshot(
         order=action.order, snapshot=snapshot, seq=seq, read_started_at=started, now=now
     ):
-        # What was refused as a picture of the order is no ground for a decision either.
+        # A snapshot too old to be stored is too old to decide by.
         text = _("Shopify’s answer is older than what it said before; reading it again.")
-        _put_down(action, _resting(action), wait_s=_POLL_S[0], message=text)
+        _release(action, _resting(action), wait_s=_POLL_S[0], message=text)
         return False
     move = progress.next_move(action, snapshot, job=job, job_message=job_message, now=now)
     match move:
@@ -137,15 +141,18 @@ def _advance(action: OrderAction, client: AdminClient) -> bool:
 
 
 def _missing(action: OrderAction, now: datetime) -> bool:
-    """Shopify does not show the order: deleted, out of the app's sixty days, or a hiccup. Of what
-    was sent that says nothing; what was not sent ends once it has been so for a while."""
+    """Handle an order Shopify doesn't return: deleted, older than 60 days, or a hiccup.
+
+    If something may have been sent, this proves nothing about it. If not, the action ends once
+    the order has been missing for a while.
+    """
     text = _("Shopify does not show this order.")
     if action.maybe_applied:
-        _put_down(action, ActionState.UNKNOWN, message=text)
+        _release(action, ActionState.UNKNOWN, message=text)
         return False
     queued_at = action.expires_at - services.SEND_WITHIN if action.expires_at else None
     if queued_at and now - queued_at < _MISSING_BELIEVED_AFTER:
-        _put_down(action, ActionState.QUEUED, message=text)
+        _release(action, ActionState.QUEUED, message=text)
         return False
     text = _("Shopify no longer shows this order. Nothing was sent.")
     end = Settled(ActionState.REJECTED, text, outcome=Outcome.ORDER_GONE)
@@ -156,8 +163,11 @@ def _missing(action: OrderAction, now: datetime) -> bool:
 def _with_own_refund(
     action: OrderAction, snapshot: OrderSnapshot, client: AdminClient
 ) -> OrderSnapshot:
-    """Where the list of refunds has no end that can be read, the refund whose id we know is read
-    by it. A list that was read is whole, and what it lacks has yet to appear there."""
+    """Add the action's own refund to the snapshot if the list of refunds was cut off.
+
+    Its ID is known, so it's read by that. A list that was read to its end is trusted: a refund
+    missing from it has yet to appear.
+    """
     gids = {refund.gid for refund in snapshot.refunds}
     if not action.refund_gid or action.refund_gid in gids or "refunds" not in snapshot.unread:
         return snapshot
@@ -175,12 +185,12 @@ def _settle(action: OrderAction, end: Settled, now: datetime) -> None:
     if action.accepted_steps and action.steps[0]["goal"] == Goal.CANCEL_SHIPMENT:
         text = _("%(reason)s The shipment record was canceled already.")
         end = dataclasses.replace(end, message=text % {"reason": end.message})
-    # What Shopify shows not to have happened, and nothing else, takes back "may be applied".
+    # Only this, Shopify showing that it didn't happen, takes back maybe_applied.
     services.settle(action, end, now=now, maybe_applied=False)
 
 
 def _send(action: OrderAction, index: int, client: AdminClient) -> bool:
-    """Send one step. True: it was accepted, look what it did."""
+    """Send one step. True: it was accepted, so look at what it did."""
     step = action.steps[index]
     before = _Before.of(action, index)
     begun = services.begin_step(action, step=index, now=timezone.now())
@@ -195,15 +205,15 @@ def _send(action: OrderAction, index: int, client: AdminClient) -> bool:
     except OutcomeUnknown as error:
         breaker.note_trouble(action.order.store_id, now=timezone.now())
         logger.warning("action %s step %s: %s", action.pk, index, error)
-        _put_down(action, ActionState.UNKNOWN)
+        _release(action, ActionState.UNKNOWN)
         return False
     except NotApplied as error:
         return _not_applied(action, index, error, before)
     payload, errors = answers.user_errors(step["goal"], data)
     result = answers.result_of(action, index, payload)
     if errors is None or bool(errors) == bool(result):
-        # No payload, neither result nor refusal, or both: not an answer to rely on.
-        _put_down(action, ActionState.UNKNOWN, message=" ".join(errors or ()))
+        # No payload, or both or neither of a result and an error: not an answer to rely on.
+        _release(action, ActionState.UNKNOWN, message=" ".join(errors or ()))
         return False
     if errors:
         return _refused(action, index, errors, before)
@@ -212,7 +222,7 @@ def _send(action: OrderAction, index: int, client: AdminClient) -> bool:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Before:
-    """What was known of an action before a send, to go back to when nothing came of it."""
+    """What was known of an action before a send; restored if the send proves to have failed."""
 
     is_doubtful: bool
     maybe_applied: bool
@@ -233,12 +243,12 @@ class _Before:
 
 
 def _held_back(action: OrderAction, objection: Objection, index: int) -> bool:
-    """What was confirmed is not allowed any more: back to the agent, or wait until it is."""
+    """Handle a confirmed step that is no longer allowed: wait, ask a human, or end the action."""
     reason = objection.refusal.reason
     if objection.can_pass:
-        _put_down(action, _resting(action), wait_s=_HELD_S, message=reason)
+        _release(action, _resting(action), wait_s=_HELD_S, message=reason)
     elif action.is_doubtful:
-        # Sending again is out of the question, and whether the first try counted is unknown.
+        # It must not be sent again, and whether the first attempt worked is unknown.
         services.human_needed(action, message=reason)
     else:
         _end_unsent(action, index, reason, objection.outcome)
@@ -246,19 +256,19 @@ def _held_back(action: OrderAction, objection: Objection, index: int) -> bool:
 
 
 def _end_unsent(action: OrderAction, index: int, reason: str, outcome: Outcome) -> None:
-    """End an action whose step `index` was not carried out, for certain."""
+    """End an action whose step `index` was certainly not carried out."""
     earlier = {step["goal"] for step in action.steps[:index]}
     state = ActionState.PARTIAL if Goal.CANCEL_ORDER in earlier else ActionState.REJECTED
     _settle(action, Settled(state, reason, outcome=outcome), timezone.now())
 
 
 def _accepted(action: OrderAction, index: int, result: str) -> bool:
-    """Kept for good: an accepted step is never sent again, and its result is looked for."""
+    """Record that a step was accepted: it's never sent again, and its result is looked for."""
     accepted: dict[str, Any] = {"is_doubtful": False, "accepted_steps": index + 1}
     match action.steps[index]["goal"]:
         case Goal.CANCEL_ORDER:
-            # Accepted is not done: Shopify cancels by itself, and the order will show it.
-            _put_down(action, ActionState.PENDING, wait_s=_POLL_S[0], job_gid=result, **accepted)
+            # Accepted isn't done: Shopify cancels in a job, and the order will show the result.
+            _release(action, ActionState.PENDING, wait_s=_POLL_S[0], job_gid=result, **accepted)
             return False
         case Goal.REFUND | Goal.RETURN:
             return services.keep(action, refund_gid=answers.refund_gid(result), **accepted)
@@ -267,17 +277,21 @@ def _accepted(action: OrderAction, index: int, result: str) -> bool:
 
 
 def _refused(action: OrderAction, index: int, errors: list[str], before: _Before) -> bool:
-    """userErrors: a plain no on the first send. After a doubtful one they say nothing of it: it
-    is looked for while a late commit may show, and then a person compares."""
+    """Handle userErrors.
+
+    On a first send they simply mean no. After a send without an answer they say nothing about
+    that send: keep looking for its effect while a late commit may still show, then ask a human to
+    compare with Shopify.
+    """
     text = " ".join(errors)
     now = timezone.now()
     if any(phrase in text for phrase in _IN_PROGRESS):
-        _put_down(action, ActionState.UNKNOWN, message=text)
+        _release(action, ActionState.UNKNOWN, message=text)
     elif not before.is_doubtful:
         _end_unsent(action, index, text, Outcome.REFUSED_BY_SHOPIFY)
     elif before.step_last_sent_at and now - before.step_last_sent_at < progress.LATE_COMMIT:
-        # The clock of a late commit goes on from the send that had no answer.
-        _put_down(
+        # The wait for a late commit counts from the send that had no answer, not from this one.
+        _release(
             action, ActionState.UNKNOWN, message=text, step_last_sent_at=before.step_last_sent_at
         )
     else:
@@ -287,34 +301,37 @@ def _refused(action: OrderAction, index: int, errors: list[str], before: _Before
 
 
 def _not_applied(action: OrderAction, index: int, error: NotApplied, before: _Before) -> bool:
-    """Proven: nothing came of this send, and all is as before it."""
+    """Undo the bookkeeping of a send that provably did nothing, then retry, block or end."""
     undone = dataclasses.asdict(before)
     for name, value in undone.items():
         setattr(action, name, value)
     if isinstance(error, NeedsAdmin):
         note_error(action.order.store, error, now=timezone.now())
         state = ActionState.UNKNOWN if before.is_doubtful else ActionState.BLOCKED
-        _put_down(action, state, wait_s=60, message=str(error), **undone)
+        _release(action, state, wait_s=60, message=str(error), **undone)
     elif isinstance(error, Throttled):
-        _put_down(action, _resting(action), wait_s=_told(error), **undone)
+        _release(action, _resting(action), wait_s=_retry_after_s(error), **undone)
     elif isinstance(error, Refused) and not before.is_doubtful:
-        # The same bytes would be refused for ever.
+        # The same bytes would be refused every time.
         if services.keep(action, **undone):
             text = _("Shopify did not accept the request: %s") % error
             _end_unsent(action, index, text, Outcome.REFUSED_BY_SHOPIFY)
     else:
-        _put_down(action, _resting(action), message=str(error), **undone)
+        _release(action, _resting(action), message=str(error), **undone)
     return False
 
 
 def _job(action: OrderAction, client: AdminClient) -> tuple[Job, str]:
-    """What Shopify says of its cancellation, where one was accepted. It keeps that for a while."""
+    """Return the state and errors of an accepted cancellation's job.
+
+    Job.NONE if there is no such job; Shopify keeps jobs only for a while.
+    """
     if not action.job_gid or "OrderCancelJobResult" not in action.job_gid:
         return Job.NONE, ""
     try:
         node = client.read("OrderCancelJob", {"id": action.job_gid}).get("node") or {}
     except Refused:
-        # An id it does not know any more may be an error instead of a null.
+        # For an ID it no longer knows, Shopify may return an error instead of null.
         return Job.NONE, ""
     errors = [mapping.to_text(e.get("message")) for e in node.get("errors") or () if e]
     states = {"STARTED": Job.OPEN, "SUCCEEDED": Job.SUCCEEDED, "FAILED": Job.FAILED}
@@ -324,22 +341,25 @@ def _job(action: OrderAction, client: AdminClient) -> tuple[Job, str]:
 def _wait(action: OrderAction, move: Waiting) -> None:
     wait_s = _POLL_S[min(action.attempts, len(_POLL_S) - 1)]
     state = ActionState.UNKNOWN if move.is_in_doubt else ActionState.PENDING
-    _put_down(action, state, wait_s=wait_s, message=move.message)
+    _release(action, state, wait_s=wait_s, message=move.message)
 
 
-def _told(error: Throttled) -> float:
-    """How long Shopify asks to wait, within what a right clock may write down (models.leases)."""
+def _retry_after_s(error: Throttled) -> float:
+    """Return how long Shopify asks us to wait, capped.
+
+    A time too far in the future would be taken for one that a wrong clock wrote (core.leases).
+    """
     return min(max(error.retry_after_s, 0.1), _BACKOFF_S[-1])
 
 
 def _resting(action: OrderAction, undecided: ActionState = ActionState.QUEUED) -> ActionState:
-    """Where an action waits that is not decided: by what is known of its sending."""
+    """Return the state in which an undecided action waits, by what is known of its sends."""
     if action.is_doubtful:
         return ActionState.UNKNOWN
     return ActionState.PENDING if action.maybe_applied else undecided
 
 
-def _put_down(
+def _release(
     action: OrderAction,
     state: ActionState,
     *,
@@ -347,6 +367,7 @@ def _put_down(
     message: str = "",
     **changes: Any,
 ) -> None:
+    """Give up the claim, save `changes` and wake a worker in `wait_s`, by default with back-off."""
     if wait_s is None:
         ceiling = _BACKOFF_S[min(action.attempts, len(_BACKOFF_S) - 1)]
         wait_s = random.uniform(ceiling / 2, ceiling)  # noqa: S311  jitter, not a secret
@@ -356,6 +377,6 @@ def _put_down(
 
 
 def _wake_later(action_id: int, wait_s: float) -> None:
-    # A little late: a message that comes before its time is for nothing.
+    # A little late, because a message that arrives before the action is due does nothing.
     delay_s = max(wait_s, 0.0) + 0.05
     queue.enqueue("shopify_sync.tasks.perform_action", action_id, delay_s=delay_s)
