@@ -1,7 +1,8 @@
-"""GraphQL JSON to snapshots: the one place that reads Shopify's vocabulary. Pure.
+"""Map GraphQL JSON to snapshots: the one place that knows Shopify's field names. Pure.
 
-Shopify leaves out, nulls and invents; a field that may be null there never fails here. What
-cannot be done without (ids, times, amounts) raises MalformedAnswer and nothing is stored.
+Shopify omits fields, nulls them and adds enum values; a nullable field never causes a failure
+here. If something indispensable is missing (an ID, time or amount), MalformedAnswer is raised and
+nothing is stored.
 """
 
 from shopify_sync.mapping.orders import UNREAD, order_snapshot

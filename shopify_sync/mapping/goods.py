@@ -1,4 +1,4 @@
-"""Where the goods are: items, what is still to be sent, and parcels."""
+"""Map line items, fulfillment orders, fulfillments, exchanges and edits."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from shopify_sync.mapping.values import (
 
 
 def line_item(data: Json, currency: str) -> LineItem:
+    """Map a LineItem; prices are in the customer's currency, `currency` if one is missing."""
     return LineItem(
         gid=data["id"],
         title=to_text(data.get("title")) or to_text(data.get("name")) or "–",
@@ -57,26 +58,28 @@ def line_item(data: Json, currency: str) -> LineItem:
 
 
 def line_quantity(data: Json, quantity: str = "quantity") -> LineQuantity:
+    """Map an object with a `lineItem` and a count in the field named by `quantity`."""
     return LineQuantity(
         line_gid=to_text(dig(data, "lineItem", "id")), quantity=to_count(data.get(quantity))
     )
 
 
 def fulfillment_order(data: Json) -> FulfillmentOrder:
+    """Map a FulfillmentOrder; its lines count what is still to be sent."""
     return FulfillmentOrder(
         gid=data["id"],
         status=to_text(data.get("status")),
         request_status=to_text(data.get("requestStatus")),
         fulfill_at=to_time(data.get("fulfillAt")),
         method_type=to_text(dig(data, "deliveryMethod", "methodType")),
-        hold_reasons=_words_of(data.get("fulfillmentHolds"), "displayReason"),
-        hold_notes=_words_of(data.get("fulfillmentHolds"), "reasonNotes"),
+        hold_reasons=_texts(data.get("fulfillmentHolds"), "displayReason"),
+        hold_notes=_texts(data.get("fulfillmentHolds"), "reasonNotes"),
         location=to_text(dig(data, "assignedLocation", "name")),
         lines=each(data.get("lineItems"), lambda line: line_quantity(line, "remainingQuantity")),
     )
 
 
-def _words_of(rows: Any, name: str) -> tuple[str, ...]:
+def _texts(rows: Any, name: str) -> tuple[str, ...]:
     return tuple(text for row in nodes(rows) if (text := to_text(row.get(name)).strip()))
 
 
@@ -121,16 +124,17 @@ def _fulfillment_event(data: Json) -> FulfillmentEvent:
 
 
 def exchange(data: Json) -> ExchangeItem:
-    words = (to_text(data.get("title")), to_text(data.get("variantTitle")))
+    """Map an ExchangeLineItem of a return."""
+    titles = (to_text(data.get("title")), to_text(data.get("variantTitle")))
     return ExchangeItem(
-        title=" · ".join(word for word in words if word) or "–",
+        title=" · ".join(title for title in titles if title) or "–",
         quantity=to_count(data.get("quantity")),
         line_gids=each(data.get("lineItems"), lambda line: to_text(line.get("id"))),
     )
 
 
 def added_lines(agreements: list[Json]) -> tuple[LineQuantity, ...]:
-    """The line items that an edit or an exchange put on the order, from OrderEdits."""
+    """Return the units that edits or exchanges added to the order, from OrderEdits."""
     found: dict[str, int] = {}
     for agreement in agreements:
         if agreement.get("reason") not in {"ORDER_EDIT", "RETURN"}:

@@ -1,4 +1,4 @@
-"""A whole order: what it says of itself, and its people, goods and payments."""
+"""Map a whole order: its own fields, people, goods and payments."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from shopify_sync.mapping.values import (
     well_formed,
 )
 
-# Under this key `shopify_sync.reading.complete_order` notes the lists it could not read to their end.
+# The key under which shopify_sync.reading.complete_order names the lists it couldn't read in full.
 UNREAD: Final = "_unread"
 
 
 def order_snapshot(data: Json) -> OrderSnapshot:
-    """The `order` object of OrderForPanel. Raises MalformedAnswer."""
+    """Map the `order` of OrderForPanel. Raises MalformedAnswer."""
     with well_formed():
         return _order(data)
 
@@ -50,7 +50,7 @@ def _order(data: Json) -> OrderSnapshot:
     def bag(name: str) -> MoneyBag:
         return to_bag(data.get(name), shop, presentment)
 
-    def bag_if_told(*path: str) -> MoneyBag | None:
+    def bag_or_none(*path: str) -> MoneyBag | None:
         found = dig(data, *path)
         return to_bag(found, shop, presentment) if found else None
 
@@ -96,9 +96,9 @@ def _order(data: Json) -> OrderSnapshot:
             outstanding=bag("totalOutstandingSet"),
             capturable=bag("totalCapturableSet"),
             tips=bag("totalTipReceivedSet"),
-            duties=bag_if_told("originalTotalDutiesSet") or bag_if_told("currentTotalDutiesSet"),
-            rounding=bag_if_told("totalCashRoundingAdjustment", "paymentSet"),
-            refund_rounding=bag_if_told("totalCashRoundingAdjustment", "refundSet"),
+            duties=bag_or_none("originalTotalDutiesSet") or bag_or_none("currentTotalDutiesSet"),
+            rounding=bag_or_none("totalCashRoundingAdjustment", "paymentSet"),
+            refund_rounding=bag_or_none("totalCashRoundingAdjustment", "refundSet"),
         ),
         fees=each(data.get("additionalFees"), fee),
         customer=customer_snapshot(data.get("customer")),
@@ -128,7 +128,7 @@ def _order(data: Json) -> OrderSnapshot:
 
 
 def _cut(data: Json) -> Iterator[str]:
-    """Lists shorter than what else Shopify says of them: cut below what was asked for."""
+    """Yield the lists that must be incomplete, because the order's own totals say more."""
     count = dig(data, "fulfillmentsCount", "count")
     if isinstance(count, int) and count > len(nodes(data.get("fulfillments"))):
         yield "fulfillments"
@@ -138,7 +138,7 @@ def _cut(data: Json) -> Iterator[str]:
 
 
 def _counts_for(refund: Json) -> Decimal:
-    """What a refund may count for in the order's own sum, at most."""
+    """Return the most that a refund can account for in the order's refunded total."""
     parts = nodes(refund.get("transactions"))
     bags = [to_bag(part.get("amountSet"), "", "") for part in parts]
     asked = sum((bag.presentment.amount for bag in bags), Decimal(0))
@@ -146,7 +146,7 @@ def _counts_for(refund: Json) -> Decimal:
 
 
 def _terms(data: Json | None) -> PaymentTerms | None:
-    """With the first date that is not paid yet."""
+    """Map payment terms, with the earliest due date that isn't paid yet."""
     if not data:
         return None
     schedules = nodes(dig(data, "paymentSchedules"))
@@ -159,6 +159,6 @@ def _terms(data: Json | None) -> PaymentTerms | None:
 
 
 def _risk(data: Json | None) -> str:
-    """The worst assessment: HIGH, MEDIUM, LOW or ""."""
+    """Return the worst risk assessment: HIGH, MEDIUM, LOW or ""."""
     levels = {to_text(a.get("riskLevel")) for a in (data or {}).get("assessments") or () if a}
     return next((level for level in ("HIGH", "MEDIUM", "LOW") if level in levels), "")

@@ -1,4 +1,4 @@
-"""Where the money is: payments, refunds, disputes, and the refund Shopify suggests."""
+"""Map transactions, refunds, disputes and suggested refunds."""
 
 from __future__ import annotations
 
@@ -29,14 +29,16 @@ from shopify_sync.mapping.values import (
 
 
 def suggested_refund(data: Json) -> SuggestedRefund:
-    """The `suggestedRefund` object. Raises MalformedAnswer."""
+    """Map a `suggestedRefund`. Raises MalformedAnswer."""
     with well_formed():
         return _suggested(data)
 
 
 def suggested_return(data: Json) -> SuggestedRefund | None:
-    """The answer of SuggestedReturn. None: Shopify has no outcome for it. Raises
-    MalformedAnswer."""
+    """Map the answer to SuggestedReturn; None if Shopify suggests no outcome.
+
+    Raises MalformedAnswer.
+    """
     outcome = dig(data, "return", "suggestedFinancialOutcome")
     if not outcome or not dig(outcome, "financialTransfer", "amount", "presentmentMoney"):
         return None
@@ -62,12 +64,13 @@ def suggested_return(data: Json) -> SuggestedRefund | None:
 
 
 def refund_snapshot(data: Json, shop: str, presentment: str) -> Refund:
-    """The `refund` object of Refund, in its order's currencies. Raises MalformedAnswer."""
+    """Map the `refund` of Refund, given its order's currencies. Raises MalformedAnswer."""
     with well_formed():
         return refund(data, shop, presentment)
 
 
 def transaction(data: Json, shop: str, presentment: str) -> Transaction:
+    """Map an OrderTransaction; the currencies are those of a missing amount."""
     return Transaction(
         gid=data["id"],
         kind=to_text(data.get("kind")),
@@ -84,6 +87,7 @@ def transaction(data: Json, shop: str, presentment: str) -> Transaction:
 
 
 def refund(data: Json, shop: str, presentment: str) -> Refund:
+    """Map a Refund inside `well_formed`; the currencies are those of a missing amount."""
     return Refund(
         gid=data["id"],
         created_at=to_time(data.get("createdAt")),
@@ -106,7 +110,7 @@ def refund(data: Json, shop: str, presentment: str) -> Refund:
 
 
 def _duties(data: Json, shop: str, presentment: str) -> MoneyBag | None:
-    """What of a refund goes back for duties; None: nothing."""
+    """Return the part of a refund that is duties; None if there is none."""
     bags = [to_bag(d.get("amountSet"), shop, presentment) for d in nodes(data.get("duties"))]
     if not bags:
         return None

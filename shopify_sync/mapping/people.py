@@ -1,4 +1,4 @@
-"""Who bought: customers, their addresses and consents, and the carts they left behind."""
+"""Map customers, addresses, marketing consents and abandoned checkouts."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from shopify_sync.mapping.values import (
 
 
 def customer_details(data: Json) -> CustomerDetails:
-    """The `customer` object of CustomerDetails. Raises MalformedAnswer."""
+    """Map the `customer` of CustomerDetails. Raises MalformedAnswer."""
     with well_formed():
         return _details(data)
 
 
 def checkout_snapshot(data: Json) -> CheckoutSnapshot:
-    """The `node` of CheckoutForCampaign. Raises MalformedAnswer."""
+    """Map the `node` of CheckoutForCampaign. Raises MalformedAnswer."""
     with well_formed():
         return _checkout(data)
 
 
 def consents(customer: Json | None) -> Consents:
-    """What a `customer` of the fragment Shopper agreed to. What is not told is not agreed to."""
+    """Map the marketing consents of a `customer` (fragment Shopper); missing means no consent."""
     email = dig(customer, "defaultEmailAddress") or {}
     phone = dig(customer, "defaultPhoneNumber") or {}
     return Consents(
@@ -54,6 +54,7 @@ def consents(customer: Json | None) -> Consents:
 
 
 def customer_snapshot(data: Json | None) -> CustomerSnapshot | None:
+    """Map an order's customer; None for an order without one."""
     if not data:
         return None
     count = data.get("numberOfOrders")

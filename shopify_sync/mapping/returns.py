@@ -1,4 +1,4 @@
-"""What comes back, and what of it the shop has."""
+"""Map returns, including which of their units the shop has received."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from shopify_sync.mapping.values import Json, dig, each, nodes, to_count, to_tex
 
 
 def a_return(data: Json) -> Return:
-    """Received is what was booked in (facts: dispositions but MISSING, or processed lines):
-    the status alone proves nothing."""
+    """Map a Return.
+
+    Units count as received if they have a disposition other than MISSING or were processed. The
+    return's status alone proves nothing.
+    """
     reverse = [
         line
         for found in nodes(data.get("reverseFulfillmentOrders"))
@@ -36,8 +39,11 @@ def a_return(data: Json) -> Return:
 
 
 def _lines(items: list[Json], reverse: list[Json]) -> list[ReturnLine]:
-    """The return's lines with what was booked in. Lines of one parcel's line share its bookings,
-    first come, first served: Shopify does not say whose they are."""
+    """Map the return's lines, with the units received for each.
+
+    Lines of the same fulfillment line item share its dispositions, first come, first served,
+    because Shopify doesn't say which return line a disposition belongs to.
+    """
     left: dict[tuple[str, str], int] = defaultdict(int)
     for line in reverse:
         part = to_text(dig(line, "fulfillmentLineItem", "id"))
@@ -94,7 +100,7 @@ def _units(line: Json, *, but: str = "") -> int:
 
 
 def _by_kind(line: Json) -> dict[str, int]:
-    """Units RESTOCKED, MISSING, and "" for all other kinds, known or not: they are here."""
+    """Count a line's units as RESTOCKED, MISSING or "", which is received in any other way."""
     found: dict[str, int] = defaultdict(int)
     for booked in _booked(line):
         kind = booked.get("type")

@@ -1,4 +1,4 @@
-"""The single values of an answer: texts, counts, times, sums, lists, and what lacks them."""
+"""Parse the values in an answer: text, counts, times, amounts, lists and missing ones."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 
 class MalformedAnswer(ValueError):
-    """Shopify's answer lacks what an order cannot be without, or has it in another shape."""
+    """Shopify's answer lacks something indispensable or has an unexpected shape."""
 
 
 @contextmanager
 def well_formed() -> Iterator[None]:
-    """Whatever shape surprises the reading inside raises MalformedAnswer, and nothing else."""
+    """Turn any error caused by an unexpected shape inside the block into MalformedAnswer."""
     try:
         yield
     except MalformedAnswer:
@@ -32,6 +32,7 @@ def well_formed() -> Iterator[None]:
 
 
 def dig(data: Any, *path: str) -> Any:
+    """Return the value at a path of nested objects; None if any of them is missing or null."""
     for key in path:
         if not isinstance(data, dict):
             return None
@@ -40,25 +41,27 @@ def dig(data: Any, *path: str) -> Any:
 
 
 def nodes(connection: Any) -> list[Json]:
-    """The objects of a connection or a plain list, nulls left out."""
+    """Return the objects of a connection or a plain list, without nulls."""
     if isinstance(connection, dict):
         connection = connection.get("nodes")
     return [node for node in connection or () if node]
 
 
 def each(connection: Any, convert: Callable[[Json], T]) -> tuple[T, ...]:
+    """Convert the objects of a connection or a plain list."""
     return tuple(convert(node) for node in nodes(connection))
 
 
 def attributes(data: Any) -> tuple[Attribute, ...]:
-    """`customAttributes` of an order or an item."""
+    """Map the `customAttributes` of an order or a line item."""
     return each(
         data, lambda row: Attribute(key=to_text(row.get("key")), value=to_text(row.get("value")))
     )
 
 
 def to_text(value: Any) -> str:
-    # A NUL and half of a surrogate pair are legal in JSON; no database takes both.
+    """Return a string that any database can store; "" for null."""
+    # NULs and lone surrogates are legal in JSON, but databases reject them.
     if value is None:
         return ""
     return str(value).replace("\x00", "").encode("utf-8", "replace").decode()
@@ -69,16 +72,22 @@ def to_count(value: Any) -> int:
 
 
 def to_time(text: Any) -> datetime | None:
+    """Parse an optional ISO 8601 time; None if it's empty, ValueError if it's malformed."""
     return must_time(text) if text else None
 
 
 def must_time(text: Any) -> datetime:
+    """Parse a required ISO 8601 time, UTC if it has no offset. Raises TypeError or ValueError."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def to_bag(data: Json | None, shop: str, presentment: str) -> MoneyBag:
-    """A missing sum counts as zero; a sum that is no number is a malformed answer."""
+    """Map a MoneyBag; a missing one is zero in the given currencies.
+
+    If only one of the two amounts is present, it stands for both. Raises MalformedAnswer if both
+    are missing, and InvalidMoney for one that isn't a number.
+    """
     if not data:
         return MoneyBag(shop=Money.zero(shop), presentment=Money.zero(presentment))
     own = data.get("presentmentMoney") or data.get("shopMoney")
@@ -92,7 +101,7 @@ def to_bag(data: Json | None, shop: str, presentment: str) -> MoneyBag:
 
 
 def web_url(url: Any) -> str:
-    """The address if it is http(s), else "": a javascript: link must never be rendered."""
+    """Return the URL if it's http(s), else "": a javascript: link must never be rendered."""
     text = to_text(url).strip()
     try:
         parts = urlsplit(text)
