@@ -1,5 +1,8 @@
-"""Working off the orders of a store that wait for a read. One worker a store, so that none
-fills the queue or eats another's turn; a click's own read does not wait for it."""
+"""Read a store's dirty orders, one worker per store.
+
+That way no store fills the queue or uses up another's turn. A read that an agent's click needs
+doesn't go through here and doesn't wait.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,17 @@ from shopify_sync.models import SyncCursor
 from shopify_sync.reading import orders
 
 _TURN_S: Final = 15.0
-# Renewed after each order, whose read takes a few calls.
+# Renewed after each order, whose read takes a few API calls.
 _LEASE: Final = timedelta(seconds=90)
 _CHUNK: Final = 50
 _TRICKLE: Final = 50
 
 
 def read_waiting(store_id: int) -> int:
-    """Read the store's due orders for at most a quarter of a minute; returns how many were."""
+    """Read the store's due orders for at most _TURN_S seconds; return how many were read.
+
+    Returns 0 if another worker has the store's lease.
+    """
     now = timezone.now()
     cursor, _created = SyncCursor.objects.get_or_create(store_id=store_id)
     lease = Lease(cursor.pk, now + _LEASE)
@@ -43,13 +49,13 @@ def read_waiting(store_id: int) -> int:
 
 @dataclass(slots=True)
 class Lease:
-    """The right to read a store's orders. It is ours as long as the row says what we wrote."""
+    """The right to read a store's orders; ours while the row holds the time we wrote."""
 
     cursor_id: int
     until: datetime
 
     def renew(self) -> bool:
-        """False: we were slow, and another worker has it now."""
+        """Extend the lease; False if it ran out and another worker has taken it."""
         until = timezone.now() + _LEASE
         if not self._mine().update(reader_lease_until=until):
             return False
@@ -64,8 +70,10 @@ class Lease:
 
 
 def complete_some(store: Store) -> int:
-    """Mark a few open orders of the back-fill for a complete read, newest first, as long as
-    nothing else of the store waits; returns how many."""
+    """Mark a few open orders that a back-fill left incomplete for a full read, newest first.
+
+    Does nothing while the store has dirty orders. Returns how many were marked.
+    """
     if Order.objects.has_dirty(store):
         return 0
     newest = Order.objects.open_and_partial().filter(store=store).order_by("-placed_at")

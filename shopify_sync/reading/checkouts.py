@@ -1,4 +1,4 @@
-"""Reading a checkout, and what its customer agreed to, for campaigns."""
+"""Read a checkout and its customer's marketing consents, for campaigns."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from shopify_sync.stores.clients import client_for
 
 
 def read_checkout(checkout: Checkout) -> CheckoutSnapshot | None:
-    """None: Shopify has no such checkout. Raises ShopifyError and MalformedAnswer."""
+    """Return the checkout; None if Shopify has none. Raises ShopifyError and MalformedAnswer."""
     client = client_for(checkout.store, is_background=True)
     try:
         data = client.read("CheckoutForCampaign", {"id": checkout.gid}).get("node")
     except NeedsAdmin as error:
         if error.status:
             raise
-        # Not approved for its address: the rest is for us all the same.
+        # The app isn't approved for the checkout's URL, but may read the rest.
         variables = {"id": checkout.gid, "withUrl": False}
         data = client.read("CheckoutForCampaign", variables).get("node")
     return mapping.checkout_snapshot(data) if data else None
 
 
 def read_consents(store: Store, customer_gid: str) -> Consents:
-    """Raises ShopifyError."""
+    """Return the customer's consents; none for an unknown customer. Raises ShopifyError."""
     client = client_for(store, is_background=True)
     return mapping.consents(client.read("CustomerConsents", {"id": customer_gid}).get("customer"))

@@ -1,9 +1,9 @@
-"""An order read whole: every list that decides money or a status, to its end.
+"""Read an order completely: every list that affects money or a status, to its end.
 
-One request suffices for an ordinary order. What of a list is beyond its first page is read on:
-connections page by page, and plain lists, which Shopify cuts without a word, once more with room
-for more than there will be. What cannot be read to its end is named under `mapping.UNREAD`, and
-nobody acts on that order.
+An ordinary order takes one request. Longer lists take more: connections are read page by page,
+and plain lists, which Shopify truncates silently, once more with a generous limit. Lists that
+cannot be read to their end are named under `mapping.UNREAD`, and no action is taken on such an
+order.
 """
 
 from __future__ import annotations
@@ -23,25 +23,26 @@ logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-# As OrderForPanel asks, and as the documents for long lists do: Shopify's own limit of a page.
+# Must match the limits in OrderForPanel and _PanelFulfillment.
 LISTS_READ: Final = {"fulfillments": 15, "transactions": 25, "refunds": 20}
 TRACKING_READ: Final = 10
+# Shopify's page limit, used to read a long plain list again.
 MOST: Final = 250
-# What is tried instead where so many cost more than one request may.
+# The second attempt, if MOST items cost more than one request may.
 _FEWER: Final = 75
-# So many pages of one list: Shopify pages through 25,000 objects.
+# Shopify pages through at most 25,000 objects, which is 100 pages of 250.
 _PAGES_AT_MOST: Final = 100
-# The order changed while it was read in pieces so often: whoever asked has waited long enough.
+# If the order changed during each of these attempts, the caller has waited long enough.
 _TRIES: Final = 3
 
-# Of the fields that only some apps may read: what agents have to know before they act.
+# The optional fields that agents need before they act; they're given up last.
 _WARNINGS: Final = frozenset({"disputes"})
 _LONG_LISTS: Final = {
     "fulfillments": "OrderParcels",
     "transactions": "OrderTransactions",
     "refunds": "OrderRefunds",
 }
-# Connection -> the document of its further pages, of the order and of what is in its lists.
+# Connection -> document with its further pages: for the order, then for the objects in its lists.
 _ORDER_PAGES: Final = {
     "lineItems": "OrderLines",
     "fulfillmentOrders": "OrderWork",
@@ -57,19 +58,19 @@ _INNER_PAGES: Final[dict[str, dict[str, str]]] = {
         "reverseFulfillmentOrders": "ReturnReverseOrders",
     },
 }
-# In the snapshot's words.
+# Names that differ in OrderSnapshot.
 _NAMES: Final = {"lineItems": "lines", "fulfillmentOrders": "fulfillment_orders"}
 
 
 class Gone(Exception):
-    """What was there a moment ago is not: the order changed while it was read."""
+    """An object has disappeared between two requests: the order changed while it was read."""
 
 
 def read_order(client: AdminClient, gid: str) -> Json | None:
-    """The `order` of OrderForPanel with all of its lists; None: Shopify has no such order.
+    """Return the `order` of OrderForPanel with complete lists; None if Shopify has no such order.
 
-    Raises ShopifyError and MalformedAnswer. An order that changes under the reading is read
-    anew, and is for now unreachable where it does so again and again.
+    An order that changes while it's being read is read again; if that keeps happening, raises
+    Unreachable. Also raises the other ShopifyErrors and MalformedAnswer.
     """
     for _try in range(_TRIES):
         data = _first(client, gid)
@@ -85,14 +86,17 @@ def read_order(client: AdminClient, gid: str) -> Json | None:
             continue
         if reading.unread:
             names = ", ".join(sorted(reading.unread))
-            logger.warning("order %s was not read whole: %s", gid, names)
+            logger.warning("order %s was not read completely: %s", gid, names)
         return data | {mapping.UNREAD: reading.unread}
     raise Unreachable(f"order {gid} changes faster than it can be read")
 
 
 def _first(client: AdminClient, gid: str) -> Json | None:
-    """With the fields that only some apps may read, as long as this one may: an approval that
-    was withdrawn hides the whole order, and must not hide it for longer than this read."""
+    """Read the order's first page with the optional fields this app may read.
+
+    If Shopify has withdrawn an approval, it hides the whole order. Then drop optional fields and
+    try again, so that the order stays readable.
+    """
     while True:
         try:
             return _order(client.read("OrderForPanel", {"id": gid, **client.extras}))
@@ -100,7 +104,7 @@ def _first(client: AdminClient, gid: str) -> Json | None:
             asked = {name for name, may in client.extras.items() if may}
             if error.status or not asked:
                 raise
-            # What is only shown goes first: a dispute warns of a loss.
+            # Drop the fields that are merely displayed first; a dispute warns of a loss.
             kept = asked & _WARNINGS if asked - _WARNINGS else set()
             client.extras = dict.fromkeys(kept, True)
 
@@ -119,7 +123,7 @@ class _Reading:
         self._requests = 0
 
     def complete(self) -> None:
-        """Raises Gone, and ShopifyError."""
+        """Read every list to its end, or note it in `unread`. Raises Gone and ShopifyError."""
         for name, asked in LISTS_READ.items():
             self._complete_list(name, asked)
         for name, document in _ORDER_PAGES.items():
@@ -141,7 +145,7 @@ class _Reading:
             self._read_edits()
 
     def is_one_state(self) -> bool:
-        """Whether the pieces are of one moment: nothing changed since the first of them."""
+        """Return whether the order hasn't changed since the first request."""
         if not self._requests:
             return True
         now = self._read("OrderVersion", {"id": self._gid}).get("order") or {}
@@ -153,7 +157,7 @@ class _Reading:
         return self._client.read(document, variables)
 
     def _complete_list(self, name: str, asked: int) -> None:
-        """A list as long as was asked for may have been cut."""
+        """Read a plain list again if it's as long as requested, since it may have been cut."""
         if len(self._data.get(name) or ()) != asked:
             return
         for first in (MOST, _FEWER):
@@ -185,21 +189,21 @@ class _Reading:
             self.unread.add("fulfillments")
 
     def _complete_pages(
-        self, owner: Json, name: str, document: str, gid: str | None, called: str
+        self, owner: Json, name: str, document: str, gid: str | None, list_name: str
     ) -> None:
-        """Read on where a page says that there are more; `called` is unread where that fails."""
+        """Append a connection's further pages; if one can't be read, `list_name` is unread."""
         page = _page_info(owner.get(name))
         seen: set[str] = set()
         while page.get("hasNextPage"):
             cursor = page.get("endCursor")
             if not gid or not cursor or cursor in seen or len(seen) >= _PAGES_AT_MOST:
-                self.unread.add(called)
+                self.unread.add(list_name)
                 return
             seen.add(cursor)
             try:
                 answer = self._read(document, {"id": gid, "after": cursor})
             except Refused:
-                self.unread.add(called)
+                self.unread.add(list_name)
                 return
             found = next(iter(answer.values()), None)
             if found is None:
@@ -208,7 +212,7 @@ class _Reading:
             page = _page_info(found.get(name))
 
     def _read_edits(self) -> None:
-        """Names what was added. Words only: where they cannot be had, nothing is unread."""
+        """Read which items were added by edits. Only displayed, so a failure isn't `unread`."""
         found: list[Json] = []
         after = None
         for _page in range(_PAGES_AT_MOST):

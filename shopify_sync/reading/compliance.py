@@ -1,8 +1,8 @@
-"""Topics that delete. Shopify's HMAC signs the body and not the headers, so anybody who has one
-true body can send it under any topic: each needs a second proof before it means anything.
+"""Handlers for topics that delete data, each of which needs more proof than a signature.
 
-The body has to name this very shop and be of its topic's shape; an uninstallation and the
-deletion of a shop are believed only when Shopify itself refuses our access.
+Shopify's HMAC covers the body but not the headers, so anyone who has one genuine body can send
+it under any topic. Therefore the body must name this very shop and have its topic's exact shape.
+An uninstallation and the deletion of a shop count only if Shopify itself refuses our access.
 """
 
 from __future__ import annotations
@@ -24,18 +24,21 @@ from shopify_sync.api.errors import (
 from shopify_sync.models import ShopConnection, WebhookEvent
 from shopify_sync.stores.clients import client_for
 
-# What Shopify answers once the app is gone; 402, 404 and 423 are a shop in trouble.
+# Shopify's answers once the app is gone; 402, 404 and 423 mean a shop in trouble.
 _REFUSALS: Final = frozenset({401, 403})
 _SHOP_KEYS: Final = {"shop_id", "shop_domain"}
 
 
 class UnprovenBody(Exception):
-    """A signed body that is not what its topic promises, or of another shop."""
+    """A signed body that doesn't have its topic's shape, or names another shop."""
 
 
 def is_refused(store: Store) -> bool:
-    """Ask Shopify now whether it still lets us in. Raises ShopifyError for any answer that says
-    neither yes nor no. Must not run in a transaction."""
+    """Ask Shopify now whether it refuses our access.
+
+    Raises ShopifyError for any answer that is neither a clear yes nor a clear no. Must not run in
+    a transaction.
+    """
     if not ShopConnection.objects.filter(store=store).exists():
         raise NotApplied(_("The store has no connection that could be tried."))
     try:
@@ -48,7 +51,10 @@ def is_refused(store: Store) -> bool:
 
 
 def customer_number(event: WebhookEvent) -> int | None:
-    """Shopify's number of the customer a customers/… or checkouts/… webhook tells of."""
+    """Return Shopify's numeric ID of the customer in a customers/… or checkouts/… webhook.
+
+    None for other topics and for a body that names no customer or cannot be read.
+    """
     if not event.topic.startswith(("customers/", "checkouts/")):
         return None
     try:
@@ -73,13 +79,13 @@ def _uninstalled(store: Store, body: dict[str, Any], now: datetime) -> None:
 
 
 def _redact_customer(store: Store, body: dict[str, Any], now: datetime) -> None:
-    scope = _person(store, body, {"customer", "orders_to_redact"}, "orders_to_redact")
+    scope = _customer_scope(store, body, {"customer", "orders_to_redact"}, "orders_to_redact")
     _ask(store, PrivacyKind.CUSTOMER_REDACT, body, scope, now)
 
 
 def _export_customer(store: Store, body: dict[str, Any], now: datetime) -> None:
     keys = {"customer", "orders_requested", "data_request"}
-    scope = _person(store, body, keys, "orders_requested")
+    scope = _customer_scope(store, body, keys, "orders_requested")
     _ask(store, PrivacyKind.DATA_REQUEST, body, scope, now)
 
 
@@ -89,7 +95,7 @@ def _redact_shop(store: Store, body: dict[str, Any], now: datetime) -> None:
     _ask(store, PrivacyKind.SHOP_REDACT, body, scope, now)
 
 
-# Topic -> what it asks for. Raises UnprovenBody; called outside any transaction.
+# Topic -> handler. Handlers raise UnprovenBody and are called outside any transaction.
 HANDLERS: Final[dict[str, Callable[[Store, dict[str, Any], datetime], None]]] = {
     "app/uninstalled": _uninstalled,
     "customers/data_request": _export_customer,
@@ -106,14 +112,14 @@ def _ask(
 
 
 def _check_shape(store: Store, body: dict[str, Any], keys: set[str]) -> None:
-    """Exactly the topic's keys: a body of another topic has others, or more."""
+    """Require exactly the topic's keys, because a body of another topic has different ones."""
     if set(body) != _SHOP_KEYS | keys:
         raise UnprovenBody("the body is not of this topic's shape")
     if body["shop_domain"] != store.domain:
         raise UnprovenBody("the body names another shop")
 
 
-def _person(store: Store, body: dict[str, Any], keys: set[str], orders_key: str) -> Scope:
+def _customer_scope(store: Store, body: dict[str, Any], keys: set[str], orders_key: str) -> Scope:
     _check_shape(store, body, keys)
     customer, orders = body["customer"], body[orders_key]
     if not isinstance(customer, dict) or not _is_id(customer.get("id")):

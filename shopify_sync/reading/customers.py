@@ -1,7 +1,7 @@
-"""Customers, from a hint to the projection: webhook or page -> dirty row -> fresh read.
+"""Update customers in our copy: webhook or page view -> dirty row -> fresh read.
 
-These reads are nobody's to wait for: they leave half of the shop's budget to the agents, and
-what an app may not read of customers never stops what it may read of orders.
+No agent waits for these reads, so they leave half of the shop's rate limit to the agents. And if
+the app may not read customers, orders must not suffer for it.
 """
 
 from __future__ import annotations
@@ -32,21 +32,24 @@ _LEASE: Final = timedelta(seconds=60)
 _TURN_S: Final = 10.0
 _CHUNK: Final = 50
 _BACKOFF_S: Final = (5, 15, 60, 300, 900)
-# A missing scope is mended by people; the doctor tells them.
+# A missing scope takes a person to fix, and the doctor reports it, so retry rarely.
 _REFUSED_S: Final = 3600.0
 _GID: Final = "gid://shopify/Customer/"
 _MERGE_KEYS: Final = ("admin_graphql_api_customer_kept_id", "admin_graphql_api_customer_deleted_id")
 
 
 def take_hint(store: Store, topic: str, body: dict[str, Any], now: datetime) -> bool:
-    """Mark whom a customers/… webhook names. False: it names nobody."""
+    """Mark the customer in a customers/… webhook dirty, or note a completed merge.
+
+    Returns False if the webhook names no customer.
+    """
     if topic == "customers/merge":
         kept, gone = (_gid(body.get(key)) for key in _MERGE_KEYS)
         if not kept or not gone or kept == gone or body.get("status") != "completed":
             return False
         note_merge(store=store, kept_gid=kept, gone_gid=gone, now=now)
         return True
-    # Consent has topics of its own, which name the customer in another way.
+    # The consent topics have customer_id instead of id.
     gid = _gid(body.get("id") or body.get("customer_id"))
     if gid:
         mark_customer_dirty(store=store, gid=gid, now=now)
@@ -54,7 +57,7 @@ def take_hint(store: Store, topic: str, body: dict[str, Any], now: datetime) -> 
 
 
 def read_waiting(store_id: int) -> int:
-    """Read the store's due customers for a few seconds; returns how many were."""
+    """Read the store's due customers for at most _TURN_S seconds; return how many were read."""
     until, read = time.monotonic() + _TURN_S, 0
     while time.monotonic() < until:
         ids = first_due(Customer.objects.due_for_reading(now=timezone.now()), store_id, _CHUNK)
@@ -69,8 +72,11 @@ def read_waiting(store_id: int) -> int:
 
 
 def fetch_customer(customer_id: int) -> bool:
-    """Read a dirty customer and project it. False: nothing to do, or it failed and is due
-    again. One fetcher a customer, by a lease; no transaction is open while it reads."""
+    """Read a dirty customer and store the result.
+
+    Returns False if there's nothing to do, or if it failed and will be retried. A lease keeps it
+    to one fetcher per customer; no transaction is open during the read.
+    """
     now = timezone.now()
     due = Customer.objects.due_for_reading(now=now).filter(pk=customer_id)
     if not due.update(fetch_lease_until=now + _LEASE):
@@ -87,7 +93,7 @@ def fetch_customer(customer_id: int) -> bool:
         )
     except SoftTimeLimitExceeded:
         raise
-    except Exception as error:  # noqa: BLE001  the edge where a row that fails is put off
+    except Exception as error:  # noqa: BLE001  any failure postpones the row
         _failed(customer, error)
         return False
 
@@ -109,7 +115,7 @@ def _failed(customer: Customer, error: Exception) -> None:
 
 
 def _gid(value: Any) -> str:
-    """The customer's gid from a number or a gid; "" for what is none."""
+    """Return a customer's GID from a numeric ID or a GID; "" for anything else."""
     text = str(value).removeprefix(_GID) if isinstance(value, int | str) else ""
     is_number = text.isascii() and text.isdigit() and len(text) < 20
     return f"{_GID}{int(text)}" if is_number and int(text) < 2**63 else ""

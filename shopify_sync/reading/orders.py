@@ -1,7 +1,7 @@
-"""Webhook to projection: stored event -> dirty order -> fresh read -> record_snapshot.
+"""Update orders in our copy: stored event -> dirty order -> fresh read -> record_snapshot.
 
-A payload is a hint. Deliveries come late, twice, out of order and with stale bodies; the one
-read that follows makes all of that stop mattering.
+A payload is only a hint. Deliveries arrive late, twice, out of order and with stale bodies; a
+fresh read makes all of that irrelevant.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ from shopify_sync.stores.clients import (
 logger = logging.getLogger(__name__)
 
 FETCH_LEASE: Final = timedelta(seconds=60)
-# Two reads so far apart that do not find an order bury it.
+# An order counts as deleted once two reads at least this far apart haven't found it.
 CONFIRM_MISSING_AFTER: Final = timedelta(hours=1)
 _EVENT_BACKOFF_S: Final = (5, 15, 60, 300, 900, 1800, 3600)
 _FETCH_BACKOFF_S: Final = (2, 5, 10, 30, 60, 120, 300)
 
 
 class PoisonBody(Exception):
-    """A body that is signed, stored, and not what its topic promises."""
+    """A signed and stored body that isn't what its topic promises."""
 
 
 def _order_id(body: dict[str, Any]) -> int | None:
@@ -68,8 +68,8 @@ def _parent_order_id(body: dict[str, Any]) -> int | None:
     return _integer(body.get("order_id") or nested_id)
 
 
-# Topic (its part before the slash, or whole) -> where the body names the order. Topics that
-# name none are stored, counted and done.
+# The part of the topic before the slash -> where the body names the order. Topics without an
+# entry are stored and counted, but cause no read of an order.
 _ORDER_OF: Final[dict[str, Callable[[dict[str, Any]], int | None]]] = {
     "orders": _order_id,
     "refunds": _parent_order_id,
@@ -84,10 +84,10 @@ _ORDER_OF: Final[dict[str, Callable[[dict[str, Any]], int | None]]] = {
 
 
 def process_event(event_id: int) -> int | None:
-    """Turn one stored delivery into a dirty order; returns that order's id, if there is one.
+    """Turn one stored delivery into a dirty order; return that order's ID, if any.
 
-    May run twice. A body that cannot be read is tried again with back-off, eight times, and
-    is then dead, with its error, for an administrator to replay; it never blocks its order.
+    Safe to run twice. If it fails, it's tried eight times with back-off and then marked dead,
+    with its error, for an administrator to replay. It never blocks its order.
     """
     now = timezone.now()
     event = WebhookEvent.objects.select_related("store").filter(pk=event_id).first()
@@ -95,7 +95,7 @@ def process_event(event_id: int) -> int | None:
         return None
     try:
         order_id = _mark(event, now)
-    except Exception:  # noqa: BLE001  the edge where a poison row is recorded
+    except Exception:  # noqa: BLE001  whatever is wrong with a body is recorded on its row
         postpone(event, traceback.format_exc(limit=3), now)
         return None
     WebhookEvent.objects.filter(pk=event.pk).update(
@@ -109,8 +109,11 @@ def process_event(event_id: int) -> int | None:
 
 
 def fetch_order(order_id: int, *, is_background: bool = False) -> bool:
-    """Read a dirty order from Shopify and project it. False: nothing to do, or it failed and
-    is due again. One fetcher an order, by a lease; no transaction is open while it reads."""
+    """Read a dirty order from Shopify and store the result.
+
+    Returns False if there's nothing to do, or if it failed and will be retried. A lease keeps it
+    to one fetcher per order; no transaction is open during the read.
+    """
     now = timezone.now()
     claimed = (
         Order.objects.due_for_reading(now=now)
@@ -124,14 +127,16 @@ def fetch_order(order_id: int, *, is_background: bool = False) -> bool:
         return refresh(order, is_background=is_background)
     except SoftTimeLimitExceeded:
         raise
-    except Exception as error:  # noqa: BLE001  the edge where a row that fails is put off
+    except Exception as error:  # noqa: BLE001  any failure postpones the row
         _fetch_failed(order, error)
         return False
 
 
 def refresh(order: Order, *, is_background: bool = False) -> bool:
-    """Read one order now and project it, whoever else is at it. Raises ShopifyError and
-    MalformedAnswer; returns whether Shopify has the order."""
+    """Read one order now and store the result, even if another worker is reading it too.
+
+    Returns whether Shopify has the order. Raises ShopifyError and MalformedAnswer.
+    """
     seq, started = order.dirty_seq, timezone.now()
     client = client_for(order.store, is_background=is_background)
     snapshot = read_snapshot(client, order.gid)
@@ -145,29 +150,37 @@ def refresh(order: Order, *, is_background: bool = False) -> bool:
     if not record_snapshot(
         order=order, snapshot=snapshot, seq=seq, read_started_at=started, now=now
     ):
-        # Somebody else's later read is stored: the caller goes on with that, not with its own.
+        # A later read by another worker is already stored; the caller should see that one.
         order.refresh_from_db()
     return True
 
 
 def read_snapshot(client: AdminClient, gid: str) -> OrderSnapshot | None:
-    """The order as Shopify tells it now, long lists read to their end; None: it has none such."""
+    """Read the order with complete lists; None if Shopify has no such order.
+
+    Raises ShopifyError and MalformedAnswer.
+    """
     data = complete_order.read_order(client, gid)
     return None if data is None else mapping.order_snapshot(data)
 
 
 def mark(store: Store, legacy_id: int, now: datetime) -> int:
-    """Mark an order dirty by its numeric id; returns our id."""
+    """Mark an order dirty by Shopify's numeric ID; return our ID."""
     gid = f"gid://shopify/Order/{legacy_id}"
     return mark_dirty(store=store, gid=gid, legacy_id=legacy_id, now=now)
 
 
 def may_name_an_order(topic: str) -> bool:
+    """Return whether deliveries of this topic are about an order."""
     return topic.split("/", 1)[0] in _ORDER_OF
 
 
 def named_order(event: WebhookEvent) -> int | None:
-    """The numeric id of the order that a delivery of an order's topic names; raises PoisonBody."""
+    """Return Shopify's numeric ID of the order in a delivery; None if it names none.
+
+    The topic must be one that `may_name_an_order`. Raises PoisonBody for an unreadable body, or
+    if an orders/… or refunds/… body names no order.
+    """
     legacy_id = _ORDER_OF[event.topic.split("/", 1)[0]](_content(event))
     if legacy_id is None and event.topic.startswith(("orders/", "refunds/")):
         raise PoisonBody("names no order")
@@ -182,7 +195,7 @@ def _mark(event: WebhookEvent, now: datetime) -> int | None:
         Backfill.objects.open().filter(store=event.store).update(next_step_at=now)
         return None
     if event.topic.startswith("customers/"):
-        # An app's file may subscribe to more than we ask for: what names nobody is done.
+        # shopify.app.toml may subscribe to more topics than we do; ignore those without an ID.
         customers.take_hint(event.store, event.topic, _content(event), now)
         return None
     if event.topic.startswith("checkouts/"):
@@ -195,14 +208,14 @@ def _mark(event: WebhookEvent, now: datetime) -> int | None:
 
 
 def _note_checkout(event: WebhookEvent, now: datetime) -> None:
-    """Its number is all that is taken from the body; campaigns ask Shopify for the rest."""
+    """Note a checkout by its ID, all we take from the body; campaigns read it from Shopify."""
     number = _integer(_content(event).get("id"))
     if number is None:
         raise PoisonBody("names no checkout")
     note_checkout(
         store=event.store,
         gid=f"gid://shopify/AbandonedCheckout/{number}",
-        # Not now: a queue that was long must not make a checkout look alive.
+        # Not `now`: after a long queue, an abandoned checkout would look active.
         now=event.received_at,
         is_gone=event.topic == "checkouts/delete",
     )
@@ -212,7 +225,7 @@ def _content(event: WebhookEvent) -> dict[str, Any]:
     try:
         body = json.loads(event.body_bytes)
     except (ValueError, RecursionError) as error:
-        # Not the error's own text: a decoder quotes what it could not read.
+        # Leave out the error's text: it may quote the body, which is personal data.
         raise PoisonBody(f"not JSON: {type(error).__name__}") from None
     if not isinstance(body, dict):
         raise PoisonBody("not a JSON object")
@@ -220,7 +233,7 @@ def _content(event: WebhookEvent) -> dict[str, Any]:
 
 
 def _integer(value: Any) -> int | None:
-    """A Shopify id that a database column holds; Shopify's ids are positive."""
+    """Parse a Shopify ID; None unless it's positive and fits a database column."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) < 20):
@@ -230,7 +243,7 @@ def _integer(value: Any) -> int | None:
 
 
 def postpone(event: WebhookEvent, error: str, now: datetime) -> None:
-    """Note a failed try: again with back-off, or dead after eight."""
+    """Record a failed attempt: retry with back-off, or mark it dead after the eighth."""
     tries = event.attempts + 1
     dead = tries > len(_EVENT_BACKOFF_S)
     again_at = None if dead else now + timedelta(seconds=_EVENT_BACKOFF_S[tries - 1])

@@ -1,5 +1,7 @@
-"""Finding a customer and their orders in Shopify itself: while a back-fill has not brought them,
-and when an agent asks."""
+"""Search Shopify itself for a customer's orders.
+
+Used while a back-fill hasn't imported them yet, and when an agent asks.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,16 @@ logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 _READ_AT_ONCE: Final = 20
-# So many pages of fifty of one search. No person has more.
+# Pages of 50 per search; no person has more orders.
 _PAGES_AT_MOST: Final = 100
 
 
 def find_orders(*, emails: Iterable[str], phones: Iterable[str]) -> int:
-    """Ask every active store for orders of these addresses, and read those we do not hold: the
-    newest now, the rest soon. Returns how many were read. A store that cannot be asked is skipped
-    and noted."""
+    """Search every active store for orders of these addresses and read those we don't have.
+
+    The first _READ_AT_ONCE of each store are read now, the rest soon by a sweep. Returns how many
+    were read. A store that cannot be searched is skipped, and the error is recorded.
+    """
     found = 0
     wanted = list(emails), list(phones)
 
@@ -56,7 +60,7 @@ def _search(store: Store, emails: list[str], phones: list[str]) -> int:
         note_error(store, error, now=timezone.now())
         return 0
     except ShopifyError as error:
-        logger.warning("%s could not be searched: %s", store.domain, error)
+        logger.warning("could not search %s: %s", store.domain, error)
         return 0
     found = _read_new(store, nodes)
     _note_customers(store, client, emails, phones)
@@ -66,45 +70,49 @@ def _search(store: Store, emails: list[str], phones: list[str]) -> int:
 def _note_customers(
     store: Store, client: AdminClient, emails: list[str], phones: list[str]
 ) -> None:
-    """Have the customers of these addresses read. What the app may not read of customers is the
-    doctor's to tell: the orders are here."""
+    """Mark the customers with these addresses dirty.
+
+    Failing here isn't fatal: the orders have been found, and the doctor reports a missing scope.
+    """
     now = timezone.now()
     queries = [f"email:{_quoted(email)}" for email in filter(_is_plain, emails)]
     queries += [f"phone:{_quoted(phone)}" for phone in filter(_is_plain, phones)]
     try:
         for query in queries:
-            for node in _found(client, "CustomersByAddress", "customers", query=query):
+            for node in _search_pages(client, "CustomersByAddress", "customers", query=query):
                 mark_customer_dirty(store=store, gid=str(node["id"]), now=now)
     except ShopifyError as error:
-        logger.warning("%s could not be searched for customers: %s", store.domain, error)
+        logger.warning("could not search %s for customers: %s", store.domain, error)
 
 
 def _ask(client: AdminClient, emails: list[str], phones: list[str]) -> list[Json]:
-    """Every order of these addresses, the newest of each first."""
+    """Return every order of these addresses, the newest of each address first."""
     nodes: list[Json] = []
     for email in filter(_is_plain, emails):
-        nodes += _found(client, "OrdersByEmail", "orders", query=f"email:{_quoted(email)}")
+        nodes += _search_pages(client, "OrdersByEmail", "orders", query=f"email:{_quoted(email)}")
     for phone in filter(_is_plain, phones):
-        for customer in _found(
+        for customer in _search_pages(
             client, "OrdersByPhone", "customers", query=f"phone:{_quoted(phone)}"
         ):
             first = customer.get("orders") or {}
             nodes += mapping.nodes(first)
-            nodes += _further(client, "CustomerOrders", "customer", first, id=customer["id"])
+            nodes += _next_pages(client, "CustomerOrders", "customer", first, id=customer["id"])
     return nodes
 
 
-def _found(client: AdminClient, document: str, connection: str, **variables: str) -> Iterator[Json]:
-    """The objects of a search, page by page."""
+def _search_pages(
+    client: AdminClient, document: str, connection: str, **variables: str
+) -> Iterator[Json]:
+    """Yield the objects a search finds, on all pages."""
     first = client.read(document, dict(variables)).get(connection) or {}
     yield from mapping.nodes(first)
-    yield from _further(client, document, "", first, **variables)
+    yield from _next_pages(client, document, "", first, **variables)
 
 
-def _further(
+def _next_pages(
     client: AdminClient, document: str, owner: str, page: Json, **variables: str
 ) -> Iterator[Json]:
-    """What comes after a page: of the connection at the root, or of the `owner`'s there."""
+    """Yield the objects after `page` of a connection at the root, or inside the object `owner`."""
     for _page in range(_PAGES_AT_MOST):
         info = page.get("pageInfo") or {}
         if not info.get("hasNextPage") or not info.get("endCursor"):
@@ -113,16 +121,19 @@ def _further(
         holder = (data.get(owner) or {}) if owner else data
         page = next((value for value in holder.values() if isinstance(value, dict)), {})
         yield from mapping.nodes(page)
-    logger.warning("%s: more than %s pages, the rest was left out", document, _PAGES_AT_MOST)
+    logger.warning("%s: more than %s pages; ignoring the rest", document, _PAGES_AT_MOST)
 
 
 def _quoted(value: str) -> str:
-    """A value of Shopify's search syntax: o'brien@example.ie has to stand in double quotes."""
+    """Quote a value for Shopify's search syntax; o'brien@example.ie needs double quotes."""
     return f'"{value}"' if "'" in value else f"'{value}'"
 
 
 def _is_plain(value: str) -> bool:
-    """Whether it can stand in quotes in Shopify's search syntax. No address needs more."""
+    """Return whether a value is safe inside quotes in Shopify's search syntax.
+
+    Others are skipped; no real address or phone number needs the excluded characters.
+    """
     return not set(value) & set('"\\*()') and value.isprintable()
 
 
@@ -133,5 +144,5 @@ def _read_new(store: Store, nodes: list[Json]) -> int:
         del wanted[gid]
     now = timezone.now()
     ids = [mark_dirty(store=store, gid=g, legacy_id=n, now=now) for g, n in wanted.items()]
-    # Somebody waits: the sweep over what is dirty reads the others.
+    # An agent may be waiting, so read only a few here; the sweep reads the other dirty orders.
     return sum(orders.fetch_order(pk) for pk in ids[:_READ_AT_ONCE])
