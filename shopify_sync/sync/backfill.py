@@ -1,9 +1,9 @@
-"""Back-fill: a store's past orders by a bulk operation, in small steps that survive a crash.
+"""Back-fill: import a store's past orders through a bulk operation, in small, crash-safe steps.
 
-ASKING -> PREPARING -> IMPORTING -> DONE, or at once DONE where Shopify refuses: its orders are
-then read in pages. Each step is claimed by time and fence; the orders of
-a batch and the place in the file are one transaction. While it runs, reconciliation and
-webhooks already work: what they read completely is not overwritten.
+ASKING -> PREPARING -> IMPORTING -> DONE. If Shopify refuses the bulk operation, it's DONE at once
+and reconciliation reads the orders page by page. Each step is claimed with a lease and a fence,
+and a batch's orders are saved in one transaction with the position in the file. Reconciliation
+and webhooks already work while it runs; an order they have read completely isn't overwritten.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ _LONGEST_WAIT_S: Final = 300.0
 
 
 class Overtaken(Exception):
-    """Another worker has the back-fill now."""
+    """Another worker has claimed the back-fill."""
 
 
 def begin(store: Store) -> Backfill:
-    """The open back-fill of a store, begun if there is none. Sends nothing."""
+    """Return the store's open back-fill; create one if there is none. Sends nothing."""
     now = timezone.now()
     try:
         with transaction.atomic():
@@ -65,7 +65,7 @@ def begin(store: Store) -> Backfill:
 
 
 def wants_more(store: Store) -> bool:
-    """Whether read_all_orders was granted after the last back-fill read 60 days only."""
+    """Return whether the last back-fill read only 60 days and the app may now read more."""
     last = Backfill.objects.filter(store=store, state=BackfillState.DONE).first()
     if last is None or Backfill.objects.open().filter(store=store).exists():
         return False
@@ -73,7 +73,7 @@ def wants_more(store: Store) -> bool:
 
 
 def read_since(store: Store, now: datetime) -> datetime:
-    """How far back this store is read."""
+    """Return how far back to read this store: 60 days without read_all_orders."""
     connection = ShopConnection.objects.filter(store=store).first()
     if connection is not None and "read_all_orders" in connection.scopes:
         return now - timedelta(days=settings.BACKFILL_DAYS)
@@ -81,8 +81,10 @@ def read_since(store: Store, now: datetime) -> datetime:
 
 
 def advance(backfill_id: int) -> float | None:
-    """One step. How many seconds until the next one is due; None: nothing is to be done, or
-    another worker does it."""
+    """Take one step; return the seconds until the next one.
+
+    None means that nothing is left to do or another worker is on it.
+    """
     now = timezone.now()
     claimed = (
         Backfill.objects.due(now=now)
@@ -97,12 +99,12 @@ def advance(backfill_id: int) -> float | None:
     except Overtaken:
         return None
     except IntegrityError:
-        wait_s = 0.1  # a webhook made one of the batch's orders meanwhile
+        wait_s = 0.1  # a webhook has just created one of the batch's orders
     except Throttled as error:
         wait_s = min(max(error.retry_after_s, 0.1), _LONGEST_WAIT_S)
     except SoftTimeLimitExceeded:
         raise
-    except Exception as error:  # noqa: BLE001  the edge where a row that fails is put off
+    except Exception as error:  # noqa: BLE001  any failure postpones the row
         wait_s = _failed(row, error)
     if wait_s is not None:
         _save(row, next_step_at=timezone.now() + timedelta(seconds=wait_s))
@@ -111,14 +113,14 @@ def advance(backfill_id: int) -> float | None:
 
 def _step(row: Backfill) -> float | None:
     steps = {
-        BackfillState.ASKING: _ask,
-        BackfillState.PREPARING: _look,
+        BackfillState.ASKING: _start,
+        BackfillState.PREPARING: _poll,
         BackfillState.IMPORTING: _import,
     }
     return steps[BackfillState(row.state)](row)
 
 
-def _ask(row: Backfill) -> float:
+def _start(row: Backfill) -> float:
     client = client_for(row.store)
     query = f"updated_at:>='{row.since:%Y-%m-%dT%H:%M:%SZ}'"
     counted = client.read("OrdersCount", {"query": query}).get("ordersCount") or {}
@@ -132,7 +134,7 @@ def _ask(row: Backfill) -> float:
     return 0.2
 
 
-def _look(row: Backfill) -> float | None:
+def _poll(row: Backfill) -> float | None:
     operation = bulk_file.look(client_for(row.store), row.operation_gid)
     if operation is None:
         raise Refused("Shopify does not know the bulk operation any more.")
@@ -162,7 +164,7 @@ def _look(row: Backfill) -> float | None:
 
 
 def _import(row: Backfill) -> float | None:
-    """Batches until the file or the step's time ends."""
+    """Import batches until the file ends or the step's time is up."""
     until = time.monotonic() + _STEP_S
     batch: list[OrderSnapshot] = []
     unread: list[str] = []
@@ -172,7 +174,7 @@ def _import(row: Backfill) -> float | None:
                 raise mapping.MalformedAnswer("a line that is no JSON object of this order")
             batch.append(mapping.order_snapshot(found.data))
         except mapping.MalformedAnswer as error:
-            logger.warning("%s in %s's bulk file was not read: %s", found.gid, row.store, error)
+            logger.warning("could not read %s in %s's bulk file: %s", found.gid, row.store, error)
             unread.append(found.gid)
         if len(batch) + len(unread) >= _BATCH:
             _store(row, batch, unread, found.end)
@@ -188,8 +190,9 @@ def _import(row: Backfill) -> float | None:
 
 def _store(row: Backfill, batch: list[OrderSnapshot], unread: list[str], end: int) -> None:
     now = timezone.now()
-    # Each by itself and before the batch: one that holds the batch's rows must not wait for
-    # others out of turn. Marked twice, after a crash between the two, is read once.
+    # Mark these one by one and before the batch: a transaction that holds the batch's row locks
+    # must not wait for other rows out of order. After a crash in between they're marked twice,
+    # but still read only once.
     for gid in unread:
         number = gid.rsplit("/", 1)[-1]
         if number.isdigit():
@@ -203,20 +206,21 @@ def _store(row: Backfill, batch: list[OrderSnapshot], unread: list[str], end: in
             "bytes_reached": max(end, row.bytes_reached),
         }
         if end > row.bytes_reached:
-            # It gets on: only failures with nothing gained between them end it.
+            # It's making progress, and only failures without any progress count against it.
             changes["tries"] = 0
         if row.first_order_at is None:
             row.first_order_at = changes["first_order_at"] = now
-        # The fence first: a worker that slept must not write a stale file over newer reads.
+        # Check the fence first: a worker that overslept must not write a stale file over newer
+        # reads.
         _save(row, **changes)
         services.import_snapshots(row.store, batch, read_started_at=row.started_at)
 
 
 def _finish(row: Backfill) -> None:
-    """Done, and only now: from here on, changes are reconciliation's.
+    """Mark the back-fill done and hand over to reconciliation, in one transaction.
 
-    One transaction. A cursor that stands somewhere already stays there: what lies between is
-    looked at once more, which costs little.
+    A cursor that is already set stays as it is: what lies in between is checked once more, which
+    costs little.
     """
     with transaction.atomic():
         _save(row, state=BackfillState.DONE, finished_at=timezone.now(), error="", url="")
@@ -226,15 +230,20 @@ def _finish(row: Backfill) -> None:
 
 
 def _read_through(row: Backfill) -> datetime:
-    """Up to when the file holds every change, in the shop's own time: the clock that began the
-    back-fill may have run ahead."""
+    """Return the time up to which the file holds every change, by Shopify's clock.
+
+    `started_at` alone won't do, because our clock may have been ahead.
+    """
     newest = Order.objects.filter(store=row.store).aggregate(at=Max("shop_updated_at"))["at"]
     return row.since if newest is None else min(row.started_at, newest)
 
 
 def _failed(row: Backfill, error: Exception) -> float | None:
-    """Try again, from the place reached where the file still stands; after five times in a row
-    without having got on, give up with the reason: the administrator's button begins anew."""
+    """Schedule a retry, resuming in the file if it's still there.
+
+    After _TRIES failures without any progress, give up and save the reason; an administrator can
+    start another back-fill. If Shopify refuses the bulk operation, switch to reading pages.
+    """
     if isinstance(error, NeedsAdmin):
         note_error(row.store, error, now=timezone.now())
     tries = row.tries + 1
@@ -254,12 +263,13 @@ def _failed(row: Backfill, error: Exception) -> float | None:
 
 
 def _read_by_pages(row: Backfill, error: Refused) -> None:
-    """Where Shopify runs no bulk operation, reconciliation reads the same orders in pages: from
-    the back-fill's beginning on everything counts as changed, and each order is read by itself.
+    """Let reconciliation read the orders page by page, since Shopify runs no bulk operation.
 
-    A reading that is under way loses its lease, as it would move the place past it.
+    The cursor is set to the back-fill's start, so every order since then counts as changed and is
+    read by itself. A reconciliation run in progress loses its lease, because at its end it would
+    move the cursor past those orders.
     """
-    logger.warning("%s refuses bulk operations, and is read in pages: %s", row.store, error)
+    logger.warning("%s refuses bulk operations; reading it page by page: %s", row.store, error)
     with transaction.atomic():
         _save(
             row,
@@ -275,6 +285,7 @@ def _read_by_pages(row: Backfill, error: Refused) -> None:
 
 
 def _save(row: Backfill, **changes: Any) -> None:
+    """Update the row if our fence still holds. Raises Overtaken."""
     mine = Backfill.objects.filter(pk=row.pk, fence=row.fence)
     if not mine.update(**changes):
         raise Overtaken

@@ -1,5 +1,4 @@
-"""The balance: that nothing which came to the webhook door was lost, shown by numbers that must
-agree (reliability.md's "nothing lost")."""
+"""The balance page: prove with numbers that must agree that no webhook was lost."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ _COMPARED_EVERY: Final = timedelta(hours=54)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hour:
-    """One store's hour at the door; `store` is empty for deliveries that named none of ours."""
+    """One store's webhooks of one hour; `store` is "" for requests that named no known store."""
 
     store: str
     hour: datetime
@@ -50,13 +49,13 @@ class Hour:
 
     @property
     def is_answered(self) -> bool:
-        """Every request has exactly one answer."""
+        """Whether every request got exactly one answer."""
         answered = self.stored + self.duplicates + self.unauthorized
         return self.requests == answered + self.malformed + self.unavailable
 
     @property
     def is_kept(self) -> bool:
-        """Every delivery answered as stored is there."""
+        """Whether every delivery that was answered as stored is still in the database."""
         return self.stored == self.done + self.waiting + self.dead
 
     @property
@@ -66,7 +65,7 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that must hold of a store now."""
+    """One statement about a store; `is_ok` says whether it's as it should be."""
 
     store: str
     text: str
@@ -75,6 +74,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class TopicRow:
+    """The stored events of one topic from one store."""
+
     store: str
     topic: str
     count: int
@@ -83,7 +84,7 @@ class TopicRow:
 
 
 def hours(*, now: datetime) -> list[Hour]:
-    """The last two days, newest first. Three queries."""
+    """Return the last HOURS hours, newest first. Three queries."""
     since = now - timedelta(hours=HOURS)
     tallies = WebhookTally.objects.filter(hour__gte=since).values("store_id", "hour")
     events = WebhookEvent.objects.filter(received_at__gte=since)
@@ -111,11 +112,12 @@ def hours(*, now: datetime) -> list[Hour]:
 
 
 def lines(*, now: datetime) -> list[Line]:
+    """Return what should hold of each active store: reads, drift, the last comparison."""
     return [line for store in Store.objects.active() for line in _lines(store, now)]
 
 
 def topics() -> list[TopicRow]:
-    """What each store sent of each topic, as far back as bodies are kept."""
+    """Return the number of events per store and topic, as far back as rows are kept."""
     rows = WebhookEvent.objects.values("store__domain", "topic").annotate(
         n=Count("pk"), last=Max("received_at"), dead=Count("pk", filter=Q(state=EventState.DEAD))
     )
@@ -136,7 +138,7 @@ def _lines(store: Store, now: datetime) -> Iterator[Line]:
     if (newest := Comparison.objects.filter(store=store).first()) and not newest.finished_at:
         yield _unfinished(newest, now)
     last = Comparison.objects.filter(store=store, finished_at__isnull=False).first()
-    # A connection that is young, or was made again, has its first night before it.
+    # A store that was just connected, or reconnected, hasn't had its first night yet.
     since = max(last.started_at, store.connected_at) if last else store.connected_at
     is_recent = now - since < _COMPARED_EVERY
     if last is None:
@@ -144,7 +146,7 @@ def _lines(store: Store, now: datetime) -> Iterator[Line]:
         yield Line(name, text, is_recent)
         return
     if not is_recent:
-        # What the last one found says nothing of today.
+        # What the last one found says nothing about today.
         yield Line(name, "No comparison was finished in the last two nights", is_ok=False)
     at = f"{last.started_at:%d %B %Y, %H:%M} UTC"
     text = f"{at}: {last.orders_at_shop} orders, of which {last.missing} were missing here, "
@@ -157,7 +159,7 @@ def _lines(store: Store, now: datetime) -> Iterator[Line]:
 
 
 def _unfinished(row: Comparison, now: datetime) -> Line:
-    """A comparison without an end has found nothing yet, good or bad."""
+    """Describe an unfinished comparison, which has no result yet, good or bad."""
     at = f"{row.started_at:%d %B %Y, %H:%M} UTC"
     if not row.is_open:
         text = f"{at}: the comparison was not finished: {row.error or 'its worker ended.'}"

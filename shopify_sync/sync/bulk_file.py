@@ -1,7 +1,7 @@
-"""Bulk operations: asking Shopify for a file of everything, and reading that file as it comes.
+"""Bulk operations: ask Shopify for a file of all orders, and stream that file.
 
-Rules and limits: facts §7. The file is JSONL, one object a line, children of a connection on
-lines of their own with `__parentId`; asked for with groupObjects, they follow their parent.
+The file is JSONL with one object per line. The children of a connection have their own lines, with
+a `__parentId`; because we ask for groupObjects, they follow their parent.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from shopify_sync.api.errors import (
 
 Json = dict[str, Any]
 _CHUNK: Final = 256 * 1024
-# One reading of the file: longer than a step of the back-fill, shorter than its lease.
+# For one download: longer than a step of the back-fill, shorter than its lease.
 _WITHIN_S: Final = 45.0
 _LONGEST_LINE: Final = 8 * 2**20
-# What the child's id says of the connection it came from.
+# The type in a child's GID -> the connection it belongs to.
 _CONNECTION_OF: Final = {
     "LineItem": "lineItems",
     "FulfillmentOrder": "fulfillmentOrders",
@@ -47,16 +47,16 @@ _INCLUDE: Final = re.compile(r" ?@include\(if: \$(\w+)\)")
 
 
 class NotRun(Refused):
-    """Shopify does not run this query as a bulk operation, now or later."""
+    """Shopify will not run this query as a bulk operation, now or later."""
 
 
 class FileGone(Exception):
-    """The result's address no longer answers: results are kept for seven days."""
+    """The result's URL no longer works; Shopify keeps results for seven days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`url` is empty until COMPLETED, and then too where nothing was found."""
+    """A bulk operation's status. `url` is empty until COMPLETED, and after it if nothing matched."""
 
     gid: str
     status: str
@@ -68,8 +68,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class OrderLines:
-    """One order put together from its lines; `end`: the byte after them in the file. `data` is
-    None where a line could not be read; `gid` then names the order if anything did."""
+    """One order assembled from its lines; `end` is the byte after them in the file.
+
+    If a line could not be read, `data` is None, and `gid` names the order if it's known.
+    """
 
     data: Json | None
     gid: str
@@ -77,8 +79,11 @@ class OrderLines:
 
 
 def ask(client: AdminClient, *, since: datetime) -> str:
-    """Start an operation over the orders changed since then; returns its gid. Raises
-    Throttled when the shop's five are all in use, NotRun, and what the client raises."""
+    """Start a bulk operation for the orders changed since then; return its GID.
+
+    Raises Throttled if the shop's five bulk operations are all in use, NotRun if Shopify refuses
+    the query, and the other ShopifyErrors of the client.
+    """
     found = f"updated_at:>='{since:%Y-%m-%dT%H:%M:%SZ}'"
     query = _permitted(documents.load("BulkOrdersInner"), client.extras)
     query = query.replace("$SEARCH", found)
@@ -92,9 +97,11 @@ def ask(client: AdminClient, *, since: datetime) -> str:
 
 
 def _permitted(document: str, extras: Mapping[str, bool]) -> str:
-    """The selection of a bulk query, which takes no variables: of the lines that ask for what
-    needs a permission of its own, those for which the app has it. One refused field would end
-    the whole operation."""
+    """Return the selection of a bulk query, without the optional fields the app may not read.
+
+    A bulk query takes no variables, so @include is resolved here, line by line. One refused field
+    would end the whole operation.
+    """
     _head, _brace, body = document.partition("{")
 
     def line(text: str) -> str:
@@ -107,7 +114,7 @@ def _permitted(document: str, extras: Mapping[str, bool]) -> str:
 
 
 def look(client: AdminClient, gid: str) -> Operation | None:
-    """How an operation stands; None: Shopify does not know it."""
+    """Read an operation's status; None if Shopify doesn't know it (any more)."""
     data = client.read("BulkOperationStatus", {"id": gid}).get("bulkOperation")
     if not data:
         return None
@@ -122,9 +129,9 @@ def look(client: AdminClient, gid: str) -> Operation | None:
 
 
 def orders_in(url: str, *, start: int) -> Iterator[OrderLines]:
-    """The orders of a result file from byte `start`, which must begin an order's line.
+    """Yield the orders of a result file from byte `start`, which must be where an order begins.
 
-    Streams: one order is in memory at a time. Raises FileGone, Unreachable and NeedsAdmin.
+    Streams, with one order in memory at a time. Raises FileGone, Unreachable and NeedsAdmin.
     """
     root: Json | None = None
     parents: dict[str, Json] = {}
@@ -145,6 +152,7 @@ def orders_in(url: str, *, start: int) -> Iterator[OrderLines]:
 
 
 def _adopt(child: Json, parent: str, parents: dict[str, Json]) -> bool:
+    """Add a child to its parent's connection; False if either is unknown."""
     gid = str(child.get("id") or "")
     kind = gid.removeprefix("gid://shopify/").split("/", 1)[0]
     connection = _CONNECTION_OF.get(kind)
@@ -164,7 +172,7 @@ def _parse(line: bytes) -> Json | None:
 
 
 def _lines(url: str, start: int) -> Iterator[tuple[int, bytes]]:
-    """(byte after the line, line) of each complete line."""
+    """Yield each non-empty line together with the position of the byte after it."""
     if not url.startswith("https://") and not settings.SHOPIFY_ADMIN_ORIGIN:
         raise NeedsAdmin(f"Shopify named a file that is not behind https: {url[:60]}")
     at, rest = start, b""
@@ -190,7 +198,7 @@ def _chunks(url: str, start: int) -> Iterator[bytes]:
                 return
             if answer.status not in {200, 206}:
                 raise Unreachable(f"the result file answered HTTP {answer.status}")
-            # A server that ignores Range begins at the beginning.
+            # A server that ignores Range starts at the beginning.
             skip = start if answer.status == 200 else 0
             for chunk in answer.stream(_CHUNK):
                 yield chunk[skip:]
@@ -201,5 +209,5 @@ def _chunks(url: str, start: int) -> Iterator[bytes]:
 
 @cache
 def _pool() -> urllib3.PoolManager:
-    # enforce_content_length: a file that is cut short is an error, not an end.
+    # urllib3's enforce_content_length makes a truncated file an error, not the end.
     return http.pool(connect_s=3.0, read_s=30.0)

@@ -1,4 +1,4 @@
-"""The nightly comparison: every order Shopify lists against every order we hold."""
+"""The nightly comparison of every order Shopify lists with every order we have."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ from shopify_sync.sync.reconcile import page_of
 
 logger = logging.getLogger(__name__)
 
-# A change younger than this may be on its way by webhook.
+# The webhook for a more recent change may still be on its way.
 _SETTLED: Final = timedelta(minutes=5)
 _DOCUMENT: Final = "OrdersCompared"
-# A step ends well before a task's limit. The lease is renewed after each page; one takes as long
-# as a call may.
+# A step ends well before a task's time limit. The lease is renewed after each page, so it need
+# only outlast one API call.
 _STEP_S: Final = 15.0
 _LEASE: Final = timedelta(seconds=60)
-_LOOK_AGAIN_S: Final = 1.0
+_POLL_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 300
 _TRIES: Final = 12
-# By then the next night's begins.
+# The next night's comparison starts soon after that.
 _GIVE_UP_AFTER: Final = timedelta(hours=20)
 
 
 def begin(store: Store) -> Comparison:
-    """The open comparison of a store, begun if there is none. Sends nothing."""
+    """Return the store's open comparison; create one if there is none. Sends nothing."""
     now = timezone.now()
     try:
         with transaction.atomic():
@@ -65,20 +65,24 @@ def begin(store: Store) -> Comparison:
 
 
 def compare(store: Store) -> Comparison:
-    """Compare now, for as long as it takes, waiting where Shopify asks for it. The row that
-    comes back has an end only if every order was looked at."""
+    """Run a whole comparison now, for as long as it takes, waiting when Shopify asks for it.
+
+    The returned row has a `finished_at` only if every order was compared.
+    """
     row = begin(store)
     while row.is_open:
         wait_s = advance(row.pk)
-        # None: another worker is at it.
-        time.sleep(_LOOK_AGAIN_S if wait_s is None else wait_s)
+        # None: another worker is on it.
+        time.sleep(_POLL_S if wait_s is None else wait_s)
         row.refresh_from_db()
     return row
 
 
 def advance(comparison_id: int) -> float | None:
-    """Some pages. How many seconds until the next step is due; None: nothing is to be done, or
-    another worker does it."""
+    """Compare some pages; return the seconds until the next step.
+
+    None means that nothing is left to do or another worker is on it.
+    """
     now = timezone.now()
     mine = Comparison.objects.due(now=now).filter(pk=comparison_id)
     if not mine.update(next_step_at=now + _LEASE, fence=F("fence") + 1):
@@ -88,7 +92,7 @@ def advance(comparison_id: int) -> float | None:
         return _step(row, until=time.monotonic() + _STEP_S)
     except SoftTimeLimitExceeded:
         raise
-    except Exception as error:  # noqa: BLE001  the edge where a row that fails is put off
+    except Exception as error:  # noqa: BLE001  any failure postpones the row
         return _failed(row, error)
 
 
@@ -103,7 +107,7 @@ def _step(row: Comparison, *, until: float) -> float | None:
             if time.monotonic() + wait_s < until:
                 time.sleep(wait_s)
                 continue
-            # Waiting for the agents' sake is no failure; what was done is kept.
+            # Leaving the rate limit to the agents is no failure, so keep what was done.
             return wait_s if _save(row, work, wait_s=wait_s) else None
         is_over = work.after is None
         _compare_page(row, nodes, work, is_last=is_over)
@@ -112,19 +116,20 @@ def _step(row: Comparison, *, until: float) -> float | None:
             return None
         if time.monotonic() >= until:
             return 0.0 if _save(row, work, wait_s=0.0) else None
-        # Nobody else may take it up meanwhile.
+        # Keep other workers from claiming it during the next page.
         if not _renew(row):
             return None
 
 
 @dataclass(kw_only=True)
 class _Work:
-    """What a comparison has found so far, as it is kept between two steps."""
+    """What a comparison has found so far; saved between two steps."""
 
     after: str | None
-    # Our orders up to this change, as the shop tells its time, have been looked for.
+    # Our orders that changed up to this time, by Shopify's clock, have been looked for.
     through: datetime
-    # Ours that stood where Shopify's list did not show them: they may have moved further on.
+    # GID -> pk of our orders that weren't where Shopify's list should have them. They may have
+    # changed and be on a later page.
     unseen: dict[str, int]
     tally: _Tally
 
@@ -144,9 +149,9 @@ class _Work:
 
 
 def _save(row: Comparison, work: _Work, *, wait_s: float) -> bool:
-    """Keep what a step found. False: another worker has the comparison now."""
+    """Save what a step found; False if another worker has claimed the comparison."""
     if work.after is None:
-        # Not one page yet.
+        # Not a single page has been read yet.
         return _write(row, next_step_at=timezone.now() + timedelta(seconds=wait_s))
     return _write(
         row,
@@ -172,7 +177,7 @@ def _renew(row: Comparison) -> bool:
 
 
 def _finish(row: Comparison, work: _Work, client: AdminClient) -> None:
-    """Every page was seen: what stands nowhere has vanished, where Shopify would show it."""
+    """Finish after the last page: any order of ours that was on none has vanished at Shopify."""
     now = timezone.now()
     vanished = _vanished(row, work, client)
     changes = _found(row, work) | {
@@ -188,33 +193,37 @@ def _finish(row: Comparison, work: _Work, client: AdminClient) -> None:
     for order in vanished:
         mark_dirty(store=row.store, gid=order.gid, legacy_id=order.legacy_id, now=now)
     if not row.agrees:
-        logger.error("%s and our copy differ: comparison %s", row.store.domain, row.pk)
+        logger.error("%s differs from our copy: comparison %s", row.store.domain, row.pk)
 
 
 def _vanished(row: Comparison, work: _Work, client: AdminClient) -> list[Order]:
-    """What we hold and Shopify does not list. To an app without read_all_orders that says
-    nothing: it is not shown what turned 60 days old."""
+    """Return the orders we have and Shopify doesn't list.
+
+    Empty for an app without read_all_orders: it isn't shown orders that have turned 60 days old.
+    """
     if not work.unseen or not read_window.reads_all_orders(client):
         return []
     held = Order.objects.visible().filter(store=row.store, pk__in=work.unseen.values())
-    # What was read meanwhile stands further on in the list than it did.
+    # An order read since then has moved further on in the list.
     still = held.filter(shop_updated_at__lt=row.started_at - _SETTLED)
     return list(still.defer("document"))
 
 
 def _failed(row: Comparison, error: Exception) -> float | None:
-    """Try again from the place reached; after so many failures in a row, give up. The row then
-    stays without an end, and the balance says so."""
+    """Schedule a retry from the same place; give up after too many failures in a row.
+
+    Then the row stays without a `finished_at`, and the balance page says so.
+    """
     now = timezone.now()
     if isinstance(error, NeedsAdmin):
         note_error(row.store, error, now=now)
     is_known = isinstance(error, ShopifyError)
-    logger.warning("%s could not be compared: %s", row.store.domain, error, exc_info=not is_known)
+    logger.warning("could not compare %s: %s", row.store.domain, error, exc_info=not is_known)
     tries = row.tries + 1
     wait_s = float(min(2**tries, _LONGEST_WAIT_S))
     is_over = tries >= _TRIES or now - row.started_at > _GIVE_UP_AFTER
     again_at = None if is_over else now + timedelta(seconds=wait_s)
-    # From the beginning where Shopify refuses: it may not know our place in its list any more.
+    # If Shopify refused, start over: it may no longer accept our cursor.
     progress = (
         {"progress": {}, "refunds": {}, "orders_at_shop": 0, "missing": 0, "differing": 0}
         if isinstance(error, Refused)
@@ -225,7 +234,7 @@ def _failed(row: Comparison, error: Exception) -> float | None:
 
 
 def _write(row: Comparison, **changes: Any) -> bool:
-    """False: another worker has the comparison now."""
+    """Update the row if our fence still holds; False if another worker has claimed it."""
     mine = Comparison.objects.filter(pk=row.pk, fence=row.fence, next_step_at__isnull=False)
     if not mine.update(**changes):
         return False
@@ -235,7 +244,7 @@ def _write(row: Comparison, **changes: Any) -> bool:
 
 
 class _Tally:
-    """Sums of refunds by currency: at Shopify, and here."""
+    """Sums of refunds by currency: Shopify's and ours."""
 
     def __init__(self, kept: dict[str, list[str]]) -> None:
         self.sums = {
@@ -260,7 +269,7 @@ def _compare_page(
     row.orders_at_shop += len(page)
     rows = Order.objects.filter(store=row.store, gid__in=[node["id"] for node in page])
     held = {order.gid: order for order in rows.defer("document")}
-    _look_for_ours(row, page, work, is_last=is_last)
+    _note_unlisted(row, page, work, is_last=is_last)
     for node in page:
         order = held.get(node["id"])
         updated = parse_datetime(node["updatedAt"])
@@ -286,13 +295,14 @@ def _compare_page(
         )
 
 
-def _look_for_ours(
+def _note_unlisted(
     row: Comparison, page: Sequence[dict[str, Any]], work: _Work, *, is_last: bool
 ) -> None:
-    """Which of ours belong where this page stands, and are not on it.
+    """Note which of our orders belong on this page but aren't on it.
 
-    Shopify lists by the time of the last change. One that changed since we read it comes on a
-    later page and is struck off there; what is left at the end stands nowhere.
+    Shopify lists orders by the time of their last change. One that has changed since we read it
+    comes on a later page and is removed again there. What is left after the last page isn't
+    listed at all.
     """
     for node in page:
         work.unseen.pop(node["id"], None)
@@ -302,7 +312,7 @@ def _look_for_ours(
     )
     end = row.started_at - _SETTLED if is_last else last
     ours = Order.objects.visible().filter(store=row.store, shop_updated_at__lte=end)
-    # The first page begins with what changed at the very moment the search begins at.
+    # On the first page, include changes at exactly the time where the search begins.
     first = not row.progress and work.through == row.since
     since = {"shop_updated_at__gte" if first else "shop_updated_at__gt": work.through}
     listed = [node["id"] for node in page]
@@ -312,7 +322,7 @@ def _look_for_ours(
 
 
 def _markers_twice(store: Store) -> int:
-    """Actions whose mark stands on two refunds of money: each would be money sent twice."""
+    """Count our actions whose marker is on several refunds of money: money was sent twice."""
     refunds = OrderRefund.objects.filter(order__store=store, note__contains="[ax:", amount__gt=0)
     marks = Counter(
         note.rsplit("[ax:", 1)[1].split("]", 1)[0]
@@ -323,5 +333,5 @@ def _markers_twice(store: Store) -> int:
 
 
 def unread(store: Store) -> int:
-    """Orders of a store that wait for a read."""
+    """Return how many of a store's orders are dirty."""
     return Order.objects.filter(store=store, dirty_seq__gt=F("clean_seq")).count()

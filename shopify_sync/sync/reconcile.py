@@ -1,4 +1,4 @@
-"""Reconciliation: what webhooks did not tell. By `updated_at`, with an overlap."""
+"""Reconciliation: find changes that no webhook announced, by `updated_at` with an overlap."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from shopify_sync.sync import backfill
 
 logger = logging.getLogger(__name__)
 
-# updatedAt has whole seconds, and Shopify's index lags.
+# updatedAt has only whole seconds, and Shopify's search index lags.
 OVERLAP: Final = timedelta(minutes=10)
-# A change this young may still have its webhook on the way.
+# The webhook for a more recent change may still be on its way.
 _ON_ITS_WAY: Final = timedelta(minutes=2)
-# Renewed after each page; longer than the longest call with a renewal of the token.
+# Renewed after each page; longer than the longest call plus a token renewal.
 _LEASE: Final = timedelta(seconds=90)
 _TURN_S: Final = 15.0
 _BACKFILL_AGAIN: Final = timedelta(hours=1)
@@ -43,10 +43,10 @@ _PAGE: Final = 250
 
 
 def reconcile(store_id: int) -> int | None:
-    """Mark every order dirty that is newer at Shopify than here; returns how many.
+    """Mark every order dirty that is newer at Shopify than here; return how many.
 
-    The first run of a store begins its back-fill instead. None: another worker is at it, or
-    Shopify could not be read; the next run then goes on where this one stopped.
+    The first run for a store starts its back-fill instead. None means that another worker is on
+    it or Shopify could not be read; the next run then resumes where this one stopped.
     """
     marked = 0
     while (turn := take_turn(store_id)) is not None:
@@ -58,14 +58,14 @@ def reconcile(store_id: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """How many orders were marked dirty, and whether the run is over or has to go on."""
+    """How many orders a turn marked dirty, and whether the run is over."""
 
     marked: int
     is_over: bool
 
 
 def take_turn(store_id: int) -> Turn | None:
-    """As much of `reconcile` as a task may take. None as there."""
+    """Do as much of `reconcile` as a task has time for. Returns None in the same cases."""
     now = timezone.now()
     store = Store.objects.get(pk=store_id)
     cursor, _created = SyncCursor.objects.get_or_create(store=store)
@@ -85,20 +85,20 @@ def take_turn(store_id: int) -> Turn | None:
         note_error(store, error, now=now)
         return None
     except Refused as error:
-        # Shopify may not know our place in its list any more: from the beginning, then.
+        # Shopify may no longer accept our cursor, so start over.
         run.forget_place()
-        logger.warning("%s could not be reconciled: %s", store.domain, error)
+        logger.warning("could not reconcile %s: %s", store.domain, error)
         return None
     except ShopifyError as error:
-        logger.warning("%s could not be reconciled: %s", store.domain, error)
+        logger.warning("could not reconcile %s: %s", store.domain, error)
         return None
     finally:
-        run.put_down(now)
+        run.release(now)
     return Turn(run.marked, is_over=run.is_over)
 
 
 def pages(client: AdminClient, document: str, *, since: datetime) -> Iterator[list[dict[str, Any]]]:
-    """The orders changed since then, oldest change first, page by page."""
+    """Yield the orders changed since then, oldest change first, page by page."""
     after: str | None = None
     while True:
         nodes, after = page_of(client, document, since=since, after=after)
@@ -110,8 +110,10 @@ def pages(client: AdminClient, document: str, *, since: datetime) -> Iterator[li
 def page_of(
     client: AdminClient, document: str, *, since: datetime, after: str | None
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """One page of the orders changed since then, oldest change first, and after what the next
-    one begins; None: it was the last."""
+    """Read one page of the orders changed since then, oldest change first.
+
+    Returns the orders and the cursor for the next page, None if this was the last.
+    """
     query = f"updated_at:>='{since:%Y-%m-%dT%H:%M:%SZ}'"
     variables = {"query": query, "first": _PAGE, "after": after}
     orders = client.read(document, variables).get("orders") or {}
@@ -121,8 +123,10 @@ def page_of(
 
 
 def _begin_backfill(store: Store, now: datetime) -> None:
-    """A store that was never read begins with a back-fill. One that failed is tried again by
-    itself after a while: until one is done, nothing says from when on to reconcile."""
+    """Start a store's back-fill unless one is open; after a failed one, only an hour later.
+
+    Until one is done, there's no time from which to reconcile.
+    """
     last = Backfill.objects.filter(store=store).first()
     has_failed = last is not None and last.state == BackfillState.FAILED
     rests_until = last.finished_at + _BACKFILL_AGAIN if last and last.finished_at else now
@@ -131,7 +135,7 @@ def _begin_backfill(store: Store, now: datetime) -> None:
 
 
 class _Run:
-    """One reading of what changed; its place is kept, so that it goes on where it had to wait."""
+    """One run over the changes. Its place is saved, so that it can resume after an interruption."""
 
     def __init__(self, store: Store, cursor: SyncCursor, lease: datetime) -> None:
         self._store, self._cursor, self._lease = store, cursor, lease
@@ -143,8 +147,8 @@ class _Run:
 
     def read_changes(self, now: datetime) -> None:
         through = self._cursor.updated_through
-        assert through is not None  # noqa: S101  the caller's question
-        # A clock that ran ahead may have written it, or one that is behind may read it.
+        assert through is not None  # noqa: S101  the caller has checked
+        # min(), because a clock that was ahead may have written it, or ours may be behind.
         since = parse_datetime(str(self._place.get("since", ""))) or min(through, now) - OVERLAP
         self._place["since"] = since.isoformat()
         until = time.monotonic() + _TURN_S
@@ -152,7 +156,7 @@ class _Run:
         while True:
             after = self._place.get("after")
             nodes, after = page_of(client, "OrdersUpdatedSince", since=since, after=after)
-            self._look_at(nodes, now)
+            self._mark_changed(nodes, now)
             self._place["after"] = after
             if after is None:
                 self.is_over = True
@@ -163,8 +167,8 @@ class _Run:
     def forget_place(self) -> None:
         self._place = {}
 
-    def put_down(self, now: datetime) -> None:
-        """Keep what was reached, and give the lease back, if it is still ours."""
+    def release(self, now: datetime) -> None:
+        """Save the progress and release the lease, if it's still ours."""
         Drift.objects.bulk_create(self._drifts, ignore_conflicts=True)
         changes: dict[str, Any] = {
             "lease_until": None,
@@ -177,11 +181,13 @@ class _Run:
         self._mine().update(**changes)
 
     def _newest(self) -> datetime:
-        """The newest change the shop told of: its own time, whatever our clock says. Where it
-        told of none, everything up to where this run began has been seen."""
+        """Return the time of the newest change, by Shopify's clock whatever ours says.
+
+        If nothing changed, return the time this run started from, without the overlap.
+        """
         newest = parse_datetime(str(self._place.get("newest", "")))
         since = parse_datetime(self._place["since"])
-        assert since is not None  # noqa: S101  written by this run
+        assert since is not None  # noqa: S101  read_changes has written it
         return newest or since + OVERLAP
 
     def _mine(self) -> QuerySet[SyncCursor]:
@@ -194,7 +200,7 @@ class _Run:
         self._lease = lease
         return True
 
-    def _look_at(self, page: list[dict[str, Any]], now: datetime) -> None:
+    def _mark_changed(self, page: list[dict[str, Any]], now: datetime) -> None:
         gids = [node["id"] for node in page]
         rows = Order.objects.filter(store=self._store, gid__in=gids)
         known = {
@@ -213,7 +219,7 @@ class _Run:
             if stored is not None and updated <= stored:
                 continue
             if is_dirty:
-                continue  # a webhook told of it; its read is under way
+                continue  # a webhook has announced it and its read is pending
             mark_dirty(
                 store=self._store, gid=node["id"], legacy_id=int(node["legacyResourceId"]), now=now
             )
