@@ -1,4 +1,4 @@
-"""Django admin of the Shopify side; importing a module registers its pages."""
+"""Django admin for the Shopify models; importing a module registers its pages."""
 
 from shopify_sync.admin import connections, sync, webhooks
 

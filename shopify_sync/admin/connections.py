@@ -1,4 +1,4 @@
-"""The connection of a store, for people who are no developers. Secrets go in, never out."""
+"""Admin for a store's connection, made for non-developers. Secrets go in but never come out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SECRETS = ("access_token", "api_secret", "previous_api_secret")
 
 
 class ConnectionForm(ConnectionModelForm):
-    """Secret fields start empty; left empty they keep what is stored."""
+    """Form whose secret fields start empty; if left empty, the stored secret is kept."""
 
     shop = forms.CharField(
         label="Shop address",
@@ -71,6 +71,7 @@ class ConnectionForm(ConnectionModelForm):
             self.initial.pop(name, None)
 
     def clean_shop(self) -> str:
+        """Normalize the shop's address; reject one that is malformed or already connected."""
         shop = str(self.cleaned_data["shop"]).strip().lower()
         shop = shop.removeprefix("https://").removesuffix("/")
         if not SHOP.match(shop):
@@ -96,7 +97,7 @@ class ConnectionForm(ConnectionModelForm):
 
 @admin.register(ShopConnection)
 class ShopConnectionAdmin(DeskAdmin):
-    """Row F01: credentials, test call and webhooks, each with its own tick."""
+    """Connections, with a tick each for credentials, test call and webhooks."""
 
     form = ConnectionForm
     change_form_template = "admin/shopify_sync/shopconnection/change_form.html"
@@ -174,12 +175,12 @@ class ShopConnectionAdmin(DeskAdmin):
         if not change:
             obj.store, _created = Store.objects.get_or_create(domain=form.cleaned_data["shop"])
         if {"api_secret", "client_id", "method"} & set(form.changed_data) and change:
-            # Tokens of other credentials would be renewed in vain.
+            # Shopify would refuse to renew tokens issued to other credentials.
             obj.refresh_token = obj.previous_refresh_token = ""
         if form.cleaned_data.get("forget_previous"):
             obj.previous_api_secret = ""
         if change and "api_secret" in form.changed_data:
-            # Shopify signs with the old one for up to an hour.
+            # Shopify keeps signing with the old one for up to an hour.
             obj.previous_api_secret = ShopConnection.objects.get(pk=obj.pk).api_secret
         super().save_model(request, obj, form, change)
         audit.record(
@@ -197,7 +198,7 @@ class ShopConnectionAdmin(DeskAdmin):
             text = "Saved. Now press “Install in Shopify”: the shop's owner agrees there."
             self.message_user(request, text, messages.INFO)
         else:
-            # The admin saves in a transaction, and Shopify is not called inside one.
+            # The admin saves in a transaction, and Shopify must not be called inside one.
             transaction.on_commit(lambda: self._connect(request, obj))
         return HttpResponseRedirect(_page(obj.pk))
 
@@ -223,14 +224,14 @@ class ShopConnectionAdmin(DeskAdmin):
         return super().change_view(request, object_id, form_url, context)
 
     def check_now(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """POST: the doctor, with repair; then back to the page that shows its findings."""
+        """POST: run the doctor with repair, then return to the page that shows its findings."""
         row = self._row(request, pk)
         if request.method == "POST":
             self._connect(request, row)
         return HttpResponseRedirect(_page(pk))
 
     def app_file(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """GET: a shopify.app.toml for this installation, to download."""
+        """GET: download a shopify.app.toml for this installation."""
         row = self._row(request, pk)
         return HttpResponse(
             connect.app_file(row),

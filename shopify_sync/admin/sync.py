@@ -1,4 +1,4 @@
-"""How far each store has been read, and whether what we hold equals what it holds."""
+"""Admin for reconciliation, back-fills, drift and nightly comparisons. Mostly read-only."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class BackfillAdmin(ReadOnlyAdmin):
         return [address, *super().get_urls()]
 
     def progress_of(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """GET: how far it is, as JSON, for the bar."""
+        """GET: the back-fill's progress as JSON, polled by the progress bar."""
         if not self.has_view_permission(request):
             return JsonResponse({}, status=403)
         return JsonResponse(progress_data(get_object_or_404(Backfill, pk=pk)))
@@ -94,6 +94,7 @@ class BackfillAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Read these stores' orders again", permissions=["view"])
     def read_again(self, request: HttpRequest, queryset: QuerySet[Backfill]) -> None:
+        """Begin a back-fill for each store of the selected rows, unless one is open."""
         for row in queryset.select_related("store").order_by("store").distinct():
             begun = backfill.begin(row.store)
             queue.enqueue("shopify_sync.tasks.advance_backfill", begun.pk)
@@ -153,6 +154,7 @@ class ComparisonAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Agrees", boolean=True)
     def agreement(self, row: Comparison) -> bool | None:
+        """Unknown (None) until the comparison has finished."""
         return row.agrees if row.finished_at else None
 
     @admin.display(description="Refunds at Shopify / here")
@@ -162,11 +164,12 @@ class ComparisonAdmin(ReadOnlyAdmin):
 
 
 def progress_data(row: Backfill) -> dict[str, Any]:
+    """Return the JSON that progress.js reads."""
     return {"percent": row.percent, "text": progress_text(row), "is_open": row.is_open}
 
 
 def progress_text(row: Backfill) -> str:
-    """One sentence: what happens, and how far it is."""
+    """Return one sentence that says what is happening and how far it has come."""
     if row.state == BackfillState.PREPARING:
         of = f" of about {row.orders_expected:,}" if row.orders_expected else ""
         return f"Shopify prepares the file: {row.orders_prepared:,}{of} orders."
@@ -181,6 +184,7 @@ def progress_text(row: Backfill) -> str:
 
 
 def progress_bar(row: Backfill) -> SafeString:
+    """Return the bar's HTML; while the back-fill is open, progress.js keeps it up to date."""
     return format_html(
         '<span class="backfill" data-progress="{}"><progress max="100" value="{}">{} %</progress>'
         "<span>{}</span></span>",

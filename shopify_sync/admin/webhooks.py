@@ -1,4 +1,4 @@
-"""Webhooks as they came, playing dead ones again, and the balance of it all."""
+"""Admin for stored webhooks: view them, replay dead ones, and the balance page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from shopify_sync.webhooks.body_preview import masked_body
 
 
 class OrderNumberForm(forms.Form):
-    """Shopify's number of an order, as the address of its page in Shopify's admin ends with."""
+    """Form for an order's numeric ID, the last part of its URL in Shopify's admin."""
 
     order_number = forms.IntegerField(
         label="Shopify's number of the order", min_value=1, max_value=2**63 - 1
@@ -82,13 +82,13 @@ class WebhookEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description="body, masked")
     def contents(self, event: WebhookEvent) -> str:
-        """With everything that names or reaches a person masked."""
+        """Return the body with personal data masked."""
         return masked_body(event.body_bytes)
 
     @admin.action(description="Process again", permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
         events = WebhookEvent.objects.filter(pk__in=queryset.values("pk"))
-        self._told(request, replaying.replay(events, by=_person(request)))
+        self._report_count(request, replaying.replay(events, by=_admin_user(request)))
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("shopify_sync.change_webhookevent")
@@ -105,7 +105,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         topic = request.GET.get("topic") or request.GET.get("topic__exact") or ""
-        # PostgreSQL compares with no text that holds a NUL.
+        # PostgreSQL rejects text with a NUL, even in a comparison.
         topic = topic.replace("\x00", "")
         context = self._dead(request, topic) if topic else {}
         return super().changelist_view(request, {**context, **(extra_context or {})})
@@ -127,21 +127,23 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         return super().change_view(request, object_id, form_url, context)
 
     def replay_dead(self, request: HttpRequest) -> HttpResponse:
-        """POST: every dead event of a topic is processed again."""
+        """POST: process every dead event of a topic again."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        self._check(request)
+        self._require_replay_permission(request)
         topic = request.POST.get("topic", "")
-        # Without a topic nothing is meant, rather than everything.
-        count = replaying.replay(replaying.dead(topic=topic), by=_person(request)) if topic else 0
-        self._told(request, count)
+        # No topic means nothing, rather than everything.
+        count = (
+            replaying.replay(replaying.dead(topic=topic), by=_admin_user(request)) if topic else 0
+        )
+        self._report_count(request, count)
         return HttpResponseRedirect(reverse("admin:shopify_sync_webhookevent_changelist"))
 
     def read_order(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """POST: the order an event tells of is read at Shopify, whatever its body says."""
+        """POST: read the order with the given Shopify ID again, whatever the event's body says."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        self._check(request)
+        self._require_replay_permission(request)
         events = WebhookEvent.objects.select_related("store").filter(store__is_active=True)
         event = get_object_or_404(events, pk=pk)
         form = OrderNumberForm(request.POST)
@@ -152,7 +154,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
             self.message_user(request, text, messages.ERROR)
         else:
             number = form.cleaned_data["order_number"]
-            order_id = replaying.read_again(event, legacy_id=number, by=_person(request))
+            order_id = replaying.read_again(event, legacy_id=number, by=_admin_user(request))
             queue.enqueue("shopify_sync.tasks.fetch_order", order_id)
             self.message_user(request, f"Order {number} is read from Shopify again.")
         return HttpResponseRedirect(reverse("admin:shopify_sync_webhookevent_change", args=[pk]))
@@ -162,16 +164,16 @@ class WebhookEventAdmin(ReadOnlyAdmin):
             return {}
         return {"dead_topic": topic, "dead_count": replaying.dead(topic=topic).count()}
 
-    def _check(self, request: HttpRequest) -> None:
+    def _require_replay_permission(self, request: HttpRequest) -> None:
         if not self.has_replay_permission(request):
             raise PermissionDenied
 
-    def _told(self, request: HttpRequest, count: int) -> None:
+    def _report_count(self, request: HttpRequest, count: int) -> None:
         what = "event" if count == 1 else "events"
         self.message_user(request, f"{count} {what} will be processed again.")
 
 
-def _person(request: HttpRequest) -> User:
+def _admin_user(request: HttpRequest) -> User:
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user
@@ -179,7 +181,7 @@ def _person(request: HttpRequest) -> User:
 
 @admin.register(WebhookTally)
 class BalanceAdmin(ReadOnlyAdmin):
-    """One page in place of a list: what came, what became of it, and whether it agrees."""
+    """A page instead of a list: what arrived, what happened to it, and whether it adds up."""
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
