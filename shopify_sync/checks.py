@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core import checks
 
-# The first version with OrderCancelJobResult, which tells how a cancellation is going.
+# The first version with OrderCancelJobResult, which reports the progress of a cancellation.
 OLDEST_VERSION: Final = "2026-10"
 _VERSION: Final = re.compile(r"20[0-9]{2}-(01|04|07|10)")
 

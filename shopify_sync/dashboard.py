@@ -39,7 +39,7 @@ _ANSWERS: Final = ("stored", "duplicates", "unauthorized", "malformed", "unavail
 
 
 def tiles(now: datetime) -> Iterator[Tile]:
-    """Yield each store's connection, silence, drift, dead-event and back-fill tiles. Six queries."""
+    """Yield each store's tiles: connection, silence, drift, dead events, back-fill. Six queries."""
     stores = list(Store.objects.active())
     connections = {row.store_id: row for row in ShopConnection.objects.all()}
     drifts = _by_store(Drift.objects.filter(found_at__gt=now - _DAY))

@@ -51,6 +51,7 @@ from shopify_sync.stores.clients import (
 
 logger = logging.getLogger(__name__)
 
+# Cache lifetimes; _SEARCH_AGAIN_S limits repeated searches for the same addresses.
 _REASONS_FRESH_S: Final = 60 * 60
 _SEARCH_AGAIN_S: Final = 60
 _BACKFILL_FRESH_S: Final = 5
@@ -197,27 +198,32 @@ class ShopifyGateway:
         return found
 
     def is_uninstalled(self, store: Store) -> bool:
+        """Ask Shopify now; only a clear refusal of our access counts."""
         try:
             return compliance.is_refused(store)
         except ShopifyError as error:
             raise _unreachable(error) from error
 
     def read_checkout(self, checkout: Checkout) -> CheckoutSnapshot | None:
+        """Read it as a background request, which leaves half of the rate limit to agents."""
         try:
             return checkouts.read_checkout(checkout)
         except (ShopifyError, mapping.MalformedAnswer) as error:
             raise _unreachable(error) from error
 
     def read_consents(self, store: Store, customer_gid: str) -> Consents:
+        """Read them as a background request, like a checkout."""
         try:
             return checkouts.read_consents(store, customer_gid)
         except (ShopifyError, mapping.MalformedAnswer) as error:
             raise _unreachable(error) from error
 
     def plan(self, action: OrderAction) -> list[Step]:
+        """Freeze the action's requests at today's documents and API version."""
         return mutations.plan(action)
 
     def wake(self, action_id: int, *, after_s: float = 0) -> None:
+        """Enqueue perform_action for this action."""
         queue.enqueue("shopify_sync.tasks.perform_action", action_id, delay_s=after_s)
 
     def _read_reasons(self, store: Store) -> list[str]:

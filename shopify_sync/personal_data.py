@@ -27,6 +27,7 @@ from orders.privacy.retention import (
 from shopify_sync.models import EventState, ShopConnection, SyncCursor, WebhookEvent
 
 
+# Cached, because it's called with the same person for every row.
 @lru_cache(maxsize=4)
 def _person_pattern(
     gids: tuple[str, ...], orders: tuple[int, ...], addresses: tuple[str, ...]

@@ -224,6 +224,7 @@ def advance_backfills() -> None:
 
 @shared_task
 def watch_stores() -> None:
+    """Enqueue the hourly check of each active store."""
     queue.enqueue_each(
         "shopify_sync.tasks.watch_store", Store.objects.active().values_list("pk", flat=True)
     )
@@ -231,6 +232,7 @@ def watch_stores() -> None:
 
 @shared_task
 def compare_stores() -> None:
+    """Enqueue the nightly comparison of each active store."""
     queue.enqueue_each(
         "shopify_sync.tasks.compare_store", Store.objects.active().values_list("pk", flat=True)
     )
@@ -238,6 +240,7 @@ def compare_stores() -> None:
 
 @shared_task
 def reconcile_stores() -> None:
+    """Enqueue a reconciliation of each active store."""
     queue.enqueue_each(
         "shopify_sync.tasks.reconcile_store", Store.objects.active().values_list("pk", flat=True)
     )

@@ -212,8 +212,8 @@ def _as_credit(proposal: Proposal) -> dict[str, Any]:
 def _with_marker(note: str, marker: str) -> str:
     """Return the agent's note with the marker at its end, within Shopify's 255 characters.
 
-    Markers that were typed or pasted are removed: the refund a marker stands on counts as the
-    work of that marker's action.
+    Markers that were typed or pasted are removed, because a refund whose note has a marker is
+    taken for the work of that marker's action.
     """
     note = _MARKER.sub("", note)
     room = SHOPIFY_NOTE_LENGTH - len(marker) - 1

@@ -145,6 +145,7 @@ class ShopConnectionAdmin(DeskAdmin):
 
     @admin.display(boolean=True)
     def credentials(self, connection: ShopConnection) -> bool:
+        """Whether token and secret are there; says nothing about whether they work."""
         return bool(connection.access_token and connection.api_secret)
 
     @admin.display(boolean=True)
@@ -241,6 +242,7 @@ class ShopConnectionAdmin(DeskAdmin):
 
     @admin.action(description="Check the connection and repair webhooks", permissions=["change"])
     def examine(self, request: HttpRequest, queryset: QuerySet[ShopConnection]) -> None:
+        """Run the doctor, with repair, on each selected connection."""
         for connection in queryset.select_related("store"):
             self._connect(request, connection)
 

@@ -39,7 +39,7 @@ class SyncCursorAdmin(ReadOnlyAdmin):
 
 @admin.register(Backfill)
 class BackfillAdmin(ReadOnlyAdmin):
-    """One row a reading of a store's past; the bar moves by itself (progress.js)."""
+    """Back-fills, each with a progress bar that progress.js keeps up to date."""
 
     list_title = "Back-fills"
     list_intro = (

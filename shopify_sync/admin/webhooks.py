@@ -87,10 +87,12 @@ class WebhookEventAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Process again", permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
+        """Process the selected events again, in any state, unless their body has been deleted."""
         events = WebhookEvent.objects.filter(pk__in=queryset.values("pk"))
         self._report_count(request, replaying.replay(events, by=_admin_user(request)))
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
+        """Decide by the change permission, although ReadOnlyAdmin allows no changes."""
         return request.user.has_perm("shopify_sync.change_webhookevent")
 
     def get_urls(self) -> list[URLPattern]:

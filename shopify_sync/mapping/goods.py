@@ -84,6 +84,7 @@ def _texts(rows: Any, name: str) -> tuple[str, ...]:
 
 
 def fulfillment(data: Json) -> Fulfillment:
+    """Map a Fulfillment with its tracking, lines and the events that were requested."""
     return Fulfillment(
         gid=data["id"],
         name=to_text(data.get("name")),

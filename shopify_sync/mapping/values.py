@@ -68,6 +68,7 @@ def to_text(value: Any) -> str:
 
 
 def to_count(value: Any) -> int:
+    """Return an integer; 0 for null. Raises TypeError or ValueError for anything else."""
     return int(value) if value is not None else 0
 
 
@@ -85,7 +86,7 @@ def must_time(text: Any) -> datetime:
 def to_bag(data: Json | None, shop: str, presentment: str) -> MoneyBag:
     """Map a MoneyBag; a missing one is zero in the given currencies.
 
-    If only one of the two amounts is present, it stands for both. Raises MalformedAnswer if both
+    If only one of the two amounts is present, it's used for both. Raises MalformedAnswer if both
     are missing, and InvalidMoney for one that isn't a number.
     """
     if not data:

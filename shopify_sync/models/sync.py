@@ -204,6 +204,7 @@ class Comparison(models.Model):
 
     @property
     def refunds_agree(self) -> bool:
+        """Whether Shopify's and our sum are equal in every currency."""
         return all(theirs == ours for theirs, ours in self.refunds.values())
 
     @property

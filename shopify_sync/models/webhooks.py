@@ -13,6 +13,8 @@ from orders.models import Store
 
 
 class EventState(models.TextChoices):
+    """DEAD: failed too often; an administrator has to look and replay it."""
+
     WAITING = "waiting", "Waiting"
     DONE = "done", "Done"
     DEAD = "dead", "Dead"

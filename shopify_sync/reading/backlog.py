@@ -63,6 +63,7 @@ class Lease:
         return True
 
     def give_back(self) -> None:
+        """Release the lease; no effect if another worker has taken it."""
         self._mine().update(reader_lease_until=None)
 
     def _mine(self) -> QuerySet[SyncCursor]:

@@ -1,4 +1,4 @@
-"""Handlers for topics that delete data, each of which needs more proof than a signature.
+"""Handlers for topics that delete data, which all need more proof than a signature.
 
 Shopify's HMAC covers the body but not the headers, so anyone who has one genuine body can send
 it under any topic. Therefore the body must name this very shop and have its topic's exact shape.

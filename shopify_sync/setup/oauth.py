@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 SHOP: Final = re.compile(r"\A[a-z0-9][a-z0-9-]{0,60}\.myshopify\.com\Z")
 _SESSION: Final = "shopify_install"
 _STATE_AGE_S: Final = 600
+# How far Shopify's timestamp may lie in the past, and in the future in case our clock is slow.
 _OLDEST_S: Final = 24 * 3600
 _AHEAD_S: Final = 300
 

@@ -72,7 +72,7 @@ def extras(connection: ShopConnection) -> dict[str, bool]:
 
 
 def note_error(store: Store, error: NeedsAdmin, *, now: datetime) -> None:
-    """Record an error on the connection, where an administrator sees it, and clear the test-call tick."""
+    """Record an error for the connection's page in the admin, and clear its test-call tick."""
     ShopConnection.objects.filter(store=store).update(
         last_error=str(error), last_error_at=now, credentials_ok_at=None
     )

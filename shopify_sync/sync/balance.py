@@ -60,6 +60,7 @@ class Hour:
 
     @property
     def is_balanced(self) -> bool:
+        """Whether every request is accounted for."""
         return self.is_answered and self.is_kept
 
 

@@ -56,7 +56,7 @@ class FileGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A bulk operation's status. `url` is empty until COMPLETED, and after it if nothing matched."""
+    """A bulk operation's status; `url` is empty before COMPLETED or if nothing matched."""
 
     gid: str
     status: str

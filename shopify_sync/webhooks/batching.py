@@ -1,4 +1,4 @@
-"""Batch work that is cheaper together: items that arrive while a round runs go into the next one."""
+"""Batch work that is cheaper together: items that arrive during one round go into the next."""
 
 from __future__ import annotations
 

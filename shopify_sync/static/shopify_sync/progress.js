@@ -1,4 +1,4 @@
-// Moves the bars of back-fills that are under way, until each has ended.
+// Keep the progress bars of open back-fills up to date until they end.
 const EVERY_MS = 1000;
 
 async function follow(bar) {
@@ -13,7 +13,7 @@ async function follow(bar) {
       if (!now.is_open) return;
     }
   } catch {
-    // The server is away: ask again.
+    // The server is unreachable: try again.
   }
   setTimeout(() => follow(bar), EVERY_MS);
 }
