@@ -31,8 +31,8 @@ _BEGAN: Final = "began_at"
 # Not with every request: a session is a row that is written anew.
 _RENEW_AFTER: Final = timedelta(minutes=5)
 _NOBODY: Final = "0"
-_SALT: Final = "inbox.accounts.sessions"
-_KEPT_SALT: Final = "inbox.accounts.sessions.kept"
+_SALT: Final = "inbox.sessions"
+_KEPT_SALT: Final = "inbox.sessions.kept"
 _KEPT_S: Final = 3600
 # Which of the two the middleware has to write into the answer's cookie.
 _LOGGED_IN: Final = "inbox.logged_in"

@@ -109,8 +109,5 @@ def _unseal(kind: str, text: str, max_age_s: int) -> dict[str, Any]:
 
 def _box() -> MultiFernet:
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    made = [
-        salted_hmac("inbox.frames.authentication", "pass", secret=k, algorithm="sha256")
-        for k in keys
-    ]
+    made = [salted_hmac("inbox.frames", "pass", secret=k, algorithm="sha256") for k in keys]
     return MultiFernet([Fernet(base64.urlsafe_b64encode(key.digest())) for key in made])

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from inbox.models import Conversation
 from orders import audit, services
+from orders.actions import approvals, transitions
 from orders.errors import ActionRefused
 from orders.models import ActionState, AuditEntry, AuditKind, Order, OrderAction, Policy, Store
 from practice_store.changes import staff_actions as shop_actions
@@ -273,7 +274,7 @@ def test_without_the_services_rule_anybody_would_settle(
     uncertain: OrderAction, as_alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: the page has no rule of its own."""
-    monkeypatch.setattr(services.approvals, "settling_refusal", lambda _by: None)
+    monkeypatch.setattr(approvals, "settling_refusal", lambda _by: None)
     assert "Settled by alice" in settle(as_alice, uncertain)
     assert state(uncertain) == ActionState.REJECTED
 
@@ -281,13 +282,13 @@ def test_without_the_services_rule_anybody_would_settle(
 def test_a_role_that_is_lost_while_shopify_is_read_settles_nothing(
     uncertain: OrderAction, sara: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = services.approvals.get_gateway().refresh
+    read = approvals.get_gateway().refresh
 
     def refresh(order: Order) -> None:
         sara.groups.clear()
         read(order)
 
-    monkeypatch.setattr(services.approvals.get_gateway(), "refresh", refresh)
+    monkeypatch.setattr(approvals.get_gateway(), "refresh", refresh)
     assert "Only a supervisor" in settle(logged_in(sara), uncertain)
     assert state(uncertain) == ActionState.NEEDS_HUMAN
 
@@ -334,7 +335,7 @@ def test_without_the_services_rule_anybody_would_keep_it(
     """Negative control."""
     shop.place(paid=True)
     order = seen()
-    monkeypatch.setattr(services.approvals, "settling_refusal", lambda _by: None)
+    monkeypatch.setattr(approvals, "settling_refusal", lambda _by: None)
     as_alice.post(f"/inbox/decisions/orders/{order.pk}/keep/", {"reason": "Restocking fee"})
     order.refresh_from_db()
     assert order.kept == 40
@@ -395,10 +396,10 @@ def test_two_refunds_cannot_promise_the_same_money(
     order = Order.objects.get()
     assert order.reserved == 30
     other = OrderAction(order=order, amount=action.amount, currency="EUR")
-    with pytest.raises(services.moving.ActionRefused):
-        services.moving.reserve(order, other)
+    with pytest.raises(transitions.ActionRefused):
+        transitions.reserve(order, other)
     Order.objects.update(reserved=0)
-    services.moving.reserve(order, other)
+    transitions.reserve(order, other)
 
 
 @pytest.mark.slow

@@ -340,7 +340,7 @@ def test_a_conversations_page_hears_of_it(
     message: Message, carrier: Carrier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[tuple[str, ...]] = []
-    monkeypatch.setattr(ends.live, "announce", lambda *topics: heard.append(topics))
+    monkeypatch.setattr(ends.events, "announce", lambda *topics: heard.append(topics))
     outbox.deliver_message(message.pk)
     carrier.error = NotSent("No.")
     outbox.deliver_message(message.pk)

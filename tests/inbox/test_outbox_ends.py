@@ -131,7 +131,7 @@ def test_a_confirmation_that_finally_failed_comes_back_as_well(
 
 def test_open_pages_hear_of_it(given_up: Message, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: set[str] = set()
-    monkeypatch.setattr(ends.live, "announce", lambda *topics: heard.update(topics))
+    monkeypatch.setattr(ends.events, "announce", lambda *topics: heard.update(topics))
     Message.objects.filter(pk=given_up.pk).update(delivery_state=DeliveryState.PENDING)
     ends.give_up(given_up, "No.", now=timezone.now())
     assert heard == {"inbox", f"conversation:{given_up.conversation_id}"}

@@ -93,7 +93,7 @@ def test_without_the_guard_the_second_waits_for_ever(
         return len([work(key) for key in keys])
 
     failing(monkeypatch, actions, "perform", two[0].pk)
-    monkeypatch.setattr(tasks.sweeping, "each", each)
+    monkeypatch.setattr(tasks.sweeps, "each", each)
     for _sweep in range(3):
         with pytest.raises(ValueError, match="out of range"):
             tasks.sweep_actions()

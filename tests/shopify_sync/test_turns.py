@@ -484,7 +484,7 @@ def test_hiccups_do_not_end_a_backfill_that_gets_on(
                 raise Unreachable("the result file broke off")
             yield found
 
-    monkeypatch.setattr(backfill.bulk, "orders_in", breaks_after_one)
+    monkeypatch.setattr(backfill.bulk_file, "orders_in", breaks_after_one)
     _until(row, BackfillState.DONE)
     assert (row.orders_done, Order.objects.count()) == (8, 8)
 
@@ -504,7 +504,7 @@ def test_a_backfill_that_never_gets_further_ends(
         yield next(iter(real(url, start=start)))
         raise bulk_file.FileGone("HTTP 404")
 
-    monkeypatch.setattr(backfill.bulk, "orders_in", gone_after_one)
+    monkeypatch.setattr(backfill.bulk_file, "orders_in", gone_after_one)
     row = backfill.begin(store)
     _until(row, BackfillState.FAILED)
     assert row.tries == backfill._TRIES

@@ -139,8 +139,8 @@ def test_without_the_check_a_forged_delivery_would_be_stored(
     connected: Store, push: Push, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control."""
-    for module in ("views", "receiver"):
-        monkeypatch.setattr(f"shopify_sync.{module}.is_signed", lambda *a: True)
+    for module in ("view", "receiver"):
+        monkeypatch.setattr(f"shopify_sync.webhooks.{module}.is_signed", lambda *a: True)
     push(b'{"id": 1}', X_Shopify_Hmac_Sha256="forged")
     assert WebhookEvent.objects.count() == 1
 
