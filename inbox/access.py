@@ -1,4 +1,4 @@
-"""The only doors to conversations, contacts and their orders."""
+"""Access checks for conversations, contacts and their orders; views load them only through here."""
 
 from __future__ import annotations
 
@@ -22,40 +22,48 @@ from orders.models import Order, OrderAction
 
 
 def door_refused(agent: Agent, *, changes: bool) -> bool:
-    """The one check of roles, for pages, fragments, REST and streams: whether somebody may not
-    look here, or, with `changes`, may not do anything here."""
+    """Return whether the agent's roles forbid reading the inbox or, with `changes`, writing to it.
+
+    Pages, fragments, REST and event streams all ask this one function.
+    """
     return not (roles.may_work(agent) if changes else roles.may_read(agent))
 
 
 def agent_of(request: HttpRequest | Request) -> User:
-    """The person behind a request. Doors let nobody else in; raises PermissionDenied."""
+    """Return the user behind a request. Raises PermissionDenied unless they may read the inbox."""
     if not isinstance(request.user, User) or door_refused(request.user, changes=False):
         raise PermissionDenied
     return request.user
 
 
 def conversations_for(agent: Agent) -> QuerySet[Conversation]:
-    """What this agent may see: one team so far, so all of it. Without a role: nothing."""
+    """Return the conversations this agent may see.
+
+    There is only one team so far, so that is all of them, or none for an account without a role.
+    """
     if door_refused(agent, changes=False):
         return Conversation.objects.none()
     return Conversation.objects.select_related("contact", "channel", "assignee")
 
 
 def get_conversation(agent: Agent, pk: int) -> Conversation:
-    """Raises Http404."""
+    """Return a conversation the agent may see. Raises Http404."""
     return get_object_or_404(conversations_for(agent), pk=pk)
 
 
 def get_contact(agent: Agent, pk: int) -> Contact:
-    """Raises Http404."""
+    """Return a contact, provided the agent may read the inbox. Raises Http404."""
     if door_refused(agent, changes=False):
         raise Http404
     return get_object_or_404(Contact, pk=pk)
 
 
 def acting_refusal(agent: Agent, conversation: Conversation) -> Refusal | None:
-    """Row F28: the assigned agent acts on the customer's orders as long as the conversation is not
-    resolved, and supervisors do. The same beside a conversation and by REST."""
+    """Return why the agent may not act on the customer's orders from a conversation.
+
+    The assigned agent may until the conversation is resolved; supervisors always may. The order
+    panel and the REST API share this rule.
+    """
     is_mine = conversation.assignee_id == agent.pk and agent.pk is not None
     is_over = conversation.state == ConversationState.RESOLVED
     if (is_mine and not is_over) or roles.is_supervisor(agent):
@@ -70,8 +78,11 @@ def acting_refusal(agent: Agent, conversation: Conversation) -> Refusal | None:
 
 
 def money_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
-    """The same from the order's side (REST): of the contacts through whom the agent may act,
-    one has to be certain. An order of nobody who ever wrote is found by its number."""
+    """Return why the agent may not move this order's money when they start from the order (REST).
+
+    At least one contact the agent may act for must certainly own the order. An order whose
+    customer never wrote in has no contact, and so no doubt either: it was found by its number.
+    """
     if refusal := acting_refusal_for_order(agent, order):
         return refusal
     contacts = identities.contacts_of(order)
@@ -82,19 +93,24 @@ def money_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
 
 
 def approving_refusal(order: Order) -> Refusal | None:
-    """A doubt that came up after the action was asked for stops its approval, too."""
+    """Return why an action on this order can't be approved: doubt about the order's owner.
+
+    The doubt may have come up after the action was requested.
+    """
     return _uncertain(order, identities.contacts_of(order))
 
 
 def certain_contacts(order: Order) -> list[int]:
-    """Ids of the contacts of whom it is certain that the order is theirs: who may hear of it."""
+    """Return IDs of contacts who certainly own the order and so may be messaged about it."""
     found = Contact.objects.filter(pk__in=identities.contacts_of(order))
     return [c.pk for c in found if matching.matching_of(c, order).refusal(order) is None]
 
 
 def sending_refusal(action: OrderAction, order: Order) -> Refusal | None:
-    """The same before an action leaves: the order is still certainly that of the contact it was
-    asked for. Asked under the order's lock, with everything else (orders.actions.guards)."""
+    """Return why an action must not go to Shopify: doubt that its contact still owns the order.
+
+    Runs under the order's lock, as one of the rules in orders.actions.guards.
+    """
     kind, _sep, pk = action.origin.partition(":")
     if kind != "conversation" or not pk.isdigit():
         return approving_refusal(order)
@@ -111,7 +127,7 @@ def sending_refusal(action: OrderAction, order: Order) -> Refusal | None:
 
 
 def _uncertain(order: Order, contacts: list[int]) -> Refusal | None:
-    """None where the order is certainly one of theirs, or nobody's."""
+    """Return None if one of the contacts certainly owns the order, or if there are no contacts."""
     refusals = []
     for contact in Contact.objects.filter(pk__in=contacts):
         refusal = matching.matching_of(contact, order).refusal(order)
@@ -122,7 +138,10 @@ def _uncertain(order: Order, contacts: list[int]) -> Refusal | None:
 
 
 def acting_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
-    """Row F28 from the order's side (REST): any conversation of its customer that is not resolved."""
+    """Return why the agent may not act on an order when they start from the order (REST).
+
+    Any unresolved conversation with its customer that is assigned to the agent is enough.
+    """
     if roles.is_supervisor(agent):
         return None
     contacts = identities.contacts_of(order)

@@ -2,16 +2,19 @@ from django.apps import AppConfig
 
 
 class InboxConfig(AppConfig):
+    """Register what Django and the other apps look up: receivers, checks, admin pages, rules."""
+
     name = "inbox"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Importing registers: signal receivers, system checks, personal data, dashboard tiles.
-        # The admin pages of users and groups replace Django's own, so they come last.
+        # Imported for their side effects: they register signal receivers, system checks, personal
+        # data and dashboard tiles. accounts.admin replaces Django's own pages for users and
+        # groups, so it comes last.
         from inbox import access, checks, dashboard, personal_data, receivers  # noqa: F401
         from inbox.accounts import admin, audit, staff_roles  # noqa: F401
         from orders.actions import guards
 
-        # Whose order it is, checked before anything is sent to Shopify.
+        # Checks that the contact still owns the order before anything is sent to Shopify.
         if access.sending_refusal not in guards.RULES:
             guards.RULES.append(access.sending_refusal)

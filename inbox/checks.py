@@ -1,4 +1,4 @@
-"""System checks: a provider of texts that cannot send is found at the start, not by a customer."""
+"""System checks that find a broken SMS provider at startup, before a customer does."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from inbox.channels import sms
 
 @checks.register(checks.Tags.compatibility)
 def sms_backend_works(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Check that SMS_BACKEND, if set, names a class that can send."""
     if not settings.SMS_BACKEND:
         return []
     if not sms.is_configured():

@@ -1,6 +1,6 @@
-"""What this app shows on the admin's front page and in /metrics (core.dashboard).
+"""Dashboard tiles and Prometheus metrics of the inbox (core.dashboard).
 
-The admin stays English, so nothing here is marked for translation.
+The admin is in English only, so nothing here is marked for translation.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _URGENT: Final = frozenset({"unassigned", "undelivered"})
 
 
 def tiles(now: datetime) -> Iterator[Tile]:
-    """What waits for a person, and where that person decides it. Four queries."""
+    """Yield the work that waits for a person, linked to where they do it. Four queries."""
     undecided = _undecided()
     held = _money_held()
     decisions = reverse("inbox:decisions")
@@ -79,7 +79,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
 
 
 def metrics(now: datetime) -> Iterator[Metric]:
-    """Six queries."""
+    """Yield conversation and outbox metrics. Six queries."""
     counts = _conversation_counts()
     yield Metric(
         name="agent_inbox_conversations",
@@ -182,7 +182,7 @@ def _money_held() -> dict[int, list[Money]]:
 
 
 def channel_names(origins: Iterable[str]) -> Mapping[str, str]:
-    """The channel of each conversation among these origins (orders.reports.totals)."""
+    """Map each origin that is a conversation to its channel's name (for orders.reports.totals)."""
     ids = [text.partition(":")[2] for text in origins if text.startswith("conversation:")]
     rows = Conversation.objects.filter(pk__in=[pk for pk in ids if pk.isdecimal()])
     named = {f"conversation:{pk}": name for pk, name in rows.values_list("pk", "channel__name")}
@@ -190,6 +190,7 @@ def channel_names(origins: Iterable[str]) -> Mapping[str, str]:
 
 
 def origin_url(origin: str) -> str:
+    """Return the URL of the conversation an action came from; "" if it came from elsewhere."""
     kind, _sep, pk = origin.partition(":")
     if kind != "conversation" or not pk.isdecimal():
         return ""

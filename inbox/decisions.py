@@ -1,6 +1,6 @@
 """What waits for a person's decision: approvals, uncertain outcomes, money still to return.
 
-Rows G03, G05 and reliability 3.1. A fixed number of queries, whatever the number of rows.
+The number of queries is fixed, however many rows there are.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SHOWN_AT_MOST: Final = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRow:
-    """`refusal`: why this person may not decide it; None: they may."""
+    """An action that waits for approval. `refusal`: why this user may not decide it, if so."""
 
     action: OrderAction
     who: str
@@ -48,7 +48,10 @@ class ApprovalRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UncertainRow:
-    """Both sides: `ours` is what was sent, `theirs` what Shopify shows. (label, text) pairs."""
+    """An action with an unknown outcome, as (label, text) pairs.
+
+    `ours` is what we sent, `theirs` what Shopify shows.
+    """
 
     action: OrderAction
     what: str
@@ -59,7 +62,7 @@ class UncertainRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldRow:
-    """Money of a customer that is still with the shop. `url` is empty without a conversation."""
+    """A customer's money that the shop still holds. `url` is empty without a conversation."""
 
     order: Order
     amount: Money
@@ -71,11 +74,13 @@ class HeldRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions:
+    """The lists of the decisions page, as one user sees them."""
+
     approvals: tuple[ApprovalRow, ...]
     uncertain: tuple[UncertainRow, ...]
     held: tuple[HeldRow, ...]
     may_settle: bool
-    # Some list has more than is shown: they follow once these are decided.
+    # At least one list was cut off at SHOWN_AT_MOST; the rest follow as rows are decided.
     has_more: bool = False
 
     @property
@@ -84,7 +89,7 @@ class Decisions:
 
 
 def decisions(user: User) -> Decisions:
-    """Everything open, oldest first."""
+    """Return everything that is open, oldest first."""
     rows = OrderAction.objects.select_related("order__store", "requested_by", "approved_by")
     waiting = rows.filter(state=ActionState.AWAITING_APPROVAL).order_by("requested_at")
     uncertain = rows.filter(state=ActionState.NEEDS_HUMAN).order_by("requested_at")
@@ -137,7 +142,7 @@ def _approval(
     try:
         proposal = previews.decode_proposal(action.proposal)
     except ValueError:
-        # One row that cannot be read must not hide the others. It runs out by itself.
+        # One unreadable row must not hide the others; it expires on its own.
         refusal = Refusal("unreadable", _("What was asked for can no longer be read."))
     else:
         facts += [(_("Reason"), proposal.reason_label), *_goods(action, proposal)]
@@ -156,7 +161,7 @@ def _approval(
 
 
 def _goods(action: OrderAction, proposal: previews.Proposal) -> list[tuple[str, str]]:
-    """Who approves a refund approves what it does to items and stock as well."""
+    """Approving a refund also approves what it does to items and stock, so list that as well."""
     titles = {line.gid: line.title for line in action.order.snapshot.lines}
     chosen = [f"{li.quantity} × {titles.get(li.line_gid, '–')}" for li in proposal.lines]
     return [*([(_("Items"), ", ".join(chosen))] if chosen else []), *previews.goods_rows(proposal)]
@@ -210,14 +215,14 @@ def _held(order: Order, urls: dict[int, str]) -> HeldRow:
         order=order,
         amount=Money(order.net_payment, order.currency),
         since=order.cancelled_at,
-        why=_because(order, _what_came_of(order)),
+        why=_with_test_note(order, _refund_progress(order)),
         url=urls.get(order.pk, ""),
         can_keep=True,
     )
 
 
-def _what_came_of(order: Order) -> str:
-    """How much of a canceled order's money went back."""
+def _refund_progress(order: Order) -> str:
+    """Say how much of a canceled order's money was refunded."""
     snapshot = order.snapshot
     waiting = total(
         (parts(refund).waiting.presentment for refund in snapshot.refunds), order.currency
@@ -235,19 +240,19 @@ def _what_came_of(order: Order) -> str:
 
 
 def _failed(refund: OrderRefund, urls: dict[int, str]) -> HeldRow:
-    """The part that failed; less where the shop, after other refunds, holds less."""
+    """Build the row of a failed refund. It never asks for more than the shop still holds."""
     order = refund.order
     return HeldRow(
         order=order,
         amount=Money(min(refund.failed, order.net_payment), order.currency),
         since=refund.refunded_at,
-        why=_because(order, _("The refund failed at the payment provider.")),
+        why=_with_test_note(order, _("The refund failed at the payment provider.")),
         url=urls.get(refund.order_id, ""),
         can_keep=False,
     )
 
 
-def _because(order: Order, why: str) -> str:
+def _with_test_note(order: Order, why: str) -> str:
     return f"{why} {_('Test order: no money is owed.')}" if order.is_test else why
 
 
@@ -265,7 +270,7 @@ def _origin_url(action: OrderAction) -> str:
 
 
 def _conversation_urls(orders: Iterable[Order]) -> dict[int, str]:
-    """The latest conversation of each order's customer: two queries for all of them."""
+    """Map order IDs to their customer's latest conversation. Two queries in total."""
     by_value: dict[tuple[str, str], list[int]] = {}
     for order in orders:
         for kind, value in (

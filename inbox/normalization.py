@@ -1,4 +1,4 @@
-"""How addresses and names are kept: in one spelling, and without what cannot be seen."""
+"""Normalize addresses and names: one spelling each, without invisible characters."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 NAME_LENGTH: Final = 255
 _CUSTOMER: Final = re.compile(r"[0-9]{1,18}:\S+\Z", re.ASCII)
 _BARE_CUSTOMER: Final = "gid://shopify/Customer/"
-# Joiners belong inside names of some scripts, and inside emoji.
+# Names in some scripts need joiners, and so do emoji.
 _JOINERS: Final = "\u200c\u200d"
-# Letters and symbols by their category, and blank on every screen.
+# Letters and symbols by Unicode category, yet blank on every screen.
 _BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 
 def email(text: str) -> str:
-    """The address in lower case, its domain in letters (exämple.de), or "" for what is none."""
+    """Return the address in lower case with its domain in Unicode (exämple.de); "" if invalid."""
     address = email_key(text.strip())
     try:
         validate_email(address)
@@ -40,9 +40,11 @@ def email(text: str) -> str:
 
 
 def phone(text: str) -> str:
-    """E.164 of a number as people write it, dialed in the country of a store; "" where it is
-    none, or where two stores' countries read two numbers in it. One query for a number without
-    its country."""
+    """Return a phone number in E.164.
+
+    A number without a country code is read as dialed in the countries of the active stores (one
+    query). "" if it isn't a number, or if two countries read it as different numbers.
+    """
     if found := normal_phone(text):
         return found
     countries = Store.objects.active().exclude(country="").order_by()
@@ -52,8 +54,10 @@ def phone(text: str) -> str:
 
 
 def customer(text: str) -> str:
-    """A Shopify customer as <store id>:<gid>; "" where the store is not named and there is not
-    exactly one. One query for a bare gid."""
+    """Return a Shopify customer as <store ID>:<gid>; "" if invalid.
+
+    A bare gid works only while there is exactly one active store, which takes one query.
+    """
     words = text.strip()
     if words.startswith(_BARE_CUSTOMER):
         stores = list(Store.objects.active().values_list("pk", flat=True)[:2])
@@ -72,19 +76,21 @@ _HINTS: Final[dict[str, _StrPromise]] = {
 
 
 def value(kind: str, text: str) -> str:
-    """An identity's value of this kind as it is kept; "" for what is none."""
+    """Return an identity's value as it is stored; "" if it isn't valid for its kind."""
     reader = _READERS.get(kind)
     return reader(text) if reader else text.strip()
 
 
 def how_to_write(kind: str) -> _StrPromise:
-    """For whoever typed a value that is none of its kind."""
+    """Return a hint for an agent who typed a value that isn't valid for its kind."""
     return _HINTS.get(kind, _("Write the id."))
 
 
 def name(text: str) -> str:
-    """A name in one line without control and formatting characters; "" where nothing of it can
-    be seen."""
+    """Return a name on one line without control and formatting characters.
+
+    "" if nothing visible is left.
+    """
     kept = "".join(_visible(letter) for letter in unicodedata.normalize("NFC", text))
     words = " ".join(kept.split()).strip(_JOINERS + " ")[:NAME_LENGTH]
     return words if any(_is_seen(letter) for letter in words) else ""

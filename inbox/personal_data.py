@@ -1,4 +1,4 @@
-"""What the inbox holds of people, whose it is, and how long it stays."""
+"""What personal data the inbox holds, whose it is, and how long it is kept."""
 
 from __future__ import annotations
 
@@ -44,14 +44,17 @@ from orders.privacy.retention import (
 )
 
 REMOVED: Final = "[removed]"
-# The person's contacts: those only this store knows, and those another store knows too.
+# The data subject's contacts: those only this store knows, and those another store knows as well.
 _OWN: Final = "inbox.Contact"
 _SHARED: Final = "inbox.Contact shared"
 
 
 def _contacts(scope: Scope) -> Mapping[str, Sequence[int]]:
-    """A contact that is a live customer of another store as well keeps what is not of this one."""
-    # What was set aside says whom a contact is not.
+    """Return the contacts of a scope, split into this store's own and shared ones.
+
+    A shared contact is also a live customer of another store, so it keeps what isn't this store's.
+    """
+    # Identities that were set aside say who a contact is not.
     mine = Identity.objects.filter(_is_here(scope), is_set_aside=False).values("contact")
     others = Store.objects.exclude(pk=scope.store_id).filter(uninstalled_at=None)
     if scope.is_whole_store and not others.exists():
@@ -77,7 +80,10 @@ def _is_here(scope: Scope) -> Q:
 
 
 def _is_claimed(scope: Scope) -> Q:
-    """Claims of an address of the person. Of a whole store: its contacts' own only."""
+    """Match claims of the data subject's addresses, by any contact.
+
+    Matches nothing for a whole store, so that only its own contacts' claims are removed.
+    """
     return Q(kind=IdentityKind.EMAIL, value__in=scope.emails) | Q(
         kind=IdentityKind.PHONE, value__in=_phones(scope)
     )
@@ -91,7 +97,7 @@ def _is_elsewhere(store_id: int) -> Q:
 
 
 def _is_known(stores: Q) -> Q:
-    """Identities whose address an order or a customer of these stores bears."""
+    """Match identities whose address is on an order or a customer of these stores."""
     found = Q()
     for kind, column in ((IdentityKind.EMAIL, "email"), (IdentityKind.PHONE, "phone")):
         for model in (Order, Customer):
@@ -106,7 +112,7 @@ def _phones(scope: Scope) -> list[str]:
 
 
 def _only_here(identity: Identity, scope: Scope) -> bool:
-    """Of a shared contact's addresses, those no other store knows."""
+    """Return whether no other store knows this address of a shared contact."""
     if identity.kind == IdentityKind.SHOPIFY_CUSTOMER:
         return identity.value.startswith(f"{scope.store_id}:")
     rows = Identity.objects.filter(pk=identity.pk)
@@ -114,7 +120,7 @@ def _only_here(identity: Identity, scope: Scope) -> bool:
 
 
 def _own_log(scope: Scope) -> Rows:
-    """The admin's log repeats the names of what was edited there."""
+    """Return the admin's log entries of their contacts; the log repeats names that were edited."""
     ids = scope.ids(_OWN)
     conversations = Conversation.objects.filter(contact__in=ids).values_list("pk", flat=True)
     types = ContentType.objects.get_for_models(Contact, Conversation)
@@ -124,16 +130,16 @@ def _own_log(scope: Scope) -> Rows:
     )
 
 
-def _not_to_be_written(rows: Rows) -> None:
+def _cancel_campaign_messages(rows: Rows) -> None:
     rows.filter(state=SendState.WAITING).update(
         state=SendState.SKIPPED,
         next_attempt_at=None,
         reason="Removed for privacy before it was sent.",
     )
-    _not_to_be_sent(rows)
+    _cancel_delivery(rows)
 
 
-def _not_to_be_sent(rows: Rows) -> None:
+def _cancel_delivery(rows: Rows) -> None:
     rows.filter(delivery_state=DeliveryState.PENDING).update(
         delivery_state=DeliveryState.FAILED,
         next_attempt_at=None,
@@ -154,7 +160,7 @@ def _is_address_only_here(participant: Participant, scope: Scope) -> bool:
 
 
 def _sent_to_participants(scope: Scope) -> Rows:
-    """Replies to the person in somebody else's conversation."""
+    """Return replies to the data subject in other contacts' conversations."""
     to = (
         Q(recipient=F("conversation__participants__address"))
         | Q(recipient=F("conversation__participants__external_id"))
@@ -167,8 +173,10 @@ def _sent_to_participants(scope: Scope) -> Rows:
 
 
 def _quotes_them(conversation: Conversation, scope: Scope) -> bool:
-    """Whether the list shows words of a participant who is of the scope, or words to them. Of a
-    message that is masked already, its text alone tells."""
+    """Return whether the conversation's preview quotes the data subject or a reply to them.
+
+    Once the last message is masked it no longer says who wrote it, so then any preview counts.
+    """
     shown = conversation.messages.listed().select_related("sender")
     last = shown.order_by("-created_at", "-pk").first()
     if last is None or last.text == REMOVED:
@@ -188,7 +196,7 @@ _MESSAGE_FIELDS: Final = {
 
 
 def _checkouts(scope: Scope) -> Rows:
-    """The person's checkouts, found by the same rule as orders finds them."""
+    """Return the data subject's checkouts, by the same rule the orders app uses."""
     if CHECKOUT_HOLDING.of is None:
         return Checkout.objects.none()
     return CHECKOUT_HOLDING.of(scope)
@@ -200,7 +208,7 @@ CAMPAIGN_MESSAGES = Holding(
     of=lambda scope: CampaignMessage.objects.filter(
         Q(event__order__in=scope.orders()) | Q(checkout__in=_checkouts(scope))
     ),
-    then=_not_to_be_written,
+    then=_cancel_campaign_messages,
     fields={
         "recipient": Mask(Kind.EMAIL),
         "subject": Mask(Kind.TEXT),
@@ -213,7 +221,7 @@ REGISTRY.add(
         model=Message,
         whose=Whose.CUSTOMER,
         of=lambda scope: Message.objects.filter(campaign_message__event__order__in=scope.orders()),
-        then=_not_to_be_sent,
+        then=_cancel_delivery,
         fields=_MESSAGE_FIELDS,
     ),
     CAMPAIGN_MESSAGES,
@@ -222,10 +230,10 @@ REGISTRY.add(
         whose=Whose.CUSTOMER,
         per=_OWN,
         of=lambda scope: Message.objects.filter(conversation__contact__in=scope.ids(_OWN)),
-        then=_not_to_be_sent,
+        then=_cancel_delivery,
         fields=_MESSAGE_FIELDS,
     ),
-    # What agents have begun to write to the person, and of them.
+    # Agents' unsent drafts to the data subject and notes about them.
     Holding(
         model=Draft,
         whose=Whose.CUSTOMER,
@@ -234,7 +242,7 @@ REGISTRY.add(
         is_deleted=True,
         fields={"text": Mask(Kind.TEXT)},
     ),
-    # What the person wrote in somebody else's conversation, and what was sent to them there.
+    # What they wrote in other contacts' conversations, and what was sent to them there.
     Holding(
         model=Message,
         whose=Whose.CUSTOMER,
@@ -247,7 +255,7 @@ REGISTRY.add(
         whose=Whose.CUSTOMER,
         per=_OWN,
         of=lambda scope: _sent_to_participants(scope),
-        then=_not_to_be_sent,
+        then=_cancel_delivery,
         fields=_MESSAGE_FIELDS,
     ),
     Holding(
@@ -288,7 +296,7 @@ REGISTRY.add(
         per=_OWN,
         of=lambda scope: Conversation.objects.filter(contact__in=scope.ids(_OWN)),
         fields={
-            # A messenger's own id of it may be a telephone number; it has to stay unique.
+            # A messenger's conversation ID may be a phone number; the column has to stay unique.
             "external_id": Mask(Kind.ACCOUNT, rewrite=lambda found: f"redacted:{found.pk}"),
             "subject": Mask(Kind.TEXT),
             "last_message_preview": Mask(Kind.TEXT),
@@ -311,7 +319,7 @@ REGISTRY.add(
         is_deleted=True,
         fields={"value": Mask(Kind.ACCOUNT), "source": Mask(Kind.TEXT)},
     ),
-    # The person's address that somebody else's page suggested, and an agent set aside.
+    # Their addresses that were suggested for another contact and set aside by an agent.
     Holding(
         model=Identity,
         whose=Whose.CUSTOMER,
@@ -319,7 +327,7 @@ REGISTRY.add(
         is_deleted=True,
         fields={"value": Mask(Kind.ACCOUNT), "source": Mask(Kind.TEXT)},
     ),
-    # What the person gave as theirs, and theirs that somebody else gave.
+    # Addresses they claimed, and their addresses that someone else claimed.
     Holding(
         model=Claim,
         whose=Whose.CUSTOMER,
@@ -381,8 +389,8 @@ def _quiet_contacts(cutoff: datetime) -> Rows:
 
 
 def _quiet_conversations(cutoff: datetime) -> Rows:
-    words = Message.objects.filter(conversation=OuterRef("pk"))
-    return Conversation.objects.filter(~Exists(words), last_message_at__lt=cutoff)
+    messages = Message.objects.filter(conversation=OuterRef("pk"))
+    return Conversation.objects.filter(~Exists(messages), last_message_at__lt=cutoff)
 
 
 def _delete(rows: Sequence[Any]) -> int:
@@ -391,7 +399,7 @@ def _delete(rows: Sequence[Any]) -> int:
 
 
 def _delete_messages(rows: Sequence[Any]) -> int:
-    """What was said last goes from the list with its message."""
+    """Delete messages, and the preview of each conversation that has none left to show."""
     done = _delete(rows)
     said = Message.objects.listed().filter(conversation=OuterRef("pk"))
     Conversation.objects.filter(

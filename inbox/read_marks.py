@@ -1,12 +1,12 @@
-"""How far each agent has read a conversation, and what is unread by that.
+"""How far each agent has read a conversation, and what is unread as a result.
 
-A mark names an inbound message. Within a conversation their ids are in the order in which they
-were committed, because whoever takes one in holds the conversation's lock: so nothing that came
-after what was shown is ever below the mark.
+A mark is the ID of an inbound message. Messages are received under their conversation's lock, so
+within a conversation IDs follow the order of commits: a message that arrives after what was shown
+never falls below the mark.
 
-A page says itself what somebody was there to see on it (js/reading.js): an answer may be lost on
-its way, a tab be hidden, its agent be away. Only of pages without scripts it counts as read what
-the server hands out.
+The page itself reports what an agent was there to see (js/reading.js), because a response may get
+lost, the tab may be hidden, or the agent may be away. Without scripts, what the server renders
+counts as read.
 """
 
 from __future__ import annotations
@@ -26,35 +26,37 @@ from inbox.models import Conversation, ConversationState, Message, MessageKind, 
 
 
 def row_of(agent: Agent, conversation: Conversation) -> ReadMark | None:
-    """None: this agent was never shown the conversation."""
+    """Return the agent's read mark; None if they were never shown the conversation."""
     return ReadMark.objects.filter(user_id=agent.pk or 0, conversation=conversation).first()
 
 
 def mark_of(agent: Agent, conversation: Conversation) -> int | None:
-    """Up to which message this agent was shown the conversation; None: never."""
+    """Return the ID of the last message the agent was shown; None if they never opened it."""
     row = row_of(agent, conversation)
     return row.last_message_id if row else None
 
 
 def is_news(row: ReadMark | None, conversation: Conversation, *, to: Agent, up_to: int) -> bool:
-    """Whether it would change anything that this agent was shown the conversation up to here.
-    `row`: of row_of."""
+    """Return whether it would change anything to mark the conversation read up to here.
+
+    `row` is the agent's mark, from `row_of`.
+    """
     if row is None or up_to > row.last_message_id or _precedes(row, conversation):
         return True
     return conversation.is_unread and conversation.assignee_id in {None, to.pk}
 
 
 def inbound_after(conversation: Conversation, message_id: int) -> QuerySet[Message]:
-    """What the customer wrote after this message, oldest first."""
+    """Return what the customer wrote after this message, oldest first."""
     rows = conversation.messages.filter(kind=MessageKind.INBOUND, pk__gt=message_id)
     return rows.order_by("pk")
 
 
 def mark_read(*, conversation: Conversation, by: User, up_to: int) -> None:
-    """This agent was shown the conversation with its messages up to this one.
+    """Record that the agent was shown the conversation up to this message.
 
-    Goes forward only, and covers nothing that came after what was shown. Opens its own
-    transaction, and none where nothing is new.
+    Marks only move forward, and never past what was shown. Opens its own durable transaction, but
+    only if there is something to change.
     """
     if not is_news(row_of(by, conversation), conversation, to=by, up_to=up_to):
         return
@@ -66,11 +68,13 @@ def mark_read(*, conversation: Conversation, by: User, up_to: int) -> None:
 
 
 def advance(conversation: Conversation, *, by: User, up_to: int | None) -> bool:
-    """The same inside a verb, which holds the conversation's lock; None: up to the last message.
-    Whether something looks different by that."""
+    """Move the agent's mark within a service that holds the conversation's lock.
+
+    `up_to` None means the last message. Returns whether anything looks different now.
+    """
     inbound = conversation.messages.filter(kind=MessageKind.INBOUND)
     if up_to is not None:
-        # No page has shown what does not exist yet, whatever it says.
+        # No page can have shown a message that doesn't exist yet, whatever it reports.
         inbound = inbound.filter(pk__lte=up_to)
     last = inbound.aggregate(last=Max("pk"))["last"] or 0
     mark, _is_new = ReadMark.objects.get_or_create(user=by, conversation=conversation)
@@ -82,9 +86,11 @@ def advance(conversation: Conversation, *, by: User, up_to: int | None) -> bool:
 
 
 def settle_unread(conversation: Conversation) -> bool:
-    """Set `is_unread` by what its assignee has read, or without one the agent who has read most;
-    whether it changed. Expects the conversation's lock: a message on its way in waits, and sets it
-    afterwards."""
+    """Recompute `is_unread` and return whether it changed.
+
+    It follows the assignee's mark or, if unassigned, the furthest mark of any agent. Expects the
+    conversation's lock, so that an incoming message waits and sets the flag afterwards.
+    """
     marks = ReadMark.objects.filter(conversation=conversation)
     if conversation.assignee_id:
         marks = marks.filter(user_id=conversation.assignee_id)
@@ -98,8 +104,10 @@ def settle_unread(conversation: Conversation) -> bool:
 
 
 def make_unread(conversation: Conversation) -> None:
-    """The customer's last message counts as unread for every agent again. Expects the
-    conversation's lock."""
+    """Make the customer's last message unread for every agent again.
+
+    Expects the conversation's lock.
+    """
     last = conversation.messages.filter(kind=MessageKind.INBOUND).aggregate(last=Max("pk"))["last"]
     if last is None:
         return
@@ -109,10 +117,10 @@ def make_unread(conversation: Conversation) -> None:
 
 
 def unread_among(agent: Agent, conversations: Sequence[Conversation]) -> set[int]:
-    """Ids of those in which the customer wrote what this agent has not read. One query.
+    """Return IDs of the conversations with customer messages this agent hasn't read. One query.
 
-    What somebody resolved without this agent ever opening it is as unread as it is for its
-    assignee. Whoever only looks has no marks, and sees how it stands for the others.
+    A conversation that was resolved without this agent ever opening it counts as its `is_unread`
+    says. Agents who may only read have no marks and see that flag everywhere.
     """
     if not roles.may_work(agent):
         return {conversation.pk for conversation in conversations if conversation.is_unread}
@@ -133,7 +141,7 @@ def unread_among(agent: Agent, conversations: Sequence[Conversation]) -> set[int
 
 
 def changed_hands_unseen(agent: Agent, conversation: Conversation) -> bool:
-    """Whether it went to somebody else after this agent was last shown it."""
+    """Return whether the conversation was reassigned after this agent last looked at it."""
     mark = row_of(agent, conversation)
     return mark is not None and _precedes(mark, conversation)
 
