@@ -1,4 +1,4 @@
-"""What holds for every answer: parts of pages, the log-in they meet, roles, a frame's windows."""
+"""Middleware for caching of fragments, log-in, roles and the sidebar's pop-up window."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class PartsOfPages:
-    """No browser shows a part of a page where the page belongs, or the other way round: by
-    default, so that no view has to remember it.
+    """Keep browsers from showing a fragment in place of a whole page, or the other way around.
 
-    Every answer names what decided it, and what a script asked for is not kept at all: going
-    back, a browser shows what it has kept, however old.
+    Every response varies on the headers that choose between the two, and a response to a script is
+    never cached: on Back, a browser shows whatever it has cached, however old. Done here so
+    that no view has to remember it.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -42,8 +42,11 @@ class PartsOfPages:
 
 
 class LanguageOfThePage:
-    """A part of a page is written in the language of the page it goes into. The cookie may have
-    changed since, in another tab. Right after LocaleMiddleware, which has read the cookie."""
+    """Render a fragment in the language of the page it goes into.
+
+    The language cookie may have changed in another tab since that page was loaded. Must come right
+    after LocaleMiddleware, which reads the cookie.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
@@ -56,22 +59,24 @@ class LanguageOfThePage:
 
 
 class Sessions:
-    """What a request means for its agent's log-in (inbox.accounts.sessions)."""
+    """Extend the agent's session and mark the browser with who logged in (accounts.sessions)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
-        # Who has not been asked for is not asked for here: frames look at no cookie.
-        if request.session.accessed and not fragments.is_nobodys_doing(request):
+        # Don't load a session that the view didn't: frames must not look at the cookie.
+        if request.session.accessed and not fragments.is_background(request):
             sessions.renew(request.session, now=timezone.now())
         sessions.mark(request, response)
         return response
 
     def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
-        """A page of one agent in a browser where another has logged in since: it must neither
-        show what is the other's, nor write in their name."""
+        """Refuse a page of one agent in a browser where another has since logged in.
+
+        It must neither show the other agent's data nor write in their name.
+        """
         whose = fragments.page_agent(request)
         if not whose or not request.user.is_authenticated or whose == str(request.user.pk):
             return None
@@ -79,11 +84,11 @@ class Sessions:
 
 
 class LogInForFragments:
-    """A part of a page cannot show the log-in: it is told that the session has ended, and the
-    page asks there and then, so that nothing on it is lost (js/session.js).
+    """Answer 401 in place of the log-in redirect when a script asks.
 
-    A form that comes without a script gets the log-in page. It goes on from the page the form was
-    on, and what was written there comes back where that can be done safely.
+    The script then opens a log-in dialog on the page, so nothing on it is lost (js/session.js).
+    A form submitted without a script gets the log-in page, returns to the page it was on, and gets
+    its text back where that is safe.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -99,7 +104,7 @@ class LogInForFragments:
 
 
 def _is_to_log_in(response: HttpResponse) -> bool:
-    """Away from what was asked for; a log-out leads to the log-in too, but to stay there."""
+    """Return whether this redirects to log in first. A log-out leads there too, without `next`."""
     if response.status_code != 302:
         return False
     target = urlsplit(response["Location"])
@@ -107,11 +112,11 @@ def _is_to_log_in(response: HttpResponse) -> bool:
 
 
 class RolesAtTheDoor:
-    """No page, fragment or window of the inbox for an account without a role, and no change for
-    one that may only look. By default: a new address is closed until its person has a role.
+    """Refuse the inbox to accounts without a role, and changes to accounts that may only read.
 
-    Not for REST, whose tokens are read later (inbox.api.permissions), nor for frames, whose pass
-    says who asks (inbox.frames.authentication).
+    Enforced here so that a new URL is closed by default. Not for REST, which authenticates tokens
+    later (inbox.api.permissions), nor for frames, which authenticate by their pass
+    (inbox.frames.authentication).
     """
 
     _namespaces: Final = frozenset({"inbox", "sidebar_window"})
@@ -128,19 +133,21 @@ class RolesAtTheDoor:
         if found is None or self._namespaces.isdisjoint(found.namespaces):
             return None
         if found.view_name in self._open or not request.user.is_authenticated:
-            return None  # to the log-in
+            return None  # the log-in redirect follows
         if not access.door_refused(request.user, changes=request.method not in _READS):
             return None
         if found.view_name == "inbox:list" and getattr(request.user, "is_staff", False):
-            # Where people of the admin land after logging in.
+            # Staff without an inbox role land here after logging in.
             return redirect("admin:index")
         raise PermissionDenied
 
 
 class WindowsOfTheSidebar:
-    """The window in which an agent connects the sidebar has to reach the frame that opened it,
-    to hand it the code. The default Cross-Origin-Opener-Policy cuts that tie, at the log-in on
-    the way already."""
+    """Let the window in which an agent connects the sidebar reach the frame that opened it.
+
+    It has to hand the frame its code. The default Cross-Origin-Opener-Policy would cut that tie,
+    even at the log-in page on the way.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
@@ -149,7 +156,7 @@ class WindowsOfTheSidebar:
         response = self._get_response(request)
         connect = reverse("sidebar:connect")
         wanted = (
-            # The form's own answer, a redirect, is a step of the way as well.
+            # A submitted log-in form answers with a redirect, which must not cut the tie either.
             request.POST.get("next", request.GET.get("next", ""))
             if request.path == resolve_url(settings.LOGIN_URL)
             else request.path
@@ -160,8 +167,11 @@ class WindowsOfTheSidebar:
 
 
 class LivePositions:
-    """Notes how far the inbox's pages and fragments have read, before they read anything: what
-    happens while one is computed, or on its way, is told to the browser as news (inbox.live.events)."""
+    """Note the live-event position before a page or fragment reads anything.
+
+    What happens while the response is computed or on its way then reaches the browser as a live
+    event (inbox.live.events).
+    """
 
     _namespaces: Final = frozenset({"inbox", "sidebar", "sidebar_window"})
 
@@ -178,7 +188,7 @@ class LivePositions:
 
 
 def _path(address: str) -> str:
-    """Its path; "" for what is no address, "http://[" say."""
+    """Return the URL's path; "" if it can't be parsed, such as "http://["."""
     try:
         return urlsplit(address).path
     except ValueError:

@@ -1,5 +1,8 @@
-"""The inbox's ears for orders.signals, and for log-ins. What is lost of event_recorded is found by
-the sweeps in tasks; the others are told in the transaction of the change, and committed with it."""
+"""Signal receivers for order changes and log-ins.
+
+A lost `event_recorded` is caught up by the sweeps in inbox.tasks. The other order signals are sent
+inside the transaction of the change, so what they write commits or rolls back with it.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,9 @@ from orders.signals import (
 
 
 @receiver(order_changed)
-def tell_browsers(sender: Any, *, order_id: int, **_: Any) -> None:
-    # A savepoint: whatever fails here, the change itself goes on.
+def announce_order(sender: Any, *, order_id: int, **_: Any) -> None:
+    """Announce a changed order to the pages that show it or its customer."""
+    # A savepoint, so that a failed query here doesn't break the transaction of the change.
     with transaction.atomic():
         named = Order.objects.only("store_id", "customer_gid", "email", "phone")
         order = named.filter(pk=order_id).order_by().first()
@@ -42,20 +46,23 @@ def tell_browsers(sender: Any, *, order_id: int, **_: Any) -> None:
 
 
 @receiver(order_changed)
-def hear_what_was_missing(sender: Any, *, order_id: int, **_: Any) -> None:
-    """A bank's answer, or a parcel's tracking number: the change may be what a message waits
-    for. Once it is committed."""
-    transaction.on_commit(lambda: _look_again(order_id), robust=True)
+def retry_waiting_messages(sender: Any, *, order_id: int, **_: Any) -> None:
+    """Retry messages that may have waited for this change, once it is committed.
+
+    They wait for a bank's answer or for a parcel's tracking number.
+    """
+    transaction.on_commit(lambda: _enqueue_waiting(order_id), robust=True)
 
 
-def _look_again(order_id: int) -> None:
+def _enqueue_waiting(order_id: int) -> None:
     waiting = tracking.events_to_look_at(order_id)
     queue.enqueue_each("inbox.tasks.handle_event", waiting.values_list("pk", flat=True))
     queue.enqueue_each("inbox.tasks.settle_marketing", marketing.look_again(order_id))
 
 
 @receiver(customer_changed)
-def tell_browsers_of_customer(sender: Any, *, customer_id: int, **_: Any) -> None:
+def announce_customer(sender: Any, *, customer_id: int, **_: Any) -> None:
+    """Announce a changed customer to the pages of their contacts."""
     with transaction.atomic():
         customer = Customer.objects.filter(pk=customer_id).first()
         if customer is None:
@@ -65,7 +72,8 @@ def tell_browsers_of_customer(sender: Any, *, customer_id: int, **_: Any) -> Non
 
 
 @receiver(orders_imported)
-def tell_browsers_of_many(sender: Any, *, order_ids: list[int], **_: Any) -> None:
+def announce_imported_orders(sender: Any, *, order_ids: list[int], **_: Any) -> None:
+    """Announce a batch of imported orders at once; a back-fill would flood browsers one by one."""
     with transaction.atomic():
         topics = {f"contact:{pk}" for pk in identities.contacts_of_many(order_ids)}
         for pair in Order.objects.filter(pk__in=order_ids).values_list("email", "phone"):
@@ -76,20 +84,23 @@ def tell_browsers_of_many(sender: Any, *, order_ids: list[int], **_: Any) -> Non
 
 @receiver(event_recorded)
 def write_messages(sender: Any, *, event_id: int, **_: Any) -> None:
+    """Have a worker write the campaign messages of an order event."""
     queue.enqueue("inbox.tasks.handle_event", event_id)
 
 
 @receiver(ledger_read)
 def enter_opt_outs(sender: Any, *, entries: list[dict[str, str]], **_: Any) -> None:
+    """Restore the opt-outs found in the ledger file, after a backup was restored."""
     opt_outs.enter_again(entries)
 
 
 @receiver(user_logged_in)
 def begin_session(sender: Any, *, request: Any, user: Any, **_: Any) -> None:
-    """By whatever door: the inbox's own, or the admin's."""
+    """Begin the session's time limits, whether the log-in came through the inbox or the admin."""
     sessions.begin(request, user, now=timezone.now())
 
 
 @receiver(user_logged_out)
 def finish_session(sender: Any, *, request: Any, **_: Any) -> None:
+    """Have the middleware mark the browser as logged out."""
     sessions.finish(request)

@@ -1,4 +1,4 @@
-"""Celery's doors to the inbox. Ids only; rows are the truth."""
+"""Celery tasks of the inbox. They take IDs only and read everything else from the database."""
 
 from __future__ import annotations
 
@@ -26,55 +26,64 @@ from inbox.suppression import opt_outs
 from orders.models import OrderEvent
 
 SWEEP_ROWS: Final = 100
-# Well below the time limit of a task; the next sweep goes on.
+# Well below the time limit of a task; the next sweep continues.
 SWEEP_S: Final = 15.0
 
 
 @shared_task
 def deliver_message(message_id: int) -> None:
-    _go_on(outbox.deliver_message(message_id))
+    """Send a reply or confirmation, then what waited for its place."""
+    _deliver_waiting(outbox.deliver_message(message_id))
 
 
 @shared_task
 def deliver_campaign(row_id: int) -> None:
-    _go_on(outbox.deliver_campaign(row_id))
+    """Send a campaign message, then what waited for its place."""
+    _deliver_waiting(outbox.deliver_campaign(row_id))
 
 
 @shared_task
 def keep_opt_outs() -> None:
-    """New ones, for after a backup is restored."""
+    """Append new opt-outs to the ledger file, so that they survive restoring a backup."""
     opt_outs.keep()
 
 
 @shared_task
 def settle_marketing(row_id: int) -> None:
+    """Ask Shopify for consent and decide one marketing message."""
     marketing.settle(row_id)
 
 
 @shared_task
 def handle_event(event_id: int) -> None:
+    """Write the campaign messages of one order event."""
     order_events.handle_event(event_id)
 
 
 @shared_task
 def sweep_outbox() -> None:
-    """Ring for what may leave, as much of it as there is room for; nothing is sent here, where
-    one host that does not answer would keep all others waiting."""
+    """Enqueue what may leave, as much as there is room for.
+
+    Nothing is sent here: one host that doesn't answer would keep all others waiting.
+    """
     now = timezone.now()
     for model in (Message, CampaignMessage):
         _each(partial(outbox.end_overdue, model), outbox.overdue(model, now=now))
     jobs = [job for way in outbox.Way for job in outbox.ready(way, now=now)]
-    sweeps.each(jobs, _ring_for, seconds=SWEEP_S, stops=(SoftTimeLimitExceeded,))
+    sweeps.each(jobs, _enqueue, seconds=SWEEP_S, stops=(SoftTimeLimitExceeded,))
 
 
-def _go_on(way: outbox.Way | None) -> None:
-    """The next by the way that has become free: it may have waited for just that. One that cannot
-    go, as another worker has it or its channel is full, keeps none of the others here."""
+def _deliver_waiting(way: outbox.Way | None) -> None:
+    """Deliver what waits for the capacity that has just become free, until nothing is left.
+
+    A job that can't go now, because another worker has it or its channel is full, is skipped.
+    When time is up, the next job is enqueued for another task.
+    """
     until = time.monotonic() + SWEEP_S
     while way is not None:
         jobs = outbox.ready(way, now=timezone.now())
         if jobs and time.monotonic() >= until:
-            _ring_for(jobs[0])
+            _enqueue(jobs[0])
             return
         taken = (_deliver(job) for job in jobs)
         way = next((by for by in taken if by is not None), None)
@@ -85,22 +94,23 @@ def _deliver(job: outbox.Job) -> outbox.Way | None:
     return (outbox.deliver_message if is_message else outbox.deliver_campaign)(job.pk)
 
 
-def _ring_for(job: outbox.Job) -> None:
+def _enqueue(job: outbox.Job) -> None:
     task = "deliver_message" if job.model is Message else "deliver_campaign"
     queue.enqueue(f"inbox.tasks.{task}", job.pk)
 
 
 @shared_task
 def sweep_events() -> None:
+    """Handle order events whose task got lost, or that were put off until now."""
     waiting = OrderEvent.objects.to_announce(now=timezone.now())
     _each(order_events.handle_event, waiting.order_by("pk"), put_off=_put_off_event)
-    # From the other end as well: many that wait must not keep the new ones from a turn.
+    # Newest first as well: a long queue of waiting events must not starve the new ones.
     _each(order_events.handle_event, waiting.order_by("-pk"), put_off=_put_off_event)
 
 
 @shared_task
 def sweep_marketing() -> None:
-    """Checkouts that fell silent, and whatever waits for Shopify's answer."""
+    """Find abandoned checkouts, and decide marketing messages that wait for Shopify's answer."""
     now = timezone.now()
     if checkouts.are_of_interest():
         checkouts.read_unread(now=now)
@@ -110,11 +120,13 @@ def sweep_marketing() -> None:
 
 @shared_task
 def sweep_snoozed() -> None:
+    """Reopen conversations whose snooze is over."""
     waking.wake_snoozed(now=timezone.now())
 
 
 @shared_task
 def prune_live_events() -> None:
+    """Delete live events that are too old for any browser to catch up from."""
     events.prune()
 
 
@@ -124,8 +136,11 @@ def _each(
     *,
     put_off: Callable[[int], object] | None = None,
 ) -> None:
-    """The first rows, each on its own, for as long as a sweep may take. Where no `put_off` is
-    given, the work begins with a claim that has the row rest if it fails."""
+    """Work on the first rows one by one, within the time a sweep may take.
+
+    Without `put_off`, the work must begin with a claim that keeps a failing row from coming
+    straight back.
+    """
     sweeps.each(
         list(rows.values_list("pk", flat=True)[:SWEEP_ROWS]),
         work,

@@ -20,23 +20,26 @@ from inbox.views import (
 )
 
 
-def panel_pages(prefix: str, door: decorators.Door) -> list[URLPattern]:
-    """The order panel's addresses, the same wherever it stands (inbox.panel.contexts)."""
+def panel_pages(prefix: str, wrap: decorators.Door) -> list[URLPattern]:
+    """Return the order panel's URLs, the same for every place it is shown in.
+
+    `wrap` turns a panel view into a view of that place (inbox.panel.decorators).
+    """
     order = f"{prefix}orders/<int:order_id>/"
     action = f"{prefix}actions/<int:action_id>/"
     return [
-        path(f"{prefix}orders/", door(orders.panel), name="orders"),
-        path(f"{prefix}orders/refresh/", door(orders.refresh), name="orders_refresh"),
-        path(order, door(orders.card), name="order_card"),
-        path(f"{order}cancel/", door(orders.cancel), name="order_cancel"),
-        path(f"{order}refund/", door(orders.refund), name="order_refund"),
-        path(f"{order}suggestion/", door(orders.suggestion), name="order_suggestion"),
-        path(f"{order}confirm/", door(orders.confirm), name="order_confirm"),
-        path(f"{order}history/", door(history.order_history), name="order_history"),
-        path(action, door(orders.action), name="order_action"),
-        path(f"{action}withdraw/", door(orders.withdraw), name="action_withdraw"),
-        path(f"{action}again/", door(orders.again), name="action_again"),
-        path(f"{action}check/", door(orders.check), name="action_check"),
+        path(f"{prefix}orders/", wrap(orders.panel), name="orders"),
+        path(f"{prefix}orders/refresh/", wrap(orders.refresh), name="orders_refresh"),
+        path(order, wrap(orders.card), name="order_card"),
+        path(f"{order}cancel/", wrap(orders.cancel), name="order_cancel"),
+        path(f"{order}refund/", wrap(orders.refund), name="order_refund"),
+        path(f"{order}suggestion/", wrap(orders.suggestion), name="order_suggestion"),
+        path(f"{order}confirm/", wrap(orders.confirm), name="order_confirm"),
+        path(f"{order}history/", wrap(history.order_history), name="order_history"),
+        path(action, wrap(orders.action), name="order_action"),
+        path(f"{action}withdraw/", wrap(orders.withdraw), name="action_withdraw"),
+        path(f"{action}again/", wrap(orders.again), name="action_again"),
+        path(f"{action}check/", wrap(orders.check), name="action_check"),
     ]
 
 

@@ -68,7 +68,7 @@ def read(request: HttpRequest, pk: int) -> HttpResponse:
     """A page says what somebody was there to see on it: `seen`. Nobody reads while they are away."""
     found = access.get_conversation(request.user, pk)
     seen = number(request.POST.get("seen", ""))
-    if seen is not None and not fragments.is_nobodys_doing(request):
+    if seen is not None and not fragments.is_background(request):
         waking.mark_read(conversation=found, by=access.agent_of(request), up_to=seen)
     return HttpResponse(status=204)
 

@@ -17,7 +17,7 @@ _PART: Final = "X-Fragment"
 _ADDRESS: Final = "HX-Current-URL"
 _LANGUAGE: Final = "X-Page-Language"
 _AGENT: Final = "X-Agent"
-_NOBODYS_DOING: Final = "X-Background"
+_BACKGROUND: Final = "X-Background"
 # A cookie of js/reading.js: scripts run in this browser.
 _SCRIPTS: Final = "scripts"
 # Authorization is read by frames and by REST: it says who asks, and so what the answer is.
@@ -62,9 +62,9 @@ def page_agent(request: HttpRequest) -> str:
     return request.headers.get(_AGENT, "")
 
 
-def is_nobodys_doing(request: HttpRequest) -> bool:
+def is_background(request: HttpRequest) -> bool:
     """The page asks by itself, and nobody has touched it for a while (js/session.js)."""
-    return _NOBODYS_DOING in request.headers
+    return _BACKGROUND in request.headers
 
 
 def page_before(request: HttpRequest) -> str:
