@@ -100,7 +100,7 @@ class LogInForFragments:
             return response
         if fragments.is_for_a_script(request):
             return HttpResponse(status=401, headers={"X-Session": "ended"})
-        return response if request.method in _READS else log_in.instead_of(request)
+        return response if request.method in _READS else log_in.log_in_page_for(request)
 
 
 def _is_to_log_in(response: HttpResponse) -> bool:

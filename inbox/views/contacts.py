@@ -1,4 +1,4 @@
-"""Whose addresses are whose: adding, taking away, and taking that back. And finding orders."""
+"""Add, remove and restore a contact's addresses; link customers; search orders."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ from orders.panels.filters import number
 
 @require_GET
 def search_orders(request: HttpRequest) -> HttpResponse:
-    """GET ?q=: orders of every store by number, id, e-mail, phone or tracking number. The order
-    panel's own search asks for the rows alone."""
+    """Search the orders of all stores by number, ID, e-mail, phone or tracking number (?q=).
+
+    The order panel's search box asks for the rows alone.
+    """
     agent = access.agent_of(request)
     words = search.clean(request.GET.get("q", ""))
     found, shows_store = search.results(agent, words)
@@ -47,6 +49,7 @@ def search_orders(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def add_identity(request: HttpRequest, pk: int) -> HttpResponse:
+    """Add an address to the contact; without proof it becomes an unverified claim."""
     contact = access.get_contact(request.user, pk)
     by = access.agent_of(request)
     try:
@@ -62,7 +65,7 @@ def add_identity(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def remove_identity(request: HttpRequest, pk: int, identity_id: int) -> HttpResponse:
-    """“Wrong person?”: the address, and the orders found by it, are this contact's no more."""
+    """“Wrong person?”: take an address, and the orders found by it, away from the contact."""
     identity = _identity(request, pk, identity_id)
     edits.remove_identity(identity=identity, by=access.agent_of(request))
     messages.success(request, _("%s was taken from this contact.") % identity.shown)
@@ -71,6 +74,7 @@ def remove_identity(request: HttpRequest, pk: int, identity_id: int) -> HttpResp
 
 @require_POST
 def restore_identity(request: HttpRequest, pk: int, identity_id: int) -> HttpResponse:
+    """Undo the removal of an address, unless it belongs to another contact by now."""
     identity = _identity(request, pk, identity_id)
     try:
         edits.restore_identity(identity=identity, by=access.agent_of(request))
@@ -81,7 +85,7 @@ def restore_identity(request: HttpRequest, pk: int, identity_id: int) -> HttpRes
 
 @require_POST
 def link_customers(request: HttpRequest, pk: int) -> HttpResponse:
-    """The answer to “Which customer is it?”: one of those asked about, or all of them."""
+    """Link the customers an agent chose for “Which customer is it?”, if they are still offered."""
     contact = access.get_contact(request.user, pk)
     chosen = list(dict.fromkeys(request.POST.getlist("customer")))
     asked = _person(request, contact).candidate_values()
@@ -101,6 +105,7 @@ def link_customers(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def accept_suggestion(request: HttpRequest, pk: int) -> HttpResponse:
+    """Accept a suggested address or customer as the contact's."""
     contact = access.get_contact(request.user, pk)
     if found := _suggestion(request, contact):
         try:
@@ -112,7 +117,7 @@ def accept_suggestion(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def set_suggestion_aside(request: HttpRequest, pk: int) -> HttpResponse:
-    """“Not this person”: remembered, and undone under “Taken away”."""
+    """“Not this person”: remember it. Agents can undo it under “Taken away”."""
     contact = access.get_contact(request.user, pk)
     if found := _suggestion(request, contact):
         made = edits.set_aside(
@@ -129,7 +134,7 @@ def set_suggestion_aside(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def make_contact(request: HttpRequest, pk: int) -> HttpResponse:
-    """Somebody who writes in the conversation becomes its contact."""
+    """Make one of the conversation's participants its contact."""
     found = access.get_conversation(request.user, pk)
     chosen = participants.get(found, number(request.POST.get("participant", "")))
     if chosen is None:
@@ -163,7 +168,7 @@ def _person(request: HttpRequest, contact: Contact) -> Person:
 
 
 def _suggestion(request: HttpRequest, contact: Contact) -> Suggestion | None:
-    """The one that was meant, if it is still suggested: what a form says is no evidence."""
+    """Return the suggestion the form names, if it still stands: a form is no evidence by itself."""
     asked = request.POST
     found = _person(request, contact).suggested(asked.get("kind", ""), asked.get("value", ""))
     if found is None:
@@ -172,12 +177,12 @@ def _suggestion(request: HttpRequest, contact: Contact) -> Suggestion | None:
 
 
 def _back(request: HttpRequest, pk: int) -> HttpResponse:
-    """To the conversation the form was in, or to the contact."""
-    word = request.POST.get("conversation", "")
-    if word.isdecimal() and len(word) < 19:
-        own = access.conversations_for(access.agent_of(request)).filter(contact=pk, pk=int(word))
+    """Redirect to the conversation the form was in, or else to the contact."""
+    text = request.POST.get("conversation", "")
+    if text.isdecimal() and len(text) < 19:
+        own = access.conversations_for(access.agent_of(request)).filter(contact=pk, pk=int(text))
         if own.exists():
-            return redirect(reverse("inbox:conversation", args=[int(word)]) + "#orders")
+            return redirect(reverse("inbox:conversation", args=[int(text)]) + "#orders")
     return redirect("inbox:contact", pk)
 
 

@@ -1,4 +1,4 @@
-"""The inbox: list, thread and contact, as agents look at them."""
+"""Views of the inbox that agents read: the list, a conversation, a contact."""
 
 from __future__ import annotations
 
@@ -40,22 +40,23 @@ Context = dict[str, Any]
 
 @require_GET
 def list_page(request: HttpRequest) -> HttpResponse:
-    """The list; navigation inside the inbox asks for the part that changes (X-Fragment)."""
+    """Show the conversation list; navigation within the inbox asks for the pane alone."""
     context = {"list": _list(request)}
     if fragments.wants(request, "list"):
         return render(request, "inbox/_list_pane.html", context | {"selected": None})
-    return render(request, "inbox/list.html", context | _frame(request))
+    return render(request, "inbox/list.html", context | _base_context(request))
 
 
 @require_GET
 def list_rows(request: HttpRequest) -> HttpResponse:
+    """Return the rows of the list, for live updates and for loading more."""
     context = {"list": _list(request), "selected": number(request.GET.get("selected", ""))}
     return render(request, "inbox/_list.html", context)
 
 
 @require_GET
 def conversation(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The thread; the order sidebar follows in the same answer and never delays it."""
+    """Show a conversation. The order sidebar follows in the same response and never delays it."""
     found = access.get_conversation(request.user, pk)
     context = page_context(request, found, before=number(request.GET.get("before", "")))
     if fragments.wants(request, "view"):
@@ -65,7 +66,10 @@ def conversation(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 @require_POST
 def read(request: HttpRequest, pk: int) -> HttpResponse:
-    """A page says what somebody was there to see on it: `seen`. Nobody reads while they are away."""
+    """Mark the conversation read up to `seen`, which the page reports.
+
+    Ignored for background requests: an agent who is away reads nothing.
+    """
     found = access.get_conversation(request.user, pk)
     seen = number(request.POST.get("seen", ""))
     if seen is not None and not fragments.is_background(request):
@@ -75,23 +79,25 @@ def read(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_GET
 def header(request: HttpRequest, pk: int) -> HttpResponse:
+    """Return the conversation's header, for a live update."""
     found = access.get_conversation(request.user, pk)
     return render(request, "inbox/_header.html", header_context(request, found))
 
 
 @require_GET
 def thread(request: HttpRequest, pk: int) -> HttpResponse:
+    """Return the conversation's messages from ?since= on, for a live update."""
     found = access.get_conversation(request.user, pk)
     context = {"conversation": found}
     since = number(request.GET.get("since", ""))
-    # It is fetched by itself whenever something changes, whether or not somebody is there.
+    # Pages fetch this on every change, whether or not the agent is there to read it.
     context |= thread_context(request, found, since=since, marks=False)
     return render(request, "inbox/_thread.html", context)
 
 
 @require_GET
 def contact(request: HttpRequest, pk: int) -> HttpResponse:
-    """Row F46: who they are, and everything that happened to their orders."""
+    """Show who a contact is, and everything that happened to their orders."""
     found = access.get_contact(request.user, pk)
     known = list(found.identities.select_related("added_by", "removed_by"))
     text = profile.all_text(found)
@@ -100,7 +106,7 @@ def contact(request: HttpRequest, pk: int) -> HttpResponse:
         "person": profile.person_of(
             found, known=known, text=text, agent=request.user, now=timezone.now()
         ),
-        # A channel's own user id says nothing to people.
+        # A channel's own user ID means nothing to agents.
         "identities": [
             identity
             for identity in known
@@ -109,14 +115,16 @@ def contact(request: HttpRequest, pk: int) -> HttpResponse:
         "removed": [identity for identity in known if identity.removed_at],
         "activity": timeline.activity(found),
         "conversations": _conversations(request, found),
-        **_frame(request),
+        **_base_context(request),
     }
     return render(request, "inbox/contact.html", context)
 
 
 def _conversations(request: HttpRequest, found: Contact) -> list[Conversation]:
-    """Their own and those they take part in, newest first. Two queries: one for both would read
-    far more than it shows."""
+    """Return the conversations a contact owns or takes part in, newest first.
+
+    Two queries, because a single one would read far more than it returns.
+    """
     seen = access.conversations_for(request.user)
     own = seen.filter(contact=found).order_by("-last_message_at")[:20]
     joined = seen.filter(participants__contact=found).exclude(contact=found)
@@ -126,6 +134,7 @@ def _conversations(request: HttpRequest, found: Contact) -> list[Conversation]:
 
 @require_GET
 def contact_activity(request: HttpRequest, pk: int) -> HttpResponse:
+    """Return what happened to the contact's orders, for a live update."""
     found = access.get_contact(request.user, pk)
     context = {"contact": found, "activity": timeline.activity(found)}
     return render(request, "inbox/_activity.html", context)
@@ -142,7 +151,10 @@ def page_context(
     marks: bool = True,
     chosen: int | None = None,
 ) -> Context:
-    """For inbox/_view.html and its parts. `chosen`: the participant a reply is to go to."""
+    """Build the context of inbox/_view.html and its parts.
+
+    `chosen` is the participant the reply goes to; see `thread_context` for the rest.
+    """
     shown = thread_context(
         request,
         found,
@@ -165,7 +177,7 @@ def page_context(
 
 
 def _composer(request: HttpRequest, found: Conversation) -> Context:
-    """Empty, or with what this agent has begun to write; `version` "" without a draft."""
+    """Fill the composer with the agent's draft, if there is one; `version` is "" if not."""
     draft = drafts.of(request.user, found)
     if draft is None:
         return {
@@ -185,8 +197,10 @@ def _composer(request: HttpRequest, found: Conversation) -> Context:
 def header_context(
     request: HttpRequest, found: Conversation, *, seen: int | None = None
 ) -> Context:
-    """`seen`: up to where the page shows the messages; None: up to where this agent was shown
-    them."""
+    """Build the context of the conversation's header.
+
+    `seen` is the last message the page shows; None means the last one this agent was ever shown.
+    """
     return {
         "conversation": found,
         "acting": access.acting_refusal(request.user, found),
@@ -208,10 +222,15 @@ def thread_context(
     shown_besides: int = 0,
     marks: bool = True,
 ) -> Context:
-    """The messages, and up to where this agent has seen them by that (`seen`). `unread_after`:
-    what a page says that it showed; `shown_besides`: the last message of a notice. `is_news`: the
-    page is to say when it was looked at; of one that cannot, that is now, if it `marks`. Who only
-    looks has read nothing by that."""
+    """Build the context of the thread.
+
+    In: `unread_after` is the last message the page says it showed, `shown_besides` the last
+    message shown in a notice. `marks` allows marking the conversation read right away for a page
+    that can't report later what was seen.
+
+    Out: `seen` is the last message the agent has seen with this response; `is_news` asks the page
+    to report once the agent has looked at it. Agents who may only read mark nothing.
+    """
     row = read_marks.row_of(request.user, found)
     mark = row.last_message_id if row else None
     if mark is not None and unread_after is not None:
@@ -238,7 +257,8 @@ def _may_work(request: HttpRequest) -> bool:
 def whole_page(
     request: HttpRequest, found: Conversation, context: Context, *, status: int = 200
 ) -> HttpResponseBase:
-    context |= {"list": _list(request), "late": streaming.MARK, **_frame(request)}
+    """Render the conversation with the list, and stream the order sidebar after it."""
+    context |= {"list": _list(request), "late": streaming.MARK, **_base_context(request)}
     page = render_to_string("inbox/conversation.html", context, request)
     place = BesideConversation(found)
     answer = streaming.in_two_parts(request, page, lambda: sidebar.html(request, place))
@@ -257,5 +277,5 @@ def _list(request: HttpRequest) -> listing.ConversationList:
     )
 
 
-def _frame(request: HttpRequest) -> Context:
+def _base_context(request: HttpRequest) -> Context:
     return {"section": "inbox", "is_live": True}

@@ -1,4 +1,4 @@
-"""The decisions page: approve, decline, settle by hand, keep money on purpose."""
+"""The decisions page: approve, decline, settle by hand, or keep money on purpose."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOTE_LENGTH = 200
 
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
-    """Whole, or only its lists for a live update."""
+    """Show the whole page, or only its lists for a live update."""
     agent = access.agent_of(request)
     context = {
         "decisions": decisions.decisions(agent),
@@ -40,6 +40,8 @@ def page(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def approve(request: HttpRequest, action_id: int) -> HttpResponse:
+    """Approve an action exactly as it was proposed."""
+
     def act() -> str:
         action = services.approve(
             action_id=action_id,
@@ -54,6 +56,8 @@ def approve(request: HttpRequest, action_id: int) -> HttpResponse:
 
 @require_POST
 def decline(request: HttpRequest, action_id: int) -> HttpResponse:
+    """Decline an action that waits for approval; nothing is sent to Shopify."""
+
     def act() -> str:
         services.decline(
             action_id=action_id,
@@ -68,7 +72,7 @@ def decline(request: HttpRequest, action_id: int) -> HttpResponse:
 
 @require_POST
 def settle(request: HttpRequest, action_id: int) -> HttpResponse:
-    """A supervisor's word on an uncertain outcome."""
+    """Record a supervisor's verdict on an action whose outcome is unknown."""
 
     def act() -> str:
         action = services.settle_by_hand(
@@ -78,7 +82,7 @@ def settle(request: HttpRequest, action_id: int) -> HttpResponse:
             was_applied=request.POST.get("answer") == "applied",
             now=timezone.now(),
         )
-        # It says whether Shopify could be read.
+        # The outcome's text says whether Shopify could be read.
         return outcomes.words(action).text
 
     return _decide(request, act)
@@ -86,6 +90,8 @@ def settle(request: HttpRequest, action_id: int) -> HttpResponse:
 
 @require_POST
 def keep(request: HttpRequest, order_id: int) -> HttpResponse:
+    """Record that a canceled order's money is kept on purpose, so it is no longer listed."""
+
     def act() -> str:
         order = services.keep_money(
             order_id=order_id, by=access.agent_of(request), reason=_text(request, "reason")
@@ -96,7 +102,7 @@ def keep(request: HttpRequest, order_id: int) -> HttpResponse:
 
 
 def _decide(request: HttpRequest, act: Callable[[], str]) -> HttpResponse:
-    """Do it and say how it went; the page shows what is left."""
+    """Run `act`, report how it went, and return to the page with what is left."""
     try:
         messages.success(request, act())
     except ActionRefused as error:

@@ -1,4 +1,4 @@
-"""What agents do about a message that was not delivered."""
+"""Views for a message that was not delivered: send it again, or dismiss the failure."""
 
 from __future__ import annotations
 
@@ -18,26 +18,33 @@ from inbox.views import fragments
 from inbox.views.conversations import thread_context
 from orders.panels.filters import number
 
-Verb = Callable[..., bool]
+Service = Callable[..., bool]
 
 
 @require_POST
 def again(request: HttpRequest, pk: int, message_id: int) -> HttpResponse:
-    return _deal_with(outbox.send_again, request, pk, message_id)
+    """Queue the message for delivery once more."""
+    return _handle_failure(outbox.send_again, request, pk, message_id)
 
 
 @require_POST
 def dismiss(request: HttpRequest, pk: int, message_id: int) -> HttpResponse:
-    return _deal_with(outbox.dismiss, request, pk, message_id)
+    """Stop flagging the failure; the message stays undelivered."""
+    return _handle_failure(outbox.dismiss, request, pk, message_id)
 
 
-def _deal_with(verb: Verb, request: HttpRequest, pk: int, message_id: int) -> HttpResponse:
-    """The form names the failure it is about: pressed twice, or after a colleague, it changes
-    nothing more, and the answer shows how things are."""
+def _handle_failure(
+    service: Service, request: HttpRequest, pk: int, message_id: int
+) -> HttpResponse:
+    """Run a service on one failure, which the form names by its time.
+
+    A second press, or a press after a colleague's, no longer matches and changes nothing; the
+    response shows how things stand.
+    """
     found = access.get_conversation(request.user, pk)
     message = get_object_or_404(found.messages, pk=message_id)
     if failed_at := _moment(request.POST.get("failed_at", "")):
-        verb(message=message, failed_at=failed_at, by=access.agent_of(request))
+        service(message=message, failed_at=failed_at, by=access.agent_of(request))
     if not fragments.is_fragment(request):
         return redirect("inbox:conversation", pk=found.pk)
     fresh = access.get_conversation(request.user, pk)

@@ -1,4 +1,4 @@
-"""Where pages save what an agent is writing."""
+"""The endpoint where pages save what an agent is writing."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from inbox.conversations import drafts
 from inbox.conversations.forms import DraftForm
 from orders.panels.filters import uuid
 
-# A page names the last versions it has seen; older ones cannot be the draft any more.
+# A page lists the versions it has seen; those before the last 60 can't be the draft anymore.
 _FOLLOWS: Final = 60
 
 
 @require_POST
 def save(request: HttpRequest, pk: int) -> HttpResponse:
-    """JSON: what became of it (drafts.Outcome), and the text and mode that stand there now; of what
-    cannot be kept, the `problem` in words, where its author can do something about it (422)."""
+    """Save a draft. Returns JSON with the outcome (drafts.Outcome) and the draft as it is now.
+
+    Answers 422 if it can't be saved, with a `problem` if the author can do something about it.
+    """
     found = access.get_conversation(request.user, pk)
     form = DraftForm(request.POST)
     follows = [
-        version for word in request.POST.getlist("follows")[-_FOLLOWS:] if (version := uuid(word))
+        version for text in request.POST.getlist("follows")[-_FOLLOWS:] if (version := uuid(text))
     ]
     if not form.is_valid():
         problem = " ".join(str(error) for error in form.errors.get("text", ()))

@@ -1,4 +1,4 @@
-"""The page inside another help desk, and how its agent gets in (docs/sidebar.md)."""
+"""The panel's page inside another help desk, and its agent's log-in (docs/sidebar.md)."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from inbox.panel.decorators import (
     refusal,
 )
 
-# What the page around the frame may tell of the customer.
-_SAID = ("email", "phone", "about", "assignee")
+# What the help desk's page may tell us about the open conversation.
+_CUSTOMER_FIELDS = ("email", "phone", "about", "assignee")
 
 
-# It shows nothing: who looks is known only once a code was swapped for a pass.
+# Needs no log-in because it shows nothing: the agent is known once a code is swapped for a pass.
 @login_not_required
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
-    """GET ?frame=<id>: the empty frame, with what its script needs to begin."""
+    """Serve the empty frame (?frame=<id>) with what its script needs to begin."""
     frame = _frame(request.GET.get("frame", ""))
     if frame is None or not frame.allowed_origins():
         answer = render(request, "sidebar/off.html", status=404)
@@ -51,56 +51,67 @@ def page(request: HttpRequest) -> HttpResponse:
     return framed(request, render(request, "sidebar/frame.html", context), frame)
 
 
-def _by_script(
+def _script_endpoint(
     view: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """A door without a cookie: what it is given proves itself, so there is nothing to forge."""
+    """Turn a view into an endpoint without cookies, so there is nothing for CSRF to ride on.
+
+    Its input is signed or a one-time code, and proves itself.
+    """
 
     @login_not_required
     @csrf_exempt
     @require_POST
     @wraps(view)
-    def door(request: HttpRequest) -> HttpResponse:
+    def wrapped(request: HttpRequest) -> HttpResponse:
         try:
             answer = view(request)
         except FrameRefused as refused:
             answer = refusal(refused)
         return framed(request, answer, None)
 
-    return door
+    return wrapped
 
 
-@_by_script
+@_script_endpoint
 def swap(request: HttpRequest) -> HttpResponse:
-    """A code for a pass: `signed`, what follows the # of a signed address, or `code` with `verifier`."""
+    """Swap a credential for a pass.
+
+    The credential is either `signed`, the part of a signed URL after the #, or a one-time `code`
+    with its `verifier`.
+    """
     frame = _frame(request.POST.get("frame", ""))
     if frame is None:
         raise FrameRefused("off")
     if signed := request.POST.get("signed", ""):
-        return _given(authentication.swap_signed(frame, signed), frame)
+        return _pass_response(authentication.swap_signed(frame, signed), frame)
     code, verifier = (request.POST.get(name, "") for name in ("code", "verifier"))
     held = authentication.swap_code(frame, code=code.strip(), verifier=verifier)
     _held, frame, agent = authentication.checked(held)
-    return _given(authentication.look_at(held, frame, agent, _said(request)), frame)
+    return _pass_response(
+        authentication.look_at(held, frame, agent, _customer_fields(request)), frame
+    )
 
 
-@_by_script
+@_script_endpoint
 def look(request: HttpRequest) -> HttpResponse:
-    """The page around the frame shows another customer."""
+    """Point the pass at the customer that the help desk's page shows now."""
     held, frame, agent = authentication.admit(request.headers.get("Authorization", ""))
-    return _given(authentication.look_at(held, frame, agent, _said(request)), frame)
+    return _pass_response(
+        authentication.look_at(held, frame, agent, _customer_fields(request)), frame
+    )
 
 
-@_by_script
+@_script_endpoint
 def renew(request: HttpRequest) -> HttpResponse:
-    """Ten minutes more, as long as the log-in behind the pass lives."""
+    """Extend the pass by ten minutes while the log-in behind it is valid."""
     held, frame, _agent = authentication.admit(request.headers.get("Authorization", ""))
-    return _given(held, frame)
+    return _pass_response(held, frame)
 
 
 @require_http_methods(["GET", "POST"])
 def connect(request: HttpRequest) -> HttpResponse:
-    """In a window of ours: the agent, logged in as anywhere, lets the frame act for them."""
+    """Let the frame act for the agent, who confirms it in a window of ours while logged in."""
     asked: Mapping[str, Any] = request.POST if request.method == "POST" else request.GET
     frame = _frame(asked.get("frame", ""))
     if frame is None:
@@ -119,7 +130,7 @@ def connect(request: HttpRequest) -> HttpResponse:
     return render(request, "sidebar/connect.html", context)
 
 
-def _given(held: Pass, frame: HelpDeskFrame) -> HttpResponse:
+def _pass_response(held: Pass, frame: HelpDeskFrame) -> HttpResponse:
     place = InFrame(held, frame)
     stream = events.frame_stream_token(place.topics.split(), agent_id=held.agent_id)
     return JsonResponse(
@@ -127,18 +138,18 @@ def _given(held: Pass, frame: HelpDeskFrame) -> HttpResponse:
             "pass": tokens.seal_pass(held),
             "valid_s": tokens.PASS_S,
             "stream": f"/events/?token={stream}",
-            # Before the panel is asked for: what happens meanwhile is told by the stream.
+            # Read before the panel is fetched: the stream delivers what happens in between.
             "position": str(events.position()),
             "panel": reverse("sidebar:orders"),
         }
     )
 
 
-def _said(request: HttpRequest) -> dict[str, str]:
-    return {name: request.POST.get(name, "") for name in _SAID}
+def _customer_fields(request: HttpRequest) -> dict[str, str]:
+    return {name: request.POST.get(name, "") for name in _CUSTOMER_FIELDS}
 
 
-def _frame(word: str) -> HelpDeskFrame | None:
-    if not (word.isascii() and word.isdigit() and len(word) < 10):
+def _frame(text: str) -> HelpDeskFrame | None:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
         return None
-    return HelpDeskFrame.objects.filter(pk=int(word), is_active=True).first()
+    return HelpDeskFrame.objects.filter(pk=int(text), is_active=True).first()

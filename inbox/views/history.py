@@ -1,4 +1,4 @@
-"""What an order beside a conversation looked like before (row G10)."""
+"""The history of an order, shown beside a conversation."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from orders.versions import time_travel
 
 @require_GET
 def order_history(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
+    """Show what the order looked like after each change."""
     order = place.get_order(order_id)
     context = {
         "place": place,

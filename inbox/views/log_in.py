@@ -1,4 +1,4 @@
-"""The log-in: a page of its own, and the dialog of a page whose session has ended."""
+"""The log-in, as a page and as a dialog on a page whose session has ended."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from inbox.models import DraftMode
 from inbox.views import fragments
 from orders.panels.filters import uuid
 
-# Of the dialog in a page (js/session.js).
+# The fragment that the dialog asks for (js/session.js).
 _PART: Final = "log-in"
 _MODES: Final = {"inbox:reply": DraftMode.REPLY, "inbox:note": DraftMode.NOTE}
 
 
 @method_decorator(login_not_required, name="dispatch")
 class LogIn(views.LoginView):
-    """For the dialog: the form alone, and once somebody is logged in 204 with who it is."""
+    """Log in. The dialog gets the form alone, and a 204 with the agent's ID once it worked."""
 
     redirect_authenticated_user = True
 
@@ -54,13 +54,13 @@ class LogIn(views.LoginView):
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         answer = super().form_valid(form)
         kept = sessions.unseal(self.request.POST.get("kept", ""), self.request.user)
-        return _with_what_was_written(self.request, kept) if kept else answer
+        return _restore_draft(self.request, kept) if kept else answer
 
     def _is_part(self) -> bool:
         return fragments.wants(self.request, _PART)
 
 
-def _with_what_was_written(request: HttpRequest, kept: sessions.Kept) -> HttpResponse:
+def _restore_draft(request: HttpRequest, kept: sessions.Kept) -> HttpResponse:
     try:
         found = access.get_conversation(request.user, kept.conversation_id)
     except Http404:
@@ -77,21 +77,24 @@ def _with_what_was_written(request: HttpRequest, kept: sessions.Kept) -> HttpRes
     return redirect("inbox:conversation", pk=found.pk)
 
 
-def instead_of(request: HttpRequest) -> HttpResponse:
-    """A form was sent without a script, and nobody is logged in: the log-in leads back to the
-    page the form was on, and carries what was written there for the conversation."""
+def log_in_page_for(request: HttpRequest) -> HttpResponse:
+    """Build the log-in page for a form submitted without a script after the session ended.
+
+    It leads back to the page the form was on and carries along what was written to the
+    conversation.
+    """
     match = request.resolver_match
     text = request.POST.get("text", "").replace("\x00", "")
     mode = _MODES.get(match.view_name) if match else None
     if match is None or mode is None or not text.strip():
-        query = urlencode({"next": _page_before(request)})
+        query = urlencode({"next": _referring_path(request)})
         return HttpResponseRedirect(f"{resolve_url('login')}?{query}")
     if request.POST.get("mode") == DraftMode.NOTE:
         mode = DraftMode.NOTE
     pk = match.kwargs["pk"]
     client_id = uuid(request.POST.get("client_id", "")) or uuid4()
-    told = sessions.Kept(conversation_id=pk, mode=mode, text=text, client_id=client_id)
-    kept = sessions.seal(request, told)
+    written = sessions.Kept(conversation_id=pk, mode=mode, text=text, client_id=client_id)
+    kept = sessions.seal(request, written)
     context = {
         "form": AuthenticationForm(request),
         "next": reverse("inbox:conversation", args=[pk]),
@@ -101,9 +104,9 @@ def instead_of(request: HttpRequest) -> HttpResponse:
     return render(request, "inbox/login.html", context, status=401)
 
 
-def _page_before(request: HttpRequest) -> str:
+def _referring_path(request: HttpRequest) -> str:
     try:
-        before = urlsplit(fragments.page_before(request))
+        before = urlsplit(fragments.referring_page(request))
     except ValueError:
         return "/"
     if before.netloc != request.get_host():

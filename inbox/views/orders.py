@@ -1,4 +1,7 @@
-"""The order sidebar and its dialogs: thin doors onto orders' verbs."""
+"""The order panel and its dialogs: thin views over the services of the orders app.
+
+`place` is where the panel is shown: beside a conversation, in a help desk's frame, or in a window.
+"""
 
 from __future__ import annotations
 
@@ -46,22 +49,22 @@ Context = dict[str, Any]
 
 @require_GET
 def panel(request: HttpRequest, place: Place) -> HttpResponse:
-    """The orders beside a place, from our tables alone."""
+    """Show the customer's orders from our own tables, without asking Shopify."""
     return _render_panel(request, place)
 
 
 @require_GET
 def card(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
-    """What a card shows once it is opened."""
+    """Return the body of an order card, loaded once it is opened."""
     order = place.get_order(order_id)
-    context = _dialog(request, place, order, timezone.now())
+    context = _dialog_context(request, place, order, timezone.now())
     context["card"] = place.with_changes([context["card"]])[0]
     return render(request, "orders/_card_body.html", context)
 
 
 @require_POST
 def refresh(request: HttpRequest, place: Place) -> HttpResponse:
-    """Read the shown orders from Shopify now."""
+    """Read the orders on the first page from Shopify now, and search for new ones."""
     problem = ""
     keys = place.keys
     get_gateway().find_orders(emails=keys.emails, phones=keys.phones)
@@ -77,13 +80,13 @@ def refresh(request: HttpRequest, place: Place) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def cancel(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
-    """The cancel dialog; a valid POST answers with the summary to confirm."""
+    """Show the cancel dialog; a valid POST answers with the summary to confirm."""
     order = place.get_order(order_id)
     now = timezone.now()
     refusal = _refusal(request, place, order, ActionKind.CANCEL, now)
     net = rules.net_paid(order.snapshot)
     is_shipped = rules.is_shipped(order.snapshot)
-    # What is on its way is in nobody's hands: it goes back to stock once it has come back.
+    # Shipped goods are in transit: they go back to stock only when they come back.
     initial = {
         "amount": net,
         "restock": not is_shipped,
@@ -102,7 +105,7 @@ def cancel(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
             refusal = _as_refusal(error)
         else:
             return _review(request, place, order, preview, "order_cancel")
-    context = _dialog(request, place, order, now) | {
+    context = _dialog_context(request, place, order, now) | {
         "form": form,
         "net_paid": net,
         "advice": rules.cancel_advice(
@@ -118,7 +121,7 @@ def cancel(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def refund(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
-    """The refund dialog; a valid POST answers with the summary to confirm."""
+    """Show the refund dialog; a valid POST answers with the summary to confirm."""
     order = place.get_order(order_id)
     now = timezone.now()
     refusal = _refusal(request, place, order, ActionKind.REFUND, now)
@@ -145,7 +148,7 @@ def refund(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
         if not refusal:
             found, _problem = refund_dialog.suggest(order, form)
     is_delivered = previews.order_is_delivered(order, now=now)
-    context = _dialog(request, place, order, now) | {
+    context = _dialog_context(request, place, order, now) | {
         "form": form,
         "lines": form.line_fields(),
         "mode": refund_dialog.mode_of(form),
@@ -171,7 +174,10 @@ def refund(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
 
 @require_POST
 def suggestion(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
-    """What is refunded by what is filled in so far; of items, what Shopify calculates."""
+    """Return the sum that the form as filled in so far would refund.
+
+    For items, Shopify calculates it.
+    """
     order = place.get_order(order_id)
     form = refund_dialog.typed_form(request, order, now=timezone.now())
     found, problem = None, ""
@@ -183,14 +189,18 @@ def suggestion(request: HttpRequest, place: Place, order_id: int) -> HttpRespons
 
 @require_POST
 def confirm(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
-    """The one click. What was shown is what is done, once; or nothing. The same click again shows
-    what came of it, whatever has changed since."""
+    """Request exactly the action that was shown, once, or refuse.
+
+    Repeating the same click shows that action's result, whatever has changed since.
+    """
     token, by, now = request.POST.get("token", ""), access.agent_of(request), timezone.now()
-    if earlier := _earlier(token, order_id, by):
+    if earlier := _earlier_action(token, order_id, by):
         return _render_action(request, place, earlier.order, earlier)
     order = place.get_order(order_id)
-    context = _dialog(request, place, order, now)
-    refusal = place.money_refusal(request.user, order) or _wrong_place(request, place, order, token)
+    context = _dialog_context(request, place, order, now)
+    refusal = place.money_refusal(request.user, order) or _window_refusal(
+        request, place, order, token
+    )
     if refusal:
         context["refusal"] = refusal
         return render(request, "orders/result.html", context, status=403)
@@ -199,13 +209,13 @@ def confirm(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
             token=token,
             order_id=order.pk,
             by=by,
-            # Asked under the order's lock, and only then how the conversation stands.
+            # Runs under the order's lock; `afresh` makes it read the conversation only then.
             guard=lambda order: place.afresh().money_refusal(request.user, order),
             now=now,
             origin=place.origin,
         )
     except StalePreview as error:
-        return _show_again(request, place, order, error)
+        return _show_changed(request, place, order, error)
     except ActionRefused as error:
         context["refusal"] = error.refusal
         return render(request, "orders/result.html", context, status=409)
@@ -214,16 +224,16 @@ def confirm(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     return _render_action(request, place, order, action)
 
 
-def _earlier(token: str, order_id: int, by: User) -> OrderAction | None:
+def _earlier_action(token: str, order_id: int, by: User) -> OrderAction | None:
     try:
         return services.earlier_action(token=token, order_id=order_id, by=by)
     except ActionRefused:
-        return None  # another order's; the verb says so
+        return None  # the token is another order's; request_action refuses it
 
 
 @require_GET
 def review(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
-    """A summary shown elsewhere, once more, on the order as it is now, to be confirmed here."""
+    """Show a summary from the frame again, on the order as it is now, to be confirmed here."""
     order = place.get_order(order_id)
     try:
         token = tokens.open_summary(request.GET.get("summary", ""))
@@ -236,21 +246,23 @@ def review(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
         found = _as_refusal(error)
     else:
         return _review(request, place, order, preview, back="")
-    context = _dialog(request, place, order, timezone.now()) | {"refusal": found}
+    context = _dialog_context(request, place, order, timezone.now()) | {"refusal": found}
     return render(request, "orders/result.html", context, status=409)
 
 
 @require_GET
 def action(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
-    """How an action stands."""
+    """Show the state of an action."""
     found = _action(request, place, action_id)
     return _render_action(request, place, found.order, found)
 
 
 @require_GET
 def again(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
-    """What was asked for and not carried out, once more, on the order as it is now: the summary
-    with what changed since, and everything that was typed."""
+    """Propose an action that was not carried out again, on the order as it is now.
+
+    Shows the summary with what changed since, and keeps everything that was typed.
+    """
     found = _action(request, place, action_id)
     order, proposal = found.order, previews.decode_proposal(found.proposal)
     by, now = access.agent_of(request), timezone.now()
@@ -265,7 +277,7 @@ def again(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
             refusal = _as_refusal(error)
         else:
             return _review(request, place, order, preview, back, typed=as_typed(proposal, order))
-    context = _dialog(request, place, order, now) | {
+    context = _dialog_context(request, place, order, now) | {
         "refusal": refusal,
         "back_url": place.url(back, order.pk),
         "back_fields": as_typed(proposal, order),
@@ -275,7 +287,7 @@ def again(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
 
 @require_POST
 def withdraw(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
-    """Take back what was not sent yet."""
+    """Withdraw an action that was not sent yet."""
     found = _action(request, place, action_id)
     refusal = place.acting_refusal(request.user)
     if refusal is None:
@@ -290,7 +302,7 @@ def withdraw(request: HttpRequest, place: Place, action_id: int) -> HttpResponse
 
 @require_POST
 def check(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
-    """Look at Shopify now. Reading never makes it worse, so every agent may."""
+    """Check with Shopify how an action went. Every agent may, since it only reads."""
     found = _action(request, place, action_id)
     services.check_now(action_id=found.pk, now=timezone.now())
     if not fragments.is_fragment(request):
@@ -314,12 +326,15 @@ def _refusal(
     return (cancel_button if kind == ActionKind.CANCEL else refund_button).refusal
 
 
-def _wrong_place(request: HttpRequest, place: Place, order: Order, token: str) -> Refusal | None:
-    """Not only the page, the server too sends what is above a frame's limit to its window."""
+def _window_refusal(request: HttpRequest, place: Place, order: Order, token: str) -> Refusal | None:
+    """Refuse to confirm in the frame what must be confirmed in its window.
+
+    The page already sends amounts above the frame's limit there; the server enforces it.
+    """
     try:
         amount = previews.open_token(token, by=access.agent_of(request)).proposal.amount
     except StalePreview:
-        # Whoever confirms is told so, with the new summary.
+        # request_action reports it, and the agent gets the new summary.
         return None
     if not place.window_url(order, amount, token):
         return None
@@ -330,10 +345,10 @@ def _wrong_place(request: HttpRequest, place: Place, order: Order, token: str) -
     )
 
 
-def _show_again(
+def _show_changed(
     request: HttpRequest, place: Place, order: Order, error: StalePreview
 ) -> HttpResponse:
-    """The order is not what the summary said: show what changed, and ask again."""
+    """The order no longer matches the summary: show what changed, and ask again."""
     now = timezone.now()
     token = request.POST.get("token", "")
     try:
@@ -341,7 +356,7 @@ def _show_again(
     except (ActionRefused, InvalidMoney, ShopUnreachable, StalePreview) as problem:
         refusal = _as_refusal(problem)
         hint = refusal.hint or refusal.reason
-        context = _dialog(request, place, order, now)
+        context = _dialog_context(request, place, order, now)
         context["refusal"] = Refusal("stale", str(error), hint)
         return render(request, "orders/result.html", context, status=409)
     is_refund = preview.kind == ActionKind.REFUND
@@ -365,14 +380,17 @@ def _review(
     status: int = 200,
     typed: list[tuple[str, str]] | None = None,
 ) -> HttpResponse:
-    """`typed`: the fields of the dialog behind it; None: they are the request's own."""
+    """Render a summary to confirm.
+
+    `typed` are the fields of the dialog to go back to; None means those of this request.
+    """
     fields = typed or [
         (name, value)
         for name, values in request.POST.lists()
         if name not in {"csrfmiddlewaretoken", "edit", "token"}
         for value in values
     ]
-    context = _dialog(request, place, order, timezone.now()) | {
+    context = _dialog_context(request, place, order, timezone.now()) | {
         "preview": preview,
         "confirm_url": place.url("order_confirm", order.pk),
         "window_url": place.window_url(order, preview.proposal.amount, preview.token),
@@ -385,7 +403,7 @@ def _review(
     return render(request, "orders/review.html", context, status=status)
 
 
-def _dialog(request: HttpRequest, place: Place, order: Order, now: datetime) -> Context:
+def _dialog_context(request: HttpRequest, place: Place, order: Order, now: datetime) -> Context:
     acting = place.money_refusal(request.user, order)
     return place.page_context(request.user) | {
         "place": place,
@@ -397,7 +415,7 @@ def _render_action(
     request: HttpRequest, place: Place, order: Order, found: OrderAction
 ) -> HttpResponse:
     ids = [("Shopify refund", found.refund_gid.rsplit("/", 1)[-1])] if found.refund_gid else []
-    context = _dialog(request, place, order, timezone.now()) | {
+    context = _dialog_context(request, place, order, timezone.now()) | {
         "notice": panels.action_notice(found),
         "shopify_ids": ids,
         "reply_text": place.reply_text(found),

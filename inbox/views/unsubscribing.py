@@ -1,4 +1,4 @@
-"""The address that mail programs, and people, unsubscribe at."""
+"""The unsubscribe page, for customers and for the button of their mail program (RFC 8058)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from django.views.decorators.http import require_http_methods
 from inbox.suppression import opt_outs
 
 
-# For customers, who have no log-in; and a mail program has no cookie, only its signed link.
+# Customers have no log-in, and a mail program has no cookie, only its signed link.
 @login_not_required
 @csrf_exempt
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
-    """GET shows a button; only POST changes something."""
+    """Show a button on GET; only POST unsubscribes, because link scanners follow every GET."""
     if not opt_outs.is_token(token):
         raise Http404
     if request.method == "POST":

@@ -1,8 +1,8 @@
-"""What agents write and change in a conversation, and how the answer shows.
+"""Views through which agents write in a conversation and change its state.
 
-Every form carries what its page showed (templates/inbox/_shown.html). Where that is no longer so,
-the answer is a 409 that changes nothing, keeps what was typed and shows what is new; its forms
-carry what it shows, so that pressing once more is meant.
+Every form carries what its page showed (templates/inbox/_shown.html). If that is out of date, the
+response is a 409 that changes nothing, keeps what was typed and shows what is new. Its own forms
+carry the new state, so pressing the button again is deliberate.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from orders.panels.filters import (
     uuid,
 )
 
-Verb = Callable[..., Any]
+Service = Callable[..., Any]
 
 _ANYWAY: Final = {
     "reply": gettext_lazy("Send anyway"),
@@ -57,8 +57,10 @@ _ANYWAY: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """The button that does it all the same; `url` "": the composer's own form is sent. `brings`:
-    the state that it leads to."""
+    """The button that does it anyway.
+
+    `url` "" submits the composer's own form. `brings` is the conversation state it leads to.
+    """
 
     label: str
     url: str = ""
@@ -69,17 +71,19 @@ class Again:
 
 @require_POST
 def reply(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Answer the customer."""
+    """Send a reply to the customer."""
     return _write(request, pk, DraftMode.REPLY)
 
 
 @require_POST
 def note(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Add an internal note, which only agents see."""
     return _write(request, pk, DraftMode.NOTE)
 
 
 @require_POST
 def assign(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Assign the conversation to an agent, or unassign it."""
     found = access.get_conversation(request.user, pk)
     form = AssignForm(request.POST)
     if not form.is_valid():
@@ -93,6 +97,7 @@ def assign(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 @require_POST
 def snooze(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Snooze the conversation for a number of hours."""
     found = access.get_conversation(request.user, pk)
     form = SnoozeForm(request.POST)
     if not form.is_valid():
@@ -104,6 +109,7 @@ def snooze(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 @require_POST
 def resolve(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Resolve the conversation; until it is reopened, its agent can't act on orders from it."""
     found = access.get_conversation(request.user, pk)
     again = _again("resolve", found, brings=ConversationState.RESOLVED)
     return _change(request, found, waking.resolve, again)
@@ -111,21 +117,22 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 @require_POST
 def reopen(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Reopen a snoozed or resolved conversation."""
     found = access.get_conversation(request.user, pk)
     again = _again("reopen", found, brings=ConversationState.OPEN)
     return _change(request, found, waking.reopen, again)
 
 
 def press_of(request: HttpRequest) -> Press:
-    """What the form says of its page. Nothing is refused for what it leaves out."""
-    said = request.POST
+    """Read what the form says its page showed. Fields it leaves out are not checked."""
+    data = request.POST
     return Press(
-        client_id=uuid(said.get("client_id", "")),
-        seen=number(said.get("seen", "")),
-        state=said.get("expected_state"),
-        assignee=said.get("expected_assignee"),
-        state_mark=said.get("expected_state_mark"),
-        recipient=said.get("expected_recipient"),
+        client_id=uuid(data.get("client_id", "")),
+        seen=number(data.get("seen", "")),
+        state=data.get("expected_state"),
+        assignee=data.get("expected_assignee"),
+        state_mark=data.get("expected_state_mark"),
+        recipient=data.get("expected_recipient"),
     )
 
 
@@ -133,46 +140,50 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
     found = access.get_conversation(request.user, pk)
     form = MessageForm(request.POST, mode=mode)
     press = press_of(request)
-    typed = _typed(request, found, form, press)
+    typed = _composer_as_sent(request, found, form, press)
     to = request.POST.get("to", "")
     chosen = number(to)
     if not form.is_valid():
         context = page_context(request, found, since=_since(request), chosen=chosen) | typed
         return _show(request, found, context, status=422)
     text = form.cleaned_data["text"]
-    verb: Verb = waking.note
+    service: Service = waking.note
     try:
         if mode == DraftMode.REPLY:
-            verb = partial(waking.reply, to=_reader(found, to))
-        verb(conversation=found, by=access.agent_of(request), text=text, press=press)
+            service = partial(waking.reply, to=_recipient(found, to))
+        service(conversation=found, by=access.agent_of(request), text=text, press=press)
     except Overtaken as overtaken:
         typed["again"] = Again(label=str(_ANYWAY[mode]))
         if overtaken.earlier:
-            # What is in the composer now is another message.
+            # This press has written a message already; the composer now holds another one.
             typed |= {"composer_id": uuid4(), "version": ""}
         typed["recipients"] = participants.recipients(found, chosen=chosen)
         return _overtaken(request, found, overtaken, press, typed)
     if not fragments.is_fragment(request):
         return redirect("inbox:conversation", pk=pk)
-    _read_from_here(request)
+    _note_live_position(request)
     answer = _show(request, found, page_context(request, found, since=_since(request)))
     if "before=" in fragments.page_address(request):
-        # It was written on a page of the past; the one that is shown now is the newest.
+        # It was sent from a page of older messages, but the response shows the newest.
         answer["HX-Replace-Url"] = reverse("inbox:conversation", args=[pk])
-    return _told(answer, "inbox")
+    return _mark_changed(answer, "inbox")
 
 
-def _reader(found: Conversation, chosen: str) -> Participant | None:
-    """Whom the page named; None: nobody. Who does not write here any more is not answered in the
-    person of somebody else, nor is what nobody can read."""
+def _recipient(found: Conversation, chosen: str) -> Participant | None:
+    """Return the participant the form names; None if it names no one.
+
+    Raises Overtaken if they no longer write here, so that the reply never goes to someone else.
+    """
     to = participants.get(found, number(chosen))
     if chosen and to is None:
         raise Overtaken(is_readdressed=True)
     return to
 
 
-def _typed(request: HttpRequest, found: Conversation, form: MessageForm, press: Press) -> Context:
-    """The composer as it was sent, for an answer that has written nothing."""
+def _composer_as_sent(
+    request: HttpRequest, found: Conversation, form: MessageForm, press: Press
+) -> Context:
+    """Rebuild the composer as it was submitted, for a response that has written nothing."""
     draft = drafts.of(request.user, found)
     is_its_draft = draft is not None and draft.client_id == press.client_id
     return {
@@ -184,20 +195,20 @@ def _typed(request: HttpRequest, found: Conversation, form: MessageForm, press: 
 
 
 def _change(
-    request: HttpRequest, found: Conversation, verb: Verb, again: Again, **what: Any
+    request: HttpRequest, found: Conversation, service: Service, again: Again, **what: Any
 ) -> HttpResponseBase:
     press = press_of(request)
     try:
-        verb(conversation=found, by=access.agent_of(request), press=press, **what)
+        service(conversation=found, by=access.agent_of(request), press=press, **what)
     except Overtaken as overtaken:
         return _overtaken(request, found, overtaken, press, {"again": again, "main": "header"})
     if not fragments.is_fragment(request):
         return redirect("inbox:conversation", pk=found.pk)
-    _read_from_here(request)
+    _note_live_position(request)
     fresh = access.get_conversation(request.user, found.pk)
     context = header_context(request, fresh) | {"main": "header"}
     answer = render(request, "inbox/_answer.html", context)
-    return _told(answer, f"inbox conversation-orders:{found.pk}")
+    return _mark_changed(answer, f"inbox conversation-orders:{found.pk}")
 
 
 def _overtaken(
@@ -210,7 +221,8 @@ def _overtaken(
         since=_since(request),
         unread_after=press.seen,
         shown_besides=max((message.pk for message in overtaken.messages), default=0),
-        # Whoever does not say what their page shows may not look at this answer, either.
+        # A client that doesn't say what its page showed may not display this response either,
+        # so don't count it as read.
         marks=press.seen is not None,
     )
     context = shown | kept | {"overtaken": overtaken}
@@ -222,31 +234,33 @@ def _overtaken(
 def _show(
     request: HttpRequest, found: Conversation, context: Context, *, status: int = 200
 ) -> HttpResponseBase:
-    """The composer or the header, and beside it what else has changed; without htmx the page."""
+    """Render what has changed for htmx, or else the whole page."""
     if fragments.is_fragment(request):
         return render(request, "inbox/_answer.html", context, status=status)
     return whole_page(request, found, context, status=status)
 
 
 def _since(request: HttpRequest) -> int | None:
-    """From which message on the page shows the thread: the answer does, too, or whoever reads
-    further up would lose their place."""
+    """Return the first message the page shows of the thread.
+
+    The response starts there as well, or an agent reading further up would lose their place.
+    """
     return number(request.POST.get("since", ""))
 
 
-def _read_from_here(request: HttpRequest) -> None:
-    """What the answer shows has the write in it: the browser need not fetch it for that."""
+def _note_live_position(request: HttpRequest) -> None:
+    """Note that the response already includes this write, so the browser needn't fetch it again."""
     request.live_position = events.position()  # type: ignore[attr-defined]
 
 
-def _told(answer: HttpResponseBase, topics: str) -> HttpResponseBase:
-    """For js/live.js: which other parts of the page this has changed."""
+def _mark_changed(answer: HttpResponseBase, topics: str) -> HttpResponseBase:
+    """Tell js/live.js which other parts of the page this has changed."""
     answer["X-Changed"] = topics
     return answer
 
 
 def _again(
-    verb: str,
+    view: str,
     found: Conversation,
     name: str = "",
     value: str = "",
@@ -255,8 +269,8 @@ def _again(
     brings: str = "",
 ) -> Again:
     return Again(
-        label=label or str(_ANYWAY[verb]),
-        url=reverse(f"inbox:{verb}", args=[found.pk]),
+        label=label or str(_ANYWAY[view]),
+        url=reverse(f"inbox:{view}", args=[found.pk]),
         name=name,
         value=value,
         brings=brings,
