@@ -1,9 +1,9 @@
-"""Whom a campaign is for: what they did, how often, within how long (row F50).
+"""A campaign's audience: which events a customer must have had, how many, and how recently.
 
-Counted in the store of the event and for the same customer only: by Shopify's id of them, or,
-for a guest, by e-mail address. Counted as of the moment of the event, so that a message means the
-same handled at once, after an outage or in a back-test. What is not kept of the past is what a
-checkout did before it moved again, and who an order's customer was before Shopify changed it.
+Counts cover one customer in the store of the event: by Shopify's customer ID or, for a guest, by
+e-mail address. They are taken as of the event, so the result is the same right away, after an
+outage or in a back-test. Two things are not recorded and so can't be counted as of then: a
+checkout's activity before its latest, and an order's customer before Shopify changed it.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Person:
 
     @classmethod
     def of(cls, thing: Order | Checkout) -> Person:
+        """Return the customer of an order or checkout; it may be unknown (`is_known`)."""
         return cls(thing.store_id, thing.customer_gid, thing.email)
 
     @property
@@ -51,23 +52,28 @@ class Person:
 
 
 def all_hold(conditions: Sequence[CampaignCondition], counts: Mapping[int, int]) -> bool:
-    """Whether counts, by the condition's id, are what all of the conditions ask for. Pure."""
+    """Return whether the counts, keyed by condition ID, satisfy every condition."""
     return all(_HOLDS[each.comparison](counts[each.pk], each.count) for each in conditions)
 
 
 def event_refusal(campaign: Campaign, event: OrderEvent) -> str:
-    """Why an event's customer is not of the campaign's audience; "" where they are. For the
-    message and for the back-test."""
+    """Return why an event's customer isn't in the campaign's audience; "" if they are.
+
+    The message and the back-test share this check.
+    """
     return refusal(campaign, Person.of(event.order), at=_moment_of(event), event=event)
 
 
 def checkout_refusal(campaign: Campaign, checkout: Checkout) -> str:
-    """The same of a checkout, as of the moment it had lain still for long enough."""
+    """Return the same for a checkout, as of when it had been inactive for long enough."""
     return refusal(campaign, Person.of(checkout), at=checkout.active_at + campaign.silence)
 
 
 def _moment_of(event: OrderEvent) -> datetime:
-    """A cancellation is told of together with its refund: then both have happened."""
+    """Return when an event counts as having happened.
+
+    A cancellation shares its message with its refund, so it counts once both have happened.
+    """
     if event.kind != EventKind.CANCELED or event.action_id is None:
         return event.occurred_at
     both = OrderEvent.objects.filter(action=event.action_id, kind=EventKind.REFUNDED)
@@ -84,11 +90,11 @@ def refusal(
     order: Order | None = None,
     about_to: Collection[str] = (),
 ) -> str:
-    """Why a person is not of the campaign's audience at a moment; "" where they are.
+    """Return why a person isn't in the campaign's audience at a moment; "" if they are.
 
-    `event`: the one that is told of, after which others of its kind do not count, not even those
-    of the same second. `about_to`: what is going to happen to `order` with the message, for a
-    preview of it.
+    `event` is what the message is about: later events of its kind don't count, not even within
+    the same second. `about_to` holds the kinds of events the message's action would cause on
+    `order`, for a preview.
     """
     conditions = list(campaign.conditions.all())
     if not conditions:
@@ -109,7 +115,7 @@ def count(
     order: Order | None = None,
     about_to: Collection[str] = (),
 ) -> dict[int, int]:
-    """How often each condition's event happened to the person, by its id. Two queries at most."""
+    """Count each condition's events for the person, keyed by condition ID. Two queries at most."""
     of_orders = [each for each in conditions if each.event_kind not in CHECKOUT_TRIGGERS]
     of_checkouts = [each for each in conditions if each.event_kind in CHECKOUT_TRIGGERS]
     found = _counted(
@@ -166,8 +172,11 @@ def _happened(
 
 
 def _up_to(condition: CampaignCondition, at: datetime, event: OrderEvent | None) -> Q:
-    """Shopify's times have whole seconds: of two orders in one, the one we heard of first is the
-    first, whenever they are looked at."""
+    """Match the events up to `at`.
+
+    Shopify's times have whole seconds. Of two orders within one second, the one recorded first
+    counts as first, whenever we look.
+    """
     if event is None or condition.event_kind != event.kind:
         return Q(occurred_at__lte=at)
     return Q(occurred_at__lt=event.occurred_at) | Q(occurred_at=event.occurred_at, pk__lte=event.pk)

@@ -1,4 +1,4 @@
-"""Who would have got a campaign lately: its event and audience, held against what happened."""
+"""Back-test a campaign: who would have got it lately, going by its event and audience."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from inbox.suppression import relevance
 from orders.models import Checkout, Order, OrderEvent
 
 DAYS: Final = 30
-# A page must open at once: a busy shop's newest tell enough.
+# The page must open instantly; in a busy shop the newest events say enough.
 _LOOKED_AT: Final = 200
 _EXAMPLES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class WouldGet:
-    """`happened` times in so many days; `people` of the newest `looked_at` are of the audience.
-    An example is (when, masked name, masked address, what)."""
+    """The result of a back-test.
+
+    The event `happened` so many times within `days`. Of the newest `looked_at`, `people` distinct
+    customers are in the audience. Each example is (when, masked name, masked address, what).
+    """
 
     days: int
     happened: int
@@ -37,7 +40,10 @@ class WouldGet:
 
 
 def last_days(campaign: Campaign, *, now: datetime) -> WouldGet:
-    """Each customer once. Consent is not asked for here: Shopify is, before a message goes."""
+    """Back-test the last DAYS days, counting each customer once.
+
+    Ignores consent, which Shopify is asked for before each message.
+    """
     rows = _checkouts(campaign, now) if campaign.is_of_checkouts else _events(campaign, now)
     newest = list(rows[:_LOOKED_AT])
     found: dict[object, tuple[datetime, str, str, str]] = {}
@@ -91,7 +97,7 @@ def _what(thing: Order | Checkout) -> str:
 
 
 def _name(name: str) -> str:
-    """Jane Doe is J… D…: enough to recognize, too little to copy."""
+    """Mask Jane Doe as J… D…: enough to recognize, too little to copy."""
     return " ".join(f"{word[0]}…" for word in name.split()) or "–"
 
 

@@ -1,5 +1,7 @@
-"""From checkouts that lie still to campaigns that speak of them (row F50). Found by a sweep:
-nothing happens to a checkout at the moment it is abandoned."""
+"""Match inactive checkouts to the campaigns that are about them.
+
+A sweep looks for them, because nothing happens at the moment a checkout is abandoned.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,16 @@ Row = TypeVar("Row")
 
 
 def are_of_interest() -> bool:
-    """Whether any campaign asks for checkouts. Until one does, Shopify is not asked who began
-    them."""
+    """Return whether any active campaign is about checkouts or counts them.
+
+    Until one does, Shopify is not asked who started them.
+    """
     about = Q(event_kind__in=CHECKOUT_TRIGGERS) | Q(conditions__event_kind__in=CHECKOUT_TRIGGERS)
     return Campaign.objects.active().filter(about).exists()
 
 
 def read_unread(*, now: datetime) -> int:
-    """Read who began checkouts that were never read, a few at a time; returns how many were."""
+    """Read a few checkouts that were never read, for their customers; return how many were."""
     ready = is_due("next_read_at", now=now)
     rows = Checkout.objects.filter(ready, read_at=None, deleted_at=None, store__is_active=True)
     rows = rows.filter(started_at__gt=now - timedelta(days=7)).order_by("-pk")
@@ -59,7 +63,7 @@ def _read(checkout_id: int, now: datetime) -> bool:
 
 
 def ask_due(*, now: datetime) -> int:
-    """Write waiting rows for the checkouts each campaign speaks of; returns how many checkouts."""
+    """Write waiting rows for each campaign's inactive checkouts; return how many checkouts."""
     asked = 0
     for campaign in Campaign.objects.active().filter(event_kind__in=CHECKOUT_TRIGGERS):
         asked += _each(partial(_ask, campaign), _due(campaign, now))
@@ -73,7 +77,7 @@ def _ask(campaign: Campaign, checkout: Checkout) -> bool:
 
 
 def _each(work: Callable[[Row], bool], rows: list[Row]) -> int:
-    """How many of the rows the work was done for. One that fails does not stop the others."""
+    """Return for how many rows the work succeeded. One that fails doesn't stop the others."""
     done = 0
 
     def count(row: Row) -> None:

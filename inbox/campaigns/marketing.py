@@ -1,8 +1,8 @@
-"""Marketing: a row first, then Shopify is asked, then the row is decided (rows F47, F50).
+"""Marketing messages: write a waiting row, ask Shopify for consent, then decide the row.
 
-Consent, and what became of a checkout, are read anew before each message, outside any
-transaction; deciding is one transaction that holds the campaign's row, so that two workers
-cannot both find a customer's quiet time unbroken.
+Consent and the state of a checkout are read again before each message, outside any transaction.
+Deciding is one transaction that locks the campaign's row, so that two workers can't both find a
+customer's quiet time unbroken.
 """
 
 from __future__ import annotations
@@ -51,8 +51,10 @@ _BACKOFF_S: Final = (10, 60, 300, 900, 1800, 3600, 3600)
 
 
 def ask(campaign: Campaign, thing: OrderEvent | Checkout) -> None:
-    """Write the rows that wait for Shopify's answer, one a channel. May run twice; expects a
-    transaction."""
+    """Write the rows that wait for Shopify's answer, one per channel.
+
+    Safe to run twice. Expects a transaction; the rows are enqueued once it commits.
+    """
     of = {"event": thing} if isinstance(thing, OrderEvent) else {"checkout": thing}
     for via in campaign.channels:
         row, is_new = CampaignMessage.objects.get_or_create(
@@ -63,13 +65,16 @@ def ask(campaign: Campaign, thing: OrderEvent | Checkout) -> None:
 
 
 def waiting(*, now: datetime) -> QuerySet[CampaignMessage]:
-    """Rows that are due to be decided, oldest first."""
+    """Return the rows that are due to be decided, oldest first."""
     ready = is_due("next_attempt_at", now=now)
     return _undecided().filter(ready).order_by("pk")
 
 
 def look_again(order_id: int) -> list[int]:
-    """An order has changed: the rows that wait for its parcel's number are due again; their ids."""
+    """Make rows that wait for the order's tracking number due again, and return their IDs.
+
+    Called when the order has changed.
+    """
     rows = _undecided().filter(event__order=order_id).exclude(reason="")
     ids = list(rows.values_list("pk", flat=True))
     CampaignMessage.objects.filter(pk__in=ids).update(next_attempt_at=None)
@@ -77,14 +82,14 @@ def look_again(order_id: int) -> list[int]:
 
 
 def _undecided() -> QuerySet[CampaignMessage]:
-    # What is transactional waits for its event, not for Shopify.
+    # Transactional rows wait for their event, not for Shopify.
     return CampaignMessage.objects.filter(
         state=SendState.WAITING, campaign__purpose=Purpose.MARKETING
     )
 
 
 def settle(row_id: int) -> None:
-    """Ask Shopify about one row and decide it, if nobody else is at it. May run twice."""
+    """Ask Shopify about one row and decide it, unless another worker has it. Safe to run twice."""
     now = timezone.now()
     ready = is_due("next_attempt_at", now=now)
     mine = _undecided().filter(ready, pk=row_id)
@@ -110,7 +115,7 @@ def _event(row: CampaignMessage) -> OrderEvent:
 
 
 def _postpone(row: CampaignMessage, now: datetime) -> None:
-    """Try again with back-off, or give up: advertising that is late helps nobody."""
+    """Retry with back-off, or give up: late advertising is of no use."""
     mine = CampaignMessage.objects.filter(pk=row.pk, state=SendState.WAITING)
     if row.attempts > len(_BACKOFF_S):
         reason = _("Shopify could not be asked for the customer’s consent.")
@@ -130,8 +135,8 @@ def _decide(row_id: int, read: CheckoutSnapshot | None, found: Consent | None) -
         if row.state != SendState.WAITING:
             return
         now = timezone.now()
-        _hold(row.campaign_id)
-        if row.checkout and (again_at := _still_alive(row.campaign, row.checkout, now)):
+        _lock_campaign(row.campaign_id)
+        if row.checkout and (again_at := _recheck_at(row.campaign, row.checkout, now)):
             CampaignMessage.objects.filter(pk=row.pk).update(next_attempt_at=again_at, attempts=0)
             return
         draft = _draft(row, read, found, now)
@@ -146,13 +151,13 @@ def _decide(row_id: int, read: CheckoutSnapshot | None, found: Consent | None) -
         outbox.write_campaign(row, draft, now=now)
 
 
-def _hold(campaign_id: int) -> None:
-    """Decide one row of a campaign at a time: the quiet time is a rule over many rows."""
+def _lock_campaign(campaign_id: int) -> None:
+    """Lock the campaign, so that its rows are decided one by one: quiet time spans many rows."""
     Campaign.objects.select_for_update(no_key=True).get(pk=campaign_id)
 
 
-def _still_alive(campaign: Campaign, checkout: Checkout, now: datetime) -> datetime | None:
-    """When to look again at a checkout that moved since; None: it lies still, or is over."""
+def _recheck_at(campaign: Campaign, checkout: Checkout, now: datetime) -> datetime | None:
+    """Return when to check a checkout that was active since; None if it's inactive or over."""
     if checkout.completed_at or checkout.deleted_at:
         return None
     calm_at = checkout.active_at + campaign.silence
@@ -162,15 +167,15 @@ def _still_alive(campaign: Campaign, checkout: Checkout, now: datetime) -> datet
 def _draft(
     row: CampaignMessage, read: CheckoutSnapshot | None, found: Consent | None, now: datetime
 ) -> Draft:
-    """What to send, or why not: the customer's will first, our own rules after it."""
+    """Compose the message, or say why not: the customer's choice first, then our own rules."""
     campaign, via = row.campaign, Via(row.via)
     if refusal := consent.campaign_refusal(row):
         return Draft(via=via, refusal=refusal)
     if row.checkout and (refusal := consent.checkout_refusal(row.checkout, read)):
         return Draft(via=via, refusal=refusal)
-    # The row may have waited out an outage of ours.
+    # The row may have waited through an outage of ours.
     if refusal := relevance.refusal(row, now=now):
-        # It has a reason where it waited for the parcel's number.
+        # A row has a reason only if it has been waiting for the tracking number.
         return Draft(via=via, refusal=tracking.never_came() if row.reason else refusal)
     refusal = consent.refusal(found)
     if refusal or found is None:
@@ -183,7 +188,7 @@ def _draft(
     if refusal:
         return Draft(via=via, refusal=refusal)
     facts, language = _facts(row, read)
-    # To the address the customer said yes for, whatever another one the order bears.
+    # Send to the address the customer consented for, even if the order has another one.
     with_link = replace(facts, unsubscribe_url=found.unsubscribe_url)
     return compose(campaign, via, found.address, with_link, language)
 
@@ -199,7 +204,7 @@ def _quiet_refusal(row: CampaignMessage, person: Person, now: datetime) -> str:
         event__order__store=person.store_id, event__order__customer_gid=person.customer_gid
     )
     of_checkout = Q(checkout__store=person.store_id, checkout__customer_gid=person.customer_gid)
-    # The same occasion on another channel is the same message.
+    # The same event on another channel is the same message.
     same = Q(event=row.event_id) if row.event_id else Q(checkout=row.checkout_id)
     lately = CampaignMessage.objects.filter(
         of_event | of_checkout,

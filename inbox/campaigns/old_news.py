@@ -1,4 +1,4 @@
-"""After a backup was restored, campaigns begin anew: what was sent since it was made is forgotten."""
+"""Start campaigns over after a backup was restored: what was sent since the backup is unknown."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from orders.models import OrderEvent, Store
 
 
 def skip_all(*, now: datetime) -> tuple[int, int]:
-    """Leave out every event and message of campaigns that is not settled, and whatever happened
-    until now and is heard of later. Returns how many events and messages. Replies that people
-    wrote stay as they are. Shopify's times have whole seconds: all of this one counts, since nobody
-    knows what of it was told."""
+    """Skip every campaign message that isn't settled, and every event up to now.
+
+    Events up to now that we learn of later are skipped as well, because the stores count as
+    connected from the next second on: Shopify's times have whole seconds, and it's unknown what of
+    this one was already announced. Replies written by agents stay as they are. Opens its own
+    transaction; returns how many events and messages were skipped.
+    """
     reason = _("A backup was restored, so it may have been sent before.")
     with transaction.atomic(durable=True):
         Store.objects.update(connected_at=now.replace(microsecond=0) + timedelta(seconds=1))

@@ -1,7 +1,7 @@
-"""Order events that send the customer a message, each once on each channel (rows F47, G12).
+"""Write the messages an order event sends to the customer, once on each channel.
 
-One action of an agent gives one message: of a cancellation with a refund, the cancellation waits
-for its refund and tells of both.
+One action by an agent makes one message: in a cancellation with a refund, the cancellation's
+message waits for the refund and reports both.
 """
 
 from __future__ import annotations
@@ -65,17 +65,17 @@ from orders.previews import Proposal
 from orders.services import mark_partial_dirty
 
 _KINDS: Final = frozenset(CampaignTrigger.values)
-# A cancellation whose refund is still under way is told of without it after this time.
+# After this time, a cancellation is announced without its refund if that is still under way.
 _WAIT_FOR_REFUND: Final = timedelta(hours=1)
-# A bank's answer is heard of with the order's next change; this is for one that was missed.
+# The order's next change brings the bank's answer; this catches one that was missed.
 _ASK_BANK_AGAIN: Final = timedelta(minutes=2)
 
 
 def handle_event(event_id: int) -> bool:
-    """Write the messages an event asks for and mark it, in one transaction. May run twice.
+    """Write an event's messages and mark it as announced, in one transaction. Safe to run twice.
 
-    False: the event has to wait for the other half of its action, for its bank, for the age from
-    which on refunds of the shop's own staff are told of, or for its tracking number.
+    Returns False if the event has to wait: for the other half of its action, for the bank, for the
+    delay on refunds that staff made in Shopify, or for a tracking number.
     """
     now = timezone.now()
     with transaction.atomic(durable=True):
@@ -88,21 +88,21 @@ def handle_event(event_id: int) -> bool:
         if event is None:
             return True
         if event.kind in _KINDS:
-            # What was history when it was first looked at waits for nothing. A bank that was seen
-            # to be silent may go on being silent.
+            # An event that was too old when first looked at waits for nothing. A refund that was
+            # seen pending at its bank may go on waiting.
             is_history = event.unsettled_at is None and lateness.refusal(event, now=now)
             if not is_history and _has_to_wait(event, now):
                 return False
-            if not _is_told_with_cancellation(event) and not _write(event, now):
+            if not _is_covered_by_cancellation(event) and not _write(event, now):
                 return False
         OrderEvent.objects.filter(pk=event.pk).update(announced_at=now)
     return True
 
 
 def preview_messages(*, order: Order, proposal: Proposal, origin: str) -> list[Draft]:
-    """What a confirmation would send on each channel, exactly, and what it would not and why.
+    """Preview exactly what confirming an action would send on each channel, or why it wouldn't.
 
-    `origin`: where the agent acts, as OrderAction.origin.
+    `origin` says where the agent acts, in the format of OrderAction.origin.
     """
     kind = EventKind.REFUNDED if proposal.kind == ActionKind.REFUND else EventKind.CANCELED
     about_to = {kind, EventKind.REFUNDED} if proposal.amount else {kind}
@@ -119,7 +119,7 @@ def preview_messages(*, order: Order, proposal: Proposal, origin: str) -> list[D
             conversation,
             facts,
             is_notified=proposal.notify,
-            stranger=audience.refusal(
+            audience_refusal=audience.refusal(
                 campaign, Person.of(order), at=now, order=order, about_to=about_to
             ),
         )
@@ -127,17 +127,21 @@ def preview_messages(*, order: Order, proposal: Proposal, origin: str) -> list[D
 
 
 def _has_to_wait(event: OrderEvent, now: datetime) -> bool:
-    return _must_wait(event, now) or _is_unsettled(event, now) or _is_young(event, now)
+    return (
+        _must_wait(event, now) or _waits_for_bank(event, now) or _waits_for_staff_delay(event, now)
+    )
 
 
-def _is_unsettled(event: OrderEvent, now: datetime) -> bool:
-    """Whether a refund's bank has not answered: then it is looked at again in a while, and as
-    soon as the order changes."""
+def _waits_for_bank(event: OrderEvent, now: datetime) -> bool:
+    """Return whether a refund's bank hasn't answered, and if so schedule another look.
+
+    It is also looked at again as soon as the order changes.
+    """
     if event.kind != EventKind.REFUNDED or news_of(event).stage != Stage.WAITING:
         return False
     found = OrderEvent.objects.filter(pk=event.pk)
     if event.order.is_partial:
-        # Its bank may have answered long ago: the rest of the order is not read yet.
+        # The bank may have answered long ago, but the rest of the order hasn't been read yet.
         mark_partial_dirty(Order.objects.filter(pk=event.order_id))
     else:
         found.update(unsettled_at=now)
@@ -145,30 +149,33 @@ def _is_unsettled(event: OrderEvent, now: datetime) -> bool:
     return True
 
 
-def _is_young(event: OrderEvent, now: datetime) -> bool:
-    """Whether a refund that staff made in Shopify's admin is not told of yet."""
+def _waits_for_staff_delay(event: OrderEvent, now: datetime) -> bool:
+    """Return whether a refund that staff made in Shopify is still within the campaigns' delay.
+
+    If so, schedule it for the end of that delay.
+    """
     if event.kind != EventKind.REFUNDED or event.action_id is not None:
         return False
     waits = [campaign.staff_refund_wait_minutes for campaign in Campaign.objects.on(event.kind)]
-    told_at = event.occurred_at + timedelta(minutes=max(waits, default=0))
-    if told_at <= now:
+    due_at = event.occurred_at + timedelta(minutes=max(waits, default=0))
+    if due_at <= now:
         return False
-    OrderEvent.objects.filter(pk=event.pk).update(announce_after=told_at)
+    OrderEvent.objects.filter(pk=event.pk).update(announce_after=due_at)
     return True
 
 
-def _is_told_with_cancellation(event: OrderEvent) -> bool:
-    """The refund leg of a cancel-and-refund, whose sum the cancellation's message names.
+def _is_covered_by_cancellation(event: OrderEvent) -> bool:
+    """Return whether this is a cancel-and-refund's refund that the cancellation's message covers.
 
-    Not where that message left without it (the refund came hours later), or nothing is sent of
-    cancellations at all: then the refund has its own.
+    It isn't if that message was written without the refund, which came hours later, or if no
+    campaign is about cancellations. Then the refund gets its own message.
     """
     action = event.action
     if event.kind != EventKind.REFUNDED or action is None:
         return False
     if action.kind != ActionKind.CANCEL_AND_REFUND:
         return False
-    # Locked: it must not be written without the sum while we count on it.
+    # Locked, so that its message isn't written without the sum while we rely on it.
     canceled = (
         OrderEvent.objects.select_for_update()
         .filter(action=action, kind=EventKind.CANCELED)
@@ -176,29 +183,33 @@ def _is_told_with_cancellation(event: OrderEvent) -> bool:
     )
     if canceled is None or canceled.announced_at is None:
         return Campaign.objects.on(EventKind.CANCELED).exists()
-    # Written, not only considered: whom the cancellation's campaign leaves out is told by this one.
-    told = CampaignMessage.objects.filter(event=canceled, state=SendState.WRITTEN)
-    return told.filter(amount__isnull=False).exists()
+    # It must have been written, not just considered: a customer outside the audience of the
+    # cancellation's campaign gets the refund's message instead.
+    written = CampaignMessage.objects.filter(event=canceled, state=SendState.WRITTEN)
+    return written.filter(amount__isnull=False).exists()
 
 
 def _refund_of(event: OrderEvent) -> OrderEvent | None:
-    """The refund leg of a cancellation, as far as it is known; whatever its bank says."""
+    """Return the refund event of a cancellation, if known, whatever its bank says."""
     if event.action_id is None:
         return None
     found = OrderEvent.objects.filter(action_id=event.action_id, kind=EventKind.REFUNDED)
     return found.select_related("order__store", "action").first()
 
 
-def _told_refund(event: OrderEvent) -> News | None:
-    """The refund that a cancellation's message tells of, too: one whose money has moved."""
+def _moved_refund(event: OrderEvent) -> News | None:
+    """Return the refund to report in a cancellation's message: only one whose money has moved."""
     refund = _refund_of(event)
     news = news_of(refund) if refund else None
     return news if news and news.stage == Stage.MOVED else None
 
 
 def _must_wait(event: OrderEvent, now: datetime) -> bool:
-    """A cancellation for its refund, whose sum it names; and that refund for what became of the
-    cancellation's message, which may not have been for this customer."""
+    """Return whether one half of a cancel-and-refund waits for the other.
+
+    The cancellation waits for its refund, whose sum it states. The refund waits until the
+    cancellation's message is decided, because the customer may be outside its audience.
+    """
     action = event.action
     if action is None or action.kind != ActionKind.CANCEL_AND_REFUND:
         return False
@@ -217,10 +228,10 @@ def _must_wait(event: OrderEvent, now: datetime) -> bool:
 
 
 def _write(event: OrderEvent, now: datetime) -> bool:
-    """Decide the messages of all campaigns. False: one waits for the parcel's tracking number."""
+    """Decide the messages of all campaigns; False if one waits for a tracking number."""
     facts = facts_of_event(event)
-    if event.kind == EventKind.CANCELED and (told := _told_refund(event)):
-        facts = facts_of(event.order, event.kind, amount=told.amount, shares=told.shares)
+    if event.kind == EventKind.CANCELED and (moved := _moved_refund(event)):
+        facts = facts_of(event.order, event.kind, amount=moved.amount, shares=moved.shares)
     conversation: Conversation | None = None
     is_looked_up, is_over = False, True
     for campaign in Campaign.objects.on(event.kind):
@@ -244,7 +255,7 @@ def _write(event: OrderEvent, now: datetime) -> bool:
 def _leave_out(
     campaign: Campaign, event: OrderEvent, reason: str, facts: Facts, now: datetime
 ) -> None:
-    """Say on a campaign's rows why nothing was sent."""
+    """Record on a campaign's rows why nothing was sent."""
     for via in campaign.channels:
         row, is_new = _row(campaign, event, via, facts)
         if is_new:
@@ -261,14 +272,14 @@ def _write_campaign(
     facts: Facts,
     now: datetime,
 ) -> bool:
-    """False: it waits for the parcel's tracking number, on one channel at least."""
+    """Write one campaign's messages; False if one waits for a tracking number."""
     drafts = _drafts(
         campaign,
         event.order,
         conversation,
         facts,
         is_notified=bool(event.action and event.action.notify),
-        stranger=audience.event_refusal(campaign, event),
+        audience_refusal=audience.event_refusal(campaign, event),
     )
     is_over = True
     for draft in drafts:
@@ -281,9 +292,11 @@ def _write_campaign(
         elif draft.refusal:
             _skip(row, draft.refusal)
         else:
-            is_said = draft.via == Via.CONVERSATION and conversation
-            said = _say(conversation, draft.body) if is_said and conversation else None
-            outbox.write_campaign(row, draft, now=now, message=said)
+            is_posted = draft.via == Via.CONVERSATION and conversation
+            posted = (
+                _post_confirmation(conversation, draft.body) if is_posted and conversation else None
+            )
+            outbox.write_campaign(row, draft, now=now, message=posted)
     return is_over
 
 
@@ -311,11 +324,13 @@ def _drafts(
     facts: Facts,
     *,
     is_notified: bool,
-    stranger: str,
+    audience_refusal: str,
 ) -> list[Draft]:
-    """One a channel, for the preview as for the messages themselves: one person is told once, in
-    the conversation where that leaves, else by e-mail. `stranger`: why the customer is not of
-    the campaign's audience, or ""."""
+    """Compose one draft per channel, for the preview and for the messages themselves.
+
+    A customer gets it once: in the conversation if it leaves from there, else by e-mail.
+    `audience_refusal`: why the customer isn't in the campaign's audience, or "".
+    """
     found: list[Draft] = []
     for via in campaign.channels:
         draft = _draft(
@@ -325,10 +340,10 @@ def _drafts(
             conversation,
             facts,
             is_notified=is_notified,
-            stranger=stranger,
+            audience_refusal=audience_refusal,
         )
-        is_told = any(other.via == Via.CONVERSATION and other.leaves for other in found)
-        if via == Via.EMAIL and not draft.refusal and is_told:
+        is_in_conversation = any(other.via == Via.CONVERSATION and other.leaves for other in found)
+        if via == Via.EMAIL and not draft.refusal and is_in_conversation:
             draft = Draft(via=via, refusal=_("The customer reads it in the conversation."))
         found.append(draft)
     return found
@@ -342,12 +357,12 @@ def _draft(
     facts: Facts,
     *,
     is_notified: bool,
-    stranger: str,
+    audience_refusal: str,
 ) -> Draft:
     if campaign.skip_when_shopify_notifies and is_notified:
         return Draft(via=via, refusal=_("Shopify notifies the customer itself."))
     recipient = consent.recipient_of(order, via)
-    if refusal := address_refusal(via, recipient, conversation) or stranger:
+    if refusal := address_refusal(via, recipient, conversation) or audience_refusal:
         return Draft(via=via, refusal=refusal)
     draft = compose(campaign, via, recipient, facts, language_of(order, conversation))
     if via != Via.CONVERSATION or conversation is None or draft.refusal:
@@ -360,7 +375,7 @@ def _draft(
     return replace(draft, stays=stays, recipient=address, subject=subject)
 
 
-def _say(conversation: Conversation, text: str) -> Message:
+def _post_confirmation(conversation: Conversation, text: str) -> Message:
     message = Message.objects.create(
         conversation=conversation,
         channel=conversation.channel,
@@ -375,8 +390,10 @@ def _say(conversation: Conversation, text: str) -> Message:
 
 
 def _conversation(order: Order, origin: str) -> Conversation | None:
-    """Where the agent acted, else the customer's latest conversation: of contacts only of whom it
-    is certain that the order is theirs."""
+    """Return the conversation the agent acted from, or else the customer's latest one.
+
+    Only contacts who certainly own the order are considered.
+    """
     contacts = access.certain_contacts(order)
     talks = Conversation.objects.select_related("contact", "channel").filter(contact__in=contacts)
     kind, _sep, pk = origin.partition(":")

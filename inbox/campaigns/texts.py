@@ -1,7 +1,6 @@
-"""A campaign's words for one customer: in their language, with their values, to their address.
+"""Compose a campaign's message for one customer: their language, their values, their address.
 
-The preview of a confirmation and the message itself both come from here, so that the one is
-exactly what the other will be (row G12).
+The preview of a confirmation and the message itself both come from here, so they are identical.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ from orders.money import Money
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a message speaks of, before any language."""
+    """The values a message can use, before they are written out in a language."""
 
     store: Store
     name: str = ""
     order_number: str = ""
     placed_at: datetime | None = None
     amount: Money | None = None
-    # Of a confirmation: the refund it tells of.
+    # The refund that a confirmation reports.
     refund: Money | None = None
     shares: tuple[Share, ...] = ()
     tracking: str = ""
@@ -49,7 +48,7 @@ class Facts:
 
 
 def language_of(order: Order, conversation: Conversation | None) -> str:
-    """The customer's language: as their contact says, else as Shopify does; "" for unknown."""
+    """Return the customer's language, from their contact or else from Shopify; "" if unknown."""
     if conversation is not None and conversation.contact.language:
         return conversation.contact.language
     customer = order.snapshot.customer
@@ -64,8 +63,11 @@ def facts_of(
     shares: tuple[Share, ...] = (),
     tracking: str = "",
 ) -> Facts:
-    """`amount`: of the refund or the payment; of an order placed, shipped … its total. `shares`:
-    the ways a refund goes."""
+    """Collect the facts of an order event.
+
+    `amount` is that of the refund or payment. For other kinds, and without one, it is the order's
+    total. `shares` says how the refund is split over payment methods.
+    """
     snapshot = order.snapshot
     address = snapshot.shipping_address
     is_confirmation = kind in {EventKind.CANCELED, EventKind.REFUNDED}
@@ -84,6 +86,7 @@ def facts_of(
 
 
 def facts_of_event(event: OrderEvent) -> Facts:
+    """Collect an event's facts; a refund's as it stands now, not as it was when recorded."""
     if event.kind == EventKind.REFUNDED:
         news = news_of(event)
         return facts_of(event.order, event.kind, amount=news.amount, shares=news.shares)
@@ -92,20 +95,23 @@ def facts_of_event(event: OrderEvent) -> Facts:
 
 
 def tracking_of(event: OrderEvent) -> str:
-    """The numbers of the parcel an event tells of, as they are now; "" where it is none."""
+    """Return the current tracking numbers of the event's shipment; "" if there are none."""
     parcel = news.parcel_of(event)
     return ", ".join(t.number for t in parcel.tracking if t.number) if parcel else ""
 
 
 def spoken_name(name: str) -> str:
-    """A name to greet somebody by. Shopify shows the address of a customer who gave no name, and
-    nobody is called jane@example.com or +49 151 12345678."""
-    words = name.strip()
-    has_letters = any(letter.isalpha() for letter in words)
-    return "" if "@" in words or not has_letters else words
+    """Return a name fit for a greeting; "" if it's an address.
+
+    Shopify shows the e-mail address or phone number of a customer who gave no name.
+    """
+    text = name.strip()
+    has_letters = any(letter.isalpha() for letter in text)
+    return "" if "@" in text or not has_letters else text
 
 
 def facts_of_checkout(store: Store, checkout: CheckoutSnapshot) -> Facts:
+    """Collect the facts of a checkout as it was just read from Shopify."""
     return Facts(
         store=store,
         name=spoken_name(checkout.name),
@@ -115,8 +121,10 @@ def facts_of_checkout(store: Store, checkout: CheckoutSnapshot) -> Facts:
 
 
 def text_for(campaign: Campaign, language: str) -> tuple[CampaignText, str]:
-    """The campaign's text for a customer's language, and the language to write values in: a
-    sum in one language must not stand in a sentence of another."""
+    """Return the campaign's text for a customer's language, and the language to format values in.
+
+    They match: a sum formatted for one language must not end up in a sentence of another.
+    """
     texts = {row.language.lower(): row for row in campaign.translations.all()}
     wanted = language.replace("_", "-").lower()
     for code in (wanted, placeholders.base(language)):
@@ -128,14 +136,14 @@ def text_for(campaign: Campaign, language: str) -> tuple[CampaignText, str]:
 
 
 def compose(campaign: Campaign, via: Via, recipient: str, facts: Facts, language: str) -> Draft:
-    """The message as it leaves; refused where the text needs a value that is not there."""
+    """Compose the message exactly as it is sent; refused if the text needs a missing value."""
     text, spoken = text_for(campaign, language)
     values = _values(facts, spoken)
-    words = text.sms_text if via == Via.SMS and text.sms_text else text.body
+    template = text.sms_text if via == Via.SMS and text.sms_text else text.body
     try:
-        # One line, as a mail's has to be: so the preview shows it.
+        # A mail's subject is one line, so the preview shows one line as well.
         subject = " ".join(placeholders.fill(text.subject, values).split())
-        body = placeholders.fill(words, values).strip()
+        body = placeholders.fill(template, values).strip()
     except placeholders.MissingValue as error:
         return Draft(via=via, refusal=str(error), lacks=error.name)
     if via != Via.EMAIL:
@@ -144,7 +152,7 @@ def compose(campaign: Campaign, via: Via, recipient: str, facts: Facts, language
 
 
 def address_refusal(via: Via, recipient: str, conversation: Conversation | None) -> str:
-    """Why a channel does not lead to the customer; "" where it does."""
+    """Return why a channel doesn't reach the customer; "" if it does."""
     if via == Via.CONVERSATION:
         if conversation is None:
             return _("The customer has no conversation.")
@@ -192,7 +200,10 @@ def _date(moment: datetime, store: Store, language: str) -> str:
 
 
 def _locale(language: str) -> Locale:
-    """The language as Babel knows it, or without its country, or English, as sums are written."""
+    """Return Babel's locale for a language, without its country if need be, or else English.
+
+    Sums are formatted with the same fallbacks.
+    """
     for code in (language.replace("-", "_"), placeholders.base(language)):
         try:
             return Locale.parse(code)

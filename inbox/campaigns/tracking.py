@@ -1,7 +1,7 @@
-"""“Order shipped” with tracking numbers, where the number comes after the parcel (row F47).
+"""“Order shipped” messages whose tracking number arrives after the shipment.
 
-A message whose text needs the number waits for it, for as long as the shipment is news; its row
-says so. The order's next change is looked at, and a sweep does the same for one that was missed.
+A message whose text needs the number waits for it while the shipment is still news, and its row
+says so. The order's next change triggers another look; a sweep catches a change that was missed.
 """
 
 from __future__ import annotations
@@ -17,23 +17,25 @@ from inbox.outbox import Draft
 from orders.models import EventKind, OrderEvent
 
 _NUMBERS: Final = "tracking.numbers"
-# A shop's other program adds the number a moment after it ships: every sweep looks then.
+# Shipping apps often add the number moments after the fulfillment, so until then every sweep looks.
 _SOON: Final = timedelta(minutes=10)
 _LOOK_AGAIN: Final = timedelta(hours=1)
 
 
 def may_come(draft: Draft, event: OrderEvent) -> bool:
-    """Whether a message lacks only what the order's next change may bring."""
+    """Return whether the message lacks only the number, which a later change may bring."""
     return draft.lacks == _NUMBERS and event.kind == EventKind.FULFILLED
 
 
 def keep_waiting(row: CampaignMessage, *, next_attempt_at: datetime | None = None) -> None:
+    """Mark a row as waiting for the tracking number."""
     row.state, row.reason = SendState.WAITING, _("Waits for the shipment’s tracking number.")
     row.attempts, row.next_attempt_at = 0, next_attempt_at
     row.save(update_fields=["state", "reason", "attempts", "next_attempt_at"])
 
 
 def put_off(event: OrderEvent, *, now: datetime) -> None:
+    """Have sweeps look at the event again: every one while it is recent, hourly after that."""
     again_at = now + _LOOK_AGAIN if now - event.recorded_at > _SOON else None
     OrderEvent.objects.filter(pk=event.pk).update(announce_after=again_at)
 
@@ -43,11 +45,15 @@ def next_look(*, now: datetime) -> datetime:
 
 
 def never_came() -> str:
+    """Return the reason for giving up on the number, for the row."""
     return _("The shipment got no tracking number in time.")
 
 
 def end(event: OrderEvent) -> None:
-    """Of a campaign that is off by now, a row would wait for ever."""
+    """Skip rows of a shipment that still wait for campaigns that are off by now.
+
+    Without this they would wait forever.
+    """
     if event.kind == EventKind.FULFILLED:
         _waiting().filter(event=event).update(
             state=SendState.SKIPPED, reason=_("The campaign was switched off meanwhile.")
@@ -55,13 +61,16 @@ def end(event: OrderEvent) -> None:
 
 
 def events_to_look_at(order_id: int) -> QuerySet[OrderEvent]:
-    """An order's events that its change may bring on: a bank's answer, or a number."""
+    """Return the order's events that may have waited for its change.
+
+    They wait for a bank's answer or a tracking number.
+    """
     waits = Q(kind=EventKind.FULFILLED) | Q(announce_after__isnull=False)
     return OrderEvent.objects.unannounced().filter(waits, order=order_id)
 
 
 def _waiting() -> QuerySet[CampaignMessage]:
-    """Marketing that waits is decided by itself."""
+    """Return waiting transactional rows; marketing rows are decided on their own."""
     return CampaignMessage.objects.filter(
         state=SendState.WAITING, campaign__purpose=Purpose.TRANSACTIONAL
     )
