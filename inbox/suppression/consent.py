@@ -1,8 +1,7 @@
-"""Whether a customer may be written to: their consent to marketing, and every reason that came up
-since a message was written.
+"""Whether a message may leave: consent to marketing, and reasons that came up since it was written.
 
-Consent is as Shopify says now, or there is none. One function answers, so that what is asked can
-become a row of ours without anybody noticing.
+Consent is what Shopify says now, or there is none. A single function answers (`consent_of`), so
+its source could become a table of ours without any caller noticing.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ from orders.shopify_port import get_gateway
 
 
 def consent_of(thing: Order | CheckoutSnapshot, via: Via) -> Consent | None:
-    """The consent of the customer of an order or checkout; None: Shopify tells of none.
+    """Return the consent of an order's or checkout's customer; None if Shopify has none.
 
-    Asks Shopify for an order's, so it must not be called in a transaction. Raises
-    ShopUnreachable. A checkout was just read, together with it.
+    For an order it asks Shopify, so it must not be called in a transaction; raises
+    ShopUnreachable. A checkout's snapshot already contains it.
     """
     found = thing.consents if isinstance(thing, CheckoutSnapshot) else _of_order(thing)
     if via == Via.EMAIL:
@@ -40,7 +39,7 @@ def consent_of(thing: Order | CheckoutSnapshot, via: Via) -> Consent | None:
 
 
 def refusal(consent: Consent | None) -> str:
-    """Why marketing must not be sent; "" where the customer said yes."""
+    """Return why marketing must not be sent; "" if the customer consented and didn't opt out."""
     if consent is None or not consent.state:
         return _("Shopify tells of no consent to marketing on this channel.")
     if not consent.is_given:
@@ -51,12 +50,13 @@ def refusal(consent: Consent | None) -> str:
 
 
 def leaving_refusal(row: CampaignMessage, *, by_hand: bool = False) -> str:
-    """Why a message that was written must not leave any more; "" where it may. `by_hand`: an agent
-    has read it and sends it again, which its age and its campaign's switch do not forbid.
+    """Return why a message that was written must no longer leave; "" if it may.
 
-    To be asked before every try: a customer unsubscribes, an order is redacted and a campaign is
-    switched off while a mail server is down. For marketing it asks Shopify, so it must not be
-    called in a transaction; raises ShopUnreachable, and then the message has to wait.
+    `by_hand`: an agent has read it and resends it, despite its age or a campaign that is off.
+
+    Call it before every attempt: while a mail server is down, a customer may unsubscribe, an order
+    be redacted or a campaign be switched off. For marketing it asks Shopify, so it must not be
+    called in a transaction; if it raises ShopUnreachable, the message has to wait.
     """
     thing = thing_of(row)
     reason = "" if by_hand else campaign_refusal(row)
@@ -65,14 +65,14 @@ def leaving_refusal(row: CampaignMessage, *, by_hand: bool = False) -> str:
         return reason
     if row.campaign.is_marketing:
         return _marketing_refusal(row, thing)
-    # In a conversation it goes where the conversation does.
+    # In a conversation, the conversation decides where it goes.
     if isinstance(thing, Order) and row.message_id is None:
         return _address_refusal(row, recipient_of(thing, Via(row.via)))
     return ""
 
 
 def thing_of(row: CampaignMessage) -> Order | Checkout:
-    """What a message is about."""
+    """Return the order or checkout a message is about."""
     if row.checkout:
         return row.checkout
     if row.event is None:
@@ -81,20 +81,24 @@ def thing_of(row: CampaignMessage) -> Order | Checkout:
 
 
 def campaign_refusal(row: CampaignMessage) -> str:
+    """Return why the campaign no longer sends on the row's channel; "" if it does."""
     if row.campaign.is_active and Via(row.via) in row.campaign.channels:
         return ""
     return _("The campaign was switched off meanwhile.")
 
 
 def read_checkout(checkout: Checkout) -> CheckoutSnapshot | None:
-    """As Shopify shows it now, recorded; None: there is none any more, or it is of somebody whose
-    data was deleted here. Not in a transaction. Raises ShopUnreachable."""
+    """Read a checkout from Shopify and record it.
+
+    None if it is gone, or if its customer's data was deleted here. Must not be called in a
+    transaction. Raises ShopUnreachable.
+    """
     snapshot = get_gateway().read_checkout(checkout)
     return record_checkout(checkout=checkout, snapshot=snapshot, now=timezone.now())
 
 
 def checkout_refusal(checkout: Checkout, read: CheckoutSnapshot | None) -> str:
-    """Why nobody is reminded of a checkout any more."""
+    """Return why a checkout no longer gets a reminder; "" if it does."""
     if read is None or checkout.deleted_at:
         return _("Shopify has no such checkout any more.")
     if read.completed_at:
@@ -105,7 +109,7 @@ def checkout_refusal(checkout: Checkout, read: CheckoutSnapshot | None) -> str:
 
 
 def recipient_of(order: Order, via: Via) -> str:
-    """The order's address for a channel, "" for none; of a conversation none is needed."""
+    """Return the order's address for a channel; "" if there is none, or for a conversation."""
     if via == Via.EMAIL:
         return order.email
     if via == Via.SMS:
@@ -135,14 +139,14 @@ def _marketing_refusal(row: CampaignMessage, thing: Order | Checkout) -> str:
 
 
 def _address_refusal(row: CampaignMessage, address: str) -> str:
-    """It was written to an address that may be somebody else's by now."""
+    """Refuse if the address has changed: the old one may be someone else's by now."""
     if address == row.recipient:
         return ""
     return _("The customer’s address was changed or removed meanwhile.")
 
 
 def _of_order(order: Order) -> Consents:
-    # Shopify may still know a person who was redacted here.
+    # Shopify may still know a customer who was redacted here.
     if not order.customer_gid or order.masked_at:
         return Consents()
     return get_gateway().read_consents(order.store, order.customer_gid)

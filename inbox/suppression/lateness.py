@@ -1,7 +1,7 @@
-"""When something that happened to an order is history, and no customer is told of it any more.
+"""When an order's event is too old to announce to the customer.
 
-After an outage, a pause or a new connection, events come to be known long after they happened.
-"We are refunding €7.00", three months late, is a new promise to whoever reads it.
+After an outage, a pause or a new connection, we learn of events long after they happened. To the
+customer, "We are refunding €7.00" three months late is a new promise.
 """
 
 from __future__ import annotations
@@ -13,25 +13,28 @@ from django.utils.translation import ngettext
 
 from orders.models import OrderEvent
 
-# By Shopify's own time of the event. Long enough for a weekend's outage of ours or of a mail
-# server, and for carriers that report late; what is older is on the timeline, for agents.
+# Counted from Shopify's time of the event. Covers a weekend's outage, ours or a mail server's, and
+# carriers that report late. Agents see older events on the timeline.
 TOLD_WITHIN: Final = timedelta(hours=48)
-# A reminder of a checkout that lay still longer helps nobody: none is begun then.
+# No reminder is started for a checkout that has been inactive for longer than this.
 REMINDED_WITHIN: Final = timedelta(hours=24)
 
 
 def is_late(since: datetime, *, now: datetime) -> bool:
+    """Return whether something that became news at `since` is too old to announce."""
     return now - since > TOLD_WITHIN
 
 
 def news_since(event: OrderEvent) -> datetime:
-    """When an event became news: one whose bank took its time, after it was last seen to be
-    open."""
+    """Return when an event became news.
+
+    For a refund that waited for its bank, that is when it was last seen pending.
+    """
     return max(event.unsettled_at or event.occurred_at, event.occurred_at)
 
 
 def refusal(event: OrderEvent, *, now: datetime) -> str:
-    """Why campaigns leave an event out, for their log; "" while it is news."""
+    """Return why campaigns skip an event, for their log; "" while it is still news."""
     if event.unsettled_at:
         return refusal_since(news_since(event), now=now)
     if not is_late(event.occurred_at, now=now):
@@ -48,7 +51,7 @@ def refusal(event: OrderEvent, *, now: datetime) -> str:
 
 
 def refusal_since(at: datetime, *, now: datetime) -> str:
-    """Why a message that was due at a moment does not leave any more; "" while it may."""
+    """Return why a message due at `at` may no longer leave; "" while it may."""
     if not is_late(at, now=now):
         return ""
     days = (now - at).days

@@ -1,8 +1,8 @@
-"""Who asked us for no more marketing: at our own address, with one click of a mail program.
+"""One-click opt-outs from marketing e-mail (RFC 8058).
 
-Mail programs show a button for mail with these two headers (RFC 8058) and POST to the address
-themselves, without a log-in; a GET must change nothing, as scanners follow every link. Shopify's
-own record of consent is not ours to write: the app has no right to change customers there.
+Mail programs show an unsubscribe button for mail with these two headers and POST to the URL
+themselves, without a log-in. A GET must change nothing, because scanners follow every link.
+Opt-outs are kept here because the app has no permission to change customers in Shopify.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from orders.privacy.ledger import (
 )
 
 _SALT: Final = "inbox.optout"
-# In the file beside the database, for after a backup was restored.
+# The kind of these entries in the ledger file, which survives restoring a backup.
 _KIND: Final = "opt_out"
 _KEPT_AT_ONCE: Final = 500
 
 
 def headers(address: str) -> dict[str, str]:
-    """Of a marketing e-mail; none where we do not know our own address."""
+    """Return the unsubscribe headers of a marketing e-mail; none if PUBLIC_URL isn't set."""
     if not settings.PUBLIC_URL:
         return {}
     url = settings.PUBLIC_URL + reverse("unsubscribe", args=[token_of(address)])
@@ -36,11 +36,15 @@ def headers(address: str) -> dict[str, str]:
 
 
 def token_of(address: str) -> str:
-    """Good for ever, as mail is kept for ever; it holds a hash and not the address."""
+    """Return the token of an unsubscribe link.
+
+    It never expires, because mail is kept forever, and holds a hash instead of the address.
+    """
     return signing.dumps(digests(address)[0], salt=_SALT, compress=False)
 
 
 def is_token(token: str) -> bool:
+    """Return whether we signed this token."""
     try:
         signing.loads(token, salt=_SALT)
     except signing.BadSignature:
@@ -49,14 +53,16 @@ def is_token(token: str) -> bool:
 
 
 def record(token: str) -> None:
-    """May be called again. Raises BadSignature."""
+    """Record the opt-out behind a token. Safe to repeat. Raises BadSignature."""
     OptOut.objects.get_or_create(digest=signing.loads(token, salt=_SALT))
 
 
 def keep() -> None:
-    """Write those that are new to the file beside the database, from which `enter_again` has them
-    after a backup was restored. By workers alone: web servers need not have that disk. A crash in
-    between writes some twice, which is harmless. Raises OSError."""
+    """Append new opt-outs to the ledger file, from which `enter_again` restores them.
+
+    Only workers call this, because web servers may not have that disk. A crash halfway writes some
+    entries twice, which is harmless. Raises OSError.
+    """
     rows = list(OptOut.objects.filter(kept_at=None).order_by("pk")[:_KEPT_AT_ONCE])
     if not rows:
         return
@@ -65,7 +71,7 @@ def keep() -> None:
 
 
 def enter_again(entries: Iterable[Mapping[str, str]]) -> None:
-    """What a restored backup does not know of."""
+    """Restore the opt-outs that a restored backup lacks."""
     for entry in entries:
         if entry["kind"] == _KIND:
             OptOut.objects.get_or_create(
@@ -74,4 +80,5 @@ def enter_again(entries: Iterable[Mapping[str, str]]) -> None:
 
 
 def has(address: str) -> bool:
+    """Return whether the owner of this address has opted out."""
     return OptOut.objects.filter(digest__in=digests(address)).exists()

@@ -1,4 +1,4 @@
-"""What became of a refund, before anybody is told of it: banks answer later than Shopify."""
+"""How a refund turned out, checked before the customer hears: banks answer later than Shopify."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ from orders.statuses.transactions import parts
 
 
 class Stage(StrEnum):
+    """How far a refund has come."""
+
     MOVED = "moved"
-    # Its bank has not answered: it may yet fail.
+    # The bank hasn't answered; it may still fail.
     WAITING = "waiting"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """`amount`: what has moved, in the customer's currency; `in_shop` in the shop's, None where
-    it is not known."""
+    """What can be said about a refund.
+
+    `amount` is what has moved, in the customer's currency; `in_shop` is the same in the shop's
+    currency, None if unknown.
+    """
 
     stage: Stage
     amount: Money | None = None
@@ -35,14 +40,16 @@ class News:
 
 
 def news_of(event: OrderEvent) -> News:
-    """Of a refund's event, as the order shows it now. Where Shopify does not list the refund any
-    more, what the event says counts as moved."""
+    """Return how a refund event's refund stands, as the order shows it now.
+
+    If Shopify no longer lists the refund, the event's own amount counts as moved.
+    """
     refund = _refund(event)
     if refund is None:
         return News(stage=Stage.MOVED, amount=event.money)
     divided = parts(refund)
     if event.order.is_partial and not refund.transactions:
-        # A back-fill brings refunds without their payments: what became of them is not read yet.
+        # A back-fill brings refunds without their transactions; those haven't been read yet.
         return News(stage=Stage.WAITING)
     if divided.waiting.presentment:
         return News(stage=Stage.WAITING)
@@ -68,6 +75,6 @@ def _shares(event: OrderEvent, refund: Refund, moved: Money) -> tuple[Share, ...
     found = refunds.of_refund(refund, event.order.snapshot)
     action = event.action
     if not found and action and action.proposal.get("method") == RefundMethod.STORE_CREDIT:
-        # Store credit may be booked without a payment transaction.
+        # Shopify may issue store credit without a refund transaction.
         return ((Way.STORE_CREDIT, moved),)
     return found

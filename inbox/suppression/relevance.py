@@ -1,8 +1,8 @@
-"""Whether what happened is still news for the customer. One rule, whichever way we heard of it.
+"""Whether an event is still news for the customer: one rule, however we learned of it.
 
-An event may be old for many reasons: a shop that was installed again, an outage, a campaign or
-store that was off meanwhile, a refund that its bank refused, a webhook that was replayed. It is
-asked here before a message is written, and again before each try to send it.
+An event can be stale for many reasons: a reinstalled shop, an outage, a campaign or store that
+was off, a refund its bank refused, a replayed webhook. The rule is applied before a message is
+written and again before each attempt to send it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,18 @@ from orders.models import Checkout, EventKind, OrderEvent, Store
 from orders.snapshot import Fulfillment
 from orders.statuses.badges import live_fulfillments
 
-# How late Shopify's own repeats of a webhook may come: what was on its way while a store or a
-# campaign was being switched on is told of.
+# How late Shopify may retry a webhook. Events that were on their way when a store or campaign was
+# switched on still get their message.
 _ON_ITS_WAY: Final = timedelta(hours=4)
 _OF_PARCELS: Final = frozenset({EventKind.FULFILLED, EventKind.DELIVERED})
 
 
 def refusal(row: CampaignMessage, *, now: datetime, by_hand: bool = False) -> str:
-    """Why what a message speaks of is no news any more; "" while it is. `by_hand`: an agent tells
-    of it all the same, though it is old or the campaign was off; what is not so is not told."""
+    """Return why a message is no longer news; "" while it is.
+
+    `by_hand`: an agent sends it anyway, although it is old or the campaign was off. What is no
+    longer true is refused even then.
+    """
     if row.event and by_hand:
         return _store_refusal(row.event.order.store) or _untrue(row.campaign, row.event)
     if row.event:
@@ -41,7 +44,7 @@ def refusal(row: CampaignMessage, *, now: datetime, by_hand: bool = False) -> st
 
 
 def event_refusal(campaign: Campaign, event: OrderEvent, *, now: datetime) -> str:
-    """Why a campaign does not tell of an event, for its log; "" while it is news."""
+    """Return why a campaign skips an event, for its log; "" while it is news."""
     return (
         lateness.refusal(event, now=now)
         or _switched_on_since(campaign, event.order.store, lateness.news_since(event))
@@ -50,7 +53,7 @@ def event_refusal(campaign: Campaign, event: OrderEvent, *, now: datetime) -> st
 
 
 def checkout_refusal(campaign: Campaign, checkout: Checkout, *, now: datetime) -> str:
-    """The same of a checkout, whose news is that it has lain still."""
+    """Return the same for a checkout, whose news is its inactivity."""
     silent_at = checkout.active_at + campaign.silence
     return lateness.refusal_since(silent_at, now=now) or _switched_on_since(
         campaign, checkout.store, silent_at
@@ -58,7 +61,10 @@ def checkout_refusal(campaign: Campaign, checkout: Checkout, *, now: datetime) -
 
 
 def small_refund_refusal(campaign: Campaign, event: OrderEvent) -> str:
-    """Why a refund that staff made in Shopify's admin is not told of: it is a trifle."""
+    """Return why a refund that staff made in Shopify's admin is too small to announce.
+
+    "" if it isn't, or if it was made through this app.
+    """
     if event.kind != EventKind.REFUNDED or event.action_id is not None:
         return ""
     sum_ = news_of(event).in_shop or event.money
@@ -68,7 +74,7 @@ def small_refund_refusal(campaign: Campaign, event: OrderEvent) -> str:
 
 
 def parcel_of(event: OrderEvent) -> Fulfillment | None:
-    """The shipment an event tells of, as it is now; None: it is of none, or that was canceled."""
+    """Return the event's shipment as it is now; None if it has none or it was canceled."""
     if event.kind not in _OF_PARCELS or not event.order.document:
         return None
     gid = event.key.partition(":")[2]
@@ -76,8 +82,7 @@ def parcel_of(event: OrderEvent) -> Fulfillment | None:
 
 
 def _switched_on_since(campaign: Campaign, store: Store, at: datetime) -> str:
-    """What happened while a store or a campaign was off is history, also where it is heard of
-    only when it is on again."""
+    """Refuse what happened while a store or campaign was off, even if we learn of it later."""
     if reason := _store_refusal(store):
         return reason
     if at < store.connected_at - _ON_ITS_WAY:
@@ -92,7 +97,7 @@ def _store_refusal(store: Store) -> str:
 
 
 def _untrue(campaign: Campaign, event: OrderEvent) -> str:
-    """What was to be told has come to nothing since."""
+    """Refuse what is no longer true: a failed or trivial refund, or a canceled shipment."""
     return _refund_refusal(campaign, event) or _parcel_refusal(event)
 
 

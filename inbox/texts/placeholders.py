@@ -1,6 +1,6 @@
-"""`{{ order.number }}` and friends in texts that people write.
+"""`{{ order.number }}` and friends in texts that users write.
 
-Our own replacer over an allow-list: a template engine would hand out settings and methods.
+Our own replacement over an allow-list: a template engine would expose settings and methods.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ KNOWN: Final = frozenset(
     }
 )
 _PLACEHOLDER: Final = re.compile(r"\{\{([^{}|]*)(?:\|([^{}]*))?\}\}")
-# Known, and rightly empty at times: a cancellation without a refund has nothing to say of one.
+# May be empty without being missing: a cancellation without a refund has no refund sentence.
 _MAY_BE_EMPTY: Final = frozenset({"refund_sentence", "refund_how"})
-# Sentences of ours, which exist in the languages we speak.
+# Sentences of our own, which exist only in the languages we have translations for.
 OUR_SENTENCES: Final = frozenset({"refund_sentence", "refund_how"})
 
 
@@ -54,11 +54,12 @@ class MissingValue(ValueError):
 
 
 def unknown(text: str) -> list[str]:
-    """Placeholders of a text that are not in the allow-list."""
+    """Return a text's placeholders that are not in the allow-list, in order."""
     return [name for name in dict.fromkeys(_names(text)) if name not in KNOWN]
 
 
 def used(text: str) -> set[str]:
+    """Return the names of a text's placeholders, known or not."""
     return set(_names(text))
 
 
@@ -67,27 +68,27 @@ def _names(text: str) -> list[str]:
 
 
 def available(event_kind: str) -> frozenset[str]:
-    """What a text may speak of, by what happened."""
+    """Return the placeholders that have a value for this kind of event."""
     if event_kind.startswith("checkout_"):
         return _OF_CHECKOUTS
     return _OF_ORDERS | _MORE.get(event_kind, frozenset())
 
 
 def base(language: str) -> str:
-    """The language without its country: pt of pt-BR and pt_br."""
+    """Return the language without its country: pt for pt-BR and pt_br."""
     return language.replace("_", "-").split("-")[0].lower()
 
 
 def has_catalog(language: str) -> bool:
-    """Whether sentences of ours exist in it."""
+    """Return whether our own sentences exist in this language."""
     return base(language) in {base(code) for code, _name in settings.LANGUAGES}
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
     """Replace every placeholder. Raises MissingValue for one that has neither value nor fallback.
 
-    Values are inserted as they are and never looked at again: a customer's name that reads
-    like a placeholder stays text.
+    Values are inserted verbatim and never expanded again: a customer's name that looks like a
+    placeholder stays text.
     """
 
     def value(match: re.Match[str]) -> str:

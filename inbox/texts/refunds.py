@@ -1,7 +1,7 @@
-"""How a refund reaches the customer: a sentence that is true of the way it goes.
+"""Sentences that say how a refund reaches the customer, by its payment methods.
 
-The review and the message both come from here: the one knows the ways from the proposal, the
-other from what Shopify shows.
+Both the review and the message come from here. The review takes the methods from the proposal,
+the message from what Shopify shows.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ from orders.statuses.transactions import has_moved
 
 
 class Way(StrEnum):
-    """In the order in which a message names them."""
+    """How a refund is paid out, in the order in which a message lists them."""
 
     CARD = "card"
     BANK = "bank"
     CASH = "cash"
     GIFT_CARD = "gift_card"
     STORE_CREDIT = "store_credit"
-    # Booked by hand, by a payment method that the shop named itself: nobody knows how.
+    # Recorded by hand, with a payment method the shop named itself: we can't tell how it is paid.
     BY_HAND = "by_hand"
 
 
 Share = tuple[Way, Money]
-# Shopify's names of gateways, without case and punctuation. A shop names its own methods as it
-# likes; these are the ones Shopify offers.
+# Shopify's own gateway names, without case and punctuation. Shops may add methods of any name.
 _WAYS: Final = {
     "shopify store credit": Way.STORE_CREDIT,
     "store credit": Way.STORE_CREDIT,
@@ -50,11 +49,13 @@ _WAYS: Final = {
 
 
 def way_of(gateway: str, *, is_manual: bool) -> Way:
-    words = " ".join(re.findall(r"\w+", gateway.lower().replace("_", " ")))
-    return _WAYS.get(words, Way.BY_HAND if is_manual else Way.CARD)
+    """Classify a gateway; an unknown one is a card, or by hand if its payments are manual."""
+    method = " ".join(re.findall(r"\w+", gateway.lower().replace("_", " ")))
+    return _WAYS.get(method, Way.BY_HAND if is_manual else Way.CARD)
 
 
 def of_proposal(proposal: Proposal) -> tuple[Share, ...]:
+    """Return how a proposed refund is split, summed by way; () if currencies are mixed."""
     return _summed(
         (way_of(target.gateway, is_manual=target.is_manual), target.amount)
         for target in proposal.targets
@@ -62,7 +63,7 @@ def of_proposal(proposal: Proposal) -> tuple[Share, ...]:
 
 
 def of_refund(refund: Refund, snapshot: OrderSnapshot) -> tuple[Share, ...]:
-    """Of what has moved, as Shopify lists it."""
+    """Return how the part of a refund that has moved is split, as Shopify lists it."""
     manual = {t.gateway for t in snapshot.transactions if t.is_manual}
     return _summed(
         (way_of(t.gateway, is_manual=t.gateway in manual), t.amount.presentment)
@@ -79,13 +80,13 @@ def _summed(shares: Iterable[Share]) -> tuple[Share, ...]:
         elif sums[way].currency == amount.currency:
             sums[way] += amount
         else:
-            # Sums of several currencies cannot be told in one sentence.
+            # One sentence can't state sums in several currencies.
             return ()
     return tuple((way, sums[way]) for way in Way if sums.get(way))
 
 
 def sentence(way: Way) -> str:
-    """In the active language; "" where nothing true is known."""
+    """Return the sentence in the active language; "" if we can't tell anything for certain."""
     match way:
         case Way.CARD:
             return _("Depending on your bank it arrives within ten days.")
@@ -101,12 +102,12 @@ def sentence(way: Way) -> str:
 
 
 def sentences(shares: Sequence[Share], language: str) -> str:
-    """For all ways of a refund; with its sum before each where there are several."""
+    """Return the sentences for all ways of a refund, each with its sum if there are several."""
     if len(shares) == 1:
         return sentence(shares[0][0])
-    words = (
+    parts = (
         _("%(sum)s: %(how)s") % {"sum": amount.format(language), "how": sentence(way)}
         for way, amount in shares
         if sentence(way)
     )
-    return " ".join(words)
+    return " ".join(parts)
