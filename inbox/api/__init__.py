@@ -1,1 +1,1 @@
-"""The REST door: the same verbs and refusals as the pages."""
+"""The REST API: the same services and refusals as the pages."""

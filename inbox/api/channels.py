@@ -1,4 +1,4 @@
-"""The door by which messengers push messages in (interfaces: Channel API)."""
+"""The channel API, through which messengers push their messages in."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from inbox.models import Channel, Message
 
 
 class ChannelKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <channel key>`. The channel takes the user's place."""
+    """Authenticate `Authorization: Bearer <channel key>`; `request.auth` is the channel."""
 
     def authenticate(self, request: Request) -> tuple[None, Channel] | None:
-        words = get_authorization_header(request).split()
-        if len(words) != 2 or words[0].lower() != b"bearer":
+        header = get_authorization_header(request).split()
+        if len(header) != 2 or header[0].lower() != b"bearer":
             return None
-        channel = keys.channel_of(words[1].decode("latin-1"))
+        channel = keys.channel_of(header[1].decode("latin-1"))
         if channel is None:
             raise AuthenticationFailed("The channel key is not valid: make a new one in the admin.")
         return None, channel
@@ -49,6 +49,8 @@ class ChannelKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyp
 
 
 class IsOwnChannel(BasePermission):
+    """Allow a channel to push only into itself."""
+
     message = "This key belongs to another channel."
 
     def has_permission(self, request: Request, view: APIView) -> bool:
@@ -140,7 +142,7 @@ class ChannelMessages(APIView):
             conversation_id=data["conversation"],
             sender=sender,
             text=data["text"],
-            # A clock that runs ahead must not pin a conversation to the top.
+            # A messenger whose clock is ahead must not pin a conversation to the top.
             sent_at=min(data.get("sent_at", now), now),
             attachments=[waking.Attachment(**found) for found in data.get("attachments", ())],
         )

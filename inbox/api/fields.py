@@ -1,4 +1,4 @@
-"""Serializer parts that every door shares."""
+"""Base serializer and fields of the REST API."""
 
 from __future__ import annotations
 

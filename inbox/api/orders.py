@@ -1,4 +1,7 @@
-"""Orders and actions by REST: the same rules, summaries and refusals as the pages."""
+"""REST endpoints for orders and actions, with the same rules and refusals as the pages.
+
+Docstrings of views and serializers are part of the public schema.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ from orders.snapshot import LineQuantity
 Json = dict[str, Any]
 
 
-# What programs that know no discrepancy reason mean, by the reason they give for the refund.
+# Shopify's discrepancy reason for API clients that don't give one, by their refund reason.
 _DISCREPANCIES: Final = {"damaged": "DAMAGE", "changed_mind": "CUSTOMER", "goodwill": "CUSTOMER"}
 
 
@@ -57,7 +60,7 @@ class ProposalSerializer(StrictSerializer):
         "Left out, it follows from `reason`.",
     )
     shipping = TextField(max_length=24, required=False, allow_null=True)
-    # As in the dialog: what was received goes back to stock, unless it is said not to.
+    # As in the dialog: received items go back to stock unless the client says otherwise.
     restock = serializers.BooleanField(required=False, allow_null=True, default=None)
     notify = serializers.BooleanField(default=False)
     cancel_shipments = serializers.BooleanField(default=False)
@@ -98,7 +101,7 @@ class Orders(APIView):
 class OrderDetail(APIView):
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, order_id: int) -> Response:
-        """Badges, lines with tracking, money, and what may be done (G02)."""
+        """Badges, lines with tracking, money, and what may be done."""
         order = _order(order_id)
         return Response(_full(order, access.money_refusal_for_order(request.user, order)))
 
@@ -180,7 +183,7 @@ class DecisionSerializer(StrictSerializer):
 class ActionApprove(APIView):
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, action_id: int) -> Response:
-        """Agree to exactly what was proposed (G03). Reads the order from Shopify first."""
+        """Agree to exactly what was proposed. Reads the order from Shopify first."""
         _get_action(action_id)
         try:
             services.approve(
@@ -232,7 +235,7 @@ class ActionWithdraw(APIView):
 
 
 def _not_approvable(error: StalePreview) -> Refusal:
-    """Why an approval came too late, by what the action has come to."""
+    """Say why an approval came too late, by the action's outcome."""
     if error.outcome == Outcome.STALE:
         reason = _("The order changed: it has to be asked again.")
         return Refusal("stale", reason, str(error))
@@ -291,14 +294,14 @@ def _preview(request: Request, order: Order, data: Json) -> previews.Preview:
 
 
 def _restock(data: Json) -> bool:
-    """Choosing *received* ticks *Restock*; whoever says otherwise is heard."""
+    """Return whether to restock. As in the dialog, *received* implies it unless it's set."""
     if data["restock"] is None:
         return bool(data.get("returned") == Returned.RECEIVED)
     return bool(data["restock"])
 
 
 def _again(request: Request, order: Order, token: str) -> Json | None:
-    """The new summary of the same choice, where it can still be made."""
+    """Return a new summary of the same choice; None if it can no longer be made."""
     try:
         return _summary(
             previews.preview_again(order, token, by=access.agent_of(request), now=timezone.now())

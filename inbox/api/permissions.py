@@ -1,4 +1,4 @@
-"""Who may use the REST API: the same roles as on the pages."""
+"""Permissions of the REST API: the same roles as on the pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from inbox import access
 
 
 class HasRole(BasePermission):
-    """The default of every view: to look, or to change something."""
+    """Require a role that may read or, for unsafe methods, work. The default of every view."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         return not access.door_refused(request.user, changes=request.method not in SAFE_METHODS)

@@ -1,4 +1,4 @@
-"""Errors as application/problem+json: a stable `type` and a sentence that says what to do."""
+"""Errors as application/problem+json (RFC 9457): a stable `type`, and a sentence on what to do."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from orders.errors import Refusal
 
 
 def problem(kind: str, title: str, *, code: int, detail: str = "", **more: Any) -> Response:
+    """Build a problem response; `more` adds members to its body."""
     body = {"type": f"urn:agent-inbox:{kind}", "title": title, "status": code, **more}
     if detail:
         body["detail"] = detail
@@ -21,7 +22,7 @@ def problem(kind: str, title: str, *, code: int, detail: str = "", **more: Any) 
 
 
 def refused(refusal: Refusal, *, code: int = status.HTTP_409_CONFLICT, **more: Any) -> Response:
-    """A rule's refusal: the same words as on the page."""
+    """Build the response to a refused action, in the same words as on the page."""
     return problem(
         "refused",
         refusal.reason,
@@ -33,6 +34,7 @@ def refused(refusal: Refusal, *, code: int = status.HTTP_409_CONFLICT, **more: A
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Turn REST framework's errors into problems, keeping the headers that clients need."""
     if isinstance(error, exceptions.ValidationError):
         return problem(
             "invalid",

@@ -1,6 +1,6 @@
-"""The ways out: one module a kind, each with send(channel, to, subject, text, message_id).
+"""Outgoing channels: one module per kind, each with `send(message)`.
 
-`send` returns when the other side took it and raises NotSent otherwise.
+`send` returns once the other side has accepted the message, and raises NotSent otherwise.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Replies to a messenger: a signed POST to its callback (Standard Webhooks)."""
+"""Send replies to a messenger: a signed POST to its callback (Standard Webhooks)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from inbox.channels import (
 from inbox.channels.base import NotSent
 from inbox.models import Message
 
-# For the whole of it, however slowly its bytes come.
+# For the whole call, however slowly its bytes arrive.
 WITHIN_S: Final = 10.0
-# Forbidden, and Gone: they blocked us, or left.
+# Forbidden and Gone: the customer blocked us or left.
 _OPTED_OUT: Final = frozenset({403, 410})
-# Request time-out, too early, too many requests; and everything from 500 on.
-_NOT_NOW: Final = frozenset({408, 425, 429})
+# Request Timeout, Too Early and Too Many Requests. Every 5xx is treated the same.
+_RETRY_LATER: Final = frozenset({408, 425, 429})
 
 
 @cache
@@ -37,6 +37,7 @@ def _pool() -> urllib3.PoolManager:
 
 
 def send(message: Message) -> None:
+    """POST a message to its channel's callback. Raises NotSent."""
     channel = message.channel
     check_address(channel.callback_url)
     message_id = f"msg_{message.pk}"
@@ -48,7 +49,7 @@ def send(message: Message) -> None:
             "data": {
                 "id": message.pk,
                 "conversation": message.conversation.external_id,
-                # The messenger's own id of whom it is for; empty where that is not known.
+                # The messenger's own ID of the reader; empty if unknown.
                 "recipient": message.recipient,
                 "kind": message.kind,
                 "text": message.text,
@@ -60,7 +61,7 @@ def send(message: Message) -> None:
     signature = Webhook(keys.signing_secret(channel)).sign(message_id, now, body)
     headers = {
         "Content-Type": "application/json",
-        # The same id on every try: the receiver can tell a repeat.
+        # The same ID on every attempt, so the receiver can recognize a repeat.
         "webhook-id": message_id,
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": signature,
@@ -69,13 +70,15 @@ def send(message: Message) -> None:
     if status in _OPTED_OUT:
         raise NotSent(f"{reach.OPTED_OUT} ({status}).", is_final=True)
     if not 200 <= status < 300:
-        is_down = status >= 500 or status in _NOT_NOW
+        is_down = status >= 500 or status in _RETRY_LATER
         raise NotSent(f"The messenger answered {status}.", is_down=is_down)
 
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    """The status of the answer. Its body says nothing to us and is not read: one without an end
-    does not undo that the messenger has taken the message."""
+    """Return the status of the response.
+
+    Its body is not read: even if it never ended, the messenger would have accepted the message.
+    """
     try:
         with http.stream(
             _pool(), "POST", url, body=body, headers=headers, within_s=WITHIN_S
@@ -86,7 +89,10 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
 
 
 def check_address(url: str) -> None:
-    """Outside DEBUG, nothing on this machine or its private network is reached."""
+    """Refuse a callback that isn't a public web address, against SSRF. Raises NotSent.
+
+    With DEBUG on, only the URL's form is checked.
+    """
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise NotSent(

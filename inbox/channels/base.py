@@ -1,12 +1,12 @@
-"""What every way out may say."""
+"""What all outgoing channels share."""
 
 
 class NotSent(Exception):
     """The message did not leave; it is tried again unless `is_final`.
 
-    `is_down`: the other side does not answer at all, so that the messages behind this one need
-    not try, each for itself. A refusal of one message is none. `was_tried`: the other side was
-    asked; a failure of our own says nothing of whether it answers.
+    `is_down`: the other side doesn't answer at all, so the messages behind this one needn't find
+    out one by one. Refusing a single message doesn't count. `was_tried`: the other side was
+    contacted; a failure on our side says nothing about whether it answers.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Replies by Django's mail back end."""
+"""Send replies through Django's mail backend."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from inbox.channels.base import NotSent
 from inbox.models import Conversation, Message, MessageKind
 from inbox.texts import placeholders
 
-# For the whole of it: connecting, TLS, each reply of the server.
+# For the whole delivery: connecting, TLS, every reply of the server.
 WITHIN_S: Final = 20.0
-# From here on, SMTP's codes say that it makes no sense to try again.
-_FOR_GOOD: Final = 500
-_GOES_AWAY: Final = 421
-# It takes no mail at all, whoever it is for.
-_OF_THE_SERVER: Final[tuple[type[Exception], ...]] = (
+# SMTP codes from here on mean a permanent failure.
+_PERMANENT_FROM: Final = 500
+_SERVICE_CLOSING: Final = 421
+# Errors by which the server refuses all mail, not just this one.
+_SERVER_ERRORS: Final[tuple[type[Exception], ...]] = (
     smtplib.SMTPConnectError,
     smtplib.SMTPHeloError,
     smtplib.SMTPAuthenticationError,
@@ -31,6 +31,7 @@ _OF_THE_SERVER: Final[tuple[type[Exception], ...]] = (
 
 
 def send(message: Message) -> None:
+    """Send a reply or confirmation. Raises NotSent."""
     conversation = message.conversation
     address = _address(message)
     send_mail(
@@ -42,15 +43,18 @@ def send(message: Message) -> None:
 
 
 def _address(message: Message) -> str:
-    """The one that was fixed when it was written. Raises NotSent where there is none, and for what
-    was decided about an order also where the address is not proven any more."""
+    """Return the address that was fixed when the message was written.
+
+    Raises NotSent if there is none or, for a confirmation about an order, if the address is no
+    longer proven.
+    """
     conversation = message.conversation
     is_news = message.kind == MessageKind.CONFIRMATION
     if message.recipient:
         if is_news and not reach.is_proven(conversation, message.recipient):
             raise NotSent("The address is not proven any more.", is_final=True, was_tried=False)
         return message.recipient
-    # From before the address was kept with the message.
+    # The message is older than the `recipient` column.
     find = reach.news_recipient if is_news else reach.recipient
     address = find(conversation)
     if not address:
@@ -59,26 +63,26 @@ def _address(message: Message) -> str:
 
 
 def subject_of(conversation: Conversation) -> str:
-    """Of every mail in it, in one line, as a mail's has to be."""
-    with override(_spoken(conversation.contact.language)):
+    """Return the subject of all mail in a conversation, on one line as headers require."""
+    with override(_catalog_language(conversation.contact.language)):
         return " ".join((conversation.subject or _("Your message")).split())
 
 
-def _spoken(language: str) -> str:
-    """The customer's language where we speak it."""
+def _catalog_language(language: str) -> str:
+    """Return the customer's language if we have translations for it, or else our default."""
     return language if placeholders.has_catalog(language) else settings.LANGUAGE_CODE
 
 
 def send_mail(
     *, to: str, subject: str, text: str, message_id: str, headers: Mapping[str, str] | None = None
 ) -> None:
-    """One plain-text mail. Raises NotSent."""
+    """Send one plain-text mail. Raises NotSent."""
     mail = EmailMessage(
         subject=" ".join(subject.split()),
         body=text,
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=[to],
-        # The same on every try, so that mail programs drop a repeat.
+        # The same on every attempt, so that mail programs drop a repeat.
         headers={"Message-ID": f"<{message_id}@agent-inbox>", **(headers or {})},
     )
     try:
@@ -86,10 +90,10 @@ def send_mail(
             mail.send()
     except smtplib.SMTPRecipientsRefused as error:
         codes = [code for code, _text in error.recipients.values()]
-        is_final = all(code >= _FOR_GOOD for code in codes)
+        is_final = all(code >= _PERMANENT_FROM for code in codes)
         raise NotSent(f"The mail server refused: {error}", is_final=is_final) from error
     except smtplib.SMTPResponseException as error:
-        is_down = isinstance(error, _OF_THE_SERVER) or error.smtp_code == _GOES_AWAY
+        is_down = isinstance(error, _SERVER_ERRORS) or error.smtp_code == _SERVICE_CLOSING
         raise NotSent(f"The mail server refused: {error}", is_down=is_down) from error
     except smtplib.SMTPException as error:
         is_down = isinstance(error, smtplib.SMTPServerDisconnected)

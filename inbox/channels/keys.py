@@ -1,4 +1,4 @@
-"""A channel's key and signing secret. Keys are stored as hashes and shown once."""
+"""A channel's API key and signing secret. Keys are stored as hashes and shown once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from inbox.models import Channel
 
 
 def new_key(channel: Channel) -> str:
-    """Give the channel a new key and signing secret; returns the key. Saves the channel."""
+    """Give the channel a new key and signing secret, save it, and return the key.
+
+    The old key stops working.
+    """
     prefix, rest = secrets.token_hex(4), secrets.token_hex(16)
     channel.key_prefix = prefix
     channel.key_hash = _hash(rest)
@@ -26,7 +29,7 @@ def new_key(channel: Channel) -> str:
 
 
 def channel_of(key: str) -> Channel | None:
-    """The active channel a key belongs to, compared in constant time."""
+    """Return the active channel a key belongs to; keys are compared in constant time."""
     name, _, rest = key.removeprefix("axk_").partition("_")
     if not key.startswith("axk_") or not rest:
         return None
@@ -37,7 +40,7 @@ def channel_of(key: str) -> Channel | None:
 
 
 def signing_secret(channel: Channel) -> str:
-    """Raises UndecryptableSecret."""
+    """Return the secret that signs callbacks. Raises UndecryptableSecret."""
     return unseal(channel.sealed_secret)
 
 

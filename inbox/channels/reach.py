@@ -1,5 +1,4 @@
-"""Whether a message in a conversation reaches anybody, and whom: said before it is confirmed or
-written."""
+"""Whether a message in a conversation reaches anyone, and who. Known before it is written."""
 
 from __future__ import annotations
 
@@ -19,12 +18,12 @@ from inbox.models import (
 )
 from inbox.models.conversations import OUTGOING_KINDS
 
-# How an error begins where the other side says that the person wants no messages.
+# The start of a message's error if the customer refuses messages; `_refused_last` looks for it.
 OPTED_OUT: Final = "The messenger takes no messages for this person"
 
 
 def refusal(conversation: Conversation) -> str:
-    """Why what is written here reaches nobody; "" where it leaves. Four queries at most."""
+    """Return why messages written here reach no one; "" if they leave. Four queries at most."""
     channel = conversation.channel
     words = {"channel": channel.name}
     if not channel.is_active:
@@ -37,8 +36,11 @@ def refusal(conversation: Conversation) -> str:
 
 
 def recipient(conversation: Conversation, *, to: Participant | None = None) -> str:
-    """Where a reply goes: by e-mail the address its reader last wrote from, by a messenger that
-    one's own id there. `to`: who is meant; None: whoever wrote last. "" where nobody is known."""
+    """Return where a reply goes; "" if no reader is known.
+
+    For e-mail that is the address its reader last wrote from, for a messenger the reader's ID
+    there. `to` is the reader; None means the participant who wrote last.
+    """
     chosen = to or default_reader(conversation)
     if conversation.channel.kind != ChannelKind.EMAIL:
         return chosen.external_id if chosen else ""
@@ -46,8 +48,11 @@ def recipient(conversation: Conversation, *, to: Participant | None = None) -> s
 
 
 def default_reader(conversation: Conversation) -> Participant | None:
-    """Who wrote the latest of the customers' messages; where that was before senders were kept,
-    the contact; None where it is not known under which id they write. Two queries at most."""
+    """Return the participant who wrote the latest inbound message. Two queries at most.
+
+    Falls back to the contact's own participant for messages from before senders were recorded;
+    None if there isn't one.
+    """
     inbound = conversation.messages.filter(kind=MessageKind.INBOUND).select_related("sender")
     latest = inbound.order_by("-created_at", "-pk").first()
     if latest is not None and latest.sender is not None:
@@ -56,8 +61,11 @@ def default_reader(conversation: Conversation) -> Participant | None:
 
 
 def email_of(conversation: Conversation, *, proven_only: bool = False) -> str:
-    """The contact's own address in an e-mail conversation: the one they last wrote here from, else
-    one that is proven, else one that was given; "" for none. `proven_only`: of those that are."""
+    """Return the contact's address for an e-mail conversation; "" if there is none.
+
+    Prefers the one they last wrote from here, then a proven one, then one they claimed.
+    `proven_only` excludes claims.
+    """
     contact = conversation.contact
     active = list(
         contact.identities.active().filter(kind__in=[IdentityKind.EMAIL, IdentityKind.CHANNEL_USER])
@@ -82,8 +90,11 @@ def email_of(conversation: Conversation, *, proven_only: bool = False) -> str:
 
 
 def news_recipient(conversation: Conversation) -> str:
-    """Where a confirmation goes: by e-mail only to an address of the contact that is proven, by a
-    messenger to the contact's own id there, whoever wrote last; "" where there is none."""
+    """Return where a confirmation goes; "" if there is no such address.
+
+    Always to the contact, no matter who wrote last: for e-mail only to a proven address, for a
+    messenger to their ID there.
+    """
     if conversation.channel.kind == ChannelKind.EMAIL:
         return email_of(conversation, proven_only=True)
     own = conversation.participants.filter(contact=conversation.contact_id).last()
@@ -91,13 +102,16 @@ def news_recipient(conversation: Conversation) -> str:
 
 
 def is_proven(conversation: Conversation, address: str) -> bool:
-    """Whether the address is still the contact's, proven or on a person's word."""
+    """Return whether the address is still one of the contact's identities.
+
+    An agent's or supervisor's word counts as much as proof by the channel.
+    """
     active = conversation.contact.identities.active()
     return active.filter(kind=IdentityKind.EMAIL, value=address).exists()
 
 
 def _refused_last(conversation: Conversation) -> str:
-    """The other side said that this person takes no messages, and they have not written since."""
+    """Refuse if the messenger said the customer takes no messages and they haven't written since."""
     newest = conversation.messages.filter(kind__in=[MessageKind.INBOUND, *OUTGOING_KINDS]).order_by(
         "-created_at", "-pk"
     )

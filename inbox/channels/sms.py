@@ -1,7 +1,7 @@
-"""Texts to a telephone, by whatever provider SMS_BACKEND names (row F47).
+"""Send SMS through the provider that SMS_BACKEND names.
 
-A provider is a class with one method, `send`; WhatsApp's is written the same way. There is none
-by default: which company texts customers is the merchant's choice.
+A provider is a class with a single method, `send`; one for WhatsApp would look the same. There is
+no default: which company texts customers is the merchant's choice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CONSOLE: Final = "inbox.channels.sms.ConsoleBackend"
 
 
 class _Sending(threading.Thread):
-    """One call of the provider's class."""
+    """One call of the provider's class, in a thread of its own because it may hang."""
 
     def __init__(self, to: str, text: str, message_id: str) -> None:
         super().__init__(name=f"SMS {message_id}", daemon=True)
@@ -38,15 +38,15 @@ class _Sending(threading.Thread):
     def run(self) -> None:
         try:
             backend().send(to=self._to, text=self._text, message_id=self._message_id)
-        except Exception as error:  # noqa: BLE001  raised again by whoever waits
+        except Exception as error:  # noqa: BLE001  raised again in send_text
             self.error = error
         finally:
             connections.close_all()
 
 
-# For a provider's whole answer. Its class is not ours, so it may hang: then its thread is left
-# alone, and while so many are, no further one is begun. One that never ends must not keep all texts
-# here until the next start.
+# For the provider's whole call. Its class is not ours, so it may hang. Its thread is then
+# abandoned, and while too many are hanging, no new one is started. After a while a hanging thread
+# is forgotten, because one that never ends must not block all SMS until the next restart.
 WITHIN_S: Final = 15.0
 _HANG_AT_MOST: Final = 2
 _FORGOTTEN_AFTER_S: Final = 600.0
@@ -55,19 +55,25 @@ _lock: Final = threading.Lock()
 
 
 class SmsBackend(Protocol):
+    """What a provider's class has to implement."""
+
     def send(self, *, to: str, text: str, message_id: str) -> None:
-        """Hand the text over for the number (E.164). Returns when the provider took it, raises
-        NotSent otherwise. `message_id` is the same on every try: pass it on as the provider's
-        idempotency key. It has WITHIN_S seconds and runs in a thread of its own; a text that it
-        hands over after that counts as not sent, and is tried again."""
+        """Hand a text for a number (E.164) to the provider.
+
+        Return once the provider has accepted it, and raise NotSent otherwise. `message_id` is the
+        same on every attempt: pass it on as the provider's idempotency key.
+
+        This runs in a thread of its own and has WITHIN_S seconds. A text handed over after that
+        counts as not sent and is tried again.
+        """
 
 
 class ConsoleBackend:
-    """For DEBUG and the demo: the text goes to the log instead of to a telephone."""
+    """Log the text instead of sending it, for DEBUG and the demo."""
 
     def send(self, *, to: str, text: str, message_id: str) -> None:
         if not settings.DEBUG:
-            # A number and a name must not stand in a production log.
+            # Phone numbers and names don't belong in a production log.
             logger.error("%s was not sent: the console is no provider", message_id)
             raise NotSent(
                 "SMS_BACKEND names the console, which sends nothing.",
@@ -78,20 +84,20 @@ class ConsoleBackend:
 
 
 def is_configured() -> bool:
-    """Whether texts can leave at all."""
+    """Return whether SMS can be sent at all; the console counts only with DEBUG on."""
     if settings.SMS_BACKEND == CONSOLE:
         return bool(settings.DEBUG)
     return bool(settings.SMS_BACKEND)
 
 
 def backend() -> SmsBackend:
-    """Raises ImportError where the setting names no class."""
+    """Return the configured provider. Raises ImportError if the setting names no class."""
     found: SmsBackend = import_string(settings.SMS_BACKEND)()
     return found
 
 
 def send_text(*, to: str, text: str, message_id: str) -> None:
-    """One SMS. Raises NotSent."""
+    """Send one SMS. Raises NotSent."""
     if not is_configured():
         raise NotSent("No SMS provider is set up: see SMS_BACKEND.", is_final=True, was_tried=False)
     with _lock:

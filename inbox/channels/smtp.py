@@ -1,8 +1,8 @@
-"""SMTP with one deadline for a whole mail.
+"""SMTP with a single deadline for a whole mail.
 
-smtplib's time-out is one of each read: a server that sends a letter a second holds a worker for
-as long as it likes. Here every step of the conversation tells the running deadline
-(core.http) which socket to cut off.
+smtplib's timeout applies to each read: a server that sends one byte per second can hold a worker
+forever. Here every step of the dialog tells the running deadline (core.http) which socket to cut
+off.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from core import http
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE_S = 10.0
+_DEFAULT_TIMEOUT_S = 10.0
 
 
 class _Watched(smtplib.SMTP):
     def _get_socket(self, host: str, port: int, timeout: float | None) -> Any:
-        """As smtplib does it, but all addresses of a host together have the time of one."""
+        """Connect as smtplib does, but let all addresses of a host share a single timeout."""
         error: OSError | None = None
         for *_kind, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            left_s = http.left_s(at_most=timeout or _PATIENCE_S)
+            left_s = http.left_s(at_most=timeout or _DEFAULT_TIMEOUT_S)
             if left_s <= 0:
                 break
             try:
@@ -54,21 +54,23 @@ class _WatchedOverTLS(smtplib.SMTP_SSL, _Watched):
 
 
 class EmailBackend(smtp.EmailBackend):
-    def __init__(self, *words: Any, **more: Any) -> None:
-        super().__init__(*words, **more)
-        # Without EMAIL_TIMEOUT, smtplib would wait for ever for each reply.
-        self.timeout = self.timeout or _PATIENCE_S
+    """Django's SMTP backend on connections that respect the deadline."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Without EMAIL_TIMEOUT, smtplib would wait forever for each reply.
+        self.timeout = self.timeout or _DEFAULT_TIMEOUT_S
 
     @property
     def connection_class(self) -> type[smtplib.SMTP]:
         return _WatchedOverTLS if self.use_ssl else _Watched
 
     def close(self) -> None:
-        """A mail that was taken has left, however its server says goodbye."""
+        """Ignore errors on QUIT: mail that was accepted has left."""
         connection = self.connection
         try:
             super().close()
         except (smtplib.SMTPException, OSError):
-            logger.debug("a mail server did not say goodbye")
+            logger.debug("mail server closed the connection without answering QUIT")
             if connection is not None:
                 connection.close()
