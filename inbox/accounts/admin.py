@@ -1,7 +1,7 @@
-"""People and their roles in the admin: what an administrator has to decide, and no more.
+"""Admin pages for people, their roles and API tokens.
 
-Roles are what counts (reliability.md 5.3): single permissions and the superuser's mark are not
-given here, so that one stolen account cannot make itself almighty.
+Only roles are assigned here. Individual permissions and superuser status are not, so that a stolen
+administrator's account can't promote itself.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ MAY_NOT_MIX: Final = (
 
 
 class PersonForm(ChangeForm):
+    """Refuses roles that one person may not combine."""
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         chosen = {group.name for group in cleaned.get("groups") or ()}
@@ -50,6 +52,8 @@ admin.site.unregister(Group)
 
 @admin.register(User)
 class PersonAdmin(DeskAdmin, StockUserAdmin):
+    """Users, reduced to the fields an administrator has to decide on."""
+
     form = PersonForm
     list_title = "People"
     list_intro = (
@@ -94,12 +98,12 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
         return super().get_queryset(request).prefetch_related("groups")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # Only a superuser may touch a superuser, or the password would be the way up.
+        # Only a superuser may edit a superuser; others could set the password and log in as them.
         is_above = obj is not None and obj.is_superuser and not _is_superuser(request)
         return not is_above and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # The log and every refund name them: switch them off instead.
+        # The log and their refunds refer to them: deactivate them instead.
         return False
 
     @admin.display(description="Name")
@@ -120,6 +124,8 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
 
 @admin.register(Group)
 class RoleAdmin(DeskAdmin, GroupAdmin):
+    """Groups, which are the roles; the four that the code knows can't be renamed or deleted."""
+
     list_title = "Roles"
     list_intro = (
         "Agents and supervisors work in the inbox; what they may refund is set under Policies. "
@@ -133,7 +139,7 @@ class RoleAdmin(DeskAdmin, GroupAdmin):
     }
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        # A renamed role would lose what the program gives it.
+        # The code knows roles by name: a renamed one would lose its rights.
         return ("name",) if obj and obj.name in roles.EXPLAINED else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -152,19 +158,19 @@ class RoleAdmin(DeskAdmin, GroupAdmin):
         return len(group.user_set.all())
 
 
-# The proxy exists for the admin alone, where its name would be the key itself: on the page that
-# deletes it, in every message, and for ever in Django's log.
-def _named_by_its_person(token: Any) -> str:
+# The admin would otherwise name a token by its key: on the delete page, in messages, and forever
+# in Django's log. The proxy model exists for the admin alone.
+def _token_name(token: Any) -> str:
     return f"Token of {token.user}"
 
 
-TokenProxy.__str__ = _named_by_its_person  # type: ignore[method-assign]
+TokenProxy.__str__ = _token_name  # type: ignore[method-assign]
 admin.site.unregister(TokenProxy)
 
 
 @admin.register(TokenProxy)
 class ApiTokenAdmin(DeskAdmin, TokenAdmin):
-    """Made here, shown once, taken away here. The key is nowhere to be read again."""
+    """API tokens are created, shown once and deleted here. The key can't be read again."""
 
     list_title = "API tokens"
     list_intro = (

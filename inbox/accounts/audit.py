@@ -1,4 +1,4 @@
-"""What happens to people's access goes into the audit log, whichever door it came by."""
+"""Write log-ins and changes of permissions to the audit log, whatever page or API they come through."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _logged_out(sender: Any, user: Any, **_: Any) -> None:
 
 @receiver(user_login_failed)
 def _log_in_failed(sender: Any, credentials: dict[str, Any], **_: Any) -> None:
-    # A name that is nobody's may be a password typed into the wrong field.
+    # An unknown username may be a password typed into the wrong field, so don't record it.
     name = str(credentials.get("username", ""))[:150]
     known = User.objects.filter(username=name).first()
     audit.record(AuditKind.LOG_IN_FAILED, actor=None, user=known.pk if known else None)
@@ -50,7 +50,7 @@ def _permissions_changed(
 
 @receiver(post_save, sender=User)
 def _user_saved(sender: Any, instance: User, created: bool, update_fields: Any, **_: Any) -> None:
-    # Logging in saves last_login, many times a day.
+    # Every log-in saves last_login; that is no change of permissions.
     if update_fields and not {"is_staff", "is_superuser", "is_active", "password"} & set(
         update_fields
     ):

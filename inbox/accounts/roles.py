@@ -1,4 +1,4 @@
-"""Who may do what. Agents are Django's users; their groups say what they are."""
+"""Who may do what. Agents are Django users, and their groups are their roles."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ EXPLAINED: Final = {
 }
 
 Agent = User | AnonymousUser
-# Who may look at conversations, contacts and orders, and who may answer, assign and act there.
-# Auditors do neither: what customers wrote, and their addresses, are not for them.
+# READING roles see conversations, contacts and orders; WORKING roles reply, assign and act there.
+# Auditors do neither: customers' messages and addresses are none of their business.
 READING: Final = frozenset({AGENTS, SUPERVISORS, ADMINS})
 WORKING: Final = frozenset({AGENTS, SUPERVISORS})
 
 
 def held(user: Agent) -> frozenset[str]:
-    """The roles of an active account, looked up once a request; nobody else has any.
+    """Return the roles of an active account, looked up once per request.
 
-    A superuser counts as an administrator.
+    Anonymous and inactive users have none. A superuser counts as an administrator.
     """
     if not isinstance(user, User) or not user.is_active:
         return frozenset()
@@ -46,24 +46,28 @@ def held(user: Agent) -> frozenset[str]:
 
 
 def may_read(user: Agent) -> bool:
-    """Whether they may see the inbox at all. Every door asks (inbox.middleware, inbox.access)."""
+    """Return whether a user may see the inbox at all (see inbox.middleware and inbox.access)."""
     return not READING.isdisjoint(held(user))
 
 
 def may_work(user: Agent) -> bool:
-    """Whether they may change anything there. Money has rules of its own (orders.policies)."""
+    """Return whether a user may change anything there; money has rules of its own (policies)."""
     return not WORKING.isdisjoint(held(user))
 
 
 def is_supervisor(user: Agent) -> bool:
-    """Supervisors may act on any conversation's orders. Read from the database each time."""
+    """Return whether a user may act on any conversation's orders.
+
+    Read from the database each time, unlike `held`.
+    """
     return policies.is_supervisor(user)
 
 
 def assignable() -> QuerySet[User]:
-    """People a conversation may be assigned to."""
+    """Return the users a conversation can be assigned to: active agents and supervisors."""
     return User.objects.filter(is_active=True, groups__name__in=[AGENTS, SUPERVISORS]).distinct()
 
 
 def is_assignable(user: User) -> bool:
+    """Return whether conversations can be assigned to this user right now."""
     return assignable().filter(pk=user.pk).exists()

@@ -1,15 +1,18 @@
-"""How long a log-in lasts, and who logged in with a browser before.
+"""How long a log-in lasts, and which agent last logged in with a browser.
 
 A session ends SESSION_COOKIE_AGE after its agent last did something, and SESSION_LONGEST_S after
-the log-in whatever they do. What pages do by themselves is nobody's doing: an open page on an
-empty desk does not keep its agent logged in.
+the log-in at the latest. Background requests don't count: a page left open on an empty desk
+doesn't keep its agent logged in.
 
-The cookie "agent" outlives the session. It says who logged in last, so that pages notice when it
-was somebody else, and proves it for the browser's CSRF secret. With that proof the same agent
-keeps the secret when logging in again, and forms in their other tabs still work. Django changes
-it at every log-in because somebody else may have planted or read it before; the proof is given
-out only at a log-in of that agent, together with a secret that was new then, and a log-out or a
-log-in of another agent ends it. So the secret that is kept has only ever been theirs.
+The cookie "agent" outlives the session. It names the agent who logged in last, so that pages
+notice when that was another one, and proves that the browser's CSRF secret is theirs. With that
+proof, the same agent keeps the secret when logging in again, and forms in their other tabs still
+work.
+
+Keeping it is safe. Django rotates the secret at every log-in because an attacker may have planted
+or read it before. The proof is issued only when that agent logs in, for a secret that was new
+then, and it ends with a log-out or another agent's log-in. So a secret that is kept has only ever
+been theirs.
 """
 
 from __future__ import annotations
@@ -28,34 +31,34 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 _BEGAN: Final = "began_at"
-# Not with every request: a session is a row that is written anew.
+# Not on every request, because each renewal writes the session's row.
 _RENEW_AFTER: Final = timedelta(minutes=5)
-_NOBODY: Final = "0"
+_NO_AGENT: Final = "0"
 _SALT: Final = "inbox.sessions"
 _KEPT_SALT: Final = "inbox.sessions.kept"
 _KEPT_S: Final = 3600
-# Which of the two the middleware has to write into the answer's cookie.
+# Keys in request.META that tell `mark` what to write into the response's cookie.
 _LOGGED_IN: Final = "inbox.logged_in"
 _LOGGED_OUT: Final = "inbox.logged_out"
 
 
 def begin(request: HttpRequest, user: User, *, now: datetime) -> None:
-    """Somebody has logged in, by whatever door."""
+    """Begin the session of a user who has just logged in, through the inbox or the admin."""
     request.session[_BEGAN] = now.isoformat()
     request.session.set_expiry(_end(now, now))
     if _is_proven(request, user):
-        # Django has just put a new one there (login, rotate_token).
+        # Undo the rotation that Django's login() has just done.
         request.META["CSRF_COOKIE"] = request.COOKIES[settings.CSRF_COOKIE_NAME]
     request.META[_LOGGED_IN] = user
 
 
 def finish(request: HttpRequest) -> None:
-    """Somebody has logged out: whoever comes next is a stranger to this browser."""
+    """Forget the agent after a log-out: the next one to log in gets a new CSRF secret."""
     request.META[_LOGGED_OUT] = True
 
 
 def renew(session: SessionBase, *, now: datetime) -> None:
-    """The agent has done something: the session lasts longer, up to its longest."""
+    """Extend the session because its agent did something, up to SESSION_LONGEST_S."""
     if SESSION_KEY not in session:
         return
     began = session.get(_BEGAN)
@@ -74,14 +77,14 @@ def _end(began: datetime, now: datetime) -> datetime:
 
 
 def mark(request: HttpRequest, response: HttpResponse) -> None:
-    """Write into the browser who logged in or out."""
+    """Set the cookie that says which agent logged in, or that they logged out."""
     shown = request.COOKIES.get(cookie_name(), "").partition(".")[0]
     if user := request.META.get(_LOGGED_IN):
         value = f"{user.pk}.{_proof(user, request.META.get('CSRF_COOKIE', ''))}"
     elif _LOGGED_OUT in request.META:
-        value = _NOBODY
+        value = _NO_AGENT
     elif request.session.accessed and request.session.get(SESSION_KEY, shown) != shown:
-        # A log-in from before there was this cookie. It proves nothing.
+        # The session began before this cookie existed, so there is no proof.
         value = f"{request.session[SESSION_KEY]}."
     else:
         return
@@ -91,16 +94,17 @@ def mark(request: HttpRequest, response: HttpResponse) -> None:
         max_age=settings.SESSION_LONGEST_S,
         secure=settings.SESSION_COOKIE_SECURE,
         samesite="Lax",
-        # Not httponly: pages compare the number in front with their own agent's.
+        # Not httponly: scripts compare the ID before the dot with their page's agent.
     )
 
 
 def cookie_name() -> str:
+    """Return the cookie's name, with the __Host- prefix if cookies are secure."""
     return "__Host-agent" if settings.SESSION_COOKIE_SECURE else "agent"
 
 
 def last_agent(request: HttpRequest) -> User | None:
-    """Who logged in last with this browser and did not log out, if it is proven."""
+    """Return the agent who last logged in here and didn't log out, if the cookie proves it."""
     pk = request.COOKIES.get(cookie_name(), "").partition(".")[0]
     if not (pk.isascii() and pk.isdigit() and len(pk) < 10):
         return None
@@ -109,8 +113,10 @@ def last_agent(request: HttpRequest) -> User | None:
 
 
 def _is_proven(request: HttpRequest, user: User) -> bool:
-    """The browser holds the secret that it was given at a log-in of this agent, and their
-    password is still the same."""
+    """Return whether the browser's CSRF secret was issued at a log-in of this agent.
+
+    A change of their password invalidates the proof.
+    """
     secret = request.COOKIES.get(settings.CSRF_COOKIE_NAME, "")
     shown = request.COOKIES.get(cookie_name(), "")
     return bool(secret) and constant_time_compare(shown, f"{user.pk}.{_proof(user, secret)}")
@@ -123,7 +129,7 @@ def _proof(user: User, secret: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What was written in a form that came after the session's end."""
+    """What was written in a form that was submitted after the session ended."""
 
     conversation_id: int
     mode: str
@@ -132,17 +138,19 @@ class Kept:
 
 
 def seal(request: HttpRequest, kept: Kept) -> str:
-    """For the log-in form to carry: only the agent who wrote it gets it back. Empty where it is
-    not proven who that was."""
+    """Seal the text for the log-in form to carry; only the agent who wrote it gets it back.
+
+    "" if it isn't proven who that was.
+    """
     agent = last_agent(request)
     if agent is None:
         return ""
-    told = [agent.pk, kept.conversation_id, kept.mode, kept.text, str(kept.client_id)]
-    return signing.dumps(told, salt=_KEPT_SALT, compress=True)
+    content = [agent.pk, kept.conversation_id, kept.mode, kept.text, str(kept.client_id)]
+    return signing.dumps(content, salt=_KEPT_SALT, compress=True)
 
 
 def unseal(sealed: str, agent: Any) -> Kept | None:
-    """None: too old, not ours, or somebody else's."""
+    """Return the sealed text; None if it is too old, not ours, or another agent's."""
     try:
         pk, conversation_id, mode, text, client_id = signing.loads(
             sealed, salt=_KEPT_SALT, max_age=_KEPT_S

@@ -1,6 +1,6 @@
-"""The two roles that work in the admin, made once with what they need there.
+"""Create the two roles that work in the admin, once, with the permissions they need there.
 
-After `migrate`, as permissions are only there by then; an administrator's later changes stay.
+Done after `migrate`, because permissions don't exist before. Later changes by administrators stay.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from django.dispatch import receiver
 
 from inbox.accounts import roles
 
-# App and model to what may be done with it. Neither role sees what customers wrote, and
-# auditors see nobody's address.
+# Neither role sees what customers wrote, and auditors see no addresses.
 _VIEW: Final = ("view",)
 _EDIT: Final = ("view", "add", "change")
 _BOTH_VIEW: Final = {
@@ -52,6 +51,7 @@ _ADMINS_ALSO: Final = (
 
 @receiver(post_migrate)
 def make_staff_roles(sender: Any, **_: Any) -> None:
+    """Create the admins' and auditors' groups if they don't exist."""
     if getattr(sender, "name", "") != "inbox":
         return
     known = set(

@@ -1,4 +1,4 @@
-"""Channels, help desk frames and campaigns are configured here; conversations are for the inbox."""
+"""Admin pages for channels, help desk frames and campaigns; conversations live in the inbox."""
 
 from inbox.admin import campaigns, channels, frames, people
 

@@ -1,4 +1,4 @@
-"""Messages that events trigger: their texts, whom they are for, and what became of them."""
+"""Admin pages for campaigns: their texts, their audience, and the messages they sent."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class ConditionInline(StackedInline):
 
 
 class CampaignForm(CampaignModelForm):
+    """Refuses campaigns that could not send anything."""
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("via_sms") and not sms.is_configured():
@@ -52,6 +54,8 @@ class CampaignForm(CampaignModelForm):
 
 @admin.register(Campaign)
 class CampaignAdmin(DeskAdmin):
+    """Campaigns; a campaign's page also shows who would have got it lately."""
+
     list_title = "Campaigns"
     list_intro = (
         "Messages that go out by themselves when something happens to an order or a checkout, in "
@@ -105,7 +109,7 @@ class CampaignAdmin(DeskAdmin):
 
 @admin.register(CampaignMessage)
 class CampaignMessageAdmin(ReadOnlyAdmin):
-    """What was sent, and why something was not."""
+    """The log of what campaigns sent, and why they didn't."""
 
     list_title = "Campaign messages"
     list_intro = "What each event made each campaign do: what left, and why something did not."

@@ -1,4 +1,4 @@
-"""The ways messages come in, and their keys."""
+"""Admin page for help desk channels and their keys."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from orders.models import AuditKind
 
 @admin.register(Channel)
 class ChannelAdmin(DeskAdmin):
+    """Channels; a new key and signing secret are shown once."""
+
     change_form_template = "admin/inbox/channel/change_form.html"
     list_title = "Help desk channels"
     list_intro = (
@@ -53,14 +55,14 @@ class ChannelAdmin(DeskAdmin):
         return f"{settings.PUBLIC_URL}/api/v1/channels/{channel.pk}/messages/"
 
     def get_urls(self) -> list[URLPattern]:
-        door = self.admin_site.admin_view(require_POST(self.new_key))
-        return [path("<int:pk>/key/", door, name="inbox_channel_key"), *super().get_urls()]
+        new_key = self.admin_site.admin_view(require_POST(self.new_key))
+        return [path("<int:pk>/key/", new_key, name="inbox_channel_key"), *super().get_urls()]
 
     def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:
         with transaction.atomic():
             super().save_model(request, obj, form, change)
             if "proves_addresses" in form.changed_data:
-                # From now on its word decides whose orders may be acted on.
+                # From now on, what the channel says decides whose orders may be acted on.
                 audit.record(
                     AuditKind.PERMISSIONS,
                     actor=access.agent_of(request),
@@ -71,13 +73,13 @@ class ChannelAdmin(DeskAdmin):
             self._show_key(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Channel | None = None) -> bool:
-        # Its conversations stay: switch it off instead.
+        # Its conversations must stay: deactivate it instead.
         if obj is not None and obj.conversations.exists():
             return False
         return super().has_delete_permission(request, obj)
 
     def new_key(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """POST: another key in place of the old one, shown this once."""
+        """Replace the channel's key and show the new one, this once."""
         channel = get_object_or_404(Channel, pk=pk)
         if not self.has_change_permission(request, channel):
             raise PermissionDenied

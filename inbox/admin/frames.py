@@ -1,4 +1,4 @@
-"""Other help desks that may frame the order panel."""
+"""Admin page for other help desks that may frame the order panel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orders.models import AuditKind
 
 @admin.register(HelpDeskFrame)
 class HelpDeskFrameAdmin(DeskAdmin):
-    """Row G13. docs/sidebar.md says how to put the address into the help desk."""
+    """Frames; docs/sidebar.md says how to put the address into the help desk."""
 
     list_title = "Help desk frames"
     list_intro = (
@@ -73,6 +73,7 @@ class HelpDeskFrameAdmin(DeskAdmin):
 
     @admin.action(description="Make a new signing secret (the old one stops working)")
     def new_secret(self, request: HttpRequest, queryset: QuerySet[HelpDeskFrame]) -> None:
+        """Replace the signing secrets of the selected frames that have one, and show them."""
         for frame in queryset.filter(kind=FrameKind.GENERIC):
             self._show_secret(request, frame)
 
@@ -84,7 +85,7 @@ class HelpDeskFrameAdmin(DeskAdmin):
         self.message_user(request, text, messages.WARNING)
 
     def _note(self, request: HttpRequest, frame: HelpDeskFrame, what: str, of: list[str]) -> None:
-        """Who may frame the panel is a permission."""
+        """Write the change to the audit log: who may frame the panel is a permission."""
         values = {name: str(getattr(frame, name)) for name in of}
         actor: Any = request.user
         audit.record(

@@ -1,4 +1,4 @@
-"""Contacts and conversations, as an administrator looks at them."""
+"""Admin pages for contacts and conversations."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class IdentityInline(StackedInline):
 
 @admin.register(Contact)
 class ContactAdmin(DeskAdmin):
+    """Contacts and their identities; edits of identities go to the audit log."""
+
     list_title = "Contacts"
     list_intro = (
         "People who wrote, and the addresses we know them by. Agents correct a wrong match in the "
@@ -51,7 +53,7 @@ class ContactAdmin(DeskAdmin):
     list_display = ["name", "language", "created_at"]
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        """An address that is typed here is nobody's proof: it is in the audit log, by row."""
+        """Audit every edited identity: an address typed here is proven by nothing else."""
         with transaction.atomic():
             super().save_formset(request, form, formset, change)
             edited = [row for row, _names in formset.changed_objects]
@@ -81,6 +83,8 @@ class ContactAdmin(DeskAdmin):
 
 @admin.register(Conversation)
 class ConversationAdmin(DeskAdmin):
+    """Who has which conversation; agents read and answer them in the inbox."""
+
     list_title = "Conversations"
     list_intro = "Who has which conversation. To read and answer them, open the inbox."
     list_empty = "Nothing matches. Conversations begin with a customer's message."
@@ -115,5 +119,5 @@ class ConversationAdmin(DeskAdmin):
         return link(address, "Open the conversation")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        # Conversations begin with a customer's message, by a channel.
+        # A conversation begins with a customer's message on a channel.
         return False
