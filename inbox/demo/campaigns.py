@@ -1,4 +1,4 @@
-"""The demo's campaigns, in the languages its customers speak."""
+"""The demo's campaigns, in its customers' languages."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""What the practice shop's customers write: pushed through the channel API by seed_demo.
+"""What the practice shop's customers write; seed_demo pushes it through the channel API.
 
-Names, addresses and order numbers are those of the practice store's stories; a test holds the
-two together.
+Names, addresses and order numbers match the practice store's stories; a test keeps them in sync.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """Somebody else who writes in a customer's conversation."""
+    """Another person who writes in a customer's conversation."""
 
     name: str
     email: str
@@ -20,8 +19,10 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message; `hours_ago` before the demo was set up. `by` empty: the customer, or who was
-    `copied`."""
+    """One message, sent `hours_ago` before the demo was set up.
+
+    `by` is the agent's username; empty means the customer or, if set, the person `copied`.
+    """
 
     hours_ago: float
     text: str
@@ -32,6 +33,8 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Story:
+    """One customer's conversation. `order` is the order it is about, `assignee` a username."""
+
     key: str
     name: str
     email: str
@@ -40,7 +43,7 @@ class Story:
     order: str = ""
     assignee: str = ""
     language: str = ""
-    # By the widget, whose visitors type any address they like.
+    # Comes through the chat widget, whose visitors may type any address.
     is_unproven: bool = False
 
 

@@ -1,4 +1,4 @@
-"""The demo's keys for other programs: a file beside its database, for its owner only."""
+"""The demo's keys for other programs, in a file beside its database that only its owner can read."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Json = dict[str, Any]
 
 
 def write(file: Path, *, people: Iterable[str], shops: Mapping[str, Mapping[str, str]]) -> Json:
-    """Write what opens the demo: every channel's key, tokens of these people, the shops' secrets.
+    """Write every channel's key, API tokens of these people, and the shops' secrets to a file.
 
-    A channel's key is stored as a hash only, so one that is in the file already and still opens
-    its channel is kept; else the channel gets a new one. Returns what was written.
+    The database has only a hash of a channel's key, so a key in the file that still works is kept;
+    otherwise the channel gets a new one. Returns what was written.
     """
     known = {row["id"]: row["key"] for row in _read(file).get("channels", ())}
     content = {
@@ -61,7 +61,7 @@ def _read(file: Path) -> Json:
 
 
 def _write(file: Path, text: str) -> None:
-    """At once, and never readable by others, not even for a moment."""
+    """Replace the file atomically, without it ever being readable by others."""
     fresh = file.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as sink:

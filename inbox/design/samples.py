@@ -1,7 +1,7 @@
-"""Invented orders and actions for the living page of our parts: values, never rows.
+"""Sample orders and actions for the design pages: values, never database rows.
 
-They go through the same functions as real ones, so that what /design/ shows cannot drift from
-what agents see.
+They go through the same functions as real ones, so what /design/ shows can't drift from what
+agents see.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ CURRENCY: Final = "EUR"
 
 
 def snapshot(now: datetime, **changes: Any) -> OrderSnapshot:
-    """A paid order of two mugs that has not left, changed as told."""
+    """Return a paid, unshipped order of two mugs, with `changes` applied."""
     zero, sum_ = _bag("0"), _bag("128.40")
     base = OrderSnapshot(
         gid="gid://shopify/Order/5000000001043",
@@ -108,17 +108,18 @@ def snapshot(now: datetime, **changes: Any) -> OrderSnapshot:
 
 
 def canceled(now: datetime) -> dict[str, Any]:
-    """What of it changes when it is canceled and all of the money goes back."""
+    """Return the changes to `snapshot` for an order that is canceled and fully refunded."""
     back = {"refunded": _bag("128.40"), "net_payment": _bag("0")}
     money = replace(snapshot(now).money, **back)
     return {"cancelled_at": now, "financial_status": "REFUNDED", "money": money}
 
 
-def parcel(now: datetime, word: str, **changes: Any) -> Fulfillment:
+def parcel(now: datetime, status: str, **changes: Any) -> Fulfillment:
+    """Return a fulfillment of the sample order. `status` is Shopify's display status."""
     base = Fulfillment(
         gid="parcel-1",
         status="SUCCESS",
-        display_status=word,
+        display_status=status,
         created_at=now - timedelta(days=2),
         tracking=(Tracking(number="JD014600003", company="DHL", url="https://www.dhl.de/"),),
         lines=(LineQuantity(line_gid="line-1", quantity=2),),
@@ -127,12 +128,13 @@ def parcel(now: datetime, word: str, **changes: Any) -> Fulfillment:
 
 
 def badges(now: datetime) -> list[tuple[str, tuple[Badge, ...]]]:
-    """Every badge there is (rows F11–F25), by what it is about."""
+    """Return every badge there is, grouped by what it is about."""
     store = _store()
     plain = snapshot(now)
     due = {"estimated_delivery_at": now + timedelta(days=1)}
     late = {"estimated_delivery_at": now - timedelta(days=3)}
-    parcels = [parcel(now, word) for word in (*statuses.PARCEL_WORDS, "ON_ICE")]
+    # ON_ICE stands for a status that Shopify may add one day.
+    parcels = [parcel(now, status) for status in (*statuses.PARCEL_WORDS, "ON_ICE")]
     parcels += [parcel(now, "IN_TRANSIT", **due), parcel(now, "IN_TRANSIT", **late)]
     order_states: tuple[dict[str, Any], ...] = (
         {},
@@ -148,17 +150,17 @@ def badges(now: datetime) -> list[tuple[str, tuple[Badge, ...]]]:
         (
             "Payment",
             _once(
-                statuses.payment_badge(replace(plain, financial_status=word))
-                for word in (*statuses.PAYMENT_WORDS, "ON_ICE")
+                statuses.payment_badge(replace(plain, financial_status=status))
+                for status in (*statuses.PAYMENT_WORDS, "ON_ICE")
             ),
         ),
         (
             "Fulfillment",
             _once(
                 statuses.fulfillment_badge(
-                    replace(plain, fulfillment_status=word), now=now, zone=store.zone
+                    replace(plain, fulfillment_status=status), now=now, zone=store.zone
                 )
-                for word in (*statuses.FULFILLMENT_WORDS, "ON_ICE")
+                for status in (*statuses.FULFILLMENT_WORDS, "ON_ICE")
             ),
         ),
         ("Parcel", _once(statuses.parcel_badge(p, now=now, zone=store.zone) for p in parcels)),
@@ -166,7 +168,7 @@ def badges(now: datetime) -> list[tuple[str, tuple[Badge, ...]]]:
 
 
 def drafts() -> list[Draft]:
-    """One that leaves, and one that does not."""
+    """Return one message that would be sent and one that would not."""
     return [
         Draft(
             via=Via.EMAIL,
@@ -179,11 +181,12 @@ def drafts() -> list[Draft]:
 
 
 def conversation() -> Conversation:
+    """Return an unsaved conversation for panels to stand beside."""
     return Conversation(pk=1, contact=Contact(pk=1, name="Jane Doe"))
 
 
 def card(now: datetime, *, unreachable: bool = False, **changes: Any) -> OrderCard:
-    """Of an order without a row, so without events and actions."""
+    """Return the card of an order without a row, and therefore without events and actions."""
     found = snapshot(now, **changes)
     order = Order(
         pk=0,
@@ -201,8 +204,10 @@ def card(now: datetime, *, unreachable: bool = False, **changes: Any) -> OrderCa
 
 
 def notices(now: datetime) -> list[ActionNotice]:
-    """Every state of an action, in the order it goes through them, the undo window, and every
-    way in which one that was not carried out may have ended."""
+    """Return a notice for the undo window, for every state of an action, and for every outcome.
+
+    The outcomes are those of actions that were not carried out.
+    """
     found = [notice(state, now) for state in ActionState]
     ends = [notice(ActionState.REJECTED, now, outcome=outcome) for outcome in Outcome]
     found += [replace(end, action_id=100 + n) for n, end in enumerate(ends)]
@@ -211,6 +216,7 @@ def notices(now: datetime) -> list[ActionNotice]:
 
 
 def notice(state: ActionState, now: datetime, *, outcome: str = "") -> ActionNotice:
+    """Return the notice of a cancel-and-refund in this state."""
     action = OrderAction(
         pk=list(ActionState).index(state) + 1,
         kind=ActionKind.CANCEL_AND_REFUND,
@@ -228,7 +234,7 @@ def notice(state: ActionState, now: datetime, *, outcome: str = "") -> ActionNot
 
 
 def preview(now: datetime, **changes: Any) -> previews.Preview:
-    """The summary of a refund."""
+    """Return the summary of a refund, with `changes` applied."""
     sum_ = Money(Decimal("128.40"), CURRENCY)
     base = previews.Preview(
         order=Order(pk=1, name="#1043"),
@@ -274,7 +280,7 @@ def preview(now: datetime, **changes: Any) -> previews.Preview:
 
 
 def panel(now: datetime, *, unreachable: bool = False, **changes: Any) -> OrdersPanel:
-    """The panel of a person with one order."""
+    """Return the panel of a customer with one order."""
     spent = (Money(Decimal("128.40"), CURRENCY),)
     base = OrdersPanel(
         cards=(card(now, unreachable=unreachable),),
@@ -287,14 +293,17 @@ def panel(now: datetime, *, unreachable: bool = False, **changes: Any) -> Orders
 
 
 def empty_panel(now: datetime, **changes: Any) -> OrdersPanel:
+    """Return the panel of a customer without orders."""
     return panel(now, **({"cards": (), "as_of": None} | changes))
 
 
 def narrowed() -> Selection:
+    """Return a filter that hides some orders."""
     return Selection.read({"show": "attention"})
 
 
 def refusal() -> Refusal:
+    """Return the refusal for an order that changed in the meantime."""
     return Refusal(
         "stale",
         "The order changed while you were looking at it.",
@@ -312,6 +321,6 @@ def _bag(amount: str) -> MoneyBag:
 
 
 def _once(found: Any) -> tuple[Badge, ...]:
-    """Each look once: several of Shopify's words share one."""
+    """Drop badges that look the same; several of Shopify's statuses share a badge."""
     looks = {(badge.label, badge.tone, badge.pip): badge for badge in found}
     return tuple(looks.values())

@@ -1,5 +1,7 @@
-"""States that are rare, short or bad, each on a page of its own (/design/…, DEBUG only): they are
-looked at here, and tested, without breaking a shop first."""
+"""Rare, short-lived and error states, each on a page of its own (/design/…, DEBUG only).
+
+They can be looked at and tested here without breaking a shop first.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +22,18 @@ from orders.models import ActionState
 from orders.panels import OrdersPanel
 
 Context = dict[str, Any]
-# The template, and what it is given.
+# Returns the template and its context.
 State = Callable[[datetime], tuple[str, Context]]
 ERRORS: Final = ("400", "403", "404", "500")
 
 
 def _panel(shown: Context | None = None, **more: Any) -> State:
-    """An empty panel, changed by `shown`."""
+    """Return the state of an empty panel; `shown` changes the panel, `more` the context."""
     return _any_panel(samples.empty_panel, shown, more)
 
 
 def _full(shown: Context | None = None, **more: Any) -> State:
-    """A panel with an order."""
+    """Return the state of a panel with an order."""
     return _any_panel(samples.panel, shown, more)
 
 
@@ -78,7 +80,7 @@ def _review(**changes: Any) -> State:
     return make
 
 
-# Name in the address → the template it is, and what it is given.
+# Name in the URL → state.
 STATES: Final[dict[str, State]] = {
     "panel-no-store": _panel({"stores": ()}),
     "panel-no-store-admin": _panel({"stores": ()}, may_connect=True),
@@ -110,10 +112,11 @@ STATES: Final[dict[str, State]] = {
 }
 
 
-# No customer and no store is shown here, and there is no link to it outside DEBUG.
+# Needs no log-in: it shows no real customer or store, and isn't served outside DEBUG.
 @login_not_required
 @require_GET
 def state(request: HttpRequest, name: str) -> HttpResponse:
+    """Show one state on a page of its own."""
     if name not in STATES:
         raise Http404
     template, context = STATES[name](timezone.now())
@@ -125,7 +128,7 @@ def state(request: HttpRequest, name: str) -> HttpResponse:
 @login_not_required
 @require_GET
 def error(request: HttpRequest, code: int) -> HttpResponse:
-    """The pages DEBUG never shows."""
+    """Show an error page, which DEBUG would replace with Django's own."""
     if str(code) not in ERRORS:
         raise Http404
     return render(request, f"{code}.html", status=code)

@@ -1,4 +1,4 @@
-"""The living page of our parts (/design/, DEBUG only): each as the pages use it."""
+"""The living style guide (/design/, DEBUG only): every component as the pages use it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SIGNALS: Final = ("accent", "accent-soft", "danger", "danger-soft", "note", "foc
 SIZES: Final = range(1, 7)
 SPACES: Final = range(1, 8)
 MOTIONS: Final = ("fast", "slow")
-# What a chart looks like; the pages that have one compute theirs.
+# Sample rows for a chart; real pages compute theirs.
 BARS: Final = tuple(
     totals.Row(
         label,
@@ -61,14 +61,16 @@ BARS: Final = tuple(
 
 @cache
 def icon_names() -> list[str]:
+    """Return the IDs of all icons in the sprite."""
     sprite = finders.find("inbox/icons.svg")
     return re.findall(r'id="([^"]+)"', Path(sprite).read_text()) if sprite else []
 
 
-# No customer and no store is shown here, and there is no link to it outside DEBUG.
+# Needs no log-in: it shows no real customer or store, and isn't served outside DEBUG.
 @login_not_required
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
+    """Show colors, sizes, icons, badges and notices, with links to all states."""
     now = timezone.now()
     context = {
         "surfaces": SURFACES,

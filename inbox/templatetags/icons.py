@@ -1,4 +1,4 @@
-"""Pictures for templates: icons of the one sprite, and initials instead of portraits."""
+"""Template tags for icons from our sprite, and for initials as avatars."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HUES = 8
 
 @register.simple_tag
 def icon(name: str, extra_class: str = "") -> SafeString:
-    """A decorative icon; the text beside it, or the control's aria-label, names it."""
+    """Render a decorative icon; the text beside it or the control's aria-label names it."""
     return _icon(static("inbox/icons.svg"), name, extra_class)
 
 
@@ -35,7 +35,7 @@ def _icon(sprite: str, name: str, extra_class: str) -> SafeString:
 
 @register.simple_tag
 def avatar(name: str, size: str = "") -> SafeString:
-    """Initials on one of eight colors, the same for the same name. Decorative."""
+    """Render initials on one of eight colors, always the same for a name. Decorative."""
     return format_html(
         '<span class="avatar" data-size="{}" data-hue="{}" aria-hidden="true">{}</span>',
         size,
@@ -45,7 +45,10 @@ def avatar(name: str, size: str = "") -> SafeString:
 
 
 def initials(name: str) -> str:
-    """First letters of the first and last word: "Jane van Doe" -> JD; "" and "🙂" -> "?"."""
+    """Return the first letters of the first and last word.
+
+    "Jane van Doe" gives JD; "" and "🙂" give "?".
+    """
     words = [word for word in name.split() if unicodedata.category(word[0])[0] in "LN"]
     picked = words[:1] + words[1:][-1:]
     return "".join(word[0] for word in picked).upper() or "?"

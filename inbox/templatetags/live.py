@@ -1,4 +1,4 @@
-"""How far what a template shows has read, for the browser to catch up from."""
+"""The live-event position of what a template shows, for the browser to catch up from."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def live_position(context: Context) -> SafeString | str:
-    """The attribute data-live-position of what was read for this request; "" outside the inbox's
-    own pages, which are not live."""
-    # The request itself, not the variable: includes with "only" have no such variable.
+    """Render data-live-position for this request.
+
+    "" outside the inbox's pages: only those are live.
+    """
+    # Not the template variable `request`: includes with "only" don't have it.
     position = getattr(getattr(context, "request", None), "live_position", None)
     return format_html('data-live-position="{}"', position) if position else ""

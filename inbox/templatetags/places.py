@@ -1,4 +1,4 @@
-"""The addresses of the place a panel stands in."""
+"""URLs of the order panel, relative to the place it is shown in."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ register = template.Library()
 
 @register.simple_tag
 def place_url(place: Place, name: str, *args: Any) -> str:
-    """As {% url %}, for the panel's doors: {% place_url place 'order_cancel' card.id as here %}."""
+    """Reverse a panel URL, as {% url %} does: {% place_url place 'order_cancel' card.id as u %}."""
     return place.url(name, *args)

@@ -1,4 +1,4 @@
-"""Makes the demo: people, stores, a messenger, campaigns, and conversations by its API."""
+"""Set up the demo: people, stores, channels, campaigns, and conversations through the API."""
 
 from __future__ import annotations
 
@@ -49,8 +49,10 @@ WAIT_S = 120
 
 
 def refuse_outside_the_demo() -> None:
-    """Raises CommandError. The demo's people have known passwords and one is a superuser, so
-    they are made only where a practice store is played with, in a file of the demo's own."""
+    """Raise CommandError unless this is the demo's own SQLite database and its practice store.
+
+    The demo's people have known passwords, and one of them is a superuser.
+    """
     if not settings.DEBUG:
         raise CommandError("The demo has known passwords: it needs settings with DEBUG on.")
     if urlsplit(settings.SHOPIFY_ADMIN_ORIGIN).hostname not in {"127.0.0.1", "localhost", "::1"}:
@@ -69,6 +71,8 @@ def refuse_outside_the_demo() -> None:
 
 
 class Command(BaseCommand):
+    """Fill an empty installation with the demo; steps that were done before are skipped."""
+
     help = "Fills an empty installation with the demo. Running it again changes nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -98,7 +102,7 @@ class Command(BaseCommand):
                 defaults={
                     "first_name": first,
                     "last_name": last,
-                    # By which another help desk names them (docs/sidebar.md).
+                    # Another help desk identifies agents by e-mail address (docs/sidebar.md).
                     "email": f"{username}@demo.example",
                 },
             )
@@ -115,7 +119,7 @@ class Command(BaseCommand):
                 call_command("connect_store", shop=domain, **keys, stdout=self.stdout)
 
     def _policies(self) -> None:
-        """Limits that an ordinary day does not touch, so that they are there to be seen."""
+        """Create limits high enough not to get in the way, so that there are some to look at."""
         agents, supervisors = (Group.objects.get(name=n) for n in (roles.AGENTS, roles.SUPERVISORS))
         Policy.objects.get_or_create(
             role=agents,
@@ -140,14 +144,14 @@ class Command(BaseCommand):
                     language=language,
                     defaults={"subject": subject, "body": body},
                 )
-        # The confirmations are ours to send, so Shopify's own stay off unless asked for.
+        # The campaigns send the confirmations, so Shopify's own are off unless an agent asks.
         Store.objects.filter(domain__in=SHOPS).update(notify_by_default=False)
 
     def _wait_for_orders(self) -> None:
-        """Back-fill is the workers' job; the demo is ready when it is done.
+        """Wait for the workers to back-fill the demo's two shops.
 
-        Once, and for its own two shops: another one that somebody connected later may be slow,
-        empty or gone, and is no reason not to start again.
+        Only the first time and only for those two: a shop that was connected later may be slow,
+        empty or gone, and must not keep the demo from starting again.
         """
         if Conversation.objects.exists():
             return
@@ -155,7 +159,7 @@ class Command(BaseCommand):
         wanted = Store.objects.active().filter(domain__in=SHOPS).count()
         until = time.monotonic() + WAIT_S
         while time.monotonic() < until:
-            # What a back-fill leaves open is read when somebody looks; the demo is looked at.
+            # Orders a back-fill read only in part are completed when viewed; complete them now.
             mark_partial_dirty(ours)
             unread = ours.filter(deleted_at=None).filter(Q(document="") | Q(is_partial=True))
             begun = ours.order_by().values("store").distinct().count()
@@ -173,7 +177,7 @@ class Command(BaseCommand):
     def _conversations(self, base_url: str) -> None:
         if Channel.objects.filter(name="Messenger").exists():
             return
-        # One knows its users by their addresses; the visitors of the other type any they like.
+        # The messenger has verified its users' addresses; the widget's visitors type any.
         proven = Channel.objects.create(name="Messenger", proves_addresses=True)
         unproven = Channel.objects.create(name="Chat widget")
         keys = {channel.pk: channel_keys.new_key(channel) for channel in (proven, unproven)}
@@ -196,7 +200,7 @@ class Command(BaseCommand):
                         at.isoformat(),
                     )
             conversation = Conversation.objects.get(channel=channel, external_id=story.key)
-            # It is all of the past: nothing of it arrived just now.
+            # Backdate the arrival: all of this happened in the past.
             conversation.messages.update(arrived_at=F("created_at"))
             said_last = [said.hours_ago for said in story.said if not said.is_note][-1]
             last = now - timedelta(hours=said_last)
@@ -240,7 +244,9 @@ class Command(BaseCommand):
         self, channel: Channel, story: Story, username: str, text: str, at: Any, *, is_note: bool
     ) -> None:
         conversation = Conversation.objects.get(channel=channel, external_id=story.key)
-        verb = waking.note if is_note else waking.reply
-        message = verb(conversation=conversation, by=User.objects.get(username=username), text=text)
-        # It is part of the story's past.
+        write = waking.note if is_note else waking.reply
+        message = write(
+            conversation=conversation, by=User.objects.get(username=username), text=text
+        )
+        # Backdate it to the story's past.
         Message.objects.filter(pk=message.pk).update(created_at=at)

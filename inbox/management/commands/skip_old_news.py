@@ -9,6 +9,8 @@ from inbox.campaigns import old_news
 
 
 class Command(BaseCommand):
+    """Skip all events and campaign messages up to now, after a backup was restored."""
+
     help = (
         "After restoring a backup: customers are told of nothing that happened until now, because "
         "what was sent since the backup was made is not known any more."
