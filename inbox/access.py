@@ -64,6 +64,7 @@ def acting_refusal(agent: Agent, conversation: Conversation) -> Refusal | None:
     The assigned agent may until the conversation is resolved; supervisors always may. The order
     panel and the REST API share this rule.
     """
+    # An anonymous user's pk is None, and so is the assignee of an unassigned conversation.
     is_mine = conversation.assignee_id == agent.pk and agent.pk is not None
     is_over = conversation.state == ConversationState.RESOLVED
     if (is_mine and not is_over) or roles.is_supervisor(agent):
@@ -113,9 +114,11 @@ def sending_refusal(action: OrderAction, order: Order) -> Refusal | None:
     """
     kind, _sep, pk = action.origin.partition(":")
     if kind != "conversation" or not pk.isdigit():
+        # Requested elsewhere, without a contact: any contact who certainly owns the order will do.
         return approving_refusal(order)
     contact = Contact.objects.filter(conversations=int(pk)).first()
     if contact is None:
+        # The conversation has been deleted since.
         return approving_refusal(order)
     if contact.pk not in identities.contacts_of(order):
         return Refusal(
@@ -157,7 +160,7 @@ def acting_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
 
 
 def _in_hand(agent: Agent, contacts: list[int]) -> QuerySet[Conversation]:
-    """This agent's conversations with these contacts that are not resolved."""
+    """Return this agent's unresolved conversations with these contacts."""
     mine = Conversation.objects.filter(contact__in=contacts, assignee_id=agent.pk)
     return mine.exclude(state=ConversationState.RESOLVED)
 

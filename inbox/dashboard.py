@@ -120,6 +120,7 @@ def metrics(now: datetime) -> Iterator[Metric]:
 def _undelivered(now: datetime) -> tuple[Sample, ...]:
     rows = Message.objects.undelivered().values("kind").annotate(n=Count("pk")).order_by()
     counted = {row["kind"]: row["n"] for row in rows}
+    # Agents can dismiss a failed reply but not a failed campaign message, so that counts for a day.
     failed = CampaignMessage.objects.filter(delivery_state=DeliveryState.FAILED)
     lately = failed.filter(failed_at__gte=now - timedelta(days=1)).count()
     kinds = [(str(kind), counted.get(kind, 0)) for kind in OUTGOING_KINDS]
@@ -186,6 +187,7 @@ def channel_names(origins: Iterable[str]) -> Mapping[str, str]:
     ids = [text.partition(":")[2] for text in origins if text.startswith("conversation:")]
     rows = Conversation.objects.filter(pk__in=[pk for pk in ids if pk.isdecimal()])
     named = {f"conversation:{pk}": name for pk, name in rows.values_list("pk", "channel__name")}
+    # Retention deletes conversations, while the actions taken from them stay in the report.
     return {f"conversation:{pk}": "A conversation that is gone" for pk in ids} | named
 
 

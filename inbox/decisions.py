@@ -106,6 +106,7 @@ def decisions(user: User) -> Decisions:
             order__store__is_active=True,
             order__deleted_at=None,
         )
+        # A canceled order is listed once, with all of its money, even if its refund failed as well.
         .exclude(order__in=[order.pk for order in held])
         .select_related("order__store")
         .order_by("refunded_at")[:SHOWN_AT_MOST]
@@ -114,6 +115,7 @@ def decisions(user: User) -> Decisions:
     orders = {o.pk: o for o in held} | {r.order_id: r.order for r in failed}
     orders |= {a.order_id: a.order for a in (*waiting_list, *uncertain_list)}
     urls = _conversation_urls(orders.values())
+    # Looked up once for all rows, which keeps the number of queries fixed.
     acting = policies.acting_refusal(user)
     held_policies = policies.policies_of(user)
     return Decisions(
@@ -278,6 +280,7 @@ def _conversation_urls(orders: Iterable[Order]) -> dict[int, str]:
             (IdentityKind.PHONE, order.phone),
             (IdentityKind.SHOPIFY_CUSTOMER, f"{order.store_id}:{order.customer_gid}"),
         ):
+            # "<store ID>:" without a gid means that the order has no customer.
             if value and not value.endswith(":"):
                 by_value.setdefault((kind, value), []).append(order.pk)
     known = Identity.objects.active().filter(value__in=[value for _kind, value in by_value])

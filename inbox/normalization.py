@@ -91,6 +91,7 @@ def name(text: str) -> str:
 
     "" if nothing visible is left.
     """
+    # NFC, so that é as one character and é as two are the same name.
     kept = "".join(_visible(letter) for letter in unicodedata.normalize("NFC", text))
     words = " ".join(kept.split()).strip(_JOINERS + " ")[:NAME_LENGTH]
     return words if any(_is_seen(letter) for letter in words) else ""
@@ -100,6 +101,7 @@ def _visible(letter: str) -> str:
     if letter in _JOINERS:
         return letter
     kind = unicodedata.category(letter)
+    # Line and paragraph separators still separate words.
     if kind in {"Zl", "Zp"} or letter in "\t\n\r":
         return " "
     return "" if kind in {"Cc", "Cf", "Cs", "Co"} or letter in _BLANK else letter

@@ -58,6 +58,7 @@ def _contacts(scope: Scope) -> Mapping[str, Sequence[int]]:
     mine = Identity.objects.filter(_is_here(scope), is_set_aside=False).values("contact")
     others = Store.objects.exclude(pk=scope.store_id).filter(uninstalled_at=None)
     if scope.is_whole_store and not others.exists():
+        # It's the only store, so every contact is its own, even one that matches no order.
         return {_OWN: list(Contact.objects.values_list("pk", flat=True))}
     elsewhere = Identity.objects.active().filter(_is_elsewhere(scope.store_id), contact__in=mine)
     shared = set(elsewhere.values_list("contact_id", flat=True))
@@ -348,6 +349,7 @@ REGISTRY.linkers.append(_contacts)
 
 
 def _wipe(model: Any, of: Any) -> Any:
+    # One batch per call; the caller repeats it until nothing is left.
     def wipe(scope: Scope, limit: int) -> int:
         for part in scope.parts(_OWN):
             if ids := list(of(part).values_list("pk", flat=True)[:limit]):

@@ -27,6 +27,7 @@ from inbox.models import Conversation, ConversationState, Message, MessageKind, 
 
 def row_of(agent: Agent, conversation: Conversation) -> ReadMark | None:
     """Return the agent's read mark; None if they were never shown the conversation."""
+    # An anonymous user has no pk, and no user has 0.
     return ReadMark.objects.filter(user_id=agent.pk or 0, conversation=conversation).first()
 
 
@@ -112,6 +113,7 @@ def make_unread(conversation: Conversation) -> None:
     if last is None:
         return
     marks = ReadMark.objects.filter(conversation=conversation, last_message_id__gte=last)
+    # Any ID below the message does, as marks are only ever compared.
     marks.update(last_message_id=last - 1)
     Conversation.objects.filter(pk=conversation.pk).update(is_unread=True)
 

@@ -51,6 +51,7 @@ def retry_waiting_messages(sender: Any, *, order_id: int, **_: Any) -> None:
 
     They wait for a bank's answer or for a parcel's tracking number.
     """
+    # Robust: an error here must not look as if the change, which is committed, had failed.
     transaction.on_commit(lambda: _enqueue_waiting(order_id), robust=True)
 
 

@@ -37,6 +37,7 @@ def held(user: Agent) -> frozenset[str]:
     """
     if not isinstance(user, User) or not user.is_active:
         return frozenset()
+    # Cached on the user object, which every request loads afresh.
     known: frozenset[str] | None = user.__dict__.get("_roles_held")
     if known is None:
         names = set(Group.objects.filter(user=user).values_list("name", flat=True))

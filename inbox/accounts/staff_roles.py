@@ -52,6 +52,7 @@ _ADMINS_ALSO: Final = (
 @receiver(post_migrate)
 def make_staff_roles(sender: Any, **_: Any) -> None:
     """Create the admins' and auditors' groups if they don't exist."""
+    # post_migrate is sent for every app; once is enough.
     if getattr(sender, "name", "") != "inbox":
         return
     known = set(

@@ -141,6 +141,7 @@ class Actions(APIView):
         incoming.is_valid(raise_exception=True)
         pressed = {
             "token": incoming.validated_data["token"],
+            # Prefixed, so that it can't equal the nonce of a summary confirmed on a page.
             "click": f"api:{click}",
             "order_id": order_id,
             "by": access.agent_of(request),

@@ -125,6 +125,7 @@ def count(
         "order",
     )
     for each in of_orders:
+        # The event about to happen counts once; `_happened` leaves out `order`'s earlier ones.
         found[each.pk] += each.event_kind in about_to
     calm = at - timedelta(minutes=campaign.abandoned_after_minutes)
     return found | _counted(
@@ -140,6 +141,7 @@ def _counted(
 ) -> dict[int, int]:
     if not conditions:
         return {}
+    # Distinct orders rather than events: an order that was refunded twice counts once.
     wanted = {
         f"of_{each.pk}": Count(column, distinct=True, filter=match(each)) for each in conditions
     }
@@ -153,6 +155,7 @@ def _events(person: Person, at: datetime) -> Any:
         if person.customer_gid
         else Q(order__email=person.email)
     )
+    # An order deleted in Shopify counts until its deletion.
     was_there = Q(order__deleted_at=None) | Q(order__deleted_at__gt=at)
     return OrderEvent.objects.filter(who, was_there, order__store=person.store_id)
 

@@ -51,6 +51,7 @@ def last_days(campaign: Campaign, *, now: datetime) -> WouldGet:
         thing: Order | Checkout = row.order if isinstance(row, OrderEvent) else row
         at = row.occurred_at if isinstance(row, OrderEvent) else row.active_at + campaign.silence
         person = Person.of(thing)
+        # Unknown customers can't be told apart, so each of their orders counts.
         key = person if person.is_known else thing.pk
         if key not in found and not _refusal(campaign, row):
             found[key] = (at, _name(_name_of(thing)), _address(thing.email), _what(thing))

@@ -50,6 +50,7 @@ def read_unread(*, now: datetime) -> int:
 def _read(checkout_id: int, now: datetime) -> bool:
     ready = is_due("next_read_at", now=now)
     mine = Checkout.objects.filter(ready, pk=checkout_id, read_at=None)
+    # The update is the claim: of several workers, one changes the row.
     if not mine.update(next_read_at=now + _LEASE):
         return False
     checkout = Checkout.objects.select_related("store").get(pk=checkout_id)

@@ -93,6 +93,7 @@ def settle(row_id: int) -> None:
     now = timezone.now()
     ready = is_due("next_attempt_at", now=now)
     mine = _undecided().filter(ready, pk=row_id)
+    # The update is the claim: of several workers, one changes the row.
     if not mine.update(next_attempt_at=now + _LEASE, attempts=F("attempts") + 1):
         return
     row = CampaignMessage.objects.select_related(
@@ -132,6 +133,7 @@ def _decide(row_id: int, read: CheckoutSnapshot | None, found: Consent | None) -
             .select_related("campaign", "event__order__store", "checkout__store")
             .get(pk=row_id)
         )
+        # Another worker may have decided it while this one was asking Shopify.
         if row.state != SendState.WAITING:
             return
         now = timezone.now()
@@ -153,6 +155,7 @@ def _decide(row_id: int, read: CheckoutSnapshot | None, found: Consent | None) -
 
 def _lock_campaign(campaign_id: int) -> None:
     """Lock the campaign, so that its rows are decided one by one: quiet time spans many rows."""
+    # no_key, because rows that refer to the campaign must still be insertable.
     Campaign.objects.select_for_update(no_key=True).get(pk=campaign_id)
 
 

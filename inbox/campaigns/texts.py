@@ -167,6 +167,7 @@ def address_refusal(via: Via, recipient: str, conversation: Conversation | None)
     return _NO_ADDRESS[via]()
 
 
+# Lambdas, because the active language is known only when they are called.
 _NO_ADDRESS: Final = {
     Via.EMAIL: lambda: _("The order has no e-mail address."),
     Via.SMS: lambda: _("The order has no phone number that can be called from abroad."),

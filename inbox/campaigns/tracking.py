@@ -41,6 +41,7 @@ def put_off(event: OrderEvent, *, now: datetime) -> None:
 
 
 def next_look(*, now: datetime) -> datetime:
+    """Return when a waiting marketing row is checked again."""
     return now + _LOOK_AGAIN
 
 

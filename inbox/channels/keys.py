@@ -44,5 +44,6 @@ def signing_secret(channel: Channel) -> str:
     return unseal(channel.sealed_secret)
 
 
+# A plain hash will do: the key is 128 random bits, which can't be guessed offline.
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

@@ -41,6 +41,7 @@ class _Sending(threading.Thread):
         except Exception as error:  # noqa: BLE001  raised again in send_text
             self.error = error
         finally:
+            # Database connections are per thread, and the provider's class may have opened some.
             connections.close_all()
 
 

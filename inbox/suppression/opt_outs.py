@@ -81,4 +81,5 @@ def enter_again(entries: Iterable[Mapping[str, str]]) -> None:
 
 def has(address: str) -> bool:
     """Return whether the owner of this address has opted out."""
+    # All digests: the opt-out may have been recorded under an older key.
     return OptOut.objects.filter(digest__in=digests(address)).exists()

@@ -13,5 +13,5 @@ register = template.Library()
 
 @register.simple_tag
 def place_url(place: Place, name: str, *args: Any) -> str:
-    """Reverse a panel URL, as {% url %} does: {% place_url place 'order_cancel' card.id as u %}."""
+    """Reverse a panel URL, as {% url %} does: {% place_url place 'order_card' card.id as url %}."""
     return place.url(name, *args)

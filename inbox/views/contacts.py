@@ -88,6 +88,7 @@ def link_customers(request: HttpRequest, pk: int) -> HttpResponse:
     """Link the customers an agent chose for “Which customer is it?”, if they are still offered."""
     contact = access.get_contact(request.user, pk)
     chosen = list(dict.fromkeys(request.POST.getlist("customer")))
+    # Only what is still offered: a forged or outdated form must not link some other customer.
     asked = _person(request, contact).candidate_values()
     if not chosen or not set(chosen) <= asked:
         messages.error(request, _("Somebody else has already decided this. Check again."))
@@ -179,6 +180,7 @@ def _suggestion(request: HttpRequest, contact: Contact) -> Suggestion | None:
 def _back(request: HttpRequest, pk: int) -> HttpResponse:
     """Redirect to the conversation the form was in, or else to the contact."""
     text = request.POST.get("conversation", "")
+    # A longer number doesn't fit the column, and the database would raise.
     if text.isdecimal() and len(text) < 19:
         own = access.conversations_for(access.agent_of(request)).filter(contact=pk, pk=int(text))
         if own.exists():

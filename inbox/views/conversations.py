@@ -234,6 +234,7 @@ def thread_context(
     row = read_marks.row_of(request.user, found)
     mark = row.last_message_id if row else None
     if mark is not None and unread_after is not None:
+        # Another tab may have moved the mark past what this page has shown.
         unread_after = min(mark, unread_after)
     shown = timeline.thread(
         found,

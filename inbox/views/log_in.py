@@ -53,6 +53,7 @@ class LogIn(views.LoginView):
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         answer = super().form_valid(form)
+        # Sealed for its author: if another agent logs in, the text is dropped.
         kept = sessions.unseal(self.request.POST.get("kept", ""), self.request.user)
         return _restore_draft(self.request, kept) if kept else answer
 
@@ -89,6 +90,7 @@ def log_in_page_for(request: HttpRequest) -> HttpResponse:
     if match is None or mode is None or not text.strip():
         query = urlencode({"next": _referring_path(request)})
         return HttpResponseRedirect(f"{resolve_url('login')}?{query}")
+    # A note must never turn into a reply to the customer, no matter which URL the form was sent to.
     if request.POST.get("mode") == DraftMode.NOTE:
         mode = DraftMode.NOTE
     pk = match.kwargs["pk"]
@@ -109,6 +111,7 @@ def _referring_path(request: HttpRequest) -> str:
         before = urlsplit(fragments.referring_page(request))
     except ValueError:
         return "/"
+    # Only to our own pages, or a foreign form could pick where the log-in leads.
     if before.netloc != request.get_host():
         return "/"
     return before._replace(scheme="", netloc="").geturl() or "/"

@@ -194,6 +194,7 @@ def confirm(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     Repeating the same click shows that action's result, whatever has changed since.
     """
     token, by, now = request.POST.get("token", ""), access.agent_of(request), timezone.now()
+    # Before any other check, because the first click may have made them all fail by now.
     if earlier := _earlier_action(token, order_id, by):
         return _render_action(request, place, earlier.order, earlier)
     order = place.get_order(order_id)
@@ -314,6 +315,7 @@ def _action(request: HttpRequest, place: Place, action_id: int) -> OrderAction:
     found = get_object_or_404(
         OrderAction.objects.select_related("order__store", "requested_by"), pk=action_id
     )
+    # Raises Http404 unless the action's order is one of this place.
     place.get_order(found.order_id)
     return found
 

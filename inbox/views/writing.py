@@ -205,6 +205,7 @@ def _change(
     if not fragments.is_fragment(request):
         return redirect("inbox:conversation", pk=found.pk)
     _note_live_position(request)
+    # Read again: the service changed its own, locked copy.
     fresh = access.get_conversation(request.user, found.pk)
     context = header_context(request, fresh) | {"main": "header"}
     answer = render(request, "inbox/_answer.html", context)
