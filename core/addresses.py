@@ -1,4 +1,4 @@
-"""How addresses are kept, so that two spellings of one are one."""
+"""Normalize e-mail addresses and phone numbers, so that two spellings of one compare equal."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import phonenumbers
 
 
 def email_key(text: str) -> str:
-    """An e-mail address in lower case, its domain in letters: xn--exmple-cua.de is exämple.de.
+    """Return an address in lower case, its domain decoded: xn--exmple-cua.de becomes exämple.de.
 
-    What is before the @ stays as it is, apart from its case: jane+shop@ is another address than
-    jane@, and only its provider knows whether they are one mailbox."""
+    The part before the @ changes only in case: jane+shop@ is a different address from jane@, and
+    only their provider knows whether they share a mailbox.
+    """
     address = unicodedata.normalize("NFC", text.strip().lower())
     name, at, domain = address.rpartition("@")
     if not at or "xn--" not in domain:
@@ -23,8 +24,11 @@ def email_key(text: str) -> str:
 
 
 def normal_phone(text: str, region: str = "") -> str:
-    """E.164 (+4915112345678), or "" for what is no international number; with a region (DE),
-    also of a number as it is dialed there. 00 is read as +, as most of the world dials it."""
+    """Return a number in E.164 (+4915112345678); "" if it isn't an international number.
+
+    With a region (DE), a number as it is dialed there works too. 00 is read as +, as most of the
+    world dials it.
+    """
     words = text.strip()
     found = _parsed(f"+{words[2:]}" if words.startswith("00") else words)
     if found is None and region:
@@ -33,8 +37,10 @@ def normal_phone(text: str, region: str = "") -> str:
 
 
 def dialed_phone(text: str, region: str) -> str:
-    """E.164 of a number that exists where it is dialed; "" of any other. Stricter than
-    normal_phone: here nobody wrote which country was meant."""
+    """Return the E.164 form of a number that exists in the region; "" otherwise.
+
+    Stricter than normal_phone, because here the country is our guess: the text didn't name one.
+    """
     found = _parsed(text.strip(), region)
     return _e164(found) if found and phonenumbers.is_valid_number(found) else ""
 

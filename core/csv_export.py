@@ -1,4 +1,4 @@
-"""CSV that spreadsheet software shows and does not execute."""
+"""CSV that spreadsheet programs show but don't execute."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-# A cell that begins so is a formula to Excel, LibreOffice and Google Sheets.
+# Excel, LibreOffice and Google Sheets take a cell that starts with one of these for a formula.
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -16,7 +16,7 @@ class _Echo:
 
 
 def rows(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """Lines of a CSV file, one at a time, every cell of text made harmless."""
+    """Yield the lines of a CSV file, every text cell made harmless."""
     writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
     # A byte order mark, so that Excel reads it as UTF-8.
     yield "\ufeff"
@@ -26,7 +26,7 @@ def rows(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> Iterator[str]
 
 
 def harmless(cell: Any) -> str:
-    """Text as it is, or with an apostrophe before what would begin a formula."""
+    """Return the cell as text, with an apostrophe in front of anything that would start a formula."""
     text = "" if cell is None else str(cell)
     if text.lstrip(" \u00a0\ufeff").startswith(_FORMULA_STARTS) or text.startswith(_FORMULA_STARTS):
         return f"'{text}"

@@ -1,6 +1,6 @@
-"""What the admin's front page and /metrics show, put together from apps that must not meet.
+"""What the admin's front page and /metrics show, from apps that must not import one another.
 
-Each app adds functions to `DESK` when it is ready; the page and the probe (settings) ask them.
+Each app adds functions to `DESK` in its `ready()`; the admin page and the metrics view call them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ Tone = Literal["default", "success", "info", "attention", "warning", "critical"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """One number and where it is settled. `permission`: who sees it. No store: it is of all."""
+    """One number, and the page where it can be dealt with.
+
+    Only people with `permission` see it. Without a `store_id` it counts the whole installation.
+    """
 
     title: str
     value: str
@@ -28,13 +31,15 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
+    """One value of a metric, and the labels that tell it from the others."""
+
     value: float
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One Prometheus metric; its name says the unit."""
+    """One Prometheus metric; its name includes the unit."""
 
     name: str
     help: str
@@ -44,11 +49,16 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Each function of `tiles` and `metrics` makes a fixed number of queries, whatever the number of rows."""
+    """The registered providers.
+
+    Each function in `tiles` and `metrics` makes a fixed number of queries, however many rows there
+    are.
+    """
 
     tiles: list[Callable[[datetime], Iterable[Tile]]] = field(default_factory=list)
     metrics: list[Callable[[datetime], Iterable[Metric]]] = field(default_factory=list)
-    # The page an action was asked for on (OrderAction.origin); "" where it is not theirs.
+    # Map OrderAction.origin to the URL of the page the action was requested on; "" for an origin of
+    # another app.
     origin_urls: list[Callable[[str], str]] = field(default_factory=list)
 
 
@@ -56,5 +66,5 @@ DESK: Final = Desk()
 
 
 def seconds_since(at: datetime | None, now: datetime) -> float:
-    """0 where there is nothing, so that an alarm compares one number."""
+    """Return the seconds since `at`; 0 for None, so that an alert compares a single number."""
     return max(0.0, (now - at).total_seconds()) if at else 0.0

@@ -1,7 +1,7 @@
-"""Secrets at rest: encrypted columns (MultiFernet), masked wherever they could be printed.
+"""Secrets at rest: columns encrypted with MultiFernet, masked if they are ever printed.
 
-Nothing else encrypts with FIELD_ENCRYPTION_KEYS: `rotate_keys` finds what is encrypted by these
-two kinds of column.
+Nothing else encrypts with FIELD_ENCRYPTION_KEYS: `rotate_keys` finds encrypted values by these two
+field types.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.db import models
 
 
 class Secret(str):
-    """Text that hides itself: in a repr, a log line, an f-string. `reveal()` gives it away."""
+    """Text that hides itself in a repr, a log line or an f-string; call `reveal()` for the value."""
 
     __slots__ = ()
 
@@ -41,14 +41,15 @@ class Secret(str):
         return hash(_plain(self))
 
     def reveal(self) -> str:
-        """The text itself. Raises UndecryptableSecret where it is kept encrypted and no key
-        opens it."""
+        """Return the plain text. Raises UndecryptableSecret if it is stored and no key decrypts it."""
         return str.__str__(self)
 
 
 class StoredSecret(Secret):
-    """A secret as its column holds it: it is decrypted where it is used, so that a row whose key
-    was lost can still be read, listed and mended."""
+    """A secret as its column holds it, decrypted only on use.
+
+    So a row whose key was lost can still be read, listed and repaired.
+    """
 
     __slots__ = ()
 
@@ -57,15 +58,18 @@ class StoredSecret(Secret):
 
     @property
     def ciphertext(self) -> str:
+        """The encrypted text, exactly as stored."""
         return str.__str__(self)
 
 
 class UndecryptableSecret(Exception):
-    """No key of FIELD_ENCRYPTION_KEYS opens this value: was the key that wrote it removed?"""
+    """No key in FIELD_ENCRYPTION_KEYS decrypts this value: was the key that wrote it removed?"""
 
 
 def _plain(text: str) -> str:
-    """What a secret is compared by; one that cannot be decrypted is equal to itself only."""
+    """Return the text to compare by; a secret that can't be decrypted equals only its own
+    ciphertext.
+    """
     if not isinstance(text, Secret):
         return text
     try:
@@ -80,17 +84,17 @@ def _fernet(keys: tuple[str, ...]) -> MultiFernet:
 
 
 def box() -> MultiFernet:
-    """The first key of settings.FIELD_ENCRYPTION_KEYS encrypts, every one decrypts."""
+    """Return the cipher: the first of FIELD_ENCRYPTION_KEYS encrypts, and all of them decrypt."""
     return _fernet(tuple(settings.FIELD_ENCRYPTION_KEYS))
 
 
 def seal(text: str) -> str:
-    """For a SealedTextField."""
+    """Encrypt a text for a SealedTextField."""
     return box().encrypt(text.encode()).decode()
 
 
 def unseal(text: str) -> str:
-    """Raises UndecryptableSecret."""
+    """Decrypt a text that `seal` made. Raises UndecryptableSecret."""
     try:
         return box().decrypt(text.encode()).decode()
     except InvalidToken as error:
@@ -98,7 +102,7 @@ def unseal(text: str) -> str:
 
 
 def reseal(text: str) -> str:
-    """The same under the first key; empty stays empty. Raises UndecryptableSecret."""
+    """Re-encrypt a text with the first key; empty stays empty. Raises UndecryptableSecret."""
     try:
         return box().rotate(text.encode()).decode() if text else ""
     except InvalidToken as error:
@@ -112,8 +116,10 @@ else:
 
 
 class EncryptedTextField(TextField):
-    """Stores text encrypted and yields a Secret, decrypted when it is revealed. Empty stays
-    empty; lookups are refused."""
+    """A text column that is encrypted at rest and yields a Secret.
+
+    Empty stays empty. A lookup other than `exact` and `isnull` raises TypeError.
+    """
 
     def from_db_value(self, value: str | None, *_: object) -> Secret | None:
         if not value:
@@ -124,7 +130,7 @@ class EncryptedTextField(TextField):
         if value is None:
             return None
         if isinstance(value, StoredSecret):
-            # Written back as it came: saving a row must not need the keys of all its secrets.
+            # Written back unchanged: saving a row must not need the keys of all its secrets.
             return value.ciphertext
         plain = value.reveal() if isinstance(value, Secret) else str(value)
         return box().encrypt(plain.encode()).decode() if plain else ""
@@ -136,5 +142,7 @@ class EncryptedTextField(TextField):
 
 
 class SealedTextField(TextField):
-    """Text that stays sealed until it is wanted: its rows are read on pages that have no use for
-    the secret, and a lost key must not take these with it."""
+    """A text column that holds what `seal` made; callers `unseal` it when they need it.
+
+    Its rows are read on pages that have no use for the secret, and a lost key must not break those.
+    """

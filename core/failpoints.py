@@ -1,6 +1,6 @@
-"""Places where a test may kill the process. Nothing at all unless FAILPOINTS names one.
+"""Points where a test may kill the process; no effect unless FAILPOINTS names one.
 
-`FAILPOINTS=answered` or `answered:3` (the third time) kills this process with SIGKILL there.
+`FAILPOINTS=answered`, or `answered:3` for the third pass, kills this process with SIGKILL there.
 The deploy check shopify_sync.E005 refuses the variable in production.
 """
 
@@ -14,6 +14,7 @@ _passed: Counter[str] = Counter()
 
 
 def failpoint(name: str) -> None:
+    """Kill this process if FAILPOINTS names this point."""
     wanted = os.environ.get("FAILPOINTS")
     if not wanted:
         return

@@ -1,8 +1,9 @@
-"""HTTP calls that end: one deadline for the whole answer, a limit to its size, and the truth
-about whether a byte may have left.
+"""HTTP calls that end: a deadline for the whole response, a size limit, and honesty about sending.
 
-A library's time-out is one of each read: a server that sends a byte a second holds a worker for
-as long as it likes. Here a watch shuts the connection down at the deadline, whatever it is at.
+A library's timeout covers each single read: a server that sends one byte per second can hold a
+worker for as long as it likes. Here a watchdog thread shuts the connection down at the deadline,
+whatever it is doing. When a call fails, `NoAnswer.has_sent` says whether any byte of the request
+may have left.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ _CHUNK: Final = 64 * 1024
 
 
 class NoAnswer(Exception):
-    """There is no complete answer. `has_sent`: a byte of the request may have left, so the other
-    side may have acted on it."""
+    """There is no complete response.
+
+    `has_sent`: a byte of the request may have left, so the other side may have acted on it.
+    """
 
     def __init__(self, message: str, *, has_sent: bool) -> None:
         super().__init__(message)
@@ -40,11 +43,11 @@ class NoAnswer(Exception):
 
 @dataclass(eq=False)
 class _Call:
-    """One call under way in its thread."""
+    """One call in progress in its thread."""
 
     ends_at: float
     connection: Any = None
-    # Remembered: a connection that is to close after its answer lets go of it before that.
+    # Kept here because a connection that closes after its response drops its socket earlier.
     sock: Any = None
     has_sent: bool = False
     is_cut: bool = False
@@ -52,7 +55,7 @@ class _Call:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def cut(self) -> None:
-        """From the watch's thread: end whatever the connection is at."""
+        """End whatever the connection is doing; called from the watchdog's thread."""
         with self.lock:
             if self.is_over:
                 return
@@ -60,13 +63,14 @@ class _Call:
             _shut_down(self.sock or getattr(self.connection, "sock", None))
 
     def watch(self, connection: Any, sock: Any = None) -> None:
-        """From now on it is this connection that is cut; at once, if the time is up."""
+        """Make this the connection to cut. Raises TimeoutError if the call's time is already up."""
         with self.lock:
             self.connection, self.sock = connection, sock
             if self.is_cut:
                 raise TimeoutError("the call's time is over")
 
     def end(self) -> None:
+        """Mark the call as over: a later `cut` does nothing."""
         with self.lock:
             self.is_over = True
             self.connection = self.sock = None
@@ -76,14 +80,15 @@ def _shut_down(sock: Any) -> None:
     if sock is None:
         return
     try:
-        # The plain socket's own way, also of one with TLS: whoever reads finds the end.
+        # The plain socket's method even on a TLS socket, whose own also drops the TLS state that
+        # the reading thread uses. A blocked read then sees the end of the stream.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
     except (OSError, ValueError, TypeError):
         logger.debug("a connection was gone already")
 
 
 class Answer(urllib3.HTTPResponse):
-    """A complete answer: all of it is in memory."""
+    """A complete response, held in memory."""
 
     def __init__(self, body: bytes, of: urllib3.BaseHTTPResponse) -> None:
         super().__init__(body=body, headers=of.headers, status=of.status)
@@ -95,7 +100,7 @@ class Answer(urllib3.HTTPResponse):
 
 
 class _Watch:
-    """One thread for all calls of the process, begun with the first of them."""
+    """The watchdog: one thread for all calls of the process, started with the first call."""
 
     def __init__(self) -> None:
         self._calls: list[tuple[float, int, _Call]] = []
@@ -104,9 +109,10 @@ class _Watch:
         self._thread: threading.Thread | None = None
 
     def add(self, call: _Call) -> None:
+        """Cut this call at its `ends_at`, unless it is over by then."""
         with self._changed:
             heapq.heappush(self._calls, (call.ends_at, next(self._numbers), call))
-            # After a fork the thread is gone, and the object is not.
+            # A forked process inherits this object but not its thread.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
                     target=self._run, name="deadlines of calls", daemon=True
@@ -135,7 +141,7 @@ _here: Final = threading.local()
 
 
 class _Watched:
-    """What a connection tells the call that uses it."""
+    """Mixin: a connection that registers itself with the call that uses it."""
 
     sock: Any
     auto_open: Any
@@ -145,8 +151,11 @@ class _Watched:
     _dns_host: str
 
     def _new_conn(self) -> socket.socket:
-        """To the first address of the host that answers. urllib3 gives each the whole patience; a
-        host may have many, and all of them have the time that is left."""
+        """Connect to the first of the host's addresses that answers.
+
+        urllib3 gives each address the full timeout; a host may have many, so here they share the
+        time that is left.
+        """
         name, patience_s = self._dns_host, self.timeout
         error: Exception = ConnectTimeoutError(self, f"no time left to connect to {self.host}")
         try:
@@ -184,7 +193,7 @@ class _Watched:
             self.connect()
         if call is not None:
             call.watch(self, self.sock)
-            # Before the first byte: from here on nobody knows how much of it left.
+            # Set before the first byte: after that we can't know how much was sent.
             call.has_sent = True
         super().send(data)  # type: ignore[misc]
 
@@ -207,8 +216,11 @@ class _SecurePool(HTTPSConnectionPool):
 
 @contextmanager
 def deadline(*, within_s: float) -> Iterator[None]:
-    """The same for connections of another library: the one that called `watch` last in this
-    thread is shut down after so many seconds. Not inside `stream`, nor another of these."""
+    """Put a deadline on connections of other libraries.
+
+    The connection last passed to `watch` in this thread is shut down after `within_s` seconds. Must
+    not be nested, nor used inside `stream`.
+    """
     under_way = _Call(time.monotonic() + within_s)
     _watch.add(under_way)
     _here.call = under_way
@@ -220,20 +232,20 @@ def deadline(*, within_s: float) -> Iterator[None]:
 
 
 def watch(connection: Any, sock: Any) -> None:
-    """Have the running deadline cut this connection off. Raises TimeoutError if it is past."""
+    """Have the running deadline cut this connection off. Raises TimeoutError if it has passed."""
     under_way: _Call | None = getattr(_here, "call", None)
     if under_way is not None:
         under_way.watch(connection, sock)
 
 
 def left_s(*, at_most: float) -> float:
-    """How long the running deadline leaves for a step."""
+    """Return the seconds the running deadline leaves for a step, but no more than `at_most`."""
     under_way: _Call | None = getattr(_here, "call", None)
     return at_most if under_way is None else min(at_most, under_way.ends_at - time.monotonic())
 
 
 def pool(*, connect_s: float, read_s: float, **more: Any) -> urllib3.PoolManager:
-    """A pool for `call` and `stream`. `read_s`: the longest silence, as ever."""
+    """Return a connection pool for `call` and `stream`; `read_s` limits the wait for each read."""
     timeout = urllib3.Timeout(connect=connect_s, read=read_s)
     made = urllib3.PoolManager(retries=False, timeout=timeout, **more)
     made.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
@@ -241,20 +253,22 @@ def pool(*, connect_s: float, read_s: float, **more: Any) -> urllib3.PoolManager
 
 
 def patience_s(through: urllib3.PoolManager) -> float:
-    """How long a pool waits for a connection and for an answer, together: what a whole call may
-    take, however slowly its bytes come."""
+    """Return a pool's connect and read timeouts added up.
+
+    A whole call may take that long, however slowly its bytes arrive.
+    """
     timeout: urllib3.Timeout = through.connection_pool_kw["timeout"]
     return float(timeout.connect_timeout or 0) + float(timeout.read_timeout or 0)  # type: ignore[arg-type]
 
 
 def _socket_of(answer: Any) -> Any:
-    """What an answer is read from, where its own class does not tell."""
+    """Return the socket a response is read from; its class doesn't expose it."""
     reader = getattr(getattr(answer, "_fp", None), "fp", None)
     return getattr(getattr(reader, "raw", None), "_sock", None)
 
 
 def _is_unsent(error: Exception) -> bool:
-    """Errors that come before any byte, whichever classes the pool uses."""
+    """Return whether the error came before any byte was sent, whatever pool class was used."""
     return isinstance(error, (NewConnectionError, ConnectTimeoutError))
 
 
@@ -268,8 +282,11 @@ def call(
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """The complete answer, its `data` in memory. Raises NoAnswer where it does not end within
-    so many seconds, is longer than `at_most` bytes, or breaks off. Redirects are not followed."""
+    """Return the complete response, with its `data` in memory; redirects are not followed.
+
+    Raises NoAnswer if it doesn't end within `within_s` seconds, is longer than `at_most` bytes, or
+    breaks off.
+    """
     with stream(through, method, url, within_s=within_s, body=body, headers=headers) as answer:
         parts: list[bytes] = []
         size = 0
@@ -291,8 +308,10 @@ def stream(
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Iterator[urllib3.BaseHTTPResponse]:
-    """The answer while it comes; all that is read of it has to come within so many seconds.
-    Raises NoAnswer, also where reading it fails."""
+    """Yield the response while it arrives; everything must be read within `within_s` seconds.
+
+    Raises NoAnswer, also if reading fails.
+    """
     under_way = _Call(time.monotonic() + within_s)
     answer: urllib3.BaseHTTPResponse | None = None
     is_whole = False
@@ -308,7 +327,8 @@ def stream(
             redirect=False,
         )
         if under_way.connection is None:
-            # A pool that is not ours: from here on, at least, it is watched.
+            # Not one of our pools (in a test, for instance): at least watch the rest of the
+            # response.
             under_way.has_sent = True
             under_way.watch(answer.connection, _socket_of(answer))
         yield answer
@@ -322,7 +342,7 @@ def stream(
         under_way.end()
         if answer is not None:
             if not is_whole or not answer.closed:
-                # Something of it is unread, and must not be taken for the next one's answer.
+                # Unread bytes must not be taken for the start of the next response.
                 answer.close()
             answer.release_conn()
     if not is_whole:

@@ -1,7 +1,8 @@
-"""Times that workers write for each other: leases, and when to try again.
+"""Timestamps that workers write for one another: leases, and when to try again.
 
-They come from the clocks of several machines. One that ran ahead for a while must not stop work
-for as long as it was wrong: what no right clock can have written counts as past.
+They come from the clocks of several machines. A clock that ran fast for a while must not block work
+for as long as it was off, so a time further ahead than any correct clock could have written counts
+as past.
 """
 
 from __future__ import annotations
@@ -11,19 +12,21 @@ from typing import Final, TypeVar
 
 from django.db.models import Model, OuterRef, Q, QuerySet, Subquery
 
-# Longer than every lease, and than every wait between two tries, with room for small differences.
+# Longer than any lease, and than any wait between two tries, with room for clock skew.
 LONGEST_LEASE: Final = timedelta(minutes=15)
 LONGEST_WAIT: Final = timedelta(hours=2)
 Row = TypeVar("Row", bound=Model)
 
 
 def is_free(column: str, *, now: datetime) -> Q:
-    """Nobody holds the lease in this column."""
+    """Match rows whose lease in this column isn't held: empty, expired, or too far ahead to be
+    real.
+    """
     return _is_past(column, now, LONGEST_LEASE)
 
 
 def is_due(column: str, *, now: datetime) -> Q:
-    """The time for another try in this column has come. For waits of at most LONGEST_WAIT."""
+    """Match rows whose next try in this column has come; for waits of at most LONGEST_WAIT."""
     return _is_past(column, now, LONGEST_WAIT) | Q(**{column: now})
 
 
@@ -33,11 +36,11 @@ def _is_past(column: str, now: datetime, longest: timedelta) -> Q:
 
 
 def first_due(due: QuerySet[Row], store_id: int, at_most: int) -> list[int]:
-    """Ids of a store's rows that are due for a read: the never tried first, then by their time.
+    """Return the IDs of a store's rows that are due for a read: never tried first, then by time.
 
-    `due` has `store` and `fetch_after`, and an index on both of what is dirty. PostgreSQL takes
-    a third of any table for dirty, and would read all of it; the order is what leads it to the
-    index. Two looks, as databases do not agree on where an empty time belongs.
+    `due` has `store` and `fetch_after`, and a partial index on both that covers the dirty rows.
+    PostgreSQL estimates that a third of any table is dirty and would scan all of it; the ordering
+    is what steers it to the index. Two queries, because databases disagree on where NULLs sort.
     """
     mine = due.filter(store_id=store_id).order_by("fetch_after", "pk").values_list("pk", flat=True)
     found = list(mine.filter(fetch_after=None)[:at_most])
@@ -47,7 +50,7 @@ def first_due(due: QuerySet[Row], store_id: int, at_most: int) -> list[int]:
 
 
 def stores_with(stores: QuerySet[Row], due: QuerySet[Row]) -> list[int]:
-    """Ids of those stores that have such a row; one look into the index for each."""
+    """Return the IDs of the stores that have a due row; one index lookup per store."""
     mine = due.filter(store=OuterRef("pk")).order_by("fetch_after", "pk").values("pk")[:1]
     found = stores.annotate(due=Subquery(mine)).filter(due__isnull=False).order_by()
     return list(found.values_list("pk", flat=True))

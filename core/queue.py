@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 # A message may wait this long for its time; a sweep finds anything due later.
 LONGEST_DELAY_S: Final = 300.0
-# And this long for a worker: after an outage the sweeps work off each row once.
+# And this long for a worker. After an outage, the sweeps process each row once instead.
 EXPIRES_AFTER_S: Final = 15 * 60.0
 
 

@@ -1,6 +1,6 @@
-"""Where a request came from: its ID, and the client's address.
+"""Where a request came from: its ID and the client's address.
 
-The audit log, log lines, the answer and a support ticket share the ID.
+The audit log, log lines, the response header and a support ticket all share the ID.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _origin: ContextVar[Origin] = ContextVar("request_origin", default=Origin())  # 
 
 @contextmanager
 def origin(request_id: str, ip: str | None) -> Iterator[None]:
-    """Everything recorded inside belongs to this request."""
+    """Record everything inside this block as part of the request."""
     token = _origin.set(Origin(request_id, ip))
     try:
         yield
@@ -41,6 +41,7 @@ def origin(request_id: str, ip: str | None) -> Iterator[None]:
 
 
 def current_origin() -> Origin:
+    """Return the current request's ID and address; both are empty outside of a request."""
     return _origin.get()
 
 
@@ -55,7 +56,7 @@ def client_ip(request: HttpRequest) -> str | None:
 
 
 class RequestOrigin:
-    """Middleware: give every request an ID, taken from X-Request-ID where that is safe."""
+    """Middleware: give every request an ID, taken from X-Request-ID if that is safe to log."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response

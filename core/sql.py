@@ -1,9 +1,9 @@
-"""Plain statements on our tables, without model instances and without building SQL each time.
+"""Plain SQL on our tables, without model instances and without building each statement again.
 
-bulk_create, save(), update() and a simple filter() spend most of their time on building what is
-the same every time. A back-fill inserts a dozen rows an order and has a hundred thousand
-orders; a single read of an order writes the same dozen while a browser waits. The database's
-constraints hold here as everywhere; signals and `auto_now` do not.
+bulk_create, save(), update() and a simple filter() spend most of their time building what is the
+same every time. A backfill inserts a dozen rows per order for a hundred thousand orders, and a
+single read of an order writes the same dozen while a browser waits. Database constraints apply as
+everywhere; signals and `auto_now` don't.
 
 Columns are named by their attribute ("order_id").
 """
@@ -21,16 +21,18 @@ Row = Mapping[str, Any]
 Instance = TypeVar("Instance", bound=models.Model)
 _Converter = Callable[[Any], Any] | None
 _PLAIN = (models.CharField, models.TextField, models.IntegerField, models.ForeignKey)
-# psycopg writes these as they are.
+# psycopg adapts these without help.
 _KNOWN = (models.DecimalField, models.DateTimeField, models.BooleanField)
 _REPEATED = (models.DecimalField, models.DateTimeField)
-_PARAMETERS = 999  # SQLite's limit of old
+_PARAMETERS = 999  # per statement: the limit of older SQLite versions
 
 
 def insert(model: type[models.Model], rows: Sequence[Row]) -> None:
-    """Insert many rows of equal keys, two or more: COPY on PostgreSQL, one prepared statement elsewhere.
-    Columns not named get their field's default. Raises IntegrityError, in the caller's
-    transaction."""
+    """Insert many rows: COPY on PostgreSQL, one prepared statement elsewhere.
+
+    All rows have the same two or more keys; other columns get their field's default. Raises
+    IntegrityError inside the caller's transaction.
+    """
     if not rows:
         return
     here = connections["default"]
@@ -64,9 +66,10 @@ def insert(model: type[models.Model], rows: Sequence[Row]) -> None:
 
 
 def upsert(model: type[models.Model], rows: Sequence[Row], *, unique: tuple[str, ...]) -> None:
-    """Insert rows of equal keys, or make the ones that are there so, by `unique`.
+    """Insert rows, or update the existing ones that match on the `unique` columns.
 
-    A row that is there keeps the columns that are not named; a new one gets their default.
+    All rows have the same keys. An existing row keeps the columns that aren't named; a new one gets
+    their defaults.
     """
     if not rows:
         return
@@ -76,7 +79,7 @@ def upsert(model: type[models.Model], rows: Sequence[Row], *, unique: tuple[str,
 
 
 def insert_few(model: type[models.Model], rows: Sequence[Row]) -> list[int]:
-    """Insert rows of equal keys and return their ids, in order. Raises IntegrityError."""
+    """Insert rows that have the same keys and return their IDs in order. Raises IntegrityError."""
     if not rows:
         return []
     ids: list[int] = []
@@ -87,7 +90,7 @@ def insert_few(model: type[models.Model], rows: Sequence[Row]) -> list[int]:
 
 
 def update(model: type[models.Model], pk: int, columns: Row) -> None:
-    """Set columns of one row."""
+    """Set columns of the row with this ID; no error if there is none."""
     sets = ", ".join(f"{_column(model, key)} = %s" for key in columns)
     sql = f"UPDATE {_table(model)} SET {sets} WHERE {_column(model, 'id')} = %s"  # noqa: S608
     here = connections["default"]
@@ -96,7 +99,7 @@ def update(model: type[models.Model], pk: int, columns: Row) -> None:
 
 
 def select(model: type[models.Model], *names: str, **where: Any) -> list[tuple[Any, ...]]:
-    """These columns of the rows whose other columns equal `where`; a list there: any of it."""
+    """Return these columns of the rows that match `where`; a list there means IN."""
     if any(found == [] for found in where.values()):
         return []
     here = connections["default"]
@@ -107,7 +110,7 @@ def select(model: type[models.Model], *names: str, **where: Any) -> list[tuple[A
 
 
 def lock(model: type[Instance], pk: int) -> Instance:
-    """The row, locked until the transaction ends. Raises DoesNotExist."""
+    """Return the row, locked until the transaction ends. Raises DoesNotExist."""
     here = connections["default"]
     names = tuple(field.attname for field in model._meta.concrete_fields)
     sql = _selecting(model, names, (("id", 0),)) + (
@@ -122,7 +125,7 @@ def lock(model: type[Instance], pk: int) -> Instance:
 
 
 def delete(model: type[models.Model], **where: Any) -> None:
-    """Delete the rows that are so (as in `select`), and nothing that hangs on them."""
+    """Delete the rows that match `where` (as in `select`), without cascading."""
     sql = f"DELETE FROM {_table(model)} WHERE {_where(model, _shape(where))}"  # noqa: S608
     here = connections["default"]
     with here.cursor() as cursor:
@@ -130,7 +133,7 @@ def delete(model: type[models.Model], **where: Any) -> None:
 
 
 def _shape(where: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
-    """What of a condition its SQL depends on: names, and how many values each may have."""
+    """Return what the SQL of a condition depends on: names, and the length of each list of values."""
     return tuple((k, len(v) if isinstance(v, list) else 0) for k, v in where.items())
 
 
@@ -163,7 +166,7 @@ def _where(model: type[models.Model], shape: tuple[tuple[str, int], ...]) -> str
 def _read(
     model: type[models.Model], names: tuple[str, ...], rows: list[tuple[Any, ...]]
 ) -> list[tuple[Any, ...]]:
-    """Values as the model has them: SQLite knows no decimals and no times."""
+    """Convert driver values to the model's types: SQLite has neither decimals nor datetimes."""
     here = connections["default"]
     readers = _readers(model, names, here.vendor)
     if not readers:
@@ -194,7 +197,7 @@ def _readers(
 
 
 def _parts(model: type[models.Model], rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """The rows, whole, as many to a statement as it may have parameters."""
+    """Split rows, with defaults filled in, so that no statement exceeds _PARAMETERS."""
     absent = _defaults(model, frozenset(rows[0]))
     size = _PARAMETERS // (len(absent) + len(rows[0]))
     for start in range(0, len(rows), size):
@@ -239,7 +242,7 @@ def _inserting(model: type[models.Model], keys: tuple[str, ...], count: int) -> 
 
 @lru_cache(maxsize=64)
 def _defaults(model: type[models.Model], named: frozenset[str]) -> dict[str, Any]:
-    """What Django, not the database, gives the columns that a row does not name."""
+    """Return the defaults of unnamed columns; Django sets them, the database has none."""
     fields = [f for f in model._meta.concrete_fields if not f.primary_key]
     return {f.attname: f.get_default() for f in fields if f.attname not in named}
 
@@ -249,7 +252,7 @@ def _table(model: type[models.Model]) -> str:
 
 
 def _column(model: type[models.Model], key: str) -> str:
-    """The column of an attribute ("order_id"), quoted."""
+    """Return the quoted column name of an attribute ("order_id")."""
     return connections["default"].ops.quote_name(_columns(model)[key])
 
 
@@ -264,12 +267,12 @@ def _converters(model: type[models.Model], vendor: str) -> dict[str, _Converter]
 
 
 def _converter(field: models.Field[Any, Any], vendor: str) -> _Converter:
-    """What the database's driver does not take as it is."""
+    """Return a function for values the database driver can't take as they are; else None."""
     if isinstance(field, _PLAIN) or (vendor == "postgresql" and isinstance(field, _KNOWN)):
         return None
 
     def convert(value: Any) -> Any:
         return field.get_db_prep_save(value, connections["default"])
 
-    # A batch of orders repeats the same zeros, prices and times.
+    # Cached, because a batch of orders repeats the same zeros, prices and times.
     return lru_cache(maxsize=4096)(convert) if isinstance(field, _REPEATED) else convert

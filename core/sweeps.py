@@ -1,4 +1,4 @@
-"""Sweeps that no single row can stop."""
+"""Sweeps that no single bad row can stop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 logger = logging.getLogger(__name__)
 
 Key = TypeVar("Key")
-# A row whose work ends in an error that nobody expected rests for so long.
+# How long to leave a row alone after an unexpected error.
 AGAIN_AFTER: Final = timedelta(minutes=1)
 
 
@@ -23,11 +23,11 @@ def each(
     seconds: float = float("inf"),
     stops: tuple[type[Exception], ...] = (),
 ) -> int:
-    """Do the work for every row, each on its own; returns how many went well.
+    """Do the work for every row, each on its own; return how many succeeded.
 
-    An error is logged, and `put_off` is to have the row rest, so that neither the rows behind it
-    nor the next sweep wait for it. Begins no further row after `seconds`: the next sweep goes on.
-    `stops`: errors that end the sweep itself, such as a time limit.
+    An error is logged, and `put_off` should postpone the row, so that neither the rows behind it
+    nor the next sweep wait for it. No row is started after `seconds`; the next sweep continues.
+    `stops` are errors that end the sweep itself, such as a time limit.
     """
     until, done = time.monotonic() + seconds, 0
     for key in keys:

@@ -1,4 +1,4 @@
-"""Django's error reports (the debug page, the administrators' mail), masked."""
+"""Django's error reports (the debug page and the mail to admins), masked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.observability.masking import (
 
 
 class MaskingReporterFilter(SafeExceptionReporterFilter):
-    """Django's, with more names, masked values, and also where DEBUG is on (the demo)."""
+    """Django's filter with more names and masked values; active even with DEBUG on (the demo)."""
 
     cleansed_substitute = HIDDEN
     hidden_settings = SECRET_NAME
@@ -24,7 +24,7 @@ class MaskingReporterFilter(SafeExceptionReporterFilter):
         return True
 
     def get_post_parameters(self, request: HttpRequest | None) -> Any:
-        # What a customer or an agent typed is not needed to find a fault; which fields is.
+        # Debugging needs to know which fields were sent, not what a customer or agent typed.
         if request is None:
             return {}
         return dict.fromkeys(request.POST, HIDDEN)
@@ -35,11 +35,12 @@ class MaskingReporterFilter(SafeExceptionReporterFilter):
 
 
 class MaskingReporter(ExceptionReporter):
-    """The finished report is masked once more: a value may stand in any local variable."""
+    """Mask the finished report once more, since a secret may sit in any local variable."""
 
     def get_traceback_data(self) -> dict[str, Any]:
         data: dict[str, Any] = super().get_traceback_data()
-        # Searches hold names, callbacks hold signatures; which parameters there were is enough.
+        # Search queries hold people's names and callbacks hold signatures, so keep the parameter
+        # names only.
         for name in ("request_GET_items", "filtered_POST_items", "request_COOKIES_items"):
             data[name] = [(key, HIDDEN) for key, _value in data.get(name) or ()]
         data["user_str"] = HIDDEN

@@ -1,8 +1,8 @@
-"""Probes and metrics: is the process alive, may it be sent traffic, how late is the work.
+"""Probes and metrics: is the process alive, can it take traffic, how late is the work.
 
-Answered before any other middleware: a probe knows neither our host name nor https. The
-metrics' text is written by hand: every figure is a row's, so a client library would only add
-its counters a process, and the multi-process mode that is its trap.
+Answered before any other middleware, because a probe uses neither our host name nor https. The
+metrics text is written by hand: every figure comes from the database, so a client library would
+only add its per-process counters and the pitfalls of its multiprocess mode.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
 class Probes:
+    """Middleware: answer the paths in PROBES before anything else runs."""
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
 
@@ -39,18 +41,19 @@ class Probes:
 
 
 def livez(request: HttpRequest) -> HttpResponse:
+    """Answer 200 while the process can answer at all; touches nothing else."""
     return _text("ok")
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 once the database answers; an exception is a 500, which is the point."""
+    """Answer 200 once the database does; an exception becomes a 500, which is the point."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     return _text("ready")
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus' text format, for METRICS_ALLOW only."""
+    """Serve the metrics in Prometheus' text format, to the networks in METRICS_ALLOW only."""
     if refusal := _refusal(request):
         return _text(refusal, 403)
     now = timezone.now()
@@ -68,6 +71,7 @@ PROBES: Final[dict[str, Callable[[HttpRequest], HttpResponse]]] = {
 
 
 def render(found: Iterable[Metric]) -> str:
+    """Format metrics as Prometheus text."""
     lines = []
     for metric in found:
         lines.append(f"# HELP {metric.name} {metric.help}")
@@ -81,7 +85,7 @@ def render(found: Iterable[Metric]) -> str:
 def _refusal(request: HttpRequest) -> str:
     forwarded = {"X-Forwarded-For", "Forwarded"} & request.headers.keys()
     if not settings.TRUSTED_PROXY and any(request.headers.get(name) for name in forwarded):
-        # Behind a proxy everybody would seem to be on this machine.
+        # Behind a proxy every client would seem to be on this machine, and be allowed.
         return "This came through a proxy: set TRUSTED_PROXY=1, or ask the server itself."
     try:
         found = ip_address(client_ip(request) or "")

@@ -1,7 +1,7 @@
-"""Nothing secret and nothing of a customer's leaves by a log line or an error report.
+"""Keep secrets and customer data out of logs and error reports.
 
-Two nets: names whose values are never shown, and the shapes of tokens, keys, addresses and
-numbers wherever they stand in a text. What is hidden is marked, so that a reader knows.
+Two nets: names whose values are never shown, and patterns of tokens, keys, addresses and phone
+numbers anywhere in a text. What is hidden is marked, so that a reader can tell.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any, Final
 from core.request_id import current_origin
 
 HIDDEN: Final = "[hidden]"
-# Characters of a message, a traceback or a value that a log or a report keeps.
+# How many characters of a message, traceback or value a log or report keeps.
 LONGEST: Final = 16_384
-# No secret is longer: so much goes at most where a text is cut.
+# No secret is longer, so cutting a text drops at most this much to end at a space.
 _LONGEST_WORD: Final = 1024
-# Names of headers, parameters, settings and variables whose value is nobody's business.
+# Headers, parameters, settings and variables whose values are never shown.
 _NAMES: Final = (
     r"authorization|cookie|x[-_]?shopify[-_]?access[-_]?token|x[-_]?shopify[-_]?hmac[-_]?sha[-_]?256|hmac|"
     r"(?:access|refresh|id|api|csrf(?:middleware)?|session|auth)[_-]?token|csrftoken|sessionid|"
@@ -32,9 +32,9 @@ SECRET_NAME: Final = re.compile(
     r"redis_url|broker|email|phone|address|customer|recipient|sender",
     re.IGNORECASE,
 )
-# A quote may have been escaped on its way: by repr, by JSON, by HTML.
+# By now repr, JSON or HTML may have escaped the quotes.
 _QUOTE: Final = r"""(?:\\*["']|&quot;|&\#x27;|&\#39;|%22)*"""
-# name: value, name=value, ("name", b"value"); not again what was hidden before.
+# name: value, name=value, ("name", b"value"); but nothing that is hidden already.
 _NAMED: Final = re.compile(
     rf"""((?<![A-Za-z])(?:HTTP_)?(?:{_NAMES}){_QUOTE}\s*(?:[:=]|,\s*(?=b?["'\\&]))\s*"""
     rf"""(?:b(?=["'\\&]))?{_QUOTE})"""
@@ -46,23 +46,23 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]
     (re.compile(r"\b(shp[a-z]{2,4}_)[A-Za-z0-9_\-]{6,}"), rf"\1{HIDDEN}"),
     (re.compile(r"\b(axk_)[A-Za-z0-9]+_[A-Za-z0-9]+"), rf"\1{HIDDEN}"),
     (re.compile(r"\b(whsec_)[A-Za-z0-9+/=]+"), rf"\1{HIDDEN}"),
-    # A Fernet token: what is encrypted stays in the database.
+    # A Fernet token: ciphertext doesn't leave the database either.
     (re.compile(r"\bgAAAA[A-Za-z0-9_\-]{20,}={0,2}"), HIDDEN),
     (
         re.compile(r"\b((?:Bearer|Basic|Token)\s+)[A-Za-z0-9._~+/\-]{8,}=*", re.IGNORECASE),
         rf"\1{HIDDEN}",
     ),
-    # Redis has a password without a name.
+    # The user name is optional: Redis URLs have only a password.
     (re.compile(r"(://[^\s:/@]*:)[^\s@/]+(@)"), rf"\1{HIDDEN}\2"),
     (_NAMED, rf"\1{HIDDEN}"),
-    # Bounded: without an @ every letter would begin another search to the end of the text.
+    # Bounded: in a text without an @, every letter would start another scan to its end.
     (
         re.compile(
             r"[A-Za-z0-9._%+\-]{1,64}(?:@|%40)[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63}){1,32}"
         ),
         "[e-mail]",
     ),
-    # International, as Shopify and we write them; without the plus it could be any id.
+    # International format, as Shopify and we write them; without the plus it could be any ID.
     (re.compile(r"(?<![\w+])\+[1-9](?:[\s().\-]{0,2}\d){7,14}(?!\d)"), "[phone]"),
     (
         re.compile(rf"(\bphone{_QUOTE}\s*[:=]\s*{_QUOTE})\+?\d[\d\s().\-]{{5,}}\d", re.IGNORECASE),
@@ -72,10 +72,10 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]
 
 
 def mask(text: str) -> str:
-    """The text without what must not be in it. Masking it again changes nothing.
+    """Return the text with secrets and personal data replaced; masking it again changes nothing.
 
-    Takes time in proportion to the text's length, whatever stands in it: anybody may send us
-    what ends in a log.
+    Takes time proportional to the text's length, whatever it contains: anyone can send us text that
+    ends up in a log.
     """
     for shape, instead in _SHAPES:
         text = shape.sub(instead, text)
@@ -83,7 +83,9 @@ def mask(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """The text, or its beginning; whole words only, as half a secret has no shape to go by."""
+    """Return the text cut to about LONGEST characters, at a space: half a secret matches no
+    pattern.
+    """
     if len(text) <= LONGEST:
         return text
     end = max(text.rfind(space, 0, LONGEST) for space in " \n\t")
@@ -91,7 +93,7 @@ def shortened(text: str) -> str:
 
 
 class MaskingFilter(logging.Filter):
-    """On every handler: message, traceback and stack are masked before anything formats them."""
+    """Mask message, traceback and stack before any formatter sees them; on every handler."""
 
     _formatter = logging.Formatter()
 
@@ -101,7 +103,8 @@ class MaskingFilter(logging.Filter):
         try:
             record.msg, record.args = mask(shortened(record.getMessage())), None
         except (TypeError, ValueError):
-            # Arguments that do not fit: the words alone, rather than a traceback that shows them.
+            # Mismatched arguments: log the bare message; logging's own traceback would show their
+            # values.
             record.msg, record.args = (
                 f"{mask(shortened(str(record.msg)))} [arguments do not fit]",
                 None,
@@ -116,7 +119,7 @@ class MaskingFilter(logging.Filter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line, in UTC, with the request's id, which the answer's header also has."""
+    """Format a record as a JSON object on one line, in UTC, with the ID also sent as X-Request-ID."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -137,7 +140,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def masked_event(event: Any, hint: Any = None) -> Any:
-    """Sentry's before_send: every text of the event, and every value of a secret name."""
+    """Mask every text of a Sentry event and every value with a secret name (for before_send)."""
     if isinstance(event, dict):
         return {
             key: HIDDEN
@@ -151,7 +154,7 @@ def masked_event(event: Any, hint: Any = None) -> Any:
 
 
 def _ends(trace: str) -> str:
-    """A traceback's beginning and end: where it came from, and what it was."""
+    """Shorten a long traceback to its beginning and end: where it came from, and what it was."""
     if len(trace) <= 2 * LONGEST:
         return trace
     return f"{shortened(trace)}\n…\n{trace[-LONGEST:].partition(chr(10))[2]}"

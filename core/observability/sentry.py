@@ -1,4 +1,4 @@
-"""Errors to Sentry, where SENTRY_DSN names one. An optional package: nothing is imported without."""
+"""Send errors to Sentry if SENTRY_DSN is set; the optional package is imported only then."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from core.observability.masking import masked_event
 
 
 def start(dsn: str, *, release: str = "") -> bool:
-    """Report errors from now on; False without a DSN. Raises ImproperlyConfigured without the
-    package: errors that silently go nowhere are worse than no start."""
+    """Report errors from now on; return False without a DSN.
+
+    Raises ImproperlyConfigured if the package is missing: failing to start beats losing errors
+    silently.
+    """
     if not dsn:
         return False
     try:

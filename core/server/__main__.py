@@ -21,6 +21,7 @@ def _stop(*_: object) -> None:
 
 
 def main() -> int:
+    """Run the command named in argv; SIGTERM stops it as Ctrl-C does."""
     signal.signal(signal.SIGTERM, _stop)
     try:
         ALL[sys.argv[1]](sys.argv[2:])

@@ -1,9 +1,9 @@
-"""A broker that goes away while a worker is busy must not take the worker with it.
+"""Keep a worker alive when its broker goes away while it is busy.
 
-kombu's Redis channel, once its connection is closed, answers whoever still acknowledges or gives
-back a message by it with an AttributeError. Celery expects an error of the connection there, which
-it logs and survives; anything else ends the worker. The message itself is not lost: it is given
-out again, and the rows behind it are found by the sweeps.
+Once its connection is closed, kombu's Redis channel raises an AttributeError for any later
+acknowledgment or rejection. Celery expects a connection error there, which it logs and survives;
+anything else ends the worker. The message itself isn't lost: it is redelivered, and the sweeps find
+the rows behind it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 from kombu.transport import redis as transport
 from redis.exceptions import ConnectionError as BrokerGone
 
-# Not in its published types.
+# Missing from kombu's published types.
 _channel: Any = transport.Channel
 _real: Any = _channel._connparams
 
 
 def survive_its_loss() -> None:
-    """May be called again."""
+    """Patch kombu's Redis channel to raise a connection error; calling it again is harmless."""
     _channel._connparams = _connparams
 
 

@@ -1,5 +1,7 @@
-"""The processes of an installation, started and stopped together: `./run demo` here, and what
-`./run serve` (core.server.serving) is made of."""
+"""Start and stop the processes of an installation together.
+
+Holds `./run demo`, and the parts that `./run serve` (core.server.serving) is built from.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,14 @@ from typing import Final, cast
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 READY_WITHIN_S: Final = 150
-# A process that ends again and again is tried ever more rarely, up to this.
+# A process that keeps ending is restarted with growing delays, up to this.
 LONGEST_WAIT_S: Final = 30.0
 LONG_LIFE_S: Final = 60.0
-# The third is there to practise connecting with.
+# The third isn't connected at first: it is there to try connecting a shop.
 DEMO_SHOPS: Final = ("demo.myshopify.com", "second.myshopify.com", "new.myshopify.com")
-# Workers: the queues and the threads of each process. Money has one of its own, and so has what
-# leaves to customers: neither waits for the other, nor for what is read from Shopify. Messages
-# have a thread for every lane of every way out (inbox.outbox.routes), as a test makes sure.
+# Worker pools: each one's queues and number of threads. Money and outgoing messages each have a
+# pool, so that neither waits for the other or for reads from Shopify. "messages" has a thread for
+# every lane of every delivery route (inbox.outbox.routes); a test checks that.
 POOLS: Final[dict[str, tuple[str, int]]] = {
     "money": ("actions", 8),
     "messages": ("messages", 14),
@@ -41,19 +43,22 @@ _libc: Final = ctypes.CDLL(None)
 
 
 class Trouble(Exception):
-    """Something did not start; the text says what to look at."""
+    """Something did not start; the message says what to look at."""
 
 
 @dataclass(slots=True)
 class Keeper:
-    """When a process that ended is started again: at once after a long life, else ever later."""
+    """Decide when to restart a process that ended: at once after a long life, else with backoff."""
 
     _wait_s: float = 0.0
     _began: float = field(default_factory=time.monotonic)
     _ended: float | None = None
 
     def is_due(self, has_ended: bool, now: float) -> bool:
-        """Whether to start it now, at `now` by the monotonic clock; a yes counts as done."""
+        """Return whether to restart it now; True counts as having restarted it.
+
+        `now` is a time of the monotonic clock.
+        """
         if not has_ended:
             return False
         if self._ended is None:
@@ -68,14 +73,17 @@ class Keeper:
 
 
 class Processes:
-    """Children that die with us, whatever ends us. Each has a log of its own in `logs`; without
-    that folder they say what they have to say where we do."""
+    """Child processes that die with this one, however it ends.
+
+    Each writes a log file of its own in the folder `logs`; without a folder they share our output.
+    """
 
     def __init__(self, logs: Path | None) -> None:
         self._logs = logs
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
+        """Start a child in its own session, so that a Ctrl-C reaches only this process."""
         to_log = (self._logs / f"{name}.log").open("ab") if self._logs else nullcontext()
         with to_log as log:
             child = subprocess.Popen(
@@ -91,7 +99,7 @@ class Processes:
         return child
 
     def check(self, only: Collection[str] = ()) -> None:
-        """Raises Trouble when one of them, or one of `only`, has ended."""
+        """Raise Trouble if a child has ended; `only` limits the check to those names."""
         for name, child in self._children:
             if child.poll() is not None and (not only or name in only):
                 raise Trouble(f"{name} ended ({child.returncode}).{self._tail(name)}")
@@ -103,16 +111,17 @@ class Processes:
         return f" Its log says:\n{text[-1500:]}"
 
     def wait(self) -> None:
-        """Until one of them ends, or for ever. Raises Trouble."""
+        """Block until a child ends. Raises Trouble."""
         while True:
             self.check()
             time.sleep(0.5)
 
     def keep(self) -> None:
-        """For ever: one that ends is started again, alone. Raises nothing of theirs.
+        """Restart children that end, each on its own; never returns.
 
-        The others have no part in its end, and a broker or database that is away for a while is
-        no reason to stop answering."""
+        The others are left alone: a broker or database that is briefly gone is no reason to stop
+        answering requests.
+        """
         keepers = {name: Keeper() for name, _child in self._children}
         while True:
             now = time.monotonic()
@@ -127,6 +136,7 @@ class Processes:
         self.start(name, [str(word) for word in cast("list[str]", child.args)])
 
     def stop(self) -> None:
+        """Terminate the children, last started first; kill those still running after 8 s."""
         for _name, child in reversed(self._children):
             if child.poll() is None:
                 child.terminate()
@@ -139,6 +149,9 @@ class Processes:
 
 
 def demo(words: list[str]) -> None:
+    """Run the demo until Ctrl-C: broker, practice store, web, workers and sample data. Raises
+    Trouble.
+    """
     parser = argparse.ArgumentParser(prog="./run demo")
     parser.add_argument("--reset", action="store_true", help="start over with fresh data")
     options = parser.parse_args(words)
@@ -157,7 +170,7 @@ def demo(words: list[str]) -> None:
         DATABASE_URL=f"sqlite:///{folder / 'inbox.sqlite3'}",
         EMAIL_URL=f"file://{folder / 'mail'}",
         PUBLIC_URL=base_url,
-        # A program may stand between the two; the store listens at its port all the same.
+        # May name a proxy between the app and the practice store, such as a fault injector.
         SHOPIFY_ADMIN_ORIGIN=os.environ.get("SHOPIFY_ADMIN_ORIGIN")
         or f"http://127.0.0.1:{store_port}",
         PYTHONUNBUFFERED="1",
@@ -222,6 +235,7 @@ def _start_demo(
 
 
 def web_command(port: int, *, host: str, workers: int = 1) -> list[str]:
+    """Return the command line of the web server."""
     return [
         sys.executable,
         "-m",
@@ -236,9 +250,9 @@ def web_command(port: int, *, host: str, workers: int = 1) -> list[str]:
 
 
 def worker_command(pool: str) -> list[str]:
-    """Of one of POOLS."""
+    """Return the command line of a worker pool, one of POOLS."""
     queues, threads = POOLS[pool]
-    # Threads: an action waits for Shopify, not for a processor.
+    # Threads, because an action spends its time waiting for Shopify, not computing.
     return [
         sys.executable,
         "-m",
@@ -262,6 +276,7 @@ def worker_command(pool: str) -> list[str]:
 
 
 def scheduler_command(folder: Path) -> list[str]:
+    """Return the command line of Celery beat, which keeps its state in `folder`."""
     return [
         sys.executable,
         "-m",
@@ -279,7 +294,7 @@ def scheduler_command(folder: Path) -> list[str]:
 
 
 def _start_broker(processes: Processes, folder: Path) -> str:
-    """A Valkey of our own on a socket; returns its address."""
+    """Start a private Valkey on a Unix socket and return its URL."""
     binary = shutil.which("valkey-server") or shutil.which("redis-server") or _bundled_broker()
     path = folder / "broker.sock"
     if len(str(path)) > _LONGEST_SOCKET_PATH:
@@ -314,6 +329,7 @@ def _bundled_broker() -> str:
 
 
 def port_number(name: str, default: int) -> int:
+    """Read a port number from the environment. Raises Trouble."""
     text = os.environ.get(name, str(default))
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise Trouble(f"{name}={text}: expected a port number.")
@@ -321,6 +337,7 @@ def port_number(name: str, default: int) -> int:
 
 
 def count_of(name: str, default: int) -> int:
+    """Read a number from 1 to 64 from the environment. Raises Trouble."""
     text = os.environ.get(name, str(default))
     if not text.isdigit() or not 0 < int(text) <= 64:
         raise Trouble(f"{name}={text}: expected a number from 1 to 64.")
@@ -328,6 +345,7 @@ def count_of(name: str, default: int) -> int:
 
 
 def must_be_free(port: int) -> None:
+    """Raise Trouble if something listens on this port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -339,6 +357,7 @@ def must_be_free(port: int) -> None:
 
 
 def answers(url: str) -> bool:
+    """Return whether a GET of this URL is answered with a 200."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  loopback
             return bool(answer.status == 200)
@@ -349,7 +368,10 @@ def answers(url: str) -> bool:
 def until_it_is(
     processes: Processes, is_so: Callable[[], bool], what: str, *, needs: Collection[str] = ()
 ) -> None:
-    """Wait. Raises Trouble after READY_WITHIN_S, or when a process ends (of `needs`, if any)."""
+    """Poll until `is_so()`. Raises Trouble after READY_WITHIN_S, or when a process ends.
+
+    `needs` limits the latter to the processes it names.
+    """
     until = time.monotonic() + READY_WITHIN_S
     while not is_so():
         processes.check(needs)

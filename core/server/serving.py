@@ -1,7 +1,7 @@
 """`./run serve`: web, workers and scheduler on PostgreSQL and Redis from the environment.
 
-Each role also runs alone, as `./run web` and so on, for whoever has a supervisor of their own;
-`./run worker messages` is one of the workers' pools alone.
+For installations with their own supervisor, each role also runs alone, as `./run web` and so on;
+`./run worker messages` runs a single worker pool.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Command = Callable[[list[str]], None]
 
 
 def serve(words: list[str]) -> None:
-    """All of them, each started again alone where it ends. Raises Trouble."""
+    """Run every role; one that ends is restarted on its own. Raises Trouble."""
     _prepare(for_web=True)
     port, folder = port_number("PORT", 8000), _folder()
     must_be_free(port)
@@ -58,13 +58,13 @@ def _alone(command: Callable[[], list[str]], *, for_web: bool = False) -> Comman
 
 
 def _workers(words: list[str]) -> None:
-    """All pools of workers, or the one that is named. Raises Trouble."""
+    """Run every worker pool, or only the one named. Raises Trouble."""
     if words and (len(words) > 1 or words[0] not in POOLS):
         raise Trouble(f"./run worker may name one of {', '.join(POOLS)}.")
     _prepare(for_web=False)
     if words:
         _become(worker_command(words[0]))
-    # Alone on a machine or in a container, whose logs are what its processes say.
+    # Alone on a machine or in a container, where logs are expected on stdout.
     processes = Processes(None)
     try:
         _start_workers(processes)
@@ -79,7 +79,7 @@ def _start_workers(processes: Processes) -> None:
 
 
 def _become(command: list[str]) -> None:
-    """In our place: what stops us stops it, and its log is ours."""
+    """Replace this process, so that signals and logs need no forwarding."""
     os.chdir(ROOT)
     os.execv(command[0], command)
 
@@ -102,7 +102,7 @@ COMMANDS: Final[dict[str, Command]] = {
 
 
 def _prepare(*, for_web: bool) -> None:
-    """What has to be so before any of our processes serves. Raises Trouble."""
+    """Run the checks that must pass before any process serves. Raises Trouble."""
     steps = [
         (["check", "--deploy", "--fail-level", "WARNING"], "what check --deploy says above"),
         (["migrate", "--check"], "the database is not of this version: ./run migrate"),

@@ -1,7 +1,7 @@
-"""The web server: uvicorn's processes on a socket of our own.
+"""The web server: uvicorn's worker processes on a socket that we open ourselves.
 
-uvicorn's own `--workers` socket lacks TCP_NODELAY: an answer of two sends, headers and body,
-then waits for the client's delayed ACK, 40 ms on every kept-alive request.
+The socket uvicorn opens for `--workers` lacks TCP_NODELAY. A response sent in two writes, headers
+and body, then waits for the client's delayed ACK: 40 ms on every kept-alive request.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from uvicorn.supervisors import Multiprocess
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket whose accepted connections send at once. Raises OSError.
+    """Return a bound socket whose accepted connections send at once. Raises OSError.
 
-    Linux hands the option on to them; asyncio sets it too where it sees that it is TCP.
+    Linux passes TCP_NODELAY on to accepted connections; asyncio also sets it where it recognizes
+    TCP.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -28,16 +29,17 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def config(application: str, *, host: str, port: int, workers: int) -> uvicorn.Config:
+    """Return uvicorn's configuration; `application` is its import path."""
     return uvicorn.Config(
         application,
         host=host,
         port=port,
         workers=workers,
-        # Open event streams would hold up the end for ever without it.
+        # Without it, open event streams would block a shutdown forever.
         timeout_graceful_shutdown=3,
         access_log=False,
-        # What a proxy says counts where TRUSTED_PROXY says so (core.request_id), not because
-        # the peer is this machine.
+        # uvicorn trusts any proxy on this machine; we trust one only if TRUSTED_PROXY is set
+        # (core.request_id).
         proxy_headers=False,
         log_level="warning",
     )
