@@ -1,7 +1,9 @@
-"""Django's admin with our site in its place."""
+"""Django's admin app with our site as the default."""
 
 from django.contrib.admin.apps import AdminConfig
 
 
 class DeskConfig(AdminConfig):
+    """Make `admin.site` the desk."""
+
     default_site = "settings.admin_site.DeskSite"

@@ -1,6 +1,6 @@
-"""The admin as a desk: what needs somebody on top, and the rest by what one does with it.
+"""The admin as a desk: what needs attention on top, the rest grouped by task.
 
-Here, as only this layer knows every app.
+Lives in `settings` because only this layer may import every app.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from core.dashboard import (
 from orders.models import Store
 from orders.reports import money_page
 
-# Group, what it is for, and its models with a line each, in the order they are needed.
+# Each group's title, its purpose, and its models with a line each, in the order they are needed.
 GROUPS: Final[tuple[tuple[str, str, dict[str, str]], ...]] = (
     (
         "Stores & Shopify",
@@ -105,17 +105,21 @@ _NAMES: Final = {
     "auth.Group": "Roles",
     "authtoken.TokenProxy": "API tokens",
 }
-# What needs somebody stands first; the rest as the apps give it.
+# Urgent tiles come first; within a tone, in the order the apps give them.
 _URGENCY: Final = ("critical", "warning", "attention", "info", "default", "success")
 
 
 @dataclass(frozen=True, slots=True)
 class StoreTiles:
+    """A store and its tiles, for the desk."""
+
     store: Store
     tiles: tuple[Tile, ...]
 
 
 class DeskSite(AdminSite):
+    """The admin site with the desk as its front page and models grouped by task."""
+
     site_header = site_title = "Agent Inbox"
     index_title = "Desk"
     index_template = "admin/desk.html"
@@ -125,7 +129,7 @@ class DeskSite(AdminSite):
         return [*money_page.urls(self), *super().get_urls()]
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """By what one does; within an app's own page as Django has it."""
+        """Group the models by task; an app's own page keeps Django's list."""
         apps = super().get_app_list(request, app_label)
         if app_label:
             return apps
@@ -150,6 +154,7 @@ class DeskSite(AdminSite):
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
+        """Render the desk: tiles of the installation and of each active store."""
         common, by_store = _tiles(request)
         stores = Store.objects.active() if request.user.has_perm("orders.view_store") else ()
         context = {
@@ -161,7 +166,7 @@ class DeskSite(AdminSite):
 
 
 def _tiles(request: HttpRequest) -> tuple[list[Tile], dict[int, list[Tile]]]:
-    """Of the whole installation, and of each store; only what this person may look at."""
+    """Return the installation's tiles and those of each store that this user may see, urgent first."""
     now = timezone.now()
     common: list[Tile] = []
     by_store: dict[int, list[Tile]] = defaultdict(list)

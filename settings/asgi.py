@@ -1,7 +1,7 @@
-"""The event stream and webhooks answered natively; Django's WSGI app on a thread pool behind it.
+"""ASGI: event stream and webhooks answered natively; Django's WSGI app on a thread pool behind it.
 
-An open stream then costs no thread and no database connection, and Django keeps its
-persistent ones, which its own ASGI handler would not.
+So an open stream costs no thread and no database connection, and Django keeps its persistent
+connections, which its own ASGI handler would not.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ _django: Any = WSGIMiddleware(django_application, workers=16)  # type: ignore[ar
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Route webhooks and the event stream to their own apps, everything else to Django."""
     if scope["type"] == "lifespan":
         await _lifespan(scope, receive, send)
     elif scope["type"] != "http":
@@ -34,7 +35,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 def _state(scope: Any) -> dict[str, Any]:
-    """What the lifespan has put up. A server without one leaves webhooks to Django's view."""
+    """Return what `_lifespan` set up; a server without lifespan leaves webhooks to Django's view."""
     state: dict[str, Any] = scope.get("state") or {}
     return state
 

@@ -1,4 +1,4 @@
-"""What is the same everywhere. dev, test and production say what differs, and why."""
+"""Settings shared by all environments; dev, test and production say what differs, and why."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "inbox.middleware.Sessions",
     "inbox.middleware.LogInForFragments",
-    # Log-in is the default; a view without it says why.
+    # Every view requires log-in unless it opts out and says why.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "inbox.middleware.RolesAtTheDoor",
     "inbox.middleware.LivePositions",
@@ -106,46 +106,47 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 
-# The broker, and the channel of live updates. Empty: none (tests, a bare shell).
+# The Celery broker, which also carries live updates. Empty: none (tests, a bare shell).
 REDIS_URL = env.text("REDIS_URL", "")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
-# On: X-Forwarded-For and -Proto are the proxy's word. Only behind one that sets them itself.
+# Trust X-Forwarded-For and -Proto. Turn this on only behind a proxy that sets both itself.
 TRUSTED_PROXY = env.flag("TRUSTED_PROXY")
 
-# Orders' way out to Shopify (orders.shopify_port).
+# The implementation of orders.shopify_port, through which orders reach Shopify.
 ORDERS_GATEWAY = "shopify_sync.gateway.ShopifyGateway"
 SHOPIFY_API_VERSION = env.text("SHOPIFY_API_VERSION", "2026-10")
-# The practice store's address; refused outside DEBUG by shopify_sync.checks.
+# The practice store's address; shopify_sync.checks refuses it outside DEBUG.
 SHOPIFY_ADMIN_ORIGIN = env.text("SHOPIFY_ADMIN_ORIGIN", "").rstrip("/")
-# How far back a new store is read, where Shopify granted read_all_orders; else 60 days.
+# How far back a new store is read if Shopify granted read_all_orders; 60 days otherwise.
 BACKFILL_DAYS = env.parsed("BACKFILL_DAYS", int, "365", "a number of days")
 FIELD_ENCRYPTION_KEYS: list[str] = []
 
-# How long personal data is kept (orders.privacy.retention); 0: for ever.
+# How long personal data is kept (orders.privacy.retention); 0 means forever.
 RETENTION_WEBHOOK_BODY_DAYS = env.whole("RETENTION_WEBHOOK_BODY_DAYS", 14)
 RETENTION_ORDER_PERSONAL_DAYS = env.whole("RETENTION_ORDER_PERSONAL_DAYS", 60)
 RETENTION_MESSAGES_MONTHS = env.whole("RETENTION_MESSAGES_MONTHS", 24)
 RETENTION_DRAFT_DAYS = env.whole("RETENTION_DRAFT_DAYS", 90)
 RETENTION_SESSION_DAYS = env.whole("RETENTION_SESSION_DAYS", 90)
-# Hashes the identifiers in the ledger of redacted people; keep it as long as backups are kept.
+# Hashes the identifiers in the ledger of redacted people; keep it as long as you keep backups.
 # Empty: derived from FIELD_ENCRYPTION_KEYS.
 PRIVACY_KEY = env.text("PRIVACY_KEY", "")
-# That ledger once more, for after a backup was restored: on a disk the backup does not restore.
+# A copy of that ledger, to redact again after restoring a backup: put it on a disk that backups
+# don't restore.
 REDACTION_LEDGER_FILE = env.text("REDACTION_LEDGER_FILE", str(VAR_DIR / "redactions.jsonl"))
 
 globals().update(env.email("EMAIL_URL", "console://"))
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Agent Inbox <inbox@localhost>")
 
-# The class that hands texts to an SMS provider (inbox.channels.sms). Empty: none are sent.
+# The class that passes text messages to an SMS provider (inbox.channels.sms). Empty: none are sent.
 SMS_BACKEND = env.text("SMS_BACKEND", "")
 
-# Shopify's bodies may reach several hundred KB; the default of 2.5 MB would answer 400 and,
-# after eight of them, lose the subscription.
+# Django answers 400 to a larger body, and after eight failed deliveries in a row Shopify drops the
+# subscription. Bodies reach several hundred KB; the default of 2.5 MB is too close.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
-# A log-in ends so long after its agent last did something, and in any case after so many days
+# A session ends after this long without activity, and in any case after SESSION_MAX_DAYS
 # (inbox.accounts.sessions).
 SESSION_COOKIE_AGE = env.whole("SESSION_IDLE_HOURS", 8, least=1) * 3600
 SESSION_LONGEST_S = env.whole("SESSION_MAX_DAYS", 7, least=1) * 86400
@@ -187,7 +188,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["inbox.api.permissions.HasRole"],
-    # Our own static files: the policy above lets no other server's scripts in.
+    # Served from our static files: the CSP above allows no scripts from other hosts.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
@@ -209,10 +210,10 @@ LOGGING: dict[str, Any] = {
     },
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
     "loggers": {
-        # Bodies and addresses must not reach a log by way of a library's debug output.
+        # Bodies and addresses must not reach a log through a library's debug output.
         "urllib3": {"level": "WARNING"},
         "pyactiveresource": {"level": "WARNING"},
-        # Servers bring handlers of their own, which no filter of ours sees.
+        # Servers bring their own handlers, which bypass the masking filter.
         "uvicorn": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False},
     },
@@ -220,8 +221,8 @@ LOGGING: dict[str, Any] = {
 DEFAULT_EXCEPTION_REPORTER = "core.observability.error_reports.MaskingReporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "core.observability.error_reports.MaskingReporterFilter"
 
-# Who may read /metrics besides this machine: addresses or networks, comma-separated.
+# Who may read /metrics: addresses or networks, comma-separated.
 METRICS_ALLOW = env.networks("METRICS_ALLOW", "127.0.0.1,::1")
-# Empty: errors are in the log only.
+# Empty: errors are only logged.
 SENTRY_DSN = env.text("SENTRY_DSN", "")
 sentry.start(SENTRY_DSN)

@@ -1,4 +1,4 @@
-"""Celery: a bell. The truth is in rows, and a sweep finds what the bell lost."""
+"""Celery only makes work start sooner: the rows are the truth, and sweeps find any lost message."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from django.conf import settings as django_settings
 from core.server import broker
 from settings import env
 
-# What no right clock can have written counts as past elsewhere; here too, a scheduler's clock may
-# differ from a worker's by less than this without its messages being thrown away.
+# How far a scheduler's clock may differ from a worker's before the worker discards its messages as
+# expired. Matches the leases' tolerance for clock skew (core.leases).
 CLOCKS_DIFFER_S: Final = 15 * 60
 SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "sweep actions": {"task": "shopify_sync.tasks.sweep_actions", "schedule": 5.0},
@@ -49,13 +49,16 @@ SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "keep opt-outs": {"task": "inbox.tasks.keep_opt_outs", "schedule": 60.0},
     "prune live events": {"task": "inbox.tasks.prune_live_events", "schedule": 300.0},
 }
-# By then the next night's comparison is nearer.
+# Longest life of a nightly task's message: after that, the next night's run is closer.
 _LONGEST_S: Final = 12 * 3600
 
 
 def _expiring(schedule: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Each message lives until the next one is due, or for a quarter of an hour: what piled up
-    during an outage of the workers is thrown away and not worked off round by round."""
+    """Give each periodic message an expiry.
+
+    Messages that piled up while the workers were down are discarded instead of being worked through
+    one by one.
+    """
     return {
         name: entry | {"options": {"expires": lifetime_s(entry)}}
         for name, entry in schedule.items()
@@ -63,6 +66,10 @@ def _expiring(schedule: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def lifetime_s(entry: dict[str, Any]) -> float:
+    """Return how long a periodic message stays valid: until the next one, within limits.
+
+    At least CLOCKS_DIFFER_S, so that a slightly wrong clock loses nothing; at most 12 hours.
+    """
     every = entry["schedule"]
     period_s = float(every) if isinstance(every, int | float) else _LONGEST_S
     return min(max(period_s, CLOCKS_DIFFER_S), _LONGEST_S)
@@ -76,8 +83,8 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
     task_default_queue="default",
-    # Each with workers of its own (core.server.processes.POOLS): a flood of webhooks, or messages to
-    # hosts that never answer, must not stand before an agent's click.
+    # Each queue has its own workers (core.server.processes.POOLS): a flood of webhooks, or messages
+    # to hosts that never answer, must not hold up an agent's click.
     task_routes={
         "shopify_sync.tasks.perform_action": {"queue": "actions"},
         "shopify_sync.tasks.sweep_actions": {"queue": "actions"},
@@ -90,8 +97,8 @@ app.conf.update(
     },
     task_serializer="json",
     accept_content=["json"],
-    # For the prefork pool only: threads cannot be stopped. So every task bounds its own run: loops
-    # look at the clock, calls have one deadline, and long work is done in turns.
+    # These only work with the prefork pool, since threads can't be interrupted. So every task
+    # limits itself: loops check the time, calls have a deadline, and long work is split into turns.
     task_soft_time_limit=25,
     task_time_limit=35,
     worker_prefetch_multiplier=1,
@@ -99,17 +106,17 @@ app.conf.update(
     worker_soft_shutdown_timeout=3.0,
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
-    # For as long as the broker is away: its return needs nobody.
+    # Retry forever: when the broker comes back, no one has to restart the workers.
     broker_connection_max_retries=None,
     broker_transport_options={
-        # Longer than any task runs and any message waits (core.queue.LONGEST_DELAY_S): else the
-        # same message would be given to a second worker while the first is at it. Nothing waits
-        # for it after a worker's death: the sweeps find its rows within seconds.
+        # Longer than any task runs or any message waits (core.queue.LONGEST_DELAY_S), or the same
+        # message would go to a second worker while the first is still busy with it. A high value
+        # costs nothing when a worker dies: the sweeps find its rows within seconds.
         "visibility_timeout": 900,
         "unacked_restore_interval": 2,
         "unacked_restore_throttle": 1,
         "unacked_restore_limit": 100,
-        # A click must not wait 6 s for a broker that is down: its row is there already.
+        # A click must not wait 6 s for a broker that is down: its row is already committed.
         "max_retries": 1,
         "interval_start": 0.0,
         "interval_step": 0.1,
@@ -117,7 +124,7 @@ app.conf.update(
         "socket_timeout": 5,
         "socket_connect_timeout": 2,
     },
-    # A web request must not wait for a broker that is down: the sweep finds the row.
+    # A web request must not wait for a broker that is down: a sweep finds the row.
     task_publish_retry=False,
     beat_schedule=_expiring(SCHEDULE),
 )
@@ -131,7 +138,7 @@ def _use_our_broker(**_: Any) -> None:
 
 
 def broker_url(redis_url: str) -> str:
-    """redis-py's name for a socket, unix://, is redis+socket:// to Celery."""
+    """Return Celery's spelling of a Redis URL: its unix:// is redis+socket:// to Celery."""
     return redis_url.replace("unix://", "redis+socket://", 1)
 
 

@@ -1,4 +1,4 @@
-"""A developer's machine and the demo: DEBUG, fixed keys, loopback only."""
+"""Development and the demo: DEBUG, fixed keys, loopback only."""
 
 from settings import env
 from settings.base import *  # noqa: F403

@@ -1,6 +1,6 @@
 """Typed settings from the environment: NAME, or NAME_FILE for a file that holds the value.
 
-A bad value stops the start with one line that says what to do.
+A bad value stops startup with a one-line message that says what to do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def text(name: str, default: str | None = None) -> str:
-    """The value, without surrounding space. Without a default it must be set."""
+    """Return the value, stripped. Raises ImproperlyConfigured if it is unset and has no default."""
     if file := os.environ.get(f"{name}_FILE"):
         try:
             return Path(file).read_text(encoding="utf-8").strip()
@@ -31,22 +31,23 @@ def text(name: str, default: str | None = None) -> str:
 
 
 def parsed(name: str, convert: Callable[[str], T], default: str, expected: str) -> T:
+    """Convert a value; a ValueError or KeyError becomes ImproperlyConfigured, naming `expected`."""
     value = text(name, default)
     try:
         return convert(value)
     except (ValueError, KeyError):
-        # An address holds a password, which the error's own text may quote as well.
+        # A URL may hold a password, and so may the original error's message: show neither.
         shown = value if "//" not in value else f"{value.partition('//')[0]}//…"
         raise ImproperlyConfigured(f"{name}={shown!r}: expected {expected}.") from None
 
 
 def items(name: str, default: str | None = "") -> list[str]:
-    """A comma-separated list."""
+    """Return a comma-separated list."""
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
 
 
 def networks(name: str, default: str) -> list[IPv4Network | IPv6Network]:
-    """A comma-separated list of addresses and networks."""
+    """Return a comma-separated list of addresses and networks."""
 
     def convert(value: str) -> list[IPv4Network | IPv6Network]:
         return [ip_network(part.strip()) for part in value.split(",") if part.strip()]
@@ -55,12 +56,13 @@ def networks(name: str, default: str) -> list[IPv4Network | IPv6Network]:
 
 
 def flag(name: str, default: bool = False) -> bool:
+    """Return a boolean written as 1/0, true/false or yes/no."""
     words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
     return parsed(name, lambda v: words[v.lower()], "1" if default else "0", "1 or 0")
 
 
 def whole(name: str, default: int, *, least: int = 0) -> int:
-    """A whole number, `least` or more."""
+    """Return an integer of at least `least`."""
 
     def convert(word: str) -> int:
         number = int(word)
@@ -72,13 +74,17 @@ def whole(name: str, default: int, *, least: int = 0) -> int:
 
 
 def database(name: str, default: str) -> dict[str, Any]:
-    """postgres://user:password@host:port/name or sqlite:///path."""
+    """Return Django's database settings from postgres://user:password@host:port/name or
+    sqlite:///path.
+    """
     return parsed(name, _database, default, "postgres://… or sqlite:///path")
 
 
 def email(name: str, default: str) -> dict[str, Any]:
-    """Django's e-mail settings from smtp(s|+tls)://user:password@host:port, file:///folder or
-    console://."""
+    """Return Django's e-mail settings from a URL.
+
+    Accepts smtp(s|+tls)://user:password@host:port, file:///folder and console://.
+    """
     return parsed(name, _email, default, "smtp+tls://…, smtps://…, file:///folder or console://")
 
 
@@ -92,18 +98,19 @@ def _database(url: str) -> dict[str, Any]:
             ),
             "CONN_MAX_AGE": None,
             "OPTIONS": {
-                # With the defaults, a third of concurrent transactions fail as "locked".
+                # With the default (DEFERRED), a third of concurrent transactions fail as "locked".
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
-                # FULL: a webhook answered 200 survives a power cut.
+                # FULL: a webhook that was answered 200 survives a power failure.
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
             },
         }
     if parts.scheme not in {"postgres", "postgresql"}:
         raise ValueError(url)
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    # Of use to the webhook receiver, whose one statement is planned once. A pooler that cannot
-    # hand prepared statements on (PgBouncer before 1.21) needs ?prepare_threshold=none.
+    # 0: prepare every statement at once. It pays off in the webhook receiver, whose single
+    # statement is then planned once. A pooler that can't pass prepared statements on (PgBouncer
+    # before 1.21) needs ?prepare_threshold=none.
     threshold = query.pop("prepare_threshold", "0")
     options = "-c statement_timeout=15000 -c lock_timeout=3000"
     options += " -c idle_in_transaction_session_timeout=20000"
@@ -118,10 +125,10 @@ def _database(url: str) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "options": options,
-            # A host that is gone without a word is found out: libpq waits for ever to reach it,
-            # and TCP for a quarter of an hour to hear of it.
+            # Detect a host that vanished silently: by default libpq waits forever to connect, and
+            # TCP takes a quarter of an hour to give up.
             "connect_timeout": 5,
-            # Longer than a statement may take, in ms.
+            # In ms; longer than any statement may take.
             "tcp_user_timeout": 20_000,
             "keepalives_idle": 10,
             "keepalives_interval": 5,
@@ -145,7 +152,7 @@ def _email(url: str) -> dict[str, Any]:
     if parts.scheme not in {"smtp", "smtp+tls", "smtps"} or not parts.hostname:
         raise ValueError(url)
     return {
-        # Django's, with one deadline for a whole mail.
+        # Django's SMTP backend with one deadline for the whole delivery.
         "EMAIL_BACKEND": "inbox.channels.smtp.EmailBackend",
         "EMAIL_HOST": parts.hostname,
         "EMAIL_PORT": parts.port or {"smtps": 465, "smtp+tls": 587}.get(parts.scheme, 25),

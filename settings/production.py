@@ -1,4 +1,4 @@
-"""The real thing. No secret has a default; what is missing stops the start."""
+"""Production settings. Secrets have no defaults; a missing one stops startup."""
 
 from settings import env
 from settings.base import *  # noqa: F403
@@ -18,7 +18,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", True)
-# Only behind a proxy that sets the header itself: otherwise anyone could claim https.
+# Only behind a proxy that sets this header itself; otherwise any client could claim https.
 if TRUSTED_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 31536000
@@ -28,5 +28,5 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
 SESSION_COOKIE_NAME = "__Host-sessionid"
 CSRF_COOKIE_NAME = "__Host-csrftoken"
 
-# For machines; dev writes lines for people.
+# JSON for log collectors; dev logs readable lines.
 LOGGING["handlers"]["console"]["formatter"] = "json"

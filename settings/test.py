@@ -1,4 +1,4 @@
-"""The suite: Celery in the same process, mail in memory, quick password hashes."""
+"""Test settings: Celery in the same process, mail in memory, fast password hashes."""
 
 from settings.dev import *  # noqa: F403
 
@@ -14,12 +14,13 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
-# A file, so that the threads of a live server see the same database as the test.
+# A file, so that the threads of a live server share the test's database.
 DATABASES["default"].setdefault("TEST", {})
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     VAR_DIR.mkdir(exist_ok=True)
     DATABASES["default"]["TEST"]["NAME"] = VAR_DIR / "test.sqlite3"
-    # No test survives a power failure; the fault program keeps the real settings.
+    # No test survives a power failure anyway; the fault program (tests.chaos) keeps the real
+    # settings.
     DATABASES["default"]["OPTIONS"]["init_command"] = (
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
     )

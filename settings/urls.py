@@ -1,4 +1,4 @@
-"""Addresses (README: where things live)."""
+"""Root URLconf."""
 
 from django.conf import settings
 from django.contrib import admin

@@ -1,4 +1,4 @@
-"""WSGI: what asgi.py runs on its thread pool."""
+"""WSGI: the Django app that asgi.py runs on its thread pool."""
 
 import os
 
