@@ -1,7 +1,7 @@
-"""`./run bench [name …]`: every benchmark beside its baseline, in one run.
+"""`./run bench [name …]`: run the benchmarks, each beside its baseline.
 
-Writes bench/results.json: name, unit, ours, baseline, ratio, and whether lower or higher is
-better. Absolute figures move between machines; the ratio is the point.
+Writes bench/results.json: name, unit, ours, baseline, ratio, and whether lower or higher is better.
+Absolute figures differ between machines; the ratio is the point.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ ENTRIES = (
 
 
 def main(names: list[str]) -> int:
+    """Run the named benchmarks, or all of them; return the exit status."""
     wanted = names or list(ENTRIES)
     if unknown := set(wanted) - set(ENTRIES):
         print(f"No benchmark {', '.join(sorted(unknown))}. There are: {', '.join(ENTRIES)}.")

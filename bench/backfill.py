@@ -1,9 +1,9 @@
-"""A back-fill of 100,000 orders from Shopify's file to our tables: orders a second, memory.
+"""A backfill of 100,000 orders from Shopify's bulk file into our tables: orders per second, memory.
 
-The product's own steps (shopify_sync.sync.backfill) over HTTP from a process that serves the file,
-in a process of ours alone, on SQLite and on PostgreSQL. Beside it the same orders one by one
-through record_snapshot, and the budget of 2,000 orders a second; memory at its highest beside
-what it was after a fifth of the orders: flat is 1. BENCH_ORDERS makes it smaller.
+Runs the product's own steps (shopify_sync.sync.backfill) in a process of their own, over HTTP from
+another process that serves the file, on SQLite and on PostgreSQL. The baselines: the same orders
+one by one through record_snapshot; the budget of 2,000 orders per second; and, for peak memory, the
+memory after a fifth of the orders, so that 1 means flat. BENCH_ORDERS makes it smaller.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ SAMPLE = 300
 
 
 def run() -> list[Result]:
+    """Measure on both databases."""
     return on_both("bench.backfill")
 
 
 def measure() -> list[Result]:
+    """Measure on the database of this process."""
     with tempfile.TemporaryDirectory() as folder:
         return _measure(Path(folder))
 
@@ -96,7 +98,7 @@ def _measure(folder: Path) -> list[Result]:
 
 
 def _naive(store: Any, folder: Path) -> float:
-    """The same orders by the function that projects a single read."""
+    """Import a sample with the function that projects a single read; return orders per second."""
     from django.utils import timezone
 
     from orders.models import Order
@@ -132,7 +134,7 @@ def _write(path: Path, count: int, *, first: int) -> int:
 
 
 class _served:
-    """The file behind HTTP with ranges, in a process of its own so that it costs us nothing."""
+    """Serve the file over HTTP with ranges from a separate process, so that it costs ours nothing."""
 
     def __init__(self, path: Path) -> None:
         parent, child = multiprocessing.get_context("fork").Pipe()

@@ -1,4 +1,4 @@
-"""A store of 20,000 orders, connected by an administrator in a real browser, start to end."""
+"""Connecting a store of 20,000 orders in a real browser, from the admin's first click to the end."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ services.assign(conversation=message.conversation, to=alice)
 
 
 def run() -> list[Result]:
+    """Measure against a practice store; skipped without Chromium."""
     if not Path(CHROMIUM).exists():
         print("connecting: skipped, there is no Chromium")
         return []

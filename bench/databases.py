@@ -1,5 +1,4 @@
-"""The databases of a benchmark: the one of DATABASE_URL, or a SQLite file and a PostgreSQL of
-its own with fsync on."""
+"""The databases of a benchmark: DATABASE_URL, or a SQLite file and a private PostgreSQL with fsync."""
 
 from __future__ import annotations
 
@@ -19,8 +18,10 @@ from bench.result import Result
 
 @contextmanager
 def own_postgresql() -> Iterator[str]:
-    """The address of a new database of a new cluster that forces every commit to the disk; that
-    of BENCH_DATABASE_URL where it is set. Raises NotInstalled."""
+    """Yield the URL of a database in a new cluster that forces every commit to disk.
+
+    BENCH_DATABASE_URL, if set, is yielded instead. Raises NotInstalled.
+    """
     from tests.chaos.servers import Postgres
 
     if given := os.environ.get("BENCH_DATABASE_URL"):
@@ -36,7 +37,7 @@ def own_postgresql() -> Iterator[str]:
 
 @contextmanager
 def test_database() -> Iterator[None]:
-    """Django, set up on an empty test database of DATABASE_URL's server."""
+    """Set up Django on an empty test database of DATABASE_URL's server."""
     import django
 
     django.setup()
@@ -51,8 +52,10 @@ def test_database() -> Iterator[None]:
 
 
 def on_both(module: str) -> list[Result]:
-    """`module.measure()` on DATABASE_URL where it is set, else on SQLite and on a PostgreSQL of
-    its own; each in a process of its own, because settings are read once in one."""
+    """Run `module.measure()` on DATABASE_URL if it is set, else on SQLite and a private PostgreSQL.
+
+    Each runs in a process of its own, because a process reads its settings only once.
+    """
     from tests.chaos.servers import NotInstalled
 
     if os.environ.get("DATABASE_URL"):
@@ -79,7 +82,7 @@ def _in_a_process(module: str, url: str) -> list[Result]:
 
 
 def child(module: str) -> None:
-    """What such a process does: measure, and say it as one line of JSON."""
+    """Measure, and print the results as one line of JSON; runs in `on_both`'s child process."""
     with test_database():
         found = importlib.import_module(module).measure()
     print(json.dumps([asdict(result) for result in found]))

@@ -1,5 +1,8 @@
-"""Many kept-alive connections, each with one delivery under way: by wrk where it is installed,
-else by an asyncio client (slower: it takes a processor from what it measures)."""
+"""Load over many kept-alive connections, each with one delivery in flight.
+
+Uses wrk if it is installed, else an asyncio client, which is slower: it takes a core away from what
+it measures.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ WRK = shutil.which("wrk")
 
 @dataclass(frozen=True)
 class Load:
-    """`answers` counts those with status 200; `failed` all others."""
+    """The outcome of a run: `answers` counts responses with status 200, `failed` all others."""
 
     answers: int
     failed: int
@@ -31,13 +34,14 @@ class Load:
 
     @property
     def rate(self) -> float:
+        """Successful deliveries per second."""
         return self.answers / self.seconds
 
 
 def deliver(
     url: str, body: bytes, headers: dict[str, str], *, run: str, connections: int, seconds: float
 ) -> Load:
-    """POST the body for so long, each time with an X-Shopify-Webhook-Id that begins with `run`."""
+    """POST the body for `seconds`, each time with an X-Shopify-Webhook-Id that starts with `run`."""
     if not WRK:
         return asyncio.run(_deliver(url, body, headers, run, connections, seconds))
     with tempfile.NamedTemporaryFile() as file:
@@ -65,7 +69,7 @@ def deliver(
             text=True,
         )
     found = json.loads(done.stdout.splitlines()[-1])
-    # wrk counts what was answered, whatever the status.
+    # wrk counts every response, whatever its status.
     return Load(**found | {"answers": found["answers"] - found["failed"]})
 
 

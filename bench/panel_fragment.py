@@ -1,4 +1,4 @@
-"""The order sidebar: 50 messages, 10 orders, rendered from the projection."""
+"""The order sidebar of a conversation with 50 messages and 10 orders, rendered from the projection."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from bench.result import Result, times_ms
 
 
 def run() -> list[Result]:
+    """Measure on a test database of DATABASE_URL."""
     import django
 
     django.setup()

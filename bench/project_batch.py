@@ -1,10 +1,10 @@
-"""Many orders that were read from Shopify, written together: orders a second, one process.
+"""Writing many orders read from Shopify together: orders per second, one process.
 
-Ours is import_snapshots, as a back-fill calls it, in its batches of 250: orders never seen
-before, and the same ones again an hour newer. Beside it bulk_create(update_conflicts) table by
-table for the same batch, the same an order at a time, and the database's own limit: the
-finished rows by COPY (PostgreSQL) or one executemany a table (SQLite). The budget is 2x
-bulk_create; beyond it lies 0.8x of the limit.
+Ours is import_snapshots, called as a backfill does, in its batches of 250: first new orders, then
+the same orders an hour newer. The baselines are bulk_create(update_conflicts) table by table for
+the same batch, the same for one order at a time, and the database's own limit: prepared rows by
+COPY (PostgreSQL) or one executemany per table (SQLite). The budget is 2x bulk_create; the stretch
+goal is 0.8x the limit.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ ROUNDS = 3
 
 
 def run() -> list[Result]:
+    """Measure on both databases."""
     return on_both("bench.project_batch")
 
 
 def measure() -> list[Result]:
+    """Measure on the database of this process."""
     from django.db import connection
 
     from bench import rows_by_orm
@@ -67,12 +69,15 @@ def measure() -> list[Result]:
 def _turns(
     name: str, write: Callable[[Any, list[Any]], None], times: float
 ) -> tuple[Callable[[int], float], Callable[[int], float]]:
-    """Its round of new orders, and of the same ones newer; `times` what it was measured on."""
+    """Return a contender's round of new orders and its round of the same orders, newer.
+
+    `times`: how many times larger a batch is than the part of it that the contender writes.
+    """
     from bench import sample
     from orders.models import Store
 
     store = Store.objects.create(domain=f"{name.replace(' ', '-')}.myshopify.com")
-    told = sample.snapshots(BATCH * BATCHES * (ROUNDS + 1))
+    snapshots = sample.snapshots(BATCH * BATCHES * (ROUNDS + 1))
 
     def turn(number: int, orders: list[Any]) -> float:
         taken = orders[number * BATCH * BATCHES :]
@@ -81,12 +86,12 @@ def _turns(
             write(store, taken[batch * BATCH : (batch + 1) * BATCH])
         return BATCH * BATCHES / times / (time.perf_counter() - start)
 
-    after = [sample.changed(one) for one in told]
+    after = [sample.changed(one) for one in snapshots]
     if write is _copy:
-        # Prepared outside the clock, and written once.
-        prepared = _finished(store, told)
+        # Prepared before the clock starts, and written only once.
+        prepared = _finished(store, snapshots)
         return (lambda number: _copied(prepared[number])), (lambda number: 1.0)
-    return (lambda number: turn(number, told)), (lambda number: turn(number, after))
+    return (lambda number: turn(number, snapshots)), (lambda number: turn(number, after))
 
 
 def _import(store: Any, batch: list[Any]) -> None:
@@ -101,12 +106,15 @@ def _import(store: Any, batch: list[Any]) -> None:
 
 
 def _copy(store: Any, batch: list[Any]) -> None:
-    """Stands for the limit; see _copied."""
+    """Placeholder for the database's limit; `_copied` does the work."""
 
 
-def _finished(store: Any, told: list[Any]) -> list[list[dict[Any, list[Any]]]]:
-    """Round, batch, table: the rows, with ids of orders far from those that others were given:
-    in each round again, for SQLite counts on from the largest."""
+def _finished(store: Any, snapshots: list[Any]) -> list[list[dict[Any, list[Any]]]]:
+    """Return the finished rows by round, batch and table.
+
+    Each round uses order IDs of its own, far from those the other contenders got, because SQLite
+    continues counting from the largest.
+    """
     from django.utils import timezone
 
     from bench.rows_by_orm import PARTS
@@ -122,7 +130,7 @@ def _finished(store: Any, told: list[Any]) -> list[list[dict[Any, list[Any]]]]:
     rounds, now = [], timezone.now()
     for turn in range(ROUNDS + 1):
         batches = []
-        numbered = [(10**9 * (turn + 1) + number, one) for number, one in enumerate(told)]
+        numbered = [(10**9 * (turn + 1) + number, one) for number, one in enumerate(snapshots)]
         for batch in range(BATCHES):
             start = (turn * BATCHES + batch) * BATCH
             pairs = numbered[start : start + BATCH]

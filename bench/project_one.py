@@ -1,10 +1,10 @@
-"""One order that was read from Shopify, written: orders a second, one process, one commit each.
+"""Writing a single order read from Shopify: orders per second, one process, one commit each.
 
-Ours is the product's own record_snapshot with all it promises (the order's lock, the check
-against redactions, versions, events, settlement, browsers told after commit). Beside it the
-same twelve rows written without any of that: fetched and saved one by one, by
-update_or_create, and by bulk_create(update_conflicts) an order. "first" is an order's first
-read, "changed" a later one that differs. The budget is 2x "saved one by one".
+Ours is the product's record_snapshot with everything it guarantees (the order's lock, the check
+against redactions, versions, events, settlement, browsers notified after commit). The baselines
+write the same twelve rows without any of that: fetched and saved one by one, with update_or_create,
+and with bulk_create(update_conflicts) per order. "first" is an order's first read, "changed" a
+later one that differs. The budget is 2x "saved one by one".
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ ROUNDS = 5
 
 
 def run() -> list[Result]:
+    """Measure on both databases."""
     return on_both("bench.project_one")
 
 
 def measure() -> list[Result]:
+    """Measure on the database of this process."""
     from django.db import connection
 
     from bench import rows_by_orm
@@ -61,22 +63,25 @@ def measure() -> list[Result]:
 def _turns(
     name: str, write: Callable[[Any, Any], object]
 ) -> tuple[Callable[[int], float], Callable[[int], float]]:
-    """Its round of first reads, and its round of the same orders changed, in orders a second."""
+    """Return a contender's round of first reads and its round of changed orders, in orders per
+    second.
+    """
     from bench import sample
     from orders.models import Order, Store
 
     store = Store.objects.create(domain=f"{name.replace(' ', '-')}.myshopify.com")
-    told = sample.snapshots(ORDERS * (ROUNDS + 1))
-    # As mark_dirty leaves them: known by their number, never read.
+    snapshots = sample.snapshots(ORDERS * (ROUNDS + 1))
+    # As mark_dirty leaves them: known by their ID, never read.
     Order.objects.bulk_create(
-        Order(store=store, gid=one.gid, legacy_id=one.legacy_id) for one in told
+        Order(store=store, gid=one.gid, legacy_id=one.legacy_id) for one in snapshots
     )
 
     def turn(number: int, orders: list[Any]) -> float:
         taken = orders[number * ORDERS : (number + 1) * ORDERS]
         where: dict[str, Any] = {one.gid: store for one in taken}
         if write is _record:
-            # Who reads an order from Shopify has it in hand. All lock the row within the clock.
+            # The product has already loaded an order that it reads from Shopify, so load it before
+            # the clock starts. Locking the row counts for every contender.
             rows = Order.objects.select_related("store").filter(store=store, gid__in=where)
             where = {order.gid: order for order in rows}
         start = time.perf_counter()
@@ -84,8 +89,8 @@ def _turns(
             write(where[one.gid], one)
         return ORDERS / (time.perf_counter() - start)
 
-    after = [sample.changed(one) for one in told]
-    return (lambda number: turn(number, told)), (lambda number: turn(number, after))
+    after = [sample.changed(one) for one in snapshots]
+    return (lambda number: turn(number, snapshots)), (lambda number: turn(number, after))
 
 
 def _record(order: Any, snapshot: Any) -> None:

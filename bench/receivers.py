@@ -1,4 +1,6 @@
-"""What the webhook benchmarks send to: ours and the others, started, with their rows counted."""
+"""Start the webhook receivers that the benchmarks send to, ours and the others, and count their
+rows.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +48,8 @@ OURS = "shopify_sync_webhookevent"
 
 @dataclass(frozen=True)
 class Receiver:
+    """A started receiver, and where to count what it stored."""
+
     name: str
     url: str
     database: str
@@ -53,13 +57,13 @@ class Receiver:
     log: str
 
     def rows(self) -> int | None:
-        """How many deliveries are stored; None: it stores none."""
+        """Return how many deliveries are stored; None if it stores none."""
         if not self.table:
             return None
         return int(_ask(self.database, f"SELECT count(*) FROM {self.table}"))  # noqa: S608
 
     def settle(self) -> None:
-        """Until what was under way at the end is stored."""
+        """Wait until the deliveries still in flight are stored."""
         before = -1
         while before != (now := self.rows() or 0):
             before = now
@@ -67,6 +71,7 @@ class Receiver:
 
 
 def headers(body: bytes) -> dict[str, str]:
+    """Return the headers of a signed Shopify delivery, without its webhook ID."""
     return {
         "Content-Type": "application/json",
         "X-Forwarded-Proto": "https",
@@ -81,10 +86,10 @@ def headers(body: bytes) -> dict[str, str]:
 
 @contextmanager
 def on_postgresql() -> Iterator[list[Receiver]]:
-    """Ours first. Raises NotInstalled where there is no PostgreSQL."""
+    """Yield the started receivers, ours first. Raises NotInstalled without PostgreSQL."""
     with own_postgresql() as url, tempfile.TemporaryDirectory() as folder, _group(folder) as group:
         _ask(url, 'CREATE DATABASE "peers"')
-        # The bare one gets what helps it: the compression that ours has.
+        # The bare receiver gets the compression that our table has, to be a fair limit.
         _ask(url, 'CREATE DATABASE "bare"')
         peers, bare = (f"{url.rsplit('/', 1)[0]}/{name}" for name in ("peers", "bare"))
         for address in (peers, bare):
@@ -112,6 +117,7 @@ def on_postgresql() -> Iterator[list[Receiver]]:
 
 @contextmanager
 def on_sqlite() -> Iterator[list[Receiver]]:
+    """Yield the started receivers, ours first."""
     with tempfile.TemporaryDirectory() as folder, _group(folder) as group:
         ours, peer = (f"sqlite:///{folder}/{name}.sqlite3" for name in ("ours", "peer"))
         _ask(peer, SQLITE_TABLE)
@@ -123,7 +129,7 @@ def on_sqlite() -> Iterator[list[Receiver]]:
 
 
 class Unavailable(Exception):
-    """A peer cannot be installed or started here; the text says why."""
+    """A peer can't be installed or started here; the message says why."""
 
 
 @contextmanager
@@ -137,7 +143,7 @@ def _group(folder: str) -> Iterator[Group]:
 
 
 class Group:
-    """The processes of a run, those of each receiver apart: one that ends is left out."""
+    """The processes of a run, separate per receiver, so that one that fails is just left out."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -148,6 +154,7 @@ class Group:
         return self.started[-1]
 
     def ours(self, database: str, *, workers: int) -> Receiver:
+        """Start the product as `./run serve` would, on its own migrated database and broker."""
         from cryptography.fernet import Fernet
 
         port = free_port()
@@ -184,8 +191,9 @@ class Group:
         workers: int = 2,
         table: str = "webhooks",
     ) -> Receiver:
+        """Start an ASGI peer on our server. Raises Unavailable."""
         port = free_port()
-        # Our server's socket, too, so that none of them waits for an ACK.
+        # On our server's socket too, so that none of them waits for a delayed ACK.
         command = [
             sys.executable,
             "-m",
@@ -202,6 +210,7 @@ class Group:
         return self._start(name, command, environment, url, database, table)
 
     def node(self, name: str, script: str, database: str) -> Receiver:
+        """Install and start a Node peer. Raises Unavailable."""
         folder, port = _node_peers(), free_port()
         environment = {
             "BENCH_DATABASE_URL": database,
@@ -234,7 +243,7 @@ class Group:
 
 
 def _until_it_answers(processes: Processes, url: str) -> None:
-    """Any answer will do."""
+    """Wait for any response, whatever its status. Raises Trouble after a minute."""
     parts = urlsplit(url)
     until = time.monotonic() + 60
     while time.monotonic() < until:
@@ -253,7 +262,7 @@ def _until_it_answers(processes: Processes, url: str) -> None:
 
 
 def _node_peers() -> Path:
-    """The folder of the Node peers, installed from the lock file."""
+    """Return the folder of the Node peers, installed from the lock file. Raises Unavailable."""
     folder = INSTALLED / "node"
     if not shutil.which("npm"):
         raise Unavailable("There is no npm.")
@@ -269,7 +278,7 @@ def _node_peers() -> Path:
 
 
 def _python_peer() -> str:
-    """The folder of django-shopify-webhook alone: Django is the one of this project."""
+    """Return a folder with only django-shopify-webhook in it; Django comes from our .venv."""
     folder = INSTALLED / "python"
     if not (folder / "shopify_webhook").exists():
         words = [
@@ -299,7 +308,7 @@ def _install(words: list[str], folder: Path) -> None:
 
 
 def _ask(database: str, sql: str) -> int:
-    """The first number of the answer, if there is one."""
+    """Run a statement and return its result's first number; 0 without one."""
     if database.startswith("sqlite"):
         line = sqlite3.connect(database.removeprefix("sqlite://"))
         try:

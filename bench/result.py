@@ -11,6 +11,8 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Result:
+    """A figure beside its baseline; `against` says what the baseline is."""
+
     name: str
     unit: str
     ours: float
@@ -20,7 +22,7 @@ class Result:
 
 
 def times_ms(work: Callable[[], object], rounds: int) -> list[float]:
-    """How long each round took, after a tenth as many unmeasured ones."""
+    """Return how long each round took, after a tenth as many warm-up rounds."""
     for _ in range(max(1, rounds // 10)):
         work()
     found = []
@@ -32,8 +34,11 @@ def times_ms(work: Callable[[], object], rounds: int) -> list[float]:
 
 
 def interleaved(contenders: dict[str, Callable[[int], float]], rounds: int) -> dict[str, float]:
-    """The median of each contender's figures over rounds in which all take their turn, so that
-    a machine that slows down slows all of them. Each is told its round, 0 for a warm-up."""
+    """Return each contender's median over rounds in which all take turns.
+
+    So a machine that slows down slows them all. Each gets the number of its round, 0 for the
+    warm-up.
+    """
     found: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(rounds + 1):
         for name, work in contenders.items():
@@ -44,4 +49,5 @@ def interleaved(contenders: dict[str, Callable[[int], float]], rounds: int) -> d
 
 
 def p99(values: Sequence[float]) -> float:
+    """Return the 99th percentile."""
     return statistics.quantiles(values, n=100, method="inclusive")[98]

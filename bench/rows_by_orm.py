@@ -1,4 +1,4 @@
-"""The same rows written as one would without thinking of speed: the baselines of project_*."""
+"""The same rows written with the plain ORM, with no thought of speed: baselines of project_*."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PARTS = {
 
 
 def save_each(store: Any, snapshot: Any) -> None:
-    """Every row fetched, changed and saved; one transaction an order."""
+    """Fetch, change and save every row; one transaction per order."""
     with transaction.atomic():
         order = Order.objects.select_for_update().filter(store=store, gid=snapshot.gid).first()
         order = order or Order(store=store, gid=snapshot.gid)
@@ -57,7 +57,7 @@ def save_each(store: Any, snapshot: Any) -> None:
 
 
 def update_or_create_each(store: Any, snapshot: Any) -> None:
-    """Row by row with update_or_create; one transaction an order."""
+    """Write row by row with update_or_create; one transaction per order."""
     with transaction.atomic():
         order, _ = Order.objects.update_or_create(
             store=store, gid=snapshot.gid, defaults=rows.order_columns(snapshot, encode(snapshot))
@@ -81,7 +81,7 @@ def update_or_create_each(store: Any, snapshot: Any) -> None:
 
 
 def bulk_create(store: Any, snapshots: list[Any]) -> None:
-    """bulk_create(update_conflicts) table by table, all orders of the list at once."""
+    """Write table by table with bulk_create(update_conflicts), all orders of the list at once."""
     with transaction.atomic():
         _upsert(
             Order,

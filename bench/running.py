@@ -1,4 +1,4 @@
-"""Figures of the running demo: click to Shopify, change to browser, memory."""
+"""Figures of the running demo: from click to Shopify, from change to browser, and memory."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ PRACTICE = {"Host": "demo.myshopify.com", "X-Shopify-Access-Token": "shpat_pract
 
 
 def run() -> list[Result]:
+    """Measure on a freshly started demo."""
     with tempfile.TemporaryDirectory() as folder, running_demo(Path(folder)) as demo:
         memory = _memory_mb(demo.pid)
         return [*_action_overhead(demo), *_live_update(demo), *memory]
 
 
 class Person:
-    """A browser without a screen: cookies and forms."""
+    """A logged-in user without a browser: keeps cookies and posts forms."""
 
     def __init__(self, demo: Demo, username: str) -> None:
         self.pool = urllib3.PoolManager()
@@ -44,9 +45,11 @@ class Person:
         return {"Cookie": cookies, "HX-Request": "true"}
 
     def get(self, path: str) -> str:
+        """Return a page or fragment, requested as htmx would."""
         return self._keep(self.pool.request("GET", self.demo.url + path, headers=self._headers()))
 
     def post(self, path: str, page: str, **fields: str) -> str:
+        """Submit a form with the CSRF token found in `page`; redirects are not followed."""
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
         fields["csrfmiddlewaretoken"] = token[1] if token else ""
         return self._keep(
@@ -62,7 +65,10 @@ class Person:
 
 
 def _action_overhead(demo: Demo) -> list[Result]:
-    """From the confirming click to the refund at the store, over the store's own answers."""
+    """Time from the confirming click until the refund reaches the store.
+
+    The baseline is the store's own response time.
+    """
     sara = Person(demo, "sara")
     list_page = sara.get("/inbox/?scope=all&q=Sofia")
     conversation = re.search(r"/inbox/conversations/(\d+)/", list_page)[1]
@@ -125,7 +131,7 @@ def _read_ms(demo: Demo) -> float:
 
 
 def _live_update(demo: Demo) -> list[Result]:
-    """From a change on the shop's side to the badge in an open browser, without reload."""
+    """Time from a change on the shop's side to the badge in an open browser, without a reload."""
     if not Path(CHROMIUM).exists():
         return []
     from playwright.sync_api import expect, sync_playwright
@@ -162,12 +168,12 @@ def _live_update(demo: Demo) -> list[Result]:
         Result(
             "live_update median", "ms", statistics.median(found), 500, "the budget, with one read"
         ),
-        Result("live_update worst", "ms", max(found), 5000, "the promise (F45)"),
+        Result("live_update worst", "ms", max(found), 5000, "the promised maximum"),
     ]
 
 
 def _memory_mb(pid: int) -> list[Result]:
-    """Proportional share of all the demo's processes."""
+    """Return the proportional memory (PSS) of all the demo's processes together."""
     time.sleep(3)
     total = 0.0
     for process in [pid, *_descendants(pid)]:

@@ -1,4 +1,4 @@
-"""Orders as Shopify tells them: about twelve rows each, all different, all the same size."""
+"""Orders in Shopify's format: about twelve rows each, all different, all the same size."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ LINES = 3
 
 
 def order_lines(number: int) -> Iterator[dict[str, Any]]:
+    """Yield an order as a bulk file has it: the order itself, then its line items."""
     gid = f"gid://shopify/Order/{10**12 + number}"
     at = (datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=number)).isoformat()
     paid, shipped = number % 5 != 0, number % 3 == 0
@@ -126,7 +127,7 @@ def _bag(amount: str) -> dict[str, Any]:
 
 
 def snapshots(count: int, *, first: int = 1) -> list[Any]:
-    """The same orders as the product reads them."""
+    """Return the same orders as the product reads them."""
     from shopify_sync import mapping
 
     found = []
@@ -137,7 +138,7 @@ def snapshots(count: int, *, first: int = 1) -> list[Any]:
 
 
 def changed(snapshot: Any) -> Any:
-    """The order an hour later: what is left of it was refunded, and a note was written."""
+    """Return the order an hour later: the rest of it was refunded and a note was added."""
     return replace(
         snapshot,
         updated_at=snapshot.updated_at + timedelta(hours=1),
@@ -149,7 +150,7 @@ def changed(snapshot: Any) -> Any:
 
 @cache
 def webhook_body() -> bytes:
-    """An orders/updated of 8.9 KB, as REST tells it."""
+    """Return an orders/updated body of 8.9 KB in REST format."""
     number, lines = 450789469, []
     order = {
         "id": 820982911946154508,

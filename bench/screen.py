@@ -1,5 +1,8 @@
-"""The screen in real Chromium: how soon a conversation, a dialog and a result are there, what is
-sent, and how quickly keys are answered while ten changes a second arrive."""
+"""The screen in real Chromium.
+
+How soon a conversation, a dialog and a result appear, how many bytes are sent, and how quickly keys
+respond while ten changes per second arrive.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +43,7 @@ WATCH = """() => {
 
 
 def run() -> list[Result]:
+    """Measure in a freshly started demo; skipped without Chromium."""
     if not Path(CHROMIUM).exists():
         print("screen: skipped, there is no Chromium")
         return []
@@ -67,7 +71,9 @@ def run() -> list[Result]:
 
 
 def _bytes() -> list[Result]:
-    """Compressed one by one, as a server sends them, without the font."""
+    """Return the size of scripts and styles, each file compressed as a server sends it, fonts
+    excluded.
+    """
     import django_htmx
 
     htmx = Path(django_htmx.__file__).parent / "static" / "django_htmx" / "htmx-2.min.js"
@@ -84,7 +90,9 @@ def _kb(files: list[Path]) -> float:
 
 
 def _clock(page: Any, act: str, until: str, **given: object) -> float:
-    """Milliseconds in the page itself from `act` until the frame in which `until` holds."""
+    """Return the milliseconds, measured in the page, from `act` to the first frame in which `until`
+    holds.
+    """
     script = f"""async (given) => {{ const {{name, href}} = given; const start = performance.now();
       {act};
       while (!({until})) await new Promise(requestAnimationFrame);
@@ -98,7 +106,7 @@ def _opening(page: Any, demo: Demo) -> list[Result]:
         "rows => rows.map(r => [r.querySelector('.conversation-name').innerText.trim(),"
         " r.getAttribute('href')])"
     )
-    # Jane writes twice: a name must tell one conversation from the next.
+    # Jane has two conversations; keep only names that identify one.
     rows = [row for row in rows if [r[0] for r in rows].count(row[0]) == 1][:ROUNDS]
     thread, panel, whole = [], [], []
     for name, href in rows:
@@ -169,8 +177,11 @@ def _typing(page: Any, demo: Demo) -> list[Result]:
 
 
 def _interacting(page: Any, demo: Demo, folder: Path) -> list[Result]:
-    """INP as browsers define it: the slowest interaction of a working minute, from the press to
-    the next frame; on an inbox of 200 conversations, ten of which change every second."""
+    """INP as browsers define it: the slowest interaction, from the press to the next frame.
+
+    Measured over a working minute on an inbox of 200 conversations, while ten of them change every
+    second.
+    """
     messenger = Messenger(demo, folder)
     for number in range(CONVERSATIONS):
         messenger.write(number)
@@ -202,7 +213,7 @@ def _interacting(page: Any, demo: Demo, folder: Path) -> list[Result]:
     ]
 
 
-# An interaction is as slow as its slowest event.
+# An interaction takes as long as its slowest event.
 WATCH_INTERACTIONS = """() => {
   window.interactions = {}; window.longest = 0;
   new PerformanceObserver((list) => { for (const e of list.getEntries()) if (e.interactionId)
@@ -214,7 +225,7 @@ WATCH_INTERACTIONS = """() => {
 
 
 class Messenger:
-    """A channel of its own that customers write by, through the channel API."""
+    """Customers who write through the channel API, on a channel created for the benchmark."""
 
     def __init__(self, demo: Demo, folder: Path) -> None:
         env = os.environ | {
@@ -235,6 +246,7 @@ class Messenger:
         self._said = int(time.time()) * 1000
 
     def write(self, number: int) -> None:
+        """Send the next message to this conversation."""
         self._said += 1
         body = {
             "external_id": f"bench-{self._said}",
@@ -249,6 +261,7 @@ class Messenger:
 
     @contextmanager
     def writing(self, every_s: float) -> Iterator[None]:
+        """Keep sending in the background, one message every `every_s` seconds."""
         over = threading.Event()
 
         def write() -> None:

@@ -1,8 +1,8 @@
-"""A small page over a kept-alive connection: our socket beside uvicorn's own `--workers`.
+"""A small page over a kept-alive connection: our socket compared with uvicorn's `--workers`.
 
-/livez through Django, two processes, one client that asks again as soon as it has the answer.
-An answer leaves in two sends, headers and body. Without TCP_NODELAY the second waits until the
-client has acknowledged the first, which it puts off for 40 ms.
+/livez through Django, two processes, one client that asks again as soon as it has the response. A
+response leaves in two writes, headers and body. Without TCP_NODELAY the second waits until the
+client has acknowledged the first, which it delays by 40 ms.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ ROUNDS = 3
 
 
 def run() -> list[Result]:
+    """Measure both servers in turns, side by side."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(
             DJANGO_SETTINGS_MODULE="settings.dev", DATABASE_URL=f"sqlite:///{folder}/x.sqlite3"

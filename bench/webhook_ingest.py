@@ -1,23 +1,23 @@
-"""Webhooks stored durably and once, and answered 200: requests a second on PostgreSQL.
+"""Webhooks stored durably and exactly once, and answered 200: requests per second on PostgreSQL.
 
-Every contender gets the same signed order body of 8.9 KB, each time with a webhook id of its
-own, over 8 and over 32 kept-alive connections, and has two processes and the same server with
+Every contender gets the same signed order body of 8.9 KB, each time with a new webhook ID, over
+8 and over 32 kept-alive connections. Each runs two processes against the same PostgreSQL with
 fsync on. They take turns of a few seconds, five times over (BENCH_ROUNDS), and the medians are
-compared, so that a machine that slows down slows all of them. After each turn the rows are
-counted: what was answered 200 must be there. (A turn ends with one delivery under way on each
-connection; those may be stored and not counted.)
+compared, so that a machine that slows down slows them all. After each turn the rows are counted:
+what was answered 200 must be there. (A turn ends with one delivery in flight on each connection;
+those may be stored without being counted.)
 
 ours                 the product as `./run serve` starts it, production settings, a broker
 nothing (floor)      a bare ASGI callable that answers and stores nothing
-bare batches         bench/peers/bare.py: signature, one table, one index, committed together
-express              @shopify/shopify-app-express 8 on Node, an insert a webhook
-react-router         @shopify/shopify-app-react-router 3 on Node, an insert a webhook
+bare batches         bench/peers/bare.py: signature, one table, one index, committed in batches
+express              @shopify/shopify-app-express 8 on Node, one insert per webhook
+react-router         @shopify/shopify-app-react-router 3 on Node, one insert per webhook
 django-shopify-webhook  0.8, its decorator over a view that creates a row
 Django view          a view with the usual middleware that creates a row
 
-Budgets: 3x express, 8x django-shopify-webhook, p99 below 50 ms at 32 connections; beyond them
-0.9x the bare batches. The peers are installed into var/bench on the first run; one that cannot
-be installed is left out, with its reason.
+Budgets: 3x express, 8x django-shopify-webhook, p99 below 50 ms at 32 connections; the stretch
+goal is 0.9x the bare batches. The first run installs the peers into var/bench; one that can't be
+installed is left out, and the reason is printed.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 
 
 def run() -> list[Result]:
+    """Measure on PostgreSQL; skipped if it isn't installed."""
     from tests.chaos.servers import NotInstalled
 
     try:
@@ -47,7 +48,7 @@ def run() -> list[Result]:
 
 
 def compare(found: list[receivers.Receiver], name: str) -> list[Result]:
-    """`found[0]` is ours."""
+    """Compare `found[0]`, which is ours, with the others."""
     loads: dict[tuple[str, int], list[load.Load]] = defaultdict(list)
     for turn in range(ROUNDS + 1):
         for connections in CONNECTIONS:
@@ -61,13 +62,13 @@ def compare(found: list[receivers.Receiver], name: str) -> list[Result]:
         }
         ours = found[0].name
         for receiver in found:
-            told = loads[receiver.name, connections]
-            spread = [one.rate for one in told]
+            runs = loads[receiver.name, connections]
+            spread = [one.rate for one in runs]
             print(
                 f"{receiver.name:24} {connections:>3} connections {rates[receiver.name]:>9.0f}/s"
                 f" ({min(spread):.0f} to {max(spread):.0f})"
-                f"  p50 {statistics.median(one.p50_ms for one in told):6.1f} ms"
-                f"  p99 {statistics.median(one.p99_ms for one in told):6.1f} ms"
+                f"  p50 {statistics.median(one.p50_ms for one in runs):6.1f} ms"
+                f"  p99 {statistics.median(one.p99_ms for one in runs):6.1f} ms"
             )
             if receiver.name != ours:
                 results.append(
@@ -87,7 +88,10 @@ def compare(found: list[receivers.Receiver], name: str) -> list[Result]:
 
 
 def _turn(receiver: receivers.Receiver, turn: int, connections: int) -> load.Load | None:
-    """One run against one receiver, its rows counted; the first is a warm-up."""
+    """Deliver to one receiver and check its rows; returns None for the warm-up, turn 0.
+
+    Exits if a delivery failed or one answered 200 is missing.
+    """
     before = receiver.rows()
     done = load.deliver(
         receiver.url,

@@ -1,6 +1,9 @@
-"""The same as webhook_ingest on SQLite (WAL, synchronous FULL): ours beside a Django view that
-creates a row with the usual middleware, in one process each, as SQLite has one writer. The
-budget is 3x. The turns, the counted rows and the figures are webhook_ingest's."""
+"""webhook_ingest on SQLite (WAL, synchronous FULL).
+
+Ours against a Django view that creates a row with the usual middleware, in one process each because
+SQLite allows a single writer. The budget is 3x. Turns, row counts and figures work as in
+webhook_ingest.
+"""
 
 from __future__ import annotations
 
@@ -10,5 +13,6 @@ from bench.webhook_ingest import compare
 
 
 def run() -> list[Result]:
+    """Measure on SQLite."""
     with receivers.on_sqlite() as found:
         return compare(found, "webhook_ingest_sqlite")

@@ -1,1 +1,1 @@
-"""Other people's webhook receivers, each as its own documentation shows it, and two bare ones."""
+"""Other webhook receivers, each written as its own documentation shows it, and two bare ones."""

@@ -1,8 +1,8 @@
 """ASGI callables without a framework: the HTTP floor, and the least that stores a webhook.
 
-`floor` answers and does nothing. `batch` checks the signature and inserts what came meanwhile
-with one statement and one commit, over psycopg, into a table of its own with the one index
-that keeps a delivery once: the limit that a receiver in Python can reach.
+`floor` answers and does nothing else. `batch` checks the signature and stores everything that
+arrived since the last commit with one statement and one commit, over psycopg, into a table with a
+single index that stores each delivery once: the limit a receiver in Python can reach.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ STORE = (
 
 
 async def floor(scope: Any, receive: Any, send: Any) -> None:
+    """Answer 200 and store nothing."""
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
         return
@@ -32,6 +33,8 @@ async def floor(scope: Any, receive: Any, send: Any) -> None:
 
 
 class Batch:
+    """Store deliveries in batches; each is answered once its batch is committed."""
+
     def __init__(self) -> None:
         self._waiting: list[tuple[tuple[str, str, str, bytes], asyncio.Future[None]]] = []
         self._is_busy = False

@@ -1,7 +1,9 @@
-"""A Django project of one file, with the middleware of `startproject` and persistent
-connections: `orm`, a view that checks the signature and creates a row; `package`, the same with
+"""A single-file Django project with `startproject`'s middleware and persistent connections.
+
+`orm` is a view that checks the signature and creates a row; `package` does the same with
 django-shopify-webhook's decorator, as its README shows. Served as WSGI on a2wsgi's thread pool
-under uvicorn, as our own pages are."""
+under uvicorn, as our own pages are.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +56,8 @@ django.setup()
 
 
 class Webhook(models.Model):
+    """A stored delivery, in the table that all peers share."""
+
     shop = models.CharField(max_length=100)
     webhook_id = models.CharField(max_length=100)
     topic = models.CharField(max_length=100)
@@ -71,6 +75,7 @@ class Webhook(models.Model):
 @csrf_exempt
 @require_POST
 def with_orm(request: HttpRequest) -> HttpResponse:
+    """Check the signature and create a row."""
     digest = hmac.digest(SECRET.encode(), request.body, hashlib.sha256)
     given = request.headers.get("X-Shopify-Hmac-Sha256", "")
     if not hmac.compare_digest(base64.b64encode(digest).decode(), given):
@@ -101,5 +106,6 @@ _django: Any = WSGIMiddleware(get_wsgi_application(), workers=16)
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Pass HTTP requests to Django's WSGI app."""
     if scope["type"] == "http":
         await _django(scope, receive, send)
