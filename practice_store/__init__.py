@@ -1,4 +1,4 @@
-"""A stand-in for Shopify: its Admin schema, its own state, its own process.
+"""A stand-in for Shopify, with its Admin schema, its own state and its own process.
 
-It never sees the product's database, and the product reaches it by SHOPIFY_ADMIN_ORIGIN only.
+It never sees the product's database, and the product reaches it only through SHOPIFY_ADMIN_ORIGIN.
 """

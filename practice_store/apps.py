@@ -2,6 +2,6 @@ from django.apps import AppConfig
 
 
 class PracticeStoreConfig(AppConfig):
-    """An app only for its management command: nothing in the product imports it."""
+    """An app only to provide its management command; nothing in the product imports it."""
 
     name = "practice_store"

@@ -1,4 +1,4 @@
-"""What a resolver may know and do: its shop, the time, and a way to tell the world."""
+"""What a resolver may know and do: its shop, the time, and what to do after the request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from practice_store.state import (
 
 @dataclass
 class Context:
-    """One request. `emitted` webhooks leave, and `delayed` work starts, after it is done."""
+    """One request. `emitted` webhooks are sent, and `delayed` work is scheduled, once it is done."""
 
     world: World
     shop: Shop
@@ -31,20 +31,23 @@ class Context:
     delayed: list[tuple[float, Callable[[Context], None]]] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
     allow_http: bool = False
-    # The shop's bulk operations, and the orders one of their pages is about.
+    # All bulk operations; and, while one writes a page of its file, the orders on that page.
     bulk: Any = None
     only_orders: list[Order] | None = None
     api_version: str = "2026-10"
     conditions: Conditions = CALM
     dice: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311
-    # Numbers of the orders that are different after this request.
+    # IDs of the orders this request changed.
     changed: set[int] = field(default_factory=set)
 
     def now(self) -> datetime:
+        """Return the store's time, which tests can move."""
         return self.world.now()
 
     def emit(self, topic: str, body: dict[str, Any]) -> None:
+        """Queue a webhook to send after the request."""
         self.emitted.append((topic, body))
 
     def later(self, seconds: float, work: Callable[[Context], None]) -> None:
+        """Run `work` as the shop this many seconds after the request, by the store's clock."""
         self.delayed.append((seconds, work))

@@ -1,4 +1,4 @@
-"""Top-level GraphQL errors as Shopify words them; refusals of mutations are data instead."""
+"""Errors in Shopify's format: top-level GraphQL errors, and the userErrors of mutations."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from graphql import GraphQLError
 
 
 class ShopError(GraphQLError):
-    """An entry of `errors`, with Shopify's code in its extensions."""
+    """A top-level entry of `errors`, with Shopify's code in its extensions."""
 
     def __init__(self, message: str, code: str, **extensions: Any) -> None:
         super().__init__(message, extensions={"code": code, **extensions})
 
 
 class UserError(Exception):
-    """An entry of a payload's userErrors; `more`: what is wrong beside it."""
+    """An entry of a payload's userErrors; `more` holds further problems with the same input."""
 
     more: tuple[UserError, ...] = ()
 
@@ -27,11 +27,12 @@ class UserError(Exception):
 
     @property
     def entries(self) -> list[dict[str, Any]]:
+        """This error and those in `more`, as the payload lists them."""
         return [self.entry, *(error.entry for error in self.more)]
 
 
 def all_of(*found: UserError | None) -> None:
-    """Raises UserError for everything that was found, told together; nothing found: nothing."""
+    """Raise one UserError with all the problems passed; do nothing if each is None."""
     errors = [error for error in found if error is not None]
     if errors:
         errors[0].more = tuple(errors[1:])

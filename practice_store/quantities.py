@@ -1,4 +1,4 @@
-"""How many units of an order are shipped, still to ship, kept and refundable. Pure."""
+"""Pure functions: how many units are shipped, unfulfilled, kept by the customer, and refundable."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from practice_store.state import (
     Order,
 )
 
-# The first version that says of an order canceled before shipping that nothing is to be sent.
+# The first API version that reports FULFILLMENT_NOT_REQUIRED for an order canceled unshipped.
 _NOT_REQUIRED_SINCE: Final = "2026-10"
 
 
 def fulfillment_status(order: Order, api_version: str = _NOT_REQUIRED_SINCE) -> str:
-    """Shopify's word for where the goods stand, as an API version says it."""
+    """Return Shopify's displayFulfillmentStatus, as this API version reports it."""
     if (
         order.cancelled_at
         and api_version >= _NOT_REQUIRED_SINCE
@@ -39,6 +39,7 @@ def fulfillment_status(order: Order, api_version: str = _NOT_REQUIRED_SINCE) -> 
 
 
 def shipped_quantity(order: Order, line_number: int) -> int:
+    """Return the units in parcels that weren't canceled and haven't failed."""
     return sum(
         part.quantity
         for fulfillment in order.fulfillments
@@ -49,6 +50,7 @@ def shipped_quantity(order: Order, line_number: int) -> int:
 
 
 def unfulfilled_quantity(order: Order, line_number: int) -> int:
+    """Return the units still to ship; zero for canceled orders and digital goods."""
     line = order.line(line_number)
     if order.cancelled_at:
         return 0
@@ -58,7 +60,7 @@ def unfulfilled_quantity(order: Order, line_number: int) -> int:
 
 
 def kept_quantity(order: Order, line_number: int) -> int:
-    """Units that were shipped and neither refunded since nor taken back by processing a return."""
+    """Return shipped units that were neither refunded nor taken back by processing a return."""
     back = sum(
         item.processed
         for found in order.returns
@@ -70,10 +72,15 @@ def kept_quantity(order: Order, line_number: int) -> int:
 
 
 def refundable_quantity(order: Order, line_number: int) -> int:
-    """What was processed without a refund is off the order, and its money is still here."""
+    """Return the units that can be refunded.
+
+    Includes units processed through a return without a refund: they are off the order, but their
+    money isn't.
+    """
     line = order.line(line_number)
     return max(0, line.current_quantity + line.returned)
 
 
 def is_delivered(fulfillment: Fulfillment) -> bool:
+    """Return whether the carrier reported the delivery or pickup."""
     return fulfillment.delivered_at is not None

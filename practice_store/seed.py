@@ -1,7 +1,7 @@
-"""A believable shop to practise on: every status, several currencies, awkward names.
+"""A believable shop to practice on: every status, several currencies, awkward names.
 
-Deterministic but for the time it is run at. STORIES names the customers and orders that the
-demo's conversations ask about.
+Deterministic except for the time it runs at. STORIES lists the customers and orders that the demo's
+conversations ask about.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from practice_store.state import (
 from practice_store.store import Store
 
 ORDERS: Final = 320
-# Those of _people and _earlier_orders, which come after them.
+# The orders of _people and _earlier_orders, placed after all the others.
 PEOPLES_ORDERS: Final = 12
 _PRODUCTS: Final = (
     ("Red mug", "350 ml", "MUG-RED", "19.90"),
@@ -88,7 +88,7 @@ _PARCEL_STATES: Final = (
 
 @dataclass(frozen=True)
 class Story:
-    """A customer and the order they ask about. `key` names it for tests."""
+    """A customer and the order they ask about; tests find it by its `key`."""
 
     key: str
     order: str
@@ -114,7 +114,7 @@ STORIES: Final = (
 
 
 def seed(store: Store) -> None:
-    """Fill the first shop richly and the others a little. Takes a few seconds."""
+    """Fill the first shop with everything and the others with a little. Takes a few seconds."""
     domains = list(store.world.shops)
     for domain in domains:
         shop = store.world.shops[domain]
@@ -130,14 +130,17 @@ def seed(store: Store) -> None:
 
 
 def many(store: Store, count: int) -> None:
-    """Ordinary orders for the first shop, as many as asked: a store worth a back-fill."""
+    """Give the first shop this many ordinary orders, for a store worth a backfill."""
     domain = next(iter(store.world.shops))
     _fill(store.context(store.world.shops[domain]), random.Random(7), count, stories=False)  # noqa: S311
 
 
 def _people(context: Context) -> None:
-    """Customers worth a look: one with every field, two who might be one, one with two addresses.
-    After all other orders, so that those keep their numbers."""
+    """Add customers worth a look: one with every field, two who may be the same person, one with
+    two addresses.
+
+    Runs after all other orders were placed, so that those keep their numbers.
+    """
     now = context.now()
     by_email = {c.email: c for c in context.shop.customers.values()}
     jane = by_email["jane@example.com"]
@@ -153,7 +156,7 @@ def _people(context: Context) -> None:
             email="marie@example.fr",
             phone="+33612345678",
         ),
-        # Bought from her desk, with the private address for the confirmation.
+        # Ordered with her work address; the confirmation goes to her private one.
         _order(
             context, [(_PRODUCTS[6], 1)], name="Marie Laurent-Petit", email="m.petit@example.fr"
         ),
@@ -221,7 +224,9 @@ def _earlier_orders(context: Context) -> None:
 
 
 def _twins(context: Context) -> None:
-    """The same customer and order number as in the first shop: stores must never be mixed."""
+    """Repeat a customer and an order number of the first shop, to prove that stores never get mixed
+    up.
+    """
     context.shop.next_order = 1043
     order = _story_order(context, STORIES[1], [_PRODUCTS[4]], paid=True)
     _backdate(order, context.now() - timedelta(days=58), context)
@@ -251,7 +256,7 @@ def _money(amount: str, currency: str) -> dict[str, Any]:
 
 
 def _price(context: Context, amount: str, presentment: str) -> dict[str, Any]:
-    """A price in the shop's currency and, where it differs, in the customer's."""
+    """Return a price in the shop's currency and, if it differs, in the customer's."""
     own = context.shop.currency
     if presentment == own:
         return {"shopMoney": _money(amount, own)}
@@ -344,7 +349,7 @@ def _random_order(context: Context, rng: random.Random) -> Order:
 
 
 def _live(context: Context, rng: random.Random, order: Order, index: int) -> None:
-    """Give an order a life: the states take turns, so that every one of them occurs."""
+    """Give an order a history; the states take turns, so that each of them occurs."""
     life = index % 16
     if life == 0:
         order.pending = True
@@ -399,7 +404,7 @@ def _after_payment(
 
 
 def _return_some(context: Context, order: Order, stage: int) -> None:
-    """A return that is asked for, on its way, partly here, or booked in."""
+    """Open a return that is requested, on its way, partly received, or fully received."""
     staff_actions.open_return(context, order, requested=stage == 0)
     if stage >= 2:
         staff_actions.receive_return(context, order, units=1 if stage == 2 else None)
@@ -429,7 +434,7 @@ def _cancel(context: Context, order: Order, *, refund: bool) -> None:
 
 
 def _backdate(order: Order, at: Any, context: Context) -> None:
-    """Move all that happened to an order so that it was placed at a time past."""
+    """Shift everything that happened to an order, so that it was placed at `at`."""
     shift = order.created_at - at
     rows: list[Any] = [
         order,
@@ -505,7 +510,7 @@ def _delivered(context: Context, story: Story) -> Order:
 
 
 def _partly_paid_shipped(context: Context, story: Story) -> Order:
-    """Five at 10.00, 30.00 paid, three shipped (row F26)."""
+    """Five units at 10.00: 30.00 paid, three shipped."""
     order = _order(
         context,
         [(("Ceramic tile", None, "TILE", "10.00"), 5)],

@@ -1,7 +1,7 @@
-"""What a practice shop holds. Serializable by msgspec, so that a shop outlives its process.
+"""What a practice shop holds; serialized with msgspec, so that shops survive a restart.
 
-Sums are Decimals in the order's presentment currency; the shop's currency follows by `rate`
-(presentment x rate = shop). Times are aware UTC without fractions, as Shopify gives them.
+Amounts are Decimals in the order's presentment currency; `rate` gives the shop's currency
+(presentment x rate = shop). Times are aware UTC without fractions, as Shopify returns them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ ZERO = Decimal(0)
 
 
 def gid(kind: str, number: int) -> str:
+    """Return a global ID, gid://shopify/Order/1."""
     return f"gid://shopify/{kind}/{number}"
 
 
 class Resource(Struct, kw_only=True):
-    """Anything with a Shopify id."""
+    """Anything with a Shopify ID."""
 
     typename: ClassVar[str] = ""
     number_id: int
@@ -31,10 +32,13 @@ class Resource(Struct, kw_only=True):
 
     @property
     def legacy_resource_id(self) -> str:
+        """The numeric ID, as GraphQL returns it: a string."""
         return str(self.number_id)
 
 
 class Address(Struct, kw_only=True):
+    """A MailingAddress."""
+
     typename: ClassVar[str] = "MailingAddress"
     first_name: str | None = None
     last_name: str | None = None
@@ -56,6 +60,8 @@ class Address(Struct, kw_only=True):
 
 
 class Customer(Resource, kw_only=True):
+    """A customer; the consents are Shopify's marketing states."""
+
     typename: ClassVar[str] = "Customer"
     created_at: datetime
     updated_at: datetime
@@ -78,15 +84,18 @@ class Customer(Resource, kw_only=True):
 
 
 class Fee(Struct, kw_only=True):
-    """A named charge beside the goods, such as a recycling fee."""
+    """A named charge besides the goods, such as a recycling fee."""
 
     name: str
     price: Decimal
 
 
 class LineItem(Resource, kw_only=True):
-    """`discount`, `tax` and `duty` are of the whole line; `removed`: taken off by a cancellation,
-    an edit or an exchange; `added`: put on by one of the latter."""
+    """A line of an order; `discount`, `tax` and `duty` cover the whole line.
+
+    `removed` counts units taken off by a cancellation, an edit or an exchange; `added` marks a line
+    that an edit or an exchange put on.
+    """
 
     typename: ClassVar[str] = "LineItem"
     title: str
@@ -106,22 +115,25 @@ class LineItem(Resource, kw_only=True):
     properties: dict[str, str] = field(default_factory=dict)
     refunded: int = 0
     removed: int = 0
-    # Of the refunded units those that had been shipped, and were refunded without a return.
+    # The refunded units that had been shipped and were refunded without a return.
     refunded_shipped: int = 0
     duty: Decimal = ZERO
     added: bool = False
-    # Taken back by processing a return, and not refunded (yet).
+    # Taken back by processing a return, and not refunded yet.
     returned: int = 0
-    # Without a variant: there is no stock that it could go back to.
+    # A custom item has no variant, so there is no stock to return it to.
     is_custom: bool = False
     product_id: str | None = None
 
     @property
     def current_quantity(self) -> int:
+        """The units still on the order."""
         return self.quantity - self.refunded - self.removed - self.returned
 
 
 class ShippingLine(Resource, kw_only=True):
+    """A shipping charge; `price` is without added tax."""
+
     typename: ClassVar[str] = "ShippingLine"
     title: str
     price: Decimal
@@ -133,6 +145,8 @@ class ShippingLine(Resource, kw_only=True):
 
 
 class Transaction(Resource, kw_only=True):
+    """An OrderTransaction; `parent_number` is the payment it refunds, captures or voids."""
+
     typename: ClassVar[str] = "OrderTransaction"
     kind: str
     status: str
@@ -146,14 +160,16 @@ class Transaction(Resource, kw_only=True):
     error_code: str | None = None
     test: bool = False
     key: str | None = None
-    # Of store credit: when it can no longer be spent.
+    # Store credit only: when it expires.
     expires_at: datetime | None = None
-    # Of a pending refund: what the bank will say of it, and when.
+    # Pending refunds only: the status the bank will report, and when.
     bank_says: str | None = None
     bank_at: datetime | None = None
 
 
 class RefundLine(Resource, kw_only=True):
+    """Units of a line in a refund; `subtotal` and `tax` are their share of it."""
+
     typename: ClassVar[str] = "RefundLineItem"
     line_number: int
     quantity: int
@@ -164,6 +180,8 @@ class RefundLine(Resource, kw_only=True):
 
 
 class Adjustment(Resource, kw_only=True):
+    """The difference between what a refund's parts are worth and what was paid out."""
+
     typename: ClassVar[str] = "OrderAdjustment"
     kind: str
     amount: Decimal
@@ -171,12 +189,16 @@ class Adjustment(Resource, kw_only=True):
 
 
 class RefundDuty(Struct, kw_only=True):
+    """The part of a line's duty that a refund gave back."""
+
     typename: ClassVar[str] = "RefundDuty"
     line_number: int
     amount: Decimal
 
 
 class Refund(Resource, kw_only=True):
+    """A booked refund; `transactions` are IDs of the order's transactions."""
+
     typename: ClassVar[str] = "Refund"
     order_number: int
     created_at: datetime
@@ -189,13 +211,15 @@ class Refund(Resource, kw_only=True):
     adjustments: list[Adjustment] = field(default_factory=list)
     return_number: int | None = None
     key: str | None = None
-    # "app": asked for through the API; "staff": in Shopify's own admin. `job_key`: the
-    # cancellation whose money this is.
+    # "app": made through the API; "staff": in Shopify's own admin. `job_key`: the cancellation job
+    # whose refund this is.
     made_by: str = "app"
     job_key: str | None = None
 
 
 class Tracking(Struct, kw_only=True):
+    """A tracking number, its link and the carrier; Shopify requires none of them."""
+
     typename: ClassVar[str] = "FulfillmentTrackingInfo"
     number: str | None = None
     url: str | None = None
@@ -203,6 +227,8 @@ class Tracking(Struct, kw_only=True):
 
 
 class FulfillmentLine(Resource, kw_only=True):
+    """Units of a line in a parcel."""
+
     typename: ClassVar[str] = "FulfillmentLineItem"
     line_number: int
     quantity: int
@@ -210,6 +236,8 @@ class FulfillmentLine(Resource, kw_only=True):
 
 
 class FulfillmentEvent(Resource, kw_only=True):
+    """A carrier's report on a parcel."""
+
     typename: ClassVar[str] = "FulfillmentEvent"
     fulfillment_number: int
     status: str
@@ -227,6 +255,8 @@ class FulfillmentEvent(Resource, kw_only=True):
 
 
 class Fulfillment(Resource, kw_only=True):
+    """A parcel; `display_status` follows the carrier's events."""
+
     typename: ClassVar[str] = "Fulfillment"
     order_number: int
     name: str
@@ -244,10 +274,13 @@ class Fulfillment(Resource, kw_only=True):
 
     @property
     def is_live(self) -> bool:
+        """Whether the shipment counts: not canceled and not failed."""
         return self.status not in {"CANCELLED", "ERROR", "FAILURE"}
 
 
 class FulfillmentOrderLine(Resource, kw_only=True):
+    """Units of a line that one location ships, and how many it still has to."""
+
     typename: ClassVar[str] = "FulfillmentOrderLineItem"
     line_number: int
     total_quantity: int
@@ -255,6 +288,8 @@ class FulfillmentOrderLine(Resource, kw_only=True):
 
 
 class FulfillmentOrder(Resource, kw_only=True):
+    """Work to ship from one location."""
+
     typename: ClassVar[str] = "FulfillmentOrder"
     order_number: int
     status: str = "OPEN"
@@ -263,9 +298,9 @@ class FulfillmentOrder(Resource, kw_only=True):
     updated_at: datetime
     fulfill_at: datetime | None = None
     method_type: str = "SHIPPING"
-    # Shopify's words for why it is held (displayReason), and what staff wrote beside them.
+    # Why it is held, in Shopify's wording (displayReason); `hold_note` is what staff added.
     hold_reason: str | None = None
-    # Where it is shipped from; None: where the shop's orders usually are.
+    # Where it ships from; None means the shop's first location.
     location_number: int | None = None
     hold_note: str | None = None
     location: str = "Shop location"
@@ -273,6 +308,8 @@ class FulfillmentOrder(Resource, kw_only=True):
 
 
 class Disposition(Resource, kw_only=True):
+    """What staff did with returned units: restocked them, or found them missing, for example."""
+
     typename: ClassVar[str] = "ReverseFulfillmentOrderDisposition"
     type: str
     quantity: int
@@ -281,6 +318,8 @@ class Disposition(Resource, kw_only=True):
 
 
 class ReturnLine(Resource, kw_only=True):
+    """Units to return of a parcel's line; `processed` and `refunded` count them."""
+
     typename: ClassVar[str] = "ReturnLineItem"
     fulfillment_line_number: int
     line_number: int
@@ -295,11 +334,12 @@ class ReturnLine(Resource, kw_only=True):
 
     @property
     def disposed(self) -> int:
+        """The units that staff have booked in, missing ones included."""
         return sum(booked.quantity for booked in self.dispositions)
 
 
 class ExchangeLine(Resource, kw_only=True):
-    """What the customer gets instead; on the order as `added_line` once that is processed."""
+    """What the customer gets instead; `added_line` is its line on the order once processed."""
 
     typename: ClassVar[str] = "ExchangeLineItem"
     title: str
@@ -309,7 +349,7 @@ class ExchangeLine(Resource, kw_only=True):
 
 
 class ReverseDeliveryLine(Resource, kw_only=True):
-    """So many units of a return's line, by its number."""
+    """A number of units of a return line, `item_number`."""
 
     typename: ClassVar[str] = "ReverseDeliveryLineItem"
     item_number: int
@@ -317,7 +357,7 @@ class ReverseDeliveryLine(Resource, kw_only=True):
 
 
 class ReverseDelivery(Resource, kw_only=True):
-    """A parcel on its way back."""
+    """A parcel on its way back to the shop."""
 
     typename: ClassVar[str] = "ReverseDelivery"
     return_number: int
@@ -330,6 +370,8 @@ class ReverseDelivery(Resource, kw_only=True):
 
 
 class Return(Resource, kw_only=True):
+    """A return; it has a reverse fulfillment order from its approval on."""
+
     typename: ClassVar[str] = "Return"
     order_number: int
     name: str
@@ -343,12 +385,12 @@ class Return(Resource, kw_only=True):
     exchange_lines: list[ExchangeLine] = field(default_factory=list)
     reverse_order_number: int | None = None
     deliveries: list[ReverseDelivery] = field(default_factory=list)
-    # What the customer pays for the way back; taken off the return's first refund.
+    # The return shipping fee, deducted from the return's first refund.
     shipping_fee: Decimal = ZERO
 
 
 class Edit(Resource, kw_only=True):
-    """An agreement that changed the order: items by line number, negative for those it lost."""
+    """An agreement that changed the order; `quantities` by line number, negative for removed units."""
 
     reason: str
     happened_at: datetime
@@ -356,7 +398,7 @@ class Edit(Resource, kw_only=True):
 
 
 class PaymentTerms(Struct, kw_only=True):
-    """To be paid until a day, with or without one: "Net 30", "Due on receipt"."""
+    """Payment that is due later, with or without a date: "Net 30", "Due on receipt"."""
 
     name: str
     kind: str = "NET"
@@ -365,6 +407,8 @@ class PaymentTerms(Struct, kw_only=True):
 
 
 class Order(Resource, kw_only=True):
+    """An order with everything that belongs to it."""
+
     typename: ClassVar[str] = "Order"
     number: int
     name: str
@@ -395,7 +439,7 @@ class Order(Resource, kw_only=True):
     tip: Decimal = ZERO
     duties_included: bool = False
     fees: list[Fee] = field(default_factory=list)
-    # What rounding a cash payment added to it, negative where it took some off.
+    # What rounding a cash payment added, negative if it took something off.
     cash_rounding: Decimal = ZERO
     edits: list[Edit] = field(default_factory=list)
     discount_code: str | None = None
@@ -412,10 +456,13 @@ class Order(Resource, kw_only=True):
     returns: list[Return] = field(default_factory=list)
 
     def line(self, number: int) -> LineItem:
+        """Return the line with this ID; it must exist."""
         return next(line for line in self.lines if line.number_id == number)
 
 
 class CheckoutLine(Resource, kw_only=True):
+    """A line of a checkout."""
+
     typename: ClassVar[str] = "AbandonedCheckoutLineItem"
     title: str
     quantity: int
@@ -423,8 +470,10 @@ class CheckoutLine(Resource, kw_only=True):
 
 
 class Checkout(Resource, kw_only=True):
-    """Begun, with a way to reach the customer: what Shopify calls an abandoned checkout from
-    its first moment on, until it is completed."""
+    """A started checkout that has a way to reach the customer.
+
+    Shopify calls it an abandoned checkout from the first moment until it is completed.
+    """
 
     typename: ClassVar[str] = "AbandonedCheckout"
     token: str
@@ -444,17 +493,18 @@ class Checkout(Resource, kw_only=True):
 
     @property
     def total(self) -> Decimal:
+        """The sum of its lines; checkouts here have no tax or shipping."""
         return sum((line.unit_price * line.quantity for line in self.lines), ZERO)
 
 
 class Job(Struct, kw_only=True):
-    """An orderCancel that Shopify carries out by itself."""
+    """An orderCancel that was accepted and runs in the background."""
 
     key: str
     order_number: int
     reason: str
     refund: bool
-    # Where what is refunded goes: store credit, else the original payments.
+    # Refund to store credit instead of the original payments.
     store_credit: bool = False
     credit_expires_at: datetime | None = None
     staff_note: str | None = None
@@ -462,12 +512,14 @@ class Job(Struct, kw_only=True):
     errors: list[dict[str, str | list[str] | None]] = field(default_factory=list)
     made_by: str = "app"
     accepted_at: datetime | None = None
-    # How it goes on (conditions.CancelCourse), and whether its refund is still to be booked.
+    # How it proceeds (conditions.CancelCourse), and whether its refund is still to be booked.
     course: str = "together"
     owes_refund: bool = False
 
 
 class Subscription(Resource, kw_only=True):
+    """A webhook subscription; `failures` counts failed deliveries in a row."""
+
     typename: ClassVar[str] = "WebhookSubscription"
     topic: str
     uri: str
@@ -482,7 +534,7 @@ class Subscription(Resource, kw_only=True):
 
 
 class StockMove(Struct, kw_only=True):
-    """Units that came back to a location, and by what: "refund", "return" or "cancel"."""
+    """Units put back at a location, by a "refund", a "return" or a "cancel"."""
 
     order_number: int
     line_number: int
@@ -493,6 +545,8 @@ class StockMove(Struct, kw_only=True):
 
 
 class IdempotencyRecord(Struct, kw_only=True):
+    """The outcome of the first request with an idempotency key."""
+
     fingerprint: str
     at: datetime
     refund_number: int | None = None
@@ -501,6 +555,8 @@ class IdempotencyRecord(Struct, kw_only=True):
 
 
 class Shop(Struct, kw_only=True):
+    """One shop: credentials, settings and data, each kind of row by its numeric ID."""
+
     domain: str
     name: str
     currency: str
@@ -510,18 +566,19 @@ class Shop(Struct, kw_only=True):
     secret: str
     client_id: str
     scopes: list[str]
-    # Access tokens of installations and when they end; refresh tokens and the one each replaced.
+    # Access tokens with their expiry; refresh tokens with the one that each replaced.
     issued: dict[str, datetime] = field(default_factory=dict)
     refreshes: dict[str, str] = field(default_factory=dict)
     is_installed: bool = True
     next_id: int = 5_000_000_000_001
     next_order: int = 1001
-    # Around an order's number in its name.
+    # What surrounds the number in an order's name.
     order_prefix: str = "#"
     order_suffix: str = ""
-    # Shopify's setting: what is paid and shipped is archived by itself.
+    # Shopify's setting to archive orders automatically once they are paid and shipped.
     auto_archive: bool = True
-    # Approved for protected customer data, level 2: names, addresses, pages of customers.
+    # Whether the app is approved for protected customer data, level 2: names, addresses, customer
+    # pages.
     sees_customer_pages: bool = True
     orders: dict[int, Order] = field(default_factory=dict)
     customers: dict[int, Customer] = field(default_factory=dict)
@@ -529,13 +586,14 @@ class Shop(Struct, kw_only=True):
     subscriptions: dict[int, Subscription] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     idempotency: dict[str, IdempotencyRecord] = field(default_factory=dict)
-    # Numbers and names; the first is where orders are shipped from.
+    # Names by number; orders ship from the first one.
     locations: dict[int, str] = field(default_factory=lambda: {1: "Shop location", 2: "Warehouse"})
     stock_moves: list[StockMove] = field(default_factory=list)
-    # 402 or 423: how a frozen or a locked shop answers everything.
+    # 402 or 423: a frozen or locked shop answers every request with it.
     locked_status: int | None = None
 
     def new_id(self) -> int:
+        """Return an unused ID; all kinds of rows share one sequence."""
         self.next_id += 1
         return self.next_id
 
@@ -547,5 +605,6 @@ class World(Struct, kw_only=True):
     ahead_s: float = 0.0
 
     def now(self) -> datetime:
+        """Return the movable clock's time, in whole seconds as Shopify's."""
         moment = datetime.now(UTC) + timedelta(seconds=self.ahead_s)
         return moment.replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""The running store: shops, their locks, delayed work, faults, webhooks and the ledger."""
+"""The running store: shops and their locks, delayed work, faults, webhooks and the ledger."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ SCOPES: Final = [
     "read_products",
     "read_locations",
 ]
-# The limits of a Plus shop; a Basic one has a tenth of it.
+# A Plus shop's rate limits; a Basic shop has a tenth of them.
 BUCKET: Final = 20_000.0
 RESTORE_RATE: Final = 1000.0
 _SAVE_EVERY_S: Final = 1.0
 
 
 def new_shop(domain: str, currency: str) -> Shop:
-    """A shop with fixed credentials, so that a practice can be scripted."""
+    """Return a shop with fixed credentials, so that scripts can use it."""
     handle = domain.split(".", 1)[0]
     return Shop(
         domain=domain,
@@ -79,12 +79,13 @@ def new_shop(domain: str, currency: str) -> Shop:
 
 
 class Bucket:
-    """Shopify's leaky bucket of one shop."""
+    """Shopify's leaky bucket, one per shop."""
 
     def __init__(self) -> None:
         self.level, self.at = BUCKET, time.monotonic()
 
     def take(self, cost: float) -> bool:
+        """Reserve this many points; return False if the bucket doesn't hold them."""
         now = time.monotonic()
         self.level = min(BUCKET, self.level + (now - self.at) * RESTORE_RATE)
         self.at = now
@@ -94,9 +95,11 @@ class Bucket:
         return True
 
     def give_back(self, cost: float) -> None:
+        """Return points that were reserved but not used."""
         self.level = min(BUCKET, self.level + cost)
 
     def status(self) -> dict[str, Any]:
+        """Return the throttleStatus of a response."""
         return {
             "maximumAvailable": BUCKET,
             "currentlyAvailable": int(self.level),
@@ -105,7 +108,7 @@ class Bucket:
 
 
 class Store:
-    """All that one practice store process holds."""
+    """Everything that a practice store process holds."""
 
     def __init__(
         self,
@@ -152,6 +155,7 @@ class Store:
                 self.world.shops[domain] = new_shop(domain, "EUR" if number == 0 else "USD")
 
     def start(self) -> None:
+        """Start the background threads, and resume the jobs and banks of a restored state."""
         self.courier.start()
         for thread in self._threads:
             thread.start()
@@ -163,6 +167,7 @@ class Store:
                 self.act(domain, partial(_await_banks, order=order))
 
     def stop(self) -> None:
+        """Stop the background threads and save the shops."""
         self._stopped = True
         self.courier.stop()
         with self._wake:
@@ -172,6 +177,7 @@ class Store:
         self.save()
 
     def context(self, shop: Shop) -> Context:
+        """Return a context for one request, with all of the shop's scopes."""
         return Context(
             world=self.world,
             shop=shop,
@@ -183,17 +189,20 @@ class Store:
         )
 
     def conditions(self, domain: str) -> Conditions:
+        """Return the conditions in force; calm ones unless set."""
         return self._conditions.get(domain, CALM)
 
     def set_conditions(self, conditions: Conditions, domain: str = "") -> None:
-        """From now on one shop, or all ("") are like this; its dice begin anew from its seed."""
+        """Set the conditions of one shop, or of all (""), and restart their random draws from the
+        seed.
+        """
         for name in [domain] if domain else self.world.shops:
             with self.locks[name]:
                 self._conditions[name] = conditions
                 self._dice[name] = random.Random(conditions.seed)  # noqa: S311
 
     def act(self, domain: str, work: Callable[[Context], Any]) -> Any:
-        """Run something as the shop, then tell its webhooks and start its delayed work."""
+        """Run something as the shop, then send its webhooks and schedule its delayed work."""
         with self.locks[domain]:
             shop = self.world.shops[domain]
             self.before_change(shop)
@@ -203,7 +212,7 @@ class Store:
         return result
 
     def settle(self, context: Context) -> None:
-        """Deliver, schedule and remember what a finished request left in its context."""
+        """Deliver, schedule and record what a finished request left in its context."""
         if context.changed and self._keeps_history(context.shop):
             replicas = self._replicas[context.shop.domain]
             replicas.note(context.shop, sorted(context.changed), now=self.time())
@@ -215,23 +224,26 @@ class Store:
             self._changed.set()
 
     def time(self) -> float:
-        """The store's clock, in seconds, finer than Shopify's own times."""
+        """Return the store's clock in seconds, finer than the times Shopify shows."""
         return time.time() + self.world.ahead_s
 
     def _keeps_history(self, shop: Shop) -> bool:
         return self.conditions(shop.domain).lagging_reads > 0 or self.faults.keeps_history()
 
     def before_change(self, shop: Shop) -> None:
-        """Under the shop's lock, before anything of it may change."""
+        """Prepare for a change of the shop; call it under the shop's lock."""
         if self._keeps_history(shop):
             self._replicas[shop.domain].begin(shop)
 
     def stale(self, shop: Shop, asked: int | None, lag: int) -> Shop:
-        """The shop `lag` changes ago, of the order asked for or of any, however long ago."""
+        """Return the shop `lag` changes ago, counting changes of this order or of any (None).
+
+        Unlike `replica`, however long ago that was.
+        """
         return self._replicas[shop.domain].view(shop, asked, lag, since=None)
 
     def replica(self, shop: Shop, asked: int | None) -> Shop:
-        """The shop as whichever replica answers has it: mostly as it is."""
+        """Return the shop as a replica sees it, chosen at random: usually up to date."""
         conditions = self.conditions(shop.domain)
         dice = self._dice.setdefault(shop.domain, random.Random(1))  # noqa: S311
         if not conditions.lagging_reads or dice.random() >= conditions.lagging_reads:
@@ -240,19 +252,24 @@ class Store:
         return self._replicas[shop.domain].view(shop, asked, lag, since=since)
 
     def catch_up(self, domain: str, order: int | None = None) -> None:
-        """Replicas show the present of one order (its number), or of all, until it changes."""
+        """Let replicas show the present for one order (by number) or for all, until the next
+        change.
+        """
         with self.locks[domain]:
             self._replicas[domain].catch_up(order)
 
     def advance(self, seconds: float) -> None:
+        """Move the clock forward; the threads run what becomes due."""
         self.world.ahead_s += seconds
         with self._wake:
             self._wake.notify_all()
         self.courier.clock_moved()
 
     def live_through(self, seconds: float) -> None:
-        """Move the clock, and do on the way, each at its own time, what is due by then. Not to
-        be called under a shop's lock."""
+        """Move the clock forward, running everything that becomes due on the way at its own time.
+
+        Must not be called under a shop's lock.
+        """
         until = self.time() + seconds
         while (due := self._next_due()) is not None and due < until:
             self.world.ahead_s += max(0.0, due - self.time())
@@ -265,7 +282,7 @@ class Store:
             return self._delayed[0][0] if self._delayed else None
 
     def reset(self) -> None:
-        """Empty shops, no rules, the real time."""
+        """Go back to empty shops, no fault rules, calm conditions and the real time."""
         self.world.shops.clear()
         self.world.ahead_s = 0.0
         self._open_shops()
@@ -276,7 +293,9 @@ class Store:
         self.courier.log.clear()
 
     def ledger(self, domain: str) -> dict[str, Any]:
-        """Every movement of money and every cancellation, for tests to hold us against."""
+        """Return every movement of money and every cancellation, for tests to compare the product
+        with.
+        """
         shop = self.world.shops[domain]
         refunds, cancellations, transactions = [], [], []
         for order in shop.orders.values():
@@ -294,7 +313,7 @@ class Store:
                         "currency": order.presentment_currency,
                         "gateways": [t.gateway for t in moved],
                         "at": refund.created_at.isoformat(),
-                        # Whose refund it is, and the note of the cancellation it belongs to.
+                        # Who made the refund, and the note of the cancellation it belongs to.
                         "made_by": refund.made_by,
                         "return": gid("Return", refund.return_number)
                         if refund.return_number
@@ -343,6 +362,7 @@ class Store:
         }
 
     def save(self) -> None:
+        """Write all shops to the state file, if there is one."""
         if self._state_file is None:
             return
         self._state_file.parent.mkdir(parents=True, exist_ok=True)
@@ -357,24 +377,29 @@ class Store:
             self._changed.clear()
             try:
                 self.save()
-            except (RuntimeError, OSError):  # a shop changed size meanwhile: the next save has it
+            except (
+                RuntimeError,
+                OSError,
+            ):  # a shop changed while being encoded: the next save has it
                 self._changed.set()
 
     def later(self, domain: str, seconds: float, work: Callable[[Context], Any]) -> None:
-        """Do something as the shop once its clock is so much further."""
+        """Run something as the shop once its clock is this many seconds further."""
         due = self.time() + seconds
         with self._wake:
             heapq.heappush(self._delayed, (due, next(self._serial), domain, work))
             self._wake.notify_all()
 
     def is_idle(self) -> bool:
-        """Nothing will happen of itself: no job, bank or late commit is outstanding."""
+        """Return whether nothing is pending: no job, no bank answer, no late commit."""
         with self._working, self._wake:
             return not self._delayed
 
     def run_due(self) -> None:
-        """Do now all delayed work whose time has come; what the store's own thread has begun is
-        waited for. Not to be called under a shop's lock."""
+        """Run all delayed work that is due, and wait for what the store's own thread has started.
+
+        Must not be called under a shop's lock.
+        """
         while self._do_due():
             pass
 
@@ -411,4 +436,5 @@ def _await_banks(context: Context, order: Order) -> None:
 
 
 def plain(value: Any) -> bytes:
+    """Encode a value as JSON; Decimals and times become strings."""
     return json.dumps(value, ensure_ascii=False, default=str).encode()
