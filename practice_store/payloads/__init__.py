@@ -1,4 +1,4 @@
-"""Webhook bodies: the REST shapes Shopify still sends, coarser than GraphQL."""
+"""Webhook bodies, in the REST format that Shopify still sends; less detailed than GraphQL."""
 
 from practice_store.payloads.goods import (
     a_return,

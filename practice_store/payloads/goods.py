@@ -1,4 +1,4 @@
-"""Items, parcels and what happens to them, returns."""
+"""Payloads of line items, parcels with their events, and returns."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from practice_store.state import (
 
 
 def line(order: Order, item: LineItem) -> dict[str, Any]:
+    """Return a line item, as orders and fulfillments embed it."""
     return {
         "id": item.number_id,
         "admin_graphql_api_id": item.id,
@@ -49,6 +50,7 @@ def line(order: Order, item: LineItem) -> dict[str, Any]:
 
 
 def fulfillment(order: Order, row: Fulfillment) -> dict[str, Any]:
+    """Return the body of fulfillments/*."""
     numbers = [t.number for t in row.tracking if t.number]
     urls = [t.url for t in row.tracking if t.url]
     last = row.events[-1].status.lower() if row.events else None
@@ -80,6 +82,7 @@ def fulfillment(order: Order, row: Fulfillment) -> dict[str, Any]:
 
 
 def fulfillment_event(order: Order, row: FulfillmentEvent) -> dict[str, Any]:
+    """Return the body of fulfillment_events/create."""
     return {
         "id": row.number_id,
         "admin_graphql_api_id": row.id,
@@ -103,6 +106,7 @@ def fulfillment_event(order: Order, row: FulfillmentEvent) -> dict[str, Any]:
 
 
 def a_return(order: Order, row: Return) -> dict[str, Any]:
+    """Return the body of returns/*."""
     return {
         "id": row.number_id,
         "admin_graphql_api_id": row.id,

@@ -1,4 +1,4 @@
-"""A whole order, as orders/* tell it."""
+"""Payloads of orders."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ _FULFILLMENT: Final = {"FULFILLED": "fulfilled", "PARTIALLY_FULFILLED": "partial
 
 
 def order(shop: Shop, order: Order) -> dict[str, Any]:
+    """Return the body of orders/*."""
     now = money.current(order)
     customer_row = shop.customers.get(order.customer_number or 0)
     sums = {
@@ -139,5 +140,5 @@ def order(shop: Shop, order: Order) -> dict[str, Any]:
 
 
 def _told(order: Order, amount: Decimal) -> dict[str, Any] | None:
-    """Null where an order has none of it."""
+    """Return a money set, or None for an order without any of it."""
     return money_set(order, amount) if amount else None

@@ -1,4 +1,4 @@
-"""Transactions, and the refunds they belong to."""
+"""Payloads of transactions and refunds."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from practice_store.state import (
 
 
 def transaction(shop: Shop, order: Order, row: Transaction) -> dict[str, Any]:
+    """Return the body of order_transactions/create."""
     return {
         "id": row.number_id,
         "admin_graphql_api_id": row.id,
@@ -45,6 +46,7 @@ def transaction(shop: Shop, order: Order, row: Transaction) -> dict[str, Any]:
 
 
 def refund(shop: Shop, order: Order, row: Refund) -> dict[str, Any]:
+    """Return the body of refunds/create."""
     moved = [t for t in order.transactions if t.number_id in row.transactions]
     return {
         "id": row.number_id,

@@ -1,4 +1,4 @@
-"""Customers, their addresses, and the checkouts they began."""
+"""Payloads of customers, their addresses and their checkouts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from practice_store.state import (
 
 
 def customer(row: Customer) -> dict[str, Any]:
+    """Return the body of customers/create and customers/update."""
     return {
         "id": row.number_id,
         "admin_graphql_api_id": row.id,
@@ -34,6 +35,7 @@ def customer(row: Customer) -> dict[str, Any]:
 
 
 def deleted_customer(row: Customer) -> dict[str, Any]:
+    """Return the body of customers/delete, which has little more than the ID."""
     return {
         "id": row.number_id,
         "phone": row.phone,
@@ -44,6 +46,7 @@ def deleted_customer(row: Customer) -> dict[str, Any]:
 
 
 def merged_customers(kept: Customer, gone: Customer) -> dict[str, Any]:
+    """Return the body of customers/merge."""
     return {
         "admin_graphql_api_customer_kept_id": kept.id,
         "admin_graphql_api_customer_deleted_id": gone.id,
@@ -54,6 +57,7 @@ def merged_customers(kept: Customer, gone: Customer) -> dict[str, Any]:
 
 
 def address(place: Address | None) -> dict[str, Any] | None:
+    """Return an address as orders embed it."""
     if place is None:
         return None
     return {
@@ -76,7 +80,10 @@ def address(place: Address | None) -> dict[str, Any] | None:
 
 
 def checkout(shop: Shop, row: Checkout) -> dict[str, Any]:
-    """checkouts/create and checkouts/update; sums are strings in the checkout's currency."""
+    """Return the body of checkouts/create and checkouts/update.
+
+    Amounts are strings in the checkout's currency.
+    """
     person = shop.customers.get(row.customer_number or 0)
     total = f"{money.rounded(row.total, row.currency)}"
     return {
@@ -133,4 +140,5 @@ def checkout(shop: Shop, row: Checkout) -> dict[str, Any]:
 
 
 def recovery_url(shop: Shop, row: Checkout) -> str:
+    """Return the link that takes the customer back to their checkout."""
     return f"https://{shop.domain}/checkouts/ac/{row.token}/recover?key={row.number_id % 99991}"

@@ -1,4 +1,4 @@
-"""Times and sums, as the REST shapes write them."""
+"""Times and amounts as REST payloads write them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ def when(moment: datetime | None) -> str | None:
 
 
 def amount_text(order: Order, amount: Decimal) -> str:
+    """Return a presentment amount as text, with the currency's decimals."""
     return f"{money.rounded(amount, order.presentment_currency)}"
 
 
 def money_set(order: Order, amount: Decimal) -> dict[str, Any]:
+    """Return an amount in both currencies."""
     both = money.bag(order, amount)
     return {
         key: {"amount": f"{side['amount']}", "currency_code": side["currencyCode"]}

@@ -1,4 +1,4 @@
-"""A customer at the till: begins a checkout, comes back to it, leaves it, or places its order."""
+"""A customer's checkout: started, resumed, abandoned, or turned into an order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def begin(
     items: list[tuple[str, str, int]],
     accepts_marketing: bool = False,
 ) -> Checkout:
-    """The customer has typed an address: Shopify tells of it from then on."""
+    """Start a checkout with the customer's address; Shopify reports it from then on."""
     now = context.now()
     data = {"customer": {"toUpsert": {"email": email}}}
     customer = context.shop.customers[ordering.customer(context, data) or 0]
@@ -59,12 +59,15 @@ def begin(
 
 
 def come_back(context: Context, checkout: Checkout) -> None:
+    """Let the customer resume the checkout."""
     checkout.updated_at = context.now()
     _tell(context, checkout, "checkouts/update")
 
 
 def complete(context: Context, checkout: Checkout) -> Order:
-    """The order is placed; the checkout stays, completed."""
+    """Place the order, paid; the checkout stays, marked as completed. Raises UserError if it
+    already was.
+    """
     if checkout.completed_at:
         raise UserError("This checkout is completed.")
     data: dict[str, Any] = {
@@ -91,6 +94,7 @@ def complete(context: Context, checkout: Checkout) -> Order:
 
 
 def remove(context: Context, checkout: Checkout) -> None:
+    """Delete a checkout."""
     del context.shop.checkouts[checkout.number_id]
     context.emit(
         "checkouts/delete", {"id": checkout.number_id, "presentment_currency": checkout.currency}
@@ -98,6 +102,7 @@ def remove(context: Context, checkout: Checkout) -> None:
 
 
 def by_number(context: Context, number: str) -> Checkout:
+    """Return the checkout with this ID. Raises UserError."""
     found = context.shop.checkouts.get(int(number)) if number.isdecimal() else None
     if found is None:
         raise UserError(f"There is no checkout {number}.")

@@ -1,4 +1,4 @@
-"""orderCreate's input, turned into an order."""
+"""Turn orderCreate's input into an order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Data = dict[str, Any]
 
 
 def from_input(context: Context, data: Data) -> Order:
-    """Raises UserError in Shopify's words; nothing is kept then."""
+    """Return an order, not yet placed. Raises UserError with Shopify's message."""
     shop, now = context.shop, context.now()
     if not data.get("lineItems"):
         raise UserError(
@@ -67,6 +67,7 @@ def from_input(context: Context, data: Data) -> Order:
 
 
 def address(data: Data | None) -> Address | None:
+    """Return the Address of a MailingAddressInput; None if it is empty."""
     if not data:
         return None
     return Address(
@@ -86,7 +87,7 @@ def address(data: Data | None) -> Address | None:
 
 
 def _rate(data: Data, currency: str, presentment: str) -> Decimal:
-    """The exchange rate the first price tells, where it names both currencies."""
+    """Return the exchange rate implied by the first price that names both currencies; else 1."""
     if currency == presentment:
         return Decimal(1)
     for item in data["lineItems"]:
@@ -98,7 +99,7 @@ def _rate(data: Data, currency: str, presentment: str) -> Decimal:
 
 
 def _amount(order: Order, both: Data | None) -> Decimal:
-    """A MoneyBagInput as a presentment amount."""
+    """Return the presentment amount of a MoneyBagInput."""
     if not both:
         return ZERO
     if both.get("presentmentMoney"):
@@ -145,7 +146,7 @@ def _shipping_line(context: Context, order: Order, data: Data) -> ShippingLine:
 
 
 def _discount(order: Order, data: Data) -> None:
-    """A fixed or percentage code, spread over the lines so that the shares add up."""
+    """Apply a fixed or percentage code, spread over the lines so that the shares add up."""
     fixed, percent = data.get("itemFixedDiscountCode"), data.get("itemPercentageDiscountCode")
     code = fixed or percent
     if not code:
@@ -166,7 +167,7 @@ def _discount(order: Order, data: Data) -> None:
 
 
 def customer(context: Context, data: Data) -> int | None:
-    """The number of the customer an input names, made where it says so."""
+    """Return the ID of the customer that an input names, created if it asks for that; or None."""
     wanted = data.get("customer") or {}
     if gid := (wanted.get("toAssociate") or {}).get("id") or data.get("customerId"):
         found = int(gid.rsplit("/", 1)[-1])
@@ -195,7 +196,7 @@ def customer(context: Context, data: Data) -> int | None:
 
 
 def _transactions(context: Context, order: Order, data: Data) -> None:
-    """Transactions given, or the one that financialStatus PAID stands for."""
+    """Add the given transactions, or the one that a financialStatus such as PAID implies."""
     given = list(data.get("transactions") or ())
     for item in given:
         amount = _amount(order, item.get("amountSet"))

@@ -1,7 +1,7 @@
-"""Placing, paying and ending orders: what a shop does to them, whoever asks.
+"""Placing, paying and ending orders: what a shop does, no matter who asks for it.
 
-GraphQL mutations, the staff page and the seeder all come through here, so that they book the
-same way and tell the same webhooks.
+GraphQL mutations, the staff page and the seeder all go through here, so that they book the same way
+and send the same webhooks.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MANUAL_GATEWAYS: Final = frozenset(
 
 
 def touch(context: Context, order: Order, *topics: str) -> None:
-    """The order changed: stamp it and tell the topics, orders/updated last."""
+    """Mark the order as changed: stamp it and emit the topics, orders/updated last."""
     context.changed.add(order.number_id)
     order.updated_at = max(context.now(), order.updated_at)
     for topic in (*topics, "orders/updated"):
@@ -44,7 +44,7 @@ def touch(context: Context, order: Order, *topics: str) -> None:
 
 
 def place(context: Context, order: Order) -> None:
-    """Take a fully described order into the books."""
+    """Add a fully described order to the shop, with its fulfillment order and webhooks."""
     context.shop.orders[order.number_id] = order
     goods = [line for line in order.lines if line.requires_shipping]
     if goods and not order.fulfillment_orders:
@@ -92,6 +92,7 @@ def add_transaction(
     key: str | None = None,
     error_code: str | None = None,
 ) -> Transaction:
+    """Book a transaction, and report it unless it is pending."""
     moment = at or context.now()
     transaction = Transaction(
         number_id=context.shop.new_id(),
@@ -123,7 +124,7 @@ def add_store_credit(
     expires_at: datetime | None,
     key: str | None = None,
 ) -> Transaction:
-    """Money that goes back as credit: a refund of no payment in particular, done at once."""
+    """Refund to store credit: settled at once, and not tied to a particular payment."""
     credit = add_transaction(
         context, order, kind="REFUND", amount=amount, gateway=STORE_CREDIT_GATEWAY, key=key
     )
@@ -132,7 +133,7 @@ def add_store_credit(
 
 
 def mark_as_paid(context: Context, order: Order) -> None:
-    """Everything outstanding was paid outside. Refused as Shopify does where nothing is."""
+    """Book everything outstanding as paid outside Shopify. Raises UserError if nothing is owed."""
     owed = money.outstanding(order)
     if order.cancelled_at or owed <= 0 or money.open_authorizations(order):
         raise UserError("Order cannot be marked as paid.", ["id"])
@@ -146,6 +147,7 @@ def mark_as_paid(context: Context, order: Order) -> None:
 
 
 def capture(context: Context, order: Order, parent_number: int, amount: Decimal) -> Transaction:
+    """Capture part of an authorization. Raises UserError with Shopify's message."""
     parent = next((t for t in order.transactions if t.number_id == parent_number), None)
     if parent is None:
         raise UserError("Transaction does not exist", ["parentTransactionId"])
@@ -164,6 +166,7 @@ def capture(context: Context, order: Order, parent_number: int, amount: Decimal)
 
 
 def void(context: Context, order: Order, held: Transaction) -> Transaction:
+    """Release an authorization; the caller has checked that it is voidable."""
     gone = add_transaction(
         context, order, kind="VOID", amount=ZERO, gateway=held.gateway, parent=held
     )
@@ -172,12 +175,13 @@ def void(context: Context, order: Order, held: Transaction) -> Transaction:
 
 
 def close(context: Context, order: Order) -> None:
+    """Archive the order; an archived one keeps its time."""
     order.closed_at = order.closed_at or context.now()
     touch(context, order)
 
 
 def archive_if_done(context: Context, order: Order) -> None:
-    """What is paid and shipped Shopify archives by itself, unless the shop switched that off."""
+    """Archive an order that is paid and shipped, as Shopify does unless the shop turned that off."""
     is_done = (
         context.shop.auto_archive
         and order.closed_at is None
@@ -191,18 +195,20 @@ def archive_if_done(context: Context, order: Order) -> None:
 
 
 def reopen(context: Context, order: Order) -> None:
+    """Take the order out of the archive."""
     order.closed_at = None
     touch(context, order)
 
 
 def delete(context: Context, order: Order) -> None:
+    """Delete the order; the webhook only has its ID."""
     del context.shop.orders[order.number_id]
     context.changed.add(order.number_id)
     context.emit("orders/delete", {"id": order.number_id})
 
 
 def check_cancelable(context: Context, order: Order, staff_note: str | None) -> None:
-    """Raises the refusal of facts 1.4, word for word."""
+    """Raise UserError with Shopify's exact message if the order can't be canceled."""
 
     def refused(message: str, field: list[str] | None) -> UserError:
         return UserError(message, field, "INVALID")
@@ -240,7 +246,7 @@ def start_cancel(
     credit_expires_at: datetime | None = None,
     made_by: str = "app",
 ) -> Job:
-    """Accept a cancellation, and carry it out a moment later."""
+    """Accept a cancellation; it is carried out a moment later, as a job."""
     job = Job(
         key=key,
         order_number=order.number_id,
@@ -259,7 +265,7 @@ def start_cancel(
 
 
 def run_job(context: Context, key: str) -> None:
-    """Carry out what is left of an accepted cancellation; another run changes nothing."""
+    """Carry out what is left of an accepted cancellation; running it again changes nothing."""
     job = context.shop.jobs.get(key)
     order = context.shop.orders.get(job.order_number) if job else None
     if not job or not order:
@@ -275,7 +281,9 @@ def finish_cancel(
     order: Order,
     job: Job,
 ) -> None:
-    """Facts 1.6: what a canceled order looks like."""
+    """Cancel as Shopify does: void authorizations, drop unshipped work, archive; then refund as the
+    job says.
+    """
     if job.course == "failed":
         _fail(job, "The order could not be canceled.")
         context.changed.add(order.number_id)
@@ -295,13 +303,13 @@ def finish_cancel(
         waiting.status = "FAILURE"
     had_money = money.net(order) > 0
     order.cancelled_at = now
-    # Archived before: it was closed then.
+    # An order that was archived before keeps that time.
     order.closed_at = order.closed_at or now
     order.cancel_reason = job.reason
     order.cancel_staff_note = job.staff_note
     order.cancel_key = job.key
     if order.pending:
-        # Unpaid without a transaction: nothing to void, and yet voided.
+        # Payment pending without a transaction: there is nothing to void, but Shopify shows VOIDED.
         order.pending, order.status_override = False, "VOIDED"
     for line in order.lines:
         line.removed = line.quantity - line.refunded - line.returned
@@ -316,7 +324,7 @@ def finish_cancel(
 
 
 def _begin_refund(context: Context, order: Order, job: Job) -> None:
-    """The money of a cancellation: with it, later, or never, as its course says."""
+    """Refund now, later or never, depending on the job's course."""
     if job.course in {"job_open", "job_done"}:
         job.owes_refund = True
         if job.course == "job_open":
@@ -341,7 +349,7 @@ def _fail(job: Job, message: str) -> None:
 
 
 def bank_words(context: Context, gateways: list[str]) -> list[tuple[str, str | None]]:
-    """Of each transaction of a fresh refund: its status, and what follows where it is PENDING."""
+    """Return each transaction's first status for a new refund, and what a PENDING one becomes."""
     course = context.dice.choice(context.conditions.refunds)
     words: dict[str, tuple[str, str | None]] = {
         "pending_success": ("PENDING", "SUCCESS"),
@@ -360,7 +368,7 @@ def bank_words(context: Context, gateways: list[str]) -> list[tuple[str, str | N
 def give_back(
     context: Context, order: Order, moves: list[tuple[Transaction, Decimal]], *, key: str | None
 ) -> list[Transaction]:
-    """Money on its way to the payments it came from, as fast as their banks are."""
+    """Book refunds to the payments they came from, as fast as their banks are."""
     moved = []
     words = bank_words(context, [parent.gateway for parent, _amount in moves])
     for (parent, amount), (status, bank_says) in zip(moves, words, strict=True):
@@ -384,6 +392,7 @@ def give_back(
 
 
 def await_bank(context: Context, order: Order, transaction: Transaction, wait_s: float) -> None:
+    """Schedule the bank's answer to a pending refund."""
     answers = partial(
         bank_answers, order_number=order.number_id, transaction_number=transaction.number_id
     )
@@ -391,7 +400,7 @@ def await_bank(context: Context, order: Order, transaction: Transaction, wait_s:
 
 
 def bank_answers(context: Context, order_number: int, transaction_number: int) -> None:
-    """A pending refund arrives, or the bank refuses it; a second answer changes nothing."""
+    """Let a pending refund succeed or fail; a second answer changes nothing."""
     order = context.shop.orders.get(order_number)
     for transaction in order.transactions if order else ():
         if transaction.number_id == transaction_number and order and transaction.bank_says:
@@ -426,9 +435,11 @@ def _credit_all(context: Context, order: Order, job: Job) -> list[Transaction]:
 
 
 def _pay_all_back(context: Context, order: Order) -> list[Transaction]:
-    """To each payment what was not returned to it. Shopify warns of paying twice where an order
-    that was refunded before is canceled with its money; so does this store, where that refund
-    went elsewhere (store credit) and there are several payments."""
+    """Refund to each payment what wasn't returned to it.
+
+    Shopify warns that canceling with a refund may pay twice if the order was refunded before. So
+    does this store, if that refund went elsewhere (store credit) and there are several payments.
+    """
     left = [(payment, money.left_of(order, payment)) for payment in money.payments(order)]
     moves = [(payment, amount) for payment, amount in left if amount > 0]
     return give_back(context, order, moves, key=None)

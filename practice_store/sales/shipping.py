@@ -1,4 +1,4 @@
-"""Parcels: fulfillments, tracking, carrier events."""
+"""Parcels: fulfillments, their tracking, and carrier events."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def ship(
     quantities: dict[int, int] | None,
     tracking: list[Tracking],
 ) -> Fulfillment:
-    """Send a parcel of a fulfillment order; `quantities` by its line's number, None: the rest."""
+    """Ship a parcel of a fulfillment order. Raises UserError.
+
+    `quantities` go by the fulfillment order line's ID; None ships all that is left.
+    """
     chosen = []
     for item in work.lines:
         quantity = (
@@ -69,7 +72,7 @@ def ship(
 
 
 def ship_rest(context: Context, order: Order, tracking: list[Tracking]) -> Fulfillment:
-    """Send everything that is left of an order in one parcel."""
+    """Ship everything left of an order in one parcel. Raises UserError if nothing is."""
     work = next(
         (w for w in order.fulfillment_orders if w.status not in {"CLOSED", "CANCELLED"}), None
     )
@@ -79,7 +82,7 @@ def ship_rest(context: Context, order: Order, tracking: list[Tracking]) -> Fulfi
 
 
 def cancel(context: Context, order: Order, parcel: Fulfillment) -> None:
-    """Undo a shipment record; its goods count as not shipped again."""
+    """Undo a shipment; its goods count as unshipped again. Repeating it changes nothing."""
     if parcel.status == "CANCELLED":
         return  # a repeat succeeds and changes nothing
     parcel.status, parcel.display_status = "CANCELLED", "CANCELED"
@@ -98,6 +101,7 @@ def cancel(context: Context, order: Order, parcel: Fulfillment) -> None:
 def set_tracking(
     context: Context, order: Order, parcel: Fulfillment, tracking: list[Tracking]
 ) -> None:
+    """Replace a parcel's tracking."""
     parcel.tracking = tracking
     parcel.updated_at = context.now()
     context.emit("fulfillments/update", payloads.fulfillment(order, parcel))
@@ -113,7 +117,7 @@ def add_event(
     estimated_delivery_at: datetime | None = None,
     **details: Any,
 ) -> FulfillmentEvent:
-    """What a carrier reports. Canceled parcels still take events, which change nothing."""
+    """Record a carrier's report. Canceled parcels accept events too, but ignore them."""
     now = context.now()
     event = FulfillmentEvent(
         number_id=context.shop.new_id(),
@@ -140,7 +144,7 @@ def add_event(
 
 
 def tracking_of(data: dict[str, Any] | None) -> list[Tracking]:
-    """A FulfillmentTrackingInput as the list it stands for."""
+    """Return the tracking list of a FulfillmentTrackingInput."""
     data = data or {}
     numbers = data.get("numbers") or ([data["number"]] if data.get("number") else [])
     urls = data.get("urls") or ([data["url"]] if data.get("url") else [])

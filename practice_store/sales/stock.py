@@ -1,4 +1,4 @@
-"""What comes back to a shop's shelves, location by location: a journal, not a level."""
+"""Units put back on the shelves, per location: a journal of moves, not stock levels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Units = tuple[str, int, int | None]
 
 
 def location_number(context: Context, value: str | None, field: list[str]) -> int:
-    """The location of an id; of none, the one that orders are shipped from. Raises UserError."""
+    """Return the location of a global ID; without one, where orders ship from. Raises UserError."""
     if not value:
         return next(iter(context.shop.locations))
     tail = value.rsplit("/", 1)[-1]
@@ -32,8 +32,11 @@ def location_number(context: Context, value: str | None, field: list[str]) -> in
 
 
 def split(order: Order, line: LineItem, quantity: int) -> list[Units]:
-    """How Shopify suggests to restock units of a line that are refunded: what was not shipped
-    first, to where it waits, then what was, to where it came from; (type, units, location)."""
+    """Return how Shopify suggests restocking refunded units, as (type, units, location).
+
+    Unshipped units come first and go to where they wait; then shipped ones, to where they came
+    from.
+    """
     if not line.requires_shipping or line.is_custom:
         return [("NO_RESTOCK", quantity, None)]
     unshipped = min(quantity, quantities.unfulfilled_quantity(order, line.number_id))
@@ -54,7 +57,7 @@ def split(order: Order, line: LineItem, quantity: int) -> list[Units]:
     found = [
         ("CANCEL", unshipped, next(iter(waits), None)),
         ("RETURN", shipped, next(iter(came), None)),
-        # Booked in through a return already.
+        # Already booked in through a return.
         ("NO_RESTOCK", quantity - unshipped - shipped, None),
     ]
     return [part for part in found if part[1]]
@@ -63,8 +66,11 @@ def split(order: Order, line: LineItem, quantity: int) -> list[Units]:
 def check_restock(
     context: Context, order: Order, lines: list[tuple[LineItem, int, dict[str, Any]]]
 ) -> list[int]:
-    """How many units of each were shipped. Raises UserError: CANCEL is for what was not shipped,
-    RETURN for what was, each with a location (the sentences are ours)."""
+    """Return how many units of each line had been shipped. Raises UserError.
+
+    CANCEL is for unshipped units and RETURN for shipped ones; both need a location. The messages
+    are ours, not Shopify's.
+    """
     unshipped = {
         li.number_id: quantities.unfulfilled_quantity(order, li.number_id) for li in order.lines
     }
@@ -95,6 +101,7 @@ def check_restock(
 def put_back(
     context: Context, order: Order, line: LineItem, quantity: int, location: int, why: str
 ) -> None:
+    """Record units that came back to a location; `why` is "refund", "return" or "cancel"."""
     context.shop.stock_moves.append(
         StockMove(
             order_number=order.number_id,
@@ -110,7 +117,7 @@ def put_back(
 def put_back_by_refund(
     context: Context, order: Order, line: LineItem, quantity: int, item: dict[str, Any]
 ) -> int | None:
-    """A RefundLineItemInput's share of the stock; its location, None where nothing comes back."""
+    """Restock a RefundLineItemInput; return its location, or None if nothing comes back."""
     if item.get("restockType") not in _PUT_BACK:
         return None
     location = location_number(context, item.get("locationId"), ["refundLineItems"])
@@ -119,7 +126,7 @@ def put_back_by_refund(
 
 
 def ledger(shop: Shop) -> list[dict[str, Any]]:
-    """Every move, and for each line of an order how many units came back to which location."""
+    """Return, for each line and location, how many units came back and by which moves."""
     sums: Counter[tuple[int, int, int]] = Counter()
     for move in shop.stock_moves:
         sums[move.order_number, move.line_number, move.location_number] += move.quantity

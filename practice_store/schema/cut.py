@@ -1,8 +1,8 @@
-"""Cuts Shopify's Admin schema (all of a pre-release of 2026-10: NOTICE) down to what the practice
-store can be asked.
+"""Cut Shopify's Admin schema down to what the practice store can be asked.
 
-Run `python -m practice_store.schema.cut` after the full file or the lists below changed; a test
-fails while the two files disagree.
+The full file is all of a pre-release of 2026-10 (see NOTICE). Run `python -m
+practice_store.schema.cut` after changing it or the lists below; a test fails while the two files
+disagree.
 """
 
 from __future__ import annotations
@@ -116,19 +116,22 @@ MUTATIONS: Final = frozenset(
         "bulkOperationCancel",
     ]
 )
-# An interface leads to what implements it, unless that is half of the API (Node, HasEvents …).
+# Include an interface's implementations, unless they are half the API (Node, HasEvents …).
 MOST_IMPLEMENTATIONS: Final = 4
-# Answers that nothing else leads to: of node(id:), and of an interface with many.
+# Types that only node(id:) or an interface with many implementations leads to.
 NODES: Final = frozenset({"OrderCancelJobResult", "ProductSale"})
 
 
 def load_full() -> GraphQLSchema:
-    """All of the pre-release's schema: about five seconds. It has six known inconsistencies of Shopify's."""
+    """Parse the full pre-release schema: about five seconds.
+
+    Not validated, because it has six known inconsistencies of Shopify's.
+    """
     return build_schema(gzip.decompress(FULL.read_bytes()).decode(), assume_valid=True)
 
 
 def cut(full: GraphQLSchema) -> str:
-    """The part reachable from the root fields above, as SDL."""
+    """Return the part reachable from the root fields above, as SDL. Removes the others from `full`."""
     for root, wanted in ((full.query_type, QUERIES), (full.mutation_type, MUTATIONS)):
         if root is None:
             raise ValueError("the schema has no root type")
@@ -157,7 +160,7 @@ def cut(full: GraphQLSchema) -> str:
 
 
 def _neighbors(named: GraphQLNamedType) -> list[GraphQLNamedType]:
-    """The types a type names."""
+    """Return the types that a type refers to."""
     if isinstance(named, GraphQLUnionType):
         return list(named.types)
     found: list[GraphQLNamedType] = []
@@ -172,6 +175,7 @@ def _neighbors(named: GraphQLNamedType) -> list[GraphQLNamedType]:
 
 
 def main() -> None:
+    """Write the cut schema; the same input gives the same bytes."""
     CUT.write_bytes(gzip.compress(cut(load_full()).encode(), mtime=0))
 
 
