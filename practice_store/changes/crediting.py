@@ -1,7 +1,7 @@
 """Refunds as store credit: who may get one, and how much.
 
-Shopify's schema gives the shapes, and codes for orderCancel alone. The sentences are ours
-where no recording has Shopify's.
+The shapes come from Shopify's schema, which has error codes for orderCancel only. Messages are ours
+unless a recording has Shopify's.
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ from practice_store.state import Order
 
 @dataclass(frozen=True)
 class Credit:
-    """In the order's presentment currency."""
+    """A store credit refund, in the order's presentment currency."""
 
     amount: Decimal
     expires_at: datetime | None
 
 
 def has_customer(context: Context, order: Order) -> bool:
+    """Return whether the order has a customer to credit."""
     return order.customer_number in context.shop.customers
 
 
 def of_refund(context: Context, order: Order, methods: list[dict[str, Any]]) -> list[Credit]:
-    """RefundInput.refundMethods. Raises UserError; its sum is held against the order elsewhere."""
+    """Check RefundInput.refundMethods. Raises UserError; the caller compares the sum with the
+    order.
+    """
     return [
         _of_method(
             context,
@@ -46,8 +49,8 @@ def _of_method(context: Context, order: Order, data: dict[str, Any], where: list
     if not has_customer(context, order):
         raise UserError("Store credit can only be issued to a customer", where)
     amount = Decimal(str(data["amount"]["amount"]))
-    # Which of an order's two currencies Shopify credits is not told: as everywhere else in a
-    # refund, the one the customer paid in.
+    # Shopify doesn't document which of an order's two currencies it credits. As in the rest of a
+    # refund, use the one the customer paid in.
     if data["amount"]["currencyCode"] != order.presentment_currency:
         message = f"Currency must be {order.presentment_currency}"
         raise UserError(message, [*where, "amount", "currencyCode"])
@@ -60,7 +63,7 @@ def _of_method(context: Context, order: Order, data: dict[str, Any], where: list
 
 
 def check_cancel(context: Context, order: Order, data: dict[str, Any]) -> None:
-    """OrderCancelRefundMethodInput.storeCreditRefund. Raises UserError with Shopify's codes."""
+    """Check OrderCancelRefundMethodInput.storeCreditRefund. Raises UserError with Shopify's codes."""
     where = ["refundMethod", "storeCreditRefund"]
     if not has_customer(context, order):
         message = "Store credit can only be issued to a customer"

@@ -1,4 +1,4 @@
-"""Order edits and exchanges: what staff take off an order and put on it after it was placed."""
+"""Order edits and exchanges: what staff remove from a placed order and add to it."""
 
 from __future__ import annotations
 
@@ -35,8 +35,11 @@ def edit(
     remove: dict[int, int] | None = None,
     add: list[New] | None = None,
 ) -> list[LineItem]:
-    """Commit an edit: units off by line number, and (title, unit price, quantity) on. The new
-    lines. Money is settled apart: by a refund, or an invoice."""
+    """Commit an edit and return the new lines. Raises UserError for units that can't be removed.
+
+    `remove` has units by line number, `add` has (title, unit price, quantity). Money is settled
+    separately, by a refund or an invoice.
+    """
     lost = remove or {}
     for number, units in lost.items():
         line = order.line(number)
@@ -54,8 +57,11 @@ def edit(
 def exchange(
     context: Context, order: Order, items: list[tuple[int, int, str, str]], add: list[New]
 ) -> Return:
-    """A return (`items` as returning.open_return takes them) for which the customer gets other
-    things, both processed: what came back is off the order, and what goes out is on it."""
+    """Open a return and send other items instead; both sides are processed at once.
+
+    `items` are as in returning.open_return. What comes back is off the order, and what goes out is
+    on it.
+    """
     back = returning.open_return(context, order, items)
     lost: dict[int, int] = {}
     for item in back.lines:

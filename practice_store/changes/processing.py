@@ -1,8 +1,8 @@
-"""returnProcess: goods taken back off an order, booked in, and paid for. Not idempotent.
+"""returnProcess: take returned goods off an order, book them in, and refund them. Not idempotent.
 
-Recorded from a real shop: processing needs no disposition, leaves the return open, and may come
-before or after the goods were booked in (reverseFulfillmentOrderDispose). The sentences of
-refusals are ours where no recording has Shopify's.
+As recorded from a real shop, processing needs no disposition, leaves the return open, and may come
+before or after the goods are booked in (reverseFulfillmentOrderDispose). Error messages are ours
+unless a recording has Shopify's.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from practice_store.state import (
 
 @dataclass
 class Booking:
-    """A disposition that was asked for, checked."""
+    """A requested disposition that passed the checks."""
 
     item: ReturnLine
     quantity: int
@@ -46,7 +46,7 @@ class Booking:
 
 @dataclass
 class Money:
-    """A refund that was asked for, checked."""
+    """A requested refund that passed the checks."""
 
     moves: list[tuple[Transaction, Decimal]] = field(default_factory=list)
     credits: list[crediting.Credit] = field(default_factory=list)
@@ -54,6 +54,7 @@ class Money:
 
     @property
     def total(self) -> Decimal:
+        """What is paid out, through transactions and as store credit."""
         moved = sum((amount for _, amount in self.moves), ZERO)
         return moved + sum((credit.amount for credit in self.credits), ZERO)
 
@@ -61,7 +62,7 @@ class Money:
 def process(
     context: Context, order: Order, back: Return, data: dict[str, Any], *, made_by: str = "app"
 ) -> Refund | None:
-    """All of it or nothing. Raises UserError; returns the refund it made, if any."""
+    """Process a return, all of it or nothing; return the refund made, if any. Raises UserError."""
     if back.status != "OPEN":
         message = "Return is not processable. Only returns with status OPEN can be processed."
         raise UserError(message, ["input", "returnId"], "INVALID_STATE")
@@ -149,7 +150,7 @@ def _refund(
         item.refunded += quantity
         line = order.line(item.line_number)
         line.returned = max(0, line.returned - quantity)
-        # The dispositions are what changes the stock.
+        # Dispositions change the stock; the refund must not do so again.
         lines.append((line, quantity, {"restockType": "NO_RESTOCK"}))
     note = note if context.conditions.keeps_return_notes else None
     data = {"note": note, "shipping": {"amount": paid.shipping}}
@@ -160,8 +161,10 @@ def _refund(
 
 
 def _processed_before(order: Order, back: Return, amount: Decimal) -> list[tuple[ReturnLine, int]]:
-    """Money alone, through a return whose units are processed: for as many of them as it pays
-    (how Shopify books that is not known)."""
+    """Return the units that a refund without units covers: processed ones, while the money lasts.
+
+    How Shopify books a refund of money alone is not known.
+    """
     found = []
     for item in back.lines:
         line, open_units = order.line(item.line_number), item.processed - item.refunded
@@ -178,7 +181,7 @@ def _processed_before(order: Order, back: Return, amount: Decimal) -> list[tuple
 def outcome(
     order: Order, back: Return, wanted: list[dict[str, Any]], shipping: dict[str, Any] | None
 ) -> refunding.Suggestion:
-    """Return.suggestedFinancialOutcome: the units' worth less the return's fees."""
+    """Return.suggestedFinancialOutcome: what the units are worth, less the return's fees."""
     by_id = {item.id: item for item in back.lines}
     lines: dict[int, int] = {}
     fees = back.shipping_fee
@@ -200,5 +203,6 @@ def outcome(
 
 
 def restocking_fee(order: Order, item: ReturnLine, quantity: int) -> Decimal:
+    """Return the restocking fee of these units, a percentage of their price."""
     price, _tax = refunding.line_share(order, order.line(item.line_number), quantity)
     return money.rounded(price * item.restocking_fee_percent / 100, order.presentment_currency)

@@ -1,4 +1,4 @@
-"""Refunds as Shopify books them: suggested, checked, recorded."""
+"""Refunds as Shopify suggests, checks and books them."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ from practice_store.state import (
 
 @dataclass(frozen=True)
 class SuggestedLine:
+    """Units of a line to refund; a line whose units restock differently has several."""
+
     line: LineItem
     quantity: int
     restock_type: str
@@ -44,6 +46,8 @@ class SuggestedLine:
 
 @dataclass(frozen=True)
 class Suggestion:
+    """A SuggestedRefund; `transactions` are (payment, amount, maximum), `duties` (line, amount)."""
+
     order: Order
     lines: tuple[SuggestedLine, ...]
     shipping: Decimal
@@ -54,15 +58,17 @@ class Suggestion:
     maximum: Decimal
     duties: tuple[tuple[LineItem, Decimal], ...]
     transactions: tuple[tuple[Transaction, Decimal, Decimal], ...]
-    # The whole amount as store credit, in place of the transactions.
+    # Refund the whole amount as store credit instead of through transactions.
     as_store_credit: bool = False
 
 
 def line_share(
     order: Order, line: LineItem, quantity: int, *, skip: int = 0
 ) -> tuple[Decimal, Decimal]:
-    """Price and tax of the next `quantity` units to be refunded after `skip` others, exact to the
-    last unit."""
+    """Return price and tax of the next `quantity` units to refund, after skipping `skip`.
+
+    Cent rounding is spread so that the shares of all units add up to the line.
+    """
     before = line.refunded + line.removed + skip
     whole = money.line_total(line)
 
@@ -83,8 +89,10 @@ def suggest(
     as_store_credit: bool = False,
     less: Decimal = ZERO,
 ) -> Suggestion:
-    """What Shopify would give back; `shipping` None: none, unless `full`. `less`: the fees of a
-    return."""
+    """Return what Shopify would refund.
+
+    Without `shipping` none is, unless `full`. `less` are the fees of a return.
+    """
     if full:
         chosen = [
             (line, quantities.refundable_quantity(order, line.number_id)) for line in order.lines
@@ -136,13 +144,16 @@ def suggest(
 
 
 def duty_id(line: LineItem) -> str:
+    """Return the global ID of a line's duty."""
     return gid("Duty", line.number_id)
 
 
 def _duties(
     order: Order, chosen: list[dict[str, Any]], quantities: dict[int, int]
 ) -> list[tuple[LineItem, Decimal]]:
-    """Duties to give back: FULL what is left of each, PROPORTIONAL the refunded units' share."""
+    """Return the duties to refund: FULL is the rest of each, PROPORTIONAL the refunded units'
+    share.
+    """
     by_id = {duty_id(line): line for line in order.lines if line.duty}
     found = []
     for index, item in enumerate(chosen):
@@ -159,7 +170,7 @@ def _duties(
 
 
 def _spread(order: Order, amount: Decimal) -> tuple[tuple[Transaction, Decimal, Decimal], ...]:
-    """The amount over the payments, gift cards last, with each one's maximum."""
+    """Spread the amount over the payments, gift cards last, and return each one's maximum too."""
     left = amount
     found = []
     for payment in sorted(money.payments(order), key=lambda t: t.gateway == "gift_card"):
@@ -174,8 +185,9 @@ def _spread(order: Order, amount: Decimal) -> tuple[tuple[Transaction, Decimal, 
 def create(
     context: Context, data: dict[str, Any], key: str | None, *, made_by: str = "app"
 ) -> tuple[Order, Refund]:
-    """refundCreate, or staff at their own desk. Raises UserError in Shopify's words; nothing is
-    written then."""
+    """Create a refund for refundCreate or for staff. Raises UserError in Shopify's words, with
+    nothing written.
+    """
     shop = context.shop
     number = int(data["orderId"].rsplit("/", 1)[-1])
     order = shop.orders.get(number)
@@ -204,6 +216,7 @@ def create(
 
 
 def too_much(order: Order, amount: Decimal, limit: Decimal) -> str:
+    """Return Shopify's message for refunding more than was received."""
     currency = order.presentment_currency
     sign = {"EUR": "€", "GBP": "£", "JPY": "¥"}.get(currency, "$")
     asked, most = (str(money.rounded(sum_, currency)) for sum_ in (amount, limit))
@@ -222,7 +235,7 @@ def _check_lines(
                 "Line item does not exist", ["refundLineItems", str(index), "lineItemId"]
             )
         asked = item["quantity"] + sum(units for other, units, _ in found if other is line)
-        # A canceled order's lines are off it already; only the money is left.
+        # Removed units may still be refunded: canceling takes lines off an order but not its money.
         if asked > line.quantity - line.refunded:
             raise UserError(
                 "Quantity cannot refund more items than were purchased",
@@ -235,6 +248,7 @@ def _check_lines(
 def check_transactions(
     order: Order, wanted: list[dict[str, Any]]
 ) -> list[tuple[Transaction, Decimal]]:
+    """Return (payment, amount) of the requested transactions. Raises UserError."""
     by_id = {t.id: t for t in order.transactions}
     found = []
     for item in wanted:
@@ -262,8 +276,10 @@ def book(
     key: str | None,
     tolls: Sequence[tuple[LineItem, Decimal]] = (),
 ) -> Refund:
-    """A refund whose parts were checked. Lines are (line, units, RefundLineItemInput), `tolls`
-    the duties that go back."""
+    """Book a refund whose parts were checked.
+
+    `lines` are (line, units, RefundLineItemInput); `tolls` are the duties to refund.
+    """
     shop, now = context.shop, context.now()
     refund = Refund(
         number_id=shop.new_id(),
@@ -313,8 +329,10 @@ def book(
 
 
 def _discrepancy(data: dict[str, Any]) -> str:
-    """The reason that was given for another amount than the calculated one; OTHER has no word of
-    its own among those that are kept."""
+    """Return the reason for refunding other than the calculated amount.
+
+    OTHER has no counterpart among the values that are stored.
+    """
     given = data.get("discrepancyReason")
     return given if given in {"CUSTOMER", "DAMAGE", "RESTOCK"} else "REFUND_DISCREPANCY"
 
@@ -330,6 +348,7 @@ def _take_off(order: Order, line: LineItem, quantity: int) -> None:
 
 
 def shipping_part(order: Order, data: dict[str, Any]) -> Decimal:
+    """Return how much shipping a ShippingRefundInput refunds. Raises UserError if too much."""
     left = money.shipping(order) - money.refunded_shipping(order)
     if data.get("fullRefund"):
         return left

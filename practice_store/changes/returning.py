@@ -1,4 +1,4 @@
-"""Returns: requested, approved, received, closed."""
+"""Returns: requested, approved, received and closed."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ from practice_store.state import (
 
 
 def shipped_lines(order: Order) -> Iterable[FulfillmentLine]:
+    """Yield the lines of all parcels that count as shipped."""
     for parcel in order.fulfillments:
         if parcel.is_live:
             yield from parcel.lines
 
 
 def returned_quantity(order: Order, fulfillment_line_number: int) -> int:
+    """Return how many units of a parcel's line are in returns, canceled and declined ones aside."""
     return sum(
         item.quantity
         for back in order.returns
@@ -49,7 +51,10 @@ def open_return(
     *,
     status: str = "OPEN",
 ) -> Return:
-    """`items`: (fulfillment line number, quantity, reason, note)."""
+    """Open or request a return. Raises UserError.
+
+    `items` are (fulfillment line number, quantity, reason, note).
+    """
     shipped = {line.number_id: line for line in shipped_lines(order)}
     now = context.now()
     back = Return(
@@ -93,6 +98,7 @@ def open_return(
 
 
 def approve(context: Context, order: Order, back: Return) -> None:
+    """Approve a requested return; the order leaves the archive. Raises UserError."""
     if back.status != "REQUESTED":
         message = "Return is not approvable. Only returns with status REQUESTED can be approved."
         raise UserError(message, ["input", "id"], "INVALID_STATE")
@@ -103,6 +109,7 @@ def approve(context: Context, order: Order, back: Return) -> None:
 
 
 def decline(context: Context, order: Order, back: Return, reason: str, note: str | None) -> None:
+    """Decline a requested return. Raises UserError."""
     if back.status != "REQUESTED":
         message = "Return is not declinable. Only non-refunded returns with status REQUESTED can be declined."
         raise UserError(message, ["input", "id"], "INVALID_STATE")
@@ -111,6 +118,7 @@ def decline(context: Context, order: Order, back: Return, reason: str, note: str
 
 
 def cancel(context: Context, order: Order, back: Return) -> None:
+    """Cancel a return that has no processed units. Raises UserError."""
     if back.status == "CLOSED" or any(item.processed for item in back.lines):
         raise UserError("Return is not cancelable.", ["id"], "INVALID_STATE")
     back.status = "CANCELED"
@@ -118,6 +126,7 @@ def cancel(context: Context, order: Order, back: Return) -> None:
 
 
 def close(context: Context, order: Order, back: Return) -> None:
+    """Close an open return; closing it again succeeds. Raises UserError."""
     if back.status not in {"OPEN", "CLOSED"}:
         raise UserError("Return status is invalid.", ["id"], "INVALID_STATE")
     back.status, back.closed_at = "CLOSED", back.closed_at or context.now()
@@ -125,6 +134,7 @@ def close(context: Context, order: Order, back: Return) -> None:
 
 
 def reopen(context: Context, order: Order, back: Return) -> None:
+    """Reopen a closed return; reopening an open one succeeds. Raises UserError."""
     if back.status not in {"OPEN", "CLOSED"}:
         raise UserError("Return status is invalid.", ["id"], "INVALID_STATE")
     back.status, back.closed_at = "OPEN", None
@@ -134,7 +144,7 @@ def reopen(context: Context, order: Order, back: Return) -> None:
 def receive(
     context: Context, order: Order, item: ReturnLine, quantity: int, kind: str
 ) -> Disposition:
-    """Goods arrived at the center, or did not (MISSING); staff book them in."""
+    """Book in goods that arrived at the center, or are MISSING. Raises UserError."""
     if quantity > item.quantity - item.disposed:
         raise UserError(
             "Invalid disposition quantity.", ["dispositionInputs", "0", "quantity"], "INVALID"
@@ -146,7 +156,7 @@ def receive(
 
 
 def _no_place(context: Context, given: str | None, where: list[str]) -> UserError | None:
-    """What is wrong with a location that was given."""
+    """Return the problem with a given location, or None."""
     try:
         if given:
             stock.location_number(context, given, [*where, "locationId"])
@@ -163,7 +173,7 @@ def book_in(
     kind: str,
     location: int | None,
 ) -> Disposition:
-    """Write a checked disposition; what is RESTOCKED is on the shelf."""
+    """Record a checked disposition; RESTOCKED units go back to the stock."""
     booked = Disposition(
         number_id=context.shop.new_id(),
         type=kind,
@@ -183,8 +193,11 @@ def book_in(
 def check_dispositions(
     context: Context, order: Order, back: Return, wanted: list[dict[str, Any]], field: list[str]
 ) -> list[tuple[ReturnLine, int, str, int | None]]:
-    """ReverseFulfillmentOrderDisposeInputs of one return, checked: units, kind and location of
-    each. A reverse line carries its return line's number. Raises UserError."""
+    """Check ReverseFulfillmentOrderDisposeInputs of one return; return (item, units, kind,
+    location).
+
+    A reverse fulfillment order line has the number of its return line. Raises UserError.
+    """
     by_number = {item.number_id: item for item in back.lines if back.reverse_order_number}
     left = {number: item.quantity - item.disposed for number, item in by_number.items()}
     found: list[tuple[ReturnLine, int, str, int | None]] = []
@@ -212,7 +225,7 @@ def check_dispositions(
 
 
 def dispose(context: Context, wanted: list[dict[str, Any]]) -> list[tuple[Order, ReturnLine]]:
-    """reverseFulfillmentOrderDispose: all of it or nothing, and of one reverse order only."""
+    """reverseFulfillmentOrderDispose: all inputs or none, and only for a single reverse order."""
     if not wanted:
         raise UserError("The array cannot be empty.", ["dispositionInputs"], "BLANK")
     tails = {entry["reverseFulfillmentOrderLineItemId"].rsplit("/", 1)[-1] for entry in wanted}
@@ -234,7 +247,7 @@ def dispose(context: Context, wanted: list[dict[str, Any]]) -> list[tuple[Order,
 
 
 def return_status(order: Order) -> str:
-    """OrderReturnStatus of the whole order; a request outranks what is under way."""
+    """Return the order's OrderReturnStatus; a request outranks returns in progress."""
     states = {back.status for back in order.returns}
     if "REQUESTED" in states:
         return "RETURN_REQUESTED"
@@ -255,7 +268,7 @@ def _tell(context: Context, order: Order, back: Return, topic: str) -> None:
 
 
 def ledger(shop: Shop) -> list[dict[str, Any]]:
-    """What became of every unit that was to come back, for tests to hold us against."""
+    """Return what happened to every unit to be returned, for tests to compare the product with."""
     return [
         {
             "id": back.id,

@@ -1,4 +1,4 @@
-"""Parcels on their way back: reverse deliveries, as a real shop was recorded to keep them."""
+"""Parcels on their way back: reverse deliveries, as recorded from a real shop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def create(
     tracking: dict[str, Any] | None,
     label: dict[str, Any] | None,
 ) -> ReverseDelivery:
-    """Of the units named, or without any of all that the return expects. Raises UserError."""
+    """Create a reverse delivery for these units, or for all that the return expects. Raises
+    UserError.
+    """
     items = _checked(back, wanted) or [(item, item.quantity) for item in back.lines]
     found = ReverseDelivery(
         number_id=context.shop.new_id(),
@@ -45,12 +47,14 @@ def create(
 
 
 def set_tracking(found: ReverseDelivery, tracking: dict[str, Any] | None) -> None:
+    """Replace the tracking; without input, keep it."""
     if tracking:
         found.tracking_number = tracking.get("number")
         found.tracking_url = tracking.get("url")
 
 
 def holding(order: Order, delivery: ReverseDelivery) -> Return:
+    """Return the return that a reverse delivery belongs to."""
     return next(back for back in order.returns if back.number_id == delivery.return_number)
 
 

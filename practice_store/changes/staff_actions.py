@@ -1,4 +1,4 @@
-"""What staff, customers and carriers do, by order: for the staff page, the seeder and tests."""
+"""What staff, customers and carriers do to an order: for the staff page, the seeder and tests."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from practice_store.state import (
 
 
 def order_by_name(context: Context, name: str) -> Order:
+    """Return the order named "#1001". Raises UserError."""
     for order in context.shop.orders.values():
         if order.name == name:
             return order
@@ -51,7 +52,7 @@ def pay(
     gateway: str = "shopify_payments",
     account_number: str | None = "•••• 4242",
 ) -> None:
-    """Money arrives: all that is owed, or a part."""
+    """Receive money: everything owed, or a part. Raises UserError if nothing is owed."""
     due = amount if amount is not None else money.outstanding(order)
     if due <= 0:
         raise UserError("Nothing is owed.")
@@ -67,6 +68,7 @@ def pay(
 
 
 def authorize(context: Context, order: Order) -> None:
+    """Authorize the whole total on a card."""
     selling.add_transaction(
         context,
         order,
@@ -80,6 +82,7 @@ def authorize(context: Context, order: Order) -> None:
 
 
 def capture(context: Context, order: Order) -> None:
+    """Capture everything that is authorized."""
     for held in money.open_authorizations(order):
         selling.capture(context, order, held.number_id, money.capturable(order))
 
@@ -91,7 +94,7 @@ def ship(
     quantities: dict[int, int] | None = None,
     tracking: list[Tracking] | None = None,
 ) -> None:
-    """Ship what is left, or some units by line number."""
+    """Ship everything left, or some units by line number. Raises UserError."""
     work = next(
         (w for w in order.fulfillment_orders if w.status not in {"CLOSED", "CANCELLED"}), None
     )
@@ -115,7 +118,9 @@ def carrier_says(
     country: str | None = None,
     message: str | None = None,
 ) -> None:
-    """A tracking event of a parcel, by default the latest."""
+    """Report a tracking event for a parcel, by default the latest. Raises UserError without
+    parcels.
+    """
     if not order.fulfillments:
         raise UserError("Nothing was shipped yet.")
     due = context.now() + timedelta(days=arrives_in_days) if arrives_in_days is not None else None
@@ -133,7 +138,7 @@ def carrier_says(
 
 
 def refund(context: Context, order: Order, amount: Decimal, note: str = "") -> Refund:
-    """Shop staff refund an amount in Shopify's own admin."""
+    """Refund an amount as staff in Shopify's own admin. Raises UserError if it is too much."""
     left, moves = amount, []
     for payment in money.payments(order):
         part = min(left, money.left_of(order, payment))
@@ -160,7 +165,7 @@ def refund(context: Context, order: Order, amount: Decimal, note: str = "") -> R
 
 
 def cancel(context: Context, order: Order, *, reason: str, refund_all: bool) -> None:
-    """Shop staff cancel in Shopify's own admin."""
+    """Cancel as staff in Shopify's own admin. Raises UserError."""
     selling.check_cancelable(context, order, None)
     key = f"staff-{context.shop.new_id()}"
     selling.start_cancel(
@@ -169,6 +174,7 @@ def cancel(context: Context, order: Order, *, reason: str, refund_all: bool) -> 
 
 
 def open_return(context: Context, order: Order, *, requested: bool = False) -> Return:
+    """Return everything shipped that isn't in a return yet. Raises UserError if nothing is."""
     items = [
         (line.number_id, left, "OTHER", "")
         for line in returning.shipped_lines(order)
@@ -180,13 +186,14 @@ def open_return(context: Context, order: Order, *, requested: bool = False) -> R
 
 
 def approve_return(context: Context, order: Order) -> None:
+    """Approve the requested return. Raises UserError if there is none."""
     returning.approve(context, order, _return(order, "REQUESTED"))
 
 
 def receive_return(
     context: Context, order: Order, *, units: int | None = None, kind: str = "RESTOCKED"
 ) -> None:
-    """Units of the open returns arrive at the center and are booked in; None: all that are left."""
+    """Book in units of the open returns; None means all that are left."""
     for back in order.returns:
         if back.status == "OPEN":
             for item in back.lines:
@@ -198,7 +205,7 @@ def receive_return(
 
 
 def process_return(context: Context, order: Order) -> None:
-    """Staff process what is left of the open return, and refund nothing (yet)."""
+    """Process the rest of the open return without a refund. Raises UserError if there is none."""
     back = _return(order, "OPEN")
     rows = [
         {"id": item.id, "quantity": left}
@@ -209,6 +216,7 @@ def process_return(context: Context, order: Order) -> None:
 
 
 def close_return(context: Context, order: Order) -> None:
+    """Close the open return. Raises UserError if there is none."""
     returning.close(context, order, _return(order, "OPEN"))
 
 
@@ -222,6 +230,7 @@ def _return(order: Order, status: str) -> Return:
 def edit(
     context: Context, order: Order, *, note: str | None = None, tags: list[str] | None = None
 ) -> None:
+    """Change the order's note or tags; None leaves them alone."""
     if note is not None:
         order.note = note
     if tags is not None:
@@ -230,7 +239,7 @@ def edit(
 
 
 def fail_refund(context: Context, order: Order, refund_row: Refund, error_code: str) -> None:
-    """The payment provider turns a booked refund down, perhaps days later."""
+    """Let the payment provider reject a booked refund, perhaps days later."""
     for transaction in order.transactions:
         if transaction.number_id in refund_row.transactions:
             transaction.status, transaction.error_code = "FAILURE", error_code
@@ -238,7 +247,7 @@ def fail_refund(context: Context, order: Order, refund_row: Refund, error_code: 
 
 
 def merge_customers(context: Context, *, kept: int, gone: int) -> None:
-    """Staff merge two customers: the orders of one become the other's, and one goes."""
+    """Merge two customers: `kept` gets the orders of `gone`, which is deleted."""
     customers = context.shop.customers
     context.emit("customers/merge", payloads.merged_customers(customers[kept], customers[gone]))
     del customers[gone]
@@ -248,7 +257,7 @@ def merge_customers(context: Context, *, kept: int, gone: int) -> None:
 
 
 def dispute(context: Context, order: Order, status: str) -> None:
-    """A customer's bank disputes the payment, or says how that stands."""
+    """Open a dispute of the payment by the customer's bank, or update its status."""
     topic = "disputes/update" if order.dispute else "disputes/create"
     order.dispute = status
     body = {

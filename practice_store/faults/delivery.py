@@ -1,7 +1,8 @@
-"""Signed webhooks out: to every subscription of the topic, and to --deliver-to as the app's own.
+"""Send signed webhooks to every subscription of the topic, and to --deliver-to.
 
-Retries 8 times over 4 hours of the store's clock with the original body; a subscription that
-failed 8 times in a row is deleted, as Shopify does.
+--deliver-to acts like a subscription from the app's own configuration. Failed deliveries are
+retried 8 times over 4 hours of the store's clock, with the original body; a subscription that
+failed 8 times in a row is deleted, as at Shopify.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ FAILURES_UNTIL_DELETED: Final = 8
 
 @dataclass(order=True)
 class Delivery:
+    """A queued delivery, ordered by when it is due."""
+
     due: float
     serial: int
     shop: str = field(compare=False)
@@ -48,7 +51,7 @@ class Delivery:
 
 
 class Courier:
-    """Delivers in the background by a few threads. `log` holds what became of each try."""
+    """Deliver webhooks with a few background threads; `log` has the result of each try."""
 
     def __init__(
         self, world: World, faults: Faults, *, deliver_to: str = "", threads: int = 4
@@ -68,20 +71,23 @@ class Courier:
         ]
 
     def start(self) -> None:
+        """Start the threads; deliveries may be queued before."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
+        """End the threads; what is still queued is lost."""
         with self._wake:
             self._stopped = True
             self._wake.notify_all()
 
     def clock_moved(self) -> None:
+        """Check for due deliveries again, after the store's clock moved."""
         with self._wake:
             self._wake.notify_all()
 
     def send(self, shop: Shop, emitted: list[tuple[str, dict[str, Any]]]) -> None:
-        """Queue what one merchant action told; all of it shares one event id."""
+        """Queue the webhooks of one merchant action; they all share one event ID."""
         event_id = str(uuid.uuid4())
         for topic, content in emitted:
             body = json.dumps(content, ensure_ascii=False, default=str).encode()
@@ -177,6 +183,7 @@ class Courier:
 
 
 def headers(shop: Shop, topic: str, body: bytes, event_id: str, now: datetime) -> dict[str, str]:
+    """Return Shopify's headers for a delivery, with a new webhook ID and the body's signature."""
     signature = hmac.digest(shop.secret.encode(), body, hashlib.sha256)
     return {
         "Content-Type": "application/json",

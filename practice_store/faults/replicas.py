@@ -1,7 +1,7 @@
-"""A shop as it was some changes ago: what a read replica that lags still shows.
+"""A shop as it was some changes ago, which is what a lagging read replica still shows.
 
-Each order keeps its last versions, with the state its cancellation jobs had. A view is consistent:
-it is the whole shop just before one change, so an order's sums, refunds and `updatedAt` belong
+Each order keeps its latest versions, with the state of its cancellation jobs. A view is consistent:
+it is the whole shop just before one change, so an order's amounts, refunds and `updatedAt` belong
 together, and so do the orders of a list.
 """
 
@@ -24,7 +24,7 @@ KEPT: Final = 20
 
 
 class _Version(msgspec.Struct):
-    """An order after a change; `is_birth`: before it there was no such order."""
+    """An order after a change; `is_birth` means the order did not exist before it."""
 
     serial: int
     at: float
@@ -34,7 +34,7 @@ class _Version(msgspec.Struct):
 
 
 class Replicas:
-    """The past of one shop. Its methods expect the shop's lock; times are the store's clock."""
+    """The past of one shop. Call its methods under the shop's lock; times are the store's clock."""
 
     def __init__(self) -> None:
         self._versions: dict[int, deque[_Version]] = {}
@@ -42,12 +42,12 @@ class Replicas:
         self._serial = 0
 
     def begin(self, shop: Shop) -> None:
-        """Before a change: orders that have no past yet get the present as their first version."""
+        """Prepare for a change: orders without a past get the present as their first version."""
         for number in shop.orders.keys() - self._versions.keys():
             self._versions[number] = deque([_version(shop, number, 0, 0.0)], maxlen=KEPT)
 
     def note(self, shop: Shop, numbers: Iterable[int], *, now: float) -> None:
-        """After a change: these orders are different now."""
+        """Record that a change has altered these orders."""
         self._serial += 1
         for number in numbers:
             made = _version(shop, number, self._serial, now)
@@ -58,7 +58,7 @@ class Replicas:
             self._changes.append((self._serial, now, number))
 
     def catch_up(self, number: int | None = None) -> None:
-        """No replica is behind any more: for one order, or for all."""
+        """Drop the past, so that no replica lags: for one order, or for all."""
         if number is None:
             self._versions.clear()
             self._changes.clear()
@@ -67,8 +67,10 @@ class Replicas:
             self._versions[number] = deque([versions[-1]], maxlen=KEPT)
 
     def view(self, shop: Shop, number: int | None, lag: int, *, since: float | None) -> Shop:
-        """The shop just before the `lag`-th latest change of this order (None: of any), or as
-        far back as there are versions. `since`: nothing that was replaced before then."""
+        """Return the shop just before the `lag`-th latest change of this order, or of any (None).
+
+        Goes back as far as there are versions, but shows nothing that was replaced before `since`.
+        """
         if number is not None:
             versions = self._versions.get(number, ())
             changes = [(v.serial, v.at) for v in list(versions)[1:]]
@@ -102,7 +104,7 @@ class Replicas:
         known_jobs = msgspec.msgpack.decode(then.jobs, type=dict[str, Job])
         for key, job in past.jobs.items():
             if job.order_number == number:
-                # One that was accepted since is there, and has not begun.
+                # A job accepted after that moment is shown as accepted and not yet started.
                 begun = msgspec.structs.replace(job, status="STARTED", errors=[])
                 past.jobs[key] = known_jobs.get(key, begun)
 

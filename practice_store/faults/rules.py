@@ -1,4 +1,4 @@
-"""How the store can be told to misbehave. A rule matches requests and picks a phase."""
+"""Fault rules: how to make the store misbehave. A rule matches requests and picks a phase."""
 
 from __future__ import annotations
 
@@ -69,17 +69,20 @@ COMMITS: Final = frozenset(
     }
 )
 LATE_S: Final = 3.0
-# Not requests of the API: a rule for all of those does not mean them.
+# These aren't API requests, so "*" doesn't match them.
 _NAMED_ONLY: Final = frozenset({("webhook",), ("bulk",), ("bulk_file",), ("token",)})
 
 
 class Rule(msgspec.Struct, kw_only=True):
-    """`operation`: a root field, "*" for all, or by name "webhook", "bulk"
-    (an operation's run), "bulk_file" (its download) and "token". Without `nth`, `every` or
-    `probability` it matches always; `times` ends it. `lag`: so many changes a stale_read is
-    behind, or as many as are kept. `codes` and `with_null`: the errors of error_before and
-    error_after, and whether `data` with a null stands beside them. `late_s`: when, by the
-    store's clock, a commit_late happens."""
+    """A fault, and the requests it applies to.
+
+    `operation`: a root field; "*" for all of them; or, only by name, "webhook", "bulk" (the run of
+    a bulk operation), "bulk_file" (its download) or "token". Without `nth`, `every` or
+    `probability` the rule always fires; `times` limits how often. `lag`: how many changes a
+    stale_read is behind, at most as many as are kept. `codes` and `with_null`: the errors of
+    error_before and error_after, and whether a null `data` comes with them. `late_s`: after how
+    many seconds of the store's clock a commit_late takes effect.
+    """
 
     operation: str = "*"
     phase: Phase | WebhookPhase
@@ -98,7 +101,7 @@ class Rule(msgspec.Struct, kw_only=True):
 
 
 class Faults:
-    """The rules in force, matched in their order. Thread-safe."""
+    """The rules in force, tried in order. Thread-safe."""
 
     def __init__(self) -> None:
         self._rules: list[Rule] = []
@@ -106,12 +109,13 @@ class Faults:
         self._random = random.Random(1)  # noqa: S311  faults, not secrets
 
     def set(self, rules: list[dict[str, Any]]) -> None:
-        """Replace the rules. Raises msgspec.ValidationError for a rule of another shape."""
+        """Replace the rules. Raises msgspec.ValidationError for a malformed rule."""
         converted = msgspec.convert(rules, list[Rule])
         with self._lock:
             self._rules = converted
 
     def pick(self, operations: tuple[str, ...], shop: str) -> Rule | None:
+        """Return the first rule that matches and fires, and count it; None if none does."""
         with self._lock:
             for rule in self._rules:
                 if rule.operation != "*" and rule.operation not in operations:
@@ -129,7 +133,7 @@ class Faults:
         return None
 
     def keeps_history(self) -> bool:
-        """Whether a rule may ask for what a shop looked like before its last change."""
+        """Return whether a rule may ask for a shop's earlier state."""
         with self._lock:
             return any(rule.phase == "stale_read" for rule in self._rules)
 

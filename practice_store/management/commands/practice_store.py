@@ -1,4 +1,4 @@
-"""Runs the stand-in for Shopify: its own process, its own state."""
+"""Run the stand-in for Shopify, in its own process with its own state."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ DEFAULT_SHOPS = ("demo.myshopify.com", "second.myshopify.com")
 
 
 class Command(BaseCommand):
+    """Run a practice store until Ctrl-C or SIGTERM."""
+
     help = "A store to practise with: speaks Shopify's Admin GraphQL schema and signed webhooks."
     requires_system_checks: list[str] = []
 
@@ -54,7 +56,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{domain}: token {shop.token}, secret {shop.secret}")
         self.stdout.write(f"Practice store is ready: http://127.0.0.1:{options['port']}/_practice/")
         self.stdout.flush()
-        # Ended by the demo as by Ctrl-C: the shops are saved.
+        # The demo stops us with SIGTERM; treat it like Ctrl-C, so that the shops are saved.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             server.serve_forever()
