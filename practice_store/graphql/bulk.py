@@ -1,4 +1,4 @@
-"""Bulk operations: a query over everything, run beside the shop into a file of lines."""
+"""Bulk operations: a query over everything, run in the background and written to a JSONL file."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Operation:
-    """One operation; the names are the schema's."""
+    """One bulk operation; the attributes are named as in the schema."""
 
     number_id: int
     shop: str
@@ -75,11 +75,12 @@ class Operation:
 
     @property
     def is_open(self) -> bool:
+        """Whether it hasn't ended yet."""
         return self.status in {"CREATED", "RUNNING", "CANCELING"}
 
 
 class Bulk:
-    """All shops' operations and their files. `work` runs something under a shop's lock."""
+    """All shops' operations and their files. `work` runs a function under a shop's lock."""
 
     def __init__(
         self,
@@ -91,17 +92,18 @@ class Bulk:
         self._work, self._base_url, self._fails = work, base_url, fails
         self._operations: dict[int, Operation] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="practice-bulk-"))
-        # Also where nobody closes it.
+        # Removes the files even if close() is never called.
         self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._threads: set[threading.Thread] = set()
-        # A writer is begun and known, or not at all: one known before it began cannot be joined.
+        # Held while a writer is both registered and started: a thread can't be joined before its
+        # start.
         self._beginning = threading.Lock()
         self._is_closed = False
 
     at_once = RUNNING_AT_ONCE
 
     def close(self) -> None:
-        """Stop what is being written, and remove the files. Not to be called under a lock."""
+        """Stop the writers and remove the files. Must not be called under a shop's lock."""
         with self._beginning:
             self._is_closed = True
             threads = list(self._threads)
@@ -110,10 +112,11 @@ class Bulk:
         self._remove()
 
     def running(self, shop: Shop) -> int:
+        """Return how many of the shop's operations haven't ended."""
         return sum(o.is_open and o.shop == shop.domain for o in self._operations.values())
 
     def start(self, context: Context, query: str) -> Operation:
-        """Expects a query that `bulk_rules` let pass."""
+        """Create an operation for a query that passed `bulk_rules`."""
         made = Operation(
             number_id=context.shop.new_id(),
             shop=context.shop.domain,
@@ -121,20 +124,22 @@ class Bulk:
             created_at=context.now(),
         )
         self._operations[made.number_id] = made
-        # It begins once the request that asked for it has been answered.
+        # It starts only after the request that created it.
         context.later(0.0, lambda _context: self._begin(made))
         return made
 
     def find(self, shop: Shop, number: int) -> Operation | None:
+        """Return the shop's operation with this number, or None."""
         found = self._operations.get(number)
         return found if found and found.shop == shop.domain else None
 
     def cancel(self, operation: Operation) -> None:
+        """Ask an open operation to stop; it ends before it writes its next page."""
         if operation.is_open:
             operation.status = "CANCELING"
 
     def file_of(self, token: str, now: datetime) -> Path | None:
-        """The file behind an address, for as long as Shopify keeps it."""
+        """Return the file behind a URL's token, for as long as Shopify keeps it; else None."""
         for operation in self._operations.values():
             done = operation.completed_at
             if operation.token == token and done and now - done < KEPT:
@@ -202,8 +207,10 @@ class Bulk:
         )
 
     def _pages(self, operation: Operation) -> Iterator[list[Json]]:
-        """The lines, a page of root objects at a time, each under the shop's lock alone, so
-        that the shop goes on selling."""
+        """Yield the lines, a page of root objects at a time.
+
+        The shop's lock is held for one page only, so that the shop can keep selling.
+        """
         document = _with_limits(operation.query)
         rows = self._work(operation.shop, lambda c: found_orders(c, _search_of(operation.query)))
         for start in range(0, len(rows), _PAGE):
@@ -229,7 +236,7 @@ def _execute(context: Context, *, document: Any, page: list[Order]) -> list[Json
 
 
 def _flatten(connection: Json, parent: str | None, lines: list[Json]) -> None:
-    """A connection's objects as lines, their own connections' after each."""
+    """Append a connection's objects as lines, each followed by those of its own connections."""
     for edge in connection["edges"]:
         node = edge["node"]
         nested = {k: v for k, v in node.items() if isinstance(v, dict) and "edges" in v}
@@ -240,7 +247,7 @@ def _flatten(connection: Json, parent: str | None, lines: list[Json]) -> None:
 
 
 def _search_of(query: str) -> Json:
-    """The root connection's `query` argument."""
+    """Return the root connection's `query` argument."""
     for definition in parse(query).definitions:
         for selection in getattr(definition, "selection_set").selections:  # noqa: B009
             for argument in selection.arguments or ():
@@ -250,7 +257,7 @@ def _search_of(query: str) -> Json:
 
 
 def _with_limits(query: str) -> Any:
-    """`first` is not needed in a bulk query; our connections insist on it."""
+    """Add `first` to every connection: bulk queries don't need it, but our resolvers do."""
     types = TypeInfo(schema())
 
     class Limits(Visitor):

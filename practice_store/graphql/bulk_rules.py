@@ -1,4 +1,4 @@
-"""What Shopify refuses in a bulk query, in its words (recorded 2026-04; facts §7)."""
+"""What Shopify refuses in a bulk query, in its own words (recorded 2026-04)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIST_HOLDS_CONNECTION: Final = (
 
 
 def problems(schema: GraphQLSchema, query: str) -> list[str]:
-    """The refusals of a query, in Shopify's order; empty for one that may run."""
+    """Return a query's refusals in Shopify's order; empty if it may run."""
     try:
         document = parse(query)
     except GraphQLError as error:
@@ -70,11 +70,12 @@ def problems(schema: GraphQLSchema, query: str) -> list[str]:
 
 
 def is_connection(name: str) -> bool:
+    """Return whether a type is a connection, by its name."""
     return name.endswith("Connection")
 
 
 class _Look(Visitor):
-    """Collects what the rules ask about, in one walk."""
+    """Collect what the rules need in one pass over the query."""
 
     def __init__(self, schema: GraphQLSchema) -> None:
         super().__init__()
@@ -84,10 +85,11 @@ class _Look(Visitor):
         self.without_id: list[str] = []
         self.depth = 0
         self.is_in_list = False
-        # (field's name, is a connection, is a list, its selection) from the root down.
+        # (name, is a connection, is a list, selection set) of each field, from the root down.
         self._path: list[tuple[str, bool, bool, SelectionSetNode | None]] = []
 
     def enter_field(self, node: FieldNode, *_: object) -> None:
+        """Record the field and its place in the query."""
         kind = self.types.get_type()
         is_list = isinstance(
             kind.of_type if isinstance(kind, GraphQLNonNull) else kind, GraphQLList
@@ -96,12 +98,13 @@ class _Look(Visitor):
         here = is_connection(str(kind).strip("[]!"))
         if here:
             self._connection(node, name)
-        # `edges` and `nodes` are lists of the connection itself.
+        # A connection's own `edges` and `nodes` don't count as lists.
         own = bool(self._path) and self._path[-1][1] and name in {"edges", "nodes"}
         self._path.append((name, here, is_list and not own, node.selection_set))
         self.depth = max(self.depth, sum(is_one for _n, is_one, _l, _s in self._path))
 
     def leave_field(self, *_: object) -> None:
+        """Go back up to the field's parent."""
         self._path.pop()
 
     def _connection(self, node: FieldNode, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Query cost, near enough to Shopify's: objects cost 1, mutations 10, connections by size."""
+"""Query cost, close to Shopify's: objects cost 1, mutations 10, connections depend on their size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from graphql import (
 def requested_cost(
     document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
 ) -> int:
-    """What is reserved before running: pages count by the logarithm of their size."""
+    """Return the points to reserve; a page costs the logarithm of its size."""
     fragments = {
         d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
     }
@@ -66,7 +66,7 @@ def requested_cost(
 
 
 def actual_cost(operation: OperationDefinitionNode, requested: int, data: Any) -> int:
-    """What is charged after running, by what came back; never more than was reserved."""
+    """Return the points to charge for what came back, at most what was reserved."""
     if operation.operation.value == "mutation":
         return min(requested, 10)
     return max(1, min(requested, math.ceil(_objects(data) / 4)))

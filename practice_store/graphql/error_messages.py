@@ -1,4 +1,4 @@
-"""graphql-core's findings in graphql-ruby's words, which are Shopify's (taken from recordings)."""
+"""Translate graphql-core's errors to graphql-ruby's wording, which is Shopify's (from recordings)."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ Entry = dict[str, Any]
 
 
 def syntax_error(error: GraphQLSyntaxError) -> Entry:
+    """Return a parse error in Shopify's format."""
     line, column = 1, 1
     if error.locations:
         line, column = error.locations[0].line, error.locations[0].column
     if "<EOF>" in error.message and error.source is not None:
-        # Shopify points at the last token, graphql-core behind it.
+        # Shopify points at the last token, graphql-core at the position after it.
         last = error.source.body.rstrip().splitlines()
         line = len(last)
         column = len(last[-1]) - len(last[-1].split()[-1]) + 1 if last else 1
@@ -51,7 +52,7 @@ def syntax_error(error: GraphQLSyntaxError) -> Entry:
 
 
 def validation_error(document: DocumentNode, error: GraphQLError) -> Entry:
-    """One finding of validate(), as Shopify would say it; graphql-core's words where unknown."""
+    """Return an error of validate() in Shopify's format; unknown ones keep their message."""
     node = error.nodes[0] if error.nodes else None
     path = _path(document, node) if node else []
     entry: Entry = {"message": error.message}
@@ -67,7 +68,7 @@ def validation_error(document: DocumentNode, error: GraphQLError) -> Entry:
 
 
 def undefined_field(type_name: str, node: FieldNode) -> Entry:
-    """For a field that is in the schema and not in the version that was asked."""
+    """Return the error for a field that the requested API version doesn't have yet."""
     field = node.name.value
     entry: Entry = {
         "message": f"Field '{field}' doesn't exist on type '{type_name}'",
@@ -138,7 +139,7 @@ def _undefined_directive(entry: Entry, match: re.Match[str], node: Node | None) 
 
 
 def _bad_literal(entry: Entry, match: re.Match[str], node: Node | None) -> None:
-    """A literal that is not of its argument's type."""
+    """Handle a literal that doesn't fit its argument's type."""
     steps = entry["path"]
     field, argument = (steps[-2], steps[-1]) if len(steps) > 2 else ("", "")
     value = print_ast(node) if node else ""
@@ -172,7 +173,7 @@ _RULES: Final[tuple[tuple[re.Pattern[str], _Say], ...]] = (
 def variable_errors(
     schema: GraphQLSchema, document: DocumentNode, name: str | None, variables: Mapping[str, Any]
 ) -> list[Entry]:
-    """Variables that are missing or of another shape: INVALID_VARIABLE, one entry a variable."""
+    """Return INVALID_VARIABLE errors, one for each variable that is missing or malformed."""
     found = []
     for operation in document.definitions:
         if not isinstance(operation, OperationDefinitionNode):
@@ -256,7 +257,7 @@ def _check_object(
             _check(field.type, value.get(key), [*path, key], problems)
     given = [key for key, part in value.items() if part is not None]
     if kind.is_one_of and (len(given) != 1 or len(value) != 1):
-        # No recording has it: graphql-ruby's sentence.
+        # No recording has this one; the wording is graphql-ruby's.
         text = f"'{kind.name}' requires exactly one argument, but {len(given)} were provided."
         problems.append({"path": path, "explanation": text})
 
@@ -273,13 +274,13 @@ def _check_scalar(
         return
     try:
         kind.coerce_input_value(value)
-    except Exception:  # noqa: BLE001  whatever a scalar refuses is a problem of the caller's
+    except Exception:  # noqa: BLE001  a value a scalar rejects is the caller's problem
         text = f"Could not coerce value {value!r} to {kind.name}".replace("'", '"')
         problems.append({"path": path, "explanation": text})
 
 
 def _path(document: DocumentNode, target: Node) -> list[Any]:
-    """Where a node stands: the operation, then the response keys down to it."""
+    """Return a node's path: the operation, then the response keys that lead to it."""
 
     def walk(node: Node, path: list[Any]) -> list[Any] | None:
         if isinstance(node, OperationDefinitionNode):

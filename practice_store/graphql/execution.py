@@ -1,4 +1,4 @@
-"""One GraphQL request: parse, validate, execute on Shopify's own schema, answer as it does."""
+"""Run one GraphQL request on Shopify's own schema: parse, validate, execute, answer as it does."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from practice_store.graphql.resolvers import (
 from practice_store.graphql.scalars import schema
 
 MAX_QUERY_COST: Final = 1000
-# Fields of the schema that versions before do not have.
+# Schema fields that older API versions don't have, with the version that added them.
 SINCE: Final = {("OrderCancelPayload", "jobResult"): "2026-10"}
 
 
 @lru_cache(maxsize=512)
 def _prepared(query: str) -> DocumentNode | tuple[dict[str, Any], ...]:
-    """The document, or the errors for which it is refused."""
+    """Return the parsed document, or the errors it is refused with."""
     try:
         document = parse(query)
     except GraphQLSyntaxError as error:
@@ -58,7 +58,7 @@ def _prepared(query: str) -> DocumentNode | tuple[dict[str, Any], ...]:
 
 @lru_cache(maxsize=512)
 def _too_new(query: str, version: str) -> tuple[dict[str, Any], ...]:
-    """Errors for fields that this version does not have yet."""
+    """Return errors for fields that this API version doesn't have yet."""
     if version >= max(SINCE.values()):
         return ()
     info = TypeInfo(schema())
@@ -82,8 +82,11 @@ def execute(
     *,
     reserve: Callable[[int], bool] = lambda _cost: True,
 ) -> dict[str, Any]:
-    """The answer's body. `context` afterwards holds what is to be told and done; `reserve` says
-    whether the shop's bucket holds the requested cost."""
+    """Return the response body.
+
+    Afterwards `context` holds the webhooks to send and the work to do. `reserve` tells whether the
+    shop's bucket has the requested cost.
+    """
     prepared = _prepared(query)
     if isinstance(prepared, tuple):
         return {"errors": list(prepared)}
@@ -135,6 +138,7 @@ def execute(
 
 
 def is_mutation(query: str, operation_name: str | None) -> bool:
+    """Return whether the query is a valid mutation."""
     prepared = _prepared(query)
     if isinstance(prepared, tuple):
         return False
@@ -143,7 +147,7 @@ def is_mutation(query: str, operation_name: str | None) -> bool:
 
 
 def root_fields(query: str, operation_name: str | None) -> tuple[str, ...]:
-    """Names of the root fields, which fault rules and the log go by."""
+    """Return the names of the root fields, which fault rules and the request log use."""
     prepared = _prepared(query)
     if isinstance(prepared, tuple):
         return ()

@@ -1,4 +1,4 @@
-"""@idempotent, as Shopify keeps it: 24 hours from the first request, replays from current state."""
+"""@idempotent as Shopify does it: kept for 24 hours, replays show the current state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ WINDOW: Final = timedelta(hours=24)
 def remember(
     context: Context, key: str, data: dict[str, Any], work: Callable[[], tuple[Order, Refund]]
 ) -> tuple[Order, Refund | None]:
-    """Do the work once per key; later calls get its outcome, whatever became of it since."""
+    """Do the work once per key; later calls return its refund as it is now, None if it is gone.
+
+    A failure is remembered too. Raises UserError.
+    """
     table = context.shop.idempotency
     fingerprint = json.dumps(data, default=str)
     known = table.get(key)

@@ -1,4 +1,4 @@
-"""Shopify's own schema, with scalars that check and format as Shopify does."""
+"""Shopify's own schema, with scalars that validate and format as Shopify's do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from practice_store.schema.cut import CUT
 
 @cache
 def schema() -> GraphQLSchema:
-    """Shopify's schema with working scalars. Built once, about half a second."""
+    """Build Shopify's schema with working scalars; once, in about half a second."""
     built = build_schema(
         gzip.decompress(CUT.read_bytes()).decode(), assume_valid=True, no_location=True
     )
@@ -59,7 +59,7 @@ def _text_in(value: Any) -> Any:
 
 
 def _money_out(amount: Decimal) -> str:
-    """Two decimals at least, and every digit there is."""
+    """Format with at least two decimals, and more if there are any."""
     whole, _point, part = f"{amount:f}".partition(".")
     return f"{whole}.{part.rstrip('0').ljust(2, '0')}"
 
@@ -68,7 +68,7 @@ _SCALARS: Final[dict[str, tuple[Any, Any]]] = {
     "DateTime": (_time_out, _time_in),
     "Date": (lambda v: v.isoformat() if isinstance(v, date) else str(v), _text_in),
     "Decimal": (_decimal_out, _decimal_in),
-    # The older scalar keeps two decimals; Decimal drops zeros.
+    # This older scalar keeps two decimals; Decimal drops trailing zeros.
     "Money": (lambda v: _money_out(v) if isinstance(v, Decimal) else str(v), _decimal_in),
     "UnsignedInt64": (str, _text_in),
     "URL": (str, _text_in),

@@ -1,4 +1,4 @@
-"""Which scope a root field asks for. A field that is not here asks for none."""
+"""The access scope each root field requires; a field not listed here requires none."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NEEDS: Final[dict[str, frozenset[str]]] = {
 
 
 def needs_customer_pages(context: Context, field: str) -> None:
-    """Raises Shopify's refusal of a field that asks for protected customer data of level 2."""
+    """Raise Shopify's refusal unless the app may see protected customer data, level 2."""
     if context.shop.sees_customer_pages:
         return
     raise ShopError(
@@ -38,9 +38,9 @@ def needs_customer_pages(context: Context, field: str) -> None:
 
 
 def denied(fields: tuple[str, ...], granted: frozenset[str]) -> dict[str, Any] | None:
-    """Shopify's answer to a request beyond the app's scopes; None when all are granted.
+    """Return Shopify's answer to a request beyond the app's scopes; None if all are granted.
 
-    Writing a thing includes reading it.
+    A write scope includes the read scope.
     """
     have = granted | {scope.replace("write_", "read_", 1) for scope in granted}
     for field in fields:

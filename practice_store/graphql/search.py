@@ -1,6 +1,7 @@
-"""Shopify's search syntax, the part the product uses: `field:value`, comparators, quotes, AND.
+"""The part of Shopify's search syntax that the product uses: `field:value`, comparators, quotes,
+AND.
 
-Unknown fields are ignored with a warning and so return everything, as at Shopify.
+As at Shopify, an unknown field only causes a warning, so that the search returns everything.
 """
 
 from __future__ import annotations
@@ -65,14 +66,17 @@ _CHECKOUT: Final[dict[str, Callable[[Checkout], Any]]] = {
 
 
 def checkouts(rows: list[Checkout], query: str) -> list[Checkout]:
+    """Return the checkouts that match a query; unknown fields are ignored silently."""
     return _search(rows, query, _CHECKOUT, lambda c: c.email or "", lambda field, code: None)
 
 
 def orders(rows: list[Order], query: str, warn: Callable[[str, str], None]) -> list[Order]:
+    """Return the orders that match a query; `warn` gets each unknown field and a code."""
     return _search(rows, query, _ORDER, lambda o: f"{o.name} {o.email or ''}", warn)
 
 
 def customers(rows: list[Customer], query: str, warn: Callable[[str, str], None]) -> list[Customer]:
+    """Return the customers that match a query; `warn` gets each unknown field and a code."""
     text = lambda c: f"{c.display_name} {c.email or ''} {c.phone or ''}"  # noqa: E731
     return _search(rows, query, _CUSTOMER, text, warn)
 

@@ -1,4 +1,4 @@
-"""GET /_practice/about: what this stand-in can and cannot do, from what it is made of."""
+"""GET /_practice/about: what this stand-in can and can't do, derived from its resolvers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graphql import GraphQLObjectType
 from practice_store.graphql import scalars
 from practice_store.graphql.resolvers import RESOLVERS
 
-# What somebody would try and wonder about; the rest follows from the schema.
+# What users would try and wonder about; the rest follows from the schema.
 CAN: Final = (
     "Orders in several currencies, with taxes, discounts, tips, duties, fees and cash rounding",
     "Lists beyond a page, and lists in any order; reads that lag behind",
@@ -32,7 +32,7 @@ CANNOT: Final = (
 
 
 def render(version: str) -> bytes:
-    """The page. Fields of the schema that nobody fills are answered `undefinedField`."""
+    """Return the page. A schema field without a resolver is answered with `undefinedField`."""
     answered = {kind: sorted(RESOLVERS.get(kind, ())) for kind in ("Mutation", "QueryRoot")}
     missing = {kind: sorted(set(_fields(kind)) - set(names)) for kind, names in answered.items()}
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>This practice store</title>

@@ -1,4 +1,4 @@
-"""OAuth as a shop does it: the consent page, the code, tokens that expire and rotate."""
+"""A shop's side of OAuth: the consent page, the code, and tokens that expire and rotate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Answer = tuple[int, dict[str, Any]]
 
 
 def consent_page(shop: Shop, query: dict[str, str]) -> bytes:
-    """GET /admin/oauth/authorize: the merchant agrees by a button."""
+    """GET /admin/oauth/authorize: the page where the merchant agrees with a click."""
     fields = "".join(
         f'<input type="hidden" name="{escape(k)}" value="{escape(v)}">' for k, v in query.items()
     )
@@ -32,7 +32,7 @@ def consent_page(shop: Shop, query: dict[str, str]) -> bytes:
 
 
 def redirect(shop: Shop, form: dict[str, str]) -> str | None:
-    """Where the browser goes after consent, signed; None for another app's client id."""
+    """Return the signed URL to go to after consent; None for another app's client ID."""
     if form.get("client_id") != shop.client_id or not form.get("redirect_uri"):
         return None
     code = secrets.token_hex(16)
@@ -49,7 +49,7 @@ def redirect(shop: Shop, form: dict[str, str]) -> str | None:
 
 
 def token(shop: Shop, data: dict[str, Any], now: datetime) -> Answer:
-    """POST /admin/oauth/access_token: by code, by client credentials, or by refresh token."""
+    """POST /admin/oauth/access_token: grant by code, client credentials or refresh token."""
     if data.get("client_id") != shop.client_id or data.get("client_secret") != shop.secret:
         return 401, {"error": "invalid_client"}
     grant = data.get("grant_type") or ("authorization_code" if data.get("code") else "")
@@ -69,14 +69,14 @@ def token(shop: Shop, data: dict[str, Any], now: datetime) -> Answer:
         given = str(data.get("refresh_token"))
         if given not in shop.refreshes or not shop.is_installed:
             return 400, {"error": "invalid_grant"}
-        # The one before it stays valid until its successor is first used, as at Shopify.
+        # As at Shopify, a refresh token stays valid until its successor is used for the first time.
         shop.refreshes.pop(shop.refreshes[given], None)
         return 200, _granted(shop, now, TOKEN_AGE_S) | _renewable(shop, given)
     return 400, {"error": "unsupported_grant_type"}
 
 
 def is_valid(shop: Shop, given: str, now: datetime) -> bool:
-    """Whether an access token opens the shop's API now."""
+    """Return whether this access token opens the shop's API now."""
     if not shop.is_installed:
         return False
     ends = shop.issued.get(given)

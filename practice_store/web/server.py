@@ -1,4 +1,4 @@
-"""The store's HTTP door: the Admin API by Host, OAuth's token address, and the control pages."""
+"""The store's HTTP server: the Admin API by Host, OAuth's token endpoint, and the control pages."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from practice_store.web import (
 logger = logging.getLogger(__name__)
 
 API_VERSION: Final = "2026-10"
-# Those that Shopify supports then.
+# The versions Shopify supports when API_VERSION is the latest.
 VERSIONS: Final = ("2026-01", "2026-04", "2026-07", API_VERSION)
 _QUARTER: Final = re.compile(r"20\d\d-(01|04|07|10)\Z")
 _RANGE: Final = re.compile(r"\Abytes=(\d+)-\Z")
@@ -61,7 +61,7 @@ _STATUS_PHASES: Final = {
     "429",
     "430",
 }
-# Reads that a replica may answer.
+# Root fields that a replica may answer.
 _ON_REPLICAS: Final = frozenset(
     {"order", "orders", "node", "nodes", "refund", "return", "fulfillment", "job"}
 )
@@ -69,19 +69,24 @@ _GID: Final = re.compile(r"gid://shopify/([A-Za-z]+)/([\w-]+)")
 
 
 class Answer(msgspec.Struct):
+    """A response, and how it is to be sent."""
+
     status: int
     body: bytes
     content_type: str = "application/json; charset=utf-8"
     headers: dict[str, str] = {}
     file: Path | None = None
-    # How the bytes leave: all, cut in the middle, never, or not at all.
+    # "whole", "half" (cut in the middle) or "dropped" (the connection is closed without a
+    # response).
     sent: str = "whole"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    """Handle a request to any of the shops, and the faults that spoil its response."""
+
     protocol_version = "HTTP/1.1"
     store: Store
-    # Headers and body must leave in one piece, or a keep-alive client waits 40 ms for the rest.
+    # Send headers and body in one write, or a keep-alive client waits 40 ms for the rest.
     wbufsize = -1
     disable_nagle_algorithm = True
 
@@ -118,7 +123,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return Answer(404, plain({"errors": "Not Found"}))
 
     def _bulk_file(self, token: str) -> Answer:
-        """As a storage address answers: no token of the API, ranges, gone after a week."""
+        """Serve a file as a storage URL does: no API token, range requests, gone after a week."""
         path = self.store.bulk.file_of(token, self.store.world.now())
         if path is None:
             return Answer(404, b"")
@@ -185,8 +190,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return Answer(200, plain({"ok": True, "now": self.store.world.now().isoformat()}))
 
     def _set_faults(self, data: dict[str, Any]) -> None:
-        """`rules` replace the rules, `conditions` those of `shop`, or of all; what is not named
-        stays."""
+        """Replace the fault rules by `rules`, and the conditions of `shop`, or of all, by
+        `conditions`.
+
+        What isn't named stays as it is.
+        """
         if not {"rules", "conditions"} & data.keys():
             raise KeyError("rules")
         domain = data.get("shop", "")
@@ -222,7 +230,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return _spoiled(made, rule, ()) if rule else made
 
     def _shop(self, named: str) -> Shop | None:
-        """By Host, as at Shopify; a browser on loopback names it in the query instead."""
+        """Return the shop by Host, as at Shopify; a browser on loopback names it in the query
+        instead.
+        """
         shops = self.store.world.shops
         return shops.get((self.headers.get("Host") or "").split(":")[0]) or shops.get(named)
 
@@ -259,7 +269,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return answer
 
     def _turned_away(self, shop: Shop) -> Answer | None:
-        """Before anything of the request is looked at."""
+        """Return the refusal of a locked shop or a bad token, before looking at the request."""
         if shop.locked_status:
             return Answer(shop.locked_status, plain({"errors": "Unavailable Shop"}))
         given = self.headers.get("X-Shopify-Access-Token") or ""
@@ -315,7 +325,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         *,
         lag: int | None = None,
     ) -> Answer:
-        """`lag`: so many changes behind; None: as whichever replica answers."""
+        """Run a query; `lag` reads that many changes behind, None as a random replica would."""
         with self.store.locks[shop.domain]:
             if execution.is_mutation(query, name):
                 self.store.before_change(shop)
@@ -387,7 +397,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def _version(asked: str) -> str:
-    """The version that answers: one that has ended falls forward to the oldest; "": none does."""
+    """Return the version that answers; an ended one falls forward to the oldest, "" means none."""
     if asked in VERSIONS:
         return asked
     return VERSIONS[0] if _QUARTER.match(asked) and asked < VERSIONS[0] else ""
@@ -398,7 +408,7 @@ def _form(body: bytes) -> dict[str, str]:
 
 
 def _named_in(variables: Any) -> dict[str, Any]:
-    """For the log of requests: the key, the order and the note of a mutation's variables."""
+    """Return the key, order, return and note in a mutation's variables, for the request log."""
     found = variables if isinstance(variables, dict) else {}
     inner = found["input"] if isinstance(found.get("input"), dict) else {}
     return {
@@ -410,7 +420,7 @@ def _named_in(variables: Any) -> dict[str, Any]:
 
 
 def _order_asked(shop: Shop, query: str, variables: Any) -> int | None:
-    """The number of the order that a read is about; None: of several, or of none."""
+    """Return the ID of the order that a read is about; None for several or none."""
     found = _GID.search(query + json.dumps(variables))
     if found is None:
         return None
@@ -429,7 +439,7 @@ def _order_asked(shop: Shop, query: str, variables: Any) -> int | None:
 
 
 def _errors(rule: Rule, fields: tuple[str, ...]) -> bytes:
-    """Top-level errors of codes nobody has listed."""
+    """Return top-level errors, with codes that no documentation lists."""
     errors = [
         {"message": f"Something went wrong: {code}", "extensions": {"code": code}}
         for code in rule.codes
@@ -458,7 +468,7 @@ def _with_a_user_error(payload: dict[str, Any]) -> None:
 
 
 def _spoiled(answer: Answer, rule: Rule, fields: tuple[str, ...]) -> Answer:
-    """What the client gets of an answer whose work is done."""
+    """Return what the client gets although the work is done."""
     if (status := rule.phase.removeprefix("commit_then_")).isdigit() and status != "500":
         return Answer(int(status), plain({"errors": "fault"}))
     spoil: dict[str, Callable[[], Answer]] = {
@@ -492,12 +502,14 @@ def _throttled(store: Store, shop: Shop, cost: int) -> dict[str, Any]:
 
 
 class Server(http.server.ThreadingHTTPServer):
+    """A threading server whose threads don't keep the process alive."""
+
     daemon_threads = True
     request_queue_size = 128
 
 
 def serve(store: Store, port: int) -> Server:
-    """A server on loopback, not yet running: call serve_forever, or start_in_thread."""
+    """Return a server on loopback that isn't running yet; call its serve_forever."""
     scalars.schema()
     handler = type("StoreHandler", (Handler,), {"store": store})
     server = Server(("127.0.0.1", port), handler)
@@ -506,9 +518,9 @@ def serve(store: Store, port: int) -> Server:
 
 
 def start_in_thread(store: Store, port: int = 0) -> Server:
-    """Run a store in this process; `server.server_address[1]` is its port."""
+    """Start a store and its server in this process; `server.server_address[1]` is the port."""
     server = serve(store, port)
     store.start()
-    # Stopping waits for the next look at the flag: half a second a test, unless told.
+    # shutdown() waits for the next poll, which by default costs every test half a second.
     threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True).start()
     return server

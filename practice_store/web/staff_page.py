@@ -1,4 +1,4 @@
-"""GET /_practice/: a page that plays the shop's staff, its customers and its carriers."""
+"""GET /_practice/: a page to act as the shop's staff, its customers and its carriers."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ _AT_THE_TILL: Final[dict[str, tuple[str, Callable[[Context, Checkout], object]]]
 
 
 def act(store: Store, form: Form) -> str:
-    """Do what a button says; returns the address to go back to."""
+    """Do what the clicked button says; return the URL to go back to."""
     shop, name, what = form.get("shop", ""), form.get("order", ""), form.get("act", "")
     said = ""
     if shop not in store.world.shops:
@@ -157,6 +157,7 @@ def _check_out(context: Context, form: Form) -> None:
 
 
 def render(store: Store, query: Form) -> bytes:
+    """Return the page: one shop's latest orders and checkouts, filtered by the search."""
     shops = store.world.shops
     domain = query.get("shop", next(iter(shops)))
     shop = shops.get(domain, next(iter(shops.values())))
@@ -183,7 +184,7 @@ def render(store: Store, query: Form) -> bytes:
 
 
 def _checkouts(shop: Shop) -> str:
-    """The latest checkouts; nothing where there are none."""
+    """Return the table of the latest checkouts; "" if there are none."""
     found = sorted(shop.checkouts.values(), key=lambda row: -row.number_id)[:_CHECKOUT_ROWS]
     if not found:
         return ""

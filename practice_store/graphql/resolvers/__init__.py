@@ -1,4 +1,4 @@
-"""Type name -> field name -> how to answer it. Anything else is an attribute of the parent."""
+"""Resolvers by type name and field name; any other field is an attribute of the parent."""
 
 from practice_store.graphql.resolvers import (
     bulk,

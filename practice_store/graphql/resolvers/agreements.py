@@ -1,4 +1,4 @@
-"""SalesAgreements: an order as it was placed, and each edit of it."""
+"""SalesAgreements: an order as it was placed, and each change to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from practice_store.state import (
 
 
 def agreements(order: Order) -> list[dict[str, Any]]:
-    """SalesAgreements: the order as it was placed, and each change of it."""
+    """Return the order's SalesAgreements: the placed order, then each edit and exchange."""
     placed = {line.number_id: line.quantity for line in order.lines if not line.added}
     return [
         _agreement(order, "OrderAgreement", "ORDER", order.number_id, order.created_at, placed),

@@ -1,4 +1,4 @@
-"""The registry, connections, ids and payloads that all resolvers share."""
+"""What all resolvers share: the registry, connections, IDs and payloads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_PAGE: Final = 250
 
 
 class Part:
-    """A row together with its order, which its sums and statuses need."""
+    """A row together with its order, which its amounts and statuses depend on."""
 
     def __init__(self, order: Order, row: Any) -> None:
         self.order, self.row = order, row
@@ -51,6 +51,10 @@ def resolves(type_name: str, *fields: str) -> Callable[[Resolver], Resolver]:
 
 
 def resolve_field(parent: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:
+    """Resolve a field: from a dict's key, then a registered resolver, then an attribute.
+
+    Raises ShopError for a field that this store doesn't fill.
+    """
     if isinstance(parent, dict) and info.field_name in parent:
         return parent[info.field_name]
     resolver = RESOLVERS.get(info.parent_type.name, {}).get(info.field_name)
@@ -70,8 +74,10 @@ def resolve_field(parent: Any, info: GraphQLResolveInfo[Any], **args: Any) -> An
 
 
 def unfilled(type_name: str, field_name: str) -> ShopError:
-    """For a field of the schema that nobody fills here: as if it were not there, and not null,
-    which would be a claim about the shop."""
+    """Return the error for a schema field that this store doesn't fill.
+
+    As if the field didn't exist: null would be a claim about the shop.
+    """
     return ShopError(
         f"Field '{field_name}' doesn't exist on type '{type_name}'",
         "undefinedField",
@@ -82,17 +88,19 @@ def unfilled(type_name: str, field_name: str) -> ShopError:
 
 
 def resolve_type(value: Any, *_: Any) -> str | None:
+    """Return the type name of a union's or interface's value."""
     if isinstance(value, dict):
         return value.get("__typename")
     return getattr(value, "typename", None) or None
 
 
 def snake(name: str) -> str:
+    """Convert a GraphQL name to the attribute's: createdAt to created_at."""
     return _HUMP.sub("_", name).lower()
 
 
 def parse_gid(value: str) -> tuple[str, int | str]:
-    """Type and number of an id. Raises Shopify's error for text that is none."""
+    """Return the type and number of a global ID. Raises Shopify's error for other text."""
     match = _GID.match(value)
     if match is None:
         raise ShopError(f"Invalid global id '{value}'", "RESOURCE_NOT_FOUND")
@@ -101,19 +109,19 @@ def parse_gid(value: str) -> tuple[str, int | str]:
 
 
 def number(value: str) -> int:
-    """The number of an id, -1 for one that has none of ours."""
+    """Return the number of a global ID; -1 if it has none. Raises Shopify's error for other text."""
     _kind, tail = parse_gid(value)
     return tail if isinstance(tail, int) else -1
 
 
 def must_be(kind: str, value: str) -> None:
-    """Raises Shopify's error for the id of something else."""
+    """Raise Shopify's error unless the ID is of this type."""
     if parse_gid(value)[0] != kind:
         raise ShopError(f"Invalid id: {value}", "RESOURCE_NOT_FOUND")
 
 
 def connection(rows: Sequence[Any], args: Args) -> dict[str, Any]:
-    """A Relay page of rows. Shopify insists on `first` or `last`."""
+    """Return a page of rows. Raises Shopify's error without `first` or `last`."""
     first, last = args.get("first"), args.get("last")
     if first is None and last is None:
         raise ShopError("you must provide one of first or last", "BAD_REQUEST")
@@ -142,7 +150,7 @@ def connection(rows: Sequence[Any], args: Args) -> dict[str, Any]:
 
 
 def _place(rows: Sequence[Any], cursor: str | None) -> int | None:
-    """Where the row of a cursor stands; None for none and for one that is not ours."""
+    """Return the position of a cursor's row; None without a cursor or for an unknown one."""
     if not cursor:
         return None
     try:
@@ -158,8 +166,10 @@ def _cursor(index: int, row: Any) -> str:
 
 
 def in_any_order(context: Context, rows: Sequence[Any]) -> list[Any]:
-    """Rows whose order Shopify does not promise; where they are shuffled, always the same way,
-    so that the cursors of a page stay good."""
+    """Return rows whose order Shopify doesn't guarantee.
+
+    If the conditions shuffle them, it is always in the same way, so that cursors stay valid.
+    """
     if not context.conditions.shuffled:
         return list(rows)
 
@@ -171,7 +181,7 @@ def in_any_order(context: Context, rows: Sequence[Any]) -> list[Any]:
 
 
 def payload(work: Callable[[], Args], empty: Args, errors_field: str = "userErrors") -> Args:
-    """Run a mutation's work; a UserError becomes data beside the emptied payload."""
+    """Run a mutation's work; a UserError becomes data, next to the `empty` payload."""
     try:
         return {**work(), errors_field: []}
     except UserError as error:
@@ -179,18 +189,20 @@ def payload(work: Callable[[], Args], empty: Args, errors_field: str = "userErro
 
 
 def find_order(context: Context, value: str) -> Order | None:
+    """Return the order, or None if it doesn't exist or the app may not see it."""
     order = context.shop.orders.get(number(value))
     return order if order is not None and may_read(context, order) else None
 
 
 def may_read(context: Context, order: Order) -> bool:
-    """Without read_all_orders an app sees the last 60 days (facts §6)."""
+    """Return whether the app may see the order: the last 60 days, unless it has read_all_orders."""
     if "read_all_orders" in context.scopes or not context.scopes:
         return True
     return order.created_at >= context.now() - timedelta(days=60)
 
 
 def must_order(context: Context, value: str, field: str = "id") -> Order:
+    """Return the order. Raises UserError if the app can't see it."""
     order = find_order(context, value)
     if order is None:
         raise UserError("Order does not exist", [field], "NOT_FOUND")

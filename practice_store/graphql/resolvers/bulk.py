@@ -1,4 +1,4 @@
-"""Bulk operations, asked for, looked at and canceled."""
+"""Start, show and cancel bulk operations."""
 
 from __future__ import annotations
 

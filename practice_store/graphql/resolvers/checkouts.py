@@ -1,4 +1,4 @@
-"""AbandonedCheckout, as node(id:) and abandonedCheckouts give it."""
+"""AbandonedCheckout, for node(id:) and abandonedCheckouts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def _bag(checkout: Checkout, amount: Decimal) -> dict[str, Any]:
 
 
 def _recovery_url(checkout: Checkout, context: Context) -> str:
-    """Non-null, so that its refusal hides the checkout that holds it."""
+    """Return the recovery link.
+
+    The field is non-null, so refusing it hides the whole checkout.
+    """
     scopes.needs_customer_pages(context, "AbandonedCheckout.abandonedCheckoutUrl")
     return payloads.recovery_url(context.shop, checkout)
 

@@ -1,4 +1,4 @@
-"""The root of writing, for orders, refunds, parcels and customers."""
+"""Mutations of orders, refunds, fulfillments and customers."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _change(name: str, change: Any) -> None:
             change(context, order)
             return {"order": order}
 
-        # A refused change still shows the order as it stands.
+        # The payload of a refused change still has the order.
         return payload(work, {"order": find_order(context, args["input"]["id"])})
 
 
@@ -144,7 +144,7 @@ def _order_cancel(_parent: Any, context: Context, args: Args) -> Any:
             raise UserError("Order does not exist", ["orderId"], "NOT_FOUND")
         selling.check_cancelable(context, order, args.get("staffNote"))
         method = args.get("refundMethod") or {}
-        # An empty storeCreditRefund is one: all it may hold is a date.
+        # An empty storeCreditRefund counts too: its only field, the expiry date, is optional.
         credit = method.get("storeCreditRefund")
         if credit is not None:
             crediting.check_cancel(context, order, credit)

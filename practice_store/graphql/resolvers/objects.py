@@ -1,4 +1,4 @@
-"""Fields of orders and what hangs on them that are more than an attribute."""
+"""Fields of orders, and of what belongs to them, that aren't plain attributes."""
 
 from __future__ import annotations
 
@@ -42,11 +42,12 @@ from practice_store.state import (
 
 
 def parts(order: Order, rows: list[Any]) -> list[Part]:
+    """Return the rows as Parts of their order."""
     return [Part(order, row) for row in rows]
 
 
 def _sums(type_name: str, table: dict[str, Callable[[Any], Decimal]]) -> None:
-    """`<name>Set` is a money bag, `<name>` its deprecated text in shop currency."""
+    """Register `<name>Set` as a money bag and `<name>` as the deprecated amount in shop currency."""
     for name, amount in table.items():
 
         def as_bag(parent: Any, _c: Context, _a: Args, amount: Any = amount) -> Any:
@@ -98,7 +99,7 @@ _sums(
 
 
 def _or_null(amount: Callable[[Order], Decimal], whole: Callable[[Order], Decimal]) -> Resolver:
-    """A sum that is null for an order without any of it."""
+    """Return a resolver for a sum that is null if the order has none of it."""
     return lambda o, c, a: money.bag(o, amount(o)) if whole(o) else None
 
 
@@ -114,7 +115,7 @@ _fields(
 
 
 def _list(rows: Callable[[Order], list[Any]]) -> Resolver:
-    """A plain list, cut at `first` without a word, and at a page's limit whatever is asked."""
+    """Return a resolver for a plain list, silently cut at `first` and at the maximum page size."""
 
     def resolve(order: Order, context: Context, args: Args) -> Any:
         found = parts(order, in_any_order(context, rows(order)))
@@ -225,7 +226,10 @@ DISPUTES_SCOPE: Final = "read_shopify_payments_disputes"
 
 
 def _disputes(order: Order, context: Context) -> list[dict[str, Any]]:
-    """Non-null: without the scope the whole order is hidden behind the refusal."""
+    """Return the disputes.
+
+    The field is non-null: without the scope, its refusal hides the whole order.
+    """
     if context.scopes and DISPUTES_SCOPE not in context.scopes:
         raise ShopError(
             f"Access denied for disputes field. Required access: `{DISPUTES_SCOPE}` access scope.",
@@ -243,7 +247,10 @@ def _disputes(order: Order, context: Context) -> list[dict[str, Any]]:
 
 
 def _status_page(order: Order, context: Context) -> str:
-    """Non-null, so that its refusal hides the order that holds it."""
+    """Return the order status page.
+
+    The field is non-null, so refusing it hides the whole order.
+    """
     scopes.needs_customer_pages(context, "Order.statusPageUrl")
     return f"https://{context.shop.domain}/orders/{order.number_id}/authenticate"
 
@@ -567,7 +574,7 @@ _fields("FulfillmentOrderLineItem", {"lineItem": lambda p, c, a: _line_item(p)})
 
 
 def location(context: Context, number: int | None = None) -> dict[str, Any]:
-    """One of the shop's locations; None: the one that orders are shipped from."""
+    """Return a location of the shop; None means the one that orders ship from."""
     locations = context.shop.locations
     found = number if number in locations else next(iter(locations))
     return {
@@ -580,7 +587,7 @@ def location(context: Context, number: int | None = None) -> dict[str, Any]:
 
 
 def _stock_location(line: Any, context: Context) -> dict[str, Any] | None:
-    """Where refunded units go, or would go; null beside an error for apps that may not know."""
+    """Return where refunded units go, or would go; an error if the app lacks read_locations."""
     if isinstance(line, dict):
         goes_to = line["goes_to"]
         stays, number = goes_to.restock_type == "NO_RESTOCK", goes_to.location_number
@@ -668,6 +675,7 @@ def _customer_orders(customer: Customer, context: Context, args: Args) -> Any:
 
 
 def customer_orders(context: Context, customer: Customer) -> list[Order]:
+    """Return the customer's orders, in the order they were added to the shop."""
     return [o for o in context.shop.orders.values() if o.customer_number == customer.number_id]
 
 
@@ -684,7 +692,7 @@ def _email_address(context: Context, customer: Customer) -> dict[str, Any]:
 
 
 def _phone_number(customer: Customer) -> dict[str, Any]:
-    # The newer type has another word for the same.
+    # The newer type has a different name for the same state.
     state = customer.sms_consent.replace("NOT_SUBSCRIBED", "NEVER_SUBSCRIBED")
     consent = {"state": state, "optInLevel": None, "updatedAt": None}
     return {

@@ -1,4 +1,4 @@
-"""The root of reading."""
+"""Root fields of queries."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _orders(_parent: Any, context: Context, args: Args) -> Any:
 
 
 def found_orders(context: Context, args: Args) -> list[Order]:
-    """What a search finds; without read_all_orders only the last 60 days are there."""
+    """Return the orders that match a search; only the last 60 days without read_all_orders."""
     rows = [o for o in context.shop.orders.values() if may_read(context, o)]
     return search.orders(rows, args.get("query") or "", _warn(context, args.get("query") or ""))
 
@@ -214,7 +214,7 @@ def _returnable_lines(parent: Any, _context: Context, args: Args) -> Any:
 
 
 def find_node(context: Context, value: str) -> Any:
-    """Anything of ours by its id; None for what does not exist."""
+    """Return any object by its global ID; None if it doesn't exist."""
     kind, tail = parse_gid(value)
     if kind == "OrderCancelJobResult":
         return cancel_job_result(context, str(tail))
@@ -230,6 +230,7 @@ def find_node(context: Context, value: str) -> Any:
 
 
 def cancel_job_result(context: Context, key: str) -> Any:
+    """Return the OrderCancelJobResult of a job; None once it is forgotten."""
     job = context.shop.jobs.get(key)
     if job is None or _is_forgotten(context, job):
         return None
@@ -245,7 +246,10 @@ def cancel_job_result(context: Context, key: str) -> Any:
 
 
 def _is_forgotten(context: Context, job: Job) -> bool:
-    """How long Shopify keeps the outcome of a cancellation is not documented."""
+    """Return whether the result is no longer available.
+
+    Shopify doesn't document how long it keeps the outcome of a cancellation.
+    """
     kept_s = context.conditions.jobs_kept_s
     if kept_s is None or job.accepted_at is None:
         return False

@@ -1,4 +1,4 @@
-"""Returns and what comes back."""
+"""Returns, and what comes back with them."""
 
 from __future__ import annotations
 
@@ -132,12 +132,14 @@ def _dispose(_parent: Any, context: Context, args: Args) -> Any:
 
 
 def reverse_line_part(order: Order, line: ReturnLine) -> Part:
+    """Return a return line as a line of its reverse fulfillment order."""
     part = Part(order, line)
     part.typename = "ReverseFulfillmentOrderLineItem"
     return part
 
 
 def reverse_order(order: Order, back: Return) -> Part:
+    """Return a return as its reverse fulfillment order."""
     part = Part(order, back)
     part.typename, part.number_id = "ReverseFulfillmentOrder", back.reverse_order_number or 0
     return part
@@ -193,7 +195,10 @@ RESOLVERS.setdefault("Return", {}).update(
 
 
 def _outcome(context: Context, found: refunding.Suggestion) -> dict[str, Any]:
-    """Shopify's names and shapes here are others than those of suggestedRefund."""
+    """Return a suggestion as a SuggestedReturnFinancialOutcome.
+
+    Its names and shapes differ from those of suggestedRefund.
+    """
     order = found.order
     plain = RESOLVERS["SuggestedRefund"]
     return {
@@ -248,7 +253,7 @@ RESOLVERS["ReturnLineItem"] = {
 
 
 def _reason(word: str) -> dict[str, Any]:
-    """Shopify's own reasons; a shop may have others."""
+    """Return a ReturnReasonDefinition; a shop may have reasons besides Shopify's own."""
     place = 1 + [*_REASONS].index(word) if word in _REASONS else 99
     return {
         "id": gid("ReturnReasonDefinition", place),

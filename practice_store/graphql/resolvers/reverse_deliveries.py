@@ -1,4 +1,4 @@
-"""Parcels on their way back."""
+"""Reverse deliveries: parcels on their way back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webhook subscriptions of the Admin API."""
+"""Webhook subscriptions."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _check_filter(given: str | None) -> None:
 def _check(
     context: Context, uri: str, topic: str, name: str | None, own: Subscription | None
 ) -> None:
-    # Shopify names the deprecated argument even when `uri` was sent.
+    # Shopify names the deprecated argument even if `uri` was sent.
     field = ["webhookSubscription", "callbackUrl"]
     parts = urlsplit(uri)
     if not uri:
