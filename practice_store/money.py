@@ -151,28 +151,28 @@ def current(order: Order) -> dict[str, Decimal]:
     if order.cancelled_at:
         nothing = ("subtotal", "tax", "shipping", "total", "discounts", "duties")
         return dict.fromkeys(nothing, ZERO)
-    lines = taxes = cut = toll = ZERO
+    lines = taxes = discount = duty = ZERO
     for line in order.lines:
         left = line.current_quantity
         lines += share(order, line_total(line), left, line.quantity)
         taxes += share(order, line.tax, left, line.quantity)
-        cut += share(order, line.discount, left, line.quantity)
-        toll += duty_left(order, line) if left else ZERO
-    carriage = shipping(order) - refunded_shipping(order)
+        discount += share(order, line.discount, left, line.quantity)
+        duty += duty_left(order, line) if left else ZERO
+    shipping_left = shipping(order) - refunded_shipping(order)
     taxes += sum((s.tax for s in order.shipping_lines), ZERO)
     extra = ZERO if order.taxes_included else taxes
     return {
         "subtotal": lines,
         "tax": taxes,
-        "shipping": carriage,
-        "discounts": cut,
-        "duties": toll,
+        "shipping": shipping_left,
+        "discounts": discount,
+        "duties": duty,
         "total": lines
         + extra
-        + carriage
+        + shipping_left
         + order.tip
         + fees(order)
-        + (ZERO if order.duties_included else toll),
+        + (ZERO if order.duties_included else duty),
     }
 
 

@@ -245,7 +245,7 @@ def _fill(context: Context, rng: random.Random, count: int, *, stories: bool) ->
             order = _STORY_OF[by_number[number].key](context, by_number[number])
         else:
             order = _random_order(context, rng)
-            _live(context, rng, order, index)
+            _make_history(context, rng, order, index)
         _backdate(order, at, context)
         del context.emitted[start:]
         context.delayed.clear()
@@ -348,7 +348,7 @@ def _random_order(context: Context, rng: random.Random) -> Order:
     )
 
 
-def _live(context: Context, rng: random.Random, order: Order, index: int) -> None:
+def _make_history(context: Context, rng: random.Random, order: Order, index: int) -> None:
     """Give an order a history; the states take turns, so that each of them occurs."""
     life = index % 16
     if life == 0:
@@ -381,7 +381,7 @@ def _after_payment(
     elif life == 6:
         staff_actions.refund(context, order, money.net(order), "Refunded in full")
     elif life == 7:
-        _wait(context, order, rng.choice(["ON_HOLD", "SCHEDULED", "IN_PROGRESS"]))
+        _delay(context, order, rng.choice(["ON_HOLD", "SCHEDULED", "IN_PROGRESS"]))
     elif life in {8, 9}:
         first = order.lines[0]
         staff_actions.ship(context, order, quantities={first.number_id: 1}, tracking=_tracking(rng))
@@ -410,7 +410,7 @@ def _return_some(context: Context, order: Order, stage: int) -> None:
         staff_actions.receive_return(context, order, units=1 if stage == 2 else None)
 
 
-def _wait(context: Context, order: Order, why: str) -> None:
+def _delay(context: Context, order: Order, why: str) -> None:
     if why == "ON_HOLD":
         holding.hold(context, order, "Incorrect address", note="Address must be checked")
     elif why == "SCHEDULED":

@@ -93,7 +93,7 @@ def open_return(
         back.reverse_order_number = context.shop.new_id()
         order.closed_at = None
     order.returns.append(back)
-    _tell(context, order, back, "returns/approve" if status == "OPEN" else "returns/request")
+    _emit(context, order, back, "returns/approve" if status == "OPEN" else "returns/request")
     return back
 
 
@@ -105,7 +105,7 @@ def approve(context: Context, order: Order, back: Return) -> None:
     back.status, back.approved_at = "OPEN", context.now()
     back.reverse_order_number = context.shop.new_id()
     order.closed_at = None
-    _tell(context, order, back, "returns/approve")
+    _emit(context, order, back, "returns/approve")
 
 
 def decline(context: Context, order: Order, back: Return, reason: str, note: str | None) -> None:
@@ -114,7 +114,7 @@ def decline(context: Context, order: Order, back: Return, reason: str, note: str
         message = "Return is not declinable. Only non-refunded returns with status REQUESTED can be declined."
         raise UserError(message, ["input", "id"], "INVALID_STATE")
     back.status, back.decline_reason, back.decline_note = "DECLINED", reason, note
-    _tell(context, order, back, "returns/decline")
+    _emit(context, order, back, "returns/decline")
 
 
 def cancel(context: Context, order: Order, back: Return) -> None:
@@ -122,7 +122,7 @@ def cancel(context: Context, order: Order, back: Return) -> None:
     if back.status == "CLOSED" or any(item.processed for item in back.lines):
         raise UserError("Return is not cancelable.", ["id"], "INVALID_STATE")
     back.status = "CANCELED"
-    _tell(context, order, back, "returns/cancel")
+    _emit(context, order, back, "returns/cancel")
 
 
 def close(context: Context, order: Order, back: Return) -> None:
@@ -130,7 +130,7 @@ def close(context: Context, order: Order, back: Return) -> None:
     if back.status not in {"OPEN", "CLOSED"}:
         raise UserError("Return status is invalid.", ["id"], "INVALID_STATE")
     back.status, back.closed_at = "CLOSED", back.closed_at or context.now()
-    _tell(context, order, back, "returns/close")
+    _emit(context, order, back, "returns/close")
 
 
 def reopen(context: Context, order: Order, back: Return) -> None:
@@ -138,7 +138,7 @@ def reopen(context: Context, order: Order, back: Return) -> None:
     if back.status not in {"OPEN", "CLOSED"}:
         raise UserError("Return status is invalid.", ["id"], "INVALID_STATE")
     back.status, back.closed_at = "OPEN", None
-    _tell(context, order, back, "returns/reopen")
+    _emit(context, order, back, "returns/reopen")
 
 
 def receive(
@@ -262,7 +262,7 @@ def return_status(order: Order) -> str:
     return "RETURNED" if "CLOSED" in states else "NO_RETURN"
 
 
-def _tell(context: Context, order: Order, back: Return, topic: str) -> None:
+def _emit(context: Context, order: Order, back: Return, topic: str) -> None:
     context.emit(topic, payloads.a_return(order, back))
     selling.touch(context, order)
 

@@ -36,7 +36,7 @@ def problems(schema: GraphQLSchema, query: str) -> list[str]:
     operation = _operation(document)
     if operation is None or operation.operation.value != "query":
         return ["Invalid operation type. Only `query` operations are supported."]
-    found = _Look(schema)
+    found = _Findings(schema)
     visit(document, TypeInfoVisitor(found.types, found))
     refused = [
         f"Bulk queries cannot contain a top level `{selection.name.value}` field."
@@ -74,7 +74,7 @@ def is_connection(name: str) -> bool:
     return name.endswith("Connection")
 
 
-class _Look(Visitor):
+class _Findings(Visitor):
     """Collect what the rules need in one pass over the query."""
 
     def __init__(self, schema: GraphQLSchema) -> None:

@@ -59,9 +59,9 @@ def validation_error(document: DocumentNode, error: GraphQLError) -> Entry:
     if error.locations:
         entry["locations"] = [{"line": at.line, "column": at.column} for at in error.locations[:1]]
     entry["path"] = path
-    for pattern, say in _RULES:
+    for pattern, rewrite in _RULES:
         if match := pattern.match(error.message):
-            say(entry, match, node)
+            rewrite(entry, match, node)
             return entry
     entry["extensions"] = {"code": "BAD_REQUEST"}
     return entry
@@ -154,8 +154,8 @@ def _bad_literal(entry: Entry, match: re.Match[str], node: Node | None) -> None:
     }
 
 
-_Say = Callable[[Entry, re.Match[str], Node | None], None]
-_RULES: Final[tuple[tuple[re.Pattern[str], _Say], ...]] = (
+_Rewrite = Callable[[Entry, re.Match[str], Node | None], None]
+_RULES: Final[tuple[tuple[re.Pattern[str], _Rewrite], ...]] = (
     (re.compile(r"Cannot query field '([^']+)' on type '([^']+)'"), _undefined_field),
     (re.compile(r"Field '([^']+)' of type '([^']+)' must have a selection"), _no_selection),
     (re.compile(r"Argument '\w+\.(\w+)\((\w+):\)' of type .* is required"), _missing_argument),

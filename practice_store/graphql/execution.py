@@ -64,13 +64,13 @@ def _too_new(query: str, version: str) -> tuple[dict[str, Any], ...]:
     info = TypeInfo(schema())
     found: list[dict[str, Any]] = []
 
-    class Look(Visitor):
+    class NewFields(Visitor):
         def enter_field(self, node: FieldNode, *_: Any) -> None:
             kind = info.get_parent_type()
             if kind and version < SINCE.get((kind.name, node.name.value), ""):
                 found.append(error_messages.undefined_field(kind.name, node))
 
-    visit(parse(query), TypeInfoVisitor(info, Look()))
+    visit(parse(query), TypeInfoVisitor(info, NewFields()))
     return tuple(found)
 
 

@@ -82,8 +82,8 @@ def order(shop: Shop, order: Order) -> dict[str, Any]:
         "number": order.number,
         "order_number": order.number + 1000,
         "order_status_url": f"https://{shop.domain}/orders/{order.number_id}",
-        "original_total_additional_fees_set": _told(order, money.fees(order)),
-        "original_total_duties_set": _told(order, money.duties(order)),
+        "original_total_additional_fees_set": _money_set_or_none(order, money.fees(order)),
+        "original_total_duties_set": _money_set_or_none(order, money.duties(order)),
         "payment_gateway_names": list(dict.fromkeys(t.gateway for t in order.transactions)),
         "phone": order.phone,
         "po_number": None,
@@ -105,8 +105,8 @@ def order(shop: Shop, order: Order) -> dict[str, Any]:
         "total_outstanding": amount_text(order, money.outstanding(order)),
         "total_shipping_price_set": money_set(order, money.shipping(order)),
         "current_shipping_price_set": money_set(order, now["shipping"]),
-        "current_total_additional_fees_set": _told(order, money.fees(order)),
-        "current_total_duties_set": _told(order, now["duties"]),
+        "current_total_additional_fees_set": _money_set_or_none(order, money.fees(order)),
+        "current_total_duties_set": _money_set_or_none(order, now["duties"]),
         "total_tip_received": amount_text(order, order.tip),
         "total_weight": 0,
         "updated_at": when(order.updated_at),
@@ -139,6 +139,6 @@ def order(shop: Shop, order: Order) -> dict[str, Any]:
     return body
 
 
-def _told(order: Order, amount: Decimal) -> dict[str, Any] | None:
+def _money_set_or_none(order: Order, amount: Decimal) -> dict[str, Any] | None:
     """Return a money set, or None for an order without any of it."""
     return money_set(order, amount) if amount else None

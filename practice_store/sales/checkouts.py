@@ -54,14 +54,14 @@ def begin(
         ],
     )
     context.shop.checkouts[number] = checkout
-    _tell(context, checkout, "checkouts/create")
+    _emit(context, checkout, "checkouts/create")
     return checkout
 
 
 def come_back(context: Context, checkout: Checkout) -> None:
     """Let the customer resume the checkout."""
     checkout.updated_at = context.now()
-    _tell(context, checkout, "checkouts/update")
+    _emit(context, checkout, "checkouts/update")
 
 
 def complete(context: Context, checkout: Checkout) -> Order:
@@ -89,7 +89,7 @@ def complete(context: Context, checkout: Checkout) -> Order:
     order = ordering.from_input(context, data)
     selling.place(context, order)
     checkout.completed_at = checkout.updated_at = context.now()
-    _tell(context, checkout, "checkouts/update")
+    _emit(context, checkout, "checkouts/update")
     return order
 
 
@@ -113,5 +113,5 @@ def customer_of(context: Context, checkout: Checkout) -> Customer | None:
     return context.shop.customers.get(checkout.customer_number or 0)
 
 
-def _tell(context: Context, checkout: Checkout, topic: str) -> None:
+def _emit(context: Context, checkout: Checkout, topic: str) -> None:
     context.emit(topic, payloads.checkout(context.shop, checkout))

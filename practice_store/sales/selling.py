@@ -348,20 +348,20 @@ def _fail(job: Job, message: str) -> None:
     job.errors = [{"field": None, "message": message, "code": "INTERNAL_ERROR"}]
 
 
-def bank_words(context: Context, gateways: list[str]) -> list[tuple[str, str | None]]:
+def bank_statuses(context: Context, gateways: list[str]) -> list[tuple[str, str | None]]:
     """Return each transaction's first status for a new refund, and what a PENDING one becomes."""
     course = context.dice.choice(context.conditions.refunds)
-    words: dict[str, tuple[str, str | None]] = {
+    statuses: dict[str, tuple[str, str | None]] = {
         "pending_success": ("PENDING", "SUCCESS"),
         "pending_failure": ("PENDING", "FAILURE"),
         "failure": ("FAILURE", None),
     }
-    said = [words.get(course, ("SUCCESS", None))] * len(gateways)
+    found = [statuses.get(course, ("SUCCESS", None))] * len(gateways)
     if course == "half_failure" and len(gateways) > 1:
-        said[-1] = words["failure"]
+        found[-1] = statuses["failure"]
     return [
-        ("SUCCESS", None) if gateway == STORE_CREDIT_GATEWAY else word
-        for gateway, word in zip(gateways, said, strict=True)
+        ("SUCCESS", None) if gateway == STORE_CREDIT_GATEWAY else status
+        for gateway, status in zip(gateways, found, strict=True)
     ]
 
 
@@ -370,8 +370,8 @@ def give_back(
 ) -> list[Transaction]:
     """Book refunds to the payments they came from, as fast as their banks are."""
     moved = []
-    words = bank_words(context, [parent.gateway for parent, _amount in moves])
-    for (parent, amount), (status, bank_says) in zip(moves, words, strict=True):
+    statuses = bank_statuses(context, [parent.gateway for parent, _amount in moves])
+    for (parent, amount), (status, bank_says) in zip(moves, statuses, strict=True):
         back = add_transaction(
             context,
             order,

@@ -40,10 +40,10 @@ def render(version: str) -> bytes:
 <p>It speaks Shopify's Admin GraphQL schema of a pre-release of {escape(version)} (of 2026-09-28),
 cut down to what a help desk asks, and answers older versions as they would where that is known.</p>
 <h2>It can</h2>{_list(CAN)}<h2>It cannot</h2>{_list(CANNOT)}
-<h2>Mutations it carries out</h2><p>{_words(answered["Mutation"])}</p>
-<h2>Queries it answers</h2><p>{_words(answered["QueryRoot"])}</p>
+<h2>Mutations it carries out</h2><p>{_code_list(answered["Mutation"])}</p>
+<h2>Queries it answers</h2><p>{_code_list(answered["QueryRoot"])}</p>
 <h2>In the schema, and answered with nothing</h2>
-<p>{_words([*missing["Mutation"], *missing["QueryRoot"]]) or "None."}</p>
+<p>{_code_list([*missing["Mutation"], *missing["QueryRoot"]]) or "None."}</p>
 <p>A field that nobody fills is refused as <code>undefinedField</code>.
 <a href="/_practice/">Back to the shop</a></p></html>""".encode()
 
@@ -57,5 +57,5 @@ def _list(texts: tuple[str, ...]) -> str:
     return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"
 
 
-def _words(names: list[str]) -> str:
+def _code_list(names: list[str]) -> str:
     return ", ".join(f"<code>{escape(name)}</code>" for name in names)

@@ -92,7 +92,7 @@ _ACTS: Final[dict[str, tuple[str, Callable[[Context, Order, Form], object]]]] = 
 }
 
 
-_AT_THE_TILL: Final[dict[str, tuple[str, Callable[[Context, Checkout], object]]]] = {
+_CHECKOUT_ACTS: Final[dict[str, tuple[str, Callable[[Context, Checkout], object]]]] = {
     "come_back": ("Come back", checkouts.come_back),
     "complete": ("Place the order", checkouts.complete),
     "remove": ("Remove", checkouts.remove),
@@ -111,9 +111,9 @@ def act(store: Store, form: Form) -> str:
             _place(context, form)
         elif what == "checkout":
             _check_out(context, form)
-        elif what in _AT_THE_TILL:
+        elif what in _CHECKOUT_ACTS:
             row = checkouts.by_number(context, form.get("checkout", ""))
-            _AT_THE_TILL[what][1](context, row)
+            _CHECKOUT_ACTS[what][1](context, row)
         elif what in _ACTS:
             _ACTS[what][1](context, staff_actions.order_by_name(context, name), form)
 
@@ -161,9 +161,9 @@ def render(store: Store, query: Form) -> bytes:
     shops = store.world.shops
     domain = query.get("shop", next(iter(shops)))
     shop = shops.get(domain, next(iter(shops.values())))
-    words = query.get("q", "").lower()
+    wanted = query.get("q", "").lower()
     rows = sorted(shop.orders.values(), key=lambda o: o.number_id, reverse=True)
-    rows = [o for o in rows if words in f"{o.name} {o.email}".lower()][:_ROWS]
+    rows = [o for o in rows if wanted in f"{o.name} {o.email}".lower()][:_ROWS]
     tabs = " · ".join(f'<a href="?{urlencode({"shop": d})}">{escape(d)}</a>' for d in shops)
     said = f'<p class="note" role="status">{escape(query["said"])}</p>' if query.get("said") else ""
     body = "".join(_row(o, shop.domain, query.get("q", "")) for o in rows)
@@ -201,7 +201,7 @@ def _checkout(row: Checkout, domain: str) -> str:
     )
     buttons = "".join(
         f'<button name="act" value="{name}">{label}</button>'
-        for name, (label, _) in _AT_THE_TILL.items()
+        for name, (label, _) in _CHECKOUT_ACTS.items()
         if name == "remove" or not row.completed_at
     )
     return f"""<tr><td><b>{row.number_id}</b></td><td>{escape(row.email or "–")}</td><td>{row.total} {row.currency}</td><td>{state}</td>

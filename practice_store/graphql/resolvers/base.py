@@ -127,9 +127,9 @@ def connection(rows: Sequence[Any], args: Args) -> dict[str, Any]:
         raise ShopError("you must provide one of first or last", "BAD_REQUEST")
     rows = list(reversed(rows)) if args.get("reverse") else list(rows)
     start, end = 0, len(rows)
-    if (after := _place(rows, args.get("after"))) is not None:
+    if (after := _position(rows, args.get("after"))) is not None:
         start = after + 1
-    if (before := _place(rows, args.get("before"))) is not None:
+    if (before := _position(rows, args.get("before"))) is not None:
         end = before
     if first is not None:
         end = min(end, start + min(first, MAX_PAGE))
@@ -149,7 +149,7 @@ def connection(rows: Sequence[Any], args: Args) -> dict[str, Any]:
     }
 
 
-def _place(rows: Sequence[Any], cursor: str | None) -> int | None:
+def _position(rows: Sequence[Any], cursor: str | None) -> int | None:
     """Return the position of a cursor's row; None without a cursor or for an unknown one."""
     if not cursor:
         return None
@@ -173,11 +173,11 @@ def in_any_order(context: Context, rows: Sequence[Any]) -> list[Any]:
     if not context.conditions.shuffled:
         return list(rows)
 
-    def place(row: Any) -> bytes:
+    def sort_key(row: Any) -> bytes:
         name = getattr(row, "number_id", None) or getattr(row, "number", "")
         return hashlib.blake2b(f"{context.conditions.seed}:{name}".encode(), digest_size=8).digest()
 
-    return sorted(rows, key=place)
+    return sorted(rows, key=sort_key)
 
 
 def payload(work: Callable[[], Args], empty: Args, errors_field: str = "userErrors") -> Args:

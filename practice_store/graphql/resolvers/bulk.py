@@ -47,5 +47,5 @@ def _cancel(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("QueryRoot", "bulkOperation")
-def _look(_parent: Any, context: Context, args: Args) -> Any:
+def _show(_parent: Any, context: Context, args: Args) -> Any:
     return context.bulk.find(context.shop, number(args["id"]))

@@ -67,30 +67,32 @@ resolves("Mutation", "returnCreate")(_create("OPEN", "returnInput"))
 resolves("Mutation", "returnRequest")(_create("REQUESTED", "input"))
 
 
-def _must(context: Context, value: str, field: list[str]) -> tuple[Order, Return]:
+def _must_return(context: Context, value: str, field: list[str]) -> tuple[Order, Return]:
     found = find_node(context, value)
     if found is None or not isinstance(found.row, Return):
         raise UserError("Return not found.", field, "NOT_FOUND")
     return found.order, found.row
 
 
-def _step(name: str, change: Callable[[Context, Order, Return], None], *, by_input: bool) -> None:
+def _transition(
+    name: str, change: Callable[[Context, Order, Return], None], *, by_input: bool
+) -> None:
     @resolves("Mutation", name)
     def resolve(_parent: Any, context: Context, args: Args) -> Any:
         value = args["input"]["id"] if by_input else args["id"]
 
         def work() -> Args:
-            order, back = _must(context, value, ["input", "id"] if by_input else ["id"])
+            order, back = _must_return(context, value, ["input", "id"] if by_input else ["id"])
             change(context, order, back)
             return {"return": Part(order, back)}
 
         return payload(work, {"return": None})
 
 
-_step("returnApproveRequest", returning.approve, by_input=True)
-_step("returnCancel", returning.cancel, by_input=False)
-_step("returnClose", returning.close, by_input=False)
-_step("returnReopen", returning.reopen, by_input=False)
+_transition("returnApproveRequest", returning.approve, by_input=True)
+_transition("returnCancel", returning.cancel, by_input=False)
+_transition("returnClose", returning.close, by_input=False)
+_transition("returnReopen", returning.reopen, by_input=False)
 
 
 @resolves("Mutation", "returnDeclineRequest")
@@ -98,7 +100,7 @@ def _decline(_parent: Any, context: Context, args: Args) -> Any:
     data = args["input"]
 
     def work() -> Args:
-        order, back = _must(context, data["id"], ["input", "id"])
+        order, back = _must_return(context, data["id"], ["input", "id"])
         returning.decline(context, order, back, data["declineReason"], data.get("declineNote"))
         return {"return": Part(order, back)}
 
@@ -110,7 +112,7 @@ def _process(_parent: Any, context: Context, args: Args) -> Any:
     data = args["input"]
 
     def work() -> Args:
-        order, back = _must(context, data["returnId"], ["input", "returnId"])
+        order, back = _must_return(context, data["returnId"], ["input", "returnId"])
         processing.process(context, order, back, data)
         return {"return": Part(order, back)}
 
@@ -252,13 +254,13 @@ RESOLVERS["ReturnLineItem"] = {
 }
 
 
-def _reason(word: str) -> dict[str, Any]:
+def _reason(reason: str) -> dict[str, Any]:
     """Return a ReturnReasonDefinition; a shop may have reasons besides Shopify's own."""
-    place = 1 + [*_REASONS].index(word) if word in _REASONS else 99
+    place = 1 + [*_REASONS].index(reason) if reason in _REASONS else 99
     return {
         "id": gid("ReturnReasonDefinition", place),
-        "handle": word.lower().replace("_", "-"),
-        "name": _REASONS.get(word, word.replace("_", " ").capitalize()),
+        "handle": reason.lower().replace("_", "-"),
+        "name": _REASONS.get(reason, reason.replace("_", " ").capitalize()),
         "deleted": False,
     }
 
