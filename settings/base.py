@@ -106,7 +106,7 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 
-# The Celery broker, which also carries live updates. Empty: none (tests, a bare shell).
+# The Celery broker, and the channel that wakes live updates. Empty: none (tests, a bare shell).
 REDIS_URL = env.text("REDIS_URL", "")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
