@@ -71,9 +71,9 @@ def on_both(module: str) -> list[Result]:
 
 
 def _in_a_process(module: str, url: str) -> list[Result]:
-    words = f"import bench.databases as d; d.child({module!r})"
+    code = f"import bench.databases as d; d.child({module!r})"
     done = subprocess.run(
-        [sys.executable, "-c", words],
+        [sys.executable, "-c", code],
         env=os.environ | {"DATABASE_URL": url},
         stdout=subprocess.PIPE,
         check=True,

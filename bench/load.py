@@ -47,7 +47,7 @@ def deliver(
     with tempfile.NamedTemporaryFile() as file:
         file.write(body)
         file.flush()
-        words = "\n".join(f"{name}: {value}" for name, value in headers.items())
+        header_lines = "\n".join(f"{name}: {value}" for name, value in headers.items())
         done = subprocess.run(
             [
                 WRK,
@@ -63,7 +63,8 @@ def deliver(
                 Path(__file__).with_name("load.lua"),
                 url,
             ],
-            env=os.environ | {"LOAD_BODY": file.name, "LOAD_HEADERS": words, "LOAD_RUN": run},
+            env=os.environ
+            | {"LOAD_BODY": file.name, "LOAD_HEADERS": header_lines, "LOAD_RUN": run},
             stdout=subprocess.PIPE,
             check=True,
             text=True,
@@ -78,8 +79,8 @@ async def _deliver(
 ) -> Load:
     host, _, path = url.removeprefix("http://").partition("/")
     name, _, port = host.partition(":")
-    words = headers | {"Host": host, "Content-Length": str(len(body))}
-    head = f"POST /{path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in words.items())
+    sent = headers | {"Host": host, "Content-Length": str(len(body))}
+    head = f"POST /{path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in sent.items())
     delays: list[float] = []
     failed = 0
     until = time.perf_counter() + seconds

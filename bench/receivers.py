@@ -171,11 +171,13 @@ class Group:
             "REDIS_URL": product._start_broker(self._processes(), self.folder),
         }
         manage = [sys.executable, "manage.py"]
-        for words in (
+        for arguments in (
             ["migrate", "--verbosity", "0"],
             ["shell", "--verbosity", "0", "-c", CONNECT],
         ):
-            subprocess.run([*manage, *words], cwd=ROOT, env=os.environ | environment, check=True)
+            subprocess.run(
+                [*manage, *arguments], cwd=ROOT, env=os.environ | environment, check=True
+            )
         url = f"http://127.0.0.1:{port}/webhooks/shopify/"
         command = product.web_command(port, host="127.0.0.1", workers=workers)
         return self._start("ours", command, environment, url, database, OURS)
@@ -232,8 +234,8 @@ class Group:
         table: str,
     ) -> Receiver:
         processes = self._processes()
-        words = [f"{key}={value}" for key, value in environment.items()]
-        processes.start(name, ["env", *words, *command])
+        variables = [f"{key}={value}" for key, value in environment.items()]
+        processes.start(name, ["env", *variables, *command])
         try:
             _until_it_answers(processes, url)
         except Trouble as trouble:
@@ -271,8 +273,16 @@ def _node_peers() -> Path:
         shutil.copy(file, folder)
     stamp, lock = folder / "node_modules" / ".installed", (folder / "package-lock.json").read_text()
     if not stamp.exists() or stamp.read_text() != lock:
-        words = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel", "error"]
-        _install(words, folder)
+        command = [
+            "npm",
+            "ci",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--loglevel",
+            "error",
+        ]
+        _install(command, folder)
         stamp.write_text(lock)
     return folder
 
@@ -281,7 +291,7 @@ def _python_peer() -> str:
     """Return a folder with only django-shopify-webhook in it; Django comes from our .venv."""
     folder = INSTALLED / "python"
     if not (folder / "shopify_webhook").exists():
-        words = [
+        command = [
             sys.executable,
             "-m",
             "pip",
@@ -294,14 +304,19 @@ def _python_peer() -> str:
             "-r",
             str(PEERS / "requirements.txt"),
         ]
-        _install(words, ROOT)
+        _install(command, ROOT)
     return str(folder)
 
 
-def _install(words: list[str], folder: Path) -> None:
-    print(f"Installing: {' '.join(words[:3])} …", flush=True)
+def _install(command: list[str], folder: Path) -> None:
+    print(f"Installing: {' '.join(command[:3])} …", flush=True)
     done = subprocess.run(
-        words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
     )
     if done.returncode:
         raise Unavailable(done.stdout.strip()[-500:])

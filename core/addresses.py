@@ -29,10 +29,10 @@ def normal_phone(text: str, region: str = "") -> str:
     With a region (DE), a number as it is dialed there works too. 00 is read as +, as most of the
     world dials it.
     """
-    words = text.strip()
-    found = _parsed(f"+{words[2:]}" if words.startswith("00") else words)
+    cleaned = text.strip()
+    found = _parsed(f"+{cleaned[2:]}" if cleaned.startswith("00") else cleaned)
     if found is None and region:
-        found = _parsed(words, region)
+        found = _parsed(cleaned, region)
     return _e164(found) if found and phonenumbers.is_possible_number(found) else ""
 
 

@@ -18,8 +18,8 @@ def failpoint(name: str) -> None:
     wanted = os.environ.get("FAILPOINTS")
     if not wanted:
         return
-    for word in wanted.split(","):
-        where, _, nth = word.partition(":")
+    for entry in wanted.split(","):
+        where, _, nth = entry.partition(":")
         if where == name:
             _passed[name] += 1
             if _passed[name] == int(nth or 1):

@@ -57,17 +57,17 @@ def networks(name: str, default: str) -> list[IPv4Network | IPv6Network]:
 
 def flag(name: str, default: bool = False) -> bool:
     """Return a boolean written as 1/0, true/false or yes/no."""
-    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-    return parsed(name, lambda v: words[v.lower()], "1" if default else "0", "1 or 0")
+    meanings = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    return parsed(name, lambda v: meanings[v.lower()], "1" if default else "0", "1 or 0")
 
 
 def whole(name: str, default: int, *, least: int = 0) -> int:
     """Return an integer of at least `least`."""
 
-    def convert(word: str) -> int:
-        number = int(word)
+    def convert(value: str) -> int:
+        number = int(value)
         if number < least:
-            raise ValueError(word)
+            raise ValueError(value)
         return number
 
     return parsed(name, convert, str(default), f"a whole number, {least} or more")

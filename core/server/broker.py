@@ -23,7 +23,7 @@ def survive_its_loss() -> None:
     _channel._connparams = _connparams
 
 
-def _connparams(self: Any, *words: Any, **more: Any) -> Any:
+def _connparams(self: Any, *args: Any, **kwargs: Any) -> Any:
     if self.connection is None or self.connection.client is None:
         raise BrokerGone("the connection of this channel is closed")
-    return _real(self, *words, **more)
+    return _real(self, *args, **kwargs)

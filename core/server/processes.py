@@ -133,7 +133,7 @@ class Processes:
 
     def _again(self, name: str, child: subprocess.Popen[bytes]) -> None:
         self._children.remove((name, child))
-        self.start(name, [str(word) for word in cast("list[str]", child.args)])
+        self.start(name, [str(argument) for argument in cast("list[str]", child.args)])
 
     def stop(self) -> None:
         """Terminate the children, last started first; kill those still running after 8 s."""
@@ -148,13 +148,13 @@ class Processes:
                 child.kill()
 
 
-def demo(words: list[str]) -> None:
+def demo(arguments: list[str]) -> None:
     """Run the demo until Ctrl-C: broker, practice store, web, workers and sample data. Raises
     Trouble.
     """
     parser = argparse.ArgumentParser(prog="./run demo")
     parser.add_argument("--reset", action="store_true", help="start over with fresh data")
-    options = parser.parse_args(words)
+    options = parser.parse_args(arguments)
     folder = Path(os.environ.get("VAR_DIR", ROOT / "var")) / "demo"
     if options.reset:
         shutil.rmtree(folder, ignore_errors=True)
@@ -212,7 +212,7 @@ def _start_demo(
             str(folder / "practice-store.json"),
             "--seed",
             "demo",
-            *(word for shop in DEMO_SHOPS for word in ("--shop", shop)),
+            *(argument for shop in DEMO_SHOPS for argument in ("--shop", shop)),
         ],
     )
     processes.start("web", web_command(port, host="127.0.0.1"))

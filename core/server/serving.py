@@ -31,7 +31,7 @@ from core.server.processes import (
 Command = Callable[[list[str]], None]
 
 
-def serve(words: list[str]) -> None:
+def serve(arguments: list[str]) -> None:
     """Run every role; one that ends is restarted on its own. Raises Trouble."""
     _prepare(for_web=True)
     port, folder = port_number("PORT", 8000), _folder()
@@ -50,20 +50,20 @@ def serve(words: list[str]) -> None:
 
 
 def _alone(command: Callable[[], list[str]], *, for_web: bool = False) -> Command:
-    def run(words: list[str]) -> None:
+    def run(arguments: list[str]) -> None:
         _prepare(for_web=for_web)
         _become(command())
 
     return run
 
 
-def _workers(words: list[str]) -> None:
+def _workers(arguments: list[str]) -> None:
     """Run every worker pool, or only the one named. Raises Trouble."""
-    if words and (len(words) > 1 or words[0] not in POOLS):
+    if arguments and (len(arguments) > 1 or arguments[0] not in POOLS):
         raise Trouble(f"./run worker may name one of {', '.join(POOLS)}.")
     _prepare(for_web=False)
-    if words:
-        _become(worker_command(words[0]))
+    if arguments:
+        _become(worker_command(arguments[0]))
     # Alone on a machine or in a container, where logs are expected on stdout.
     processes = Processes(None)
     try:

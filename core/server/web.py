@@ -51,10 +51,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--application", default="settings.asgi:application")
-    words = parser.parse_args()
-    made = config(words.application, host=words.host, port=words.port, workers=words.workers)
-    sockets = [listening(words.host, words.port)]
-    if words.workers > 1:
+    options = parser.parse_args()
+    made = config(
+        options.application, host=options.host, port=options.port, workers=options.workers
+    )
+    sockets = [listening(options.host, options.port)]
+    if options.workers > 1:
         Multiprocess(made, sockets=sockets).run()
     else:
         uvicorn.Server(made).run(sockets=sockets)
