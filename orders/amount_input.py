@@ -1,8 +1,8 @@
-"""Amounts as people write them: "12,50" in German, "12.50" in English, Arabic digits too.
+"""Parse and format amounts the way people type them: "12,50" in German, "12.50" in English.
 
-What can be read in two ways is not guessed at, it is asked about: "1.000" is one in English and
-a thousand in German, and on a keyboard nobody can tell which was meant. What `write` writes,
-`read` reads back the same, in every language.
+Eastern Arabic and other Unicode digits work too. Ambiguous input is rejected with a question
+instead of guessed at: "1.000" is one in English and a thousand in German, and the keyboard doesn't
+say which was meant. `read` gives back exactly what `write` wrote, in every language.
 """
 
 from __future__ import annotations
@@ -18,20 +18,22 @@ from django.utils.translation import gettext as _
 from orders.errors import InvalidMoney
 from orders.money import Money, babel_locale, digits
 
-# What only ever parts thousands: blanks, apostrophes, and the Arabic mark.
+# Marks that only ever separate thousands: spaces, apostrophes, and the Arabic separator.
 _GROUPING_ONLY: Final = dict.fromkeys(map(ord, "\u00a0\u202f\u2009'’\u066c"), " ")
-# The Arabic decimal mark, and the wide forms of East Asian keyboards.
+# The Arabic decimal mark and comma, and the full-width forms of East Asian keyboards.
 _LOOKALIKES: Final = {0x066B: "\u066b", 0x060C: ",", 0xFF0C: ",", 0xFF0E: "."}
 _BIDI_MARKS: Final = dict.fromkeys((0x200E, 0x200F, 0x061C, 0x2066, 0x2067, 0x2068, 0x2069))
-_LONGEST: Final = 15
+_MAX_DIGITS: Final = 15
 _GROUPED: Final = re.compile(r"[1-9][0-9]{0,2}(?:([ .,])[0-9]{3})(?:\1[0-9]{3})*")
-# As in India: 12,34,567.
+# Indian grouping: 12,34,567.
 _LAKHS: Final = re.compile(r"[1-9][0-9]?(?:,[0-9]{2})*,[0-9]{3}")
 
 
 def write(money: Money, language: str | None = None, *, places: int | None = None) -> str:
-    """The amount for a form's field: every digit, `places` at least, the language's decimal mark,
-    no grouping."""
+    """Format an amount for a form field, with every digit and no grouping.
+
+    Uses the language's decimal mark and shows at least `places` decimals.
+    """
     text = f"{money.amount:.{max(money.places, places or 0)}f}"
     return text.replace(".", _decimal_mark(language))
 
@@ -39,11 +41,12 @@ def write(money: Money, language: str | None = None, *, places: int | None = Non
 def read(
     text: str, currency: str, *, places: int | None = None, language: str | None = None
 ) -> Money:
-    """What a person typed, in the active or the given language.
+    """Parse an amount typed in the active language, or in `language`.
 
-    `currency` "": any, as in a limit that holds for several shops. `places`: decimals that are
-    allowed, if more than the currency has. Raises InvalidMoney, in the active language's words,
-    for what is no amount or could be two.
+    `currency` may be "" when the amount belongs to no single currency, as with a limit that applies
+    to several stores. `places` allows more decimals than the currency has. Raises InvalidMoney,
+    with a translated message, for input that isn't an amount or could be read as two different
+    ones.
     """
     clean = _ascii(text)
     allowed = max(digits(currency), places or 0)
@@ -54,7 +57,7 @@ def read(
         return _money(clean, "", currency, language).with_at_most(allowed)
     whole, mark, fraction = _split(clean)
     if len(marks) == 1 and mark in ".," and _GROUPED.fullmatch(clean):
-        return _one_mark(text, whole, mark, fraction, currency, allowed, language)
+        return _resolve_single_mark(text, whole, mark, fraction, currency, allowed, language)
     if _is_grouped(clean):
         return _money(clean, "", currency, language).with_at_most(allowed)
     if mark == " " or not fraction or (len(marks) > 1 and not _is_grouped(whole, but=mark)):
@@ -62,7 +65,7 @@ def read(
     return _money(whole, fraction, currency, language).with_at_most(allowed)
 
 
-def _one_mark(
+def _resolve_single_mark(
     text: str,
     whole: str,
     mark: str,
@@ -71,11 +74,11 @@ def _one_mark(
     allowed: int,
     language: str | None,
 ) -> Money:
-    """Three digits behind a single point or comma: decimals, or thousands?"""
+    """Decide whether three digits after a single point or comma are decimals or thousands."""
     grouped = _money(whole + fraction, "", currency, language)
     decimals = _money(whole, fraction, currency, language)
     own_mark = _decimal_mark(language)
-    # Where no currency is known, three decimals are as unlikely as with most of them.
+    # With no currency given, three decimals are as unlikely as in most currencies.
     if mark == own_mark and (allowed if currency else digits(currency)) >= len(fraction):
         return decimals
     if mark != own_mark and allowed == 0:
@@ -93,13 +96,13 @@ def _one_mark(
 
 
 def _split(clean: str) -> tuple[str, str, str]:
-    """Before the last mark, the mark, and after it."""
+    """Return the text before the last mark, the mark, and the text after it."""
     at = max(clean.rfind(mark) for mark in " .,\u066b")
     return clean[:at], clean[at], clean[at + 1 :]
 
 
 def _is_grouped(whole: str, *, but: str = "") -> bool:
-    """Thousands parted as people part them, by one mark that is not `but`."""
+    """Whether the digits are grouped conventionally, by one mark other than `but`."""
     if whole.isdigit():
         return True
     found = _GROUPED.fullmatch(whole)
@@ -110,14 +113,16 @@ def _is_grouped(whole: str, *, but: str = "") -> bool:
 
 def _money(whole: str, fraction: str, currency: str, language: str | None) -> Money:
     figures = re.sub(r"[^0-9]", "", whole)
-    if not figures or len(figures) > _LONGEST or len(fraction) > _LONGEST:
+    if not figures or len(figures) > _MAX_DIGITS or len(fraction) > _MAX_DIGITS:
         raise _no_amount(currency, language)
     return Money(Decimal(f"{figures}.{fraction or 0}"), currency)
 
 
 def _ascii(text: str) -> str | None:
-    """With ASCII digits, and of marks only blank, point, comma and the Arabic decimal mark; None
-    for anything else, signs and letters included."""
+    """Normalize to ASCII digits plus space, point, comma and the Arabic decimal mark.
+
+    Return None if any other character is left, including signs and letters.
+    """
     text = text.translate(_BIDI_MARKS).strip().translate(_GROUPING_ONLY).translate(_LOOKALIKES)
     found = []
     for character in text:
@@ -129,7 +134,7 @@ def _ascii(text: str) -> str | None:
 
 def _decimal_mark(language: str | None) -> str:
     symbols = babel_locale(language or translation.get_language() or "en").number_symbols
-    # Pages show sums in Latin digits, so that is what is written into fields too.
+    # Pages show amounts in Latin digits, so fields do too.
     mark: str = symbols["latn"]["decimal"]
     return mark
 

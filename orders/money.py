@@ -1,7 +1,7 @@
 """Money: an exact amount with its currency, and nothing that could make it inexact.
 
-How many decimals a currency has is ISO 4217's to say, and what Shopify wrote comes before both:
-no digit of an amount is ever dropped. How people write it comes from Babel's CLDR tables.
+The number of decimals follows ISO 4217, except that a digit Shopify sent is never dropped.
+Formatting uses Babel's CLDR data.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from django.utils.translation import ngettext
 from orders.errors import InvalidMoney
 
 _PLAIN_AMOUNT: Final = re.compile(r"\A[0-9]{1,15}(?:\.[0-9]{1,6})?\Z")
-# Shopify's own wire amounts may be negative (discrepancies) and carry more digits.
+# Shopify's amounts may be negative (refund discrepancies) and carry more digits.
 _WIRE_AMOUNT: Final = re.compile(r"\A-?[0-9]{1,15}(?:\.[0-9]{1,12})?\Z")
-# CLDR parts a currency of letters from the figures, which Babel leaves out: "RSD 5", but "€5".
+# CLDR puts a space between a currency code and the digits, which Babel omits: "RSD 5" but "€5".
 _LETTER_BEFORE_FIGURE: Final = re.compile(r"(?<=[^\W\d_])(?=\d)")
 
-# ISO 4217's minor units where they are not 2. Not CLDR's: those are how prices are shown, and
-# say 0 for RSD, IQD, LBP, MGA and others whose amounts have decimals.
+# ISO 4217's minor units where they are not 2. CLDR's won't do: they describe how prices are
+# displayed, and say 0 for RSD, IQD, LBP, MGA and others whose amounts have decimals.
 _MINOR_UNITS: Final = {
     **dict.fromkeys(
         (
@@ -59,13 +59,13 @@ _MINOR_UNITS: Final = {
 
 
 def digits(currency: str) -> int:
-    """Decimal places of a currency: JPY 0, EUR 2, KWD 3; unknown codes count as 2."""
+    """Return a currency's decimal places: JPY 0, EUR 2, KWD 3. Unknown codes count as 2."""
     return _MINOR_UNITS.get(currency, 2)
 
 
 @dataclass(frozen=True, slots=True, order=False)
 class Money:
-    """An amount of one currency. Adding or comparing two currencies raises ValueError."""
+    """An amount in one currency. Adding or ordering two currencies raises ValueError."""
 
     amount: Decimal
     currency: str
@@ -87,8 +87,11 @@ class Money:
 
     @classmethod
     def parse(cls, text: str, currency: str, *, places: int | None = None) -> Self:
-        """Read what a program sent: "12.50". Refuses signs, exponents, commas, and more decimals
-        than `places`, by default the currency's. What people type: orders.amount_input."""
+        """Parse an amount sent by a program: "12.50".
+
+        Raises InvalidMoney for signs, exponents, commas, and more decimals than `places` (by
+        default the currency's). For amounts that people type, use orders.amount_input.
+        """
         text = text.strip()
         if not _PLAIN_AMOUNT.match(text):
             example = cls(Decimal("12.5"), currency).plain()
@@ -99,8 +102,11 @@ class Money:
         return cls(Decimal(text), currency).with_at_most(places)
 
     def with_at_most(self, places: int | None = None) -> Self:
-        """This amount. Raises InvalidMoney where it has more decimals than `places` and its
-        currency has: it is refused, not rounded."""
+        """Return this amount unchanged, or raise InvalidMoney if it has too many decimals.
+
+        The limit is the larger of `places` and the currency's own. Excess decimals are refused,
+        never rounded away.
+        """
         allowed = max(digits(self.currency), places or 0)
         if self.places <= allowed:
             return self
@@ -119,15 +125,15 @@ class Money:
 
     @property
     def places(self) -> int:
-        """Decimals it is written with: its currency's, and more where it has more."""
-        return max(digits(self.currency), _own_places(self.amount))
+        """Decimals to write it with: its currency's, or more if the amount has more."""
+        return max(digits(self.currency), _significant_places(self.amount))
 
     def plain(self) -> str:
-        """The amount for programs and the wire: every digit, a point, no grouping."""
+        """Format for programs and the wire: every digit, a decimal point, no grouping."""
         return f"{self.amount:.{self.places}f}"
 
     def format(self, locale: str | None = None) -> str:
-        """The amount for people, in the active or the given locale: "€12.50"."""
+        """Format for people, in the active or given locale: "€12.50"."""
         return _formatted(self.amount, self.currency, locale or translation.get_language() or "en")
 
     def __str__(self) -> str:
@@ -162,25 +168,25 @@ class Money:
 
 @lru_cache(maxsize=8192)
 def _wire_amount(amount: str) -> Decimal:
-    """A back-fill reads the same zeros and prices a million times."""
+    """Parse and cache: a back-fill reads the same zeros and prices a million times."""
     if not _WIRE_AMOUNT.match(amount):
         raise InvalidMoney(f"Shopify sent {amount!r} where an amount was expected.")
     return Decimal(amount)
 
 
-def _own_places(amount: Decimal) -> int:
-    """Decimals that are not just zeros at its end."""
+def _significant_places(amount: Decimal) -> int:
+    """Count decimals, ignoring trailing zeros."""
     return len(f"{amount:f}".partition(".")[2].rstrip("0"))
 
 
 @lru_cache(maxsize=512)
 def quantum(currency: str) -> Decimal:
-    """The smallest amount of a currency: 1 JPY, 0.01 EUR, 0.001 KWD."""
+    """Return the smallest unit of a currency: 1 JPY, 0.01 EUR, 0.001 KWD."""
     return Decimal(1).scaleb(-digits(currency))
 
 
 def total(parts: Iterable[Money], currency: str) -> Money:
-    """Sum of parts, all of `currency`; zero of it for none."""
+    """Add up amounts, all in `currency`. The sum of no amounts is zero."""
     result = Money.zero(currency)
     for part in parts:
         result += part
@@ -188,9 +194,9 @@ def total(parts: Iterable[Money], currency: str) -> Money:
 
 
 def allocate(amount: Money, limits: Sequence[Money]) -> tuple[Money, ...]:
-    """Split an amount over limits, in their order, none above its limit.
+    """Split an amount over limits, filling each in order before the next.
 
-    Raises InvalidMoney when the limits together do not hold it.
+    Raises InvalidMoney if the amount exceeds the limits' sum.
     """
     left = amount
     parts = []
@@ -207,7 +213,7 @@ def allocate(amount: Money, limits: Sequence[Money]) -> tuple[Money, ...]:
 
 @lru_cache(maxsize=64)
 def babel_locale(code: str) -> Locale:
-    """CLDR's habits for a language code of Django's; English for what it does not know."""
+    """Return the CLDR locale for a Django language code; English if CLDR doesn't know it."""
     try:
         return Locale.parse(code.replace("-", "_"))
     except (UnknownLocaleError, ValueError):
@@ -216,10 +222,10 @@ def babel_locale(code: str) -> Locale:
 
 @lru_cache(maxsize=4096)
 def _formatted(amount: Decimal, currency: str, language: str) -> str:
-    """A page shows the same sums many times, and CLDR patterns are slow to apply."""
+    """Format and cache: a page shows the same sums many times, and CLDR patterns are slow."""
     shown = int(get_currency_precision(currency))
-    if (own := _own_places(amount)) > shown:
-        # People leave decimals out where they are none; where there are some, all of them count.
+    if (own := _significant_places(amount)) > shown:
+        # CLDR's display precision hides decimals; an amount that has some must show all of them.
         shown = max(own, digits(currency))
     locale = babel_locale(language)
     pattern = copy(locale.currency_formats["standard"])

@@ -1,4 +1,4 @@
-"""What a person's role allows (row G03): allow, ask for a note, ask a colleague, or refuse."""
+"""What a person's role allows: act alone, only with a note, only with approval, or not at all."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from orders.money import Money
 from orders.progress import Goal
 
 DAY: Final = timedelta(hours=24)
-# The roles that may cancel and refund at all; policies give each its limits.
+# Only these roles may cancel and refund at all; policies set their limits.
 AGENTS: Final = "agents"
-# Also settles what is uncertain.
+# Also settle actions whose outcome is uncertain.
 SUPERVISORS: Final = "supervisors"
 ACTING_ROLES: Final = (AGENTS, SUPERVISORS)
-# Settled on what Shopify showed done.
+# Settled by what Shopify showed as done.
 _PROVEN: Final = (
     ActionState.SUCCEEDED,
     ActionState.AWAITING_BANK,
@@ -45,7 +45,11 @@ _PROVEN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """`refusal`: not allowed as it is. `approvals`: how many others must agree, with `why`."""
+    """A policy's verdict on one action.
+
+    `refusal`: why it isn't allowed as requested. `approvals`: how many others must approve it;
+    `why` says what made that necessary.
+    """
 
     refusal: Refusal | None = None
     approvals: int = 0
@@ -56,15 +60,15 @@ ALLOWED: Final = Ruling()
 
 
 def is_supervisor(user: User | AnonymousUser) -> bool:
-    """Read from the database each time. An account that was switched off is none."""
+    """Whether the account is active and has the supervisor role. Queries the database each time."""
     return _active(user).filter(groups__name=SUPERVISORS).exists()
 
 
 def acting_refusal(user: User | AnonymousUser) -> Refusal | None:
-    """Why this person may move no money at all, whatever the policies say; None: they may.
+    """Why this person may not cancel or refund at all, whatever the policies say; None if they may.
 
-    Read from the database each time, so that it holds from the moment an account is switched
-    off or its role taken away. A superuser or administrator without such a role moves none.
+    Read from the database each time, so that deactivating an account or removing a role takes
+    effect immediately. Superusers and administrators need an acting role like everyone else.
     """
     roles = list(_active(user).values_list("groups__name", flat=True))
     if not roles:
@@ -79,26 +83,26 @@ def acting_refusal(user: User | AnonymousUser) -> Refusal | None:
 
 
 def policy_of(user: User, store: Store) -> Policy | None:
-    """The policy that counts for this person at this store; None: there is none, so no limit.
+    """Return the policy that applies to this person at this store; None means no limits.
 
-    A store's own policy comes before the general one of the same role; of several roles the
-    most generous counts: a supervisor who is also an agent has the supervisor's limits.
+    For each role, a store's own policy wins over the general one. With several roles, the most
+    generous policy counts: a supervisor who is also an agent has the supervisor's limits.
     """
     return policy_at(policies_of(user), store)
 
 
 def policies_of(user: User) -> list[Policy]:
-    """All policies of this person's roles, at any store."""
+    """Return all policies for this person's roles, at any store."""
     return list(Policy.objects.filter(role__in=user.groups.all()))
 
 
 def policy_at(held: Sequence[Policy], store: Store) -> Policy | None:
-    """The one of somebody's policies that counts at a store. Pure."""
+    """Choose the policy that applies at a store from those `policies_of` returned. Pure."""
     return effective(held, roles={policy.role_id for policy in held}, store_id=store.pk)
 
 
 def effective(policies: Iterable[Policy], *, roles: set[int], store_id: int) -> Policy | None:
-    """The one of these policies that counts for a holder of these roles at this store. Pure."""
+    """Choose from these policies the one that applies to these roles at this store. Pure."""
     by_role: dict[int, Policy] = {}
     for policy in policies:
         if policy.role_id not in roles or policy.store_id not in {None, store_id}:
@@ -109,18 +113,21 @@ def effective(policies: Iterable[Policy], *, roles: set[int], store_id: int) -> 
 
 
 def in_shop_currency(amount: Money, order: Order) -> Money:
-    """At the order's own rate, rounded up: a limit is never passed by rounding."""
+    """Convert at the order's own exchange rate, rounding up so no limit is exceeded by rounding."""
     if amount.currency == order.shop_currency or not order.shop_currency:
         return Money(amount.amount, order.shop_currency or amount.currency)
-    theirs, shop = _both_currencies(order)
+    theirs, shop = _amount_pair(order)
     value = amount.amount * shop / theirs
     return Money(value.quantize(Decimal("0.0001"), rounding=ROUND_UP), order.shop_currency)
 
 
-def _both_currencies(order: Order) -> tuple[Decimal, Decimal]:
-    """One sum of the order as the customer and as the shop counts it: Shopify names no rate, and
-    tells every sum in both. The first that is not nothing; 1 and 1 of an order without any, of
-    which nothing can be refunded."""
+def _amount_pair(order: Order) -> tuple[Decimal, Decimal]:
+    """Return one amount of the order in the customer's and in the shop's currency.
+
+    Shopify doesn't state an exchange rate, but gives every sum in both currencies. Uses the first
+    nonzero sum; an order without any falls back to 1:1, which is safe because nothing on it can be
+    refunded.
+    """
     pairs = [(order.total, order.total_shop), (order.net_payment, order.net_payment_shop)]
     if order.document:
         money = order.snapshot.money
@@ -139,10 +146,14 @@ def _both_currencies(order: Order) -> tuple[Decimal, Decimal]:
 def judge(
     policy: Policy | None, *, kind: ActionKind, amount: Money | None, spent: Decimal, has_note: bool
 ) -> Ruling:
-    """Pure. `amount` in the shop's currency, None when no money moves; `spent`: the last day's."""
+    """Apply a policy to a requested action. Pure.
+
+    `amount` is in the shop's currency, None if no money moves. `spent` is what the person has
+    refunded in the last 24 hours.
+    """
     if policy is None:
         return ALLOWED
-    # The rule for cancellations holds for those with a refund too.
+    # The rule for cancellations also applies to those with a refund.
     canceling = ALLOWED if kind == ActionKind.REFUND else _judge_cancel(policy, has_note)
     if amount is None or canceling.refusal:
         return canceling
@@ -163,7 +174,7 @@ def judge(
 
 
 def may_approve(policy: Policy | None, amount: Money) -> Refusal | None:
-    """None: this policy lets its holder approve somebody else's refund of this sum."""
+    """Why this policy doesn't let its holder approve a colleague's refund; None if it does."""
     highest = policy.may_approve_up_to if policy else Decimal(0)
     if highest is None or (highest and amount.amount <= highest):
         return None
@@ -174,7 +185,7 @@ def may_approve(policy: Policy | None, amount: Money) -> Refusal | None:
 
 
 def agreeing_refusal(policy: Policy | None, action: OrderAction, order: Order) -> Refusal | None:
-    """None: this policy lets its holder agree to this action of somebody else."""
+    """Why this policy doesn't let its holder approve a colleague's action; None if it does."""
     if currency := order.shop_currency or action.currency:
         return may_approve(policy, Money(action.amount_shop, currency))
     if policy and policy.may_approve_up_to != 0:
@@ -185,12 +196,12 @@ def agreeing_refusal(policy: Policy | None, action: OrderAction, order: Order) -
 def spent_today(
     user: User, store: Store, *, now: datetime, besides: OrderAction | None = None
 ) -> Decimal:
-    """What this person refunds on their own authority in the 24 hours up to `now`: what was sent
-    in them, and all that has not ended, however old, since it may be sent now.
+    """Return what this person has refunded on their own authority in the 24 hours up to `now`.
 
-    Shop currency. What others approved is theirs to answer for, and does not count. `besides`:
-    an action that is itself being weighed. To be sure that nobody adds to it meanwhile, hold the
-    person's RefundBudget.
+    In the shop's currency. Counts what was sent in that time, plus every unfinished action however
+    old, since it may be sent at any moment. Refunds that others approved count as theirs instead.
+    `besides` is an action under review that must not count against itself. To rule out concurrent
+    spending, hold the person's RefundBudget lock.
     """
     rows = spending(now=now).filter(requested_by_id=user.pk, order__store=store)
     if besides is not None:
@@ -199,11 +210,11 @@ def spent_today(
 
 
 def spending(*, now: datetime) -> QuerySet[OrderAction]:
-    """The actions that count against somebody's day, each by `spent_by`. Spent means sent.
+    """Return the actions that count against daily limits, each by `spent_by`. Spent means sent.
 
-    By the last send as well as by the first: the money of an action that was throttled, or
-    canceled first and refunded hours later, left with the last. What Shopify shows done although
-    we know of no sending (a restored backup) counts by when that was found out.
+    Both the first and the last send count: an action that was throttled, or that canceled first and
+    refunded hours later, moved its money with the last one. An action that Shopify shows as done
+    although no send was recorded (after restoring a backup) counts from when that was discovered.
     """
     since = now - DAY
     sent = Q(sent_at__gt=since) | Q(step_last_sent_at__gt=since)
@@ -218,29 +229,31 @@ def spending(*, now: datetime) -> QuerySet[OrderAction]:
 
 
 def spent_by(action: OrderAction) -> Decimal:
-    """What one action counts against a limit, in the shop's currency: what it moved and what it
-    may still move. Asks for `booked_refund`, which `spending` brings along."""
+    """Return what one action counts against a limit: what it moved and what it may still move.
+
+    In the shop's currency. Reads `booked_refund`, which `spending` selects along with the action.
+    """
     refund: OrderRefund | None = getattr(action, "booked_refund", None)
-    # A refund may appear after somebody settled its action as not carried out.
+    # A refund may still appear after a supervisor settled its action as not carried out.
     if action.state in NOTHING_DONE_STATES and refund is None:
         return Decimal(0)
     if action.is_active or refund is None:
         whole: Decimal = action.amount_shop
-        return Decimal(0) if _never_asked_to_refund(action) else whole
+        return Decimal(0) if _ended_before_refund_request(action) else whole
     counted: Decimal = refund.moved_shop + refund.waiting_shop
     return counted
 
 
 def _active(user: User | AnonymousUser) -> QuerySet[User]:
-    # An anonymous visitor has no id.
+    # Anonymous users have no pk.
     return User.objects.filter(pk=user.pk or 0, is_active=True)
 
 
-def _never_asked_to_refund(action: OrderAction) -> bool:
-    """Ended after its cancellation, before its own request to refund was accepted or in doubt.
+def _ended_before_refund_request(action: OrderAction) -> bool:
+    """Whether it ended after canceling, before its refund request was accepted or left in doubt.
 
-    Where Shopify refunds as part of the cancellation there is no such request, and its booking
-    may come later than we looked; then the whole sum still counts.
+    If Shopify refunds as part of the cancellation, there is no separate request and the refund may
+    be booked after our last read, so the full amount still counts.
     """
     goals = [str(step.get("goal")) for step in action.steps]
     if action.state != ActionState.PARTIAL or Goal.REFUND not in goals:

@@ -1,8 +1,8 @@
-"""How far an action has come, told by a read of Shopify alone. Pure.
+"""How far an action has come, judged only by a read from Shopify. Pure.
 
-Answers get lost, jobs lie and replicas lag. So what happens next never follows from what was
-sent, but from what an accepted read shows, beside what Shopify has already accepted: a step that
-it accepted is never sent again, and what a read does not show is unknown, not undone.
+Answers get lost, jobs report wrong results, and replicas lag. So the next step never follows from
+what was sent, only from what an accepted read shows, plus what Shopify has already accepted: an
+accepted step is never sent again, and what a read doesn't show is unknown, not undone.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from orders.statuses.transactions import (
     parts,
 )
 
-# Shopify keeps an idempotency key 24 h; after 20 nothing is sent by itself any more.
+# Shopify keeps an idempotency key for 24 hours; after 20, nothing is resent automatically.
 KEY_WINDOW: Final = timedelta(hours=20)
-# So long after a send its effect may still appear: a late commit, or a replica that lags.
+# How long after a send its effect may still appear: a late commit, or a lagging replica.
 LATE_COMMIT: Final = timedelta(minutes=2)
-# A cancellation books its refund by itself; one that comes later than this is somebody else's.
+# A cancellation books its own refund; one that appears later than this came from elsewhere.
 _REFUND_FOLLOWS_WITHIN: Final = timedelta(hours=1)
-# Shopify's clock has whole seconds, and its records of one cancellation differ by some.
+# Shopify's times have whole seconds, and records of one cancellation differ by a few.
 _CLOCK_LEEWAY: Final = timedelta(seconds=60)
 
 
 class Goal(StrEnum):
-    """What a step is to bring about."""
+    """What a step is meant to achieve."""
 
     CANCEL_SHIPMENT = "cancel_shipment"
     CANCEL_ORDER = "cancel_order"
@@ -46,7 +46,7 @@ class Goal(StrEnum):
 
 
 class Job(StrEnum):
-    """What Shopify says of the cancellation it runs by itself; NONE: nothing (any more)."""
+    """The state of Shopify's asynchronous cancellation job; NONE if it has none (any more)."""
 
     NONE = "none"
     OPEN = "open"
@@ -56,37 +56,42 @@ class Job(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The action is over. `refund_gid` is the refund it made, if any; `outcome`, why it ended
-    ("": what its state says by itself)."""
+    """The action is over.
+
+    `refund_gid` is the refund it made, if any. `outcome` says why it ended; "" if the state says it
+    all.
+    """
 
     state: ActionState
     message: str = ""
     refund_gid: str = ""
-    # How it is told, and no part of what it is.
+    # Only affects how the end is presented, so it doesn't count for equality.
     outcome: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Shopify or a bank is still at it: look again later. `refund_gid`: the refund is booked, and
-    only the bank's word is missing."""
+    """Shopify or a bank is still working on it: look again later.
+
+    With `refund_gid`, the refund is booked and only the bank's confirmation is missing.
+    """
 
     message: str = ""
     refund_gid: str = ""
-    # Whether the send had any effect is what is waited for.
+    # What we are waiting for is whether the send had any effect.
     is_in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ToSend:
-    """This step of the action is to be sent now."""
+    """This step of the action must be sent now."""
 
     step: int
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Reading cannot settle it, and sending could move money twice: a person decides."""
+    """No read can settle it, and sending could move money twice: a person decides."""
 
     message: str
 
@@ -97,10 +102,10 @@ Move = Settled | Waiting | ToSend | Contradiction
 def next_move(
     action: OrderAction, snapshot: OrderSnapshot, *, job: Job, job_message: str = "", now: datetime
 ) -> Move:
-    """What to do about an active action, given what Shopify shows now.
+    """Decide what to do about an active action, given what Shopify shows now.
 
-    `snapshot` is a read the projection accepted; `job` was read before it, so that what a
-    finished job did is in the snapshot, lag apart.
+    `snapshot` is a read that the projection accepted. `job` must be read before it, so that
+    (replica lag aside) the snapshot contains whatever a finished job did.
     """
     for index, step in enumerate(action.steps):
         match step["goal"]:
@@ -127,9 +132,9 @@ def outcome(
     job_message: str = "",
     now: datetime | None = None,
 ) -> Move:
-    """The end of an action whose every step Shopify shows done.
+    """Return how an action ends, or what it waits for, once Shopify shows every step done.
 
-    `now` None: judge at once, without the time that a refund may take to follow its cancellation.
+    `now` None skips the grace period in which a refund may still follow its cancellation.
     """
     if action.kind == ActionKind.CANCEL:
         return Settled(ActionState.SUCCEEDED)
@@ -145,7 +150,7 @@ def outcome(
 
 
 def is_evident(action: OrderAction, snapshot: OrderSnapshot) -> bool:
-    """The snapshot alone proves every step done, whoever tells of it."""
+    """Whether the snapshot alone proves that this action's every step was done."""
     for step in action.steps:
         match step["goal"]:
             case Goal.CANCEL_ORDER if not canceled_by(action, snapshot):
@@ -158,9 +163,12 @@ def is_evident(action: OrderAction, snapshot: OrderSnapshot) -> bool:
 
 
 def canceled_by(action: OrderAction, snapshot: OrderSnapshot, *, job: Job = Job.NONE) -> bool:
-    """Whether the order was canceled by this action: the note of its cancellation ends with our
-    marker, or the job that Shopify gave this action says that it succeeded, and the note does not
-    name another action. Staff may change the note; the job's id is Shopify's own."""
+    """Whether this action canceled the order.
+
+    It did if the cancellation's staff note ends with the action's marker, or if the action's job
+    succeeded and the note carries no other action's marker. Staff may edit the note; the job ID is
+    Shopify's own.
+    """
     if not snapshot.cancelled_at:
         return False
     note = snapshot.cancel_staff_note
@@ -171,21 +179,30 @@ def canceled_by(action: OrderAction, snapshot: OrderSnapshot, *, job: Job = Job.
 def refund_of(
     action: OrderAction, snapshot: OrderSnapshot, *, job: Job = Job.NONE
 ) -> Refund | None:
-    """The refund this action made, of this action's amount: by the id that Shopify answered with,
-    by its marker at the note's end, as the money leg of its cancellation, or as the one refund of
-    the return that it processed."""
+    """Return the refund this action made, or None.
+
+    Found by the ID Shopify answered with; else, matching the action's amount, by the marker at the
+    end of its note, as the money leg of the action's cancellation, or as the only new refund of the
+    return it processed.
+    """
     if action.refund_gid:
         return next((r for r in snapshot.refunds if r.gid == action.refund_gid), None)
     for refund in snapshot.refunds:
-        if _is_marked(action, refund.note) and _is_for(action, refund):
+        if _is_marked(action, refund.note) and _matches_amount(action, refund):
             return refund
-    by_canceling = (r for r in _refunds_of_canceling(action, snapshot, job) if _is_for(action, r))
+    by_canceling = (
+        r for r in _refunds_of_canceling(action, snapshot, job) if _matches_amount(action, r)
+    )
     return next(by_canceling, None) or _refund_through_return(action, snapshot)
 
 
 def _refund_through_return(action: OrderAction, snapshot: OrderSnapshot) -> Refund | None:
-    """Whether a return's note stands on its refund is not told. Once the step was accepted, the one
-    new refund through its return is the action's; before, it may be a colleague's."""
+    """Find the action's refund through a return, which may not carry the action's marker.
+
+    Whether Shopify copies a return's note to its refund is undocumented. Once it has accepted the
+    step, the only new refund through that return is the action's; before that, it might be a
+    colleague's.
+    """
     steps = action.steps[: action.accepted_steps]
     if not (targets := {step["target"] for step in steps if step["goal"] == Goal.RETURN}):
         return None
@@ -194,18 +211,18 @@ def _refund_through_return(action: OrderAction, snapshot: OrderSnapshot) -> Refu
         refund
         for refund in snapshot.refunds
         if refund.return_gid in targets and refund.gid not in before
-        if "[ax:" not in refund.note and _is_for(action, refund)
+        if "[ax:" not in refund.note and _matches_amount(action, refund)
     ]
     return found[0] if len(found) == 1 else None
 
 
 def _is_marked(action: OrderAction, note: str) -> bool:
-    # At the end, where we put it: a marker quoted inside a note takes no credit.
+    # Only at the end, where we put it: a marker quoted inside a note proves nothing.
     return note.rstrip().endswith(action.note_marker)
 
 
-def _is_for(action: OrderAction, refund: Refund) -> bool:
-    """Whether the refund is of the action's amount, however much of it has moved so far."""
+def _matches_amount(action: OrderAction, refund: Refund) -> bool:
+    """Whether the refund is for the action's amount, however much of it has moved so far."""
     currency = refund.total.presentment.currency
     amounts = [t.amount.presentment for t in refund.transactions]
     asked = total((amount for amount in amounts if amount.currency == currency), currency)
@@ -215,7 +232,7 @@ def _is_for(action: OrderAction, refund: Refund) -> bool:
 def _refunds_of_canceling(
     action: OrderAction, snapshot: OrderSnapshot, job: Job
 ) -> Iterator[Refund]:
-    """Refunds that nobody signed and that Shopify booked about when this action canceled."""
+    """Yield unmarked refunds that Shopify booked around the time this action canceled."""
     canceled_at = snapshot.cancelled_at
     if (
         canceled_at is None
@@ -226,18 +243,22 @@ def _refunds_of_canceling(
     first, last = canceled_at - _CLOCK_LEEWAY, canceled_at + _REFUND_FOLLOWS_WITHIN
     for refund in snapshot.refunds:
         is_then = refund.created_at is not None and first <= refund.created_at <= last
-        if is_then and "[ax:" not in refund.note and _is_of_money(refund):
+        if is_then and "[ax:" not in refund.note and _moves_money(refund):
             yield refund
 
 
-def _is_of_money(refund: Refund) -> bool:
-    """A cancellation with "refund later" books one of nothing. What waits for its bank, or failed
-    there, may not be in the refund's own total."""
+def _moves_money(refund: Refund) -> bool:
+    """Whether the refund is for more than zero.
+
+    A cancellation with "refund later" books a refund of zero. Transactions that are pending or
+    failed may not be in the refund's total, so they are checked too.
+    """
     asked = (t.amount.presentment.amount for t in refund.transactions)
     return refund.total.presentment.amount > 0 or any(amount > 0 for amount in asked)
 
 
 def _refunds_by_canceling(action: OrderAction) -> bool:
+    """Whether Shopify refunds as part of this action's cancellation, without a refund step."""
     goals = {step["goal"] for step in action.steps}
     return action.kind == ActionKind.CANCEL_AND_REFUND and Goal.REFUND not in goals
 
@@ -245,7 +266,7 @@ def _refunds_by_canceling(action: OrderAction) -> bool:
 def _canceled_without_refund(
     action: OrderAction, snapshot: OrderSnapshot, job: Job, job_message: str, now: datetime | None
 ) -> Move:
-    """Shopify cancels first and books the money after it, or does not."""
+    """Shopify cancels first and books the refund afterwards, or never does."""
     sent_at = action.step_last_sent_at
     is_early = now is not None and sent_at is not None and now - sent_at < LATE_COMMIT
     if job == Job.OPEN or is_early:
@@ -274,8 +295,11 @@ def _failure_text(refund: Refund) -> str:
 
 
 def _accepted_or_to_send(action: OrderAction, index: int, now: datetime) -> Move:
-    """Send the step, unless Shopify has accepted it: then a read that does not show it lags.
-    What was tried without an outcome for as long as a refund may be is not tried again."""
+    """Send the step, unless Shopify has accepted it: then a read without it merely lags.
+
+    A step that was tried without a known outcome is not sent again once its idempotency key may
+    have expired.
+    """
     if index < action.accepted_steps:
         return Waiting(_("Shopify accepted this; the order does not show it yet."))
     if _is_doubtful(action, index) and _is_long_ago(action, now):
@@ -284,7 +308,7 @@ def _accepted_or_to_send(action: OrderAction, index: int, now: datetime) -> Move
 
 
 def _is_long_ago(action: OrderAction, now: datetime) -> bool:
-    """Whether the step was first sent before the time for which Shopify is sure to know a key."""
+    """Whether Shopify can no longer be relied on to know the step's idempotency key."""
     return action.step_first_sent_at is not None and now - action.step_first_sent_at > KEY_WINDOW
 
 
@@ -324,19 +348,19 @@ def _cancel_move(
     if job == Job.FAILED:
         text = job_message or _("Shopify could not cancel the order.")
         sent_at = action.step_last_sent_at
-        # A replica that lags shows an order uncanceled that is not.
+        # A lagging replica may show a canceled order as not canceled.
         if sent_at and now - sent_at < LATE_COMMIT:
             return Waiting(text)
         return Settled(ActionState.REJECTED, text, outcome=Outcome.REFUSED_BY_SHOPIFY)
     if job == Job.SUCCEEDED:
-        # Evidence is the order, not the job: it may be a moment behind.
+        # The order is the evidence, not the job; it may lag a moment behind.
         return Waiting(_("Shopify says it is canceled; the order does not show it yet."))
     if doubtful and _refunds_by_canceling(action) and _would_return_more(action, snapshot):
         return Contradiction(
             _("Sent without an answer, and the customer has paid more since. Compare with Shopify.")
         )
     is_unsent = not action.is_doubtful and index >= action.accepted_steps
-    if is_unsent and (changed := _foreign_refund(action, snapshot)):
+    if is_unsent and (changed := _refunded_elsewhere(action, snapshot)):
         return Settled(ActionState.REJECTED, changed, outcome=Outcome.STALE)
     return _accepted_or_to_send(action, index, now)
 
@@ -353,7 +377,7 @@ def _refund_move(
         return Contradiction(
             _("Sent more than 20 hours ago, and Shopify shows no refund. Compare with Shopify.")
         )
-    if changed := _foreign_refund(action, snapshot):
+    if changed := _refunded_elsewhere(action, snapshot):
         if doubtful:
             return Contradiction(changed)
         after_cancel = action.kind == ActionKind.CANCEL_AND_REFUND
@@ -365,12 +389,14 @@ def _refund_move(
 def _return_move(
     index: int, action: OrderAction, snapshot: OrderSnapshot, now: datetime
 ) -> Move | None:
-    """A refund, but Shopify has no key for it: what was sent without an answer is looked for, and
-    never sent again."""
+    """Like `_refund_move`, but Shopify takes no idempotency key for processing a return.
+
+    So a request that was sent without an answer is looked for, and never sent again.
+    """
     if refund_of(action, snapshot) is not None:
         return None
     doubtful = _is_doubtful(action, index)
-    if doubtful and (changed := _foreign_refund(action, snapshot)):
+    if doubtful and (changed := _refunded_elsewhere(action, snapshot)):
         return Contradiction(changed)
     if not doubtful:
         return _refund_move(index, action, snapshot, now)
@@ -381,12 +407,12 @@ def _return_move(
 
 
 def _would_return_more(action: OrderAction, snapshot: OrderSnapshot) -> bool:
-    """Shopify's cancellation gives back all there is, which may be more than was confirmed."""
+    """Shopify's cancellation refunds everything that is left, which may be more than confirmed."""
     return action.money is not None and rules.net_paid(snapshot) > action.money
 
 
-def _foreign_refund(action: OrderAction, snapshot: OrderSnapshot) -> str:
-    """A sentence when somebody else refunded since the summary was shown, else ""."""
+def _refunded_elsewhere(action: OrderAction, snapshot: OrderSnapshot) -> str:
+    """Return a sentence if someone else refunded since the preview was shown, else ""."""
     refunded = snapshot.money.refunded.presentment
     before = action.proposal["facts"]["refunded"]
     if f"{refunded.plain()} {refunded.currency}" == before:

@@ -1,7 +1,8 @@
-"""What may be done with an order, and why not: rows F27-F42 and G02, G06. Pure functions.
+"""What may be done with an order, and why not. Pure functions.
 
-The page greys a button out with the same function that later refuses the request, so the
-two can never disagree. Shopify stays the judge: these rules only spare a refused round trip.
+The page grays a button out with the same function that later refuses the request, so the two can
+never disagree. Shopify has the final say: these rules only spare a round trip that would be
+refused.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ from orders.statuses.transactions import (
 
 _MONEY_IN: Final = frozenset({"SALE", "CAPTURE"})
 _OPEN_RETURNS: Final = frozenset({"OPEN", "REQUESTED"})
-# Nothing is in dispute (any more), and the shop has its money.
+# No longer in dispute, and the shop keeps the money.
 _DISPUTES_WON: Final = frozenset({"WON", "PREVENTED"})
-# The bank has given the money back already.
+# The bank has already returned the money to the customer.
 _DISPUTES_LOST: Final = frozenset({"LOST", "ACCEPTED", "CHARGE_REFUNDED"})
-# So long after a refund another one may be the same click, or a colleague's.
+# Within this time of a refund, another one may be an accidental repeat, or a colleague's.
 _JUST_REFUNDED: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A sentence the adviser shows in a dialog (row G06). It never blocks."""
+    """A hint shown in a dialog. It never blocks the action."""
 
     code: str
     tone: Tone
@@ -45,10 +46,10 @@ class Advice:
 
 
 def net_paid(order: OrderSnapshot) -> Money:
-    """Money captured minus money refunded, in the customer's currency; never below zero.
+    """Return money captured minus money refunded, in the customer's currency; never below zero.
 
-    A refund that its bank has not confirmed is on its way: its money is not there to be refunded
-    again, whether or not Shopify's own sum counts it already.
+    A refund still awaiting its bank counts as gone: its money must not be refunded again, whether
+    or not Shopify's own total includes it yet.
     """
     net = order.money.net_payment.presentment
     if any(any_waiting(refund) for refund in order.refunds):
@@ -63,10 +64,10 @@ def net_paid(order: OrderSnapshot) -> Money:
 def is_delivered(
     order: OrderSnapshot, *, now: datetime, assume_delivered_after_days: int | None = None
 ) -> bool:
-    """Row F27: every shippable unit is in a delivered parcel and nothing is unfulfilled.
+    """Whether every shippable unit is in a delivered parcel and nothing is unfulfilled.
 
-    Digital-only orders count as delivered once fulfilled. Carriers that never report leave
-    an order undelivered, unless the store assumes delivery N days after shipping.
+    Digital-only orders count as delivered once fulfilled. Carriers that never report leave an order
+    undelivered, unless the store assumes delivery N days after shipping.
     """
     if _has_unfulfilled(order):
         return False
@@ -79,19 +80,22 @@ def is_delivered(
 def is_partly_delivered(
     order: OrderSnapshot, *, now: datetime, assume_delivered_after_days: int | None = None
 ) -> bool:
+    """Whether at least one parcel that needs shipping was delivered."""
     parcels = [p for p in live_fulfillments(order) if p.requires_shipping]
     return any(_counts_as_delivered(p, now, assume_delivered_after_days) for p in parcels)
 
 
 def incomplete_refusal(order: OrderSnapshot) -> Refusal | None:
-    """What a list that was cut leaves out may be the delivery, the return or the refund that
-    forbids it: nobody acts on such an order here."""
+    """Refuse to act on an order whose lists were cut off; None for a complete one.
+
+    The part that's missing may hold the very delivery, return or refund that forbids the action.
+    """
     text = unread_text(order)
     return Refusal("incomplete", text, _("Open it in Shopify.")) if text else None
 
 
 def unread_text(order: OrderSnapshot) -> str:
-    """What of the order could not be read to its end, as a sentence; "" for a whole one."""
+    """Say which of the order's lists could not be read completely; "" if all were."""
     if not order.unread:
         return ""
     what = {
@@ -106,14 +110,14 @@ def unread_text(order: OrderSnapshot) -> str:
 
 
 def is_shipped(order: OrderSnapshot) -> bool:
-    """Some shipment record stands that would have to be canceled before the order."""
+    """Whether a shipment record exists that would have to be canceled before the order."""
     return bool(live_fulfillments(order))
 
 
 def cancel_refusal(
     order: OrderSnapshot, *, now: datetime, assume_delivered_after_days: int | None = None
 ) -> Refusal | None:
-    """Rows F29, F34: None when the order may be canceled, as a whole."""
+    """Why the order can't be canceled as a whole; None if it can."""
     if order.cancelled_at:
         return Refusal("already_canceled", _("This order is already canceled."))
     if refusal := incomplete_refusal(order):
@@ -146,7 +150,7 @@ def cancel_refusal(
 
 
 def shipment_refusal(order: OrderSnapshot) -> Refusal | None:
-    """Row F29: a paid order cannot be canceled over a standing shipment record."""
+    """Refuse to cancel a paid order that still has a shipment record: Shopify would refuse, too."""
     if not net_paid(order) or not is_shipped(order):
         return None
     return Refusal(
@@ -157,7 +161,7 @@ def shipment_refusal(order: OrderSnapshot) -> Refusal | None:
 
 
 def refund_refusal(order: OrderSnapshot) -> Refusal | None:
-    """Rows F35, F38, F42: None when there is money to give back."""
+    """Why nothing on the order can be refunded; None if there is money to give back."""
     if refusal := incomplete_refusal(order):
         return refusal
     if not net_paid(order):
@@ -175,30 +179,36 @@ def refund_refusal(order: OrderSnapshot) -> Refusal | None:
 
 
 def has_open_return(order: OrderSnapshot) -> bool:
+    """Whether any return is open or requested."""
     return any(r.status in _OPEN_RETURNS for r in order.returns)
 
 
 def return_received(order: OrderSnapshot) -> bool:
-    """Row F39: Shopify has booked every unit of the open or closed returns as received."""
+    """Whether Shopify has booked every unit of the open and closed returns as received."""
     found = [r for r in order.returns if r.status in {"OPEN", "CLOSED"}]
     return bool(found) and all(r.received_quantity >= r.total_quantity > 0 for r in found)
 
 
 def refund_outstanding(order: OrderSnapshot) -> bool:
-    """Rows F13, G05: canceled, and the shop still holds the customer's money."""
+    """Whether the order is canceled and the shop still holds the customer's money."""
     return bool(order.cancelled_at) and bool(net_paid(order))
 
 
 def payments(order: OrderSnapshot) -> tuple[Transaction, ...]:
-    """The transactions by which money came in."""
+    """Return the transactions that brought money in."""
     return tuple(t for t in order.transactions if t.kind in _MONEY_IN and t.status == "SUCCESS")
 
 
 def has_manual_payment(order: OrderSnapshot) -> bool:
+    """Whether any payment was made outside Shopify, which then only records refunds of it."""
     return any(payment.is_manual for payment in payments(order))
 
 
 def cancel_advice(order: OrderSnapshot, *, earlier_refunds: int = 0) -> tuple[Advice, ...]:
+    """Return what an agent should know before canceling.
+
+    `earlier_refunds` is how often this customer was refunded before.
+    """
     advice = [Advice("irreversible", Tone.DEFAULT, _("A canceled order cannot be reopened."))]
     if is_shipped(order):
         advice.append(
@@ -214,8 +224,12 @@ def cancel_advice(order: OrderSnapshot, *, earlier_refunds: int = 0) -> tuple[Ad
 def refund_advice(
     order: OrderSnapshot, *, delivered: bool, earlier_refunds: int = 0, now: datetime | None = None
 ) -> tuple[Advice, ...]:
-    """`now` None: whether there was a refund a moment ago is not asked."""
-    advice = _repetition_advice(order, now) if now else []
+    """Return what an agent should know before refunding.
+
+    `earlier_refunds` is how often this customer was refunded before. With `now` None, a recent
+    refund of this order isn't pointed out.
+    """
+    advice = _recent_refund_advice(order, now) if now else []
     if _has_unfulfilled(order) and not order.cancelled_at:
         advice.append(
             Advice(
@@ -238,11 +252,15 @@ def refund_advice(
     return (*advice, *_risk_advice(order, earlier_refunds))
 
 
-def _repetition_advice(order: OrderSnapshot, now: datetime) -> list[Advice]:
-    """A refund of a moment ago, by whomever: a second one may be meant to be the same."""
+def _recent_refund_advice(order: OrderSnapshot, now: datetime) -> list[Advice]:
+    """Warn about a refund made within the last hour, by anyone: this may be the same one again."""
     since = now - _JUST_REFUNDED
     recent = sorted(
-        ((r.created_at, len(r.gid), r.gid, _gone(r)) for r in order.refunds if r.created_at),
+        (
+            (r.created_at, len(r.gid), r.gid, _moved_or_pending(r))
+            for r in order.refunds
+            if r.created_at
+        ),
         key=lambda found: found[:3],
     )
     gone = [money for at, _length, _gid, money in recent if at > since and money]
@@ -258,8 +276,8 @@ def _repetition_advice(order: OrderSnapshot, now: datetime) -> list[Advice]:
     return [Advice("just_refunded", Tone.WARNING, text % words)]
 
 
-def _gone(refund: Refund) -> Money:
-    """What of a refund moved, or still may."""
+def _moved_or_pending(refund: Refund) -> Money:
+    """Return how much of a refund has moved or still may."""
     divided = parts(refund)
     return divided.moved.presentment + divided.waiting.presentment
 
@@ -284,12 +302,15 @@ def _risk_advice(order: OrderSnapshot, earlier_refunds: int) -> list[Advice]:
 
 
 def has_lost_dispute(order: OrderSnapshot) -> bool:
-    """The customer's bank took the money, or the shop gave in."""
+    """Whether the customer's bank took the money back, or the shop conceded."""
     return any(d.status in _DISPUTES_LOST for d in order.disputes)
 
 
 def has_open_dispute(order: OrderSnapshot) -> bool:
-    """Undecided. A word that Shopify adds later counts as one: it is not known to be over."""
+    """Whether a dispute is undecided.
+
+    A status that Shopify adds later counts as open, since it isn't known to be final.
+    """
     return any(d.status not in _DISPUTES_LOST | _DISPUTES_WON for d in order.disputes)
 
 
