@@ -6,7 +6,8 @@ class OrdersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Importing registers: system checks, personal data, retention rules, dashboard tiles.
+        # Imported for their side effects: they register system checks, columns with personal
+        # data, retention rules and dashboard tiles.
         from orders import checks  # noqa: F401
         from orders.privacy import own_columns, retention  # noqa: F401
         from orders.reports import dashboard  # noqa: F401

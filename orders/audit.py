@@ -1,4 +1,4 @@
-"""The audit log: written in the caller's transaction, sealed by one job, verified by anyone."""
+"""The audit log: written in the caller's transaction, sealed by a job, verifiable by anyone."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from orders.money import Money
 logger = logging.getLogger(__name__)
 
 GENESIS: Final = "0" * 64
-# By then the sealing job has been there, several times.
+# The sealing job has run several times by then.
 _SEALED_WITHIN: Final = timedelta(minutes=10)
-# A transaction that writes an entry has ended by then; the database ends a longer one.
+# No transaction that writes an entry stays open longer; the database would end it.
 _LATEST_COMMIT: Final = timedelta(hours=1)
-# Rows looked at by one statement.
+# Rows per statement.
 _SLICE: Final = 5000
 _COLUMNS: Final = (
     "id",
@@ -48,7 +48,10 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """`problems`: each as a sentence; none: the log is whole. `head` is the last hash."""
+    """The result of checking the log. `head` is the last hash in the chain.
+
+    `problems` holds one sentence per problem; empty means the log is intact.
+    """
 
     entries: int
     sealed: int
@@ -68,9 +71,10 @@ def record(
     amount: Money | None = None,
     **detail: Any,
 ) -> AuditEntry:
-    """Add an entry, in the caller's transaction: it is there if and only if what it tells is.
+    """Add an entry in the caller's transaction, so it commits together with what it records.
 
-    `actor` None: the system. `detail`: plain data, no names, addresses or texts of customers.
+    `actor` is None for the system. `detail` must be plain JSON data without customers' names,
+    addresses or texts: entries can never be changed or erased.
     """
     roles = ",".join(sorted(g.name for g in actor.groups.all())) if actor else ""
     origin = current_origin()
@@ -93,15 +97,16 @@ def record(
 
 
 def seal(*, at_most: int = 1000, whole: bool = False) -> int:
-    """Chain the entries that have no seal yet; returns how many. Two at once do no harm.
+    """Append the entries that have no seal yet to the hash chain; return how many.
 
-    Looks at what is new, and costs the same however long the log has grown. `whole`: at all of
-    it, which also finds an entry that became visible longer than _LATEST_COMMIT after others.
+    Safe to run concurrently: the loser of a race writes nothing. Looks only at recent entries, so
+    the cost doesn't grow with the log. `whole` scans all of it, which also finds an entry that
+    became visible more than _LATEST_COMMIT after its neighbors.
     """
     last = AuditSeal.objects.order_by("-seq").first()
     seq, head = (last.seq, last.hash) if last else (0, GENESIS)
     links = []
-    for entry in islice(_unsealed(1 if whole else _new_from(last)), at_most):
+    for entry in islice(_unsealed(1 if whole else _first_id_to_check(last)), at_most):
         seq, previous = seq + 1, head
         head = _hash(previous, entry)
         links.append(AuditSeal(seq=seq, entry_id=entry.pk, prev_hash=previous, hash=head))
@@ -111,13 +116,17 @@ def seal(*, at_most: int = 1000, whole: bool = False) -> int:
     except IntegrityError:
         return 0
     if links and (last is None or last.sealed_at.date() != links[-1].sealed_at.date()):
-        # Kept with the logs, elsewhere: with it a cut-off end is found (audit_verify --head).
+        # Logs are kept elsewhere, so with this hash `audit_verify --head` can detect a chain
+        # whose end was cut off.
         logger.info("audit log: head %s at %s entries", head, seq)
     return len(links)
 
 
 def verify(*, head: str = "") -> Verification:
-    """Recompute the whole chain. `head`, a hash noted earlier, must be one of its links."""
+    """Recompute the whole chain.
+
+    If `head`, a hash noted earlier, is given, it must be one of the chain's links.
+    """
     problems: list[str] = []
     previous, expected_seq, count, has_head = GENESIS, 0, 0, not head
     for links in _slices(AuditSeal.objects.order_by("seq").iterator(chunk_size=_SLICE)):
@@ -147,27 +156,29 @@ def verify(*, head: str = "") -> Verification:
     return Verification(count + waiting, count, tuple(problems), previous)
 
 
-def _new_from(last: AuditSeal | None) -> int:
-    """The id from which on entries may lack a seal.
+def _first_id_to_check(last: AuditSeal | None) -> int:
+    """Return the lowest ID that may still lack a seal.
 
-    Ids rise with time, but for transactions that were open while others were sealed. None stays
-    open for _LATEST_COMMIT, which two machines' clocks do not differ by either.
+    IDs rise with time, except that a transaction may still have been open while later entries were
+    sealed. No transaction stays open for _LATEST_COMMIT, which also exceeds any clock skew between
+    two machines.
     """
     if last is None:
         return 1
     newest = AuditEntry.objects.filter(pk=last.entry_id).first()
     if newest is None:
-        return 1  # somebody deleted it: the chain's own proof says so, and sealing goes on
+        return 1  # the entry was deleted: `verify` reports that, and sealing must go on
     begin = AuditEntry.objects.filter(at__gte=newest.at - _LATEST_COMMIT).order_by("at", "pk")
     found = begin.values_list("pk", flat=True).first()
     return min(found or newest.pk, newest.pk)
 
 
 def _unsealed(begin: int) -> Iterator[AuditEntry]:
-    """Entries from this id on without a seal, the oldest first; read a slice of ids at a time.
+    """Yield entries from this ID on that have no seal, oldest first, one slice of IDs at a time.
 
-    One statement over all of it compared every entry with every seal once they no longer fit
-    into the database's working memory, and was then ended for its length, for good.
+    A single anti-join over both tables degrades to comparing every entry with every seal once they
+    outgrow the database's work_mem; it then hits the statement timeout on every run, and sealing
+    stops for good.
     """
     while True:
         ids = AuditEntry.objects.filter(pk__gte=begin).order_by("pk")
@@ -189,7 +200,7 @@ def _slices(links: Iterator[AuditSeal]) -> Iterator[list[AuditSeal]]:
 def _hash(previous: str, entry: AuditEntry) -> str:
     content: dict[str, Any] = {name: getattr(entry, name) for name in _COLUMNS}
     content["at"] = entry.at.isoformat()
-    # The column has four places, a fresh Decimal may have fewer.
+    # The column has four decimal places; a Decimal not read back from it may have fewer.
     content["amount"] = None if entry.amount is None else f"{entry.amount:.4f}"
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(f"{previous}{text}".encode()).hexdigest()

@@ -1,4 +1,7 @@
-"""What Shopify tells of a person and of the checkout they began, at one moment. Frozen, our words."""
+"""Snapshots of a Shopify checkout and of its customer's marketing consent at one moment.
+
+Frozen values in this app's own terms; shopify_sync builds them.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,13 @@ from typing import Final
 
 from orders.money import Money
 
-# The one word of Shopify's that is a yes to marketing. Any other, and none at all, is a no.
+# The only status that permits marketing. Any other, or none at all, means no.
 SUBSCRIBED: Final = "SUBSCRIBED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
-    """Whether an address may get marketing. `state` is Shopify's raw word."""
+    """Whether an address may receive marketing. `state` is Shopify's raw status."""
 
     address: str
     state: str
@@ -27,7 +30,7 @@ class Consent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consents:
-    """By address of one customer; None: Shopify names no such address."""
+    """A customer's consents by channel; None if Shopify has no such address."""
 
     email: Consent | None = None
     phone: Consent | None = None
@@ -35,7 +38,10 @@ class Consents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutSnapshot:
-    """`last_order_at`: when the customer last placed an order, this checkout's or another."""
+    """A checkout as Shopify returned it.
+
+    `last_order_at` is when the customer last placed any order, from this checkout or another.
+    """
 
     gid: str
     started_at: datetime

@@ -15,12 +15,15 @@ from orders.models import Policy
 def policies_exist(
     app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Only with `check --database default`: it looks at rows."""
+    """Warn if there are no policies, so that nothing limits refunds.
+
+    Queries the database, so it runs only with `check --database default`.
+    """
     try:
         if not databases or Policy.objects.exists():
             return []
     except DatabaseError:
-        # `migrate` runs this before the table is there.
+        # `migrate` runs this before the table exists.
         return []
     return [
         checks.Warning(

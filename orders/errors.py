@@ -1,4 +1,4 @@
-"""What may go wrong in this app, as data. Doors turn these into sentences and status codes."""
+"""This app's errors, as data. Views and API endpoints turn them into messages and status codes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an action is not possible, and what would unlock it (row G02).
+    """Why an action isn't possible, and what would unlock it.
 
-    `code` is stable and goes out by the API; `reason` and `hint` are for people.
+    `code` is stable and part of the API; `reason` and `hint` are sentences for people.
     """
 
     code: str
@@ -25,7 +25,7 @@ class OrdersError(Exception):
 
 
 class ActionRefused(OrdersError):
-    """A rule, not a fault: nothing was written and nothing was sent."""
+    """A rule forbids it. Not a failure: nothing was written and nothing was sent."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.reason)
@@ -33,9 +33,10 @@ class ActionRefused(OrdersError):
 
 
 class StalePreview(OrdersError):
-    """The order changed after its summary was shown: show the new summary and ask again.
+    """The order changed after its preview was shown: show the new preview and ask again.
 
-    `outcome`: what the action it would have been came to (models.Outcome); "": there is none."""
+    `outcome` (a models.Outcome) is how the requested action would have ended; "" if it has none.
+    """
 
     def __init__(self, message: str, *, outcome: str = "") -> None:
         super().__init__(message)
@@ -43,8 +44,10 @@ class StalePreview(OrdersError):
 
 
 class InvalidMoney(OrdersError, ValueError):
-    """Text that is no amount of the currency; the message says what to type. `field`: the one of
-    a dialog that it is about, "" for the amount."""
+    """Text that isn't an amount of the currency; the message says what to type instead.
+
+    `field` names the dialog field it is about; "" is the amount field.
+    """
 
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(message)
@@ -52,8 +55,11 @@ class InvalidMoney(OrdersError, ValueError):
 
 
 class ShopUnreachable(OrdersError):
-    """Shopify could not be read just now; nothing was sent. `hint` says what to do. `is_lasting`:
-    trying again in a moment will not help (the order is not found, the app was removed)."""
+    """Shopify could not be read right now; nothing was sent.
+
+    `hint` says what to do. `is_lasting` means a retry won't help, because the order wasn't found or
+    the app was uninstalled.
+    """
 
     def __init__(
         self, message: str, *, hint: str = "Try again in a moment.", is_lasting: bool = False

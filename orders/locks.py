@@ -1,4 +1,4 @@
-"""When a row stays locked by others for longer than a person should wait."""
+"""Detect and report row locks that others hold for longer than a person should wait."""
 
 from __future__ import annotations
 
@@ -16,18 +16,22 @@ _LOCK_STATES: Final = frozenset({"55P03", "40P01"})
 
 
 def is_lock_wait(error: OperationalError) -> bool:
-    """Whether the database gave up waiting for a lock: nothing was written, and trying again
-    may work at once."""
+    """Whether the database gave up waiting for a lock.
+
+    Then nothing was written, and a retry may succeed at once.
+    """
     if getattr(error.__cause__, "sqlstate", None) in _LOCK_STATES:
         return True
-    # SQLite has one lock for all, and no code that Django passes on.
+    # SQLite has one lock for the whole database, and Django exposes no error code for it.
     return "database is locked" in str(error) or "database table is locked" in str(error)
 
 
 @contextmanager
 def refused_when_busy() -> Iterator[None]:
-    """Around a transaction that a person waits for: a lock that cannot be had becomes an
-    ActionRefused that says so. What else goes wrong stays what it is."""
+    """Turn a lock timeout into an ActionRefused that says so. Other errors pass through.
+
+    Wrap it around a transaction that a person is waiting for.
+    """
     try:
         yield
     except OperationalError as error:

@@ -1,8 +1,8 @@
-"""The way out to Shopify, as this app needs it. `settings.ORDERS_GATEWAY` names who walks it.
+"""The port through which orders reach Shopify; `settings.ORDERS_GATEWAY` names the implementation.
 
-orders must not know Shopify's wire format, yet its verbs need a fresh read, a suggested
-refund and the exact documents to freeze before anything is sent. shopify_sync implements
-this protocol; nothing here opens a transaction, and no method but `plan` may be called in one.
+This app must not know Shopify's wire format, yet its services need a fresh read, a suggested
+refund, and the exact requests to freeze before anything is sent. shopify_sync implements this
+protocol. Nothing here opens a transaction, and no method except `plan` may be called inside one.
 """
 
 from __future__ import annotations
@@ -26,9 +26,12 @@ from orders.snapshot import LineQuantity, Return
 
 
 class Step(TypedDict):
-    """One request, frozen. `goal` (a progress.Goal) and `target` (a Shopify id) say in our
-    words what a later read must show; `query` (the text of `document`) and `variables` go out
-    byte for byte, to the API version they were written for, whatever was deployed since."""
+    """One frozen request to Shopify.
+
+    `goal` (a progress.Goal) and `target` (a Shopify ID) say what a later read must show. `query`
+    (the text of `document`) and `variables` are sent byte for byte, to the API version they were
+    written for, no matter what has been deployed since.
+    """
 
     goal: str
     target: str
@@ -40,7 +43,7 @@ class Step(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A location of the shop's stock."""
+    """A location where the shop keeps stock."""
 
     gid: str
     name: str
@@ -48,8 +51,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestedLine:
-    """Units of a line; a line may have several of these. `restock` is Shopify's word for how they
-    go back to stock and `place` where to; both only where they were asked for."""
+    """Units of a line item; one line item may have several of these.
+
+    `restock` is Shopify's restock type and `place` the location; both are set only if requested.
+    """
 
     line_gid: str
     quantity: int
@@ -61,7 +66,7 @@ class SuggestedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestedTransaction:
-    """Where money would go back to. `label` is for people: "Visa •••• 4242"."""
+    """A payment the money would go back to. `label` is for people: "Visa •••• 4242"."""
 
     parent_gid: str
     gateway: str
@@ -73,7 +78,7 @@ class SuggestedTransaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestedRefund:
-    """What Shopify would refund for a choice of lines and shipping; customer's currency."""
+    """What Shopify would refund for a choice of lines and shipping, in the customer's currency."""
 
     amount: Money
     maximum: Money
@@ -83,14 +88,14 @@ class SuggestedRefund:
     shipping_maximum: Money
     lines: tuple[SuggestedLine, ...]
     transactions: tuple[SuggestedTransaction, ...]
-    # What customs took for these lines, as far as it goes back with them.
+    # Import duties on these lines that would be refunded with them.
     duties: Money | None = None
-    # Of a return: where its goods belong, by line item.
+    # For returns: where the goods belong, by line item gid.
     places: Mapping[str, Place] = field(default_factory=dict)
 
 
-# Shopify's wording in its own admin; a value not here is shown title-cased (F31). Here and not
-# where it is used, because agents read it in their language.
+# Shopify's wording in its own admin; a value that's missing here is shown title-cased. Defined in
+# this app and not in the gateway, so that the labels are translated with the rest of it.
 CANCEL_REASON_LABELS: Final = {
     "CUSTOMER": gettext_lazy("Customer changed or canceled order"),
     "INVENTORY": gettext_lazy("Items unavailable"),
@@ -99,8 +104,8 @@ CANCEL_REASON_LABELS: Final = {
     "STAFF": gettext_lazy("Staff error"),
     "OTHER": gettext_lazy("Other"),
 }
-# The same for the sentences about a shop that cannot be asked.
-_SAID_BY_THE_GATEWAY: Final = (
+# The gateway's sentences about an unreachable shop, marked here for the same reason.
+_GATEWAY_MESSAGES: Final = (
     gettext_noop("Shopify does not find this order."),
     gettext_noop("It may have been deleted, or be older than the app may read."),
     gettext_noop("An administrator has to look at the Shopify connection."),
@@ -112,24 +117,32 @@ _SAID_BY_THE_GATEWAY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class CancelReason:
+    """A cancellation reason: Shopify's `value` and the `label` agents see."""
+
     value: str
     label: str
 
 
 class Gateway(Protocol):
+    """Everything this app asks of Shopify."""
+
     def refresh(self, order: Order) -> None:
         """Read the order from Shopify now and project it. Raises ShopUnreachable."""
 
     def find_orders(self, *, emails: Sequence[str], phones: Sequence[str]) -> None:
-        """Ask every store now for orders of these addresses that are not here, and read them.
-        A store that cannot be asked is skipped."""
+        """Ask every store for orders with these addresses that we don't have yet, and read them.
+
+        Skips stores that can't be reached.
+        """
 
     def wake_search(self, *, emails: Sequence[str], phones: Sequence[str]) -> bool:
-        """Have a worker do find_orders, where past orders of a store are still on their way.
-        Returns whether any are."""
+        """Have a worker run find_orders if any store's back-fill is still under way.
+
+        Returns whether one is.
+        """
 
     def wake_reading(self, order_ids: Sequence[int]) -> None:
-        """Ring for reads of these dirty orders. May be lost: the sweep finds them."""
+        """Enqueue reads of these dirty orders. May be lost: the sweep finds them."""
 
     def suggest_refund(
         self,
@@ -139,9 +152,11 @@ class Gateway(Protocol):
         shipping: Money | None,
         with_places: bool = False,
     ) -> SuggestedRefund:
-        """`lines` None: everything that is left. `with_places`: also how and where each would go
-        back to stock, which Shopify tells only apps that may read locations. Raises
-        ShopUnreachable."""
+        """Have Shopify calculate a refund. Raises ShopUnreachable.
+
+        `lines` None means everything that is left. `with_places` also asks how and where each line
+        would be restocked, which Shopify tells only apps that may read locations.
+        """
 
     def suggest_return(
         self,
@@ -152,38 +167,53 @@ class Gateway(Protocol):
         shipping: Money | None,
         with_places: bool = False,
     ) -> SuggestedRefund:
-        """The same for items that are refunded through their return, which may take fees off.
-        Raises ShopUnreachable."""
+        """Have Shopify calculate the refund of items through their return, which may deduct fees.
+
+        Raises ShopUnreachable.
+        """
 
     def may_process_returns(self, store: Store) -> bool:
-        """Whether the shop lets this app refund through a return, as far as is known. Asks
-        nobody."""
+        """Whether, as far as is known, the shop lets this app refund through a return.
+
+        Makes no request.
+        """
 
     def cancel_reasons(self, store: Store) -> tuple[CancelReason, ...]:
-        """The shop's own list (row F31), cached; Shopify's six where it cannot be read."""
+        """Return the shop's own reasons, cached; Shopify's six defaults if they can't be read."""
 
     def unreachable_stores(self) -> set[int]:
-        """Ids of the stores that have stopped answering and are left alone. Asks nobody."""
+        """Return the IDs of stores that stopped responding and are being left alone.
+
+        Makes no request.
+        """
 
     def is_uninstalled(self, store: Store) -> bool:
-        """Whether Shopify refuses our access to the shop, asked now. Raises ShopUnreachable."""
+        """Ask now whether Shopify refuses us access to the shop. Raises ShopUnreachable."""
 
     def read_checkout(self, checkout: Checkout) -> CheckoutSnapshot | None:
-        """The checkout as Shopify tells it now; None: it has none such (any more). Raises
-        ShopUnreachable."""
+        """Read the checkout now; None if Shopify has no such checkout (any more).
+
+        Raises ShopUnreachable.
+        """
 
     def read_consents(self, store: Store, customer_gid: str) -> Consents:
-        """The customer's consents to marketing, read now; of a customer Shopify does not have:
-        none. Raises ShopUnreachable."""
+        """Read the customer's marketing consents now; empty if Shopify has no such customer.
+
+        Raises ShopUnreachable.
+        """
 
     def plan(self, action: OrderAction) -> list[Step]:
-        """Pure: the requests of an unsaved action from its proposal, in order."""
+        """Return the requests for an unsaved action's proposal, in order. Pure."""
 
     def wake(self, action_id: int, *, after_s: float = 0) -> None:
-        """Ring for a worker, in so many seconds. May be lost: the sweep finds the row."""
+        """Enqueue the action for a worker, after `after_s` seconds.
+
+        May be lost: the sweep finds the row.
+        """
 
 
 @cache
 def get_gateway() -> Gateway:
+    """Return the process-wide gateway, created on first use."""
     gateway: Gateway = import_string(settings.ORDERS_GATEWAY)()
     return gateway

@@ -1,24 +1,25 @@
-"""What orders tells whoever listens. Ids only.
+"""Signals this app sends. They carry only IDs.
 
-What looks different is told in the transaction that changed it, so that what listeners write is
-committed with the change or not at all; it is sent robustly, and must not break the transaction.
+Signals about visible changes are sent inside the transaction that made the change, so whatever
+receivers write commits or rolls back with it. They are sent with send_robust: a failing receiver
+must not break the transaction.
 """
 
 from django.dispatch import Signal
 
-# An order looks different now. Sent with order_id, in the transaction. Received by
-# inbox.receivers, which tells browsers, and looks again at what waits for just that.
+# An order's visible state changed. Sent with order_id, in the transaction. Received by
+# inbox.receivers, which notifies browsers and rechecks what was waiting for this order.
 order_changed = Signal()
-# An event of the timeline was written. Sent with event_id, after commit. Received by
-# inbox.receivers, which rings for campaigns; a lost signal is found by the sweep over unannounced
-# events (inbox.tasks.sweep_events).
+# A timeline event was written. Sent with event_id, after commit. Received by inbox.receivers,
+# which wakes campaigns; if the signal is lost, the sweep over unannounced events
+# (inbox.tasks.sweep_events) finds the event.
 event_recorded = Signal()
-# Many orders came at once (a back-fill). Sent with order_ids, in the transaction. Received by
+# A back-fill wrote many orders at once. Sent with order_ids, in the transaction. Received by
 # inbox.receivers.
 orders_imported = Signal()
-# A Shopify customer looks different now. Sent with customer_id, in the transaction. Received by
+# A Shopify customer's visible state changed. Sent with customer_id, in the transaction. Received by
 # inbox.receivers.
 customer_changed = Signal()
-# The file beside the database was read again, after a backup was restored. Sent with `entries`:
-# those that are not of redacted people. Received by inbox.receivers, whose opt-outs they are.
+# The redaction ledger's file was read back after restoring a backup. Sent with `entries`: those
+# that aren't about redacted people. Received by inbox.receivers, which wrote them (opt-outs).
 ledger_read = Signal()

@@ -1,8 +1,8 @@
-"""An order as Shopify told it at one moment: the only thing shopify_sync hands over.
+"""An order as Shopify returned it at one moment: the only thing shopify_sync hands over.
 
-Frozen, in our words, with Decimal money and aware UTC times. Statuses stay Shopify's raw
-words (an unknown one must survive to the screen); `statuses` turns them into badges.
-The same value is stored with the order and read back for pages, so that rules, badges and
+Frozen, in this app's own terms, with Decimal money and aware UTC times. Statuses stay Shopify's raw
+values, since an unknown one must survive all the way to the screen; `statuses` turns them into
+badges. The same value is stored with the order and read back for pages, so rules, badges and
 previews have one input whether it is a minute or a year old.
 """
 
@@ -19,7 +19,7 @@ from orders.money import Money
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyBag:
-    """One sum in the shop's currency and in the one the customer paid in (presentment)."""
+    """One amount in the shop's currency and in the customer's (presentment) currency."""
 
     shop: Money
     presentment: Money
@@ -27,7 +27,7 @@ class MoneyBag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """`time_zone`: an IANA name where Shopify knows it; "" else."""
+    """A postal address. `time_zone` is an IANA name if Shopify knows it, else ""."""
 
     name: str = ""
     company: str = ""
@@ -45,7 +45,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute:
-    """What a shop or an app wrote to an order or an item: "Gift wrapping: yes"."""
+    """Custom data that a shop or an app attached to an order or item: "Gift wrapping: yes"."""
 
     key: str
     value: str = ""
@@ -53,7 +53,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentTerms:
-    """Agreed to be paid later. `due_at`: the next date that is not paid yet; None: without one."""
+    """Payment was agreed for later. `due_at` is the next unpaid due date; None if there is none."""
 
     name: str
     due_at: datetime | None = None
@@ -62,6 +62,8 @@ class PaymentTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerSnapshot:
+    """A customer as mentioned on an order."""
+
     gid: str
     legacy_id: int
     name: str = ""
@@ -73,10 +75,10 @@ class CustomerSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerDetails:
-    """All we show of a Shopify customer (rows F48, F49); states are Shopify's raw words.
+    """Everything we show about a Shopify customer; states are Shopify's raw values.
 
-    None, and empty text, mean that it was not told: protected data an app may not read comes
-    as null."""
+    None and "" mean not provided: protected data that an app may not read comes as null.
+    """
 
     gid: str
     name: str = ""
@@ -97,7 +99,7 @@ class CustomerDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """What customs take for a line item; `gid` names it in a refund."""
+    """Import duty charged on a line item; refunds refer to it by `gid`."""
 
     gid: str
     amount: Money
@@ -105,7 +107,7 @@ class Duty:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fee:
-    """A named charge beside the goods, such as a recycling fee."""
+    """A named charge other than goods, such as a recycling fee."""
 
     name: str
     amount: Money
@@ -113,6 +115,12 @@ class Fee:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineItem:
+    """An item on the order.
+
+    `quantity` counts all units ever ordered, `current_quantity` those left after edits, refunds and
+    returns.
+    """
+
     gid: str
     title: str
     variant_title: str = ""
@@ -133,7 +141,7 @@ class LineItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineQuantity:
-    """So many of one line item."""
+    """Some units of one line item."""
 
     line_gid: str
     quantity: int
@@ -150,6 +158,8 @@ class Tracking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FulfillmentEvent:
+    """A carrier's update on a parcel."""
+
     gid: str
     status: str
     happened_at: datetime
@@ -179,7 +189,7 @@ class Fulfillment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FulfillmentOrder:
-    """Work the shop still has to do: what is on hold, scheduled, or waits for pickup."""
+    """Work the shop still has to do; shows what is on hold, scheduled, or awaiting pickup."""
 
     gid: str
     status: str
@@ -194,6 +204,8 @@ class FulfillmentOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
+    """A movement of money, or the attempt, including authorizations and refunds."""
+
     gid: str
     kind: str
     status: str
@@ -209,6 +221,8 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundTransaction:
+    """One transaction of a refund; it may be pending or fail independently of the others."""
+
     gid: str
     status: str
     gateway: str = ""
@@ -218,6 +232,8 @@ class RefundTransaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
+    """A refund as Shopify booked it. Its transactions tell whether the money has moved."""
+
     gid: str
     created_at: datetime | None
     note: str = ""
@@ -230,8 +246,10 @@ class Refund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeItem:
-    """What the customer gets for what comes back; on the order once the exchange is processed,
-    as `line_gids`."""
+    """What the customer receives in exchange for returned items.
+
+    `line_gids` are its line items on the order, once the exchange is processed.
+    """
 
     title: str
     quantity: int
@@ -240,9 +258,12 @@ class ExchangeItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnLine:
-    """Units of one line item that are to come back. `part_gid`: the line of the parcel they left
-    in. `processed` units are off the order's books, `received` ones are at the shop, whoever
-    booked them in; neither follows from the other. Of old reads only the first two are known."""
+    """Units of one line item that are to come back.
+
+    `part_gid` is the fulfillment line they shipped in. `processed` units are off the order's books;
+    `received` ones are back at the shop, no matter who booked them in. Neither implies the other.
+    Reads stored by earlier versions know only the first two fields.
+    """
 
     line_gid: str
     quantity: int
@@ -259,7 +280,10 @@ class ReturnLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReverseLine:
-    """What the shop books in by. `booked`: units with a disposition, the missing ones too."""
+    """The reverse fulfillment line by which the shop books returned units in.
+
+    `booked` counts units with a disposition, including missing ones.
+    """
 
     gid: str
     part_gid: str
@@ -269,7 +293,7 @@ class ReverseLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
-    """`received_at`: when the last of what was booked in was."""
+    """A return. `received_at` is when the last received unit was booked in."""
 
     gid: str
     name: str
@@ -285,6 +309,8 @@ class Return:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
+    """A chargeback or inquiry on one of the order's payments."""
+
     gid: str
     status: str
 
@@ -293,9 +319,9 @@ class Dispute:
 class OrderMoney:
     """Shopify's totals. `net_payment` (received - refunded) bounds every refund.
 
-    `total` is before returns and with everything ever on the order; `current_total` after edits
-    and returns. `rounding`: what rounding of cash added to the payments, `refund_rounding` to the
-    refunds. None: not told (an order without, or read by an earlier version).
+    `total` is before returns and includes everything ever on the order; `current_total` is after
+    edits and returns. `rounding` is what cash rounding added to payments, `refund_rounding` to
+    refunds. None means not provided: the order has none, or an earlier version read it.
     """
 
     total: MoneyBag
@@ -317,6 +343,8 @@ class OrderMoney:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderSnapshot:
+    """An order with everything this app reads of it."""
+
     gid: str
     legacy_id: int
     name: str
@@ -337,7 +365,7 @@ class OrderSnapshot:
     is_test: bool = False
     requires_shipping: bool = True
     is_edited: bool = False
-    # Whether `tax` and `duties` are in the prices already, and not charged beside them.
+    # Whether prices already include `tax` and `duties`, rather than being charged on top.
     taxes_included: bool = False
     duties_included: bool = False
     currency: str
@@ -365,23 +393,25 @@ class OrderSnapshot:
     refunds: tuple[Refund, ...] = ()
     returns: tuple[Return, ...] = ()
     disputes: tuple[Dispute, ...] = ()
-    # What edits and exchanges put on the order.
+    # Line items that edits and exchanges added to the order.
     added: tuple[LineQuantity, ...] = ()
-    # Lists that could not be read to their end, by the names of these fields: what they hold is
-    # true, and is not all. Nobody may act on such an order.
+    # Names of list fields that could not be read completely: what they hold is true, but not
+    # everything. Such an order must not be acted on.
     unread: tuple[str, ...] = ()
 
     def duties_of(self, chosen: Iterable[LineQuantity]) -> tuple[str, ...]:
-        """The gids of what customs took for these items."""
+        """Return the gids of the duties charged on these items."""
         gids = {part.line_gid for part in chosen}
         return tuple(duty.gid for line in self.lines if line.gid in gids for duty in line.duties)
 
     @property
     def is_incomplete(self) -> bool:
+        """Whether any of its lists could not be read completely."""
         return bool(self.unread)
 
     @property
     def placed_at(self) -> datetime:
+        """When the customer placed it, which for imported orders is before it was created."""
         return self.processed_at or self.created_at
 
 
@@ -389,10 +419,10 @@ _DECODER = msgspec.json.Decoder(OrderSnapshot)
 
 
 def encode(snapshot: OrderSnapshot) -> str:
-    """The snapshot as JSON text, amounts as strings; `decode` gives back an equal value."""
+    """Encode the snapshot as JSON, with amounts as strings. `decode` returns an equal value."""
     return msgspec.json.encode(snapshot).decode()
 
 
 def decode(document: str) -> OrderSnapshot:
-    """Raises msgspec.ValidationError for a document of another shape."""
+    """Decode what `encode` wrote. Raises msgspec.ValidationError if the shape differs."""
     return _DECODER.decode(document)

@@ -1,4 +1,4 @@
-"""The Celery tasks of this app: what needs a clock and no answer from Shopify."""
+"""This app's Celery tasks: scheduled work that needs no answer from Shopify."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from orders import (
 )
 from orders.privacy import retention
 
-# Well below the time limit of a task; the next one goes on.
+# Well below a task's time limit; the next run picks up where this one stopped.
 SLICE_S: Final = 15.0
 
 
 @shared_task
 def end_overdue_actions() -> None:
-    """End approvals that expired and actions past their deadline, or hand them to a person."""
+    """End expired approvals and actions past their deadline, or hand them to a person."""
     now = timezone.now()
     sweeps.each(
         [services.expire_approvals, services.end_overdue, services.hand_over_uninstalled],
@@ -43,7 +43,7 @@ def seal_audit() -> None:
 
 @shared_task
 def seal_whole_audit() -> None:
-    """Once a day, chain entries that became visible too late for the runs each minute."""
+    """Once a day, seal entries that became visible too late for the per-minute runs."""
     until = time.monotonic() + SLICE_S
     while audit.seal(whole=True) and time.monotonic() < until:
         pass
@@ -51,11 +51,11 @@ def seal_whole_audit() -> None:
 
 @shared_task
 def sweep_privacy() -> None:
-    """Work on open privacy requests, a slice of them each minute."""
+    """Work on open privacy requests for a few seconds each minute."""
     privacy.work_off(now=timezone.now(), seconds=SLICE_S)
 
 
 @shared_task
 def apply_retention() -> None:
-    """Delete personal data whose retention period is over, a slice of it each hour."""
+    """Delete or mask personal data past its retention period, in hourly slices."""
     retention.apply(now=timezone.now(), seconds=SLICE_S)
