@@ -1,8 +1,8 @@
-"""Privacy requests: rows are the truth, a sweep works them off, and every step may run twice.
+"""Privacy requests: stored as rows, worked on by a sweep; every step may safely run twice.
 
-A deletion walks the registry in batches. Each batch, its place in the walk and its count of
-evidence are one transaction under the request's lock, so a killed worker repeats nothing and
-skips nothing, and two workers take turns.
+A deletion walks the registry in batches. Each batch commits together with its position in the walk
+and its counts for the evidence, under the request's lock. So a killed worker neither repeats nor
+skips anything, and two workers take turns.
 """
 
 from orders.privacy.exports import export

@@ -1,4 +1,4 @@
-"""The walk of a deletion through the registry, a batch at a time."""
+"""A deletion's walk through the registry, one batch at a time."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ _BATCH: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """`place`: where the next one begins (which query set, after which key); None: there is
-    none."""
+    """The result of one batch.
+
+    `place` is where the next batch starts: an index into the holding's query sets, and the last key
+    handled there. None means the holding is finished.
+    """
 
     looked_at: int
     masked: int
@@ -31,13 +34,13 @@ class Batch:
 
 
 def step(request: PrivacyRequest, scope: Scope, now: datetime) -> bool:
-    """One batch. False: the walk is over, or has to wait."""
+    """Run one batch in its own transaction. False if the walk is over or has to wait."""
     with transaction.atomic(durable=True):
         locked = PrivacyRequest.objects.select_for_update(of=("self",)).get(pk=request.pk)
         if locked.state != PrivacyState.WORKING:
             return False
-        # A transaction each: the rows of the next one may stand before these in the one order
-        # in which rows are locked.
+        # One transaction per batch: the next batch may contain rows that come before these in
+        # the global lock order.
         looked_at = _advance(locked, scope, now)
         locked.save(update_fields=["progress", "evidence", "next_attempt_at", "note"])
         if locked.progress.get("is_over"):
@@ -46,8 +49,10 @@ def step(request: PrivacyRequest, scope: Scope, now: datetime) -> bool:
 
 
 def _advance(request: PrivacyRequest, scope: Scope, now: datetime) -> int | None:
-    """The next batch of the walk, noted in the row in hand: how many rows were looked at.
-    None: it is over, or has to wait."""
+    """Run the walk's next batch and record it on the given row, which the caller saves.
+
+    Return how many rows were looked at; None if the walk is over or has to wait.
+    """
     progress, rows = request.progress, request.evidence["rows"]
     holdings = REGISTRY.of_customers()
     at = progress.get("holding", 0)
@@ -55,7 +60,7 @@ def _advance(request: PrivacyRequest, scope: Scope, now: datetime) -> int | None
         holding = holdings[at]
         batch = mask_batch(holding, scope, progress.get("place", [0, 0]))
         if batch.place is None and _is_waiting(holding, scope):
-            # From its beginning: what ends meanwhile may have any key.
+            # Start over from the beginning: rows that finish in the meantime may have any key.
             request.progress = {"holding": at}
             request.next_attempt_at = now + TRY_AGAIN
             request.note = "Waits until actions or webhooks of these orders have ended."
@@ -74,11 +79,15 @@ def _advance(request: PrivacyRequest, scope: Scope, now: datetime) -> int | None
 
 
 def mask_batch(holding: Holding, scope: Scope, place: list[int]) -> Batch:
+    """Mask or delete one batch of a holding's rows, starting at `place`.
+
+    Expects a transaction; locks the rows, and the orders they belong to, until its end.
+    """
     part, after = place
     found = list(holding.rows(scope))
     if part >= len(found):
         return Batch(0, 0, None)
-    # Keys first: the rows are read again under their lock, as they are then.
+    # Collect keys first: the rows are then read under their lock, in their current state.
     keys = list(
         found[part].order_by("pk").filter(pk__gt=after).values_list("pk", flat=True)[:_BATCH]
     )
@@ -88,13 +97,13 @@ def mask_batch(holding: Holding, scope: Scope, place: list[int]) -> Batch:
     locked = holding.model._base_manager.select_for_update().filter(pk__in=keys)
     rows = [row for row in locked.order_by("pk") if not holding.holds or holding.holds(row, scope)]
     masked = holding.mask(rows) if rows else 0
-    # A batch that was not full was the last of its query set.
+    # A batch that wasn't full was the last of its query set.
     following = [part, keys[-1]] if len(keys) == _BATCH else [part + 1, 0]
     return Batch(len(keys), masked, following)
 
 
 def _lock_orders(model: type[Model], keys: list[int]) -> None:
-    """Of parts of orders, the orders first, by their ids: as whoever reads or acts on them."""
+    """For rows that belong to orders, lock the orders first, by ID, as all other code does."""
     if not hasattr(model, "order_id"):
         return
     parts: Manager[Any] = model._base_manager
@@ -103,6 +112,7 @@ def _lock_orders(model: type[Model], keys: list[int]) -> None:
 
 
 def _is_waiting(holding: Holding, scope: Scope) -> bool:
+    """Whether rows that must not be masked yet still have to finish."""
     if holding.waits_for is None:
         return False
     rows = holding.waits_for(scope)
@@ -110,6 +120,7 @@ def _is_waiting(holding: Holding, scope: Scope) -> bool:
 
 
 def _wipe_batch(scope: Scope) -> tuple[str, int] | None:
+    """Delete a batch of a wiped store's rows; (label, count), or None when none are left."""
     for label, wipe in REGISTRY.wipers.items():
         if count := wipe(scope, _BATCH):
             return label, count

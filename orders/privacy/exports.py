@@ -1,4 +1,4 @@
-"""The export of a person's data: counted when it is offered, read while it is sent."""
+"""Export a person's data: counted when the export is offered, read while it is streamed."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _CHUNK: Final = 100
 
 
 def export(*, request_id: int, by: User, now: datetime) -> Iterator[bytes]:
-    """The person's data as JSON, piece by piece, read while it is sent. Raises ActionRefused.
+    """Stream the person's data as JSON, read while it is sent. Raises ActionRefused.
 
-    The download is audited before the first byte leaves.
+    The download is audited before the first byte is sent.
     """
     request = PrivacyRequest.objects.select_related("store").get(pk=request_id)
     can_export = request.kind == PrivacyKind.DATA_REQUEST and request.sealed_scope
@@ -47,6 +47,7 @@ def export(*, request_id: int, by: User, now: datetime) -> Iterator[bytes]:
 
 
 def counts(scope: Scope) -> dict[str, int]:
+    """Count the rows an export would contain, by holding label."""
     holdings = REGISTRY.of_customers()
     return {holding.label: sum(1 for _ in _matching(holding, scope)) for holding in holdings}
 
@@ -64,22 +65,22 @@ def _exported(store: Store, scope: Scope, now: datetime) -> Iterator[bytes]:
 
 
 def _rows_of(label: str, scope: Scope) -> Iterator[dict[str, Any]]:
-    """A table may be held in several ways; each row is told once."""
-    told = set()
+    """Yield a table's rows. Several holdings may cover one table; each row appears once."""
+    seen = set()
     for holding in REGISTRY.of_customers():
         if holding.label != label:
             continue
         for row in _matching(holding, scope):
-            if row.pk not in told:
-                told.add(row.pk)
+            if row.pk not in seen:
+                seen.add(row.pk)
                 yield _row(holding, row)
 
 
 def _row(holding: Holding, row: Any) -> dict[str, Any]:
-    """A row's personal columns and its number; documents as what they say, bytes as text."""
+    """Return a row's ID and personal columns, with documents parsed and bytes decoded."""
     found: dict[str, Any] = {"id": row.pk}
     for name, mask in holding.fields.items():
-        value = mask.told(row) if mask.told else getattr(row, name)
+        value = mask.exported(row) if mask.exported else getattr(row, name)
         if isinstance(value, bytes | memoryview):
             value = bytes(value).decode(errors="replace")
         if name == "document" and value:

@@ -1,8 +1,8 @@
-"""The ledger of redacted people: keyed hashes, asked by every projection.
+"""The ledger of redacted people: keyed hashes that every projection checks.
 
-It is kept a second time in a file beside the database (REDACTION_LEDGER_FILE), because a
-restored backup has lost the rows written after it; `replay_redactions` reads it back. Others keep
-there what has to outlive a backup as well: entries of kinds of their own.
+A second copy is kept in a file outside the database (REDACTION_LEDGER_FILE), because a restored
+backup lacks the rows written after it was made; `replay_redactions` reads the file back. Other apps
+store entries of their own kinds there if they, too, must survive a restore.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from orders.snapshot import CustomerDetails, OrderSnapshot
 logger = logging.getLogger(__name__)
 
 _KINDS: Final = tuple(kind.value for kind in RedactedKind)
-_INSERTED_AT_ONCE: Final = 500
+_INSERT_BATCH: Final = 500
 
 
 @cache
 def _keys(privacy_key: str, field_keys: tuple[str, ...]) -> tuple[bytes, ...]:
-    """The key to hash with, and older ones an entry may have been hashed with."""
-    words = (privacy_key, *field_keys) if privacy_key else field_keys
-    return tuple(hashlib.sha256(b"privacy:" + word.encode()).digest() for word in words)
+    """Return the current hashing key, followed by older ones that entries may have used."""
+    secrets = (privacy_key, *field_keys) if privacy_key else field_keys
+    return tuple(hashlib.sha256(b"privacy:" + secret.encode()).digest() for secret in secrets)
 
 
 def digests(text: str) -> list[str]:
-    """Keyed SHA-256 of an identifier, by the current key first and then by older ones."""
+    """Return an identifier's HMAC-SHA-256, with the current key first, then with older ones."""
     keys = _keys(settings.PRIVACY_KEY, tuple(settings.FIELD_ENCRYPTION_KEYS))
     normal = text.strip().lower().encode()
     return [hmac.new(key, normal, hashlib.sha256).hexdigest() for key in keys]
@@ -50,9 +50,9 @@ def digests(text: str) -> list[str]:
 def remember(
     store: Store, identifiers: Iterable[tuple[RedactedKind, str]], *, at: datetime
 ) -> list[str]:
-    """Enter identifiers into the ledger; returns their hashes. Expects the caller's transaction.
+    """Add identifiers to the ledger; return their hashes. Expects the caller's transaction.
 
-    One that is there already takes the later time.
+    An identifier that is already there gets the new time.
     """
     rows = {
         (kind, digests(text)[0]): RedactedIdentity(
@@ -66,7 +66,10 @@ def remember(
 
 
 def enter(rows: Iterable[RedactedIdentity]) -> int:
-    """Add entries read from the file to the ledger; how many there were. The latest time counts."""
+    """Merge entries read from the file into the ledger; return how many the ledger now has.
+
+    If an entry exists twice, the latest time wins.
+    """
     latest: dict[tuple[int, str, str], RedactedIdentity] = {}
     for row in [*rows, *RedactedIdentity.objects.select_related("store")]:
         key = (row.store_id, row.kind, row.digest)
@@ -84,7 +87,7 @@ def enter(rows: Iterable[RedactedIdentity]) -> int:
 def _upsert(rows: Iterable[RedactedIdentity]) -> None:
     RedactedIdentity.objects.bulk_create(
         rows,
-        batch_size=_INSERTED_AT_ONCE,
+        batch_size=_INSERT_BATCH,
         update_conflicts=True,
         unique_fields=["store", "kind", "digest"],
         update_fields=["redacted_at"],
@@ -92,9 +95,9 @@ def _upsert(rows: Iterable[RedactedIdentity]) -> None:
 
 
 def covers(store_id: int, snapshot: OrderSnapshot) -> bool:
-    """Whether the order is of somebody whose data of that time was redacted. One query.
+    """Whether the order belongs to someone redacted after it was placed. One query.
 
-    An order placed after the redaction is a new beginning and stays readable.
+    An order placed after the redaction is a new start and stays readable.
     """
     customer = snapshot.customer
     return covers_person(
@@ -116,7 +119,7 @@ def covers_person(
     orders: Iterable[str] = (),
     since: datetime,
 ) -> bool:
-    """Whether somebody of these names was redacted after this moment. One query."""
+    """Whether anyone with one of these identifiers was redacted after `since`. One query."""
     identifiers = {
         RedactedKind.ORDER: orders,
         RedactedKind.CUSTOMER: [gid],
@@ -139,11 +142,11 @@ def covers_person(
         kind=list(_KINDS),
         digest=sorted({digest for _kind, digest in named}),
     )
-    return any((kind, word) in named and at > since for kind, word, at in ledger)
+    return any((kind, digest) in named and at > since for kind, digest, at in ledger)
 
 
 def covers_customer(store_id: int, details: CustomerDetails) -> bool:
-    """Whether the person was redacted; one who became a customer later is a new beginning."""
+    """Whether the person was redacted. Someone who became a customer later is a new start."""
     identifiers = {
         RedactedKind.CUSTOMER: [details.gid],
         RedactedKind.EMAIL: [details.email],
@@ -167,23 +170,23 @@ def _entries(
 
 
 def covered(store_id: int, snapshots: Iterable[OrderSnapshot]) -> set[str]:
-    """The gids among these orders that `covers` covers. One query where nobody was redacted."""
+    """Return the gids of those orders that `covers` covers. One query if the ledger is empty."""
     if not RedactedIdentity.objects.filter(store_id=store_id).exists():
         return set()
     return {snapshot.gid for snapshot in snapshots if covers(store_id, snapshot)}
 
 
 def append_to_file(rows: Iterable[RedactedIdentity]) -> None:
-    """Add ledger rows to the file and force them to the disk. Repeats are harmless."""
+    """Append ledger rows to the file and fsync it. Writing an entry twice is harmless."""
     append_entries(_entry(row) for row in rows)
 
 
 def append_entries(entries: Iterable[Mapping[str, str]]) -> None:
-    """The same for those of another kind. No names and no addresses."""
+    """Like `append_to_file`, for entries of other kinds. No names and no addresses in them."""
     path = Path(settings.REDACTION_LEDGER_FILE)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
-        # Workers of several hosts write here, perhaps over a network.
+        # Workers on several hosts may write here at once, perhaps over a network file system.
         fcntl.flock(file, fcntl.LOCK_EX)
         lines = [json.dumps(entry).encode() + b"\n" for entry in entries]
         file.write((b"" if _ends_with_a_line(file) else b"\n") + b"".join(lines))
@@ -192,7 +195,11 @@ def append_entries(entries: Iterable[Mapping[str, str]]) -> None:
 
 
 def _ends_with_a_line(file: IO[bytes]) -> bool:
-    """Not after a full disk or a crash: the next entry must not be lost with that line."""
+    """Whether the file ends with a newline.
+
+    It may not, after a full disk or a crash; appending directly would then corrupt the next entry
+    as well.
+    """
     end = file.seek(0, os.SEEK_END)
     if not end:
         return True
@@ -201,9 +208,11 @@ def _ends_with_a_line(file: IO[bytes]) -> bool:
 
 
 def read_file(path: Path) -> Iterator[RedactedIdentity]:
-    """The file's entries as unsaved rows, those of unknown stores left out. Raises OSError, and
-    ValueError or KeyError for an entry that is none of ours. A line cut off by a crash or a full
-    disk is passed over and logged: whoever wrote it was told that it is not there."""
+    """Yield the file's entries as unsaved rows, skipping unknown stores.
+
+    Raises OSError, and ValueError or KeyError for an entry that isn't ours. A line cut off by a
+    crash or a full disk is skipped and logged: its writer got an error, so nothing relies on it.
+    """
     stores = {store.domain: store for store in Store.objects.all()}
     for entry in _entries_of(path):
         if entry["kind"] not in _KINDS:
@@ -218,7 +227,7 @@ def read_file(path: Path) -> Iterator[RedactedIdentity]:
 
 
 def other_entries(path: Path) -> Iterator[dict[str, str]]:
-    """Those that are of no redacted person. Raises as read_file does."""
+    """Yield the entries of kinds other than redacted people. Raises like `read_file`."""
     return (entry for entry in _entries_of(path) if entry["kind"] not in _KINDS)
 
 
@@ -230,7 +239,7 @@ def _entries_of(path: Path) -> Iterator[dict[str, str]]:
         try:
             entry: dict[str, str] = json.loads(line)
         except ValueError:
-            logger.warning("%s: line %d was cut off and is passed over", path, number)
+            logger.warning("%s: skipping line %d, which was cut off", path, number)
             continue
         yield entry
 

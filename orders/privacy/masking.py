@@ -1,4 +1,4 @@
-"""An order without its customer: ids, amounts, dates and quantities stay, words go. Pure."""
+"""An order without its customer: IDs, amounts, dates and quantities stay, text goes. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from orders.snapshot import (
     Transaction,
 )
 
-# What finds our own actions again in Shopify's notes; a random number, nobody's data.
+# Identifies our own actions in Shopify's notes. A random number, so not personal data.
 _MARKER: Final = re.compile(r"\[ax:[0-9a-f]{1,20}\]")
 
 
 def masked(snapshot: OrderSnapshot) -> OrderSnapshot:
-    """The same order with everything emptied that names, reaches or describes a person.
+    """Return the order with everything blanked that names, reaches or describes a person.
 
-    Masking it again changes nothing. Totals, refunds and the proof of our actions stay equal.
+    Idempotent. Totals, refunds and the markers that prove our actions stay the same.
     """
     customer = snapshot.customer
     return replace(
@@ -38,7 +38,7 @@ def masked(snapshot: OrderSnapshot) -> OrderSnapshot:
         phone="",
         note="",
         tags=(),
-        # Free text of shops and apps: an engraving is a name, a code somebody's birthday.
+        # Free text from shops and apps: an engraving may be a name, a code may be a birthday.
         attributes=(),
         discount_codes=(),
         status_page_url="",
@@ -56,17 +56,17 @@ def masked(snapshot: OrderSnapshot) -> OrderSnapshot:
 
 
 def markers(note: str) -> str:
-    """Only our actions' markers of a note."""
+    """Return only our actions' markers from a note."""
     return " ".join(_MARKER.findall(note))
 
 
 def _country_only(address: Address | None) -> Address | None:
-    # Taxes are reported by country.
+    # Tax reports need the country.
     return address and Address(country_code=address.country_code)
 
 
 def _parcel(parcel: Fulfillment) -> Fulfillment:
-    # A tracking number opens the name and the address at the carrier's.
+    # On the carrier's site, a tracking number reveals the name and address.
     return replace(
         parcel,
         tracking=(),
@@ -75,7 +75,7 @@ def _parcel(parcel: Fulfillment) -> Fulfillment:
 
 
 def _return(found: Return) -> Return:
-    # Why something comes back is told in the customer's own words.
+    # Return notes are the customer's own words.
     return replace(found, lines=tuple(replace(line, note="") for line in found.lines))
 
 

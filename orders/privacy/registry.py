@@ -1,8 +1,8 @@
-"""The registry of personal data: which columns hold it, whose it is, and how it goes.
+"""The registry of personal data: which columns hold it, whose it is, and how to erase it.
 
-Each app registers what it holds (its module `holdings`). Redaction, export and retention only
-ever walk this registry, and a test fails for a text, JSON or binary column that is neither
-registered nor declared as holding none.
+Each app registers its own columns (in a `holdings` module). Redaction, export and retention only
+ever walk this registry, and a test fails for any text, JSON or binary column that is neither
+registered nor declared to hold none.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from django.db.models import Q, QuerySet
 from orders.models import Customer, Order
 
 Rows = QuerySet[Any]
-# A column of one of these kinds may hold anything a person typed.
-WORDY: Final = (
+# A column of one of these types may hold anything a person typed.
+_TEXT_COLUMNS: Final = (
     models.CharField,
     models.TextField,
     models.JSONField,
@@ -27,10 +27,12 @@ WORDY: Final = (
     models.GenericIPAddressField,
     models.FileField,
 )
-_LINKED_AT_ONCE: Final = 500
+_IDS_PER_QUERY: Final = 500
 
 
 class Kind(StrEnum):
+    """What sort of personal data a column holds."""
+
     NAME = "name"
     EMAIL = "e-mail"
     PHONE = "phone"
@@ -41,16 +43,19 @@ class Kind(StrEnum):
 
 
 class Whose(StrEnum):
+    """Whose data it is: customers' can be redacted on request, staff's only expires."""
+
     CUSTOMER = "customer"
     STAFF = "staff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Whose rows are meant: one person at one store, or everybody of the store.
+    """Whose rows are meant: one person's at one store, or the whole store's.
 
-    `linked` is what other apps found for the person, ids by a name of theirs. All of it is
-    looked up once, before anything is masked, because masking takes away what it is found by.
+    `linked` holds the IDs that other apps found for the person, under names of their choosing.
+    Everything is resolved once, before anything is masked, because masking destroys what the rows
+    are found by.
     """
 
     store_id: int
@@ -63,42 +68,47 @@ class Scope:
     linked: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def orders(self) -> QuerySet[Order]:
+        """Return the person's orders, or all of the store's."""
         own = Order.objects.filter(store_id=self.store_id)
         return own if self.is_whole_store else own.filter(pk__in=self.order_ids)
 
     def customers(self) -> QuerySet[Customer]:
+        """Return the person's customer rows, or all of the store's."""
         own = Customer.objects.filter(store_id=self.store_id)
         return own if self.is_whole_store else own.filter(gid__in=self.customer_gids)
 
     def ids(self, name: str) -> tuple[int, ...]:
+        """Return the linked IDs under that name; empty if there are none."""
         return self.linked.get(name, ())
 
     def parts(self, name: str) -> list[Self]:
-        """Scopes of so few linked ids each that a query can name them."""
+        """Split into scopes with few enough linked IDs each for one query."""
         ids = self.ids(name)
-        starts = range(0, len(ids), _LINKED_AT_ONCE)
-        return [replace(self, linked={name: ids[at : at + _LINKED_AT_ONCE]}) for at in starts]
+        starts = range(0, len(ids), _IDS_PER_QUERY)
+        return [replace(self, linked={name: ids[at : at + _IDS_PER_QUERY]}) for at in starts]
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """What one column becomes: `value`, or what `rewrite` makes of the row. `told` is what an
-    export says of a column that is packed."""
+    """What a column becomes: `value`, or what `rewrite` makes of the row.
+
+    `exported` returns what an export shows for a column stored in packed form.
+    """
 
     kind: Kind
     value: Any = ""
     rewrite: Callable[[Any], Any] | None = None
-    told: Callable[[Any], Any] | None = None
+    exported: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
     """One table's personal columns.
 
-    `of` finds the rows of a customer; None: of staff, which goes by retention only. `per`
-    names the linked ids it needs. `holds` looks closer at a row. `is_deleted`: the rows go
-    altogether. `then` runs on the masked rows in the same transaction. `waits_for` finds what
-    has to end first.
+    `of` finds a customer's rows; None for staff, whose data only retention removes. `per` names the
+    linked IDs that `of` needs. `holds` checks a row more closely. `is_deleted` means the rows are
+    deleted, not masked. `then` runs on the masked rows in the same transaction. `waits_for` finds
+    rows that have to finish first.
     """
 
     model: type[models.Model]
@@ -113,17 +123,18 @@ class Holding:
 
     @property
     def label(self) -> str:
+        """The model's label, such as "orders.Order"."""
         return str(self.model._meta.label)
 
     def rows(self, scope: Scope) -> Iterator[Rows]:
-        """The customer's rows, as query sets that a database can take."""
+        """Yield the customer's rows, as query sets small enough for the database."""
         if self.of is None:
             return
         for part in scope.parts(self.per) if self.per else [scope]:
             yield self.of(part)
 
     def mask(self, rows: Sequence[Any]) -> int:
-        """Mask or delete these rows; how many. Expects a transaction that has locked them."""
+        """Mask or delete these rows; return how many. Expects a transaction that locked them."""
         manager: models.Manager[Any] = self.model._base_manager
         batch = manager.filter(pk__in=[row.pk for row in rows])
         if self.is_deleted:
@@ -142,14 +153,14 @@ class Holding:
         return len(rows)
 
 
-# Finds, for a scope, the ids of another app's rows: {"inbox.Contact": [3, 4]}.
+# Finds another app's rows for a scope, as IDs: {"inbox.Contact": [3, 4]}.
 Linker = Callable[[Scope], Mapping[str, Sequence[int]]]
-# Deletes up to so many rows of a wiped store; how many. Called until it says 0.
+# Deletes up to that many rows of a wiped store and returns how many. Called until it returns 0.
 Wiper = Callable[[Scope, int], int]
 
 
 class Registry:
-    """Holdings in the order in which they are masked."""
+    """All holdings, in the order in which they are masked."""
 
     def __init__(self) -> None:
         self.holdings: list[Holding] = []
@@ -161,16 +172,17 @@ class Registry:
         self.holdings += holdings
 
     def declare(self, model: str, /, **reasons: str) -> None:
-        """Columns that hold no personal data, each with the reason."""
+        """Declare columns that hold no personal data, each with the reason."""
         for name, reason in reasons.items():
             self.harmless[model, name] = reason
 
     def of_customers(self) -> list[Holding]:
-        """What a redaction walks; what has to wait for something comes last."""
+        """Return the holdings a redaction walks; those that may have to wait come last."""
         found = [holding for holding in self.holdings if holding.of is not None]
         return sorted(found, key=lambda holding: holding.waits_for is not None)
 
     def link(self, scope: Scope) -> Scope:
+        """Add the rows that other apps link to the person."""
         linked: dict[str, tuple[int, ...]] = {}
         for linker in self.linkers:
             for name, ids in linker(scope).items():
@@ -178,14 +190,17 @@ class Registry:
         return replace(scope, linked=linked)
 
     def unregistered(self, found: Iterable[type[models.Model]]) -> list[str]:
-        """Wordy columns nobody has said a word about. A column of fixed choices is none."""
+        """Return text columns that are neither registered nor declared harmless.
+
+        Columns with a fixed set of choices don't count.
+        """
         known = {(h.label, name) for h in self.holdings for name in h.fields} | set(self.harmless)
         return [
             f"{model._meta.label}.{column.name}"
             for model in found
             for column in model._meta.concrete_fields
             if not model._meta.proxy
-            and isinstance(column, WORDY)
+            and isinstance(column, _TEXT_COLUMNS)
             and not column.choices
             and (model._meta.label, column.name) not in known
         ]
@@ -195,9 +210,11 @@ REGISTRY: Final = Registry()
 
 
 def resolve(scope: Scope) -> Scope:
-    """Everything the person has here, from what Shopify named: the orders named, those of the
-    customer and of whom Shopify merged into them, and guest orders of the same e-mail or phone.
-    Another customer's stay theirs."""
+    """Find everything we hold about the person, starting from what Shopify named.
+
+    That is: the orders named, those of the customer and of customers merged into them, and guest
+    orders with the same email or phone. Orders of other customers are left alone.
+    """
     if scope.is_whole_store:
         return REGISTRY.link(scope)
     scope = replace(scope, customer_gids=_with_merged(scope))
@@ -222,7 +239,7 @@ def resolve(scope: Scope) -> Scope:
 
 
 def _with_merged(scope: Scope) -> tuple[str, ...]:
-    """The customers named, and those who became part of them: Shopify names only who is left."""
+    """Return the customers named plus those merged into them: Shopify names only survivors."""
     gone = Customer.objects.filter(store_id=scope.store_id, deleted_at__isnull=False)
     found, last = list(scope.customer_gids), set(scope.customer_gids)
     while last:

@@ -1,4 +1,4 @@
-"""After a restore: the ledger finds again whom the database should not know any more."""
+"""After restoring a backup, redact again the people it brought back."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ logger = logging.getLogger(__name__)
 
 
 def replay() -> int:
-    """After a restore: redact again everybody in the ledger whom the database still knows.
+    """Redact everyone in the ledger whom the restored database still knows.
 
-    Returns how many orders and customers were masked. Finds people by hashing what is stored,
-    as the ledger itself names nobody.
+    Returns how many rows were masked or deleted. People are found by hashing what is stored, since
+    the ledger itself names no one.
     """
     masked = 0
     for store in Store.objects.all():
-        if scope := _known_again(store):
+        if scope := _scope_to_redact(store):
             for holding in REGISTRY.of_customers():
                 masked += _mask_all(holding, scope)
     logger.info("redactions replayed: %s rows", masked)
@@ -45,8 +45,8 @@ def _mask_all(holding: Holding, scope: Scope) -> int:
         place = batch.place
 
 
-def _known_again(store: Store) -> Scope | None:
-    """The people of a store's ledger, by its rows: what of theirs is older than the redaction."""
+def _scope_to_redact(store: Store) -> Scope | None:
+    """Find a store's rows that belong to someone in the ledger and predate their redaction."""
     ledger = {
         (kind, digest): at
         for kind, digest, at in RedactedIdentity.objects.filter(store=store).values_list(

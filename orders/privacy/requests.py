@@ -1,4 +1,4 @@
-"""A privacy request as a row: how it is written down, and how it ends."""
+"""A privacy request as a row: how it is recorded, and how it ends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orders.models.privacy import OPEN_STATES
 from orders.privacy import ledger
 from orders.privacy.registry import Scope
 
-# Shopify's limit for all three; an export is offered as long.
+# Shopify's deadline for all three kinds of request; an export stays available as long.
 DUE_WITHIN: Final = timedelta(days=30)
 TRY_AGAIN: Final = timedelta(minutes=10)
 
@@ -28,7 +28,7 @@ TRY_AGAIN: Final = timedelta(minutes=10)
 def ask(
     *, store: Store, kind: PrivacyKind, fingerprint: str, scope: Scope, now: datetime
 ) -> PrivacyRequest | None:
-    """Write a request down. None: the same was asked before, and is or was dealt with."""
+    """Record a request. None if the same request was recorded before."""
     try:
         with transaction.atomic():
             return PrivacyRequest.objects.create(
@@ -44,7 +44,7 @@ def ask(
 
 
 def stop(*, request_id: int, by: User, now: datetime) -> None:
-    """Call off the deletion of a shop before it begins. Raises ActionRefused."""
+    """Cancel the deletion of a store before it begins. Raises ActionRefused."""
     waiting = {PrivacyState.WAITING, PrivacyState.GRACE}
     request = PrivacyRequest.objects.get(pk=request_id)
     can_stop = request.kind == PrivacyKind.SHOP_REDACT and request.state in waiting
@@ -63,7 +63,10 @@ def end(
     note: str,
     by: User | None = None,
 ) -> bool:
-    """The one way a request ends: what it knew of the person goes, the proof stays."""
+    """Finish a request, erasing what it knew about the person and keeping the evidence.
+
+    Every request ends here. Returns False if it had already ended or changed state.
+    """
     with transaction.atomic():
         still = PrivacyRequest.objects.filter(pk=request.pk, state__in=OPEN_STATES)
         if state != PrivacyState.DONE:
@@ -91,4 +94,5 @@ def end(
 
 
 def scope_of(request: PrivacyRequest) -> Scope:
+    """Decrypt the request's scope."""
     return msgspec.json.decode(unseal(request.sealed_scope), type=Scope)

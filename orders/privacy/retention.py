@@ -1,6 +1,6 @@
-"""Personal data goes when its time is over: one rule a kind of data, daily and in batches.
+"""Retention: personal data is erased once it is old enough, in batches, one rule per kind of data.
 
-Each app registers its rules; a setting of 0 keeps for ever.
+Each app registers its own rules; a setting of 0 keeps the data forever.
 """
 
 from __future__ import annotations
@@ -38,8 +38,11 @@ _BATCH: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """`due` finds what is older than a moment; `apply` masks or deletes locked rows and returns
-    how many; `spared` are those of them that must stay after all (ids)."""
+    """How one kind of data expires.
+
+    `due` finds rows older than a given time. `apply` masks or deletes locked rows and returns how
+    many. `spared` returns the IDs of those rows that must stay after all.
+    """
 
     name: str
     setting: str
@@ -48,37 +51,41 @@ class Rule:
     spared: Callable[[Sequence[Any], datetime], set[Any]] | None = None
 
     def cutoff(self, now: datetime) -> datetime | None:
+        """Return the time before which data is due; None if it is kept forever."""
         kept: int = getattr(settings, self.setting)
         days = kept * 365 / 12 if self.setting.endswith("_MONTHS") else kept
         return now - timedelta(days=days) if kept else None
 
 
-# Whom of these orders' customers we have been in contact with since then: the orders' ids.
+# Returns the IDs of those orders whose customers we have been in contact with since that time.
 InContact = Callable[[Sequence[Order], datetime], set[int]]
 RULES: Final[list[Rule]] = []
 CONTACT_CHECKS: Final[list[InContact]] = []
 
 
 def register(*rules: Rule) -> None:
+    """Add retention rules; each app calls this when it loads."""
     RULES.extend(rules)
 
 
 def apply(*, now: datetime, seconds: float = float("inf")) -> dict[str, int]:
-    """Run every rule for about so long in all; rows done by each rule's name. What is left is
-    found by the next run."""
+    """Run every rule, for about `seconds` in total; return rows handled by rule name.
+
+    The next run picks up what is left.
+    """
     until = time.monotonic() + seconds
     done = dict.fromkeys((rule.name for rule in RULES), 0)
 
     def run(rule: Rule) -> None:
-        done[rule.name] = _run(rule, now, until, _apply_what_can_be)
+        done[rule.name] = _run(rule, now, until, _apply_batch_or_rows)
 
-    # A rule that fails must not keep the others' data for ever.
+    # A rule that fails must not stop the others from running.
     sweeps.each(RULES, run)
     return done
 
 
 def preview(*, now: datetime) -> dict[str, int]:
-    """How many rows `apply` would change, by the rule's name. Changes nothing."""
+    """Return how many rows `apply` would change, by rule name. Changes nothing."""
     return {rule.name: _run(rule, now, float("inf"), _count_batch) for rule in RULES}
 
 
@@ -104,7 +111,7 @@ def _run(
 def _apply_batch(rule: Rule, cutoff: datetime, keys: list[Any]) -> int:
     with transaction.atomic(durable=True):
         model = rule.due(cutoff).model
-        # In the one order in which rows are locked: store by store, each by id.
+        # The global lock order: store by store, each by ID.
         by = ("store_id", "pk") if hasattr(model, "store_id") else ("pk",)
         rows_of = model._base_manager.select_for_update().filter(pk__in=keys)
         locked = list(rows_of.order_by(*by))
@@ -112,13 +119,15 @@ def _apply_batch(rule: Rule, cutoff: datetime, keys: list[Any]) -> int:
         return rule.apply(rows) if rows else 0
 
 
-def _apply_what_can_be(rule: Rule, cutoff: datetime, keys: list[Any]) -> int:
-    """The batch; where that fails, each of its rows on its own, so that one cannot keep the
-    others. It is tried again with the next run."""
+def _apply_batch_or_rows(rule: Rule, cutoff: datetime, keys: list[Any]) -> int:
+    """Apply the batch; if it fails, apply its rows one by one, so one can't block the others.
+
+    A row that fails is tried again on the next run.
+    """
     try:
         return _apply_batch(rule, cutoff, keys)
     except Exception:
-        logger.exception("a batch of %s failed; its rows are done one by one", rule.name)
+        logger.exception("retention: a batch of %s failed; retrying its rows one by one", rule.name)
     done: list[int] = []
     sweeps.each(keys, lambda key: done.append(_apply_batch(rule, cutoff, [key])))
     return sum(done)
@@ -154,8 +163,8 @@ def _mask_orders(orders: Sequence[Order]) -> int:
     return len(orders)
 
 
-def _forgotten_customers(cutoff: datetime) -> Rows:
-    """Customers all of whose orders are masked, and with whom nothing has happened since."""
+def _inactive_customers(cutoff: datetime) -> Rows:
+    """Customers with no unmasked orders and no change since the cutoff."""
     known = Order.objects.filter(
         store=OuterRef("store"), customer_gid=OuterRef("gid"), masked_at=None
     )
@@ -185,7 +194,7 @@ register(
     Rule(
         name="customers",
         setting="RETENTION_ORDER_PERSONAL_DAYS",
-        due=_forgotten_customers,
+        due=_inactive_customers,
         apply=CUSTOMER_HOLDING.mask,
     ),
     Rule(
@@ -197,7 +206,7 @@ register(
     Rule(
         name="sessions",
         setting="RETENTION_SESSION_DAYS",
-        # An ended session is of no use to anybody, however long the log is kept.
+        # An expired session is useless, however long the log is kept.
         due=lambda cutoff: Session.objects.filter(expire_date__lt=timezone.now()),
         apply=_delete,
     ),

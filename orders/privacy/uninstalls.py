@@ -1,4 +1,4 @@
-"""Shops that left: when the app went, and whether all they had here may go too."""
+"""Uninstalled shops: when the app was removed, and whether a shop's data may be deleted."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ from orders.models import AuditKind, PrivacyRequest, PrivacyState, Store
 from orders.privacy.requests import TRY_AGAIN, end
 from orders.shopify_port import get_gateway
 
-# shop/redact comes 48 hours after the app went; then the merchant has a week to think again.
+# Shopify sends shop/redact 48 hours after the uninstall; we add a week for second thoughts.
 UNINSTALLED_FOR: Final = timedelta(hours=48)
 GRACE: Final = timedelta(days=7)
 
 
 def note_uninstalled(store: Store, *, now: datetime) -> None:
-    """Shopify refuses our access: the store is switched off, and the actions that nobody can
-    carry out any more are ended or handed over. Nothing is deleted."""
+    """Deactivate the store because Shopify refuses us access. Deletes nothing.
+
+    Actions that can no longer be carried out are ended or handed to a person.
+    """
     gone = Store.objects.filter(pk=store.pk, uninstalled_at=None)
     with transaction.atomic():
         if gone.update(uninstalled_at=now, is_active=False):
             audit.record(AuditKind.STORE, actor=None, store_id=store.pk, after="uninstalled")
-    # The sweep does the same: what is being sent just now, and what dies between the two.
+    # The sweep repeats this, for actions being sent right now and for a crash before this line.
     hand_over(store, now=now)
 
 
 def note_installed(store: Store) -> None:
-    """A test call worked: a store that was taken for uninstalled is switched on again.
+    """Reactivate a store that was taken for uninstalled: a test request succeeded.
 
-    It is a new connection: what happened while there was none is history, and campaigns do not
-    tell customers of it.
+    The connection counts as new: what happened while there was none is history, and campaigns don't
+    message customers about it.
     """
     back = Store.objects.filter(pk=store.pk, uninstalled_at__isnull=False)
     with transaction.atomic():
@@ -44,8 +46,12 @@ def note_installed(store: Store) -> None:
 
 
 def may_wipe(request: PrivacyRequest, now: datetime) -> bool:
-    """The second proof of a shop/redact, whose header anybody could have written: Shopify
-    refuses our access, has for 48 hours, and for a week nobody here objected."""
+    """Whether a shop/redact request may be carried out now; otherwise refuse or reschedule it.
+
+    The webhook alone isn't proof, since anyone could have set its shop header. Shopify must also
+    refuse us access, and have done so for 48 hours, and then no one here may have objected for a
+    week.
+    """
     if request.state == PrivacyState.WORKING:
         return True
     later = PrivacyRequest.objects.filter(pk=request.pk)

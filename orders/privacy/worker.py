@@ -1,4 +1,4 @@
-"""The sweep's side of a request: begin it, and take it as far as the time allows."""
+"""Work on privacy requests: start them, and take each as far as the time allows."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from orders.privacy.uninstalls import may_wipe
 
 logger = logging.getLogger(__name__)
 
-_WHILE_WATCHED_S: Final = 5.0
-# So long before its day a deletion waits for nobody's action any more.
-_LAST_DAYS: Final = timedelta(days=5)
+_INTERACTIVE_S: Final = 5.0
+# This long before its deadline, a deletion stops waiting for unfinished actions.
+_STOP_WAITING_BEFORE_DUE: Final = timedelta(days=5)
 
 
 def work_off(*, now: datetime, seconds: float) -> int:
-    """Go on with every request that is due, for about so long; returns how many ended."""
+    """Continue every request that is due, for about `seconds`; return how many ended."""
     until, ended = time.monotonic() + seconds, 0
     for pk in PrivacyRequest.objects.due(now=now).order_by("due_at").values_list("pk", flat=True):
         if time.monotonic() >= until:
@@ -48,7 +48,7 @@ def work_off(*, now: datetime, seconds: float) -> int:
         try:
             ended += run(pk, now=now, until=until)
         except Exception:
-            # One that cannot be done must not keep the others waiting.
+            # A request that fails must not block the others.
             logger.exception("privacy request %s failed", pk)
             PrivacyRequest.objects.filter(pk=pk).update(
                 next_attempt_at=now + TRY_AGAIN, note="It failed; the log says why. Tried again."
@@ -57,16 +57,16 @@ def work_off(*, now: datetime, seconds: float) -> int:
 
 
 def work_soon(*, request_id: int, now: datetime) -> None:
-    """An administrator does not want to wait for the sweep: a few seconds of it now."""
+    """Work on one request for a few seconds right now, for an administrator who is watching."""
     PrivacyRequest.objects.open().filter(pk=request_id).exclude(state=PrivacyState.GRACE).update(
         next_attempt_at=None
     )
     if PrivacyRequest.objects.due(now=now).filter(pk=request_id).exists():
-        run(request_id, now=now, until=time.monotonic() + _WHILE_WATCHED_S)
+        run(request_id, now=now, until=time.monotonic() + _INTERACTIVE_S)
 
 
 def run(request_id: int, *, now: datetime, until: float = float("inf")) -> bool:
-    """Take one request as far as it goes before `until` (monotonic). True: it has ended."""
+    """Take one request as far as it gets before `until` (monotonic). True if it has ended."""
     request = PrivacyRequest.objects.select_related("store").get(pk=request_id)
     if request.kind == PrivacyKind.SHOP_REDACT and not may_wipe(request, now):
         return request.state not in OPEN_STATES
@@ -79,8 +79,8 @@ def run(request_id: int, *, now: datetime, until: float = float("inf")) -> bool:
         return False
     ledger.append_to_file(_ledger_of(request))
     scope = scope_of(request)
-    if now >= request.due_at - _LAST_DAYS:
-        # The law's day is near: what still waits on these orders ends, or goes to a supervisor.
+    if now >= request.due_at - _STOP_WAITING_BEFORE_DUE:
+        # The legal deadline is near: end unfinished actions, or hand them to a supervisor.
         make_way(scope.orders().values_list("pk", flat=True), now=now)
     while time.monotonic() < until:
         if not step(request, scope, now):
@@ -91,7 +91,7 @@ def run(request_id: int, *, now: datetime, until: float = float("inf")) -> bool:
 
 
 def _begin(request: PrivacyRequest, now: datetime) -> None:
-    """Find out whose rows are meant, while they can still be found, and enter the ledger."""
+    """Resolve whose rows are meant, while they can still be found, and fill the ledger."""
     scope = resolve(scope_of(request))
     is_export = request.kind == PrivacyKind.DATA_REQUEST
     identifiers = [] if is_export else list(_identifiers(scope))
@@ -119,7 +119,7 @@ def _identifiers(scope: Scope) -> Iterator[tuple[RedactedKind, str]]:
 
 
 def _ledger_of(request: PrivacyRequest) -> list[RedactedIdentity]:
-    """The entries this request made, until they have been written to the file."""
+    """Return the ledger entries to write to the file; none once the walk has begun."""
     if request.progress:
         return []
     rows = RedactedIdentity.objects.filter(store=request.store).select_related("store")
