@@ -1,6 +1,6 @@
-"""What the order sidebar shows, computed: templates only choose. A fixed number of queries.
+"""Everything the order sidebar shows, precomputed: templates only choose.
 
-`find_orders` and `orders_panel` read four tables whatever the number of orders; nothing here
+`find_orders` and `orders_panel` query four tables no matter how many orders there are. Nothing here
 calls Shopify.
 """
 

@@ -1,4 +1,4 @@
-"""An order as a card: its badges, its notes, and what may be done to it."""
+"""An order as a card: its badges, its notes, and which actions are possible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orders.errors import Refusal
 from orders.models import ActionState, Order, OrderAction, OrderEvent
 from orders.money import Money
 from orders.panels import details, line_changes
-from orders.panels.notices import NEEDS_SOMEBODY, action_notice
+from orders.panels.notices import NEEDS_A_PERSON, action_notice
 from orders.panels.returns import return_rows
 from orders.panels.rows import event_row, line_rows, parcel_rows, tracking_text
 from orders.panels.totals import money_rows
@@ -35,7 +35,7 @@ EVENTS_A_CARD: Final = 100
 
 
 def order_card(order: Order, *, acting: Refusal | None, now: datetime) -> OrderCard:
-    """One order's card, open."""
+    """Return one order's card, open."""
     return order_cards([order], acting=acting, now=now, open_ids={order.pk})[0]
 
 
@@ -48,7 +48,11 @@ def order_cards(
     open_ids: Collection[int | None] = (),
     unreachable: Collection[int] = (),
 ) -> tuple[OrderCard, ...]:
-    """Two queries for any number of orders: their actions and their events."""
+    """Return the orders' cards. Two queries for any number: their actions and their events.
+
+    `acting` refuses the agent every action, and `refused` single orders, by ID. `open_ids` are
+    orders shown open, `unreachable` stores that don't answer.
+    """
     ids = [order.pk for order in orders]
     actions: dict[int, OrderAction] = {}
     for action in OrderAction.objects.filter(order__in=ids).select_related("requested_by"):
@@ -67,7 +71,7 @@ def order_cards(
             action=actions.get(order.pk),
             events=events.get(order.pk, []),
             acting=(
-                _does_not_answer()
+                _unreachable_refusal()
                 if order.store_id in unreachable
                 else acting or refused.get(order.pk)
             ),
@@ -79,12 +83,12 @@ def order_cards(
 
 
 def needs_attention(card: OrderCard) -> bool:
-    """Something is late, stuck, held back or owed, and somebody has to look."""
+    """Whether something is late, stuck, on hold or owed, so that someone has to look."""
     worries = {Tone.WARNING, Tone.CRITICAL}
     is_canceled = any(badge.tone == Tone.CRITICAL for badge in card.badges[:1])
     is_late = any(p.is_live and p.badge.tone in worries for p in card.parcels)
     return (
-        (card.action is not None and card.action.state in NEEDS_SOMEBODY)
+        (card.action is not None and card.action.state in NEEDS_A_PERSON)
         or any(note.tone in {Tone.ATTENTION, *worries} for note in card.notes)
         or card.badges[1].raw == "EXPIRED"
         or (is_late and not is_canceled)
@@ -92,7 +96,7 @@ def needs_attention(card: OrderCard) -> bool:
 
 
 def action_states(order: Order, *, acting: Refusal | None, now: datetime) -> tuple[Button, Button]:
-    """Cancel and refund for the REST door: the very answer the page shows (G02)."""
+    """Return the states of Cancel and Refund for the REST API, computed exactly as for the page."""
     latest = order.actions.order_by("-pk").first()
     return _buttons(order, latest, acting, now)
 
@@ -157,7 +161,7 @@ def _card(
     )
 
 
-def _does_not_answer() -> Refusal:
+def _unreachable_refusal() -> Refusal:
     return Refusal(
         "unreachable",
         _("Shopify cannot be reached just now."),
@@ -168,16 +172,22 @@ def _does_not_answer() -> Refusal:
 def _buttons(
     order: Order, action: OrderAction | None, acting: Refusal | None, now: datetime
 ) -> tuple[Button, Button]:
-    """Both CTAs. One action runs at a time; only then does the agent's own right matter."""
+    """Return the Cancel and Refund buttons.
+
+    The order's own refusal comes first, then an action already running on it, then the agent's
+    rights.
+    """
     snapshot = order.snapshot
     running = None
     if action and action.is_active:
         running = Refusal("action_active", _("An action on this order is under way."))
     cancel_rule = cancel_refusal_for(order, now=now)
     refund_rule = rules.refund_refusal(snapshot)
-    # What is not known to be delivered, or refunded, is not hidden: it says why it cannot be.
-    is_cut = snapshot.is_incomplete
-    cancel_shown = not snapshot.cancelled_at and (is_cut or not order_is_delivered(order, now=now))
+    # With incomplete data the buttons stay visible and say why they can't be used.
+    is_incomplete = snapshot.is_incomplete
+    cancel_shown = not snapshot.cancelled_at and (
+        is_incomplete or not order_is_delivered(order, now=now)
+    )
     refund_shown = refund_rule is None or refund_rule.code in {"not_refundable", "incomplete"}
     return (
         Button(is_shown=cancel_shown, refusal=cancel_rule or running or acting),
@@ -210,7 +220,7 @@ def _notes(
     elif owed and (
         line_changes.was_altered(snapshot) or (_is_partly_paid(snapshot) and is_changed)
     ):
-        # Not "paid of total": the total still counts what was taken off.
+        # Not "paid of total": the total still includes items that were removed.
         notes.append(Badge(_("%(sum)s outstanding") % {"sum": owed.format()}, Tone.DEFAULT))
     elif _is_partly_paid(snapshot):
         text = _("%(paid)s of %(total)s paid") % {
@@ -239,7 +249,7 @@ def _is_partly_paid(snapshot: OrderSnapshot) -> bool:
 
 
 def _is_kept(order: Order, snapshot: OrderSnapshot, action: OrderAction | None) -> bool:
-    """What is left stays with the shop on purpose, or will once the bank has confirmed the rest."""
+    """Whether the shop keeps the rest on purpose, or will once the bank confirms the refund."""
     if order.kept is not None and order.kept == order.net_payment:
         return True
     if action is None or action.state != ActionState.AWAITING_BANK:

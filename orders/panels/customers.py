@@ -1,4 +1,4 @@
-"""Whom an order panel is about: the fields of a Shopify customer, ready to be shown (F48, F49).
+"""The Shopify customer an order panel is about, with fields ready to display.
 
 Templates only choose. One query for any number of customers.
 """
@@ -31,18 +31,18 @@ logger = logging.getLogger(__name__)
 
 Pair = tuple[int, str]
 _MERGES_FOLLOWED: Final = 5
-_Words = dict[str, "tuple[_StrPromise, Tone]"]
-# Shopify's own words; one that is not here is shown raw.
-_ACCOUNT: Final[_Words] = {
+_Labels = dict[str, "tuple[_StrPromise, Tone]"]
+# By Shopify's raw values; one that's missing here is shown raw.
+_ACCOUNT: Final[_Labels] = {
     "DISABLED": (gettext_lazy("No account"), Tone.DEFAULT),
     "INVITED": (gettext_lazy("Invited"), Tone.INFO),
     "ENABLED": (gettext_lazy("Account enabled"), Tone.DEFAULT),
     "DECLINED": (gettext_lazy("Declined the invitation"), Tone.WARNING),
 }
-_CONSENT: Final[_Words] = {
+_CONSENT: Final[_Labels] = {
     "SUBSCRIBED": (gettext_lazy("Subscribed"), Tone.SUCCESS),
     "NOT_SUBSCRIBED": (gettext_lazy("Not subscribed"), Tone.DEFAULT),
-    # SMS has a word of its own for it.
+    # SMS consent has its own status for this.
     "NEVER_SUBSCRIBED": (gettext_lazy("Never subscribed"), Tone.DEFAULT),
     "UNSUBSCRIBED": (gettext_lazy("Unsubscribed"), Tone.DEFAULT),
     "PENDING": (gettext_lazy("Pending confirmation"), Tone.INFO),
@@ -53,7 +53,7 @@ _CONSENT: Final[_Words] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerHead:
-    """One Shopify customer of one store. None and empty: Shopify has not told."""
+    """One Shopify customer of one store. None and "" mean Shopify hasn't provided it."""
 
     pk: int
     store_id: int
@@ -79,13 +79,17 @@ class CustomerHead:
 
     @property
     def pair(self) -> Pair:
+        """The customer's key across stores: (store ID, gid)."""
         return self.store_id, self.gid
 
 
 def customers_for(
     *, pairs: Iterable[Pair], emails: Sequence[str], phones: Sequence[str]
 ) -> list[Customer]:
-    """Customers of active stores by (store id, gid), and the living ones by address. One query."""
+    """Find customers of active stores by (store ID, gid), and undeleted ones by address.
+
+    One query. Leaves out customers that were merged into another.
+    """
     match = Q(pk__in=[])
     if emails:
         match |= Q(email__in=[email.lower() for email in emails], deleted_at=None)
@@ -94,24 +98,28 @@ def customers_for(
     for store_id, gid in pairs:
         match |= Q(store_id=store_id, gid=gid)
     rows = Customer.objects.of_active_stores().filter(match).select_related("store")
-    # What was merged is the other one now, whose orders are on their way to it.
+    # A merged customer is represented by the one it became, and its orders are moving there.
     return [
         row for row in rows.order_by("store_id", "pk") if not row.deleted_at or not row.merged_into
     ]
 
 
 def merged_into(pairs: Sequence[Pair], *, never: Collection[Pair] = ()) -> list[Pair]:
-    """The customers that these have become by being merged, as far as Shopify was seen to have
-    done so. `never`: customers that are not followed, nor what they became. One query where there
-    are any pairs and none was merged."""
+    """Return the customers that these were merged into, as far as Shopify told us.
+
+    Customers in `never` are not followed, nor what they became. One query if there are pairs and
+    none of them was merged.
+    """
     became = {old: new for old, new in merges_of(pairs).items() if new not in never}
     found = dict.fromkeys(step for pair in pairs for step in steps(pair, became))
     return [step for step in found if step not in pairs]
 
 
 def merges_of(pairs: Iterable[Pair]) -> dict[Pair, Pair]:
-    """What each of these was merged into, and what that was merged into. As many queries for many
-    as for one: one where none was merged."""
+    """Map each of these customers to the one it was merged into, following chains.
+
+    The number of queries doesn't depend on the number of pairs; one if none was merged.
+    """
     found: dict[Pair, Pair] = {}
     todo = set(pairs)
     for _round in range(_MERGES_FOLLOWED):
@@ -131,7 +139,7 @@ def merges_of(pairs: Iterable[Pair]) -> dict[Pair, Pair]:
 
 
 def steps(pair: Pair, became: Mapping[Pair, Pair]) -> list[Pair]:
-    """What this one has become, step by step, without itself."""
+    """Return the chain of customers this one became, in order, without itself."""
     found: list[Pair] = []
     at = became.get(pair)
     while at is not None and at != pair and at not in found:
@@ -141,6 +149,7 @@ def steps(pair: Pair, became: Mapping[Pair, Pair]) -> list[Pair]:
 
 
 def head(customer: Customer) -> CustomerHead:
+    """Build the display fields for a customer. Expects its `store` to be loaded."""
     return CustomerHead(
         pk=customer.pk,
         store_id=customer.store_id,
@@ -167,34 +176,34 @@ def head(customer: Customer) -> CustomerHead:
 
 
 def consent_word(state: str) -> str:
-    """A consent's state, as its badge says it."""
+    """Return the label of a consent state, as shown on its badge."""
     badge = _badge(_CONSENT, state, "consent")
     return badge.label if badge else ""
 
 
 def masked_email(email: str) -> str:
-    """A hint that tells two apart and gives neither away: j•••@example.com."""
+    """Mask an email so that two stay distinguishable but neither is revealed: j•••@example.com."""
     name, at, domain = email.partition("@")
     return f"{name[:1]}•••@{domain}" if at else ""
 
 
 def masked_phone(phone: str) -> str:
-    """The country and the last three digits: +49 ••• 678."""
+    """Show only the first three and last three characters: +49 ••• 678."""
     return f"{phone[:3]} ••• {phone[-3:]}" if len(phone) > 6 else ""
 
 
-def _badge(words: _Words, raw: str, what: str) -> Badge | None:
+def _badge(labels: _Labels, raw: str, what: str) -> Badge | None:
     if not raw:
         return None
-    if raw in words:
-        label, tone = words[raw]
+    if raw in labels:
+        label, tone = labels[raw]
         return Badge(str(label), tone, raw=raw)
     logger.warning("unknown %s from Shopify: %s", what, raw)
     return Badge(_("Unknown (%(word)s)") % {"word": raw}, Tone.WARNING, raw=raw)
 
 
 def _language(code: str) -> str:
-    """The language's name in the reader's; the code as it came where there is none."""
+    """Return the language's name in the reader's language; the code itself if it's unknown."""
     if not code:
         return ""
     try:

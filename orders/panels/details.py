@@ -1,4 +1,4 @@
-"""What else is known of an order: for a disclosure on its card, so that the card stays calm."""
+"""Less important facts about an order, behind a disclosure to keep its card calm."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from orders.statuses.payment_methods import (
     state_words,
 )
 
-# Shops and apps keep notes to themselves under such keys; Shopify shows them to nobody either.
+# Shops and apps use such keys for internal data; Shopify hides them, too.
 _PRIVATE: Final = "_"
 
 
 def details(snapshot: OrderSnapshot) -> tuple[Detail, ...]:
-    """Shipping method, sales channel and the like, as far as they are known."""
+    """Return the shipping method, sales channel and so on, as far as they are known."""
     return tuple(detail for detail in _details(snapshot) if detail.text)
 
 
 def attributes(found: Iterable[Attribute]) -> tuple[Detail, ...]:
-    """What a shop or an app wrote to an order or an item, for people to read."""
+    """Return the custom attributes of an order or item that are meant for people."""
     return tuple(
         Detail(label=each.key, text=each.value)
         for each in found
@@ -40,7 +40,7 @@ def attributes(found: Iterable[Attribute]) -> tuple[Detail, ...]:
 
 
 def billing_address(snapshot: OrderSnapshot) -> Address | None:
-    """Where it is another than where the order goes to."""
+    """Return the billing address if it differs from the shipping address, else None."""
     own = snapshot.billing_address
     there = snapshot.shipping_address
     if own is None or (there and _written(own) == _written(there)):
@@ -49,7 +49,7 @@ def billing_address(snapshot: OrderSnapshot) -> Address | None:
 
 
 def transactions(snapshot: OrderSnapshot) -> tuple[TransactionRow, ...]:
-    """Every movement of money that Shopify tells, oldest first."""
+    """Return every transaction Shopify reports, oldest first."""
     latest = datetime.max.replace(tzinfo=UTC)
     rows = sorted(snapshot.transactions, key=lambda each: each.processed_at or latest)
     return tuple(_transaction(row) for row in rows)
@@ -80,5 +80,5 @@ def _transaction(row: Transaction) -> TransactionRow:
 
 
 def _written(address: Address) -> Address:
-    """What is printed of it."""
+    """Return only the parts of an address that are printed."""
     return replace(address, phone="", time_zone="", province_code="", country_code="")

@@ -1,4 +1,4 @@
-"""Which of a person's orders the panel shows, as its address says it."""
+"""Which of a person's orders the panel shows, as read from and written to its URL."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from uuid import UUID
 from django.utils.dateparse import parse_datetime
 
 ORDERS_A_PAGE: Final = 10
-# So far an agent may page; whoever needs more is better served by the search.
+# How far an agent may page; beyond that, search is the better tool.
 AT_MOST: Final = 200
 
 
 class Show(StrEnum):
+    """Which orders to show."""
+
     ALL = "all"
     OPEN = "open"
     ATTENTION = "attention"
@@ -25,7 +27,7 @@ class Show(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """`store_id` None: every store. `count`: how many orders at most."""
+    """A choice of orders. `store_id` None means every store; `count` is the most to show."""
 
     show: Show = Show.ALL
     store_id: int | None = None
@@ -33,7 +35,7 @@ class Selection:
 
     @classmethod
     def read(cls, asked: Mapping[str, str]) -> Self:
-        """From an address's parameters; words nobody knows mean the default."""
+        """Parse query parameters; unknown values mean the default."""
         show, store, count = (asked.get(name, "") for name in ("show", "store", "count"))
         return cls(
             show=Show(show) if show in set(Show) else Show.ALL,
@@ -43,40 +45,43 @@ class Selection:
 
     @property
     def is_narrowed(self) -> bool:
+        """Whether any filter hides orders."""
         return self.show != Show.ALL or self.store_id is not None
 
     @property
     def query(self) -> str:
-        """For an address: "?show=open&store=2", or "" for the default."""
-        words: dict[str, str | int] = {}
+        """The selection as a query string: "?show=open&store=2", or "" for the default."""
+        parameters: dict[str, str | int] = {}
         if self.show != Show.ALL:
-            words["show"] = self.show
+            parameters["show"] = self.show
         if self.store_id is not None:
-            words["store"] = self.store_id
+            parameters["store"] = self.store_id
         if self.count != ORDERS_A_PAGE:
-            words["count"] = self.count
-        return f"?{urlencode(words)}" if words else ""
+            parameters["count"] = self.count
+        return f"?{urlencode(parameters)}" if parameters else ""
 
     @property
     def further(self) -> str:
-        """The address's parameters that show a page more."""
+        """The query string that shows one more page."""
         return replace(self, count=min(self.count + ORDERS_A_PAGE, AT_MOST)).query
 
     def showing(self, show: Show) -> str:
+        """Return the query string for another filter, starting at the first page."""
         return replace(self, show=show, count=ORDERS_A_PAGE).query
 
     def of_store(self, store_id: int | None) -> str:
+        """Return the query string for another store, starting at the first page."""
         return replace(self, store_id=store_id, count=ORDERS_A_PAGE).query
 
 
 def number(text: str) -> int | None:
-    """A whole number of an address's parameter; None for what is none, or as long as none of
-    ours ("²" is a digit, too)."""
+    """Parse a query-string integer; None if it isn't one or is too long to be an ID."""
+    # isascii, because "²" passes isdigit but not int().
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def uuid(text: str) -> UUID | None:
-    """An id that a page made; None for what is none."""
+    """Parse an ID that a page generated; None if it isn't a UUID."""
     try:
         return UUID(text)
     except ValueError:
@@ -84,8 +89,10 @@ def uuid(text: str) -> UUID | None:
 
 
 def moment(text: str) -> datetime | None:
-    """A time of an address's parameter, in UTC; None for what is none (2026-02-30), for one without
-    a zone, and for one that lies beyond the calendar in UTC."""
+    """Parse a query-string timestamp to UTC.
+
+    None if it isn't a valid one (2026-02-30), has no time zone, or is out of range in UTC.
+    """
     try:
         found = parse_datetime(text)
         return found.astimezone(UTC) if found and found.tzinfo else None

@@ -1,7 +1,7 @@
-"""What became of an order's items after it was placed: refunded, sent back, removed, swapped.
+"""How an order's items changed after it was placed: refunded, returned, removed or swapped. Pure.
 
-Shopify keeps a line that an edit took off, with its quantity; only `current_quantity` tells. So
-what is gone is told apart by what else it shows of it: refunds, returns, and edits. Pure.
+Shopify keeps a line that an edit removed, with its original quantity; only `current_quantity` shows
+the difference. Why units are gone follows from the order's refunds, returns and edits.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 
 from orders.snapshot import ExchangeItem, LineItem, OrderSnapshot, Return
 
-# Returns whose goods are (to be) taken back.
+# Returns whose goods are taken back, or will be.
 _TAKEN_BACK = frozenset({"OPEN", "CLOSED"})
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """How many units of a line are no longer on the order, by why."""
+    """How many units of a line are no longer on the order, by reason."""
 
     refunded: int = 0
     returned: int = 0
@@ -27,13 +27,16 @@ class Gone:
 
 
 def was_altered(order: OrderSnapshot) -> bool:
-    """An edit or an exchange changed what was bought, and so what is owed."""
+    """Whether an edit or an exchange changed what was bought, and so what is owed."""
     return order.is_edited or any(back.exchanges for back in order.returns)
 
 
 def gone(order: OrderSnapshot, line: LineItem) -> Gone:
-    """`removed` is what neither a refund nor a return explains; of a canceled order, its
-    cancellation took that."""
+    """Count the units of a line that are no longer on the order.
+
+    `removed` is what neither a refund nor a return explains; on a canceled order, the cancellation
+    removed those.
+    """
     left = line.quantity - line.current_quantity
     if left <= 0:
         return Gone()
@@ -47,13 +50,16 @@ def gone(order: OrderSnapshot, line: LineItem) -> Gone:
 
 
 def words(order: OrderSnapshot, line: LineItem, *, is_partial: bool) -> tuple[str, ...]:
-    """What of a line is gone, or new, as short sentences. `is_partial`: the order is from a
-    back-fill, which does not tell the items of refunds and returns."""
+    """Describe in short sentences which units of a line are gone or new.
+
+    `is_partial` means the order comes from a back-fill, which doesn't list the items of refunds and
+    returns.
+    """
     return tuple(_words(order, line, is_partial))
 
 
 def swaps(order: OrderSnapshot) -> tuple[str, ...]:
-    """What was given for what: "Exchange: Boots instead of Shoes"."""
+    """Describe what was exchanged for what: "Exchange: Boots instead of Shoes"."""
     found = [
         _("Exchange: %(new)s instead of %(old)s")
         % {"new": _join(map(_exchange_words, back.exchanges)), "old": _returned_words(order, back)}

@@ -1,4 +1,4 @@
-"""An action to an agent: its words (orders.actions.outcomes), and what they may do."""
+"""An action as agents see it: its text (from orders.actions.outcomes), and what they can do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from orders.actions.outcomes import Going
 from orders.models import ActionState, OrderAction
 from orders.panels.types import ActionNotice
 
-NEEDS_SOMEBODY: Final = {
+NEEDS_A_PERSON: Final = {
     ActionState.UNKNOWN,
     ActionState.BLOCKED,
     ActionState.NEEDS_HUMAN,
@@ -27,7 +27,7 @@ _REVIEWED_AGAIN: Final = {ActionState.REJECTED, ActionState.EXPIRED}
 
 
 def action_notice(action: OrderAction) -> ActionNotice:
-    """What a state means to the agent."""
+    """Describe an action's state to an agent."""
     words = outcomes.words(action)
     is_frozen = words.code == Going.FROZEN
     return ActionNotice(

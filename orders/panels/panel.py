@@ -1,4 +1,4 @@
-"""One person's orders: found, narrowed down and added up."""
+"""One person's orders: found, filtered and added up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from orders.panels.types import OrderCard
 from orders.snapshot import Refund
 from orders.statuses.transactions import parts
 
-# Whether an order needs attention is known once it is read: so many are looked through.
+# Needing attention can't be queried, only computed from a loaded order: this many are searched.
 ATTENTION_AMONG: Final = 100
 _PUNCTUATION: Final = re.compile(r"[,.?!:;()\[\]\"“”„«»]")
 EVERYTHING: Final = Selection()
@@ -37,7 +37,10 @@ _SHOW_LABELS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerSummary:
-    """`spent` and `refunded`: one sum a currency. Test orders count, their sums do not."""
+    """Totals over the shown orders. `spent` and `refunded` hold one sum per currency.
+
+    Test orders count in `order_count`, but not in the sums.
+    """
 
     order_count: int
     spent: tuple[Money, ...]
@@ -47,7 +50,7 @@ class CustomerSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One way to narrow the panel: the parameters of its address."""
+    """One way to filter the panel, as a query string."""
 
     label: str
     query: str
@@ -56,8 +59,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrdersPanel:
-    """`as_of` is when the oldest shown order was read; None without orders. `looked_among`: only
-    so many, the newest, were looked through; None: all were."""
+    """The order sidebar.
+
+    `as_of` is when the oldest shown order was read; None without orders. `looked_among` is how many
+    of the newest orders were searched; None means all of them.
+    """
 
     cards: tuple[OrderCard, ...]
     summary: CustomerSummary
@@ -69,11 +75,12 @@ class OrdersPanel:
 
     @property
     def shows_store(self) -> bool:
-        """Order names are unique within a store only (F05)."""
+        """Whether cards name the store: order names are unique only within one."""
         return len(self.stores) > 1
 
     @property
     def filters(self) -> tuple[Choice, ...]:
+        """The choices All, Open and Needs attention."""
         return tuple(
             Choice(
                 label=_(label),
@@ -85,7 +92,7 @@ class OrdersPanel:
 
     @property
     def store_choices(self) -> tuple[Choice, ...]:
-        """Every store, and before them all of them."""
+        """All stores together, then each store."""
         chosen = self.selection.store_id
         pairs = [(None, _("All stores")), *((store.pk, str(store)) for store in self.stores)]
         return tuple(
@@ -95,18 +102,18 @@ class OrdersPanel:
 
     @property
     def further(self) -> str:
-        """The address's parameters that show more; "" where there are too many to page through."""
+        """The query string that shows more; "" once the page limit is reached."""
         return "" if self.selection.count >= AT_MOST else self.selection.further
 
     @property
     def store(self) -> Store | None:
-        """The one store whose orders are shown; None: all of them."""
+        """The store the panel is filtered to; None means all of them."""
         return next((s for s in self.stores if s.pk == self.selection.store_id), None)
 
 
 @dataclass(frozen=True, slots=True)
 class FoundOrders:
-    """A page of one person's orders, newest first. `is_all`: the person has no others."""
+    """A page of one person's orders, newest first. `is_all` means the person has no others."""
 
     orders: tuple[Order, ...]
     has_more: bool
@@ -120,7 +127,7 @@ def find_orders(
     phones: list[str],
     selection: Selection = EVERYTHING,
 ) -> FoundOrders:
-    """One query. `selection`: which of them, and how many."""
+    """Find one person's orders, filtered and limited by `selection`. One query."""
     found = (
         Order.objects.visible()
         .of_customer(customer_gids=customer_gids, emails=emails, phones=phones)
@@ -149,12 +156,12 @@ def orders_panel(
     selection: Selection = EVERYTHING,
     unreachable: Collection[int] = (),
 ) -> OrdersPanel:
-    """These orders, ready to be shown. Three queries.
+    """Build the sidebar for these orders. Three queries.
 
-    `acting` refuses the agent as such (F28), and `refused` single orders by their ids;
-    `mentioned` is the conversation's text: an order named in it opens instead of the newest.
-    `opened`: ids the agent has open by now. `selection`: what `found` was chosen by.
-    `unreachable`: ids of stores that do not answer.
+    `acting` refuses the agent every action, and `refused` single orders, by ID. `mentioned` is the
+    conversation's text: an order named in it opens instead of the newest. `opened` holds IDs of
+    orders the agent already has open. `selection` is what `found` was chosen by. `unreachable`
+    holds IDs of stores that don't answer.
     """
     stores = tuple(Store.objects.active())
     open_ids = {_open_order(found.orders[: selection.count], mentioned), *opened}
@@ -185,7 +192,7 @@ def orders_panel(
 
 
 def _open_order(orders: Sequence[Order], mentioned: str) -> int | None:
-    """The order the customer named, else the newest."""
+    """Return the ID of the order the customer mentioned, else of the newest."""
     words = set(_PUNCTUATION.sub(" ", mentioned).split())
     for order in orders:
         named = any(order_names.may_mean(word, order.name) for word in words)
@@ -194,8 +201,8 @@ def _open_order(orders: Sequence[Order], mentioned: str) -> int | None:
     return orders[0].pk if orders else None
 
 
-def _gave_back(refund: Refund) -> bool:
-    """Something of it moved, or still may."""
+def _refunded_anything(refund: Refund) -> bool:
+    """Whether any of the refund's money moved or still may."""
     divided = parts(refund)
     return bool(divided.moved.presentment or divided.waiting.presentment)
 
@@ -210,7 +217,7 @@ def _summary(orders: Sequence[Order]) -> CustomerSummary:
         money = order.snapshot.money
         spent.setdefault(order.currency, []).append(money.net_payment.presentment)
         refunded.setdefault(order.currency, []).append(money.refunded.presentment)
-        refund_count += sum(1 for r in order.snapshot.refunds if _gave_back(r))
+        refund_count += sum(1 for r in order.snapshot.refunds if _refunded_anything(r))
     return CustomerSummary(
         order_count=len(orders),
         spent=tuple(s for c, parts in spent.items() if (s := total(parts, c))),

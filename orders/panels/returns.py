@@ -1,4 +1,4 @@
-"""The returns on a card: what comes back, why, and where it is."""
+"""The returns on a card: what is coming back, why, and where it is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from orders.statuses.badges import (
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise as _StrPromise
 
-# Where a return stands, by how far its goods have come; row F39.
+# Badge by how far a return's goods have come.
 _RECEIPTS: Final[dict[returns.Receipt, tuple[_StrPromise, Tone, Pip]]] = {
     returns.Receipt.REQUESTED: (gettext_lazy("Return requested"), Tone.ATTENTION, Pip.EMPTY),
     returns.Receipt.AWAITED: (gettext_lazy("On its way back"), Tone.INFO, Pip.EMPTY),
@@ -37,7 +37,7 @@ _RECEIPTS: Final[dict[returns.Receipt, tuple[_StrPromise, Tone, Pip]]] = {
 
 
 def return_rows(snapshot: OrderSnapshot, *, order: Order) -> tuple[ReturnRow, ...]:
-    """The returns that exist: canceled and declined ones are told on the timeline."""
+    """Return rows for the order's returns; the timeline covers canceled and declined ones."""
     titles = {line.gid: line.title for line in snapshot.lines}
     return tuple(
         ReturnRow(
@@ -69,14 +69,14 @@ def return_rows(snapshot: OrderSnapshot, *, order: Order) -> tuple[ReturnRow, ..
 
 
 def receipt_badge(found: Return, *, zone: tzinfo) -> Badge:
-    """One return: where its goods are, and since when all of them are here."""
+    """Return one return's badge: where its goods are, and since when they have all been here."""
     axis, state = _("Return"), returns.receipt(found)
     if state == returns.Receipt.OVER:
         known = {"CLOSED": _("Closed"), "CANCELED": _("Canceled"), "DECLINED": _("Declined")}
         label = known.get(found.status) or badges.unknown_label(found.status)
         return Badge(label, Tone.DEFAULT, Pip.NONE, axis, found.status)
-    words, tone, pip = _RECEIPTS[state]
-    text = str(words)
+    label, tone, pip = _RECEIPTS[state]
+    text = str(label)
     if state == returns.Receipt.RECEIVED and found.received_at:
         day = badges.long_date(found.received_at.astimezone(zone).date())
         text = _("Received on %(date)s") % {"date": day}

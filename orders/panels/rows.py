@@ -1,4 +1,4 @@
-"""The lists on a card, a row each: items, parcels, events."""
+"""The lists on a card, one row each: items, parcels, events."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from orders.statuses import badges
 
 
 def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[LineRow, ...]:
+    """Return a row per line item, with the parcels that contain it and how it changed."""
     return tuple(
         LineRow(
             item=line,
@@ -41,6 +42,7 @@ def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[
 
 
 def parcel_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[ParcelRow, ...]:
+    """Return a row per shipment record, numbered as on the order, canceled ones included."""
     by_gid = {line.gid: line for line in snapshot.lines}
     live = badges.live_fulfillments(snapshot)
     return tuple(
@@ -76,17 +78,20 @@ def _latest_news(parcel: Fulfillment) -> str:
 
 
 def tracking_text(snapshot: OrderSnapshot) -> str:
-    """For a reply: a line a live parcel, "DHL JD014600003: https://…"; empty before anything is
-    sent. The number of a canceled shipment leads nowhere."""
+    """Return tracking links for a reply, one line per number: "DHL JD014600003: https://…".
+
+    Empty before anything is sent. Leaves out canceled shipments, whose numbers lead nowhere.
+    """
     found = (
         (f"{each.company} {each.number}".strip(), each.url)
         for parcel in badges.live_fulfillments(snapshot)
         for each in parcel.tracking
     )
-    return "\n".join(": ".join(part for part in words if part) for words in found)
+    return "\n".join(": ".join(part for part in line if part) for line in found)
 
 
 def event_row(event: OrderEvent) -> EventRow:
+    """Return a timeline row. A failed action is described like its notice."""
     actor = ""
     if event.actor:
         actor = event.actor.get_short_name() or event.actor.get_username()

@@ -1,4 +1,4 @@
-"""The sums on a card. What an order is made of always adds up to its total. Pure."""
+"""The sums on a card. The parts of an order always add up to its total. Pure."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ from orders.shopify_port import SuggestedRefund
 from orders.snapshot import OrderSnapshot
 from orders.statuses.transactions import has_failed
 
-# Shopify's names of payments that are no money of a bank's.
-_OWN_MONEY = {"gift_card", "shopify_store_credit"}
+# Gateways for the shop's own credit, with no bank behind them.
+_IN_SHOP_GATEWAYS = {"gift_card", "shopify_store_credit"}
 
 
 def money_rows(snapshot: OrderSnapshot) -> tuple[MoneyRow, ...]:
-    """The parts of the total, the total, and what became of it."""
+    """Return the parts of the total, the total itself, and what was paid, refunded and is owed."""
     return (*_parts(snapshot), *_payments(snapshot))
 
 
 def beside_items(snapshot: OrderSnapshot) -> tuple[MoneyRow, ...]:
-    """What was paid for beside items, their tax and duties, and shipping: no choice of items
-    gives it back, only an amount does."""
-    return tuple(_beside(snapshot))
+    """Return charges other than items, their tax and duties, and shipping.
+
+    Choosing items never refunds these; only a refund by amount does.
+    """
+    return tuple(_fees_and_tips(snapshot))
 
 
 def suggestion_rows(snapshot: OrderSnapshot, found: SuggestedRefund) -> tuple[MoneyRow, ...]:
-    """What Shopify's calculation is made of; adds up to its amount."""
+    """Break down Shopify's suggested refund into rows that add up to its amount."""
     zero = Money.zero(found.amount.currency)
     duties = found.duties or zero
     added = [found.subtotal, found.shipping]
@@ -40,7 +42,7 @@ def suggestion_rows(snapshot: OrderSnapshot, found: SuggestedRefund) -> tuple[Mo
     rest = found.amount - sum(added, zero)
     tax_label = _("incl. tax") if snapshot.taxes_included else _("Tax")
     duties_label = _("incl. duties") if snapshot.duties_included else _("Duties")
-    # Less than its parts: that much went back before, or a return's fees are kept.
+    # Negative if some of it was refunded before, or if a return's fees are kept.
     rest_label = _("Other") if rest.amount > 0 else _("Refunded before, or kept")
     rows = [
         MoneyRow(label=_("Items"), amount=found.subtotal),
@@ -53,8 +55,11 @@ def suggestion_rows(snapshot: OrderSnapshot, found: SuggestedRefund) -> tuple[Mo
 
 
 def _parts(snapshot: OrderSnapshot) -> Iterator[MoneyRow]:
-    """Shopify's subtotal is after the discounts on items, its shipping before those on shipping,
-    which are told nowhere but in the total."""
+    """Yield the parts of the total and the total.
+
+    Shopify's subtotal is after discounts on items, but its shipping is before discounts on
+    shipping, which appear nowhere except in the total.
+    """
     money = snapshot.money
     total, discounts = money.total.presentment, money.discounts.presentment
     zero = Money.zero(total.currency)
@@ -85,10 +90,10 @@ def _extras(snapshot: OrderSnapshot) -> Iterator[MoneyRow]:
         label = _("incl. duties") if snapshot.duties_included else _("Duties")
         amount = money.duties.presentment
         yield MoneyRow(label=label, amount=amount, is_included=snapshot.duties_included)
-    yield from _beside(snapshot)
+    yield from _fees_and_tips(snapshot)
 
 
-def _beside(snapshot: OrderSnapshot) -> Iterator[MoneyRow]:
+def _fees_and_tips(snapshot: OrderSnapshot) -> Iterator[MoneyRow]:
     for fee in snapshot.fees:
         yield from _if_any(fee.name or _("Additional fee"), fee.amount)
     yield from _if_any(_("Tip"), snapshot.money.tips.presentment)
@@ -120,32 +125,37 @@ def _if_any(label: str, amount: Money) -> Iterator[MoneyRow]:
 
 
 def _shares(found: Iterable[tuple[str, str, Money]]) -> Iterator[MoneyRow]:
-    """(gateway, its words, amount) added up by payment; nothing where one card is all there is."""
+    """Add up (gateway, label, amount) by payment method.
+
+    Yields nothing if a single card covers everything.
+    """
     sums: dict[tuple[str, str, str], Decimal] = {}
-    for gateway, words, amount in found:
-        key = (gateway, words, amount.currency)
+    for gateway, label, amount in found:
+        key = (gateway, label, amount.currency)
         sums[key] = sums.get(key, Decimal(0)) + amount.amount
-    if len(sums) < 2 and not any(gateway in _OWN_MONEY for gateway, _words, _currency in sums):
+    if len(sums) < 2 and not any(
+        gateway in _IN_SHOP_GATEWAYS for gateway, _label, _currency in sums
+    ):
         return
-    for (_gateway, words, currency), amount_ in sums.items():
-        yield MoneyRow(label=words, amount=Money(amount_, currency), is_included=True)
+    for (_gateway, label, currency), amount_ in sums.items():
+        yield MoneyRow(label=label, amount=Money(amount_, currency), is_included=True)
 
 
 def _paid_by(snapshot: OrderSnapshot) -> Iterator[tuple[str, str, Money]]:
     for payment in rules.payments(snapshot):
-        words = f"{_gateway_words(snapshot, payment.gateway)} {payment.account_number}".strip()
-        yield payment.gateway, words, payment.amount.presentment
+        label = f"{_gateway_label(snapshot, payment.gateway)} {payment.account_number}".strip()
+        yield payment.gateway, label, payment.amount.presentment
 
 
 def _refunded_to(snapshot: OrderSnapshot) -> Iterator[tuple[str, str, Money]]:
     for refund in snapshot.refunds:
         for part in refund.transactions:
             if not has_failed(part.status):
-                words = _gateway_words(snapshot, part.gateway)
-                yield part.gateway, words, part.amount.presentment
+                label = _gateway_label(snapshot, part.gateway)
+                yield part.gateway, label, part.amount.presentment
 
 
-def _gateway_words(snapshot: OrderSnapshot, gateway: str) -> str:
+def _gateway_label(snapshot: OrderSnapshot, gateway: str) -> str:
     own = {"gift_card": _("Gift card"), "shopify_store_credit": _("Store credit")}
     if gateway in own:
         return own[gateway]

@@ -1,4 +1,4 @@
-"""What a card is made of: the templates read these, and compute nothing."""
+"""The parts of an order card. Templates read these and compute nothing."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from orders.versions.time_travel import Since
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """A call to action. Hidden where it makes no sense at all; else allowed, or disabled
-    with the reason and what would unlock it."""
+    """A call to action.
+
+    Hidden if it makes no sense at all; otherwise enabled, or disabled with the reason and what
+    would unlock it.
+    """
 
     is_shown: bool
     refusal: Refusal | None
@@ -41,13 +44,15 @@ class LineParcel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
+    """A labeled text, such as the shipping method."""
+
     label: str
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineRow:
-    """`altered`: what of it is gone, and why, or that it is new; short sentences."""
+    """A line item. `altered` says in short sentences what is gone and why, or that it is new."""
 
     item: LineItem
     parcels: tuple[LineParcel, ...]
@@ -58,6 +63,8 @@ class LineRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParcelRow:
+    """One shipment record. `items` pairs each line item with its quantity in the parcel."""
+
     number: int
     shipped_at: datetime
     badge: Badge
@@ -69,7 +76,7 @@ class ParcelRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnItem:
-    """Units of an item that come back, why, and what became of them so far."""
+    """Units of an item being returned, with the reason and what has happened to them so far."""
 
     line_gid: str
     title: str
@@ -84,7 +91,7 @@ class ReturnItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnRow:
-    """`receipt` is how far its goods have come (orders.statuses.returns.Receipt)."""
+    """A return. `receipt` is how far its goods have come (orders.statuses.returns.Receipt)."""
 
     gid: str
     name: str
@@ -98,8 +105,11 @@ class ReturnRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyRow:
-    """The rows before the total add up to it, but for those that are `is_included`: in another
-    row already, or a share of it."""
+    """A row of sums.
+
+    The rows before the total add up to it, except those that are `is_included`: they are contained
+    in another row.
+    """
 
     label: str
     amount: Money
@@ -109,7 +119,7 @@ class MoneyRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionRow:
-    """One movement of money: "Refund €5.00 · Visa •••• 4242 · Failed: insufficient funds"."""
+    """One transaction: "Refund €5.00 · Visa •••• 4242 · Failed: insufficient funds"."""
 
     label: str
     gateway: str
@@ -121,10 +131,10 @@ class TransactionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionNotice:
-    """The running or last action of an order, in plain words (orders.actions.outcomes, whose code
-    `outcome` is).
+    """An order's running or latest action, in plain language.
 
-    `is_running`: Shopify has not answered for good; a page shows it as busy.
+    `outcome` is a code of orders.actions.outcomes. `is_running` means Shopify has no final answer
+    yet; the page shows the action as busy.
     """
 
     action_id: int
@@ -136,14 +146,16 @@ class ActionNotice:
     is_running: bool
     can_withdraw: bool
     can_check: bool
-    # Ended with nothing done: what was asked for can be reviewed once more.
+    # Ended with nothing done, so the request can be reviewed and sent again.
     can_review_again: bool
-    # The undo window's end, while it is open.
+    # When the undo window closes; None if it isn't open.
     sends_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
+    """An entry of the order's timeline."""
+
     kind: EventKind
     label: str
     occurred_at: datetime
@@ -154,8 +166,11 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCard:
-    """One order. `badges`: order, payment, fulfillment, in this order; Archived may follow the
-    first. `notes` are short sentences beside them ("30.00 of 50.00 paid")."""
+    """One order.
+
+    `badges` are order, payment and fulfillment, in this order; Archived may follow the first.
+    `notes` are short sentences next to them ("30.00 of 50.00 paid").
+    """
 
     id: int
     gid: str
@@ -170,18 +185,18 @@ class OrderCard:
     parcels: tuple[ParcelRow, ...]
     returns: tuple[ReturnRow, ...]
     money: tuple[MoneyRow, ...]
-    # What was given for what, by edits and exchanges: sentences.
+    # Sentences saying what edits and exchanges replaced.
     swaps: tuple[str, ...]
     payment_methods: tuple[str, ...]
     shipping_address: Address | None
     billing_address: Address | None
     details: tuple[Detail, ...]
     transactions: tuple[TransactionRow, ...]
-    # The customer's own page of the order, where Shopify gives it to this app.
+    # The customer's order status page, if Shopify provides it to this app.
     status_page_url: str
     note: str
     tags: tuple[str, ...]
-    # The newest of `event_count`.
+    # Only the newest ones; there are `event_count` in all.
     events: tuple[EventRow, ...]
     event_count: int
     action: ActionNotice | None
@@ -193,7 +208,7 @@ class OrderCard:
     version: int
     is_open: bool
     is_partial: bool
-    # Which list could not be read to its end, as a sentence; "" for none.
+    # A sentence saying which list could not be read completely; "" if all were.
     unread: str = ""
-    # Filled in where a conversation is known (inbox.panel.changes).
+    # Filled in by inbox.panel.changes when there is a conversation.
     changes: tuple[Since, ...] = ()
