@@ -1,7 +1,7 @@
-"""import_snapshots: many orders at once, as a back-fill brings them.
+"""import_snapshots: write many orders at once, as a back-fill delivers them.
 
-One order at a time is record_snapshot's business; this is its fast sister for orders that
-nobody has acted on yet. Both write the same rows (services.rows).
+The fast counterpart of record_snapshot, for orders that no one has acted on yet. Both write the
+same rows, built by orders.projection.columns.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from orders.privacy import ledger
 from orders.privacy.masking import masked
 from orders.projection import columns
 from orders.projection.events import (
+    announce,
     first_events,
-    tell,
 )
 from orders.signals import orders_imported
 from orders.snapshot import OrderSnapshot, encode
@@ -42,8 +42,10 @@ from orders.snapshot import OrderSnapshot, encode
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many orders were written, and how many were left to a read of their own because a
-    complete, older read of them is stored."""
+    """How many orders were written, and how many were marked dirty instead.
+
+    The latter have a complete but older read stored, and need another complete one.
+    """
 
     written: int
     left_dirty: int
@@ -52,17 +54,17 @@ class Imported:
 def import_snapshots(
     store: Store, snapshots: Sequence[OrderSnapshot], *, read_started_at: datetime
 ) -> Imported:
-    """Write snapshots of different orders that lack the links between items and parcels.
+    """Write snapshots of distinct orders, as a back-fill reads them: without items per parcel.
 
-    Expects the caller's transaction, so that the caller's place in the file is saved with them.
-    An order that was ever read completely is not written: where the file is newer, it is marked
-    dirty instead. Running it twice changes nothing. Raises IntegrityError when a webhook made
-    one of the orders meanwhile: run it again.
+    Expects the caller's transaction, so that the caller's position in the file commits with them.
+    An order that was ever read completely is not overwritten; if the file is newer, it is marked
+    dirty instead. Idempotent. Raises IntegrityError if a webhook created one of the orders in the
+    meantime: run it again.
     """
     redacted = ledger.covered(store.pk, snapshots)
     latest = {s.gid: masked(s) if s.gid in redacted else s for s in snapshots}
-    # New rows first, in the order of their gids, then locks in the order of ids, as
-    # mark_many_dirty does: whoever still inserts holds nothing that another may wait for.
+    # Insert new rows first, ordered by gid, then lock ordered by ID, like mark_many_dirty: a
+    # transaction that is still inserting then holds no lock that another may wait for.
     new = set(latest) - set(_ids(store, list(latest)))
     insert(
         Order,
@@ -91,7 +93,10 @@ def import_snapshots(
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What of an order's row decides; `version` 0: it was never read, `pk` 0: there is none."""
+    """The columns of a stored order that decide what happens to it.
+
+    `version` 0 means it was never read, `pk` 0 that there is no row.
+    """
 
     pk: int
     is_partial: bool
@@ -102,7 +107,7 @@ class _Held:
     def may_be_written(self, snapshot: OrderSnapshot) -> bool:
         if self.shop_updated_at is None or snapshot.updated_at > self.shop_updated_at:
             return True
-        # What its age has masked comes back only when something happens to the order.
+        # Data masked because of its age comes back only when something happens to the order.
         return snapshot.updated_at == self.shop_updated_at and not self.is_masked
 
 
@@ -110,7 +115,7 @@ _UNKNOWN: Final = _Held(0, is_partial=False, shop_updated_at=None, version=0)
 
 
 def _lock(store: Store, gids: Collection[str]) -> dict[str, _Held]:
-    """The rows of these, locked in the one order in which all writers lock orders."""
+    """Lock these orders' rows, in the order in which all writers lock orders."""
     found = Order.objects.filter(store=store, gid__in=list(gids)).order_by("pk")
     locked = found.select_for_update()
     return {
@@ -146,7 +151,7 @@ def _write(
     customers = {
         s.customer.gid: s.customer for _row, s in fresh if s.customer and s.gid not in redacted
     }
-    # Their own reads come when somebody looks: a back-fill names thousands.
+    # Not marked to be read: a back-fill names thousands, so they are read once someone looks.
     Customer.objects.bulk_create(
         [
             Customer(**columns.customer(store.pk, customer))
@@ -169,8 +174,8 @@ def _order_row(
         "gid": snapshot.gid,
         "version": row.version + 1,
         "read_started_at": read_started_at,
-        # No version of what was there: nobody has acted on a partial order, and its first
-        # visible change afterwards keeps this state (services.versions).
+        # No version of the previous state is kept: no one has acted on a partial order, and its
+        # next visible change keeps this state (orders.versions.keep).
         "state_since": read_started_at,
         "is_partial": True,
         "masked_at": read_started_at if is_redacted else None,
@@ -197,4 +202,4 @@ def _write_events(store: Store, pairs: list[tuple[int, OrderSnapshot]]) -> None:
     if any(row["announced_at"] is None for row in new):
         waiting = OrderEvent.objects.unannounced().filter(order__in=ids)
         for event_id in waiting.values_list("pk", flat=True):
-            tell(event_id)
+            announce(event_id)

@@ -1,4 +1,4 @@
-"""Checkouts: heard of by webhook, known by reading."""
+"""Checkouts: webhooks say that one changed, reads say what it contains."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from orders.privacy import ledger
 
 
 def note_checkout(*, store: Store, gid: str, now: datetime, is_gone: bool = False) -> int:
-    """Note that something happened to a checkout; returns our id of it. May run twice, and in
-    any order: a removal that is heard of first stays one."""
+    """Note that something happened to a checkout; return our ID of it.
+
+    Idempotent, and may run in any order: a deletion that arrives first still counts.
+    """
     checkout, _created = Checkout.objects.get_or_create(
         store=store, gid=gid, defaults={"started_at": now, "active_at": now}
     )
@@ -30,8 +32,11 @@ def note_checkout(*, store: Store, gid: str, now: datetime, is_gone: bool = Fals
 def record_checkout(
     *, checkout: Checkout, snapshot: CheckoutSnapshot | None, now: datetime
 ) -> CheckoutSnapshot | None:
-    """Project a read and return it; None where Shopify has no such checkout, or where it is of
-    somebody whose data of that time was redacted here. Opens its own transaction."""
+    """Project a read and return it; None if Shopify has no such checkout.
+
+    Also None if it belongs to someone who was redacted here after it was started. Opens its own
+    transaction.
+    """
     with transaction.atomic(durable=True):
         rows = Checkout.objects.filter(pk=checkout.pk)
         if snapshot is None:

@@ -1,4 +1,4 @@
-"""From a snapshot to rows, as columns by name: what each table repeats of an order. Pure."""
+"""Convert a snapshot into the rows of each table, as columns by name. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 
 def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
-    """The columns of Order that a snapshot decides; `document` is its encoding."""
+    """Return the columns of Order that a snapshot determines. `document` is its encoding."""
     money = snapshot.money
     return {
         "document": document,
@@ -52,8 +52,10 @@ def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
 
 
 def _phone(snapshot: OrderSnapshot) -> str:
-    """The order's number; else that of its shipping address where it is the buyer's own: a
-    present goes to somebody else, who must not be taken for the buyer."""
+    """Return the order's phone; else the shipping address's, if that is the buyer's own.
+
+    A gift ships to someone else, who must not be mistaken for the buyer.
+    """
     address, billing = snapshot.shipping_address, snapshot.billing_address
     if snapshot.phone or address is None or not address.phone:
         return snapshot.phone
@@ -64,6 +66,7 @@ def _phone(snapshot: OrderSnapshot) -> str:
 
 
 def customer(store_id: int, of: CustomerSnapshot) -> Row:
+    """Return the columns of Customer that an order mentions."""
     return {
         "store_id": store_id,
         "gid": of.gid,
@@ -76,6 +79,7 @@ def customer(store_id: int, of: CustomerSnapshot) -> Row:
 
 
 def customer_columns(of: CustomerDetails) -> Row:
+    """Return the columns of Customer that a read of the customer itself determines."""
     return {
         "name": of.name[:255],
         "email": email_key(of.email)[:255],
@@ -96,6 +100,7 @@ def customer_columns(of: CustomerDetails) -> Row:
 
 
 def lines(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
+    """Return the order's OrderLine rows."""
     return [
         {
             "order_id": order_id,
@@ -114,6 +119,7 @@ def lines(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
 
 
 def fulfillments(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
+    """Return the order's OrderFulfillment rows."""
     return [
         {
             "order_id": order_id,
@@ -130,6 +136,7 @@ def fulfillments(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
 
 
 def trackings(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
+    """Return the order's OrderTracking rows; parcels without a number have none."""
     return [
         {
             "order_id": order_id,
@@ -145,6 +152,7 @@ def trackings(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
 
 
 def transactions(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
+    """Return the order's OrderTransaction rows."""
     return [
         {
             "order_id": order_id,
@@ -162,6 +170,7 @@ def transactions(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
 
 
 def refunds(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
+    """Return the order's OrderRefund rows, with amounts split by whether they moved."""
     return [_refund(order_id, refund) for refund in snapshot.refunds]
 
 

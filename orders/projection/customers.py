@@ -1,7 +1,8 @@
-"""The only writers of Customer: a read of its own, and what orders mention of it meanwhile.
+"""The only code that writes Customer: reads of the customer, and mentions on orders.
 
-An order's mention counts until the customer was read once; after that it only says that the
-customer has to be read again. A read that began later wins, whichever ends first.
+What an order mentions counts until the customer has been read once; after that, news on an order
+only means the customer has to be read again. The read that began later wins, no matter which ends
+first.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ _MENTIONED: Final = ("name", "email", "phone", "order_count", "locale")
 
 
 def mark_customer_dirty(*, store: Store, gid: str, now: datetime) -> int:
-    """Note that a customer may have changed; returns our id. Creates the row of one not seen
-    before. Idempotent; may run inside a transaction."""
+    """Note that a customer may have changed; return our ID.
+
+    Creates the row if the customer is new. Safe to repeat; may run inside a transaction.
+    """
     row, _created = Customer.objects.get_or_create(store=store, gid=gid)
     calm = row.read_started_at is None or row.read_started_at + _DEBOUNCE <= now
     Customer.objects.filter(pk=row.pk).update(
@@ -39,8 +42,10 @@ def mark_customer_dirty(*, store: Store, gid: str, now: datetime) -> int:
 
 
 def mark_unread_customers(ids: Iterable[int]) -> int:
-    """Have customers read that only orders have told of so far; how many. A page that shows
-    them asks for it; the sweep reads them within the budget."""
+    """Have customers read that are known only from orders; return how many.
+
+    A page that shows them asks for it; the sweep reads them within Shopify's rate limit.
+    """
     unread = Customer.objects.filter(
         pk__in=list(ids), read_started_at=None, deleted_at=None, dirty_seq=F("clean_seq")
     )
@@ -53,27 +58,27 @@ def mark_unread_customers(ids: Iterable[int]) -> int:
 def mention(
     store: Store, customer: CustomerSnapshot, *, read_started_at: datetime, spent: bool
 ) -> None:
-    """What an order's read says of its customer. Expects the caller's transaction.
+    """Store what an order's read says about its customer. Expects the caller's transaction.
 
-    A customer not seen before is to be read, and one of whom something is new; `spent`: the
-    order's money moved, which changes a sum that the order does not tell.
+    A new customer, or one about whom something is new, is marked to be read. `spent` means the
+    order's money moved, which changes a total that the order doesn't contain.
     """
     row = columns.customer(store.pk, customer)
-    told = {name: row[name] for name in _MENTIONED}
+    mentioned = {name: row[name] for name in _MENTIONED}
     known = select(
         Customer, "id", "read_started_at", *_MENTIONED, store_id=store.pk, gid=customer.gid
     )
     if not known:
-        # Somebody else's row, where there is one by now, is as new.
+        # On a conflict, the row someone else just inserted is just as current.
         Customer.objects.bulk_create([Customer(**row, dirty_seq=1)], ignore_conflicts=True)
         return
     pk, read_at, *held = known[0]
-    is_news = held != list(told.values())
+    is_news = held != list(mentioned.values())
     if read_at is None:
         if is_news:
-            Customer.objects.filter(pk=pk, read_started_at=None).update(**told)
+            Customer.objects.filter(pk=pk, read_started_at=None).update(**mentioned)
     elif _is_before(read_at, read_started_at) and (spent or is_news):
-        # Reads of orders race with reads of customers: the earlier one has nothing to say.
+        # An order read that began before the stored customer read has nothing new to say.
         Customer.objects.filter(pk=pk, read_started_at=read_at, dirty_seq=F("clean_seq")).update(
             dirty_seq=F("dirty_seq") + 1, fetch_after=None
         )
@@ -86,23 +91,23 @@ def record_customer(
     seq: int,
     read_started_at: datetime,
 ) -> bool:
-    """Project a read; None: Shopify has no such customer (any more). False: a read that began
-    later was already stored.
+    """Project a read; `details` None means Shopify has no such customer (any more).
 
-    `seq` is the row's dirty_seq when the read began: marks made meanwhile stay dirty.
+    False if a read that began later was already stored. `seq` is the row's dirty_seq when the read
+    began, so marks made since then stay dirty.
     """
     with transaction.atomic(durable=True):
         row = Customer.objects.select_for_update(of=("self",)).get(pk=customer_id)
         if row.read_started_at and not _is_before(row.read_started_at, read_started_at):
             Customer.objects.filter(pk=row.pk).update(fetch_lease_until=None)
             return False
-        told = _columns(row, details, read_started_at)
+        values = _columns(row, details, read_started_at)
         if seq < row.dirty_seq:
-            # A merge was told of meanwhile: this read began too early to have an opinion.
-            told.pop("merged_into", None)
-        is_news = any(getattr(row, name) != value for name, value in told.items())
+            # A merge may have been reported since this read began, so it must not undo that.
+            values.pop("merged_into", None)
+        is_news = any(getattr(row, name) != value for name, value in values.items())
         Customer.objects.filter(pk=row.pk).update(
-            **told,
+            **values,
             clean_seq=Greatest(F("clean_seq"), Value(seq)),
             read_started_at=read_started_at,
             fetch_lease_until=None,
@@ -114,13 +119,16 @@ def record_customer(
 
 
 def note_merge(*, store: Store, kept_gid: str, gone_gid: str, now: datetime) -> list[int]:
-    """Shopify says that a customer became part of another. Both are read again, and so are the
-    orders, which move; the link counts once a read does not find the one that went."""
+    """Record that Shopify merged one customer into another; return our IDs of both.
+
+    Both are read again, and so are the orders, which move. The link takes effect once a read no
+    longer finds the merged customer.
+    """
     gids = (kept_gid, gone_gid)
     for gid in sorted(gids):
         Customer.objects.get_or_create(store=store, gid=gid)
     with transaction.atomic():
-        # Orders before customers, each by id: as whoever projects an order locks them.
+        # Lock orders before customers, each by ID, as projecting an order does.
         moving = Order.objects.filter(store=store, customer_gid=gone_gid)
         orders = list(moving.select_for_update().order_by("pk").values_list("pk", flat=True))
         both = Customer.objects.filter(store=store, gid__in=gids)
@@ -132,8 +140,10 @@ def note_merge(*, store: Store, kept_gid: str, gone_gid: str, now: datetime) -> 
 
 
 def _is_before(stored: datetime, began: datetime) -> bool:
-    """Whether the read that is stored began no later than another that just ended. One that
-    begins in the future was written by a clock that ran ahead, and is believed by nobody."""
+    """Whether the stored read began no later than one that just ended.
+
+    A stored time in the future came from a clock that ran ahead, so it counts as earlier.
+    """
     return stored <= began or stored > timezone.now()
 
 
@@ -151,5 +161,5 @@ def _columns(
 
 
 def _announce(customer_id: int) -> None:
-    """Expects the transaction that changed it."""
+    """Send customer_changed. Expects the transaction that changed the customer."""
     customer_changed.send_robust(Customer, customer_id=customer_id)

@@ -1,4 +1,4 @@
-"""From a snapshot to the rows of the timeline: each fact once, whoever caused it."""
+"""Turn snapshots into timeline events: each fact once, no matter who caused it."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ Row = dict[str, Any]
 
 
 def record_events(order: Order, snapshot: OrderSnapshot, actions: Sequence[OrderAction]) -> None:
-    """Add the events this snapshot shows and the timeline does not have yet.
+    """Add the events that this snapshot shows and the timeline lacks.
 
     Expects the caller's transaction, the order as it was locked, and its actions, newest first.
-    What happened before the store was connected is history: listeners are not told of it.
+    Events from before the store was connected are history and are not announced.
     """
     known: set[str] = set()
     if order.version:
         known.update(key for (key,) in select(OrderEvent, "key", order_id=order.pk))
     events = _events(order.pk, snapshot, actions, is_first=not order.version)
-    found = _dated(events, order.store.connected_at)
+    found = _mark_history(events, order.store.connected_at)
     missing = [row for row in found if row["key"] not in known]
     now = timezone.now()
     new = [row | {"recorded_at": now} for row in missing]
     for row, event_id in zip(new, insert_few(OrderEvent, new), strict=True):
         if row["announced_at"] is None:
-            tell(event_id)
+            announce(event_id)
 
 
 def first_events(
     order_id: int, snapshot: OrderSnapshot, *, connected_at: datetime
 ) -> Iterator[Row]:
-    """The events of an order nobody here has acted on, as columns by name."""
-    return _dated(_events(order_id, snapshot, (), is_first=True), connected_at)
+    """Return the events of an order that no one here has acted on, as columns by name."""
+    return _mark_history(_events(order_id, snapshot, (), is_first=True), connected_at)
 
 
-def _dated(events: Iterator[Row], connected_at: datetime) -> Iterator[Row]:
-    # Shopify's times have whole seconds.
+def _mark_history(events: Iterator[Row], connected_at: datetime) -> Iterator[Row]:
+    # Shopify's times have whole seconds, so compare with whole seconds.
     since = connected_at.replace(microsecond=0)
     for event in events:
         at = event["occurred_at"]
@@ -63,8 +63,8 @@ def _dated(events: Iterator[Row], connected_at: datetime) -> Iterator[Row]:
         yield event | {"announced_at": at if is_history else None}
 
 
-def tell(event_id: int) -> None:
-    """Tell listeners of a new event, after commit."""
+def announce(event_id: int) -> None:
+    """Send event_recorded for a new event, after commit."""
     transaction.on_commit(lambda: event_recorded.send(OrderEvent, event_id=event_id), robust=True)
 
 
@@ -75,7 +75,7 @@ def _events(
     *,
     is_first: bool,
 ) -> Iterator[Row]:
-    """`is_first`: nothing was known of the order before."""
+    """Yield all events the snapshot shows. `is_first`: nothing was known of the order before."""
     total = snapshot.money.total.presentment
     yield _event(
         order_id,
@@ -108,8 +108,8 @@ def _events(
         if is_parcel_delivered(parcel):
             when = parcel.delivered_at or parcel.updated_at or parcel.created_at
             event = _event(order_id, EventKind.DELIVERED, f"delivered:{parcel.gid}", when)
-            # Without a date it happened since the parcel was last seen on its way; if it never
-            # was, it may be long ago, and is no news.
+            # Without a date, it happened since the parcel was last seen on its way. If we never saw
+            # it on its way, it may be long ago, so it isn't announced.
             is_news = parcel.delivered_at or not is_first
             yield event if is_news else event | {"announced_at": when}
     if snapshot.cancelled_at:
@@ -136,8 +136,8 @@ def _refund_events(
         divided = parts(refund)
         amount = divided.moved.presentment + divided.waiting.presentment
         if amount.amount <= 0:
-            # A cancellation with "refund later" books a refund of nothing; of a refund that
-            # failed as a whole the customer has nothing either.
+            # A cancellation with "refund later" books a refund of zero, and a refund that failed
+            # completely returns nothing either.
             continue
         maker = made_by.get(refund.gid)
         at = _refunded_at(refund, snapshot)
@@ -152,13 +152,13 @@ def _refund_events(
             reason=maker.reason if maker else "",
             detail="" if maker else refund.note,
         )
-        # Without a date it may be years old: it happened before the order's last change, and
-        # nobody is told of it as if it were news.
+        # Without a date it may be years old, so it isn't announced as news; all that is known is
+        # that it happened before the order's last change.
         yield event if at else event | {"announced_at": snapshot.updated_at}
 
 
 def _refunded_at(refund: Refund, snapshot: OrderSnapshot) -> datetime | None:
-    """When it was booked, or else when its first transaction was processed; None: unknown."""
+    """Return when it was booked, else when its first transaction was processed; None if unknown."""
     if refund.created_at:
         return refund.created_at
     gids = {payment.gid for payment in refund.transactions}

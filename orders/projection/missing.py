@@ -1,4 +1,4 @@
-"""What becomes of an order that Shopify does not show."""
+"""What happens to an order that Shopify no longer returns."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from orders.models import Order
 
 
 def keep_hidden(*, order: Order, seq: int) -> None:
-    """Shopify does not show the order to this app, which says nothing of whether it is there:
-    what we hold stays as it is, and is not asked for again until something tells of a change.
+    """Keep an order that Shopify doesn't show to this app, and stop reading it.
 
-    `seq` is the order's dirty_seq when the read began: marks made meanwhile stay dirty.
+    That doesn't mean it was deleted. Our data stays as it is and isn't read again until something
+    signals a change. `seq` is the order's dirty_seq when the read began, so marks made since then
+    stay dirty.
     """
     Order.objects.filter(pk=order.pk).update(
         clean_seq=Greatest(F("clean_seq"), Value(seq)),

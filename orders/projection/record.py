@@ -37,8 +37,8 @@ from orders.versions.keep import keep_state
 
 # A second change within this time of a read waits for it, so that bursts cause one read.
 DEBOUNCE: Final = timedelta(seconds=1)
-# Reads older than what is stored come from replicas that lag. When every one has been older for
-# so long, it is what is stored that is wrong, and Shopify is believed.
+# A read older than what is stored comes from a lagging replica. If every read has been older for
+# this long, what is stored must be wrong, and Shopify is believed.
 STALE_BELIEVED_AFTER: Final = timedelta(minutes=10)
 _BANKS_ANSWER_WITHIN: Final = timedelta(days=60)
 _BANK_ASKED_EVERY: Final = timedelta(hours=6)
@@ -47,10 +47,10 @@ _STALE_RETRY_AT_MOST: Final = timedelta(seconds=30)
 
 
 def mark_dirty(*, store: Store, gid: str, legacy_id: int, now: datetime) -> int:
-    """Note that an order may have changed; returns our id of it.
+    """Note that an order may have changed; return our ID of it.
 
-    Idempotent and cheap; creates the row of an order not seen before. Expects no transaction
-    of its own: it may run inside one.
+    Safe to repeat, and cheap; creates the row if the order is new. Opens no transaction of its own,
+    so it may run inside one.
     """
     order, _created = Order.objects.get_or_create(
         store=store, gid=gid, defaults={"legacy_id": legacy_id}
@@ -65,23 +65,23 @@ def mark_dirty(*, store: Store, gid: str, legacy_id: int, now: datetime) -> int:
 
 
 def _is_calm(read_started_at: datetime | None, now: datetime) -> bool:
-    """Whether the last read is long enough ago. One in the future is a clock's that ran ahead."""
+    """Whether the last read was long enough ago. One in the future came from a wrong clock."""
     return read_started_at is None or not now - DEBOUNCE < read_started_at <= now
 
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """Our ids of the orders by Shopify's numbers, and those that may be read at once."""
+    """Our IDs of the marked orders by Shopify's numbers, and those that may be read at once."""
 
     ids: dict[int, int]
     due: list[int]
 
 
 def mark_many_dirty(*, store_id: int, legacy_ids: Collection[int], now: datetime) -> Marked:
-    """`mark_dirty` for many orders of a store at once.
+    """Do what `mark_dirty` does, for many orders of a store.
 
-    Expects a transaction: the orders stay locked until its end, in the order of their ids, so
-    that two of these never wait for each other.
+    Expects a transaction. The orders stay locked until its end, in the order of their IDs, so that
+    two of these calls can't deadlock.
     """
     gids = {f"gid://shopify/Order/{legacy_id}": legacy_id for legacy_id in sorted(legacy_ids)}
     marked = Order.objects.filter(store_id=store_id, gid__in=gids)
@@ -102,8 +102,7 @@ def mark_many_dirty(*, store_id: int, legacy_ids: Collection[int], now: datetime
 
 
 def mark_partial_dirty(orders: models.QuerySet[Order]) -> list[int]:
-    """Have orders that a back-fill brought read completely; returns the ids of those that are
-    now due because of it."""
+    """Have orders from a back-fill read completely; return the IDs of those now due for it."""
     ids = list(
         orders.filter(is_partial=True, clean_seq=F("dirty_seq")).values_list("pk", flat=True)
     )
@@ -112,8 +111,10 @@ def mark_partial_dirty(orders: models.QuerySet[Order]) -> list[int]:
 
 
 def _mark_clean_dirty(orders: models.QuerySet[Order]) -> list[int]:
-    """Have those of the orders read that wait for no read yet; their ids. Expects a transaction.
-    Locks in the one order in which orders are locked: store by store, each by id."""
+    """Mark dirty those of the orders that aren't dirty yet; return their IDs.
+
+    Expects a transaction. Locks in the global lock order: store by store, each by ID.
+    """
     waiting = orders.filter(clean_seq=F("dirty_seq")).order_by("store_id", "pk")
     due = list(waiting.select_for_update(of=("self",)).values_list("pk", flat=True))
     Order.objects.filter(pk__in=due).update(dirty_seq=F("dirty_seq") + 1, fetch_after=None)
@@ -121,10 +122,12 @@ def _mark_clean_dirty(orders: models.QuerySet[Order]) -> list[int]:
 
 
 def mark_awaiting_banks(store: Store, *, now: datetime) -> list[int]:
-    """Have orders read again whose refund waits for its bank: of that answer a webhook may be
-    lost, too. Returns our ids of the orders that are now due."""
+    """Have orders read again whose refund awaits its bank; return the IDs of those now due.
+
+    The webhook with the bank's answer may have been lost.
+    """
     waiting = OrderAction.objects.filter(
-        # A read in the future is a clock's that ran ahead.
+        # A read time in the future came from a clock that ran ahead.
         Q(order__read_started_at__lt=now - _BANK_ASKED_EVERY) | Q(order__read_started_at__gt=now),
         order__store=store,
         order__clean_seq=F("order__dirty_seq"),
@@ -137,10 +140,10 @@ def mark_awaiting_banks(store: Store, *, now: datetime) -> list[int]:
 
 
 def mark_missing(*, order: Order, seq: int, now: datetime, confirm_after: timedelta) -> bool:
-    """Shopify does not know the order. Two such reads, `confirm_after` apart, bury it, unless
-    an action is under way: that has to end first, by whoever knows what it came to.
+    """Record a read in which Shopify didn't know the order; return whether it is now deleted.
 
-    Returns whether it is buried now.
+    It takes two such reads, `confirm_after` apart. An order with an active action is not deleted:
+    the action has to end first, through whoever can settle it.
     """
     with transaction.atomic(durable=True):
         locked = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
@@ -162,24 +165,26 @@ def mark_missing(*, order: Order, seq: int, now: datetime, confirm_after: timede
 def record_snapshot(
     *, order: Order, snapshot: OrderSnapshot, seq: int, read_started_at: datetime, now: datetime
 ) -> bool:
-    """Project a read. False: a read that began later, or a newer state, was already stored; the
-    caller must not act on this one.
+    """Project a read of an order.
 
-    `seq` is the order's dirty_seq when the read began: marks made meanwhile stay dirty.
+    False if a read that began later, or a newer state, was already stored; the caller must then not
+    act on this one. `seq` is the order's dirty_seq when the read began, so marks made since then
+    stay dirty.
+
     Writes the tables, the timeline's events and any action the snapshot settles, in one
-    transaction; browsers are told after commit. The projection equals the snapshot whatever
-    was there before, so running it twice changes nothing. The row in hand follows.
+    transaction; browsers are notified after commit. The result equals the snapshot no matter what
+    was stored before, so running it twice changes nothing. Updates `order` in place.
     """
     with transaction.atomic(durable=True):
         locked = sql.lock(Order, order.pk)
         locked.store = order.store
-        # A stored time that has not come yet was written by a clock that ran ahead.
+        # A stored time in the future came from a clock that ran ahead, and doesn't count.
         if locked.read_started_at and read_started_at < locked.read_started_at <= now:
             return False
         if _is_older(locked, snapshot):
             since = locked.stale_since or now
             if now - since < STALE_BELIEVED_AFTER:
-                _read_again(locked, since, now)
+                _schedule_reread(locked, since, now)
                 return False
         is_masked = _stays_masked(locked, snapshot)
         if is_masked:
@@ -194,7 +199,7 @@ def record_snapshot(
                 "masked_at": (locked.masked_at or now) if is_masked else None,
             } | rows.order_columns(snapshot, document)
         sql.update(Order, locked.pk, columns)
-        # An order that nobody has acted on has none, and nothing to settle.
+        # Most orders have no actions; this cheap check spares loading full rows for them.
         has_actions = sql.select(OrderAction, "id", order_id=locked.pk)
         actions = list(locked.actions.all()) if has_actions else []
         if changed:
@@ -213,13 +218,16 @@ def record_snapshot(
     if settled:
         order.refresh_from_db()
     else:
-        _follow(order, locked, columns)
+        _update_in_place(order, locked, columns)
     return True
 
 
 def _is_older(order: Order, snapshot: OrderSnapshot) -> bool:
-    """Whether a lagging replica answered. Shopify's time of change has whole seconds, so within
-    one of them a cancellation or a refund that is missing tells it: neither ever goes away."""
+    """Whether the read came from a lagging replica.
+
+    Shopify's update times have whole seconds. Within the same second, a missing cancellation or
+    refund gives it away, since neither ever disappears.
+    """
     if not order.document or order.shop_updated_at is None:
         return False
     if snapshot.updated_at > order.shop_updated_at:
@@ -231,8 +239,8 @@ def _is_older(order: Order, snapshot: OrderSnapshot) -> bool:
     return lost_cancel or len(snapshot.refunds) < len(before.refunds)
 
 
-def _read_again(order: Order, since: datetime, now: datetime) -> None:
-    """Keep the order dirty after a read that was older than it. Expects its lock."""
+def _schedule_reread(order: Order, since: datetime, now: datetime) -> None:
+    """Keep the order dirty after a read older than what is stored. Expects its lock."""
     wait = min(max(DEBOUNCE, (now - since) / 4), _STALE_RETRY_AT_MOST)
     Order.objects.filter(pk=order.pk).update(
         stale_since=since,
@@ -243,21 +251,26 @@ def _read_again(order: Order, since: datetime, now: datetime) -> None:
 
 
 def _stays_masked(order: Order, snapshot: OrderSnapshot) -> bool:
-    """Shopify may still know a person who was redacted here; and what only its age has masked
-    comes back when something happens to the order."""
+    """Whether the snapshot must be masked before it is stored.
+
+    Shopify may still know a person who was redacted here. Data masked only because of its age comes
+    back once something happens to the order.
+    """
     if order.masked_at and snapshot.updated_at == order.shop_updated_at:
         return True
     return ledger.covers(order.store_id, snapshot)
 
 
 def _announce(order_id: int) -> None:
-    """Expects the transaction that changed it."""
+    """Send order_changed. Expects the transaction that changed the order."""
     order_changed.send_robust(Order, order_id=order_id)
 
 
 def _freshness(order: Order, *, seq: int, read_started_at: datetime) -> dict[str, Any]:
-    """The columns that every stored read sets. Expects the order's lock: nobody counts
-    meanwhile."""
+    """Return the columns that every stored read sets.
+
+    Expects the order's lock, so that no one else changes the counters.
+    """
     return {
         "clean_seq": max(order.clean_seq, seq),
         "read_started_at": read_started_at,
@@ -270,8 +283,8 @@ def _freshness(order: Order, *, seq: int, read_started_at: datetime) -> dict[str
     }
 
 
-def _follow(order: Order, locked: Order, columns: dict[str, Any]) -> None:
-    """What refresh_from_db would read: the row as it was locked, and what was written to it."""
+def _update_in_place(order: Order, locked: Order, columns: dict[str, Any]) -> None:
+    """Do what refresh_from_db would, without a query: the locked row plus what was written."""
     for field in Order._meta.concrete_fields:
         name = field.attname
         setattr(order, name, columns[name] if name in columns else getattr(locked, name))
@@ -279,7 +292,7 @@ def _follow(order: Order, locked: Order, columns: dict[str, Any]) -> None:
 
 
 def _write_parts(order: Order, before: OrderSnapshot | None, now: OrderSnapshot) -> None:
-    """Only the tables whose part of the snapshot changed are touched."""
+    """Write only those tables whose part of the snapshot changed."""
     if before is None or before.lines != now.lines:
         _replace(OrderLine, order, rows.lines(order.pk, now))
     if before is None or before.fulfillments != now.fulfillments:
@@ -294,8 +307,8 @@ def _write_parts(order: Order, before: OrderSnapshot | None, now: OrderSnapshot)
 
 
 def _replace(model: type[OrderPart], order: Order, parts: Sequence[rows.Row]) -> None:
-    """Make the order's rows of one table exactly these, keeping ids of those that stay."""
-    # An order that was never read has none.
+    """Make the order's rows in one table equal to these, keeping the IDs of those that stay."""
+    # An order that was never read has no rows yet.
     held = sql.select(model, "gid", order_id=order.pk) if order.version else []
     if gone := [gid for (gid,) in held if gid not in {row["gid"] for row in parts}]:
         sql.delete(model, order_id=order.pk, gid=gone)
