@@ -1,7 +1,7 @@
-"""On which day a parcel arrives: the day where it is going, not where the shop is (row F24). Pure.
+"""On which day a parcel arrives: the local day at its destination, not at the shop. Pure.
 
-The zone is what Shopify says of the address, else its country's, or its state's where a country
-has several. Where the day depends on a zone nobody knows, it is the shop's, and is said to be.
+The time zone is Shopify's for the address; else the country's, or the state's for countries with
+several. If the day depends on a zone that's unknown, the shop's zone is used and named.
 """
 
 from __future__ import annotations
@@ -22,16 +22,19 @@ from orders.snapshot import Address
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """`is_past`: the day is over, wherever the parcel may be going. `zone`: the name of the shop's
-    zone where the day holds there and may be another at the door; else ""."""
+    """The day of an arrival.
+
+    `is_past` means the day is over in every zone the parcel may be going to. `zone` names the
+    shop's zone if the day is the shop's and may differ at the destination; else "".
+    """
 
     day: date
     is_past: bool
     zone: str = ""
 
 
-# States whose clocks differ within their country; where one has two zones, both. A state that is
-# not here has its country's.
+# Time zones by state, for countries with several. A state that spans two zones is listed under
+# both; one that isn't listed has its country's zones.
 _STATES: Final[dict[str, dict[str, str]]] = {
     "US": {
         "America/New_York": "CT DE DC GA ME MD MA NH NJ NY NC OH PA RI SC VT VA WV MI FL KY IN TN",
@@ -74,7 +77,7 @@ _STATES: Final[dict[str, dict[str, str]]] = {
 
 
 def arrival(moment: datetime, *, now: datetime, to: Address | None, shop: tzinfo) -> Arrival:
-    """The day of an expected arrival at an address (None: not known, then at the shop's)."""
+    """Return the day of an expected arrival. With `to` None, it is the day at the shop."""
     zones = zones_of(to) if to else ()
     days = {moment.astimezone(zone).date() for zone in zones}
     if len(days) == 1:
@@ -85,7 +88,7 @@ def arrival(moment: datetime, *, now: datetime, to: Address | None, shop: tzinfo
 
 
 def zones_of(address: Address) -> tuple[tzinfo, ...]:
-    """The zones an address may be in; empty where nothing is known."""
+    """Return the time zones an address may be in; empty if nothing is known."""
     known = _zones([address.time_zone]) if address.time_zone else ()
     return known or _zones_of_place(address.country_code, address.province_code)
 
@@ -101,7 +104,7 @@ def _zones_of_place(country: str, province: str) -> tuple[tzinfo, ...]:
 
 @cache
 def _territories() -> dict[str, str]:
-    """Zone names and their countries, as far as this machine knows the zones."""
+    """Map the time zones this machine knows to their countries."""
     here = available_timezones()
     found = get_global("zone_territories").items()
     return {str(z): str(c) for z, c in found if z in here and c not in {"ZZ", "001"}}
@@ -118,6 +121,6 @@ def _zones(names: Iterable[str]) -> tuple[tzinfo, ...]:
 
 
 def _city(zone: tzinfo) -> str:
-    """Berlin, for Europe/Berlin, in the reader's language."""
+    """Return a zone's city, Berlin for Europe/Berlin, in the reader's language."""
     reader = (translation.get_language() or "en").replace("-", "_")
     return str(get_timezone_location(zone, locale=reader, return_city=True))

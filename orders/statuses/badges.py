@@ -1,7 +1,7 @@
-"""The words agents read on an order, with their tone and pip: rows F06-F08 and F11-F25.
+"""The status labels agents see on an order, with their tone and pip.
 
-Pure: an OrderSnapshot in, badges out. Shopify's enums grow every quarter, so a word that is
-not in a table here is shown as it came and logged, never guessed.
+Pure: an OrderSnapshot in, badges out. Shopify's enums grow every quarter, so a value that's missing
+from these tables is shown as is and logged, never guessed.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 
 class Tone(StrEnum):
+    """How urgent a badge is; decides its color and icon."""
+
     DEFAULT = "default"
     INFO = "info"
     SUCCESS = "success"
@@ -37,7 +39,7 @@ class Tone(StrEnum):
 
 
 class Pip(StrEnum):
-    """How far along: the status is never told by color alone."""
+    """How far along something is, so that color alone never carries the status."""
 
     NONE = ""
     EMPTY = "empty"
@@ -47,7 +49,10 @@ class Pip(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """`axis` names what the badge is about, for screen readers; `raw` is Shopify's word."""
+    """A status label; `raw` is Shopify's value.
+
+    `axis` says what the badge is about, for screen readers.
+    """
 
     label: str
     tone: Tone
@@ -58,7 +63,7 @@ class Badge:
 
 Label = tuple["_StrPromise", Tone, Pip]
 
-# raw word -> label, tone, pip. AUTHORIZED and EXPIRED keep Shopify's words (row F15).
+# Raw status -> label, tone, pip. AUTHORIZED and EXPIRED keep the labels of Shopify's admin.
 _FINANCIAL: Final[dict[str, Label]] = {
     "PAID": (gettext_lazy("Paid"), Tone.DEFAULT, Pip.FULL),
     "PENDING": (gettext_lazy("Unpaid"), Tone.WARNING, Pip.EMPTY),
@@ -83,7 +88,7 @@ _FULFILLMENT: Final[dict[str, Label]] = {
     "ON_HOLD": (gettext_lazy("Unfulfilled"), Tone.WARNING, Pip.EMPTY),
     "REQUEST_DECLINED": (gettext_lazy("Unfulfilled"), Tone.WARNING, Pip.EMPTY),
 }
-# What "Unfulfilled" also says where Shopify knows more (row F22).
+# Shown next to "Unfulfilled" if Shopify knows more.
 _FULFILLMENT_DETAIL: Final[dict[str, _StrPromise]] = {
     "IN_PROGRESS": gettext_lazy("In progress"),
     "PENDING_FULFILLMENT": gettext_lazy("In progress"),
@@ -91,10 +96,10 @@ _FULFILLMENT_DETAIL: Final[dict[str, _StrPromise]] = {
     "ON_HOLD": gettext_lazy("On hold"),
     "REQUEST_DECLINED": gettext_lazy("Request declined"),
 }
-# Where work waits, by a fulfillment order's own word: a part of an order may, with the rest sent.
+# Statuses of a fulfillment order worth showing: part of an order may wait after the rest shipped.
 _WORK_DETAIL: Final = frozenset({"ON_HOLD", "SCHEDULED", "IN_PROGRESS"})
 _UNDER_WAY: Final = frozenset({"IN_PROGRESS", "PENDING_FULFILLMENT"})
-# OrderReturnStatus. That nothing comes back needs no words.
+# OrderReturnStatus, except NO_RETURN, which needs no badge.
 _RETURN: Final[dict[str, Label]] = {
     "RETURN_REQUESTED": (gettext_lazy("Return requested"), Tone.ATTENTION, Pip.EMPTY),
     "IN_PROGRESS": (gettext_lazy("Return in progress"), Tone.ATTENTION, Pip.HALF),
@@ -104,10 +109,10 @@ _RETURN: Final[dict[str, Label]] = {
 }
 _DONE_WORK: Final = frozenset({"CLOSED", "CANCELLED", "INCOMPLETE"})
 _NO_RETURN: Final = frozenset({"", "NO_RETURN"})
-# Shopify closes what it cancels, in the same moment but for a second.
+# Shopify closes an order it cancels, within a second or two.
 _CLOSED_BY_CANCELING: Final = timedelta(seconds=2)
 
-# Worst news first (row F20). A parcel's place in this order is its urgency.
+# Worst news first: a parcel's position in this table is its urgency.
 _PARCEL: Final[dict[str, Label]] = {
     "FAILURE": (gettext_lazy("Delivery failed"), Tone.CRITICAL, Pip.EMPTY),
     "NOT_DELIVERED": (gettext_lazy("Not delivered"), Tone.CRITICAL, Pip.EMPTY),
@@ -128,15 +133,15 @@ _PARCEL: Final[dict[str, Label]] = {
     "PICKED_UP": (gettext_lazy("Picked up"), Tone.SUCCESS, Pip.FULL),
     "CANCELED": (gettext_lazy("Shipment canceled"), Tone.DEFAULT, Pip.NONE),
 }
-# Every word of Shopify's that has a badge of its own.
+# All of Shopify's values that have a badge.
 PAYMENT_WORDS: Final = tuple(_FINANCIAL)
 FULFILLMENT_WORDS: Final = tuple(_FULFILLMENT)
 PARCEL_WORDS: Final = tuple(_PARCEL)
 _URGENCY: Final = {word: rank for rank, word in enumerate(_PARCEL)}
 DELIVERED_WORDS: Final = frozenset({"DELIVERED", "PICKED_UP"})
 DEAD_FULFILLMENTS: Final = frozenset({"CANCELLED", "ERROR", "FAILURE"})
-# News that outranks a date: the expected day no longer says what matters.
-_BEFORE_A_DATE: Final = frozenset(
+# Statuses that outrank an expected delivery date, which no longer says what matters.
+_OUTRANKS_DATE: Final = frozenset(
     {
         "FAILURE",
         "NOT_DELIVERED",
@@ -149,28 +154,32 @@ _BEFORE_A_DATE: Final = frozenset(
         "CANCELED",
     }
 )
-# Words that say only "it was handed over": the order's own status is then the better word.
-_NO_FINER_NEWS: Final = frozenset({"FULFILLED", "MARKED_AS_FULFILLED", ""})
+# Statuses that only say "handed to the carrier": the order's own status says more.
+_HANDED_OVER: Final = frozenset({"FULFILLED", "MARKED_AS_FULFILLED", ""})
 
 
 def live_fulfillments(order: OrderSnapshot) -> tuple[Fulfillment, ...]:
-    """Parcels that exist: canceled and failed shipment records do not count anywhere."""
+    """Return parcels that exist; canceled and failed shipment records never count."""
     return tuple(f for f in order.fulfillments if f.status not in DEAD_FULFILLMENTS)
 
 
 def is_parcel_delivered(parcel: Fulfillment) -> bool:
+    """Whether the parcel was delivered or picked up."""
     return parcel.delivered_at is not None or parcel.display_status in DELIVERED_WORDS
 
 
 def is_archived(order: OrderSnapshot) -> bool:
-    """Archived, before or after it may have been canceled; canceling alone closes an order too."""
+    """Whether the order was archived, which a cancellation alone doesn't mean.
+
+    Shopify closes canceled orders, too; a closing time of its own tells archiving apart.
+    """
     if order.closed_at is None or order.cancelled_at is None:
         return order.closed_at is not None
     return abs(order.closed_at - order.cancelled_at) > _CLOSED_BY_CANCELING
 
 
 def order_badges(order: OrderSnapshot) -> tuple[Badge, ...]:
-    """The primary badge, and Archived beside Canceled where both hold (row F13)."""
+    """Return the primary badge, with Archived next to Canceled if both apply."""
     axis = _("Order")
     archived = Badge(_("Archived"), Tone.DEFAULT, axis=axis)
     if order.cancelled_at:
@@ -182,7 +191,10 @@ def order_badges(order: OrderSnapshot) -> tuple[Badge, ...]:
 
 
 def payment_badge(order: OrderSnapshot) -> Badge:
-    """Row F07. No status at all (an order without transactions) follows the sum owed."""
+    """Return the payment badge.
+
+    An order without transactions has no status, so the amount owed decides.
+    """
     raw = order.financial_status
     if not raw:
         raw = "PENDING" if order.money.outstanding.presentment.amount > 0 else "PAID"
@@ -190,53 +202,55 @@ def payment_badge(order: OrderSnapshot) -> Badge:
 
 
 def payment_word(raw: str) -> str:
-    """Shopify's word for a payment status, as the badge says it."""
+    """Return the badge label of a payment status."""
     return _badge(_FINANCIAL, raw, _("Payment")).label if raw else ""
 
 
 def fulfillment_word(raw: str) -> str:
-    """The same of a fulfillment status, with what stands beside it: "Unfulfilled · On hold"."""
+    """Return the badge label of a fulfillment status, with its detail: "Unfulfilled · On hold"."""
     if not raw:
         return ""
-    words = _badge(_FULFILLMENT, raw, _("Fulfillment")).label
-    return f"{words} · {_FULFILLMENT_DETAIL[raw]}" if raw in _FULFILLMENT_DETAIL else words
+    label = _badge(_FULFILLMENT, raw, _("Fulfillment")).label
+    return f"{label} · {_FULFILLMENT_DETAIL[raw]}" if raw in _FULFILLMENT_DETAIL else label
 
 
 def return_word(raw: str) -> str:
+    """Return the badge label of an order's return status; "" if it has no status."""
     if raw in _NO_RETURN:
         return _("No return") if raw else ""
     return _badge(_RETURN, raw, _("Return")).label
 
 
 def fulfillment_badge(order: OrderSnapshot, *, now: datetime, zone: tzinfo) -> Badge:
-    """Row F08 in one: "Partially fulfilled · Out for delivery"."""
+    """Return all fulfillment badges as one: "Partially fulfilled · Out for delivery"."""
     first, *rest = fulfillment_badges(order, now=now, zone=zone)
     return replace(first, label=" · ".join([first.label, *(badge.label for badge in rest)]))
 
 
 def fulfillment_badges(order: OrderSnapshot, *, now: datetime, zone: tzinfo) -> tuple[Badge, ...]:
-    """Row F08: the finest true word: of the least advanced open parcel, else Shopify's own. Where
-    something is still to be sent, Shopify's word stands before the parcel's (rows F20, F21).
+    """Return the most specific status that is true.
 
-    `zone` is the store's time zone, in which an arrival is read that has no address to go to.
+    That is the status of the least advanced open parcel, else Shopify's own. If something still has
+    to ship, Shopify's status comes first, followed by the parcel's. `zone` is the store's time
+    zone, used for arrivals without a known destination.
     """
     axis = _("Fulfillment")
     raw = order.fulfillment_status or "UNFULFILLED"
     parcels = live_fulfillments(order)
     if order.cancelled_at or "fulfillments" in order.unread:
-        # Of a list that was cut, the rest may be anything: Shopify's own word is then the finest.
+        # The parcels missing from an incomplete list could have any status, so use Shopify's own.
         parcels = ()
     if parcels and raw in _FULFILLMENT_DETAIL:
-        # On hold, scheduled or in progress is then only the rest.
+        # Then only the rest is on hold, scheduled or in progress.
         raw = "PARTIALLY_FULFILLED"
     whole = _badge(_FULFILLMENT, raw, axis)
-    news = _parcels_news(order, parcels, now=now, zone=zone, axis=axis)
+    news = _parcels_badge(order, parcels, now=now, zone=zone, axis=axis)
     if news is None or raw not in {"FULFILLED", "PARTIALLY_FULFILLED"}:
         return (whole,)
     return (news,) if raw == "FULFILLED" else (whole, news)
 
 
-def _parcels_news(
+def _parcels_badge(
     order: OrderSnapshot,
     parcels: tuple[Fulfillment, ...],
     *,
@@ -244,7 +258,7 @@ def _parcels_news(
     zone: tzinfo,
     axis: str,
 ) -> Badge | None:
-    """What the parcels have to tell that Shopify's word for the order does not; None: nothing."""
+    """Return what the parcels say beyond Shopify's status for the order; None if nothing."""
     if not parcels:
         return None
     under_way = [parcel for parcel in parcels if not is_parcel_delivered(parcel)]
@@ -252,23 +266,26 @@ def _parcels_news(
         collected = all(parcel.display_status == "PICKED_UP" for parcel in parcels)
         return _badge(_PARCEL, "PICKED_UP" if collected else "DELIVERED", axis)
     worst = min(under_way, key=lambda parcel: _urgency(parcel, now=now))
-    if worst.estimated_delivery_at or worst.display_status not in {None, *_NO_FINER_NEWS}:
+    if worst.estimated_delivery_at or worst.display_status not in {None, *_HANDED_OVER}:
         return parcel_badge(worst, now=now, zone=zone, to=order.shipping_address, axis=axis)
     return None
 
 
 def fulfillment_details(order: OrderSnapshot, *, zone: tzinfo) -> tuple[Badge, ...]:
-    """What stands beside Shopify's word (row F22): "On hold: High risk of fraud", "Scheduled for
-    1 February 2027", "In progress", "Pickup at Main Street". `zone`: the store's."""
+    """Return badges that supplement Shopify's fulfillment status.
+
+    For example "On hold: High risk of fraud", "Scheduled for 1 February 2027", "In progress" or
+    "Pickup at Main Street". `zone` is the store's.
+    """
     if order.cancelled_at:
         return ()
     found = [badge for work in order.fulfillment_orders for badge in _work_details(work, zone)]
     raw = order.fulfillment_status or ""
     if raw in _FULFILLMENT_DETAIL and not any(badge.raw == raw for badge in found):
-        # Shopify's word for the order, where the work behind it is not told.
+        # Shopify's status for the order, if no fulfillment order explains it.
         found.insert(0, Badge(str(_FULFILLMENT_DETAIL[raw]), _detail_tone(raw), raw=raw))
     if live_fulfillments(order):
-        # What is left of work that was begun is always in progress: the parcels tell of it.
+        # Once some of it has shipped, the rest is always "in progress"; the parcels say more.
         found = [badge for badge in found if badge.raw not in _UNDER_WAY]
     return tuple(dict.fromkeys(found))
 
@@ -296,7 +313,7 @@ def _detail_tone(raw: str) -> Tone:
 
 
 def return_badge(order: OrderSnapshot) -> Badge | None:
-    """How far goods are on their way back; None: none are."""
+    """Return how far returned goods are on their way; None if nothing comes back."""
     raw = order.return_status or ""
     if raw in _NO_RETURN:
         return None
@@ -304,7 +321,7 @@ def return_badge(order: OrderSnapshot) -> Badge | None:
 
 
 def terms_badge(order: OrderSnapshot, *, now: datetime, zone: tzinfo) -> Badge | None:
-    """Until when an order on account is to be paid; None without terms, and once it is paid."""
+    """Return when an order with payment terms is due; None without terms or once it is paid."""
     terms = order.payment_terms
     if terms is None or order.cancelled_at or order.money.outstanding.presentment.amount <= 0:
         return None
@@ -326,13 +343,15 @@ def parcel_badge(
     to: Address | None = None,
     axis: str = "",
 ) -> Badge:
-    """One parcel's row: Delivered, Out for delivery, Arriving on 24 November 2026 … `to`: where
-    it goes, whose day it is; `zone`: the store's, for a place that is not known."""
+    """Return one parcel's badge: Delivered, Out for delivery, Arriving on 24 November 2026 …
+
+    `to` is its destination, whose local day counts; `zone`, the store's, is the fallback.
+    """
     axis = axis or _("Parcel")
     raw = "CANCELED" if parcel.status in DEAD_FULFILLMENTS else parcel.display_status or "FULFILLED"
     if is_parcel_delivered(parcel) and raw not in DELIVERED_WORDS and raw != "CANCELED":
         raw = "DELIVERED"
-    if parcel.estimated_delivery_at and raw not in _BEFORE_A_DATE:
+    if parcel.estimated_delivery_at and raw not in _OUTRANKS_DATE:
         due = arrival(parcel.estimated_delivery_at, now=now, to=to, shop=zone)
         words = {"date": long_date(due.day), "zone": due.zone}
         if due.is_past:
@@ -344,14 +363,15 @@ def parcel_badge(
 
 
 def long_date(day: date) -> str:
-    """A date with its month in words, by the active language: 24 November 2026."""
+    """Format a date with the month spelled out, in the active language: 24 November 2026."""
     language = translation.get_language() or "en"
-    # Row F24 fixes the order day, month, year also for English.
+    # Day, month, year for English, too, so that dates look the same for every agent.
     pattern = "d MMMM y" if language.startswith("en") else "long"
     return format_date(day, pattern, locale=language.replace("-", "_"))
 
 
 def unknown_label(raw: str) -> str:
+    """Return the label for a raw value that has no translation."""
     return _("Unknown (%(word)s)") % {"word": raw}
 
 
@@ -364,10 +384,13 @@ def _badge(table: dict[str, Label], raw: str, axis: str) -> Badge:
 
 
 def _urgency(parcel: Fulfillment, *, now: datetime) -> tuple[int, float]:
-    """Lower is worse news. A date to come ranks as arriving: after pickup, before transit."""
-    word = parcel.display_status or "FULFILLED"
-    rank = float(_URGENCY.get(word, -1))
+    """Return a sort key; lower is worse news.
+
+    An expected date in the future ranks as arriving: after pickup, before transit.
+    """
+    raw = parcel.display_status or "FULFILLED"
+    rank = float(_URGENCY.get(raw, -1))
     due = parcel.estimated_delivery_at
-    if due and word not in _BEFORE_A_DATE:
+    if due and raw not in _OUTRANKS_DATE:
         rank = _URGENCY["DELAYED"] + 0.5 if due < now else _URGENCY["READY_FOR_PICKUP"] + 0.5
     return (int(rank * 2), due.timestamp() if due else 0.0)

@@ -1,6 +1,6 @@
-"""Shopify's words for payments, as people read them. Pure.
+"""Shopify's payment enums as readable labels. Pure.
 
-Not in a table: the word made readable, and kept.
+A value that's missing from the tables is kept and made readable.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _STATES: Final[dict[str, tuple[_StrPromise, Tone]]] = {
     "ERROR": (gettext_lazy("Failed"), Tone.CRITICAL),
     "UNKNOWN": (gettext_lazy("Not known"), Tone.WARNING),
 }
-# Why a payment provider does not pay: those of Shopify's codes that a refund may meet.
+# Why a payment provider refuses: those of Shopify's error codes that a refund can get.
 _REASONS: Final[dict[str, _StrPromise]] = {
     "AMOUNT_TOO_LARGE": gettext_lazy("the amount is too large"),
     "AMOUNT_TOO_SMALL": gettext_lazy("the amount is too small"),
@@ -56,10 +56,12 @@ _REASONS: Final[dict[str, _StrPromise]] = {
 
 
 def kind_words(raw: str) -> str:
+    """Return the label of a transaction's kind."""
     return str(_KINDS[raw]) if raw in _KINDS else readable(raw)
 
 
 def state_words(raw: str) -> tuple[str, Tone]:
+    """Return the label and tone of a transaction's status."""
     if raw not in _STATES:
         return readable(raw), Tone.WARNING
     label, tone = _STATES[raw]
@@ -67,10 +69,10 @@ def state_words(raw: str) -> tuple[str, Tone]:
 
 
 def bank_reason(code: str) -> str:
-    """Why a payment provider did not pay, to stand after a colon."""
+    """Say why a payment provider refused, phrased to follow a colon."""
     return str(_REASONS[code]) if code in _REASONS else readable(code).lower()
 
 
 def readable(raw: str) -> str:
-    """A word such as AMAZON_PAYMENTS_STALE, that no table has, without its capitals."""
+    """Turn an enum value no table has, such as AMAZON_PAYMENTS_STALE, into plain text."""
     return raw.replace("_", " ").capitalize()

@@ -1,9 +1,8 @@
-"""What an order's returns say: what is on its way back, what is here, and what of it may be
-refunded. Pure.
+"""What an order's returns say: what is coming back, what is here, and what may be refunded. Pure.
 
-A unit of a return is *processed* (off the order's books, with or without its money), *received*
-(booked in at the shop, by whomever) and *refunded*, each by itself. An open return's units are
-refunded through the return and no other way, or they count twice.
+Units of a return are *processed* (off the order's books, with or without a refund), *received*
+(booked in at the shop, by anyone) and *refunded*, each independently. Units of an open return must
+be refunded through the return and in no other way, or they count twice.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Final
 
 from orders.snapshot import LineQuantity, OrderSnapshot, Return, ReturnLine
 
-# What can still be processed; a request has to be approved first.
+# Only an open return can be processed; a requested one has to be approved first.
 OPEN: Final = "OPEN"
 REQUESTED: Final = "REQUESTED"
 
@@ -33,13 +32,14 @@ class Receipt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """So many units of a return's line."""
+    """A number of units of a return's line."""
 
     line: ReturnLine
     quantity: int
 
 
 def receipt(found: Return) -> Receipt:
+    """Return how far the return's goods have come; OVER unless it is open or requested."""
     if found.status == REQUESTED:
         return Receipt.REQUESTED
     if found.status != OPEN:
@@ -51,16 +51,17 @@ def receipt(found: Return) -> Receipt:
 
 
 def open_returns(order: OrderSnapshot) -> tuple[Return, ...]:
+    """Return the order's open returns; requested ones aren't open yet."""
     return tuple(found for found in order.returns if found.status == OPEN)
 
 
 def by_gid(order: OrderSnapshot, gid: str) -> Return | None:
-    """The open return with that id."""
+    """Return the open return with this ID, if any."""
     return next((found for found in open_returns(order) if found.gid == gid), None)
 
 
 def refundable(found: Return) -> Counter[str]:
-    """Units that may be refunded through the return, by line item."""
+    """Count the units that may be refunded through the return, by line item."""
     units: Counter[str] = Counter()
     for line in found.lines:
         units[line.line_gid] += max(0, line.quantity - line.refunded)
@@ -68,7 +69,7 @@ def refundable(found: Return) -> Counter[str]:
 
 
 def here(found: Return) -> Counter[str]:
-    """Of those, the units that the shop has."""
+    """Count the refundable units that are back at the shop, by line item."""
     units: Counter[str] = Counter()
     for line in found.lines:
         is_here = max(line.received, line.processed)
@@ -77,7 +78,7 @@ def here(found: Return) -> Counter[str]:
 
 
 def beside(order: OrderSnapshot) -> Counter[str]:
-    """Units that may be refunded without a return: those that are in no open one."""
+    """Count the units that may be refunded without a return: those not in an open one."""
     units = Counter({line.gid: line.refundable_quantity for line in order.lines})
     for found in open_returns(order):
         units.subtract(refundable(found))
@@ -85,7 +86,10 @@ def beside(order: OrderSnapshot) -> Counter[str]:
 
 
 def limits(order: OrderSnapshot, through: str) -> Counter[str]:
-    """Units of each line item that may be chosen; `through` "": beside all open returns."""
+    """Count the units that may be chosen, by line item.
+
+    `through` is a return's gid; "" means outside of all open returns.
+    """
     if not through:
         return beside(order)
     found = by_gid(order, through)
@@ -93,6 +97,7 @@ def limits(order: OrderSnapshot, through: str) -> Counter[str]:
 
 
 def fits(chosen: Iterable[LineQuantity], within: Counter[str]) -> bool:
+    """Whether the chosen units are within the limits."""
     wanted: Counter[str] = Counter()
     for choice in chosen:
         wanted[choice.line_gid] += choice.quantity
@@ -100,16 +105,21 @@ def fits(chosen: Iterable[LineQuantity], within: Counter[str]) -> bool:
 
 
 def suggested(order: OrderSnapshot) -> Return | None:
-    """The return an agent most likely means: of the one with the most of it here. None: no open
-    return has anything left to refund."""
+    """Return the return an agent most likely means: the one whose goods have come furthest.
+
+    None if no open return has anything left to refund.
+    """
     rank = {Receipt.RECEIVED: 0, Receipt.PARTLY: 1, Receipt.AWAITED: 2}
     found = [r for r in open_returns(order) if refundable(r)]
     return min(found, key=lambda r: (rank[receipt(r)], r.name), default=None)
 
 
 def preselected(order: OrderSnapshot, through: str) -> Counter[str]:
-    """Units a dialog begins with: what of the return is here; of one that is on its way all of
-    it, for then nothing else is said; beside the returns, all that is left (F40)."""
+    """Return the units a dialog starts with.
+
+    For a return, those that are here, or all of it if it is still on its way, since nothing else is
+    known then. Outside of returns, everything that is left.
+    """
     found = by_gid(order, through) if through else None
     if found is None:
         return beside(order)
@@ -117,23 +127,27 @@ def preselected(order: OrderSnapshot, through: str) -> Counter[str]:
 
 
 def meant(order: OrderSnapshot, chosen: Sequence[LineQuantity]) -> Return | None:
-    """The open return that chosen units belong to, where nobody said which: the one that holds
-    all of them. None: none has any of them, or no single one has all."""
+    """Return the open return that holds all chosen units, for a choice that doesn't name one.
+
+    None if no single return holds them all.
+    """
     holders = [r for r in open_returns(order) if chosen and fits(chosen, refundable(r))]
     whole = [r for r in holders if fits(chosen, here(r))]
     return next(iter(whole or holders), None)
 
 
 def touches_open(order: OrderSnapshot, chosen: Iterable[LineQuantity]) -> bool:
-    """Some of the chosen units cannot be had without taking them from an open return."""
+    """Whether some of the chosen units can only come out of an open return."""
     within = {gid for found in open_returns(order) for gid in refundable(found)}
     chosen = tuple(chosen)
     return not fits(chosen, beside(order)) and any(c.line_gid in within for c in chosen)
 
 
 def take(found: Return, chosen: Iterable[LineQuantity]) -> tuple[Units, ...]:
-    """Which units of which of the return's lines are meant: those that are here first. Expects a
-    choice that fits."""
+    """Choose units from the return's lines, starting with those that are here.
+
+    Expects a choice that fits.
+    """
     taken: list[Units] = []
     for choice in chosen:
         left = choice.quantity
@@ -147,7 +161,7 @@ def take(found: Return, chosen: Iterable[LineQuantity]) -> tuple[Units, ...]:
 
 
 def to_process(units: Units) -> int:
-    """How many of them have to be processed with their refund; the others were before."""
+    """Count how many of the units must be processed with their refund; the rest already were."""
     line = units.line
     processed_unpaid = max(0, line.processed - line.refunded)
     return min(
@@ -156,7 +170,10 @@ def to_process(units: Units) -> int:
 
 
 def to_book(units: Units) -> int:
-    """How many of them nobody has booked in: of a line, the booked ones are refunded first."""
+    """Count how many of the units no one has booked in yet.
+
+    Within a line, booked units are refunded first.
+    """
     line = units.line
     booked_left = max(0, line.received + line.missing - line.refunded)
     unbooked = line.quantity - line.received - line.missing
@@ -164,8 +181,10 @@ def to_book(units: Units) -> int:
 
 
 def on_shelf(order: OrderSnapshot) -> Counter[str]:
-    """Units of ended returns that were put back in stock, and not refunded: a refund of them has
-    nothing to put back."""
+    """Count unrefunded units of finished returns that were restocked, by line item.
+
+    Refunding them must not restock them again.
+    """
     units: Counter[str] = Counter()
     for found in order.returns:
         if receipt(found) == Receipt.OVER:

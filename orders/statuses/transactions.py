@@ -1,8 +1,8 @@
-"""What a refund moved, by what became of each of its transactions. Pure.
+"""How much of a refund has moved, by the status of each of its transactions. Pure.
 
-A refund that Shopify booked is not yet money back: each of its transactions succeeds, waits or
-fails by itself. Only these functions read the status of a transaction, so that outcomes, limits
-and reports cannot disagree.
+A refund that Shopify booked isn't money returned yet: each of its transactions succeeds, waits or
+fails by itself. Only these functions interpret a transaction's status, so that outcomes, limits and
+reports can't disagree.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FAILED: Final = frozenset({"FAILURE", "ERROR"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundParts:
-    """A refund's sum by what became of it. `waiting` may still move, `failed` never will."""
+    """A refund's amount, split by status. `waiting` may still move, `failed` never will."""
 
     moved: MoneyBag
     waiting: MoneyBag
@@ -29,27 +29,31 @@ class RefundParts:
 
 
 def has_moved(status: str) -> bool:
+    """Whether a transaction with this status moved its money."""
     return status in _MOVED
 
 
 def has_failed(status: str) -> bool:
+    """Whether a transaction with this status will never move its money."""
     return status in _FAILED
 
 
 def is_waiting(status: str) -> bool:
-    """Neither moved nor failed: PENDING, AWAITING_RESPONSE, UNKNOWN, and any word that Shopify
-    adds later, which is not taken for an end that it may not be."""
+    """Whether the status is neither moved nor failed.
+
+    PENDING, AWAITING_RESPONSE, UNKNOWN, and any status that Shopify adds later: treating that as
+    final could be wrong.
+    """
     return status not in _MOVED and status not in _FAILED
 
 
 def parts(refund: Refund) -> RefundParts:
-    """The refund's sum, divided.
+    """Split the refund's amount by status.
 
-    Shopify's total may be more than the transactions that were read: a back-fill brings refunds
-    without any, a long list is cut, and store credit or cash may be booked without one. That
-    rest counts as moved, since Shopify says that it was refunded and nothing read says
-    otherwise. A total that is less than the transactions (Shopify leaves failed ones out)
-    changes nothing.
+    Shopify's total may exceed the transactions that were read: a back-fill has refunds without any,
+    long lists are cut off, and store credit or cash may be booked without one. That rest counts as
+    moved, since Shopify says it was refunded and nothing that was read contradicts it. A total
+    below the transactions (Shopify leaves failed ones out) changes nothing.
     """
     shop = _divide(refund.total.shop, [(t, t.amount.shop) for t in refund.transactions])
     presentment = _divide(
@@ -62,17 +66,19 @@ def parts(refund: Refund) -> RefundParts:
 
 
 def any_failed(refund: Refund) -> bool:
+    """Whether any of the refund's transactions failed."""
     return any(has_failed(t.status) for t in refund.transactions)
 
 
 def any_waiting(refund: Refund) -> bool:
+    """Whether any of the refund's transactions may still move."""
     return any(is_waiting(t.status) for t in refund.transactions)
 
 
 def _divide(
     total: Money, amounts: list[tuple[RefundTransaction, Money]]
 ) -> tuple[Money, Money, Money]:
-    """(moved, waiting, failed) in the total's currency."""
+    """Return (moved, waiting, failed) in the total's currency."""
     currency = total.currency
     if any(amount.currency != currency for _t, amount in amounts):
         return _undivided(total, [t.status for t, _amount in amounts])
@@ -84,8 +90,10 @@ def _divide(
 
 
 def _undivided(total: Money, statuses: Iterable[str]) -> tuple[Money, Money, Money]:
-    """Sums of several currencies cannot be added: the whole is moved, or failed, only where
-    every transaction is; else it may still move."""
+    """Assign the whole total to one status, since sums in several currencies can't be added.
+
+    It counts as moved, or failed, only if every transaction did; otherwise it may still move.
+    """
     zero, found = Money.zero(total.currency), list(statuses)
     if all(map(has_moved, found)):
         return total, zero, zero
