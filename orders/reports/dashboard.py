@@ -1,4 +1,4 @@
-"""What this app shows on the admin's front page and in /metrics (core.dashboard)."""
+"""This app's tiles on the admin's front page and its metrics in /metrics (core.dashboard)."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from orders.models import (
 )
 from orders.money import Money
 
-# From here on a person should know that their day is nearly used up.
-_NEARLY: Final = Decimal("0.8")
+# From this share of the daily limit on, the tile warns.
+_WARNING_SHARE: Final = Decimal("0.8")
 
 
 def tiles(now: datetime) -> Iterator[Tile]:
-    """Money and limits, a store at a time. Six queries."""
+    """Yield tiles about money and limits, store by store. Six queries."""
     stores = list(Store.objects.active())
     blocked = _counts(OrderAction.objects.filter(state=ActionState.BLOCKED))
     refunded = _refunded(now)
@@ -50,7 +50,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
         worst = max(people, key=lambda person: person[1] / person[2], default=None)
         yield Tile(
             title="Refunded in 24 hours",
-            value="\n".join(_sum_words(*pair) for pair in sums) or "None",
+            value="\n".join(_refunded_text(*pair) for pair in sums) or "None",
             hint="By anybody, Shopify's own staff included. Test orders are left out.",
             url=reverse("admin:orders_money"),
             permission="orders.view_orderaction",
@@ -66,7 +66,11 @@ def tiles(now: datetime) -> Iterator[Tile]:
                 f"{Money(limit, store.currency).format('en')} in 24 hours.",
                 url=reverse("admin:orders_policy_changelist"),
                 permission="orders.view_policy",
-                tone="critical" if share >= 1 else "warning" if share >= _NEARLY else "default",
+                tone="critical"
+                if share >= 1
+                else "warning"
+                if share >= _WARNING_SHARE
+                else "default",
                 store_id=store.pk,
             )
         if count := blocked.get(store.pk, 0):
@@ -92,7 +96,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
 
 
 def metrics(now: datetime) -> Iterator[Metric]:
-    """Three queries."""
+    """Yield metrics about actions and unread orders. Three queries."""
     states = dict.fromkeys(ACTIVE_STATES, 0)
     rows = OrderAction.objects.active().values("state").annotate(n=Count("pk")).order_by()
     states |= {ActionState(row["state"]): row["n"] for row in rows}
@@ -101,7 +105,7 @@ def metrics(now: datetime) -> Iterator[Metric]:
         help="Cancellations and refunds that have not ended, by state.",
         samples=tuple(Sample(n, {"state": state.value}) for state, n in states.items()),
     )
-    # When an action asked for now was due: when it was asked for; later when it was put off.
+    # An action is due from its request on, or from its next attempt if it was postponed.
     due_at = Greatest(F("requested_at"), Coalesce(F("next_attempt_at"), F("requested_at")))
     oldest = OrderAction.objects.due(now=now).aggregate(at=Min(due_at))["at"]
     yield Metric(
@@ -123,7 +127,7 @@ def _counts(actions: Any) -> dict[int, int]:
 
 
 def _refunded(now: datetime) -> dict[int, list[tuple[Money, Money]]]:
-    """What went back in 24 hours, and what is on its way: (moved, not confirmed) a currency."""
+    """Sum up the last 24 hours' refunds by store: (moved, not confirmed) per currency."""
     events = OrderEvent.objects.with_moved().filter(
         Q(moved__gt=0) | Q(waiting__gt=0),
         kind=EventKind.REFUNDED,
@@ -141,13 +145,16 @@ def _refunded(now: datetime) -> dict[int, list[tuple[Money, Money]]]:
     return sums
 
 
-def _sum_words(moved: Money, waiting: Money) -> str:
-    words = moved.format("en")
-    return f"{words} (+ {waiting.format('en')} not confirmed)" if waiting else words
+def _refunded_text(moved: Money, waiting: Money) -> str:
+    text = moved.format("en")
+    return f"{text} (+ {waiting.format('en')} not confirmed)" if waiting else text
 
 
 def _spending(stores: list[Store], now: datetime) -> dict[int, list[tuple[str, Decimal, Decimal]]]:
-    """(person, spent, day's limit) of everybody who spent something and has a limit."""
+    """Return (person, spent, daily limit) by store.
+
+    Only people who spent something and have a daily limit.
+    """
     spent: dict[tuple[int, int], Decimal] = defaultdict(Decimal)
     for action in policies.spending(now=now).select_related("order"):
         spent[action.order.store_id, action.requested_by_id] += policies.spent_by(action)

@@ -1,4 +1,4 @@
-"""The page "Money" in the admin: what was refunded and canceled, as tables, bars and a file."""
+"""The admin's "Money" page: refunds and cancellations as tables, charts and a CSV file."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ _HEADER: Final = (
 
 
 class PeriodForm(forms.Form):
+    """The page's filter: a range of days and, optionally, one store."""
+
     since = forms.DateField(label="From", widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(label="To", widget=forms.DateInput(attrs={"type": "date"}))
     store = forms.ModelChoiceField(
@@ -53,6 +55,7 @@ class PeriodForm(forms.Form):
 
     @property
     def period(self) -> totals.Period:
+        """The chosen period. Only for a valid form."""
         store = self.cleaned_data["store"]
         return totals.Period(
             self.cleaned_data["since"], self.cleaned_data["until"], store.pk if store else None
@@ -60,7 +63,7 @@ class PeriodForm(forms.Form):
 
 
 def urls(site: AdminSite) -> list[URLPattern]:
-    """The page's addresses, for the site that shows it."""
+    """Return the page's URL patterns for the admin site that shows it."""
 
     @require_GET
     def page(request: HttpRequest) -> HttpResponse:
@@ -80,8 +83,8 @@ def urls(site: AdminSite) -> list[URLPattern]:
         _check(request)
         form = PeriodForm(request.POST)
         if not form.is_valid():
-            words = [str(text) for texts in form.errors.values() for text in texts]
-            return HttpResponse(" ".join(words), status=400, content_type="text/plain")
+            errors = [str(text) for texts in form.errors.values() for text in texts]
+            return HttpResponse(" ".join(errors), status=400, content_type="text/plain")
         found = totals.report(form.period)
         lines = list(_lines(found))
         _record(request, found.period, rows=len(lines))

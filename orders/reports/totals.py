@@ -1,9 +1,9 @@
-"""What was refunded and canceled in a period (row G15), from the events, a currency at a time.
+"""What was refunded and canceled in a period, computed from timeline events, per currency.
 
-The sums are what went back to customers, whoever asked for it, transaction by transaction: of a
-refund whose one half failed, the other half. What a payment provider has not answered yet stands
-beside them. Test orders are nobody's money and are left out. Days are UTC, and are those of
-Shopify's booking. A fixed number of queries, whatever the number of rows.
+Sums are what went back to customers, no matter who refunded it, transaction by transaction: if half
+of a refund failed, the other half counts. Amounts a payment provider hasn't confirmed yet are
+reported separately. Test orders move no real money and are left out. Days are UTC days of Shopify's
+booking. The number of queries doesn't depend on the number of rows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from orders.models import (
 from orders.money import Money
 
 LONGEST_DAYS: Final = 366
-# Names origins (OrderAction.origin) by the channel they came through; inbox adds its own.
+# Functions that map origins (OrderAction.origin) to the name of their channel; inbox adds one.
 CHANNEL_NAMES: Final[list[Callable[[Iterable[str]], Mapping[str, str]]]] = []
 _KINDS: Final = (EventKind.REFUNDED, EventKind.CANCELED)
 _GROUPS: Final = ("reason", "agent", "store", "source", "day")
@@ -38,7 +38,7 @@ _GROUPS: Final = ("reason", "agent", "store", "source", "day")
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Whole days, both included; `store_id` None: every store."""
+    """Whole days, both ends included. `store_id` None means every store."""
 
     since: date
     until: date
@@ -46,10 +46,12 @@ class Period:
 
     @property
     def days(self) -> Iterator[date]:
+        """Every day of the period, in order."""
         return (self.since + timedelta(days=n) for n in range((self.until - self.since).days + 1))
 
     @property
     def bounds(self) -> tuple[datetime, datetime]:
+        """The period as UTC times: from the first, up to but excluding the second."""
         begin = datetime.combine(self.since, time.min, UTC)
         last = min(self.until, date.max - timedelta(days=1))
         return begin, datetime.combine(last + timedelta(days=1), time.min, UTC)
@@ -57,8 +59,11 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`money` was refunded, in so many `refunds`; `waiting` may follow and is not in it.
-    `share`: the bar, in percent of the table's longest."""
+    """A table row.
+
+    `money` was refunded, in `refunds` refunds; `waiting` may follow and is not included in it.
+    `share` is the length of the row's bar, in percent of the table's longest.
+    """
 
     label: str
     refunds: int
@@ -70,6 +75,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """One breakdown, such as by reason. `head` is the heading of its label column."""
+
     key: str
     title: str
     head: str
@@ -78,7 +85,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One day, in the units of the drawing: 10 wide, 100 high, `y` from the top."""
+    """One day's bar, in the drawing's units: 10 wide, 100 high, `y` from the top."""
 
     x: int
     y: int
@@ -88,7 +95,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Days side by side. `summary` says what the picture shows; the table says all of it."""
+    """A bar chart by day. `summary` describes it for screen readers; the table has every number."""
 
     title: str
     summary: str
@@ -98,13 +105,17 @@ class Chart:
 
     @property
     def width(self) -> int:
+        """The drawing's width, in its own units."""
         return 10 * len(self.bars)
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One currency. Sheets are never added up. `waiting`: what payment providers have not
-    confirmed, in so many `waiting_refunds`; not in `money`."""
+    """One currency's report; sheets are never added up.
+
+    `waiting` is what payment providers haven't confirmed yet, in `waiting_refunds` refunds; it
+    isn't part of `money`.
+    """
 
     currency: str
     refunds: int
@@ -117,16 +128,22 @@ class Sheet:
 
     @property
     def days(self) -> Table:
+        """The table by day, which the chart is drawn from."""
         return self.tables[0]
 
     @property
     def others(self) -> tuple[Table, ...]:
+        """All other tables."""
         return self.tables[1:]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`seconds_to_refund`: the median from the click to Shopify's booking; None: no refund."""
+    """The whole report.
+
+    `seconds_to_refund` is the median time from the request to Shopify's booking; None without
+    refunds.
+    """
 
     period: Period
     sheets: tuple[Sheet, ...]
@@ -134,7 +151,7 @@ class Report:
 
     @property
     def took(self) -> str:
-        """ "3 s", "4 min", "2.5 h"; empty where nothing was refunded."""
+        """Format the median for people: "3 s", "4 min", "2.5 h"; empty without refunds."""
         seconds = self.seconds_to_refund
         if seconds is None:
             return ""
@@ -152,7 +169,7 @@ class _Sum:
     waiting: Decimal = Decimal(0)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """A row of `_counted`."""
+        """Add a row of `_counted`."""
         if row["kind"] == EventKind.REFUNDED:
             self.refunds += row["moved_n"]
             self.amount += row["moved_sum"] or Decimal(0)
@@ -170,7 +187,7 @@ class _Sum:
         return self
 
 
-# The days come first: the chart is drawn from them.
+# "day" must come first: Sheet.days and the chart rely on it.
 _TITLES: Final = {
     "day": ("By day", "Day"),
     "reason": ("By reason", "Reason"),
@@ -182,7 +199,7 @@ _TITLES: Final = {
 
 
 def report(period: Period) -> Report:
-    """Three queries, and those of CHANNEL_NAMES."""
+    """Build the report. Three queries, plus those of CHANNEL_NAMES."""
     events: Any = _events(period)
     sums: dict[str, dict[str, dict[str, _Sum]]] = defaultdict(
         lambda: {key: defaultdict(_Sum) for key in _TITLES}
@@ -201,7 +218,7 @@ def report(period: Period) -> Report:
 
 
 def channel_names(origins: Iterable[str]) -> dict[str, str]:
-    """Each origin's channel, in words. Every origin gets a name."""
+    """Name each origin's channel. Every origin gets a name."""
     asked = set(origins)
     names = {"": "Shopify's own pages", "api": "API"}
     for name in CHANNEL_NAMES:
@@ -210,7 +227,7 @@ def channel_names(origins: Iterable[str]) -> dict[str, str]:
 
 
 def reason_words(reason: str) -> str:
-    """As people chose it (previews.reason_words)."""
+    """Return a refund reason's label, as in the refund dialog."""
     return previews.reason_words(reason) or "No reason given"
 
 
@@ -222,7 +239,7 @@ def _events(period: Period) -> QuerySet[OrderEvent, Any]:
     if period.store_id is not None:
         events = events.filter(order__store_id=period.store_id)
     return events.annotate(
-        # A cancellation moves no money of its own: it counts under its order's currency.
+        # Cancellation events have no currency of their own, so use the order's.
         currency_code=Coalesce(NullIf("currency", Value("")), "order__currency"),
         day=TruncDate("occurred_at", tzinfo=UTC),
         agent=F("actor__username"),
@@ -232,7 +249,7 @@ def _events(period: Period) -> QuerySet[OrderEvent, Any]:
 
 
 def _counted(events: Any, *groups: str) -> list[dict[str, Any]]:
-    """One row a kind, currency and group. A refund of which nothing moved is none."""
+    """Return one row per kind, currency and group. Refunds count only if money moved."""
     rows = events.values("kind", "currency_code", *groups).annotate(
         n=Count("pk"),
         moved_n=Count("pk", filter=Q(moved__gt=0)),
@@ -258,7 +275,7 @@ def _sheet(currency: str, of: dict[str, dict[str, _Sum]], period: Period) -> She
     for part in of["store"].values():
         whole += part
     for day in period.days:
-        of["day"][day.isoformat()]  # a day without refunds is a row too
+        of["day"][day.isoformat()]  # creates the row of a day without refunds
     tables = tuple(
         Table(key, title, head, _rows(of[key], currency, is_by_day=key == "day"))
         for key, (title, head) in _TITLES.items()
@@ -277,6 +294,7 @@ def _sheet(currency: str, of: dict[str, dict[str, _Sum]], period: Period) -> She
 
 
 def chart(days: tuple[Row, ...]) -> Chart:
+    """Draw the days as bars. Expects at least one day."""
     bars = tuple(
         Column(10 * n + 1, 100 - row.share, row.share, f"{row.label}: {row.money}")
         for n, row in enumerate(days)
