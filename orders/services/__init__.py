@@ -1,4 +1,4 @@
-"""The verbs: the only writers of this app's tables."""
+"""Services that write this app's tables; nothing else does."""
 
 from orders.actions.approvals import (
     approval_refusal,

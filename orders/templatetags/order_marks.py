@@ -1,4 +1,4 @@
-"""Signs for what a tone or an event means, so that nothing is told by color alone."""
+"""Icons and texts for tones and events, so that color alone never carries meaning."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _EVENT_ICONS: Final = {
     "action_failed": "circle-x",
 }
 _EVENT_TONES: Final = {"canceled": "critical", "action_failed": "critical", "delivered": "success"}
-_PIP_WORDS: Final = {
+_PIP_LABELS: Final = {
     "empty": gettext_noop("not started"),
     "half": gettext_noop("partly done"),
     "full": gettext_noop("complete"),
@@ -37,22 +37,24 @@ _PIP_WORDS: Final = {
 
 @register.filter
 def tone_icon(tone: str) -> str:
-    """The icon that goes with a tone."""
+    """Return the icon for a badge's tone."""
     return _TONE_ICONS.get(str(tone), "info")
 
 
 @register.filter
 def event_icon(kind: str) -> str:
+    """Return the icon for a timeline event."""
     return _EVENT_ICONS.get(str(kind), "clock")
 
 
 @register.filter
 def event_tone(kind: str) -> str:
+    """Return the tone of a timeline event."""
     return _EVENT_TONES.get(str(kind), "default")
 
 
 @register.filter
 def pip_words(pip: str) -> str:
-    """What the pip shows, for those who do not see it; "" without a pip."""
-    words = _PIP_WORDS.get(str(pip))
-    return _(words) if words else ""
+    """Return the pip's meaning for screen readers; "" if there is no pip."""
+    label = _PIP_LABELS.get(str(pip))
+    return _(label) if label else ""

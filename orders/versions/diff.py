@@ -1,7 +1,7 @@
-"""What became different between two states of an order, in sentences. Pure.
+"""What changed between two states of an order, in sentences. Pure.
 
-Only what an agent sees counts. What a back-fill cannot read (which items are in which parcel,
-refund or return) is left out, so that reading it later is no change.
+Only what an agent sees counts. What a back-fill can't read (which items are in which parcel, refund
+or return) is left out, so that reading it later doesn't count as a change.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Change:
     text: str
 
 
-# The sums of the card, in its order and with its labels.
+# The sums on the card, in the same order and with the same labels.
 _SUMS: Final[dict[str, _StrPromise]] = {
     "subtotal": gettext_lazy("Subtotal"),
     "discounts": gettext_lazy("Discounts"),
@@ -57,16 +57,16 @@ _RETURN: Final[dict[str, _StrPromise]] = {
 def differences(
     before: OrderSnapshot, after: OrderSnapshot, *, zone: tzinfo = UTC
 ) -> tuple[Change, ...]:
-    """Most important first; empty where an agent would see no difference.
+    """Return the changes, most important first; empty if an agent would see no difference.
 
-    `zone` is the store's, in which arrival dates are read. Both states are read at one moment:
-    that time has passed is no change of the order.
+    `zone` is the store's, for arrival dates. Both states are rendered as of the same moment, since
+    the mere passing of time doesn't change an order.
     """
     return tuple(Change(text) for text in _sentences(before, after, zone))
 
 
 def differ(before: OrderSnapshot, after: OrderSnapshot, *, zone: tzinfo = UTC) -> bool:
-    """Whether there are any differences. Stops at the first."""
+    """Whether there are any differences. Stops at the first one."""
     return next(_sentences(before, after, zone), None) is not None
 
 
@@ -78,7 +78,7 @@ def _sentences(before: OrderSnapshot, after: OrderSnapshot, zone: tzinfo) -> Ite
     yield from _lines(before, after)
     yield from _parcels(before, after, at, zone)
     yield from _refunds_and_returns(before, after)
-    yield from _words(before, after)
+    yield from _contact_and_notes(before, after)
 
 
 def _order(before: OrderSnapshot, after: OrderSnapshot) -> Iterator[str]:
@@ -121,7 +121,7 @@ def _moved(what: str, before: str | Money, after: str | Money) -> Iterator[str]:
 def _sums(before: OrderMoney, after: OrderMoney) -> Iterator[str]:
     for name, label in _SUMS.items():
         old, new = getattr(before, name), getattr(after, name)
-        # None: an earlier release did not read it.
+        # None means an earlier release didn't read it.
         if old is not None and new is not None:
             yield from _moved(str(label), old.presentment, new.presentment)
 
@@ -157,10 +157,12 @@ def _parcels(
         known = old.get(parcel.gid)
         if known is None:
             yield _("%s added") % name
-        # The only parcel's news are the order's own, unless it is gone.
+        # The order's own status already covers a single parcel, unless its shipment was canceled.
         elif not single or parcel.status != known.status:
             to = after.shipping_address
-            yield from _moved(name, _news(known, at, zone, to), _news(parcel, at, zone, to))
+            yield from _moved(
+                name, _parcel_label(known, at, zone, to), _parcel_label(parcel, at, zone, to)
+            )
     for _gid in old.keys() - {parcel.gid for parcel in after.fulfillments}:
         yield _("A parcel was removed")
     earlier, later = _numbers(before), _numbers(after)
@@ -172,12 +174,12 @@ def _parcels(
             yield _("Tracking %s removed") % tracking
 
 
-def _news(parcel: Fulfillment, at: datetime, zone: tzinfo, to: Address | None) -> str:
+def _parcel_label(parcel: Fulfillment, at: datetime, zone: tzinfo, to: Address | None) -> str:
     return badges.parcel_badge(parcel, now=at, zone=zone, to=to).label
 
 
 def _numbers(order: OrderSnapshot) -> list[str]:
-    """The tracking numbers an agent sees, in order, each once."""
+    """Return the tracking numbers an agent sees, in order and without duplicates."""
     live = badges.live_fulfillments(order)
     found = (tracking.number for parcel in live for tracking in parcel.tracking if tracking.number)
     return list(dict.fromkeys(found))
@@ -187,7 +189,7 @@ def _refunds_and_returns(before: OrderSnapshot, after: OrderSnapshot) -> Iterato
     refunds = {refund.gid: refund for refund in before.refunds}
     for refund in after.refunds:
         known = refunds.get(refund.gid)
-        # A back-fill brings refunds without their payments: nothing to compare with.
+        # A back-fill has refunds without transactions, so there is nothing to compare with.
         is_known_well = known is None or bool(known.transactions)
         failed = _failed(refund) - (_failed(known) if known else Decimal(0))
         if is_known_well and failed > 0:
@@ -218,12 +220,12 @@ def _return_word(raw: str) -> str:
 
 
 def _place(address: Address | None) -> Address | None:
-    """Without what earlier releases did not read: reading it later is no change."""
+    """Blank the fields earlier releases didn't read: reading them later isn't a change."""
     return address and replace(address, company="", province_code="", time_zone="")
 
 
-def _words(before: OrderSnapshot, after: OrderSnapshot) -> Iterator[str]:
-    """That they changed, not from what to what: the card shows what holds now."""
+def _contact_and_notes(before: OrderSnapshot, after: OrderSnapshot) -> Iterator[str]:
+    """Say that these changed, but not how: the card shows the current values."""
     gids = (before.customer and before.customer.gid, after.customer and after.customer.gid)
     pairs = (
         (

@@ -1,4 +1,4 @@
-"""Keeping a state before a newer one takes its place (row G10)."""
+"""Keep an order's state before a newer one replaces it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def keep_state(
     """Keep the order's stored state if `snapshot` visibly changes it.
 
     Expects the order as stored, its lock, and the caller's transaction. Returns since when the
-    state that is shown afterwards is shown.
+    state that is shown afterwards has been shown.
 
-    A state is written only when it ends. So a back-fill, most of whose orders never change
-    again, writes none, and nothing is stored twice.
+    A state is written only when it ends. So a back-fill, most of whose orders never change again,
+    writes none, and nothing is stored twice.
     """
     if not order.document or order.masked_at or is_masked:
-        # A masked state and a full one differ in everything a person wrote; none of it changed.
+        # Masking changes every text a person wrote, but nothing about the order itself.
         return now
     since = order.state_since or order.read_started_at or now
     if not differ(order.snapshot, snapshot, zone=order.store.zone):
         return since
-    # Workers' clocks may disagree a little; a state never ends before it began.
+    # Workers' clocks may differ slightly, but a state must not end before it began.
     until = max(now, since)
     state = {
         "order_id": order.pk,

@@ -1,7 +1,7 @@
-"""Time travel (row G10): an order as it was at a moment, and what has changed since.
+"""Time travel: an order as it was at some moment, and what has changed since.
 
-The moments are those at which this inbox showed a state: later than at Shopify by the time a
-webhook takes. What was before the order was first read is not known.
+A state's times are when this inbox showed it, which is later than at Shopify by the webhook's
+delay. Nothing is known from before the order was first read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ VERSIONS_SHOWN: Final = 50
 
 
 class Moment(Enum):
-    """From when on an agent wants to know."""
+    """A moment since which an agent wants to see changes."""
 
     CUSTOMER_WROTE = gettext_lazy("Changed since the customer wrote")
     AGENT_REPLIED = gettext_lazy("Changed since the last reply")
@@ -34,7 +34,7 @@ class Moment(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Since:
-    """What is different from an order's state at a moment. Never empty."""
+    """How an order differs from its state at a moment. Never empty."""
 
     moment: Moment
     at: datetime
@@ -42,13 +42,16 @@ class Since:
 
     @property
     def label(self) -> str:
+        """The heading, with the number of changes."""
         return f"{self.moment.value} ({len(self.changes)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """One state of an order: shown since then, and what it changed. `is_first`: the earliest
-    known; nothing to compare it with."""
+    """One state of an order: since when it was shown, and what it changed.
+
+    `is_first` marks the earliest known state, with nothing to compare it to.
+    """
 
     since: datetime
     changes: tuple[Change, ...]
@@ -57,7 +60,7 @@ class State:
 
 
 def as_of(order: Order, at: datetime) -> OrderSnapshot | None:
-    """The order as it was shown at a moment; None: it was not known here yet, or no more."""
+    """Return the order as it was shown at a moment; None if we don't know that state (any more)."""
     if version := order.versions.at(at).first():
         return version.snapshot
     if order.document and order.state_since and order.state_since <= at:
@@ -68,9 +71,10 @@ def as_of(order: Order, at: datetime) -> OrderSnapshot | None:
 def changes_since(
     order_ids: Collection[int], moments: Mapping[Moment, datetime]
 ) -> dict[int, tuple[Since, ...]]:
-    """What changed in each of these orders since each moment. At most one query.
+    """Return what changed in each of these orders since each moment. At most one query.
 
-    An order that did not change is left out, and a moment that says the same as one before it.
+    Orders that didn't change are left out, and so is a moment with the same changes as an earlier
+    one in `moments`.
     """
     if not order_ids or not moments:
         return {}
@@ -96,15 +100,15 @@ def _since(version: OrderVersion) -> tuple[Change, ...]:
 def _distinct(
     by_moment: Mapping[Moment, Since], moments: Mapping[Moment, datetime]
 ) -> tuple[Since, ...]:
-    told: dict[tuple[Change, ...], Since] = {}
+    found: dict[tuple[Change, ...], Since] = {}
     for moment in moments:
         if moment in by_moment:
-            told.setdefault(by_moment[moment].changes, by_moment[moment])
-    return tuple(told.values())
+            found.setdefault(by_moment[moment].changes, by_moment[moment])
+    return tuple(found.values())
 
 
 def states(order: Order) -> tuple[State, ...]:
-    """What is known of an order's past, newest first. One query."""
+    """Return an order's known states, newest first. One query."""
     versions = list(order.versions.order_by("-number")[: VERSIONS_SHOWN + 1])
     since = order.state_since or order.read_started_at
     if not order.document or since is None:

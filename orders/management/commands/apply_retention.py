@@ -1,3 +1,5 @@
+"""Apply the retention rules right now, or count what they would change."""
+
 from __future__ import annotations
 
 from typing import Any

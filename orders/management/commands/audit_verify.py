@@ -1,4 +1,4 @@
-"""Recomputes the audit log's chain. Exits non-zero when an entry was changed or removed."""
+"""Recompute the audit log's hash chain; exit nonzero if an entry was changed or removed."""
 
 from __future__ import annotations
 

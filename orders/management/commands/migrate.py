@@ -1,4 +1,4 @@
-"""Django's own, without the limits that keep a page from waiting."""
+"""Django's migrate, without the statement timeout that protects web requests."""
 
 from __future__ import annotations
 
@@ -16,31 +16,37 @@ _NO_LIMIT: Final = ("statement_timeout", "idle_in_transaction_session_timeout")
 
 
 class Command(migrate.Command):
-    """An index of a large table takes minutes. The limit for locks stays (settings.env): whatever
-    waits for one keeps everybody behind it waiting, so it lets go and comes back."""
+    """Run migrations without a statement timeout, retrying when a table is locked.
+
+    Indexing a large table takes minutes, so the statement timeout is lifted. The lock timeout
+    (settings.env) stays: a migration waiting for a lock blocks every query queued behind it, so it
+    gives up and tries again later.
+    """
 
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
         limits = _NO_LIMIT if connection.vendor == "postgresql" else ()
         for name in limits:
-            _say(connection, f"SET {name} = 0")
+            _execute(connection, f"SET {name} = 0")
         for again_after_s in _AGAIN_AFTER_S:
-            if self._is_done(*args, **options):
+            if self._try_migrate(*args, **options):
                 break
             self.stdout.write(f"A table is in use. Trying again in {again_after_s} s.")
             time.sleep(again_after_s)
         else:
-            if not self._is_done(*args, **options):
+            if not self._try_migrate(*args, **options):
                 raise CommandError(
                     "A table was in use each time. Nothing of this step was changed: stop the web "
                     "servers and workers, or wait for a quiet hour, and run it again."
                 )
         for name in limits:
-            _say(connection, f"RESET {name}")
+            _execute(connection, f"RESET {name}")
 
-    def _is_done(self, *args: Any, **options: Any) -> bool:
-        """False: a lock was not there in time, or a deadlock was ended. What was applied until then
-        stays applied."""
+    def _try_migrate(self, *args: Any, **options: Any) -> bool:
+        """Run the migrations; False if a lock timed out or a deadlock was broken.
+
+        Migrations applied before that stay applied.
+        """
         try:
             super().handle(*args, **options)
         except OperationalError as error:
@@ -50,6 +56,6 @@ class Command(migrate.Command):
         return True
 
 
-def _say(connection: Any, words: str) -> None:
+def _execute(connection: Any, statement: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(words)
+        cursor.execute(statement)

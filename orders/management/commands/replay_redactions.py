@@ -1,3 +1,5 @@
+"""Repeat redactions and opt-outs from the ledger file after a backup was restored."""
+
 from __future__ import annotations
 
 from pathlib import Path
