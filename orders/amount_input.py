@@ -79,8 +79,10 @@ def _resolve_single_mark(
     decimals = _money(whole, fraction, currency, language)
     own_mark = _decimal_mark(language)
     # With no currency given, three decimals are as unlikely as in most currencies.
+    # The language's own decimal mark, and that many decimals are allowed: no doubt.
     if mark == own_mark and (allowed if currency else digits(currency)) >= len(fraction):
         return decimals
+    # A foreign mark in a currency without decimals can only separate thousands.
     if mark != own_mark and allowed == 0:
         return grouped
     written = {

@@ -114,6 +114,7 @@ def seal(*, at_most: int = 1000, whole: bool = False) -> int:
         with transaction.atomic():
             AuditSeal.objects.bulk_create(links)
     except IntegrityError:
+        # Another process sealed these entries first.
         return 0
     if links and (last is None or last.sealed_at.date() != links[-1].sealed_at.date()):
         # Logs are kept elsewhere, so with this hash `audit_verify --head` can detect a chain

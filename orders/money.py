@@ -81,6 +81,7 @@ class Money:
     @classmethod
     def from_wire(cls, amount: str, currency: str) -> Self:
         """Read Shopify's decimal text ("15.0"). Raises InvalidMoney for anything else."""
+        # A JSON number would have been through a float and may have lost digits.
         if not isinstance(amount, str):
             raise InvalidMoney(f"Shopify sent {amount!r} where an amount was expected.")
         return cls(_wire_amount(amount), currency)

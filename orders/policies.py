@@ -107,6 +107,7 @@ def effective(policies: Iterable[Policy], *, roles: set[int], store_id: int) -> 
     for policy in policies:
         if policy.role_id not in roles or policy.store_id not in {None, store_id}:
             continue
+        # A store's own policy replaces the general one, in either order.
         if policy.store_id or policy.role_id not in by_role:
             by_role[policy.role_id] = policy
     return max(by_role.values(), key=lambda p: _generosity(p.refund_up_to), default=None)
@@ -175,6 +176,7 @@ def judge(
 
 def may_approve(policy: Policy | None, amount: Money) -> Refusal | None:
     """Why this policy doesn't let its holder approve a colleague's refund; None if it does."""
+    # None means any amount, 0 none at all.
     highest = policy.may_approve_up_to if policy else Decimal(0)
     if highest is None or (highest and amount.amount <= highest):
         return None
@@ -221,6 +223,7 @@ def spending(*, now: datetime) -> QuerySet[OrderAction]:
     found = Q(sent_at=None, state__in=_PROVEN, settled_at__gt=since)
     rows = OrderAction.objects.filter(
         sent | found | Q(state__in=ACTIVE_STATES),
+        # Refunds that others approved count as the approvers'.
         approvals_needed=0,
         amount__isnull=False,
         order__is_test=False,
@@ -233,6 +236,7 @@ def spent_by(action: OrderAction) -> Decimal:
 
     In the shop's currency. Reads `booked_refund`, which `spending` selects along with the action.
     """
+    # getattr, because a missing reverse one-to-one raises a kind of AttributeError.
     refund: OrderRefund | None = getattr(action, "booked_refund", None)
     # A refund may still appear after a supervisor settled its action as not carried out.
     if action.state in NOTHING_DONE_STATES and refund is None:

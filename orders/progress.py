@@ -142,6 +142,7 @@ def outcome(
     if refund is None:
         return _canceled_without_refund(action, snapshot, job, job_message, now)
     if any_failed(refund):
+        # With a cancellation, that part still holds, so the action was only partly done.
         state = ActionState.REVERSED if action.kind == ActionKind.REFUND else ActionState.PARTIAL
         return Settled(state, _failure_text(refund), refund.gid, _failure(refund))
     if any_waiting(refund):
@@ -321,6 +322,7 @@ def _shipment_move(
 ) -> Move | None:
     for fulfillment in snapshot.fulfillments:
         if fulfillment.gid == gid and fulfillment.status != "CANCELLED":
+            # Once the order is canceled, its shipment record is no longer in the way.
             return None if snapshot.cancelled_at else _accepted_or_to_send(action, index, now)
     return None
 
@@ -355,6 +357,7 @@ def _cancel_move(
     if job == Job.SUCCEEDED:
         # The order is the evidence, not the job; it may lag a moment behind.
         return Waiting(_("Shopify says it is canceled; the order does not show it yet."))
+    # Sending it again would also refund what the customer has paid since the agent confirmed.
     if doubtful and _refunds_by_canceling(action) and _would_return_more(action, snapshot):
         return Contradiction(
             _("Sent without an answer, and the customer has paid more since. Compare with Shopify.")
@@ -379,6 +382,7 @@ def _refund_move(
         )
     if changed := _refunded_elsewhere(action, snapshot):
         if doubtful:
+            # It may be our own refund in another shape; only a person can tell.
             return Contradiction(changed)
         after_cancel = action.kind == ActionKind.CANCEL_AND_REFUND
         state = ActionState.PARTIAL if after_cancel else ActionState.REJECTED

@@ -118,6 +118,7 @@ def cancel_refusal(
     order: OrderSnapshot, *, now: datetime, assume_delivered_after_days: int | None = None
 ) -> Refusal | None:
     """Why the order can't be canceled as a whole; None if it can."""
+    # Checked first: it holds even if the rest of the order could not be read completely.
     if order.cancelled_at:
         return Refusal("already_canceled", _("This order is already canceled."))
     if refusal := incomplete_refusal(order):
@@ -150,7 +151,11 @@ def cancel_refusal(
 
 
 def shipment_refusal(order: OrderSnapshot) -> Refusal | None:
-    """Refuse to cancel a paid order that still has a shipment record: Shopify would refuse, too."""
+    """Refuse to cancel a paid order that still has a shipment record: Shopify would refuse, too.
+
+    Kept apart from `cancel_refusal`, because the dialog offers to cancel the record along with the
+    order.
+    """
     if not net_paid(order) or not is_shipped(order):
         return None
     return Refusal(
@@ -255,6 +260,7 @@ def refund_advice(
 def _recent_refund_advice(order: OrderSnapshot, now: datetime) -> list[Advice]:
     """Warn about a refund made within the last hour, by anyone: this may be the same one again."""
     since = now - _JUST_REFUNDED
+    # (length, gid) sorts Shopify's numeric IDs by number, for refunds of the same second.
     recent = sorted(
         (
             (r.created_at, len(r.gid), r.gid, _moved_or_pending(r))

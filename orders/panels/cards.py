@@ -56,8 +56,10 @@ def order_cards(
     ids = [order.pk for order in orders]
     actions: dict[int, OrderAction] = {}
     for action in OrderAction.objects.filter(order__in=ids).select_related("requested_by"):
+        # Newest first, so this keeps each order's latest action.
         actions.setdefault(action.order_id, action)
     for order in orders:
+        # Spares a query for each notice that looks at its order.
         if action_of := actions.get(order.pk):
             action_of.order = order
     events: dict[int, list[OrderEvent]] = {}

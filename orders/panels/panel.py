@@ -140,6 +140,7 @@ def find_orders(
     if selection.show == Show.OPEN:
         found = found.filter(closed_at=None, cancelled_at=None)
     most = ATTENTION_AMONG if selection.show == Show.ATTENTION else selection.count
+    # One more than needed tells whether there are more.
     orders = tuple(found[: most + 1])
     has_more = len(orders) > most
     return FoundOrders(orders[:most], has_more, is_every and not has_more)

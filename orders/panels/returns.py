@@ -75,8 +75,8 @@ def receipt_badge(found: Return, *, zone: tzinfo) -> Badge:
         known = {"CLOSED": _("Closed"), "CANCELED": _("Canceled"), "DECLINED": _("Declined")}
         label = known.get(found.status) or badges.unknown_label(found.status)
         return Badge(label, Tone.DEFAULT, Pip.NONE, axis, found.status)
-    label, tone, pip = _RECEIPTS[state]
-    text = str(label)
+    receipt_label, tone, pip = _RECEIPTS[state]
+    text = str(receipt_label)
     if state == returns.Receipt.RECEIVED and found.received_at:
         day = badges.long_date(found.received_at.astimezone(zone).date())
         text = _("Received on %(date)s") % {"date": day}

@@ -54,6 +54,7 @@ def counts(scope: Scope) -> dict[str, int]:
 
 def _exported(store: Store, scope: Scope, now: datetime) -> Iterator[bytes]:
     head = msgspec.json.encode({"store": store.domain, "exported_at": now})
+    # The JSON is assembled by hand, so that rows can be streamed one by one.
     yield head[:-1] + b',"data":{'
     labels = dict.fromkeys(holding.label for holding in REGISTRY.of_customers())
     for number, label in enumerate(labels):

@@ -71,6 +71,7 @@ def _scope_to_redact(store: Store) -> Scope | None:
         ]
         if any(at and (placed_at is None or placed_at < at) for at in times):
             orders.append(pk)
+    # A customer with an order from after the redaction has made a new start, and stays.
     live = set(
         store.orders.exclude(pk__in=orders)
         .filter(masked_at=None)

@@ -40,6 +40,7 @@ def ask(
                 sealed_scope=seal(msgspec.json.encode(scope).decode()),
             )
     except IntegrityError:
+        # The unique constraint: Shopify delivered this request before.
         return None
 
 
@@ -71,6 +72,7 @@ def end(
         still = PrivacyRequest.objects.filter(pk=request.pk, state__in=OPEN_STATES)
         if state != PrivacyState.DONE:
             still = still.filter(state=request.state)
+        # An export that was downloaded before it expired is done.
         if state == PrivacyState.EXPIRED and request.done_at:
             state = PrivacyState.DONE
         ended = still.update(

@@ -115,6 +115,7 @@ def _apply_batch(rule: Rule, cutoff: datetime, keys: list[Any]) -> int:
         by = ("store_id", "pk") if hasattr(model, "store_id") else ("pk",)
         rows_of = model._base_manager.select_for_update().filter(pk__in=keys)
         locked = list(rows_of.order_by(*by))
+        # Checked again under the lock, since something may have happened to them by now.
         rows = _still_due(rule, cutoff, [row.pk for row in locked])
         return rule.apply(rows) if rows else 0
 

@@ -77,6 +77,7 @@ def run(request_id: int, *, now: datetime, until: float = float("inf")) -> bool:
         return end(request, PrivacyState.EXPIRED, now=now, note="")
     if request.state != PrivacyState.WORKING:
         return False
+    # Before anything is masked, so that no restored backup can undo a redaction unnoticed.
     ledger.append_to_file(_ledger_of(request))
     scope = scope_of(request)
     if now >= request.due_at - _STOP_WAITING_BEFORE_DUE:

@@ -21,6 +21,7 @@ Row = dict[str, Any]
 def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
     """Return the columns of Order that a snapshot determines. `document` is its encoding."""
     money = snapshot.money
+    # Texts are cut to their columns' length; the document keeps them whole.
     return {
         "document": document,
         "legacy_id": snapshot.legacy_id,

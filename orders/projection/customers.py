@@ -125,6 +125,7 @@ def note_merge(*, store: Store, kept_gid: str, gone_gid: str, now: datetime) -> 
     longer finds the merged customer.
     """
     gids = (kept_gid, gone_gid)
+    # Sorted, so that two reports of the same merge insert in the same order.
     for gid in sorted(gids):
         Customer.objects.get_or_create(store=store, gid=gid)
     with transaction.atomic():

@@ -35,6 +35,7 @@ def record_events(order: Order, snapshot: OrderSnapshot, actions: Sequence[Order
     Events from before the store was connected are history and are not announced.
     """
     known: set[str] = set()
+    # An order that was never read has no events yet.
     if order.version:
         known.update(key for (key,) in select(OrderEvent, "key", order_id=order.pk))
     events = _events(order.pk, snapshot, actions, is_first=not order.version)

@@ -177,6 +177,7 @@ def record_snapshot(
     """
     with transaction.atomic(durable=True):
         locked = sql.lock(Order, order.pk)
+        # Already loaded; spares a query.
         locked.store = order.store
         # A stored time in the future came from a clock that ran ahead, and doesn't count.
         if locked.read_started_at and read_started_at < locked.read_started_at <= now:
@@ -241,6 +242,7 @@ def _is_older(order: Order, snapshot: OrderSnapshot) -> bool:
 
 def _schedule_reread(order: Order, since: datetime, now: datetime) -> None:
     """Keep the order dirty after a read older than what is stored. Expects its lock."""
+    # Back off the longer reads have been stale.
     wait = min(max(DEBOUNCE, (now - since) / 4), _STALE_RETRY_AT_MOST)
     Order.objects.filter(pk=order.pk).update(
         stale_since=since,

@@ -78,6 +78,7 @@ def urls(site: AdminSite) -> list[URLPattern]:
         }
         return TemplateResponse(request, "admin/orders/money.html", context)
 
+    # POST, because it writes an audit entry.
     @require_POST
     def download(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         _check(request)

@@ -365,7 +365,7 @@ def parcel_badge(
 def long_date(day: date) -> str:
     """Format a date with the month spelled out, in the active language: 24 November 2026."""
     language = translation.get_language() or "en"
-    # Day, month, year for English, too, so that dates look the same for every agent.
+    # CLDR's long English date puts the month first; we show day, month, year.
     pattern = "d MMMM y" if language.startswith("en") else "long"
     return format_date(day, pattern, locale=language.replace("-", "_"))
 

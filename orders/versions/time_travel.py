@@ -109,6 +109,7 @@ def _distinct(
 
 def states(order: Order) -> tuple[State, ...]:
     """Return an order's known states, newest first. One query."""
+    # One more than shown, so that the oldest one shown has a state to compare with.
     versions = list(order.versions.order_by("-number")[: VERSIONS_SHOWN + 1])
     since = order.state_since or order.read_started_at
     if not order.document or since is None:
