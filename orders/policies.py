@@ -284,11 +284,11 @@ def _why_approval(policy: Policy, amount: Money, spent: Decimal) -> str:
         limit = Money(free, amount.currency).format()
         return _("Above your limit of %(limit)s.") % {"limit": limit}
     if daily is not None and spent + amount.amount > daily:
-        words = {
+        sums = {
             "limit": Money(daily, amount.currency).format(),
             "spent": Money(spent, amount.currency).format(),
         }
-        return _("Above your %(limit)s a day: %(spent)s are spent.") % words
+        return _("Above your %(limit)s a day: %(spent)s are spent.") % sums
     return ""
 
 

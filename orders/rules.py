@@ -248,8 +248,8 @@ def refund_advice(
             "A return was requested (%(returns)s). A refund does not touch the request: approve it "
             "in Shopify first, or decline it there afterwards."
         )
-        words = {"returns": ", ".join(asked)}
-        advice.append(Advice("return_requested", Tone.WARNING, text % words))
+        params = {"returns": ", ".join(asked)}
+        advice.append(Advice("return_requested", Tone.WARNING, text % params))
     if delivered and not return_received(order) and not has_open_return(order):
         advice.append(
             Advice("return_first", Tone.INFO, _("Delivered: ask for the items back first."))
@@ -272,14 +272,14 @@ def _recent_refund_advice(order: OrderSnapshot, now: datetime) -> list[Advice]:
     gone = [money for at, _length, _gid, money in recent if at > since and money]
     if not gone:
         return []
-    words = {"sum": gone[-1].format(), "all": total(gone, order.currency).format()}
+    params = {"sum": gone[-1].format(), "all": total(gone, order.currency).format()}
     text = _("%(sum)s of this order was just refunded. This would be another refund.")
     if len(gone) > 1:
         text = _(
             "%(sum)s of this order was just refunded (%(all)s within an hour). This would be "
             "another refund."
         )
-    return [Advice("just_refunded", Tone.WARNING, text % words)]
+    return [Advice("just_refunded", Tone.WARNING, text % params)]
 
 
 def _moved_or_pending(refund: Refund) -> Money:

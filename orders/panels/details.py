@@ -17,8 +17,8 @@ from orders.snapshot import Address, Attribute, OrderSnapshot, Transaction
 from orders.statuses.badges import Badge
 from orders.statuses.payment_methods import (
     bank_reason,
-    kind_words,
-    state_words,
+    kind_label,
+    state_label,
 )
 
 # Shops and apps use such keys for internal data; Shopify hides them, too.
@@ -68,12 +68,12 @@ def _details(snapshot: OrderSnapshot) -> Iterator[Detail]:
 
 
 def _transaction(row: Transaction) -> TransactionRow:
-    words, tone = state_words(row.status)
+    label, tone = state_label(row.status)
     return TransactionRow(
-        label=kind_words(row.kind),
+        label=kind_label(row.kind),
         gateway=f"{row.gateway_label or row.gateway} {row.account_number}".strip(),
         amount=row.amount.presentment,
-        state=Badge(words, tone, raw=row.status),
+        state=Badge(label, tone, raw=row.status),
         reason=bank_reason(row.error_code) if row.error_code else "",
         at=row.processed_at,
     )

@@ -49,20 +49,20 @@ def gone(order: OrderSnapshot, line: LineItem) -> Gone:
     return Gone(refunded=refunded, returned=returned, removed=left - refunded - returned)
 
 
-def words(order: OrderSnapshot, line: LineItem, *, is_partial: bool) -> tuple[str, ...]:
+def describe(order: OrderSnapshot, line: LineItem, *, is_partial: bool) -> tuple[str, ...]:
     """Describe in short sentences which units of a line are gone or new.
 
     `is_partial` means the order comes from a back-fill, which doesn't list the items of refunds and
     returns.
     """
-    return tuple(_words(order, line, is_partial))
+    return tuple(_sentences(order, line, is_partial))
 
 
 def swaps(order: OrderSnapshot) -> tuple[str, ...]:
     """Describe what was exchanged for what: "Exchange: Boots instead of Shoes"."""
     found = [
         _("Exchange: %(new)s instead of %(old)s")
-        % {"new": _join(map(_exchange_words, back.exchanges)), "old": _returned_words(order, back)}
+        % {"new": _join(map(_exchange_item, back.exchanges)), "old": _returned_items(order, back)}
         for back in order.returns
         if back.exchanges and back.status in _TAKEN_BACK
     ]
@@ -70,10 +70,10 @@ def swaps(order: OrderSnapshot) -> tuple[str, ...]:
     if order.cancelled_at:
         return tuple(found)
     removed = [(line, gone(order, line).removed) for line in order.lines]
-    old = [_count_words(units, line.title) for line, units in removed if units]
+    old = [_with_count(units, line.title) for line, units in removed if units]
     titles = {line.gid: line.title for line in order.lines}
     new = [
-        _count_words(part.quantity, titles[part.line_gid])
+        _with_count(part.quantity, titles[part.line_gid])
         for part in order.added
         if part.line_gid in titles and part.line_gid not in exchanged
     ]
@@ -84,7 +84,7 @@ def swaps(order: OrderSnapshot) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _words(order: OrderSnapshot, line: LineItem, is_partial: bool) -> Iterator[str]:
+def _sentences(order: OrderSnapshot, line: LineItem, is_partial: bool) -> Iterator[str]:
     if any(line.gid in item.line_gids for back in order.returns for item in back.exchanges):
         yield _("Exchange item")
     elif any(part.line_gid == line.gid for part in order.added):
@@ -110,16 +110,16 @@ def _of_all(some: int, line: LineItem, whole: str, part: str) -> str:
     return whole if some == line.quantity else part % {"some": some, "all": line.quantity}
 
 
-def _returned_words(order: OrderSnapshot, back: Return) -> str:
+def _returned_items(order: OrderSnapshot, back: Return) -> str:
     titles = {line.gid: line.title for line in order.lines}
-    return _join(_count_words(p.quantity, titles.get(p.line_gid, "–")) for p in back.lines) or "–"
+    return _join(_with_count(p.quantity, titles.get(p.line_gid, "–")) for p in back.lines) or "–"
 
 
-def _exchange_words(item: ExchangeItem) -> str:
-    return _count_words(item.quantity, item.title)
+def _exchange_item(item: ExchangeItem) -> str:
+    return _with_count(item.quantity, item.title)
 
 
-def _count_words(count: int, title: str) -> str:
+def _with_count(count: int, title: str) -> str:
     return title if count == 1 else f"{count} × {title}"
 
 

@@ -35,7 +35,7 @@ def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[
             ),
             unshipped=line.unfulfilled_quantity if line.requires_shipping else 0,
             attributes=details.attributes(line.attributes),
-            altered=line_changes.words(snapshot, line, is_partial=order.is_partial),
+            altered=line_changes.describe(snapshot, line, is_partial=order.is_partial),
         )
         for line in snapshot.lines
     )

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def replay() -> int:
-    """Redact everyone in the ledger whom the restored database still knows.
+    """Redact everyone in the ledger who is back in the restored database.
 
     Returns how many rows were masked or deleted. People are found by hashing what is stored, since
     the ledger itself names no one.

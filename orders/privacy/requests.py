@@ -28,7 +28,10 @@ TRY_AGAIN: Final = timedelta(minutes=10)
 def ask(
     *, store: Store, kind: PrivacyKind, fingerprint: str, scope: Scope, now: datetime
 ) -> PrivacyRequest | None:
-    """Record a request. None if the same request was recorded before."""
+    """Record a request.
+
+    None if it was recorded before, or if a deletion of the same shop is still open.
+    """
     try:
         with transaction.atomic():
             return PrivacyRequest.objects.create(
@@ -40,7 +43,7 @@ def ask(
                 sealed_scope=seal(msgspec.json.encode(scope).decode()),
             )
     except IntegrityError:
-        # The unique constraint: Shopify delivered this request before.
+        # A unique constraint: the same request again, or a second shop/redact while one is open.
         return None
 
 

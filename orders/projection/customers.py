@@ -60,8 +60,8 @@ def mention(
 ) -> None:
     """Store what an order's read says about its customer. Expects the caller's transaction.
 
-    A new customer, or one about whom something is new, is marked to be read. `spent` means the
-    order's money moved, which changes a total that the order doesn't contain.
+    A customer who is new, or whose details differ, is marked to be read. `spent` means the order's
+    money moved, which changes a total that the order doesn't contain.
     """
     row = columns.customer(store.pk, customer)
     mentioned = {name: row[name] for name in _MENTIONED}

@@ -143,7 +143,7 @@ def mark_missing(*, order: Order, seq: int, now: datetime, confirm_after: timede
     """Record a read in which Shopify didn't know the order; return whether it is now deleted.
 
     It takes two such reads, `confirm_after` apart. An order with an active action is not deleted:
-    the action has to end first, through whoever can settle it.
+    the action must be settled first.
     """
     with transaction.atomic(durable=True):
         locked = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)

@@ -137,7 +137,7 @@ _PARCEL: Final[dict[str, Label]] = {
 PAYMENT_WORDS: Final = tuple(_FINANCIAL)
 FULFILLMENT_WORDS: Final = tuple(_FULFILLMENT)
 PARCEL_WORDS: Final = tuple(_PARCEL)
-_URGENCY: Final = {word: rank for rank, word in enumerate(_PARCEL)}
+_URGENCY: Final = {raw: rank for rank, raw in enumerate(_PARCEL)}
 DELIVERED_WORDS: Final = frozenset({"DELIVERED", "PICKED_UP"})
 DEAD_FULFILLMENTS: Final = frozenset({"CANCELLED", "ERROR", "FAILURE"})
 # Statuses that outrank an expected delivery date, which no longer says what matters.
@@ -329,10 +329,10 @@ def terms_badge(order: OrderSnapshot, *, now: datetime, zone: tzinfo) -> Badge |
         return Badge(terms.name or _("Payment terms"), Tone.INFO)
     day = terms.due_at.astimezone(zone).date()
     is_late = terms.is_overdue or day < now.astimezone(zone).date()
-    words = {"terms": terms.name or _("Payment terms"), "date": long_date(day)}
+    params = {"terms": terms.name or _("Payment terms"), "date": long_date(day)}
     if is_late:
-        return Badge(_("%(terms)s · was due %(date)s") % words, Tone.WARNING, Pip.EMPTY)
-    return Badge(_("%(terms)s · due %(date)s") % words, Tone.INFO, Pip.EMPTY)
+        return Badge(_("%(terms)s · was due %(date)s") % params, Tone.WARNING, Pip.EMPTY)
+    return Badge(_("%(terms)s · due %(date)s") % params, Tone.INFO, Pip.EMPTY)
 
 
 def parcel_badge(
@@ -353,12 +353,12 @@ def parcel_badge(
         raw = "DELIVERED"
     if parcel.estimated_delivery_at and raw not in _OUTRANKS_DATE:
         due = arrival(parcel.estimated_delivery_at, now=now, to=to, shop=zone)
-        words = {"date": long_date(due.day), "zone": due.zone}
+        params = {"date": long_date(due.day), "zone": due.zone}
         if due.is_past:
             text = _("Was due %(date)s (%(zone)s time)") if due.zone else _("Was due %(date)s")
-            return Badge(text % words, Tone.WARNING, Pip.HALF, axis, raw)
+            return Badge(text % params, Tone.WARNING, Pip.HALF, axis, raw)
         text = _("Arriving on %(date)s (%(zone)s time)") if due.zone else _("Arriving on %(date)s")
-        return Badge(text % words, Tone.INFO, Pip.HALF, axis, raw)
+        return Badge(text % params, Tone.INFO, Pip.HALF, axis, raw)
     return _badge(_PARCEL, raw, axis)
 
 

@@ -55,12 +55,12 @@ _REASONS: Final[dict[str, _StrPromise]] = {
 }
 
 
-def kind_words(raw: str) -> str:
+def kind_label(raw: str) -> str:
     """Return the label of a transaction's kind."""
     return str(_KINDS[raw]) if raw in _KINDS else readable(raw)
 
 
-def state_words(raw: str) -> tuple[str, Tone]:
+def state_label(raw: str) -> tuple[str, Tone]:
     """Return the label and tone of a transaction's status."""
     if raw not in _STATES:
         return readable(raw), Tone.WARNING

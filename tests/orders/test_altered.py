@@ -72,7 +72,7 @@ CASES = [
 def test_why_units_are_gone(snapshot: OrderSnapshot, gone: Gone, words: tuple[str, ...]) -> None:
     only = snapshot.lines[0]
     assert line_changes.gone(snapshot, only) == gone
-    assert line_changes.words(snapshot, only, is_partial=False) == words
+    assert line_changes.describe(snapshot, only, is_partial=False) == words
 
 
 @given(
@@ -95,7 +95,7 @@ def test_every_unit_has_one_reason(
 
 def test_a_back_fill_does_not_tell_why() -> None:
     snapshot = of(1)
-    assert line_changes.words(snapshot, snapshot.lines[0], is_partial=True) == ("1 of 3 left",)
+    assert line_changes.describe(snapshot, snapshot.lines[0], is_partial=True) == ("1 of 3 left",)
 
 
 def test_a_line_that_was_swapped_by_an_edit() -> None:
@@ -105,8 +105,8 @@ def test_a_line_that_was_swapped_by_an_edit() -> None:
         lines=(old, new), is_edited=True, added=(LineQuantity(line_gid="new", quantity=2),)
     )
     assert line_changes.swaps(snapshot) == ("Swapped: 2 × Jacket instead of Coat",)
-    assert line_changes.words(snapshot, old, is_partial=False) == ("Removed",)
-    assert line_changes.words(snapshot, new, is_partial=False) == ("Added later",)
+    assert line_changes.describe(snapshot, old, is_partial=False) == ("Removed",)
+    assert line_changes.describe(snapshot, new, is_partial=False) == ("Added later",)
     assert line_changes.was_altered(snapshot)
     # Added alone, or removed alone, is no swap.
     assert line_changes.swaps(replace(snapshot, added=())) == ()
@@ -122,8 +122,8 @@ def test_an_exchange_names_both_sides() -> None:
         added=(LineQuantity(line_gid="new", quantity=1),),
     )
     assert line_changes.swaps(snapshot) == ("Exchange: Boots · 42 instead of Shoes",)
-    assert line_changes.words(snapshot, old, is_partial=False) == ("Returned",)
-    assert line_changes.words(snapshot, new, is_partial=False) == ("Exchange item",)
+    assert line_changes.describe(snapshot, old, is_partial=False) == ("Returned",)
+    assert line_changes.describe(snapshot, new, is_partial=False) == ("Exchange item",)
     assert line_changes.was_altered(snapshot)
     declined = replace(snapshot, returns=(a_return(1, "DECLINED", exchanges=given_),))
     assert line_changes.swaps(declined) == ()
