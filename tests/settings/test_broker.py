@@ -22,7 +22,7 @@ from pathlib import Path
 from celery import Celery
 
 if os.environ["IS_MENDED"] == "1":
-    from settings import broker
+    from core.server import broker
     broker.survive_its_loss()
 app = Celery("busy", broker=os.environ["BROKER"])
 app.conf.update(
