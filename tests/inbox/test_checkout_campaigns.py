@@ -19,6 +19,7 @@ from inbox.tasks import sweep_marketing, sweep_outbox
 from orders.models import Checkout, Store
 from practice_store.sales import checkouts
 from shopify_sync.models import EventState, WebhookEvent
+from tests.support.queues import messages_lost
 from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -57,7 +58,7 @@ def waiting(shop: Shop) -> Any:
     """Abandoned, and its row written; Shopify has not been asked about the message yet."""
     row = abandoned(shop)
     now = timezone.now()
-    with patch("core.queue.enqueue"):
+    with messages_lost():
         checkout_campaigns.read_unread(now=now)
         checkout_campaigns.ask_due(now=now)
     assert CampaignMessage.objects.get().state == SendState.WAITING

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from django.core import mail
@@ -18,6 +17,7 @@ from inbox.tasks import sweep_events, sweep_marketing
 from orders.errors import ShopUnreachable
 from orders.models import Order, Store
 from practice_store.sales import checkouts
+from tests.support.queues import messages_lost
 from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,7 +75,7 @@ def written(shop: Shop, purpose: str) -> CampaignMessage:
     )
     shop.place()
     subscribe(shop)
-    with patch("inbox.tasks.deliver_campaign"):
+    with messages_lost("inbox.tasks.deliver_campaign"):
         shop.deliver(Client())
         sweep_events()
         sweep_marketing()
@@ -128,7 +128,7 @@ def test_a_customer_who_bought_meanwhile_is_not_reminded(shop: Shop, store: Stor
         created_at=timezone.now() - timedelta(hours=1),
     )
     begun: Any = shop.check_out()
-    with patch("inbox.tasks.deliver_campaign"):
+    with messages_lost("inbox.tasks.deliver_campaign"):
         shop.deliver(Client())
         sweep_marketing()
     row = CampaignMessage.objects.get()

@@ -23,6 +23,7 @@ from orders.checkouts import Consent
 from orders.models import EventKind, OrderEvent, RedactedKind, Store
 from orders.privacy import ledger
 from practice_store.changes import staff_actions
+from tests.support.queues import messages_lost
 from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -147,7 +148,7 @@ def test_a_campaign_switched_off_meanwhile_sends_nothing(
 ) -> None:
     shop.place()
     subscribe(shop)
-    with patch("core.queue.enqueue"):
+    with messages_lost():
         shop.deliver(Client())
         sweep_events()
     Campaign.objects.update(is_active=False)
@@ -200,7 +201,7 @@ def _race(shop: Shop) -> None:
     shop.place()
     shop.place()
     subscribe(shop)
-    with patch("core.queue.enqueue"):
+    with messages_lost():
         shop.deliver(Client())
         sweep_events()
     ids = list(CampaignMessage.objects.values_list("pk", flat=True))
@@ -213,7 +214,7 @@ def _race(shop: Shop) -> None:
             connections.close_all()
 
     threads = [threading.Thread(target=worker, args=(pk,)) for pk in ids]
-    with both_at_the_question(), patch("core.queue.enqueue"):
+    with both_at_the_question(), messages_lost():
         for thread in threads:
             thread.start()
         for thread in threads:

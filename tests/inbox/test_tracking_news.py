@@ -18,6 +18,7 @@ from orders.models import EventKind, OrderEvent, Store
 from practice_store.changes import staff_actions as shop_actions
 from practice_store.state import Order as ShopOrder
 from practice_store.state import Tracking
+from tests.support.queues import messages_lost
 from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,7 +92,7 @@ def test_a_sweep_finds_a_number_whose_signal_was_lost(
     placed = ship(shop)
     add_number(placed, "JD01")
     touch(placed)
-    with patch("core.queue.enqueue"):
+    with messages_lost():
         shop.deliver(Client())
     assert mail.outbox == []
     sweep_events()

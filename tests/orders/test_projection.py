@@ -19,6 +19,7 @@ from orders.services import (
     record_snapshot,
 )
 from tests.support import snapshots
+from tests.support.queues import messages_lost
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = timezone.now()
@@ -72,7 +73,7 @@ def race(order: Order, *, patience_s: int) -> None:
 
     earlier = threading.Thread(target=store, args=(EARLIER, 1))
     later = threading.Thread(target=store, args=(LATER, 2))
-    with patch.object(record, "_is_older", pause), patch("core.queue.enqueue"):
+    with patch.object(record, "_is_older", pause), messages_lost():
         earlier.start()
         assert is_in_hand.wait(timeout=10)
         later.start()

@@ -41,6 +41,7 @@ from orders.snapshot import OrderSnapshot
 from shopify_sync import tasks
 from shopify_sync.webhooks.signing import sign
 from tests.support.personal import KEPT, filled
+from tests.support.queues import messages_lost
 
 SECRET = b"shpss_practice_demo"
 FIRST_ORDER, FIRST_CUSTOMER = 6_310_248_000_000, 8_412_265_000_000
@@ -105,7 +106,7 @@ def record(store: Store, number: int, at: datetime, **changes: Any) -> Order:
     pk = mark_dirty(store=store, gid=told.gid, legacy_id=told.legacy_id, now=now)
     order = Order.objects.select_related("store").get(pk=pk)
     # Of campaigns, other tests tell.
-    with patch("core.queue.enqueue"):
+    with messages_lost():
         record_snapshot(
             order=order, snapshot=told, seq=order.dirty_seq, read_started_at=now, now=now
         )
