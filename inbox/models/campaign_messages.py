@@ -1,4 +1,4 @@
-"""What campaigns wrote, or why they did not."""
+"""What each campaign sent, or why it sent nothing."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ class SendState(models.TextChoices):
 
 
 class CampaignMessage(Outbox):
-    """What one event, or one checkout, made one campaign do on one channel: each once.
+    """What one campaign did about one order event or checkout on one channel; at most one row each.
 
-    In a conversation the Message leaves; an e-mail or SMS leaves from this row itself. One that
-    waits is decided once Shopify was asked; `next_attempt_at` is then when that is due.
+    In a conversation, the linked Message is what gets delivered; an e-mail or SMS is delivered
+    from this row itself. A WAITING row is decided once Shopify has been asked, and
+    `next_attempt_at` then says when to ask.
     """
 
     campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="messages")
@@ -35,7 +36,7 @@ class CampaignMessage(Outbox):
     via = models.CharField(max_length=12, choices=Via.choices)
     state = models.CharField(max_length=8, choices=SendState.choices)
     reason = models.CharField(max_length=300, blank=True, help_text="Why it was skipped.")
-    # The refund this message told of; null: of none.
+    # The refund that the message announced; null if it announced none.
     amount = money_field(null=True, blank=True)
     message = models.OneToOneField(
         Message, models.SET_NULL, null=True, blank=True, related_name="campaign_message"
@@ -71,13 +72,13 @@ class CampaignMessage(Outbox):
                 condition=Q(delivery_state=DeliveryState.PENDING),
                 name="inbox_campaign_due",
             ),
-            # How many are on their way.
+            # Counting the sends in progress.
             models.Index(
                 fields=["lease_until"],
                 condition=Q(lease_until__isnull=False),
                 name="inbox_campaign_leased",
             ),
-            # /metrics: what failed lately.
+            # /metrics: recent failures.
             models.Index(
                 fields=["failed_at"],
                 condition=Q(delivery_state=DeliveryState.FAILED),
@@ -89,7 +90,7 @@ class CampaignMessage(Outbox):
                 condition=Q(state=SendState.WAITING),
                 name="inbox_campaign_waiting",
             ),
-            # The quiet time: what was written lately.
+            # The quiet period: what was sent recently.
             models.Index(
                 fields=["campaign", "written_at"],
                 condition=Q(state=SendState.WRITTEN),

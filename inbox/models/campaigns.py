@@ -1,4 +1,4 @@
-"""Messages that order events and checkouts trigger (rows F47, F50)."""
+"""Campaigns: messages triggered by order events and checkouts."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class Via(models.TextChoices):
 
 
 def validate_placeholders(text: str) -> None:
+    """Raise ValidationError naming the placeholders that no campaign can fill in."""
     if unknown := placeholders.unknown(text):
         known = ", ".join(sorted(placeholders.KNOWN))
         raise ValidationError(
@@ -61,6 +62,8 @@ validate_language = RegexValidator(
 
 
 class CampaignText(models.Model):
+    """The texts of a campaign in one language (abstract)."""
+
     subject = models.CharField(
         max_length=200,
         validators=[validate_placeholders],
@@ -88,6 +91,7 @@ class CampaignText(models.Model):
 
     @property
     def all_words(self) -> str:
+        """Subject, body and SMS text together, to look for placeholders in."""
         return "\n".join((self.subject, self.body, self.sms_text))
 
 
@@ -96,11 +100,14 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return self.filter(is_active=True)
 
     def on(self, event_kind: str) -> Self:
+        """Active campaigns for this trigger, with their translations and conditions prefetched."""
         found = self.active().filter(event_kind=event_kind)
         return found.prefetch_related("translations", "conditions")
 
 
 class Campaign(CampaignText):
+    """A message that a trigger sends; the texts on the row itself are in `language`."""
+
     name = models.CharField(max_length=100, unique=True)
     event_kind = models.CharField(
         "when",
@@ -190,7 +197,7 @@ class Campaign(CampaignText):
                 condition=~Q(event_kind__in=CHECKOUT_TRIGGERS) | Q(purpose=Purpose.MARKETING),
                 name="inbox_checkout_campaigns_need_consent",
             ),
-            # Shopify knows of no consent for a messenger.
+            # Shopify records no marketing consent for messengers.
             models.CheckConstraint(
                 condition=Q(purpose=Purpose.TRANSACTIONAL) | Q(via_conversation=False),
                 name="inbox_no_marketing_in_conversations",
@@ -201,8 +208,8 @@ class Campaign(CampaignText):
         return self.name
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Note when it is switched on, or given another event: it speaks of what happens from
-        then on."""
+        """Record when the campaign is switched on or its trigger changes, because it only
+        applies to events from then on."""
         if self.pk and self.is_active:
             same = Campaign.objects.filter(pk=self.pk, event_kind=self.event_kind, is_active=True)
             if not same.exists():
@@ -213,10 +220,12 @@ class Campaign(CampaignText):
 
     @property
     def on_since(self) -> datetime:
+        """Events before this moment never trigger the campaign."""
         return self.switched_on_at or self.created_at
 
     @property
     def channels(self) -> tuple[Via, ...]:
+        """The channels this campaign is enabled for."""
         wanted = (
             (Via.CONVERSATION, self.via_conversation),
             (Via.EMAIL, self.via_email),
@@ -234,11 +243,12 @@ class Campaign(CampaignText):
 
     @property
     def quiet_time(self) -> timedelta:
+        """The minimum interval between two of this campaign's messages to the same customer."""
         return timedelta(days=self.quiet_days)
 
     @property
     def silence(self) -> timedelta:
-        """How long a checkout has to lie still before this campaign speaks of it."""
+        """How long a checkout must be idle before this campaign applies to it."""
         minutes = (
             self.abandoned_after_minutes
             if self.event_kind == CampaignTrigger.CHECKOUT_ABANDONED
@@ -263,7 +273,8 @@ class Campaign(CampaignText):
         self.check_text(self, self.language)
 
     def check_text(self, text: CampaignText, language: str) -> None:
-        """Raises ValidationError where the text could not be sent by this campaign."""
+        """Raise ValidationError if this campaign could not send the text: a placeholder that its
+        trigger does not provide or the language lacks, or a missing unsubscribe link."""
         used = placeholders.used(text.all_words)
         if alien := sorted(used - placeholders.available(self.event_kind)):
             names = ", ".join(f"{{{{ {name} }}}}" for name in alien)
@@ -295,7 +306,7 @@ class Campaign(CampaignText):
 
 
 class CampaignTranslation(CampaignText):
-    """The same campaign in the customer's language."""
+    """A campaign's texts in one more language."""
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="translations")
     language = models.CharField(
@@ -326,7 +337,7 @@ class Comparison(models.TextChoices):
 
 
 class CampaignCondition(models.Model):
-    """One thing the customer must have done, or not: all of a campaign's must hold."""
+    """Something the customer must or must not have done; a campaign requires all its conditions."""
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="conditions")
     event_kind = models.CharField("what", max_length=20, choices=CampaignTrigger.choices)

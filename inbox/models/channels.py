@@ -1,4 +1,4 @@
-"""A way customers reach us. Its key lets a messenger in; its secret signs what we send out."""
+"""Channels through which customers reach us."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ class ChannelKind(models.TextChoices):
 
 
 class Channel(models.Model):
+    """A messenger or a mailbox. Its key authenticates inbound calls; its secret signs what we
+    send to its callback."""
+
     kind = models.CharField(max_length=10, choices=ChannelKind.choices, default=ChannelKind.API)
     name = models.CharField(max_length=100, unique=True, help_text="Shown to agents.")
     is_active = models.BooleanField(
@@ -34,7 +37,7 @@ class Channel(models.Model):
         "Off: an address counts as proven where the message itself says so (sender.verified), "
         "and every other one only suggests a customer.",
     )
-    # The key itself is shown once and never stored (inbox.channels.keys).
+    # The API key itself is shown once and never stored (inbox.channels.keys).
     key_prefix = models.CharField(max_length=20, blank=True, editable=False)
     key_hash = models.CharField(max_length=64, blank=True, editable=False)
     sealed_secret = SealedTextField(blank=True, editable=False)

@@ -1,4 +1,4 @@
-"""A person who writes to us, and the addresses we know them by (row G09)."""
+"""Contacts: the people who write to us, and the addresses we know them by."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Contact(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        # Searching the list by name.
+        # Searching the conversation list by name.
         indexes = [models.Index(fields=["name"], name="inbox_contact_by_name")]
 
     def __str__(self) -> str:
@@ -32,7 +32,7 @@ class Contact(models.Model):
 
     @property
     def shown_name(self) -> str:
-        """What to call them on a page: never empty, and never a name that cannot be seen."""
+        """The name to display: never empty and never made of invisible characters."""
         return normalization.name(self.name) or gettext("Contact %(number)s") % {"number": self.pk}
 
 
@@ -45,12 +45,15 @@ class IdentityKind(models.TextChoices):
 
 class IdentityQuerySet(models.QuerySet["Identity"]):
     def active(self) -> Self:
+        """Identities that have not been removed from their contact."""
         return self.filter(removed_at=None)
 
 
 class Identity(models.Model):
-    """One address of a contact. `value` is normalized (inbox.contacts.identities); a removed one stays
-    for the record and frees its value for another contact."""
+    """One address of a contact. `value` is normalized on save (inbox.normalization).
+
+    A removed identity stays for the record and frees its value for another contact.
+    """
 
     contact = models.ForeignKey(Contact, models.CASCADE, related_name="identities")
     kind = models.CharField(max_length=20, choices=IdentityKind.choices)
@@ -91,7 +94,7 @@ class Identity(models.Model):
                 condition=Q(is_set_aside=False) | Q(removed_at__isnull=False),
                 name="inbox_set_aside_is_not_active",
             ),
-            # A customer's id means nothing without its store.
+            # A Shopify customer ID means nothing without its store.
             models.CheckConstraint(
                 condition=~Q(kind=IdentityKind.SHOPIFY_CUSTOMER)
                 | ~Q(value__startswith="gid:")
@@ -109,7 +112,7 @@ class Identity(models.Model):
         super().save(*args, update_fields=update_fields, **kwargs)
 
     def clean(self) -> None:
-        """Refuses what is no address of its kind, and says what to write."""
+        """Reject a value that is not an address of its kind, saying what to enter instead."""
         super().clean()
         if self.removed_at is not None:
             return
@@ -127,19 +130,22 @@ class Identity(models.Model):
 
     @property
     def shown(self) -> str:
-        """The value for people: of a Shopify customer, its number."""
+        """The value to display: for a Shopify customer, just its number."""
         return self.value.rsplit("/", 1)[-1] if self.is_shopify_customer else self.value
 
 
 class ClaimQuerySet(models.QuerySet["Claim"]):
     def understood(self) -> Self:
-        """Those that are an address at all, in the form of an identity's value."""
+        """Claims that parsed as an address; their values are normalized like an identity's."""
         return self.filter(is_understood=True)
 
 
 class Claim(models.Model):
-    """An address that somebody gave as theirs and nobody proved. It finds no orders and owns
-    nothing; it only suggests. Any number of contacts may claim the same one."""
+    """An unproven address that a contact gave as theirs.
+
+    It finds no orders and grants nothing; it only leads to suggestions. Any number of contacts
+    may claim the same address.
+    """
 
     contact = models.ForeignKey(Contact, models.CASCADE, related_name="claims")
     kind = models.CharField(max_length=20, choices=IdentityKind.choices)

@@ -1,5 +1,8 @@
-"""A conversation and its messages. The list's columns repeat the last message, so that the
-list is one index scan whatever the number of messages."""
+"""Conversations and their messages.
+
+A conversation denormalizes its last message, so that the list is a single index scan no matter
+how many messages there are.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ PREVIEW_LENGTH = 140
 
 
 def preview_of(text: str) -> str:
-    """A message's first words in one line, for the list."""
+    """The start of a message on one line, for the conversation list."""
     return " ".join(text[: PREVIEW_LENGTH * 4].split())[:PREVIEW_LENGTH]
 
 
@@ -34,17 +37,20 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return self.filter(state=state)
 
     def before(self, at: datetime, pk: int) -> Self:
-        """Rows after this place in the list, newest first (keyset)."""
+        """Rows that follow this position when sorted newest first (keyset pagination)."""
         return self.filter(Q(last_message_at__lt=at) | Q(last_message_at=at, pk__lt=pk))
 
     def newest_first(self) -> Self:
         return self.order_by("-last_message_at", "-pk")
 
     def due(self, *, now: datetime) -> Self:
+        """Snoozed conversations whose snooze has ended."""
         return self.filter(state=ConversationState.SNOOZED, snoozed_until__lte=now)
 
 
 class Conversation(models.Model):
+    """A thread on one channel, with the contact whose orders are shown beside it."""
+
     contact = models.ForeignKey(Contact, models.PROTECT, related_name="conversations")
     channel = models.ForeignKey(Channel, models.PROTECT, related_name="conversations")
     external_id = models.CharField(max_length=200, help_text="The channel's own id of it.")
@@ -60,7 +66,7 @@ class Conversation(models.Model):
         max_length=10, choices=ConversationState.choices, default=ConversationState.OPEN
     )
     snoozed_until = models.DateTimeField(null=True, blank=True)
-    # What somebody is told whose page still shows it as it was before.
+    # Shown to agents who act on an outdated page: who changed the conversation, and when.
     assigned_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When it last changed hands."
     )
@@ -116,7 +122,7 @@ class Conversation(models.Model):
             ),
         ]
         indexes = [
-            # The lists, newest first: everybody's, mine, nobody's.
+            # The lists, newest first: all, mine, unassigned.
             models.Index(fields=["state", "-last_message_at", "-id"], name="inbox_list_all"),
             models.Index(
                 fields=["assignee", "state", "-last_message_at", "-id"],
@@ -134,7 +140,7 @@ class Conversation(models.Model):
                 condition=Q(state=ConversationState.SNOOZED),
                 name="inbox_snoozed_due",
             ),
-            # The contact page, and where a confirmation goes.
+            # The contact page, and choosing the conversation for a confirmation.
             models.Index(fields=["contact", "-last_message_at"], name="inbox_of_contact"),
         ]
 
@@ -143,12 +149,12 @@ class Conversation(models.Model):
 
     @property
     def state_mark(self) -> str:
-        """Names the last change of the state: a page says by it which one it shows."""
+        """Identify the last state change; a page sends it back to say which state it shows."""
         return self.state_changed_at.isoformat() if self.state_changed_at else ""
 
     @property
     def origin(self) -> str:
-        """What OrderAction.origin holds for actions taken here."""
+        """The value of OrderAction.origin for actions taken in this conversation."""
         return f"conversation:{self.pk}"
 
 
@@ -160,9 +166,9 @@ class MessageKind(models.TextChoices):
     SYSTEM = "system", _("System")
 
 
-# Whose words the list shows: what was said last between the customer and us.
+# Kinds that the list previews: what was last said between the customer and us.
 LISTED_KINDS = (MessageKind.INBOUND, MessageKind.REPLY)
-# What leaves by the channel.
+# Kinds that are delivered through the channel.
 OUTGOING_KINDS = (MessageKind.REPLY, MessageKind.CONFIRMATION)
 
 
@@ -174,10 +180,11 @@ class DeliveryState(models.TextChoices):
 
 
 class Outbox(models.Model):
-    """A row that leaves by a channel: the row is the truth, a task only makes it quick.
+    """A row that a channel delivers (abstract): the row is the truth, a task only makes it quick.
 
-    A worker that sends it holds `lease_until`. `next_attempt_at`, the back-off, is written with
-    the lease, so that an attempt whose worker died counts and backs off like any other.
+    `lease_until` belongs to the worker that is sending it. `next_attempt_at`, the back-off, is
+    written together with the lease, so an attempt whose worker died counts and backs off like any
+    other.
     """
 
     delivery_state = models.CharField(
@@ -203,18 +210,20 @@ class Outbox(models.Model):
 
 class MessageQuerySet(models.QuerySet["Message"]):
     def listed(self) -> Self:
-        """Those of which one's first words stand in the list: the last one written."""
+        """Messages of the kinds that the conversation list previews."""
         return self.filter(kind__in=LISTED_KINDS)
 
     def undelivered(self) -> Self:
-        """What was given up and nobody has sent again or dismissed. What failed before there
-        was a time of it is left alone."""
+        """Failed messages that no agent has sent again or dismissed. Rows that failed before
+        `failed_at` existed are left out."""
         return self.filter(
             delivery_state=DeliveryState.FAILED, failed_at__isnull=False, handled_at=None
         )
 
 
 class Message(Outbox):
+    """One entry of a thread: inbound, a reply, a note, a confirmation or a system line."""
+
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
     channel = models.ForeignKey(Channel, models.PROTECT, related_name="messages")
     kind = models.CharField(max_length=12, choices=MessageKind.choices)
@@ -294,7 +303,7 @@ class Message(Outbox):
         indexes = [
             # The thread, newest first.
             models.Index(fields=["conversation", "-created_at", "-id"], name="inbox_thread"),
-            # What an agent has not read (inbox.read_marks).
+            # Unread messages of an agent (inbox.read_marks).
             models.Index(
                 fields=["conversation", "id"],
                 condition=Q(kind=MessageKind.INBOUND),
@@ -306,19 +315,19 @@ class Message(Outbox):
                 condition=Q(delivery_state=DeliveryState.PENDING),
                 name="inbox_message_due",
             ),
-            # How many are on their way.
+            # Counting the sends in progress.
             models.Index(
                 fields=["lease_until"],
                 condition=Q(lease_until__isnull=False),
                 name="inbox_message_leased",
             ),
-            # One conversation's replies leave in their order.
+            # Replies of one conversation are sent in order.
             models.Index(
                 fields=["conversation", "id"],
                 condition=Q(delivery_state=DeliveryState.PENDING),
                 name="inbox_message_in_order",
             ),
-            # What a person still has to look at: the thread and /metrics.
+            # Failures that an agent still has to deal with: the thread and /metrics.
             models.Index(
                 fields=["conversation"],
                 condition=Q(delivery_state=DeliveryState.FAILED, handled_at=None),

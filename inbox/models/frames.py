@@ -1,4 +1,4 @@
-"""Another help desk that may show our order panel in a frame of its page (row G13)."""
+"""Other help desks that may embed our order panel in an iframe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from core.encryption import EncryptedTextField
 
-# What may stand in a Content-Security-Policy, and in postMessage: no path, no wildcard.
+# Origins end up in Content-Security-Policy and in postMessage calls: no path, no wildcard.
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
 
@@ -26,7 +26,10 @@ class FrameKind(models.TextChoices):
 
 
 def normal_origin(text: str) -> str:
-    """https://desk.example.com[:port], in lower case. Raises ValidationError with what to do."""
+    """Normalize an origin to lower-case https://desk.example.com[:port].
+
+    Raises ValidationError that says what to fix. http:// is accepted for loopback with DEBUG on.
+    """
     word = text.strip().rstrip("/").lower()
     try:
         parts = urlsplit(word)
@@ -50,7 +53,7 @@ def normal_origin(text: str) -> str:
 
 
 def split_origins(text: str) -> tuple[str, ...]:
-    """One a line. Raises ValidationError with everything that is wrong."""
+    """Parse one origin per line, dropping duplicates. ValidationError lists every problem."""
     found, errors = [], []
     for line in text.split():
         try:
@@ -68,7 +71,7 @@ def _check_origins(text: str) -> None:
 
 
 class HelpDeskFrame(models.Model):
-    """No row: the panel is framed by nobody."""
+    """A help desk that may frame the order panel. Without a row, nothing may frame it."""
 
     name = models.CharField(
         max_length=100, unique=True, help_text="What agents call the help desk, such as Chatwoot."
@@ -116,14 +119,17 @@ class HelpDeskFrame(models.Model):
         return self.name
 
     def clean(self) -> None:
-        # A field with an error is not normal yet; the form shows that one.
+        # The field's own validator has already reported this error to the form.
         try:
             self.origins = "\n".join(split_origins(self.origins))
         except ValidationError:
             return
 
     def allowed_origins(self) -> tuple[str, ...]:
-        """Who may frame it now. A row that was valid only with DEBUG on allows nothing else."""
+        """Origins that may frame the panel right now.
+
+        Empty for an inactive row, and for one with an origin that was valid only with DEBUG on.
+        """
         if not self.is_active:
             return ()
         try:
@@ -133,12 +139,16 @@ class HelpDeskFrame(models.Model):
 
 
 class FrameCode(models.Model):
-    """A code that opens a frame, once: `used_at` is set by compare-and-set. Of a signed address
-    the row is written as it is used, and its digest is what a second use collides with."""
+    """A one-time code that opens a frame; `used_at` is set by compare-and-set.
+
+    For a signed address the row is written when the address is used, so that the unique digest
+    makes a second use fail.
+    """
 
     frame = models.ForeignKey(HelpDeskFrame, models.CASCADE, related_name="codes")
     digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the code.")
-    # Of a code that an agent got in a window of ours; only the frame that asked can use it.
+    # Set for a code that an agent got in a window of ours; `challenge` ties it to the frame that
+    # asked for it.
     agent = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     session_key = models.CharField(max_length=40, blank=True)
     challenge = models.CharField(max_length=64, blank=True)
@@ -146,7 +156,7 @@ class FrameCode(models.Model):
     used_at = models.DateTimeField(null=True)
 
     class Meta:
-        # Old codes are deleted as new ones are written.
+        # Expired codes are deleted whenever a new one is written.
         indexes = [models.Index(fields=["expires_at"], name="inbox_frame_code_expired")]
 
     def __str__(self) -> str:

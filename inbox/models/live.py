@@ -1,4 +1,4 @@
-"""What changed, for the browsers that look at it: one short-lived row for each announcement."""
+"""Live-update events for browsers: one short-lived row per announcement."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from django.utils import timezone
 
 
 class CurrentTransaction(Func):
-    """The number of the writing transaction, as `LiveEvent.at` keeps it.
+    """The number of the writing transaction, for `LiveEvent.at`.
 
-    PostgreSQL has one. SQLite has a single writer, so that counting on gives the order of the
-    commits; the newest row is never pruned, so that a number is not given twice.
+    PostgreSQL has transaction IDs. SQLite has a single writer, so a plain counter gives the
+    commit order; the newest row is never pruned, so that no number is assigned twice.
     """
 
     output_field = models.BigIntegerField()
@@ -26,17 +26,18 @@ class CurrentTransaction(Func):
 
 
 class LiveEvent(models.Model):
-    """Something looks different. Written in the transaction that changed it (inbox.live.events)."""
+    """A change that browsers should show; written in the transaction that made it
+    (inbox.live.events)."""
 
     topics = models.TextField(help_text="What looks different, separated by spaces.")
-    # Not the id: two transactions that run at once may commit in another order than they
-    # wrote, and whoever had read the higher id would never look at the lower one.
+    # Not the id: concurrent transactions may commit in a different order than they inserted, and
+    # a reader that had already seen the higher id would never look at the lower one.
     at = models.BigIntegerField()
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         indexes = [
-            # live.read: what was written since.
+            # inbox.live.events.read: what was written since.
             models.Index(fields=["at"], name="inbox_live_at"),
         ]
 

@@ -1,4 +1,4 @@
-"""Who asked for no more advertising."""
+"""Addresses that have opted out of marketing."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from django.utils import timezone
 
 
 class OptOut(models.Model):
-    """An address that gets no marketing from us any more, whatever consent Shopify shows.
+    """An address that gets no more marketing from us, whatever consent Shopify shows.
 
-    Only a keyed hash of it: it has to outlive the person's other data.
+    Stored as a keyed hash only, because it has to outlive the person's other data.
     """
 
     digest = models.CharField(max_length=64, unique=True)

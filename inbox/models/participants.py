@@ -1,4 +1,4 @@
-"""Who writes in a conversation, and what each agent has read and begun to write there."""
+"""Participants of a conversation, and each agent's read mark and draft in it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from inbox.models.conversations import Conversation
 
 
 class Participant(models.Model):
-    """Somebody who has written in a conversation; each inbound message names theirs.
+    """A person who has written in a conversation; every inbound message points to its sender.
 
-    Others than the conversation's own contact may write in it (a copied colleague, a group chat).
-    Each keeps a contact of their own: only the conversation's contact lends it orders.
+    People other than the conversation's contact may write in it (a copied colleague, a group
+    chat). Each has a contact of their own, but the conversation shows only the orders of its own
+    contact.
     """
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="participants")
@@ -45,7 +46,7 @@ class Participant(models.Model):
 
     @property
     def shown_name(self) -> str:
-        """What to call them on a page: never empty, and never a name that cannot be seen."""
+        """The name to display: never empty and never made of invisible characters."""
         return normalization.name(self.name) or self.address or self.contact.shown_name
 
 
@@ -76,7 +77,7 @@ class DraftMode(models.TextChoices):
 
 
 class Draft(models.Model):
-    """What an agent has begun to write in a conversation. Nobody else sees it."""
+    """An agent's unsent text in a conversation. No one else sees it."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="drafts")
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="drafts")

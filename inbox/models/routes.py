@@ -1,4 +1,4 @@
-"""The ways out that messages share."""
+"""Delivery routes that outgoing messages share."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from django.db import models
 
 
 class Route(models.Model):
-    """One way out: a channel's callback, the mail server, the SMS provider.
+    """One delivery route: a channel's callback, the mail server, the SMS provider.
 
-    Its row is locked while a message is claimed, so that the number of messages on their way by
-    it can be limited; and it remembers that the other side does not answer, so that the messages
-    behind need not find out one by one.
+    Its row is locked while a message is claimed, which limits the number of concurrent sends. It
+    also remembers that the other side is not responding, so that queued messages need not find
+    that out one by one.
     """
 
     key = models.CharField(max_length=40, unique=True)
