@@ -1,10 +1,10 @@
-"""What agents have begun to write: one text for each agent and conversation, with its mode.
+"""Agents' drafts: one text per agent and conversation, with its mode (reply or note).
 
-Pages save while somebody types, and their saves may arrive late, twice or out of order. Two ids,
-both made by the page, keep that harmless. `client_id` is the composer's: the message it becomes
-carries the same one, so a save that comes after its message is recognized. `version` is the
-save's: the next save names the versions its page has seen, so a page never replaces words that
-it does not know.
+Pages save while the agent types, and saves may arrive late, twice or out of order. Two IDs, both
+made by the page, keep that harmless. `client_id` identifies the composer: the message it becomes
+carries the same ID, so a save that arrives after its message is recognized. `version` identifies
+the save: the next save lists the versions its page has seen, so a page never overwrites text it
+doesn't know.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from inbox.models import Conversation, Draft, DraftMode, Message, MessageKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """What stands in a composer."""
+    """The contents of a composer."""
 
     text: str
     mode: str
@@ -35,15 +35,16 @@ class Words:
 
 class Outcome(StrEnum):
     SAVED = "saved"
-    # The composer's message is written already; what was saved here is the message's text.
+    # The composer's message has already been written; the save was dropped.
     SENT = "sent"
-    # Another page has saved words that this one has not seen; they stay.
+    # Another page has saved a text that this one has not seen; that text stays.
     OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """`text` and `mode`: of the message, or of the draft as it is now."""
+    """The result of a save. `text` and `mode` are those of the message if it was SENT, else those
+    of the draft as it is now."""
 
     outcome: Outcome
     text: str
@@ -52,26 +53,26 @@ class Kept:
 
 
 def of(agent: Agent, conversation: Conversation) -> Draft | None:
-    """None also where it was cleared."""
-    return _of(agent).filter(conversation=conversation).first()
+    """Return the agent's draft; None if there is none or it was cleared."""
+    return _drafts_of(agent).filter(conversation=conversation).first()
 
 
 def begun_in(agent: Agent, conversation_ids: Collection[int]) -> frozenset[int]:
-    """In which of these conversations the agent has a draft."""
-    begun = _of(agent).filter(conversation__in=conversation_ids)
+    """Return the IDs of those conversations in which the agent has a draft."""
+    begun = _drafts_of(agent).filter(conversation__in=conversation_ids)
     return frozenset(begun.values_list("conversation_id", flat=True))
 
 
-def _of(agent: Agent) -> QuerySet[Draft]:
+def _drafts_of(agent: Agent) -> QuerySet[Draft]:
     if not isinstance(agent, User):
         return Draft.objects.none()
     return Draft.objects.filter(user=agent).exclude(text="")
 
 
 def save(*, conversation: Conversation, by: User, words: Words, follows: Collection[UUID]) -> Kept:
-    """Keep the words, unless they were sent or something else stands in their place.
+    """Save a draft unless it was already sent or the stored one is unknown to the page.
 
-    Opens its own transaction. `follows`: every version that the page has seen or made.
+    `follows` is every version that the page has seen or made. Opens its own transaction.
     """
     with transaction.atomic(durable=True):
         _lock(conversation)
@@ -81,13 +82,16 @@ def save(*, conversation: Conversation, by: User, words: Words, follows: Collect
             return Kept(outcome=Outcome.SENT, text=sent.text, mode=mode, version=words.version)
         known = Draft.objects.filter(user=by, conversation=conversation).first()
         if known is not None and known.version not in {words.version, *follows}:
-            return _as_it_is(known, Outcome.OTHER)
-        return _as_it_is(_write(conversation, by, words), Outcome.SAVED)
+            return _kept_from(known, Outcome.OTHER)
+        return _kept_from(_write(conversation, by, words), Outcome.SAVED)
 
 
 def put(*, conversation: Conversation, by: User, mode: str, text: str, client_id: UUID) -> None:
-    """Keep what came in a form and could not be sent (inbox.accounts.sessions). Words from another
-    composer stay before it, and together they are a note if either was one."""
+    """Save as a draft what was submitted but could not be sent (inbox.accounts.sessions).
+
+    Text from another composer is kept in front of it, and the result is a note if either was one:
+    what was meant for the team must not become a reply. Opens its own transaction.
+    """
     with transaction.atomic(durable=True):
         _lock(conversation)
         if Message.objects.filter(author=by, client_id=client_id).exists():
@@ -101,10 +105,11 @@ def put(*, conversation: Conversation, by: User, mode: str, text: str, client_id
 
 
 def settle(*, conversation: Conversation, by: User, text: str, client_id: UUID | None) -> None:
-    """A message was written: its draft goes, in the transaction that wrote it and holds the
-    conversation's lock (inbox.conversations.writing).
+    """Delete the draft of a message that was just written.
 
-    Words from another composer stay, unless they are the same: their agent may still want them.
+    Expects the transaction that wrote the message and holds the conversation's lock
+    (inbox.conversations.writing). Text from another composer stays unless it is the same, because
+    the agent may still want it.
     """
     mine = Draft.objects.filter(user=by, conversation=conversation).first()
     if mine is None:
@@ -128,12 +133,12 @@ def _write(conversation: Conversation, by: User, words: Words) -> Draft:
     return kept
 
 
-def _as_it_is(draft: Draft, outcome: Outcome) -> Kept:
+def _kept_from(draft: Draft, outcome: Outcome) -> Kept:
     return Kept(outcome=outcome, text=draft.text, mode=draft.mode, version=draft.version)
 
 
 def _lock(conversation: Conversation) -> None:
-    """A save and the message it becomes come one after the other: otherwise a save that has not
-    seen the message yet would bring its words back as a draft."""
+    """Serialize a save with the message it becomes: otherwise a save that has not seen the
+    message yet would bring its text back as a draft."""
     rows = Conversation.objects.select_for_update(no_key=True).filter(pk=conversation.pk)
     rows.values_list("pk", flat=True).first()

@@ -1,4 +1,4 @@
-"""What agents write and choose around a conversation."""
+"""Forms for what agents write and choose in a conversation."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from inbox.accounts import roles
 from inbox.models import DraftMode
 
 SNOOZE_HOURS = (1, 4, 24, 168)
-# More than a message may have: what is too long to be sent is not lost.
+# More than a message may have, so that a text too long to send isn't lost.
 DRAFT_LENGTH = 40_000
 
 
 class MessageForm(forms.Form):
-    """A composer. `mode`: what the address writes that it was sent to."""
+    """The composer. `mode` is what the URL it was posted to writes: a reply or a note."""
 
     text = forms.CharField(max_length=10_000, strip=True)
     mode = forms.ChoiceField(choices=DraftMode.choices)
@@ -37,7 +37,8 @@ class MessageForm(forms.Form):
         self._mode = mode
 
     def clean_mode(self) -> str:
-        """A note sent to the replies' address would reach the customer: neither is written."""
+        """Refuse a mode that doesn't match the URL: a note posted to the reply URL would reach the
+        customer."""
         mode: str = self.cleaned_data["mode"]
         if mode != self._mode:
             raise forms.ValidationError(
@@ -50,7 +51,7 @@ class MessageForm(forms.Form):
 
 
 class DraftForm(forms.Form):
-    """A save of what stands in a composer; `follows`, a list, is the view's to read."""
+    """A draft save. The view reads `follows` itself, because it is a list."""
 
     text = forms.CharField(max_length=DRAFT_LENGTH, strip=False, required=False)
     mode = forms.ChoiceField(choices=DraftMode.choices)
@@ -58,13 +59,13 @@ class DraftForm(forms.Form):
     version = forms.UUIDField()
 
     def clean_text(self) -> str:
-        """With the line ends that the field has; forms are sent with others."""
+        """Convert the CRLF of submitted forms back to the LF that the textarea has."""
         text: str = self.cleaned_data["text"]
         return text.replace("\r\n", "\n")
 
 
 class AssignForm(forms.Form):
-    """Empty: nobody."""
+    """Choose an assignee; empty means unassigned."""
 
     assignee = forms.ModelChoiceField(queryset=User.objects.none(), required=False)
 

@@ -1,4 +1,4 @@
-"""What the inbox's pages show, computed. Fixed numbers of queries; templates only choose."""
+"""The conversation list, fully computed here in a fixed number of queries for the templates."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ConversationRow:
     preview: str
     at: datetime
     is_inbound: bool
-    # By this agent, whoever else has read it.
+    # For this agent, regardless of who else has read it.
     is_unread: bool
     has_undelivered: bool
     assignee: str
@@ -47,8 +47,8 @@ class ConversationRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationList:
-    """`next_url` is empty on the last page, `newest_url` on the first; `live_src` gives the same
-    rows again."""
+    """One page of the list. `next_url` is empty on the last page and `newest_url` on the first;
+    `live_src` returns the same rows again."""
 
     rows: tuple[ConversationRow, ...]
     scope: str
@@ -62,7 +62,11 @@ class ConversationList:
 def conversation_list(
     agent: Agent, *, scope: str, state: str, query: str, after: str
 ) -> ConversationList:
-    """One page by keyset: (time, id) of the last row shown. Unknown words mean the default."""
+    """Return one page of the list for an agent.
+
+    `after` is the keyset "time~id" of the last row shown; what can't be parsed means the first
+    page. An unknown scope or state falls back to the default. A query searches every state.
+    """
     scope = scope if scope in SCOPES else "all"
     state = state if state in ConversationState.values else ConversationState.OPEN
     query = query.replace("\x00", "").strip()[:100]
@@ -75,7 +79,7 @@ def conversation_list(
             rows = rows.filter(assignee_id=agent.pk)
         elif scope == "unassigned":
             rows = rows.filter(assignee=None)
-    words = {"scope": scope, "state": state, "q": query}
+    params = {"scope": scope, "state": state, "q": query}
     here = reverse("inbox:list")
     at, _, pk = after.partition("~")
     edge, last = moment(at), number(pk)
@@ -89,7 +93,7 @@ def conversation_list(
     next_url = ""
     if len(page) > PAGE:
         mark = f"{shown[-1].last_message_at.isoformat()}~{shown[-1].pk}"
-        next_url = f"{here}?{urlencode(words | {'after': mark})}"
+        next_url = f"{here}?{urlencode(params | {'after': mark})}"
     begun = drafts.begun_in(agent, [conversation.pk for conversation in shown])
     return ConversationList(
         rows=tuple(
@@ -100,22 +104,22 @@ def conversation_list(
         state=state,
         query=query,
         next_url=next_url,
-        newest_url=f"{here}?{urlencode(words)}" if after else "",
-        live_src=f"{reverse('inbox:list_rows')}?{urlencode(words | {'after': after})}",
+        newest_url=f"{here}?{urlencode(params)}" if after else "",
+        live_src=f"{reverse('inbox:list_rows')}?{urlencode(params | {'after': after})}",
     )
 
 
 def _search(rows: QuerySet[Conversation], query: str) -> QuerySet[Conversation]:
-    """By contact name, by e-mail, or by the number of an order of theirs."""
+    """Filter by contact name, e-mail, phone, or the number of one of the contact's orders."""
     match = Q(contact__name__icontains=query)
     people = Identity.objects.active().filter(
         kind__in=[IdentityKind.EMAIL, IdentityKind.PHONE], value__icontains=query.lower()
     )
     match |= Q(contact__in=people.values("contact"))
-    # What was given without proof finds the conversation, and no orders.
+    # Unproven addresses find the conversation, though they never find orders.
     claims = Claim.objects.understood().filter(value__icontains=query.lower())
     match |= Q(contact__in=claims.values("contact"))
-    # Theirs by the same rule as beside the conversation (inbox.contacts.identities).
+    # Ownership by the same rule as in the panel beside the conversation.
     orders = list(Order.objects.visible().named(query).values_list("pk", flat=True)[:PAGE])
     owners = identities.contacts_of_many(orders) if orders else []
     return rows.filter(match | Q(contact__in=owners))

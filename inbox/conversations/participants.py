@@ -1,4 +1,4 @@
-"""Who takes part in a conversation: for its head, for the composer, and to hand it over."""
+"""Participants of a conversation: for its header, as reply recipients, and as its contact."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from orders.models import AuditKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Other:
-    """Somebody who writes in a conversation and is not its contact."""
+    """A participant who is not the conversation's contact."""
 
     pk: int
     name: str
@@ -34,6 +34,8 @@ class Other:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
+    """A participant offered as the recipient of a reply."""
+
     pk: int
     label: str
     is_chosen: bool
@@ -41,9 +43,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipients:
-    """To whom a reply goes. `label`: what the composer says; `chosen`: the participant it names,
-    None in conversations from before there were any; `address`: where it goes then; `choices`:
-    more than one, or none at all."""
+    """Where a reply goes.
+
+    `label` is what the composer shows, and `chosen` the participant it names (None in
+    conversations older than the participants table). `address` is the e-mail address, empty for
+    messengers. `choices` is empty unless there is more than one.
+    """
 
     label: str
     chosen: int | None
@@ -52,7 +57,7 @@ class Recipients:
 
 
 def others(conversation: Conversation) -> tuple[Other, ...]:
-    """Everybody but the contact, in the order in which they joined. One query."""
+    """Return every participant but the contact, in the order they joined. One query."""
     rows = conversation.participants.select_related("contact").order_by("pk")
     return tuple(
         Other(pk=row.pk, name=row.shown_name, address=row.address, contact_id=row.contact_id)
@@ -61,7 +66,10 @@ def others(conversation: Conversation) -> tuple[Other, ...]:
 
 
 def recipients(conversation: Conversation, *, chosen: int | None = None) -> Recipients:
-    """`chosen`: the participant an agent picked; None: whoever wrote last. Four queries at most."""
+    """Return the recipients the composer offers; four queries at most.
+
+    `chosen` is the ID of the participant an agent picked; None defaults to the last one to write.
+    """
     is_mail = conversation.channel.kind == ChannelKind.EMAIL
     found = list(conversation.participants.select_related("contact").order_by("pk"))
     reached = [row for row in found if row.address or not is_mail]
@@ -89,12 +97,12 @@ def _label(participant: Participant) -> str:
 
 
 def get(conversation: Conversation, pk: int | None) -> Participant | None:
-    """The one of this conversation; None for any other, and for nobody."""
+    """Return a participant of this conversation; None for an ID of any other conversation."""
     return conversation.participants.filter(pk=pk).first() if pk else None
 
 
 class AnotherContact(Exception):
-    """The conversation is not that of the contact whom the page showed: nothing was changed."""
+    """The conversation no longer has the contact that the page showed; nothing was changed."""
 
 
 def make_contact(
@@ -104,13 +112,17 @@ def make_contact(
     by: User,
     instead_of: int | None = None,
 ) -> bool:
-    """The conversation is this participant's from now on: their orders are beside it, and the
-    former contact's are not. In the audit log, since it changes whose orders may be refunded
-    here. False: it was theirs already. `instead_of`: the contact whom the page showed. Raises
-    AnotherContact where somebody else has changed it since."""
+    """Make a participant the conversation's contact; False if they already are.
+
+    Their orders are shown beside the conversation from now on, instead of the former contact's.
+    That changes whose orders may be refunded here, so it goes to the audit log. `instead_of` is
+    the ID of the contact that the page showed; raises AnotherContact if that has changed. Opens
+    its own transaction.
+    """
     with transaction.atomic(durable=True):
         row = Conversation.objects.select_for_update().get(pk=conversation.pk)
-        # Who takes in a message holds the same lock, and may just have found out who they are.
+        # Read under the lock: receiving a message, which takes the same lock, may just have given
+        # the participant another contact.
         chosen = row.participants.select_related("contact").get(pk=participant.pk)
         if row.contact_id == chosen.contact_id:
             return False

@@ -1,7 +1,7 @@
-"""Taking in what customers write: the message, who sent it, and whose conversation it is.
+"""Receiving customers' messages: the message, its sender, and the contact of the conversation.
 
-Everybody who writes in a conversation is a participant of it with a contact of their own. Only the
-conversation's contact lends it orders; somebody else who writes in it never becomes its contact.
+Everyone who writes in a conversation is a participant with a contact of their own. Only the orders
+of the conversation's contact are shown beside it; another sender never becomes its contact here.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ from inbox.models import (
 from inbox.models.conversations import preview_of
 from orders import locks
 
-# More of a message is not kept; the thread says so.
+# Longer messages are truncated; the thread says so.
 TEXT_LENGTH: Final = 100_000
-# Each try that loses to another message finds what that one made.
+# A try that loses a race finds the rows of the winner the next time.
 _TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """Who wrote, as the channel tells it (inbox.contacts.senders says what that amounts to)."""
+    """The author as reported by the channel; inbox.contacts.senders decides what to trust."""
 
     external_id: str
     name: str = ""
     email: str = ""
     phone: str = ""
-    # The kinds of address the channel has proven; None: it does not say.
+    # The kinds of address the channel has verified; None if it doesn't say.
     verified: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A file that stays with the messenger."""
+    """A file hosted by the messenger; only its link is stored."""
 
     name: str = ""
     url: str = ""
@@ -69,7 +69,7 @@ class Attachment:
 
 
 class _Overtaken(Exception):
-    """Another message made the contact that this one was about to make."""
+    """A concurrent message created the contact that this one was about to create."""
 
 
 def receive(
@@ -82,12 +82,13 @@ def receive(
     sent_at: datetime,
     attachments: Sequence[Attachment] = (),
 ) -> tuple[Message, bool]:
-    """Take in a customer's message; (message, whether it is new). Opens its own transaction.
+    """Store a customer's message; return it and whether it is new. Opens its own transaction.
 
-    The same `external_id` again gives the first message and changes nothing. `sent_at`: not in the
-    future, which whoever takes in a sender's clock has to see to. The conversation,
-    the sender and their contact are made as needed; a resolved or snoozed one opens again. All of
-    it is written or none, so a try that loses to another message leaves nothing behind.
+    Repeating an `external_id` returns the first message and changes nothing. `sent_at` must not be
+    in the future: callers that take it from a sender's clock have to ensure that. The
+    conversation, the participant and their contact are created as needed, and a resolved or
+    snoozed conversation is reopened. It is all or nothing, so a try that loses a race leaves
+    nothing behind.
     """
     for tries_left in reversed(range(_TRIES)):
         if known := channel.messages.filter(external_id=external_id).first():
@@ -98,7 +99,7 @@ def receive(
                     channel, external_id, conversation_id, sender, text, sent_at, attachments
                 ), True
         except (IntegrityError, _Overtaken):
-            # It was pushed twice at once, or others began the same: they were first.
+            # The message was pushed twice at once, or a concurrent one created the same rows first.
             if not tries_left:
                 raise
         except OperationalError as error:
@@ -108,7 +109,7 @@ def receive(
 
 
 def addresses_of(channel: Channel, sender: Sender) -> Addresses:
-    """What the channel's words of a sender's addresses amount to."""
+    """Sort the sender's addresses into proven and merely claimed ones."""
     return senders.weigh(
         email=sender.email,
         phone=sender.phone,
@@ -147,7 +148,8 @@ def _take_in(
 
 def _participant(channel: Channel, conversation_id: str, sender: Sender) -> Participant:
     addresses = addresses_of(channel, sender)
-    # The lock keeps messages of one conversation apart; those of a new one collide and try again.
+    # The lock serializes messages of one conversation; the first ones of a new conversation
+    # collide on its unique constraint and are retried.
     found = channel.conversations.select_for_update().filter(external_id=conversation_id).first()
     user = f"{channel.pk}:{sender.external_id}"[:255]
     known = Identity.objects.active().filter(kind=IdentityKind.CHANNEL_USER, value=user)
@@ -160,19 +162,19 @@ def _participant(channel: Channel, conversation_id: str, sender: Sender) -> Part
             source=channel.name,
         )
     is_theirs = found is not None and own.contact_id == found.contact_id
-    contact = _learned(own, channel, sender, addresses)
+    contact = _updated_contact(own, channel, sender, addresses)
     if found is None:
         found = Conversation.objects.create(
             contact=contact, channel=channel, external_id=conversation_id
         )
     elif is_theirs:
-        _follow(found, own, contact)
+        _move_conversation(found, own, contact)
     return _joined(found, contact, sender, address=_address(channel, sender, addresses))
 
 
 def _contact(user: str, sender: Sender, addresses: Addresses) -> Contact:
-    """Of somebody whom the channel has not named before: who has an address that the sender has
-    proven; else a contact of their own, under their own name."""
+    """Return the contact for a channel user seen for the first time: the one who holds an address
+    that the sender has proven, else a new contact under the sender's own name."""
     holder = senders.holder(addresses)
     if holder is not None and not identities.refused_by(holder, [_user_key(user)]):
         return holder
@@ -183,10 +185,15 @@ def _user_key(user: str) -> identities.Key:
     return IdentityKind.CHANNEL_USER.value, user
 
 
-def _learned(own: Identity, channel: Channel, sender: Sender, addresses: Addresses) -> Contact:
-    """The sender's contact, with what they gave. A visitor of whom nothing was proven so far and
-    who now proves an address of a contact is that contact: they logged in meanwhile. Not where they
-    give an address that an agent took from them: then nobody is sure. Raises _Overtaken."""
+def _updated_contact(
+    own: Identity, channel: Channel, sender: Sender, addresses: Addresses
+) -> Contact:
+    """Return the sender's contact after recording the addresses they gave.
+
+    A visitor without any proven address who now proves one of a known contact becomes that
+    contact: they have logged in since. Not if they also give an address that an agent took from
+    their contact, because then their identity is uncertain. Raises _Overtaken.
+    """
     contact = own.contact
     is_sure = not identities.refused_by(contact, addresses.keys)
     was_nobody = is_sure and senders.is_nobody(contact)
@@ -200,7 +207,8 @@ def _learned(own: Identity, channel: Channel, sender: Sender, addresses: Address
         contact = holder
     senders.learn(contact, addresses, source=channel.name)
     if was_nobody and addresses.proven and contact.pk != (holder and holder.pk):
-        # Nobody had the address a moment ago. Whoever has it now is who this is.
+        # The address was free a moment ago. If another contact has it now, a concurrent message
+        # created that contact, and this sender is the same person.
         late = senders.holder(addresses)
         is_other = late is not None and late.pk != contact.pk
         if is_other and late and not identities.refused_by(late, [_user_key(own.value)]):
@@ -212,7 +220,7 @@ def _learned(own: Identity, channel: Channel, sender: Sender, addresses: Address
     return contact
 
 
-def _follow(conversation: Conversation, own: Identity, contact: Contact) -> None:
+def _move_conversation(conversation: Conversation, own: Identity, contact: Contact) -> None:
     if contact.pk != conversation.contact_id:
         Conversation.objects.filter(pk=conversation.pk).update(contact=contact)
         conversation.contact = contact
@@ -222,7 +230,7 @@ def _follow(conversation: Conversation, own: Identity, contact: Contact) -> None
 def _joined(
     conversation: Conversation, contact: Contact, sender: Sender, *, address: str
 ) -> Participant:
-    """The sender among those who write here, under the name and address they used last."""
+    """Return the sender's participant, updated to the name and address they used last."""
     participant, is_new = Participant.objects.get_or_create(
         conversation=conversation,
         external_id=sender.external_id[:200],
@@ -245,7 +253,7 @@ def _joined(
 
 
 def _address(channel: Channel, sender: Sender, addresses: Addresses) -> str:
-    """Where they wrote from, proven or not."""
+    """Return the address the sender wrote from, proven or not."""
     if channel.kind == ChannelKind.EMAIL:
         email = addresses.value(IdentityKind.EMAIL)
         return email or normalization.email(sender.external_id)
@@ -253,7 +261,8 @@ def _address(channel: Channel, sender: Sender, addresses: Addresses) -> str:
 
 
 def _note_inbound(message: Message) -> None:
-    """The list is in the order of arrival; its words are those that were written last."""
+    """Update the conversation's list columns. The list is sorted by arrival, but previews the
+    message that was written last."""
     conversation = Conversation.objects.filter(pk=message.conversation_id)
     conversation.update(
         state=ConversationState.OPEN,

@@ -1,4 +1,4 @@
-"""Messages and order events merged by time, on read: nothing is written twice, nothing drifts."""
+"""Messages and order events, merged by time on read: nothing is stored twice, nothing drifts."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ MESSAGES_A_PAGE: Final = 50
 MESSAGES_AT_MOST: Final = 300
 EVENTS_READ: Final = 60
 ACTIVITY_ROWS: Final = 100
-# Longer than a message is under way in a messenger that works.
+# Longer than a working messenger takes to deliver a message.
 LATE: Final = timedelta(minutes=10)
 _LATE_SHOWN: Final = 5
-# What a thread shows among the messages; the rest is on the contact's page.
+# Order events shown in a thread; the contact page has the rest.
 _IN_THREAD: Final = (
     EventKind.PLACED,
     EventKind.FULFILLED,
@@ -42,7 +42,7 @@ _IN_THREAD: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """A file that stays with the messenger. `url`: "" for what is no address of the web."""
+    """A file hosted by the messenger. `url` is "" unless it is an http(s) URL."""
 
     name: str
     url: str
@@ -50,53 +50,57 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One row of a thread: a message of its kind, an "event", or "late": a message that belongs
-    further up arrived here."""
+    """One row of a thread. `kind` is a MessageKind, "event", or "late": a marker that a message
+    which belongs further up arrived at this point."""
 
     key: str
     kind: str
     at: datetime
     text: str
     author: str = ""
-    # Of somebody else's message in the conversation: their contact's page, and what leads there.
+    # Set if someone other than the contact wrote it: their contact page, and their address.
     author_url: str = ""
     address: str = ""
     attachments: tuple[File, ...] = ()
-    # Of a message that was pushed long after it was written.
+    # Set if the message arrived long after it was written.
     arrived_at: datetime | None = None
-    # How many characters it had, where not all were kept.
+    # The original length, if the text was truncated.
     cut_from: int | None = None
     url: str = ""
     channel: str = ""
     delivery_state: str = ""
     error: str = ""
-    # Why it has not left yet, or who dealt with that it did not.
+    # Why it hasn't been sent yet, or who handled the failed delivery.
     delivery: str = ""
     event_kind: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
-    """Oldest first. `older_url` is empty when there is nothing older, `newest_url` unless this is a
-    page of the past; `live_query` asks for the same again with what is new, and is None there."""
+    """A page of a thread, oldest entry first.
+
+    `older_url` is empty if there is nothing older. `newest_url` is set on a page of the past only;
+    `live_query`, which fetches the same page again with what is new, is None there.
+    """
 
     entries: tuple[Entry, ...]
     older_url: str
     newest_url: str
     live_query: str | None
-    # Id of the last message of the customer among them; 0: there is none.
+    # ID of the last inbound message on the page; 0 if there is none.
     last_inbound: int
-    # What was not delivered and waits for somebody to decide; not on a page of the past.
+    # Failed deliveries that wait for an agent's decision; empty on a page of the past.
     undelivered: tuple[delivery_status.Undelivered, ...] = ()
 
     @property
     def last_key(self) -> str:
+        """The key of the newest entry: if it changes, the page has something new at the end."""
         return self.entries[-1].key if self.entries else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityRow:
-    """One fact of the contact's activity (row F46)."""
+    """One order event in a contact's activity table."""
 
     kind: str
     label: str
@@ -117,11 +121,13 @@ def thread(
     since: int | None = None,
     unread_after: int | None = None,
 ) -> Thread:
-    """The 50 newest messages, or those before message `before`, with the order events among
-    them. Eight queries at most. `since`: from that message on, so that a reader's place stays while
-    new ones arrive. `unread_after`: with everything the customer wrote after that one, also where
-    it was written long before it arrived; None: with what they wrote last. At most 300 either
-    way."""
+    """Return the 50 newest messages, or the 50 before message `before`, with the order events.
+
+    `since` extends the page back to that message, so that the reader's place stays as new ones
+    arrive. `unread_after` extends it to everything the customer wrote after that message, even if
+    written long before it arrived; None extends it to what they wrote last. Either way the page
+    has at most 300 messages. Eight queries at most.
+    """
     messages = conversation.messages.select_related(
         "author", "channel", "handled_by", "sender__contact"
     )
@@ -133,9 +139,9 @@ def thread(
             messages = messages.filter(Q(created_at__lt=edge) | Q(created_at=edge, pk__lt=before))
     size = MESSAGES_A_PAGE
     if since is not None:
-        size = max(size, min(_from(messages, since), MESSAGES_AT_MOST))
+        size = max(size, min(_count_from(messages, since), MESSAGES_AT_MOST))
     if before is None:
-        size = max(size, min(_until_unread(messages, unread_after), MESSAGES_AT_MOST))
+        size = max(size, min(_count_to_unread(messages, unread_after), MESSAGES_AT_MOST))
     found = list(messages.order_by("-created_at", "-pk")[: size + 1])
     shown = found[:size]
     older = len(found) > size
@@ -145,7 +151,7 @@ def thread(
     start = min(start, shown[-1].created_at) if shown else start
     if before is None:
         entries += [_event(e) for e in _events(conversation.contact, since=start)]
-        entries += _late(conversation, shown, has_older=older)
+        entries += _late_markers(conversation, shown, has_older=older)
     entries.sort(key=lambda entry: (entry.at, entry.key))
     url = reverse("inbox:conversation", args=[conversation.pk])
     older_url = f"{url}?{urlencode({'before': shown[-1].pk})}" if older else ""
@@ -162,20 +168,21 @@ def thread(
     )
 
 
-def _from(messages: QuerySet[Message], pk: int) -> int:
-    """How many stand from this message on in the thread: it is in the order in which they were
-    written, and one that came late has a higher id than those it stands above."""
+def _count_from(messages: QuerySet[Message], pk: int) -> int:
+    """Count the messages from this one to the end of the thread. IDs don't tell: the thread is
+    sorted by when messages were written, and a late one has a higher ID than those below it."""
     at = messages.filter(pk=pk).values_list("created_at", flat=True).first()
-    return messages.filter(_behind(at, pk) | Q(pk=pk)).count() if at else 0
+    return messages.filter(_below(at, pk) | Q(pk=pk)).count() if at else 0
 
 
-def _behind(at: datetime, pk: int) -> Q:
-    """What stands below this place in the thread."""
+def _below(at: datetime, pk: int) -> Q:
+    """Match the messages below this position in the thread."""
     return Q(created_at__gt=at) | Q(created_at=at, pk__gt=pk)
 
 
-def _until_unread(messages: QuerySet[Message], unread_after: int | None) -> int:
-    """How many of the newest it takes to show everything unread; None: what was written last."""
+def _count_to_unread(messages: QuerySet[Message], unread_after: int | None) -> int:
+    """Count the newest messages needed to show everything unread; with None, to show the last
+    inbound message."""
     inbound = messages.filter(kind=MessageKind.INBOUND)
     if unread_after is None:
         newest = inbound.order_by("-created_at", "-pk")
@@ -186,7 +193,7 @@ def _until_unread(messages: QuerySet[Message], unread_after: int | None) -> int:
 
 
 def activity(contact: Contact) -> tuple[ActivityRow, ...]:
-    """Everything that happened to the contact's orders, newest first. Three queries."""
+    """Return the latest events of the contact's orders, newest first. Three queries."""
     orders = identities.orders_of(contact).values("pk")
     events = (
         OrderEvent.objects.filter(order__in=orders)
@@ -223,7 +230,7 @@ def _message(message: Message, conversation: Conversation, *, with_names: bool) 
         key=f"message-{message.pk}",
         kind=message.kind,
         at=message.created_at,
-        # Our own sentences are kept in English.
+        # System messages are stored in English and translated when shown.
         text=_(message.text) if message.kind == MessageKind.SYSTEM else message.text,
         author=name,
         author_url=url,
@@ -239,21 +246,22 @@ def _message(message: Message, conversation: Conversation, *, with_names: bool) 
 
 
 def _is_late(message: Message) -> bool:
-    # Of messages from before senders were kept, nobody knows when they arrived.
+    # Messages older than the sender column have no reliable arrival time.
     is_known = message.kind == MessageKind.INBOUND and message.sender_id is not None
     return is_known and message.arrived_at - message.created_at > LATE
 
 
-def _late(conversation: Conversation, shown: list[Message], *, has_older: bool) -> list[Entry]:
-    """Where messages arrived that belong above others which were there by then: so that a reader
-    at the end of the thread sees that there is something new further up. One query where the
-    thread has older pages."""
-    late = [m for m in shown if _is_late(m) and _is_overtaken(m, shown)]
+def _late_markers(
+    conversation: Conversation, shown: list[Message], *, has_older: bool
+) -> list[Entry]:
+    """Return markers at the points where late messages arrived, so that a reader at the end of the
+    thread notices that there is something new further up. One query if there are older pages."""
+    late = [m for m in shown if _is_late(m) and _arrived_after_newer(m, shown)]
     hidden: list[Message] = []
     if has_older and shown:
         edge = shown[-1].created_at
-        # What came in while these were written has higher ids than the first of them: no more of a
-        # long conversation is read than that.
+        # What arrived while the shown messages were written has a higher ID than the lowest of
+        # them; this bound keeps a long conversation from being scanned.
         rows = conversation.messages.filter(
             Q(arrived_at__gt=edge),
             Q(arrived_at__gt=F("created_at") + LATE),
@@ -264,16 +272,16 @@ def _late(conversation: Conversation, shown: list[Message], *, has_older: bool) 
         )
         hidden = list(rows.order_by("-pk")[:_LATE_SHOWN])
     near = [_late_entry(m, page="") for m in late]
-    return near + [_late_entry(m, page=_page_of(m, conversation)) for m in hidden]
+    return near + [_late_entry(m, page=_page_url(m, conversation)) for m in hidden]
 
 
-def _is_overtaken(message: Message, shown: list[Message]) -> bool:
+def _arrived_after_newer(message: Message, shown: list[Message]) -> bool:
     return any(m.created_at > message.created_at and m.pk < message.pk for m in shown)
 
 
-def _page_of(message: Message, conversation: Conversation) -> str:
-    """The page of the past whose last message this is. One query."""
-    after = conversation.messages.filter(_behind(message.created_at, message.pk))
+def _page_url(message: Message, conversation: Conversation) -> str:
+    """Return the URL of the page of the past that ends with this message. One query."""
+    after = conversation.messages.filter(_below(message.created_at, message.pk))
     following = after.order_by("created_at", "pk").values_list("pk", flat=True).first()
     url = reverse("inbox:conversation", args=[conversation.pk])
     return f"{url}?{urlencode({'before': following})}" if following else url
@@ -335,7 +343,7 @@ def _activity_row(event: OrderEvent, *, with_store: bool) -> ActivityRow:
         occurred_at=event.occurred_at,
         actor=_actor(event),
         source=str(event.get_source_display()),
-        # Order names are unique within a store only (F05).
+        # Order names are unique within a store only.
         order_name=f"{event.order.name} · {event.order.store}" if with_store else event.order.name,
         amount=event.money,
         reason=_reason(event),
@@ -345,7 +353,7 @@ def _activity_row(event: OrderEvent, *, with_store: bool) -> ActivityRow:
 
 
 def _reason(event: OrderEvent) -> str:
-    """The words the agent chose from, else those of Shopify's admin."""
+    """Return the label of the reason the agent chose, else the one Shopify's admin shows."""
     if event.action:
         return str(event.action.proposal.get("reason_label", ""))
     return previews.reason_words(event.reason)

@@ -1,7 +1,7 @@
-"""The inbox's verbs: the only writers of conversations and messages.
+"""Services that write conversations and messages, re-exported in one place.
 
-Here are those of time; customers' are in inbox.conversations.receiving and agents' in inbox.conversations.writing, and callers
-find all of them here.
+Customers' messages are handled in `receiving`, agents' actions in `writing`; only what happens by
+itself with time, the end of a snooze, is implemented here.
 """
 
 from __future__ import annotations
@@ -57,8 +57,11 @@ WOKEN = gettext_noop("The snooze has ended.")
 
 
 def wake_snoozed(*, now: datetime) -> int:
-    """Open the snoozed conversations whose time has come; returns how many. Each is unread again,
-    on top of the list, and says why."""
+    """Reopen conversations whose snooze has ended, at most 200 at a time; return how many.
+
+    Each becomes unread, moves to the top of the list and gets a system message that says why.
+    Opens its own transaction and skips rows that are locked.
+    """
     with transaction.atomic(durable=True):
         due = list(Conversation.objects.due(now=now).select_for_update(skip_locked=True)[:200])
         Conversation.objects.filter(pk__in=[row.pk for row in due]).update(

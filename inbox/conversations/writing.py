@@ -1,8 +1,8 @@
-"""What agents do with a conversation: each press once, and only on what the page showed.
+"""Agents' actions on a conversation: a button press counts once, and only on a current page.
 
-Every verb holds the conversation's lock, as does whoever takes in a message: what arrives is
-there before the verb looks, or comes after it. Without a `press` (a program's own call) a verb
-acts on whatever there is. Each opens its own transaction.
+Every function holds the conversation's lock, and so does receiving a message: an inbound message
+is either visible to the check or comes after the action. Without a `press` (a call from code
+rather than from a page) nothing is checked. Each function opens its own transaction.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from inbox.models import (
 )
 from inbox.models.conversations import preview_of
 
-# So many of the messages that were not seen are shown at once; the thread has them all.
+# How many unseen messages a refusal lists; the thread has them all.
 NEWS_AT_MOST: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
-    """One press of a button, and what the page showed then; None: it does not say.
+    """One button press and what the page showed at the time; None where the page doesn't say.
 
-    `seen`: the last message. Of a page that does not say, it is what this agent was last shown.
-    `assignee`: an id, or "" for nobody. `state_mark`: which change led to that state, for it may
-    have been left and come back to. `recipient`: where a reply goes, of a page that names nobody
-    who writes here.
+    `seen` is the ID of the last message; if None, what this agent was last shown counts.
+    `assignee` is a user ID, or "" for unassigned. `state_mark` identifies the change that led to
+    `state`, which may have been left and returned to since. `recipient` is where the page says a
+    reply goes, if it doesn't name a participant.
     """
 
     client_id: UUID | None = None
@@ -57,17 +57,17 @@ class Press:
     state_mark: str | None = None
     recipient: str | None = None
 
-    def mark(self, what: str) -> UUID | None:
-        """What the conversation remembers of it. One form may have several buttons: another one
-        is another press."""
-        return uuid5(self.client_id, what) if self.client_id else None
+    def mark(self, action: str) -> UUID | None:
+        """Derive the ID that the conversation remembers. It includes the action, because one form
+        may have several buttons and each of them is a press of its own."""
+        return uuid5(self.client_id, action) if self.client_id else None
 
 
 class Overtaken(Exception):
-    """The conversation is not what the page showed: nothing was changed.
+    """The conversation is no longer what the page showed; nothing was changed.
 
-    `messages`: what the customer wrote since, oldest first. `earlier`: this press has already
-    written another message.
+    `messages` is what the customer has written since, oldest first. `earlier` is set if this press
+    has already written a different message.
     """
 
     def __init__(
@@ -95,25 +95,28 @@ def reply(
     to: Participant | None = None,
     press: Press | None = None,
 ) -> Message:
-    """Answer the customer; it leaves by the channel after commit, and a sweep makes sure. `to`: one
-    of those who write here; None: whoever wrote last. Where it goes is fixed now.
+    """Write a reply; the channel sends it after commit, and a sweep catches what got lost.
 
-    The same press again gives the first message. Raises Overtaken when the customer wrote what
-    the page did not show, somebody else took the conversation, or it would go elsewhere than the
-    page says. To an agent who was never
-    shown it (a program), nothing is refused, and nothing unseen counts as answered.
+    `to` is a participant; None means the last one to write. The recipient is fixed now. Repeating
+    a press returns the first message. Raises Overtaken if the customer wrote something the page
+    did not show, if the conversation was reassigned or changed state, or if the reply would go
+    elsewhere than the page says.
+
+    Without a press nothing is refused and everything counts as answered. If neither the page nor
+    the read mark says what the agent has seen, new messages don't cause a refusal, but they don't
+    count as answered either.
     """
     with transaction.atomic(durable=True):
         found = _locked(conversation)
-        if earlier := _written_by(press, found, by, MessageKind.REPLY, text):
+        if earlier := _earlier_message(press, found, by, MessageKind.REPLY, text):
             return earlier
         seen: int | None = None
         if press is not None:
-            known = _seen(found, by, press)
+            known = _last_seen(found, by, press)
             _refuse_if_overtaken(found, press, unseen_after=known)
             seen = known or 0
         reader = reach.recipient(found, to=to)
-        if press is not None and reader not in _named(press, to, reader):
+        if press is not None and reader not in _allowed_recipients(press, to, reader):
             raise Overtaken(is_readdressed=True)
         message = _write(found, MessageKind.REPLY, by, text, press, recipient=reader)
         drafts.settle(conversation=found, by=by, text=text, client_id=message.client_id)
@@ -127,19 +130,22 @@ def reply(
     return message
 
 
-def _named(press: Press, to: Participant | None, reader: str) -> set[str]:
-    """Where a reply of this press may go: to whom was chosen, else where the page said."""
+def _allowed_recipients(press: Press, to: Participant | None, reader: str) -> set[str]:
+    """Return the recipients this press allows: the chosen participant, else what the page said."""
     if to is not None:
         return {to.address, to.external_id}
     return {reader if press.recipient is None else press.recipient}
 
 
 def note(*, conversation: Conversation, by: User, text: str, press: Press | None = None) -> Message:
-    """Words for the team only; the customer never gets them. They hide nothing, so they may be
-    written on whatever the page showed. The same press again gives the first note."""
+    """Write a note for the team; the customer never gets it.
+
+    A note settles nothing, so it is accepted from an outdated page too. Repeating a press returns
+    the first note; raises Overtaken if that press wrote something else.
+    """
     with transaction.atomic(durable=True):
         found = _locked(conversation)
-        if earlier := _written_by(press, found, by, MessageKind.NOTE, text):
+        if earlier := _earlier_message(press, found, by, MessageKind.NOTE, text):
             return earlier
         message = _write(found, MessageKind.NOTE, by, text, press)
         drafts.settle(conversation=found, by=by, text=text, client_id=message.client_id)
@@ -154,58 +160,65 @@ def assign(
     by: User | None = None,
     press: Press | None = None,
 ) -> None:
-    """Hand the conversation to somebody, or to nobody. Raises Overtaken when somebody else than
-    the page showed has it meanwhile."""
-    what = f"assign {to.pk if to else 0}"
+    """Assign the conversation to an agent, or unassign it.
+
+    Raises Overtaken if the assignee is no longer the one that the page showed.
+    """
+    action = f"assign {to.pk if to else 0}"
     with transaction.atomic(durable=True):
         found = _locked(conversation)
         if found.assignee_id == (to.pk if to else None):
-            _copy(found, conversation)
+            _copy_back(found, conversation)
             return
         if press is not None:
-            if _is_repeat(press, found, what):
-                _copy(found, conversation)
+            if _is_repeat(press, found, action):
+                _copy_back(found, conversation)
                 return
             _refuse_if_taken(found, by, to, press)
         found.assignee = to
         found.assigned_at = timezone.now()
-        found.last_press = press.mark(what) if press else None
+        found.last_press = press.mark(action) if press else None
         found.save(update_fields=["assignee", "assigned_at", "last_press"])
         read_marks.settle_unread(found)
         _announce(found)
-    _copy(found, conversation)
+    _copy_back(found, conversation)
 
 
 def snooze(
     *, conversation: Conversation, hours: int, by: User | None = None, press: Press | None = None
 ) -> None:
-    """Raises Overtaken, as `resolve`."""
+    """Hide the conversation for some hours. Raises Overtaken under the conditions of `resolve`."""
     _set_state(conversation, ConversationState.SNOOZED, hours=hours, by=by, press=press)
 
 
 def resolve(
     *, conversation: Conversation, by: User | None = None, press: Press | None = None
 ) -> None:
-    """Raises Overtaken when the customer wrote what the page did not show, when the state or the
-    assignee is another one than it showed, or when somebody has changed the state and back."""
+    """Close the conversation; the customer no longer counts as waiting.
+
+    Raises Overtaken if the customer wrote something the page did not show, if the state or the
+    assignee differs from what it showed, or if the state was changed and changed back.
+    """
     _set_state(conversation, ConversationState.RESOLVED, by=by, press=press)
 
 
 def reopen(
     *, conversation: Conversation, by: User | None = None, press: Press | None = None
 ) -> None:
-    """Raises Overtaken, as `resolve`, whatever the customer wrote."""
+    """Open the conversation again. Raises Overtaken as `resolve` does, except that new messages
+    from the customer don't matter."""
     _set_state(conversation, ConversationState.OPEN, by=by, press=press)
 
 
 def delivery_state(channel: Channel) -> str:
-    """A messenger without a callback keeps replies in the conversation only."""
+    """Return the initial delivery state of a reply: PENDING, or KEPT if the channel is inactive or
+    a messenger without a callback."""
     leaves = channel.kind == ChannelKind.EMAIL or bool(channel.callback_url)
     return DeliveryState.PENDING if leaves and channel.is_active else DeliveryState.KEPT
 
 
 def last_of(message: Message) -> dict[str, object]:
-    """The columns of the list that repeat the last message."""
+    """Return the conversation columns that denormalize its last message."""
     return {
         "last_message_at": message.created_at,
         "last_message_preview": preview_of(message.text),
@@ -218,11 +231,11 @@ def _locked(conversation: Conversation) -> Conversation:
     return rows.get(pk=conversation.pk)
 
 
-def _written_by(
+def _earlier_message(
     press: Press | None, found: Conversation, by: User, kind: MessageKind, text: str
 ) -> Message | None:
-    """What this press has already written. Raises Overtaken where that was something else: the
-    answer was lost, and the text was changed since."""
+    """Return the message this press has already written. Raises Overtaken if it differs: the
+    response was lost and the agent has edited the text since."""
     if press is None or press.client_id is None:
         return None
     earlier = Message.objects.filter(author=by, client_id=press.client_id).first()
@@ -257,21 +270,23 @@ def _write(
 
 
 def _written_at(found: Conversation) -> datetime:
-    """Now, and after what we wrote before: the clocks of two servers may differ."""
+    """Return the current time, but always after our previous message: the clocks of two servers
+    may differ."""
     now = timezone.now()
     if found.last_message_is_inbound:
         return now
     return max(now, found.last_message_at + timedelta(microseconds=1))
 
 
-def _seen(found: Conversation, by: User | None, press: Press) -> int | None:
+def _last_seen(found: Conversation, by: User | None, press: Press) -> int | None:
     if press.seen is not None or by is None:
         return press.seen
     return read_marks.mark_of(by, found)
 
 
 def _refuse_if_overtaken(found: Conversation, press: Press, *, unseen_after: int | None) -> None:
-    """`unseen_after`: up to where the messages were seen; None: they do not matter."""
+    """Raise Overtaken if the page is outdated. `unseen_after` is the ID of the last message seen;
+    None ignores new messages."""
     messages: list[Message] = []
     if unseen_after is not None:
         messages = list(read_marks.inbound_after(found, unseen_after)[:NEWS_AT_MOST])
@@ -283,15 +298,15 @@ def _refuse_if_overtaken(found: Conversation, press: Press, *, unseen_after: int
 
 def _refuse_if_taken(found: Conversation, by: User | None, to: User | None, press: Press) -> None:
     _refuse_if_overtaken(found, Press(assignee=press.assignee), unseen_after=None)
-    # A page of before does not say who had it; nobody takes it from a colleague by that.
+    # A page that doesn't say who had the conversation must not take it from a colleague either.
     if press.assignee is not None or by is None or to != by or not found.assignee_id:
         return
     if read_marks.changed_hands_unseen(by, found):
         raise Overtaken(is_reassigned=True)
 
 
-def _is_repeat(press: Press, found: Conversation, what: str) -> bool:
-    return press.client_id is not None and press.mark(what) == found.last_press
+def _is_repeat(press: Press, found: Conversation, action: str) -> bool:
+    return press.client_id is not None and press.mark(action) == found.last_press
 
 
 def _set_state(
@@ -303,15 +318,15 @@ def _set_state(
     press: Press | None,
 ) -> None:
     is_closing = state != ConversationState.OPEN
-    what = f"{state} {hours}"
+    action = f"{state} {hours}"
     now = timezone.now()
     with transaction.atomic(durable=True):
         found = _locked(conversation)
         if press is not None:
-            if _is_repeat(press, found, what):
-                _copy(found, conversation)
+            if _is_repeat(press, found, action):
+                _copy_back(found, conversation)
                 return
-            seen = _seen(found, by, press) or 0
+            seen = _last_seen(found, by, press) or 0
             _refuse_if_overtaken(found, press, unseen_after=seen if is_closing else None)
             if press.state_mark not in {None, found.state_mark}:
                 raise Overtaken(is_restated=True)
@@ -320,21 +335,21 @@ def _set_state(
         found.state = state
         found.snoozed_until = now + timedelta(hours=hours) if hours else None
         found.state_changed_at, found.state_changed_by = now, by
-        found.last_press = press.mark(what) if press else None
+        found.last_press = press.mark(action) if press else None
         columns = ["state", "snoozed_until", "state_changed_at", "state_changed_by", "last_press"]
         if state == ConversationState.RESOLVED:
             found.waiting_since = None
             columns.append("waiting_since")
         found.save(update_fields=columns)
         _announce(found)
-    _copy(found, conversation)
+    _copy_back(found, conversation)
 
 
 def _announce(found: Conversation) -> None:
     events.announce("inbox", f"conversation:{found.pk}", f"conversation-orders:{found.pk}")
 
 
-def _copy(found: Conversation, conversation: Conversation) -> None:
-    """The caller's row shows what was done."""
+def _copy_back(found: Conversation, conversation: Conversation) -> None:
+    """Update the caller's instance to what was written."""
     for name in ("state", "snoozed_until", "waiting_since", "assignee", "is_unread"):
         setattr(conversation, name, getattr(found, name))
