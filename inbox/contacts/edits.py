@@ -1,4 +1,7 @@
-"""An agent's word on whose address is whose (row G09). Removed rows stay: who, and when."""
+"""Agents' decisions about which address belongs to which contact.
+
+Removed identities stay as rows that record who removed them and when.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,15 @@ from orders.models import AuditKind
 
 
 class IdentityRefused(Exception):
-    """An address that cannot be this contact's; the text says why and what to do."""
+    """The address cannot become this contact's; the message says why and what to do."""
 
 
 def add_address(*, contact: Contact, text: str, by: User) -> Identity | Claim:
-    """An e-mail address or phone number that somebody typed. Nobody has proven it: it becomes the
-    contact's by a supervisor's word, which is logged, and by an agent's it is a claim. Raises
-    IdentityRefused."""
+    """Add a typed e-mail address or phone number to a contact.
+
+    It is unproven: from a supervisor it becomes an identity, which is audited; from any other
+    agent it becomes a claim. Raises IdentityRefused.
+    """
     email, phone = normalization.email(text), normalization.phone(text)
     if not email and not phone:
         raise IdentityRefused(
@@ -43,22 +48,25 @@ def add_address(*, contact: Contact, text: str, by: User) -> Identity | Claim:
         )
         events.announce(f"contact:{contact.pk}")
         return claim
-    return _add_on_word(contact, kind, value, source=_("supervisor"), by=by, because="typed")
+    return _add_vouched(contact, kind, value, source=_("supervisor"), by=by, because="typed")
 
 
-def _add_on_word(
+def _add_vouched(
     contact: Contact, kind: IdentityKind, value: str, *, source: str, by: User, because: str
 ) -> Identity:
-    """An address that no channel has proven, on a supervisor's word. Raises IdentityRefused."""
+    """Make an unproven address an identity because a supervisor vouches for it, and audit that.
+
+    Raises IdentityRefused if another contact has it.
+    """
     try:
         with transaction.atomic():
             made = Identity.objects.create(
                 contact=contact, kind=kind, value=value, source=source[:100], added_by=by
             )
             contact.claims.filter(kind=kind, value=value).delete()
-            _note(made, by=by, because=because)
+            _audit_confirmation(made, by=by, because=because)
     except IntegrityError as error:
-        raise IdentityRefused(_taken(shown_value(kind, value))) from error
+        raise IdentityRefused(_taken_message(shown_value(kind, value))) from error
     events.announce(f"contact:{contact.pk}")
     return made
 
@@ -72,9 +80,11 @@ def _refuse_taken_away(contact: Contact, kind: IdentityKind, value: str) -> None
 
 
 def _lock(contact: Contact) -> None:
-    """One word on a contact's addresses after the other, and none while a message of theirs is
-    taken in. Conversations first, as whoever takes one in: otherwise the two would wait for each
-    other. Expects the caller's transaction."""
+    """Serialize decisions about a contact's addresses with each other and with receiving messages.
+
+    Conversations are locked first, in the order in which receiving a message locks them; otherwise
+    the two could deadlock. Expects the caller's transaction.
+    """
     conversations = Conversation.objects.select_for_update(no_key=True).filter(contact=contact)
     list(conversations.order_by("pk").values_list("pk", flat=True))
     own = Contact.objects.select_for_update(no_key=True).filter(pk=contact.pk)
@@ -82,12 +92,13 @@ def _lock(contact: Contact) -> None:
 
 
 def shown_value(kind: str, value: str) -> str:
-    """The value for people: of a Shopify customer, its number."""
+    """Format an identity's value for display: for a Shopify customer, just its number."""
     return value.rsplit("/", 1)[-1] if kind == IdentityKind.SHOPIFY_CUSTOMER else value
 
 
-def _note(identity: Identity, *, by: User, because: str) -> None:
-    """In the audit log, which holds no addresses: whose and which row."""
+def _audit_confirmation(identity: Identity, *, by: User, because: str) -> None:
+    """Record in the audit log which row of which contact was confirmed; the log holds no
+    addresses."""
     is_customer = identity.is_shopify_customer
     audit.record(
         AuditKind.IDENTITY,
@@ -104,8 +115,11 @@ def _note(identity: Identity, *, by: User, because: str) -> None:
 def link_customers(
     *, contact: Contact, customers: Iterable[tuple[int, str]], by: User, source: str = ""
 ) -> list[Identity]:
-    """These Shopify customers, as (store id, gid), are this contact: the answer to "Which
-    customer is it?". All of them or none; raises IdentityRefused."""
+    """Link Shopify customers, given as (store ID, gid), to a contact.
+
+    This is the answer to "Which customer is it?". Links all of them or none, and returns the new
+    identities; raises IdentityRefused if one belongs to another contact.
+    """
     made = []
     try:
         with transaction.atomic():
@@ -125,17 +139,19 @@ def link_customers(
                         )
                     )
     except IntegrityError as error:
-        raise IdentityRefused(_taken(value.rsplit("/", 1)[-1])) from error
+        raise IdentityRefused(_taken_message(value.rsplit("/", 1)[-1])) from error
     events.announce(f"contact:{contact.pk}")
     return made
 
 
 def accept_suggestion(*, contact: Contact, found: Suggestion, by: User) -> Identity:
-    """A suggested address is this contact's, unless somebody has set it aside meanwhile. Where only
-    the sender's own words speak for it, that is a supervisor's word against the rule, and logged.
-    Raises IdentityRefused."""
+    """Make a suggested address an identity of this contact.
+
+    If only the sender's own claim supports it, accepting it takes a supervisor and is audited.
+    Raises IdentityRefused, also if the address has been set aside or taken away since it was shown.
+    """
     if found.is_taken:
-        raise IdentityRefused(_taken(found.shown))
+        raise IdentityRefused(_taken_message(found.shown))
     if found.is_claim and not roles.is_supervisor(by):
         raise IdentityRefused(_("Only a supervisor can confirm what nobody has proven."))
     try:
@@ -144,7 +160,7 @@ def accept_suggestion(*, contact: Contact, found: Suggestion, by: User) -> Ident
             _refuse_taken_away(contact, found.kind, found.value)
             if found.is_claim:
                 source = _("confirmed by a supervisor: %s") % found.evidence
-                return _add_on_word(
+                return _add_vouched(
                     contact, found.kind, found.value, source=source, by=by, because="claim"
                 )
             source = _("suggested: %s") % found.evidence
@@ -156,7 +172,7 @@ def accept_suggestion(*, contact: Contact, found: Suggestion, by: User) -> Ident
                 added_by=by,
             )
     except IntegrityError as error:
-        raise IdentityRefused(_taken(found.shown)) from error
+        raise IdentityRefused(_taken_message(found.shown)) from error
     events.announce(f"contact:{contact.pk}")
     return made
 
@@ -164,8 +180,10 @@ def accept_suggestion(*, contact: Contact, found: Suggestion, by: User) -> Ident
 def set_aside(
     *, contact: Contact, kind: IdentityKind, value: str, evidence: str, by: User
 ) -> Identity | None:
-    """An agent says that a suggested address is another person's: it is not asked again. None:
-    somebody has accepted it meanwhile, so it is the contact's."""
+    """Record that a suggested address is another person's, so that it isn't suggested again.
+
+    Return None if it has been accepted since, because then it is the contact's.
+    """
     with transaction.atomic():
         _lock(contact)
         if contact.identities.active().filter(kind=kind, value=value).exists():
@@ -183,17 +201,20 @@ def set_aside(
 
 
 def remove_identity(*, identity: Identity, by: User) -> None:
-    """Take an address from its contact; orders found by it alone go with it. Twice is once."""
+    """Take an address away from its contact, along with the orders found only by it. Idempotent."""
     now = timezone.now()
     Identity.objects.active().filter(pk=identity.pk).update(removed_at=now, removed_by=by)
     events.announce(f"contact:{identity.contact_id}")
 
 
 def restore_identity(*, identity: Identity, by: User) -> None:
-    """Give it back. Raises IdentityRefused when another contact has it by now, and where an agent
-    would undo what somebody else decided about an address that rests on a person's word alone.
+    """Give a removed address back to its contact.
 
-    What was only set aside was never the contact's: it may be suggested again."""
+    Raises IdentityRefused if another contact has it by now, and if a non-supervisor would overrule
+    someone else's removal of an address that a person, not a channel, had added. An address that
+    was only set aside never belonged to the contact; it just becomes eligible for suggestions
+    again.
+    """
     if identity.is_set_aside:
         Identity.objects.filter(pk=identity.pk, is_set_aside=True).delete()
         events.announce(f"contact:{identity.contact_id}")
@@ -208,11 +229,11 @@ def restore_identity(*, identity: Identity, by: User) -> None:
                 removed_at=None, removed_by=None, added_by=by
             )
             if is_supervisor:
-                _note(identity, by=by, because="given back")
+                _audit_confirmation(identity, by=by, because="given back")
     except IntegrityError as error:
-        raise IdentityRefused(_taken(identity.value)) from error
+        raise IdentityRefused(_taken_message(identity.value)) from error
     events.announce(f"contact:{identity.contact_id}")
 
 
-def _taken(value: str) -> str:
+def _taken_message(value: str) -> str:
     return _("%s belongs to another contact: take it from there first.") % value

@@ -1,4 +1,4 @@
-"""The addresses of a contact, normalized, and the orders they lead to (rows F03, G09)."""
+"""A contact's identities, and the orders and contacts they lead to."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class OrderKeys:
-    """What a person's orders are found by. `refused`: what an agent took from the contact or set
-    aside, and nobody has given back; no order that bears it is certainly theirs."""
+    """The keys by which a person's orders are found.
+
+    `refused` is what an agent took away from the contact or set aside, and no one has given back;
+    an order that carries one of these is not certainly theirs.
+    """
 
     customer_gids: list[tuple[int, str]]
     emails: list[str]
@@ -30,7 +33,7 @@ class OrderKeys:
     refused: frozenset[Key] = field(default=frozenset(), compare=False)
 
     def as_kwargs(self) -> dict[str, Any]:
-        """For OrderQuerySet.of_customer and panels.orders_panel."""
+        """Arguments for OrderQuerySet.of_customer and panels.find_orders."""
         return {
             "customer_gids": self.customer_gids,
             "emails": self.emails,
@@ -39,24 +42,26 @@ class OrderKeys:
 
 
 def order_keys(contact: Contact) -> OrderKeys:
-    """One query; two for a contact that is linked to a Shopify customer."""
+    """Return the order keys of a contact. One query; two if linked to a Shopify customer."""
     return keys_of(contact.identities.all())
 
 
 def active_of(known: Iterable[Identity]) -> list[Identity]:
-    """Of identities in hand, those that count."""
+    """Filter loaded identities to those not removed."""
     return [identity for identity in known if identity.removed_at is None]
 
 
 def refused_of(known: Iterable[Identity]) -> frozenset[Key]:
-    """Of all identities of one contact, those that only a person may give back."""
+    """Return the removed keys among all identities of one contact: only a person may give these
+    back. A key that is active again doesn't count."""
     rows = list(known)
     gone = {(row.kind, row.value) for row in rows if row.removed_at is not None}
     return frozenset(gone - {(row.kind, row.value) for row in active_of(rows)})
 
 
 def refused_by(contact: Contact, keys: Iterable[Key]) -> frozenset[Key]:
-    """Which of these an agent took from this contact or set aside. One query, or none."""
+    """Return those of the keys that an agent took from this contact or set aside. At most one
+    query."""
     asked = set(keys)
     values = sorted({value for _kind, value in asked})
     if not values:
@@ -65,10 +70,13 @@ def refused_by(contact: Contact, keys: Iterable[Key]) -> frozenset[Key]:
 
 
 def keys_of(known: Iterable[Identity]) -> OrderKeys:
-    """The same from identities in hand, those taken away too. A customer that was merged leads to
-    the one it is now, unless that one was taken from the contact."""
+    """Return the order keys from a contact's loaded identities, which must include removed ones.
+
+    A customer that was merged in Shopify also leads to the one it became, unless that one was
+    taken from the contact.
+    """
     rows = list(known)
-    # Of a row that nobody is named for, nobody said that it is another person's.
+    # A removal without an author was not an agent's decision, so it refuses nothing.
     said = [row for row in rows if row.removed_at is None or row.removed_by_id or row.is_set_aside]
     keys = OrderKeys([], [], [], refused_of(said))
     for identity in active_of(rows):
@@ -86,12 +94,12 @@ def keys_of(known: Iterable[Identity]) -> OrderKeys:
 
 
 def holder(*, email: str, phone: str, given_email: str = "") -> Contact | None:
-    """The contact who has the proven e-mail address, else the proven phone number. Four queries
-    at most. `given_email`: one they gave, proven or not.
+    """Return the contact who holds the proven e-mail address, else the proven phone number.
 
-    A phone number may be a household's: who gives another e-mail address may be somebody else,
-    and then nobody is sure. Nor is it the contact of whom an agent said that one of these
-    addresses is another person's."""
+    `given_email` is an e-mail address they gave, proven or not. A household may share a phone
+    number, so a sender who gives a different e-mail address from the contact's is not matched by
+    phone. Nor is a contact from whom an agent took one of these addresses. Four queries at most.
+    """
     found = _holder(email, phone, email or given_email)
     if found is None:
         return None
@@ -115,8 +123,8 @@ def _holder(email: str, phone: str, given: str) -> Contact | None:
 
 
 def customer_key(value: str) -> tuple[int, str]:
-    """A Shopify customer's identity as (store id, gid); (0, "") for what is none, which leads to
-    nobody. Never raises: a row may be older than the rule of how it is written."""
+    """Parse a Shopify customer identity into (store ID, gid); (0, ""), which matches nothing, if
+    malformed. Never raises, because old rows may predate the format."""
     store_id, _, gid = value.partition(":")
     is_number = store_id.isascii() and store_id.isdecimal() and len(store_id) < 19
     if not gid or not is_number:
@@ -140,12 +148,16 @@ def orders_by(keys: OrderKeys) -> QuerySet[Order]:
 
 
 def contacts_of(order: Order) -> list[int]:
-    """Ids of the contacts whose order this is."""
+    """Return the IDs of the contacts whose order this is."""
     return contacts_of_each([order])[0]
 
 
 def contacts_of_each(orders: Sequence[Order]) -> list[list[int]]:
-    """The same for each of many orders. As many queries as for one."""
+    """Return the contact IDs for each of the orders, in as many queries as for a single order.
+
+    A contact who shares an address with the order doesn't count if it is linked to a different
+    customer of the order's store.
+    """
     kinds = (IdentityKind.SHOPIFY_CUSTOMER, IdentityKind.EMAIL, IdentityKind.PHONE)
     wanted = [
         {
@@ -155,7 +167,7 @@ def contacts_of_each(orders: Sequence[Order]) -> list[list[int]]:
         }
         for order in orders
     ]
-    # By value, which few share; the kinds are compared here.
+    # The query filters by value, which few rows share; kinds are matched below.
     rows = select(
         Identity,
         "kind",
@@ -184,7 +196,7 @@ def _addresses(order: Order) -> tuple[str, str, str]:
 
 
 def contacts_of_customer(customer: Customer) -> list[int]:
-    """Ids of the contacts that a Shopify customer may be, by any address of it. One query."""
+    """Return the IDs of contacts that share an identity with a Shopify customer. One query."""
     match = Q(
         kind=IdentityKind.SHOPIFY_CUSTOMER, value=customer_value(customer.store_id, customer.gid)
     )
@@ -197,7 +209,7 @@ def contacts_of_customer(customer: Customer) -> list[int]:
 
 
 def _links_to_customers(contacts: Collection[int]) -> dict[int, set[tuple[int, str]]]:
-    """Of each contact the Shopify customers it is linked to, and those they were merged into."""
+    """Map each contact to its linked Shopify customers and those they were merged into."""
     if not contacts:
         return {}
     linked = Identity.objects.active().filter(
@@ -213,38 +225,38 @@ def _links_to_customers(contacts: Collection[int]) -> dict[int, set[tuple[int, s
 
 
 def _is_linked_elsewhere(order: Order, links: Collection[tuple[int, str]]) -> bool:
-    """These customers of a contact tell who it is at the order's store, and that is another one."""
+    """Whether a contact's links name its customer at the order's store, and it is another one."""
     is_known = any(store_id == order.store_id for store_id, _gid in links)
     own = (order.store_id, order.customer_gid)
     return bool(order.customer_gid) and is_known and own not in links
 
 
 def contacts_of_many(order_ids: list[int]) -> list[int]:
-    """Ids of the contacts that any of these orders belongs to, by the same rule. As many queries
-    as for one, and one for the orders."""
+    """Return the IDs of the contacts that any of these orders belongs to, by the same rule. One
+    query more than for a single order."""
     rows = Order.objects.filter(pk__in=order_ids)
     orders = rows.only("store_id", "customer_gid", "email", "phone").order_by()
     return sorted({pk for found in contacts_of_each(list(orders)) for pk in found})
 
 
 def text_of(conversation: Conversation) -> str:
-    """The contact's latest words: an order named in them is shown first. What others write in the
-    conversation says nothing of the contact's orders."""
-    return _words(_theirs(conversation.messages.all(), conversation.contact_id))
+    """Return the contact's latest messages in a conversation; an order named in them is shown
+    first. Other participants' messages are ignored: they say nothing about the contact's orders."""
+    return _latest_texts(_theirs(conversation.messages.all(), conversation.contact_id))
 
 
 def text_by(contact: Contact) -> str:
-    """Their latest words in any conversation."""
+    """Return the contact's latest messages across all conversations."""
     own = Message.objects.filter(conversation__contact=contact)
-    return _words(_theirs(own, contact.pk), Message.objects.filter(sender__contact=contact))
+    return _latest_texts(_theirs(own, contact.pk), Message.objects.filter(sender__contact=contact))
 
 
 def _theirs(messages: QuerySet[Message], contact_id: int) -> QuerySet[Message]:
-    # Messages from before senders were kept are the contact's.
+    # Messages older than the sender column were written by the contact.
     return messages.filter(Q(sender=None) | Q(sender__contact=contact_id))
 
 
-def _words(*sources: QuerySet[Message]) -> str:
+def _latest_texts(*sources: QuerySet[Message]) -> str:
     found: dict[int, tuple[datetime, str]] = {}
     for messages in sources:
         inbound = messages.filter(kind=MessageKind.INBOUND).order_by("-created_at")

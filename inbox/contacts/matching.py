@@ -1,8 +1,8 @@
-"""Which Shopify customer a contact is, by what we know it, and where that is not certain.
+"""Which Shopify customer a contact is, how we know, and where that is uncertain.
 
-Rows F03 and G09. A contact's orders of one store are certain when their customer was linked by
-name, or when one customer only comes into question and nothing of it belongs to somebody else.
-Until then they are shown, and no money moves: `Matching.refusal` says so to pages and API alike.
+A contact's orders in a store are certain if an agent linked their customer explicitly, or if there
+is only one candidate and none of its addresses belongs to another contact. Until then the orders
+are shown but no money moves: `Matching.refusal` enforces that for pages and the API alike.
 """
 
 from __future__ import annotations
@@ -31,14 +31,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """A certain customer, and the identity that led to it; None: an order did (both bear the
-    contact's address, the customer another)."""
+    """A customer who certainly is the contact, and the identity that matched.
+
+    `identity` is None if an order led to the customer: the order carries the contact's address,
+    while the customer record has a different one.
+    """
 
     head: CustomerHead
     identity: Identity | None
 
     @property
     def how(self) -> str:
+        """How the match was made, for display."""
         return str(self.identity.get_kind_display()) if self.identity else _("E-mail of an order")
 
     @property
@@ -48,19 +52,19 @@ class Match:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One who comes into question; hints are masked, for it may be somebody else."""
+    """A customer who may be the contact; hints are masked because it may be someone else."""
 
     value: str
     name: str
     hints: tuple[str, ...]
     order_count: int | None
-    # Another contact is linked to it: that link has to go first.
+    # Another contact is linked to it; that link has to be removed first.
     is_taken: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Which customer is it?"""
+    """The question "Which customer is it?" for one store."""
 
     store_id: int
     store_name: str
@@ -69,17 +73,20 @@ class Question:
 
     @property
     def can_be_all(self) -> bool:
+        """Whether "all of them" is a possible answer."""
         return len(self.candidates) > 1 and not any(c.is_taken for c in self.candidates)
 
 
 @dataclass(frozen=True, slots=True)
 class Matching:
+    """The certain customers of a contact, and an open question for each uncertain store."""
+
     matches: tuple[Match, ...]
     questions: tuple[Question, ...]
     _linked: frozenset[Pair]
     # Addresses, as (kind, value), that other contacts hold.
     _foreign: frozenset[tuple[str, str]]
-    # Those that an agent took from this contact or set aside.
+    # Addresses that an agent took from this contact or set aside.
     _refused: frozenset[tuple[str, str]] = frozenset()
 
     @property
@@ -88,7 +95,11 @@ class Matching:
         return tuple(match.head for match in self.matches)
 
     def refusal(self, order: Order) -> Refusal | None:
-        """Why this order is not certainly the contact's. The one rule of every door to money."""
+        """Return why this order is not certainly the contact's; None if it is.
+
+        Every entry point that moves money applies this rule. Ask it only about orders that the
+        matching was built for.
+        """
         own = (order.store_id, order.customer_gid)
         is_linked = own in self._linked
         if is_linked and not self._is_foreign(_customer(*own)):
@@ -112,8 +123,12 @@ def match(
     keys: OrderKeys,
     found: FoundOrders | None = None,
 ) -> Matching:
-    """Two queries where the orders in hand are all of the contact's, else three. `keys`: those
-    of all identities. Refusals are to be asked for these orders only."""
+    """Match a contact to Shopify customers. `contact` is None for a help desk's unknown customer.
+
+    `active` are the contact's identities that count, `keys` those of all its identities, removed
+    ones included. Two queries if `found` holds all of the contact's orders, else three.
+    `Matching.refusal` may be asked about the orders in `found` only.
+    """
     orders = found.orders if found else ()
     pairs = {*keys.customer_gids}
     if found is None or not found.is_all:
@@ -123,7 +138,7 @@ def match(
     customers = heads.customers_for(pairs=pairs, emails=keys.emails, phones=keys.phones)
     shown = [heads.head(customer) for customer in customers]
     asked = {key for head in shown for key in _keys(head)}
-    # With its customer: of one that orders alone know there is no head above.
+    # The orders' customers too: one that we know from orders alone is not among the heads above.
     asked |= {key for order in orders for key in _keys_of_order(order)}
     foreign = _held_by_others(contact, asked)
     linked = frozenset(keys.customer_gids)
@@ -135,7 +150,7 @@ def match(
         candidates = named or here
         taken = {head.pk for head in candidates if _customer(*head.pair) in foreign}
         shared = not named and any(key in foreign for head in here for key in _keys(head))
-        # Another address leads to somebody of whom an agent said that they are another person.
+        # An address leads to a customer of whom an agent said that it is another person.
         refused = not named and any(key in keys.refused for head in here for key in _keys(head))
         if taken or shared or refused or (len(here) > 1 and not named):
             questions.append(_question(candidates, taken, is_refused=refused))
@@ -145,7 +160,7 @@ def match(
 
 
 def matching_of(contact: Contact, order: Order) -> Matching:
-    """The same from the database, for a door that knows the contact and one order."""
+    """Match from the database, for entry points that have just the contact and one order."""
     known = list(contact.identities.all())
     active = identities.active_of(known)
     return match_order(contact, active, identities.keys_of(known), order)
@@ -154,8 +169,8 @@ def matching_of(contact: Contact, order: Order) -> Matching:
 def match_order(
     contact: Contact | None, active: Sequence[Identity], keys: OrderKeys, order: Order
 ) -> Matching:
-    """The same of one order, for what may be done to it."""
-    # Not all: the other orders' customers count as well.
+    """Match for a single order, to decide what may be done to it."""
+    # Not marked as all orders: the customers of the contact's other orders count as well.
     return match(contact, active, keys, FoundOrders((order,), has_more=True))
 
 
@@ -169,7 +184,7 @@ def _customer(store_id: int, gid: str) -> tuple[str, str]:
 
 
 def _keys(head: CustomerHead) -> list[tuple[str, str]]:
-    """What of a customer may belong to another contact."""
+    """Return the identity keys of a customer, each of which another contact may hold."""
     keys = [
         _customer(*head.pair),
         (IdentityKind.EMAIL.value, head.email),
@@ -179,7 +194,7 @@ def _keys(head: CustomerHead) -> list[tuple[str, str]]:
 
 
 def _keys_of_order(order: Order) -> list[tuple[str, str]]:
-    """What of an order may belong to another contact."""
+    """Return the identity keys of an order, each of which another contact may hold."""
     keys = [(IdentityKind.EMAIL.value, order.email), (IdentityKind.PHONE.value, order.phone)]
     if order.customer_gid:
         keys.append(_customer(order.store_id, order.customer_gid))
@@ -204,7 +219,7 @@ def _held_by_others(
 
 
 def _led_by(head: CustomerHead, active: Sequence[Identity]) -> Identity | None:
-    """The strongest first: the link, the e-mail address, the phone number."""
+    """Return the identity that led to a customer, strongest first: link, e-mail, phone."""
     wanted = [
         _customer(*head.pair),
         (IdentityKind.EMAIL.value, head.email),
@@ -215,7 +230,7 @@ def _led_by(head: CustomerHead, active: Sequence[Identity]) -> Identity | None:
             if (identity.kind, identity.value) == key:
                 return identity
     links = [i for i in active if i.is_shopify_customer]
-    # It was linked before it was merged.
+    # The link names the customer that was merged into this one.
     return next((i for i in links if i.value.startswith(f"{head.store_id}:")), None)
 
 

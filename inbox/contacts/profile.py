@@ -1,5 +1,5 @@
-"""Who a contact is, for the contact's page and the head of the order panel: its customers, what
-is not certain about them, what is suggested, and what was just taken away."""
+"""A contact's profile for the contact page and the header of the order panel: its customers, open
+questions, suggestions, and recent decisions that can be undone."""
 
 from __future__ import annotations
 
@@ -26,16 +26,18 @@ from inbox.models import Claim, Contact, Identity
 from orders import services
 from orders.panels import FoundOrders
 
-# So long a panel offers to take back what its agent has just decided.
+# How long a panel offers its agent to undo a decision.
 _UNDO_FOR: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
+    """Everything the header shows about who the orders belong to."""
+
     matching: Matching
     suggestions: tuple[Suggestion, ...]
     undoable: tuple[Identity, ...]
-    # What they gave and nobody has proven; and whether the reader may confirm it.
+    # Unproven addresses they gave, and whether the viewing agent may confirm one.
     claims: tuple[Claim, ...] = ()
     may_confirm: bool = False
 
@@ -49,15 +51,18 @@ class Person:
 
     @property
     def lead(self) -> Match | None:
-        """The one customer whose totals stand for the whole panel's."""
+        """The only customer, whose totals the panel may show as the person's; None if there are
+        several, an open question, or no totals yet."""
         if len(self.matches) != 1 or self.questions or self.matches[0].head.spent is None:
             return None
         return self.matches[0]
 
     def suggested(self, kind: str, value: str) -> Suggestion | None:
+        """Find the suggestion that a form names; None if it is no longer suggested."""
         return next((s for s in self.suggestions if s.key == (kind, value)), None)
 
     def candidate_values(self) -> set[str]:
+        """The answers that the open questions allow."""
         return {c.value for question in self.questions for c in question.candidates}
 
 
@@ -71,14 +76,18 @@ def person(
     agent: Agent,
     now: datetime,
 ) -> Person:
-    """`known`: all identities of the contact, those taken away too; `keys`: of these;
-    `found`: the orders that are shown, if any. A customer that only orders have told of is read meanwhile."""
+    """Build the profile of a contact.
+
+    `known` are all of its identities, removed ones included, and `keys` their order keys; `found`
+    are the orders being shown, if any. A customer known from orders alone is queued for reading
+    from Shopify.
+    """
     active = identities.active_of(known)
     matched = matching.match(contact, active, keys, found)
     unread = [m.head.pk for m in matched.matches if m.head.as_of is None and not m.head.is_deleted]
     if unread:
         services.mark_unread_customers(unread)
-    # What was taken away or set aside is listed as such.
+    # Removed and set-aside addresses are listed separately.
     claims = tuple(c for c in contact.claims.all() if (c.kind, c.value) not in keys.refused)
     suggested = suggestions.suggestions(known, keys, matched, text, claims)
     return Person(
@@ -99,10 +108,11 @@ def person(
 def person_of(
     contact: Contact, *, known: Sequence[Identity], text: str, agent: Agent, now: datetime
 ) -> Person:
-    """The same by themselves, without their orders beside them."""
+    """Build the profile of a contact without showing orders."""
     keys = identities.keys_of(known)
     return person(contact, known=known, keys=keys, found=None, text=text, agent=agent, now=now)
 
 
 def all_text(contact: Contact) -> str:
+    """Return the contact's latest messages, for suggestions on pages without a conversation."""
     return identities.text_by(contact)

@@ -1,8 +1,9 @@
-"""Who a sender is: which of the addresses they gave has been proven (rows G09, G18).
+"""Who a sender is: which of the addresses they gave are proven.
 
-The one rule of every entrance: the channel API, the panel inside another help desk, e-mail. Only
-a proven address finds orders, is a contact's identity or gets a confirmation. One that was merely
-given is a claim: it suggests a customer to people, and does nothing by itself.
+Every entry point follows the same rule: the channel API, the panel inside another help desk, and
+e-mail. Only a proven address finds orders, becomes a contact's identity or receives a
+confirmation. An address that was merely given is a claim: it suggests a customer to agents and
+does nothing by itself.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from inbox.contacts import identities
 from inbox.contacts.identities import Key
 from inbox.models import Claim, Contact, Identity, IdentityKind
 
-# The words of `sender.verified`.
+# The values that `sender.verified` may list.
 PROVABLE: Final = (IdentityKind.EMAIL.value, IdentityKind.PHONE.value)
 # A stranger must not fill a contact's page.
 _CLAIMS_AT_MOST: Final = 10
@@ -26,7 +27,8 @@ _CLAIMS_AT_MOST: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Normalized as an identity's value; as it was given where `is_understood` is False."""
+    """An address a sender gave. `value` is normalized like an identity's, or verbatim if
+    `is_understood` is False."""
 
     kind: str
     value: str
@@ -39,7 +41,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """What an entrance's words amount to."""
+    """A sender's addresses, sorted by how far they can be trusted."""
 
     proven: tuple[Address, ...] = ()
     claimed: tuple[Address, ...] = ()
@@ -49,7 +51,7 @@ class Addresses:
         return next((a.value for a in self.proven if a.kind == kind), "")
 
     def without(self, keys: Collection[Key]) -> Addresses:
-        """The same, less the addresses that these keys name."""
+        """Return a copy without the addresses that have these keys."""
 
         def kept(addresses: Sequence[Address]) -> tuple[Address, ...]:
             return tuple(a for a in addresses if a.key not in keys)
@@ -71,22 +73,26 @@ class Addresses:
 
     @property
     def email(self) -> str:
-        """The e-mail address they gave, proven or not."""
+        """The e-mail address the sender gave, proven or not."""
         return self.value(IdentityKind.EMAIL)
 
     def value(self, kind: str) -> str:
-        """The address of this kind that they gave, proven or not."""
+        """Return the address of this kind that the sender gave, proven or not."""
         return self.proven_value(kind) or self.claimed_value(kind)
 
 
 def weigh(*, email: str, phone: str, verified: Collection[str] | None, always: bool) -> Addresses:
-    """Sort what was given. `verified`: the kinds the entrance says it has proven; None: it does
-    not say. `always`: its setting says that it proves every one. Nothing said: nothing proven."""
+    """Sort a sender's addresses into proven, claimed and unparseable ones.
+
+    `verified` lists the kinds that the entry point says it has verified; None means it doesn't
+    say, and then `always`, the setting of the channel or frame, decides. Without either, nothing
+    counts as proven.
+    """
     said = PROVABLE if verified is None and always else verified or ()
     proven: list[Address] = []
     claimed: list[Address] = []
     unclear: list[Address] = []
-    for address in _understood(email, phone):
+    for address in _parse(email, phone):
         if not address.is_understood:
             unclear.append(address)
         else:
@@ -94,7 +100,7 @@ def weigh(*, email: str, phone: str, verified: Collection[str] | None, always: b
     return Addresses(proven=tuple(proven), claimed=tuple(claimed), not_understood=tuple(unclear))
 
 
-def _understood(email: str, phone: str) -> Iterator[Address]:
+def _parse(email: str, phone: str) -> Iterator[Address]:
     if text := email.strip():
         found = normalization.email(text)
         yield Address(IdentityKind.EMAIL.value, found or text, bool(found))
@@ -104,14 +110,14 @@ def _understood(email: str, phone: str) -> Iterator[Address]:
 
 
 def why_not_understood(address: Address) -> str:
-    """For whoever sent it, and for agents."""
+    """Explain what is wrong with an address, to the API client that sent it and to agents."""
     if address.kind == IdentityKind.EMAIL:
         return _("Not an e-mail address.")
     return _("Not a phone number we can read: write it with its country, as +49 151 12345678.")
 
 
 def holder(addresses: Addresses) -> Contact | None:
-    """The contact whose proven address this sender has proven, too."""
+    """Return the contact who holds an address that this sender has proven."""
     return identities.holder(
         email=addresses.proven_value(IdentityKind.EMAIL),
         phone=addresses.proven_value(IdentityKind.PHONE),
@@ -119,21 +125,21 @@ def holder(addresses: Addresses) -> Contact | None:
     )
 
 
-def is_nobody(contact: Contact) -> bool:
-    """Whether all that is known of a contact is how a channel names them."""
+def is_unidentified(contact: Contact) -> bool:
+    """Whether a contact has no identity besides a channel's user ID."""
     known = contact.identities.active().exclude(kind=IdentityKind.CHANNEL_USER)
     return not known.exists()
 
 
 def acceptable(contact: Contact, addresses: Addresses) -> Addresses:
-    """Without those an agent took from this contact or set aside: only a person gives them back,
-    no matter how often they are proven or claimed."""
+    """Drop the addresses that an agent took from this contact or set aside. Only a person can give
+    these back, no matter how often they are proven or claimed."""
     return addresses.without(identities.refused_by(contact, addresses.keys))
 
 
 def learn(contact: Contact, addresses: Addresses, *, source: str) -> None:
-    """Keep what a sender gave: proven addresses that nobody has become the contact's, all others
-    stay claims. What was taken from the contact stays away. Expects the caller's transaction."""
+    """Store what a sender gave: proven addresses that no contact holds become identities, all
+    others claims. What was taken from the contact stays away. Expects the caller's transaction."""
     addresses = acceptable(contact, addresses)
     Identity.objects.bulk_create(
         [
@@ -146,7 +152,7 @@ def learn(contact: Contact, addresses: Addresses, *, source: str) -> None:
     _claim(contact, [a for a in addresses.proven if a.key not in held], source)
     claimed = [a for a in addresses.claimed if a.key not in held]
     _claim(contact, [*claimed, *addresses.not_understood], source)
-    # What was claimed before is proven now.
+    # A proven address supersedes its earlier claim.
     for address in addresses.proven:
         if address.key in held:
             contact.claims.filter(kind=address.kind, value=address.value).delete()

@@ -1,7 +1,7 @@
-"""Addresses that likely are a contact's too, with the evidence (row G09). An agent decides.
+"""Addresses that likely belong to a contact too, with the evidence. An agent decides.
 
-Nothing here is applied by itself: until it is accepted, a suggested address finds no order and
-opens no way to money. What was set aside or taken away is not suggested again.
+Nothing here is applied automatically: until it is accepted, a suggested address finds no order and
+moves no money. What was set aside or taken away is not suggested again.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ from orders.panels.customers import Pair
 _AT_MOST: Final = 5
 _ORDERS_READ: Final = 20
 _NAMES_READ: Final = 10
-# "#1043", "order 1043", "EU-1043": what may be an order's name.
+# What may be an order name in running text: "#1043", "order 1043", "EU-1043".
 _NAME: Final = re.compile(r"#?(?:[A-Z]{1,4}-?)?\d{3,10}\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
-    """`is_claim`: all that speaks for it is what the sender said, so that only a supervisor may
-    confirm it. `taken_by`: the contact it belongs to, from whom it would have to go first."""
+    """An address that may be the contact's. `is_claim`: only the sender's own claim supports it, so
+    that only a supervisor may confirm it. `taken_by`: the ID of the contact that holds it, from
+    which it would have to be removed first."""
 
     kind: IdentityKind
     value: str
@@ -66,8 +67,11 @@ def suggestions(
     text: str,
     claims: Sequence[Claim] = (),
 ) -> tuple[Suggestion, ...]:
-    """`known`: all of the contact's identities, those taken away too; `keys`: of these. Two
-    queries at most, five for one who gave addresses that nobody has proven."""
+    """Return up to five suggestions for a contact.
+
+    `known` are all of its identities, removed ones included, and `keys` their order keys; `text`
+    is searched for order names. Two queries at most, five for a contact with unproven claims.
+    """
     seen = {(i.kind, i.value) for i in known}
     found: dict[tuple[str, str], Suggestion] = {}
     certain = {head.pair for head in matching.heads}
@@ -93,27 +97,30 @@ def of_claims(
     besides: Collection[Pair] = (),
     refused: Collection[Key] = (),
 ) -> list[Suggestion]:
-    """Whose addresses a sender gave without proof: the customers, `besides` those who are known
-    to be theirs, and orders without a customer; nobody who bears what was taken from the contact
-    or set aside. Two queries where there are any, and one for each customer."""
-    told = {(c.kind, c.value): c for c in claims if c.is_understood}
-    told = {key: claim for key, claim in told.items() if key not in refused}
-    emails = [value for kind, value in told if kind == IdentityKind.EMAIL]
-    phones = [value for kind, value in told if kind == IdentityKind.PHONE]
-    if not told:
+    """Suggest the owners of addresses that a sender gave without proof.
+
+    These are customers, except the ones in `besides`, who are known already, and guest orders.
+    Anything that carries an address in `refused` is left out. Two queries if there are claims,
+    and one for each customer.
+    """
+    given = {(c.kind, c.value): c for c in claims if c.is_understood}
+    given = {key: claim for key, claim in given.items() if key not in refused}
+    emails = [value for kind, value in given if kind == IdentityKind.EMAIL]
+    phones = [value for kind, value in given if kind == IdentityKind.PHONE]
+    if not given:
         return []
     people = customers.customers_for(pairs=(), emails=emails, phones=phones)
     found = [
         _claimed_customer(customer, by_email=customer.email in emails, by=claims[0].contact_id)
         for customer in people[:_AT_MOST]
         if (customer.store_id, customer.gid) not in besides
-        and not _bears(customer.store_id, customer.gid, customer, refused)
+        and not _has_any_key(customer.store_id, customer.gid, customer, refused)
     ]
     guests = Order.objects.visible().filter(
         Q(email__in=emails) | Q(phone__in=phones), customer_gid=""
     )
     for order in guests.select_related("store").order_by("-placed_at")[:_AT_MOST]:
-        if _bears(order.store_id, "", order, refused):
+        if _has_any_key(order.store_id, "", order, refused):
             continue
         is_email = order.email in emails
         kind = IdentityKind.EMAIL if is_email else IdentityKind.PHONE
@@ -128,8 +135,8 @@ def of_claims(
     return found
 
 
-def _bears(store_id: int, gid: str, of: Customer | Order, keys: Collection[Key]) -> bool:
-    """Whether a customer or an order has one of these addresses, or is one of these customers."""
+def _has_any_key(store_id: int, gid: str, of: Customer | Order, keys: Collection[Key]) -> bool:
+    """Whether a customer or an order has one of these identity keys."""
     own = (
         (IdentityKind.SHOPIFY_CUSTOMER.value, identities.customer_value(store_id, gid)),
         (IdentityKind.EMAIL.value, of.email),
@@ -139,7 +146,8 @@ def _bears(store_id: int, gid: str, of: Customer | Order, keys: Collection[Key])
 
 
 def _claimed_customer(customer: Customer, *, by_email: bool, by: int | None) -> Suggestion:
-    """`by`: the contact who claims it; None: a help desk's customer, who has none here."""
+    """Suggest a customer whose address was claimed. `by` is the contact who claims it; None for a
+    help desk's customer, who has no contact here."""
     head = customers.head(customer)
     text = _("gave the e-mail address of %(name)s, unverified")
     if not by_email:
@@ -179,7 +187,7 @@ def _of_customers(matching: Matching) -> Iterator[Suggestion]:
 
 def _of_orders(keys: OrderKeys, matching: Matching, text: str) -> Iterator[Suggestion]:
     pairs = {match.head.pair for match in matching.matches}
-    names = _names(text)
+    names = _order_names_in(text)
     wanted = Q(name_key__in=[order_names.key(name) for name in names])
     for store_id, gid in pairs:
         wanted |= Q(store_id=store_id, customer_gid=gid)
@@ -191,7 +199,7 @@ def _of_orders(keys: OrderKeys, matching: Matching, text: str) -> Iterator[Sugge
         if (order.store_id, order.customer_gid) in pairs:
             evidence = _("order %(order)s of the same Shopify customer at %(store)s") % words
             yield from _addresses(order.email, order.phone, evidence)
-        elif not _is_own(order, keys) and not _bears(
+        elif not _is_own(order, keys) and not _has_any_key(
             order.store_id, order.customer_gid, order, keys.refused
         ):
             evidence = _("order %(order)s at %(store)s, named in the conversation") % words
@@ -199,7 +207,7 @@ def _of_orders(keys: OrderKeys, matching: Matching, text: str) -> Iterator[Sugge
 
 
 def _claims(order: Order, evidence: str) -> Iterator[Suggestion]:
-    """The address by which the named order would be found: one is enough."""
+    """Suggest one address by which the named order would be found; one is enough."""
     found = list(_addresses(order.email, order.phone, evidence, is_claim=True))
     if found:
         yield found[0]
@@ -235,7 +243,7 @@ def _addresses(
             )
 
 
-def _names(text: str) -> list[str]:
+def _order_names_in(text: str) -> list[str]:
     found: Iterable[str] = dict.fromkeys(match.group() for match in _NAME.finditer(text))
     bare = [name.lstrip("#") for name in found][:_NAMES_READ]
     return [*bare, *(f"#{name}" for name in bare)]

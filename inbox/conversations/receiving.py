@@ -196,8 +196,8 @@ def _updated_contact(
     """
     contact = own.contact
     is_sure = not identities.refused_by(contact, addresses.keys)
-    was_nobody = is_sure and senders.is_nobody(contact)
-    holder = senders.holder(addresses) if was_nobody else None
+    was_unidentified = is_sure and senders.is_unidentified(contact)
+    holder = senders.holder(addresses) if was_unidentified else None
     if (
         holder is not None
         and holder.pk != contact.pk
@@ -206,7 +206,7 @@ def _updated_contact(
         Identity.objects.filter(pk=own.pk).update(contact=holder)
         contact = holder
     senders.learn(contact, addresses, source=channel.name)
-    if was_nobody and addresses.proven and contact.pk != (holder and holder.pk):
+    if was_unidentified and addresses.proven and contact.pk != (holder and holder.pk):
         # The address was free a moment ago. If another contact has it now, a concurrent message
         # created that contact, and this sender is the same person.
         late = senders.holder(addresses)
