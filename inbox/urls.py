@@ -20,7 +20,7 @@ from inbox.views import (
 )
 
 
-def panel_pages(prefix: str, wrap: decorators.Door) -> list[URLPattern]:
+def panel_pages(prefix: str, wrap: decorators.Decorator) -> list[URLPattern]:
     """Return the order panel's URLs, the same for every place it is shown in.
 
     `wrap` turns a panel view into a view of that place (inbox.panel.decorators).

@@ -1,4 +1,4 @@
-"""The moments of a conversation from which on changes of an order matter (row G10)."""
+"""What changed in an order since the customer last wrote and since an agent last replied."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from orders.versions.time_travel import (
 
 
 def moments_of(conversation: Conversation) -> dict[Moment, datetime]:
-    """When the customer last wrote and when an agent last replied, as far as they did. One
-    query."""
+    """Return when the customer last wrote and an agent last replied, omitting what never happened.
+    One query."""
     times = conversation.messages.aggregate(
         wrote=Max("created_at", filter=Q(kind=MessageKind.INBOUND)),
         replied=Max("created_at", filter=Q(kind=MessageKind.REPLY)),
@@ -30,6 +30,6 @@ def moments_of(conversation: Conversation) -> dict[Moment, datetime]:
 def cards_with_changes(
     cards: Sequence[OrderCard], conversation: Conversation
 ) -> tuple[OrderCard, ...]:
-    """Two queries."""
+    """Add to each card what changed since those moments. Two queries."""
     found = changes_since([card.id for card in cards], moments_of(conversation))
     return tuple(replace(card, changes=found.get(card.id, ())) for card in cards)

@@ -1,7 +1,7 @@
-"""Where the order panel stands: beside a conversation, or in another help desk's frame.
+"""Where the order panel is shown: beside a conversation, or in another help desk's frame.
 
-The panel, its dialogs, rules and verbs are the same everywhere. A place says whose orders they
-are, who may act there, and at which addresses its doors are.
+The panel, its dialogs, rules and services are the same everywhere. A place says whose orders are
+shown, who may act there, and at which URLs its views are.
 """
 
 from __future__ import annotations
@@ -48,67 +48,71 @@ from orders.panels import FoundOrders, OrderCard
 
 
 class Place(ABC):
-    """`namespace` and `url_args`: where its doors are. Templates know it as `place`."""
+    """A place where the order panel is shown; templates know it as `place`. Its views are found
+    under `namespace` with `url_args`."""
 
     namespace: ClassVar[str]
     is_frame: ClassVar[bool] = False
     is_window: ClassVar[bool] = False
-    # A conversation of ours stands beside it: there is a reply to write into, and a way back.
+    # One of our conversations is shown beside it: there is a composer, and a link back.
     has_conversation: ClassVar[bool] = False
 
     @property
     @abstractmethod
-    def url_args(self) -> tuple[Any, ...]: ...
+    def url_args(self) -> tuple[Any, ...]:
+        """The leading arguments of every URL of this place."""
 
     @property
     @abstractmethod
     def keys(self) -> OrderKeys:
-        """What the person's orders are found by."""
+        """The keys by which the person's orders are found."""
 
     @property
     @abstractmethod
     def origin(self) -> str:
-        """What OrderAction.origin holds for actions taken here."""
+        """The value of OrderAction.origin for actions taken here."""
 
     @property
     @abstractmethod
     def mentioned(self) -> str:
-        """Words of the customer: an order named in them is shown first."""
+        """Text the customer wrote: an order named in it is shown first."""
 
     @property
     @abstractmethod
     def topics(self) -> str:
-        """The topics of inbox.live.events at which the panel looks again."""
+        """The inbox.live.events topics, separated by spaces, that make the panel refresh."""
 
     @property
     @abstractmethod
-    def home_url(self) -> str: ...
+    def home_url(self) -> str:
+        """The page that shows this panel."""
 
     contact_url: str = ""
-    # The contact whose addresses may be decided about here; None: not here.
+    # The contact whose identities can be edited here; None if they can't.
     contact_id: int | None = None
 
     @abstractmethod
     def acting_refusal(self, agent: Agent) -> Refusal | None:
-        """Whether this agent may act here at all (row F28)."""
+        """Return why this agent may not act here at all; None if they may."""
 
     @abstractmethod
     def matching(self, order: Order) -> Matching:
-        """How certain it is whose order this is (F03, G09)."""
+        """Match the person to Shopify customers, for what may be done to this order."""
 
     @abstractmethod
     def person(self, found: FoundOrders, *, agent: Agent, now: datetime) -> Person:
-        """Who the orders are of. `found`: those that are shown."""
+        """Return who the orders belong to. `found` are the ones being shown."""
 
     def money_refusal(self, agent: Agent, order: Order) -> Refusal | None:
-        """Whether this agent may move money of this order from here."""
+        """Return why this agent may not move money of this order from here; None if they may."""
         return self.acting_refusal(agent) or self.matching(order).refusal(order)
 
     def afresh(self) -> Place:
-        """The same place, with nothing remembered of whose orders they are."""
+        """Return the same place without cached answers about whose orders they are."""
         return self
 
     def url(self, name: str, *args: Any) -> str:
+        """Reverse one of this place's views."""
         return reverse(f"{self.namespace}:{name}", args=[*self.url_args, *args])
 
     def orders(self) -> QuerySet[Order]:
@@ -116,28 +120,31 @@ class Place(ABC):
         return identities.orders_by(self.keys)
 
     def get_order(self, order_id: int) -> Order:
-        """Any other order does not exist here. Raises Http404."""
+        """Return one of the person's orders; Http404 for any other order."""
         return get_object_or_404(self.orders().select_related("store"), pk=order_id)
 
     def with_changes(self, cards: Sequence[OrderCard]) -> tuple[OrderCard, ...]:
-        """The cards with what changed since the person wrote, where that is known."""
+        """Add to the cards what changed since the person wrote, where that is known."""
         return tuple(cards)
 
     def reply_text(self, action: OrderAction) -> str:
-        """What the reply to the person may begin with; "": it is not written here."""
+        """Return a text to start the reply with; "" if replies aren't written here."""
         return ""
 
     def window_url(self, order: Order, amount: Money | None, token: str) -> str:
-        """Where this summary has to be confirmed instead of here; "": here."""
+        """Return the URL where this summary has to be confirmed instead; "" if it may be confirmed
+        here. `amount` None means that the sum is unknown."""
         return ""
 
     def page_context(self, agent: Agent) -> dict[str, Any]:
-        """For base.html, where a part is shown as a page of its own."""
+        """Return what base.html needs when a fragment is shown as a page of its own."""
         return {}
 
 
 @dataclass(frozen=True)
 class BesideConversation(Place):
+    """The panel beside one of our own conversations."""
+
     conversation: Conversation
     namespace = "inbox"
     has_conversation = True
@@ -148,7 +155,7 @@ class BesideConversation(Place):
 
     @cached_property
     def _known(self) -> list[Identity]:
-        """Of the contact, those taken away too."""
+        """All identities of the contact, removed ones included."""
         return list(self.conversation.contact.identities.all())
 
     @cached_property
@@ -212,8 +219,8 @@ class BesideConversation(Place):
 
 @dataclass(frozen=True)
 class InFrame(Place):
-    """The page inside another help desk. Who acts and for whom is in the pass, which the
-    server sealed; nothing the frame sends can widen it."""
+    """The panel inside another help desk. The pass, sealed by our server, says which agent acts
+    for which customer; nothing that the frame sends can widen it."""
 
     held: Pass
     frame: HelpDeskFrame
@@ -229,7 +236,7 @@ class InFrame(Place):
 
     @cached_property
     def _known(self) -> Contact | None:
-        """Our contact who has the address that the help desk has proven."""
+        """Our contact who holds an address that the help desk has proven."""
         customer = self.held.customer
         return identities.holder(
             email=customer.email, phone=customer.phone, given_email=customer.claimed_email
@@ -237,13 +244,13 @@ class InFrame(Place):
 
     @cached_property
     def _known_identities(self) -> tuple[Identity, ...]:
-        """Of the contact who has that address, those taken away too."""
+        """All identities of that contact, removed ones included."""
         return tuple(self._known.identities.all()) if self._known else ()
 
     @cached_property
     def _identities(self) -> tuple[Identity, ...]:
-        """What the help desk says of the customer, and before it what an agent has linked in the
-        inbox to the contact who has that address."""
+        """The Shopify customers that agents linked to the contact in the inbox, followed by the
+        addresses that the help desk has proven."""
         links = identities.active_of(self._known_identities)
         customer = self.held.customer
         told = ((IdentityKind.EMAIL, customer.email), (IdentityKind.PHONE, customer.phone))
@@ -275,8 +282,8 @@ class InFrame(Place):
         return f"{reverse('sidebar:frame')}?frame={self.frame.pk}"
 
     def acting_refusal(self, agent: Agent) -> Refusal | None:
-        """Row F28: whom the help desk assigned the conversation to; where it names nobody,
-        the agent who opened it. Supervisors may always."""
+        """Only the help desk's assignee may act; if it names none, the agent who opened the frame.
+        Supervisors always may."""
         if self.held.customer.may_act or roles.is_supervisor(agent):
             return None
         return Refusal(
@@ -292,13 +299,13 @@ class InFrame(Place):
     def person(self, found: FoundOrders, *, agent: Agent, now: datetime) -> Person:
         matched = matching.match(self._known, self._identities, self.keys, found)
         claims = self._claims
-        # Only what the help desk has not proven is suggested here, and decided nowhere.
+        # Suggestions here come only from claims, and can't be accepted in a frame.
         suggested = tuple(suggestions.of_claims(claims, refused=self.keys.refused))
         return Person(matching=matched, suggestions=suggested, undoable=(), claims=claims)
 
     @property
     def _claims(self) -> tuple[Claim, ...]:
-        """What the help desk tells of the customer and has not proven."""
+        """What the help desk says about the customer without proof."""
         customer = self.held.customer
         told = (
             (IdentityKind.EMAIL, customer.claimed_email, True),
@@ -312,7 +319,8 @@ class InFrame(Place):
         )
 
     def window_url(self, order: Order, amount: Money | None, token: str) -> str:
-        """Above the frame's limit another page could lie over the button: so not here."""
+        """Above the frame's limit, confirm in our own window: within a frame, the page around it
+        could trick the agent into clicking a covered button."""
         limit = self.frame.confirm_up_to
         if limit and (amount is None or policies.in_shop_currency(amount, order).amount <= limit):
             return ""
@@ -323,7 +331,7 @@ class InFrame(Place):
 
 @dataclass(frozen=True)
 class InWindow(InFrame):
-    """The same customer in a window of our own origin, with the ordinary log-in."""
+    """The same customer in a window of our own origin, with the regular session log-in."""
 
     namespace = "sidebar_window"
     is_frame = False

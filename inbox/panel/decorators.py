@@ -1,4 +1,4 @@
-"""The doors to the order panel: each finds out who asks and where the panel stands."""
+"""Decorators for the order panel's views: each authenticates the agent and passes the `place`."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from inbox.panel.contexts import (
 )
 
 View = Callable[..., HttpResponse]
-Door = Callable[[View], View]
+Decorator = Callable[[View], View]
 
 
 def beside_conversation(view: View) -> View:
-    """/inbox/conversations/<pk>/…, with the ordinary log-in."""
+    """Serve a view under /inbox/conversations/<pk>/…, with the regular session log-in."""
 
     @wraps(view)
-    def door(request: HttpRequest, pk: int, **found: Any) -> HttpResponse:
+    def wrapper(request: HttpRequest, pk: int, **found: Any) -> HttpResponse:
         place = BesideConversation(access.get_conversation(request.user, pk))
         return view(request, place=place, **found)
 
-    return door
+    return wrapper
 
 
 def in_frame(view: View) -> View:
-    """/sidebar/…: the pass in the Authorization header, and nothing else, says who asks."""
+    """Serve a view under /sidebar/…, authenticated by the pass in the Authorization header alone."""
 
-    # The pass is the log-in. No cookie is looked at, so there is none to ride on.
+    # No cookie is consulted, so there is none that a forged request could ride on.
     @login_not_required
     @csrf_exempt
     @wraps(view)
-    def door(request: HttpRequest, **found: Any) -> HttpResponse:
+    def wrapper(request: HttpRequest, **found: Any) -> HttpResponse:
         try:
             held, frame, agent = authentication.admit(request.headers.get("Authorization", ""))
         except FrameRefused as refused:
@@ -53,45 +53,47 @@ def in_frame(view: View) -> View:
         try:
             answer = view(request, place=InFrame(held, frame), **found)
         except (Http404, PermissionDenied) as error:
-            # Not the site's error page: it would ask the session who is there.
+            # Not the site's error page, which would look at the session.
             code = 404 if isinstance(error, Http404) else 403
             answer = HttpResponse(status=code)
         return framed(request, answer, frame)
 
-    return door
+    return wrapper
 
 
 def in_window(view: View) -> View:
-    """/sidebar/window/<pass>/…: our own origin, the ordinary log-in and its CSRF check."""
+    """Serve a view under /sidebar/window/<pass>/…: our own origin, with the regular session log-in
+    and CSRF check."""
 
     @wraps(view)
-    def door(request: HttpRequest, window: str, **found: Any) -> HttpResponse:
+    def wrapper(request: HttpRequest, window: str, **found: Any) -> HttpResponse:
         try:
             held, frame, agent = authentication.open_window(window)
         except FrameRefused as refused:
             raise PermissionDenied(str(refused)) from refused
         if agent.pk != access.agent_of(request).pk:
-            # Somebody else's pass: for this person the window does not exist.
+            # Another agent's pass: for this one the window doesn't exist.
             raise Http404
         answer = view(request, place=InWindow(held, frame), **found)
         add_never_cache_headers(answer)
         return answer
 
-    return door
+    return wrapper
 
 
 def refusal(refused: FrameRefused) -> HttpResponse:
-    """For the page's script: it has a sentence for each code."""
+    """Render a refusal for the page's script, which has a sentence for each code."""
     return JsonResponse({"code": refused.code}, status=refused.status)
 
 
 def framed(request: HttpRequest, answer: HttpResponse, frame: HelpDeskFrame | None) -> HttpResponse:
-    """The headers of every answer inside the frame. None: nobody may frame it."""
+    """Set the headers that every response inside a frame needs; `frame` None forbids framing."""
     origins = frame.allowed_origins() if frame else ()
     answer._csp_replace = {"frame-ancestors": list(origins) or ["'none'"]}  # type: ignore[attr-defined]
-    # An origin list is beyond X-Frame-Options; frame-ancestors says it all.
+    # X-Frame-Options can't list origins; frame-ancestors covers it.
     answer.xframe_options_exempt = bool(origins)
-    # Templates ask for the CSRF token; here no form is sent with a cookie.
+    # Rendering a template that uses the CSRF token would set its cookie; in a frame, no form is
+    # sent with cookies.
     request.META.pop("CSRF_COOKIE_NEEDS_UPDATE", None)
     add_never_cache_headers(answer)
     return answer

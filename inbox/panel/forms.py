@@ -1,4 +1,4 @@
-"""What agents type in the cancel and refund dialogs, checked and turned into choices."""
+"""Forms of the cancel and refund dialogs; a valid form turns into a choice."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ NOTE_LENGTH = STAFF_NOTE_LENGTH
 
 
 def as_typed(proposal: Proposal, order: Order) -> list[tuple[str, str]]:
-    """The fields of the dialog that a proposal came from, for the order as it is now."""
+    """Return the form fields, as (name, value), that reproduce a proposal's dialog for the order
+    as it is now."""
     amount = amount_input.write(proposal.amount) if proposal.amount else ""
     fields = {
         "reason": proposal.reason,
@@ -68,7 +69,11 @@ def _through(proposal: Proposal) -> str:
 
 
 def limits_of(order: Order, through: str) -> Mapping[str, int]:
-    """Units of each line that the dialog offers: of a return, by its id, or of none ("")."""
+    """Return the units of each line, by gid, that the dialog offers.
+
+    These are the units in the return with the ID `through`, or those in no return (""). If the
+    store doesn't let us process returns, they are simply all refundable units.
+    """
     snapshot = order.snapshot
     if not get_gateway().may_process_returns(order.store):
         return Counter({line.gid: line.refundable_quantity for line in snapshot.lines})
@@ -80,8 +85,8 @@ def _refundable(lines: Sequence[LineItem], limits: Mapping[str, int]) -> list[Li
 
 
 class NoteField(forms.CharField):
-    """Text of several lines, as long as the page counts it: a browser counts the end of a line as
-    one character and sends two."""
+    """Multi-line text, measured as the page counts it: a browser counts a line end as one
+    character but submits two."""
 
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value)
@@ -89,8 +94,8 @@ class NoteField(forms.CharField):
 
 
 class AmountField(forms.CharField):
-    """An amount of `like`'s currency, typed in the agent's language, as Money with as many
-    decimals as that has. Empty is None."""
+    """An amount typed in the agent's locale, parsed into Money with the currency and the decimal
+    places of `like`. Empty is None."""
 
     def __init__(self, *, like: Money, **options: Any) -> None:
         self.like = like
@@ -110,13 +115,13 @@ class AmountField(forms.CharField):
 
 
 class CancelForm(forms.Form):
-    """The cancel dialog (ui.md 3). Nothing is preselected among the reasons (F30)."""
+    """The cancel dialog. No reason is preselected, so that the agent has to choose one."""
 
     refund = forms.ChoiceField(
         choices=[("now", _("Refund now")), ("later", _("Refund later"))], required=False
     )
-    # Always read, though not always shown: what the store does not allow is refused by the
-    # preview, where dropping the field would send the money somewhere else in silence.
+    # Always parsed, though not always shown: the preview refuses a method that the store doesn't
+    # allow, whereas dropping the field would silently send the money elsewhere.
     method = forms.ChoiceField(choices=RefundMethod.choices, required=False)
     restock = forms.BooleanField(required=False)
     notify = forms.BooleanField(required=False)
@@ -141,7 +146,7 @@ class CancelForm(forms.Form):
 
     @property
     def whole(self) -> str:
-        """All that may be refunded, as it is typed."""
+        """The full refundable amount, formatted as the field holds it."""
         return amount_input.write(self.net_paid)
 
     def clean(self) -> dict[str, Any]:
@@ -156,7 +161,7 @@ class CancelForm(forms.Form):
         return cleaned
 
     def choice(self) -> CancelChoice:
-        """Of a valid form."""
+        """Return the agent's choice; the form must be valid."""
         data = self.cleaned_data
         wants_refund = bool(self.net_paid) and data["refund"] != "later"
         return CancelChoice(
@@ -171,16 +176,16 @@ class CancelForm(forms.Form):
 
 
 class Mode(TextChoices):
-    """What a refund is of. The other way's fields count for nothing."""
+    """What is refunded. The fields of the other mode are ignored."""
 
     ITEMS = "items", _("Items")
     AMOUNT = "amount", _("Amount only")
 
 
 class RefundForm(forms.Form):
-    """The refund dialog (ui.md 4): items and shipping, or an amount that touches neither.
+    """The refund dialog: items and shipping, or an amount that is tied to neither.
 
-    Without a mode (a form that was filled in by a program) what was filled in says which.
+    A form submitted by a program may omit the mode; then the filled-in fields decide.
     """
 
     mode = forms.ChoiceField(choices=Mode.choices, required=False)
@@ -192,7 +197,7 @@ class RefundForm(forms.Form):
         choices=lambda: [("", ""), *DISCREPANCY_REASONS.items()], required=False
     )
     method = forms.ChoiceField(choices=RefundMethod.choices, required=False)
-    # The return the items are in; hidden, as links choose it.
+    # The return that the items are in; hidden, because links choose it.
     through = forms.CharField(max_length=100, required=False)
     restock = forms.BooleanField(required=False)
     notify = forms.BooleanField(required=False)
@@ -211,7 +216,7 @@ class RefundForm(forms.Form):
         super().__init__(data, initial=initial)
         self.lines = _refundable(lines, limits)
         self.net_paid = net_paid
-        # Of the amount alone, of the items where it is not the calculated one, of the shipping.
+        # The amount-only sum, the sum for items if not the calculated one, and the shipping.
         for name in ("amount", "items_amount", "shipping"):
             self.fields[name] = AmountField(like=net_paid, required=False)
         self.fields["returned"] = forms.ChoiceField(
@@ -225,24 +230,25 @@ class RefundForm(forms.Form):
             )
 
     def line_fields(self) -> list[tuple[LineItem, forms.BoundField]]:
+        """Pair each refundable line with its quantity field."""
         return [(line, self[f"line_{index}"]) for index, line in enumerate(self.lines)]
 
     @property
     def shown_return(self) -> str:
-        """The return the dialog shows the items of; "" for none, and where it is not said."""
+        """The ID of the return whose items the dialog shows; "" for none or unspecified."""
         found = self.data.get("through", "") if self.is_bound else self.initial.get("through", "")
         return str(found)
 
     @property
     def is_amount_only(self) -> bool:
-        """Of a form that was cleaned, as far as it is valid."""
+        """Whether an amount without items is refunded. Expects a cleaned form, valid or not."""
         mode = self.cleaned_data.get("mode")
         if mode:
             return bool(mode == Mode.AMOUNT)
         return not self.chosen_lines() and not self.cleaned_data.get("shipping")
 
     def chosen_lines(self) -> tuple[LineQuantity, ...]:
-        """Of a valid form, or of the valid part of one."""
+        """Return the chosen quantities from the valid part of a cleaned form."""
         if self.cleaned_data.get("mode") == Mode.AMOUNT:
             return ()
         return tuple(
@@ -258,7 +264,7 @@ class RefundForm(forms.Form):
 
     @property
     def chosen_amount(self) -> Money | None:
-        """None: what Shopify calculates."""
+        """The typed amount; None means the one that Shopify calculates."""
         data = self.cleaned_data
         names: dict[str, list[str]] = {Mode.AMOUNT: ["amount"], Mode.ITEMS: ["items_amount"]}
         typed: list[Money | None] = [
@@ -268,7 +274,7 @@ class RefundForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        self._forget_the_other_mode(cleaned)
+        self._clear_the_other_mode(cleaned)
         for name in ("amount", "items_amount"):
             self._check_amount(name, cleaned.get(name))
         has_goods = bool(self.chosen_lines() or self.chosen_shipping)
@@ -276,15 +282,16 @@ class RefundForm(forms.Form):
         if self.errors:
             return cleaned
         if mode == Mode.AMOUNT and cleaned.get("amount") is None:
-            self.add_error("amount", self._bounds)
+            self.add_error("amount", self._range_error)
         elif mode == Mode.ITEMS and not has_goods:
             self.add_error(None, _("Choose items or shipping to refund."))
         elif not has_goods and self.chosen_amount is None:
             self.add_error(None, _("Choose items, shipping or an amount to refund."))
         return cleaned
 
-    def _forget_the_other_mode(self, cleaned: dict[str, Any]) -> None:
-        """What is not shown can neither be refunded nor be wrong."""
+    def _clear_the_other_mode(self, cleaned: dict[str, Any]) -> None:
+        """Clear the fields of the mode that isn't shown, so that they can neither be refunded nor
+        cause an error."""
         of_items = [
             "items_amount",
             "discrepancy_reason",
@@ -299,18 +306,18 @@ class RefundForm(forms.Form):
             cleaned[name] = None
 
     @property
-    def _bounds(self) -> str:
+    def _range_error(self) -> str:
         text = _("Enter an amount above 0 and up to %(maximum)s.")
         return text % {"maximum": self.net_paid.format()}
 
     def _check_amount(self, name: str, amount: Money | None) -> None:
         if amount is not None and not Money.zero(amount.currency) < amount <= self.net_paid:
-            self.add_error(name, self._bounds)
+            self.add_error(name, self._range_error)
 
     def choice(self) -> RefundChoice:
-        """Of a valid form."""
+        """Return the agent's choice; the form must be valid."""
         data = self.cleaned_data
-        # Nobody is asked whether an amount has come back.
+        # With an amount only, there are no items that could have come back.
         unasked = Returned.NOT_NEEDED if data["mode"] == Mode.AMOUNT else Returned.NOT_ASKED
         return RefundChoice(
             reason=data["reason"],
@@ -323,6 +330,6 @@ class RefundForm(forms.Form):
             notify=data["notify"],
             staff_note=data["staff_note"].strip(),
             returned=data["returned"] or unasked,
-            # A program's form without the field leaves it to the items.
+            # A program may omit the field; then the items determine the return.
             through=data["through"] if "through" in self.data else None,
         )

@@ -1,4 +1,4 @@
-"""The refund dialog as it stands while it is filled in: its form, and what that comes to."""
+"""The refund dialog while it is being filled in: its form and the resulting sum."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ from orders.statuses import returns
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum:
-    """What a refund comes to, as far as it is filled in.
+    """The sum of a partly filled-in refund.
 
-    `amount` None: nothing is chosen yet. `calculated`: by Shopify, None of an amount only. `left`:
-    what can be refunded after it. `items`: units on the order. `problem`: a sentence.
+    `amount` is None if nothing is chosen yet. `calculated` is Shopify's calculation, None for an
+    amount-only refund. `left` is what remains refundable afterwards, `items` the number of units
+    on the order, and `problem` a sentence for the agent.
     """
 
     is_amount_only: bool
@@ -47,18 +48,19 @@ class Sum:
     left: Money | None
     items: int
     problem: str = ""
-    # What the calculated sum is made of.
+    # The components of the calculated sum.
     parts: tuple[panels.MoneyRow, ...] = ()
-    # What becomes of the returns, and through one of the stock, as (label, text).
+    # What happens to the returns and the stock, as (label, text).
     rows: tuple[tuple[str, str], ...] = ()
 
     @property
     def units(self) -> int:
-        """Of items, that are refunded."""
+        """The number of item units being refunded."""
         return sum(line.quantity for line in self.calculated.lines) if self.calculated else 0
 
     @property
     def difference(self) -> Money | None:
+        """How far the amount is above Shopify's calculation; None if equal or unknown."""
         if self.amount is None or self.calculated is None:
             return None
         found = self.amount - self.calculated.amount
@@ -67,7 +69,7 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Quick:
-    """An amount one click fills in; `typed` as the field holds it."""
+    """An amount that one click fills in; `typed` is the text the field gets."""
 
     label: str
     money: Money
@@ -75,7 +77,8 @@ class Quick:
 
 
 def quick_amounts(order: Order, suggestion: SuggestedRefund | None) -> tuple[Quick, ...]:
-    """What is given back without items most often: the shipping, and a tenth of what was paid."""
+    """Return the most common amounts refunded without items: the shipping, and 10% of what was
+    paid, as far as they are refundable."""
     net = rules.net_paid(order.snapshot)
     shipping = suggestion.shipping_maximum if suggestion else Money.zero(net.currency)
     tenth = (net.amount / 10).quantize(Decimal(1).scaleb(-digits(net.currency)), ROUND_DOWN)
@@ -89,7 +92,8 @@ def quick_amounts(order: Order, suggestion: SuggestedRefund | None) -> tuple[Qui
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Items of one open return, or those of none, to choose from. `row` None: of none."""
+    """One choice of what to refund: the items of an open return, or those in no return (`row` is
+    None)."""
 
     through: str
     row: panels.ReturnRow | None
@@ -98,7 +102,8 @@ class Way:
 
 
 def through_of(request: HttpRequest, order: Order) -> str:
-    """The open return whose items the dialog shows: as asked for, else the likeliest; "": none."""
+    """Return the ID of the return whose items the dialog shows: the requested one, else the
+    likeliest; "" for items in no return."""
     if not get_gateway().may_process_returns(order.store):
         return ""
     asked = request.POST if request.method == "POST" else request.GET
@@ -109,7 +114,7 @@ def through_of(request: HttpRequest, order: Order) -> str:
 
 
 def ways(order: Order, through: str) -> list[Way]:
-    """What an agent may choose between; empty where no open return has anything to refund."""
+    """Return the returns to choose from; empty if no open return has anything to refund."""
     snapshot = order.snapshot
     if not get_gateway().may_process_returns(order.store) or not returns.suggested(snapshot):
         return []
@@ -125,7 +130,7 @@ def ways(order: Order, through: str) -> list[Way]:
 
 
 def first_suggestion(order: Order, through: str) -> SuggestedRefund:
-    """Of what the dialog begins with. Raises ShopUnreachable."""
+    """Ask Shopify for the sum that the dialog starts with. Raises ShopUnreachable."""
     if not returns.open_returns(order.snapshot) or not limits_of(order, through):
         return get_gateway().suggest_refund(order, lines=None, shipping=None)
     return _suggest(order, through, _preselected(order, through), None)
@@ -134,8 +139,12 @@ def first_suggestion(order: Order, through: str) -> SuggestedRefund:
 def fresh_form(
     order: Order, suggestion: SuggestedRefund | None, *, now: datetime, through: str = ""
 ) -> RefundForm:
-    """Everything that is left is preselected (F40). `suggestion`: of all that is left, or of what
-    the return `through` which it goes begins with."""
+    """Return the initial form, with everything that is left preselected.
+
+    `suggestion` is Shopify's sum for that: for all that is left, or for what is preselected of the
+    return `through`. If no items or shipping are left, or the order is canceled, the form starts
+    in amount-only mode.
+    """
     snapshot = order.snapshot
     limits = limits_of(order, through)
     refundable = [line for line in snapshot.lines if limits.get(line.gid, 0) > 0]
@@ -146,7 +155,7 @@ def fresh_form(
         "mode": Mode.ITEMS,
         "through": through,
         "returned": "received" if received else "",
-        # Seen only beside "Received", which it belongs to; never for a parcel on its way.
+        # Only shown next to "Received", to which it applies; off for a parcel in transit.
         "restock": received or is_delivered,
         "notify": order.store.notify_by_default,
     }
@@ -159,11 +168,12 @@ def fresh_form(
 
 
 def typed_form(request: HttpRequest, order: Order, *, now: datetime) -> RefundForm:
+    """Return the form bound to what the agent submitted."""
     return _form(request.POST, order, now, through_of(request, order), {})
 
 
 def asks(order: Order, through: str, *, now: datetime) -> bool:
-    """Whether the items may have come back: what was delivered, and what is in a return."""
+    """Whether to ask if the items have come back: they were delivered, or are in a return."""
     return bool(through) or previews.order_is_delivered(order, now=now)
 
 
@@ -185,7 +195,7 @@ def _preselected(order: Order, through: str) -> tuple[LineQuantity, ...]:
 
 
 def mode_of(form: RefundForm) -> Mode:
-    """The way the dialog shows."""
+    """Return the mode that the dialog shows."""
     if not form.is_bound:
         return Mode(form.initial["mode"])
     form.is_valid()
@@ -197,7 +207,7 @@ def mode_of(form: RefundForm) -> Mode:
 
 
 def suggest(order: Order, form: RefundForm) -> tuple[SuggestedRefund | None, str]:
-    """What Shopify would give back by the valid part of a form, or why it did not say."""
+    """Ask Shopify what it would refund for the valid part of a form; else a sentence why not."""
     form.is_valid()
     try:
         found = _suggest(order, form.shown_return, form.chosen_lines(), form.chosen_shipping)
@@ -216,7 +226,7 @@ def _suggest(
 
 
 def _return_rows(order: Order, form: RefundForm) -> tuple[tuple[str, str], ...]:
-    """What refunding these items would do to their return, as far as it is filled in."""
+    """Describe what refunding the chosen items would do to their return."""
     found = returns.by_gid(order.snapshot, form.shown_return)
     data: Mapping[str, Any]
     if form.is_bound:
@@ -235,14 +245,14 @@ def _return_rows(order: Order, form: RefundForm) -> tuple[tuple[str, str], ...]:
             places=None,
         )
     )
-    # Until it is said whether the items have come back, nobody knows what happens to the stock.
+    # The effect on the stock is unknown until the agent says whether the items have come back.
     return tuple(rows) if data.get("returned") else tuple(rows[:1])
 
 
 def sum_of(
     order: Order, form: RefundForm, suggestion: SuggestedRefund | None, problem: str = ""
 ) -> Sum:
-    """Asks nobody."""
+    """Compute the sum that the dialog shows, without calling Shopify."""
     is_amount_only = mode_of(form) == Mode.AMOUNT
     field = "amount" if is_amount_only else "items_amount"
     if form.is_bound:
@@ -271,7 +281,7 @@ def sum_of(
 
 
 def put_on_a_field(form: RefundForm, error: Exception) -> bool:
-    """A refusal that is about one field stands beside it; False: it is about none."""
+    """Attach a refusal to the form field it is about; False if it is about none."""
     if isinstance(error, InvalidMoney):
         own = "amount" if form.is_amount_only else "items_amount"
         name = error.field or own

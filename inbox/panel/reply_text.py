@@ -1,5 +1,7 @@
-"""What an agent may tell the customer of an action that has succeeded, for the reply to start
-with. Campaigns send their own; this is offered and sent by nobody but the agent."""
+"""Suggested first sentences of a reply about an action that has succeeded.
+
+Campaigns send confirmations of their own; this text is only offered, and only the agent sends it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from orders.models import ActionKind, ActionState, OrderAction
 
 
 def reply_text(action: OrderAction, *, language: str) -> str:
-    """In the customer's language, or the agent's where that is unknown; "" before it is done."""
+    """Return the text in the customer's language, or the agent's if that is unknown; "" unless the
+    action has succeeded."""
     if action.state != ActionState.SUCCEEDED:
         return ""
     with translation.override(language or translation.get_language()):

@@ -1,4 +1,4 @@
-"""Finding orders across stores, for the page and for the API: exact keys, all of them indexed."""
+"""Order search across stores, for the page and the API: exact keys only, all of them indexed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _GID: Final = "gid://shopify/Order/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundOrder:
-    """`conversation_id`: the customer's latest conversation; None where there is none."""
+    """A search result. `conversation_id` is the customer's latest conversation, or None."""
 
     name: str
     store_name: str
@@ -39,34 +39,35 @@ class FoundOrder:
     conversation_id: int | None
 
 
-def find(words: str) -> QuerySet[Order]:
-    """By number, with the store's prefix and suffix or without (#1043, 1043, EN1043-DE), Shopify's
-    id, e-mail, phone or tracking number; newest first. Nothing for empty words."""
-    words = clean(words)
-    if not words:
+def find(query: str) -> QuerySet[Order]:
+    """Find orders by name, with or without the store's prefix and suffix (#1043, 1043, EN1043-DE),
+    Shopify ID, e-mail, phone or tracking number; newest first. An empty query finds nothing."""
+    query = clean(query)
+    if not query:
         return Order.objects.none()
-    # One look-up by index each: an OR over them would read the whole table.
-    ways: list[QuerySet[Any, Any]] = [Order.objects.named(words).values("pk")]
-    ways.append(OrderTracking.objects.filter(number=words).values("order"))
-    number = words.removeprefix(_GID)
+    # One index lookup each: OR-ing them together would scan the whole table.
+    lookups: list[QuerySet[Any, Any]] = [Order.objects.named(query).values("pk")]
+    lookups.append(OrderTracking.objects.filter(number=query).values("order"))
+    number = query.removeprefix(_GID)
     if number.isascii() and number.isdigit() and len(number) < 19:
-        ways.append(Order.objects.filter(legacy_id=int(number)).values("pk"))
-    if email := normalization.email(words):
-        ways.append(Order.objects.filter(email=email).values("pk"))
-    if phone := normalization.phone(words):
-        ways.append(Order.objects.filter(phone=phone).values("pk"))
-    first, *others = (way.order_by() for way in ways)
+        lookups.append(Order.objects.filter(legacy_id=int(number)).values("pk"))
+    if email := normalization.email(query):
+        lookups.append(Order.objects.filter(email=email).values("pk"))
+    if phone := normalization.phone(query):
+        lookups.append(Order.objects.filter(phone=phone).values("pk"))
+    first, *others = (lookup.order_by() for lookup in lookups)
     found = Order.objects.visible().filter(pk__in=first.union(*others)).select_related("store")
     return found.order_by("-placed_at", "-pk")
 
 
-def clean(words: str) -> str:
-    return words.replace("\x00", "").strip()[:100]
+def clean(query: str) -> str:
+    """Strip a query and drop NUL characters, which PostgreSQL rejects; at most 100 characters."""
+    return query.replace("\x00", "").strip()[:100]
 
 
-def results(agent: Agent, words: str) -> tuple[tuple[FoundOrder, ...], bool]:
-    """The first orders found, and whether there is more than one store to tell apart."""
-    orders = list(find(words)[:AT_MOST])
+def results(agent: Agent, query: str) -> tuple[tuple[FoundOrder, ...], bool]:
+    """Return the first orders found, and whether there are several stores to tell apart."""
+    orders = list(find(query)[:AT_MOST])
     cards = panels.order_cards(orders, acting=None, now=timezone.now())
     conversations = _conversations(agent, orders)
     found = tuple(
@@ -86,7 +87,7 @@ def results(agent: Agent, words: str) -> tuple[tuple[FoundOrder, ...], bool]:
 
 
 def _conversations(agent: Agent, orders: Sequence[Order]) -> list[int | None]:
-    """Of each order's customer the latest conversation."""
+    """Return for each order the ID of its customer's latest conversation that the agent may see."""
     contacts = identities.contacts_of_each(orders)
     theirs = access.conversations_for(agent).filter(
         contact__in={pk for contact_ids in contacts for pk in contact_ids}

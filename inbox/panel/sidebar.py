@@ -1,4 +1,4 @@
-"""The order panel: from our tables alone, whichever page shows it."""
+"""The order panel, rendered from our own tables alone; the same on every page that shows it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ logger = logging.getLogger(__name__)
 def context(
     request: HttpRequest, place: Place, *, problem: str = "", shows_all: bool = False
 ) -> dict[str, Any]:
-    """For orders/_panel.html. `shows_all`: closed cards carry their details too (no JavaScript).
+    """Return the context of orders/_panel.html.
 
-    The parameter "open" names the ids of the cards that are open by now; the address says which
-    orders are shown, and is kept by every refresh.
+    `shows_all` includes the details of closed cards, for pages without JavaScript. The parameter
+    "open" lists the IDs of cards that the agent has opened. The query string says which orders are
+    shown, and every refresh keeps it.
     """
     now = timezone.now()
     keys = place.keys
@@ -66,10 +67,10 @@ def context(
 
 
 def html(request: HttpRequest, place: Place) -> str:
-    """The panel, or a sentence in its place: an error here must not take the thread with it."""
+    """Render the panel, or a sentence in its place: an error here must not break the thread."""
     try:
         return render_to_string("orders/_panel.html", context(request, place), request)
     except Exception:
-        # The page has been answered by half already: there is no other place to tell it.
+        # Half of the page may have been sent already, so the error can't become a status code.
         logger.exception("the order panel of %s failed", place.origin)
         return render_to_string("orders/_panel_failed.html", {"place": place}, request)

@@ -1,4 +1,4 @@
-"""Pages that are sent in two parts, so that the first is read while the second is computed."""
+"""Pages sent in two parts, so that the browser shows the first while the second is computed."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.safestring import SafeString, mark_safe
 
-# Stands in the page where the late part goes; no page holds a NUL otherwise.
+# Marks where the late part goes; NUL occurs nowhere else in a page.
 MARK: Final[SafeString] = mark_safe("\x00late\x00")
 
 
 def in_two_parts(request: HttpRequest, page: str, late: Callable[[], str]) -> HttpResponseBase:
-    """`page` with MARK replaced by what `late` gives; whole where the server is not our own
-    (settings.asgi), which alone is known to send each part at once.
+    """Respond with `page`, replacing MARK by the result of `late`.
 
-    `late` must not raise: the answer has begun when it runs. It runs in the request's thread.
+    Streams only under our own server (settings.asgi), the only one known to flush each part
+    immediately; elsewhere the page is sent whole. `late` must not raise, because the response has
+    started when it runs. It runs in the request's thread.
     """
-    # The last one: the messages before it are other people's words.
+    # The last occurrence: messages earlier in the page are untrusted text.
     before, _mark, after = page.rpartition(MARK)
     if "asgi.scope" not in request.META:
         return HttpResponse(before + late() + after)
