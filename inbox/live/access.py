@@ -1,4 +1,4 @@
-"""Who may listen to the event stream, and to what."""
+"""Authorization of the event stream: who may listen, and to which topics."""
 
 from __future__ import annotations
 
@@ -20,33 +20,36 @@ from django.utils.crypto import constant_time_compare
 from inbox.accounts import roles
 from inbox.live import events
 
-# For those who listen already: while the database takes its time for each of hundreds, webhooks and
-# whoever comes anew must not stand in the same line.
-_checks: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="live-checks")
+# Rechecks of open streams get their own threads: when the database is slow, hundreds of them must
+# not hold up webhooks and new streams in the default pool.
+_recheck_pool: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="live-checks")
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """`topics` None: everything. `may_listen`, asked in a thread: whether they still may.
-    `for_s`: after that the stream ends in any case."""
+    """What a stream may be sent. `topics` None means everything. `may_listen` queries the database
+    and must run in a thread. After `for_s` seconds the stream ends in any case."""
 
     topics: frozenset[str] | None
     may_listen: Callable[[], bool]
     for_s: float = float("inf")
 
-    def hears(self, told: tuple[str, ...]) -> list[str]:
-        """Of an event's topics, those this stream may know; none: the event is not for it."""
+    def hears(self, announced: tuple[str, ...]) -> list[str]:
+        """Return those of an event's topics that this stream may see; empty if the event is not
+        for it."""
         if self.topics is None:
-            return list(told)
-        if self.topics.isdisjoint(told):
+            return list(announced)
+        if self.topics.isdisjoint(announced):
             return []
-        # Of what came with it, only which order it was.
-        return [topic for topic in told if topic in self.topics or topic.startswith("order:")]
+        # Of the topics announced along with it, reveal only which order it was.
+        return [topic for topic in announced if topic in self.topics or topic.startswith("order:")]
 
 
 async def listener(*, token: str, cookies: str) -> Listener:
-    """Whose stream it is: a frame's by its token, else by the session. Raises BadSignature, also
-    for somebody who has no role any more, and db.Error."""
+    """Authenticate a stream: a frame by its token, any other by the session.
+
+    Raises BadSignature, also for a user without a role, and db.Error.
+    """
     if token:
         agent_id, topics = events.open_frame_token(token)
         found = Listener(topics, lambda: _has_role(agent_id), events.FRAME_TOKEN_AGE_S)
@@ -59,12 +62,12 @@ async def listener(*, token: str, cookies: str) -> Listener:
 
 
 async def still_may_listen(found: Listener) -> bool:
-    """Asked again while the stream is open. Raises db.Error."""
-    return await asyncio.get_running_loop().run_in_executor(_checks, found.may_listen)
+    """Recheck an open stream. Raises db.Error."""
+    return await asyncio.get_running_loop().run_in_executor(_recheck_pool, found.may_listen)
 
 
 def _has_role(user_id: int) -> bool:
-    """In a thread of its own: an open stream costs no connection."""
+    """Runs in a thread and closes the connection, so that an open stream doesn't hold one."""
     try:
         user = User.objects.filter(pk=user_id).first()
         return user is not None and roles.may_read(user)
@@ -73,9 +76,11 @@ def _has_role(user_id: int) -> bool:
 
 
 def _is_logged_in(session_key: str) -> bool:
-    """As a page would find it: the session lives, its person is active and may look. Not
-    auth.get_user: after a change of SECRET_KEY it gives the session a new key, which no answer
-    of ours brings to the browser."""
+    """Whether a page view would accept the session: it exists, and its user is active and may read.
+
+    auth.get_user is not used because after a change of SECRET_KEY it rotates the session key, and
+    a stream has no way to send the new cookie.
+    """
     if not session_key:
         return False
     session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)

@@ -1,8 +1,8 @@
-"""What changed, told to the browsers that look at it. Ids only.
+"""Announcements of changes to the browsers that show them; they carry IDs only.
 
-Each announcement is a row (LiveEvent), written with the change itself; Redis only says that there
-is one. A page knows its position, and whoever gives it is told everything that came after
-(inbox.live.stream). So nothing depends on who listened when.
+Each announcement is a row (LiveEvent) written together with the change; Redis only signals that
+there is one. A page knows its position and sends it along, and gets everything that came after it
+(inbox.live.stream). So nothing depends on who was listening when.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ logger = logging.getLogger(__name__)
 CHANNEL: Final = "inbox:live"
 _SALT: Final = "live"
 _FRAME_SALT: Final = "live.frame"
-# As long as the frame's pass; each new pass brings a new one.
+# The lifetime of a frame's pass; each new pass comes with a new token.
 FRAME_TOKEN_AGE_S: Final = 600
-# Who was away for longer looks at everything again. Rows are kept for longer than that.
+# A page that was away for longer reloads everything. Rows are kept for longer than that.
 CATCH_UP_S: Final = 3600.0
 KEEP: Final = timedelta(hours=2)
-# While Redis does not answer, a change must not wait for it each time.
-_REST_S: Final = 5.0
+# While Redis is down, skip it for a while instead of delaying every change.
+_PAUSE_S: Final = 5.0
 _LARGEST: Final = 2**63 - 1
-# Of a snapshot's transactions some may still be running: those are the ones that come later, with
-# a lower `at` than what is read already. What is beyond a snapshot's end is none of its database:
-# a dump brings the numbers of another server along, which would be news at every look.
+# Transactions that were still running at a snapshot may commit later with an `at` lower than what
+# has been read, so `at` alone is no cursor; the snapshot is. Rows beyond the snapshot's xmax come
+# from a dump of another server, and without the bound they would look new at every poll.
 _MARK: Final = {
     "postgresql": "SELECT pg_current_snapshot()::text",
     "sqlite": "SELECT COALESCE(MAX(at), 0) + 1 FROM inbox_liveevent",
@@ -67,23 +67,23 @@ _resting_until = 0.0
 def announce(*topics: str) -> None:
     """Tell browsers, once the running transaction commits, that something looks different.
 
-    Topics: "inbox", "conversation:<id>", "contact:<id>", "order:<id>", "person:<hash>". Written in
-    the caller's transaction, if there is one; raises what the database raises.
+    Topics: "inbox", "conversation:<id>", "conversation-orders:<id>", "contact:<id>", "order:<id>",
+    "person:<hash>". Writes in the caller's transaction, if any; raises what the database raises.
     """
     LiveEvent.objects.create(topics=" ".join(sorted(set(topics))), at=CurrentTransaction())
-    transaction.on_commit(_poke, robust=True)
+    transaction.on_commit(_signal, robust=True)
 
 
-def _poke() -> None:
-    """Wake the web processes. Never raises: they look by themselves every second."""
+def _signal() -> None:
+    """Wake the web processes. Never raises, because they also poll once a second."""
     global _resting_until
     if not settings.REDIS_URL or time.monotonic() < _resting_until:
         return
     try:
         _client().publish(CHANNEL, b"")
     except redis.RedisError:
-        _resting_until = time.monotonic() + _REST_S
-        logger.warning("live updates take up to a second: Redis does not answer")
+        _resting_until = time.monotonic() + _PAUSE_S
+        logger.warning("live updates take up to a second: Redis does not respond")
 
 
 @cache
@@ -94,9 +94,9 @@ def _client() -> redis.Redis:
 # --- Positions -----------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far something has read: every event whose `at` is lower was there to be seen.
+    """How far a page or stream has read: every event with a lower `at` was visible to it.
 
-    `ms` is the server's clock at that moment, which browsers count ages by.
+    `ms` is the server's time at that moment, which browsers use to compute ages.
     """
 
     at: int
@@ -107,7 +107,7 @@ class Position:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """None: not one of ours."""
+        """Parse "at-ms"; None if malformed or out of range."""
         at, _, ms = text.partition("-")
         if not all(word.isascii() and word.isdigit() and len(word) < 20 for word in (at, ms)):
             return None
@@ -115,12 +115,13 @@ class Position:
 
     @property
     def age_s(self) -> float:
+        """Seconds since the position was taken, by this server's clock."""
         return time.time() - self.ms / 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`number` tells one from another; `at` compares with positions."""
+    """An announcement. `number` is its unique ID; `at` compares with positions."""
 
     number: int
     at: int
@@ -129,7 +130,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The events after a mark, and the mark to go on from."""
+    """The events after a mark, and the mark to continue from.
+
+    A mark is PostgreSQL's pg_snapshot in text form, or on SQLite the next `at`.
+    """
 
     mark: str
     events: tuple[Event, ...]
@@ -140,13 +144,14 @@ class Reading:
 
 
 def at_of(mark: str) -> int:
-    """The lowest `at` that may still come: of PostgreSQL's snapshots, the oldest transaction
-    that was running."""
+    """Return the lowest `at` that may still appear after this mark: in a PostgreSQL snapshot, the
+    oldest transaction that was still running (xmin)."""
     return int(mark.partition(":")[0])
 
 
 def position() -> Position:
-    """Take it before reading what is shown: what is committed in between then counts as new."""
+    """Return the current position. Call it before reading what a page shows, so that a change
+    committed in between counts as new."""
     found = int(time.time() * 1000)
     with connection.cursor() as cursor:
         cursor.execute(_MARK[connection.vendor])
@@ -154,24 +159,25 @@ def position() -> Position:
 
 
 def mark_at(at: int) -> str:
-    """The mark after which everything from `at` on is read."""
+    """Return the mark from which `read` returns everything from `at` on."""
     return f"{at}:{at}:" if connection.vendor == "postgresql" else str(at)
 
 
 def read(mark: str = "", *, at_most: int) -> Reading:
-    """What was committed since a mark, in one statement; without one, nothing but the mark of now.
+    """Return what was committed since a mark, in one statement; without a mark, no events and the
+    current mark.
 
-    More than `at_most` events: the first of these and one more.
+    If there are more than `at_most` events, returns one more than that, so that the caller notices.
     """
     if not mark:
         with connection.cursor() as cursor:
             cursor.execute(_MARK[connection.vendor])
             return Reading(str(cursor.fetchone()[0]), ())
     with connection.cursor() as cursor:
-        words: list[Any] = [at_of(mark)]
+        params: list[Any] = [at_of(mark)]
         if connection.vendor == "postgresql":
-            words.append(mark)
-        cursor.execute(_SINCE[connection.vendor], [*words, at_most + 1])
+            params.append(mark)
+        cursor.execute(_SINCE[connection.vendor], [*params, at_most + 1])
         rows = cursor.fetchall()
     events = tuple(
         Event(number, at, tuple(topics.split()))
@@ -182,8 +188,8 @@ def read(mark: str = "", *, at_most: int) -> Reading:
 
 
 def prune() -> int:
-    """Remove what nobody catches up on any more; returns how many. The newest stays: on SQLite
-    it says where the numbers go on."""
+    """Delete rows too old for any page to catch up from; return how many. The newest row stays,
+    because SQLite continues numbering from it."""
     newest = LiveEvent.objects.aggregate(newest=Max("pk"))["newest"]
     old = LiveEvent.objects.filter(created_at__lt=timezone.now() - KEEP)
     return old.exclude(pk=newest).delete()[0]
@@ -191,17 +197,19 @@ def prune() -> int:
 
 # --- Frames --------------------------------------------------------------------------------------
 def person_topic(address: str) -> str:
-    """Of an e-mail address or phone number, for panels that know no contact of ours."""
+    """Return the topic of an e-mail address or phone number, for panels without a contact."""
     return f"person:{salted_hmac(_SALT, address, algorithm='sha256').hexdigest()[:24]}"
 
 
 def frame_stream_token(topics: Iterable[str], *, agent_id: int) -> str:
-    """Opens a stream that tells of these people's orders only, for as long as it is valid and
-    its agent has a role. A frame has no cookie that would say who looks."""
+    """Sign a token that opens a stream of these topics only, for a frame, which has no session.
+
+    The stream ends when the token expires or its agent loses their role.
+    """
     return signing.dumps([agent_id, sorted(topics)], salt=_FRAME_SALT)
 
 
 def open_frame_token(token: str) -> tuple[int, frozenset[str]]:
-    """The agent's id and the topics. Raises BadSignature."""
+    """Return the agent's ID and the topics. Raises BadSignature."""
     agent_id, topics = signing.loads(token, salt=_FRAME_SALT, max_age=FRAME_TOKEN_AGE_S)
     return agent_id, frozenset(topics)

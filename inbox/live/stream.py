@@ -1,13 +1,16 @@
-"""GET /events/: what changed, as server-sent events, to the browsers that look at it.
+"""GET /events/: changes as server-sent events, for the browsers that show them.
 
-One task a process reads the new rows of inbox.live.events, woken by Redis or once a second, and hands
-them to its open streams. A stream is answered as a raw ASGI callable, so that an idle browser
+One task per process reads new rows of inbox.live.events, when Redis signals one or once a second,
+and passes them to the open streams. The stream is a raw ASGI callable, so that an idle browser
 costs neither a thread nor a database connection.
 
-A stream begins with what came after the position it names, and goes on from there. Its events:
-a message for each change; "beat", so that the browser knows the line to be alive and every change
-up to the event's id, if it has one, to be told; "resync", look at everything again; "lost", the
-database does not answer, a beat follows once it does; "ended", the person may not listen any more.
+A stream starts with what came after the position it is given. Its events:
+
+- a plain message for each change;
+- "beat": the connection is alive, and every change up to the event's ID, if it has one, was sent;
+- "resync": reload everything;
+- "lost": the database doesn't respond; a beat follows once it does;
+- "ended": the user may not listen any longer.
 """
 
 from __future__ import annotations
@@ -41,11 +44,11 @@ from inbox.live.hub import (
 )
 
 HEARTBEAT_S: Final = 10.0
-# How long somebody who was logged out, or has lost their role, still hears ids.
+# How long a user who was logged out or lost their role may still receive IDs.
 RECHECK_S: Final = 60.0
-# Only where a browser reopens a stream by itself; ours does not leave it that.
+# For clients that let EventSource reconnect by itself; our script reopens the stream instead.
 RETRY_MS: Final = 2000
-# With more than this to tell, reading everything once is cheaper.
+# With more events than this to send, reloading everything once is cheaper.
 CATCH_UP_EVENTS: Final = 300
 
 _hub: Final = Hub()
@@ -54,10 +57,11 @@ Send = Callable[[Any], Awaitable[None]]
 
 
 async def events(scope: Any, receive: Receive, send: Send) -> None:
-    """?after=: the position from which on to tell. ?token=: a frame's; else the session says who
-    listens. ?check=1: only whether they may.
+    """Serve the stream (ASGI). Query parameters: `after`, the position to start from; `token`, for
+    a frame, otherwise the session authenticates; `check`, only say whether access is granted.
 
-    403: they may not; 503: the database does not answer."""
+    Responds 403 if it is not, and 503 if the database doesn't respond.
+    """
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
     try:
@@ -100,7 +104,7 @@ class _Stream:
     queue: asyncio.Queue[Told]
     send: Send
     gone: asyncio.Task[None]
-    # What the first look told; the queue may hold it again.
+    # Numbers of the events sent while catching up; the queue may hold them again.
     _known: frozenset[int] = frozenset()
     _now: Callable[[], float] = field(default_factory=lambda: asyncio.get_running_loop().time)
 
@@ -114,7 +118,7 @@ class _Stream:
         await self._write(f"retry: {RETRY_MS}\n\n")
         await self._catch_up(after)
         beat_at, until = self._now() + HEARTBEAT_S, self._now() + self.listener.for_s
-        # Beside the telling, which goes on while the database takes its time with the answer.
+        # In a task of its own, so that a slow database doesn't hold up sending.
         is_over = asyncio.create_task(self._until_over())
         try:
             while not self.gone.done() and self._now() < until:
@@ -134,7 +138,8 @@ class _Stream:
             await self.send({"type": "http.response.body", "body": b""})
 
     async def _catch_up(self, after: Position | None) -> None:
-        """The queue is open by now: what is committed meanwhile comes twice rather than never."""
+        """Send what the browser missed. The queue is already open, so what is committed during
+        this read arrives twice rather than never."""
         missed = await self._missed(after) if after else ()
         if missed is None:
             await self._write(_resync())
@@ -145,15 +150,15 @@ class _Stream:
         await self._beat()
 
     async def _missed(self, after: Position) -> tuple[Event, ...] | None:
-        """The events since; None: that cannot be said, or is too much to be told."""
+        """Return the events since a position; None if that is unknown or too many to send."""
         if after.age_s > live.CATCH_UP_S:
             return None
         try:
             found = await _hub.read(live.mark_at(after.at), at_most=CATCH_UP_EVENTS)
         except db.Error:
             return None
-        # Ahead of this reading it is of a database that was replaced by an older one. Not so of
-        # one that is ahead of the hub, which looks once a second.
+        # A position ahead of this read comes from before the database was restored from an older
+        # backup. (The hub's position is no measure: it polls and may be a second behind.)
         is_ahead = after.at > found.position.at
         return None if is_ahead or len(found.events) > CATCH_UP_EVENTS else found.events
 
@@ -183,8 +188,11 @@ class _Stream:
             await self._write(f"id: {told.after}\ndata: {json.dumps(said)}\n\n")
 
     async def _beat(self) -> None:
-        """Only where reading works: without it nobody may be told that nothing has changed. With a
-        position only once all before it was told here: whoever comes back begins there."""
+        """Send a beat, but only if reading works: it promises that nothing else has changed.
+
+        It carries a position only if the queue is empty, because a browser that reconnects
+        continues from there and would skip what is still queued.
+        """
         if _hub.is_reading:
             mark = f"id: {_hub.position}\n" if self.queue.empty() else ""
             await self._write(f"{mark}event: beat\ndata: {{}}\n\n")
@@ -192,11 +200,11 @@ class _Stream:
             await self._write(_LOST)
 
     async def _until_over(self) -> None:
-        """Until its person may not listen any more."""
+        """Return once the user may not listen any longer."""
         while True:
-            # Not all streams at once, which a server that came back would open together.
+            # Spread out: after a restart of the server all streams were opened at the same time.
             await asyncio.sleep(RECHECK_S * random.uniform(0.75, 1.0))  # noqa: S311
-            # Else nobody knows; nothing is told either until the database answers.
+            # With the database down we can't know, but then no events are sent either.
             with contextlib.suppress(db.Error):
                 if not await access.still_may_listen(self.listener):
                     return
