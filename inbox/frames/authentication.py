@@ -1,12 +1,12 @@
-"""How the panel inside another help desk's frame knows its agent (reliability 5.2).
+"""Authentication of the order panel inside another help desk's frame.
 
-No cookie has power there. A code, used once, is swapped for a pass of ten minutes that the page
+Cookies have no effect there. A one-time code is exchanged for a ten-minute pass that the page
 keeps in memory and sends as `Authorization: Frame <pass>`. The pass is sealed: it says which
-agent, by which log-in, for which customer, and the frame can neither read nor change it.
+agent, with which session, acts for which customer, and the frame can neither read nor change it.
 
-Codes come by two ways. *Signed address*: the help desk's server signs whose customer is opened
-by which agent. *Log-in*: in a window of our own origin the agent, logged in there, gets a code
-that only the frame that asked for it can use (it alone knows what the challenge is the hash of).
+There are two ways to get in. *Signed address*: the help desk's server signs which agent opens
+which customer. *Log-in*: in a window of our own origin, the logged-in agent gets a code that only
+the frame that asked for it can use, because it alone knows the preimage of the challenge.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ from orders.models import AuditKind
 logger = logging.getLogger(__name__)
 
 CODE_S: Final = 120
-# The help desk's clock may be ahead of ours by so much.
+# How far the help desk's clock may be ahead of ours.
 SKEW_S: Final = 30
-# Longer than a working day nobody is vouched for; then the help desk signs anew.
+# A signed address vouches for an agent for one working day; then the help desk has to sign again.
 VOUCHED_S: Final = 8 * 3600
 REFUSALS_A_TURN: Final = 20
 TURN_S: Final = 300
@@ -62,7 +62,7 @@ _HEX: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def admit(header: str) -> tuple[Pass, HelpDeskFrame, User]:
-    """Who sends this Authorization header. Raises FrameRefused."""
+    """Authenticate an Authorization header. Raises FrameRefused."""
     scheme, _, text = header.partition(" ")
     if scheme != "Frame" or not text:
         raise FrameRefused("ended")
@@ -70,13 +70,17 @@ def admit(header: str) -> tuple[Pass, HelpDeskFrame, User]:
 
 
 def open_window(text: str) -> tuple[Pass, HelpDeskFrame, User]:
-    """The customer of a confirming window; the log-in there is the ordinary one."""
+    """Open a confirmation window's pass. It only identifies the customer and the agent it was made
+    for: the caller has to compare the session's user. Raises FrameRefused."""
     return checked(tokens.open_window(text))
 
 
 def swap_signed(frame: HelpDeskFrame, query: str) -> Pass:
-    """The pass for the part after the # of an address the help desk's server has signed; once. Raises FrameRefused."""
-    _bound(frame)
+    """Exchange a signed address, given as its URL fragment, for a pass; works once.
+
+    Opens its own transaction and audits the log-in. Raises FrameRefused.
+    """
+    _throttle(frame)
     if frame.kind != FrameKind.GENERIC or not frame.is_active:
         raise _refused(frame, "off")
     said = _verified(frame, query)
@@ -85,7 +89,7 @@ def swap_signed(frame: HelpDeskFrame, query: str) -> Pass:
         raise _refused(frame, "not_an_agent")
     assignee = said.get("assignee")
     verified = said["verified"].split(",") if "verified" in said else None
-    may_act = assignee is None or _is(agent, assignee)
+    may_act = assignee is None or _has_email(agent, assignee)
     customer = _customer(frame, said, may_act=may_act, verified=verified)
     held = Pass(
         frame_id=frame.pk,
@@ -95,7 +99,7 @@ def swap_signed(frame: HelpDeskFrame, query: str) -> Pass:
         customer=customer,
     )
     with transaction.atomic(durable=True):
-        _forget_old()
+        _delete_expired()
         try:
             with transaction.atomic():
                 _use_nonce(frame, said["nonce"])
@@ -110,7 +114,8 @@ def swap_signed(frame: HelpDeskFrame, query: str) -> Pass:
 
 
 def issue_code(frame: HelpDeskFrame, *, agent: User, session_key: str, challenge: str) -> str:
-    """A code for the frame that knows what `challenge` is the SHA-256 of. Raises FrameRefused."""
+    """Issue a one-time code that only the frame knowing the preimage of `challenge`, a SHA-256 in
+    hex, can use. Raises FrameRefused."""
     if not frame.allowed_origins() or frame.kind != FrameKind.CHATWOOT:
         raise FrameRefused("off")
     if not roles.is_assignable(agent):
@@ -119,7 +124,7 @@ def issue_code(frame: HelpDeskFrame, *, agent: User, session_key: str, challenge
         raise FrameRefused("bad_code")
     code = secrets.token_urlsafe(16)
     with transaction.atomic():
-        _forget_old()
+        _delete_expired()
         FrameCode.objects.create(
             frame=frame,
             digest=_digest(code),
@@ -132,8 +137,11 @@ def issue_code(frame: HelpDeskFrame, *, agent: User, session_key: str, challenge
 
 
 def swap_code(frame: HelpDeskFrame, *, code: str, verifier: str) -> Pass:
-    """The pass for a code of `issue_code`; once, and of no customer yet. Raises FrameRefused."""
-    _bound(frame)
+    """Exchange a code from `issue_code` for a pass without a customer yet; works once.
+
+    `verifier` is the preimage of the challenge. Raises FrameRefused.
+    """
+    _throttle(frame)
     now = _now()
     found = FrameCode.objects.filter(frame=frame, digest=_digest(code)).exclude(agent=None)
     row = found.select_related("agent").first()
@@ -158,23 +166,26 @@ def swap_code(frame: HelpDeskFrame, *, code: str, verifier: str) -> Pass:
 
 
 def look_at(held: Pass, frame: HelpDeskFrame, agent: User, said: Mapping[str, str]) -> Pass:
-    """The same agent, another customer, as the page around the frame says. Raises FrameRefused
-    where the customer was signed: there the page has no say."""
+    """Return the pass for another customer, as named by the page around the frame.
+
+    Raises FrameRefused for a help desk that signs its customers, where the page has no say.
+    """
     if frame.kind != FrameKind.CHATWOOT:
         raise FrameRefused("off")
-    may_act = _is(agent, said.get("assignee", ""))
-    # What that page says of itself is no proof; the frame's setting is an administrator's word.
+    may_act = _has_email(agent, said.get("assignee", ""))
+    # The page can't verify addresses itself; only the frame's setting, made by an admin, can say
+    # that they are proven.
     return replace(held, customer=_customer(frame, said, may_act=may_act, verified=None))
 
 
 def signature(secret: str, said: Mapping[str, str]) -> str:
-    """Of a signed address: HMAC-SHA256 over its "name=value" lines, sorted by name."""
+    """Sign an address: HMAC-SHA256 in hex over its "name=value" lines except sig, sorted by name."""
     lines = "\n".join(f"{name}={said[name]}" for name in sorted(said) if name != "sig")
     return hmac.new(secret.encode(), lines.encode(), hashlib.sha256).hexdigest()
 
 
 def new_secret(frame: HelpDeskFrame) -> str:
-    """Saves the frame; addresses signed with the old one are refused from now on."""
+    """Create and save a new signing secret; addresses signed with the old one are refused."""
     secret = "axf_" + secrets.token_urlsafe(32)
     frame.secret = secret
     frame.save(update_fields=["secret"])
@@ -190,7 +201,7 @@ def _verified(frame: HelpDeskFrame, query: str) -> dict[str, str]:
         raise _refused(frame, "signature") from error
     said = dict(pairs)
     is_plain = len(said) == len(pairs) and set(said) <= _SIGNED
-    # A line break could make two fields out of one.
+    # A line break in a value could smuggle a second field into the signed lines.
     is_plain = is_plain and not any(re.search(r"[\x00-\x1f]", value) for value in said.values())
     if not is_plain or not frame.secret:
         raise _refused(frame, "signature")
@@ -211,12 +222,12 @@ def _verified(frame: HelpDeskFrame, query: str) -> dict[str, str]:
 
 
 def _take(codes: QuerySet[FrameCode], now: datetime) -> bool:
-    """Compared and set in one statement: of two who show the same code, one has it."""
+    """Mark a code as used by compare-and-set, so that only one of two concurrent requests wins."""
     return bool(codes.filter(used_at=None, expires_at__gt=now).update(used_at=now))
 
 
 def _use_nonce(frame: HelpDeskFrame, nonce: str) -> None:
-    """Raises IntegrityError: it was used before."""
+    """Store a nonce. Raises IntegrityError if it was used before."""
     now = _now()
     FrameCode.objects.create(
         frame=frame,
@@ -226,12 +237,12 @@ def _use_nonce(frame: HelpDeskFrame, nonce: str) -> None:
     )
 
 
-def _forget_old() -> None:
+def _delete_expired() -> None:
     FrameCode.objects.filter(expires_at__lt=_now()).delete()
 
 
 def checked(held: Pass) -> tuple[Pass, HelpDeskFrame, User]:
-    """What the pass says is still so: asked of the database each time."""
+    """Check against the database, on each request, that a pass still holds. Raises FrameRefused."""
     frame = HelpDeskFrame.objects.filter(pk=held.frame_id, is_active=True).first()
     agent = User.objects.filter(pk=held.agent_id, is_active=True).first()
     if frame is None:
@@ -253,14 +264,14 @@ def _is_logged_in(session_key: str, agent: User) -> bool:
 
 
 def _agent_by_email(email: str) -> User | None:
-    """None also where two share the address: nobody is guessed."""
+    """Return the agent with this e-mail address; None if there is none or it is ambiguous."""
     if not email.strip():
         return None
     people = list(roles.assignable().filter(email__iexact=email.strip())[:2])
     return people[0] if len(people) == 1 else None
 
 
-def _is(agent: User, email: str) -> bool:
+def _has_email(agent: User, email: str) -> bool:
     return bool(agent.email) and agent.email.casefold() == email.strip().casefold()
 
 
@@ -285,7 +296,7 @@ def _customer(
 
 
 def _refused(frame: HelpDeskFrame, code: str, agent: User | None = None) -> FrameRefused:
-    key = _turn_key(frame)
+    key = _throttle_key(frame)
     cache.add(key, 0, TURN_S)
     try:
         cache.incr(key)
@@ -295,13 +306,14 @@ def _refused(frame: HelpDeskFrame, code: str, agent: User | None = None) -> Fram
     return FrameRefused(code)
 
 
-def _bound(frame: HelpDeskFrame) -> None:
-    """So many refusals, then a pause: nobody tries codes, or fills the audit log."""
-    if cache.get(_turn_key(frame), 0) >= REFUSALS_A_TURN:
+def _throttle(frame: HelpDeskFrame) -> None:
+    """Raise FrameRefused after too many refusals, so that codes can't be guessed by brute force
+    and the audit log can't be flooded."""
+    if cache.get(_throttle_key(frame), 0) >= REFUSALS_A_TURN:
         raise FrameRefused("too_many")
 
 
-def _turn_key(frame: HelpDeskFrame) -> str:
+def _throttle_key(frame: HelpDeskFrame) -> str:
     where = _digest(str(current_origin().ip))[:32]
     return f"frame-refused:{frame.pk}:{where}"
 

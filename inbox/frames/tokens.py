@@ -1,7 +1,7 @@
-"""The sealed papers of a frame: a pass of ten minutes, a window, a summary to confirm.
+"""A frame's sealed tokens: a ten-minute pass, a window, and a summary to confirm.
 
-Encrypted and authenticated with a key made of SECRET_KEY: whoever holds one can neither read
-nor change it, and one kind is never taken for another.
+They are encrypted and authenticated with a key derived from SECRET_KEY: the holder can neither
+read nor change one, and one kind is never accepted as another.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STATUS: Final = {"ended": 401, "too_many": 429}
 
 
 class FrameRefused(Exception):
-    """`code` is for the page, which has a sentence for each."""
+    """A frame's request is refused. `code` is for the page, which has a sentence for each."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -31,9 +31,13 @@ class FrameRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """Whose orders. `email` and `phone` are proven (inbox.contacts.senders); `claimed_…` are what was given
-    without proof, `unclear` what could not be read. `about`: numbers of orders they wrote of.
-    `may_act`: row F28, as the help desk tells it."""
+    """The customer whose orders a frame shows.
+
+    `email` and `phone` are proven (inbox.contacts.senders), `claimed_…` were given without proof,
+    and `unclear` could not be parsed. `about` holds numbers of orders the customer wrote about.
+    `may_act`: the help desk has assigned the conversation to the agent, or has signed the address
+    without naming an assignee.
+    """
 
     email: str = ""
     phone: str = ""
@@ -46,7 +50,11 @@ class Customer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
-    """`session_key` "": the help desk vouches for the agent, since `opened_at` (Unix)."""
+    """Which agent acts for which customer in which frame.
+
+    `session_key` is the agent's session with us; if empty, the help desk vouches for the agent,
+    since `opened_at` (a Unix timestamp).
+    """
 
     frame_id: int
     agent_id: int
@@ -56,30 +64,34 @@ class Pass:
 
 
 def seal_pass(held: Pass) -> str:
+    """Seal a pass that the frame's page sends as Authorization; valid for PASS_S seconds."""
     return _seal("pass", asdict(held))
 
 
 def seal_window(held: Pass) -> str:
+    """Seal a pass for the URL of a window; valid for WINDOW_S seconds. It carries no session,
+    because the window has the agent's regular log-in."""
     return _seal("window", asdict(replace(held, session_key="")))
 
 
 def seal_summary(token: str) -> str:
-    """A summary's token for an address: it may hold a note, which no server log should have."""
+    """Seal a summary's token for use in a URL: it may contain a note, which must not end up in
+    server logs."""
     return _seal("summary", {"token": token})
 
 
 def open_summary(text: str) -> str:
-    """Raises FrameRefused."""
+    """Return the summary's token. Raises FrameRefused."""
     return str(_unseal("summary", text, WINDOW_S)["token"])
 
 
 def open_pass(text: str) -> Pass:
-    """Raises FrameRefused."""
+    """Unseal a pass. Raises FrameRefused if it is forged or expired."""
     return _opened("pass", text, PASS_S)
 
 
 def open_window(text: str) -> Pass:
-    """Raises FrameRefused."""
+    """Unseal a window's pass. Raises FrameRefused if it is forged or expired."""
     return _opened("window", text, WINDOW_S)
 
 
@@ -88,7 +100,7 @@ def _opened(kind: str, text: str, max_age_s: int) -> Pass:
     try:
         return Pass(**(plain | {"customer": Customer(**plain["customer"])}))
     except TypeError as error:
-        # Sealed by the version before this one.
+        # Sealed by a release with different fields.
         raise FrameRefused("ended") from error
 
 
