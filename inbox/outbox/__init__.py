@@ -1,8 +1,8 @@
-"""What has to leave: rows with a state. A task makes it quick, the sweep makes it certain.
+"""The outbox: rows to be sent. A task makes it quick, the sweep makes it certain.
 
-A row leaves once, in its conversation's order, within the limits of its route (`routes`). Every
-attempt counts when it begins, and has an end; so has the row, by its attempts or by its age, and
-then people see it (`ends`).
+A row is sent once, in the order of its conversation, within the limits of its route (`routes`). An
+attempt is counted when it starts, and it always ends; so does the row itself, after its last
+attempt or when it gets too old, and then agents see it (`ends`).
 """
 
 from __future__ import annotations

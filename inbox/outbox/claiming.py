@@ -1,4 +1,4 @@
-"""Which row may leave now, and taking it: one worker has it, within the limits of its route."""
+"""Claiming a row for sending: by one worker at a time, within the limits of its route."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from inbox.models import (
 from inbox.outbox import routes
 from inbox.outbox.routes import LANES, LANES_A_CHANNEL, Way
 
-# Longer than any way out may take for one message (its deadline, and names to look up), so that
-# it is not handed over a second time while the first time is under way.
+# Longer than any sender may take for one message (its deadline plus DNS lookups), so that no
+# message is sent a second time while the first attempt is still running.
 LEASE: Final = timedelta(minutes=2)
 BACKOFF_S: Final = (5, 30, 120, 600, 1800, 3600, 3600)
 ATTEMPTS: Final = len(BACKOFF_S) + 1
@@ -36,7 +36,7 @@ OF_CAMPAIGN: Final = ("campaign", "event__order__store", "checkout__store")
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A row that this worker has, as it was when it was taken, and the route it leaves by."""
+    """A row that this worker holds, as it was when claimed, and the key of its route."""
 
     row: Any
     route: str
@@ -44,29 +44,29 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A row that may be claimed."""
+    """A reference to a row that may be claimed."""
 
     model: type[models.Model]
     pk: int
 
 
 def backoff(attempts: int) -> timedelta:
-    """How long a row rests after so many attempts."""
+    """Return how long a row waits after this many attempts."""
     return timedelta(seconds=BACKOFF_S[min(max(attempts, 1), len(BACKOFF_S)) - 1])
 
 
 def due(model: type[models.Model], *, now: datetime) -> QuerySet[Any]:
-    """What is to leave, has waited for long enough, and nobody is at."""
+    """Return the pending rows whose back-off is over and which no worker holds."""
     manager: models.Manager[Any] = model._default_manager
     ready = is_due("next_attempt_at", now=now) & is_free("lease_until", now=now)
-    # What was never tried first: it must not stand behind what failed before.
+    # Rows never tried come first, so that they don't queue behind earlier failures.
     waiting = manager.filter(ready, delivery_state=DeliveryState.PENDING)
     return waiting.order_by(F("next_attempt_at").asc(nulls_first=True), "pk")
 
 
 def sendable(model: type[models.Model], *, now: datetime) -> QuerySet[Any]:
-    """Of these, what nothing holds back: a channel that is switched off, or an earlier message of
-    the same conversation that has not left yet."""
+    """Return the due rows that nothing else holds back: an inactive channel, an earlier unsent
+    message of the same conversation, or a spent number of attempts."""
     waiting = due(model, now=now).filter(attempts__lt=ATTEMPTS)
     if model is not Message:
         return waiting
@@ -79,15 +79,15 @@ def sendable(model: type[models.Model], *, now: datetime) -> QuerySet[Any]:
 
 
 def claim(model: type[models.Model], pk: int, *, now: datetime) -> Claimed | None:
-    """Take a row for sending; None: it does not wait, somebody has it, or there is no room now.
+    """Claim a row for sending; None if it isn't due, another worker has it, or its route is full.
 
-    The attempt and its back-off are written with the lease: whatever becomes of this worker, it
-    counts. Opens its own transaction.
+    The attempt and its back-off are written with the lease, so that the attempt counts even if
+    this worker dies. Opens its own transaction.
     """
     route = _route_of(model, pk)
     if route is None:
         return None
-    # Without the lock first: of hundreds that are rung for at once, most find no room.
+    # First check without the lock: of hundreds enqueued at once, most find the route full.
     known = Route.objects.filter(key=route).first()
     if known is not None and not _has_room(model, known, now):
         return None
@@ -107,12 +107,12 @@ def claim(model: type[models.Model], pk: int, *, now: datetime) -> Claimed | Non
 
 
 def ready(way: Way, *, now: datetime) -> list[Job]:
-    """What may leave by a way now, as much of it as there is room for, in its order."""
+    """Return the rows that may be sent now, in order, as many as there is room for."""
     return (_ready_callbacks if way == Way.CALLBACK else _ready_by_provider)(way, now)
 
 
 def _ready_callbacks(way: Way, now: datetime) -> list[Job]:
-    busy = Counter(_under_way_by_callback(now).values_list("channel_id", flat=True))
+    busy = Counter(_sending_by_callback(now).values_list("channel_id", flat=True))
     known = {route.key: route for route in Route.objects.filter(key__startswith=f"{way}:")}
     waiting = sendable(Message, now=now).filter(channel__kind=ChannelKind.API)
     found: list[Message] = []
@@ -121,10 +121,10 @@ def _ready_callbacks(way: Way, now: datetime) -> list[Job]:
         room = routes.room(route, busy=busy[channel_id], at_most=LANES_A_CHANNEL, now=now)
         found += waiting.filter(channel=channel_id)[:room]
     room = LANES[way] - busy.total()
-    return [Job(Message, row.pk) for row in sorted(found, key=_turn)[: max(0, room)]]
+    return [Job(Message, row.pk) for row in sorted(found, key=_queue_position)[: max(0, room)]]
 
 
-def _turn(row: Message) -> tuple[float, int]:
+def _queue_position(row: Message) -> tuple[float, int]:
     return (row.next_attempt_at.timestamp() if row.next_attempt_at else 0.0, row.pk)
 
 
@@ -160,14 +160,14 @@ def _has_room(model: type[models.Model], route: Route, now: datetime) -> bool:
     at_most = LANES[way]
     if way == Way.CALLBACK:
         channel_id = int(route.key.partition(":")[2])
-        busy = _under_way_by_callback(now).filter(channel=channel_id).count()
+        busy = _sending_by_callback(now).filter(channel=channel_id).count()
         at_most = LANES_A_CHANNEL
     return routes.room(route, busy=busy, at_most=at_most, now=now) > 0
 
 
 def _busy(way: Way, now: datetime) -> int:
     if way == Way.CALLBACK:
-        return _under_way_by_callback(now).count()
+        return _sending_by_callback(now).count()
     busy = _busy_campaigns(way, now)
     if way == Way.EMAIL:
         busy += Message.objects.filter(_is_leased(now), channel__kind=ChannelKind.EMAIL).count()
@@ -178,7 +178,7 @@ def _busy_campaigns(way: Way, now: datetime) -> int:
     return CampaignMessage.objects.filter(_is_leased(now), via=way.value).count()
 
 
-def _under_way_by_callback(now: datetime) -> QuerySet[Message]:
+def _sending_by_callback(now: datetime) -> QuerySet[Message]:
     return Message.objects.filter(_is_leased(now), channel__kind=ChannelKind.API)
 
 

@@ -1,4 +1,4 @@
-"""Where an outgoing message is on its way, in words for agents."""
+"""The delivery status of outgoing messages, as text for agents."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from inbox.models import Conversation, DeliveryState, Message
 from inbox.models.conversations import PREVIEW_LENGTH
 
 _AT_MOST = 20
-# As it is kept, in English.
+# As stored, in English.
 _TRIED = re.compile(r"It was tried (\d+) times?\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undelivered:
-    """A message that nobody will try to send again by itself. `failed_at` names this failure in
-    the forms that deal with it."""
+    """A message that won't be retried automatically. `failed_at` identifies this failure in the
+    forms that handle it."""
 
     pk: int
     text: str
@@ -33,7 +33,8 @@ class Undelivered:
 
 
 def undelivered(conversation: Conversation) -> tuple[Undelivered, ...]:
-    """What of this conversation waits for a decision, oldest first. No query where nothing does."""
+    """Return the failed messages that wait for a decision, oldest first. No query if there are
+    none."""
     if not conversation.has_undelivered:
         return ()
     rows = conversation.messages.undelivered().order_by("pk")[:_AT_MOST]
@@ -52,21 +53,23 @@ def undelivered(conversation: Conversation) -> tuple[Undelivered, ...]:
 
 
 def said(error: str) -> str:
-    """An error as the reader speaks, where it is a sentence of ours."""
+    """Translate a stored error, if it is one of our own sentences."""
     if found := _TRIED.fullmatch(error):
         return tried(int(found[1]))
     return _(error) if error else ""
 
 
 def tried(count: int) -> str:
-    """Why a message is given up that was tried so often."""
+    """Return the reason for giving up a message after this many attempts."""
     text = ngettext("It was tried %(count)d time.", "It was tried %(count)d times.", count)
     return text % {"count": count}
 
 
 def on_its_way(message: Message) -> str:
-    """Why a message has not left yet, or what somebody did about it; "" where nothing is to say.
-    Expects its channel and `handled_by` to be read already."""
+    """Return why a message hasn't been sent yet, or what an agent did about a failure; else "".
+
+    Expects `channel` and `handled_by` to be loaded.
+    """
     if message.delivery_state == DeliveryState.PENDING:
         return _waiting(message)
     if message.handled_by is None:

@@ -1,4 +1,4 @@
-"""How sending a row ends: it left, it is tried again, or it is given up, which people see."""
+"""The outcome of sending a row: it was sent, is retried, or is given up, which agents see."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from inbox.outbox.claiming import ATTEMPTS, Claimed, backoff
 from inbox.outbox.writing import wake
 from inbox.suppression import lateness
 
-_NOT_UNDER_WAY: Final[dict[str, Any]] = {"lease_until": None, "next_attempt_at": None}
+_RELEASED: Final[dict[str, Any]] = {"lease_until": None, "next_attempt_at": None}
 
 
 def sent(claimed: Claimed) -> None:
-    """It left. Whatever another worker may think of it meanwhile, this is the truth."""
+    """Record that a row was sent. This overrides whatever another worker has recorded since."""
     row, model = claimed.row, type(claimed.row)
     with transaction.atomic(durable=True):
         model._default_manager.filter(pk=row.pk).update(
@@ -39,18 +39,18 @@ def sent(claimed: Claimed) -> None:
             sent_at=timezone.now(),
             error="",
             failed_at=None,
-            **_NOT_UNDER_WAY,
+            **_RELEASED,
         )
         if isinstance(row, Message):
-            # As it is by now: it may have been given up while it was under way.
+            # Not the loaded instance: the row may have been given up while it was being sent.
             if Conversation.objects.filter(pk=row.conversation_id, has_undelivered=True).exists():
-                _recount(row.conversation_id)
+                _update_has_undelivered(row.conversation_id)
             events.announce(f"conversation:{row.conversation_id}")
     routes.answered(claimed.route)
 
 
 def failed(claimed: Claimed, error: NotSent) -> None:
-    """It is tried again later, or given up; and the route learns whether anybody is there."""
+    """Schedule a retry or give up, and record on the route whether the other side responds."""
     row, now = claimed.row, timezone.now()
     if error.is_down:
         routes.did_not_answer(claimed.route, now=now)
@@ -60,7 +60,7 @@ def failed(claimed: Claimed, error: NotSent) -> None:
         give_up(row, str(error), now=now)
         return
     with transaction.atomic(durable=True):
-        _as_it_was(row).update(
+        _if_unchanged(row).update(
             lease_until=None, next_attempt_at=now + backoff(row.attempts), error=str(error)[:300]
         )
         if isinstance(row, Message):
@@ -68,26 +68,28 @@ def failed(claimed: Claimed, error: NotSent) -> None:
 
 
 def give_up(row: Any, reason: str, *, now: datetime) -> None:
-    """It is not tried again, unless it was taken since it was read. What an agent or a confirmation
-    says to a customer comes back to the team: the conversation opens, unread and marked, until
-    somebody has dealt with it."""
+    """Stop trying to send a row, unless another worker has claimed it since it was read.
+
+    A reply or confirmation that was given up goes back to the team: its conversation is reopened,
+    unread and flagged, until an agent has dealt with it. Opens its own transaction.
+    """
     with transaction.atomic(durable=True):
         is_message = isinstance(row, Message)
         more = {"handled_by": None, "handled_at": None} if is_message else {}
-        is_mine = _as_it_was(row).update(
+        is_mine = _if_unchanged(row).update(
             delivery_state=DeliveryState.FAILED,
             failed_at=now,
             error=reason[:300],
-            **_NOT_UNDER_WAY,
+            **_RELEASED,
             **more,
         )
         if is_mine and is_message:
-            _bring_back(row, now)
+            _reopen_conversation(row, now)
 
 
-def _as_it_was(row: Any) -> QuerySet[Any]:
-    """Compared and set: the word of a later attempt counts for more. A lease tells one from another
-    where an agent has had the attempts begin anew."""
+def _if_unchanged(row: Any) -> QuerySet[Any]:
+    """Match the row only if no later attempt has begun (compare-and-set). The number of attempts
+    alone doesn't tell, because it starts over when an agent sends again; the lease does."""
     manager: models.Manager[Any] = type(row)._default_manager
     return manager.filter(
         pk=row.pk,
@@ -98,7 +100,7 @@ def _as_it_was(row: Any) -> QuerySet[Any]:
 
 
 def overdue(model: type[models.Model], *, now: datetime) -> QuerySet[Any]:
-    """What has waited for too long, or was tried for the last time by a worker that died."""
+    """Return rows that have waited too long, or whose last attempt died with its worker."""
     manager: models.Manager[Any] = model._default_manager
     waiting: QuerySet[Any] = manager.filter(
         is_free("lease_until", now=now), delivery_state=DeliveryState.PENDING
@@ -109,7 +111,7 @@ def overdue(model: type[models.Model], *, now: datetime) -> QuerySet[Any]:
 
 
 def end_overdue(model: type[models.Model], pk: int) -> None:
-    """Give up one row that is overdue, and say why."""
+    """Give up a row with a reason, if it is still overdue."""
     now = timezone.now()
     row = overdue(model, now=now).filter(pk=pk).first()
     if row is None:
@@ -124,8 +126,11 @@ def end_overdue(model: type[models.Model], pk: int) -> None:
 
 
 def send_again(*, message: Message, failed_at: datetime, by: User) -> bool:
-    """Try a message once more that was given up at that time; it begins anew. False: somebody has
-    dealt with that failure already. The receiver knows it by the same id as before."""
+    """Send a message again that was given up at `failed_at`, with a full set of attempts.
+
+    Return False if that failure has been handled already. The receiver sees the same message ID as
+    before, so it can drop a duplicate. Opens its own transaction.
+    """
     with transaction.atomic(durable=True):
         mine = Message.objects.undelivered().filter(pk=message.pk, failed_at=failed_at)
         now = timezone.now()
@@ -137,58 +142,59 @@ def send_again(*, message: Message, failed_at: datetime, by: User) -> bool:
             queued_at=now,
             handled_by=by,
             handled_at=now,
-            **_NOT_UNDER_WAY,
+            **_RELEASED,
         )
         if not is_mine:
             return False
-        _settled(message)
+        _handled(message)
         message.refresh_from_db()
         wake(message)
     return True
 
 
 def dismiss(*, message: Message, failed_at: datetime, by: User) -> bool:
-    """Somebody has seen that it was not delivered, and leaves it at that. False: as above."""
+    """Accept that a message was not delivered. Return False if that failure has been handled
+    already. Opens its own transaction."""
     with transaction.atomic(durable=True):
         mine = Message.objects.undelivered().filter(pk=message.pk, failed_at=failed_at)
         if not mine.update(handled_by=by, handled_at=timezone.now()):
             return False
-        _settled(message)
+        _handled(message)
     return True
 
 
 def since(model: type[models.Model]) -> Any:
-    """Since when a row has been in the outbox."""
+    """Return the expression for the time since which a row has been in the outbox."""
     columns = ["created_at"] if model is Message else ["written_at", "created_at"]
     return Coalesce("queued_at", *columns)
 
 
-def _bring_back(message: Message, now: datetime) -> None:
+def _reopen_conversation(message: Message, now: datetime) -> None:
     found = Conversation.objects.select_for_update().get(pk=message.conversation_id)
     has_moved = found.state != ConversationState.OPEN
     read_marks.make_unread(found)
     Conversation.objects.filter(pk=found.pk).update(
         state=ConversationState.OPEN,
         snoozed_until=None,
-        # It opens by itself.
+        # No agent reopened it.
         state_changed_by=None if has_moved else found.state_changed_by,
         state_changed_at=now if has_moved else found.state_changed_at,
         has_undelivered=True,
-        # Whoever wrote has no answer yet.
+        # The customer has no answer yet.
         waiting_since=Coalesce(F("waiting_since"), message.created_at),
-        # To the top of the list, where it is seen.
+        # Move it to the top of the list, where agents see it.
         last_message_at=now,
     )
     _announce(message)
 
 
-def _settled(message: Message) -> None:
-    _recount(message.conversation_id)
+def _handled(message: Message) -> None:
+    _update_has_undelivered(message.conversation_id)
     _announce(message)
 
 
-def _recount(conversation_id: int) -> None:
-    # Locked first: of two that settle a message each, the second sees what the first has done.
+def _update_has_undelivered(conversation_id: int) -> None:
+    # Lock first: if two agents handle a message each, the second sees what the first has done.
     Conversation.objects.select_for_update().get(pk=conversation_id)
     left = Message.objects.undelivered().filter(conversation=conversation_id).exists()
     Conversation.objects.filter(pk=conversation_id).update(has_undelivered=left)

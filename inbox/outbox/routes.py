@@ -1,8 +1,8 @@
-"""The ways out, and how much may be under way by each at a time.
+"""Delivery routes, and how many messages each may be sending at a time.
 
-Each way has lanes of its own, and no channel can have all of them: what leaves for a host that
-never answers holds two lanes for some seconds, and after a few such answers none but a probe's.
-So nothing that waits here keeps a reply by another channel, an e-mail, or money waiting.
+Each way (callbacks, e-mail, SMS) has its own lanes, and no channel can occupy all of them: a host
+that never responds holds two lanes for some seconds, and after a few failures only one, for a
+probe. So a slow host never delays a reply on another channel, an e-mail, or money.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.db.models import F
 
 from inbox.models import Channel, ChannelKind, Route, Via
 
-_ANSWERS_AGAIN: Final = {"failures": 0, "rest_until": None}
+_HEALTHY: Final = {"failures": 0, "rest_until": None}
 
 
 class Way(StrEnum):
@@ -25,18 +25,18 @@ class Way(StrEnum):
 
 
 LANES: Final = {Way.CALLBACK: 8, Way.EMAIL: 4, Way.SMS: 2}
-# Threads of the process that sends: one a lane, so that each way always has its own.
+# Threads of the sending process: one per lane, so that no way can starve another.
 THREADS: Final = sum(LANES.values())
 LANES_A_CHANNEL: Final = 2
-# The rest is kept for replies: no campaign delays what an agent wrote.
+# The other lanes are reserved for replies, so that no campaign delays what an agent wrote.
 CAMPAIGN_LANES: Final = 2
-# So many times in a row without an answer, and a route rests; then one message tries it.
+# After this many failures in a row a route pauses; then one message at a time probes it.
 FAILURES: Final = 3
-_RESTS_S: Final = (30, 60, 120, 300)
+_PAUSES_S: Final = (30, 60, 120, 300)
 
 
 def of_channel(channel: Channel) -> str:
-    """All e-mail leaves by one server, whichever channel it is of."""
+    """Return the route key of a channel. All e-mail channels share one route, the mail server."""
     return Way.EMAIL if channel.kind == ChannelKind.EMAIL else f"{Way.CALLBACK}:{channel.pk}"
 
 
@@ -49,8 +49,8 @@ def way_of(key: str) -> Way:
 
 
 def lock(key: str) -> Route:
-    """The route, while its way is locked: the number of messages under way by it stands still.
-    Expects a transaction."""
+    """Return the route after locking its way, so that the number of messages being sent can't
+    change. Expects a transaction."""
     way = way_of(key)
     Route.objects.get_or_create(key=way)
     locked = Route.objects.select_for_update().get(key=way)
@@ -58,29 +58,29 @@ def lock(key: str) -> Route:
 
 
 def room(route: Route | None, *, busy: int, at_most: int, now: datetime) -> int:
-    """How many more messages may leave by it now, while `busy` do."""
+    """Return how many more messages may be sent by a route now, while `busy` are being sent."""
     if route is not None and route.failures >= FAILURES:
-        at_most = 0 if _rests(route, now) else 1
+        at_most = 0 if _is_paused(route, now) else 1
     return max(0, at_most - busy)
 
 
-def _rests(route: Route, now: datetime) -> bool:
+def _is_paused(route: Route, now: datetime) -> bool:
     if route.rest_until is None:
         return False
-    # One that a wrong clock wrote counts as past.
-    return now < route.rest_until <= now + timedelta(seconds=_RESTS_S[-1])
+    # A time too far ahead was written by a wrong clock and is ignored.
+    return now < route.rest_until <= now + timedelta(seconds=_PAUSES_S[-1])
 
 
 def answered(key: str) -> None:
-    """The other side is there, whatever it said."""
-    Route.objects.filter(key=key, failures__gt=0).update(**_ANSWERS_AGAIN)
+    """Record that the other side responded, no matter what; the route is healthy again."""
+    Route.objects.filter(key=key, failures__gt=0).update(**_HEALTHY)
 
 
 def did_not_answer(key: str, *, now: datetime) -> None:
-    """Count it, and have the route rest after the third time in a row, each time for longer."""
+    """Count a failure to respond; from the third in a row, pause the route, longer each time."""
     Route.objects.filter(key=key).update(failures=F("failures") + 1)
     route = Route.objects.filter(key=key).first()
     if route is None or route.failures < FAILURES:
         return
-    rest_s = _RESTS_S[min(route.failures - FAILURES, len(_RESTS_S) - 1)]
-    Route.objects.filter(key=key).update(rest_until=now + timedelta(seconds=rest_s))
+    pause_s = _PAUSES_S[min(route.failures - FAILURES, len(_PAUSES_S) - 1)]
+    Route.objects.filter(key=key).update(rest_until=now + timedelta(seconds=pause_s))

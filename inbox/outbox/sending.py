@@ -1,4 +1,4 @@
-"""Sending one row by its way out."""
+"""Sending a claimed row through its channel."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ logger = logging.getLogger(__name__)
 
 
 def deliver_message(message_id: int) -> Way | None:
-    """Send one reply or confirmation by its channel, if nobody else is at it and there is room.
-    The way it took, by which another may leave now; None: it was not tried."""
+    """Send a reply or confirmation, if no other worker has it and its route has room.
+
+    Return the way it was sent by, which now has room for another; None if it wasn't tried.
+    """
     return _deliver(Message, message_id, lambda row: SENDERS[row.channel.kind](row))
 
 
 def deliver_campaign(row_id: int) -> Way | None:
-    """The same for one campaign's e-mail or SMS."""
+    """Send a campaign's e-mail or SMS, as `deliver_message` does."""
     return _deliver(CampaignMessage, row_id, lambda row: CARRIERS[row.via](row))
 
 
@@ -42,7 +44,7 @@ def _deliver(model: type[models.Model], pk: int, send: Callable[[Any], None]) ->
     if claimed is None:
         return None
     try:
-        _hand_over(send, claimed)
+        _send(send, claimed)
     except NotSent as error:
         ends.failed(claimed, error)
     else:
@@ -50,28 +52,28 @@ def _deliver(model: type[models.Model], pk: int, send: Callable[[Any], None]) ->
     return routes.way_of(claimed.route)
 
 
-def _hand_over(send: Callable[[Any], None], claimed: Claimed) -> None:
-    """Raises NotSent, whatever a provider's class or a mail library raises: without an end to its
-    tries, a row would be handed over each minute for ever."""
+def _send(send: Callable[[Any], None], claimed: Claimed) -> None:
+    """Send the row. Turns any exception of a provider or mail library into NotSent, so that every
+    attempt has a recorded end."""
     row = claimed.row
     try:
         if isinstance(row, CampaignMessage):
             _check(row)
         else:
-            # Only `send_again` leaves it on a message that waits.
+            # A pending message has `handled_at` only if an agent sent it again.
             _check(_campaign_row(row), by_hand=row.handled_at is not None)
         send(row)
     except (NotSent, SoftTimeLimitExceeded):
         raise
     except Exception as error:
         logger.exception("%s %s was not sent", row._meta.label, row.pk)
-        # Nobody knows how far it came.
+        # Unknown whether it reached the other side, so the route learns nothing from it.
         raise NotSent(f"It failed: {type(error).__name__}.", was_tried=False) from error
 
 
 def _check(row: CampaignMessage | None, *, by_hand: bool = False) -> None:
-    """Raises NotSent for what was written and is not right any more. Asked before each attempt:
-    an outage lies between two of them, in which a customer unsubscribes."""
+    """Raise NotSent if a message should no longer go out. Checked before each attempt, because a
+    customer may unsubscribe during an outage."""
     if row is None:
         return
     try:
@@ -85,7 +87,7 @@ def _check(row: CampaignMessage | None, *, by_hand: bool = False) -> None:
 
 
 def _campaign_row(message: Message) -> CampaignMessage | None:
-    """What a confirmation in a conversation was written for."""
+    """Return the campaign row that a confirmation was written for; None for other messages."""
     if message.kind != MessageKind.CONFIRMATION:
         return None
     rows = CampaignMessage.objects.select_related(*OF_CAMPAIGN)
@@ -107,7 +109,7 @@ def _send_text(row: CampaignMessage) -> None:
     sms.send_text(to=row.recipient, text=row.body, message_id=f"campaign-{row.pk}")
 
 
-# One line a channel that leaves from the campaign's own row; in a conversation the Message does.
+# Channels that deliver from the campaign's own row; in a conversation, its Message is delivered.
 CARRIERS: Final[dict[str, Callable[[CampaignMessage], None]]] = {
     Via.EMAIL: _send_mail,
     Via.SMS: _send_text,

@@ -1,4 +1,4 @@
-"""A row that is to leave: written in the transaction that decided it, and somebody woken."""
+"""Adding rows to the outbox, in the transaction that decided it, and waking a worker."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from inbox.models import CampaignMessage, DeliveryState, Message, SendState, Via
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A campaign's message on one channel, or `refusal`: why there is none. `lacks`: the name of
-    the value its text needs. `stays`: why it is written down and leaves for nobody."""
+    """A campaign's message on one channel, before it is written.
+
+    `refusal` says why there is none, and `lacks` names the value that its text needs but that is
+    missing. `stays` says why it is written but not sent to anyone.
+    """
 
     via: Via
     recipient: str = ""
@@ -26,11 +29,12 @@ class Draft:
 
     @property
     def leaves(self) -> bool:
+        """Whether the message will be sent."""
         return not self.refusal and not self.stays
 
 
 def wake(message: Message) -> None:
-    """After commit, ring for a worker to send it. May be lost."""
+    """Enqueue a task that sends the message after commit. If it gets lost, the sweep sends it."""
     if message.delivery_state != DeliveryState.PENDING:
         return
     transaction.on_commit(
@@ -41,8 +45,11 @@ def wake(message: Message) -> None:
 def write_campaign(
     row: CampaignMessage, draft: Draft, *, now: datetime, message: Message | None = None
 ) -> None:
-    """Fill in a campaign's row: as an e-mail or SMS it leaves after commit, in a conversation
-    its Message does. Expects the transaction that decided it."""
+    """Fill in a campaign's row as written, and wake a worker after commit.
+
+    An e-mail or SMS is sent from the row itself; in a conversation, `message` is what gets sent.
+    Expects the transaction that decided to write it.
+    """
     row.state, row.reason, row.written_at = SendState.WRITTEN, "", now
     row.subject, row.body = draft.subject, draft.body
     row.attempts, row.next_attempt_at = 0, None
