@@ -97,7 +97,7 @@ def shown_value(kind: str, value: str) -> str:
 
 
 def _audit_confirmation(identity: Identity, *, by: User, because: str) -> None:
-    """Record in the audit log which row of which contact was confirmed; the log holds no
+    """Record in the audit log that an identity was confirmed, by IDs only: the log holds no
     addresses."""
     is_customer = identity.is_shopify_customer
     audit.record(

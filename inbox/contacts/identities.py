@@ -70,7 +70,7 @@ def refused_by(contact: Contact, keys: Iterable[Key]) -> frozenset[Key]:
 
 
 def keys_of(known: Iterable[Identity]) -> OrderKeys:
-    """Return the order keys from a contact's loaded identities, which must include removed ones.
+    """Return the order keys of a contact's loaded identities, which must include removed ones.
 
     A customer that was merged in Shopify also leads to the one it became, unless that one was
     taken from the contact.
@@ -133,6 +133,7 @@ def customer_key(value: str) -> tuple[int, str]:
 
 
 def customer_value(store_id: int, gid: str) -> str:
+    """Format a Shopify customer identity; the inverse of `customer_key`."""
     return f"{store_id}:{gid}"
 
 

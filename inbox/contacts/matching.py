@@ -47,6 +47,7 @@ class Match:
 
     @property
     def is_by_agent(self) -> bool:
+        """Whether an explicit link, rather than an address, led to the customer."""
         return self.identity is not None and self.identity.is_shopify_customer
 
 
@@ -150,7 +151,7 @@ def match(
         candidates = named or here
         taken = {head.pk for head in candidates if _customer(*head.pair) in foreign}
         shared = not named and any(key in foreign for head in here for key in _keys(head))
-        # An address leads to a customer of whom an agent said that it is another person.
+        # An address leads to a customer that, according to an agent, is another person.
         refused = not named and any(key in keys.refused for head in here for key in _keys(head))
         if taken or shared or refused or (len(here) > 1 and not named):
             questions.append(_question(candidates, taken, is_refused=refused))
@@ -184,7 +185,7 @@ def _customer(store_id: int, gid: str) -> tuple[str, str]:
 
 
 def _keys(head: CustomerHead) -> list[tuple[str, str]]:
-    """Return the identity keys of a customer, each of which another contact may hold."""
+    """Return the identity keys of a customer; another contact may hold any of them."""
     keys = [
         _customer(*head.pair),
         (IdentityKind.EMAIL.value, head.email),
@@ -194,7 +195,7 @@ def _keys(head: CustomerHead) -> list[tuple[str, str]]:
 
 
 def _keys_of_order(order: Order) -> list[tuple[str, str]]:
-    """Return the identity keys of an order, each of which another contact may hold."""
+    """Return the identity keys of an order; another contact may hold any of them."""
     keys = [(IdentityKind.EMAIL.value, order.email), (IdentityKind.PHONE.value, order.phone)]
     if order.customer_gid:
         keys.append(_customer(order.store_id, order.customer_gid))

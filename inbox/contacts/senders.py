@@ -48,6 +48,7 @@ class Addresses:
     not_understood: tuple[Address, ...] = ()
 
     def proven_value(self, kind: str) -> str:
+        """Return the proven address of this kind, or ""."""
         return next((a.value for a in self.proven if a.kind == kind), "")
 
     def without(self, keys: Collection[Key]) -> Addresses:
@@ -65,10 +66,12 @@ class Addresses:
 
     @property
     def keys(self) -> list[Key]:
+        """The keys of all addresses, parseable or not."""
         every = (*self.proven, *self.claimed, *self.not_understood)
         return [address.key for address in every]
 
     def claimed_value(self, kind: str) -> str:
+        """Return the claimed address of this kind, or ""."""
         return next((a.value for a in self.claimed if a.kind == kind), "")
 
     @property

@@ -53,6 +53,7 @@ class Suggestion:
 
     @property
     def key(self) -> tuple[str, str]:
+        """The kind and value of the identity that accepting it would create."""
         return self.kind.value, self.value
 
     @property

@@ -34,6 +34,8 @@ class Words:
 
 
 class Outcome(StrEnum):
+    """What happened to a save."""
+
     SAVED = "saved"
     # The composer's message has already been written; the save was dropped.
     SENT = "sent"

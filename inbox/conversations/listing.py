@@ -30,6 +30,8 @@ SCOPES: Final = ("mine", "unassigned", "all")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationRow:
+    """One row of the list, as one agent sees it."""
+
     pk: int
     url: str
     name: str

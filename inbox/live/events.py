@@ -140,6 +140,7 @@ class Reading:
 
     @property
     def position(self) -> Position:
+        """Where a browser that has received these events continues."""
         return Position(at_of(self.mark), int(time.time() * 1000))
 
 

@@ -13,6 +13,8 @@ from orders.models.orders import money_field
 
 
 class SendState(models.TextChoices):
+    """What was decided about a campaign message; its delivery is a separate state."""
+
     WAITING = "waiting", _("Waiting for Shopify's answer")
     WRITTEN = "written", _("Written")
     SKIPPED = "skipped", _("Skipped")

@@ -18,6 +18,8 @@ from orders.models import EventKind
 
 
 class CampaignTrigger(models.TextChoices):
+    """Order events, with the same values as EventKind, and what happens to checkouts."""
+
     PLACED = EventKind.PLACED.value, _("Order placed")
     PAID = EventKind.PAID.value, _("Payment received")
     FULFILLED = EventKind.FULFILLED.value, _("Order shipped")
@@ -36,11 +38,15 @@ CONFIRMATIONS: Final = (CampaignTrigger.CANCELED.value, CampaignTrigger.REFUNDED
 
 
 class Purpose(models.TextChoices):
+    """Marketing needs the customer's consent; transactional messages don't."""
+
     TRANSACTIONAL = "transactional", _("Transactional")
     MARKETING = "marketing", _("Marketing")
 
 
 class Via(models.TextChoices):
+    """The channels a campaign can use. The values match outbox.routes.Way where both exist."""
+
     CONVERSATION = "conversation", _("In the conversation")
     EMAIL = "email", _("E-mail")
     SMS = "sms", _("SMS")

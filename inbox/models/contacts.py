@@ -17,6 +17,8 @@ from inbox import normalization
 
 
 class Contact(models.Model):
+    """A person. What we know them by are their identities; `name` is only for display."""
+
     name = models.CharField(max_length=255, blank=True)
     language = models.CharField(
         max_length=20, blank=True, help_text="A language code such as de; empty: unknown."

@@ -41,6 +41,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return self.filter(Q(last_message_at__lt=at) | Q(last_message_at=at, pk__lt=pk))
 
     def newest_first(self) -> Self:
+        """The order of the list, with the ID as tie-breaker, as `before` expects it."""
         return self.order_by("-last_message_at", "-pk")
 
     def due(self, *, now: datetime) -> Self:
@@ -173,6 +174,8 @@ OUTGOING_KINDS = (MessageKind.REPLY, MessageKind.CONFIRMATION)
 
 
 class DeliveryState(models.TextChoices):
+    """How far an outgoing row has come. KEPT rows never leave the database."""
+
     KEPT = "kept", _("Not sent anywhere")
     PENDING = "pending", _("Being sent")
     SENT = "sent", _("Sent")

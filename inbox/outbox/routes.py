@@ -19,6 +19,8 @@ _HEALTHY: Final = {"failures": 0, "rest_until": None}
 
 
 class Way(StrEnum):
+    """The means of delivery; each callback channel is a route of its own within CALLBACK."""
+
     CALLBACK = "callback"
     EMAIL = "email"
     SMS = "sms"
@@ -41,10 +43,12 @@ def of_channel(channel: Channel) -> str:
 
 
 def of_via(via: str) -> str:
+    """Return the route key of a campaign's e-mail or SMS."""
     return Way.EMAIL if via == Via.EMAIL else Way.SMS
 
 
 def way_of(key: str) -> Way:
+    """Return the way that a route key belongs to."""
     return Way(key.partition(":")[0])
 
 

@@ -259,6 +259,7 @@ class RefundForm(forms.Form):
 
     @property
     def chosen_shipping(self) -> Money | None:
+        """The shipping to refund, from the valid part of a cleaned form."""
         found: Money | None = self.cleaned_data.get("shipping")
         return None if self.is_amount_only else found
 
