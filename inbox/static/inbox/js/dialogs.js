@@ -1,11 +1,11 @@
-// Links with data-dialog open in the one <dialog> of the page; without JavaScript they are pages.
+// Links with data-dialog open in the page's only <dialog>; without JavaScript they are pages.
 const dialog = document.getElementById("dialog");
 const content = document.getElementById("dialog-content");
 const skeleton = document.getElementById("dialog-skeleton");
 const SKELETON_AFTER_MS = 120;
 let opener = null;
 let timer = 0;
-let wanted = 0; // Rises with each close: what was asked for before it may not open the dialog.
+let wanted = 0; // Incremented on each close: a request made before it must not open the dialog.
 
 function forget() {
   wanted += 1;
@@ -47,7 +47,7 @@ if (dialog) {
 
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
     if (detail.target !== content) return;
-    // Closed meanwhile: what was asked goes on at the server, but nothing jumps up again.
+    // Closed since: the request completes on the server, but the dialog must not pop up again.
     if (detail.requestConfig.dialogTurn !== wanted) detail.shouldSwap = false;
   });
 
@@ -62,7 +62,7 @@ if (dialog) {
   document.addEventListener("htmx:afterRequest", ({ detail, target }) => {
     if (detail.target !== content) return;
     setBusy(target, false);
-    // Closed meanwhile: the skeleton that may be there waits for another answer.
+    // Closed since: if a skeleton is showing, it belongs to a later request.
     if (detail.requestConfig.dialogTurn !== wanted) return;
     clearTimeout(timer);
     if (!detail.successful && dialog.open && content.querySelector(".skeleton")) close();
@@ -76,7 +76,7 @@ if (dialog) {
     }
   });
 
-  // Another conversation, or another customer, takes this one's place.
+  // Another conversation or customer replaces this one.
   document.addEventListener("inbox:leave", () => {
     forget();
     opener = null;
@@ -86,16 +86,16 @@ if (dialog) {
   dialog.addEventListener("close", () => {
     forget();
     content.replaceChildren();
-    // No link opened it, or its page is left: the browser gives the focus back.
+    // No link opened it, or its view is gone: the browser restores the focus.
     if (!opener) return;
-    // A morph may have replaced the opener: its twin has the same address.
+    // A morph may have replaced the opener: find the new one by its URL.
     const target = opener.isConnected ? opener : document.querySelector(`[href="${CSS.escape(opener.getAttribute("href") ?? "")}"]`);
     (target ?? document.querySelector("#panel h2"))?.focus();
     opener = null;
   });
 }
 
-// Confirming disables at once and says what is going on.
+// Shows and announces at once that a confirmed action is in progress.
 function setBusy(form, isBusy) {
   const button = form?.querySelector?.("button[data-busy-label]");
   if (!button) return;

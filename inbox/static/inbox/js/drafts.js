@@ -1,26 +1,28 @@
-// What an agent is writing, with its mode: kept by the server for each agent and conversation
-// (inbox/conversations/drafts.py), and until the server has it in this browser, under the agent's id. On opening,
-// the server's words count, unless this browser holds newer ones that never arrived.
+// Drafts: the text an agent is writing, and its mode. The server keeps one per agent and
+// conversation (inbox/conversations/drafts.py); until it has been saved, this browser keeps it
+// under the agent's ID. When a conversation opens, the server's draft wins unless this browser
+// holds a newer one that never arrived.
 import { newId } from "./ids.js";
 
 const SAVE_AFTER_MS = 600;
 const AGAIN_AFTER_MS = 5000;
-// A page may be on its way, made just before the server had the words: this browser holds them so long.
+// A page may be in flight that was rendered just before the draft was saved, so this browser keeps
+// a saved draft for this long.
 const HELD_FOR_MS = 10_000;
-const KEEPALIVE_LIMIT = 50_000; // Browsers refuse more than 64 KB to a request that outlives its page.
+const KEEPALIVE_LIMIT = 50_000; // Browsers reject keepalive requests with bodies over 64 KB.
 const MOST_VERSIONS = 50;
-const AGAIN = [408, 425, 429]; // Later, the same may be taken.
+const AGAIN = [408, 425, 429]; // Statuses that are worth a retry.
 const agent = document.getElementById("log-in")?.dataset.agent;
 const words = document.getElementById("words")?.dataset ?? {};
-// By conversation: {text, mode, client, versions, isKept, address}. `versions`: every save that this
-// page has made or seen; `isKept`: the server has these words, since `at`; `address`: where they
-// are saved.
+// Conversation -> {text, mode, client, versions, isKept, at, address}. `versions`: every save that
+// this page has made or seen; `isKept`: the server has this text, since `at`; `address`: the URL
+// that saves it.
 const known = new Map();
 let timer = 0;
 let isSaving = false;
-let sending = null; // {id, client, text} while a message is on its way
+let sending = null; // {id, client, text} while a message is being sent
 
-// --- The composer as it stands ------------------------------------------------------------------
+// --- The contents of the composer ---------------------------------------------------------------
 const form = () => document.querySelector("#composer form[data-draft]");
 const conversation = () => document.getElementById("view")?.dataset.conversation;
 const field = () => document.getElementById("composer-text");
@@ -38,7 +40,7 @@ function put({ text, mode, client }) {
 
 const isSame = (one, other) => one.text.trim() === other.text.trim() && one.mode === other.mode;
 
-// --- What this browser holds until the server has it --------------------------------------------
+// --- The copy in this browser -------------------------------------------------------------------
 const key = (id) => `draft:${agent}:${id}`;
 
 function stored(id) {
@@ -55,15 +57,15 @@ function store(id) {
     if (isKept && rest <= 0) localStorage.removeItem(key(id));
     else localStorage.setItem(key(id), JSON.stringify({ text, mode, client, versions, isKept, at }));
     if (isKept && rest > 0) setTimeout(store, rest + 1, id);
-  } catch { /* storage is off or full: the server has what it has */ }
+  } catch { /* storage is off or full: there is only the server's copy */ }
 }
 
-// Its message is written: other tabs hear of it.
+// The draft's message has been written: notifies other tabs through a storage event.
 function forget(id, client) {
   try {
     localStorage.setItem(key(id), JSON.stringify({ sent: client }));
     localStorage.removeItem(key(id));
-  } catch { /* nothing was kept */ }
+  } catch { /* nothing was stored */ }
 }
 
 function mark(id, has) {
@@ -72,7 +74,7 @@ function mark(id, has) {
 }
 
 // --- Opening ------------------------------------------------------------------------------------
-// `later`: what was typed while the message before was on its way.
+// `later`: what was typed while the previous message was being sent.
 function begin(later = null) {
   const id = conversation();
   if (!form() || !id || !agent) return;
@@ -86,11 +88,11 @@ function begin(later = null) {
     changed();
   } else if (held && isNewer(held, version)) {
     put(held);
-    // Whether they were sent meanwhile, the save will tell.
+    // If that text has been sent since, the save will find out.
     Object.assign(record, standing(), { versions: held.versions, isKept: false });
     soon();
   } else if (held && !held.isKept && held.text.trim() && !isSame(held, shown)) {
-    // Both have changed: the words of this browser stay, and the others are shown beside them.
+    // Both have changed: keep this browser's text and show the other one next to it.
     put(held);
     Object.assign(record, standing(), { versions: [...held.versions, version], isKept: false });
     showOther(shown);
@@ -98,12 +100,12 @@ function begin(later = null) {
   } else {
     store(id);
   }
-  // Who goes on writing goes on at the end.
+  // Continue writing at the end.
   field().setSelectionRange(field().value.length, field().value.length);
   mark(id, Boolean(field().value.trim()));
 }
 
-// What the page was given is one of the versions that these words came after, or there is none.
+// Whether the text was based on the version that the page was rendered with, or on none.
 function isNewer({ versions, isKept, at, text }, version) {
   if (!version) return Boolean(text.trim()) && (!isKept || Date.now() - at < HELD_FOR_MS);
   return versions.includes(version) && (!isKept || versions.at(-1) !== version);
@@ -115,7 +117,7 @@ function changed() {
   const record = known.get(id);
   if (!record || !form()) return;
   Object.assign(record, standing(), { isKept: false });
-  // Nothing, and there never was: no draft to clear.
+  // Empty, and never saved: there is no draft to clear.
   if (!record.text.trim() && !record.versions.length) record.isKept = true;
   store(id);
   mark(id, Boolean(record.text.trim()));
@@ -126,14 +128,14 @@ function soon(delay = SAVE_AFTER_MS) {
   if (!timer) timer = setTimeout(() => { timer = 0; saveAll(); }, delay);
 }
 
-// Every conversation of this page whose words the server does not have; usually the open one.
+// Saves every conversation of this page whose text the server doesn't have; usually the open one.
 function saveAll(isLeaving = false) {
   const open = known.get(conversation());
-  // A choice that no event told of.
+  // A change that fired no event.
   if (open && form() && field().value.trim() && !isSame(standing(), open)) changed();
   if (isSaving && !isLeaving) return soon();
   for (const [id, record] of known) {
-    // What is being sent may be a message in a moment, and then it is no draft.
+    // What is being sent is about to become a message, and then it is no draft.
     if (!record.isKept && (isLeaving || sending?.id !== id)) save(id, record);
   }
   return null;
@@ -142,7 +144,7 @@ function saveAll(isLeaving = false) {
 async function save(id, record) {
   if (document.documentElement.dataset.session) return;
   const { text, mode, client } = record;
-  // A page that is left says so twice.
+  // Leaving a page fires both visibilitychange and pagehide.
   if (record.flying && isSame(record, record.flying)) return;
   record.flying = { text, mode };
   const version = newId();
@@ -161,15 +163,15 @@ async function save(id, record) {
     else if (AGAIN.includes(answer.status) || answer.status >= 500) soon(AGAIN_AFTER_MS);
     else await refused(id, answer);
   } catch {
-    soon(AGAIN_AFTER_MS); // No connection: this browser holds it meanwhile.
+    soon(AGAIN_AFTER_MS); // No connection: this browser keeps the text for now.
   } finally {
     isSaving = false;
     record.flying = null;
   }
 }
 
-// It stays in this browser, and is tried again with the next change or after a log-in. 403 may mean
-// that the session has ended, or that this agent may not write any more.
+// The text stays in this browser and is saved again on the next change or after a log-in. 403 may
+// mean that the session has ended, or that this agent may no longer write.
 async function refused(id, answer) {
   const { problem = "" } = answer.status === 422 ? await answer.json().catch(() => ({})) : {};
   showUnsaved(id, `${words.notSaved} ${problem}`.trim());
@@ -177,7 +179,7 @@ async function refused(id, answer) {
   if (answer.status === 403) document.dispatchEvent(new CustomEvent("inbox:ended"));
 }
 
-// "": it is saved.
+// Shows why the draft isn't saved; "" clears the notice.
 function showUnsaved(id, text) {
   const place = id === conversation() && form()?.querySelector("[data-unsaved]");
   if (!place || place.textContent === text) return;
@@ -191,7 +193,7 @@ function heard(id, record, saved, told) {
     return;
   }
   if (told.outcome === "other") {
-    // Unless it is a save of this page itself, which only came in before this one.
+    // Not a conflict if it is an earlier save of this very page.
     if (!record.versions.includes(told.version)) {
       record.versions.push(told.version);
       if (told.text.trim() && !isSame(told, record) && id === conversation()) showOther(told);
@@ -207,7 +209,7 @@ function heard(id, record, saved, told) {
   store(id);
 }
 
-// --- Another window's words ---------------------------------------------------------------------
+// --- A draft from another window ----------------------------------------------------------------
 function showOther({ text, mode }) {
   const place = form()?.querySelector("[data-other]");
   if (!place) return;
@@ -222,7 +224,7 @@ document.addEventListener("click", ({ target }) => {
   if (target.closest("[data-other-insert]")) {
     const text = place.querySelector("[data-other-text]").textContent;
     field().value = field().value ? `${field().value}\n\n${text}` : text;
-    // With a part that was meant for the team alone, all of it is.
+    // If any part was meant for the team only, all of it becomes a note.
     if (place.dataset.mode === "note") form().elements.mode.value = "note";
     changed();
   }
@@ -230,7 +232,7 @@ document.addEventListener("click", ({ target }) => {
   field().focus();
 });
 
-// The same conversation in two tabs of this browser is one text.
+// Two tabs of this browser with the same conversation share one text.
 addEventListener("storage", ({ key: changedKey, newValue }) => {
   const id = conversation();
   const record = known.get(id);
@@ -241,7 +243,7 @@ addEventListener("storage", ({ key: changedKey, newValue }) => {
     return;
   }
   if (told.client !== record.client && record.text.trim()) return;
-  // One person types in one tab at a time: what the other one has saved came before these words.
+  // A person types in one tab at a time, so this text is newer than what the other tab has saved.
   record.versions = [...new Set([...record.versions, ...told.versions])].slice(-MOST_VERSIONS);
   if (!record.isKept) return;
   put(told);
@@ -249,13 +251,13 @@ addEventListener("storage", ({ key: changedKey, newValue }) => {
 });
 
 // --- Sending ------------------------------------------------------------------------------------
-// What was typed while the last words were on their way stays for the next.
+// What was typed while the message was being sent, which stays for the next message.
 function rest(typed, sent) {
   if (typed.trim() === sent.trim()) return "";
   return typed.startsWith(sent) ? typed.slice(sent.length).trimStart() : typed;
 }
 
-// Its message is there, and this page had not heard of it: an answer was lost, or another tab sent it.
+// The message was written without this page knowing: the response was lost, or another tab sent it.
 function wasSent(id, record, text, { isTold = false } = {}) {
   const { client } = record;
   const left = rest(record.text, text);
@@ -283,10 +285,10 @@ document.addEventListener("htmx:beforeRequest", ({ detail }) => {
   detail.xhr.addEventListener("loadend", () => {
     if (sending === mine) sending = null;
     const record = known.get(id);
-    // Of a view that is gone no event comes up to the document, so the request itself is asked.
+    // Events from a view that is gone don't bubble up to the document, so listen on the request.
     const isGone = record?.client === client && (id !== conversation() || form()?.elements.client_id.value === client);
     if (detail.xhr.status === 200 && isGone) wasSent(id, record, text);
-    // Without an answer the next save asks whether it was written.
+    // Without a response, the next save finds out whether it was written.
     else if (record && !detail.xhr.status) record.isKept = false;
     if (record && !record.isKept) soon();
   });
@@ -299,14 +301,14 @@ document.addEventListener("htmx:afterSwap", ({ detail }) => {
   if (!isComposer(detail) || !before) return;
   const { text, mode } = before;
   before = null;
-  // Refused: what stands there stays as it is.
+  // If it was refused, the text stays.
   const isSent = detail.xhr.status === 200;
   const left = isSent ? rest(text, sending?.text ?? "") : text;
   known.delete(conversation());
   if (isSent) forget(conversation(), sending?.client);
   begin(left ? { text: left, mode } : null);
 });
-// The button must fit the choice: Enter on a choice would press the first one, whatever it says.
+// The button must match the chosen mode: Enter on a radio button would press the first button.
 document.addEventListener("submit", (event) => {
   if (event.target !== form() || !event.submitter) return;
   const { value } = event.target.elements.mode;
@@ -326,7 +328,7 @@ document.addEventListener("inbox:view", () => begin());
 document.addEventListener("inbox:logged-in", () => saveAll());
 document.addEventListener("visibilitychange", () => { if (document.hidden) saveAll(true); });
 addEventListener("pagehide", () => saveAll(true));
-// Of an earlier page that was closed before it could.
+// Clean up after earlier pages that were closed before they could.
 try {
   for (const name of Object.keys(localStorage).filter((one) => one.startsWith(key("")))) {
     const held = JSON.parse(localStorage.getItem(name));

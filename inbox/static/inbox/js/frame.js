@@ -1,5 +1,5 @@
-// The panel inside another help desk (docs/sidebar.md). The pass lives in this module's memory,
-// goes out as Authorization, and nowhere else: no cookie, no storage, no address.
+// The panel inside another help desk (docs/sidebar.md). The pass is kept in this module's memory and
+// sent in the Authorization header, and goes nowhere else: no cookie, no storage, no URL.
 import { parsePosition } from "./clock.js";
 import { forget, reached, remember } from "./heard.js";
 import { randomHex } from "./ids.js";
@@ -16,13 +16,13 @@ const LONGEST_MESSAGE = 2_000_000; // Chatwoot sends the whole conversation.
 
 let pass = "";
 let validUntil = 0;
-let customer = null; // What the help desk last said, as the fields we send.
+let customer = null; // What the help desk last said, as the form fields we send.
 let verifier = "";
 let windowOpened = null;
 let isConnecting = false;
 let line = null;
 let polling = 0;
-let turn = 0; // Rises with each customer: an answer that was overtaken is dropped.
+let turn = 0; // Incremented for each customer: late responses for an earlier one are dropped.
 
 // --- What is shown ----------------------------------------------------------------------------
 function show(name) {
@@ -37,7 +37,7 @@ function show(name) {
   if (title) document.dispatchEvent(new CustomEvent("inbox:announce", { detail: title.textContent }));
 }
 
-// Asks for a pass and shows its panel. Another customer meanwhile: answer and error are dropped.
+// Gets a pass and shows its panel. If the customer changes in between, the result is dropped.
 async function enter(ask) {
   const mine = ++turn;
   show("waiting");
@@ -45,8 +45,8 @@ async function enter(ask) {
     const told = await ask();
     if (mine !== turn) return;
     const address = take(told);
-    // Source too, not main: requests of one element wait for each other. Once the next customer
-    // has taken its place on the page, what comes for it lands nowhere.
+    // The placeholder is the source too, not main: htmx queues the requests of one element. And
+    // once the next customer has replaced it, a late response has no target.
     const place = main.querySelector("#frame-state");
     await htmx.ajax("GET", address, { source: place, target: place, swap: "outerHTML" });
   } catch (error) {
@@ -70,7 +70,7 @@ async function post(address, fields) {
 function take(told, isRenewed = false) {
   pass = told.pass;
   validUntil = Date.now() + told.valid_s * 1000;
-  // Renewed, it goes on from where it was; another customer's begins before their panel is read.
+  // A renewed pass continues the stream; another customer's starts before their panel is fetched.
   listen(told.stream, isRenewed && line ? line.position : told.position);
   return told.panel;
 }
@@ -86,7 +86,7 @@ function drop() {
 function refuse(error) {
   if (!(error instanceof Refused)) return show("unreachable");
   const code = error.message;
-  // What the server cannot be asked about any more goes the way in again.
+  // Without a valid pass or code, the agent has to get in again.
   if (code === "ended" || code === "bad_code" || code === "used" || code === "late") {
     drop();
     if (!signed && code !== "ended") toast(words.badCode);
@@ -100,11 +100,11 @@ async function extend() {
   const mine = pass;
   try {
     const told = await post(renew, {});
-    // Another customer's has come meanwhile: this one would bring the one before back.
+    // If another customer's pass has arrived since, this one would bring the previous one back.
     if (pass === mine) take(told, true);
   } catch (error) {
     if (pass !== mine) return;
-    // Without a connection the pass may still live: its own end decides.
+    // Without a connection the pass may still be valid, so wait until it expires.
     if (error instanceof Refused || Date.now() > validUntil) refuse(error);
   }
 }
@@ -117,22 +117,22 @@ function toast(text) {
   document.dispatchEvent(new CustomEvent("inbox:toast", { detail: text }));
 }
 
-// --- The panel's requests ---------------------------------------------------------------------
+// --- Requests of the panel --------------------------------------------------------------------
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (pass) detail.headers.Authorization = `Frame ${pass}`;
   delete detail.parameters.csrfmiddlewaretoken;
 });
-// Before ui.js, which has but a general sentence for it.
+// Captured before ui.js, which has only a generic message for it.
 document.addEventListener("htmx:responseError", (event) => {
   const { xhr } = event.detail;
   let code = "";
-  try { code = JSON.parse(xhr.responseText).code ?? ""; } catch { /* an answer of the panel's own */ }
+  try { code = JSON.parse(xhr.responseText).code ?? ""; } catch { /* a response of the panel itself */ }
   if (!code) return;
   event.stopImmediatePropagation();
   refuse(new Refused(code));
 }, true);
 
-// --- Live updates: a stream of this customer's orders alone -----------------------------------
+// --- Live updates: a stream of this customer's orders only ------------------------------------
 function listen(address, position) {
   line?.close();
   line = new Line({ address, position, hear });
@@ -169,17 +169,17 @@ function resync() {
   if (pass) document.dispatchEvent(new CustomEvent("live:resync"));
 }
 
-// --- The way in: an address that the help desk's server has signed -----------------------------
+// --- Getting in with an address signed by the help desk's server -------------------------------
 function enterSigned() {
-  // After the #, which no browser sends: the customer's address is in no server's log.
+  // Browsers don't send the fragment, so the customer's address ends up in no server log.
   const query = location.hash.slice(1);
-  // Used once: it has no place in the address any more.
+  // It works only once, so remove it from the URL.
   history.replaceState(null, "", `${location.pathname}?frame=${frame}`);
   if (!new URLSearchParams(query).has("sig")) return show("again");
   return enter(() => post(swap, { frame, signed: query }));
 }
 
-// The help desk opens the next conversation: only what follows the # has changed.
+// The help desk opens another conversation: only the fragment changes.
 addEventListener("hashchange", () => {
   if (!signed || location.hash.length < 2) return;
   turn += 1;
@@ -187,7 +187,7 @@ addEventListener("hashchange", () => {
   enterSigned();
 });
 
-// --- The way in: Chatwoot says which customer, and the agent logs in ---------------------------
+// --- Getting in with a log-in: Chatwoot names the customer -------------------------------------
 function text(value) {
   return typeof value === "string" ? value.slice(0, 320) : "";
 }
@@ -196,7 +196,7 @@ function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-// {event: "appContext", data: {conversation, contact, currentAgent}}; null: not of that shape.
+// Parses {event: "appContext", data: {conversation, contact, currentAgent}}; null for anything else.
 function contextOf(raw) {
   if (typeof raw !== "string" || raw.length > LONGEST_MESSAGE) return null;
   let message;
@@ -215,7 +215,7 @@ function contextOf(raw) {
 }
 
 function lookAt(said) {
-  // A new message alone is no reason to begin anew: a dialog may be open.
+  // A new message alone doesn't reload the panel: a dialog may be open.
   const isSame = ["email", "phone", "assignee"].every((name) => said[name] === customer?.[name]);
   customer = said;
   if (!pass) {
@@ -230,7 +230,7 @@ function askForContext() {
   for (const origin of parentOrigins()) parent.postMessage("chatwoot-dashboard-app:fetch-info", origin);
 }
 
-// The page around us, as far as the browser says; it must be one of the listed.
+// The origin of the page around us, if the browser reveals it; only listed origins count.
 function parentOrigins() {
   const above = location.ancestorOrigins?.[0] ?? (document.referrer && new URL(document.referrer).origin);
   if (above) return origins.filter((origin) => origin === above);
@@ -238,7 +238,7 @@ function parentOrigins() {
 }
 
 function startConnecting() {
-  // Opened at once, while the click still counts; it learns its address when the hash is made.
+  // Opened right away, or popup blockers would stop it; navigated once the hash is computed.
   windowOpened = window.open("", "agent-inbox-connect", "popup,width=480,height=640");
   if (!windowOpened) return toast(words.blocked);
   return challengeOf(verifier = randomHex(32)).then((challenge) => {
@@ -259,7 +259,7 @@ async function connected(code) {
     verifier = "";
     windowOpened?.postMessage({ kind: "frame-connected" }, location.origin);
     if (customer === said) return told;
-    // The help desk has gone on to another customer meanwhile.
+    // The help desk has moved on to another customer.
     take(told);
     return await post(look, customer);
   } finally {
@@ -301,7 +301,7 @@ function begin() {
   if (signed) return enterSigned();
   customer = null;
   show("waiting");
-  // Chatwoot tells by itself as it loads us, and again when asked; early questions may be lost.
+  // Chatwoot sends its context as it loads us, and again on request; early requests may get lost.
   ASK_AGAIN_MS.forEach((delay) => setTimeout(() => { if (!customer) askForContext(); }, delay));
   setTimeout(() => { if (!customer) show("no-context"); }, 6000);
   return null;

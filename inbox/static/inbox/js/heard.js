@@ -1,14 +1,14 @@
-// The changes this page has heard of, newest last: for views that were on their way meanwhile, and
-// for tabs that come later.
+// The changes this page has received, newest last: for views that were being fetched at the time,
+// and for tabs that open later.
 import { parsePosition } from "./clock.js";
 
 const KEPT = 500;
 const events = []; // {n, at, topics, heardAt}
 const known = new Set(); // their numbers
-// Every event from here on was heard, unless it is still to come.
+// Every past event from this position on has been received.
 let floor = parsePosition(document.documentElement.dataset.livePosition).at || Infinity;
 
-// Whether it is news. A stream that was opened again tells some events twice.
+// Records an event; false if it is known. A reopened stream repeats some events.
 export function remember({ n, at, topics }) {
   if (known.has(n)) return false;
   known.add(n);
@@ -21,23 +21,23 @@ export function remember({ n, at, topics }) {
   return true;
 }
 
-// Something before `at` was not told, and will not be: all is looked at again.
+// Events before `at` were missed for good: the page reloads everything.
 export function forget(at = Infinity) {
   floor = at || Infinity;
 }
 
-// The stream was told up to here.
+// The stream has delivered everything up to here.
 export function reached(at) {
   if (floor === Infinity) floor = at;
 }
 
-// What came from a position on; null: it was not all heard here.
+// The events from a position on; null if some of them were not received here.
 export function since(at) {
   return at < floor ? null : events.filter((event) => event.at >= at);
 }
 
-// Of what one element shows: whether it was announced while the element was on its way. `at`: its
-// position; `askedAt`: when it was asked for, as far as that is known.
+// Whether one of the topics changed while an element was being fetched. `at`: the element's
+// position; `askedAt`: when it was requested, as far as that is known.
 export function wasMissed(topics, at, askedAt) {
   return events.some((event) => event.at >= at && event.heardAt > askedAt
     && event.topics.some((topic) => topics.includes(topic)));

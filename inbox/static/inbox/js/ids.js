@@ -1,10 +1,10 @@
-// Ids and secrets that nobody else makes: of presses, composers and saves.
+// Unique IDs and secrets: for button presses, composers, saves and log-ins.
 export function randomHex(length) {
   const bytes = crypto.getRandomValues(new Uint8Array(length));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// A random UUID. Not crypto.randomUUID, which is missing where the page came without TLS.
+// A random UUID. Not crypto.randomUUID, which is missing on pages served without TLS.
 export function newId() {
   const hex = randomHex(16);
   const variant = "89ab"[parseInt(hex[16], 16) & 3];

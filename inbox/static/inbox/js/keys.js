@@ -1,4 +1,4 @@
-// One key, one thing to do. Off while typing, in dialogs, and for those who switch them off.
+// Single-key shortcuts. Off while typing, in dialogs, and for agents who switch them off.
 const dialog = document.getElementById("dialog");
 const content = document.getElementById("dialog-content");
 const help = document.getElementById("keys-help");
@@ -40,7 +40,7 @@ function write(mode) {
 }
 
 function money(label) {
-  // The open order, or the one the focus is in: the dialog asks before anything happens.
+  // The focused order, or else the open one; the dialog asks before anything happens.
   const card = document.activeElement?.closest(".order[open]") ?? document.querySelector(".order[open]");
   const button = card?.querySelector(`[data-act=${label}]`);
   button?.click();
@@ -74,9 +74,9 @@ const KEYS = {
   "?": showHelp,
 };
 
-// Which of KEYS was pressed, on whatever layout. A letter counts as it is written, with Caps Lock
-// too; where another script is written, the place of the key counts. Signs stand at another place
-// on every layout, with Shift on some, so they are taken as they are written.
+// Which of KEYS was pressed, on any keyboard layout. A Latin letter counts as typed, also with Caps
+// Lock; on layouts for other scripts, the position of the key counts. Punctuation moves around
+// between layouts, and needs Shift on some, so it counts as typed.
 const PLACES = { Slash: "/" };
 const WRITTEN = { "\u061f": "?" }; // the Arabic question mark
 function pressed({ key, code, shiftKey }) {
@@ -92,7 +92,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || document.querySelector("dialog[open]")) return;
   if (event.isComposing || event.target.closest?.("input, textarea, select, [contenteditable]")) return;
   const key = pressed(event);
-  // A key held down walks through the list; anything else it would do once too often.
+  // Holding down J or K moves through the list; any other action must not repeat.
   if (event.repeat && key !== "j" && key !== "k") return;
   const act = Object.hasOwn(KEYS, key) && KEYS[key];
   if (!act || (!areOn() && key !== "?")) return;

@@ -1,21 +1,24 @@
-// One event stream, watched: what is silent for too long is opened again, from where it ended.
-// `hear` is called with {kind: "event", n, at, topics, position}, {kind: "resync", position},
-// {kind: "beat", position, isNewer} and {kind: "state", state}; the states are
-// live: every change up to the last beat was told;  reconnecting;  offline: the server cannot be
-// reached;  polling: it can, but its stream does not come through;  ended: nobody is logged in.
+// One event stream with a watchdog: if it is silent for too long, it is reopened from where it
+// ended. `hear` is called with {kind: "event", n, at, topics, position}, {kind: "resync", position},
+// {kind: "beat", position, isNewer} and {kind: "state", state}. The states are
+//   live: every change up to the last beat has been received;
+//   reconnecting;
+//   offline: the server can't be reached;
+//   polling: the server can be reached, but its stream doesn't come through;
+//   ended: the session is over.
 import { parsePosition, setClock } from "./clock.js";
 
 export const BEAT_MS = 10_000;
 export const SILENCE_MS = 2.5 * BEAT_MS;
 const PAUSES_MS = [300, 1000, 2000, 4000, 8000, 15_000];
-// Failures after which it is asked why, and after which there is no more hope for the moment.
+// The number of failures after which to find out why, and after which to fall back to polling.
 const ASKED_AFTER = 2;
 const GIVEN_UP_AFTER = 3;
 
 export class Line {
   #address; #hear; #events = null; #timer = 0; #watch = 0; #failures = 0; #heardAt; #isOver = false;
 
-  // `position`: where to begin; "": now.
+  // `position`: where to start; "" means now.
   constructor({ address, position, hear }) {
     this.#address = address;
     this.#hear = hear;
@@ -24,12 +27,12 @@ export class Line {
     this.#open();
   }
 
-  // Opens it again unless something was heard within the time, in ms.
+  // Reopens the stream unless something was received within the last `within` ms.
   check(within) {
     if (!this.#isOver && this.#events && this.#heardAt.isOver(within)) this.#fail();
   }
 
-  // Tried now instead of later: the browser says that it is online, or somebody looks again.
+  // Retries now instead of later: the browser is online again, or the agent is back.
   retry() {
     if (!this.#isOver && !this.#events) this.#open();
   }
@@ -59,7 +62,7 @@ export class Line {
   #take(event, message) {
     if (event.target !== this.#events) return;
     this.#heardAt = new Moment();
-    // A beat has no position of its own while changes wait to be told.
+    // A beat has no position of its own while the server still has changes queued.
     const isNewer = Boolean(event.lastEventId) && event.lastEventId !== this.position;
     if (isNewer) this.position = event.lastEventId;
     if (message.kind === "lost") return this.#say("reconnecting");
@@ -77,14 +80,14 @@ export class Line {
     this.#events = null;
     this.#failures += 1;
     const pause = PAUSES_MS[Math.min(this.#failures, PAUSES_MS.length) - 1];
-    // Not all browsers at once, after the server was away.
+    // Jitter, so that not all browsers reconnect at once after an outage.
     this.#timer = setTimeout(() => this.#open(), pause * (0.5 + Math.random()));
     if (state) this.#say(state);
     else if (this.#failures < ASKED_AFTER) this.#say("reconnecting");
     else this.#ask();
   }
 
-  // Why it does not come: an event stream itself does not say.
+  // Find out why it fails; EventSource itself doesn't tell.
   async #ask() {
     const before = this.#failures;
     const state = await this.#reason();
@@ -109,7 +112,7 @@ export class Line {
   }
 }
 
-// How long ago something was. A computer that sleeps stops one clock, and somebody may set the other.
+// A point in time. Sleep stops the monotonic clock and the wall clock may be set, so check both.
 export class Moment {
   #date = Date.now(); #ticks = performance.now();
 

@@ -1,27 +1,27 @@
-// Elements with data-live-topics fetch themselves again (data-live-src) when one of their topics
-// changes, and are morphed in place: focus, scroll, open details and typed text stay.
-// What they show is known by its position (data-live-position, inbox.live.events): a change that was
-// announced while they were on their way is seen then, and one they show already asks for nothing.
+// Elements with data-live-topics are fetched again (data-live-src) when one of their topics changes,
+// and morphed in place: focus, scroll, open details and typed text stay. Their position
+// (data-live-position, inbox.live.events) says how current they are: a change announced while an
+// element was being fetched triggers another fetch, and one that it already shows doesn't.
 import { parsePosition } from "./clock.js";
 import { wasMissed } from "./heard.js";
 
 const GATHER_MS = 120;
-// However fast changes come, a part is fetched at most this often.
+// No matter how fast changes come, an element is fetched at most this often.
 const EVERY_MS = 500;
 const RETRY_MS = 1500;
 const LONGEST_RETRY_MS = 15_000;
-// A connection may be dead without anybody knowing: then no answer comes at all.
+// A connection may be dead without the browser noticing: then no response ever arrives.
 const ANSWERED_WITHIN_MS = 8000;
-// Everybody looks at everything: not all at the same moment, and not again and again.
+// In a resync every page reloads everything: spread these out, and limit how often they happen.
 const RESYNC_SPREAD_MS = 2000;
 const RESYNC_EVERY_MS = 10_000;
 const waiting = new Map(); // id -> timer
 const busy = new Set();
-const again = new Set(); // of those, the ones that have changed since
+const again = new Set(); // those of the busy ones that have changed since
 const fetched = new Map(); // id -> when it was last fetched
-const asked = new Map(); // id -> {src, at}: when what it shows was asked for
-const failed = new Map(); // id -> how often in a row
-let views = 0; // how many conversations have been left
+const asked = new Map(); // id -> {src, at}: when what it shows was requested
+const failed = new Map(); // id -> number of failures in a row
+let views = 0; // the number of conversations that have been left
 
 function topicsOf(element) {
   return element.dataset.liveTopics.split(/\s+/);
@@ -31,7 +31,7 @@ function positionOf(element) {
   return parsePosition(element.closest("[data-live-position]")?.dataset.livePosition).at;
 }
 
-// The list stays when another conversation is opened.
+// Everything but the list is replaced when another conversation is opened.
 function isOfView(id) {
   return id !== "list";
 }
@@ -48,7 +48,7 @@ function isHeld(element) {
 
 function ask(element, delay = GATHER_MS) {
   const id = element.id;
-  // Not put off again by each further change: under a steady stream it would never happen.
+  // Further changes must not postpone it: under a steady stream it would never happen.
   if (waiting.has(id)) return;
   const rest = (fetched.get(id) ?? -EVERY_MS) + EVERY_MS - performance.now();
   waiting.set(id, setTimeout(() => refresh(id), Math.max(delay, rest)));
@@ -63,7 +63,7 @@ async function refresh(id) {
     return;
   }
   if (isHeld(element)) {
-    // A hidden tab waits for visibilitychange; anything else is over in a moment.
+    // A hidden tab waits for visibilitychange; anything else is retried soon.
     if (document.hidden) stale.add(id);
     else ask(element, RETRY_MS);
     return;
@@ -76,7 +76,7 @@ async function refresh(id) {
   try {
     await htmx.ajax("GET", src, { source: element, target: element, swap: "morph:outerHTML" });
   } catch {
-    // Seen below, as is an answer that is none.
+    // Noticed below by the unchanged position, like an error response.
   } finally {
     busy.delete(id);
   }
@@ -93,7 +93,7 @@ async function refresh(id) {
 
 const stale = new Set();
 
-// It is not live as long as what it shows could not be fetched again.
+// The page doesn't count as live while some part of it could not be refreshed.
 let wasBehind = false;
 function isBehind(now) {
   if (now !== wasBehind) document.dispatchEvent(new CustomEvent("live:behind", { detail: now }));
@@ -107,12 +107,12 @@ function refreshAll(matches) {
   }
 }
 
-// The thread scrolls by itself; in a very low window, at 200 % say, the page does (inbox.css).
+// Normally the thread scrolls; in a very low window, such as at 200 % zoom, the page does (inbox.css).
 function scrollerOf(element) {
   return getComputedStyle(element).overflowY === "visible" ? document.scrollingElement : element;
 }
 
-// How far its end is below what can be seen.
+// How many pixels of the end are below the visible area.
 function hiddenBelow(element) {
   const scroller = scrollerOf(element);
   return scroller === element
@@ -128,8 +128,8 @@ function toEnd(element) {
   scrollerOf(element).scrollTop += Math.max(0, hiddenBelow(element));
 }
 
-// Who stays at the end is kept there when a font or a picture comes late, and when the composer
-// grows. Only scrolling up leaves it: what grows does not.
+// A reader at the end is kept there when a font or an image loads late or the composer grows. Only
+// scrolling up leaves the end; growing content doesn't.
 let isKeptAtEnd = true;
 let lastTop = 0;
 const sizes = new ResizeObserver(() => {
@@ -143,8 +143,8 @@ function notePlace(element) {
   lastTop = top;
 }
 
-// Whether the reader is at the end is asked when the answer lands, not when it was asked for:
-// whoever scrolls up in between stays there.
+// Whether the reader is at the end is decided when the response arrives, not when it is requested:
+// a reader who scrolls up in between stays there.
 let landing = null; // {last, wasAtEnd, place} of the thread that is being swapped
 function land({ detail: { target } }) {
   landing = target?.matches?.("[data-stick-to-end]")
@@ -154,7 +154,7 @@ function land({ detail: { target } }) {
 
 const topOf = (element) => element.getBoundingClientRect().top;
 
-// The first message that is seen, and where: what comes in above it must not move it.
+// The first visible message and its position: content that arrives above must not move it.
 function placeIn(thread) {
   if (scrollerOf(thread) !== thread) return null;
   const first = [...thread.querySelectorAll(".thread-inner > [id]")]
@@ -179,10 +179,10 @@ function landed() {
 }
 document.addEventListener("htmx:beforeSwap", land);
 document.addEventListener("htmx:afterSwap", landed);
-// The answer to a write brings it beside what was asked for.
+// The response to a write includes the thread out of band.
 document.addEventListener("htmx:oobBeforeSwap", land);
 document.addEventListener("htmx:oobAfterSwap", landed);
-// A swap that was refused leaves it standing: it says nothing of the next conversation.
+// A refused swap leaves it set, but it doesn't apply to the next conversation.
 document.addEventListener("inbox:leave", () => { landing = null; });
 
 function showNewBelow(element) {
@@ -196,8 +196,8 @@ function look({ topics, at }) {
   refreshAll((element) => positionOf(element) <= at && topicsOf(element).some((topic) => topics.includes(topic)));
 }
 
-// The answer to a write (writes.js) brings what it has changed: what the stream tells before it
-// has come may wait for it, for a moment.
+// The response to a write (writes.js) includes what it has changed, so events that the stream
+// delivers before it are held back for a moment.
 const HELD_MS = 1000;
 let writes = 0;
 const told = [];
@@ -219,7 +219,7 @@ document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, requestConfig 
   setTimeout(end, HELD_MS);
 });
 
-// What was announced while it was on its way is not in what has come.
+// A change announced while an element was being fetched may be missing from the response.
 function catchUp() {
   refreshAll((element) => {
     const last = asked.get(element.id);
@@ -229,14 +229,13 @@ function catchUp() {
 }
 document.addEventListener("htmx:afterSwap", catchUp);
 document.addEventListener("inbox:view", catchUp);
-// The next view may be of the same address, and was asked for who knows when.
+// The next view may have the same URL, but was requested at an unknown time.
 document.addEventListener("inbox:leave", () => {
   views += 1;
   asked.clear();
   failed.clear();
   isBehind(false);
-  // It has parts of the same ids: a wait for the last one's next try is none of theirs, nor is an
-  // answer that does not come.
+  // Its parts have the same IDs, so drop the pending retries and responses of the previous view.
   for (const id of [...waiting.keys()].filter(isOfView)) {
     clearTimeout(waiting.get(id));
     waiting.delete(id);
@@ -267,13 +266,13 @@ document.addEventListener("visibilitychange", () => {
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (detail.verb === "get" && busy.has(detail.elt.id)) detail.timeout = ANSWERED_WITHIN_MS;
 });
-// Cards that are open by now come with their details again.
+// Name the open cards, so that they are rendered with their details again.
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (detail.target?.id !== "panel") return;
   detail.parameters.open = [...document.querySelectorAll("#panel .order[open]")].map((card) => card.id.replace("order-", "")).join(",");
 });
 
-// Another conversation has come: an answer for the one that has gone must not land in it.
+// A response for the previous conversation must not end up in the next one.
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   const { liveSrc } = detail.target?.dataset ?? {};
   const asked = detail.requestConfig;
@@ -285,24 +284,24 @@ function start() {
   lastTop = 0;
   sizes.disconnect();
   for (const element of document.querySelectorAll("[data-stick-to-end]")) {
-    // The page may still be where the conversation before was left.
+    // The page may still be scrolled to where the previous conversation was left.
     if (scrollerOf(element) !== element) scrollTo(0, 0);
     toEnd(element);
     sizes.observe(element);
     for (const child of element.children) sizes.observe(child);
   }
 }
-// Whatever was posted may show in any part of the page: do not wait for the stream to say so.
+// A write may affect any part of the page: don't wait for the stream to say so.
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
-  // Of an answer that is not shown, because its part has left the page, htmx does not say.
+  // For a response whose target has left the page, htmx doesn't set `successful`.
   const isDone = detail.successful ?? (detail.xhr.status >= 200 && detail.xhr.status < 300);
   if (detail.requestConfig?.verb !== "post" || !isDone || detail.target?.id === "refund-summary") return;
   if (detail.target?.id === "composer" && detail.successful) document.querySelectorAll("[data-stick-to-end]").forEach(toEnd);
-  // Some answers say what else has changed: only that is fetched.
+  // Some responses say what has changed; then only that is fetched.
   const changed = detail.xhr.getResponseHeader("X-Changed")?.split(" ");
   refreshAll((element) => element !== detail.target
     && (!changed || topicsOf(element).some((topic) => changed.includes(topic))));
-  // The button that was pressed is gone: go on from its neighbor, not from the top of the page.
+  // The pressed button is gone: focus its neighbor instead of starting from the top of the page.
   if (detail.target?.id === "header" && document.activeElement === document.body) {
     document.querySelector("#assign-menu summary")?.focus();
   }
@@ -316,8 +315,8 @@ document.addEventListener("scroll", ({ target }) => {
   }
 }, true);
 
-// Rows and messages the server has sent just so before are not walked through again: with ten
-// changes a second that is nearly all of them.
+// Rows and messages whose HTML hasn't changed are skipped in morphing: with ten changes a second
+// that is nearly all of them.
 const REPEATED = "#list li[id], .thread-inner > [id]";
 const sent = new WeakMap();
 function isAsSent(node, next) {
@@ -328,21 +327,21 @@ function isAsSent(node, next) {
   return false;
 }
 
-// Morphing keeps what the person did: opened details, and the field being typed into.
+// Morphing preserves what the agent did: opened details, and the field being edited.
 if (window.Idiomorph) {
   const { defaults } = Idiomorph;
   defaults.restoreFocus = true;
-  // Not Idiomorph's ignoreActiveValue: it would also keep the words of a focused button whose
-  // form becomes another one, and "Assign to me" would then resolve the conversation.
+  // Not Idiomorph's ignoreActiveValue: it would also keep the label of a focused button whose form
+  // changes, and a button labeled "Assign to me" would then resolve the conversation.
   defaults.callbacks.beforeNodeMorphed = (node, next) =>
     !(node === document.activeElement && node.matches("input, textarea, select"))
-    // What is looked for, and what was found, is this page's own.
+    // The search text and its results exist only on this page.
     && !node.matches?.("#panel-words, #panel-found")
     && !isAsSent(node, next);
   defaults.callbacks.beforeAttributeUpdated = (name, node) =>
     !(name === "open" && node.nodeName === "DETAILS")
     && !(name === "hidden" && node.matches(".new-below"))
-    // Which row is open is known to this page, not to the list that is fetched again.
+    // Only this page knows which row is open; a fetched list doesn't.
     && !(name === "aria-current" && node.matches(".conversation-row"));
 }
 document.addEventListener("inbox:view", start);

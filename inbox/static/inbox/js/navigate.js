@@ -1,12 +1,12 @@
-// Conversations and filters open without a reload; without JavaScript, and in a new tab, these are
-// links. What the pointer rests on is fetched ahead. Every address is a whole page of its own.
+// Opens conversations and filters without a reload; without JavaScript, and in a new tab, they are
+// plain links. Conversations are prefetched on hover. Every URL is a complete page of its own.
 const AHEAD_AFTER_MS = 60;
-// Longer for the keyboard: J and K pass by many rows on the way to one.
+// Longer for the keyboard, because J and K move over many rows to get to one.
 const AHEAD_AFTER_FOCUS_MS = 250;
 const FRESH_MS = 6000;
 const main = document.querySelector("main.panes");
 const ahead = new Map(); // address -> {at, answer: Promise<string>}
-let turn = 0; // Rises with each navigation: an answer that was overtaken is dropped.
+let turn = 0; // Incremented on each navigation: late responses for an earlier one are dropped.
 
 const PARTS = {
   view: { links: "a.conversation-row", target: "#view" },
@@ -21,7 +21,7 @@ async function fetchPart(address, part) {
   const headers = { "X-Fragment": part, "X-Page-Language": document.documentElement.lang };
   document.dispatchEvent(new CustomEvent("inbox:request", { detail: { headers } }));
   const answer = await fetch(address, { headers, credentials: "same-origin" });
-  // Gone, or broken: the whole page says it best.
+  // Missing or broken: load the whole page, which shows the error.
   if (!answer.ok || answer.redirected) throw Object.assign(new Error(`${answer.status}`), { answer });
   return answer.text();
 }
@@ -40,8 +40,8 @@ function take(address) {
   return found && Date.now() - found.at < FRESH_MS ? found.answer : null;
 }
 
-// The press is seen at once; what it brings is built after that frame, however soon it is there.
-// A hidden page draws no frames.
+// Waits for a paint, so that the pressed row shows before the response is rendered. The timeout is
+// for hidden pages, which don't paint.
 const painted = () => new Promise((done) => {
   requestAnimationFrame(() => setTimeout(done));
   setTimeout(done, 100);
@@ -57,7 +57,7 @@ async function open(address, part, { push = true } = {}) {
   } catch ({ answer }) {
     if (mine !== turn) return;
     if (answer?.status !== 401) location.assign(address);
-    // The session has ended: this page stays, and goes on after the log-in.
+    // The session has ended: stay on this page, and continue after the log-in.
     else document.dispatchEvent(new CustomEvent("inbox:refused", { detail: { answer, again: () => open(address, part, { push }) } }));
     return;
   } finally {
@@ -95,7 +95,7 @@ function showView(html) {
 
 function showList(html) {
   const chosen = document.activeElement?.closest("#list-pane a")?.textContent;
-  // The fragment brings its resizer along; the page has one.
+  // The fragment comes with a resizer of its own, so remove the page's.
   document.querySelector("[data-resize=list]")?.remove();
   htmx.swap("#list-pane", html, { swapStyle: "outerHTML" });
   const here = location.pathname;
@@ -110,7 +110,7 @@ if (main) {
     const link = event.target.closest?.("a");
     if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const part = partOf(link);
-    // A filter keeps the conversation that is open; on its own the list is the page.
+    // A filter keeps the open conversation; only with a list alone does it change the URL.
     if (!part || link.target) return;
     event.preventDefault();
     open(link.href, part, { push: part === "view" || main.dataset.panes === "2" });
@@ -118,9 +118,9 @@ if (main) {
 
   addEventListener("popstate", () => {
     const [, id] = location.pathname.match(/^\/inbox\/conversations\/(\d+)\/$/) ?? [];
-    // Only the part after # has changed, the pane of a narrow screen: a new view would lose it.
+    // Only the fragment has changed (the pane on a narrow screen): don't rebuild the view.
     if (id && id === document.getElementById("view")?.dataset.conversation) {
-      // One that was on its way is not wanted any more.
+      // Cancel a navigation that is under way.
       turn += 1;
       main.removeAttribute("aria-busy");
       markRow(location.href);
@@ -140,7 +140,7 @@ if (main) {
     clearTimeout(resting);
     if (target.matches?.("a.conversation-row:focus-visible")) resting = setTimeout(fetchAhead, AHEAD_AFTER_FOCUS_MS, target);
   });
-  // What was fetched ahead may be of yesterday as soon as anything changes.
+  // Any change may make what was prefetched stale.
   document.addEventListener("live:topics", () => ahead.clear());
   document.addEventListener("live:resync", () => ahead.clear());
   document.addEventListener("inbox:draft-saved", () => ahead.clear());

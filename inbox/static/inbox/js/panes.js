@@ -1,4 +1,4 @@
-// The panes: dragged or moved by arrow keys and remembered; on a narrow screen one at a time.
+// Panes, resized by dragging or arrow keys and remembered; a narrow screen shows one at a time.
 const root = document.documentElement;
 const STEP_PX = 16;
 
@@ -14,7 +14,7 @@ function resize(handle, width) {
   try { localStorage.setItem(`width-${handle.dataset.resize}`, fitting); } catch { /* this page only */ }
 }
 
-// +1: a wider pane is a handle further to the right.
+// +1 if the pane gets wider when its handle moves to the right, else -1.
 function direction(handle) {
   const grows = handle.dataset.resize === "list" ? 1 : -1;
   return root.dir === "rtl" ? -grows : grows;
@@ -43,7 +43,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// A double click gives the width back that it came with.
+// A double click restores the default width.
 document.addEventListener("dblclick", ({ target }) => {
   const handle = target.closest?.("[data-resize]");
   if (!handle) return;
@@ -52,7 +52,7 @@ document.addEventListener("dblclick", ({ target }) => {
   handle.ariaValueNow = Math.round(widthOf(handle));
 });
 
-// Say which of the narrow screen's tabs is shown.
+// Marks the tab that a narrow screen shows.
 function showPane() {
   for (const tab of document.querySelectorAll(".pane-tabs a")) {
     const isShown = tab.hash === (location.hash === "#orders" ? "#orders" : "#conversation");

@@ -1,19 +1,19 @@
-// Up to which message the agent has seen the thread, told to the server (data-read-url, inbox/read_marks.py)
-// once it stands on a page that is visible and whose agent is there. What a server hands out may be
-// lost on its way, fetched ahead, or come to a tab that nobody looks at.
+// Reports to the server how far the agent has seen the thread (data-read-url, inbox/read_marks.py),
+// once it is on a visible page and the agent is present. The server can't tell by itself: what it
+// sends may get lost, be prefetched, or arrive in a background tab.
 import { isAway } from "./attention.js";
 import { seen } from "./seen.js";
 
 const AGAIN_AFTER_MS = 5000;
-// For pages without scripts, which say nothing, the server goes by what it hands out.
+// Without this cookie the server assumes a page without scripts, and counts what it sends as seen.
 document.cookie = `scripts=1; path=/; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
 
-let told = ""; // what was told last, and of which state of the thread
+let told = ""; // what was reported last, and for which state of the thread
 
 async function tell() {
   const thread = document.getElementById("thread");
   const address = thread?.dataset.readUrl;
-  // On a narrow screen the orders may stand in its place.
+  // On a narrow screen the orders may be shown instead of the thread.
   if (!address || document.hidden || isAway() || !thread.getClientRects().length) return;
   const upTo = seen(thread);
   const what = `${address} ${upTo} ${thread.dataset.livePosition}`;
@@ -25,7 +25,7 @@ async function tell() {
   let answer = null;
   try {
     answer = await fetch(address, { method: "POST", headers, body, credentials: "same-origin", keepalive: true });
-  } catch { /* tried again below */ }
+  } catch { /* retried below */ }
   if (answer?.status === 401) document.dispatchEvent(new CustomEvent("inbox:refused", { detail: { answer } }));
   else if ((!answer || answer.status >= 500) && told === what) setTimeout(again, AGAIN_AFTER_MS, what);
 }
@@ -36,7 +36,7 @@ function again(what) {
   tell();
 }
 
-// After all who have to do with what has come: whether it is in sight is theirs to say.
+// Deferred until the other handlers of the event have run, because they decide what is in view.
 const soon = () => setTimeout(tell);
 for (const name of ["htmx:afterSwap", "htmx:oobAfterSwap", "inbox:view", "inbox:logged-in", "visibilitychange"]) {
   document.addEventListener(name, soon);

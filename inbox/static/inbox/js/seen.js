@@ -1,5 +1,5 @@
-// Up to which message the agent has seen the thread. While "New messages" waits below for whoever
-// reads further up, what is there is not seen yet.
+// How far the agent has seen the thread. While the "New messages" button is shown to an agent who
+// is reading further up, the messages below it don't count as seen.
 let beforeNew = null;
 
 function hasNewBelow(thread) {

@@ -1,10 +1,10 @@
-// Whose page this is, and what happens when the session behind it ends: nothing leaves the page.
-// What a person asked for opens the log-in over it and is done afterwards; what the page asked for
-// by itself only shows a bar, because somebody may be in the middle of a word.
+// The agent of this page, and what happens when their session ends: the page stays as it is. A
+// request made by the agent opens the log-in on top of the page and is repeated afterwards; a
+// request made by the page itself only shows a bar, because the agent may be typing.
 //
-// Scripts that fetch by themselves ask for headers with the event inbox:request (detail.headers),
-// and hand an answer 401 to inbox:refused (detail: {answer, again}; with `again` a person asked).
-// inbox:logged-in says that the same agent is back.
+// Scripts that call fetch get their headers from the event inbox:request (detail.headers), and pass
+// a 401 response to inbox:refused (detail: {answer, again}; `again` repeats what the agent asked
+// for). inbox:logged-in says that the same agent is back.
 import { isAway } from "./attention.js";
 
 const dialog = document.getElementById("log-in");
@@ -13,16 +13,16 @@ const bar = document.querySelector("#session-bar > *");
 const root = document.documentElement;
 const { agent, address, username } = dialog?.dataset ?? {};
 const words = document.getElementById("words")?.dataset ?? {};
-const later = []; // What was asked for and waits for the log-in.
+const later = []; // Requests of the agent that wait for the log-in.
 
 function cookie(name) {
   return document.cookie.match(`(?:^|; )(?:__Host-)?${name}=([^;]*)`)?.[1] ?? "";
 }
 
-// --- Every request says whose page asks, and whether somebody is there --------------------------
+// --- Every request names the agent, and says whether they are present ---------------------------
 function sign(headers) {
   headers["X-Agent"] = agent;
-  // The cookie's, not the page's: another log-in of the same agent may have changed it.
+  // From the cookie, not from the page: another log-in of the same agent may have changed it.
   const token = cookie("csrftoken");
   if (token) headers["X-CSRFToken"] = token;
   if (isAway()) headers["X-Background"] = "1";
@@ -35,7 +35,7 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (token && detail.parameters.csrfmiddlewaretoken) detail.parameters.csrfmiddlewaretoken = token;
 });
 
-// --- Somebody else has logged in with this browser, or this agent has logged out ----------------
+// --- Another agent has logged in with this browser, or this one has logged out ------------------
 function giveWay() {
   root.dataset.session = "other";
   location.reload();
@@ -44,7 +44,7 @@ function giveWay() {
 function look() {
   const [now] = cookie("agent").split(".");
   if (now && now !== agent) return giveWay();
-  // Perhaps another tab has logged in again meanwhile.
+  // Another tab may have logged in again.
   if (root.dataset.session === "ended") return isBack();
   return null;
 }
@@ -81,7 +81,7 @@ async function open() {
 
 async function show(asked) {
   let answer;
-  try { answer = await asked; } catch { /* told below */ }
+  try { answer = await asked; } catch { /* reported below */ }
   if (!answer || (answer.status !== 204 && answer.status !== 200)) {
     document.dispatchEvent(new CustomEvent("inbox:toast", { detail: words.failed }));
     return;
@@ -113,7 +113,7 @@ function settle(answer) {
   document.dispatchEvent(new CustomEvent("live:resync"));
 }
 
-// What is done again. Money is not: the agent confirms it once more, after the log-in.
+// Repeats a request after the log-in. Never one that moves money: the agent has to confirm it again.
 function again({ requestConfig: { verb, path, elt, target, triggeringEvent }, etc }) {
   const isSafe = verb === "get" || elt.closest("#composer");
   if (isSafe && elt.isConnected) htmx.ajax(verb, path, { source: elt, target, swap: etc.swapOverride, event: triggeringEvent });
@@ -131,16 +131,16 @@ if (dialog) {
   document.addEventListener("inbox:refused", ({ detail }) => {
     isOver(detail.answer.headers.get("X-Session"), detail.again);
   });
-  // The stream of live updates was refused: that may have other reasons.
+  // The live stream was refused, which may have other reasons, so check first.
   document.addEventListener("inbox:ended", async () => {
     const answer = await ask().catch(() => null);
     if (answer?.status === 200) isOver("ended");
   });
-  // Another tab has logged in again: whatever was answered tells of it.
+  // Any successful response shows that another tab has logged in again.
   document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
     if (root.dataset.session === "ended" && xhr.status && xhr.status < 500 && xhr.status !== 401) isBack();
   });
-  // Until then, no part of the page asks by itself.
+  // Until then, the page makes no requests of its own.
   document.addEventListener("htmx:beforeRequest", (event) => {
     const { requestConfig } = event.detail;
     if (root.dataset.session && requestConfig.verb === "get" && requestConfig.elt.matches("[data-live-src]")) event.preventDefault();
@@ -149,7 +149,7 @@ if (dialog) {
     if (target.closest?.("[data-log-in]")) open();
     if (target.closest?.("[data-log-in-close]")) dialog.close();
   });
-  // Put off: what waited is not done at some later time, when nobody thinks of it any more.
+  // Canceled: what waited must not happen later, when the agent no longer expects it.
   dialog.addEventListener("close", () => {
     later.length = 0;
     if (root.dataset.session) bar.hidden = false;

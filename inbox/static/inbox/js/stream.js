@@ -1,10 +1,11 @@
-// One event stream per browser, however many tabs: a browser allows six connections to a site,
-// and agents open ten tabs. The tab that holds the lock leads: it listens and tells the others.
-// Tabs hear `live:topics` (detail: {topics, at}) and `live:resync` on the document.
+// One event stream per browser, no matter how many tabs: a browser allows six connections per site,
+// and agents open ten tabs. The tab that holds the lock leads: it listens and informs the others.
+// In each tab, changes arrive as `live:topics` (detail: {topics, at}) and `live:resync` events on
+// the document.
 //
-// Each tab knows its position: every change before it was heard here. A tab that has just come,
-// was asleep, or finds itself behind says "hello" with it, and the leader tells it what it missed.
-// Until then it does not say that it is live.
+// Each tab knows its position: it has received every change before that. A tab that has just opened,
+// was asleep, or has fallen behind says "hello" with its position, and the leader sends what it
+// missed. Until then the tab doesn't claim to be live.
 import { parsePosition, setClock } from "./clock.js";
 import { forget, reached, remember, since } from "./heard.js";
 import { Line, Moment, SILENCE_MS } from "./line.js";
@@ -12,24 +13,24 @@ import { Line, Moment, SILENCE_MS } from "./line.js";
 const source = document.querySelector("meta[name=live-stream]")?.content;
 const POLL_MS = 30_000;
 const HELLO_MS = 1000;
-const UNANSWERED_MS = 5000; // A leader that does not answer for so long is replaced.
+const UNANSWERED_MS = 5000; // A leader that doesn't respond for this long is replaced.
 const LOCK = "inbox-live";
 const root = document.documentElement;
-// Without locks (a page without TLS) each tab listens for itself.
+// Without the Locks API (on pages without TLS) each tab opens a stream of its own.
 const channel = navigator.locks && "BroadcastChannel" in window ? new BroadcastChannel(LOCK) : null;
 const me = `${Math.random()}`;
 
 let position = root.dataset.livePosition ?? "";
 let line = null; // only the leader's
-let isInStep = false; // with the leader, or one ourselves
-let isBehind = false; // with what is shown: it could not be fetched
-let state = ""; // of the stream, as far as we know
-let heardAt = new Moment(); // anything of the leader
-let askedAt = null; // a hello that was not answered
+let isInStep = false; // in sync with the leader, or leading
+let isBehind = false; // some part of the page could not be refreshed
+let state = ""; // of the stream, as far as this tab knows
+let heardAt = new Moment(); // when the leader was last heard from
+let askedAt = null; // when the first unanswered hello was sent
 let saidHelloAt = null;
 let polling = 0;
 
-// --- What is heard ------------------------------------------------------------------------------
+// --- Handling messages --------------------------------------------------------------------------
 function hear(message) {
   if (message.kind === "event") {
     if (remember(message)) announce("live:topics", { topics: message.topics, at: message.at });
@@ -57,7 +58,7 @@ function show() {
     const label = document.querySelector(".live-state span");
     if (label && words) label.textContent = words[shown] ?? "";
   }
-  // Without a stream every tab looks by itself, as long as somebody looks at it.
+  // Without a stream, each visible tab polls on its own.
   if (shown === "polling") polling ||= setTimeout(poll, pause());
   else {
     clearTimeout(polling);
@@ -72,7 +73,7 @@ function poll() {
   if (!document.hidden) announce("live:resync");
 }
 
-// --- The tab that leads ---------------------------------------------------------------------------
+// --- The leading tab ------------------------------------------------------------------------------
 function tell(message) {
   hear(message);
   channel?.postMessage(message);
@@ -99,7 +100,7 @@ async function take(options) {
   try {
     await navigator.locks.request(LOCK, options, lead);
   } catch {
-    // Another tab took it: this one had not answered.
+    // Another tab has stolen the lock because this one didn't respond.
   }
   stopLeading();
 }
@@ -109,14 +110,14 @@ async function takeTurns() {
 }
 
 function answer({ tab, position: theirs }) {
-  // Whoever asks has reason to doubt.
+  // A tab that asks has reason to doubt the stream, so check it.
   line.check(SILENCE_MS / 2);
   line.retry();
   const events = state === "live" ? since(parsePosition(theirs).at) : [];
   channel.postMessage({ kind: "told", to: tab, events, position, state, isHidden: document.hidden });
 }
 
-// --- The tabs that follow -------------------------------------------------------------------------
+// --- The following tabs ---------------------------------------------------------------------------
 function sayHello() {
   if (line || !channel || (saidHelloAt && !saidHelloAt.isOver(HELLO_MS))) return;
   saidHelloAt = new Moment();
@@ -129,7 +130,8 @@ function follow(message) {
   if (message.kind === "told") {
     if (message.to !== me) return;
     state = message.state;
-    // A hidden tab's timers run once a minute: whoever is looked at does better.
+    // A hidden leader's timers are throttled to once a minute: unless its stream is live, let a
+    // visible tab take over.
     if (state === "live" || !message.isHidden) askedAt = null;
     if (state === "live") {
       isInStep = true;
@@ -139,7 +141,7 @@ function follow(message) {
     }
     show();
   } else if (message.kind === "leads") {
-    // It begins where it was itself; we may be behind that.
+    // The new leader starts from its own position; this tab may be behind that.
     if (parsePosition(position).at < parsePosition(message.position).at) isInStep = false;
   } else {
     if (message.kind === "beat" && message.isNewer) setClock(parsePosition(message.position).ms);
@@ -148,7 +150,7 @@ function follow(message) {
   }
 }
 
-// The leader may be gone, asleep or stuck; a hidden tab can wait until somebody looks.
+// The leader may be gone, asleep or stuck; a hidden tab can wait until it is shown.
 function watch() {
   if (line || document.hidden) return;
   if (heardAt.isOver(SILENCE_MS)) isInStep = false;
@@ -164,7 +166,7 @@ function wake({ type }) {
   if (document.hidden && type !== "online") return;
   if (line) {
     line.retry();
-    // The line of another network is dead, and does not know it.
+    // After a change of networks, the connection is dead without noticing.
     line.check(type === "online" ? 0 : SILENCE_MS / 2);
   } else if (channel) {
     isInStep = false;

@@ -1,4 +1,4 @@
-// Runs before the first paint, so that a chosen theme or width never flashes. Not a module on purpose.
+// Runs before the first paint, so that a chosen theme or width doesn't flash. Deliberately no module.
 (() => {
   const root = document.documentElement;
   root.classList.add("js");

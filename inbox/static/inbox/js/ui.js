@@ -4,13 +4,13 @@ import { now } from "./clock.js";
 const root = document.documentElement;
 const words = document.getElementById("words")?.dataset ?? {};
 
-// --- Announcements: one polite live region, and toasts for what went wrong --------------------
+// --- Announcements: one polite live region, and toasts for errors -----------------------------
 const region = document.getElementById("live-region");
 
 function announce(text) {
   if (!region || !text) return;
   region.textContent = "";
-  // A new node in the next frame: screen readers skip text that was there before.
+  // Set in the next frame: screen readers skip text that was there before.
   requestAnimationFrame(() => { region.textContent = text; });
 }
 
@@ -25,8 +25,8 @@ function toast(text) {
   setTimeout(() => item.remove(), 8000);
 }
 
-// What stands beside the dialog that is on top can be neither seen nor pressed, and what stands in
-// one goes with it. The page does not say which one that is: the last that was opened.
+// Toasts outside the topmost dialog can't be seen or clicked, and those inside a dialog disappear
+// with it. The DOM doesn't expose which dialog is on top, so track the order in which they open.
 const opened = [];
 
 function noteDialogs(changes) {
@@ -52,7 +52,7 @@ dialogs.observe(document.body, { subtree: true, attributeFilter: ["open"] });
 document.addEventListener("inbox:announce", ({ detail }) => announce(detail));
 document.addEventListener("inbox:toast", ({ detail }) => toast(detail.value ?? detail));
 
-// Elements with data-announce speak when their text first appears or changes.
+// Elements with data-announce are announced when their text first appears or changes.
 const spoken = new Map();
 function speakChanges(quietly) {
   for (const element of document.querySelectorAll("[data-announce]")) {
@@ -63,7 +63,7 @@ function speakChanges(quietly) {
   }
 }
 speakChanges(true);
-// What already stood in a conversation when it was opened is no news.
+// What a conversation showed when it was opened isn't news.
 document.addEventListener("inbox:view", () => speakChanges(true));
 document.addEventListener("htmx:afterSettle", ({ detail }) => {
   speakChanges(detail.requestConfig?.elt?.hasAttribute("data-arriving") ?? false);
@@ -73,8 +73,8 @@ document.addEventListener("htmx:responseError", ({ detail }) => {
   const problem = detail.xhr.getResponseHeader("X-Problem");
   toast(problem ?? (detail.xhr.status === 403 ? words.forbidden : words.failed));
 });
-// What writes.js says of a request without an answer. A silent one is tried again by itself; only
-// what a person asked for is worth a word.
+// writes.js reports a request without a response. Automatic requests are retried anyway; only one
+// that the agent made is worth a toast.
 document.addEventListener("inbox:unanswered", ({ detail: { word, element } }) => {
   if (!element?.matches?.("[data-live-src], [data-silent]")) toast(words[word]);
 });
@@ -85,7 +85,7 @@ const relative = {
   "": new Intl.RelativeTimeFormat(root.lang || "en", { style: "short", numeric: "always" }),
   short: new Intl.RelativeTimeFormat(root.lang || "en", { style: "narrow", numeric: "always" }),
 };
-const DAYS_OF_AGE = 7; // Older than that, the date the server wrote says more.
+const DAYS_OF_AGE = 7; // Beyond that, keep the date that the server rendered.
 
 function age(element) {
   const seconds = Math.max(0, Math.round((now() - Date.parse(element.dateTime)) / 1000));
@@ -143,11 +143,11 @@ function fill(button) {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-// What the agent has typed stays; the text goes where the cursor was.
+// Inserts text at the cursor, keeping what the agent has typed.
 function insert(text) {
   const field = document.getElementById("composer-text");
   if (!field) return;
-  // Behind an open dialog nothing can be written.
+  // Close the dialog, behind which the composer can't be used.
   document.getElementById("dialog")?.close();
   if (location.hash === "#orders") location.hash = "#conversation";
   const gap = field.value && !field.value.slice(0, field.selectionStart).endsWith("\n") ? "\n" : "";
@@ -195,7 +195,7 @@ document.addEventListener("click", (event) => {
   const printer = target.closest("[data-print]");
   if (printer) printOrder(printer.dataset.print);
   target.closest("[data-dismiss]")?.closest(".toast")?.remove();
-  // A disabled call to action is a real control, so that its reason can be read; it does nothing.
+  // A disabled action stays focusable, so that its reason can be read, but a click does nothing.
   const disabled = target.closest("[aria-disabled=true]");
   if (disabled) {
     event.preventDefault();
@@ -218,7 +218,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches(".composer textarea")) {
     event.preventDefault();
-    // What the choice above says, not which button is first.
+    // Submit by the chosen mode, not by which button comes first.
     const { mode } = event.target.form.elements;
     event.target.form.querySelector(`button.for-${mode.value}`)?.click();
   }
@@ -230,7 +230,7 @@ document.addEventListener("input", ({ target }) => {
   if (counter) counter.textContent = `${[...target.value].length}/${target.maxLength}`;
 });
 
-// The sum beside the button of the refund dialog is the summary's.
+// Copies the sum from the refund summary to the dialog's footer, next to the button.
 document.addEventListener("htmx:afterSettle", () => {
   const summary = document.getElementById("refund-summary");
   const foot = document.getElementById("refund-foot");
@@ -239,14 +239,14 @@ document.addEventListener("htmx:afterSettle", () => {
   foot.querySelector("span").textContent = summary.dataset.of;
 });
 
-// What one choice suggests for another field: ticked with it, and still the agent's to change.
+// A choice may check or uncheck another box as a default, which the agent can still change.
 document.addEventListener("change", ({ target }) => {
   const { ticks, unticks } = target.dataset ?? {};
   const box = (ticks || unticks) && target.form?.elements[ticks || unticks];
   if (box) box.checked = Boolean(ticks);
 });
 
-// A link that is a button to screen readers answers to Space like one.
+// A link with role=button responds to Space like a button.
 document.addEventListener("keydown", (event) => {
   if (event.key === " " && event.target.matches?.("a[role=button]")) {
     event.preventDefault();

@@ -1,28 +1,28 @@
-// What a press of a button carries (inbox/conversations/writing.py): an id of its own, and what the page shows.
-// An answer may be lost after the server has done what was asked: until one comes, the same press
-// keeps its id, so that pressing again does nothing twice.
+// Adds to each button press an ID of its own and what the page shows (inbox/conversations/writing.py).
+// A response may get lost after the server has done its work: until one arrives, the same press
+// keeps its ID, so that pressing again does nothing twice.
 import { newId } from "./ids.js";
 import { seen } from "./seen.js";
 
-const GATEWAYS = [502, 503, 504]; // These answer for a server of which they do not know.
+const GATEWAYS = [502, 503, 504]; // From a proxy that doesn't know what the server has done.
 const words = document.getElementById("words")?.dataset ?? {};
-const unanswered = new Map(); // what was pressed -> its id; of messages, the composer keeps its own
+const unanswered = new Map(); // press -> ID; for messages, the composer holds the ID
 
-// From which message on it shows the thread; a page of the past is not asked for again.
+// The first message of the thread as shown; null on a page of the past, which isn't refreshed.
 function firstShown(thread) {
   const { liveSrc } = thread.dataset;
   return liveSrc ? new URL(liveSrc, location.href).searchParams.get("since") : null;
 }
 
-// --- What goes out ----------------------------------------------------------------------------
+// --- Requests ---------------------------------------------------------------------------------
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   const { parameters, path, verb } = detail;
   detail.wasOnline = navigator.onLine;
   if (verb !== "post" || parameters.client_id === undefined) return;
-  // Of a menu, the button that was pressed; of the composer, the words.
+  // Identifies the press: by the button in a menu, by the text in the composer.
   detail.press = JSON.stringify([path, parameters.assignee, parameters.hours, parameters.text]);
-  // A message has its composer's id as long as that stands there. By its words it would get that of
-  // an earlier one of the same words, which was written although no answer came.
+  // A message uses its composer's ID. Looked up by its text, it might get the ID of an earlier
+  // message with the same text that was written although no response arrived.
   const isMessage = parameters.text !== undefined;
   if (!isMessage) parameters.client_id = unanswered.get(detail.press) ?? newId();
   const thread = document.getElementById("thread");
@@ -39,12 +39,12 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
   }
 });
 
-// --- And what comes back, or does not ---------------------------------------------------------
-// On the request itself: of an element that has left the page no event comes up to the document.
+// --- Responses, or the lack of one ------------------------------------------------------------
+// Listen on the request itself: events of an element that has left the page don't bubble up.
 document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, requestConfig, elt, target } }) => {
   const { press, parameters } = requestConfig;
   if (!press) return;
-  // The agent has gone on to another conversation: its address is none of this answer's.
+  // If the agent has moved on to another conversation, this response must not change its URL.
   let isLeft = false;
   elt.addEventListener("htmx:beforeOnLoad", (event) => {
     if (event.detail.xhr !== xhr || event.detail.target.isConnected) return;
@@ -55,8 +55,8 @@ document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, requestConfig,
     const isAnswered = xhr.status && !GATEWAYS.includes(xhr.status);
     if (isAnswered) unanswered.delete(press);
     else unanswered.set(press, parameters.client_id);
-    // Nothing else tells who has gone on meanwhile. 401: the log-in does, and sends it after all.
-    // An answer that was shown has replaced its target by now.
+    // Tell an agent who has moved on; nothing else does. Except for 401: the log-in shows up then,
+    // and the message is sent afterwards. A response that was shown has replaced its target by now.
     const isGone = xhr.status ? isLeft : !target.isConnected;
     if (!isGone || parameters.text === undefined || xhr.status === 401) return;
     if (isAnswered && xhr.status < 400) return;
@@ -68,7 +68,7 @@ function wordOf({ verb, wasOnline, press, parameters }) {
   if (verb === "get") return "unreachable";
   if (!wasOnline) return "notSent";
   if (press && parameters.text !== undefined) return "unansweredMessage";
-  // A summary of money is confirmed once, however often it is pressed (its token).
+  // Confirming money is idempotent too, by the token of the summary.
   return press || parameters.token !== undefined ? "unanswered" : "unreachable";
 }
 
@@ -78,14 +78,14 @@ function say({ detail }) {
 }
 document.addEventListener("htmx:sendError", say);
 document.addEventListener("htmx:timeout", say);
-// Before ui.js, which has but a general sentence for it.
+// Captured before ui.js, which has only a generic message for it.
 document.addEventListener("htmx:responseError", (event) => {
   if (event.detail.requestConfig.verb === "get" || !GATEWAYS.includes(event.detail.xhr.status)) return;
   event.stopImmediatePropagation();
   say(event);
 }, true);
 
-// The notice of what is new takes the focus from the button that was pressed and is gone.
+// The pressed button is gone, so the focus moves to the notice of what is new.
 document.addEventListener("htmx:oobAfterSwap", ({ detail: { target } }) => {
   if (target?.id === "overtaken") document.getElementById("overtaken-news")?.scrollIntoView({ block: "nearest" });
 });
