@@ -193,11 +193,12 @@ def _start_demo(
     processes: Processes, folder: Path, port: int, store_port: int, base_url: str
 ) -> None:
     manage = [sys.executable, "manage.py"]
-    print("Starting …", flush=True)
     if not os.environ.get("REDIS_URL"):
         os.environ["REDIS_URL"] = _start_broker(processes, folder)
+    print("Creating the database …", flush=True)
     subprocess.run([*manage, "migrate", "--verbosity", "0"], cwd=ROOT, check=True)
     hook = f"{base_url}/webhooks/shopify/"
+    print("Opening the practice store …", flush=True)
     processes.start(
         "practice-store",
         [
@@ -215,6 +216,7 @@ def _start_demo(
             *(argument for shop in DEMO_SHOPS for argument in ("--shop", shop)),
         ],
     )
+    print("Starting the web server and the workers …", flush=True)
     processes.start("web", web_command(port, host="127.0.0.1"))
     for pool in POOLS:
         processes.start(f"worker-{pool}", worker_command(pool))
@@ -222,11 +224,11 @@ def _start_demo(
     store = f"http://127.0.0.1:{store_port}/_practice/ledger"
     until_it_is(processes, lambda: answers(store), "the practice store")
     until_it_is(processes, lambda: answers(f"{base_url}/readyz"), "the web server")
+    # What it writes to standard output are lines of progress for the person waiting.
     with (folder / "seed.log").open("ab") as log:
         seeded = subprocess.run(
             [*manage, "seed_demo", "--base-url", base_url, "--keys", str(folder / "keys.json")],
             cwd=ROOT,
-            stdout=log,
             stderr=log,
         )
     if seeded.returncode:

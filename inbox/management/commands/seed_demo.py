@@ -95,6 +95,10 @@ class Command(BaseCommand):
             f"{Conversation.objects.count()} conversations, {Order.objects.count()} orders"
         )
 
+    def _say(self, progress: str) -> None:
+        self.stdout.write(progress)
+        self.stdout.flush()
+
     def _people(self) -> None:
         for username, first, last, group in PEOPLE:
             user, is_new = User.objects.get_or_create(
@@ -116,7 +120,9 @@ class Command(BaseCommand):
     def _stores(self) -> None:
         for domain, keys in SHOPS.items():
             if not Store.objects.filter(domain=domain).exists():
-                call_command("connect_store", shop=domain, **keys, stdout=self.stdout)
+                self._say(f"Connecting {domain} …")
+                # Its checks belong in the log; standard output is for progress.
+                call_command("connect_store", shop=domain, **keys, stdout=self.stderr)
 
     def _policies(self) -> None:
         """Create limits high enough not to get in the way, so that there are some to look at."""
@@ -157,7 +163,7 @@ class Command(BaseCommand):
             return
         ours = Order.objects.filter(store__domain__in=SHOPS, store__is_active=True)
         wanted = Store.objects.active().filter(domain__in=SHOPS).count()
-        until = time.monotonic() + WAIT_S
+        until, said = time.monotonic() + WAIT_S, -1
         while time.monotonic() < until:
             # Orders a back-fill read only in part are completed when viewed; complete them now.
             mark_partial_dirty(ours)
@@ -169,6 +175,9 @@ class Command(BaseCommand):
                 and not unread.exists()
             ):
                 return
+            if (read := ours.exclude(document="").count()) // 50 > said:
+                said = read // 50
+                self._say(f"Reading orders from Shopify: {read} so far …")
             time.sleep(0.5)
         raise CommandError(
             f"The orders did not arrive within {WAIT_S} s: look at the worker's log."
@@ -177,6 +186,7 @@ class Command(BaseCommand):
     def _conversations(self, base_url: str) -> None:
         if Channel.objects.filter(name="Messenger").exists():
             return
+        self._say("Writing conversations …")
         # The messenger has verified its users' addresses; the widget's visitors type any.
         proven = Channel.objects.create(name="Messenger", proves_addresses=True)
         unproven = Channel.objects.create(name="Chat widget")
