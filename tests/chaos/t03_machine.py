@@ -40,13 +40,13 @@ from practice_store.sales import selling
 from practice_store.state import Order as ShopOrder
 from practice_store.state import Shop as ShopState
 from practice_store.store import SCOPES
-from shopify_sync import tasks
 from shopify_sync.api.errors import ShopifyError
 from shopify_sync.reading import orders
 from tests.chaos import history, mutants
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.clock import Clock
 from tests.chaos.installation import Installation
+from tests.support.queues import sweep_actions
 from tests.support.shop import DOMAIN
 
 LIVES, STEPS = 150, 25
@@ -433,7 +433,7 @@ class Life:
         log = self.world.shop.store.requests
         seen = len(log)
         try:
-            tasks.sweep_actions()
+            sweep_actions()
         except Exception as error:  # noqa: BLE001  a sweep that dies is what is looked for
             self._blame([f"the sweep died: {type(error).__name__}: {error}"])
         sent = [entry for entry in log[seen:] if entry["operation"] in MUTATIONS]

@@ -31,10 +31,10 @@ from orders.models import (
 )
 from practice_store.changes import staff_actions as shop_actions
 from practice_store.state import Order as ShopOrder
-from shopify_sync import tasks
 from shopify_sync.reading import orders
 from tests.flows.test_main_job import confirm, panel, review
 from tests.support.acting import ask, cancel, perform, refund, without_wake_ups
+from tests.support.queues import sweep_actions
 from tests.support.shop import DOMAIN, Shop
 
 Seen = Callable[[], Order]
@@ -220,7 +220,7 @@ def test_a_frozen_store_sends_nothing_until_it_is_unfrozen(
     assert (found.state, found.maybe_applied) == (ActionState.QUEUED, False)
     assert "frozen" in found.message
     assert nothing_left(shop)
-    tasks.sweep_actions()
+    sweep_actions()
     assert nothing_left(shop)
     Store.objects.update(is_frozen=False)
     assert perform(action).state == ActionState.SUCCEEDED

@@ -21,11 +21,11 @@ from orders.actions import approvals, transitions
 from orders.errors import ActionRefused
 from orders.models import ActionState, AuditEntry, AuditKind, Order, OrderAction, Policy, Store
 from practice_store.changes import staff_actions as shop_actions
-from shopify_sync import tasks
 from shopify_sync.api import breaker
 from shopify_sync.models import ShopConnection
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, panel, review
+from tests.support.queues import sweep_actions
 from tests.support.shop import DOMAIN, Shop, work_off
 
 Seen = Callable[[], Order]
@@ -83,7 +83,7 @@ def test_above_the_limit_somebody_else_has_to_agree(
     action = ask("15.00")
     assert action.state == ActionState.AWAITING_APPROVAL
     assert "waits for approval" in panel(as_alice, conversation)
-    tasks.sweep_actions()
+    sweep_actions()
     assert shop.ledger()["refunds"] == []
     assert "Somebody else has to approve" in decide(as_alice, action, "approve")
     assert "Above your limit of €10.00." in page(logged_in(sara))
@@ -128,10 +128,10 @@ def test_declined_is_declined_and_nothing_was_sent(
 
 def test_an_approval_runs_out(ask: Callable[..., OrderAction], limits: Policy) -> None:
     action = ask("15.00")
-    tasks.sweep_actions()
+    sweep_actions()
     assert state(action) == ActionState.AWAITING_APPROVAL
     OrderAction.objects.update(expires_at=timezone.now())
-    tasks.sweep_actions()
+    sweep_actions()
     assert state(action) == ActionState.EXPIRED
 
 
@@ -185,7 +185,7 @@ def test_the_undo_window_runs_without_the_tab_and_can_be_used(
 ) -> None:
     Store.objects.update(undo_seconds=60)
     undone, sent = ask("5.00"), ask("6.00")
-    tasks.sweep_actions()
+    sweep_actions()
     assert state(undone) == state(sent) == ActionState.QUEUED
     assert shop.ledger()["refunds"] == []
     as_alice.post(f"/inbox/conversations/{conversation.pk}/actions/{undone.pk}/withdraw/")
@@ -200,11 +200,11 @@ def uncertain(shop: Shop, ask: Callable[..., OrderAction]) -> OrderAction:
     """Sent 21 hours ago, never answered, and Shopify shows nothing."""
     shop.fault(operation="refundCreate", phase="drop_before", times=1)
     action = ask("5.00")
-    tasks.sweep_actions()
+    sweep_actions()
     OrderAction.objects.update(
         step_first_sent_at=timezone.now() - timedelta(hours=21), next_attempt_at=None
     )
-    tasks.sweep_actions()
+    sweep_actions()
     assert state(action) == ActionState.NEEDS_HUMAN
     return action
 
@@ -349,10 +349,10 @@ def test_a_troubled_shop_is_left_alone_and_probed_with_a_read(
     shop.fault(operation="*", phase="500_before")
     for _ in range(breaker.OPENS_AT):
         OrderAction.objects.update(next_attempt_at=None)
-        tasks.sweep_actions()
+        sweep_actions()
     before = len(shop.ledger()["requests"])
     OrderAction.objects.update(next_attempt_at=None)
-    tasks.sweep_actions()
+    sweep_actions()
     assert len(shop.ledger()["requests"]) == before
     assert state(action) == ActionState.QUEUED
     shop.store.faults.set([])

@@ -33,6 +33,7 @@ from practice_store.sales import selling
 from shopify_sync import tasks
 from tests.support.acting import answering, ask, cancel, perform, refund, without_wake_ups
 from tests.support.database import without_triggers
+from tests.support.queues import sweep_actions
 from tests.support.shop import DOMAIN, Shop, fetch_dirty
 
 Seen = Callable[[], Order]
@@ -91,7 +92,7 @@ def test_every_state_has_its_deadline(
     action.refresh_from_db()
     assert action.state == state
     OrderAction.objects.update(**{clock: hours_ago(hours + 0.1)})
-    tasks.sweep_actions()
+    sweep_actions()
     action.refresh_from_db()
     assert action.state == ends
     if ends in SETTLED_STATES:
@@ -106,7 +107,7 @@ def test_all_active_states_have_one() -> None:
 
 def test_a_confirmation_of_yesterday_is_not_sent_today(shop: Shop, action: OrderAction) -> None:
     OrderAction.objects.update(expires_at=hours_ago(0.1))
-    tasks.sweep_actions()
+    sweep_actions()
     action.refresh_from_db()
     assert (action.state, shop.ledger()["refunds"]) == (ActionState.EXPIRED, [])
 
@@ -158,7 +159,7 @@ def test_what_a_dead_worker_held_is_put_down_in_a_frozen_store(
     """It died before it sent anything; then nobody may withdraw it, and nothing else ends it."""
     assert services.claim(action_id=action.pk, now=hours_ago(1))
     Store.objects.update(is_frozen=True)
-    tasks.sweep_actions()
+    sweep_actions()
     action.refresh_from_db()
     assert (action.state, shop.ledger()["refunds"]) == (ActionState.QUEUED, [])
     services.withdraw(action_id=action.pk, by=action.requested_by, now=timezone.now())

@@ -133,11 +133,13 @@ def test_money_that_went_back_twice_is_not_owed_by_the_customer() -> None:
 def test_one_refund_that_waits_for_its_bank_is_not_there_to_be_refunded() -> None:
     booked = Refund(
         gid="r1",
+        created_at=NOW,
         total=bag("3.00"),
         transactions=(RefundTransaction(gid="t1", status="SUCCESS", amount=bag("3.00")),),
     )
     waiting = Refund(
         gid="r2",
+        created_at=NOW,
         total=bag("5.00"),
         transactions=(RefundTransaction(gid="t2", status="PENDING", amount=bag("5.00")),),
     )

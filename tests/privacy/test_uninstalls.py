@@ -26,11 +26,11 @@ from orders.models import (
     Store,
 )
 from orders.privacy import retention
-from shopify_sync import tasks
 from shopify_sync.models import WebhookEvent
 from shopify_sync.reading import orders
 from tests.privacy.filling import dump
 from tests.shopify_sync.asking import ask_refund
+from tests.support.queues import sweep_actions
 from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -134,8 +134,8 @@ def test_what_is_being_sent_is_left_to_its_worker_and_found_afterwards(
     OrderAction.objects.filter(pk=action.pk).update(
         lease_until=timezone.now() - timedelta(seconds=1)
     )
-    tasks.sweep_actions()
-    tasks.sweep_actions()
+    sweep_actions()
+    sweep_actions()
     action.refresh_from_db()
     assert action.state == (S.NEEDS_HUMAN if maybe_applied else S.WITHDRAWN)
 
@@ -147,7 +147,7 @@ def test_handing_over_twice_changes_nothing_more(
     leave(shop, store)
     before = AuditEntry.objects.count()
     assert services.hand_over(store, now=timezone.now()) == 0
-    tasks.sweep_actions()
+    sweep_actions()
     assert AuditEntry.objects.count() == before
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 from django.test import Client
 
+import core
 import inbox
 import orders
 import settings as our_settings
@@ -97,7 +98,7 @@ TAIL: Final = "\x00"
 def patterns() -> dict[str, re.Pattern[str]]:
     """Every compiled pattern of the product's modules, by where it stands."""
     found: dict[str, re.Pattern[str]] = {}
-    for package in (inbox, orders, shopify_sync, our_settings):
+    for package in (core, inbox, orders, shopify_sync, our_settings):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if any(name in module.name for name in (*OURS, ".management", ".production", ".dev")):
                 continue

@@ -26,6 +26,7 @@ from orders.models import (
     Store,
 )
 from orders.privacy import retention
+from orders.tasks import end_overdue_actions
 from shopify_sync import tasks
 from shopify_sync.actions import perform as actions
 from shopify_sync.models import Backfill, BackfillState, ShopConnection
@@ -156,7 +157,7 @@ def test_an_approval_that_cannot_be_ended_does_not_keep_the_others(
         made.append(ask_refund(seen(), "1.00", alice))
     OrderAction.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
     failing(monkeypatch, approvals, "locked", made[0].pk)
-    tasks.sweep_actions()
+    end_overdue_actions()
     assert states(*made) == [ActionState.AWAITING_APPROVAL, ActionState.EXPIRED]
 
 

@@ -1,4 +1,4 @@
-"""A broker that loses messages."""
+"""Celery without its workers: what a sweep does, and a broker that loses messages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 from unittest.mock import patch
 
 from core import queue
+from orders.tasks import end_overdue_actions
+from shopify_sync import tasks
 
 
 @contextmanager
@@ -20,3 +22,9 @@ def messages_lost(prefix: str = "inbox.tasks.") -> Iterator[None]:
 
     with patch.object(queue, "enqueue", enqueue):
         yield
+
+
+def sweep_actions() -> None:
+    """What the scheduler does for actions every five seconds."""
+    end_overdue_actions()
+    tasks.sweep_actions()
