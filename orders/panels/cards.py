@@ -214,22 +214,8 @@ def _notes(
             notes.append(Badge(_("Kept on purpose: %(sum)s") % {"sum": kept}, Tone.DEFAULT))
         else:
             notes.append(Badge(_("Refund outstanding"), Tone.ATTENTION, Pip.EMPTY))
-    owed = money.outstanding.presentment
-    is_changed = money.current_total != money.total
-    if owed.amount < 0 and not snapshot.cancelled_at:
-        text = _("We owe %(sum)s") % {"sum": Money(-owed.amount, owed.currency).format()}
-        notes.append(Badge(text, Tone.ATTENTION))
-    elif owed and (
-        line_changes.was_altered(snapshot) or (_is_partly_paid(snapshot) and is_changed)
-    ):
-        # Not "paid of total": the total still includes items that were removed.
-        notes.append(Badge(_("%(sum)s outstanding") % {"sum": owed.format()}, Tone.DEFAULT))
-    elif _is_partly_paid(snapshot):
-        text = _("%(paid)s of %(total)s paid") % {
-            "paid": money.received.presentment.format(),
-            "total": money.total.presentment.format(),
-        }
-        notes.append(Badge(text, Tone.DEFAULT))
+    if owed := _balance_note(snapshot):
+        notes.append(owed)
     if snapshot.financial_status == "PARTIALLY_REFUNDED":
         text = _("refunded %(refunded)s of %(paid)s") % {
             "refunded": money.refunded.presentment.format(),
@@ -244,6 +230,26 @@ def _notes(
     if snapshot.is_test:
         notes.append(Badge(_("Test order"), Tone.DEFAULT))
     return tuple(notes)
+
+
+def _balance_note(snapshot: OrderSnapshot) -> Badge | None:
+    """What the customer or the shop still owes, or how much of the total is paid."""
+    money = snapshot.money
+    owed = money.outstanding.presentment
+    is_changed = money.current_total != money.total
+    if owed.amount < 0 and not snapshot.cancelled_at:
+        text = _("We owe %(sum)s") % {"sum": Money(-owed.amount, owed.currency).format()}
+        return Badge(text, Tone.ATTENTION)
+    if owed and (line_changes.was_altered(snapshot) or (_is_partly_paid(snapshot) and is_changed)):
+        # Not "paid of total": the total still includes items that were removed.
+        return Badge(_("%(sum)s outstanding") % {"sum": owed.format()}, Tone.DEFAULT)
+    if _is_partly_paid(snapshot):
+        text = _("%(paid)s of %(total)s paid") % {
+            "paid": money.received.presentment.format(),
+            "total": money.total.presentment.format(),
+        }
+        return Badge(text, Tone.DEFAULT)
+    return None
 
 
 def _is_partly_paid(snapshot: OrderSnapshot) -> bool:

@@ -26,21 +26,10 @@ def requested_cost(
     fragments = {
         d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
     }
-    defaults = {
+    given: dict[str, Any] = {
         d.variable.name.value: d.default_value for d in operation.variable_definitions or ()
     }
-
-    def size(field: FieldNode) -> int | None:
-        for argument in field.arguments or ():
-            if argument.name.value in {"first", "last"}:
-                value: Any = argument.value
-                if isinstance(value, VariableNode):
-                    name = value.name.value
-                    value = variables.get(name, defaults.get(name))
-                if isinstance(value, IntValueNode):
-                    value = value.value
-                return int(value) if value is not None else None
-        return None
+    given |= variables
 
     def cost(selection_set: SelectionSetNode | None) -> float:
         total = 0.0
@@ -51,7 +40,7 @@ def requested_cost(
             elif isinstance(selection, FieldNode):
                 if selection.selection_set is None:
                     continue
-                page = size(selection)
+                page = _page_size(selection, given)
                 inner = cost(selection.selection_set)
                 if page:
                     total += 2 + math.log2(page + 1) * max(1.0, inner / 4)
@@ -63,6 +52,18 @@ def requested_cost(
 
     base = 10 if operation.operation.value == "mutation" else 0
     return base + math.ceil(cost(operation.selection_set))
+
+
+def _page_size(field: FieldNode, variables: Mapping[str, Any]) -> int | None:
+    for argument in field.arguments or ():
+        if argument.name.value in {"first", "last"}:
+            value: Any = argument.value
+            if isinstance(value, VariableNode):
+                value = variables.get(value.name.value)
+            if isinstance(value, IntValueNode):
+                value = value.value
+            return int(value) if value is not None else None
+    return None
 
 
 def actual_cost(operation: OperationDefinitionNode, requested: int, data: Any) -> int:

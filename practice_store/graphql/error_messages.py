@@ -279,22 +279,30 @@ def _check_scalar(
         problems.append({"path": path, "explanation": text})
 
 
+def _extended(path: list[Any], node: Node) -> list[Any]:
+    """Return the path one node further; most kinds of nodes have no part in it."""
+    match node:
+        case OperationDefinitionNode():
+            name = f" {node.name.value}" if node.name else ""
+            return [f"{node.operation.value}{name}"]
+        case FragmentDefinitionNode():
+            return [f"fragment {node.name.value}"]
+        case FieldNode():
+            return [*path, node.alias.value if node.alias else node.name.value]
+        case InlineFragmentNode():
+            on = f" on {node.type_condition.name.value}" if node.type_condition else ""
+            return [*path, f"...{on}"]
+        case ArgumentNode():
+            return [*path, node.name.value]
+        case _:
+            return path
+
+
 def _path(document: DocumentNode, target: Node) -> list[Any]:
     """Return a node's path: the operation, then the response keys that lead to it."""
 
     def walk(node: Node, path: list[Any]) -> list[Any] | None:
-        if isinstance(node, OperationDefinitionNode):
-            name = f" {node.name.value}" if node.name else ""
-            path = [f"{node.operation.value}{name}"]
-        elif isinstance(node, FragmentDefinitionNode):
-            path = [f"fragment {node.name.value}"]
-        elif isinstance(node, FieldNode):
-            path = [*path, node.alias.value if node.alias else node.name.value]
-        elif isinstance(node, InlineFragmentNode):
-            on = f" on {node.type_condition.name.value}" if node.type_condition else ""
-            path = [*path, f"...{on}"]
-        elif isinstance(node, ArgumentNode):
-            path = [*path, node.name.value]
+        path = _extended(path, node)
         if node is target:
             return path
         for key in node.keys:
