@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -72,7 +72,7 @@ class Sessions:
         sessions.mark(request, response)
         return response
 
-    def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+    def process_view(self, request: HttpRequest, *_: object) -> HttpResponse | None:
         """Refuse a page of one agent in a browser where another has since logged in.
 
         It must neither show the other agent's data nor write in their name.
@@ -128,7 +128,7 @@ class RolesAtTheDoor:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self._get_response(request)
 
-    def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+    def process_view(self, request: HttpRequest, *_: object) -> HttpResponse | None:
         found = request.resolver_match
         if found is None or self._namespaces.isdisjoint(found.namespaces):
             return None
@@ -181,7 +181,7 @@ class LivePositions:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self._get_response(request)
 
-    def process_view(self, request: HttpRequest, *_: Any) -> None:
+    def process_view(self, request: HttpRequest, *_: object) -> None:
         found = request.resolver_match
         if found is not None and not self._namespaces.isdisjoint(found.namespaces):
             request.live_position = events.position()  # type: ignore[attr-defined]

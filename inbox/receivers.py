@@ -33,7 +33,7 @@ from orders.signals import (
 
 
 @receiver(order_changed)
-def announce_order(sender: Any, *, order_id: int, **_: Any) -> None:
+def announce_order(sender: object, *, order_id: int, **_: object) -> None:
     """Announce a changed order to the pages that show it or its customer."""
     # A savepoint, so that a failed query here doesn't break the transaction of the change.
     with transaction.atomic():
@@ -46,7 +46,7 @@ def announce_order(sender: Any, *, order_id: int, **_: Any) -> None:
 
 
 @receiver(order_changed)
-def retry_waiting_messages(sender: Any, *, order_id: int, **_: Any) -> None:
+def retry_waiting_messages(sender: object, *, order_id: int, **_: object) -> None:
     """Retry messages that may have waited for this change, once it is committed.
 
     They wait for a bank's answer or for a parcel's tracking number.
@@ -62,7 +62,7 @@ def _enqueue_waiting(order_id: int) -> None:
 
 
 @receiver(customer_changed)
-def announce_customer(sender: Any, *, customer_id: int, **_: Any) -> None:
+def announce_customer(sender: object, *, customer_id: int, **_: object) -> None:
     """Announce a changed customer to the pages of their contacts."""
     with transaction.atomic():
         customer = Customer.objects.filter(pk=customer_id).first()
@@ -73,7 +73,7 @@ def announce_customer(sender: Any, *, customer_id: int, **_: Any) -> None:
 
 
 @receiver(orders_imported)
-def announce_imported_orders(sender: Any, *, order_ids: list[int], **_: Any) -> None:
+def announce_imported_orders(sender: object, *, order_ids: list[int], **_: object) -> None:
     """Announce a batch of imported orders at once; a back-fill would flood browsers one by one."""
     with transaction.atomic():
         topics = {f"contact:{pk}" for pk in identities.contacts_of_many(order_ids)}
@@ -84,24 +84,24 @@ def announce_imported_orders(sender: Any, *, order_ids: list[int], **_: Any) -> 
 
 
 @receiver(event_recorded)
-def write_messages(sender: Any, *, event_id: int, **_: Any) -> None:
+def write_messages(sender: object, *, event_id: int, **_: object) -> None:
     """Have a worker write the campaign messages of an order event."""
     queue.enqueue("inbox.tasks.handle_event", event_id)
 
 
 @receiver(ledger_read)
-def enter_opt_outs(sender: Any, *, entries: list[dict[str, str]], **_: Any) -> None:
+def enter_opt_outs(sender: object, *, entries: list[dict[str, str]], **_: object) -> None:
     """Restore the opt-outs found in the ledger file, after a backup was restored."""
     opt_outs.enter_again(entries)
 
 
 @receiver(user_logged_in)
-def begin_session(sender: Any, *, request: Any, user: Any, **_: Any) -> None:
+def begin_session(sender: object, *, request: Any, user: Any, **_: object) -> None:
     """Begin the session's time limits, whether the log-in came through the inbox or the admin."""
     sessions.begin(request, user, now=timezone.now())
 
 
 @receiver(user_logged_out)
-def finish_session(sender: Any, *, request: Any, **_: Any) -> None:
+def finish_session(sender: object, *, request: Any, **_: object) -> None:
     """Have the middleware mark the browser as logged out."""
     sessions.finish(request)

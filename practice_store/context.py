@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from core.json_types import JsonObject
 from practice_store.conditions import (
     CALM,
     Conditions,
@@ -27,9 +28,9 @@ class Context:
     shop: Shop
     scopes: frozenset[str] = frozenset()
     idempotency_key: str | None = None
-    emitted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    emitted: list[tuple[str, JsonObject]] = field(default_factory=list)
     delayed: list[tuple[float, Callable[[Context], None]]] = field(default_factory=list)
-    warnings: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[JsonObject] = field(default_factory=list)
     allow_http: bool = False
     # All bulk operations; and, while one writes a page of its file, the orders on that page.
     bulk: Any = None
@@ -44,7 +45,7 @@ class Context:
         """Return the store's time, which tests can move."""
         return self.world.now()
 
-    def emit(self, topic: str, body: dict[str, Any]) -> None:
+    def emit(self, topic: str, body: JsonObject) -> None:
         """Queue a webhook to send after the request."""
         self.emitted.append((topic, body))
 

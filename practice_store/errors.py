@@ -6,6 +6,8 @@ from typing import Any
 
 from graphql import GraphQLError
 
+from core.json_types import JsonObject
+
 
 class ShopError(GraphQLError):
     """A top-level entry of `errors`, with Shopify's code in its extensions."""
@@ -26,7 +28,7 @@ class UserError(Exception):
         self.entry = {"message": message, "field": field, "code": code}
 
     @property
-    def entries(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[JsonObject]:
         """This error and those in `more`, as the payload lists them."""
         return [self.entry, *(error.entry for error in self.more)]
 

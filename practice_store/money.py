@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
+from core.json_types import JsonObject
 from practice_store.state import (
     ZERO,
     LineItem,
@@ -66,12 +67,12 @@ def wire(amount: Decimal) -> str:
     return f"{'0' if whole in {'-0', ''} and fraction == '0' else whole}.{fraction}"
 
 
-def money(amount: Decimal, currency: str) -> dict[str, Any]:
+def money(amount: Decimal, currency: str) -> JsonObject:
     """Return a MoneyV2."""
     return {"amount": amount, "currencyCode": currency}
 
 
-def bag(order: Order, amount: Decimal) -> dict[str, Any]:
+def bag(order: Order, amount: Decimal) -> JsonObject:
     """Return the MoneyBag of a presentment amount."""
     shop = rounded(amount * order.rate, order.currency)
     return {

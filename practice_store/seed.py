@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from core.json_types import JsonObject
 from practice_store import money
 from practice_store.changes import staff_actions
 from practice_store.context import Context
@@ -251,11 +252,11 @@ def _fill(context: Context, rng: random.Random, count: int, *, stories: bool) ->
         context.delayed.clear()
 
 
-def _money(amount: str, currency: str) -> dict[str, Any]:
+def _money(amount: str, currency: str) -> JsonObject:
     return {"amount": amount, "currencyCode": currency}
 
 
-def _price(context: Context, amount: str, presentment: str) -> dict[str, Any]:
+def _price(context: Context, amount: str, presentment: str) -> JsonObject:
     """Return a price in the shop's currency and, if it differs, in the customer's."""
     own = context.shop.currency
     if presentment == own:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from core.json_types import JsonObject
 from practice_store import money
 from practice_store.changes import returning
 from practice_store.conditions import (
@@ -98,7 +99,7 @@ class Bucket:
         """Return points that were reserved but not used."""
         self.level = min(BUCKET, self.level + cost)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> JsonObject:
         """Return the throttleStatus of a response."""
         return {
             "maximumAvailable": BUCKET,
@@ -129,7 +130,7 @@ class Store:
         self.courier = Courier(self.world, self.faults, deliver_to=deliver_to)
         self.locks = {domain: threading.RLock() for domain in self.world.shops}
         self.buckets = {domain: Bucket() for domain in self.world.shops}
-        self.requests: list[dict[str, Any]] = []
+        self.requests: list[JsonObject] = []
         self.base_url = ""
         self.bulk = Bulk(
             work=self.act,
@@ -292,7 +293,7 @@ class Store:
         self.requests.clear()
         self.courier.log.clear()
 
-    def ledger(self, domain: str) -> dict[str, Any]:
+    def ledger(self, domain: str) -> JsonObject:
         """Return every movement of money and every cancellation, for tests to compare the product
         with.
         """

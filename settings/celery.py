@@ -132,7 +132,7 @@ app.autodiscover_tasks()
 
 
 @signals.import_modules.connect
-def _use_our_broker(**_: Any) -> None:
+def _use_our_broker(**_: object) -> None:
     if django_settings.REDIS_URL:
         app.conf.update(broker_url=broker_url(django_settings.REDIS_URL))
 

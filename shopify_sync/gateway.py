@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 from django.core.cache import cache
 from django.db import OperationalError as DatabaseError
@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core import queue
+from core.json_types import JsonObject
 from orders.checkouts import (
     CheckoutSnapshot,
     Consents,
@@ -115,7 +116,7 @@ class ShopifyGateway:
         with_places: bool = False,
     ) -> SuggestedRefund:
         """Ask Shopify for its `suggestedRefund`; `lines=None` means a full refund."""
-        variables: dict[str, Any] = {
+        variables: JsonObject = {
             "id": order.gid,
             "suggestFullRefund": lines is None,
             "withPlaces": with_places,
@@ -145,7 +146,7 @@ class ShopifyGateway:
         with_places: bool = False,
     ) -> SuggestedRefund:
         """Ask Shopify for the return's suggested outcome, which may deduct return fees."""
-        variables: dict[str, Any] = {
+        variables: JsonObject = {
             "id": order.gid,
             "withPlaces": with_places,
             "returnId": found.gid,

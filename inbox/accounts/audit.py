@@ -14,18 +14,18 @@ from orders.models import AuditKind
 
 
 @receiver(user_logged_in)
-def _logged_in(sender: Any, user: Any, **_: Any) -> None:
+def _logged_in(sender: object, user: Any, **_: object) -> None:
     audit.record(AuditKind.LOG_IN, actor=user)
 
 
 @receiver(user_logged_out)
-def _logged_out(sender: Any, user: Any, **_: Any) -> None:
+def _logged_out(sender: object, user: Any, **_: object) -> None:
     if user is not None:
         audit.record(AuditKind.LOG_OUT, actor=user)
 
 
 @receiver(user_login_failed)
-def _log_in_failed(sender: Any, credentials: dict[str, Any], **_: Any) -> None:
+def _log_in_failed(sender: object, credentials: dict[str, Any], **_: object) -> None:
     # An unknown username may be a password typed into the wrong field, so don't record it.
     name = str(credentials.get("username", ""))[:150]
     known = User.objects.filter(username=name).first()
@@ -35,7 +35,7 @@ def _log_in_failed(sender: Any, credentials: dict[str, Any], **_: Any) -> None:
 @receiver(m2m_changed, sender=User.groups.through)
 @receiver(m2m_changed, sender=User.user_permissions.through)
 def _permissions_changed(
-    sender: Any, instance: Any, action: str, pk_set: set[int] | None, **_: Any
+    sender: object, instance: Any, action: str, pk_set: set[int] | None, **_: object
 ) -> None:
     if action in {"post_add", "post_remove", "post_clear"} and isinstance(instance, User):
         audit.record(
@@ -49,7 +49,9 @@ def _permissions_changed(
 
 
 @receiver(post_save, sender=User)
-def _user_saved(sender: Any, instance: User, created: bool, update_fields: Any, **_: Any) -> None:
+def _user_saved(
+    sender: object, instance: User, created: bool, update_fields: Any, **_: object
+) -> None:
     # Every log-in saves last_login; that is no change of permissions.
     if update_fields and not {"is_staff", "is_superuser", "is_active", "password"} & set(
         update_fields

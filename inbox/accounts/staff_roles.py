@@ -5,7 +5,7 @@ Done after `migrate`, because permissions don't exist before. Later changes by a
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Q
@@ -50,7 +50,7 @@ _ADMINS_ALSO: Final = (
 
 
 @receiver(post_migrate)
-def make_staff_roles(sender: Any, **_: Any) -> None:
+def make_staff_roles(sender: object, **_: object) -> None:
     """Create the admins' and auditors' groups if they don't exist."""
     # post_migrate is sent for every app; once is enough.
     if getattr(sender, "name", "") != "inbox":

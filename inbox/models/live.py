@@ -18,10 +18,12 @@ class CurrentTransaction(Func):
 
     output_field = models.BigIntegerField()
 
-    def as_sql(self, compiler: Any, connection: Any, *_: Any, **__: Any) -> tuple[str, tuple[()]]:
+    def as_sql(
+        self, compiler: Any, connection: Any, *_: object, **__: object
+    ) -> tuple[str, tuple[()]]:
         return "pg_current_xact_id()::text::bigint", ()
 
-    def as_sqlite(self, compiler: Any, connection: Any, **__: Any) -> tuple[str, tuple[()]]:
+    def as_sqlite(self, compiler: Any, connection: Any, **__: object) -> tuple[str, tuple[()]]:
         return "(SELECT COALESCE(MAX(at), 0) + 1 FROM inbox_liveevent)", ()
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
+from core.json_types import JsonObject
 from practice_store import money
 from practice_store.context import Context
 from practice_store.errors import UserError
@@ -30,7 +30,7 @@ def has_customer(context: Context, order: Order) -> bool:
     return order.customer_number in context.shop.customers
 
 
-def of_refund(context: Context, order: Order, methods: list[dict[str, Any]]) -> list[Credit]:
+def of_refund(context: Context, order: Order, methods: list[JsonObject]) -> list[Credit]:
     """Check RefundInput.refundMethods. Raises UserError; the caller compares the sum with the
     order.
     """
@@ -45,7 +45,7 @@ def of_refund(context: Context, order: Order, methods: list[dict[str, Any]]) -> 
     ]
 
 
-def _of_method(context: Context, order: Order, data: dict[str, Any], where: list[str]) -> Credit:
+def _of_method(context: Context, order: Order, data: JsonObject, where: list[str]) -> Credit:
     if not has_customer(context, order):
         raise UserError("Store credit can only be issued to a customer", where)
     amount = Decimal(str(data["amount"]["amount"]))
@@ -62,7 +62,7 @@ def _of_method(context: Context, order: Order, data: dict[str, Any], where: list
     return Credit(amount, expires_at)
 
 
-def check_cancel(context: Context, order: Order, data: dict[str, Any]) -> None:
+def check_cancel(context: Context, order: Order, data: JsonObject) -> None:
     """Check OrderCancelRefundMethodInput.storeCreditRefund. Raises UserError with Shopify's codes."""
     where = ["refundMethod", "storeCreditRefund"]
     if not has_customer(context, order):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
+from core.json_types import JsonObject
 from practice_store import (
     money,
     payloads,
@@ -60,7 +60,7 @@ class Money:
 
 
 def process(
-    context: Context, order: Order, back: Return, data: dict[str, Any], *, made_by: str = "app"
+    context: Context, order: Order, back: Return, data: JsonObject, *, made_by: str = "app"
 ) -> Refund | None:
     """Process a return, all of it or nothing; return the refund made, if any. Raises UserError."""
     if back.status != "OPEN":
@@ -85,7 +85,7 @@ def process(
 
 
 def _check_lines(
-    context: Context, back: Return, order: Order, wanted: list[dict[str, Any]]
+    context: Context, back: Return, order: Order, wanted: list[JsonObject]
 ) -> tuple[list[tuple[ReturnLine, int]], list[Booking]]:
     by_id = {item.id: item for item in back.lines}
     left = {item.number_id: item.quantity - item.processed for item in back.lines}
@@ -111,7 +111,7 @@ def _check_lines(
     return units, bookings
 
 
-def _check_money(context: Context, order: Order, data: dict[str, Any]) -> Money:
+def _check_money(context: Context, order: Order, data: JsonObject) -> Money:
     found = Money()
     asked = (data.get("financialTransfer") or {}).get("issueRefund")
     if asked is not None:
@@ -145,7 +145,7 @@ def _refund(
 ) -> Refund:
     if not units:
         units = _processed_before(order, back, paid.total)
-    lines: list[tuple[LineItem, int, dict[str, Any]]] = []
+    lines: list[tuple[LineItem, int, JsonObject]] = []
     for item, quantity in units:
         item.refunded += quantity
         line = order.line(item.line_number)
@@ -179,7 +179,7 @@ def _processed_before(order: Order, back: Return, amount: Decimal) -> list[tuple
 
 
 def outcome(
-    order: Order, back: Return, wanted: list[dict[str, Any]], shipping: dict[str, Any] | None
+    order: Order, back: Return, wanted: list[JsonObject], shipping: JsonObject | None
 ) -> refunding.Suggestion:
     """Return.suggestedFinancialOutcome: what the units are worth, less the return's fees."""
     by_id = {item.id: item for item in back.lines}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
+from core.json_types import JsonObject
 from practice_store import (
     money,
     payloads,
@@ -82,10 +82,10 @@ def line_share(
 def suggest(
     order: Order,
     *,
-    lines: list[dict[str, Any]] | None,
+    lines: list[JsonObject] | None,
     shipping: Decimal | None,
     full: bool,
-    duties: list[dict[str, Any]] | None = None,
+    duties: list[JsonObject] | None = None,
     as_store_credit: bool = False,
     less: Decimal = ZERO,
 ) -> Suggestion:
@@ -149,7 +149,7 @@ def duty_id(line: LineItem) -> str:
 
 
 def _duties(
-    order: Order, chosen: list[dict[str, Any]], quantities: dict[int, int]
+    order: Order, chosen: list[JsonObject], quantities: dict[int, int]
 ) -> list[tuple[LineItem, Decimal]]:
     """Return the duties to refund: FULL is the rest of each, PROPORTIONAL the refunded units'
     share.
@@ -183,7 +183,7 @@ def _spread(order: Order, amount: Decimal) -> tuple[tuple[Transaction, Decimal, 
 
 
 def create(
-    context: Context, data: dict[str, Any], key: str | None, *, made_by: str = "app"
+    context: Context, data: JsonObject, key: str | None, *, made_by: str = "app"
 ) -> tuple[Order, Refund]:
     """Create a refund for refundCreate or for staff. Raises UserError in Shopify's words, with
     nothing written.
@@ -223,11 +223,9 @@ def too_much(order: Order, amount: Decimal, limit: Decimal) -> str:
     return f"Refund amount {sign}{asked} is greater than net payment received {sign}{most}"
 
 
-def _check_lines(
-    order: Order, chosen: list[dict[str, Any]]
-) -> list[tuple[LineItem, int, dict[str, Any]]]:
+def _check_lines(order: Order, chosen: list[JsonObject]) -> list[tuple[LineItem, int, JsonObject]]:
     by_id = {line.id: line for line in order.lines}
-    found: list[tuple[LineItem, int, dict[str, Any]]] = []
+    found: list[tuple[LineItem, int, JsonObject]] = []
     for index, item in enumerate(chosen):
         line = by_id.get(item["lineItemId"])
         if line is None:
@@ -245,9 +243,7 @@ def _check_lines(
     return found
 
 
-def check_transactions(
-    order: Order, wanted: list[dict[str, Any]]
-) -> list[tuple[Transaction, Decimal]]:
+def check_transactions(order: Order, wanted: list[JsonObject]) -> list[tuple[Transaction, Decimal]]:
     """Return (payment, amount) of the requested transactions. Raises UserError."""
     by_id = {t.id: t for t in order.transactions}
     found = []
@@ -269,8 +265,8 @@ def check_transactions(
 def book(
     context: Context,
     order: Order,
-    data: dict[str, Any],
-    lines: list[tuple[LineItem, int, dict[str, Any]]],
+    data: JsonObject,
+    lines: list[tuple[LineItem, int, JsonObject]],
     moves: list[tuple[Transaction, Decimal]],
     credits: list[crediting.Credit],
     key: str | None,
@@ -328,7 +324,7 @@ def book(
     return refund
 
 
-def _discrepancy(data: dict[str, Any]) -> str:
+def _discrepancy(data: JsonObject) -> str:
     """Return the reason for refunding other than the calculated amount.
 
     OTHER has no counterpart among the values that are stored.
@@ -347,7 +343,7 @@ def _take_off(order: Order, line: LineItem, quantity: int) -> None:
                 item.remaining_quantity = min(item.remaining_quantity, unshipped)
 
 
-def shipping_part(order: Order, data: dict[str, Any]) -> Decimal:
+def shipping_part(order: Order, data: JsonObject) -> Decimal:
     """Return how much shipping a ShippingRefundInput refunds. Raises UserError if too much."""
     left = money.shipping(order) - money.refunded_shipping(order)
     if data.get("fullRefund"):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
+from core.json_types import JsonObject
 from practice_store import payloads
 from practice_store.context import Context
 from practice_store.errors import (
@@ -191,7 +191,7 @@ def book_in(
 
 
 def check_dispositions(
-    context: Context, order: Order, back: Return, wanted: list[dict[str, Any]], field: list[str]
+    context: Context, order: Order, back: Return, wanted: list[JsonObject], field: list[str]
 ) -> list[tuple[ReturnLine, int, str, int | None]]:
     """Check ReverseFulfillmentOrderDisposeInputs of one return; return (item, units, kind,
     location).
@@ -224,7 +224,7 @@ def check_dispositions(
     return found
 
 
-def dispose(context: Context, wanted: list[dict[str, Any]]) -> list[tuple[Order, ReturnLine]]:
+def dispose(context: Context, wanted: list[JsonObject]) -> list[tuple[Order, ReturnLine]]:
     """reverseFulfillmentOrderDispose: all inputs or none, and only for a single reverse order."""
     if not wanted:
         raise UserError("The array cannot be empty.", ["dispositionInputs"], "BLANK")
@@ -267,7 +267,7 @@ def _emit(context: Context, order: Order, back: Return, topic: str) -> None:
     selling.touch(context, order)
 
 
-def ledger(shop: Shop) -> list[dict[str, Any]]:
+def ledger(shop: Shop) -> list[JsonObject]:
     """Return what happened to every unit to be returned, for tests to compare the product with."""
     return [
         {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from core.json_types import JsonObject
 from practice_store.context import Context
 from practice_store.errors import UserError
 from practice_store.sales import selling
@@ -20,9 +19,9 @@ def create(
     context: Context,
     order: Order,
     back: Return,
-    wanted: list[dict[str, Any]],
-    tracking: dict[str, Any] | None,
-    label: dict[str, Any] | None,
+    wanted: list[JsonObject],
+    tracking: JsonObject | None,
+    label: JsonObject | None,
 ) -> ReverseDelivery:
     """Create a reverse delivery for these units, or for all that the return expects. Raises
     UserError.
@@ -46,7 +45,7 @@ def create(
     return found
 
 
-def set_tracking(found: ReverseDelivery, tracking: dict[str, Any] | None) -> None:
+def set_tracking(found: ReverseDelivery, tracking: JsonObject | None) -> None:
     """Replace the tracking; without input, keep it."""
     if tracking:
         found.tracking_number = tracking.get("number")
@@ -58,7 +57,7 @@ def holding(order: Order, delivery: ReverseDelivery) -> Return:
     return next(back for back in order.returns if back.number_id == delivery.return_number)
 
 
-def _checked(back: Return, wanted: list[dict[str, Any]]) -> list[tuple[ReturnLine, int]]:
+def _checked(back: Return, wanted: list[JsonObject]) -> list[tuple[ReturnLine, int]]:
     by_number = {item.number_id: item for item in back.lines}
     left = {number: item.quantity for number, item in by_number.items()}
     found = []

@@ -18,10 +18,11 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import urllib3
 
+from core.json_types import JsonObject
 from practice_store.faults.rules import Faults
 from practice_store.state import (
     Shop,
@@ -64,7 +65,7 @@ class Courier:
         self._pool = urllib3.PoolManager(
             maxsize=threads, retries=False, timeout=urllib3.Timeout(connect=1.0, read=5.0)
         )
-        self.log: list[dict[str, Any]] = []
+        self.log: list[JsonObject] = []
         self._threads = [
             threading.Thread(target=self._work, daemon=True, name=f"courier-{n}")
             for n in range(threads)
@@ -86,7 +87,7 @@ class Courier:
         with self._wake:
             self._wake.notify_all()
 
-    def send(self, shop: Shop, emitted: list[tuple[str, dict[str, Any]]]) -> None:
+    def send(self, shop: Shop, emitted: list[tuple[str, JsonObject]]) -> None:
         """Queue the webhooks of one merchant action; they all share one event ID."""
         event_id = str(uuid.uuid4())
         for topic, content in emitted:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import threading
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
+
+from core.json_types import JsonObject
 
 Phase = Literal[
     "drop_before",
@@ -108,7 +110,7 @@ class Faults:
         self._lock = threading.Lock()
         self._random = random.Random(1)  # noqa: S311  faults, not secrets
 
-    def set(self, rules: list[dict[str, Any]]) -> None:
+    def set(self, rules: list[JsonObject]) -> None:
         """Replace the rules. Raises msgspec.ValidationError for a malformed rule."""
         converted = msgspec.convert(rules, list[Rule])
         with self._lock:

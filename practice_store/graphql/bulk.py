@@ -28,6 +28,7 @@ from graphql import (
 )
 from graphql.execution import execute_sync
 
+from core.json_types import JsonObject
 from practice_store.context import Context
 from practice_store.graphql import bulk_rules
 from practice_store.graphql.resolvers import (
@@ -46,7 +47,7 @@ RUNNING_AT_ONCE: Final = 5
 KEPT: Final = timedelta(days=7)
 _PAGE: Final = 25
 _NESTED: Final = 250
-Json = dict[str, Any]
+Json = JsonObject
 
 
 @dataclass

@@ -18,6 +18,8 @@ from graphql import (
     VariableNode,
 )
 
+from core.json_types import JsonObject
+
 
 def requested_cost(
     document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
@@ -26,7 +28,7 @@ def requested_cost(
     fragments = {
         d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
     }
-    given: dict[str, Any] = {
+    given: JsonObject = {
         d.variable.name.value: d.default_value for d in operation.variable_definitions or ()
     }
     given |= variables

@@ -27,7 +27,9 @@ from graphql import (
     type_from_ast,
 )
 
-Entry = dict[str, Any]
+from core.json_types import JsonObject
+
+Entry = JsonObject
 
 
 def syntax_error(error: GraphQLSyntaxError) -> Entry:

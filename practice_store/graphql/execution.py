@@ -23,6 +23,7 @@ from graphql import (
 )
 from graphql.execution import execute_sync
 
+from core.json_types import JsonObject
 from practice_store.context import Context
 from practice_store.errors import ShopError
 from practice_store.graphql import error_messages
@@ -42,7 +43,7 @@ SINCE: Final = {("OrderCancelPayload", "jobResult"): "2026-10"}
 
 
 @lru_cache(maxsize=512)
-def _prepared(query: str) -> DocumentNode | tuple[dict[str, Any], ...]:
+def _prepared(query: str) -> DocumentNode | tuple[JsonObject, ...]:
     """Return the parsed document, or the errors it is refused with."""
     try:
         document = parse(query)
@@ -57,15 +58,15 @@ def _prepared(query: str) -> DocumentNode | tuple[dict[str, Any], ...]:
 
 
 @lru_cache(maxsize=512)
-def _too_new(query: str, version: str) -> tuple[dict[str, Any], ...]:
+def _too_new(query: str, version: str) -> tuple[JsonObject, ...]:
     """Return errors for fields that this API version doesn't have yet."""
     if version >= max(SINCE.values()):
         return ()
     info = TypeInfo(schema())
-    found: list[dict[str, Any]] = []
+    found: list[JsonObject] = []
 
     class NewFields(Visitor):
-        def enter_field(self, node: FieldNode, *_: Any) -> None:
+        def enter_field(self, node: FieldNode, *_: object) -> None:
             kind = info.get_parent_type()
             if kind and version < SINCE.get((kind.name, node.name.value), ""):
                 found.append(error_messages.undefined_field(kind.name, node))
@@ -81,7 +82,7 @@ def execute(
     operation_name: str | None,
     *,
     reserve: Callable[[int], bool] = lambda _cost: True,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the response body.
 
     Afterwards `context` holds the webhooks to send and the work to do. `reserve` tells whether the
@@ -120,10 +121,10 @@ def execute(
         field_resolver=resolve_field,
         type_resolver=resolve_type,
     )
-    answer: dict[str, Any] = {"data": result.data}
+    answer: JsonObject = {"data": result.data}
     if result.errors:
         answer["errors"] = [_run_error(error) for error in result.errors]
-    extensions: dict[str, Any] = {
+    extensions: JsonObject = {
         "cost": {
             "requestedQueryCost": requested,
             "actualQueryCost": actual_cost(operation, requested, result.data),
@@ -176,11 +177,11 @@ def _idempotency_key(
     return None
 
 
-def _run_error(error: GraphQLError) -> dict[str, Any]:
+def _run_error(error: GraphQLError) -> JsonObject:
     original = error.original_error
     if original is not None and not isinstance(original, ShopError):
         raise original
-    found: dict[str, Any] = {"message": error.message}
+    found: JsonObject = {"message": error.message}
     if error.locations:
         found["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]
     if error.path:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
+from core.json_types import JsonObject
 from practice_store.context import Context
 from practice_store.errors import UserError
 from practice_store.state import (
@@ -19,7 +20,7 @@ WINDOW: Final = timedelta(hours=24)
 
 
 def remember(
-    context: Context, key: str, data: dict[str, Any], work: Callable[[], tuple[Order, Refund]]
+    context: Context, key: str, data: JsonObject, work: Callable[[], tuple[Order, Refund]]
 ) -> tuple[Order, Refund | None]:
     """Do the work once per key; later calls return its refund as it is now, None if it is gone.
 

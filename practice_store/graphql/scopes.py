@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from core.json_types import JsonObject
 from practice_store.context import Context
 from practice_store.errors import ShopError
 
@@ -37,7 +38,7 @@ def needs_customer_pages(context: Context, field: str) -> None:
     )
 
 
-def denied(fields: tuple[str, ...], granted: frozenset[str]) -> dict[str, Any] | None:
+def denied(fields: tuple[str, ...], granted: frozenset[str]) -> JsonObject | None:
     """Return Shopify's answer to a request beyond the app's scopes; None if all are granted.
 
     A write scope includes the read scope.

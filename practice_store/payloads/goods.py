@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from core.json_types import JsonObject
 from practice_store.payloads.people import address
 from practice_store.payloads.values import (
     amount_text,
@@ -19,7 +18,7 @@ from practice_store.state import (
 )
 
 
-def line(order: Order, item: LineItem) -> dict[str, Any]:
+def line(order: Order, item: LineItem) -> JsonObject:
     """Return a line item, as orders and fulfillments embed it."""
     return {
         "id": item.number_id,
@@ -49,7 +48,7 @@ def line(order: Order, item: LineItem) -> dict[str, Any]:
     }
 
 
-def fulfillment(order: Order, row: Fulfillment) -> dict[str, Any]:
+def fulfillment(order: Order, row: Fulfillment) -> JsonObject:
     """Return the body of fulfillments/*."""
     numbers = [t.number for t in row.tracking if t.number]
     urls = [t.url for t in row.tracking if t.url]
@@ -81,7 +80,7 @@ def fulfillment(order: Order, row: Fulfillment) -> dict[str, Any]:
     }
 
 
-def fulfillment_event(order: Order, row: FulfillmentEvent) -> dict[str, Any]:
+def fulfillment_event(order: Order, row: FulfillmentEvent) -> JsonObject:
     """Return the body of fulfillment_events/create."""
     return {
         "id": row.number_id,
@@ -105,7 +104,7 @@ def fulfillment_event(order: Order, row: FulfillmentEvent) -> dict[str, Any]:
     }
 
 
-def a_return(order: Order, row: Return) -> dict[str, Any]:
+def a_return(order: Order, row: Return) -> JsonObject:
     """Return the body of returns/*."""
     return {
         "id": row.number_id,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
+from core.json_types import JsonObject
 from practice_store import money
 from practice_store.payloads.goods import (
     fulfillment,
@@ -29,7 +30,7 @@ from practice_store.state import (
 _FULFILLMENT: Final = {"FULFILLED": "fulfilled", "PARTIALLY_FULFILLED": "partial"}
 
 
-def order(shop: Shop, order: Order) -> dict[str, Any]:
+def order(shop: Shop, order: Order) -> JsonObject:
     """Return the body of orders/*."""
     now = money.current(order)
     customer_row = shop.customers.get(order.customer_number or 0)
@@ -44,7 +45,7 @@ def order(shop: Shop, order: Order) -> dict[str, Any]:
         "current_total_tax": now["tax"],
         "current_total_discounts": now["discounts"],
     }
-    body: dict[str, Any] = {
+    body: JsonObject = {
         "id": order.number_id,
         "admin_graphql_api_id": order.id,
         "app_id": None,
@@ -139,6 +140,6 @@ def order(shop: Shop, order: Order) -> dict[str, Any]:
     return body
 
 
-def _money_set_or_none(order: Order, amount: Decimal) -> dict[str, Any] | None:
+def _money_set_or_none(order: Order, amount: Decimal) -> JsonObject | None:
     """Return a money set, or None for an order without any of it."""
     return money_set(order, amount) if amount else None

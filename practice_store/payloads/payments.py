@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
+from core.json_types import JsonObject
 from practice_store.payloads.values import (
     amount_text,
     money_set,
@@ -18,7 +18,7 @@ from practice_store.state import (
 )
 
 
-def transaction(shop: Shop, order: Order, row: Transaction) -> dict[str, Any]:
+def transaction(shop: Shop, order: Order, row: Transaction) -> JsonObject:
     """Return the body of order_transactions/create."""
     return {
         "id": row.number_id,
@@ -45,7 +45,7 @@ def transaction(shop: Shop, order: Order, row: Transaction) -> dict[str, Any]:
     }
 
 
-def refund(shop: Shop, order: Order, row: Refund) -> dict[str, Any]:
+def refund(shop: Shop, order: Order, row: Refund) -> JsonObject:
     """Return the body of refunds/create."""
     moved = [t for t in order.transactions if t.number_id in row.transactions]
     return {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from core.json_types import JsonObject
 from practice_store import money
 from practice_store.payloads.values import when
 from practice_store.state import (
@@ -14,7 +13,7 @@ from practice_store.state import (
 )
 
 
-def customer(row: Customer) -> dict[str, Any]:
+def customer(row: Customer) -> JsonObject:
     """Return the body of customers/create and customers/update."""
     return {
         "id": row.number_id,
@@ -34,7 +33,7 @@ def customer(row: Customer) -> dict[str, Any]:
     }
 
 
-def deleted_customer(row: Customer) -> dict[str, Any]:
+def deleted_customer(row: Customer) -> JsonObject:
     """Return the body of customers/delete, which has little more than the ID."""
     return {
         "id": row.number_id,
@@ -45,7 +44,7 @@ def deleted_customer(row: Customer) -> dict[str, Any]:
     }
 
 
-def merged_customers(kept: Customer, gone: Customer) -> dict[str, Any]:
+def merged_customers(kept: Customer, gone: Customer) -> JsonObject:
     """Return the body of customers/merge."""
     return {
         "admin_graphql_api_customer_kept_id": kept.id,
@@ -56,7 +55,7 @@ def merged_customers(kept: Customer, gone: Customer) -> dict[str, Any]:
     }
 
 
-def address(place: Address | None) -> dict[str, Any] | None:
+def address(place: Address | None) -> JsonObject | None:
     """Return an address as orders embed it."""
     if place is None:
         return None
@@ -79,7 +78,7 @@ def address(place: Address | None) -> dict[str, Any] | None:
     }
 
 
-def checkout(shop: Shop, row: Checkout) -> dict[str, Any]:
+def checkout(shop: Shop, row: Checkout) -> JsonObject:
     """Return the body of checkouts/create and checkouts/update.
 
     Amounts are strings in the checkout's currency.

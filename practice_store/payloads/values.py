@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
+from core.json_types import JsonObject
 from practice_store import money
 from practice_store.state import Order
 
@@ -19,7 +19,7 @@ def amount_text(order: Order, amount: Decimal) -> str:
     return f"{money.rounded(amount, order.presentment_currency)}"
 
 
-def money_set(order: Order, amount: Decimal) -> dict[str, Any]:
+def money_set(order: Order, amount: Decimal) -> JsonObject:
     """Return an amount in both currencies."""
     both = money.bag(order, amount)
     return {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
+from core.json_types import JsonObject
 from practice_store import payloads
 from practice_store.context import Context
 from practice_store.errors import UserError
@@ -70,7 +70,7 @@ def complete(context: Context, checkout: Checkout) -> Order:
     """
     if checkout.completed_at:
         raise UserError("This checkout is completed.")
-    data: dict[str, Any] = {
+    data: JsonObject = {
         "email": checkout.email,
         "customerId": f"gid://shopify/Customer/{checkout.customer_number}",
         "lineItems": [

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
+from core.json_types import JsonObject
 from practice_store import money
 from practice_store.context import Context
 from practice_store.errors import UserError
@@ -19,7 +19,7 @@ from practice_store.state import (
     Transaction,
 )
 
-Data = dict[str, Any]
+Data = JsonObject
 
 
 def from_input(context: Context, data: Data) -> Order:

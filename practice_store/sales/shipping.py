@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from core.json_types import JsonObject
 from practice_store import payloads
 from practice_store.context import Context
 from practice_store.errors import UserError
@@ -143,7 +144,7 @@ def add_event(
     return event
 
 
-def tracking_of(data: dict[str, Any] | None) -> list[Tracking]:
+def tracking_of(data: JsonObject | None) -> list[Tracking]:
     """Return the tracking list of a FulfillmentTrackingInput."""
     data = data or {}
     numbers = data.get("numbers") or ([data["number"]] if data.get("number") else [])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final
+from typing import Final
 
+from core.json_types import JsonObject
 from practice_store import quantities
 from practice_store.context import Context
 from practice_store.errors import UserError
@@ -64,7 +65,7 @@ def split(order: Order, line: LineItem, quantity: int) -> list[Units]:
 
 
 def check_restock(
-    context: Context, order: Order, lines: list[tuple[LineItem, int, dict[str, Any]]]
+    context: Context, order: Order, lines: list[tuple[LineItem, int, JsonObject]]
 ) -> list[int]:
     """Return how many units of each line had been shipped. Raises UserError.
 
@@ -115,7 +116,7 @@ def put_back(
 
 
 def put_back_by_refund(
-    context: Context, order: Order, line: LineItem, quantity: int, item: dict[str, Any]
+    context: Context, order: Order, line: LineItem, quantity: int, item: JsonObject
 ) -> int | None:
     """Restock a RefundLineItemInput; return its location, or None if nothing comes back."""
     if item.get("restockType") not in _PUT_BACK:
@@ -125,7 +126,7 @@ def put_back_by_refund(
     return location
 
 
-def ledger(shop: Shop) -> list[dict[str, Any]]:
+def ledger(shop: Shop) -> list[JsonObject]:
     """Return, for each line and location, how many units came back and by which moves."""
     sums: Counter[tuple[int, int, int]] = Counter()
     for move in shop.stock_moves:

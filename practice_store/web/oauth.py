@@ -8,16 +8,17 @@ import secrets
 import time
 from datetime import datetime, timedelta
 from html import escape
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
+from core.json_types import JsonObject
 from practice_store.state import Shop
 
 TOKEN_AGE_S: Final = 3600
 DAY_S: Final = 86399
 CODE_AGE_S: Final = 600
 _codes: Final[dict[str, tuple[str, float]]] = {}
-Answer = tuple[int, dict[str, Any]]
+Answer = tuple[int, JsonObject]
 
 
 def consent_page(shop: Shop, query: dict[str, str]) -> bytes:
@@ -48,7 +49,7 @@ def redirect(shop: Shop, form: dict[str, str]) -> str | None:
     return f"{form['redirect_uri']}?{urlencode(query)}"
 
 
-def token(shop: Shop, data: dict[str, Any], now: datetime) -> Answer:
+def token(shop: Shop, data: JsonObject, now: datetime) -> Answer:
     """POST /admin/oauth/access_token: grant by code, client credentials or refresh token."""
     if data.get("client_id") != shop.client_id or data.get("client_secret") != shop.secret:
         return 401, {"error": "invalid_client"}
@@ -83,13 +84,13 @@ def is_valid(shop: Shop, given: str, now: datetime) -> bool:
     return given == shop.token or (ends is not None and now < ends)
 
 
-def _granted(shop: Shop, now: datetime, age_s: int) -> dict[str, Any]:
+def _granted(shop: Shop, now: datetime, age_s: int) -> JsonObject:
     fresh = f"shpat_{secrets.token_hex(16)}"
     shop.issued[fresh] = now + timedelta(seconds=age_s)
     return {"access_token": fresh, "scope": ",".join(shop.scopes), "expires_in": age_s}
 
 
-def _renewable(shop: Shop, replaced: str) -> dict[str, Any]:
+def _renewable(shop: Shop, replaced: str) -> JsonObject:
     fresh = f"shprt_{secrets.token_hex(16)}"
     shop.refreshes[fresh] = replaced
     return {"refresh_token": fresh, "refresh_token_expires_in": 7776000}

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from core.json_types import JsonObject
 from practice_store.conditions import Conditions
 from practice_store.faults.rules import (
     COMMITS,
@@ -189,7 +190,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return Answer(400, plain({"error": str(error)}))
         return Answer(200, plain({"ok": True, "now": self.store.world.now().isoformat()}))
 
-    def _set_faults(self, data: dict[str, Any]) -> None:
+    def _set_faults(self, data: JsonObject) -> None:
         """Replace the fault rules by `rules`, and the conditions of `shop`, or of all, by
         `conditions`.
 
@@ -407,7 +408,7 @@ def _form(body: bytes) -> dict[str, str]:
     return {key: values[-1] for key, values in parse_qs(body.decode()).items()}
 
 
-def _named_in(variables: Any) -> dict[str, Any]:
+def _named_in(variables: Any) -> JsonObject:
     """Return the key, order, return and note in a mutation's variables, for the request log."""
     found = variables if isinstance(variables, dict) else {}
     inner = found["input"] if isinstance(found.get("input"), dict) else {}
@@ -447,7 +448,7 @@ def _errors(rule: Rule, fields: tuple[str, ...]) -> bytes:
     return plain({"errors": errors} | ({"data": dict.fromkeys(fields)} if rule.with_null else {}))
 
 
-def _changed_payload(answer: Answer, change: Callable[[dict[str, Any]], object]) -> Answer:
+def _changed_payload(answer: Answer, change: Callable[[JsonObject], object]) -> Answer:
     body = json.loads(answer.body)
     for payload in (body.get("data") or {}).values():
         if isinstance(payload, dict):
@@ -455,12 +456,12 @@ def _changed_payload(answer: Answer, change: Callable[[dict[str, Any]], object])
     return Answer(200, plain(body))
 
 
-def _without_user_errors(payload: dict[str, Any]) -> None:
+def _without_user_errors(payload: JsonObject) -> None:
     for name in [name for name in payload if name.lower().endswith("usererrors")]:
         del payload[name]
 
 
-def _with_a_user_error(payload: dict[str, Any]) -> None:
+def _with_a_user_error(payload: JsonObject) -> None:
     for name in payload:
         if name.lower().endswith("usererrors"):
             error = {"field": None, "message": "The customer could not be notified.", "code": None}
@@ -487,7 +488,7 @@ def _spoiled(answer: Answer, rule: Rule, fields: tuple[str, ...]) -> Answer:
     return spoil[rule.phase]()
 
 
-def _throttled(store: Store, shop: Shop, cost: int) -> dict[str, Any]:
+def _throttled(store: Store, shop: Shop, cost: int) -> JsonObject:
     status = store.buckets[shop.domain].status() | {"restoreRate": RESTORE_RATE}
     return {
         "errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED"}}],

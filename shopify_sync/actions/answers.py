@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from core.json_types import JsonObject
 from orders.models import OrderAction
 from orders.previews import decode_proposal
 from orders.progress import Goal
@@ -24,7 +25,7 @@ _RESULTS: Final = {
 }
 
 
-def user_errors(goal: str, data: dict[str, Any]) -> tuple[dict[str, Any], list[str] | None]:
+def user_errors(goal: str, data: JsonObject) -> tuple[JsonObject, list[str] | None]:
     """Return the payload and the messages of its userErrors.
 
     The messages are None if the payload or its list of errors is missing, as opposed to an empty
@@ -39,7 +40,7 @@ def user_errors(goal: str, data: dict[str, Any]) -> tuple[dict[str, Any], list[s
     return payload, [mapping.to_text(text) for text in texts]
 
 
-def result_of(action: OrderAction, index: int, payload: dict[str, Any]) -> str:
+def result_of(action: OrderAction, index: int, payload: JsonObject) -> str:
     """Return the GID of what the mutation created or started; "" if there's none.
 
     For a processed return, that's its refund if the answer says which one, else the return.
@@ -58,7 +59,7 @@ def refund_gid(result: str) -> str:
     return result if result.startswith("gid://shopify/Refund/") else ""
 
 
-def _refund_through(action: OrderAction, made: dict[str, Any]) -> str:
+def _refund_through(action: OrderAction, made: JsonObject) -> str:
     """Return the refund with the action's marker, else the only new one, else ""."""
     found = made.get("refunds")
     listed = found.get("nodes") if isinstance(found, dict) else None

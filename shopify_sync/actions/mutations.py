@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 
+from core.json_types import JsonObject
 from orders.models import ActionKind, OrderAction, RefundMethod
 from orders.money import Money
 from orders.previews import Proposal, decode_proposal
@@ -52,7 +53,7 @@ def plan(action: OrderAction) -> list[Step]:
 
 
 def _cancel(action: OrderAction, proposal: Proposal) -> Step:
-    variables: dict[str, Any] = {
+    variables: JsonObject = {
         "orderId": action.order.gid,
         "reason": proposal.reason,
         "restock": proposal.restock,
@@ -63,7 +64,7 @@ def _cancel(action: OrderAction, proposal: Proposal) -> Step:
     return _step(Goal.CANCEL_ORDER, action.order.gid, "OrderCancel", variables)
 
 
-def _cancel_method(proposal: Proposal) -> dict[str, Any]:
+def _cancel_method(proposal: Proposal) -> JsonObject:
     """Return orderCancel's refundMethod, which takes exactly one key and no amount."""
     if proposal.is_full_refund and proposal.method == RefundMethod.STORE_CREDIT:
         # Empty is allowed: it could only hold an expiration date, and we don't set one.
@@ -75,7 +76,7 @@ def _refund(action: OrderAction, proposal: Proposal) -> Step:
     if proposal.amount is None:
         raise ValueError("a refund without an amount")
     order_gid = action.order.gid
-    refund: dict[str, Any] = {
+    refund: JsonObject = {
         "orderId": order_gid,
         "currency": proposal.amount.currency,
         "note": _with_marker(proposal.staff_note or proposal.reason_label, action.note_marker),
@@ -100,7 +101,7 @@ def refund_duties(gids: Iterable[str]) -> list[dict[str, str]]:
     return [{"dutyId": gid, "refundType": "PROPORTIONAL"} for gid in gids]
 
 
-def _refund_lines(proposal: Proposal) -> list[dict[str, Any]]:
+def _refund_lines(proposal: Proposal) -> list[JsonObject]:
     """Return RefundLineItemInputs; a line whose units are restocked in two ways gets two."""
     if not proposal.restocks:
         return [
@@ -121,8 +122,8 @@ def _through_return(action: OrderAction, proposal: Proposal, found: ThroughRetur
     """
     if proposal.amount is None:
         raise ValueError("a refund without an amount")
-    transfer: dict[str, Any] = {"orderTransactions": [], **_return_money(proposal)}
-    process: dict[str, Any] = {
+    transfer: JsonObject = {"orderTransactions": [], **_return_money(proposal)}
+    process: JsonObject = {
         "returnId": found.gid,
         "returnLineItems": [_return_line(unit) for unit in found.units],
         "financialTransfer": {"issueRefund": transfer},
@@ -134,13 +135,13 @@ def _through_return(action: OrderAction, proposal: Proposal, found: ThroughRetur
     return _step(Goal.RETURN, found.gid, "ReturnProcess", {"input": process})
 
 
-def return_shipping(shipping: Money | None) -> dict[str, Any] | None:
+def return_shipping(shipping: Money | None) -> JsonObject | None:
     """Return a RefundShippingInput; None if no shipping is refunded."""
     return {"shippingRefundAmount": _money(shipping)} if shipping else None
 
 
-def _return_line(unit: ReturnUnits) -> dict[str, Any]:
-    line: dict[str, Any] = {"id": unit.gid, "quantity": unit.quantity}
+def _return_line(unit: ReturnUnits) -> JsonObject:
+    line: JsonObject = {"id": unit.gid, "quantity": unit.quantity}
     if unit.bookings:
         line["dispositions"] = [
             {
@@ -154,7 +155,7 @@ def _return_line(unit: ReturnUnits) -> dict[str, Any]:
     return line
 
 
-def _return_money(proposal: Proposal) -> dict[str, Any]:
+def _return_money(proposal: Proposal) -> JsonObject:
     """Return the money part of a ReturnProcessRefundInput."""
     if proposal.method == RefundMethod.STORE_CREDIT:
         return _as_credit(proposal)
@@ -170,7 +171,7 @@ def _money(amount: Money) -> dict[str, str]:
     return {"amount": amount.plain(), "currencyCode": amount.currency}
 
 
-def _step(goal: Goal, target: str, document: str, variables: dict[str, Any]) -> Step:
+def _step(goal: Goal, target: str, document: str, variables: JsonObject) -> Step:
     return Step(
         goal=goal,
         target=target,
@@ -181,7 +182,7 @@ def _step(goal: Goal, target: str, document: str, variables: dict[str, Any]) -> 
     )
 
 
-def _refund_money(order_gid: str, proposal: Proposal) -> dict[str, Any]:
+def _refund_money(order_gid: str, proposal: Proposal) -> JsonObject:
     """Return the money part of a RefundInput: store credit, or each payment's share."""
     if proposal.method == RefundMethod.STORE_CREDIT:
         return _as_credit(proposal)
@@ -199,7 +200,7 @@ def _refund_money(order_gid: str, proposal: Proposal) -> dict[str, Any]:
     }
 
 
-def _as_credit(proposal: Proposal) -> dict[str, Any]:
+def _as_credit(proposal: Proposal) -> JsonObject:
     # In the currency the customer paid in, like every other amount of a refund. Shopify doesn't
     # document which one it takes if the shop's differs; if it refuses, no money moves.
     return {

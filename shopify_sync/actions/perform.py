@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from core import queue
 from core.failpoints import failpoint
+from core.json_types import JsonObject
 from orders import progress, services
 from orders.models import ActionState, OrderAction, Outcome
 from orders.progress import Contradiction, Goal, Job, Settled, ToSend, Waiting
@@ -264,7 +265,7 @@ def _end_unsent(action: OrderAction, index: int, reason: str, outcome: Outcome) 
 
 def _accepted(action: OrderAction, index: int, result: str) -> bool:
     """Record that a step was accepted: it's never sent again, and its result is looked for."""
-    accepted: dict[str, Any] = {"is_doubtful": False, "accepted_steps": index + 1}
+    accepted: JsonObject = {"is_doubtful": False, "accepted_steps": index + 1}
     match action.steps[index]["goal"]:
         case Goal.CANCEL_ORDER:
             # Accepted isn't done: Shopify cancels in a job, and the order will show the result.

@@ -16,6 +16,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
 from core import queue
+from core.json_types import JsonObject
 from orders import audit
 from orders.admin.base import DeskAdmin
 from orders.models import AuditKind, Store
@@ -82,7 +83,7 @@ class ConnectionForm(ConnectionModelForm):
             raise forms.ValidationError("This shop is connected already: change its connection.")
         return shop
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> JsonObject:
         cleaned = super().clean() or {}
         for name in _SECRETS:
             if not cleaned.get(name) and self.instance.pk:
@@ -208,7 +209,7 @@ class ShopConnectionAdmin(DeskAdmin):
         request: HttpRequest,
         object_id: str,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        extra_context: JsonObject | None = None,
     ) -> HttpResponse:
         row = ShopConnection.objects.filter(pk=object_id).select_related("store").first()
         context = dict(extra_context or {})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -13,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core import queue
+from core.json_types import JsonObject
 from orders.admin.base import ReadOnlyAdmin
 from shopify_sync.models import Backfill, BackfillState, Comparison, Drift, SyncCursor
 from shopify_sync.sync import backfill
@@ -163,7 +162,7 @@ class ComparisonAdmin(ReadOnlyAdmin):
         return ", ".join(sums) or "–"
 
 
-def progress_data(row: Backfill) -> dict[str, Any]:
+def progress_data(row: Backfill) -> JsonObject:
     """Return the JSON that progress.js reads."""
     return {"percent": row.percent, "text": progress_text(row), "is_open": row.is_open}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
@@ -16,6 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from core import queue
+from core.json_types import JsonObject
 from orders.admin.base import ReadOnlyAdmin
 from shopify_sync.models import EventState, WebhookEvent, WebhookTally
 from shopify_sync.reading import orders
@@ -104,7 +103,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         return [*own, *super().get_urls()]
 
     def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, extra_context: JsonObject | None = None
     ) -> HttpResponse:
         topic = request.GET.get("topic") or request.GET.get("topic__exact") or ""
         # PostgreSQL rejects text with a NUL, even in a comparison.
@@ -117,7 +116,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         request: HttpRequest,
         object_id: str,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        extra_context: JsonObject | None = None,
     ) -> HttpResponse:
         context = dict(extra_context or {})
         event = self.get_object(request, object_id)
@@ -161,7 +160,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
             self.message_user(request, f"Order {number} is read from Shopify again.")
         return HttpResponseRedirect(reverse("admin:shopify_sync_webhookevent_change", args=[pk]))
 
-    def _dead(self, request: HttpRequest, topic: str) -> dict[str, Any]:
+    def _dead(self, request: HttpRequest, topic: str) -> JsonObject:
         if not self.has_replay_permission(request):
             return {}
         return {"dead_topic": topic, "dead_count": replaying.dead(topic=topic).count()}
@@ -186,7 +185,7 @@ class BalanceAdmin(ReadOnlyAdmin):
     """A page instead of a list: what arrived, what happened to it, and whether it adds up."""
 
     def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, extra_context: JsonObject | None = None
     ) -> HttpResponse:
         now = timezone.now()
         context = {

@@ -27,6 +27,7 @@ from django.db import connection
 
 from core import http
 from core.encryption import Secret
+from core.json_types import JsonObject
 from orders.shopify_port import Step
 from shopify_sync.api.documents import load
 from shopify_sync.api.errors import (
@@ -105,7 +106,7 @@ class Budget:
         """Return the seconds a background read must wait: half of the bucket is the agents'."""
         return self.wait_s(self.maximum / 2)
 
-    def learn(self, cost: dict[str, Any]) -> None:
+    def learn(self, cost: JsonObject) -> None:
         """Update the bucket from an answer's `extensions.cost`; ignore what isn't a number."""
         status = cost.get("throttleStatus")
         if not isinstance(status, dict):
@@ -156,7 +157,7 @@ class AdminClient:
         self._url = self._address(self._version)
         self._budget = _budgets.setdefault(domain, Budget())
 
-    def read(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
+    def read(self, name: str, variables: JsonObject) -> JsonObject:
         """Run a query by its document's name and return its `data`.
 
         A read is always safe to repeat, so NotApplied and OutcomeUnknown both just mean "could
@@ -167,7 +168,7 @@ class AdminClient:
             raise Throttled(f"{name}: the budget is the agents'", retry_after_s=wait_s)
         return self._call(name, load(name), variables, is_mutation=False)
 
-    def execute(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
+    def execute(self, name: str, variables: JsonObject) -> JsonObject:
         """Send one mutation by its document's name and return its `data`.
 
         Raises the classes of `errors`: NotApplied only if the answer proves that nothing
@@ -176,7 +177,7 @@ class AdminClient:
         """
         return self._call(name, load(name), variables, is_mutation=True)
 
-    def send(self, step: Step) -> dict[str, Any]:
+    def send(self, step: Step) -> JsonObject:
         """Send an action's step exactly as it was frozen.
 
         It uses the step's own document, variables and API version, so that every attempt with
@@ -196,11 +197,11 @@ class AdminClient:
         self,
         name: str,
         query: str,
-        variables: dict[str, Any],
+        variables: JsonObject,
         *,
         is_mutation: bool,
         may_resend: bool = True,
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         if connection.in_atomic_block and not getattr(settings, "TESTING_IN_TRANSACTION", False):
             raise RuntimeError(f"{name} would call Shopify inside a database transaction")
         body = json.dumps(
@@ -247,7 +248,7 @@ class AdminClient:
 
     def _interpret(
         self, name: str, response: urllib3.BaseHTTPResponse, *, is_mutation: bool
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         request_id = response.headers.get("X-Request-ID", "")
         served = response.headers.get("X-Shopify-API-Version", "")
         self.served_version = served
@@ -307,12 +308,12 @@ def _proves_nothing_happened(errors: Any, data: Any) -> bool:
     return all(isinstance(error, dict) and _code(error) in proven for error in errors)
 
 
-def _code(error: dict[str, Any]) -> str:
+def _code(error: JsonObject) -> str:
     extensions = error.get("extensions")
     return str(extensions.get("code") or "") if isinstance(extensions, dict) else ""
 
 
-def _parse(name: str, raw: bytes, request_id: str) -> dict[str, Any]:
+def _parse(name: str, raw: bytes, request_id: str) -> JsonObject:
     if len(raw) > _MAX_ANSWER_BYTES:
         raise OutcomeUnknown(f"{name}: an answer of {len(raw)} bytes", request_id=request_id)
     try:

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from core.json_types import JsonObject
 from orders.errors import InvalidMoney
 from orders.money import Money
 from orders.snapshot import Attribute, MoneyBag
 
-Json = dict[str, Any]
+Json = JsonObject
 T = TypeVar("T")
 
 

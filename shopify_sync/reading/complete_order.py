@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
+from core.json_types import JsonObject
 from shopify_sync import mapping
 from shopify_sync.api.client import AdminClient
 from shopify_sync.api.errors import (
@@ -21,7 +22,7 @@ from shopify_sync.api.errors import (
 
 logger = logging.getLogger(__name__)
 
-Json = dict[str, Any]
+Json = JsonObject
 
 # Must match the limits in OrderForPanel and _PanelFulfillment.
 LISTS_READ: Final = {"fulfillments": 15, "transactions": 25, "refunds": 20}

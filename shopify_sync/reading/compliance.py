@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
+from core.json_types import JsonObject
 from orders import privacy
 from orders.models import PrivacyKind, Store
 from orders.privacy.registry import Scope
@@ -71,32 +72,32 @@ def customer_number(event: WebhookEvent) -> int | None:
     return number if _is_id(number) else None
 
 
-def _uninstalled(store: Store, body: dict[str, Any], now: datetime) -> None:
+def _uninstalled(store: Store, body: JsonObject, now: datetime) -> None:
     if body.get("myshopify_domain") != store.domain or "id" not in body:
         raise UnprovenBody("app/uninstalled is not of this shop")
     if is_refused(store):
         privacy.note_uninstalled(store, now=now)
 
 
-def _redact_customer(store: Store, body: dict[str, Any], now: datetime) -> None:
+def _redact_customer(store: Store, body: JsonObject, now: datetime) -> None:
     scope = _customer_scope(store, body, {"customer", "orders_to_redact"}, "orders_to_redact")
     _ask(store, PrivacyKind.CUSTOMER_REDACT, body, scope, now)
 
 
-def _export_customer(store: Store, body: dict[str, Any], now: datetime) -> None:
+def _export_customer(store: Store, body: JsonObject, now: datetime) -> None:
     keys = {"customer", "orders_requested", "data_request"}
     scope = _customer_scope(store, body, keys, "orders_requested")
     _ask(store, PrivacyKind.DATA_REQUEST, body, scope, now)
 
 
-def _redact_shop(store: Store, body: dict[str, Any], now: datetime) -> None:
+def _redact_shop(store: Store, body: JsonObject, now: datetime) -> None:
     _check_shape(store, body, set())
     scope = Scope(store_id=store.pk, is_whole_store=True)
     _ask(store, PrivacyKind.SHOP_REDACT, body, scope, now)
 
 
 # Topic -> handler. Handlers raise UnprovenBody and are called outside any transaction.
-HANDLERS: Final[dict[str, Callable[[Store, dict[str, Any], datetime], None]]] = {
+HANDLERS: Final[dict[str, Callable[[Store, JsonObject, datetime], None]]] = {
     "app/uninstalled": _uninstalled,
     "customers/data_request": _export_customer,
     "customers/redact": _redact_customer,
@@ -104,14 +105,12 @@ HANDLERS: Final[dict[str, Callable[[Store, dict[str, Any], datetime], None]]] = 
 }
 
 
-def _ask(
-    store: Store, kind: PrivacyKind, body: dict[str, Any], scope: Scope, now: datetime
-) -> None:
+def _ask(store: Store, kind: PrivacyKind, body: JsonObject, scope: Scope, now: datetime) -> None:
     fingerprint = json.dumps(body, sort_keys=True)
     privacy.ask(store=store, kind=kind, fingerprint=fingerprint, scope=scope, now=now)
 
 
-def _check_shape(store: Store, body: dict[str, Any], keys: set[str]) -> None:
+def _check_shape(store: Store, body: JsonObject, keys: set[str]) -> None:
     """Require exactly the topic's keys, because a body of another topic has different ones."""
     if set(body) != _SHOP_KEYS | keys:
         raise UnprovenBody("the body is not of this topic's shape")
@@ -119,7 +118,7 @@ def _check_shape(store: Store, body: dict[str, Any], keys: set[str]) -> None:
         raise UnprovenBody("the body names another shop")
 
 
-def _customer_scope(store: Store, body: dict[str, Any], keys: set[str], orders_key: str) -> Scope:
+def _customer_scope(store: Store, body: JsonObject, keys: set[str], orders_key: str) -> Scope:
     _check_shape(store, body, keys)
     customer, orders = body["customer"], body[orders_key]
     if not isinstance(customer, dict) or not _is_id(customer.get("id")):

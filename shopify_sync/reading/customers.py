@@ -15,6 +15,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F
 from django.utils import timezone
 
+from core.json_types import JsonObject
 from core.leases import first_due
 from orders.models import Customer, Store
 from orders.services import mark_customer_dirty, note_merge, record_customer
@@ -38,7 +39,7 @@ _GID: Final = "gid://shopify/Customer/"
 _MERGE_KEYS: Final = ("admin_graphql_api_customer_kept_id", "admin_graphql_api_customer_deleted_id")
 
 
-def take_hint(store: Store, topic: str, body: dict[str, Any], now: datetime) -> bool:
+def take_hint(store: Store, topic: str, body: JsonObject, now: datetime) -> bool:
     """Mark the customer in a customers/… webhook dirty, or note a completed merge.
 
     Returns False if the webhook names no customer.

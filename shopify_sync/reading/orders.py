@@ -17,6 +17,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F
 from django.utils import timezone
 
+from core.json_types import JsonObject
 from orders.models import Order, Store
 from orders.services import (
     keep_hidden,
@@ -58,11 +59,11 @@ class PoisonBody(Exception):
     """A signed and stored body that isn't what its topic promises."""
 
 
-def _order_id(body: dict[str, Any]) -> int | None:
+def _order_id(body: JsonObject) -> int | None:
     return _integer(body.get("id"))
 
 
-def _parent_order_id(body: dict[str, Any]) -> int | None:
+def _parent_order_id(body: JsonObject) -> int | None:
     nested = body.get("order")
     nested_id = nested.get("id") if isinstance(nested, dict) else None
     return _integer(body.get("order_id") or nested_id)
@@ -70,7 +71,7 @@ def _parent_order_id(body: dict[str, Any]) -> int | None:
 
 # The part of the topic before the slash -> where the body names the order. Topics without an
 # entry are stored and counted, but cause no read of an order.
-_ORDER_OF: Final[dict[str, Callable[[dict[str, Any]], int | None]]] = {
+_ORDER_OF: Final[dict[str, Callable[[JsonObject], int | None]]] = {
     "orders": _order_id,
     "refunds": _parent_order_id,
     "order_transactions": _parent_order_id,
@@ -221,7 +222,7 @@ def _note_checkout(event: WebhookEvent, now: datetime) -> None:
     )
 
 
-def _content(event: WebhookEvent) -> dict[str, Any]:
+def _content(event: WebhookEvent) -> JsonObject:
     try:
         body = json.loads(event.body_bytes)
     except (ValueError, RecursionError) as error:

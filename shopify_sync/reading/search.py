@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 
 from core import sweeps
+from core.json_types import JsonObject
 from orders.models import Order, Store
 from orders.services import mark_customer_dirty, mark_dirty
 from shopify_sync import mapping
@@ -29,7 +30,7 @@ from shopify_sync.stores.clients import (
 
 logger = logging.getLogger(__name__)
 
-Json = dict[str, Any]
+Json = JsonObject
 _READ_AT_ONCE: Final = 20
 # Pages of 50 per search; no person has more orders.
 _PAGES_AT_MOST: Final = 100

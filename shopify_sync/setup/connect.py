@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 
+from core.json_types import JsonObject
 from orders.models import Store
 from shopify_sync.models import Backfill, ConnectionMethod, ShopConnection
 from shopify_sync.stores import subscriptions
@@ -71,7 +70,7 @@ def connect(
     return connection
 
 
-def _kept_secret(connection: ShopConnection, secret: str) -> dict[str, Any]:
+def _kept_secret(connection: ShopConnection, secret: str) -> JsonObject:
     """Return the change that keeps today's secret as the previous one, if it's being replaced."""
     if not connection.api_secret or connection.api_secret == secret:
         return {}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
+from core.json_types import JsonObject
 from orders import privacy
 from orders.models import Store
 from shopify_sync.api.client import AdminClient
@@ -108,7 +109,7 @@ def _connected(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[T
     yield from _webhooks(store, row, repair=repair)
 
 
-def _country(shop: dict[str, Any]) -> str:
+def _country(shop: JsonObject) -> str:
     """Return the shop's two-letter country code, "" if Shopify doesn't say."""
     return str((shop.get("shopAddress") or {}).get("countryCodeV2") or "")[:2]
 

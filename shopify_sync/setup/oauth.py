@@ -21,6 +21,7 @@ from django.views.decorators.http import require_GET
 
 from core import queue
 from core.encryption import UndecryptableSecret
+from core.json_types import JsonObject
 from orders import audit
 from orders.models import AuditKind
 from shopify_sync.api.errors import (
@@ -84,7 +85,7 @@ def callback(request: HttpRequest) -> HttpResponse:
     """
     _administrator(request)
     # Popped, because a state is good for one try.
-    asked: dict[str, Any] = request.session.pop(_SESSION, None) or {}
+    asked: JsonObject = request.session.pop(_SESSION, None) or {}
     row = _connection(str(asked.get("shop", "")))
     if row is None or (problem := _distrust(request, asked, row)):
         logger.warning("rejected an installation's answer: %s", row and problem)
@@ -102,7 +103,7 @@ def callback(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:shopify_sync_shopconnection_change", args=[row.pk]))
 
 
-def _distrust(request: HttpRequest, asked: dict[str, Any], row: ShopConnection) -> str:
+def _distrust(request: HttpRequest, asked: JsonObject, row: ShopConnection) -> str:
     """Return why an answer isn't believed, for the log; "" if it is."""
     given = request.GET
     if not _same(str(asked.get("state", "")), given.get("state", "")):

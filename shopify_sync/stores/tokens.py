@@ -26,6 +26,7 @@ from core.encryption import (
     Secret,
     UndecryptableSecret,
 )
+from core.json_types import JsonObject
 from core.leases import is_free
 from shopify_sync.api.errors import (
     NeedsAdmin,
@@ -192,10 +193,10 @@ def _claim(row: ShopConnection) -> bool:
     )
 
 
-def _store(row: ShopConnection, answer: dict[str, Any]) -> Secret:
+def _store(row: ShopConnection, answer: JsonObject) -> Secret:
     now = timezone.now()
     token = Secret(str(answer["access_token"]))
-    changes: dict[str, Any] = {
+    changes: JsonObject = {
         "access_token": token,
         "access_token_expires_at": _later(now, answer.get("expires_in")),
         "scopes": [s for s in str(answer.get("scope", "")).split(",") if s],
@@ -217,7 +218,7 @@ def _later(now: Any, seconds: Any) -> Any:
     return now + timedelta(seconds=int(seconds)) if seconds else None
 
 
-def _ask(row: ShopConnection, grant: dict[str, str]) -> dict[str, Any] | None:
+def _ask(row: ShopConnection, grant: dict[str, str]) -> JsonObject | None:
     """Request a token; None if Shopify refuses this grant.
 
     Raises Unreachable, and NeedsAdmin if the client secret cannot be decrypted.

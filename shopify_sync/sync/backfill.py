@@ -19,6 +19,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
+from core.json_types import JsonObject
 from orders import services
 from orders.models import Order, Store
 from orders.snapshot import OrderSnapshot
@@ -198,7 +199,7 @@ def _store(row: Backfill, batch: list[OrderSnapshot], unread: list[str], end: in
         if number.isdigit():
             services.mark_dirty(store=row.store, gid=gid, legacy_id=int(number), now=now)
     with transaction.atomic():
-        changes: dict[str, Any] = {
+        changes: JsonObject = {
             "bytes_done": end,
             "orders_done": F("orders_done") + len(batch),
             "orders_skipped": F("orders_skipped") + len(unread),
@@ -250,7 +251,7 @@ def _failed(row: Backfill, error: Exception) -> float | None:
     if isinstance(error, bulk_file.NotRun) or (isinstance(error, Refused) and tries >= _TRIES):
         _read_by_pages(row, error)
         return None
-    changes: dict[str, Any] = {"tries": tries, "error": str(error)[:2000]}
+    changes: JsonObject = {"tries": tries, "error": str(error)[:2000]}
     if isinstance(error, Refused | bulk_file.FileGone):
         changes |= {"state": BackfillState.ASKING, "operation_gid": "", "url": "", "bytes_done": 0}
     if tries >= _TRIES:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from django.db.models import Count, F, Max, Q, Sum
 from django.db.models.functions import TruncHour
 
+from core.json_types import JsonObject
 from orders.models import Order, Store
 from shopify_sync.models import Comparison, Drift, EventState, WebhookEvent, WebhookTally
 
@@ -98,7 +99,7 @@ def hours(*, now: datetime) -> list[Hour]:
     sums: Any = tallies.annotate(**{f"n_{name}": Sum(name) for name in _COUNTS})
     for tally in sums:
         states = kept[tally["store_id"], tally["hour"]]
-        counts: dict[str, Any] = {name: tally[f"n_{name}"] for name in _COUNTS}
+        counts: JsonObject = {name: tally[f"n_{name}"] for name in _COUNTS}
         found.append(
             Hour(
                 store=names.get(tally["store_id"], ""),

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import urllib3
 from django.conf import settings
 
 from core import http
+from core.json_types import JsonObject
 from shopify_sync.api import documents
 from shopify_sync.api.client import AdminClient
 from shopify_sync.api.errors import (
@@ -27,7 +28,7 @@ from shopify_sync.api.errors import (
     Unreachable,
 )
 
-Json = dict[str, Any]
+Json = JsonObject
 _CHUNK: Final = 256 * 1024
 # For one download: longer than a step of the back-fill, shorter than its lease.
 _WITHIN_S: Final = 45.0

@@ -17,6 +17,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from core.json_types import JsonObject
 from orders.models import Order, OrderAction, OrderRefund, Store
 from orders.money import Money
 from orders.services import mark_dirty
@@ -144,7 +145,7 @@ class _Work:
             tally=_Tally(row.refunds),
         )
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         return {"after": self.after, "through": self.through.isoformat(), "unseen": self.unseen}
 
 
@@ -163,7 +164,7 @@ def _save(row: Comparison, work: _Work, *, wait_s: float) -> bool:
     )
 
 
-def _found(row: Comparison, work: _Work) -> dict[str, Any]:
+def _found(row: Comparison, work: _Work) -> JsonObject:
     return {
         "orders_at_shop": row.orders_at_shop,
         "missing": row.missing,
@@ -263,7 +264,7 @@ class _Tally:
 
 
 def _compare_page(
-    row: Comparison, page: Sequence[dict[str, Any]], work: _Work, *, is_last: bool
+    row: Comparison, page: Sequence[JsonObject], work: _Work, *, is_last: bool
 ) -> None:
     settled = timezone.now() - _SETTLED
     row.orders_at_shop += len(page)
@@ -296,7 +297,7 @@ def _compare_page(
 
 
 def _note_unlisted(
-    row: Comparison, page: Sequence[dict[str, Any]], work: _Work, *, is_last: bool
+    row: Comparison, page: Sequence[JsonObject], work: _Work, *, is_last: bool
 ) -> None:
     """Note which of our orders belong on this page but aren't on it.
 

@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from core.json_types import JsonObject
 from core.leases import is_free
 from orders.models import Order, Store
 from orders.services import mark_dirty
@@ -97,7 +98,7 @@ def take_turn(store_id: int) -> Turn | None:
     return Turn(run.marked, is_over=run.is_over)
 
 
-def pages(client: AdminClient, document: str, *, since: datetime) -> Iterator[list[dict[str, Any]]]:
+def pages(client: AdminClient, document: str, *, since: datetime) -> Iterator[list[JsonObject]]:
     """Yield the orders changed since then, oldest change first, page by page."""
     after: str | None = None
     while True:
@@ -109,7 +110,7 @@ def pages(client: AdminClient, document: str, *, since: datetime) -> Iterator[li
 
 def page_of(
     client: AdminClient, document: str, *, since: datetime, after: str | None
-) -> tuple[list[dict[str, Any]], str | None]:
+) -> tuple[list[JsonObject], str | None]:
     """Read one page of the orders changed since then, oldest change first.
 
     Returns the orders and the cursor for the next page, None if this was the last.
@@ -139,7 +140,7 @@ class _Run:
 
     def __init__(self, store: Store, cursor: SyncCursor, lease: datetime) -> None:
         self._store, self._cursor, self._lease = store, cursor, lease
-        self._place: dict[str, Any] = dict(cursor.progress)
+        self._place: JsonObject = dict(cursor.progress)
         self.marked = 0
         self.is_over = False
         self._seen = 0
@@ -170,7 +171,7 @@ class _Run:
     def release(self, now: datetime) -> None:
         """Save the progress and release the lease, if it's still ours."""
         Drift.objects.bulk_create(self._drifts, ignore_conflicts=True)
-        changes: dict[str, Any] = {
+        changes: JsonObject = {
             "lease_until": None,
             "progress": {} if self.is_over else self._place,
             "drift_found": F("drift_found") + len(self._drifts),
@@ -200,7 +201,7 @@ class _Run:
         self._lease = lease
         return True
 
-    def _mark_changed(self, page: list[dict[str, Any]], now: datetime) -> None:
+    def _mark_changed(self, page: list[JsonObject], now: datetime) -> None:
         gids = [node["id"] for node in page]
         rows = Order.objects.filter(store=self._store, gid__in=gids)
         known = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.json_types import JsonObject
 from practice_store.changes import editing
 from practice_store.graphql.resolvers.base import (
     Part,
@@ -15,7 +16,7 @@ from practice_store.state import (
 )
 
 
-def agreements(order: Order) -> list[dict[str, Any]]:
+def agreements(order: Order) -> list[JsonObject]:
     """Return the order's SalesAgreements: the placed order, then each edit and exchange."""
     placed = {line.number_id: line.quantity for line in order.lines if not line.added}
     return [
@@ -36,7 +37,7 @@ def agreements(order: Order) -> list[dict[str, Any]]:
 
 def _agreement(
     order: Order, kind: str, reason: str, number: int, at: Any, quantities: dict[int, int]
-) -> dict[str, Any]:
+) -> JsonObject:
     sales = [
         {
             "__typename": "ProductSale",

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from graphql import GraphQLNonNull, GraphQLResolveInfo
 
+from core.json_types import JsonObject
 from practice_store.context import Context
 from practice_store.errors import (
     ShopError,
@@ -19,7 +20,7 @@ from practice_store.errors import (
 )
 from practice_store.state import Order
 
-Args = dict[str, Any]
+Args = JsonObject
 Resolver = Callable[[Any, Context, Args], Any]
 RESOLVERS: Final[dict[str, dict[str, Resolver]]] = {}
 _GID: Final = re.compile(r"\Agid://shopify/([A-Za-z]+)/([\w-]+)(\?.*)?\Z")
@@ -87,7 +88,7 @@ def unfilled(type_name: str, field_name: str) -> ShopError:
     )
 
 
-def resolve_type(value: Any, *_: Any) -> str | None:
+def resolve_type(value: Any, *_: object) -> str | None:
     """Return the type name of a union's or interface's value."""
     if isinstance(value, dict):
         return value.get("__typename")
@@ -120,7 +121,7 @@ def must_be(kind: str, value: str) -> None:
         raise ShopError(f"Invalid id: {value}", "RESOURCE_NOT_FOUND")
 
 
-def connection(rows: Sequence[Any], args: Args) -> dict[str, Any]:
+def connection(rows: Sequence[Any], args: Args) -> JsonObject:
     """Return a page of rows. Raises Shopify's error without `first` or `last`."""
     first, last = args.get("first"), args.get("last")
     if first is None and last is None:

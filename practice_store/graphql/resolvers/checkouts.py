@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from core.json_types import JsonObject
 from practice_store import (
     money,
     payloads,
@@ -26,7 +27,7 @@ from practice_store.state import (
 )
 
 
-def _bag(checkout: Checkout, amount: Decimal) -> dict[str, Any]:
+def _bag(checkout: Checkout, amount: Decimal) -> JsonObject:
     side = {
         "amount": money.rounded(amount, checkout.currency),
         "currencyCode": checkout.currency,
@@ -61,12 +62,12 @@ RESOLVERS["AbandonedCheckout"] = {
 }
 
 
-def _line_total(parent: tuple[Checkout, Any], *_: Any) -> dict[str, Any]:
+def _line_total(parent: tuple[Checkout, Any], *_: object) -> JsonObject:
     checkout, line = parent
     return _bag(checkout, line.unit_price * line.quantity)
 
 
-def _line_unit(parent: tuple[Checkout, Any], *_: Any) -> dict[str, Any]:
+def _line_unit(parent: tuple[Checkout, Any], *_: object) -> JsonObject:
     return _bag(parent[0], parent[1].unit_price)
 
 

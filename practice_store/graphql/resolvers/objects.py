@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
+from core.json_types import JsonObject
 from practice_store import (
     money,
     quantities,
@@ -225,7 +226,7 @@ _fields(
 DISPUTES_SCOPE: Final = "read_shopify_payments_disputes"
 
 
-def _disputes(order: Order, context: Context) -> list[dict[str, Any]]:
+def _disputes(order: Order, context: Context) -> list[JsonObject]:
     """Return the disputes.
 
     The field is non-null: without the scope, its refusal hides the whole order.
@@ -255,7 +256,7 @@ def _status_page(order: Order, context: Context) -> str:
     return f"https://{context.shop.domain}/orders/{order.number_id}/authenticate"
 
 
-def _payment_terms(order: Order, context: Context) -> dict[str, Any] | None:
+def _payment_terms(order: Order, context: Context) -> JsonObject | None:
     if context.scopes and not {"read_payment_terms", "write_payment_terms"} & context.scopes:
         raise ShopError(
             "Access denied for paymentTerms field. Required access: `read_payment_terms` access "
@@ -285,7 +286,7 @@ def _payment_terms(order: Order, context: Context) -> dict[str, Any] | None:
     }
 
 
-def _tax_lines(order: Order) -> list[dict[str, Any]]:
+def _tax_lines(order: Order) -> list[JsonObject]:
     by_rate: dict[tuple[str, Decimal], Decimal] = {}
     for line in order.lines:
         if line.tax:
@@ -363,7 +364,7 @@ _fields(
 )
 
 
-def _duty(order: Order, line: LineItem) -> dict[str, Any]:
+def _duty(order: Order, line: LineItem) -> JsonObject:
     return {
         "id": refunding.duty_id(line),
         "price": money.bag(order, line.duty),
@@ -573,7 +574,7 @@ _fields(
 _fields("FulfillmentOrderLineItem", {"lineItem": lambda p, c, a: _line_item(p)})
 
 
-def location(context: Context, number: int | None = None) -> dict[str, Any]:
+def location(context: Context, number: int | None = None) -> JsonObject:
     """Return a location of the shop; None means the one that orders ship from."""
     locations = context.shop.locations
     found = number if number in locations else next(iter(locations))
@@ -586,7 +587,7 @@ def location(context: Context, number: int | None = None) -> dict[str, Any]:
     }
 
 
-def _stock_location(line: Any, context: Context) -> dict[str, Any] | None:
+def _stock_location(line: Any, context: Context) -> JsonObject | None:
     """Return where refunded units go, or would go; an error if the app lacks read_locations."""
     if isinstance(line, dict):
         goes_to = line["goes_to"]
@@ -679,7 +680,7 @@ def customer_orders(context: Context, customer: Customer) -> list[Order]:
     return [o for o in context.shop.orders.values() if o.customer_number == customer.number_id]
 
 
-def _email_address(context: Context, customer: Customer) -> dict[str, Any]:
+def _email_address(context: Context, customer: Customer) -> JsonObject:
     url = f"https://{context.shop.domain}/account/unsubscribe?id={customer.number_id}"
     return {
         "emailAddress": customer.email,
@@ -691,7 +692,7 @@ def _email_address(context: Context, customer: Customer) -> dict[str, Any]:
     }
 
 
-def _phone_number(customer: Customer) -> dict[str, Any]:
+def _phone_number(customer: Customer) -> JsonObject:
     # The newer type has a different name for the same state.
     state = customer.sms_consent.replace("NOT_SUBSCRIBED", "NEVER_SUBSCRIBED")
     consent = {"state": state, "optInLevel": None, "updatedAt": None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from core.json_types import JsonObject
 from practice_store import money
 from practice_store.changes import (
     processing,
@@ -196,7 +197,7 @@ RESOLVERS.setdefault("Return", {}).update(
 )
 
 
-def _outcome(context: Context, found: refunding.Suggestion) -> dict[str, Any]:
+def _outcome(context: Context, found: refunding.Suggestion) -> JsonObject:
     """Return a suggestion as a SuggestedReturnFinancialOutcome.
 
     Its names and shapes differ from those of suggestedRefund.
@@ -254,7 +255,7 @@ RESOLVERS["ReturnLineItem"] = {
 }
 
 
-def _reason(reason: str) -> dict[str, Any]:
+def _reason(reason: str) -> JsonObject:
     """Return a ReturnReasonDefinition; a shop may have reasons besides Shopify's own."""
     place = 1 + [*_REASONS].index(reason) if reason in _REASONS else 99
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.json_types import JsonObject
 from practice_store.changes import sending_back
 from practice_store.context import Context
 from practice_store.errors import UserError
@@ -77,7 +78,7 @@ def _line(part: Part) -> Part:
     )
 
 
-def _deliverable(row: ReverseDelivery) -> dict[str, Any]:
+def _deliverable(row: ReverseDelivery) -> JsonObject:
     tracking = {"number": row.tracking_number, "url": row.tracking_url, "carrierName": row.carrier}
     return {
         "__typename": "ReverseDeliveryShippingDeliverable",
