@@ -1,4 +1,4 @@
-"""The GraphQL documents: one operation per file under graphql/, named after the file."""
+"""The GraphQL documents: one operation per file below graphql/, named after the file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _SPREAD: Final = re.compile(r"\.\.\.\s*([A-Z]\w+)")
 
 def names() -> tuple[str, ...]:
     """Return the names of all operations, without fragments (a leading underscore)."""
-    return tuple(sorted(p.stem for p in FOLDER.glob("[!_]*.graphql")))
+    return tuple(sorted(name for name in _files() if not name.startswith("_")))
 
 
 @cache
 def load(name: str) -> str:
     """Return the text to send, including the fragments it spreads; comments are removed.
 
-    Raises FileNotFoundError.
+    Raises KeyError if no document has this name.
     """
     text = _text(name)
     found: dict[str, str] = {}
@@ -31,11 +31,16 @@ def load(name: str) -> str:
 
 def _collect(text: str, found: dict[str, str]) -> None:
     for fragment in _SPREAD.findall(text):
-        path = FOLDER / f"_{fragment}.graphql"
-        if fragment not in found and path.exists():
+        if fragment not in found and f"_{fragment}" in _files():
             found[fragment] = _text(f"_{fragment}")
             _collect(found[fragment], found)
 
 
 def _text(name: str) -> str:
-    return _COMMENT.sub("", (FOLDER / f"{name}.graphql").read_text(encoding="utf-8")).strip()
+    return _COMMENT.sub("", _files()[name].read_text(encoding="utf-8")).strip()
+
+
+@cache
+def _files() -> dict[str, Path]:
+    """Return each document's file by its name; the folders are for people."""
+    return {path.stem: path for path in FOLDER.rglob("*.graphql")}
