@@ -101,8 +101,9 @@ def main() -> int:
 
 
 def modules() -> list[str]:
-    """Every t*.py here is a part of the program."""
-    return [f"tests.chaos.{p.stem}" for p in sorted(Path(__file__).parent.glob("t[0-9]*.py"))]
+    """Return every module of cases; each lists its CASES."""
+    cases = Path(__file__).parent / "cases"
+    return [f"tests.chaos.cases.{p.stem}" for p in sorted(cases.glob("[!_]*.py"))]
 
 
 def _migrate(folder: Path, postgres: Postgres | None, backends: set[str]) -> None:
