@@ -33,8 +33,8 @@ def _measure() -> list[Result]:
 
     from inbox.conversations import waking
     from inbox.models import Channel, Conversation
-    from inbox.panel import sidebar
-    from inbox.panel.contexts import BesideConversation
+    from inbox.panel import rendering
+    from inbox.panel.places import BesideConversation
     from orders.models import Order
     from shopify_sync.setup import connect
     from tests.support.shop import DOMAIN, Shop, fetch_dirty
@@ -79,7 +79,7 @@ def _measure() -> list[Result]:
 
     request = RequestFactory().get(at)
     request.user = alice
-    context = sidebar.context(request, BesideConversation(conversation))
+    context = rendering.context(request, BesideConversation(conversation))
 
     def floor() -> object:
         return render_to_string("orders/_panel.html", context, request)

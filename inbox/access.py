@@ -110,7 +110,7 @@ def certain_contacts(order: Order) -> list[int]:
 def sending_refusal(action: OrderAction, order: Order) -> Refusal | None:
     """Return why an action must not go to Shopify: doubt that its contact still owns the order.
 
-    Runs under the order's lock, as one of the rules in orders.actions.guards.
+    Runs under the order's lock, as one of the rules in orders.actions.added_rules.
     """
     kind, _sep, pk = action.origin.partition(":")
     if kind != "conversation" or not pk.isdigit():

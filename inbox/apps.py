@@ -12,9 +12,13 @@ class InboxConfig(AppConfig):
         # data and dashboard tiles. accounts.admin replaces Django's own pages for users and
         # groups, so it comes last.
         from inbox import access, checks, dashboard, personal_data, receivers  # noqa: F401
-        from inbox.accounts import admin, audit, staff_roles  # noqa: F401
-        from orders.actions import guards
+        from inbox.accounts import (  # noqa: F401
+            admin,
+            audit,
+            default_roles,
+        )
+        from orders.actions import added_rules
 
         # Checks that the contact still owns the order before anything is sent to Shopify.
-        if access.sending_refusal not in guards.RULES:
-            guards.RULES.append(access.sending_refusal)
+        if access.sending_refusal not in added_rules.RULES:
+            added_rules.RULES.append(access.sending_refusal)

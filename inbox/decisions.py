@@ -23,13 +23,13 @@ from orders import (
     rules,
     services,
 )
-from orders.actions import outcomes
-from orders.actions.outcomes import what
+from orders.actions import status_texts
+from orders.actions.status_texts import what
 from orders.errors import Refusal
 from orders.models import ActionState, Order, OrderAction, OrderRefund, Policy
 from orders.money import Money, total
 from orders.snapshot import Refund
-from orders.statuses.transactions import parts
+from orders.statuses.money_moved import parts
 
 SHOWN_AT_MOST: Final = 50
 
@@ -182,7 +182,7 @@ def _uncertain(action: OrderAction, urls: dict[int, str]) -> UncertainRow:
     ]
     if action.step_first_sent_at:
         ours.append((_("First sent"), f"{action.step_first_sent_at:%Y-%m-%d %H:%M} UTC"))
-    ours.append((_("What we know"), outcomes.words(action).text))
+    ours.append((_("What we know"), status_texts.words(action).text))
     theirs = [(_("Canceled"), _("Yes") if snapshot.cancelled_at else _("No"))]
     theirs += [
         (pgettext("noun", "Refund"), " · ".join(_refund_words(refund)))

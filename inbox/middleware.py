@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
-from inbox import access
+from inbox import access, fragment_requests
 from inbox.accounts import sessions
 from inbox.live import events
-from inbox.views import fragments, log_in
+from inbox.views import log_in
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -35,8 +35,8 @@ class PartsOfPages:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
-        patch_vary_headers(response, fragments.DECIDING)
-        if fragments.is_for_a_script(request):
+        patch_vary_headers(response, fragment_requests.DECIDING)
+        if fragment_requests.is_for_a_script(request):
             add_never_cache_headers(response)
         return response
 
@@ -52,7 +52,7 @@ class LanguageOfThePage:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if language := fragments.page_language(request):
+        if language := fragment_requests.page_language(request):
             translation.activate(language)
             request.LANGUAGE_CODE = language
         return self._get_response(request)
@@ -67,7 +67,7 @@ class Sessions:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
         # Don't load a session that the view didn't: frames must not look at the cookie.
-        if request.session.accessed and not fragments.is_background(request):
+        if request.session.accessed and not fragment_requests.is_background(request):
             sessions.renew(request.session, now=timezone.now())
         sessions.mark(request, response)
         return response
@@ -77,7 +77,7 @@ class Sessions:
 
         It must neither show the other agent's data nor write in their name.
         """
-        whose = fragments.page_agent(request)
+        whose = fragment_requests.page_agent(request)
         if not whose or not request.user.is_authenticated or whose == str(request.user.pk):
             return None
         return HttpResponse(status=401, headers={"X-Session": "other"})
@@ -98,7 +98,7 @@ class LogInForFragments:
         response = self._get_response(request)
         if not _is_to_log_in(response):
             return response
-        if fragments.is_for_a_script(request):
+        if fragment_requests.is_for_a_script(request):
             return HttpResponse(status=401, headers={"X-Session": "ended"})
         return response if request.method in _READS else log_in.log_in_page_for(request)
 

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext_lazy as _
 
-from core.addresses import (
+from core.email_and_phone import (
     dialed_phone,
     email_key,
     normal_phone,

@@ -11,7 +11,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Exists, F, OuterRef, Q
 from rest_framework.authtoken.models import Token
 
-from core.addresses import normal_phone
+from core.email_and_phone import normal_phone
 from inbox.contacts import identities
 from inbox.models import (
     CampaignMessage,

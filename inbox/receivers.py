@@ -16,8 +16,8 @@ from django.utils import timezone
 from core import queue
 from inbox.accounts import sessions
 from inbox.campaigns import (
+    late_tracking,
     marketing,
-    tracking,
 )
 from inbox.contacts import identities
 from inbox.live import events
@@ -56,7 +56,7 @@ def retry_waiting_messages(sender: object, *, order_id: int, **_: object) -> Non
 
 
 def _enqueue_waiting(order_id: int) -> None:
-    waiting = tracking.events_to_look_at(order_id)
+    waiting = late_tracking.events_to_look_at(order_id)
     queue.enqueue_each("inbox.tasks.handle_event", waiting.values_list("pk", flat=True))
     queue.enqueue_each("inbox.tasks.settle_marketing", marketing.look_again(order_id))
 

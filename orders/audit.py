@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from core.request_id import current_origin
+from core.request_origin import current_origin
 from orders.models import AuditEntry, AuditKind, AuditSeal
 from orders.money import Money
 

@@ -21,7 +21,7 @@ from orders.statuses.badges import (
     is_parcel_delivered,
     live_fulfillments,
 )
-from orders.statuses.transactions import (
+from orders.statuses.money_moved import (
     any_waiting,
     parts,
 )

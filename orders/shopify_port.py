@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy, gettext_noop
 
-from orders.checkouts import (
+from orders.checkout_snapshot import (
     CheckoutSnapshot,
     Consents,
 )

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from core.json_types import JsonObject
-from practice_store.conditions import (
+from practice_store.faults.lasting import (
     CALM,
     Conditions,
 )

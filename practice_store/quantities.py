@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from practice_store import money
+from practice_store import order_sums
 from practice_store.state import (
     Fulfillment,
     Order,
@@ -28,7 +28,7 @@ def fulfillment_status(order: Order, api_version: str = _NOT_REQUIRED_SINCE) -> 
     goods = [line for line in order.lines if line.requires_shipping]
     if not goods:
         done = any(f.is_live for f in order.fulfillments)
-        digital = order.lines and money.received(order) > 0
+        digital = order.lines and order_sums.received(order) > 0
         return "FULFILLED" if done or digital else "UNFULFILLED"
     shipped = sum(shipped_quantity(order, line.number_id) for line in goods)
     open_quantity = sum(unfulfilled_quantity(order, line.number_id) for line in goods)

@@ -14,12 +14,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 from core.json_types import JsonObject
-from practice_store import money
+from practice_store import order_sums
 from practice_store.changes import staff_actions
 from practice_store.context import Context
 from practice_store.sales import (
     holding,
-    selling,
+    lifecycle,
 )
 from practice_store.state import (
     Order,
@@ -197,7 +197,7 @@ def _earlier_orders(context: Context) -> None:
     archived = earlier(41, "paid_unshipped", 3)
     staff_actions.ship(context, archived, tracking=_tracking(random.Random(1)))  # noqa: S311
     staff_actions.carrier_says(context, archived, "DELIVERED", city="Berlin", country="DE")
-    selling.close(context, archived)
+    lifecycle.close(context, archived)
     arriving = earlier(3, "paid_unshipped", 8)
     staff_actions.ship(context, arriving, tracking=_tracking(random.Random(2)))  # noqa: S311
     staff_actions.carrier_says(
@@ -208,7 +208,7 @@ def _earlier_orders(context: Context) -> None:
     staff_actions.refund(context, part, Decimal("15.00"), "Damaged in transit")
     back = earlier(33, "partly_paid_shipped", 7)
     staff_actions.ship(context, back)
-    staff_actions.refund(context, back, money.net(back), "Refunded in full")
+    staff_actions.refund(context, back, order_sums.net(back), "Refunded in full")
     pickup = earlier(2, "two_parcels", 9)
     holding.collect_at(context, pickup, "Shop on Main Street")
     holding.ready_for_pickup(context, pickup)
@@ -262,7 +262,7 @@ def _price(context: Context, amount: str, presentment: str) -> JsonObject:
     if presentment == own:
         return {"shopMoney": _money(amount, own)}
     rates = {"JPY": "160", "KWD": "0.34", "USD": "1.1", "EUR": "0.91"}
-    theirs = money.rounded(Decimal(amount) * Decimal(rates[presentment]), presentment)
+    theirs = order_sums.rounded(Decimal(amount) * Decimal(rates[presentment]), presentment)
     return {"shopMoney": _money(amount, own), "presentmentMoney": _money(str(theirs), presentment)}
 
 
@@ -282,7 +282,7 @@ def _order(
     first, _, last = name.partition(" ")
     lines = []
     for (title, variant, sku, price), quantity in items:
-        tax = money.rounded(Decimal(price) * quantity * Decimal("0.19"), context.shop.currency)
+        tax = order_sums.rounded(Decimal(price) * quantity * Decimal("0.19"), context.shop.currency)
         line = {
             "title": title,
             "variantTitle": variant,
@@ -361,7 +361,9 @@ def _make_history(context: Context, rng: random.Random, order: Order, index: int
         order.expired = rng.random() < 0.3
     elif life == 2:
         staff_actions.pay(
-            context, order, money.rounded(money.total(order) / 2, order.presentment_currency)
+            context,
+            order,
+            order_sums.rounded(order_sums.total(order) / 2, order.presentment_currency),
         )
     elif life == 3:
         _cancel(context, order, refund=False)
@@ -380,7 +382,7 @@ def _after_payment(
     elif life == 5:
         _cancel(context, order, refund=False)
     elif life == 6:
-        staff_actions.refund(context, order, money.net(order), "Refunded in full")
+        staff_actions.refund(context, order, order_sums.net(order), "Refunded in full")
     elif life == 7:
         _delay(context, order, rng.choice(["ON_HOLD", "SCHEDULED", "IN_PROGRESS"]))
     elif life in {8, 9}:
@@ -394,14 +396,14 @@ def _after_payment(
             context, order, state, arrives_in_days=due, city="Leipzig", country="DE"
         )
         if life == 12:
-            part = money.rounded(money.total(order) / 4, order.presentment_currency)
+            part = order_sums.rounded(order_sums.total(order) / 4, order.presentment_currency)
             staff_actions.refund(context, order, part, "Damaged in transit")
         if life == 13 and index % 3 == 0:
             _return_some(context, order, index // 48 % 4)
         if life == 14 and index % 4 == 0:
             staff_actions.dispute(context, order, "NEEDS_RESPONSE")
         if state == "DELIVERED" and life == 15:
-            selling.close(context, order)
+            lifecycle.close(context, order)
 
 
 def _return_some(context: Context, order: Order, stage: int) -> None:
@@ -428,10 +430,10 @@ def _tracking(rng: random.Random) -> list[Tracking]:
 
 def _cancel(context: Context, order: Order, *, refund: bool) -> None:
     key = f"seed-{order.number_id}"
-    selling.start_cancel(
+    lifecycle.start_cancel(
         context, order, reason="CUSTOMER", refund=refund, staff_note=None, key=key, made_by="staff"
     )
-    selling.run_job(context, key)
+    lifecycle.run_job(context, key)
 
 
 def _backdate(order: Order, at: Any, context: Context) -> None:

@@ -17,20 +17,20 @@ from typing import Any, Final
 import msgspec
 
 from core.json_types import JsonObject
-from practice_store import money
+from practice_store import order_sums
 from practice_store.changes import returning
-from practice_store.conditions import (
+from practice_store.context import Context
+from practice_store.faults.courier import Courier
+from practice_store.faults.lasting import (
     CALM,
     Conditions,
 )
-from practice_store.context import Context
-from practice_store.faults.delivery import Courier
 from practice_store.faults.replicas import Replicas
 from practice_store.faults.rules import Faults
 from practice_store.graphql.bulk import Bulk
 from practice_store.sales import (
-    selling,
-    stock,
+    lifecycle,
+    restocking,
 )
 from practice_store.state import (
     ZERO,
@@ -163,7 +163,7 @@ class Store:
         for domain, shop in self.world.shops.items():
             for key, job in list(shop.jobs.items()):
                 if job.status == "STARTED" or job.owes_refund:  # accepted before the last stop
-                    self.act(domain, partial(selling.run_job, key=key))
+                    self.act(domain, partial(lifecycle.run_job, key=key))
             for order in shop.orders.values():
                 self.act(domain, partial(_await_banks, order=order))
 
@@ -310,7 +310,7 @@ class Store:
                         "id": refund.id,
                         "note": refund.note,
                         "idempotency_key": refund.key,
-                        "amount": money.wire(sum((t.amount for t in moved), ZERO)),
+                        "amount": order_sums.wire(sum((t.amount for t in moved), ZERO)),
                         "currency": order.presentment_currency,
                         "gateways": [t.gateway for t in moved],
                         "at": refund.created_at.isoformat(),
@@ -321,7 +321,7 @@ class Store:
                         else None,
                         "cancel_note": job.staff_note if job else None,
                         "transactions": [
-                            {"id": t.id, "status": t.status, "amount": money.wire(t.amount)}
+                            {"id": t.id, "status": t.status, "amount": order_sums.wire(t.amount)}
                             for t in moved
                         ],
                     }
@@ -346,7 +346,7 @@ class Store:
                     "kind": t.kind,
                     "status": t.status,
                     "gateway": t.gateway,
-                    "amount": money.wire(t.amount),
+                    "amount": order_sums.wire(t.amount),
                     "parent": t.parent_number,
                     "expires_at": t.expires_at.isoformat() if t.expires_at else None,
                     "at": t.created_at.isoformat(),
@@ -358,7 +358,7 @@ class Store:
             "cancelations": cancellations,
             "transactions": transactions,
             "returns": returning.ledger(shop),
-            "stock": stock.ledger(shop),
+            "stock": restocking.ledger(shop),
             "requests": [r for r in self.requests if r["shop"] == domain],
         }
 
@@ -433,7 +433,7 @@ def _await_banks(context: Context, order: Order) -> None:
     for waiting in order.transactions:
         if waiting.bank_says and waiting.bank_at:
             left_s = (waiting.bank_at - context.now()).total_seconds()
-            selling.await_bank(context, order, waiting, max(0.0, left_s))
+            lifecycle.await_bank(context, order, waiting, max(0.0, left_s))
 
 
 def plain(value: Any) -> bytes:

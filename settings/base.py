@@ -57,7 +57,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "inbox.middleware.RolesAtTheDoor",
     "inbox.middleware.LivePositions",
-    "core.request_id.RequestOrigin",
+    "core.request_origin.RequestOrigin",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -218,8 +218,8 @@ LOGGING: dict[str, Any] = {
         "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False},
     },
 }
-DEFAULT_EXCEPTION_REPORTER = "core.observability.error_reports.MaskingReporter"
-DEFAULT_EXCEPTION_REPORTER_FILTER = "core.observability.error_reports.MaskingReporterFilter"
+DEFAULT_EXCEPTION_REPORTER = "core.observability.masked_error_reports.MaskingReporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "core.observability.masked_error_reports.MaskingReporterFilter"
 
 # Who may read /metrics: addresses or networks, comma-separated.
 METRICS_ALLOW = env.networks("METRICS_ALLOW", "127.0.0.1,::1")

@@ -8,7 +8,7 @@ from celery import Celery, signals
 from celery.schedules import crontab
 from django.conf import settings as django_settings
 
-from core.server import broker
+from core.server import broker_loss
 from settings import env
 
 # How far a scheduler's clock may differ from a worker's before the worker discards its messages as
@@ -75,7 +75,7 @@ def lifetime_s(entry: dict[str, Any]) -> float:
     return min(max(period_s, CLOCKS_DIFFER_S), _LONGEST_S)
 
 
-broker.survive_its_loss()
+broker_loss.survive_its_loss()
 app = Celery("agent_inbox")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(

@@ -14,12 +14,12 @@ from django.utils.translation import gettext as _
 
 from core import queue
 from core.json_types import JsonObject
-from orders.checkouts import (
+from orders.checkout_snapshot import (
     CheckoutSnapshot,
     Consents,
 )
 from orders.errors import ShopUnreachable
-from orders.locks import is_lock_wait
+from orders.lock_waits import is_lock_wait
 from orders.models import Checkout, Order, OrderAction, Store
 from orders.money import Money
 from orders.shopify_port import (
@@ -29,7 +29,7 @@ from orders.shopify_port import (
     SuggestedRefund,
 )
 from orders.snapshot import LineQuantity, Return
-from orders.statuses import returns
+from orders.statuses import return_units
 from shopify_sync import mapping
 from shopify_sync.actions import mutations
 from shopify_sync.api import breaker
@@ -152,7 +152,7 @@ class ShopifyGateway:
             "returnId": found.gid,
             "returnLineItems": [
                 {"id": units.line.gid, "quantity": units.quantity}
-                for units in returns.take(found, lines)
+                for units in return_units.take(found, lines)
             ],
             "refundShipping": mutations.return_shipping(shipping),
             "refundLineItems": [

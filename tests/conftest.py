@@ -16,7 +16,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
 from django.utils import translation
 
-from inbox.accounts.staff_roles import make_staff_roles
+from inbox.accounts.default_roles import make_staff_roles
 from inbox.channels import keys
 from inbox.conversations import waking
 from inbox.models import Campaign, Channel, Conversation

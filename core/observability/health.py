@@ -20,7 +20,7 @@ from core.dashboard import (
     DESK,
     Metric,
 )
-from core.request_id import client_ip
+from core.request_origin import client_ip
 
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 

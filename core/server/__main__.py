@@ -11,7 +11,7 @@ from core.server.processes import (
     Trouble,
     demo,
 )
-from core.server.serving import COMMANDS
+from core.server.serve import COMMANDS
 
 ALL: Final[dict[str, Callable[[list[str]], None]]] = {"demo": demo} | COMMANDS
 

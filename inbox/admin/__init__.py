@@ -1,5 +1,10 @@
 """Admin pages for channels, help desk frames and campaigns; conversations live in the inbox."""
 
-from inbox.admin import campaigns, channels, frames, people
+from inbox.admin import (
+    campaigns,
+    channels,
+    conversations,
+    frames,
+)
 
-__all__ = ["campaigns", "channels", "frames", "people"]
+__all__ = ["campaigns", "channels", "conversations", "frames"]

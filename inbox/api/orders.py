@@ -29,7 +29,7 @@ from orders import (
     rules,
     services,
 )
-from orders.actions import outcomes
+from orders.actions import status_texts
 from orders.errors import ActionRefused, InvalidMoney, Refusal, ShopUnreachable, StalePreview
 from orders.models import ActionKind, Order, OrderAction, Outcome, RefundMethod, Returned
 from orders.money import Money
@@ -240,7 +240,7 @@ def _not_approvable(error: StalePreview) -> Refusal:
     if error.outcome == Outcome.STALE:
         reason = _("The order changed: it has to be asked again.")
         return Refusal("stale", reason, str(error))
-    return Refusal(error.outcome, outcomes.label(error.outcome), str(error))
+    return Refusal(error.outcome, status_texts.label(error.outcome), str(error))
 
 
 def _order(order_id: int) -> Order:

@@ -21,7 +21,7 @@ from core.leases import is_due
 from inbox import outbox
 from inbox.campaigns import (
     audience,
-    tracking,
+    late_tracking,
 )
 from inbox.campaigns.audience import Person
 from inbox.campaigns.texts import (
@@ -39,7 +39,7 @@ from inbox.suppression import (
     consent,
     relevance,
 )
-from orders.checkouts import (
+from orders.checkout_snapshot import (
     CheckoutSnapshot,
     Consent,
 )
@@ -142,8 +142,8 @@ def _decide(row_id: int, read: CheckoutSnapshot | None, found: Consent | None) -
             CampaignMessage.objects.filter(pk=row.pk).update(next_attempt_at=again_at, attempts=0)
             return
         draft = _draft(row, read, found, now)
-        if row.event and tracking.may_come(draft, row.event):
-            tracking.keep_waiting(row, next_attempt_at=tracking.next_look(now=now))
+        if row.event and late_tracking.may_come(draft, row.event):
+            late_tracking.keep_waiting(row, next_attempt_at=late_tracking.next_look(now=now))
             return
         if draft.refusal:
             row.state, row.reason = SendState.SKIPPED, draft.refusal[:300]
@@ -179,7 +179,7 @@ def _draft(
     # The row may have waited through an outage of ours.
     if refusal := relevance.refusal(row, now=now):
         # A row has a reason only if it has been waiting for the tracking number.
-        return Draft(via=via, refusal=tracking.never_came() if row.reason else refusal)
+        return Draft(via=via, refusal=late_tracking.never_came() if row.reason else refusal)
     refusal = consent.refusal(found)
     if refusal or found is None:
         return Draft(via=via, refusal=refusal)

@@ -20,8 +20,8 @@ from inbox import (
 )
 from inbox.campaigns import (
     audience,
+    late_tracking,
     marketing,
-    tracking,
 )
 from inbox.campaigns.audience import Person
 from inbox.campaigns.texts import (
@@ -32,7 +32,10 @@ from inbox.campaigns.texts import (
     facts_of_event,
     language_of,
 )
-from inbox.channels import email, reach
+from inbox.channels import (
+    email,
+    recipients,
+)
 from inbox.conversations import waking
 from inbox.live import events
 from inbox.models import (
@@ -54,7 +57,7 @@ from inbox.suppression import (
 from inbox.suppression import (
     relevance as news,
 )
-from inbox.suppression.refunds import (
+from inbox.suppression.refund_outcome import (
     News,
     Stage,
     news_of,
@@ -246,9 +249,9 @@ def _write(event: OrderEvent, now: datetime) -> bool:
             conversation, is_looked_up = _conversation(event.order, origin), True
         is_over &= _write_campaign(campaign, event, conversation, facts, now)
     if is_over:
-        tracking.end(event)
+        late_tracking.end(event)
     else:
-        tracking.put_off(event, now=now)
+        late_tracking.put_off(event, now=now)
     return is_over
 
 
@@ -262,7 +265,7 @@ def _leave_out(
             _skip(row, reason)
         elif row.state == SendState.WAITING and not campaign.is_marketing:
             is_late = lateness.refusal(event, now=now)
-            _skip(row, tracking.never_came() if is_late else reason)
+            _skip(row, late_tracking.never_came() if is_late else reason)
 
 
 def _write_campaign(
@@ -286,8 +289,8 @@ def _write_campaign(
         row, is_new = _row(campaign, event, draft.via, facts)
         if not is_new and row.state != SendState.WAITING:
             continue
-        if tracking.may_come(draft, event):
-            tracking.keep_waiting(row)
+        if late_tracking.may_come(draft, event):
+            late_tracking.keep_waiting(row)
             is_over = False
         elif draft.refusal:
             _skip(row, draft.refusal)
@@ -367,10 +370,10 @@ def _draft(
     draft = compose(campaign, via, recipient, facts, language_of(order, conversation))
     if via != Via.CONVERSATION or conversation is None or draft.refusal:
         return draft
-    stays = reach.refusal(conversation)
+    stays = recipients.refusal(conversation)
     if conversation.channel.kind != ChannelKind.EMAIL:
         return replace(draft, stays=stays)
-    address = reach.email_of(conversation, proven_only=True)
+    address = recipients.email_of(conversation, proven_only=True)
     subject = email.subject_of(conversation)
     return replace(draft, stays=stays, recipient=address, subject=subject)
 
@@ -380,7 +383,7 @@ def _post_confirmation(conversation: Conversation, text: str) -> Message:
         conversation=conversation,
         channel=conversation.channel,
         kind=MessageKind.CONFIRMATION,
-        recipient=reach.news_recipient(conversation),
+        recipient=recipients.news_recipient(conversation),
         text=text,
         delivery_state=waking.delivery_state(conversation.channel),
     )

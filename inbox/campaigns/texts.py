@@ -15,17 +15,20 @@ from babel.dates import format_date
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from inbox.channels import reach, sms
+from inbox.channels import (
+    recipients,
+    sms,
+)
 from inbox.models import Campaign, CampaignText, ChannelKind, Conversation, Via
 from inbox.outbox import Draft
 from inbox.suppression import relevance as news
-from inbox.suppression.refunds import news_of
+from inbox.suppression.refund_outcome import news_of
 from inbox.texts import (
     placeholders,
     refunds,
 )
 from inbox.texts.refunds import Share
-from orders.checkouts import CheckoutSnapshot
+from orders.checkout_snapshot import CheckoutSnapshot
 from orders.models import EventKind, Order, OrderEvent, Store
 from orders.money import Money
 
@@ -157,7 +160,7 @@ def address_refusal(via: Via, recipient: str, conversation: Conversation | None)
         if conversation is None:
             return _("The customer has no conversation.")
         is_mail = conversation.channel.kind == ChannelKind.EMAIL
-        if is_mail and not reach.email_of(conversation, proven_only=True):
+        if is_mail and not recipients.email_of(conversation, proven_only=True):
             return _("No e-mail address of the contact is proven.")
         return ""
     if via == Via.SMS and not sms.is_configured():

@@ -18,9 +18,9 @@ from standardwebhooks import Webhook
 from core import http
 from inbox.channels import (
     keys,
-    reach,
+    recipients,
 )
-from inbox.channels.base import NotSent
+from inbox.channels.errors import NotSent
 from inbox.models import Message
 
 # For the whole call, however slowly its bytes arrive.
@@ -68,7 +68,7 @@ def send(message: Message) -> None:
     }
     status = _post(channel.callback_url, body.encode(), headers)
     if status in _OPTED_OUT:
-        raise NotSent(f"{reach.OPTED_OUT} ({status}).", is_final=True)
+        raise NotSent(f"{recipients.OPTED_OUT} ({status}).", is_final=True)
     if not 200 <= status < 300:
         is_down = status >= 500 or status in _RETRY_LATER
         raise NotSent(f"The messenger answered {status}.", is_down=is_down)

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from core import http
-from inbox.channels import reach
-from inbox.channels.base import NotSent
+from inbox.channels import recipients
+from inbox.channels.errors import NotSent
 from inbox.models import Conversation, Message, MessageKind
 from inbox.texts import placeholders
 
@@ -51,11 +51,11 @@ def _address(message: Message) -> str:
     conversation = message.conversation
     is_news = message.kind == MessageKind.CONFIRMATION
     if message.recipient:
-        if is_news and not reach.is_proven(conversation, message.recipient):
+        if is_news and not recipients.is_proven(conversation, message.recipient):
             raise NotSent("The address is not proven any more.", is_final=True, was_tried=False)
         return message.recipient
     # The message is older than the `recipient` column.
-    find = reach.news_recipient if is_news else reach.recipient
+    find = recipients.news_recipient if is_news else recipients.recipient
     address = find(conversation)
     if not address:
         raise NotSent("The contact has no e-mail address.", is_final=True, was_tried=False)

@@ -16,7 +16,7 @@ from django.db import connections
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from inbox.channels.base import NotSent
+from inbox.channels.errors import NotSent
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from inbox import normalization
 from inbox.accounts import roles
 from inbox.contacts import identities
-from inbox.contacts.suggestions import Suggestion
+from inbox.contacts.suggested_addresses import Suggestion
 from inbox.live import events
 from inbox.models import Claim, Contact, Conversation, Identity, IdentityKind
 from orders import audit

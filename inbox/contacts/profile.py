@@ -13,7 +13,9 @@ from inbox.accounts.roles import Agent
 from inbox.contacts import (
     identities,
     matching,
-    suggestions,
+)
+from inbox.contacts import (
+    suggested_addresses as suggestions,
 )
 from inbox.contacts.identities import OrderKeys
 from inbox.contacts.matching import (
@@ -21,7 +23,7 @@ from inbox.contacts.matching import (
     Matching,
     Question,
 )
-from inbox.contacts.suggestions import Suggestion
+from inbox.contacts.suggested_addresses import Suggestion
 from inbox.models import Claim, Contact, Identity
 from orders import services
 from orders.panels import FoundOrders

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.urls import reverse
 
-from inbox.channels import reach
+from inbox.channels import recipients as reach
 from inbox.live import events
 from inbox.models import ChannelKind, Conversation, Participant
 from orders import audit

@@ -36,7 +36,7 @@ from inbox.models import (
     Participant,
 )
 from inbox.models.conversations import preview_of
-from orders import locks
+from orders import lock_waits
 
 # Longer messages are truncated; the thread says so.
 TEXT_LENGTH: Final = 100_000
@@ -103,7 +103,7 @@ def receive(
             if not tries_left:
                 raise
         except OperationalError as error:
-            if not tries_left or not locks.is_lock_wait(error):
+            if not tries_left or not lock_waits.is_lock_wait(error):
                 raise
     raise AssertionError("unreachable")
 

@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 
 from inbox.contacts import identities
 from inbox.models import Contact, Conversation, Message, MessageKind
-from inbox.outbox import delivery_status
+from inbox.outbox import status_text
 from orders import previews
-from orders.actions import outcomes
+from orders.actions import status_texts
 from orders.models import EventKind, Order, OrderEvent, Store
 from orders.money import Money
 
@@ -90,7 +90,7 @@ class Thread:
     # ID of the last inbound message on the page; 0 if there is none.
     last_inbound: int
     # Failed deliveries that wait for an agent's decision; empty on a page of the past.
-    undelivered: tuple[delivery_status.Undelivered, ...] = ()
+    undelivered: tuple[status_text.Undelivered, ...] = ()
 
     @property
     def last_key(self) -> str:
@@ -164,7 +164,7 @@ def thread(
         newest_url=newest_url,
         live_query=live,
         last_inbound=last_inbound,
-        undelivered=delivery_status.undelivered(conversation) if before is None else (),
+        undelivered=status_text.undelivered(conversation) if before is None else (),
     )
 
 
@@ -240,8 +240,8 @@ def _message(message: Message, conversation: Conversation, *, with_names: bool) 
         cut_from=message.cut_from,
         channel="",
         delivery_state=message.delivery_state,
-        error=delivery_status.said(message.error),
-        delivery=delivery_status.on_its_way(message),
+        error=status_text.said(message.error),
+        delivery=status_text.on_its_way(message),
     )
 
 
@@ -308,7 +308,7 @@ def _file(found: dict[str, str]) -> File:
 def _event(event: OrderEvent) -> Entry:
     parts = [f"{event.get_kind_display()} {event.order.name}"]
     if event.kind == EventKind.ACTION_FAILED and event.action:
-        words = outcomes.words(event.action)
+        words = status_texts.words(event.action)
         parts = [f"{event.order.name} · {words.title}", words.text]
     elif event.money and event.kind != EventKind.PLACED:
         parts.append(event.money.format())
@@ -335,7 +335,7 @@ def _activity_row(event: OrderEvent, *, with_store: bool) -> ActivityRow:
         url = reverse("inbox:conversation", args=[origin.partition(":")[2]])
     label, detail = str(event.get_kind_display()), event.detail
     if event.kind == EventKind.ACTION_FAILED and event.action:
-        words = outcomes.words(event.action)
+        words = status_texts.words(event.action)
         label, detail = words.label, words.text
     return ActivityRow(
         kind=event.kind,

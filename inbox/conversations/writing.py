@@ -21,7 +21,7 @@ from inbox import (
     outbox,
     read_marks,
 )
-from inbox.channels import reach
+from inbox.channels import recipients
 from inbox.conversations import drafts
 from inbox.live import events
 from inbox.models import (
@@ -115,7 +115,7 @@ def reply(
             known = _last_seen(found, by, press)
             _refuse_if_overtaken(found, press, unseen_after=known)
             seen = known or 0
-        reader = reach.recipient(found, to=to)
+        reader = recipients.recipient(found, to=to)
         if press is not None and reader not in _allowed_recipients(press, to, reader):
             raise Overtaken(is_readdressed=True)
         message = _write(found, MessageKind.REPLY, by, text, press, recipient=reader)

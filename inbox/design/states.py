@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from inbox.design import samples
-from inbox.panel.contexts import BesideConversation
+from inbox.panel.places import BesideConversation
 from orders.errors import Refusal
 from orders.models import ActionState
 from orders.panels import OrdersPanel

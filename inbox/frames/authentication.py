@@ -32,7 +32,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from core.encryption import UndecryptableSecret
-from core.request_id import current_origin
+from core.request_origin import current_origin
 from inbox.accounts import roles
 from inbox.contacts import senders
 from inbox.frames import tokens

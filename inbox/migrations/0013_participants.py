@@ -13,7 +13,7 @@ from django.db import migrations, models
 from django.db.models import F
 from django.utils import timezone
 
-from core.addresses import email_key
+from core.email_and_phone import email_key
 
 BATCH = 2000
 WHY = "Not in a form that finds anything: enter it again."

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from core.leases import is_free
 from inbox import read_marks
-from inbox.channels.base import NotSent
+from inbox.channels.errors import NotSent
 from inbox.live import events
 from inbox.models import (
     Conversation,
@@ -22,7 +22,10 @@ from inbox.models import (
     DeliveryState,
     Message,
 )
-from inbox.outbox import delivery_status, routes
+from inbox.outbox import (
+    lanes,
+    status_text,
+)
 from inbox.outbox.claiming import ATTEMPTS, Claimed, backoff
 from inbox.outbox.writing import wake
 from inbox.suppression import lateness
@@ -46,16 +49,16 @@ def sent(claimed: Claimed) -> None:
             if Conversation.objects.filter(pk=row.conversation_id, has_undelivered=True).exists():
                 _update_has_undelivered(row.conversation_id)
             events.announce(f"conversation:{row.conversation_id}")
-    routes.answered(claimed.route)
+    lanes.answered(claimed.route)
 
 
 def failed(claimed: Claimed, error: NotSent) -> None:
     """Schedule a retry or give up, and record on the route whether the other side responds."""
     row, now = claimed.row, timezone.now()
     if error.is_down:
-        routes.did_not_answer(claimed.route, now=now)
+        lanes.did_not_answer(claimed.route, now=now)
     elif error.was_tried:
-        routes.answered(claimed.route)
+        lanes.answered(claimed.route)
     if error.is_final or row.attempts >= ATTEMPTS:
         give_up(row, str(error), now=now)
         return
@@ -119,7 +122,7 @@ def end_overdue(model: type[models.Model], pk: int) -> None:
     if isinstance(row, Message) and not row.channel.is_active:
         reason = _("The channel is switched off.")
     elif row.attempts >= ATTEMPTS:
-        reason = row.error or delivery_status.tried(row.attempts)
+        reason = row.error or status_text.tried(row.attempts)
     else:
         reason = " ".join(filter(None, (_("It could not be sent in time."), row.error)))
     give_up(row, reason, now=now)

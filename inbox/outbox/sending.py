@@ -12,11 +12,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from inbox.channels import SENDERS, email, sms
-from inbox.channels.base import NotSent
+from inbox.channels.errors import NotSent
 from inbox.models import CampaignMessage, Message, MessageKind, Via
-from inbox.outbox import ends, routes
+from inbox.outbox import (
+    ends,
+    lanes,
+)
 from inbox.outbox.claiming import OF_CAMPAIGN, Claimed, claim
-from inbox.outbox.routes import Way
+from inbox.outbox.lanes import Way
 from inbox.suppression import (
     consent,
     opt_outs,
@@ -49,7 +52,7 @@ def _deliver(model: type[models.Model], pk: int, send: Callable[[Any], None]) ->
         ends.failed(claimed, error)
     else:
         ends.sent(claimed)
-    return routes.way_of(claimed.route)
+    return lanes.way_of(claimed.route)
 
 
 def _send(send: Callable[[Any], None], claimed: Claimed) -> None:

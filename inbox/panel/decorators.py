@@ -16,7 +16,7 @@ from inbox import access
 from inbox.frames import authentication
 from inbox.frames.tokens import FrameRefused
 from inbox.models import HelpDeskFrame
-from inbox.panel.contexts import (
+from inbox.panel.places import (
     BesideConversation,
     InFrame,
     InWindow,

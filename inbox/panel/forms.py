@@ -27,7 +27,7 @@ from orders.shopify_port import (
     get_gateway,
 )
 from orders.snapshot import LineItem, LineQuantity
-from orders.statuses import returns
+from orders.statuses import return_units
 
 NOTE_LENGTH = STAFF_NOTE_LENGTH
 
@@ -77,7 +77,7 @@ def limits_of(order: Order, through: str) -> Mapping[str, int]:
     snapshot = order.snapshot
     if not get_gateway().may_process_returns(order.store):
         return Counter({line.gid: line.refundable_quantity for line in snapshot.lines})
-    return returns.limits(snapshot, through)
+    return return_units.limits(snapshot, through)
 
 
 def _refundable(lines: Sequence[LineItem], limits: Mapping[str, int]) -> list[LineItem]:

@@ -30,7 +30,7 @@ from orders.shopify_port import (
     get_gateway,
 )
 from orders.snapshot import LineQuantity
-from orders.statuses import returns
+from orders.statuses import return_units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,31 +107,31 @@ def through_of(request: HttpRequest, order: Order) -> str:
     if not get_gateway().may_process_returns(order.store):
         return ""
     asked = request.POST if request.method == "POST" else request.GET
-    found = returns.suggested(order.snapshot)
+    found = return_units.suggested(order.snapshot)
     likeliest = found.gid if found else ""
     through = asked.get("through", likeliest)
-    return through if not through or returns.by_gid(order.snapshot, through) else likeliest
+    return through if not through or return_units.by_gid(order.snapshot, through) else likeliest
 
 
 def ways(order: Order, through: str) -> list[Way]:
     """Return the returns to choose from; empty if no open return has anything to refund."""
     snapshot = order.snapshot
-    if not get_gateway().may_process_returns(order.store) or not returns.suggested(snapshot):
+    if not get_gateway().may_process_returns(order.store) or not return_units.suggested(snapshot):
         return []
     rows = {row.gid: row for row in panels.return_rows(snapshot, order=order)}
     found = [
-        Way(r.gid, rows[r.gid], returns.refundable(r).total(), r.gid == through)
-        for r in returns.open_returns(snapshot)
-        if returns.refundable(r)
+        Way(r.gid, rows[r.gid], return_units.refundable(r).total(), r.gid == through)
+        for r in return_units.open_returns(snapshot)
+        if return_units.refundable(r)
     ]
-    if others := returns.beside(snapshot).total():
+    if others := return_units.beside(snapshot).total():
         found.append(Way("", None, others, not through))
     return found
 
 
 def first_suggestion(order: Order, through: str) -> SuggestedRefund:
     """Ask Shopify for the sum that the dialog starts with. Raises ShopUnreachable."""
-    if not returns.open_returns(order.snapshot) or not limits_of(order, through):
+    if not return_units.open_returns(order.snapshot) or not limits_of(order, through):
         return get_gateway().suggest_refund(order, lines=None, shipping=None)
     return _suggest(order, through, _preselected(order, through), None)
 
@@ -178,15 +178,17 @@ def asks(order: Order, through: str, *, now: datetime) -> bool:
 
 
 def _is_received(order: Order, through: str) -> bool:
-    found = returns.by_gid(order.snapshot, through)
+    found = return_units.by_gid(order.snapshot, through)
     if found is None:
-        return not returns.open_returns(order.snapshot) and rules.return_received(order.snapshot)
-    return bool(returns.here(found))
+        return not return_units.open_returns(order.snapshot) and rules.return_received(
+            order.snapshot
+        )
+    return bool(return_units.here(found))
 
 
 def _preselected(order: Order, through: str) -> tuple[LineQuantity, ...]:
     limits = limits_of(order, through)
-    wanted = returns.preselected(order.snapshot, through)
+    wanted = return_units.preselected(order.snapshot, through)
     return tuple(
         LineQuantity(line_gid=gid, quantity=quantity)
         for gid, most in limits.items()
@@ -219,21 +221,21 @@ def suggest(order: Order, form: RefundForm) -> tuple[SuggestedRefund | None, str
 def _suggest(
     order: Order, through: str, lines: tuple[LineQuantity, ...], shipping: Money | None
 ) -> SuggestedRefund:
-    found = returns.by_gid(order.snapshot, through) if lines else None
-    if found and not returns.fits(lines, returns.refundable(found)):
+    found = return_units.by_gid(order.snapshot, through) if lines else None
+    if found and not return_units.fits(lines, return_units.refundable(found)):
         found = None
     return previews.suggest(order, found, lines=lines, shipping=shipping)
 
 
 def _return_rows(order: Order, form: RefundForm) -> tuple[tuple[str, str], ...]:
     """Describe what refunding the chosen items would do to their return."""
-    found = returns.by_gid(order.snapshot, form.shown_return)
+    found = return_units.by_gid(order.snapshot, form.shown_return)
     data: Mapping[str, Any]
     if form.is_bound:
         lines, data = form.chosen_lines(), form.cleaned_data
     else:
         lines, data = _preselected(order, form.shown_return), form.initial
-    if found is None or not lines or not returns.fits(lines, returns.refundable(found)):
+    if found is None or not lines or not return_units.fits(lines, return_units.refundable(found)):
         return ()
     rows = previews.return_rows(
         previews.through(

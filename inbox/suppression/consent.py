@@ -9,13 +9,13 @@ from __future__ import annotations
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from core.addresses import normal_phone
+from core.email_and_phone import normal_phone
 from inbox.models import CampaignMessage, Via
 from inbox.suppression import (
     opt_outs,
     relevance,
 )
-from orders.checkouts import (
+from orders.checkout_snapshot import (
     CheckoutSnapshot,
     Consent,
     Consents,

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from inbox.models import Campaign, CampaignMessage
 from inbox.suppression import lateness
-from inbox.suppression.refunds import (
+from inbox.suppression.refund_outcome import (
     Stage,
     news_of,
 )

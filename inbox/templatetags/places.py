@@ -6,7 +6,7 @@ from typing import Any
 
 from django import template
 
-from inbox.panel.contexts import Place
+from inbox.panel.places import Place
 
 register = template.Library()
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from orders.money import Money
 from orders.previews import Proposal
 from orders.snapshot import OrderSnapshot, Refund
-from orders.statuses.transactions import has_moved
+from orders.statuses.money_moved import has_moved
 
 
 class Way(StrEnum):

@@ -10,18 +10,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from inbox import access
+from inbox import access, fragment_requests
 from inbox.contacts import (
     edits,
     identities,
     profile,
 )
 from inbox.contacts.profile import Person
-from inbox.contacts.suggestions import Suggestion
+from inbox.contacts.suggested_addresses import Suggestion
 from inbox.conversations import participants
 from inbox.models import Claim, Contact, Identity
 from inbox.panel import search
-from inbox.views import fragments
 from orders.panels.filters import number
 
 
@@ -42,7 +41,7 @@ def search_orders(request: HttpRequest) -> HttpResponse:
         "section": "orders",
         "is_live": True,
     }
-    is_part = fragments.is_fragment(request)
+    is_part = fragment_requests.is_fragment(request)
     template = "inbox/_found_orders.html" if is_part else "inbox/orders.html"
     return render(request, template, context)
 

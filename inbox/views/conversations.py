@@ -13,10 +13,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from inbox import (
     access,
+    fragment_requests,
     read_marks,
 )
 from inbox.accounts import roles
-from inbox.channels import reach
+from inbox.channels import recipients
 from inbox.contacts import profile
 from inbox.conversations import (
     drafts,
@@ -28,11 +29,10 @@ from inbox.conversations import (
 from inbox.conversations.forms import MessageForm
 from inbox.models import Contact, Conversation, DraftMode, IdentityKind
 from inbox.panel import (
-    sidebar,
-    streaming,
+    rendering,
+    two_part_pages,
 )
-from inbox.panel.contexts import BesideConversation
-from inbox.views import fragments
+from inbox.panel.places import BesideConversation
 from orders.panels.filters import number
 
 Context = dict[str, Any]
@@ -42,7 +42,7 @@ Context = dict[str, Any]
 def list_page(request: HttpRequest) -> HttpResponse:
     """Show the conversation list; navigation within the inbox asks for the pane alone."""
     context = {"list": _list(request)}
-    if fragments.wants(request, "list"):
+    if fragment_requests.wants(request, "list"):
         return render(request, "inbox/_list_pane.html", context | {"selected": None})
     return render(request, "inbox/list.html", context | _base_context(request))
 
@@ -59,7 +59,7 @@ def conversation(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Show a conversation. The order sidebar follows in the same response and never delays it."""
     found = access.get_conversation(request.user, pk)
     context = page_context(request, found, before=number(request.GET.get("before", "")))
-    if fragments.wants(request, "view"):
+    if fragment_requests.wants(request, "view"):
         return render(request, "inbox/_view.html", context)
     return whole_page(request, found, context)
 
@@ -72,7 +72,7 @@ def read(request: HttpRequest, pk: int) -> HttpResponse:
     """
     found = access.get_conversation(request.user, pk)
     seen = number(request.POST.get("seen", ""))
-    if seen is not None and not fragments.is_background(request):
+    if seen is not None and not fragment_requests.is_background(request):
         waking.mark_read(conversation=found, by=access.agent_of(request), up_to=seen)
     return HttpResponse(status=204)
 
@@ -169,7 +169,7 @@ def page_context(
         | shown
         | _composer(request, found)
         | {
-            "unreachable": reach.refusal(found),
+            "unreachable": recipients.refusal(found),
             "recipients": participants.recipients(found, chosen=chosen),
             "may_work": _may_work(request),
         }
@@ -245,7 +245,7 @@ def thread_context(
     up_to = max(shown.last_inbound, shown_besides)
     seen = max(up_to, mark or 0)
     is_news = _may_work(request) and read_marks.is_news(row, found, to=request.user, up_to=seen)
-    if is_news and marks and not fragments.says_what_was_seen(request):
+    if is_news and marks and not fragment_requests.says_what_was_seen(request):
         waking.mark_read(conversation=found, by=access.agent_of(request), up_to=seen)
         is_news = False
     return {"thread": shown, "seen": seen, "is_news": is_news}
@@ -259,10 +259,10 @@ def whole_page(
     request: HttpRequest, found: Conversation, context: Context, *, status: int = 200
 ) -> HttpResponseBase:
     """Render the conversation with the list, and stream the order sidebar after it."""
-    context |= {"list": _list(request), "late": streaming.MARK, **_base_context(request)}
+    context |= {"list": _list(request), "late": two_part_pages.MARK, **_base_context(request)}
     page = render_to_string("inbox/conversation.html", context, request)
     place = BesideConversation(found)
-    answer = streaming.in_two_parts(request, page, lambda: sidebar.html(request, place))
+    answer = two_part_pages.in_two_parts(request, page, lambda: rendering.html(request, place))
     answer.status_code = status
     return answer
 

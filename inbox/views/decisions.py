@@ -14,10 +14,10 @@ from django.views.decorators.http import require_GET, require_POST
 from inbox import (
     access,
     decisions,
+    fragment_requests,
 )
-from inbox.views import fragments
 from orders import services
-from orders.actions import outcomes
+from orders.actions import status_texts
 from orders.errors import ActionRefused, ShopUnreachable, StalePreview
 from orders.models import Order, OrderAction, Outcome
 
@@ -33,7 +33,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "section": "decisions",
         "is_live": True,
     }
-    is_part = fragments.is_fragment(request)
+    is_part = fragment_requests.is_fragment(request)
     template = "inbox/_decisions.html" if is_part else "inbox/decisions.html"
     return render(request, template, context)
 
@@ -49,7 +49,7 @@ def approve(request: HttpRequest, action_id: int) -> HttpResponse:
             guard=access.approving_refusal,
             now=timezone.now(),
         )
-        return _("Approved: %s") % outcomes.what(action)
+        return _("Approved: %s") % status_texts.what(action)
 
     return _decide(request, act)
 
@@ -83,7 +83,7 @@ def settle(request: HttpRequest, action_id: int) -> HttpResponse:
             now=timezone.now(),
         )
         # The outcome's text says whether Shopify could be read.
-        return outcomes.words(action).text
+        return status_texts.words(action).text
 
     return _decide(request, act)
 

@@ -12,9 +12,9 @@ from django.views.decorators.http import require_POST
 
 from inbox import (
     access,
+    fragment_requests,
     outbox,
 )
-from inbox.views import fragments
 from inbox.views.conversations import thread_context
 from orders.panels.filters import number
 
@@ -45,7 +45,7 @@ def _handle_failure(
     message = get_object_or_404(found.messages, pk=message_id)
     if failed_at := _moment(request.POST.get("failed_at", "")):
         service(message=message, failed_at=failed_at, by=access.agent_of(request))
-    if not fragments.is_fragment(request):
+    if not fragment_requests.is_fragment(request):
         return redirect("inbox:conversation", pk=found.pk)
     fresh = access.get_conversation(request.user, pk)
     shown = thread_context(request, fresh, since=number(request.GET.get("since", "")))

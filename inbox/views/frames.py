@@ -24,11 +24,11 @@ from inbox.frames.tokens import (
 )
 from inbox.live import events
 from inbox.models import FrameKind, HelpDeskFrame
-from inbox.panel.contexts import InFrame
 from inbox.panel.decorators import (
     framed,
     refusal,
 )
+from inbox.panel.places import InFrame
 
 # What the help desk's page may tell us about the open conversation.
 _CUSTOMER_FIELDS = ("email", "phone", "about", "assignee")

@@ -20,11 +20,10 @@ from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 
-from inbox import access
+from inbox import access, fragment_requests
 from inbox.accounts import sessions
 from inbox.conversations import drafts
 from inbox.models import DraftMode
-from inbox.views import fragments
 from orders.panels.filters import uuid
 
 # The fragment that the dialog asks for (js/session.js).
@@ -58,7 +57,7 @@ class LogIn(views.LoginView):
         return _restore_draft(self.request, kept) if kept else answer
 
     def _is_part(self) -> bool:
-        return fragments.wants(self.request, _PART)
+        return fragment_requests.wants(self.request, _PART)
 
 
 def _restore_draft(request: HttpRequest, kept: sessions.Kept) -> HttpResponse:
@@ -108,7 +107,7 @@ def log_in_page_for(request: HttpRequest) -> HttpResponse:
 
 def _referring_path(request: HttpRequest) -> str:
     try:
-        before = urlsplit(fragments.referring_page(request))
+        before = urlsplit(fragment_requests.referring_page(request))
     except ValueError:
         return "/"
     # Only to our own pages, or a foreign form could pick where the log-in leads.

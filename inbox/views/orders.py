@@ -15,20 +15,19 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from inbox import access
+from inbox import access, fragment_requests
 from inbox.campaigns import order_events
 from inbox.frames import tokens
 from inbox.panel import (
     refund_dialog,
-    sidebar,
+    rendering,
 )
-from inbox.panel.contexts import Place
 from inbox.panel.forms import (
     CancelForm,
     Mode,
     as_typed,
 )
-from inbox.views import fragments
+from inbox.panel.places import Place
 from orders import (
     panels,
     previews,
@@ -73,7 +72,7 @@ def refresh(request: HttpRequest, place: Place) -> HttpResponse:
             get_gateway().refresh(order)
         except ShopUnreachable as error:
             problem = f"{error} {error.hint}"
-    if not fragments.is_fragment(request):
+    if not fragment_requests.is_fragment(request):
         return HttpResponseRedirect(place.home_url)
     return _render_panel(request, place, problem=problem)
 
@@ -220,7 +219,7 @@ def confirm(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     except ActionRefused as error:
         context["refusal"] = error.refusal
         return render(request, "orders/result.html", context, status=409)
-    if not fragments.is_fragment(request):
+    if not fragment_requests.is_fragment(request):
         return HttpResponseRedirect(place.url("order_action", action.pk))
     return _render_action(request, place, order, action)
 
@@ -296,7 +295,7 @@ def withdraw(request: HttpRequest, place: Place, action_id: int) -> HttpResponse
             services.withdraw(action_id=found.pk, by=access.agent_of(request), now=timezone.now())
         except ActionRefused as error:
             refusal = error.refusal
-    if not fragments.is_fragment(request):
+    if not fragment_requests.is_fragment(request):
         return HttpResponseRedirect(place.home_url)
     return _render_panel(request, place, problem=refusal.reason if refusal else "")
 
@@ -306,7 +305,7 @@ def check(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
     """Check with Shopify how an action went. Every agent may, since it only reads."""
     found = _action(request, place, action_id)
     services.check_now(action_id=found.pk, now=timezone.now())
-    if not fragments.is_fragment(request):
+    if not fragment_requests.is_fragment(request):
         return HttpResponseRedirect(place.home_url)
     return _render_panel(request, place)
 
@@ -422,13 +421,13 @@ def _render_action(
         "shopify_ids": ids,
         "reply_text": place.reply_text(found),
     }
-    is_part = fragments.is_fragment(request) and request.method == "GET"
+    is_part = fragment_requests.is_fragment(request) and request.method == "GET"
     template = "orders/_result.html" if is_part else "orders/result.html"
     return render(request, template, context)
 
 
 def _render_panel(request: HttpRequest, place: Place, *, problem: str = "") -> HttpResponse:
-    is_part = fragments.is_fragment(request)
+    is_part = fragment_requests.is_fragment(request)
     template = "orders/_panel.html" if is_part else "orders/panel.html"
-    context = sidebar.context(request, place, problem=problem, shows_all=not is_part)
+    context = rendering.context(request, place, problem=problem, shows_all=not is_part)
     return render(request, template, context)

@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
-from inbox import access
+from inbox import access, fragment_requests
 from inbox.conversations import (
     drafts,
     participants,
@@ -36,7 +36,6 @@ from inbox.conversations.waking import (
 )
 from inbox.live import events
 from inbox.models import Conversation, ConversationState, DraftMode, Participant
-from inbox.views import fragments
 from inbox.views.conversations import Context, header_context, page_context, whole_page
 from orders.panels.filters import (
     number,
@@ -159,11 +158,11 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
             typed |= {"composer_id": uuid4(), "version": ""}
         typed["recipients"] = participants.recipients(found, chosen=chosen)
         return _overtaken(request, found, overtaken, press, typed)
-    if not fragments.is_fragment(request):
+    if not fragment_requests.is_fragment(request):
         return redirect("inbox:conversation", pk=pk)
     _note_live_position(request)
     answer = _show(request, found, page_context(request, found, since=_since(request)))
-    if "before=" in fragments.page_address(request):
+    if "before=" in fragment_requests.page_address(request):
         # It was sent from a page of older messages, but the response shows the newest.
         answer["HX-Replace-Url"] = reverse("inbox:conversation", args=[pk])
     return _mark_changed(answer, "inbox")
@@ -202,7 +201,7 @@ def _change(
         service(conversation=found, by=access.agent_of(request), press=press, **what)
     except Overtaken as overtaken:
         return _overtaken(request, found, overtaken, press, {"again": again, "main": "header"})
-    if not fragments.is_fragment(request):
+    if not fragment_requests.is_fragment(request):
         return redirect("inbox:conversation", pk=found.pk)
     _note_live_position(request)
     # Read again: the service changed its own, locked copy.
@@ -236,7 +235,7 @@ def _show(
     request: HttpRequest, found: Conversation, context: Context, *, status: int = 200
 ) -> HttpResponseBase:
     """Render what has changed for htmx, or else the whole page."""
-    if fragments.is_fragment(request):
+    if fragment_requests.is_fragment(request):
         return render(request, "inbox/_answer.html", context, status=status)
     return whole_page(request, found, context, status=status)
 

@@ -17,13 +17,12 @@ from orders import (
     policies,
     rules,
 )
-from orders.actions import outcomes
-from orders.actions.eligibility import objection_to
-from orders.actions.execution import (
-    SEND_WITHIN,
-    ending,
-    record_failure,
+from orders.action_progress import (
+    Settled,
+    canceled_by,
 )
+from orders.actions import status_texts
+from orders.actions.eligibility import objection_to
 from orders.actions.requests import (
     Guard,
     locked,
@@ -32,8 +31,13 @@ from orders.actions.transitions import (
     move,
     tell,
 )
+from orders.actions.worker_steps import (
+    SEND_WITHIN,
+    ending,
+    record_failure,
+)
 from orders.errors import ActionRefused, Refusal, ShopUnreachable, StalePreview
-from orders.locks import refused_when_busy
+from orders.lock_waits import refused_when_busy
 from orders.models import (
     ActionKind,
     ActionState,
@@ -44,7 +48,6 @@ from orders.models import (
     Policy,
 )
 from orders.money import Money
-from orders.progress import Settled, canceled_by
 from orders.shopify_port import get_gateway
 
 # If Shopify has not let us read the order for this long, a supervisor may decide without a read.
@@ -112,7 +115,7 @@ def approve(*, action_id: int, by: User, guard: Guard, now: datetime) -> OrderAc
         tell(action.order_id)
     if stale:
         outcome, text = stale
-        raise StalePreview(text or outcomes.label(outcome), outcome=outcome)
+        raise StalePreview(text or status_texts.label(outcome), outcome=outcome)
     return action
 
 

@@ -18,13 +18,13 @@ from orders import (
     previews,
     rules,
 )
-from orders.actions import guards
+from orders.action_progress import Goal
+from orders.actions import added_rules
 from orders.errors import Refusal
 from orders.models import ActionKind, Order, OrderAction, Outcome, RefundBudget, Returned
 from orders.policies import Ruling
 from orders.previews import Proposal
-from orders.progress import Goal
-from orders.statuses import returns
+from orders.statuses import return_units
 
 # Facts that our own earlier steps change at Shopify; before a later step, a change in them proves
 # nothing about anyone else.
@@ -117,7 +117,7 @@ def _owner_refusal(action: OrderAction, order: Order) -> Refusal | None:
     Checked only before the first send. After that the action is finished: half a cancellation is
     worse than a whole one.
     """
-    return None if action.maybe_applied else guards.refusal(action, order)
+    return None if action.maybe_applied else added_rules.refusal(action, order)
 
 
 def _store_objection(action: OrderAction, order: Order) -> Objection | None:
@@ -143,7 +143,7 @@ def _refund_refusal(order: Order, proposal: Proposal, now: datetime) -> Refusal 
     unanswered = proposal.returned == Returned.NOT_ASKED
     if is_plain_refund and unanswered and previews.order_is_delivered(order, now=now):
         return Refusal("return_unanswered", _("Say whether the item has come back."))
-    if proposal.through and returns.by_gid(snapshot, proposal.through.gid) is None:
+    if proposal.through and return_units.by_gid(snapshot, proposal.through.gid) is None:
         return Refusal(
             "return_over",
             _("Return %s is no longer open.") % proposal.through.name,

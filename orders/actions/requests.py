@@ -11,21 +11,21 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from orders import policies, previews
+from orders.action_progress import Goal
 from orders.actions import transitions
 from orders.actions.eligibility import (
     rule,
     rule_refusal,
 )
-from orders.actions.execution import SEND_WITHIN
 from orders.actions.transitions import (
     move,
     tell,
 )
+from orders.actions.worker_steps import SEND_WITHIN
 from orders.errors import ActionRefused, Refusal, StalePreview
-from orders.locks import refused_when_busy
+from orders.lock_waits import refused_when_busy
 from orders.models import ActionKind, ActionState, Order, OrderAction, Outcome
 from orders.policies import Ruling
-from orders.progress import Goal
 from orders.shopify_port import get_gateway
 
 # An approval that was not given by then has to be requested again, on a fresh preview.

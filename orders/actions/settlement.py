@@ -8,12 +8,19 @@ from typing import Final
 
 from django.db import transaction
 
-from orders.actions.execution import (
+from orders.action_progress import (
+    Goal,
+    canceled_by,
+    is_evident,
+    outcome,
+    refund_of,
+)
+from orders.actions.transitions import move
+from orders.actions.worker_steps import (
     booked,
     ending,
     record_failure,
 )
-from orders.actions.transitions import move
 from orders.models import (
     ACTIVE_STATES,
     NOTHING_DONE_STATES,
@@ -23,7 +30,6 @@ from orders.models import (
     OrderAction,
     OrderRefund,
 )
-from orders.progress import Goal, canceled_by, is_evident, outcome, refund_of
 from orders.shopify_port import get_gateway
 from orders.snapshot import OrderSnapshot
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from core.failpoints import failpoint
 from orders import audit
-from orders.actions import outcomes
+from orders.actions import status_texts
 from orders.errors import ActionRefused, Refusal
 from orders.models import SETTLED_STATES, ActionState, AuditKind, Order, OrderAction
 from orders.signals import order_changed
@@ -65,7 +65,7 @@ def _record_kept_money(action: OrderAction) -> None:
     The agent confirmed that sum with the cancellation, so it needs no second decision. Applies
     only if what is left is exactly the confirmed sum.
     """
-    kept = outcomes.kept_on_purpose(action)
+    kept = status_texts.kept_on_purpose(action)
     if kept is None:
         return
     rest = Order.objects.filter(

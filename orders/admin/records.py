@@ -23,7 +23,7 @@ from orders import (
     audit,
     previews,
 )
-from orders.actions import outcomes
+from orders.actions import status_texts
 from orders.admin.base import (
     DeskAdmin,
     ReadOnlyAdmin,
@@ -34,7 +34,7 @@ from orders.admin.base import (
 )
 from orders.models import ActionState, AuditEntry, AuditKind, Order, OrderAction, OrderEvent, Store
 from orders.statuses import badges
-from orders.statuses.payment_methods import readable
+from orders.statuses.payment_labels import readable
 
 
 @admin.register(Store)
@@ -341,12 +341,12 @@ class OrderActionAdmin(ReadOnlyAdmin):
     @admin.display(description="Outcome", ordering="outcome")
     def what_came_of_it(self, action: OrderAction) -> str:
         """In the words agents read."""
-        return outcomes.words(action).label
+        return status_texts.words(action).label
 
     @admin.display(description="Message")
     def what_was_said(self, action: OrderAction) -> str:
         """Shopify's own words, or what else there is to say."""
-        return outcomes.words(action).text or "–"
+        return status_texts.words(action).text or "–"
 
     @admin.display(description="Reason")
     def why(self, action: OrderAction) -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import migrations, models
 
-# Frozen here, as orders.statuses.transactions decides it.
+# Frozen here, as orders.statuses.money_moved decides it.
 _FAILED = {"FAILURE", "ERROR"}
 
 

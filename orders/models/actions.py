@@ -136,7 +136,7 @@ class Outcome(models.TextChoices):
     """How an action ended, and why.
 
     The state says what may still happen; the outcome selects the text people read
-    (orders.actions.outcomes). Empty while the action is active, and for actions that ended before
+    (orders.actions.status_texts). Empty while the action is active, and for actions that ended before
     outcomes were stored.
     """
 

@@ -312,7 +312,7 @@ class OrderTransaction(OrderPart):
 class OrderRefund(OrderPart):
     """A refund that Shopify booked, and how much of it has reached the customer.
 
-    orders.statuses.transactions computes the sums. `has_failed`: at least one of its transactions
+    orders.statuses.money_moved computes the sums. `has_failed`: at least one of its transactions
     failed; the others may have gone through.
     """
 

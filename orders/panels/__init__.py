@@ -4,8 +4,8 @@
 calls Shopify.
 """
 
+from orders.panels.action_notices import action_notice
 from orders.panels.cards import action_states, order_card, order_cards
-from orders.panels.notices import action_notice
 from orders.panels.panel import (
     Choice,
     CustomerSummary,

@@ -9,12 +9,15 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from orders import rules
-from orders.actions import outcomes
+from orders.actions import status_texts
 from orders.errors import Refusal
 from orders.models import ActionState, Order, OrderAction, OrderEvent
 from orders.money import Money
 from orders.panels import details, line_changes
-from orders.panels.notices import NEEDS_A_PERSON, action_notice
+from orders.panels.action_notices import (
+    NEEDS_A_PERSON,
+    action_notice,
+)
 from orders.panels.returns import return_rows
 from orders.panels.rows import event_row, line_rows, parcel_rows, tracking_text
 from orders.panels.totals import money_rows
@@ -262,7 +265,7 @@ def _is_kept(order: Order, snapshot: OrderSnapshot, action: OrderAction | None) 
         return True
     if action is None or action.state != ActionState.AWAITING_BANK:
         return False
-    return outcomes.kept_on_purpose(action) == rules.net_paid(snapshot)
+    return status_texts.kept_on_purpose(action) == rules.net_paid(snapshot)
 
 
 def _method(label: str, account_number: str) -> str:

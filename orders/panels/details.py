@@ -15,7 +15,7 @@ from orders.panels.types import (
 )
 from orders.snapshot import Address, Attribute, OrderSnapshot, Transaction
 from orders.statuses.badges import Badge
-from orders.statuses.payment_methods import (
+from orders.statuses.payment_labels import (
     bank_reason,
     kind_label,
     state_label,

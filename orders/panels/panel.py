@@ -22,7 +22,7 @@ from orders.panels.filters import (
 )
 from orders.panels.types import OrderCard
 from orders.snapshot import Refund
-from orders.statuses.transactions import parts
+from orders.statuses.money_moved import parts
 
 # Needing attention can't be queried, only computed from a loaded order: this many are searched.
 ATTENTION_AMONG: Final = 100

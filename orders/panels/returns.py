@@ -16,7 +16,7 @@ from orders.panels.types import (
 from orders.snapshot import OrderSnapshot, Return
 from orders.statuses import (
     badges,
-    returns,
+    return_units,
 )
 from orders.statuses.badges import (
     Badge,
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrPromise as _StrPromise
 
 # Badge by how far a return's goods have come.
-_RECEIPTS: Final[dict[returns.Receipt, tuple[_StrPromise, Tone, Pip]]] = {
-    returns.Receipt.REQUESTED: (gettext_lazy("Return requested"), Tone.ATTENTION, Pip.EMPTY),
-    returns.Receipt.AWAITED: (gettext_lazy("On its way back"), Tone.INFO, Pip.EMPTY),
-    returns.Receipt.PARTLY: (gettext_lazy("Partly received"), Tone.INFO, Pip.HALF),
-    returns.Receipt.RECEIVED: (gettext_lazy("Received"), Tone.SUCCESS, Pip.FULL),
+_RECEIPTS: Final[dict[return_units.Receipt, tuple[_StrPromise, Tone, Pip]]] = {
+    return_units.Receipt.REQUESTED: (gettext_lazy("Return requested"), Tone.ATTENTION, Pip.EMPTY),
+    return_units.Receipt.AWAITED: (gettext_lazy("On its way back"), Tone.INFO, Pip.EMPTY),
+    return_units.Receipt.PARTLY: (gettext_lazy("Partly received"), Tone.INFO, Pip.HALF),
+    return_units.Receipt.RECEIVED: (gettext_lazy("Received"), Tone.SUCCESS, Pip.FULL),
 }
 
 
@@ -44,7 +44,7 @@ def return_rows(snapshot: OrderSnapshot, *, order: Order) -> tuple[ReturnRow, ..
             gid=found.gid,
             name=found.name,
             badge=receipt_badge(found, zone=order.store.zone),
-            receipt=returns.receipt(found),
+            receipt=return_units.receipt(found),
             received=found.received_quantity,
             total=found.total_quantity,
             received_at=found.received_at,
@@ -70,14 +70,14 @@ def return_rows(snapshot: OrderSnapshot, *, order: Order) -> tuple[ReturnRow, ..
 
 def receipt_badge(found: Return, *, zone: tzinfo) -> Badge:
     """Return one return's badge: where its goods are, and since when they have all been here."""
-    axis, state = _("Return"), returns.receipt(found)
-    if state == returns.Receipt.OVER:
+    axis, state = _("Return"), return_units.receipt(found)
+    if state == return_units.Receipt.OVER:
         known = {"CLOSED": _("Closed"), "CANCELED": _("Canceled"), "DECLINED": _("Declined")}
         label = known.get(found.status) or badges.unknown_label(found.status)
         return Badge(label, Tone.DEFAULT, Pip.NONE, axis, found.status)
     receipt_label, tone, pip = _RECEIPTS[state]
     text = str(receipt_label)
-    if state == returns.Receipt.RECEIVED and found.received_at:
+    if state == return_units.Receipt.RECEIVED and found.received_at:
         day = badges.long_date(found.received_at.astimezone(zone).date())
         text = _("Received on %(date)s") % {"date": day}
     return Badge(text, tone, pip, axis, found.status)

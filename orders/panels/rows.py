@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from orders.actions import outcomes
+from orders.actions import status_texts
 from orders.models import EventKind, Order, OrderEvent
 from orders.panels import details, line_changes
 from orders.panels.types import (
@@ -97,7 +97,7 @@ def event_row(event: OrderEvent) -> EventRow:
         actor = event.actor.get_short_name() or event.actor.get_username()
     label, detail = str(event.get_kind_display()), event.detail
     if event.kind == EventKind.ACTION_FAILED and event.action:
-        words = outcomes.words(event.action)
+        words = status_texts.words(event.action)
         label, detail = words.label, words.text
     return EventRow(
         kind=EventKind(event.kind),

@@ -13,7 +13,7 @@ from orders.panels import line_changes
 from orders.panels.types import MoneyRow
 from orders.shopify_port import SuggestedRefund
 from orders.snapshot import OrderSnapshot
-from orders.statuses.transactions import has_failed
+from orders.statuses.money_moved import has_failed
 
 # Gateways for the shop's own credit, with no bank behind them.
 _IN_SHOP_GATEWAYS = {"gift_card", "shopify_store_credit"}

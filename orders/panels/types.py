@@ -91,7 +91,7 @@ class ReturnItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnRow:
-    """A return. `receipt` is how far its goods have come (orders.statuses.returns.Receipt)."""
+    """A return. `receipt` is how far its goods have come (orders.statuses.return_units.Receipt)."""
 
     gid: str
     name: str
@@ -133,7 +133,7 @@ class TransactionRow:
 class ActionNotice:
     """An order's running or latest action, in plain language.
 
-    `outcome` is a code of orders.actions.outcomes. `is_running` means Shopify has no final answer
+    `outcome` is a code of orders.actions.status_texts. `is_running` means Shopify has no final answer
     yet; the page shows the action as busy.
     """
 
@@ -210,5 +210,5 @@ class OrderCard:
     is_partial: bool
     # A sentence saying which list could not be read completely; "" if all were.
     unread: str = ""
-    # Filled in by inbox.panel.changes when there is a conversation.
+    # Filled in by inbox.panel.changes_since when there is a conversation.
     changes: tuple[Since, ...] = ()

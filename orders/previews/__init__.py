@@ -10,16 +10,16 @@ from orders.previews.build import (
     preview_refund,
     suggest,
 )
+from orders.previews.changed_facts import (
+    changes,
+    facts,
+)
 from orders.previews.eligibility import (
     cancel_refusal_for,
     earlier_refunds,
     method_refusal,
     order_is_delivered,
     ruling_for,
-)
-from orders.previews.facts import (
-    changes,
-    facts,
 )
 from orders.previews.proposals import (
     DISCREPANCY_REASONS,

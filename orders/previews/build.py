@@ -12,6 +12,10 @@ from orders import rules
 from orders.errors import ActionRefused, Refusal
 from orders.models import ActionKind, Order, RefundMethod, Returned
 from orders.money import Money
+from orders.previews.changed_facts import (
+    changes,
+    facts,
+)
 from orders.previews.eligibility import (
     cancel_refusal_for,
     check_amount,
@@ -21,10 +25,6 @@ from orders.previews.eligibility import (
     method_refusal,
     order_is_delivered,
     required_discrepancy_reason,
-)
-from orders.previews.facts import (
-    changes,
-    facts,
 )
 from orders.previews.proposals import (
     REFUND_REASONS,
@@ -55,7 +55,7 @@ from orders.shopify_port import (
     get_gateway,
 )
 from orders.snapshot import LineQuantity, OrderSnapshot, Return
-from orders.statuses import returns
+from orders.statuses import return_units
 from orders.statuses.badges import (
     Tone,
     live_fulfillments,
@@ -237,7 +237,7 @@ def suggest(
 
 def _were_restocked(snapshot: OrderSnapshot, chosen: tuple[LineQuantity, ...]) -> bool:
     """Whether any chosen line has units that an ended return put back in stock."""
-    shelf = returns.on_shelf(snapshot)
+    shelf = return_units.on_shelf(snapshot)
     return any(shelf[choice.line_gid] for choice in chosen)
 
 
@@ -250,9 +250,9 @@ def _return_of(order: Order, choice: RefundChoice) -> tuple[Return | None, Advic
     snapshot = order.snapshot
     if get_gateway().may_process_returns(order.store):
         return return_for(snapshot, choice.lines, choice.through), None
-    if not returns.touches_open(snapshot, choice.lines):
+    if not return_units.touches_open(snapshot, choice.lines):
         return None, None
-    names = ", ".join(found.name for found in returns.open_returns(snapshot))
+    names = ", ".join(found.name for found in return_units.open_returns(snapshot))
     text = _(
         "These items are in an open return (%(returns)s), which this app may not process at "
         "Shopify. The refund goes beside it, and nothing is put back in stock: book the goods in "

@@ -14,7 +14,7 @@ from orders.previews.restocking import Restock
 from orders.previews.returns import ThroughReturn
 from orders.shopify_port import CANCEL_REASON_LABELS
 from orders.snapshot import LineQuantity
-from orders.statuses.payment_methods import readable
+from orders.statuses.payment_labels import readable
 
 # Shopify's staff note holds 255 characters, and ours ends with OrderAction.note_marker, by which we
 # recognize our own actions. The agent's text must arrive in full, so this is what is left for it.

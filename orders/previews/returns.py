@@ -14,7 +14,7 @@ from orders.models import Returned
 from orders.previews.restocking import no_place
 from orders.shopify_port import Place
 from orders.snapshot import LineQuantity, OrderSnapshot, Return
-from orders.statuses import returns
+from orders.statuses import return_units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +72,8 @@ def return_for(
     """
     if not lines:
         return None
-    found = returns.by_gid(order, asked) if asked else None
-    if asked and (found is None or not returns.fits(lines, returns.refundable(found))):
+    found = return_units.by_gid(order, asked) if asked else None
+    if asked and (found is None or not return_units.fits(lines, return_units.refundable(found))):
         raise ActionRefused(
             Refusal(
                 "quantity",
@@ -82,9 +82,9 @@ def return_for(
             )
         )
     if asked is None:
-        found = returns.meant(order, lines)
-    if found is None and returns.touches_open(order, lines):
-        names = ", ".join(r.name for r in returns.open_returns(order))
+        found = return_units.meant(order, lines)
+    if found is None and return_units.touches_open(order, lines):
+        names = ", ".join(r.name for r in return_units.open_returns(order))
         raise ActionRefused(
             Refusal(
                 "return_mixed",
@@ -116,11 +116,11 @@ def through(
     restockable = {line.gid for line in order.lines if line.restockable}
     titles = {line.gid: line.title for line in order.lines}
     free = Counter({line.gid: line.quantity - line.booked for line in found.reverse_lines})
-    units, chosen = [], returns.take(found, lines)
+    units, chosen = [], return_units.take(found, lines)
     for each in chosen:
-        processed = returns.to_process(each)
+        processed = return_units.to_process(each)
         # Shopify books in units as it processes them; the shop books in those processed earlier.
-        count = min(returns.to_book(each), processed) if returned == Returned.RECEIVED else 0
+        count = min(return_units.to_book(each), processed) if returned == Returned.RECEIVED else 0
         put_back = restock and each.line.line_gid in restockable
         place = (places or {}).get(each.line.line_gid)
         bookings = []
@@ -147,7 +147,7 @@ def through(
         name=found.name,
         units=tuple(units),
         refunds_before=tuple(refund.gid for refund in order.refunds),
-        booked_before=sum(each.quantity - returns.to_book(each) for each in chosen),
+        booked_before=sum(each.quantity - return_units.to_book(each) for each in chosen),
         restocked_before=sum(
             min(each.quantity, max(0, each.line.restocked - each.line.refunded)) for each in chosen
         ),
@@ -164,7 +164,7 @@ def return_rows(found: ThroughReturn) -> list[tuple[str, str]]:
 
 def untouched_rows(order: OrderSnapshot) -> list[tuple[str, str]]:
     """Summary rows about the open returns that a refund of only an amount leaves open."""
-    names = [found.name for found in returns.open_returns(order)]
+    names = [found.name for found in return_units.open_returns(order)]
     text = ngettext("%(names)s stays open", "%(names)s stay open", len(names))
     return [(_("Return"), text % {"names": ", ".join(names)})] if names else []
 

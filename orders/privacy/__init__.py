@@ -8,7 +8,7 @@ skips anything, and two workers take turns.
 from orders.privacy.exports import export
 from orders.privacy.replays import replay
 from orders.privacy.requests import ask, stop
-from orders.privacy.uninstalls import (
+from orders.privacy.uninstalled_shops import (
     note_installed,
     note_uninstalled,
 )

@@ -30,7 +30,7 @@ from orders.privacy.registry import (
     resolve,
 )
 from orders.privacy.requests import TRY_AGAIN, end, scope_of
-from orders.privacy.uninstalls import may_wipe
+from orders.privacy.uninstalled_shops import may_wipe
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Value
 from django.db.models.functions import Greatest
 
-from orders.checkouts import CheckoutSnapshot
+from orders.checkout_snapshot import CheckoutSnapshot
 from orders.models import Checkout, Store
 from orders.privacy import ledger
 

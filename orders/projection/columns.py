@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.addresses import (
+from core.email_and_phone import (
     email_key,
     normal_phone,
 )
 from orders.models import order_names
 from orders.snapshot import CustomerDetails, CustomerSnapshot, OrderSnapshot, Refund
-from orders.statuses.transactions import (
+from orders.statuses.money_moved import (
     any_failed,
     parts,
 )

@@ -15,15 +15,18 @@ from core.sql import (
     select,
 )
 from orders import rules
+from orders.action_progress import (
+    canceled_by,
+    refund_of,
+)
 from orders.models import REFUNDED_KEY, EventKind, EventSource, Order, OrderAction, OrderEvent
-from orders.progress import canceled_by, refund_of
 from orders.signals import event_recorded
 from orders.snapshot import OrderSnapshot, Refund
 from orders.statuses.badges import (
     is_parcel_delivered,
     live_fulfillments,
 )
-from orders.statuses.transactions import parts
+from orders.statuses.money_moved import parts
 
 Row = dict[str, Any]
 

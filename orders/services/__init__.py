@@ -10,18 +10,6 @@ from orders.actions.approvals import (
     settling_refusal,
 )
 from orders.actions.eligibility import Objection
-from orders.actions.execution import (
-    SEND_WITHIN,
-    begin_step,
-    booked,
-    claim,
-    end_overdue,
-    human_needed,
-    keep,
-    release,
-    renew,
-    settle,
-)
 from orders.actions.requests import (
     Guard,
     check_now,
@@ -33,6 +21,18 @@ from orders.actions.uninstalls import (
     hand_over,
     hand_over_uninstalled,
     make_way,
+)
+from orders.actions.worker_steps import (
+    SEND_WITHIN,
+    begin_step,
+    booked,
+    claim,
+    end_overdue,
+    human_needed,
+    keep,
+    release,
+    renew,
+    settle,
 )
 from orders.projection.bulk_import import (
     Imported,

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from orders.snapshot import Address, Fulfillment, FulfillmentOrder, OrderSnapshot
-from orders.statuses.arrivals import arrival
+from orders.statuses.arrival_days import arrival
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise as _StrPromise

@@ -19,7 +19,7 @@ from orders.money import Money
 from orders.snapshot import Address, Fulfillment, LineItem, OrderMoney, OrderSnapshot, Refund
 from orders.statuses import badges
 from orders.statuses.badges import is_archived
-from orders.statuses.transactions import parts
+from orders.statuses.money_moved import parts
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise as _StrPromise

@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.json_types import JsonObject
-from practice_store import money
+from practice_store import order_sums
 from practice_store.context import Context
 from practice_store.errors import UserError
 from practice_store.state import Order
@@ -54,7 +54,7 @@ def _of_method(context: Context, order: Order, data: JsonObject, where: list[str
     if data["amount"]["currencyCode"] != order.presentment_currency:
         message = f"Currency must be {order.presentment_currency}"
         raise UserError(message, [*where, "amount", "currencyCode"])
-    if amount <= 0 or amount != money.rounded(amount, order.presentment_currency):
+    if amount <= 0 or amount != order_sums.rounded(amount, order.presentment_currency):
         raise UserError("Amount is invalid", [*where, "amount", "amount"])
     expires_at = data.get("expiresAt")
     if _is_past(context, expires_at):

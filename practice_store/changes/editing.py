@@ -12,7 +12,7 @@ from practice_store import (
 from practice_store.changes import returning
 from practice_store.context import Context
 from practice_store.errors import UserError
-from practice_store.sales import selling
+from practice_store.sales import lifecycle
 from practice_store.state import (
     Edit,
     ExchangeLine,
@@ -50,7 +50,7 @@ def edit(
         _take_off(order, order.line(number), units)
     added = [_put_on(context, order, *new) for new in add or ()]
     _note(context, order, ORDER_EDIT, lost, added)
-    selling.touch(context, order, "orders/edited")
+    lifecycle.touch(context, order, "orders/edited")
     return added
 
 
@@ -80,7 +80,7 @@ def exchange(
     ]
     _note(context, order, RETURN, lost, added)
     context.emit("returns/process", payloads.a_return(order, back))
-    selling.touch(context, order)
+    lifecycle.touch(context, order)
     return back
 
 

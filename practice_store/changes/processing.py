@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from core.json_types import JsonObject
 from practice_store import (
-    money,
+    order_sums,
     payloads,
 )
 from practice_store.changes import (
@@ -22,7 +22,7 @@ from practice_store.changes import (
 )
 from practice_store.context import Context
 from practice_store.errors import UserError
-from practice_store.sales import selling
+from practice_store.sales import lifecycle
 from practice_store.state import (
     ZERO,
     LineItem,
@@ -80,7 +80,7 @@ def process(
         refund = _refund(context, order, back, units, paid, data.get("note"))
         refund.made_by = made_by
     context.emit("returns/process", payloads.a_return(order, back))
-    selling.touch(context, order)
+    lifecycle.touch(context, order)
     return refund
 
 
@@ -129,8 +129,8 @@ def _check_money(context: Context, order: Order, data: JsonObject) -> Money:
         found.shipping = refunding.shipping_part(
             order, {"fullRefund": carriage.get("fullRefund"), "amount": amount}
         )
-    if found.total > money.net(order):
-        message = refunding.too_much(order, found.total, money.net(order))
+    if found.total > order_sums.net(order):
+        message = refunding.too_much(order, found.total, order_sums.net(order))
         raise UserError(message, ["input", "financialTransfer"], "INVALID")
     return found
 
@@ -205,4 +205,4 @@ def outcome(
 def restocking_fee(order: Order, item: ReturnLine, quantity: int) -> Decimal:
     """Return the restocking fee of these units, a percentage of their price."""
     price, _tax = refunding.line_share(order, order.line(item.line_number), quantity)
-    return money.rounded(price * item.restocking_fee_percent / 100, order.presentment_currency)
+    return order_sums.rounded(price * item.restocking_fee_percent / 100, order.presentment_currency)

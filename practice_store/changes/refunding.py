@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from core.json_types import JsonObject
 from practice_store import (
-    money,
+    order_sums,
     payloads,
     quantities,
 )
@@ -16,8 +16,8 @@ from practice_store.changes import crediting
 from practice_store.context import Context
 from practice_store.errors import UserError
 from practice_store.sales import (
-    selling,
-    stock,
+    lifecycle,
+    restocking,
 )
 from practice_store.state import (
     ZERO,
@@ -70,11 +70,11 @@ def line_share(
     Cent rounding is spread so that the shares of all units add up to the line.
     """
     before = line.refunded + line.removed + skip
-    whole = money.line_total(line)
+    whole = order_sums.line_total(line)
 
     def part(sum_of_line: Decimal) -> Decimal:
-        after = money.share(order, sum_of_line, before + quantity, line.quantity)
-        return after - money.share(order, sum_of_line, before, line.quantity)
+        after = order_sums.share(order, sum_of_line, before + quantity, line.quantity)
+        return after - order_sums.share(order, sum_of_line, before, line.quantity)
 
     return part(whole), part(line.tax)
 
@@ -107,12 +107,14 @@ def suggest(
     suggested = []
     for line, quantity in chosen:
         seen = 0
-        for kind, units, location in stock.split(order, line, quantity) if quantity > 0 else ():
+        for kind, units, location in (
+            restocking.split(order, line, quantity) if quantity > 0 else ()
+        ):
             price, tax = line_share(order, line, units, skip=seen)
             suggested.append(SuggestedLine(line, units, kind, location, price, tax))
             seen += units
-    maximum = max(ZERO, money.net(order))
-    shipping_maximum = money.shipping(order) - money.refunded_shipping(order)
+    maximum = max(ZERO, order_sums.net(order))
+    shipping_maximum = order_sums.shipping(order) - order_sums.refunded_shipping(order)
     carriage = shipping_maximum if full else min(shipping or ZERO, shipping_maximum)
     price = sum((line.subtotal for line in suggested), ZERO)
     tax = sum((line.tax for line in suggested), ZERO)
@@ -160,10 +162,10 @@ def _duties(
         line = by_id.get(item["dutyId"])
         if line is None:
             raise UserError("Duty does not exist", ["refundDuties", str(index), "dutyId"])
-        left = money.duty_left(order, line)
+        left = order_sums.duty_left(order, line)
         if item.get("refundType") == "PROPORTIONAL":
             units = quantities.get(line.number_id, 0)
-            left = min(left, money.share(order, line.duty, units, line.quantity))
+            left = min(left, order_sums.share(order, line.duty, units, line.quantity))
         if left > 0:
             found.append((line, left))
     return found
@@ -173,8 +175,8 @@ def _spread(order: Order, amount: Decimal) -> tuple[tuple[Transaction, Decimal, 
     """Spread the amount over the payments, gift cards last, and return each one's maximum too."""
     left = amount
     found = []
-    for payment in sorted(money.payments(order), key=lambda t: t.gateway == "gift_card"):
-        maximum = money.left_of(order, payment)
+    for payment in sorted(order_sums.payments(order), key=lambda t: t.gateway == "gift_card"):
+        maximum = order_sums.left_of(order, payment)
         if maximum > 0:
             part = min(left, maximum)
             found.append((payment, part, maximum))
@@ -200,14 +202,14 @@ def create(
     for line, quantity, _item in lines:
         quantities[line.number_id] = quantities.get(line.number_id, 0) + quantity
     tolls = _duties(order, data.get("refundDuties") or [], quantities)
-    shipped = stock.check_restock(context, order, lines)
+    shipped = restocking.check_restock(context, order, lines)
     shipping_part(order, data.get("shipping") or {})
     moves = check_transactions(order, data.get("transactions") or [])
     credits = crediting.of_refund(context, order, data.get("refundMethods") or [])
     moved = sum((amount for _, amount in moves), ZERO)
     moved += sum((credit.amount for credit in credits), ZERO)
-    if moved > money.net(order):
-        raise UserError(too_much(order, moved, money.net(order)))
+    if moved > order_sums.net(order):
+        raise UserError(too_much(order, moved, order_sums.net(order)))
     for (line, _quantity, _item), units in zip(lines, shipped, strict=True):
         line.refunded_shipped += units
     refund = book(context, order, data, lines, moves, credits, key, tolls)
@@ -219,7 +221,7 @@ def too_much(order: Order, amount: Decimal, limit: Decimal) -> str:
     """Return Shopify's message for refunding more than was received."""
     currency = order.presentment_currency
     sign = {"EUR": "€", "GBP": "£", "JPY": "¥"}.get(currency, "$")
-    asked, most = (str(money.rounded(sum_, currency)) for sum_ in (amount, limit))
+    asked, most = (str(order_sums.rounded(sum_, currency)) for sum_ in (amount, limit))
     return f"Refund amount {sign}{asked} is greater than net payment received {sign}{most}"
 
 
@@ -256,8 +258,8 @@ def check_transactions(order: Order, wanted: list[JsonObject]) -> list[tuple[Tra
                 "Transactions require a parent_id associated with the order", ["transactions"]
             )
         amount = Decimal(str(item["amount"]))
-        if amount > money.left_of(order, parent) and amount <= money.net(order):
-            raise UserError(too_much(order, amount, money.left_of(order, parent)))
+        if amount > order_sums.left_of(order, parent) and amount <= order_sums.net(order):
+            raise UserError(too_much(order, amount, order_sums.left_of(order, parent)))
         found.append((parent, amount))
     return found
 
@@ -297,7 +299,7 @@ def book(
                 restock_type=item.get("restockType") or "NO_RESTOCK",
                 subtotal=price,
                 tax=tax,
-                location_number=stock.put_back_by_refund(context, order, line, quantity, item),
+                location_number=restocking.put_back_by_refund(context, order, line, quantity, item),
             )
         )
         _take_off(order, line, quantity)
@@ -305,10 +307,10 @@ def book(
     booked += ZERO if order.duties_included else sum((toll for _, toll in tolls), ZERO)
     refund.shipping = shipping_part(order, data.get("shipping") or {})
     booked += refund.shipping
-    back = selling.give_back(context, order, moves, key=key)
+    back = lifecycle.give_back(context, order, moves, key=key)
     refund.transactions += [transaction.number_id for transaction in back]
     for credit in credits:
-        moved = selling.add_store_credit(
+        moved = lifecycle.add_store_credit(
             context, order, amount=credit.amount, expires_at=credit.expires_at, key=key
         )
         refund.transactions.append(moved.number_id)
@@ -320,7 +322,7 @@ def book(
         )
     order.refunds.append(refund)
     context.emit("refunds/create", payloads.refund(shop, order, refund))
-    selling.touch(context, order)
+    lifecycle.touch(context, order)
     return refund
 
 
@@ -345,7 +347,7 @@ def _take_off(order: Order, line: LineItem, quantity: int) -> None:
 
 def shipping_part(order: Order, data: JsonObject) -> Decimal:
     """Return how much shipping a ShippingRefundInput refunds. Raises UserError if too much."""
-    left = money.shipping(order) - money.refunded_shipping(order)
+    left = order_sums.shipping(order) - order_sums.refunded_shipping(order)
     if data.get("fullRefund"):
         return left
     amount = Decimal(str(data.get("amount") or 0))

@@ -12,8 +12,8 @@ from practice_store.errors import (
     all_of,
 )
 from practice_store.sales import (
-    selling,
-    stock,
+    lifecycle,
+    restocking,
 )
 from practice_store.state import (
     Disposition,
@@ -151,7 +151,7 @@ def receive(
         )
     location = None if kind == "MISSING" else next(iter(context.shop.locations))
     booked = book_in(context, order, item, quantity, kind, location)
-    selling.touch(context, order)
+    lifecycle.touch(context, order)
     return booked
 
 
@@ -159,7 +159,7 @@ def _no_place(context: Context, given: str | None, where: list[str]) -> UserErro
     """Return the problem with a given location, or None."""
     try:
         if given:
-            stock.location_number(context, given, [*where, "locationId"])
+            restocking.location_number(context, given, [*where, "locationId"])
     except UserError as error:
         return error
     return None
@@ -184,7 +184,7 @@ def book_in(
     item.dispositions.append(booked)
     if kind == "RESTOCKED" and location is not None:
         line = order.line(item.line_number)
-        stock.put_back(context, order, line, quantity, location, "return")
+        restocking.put_back(context, order, line, quantity, location, "return")
     body = {"order_id": order.number_id, "id": item.number_id, "type": kind.lower()}
     context.emit("reverse_fulfillment_orders/dispose", body)
     return booked
@@ -217,7 +217,7 @@ def check_dispositions(
         left[item.number_id] -= entry["quantity"]
         if entry.get("locationId") or kind == "RESTOCKED":
             given = entry.get("locationId")
-            location = stock.location_number(context, given, [*where, "locationId"])
+            location = restocking.location_number(context, given, [*where, "locationId"])
         else:
             location = None
         found.append((item, entry["quantity"], kind, location))
@@ -242,7 +242,7 @@ def dispose(context: Context, wanted: list[JsonObject]) -> list[tuple[Order, Ret
     checked = check_dispositions(context, order, back, wanted, ["dispositionInputs"])
     for item, quantity, kind, location in checked:
         book_in(context, order, item, quantity, kind, location)
-    selling.touch(context, order)
+    lifecycle.touch(context, order)
     return [(order, item) for item, *_ in checked]
 
 
@@ -264,7 +264,7 @@ def return_status(order: Order) -> str:
 
 def _emit(context: Context, order: Order, back: Return, topic: str) -> None:
     context.emit(topic, payloads.a_return(order, back))
-    selling.touch(context, order)
+    lifecycle.touch(context, order)
 
 
 def ledger(shop: Shop) -> list[JsonObject]:

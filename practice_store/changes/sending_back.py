@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.json_types import JsonObject
 from practice_store.context import Context
 from practice_store.errors import UserError
-from practice_store.sales import selling
+from practice_store.sales import lifecycle
 from practice_store.state import (
     Order,
     Return,
@@ -41,7 +41,7 @@ def create(
     )
     set_tracking(found, tracking)
     back.deliveries.append(found)
-    selling.touch(context, order)
+    lifecycle.touch(context, order)
     return found
 
 

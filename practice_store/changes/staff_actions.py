@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from practice_store import (
-    money,
+    order_sums,
     payloads,
 )
 from practice_store.changes import (
@@ -18,8 +18,8 @@ from practice_store.changes import (
 from practice_store.context import Context
 from practice_store.errors import UserError
 from practice_store.sales import (
-    ordering,
-    selling,
+    lifecycle,
+    order_input,
     shipping,
 )
 from practice_store.state import (
@@ -40,8 +40,8 @@ def order_by_name(context: Context, name: str) -> Order:
 
 def place(context: Context, **data: Any) -> Order:
     """Place an order from orderCreate's input."""
-    order = ordering.from_input(context, data)
-    selling.place(context, order)
+    order = order_input.from_input(context, data)
+    lifecycle.place(context, order)
     return order
 
 
@@ -53,38 +53,38 @@ def pay(
     account_number: str | None = "•••• 4242",
 ) -> None:
     """Receive money: everything owed, or a part. Raises UserError if nothing is owed."""
-    due = amount if amount is not None else money.outstanding(order)
+    due = amount if amount is not None else order_sums.outstanding(order)
     if due <= 0:
         raise UserError("Nothing is owed.")
     order.pending = False
-    for waiting in money.pending_payments(order):
+    for waiting in order_sums.pending_payments(order):
         waiting.status = "FAILURE"
-    selling.add_transaction(
+    lifecycle.add_transaction(
         context, order, kind="SALE", amount=due, gateway=gateway, account_number=account_number
     )
-    paid = money.financial_status(order) == "PAID"
-    selling.archive_if_done(context, order)
-    selling.touch(context, order, *(("orders/paid",) if paid else ()))
+    paid = order_sums.financial_status(order) == "PAID"
+    lifecycle.archive_if_done(context, order)
+    lifecycle.touch(context, order, *(("orders/paid",) if paid else ()))
 
 
 def authorize(context: Context, order: Order) -> None:
     """Authorize the whole total on a card."""
-    selling.add_transaction(
+    lifecycle.add_transaction(
         context,
         order,
         kind="AUTHORIZATION",
-        amount=money.total(order),
+        amount=order_sums.total(order),
         gateway="shopify_payments",
         account_number="•••• 4242",
     )
     order.pending = False
-    selling.touch(context, order)
+    lifecycle.touch(context, order)
 
 
 def capture(context: Context, order: Order) -> None:
     """Capture everything that is authorized."""
-    for held in money.open_authorizations(order):
-        selling.capture(context, order, held.number_id, money.capturable(order))
+    for held in order_sums.open_authorizations(order):
+        lifecycle.capture(context, order, held.number_id, order_sums.capturable(order))
 
 
 def ship(
@@ -140,8 +140,8 @@ def carrier_says(
 def refund(context: Context, order: Order, amount: Decimal, note: str = "") -> Refund:
     """Refund an amount as staff in Shopify's own admin. Raises UserError if it is too much."""
     left, moves = amount, []
-    for payment in money.payments(order):
-        part = min(left, money.left_of(order, payment))
+    for payment in order_sums.payments(order):
+        part = min(left, order_sums.left_of(order, payment))
         if part > 0:
             moves.append(
                 {
@@ -166,9 +166,9 @@ def refund(context: Context, order: Order, amount: Decimal, note: str = "") -> R
 
 def cancel(context: Context, order: Order, *, reason: str, refund_all: bool) -> None:
     """Cancel as staff in Shopify's own admin. Raises UserError."""
-    selling.check_cancelable(context, order, None)
+    lifecycle.check_cancelable(context, order, None)
     key = f"staff-{context.shop.new_id()}"
-    selling.start_cancel(
+    lifecycle.start_cancel(
         context, order, reason=reason, refund=refund_all, staff_note=None, key=key, made_by="staff"
     )
 
@@ -235,7 +235,7 @@ def edit(
         order.note = note
     if tags is not None:
         order.tags = sorted(tags)
-    selling.touch(context, order)
+    lifecycle.touch(context, order)
 
 
 def fail_refund(context: Context, order: Order, refund_row: Refund, error_code: str) -> None:
@@ -243,7 +243,7 @@ def fail_refund(context: Context, order: Order, refund_row: Refund, error_code: 
     for transaction in order.transactions:
         if transaction.number_id in refund_row.transactions:
             transaction.status, transaction.error_code = "FAILURE", error_code
-    selling.touch(context, order)
+    lifecycle.touch(context, order)
 
 
 def merge_customers(context: Context, *, kept: int, gone: int) -> None:
@@ -253,7 +253,7 @@ def merge_customers(context: Context, *, kept: int, gone: int) -> None:
     del customers[gone]
     for order in [o for o in context.shop.orders.values() if o.customer_number == gone]:
         order.customer_number = kept
-        selling.touch(context, order)
+        lifecycle.touch(context, order)
 
 
 def dispute(context: Context, order: Order, status: str) -> None:
@@ -264,7 +264,7 @@ def dispute(context: Context, order: Order, status: str) -> None:
         "id": order.number_id,
         "order_id": order.number_id,
         "type": "chargeback",
-        "amount": money.wire(money.received(order)),
+        "amount": order_sums.wire(order_sums.received(order)),
         "currency": order.presentment_currency,
         "reason": "fraudulent",
         "status": status.lower(),

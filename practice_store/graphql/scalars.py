@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from graphql import GraphQLError, GraphQLScalarType, GraphQLSchema, build_schema
 
-from practice_store import money
+from practice_store import order_sums
 from practice_store.schema.cut import CUT
 
 
@@ -41,7 +41,7 @@ def _time_in(value: Any) -> datetime:
 
 
 def _decimal_out(value: Any) -> str:
-    return money.wire(value) if isinstance(value, Decimal) else str(value)
+    return order_sums.wire(value) if isinstance(value, Decimal) else str(value)
 
 
 def _decimal_in(value: Any) -> Decimal:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from practice_store import (
-    money,
+    order_sums,
     quantities,
 )
 from practice_store.state import (
@@ -33,7 +33,7 @@ _ORDER: Final[dict[str, Callable[[Order], Any]]] = {
     "created_at": lambda o: o.created_at,
     "processed_at": lambda o: o.processed_at,
     "updated_at": lambda o: o.updated_at,
-    "financial_status": lambda o: (money.financial_status(o) or "").lower(),
+    "financial_status": lambda o: (order_sums.financial_status(o) or "").lower(),
     "fulfillment_status": lambda o: quantities.fulfillment_status(o).lower(),
     "tag": lambda o: {t.lower() for t in o.tags},
     "test": lambda o: str(o.test).lower(),

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from core.json_types import JsonObject
-from practice_store import money
+from practice_store import order_sums
 from practice_store.payloads.goods import (
     fulfillment,
     line,
@@ -32,14 +32,14 @@ _FULFILLMENT: Final = {"FULFILLED": "fulfilled", "PARTIALLY_FULFILLED": "partial
 
 def order(shop: Shop, order: Order) -> JsonObject:
     """Return the body of orders/*."""
-    now = money.current(order)
+    now = order_sums.current(order)
     customer_row = shop.customers.get(order.customer_number or 0)
     sums = {
-        "subtotal_price": money.subtotal(order),
-        "total_price": money.total(order),
-        "total_tax": money.tax(order),
-        "total_discounts": money.discounts(order),
-        "total_line_items_price": money.subtotal(order) + money.discounts(order),
+        "subtotal_price": order_sums.subtotal(order),
+        "total_price": order_sums.total(order),
+        "total_tax": order_sums.tax(order),
+        "total_discounts": order_sums.discounts(order),
+        "total_line_items_price": order_sums.subtotal(order) + order_sums.discounts(order),
         "current_subtotal_price": now["subtotal"],
         "current_total_price": now["total"],
         "current_total_tax": now["tax"],
@@ -70,7 +70,7 @@ def order(shop: Shop, order: Order) -> JsonObject:
         "duties_included": order.duties_included,
         "email": order.email or "",
         "estimated_taxes": False,
-        "financial_status": (money.financial_status(order) or "pending").lower(),
+        "financial_status": (order_sums.financial_status(order) or "pending").lower(),
         "fulfillment_status": _FULFILLMENT.get(fulfillment_status(order)),
         "landing_site": None,
         "landing_site_ref": None,
@@ -83,8 +83,8 @@ def order(shop: Shop, order: Order) -> JsonObject:
         "number": order.number,
         "order_number": order.number + 1000,
         "order_status_url": f"https://{shop.domain}/orders/{order.number_id}",
-        "original_total_additional_fees_set": _money_set_or_none(order, money.fees(order)),
-        "original_total_duties_set": _money_set_or_none(order, money.duties(order)),
+        "original_total_additional_fees_set": _money_set_or_none(order, order_sums.fees(order)),
+        "original_total_duties_set": _money_set_or_none(order, order_sums.duties(order)),
         "payment_gateway_names": list(dict.fromkeys(t.gateway for t in order.transactions)),
         "phone": order.phone,
         "po_number": None,
@@ -103,10 +103,10 @@ def order(shop: Shop, order: Order) -> JsonObject:
         "token": f"{order.number_id:x}",
         "total_cash_rounding_payment_adjustment_set": money_set(order, order.cash_rounding),
         "total_cash_rounding_refund_adjustment_set": money_set(order, Decimal(0)),
-        "total_outstanding": amount_text(order, money.outstanding(order)),
-        "total_shipping_price_set": money_set(order, money.shipping(order)),
+        "total_outstanding": amount_text(order, order_sums.outstanding(order)),
+        "total_shipping_price_set": money_set(order, order_sums.shipping(order)),
         "current_shipping_price_set": money_set(order, now["shipping"]),
-        "current_total_additional_fees_set": _money_set_or_none(order, money.fees(order)),
+        "current_total_additional_fees_set": _money_set_or_none(order, order_sums.fees(order)),
         "current_total_duties_set": _money_set_or_none(order, now["duties"]),
         "total_tip_received": amount_text(order, order.tip),
         "total_weight": 0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.json_types import JsonObject
-from practice_store import money
+from practice_store import order_sums
 from practice_store.payloads.values import when
 from practice_store.state import (
     Address,
@@ -84,7 +84,7 @@ def checkout(shop: Shop, row: Checkout) -> JsonObject:
     Amounts are strings in the checkout's currency.
     """
     person = shop.customers.get(row.customer_number or 0)
-    total = f"{money.rounded(row.total, row.currency)}"
+    total = f"{order_sums.rounded(row.total, row.currency)}"
     return {
         "id": row.number_id,
         "token": row.token,

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.json_types import JsonObject
-from practice_store import money
+from practice_store import order_sums
 from practice_store.state import Order
 
 
@@ -16,12 +16,12 @@ def when(moment: datetime | None) -> str | None:
 
 def amount_text(order: Order, amount: Decimal) -> str:
     """Return a presentment amount as text, with the currency's decimals."""
-    return f"{money.rounded(amount, order.presentment_currency)}"
+    return f"{order_sums.rounded(amount, order.presentment_currency)}"
 
 
 def money_set(order: Order, amount: Decimal) -> JsonObject:
     """Return an amount in both currencies."""
-    both = money.bag(order, amount)
+    both = order_sums.bag(order, amount)
     return {
         key: {"amount": f"{side['amount']}", "currency_code": side["currencyCode"]}
         for key, side in (

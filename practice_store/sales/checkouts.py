@@ -9,8 +9,8 @@ from practice_store import payloads
 from practice_store.context import Context
 from practice_store.errors import UserError
 from practice_store.sales import (
-    ordering,
-    selling,
+    lifecycle,
+    order_input,
 )
 from practice_store.state import (
     Checkout,
@@ -30,7 +30,7 @@ def begin(
     """Start a checkout with the customer's address; Shopify reports it from then on."""
     now = context.now()
     data = {"customer": {"toUpsert": {"email": email}}}
-    customer = context.shop.customers[ordering.customer(context, data) or 0]
+    customer = context.shop.customers[order_input.customer(context, data) or 0]
     if accepts_marketing:
         customer.email_consent = "SUBSCRIBED"
     number = context.shop.new_id()
@@ -86,8 +86,8 @@ def complete(context: Context, checkout: Checkout) -> Order:
         ],
         "financialStatus": "PAID",
     }
-    order = ordering.from_input(context, data)
-    selling.place(context, order)
+    order = order_input.from_input(context, data)
+    lifecycle.place(context, order)
     checkout.completed_at = checkout.updated_at = context.now()
     _emit(context, checkout, "checkouts/update")
     return order

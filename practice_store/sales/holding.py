@@ -8,7 +8,7 @@ from typing import Final
 from practice_store.context import Context
 from practice_store.errors import UserError
 from practice_store.sales import (
-    selling,
+    lifecycle,
     shipping,
 )
 from practice_store.state import (
@@ -75,9 +75,9 @@ def agree_on_terms(
 ) -> None:
     """Let the customer pay later: "Net 30"."""
     order.terms = PaymentTerms(name=name, kind=kind, due_at=due_at, issued_at=context.now())
-    selling.touch(context, order)
+    lifecycle.touch(context, order)
 
 
 def _changed(context: Context, order: Order, work: FulfillmentOrder) -> None:
     work.updated_at = context.now()
-    selling.touch(context, order)
+    lifecycle.touch(context, order)

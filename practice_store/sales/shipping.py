@@ -10,7 +10,7 @@ from practice_store import payloads
 from practice_store.context import Context
 from practice_store.errors import UserError
 from practice_store.quantities import fulfillment_status
-from practice_store.sales import selling
+from practice_store.sales import lifecycle
 from practice_store.state import (
     Fulfillment,
     FulfillmentEvent,
@@ -67,8 +67,8 @@ def ship(
     order.fulfillments.append(parcel)
     context.emit("fulfillments/create", payloads.fulfillment(order, parcel))
     whole = fulfillment_status(order) == "FULFILLED"
-    selling.archive_if_done(context, order)
-    selling.touch(context, order, "orders/fulfilled" if whole else "orders/partially_fulfilled")
+    lifecycle.archive_if_done(context, order)
+    lifecycle.touch(context, order, "orders/fulfilled" if whole else "orders/partially_fulfilled")
     return parcel
 
 
@@ -96,7 +96,7 @@ def cancel(context: Context, order: Order, parcel: Fulfillment) -> None:
         if work.status == "CLOSED" and any(i.remaining_quantity for i in work.lines):
             work.status = "OPEN"
     context.emit("fulfillments/update", payloads.fulfillment(order, parcel))
-    selling.touch(context, order)
+    lifecycle.touch(context, order)
 
 
 def set_tracking(

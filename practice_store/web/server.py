@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from core.json_types import JsonObject
-from practice_store.conditions import Conditions
+from practice_store.faults.lasting import Conditions
 from practice_store.faults.rules import (
     COMMITS,
     Rule,

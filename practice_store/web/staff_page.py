@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from practice_store import (
-    money,
+    order_sums,
     quantities,
 )
 from practice_store.changes import staff_actions
@@ -17,7 +17,7 @@ from practice_store.context import Context
 from practice_store.errors import UserError
 from practice_store.sales import (
     checkouts,
-    selling,
+    lifecycle,
 )
 from practice_store.state import (
     Checkout,
@@ -48,7 +48,7 @@ def _ship(context: Context, order: Order, form: Form) -> None:
 
 def _amount(form: Form, order: Order) -> Decimal:
     try:
-        return Decimal(form.get("amount") or str(money.net(order)))
+        return Decimal(form.get("amount") or str(order_sums.net(order)))
     except InvalidOperation as error:
         raise UserError("The amount is no number.") from error
 
@@ -88,7 +88,7 @@ _ACTS: Final[dict[str, tuple[str, Callable[[Context, Order, Form], object]]]] = 
     "receive": ("Receive return", lambda c, o, f: staff_actions.receive_return(c, o)),
     "process_return": ("Process return", lambda c, o, f: staff_actions.process_return(c, o)),
     "close_return": ("Close return", lambda c, o, f: staff_actions.close_return(c, o)),
-    "archive": ("Archive", lambda c, o, f: selling.close(c, o)),
+    "archive": ("Archive", lambda c, o, f: lifecycle.close(c, o)),
 }
 
 
@@ -214,7 +214,7 @@ def _row(order: Order, domain: str, q: str) -> str:
         str(part)
         for part in (
             "Canceled" if order.cancelled_at else None,
-            money.financial_status(order),
+            order_sums.financial_status(order),
             quantities.fulfillment_status(order),
             *(
                 f"{back.name} {back.status}: {sum(i.disposed for i in back.lines)} of "
@@ -228,7 +228,7 @@ def _row(order: Order, domain: str, q: str) -> str:
         f'<button name="act" value="{name}">{label}</button>' for name, (label, _) in _ACTS.items()
     )
     return f"""<tr><td><b>{escape(order.name)}</b><br><span class="dim">{order.number_id}</span></td>
-<td>{escape(order.email or "–")}</td><td>{money.total(order)} {order.presentment_currency}</td><td>{state}</td>
+<td>{escape(order.email or "–")}</td><td>{order_sums.total(order)} {order.presentment_currency}</td><td>{state}</td>
 <td><form method="post" action="/_practice/act" class="act"><input type="hidden" name="shop" value="{escape(domain)}">
 <input type="hidden" name="order" value="{escape(order.name)}"><input type="hidden" name="q" value="{escape(q)}">
 {buttons}<input name="amount" size="6" aria-label="Amount to refund of {escape(order.name)}"></form></td></tr>"""

@@ -13,6 +13,7 @@ from typing import Final
 from django.conf import settings
 
 from core.json_types import JsonObject
+from orders.action_progress import Goal
 from orders.models import ActionKind, OrderAction, RefundMethod
 from orders.money import Money
 from orders.previews import Proposal, decode_proposal
@@ -20,7 +21,6 @@ from orders.previews.returns import (
     ReturnUnits,
     ThroughReturn,
 )
-from orders.progress import Goal
 from orders.shopify_port import Step
 from shopify_sync.api.documents import load
 

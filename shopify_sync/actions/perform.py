@@ -1,7 +1,7 @@
 """Carry out an OrderAction at Shopify: claim, read, decide, send, classify the answer.
 
 Three things keep anything from happening twice: the row with its frozen request and idempotency
-key, a fresh read before every send, and compare-and-set state changes (orders.actions.execution).
+key, a fresh read before every send, and compare-and-set state changes (orders.actions.worker_steps).
 """
 
 from __future__ import annotations
@@ -18,9 +18,19 @@ from django.utils.translation import gettext as _
 from core import queue
 from core.failpoints import failpoint
 from core.json_types import JsonObject
-from orders import progress, services
+from orders import (
+    action_progress,
+    services,
+)
+from orders.action_progress import (
+    Contradiction,
+    Goal,
+    Job,
+    Settled,
+    ToSend,
+    Waiting,
+)
 from orders.models import ActionState, OrderAction, Outcome
-from orders.progress import Contradiction, Goal, Job, Settled, ToSend, Waiting
 from orders.services import Objection, record_snapshot
 from orders.snapshot import OrderSnapshot
 from shopify_sync import mapping
@@ -125,7 +135,7 @@ def _advance(action: OrderAction, client: AdminClient) -> bool:
         text = _("Shopify’s answer is older than what it said before; reading it again.")
         _release(action, _resting(action), wait_s=_POLL_S[0], message=text)
         return False
-    move = progress.next_move(action, snapshot, job=job, job_message=job_message, now=now)
+    move = action_progress.next_move(action, snapshot, job=job, job_message=job_message, now=now)
     match move:
         case Settled():
             _settle(action, move, now)
@@ -290,7 +300,7 @@ def _refused(action: OrderAction, index: int, errors: list[str], before: _Before
         _release(action, ActionState.UNKNOWN, message=text)
     elif not before.is_doubtful:
         _end_unsent(action, index, text, Outcome.REFUSED_BY_SHOPIFY)
-    elif before.step_last_sent_at and now - before.step_last_sent_at < progress.LATE_COMMIT:
+    elif before.step_last_sent_at and now - before.step_last_sent_at < action_progress.LATE_COMMIT:
         # The wait for a late commit counts from the send that had no answer, not from this one.
         _release(
             action, ActionState.UNKNOWN, message=text, step_last_sent_at=before.step_last_sent_at

@@ -18,7 +18,7 @@ from core.json_types import JsonObject
 from orders.admin.base import ReadOnlyAdmin
 from shopify_sync.models import EventState, WebhookEvent, WebhookTally
 from shopify_sync.reading import orders
-from shopify_sync.sync import balance
+from shopify_sync.webhooks import balance
 from shopify_sync.webhooks import replay as replaying
 from shopify_sync.webhooks.body_preview import masked_body
 

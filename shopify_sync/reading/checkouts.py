@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orders.checkouts import (
+from orders.checkout_snapshot import (
     CheckoutSnapshot,
     Consents,
 )

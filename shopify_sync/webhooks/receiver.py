@@ -21,7 +21,7 @@ from shopify_sync.webhooks import (
     counters,
     storage,
 )
-from shopify_sync.webhooks.batching import Batcher
+from shopify_sync.webhooks.batcher import Batcher
 from shopify_sync.webhooks.delivery import (
     Answer,
     Delivery,

@@ -25,9 +25,9 @@ from orders.models import ActionState, Order, OrderAction, Store
 from orders.money import Money
 from orders.snapshot import LineQuantity
 from practice_store.changes import staff_actions as shop_actions
-from practice_store.conditions import Conditions
+from practice_store.faults.lasting import Conditions
 from practice_store.graphql import idempotency
-from practice_store.sales import selling
+from practice_store.sales import lifecycle
 from shopify_sync.api.errors import ShopifyError
 from shopify_sync.reading import orders as ingest
 from shopify_sync.setup import connect
@@ -53,7 +53,7 @@ class Installation:
         # The workers are forked by a process of their own, before this one has threads.
         self.workers = Workers()
         call_command("migrate", verbosity=0)
-        selling.JOB_SECONDS = 0.05
+        lifecycle.JOB_SECONDS = 0.05
         self.shop = Shop()
         settings.SHOPIFY_ADMIN_ORIGIN = self.shop.origin
         settings.PUBLIC_URL = "http://testserver"

@@ -43,25 +43,28 @@ def _blind() -> None:
     """No read decides: what is not answered is sent again, and an answer is the truth."""
     from django.utils import timezone
 
+    from orders.action_progress import (
+        Settled,
+        ToSend,
+    )
     from orders.actions import (
-        execution,
         settlement,
+        worker_steps,
     )
     from orders.models import ActionState
-    from orders.progress import Settled, ToSend
     from shopify_sync.actions import perform
 
     def send(action: Any, snapshot: Any, **_: Any) -> ToSend:
         return ToSend(0)
 
     def accepted(action: Any, goal: str, payload: Any) -> bool:
-        execution.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
+        worker_steps.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
         return False
 
     def nothing(*_: Any) -> bool:
         return False
 
-    perform.progress.next_move = send  # type: ignore[assignment]
+    perform.action_progress.next_move = send  # type: ignore[assignment]
     perform._accepted = accepted  # type: ignore[assignment]
     settlement.is_evident = nothing  # type: ignore[assignment]
 
@@ -75,27 +78,27 @@ def _trust_answers() -> None:
     """A refusal is a failure and an accepted job is success, whatever was sent before."""
     from django.utils import timezone
 
-    from orders.actions import execution
+    from orders.action_progress import Settled
+    from orders.actions import worker_steps
     from orders.models import ActionState
-    from orders.progress import Settled
     from shopify_sync.actions import perform
 
-    read = perform.progress.next_move
+    read = perform.action_progress.next_move
 
     def next_move(action: Any, snapshot: Any, **words: Any) -> Any:
         seen = dataclasses.replace(snapshot, cancelled_at=None) if not action.job_gid else snapshot
         return read(action, seen, **words)
 
     def accepted(action: Any, index: int, result: str) -> bool:
-        execution.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
+        worker_steps.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
         return False
 
     def refused(action: Any, index: int, errors: list[str], before: Any) -> bool:
         end = Settled(ActionState.REJECTED, " ".join(errors))
-        execution.settle(action, end, now=timezone.now(), maybe_applied=False)
+        worker_steps.settle(action, end, now=timezone.now(), maybe_applied=False)
         return False
 
-    perform.progress.next_move = next_move  # type: ignore[assignment]
+    perform.action_progress.next_move = next_move  # type: ignore[assignment]
     perform._accepted = accepted  # type: ignore[assignment]
     perform._refused = refused  # type: ignore[assignment]
 
@@ -103,14 +106,14 @@ def _trust_answers() -> None:
 def _send_returns_again() -> None:
     """What was sent through a return without an answer is sent once more, as a refund is that
     Shopify has a key for."""
-    from orders import progress
+    from orders import action_progress
 
     def move(index: int, action: Any, snapshot: Any, now: Any) -> Any:
-        if progress.refund_of(action, snapshot) is not None:
+        if action_progress.refund_of(action, snapshot) is not None:
             return None
-        return progress.ToSend(index)
+        return action_progress.ToSend(index)
 
-    progress._return_move = move
+    action_progress._return_move = move
 
 
 def _ack_early() -> None:
@@ -118,9 +121,9 @@ def _ack_early() -> None:
     a worker that lives carries it out, and after one that dies nobody takes it up again."""
     from django.utils import timezone
 
-    from orders.actions import execution
+    from orders.action_progress import Settled
+    from orders.actions import worker_steps
     from orders.models import ActionState
-    from orders.progress import Settled
     from shopify_sync.actions import perform
 
     real = perform.services.claim
@@ -128,7 +131,7 @@ def _ack_early() -> None:
     def claim(**words: Any) -> Any:
         action = real(**words)
         if action is not None:
-            execution.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
+            worker_steps.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
         return action
 
     def keep(action: Any, **changes: Any) -> bool:
@@ -138,7 +141,7 @@ def _ack_early() -> None:
         return True
 
     perform.services.claim = claim  # type: ignore[assignment]
-    execution._keep = keep  # type: ignore[assignment]
+    worker_steps._keep = keep  # type: ignore[assignment]
 
 
 def _accept_rejected_reads() -> None:
@@ -162,9 +165,9 @@ def _no_check_before_sending() -> None:
     def fine(*_: Any, **__: Any) -> None:
         return None
 
-    from orders.actions import execution
+    from orders.actions import worker_steps
 
-    real = getattr(execution, "check_before_sending", None)
+    real = getattr(worker_steps, "check_before_sending", None)
     for module in [m for m in sys.modules.values() if m is not None]:
         if real is not None and getattr(module, "check_before_sending", None) is real:
             module.check_before_sending = fine  # type: ignore[attr-defined]
@@ -176,12 +179,16 @@ def _no_unknown() -> None:
     from django.utils import timezone
 
     from orders import services
-    from orders.actions import execution
+    from orders.action_progress import (
+        Contradiction,
+        Settled,
+        ToSend,
+    )
+    from orders.actions import worker_steps
     from orders.models import ActionState
-    from orders.progress import Contradiction, Settled, ToSend
     from shopify_sync.actions import perform
 
-    release, next_move = execution.release, perform.progress.next_move
+    release, next_move = worker_steps.release, perform.action_progress.next_move
     undone = {"is_doubtful": False, "maybe_applied": False}
 
     def forget(action: Any, *, state: ActionState, **words: Any) -> bool:
@@ -190,9 +197,9 @@ def _no_unknown() -> None:
         return release(action, state=state, **words)
 
     def give_up(action: Any, *, message: str, **_: Any) -> bool:
-        execution.keep(action, **undone)
+        worker_steps.keep(action, **undone)
         rejected = Settled(ActionState.REJECTED, message)
-        return execution.settle(action, rejected, now=timezone.now())
+        return worker_steps.settle(action, rejected, now=timezone.now())
 
     def unseen(action: Any, snapshot: Any, **words: Any) -> Any:
         move = next_move(action, snapshot, **words)
@@ -200,11 +207,11 @@ def _no_unknown() -> None:
         is_unseen = isinstance(move, ToSend) and was_sent and move.step == action.step
         if not is_unseen and not isinstance(move, Contradiction):
             return move
-        execution.keep(action, **undone)
+        worker_steps.keep(action, **undone)
         return Settled(ActionState.REJECTED, "It did not happen.")
 
-    perform.progress.next_move = unseen
-    for module in (execution, services):
+    perform.action_progress.next_move = unseen
+    for module in (worker_steps, services):
         module.release = forget  # type: ignore[attr-defined]
         module.human_needed = give_up  # type: ignore[attr-defined]
 

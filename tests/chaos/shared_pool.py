@@ -9,8 +9,11 @@ __all__ = ["app"]
 
 @signals.worker_init.connect
 def _without_limits(**_: object) -> None:
-    from inbox.outbox import claiming, routes
+    from inbox.outbox import (
+        claiming,
+        lanes,
+    )
 
-    routes.FAILURES = 10**9  # type: ignore[misc]
-    routes.LANES.update(dict.fromkeys(routes.Way, 10**6))
+    lanes.FAILURES = 10**9  # type: ignore[misc]
+    lanes.LANES.update(dict.fromkeys(lanes.Way, 10**6))
     claiming.LANES_A_CHANNEL = 10**6  # type: ignore[misc]

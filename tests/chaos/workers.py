@@ -147,8 +147,8 @@ def _shorten(temper: Temper) -> None:
     """Leases and back-offs in seconds instead of minutes; the order of things stays."""
     from datetime import timedelta
 
-    from orders import progress
-    from orders.actions import execution
+    from orders import action_progress
+    from orders.actions import worker_steps
     from shopify_sync.actions import perform
     from shopify_sync.api import breaker
 
@@ -156,12 +156,12 @@ def _shorten(temper: Temper) -> None:
         assert hasattr(module, name), name
         setattr(module, name, value)
 
-    set_(execution, "LEASE", timedelta(seconds=temper.lease_s))
+    set_(worker_steps, "LEASE", timedelta(seconds=temper.lease_s))
     set_(breaker, "REST", timedelta(seconds=0.3))
     set_(perform, "_BACKOFF_S", (0.05, 0.1, 0.2, 0.3))
     set_(perform, "_POLL_S", (0.05, 0.05, 0.1, 0.2))
     # Longer than the practice store's late commits (faults.LATE_S).
-    set_(progress, "LATE_COMMIT", timedelta(seconds=5))
+    set_(action_progress, "LATE_COMMIT", timedelta(seconds=5))
 
 
 def _nothing() -> None:

@@ -15,8 +15,8 @@ from django.test import Client
 
 from inbox.models import Campaign, Conversation, Message, MessageKind
 from inbox.tasks import sweep_events, sweep_outbox
-from orders.actions import execution
 from orders.actions import requests as action_verbs
+from orders.actions import worker_steps
 from orders.models import ActionState, EventKind, Order, OrderAction, Store
 from practice_store.changes import staff_actions as shop_actions
 from practice_store.state import Tracking
@@ -266,7 +266,7 @@ def test_without_reading_first_and_with_a_new_key_a_lost_answer_refunds_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Negative control: both guards gone, the same loss pays the customer twice."""
-    from orders import progress
+    from orders import action_progress
 
     shop.place()
     order = seen()
@@ -277,9 +277,11 @@ def test_without_reading_first_and_with_a_new_key_a_lost_answer_refunds_twice(
     action.steps[0]["variables"]["idempotencyKey"] = "a-fresh-key"
     with without_triggers(connection):
         OrderAction.objects.filter(pk=action.pk).update(steps=action.steps)
-    sends = iter([progress.ToSend(0)])
-    real = progress.next_move
-    monkeypatch.setattr(progress, "next_move", lambda *a, **k: next(sends, None) or real(*a, **k))
+    sends = iter([action_progress.ToSend(0)])
+    real = action_progress.next_move
+    monkeypatch.setattr(
+        action_progress, "next_move", lambda *a, **k: next(sends, None) or real(*a, **k)
+    )
     monkeypatch.setattr("orders.actions.settlement.is_evident", lambda *a: False)
     OrderAction.objects.update(next_attempt_at=None)
     from shopify_sync.tasks import perform_action
@@ -395,7 +397,7 @@ def test_a_cancel_that_shopify_refuses_shows_its_words_and_refunds_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It ships between our check and Shopify's."""
-    monkeypatch.setattr(execution, "check_before_sending", lambda *_, **__: None)
+    monkeypatch.setattr(worker_steps, "check_before_sending", lambda *_, **__: None)
     placed = shop.place()
     order = seen()
     token = review(

@@ -328,12 +328,12 @@ def test_a_deleted_order_is_buried_after_two_reads_an_hour_apart(
 ) -> None:
     from datetime import timedelta
 
-    from practice_store.sales import selling
+    from practice_store.sales import lifecycle
     from shopify_sync.reading import orders as ingest
 
     placed = shop.place()
     order = seen()
-    shop.act(lambda c: selling.delete(c, placed))
+    shop.act(lambda c: lifecycle.delete(c, placed))
     seen()
     order.refresh_from_db()
     assert order.deleted_at is None

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import translation
 
 from inbox.models import Conversation
-from inbox.outbox import delivery_status
+from inbox.outbox import status_text
 from orders.models import Store
 from tests.support.shop import Shop, fetch_dirty
 
@@ -113,9 +113,9 @@ def test_the_compiled_catalog_is_the_source(language: str, tmp_path: Path) -> No
 def test_how_often_it_was_tried_is_said_to_whoever_reads_it(
     language: str, count: int, said: str
 ) -> None:
-    kept = delivery_status.tried(count)
+    kept = status_text.tried(count)
     with translation.override(language):
-        assert delivery_status.said(kept) == said
+        assert status_text.said(kept) == said
 
 
 @pytest.mark.parametrize("language", ["de", "ar"])

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from orders.snapshot import Address
-from orders.statuses.arrivals import (
+from orders.statuses.arrival_days import (
     Arrival,
     arrival,
     zones_of,
@@ -65,9 +65,9 @@ def test_a_day_is_past_when_it_is_over_where_the_parcel_goes() -> None:
 
 
 def test_every_zone_of_the_table_is_known_here() -> None:
-    from orders.statuses import arrivals
+    from orders.statuses import arrival_days
 
-    for country, states in arrivals._STATES.items():
+    for country, states in arrival_days._STATES.items():
         for name, codes in states.items():
             for code in codes.split():
                 zones = zones_of(Address(country_code=country, province_code=code))

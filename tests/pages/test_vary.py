@@ -16,7 +16,7 @@ import pytest
 from django.conf import settings as configured
 from django.test import Client
 
-from inbox.views import fragments
+from inbox import fragment_requests
 from tests.pages.conftest import Desk
 from tests.support.demo import ROOT
 
@@ -122,14 +122,14 @@ def test_a_part_of_a_page_is_not_kept(desk: Desk, path: str) -> None:
     assert "no-store" not in page.headers.get("Cache-Control", "")
 
 
-# --- The source: only inbox.views.fragments knows which headers ask for a part -------------------------
+# --- The source: only inbox.fragment_requests knows which headers ask for a part -------------------------
 # Of others' doors, which prove who asks or say where from; none of them asks for another answer.
 ELSEWHERE: Final = {
     ("inbox/panel/decorators.py", "Authorization"),
     ("inbox/views/frames.py", "Authorization"),
     ("inbox/api/orders.py", "Idempotency-Key"),
-    ("core/request_id.py", "X-Request-ID"),
-    ("core/request_id.py", "X-Forwarded-For"),
+    ("core/request_origin.py", "X-Request-ID"),
+    ("core/request_origin.py", "X-Forwarded-For"),
     ("core/observability/health.py", "*"),
     ("shopify_sync/webhooks/view.py", "*"),
 }
@@ -170,21 +170,21 @@ def test_only_one_module_knows_which_headers_ask_for_a_part() -> None:
     for package in ("core", "inbox", "orders", "shopify_sync", "settings"):
         for path in (ROOT / package).rglob("*.py"):
             where = str(path.relative_to(ROOT))
-            if where == "inbox/views/fragments.py" or "practice_store" in where:
+            if where == "inbox/fragment_requests.py" or "practice_store" in where:
                 continue
             found |= {(where, name) for name in headers_read(path.read_text())}
     assert {f for f in found if f not in ELSEWHERE and (f[0], "*") not in ELSEWHERE} == set()
 
 
 def test_and_whatever_that_module_reads_is_declared() -> None:
-    read = ast.parse(Path(fragments.__file__).read_text())
+    read = ast.parse(Path(fragment_requests.__file__).read_text())
     constants = {
         node.value
         for node in ast.walk(read)
         if isinstance(node, ast.Constant) and re.fullmatch(r"(HX|X)-[\w-]+", str(node.value))
     }
     # The one beside HX-Request alone; the other changes how long the session lasts, no answer.
-    assert constants - set(fragments.DECIDING) == {"HX-Current-URL", "X-Background"}
+    assert constants - set(fragment_requests.DECIDING) == {"HX-Current-URL", "X-Background"}
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.test")
 from practice_store.context import Context
 from practice_store.graphql import execution
 from practice_store.graphql.resolvers import RESOLVERS
-from practice_store.sales import selling
+from practice_store.sales import lifecycle
 from practice_store.store import Store
 from shopify_sync.api import documents
 from tests.practice_store.recorded import Step, held_by, hydrations, roots, steps
@@ -72,7 +72,7 @@ class Replay:
     ids: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        selling.JOB_SECONDS = 0.0  # type: ignore[misc]
+        lifecycle.JOB_SECONDS = 0.0  # type: ignore[misc]
         self.store = Store([SHOP], allow_http=False)
         self.store.courier.send = lambda *a: None  # type: ignore[method-assign]
         self.store.world.shops[SHOP].currency = self.currency

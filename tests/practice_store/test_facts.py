@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from practice_store import (
-    money,
+    order_sums,
     quantities,
 )
 from practice_store.changes import staff_actions
 from practice_store.graphql import execution
-from practice_store.sales import selling
+from practice_store.sales import lifecycle
 from practice_store.state import Order
 from practice_store.store import Store
 
@@ -23,7 +23,7 @@ SHOP = "demo.myshopify.com"
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setattr(selling, "JOB_SECONDS", 3600.0)
+    monkeypatch.setattr(lifecycle, "JOB_SECONDS", 3600.0)
     found = Store([SHOP])
     found.courier.send = lambda *a: None  # type: ignore[method-assign]
     return found
@@ -55,7 +55,7 @@ def place(store: Store, *, status: str | None = "PAID", price: str = "15.00", **
 
 def finish_jobs(store: Store) -> None:
     for key in list(store.world.shops[SHOP].jobs):
-        store.act(SHOP, lambda c, key=key: selling.run_job(c, key))
+        store.act(SHOP, lambda c, key=key: lifecycle.run_job(c, key))
 
 
 CANCEL = """mutation($id: ID!, $refund: Boolean, $method: OrderCancelRefundMethodInput, $note: String) {
@@ -137,7 +137,7 @@ def test_what_is_paid_and_shipped_is_archived_by_the_shop(store: Store) -> None:
 
 def test_an_order_canceled_after_its_archiving_keeps_that_time(store: Store) -> None:
     order = place(store)
-    store.act(SHOP, lambda c: selling.close(c, order))
+    store.act(SHOP, lambda c: lifecycle.close(c, order))
     archived = order.closed_at
     store.world.ahead_s += 3600
     run(store, CANCEL, {"id": order.id, "method": {"originalPaymentMethodsRefund": True}})
@@ -183,7 +183,7 @@ def test_canceling_an_unpaid_order_voids_it(
     order = place(store, status=status)
     run(store, CANCEL, {"id": order.id})
     finish_jobs(store)
-    assert money.financial_status(order) == after
+    assert order_sums.financial_status(order) == after
     assert order.refunds == []
 
 
@@ -317,11 +317,11 @@ def test_documents_are_refused_in_shopifys_words(
 
 def test_an_authorized_order_owes_nothing_until_it_is_voided(store: Store) -> None:
     order = place(store, status="AUTHORIZED", price="25.00")
-    assert (money.outstanding(order), money.capturable(order)) == (0, Decimal("25.00"))
-    store.act(SHOP, lambda c: selling.void(c, order, order.transactions[0]))
-    assert money.outstanding(order) == Decimal("25.00")
+    assert (order_sums.outstanding(order), order_sums.capturable(order)) == (0, Decimal("25.00"))
+    store.act(SHOP, lambda c: lifecycle.void(c, order, order.transactions[0]))
+    assert order_sums.outstanding(order) == Decimal("25.00")
     assert [t.amount for t in order.transactions if t.kind == "VOID"] == [0]
-    assert money.financial_status(order) == "VOIDED"
+    assert order_sums.financial_status(order) == "VOIDED"
 
 
 @pytest.mark.parametrize(
@@ -429,7 +429,7 @@ def test_a_captured_authorization_is_never_voided(
     seen = store.world.shops[SHOP].orders[order.number_id]
     kinds = [t.kind for t in seen.transactions]
     assert (kinds.count("VOID"), kinds.count("REFUND")) == (voids, 1 if captured else 0)
-    assert money.capturable(seen) == 0
+    assert order_sums.capturable(seen) == 0
     void = """mutation($i: ID!) { transactionVoid(parentTransactionId: $i) {
         userErrors { code } } }"""
     errors = run(store, void, {"i": held.id})["data"]["transactionVoid"]["userErrors"]

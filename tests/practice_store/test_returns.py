@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from practice_store import (
-    money,
+    order_sums,
     quantities,
 )
 from practice_store.changes import (
@@ -97,7 +97,7 @@ def test_processing_leaves_the_return_open_and_needs_no_disposition(store: Store
     # Off the order, and its money still here.
     assert order.lines[0].current_quantity == 0
     assert quantities.refundable_quantity(order, order.lines[0].number_id) == 2
-    assert money.net(order) == Decimal("40.00")
+    assert order_sums.net(order) == Decimal("40.00")
 
 
 def test_a_refund_through_a_return_books_goods_money_and_stock_at_once(store: Store) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from practice_store import money
+from practice_store import order_sums
 from practice_store.changes import staff_actions
-from practice_store.sales import selling
+from practice_store.sales import lifecycle
 from practice_store.state import Order
 from practice_store.store import Store
 from tests.practice_store.test_facts import CANCEL, REFUND, SHOP, finish_jobs, place, run
@@ -22,7 +22,7 @@ EXPIRED = "Expiration date must be in the future"
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setattr(selling, "JOB_SECONDS", 3600.0)
+    monkeypatch.setattr(lifecycle, "JOB_SECONDS", 3600.0)
     found = Store([SHOP])
     found.courier.send = lambda *a: None  # type: ignore[method-assign]
     return found
@@ -112,7 +112,7 @@ def test_payments_and_store_credit_are_held_against_one_limit(store: Store) -> N
         Decimal("10.00"),
         Decimal("5.00"),
     ]
-    assert money.financial_status(order) == "REFUNDED"
+    assert order_sums.financial_status(order) == "REFUNDED"
 
 
 def test_what_was_credited_cannot_go_back_to_the_card_as_well(store: Store) -> None:
@@ -145,7 +145,7 @@ def test_a_cancel_may_credit_everything_that_is_left(store: Store, wish: dict[st
         ("5.0", ["shopify_store_credit"]),
         ("10.0", ["shopify_store_credit"]),
     ]
-    assert money.financial_status(order) == "REFUNDED"
+    assert order_sums.financial_status(order) == "REFUNDED"
     assert order.cancelled_at
 
 

@@ -194,11 +194,11 @@ def test_without_the_handing_over_it_waits_for_ever(
 ) -> None:
     """The negative control of the test above."""
     from orders.privacy import (
-        uninstalls,
+        uninstalled_shops,
         worker,
     )
 
-    monkeypatch.setattr(uninstalls, "hand_over", lambda *_words, **_more: 0)
+    monkeypatch.setattr(uninstalled_shops, "hand_over", lambda *_words, **_more: 0)
     monkeypatch.setattr(worker, "make_way", lambda *_words, **_more: 0)
     put(action, S.SENDING, S.BLOCKED)
     leave(shop, store)

@@ -17,7 +17,7 @@ from django.test import Client, RequestFactory
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from core.observability import sentry
-from core.observability.error_reports import (
+from core.observability.masked_error_reports import (
     MaskingReporter,
     MaskingReporterFilter,
 )
@@ -27,7 +27,7 @@ from core.observability.masking import (
     mask,
     masked_event,
 )
-from core.request_id import origin
+from core.request_origin import origin
 from orders.models import Store
 from settings import base
 from shopify_sync.models import ShopConnection

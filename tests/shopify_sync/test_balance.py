@@ -11,8 +11,7 @@ from django.utils import timezone
 
 from orders.models import Order, Store
 from shopify_sync.models import Comparison, WebhookEvent
-from shopify_sync.sync import balance
-from shopify_sync.webhooks import counters
+from shopify_sync.webhooks import balance, counters
 from tests.conftest import logged_in
 from tests.support.shop import Shop
 

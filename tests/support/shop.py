@@ -15,12 +15,12 @@ from django.utils import timezone
 from orders.models import Customer, Order, OrderAction
 from orders.tasks import end_overdue_actions
 from practice_store.changes import staff_actions
-from practice_store.conditions import Conditions
 from practice_store.context import Context
-from practice_store.faults import delivery
+from practice_store.faults import courier
+from practice_store.faults.lasting import Conditions
 from practice_store.sales import (
     checkouts,
-    selling,
+    lifecycle,
 )
 from practice_store.state import Checkout as ShopCheckout
 from practice_store.state import Order as ShopOrder
@@ -47,7 +47,7 @@ class Shop:
     def _hold(self, shop: ShopState, emitted: list[tuple[str, dict[str, Any]]]) -> None:
         for topic, content in emitted:
             body = json.dumps(content, default=str).encode()
-            headers = delivery.headers(shop, topic, body, "event", self.store.world.now())
+            headers = courier.headers(shop, topic, body, "event", self.store.world.now())
             self.held.append((shop, topic, body, headers))
 
     def stop(self) -> None:
@@ -182,4 +182,4 @@ def work_off(shop: Shop, client: Client, *, rounds: int = 40) -> None:
 
 def quicken(monkeypatch: Any) -> None:
     """Shopify's own cancellation takes a second; here a moment."""
-    monkeypatch.setattr(selling, "JOB_SECONDS", 0.01)
+    monkeypatch.setattr(lifecycle, "JOB_SECONDS", 0.01)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inbox.channels.base import NotSent
+from inbox.channels.errors import NotSent
 
 SENT: list[tuple[str, str, str]] = []
 

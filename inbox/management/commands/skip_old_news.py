@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from inbox.campaigns import old_news
+from inbox.campaigns import after_restore
 
 
 class Command(BaseCommand):
@@ -17,5 +17,5 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        events, messages = old_news.skip_all(now=timezone.now())
+        events, messages = after_restore.skip_all(now=timezone.now())
         self.stdout.write(f"{events} events and {messages} messages are left out.")

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 
-from orders.locks import is_lock_wait
+from orders.lock_waits import is_lock_wait
 
 _AGAIN_AFTER_S: Final = (1, 2, 5, 10, 20)
 _NO_LIMIT: Final = ("statement_timeout", "idle_in_transaction_session_timeout")

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.json_types import JsonObject
 from practice_store import (
-    money,
+    order_sums,
     payloads,
 )
 from practice_store.context import Context
@@ -29,7 +29,7 @@ from practice_store.state import (
 
 def _bag(checkout: Checkout, amount: Decimal) -> JsonObject:
     side = {
-        "amount": money.rounded(amount, checkout.currency),
+        "amount": order_sums.rounded(amount, checkout.currency),
         "currencyCode": checkout.currency,
     }
     return {"shopMoney": side, "presentmentMoney": side}

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from practice_store import (
-    money,
+    order_sums,
     payloads,
 )
 from practice_store.changes import (
@@ -34,8 +34,8 @@ from practice_store.graphql.resolvers.queries import (
     find_node,
 )
 from practice_store.sales import (
-    ordering,
-    selling,
+    lifecycle,
+    order_input,
     shipping,
 )
 from practice_store.state import (
@@ -49,8 +49,8 @@ from practice_store.state import (
 @resolves("Mutation", "orderCreate")
 def _order_create(_parent: Any, context: Context, args: Args) -> Any:
     def work() -> Args:
-        order = ordering.from_input(context, args["order"])
-        selling.place(context, order)
+        order = order_input.from_input(context, args["order"])
+        lifecycle.place(context, order)
         return {"order": order}
 
     return payload(work, {"order": None})
@@ -68,8 +68,8 @@ def _order_update(_parent: Any, context: Context, args: Args) -> Any:
         if "customAttributes" in data:
             order.attributes = {a["key"]: a["value"] for a in data["customAttributes"] or ()}
         if data.get("shippingAddress"):
-            order.shipping_address = ordering.address(data["shippingAddress"])
-        selling.touch(context, order)
+            order.shipping_address = order_input.address(data["shippingAddress"])
+        lifecycle.touch(context, order)
         return {"order": order}
 
     return payload(work, {"order": None})
@@ -87,15 +87,15 @@ def _change(name: str, change: Any) -> None:
         return payload(work, {"order": find_order(context, args["input"]["id"])})
 
 
-_change("orderMarkAsPaid", selling.mark_as_paid)
-_change("orderClose", selling.close)
-_change("orderOpen", selling.reopen)
+_change("orderMarkAsPaid", lifecycle.mark_as_paid)
+_change("orderClose", lifecycle.close)
+_change("orderOpen", lifecycle.reopen)
 
 
 @resolves("Mutation", "orderDelete")
 def _order_delete(_parent: Any, context: Context, args: Args) -> Any:
     def work() -> Args:
-        selling.delete(context, must_order(context, args["orderId"], "orderId"))
+        lifecycle.delete(context, must_order(context, args["orderId"], "orderId"))
         return {"deletedId": args["orderId"]}
 
     return payload(work, {"deletedId": None})
@@ -108,7 +108,7 @@ def _order_capture(_parent: Any, context: Context, args: Args) -> Any:
     def work() -> Args:
         order = must_order(context, data["id"])
         parent = number(data["parentTransactionId"])
-        taken = selling.capture(context, order, parent, Decimal(str(data["amount"])))
+        taken = lifecycle.capture(context, order, parent, Decimal(str(data["amount"])))
         return {"transaction": Part(order, taken)}
 
     return payload(work, {"transaction": None})
@@ -125,10 +125,10 @@ def _transaction_void(_parent: Any, context: Context, args: Args) -> Any:
         if held.kind != "AUTHORIZATION" or held.status != "SUCCESS":
             message = "Parent transaction must be a successful authorization"
             raise UserError(message, where, "AUTH_NOT_SUCCESSFUL")
-        if held.row not in money.voidable(held.order):
+        if held.row not in order_sums.voidable(held.order):
             message = "Parent transaction require a parent_id referring to a voidable transaction"
             raise UserError(message, where, "AUTH_NOT_VOIDABLE")
-        return {"transaction": Part(held.order, selling.void(context, held.order, held.row))}
+        return {"transaction": Part(held.order, lifecycle.void(context, held.order, held.row))}
 
     return payload(work, {"transaction": None})
 
@@ -142,14 +142,14 @@ def _order_cancel(_parent: Any, context: Context, args: Args) -> Any:
         order = find_order(context, args["orderId"])
         if order is None:
             raise UserError("Order does not exist", ["orderId"], "NOT_FOUND")
-        selling.check_cancelable(context, order, args.get("staffNote"))
+        lifecycle.check_cancelable(context, order, args.get("staffNote"))
         method = args.get("refundMethod") or {}
         # An empty storeCreditRefund counts too: its only field, the expiry date, is optional.
         credit = method.get("storeCreditRefund")
         if credit is not None:
             crediting.check_cancel(context, order, credit)
         key = str(uuid.uuid4())
-        selling.start_cancel(
+        lifecycle.start_cancel(
             context,
             order,
             reason=args["reason"],
@@ -372,7 +372,7 @@ def _customer_set(_parent: Any, context: Context, args: Args) -> Any:
             message = "Cannot set a customer on a cancelled order"
             raise UserError(message, ["orderId"], "NOT_PERMITTED")
         order.customer_number = customer.number_id
-        selling.touch(context, order)
+        lifecycle.touch(context, order)
         return {"order": order}
 
     return payload(work, {"order": None})
@@ -383,7 +383,7 @@ def _customer_remove(_parent: Any, context: Context, args: Args) -> Any:
     def work() -> Args:
         order = must_order(context, args["orderId"], "orderId")
         order.customer_number = None
-        selling.touch(context, order)
+        lifecycle.touch(context, order)
         return {"order": order}
 
     return payload(work, {"order": None})
@@ -399,7 +399,7 @@ def _tags(add: bool) -> Any:
             kept = [t for t in row.tags if t not in wanted]
             row.tags = sorted({*row.tags, *wanted}) if add else kept
             if isinstance(row, Order):
-                selling.touch(context, row)
+                lifecycle.touch(context, row)
             return {"node": row}
 
         return payload(work, {"node": None})

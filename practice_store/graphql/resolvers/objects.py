@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from core.json_types import JsonObject
 from practice_store import (
-    money,
+    order_sums,
     quantities,
 )
 from practice_store.changes import (
@@ -30,7 +30,7 @@ from practice_store.graphql.resolvers.base import (
     in_any_order,
     resolves,
 )
-from practice_store.sales import selling
+from practice_store.sales import lifecycle
 from practice_store.state import (
     ZERO,
     Customer,
@@ -52,12 +52,12 @@ def _sums(type_name: str, table: dict[str, Callable[[Any], Decimal]]) -> None:
     for name, amount in table.items():
 
         def as_bag(parent: Any, _c: Context, _a: Args, amount: Any = amount) -> Any:
-            return money.bag(_order_of(parent), amount(parent))
+            return order_sums.bag(_order_of(parent), amount(parent))
 
         RESOLVERS.setdefault(type_name, {})[f"{name}Set"] = as_bag
 
         def as_text(parent: Any, _c: Context, _a: Args, amount: Any = amount) -> Any:
-            return money.bag(_order_of(parent), amount(parent))["shopMoney"]["amount"]
+            return order_sums.bag(_order_of(parent), amount(parent))["shopMoney"]["amount"]
 
         RESOLVERS[type_name][name] = as_text
 
@@ -74,23 +74,23 @@ def _fields(type_name: str, table: dict[str, Resolver]) -> None:
 _sums(
     "Order",
     {
-        "totalPrice": money.total,
-        "originalTotalPrice": money.original_total,
-        "currentTotalPrice": lambda o: money.current(o)["total"],
-        "subtotalPrice": lambda o: money.subtotal(o),
-        "currentSubtotalPrice": lambda o: money.current(o)["subtotal"],
-        "totalTax": money.tax,
-        "currentTotalTax": lambda o: money.current(o)["tax"],
-        "totalDiscounts": money.discounts,
-        "currentTotalDiscounts": lambda o: money.current(o)["discounts"],
-        "totalShippingPrice": money.shipping,
-        "currentShippingPrice": lambda o: money.current(o)["shipping"],
-        "totalRefundedShipping": money.refunded_shipping,
-        "totalReceived": money.received,
-        "totalRefunded": money.refunded,
-        "netPayment": money.net,
-        "totalOutstanding": money.outstanding,
-        "totalCapturable": money.capturable,
+        "totalPrice": order_sums.total,
+        "originalTotalPrice": order_sums.original_total,
+        "currentTotalPrice": lambda o: order_sums.current(o)["total"],
+        "subtotalPrice": lambda o: order_sums.subtotal(o),
+        "currentSubtotalPrice": lambda o: order_sums.current(o)["subtotal"],
+        "totalTax": order_sums.tax,
+        "currentTotalTax": lambda o: order_sums.current(o)["tax"],
+        "totalDiscounts": order_sums.discounts,
+        "currentTotalDiscounts": lambda o: order_sums.current(o)["discounts"],
+        "totalShippingPrice": order_sums.shipping,
+        "currentShippingPrice": lambda o: order_sums.current(o)["shipping"],
+        "totalRefundedShipping": order_sums.refunded_shipping,
+        "totalReceived": order_sums.received,
+        "totalRefunded": order_sums.refunded,
+        "netPayment": order_sums.net,
+        "totalOutstanding": order_sums.outstanding,
+        "totalCapturable": order_sums.capturable,
         "totalTipReceived": lambda o: o.tip,
         "refundDiscrepancy": lambda o: sum(
             (a.amount for r in o.refunds for a in r.adjustments), ZERO
@@ -101,16 +101,18 @@ _sums(
 
 def _or_null(amount: Callable[[Order], Decimal], whole: Callable[[Order], Decimal]) -> Resolver:
     """Return a resolver for a sum that is null if the order has none of it."""
-    return lambda o, c, a: money.bag(o, amount(o)) if whole(o) else None
+    return lambda o, c, a: order_sums.bag(o, amount(o)) if whole(o) else None
 
 
 _fields(
     "Order",
     {
-        "originalTotalDutiesSet": _or_null(money.duties, money.duties),
-        "currentTotalDutiesSet": _or_null(lambda o: money.current(o)["duties"], money.duties),
-        "originalTotalAdditionalFeesSet": _or_null(money.fees, money.fees),
-        "currentTotalAdditionalFeesSet": _or_null(money.fees, money.fees),
+        "originalTotalDutiesSet": _or_null(order_sums.duties, order_sums.duties),
+        "currentTotalDutiesSet": _or_null(
+            lambda o: order_sums.current(o)["duties"], order_sums.duties
+        ),
+        "originalTotalAdditionalFeesSet": _or_null(order_sums.fees, order_sums.fees),
+        "currentTotalAdditionalFeesSet": _or_null(order_sums.fees, order_sums.fees),
     },
 )
 
@@ -148,14 +150,14 @@ _fields(
             {
                 "id": gid("AdditionalFee", o.number_id * 100 + place),
                 "name": fee.name,
-                "price": money.bag(o, fee.price),
+                "price": order_sums.bag(o, fee.price),
                 "taxLines": [],
             }
             for place, fee in enumerate(o.fees)
         ],
         "totalCashRoundingAdjustment": lambda o, c, a: {
-            "paymentSet": money.bag(o, o.cash_rounding),
-            "refundSet": money.bag(o, ZERO),
+            "paymentSet": order_sums.bag(o, o.cash_rounding),
+            "refundSet": order_sums.bag(o, ZERO),
         },
         "agreements": lambda o, c, a: connection(agreements(o), a),
         "fulfillmentOrders": _page(lambda o: o.fulfillment_orders),
@@ -172,21 +174,21 @@ _fields(
         "cancellation": lambda o, c, a: (
             {"staffNote": o.cancel_staff_note} if o.cancelled_at else None
         ),
-        "displayFinancialStatus": lambda o, c, a: money.financial_status(o),
+        "displayFinancialStatus": lambda o, c, a: order_sums.financial_status(o),
         "displayFulfillmentStatus": lambda o, c, a: quantities.fulfillment_status(o, c.api_version),
         "returnStatus": lambda o, c, a: returning.return_status(o),
-        "refundable": lambda o, c, a: money.net(o) > 0,
+        "refundable": lambda o, c, a: order_sums.net(o) > 0,
         "restockable": lambda o, c, a: any(line.current_quantity for line in o.lines),
-        "capturable": lambda o, c, a: money.capturable(o) > 0,
+        "capturable": lambda o, c, a: order_sums.capturable(o) > 0,
         "canNotifyCustomer": lambda o, c, a: bool(o.email or o.phone),
-        "canMarkAsPaid": lambda o, c, a: money.outstanding(o) > 0 and not o.cancelled_at,
+        "canMarkAsPaid": lambda o, c, a: order_sums.outstanding(o) > 0 and not o.cancelled_at,
         "edited": lambda o, c, a: any(edit.reason == "ORDER_EDIT" for edit in o.edits),
         "confirmed": lambda o, c, a: True,
         "fulfillable": lambda o, c, a: any(
             quantities.unfulfilled_quantity(o, line.number_id) for line in o.lines
         ),
-        "fullyPaid": lambda o, c, a: money.received(o) >= money.total(o),
-        "unpaid": lambda o, c, a: money.received(o) == 0,
+        "fullyPaid": lambda o, c, a: order_sums.received(o) >= order_sums.total(o),
+        "unpaid": lambda o, c, a: order_sums.received(o) == 0,
         "requiresShipping": lambda o, c, a: any(line.requires_shipping for line in o.lines),
         "currencyCode": lambda o, c, a: o.currency,
         "presentmentCurrencyCode": lambda o, c, a: o.presentment_currency,
@@ -214,7 +216,7 @@ _fields(
             o,
             lines=a.get("refundLineItems"),
             full=bool(a.get("suggestFullRefund")),
-            shipping=money.shipping(o) if a.get("refundShipping") else a.get("shippingAmount"),
+            shipping=order_sums.shipping(o) if a.get("refundShipping") else a.get("shippingAmount"),
             duties=a.get("refundDuties"),
             as_store_credit=a.get("refundMethodAllocation") == "STORE_CREDIT"
             and crediting.has_customer(c, o),
@@ -266,7 +268,7 @@ def _payment_terms(order: Order, context: Context) -> JsonObject | None:
     terms = order.terms
     if terms is None:
         return None
-    is_paid = money.outstanding(order) <= 0
+    is_paid = order_sums.outstanding(order) <= 0
     overdue = terms.due_at is not None and terms.due_at < context.now() and not is_paid
     schedule = {
         "id": gid("PaymentSchedule", order.number_id),
@@ -297,7 +299,7 @@ def _tax_lines(order: Order) -> list[JsonObject]:
             "title": title,
             "rate": float(rate),
             "ratePercentage": float(rate * 100),
-            "priceSet": money.bag(order, amount),
+            "priceSet": order_sums.bag(order, amount),
         }
         for (title, rate), amount in by_rate.items()
     ]
@@ -308,13 +310,13 @@ _sums(
     {
         "originalUnitPrice": lambda p: p.unit_price,
         "originalTotal": lambda p: p.unit_price * p.quantity,
-        "discountedTotal": lambda p: money.line_total(p.row),
+        "discountedTotal": lambda p: order_sums.line_total(p.row),
         "discountedUnitPrice": lambda p: _per_unit(p),
         "discountedUnitPriceAfterAllDiscounts": lambda p: _per_unit(p),
         "totalDiscount": lambda p: p.discount,
-        "unfulfilledDiscountedTotal": lambda p: money.share(
+        "unfulfilledDiscountedTotal": lambda p: order_sums.share(
             p.order,
-            money.line_total(p.row),
+            order_sums.line_total(p.row),
             quantities.unfulfilled_quantity(p.order, p.number_id),
             p.quantity,
         ),
@@ -323,7 +325,7 @@ _sums(
 
 
 def _per_unit(part: Any) -> Decimal:
-    return money.share(part.order, money.line_total(part.row), 1, part.quantity)
+    return order_sums.share(part.order, order_sums.line_total(part.row), 1, part.quantity)
 
 
 _fields(
@@ -350,7 +352,7 @@ _fields(
                     "title": p.tax_title,
                     "rate": float(p.tax_rate),
                     "ratePercentage": float(p.tax_rate * 100),
-                    "priceSet": money.bag(p.order, p.tax),
+                    "priceSet": order_sums.bag(p.order, p.tax),
                 }
             ]
             if p.tax
@@ -367,7 +369,7 @@ _fields(
 def _duty(order: Order, line: LineItem) -> JsonObject:
     return {
         "id": refunding.duty_id(line),
-        "price": money.bag(order, line.duty),
+        "price": order_sums.bag(order, line.duty),
         "taxLines": [],
         "harmonizedSystemCode": None,
         "countryCodeOfOrigin": None,
@@ -392,7 +394,7 @@ _fields(
                     "title": p.tax_title,
                     "rate": float(p.tax_rate),
                     "ratePercentage": float(p.tax_rate * 100),
-                    "priceSet": money.bag(p.order, p.tax),
+                    "priceSet": order_sums.bag(p.order, p.tax),
                 }
             ]
             if p.tax
@@ -412,13 +414,13 @@ _fields(
         "parentTransaction": lambda p, c, a: _transaction(p.order, p.parent_number),
         "order": lambda p, c, a: p.order,
         "paymentId": lambda p, c, a: f"{p.order.name}.{p.number_id}",
-        "totalUnsettledSet": lambda p, c, a: money.bag(p.order, ZERO),
+        "totalUnsettledSet": lambda p, c, a: order_sums.bag(p.order, ZERO),
     },
 )
 
 
 def _gateway_label(gateway: str) -> str:
-    if gateway == selling.STORE_CREDIT_GATEWAY:
+    if gateway == lifecycle.STORE_CREDIT_GATEWAY:
         return "Store credit"
     return gateway if " " in gateway else gateway.replace("_", " ").title()
 
@@ -452,7 +454,7 @@ _fields(
         "return": lambda p, c, a: _return(p.order, p.return_number),
         "duties": lambda p, c, a: [
             {
-                "amountSet": money.bag(p.order, duty.amount),
+                "amountSet": order_sums.bag(p.order, duty.amount),
                 "originalDuty": _duty(p.order, p.order.line(duty.line_number)),
             }
             for duty in p.row.duties
@@ -531,7 +533,7 @@ _fields("FulfillmentLineItem", {"lineItem": lambda p, c, a: _line_item(p)})
 
 def _fulfilled_total(part: Any) -> Decimal:
     line = part.order.line(part.line_number)
-    return money.share(part.order, money.line_total(line), part.quantity, line.quantity)
+    return order_sums.share(part.order, order_sums.line_total(line), part.quantity, line.quantity)
 
 
 _fields(
@@ -605,7 +607,7 @@ def _stock_location(line: Any, context: Context) -> JsonObject | None:
 
 
 def _suggestion_sums(name: str, amount: Callable[[refunding.Suggestion], Decimal]) -> None:
-    RESOLVERS.setdefault("SuggestedRefund", {})[f"{name}Set"] = lambda s, c, a: money.bag(
+    RESOLVERS.setdefault("SuggestedRefund", {})[f"{name}Set"] = lambda s, c, a: order_sums.bag(
         s.order, amount(s)
     )
 
@@ -621,9 +623,9 @@ _fields(
     "SuggestedRefund",
     {
         "shipping": lambda s, c, a: {
-            "amountSet": money.bag(s.order, s.shipping),
-            "maximumRefundableSet": money.bag(s.order, s.shipping_maximum),
-            "taxSet": money.bag(s.order, ZERO),
+            "amountSet": order_sums.bag(s.order, s.shipping),
+            "maximumRefundableSet": order_sums.bag(s.order, s.shipping_maximum),
+            "taxSet": order_sums.bag(s.order, ZERO),
         },
         "refundLineItems": lambda s, c, a: [
             {
@@ -632,14 +634,14 @@ _fields(
                 "goes_to": line,
                 "restocked": False,
                 "lineItem": Part(s.order, line.line),
-                "priceSet": money.bag(s.order, line.subtotal),
-                "subtotalSet": money.bag(s.order, line.subtotal),
-                "totalTaxSet": money.bag(s.order, line.tax),
+                "priceSet": order_sums.bag(s.order, line.subtotal),
+                "subtotalSet": order_sums.bag(s.order, line.subtotal),
+                "totalTaxSet": order_sums.bag(s.order, line.tax),
             }
             for line in s.lines
         ],
         "refundDuties": lambda s, c, a: [
-            {"amountSet": money.bag(s.order, amount), "originalDuty": _duty(s.order, line)}
+            {"amountSet": order_sums.bag(s.order, amount), "originalDuty": _duty(s.order, line)}
             for line, amount in s.duties
         ],
         "suggestedTransactions": lambda s, c, a: [
@@ -648,8 +650,8 @@ _fields(
                 "gateway": payment.gateway,
                 "formattedGateway": _gateway_label(payment.gateway),
                 "accountNumber": payment.account_number,
-                "amountSet": money.bag(s.order, amount),
-                "maximumRefundableSet": money.bag(s.order, maximum),
+                "amountSet": order_sums.bag(s.order, amount),
+                "maximumRefundableSet": order_sums.bag(s.order, maximum),
                 "parentTransaction": Part(s.order, payment),
             }
             for payment, amount, maximum in s.transactions
@@ -658,8 +660,8 @@ _fields(
             [
                 {
                     "__typename": "SuggestedStoreCreditRefund",
-                    "amount": money.bag(s.order, s.amount),
-                    "maximumRefundable": money.bag(s.order, s.maximum),
+                    "amount": order_sums.bag(s.order, s.amount),
+                    "maximumRefundable": order_sums.bag(s.order, s.maximum),
                     "expiresAt": None,
                 }
             ]
@@ -711,7 +713,10 @@ _fields(
         "numberOfOrders": lambda cu, c, a: str(len(customer_orders(c, cu))),
         "amountSpent": lambda cu, c, a: {
             "amount": sum(
-                (money.rounded(money.net(o) * o.rate, o.currency) for o in customer_orders(c, cu)),
+                (
+                    order_sums.rounded(order_sums.net(o) * o.rate, o.currency)
+                    for o in customer_orders(c, cu)
+                ),
                 ZERO,
             ),
             "currencyCode": c.shop.currency,

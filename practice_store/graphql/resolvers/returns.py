@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from core.json_types import JsonObject
-from practice_store import money
+from practice_store import order_sums
 from practice_store.changes import (
     processing,
     refunding,
@@ -181,7 +181,7 @@ RESOLVERS.setdefault("Return", {}).update(
             [
                 {
                     "id": gid("ReturnShippingFee", p.number_id),
-                    "amountSet": money.bag(p.order, p.shipping_fee),
+                    "amountSet": order_sums.bag(p.order, p.shipping_fee),
                 }
             ]
             if p.shipping_fee
@@ -205,17 +205,17 @@ def _outcome(context: Context, found: refunding.Suggestion) -> JsonObject:
     order = found.order
     plain = RESOLVERS["SuggestedRefund"]
     return {
-        "discountedSubtotal": money.bag(order, found.subtotal),
-        "maximumRefundable": money.bag(order, found.maximum),
-        "totalTax": money.bag(order, found.tax),
-        "totalDuties": money.bag(order, ZERO),
-        "totalAdditionalFees": money.bag(order, ZERO),
-        "totalCartDiscountAmount": money.bag(order, ZERO),
+        "discountedSubtotal": order_sums.bag(order, found.subtotal),
+        "maximumRefundable": order_sums.bag(order, found.maximum),
+        "totalTax": order_sums.bag(order, found.tax),
+        "totalDuties": order_sums.bag(order, ZERO),
+        "totalAdditionalFees": order_sums.bag(order, ZERO),
+        "totalCartDiscountAmount": order_sums.bag(order, ZERO),
         "refundDuties": [],
         "shipping": plain["shipping"](found, context, {}),
         "financialTransfer": {
             "__typename": "RefundReturnOutcome",
-            "amount": money.bag(order, found.amount),
+            "amount": order_sums.bag(order, found.amount),
             "suggestedTransactions": plain["suggestedTransactions"](found, context, {}),
             "suggestedRefundMethods": [],
         },
@@ -244,12 +244,14 @@ RESOLVERS["ReturnLineItem"] = {
         {
             "id": gid("RestockingFee", p.number_id),
             "percentage": float(p.restocking_fee_percent),
-            "amountSet": money.bag(p.order, processing.restocking_fee(p.order, p.row, p.quantity)),
+            "amountSet": order_sums.bag(
+                p.order, processing.restocking_fee(p.order, p.row, p.quantity)
+            ),
         }
         if p.restocking_fee_percent
         else None
     ),
-    "withCodeDiscountedTotalPriceSet": lambda p, c, a: money.bag(
+    "withCodeDiscountedTotalPriceSet": lambda p, c, a: order_sums.bag(
         p.order, refunding.line_share(p.order, p.order.line(p.line_number), p.quantity)[0]
     ),
 }

@@ -31,12 +31,12 @@ from orders.models import (
     Store,
 )
 from orders.money import Money
-from practice_store import money as shop_money
+from practice_store import order_sums as shop_money
 from practice_store.changes import staff_actions as shop_actions
-from practice_store.conditions import Conditions
 from practice_store.context import Context
 from practice_store.errors import UserError
-from practice_store.sales import selling
+from practice_store.faults.lasting import Conditions
+from practice_store.sales import lifecycle
 from practice_store.state import Order as ShopOrder
 from practice_store.state import Shop as ShopState
 from practice_store.store import SCOPES
@@ -552,14 +552,14 @@ class Life:
     def _dispute(self, status: str | None) -> None:
         if self._placed.dispute != status:
             self._placed.dispute = status
-            self._at_shop("dispute", selling.touch)
+            self._at_shop("dispute", lifecycle.touch)
 
     def _give_to_another(self) -> None:
         email = f"other{self.counts['steps']}@example.com"
         self._placed.customer_number = self.world.shop.place(
             email=email, paid=False
         ).customer_number
-        self._at_shop("customer", selling.touch)
+        self._at_shop("customer", lifecycle.touch)
 
     def _policy(self, **changes: Any) -> None:
         Policy.objects.filter(role__name="agents").update(**changes)

@@ -31,7 +31,7 @@ from practice_store import (
     payloads,
     seed,
 )
-from practice_store.faults import delivery
+from practice_store.faults import courier
 from practice_store.state import Order as ShopOrder
 from shopify_sync.api.errors import Throttled
 from shopify_sync.models import EventState, SyncCursor, WebhookEvent, WebhookTally
@@ -43,11 +43,10 @@ from shopify_sync.reading import (
 )
 from shopify_sync.stores.clients import client_for
 from shopify_sync.sync import (
-    balance,
     nightly_comparison,
     reconcile,
 )
-from shopify_sync.webhooks import processing
+from shopify_sync.webhooks import balance, processing
 from shopify_sync.webhooks.signing import sign
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import Installation
@@ -177,7 +176,7 @@ def _change(world: Installation, order: ShopOrder, number: int) -> Sent:
         order.note = f"change {number}"
         order.updated_at += timedelta(seconds=1)
         body = json.dumps(payloads.order(shop, order), default=str).encode()
-    return body, delivery.headers(shop, "orders/updated", body, f"e{number}", order.updated_at)
+    return body, courier.headers(shop, "orders/updated", body, f"e{number}", order.updated_at)
 
 
 def _secret(world: Installation) -> bytes:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from inbox.models import Conversation
 from orders import services
-from orders.actions import execution
+from orders.actions import worker_steps
 from orders.errors import ActionRefused, StalePreview
 from orders.models import (
     ActionKind,
@@ -182,7 +182,7 @@ def test_without_the_check_it_would_have_been_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Negative control of the test above."""
-    monkeypatch.setattr(execution, "check_before_sending", lambda *_, **__: None)
+    monkeypatch.setattr(worker_steps, "check_before_sending", lambda *_, **__: None)
     action, _placed = confirmed(shop, seen, alice, what)
     assert perform(action).state in {ActionState.SUCCEEDED, ActionState.PENDING}
     time.sleep(0.1)

@@ -29,7 +29,7 @@ from orders.models import (
 )
 from practice_store.changes import refunding
 from practice_store.changes import staff_actions as shop_actions
-from practice_store.sales import selling
+from practice_store.sales import lifecycle
 from shopify_sync import tasks
 from tests.support.acting import answering, ask, cancel, perform, refund, without_wake_ups
 from tests.support.database import without_triggers
@@ -290,10 +290,10 @@ def test_canceled_and_the_refund_a_moment_later(
     shop.place(paid=True)
     action = ask(seen(), cancel("40.00"), alice)
     later: list[Any] = []
-    real = selling._refund_everything
+    real = lifecycle._refund_everything
     with monkeypatch.context() as patched:
         patched.setattr(
-            selling, "_refund_everything", lambda c, order, job, now: later.append((order, job))
+            lifecycle, "_refund_everything", lambda c, order, job, now: later.append((order, job))
         )
         shop.fault(operation="orderCancel", phase="commit_then_drop", times=1)
         perform(action)
@@ -304,7 +304,7 @@ def test_canceled_and_the_refund_a_moment_later(
         assert perform(action).state == ActionState.PARTIAL
     order, job = later[0]
     shop.act(lambda c: real(c, order, job, c.now()))
-    shop.act(lambda c: selling.touch(c, order))
+    shop.act(lambda c: lifecycle.touch(c, order))
     shop.deliver(Client())
     found = OrderAction.objects.get()
     assert (found.state, found.evidence_at is not None) == (ActionState.SUCCEEDED, True)
@@ -320,7 +320,7 @@ def test_a_colleagues_goodwill_does_not_end_it(
     placed = shop.place(paid=True)
     action = ask(seen(), cancel("40.00"), alice)
     with monkeypatch.context() as patched:
-        patched.setattr(selling, "_refund_everything", lambda *_: None)
+        patched.setattr(lifecycle, "_refund_everything", lambda *_: None)
         perform(action)
         time.sleep(0.1)
     shop.act(lambda c: shop_actions.refund(c, placed, Decimal("1.00"), "goodwill"))
@@ -334,7 +334,7 @@ def test_a_colleagues_goodwill_does_not_end_it(
 
 @pytest.fixture
 def slow_bank(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = selling.add_transaction
+    real = lifecycle.add_transaction
 
     def pending(context: Any, shop_order: Any, **words: Any) -> Any:
         made = real(context, shop_order, **words)
@@ -342,7 +342,7 @@ def slow_bank(monkeypatch: pytest.MonkeyPatch) -> None:
             made.status = "PENDING"
         return made
 
-    for module in (selling, refunding):
+    for module in (lifecycle, refunding):
         if hasattr(module, "add_transaction"):
             monkeypatch.setattr(module, "add_transaction", pending)
 
@@ -374,7 +374,7 @@ def test_a_bank_that_takes_days_blocks_nothing(
         if payment.status == "PENDING":
             payment.status = says
     placed.updated_at += timedelta(seconds=5)
-    shop.act(lambda c: selling.touch(c, placed))
+    shop.act(lambda c: lifecycle.touch(c, placed))
     shop.deliver(Client())
     states = OrderAction.objects.values_list("state", flat=True)
     assert set(states) == {ends}

@@ -12,8 +12,8 @@ from django.test import Client
 
 from inbox.models import Conversation
 from inbox.panel import (
-    sidebar,
-    streaming,
+    rendering,
+    two_part_pages,
 )
 from tests.support.doors import native_door
 from tests.support.listening import cookie_of
@@ -30,7 +30,7 @@ def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         go_on.wait(20)
         return "<b>the panel</b>"
 
-    monkeypatch.setattr(sidebar, "html", late)
+    monkeypatch.setattr(rendering, "html", late)
     yield go_on
     go_on.set()
 
@@ -69,7 +69,7 @@ def test_the_thread_is_there_while_the_panel_is_held_up(
             rest = read(line)
         assert b"<b>the panel</b>" in rest
         assert b"</html>" in rest
-        assert streaming.MARK.encode() not in first + rest
+        assert two_part_pages.MARK.encode() not in first + rest
 
 
 def test_another_server_sends_it_whole(

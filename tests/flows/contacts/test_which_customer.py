@@ -22,7 +22,7 @@ from inbox.contacts import (
 from inbox.contacts.matching import Matching
 from inbox.models import Contact, Conversation, Identity, IdentityKind
 from orders import services
-from orders.actions import guards
+from orders.actions import added_rules
 from orders.models import ActionState, Customer, Order, OrderAction, Policy, Store
 from orders.shopify_port import get_gateway
 from practice_store.changes import staff_actions
@@ -273,7 +273,7 @@ def test_a_doubt_that_comes_while_an_approval_reads_shopify_is_seen(
     monkeypatch.setattr(get_gateway(), "refresh", refresh)
     if not is_guarded:
         monkeypatch.setattr(access, "approving_refusal", lambda _order: None)
-        monkeypatch.setattr(guards, "RULES", [])
+        monkeypatch.setattr(added_rules, "RULES", [])
     page = f"/inbox/decisions/{action.pk}/approve/"
     at = page if door == "page" else f"/api/v1/actions/{action.pk}/approve/"
     said = unescape(logged_in(sara).post(at, follow=True).content.decode())

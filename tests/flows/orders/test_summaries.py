@@ -14,7 +14,7 @@ from orders import previews
 from orders.models import Order, Policy, RefundMethod, Store
 from orders.money import Money
 from practice_store.changes import staff_actions as shop_actions
-from practice_store.sales import selling
+from practice_store.sales import lifecycle
 from tests.support.shop import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,7 +29,7 @@ def disputed(shop: Shop, seen: Callable[[], Order], store: Store) -> Order:
     def work(context: Any) -> None:
         shop_actions.pay(context, placed, gateway="manual")
         placed.dispute = "NEEDS_RESPONSE"
-        selling.touch(context, placed)
+        lifecycle.touch(context, placed)
 
     shop.act(work)
     return seen()

@@ -19,7 +19,7 @@ from orders.snapshot import LineQuantity
 from practice_store.changes import editing
 from practice_store.changes import staff_actions as shop_actions
 from practice_store.context import Context
-from practice_store.sales import selling
+from practice_store.sales import lifecycle
 from practice_store.state import Fee
 from practice_store.state import Order as ShopOrder
 from shopify_sync.models import ShopConnection
@@ -37,7 +37,7 @@ def changed(shop: Shop, placed: ShopOrder, work: Callable[[Context], Any]) -> No
 
     def both(context: Context) -> None:
         work(context)
-        selling.touch(context, placed)
+        lifecycle.touch(context, placed)
 
     shop.act(both)
 

@@ -16,7 +16,7 @@ from orders.models import Order, Store
 from practice_store.changes import staff_actions
 from practice_store.sales import (
     holding,
-    selling,
+    lifecycle,
     shipping,
 )
 from shopify_sync.models import ShopConnection
@@ -141,7 +141,7 @@ def test_archived_stands_beside_canceled_whichever_came_first(
     shop: Shop, store: Store, badges: Callable[[], list[str]]
 ) -> None:
     order = shop.place()
-    shop.act(lambda c: selling.close(c, order))
+    shop.act(lambda c: lifecycle.close(c, order))
     shop.advance(3600)
     shop.act(lambda c: staff_actions.cancel(c, order, reason="CUSTOMER", refund_all=True))
     shop.advance(5)

@@ -21,7 +21,7 @@ from orders.reports import (
     totals,
 )
 from practice_store.changes import staff_actions as shop_actions
-from practice_store.sales import selling
+from practice_store.sales import lifecycle
 from practice_store.state import Order as ShopOrder
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
@@ -45,7 +45,7 @@ def answer(shop: Shop, placed: ShopOrder, gateway: str, status: str) -> None:
     def work(context: Any) -> None:
         (back,) = (t for t in placed.transactions if t.kind == "REFUND" and t.gateway == gateway)
         back.status = status
-        selling.touch(context, placed)
+        lifecycle.touch(context, placed)
 
     shop.act(work)
 
@@ -158,7 +158,7 @@ def test_a_test_order_is_nobodys_money(
 
     def cancel(context: Any) -> None:
         shop_actions.cancel(context, placed, reason="CUSTOMER", refund_all=False)
-        selling.run_job(context, list(context.shop.jobs)[-1])
+        lifecycle.run_job(context, list(context.shop.jobs)[-1])
 
     shop.act(cancel)
     seen()

@@ -13,8 +13,11 @@ from django.db import connection
 from django.test import Client
 
 from inbox.models import Conversation, Identity, IdentityKind
-from orders import previews, progress
-from orders.actions import execution
+from orders import (
+    action_progress,
+    previews,
+)
+from orders.actions import worker_steps
 from orders.models import ActionState, EventKind, Order, OrderAction, RefundMethod, Store
 from practice_store.changes import staff_actions as shop_actions
 from tests.conftest import logged_in
@@ -385,9 +388,11 @@ def test_without_reading_first_and_with_a_new_key_a_lost_answer_credits_twice(
     action.steps[0]["variables"]["idempotencyKey"] = "a-fresh-key"
     with without_triggers(connection):
         OrderAction.objects.filter(pk=action.pk).update(steps=action.steps)
-    sends = iter([progress.ToSend(0)])
-    real = progress.next_move
-    monkeypatch.setattr(progress, "next_move", lambda *a, **k: next(sends, None) or real(*a, **k))
+    sends = iter([action_progress.ToSend(0)])
+    real = action_progress.next_move
+    monkeypatch.setattr(
+        action_progress, "next_move", lambda *a, **k: next(sends, None) or real(*a, **k)
+    )
     monkeypatch.setattr("orders.actions.settlement.is_evident", lambda *a: False)
     OrderAction.objects.update(next_attempt_at=None)
     perform_action(action.pk)
@@ -457,7 +462,7 @@ def test_a_credit_shopify_refuses_shows_its_words_and_moves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The customer goes between our check and Shopify's."""
-    monkeypatch.setattr(execution, "check_before_sending", lambda *_, **__: None)
+    monkeypatch.setattr(worker_steps, "check_before_sending", lambda *_, **__: None)
     placed = shop.place()
     order = seen()
     token = review(as_alice, conversation, order, "refund", reason="other", amount="5.00", **CREDIT)

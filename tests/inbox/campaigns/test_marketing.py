@@ -19,7 +19,7 @@ from inbox.campaigns import marketing
 from inbox.models import Campaign, CampaignMessage, SendState
 from inbox.suppression import consent
 from inbox.tasks import sweep_events, sweep_marketing, sweep_outbox
-from orders.checkouts import Consent
+from orders.checkout_snapshot import Consent
 from orders.models import EventKind, OrderEvent, RedactedKind, Store
 from orders.privacy import ledger
 from practice_store.changes import staff_actions
@@ -171,7 +171,7 @@ def test_what_happens_in_shopify_sends_what_is_transactional(
     order = shop.place()
     shop.act(lambda c: staff_actions.ship(c, order))
     shop.act(lambda c: staff_actions.carrier_says(c, order, "DELIVERED"))
-    shop.act(lambda c: staff_actions.refund(c, order, staff_actions.money.net(order)))
+    shop.act(lambda c: staff_actions.refund(c, order, staff_actions.order_sums.net(order)))
     shop.held.reverse()
     for _again in range(2):
         run(shop, times=2)
@@ -239,7 +239,7 @@ def test_without_holding_the_campaign_both_would(
     shop: Shop, store: Store, thanks: Campaign
 ) -> None:
     """Negative control."""
-    with patch.object(marketing, "_hold", lambda campaign_id: None):
+    with patch.object(marketing, "_lock_campaign", lambda campaign_id: None):
         _race(shop)
     assert decided() == ["written", "written"]
 

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from inbox.channels import sms
-from inbox.channels.base import NotSent
+from inbox.channels.errors import NotSent
 from inbox.checks import sms_backend_works
 from inbox.models import Campaign, CampaignMessage, DeliveryState
 from inbox.suppression import consent

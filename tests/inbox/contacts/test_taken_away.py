@@ -14,9 +14,9 @@ from inbox.contacts import (
     matching,
     senders,
 )
-from inbox.contacts.suggestions import Suggestion
+from inbox.contacts.suggested_addresses import Suggestion
 from inbox.models import Channel, Claim, Contact, Conversation, Identity, IdentityKind, Participant
-from inbox.panel.contexts import BesideConversation
+from inbox.panel.places import BesideConversation
 from orders.models import Customer, Order, Store
 from orders.snapshot import encode
 from tests.inbox.conversations.test_senders import JANE, claims, contact_of, push

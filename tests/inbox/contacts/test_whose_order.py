@@ -12,7 +12,7 @@ from django.http import Http404
 from django.test import RequestFactory
 from django.utils import timezone
 
-from core.addresses import normal_phone
+from core.email_and_phone import normal_phone
 from inbox import access
 from inbox.contacts import (
     identities,

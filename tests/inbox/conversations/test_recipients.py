@@ -12,7 +12,10 @@ from django.contrib.auth.models import User
 from django.core import mail
 from django.test import Client
 
-from inbox.channels import api, reach
+from inbox.channels import (
+    api,
+    recipients,
+)
 from inbox.contacts import edits
 from inbox.conversations import waking
 from inbox.models import (
@@ -167,8 +170,8 @@ def test_an_unproven_address_gets_its_reply_and_no_confirmation(as_alice: Client
     unproven = Channel.objects.create(name="Mail", kind=ChannelKind.EMAIL)
     push(unproven, NEW, talk="t")
     talk = Conversation.objects.get(external_id="t")
-    assert reach.recipient(talk) == "jane@new.example"
-    assert reach.news_recipient(talk) == ""
+    assert recipients.recipient(talk) == "jane@new.example"
+    assert recipients.news_recipient(talk) == ""
 
 
 def news(conversation: Conversation) -> Message:
@@ -178,7 +181,7 @@ def news(conversation: Conversation) -> Message:
         text="Refunded",
         kind=MessageKind.CONFIRMATION,
         delivery_state=DeliveryState.PENDING,
-        recipient=reach.news_recipient(conversation),
+        recipient=recipients.news_recipient(conversation),
     )
 
 
@@ -196,7 +199,7 @@ def test_a_confirmation_goes_to_a_proven_address_of_the_contact(
     sweep_outbox()
     late.refresh_from_db()
     assert (late.delivery_state, len(mail.outbox)) == (DeliveryState.FAILED, 1)
-    assert reach.news_recipient(jane) == "jane@old.example"
+    assert recipients.news_recipient(jane) == "jane@old.example"
 
 
 def test_a_reply_from_before_the_address_was_kept_goes_to_who_wrote(

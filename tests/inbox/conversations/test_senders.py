@@ -11,7 +11,7 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.test import Client
 
-from core.addresses import (
+from core.email_and_phone import (
     email_key,
     normal_phone,
 )

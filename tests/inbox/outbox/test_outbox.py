@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from inbox import outbox
 from inbox.channels import SENDERS, email, sms
-from inbox.channels.base import NotSent
+from inbox.channels.errors import NotSent
 from inbox.models import (
     Campaign,
     CampaignMessage,

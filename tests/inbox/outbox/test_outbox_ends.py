@@ -20,7 +20,7 @@ from inbox import (
     outbox,
 )
 from inbox.campaigns.order_events import handle_event
-from inbox.channels.base import NotSent
+from inbox.channels.errors import NotSent
 from inbox.conversations import waking
 from inbox.models import (
     Campaign,

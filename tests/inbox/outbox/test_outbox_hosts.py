@@ -13,7 +13,7 @@ from django.utils import timezone
 from core import http
 from inbox import outbox
 from inbox.channels import api, email, keys, sms
-from inbox.channels.base import NotSent
+from inbox.channels.errors import NotSent
 from inbox.models import (
     Channel,
     ChannelKind,
@@ -24,7 +24,7 @@ from inbox.models import (
     MessageKind,
     Route,
 )
-from inbox.outbox import routes
+from inbox.outbox import lanes
 from tests.support import hosts
 from tests.support.hosts import Host
 
@@ -217,9 +217,9 @@ def test_after_three_hosts_in_a_row_without_an_answer_the_rest_do_not_try() -> N
                     delivery_state=DeliveryState.PENDING,
                 ).pk
             )
-        assert host.asked == routes.FAILURES
+        assert host.asked == lanes.FAILURES
     tried = Message.objects.filter(attempts__gt=0)
-    assert tried.count() == routes.FAILURES
+    assert tried.count() == lanes.FAILURES
 
 
 def test_a_route_that_rested_is_tried_by_one_and_opens_when_it_answers(
@@ -229,9 +229,9 @@ def test_a_route_that_rested_is_tried_by_one_and_opens_when_it_answers(
     with Host(hosts.polite) as host:
         message = message_by(host.url)
         key = f"callback:{message.channel_id}"
-        for _ in range(routes.FAILURES):
+        for _ in range(lanes.FAILURES):
             Route.objects.get_or_create(key=key)
-            routes.did_not_answer(key, now=now)
+            lanes.did_not_answer(key, now=now)
         sent(message)
         assert (message.attempts, host.asked) == (0, 0)
         time_machine.move_to(now + (Route.objects.get(key=key).rest_until - now))
@@ -282,8 +282,8 @@ def test_a_refusal_of_one_message_says_nothing_of_the_others(
 
     monkeypatch.setitem(outbox.SENDERS, ChannelKind.API, refuse)
     message = message_by("https://chat.example/")
-    for _ in range(routes.FAILURES + 1):
+    for _ in range(lanes.FAILURES + 1):
         Message.objects.update(next_attempt_at=None)
         sent(message)
-    assert message.attempts == routes.FAILURES + 1
+    assert message.attempts == lanes.FAILURES + 1
     assert Route.objects.get(key=f"callback:{message.channel_id}").failures == 0

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from inbox import outbox
-from inbox.channels.base import NotSent
+from inbox.channels.errors import NotSent
 from inbox.conversations import waking
 from inbox.models import (
     Channel,
@@ -24,8 +24,11 @@ from inbox.models import (
     Message,
     MessageKind,
 )
-from inbox.outbox import claiming, routes
-from inbox.outbox.routes import Way
+from inbox.outbox import (
+    claiming,
+    lanes,
+)
+from inbox.outbox.lanes import Way
 from inbox.tasks import sweep_outbox
 from tests.conftest import logged_in
 
@@ -137,7 +140,7 @@ def under_way(message: Message) -> Message:
 
 
 def test_no_channel_has_more_than_its_lanes(talking: Conversation, carrier: Carrier) -> None:
-    for number in range(routes.LANES_A_CHANNEL):
+    for number in range(lanes.LANES_A_CHANNEL):
         under_way(pending(another(talking.channel, f"slow {number}"), "slow"))
     waiting = pending(another(talking.channel, "Jane"), "waits")
     outbox.deliver_message(waiting.pk)
@@ -157,7 +160,7 @@ def test_no_channel_has_more_than_its_lanes(talking: Conversation, carrier: Carr
 def test_all_callbacks_together_leave_the_mail_server_its_lanes(
     talking: Conversation, carrier: Carrier
 ) -> None:
-    for number in range(routes.LANES[Way.CALLBACK]):
+    for number in range(lanes.LANES[Way.CALLBACK]):
         channel = Channel.objects.create(name=f"C{number}", callback_url="https://c.example/")
         under_way(pending(another(channel, "slow"), "slow"))
     waiting = pending(talking, "waits")
@@ -256,5 +259,5 @@ def test_a_sweep_sends_nothing_itself(
     monkeypatch.setattr("core.queue.enqueue", lambda task, pk: rung.append(pk))
     rows = [pending(another(talking.channel, f"n{number}"), "x") for number in range(20)]
     sweep_outbox()
-    assert rung == [row.pk for row in rows[: routes.LANES_A_CHANNEL]]
+    assert rung == [row.pk for row in rows[: lanes.LANES_A_CHANNEL]]
     assert carrier.texts == []

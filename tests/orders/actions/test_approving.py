@@ -15,8 +15,8 @@ from django.utils import timezone
 from orders import previews, services
 from orders.actions import (
     approvals,
-    execution,
     requests,
+    worker_steps,
 )
 from orders.errors import Refusal, StalePreview
 from orders.models import (
@@ -301,8 +301,8 @@ def stuck(ask: Callable[..., OrderAction], sara: User) -> OrderAction:
     """An action that a person has to compare with Shopify."""
     action = ask()
     approve(action, sara)
-    claimed = execution.claim(action_id=action.pk, now=timezone.now())
-    assert execution.human_needed(claimed, message="Look.")
+    claimed = worker_steps.claim(action_id=action.pk, now=timezone.now())
+    assert worker_steps.human_needed(claimed, message="Look.")
     return OrderAction.objects.get(pk=action.pk)
 
 

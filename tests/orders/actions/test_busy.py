@@ -18,7 +18,7 @@ from django.utils import timezone
 from inbox.models import Conversation
 from orders import services
 from orders.errors import ActionRefused, ShopUnreachable
-from orders.locks import refused_when_busy
+from orders.lock_waits import refused_when_busy
 from orders.models import Order, OrderAction
 from orders.shopify_port import get_gateway
 from tests.flows.test_main_job import Seen, confirm, review

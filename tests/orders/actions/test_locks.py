@@ -19,11 +19,12 @@ from django.db import OperationalError, connection, connections, models, transac
 from django.utils import timezone
 
 from orders import previews, services
+from orders.action_progress import Settled
 from orders.actions import (
     approvals,
-    execution,
     requests,
     uninstalls,
+    worker_steps,
 )
 from orders.errors import ActionRefused
 from orders.models import ActionState, Order, OrderAction, Policy, RefundBudget, Store
@@ -31,7 +32,6 @@ from orders.previews import (
     RefundChoice,
     build,
 )
-from orders.progress import Settled
 from orders.projection import record
 from tests.orders.actions.test_requesting import Gateway
 from tests.support.orders import eur, stored
@@ -167,8 +167,8 @@ def test_deciding_holds_the_order(
 ) -> None:
     if verb == "settle_by_hand":
         services.approve(action_id=waiting.pk, by=sara, guard=lambda _o: None, now=timezone.now())
-        claimed = execution.claim(action_id=waiting.pk, now=timezone.now())
-        execution.human_needed(claimed, message="Look.")
+        claimed = worker_steps.claim(action_id=waiting.pk, now=timezone.now())
+        worker_steps.human_needed(claimed, message="Look.")
     module = requests if verb == "withdraw" else approvals
     moved = watch(module, "move")
     moved.which = {"pk": waiting.order_id}
@@ -202,10 +202,10 @@ def test_a_step_is_checked_while_the_order_is_held(
     waiting: OrderAction, sara: User, watch: Callable[..., Watch]
 ) -> None:
     services.approve(action_id=waiting.pk, by=sara, guard=lambda _o: None, now=timezone.now())
-    claimed = execution.claim(action_id=waiting.pk, now=timezone.now())
-    checked = watch(execution, "check_before_sending")
+    claimed = worker_steps.claim(action_id=waiting.pk, now=timezone.now())
+    checked = watch(worker_steps, "check_before_sending")
     checked.which = {"pk": waiting.order_id}
-    assert execution.begin_step(claimed, step=0, now=timezone.now()) is True
+    assert worker_steps.begin_step(claimed, step=0, now=timezone.now()) is True
     assert checked.seen == [True]
 
 
@@ -289,12 +289,12 @@ def test_an_end_waits_for_the_order_before_it_touches_the_action(
 ) -> None:
     """Order first, then action, as asking does it: the other way round the two would deadlock."""
     services.approve(action_id=waiting.pk, by=sara, guard=lambda _o: None, now=timezone.now())
-    claimed = execution.claim(action_id=waiting.pk, now=timezone.now())
+    claimed = worker_steps.claim(action_id=waiting.pk, now=timezone.now())
     ended: list[bool] = []
 
     def settle() -> None:
         end = Settled(ActionState.REJECTED, "No.")
-        ended.append(execution.settle(claimed, end, now=timezone.now()))
+        ended.append(worker_steps.settle(claimed, end, now=timezone.now()))
 
     with waiting_for(settle, waiting.order_id):
         assert not is_locked(OrderAction, pk=waiting.pk)
@@ -311,17 +311,17 @@ def test_work_waits_for_the_order_before_it_touches_the_action(
     services.approve(action_id=waiting.pk, by=sara, guard=lambda _o: None, now=timezone.now())
     claimed = None
     if verb != "claim":
-        claimed = execution.claim(action_id=waiting.pk, now=timezone.now())
+        claimed = worker_steps.claim(action_id=waiting.pk, now=timezone.now())
     done: list[object] = []
 
     def work() -> None:
         now = timezone.now()
         if verb == "claim":
-            done.append(execution.claim(action_id=waiting.pk, now=now))
+            done.append(worker_steps.claim(action_id=waiting.pk, now=now))
         elif verb == "release":
-            done.append(execution.release(claimed, state=ActionState.QUEUED, again_at=now))
+            done.append(worker_steps.release(claimed, state=ActionState.QUEUED, again_at=now))
         else:
-            done.append(execution.human_needed(claimed, message="Look."))
+            done.append(worker_steps.human_needed(claimed, message="Look."))
 
     with waiting_for(work, waiting.order_id):
         assert not is_locked(OrderAction, pk=waiting.pk)

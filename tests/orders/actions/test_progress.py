@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from orders.models import ActionKind, ActionState, OrderAction
-from orders.progress import (
+from orders.action_progress import (
     Contradiction,
     Goal,
     Job,
@@ -25,6 +24,7 @@ from orders.progress import (
     outcome,
     refund_of,
 )
+from orders.models import ActionKind, ActionState, OrderAction
 from orders.snapshot import MoneyBag, OrderSnapshot, Refund, RefundTransaction
 from tests.support.snapshots import NOW, bag, order, parcel
 

@@ -12,11 +12,12 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from orders import policies, previews, services
+from orders.action_progress import Goal
 from orders.actions import (
     approvals,
-    execution,
     requests,
     transitions,
+    worker_steps,
 )
 from orders.errors import ActionRefused, Refusal, StalePreview
 from orders.models import (
@@ -36,7 +37,6 @@ from orders.previews import (
     RefundChoice,
     build,
 )
-from orders.progress import Goal
 from orders.snapshot import CustomerSnapshot, OrderSnapshot
 from tests.support.orders import FakeGateway, eur, stored
 from tests.support.snapshots import NOW, order, parcel, shipped
@@ -176,7 +176,7 @@ def test_another_persons_click_of_the_same_name_is_another(
     token: Any, request_action: Request, bob: User, store: Store
 ) -> None:
     first = request_action(token(), click="key-1")
-    execution.claim(action_id=first.pk, now=timezone.now())
+    worker_steps.claim(action_id=first.pk, now=timezone.now())
     other = stored(replace(order(), gid="gid://shopify/Order/2", legacy_id=2), store)
     choice = RefundChoice(reason="other", amount=eur("5.00"))
     shown = previews.preview_refund(other, choice, by=bob, now=NOW).token
@@ -390,8 +390,8 @@ def test_what_was_not_sent_is_withdrawn_and_gives_its_money_free(
 ) -> None:
     action = request_action(token())
     if state == ActionState.BLOCKED:
-        claimed = execution.claim(action_id=action.pk, now=timezone.now())
-        assert execution.release(claimed, state=state, again_at=timezone.now())
+        claimed = worker_steps.claim(action_id=action.pk, now=timezone.now())
+        assert worker_steps.release(claimed, state=state, again_at=timezone.now())
     elif state == ActionState.AWAITING_APPROVAL:
         Policy.objects.create(role=alice.groups.get(), refund_up_to=1)
         services.withdraw(action_id=action.pk, by=alice, now=timezone.now())
@@ -412,8 +412,8 @@ def test_what_may_have_been_sent_is_not_withdrawn(
     token: Any, request_action: Request, alice: User, state: ActionState
 ) -> None:
     action = request_action(token())
-    claimed = execution.claim(action_id=action.pk, now=timezone.now())
-    assert execution.release(
+    claimed = worker_steps.claim(action_id=action.pk, now=timezone.now())
+    assert worker_steps.release(
         claimed, state=state, again_at=timezone.now(), maybe_applied=True, is_doubtful=True
     )
     verb = {"action_id": action.pk, "by": alice, "now": timezone.now()}
@@ -427,7 +427,7 @@ def test_what_a_worker_has_in_hand_is_not_withdrawn(
     token: Any, request_action: Request, alice: User
 ) -> None:
     action = request_action(token())
-    execution.claim(action_id=action.pk, now=timezone.now())
+    worker_steps.claim(action_id=action.pk, now=timezone.now())
     verb = {"action_id": action.pk, "by": alice, "now": timezone.now()}
     assert refused(services.withdraw, **verb) == "already_sent"
 
@@ -437,7 +437,7 @@ def test_what_a_worker_has_in_hand_is_not_withdrawn(
 
 @pytest.fixture
 def claimed(token: Any, request_action: Request) -> OrderAction:
-    action = execution.claim(action_id=request_action(token()).pk, now=timezone.now())
+    action = worker_steps.claim(action_id=request_action(token()).pk, now=timezone.now())
     assert action is not None
     return action
 
@@ -448,10 +448,12 @@ def lose(action: OrderAction) -> None:
 
 
 WRITES: dict[str, Callable[[OrderAction], bool]] = {
-    "renew": lambda a: execution.renew(a, now=timezone.now()),
-    "keep": lambda a: execution.keep(a, job_gid="gid://shopify/Job/1"),
-    "release": lambda a: execution.release(a, state=ActionState.UNKNOWN, again_at=timezone.now()),
-    "human_needed": lambda a: execution.human_needed(a, message="Look."),
+    "renew": lambda a: worker_steps.renew(a, now=timezone.now()),
+    "keep": lambda a: worker_steps.keep(a, job_gid="gid://shopify/Job/1"),
+    "release": lambda a: worker_steps.release(
+        a, state=ActionState.UNKNOWN, again_at=timezone.now()
+    ),
+    "human_needed": lambda a: worker_steps.human_needed(a, message="Look."),
     "move": lambda a: transitions.move(a, ActionState.UNKNOWN),
 }
 
@@ -476,7 +478,7 @@ def test_a_worker_that_has_its_lease_writes(claimed: OrderAction, name: str) -> 
 
 def test_progress_is_not_kept_of_an_action_that_left_its_worker(claimed: OrderAction) -> None:
     OrderAction.objects.update(state=ActionState.NEEDS_HUMAN)
-    assert not execution.keep(claimed, job_gid="gid://shopify/Job/1")
+    assert not worker_steps.keep(claimed, job_gid="gid://shopify/Job/1")
     assert OrderAction.objects.get().job_gid == ""
 
 
@@ -493,9 +495,9 @@ def test_only_what_is_due_is_taken_up(token: Any, request_action: Request) -> No
     now = timezone.now()
     action = request_action(token())
     OrderAction.objects.update(next_attempt_at=now + timedelta(seconds=1))
-    assert execution.claim(action_id=action.pk, now=now) is None
-    assert execution.claim(action_id=action.pk, now=now + timedelta(seconds=2))
-    assert execution.claim(action_id=action.pk, now=now + timedelta(seconds=3)) is None
+    assert worker_steps.claim(action_id=action.pk, now=now) is None
+    assert worker_steps.claim(action_id=action.pk, now=now + timedelta(seconds=2))
+    assert worker_steps.claim(action_id=action.pk, now=now + timedelta(seconds=3)) is None
 
 
 def test_what_a_dead_worker_left_is_taken_up_when_its_lease_is_over(
@@ -503,17 +505,17 @@ def test_what_a_dead_worker_left_is_taken_up_when_its_lease_is_over(
 ) -> None:
     now = timezone.now()
     action = request_action(token())
-    first = execution.claim(action_id=action.pk, now=now)
+    first = worker_steps.claim(action_id=action.pk, now=now)
     later = first.lease_until + timedelta(seconds=1)
-    assert execution.claim(action_id=action.pk, now=first.lease_until) is None
+    assert worker_steps.claim(action_id=action.pk, now=first.lease_until) is None
     entries = AuditEntry.objects.count()
-    second = execution.claim(action_id=action.pk, now=later)
+    second = worker_steps.claim(action_id=action.pk, now=later)
     assert AuditEntry.objects.count() == entries, "it is where it was: no move to write down"
     assert (first.fence, second.fence) == (1, 2)
     assert (first.crashes, second.crashes) == (0, 1)
     assert (first.attempts, second.attempts) == (1, 2)
     assert second.lease_until > later
-    assert execution.release(second, state=ActionState.UNKNOWN, again_at=later)
+    assert worker_steps.release(second, state=ActionState.UNKNOWN, again_at=later)
     assert OrderAction.objects.get().crashes == 0, "one that came to an end"
 
 
@@ -524,7 +526,7 @@ def test_what_was_not_sent_within_its_day_is_not_sent(
     """Also by a message that comes before the sweep."""
     action = request_action(token())
     moment = action.expires_at + timedelta(seconds=late_s)
-    claimed = execution.claim(action_id=action.pk, now=moment)
+    claimed = worker_steps.claim(action_id=action.pk, now=moment)
     assert (claimed is not None) is (state == ActionState.SENDING)
     action.refresh_from_db()
     assert action.state == state
@@ -535,11 +537,11 @@ def test_what_may_have_been_sent_is_looked_at_however_late(
 ) -> None:
     action = request_action(token())
     now = timezone.now()
-    claimed = execution.claim(action_id=action.pk, now=now)
-    assert execution.begin_step(claimed, step=0, now=now) is True
-    assert execution.release(claimed, state=ActionState.UNKNOWN, again_at=now)
+    claimed = worker_steps.claim(action_id=action.pk, now=now)
+    assert worker_steps.begin_step(claimed, step=0, now=now) is True
+    assert worker_steps.release(claimed, state=ActionState.UNKNOWN, again_at=now)
     late = action.expires_at + timedelta(days=1)
-    assert execution.claim(action_id=action.pk, now=late) is not None
+    assert worker_steps.claim(action_id=action.pk, now=late) is not None
 
 
 def test_an_action_that_kills_its_workers_is_looked_at_by_a_person(
@@ -547,12 +549,12 @@ def test_an_action_that_kills_its_workers_is_looked_at_by_a_person(
 ) -> None:
     now = timezone.now()
     action = request_action(token())
-    execution.claim(action_id=action.pk, now=now)
-    OrderAction.objects.update(crashes=execution.CRASHES_BELIEVED - 1)
+    worker_steps.claim(action_id=action.pk, now=now)
+    OrderAction.objects.update(crashes=worker_steps.CRASHES_BELIEVED - 1)
     later = now + timedelta(minutes=5)
-    assert execution.claim(action_id=action.pk, now=later)
-    assert OrderAction.objects.get().crashes == execution.CRASHES_BELIEVED
-    assert execution.claim(action_id=action.pk, now=later + timedelta(minutes=5)) is None
+    assert worker_steps.claim(action_id=action.pk, now=later)
+    assert OrderAction.objects.get().crashes == worker_steps.CRASHES_BELIEVED
+    assert worker_steps.claim(action_id=action.pk, now=later + timedelta(minutes=5)) is None
     action.refresh_from_db()
     assert action.state == ActionState.NEEDS_HUMAN
     assert "10 times" in action.message

@@ -15,18 +15,18 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders import previews, services
+from orders.action_progress import Settled
 from orders.actions import (
     approvals,
-    execution,
     requests,
     transitions,
+    worker_steps,
 )
 from orders.models import ActionState, EventKind, Order, OrderAction, OrderEvent, Policy, Store
 from orders.previews import (
     RefundChoice,
     build,
 )
-from orders.progress import Settled
 from orders.projection import record
 from orders.signals import event_recorded, order_changed
 from tests.orders.actions.test_requesting import Gateway
@@ -70,7 +70,7 @@ def ask(order: Order, by: User) -> OrderAction:
 
 def claimed(waiting: OrderAction, by: User) -> OrderAction:
     approve(waiting, by)
-    found = execution.claim(action_id=waiting.pk, now=timezone.now())
+    found = worker_steps.claim(action_id=waiting.pk, now=timezone.now())
     assert found is not None
     return found
 
@@ -81,7 +81,7 @@ def approve(action: OrderAction, by: User) -> None:
 
 def stuck(waiting: OrderAction, by: User) -> OrderAction:
     found = claimed(waiting, by)
-    assert execution.human_needed(found, message="Look.")
+    assert worker_steps.human_needed(found, message="Look.")
     return found
 
 
@@ -103,18 +103,20 @@ VERBS: dict[str, Callable[[OrderAction, User], Callable[[], Any]]] = {
     ),
     "claim": lambda a, by: _after(
         _approved(a, by),
-        lambda found: execution.claim(action_id=found.pk, now=timezone.now()),
+        lambda found: worker_steps.claim(action_id=found.pk, now=timezone.now()),
     ),
     "release": lambda a, by: _after(
         claimed(a, by),
-        lambda found: execution.release(found, state=ActionState.UNKNOWN, again_at=timezone.now()),
+        lambda found: worker_steps.release(
+            found, state=ActionState.UNKNOWN, again_at=timezone.now()
+        ),
     ),
     "human_needed": lambda a, by: _after(
-        claimed(a, by), lambda found: execution.human_needed(found, message="Look.")
+        claimed(a, by), lambda found: worker_steps.human_needed(found, message="Look.")
     ),
     "settle": lambda a, by: _after(
         claimed(a, by),
-        lambda found: execution.settle(
+        lambda found: worker_steps.settle(
             found, Settled(ActionState.REJECTED, "No."), now=timezone.now()
         ),
     ),
@@ -181,8 +183,10 @@ def test_a_bell_that_fails_takes_nothing_back(
             services.withdraw(action_id=waiting.pk, by=alice, now=timezone.now())
             Policy.objects.filter(role=alice.groups.get()).update(refund_up_to=None)
             action = ask(waiting.order, alice)
-            found = execution.claim(action_id=action.pk, now=timezone.now())
-            assert execution.settle(found, Settled(ActionState.REJECTED, "No."), now=timezone.now())
+            found = worker_steps.claim(action_id=action.pk, now=timezone.now())
+            assert worker_steps.settle(
+                found, Settled(ActionState.REJECTED, "No."), now=timezone.now()
+            )
             Policy.objects.filter(role=alice.groups.get()).update(refund_up_to=0)
             again = ask(Order.objects.select_related("store").get(), alice)
             approve(again, sara)
@@ -207,10 +211,10 @@ def test_an_action_that_did_not_happen_is_news_once(
         now = timezone.now()
         with django_capture_on_commit_callbacks(execute=True):
             found = claimed(waiting, sara)
-            assert execution.settle(found, Settled(ActionState.REJECTED, "No."), now=now)
-            execution.record_failure(found, Settled(ActionState.REJECTED, "No."), now=now)
+            assert worker_steps.settle(found, Settled(ActionState.REJECTED, "No."), now=now)
+            worker_steps.record_failure(found, Settled(ActionState.REJECTED, "No."), now=now)
             done = Settled(ActionState.SUCCEEDED)
-            execution.record_failure(found, done, now=now)
+            worker_steps.record_failure(found, done, now=now)
     finally:
         event_recorded.disconnect(hear)
     event = OrderEvent.objects.get(kind=EventKind.ACTION_FAILED)
@@ -232,5 +236,5 @@ def test_what_half_happened_is_not_half_written(
     monkeypatch.setattr(transitions.audit, "record", broken)
     before = (OrderAction.objects.values().get(), Order.objects.values().get())
     with pytest.raises(RuntimeError, match="power cut"):
-        execution.settle(found, Settled(ActionState.REJECTED, "No."), now=timezone.now())
+        worker_steps.settle(found, Settled(ActionState.REJECTED, "No."), now=timezone.now())
     assert (OrderAction.objects.values().get(), Order.objects.values().get()) == before

@@ -9,7 +9,7 @@ import pytest
 
 from orders.money import Money
 from orders.snapshot import MoneyBag, Refund, RefundTransaction
-from orders.statuses.transactions import (
+from orders.statuses.money_moved import (
     any_failed,
     any_waiting,
     has_failed,

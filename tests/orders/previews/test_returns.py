@@ -11,12 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.models import ActionKind, ActionState, OrderAction
-from orders.previews.returns import (
-    ThroughReturn,
-    through,
-)
-from orders.progress import (
+from orders.action_progress import (
     LATE_COMMIT,
     Contradiction,
     Goal,
@@ -28,10 +23,15 @@ from orders.progress import (
     next_move,
     refund_of,
 )
+from orders.models import ActionKind, ActionState, OrderAction
+from orders.previews.returns import (
+    ThroughReturn,
+    through,
+)
 from orders.shopify_port import Place
 from orders.snapshot import LineQuantity, OrderSnapshot, Refund, Return, ReturnLine, ReverseLine
-from orders.statuses import returns
-from orders.statuses.returns import (
+from orders.statuses import return_units
+from orders.statuses.return_units import (
     Receipt,
     Units,
 )
@@ -92,20 +92,20 @@ def of(quantity: int) -> tuple[LineQuantity, ...]:
     ],
 )
 def test_how_far_the_goods_have_come(status: str, received: int, expected: Receipt) -> None:
-    assert returns.receipt(back(status=status, received=received)) == expected
+    assert return_units.receipt(back(status=status, received=received)) == expected
 
 
 def test_units_belong_to_a_return_or_to_none() -> None:
     snapshot = with_returns(back(received=1), quantity=5)
-    assert returns.beside(snapshot) == {"line-1": 3}
-    assert returns.limits(snapshot, "ret-1") == {"line-1": 2}
-    assert returns.limits(snapshot, "gone") == {}
-    assert returns.preselected(snapshot, "ret-1") == {"line-1": 1}
-    assert returns.preselected(snapshot, "") == {"line-1": 3}
-    assert returns.meant(snapshot, of(2)) == snapshot.returns[0]
-    assert returns.meant(snapshot, of(3)) is None
-    assert not returns.touches_open(snapshot, of(3))
-    assert returns.touches_open(snapshot, of(4))
+    assert return_units.beside(snapshot) == {"line-1": 3}
+    assert return_units.limits(snapshot, "ret-1") == {"line-1": 2}
+    assert return_units.limits(snapshot, "gone") == {}
+    assert return_units.preselected(snapshot, "ret-1") == {"line-1": 1}
+    assert return_units.preselected(snapshot, "") == {"line-1": 3}
+    assert return_units.meant(snapshot, of(2)) == snapshot.returns[0]
+    assert return_units.meant(snapshot, of(3)) is None
+    assert not return_units.touches_open(snapshot, of(3))
+    assert return_units.touches_open(snapshot, of(4))
 
 
 def test_the_return_with_the_most_here_is_meant_first() -> None:
@@ -115,19 +115,19 @@ def test_the_return_with_the_most_here_is_meant_first() -> None:
         back(gid="c", name="#1-R3", received=1),
     )
     snapshot = with_returns(one, two, three, quantity=6)
-    assert returns.suggested(snapshot) == two
-    assert returns.meant(snapshot, of(2)) == two
+    assert return_units.suggested(snapshot) == two
+    assert return_units.meant(snapshot, of(2)) == two
     done = replace(two, lines=(replace(two.lines[0], refunded=2),))
-    assert returns.suggested(with_returns(one, done, three)) == three
-    assert returns.suggested(with_returns()) is None
+    assert return_units.suggested(with_returns(one, done, three)) == three
+    assert return_units.suggested(with_returns()) is None
 
 
 def test_only_ended_returns_leave_something_on_the_shelf() -> None:
-    assert returns.on_shelf(with_returns(back(received=2))) == {}
+    assert return_units.on_shelf(with_returns(back(received=2))) == {}
     closed = back(status="CLOSED", received=2)
-    assert returns.on_shelf(with_returns(closed)) == {"line-1": 2}
+    assert return_units.on_shelf(with_returns(closed)) == {"line-1": 2}
     paid = replace(closed, lines=(replace(closed.lines[0], refunded=2),))
-    assert returns.on_shelf(with_returns(paid)) == {}
+    assert return_units.on_shelf(with_returns(paid)) == {}
 
 
 @given(st.data())
@@ -149,12 +149,12 @@ def test_nothing_is_processed_or_booked_in_twice(data: st.DataObject) -> None:
     )
     chosen = data.draw(st.integers(0, quantity - refunded))
     units = Units(item, chosen)
-    assert 0 <= returns.to_process(units) <= min(chosen, quantity - processed)
-    assert 0 <= returns.to_book(units) <= min(chosen, quantity - received - missing)
+    assert 0 <= return_units.to_process(units) <= min(chosen, quantity - processed)
+    assert 0 <= return_units.to_book(units) <= min(chosen, quantity - received - missing)
     if chosen == quantity - refunded and refunded == 0:
         # All of it: what nobody processed is, and what nobody booked in is booked in.
-        assert returns.to_process(units) == quantity - processed
-        assert returns.to_book(units) == quantity - received - missing
+        assert return_units.to_process(units) == quantity - processed
+        assert return_units.to_book(units) == quantity - received - missing
 
 
 def booked(

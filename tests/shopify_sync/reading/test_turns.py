@@ -36,11 +36,11 @@ from shopify_sync.reading import (
 from shopify_sync.stores import read_window
 from shopify_sync.sync import (
     backfill,
-    balance,
     bulk_file,
     nightly_comparison,
     reconcile,
 )
+from shopify_sync.webhooks import balance
 from tests.shopify_sync.asking import ask_refund
 from tests.support.shop import DOMAIN, Shop, fetch_dirty
 

@@ -19,12 +19,12 @@ from orders import rules
 from orders.models import ActionKind, ActionState, OrderAction, Outcome
 from orders.money import Money, total
 from orders.snapshot import OrderSnapshot, Refund
-from orders.statuses.payment_methods import bank_reason
-from orders.statuses.transactions import (
+from orders.statuses.money_moved import (
     any_failed,
     any_waiting,
     parts,
 )
+from orders.statuses.payment_labels import bank_reason
 
 # Shopify keeps an idempotency key for 24 hours; after 20, nothing is resent automatically.
 KEY_WINDOW: Final = timedelta(hours=20)

@@ -16,11 +16,17 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from core import sweeps
+from orders.action_progress import (
+    KEY_WINDOW,
+    Move,
+    Settled,
+    Waiting,
+)
 from orders.actions.eligibility import (
     Objection,
     objection_to,
 )
-from orders.actions.outcomes import default_outcome
+from orders.actions.status_texts import default_outcome
 from orders.actions.transitions import (
     lock_order,
     move,
@@ -36,7 +42,6 @@ from orders.models import (
     OrderEvent,
     Outcome,
 )
-from orders.progress import KEY_WINDOW, Move, Settled, Waiting
 from orders.signals import event_recorded
 
 # Longer than the longest call (2 s to connect, 10 s to answer), and renewed before each call: a

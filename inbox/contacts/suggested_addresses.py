@@ -14,7 +14,7 @@ from typing import Final
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from core.addresses import normal_phone
+from core.email_and_phone import normal_phone
 from inbox import normalization
 from inbox.contacts import identities
 from inbox.contacts.identities import (

@@ -1,11 +1,11 @@
-"""An action as agents see it: its text (from orders.actions.outcomes), and what they can do."""
+"""An action as agents see it: its text (from orders.actions.status_texts), and what they can do."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from orders.actions import outcomes
-from orders.actions.outcomes import Going
+from orders.actions import status_texts
+from orders.actions.status_texts import Going
 from orders.models import ActionState, OrderAction
 from orders.panels.types import ActionNotice
 
@@ -28,7 +28,7 @@ _REVIEWED_AGAIN: Final = {ActionState.REJECTED, ActionState.EXPIRED}
 
 def action_notice(action: OrderAction) -> ActionNotice:
     """Describe an action's state to an agent."""
-    words = outcomes.words(action)
+    words = status_texts.words(action)
     is_frozen = words.code == Going.FROZEN
     return ActionNotice(
         action_id=action.pk,

@@ -25,7 +25,7 @@ from inbox.contacts import (
     identities,
     matching,
     profile,
-    suggestions,
+    suggested_addresses,
 )
 from inbox.contacts.identities import OrderKeys
 from inbox.contacts.matching import Matching
@@ -34,9 +34,7 @@ from inbox.frames import tokens
 from inbox.frames.tokens import Pass
 from inbox.live import events
 from inbox.models import Claim, Contact, Conversation, HelpDeskFrame, Identity, IdentityKind
-from inbox.panel import (
-    changes,
-)
+from inbox.panel import changes_since
 from inbox.panel import (
     reply_text as confirmations,
 )
@@ -211,7 +209,7 @@ class BesideConversation(Place):
         )
 
     def with_changes(self, cards: Sequence[OrderCard]) -> tuple[OrderCard, ...]:
-        return changes.cards_with_changes(cards, self.conversation)
+        return changes_since.cards_with_changes(cards, self.conversation)
 
     def reply_text(self, action: OrderAction) -> str:
         return confirmations.reply_text(action, language=self.conversation.contact.language)
@@ -300,7 +298,7 @@ class InFrame(Place):
         matched = matching.match(self._known, self._identities, self.keys, found)
         claims = self._claims
         # Suggestions here come only from claims, and can't be accepted in a frame.
-        suggested = tuple(suggestions.of_claims(claims, refused=self.keys.refused))
+        suggested = tuple(suggested_addresses.of_claims(claims, refused=self.keys.refused))
         return Person(matching=matched, suggestions=suggested, undoable=(), claims=claims)
 
     @property

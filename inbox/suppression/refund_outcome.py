@@ -13,7 +13,7 @@ from inbox.texts.refunds import (
 from orders.models import REFUNDED_KEY, OrderEvent, RefundMethod
 from orders.money import Money
 from orders.snapshot import Refund
-from orders.statuses.transactions import parts
+from orders.statuses.money_moved import parts
 
 
 class Stage(StrEnum):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from core.json_types import JsonObject
-from practice_store import money
+from practice_store import order_sums
 from practice_store.context import Context
 from practice_store.errors import UserError
-from practice_store.sales.selling import MANUAL_GATEWAYS
+from practice_store.sales.lifecycle import MANUAL_GATEWAYS
 from practice_store.state import (
     ZERO,
     Address,
@@ -107,7 +107,7 @@ def _amount(order: Order, both: Data | None) -> Decimal:
     amount = Decimal(str(both["shopMoney"]["amount"]))
     if order.currency == order.presentment_currency:
         return amount
-    return money.rounded(amount / order.rate, order.presentment_currency)
+    return order_sums.rounded(amount / order.rate, order.presentment_currency)
 
 
 def _line(context: Context, order: Order, data: Data) -> LineItem:
@@ -152,16 +152,18 @@ def _discount(order: Order, data: Data) -> None:
     if not code:
         return
     order.discount_code = code["code"]
-    whole = money.subtotal(order)
+    whole = order_sums.subtotal(order)
     if fixed:
         cut = _amount(order, fixed["amountSet"])
     else:
         cut = whole * Decimal(str(code["percentage"])) / 100
-    cut = min(money.rounded(cut, order.presentment_currency), whole)
+    cut = min(order_sums.rounded(cut, order.presentment_currency), whole)
     seen = given = ZERO
     for line in order.lines:
-        seen += money.line_total(line)
-        share = money.rounded(cut * seen / whole, order.presentment_currency) if whole else ZERO
+        seen += order_sums.line_total(line)
+        share = (
+            order_sums.rounded(cut * seen / whole, order.presentment_currency) if whole else ZERO
+        )
         line.discount = share - given
         given = share
 
@@ -211,10 +213,10 @@ def _transactions(context: Context, order: Order, data: Data) -> None:
     if given:
         return
     status = data.get("financialStatus")
-    if status in {"PAID", "PARTIALLY_REFUNDED", "REFUNDED"} and money.total(order):
-        _add(context, order, "SALE", "SUCCESS", "manual", money.total(order))
+    if status in {"PAID", "PARTIALLY_REFUNDED", "REFUNDED"} and order_sums.total(order):
+        _add(context, order, "SALE", "SUCCESS", "manual", order_sums.total(order))
     if status == "AUTHORIZED":
-        _add(context, order, "AUTHORIZATION", "SUCCESS", "manual", money.total(order))
+        _add(context, order, "AUTHORIZATION", "SUCCESS", "manual", order_sums.total(order))
     if status == "EXPIRED":
         order.expired = True
 

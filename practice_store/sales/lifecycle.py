@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from practice_store import (
-    money,
+    order_sums,
     payloads,
     quantities,
 )
@@ -50,7 +50,7 @@ def place(context: Context, order: Order) -> None:
     if goods and not order.fulfillment_orders:
         order.fulfillment_orders.append(_fulfillment_order(context, order))
     touch(context, order, "orders/create")
-    if money.financial_status(order) == "PAID":
+    if order_sums.financial_status(order) == "PAID":
         context.emit("orders/paid", payloads.order(context.shop, order))
     if customer := context.shop.customers.get(order.customer_number or 0):
         is_new = customer.created_at == customer.updated_at >= order.created_at
@@ -134,10 +134,10 @@ def add_store_credit(
 
 def mark_as_paid(context: Context, order: Order) -> None:
     """Book everything outstanding as paid outside Shopify. Raises UserError if nothing is owed."""
-    owed = money.outstanding(order)
-    if order.cancelled_at or owed <= 0 or money.open_authorizations(order):
+    owed = order_sums.outstanding(order)
+    if order.cancelled_at or owed <= 0 or order_sums.open_authorizations(order):
         raise UserError("Order cannot be marked as paid.", ["id"])
-    pending = next(iter(money.pending_payments(order)), None)
+    pending = next(iter(order_sums.pending_payments(order)), None)
     gateway = pending.gateway if pending else "manual"
     order.pending = False
     add_transaction(
@@ -153,14 +153,14 @@ def capture(context: Context, order: Order, parent_number: int, amount: Decimal)
         raise UserError("Transaction does not exist", ["parentTransactionId"])
     if parent.kind != "AUTHORIZATION" or parent.status != "SUCCESS":
         raise UserError("Parent transaction should be a successful authorization")
-    if money.capturable(order) <= 0 or parent not in money.open_authorizations(order):
+    if order_sums.capturable(order) <= 0 or parent not in order_sums.open_authorizations(order):
         raise UserError("Can only capture successful authorizations")
-    if amount <= 0 or amount > money.capturable(order):
+    if amount <= 0 or amount > order_sums.capturable(order):
         raise UserError("Amount exceeds the capturable amount.", ["amount"])
     taken = add_transaction(
         context, order, kind="CAPTURE", amount=amount, gateway=parent.gateway, parent=parent
     )
-    paid = money.financial_status(order) == "PAID"
+    paid = order_sums.financial_status(order) == "PAID"
     touch(context, order, *(("orders/paid",) if paid else ()))
     return taken
 
@@ -187,7 +187,7 @@ def archive_if_done(context: Context, order: Order) -> None:
         and order.closed_at is None
         and any(parcel.is_live for parcel in order.fulfillments)
         and quantities.fulfillment_status(order) == "FULFILLED"
-        and money.financial_status(order) in {"PAID", "PARTIALLY_REFUNDED", "REFUNDED"}
+        and order_sums.financial_status(order) in {"PAID", "PARTIALLY_REFUNDED", "REFUNDED"}
         and not any(back.status in {"OPEN", "REQUESTED"} for back in order.returns)
     )
     if is_done:
@@ -226,7 +226,7 @@ def check_cancelable(context: Context, order: Order, staff_note: str | None) -> 
     if any(t.kind == "AUTHORIZATION" and t.status == "PENDING" for t in order.transactions):
         message = "Cannot cancel an order that has pending payment authorizations"
         raise refused(message, ["orderId"])
-    if not money.received(order):
+    if not order_sums.received(order):
         return
     if any(r.status in {"OPEN", "REQUESTED"} for r in order.returns):
         raise refused("Cannot cancel an order that has returns", ["orderId"])
@@ -289,9 +289,9 @@ def finish_cancel(
         context.changed.add(order.number_id)
         return
     now = context.now()
-    for held in money.voidable(order):
+    for held in order_sums.voidable(order):
         void(context, order, held)
-    for waiting in money.pending_payments(order):
+    for waiting in order_sums.pending_payments(order):
         add_transaction(
             context,
             order,
@@ -301,7 +301,7 @@ def finish_cancel(
             parent=waiting,
         )
         waiting.status = "FAILURE"
-    had_money = money.net(order) > 0
+    had_money = order_sums.net(order) > 0
     order.cancelled_at = now
     # An order that was archived before keeps that time.
     order.closed_at = order.closed_at or now
@@ -338,7 +338,7 @@ def _begin_refund(context: Context, order: Order, job: Job) -> None:
 
 def _refund_late(context: Context, order: Order, job: Job) -> None:
     job.owes_refund, job.status = False, "SUCCEEDED"
-    if money.net(order) > 0:
+    if order_sums.net(order) > 0:
         _refund_everything(context, order, job, context.now())
     touch(context, order)
 
@@ -430,7 +430,7 @@ def _refund_everything(context: Context, order: Order, job: Job, now: datetime) 
 
 
 def _credit_all(context: Context, order: Order, job: Job) -> list[Transaction]:
-    whole, expires_at = money.net(order), job.credit_expires_at
+    whole, expires_at = order_sums.net(order), job.credit_expires_at
     return [add_store_credit(context, order, amount=whole, expires_at=expires_at)]
 
 
@@ -440,6 +440,6 @@ def _pay_all_back(context: Context, order: Order) -> list[Transaction]:
     Shopify warns that canceling with a refund may pay twice if the order was refunded before. So
     does this store, if that refund went elsewhere (store credit) and there are several payments.
     """
-    left = [(payment, money.left_of(order, payment)) for payment in money.payments(order)]
+    left = [(payment, order_sums.left_of(order, payment)) for payment in order_sums.payments(order)]
     moves = [(payment, amount) for payment, amount in left if amount > 0]
     return give_back(context, order, moves, key=None)
