@@ -123,8 +123,8 @@ def test_an_agent_asks_and_a_supervisor_approves(
     expect(dialog).to_contain_text("Above your limit")
     assert axe(alice) == []
     dialog.get_by_role("button", name=f"Ask for approval: Refund €{amount}").click()
-    expect(dialog).to_contain_text("waits for approval", timeout=PATIENCE_MS)
-    for page, text in ((alice, "Somebody else has to approve"), (sara, f"Refund €{amount}")):
+    expect(dialog).to_contain_text("waiting for approval", timeout=PATIENCE_MS)
+    for page, text in ((alice, "Someone else has to approve"), (sara, f"Refund €{amount}")):
         page.set_viewport_size({"width": width, "height": 800})
         page.goto("/inbox/decisions/")
         expect(page.locator("#decisions")).to_contain_text(text)

@@ -82,10 +82,10 @@ def test_above_the_limit_somebody_else_has_to_agree(
 ) -> None:
     action = ask("15.00")
     assert action.state == ActionState.AWAITING_APPROVAL
-    assert "waits for approval" in panel(as_alice, conversation)
+    assert "waiting for approval" in panel(as_alice, conversation)
     sweep_actions()
     assert shop.ledger()["refunds"] == []
-    assert "Somebody else has to approve" in decide(as_alice, action, "approve")
+    assert "Someone else has to approve" in decide(as_alice, action, "approve")
     assert "Above your limit of €10.00." in page(logged_in(sara))
     assert "Approved: Refund €15.00" in decide(logged_in(sara), action, "approve")
     decide(logged_in(sara), action, "approve")

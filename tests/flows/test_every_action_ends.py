@@ -267,7 +267,7 @@ def test_a_cancel_nobody_made_is_not_done(shop: Shop, seen: Seen, alice: User, s
     shop.place(paid=True)
     action = ask(seen(), cancel(), alice)
     needs_a_person(action)
-    with pytest.raises(ActionRefused, match="not canceled"):
+    with pytest.raises(ActionRefused, match="isn’t canceled"):
         settle(action, sara, was_applied=True)
 
 

@@ -252,7 +252,7 @@ def test_a_lost_answer_is_unknown_and_never_refunds_twice(
     shop.fault(operation="refundCreate", phase=phase, times=1)
     confirm(as_alice, conversation, order, token)
     assert OrderAction.objects.get().state == ActionState.UNKNOWN
-    assert "do not repeat it" in panel(as_alice, conversation)
+    assert "Don’t repeat this" in panel(as_alice, conversation)
     work_off(shop, as_alice)
     assert OrderAction.objects.get().state == ActionState.SUCCEEDED
     assert len(shop.ledger()["refunds"]) == 1

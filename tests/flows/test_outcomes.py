@@ -111,7 +111,7 @@ def test_a_frozen_store_says_so_instead_of_starting(
     assert "can still be undone" in card(as_alice, conversation, order)
     Store.objects.update(is_frozen=True)
     page = card(as_alice, conversation, order)
-    assert "Refund €5.00: waits, the store is frozen" in page
+    assert "Refund €5.00: waiting, the store is frozen" in page
     assert "starting…" not in page
     assert told(as_alice, action)["outcome"] == "frozen"
 

@@ -213,7 +213,7 @@ def test_a_reply_to_a_dead_callback_fails_in_the_open(
         sweep_outbox()
     message.refresh_from_db()
     assert message.delivery_state == DeliveryState.FAILED
-    assert "did not answer" in message.error
+    assert "didn’t respond" in message.error
 
 
 @pytest.mark.django_db
