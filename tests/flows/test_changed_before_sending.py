@@ -127,7 +127,7 @@ CHANGES: dict[str, tuple[Any, Change, str]] = {
         "up to €1.00",
     ),
     "approval above": (refund("5.00"), _tightened(refund_up_to=1), "€1.00"),
-    "canceling denied": (cancel("5.00"), _tightened(cancel=CancelRule.DENY), "may not cancel"),
+    "canceling denied": (cancel("5.00"), _tightened(cancel=CancelRule.DENY), "can’t cancel"),
     "a note is asked": (refund("5.00"), _tightened(note_above=1), "staff note"),
     "the day's budget cut": (refund("5.00"), _tightened(refund_per_day=4), "€4.00 a day"),
 }

@@ -158,7 +158,7 @@ def test_the_days_budget_counts_what_is_under_way(
     Policy.objects.filter(pk=limits.pk).update(refund_up_to=None, refund_per_day=20)
     first, second, third = ask("12.00"), ask("8.00"), ask("0.01")
     assert [a.approvals_needed for a in (first, second, third)] == [0, 0, 1]
-    assert third.why_approval == "Above your €20.00 a day: €20.00 are spent."
+    assert third.why_approval == "Above your daily limit of €20.00: €20.00 already used."
 
 
 def test_a_missing_note_stops_it_on_the_server_too(
@@ -171,7 +171,7 @@ def test_a_missing_note_stops_it_on_the_server_too(
     assert confirm(as_alice, conversation, order, token) == 409
     url = f"/inbox/conversations/{conversation.pk}/orders/{order.pk}/refund/"
     answer = as_alice.post(url, {"reason": "other", "amount": "9.00"})
-    assert "need a staff note" in unescape(answer.content.decode())
+    assert "require a staff note" in unescape(answer.content.decode())
     assert b'name="token"' not in answer.content
     assert not OrderAction.objects.exists()
 

@@ -377,7 +377,7 @@ def test_f29_a_shipped_order_is_canceled_with_its_shipment_record_on_request(
     form = {"reason": "CUSTOMER", "refund": "now", "amount": "40.00"}
     off = unescape(as_alice.post(url, form).content.decode())
     assert 'name="token"' not in off
-    assert "Tick “Cancel the shipment record too”" in off
+    assert "Select “Cancel the shipment record too”" in off
     token = review(as_alice, conversation, order, "cancel", cancel_shipments="on", **form)
     confirm(as_alice, conversation, order, token)
     work_off(shop, as_alice)

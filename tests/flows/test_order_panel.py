@@ -144,18 +144,18 @@ def test_a_store_that_does_not_answer_is_named_and_its_orders_are_not_acted_on(
 ) -> None:
     shop.place()
     arrive(shop)
-    assert "cannot be reached" not in panel(as_alice, conversation)
+    assert "can’t be reached" not in panel(as_alice, conversation)
     ShopConnection.objects.update(breaker_open_until=timezone.now() + timedelta(seconds=20))
     cache.clear()
     page = panel(as_alice, conversation)
-    assert "Shopify cannot be reached just now." in page
+    assert "Shopify can’t be reached just now." in page
     assert "What is shown is from" in page
     assert "data-act=" not in page
     # The rest is over: nothing else is known, so the next click finds out.
     ShopConnection.objects.update(breaker_open_until=timezone.now() - timedelta(seconds=1))
     cache.clear()
     page = panel(as_alice, conversation)
-    assert "cannot be reached" not in page
+    assert "can’t be reached" not in page
     assert 'data-act="cancel"' in page
 
 

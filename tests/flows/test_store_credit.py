@@ -513,7 +513,7 @@ def test_nobody_is_told_to_pay_out_by_hand_what_is_credited(
     shop.act(lambda c: shop_actions.pay(c, placed, gateway="Bank Deposit"))
     order = seen()
     url, form = dialog(conversation, order, "refund"), {"reason": "other", "amount": "5.00"}
-    by_hand = "you pay it out by hand"
+    by_hand = "you need to pay it out yourself"
     assert by_hand in text_of(as_alice.post(url, form))
     assert by_hand not in text_of(as_alice.post(url, form | CREDIT))
 

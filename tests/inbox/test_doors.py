@@ -351,10 +351,10 @@ def test_shopify_down_is_said_and_nothing_is_lost(
     shop.store.faults.set([{"operation": "*", "phase": "500_before"}])
     at = f"/inbox/conversations/{conversation.pk}/orders"
     page = as_alice.post(f"{at}/refresh/", headers={"HX-Request": "true"}).content.decode()
-    assert "Shopify cannot be reached" in page
+    assert "Shopify can’t be reached" in page
     assert order.name in page
     answer = as_alice.post(f"{at}/{order.pk}/cancel/", {"reason": "OTHER", "refund": "later"})
-    assert "Shopify cannot be reached" in answer.content.decode()
+    assert "Shopify can’t be reached" in answer.content.decode()
     assert not OrderAction.objects.exists()
 
 
