@@ -108,7 +108,7 @@ CHANGES: dict[str, tuple[Any, Change, str]] = {
     "store credit off": (
         refund("5.00", **CREDIT),
         lambda s, o: Store.objects.update(allow_store_credit=False),
-        "does not give refunds as store credit",
+        "doesn’t offer refunds as store credit",
     ),
     "the store off": (
         refund("5.00"),
