@@ -75,7 +75,7 @@ class ShopifyGateway:
             if not is_lock_wait(error):
                 raise
             raise ShopUnreachable(
-                _("Others are working on this order right now; nothing was changed."),
+                _("Someone else is working on this order right now. Nothing was changed."),
                 hint=_("Try again in a moment."),
             ) from error
         if not found:

@@ -152,7 +152,7 @@ class StatusFilter(admin.AllValuesFieldListFilter):
         for choice in super().choices(changelist):
             raw = str(choice["display"] or "")
             label = label_of(raw) if raw.isupper() else raw
-            yield {**choice, "display": label or "Not known"}
+            yield {**choice, "display": label or "Unknown"}
 
 
 def _field_names(fieldsets: Any) -> list[Any]:

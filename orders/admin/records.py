@@ -137,7 +137,7 @@ class OrderAdmin(ReadOnlyAdmin):
     fieldsets = [
         ("The order", {"fields": ["name", "store", "at_shopify", "placed_at", "email", "phone"]}),
         (
-            "State",
+            "Status",
             {
                 "fields": [
                     "paid",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _RECEIPTS: Final[dict[returns.Receipt, tuple[_StrPromise, Tone, Pip]]] = {
     returns.Receipt.REQUESTED: (gettext_lazy("Return requested"), Tone.ATTENTION, Pip.EMPTY),
     returns.Receipt.AWAITED: (gettext_lazy("On its way back"), Tone.INFO, Pip.EMPTY),
-    returns.Receipt.PARTLY: (gettext_lazy("Partly received"), Tone.INFO, Pip.HALF),
+    returns.Receipt.PARTLY: (gettext_lazy("Partially received"), Tone.INFO, Pip.HALF),
     returns.Receipt.RECEIVED: (gettext_lazy("Received"), Tone.SUCCESS, Pip.FULL),
 }
 

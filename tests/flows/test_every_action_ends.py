@@ -450,7 +450,7 @@ def test_what_is_refused_later_says_that_its_shipment_record_is_gone(
     shop.act(lambda c: shop_actions.cancel(c, placed, reason="OTHER", refund_all=False))
     time.sleep(0.1)
     found = perform(action)
-    assert (found.state, "was canceled in Shopify meanwhile" in found.message) == (
+    assert (found.state, "has since been canceled in Shopify" in found.message) == (
         ActionState.REJECTED,
         True,
     )

@@ -192,4 +192,4 @@ def test_a_refund_that_its_bank_refuses_was_carried_out_and_failed(
     assert "Refund €7.00: failed at the bank" in thread
     assert "Not carried out" not in thread
     assert "PROCESSING_ERROR" not in thread
-    assert "it could not be processed" in thread
+    assert "it couldn’t be processed" in thread

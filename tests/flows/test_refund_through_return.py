@@ -188,7 +188,7 @@ def test_the_order_tells_of_its_return(shop: Shop, seen: Seen, alice: User, stat
     expected = {
         "requested": ("requested", "Return requested", 0),
         "awaited": ("awaited", "On its way back", 0),
-        "partly": ("partly", "Partly received", 1),
+        "partly": ("partly", "Partially received", 1),
         "received": ("received", "Received on", 2),
         "processed": ("received", "Received", 2),
     }
@@ -331,7 +331,7 @@ def test_what_was_sent_without_an_answer_is_never_sent_again(
     # … then by a person.
     found = acting.perform(action)
     assert found.state == ActionState.NEEDS_HUMAN
-    assert "not sent again by itself" in found.message
+    assert "it won’t be sent again automatically" in found.message
     assert mutations(shop) == ["returnProcess"]
     assert shop.ledger()["refunds"] == []
 
@@ -433,7 +433,7 @@ class Dialog:
         ("none", None, [], "2"),
         ("requested", "Return requested", [], "2"),
         ("awaited", "On its way back", [], "2"),
-        ("partly", "Partly received", ["received"], "1"),
+        ("partly", "Partially received", ["received"], "1"),
         ("received", "Received on", ["received"], "2"),
     ],
 )
