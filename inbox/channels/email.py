@@ -58,7 +58,7 @@ def _address(message: Message) -> str:
     find = reach.news_recipient if is_news else reach.recipient
     address = find(conversation)
     if not address:
-        raise NotSent("The contact has no e-mail address.", is_final=True, was_tried=False)
+        raise NotSent("The contact has no email address.", is_final=True, was_tried=False)
     return address
 
 
@@ -99,4 +99,4 @@ def send_mail(
         is_down = isinstance(error, smtplib.SMTPServerDisconnected)
         raise NotSent(f"The mail server refused: {error}", is_down=is_down) from error
     except OSError as error:
-        raise NotSent(_("The mail server did not answer."), is_down=True) from error
+        raise NotSent(_("The mail server didn’t respond."), is_down=True) from error

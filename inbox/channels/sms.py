@@ -104,13 +104,13 @@ def send_text(*, to: str, text: str, message_id: str) -> None:
     with _lock:
         _hanging[:] = [sending for sending in _hanging if sending.is_hanging()]
         if len(_hanging) >= _HANG_AT_MOST:
-            raise NotSent(_("The SMS provider did not answer."), is_down=True)
+            raise NotSent(_("The SMS provider didn’t respond."), is_down=True)
     sending = _Sending(to, text, message_id)
     sending.start()
     sending.join(WITHIN_S)
     if sending.is_alive():
         with _lock:
             _hanging.append(sending)
-        raise NotSent(_("The SMS provider did not answer."), is_down=True)
+        raise NotSent(_("The SMS provider didn’t respond."), is_down=True)
     if sending.error is not None:
         raise sending.error

@@ -57,7 +57,7 @@ def validate_placeholders(text: str) -> None:
     if unknown := placeholders.unknown(text):
         known = ", ".join(sorted(placeholders.KNOWN))
         raise ValidationError(
-            _("Unknown placeholder %(unknown)s. Known are: %(known)s."),
+            _("Unknown placeholder %(unknown)s. Available placeholders: %(known)s."),
             params={"unknown": ", ".join(unknown), "known": known},
         )
 

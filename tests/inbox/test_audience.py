@@ -166,8 +166,8 @@ def test_the_event_itself_counts_and_who_is_not_meant_gets_nothing(
     assert len(mail.outbox) == 1
     assert sorted(CampaignMessage.objects.values_list("reason", flat=True)) == [
         "",
-        "The customer is not of its audience.",
-        "The customer is not of its audience.",
+        "The customer isn’t in the campaign’s audience.",
+        "The customer isn’t in the campaign’s audience.",
     ]
 
 

@@ -258,7 +258,7 @@ def redact() -> None:
         (nothing, ""),
         (switch_campaign_off, ""),
         (untick_channel, ""),
-        (switch_store_off, "The store is switched off."),
+        (switch_store_off, "The store is turned off."),
         (redact, "The customer’s data was deleted."),
     ],
 )

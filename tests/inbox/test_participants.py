@@ -373,7 +373,7 @@ def test_with_two_stores_a_bare_customer_id_is_nobodys(channel: Channel) -> None
     row = Identity(
         contact=contact_of("c-9"), kind="shopify_customer", value="gid://shopify/Customer/7"
     )
-    with pytest.raises(ValidationError, match="the store's id and the customer's"):
+    with pytest.raises(ValidationError, match="the store’s ID and the customer’s"):
         row.full_clean()
     with pytest.raises(IntegrityError):
         row.save()
