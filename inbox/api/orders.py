@@ -238,7 +238,7 @@ class ActionWithdraw(APIView):
 def _not_approvable(error: StalePreview) -> Refusal:
     """Say why an approval came too late, by the action's outcome."""
     if error.outcome == Outcome.STALE:
-        reason = _("The order changed: it has to be asked again.")
+        reason = _("The order changed. Submit the request again.")
         return Refusal("stale", reason, str(error))
     return Refusal(error.outcome, outcomes.label(error.outcome), str(error))
 

@@ -49,7 +49,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if response is None:
         return None
     if isinstance(error, Http404 | exceptions.NotFound):
-        answer = problem("not-found", "There is no such thing here.", code=404)
+        answer = problem("not-found", "We couldn’t find that.", code=404)
     elif isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         answer = problem("unauthenticated", str(error.detail), code=response.status_code)
     elif isinstance(error, PermissionDenied | exceptions.PermissionDenied):

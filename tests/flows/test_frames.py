@@ -414,7 +414,7 @@ def test_whom_the_help_desk_assigned_may_act(
     bobs = entered(zammad, assignee="bob@shop.example")
     nobodys = entered(zammad, assignee="")
     for held in (bobs, nobodys):
-        assert "Assign the conversation to yourself in Zammad to act." in held.panel()
+        assert "To take action, assign the conversation to yourself in Zammad." in held.panel()
         answer = held.post(f"orders/{order.pk}/confirm/", {"token": token})
         assert answer.status_code == 403
     assert not OrderAction.objects.exists()
@@ -483,7 +483,7 @@ def test_a_refund_above_the_limit_is_confirmed_in_a_window_of_its_own(
     # The server holds it: the frame cannot confirm even with the token.
     answer = framed.post(f"orders/{order.pk}/confirm/", {"token": token})
     assert answer.status_code == 403
-    assert "in a window of its own" in answer.content.decode()
+    assert "in a separate window" in answer.content.decode()
     assert not OrderAction.objects.exists()
     target = re.search(r'action="(/sidebar/window/[^"]+/confirm/)"', shown.content.decode())
     assert target

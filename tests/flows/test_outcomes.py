@@ -93,11 +93,11 @@ def test_money_that_is_refunded_later_is_outstanding_and_named_by_its_sum(
     cancel(as_alice, conversation, order, refund="later")
     work_off(shop, Client())
     assert "Refund outstanding" in panel(as_alice, conversation)
-    assert "Canceled, and not refunded." in text_of(logged_in(sara), "/inbox/decisions/")
+    assert "Canceled but not refunded." in text_of(logged_in(sara), "/inbox/decisions/")
     shop.act(lambda c: staff_actions.refund(c, shop_order(c, order), Decimal("116.00")))  # type: ignore[arg-type]
     seen()
     waiting = text_of(logged_in(sara), "/inbox/decisions/")
-    assert "Canceled, and €116.00 of €134.49 refunded." in waiting
+    assert "Canceled, with €116.00 of €134.49 refunded." in waiting
     assert "not refunded" not in waiting
 
 
@@ -130,7 +130,7 @@ def test_an_approval_of_a_changed_order_was_not_too_late(
     assert action.state == "awaiting_approval"
     shop.act(lambda c: staff_actions.refund(c, shop_order(c, action.order), Decimal("1.00")))  # type: ignore[arg-type]
     page = logged_in(sara).post(f"/inbox/decisions/{action.pk}/approve/", follow=True)
-    assert "The order changed since it was asked for" in page.content.decode()
+    assert "The order changed after this was requested" in page.content.decode()
     assert told(as_alice, action)["outcome"] == "stale"
     shown = card(as_alice, conversation, action.order)
     assert "not sent, the order changed meanwhile" in shown

@@ -118,7 +118,7 @@ def test_an_order_named_in_the_text_is_a_claim_only(
         sent_at=message_time(),
     )
     text = page(as_alice, conversation)
-    assert "named in the conversation" in text
+    assert "mentioned in the conversation" in text
     assert "ask for proof before you accept" in text
     assert "Only a supervisor can confirm it." in text
     assert not identities.orders_of(conversation.contact).exists()

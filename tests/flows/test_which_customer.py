@@ -34,7 +34,7 @@ from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty, read_customers
 pytestmark = pytest.mark.django_db(transaction=True)
 QUESTION = "Which customer is it?"
 NUMBER = "+4915112345678"
-REFUSAL = "It is not certain which Shopify customer"
+REFUSAL = "It’s not clear which Shopify customer"
 
 
 def arrive(shop: Shop) -> None:
@@ -342,7 +342,7 @@ def test_a_phone_number_of_another_contact_is_a_doubt(
     edits.add_address(contact=tom, text="+4915112345678", by=sara)
     text = page(as_alice, conversation)
     assert QUESTION in text
-    assert "belongs to another contact as well" in text
+    assert "also belongs to another contact" in text
     assert api(alice, order).status_code == 403
     answer(as_alice, conversation, order)
     assert api(alice, order).status_code == 200
