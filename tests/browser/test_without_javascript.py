@@ -47,7 +47,7 @@ def done(page: Page) -> None:
 
 def test_the_page_says_what_is_missing(sara: Page) -> None:
     sara.goto("/inbox/?scope=all")
-    expect(sara.get_by_text("nothing updates by itself")).to_be_visible()
+    expect(sara.get_by_text("pages don’t update on their own")).to_be_visible()
 
 
 def test_the_list_is_filtered_and_searched(sara: Page) -> None:
