@@ -166,7 +166,7 @@ def _click_through(url: str) -> list[Result]:
 def _log_in(browser: Any, url: str, name: str, to: str) -> Any:
     page = browser.new_context(base_url=url, viewport={"width": 1440, "height": 900}).new_page()
     page.goto("/login/")
-    page.get_by_label("User name").fill(name)
+    page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill("demo")
     page.get_by_role("button", name="Log in").click()
     page.goto(to)

@@ -311,7 +311,7 @@ def test_conversations_open_beside_the_list_without_a_reload(alice: Page) -> Non
 def test_panes_keep_the_width_they_were_given(alice: Page) -> None:
     alice.goto("/inbox/?scope=all")
     alice.locator("a.conversation-row").nth(2).click()
-    handle = alice.get_by_role("separator", name="Width of the orders")
+    handle = alice.get_by_role("separator", name="Order panel width")
     side = alice.locator("#orders")
     before = side.bounding_box()
     handle.focus()

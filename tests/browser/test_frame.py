@@ -50,7 +50,7 @@ def connect(page: Page, panel: FrameLocator) -> None:
     with page.expect_popup() as opened:
         panel.get_by_role("button", name="Log in").click()
     window = opened.value
-    window.get_by_label("User name").fill("alice")
+    window.get_by_label("Username").fill("alice")
     window.get_by_label("Password").fill("demo")
     window.get_by_role("button", name="Log in").click()
     expect(window.get_by_text("in the name of Alice Winter")).to_be_visible(timeout=PATIENCE_MS)
@@ -156,15 +156,13 @@ def test_whoever_is_not_assigned_sees_why_not(
     )
     nobody = context("", "alice@demo.example")
     page.evaluate("next => window.lookAt(next)", nobody)
-    expect(panel.get_by_text("No e-mail address or phone number")).to_be_visible(
-        timeout=PATIENCE_MS
-    )
+    expect(panel.get_by_text("No email address or phone number")).to_be_visible(timeout=PATIENCE_MS)
     assert axe_in(inside(page)) == []
     # What is not of Chatwoot's shape changes nothing.
     for bad in ("x", 5, {"event": "appContext"}, {"event": "appContext", "data": {"contact": []}}):
         page.evaluate("next => window.lookAt(next)", bad)
     page.wait_for_timeout(500)
-    expect(panel.get_by_text("No e-mail address or phone number")).to_be_visible()
+    expect(panel.get_by_text("No email address or phone number")).to_be_visible()
 
 
 def test_an_unlisted_page_may_not_frame_it(
@@ -286,7 +284,7 @@ def test_the_help_desk_goes_on_while_the_agent_connects(
     with page.expect_popup() as opened:
         panel.get_by_role("button", name="Log in").click(timeout=PATIENCE_MS)
     window = opened.value
-    window.get_by_label("User name").fill("alice")
+    window.get_by_label("Username").fill("alice")
     window.get_by_label("Password").fill("demo")
     window.get_by_role("button", name="Log in").click()
     window.get_by_role("button", name="Connect").click()

@@ -84,7 +84,7 @@ def test_a_session_that_ends_in_the_dialog_sends_nothing(sara: Page, demo: Demo)
     log_in = sara.get_by_role("dialog", name="Your session has ended")
     expect(log_in).to_be_visible(timeout=PATIENCE_MS)
     assert refunds_of(demo, "0.13", at_least=0) == 0
-    log_in.get_by_label("User name").fill("sara")
+    log_in.get_by_label("Username").fill("sara")
     log_in.get_by_label("Password").fill("demo")
     log_in.get_by_role("button", name="Log in").click()
     expect(log_in).to_be_hidden(timeout=PATIENCE_MS)

@@ -180,7 +180,7 @@ def test_what_the_customer_wrote_meanwhile_is_shown_before_anything_is_sent(
     customer.says("WAIT, please cancel it!")
     alice.get_by_role("button", name="Send reply").click()
     notice = alice.locator("#overtaken-news")
-    expect(notice).to_contain_text(f"{customer.name} has written meanwhile")
+    expect(notice).to_contain_text(f"{customer.name} has written in the meantime")
     expect(notice).to_contain_text("WAIT, please cancel it!")
     expect(alice.locator("#thread")).to_contain_text("WAIT, please cancel it!")
     expect(alice.locator("#composer-text")).to_have_value("It left on Monday.")

@@ -436,7 +436,7 @@ def test_chatwoot_moves_on_to_another_customer(
     assert janes.name not in moved.panel()
     assert "Assign the conversation" not in moved.panel()
     nobody = Framed(framed.post("look/", {"email": "not an address", "phone": "12"}).json())
-    assert "not understood" in nobody.panel()
+    assert "couldn’t be read" in nobody.panel()
 
 
 # --- Money ----------------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ def test_a_customer_who_is_another_contact_cannot_be_given_away(
 ) -> None:
     jane = write("Jane Doe", talk="jane", channel=channel, email="jane@example.com")
     shown = unescape(panel(as_alice, stranger))
-    assert "This customer is another contact." in shown
+    assert "This customer is a different contact." in shown
     assert f"/inbox/contacts/{jane.contact_id}/" in shown
     accept(logged_in(sara), stranger, order)
     assert not Identity.objects.filter(kind=IdentityKind.SHOPIFY_CUSTOMER).exists()

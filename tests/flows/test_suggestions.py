@@ -77,7 +77,7 @@ def test_not_this_person_is_remembered_and_taken_back(
     decide(as_alice, conversation, "jane@work.example", "set-aside")
     text = page(as_alice, conversation)
     assert ASKED not in text
-    assert "jane@work.example is not this person." in text
+    assert "jane@work.example was marked as not this person." in text
     row = Identity.objects.get(value="jane@work.example")
     assert (row.is_set_aside, row.removed_by) == (True, alice)
     assert list(identities.orders_of(conversation.contact)) == [janes[0]]

@@ -32,7 +32,7 @@ from tests.flows.test_main_job import confirm, panel, review
 from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty, read_customers
 
 pytestmark = pytest.mark.django_db(transaction=True)
-QUESTION = "Which customer is it?"
+QUESTION = "Which customer is this?"
 NUMBER = "+4915112345678"
 REFUSAL = "It’s not clear which Shopify customer"
 
@@ -125,7 +125,7 @@ def test_an_ambiguous_match_asks_and_moves_no_money_by_either_door(
                 refused = api(user, order, kind)
                 assert refused.status_code == 403
                 assert refused.json()["reason_code"] == "ambiguous_customer"
-                assert "Which customer is it?" in str(refused.json())
+                assert "Which customer is this?" in str(refused.json())
         found = logged_in(alice).get(f"/api/v1/orders/{order.pk}/").json()["actions"]
         assert found["cancel"]["reason_code"] == "ambiguous_customer"
         assert not found["refund"]["allowed"]

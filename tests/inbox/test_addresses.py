@@ -35,7 +35,7 @@ def test_the_wrong_persons_address_is_taken_and_given_back(
     assert list(identities.orders_of(contact)) == [order]
     text = unescape(as_alice.post(f"{at}/remove/", follow=True).content.decode())
     assert "was removed from this contact" in text
-    assert "Taken away" in text
+    assert "Removed from this contact" in text
     assert not identities.orders_of(contact).exists()
     # The order is not theirs to act on any more.
     cancel = f"/inbox/conversations/{conversation.pk}/orders/{order.pk}/cancel/"

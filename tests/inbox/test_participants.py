@@ -404,5 +404,5 @@ def test_agents_are_told_where_to_give_an_address_back(
     at = f"/inbox/contacts/{contact.pk}/identities/"
     said = as_alice.post(at, {"value": "jane@example.com"}, follow=True).content.decode()
     assert "Use “Removed from this contact” to restore it" in unescape(said)
-    assert "Give back" in said
+    assert "Restore" in said
     assert "alice" in said

@@ -417,7 +417,7 @@ def test_a_customer_known_by_its_address_alone_is_taken_as_well(here: Store) -> 
 
 
 def test_who_has_no_address_matches_nobody(here: Store) -> None:
-    contact = Contact.objects.create(name="Nobody")
+    contact = Contact.objects.create(name="No one")
     customer_of(here, JANE, EMAIL)
     contact_with(EMAIL)
     found = matching.match(contact, [], OrderKeys([], [], []))
