@@ -133,7 +133,7 @@ def test_the_whole_path_works_without_javascript(sara: Page, demo: Demo) -> None
 
 def test_contact_decisions_and_history_are_pages(sara: Page) -> None:
     opened(sara, "1060")
-    sara.get_by_role("button", name="How it was before").first.click()
+    sara.get_by_role("button", name="Order history").first.click()
     expect(sara.get_by_role("heading", name="History of #1060")).to_be_visible()
     sara.go_back()
     sara.locator("#header h2 a").click()
