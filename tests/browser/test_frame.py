@@ -191,7 +191,7 @@ def test_a_message_from_elsewhere_is_not_listened_to(
     """A frame inside the help desk's page (an ad, a widget) plays Chatwoot."""
     page = visitor.new_page()
     page.goto(desk.page(chatwoot))
-    expect(page.frame_locator("iframe").get_by_text("has not said which customer")).to_be_visible(
+    expect(page.frame_locator("iframe").get_by_text("hasn’t said which customer")).to_be_visible(
         timeout=PATIENCE_MS
     )
     page.evaluate("""() => new Promise((done) => {

@@ -261,7 +261,7 @@ def test_a_stranger_and_an_administrator_get_no_code(
     assert answer.status_code == 302
     assert answer["Location"].startswith("/login/")
     page = admin_client.post("/sidebar/connect/", {"frame": chatwoot.pk, "challenge": CHALLENGE})
-    assert "You are not an agent here" in page.content.decode()
+    assert "You aren’t an agent here" in page.content.decode()
     assert not FrameCode.objects.exists()
 
 
