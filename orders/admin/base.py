@@ -145,7 +145,7 @@ class ReadOnlyAdmin(DeskAdmin):
 
 
 class StatusFilter(admin.AllValuesFieldListFilter):
-    """Filter by Shopify's status values, labeled like their badges; none reads "Not known"."""
+    """Filter by Shopify's status values, labeled like their badges; none reads "Unknown"."""
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         label_of = _STATUS_LABELS[str(self.field_path)]
