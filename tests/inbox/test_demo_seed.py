@@ -46,8 +46,11 @@ def demo_settings(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ({"DEBUG": False}, "DEBUG"),
         ({"SHOPIFY_ADMIN_ORIGIN": ""}, "practice store"),
         ({"SHOPIFY_ADMIN_ORIGIN": "https://shop.example.com"}, "practice store"),
-        ({"database": {"ENGINE": "django.db.backends.postgresql", "NAME": "x"}}, "not the demo's"),
-        ({"database": {"ENGINE": SQLITE, "NAME": "/srv/inbox.sqlite3"}}, "not the demo's"),
+        (
+            {"database": {"ENGINE": "django.db.backends.postgresql", "NAME": "x"}},
+            "isn't the demo's",
+        ),
+        ({"database": {"ENGINE": SQLITE, "NAME": "/srv/inbox.sqlite3"}}, "isn't the demo's"),
     ],
 )
 def test_it_makes_nobody_outside_the_demo(
