@@ -117,7 +117,7 @@ def _click_through(url: str) -> list[Result]:
         agent.get_by_role("link").filter(has_text="A customer").first.click()
         page.goto("/admin/shopify_sync/shopconnection/add/")
         _shoot(page, "1-add")
-        page.get_by_label("Shop address").fill(SHOP)
+        page.get_by_label("Shop domain").fill(SHOP)
         page.get_by_label("Install an app (OAuth)").check()
         page.get_by_label("Client ID").fill("practice-demo")
         page.locator("#id_api_secret").fill("shpss_practice_demo")

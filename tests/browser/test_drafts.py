@@ -363,7 +363,7 @@ def test_words_that_the_server_does_not_take_stay_here_and_that_is_said(
     box, unsaved = page.locator("#composer-text"), page.locator("[data-unsaved]")
     box.press_sequentially("Dear Sofia")
     expect(unsaved).to_have_text(
-        f"Not saved: what you have written is kept in this browser only.{reason}"
+        f"Not saved. What you’ve written is kept in this browser only.{reason}"
     )
     # This session has not ended, whatever a refusal may mean elsewhere.
     expect(page.locator("[data-log-in]")).to_be_hidden()

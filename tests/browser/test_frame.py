@@ -151,7 +151,7 @@ def test_whoever_is_not_assigned_sees_why_not(
     page.goto(desk.page(chatwoot, told))
     panel = page.frame_locator("iframe")
     connect(page, panel)
-    expect(panel.get_by_text("Assign the conversation to yourself").first).to_be_visible(
+    expect(panel.get_by_text("assign the conversation to yourself").first).to_be_visible(
         timeout=PATIENCE_MS
     )
     nobody = context("", "alice@demo.example")

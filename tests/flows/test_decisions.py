@@ -104,7 +104,7 @@ def test_an_approval_is_of_the_order_as_it_was_shown(
     from practice_store.changes import staff_actions as shop_actions
 
     shop.act(lambda c: shop_actions.refund(c, placed, Decimal("3.00")))
-    assert "The order changed since" in decide(logged_in(sara), action, "approve")
+    assert "The order changed after" in decide(logged_in(sara), action, "approve")
     assert state(action) == ActionState.EXPIRED
     assert Order.objects.get().reserved == 0
     assert len(shop.ledger()["refunds"]) == 1
@@ -142,7 +142,7 @@ def test_a_large_refund_needs_two_people(
     action = ask("15.00")
     decide(logged_in(sara), action, "approve")
     assert state(action) == ActionState.AWAITING_APPROVAL
-    assert "a second person" in decide(logged_in(sara), action, "approve")
+    assert "A second person" in decide(logged_in(sara), action, "approve")
     other = User.objects.create_user("otto")
     other.groups.add(Group.objects.get(name="supervisors"))
     decide(logged_in(other), action, "approve")

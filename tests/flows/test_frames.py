@@ -419,7 +419,7 @@ def test_whom_the_help_desk_assigned_may_act(
         assert answer.status_code == 403
     assert not OrderAction.objects.exists()
     saras = entered(zammad, agent="sara@shop.example", assignee="bob@shop.example")
-    assert "Assign the conversation" not in saras.panel()
+    assert "assign the conversation" not in saras.panel()
     assert hers.post(f"orders/{order.pk}/confirm/", {"token": token}).status_code == 200
 
 
@@ -434,7 +434,7 @@ def test_chatwoot_moves_on_to_another_customer(
     moved = Framed(framed.post("look/", {"email": "john@example.com", **mine}).json())
     assert johns.name in moved.panel()
     assert janes.name not in moved.panel()
-    assert "Assign the conversation" not in moved.panel()
+    assert "assign the conversation" not in moved.panel()
     nobody = Framed(framed.post("look/", {"email": "not an address", "phone": "12"}).json())
     assert "couldn’t be read" in nobody.panel()
 
@@ -575,11 +575,11 @@ def test_exactly_the_listed_origins_may_frame_it(
         ("https://*.example.com", "wildcards"),
         ("http://desk.example.com", "https://"),
         ("http://127.0.0.1:3000", "https://"),
-        ("https://desk.example.com/app", "only scheme, host and port"),
+        ("https://desk.example.com/app", "only scheme, host, and port"),
         ("https://desk.example.com; script-src *", "only scheme, host"),
         ("https://user@desk.example.com", "only scheme, host"),
         ("https://dësk.example", "xn--"),
-        ("https://desk.example.com:x", "not a valid web address"),
+        ("https://desk.example.com:x", "a valid URL"),
         ("'self'", "https://"),
         ("", "required"),
     ],

@@ -148,7 +148,7 @@ def test_a_store_that_does_not_answer_is_named_and_its_orders_are_not_acted_on(
     ShopConnection.objects.update(breaker_open_until=timezone.now() + timedelta(seconds=20))
     cache.clear()
     page = panel(as_alice, conversation)
-    assert "Shopify can’t be reached just now." in page
+    assert "Shopify can’t be reached right now." in page
     assert "Showing data from" in page
     assert "data-act=" not in page
     # The rest is over: nothing else is known, so the next click finds out.

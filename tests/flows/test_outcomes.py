@@ -133,7 +133,7 @@ def test_an_approval_of_a_changed_order_was_not_too_late(
     assert "The order changed after this was requested" in page.content.decode()
     assert told(as_alice, action)["outcome"] == "stale"
     shown = card(as_alice, conversation, action.order)
-    assert "not sent, the order changed meanwhile" in shown
+    assert "not sent because the order changed" in shown
     assert "in time" not in shown
 
 

@@ -124,8 +124,8 @@ def settle(client: Client, shop: Shop, order: Order, token: str) -> OrderAction:
             "returnProcess",
             [(2, ["return", "return"])],
             {
-                "Stock": "1 unit goes back to stock (Shop location); "
-                "1 unit was booked in before (1 put back): no change."
+                "Stock": "1 unit will be restocked (Shop location); "
+                "1 unit was already marked as received (1 restocked): no change."
             },
         ),
         (
@@ -208,7 +208,7 @@ def test_a_part_of_a_return_says_what_remains(shop: Shop, seen: Seen, alice: Use
     order, api = seen(), logged_in(alice)
     summary = ask(api, order, 1, returned="received").json()
     shown = {fact["label"]: fact["value"] for fact in summary["facts"]}
-    assert "1 of its 2 units is still to be processed; it stays open" in shown["Return"]
+    assert "1 of its 2 units still has to be processed, so it stays open" in shown["Return"]
     assert shown["Stock"] == "1 unit was already marked as received (1 restocked): no change."
     assert summary["return"]["left"] == 1
     settle(api, shop, order, summary["token"])
@@ -511,7 +511,7 @@ def test_the_sum_beside_the_dialog_says_what_becomes_of_the_return(
     shipped(shop, "partly")
     order = seen()
     dialog = Dialog(as_alice, conversation, order)
-    assert "1 of its 2 units is still to be processed" in dialog.page
+    assert "1 of its 2 units still has to be processed" in dialog.page
     url = dialog.url.replace("/refund/", "/suggestion/")
     answer = as_alice.post(url, dialog.fields(line_0="2"))
     shown = unescape(answer.content.decode())
@@ -559,7 +559,7 @@ def test_a_review_once_more_keeps_the_return(
     url = f"/inbox/conversations/{conversation.pk}/actions/{action.pk}/again/"
     page = unescape(as_alice.get(url).content.decode())
     assert "Units in its returns were received, processed, or refunded." in page
-    assert "1 unit was booked in before (1 put back)" in page
+    assert "1 unit was already marked as received (1 restocked)" in page
     assert mutations(shop) == []
 
 

@@ -56,7 +56,7 @@ def test_an_address_of_the_same_customer_is_suggested_and_applied_by_nobody(
     ):
         assert ASKED in text
         assert "jane@work.example" in text
-        assert f"order {other.name} of the same Shopify customer at Demo" in text
+        assert f"on order {other.name} from the same Shopify customer at Demo" in text
     assert list(identities.orders_of(conversation.contact)) == [known]
     at = f"/inbox/conversations/{conversation.pk}/orders/{other.pk}/refund/"
     assert as_alice.get(at).status_code == 404

@@ -453,10 +453,10 @@ def test_without_a_conversation_that_leaves_it_goes_by_mail_once(
     shop.place()
     order = seen()
     at = f"/inbox/conversations/{conversation.pk}/"
-    assert "Messenger has no callback address" in unescape(as_alice.get(at).content.decode())
+    assert "Messenger has no callback URL" in unescape(as_alice.get(at).content.decode())
     data = {"reason": "other", "amount": "12.50"}
     page = as_alice.post(f"{at}orders/{order.pk}/refund/", data).content.decode()
-    assert "Messenger has no callback address" in unescape(page)
+    assert "Messenger has no callback URL" in unescape(page)
     refund(shop, as_alice, conversation, order, "12.50")
     send()
     (one,) = mail.outbox

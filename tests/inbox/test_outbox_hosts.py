@@ -243,7 +243,7 @@ def test_a_route_that_rested_is_tried_by_one_and_opens_when_it_answers(
 
 
 def unproven(message: Message) -> None:
-    raise NotSent("The address is not proven any more.", is_final=True, was_tried=False)
+    raise NotSent("The address is no longer verified.", is_final=True, was_tried=False)
 
 
 def broken(message: Message) -> None:
@@ -251,7 +251,7 @@ def broken(message: Message) -> None:
 
 
 def refused(message: Message) -> None:
-    raise NotSent("The messenger answered 422.")
+    raise NotSent("The messenger responded with 422.")
 
 
 @pytest.mark.parametrize(("carry", "failures"), [(unproven, 3), (broken, 3), (refused, 0)])
@@ -278,7 +278,7 @@ def test_a_refusal_of_one_message_says_nothing_of_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(message: Any) -> None:
-        raise NotSent("The messenger answered 422.")
+        raise NotSent("The messenger responded with 422.")
 
     monkeypatch.setitem(outbox.SENDERS, ChannelKind.API, refuse)
     message = message_by("https://chat.example/")

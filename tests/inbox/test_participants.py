@@ -109,7 +109,7 @@ def test_the_page_names_who_wrote_and_leads_to_them(
     theirs = page(as_alice, f"/inbox/contacts/{bob.pk}/")
     assert "bob@example.com" in theirs
     assert f"/inbox/conversations/{talk().pk}/" in theirs
-    assert "The contact of this conversation is Jane Doe." in theirs
+    assert "Its contact is Jane Doe." in theirs
 
 
 def test_alone_the_contact_is_not_named_at_every_message(
@@ -358,7 +358,7 @@ def test_an_administrator_types_an_address_in_any_spelling(
     assert answer.status_code == (302 if kept else 200)
     assert list(found) == ([kept.format(store=store.pk)] if kept else [])
     if not kept:
-        assert "Write " in answer.content.decode()
+        assert "Enter " in answer.content.decode()
     for path in (f"/inbox/contacts/{contact.pk}/", f"/inbox/conversations/{talk().pk}/"):
         assert as_alice.get(path).status_code == 200
 

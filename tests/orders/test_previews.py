@@ -475,7 +475,7 @@ def test_a_token_opens_to_what_was_shown(refund: Any, alice: User) -> None:
 
 def test_a_summary_is_confirmed_by_nobody_else(refund: Any, bob: User) -> None:
     preview = refund(order(), amount=eur("5.00"))
-    with pytest.raises(StalePreview, match="somebody else"):
+    with pytest.raises(StalePreview, match="someone else"):
         previews.open_token(preview.token, by=bob)
 
 
@@ -633,7 +633,7 @@ def test_the_calculated_amount_needs_none(refund: Any) -> None:
 
 @pytest.mark.parametrize(
     ("maximum", "words"),
-    [("4.90", r"Of the shipping at most €4\.90 can be refunded\."), ("0", "no shipping left")],
+    [("4.90", r"You can refund at most €4\.90 of the shipping\."), ("0", "no shipping left")],
 )
 def test_more_shipping_than_was_paid_is_refused_at_once(
     refund: Any, gateway: FakeGateway, maximum: str, words: str

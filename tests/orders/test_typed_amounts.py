@@ -121,9 +121,9 @@ def test_what_is_no_amount_is_refused_with_an_example_of_the_language(text: str)
 def test_an_amount_is_refused_and_not_rounded() -> None:
     for text, currency, words in (
         ("12,505", "EUR", "two ways"),
-        ("1234,505", "EUR", "at most 2 decimals"),
+        ("1234,505", "EUR", "at most 2 decimal places"),
         ("12,5", "JPY", "no decimal places"),
-        ("0,0005", "KWD", "at most 3 decimals"),
+        ("0,0005", "KWD", "at most 3 decimal places"),
     ):
         with pytest.raises(InvalidMoney, match=words):
             read(text, currency, language="de")
