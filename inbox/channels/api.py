@@ -71,7 +71,7 @@ def send(message: Message) -> None:
         raise NotSent(f"{reach.OPTED_OUT} ({status}).", is_final=True)
     if not 200 <= status < 300:
         is_down = status >= 500 or status in _RETRY_LATER
-        raise NotSent(f"The messenger answered {status}.", is_down=is_down)
+        raise NotSent(f"The messenger responded with {status}.", is_down=is_down)
 
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> int:

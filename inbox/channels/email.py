@@ -52,7 +52,7 @@ def _address(message: Message) -> str:
     is_news = message.kind == MessageKind.CONFIRMATION
     if message.recipient:
         if is_news and not reach.is_proven(conversation, message.recipient):
-            raise NotSent("The address is not proven any more.", is_final=True, was_tried=False)
+            raise NotSent("The address is no longer verified.", is_final=True, was_tried=False)
         return message.recipient
     # The message is older than the `recipient` column.
     find = reach.news_recipient if is_news else reach.recipient

@@ -117,7 +117,7 @@ def link_customers(
 ) -> list[Identity]:
     """Link Shopify customers, given as (store ID, gid), to a contact.
 
-    This is the answer to "Which customer is it?". Links all of them or none, and returns the new
+    This is the answer to "Which customer is this?". Links all of them or none, and returns the new
     identities; raises IdentityRefused if one belongs to another contact.
     """
     made = []

@@ -69,7 +69,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """The question "Which customer is it?" for one store."""
+    """The question "Which customer is this?" for one store."""
 
     store_id: int
     store_name: str

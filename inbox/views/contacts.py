@@ -87,7 +87,7 @@ def restore_identity(request: HttpRequest, pk: int, identity_id: int) -> HttpRes
 
 @require_POST
 def link_customers(request: HttpRequest, pk: int) -> HttpResponse:
-    """Link the customers an agent chose for “Which customer is it?”, if they are still offered."""
+    """Link the customers an agent chose for “Which customer is this?”, if they are still offered."""
     contact = access.get_contact(request.user, pk)
     chosen = list(dict.fromkeys(request.POST.getlist("customer")))
     # Only what is still offered: a forged or outdated form must not link some other customer.
@@ -120,7 +120,7 @@ def accept_suggestion(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def set_suggestion_aside(request: HttpRequest, pk: int) -> HttpResponse:
-    """“Not this person”: remember it. Agents can undo it under “Taken away”."""
+    """“Not this person”: remember it. Agents can undo it under “Removed from this contact”."""
     contact = access.get_contact(request.user, pk)
     if found := _suggestion(request, contact):
         made = edits.set_aside(
