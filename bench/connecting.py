@@ -117,7 +117,7 @@ def _click_through(url: str) -> list[Result]:
         agent.get_by_role("link").filter(has_text="A customer").first.click()
         page.goto("/admin/shopify_sync/shopconnection/add/")
         _shoot(page, "1-add")
-        page.get_by_label("Shop address").fill(SHOP)
+        page.get_by_label("Shop domain").fill(SHOP)
         page.get_by_label("Install an app (OAuth)").check()
         page.get_by_label("Client ID").fill("practice-demo")
         page.locator("#id_api_secret").fill("shpss_practice_demo")
@@ -166,7 +166,7 @@ def _click_through(url: str) -> list[Result]:
 def _log_in(browser: Any, url: str, name: str, to: str) -> Any:
     page = browser.new_context(base_url=url, viewport={"width": 1440, "height": 900}).new_page()
     page.goto("/login/")
-    page.get_by_label("User name").fill(name)
+    page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill("demo")
     page.get_by_role("button", name="Log in").click()
     page.goto(to)

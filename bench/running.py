@@ -141,7 +141,7 @@ def _live_update(demo: Demo) -> list[Result]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(base_url=demo.url, viewport={"width": 1440, "height": 900})
         page.goto("/login/")
-        page.get_by_label("User name").fill("alice")
+        page.get_by_label("Username").fill("alice")
         page.get_by_label("Password").fill("demo")
         page.get_by_role("button", name="Log in").click()
         page.goto("/inbox/?scope=all&q=Noah")

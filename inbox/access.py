@@ -74,7 +74,7 @@ def acting_refusal(agent: Agent, conversation: Conversation) -> Refusal | None:
     return Refusal(
         "not_assigned",
         _("Assign to me to act"),
-        _("Only the agent a conversation is assigned to may cancel or refund."),
+        _("Only the agent assigned to this conversation can cancel or refund."),
     )
 
 
@@ -123,8 +123,8 @@ def sending_refusal(action: OrderAction, order: Order) -> Refusal | None:
     if contact.pk not in identities.contacts_of(order):
         return Refusal(
             "unproven_customer",
-            _("It is not proven any more that this order is the contact's."),
-            _("Look at the contact's addresses in the conversation."),
+            _("This order is no longer confirmed as belonging to this contact."),
+            _("Check the contact’s addresses in the conversation."),
         )
     return _uncertain(order, [contact.pk])
 
@@ -154,8 +154,8 @@ def acting_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
         return _resolved()
     return Refusal(
         "not_assigned",
-        _("No conversation of this customer is assigned to you."),
-        _("Assign the customer's conversation to yourself first."),
+        _("None of this customer’s conversations is assigned to you."),
+        _("Assign one of the customer’s conversations to yourself first."),
     )
 
 
@@ -169,5 +169,5 @@ def _resolved() -> Refusal:
     return Refusal(
         "conversation_resolved",
         _("Reopen the conversation first."),
-        _("Nobody cancels or refunds through a resolved conversation."),
+        _("You can’t cancel or refund from a resolved conversation."),
     )

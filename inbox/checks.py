@@ -18,8 +18,9 @@ def sms_backend_works(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessa
     if not sms.is_configured():
         return [
             checks.Error(
-                "SMS_BACKEND names the console: texts would reach nobody.",
-                hint="Name a provider's class, or unset it: campaigns then skip SMS and say so.",
+                "SMS_BACKEND is set to the console backend, so no text would reach anyone.",
+                hint="Set it to a provider's class, or unset it; campaigns then skip SMS and "
+                "say so.",
                 id="inbox.E001",
             )
         ]
@@ -28,8 +29,8 @@ def sms_backend_works(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessa
     except (ImportError, TypeError) as error:
         return [
             checks.Error(
-                f"SMS_BACKEND={settings.SMS_BACKEND} cannot be used: {error}.",
-                hint="It is the dotted path of a class with send(to, text, message_id).",
+                f"SMS_BACKEND={settings.SMS_BACKEND} can't be used: {error}.",
+                hint="It must be the dotted path of a class with send(to, text, message_id).",
                 id="inbox.E002",
             )
         ]

@@ -49,7 +49,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
             for state in (ActionState.AWAITING_APPROVAL, ActionState.NEEDS_HUMAN)
         )
         yield Tile(
-            title="Wait for approval",
+            title="Waiting for approval",
             value=str(approvals),
             url=f"{decisions}#approvals-title",
             permission="orders.view_orderaction",
@@ -57,9 +57,9 @@ def tiles(now: datetime) -> Iterator[Tile]:
             store_id=store.pk,
         )
         yield Tile(
-            title="Need a person",
+            title="Needs review",
             value=str(uncertain),
-            hint="Their outcome is not known: compare with Shopify." if uncertain else "",
+            hint="Outcome unknown. Compare with Shopify." if uncertain else "",
             url=f"{decisions}#uncertain-title",
             permission="orders.view_orderaction",
             tone="critical" if uncertain else "default",
@@ -67,9 +67,9 @@ def tiles(now: datetime) -> Iterator[Tile]:
         )
         sums = held.get(store.pk, [])
         yield Tile(
-            title="Still to return",
+            title="Refunds outstanding",
             value="\n".join(money.format("en") for money in sums) or "Nothing",
-            hint="Canceled orders whose money the shop still holds." if sums else "",
+            hint="Canceled orders whose payment the shop still holds." if sums else "",
             url=f"{decisions}#held-title",
             permission="orders.view_order",
             tone="warning" if sums else "default",
@@ -83,7 +83,7 @@ def metrics(now: datetime) -> Iterator[Metric]:
     counts = _conversation_counts()
     yield Metric(
         name="agent_inbox_conversations",
-        help="Open conversations: all of them, and those nobody has.",
+        help="Open conversations: all, and unassigned.",
         samples=tuple(
             Sample(counts[name], {"scope": name}) for name in ("open", "unassigned", "waiting")
         ),
@@ -96,23 +96,24 @@ def metrics(now: datetime) -> Iterator[Metric]:
         oldest = min((at for at in (oldest, row["at"]) if at), default=None)
     yield Metric(
         name="agent_inbox_outbox",
-        help="Messages that have not left yet.",
+        help="Messages not sent yet.",
         samples=(Sample(depth),),
     )
     yield Metric(
         name="agent_inbox_undelivered_messages",
-        help="Replies and confirmations that were given up and nobody has dealt with; e-mails and "
-        "texts of campaigns that were given up within the last day.",
+        help="Failed replies and confirmations that no one has handled, and campaign emails and "
+        "texts that failed within the last day.",
         samples=_undelivered(now),
     )
     yield Metric(
         name="agent_inbox_resting_routes",
-        help="Ways out that rest because the other side did not answer several times in a row.",
+        help="Outgoing routes paused because the other side failed to respond several times in "
+        "a row.",
         samples=(Sample(Route.objects.filter(rest_until__gt=now).count()),),
     )
     yield Metric(
         name="agent_inbox_oldest_outbox_seconds",
-        help="For how long the oldest of them has waited; 0: none waits.",
+        help="How long the oldest has waited; 0 if none is waiting.",
         samples=(Sample(seconds_since(oldest, now)),),
     )
 
@@ -132,13 +133,18 @@ def _conversations() -> Iterator[Tile]:
     address = reverse("inbox:list")
     for title, key, query, hint in (
         ("Open conversations", "open", {"scope": "all"}, ""),
-        ("Nobody has taken", "unassigned", {"scope": "unassigned"}, "Open and not assigned."),
-        ("Customers waiting", "waiting", {"scope": "all"}, "Open, and the customer wrote last."),
+        ("Unassigned", "unassigned", {"scope": "unassigned"}, "Open, with no assignee."),
+        (
+            "Customers waiting",
+            "waiting",
+            {"scope": "all"},
+            "Open, and the last message is from the customer.",
+        ),
         (
             "Not delivered",
             "undelivered",
             {"scope": "all"},
-            "Open, and a reply or confirmation did not reach the customer.",
+            "Open, and a reply or confirmation didn't reach the customer.",
         ),
     ):
         yield Tile(

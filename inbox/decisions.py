@@ -145,7 +145,7 @@ def _approval(
         proposal = previews.decode_proposal(action.proposal)
     except ValueError:
         # One unreadable row must not hide the others; it expires on its own.
-        refusal = Refusal("unreadable", _("What was asked for can no longer be read."))
+        refusal = Refusal("unreadable", _("The original request can no longer be read."))
     else:
         facts += [(_("Reason"), proposal.reason_label), *_goods(action, proposal)]
     if action.staff_note:
@@ -177,8 +177,8 @@ def _uncertain(action: OrderAction, urls: dict[int, str]) -> UncertainRow:
     snapshot = action.order.snapshot
     ours = [
         *_test(action),
-        (_("Asked by"), _name(action.requested_by)),
-        (_("Marker"), action.note_marker),
+        (_("Requested by"), _name(action.requested_by)),
+        (_("Reference"), action.note_marker),
     ]
     if action.step_first_sent_at:
         ours.append((_("First sent"), f"{action.step_first_sent_at:%Y-%m-%d %H:%M} UTC"))
@@ -188,7 +188,7 @@ def _uncertain(action: OrderAction, urls: dict[int, str]) -> UncertainRow:
         (pgettext("noun", "Refund"), " · ".join(_refund_words(refund)))
         for refund in snapshot.refunds
     ]
-    theirs.append((_("Refunded in all"), snapshot.money.refunded.presentment.format()))
+    theirs.append((_("Total refunded"), snapshot.money.refunded.presentment.format()))
     if text := rules.unread_text(snapshot):
         theirs.append((_("Incomplete"), text))
     return UncertainRow(
@@ -235,10 +235,10 @@ def _refund_progress(order: Order) -> str:
         "waiting": waiting.format(),
     }
     if waiting:
-        return _("Canceled, and a refund of %(waiting)s waits for the bank.") % sums
+        return _("Canceled. A refund of %(waiting)s is waiting for the bank.") % sums
     if not snapshot.money.refunded.presentment:
-        return _("Canceled, and not refunded.")
-    return _("Canceled, and %(refunded)s of %(paid)s refunded.") % sums
+        return _("Canceled but not refunded.")
+    return _("Canceled, with %(refunded)s of %(paid)s refunded.") % sums
 
 
 def _failed(refund: OrderRefund, urls: dict[int, str]) -> HeldRow:

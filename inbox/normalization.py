@@ -67,10 +67,10 @@ def customer(text: str) -> str:
 
 _READERS: Final = {"email": email, "phone": phone, "shopify_customer": customer}
 _HINTS: Final[dict[str, _StrPromise]] = {
-    "email": _("Write one e-mail address, such as jane@example.com."),
-    "phone": _("Write a phone number with its country: +49 151 12345678."),
+    "email": _("Enter one email address, such as jane@example.com."),
+    "phone": _("Enter a phone number with its country code: +49 151 12345678."),
     "shopify_customer": _(
-        "Write the store's id and the customer's: 1:gid://shopify/Customer/123456789."
+        "Enter the store’s ID and the customer’s: 1:gid://shopify/Customer/123456789."
     ),
 }
 
@@ -83,7 +83,7 @@ def value(kind: str, text: str) -> str:
 
 def how_to_write(kind: str) -> _StrPromise:
     """Return a hint for an agent who typed a value that isn't valid for its kind."""
-    return _HINTS.get(kind, _("Write the id."))
+    return _HINTS.get(kind, _("Enter the ID."))
 
 
 def name(text: str) -> str:

@@ -118,7 +118,9 @@ def next_move(
             case Goal.RETURN:
                 move = _return_move(index, action, snapshot, now)
             case _:
-                move = Contradiction(_("This version does not know the step “%s”.") % step["goal"])
+                move = Contradiction(
+                    _("This version doesn’t recognize the step “%s”.") % step["goal"]
+                )
         if move is not None:
             return move
     return outcome(action, snapshot, job=job, job_message=job_message, now=now)
@@ -274,7 +276,7 @@ def _canceled_without_refund(
         return Waiting(_("Canceled; Shopify is still refunding."))
     if other := next(_refunds_of_canceling(action, snapshot, job), None):
         return Contradiction(
-            _("Canceled, and Shopify shows a refund of %(sum)s instead of %(amount)s.")
+            _("Canceled, but Shopify shows a refund of %(sum)s instead of %(amount)s.")
             % {"sum": other.total.presentment.format(), "amount": _amount_text(action)}
         )
     return Settled(ActionState.PARTIAL, job_message, outcome=Outcome.NOT_BOOKED)
@@ -341,14 +343,14 @@ def _cancel_move(
     if snapshot.cancelled_at:
         if doubtful or index < action.accepted_steps:
             return Contradiction(
-                _("The order is canceled, and not by this request as far as Shopify shows.")
+                _("The order is canceled, but as far as Shopify shows, not by this request.")
             )
-        text = _("The order was canceled in Shopify meanwhile.")
+        text = _("The order has since been canceled in Shopify.")
         return Settled(ActionState.REJECTED, text, outcome=Outcome.STALE)
     if job == Job.OPEN:
         return Waiting()
     if job == Job.FAILED:
-        text = job_message or _("Shopify could not cancel the order.")
+        text = job_message or _("Shopify couldn’t cancel the order.")
         sent_at = action.step_last_sent_at
         # A lagging replica may show a canceled order as not canceled.
         if sent_at and now - sent_at < LATE_COMMIT:
@@ -360,7 +362,10 @@ def _cancel_move(
     # Sending it again would also refund what the customer has paid since the agent confirmed.
     if doubtful and _refunds_by_canceling(action) and _would_return_more(action, snapshot):
         return Contradiction(
-            _("Sent without an answer, and the customer has paid more since. Compare with Shopify.")
+            _(
+                "Sent, but no response arrived, and the customer has paid more since. Compare "
+                "with Shopify."
+            )
         )
     is_unsent = not action.is_doubtful and index >= action.accepted_steps
     if is_unsent and (changed := _refunded_elsewhere(action, snapshot)):
@@ -406,8 +411,13 @@ def _return_move(
         return _refund_move(index, action, snapshot, now)
     sent_at = action.step_last_sent_at
     if sent_at and now - sent_at < LATE_COMMIT:
-        return Waiting(_("Sent without an answer; looking for it."), is_in_doubt=True)
-    return Contradiction(_("Sent without an answer, and not sent again by itself: compare."))
+        return Waiting(_("Sent, but no response arrived. Looking for it."), is_in_doubt=True)
+    return Contradiction(
+        _(
+            "Sent, but no response arrived, and it won’t be sent again automatically. Compare with "
+            "Shopify."
+        )
+    )
 
 
 def _would_return_more(action: OrderAction, snapshot: OrderSnapshot) -> bool:
@@ -424,7 +434,7 @@ def _refunded_elsewhere(action: OrderAction, snapshot: OrderSnapshot) -> str:
         if amount is None or amount <= net:
             return ""
     amount_before = Money.from_wire(before.split()[0], refunded.currency)
-    return _("Refunded in Shopify meanwhile: %(sum)s. Review the order again.") % {
+    return _("Since refunded in Shopify: %(sum)s. Review the order again.") % {
         "sum": (refunded - amount_before).format()
     }
 

@@ -91,9 +91,9 @@ def _resolve_single_mark(
         "small": write(decimals, language),
     }
     if decimals.places <= allowed:
-        text = _("“%(typed)s” can be read in two ways. Write %(small)s or %(large)s.")
+        text = _("“%(typed)s” can be read two ways. Enter %(small)s or %(large)s.")
     else:
-        text = _("“%(typed)s” can be read in two ways. Write %(large)s if that is meant.")
+        text = _("“%(typed)s” can be read two ways. Enter %(large)s if that’s what you mean.")
     raise InvalidMoney(text % written)
 
 

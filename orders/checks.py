@@ -27,8 +27,8 @@ def policies_exist(
         return []
     return [
         checks.Warning(
-            "There is no policy: every agent may refund any amount.",
-            hint="Add limits for the agents' and the supervisors' role in the admin, under Policies.",
+            "There are no policies, so every agent can refund any amount.",
+            hint="Add limits for the agents and supervisors roles in the admin, under Policies.",
             id="orders.W001",
         )
     ]

@@ -37,5 +37,5 @@ def refused_when_busy() -> Iterator[None]:
     except OperationalError as error:
         if not is_lock_wait(error):
             raise
-        reason = _("Others are working on this order right now; nothing was changed.")
+        reason = _("Someone else is working on this order right now. Nothing was changed.")
         raise ActionRefused(Refusal("busy", reason, _("Try again in a moment."))) from error

@@ -97,7 +97,7 @@ class Money:
         if not _PLAIN_AMOUNT.match(text):
             example = cls(Decimal("12.5"), currency).plain()
             raise InvalidMoney(
-                _("Enter an amount such as %(example)s, with a point for decimals.")
+                _("Enter an amount such as %(example)s, with a decimal point.")
                 % {"example": example}
             )
         return cls(Decimal(text), currency).with_at_most(places)
@@ -112,14 +112,18 @@ class Money:
         if self.places <= allowed:
             return self
         if not self.currency:
-            text = ngettext("At most %(count)d decimal.", "At most %(count)d decimals.", allowed)
+            text = ngettext(
+                "Use at most %(count)d decimal place.",
+                "Use at most %(count)d decimal places.",
+                allowed,
+            )
             raise InvalidMoney(text % {"count": allowed})
         if not allowed:
-            text = _("%(currency)s amounts have no decimals.") % {"currency": self.currency}
+            text = _("%(currency)s amounts have no decimal places.") % {"currency": self.currency}
             raise InvalidMoney(text)
         text = ngettext(
-            "%(currency)s amounts have at most %(count)d decimal.",
-            "%(currency)s amounts have at most %(count)d decimals.",
+            "%(currency)s amounts have at most %(count)d decimal place.",
+            "%(currency)s amounts have at most %(count)d decimal places.",
             allowed,
         )
         raise InvalidMoney(text % {"currency": self.currency, "count": allowed})

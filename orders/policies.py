@@ -72,12 +72,12 @@ def acting_refusal(user: User | AnonymousUser) -> Refusal | None:
     """
     roles = list(_active(user).values_list("groups__name", flat=True))
     if not roles:
-        return Refusal("account_inactive", _("This account has been switched off."))
+        return Refusal("account_inactive", _("This account has been deactivated."))
     if not set(ACTING_ROLES).isdisjoint(roles):
         return None
     return Refusal(
         "no_acting_role",
-        _("Only agents and supervisors may cancel and refund."),
+        _("Only agents and supervisors can cancel and refund."),
         _("Ask an administrator for one of these roles."),
     )
 
@@ -161,12 +161,12 @@ def judge(
     currency = amount.currency
     if policy.approval_up_to is not None and amount.amount > policy.approval_up_to:
         limit = Money(policy.approval_up_to, currency).format()
-        text = _("Your role may refund up to %(limit)s.") % {"limit": limit}
+        text = _("Your role can refund up to %(limit)s.") % {"limit": limit}
         return Ruling(Refusal("above_limit", text, _("Refund less, or ask an administrator.")))
     if policy.note_above is not None and amount.amount > policy.note_above and not has_note:
         limit = Money(policy.note_above, currency).format()
-        text = _("Refunds above %(limit)s need a staff note.") % {"limit": limit}
-        return Ruling(Refusal("note_missing", text, _("Go back and write why.")))
+        text = _("Refunds above %(limit)s require a staff note.") % {"limit": limit}
+        return Ruling(Refusal("note_missing", text, _("Go back and add a note.")))
     why = _why_approval(policy, amount, spent) or canceling.why
     if not why:
         return ALLOWED
@@ -181,9 +181,9 @@ def may_approve(policy: Policy | None, amount: Money) -> Refusal | None:
     if highest is None or (highest and amount.amount <= highest):
         return None
     if not highest:
-        return Refusal("not_approver", _("Your role may not approve refunds."))
+        return Refusal("not_approver", _("Your role can’t approve refunds."))
     limit = Money(highest, amount.currency).format()
-    return Refusal("above_limit", _("Your role may approve up to %(limit)s.") % {"limit": limit})
+    return Refusal("above_limit", _("Your role can approve up to %(limit)s.") % {"limit": limit})
 
 
 def agreeing_refusal(policy: Policy | None, action: OrderAction, order: Order) -> Refusal | None:
@@ -192,7 +192,7 @@ def agreeing_refusal(policy: Policy | None, action: OrderAction, order: Order) -
         return may_approve(policy, Money(action.amount_shop, currency))
     if policy and policy.may_approve_up_to != 0:
         return None
-    return Refusal("not_approver", _("Your role may not approve this."))
+    return Refusal("not_approver", _("Your role can’t approve this."))
 
 
 def spent_today(
@@ -269,10 +269,10 @@ def _ended_before_refund_request(action: OrderAction) -> bool:
 
 def _judge_cancel(policy: Policy, has_note: bool) -> Ruling:
     if policy.cancel == CancelRule.DENY:
-        return Ruling(Refusal("cancel_denied", _("Your role may not cancel orders.")))
+        return Ruling(Refusal("cancel_denied", _("Your role can’t cancel orders.")))
     if policy.cancel == CancelRule.NOTE and not has_note:
-        text = _("Canceling needs a staff note.")
-        return Ruling(Refusal("note_missing", text, _("Go back and write why.")))
+        text = _("Canceling requires a staff note.")
+        return Ruling(Refusal("note_missing", text, _("Go back and add a note.")))
     if policy.cancel == CancelRule.APPROVAL:
         return Ruling(approvals=1, why=_("Your role needs approval to cancel."))
     return ALLOWED
@@ -288,7 +288,7 @@ def _why_approval(policy: Policy, amount: Money, spent: Decimal) -> str:
             "limit": Money(daily, amount.currency).format(),
             "spent": Money(spent, amount.currency).format(),
         }
-        return _("Above your %(limit)s a day: %(spent)s are spent.") % sums
+        return _("Above your daily limit of %(limit)s: %(spent)s already used.") % sums
     return ""
 
 

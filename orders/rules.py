@@ -129,13 +129,13 @@ def cancel_refusal(
     if is_partly_delivered(order, **delivery):  # type: ignore[arg-type]
         return Refusal(
             "partly_delivered",
-            _("A part of this order was delivered, and only whole orders can be canceled."),
+            _("Part of this order was delivered, and only whole orders can be canceled."),
             _("Refund the items that did not arrive instead."),
         )
     if net_paid(order) and has_open_return(order):
         return Refusal(
             "open_return",
-            _("Shopify does not cancel a paid order with an open return."),
+            _("Shopify won’t cancel a paid order with an open return."),
             _("Close the return in Shopify, or refund instead."),
         )
     if any(
@@ -145,7 +145,7 @@ def cancel_refusal(
         return Refusal(
             "authorization_in_process",
             _("The payment is still being authorized."),
-            _("Wait until the bank has answered, then try again."),
+            _("Wait for the bank to respond, then try again."),
         )
     return None
 
@@ -160,8 +160,8 @@ def shipment_refusal(order: OrderSnapshot) -> Refusal | None:
         return None
     return Refusal(
         "shipped",
-        _("Shopify does not cancel a paid order while a shipment record stands."),
-        _("Tick “Cancel the shipment record too”, or refund instead."),
+        _("Shopify won’t cancel a paid order that still has a shipment record."),
+        _("Select “Cancel the shipment record too” or refund instead."),
     )
 
 
@@ -177,7 +177,7 @@ def refund_refusal(order: OrderSnapshot) -> Refusal | None:
     if not order.is_refundable:
         return Refusal(
             "not_refundable",
-            _("Shopify says the payments of this order cannot be refunded."),
+            _("Shopify says this order’s payments can’t be refunded."),
             _("Open the order in Shopify to see its payments."),
         )
     return None
@@ -214,7 +214,7 @@ def cancel_advice(order: OrderSnapshot, *, earlier_refunds: int = 0) -> tuple[Ad
 
     `earlier_refunds` is how often this customer was refunded before.
     """
-    advice = [Advice("irreversible", Tone.DEFAULT, _("A canceled order cannot be reopened."))]
+    advice = [Advice("irreversible", Tone.DEFAULT, _("A canceled order can’t be reopened."))]
     if is_shipped(order):
         advice.append(
             Advice(
@@ -240,13 +240,13 @@ def refund_advice(
             Advice(
                 "unfulfilled",
                 Tone.WARNING,
-                _("This does not stop shipping: cancel the order instead?"),
+                _("A refund doesn’t stop shipping. Cancel the order instead?"),
             )
         )
     if asked := [found.name for found in order.returns if found.status == "REQUESTED"]:
         text = _(
-            "A return was requested (%(returns)s). A refund does not touch the request: approve it "
-            "in Shopify first, or decline it there afterwards."
+            "A return was requested (%(returns)s). A refund doesn’t change the request: "
+            "approve it in Shopify first, or decline it there afterward."
         )
         params = {"returns": ", ".join(asked)}
         advice.append(Advice("return_requested", Tone.WARNING, text % params))
@@ -291,18 +291,23 @@ def _moved_or_pending(refund: Refund) -> Money:
 def _risk_advice(order: OrderSnapshot, earlier_refunds: int) -> list[Advice]:
     advice = []
     if has_lost_dispute(order):
-        text = _("The bank has given this money back already: a refund pays the customer twice.")
+        text = _("The bank has already returned this money. A refund would pay the customer twice.")
         advice.append(Advice("dispute_lost", Tone.CRITICAL, text))
     if has_open_dispute(order):
-        text = _("A dispute is open: a refund and a chargeback would pay the customer twice.")
+        text = _("A dispute is open. A refund and a chargeback would pay the customer twice.")
         advice.append(Advice("dispute", Tone.CRITICAL, text))
     if order.risk_level == "HIGH":
         advice.append(Advice("high_risk", Tone.WARNING, _("Shopify rates this order high risk.")))
     if net_paid(order) and has_manual_payment(order):
-        text = _("Paid outside Shopify: Shopify only records a refund, you pay it out by hand.")
+        text = _(
+            "Paid outside Shopify. Shopify only records the refund; you need to pay it out "
+            "yourself."
+        )
         advice.append(Advice("manual_gateway", Tone.WARNING, text))
     if earlier_refunds >= 2:
-        text = _("This customer was refunded %(count)s times before.") % {"count": earlier_refunds}
+        text = _("This customer has been refunded %(count)s times before.") % {
+            "count": earlier_refunds
+        }
         advice.append(Advice("repeated_refunds", Tone.ATTENTION, text))
     return advice
 

@@ -106,11 +106,11 @@ CANCEL_REASON_LABELS: Final = {
 }
 # The gateway's sentences about an unreachable shop, marked here for the same reason.
 _GATEWAY_MESSAGES: Final = (
-    gettext_noop("Shopify does not find this order."),
-    gettext_noop("It may have been deleted, or be older than the app may read."),
-    gettext_noop("An administrator has to look at the Shopify connection."),
+    gettext_noop("Shopify can’t find this order."),
+    gettext_noop("It may have been deleted, or it’s older than this app is allowed to read."),
+    gettext_noop("Ask an administrator to check the Shopify connection."),
     gettext_noop("Shopify refused: %s"),
-    gettext_noop("Shopify cannot be reached just now; nothing was changed."),
+    gettext_noop("Shopify can’t be reached right now. Nothing was changed."),
     gettext_noop("Try again in a moment."),
 )
 

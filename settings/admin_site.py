@@ -26,68 +26,68 @@ from orders.reports import money_page
 GROUPS: Final[tuple[tuple[str, str, dict[str, str]], ...]] = (
     (
         "Stores & Shopify",
-        "Connect a shop, and see that the connection holds.",
+        "Connect a store and check its connection.",
         {
-            "orders.Store": "What agents may do there",
-            "shopify_sync.ShopConnection": "Credentials and the connection doctor",
-            "shopify_sync.Backfill": "Reading a store's past",
-            "shopify_sync.SyncCursor": "How far reconciliation has read",
-            "shopify_sync.Comparison": "The nightly look at every order",
-            "shopify_sync.Drift": "Changes no webhook told of",
+            "orders.Store": "Store settings and what agents can do",
+            "shopify_sync.ShopConnection": "Credentials and connection checks",
+            "shopify_sync.Backfill": "Imports of past orders",
+            "shopify_sync.SyncCursor": "Progress of the five-minute sync check",
+            "shopify_sync.Comparison": "Nightly check of every order",
+            "shopify_sync.Drift": "Changes that arrived without a webhook",
         },
     ),
     (
         "Orders & money",
-        "What happened to orders, and to the money.",
+        "What happened to orders and payments.",
         {
-            "orders.Order": "As Shopify last showed them",
-            "orders.OrderAction": "Cancellations and refunds, with their outcome",
-            "orders.OrderEvent": "Each fact once",
+            "orders.Order": "Orders as last read from Shopify",
+            "orders.OrderAction": "Every request and its outcome",
+            "orders.OrderEvent": "Order history",
         },
     ),
     (
         "Policies & people",
-        "Who works here, and how much they may move.",
+        "Who works here, and how much they can refund.",
         {
-            "orders.Policy": "Limits, approvals, and a try-out",
-            "auth.User": "Colleagues and their roles",
-            "auth.Group": "What each role may do",
-            "authtoken.TokenProxy": "Keys of programs that act for a person",
+            "orders.Policy": "Limits, approvals, and a way to test them",
+            "auth.User": "Team members and their roles",
+            "auth.Group": "What each role can do",
+            "authtoken.TokenProxy": "API keys for programs that act for a person",
         },
     ),
     (
         "Inbox & channels",
-        "How customers reach us.",
+        "How customers reach you.",
         {
-            "inbox.Channel": "Messengers and mail, with their keys",
+            "inbox.Channel": "Messengers and email, with their keys",
             "inbox.HelpDeskFrame": "Other help desks that show the order panel",
-            "inbox.Conversation": "Who has which",
-            "inbox.Contact": "People, and the addresses we know them by",
+            "inbox.Conversation": "Conversations and assignees",
+            "inbox.Contact": "Customers and their addresses",
         },
     ),
     (
         "Campaigns",
-        "Messages that orders and checkouts send.",
+        "Automatic messages about orders and checkouts.",
         {
-            "inbox.Campaign": "Texts, and when they go out",
-            "inbox.CampaignMessage": "What was sent, and what was not",
+            "inbox.Campaign": "Message texts and when they're sent",
+            "inbox.CampaignMessage": "What was sent, and what wasn't",
         },
     ),
     (
         "Audit & privacy",
-        "Who did what, and what people asked for.",
+        "Who did what, and privacy requests.",
         {
-            "orders.AuditEntry": "Append-only and sealed",
+            "orders.AuditEntry": "Append-only, tamper-evident record",
             "orders.PrivacyRequest": "Data requests and deletions",
-            "orders.RedactedIdentity": "Whose data must not come back",
+            "orders.RedactedIdentity": "People whose data must not be imported again",
         },
     ),
     (
-        "What Shopify sent",
-        "Webhooks as they came, and that none was lost.",
+        "Webhooks",
+        "What Shopify sent, and proof that nothing was lost.",
         {
-            "shopify_sync.WebhookEvent": "Look, and process dead ones again",
-            "shopify_sync.WebhookTally": "Everything that came has an answer",
+            "shopify_sync.WebhookEvent": "Review and reprocess dead ones",
+            "shopify_sync.WebhookTally": "Every request accounted for",
         },
     ),
 )
@@ -97,9 +97,9 @@ _NAMES: Final = {
     "orders.RedactedIdentity": "Redacted people",
     "shopify_sync.ShopConnection": "Shop connections",
     "shopify_sync.SyncCursor": "Reconciliation",
-    "shopify_sync.Backfill": "Back-fills",
+    "shopify_sync.Backfill": "Order imports",
     "shopify_sync.Comparison": "Nightly comparisons",
-    "shopify_sync.Drift": "Drift",
+    "shopify_sync.Drift": "Sync differences",
     "inbox.Channel": "Help desk channels",
     "auth.User": "People",
     "auth.Group": "Roles",
@@ -121,7 +121,7 @@ class DeskSite(AdminSite):
     """The admin site with the desk as its front page and models grouped by task."""
 
     site_header = site_title = "Agent Inbox"
-    index_title = "Desk"
+    index_title = "Overview"
     index_template = "admin/desk.html"
     empty_value_display = "–"
 
@@ -204,7 +204,7 @@ def _money_page() -> dict[str, Any]:
     return {
         "name": "Money",
         "object_name": "Money",
-        "hint": "Refunds and cancellations, as charts",
+        "hint": "Charts of refunds and cancellations",
         "admin_url": reverse("admin:orders_money"),
         "add_url": None,
         "view_only": True,

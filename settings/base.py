@@ -184,7 +184,7 @@ REST_FRAMEWORK: dict[str, Any] = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Agent Inbox",
-    "DESCRIPTION": "Conversations, orders, and the actions an agent may take on them.",
+    "DESCRIPTION": "Conversations, orders, and the actions agents can take on them.",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["inbox.api.permissions.HasRole"],

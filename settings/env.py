@@ -23,10 +23,10 @@ def text(name: str, default: str | None = None) -> str:
         try:
             return Path(file).read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise ImproperlyConfigured(f"{name}_FILE: {file} cannot be read ({error}).") from error
+            raise ImproperlyConfigured(f"{name}_FILE: {file} can't be read ({error}).") from error
     value = os.environ.get(name, default)
     if value is None:
-        raise ImproperlyConfigured(f"Set {name} (or {name}_FILE); README.md says what it is.")
+        raise ImproperlyConfigured(f"Set {name} (or {name}_FILE); see README.md.")
     return value.strip()
 
 

@@ -21,8 +21,8 @@ def stand_in_only_in_debug(app_configs: Any, **kwargs: Any) -> list[checks.Check
     if settings.SHOPIFY_ADMIN_ORIGIN and not settings.DEBUG:
         return [
             checks.Error(
-                "SHOPIFY_ADMIN_ORIGIN sends tokens to another address than Shopify's.",
-                hint="Unset it; it is for the practice store, with DEBUG only.",
+                "SHOPIFY_ADMIN_ORIGIN would send tokens to an address other than Shopify's.",
+                hint="Unset it. It's only for the practice store, with DEBUG on.",
                 id="shopify_sync.E001",
             )
         ]
@@ -32,14 +32,17 @@ def stand_in_only_in_debug(app_configs: Any, **kwargs: Any) -> list[checks.Check
 @checks.register(checks.Tags.security)
 def encryption_keys_work(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
     """Check that there is an encryption key and that each one is a Fernet key."""
-    hint = "Make one: python -c 'from cryptography.fernet import Fernet as F; print(F.generate_key().decode())'"
+    hint = (
+        "Generate one: python -c 'from cryptography.fernet import Fernet as F; "
+        "print(F.generate_key().decode())'"
+    )
     if not settings.FIELD_ENCRYPTION_KEYS:
         return [checks.Error("FIELD_ENCRYPTION_KEYS is empty.", hint=hint, id="shopify_sync.E002")]
     for number, key in enumerate(settings.FIELD_ENCRYPTION_KEYS, start=1):
         try:
             Fernet(key.encode())
         except ValueError:
-            text = f"Key {number} of FIELD_ENCRYPTION_KEYS is no Fernet key."
+            text = f"Key {number} of FIELD_ENCRYPTION_KEYS isn't a valid Fernet key."
             return [checks.Error(text, hint=hint, id="shopify_sync.E003")]
     return []
 
@@ -51,7 +54,7 @@ def public_url_is_https(app_configs: Any, **kwargs: Any) -> list[checks.CheckMes
         return []
     return [
         checks.Error(
-            "PUBLIC_URL must be the https address Shopify reaches this server at.",
+            "PUBLIC_URL must be the HTTPS address where Shopify reaches this server.",
             hint="For example PUBLIC_URL=https://inbox.example.com",
             id="shopify_sync.E004",
         )
@@ -65,8 +68,8 @@ def failpoints_are_off(app_configs: Any, **kwargs: Any) -> list[checks.CheckMess
         return []
     return [
         checks.Error(
-            "FAILPOINTS is set: it kills processes in the middle of their work.",
-            hint="Unset it; it is for the fault program.",
+            "FAILPOINTS is set, which kills processes in the middle of their work.",
+            hint="Unset it. It's only for fault tests.",
             id="shopify_sync.E005",
         )
     ]
@@ -84,8 +87,8 @@ def api_version_is_known(app_configs: Any, **kwargs: Any) -> list[checks.CheckMe
         return []
     return [
         checks.Error(
-            f"SHOPIFY_API_VERSION={version} cannot be used: Agent Inbox needs {OLDEST_VERSION} or newer.",
-            hint=f"Unset it, or set {OLDEST_VERSION}.",
+            f"SHOPIFY_API_VERSION={version} isn't supported. Agent Inbox needs {OLDEST_VERSION} or newer.",
+            hint=f"Unset it, or set it to {OLDEST_VERSION}.",
             id="shopify_sync.E006",
         )
     ]

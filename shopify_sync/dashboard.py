@@ -64,7 +64,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
             yield Tile(
                 title="Dead events",
                 value=str(count),
-                hint="Webhooks that could not be processed. Look, and process them again.",
+                hint="Webhooks that couldn't be processed. Review them, then process them again.",
                 url=f"{address}?state__exact=dead&store__id__exact={store.pk}",
                 permission="shopify_sync.view_webhookevent",
                 tone="critical",
@@ -93,19 +93,19 @@ def metrics(now: datetime) -> Iterator[Metric]:
     )
     yield Metric(
         name="agent_inbox_webhook_events",
-        help="Stored webhooks that are not done, by state. A dead one needs a person.",
+        help="Stored webhooks not processed yet, by state. A dead one needs review.",
         samples=tuple(Sample(events[name], {"state": name}) for name in ("waiting", "dead")),
     )
     yield Metric(
         name="agent_inbox_oldest_waiting_webhook_seconds",
-        help="For how long the oldest waiting webhook has waited; 0: none waits.",
+        help="How long the oldest waiting webhook has waited; 0 if none is waiting.",
         samples=(Sample(seconds_since(events["oldest"], now)),),
     )
     stores = {store.pk: store.domain for store in Store.objects.active()}
     drifts = _by_store(Drift.objects.filter(found_at__gt=now - timedelta(hours=1)))
     yield Metric(
         name="agent_inbox_drift_last_hour",
-        help="Changes found by reconciliation that no webhook told of. Alarm above 3.",
+        help="Changes that reconciliation found and no webhook reported. Alert above 3.",
         samples=tuple(Sample(drifts.get(pk, 0), {"store": name}) for pk, name in stores.items()),
     )
     broken = set(
@@ -113,7 +113,7 @@ def metrics(now: datetime) -> Iterator[Metric]:
     )
     yield Metric(
         name="agent_inbox_store_connected",
-        help="1: Shopify accepted the store's credentials when they were last tried.",
+        help="1 if Shopify accepted the store's credentials at the last check.",
         samples=tuple(
             Sample(0 if pk in broken else 1, {"store": name}) for pk, name in stores.items()
         ),
@@ -130,7 +130,7 @@ def _connection(store: Store, row: ShopConnection | None) -> Tile:
         return Tile(
             title="Connection",
             value="Not connected",
-            hint="Add its connection: the way in is chosen there.",
+            hint="Add a connection and choose how to connect.",
             url=reverse("admin:shopify_sync_shopconnection_add"),
             permission="shopify_sync.view_shopconnection",
             tone="critical",
@@ -144,8 +144,8 @@ def _connection(store: Store, row: ShopConnection | None) -> Tile:
     wrong = [name for name, is_ok in ticks.items() if not is_ok]
     return Tile(
         title="Connection",
-        value=f"{3 - len(wrong)} of 3 ticks",
-        hint=f"Missing: {', '.join(wrong)}." if wrong else "Credentials, test call, webhooks.",
+        value=f"{3 - len(wrong)} of 3 checks",
+        hint=f"Missing: {', '.join(wrong)}." if wrong else "Credentials, test call, and webhooks.",
         url=reverse("admin:shopify_sync_shopconnection_change", args=[row.pk]),
         permission="shopify_sync.view_shopconnection",
         tone="critical" if wrong else "success",
@@ -161,7 +161,7 @@ def _silence(store: Store, row: ShopConnection, at: datetime | None, now: dateti
     return Tile(
         title="Last webhook",
         value=ago if at else "None yet",
-        hint="Silent for two days: is PUBLIC_URL reachable from outside?" if is_quiet else "",
+        hint="None for two days. Is PUBLIC_URL reachable from the internet?" if is_quiet else "",
         url=reverse("admin:shopify_sync_webhooktally_changelist"),
         permission="shopify_sync.view_webhooktally",
         tone="warning" if is_quiet else "default",
@@ -173,9 +173,11 @@ def _drift(store: Store, count: int) -> Tile:
     tone: Tone = "warning" if count > _DRIFT_A_DAY else "default"
     address = reverse("admin:shopify_sync_drift_changelist")
     return Tile(
-        title="Drift in 24 hours",
+        title="Sync differences in 24 hours",
         value=str(count),
-        hint="Changes that came without a webhook; reconciliation found them." if count else "",
+        hint="Changes that arrived without a webhook and were found by reconciliation."
+        if count
+        else "",
         url=f"{address}?store__id__exact={store.pk}",
         permission="shopify_sync.view_drift",
         tone=tone,
@@ -187,7 +189,7 @@ def _backfill(store: Store, row: Backfill) -> Tile:
     has_failed = row.state == BackfillState.FAILED
     address = reverse("admin:shopify_sync_backfill_changelist")
     return Tile(
-        title="Reading past orders",
+        title="Importing past orders",
         value="Stopped" if has_failed else f"{row.percent} %",
         hint=row.error[:200] if has_failed else row.get_state_display(),
         url=f"{address}?store__id__exact={store.pk}",

@@ -75,13 +75,13 @@ class ShopifyGateway:
             if not is_lock_wait(error):
                 raise
             raise ShopUnreachable(
-                _("Others are working on this order right now; nothing was changed."),
+                _("Someone else is working on this order right now. Nothing was changed."),
                 hint=_("Try again in a moment."),
             ) from error
         if not found:
             raise ShopUnreachable(
-                _("Shopify does not find this order."),
-                hint=_("It may have been deleted, or be older than the app may read."),
+                _("Shopify can’t find this order."),
+                hint=_("It may have been deleted, or it’s older than this app is allowed to read."),
                 is_lasting=True,
             )
 
@@ -243,9 +243,9 @@ def _is_backfilling() -> bool:
 
 def _unreachable(error: Exception) -> ShopUnreachable:
     if isinstance(error, NeedsAdmin):
-        hint = _("An administrator has to look at the Shopify connection.")
+        hint = _("Ask an administrator to check the Shopify connection.")
         return ShopUnreachable(_("Shopify refused: %s") % error, hint=hint, is_lasting=True)
     return ShopUnreachable(
-        _("Shopify cannot be reached just now; nothing was changed."),
+        _("Shopify can’t be reached right now. Nothing was changed."),
         hint=_("Try again in a moment."),
     )

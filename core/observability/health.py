@@ -36,7 +36,7 @@ class Probes:
         if probe is None:
             return self._get_response(request)
         if request.method not in {"GET", "HEAD"}:
-            return _text("Only GET.", 405)
+            return _text("Only GET is allowed.", 405)
         return probe(request)
 
 
@@ -86,15 +86,17 @@ def _refusal(request: HttpRequest) -> str:
     forwarded = {"X-Forwarded-For", "Forwarded"} & request.headers.keys()
     if not settings.TRUSTED_PROXY and any(request.headers.get(name) for name in forwarded):
         # Behind a proxy every client would seem to be on this machine, and be allowed.
-        return "This came through a proxy: set TRUSTED_PROXY=1, or ask the server itself."
+        return (
+            "This request came through a proxy. Set TRUSTED_PROXY=1, or query the server directly."
+        )
     try:
         found = ip_address(client_ip(request) or "")
     except ValueError:
-        return "Your address is not known."
+        return "Your address is unknown."
     address = getattr(found, "ipv4_mapped", None) or found
     if any(address in network for network in settings.METRICS_ALLOW):
         return ""
-    return f"{address} may not read the metrics: add it to METRICS_ALLOW."
+    return f"{address} isn't allowed to read the metrics. Add it to METRICS_ALLOW."
 
 
 def _text(text: str, status: int = 200) -> HttpResponse:

@@ -180,10 +180,10 @@ def demo(arguments: list[str]) -> None:
         _start_demo(processes, folder, port, store_port, base_url)
         print(f"Agent Inbox is ready: {base_url}/", flush=True)
         print("Log in as alice, bob (agents), sara (supervisor) or admin; password: demo")
-        print(f"The shop's side: http://127.0.0.1:{store_port}/_practice/")
+        print(f"The shop (practice store): http://127.0.0.1:{store_port}/_practice/")
         print(f"Keys for other programs: {folder / 'keys.json'}")
         print(f"Mail goes to {folder / 'mail'}/, logs to {folder}/*.log")
-        print("Ctrl-C stops all of it.", flush=True)
+        print("Press Ctrl-C to stop everything.", flush=True)
         processes.wait()
     finally:
         processes.stop()
@@ -233,7 +233,7 @@ def _start_demo(
         )
     if seeded.returncode:
         tail = (folder / "seed.log").read_text(errors="replace")[-1500:]
-        raise Trouble(f"The demo's data could not be made:\n{tail}")
+        raise Trouble(f"The demo's data couldn't be created:\n{tail}")
 
 
 def web_command(port: int, *, host: str, workers: int = 1) -> list[str]:
@@ -354,7 +354,7 @@ def must_be_free(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise Trouble(
-                f"Port {port} is taken. Stop what uses it, or set PORT and STORE_PORT."
+                f"Port {port} is already in use. Stop the program that uses it, or set PORT and STORE_PORT."
             ) from error
 
 
@@ -378,7 +378,7 @@ def until_it_is(
     while not is_so():
         processes.check(needs)
         if time.monotonic() > until:
-            raise Trouble(f"{what} did not answer within {READY_WITHIN_S} s.")
+            raise Trouble(f"{what} didn't respond within {READY_WITHIN_S} s.")
         time.sleep(0.1)
 
 

@@ -43,7 +43,7 @@ def serve(arguments: list[str]) -> None:
         processes.start("scheduler", _scheduler())
         probe = f"http://127.0.0.1:{port}/livez"
         until_it_is(processes, lambda: answers(probe), "the web server", needs=("web",))
-        print(f"Agent Inbox serves port {port}; put https in front of it.", flush=True)
+        print(f"Agent Inbox serves port {port}; put HTTPS in front of it.", flush=True)
         processes.keep()
     finally:
         processes.stop()
@@ -60,7 +60,7 @@ def _alone(command: Callable[[], list[str]], *, for_web: bool = False) -> Comman
 def _workers(arguments: list[str]) -> None:
     """Run every worker pool, or only the one named. Raises Trouble."""
     if arguments and (len(arguments) > 1 or arguments[0] not in POOLS):
-        raise Trouble(f"./run worker may name one of {', '.join(POOLS)}.")
+        raise Trouble(f"Pass ./run worker one of {', '.join(POOLS)}.")
     _prepare(for_web=False)
     if arguments:
         _become(worker_command(arguments[0]))
@@ -104,14 +104,14 @@ COMMANDS: Final[dict[str, Command]] = {
 def _prepare(*, for_web: bool) -> None:
     """Run the checks that must pass before any process serves. Raises Trouble."""
     steps = [
-        (["check", "--deploy", "--fail-level", "WARNING"], "what check --deploy says above"),
-        (["migrate", "--check"], "the database is not of this version: ./run migrate"),
+        (["check", "--deploy", "--fail-level", "WARNING"], "fix what check --deploy reports above"),
+        (["migrate", "--check"], "database not migrated to this version: ./run migrate"),
     ]
     if for_web:
         steps.append((["collectstatic", "--noinput", "--verbosity", "0"], "the static files"))
     for command, todo in steps:
         if subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT).returncode:
-            raise Trouble(f"Something has to be done first: {todo}.")
+            raise Trouble(f"Before starting: {todo}.")
 
 
 def _folder() -> Path:

@@ -30,8 +30,8 @@ else:
     StockUserAdmin = UserAdmin
 
 MAY_NOT_MIX: Final = (
-    "An administrator changes limits, an agent or supervisor moves money: one person may not do "
-    "both, so that one stolen account is not enough. Make a second account."
+    "Administrators change limits; agents and supervisors move money. One person can't do "
+    "both, so a single stolen account is never enough. Create a second account."
 )
 
 
@@ -57,8 +57,9 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
     form = PersonForm
     list_title = "People"
     list_intro = (
-        "Everybody who may log in. Give each a role; what a role may refund is set under "
-        "Policies. Somebody who leaves is switched off, not deleted: the log still names them."
+        "Everyone who can log in. Give each person a role; Policies set what a role can "
+        "refund. Deactivate people who leave instead of deleting them: the audit log still "
+        "names them."
     )
     list_display = ["username", "name", "its_roles", "is_staff", "is_active", "last_login"]
     list_filter = ["groups", "is_active", "is_staff"]
@@ -66,20 +67,20 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
     readonly_fields = ["last_login", "date_joined", "roles_explained"]
     filter_horizontal = ()
     fieldsets = (
-        ("The person", {"fields": ("username", "password", "first_name", "last_name", "email")}),
-        ("What they may do", {"fields": ("is_active", "groups", "roles_explained", "is_staff")}),
+        ("Person", {"fields": ("username", "password", "first_name", "last_name", "email")}),
+        ("Access", {"fields": ("is_active", "groups", "roles_explained", "is_staff")}),
         ("History", {"fields": ("last_login", "date_joined")}),
     )
     help_texts = {
-        "username": "What they log in with.",
+        "username": "Used to log in.",
         "first_name": "Shown to colleagues.",
         "last_name": "Shown to colleagues.",
-        "email": "For notices to this person.",
-        "is_active": "Off: they cannot log in. Their work stays as it is.",
-        "groups": "One is enough for most. Hold Ctrl or ⌘ to choose several.",
-        "is_staff": "May open this admin. Administrators and auditors need it, agents do not.",
+        "email": "Used for notices to this person.",
+        "is_active": "If off, they can't log in. Their work stays as it is.",
+        "groups": "Most people need only one. Hold Ctrl or ⌘ to select several.",
+        "is_staff": "Can open this admin. Administrators and auditors need this; agents don't.",
         "last_login": "When they last logged in.",
-        "date_joined": "When the account was made.",
+        "date_joined": "When the account was created.",
     }
 
     def get_form(
@@ -90,7 +91,7 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
             form.base_fields["groups"].widget = forms.CheckboxSelectMultiple(
                 choices=form.base_fields["groups"].choices
             )
-            form.base_fields["groups"].help_text = "One is enough for most people."
+            form.base_fields["groups"].help_text = "Most people need only one."
             form.base_fields["groups"].label = "Roles"
         return form
 
@@ -115,7 +116,7 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
         named = ", ".join(group.name for group in user.groups.all())
         return f"{named or 'none'}{' (superuser)' if user.is_superuser else ''}"
 
-    @admin.display(description="What the roles mean")
+    @admin.display(description="What the roles can do")
     def roles_explained(self, user: User) -> SafeString:
         """What each may refund is set under Policies."""
         lines = format_html_join("\n", "<li><strong>{}</strong>: {}</li>", roles.EXPLAINED.items())
@@ -128,14 +129,14 @@ class RoleAdmin(DeskAdmin, GroupAdmin):
 
     list_title = "Roles"
     list_intro = (
-        "Agents and supervisors work in the inbox; what they may refund is set under Policies. "
+        "Agents and supervisors work in the inbox; Policies set what they can refund. "
         "Admins and auditors work here, with the permissions below."
     )
     list_display = ["name", "meaning", "people"]
     filter_horizontal = ()
     help_texts = {
-        "name": "The four roles are known to the program by these names.",
-        "permissions": "For this admin only. Refunds are a matter of policies.",
+        "name": "The app identifies its four built-in roles by these names.",
+        "permissions": "For this admin only. Refunds are governed by Policies.",
     }
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -149,9 +150,9 @@ class RoleAdmin(DeskAdmin, GroupAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("user_set")
 
-    @admin.display(description="What it means")
+    @admin.display(description="What this role can do")
     def meaning(self, group: Group) -> str:
-        return roles.EXPLAINED.get(group.name, "A role of your own.")
+        return roles.EXPLAINED.get(group.name, "A custom role.")
 
     @admin.display(description="People")
     def people(self, group: Group) -> int:
@@ -174,15 +175,18 @@ class ApiTokenAdmin(DeskAdmin, TokenAdmin):
 
     list_title = "API tokens"
     list_intro = (
-        "A program with a token may do what its person may do, by the REST API. The key is shown "
-        "once; whoever loses it gets a new token."
+        "A program with a token can do whatever its user can do, through the REST API. The "
+        "key is shown only once. If it's lost, create a new token."
     )
-    list_empty = "No program has a token."
+    list_empty = "No tokens yet."
     list_display = ("user", "created")
     list_filter = ()
     list_select_related = ["user"]
     search_help_text = None
-    help_texts = {"user": "Its requests count as this person's, limits and log included."}
+    help_texts = {
+        "user": "Requests made with this token count as this person's, including limits and the audit "
+        "log."
+    }
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

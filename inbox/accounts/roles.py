@@ -16,11 +16,12 @@ AUDITORS: Final = "auditors"
 # For the admin, which is in English.
 EXPLAINED: Final = {
     AGENTS: "answers customers; cancels and refunds within the limits of the policies",
-    SUPERVISORS: "the same with higher limits; approves what others ask for, settles what is "
-    "uncertain, and may act on every conversation",
-    ADMINS: "connects stores and channels, sets limits, manages people; moves no money. Needs "
-    "“Staff status”",
-    AUDITORS: "looks at limits, refunds and the audit log, and changes nothing. Needs “Staff status”",
+    SUPERVISORS: "the same with higher limits; approves requests, settles uncertain outcomes, and can "
+    "act in every conversation",
+    ADMINS: "connects stores and channels, sets limits, and manages people; can't move money. "
+    "Requires “Staff status”",
+    AUDITORS: "views limits, refunds, and the audit log; can't change anything. Requires “Staff "
+    "status”",
 }
 
 Agent = User | AnonymousUser

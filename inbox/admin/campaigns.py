@@ -34,8 +34,8 @@ class ConditionInline(StackedInline):
     model = CampaignCondition
     extra = 0
     verbose_name_plural = (
-        "audience: all of these must hold. Empty: everybody. Counted for the same customer in the "
-        "same store"
+        "audience: the customer must meet all of these conditions. Leave empty for "
+        "everyone. Counted per customer and store"
     )
 
 
@@ -45,10 +45,12 @@ class CampaignForm(CampaignModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("via_sms") and not sms.is_configured():
-            self.add_error("via_sms", "No SMS provider is set up: set SMS_BACKEND, or untick this.")
+            self.add_error(
+                "via_sms", "No SMS provider is set up. Set SMS_BACKEND, or clear this checkbox."
+            )
         channels = ("via_conversation", "via_email", "via_sms")
         if not any(cleaned.get(channel) for channel in channels):
-            self.add_error(None, "Tick at least one channel, or nobody will get it.")
+            self.add_error(None, "Select at least one channel, or no one will get this.")
         return cleaned
 
 
@@ -58,14 +60,52 @@ class CampaignAdmin(DeskAdmin):
 
     list_title = "Campaigns"
     list_intro = (
-        "Messages that go out by themselves when something happens to an order or a checkout, in "
-        "the customer's language. Each event sends each campaign once, whoever caused it."
+        "Messages sent automatically when something happens to an order or a checkout, in "
+        "the customer's language. Each event sends each campaign once, no matter who "
+        "caused it."
     )
-    list_empty = "No campaign yet: customers hear nothing from us. Add a text for cancellations."
+    list_empty = (
+        "No campaigns yet, so customers don't get any automatic messages. Start with one for "
+        "cancellations."
+    )
     search_fields = ["name", "subject", "body"]
     help_texts = {
-        "name": "For you; customers do not see it.",
-        "is_active": "Off: nothing more is sent.",
+        "name": "For your team; customers don't see it.",
+        "is_active": "If off, nothing more is sent.",
+        "event_kind": (
+            "“Viewed a product”, “Added to cart”, and “Notify me” aren't available: "
+            "Shopify reports them only to a pixel in the storefront."
+        ),
+        "purpose": (
+            "Transactional: news about an order the customer placed, sent to everyone. "
+            "Marketing: sent only to customers whose consent is “subscribed” in Shopify, "
+            "checked again before each message. Checkout reminders are marketing."
+        ),
+        "language": (
+            "The language of the text here. For customers whose language has no "
+            "translation below, amounts and dates are written in it too."
+        ),
+        "subject": "The email's subject. Can use the same placeholders as the text.",
+        "sms_text": "A shorter text for SMS. Leave empty to use the text above.",
+        "via_conversation": "Sent to the customer's conversation.",
+        "via_email": "Sent to the order's email address.",
+        "via_sms": "Sent to the order's phone number. Requires SMS_BACKEND.",
+        "skip_when_shopify_notifies": "Send nothing if the agent let Shopify email the customer.",
+        "staff_refund_minimum": (
+            "In the shop's currency. Refunds that staff make in Shopify's admin send this "
+            "campaign only from this amount up; refunds by agents here always do. 0: every "
+            "refund."
+        ),
+        "staff_refund_wait_minutes": (
+            "How many minutes to wait after staff make a refund in Shopify's admin, "
+            "because Shopify may already have written to the customer. 0: send right away."
+        ),
+        "abandoned_after_minutes": (
+            "A checkout counts as abandoned after this many minutes without activity or an order."
+        ),
+        "quiet_days": (
+            "Marketing: the same customer gets this campaign at most once in this many days."
+        ),
     }
     form = CampaignForm
     change_form_template = "admin/inbox/campaign/change_form.html"
@@ -77,7 +117,7 @@ class CampaignAdmin(DeskAdmin):
         ("Channels", {"fields": ["via_conversation", "via_email", "via_sms"]}),
         ("Text", {"fields": ["language", "subject", "body", "sms_text"]}),
         (
-            "When not to send",
+            "Sending limits",
             {
                 "fields": [
                     "skip_when_shopify_notifies",
@@ -112,23 +152,23 @@ class CampaignMessageAdmin(ReadOnlyAdmin):
     """The log of what campaigns sent, and why they didn't."""
 
     list_title = "Campaign messages"
-    list_intro = "What each event made each campaign do: what left, and why something did not."
-    list_empty = "Nothing was sent yet. A campaign writes once its event happens."
+    list_intro = "What each campaign did for each event: what was sent, and why something wasn't."
+    list_empty = "No messages yet. A campaign writes when its event happens."
     help_texts = {
-        "campaign": "Which campaign.",
+        "campaign": "The campaign that wrote it.",
         "event": "What happened to which order.",
-        "via": "Where it went.",
-        "state": "Written: it leaves, or has left. Skipped or waiting: see the reason.",
-        "amount": "The refund it told of.",
+        "via": "The channel.",
+        "state": "Written: it is being sent or has been sent. Skipped or waiting: see the reason.",
+        "amount": "The refund it's about.",
         "message": "In the conversation.",
-        "recipient": "The order's e-mail address.",
+        "recipient": "The email address on the order.",
         "subject": "As it was sent.",
         "body": "As it was sent.",
         "created_at": "When it was written.",
-        "delivery_state": "Whether it has left.",
-        "error": "Why it could not leave.",
-        "attempts": "How often it was tried.",
-        "next_attempt_at": "When it is tried again.",
+        "delivery_state": "Whether it was sent.",
+        "error": "Why it couldn't be sent.",
+        "attempts": "Number of attempts.",
+        "next_attempt_at": "When the next attempt is due.",
     }
     search_fields = ["campaign__name", "event__order__name"]
     date_hierarchy = "created_at"

@@ -28,30 +28,41 @@ class ChannelAdmin(DeskAdmin):
     change_form_template = "admin/inbox/channel/change_form.html"
     list_title = "Help desk channels"
     list_intro = (
-        "The ways customers reach you. A messenger pushes its messages here with a key; replies "
-        "leave to its callback address. Keys are shown once, when they are made."
+        "The ways customers reach you. A messenger sends its messages here with a key, and "
+        "replies go to its callback URL. Keys are shown only once, when they're created."
     )
-    list_empty = "No channel yet. Add one, copy its key, and give it to your messenger."
+    list_empty = "No channels yet. Add one, then copy its key into your messenger."
     list_display = ["name", "kind", "is_active", "proves_addresses", "callback_url", "key_prefix"]
     list_filter = ["kind", "is_active"]
     search_fields = ["name"]
     readonly_fields = ["key_prefix", "created_at", "address"]
     help_texts = {
-        "kind": "A messenger speaks to the API; e-mail sends replies as mail.",
-        "key_prefix": "How the key begins (axk_…). The key itself is not stored.",
+        "kind": "A messenger uses the API; an email channel sends replies as email.",
+        "is_active": "If off, its messages are rejected and nothing is sent through it.",
+        "callback_url": (
+            "Replies are posted to this URL, signed according to Standard Webhooks. If "
+            "empty, replies stay in the conversation."
+        ),
+        "proves_addresses": (
+            "Select this only if no one can write under an address that isn't theirs, as "
+            "in a messenger that knows users by phone number or a chat behind your own "
+            "login. If off, an address counts as verified only if the message says so "
+            "(sender.verified); any other address only suggests a customer."
+        ),
+        "key_prefix": "The first characters of the key (axk_…). The key itself isn't stored.",
         "created_at": "When it was added.",
     }
     fieldsets = [
-        ("The channel", {"fields": ["name", "kind", "is_active"]}),
-        ("What leaves", {"fields": ["callback_url"]}),
-        ("What comes in", {"fields": ["proves_addresses", "address", "key_prefix", "created_at"]}),
+        ("Channel", {"fields": ["name", "kind", "is_active"]}),
+        ("Outgoing", {"fields": ["callback_url"]}),
+        ("Incoming", {"fields": ["proves_addresses", "address", "key_prefix", "created_at"]}),
     ]
 
-    @admin.display(description="Address for messages")
+    @admin.display(description="Inbound URL")
     def address(self, channel: Channel) -> str:
-        """The messenger POSTs here, with “Authorization: Bearer” and its key."""
+        """The messenger posts messages to this URL, with “Authorization: Bearer” and its key."""
         if not channel.pk:
-            return "Shown when the channel is saved."
+            return "Shown after you save the channel."
         return f"{settings.PUBLIC_URL}/api/v1/channels/{channel.pk}/messages/"
 
     def get_urls(self) -> list[URLPattern]:

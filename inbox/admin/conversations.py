@@ -38,17 +38,17 @@ class ContactAdmin(DeskAdmin):
 
     list_title = "Contacts"
     list_intro = (
-        "People who wrote, and the addresses we know them by. Agents correct a wrong match in the "
-        "inbox itself, where it can be undone."
+        "People who wrote to you, and the addresses we know for them. Agents fix a wrong "
+        "match in the inbox, where it can be undone."
     )
-    list_empty = "Nobody matches. Contacts appear with their first message."
+    list_empty = "No matching contacts. A contact appears with its first message."
     help_texts = {
-        "name": "As their channel or Shopify told it.",
-        "created_at": "When they first wrote.",
+        "name": "From their channel or Shopify.",
+        "created_at": "When they first contacted you.",
     }
     readonly_fields = ["created_at", "in_the_inbox"]
     fieldsets = [
-        ("The person", {"fields": ["name", "language", "in_the_inbox", "created_at"]}),
+        ("Person", {"fields": ["name", "language", "in_the_inbox", "created_at"]}),
     ]
     list_display = ["name", "language", "created_at"]
 
@@ -73,7 +73,7 @@ class ContactAdmin(DeskAdmin):
 
     @admin.display(description="In the inbox")
     def in_the_inbox(self, contact: Contact) -> SafeString | str:
-        """Their profile, with all their orders and conversations."""
+        """The contact's profile, with all orders and conversations."""
         return (
             link(reverse("inbox:contact", args=[contact.pk]), "Open the profile")
             if contact.pk
@@ -86,16 +86,16 @@ class ConversationAdmin(DeskAdmin):
     """Who has which conversation; agents read and answer them in the inbox."""
 
     list_title = "Conversations"
-    list_intro = "Who has which conversation. To read and answer them, open the inbox."
-    list_empty = "Nothing matches. Conversations begin with a customer's message."
+    list_intro = "Every conversation and its assignee. To read and reply, open the inbox."
+    list_empty = "No matching conversations. A conversation starts with a customer's message."
     help_texts = {
-        "contact": "Whose it is. To move it to another person, correct the contact instead.",
-        "subject": "Shown above the thread.",
-        "assignee": "Only this agent, and supervisors, may cancel and refund from it.",
-        "state": "Snoozed ones come back by themselves.",
-        "snoozed_until": "Needed with the state Snoozed, and empty with every other.",
-        "channel": "How it came.",
-        "created_at": "When it began.",
+        "contact": "The conversation's contact. To move it to another person, fix the contact instead.",
+        "subject": "Shown above the messages.",
+        "assignee": "Only this agent and supervisors can cancel and refund from this conversation.",
+        "state": "Snoozed conversations reopen automatically.",
+        "snoozed_until": "Required if the conversation is snoozed; otherwise leave empty.",
+        "channel": "The channel it came through.",
+        "created_at": "When it started.",
     }
     readonly_fields = ["in_the_inbox", "channel", "created_at"]
     list_display = ["contact", "channel", "state", "assignee", "last_message_at"]
@@ -105,16 +105,16 @@ class ConversationAdmin(DeskAdmin):
     date_hierarchy = "last_message_at"
     fieldsets = [
         (
-            "The conversation",
+            "Conversation",
             {"fields": ["contact", "subject", "channel", "in_the_inbox", "created_at"]},
         ),
-        ("Who has it", {"fields": ["assignee", "state", "snoozed_until"]}),
+        ("Assignment", {"fields": ["assignee", "state", "snoozed_until"]}),
     ]
     raw_id_fields = ["contact"]
 
     @admin.display(description="In the inbox")
     def in_the_inbox(self, conversation: Conversation) -> SafeString | str:
-        """The thread with the customer's orders beside it."""
+        """The conversation, with the customer's orders beside it."""
         address = reverse("inbox:conversation", args=[conversation.pk])
         return link(address, "Open the conversation")
 

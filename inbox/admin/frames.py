@@ -24,32 +24,48 @@ class HelpDeskFrameAdmin(DeskAdmin):
 
     list_title = "Help desk frames"
     list_intro = (
-        "Other help desks that may show the order panel in a frame of their page. Without a row "
-        "here nobody may; docs/sidebar.md says how each is set up."
+        "Other help desks that can show the order panel in a frame. Only the ones listed "
+        "here can; docs/sidebar.md explains how to set up each one."
     )
-    list_empty = "No help desk may frame the panel. Add one, with the exact origin of its pages."
+    list_empty = "No help desk can show the panel yet. Add one with the exact origin of its pages."
     search_fields = ["name", "origins"]
     help_texts = {
-        "kind": "How the help desk tells whose customer is open, and by which agent.",
+        "origins": (
+            "The origins of the help desk's pages, one per line: https://desk.example.com. "
+            "Only these can show the panel and send it messages."
+        ),
+        "confirm_up_to": (
+            "In the shop's currency. Above this amount, the confirmation opens in a "
+            "separate window, where the other page can't cover the button. 0: every "
+            "confirmation does."
+        ),
+        "proves_addresses": (
+            "Select this only if customers can't write to that help desk under an address "
+            "that isn't theirs (in Chatwoot: with identity validation, or channels that "
+            "verify the address themselves). If off, a signed address must say “verified”; "
+            "an unverified address shows no orders."
+        ),
+        "is_active": "If off, the help desk can't show the panel.",
+        "kind": "How the help desk tells the panel which customer is open, and for which agent.",
         "created_at": "When it was added.",
     }
 
     list_display = ["name", "kind", "is_active", "proves_addresses", "origins", "confirm_up_to"]
     list_filter = ["kind", "is_active"]
     fieldsets = [
-        ("The help desk", {"fields": ["name", "kind", "origins", "is_active"]}),
-        ("Whose orders", {"fields": ["proves_addresses"]}),
+        ("Help desk", {"fields": ["name", "kind", "origins", "is_active"]}),
+        ("Customers", {"fields": ["proves_addresses"]}),
         ("Money", {"fields": ["confirm_up_to"]}),
-        ("Setting it up", {"fields": ["address", "created_at"]}),
+        ("Setup", {"fields": ["address", "created_at"]}),
     ]
     readonly_fields = ["address", "created_at"]
     actions = ["new_secret"]
 
-    @admin.display(description="Address to put into the help desk")
+    @admin.display(description="Sidebar URL")
     def address(self, frame: HelpDeskFrame) -> str:
         """Put this into the help desk; docs/sidebar.md has an example of the signing."""
         if not frame.pk:
-            return "Shown once it is saved."
+            return "Shown after you save. Copy it into the help desk."
         base = f"{settings.PUBLIC_URL}{reverse('sidebar:frame')}?frame={frame.pk}"
         if frame.kind == FrameKind.CHATWOOT:
             return base
@@ -71,7 +87,7 @@ class HelpDeskFrameAdmin(DeskAdmin):
         for frame in queryset:
             self.delete_model(request, frame)
 
-    @admin.action(description="Make a new signing secret (the old one stops working)")
+    @admin.action(description="Create a new signing secret (the old one stops working)")
     def new_secret(self, request: HttpRequest, queryset: QuerySet[HelpDeskFrame]) -> None:
         """Replace the signing secrets of the selected frames that have one, and show them."""
         for frame in queryset.filter(kind=FrameKind.GENERIC):

@@ -31,7 +31,9 @@ class ChannelKeyAuthentication(BaseAuthentication):
             return None
         channel = keys.channel_of(header[1].decode("latin-1"))
         if channel is None:
-            raise AuthenticationFailed("The channel key is not valid: make a new one in the admin.")
+            raise AuthenticationFailed(
+                "The channel key isn't valid. Create a new one in the admin."
+            )
         return None, channel
 
     def authenticate_header(self, request: Request) -> str:
@@ -67,8 +69,8 @@ class SenderSerializer(StrictSerializer):
         child=serializers.ChoiceField(choices=senders.PROVABLE),
         required=False,
         max_length=10,
-        help_text="Which of the addresses the channel has proven. Without it none is, unless the "
-        "channel's setting says that it always proves them.",
+        help_text="Which of the addresses the channel has verified. If omitted, none, unless the "
+        "channel is set to always verify its senders' addresses.",
     )
 
     def validate_verified(self, value: list[str]) -> tuple[str, ...]:
@@ -89,15 +91,14 @@ class IncomingSerializer(StrictSerializer):
         required=False,
         allow_blank=True,
         default="",
-        help_text="May be empty: a photo, a sticker. What is longer than 100,000 characters is "
-        "kept up to there, and the agents are told.",
+        help_text="Can be empty, for example for a photo or sticker. Text over 100,000 characters is "
+        "cut off there, and agents see that it was.",
     )
     attachments = serializers.ListField(
         child=AttachmentSerializer(),
         required=False,
         max_length=50,
-        help_text="Files that stay with the messenger: agents see their names and follow the "
-        "addresses.",
+        help_text="Files stored by the messenger. Agents see their names and open their URLs.",
     )
     sent_at = serializers.DateTimeField(required=False)
 
@@ -111,7 +112,7 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
 
 
 class TakenSerializer(MessageSerializer):
-    """`not_understood`: which of the sender's addresses could not be read, and why."""
+    """`not_understood`: which of the sender's addresses couldn't be read, and why."""
 
     not_understood = serializers.DictField(child=serializers.CharField(), read_only=True)
 
@@ -127,7 +128,7 @@ class ChannelMessages(APIView):
         request=IncomingSerializer, responses={201: TakenSerializer, 200: TakenSerializer}
     )
     def post(self, request: Request, channel_id: int) -> Response:
-        """Push a customer's message in. A repeat answers 200 with the first one."""
+        """Deliver a customer's message. Repeating it returns 200 and the original message."""
         incoming = IncomingSerializer(data=request.data)
         incoming.is_valid(raise_exception=True)
         data: dict[str, Any] = incoming.validated_data

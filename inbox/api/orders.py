@@ -43,7 +43,7 @@ _DISCREPANCIES: Final = {"damaged": "DAMAGE", "changed_mind": "CUSTOMER", "goodw
 
 
 class LineSerializer(StrictSerializer):
-    line = TextField(help_text="The line item's gid.")
+    line = TextField(help_text="The line item's Shopify gid.")
     quantity = serializers.IntegerField(min_value=1)
 
 
@@ -56,8 +56,8 @@ class ProposalSerializer(StrictSerializer):
     discrepancy_reason = serializers.ChoiceField(
         choices=list(previews.DISCREPANCY_REASONS),
         required=False,
-        help_text="Why `amount` is not the sum that Shopify calculates for `lines` and `shipping`. "
-        "Left out, it follows from `reason`.",
+        help_text="Why `amount` differs from what Shopify calculates for `lines` and `shipping`. If "
+        "omitted, derived from `reason`.",
     )
     shipping = TextField(max_length=24, required=False, allow_null=True)
     # As in the dialog: received items go back to stock unless the client says otherwise.
@@ -69,8 +69,8 @@ class ProposalSerializer(StrictSerializer):
         required=False,
         allow_null=True,
         allow_blank=True,
-        help_text="The gid of the return the items are in; empty: in none; left out: whichever "
-        "holds them.",
+        help_text="The gid of the return that contains the items. Empty: not in a return. Omitted: "
+        "whichever return contains them.",
     )
     staff_note = TextField(
         max_length=previews.STAFF_NOTE_LENGTH, required=False, allow_blank=True, default=""
@@ -88,11 +88,13 @@ class Orders(APIView):
         responses=OpenApiTypes.OBJECT,
     )
     def get(self, request: Request) -> Response:
-        """Find orders by number, id, e-mail, phone or tracking number, across stores."""
+        """Find orders in all stores by number, ID, email, phone, or tracking number."""
         words = request.query_params.get("q", "")
         if not search.clean(words):
             return problem(
-                "invalid", "Give q: a number, id, e-mail, phone or tracking number.", code=400
+                "invalid",
+                "Pass q: an order number, ID, email, phone, or tracking number.",
+                code=400,
             )
         rows = [_brief(order) for order in search.find(words)[: search.AT_MOST]]
         return Response({"results": rows})
@@ -101,7 +103,7 @@ class Orders(APIView):
 class OrderDetail(APIView):
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, order_id: int) -> Response:
-        """Badges, lines with tracking, money, and what may be done."""
+        """Get an order: badges, lines with tracking, money, and the actions you can take."""
         order = _order(order_id)
         return Response(_full(order, access.money_refusal_for_order(request.user, order)))
 
@@ -109,7 +111,7 @@ class OrderDetail(APIView):
 class Previews(APIView):
     @extend_schema(request=ProposalSerializer, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, order_id: int) -> Response:
-        """The summary of an action, from a fresh read of Shopify, with the token to confirm it."""
+        """Preview an action: a summary from a fresh read of Shopify, and a token to confirm it."""
         order = _order(order_id)
         incoming = ProposalSerializer(data=request.data)
         incoming.is_valid(raise_exception=True)
@@ -132,8 +134,8 @@ class Actions(APIView):
         parameters=[OpenApiParameter("Idempotency-Key", location="header", required=True)],
     )
     def post(self, request: Request, order_id: int) -> Response:
-        """Confirm a summary. The same Idempotency-Key with the same summary again answers its author
-        with the same action, whatever has changed since."""
+        """Confirm a summary. If its author repeats it with the same Idempotency-Key, the response is
+        the same action, whatever has changed since."""
         click = request.headers.get("Idempotency-Key", "")
         if not 1 <= len(click) <= 60 or not click.isprintable():
             return problem("invalid", "Send an Idempotency-Key of 1 to 60 characters.", code=400)
@@ -163,7 +165,7 @@ class Actions(APIView):
                 guard=partial(access.money_refusal_for_order, request.user),
             )
         except StalePreview as error:
-            stale = Refusal("stale", "The order changed: review it again.", str(error))
+            stale = Refusal("stale", "The order changed. Review it again.", str(error))
             return refused(stale, preview=_again(request, order, pressed["token"]))
         except ActionRefused as error:
             return refused(error.refusal)
@@ -173,7 +175,7 @@ class Actions(APIView):
 class ActionDetail(APIView):
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, action_id: int) -> Response:
-        """State, who, when, and what Shopify said."""
+        """Get an action: its state, who requested it, when, and Shopify's response."""
         return Response(_action(_get_action(action_id)))
 
 
@@ -184,7 +186,7 @@ class DecisionSerializer(StrictSerializer):
 class ActionApprove(APIView):
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, action_id: int) -> Response:
-        """Agree to exactly what was proposed. Reads the order from Shopify first."""
+        """Approve exactly what was proposed, after a fresh read of the order from Shopify."""
         _get_action(action_id)
         try:
             services.approve(
@@ -205,7 +207,7 @@ class ActionApprove(APIView):
 class ActionDecline(APIView):
     @extend_schema(request=DecisionSerializer, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, action_id: int) -> Response:
-        """Say no; nothing was sent."""
+        """Decline an action. Nothing was sent to Shopify."""
         _get_action(action_id)
         incoming = DecisionSerializer(data=request.data or {})
         incoming.is_valid(raise_exception=True)
@@ -224,7 +226,7 @@ class ActionDecline(APIView):
 class ActionWithdraw(APIView):
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, action_id: int) -> Response:
-        """Take back an action of which nothing was sent."""
+        """Withdraw an action of which nothing has been sent."""
         action = _get_action(action_id)
         if refusal := access.acting_refusal_for_order(request.user, action.order):
             return refused(refusal, code=status.HTTP_403_FORBIDDEN)
@@ -238,7 +240,7 @@ class ActionWithdraw(APIView):
 def _not_approvable(error: StalePreview) -> Refusal:
     """Say why an approval came too late, by the action's outcome."""
     if error.outcome == Outcome.STALE:
-        reason = _("The order changed: it has to be asked again.")
+        reason = _("The order changed. Submit the request again.")
         return Refusal("stale", reason, str(error))
     return Refusal(error.outcome, status_texts.label(error.outcome), str(error))
 

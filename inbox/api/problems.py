@@ -38,22 +38,22 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, exceptions.ValidationError):
         return problem(
             "invalid",
-            "The request is not valid.",
+            "The request isn't valid.",
             code=400,
             errors=error.detail,
-            detail="Correct the fields named in errors and send it again.",
+            detail="Correct the fields listed in `errors` and send the request again.",
         )
     if isinstance(error, exceptions.ParseError):
-        return problem("malformed", "The body is not readable JSON.", code=400)
+        return problem("malformed", "The body isn't valid JSON.", code=400)
     response = default_handler(error, context)
     if response is None:
         return None
     if isinstance(error, Http404 | exceptions.NotFound):
-        answer = problem("not-found", "There is no such thing here.", code=404)
+        answer = problem("not-found", "We couldn’t find that.", code=404)
     elif isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         answer = problem("unauthenticated", str(error.detail), code=response.status_code)
     elif isinstance(error, PermissionDenied | exceptions.PermissionDenied):
-        answer = problem("forbidden", "You may not do that.", code=403)
+        answer = problem("forbidden", "You don't have permission to do that.", code=403)
     else:
         answer = problem("error", str(getattr(error, "detail", error)), code=response.status_code)
     for name, value in response.headers.items():

@@ -19,7 +19,7 @@ def skip_all(*, now: datetime) -> tuple[int, int]:
     this one was already announced. Replies written by agents stay as they are. Opens its own
     transaction; returns how many events and messages were skipped.
     """
-    reason = _("A backup was restored, so it may have been sent before.")
+    reason = _("A backup was restored, so this may have been sent before.")
     with transaction.atomic(durable=True):
         Store.objects.update(connected_at=now.replace(microsecond=0) + timedelta(seconds=1))
         events = OrderEvent.objects.unannounced().update(announced_at=now, announce_after=None)

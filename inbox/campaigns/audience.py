@@ -100,9 +100,11 @@ def refusal(
     if not conditions:
         return ""
     if not person.is_known:
-        return _("Nobody knows whose it is, so that nothing can be counted.")
+        return _("This order has no known customer, so there is nothing to count.")
     counts = count(conditions, person, campaign, at=at, event=event, order=order, about_to=about_to)
-    return "" if all_hold(conditions, counts) else _("The customer is not of its audience.")
+    return (
+        "" if all_hold(conditions, counts) else _("The customer isn’t in the campaign’s audience.")
+    )
 
 
 def count(

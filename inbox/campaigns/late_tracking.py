@@ -29,7 +29,7 @@ def may_come(draft: Draft, event: OrderEvent) -> bool:
 
 def keep_waiting(row: CampaignMessage, *, next_attempt_at: datetime | None = None) -> None:
     """Mark a row as waiting for the tracking number."""
-    row.state, row.reason = SendState.WAITING, _("Waits for the shipment’s tracking number.")
+    row.state, row.reason = SendState.WAITING, _("Waiting for the shipment’s tracking number.")
     row.attempts, row.next_attempt_at = 0, next_attempt_at
     row.save(update_fields=["state", "reason", "attempts", "next_attempt_at"])
 
@@ -47,7 +47,7 @@ def next_look(*, now: datetime) -> datetime:
 
 def never_came() -> str:
     """Return the reason for giving up on the number, for the row."""
-    return _("The shipment got no tracking number in time.")
+    return _("The shipment didn’t get a tracking number in time.")
 
 
 def end(event: OrderEvent) -> None:
@@ -57,7 +57,7 @@ def end(event: OrderEvent) -> None:
     """
     if event.kind == EventKind.FULFILLED:
         _waiting().filter(event=event).update(
-            state=SendState.SKIPPED, reason=_("The campaign was switched off meanwhile.")
+            state=SendState.SKIPPED, reason=_("The campaign has since been turned off.")
         )
 
 

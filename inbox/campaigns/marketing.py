@@ -119,7 +119,7 @@ def _postpone(row: CampaignMessage, now: datetime) -> None:
     """Retry with back-off, or give up: late advertising is of no use."""
     mine = CampaignMessage.objects.filter(pk=row.pk, state=SendState.WAITING)
     if row.attempts > len(_BACKOFF_S):
-        reason = _("Shopify could not be asked for the customer’s consent.")
+        reason = _("The customer’s consent couldn’t be checked with Shopify.")
         mine.update(state=SendState.SKIPPED, reason=reason, next_attempt_at=None)
         return
     wait = timedelta(seconds=_BACKOFF_S[row.attempts - 1])
@@ -216,7 +216,7 @@ def _quiet_refusal(row: CampaignMessage, person: Person, now: datetime) -> str:
         written_at__gt=now - row.campaign.quiet_time,
     )
     if lately.exclude(same).exists():
-        return _("The customer got this campaign already within its quiet time.")
+        return _("The customer already got this campaign within its quiet period.")
     return ""
 
 

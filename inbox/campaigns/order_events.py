@@ -347,7 +347,7 @@ def _drafts(
         )
         is_in_conversation = any(other.via == Via.CONVERSATION and other.leaves for other in found)
         if via == Via.EMAIL and not draft.refusal and is_in_conversation:
-            draft = Draft(via=via, refusal=_("The customer reads it in the conversation."))
+            draft = Draft(via=via, refusal=_("The customer gets it in the conversation."))
         found.append(draft)
     return found
 
@@ -363,7 +363,7 @@ def _draft(
     audience_refusal: str,
 ) -> Draft:
     if campaign.skip_when_shopify_notifies and is_notified:
-        return Draft(via=via, refusal=_("Shopify notifies the customer itself."))
+        return Draft(via=via, refusal=_("Shopify notifies the customer."))
     recipient = consent.recipient_of(order, via)
     if refusal := address_refusal(via, recipient, conversation) or audience_refusal:
         return Draft(via=via, refusal=refusal)

@@ -161,7 +161,7 @@ def address_refusal(via: Via, recipient: str, conversation: Conversation | None)
             return _("The customer has no conversation.")
         is_mail = conversation.channel.kind == ChannelKind.EMAIL
         if is_mail and not recipients.email_of(conversation, proven_only=True):
-            return _("No e-mail address of the contact is proven.")
+            return _("The contact has no verified email address.")
         return ""
     if via == Via.SMS and not sms.is_configured():
         return _("No SMS provider is set up.")
@@ -172,8 +172,8 @@ def address_refusal(via: Via, recipient: str, conversation: Conversation | None)
 
 # Lambdas, because the active language is known only when they are called.
 _NO_ADDRESS: Final = {
-    Via.EMAIL: lambda: _("The order has no e-mail address."),
-    Via.SMS: lambda: _("The order has no phone number that can be called from abroad."),
+    Via.EMAIL: lambda: _("The order has no email address."),
+    Via.SMS: lambda: _("The order has no phone number with a country code."),
 }
 
 

@@ -71,7 +71,7 @@ def send(message: Message) -> None:
         raise NotSent(f"{recipients.OPTED_OUT} ({status}).", is_final=True)
     if not 200 <= status < 300:
         is_down = status >= 500 or status in _RETRY_LATER
-        raise NotSent(f"The messenger answered {status}.", is_down=is_down)
+        raise NotSent(f"The messenger responded with {status}.", is_down=is_down)
 
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
@@ -85,7 +85,7 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
         ) as answer:
             return answer.status
     except http.NoAnswer as error:
-        raise NotSent(_("The messenger did not answer."), is_down=True) from error
+        raise NotSent(_("The messenger didn’t respond."), is_down=True) from error
 
 
 def check_address(url: str) -> None:
@@ -95,16 +95,14 @@ def check_address(url: str) -> None:
     """
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise NotSent(
-            _("The callback URL is not a valid web address."), is_final=True, was_tried=False
-        )
+        raise NotSent(_("The callback URL isn’t a valid URL."), is_final=True, was_tried=False)
     if settings.DEBUG:
         return
     try:
         found = socket.getaddrinfo(parts.hostname, parts.port or 443, proto=socket.IPPROTO_TCP)
     except OSError as error:
-        raise NotSent(_("The callback’s host does not exist."), is_down=True) from error
+        raise NotSent(_("The callback URL’s host doesn’t exist."), is_down=True) from error
     if not all(ipaddress.ip_address(entry[4][0]).is_global for entry in found):
         raise NotSent(
-            _("The callback is not on the public internet."), is_final=True, was_tried=False
+            _("The callback URL isn’t on the public internet."), is_final=True, was_tried=False
         )

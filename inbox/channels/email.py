@@ -52,13 +52,13 @@ def _address(message: Message) -> str:
     is_news = message.kind == MessageKind.CONFIRMATION
     if message.recipient:
         if is_news and not recipients.is_proven(conversation, message.recipient):
-            raise NotSent("The address is not proven any more.", is_final=True, was_tried=False)
+            raise NotSent("The address is no longer verified.", is_final=True, was_tried=False)
         return message.recipient
     # The message is older than the `recipient` column.
     find = recipients.news_recipient if is_news else recipients.recipient
     address = find(conversation)
     if not address:
-        raise NotSent("The contact has no e-mail address.", is_final=True, was_tried=False)
+        raise NotSent("The contact has no email address.", is_final=True, was_tried=False)
     return address
 
 
@@ -99,4 +99,4 @@ def send_mail(
         is_down = isinstance(error, smtplib.SMTPServerDisconnected)
         raise NotSent(f"The mail server refused: {error}", is_down=is_down) from error
     except OSError as error:
-        raise NotSent(_("The mail server did not answer."), is_down=True) from error
+        raise NotSent(_("The mail server didn’t respond."), is_down=True) from error

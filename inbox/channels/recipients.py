@@ -27,11 +27,11 @@ def refusal(conversation: Conversation) -> str:
     channel = conversation.channel
     words = {"channel": channel.name}
     if not channel.is_active:
-        return _("%(channel)s is switched off: messages stay in the conversation.") % words
+        return _("%(channel)s is turned off. Messages stay in the conversation.") % words
     if channel.kind == ChannelKind.EMAIL:
-        return "" if recipient(conversation) else _("The contact has no e-mail address.")
+        return "" if recipient(conversation) else _("The contact has no email address.")
     if urlsplit(channel.callback_url).scheme not in {"http", "https"}:
-        return _("%(channel)s has no callback address: messages stay in the conversation.") % words
+        return _("%(channel)s has no callback URL. Messages stay in the conversation.") % words
     return _refused_last(conversation)
 
 
@@ -122,4 +122,4 @@ def _refused_last(conversation: Conversation) -> str:
         or not last.error.startswith(OPTED_OUT)
     ):
         return ""
-    return _("This person takes no messages here any more. The last one was not delivered.")
+    return _("This person no longer receives messages here. The last one was not delivered.")

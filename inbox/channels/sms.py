@@ -77,7 +77,7 @@ class ConsoleBackend:
             # Phone numbers and names don't belong in a production log.
             logger.error("%s was not sent: the console is no provider", message_id)
             raise NotSent(
-                "SMS_BACKEND names the console, which sends nothing.",
+                "SMS_BACKEND is set to the console backend, which sends nothing.",
                 is_final=True,
                 was_tried=False,
             )
@@ -100,17 +100,17 @@ def backend() -> SmsBackend:
 def send_text(*, to: str, text: str, message_id: str) -> None:
     """Send one SMS. Raises NotSent."""
     if not is_configured():
-        raise NotSent("No SMS provider is set up: see SMS_BACKEND.", is_final=True, was_tried=False)
+        raise NotSent("No SMS provider is set up. Set SMS_BACKEND.", is_final=True, was_tried=False)
     with _lock:
         _hanging[:] = [sending for sending in _hanging if sending.is_hanging()]
         if len(_hanging) >= _HANG_AT_MOST:
-            raise NotSent(_("The SMS provider did not answer."), is_down=True)
+            raise NotSent(_("The SMS provider didn’t respond."), is_down=True)
     sending = _Sending(to, text, message_id)
     sending.start()
     sending.join(WITHIN_S)
     if sending.is_alive():
         with _lock:
             _hanging.append(sending)
-        raise NotSent(_("The SMS provider did not answer."), is_down=True)
+        raise NotSent(_("The SMS provider didn’t respond."), is_down=True)
     if sending.error is not None:
         raise sending.error

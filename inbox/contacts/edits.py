@@ -35,7 +35,7 @@ def add_address(*, contact: Contact, text: str, by: User) -> Identity | Claim:
     email, phone = normalization.email(text), normalization.phone(text)
     if not email and not phone:
         raise IdentityRefused(
-            _("Enter an e-mail address, or a phone number with its country: +49 151 12345678.")
+            _("Enter an email address, or a phone number with its country code: +49 151 12345678.")
         )
     kind, value = (IdentityKind.EMAIL, email) if email else (IdentityKind.PHONE, phone)
     if not roles.is_supervisor(by):
@@ -74,7 +74,7 @@ def _add_vouched(
 def _refuse_taken_away(contact: Contact, kind: IdentityKind, value: str) -> None:
     if identities.refused_by(contact, [(kind.value, value)]):
         raise IdentityRefused(
-            _("%s was taken from this contact: give it back under “Taken away”.")
+            _("%s was removed from this contact. Use “Removed from this contact” to restore it.")
             % shown_value(kind, value)
         )
 
@@ -117,7 +117,7 @@ def link_customers(
 ) -> list[Identity]:
     """Link Shopify customers, given as (store ID, gid), to a contact.
 
-    This is the answer to "Which customer is it?". Links all of them or none, and returns the new
+    This is the answer to "Which customer is this?". Links all of them or none, and returns the new
     identities; raises IdentityRefused if one belongs to another contact.
     """
     made = []
@@ -153,7 +153,7 @@ def accept_suggestion(*, contact: Contact, found: Suggestion, by: User) -> Ident
     if found.is_taken:
         raise IdentityRefused(_taken_message(found.shown))
     if found.is_claim and not roles.is_supervisor(by):
-        raise IdentityRefused(_("Only a supervisor can confirm what nobody has proven."))
+        raise IdentityRefused(_("Only a supervisor can confirm this without proof."))
     try:
         with transaction.atomic():
             _lock(contact)
@@ -222,7 +222,7 @@ def restore_identity(*, identity: Identity, by: User) -> None:
     is_supervisor = roles.is_supervisor(by)
     is_others = identity.added_by_id is not None and identity.removed_by_id != by.pk
     if is_others and not is_supervisor:
-        raise IdentityRefused(_("Only a supervisor can confirm what nobody has proven."))
+        raise IdentityRefused(_("Only a supervisor can confirm this without proof."))
     try:
         with transaction.atomic():
             Identity.objects.filter(pk=identity.pk).exclude(removed_at=None).update(
@@ -236,4 +236,4 @@ def restore_identity(*, identity: Identity, by: User) -> None:
 
 
 def _taken_message(value: str) -> str:
-    return _("%s belongs to another contact: take it from there first.") % value
+    return _("%s belongs to another contact. Remove it from that contact first.") % value

@@ -43,7 +43,11 @@ class Match:
     @property
     def how(self) -> str:
         """How the match was made, for display."""
-        return str(self.identity.get_kind_display()) if self.identity else _("E-mail of an order")
+        return (
+            str(self.identity.get_kind_display())
+            if self.identity
+            else _("Email address on an order")
+        )
 
     @property
     def is_by_agent(self) -> bool:
@@ -65,7 +69,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """The question "Which customer is it?" for one store."""
+    """The question "Which customer is this?" for one store."""
 
     store_id: int
     store_name: str
@@ -237,11 +241,14 @@ def _led_by(head: CustomerHead, active: Sequence[Identity]) -> Identity | None:
 
 def _question(candidates: Sequence[CustomerHead], taken: set[int], *, is_refused: bool) -> Question:
     first = candidates[0]
-    why = _("More than one customer of %(store)s fits this contact.")
+    why = _("More than one customer of %(store)s matches this contact.")
     if is_refused:
-        why = _("An agent took a customer of %(store)s, or an address of one, from this contact.")
+        why = _(
+            "An agent removed a customer of %(store)s, or one of that customer’s addresses, "
+            "from this contact."
+        )
     elif len(candidates) == 1:
-        why = _("An address of this customer of %(store)s belongs to another contact as well.")
+        why = _("An address of this %(store)s customer also belongs to another contact.")
     return Question(
         store_id=first.store_id,
         store_name=first.store_name,
@@ -266,22 +273,22 @@ def _question(candidates: Sequence[CustomerHead], taken: set[int], *, is_refused
 def _ambiguous() -> Refusal:
     return Refusal(
         "ambiguous_customer",
-        _("It is not certain which Shopify customer this contact is."),
-        _("Answer “Which customer is it?” in the conversation first."),
+        _("It’s not clear which Shopify customer this contact is."),
+        _("Answer “Which customer is this?” in the conversation first."),
     )
 
 
 def _shared() -> Refusal:
     return Refusal(
         "ambiguous_customer",
-        _("An address of this order belongs to another contact as well."),
-        _("Take the address from the contact it does not belong to first."),
+        _("An address on this order also belongs to another contact."),
+        _("First remove the address from the contact it doesn’t belong to."),
     )
 
 
 def _taken_away() -> Refusal:
     return Refusal(
         "ambiguous_customer",
-        _("An address of this order was taken from this contact."),
-        _("Give it back on the contact's page first, if it is theirs."),
+        _("An address on this order was removed from this contact."),
+        _("If it’s theirs, restore it on the contact’s page first."),
     )

@@ -115,8 +115,10 @@ def _parse(email: str, phone: str) -> Iterator[Address]:
 def why_not_understood(address: Address) -> str:
     """Explain what is wrong with an address, to the API client that sent it and to agents."""
     if address.kind == IdentityKind.EMAIL:
-        return _("Not an e-mail address.")
-    return _("Not a phone number we can read: write it with its country, as +49 151 12345678.")
+        return _("Not a valid email address.")
+    return _(
+        "We can’t read this phone number. Enter it with its country code, such as +49 151 12345678."
+    )
 
 
 def holder(addresses: Addresses) -> Contact | None:

@@ -127,9 +127,9 @@ def of_claims(
         kind = IdentityKind.EMAIL if is_email else IdentityKind.PHONE
         value = order.email if is_email else order.phone
         words = {"order": order.name, "store": order.store}
-        text = _("gave the e-mail address of order %(order)s at %(store)s, unverified")
+        text = _("gave the email address on order %(order)s at %(store)s, unverified")
         if not is_email:
-            text = _("gave the phone number of order %(order)s at %(store)s, unverified")
+            text = _("gave the phone number on order %(order)s at %(store)s, unverified")
         found.append(
             Suggestion(kind=kind, value=value, shown=value, evidence=text % words, is_claim=True)
         )
@@ -150,7 +150,7 @@ def _claimed_customer(customer: Customer, *, by_email: bool, by: int | None) -> 
     """Suggest a customer whose address was claimed. `by` is the contact who claims it; None for a
     help desk's customer, who has no contact here."""
     head = customers.head(customer)
-    text = _("gave the e-mail address of %(name)s, unverified")
+    text = _("gave the email address of %(name)s, unverified")
     if not by_email:
         text = _("gave the phone number of %(name)s, unverified")
     name = f"{head.name} · {head.store_name}"
@@ -182,7 +182,7 @@ def _holders(found: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
 def _of_customers(matching: Matching) -> Iterator[Suggestion]:
     for match in matching.matches:
         words = {"name": match.head.name, "store": match.head.store_name}
-        evidence = _("the Shopify customer %(name)s at %(store)s has it") % words
+        evidence = _("belongs to Shopify customer %(name)s at %(store)s") % words
         yield from _addresses(match.head.email, match.head.phone, evidence)
 
 
@@ -198,12 +198,12 @@ def _of_orders(keys: OrderKeys, matching: Matching, text: str) -> Iterator[Sugge
     for order in orders.order_by("-placed_at")[:_ORDERS_READ]:
         words = {"order": order.name, "store": order.store}
         if (order.store_id, order.customer_gid) in pairs:
-            evidence = _("order %(order)s of the same Shopify customer at %(store)s") % words
+            evidence = _("on order %(order)s from the same Shopify customer at %(store)s") % words
             yield from _addresses(order.email, order.phone, evidence)
         elif not _is_own(order, keys) and not _has_any_key(
             order.store_id, order.customer_gid, order, keys.refused
         ):
-            evidence = _("order %(order)s at %(store)s, named in the conversation") % words
+            evidence = _("on order %(order)s at %(store)s, mentioned in the conversation") % words
             yield from _claims(order, evidence)
 
 

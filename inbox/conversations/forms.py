@@ -43,8 +43,8 @@ class MessageForm(forms.Form):
         if mode != self._mode:
             raise forms.ValidationError(
                 _(
-                    "Nothing was sent: the button did not fit the choice above. Check whether this"
-                    " is a reply or a note, and press the button again."
+                    "Nothing was sent: the button didn’t match the option selected above. "
+                    "Check whether this is a reply or a note, then press the button again."
                 )
             )
         return mode

@@ -12,7 +12,7 @@ CAMPAIGNS: Final[tuple[tuple[str, dict[str, Any], dict[str, _Text]], ...]] = (
         {
             "event_kind": "canceled",
             "subject": "Your order {{ order.number }} was canceled",
-            "body": "Hello {{ customer.first_name|there }},\n\nyour order {{ order.number }} was "
+            "body": "Hello {{ customer.first_name|there }},\n\nYour order {{ order.number }} was "
             "canceled. {{ refund_sentence }} {{ refund_how }}\n\nKind regards\n{{ store.name }}",
         },
         {
@@ -34,7 +34,7 @@ CAMPAIGNS: Final[tuple[tuple[str, dict[str, Any], dict[str, _Text]], ...]] = (
         {
             "event_kind": "refunded",
             "subject": "We are refunding {{ amount }}",
-            "body": "Hello {{ customer.first_name|there }},\n\nwe are refunding {{ amount }} of "
+            "body": "Hello {{ customer.first_name|there }},\n\nWe are refunding {{ amount }} of "
             "your order {{ order.number }}. {{ refund_how }}\n\nKind regards\n{{ store.name }}",
         },
         {
@@ -60,9 +60,9 @@ CAMPAIGNS: Final[tuple[tuple[str, dict[str, Any], dict[str, _Text]], ...]] = (
             "via_conversation": False,
             "abandoned_after_minutes": 60,
             "subject": "You left something behind",
-            "body": "Hello {{ customer.first_name|there }},\n\nyour basket of {{ amount }} is still "
+            "body": "Hello {{ customer.first_name|there }},\n\nYour cart of {{ amount }} is still "
             "here: {{ checkout.url }}\n\nKind regards\n{{ store.name }}\n\n"
-            "No more of these: {{ unsubscribe_url }}",
+            "Unsubscribe: {{ unsubscribe_url }}",
         },
         {
             "de": (

@@ -57,7 +57,7 @@ def validate_placeholders(text: str) -> None:
     if unknown := placeholders.unknown(text):
         known = ", ".join(sorted(placeholders.KNOWN))
         raise ValidationError(
-            _("Unknown placeholder %(unknown)s. Known are: %(known)s."),
+            _("Unknown placeholder %(unknown)s. Available placeholders: %(known)s."),
             params={"unknown": ", ".join(unknown), "known": known},
         )
 
@@ -265,14 +265,15 @@ class Campaign(CampaignText):
     def clean(self) -> None:
         problems: dict[str, str] = {}
         if self.event_kind in CHECKOUT_TRIGGERS and not self.is_marketing:
-            problems["purpose"] = "A reminder of a checkout is marketing: choose Marketing."
+            problems["purpose"] = "Checkout reminders are marketing. Choose Marketing."
         if self.event_kind in CONFIRMATIONS and self.is_marketing:
             problems["purpose"] = (
-                "Customers must always hear of a cancellation or refund: choose Transactional."
+                "Customers must always be told about a cancellation or refund. Choose "
+                "Transactional."
             )
         if self.is_marketing and self.via_conversation:
             problems["via_conversation"] = (
-                "Shopify knows no consent to marketing in a messenger: untick this."
+                "Shopify doesn't record marketing consent for messengers. Clear this checkbox."
             )
         if problems:
             raise ValidationError(problems)
@@ -286,16 +287,16 @@ class Campaign(CampaignText):
             names = ", ".join(f"{{{{ {name} }}}}" for name in alien)
             raise ValidationError(
                 {
-                    "body": f"{names}: there is no such value when “{self.get_event_kind_display()}” "
-                    "is what happened. Take it out."
+                    "body": f"{names}: not available for “{self.get_event_kind_display()}” "
+                    "campaigns. Remove it."
                 }
             )
         ours = sorted(used & placeholders.OUR_SENTENCES)
         if ours and not placeholders.has_catalog(language):
             raise ValidationError(
                 {
-                    "body": f"{{{{ {ours[0]} }}}} is not translated into “{language}”: write a "
-                    "sentence of your own with {{ amount }}."
+                    "body": f"{{{{ {ours[0]} }}}} isn't available in “{language}”. Write "
+                    "your own sentence with {{ amount }}."
                 }
             )
         if (
@@ -305,7 +306,7 @@ class Campaign(CampaignText):
         ):
             raise ValidationError(
                 {
-                    "body": "A marketing e-mail must say how to unsubscribe: add "
+                    "body": "A marketing email must say how to unsubscribe. Add "
                     "{{ unsubscribe_url }}."
                 }
             )
@@ -382,11 +383,11 @@ class CampaignCondition(models.Model):
 
     def clean(self) -> None:
         if self.comparison == Comparison.AT_LEAST and self.count == 0:
-            raise ValidationError({"count": "“At least 0” is true of everybody: enter 1 or more."})
+            raise ValidationError({"count": "“At least 0” matches everyone. Enter 1 or more."})
         if self.comparison == Comparison.NEVER and self.event_kind == self.campaign.event_kind:
             raise ValidationError(
                 {
-                    "event_kind": "This is what sends the message, so it happened: nobody would get "
-                    "it. Choose another event, or “at most”."
+                    "event_kind": "This event is what sends the message, so no one would get it. Choose "
+                    "another event, or “at most”."
                 }
             )

@@ -35,18 +35,18 @@ def normal_origin(text: str) -> str:
         parts = urlsplit(word)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise ValidationError(f"{text.strip()} is not a valid web address.") from error
+        raise ValidationError(f"{text.strip()} isn't a valid URL.") from error
     if "*" in word:
         raise ValidationError(
-            f"{word}: wildcards are not allowed. List each address of the help desk by itself."
+            f"{word}: wildcards aren't allowed. Enter each address of the help desk separately."
         )
     is_local = settings.DEBUG and parts.scheme == "http" and host in _LOOPBACK
     if parts.scheme != "https" and not is_local:
-        raise ValidationError(f"{word}: an origin begins with https://.")
+        raise ValidationError(f"{word}: an origin starts with https://.")
     plain = f"{parts.scheme}://{host}" + (f":{port}" if port else "")
     if not _HOST.match(host) or word != plain:
         raise ValidationError(
-            f"{word}: only scheme, host and port, such as https://desk.example.com. Leave out "
+            f"{word}: use only scheme, host, and port, such as https://desk.example.com. Leave out "
             "the path, and write international names in their xn-- form."
         )
     return plain.removesuffix(":443") if parts.scheme == "https" else plain
@@ -67,7 +67,7 @@ def split_origins(text: str) -> tuple[str, ...]:
 
 def _check_origins(text: str) -> None:
     if not split_origins(text):
-        raise ValidationError("List at least one origin, such as https://desk.example.com.")
+        raise ValidationError("Enter at least one origin, such as https://desk.example.com.")
 
 
 class HelpDeskFrame(models.Model):

@@ -120,7 +120,7 @@ def end_overdue(model: type[models.Model], pk: int) -> None:
     if row is None:
         return
     if isinstance(row, Message) and not row.channel.is_active:
-        reason = _("The channel is switched off.")
+        reason = _("The channel is turned off.")
     elif row.attempts >= ATTEMPTS:
         reason = row.error or status_text.tried(row.attempts)
     else:

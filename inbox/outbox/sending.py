@@ -83,7 +83,7 @@ def _check(row: CampaignMessage | None, *, by_hand: bool = False) -> None:
         reason = consent.leaving_refusal(row, by_hand=by_hand)
     except ShopUnreachable as error:
         raise NotSent(
-            _("Shopify could not be asked for the customer’s consent."), was_tried=False
+            _("The customer’s consent couldn’t be checked with Shopify."), was_tried=False
         ) from error
     if reason:
         raise NotSent(reason, is_final=True, was_tried=False)

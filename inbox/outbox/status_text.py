@@ -84,7 +84,7 @@ def on_its_way(message: Message) -> str:
 
 def _waiting(message: Message) -> str:
     if not message.channel.is_active:
-        return _("Waiting: %(channel)s is switched off.") % {"channel": message.channel.name}
+        return _("Waiting: %(channel)s is turned off.") % {"channel": message.channel.name}
     if not message.error or message.next_attempt_at is None:
         return _("Sending…")
     at = date_format(timezone.localtime(message.next_attempt_at), "H:i")

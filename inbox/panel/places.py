@@ -286,9 +286,9 @@ class InFrame(Place):
             return None
         return Refusal(
             "not_assigned",
-            _("Assign the conversation to yourself in %(desk)s to act.")
+            _("To take action, assign the conversation to yourself in %(desk)s.")
             % {"desk": self.frame.name},
-            _("Only the agent a conversation is assigned to may cancel or refund."),
+            _("Only the agent assigned to this conversation can cancel or refund."),
         )
 
     def matching(self, order: Order) -> Matching:

@@ -41,11 +41,11 @@ def consent_of(thing: Order | CheckoutSnapshot, via: Via) -> Consent | None:
 def refusal(consent: Consent | None) -> str:
     """Return why marketing must not be sent; "" if the customer consented and didn't opt out."""
     if consent is None or not consent.state:
-        return _("Shopify tells of no consent to marketing on this channel.")
+        return _("The customer hasn’t agreed to marketing on this channel.")
     if not consent.is_given:
         return _("Consent to marketing: %(state)s.") % {"state": consent_word(consent.state)}
     if opt_outs.has(consent.address):
-        return _("They have unsubscribed from our e-mails.")
+        return _("The customer unsubscribed from our emails.")
     return ""
 
 
@@ -84,7 +84,7 @@ def campaign_refusal(row: CampaignMessage) -> str:
     """Return why the campaign no longer sends on the row's channel; "" if it does."""
     if row.campaign.is_active and Via(row.via) in row.campaign.channels:
         return ""
-    return _("The campaign was switched off meanwhile.")
+    return _("The campaign has since been turned off.")
 
 
 def read_checkout(checkout: Checkout) -> CheckoutSnapshot | None:
@@ -100,11 +100,11 @@ def read_checkout(checkout: Checkout) -> CheckoutSnapshot | None:
 def checkout_refusal(checkout: Checkout, read: CheckoutSnapshot | None) -> str:
     """Return why a checkout no longer gets a reminder; "" if it does."""
     if read is None or checkout.deleted_at:
-        return _("Shopify has no such checkout any more.")
+        return _("This checkout no longer exists in Shopify.")
     if read.completed_at:
-        return _("Its order was placed.")
+        return _("The checkout has become an order.")
     if read.last_order_at and read.last_order_at >= read.started_at:
-        return _("The customer has placed an order since.")
+        return _("The customer has since placed an order.")
     return ""
 
 
@@ -142,7 +142,7 @@ def _address_refusal(row: CampaignMessage, address: str) -> str:
     """Refuse if the address has changed: the old one may be someone else's by now."""
     if address == row.recipient:
         return ""
-    return _("The customer’s address was changed or removed meanwhile.")
+    return _("The customer’s address has since been changed or removed.")
 
 
 def _of_order(order: Order) -> Consents:

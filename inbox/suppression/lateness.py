@@ -42,8 +42,8 @@ def refusal(event: OrderEvent, *, now: datetime) -> str:
     if is_late(event.occurred_at, now=event.recorded_at):
         days = (event.recorded_at - event.occurred_at).days
         text = ngettext(
-            "It happened %(days)d day before we heard of it.",
-            "It happened %(days)d days before we heard of it.",
+            "It happened %(days)d day before we learned of it.",
+            "It happened %(days)d days before we learned of it.",
             days,
         )
         return text % {"days": days}

@@ -70,7 +70,7 @@ def small_refund_refusal(campaign: Campaign, event: OrderEvent) -> str:
     sum_ = news_of(event).in_shop or event.money
     if sum_ is None or sum_.amount >= campaign.staff_refund_minimum:
         return ""
-    return _("Staff made it in Shopify, and it is below the campaign’s minimum.")
+    return _("Staff made this refund in Shopify, and it’s below the campaign’s minimum.")
 
 
 def parcel_of(event: OrderEvent) -> Fulfillment | None:
@@ -86,14 +86,14 @@ def _switched_on_since(campaign: Campaign, store: Store, at: datetime) -> str:
     if reason := _store_refusal(store):
         return reason
     if at < store.connected_at - _ON_ITS_WAY:
-        return _("It happened before the store was connected or switched on.")
+        return _("It happened before the store was connected or turned on.")
     if at < campaign.on_since - _ON_ITS_WAY:
-        return _("It happened before the campaign was switched on.")
+        return _("It happened before the campaign was turned on.")
     return ""
 
 
 def _store_refusal(store: Store) -> str:
-    return "" if store.is_active else _("The store is switched off.")
+    return "" if store.is_active else _("The store is turned off.")
 
 
 def _untrue(campaign: Campaign, event: OrderEvent) -> str:

@@ -89,15 +89,15 @@ def sentence(way: Way) -> str:
     """Return the sentence in the active language; "" if we can't tell anything for certain."""
     match way:
         case Way.CARD:
-            return _("Depending on your bank it arrives within ten days.")
+            return _("Depending on your bank, it arrives within ten days.")
         case Way.BANK:
             return _("We return it by bank transfer.")
         case Way.CASH:
-            return _("You paid in cash, so we will arrange with you how you get it back.")
+            return _("You paid in cash, so we will arrange with you how to return your money.")
         case Way.GIFT_CARD:
             return _("It is back on the gift card you paid with.")
         case Way.STORE_CREDIT:
-            return _("You have it as store credit in your customer account.")
+            return _("It is available as store credit in your customer account.")
     return ""
 
 

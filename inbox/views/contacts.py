@@ -57,7 +57,9 @@ def add_identity(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, str(refused))
     else:
         if isinstance(made, Claim):
-            text = _("%s was noted as unverified. It finds orders once a supervisor confirms it.")
+            text = _(
+                "%s was added as unverified. It will find orders once a supervisor confirms it."
+            )
             messages.success(request, text % made.value)
     return redirect("inbox:contact", pk)
 
@@ -67,7 +69,7 @@ def remove_identity(request: HttpRequest, pk: int, identity_id: int) -> HttpResp
     """“Wrong person?”: take an address, and the orders found by it, away from the contact."""
     identity = _identity(request, pk, identity_id)
     edits.remove_identity(identity=identity, by=access.agent_of(request))
-    messages.success(request, _("%s was taken from this contact.") % identity.shown)
+    messages.success(request, _("%s was removed from this contact.") % identity.shown)
     return _back(request, pk)
 
 
@@ -84,13 +86,13 @@ def restore_identity(request: HttpRequest, pk: int, identity_id: int) -> HttpRes
 
 @require_POST
 def link_customers(request: HttpRequest, pk: int) -> HttpResponse:
-    """Link the customers an agent chose for “Which customer is it?”, if they are still offered."""
+    """Link the customers an agent chose for “Which customer is this?”, if they are still offered."""
     contact = access.get_contact(request.user, pk)
     chosen = list(dict.fromkeys(request.POST.getlist("customer")))
     # Only what is still offered: a forged or outdated form must not link some other customer.
     asked = _person(request, contact).candidate_values()
     if not chosen or not set(chosen) <= asked:
-        messages.error(request, _("Somebody else has already decided this. Check again."))
+        messages.error(request, _("Someone else already decided this. Check again."))
         return _back(request, pk)
     try:
         edits.link_customers(
@@ -117,7 +119,7 @@ def accept_suggestion(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def set_suggestion_aside(request: HttpRequest, pk: int) -> HttpResponse:
-    """“Not this person”: remember it. Agents can undo it under “Taken away”."""
+    """“Not this person”: remember it. Agents can undo it under “Removed from this contact”."""
     contact = access.get_contact(request.user, pk)
     if found := _suggestion(request, contact):
         made = edits.set_aside(
@@ -128,7 +130,7 @@ def set_suggestion_aside(request: HttpRequest, pk: int) -> HttpResponse:
             by=access.agent_of(request),
         )
         if made is None:
-            messages.error(request, _("Somebody else has already decided this. Check again."))
+            messages.error(request, _("Someone else already decided this. Check again."))
     return _back(request, pk)
 
 
@@ -138,7 +140,7 @@ def make_contact(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.get_conversation(request.user, pk)
     chosen = participants.get(found, number(request.POST.get("participant", "")))
     if chosen is None:
-        messages.error(request, _("This person does not write in this conversation: look again."))
+        messages.error(request, _("This person isn’t in this conversation. Check again."))
         return redirect("inbox:conversation", pk=pk)
     try:
         is_new = participants.make_contact(
@@ -148,11 +150,11 @@ def make_contact(request: HttpRequest, pk: int) -> HttpResponse:
             instead_of=number(request.POST.get("instead_of", "")),
         )
     except participants.AnotherContact:
-        messages.error(request, _("Somebody else changed this in the meantime. Check again."))
+        messages.error(request, _("Someone else changed this in the meantime. Check again."))
     else:
         if is_new:
             words = {"name": chosen.shown_name}
-            text = _("%(name)s is the contact of this conversation now.") % words
+            text = _("%(name)s is now this conversation’s contact.") % words
             messages.success(request, text)
     return redirect("inbox:conversation", pk=pk)
 
@@ -172,7 +174,7 @@ def _suggestion(request: HttpRequest, contact: Contact) -> Suggestion | None:
     asked = request.POST
     found = _person(request, contact).suggested(asked.get("kind", ""), asked.get("value", ""))
     if found is None:
-        messages.error(request, _("This is not suggested any more: look again."))
+        messages.error(request, _("This is no longer suggested. Check again."))
     return found
 
 

@@ -96,7 +96,7 @@ def keep(request: HttpRequest, order_id: int) -> HttpResponse:
         order = services.keep_money(
             order_id=order_id, by=access.agent_of(request), reason=_text(request, "reason")
         )
-        return _("%s keeps its money on purpose.") % order.name
+        return _("The money for %s is kept on purpose.") % order.name
 
     return _decide(request, act)
 
@@ -108,14 +108,14 @@ def _decide(request: HttpRequest, act: Callable[[], str]) -> HttpResponse:
     except ActionRefused as error:
         messages.error(request, f"{error.refusal.reason} {error.refusal.hint}".strip())
     except StalePreview as error:
-        text = _("The order changed since it was asked for, so it was not sent: %s")
+        text = _("The order changed after this was requested, so it was not sent: %s")
         if error.outcome != Outcome.STALE:
             text = _("It was not sent: %s")
         messages.error(request, text % error)
     except ShopUnreachable as error:
         messages.error(request, f"{error} {error.hint}")
     except (OrderAction.DoesNotExist, Order.DoesNotExist):
-        messages.error(request, _("There is no such thing here."))
+        messages.error(request, _("We couldn’t find that."))
     return redirect("inbox:decisions")
 
 

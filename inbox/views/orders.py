@@ -241,7 +241,7 @@ def review(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
             order, token, by=access.agent_of(request), now=timezone.now()
         )
     except tokens.FrameRefused:
-        found = Refusal("stale", _("This window is too old."), _("Review the order again."))
+        found = Refusal("stale", _("This window has expired."), _("Review the order again."))
     except (ActionRefused, InvalidMoney, ShopUnreachable, StalePreview) as error:
         found = _as_refusal(error)
     else:
@@ -341,7 +341,7 @@ def _window_refusal(request: HttpRequest, place: Place, order: Order, token: str
         return None
     return Refusal(
         "needs_window",
-        _("This is confirmed in a window of its own."),
+        _("This has to be confirmed in a separate window."),
         _("Review the order again and press the button there."),
     )
 

@@ -86,7 +86,7 @@ def assign(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = access.get_conversation(request.user, pk)
     form = AssignForm(request.POST)
     if not form.is_valid():
-        return HttpResponseBadRequest("Nobody of that name can take conversations.")
+        return HttpResponseBadRequest("No agent with that name can take conversations.")
     to = form.cleaned_data["assignee"]
     again = _again("assign", found, "assignee", str(to.pk) if to else "")
     if to == request.user:

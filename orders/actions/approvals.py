@@ -63,11 +63,11 @@ def approval_refusal(
     policies (policies.policies_of) as `held`; both are then read only once.
     """
     if action.state != ActionState.AWAITING_APPROVAL:
-        return Refusal("not_waiting", _("This no longer waits for approval."))
+        return Refusal("not_waiting", _("This is no longer waiting for approval."))
     if action.requested_by_id == by.pk:
-        return Refusal("own_action", _("Somebody else has to approve what you asked for."))
+        return Refusal("own_action", _("Someone else has to approve your request."))
     if action.approved_by_id == by.pk:
-        return Refusal("approved_already", _("You have approved this; a second person has to."))
+        return Refusal("approved_already", _("You approved this. A second person still has to."))
     if held is None and (refusal := policies.acting_refusal(by)):
         return refusal
     policy = policies.policy_at(
@@ -80,7 +80,7 @@ def settling_refusal(by: User) -> Refusal | None:
     """Why this person may not settle by hand or keep a customer's money; None if they may."""
     if policies.is_supervisor(by):
         return None
-    return Refusal("not_supervisor", _("Only a supervisor may decide this."))
+    return Refusal("not_supervisor", _("Only a supervisor can decide this."))
 
 
 @refused_when_busy()
@@ -288,11 +288,11 @@ def _evidence_refusal(
     if not was_read:
         return None
     if action.kind != ActionKind.REFUND and not evidence.is_canceled:
-        return Refusal("no_evidence", _("Shopify shows the order, and it is not canceled."))
+        return Refusal("no_evidence", _("Shopify shows the order, and it isn’t canceled."))
     if action.kind != ActionKind.CANCEL and not evidence.refund_gid:
         return Refusal(
             "no_evidence",
-            _("Shopify shows no refund of %s on this order that is not another action’s.")
+            _("Shopify shows no refund of %s on this order other than those of other actions.")
             % (action.money.format() if action.money else "–"),
         )
     return None
@@ -314,7 +314,7 @@ def keep_money(*, order_id: int, by: User, reason: str) -> Order:
     It stands until that sum changes. Raises ActionRefused.
     """
     if not reason.strip():
-        raise ActionRefused(Refusal("reason_missing", _("Write why the money is kept.")))
+        raise ActionRefused(Refusal("reason_missing", _("Say why the money is kept.")))
     with transaction.atomic(durable=True):
         order = Order.objects.select_for_update(of=("self",)).get(pk=order_id)
         if refusal := settling_refusal(by):

@@ -125,7 +125,7 @@ def _store_objection(action: OrderAction, order: Order) -> Objection | None:
         text = _("The store is frozen: nothing is sent to Shopify until it is unfrozen.")
         return Objection(Refusal("store_frozen", text), can_pass=True)
     if not order.store.is_active:
-        text = _("The store's connection was switched off.")
+        text = _("The store’s connection was turned off.")
         # If something was sent, wait: an admin may switch the store back on to learn the outcome.
         return Objection(Refusal("store_off", text), can_pass=action.maybe_applied)
     return None
@@ -137,7 +137,7 @@ def _refund_refusal(order: Order, proposal: Proposal, now: datetime) -> Refusal 
         return refusal
     if proposal.amount is not None and proposal.amount > rules.net_paid(snapshot):
         return Refusal(
-            "over_refund", _("More than what is left to refund."), _("Review the order again.")
+            "over_refund", _("More than is left to refund."), _("Review the order again.")
         )
     is_plain_refund = proposal.kind == ActionKind.REFUND
     unanswered = proposal.returned == Returned.NOT_ASKED
@@ -162,7 +162,7 @@ def _cancel_refusal(order: Order, proposal: Proposal, now: datetime) -> Refusal 
         # Shopify's cancellation refunds everything that is left, not the amount we confirmed.
         return Refusal(
             "amount_changed",
-            _("Canceling would now return %(sum)s.") % {"sum": rules.net_paid(snapshot).format()},
+            _("Canceling would now refund %(sum)s.") % {"sum": rules.net_paid(snapshot).format()},
             _("Review the order again."),
         )
     return None
@@ -176,15 +176,15 @@ def _approval_refusal(
     if ruling.refusal:
         return ruling.refusal
     if ruling.approvals > action.approvals_needed:
-        return Refusal("approval_needed", ruling.why, _("Ask again; it now needs approval."))
+        return Refusal("approval_needed", ruling.why, _("Submit it again. It now needs approval."))
     for approver in (action.approved_by, action.co_approved_by):
         if approver is None:
             continue
         if not approver.is_active:
-            text = _("%(who)s approved this and was deactivated since.")
+            text = _("%(who)s approved this and has since been deactivated.")
             return Refusal("approver_inactive", text % {"who": approver.get_username()})
         policy = policies.policy_of(approver, order.store)
         if policies.acting_refusal(approver) or policies.agreeing_refusal(policy, action, order):
-            text = _("%(who)s approved this and may not approve it any more.")
+            text = _("%(who)s approved this but is no longer allowed to.")
             return Refusal("approver_changed", text % {"who": approver.get_username()})
     return None

@@ -59,7 +59,7 @@ def request_action(
     """
     confirmed = previews.open_token(token, by=by)
     if confirmed.order_id != order_id:
-        raise StalePreview(_("This summary is of another order: review the order again."))
+        raise StalePreview(_("This summary is for another order. Review the order again."))
     nonce = click or confirmed.nonce
     if earlier := OrderAction.objects.filter(requested_by_id=by.pk, nonce=nonce).first():
         return _same_click(earlier, confirmed)
@@ -120,7 +120,7 @@ def withdraw(*, action_id: int, by: User, now: datetime) -> OrderAction:
             message=message,
             outcome=Outcome.WITHDRAWN,
         ):
-            reason = _("It is too late to withdraw this: it was sent to Shopify.")
+            reason = _("It’s too late to withdraw this. It was sent to Shopify.")
             raise ActionRefused(Refusal("already_sent", reason))
         tell(action.order_id)
     return action
@@ -142,7 +142,7 @@ def active_refusal(active: OrderAction) -> Refusal:
         "action_active",
         _("%(who)s has already started: %(what)s.")
         % {"who": who, "what": active.get_kind_display()},
-        _("Wait until Shopify has answered."),
+        _("Wait for Shopify to respond."),
     )
 
 

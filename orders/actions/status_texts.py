@@ -72,8 +72,8 @@ _OUTCOMES: Final[dict[str, _Entry]] = {
     Going.AWAITING_APPROVAL: _Entry(
         Tone.ATTENTION,
         gettext_lazy("Waits for approval"),
-        gettext_lazy("%(what)s: waits for approval"),
-        gettext_lazy("Nothing was sent yet. A supervisor sees it under Decisions."),
+        gettext_lazy("%(what)s: waiting for approval"),
+        gettext_lazy("Nothing has been sent yet. A supervisor will see it under Decisions."),
     ),
     Going.UNDOABLE: _Entry(
         Tone.INFO,
@@ -87,9 +87,9 @@ _OUTCOMES: Final[dict[str, _Entry]] = {
     ),
     Going.FROZEN: _Entry(
         Tone.WARNING,
-        gettext_lazy("Waits: the store is frozen"),
-        gettext_lazy("%(what)s: waits, the store is frozen"),
-        gettext_lazy("Nothing is sent to Shopify until an administrator unfreezes the store."),
+        gettext_lazy("Waiting: the store is frozen"),
+        gettext_lazy("%(what)s: waiting, the store is frozen"),
+        gettext_lazy("Nothing will be sent to Shopify until an administrator unfreezes the store."),
         keeps_message=False,
     ),
     Going.SENDING: _Entry(
@@ -107,21 +107,21 @@ _OUTCOMES: Final[dict[str, _Entry]] = {
         gettext_lazy("Checking with Shopify"),
         gettext_lazy("%(what)s: checking with Shopify"),
         gettext_lazy(
-            "Shopify did not answer. We are checking; do not repeat it in Shopify’s admin."
+            "Shopify didn’t respond. We’re checking. Don’t repeat this in Shopify’s admin."
         ),
     ),
     Going.BLOCKED: _Entry(
         Tone.CRITICAL,
-        gettext_lazy("Waits for an administrator"),
-        gettext_lazy("%(what)s: waits for an administrator"),
-        gettext_lazy("The Shopify connection needs an administrator. Nothing was changed."),
+        gettext_lazy("Waiting for an administrator"),
+        gettext_lazy("%(what)s: waiting for an administrator"),
+        gettext_lazy("An administrator needs to fix the Shopify connection. Nothing was changed."),
     ),
     Going.NEEDS_HUMAN: _Entry(
         Tone.CRITICAL,
         gettext_lazy("Compare with Shopify"),
         gettext_lazy("%(what)s: compare with Shopify"),
         gettext_lazy(
-            "It is not certain whether this happened. A supervisor has to look at Shopify."
+            "We don’t know whether this happened. A supervisor needs to check in Shopify."
         ),
     ),
     Outcome.DONE: _Entry(
@@ -132,13 +132,13 @@ _OUTCOMES: Final[dict[str, _Entry]] = {
     Outcome.DONE_BY_HAND: _Entry(
         Tone.SUCCESS,
         Outcome.DONE_BY_HAND.label,
-        gettext_lazy("%(what)s: done, as a supervisor found"),
+        gettext_lazy("%(what)s: done, according to a supervisor"),
     ),
     Outcome.AWAITING_BANK: _Entry(
         Tone.INFO,
         Outcome.AWAITING_BANK.label,
         gettext_lazy("%(what)s: waiting for the bank"),
-        gettext_lazy("Shopify booked the refund; the bank has not confirmed it yet."),
+        gettext_lazy("Shopify recorded the refund; the bank has not confirmed it yet."),
         keeps_message=False,
     ),
     Outcome.FAILED_AT_BANK: _Entry(
@@ -151,7 +151,7 @@ _OUTCOMES: Final[dict[str, _Entry]] = {
         Tone.CRITICAL,
         Outcome.PARTLY_FAILED_AT_BANK.label,
         gettext_lazy("%(what)s: failed in part at the bank"),
-        gettext_lazy("A part of the money was not returned."),
+        gettext_lazy("Part of the money was not returned."),
     ),
     Outcome.REFUSED_BY_SHOPIFY: _Entry(
         Tone.CRITICAL,
@@ -168,26 +168,26 @@ _OUTCOMES: Final[dict[str, _Entry]] = {
     Outcome.STALE: _Entry(
         Tone.WARNING,
         Outcome.STALE.label,
-        gettext_lazy("%(what)s: not sent, the order changed meanwhile"),
+        gettext_lazy("%(what)s: not sent because the order changed"),
         gettext_lazy("Review the order again."),
     ),
     Outcome.ORDER_GONE: _Entry(
         Tone.CRITICAL,
         Outcome.ORDER_GONE.label,
-        gettext_lazy("%(what)s: not sent, Shopify no longer shows the order"),
+        gettext_lazy("%(what)s: not sent because Shopify no longer shows the order"),
         _NOTHING_SENT,
         keeps_message=False,
     ),
     Outcome.NOT_BOOKED: _Entry(
         Tone.CRITICAL,
         Outcome.NOT_BOOKED.label,
-        gettext_lazy("%(what)s: Shopify booked no refund"),
-        gettext_lazy("The money was not returned yet."),
+        gettext_lazy("%(what)s: Shopify recorded no refund"),
+        gettext_lazy("The money has not been returned yet."),
     ),
     Outcome.NOT_DONE_BY_HAND: _Entry(
         Tone.CRITICAL,
         Outcome.NOT_DONE_BY_HAND.label,
-        gettext_lazy("%(what)s: not carried out, as a supervisor found"),
+        gettext_lazy("%(what)s: not carried out, according to a supervisor"),
     ),
     Outcome.WITHDRAWN: _Entry(
         Tone.DEFAULT,
@@ -197,14 +197,14 @@ _OUTCOMES: Final[dict[str, _Entry]] = {
     Outcome.UNINSTALLED: _Entry(
         Tone.WARNING,
         Outcome.UNINSTALLED.label,
-        gettext_lazy("%(what)s: not sent, the app was uninstalled"),
+        gettext_lazy("%(what)s: not sent because the app was uninstalled"),
         _NOTHING_SENT,
         keeps_message=False,
     ),
     Outcome.ERASED: _Entry(
         Tone.WARNING,
         Outcome.ERASED.label,
-        gettext_lazy("%(what)s: not sent, the customer’s data had to be deleted"),
+        gettext_lazy("%(what)s: not sent because the customer’s data had to be deleted"),
         _NOTHING_SENT,
         keeps_message=False,
     ),
@@ -218,14 +218,14 @@ _OUTCOMES: Final[dict[str, _Entry]] = {
         Tone.WARNING,
         Outcome.NOT_APPROVED.label,
         gettext_lazy("%(what)s: not approved in time"),
-        gettext_lazy("Nothing was sent. Ask again."),
+        gettext_lazy("Nothing was sent. Submit the request again."),
         keeps_message=False,
     ),
     Outcome.NOT_SENT: _Entry(
         Tone.WARNING,
         Outcome.NOT_SENT.label,
         gettext_lazy("%(what)s: not sent within a day"),
-        gettext_lazy("Nothing was sent. Ask again."),
+        gettext_lazy("Nothing was sent. Submit the request again."),
         keeps_message=False,
     ),
     # Actions that ended before outcomes were stored.
@@ -233,7 +233,7 @@ _OUTCOMES: Final[dict[str, _Entry]] = {
         Tone.CRITICAL,
         gettext_lazy("Canceled, refund failed"),
         gettext_lazy("Canceled, refund failed"),
-        gettext_lazy("The money was not returned yet."),
+        gettext_lazy("The money has not been returned yet."),
     ),
     Going.NOT_CARRIED_OUT: _Entry(
         Tone.CRITICAL,
@@ -245,7 +245,7 @@ _OUTCOMES: Final[dict[str, _Entry]] = {
         Tone.WARNING,
         gettext_lazy("Expired"),
         gettext_lazy("%(what)s: expired"),
-        gettext_lazy("Nothing was sent. Ask again."),
+        gettext_lazy("Nothing was sent. Submit the request again."),
     ),
 }
 # Labels for a refund's outcome when the cancellation before it succeeded.
@@ -254,10 +254,10 @@ _AFTER_CANCELING: Final[dict[str, _StrPromise]] = {
     Outcome.PARTLY_FAILED_AT_BANK: gettext_lazy("Canceled; the refund failed in part at the bank"),
     Outcome.REFUSED_BY_SHOPIFY: gettext_lazy("Canceled; Shopify refused the refund"),
     Outcome.REFUSED_BY_RULES: gettext_lazy("Canceled; our rules stopped the refund"),
-    Outcome.STALE: gettext_lazy("Canceled; not refunded, the order changed meanwhile"),
+    Outcome.STALE: gettext_lazy("Canceled; not refunded because the order changed"),
     Outcome.ORDER_GONE: gettext_lazy("Canceled; Shopify no longer shows the order"),
-    Outcome.NOT_BOOKED: gettext_lazy("Canceled; Shopify booked no refund"),
-    Outcome.NOT_DONE_BY_HAND: gettext_lazy("Canceled; not refunded, as a supervisor found"),
+    Outcome.NOT_BOOKED: gettext_lazy("Canceled; Shopify recorded no refund"),
+    Outcome.NOT_DONE_BY_HAND: gettext_lazy("Canceled; not refunded, according to a supervisor"),
 }
 _BY_STATE: Final[dict[str, str]] = {
     ActionState.AWAITING_APPROVAL: Going.AWAITING_APPROVAL,

@@ -98,7 +98,7 @@ def reserve(order: Order, action: OrderAction) -> None:
         return
     left = Order.objects.filter(pk=order.pk, net_payment__gte=F("reserved") + action.amount)
     if not left.update(reserved=F("reserved") + action.amount):
-        text = _("More than what is left to refund.")
+        text = _("More than is left to refund.")
         raise ActionRefused(Refusal("over_refund", text, _("Review the order again.")))
     action.reserved = action.amount
 

@@ -39,7 +39,7 @@ def hand_over(store: Store, *, now: datetime) -> int:
         unsent=_("The app was uninstalled from the shop; nothing was sent."),
         outcome=Outcome.UNINSTALLED,
         in_doubt=_(
-            "The app was uninstalled before Shopify's answer was known. Compare with Shopify."
+            "The app was uninstalled before Shopify’s response was known. Compare with Shopify."
         ),
         now=now,
     )
@@ -60,10 +60,10 @@ def make_way(orders: Iterable[int], *, now: datetime) -> int:
     ids = OrderAction.objects.filter(order__in=orders, state__in=_UNSENT | _IN_DOUBT)
     return _end(
         ids.order_by("pk").values_list("pk", flat=True)[:_BATCH_SIZE],
-        unsent=_("The customer's data had to be deleted; nothing was sent."),
+        unsent=_("The customer’s data had to be deleted; nothing was sent."),
         outcome=Outcome.ERASED,
         in_doubt=_(
-            "The customer's data had to be deleted before Shopify's answer was known. "
+            "The customer’s data had to be deleted before Shopify’s response was known. "
             "Compare with Shopify."
         ),
         now=now,

@@ -71,7 +71,7 @@ def claim(*, action_id: int, now: datetime) -> OrderAction | None:
         return None
     is_abandoned = action.state == ActionState.SENDING
     if is_abandoned and action.crashes >= CRASHES_BELIEVED:
-        human_needed(action, message=_("Working on it failed %s times in a row.") % action.crashes)
+        human_needed(action, message=_("Processing failed %s times in a row.") % action.crashes)
         return None
     if not action.maybe_applied and action.expires_at and action.expires_at <= now:
         _expire(action, now)

@@ -145,14 +145,14 @@ class ReadOnlyAdmin(DeskAdmin):
 
 
 class StatusFilter(admin.AllValuesFieldListFilter):
-    """Filter by Shopify's status values, labeled like their badges; none reads "Not known"."""
+    """Filter by Shopify's status values, labeled like their badges; none reads "Unknown"."""
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         label_of = _STATUS_LABELS[str(self.field_path)]
         for choice in super().choices(changelist):
             raw = str(choice["display"] or "")
             label = label_of(raw) if raw.isupper() else raw
-            yield {**choice, "display": label or "Not known"}
+            yield {**choice, "display": label or "Unknown"}
 
 
 def _field_names(fieldsets: Any) -> list[Any]:

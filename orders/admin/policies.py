@@ -38,27 +38,42 @@ class PolicyAdmin(DeskAdmin):
     change_list_template = "admin/orders/policy/change_list.html"
     list_title = "Policies"
     list_intro = (
-        "What each role may refund and cancel. A store's own policy comes before the general one "
-        "of the same role; of several roles of a person the most generous counts."
+        "What each role can refund and cancel. A store's own policy overrides the role's "
+        "general policy. If a person has several roles, the most generous one applies."
     )
     list_display = ["role", "at", "alone", "a_day", "asks", "cancel", "approves"]
     list_display_links = ["role", "at"]
     list_filter = ["role", "store"]
     list_select_related = ["role", "store"]
     help_texts = {
-        "cancel": "Of a cancellation with a refund, the limits above count as well.",
+        "store": "Leave empty for every store that has no policy of its own for this role.",
+        "refund_up_to": (
+            "The largest refund without approval. 0: every refund needs approval. Empty: no limit."
+        ),
+        "refund_per_day": (
+            "How much a person can refund in any 24 hours without approval. Empty: no limit."
+        ),
+        "note_above": "Larger refunds require a staff note. Empty: never required.",
+        "approval_up_to": (
+            "The largest refund that can be requested at all. Empty: any amount, with approval."
+        ),
+        "two_approvers_above": "Larger refunds need approval from two people. Empty: one is enough.",
+        "may_approve_up_to": (
+            "The largest refund by someone else that this role can approve. 0: none. Empty: any."
+        ),
+        "cancel": "The limits above also apply to a cancellation with a refund.",
     }
     fieldsets = [
         (
-            "Whom it is for",
+            "Applies to",
             {"fields": ["role", "store"]},
         ),
         (
-            "Without asking anyone",
+            "Without approval",
             {
                 "fields": ["refund_up_to", "refund_per_day", "note_above", "cancel"],
-                "description": "Sums are in the shop's currency and are checked when an agent "
-                "confirms, together with everything that is still under way.",
+                "description": "Amounts are in the shop's currency. They're checked when an agent "
+                "confirms, along with everything still in progress.",
             },
         ),
         ("With approval", {"fields": ["approval_up_to", "two_approvers_above"]}),
@@ -72,7 +87,7 @@ class PolicyAdmin(DeskAdmin):
     def at(self, policy: Policy) -> str:
         return str(policy.store or "Every store")
 
-    @admin.display(description="Refunds alone", ordering="refund_up_to")
+    @admin.display(description="Refunds without approval", ordering="refund_up_to")
     def alone(self, policy: Policy) -> str:
         return self._cells(policy)[0]
 
@@ -80,11 +95,11 @@ class PolicyAdmin(DeskAdmin):
     def a_day(self, policy: Policy) -> str:
         return self._cells(policy)[1]
 
-    @admin.display(description="May ask for", ordering="approval_up_to")
+    @admin.display(description="Can request", ordering="approval_up_to")
     def asks(self, policy: Policy) -> str:
         return self._cells(policy)[3]
 
-    @admin.display(description="Approves others", ordering="may_approve_up_to")
+    @admin.display(description="Can approve", ordering="may_approve_up_to")
     def approves(self, policy: Policy) -> str:
         return self._cells(policy)[6]
 
@@ -116,8 +131,8 @@ class PolicyAdmin(DeskAdmin):
             if typed is None:
                 context["verdict"] = policy_tryout.Verdict(
                     tone="critical",
-                    title="Nothing to try yet",
-                    text="Correct the fields that are marked above first.",
+                    title="Nothing to test yet",
+                    text="Correct the highlighted fields above first.",
                 )
             elif trial.is_valid():
                 context["verdict"] = policy_tryout.verdict(trial, typed)

@@ -26,25 +26,25 @@ class TrialForm(forms.Form):
     """A hypothetical request. Sums are in the shop's currency, like the limits."""
 
     who = forms.ChoiceField(
-        label="Who", help_text="A person has the most generous policy of their roles."
+        label="Who", help_text="The most generous policy of a person's roles applies."
     )
     store = forms.ModelChoiceField(Store.objects.all(), label="At", empty_label=None)
     kind = forms.ChoiceField(
         label="Wants to", choices=ActionKind.choices, initial=ActionKind.REFUND
     )
     amount = forms.CharField(
-        label="Sum",
+        label="Amount",
         required=False,
         max_length=30,
         initial=lambda: _initial_amount("50"),
-        help_text="In the store's currency. Not used for a cancellation without a refund.",
+        help_text="In the store's currency. Ignored for a cancellation without a refund.",
     )
     spent = forms.CharField(
         label="Already refunded today",
         required=False,
         max_length=30,
         initial=lambda: _initial_amount("0"),
-        help_text="On their own authority, in the last 24 hours.",
+        help_text="Without approval, in the last 24 hours.",
     )
     has_note = forms.BooleanField(label="With a staff note", required=False)
 
@@ -74,7 +74,7 @@ class TrialForm(forms.Form):
                 self.add_error(name, str(error))
         amount = cleaned.get("amount")
         if "amount" not in self.errors and amount is not None and not amount:
-            self.add_error("amount", "Enter the sum to give back.")
+            self.add_error("amount", "Enter the amount to refund.")
         return cleaned
 
 
@@ -125,7 +125,7 @@ def verdict(form: TrialForm, typed: Policy | None) -> Verdict:
     if not ruling.approvals:
         return Verdict(
             tone="success" if policy else "warning",
-            title="Allowed at once",
+            title="Allowed without approval",
             text=_budget_left_text(policy, amount, asked["spent"]),
             policy=counted,
         )
@@ -152,13 +152,13 @@ class Allowance:
 
 
 ALLOWANCE_HEADS: Final = (
-    "Refunds alone",
+    "Refunds without approval",
     "In 24 hours",
     "Staff note above",
-    "May ask for",
+    "Can request",
     "Two approvers above",
     "Cancels",
-    "Approves others",
+    "Can approve",
 )
 
 
@@ -171,7 +171,15 @@ def allowances(
         for store in stores:
             policy = policies.effective(all_policies, roles={role.pk}, store_id=store.pk)
             if policy is None:
-                cells = ("no limit", "no limit", "never", "any sum", "never", "Allowed", "nobody")
+                cells = (
+                    "no limit",
+                    "no limit",
+                    "never",
+                    "any amount",
+                    "never",
+                    "Allowed",
+                    "nobody",
+                )
                 found.append(Allowance(role.name, str(store), cells, True))
                 continue
             found.append(
@@ -206,10 +214,10 @@ def policy_cells(policy: Policy, currency: str) -> tuple[str, ...]:
         up_to(policy.refund_up_to, "no limit", "never"),
         up_to(policy.refund_per_day, "no limit", "nothing"),
         above(policy.note_above),
-        up_to(policy.approval_up_to, "any sum", "nothing"),
+        up_to(policy.approval_up_to, "any amount", "nothing"),
         above(policy.two_approvers_above),
         str(CancelRule(policy.cancel).label),
-        up_to(policy.may_approve_up_to, "any sum", "nobody"),
+        up_to(policy.may_approve_up_to, "any amount", "nobody"),
     )
 
 
@@ -229,25 +237,25 @@ def _may_approve(
 
 def _policy_text(policy: Policy | None, typed: Policy | None) -> str:
     if policy is None:
-        return "No policy counts for them here, so there is no limit."
+        return "No policy applies to them here, so there is no limit."
     where = "as filled in above" if policy is typed else "as saved"
-    return f"The policy of {policy.role} at {policy.store or 'every store'} counts, {where}."
+    return f"The policy of {policy.role} at {policy.store or 'every store'} applies, {where}."
 
 
 def _budget_left_text(policy: Policy | None, amount: Money | None, spent: Money) -> str:
     if policy is None or policy.refund_per_day is None or amount is None:
         return ""
     left = Money(policy.refund_per_day, amount.currency) - spent - amount
-    return f"After it {left.format('en')} of the day's limit are left."
+    return f"After it {left.format('en')} of the daily limit would be left."
 
 
 def _approvers_text(able: list[User], needed: int) -> str:
     if not able:
-        return "Nobody could approve it: nobody else has a role that may approve this sum."
+        return "No one could approve this: no one else has a role that can approve this amount."
     names = [user.get_full_name() or user.username for user in able]
     shown = ", ".join(names[:_MAX_NAMES])
     more = len(names) - _MAX_NAMES
     text = f"{shown} and {more} more" if more > 0 else shown
     if len(able) < needed:
-        return f"Only {text} could approve it, and two people are needed."
+        return f"Only {text} could approve it, but two people are needed."
     return f"Could approve it: {text}."

@@ -21,17 +21,17 @@ from orders.models import PrivacyKind, PrivacyRequest, PrivacyState, RedactedIde
 _STOPPABLE = (PrivacyState.WAITING, PrivacyState.GRACE)
 # What happens next, so that admins needn't look it up in the manual.
 _WHAT_NEXT = {
-    PrivacyState.WAITING: "It begins by itself within a minute.",
-    PrivacyState.GRACE: "The app was uninstalled and Shopify asks for the shop's data to be "
-    "deleted. It is deleted when the time below has come. If that is a mistake, stop it.",
-    PrivacyState.WORKING: "Deletion is under way, a batch at a time. It goes on after a restart.",
-    PrivacyState.READY: "Download the data and hand it to the customer before the due date. Every "
-    "download is written into the audit log.",
-    PrivacyState.DONE: "Finished. The evidence holds counts and keyed hashes, no personal data.",
-    PrivacyState.STOPPED: "Somebody stopped it; nothing was deleted. If the shop's data has to go "
-    "after all, Shopify must ask again.",
-    PrivacyState.REFUSED: "Shopify itself contradicted the request; nothing was deleted.",
-    PrivacyState.EXPIRED: "Nobody downloaded the data in time. Export the customer's data by hand.",
+    PrivacyState.WAITING: "Starts automatically within a minute.",
+    PrivacyState.GRACE: "The app was uninstalled, and Shopify asked us to delete the shop's data. It will be "
+    "deleted at the time below. If that's a mistake, stop the deletion.",
+    PrivacyState.WORKING: "Deletion is in progress, one batch at a time. It continues after a restart.",
+    PrivacyState.READY: "Download the data and give it to the customer before the due date. Every download is "
+    "recorded in the audit log.",
+    PrivacyState.DONE: "Finished. The evidence contains counts and keyed hashes, but no personal data.",
+    PrivacyState.STOPPED: "Someone stopped this, and nothing was deleted. If the shop's data must be deleted "
+    "after all, Shopify has to send a new request.",
+    PrivacyState.REFUSED: "The request didn't match what Shopify reports, so nothing was deleted.",
+    PrivacyState.EXPIRED: "No one downloaded the data in time. Export the customer's data manually.",
 }
 
 
@@ -42,20 +42,21 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
     change_form_template = "admin/orders/privacyrequest/change_form.html"
     list_title = "Privacy requests"
     list_intro = (
-        "What customers and shops asked for by Shopify: their data, or its deletion. All of it "
-        "happens by itself; open a request to download, hurry or stop it."
+        "Requests from customers and shops, sent by Shopify, for their data or its "
+        "deletion. They're handled automatically; open one to download the data, run it "
+        "now, or stop it."
     )
-    list_empty = "Nobody has asked. Shopify sends requests by its compliance webhooks."
+    list_empty = "No requests. Shopify sends them through its compliance webhooks."
     help_texts = {
-        "kind": "What is asked for.",
-        "store": "Of which shop.",
-        "state": "How far it is.",
-        "received_at": "When Shopify asked.",
-        "due_at": "The law's limit.",
-        "grace_until": "Until then a deletion of a whole shop can be stopped.",
-        "next_attempt_at": "When it goes on by itself.",
-        "done_at": "When it ended.",
-        "note": "What went wrong, or why it waits.",
+        "kind": "What was requested.",
+        "store": "The shop it belongs to.",
+        "state": "Current status.",
+        "received_at": "When Shopify sent the request.",
+        "due_at": "The legal deadline.",
+        "grace_until": "Deletion of a whole shop can be stopped until then.",
+        "next_attempt_at": "When it continues automatically.",
+        "done_at": "When it finished.",
+        "note": "What went wrong, or what it's waiting for.",
     }
     list_display = ["kind", "store", "received_at", "due_at", "state"]
     list_filter = ["state", "kind", "store"]
@@ -171,14 +172,17 @@ class RedactedIdentityAdmin(ReadOnlyAdmin):
     """People whose data must not come back, as keyed hashes that cannot be read back."""
 
     list_title = "Redacted people"
-    list_intro = "Whose data must not come back, as keyed hashes: nobody can be read from them."
-    list_empty = "Nobody was redacted."
+    list_intro = (
+        "People whose data must not be imported again, stored as keyed hashes that don't "
+        "reveal who they are."
+    )
+    list_empty = "No one has been redacted."
     list_display = ["store", "kind", "digest", "redacted_at"]
     help_texts = {
-        "store": "Of which shop.",
-        "kind": "What the hash was made of.",
+        "store": "The shop it belongs to.",
+        "kind": "What the hash was made from.",
         "digest": "A keyed hash.",
-        "redacted_at": "Data older than this is not taken in again.",
+        "redacted_at": "Data older than this isn't imported again.",
     }
     list_filter = ["store", "kind"]
     list_select_related = ["store"]

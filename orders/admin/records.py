@@ -42,18 +42,44 @@ class StoreAdmin(DeskAdmin):
     """Edit a store's settings. Stores can be switched off but not deleted."""
 
     list_title = "Stores"
-    list_intro = "The shops whose orders agents see, and what agents may do there."
-    list_empty = "No store yet. Add one under Shop connections: its store is made with it."
+    list_intro = "The stores whose orders agents see, and what agents can do there."
+    list_empty = "No stores yet. Add one under Shop connections; that creates its store."
     list_display = ["domain", "name", "currency", "is_active", "is_frozen", "connected_at"]
     list_filter = ["is_active", "is_frozen"]
     search_fields = ["domain", "name"]
     readonly_fields = ["connected_at", "its_pages"]
     help_texts = {
-        "currency": "The currency limits are set in. Filled in from Shopify.",
+        "domain": "The shop's permanent domain, such as demo.myshopify.com.",
+        "time_zone": "Arrival dates are shown in this time zone. Filled in from Shopify.",
+        "country": (
+            "A two-letter code such as DE, used for phone numbers without a country code. "
+            "Filled in from Shopify."
+        ),
+        "is_active": "If off, its orders disappear from conversations. Nothing is deleted.",
+        "assume_delivered_after_days": (
+            "For carriers that don't report delivery: count a parcel as delivered this "
+            "many days after it shipped. Empty: never assume delivery."
+        ),
+        "notify_by_default": (
+            "Whether Shopify's own email to the customer is selected by default in the dialogs."
+        ),
+        "allow_store_credit": (
+            "If on, agents can refund to store credit instead of the original payment. "
+            "First turn on store credit in Shopify; it requires Shopify’s new customer "
+            "accounts. Orders without a customer are always refunded to the original "
+            "payment."
+        ),
+        "is_frozen": "If on, cancellations and refunds wait, and nothing is sent to Shopify.",
+        "undo_seconds": (
+            "How long a confirmed action waits before it's sent, so that it can be undone. "
+            "0: sent right away."
+        ),
+        "hidden_cancel_reasons": 'Cancellation reasons to hide from agents, such as ["FRAUD"].',
+        "currency": "The currency used for limits. Filled in from Shopify.",
     }
     fieldsets = [
         (
-            "The shop",
+            "Store",
             {
                 "fields": [
                     "domain",
@@ -67,7 +93,7 @@ class StoreAdmin(DeskAdmin):
             },
         ),
         (
-            "What agents may do",
+            "What agents can do",
             {
                 "fields": [
                     "is_frozen",
@@ -84,7 +110,7 @@ class StoreAdmin(DeskAdmin):
 
     @admin.display(description="Open")
     def its_pages(self, store: Store) -> SafeString | str:
-        """Where the shop itself is, and what we hold of it."""
+        """Links to the store's Shopify admin and its orders here."""
         if not store.pk:
             return "–"
         orders = f"{reverse('admin:orders_order_changelist')}?store__id__exact={store.pk}"
@@ -104,14 +130,17 @@ class StoreAdmin(DeskAdmin):
         return False
 
 
-_ORDER_TOTAL = sum_column("total", "currency", "Total", "As the customer was charged.")
+_ORDER_TOTAL = sum_column("total", "currency", "Total", "What the customer was charged.")
 _ORDER_PAID = sum_column("received", "currency", "Received", "What was paid.")
-_ORDER_REFUNDED = sum_column("refunded", "currency", "Refunded", "What went back.")
+_ORDER_REFUNDED = sum_column("refunded", "currency", "Refunded", "What was refunded.")
 _ORDER_NET = sum_column(
-    "net_payment", "currency", "Still with the shop", "Received less refunded, as Shopify says."
+    "net_payment",
+    "currency",
+    "Still with the shop",
+    "Received minus refunded, according to Shopify.",
 )
 _ORDER_RESERVED = sum_column(
-    "reserved", "currency", "Reserved", "Promised to refunds that are under way."
+    "reserved", "currency", "Reserved", "Set aside for refunds in progress."
 )
 
 
@@ -120,10 +149,8 @@ class OrderAdmin(ReadOnlyAdmin):
     """Orders as Shopify last returned them."""
 
     list_title = "Orders"
-    list_intro = (
-        "Orders as Shopify last showed them. To cancel or refund one, open it in the inbox."
-    )
-    list_empty = "No order matches. A new store's orders appear while its past is being read."
+    list_intro = "Orders as last read from Shopify. To cancel or refund one, open it in the inbox."
+    list_empty = "No matching orders. A new store's orders appear as they're imported."
     list_display = ["name", "store", "placed_at", "paid", "shipped", _ORDER_TOTAL]
     list_filter = [
         "store",
@@ -135,9 +162,9 @@ class OrderAdmin(ReadOnlyAdmin):
     list_select_related = ["store"]
     date_hierarchy = "placed_at"
     fieldsets = [
-        ("The order", {"fields": ["name", "store", "at_shopify", "placed_at", "email", "phone"]}),
+        ("Order", {"fields": ["name", "store", "at_shopify", "placed_at", "email", "phone"]}),
         (
-            "State",
+            "Status",
             {
                 "fields": [
                     "paid",
@@ -165,9 +192,9 @@ class OrderAdmin(ReadOnlyAdmin):
                 ]
             },
         ),
-        ("What was done", {"fields": ["its_actions"]}),
+        ("Actions", {"fields": ["its_actions"]}),
         (
-            "How fresh it is",
+            "Sync status",
             {
                 "classes": ["collapse"],
                 "fields": [
@@ -187,56 +214,56 @@ class OrderAdmin(ReadOnlyAdmin):
         ),
     ]
     help_texts = {
-        "name": "The number customers know.",
-        "store": "The shop it was placed in.",
-        "placed_at": "When the customer ordered.",
-        "email": "The customer's, as the order has it. Masked after the retention time.",
-        "phone": "The customer's, as the order has it.",
-        "cancelled_at": "Empty: it is not canceled.",
-        "closed_at": "When it was archived at Shopify.",
+        "name": "The order number customers see.",
+        "store": "The store it was placed in.",
+        "placed_at": "When the order was placed.",
+        "email": "The customer's, from the order. Masked after the retention period.",
+        "phone": "The customer's, from the order.",
+        "cancelled_at": "Empty if it isn't canceled.",
+        "closed_at": "When it was archived in Shopify.",
         "deleted_at": "When we noticed that Shopify no longer has it.",
-        "kept_reason": "Why money of a canceled order stays with the shop.",
-        "kept_by": "Who decided that.",
-        "shop_updated_at": "Shopify's own time of the last change we have read.",
-        "fetch_failures": "Reads that failed, one after the other.",
-        "gid": "Shopify's technical id.",
+        "kept_reason": "Why the shop keeps a canceled order's payment.",
+        "kept_by": "Who decided this.",
+        "shop_updated_at": "When the last change we've read was made, according to Shopify.",
+        "fetch_failures": "Failed reads in a row.",
+        "gid": "Shopify's ID for it.",
     }
 
     @admin.display(description="Paid", ordering="financial_status")
     def paid(self, order: Order) -> str:
-        """How far it is paid, as its badge says it."""
+        """Payment status."""
         return badges.payment_word(order.financial_status) or "–"
 
     @admin.display(description="Shipped", ordering="fulfillment_status")
     def shipped(self, order: Order) -> str:
-        """How far it is shipped, as its badge says it."""
+        """Fulfillment status."""
         return badges.fulfillment_word(order.fulfillment_status) or "–"
 
     @admin.display(description="Returned")
     def returned(self, order: Order) -> str:
-        """How far goods are on their way back."""
+        """Return status."""
         return badges.return_word(order.return_status) or "–"
 
-    @admin.display(description="Canceled because")
+    @admin.display(description="Cancellation reason")
     def why_canceled(self, order: Order) -> str:
-        """As it was given at Shopify."""
+        """As given in Shopify."""
         return previews.reason_words(order.cancel_reason) or "–"
 
     @admin.display(description="In Shopify")
     def at_shopify(self, order: Order) -> SafeString | str:
-        """Opens the order in the shop's own admin."""
+        """Opens the order in the Shopify admin."""
         return link(order.admin_url, f"Order {order.legacy_id}")
 
     @admin.display(description="Cancellations and refunds")
     def its_actions(self, order: Order) -> SafeString | str:
-        """Everything people asked for here, with its outcome."""
+        """Everything requested here, with its outcome."""
         address = f"{reverse('admin:orders_orderaction_changelist')}?order__id__exact={order.pk}"
         return link(address, f"{order.actions.count()} actions")
 
 
-_ACTION_SUM = sum_column("amount", "currency", "Sum", "What the customer gets back.")
+_ACTION_SUM = sum_column("amount", "currency", "Amount", "The amount refunded to the customer.")
 _ACTION_RESERVED = sum_column(
-    "reserved", "currency", "Held of the order's money", "Until this has ended."
+    "reserved", "currency", "Reserved amount", "Set aside until this finishes."
 )
 
 
@@ -246,10 +273,10 @@ class OrderActionAdmin(ReadOnlyAdmin):
 
     list_title = "Cancellations and refunds"
     list_intro = (
-        "Everything anybody asked Shopify to do, with its outcome. What waits for a decision is "
-        "decided in the inbox, under Decisions."
+        "Every cancellation and refund requested here, with its outcome. To decide the "
+        "ones that are waiting, go to Decisions in the inbox."
     )
-    list_empty = "Nothing matches. Agents cancel and refund beside a conversation."
+    list_empty = "No matching actions. Agents cancel and refund from a conversation."
     list_display = ["order", "kind", "what_came_of_it", _ACTION_SUM, "requested_by", "requested_at"]
     list_filter = ["state", "outcome", "kind", "order__store"]
     search_fields = ["order__name", "requested_by__username", "marker"]
@@ -257,7 +284,7 @@ class OrderActionAdmin(ReadOnlyAdmin):
     date_hierarchy = "requested_at"
     fieldsets = [
         (
-            "What was asked",
+            "Request",
             {
                 "fields": [
                     "kind",
@@ -300,7 +327,7 @@ class OrderActionAdmin(ReadOnlyAdmin):
             },
         ),
         (
-            "How it is going",
+            "Progress",
             {
                 "classes": ["collapse"],
                 "fields": [
@@ -319,56 +346,56 @@ class OrderActionAdmin(ReadOnlyAdmin):
         ),
     ]
     help_texts = {
-        "kind": "What Shopify is to do.",
-        "staff_note": "What they wrote for colleagues.",
-        "returned": "Their answer to “Has the item come back?”.",
-        "requested_by": "Who clicked.",
+        "kind": "What Shopify is asked to do.",
+        "staff_note": "The note for colleagues.",
+        "returned": "The answer to “Has the item come back?”",
+        "requested_by": "Who confirmed it.",
         "requested_at": "When.",
-        "approvals_needed": "How many other people had to agree.",
-        "why_approval": "The rule that asked for it.",
-        "approved_by": "Who agreed.",
-        "co_approved_by": "Who agreed as the second.",
-        "state": "Done means Shopify showed it done.",
-        "settled_at": "When it ended.",
-        "refund_gid": "Shopify's id of the refund that was booked.",
-        "attempts": "How often it was sent or asked about.",
-        "next_attempt_at": "When a worker takes it up again.",
-        "marker": "Stands in Shopify's notes, so that it is found again there.",
-        "idempotency_key": "Sent with the request, so that Shopify does it once.",
-        "job_gid": "Shopify's job, where it cancels in the background.",
+        "approvals_needed": "How many other people had to approve it.",
+        "why_approval": "The rule that required approval.",
+        "approved_by": "Who approved it.",
+        "co_approved_by": "The second approver.",
+        "state": "“Done” means Shopify shows it as done.",
+        "settled_at": "When it finished.",
+        "refund_gid": "Shopify's ID of the refund.",
+        "attempts": "How often it was sent or checked.",
+        "next_attempt_at": "When it's due to run again.",
+        "marker": "Written into Shopify's notes so that it can be found again there.",
+        "idempotency_key": "Sent with the request so that Shopify carries it out only once.",
+        "job_gid": "The Shopify job, if Shopify cancels in the background.",
     }
 
     @admin.display(description="Outcome", ordering="outcome")
     def what_came_of_it(self, action: OrderAction) -> str:
-        """In the words agents read."""
+        """The outcome as agents see it."""
         return status_texts.words(action).label
 
     @admin.display(description="Message")
     def what_was_said(self, action: OrderAction) -> str:
-        """Shopify's own words, or what else there is to say."""
+        """Shopify's message, or other details."""
         return status_texts.words(action).text or "–"
 
     @admin.display(description="Reason")
     def why(self, action: OrderAction) -> str:
-        """As the person chose it."""
+        """The reason the person chose."""
         return previews.reason_words(action.reason) or "–"
 
     @admin.display(description="Order")
     def its_order(self, action: OrderAction) -> SafeString | str:
-        """The order it was done to."""
+        """The order this is about."""
         address = reverse("admin:orders_order_change", args=[action.order_id])
         return link(address, str(action.order))
 
-    @admin.display(description="Asked for in")
+    @admin.display(description="Requested from")
     def asked_from(self, action: OrderAction) -> SafeString | str:
-        """The conversation it was asked for in, or another way in."""
+        """The conversation it was requested from, or another source."""
         if not action.origin:
             return "–"
         urls = (url for find in DESK.origin_urls if (url := find(action.origin)))
         return link(next(urls, ""), action.origin.replace(":", " ").capitalize())
 
 
-_EVENT_SUM = sum_column("amount", "currency", "Sum", "Where money moved.")
+_EVENT_SUM = sum_column("amount", "currency", "Amount", "If money moved.")
 
 
 @admin.register(OrderEvent)
@@ -376,8 +403,10 @@ class OrderEventAdmin(ReadOnlyAdmin):
     """The facts of every order's timeline."""
 
     list_title = "Order events"
-    list_intro = "What happened to orders, each fact once, whoever it came from."
-    list_empty = "Nothing matches. Events appear when orders are placed, paid, shipped or refunded."
+    list_intro = "What happened to orders. Each event is listed once, no matter where it came from."
+    list_empty = (
+        "No matching events. Events appear when orders are placed, paid, shipped, or refunded."
+    )
     list_display = ["order", "kind", "occurred_at", "source", "actor", _EVENT_SUM]
     list_filter = ["kind", "source", "order__store"]
     search_fields = ["order__name"]
@@ -395,21 +424,21 @@ class OrderEventAdmin(ReadOnlyAdmin):
         ),
     ]
     help_texts = {
-        "kind": "The fact.",
-        "order": "Of which order.",
-        "occurred_at": "When, by Shopify's clock.",
-        "detail": "Shopify's own words.",
-        "source": "Agent: asked for here. Shopify: done in the shop or by the customer.",
-        "actor": "The person, where it was asked for here.",
-        "action": "What was asked for.",
-        "recorded_at": "When we heard of it.",
-        "announced_at": "When campaigns had taken note of it.",
-        "key": "Names the fact, so that it is recorded once.",
+        "kind": "What happened.",
+        "order": "The order.",
+        "occurred_at": "When it happened, according to Shopify.",
+        "detail": "The reason Shopify gave.",
+        "source": "Agent: requested here. Shopify: done in Shopify or by the customer.",
+        "actor": "The person, if it was requested here.",
+        "action": "The request.",
+        "recorded_at": "When we learned of it.",
+        "announced_at": "When campaigns had processed it.",
+        "key": "Identifies the event so that it's recorded only once.",
     }
 
     @admin.display(description="Reason")
     def why(self, event: OrderEvent) -> str:
-        """Where one was given."""
+        """If one was given."""
         return previews.reason_words(event.reason) or "–"
 
 
@@ -431,7 +460,7 @@ _EXPORT_COLUMNS = [
     "ip",
     "detail",
 ]
-_AUDIT_SUM = sum_column("amount", "currency", "Sum", "Where money was concerned.")
+_AUDIT_SUM = sum_column("amount", "currency", "Amount", "If money was involved.")
 
 
 @admin.register(AuditEntry)
@@ -440,8 +469,9 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     list_title = "Audit log"
     list_intro = (
-        "Who did what, when and from where. Rows are only ever added and are sealed in a chain; "
-        "no customer is named. Choose rows and “Download as CSV” to take them along."
+        "Who did what, when, and from where. Entries can only be added and are sealed in a "
+        "chain; they never name customers. To export entries, select them and choose "
+        "“Download as CSV”."
     )
     list_empty = "Nothing matches."
     list_display = ["at", "kind", "actor", "order_id", "was", "became", _AUDIT_SUM]
@@ -452,22 +482,22 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     fieldsets = [
         ("What", {"fields": ["kind", "was", "became", _AUDIT_SUM, "detail"]}),
         (
-            "Who and from where",
+            "Who and where",
             {"fields": ["at", "actor", "actor_id", "roles", "ip", "request_id"]},
         ),
         ("Of what", {"fields": ["store_id", "order_id", "action_id"]}),
     ]
     help_texts = {
         "kind": "What was done.",
-        "detail": "Settings and counts; never names or texts of customers.",
-        "at": "In UTC, by the server's clock.",
-        "actor_id": "Their number, which stays when a name changes.",
-        "roles": "What they were then.",
+        "detail": "Settings and counts; never customer names or messages.",
+        "at": "In UTC, from the server's clock.",
+        "actor_id": "The user's ID, which doesn't change when the name does.",
+        "roles": "Their roles at the time.",
         "ip": "The address the request came from.",
-        "request_id": "The same as in the log and in the answer's X-Request-ID.",
-        "store_id": "The store's number here.",
-        "order_id": "The order's number here.",
-        "action_id": "The cancellation's or refund's number here.",
+        "request_id": "Matches the server log and the response's X-Request-ID header.",
+        "store_id": "The store's ID in Agent Inbox.",
+        "order_id": "The order's ID in Agent Inbox.",
+        "action_id": "The action's ID in Agent Inbox.",
     }
 
     @admin.display(description="Before", ordering="before")

@@ -104,7 +104,7 @@ class Policy(models.Model):
         free, highest = self.refund_up_to, self.approval_up_to
         if free is not None and highest is not None and highest < free:
             raise ValidationError(
-                {"approval_up_to": "Must not be below what is allowed without approval."}
+                {"approval_up_to": "Can't be lower than what's allowed without approval."}
             )
 
 

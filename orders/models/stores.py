@@ -26,7 +26,7 @@ def validate_time_zone(name: str) -> None:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise ValidationError(
-            f"{name} is no time zone; use a name such as Europe/Berlin."
+            f"{name} isn't a time zone. Use a name such as Europe/Berlin."
         ) from error
 
 

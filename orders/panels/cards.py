@@ -169,8 +169,8 @@ def _card(
 def _unreachable_refusal() -> Refusal:
     return Refusal(
         "unreachable",
-        _("Shopify cannot be reached just now."),
-        _("What is shown may be out of date. Try again in a moment."),
+        _("Shopify can’t be reached right now."),
+        _("The details shown may be out of date. Try again in a moment."),
     )
 
 
@@ -185,7 +185,7 @@ def _buttons(
     snapshot = order.snapshot
     running = None
     if action and action.is_active:
-        running = Refusal("action_active", _("An action on this order is under way."))
+        running = Refusal("action_active", _("An action on this order is in progress."))
     cancel_rule = cancel_refusal_for(order, now=now)
     refund_rule = rules.refund_refusal(snapshot)
     # With incomplete data the buttons stay visible and say why they can't be used.

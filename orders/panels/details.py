@@ -63,7 +63,7 @@ def _details(snapshot: OrderSnapshot) -> Iterator[Detail]:
         label=_("Payment terms"), text=snapshot.payment_terms.name if snapshot.payment_terms else ""
     )
     notes = (note for work in snapshot.fulfillment_orders for note in work.hold_notes)
-    yield Detail(label=_("Note on the hold"), text=" · ".join(dict.fromkeys(notes)))
+    yield Detail(label=_("Hold note"), text=" · ".join(dict.fromkeys(notes)))
     yield from attributes(snapshot.attributes)
 
 

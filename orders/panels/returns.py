@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _RECEIPTS: Final[dict[return_units.Receipt, tuple[_StrPromise, Tone, Pip]]] = {
     return_units.Receipt.REQUESTED: (gettext_lazy("Return requested"), Tone.ATTENTION, Pip.EMPTY),
     return_units.Receipt.AWAITED: (gettext_lazy("On its way back"), Tone.INFO, Pip.EMPTY),
-    return_units.Receipt.PARTLY: (gettext_lazy("Partly received"), Tone.INFO, Pip.HALF),
+    return_units.Receipt.PARTLY: (gettext_lazy("Partially received"), Tone.INFO, Pip.HALF),
     return_units.Receipt.RECEIVED: (gettext_lazy("Received"), Tone.SUCCESS, Pip.FULL),
 }
 

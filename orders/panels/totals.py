@@ -43,7 +43,7 @@ def suggestion_rows(snapshot: OrderSnapshot, found: SuggestedRefund) -> tuple[Mo
     tax_label = _("incl. tax") if snapshot.taxes_included else _("Tax")
     duties_label = _("incl. duties") if snapshot.duties_included else _("Duties")
     # Negative if some of it was refunded before, or if a return's fees are kept.
-    rest_label = _("Other") if rest.amount > 0 else _("Refunded before, or kept")
+    rest_label = _("Other") if rest.amount > 0 else _("Already refunded, or kept")
     rows = [
         MoneyRow(label=_("Items"), amount=found.subtotal),
         MoneyRow(label=tax_label, amount=found.tax, is_included=snapshot.taxes_included),

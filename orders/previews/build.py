@@ -208,7 +208,9 @@ def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetim
     if return_advice:
         advice = (return_advice, *advice)
     if already_restocked and choice.restock:
-        text = _("These items were put back in stock with their return, and are not again.")
+        text = _(
+            "These items were already restocked with their return and won’t be restocked again."
+        )
         advice = (Advice("already_restocked", Tone.INFO, text), *advice)
     return summarize(order, proposal, by=by, items=items, advice=advice, blocked=None)
 
@@ -254,9 +256,9 @@ def _return_of(order: Order, choice: RefundChoice) -> tuple[Return | None, Advic
         return None, None
     names = ", ".join(found.name for found in return_units.open_returns(snapshot))
     text = _(
-        "These items are in an open return (%(returns)s), which this app may not process at "
-        "Shopify. The refund goes beside it, and nothing is put back in stock: book the goods in "
-        "and close the return in Shopify."
+        "These items are in an open return (%(returns)s) that this app isn’t allowed to "
+        "process in Shopify. The refund will be separate from the return, and nothing will "
+        "be restocked: receive the items and close the return in Shopify."
     )
     return None, Advice("return_beside", Tone.WARNING, text % {"returns": names})
 

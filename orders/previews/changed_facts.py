@@ -48,15 +48,15 @@ def changes(
 ) -> tuple[str, ...]:
     """Describe what differs, as sentences. `ignoring`: facts that may differ."""
     names = {
-        "canceled": _("The order was canceled meanwhile."),
+        "canceled": _("The order has since been canceled."),
         "payment": _("The payment status changed: %(before)s → %(after)s."),
-        "received": _("The sum received changed: %(before)s → %(after)s."),
-        "refunded": _("The sum refunded changed: %(before)s → %(after)s."),
+        "received": _("The amount received changed: %(before)s → %(after)s."),
+        "refunded": _("The amount refunded changed: %(before)s → %(after)s."),
         "shipments": _("Its shipments changed."),
         "lines": _("Its items changed."),
         "returns": _("Its returns changed."),
-        "return_units": _("Units of its returns were booked in, processed or refunded."),
-        "customer": _("The order belongs to another customer now."),
+        "return_units": _("Units in its returns were received, processed, or refunded."),
+        "customer": _("The order now belongs to another customer."),
         "disputes": _("Its disputes changed."),
     }
     # An older summary may lack a fact, which then cannot be said to have changed.

@@ -29,13 +29,13 @@ def method_refusal(order: Order, method: RefundMethod) -> Refusal | None:
     if not order.store.allow_store_credit:
         return Refusal(
             "store_credit_off",
-            _("This store does not give refunds as store credit."),
+            _("This store doesn’t offer refunds as store credit."),
             _("Refund to the original payment instead."),
         )
     if order.snapshot.customer is None:
         return Refusal(
             "store_credit_no_customer",
-            _("This order has no customer who could hold store credit."),
+            _("This order has no customer to receive store credit."),
             _("Refund to the original payment instead."),
         )
     return None
@@ -104,8 +104,8 @@ def check_shipping(shipping: Money | None, maximum: Money) -> None:
     if not shipping or shipping <= maximum:
         return
     if not maximum:
-        raise InvalidMoney(_("No shipping is left to refund."), field="shipping")
-    text = _("Of the shipping at most %(maximum)s can be refunded.")
+        raise InvalidMoney(_("There’s no shipping left to refund."), field="shipping")
+    text = _("You can refund at most %(maximum)s of the shipping.")
     raise InvalidMoney(text % {"maximum": maximum.format()}, field="shipping")
 
 
@@ -118,7 +118,7 @@ def required_discrepancy_reason(choice: RefundChoice, amount: Money, calculated:
         return ""
     if choice.discrepancy_reason in DISCREPANCY_REASONS:
         return choice.discrepancy_reason
-    text = _("Say why the amount is not the %(calculated)s that Shopify calculates.")
+    text = _("Say why the amount differs from the %(calculated)s that Shopify calculates.")
     raise ActionRefused(
         Refusal("discrepancy_reason_missing", text % {"calculated": calculated.format()})
     )
@@ -131,7 +131,7 @@ def check_lines(snapshot: OrderSnapshot, chosen: tuple[LineQuantity, ...]) -> No
         if not 0 < choice.quantity <= refundable.get(choice.line_gid, 0):
             refusal = Refusal(
                 "quantity",
-                _("Choose no more items than are left to refund."),
+                _("You can’t refund more items than are left."),
                 _("Reload the order."),
             )
             raise ActionRefused(refusal)

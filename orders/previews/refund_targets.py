@@ -68,7 +68,7 @@ def spread(amount: Money, suggested: tuple[SuggestedTransaction, ...]) -> tuple[
         if share
     )
     if total((t.amount for t in targets), amount.currency) != amount:
-        raise InvalidMoney(_("The refund cannot be split over the payments of this order."))
+        raise InvalidMoney(_("The refund can’t be split across this order’s payments."))
     return targets
 
 

@@ -63,15 +63,17 @@ def sentences(parts: Sequence[Restock]) -> list[str]:
     """Describe what happens to the stock; one sentence per kind and location."""
     texts = {
         SHIPPED: lambda n: ngettext(
-            "%(count)d item comes back to %(place)s", "%(count)d items come back to %(place)s", n
+            "%(count)d item will be restocked at %(place)s",
+            "%(count)d items will be restocked at %(place)s",
+            n,
         ),
         UNSHIPPED: lambda n: ngettext(
-            "%(count)d item that was not shipped goes back to %(place)s",
-            "%(count)d items that were not shipped go back to %(place)s",
+            "%(count)d unshipped item will be restocked at %(place)s",
+            "%(count)d unshipped items will be restocked at %(place)s",
             n,
         ),
         NOT_RESTOCKED: lambda n: ngettext(
-            "%(count)d item is not restocked", "%(count)d items are not restocked", n
+            "%(count)d item won’t be restocked", "%(count)d items won’t be restocked", n
         ),
     }
     counts: dict[tuple[str, str], int] = {}
@@ -130,9 +132,9 @@ def no_place(title: str) -> Refusal:
     """Refuse a restock to an unknown location, usually for lack of the scope read_locations."""
     return Refusal(
         "restock_place",
-        _("Shopify does not say where “%(title)s” would go back to stock.") % {"title": title},
+        _("Shopify doesn’t say where “%(title)s” would be restocked.") % {"title": title},
         _(
-            "Refund without restocking, or have an administrator grant the app the scope "
-            "read_locations."
+            "Refund without restocking, or ask an administrator to grant the app the "
+            "read_locations scope."
         ),
     )

@@ -77,7 +77,7 @@ def return_for(
         raise ActionRefused(
             Refusal(
                 "quantity",
-                _("Choose no more items than the return has left to refund."),
+                _("You can’t refund more items than are left in the return."),
                 _("Reload the order."),
             )
         )
@@ -88,9 +88,9 @@ def return_for(
         raise ActionRefused(
             Refusal(
                 "return_mixed",
-                _("Some of these items are in an open return (%(returns)s), others are not.")
+                _("Some of these items are in an open return (%(returns)s); others aren’t.")
                 % {"returns": names},
-                _("Refund the items of each return for themselves, and the others after them."),
+                _("Refund the items in each return separately, then the others."),
             )
         )
     if found is not None and (refusal := _needs_shopify(found)):
@@ -183,16 +183,16 @@ def _needs_shopify(found: Return) -> Refusal | None:
 def _return_text(found: ThroughReturn) -> str:
     if found.left > 0:
         text = ngettext(
-            "Refunded through %(name)s. %(left)s of its %(all)s units is still to be processed; "
-            "it stays open.",
-            "Refunded through %(name)s. %(left)s of its %(all)s units are still to be processed; "
-            "it stays open.",
+            "Refunded through %(name)s. %(left)s of its %(all)s units still has to be "
+            "processed, so it stays open.",
+            "Refunded through %(name)s. %(left)s of its %(all)s units still have to be "
+            "processed, so it stays open.",
             found.left,
         )
         return text % {"name": found.name, "left": found.left, "all": found.total}
     return _(
-        "Refunded through %(name)s. All of its units are processed then; Shopify keeps it open "
-        "until it is closed there."
+        "Refunded through %(name)s. All of its units will then be processed; Shopify keeps "
+        "it open until it’s closed there."
     ) % {"name": found.name}
 
 
@@ -202,24 +202,26 @@ def _stock_text(found: ThroughReturn) -> str:
     said = []
     if put_back:
         text = ngettext(
-            "%(count)s unit goes back to stock", "%(count)s units go back to stock", put_back
+            "%(count)s unit will be restocked", "%(count)s units will be restocked", put_back
         ) % {"count": put_back}
         where = _(" (%s)") % found.location if found.location else ""
         said.append(text + where)
     if kept_out:
         text = ngettext(
-            "%(count)s unit is booked in, and not put back in stock",
-            "%(count)s units are booked in, and not put back in stock",
+            "%(count)s unit will be marked as received but not restocked",
+            "%(count)s units will be marked as received but not restocked",
             kept_out,
         )
         said.append(text % {"count": kept_out})
     if found.booked_before:
         said.append(
             ngettext(
-                "%(count)s unit was booked in before (%(restocked)s put back): no change",
-                "%(count)s units were booked in before (%(restocked)s put back): no change",
+                "%(count)s unit was already marked as received (%(restocked)s restocked): "
+                "no change",
+                "%(count)s units were already marked as received (%(restocked)s "
+                "restocked): no change",
                 found.booked_before,
             )
             % {"count": found.booked_before, "restocked": found.restocked_before}
         )
-    return "; ".join(said) + "." if said else _("No change: nothing is booked in.")
+    return "; ".join(said) + "." if said else _("No change: nothing will be marked as received.")

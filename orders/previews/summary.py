@@ -78,7 +78,7 @@ def summarize(
         order, proposal, policies.policy_of(by, order.store), by=by, now=timezone.now()
     )
     if ruling.approvals:
-        people = _("Two people have") if ruling.approvals > 1 else _("A supervisor has")
+        people = _("Two people need") if ruling.approvals > 1 else _("A supervisor needs")
         text = _("%(why)s %(people)s to approve it before it is sent.") % {
             "why": ruling.why,
             "people": people,
@@ -114,15 +114,15 @@ def _rows(
         rows.append((_("Has the item come back?"), str(Returned(proposal.returned).label)))
     if proposal.shipments_to_cancel:
         count = len(proposal.shipments_to_cancel)
-        rows.append((_("Shipment records canceled"), str(count)))
+        rows.append((_("Shipment records to cancel"), str(count)))
     if proposal.kind == ActionKind.CANCEL and is_paid:
         rows.append((pgettext("noun", "Refund"), _("Later")))
     if proposal.method == RefundMethod.STORE_CREDIT:
-        rows.append((_("Goes back to"), str(proposal.method.label)))
+        rows.append((_("Refund to"), str(proposal.method.label)))
     rows += goods_rows(proposal)
     if proposal.is_amount_only:
         rows += untouched_rows(snapshot)
-    rows.append((_("Shopify e-mails the customer"), yes_no[proposal.notify]))
+    rows.append((_("Shopify emails the customer"), yes_no[proposal.notify]))
     if proposal.staff_note:
         rows.append((_("Staff note"), proposal.staff_note))
     return tuple(rows)
@@ -131,11 +131,11 @@ def _rows(
 def goods_rows(proposal: Proposal) -> list[tuple[str, str]]:
     """Summary rows about the items, the stock and the return, as (label, text)."""
     if proposal.is_amount_only:
-        return [(_("Items"), _("No items are marked as refunded; stock is not changed"))]
+        return [(_("Items"), _("No items are marked as refunded, and stock stays the same"))]
     rows = []
     if proposal.discrepancy_reason:
         reason = DISCREPANCY_REASONS.get(proposal.discrepancy_reason, proposal.discrepancy_reason)
-        rows.append((_("Why another amount"), str(reason)))
+        rows.append((_("Why the amount differs"), str(reason)))
     if proposal.through:
         return [*rows, *return_rows(proposal.through)]
     stock = ". ".join(sentences(proposal.restocks))

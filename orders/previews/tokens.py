@@ -59,9 +59,9 @@ def _verify(token: str, *, by: User, max_age_s: int | None) -> Confirmed:
     try:
         content = signing.loads(token, salt=_SALT, max_age=max_age_s)
         if content["user"] != by.pk:
-            raise StalePreview(_("This summary was made for somebody else: review it again."))
+            raise StalePreview(_("This summary was prepared for someone else. Review it again."))
         proposal = msgspec.convert(content["proposal"], Proposal, strict=False)
     except (signing.BadSignature, KeyError, TypeError, msgspec.ValidationError) as error:
-        raise StalePreview(_("This summary is too old: review the order again.")) from error
+        raise StalePreview(_("This summary is too old. Review the order again.")) from error
     digest = hashlib.sha256(msgspec.json.encode(content["proposal"])).hexdigest()
     return Confirmed(content["order"], proposal, content["nonce"], digest)

@@ -63,7 +63,7 @@ def _advance(request: PrivacyRequest, scope: Scope, now: datetime) -> int | None
             # Start over from the beginning: rows that finish in the meantime may have any key.
             request.progress = {"holding": at}
             request.next_attempt_at = now + TRY_AGAIN
-            request.note = "Waits until actions or webhooks of these orders have ended."
+            request.note = "Waiting for actions or webhooks for these orders to finish."
             return None
         rows[holding.label] = rows.get(holding.label, 0) + batch.masked
         request.progress = (

@@ -32,7 +32,7 @@ def export(*, request_id: int, by: User, now: datetime) -> Iterator[bytes]:
     request = PrivacyRequest.objects.select_related("store").get(pk=request_id)
     can_export = request.kind == PrivacyKind.DATA_REQUEST and request.sealed_scope
     if not can_export or request.due_at <= now:
-        raise ActionRefused(Refusal("not_ready", "There is nothing to download any more."))
+        raise ActionRefused(Refusal("not_ready", "There is nothing left to download."))
     scope = resolve(scope_of(request))
     with transaction.atomic():
         audit.record(

@@ -55,7 +55,7 @@ def stop(*, request_id: int, by: User, now: datetime) -> None:
     if not can_stop or not end(
         request, PrivacyState.STOPPED, now=now, note=f"Stopped by {by.get_username()}.", by=by
     ):
-        text = "Only the deletion of a shop that has not begun can be stopped."
+        text = "A deletion can be stopped only for a whole shop, and only before it starts."
         raise ActionRefused(Refusal("not_stoppable", text))
 
 

@@ -58,7 +58,7 @@ def may_wipe(request: PrivacyRequest, now: datetime) -> bool:
     try:
         is_gone = get_gateway().is_uninstalled(request.store)
     except ShopUnreachable:
-        later.update(next_attempt_at=now + TRY_AGAIN, note="Shopify could not be asked yet.")
+        later.update(next_attempt_at=now + TRY_AGAIN, note="Shopify couldn't be reached yet.")
         return False
     if not is_gone:
         note_installed(request.store)
@@ -69,7 +69,7 @@ def may_wipe(request: PrivacyRequest, now: datetime) -> bool:
     note_uninstalled(request.store, now=now)
     gone_at = Store.objects.get(pk=request.store_id).uninstalled_at or now
     if now < gone_at + UNINSTALLED_FOR:
-        note = "Waits until the app has been uninstalled for 48 hours."
+        note = "Waiting until the app has been uninstalled for 48 hours."
         later.update(next_attempt_at=gone_at + UNINSTALLED_FOR, note=note)
         return False
     if request.state == PrivacyState.WAITING:

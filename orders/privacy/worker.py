@@ -51,7 +51,8 @@ def work_off(*, now: datetime, seconds: float) -> int:
             # A request that fails must not block the others.
             logger.exception("privacy request %s failed", pk)
             PrivacyRequest.objects.filter(pk=pk).update(
-                next_attempt_at=now + TRY_AGAIN, note="It failed; the log says why. Tried again."
+                next_attempt_at=now + TRY_AGAIN,
+                note="This failed and will be retried. See the log for the reason.",
             )
     return ended
 

@@ -51,7 +51,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
         yield Tile(
             title="Refunded in 24 hours",
             value="\n".join(_refunded_text(*pair) for pair in sums) or "None",
-            hint="By anybody, Shopify's own staff included. Test orders are left out.",
+            hint="By anyone, including staff in Shopify. Test orders are excluded.",
             url=reverse("admin:orders_money"),
             permission="orders.view_orderaction",
             store_id=store.pk,
@@ -60,7 +60,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
             name, spent, limit = worst
             share = spent / limit
             yield Tile(
-                title="Closest to the day's limit",
+                title="Closest to the daily limit",
                 value=f"{name}: {int(share * 100)} %",
                 hint=f"{Money(spent, store.currency).format('en')} of "
                 f"{Money(limit, store.currency).format('en')} in 24 hours.",
@@ -75,9 +75,10 @@ def tiles(now: datetime) -> Iterator[Tile]:
             )
         if count := blocked.get(store.pk, 0):
             yield Tile(
-                title="Wait for an administrator",
+                title="Waiting for an administrator",
                 value=str(count),
-                hint="Shopify refused our access. Mend the connection; they go on by themselves.",
+                hint="Shopify denied access. Fix the connection; these then continue "
+                "automatically.",
                 url=f"{actions}?state__exact=blocked&order__store__id__exact={store.pk}",
                 permission="orders.view_orderaction",
                 tone="critical",
@@ -102,7 +103,7 @@ def metrics(now: datetime) -> Iterator[Metric]:
     states |= {ActionState(row["state"]): row["n"] for row in rows}
     yield Metric(
         name="agent_inbox_actions",
-        help="Cancellations and refunds that have not ended, by state.",
+        help="Unfinished cancellations and refunds, by state.",
         samples=tuple(Sample(n, {"state": state.value}) for state, n in states.items()),
     )
     # An action is due from its request on, or from its next attempt if it was postponed.
@@ -110,13 +111,13 @@ def metrics(now: datetime) -> Iterator[Metric]:
     oldest = OrderAction.objects.due(now=now).aggregate(at=Min(due_at))["at"]
     yield Metric(
         name="agent_inbox_oldest_due_action_seconds",
-        help="For how long the oldest due action has waited for a worker; 0: none is due.",
+        help="How long the oldest due action has waited for a worker; 0 if none is due.",
         samples=(Sample(seconds_since(oldest, now)),),
     )
     dirty = Order.objects.dirty().aggregate(n=Count("pk"))["n"]
     yield Metric(
         name="agent_inbox_orders_unread",
-        help="Orders known to have changed at Shopify and not read again yet.",
+        help="Orders known to have changed in Shopify and not reread yet.",
         samples=(Sample(dirty),),
     )
 

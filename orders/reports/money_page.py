@@ -48,9 +48,9 @@ class PeriodForm(forms.Form):
         cleaned = super().clean() or {}
         since, until = cleaned.get("since"), cleaned.get("until")
         if since and until and since > until:
-            self.add_error("until", "The last day is before the first.")
+            self.add_error("until", "The end date is before the start date.")
         elif since and until and (until - since).days >= totals.LONGEST_DAYS:
-            self.add_error("until", f"At most {totals.LONGEST_DAYS} days at a time.")
+            self.add_error("until", f"Choose at most {totals.LONGEST_DAYS} days at a time.")
         return cleaned
 
     @property

@@ -193,7 +193,7 @@ _TITLES: Final = {
     "reason": ("By reason", "Reason"),
     "agent": ("By agent", "Agent"),
     "store": ("By store", "Store"),
-    "source": ("By source", "Who began it"),
+    "source": ("By source", "Started by"),
     "channel": ("By channel", "Channel"),
 }
 
@@ -220,7 +220,7 @@ def report(period: Period) -> Report:
 def channel_names(origins: Iterable[str]) -> dict[str, str]:
     """Name each origin's channel. Every origin gets a name."""
     asked = set(origins)
-    names = {"": "Shopify's own pages", "api": "API"}
+    names = {"": "Shopify admin", "api": "API"}
     for name in CHANNEL_NAMES:
         names |= name(asked)
     return {origin: names.get(origin, origin.partition(":")[0].capitalize()) for origin in asked}
@@ -267,7 +267,7 @@ def _label(key: str, value: Any) -> str:
         return str(EventSource(value).label) if value in EventSource.values else str(value)
     if key == "day":
         return str(value.isoformat())
-    return str(value or "Nobody here")
+    return str(value or "No one here")
 
 
 def _sheet(currency: str, of: dict[str, dict[str, _Sum]], period: Period) -> Sheet:

@@ -89,7 +89,7 @@ def _order(before: OrderSnapshot, after: OrderSnapshot) -> Iterator[str]:
     elif is_archived(after) and not is_archived(before):
         yield _("Archived")
     elif is_archived(before) and not is_archived(after):
-        yield _("Opened again")
+        yield _("Reopened")
 
 
 def _statuses(
@@ -206,9 +206,9 @@ def _refunds_and_returns(before: OrderSnapshot, after: OrderSnapshot) -> Iterato
     disputes = {dispute.gid: dispute.status for dispute in before.disputes}
     for dispute in after.disputes:
         if dispute.gid not in disputes:
-            yield _("The customer’s bank disputes a payment")
+            yield _("The customer’s bank disputed a payment")
         elif disputes[dispute.gid] != dispute.status:
-            yield _("The dispute of a payment changed")
+            yield _("A payment dispute changed")
 
 
 def _failed(refund: Refund) -> Decimal:
@@ -233,7 +233,7 @@ def _contact_and_notes(before: OrderSnapshot, after: OrderSnapshot) -> Iterator[
             _place(before.shipping_address),
             _place(after.shipping_address),
         ),
-        (_("E-mail address changed"), before.email, after.email),
+        (_("Email address changed"), before.email, after.email),
         (_("Phone number changed"), before.phone, after.phone),
         (_("Customer changed"), *gids),
         (_("Note changed"), before.note.strip(), after.note.strip()),

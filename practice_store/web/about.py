@@ -17,9 +17,9 @@ CAN: Final = (
     "Holds, scheduled orders, pickup, parcels with events, several locations and their stock",
     "Cancellations as Shopify runs them, with a job and its result; refunds with idempotency keys, "
     "to cards, gift cards and store credit, pending or refused by the bank",
-    "Returns that are requested, approved, booked in, processed, closed and opened again",
+    "Returns that are requested, approved, received, processed, closed, and reopened",
     "Order edits and exchanges by the shop's staff, disputes, payment terms, test orders",
-    "Signed webhooks with retries and every disorder, OAuth with tokens that end, bulk operations",
+    "Signed webhooks with retries and every disorder, OAuth with expiring tokens, bulk operations",
     "Faults on request: lost answers, late commits, throttling, locked shops (POST /_practice/faults)",
 )
 CANNOT: Final = (

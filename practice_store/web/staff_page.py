@@ -50,7 +50,7 @@ def _amount(form: Form, order: Order) -> Decimal:
     try:
         return Decimal(form.get("amount") or str(order_sums.net(order)))
     except InvalidOperation as error:
-        raise UserError("The amount is no number.") from error
+        raise UserError("Enter the amount as a number.") from error
 
 
 _ACTS: Final[dict[str, tuple[str, Callable[[Context, Order, Form], object]]]] = {
@@ -146,11 +146,11 @@ def _place(context: Context, form: Form) -> None:
 
 def _check_out(context: Context, form: Form) -> None:
     if not form.get("email"):
-        raise UserError("Type an e-mail address first: without one there is no checkout.")
+        raise UserError("Enter an email address first. A checkout needs one.")
     try:
         price = str(Decimal(form.get("amount") or "19.90"))
     except InvalidOperation as error:
-        raise UserError("The price is no number.") from error
+        raise UserError("Enter the price as a number.") from error
     items = [(form.get("title") or "Red mug", price, 1)]
     accepts = bool(form.get("accepts"))
     checkouts.begin(context, email=form["email"], items=items, accepts_marketing=accepts)

@@ -87,7 +87,7 @@ def perform(action_id: int) -> None:
     except (ShopifyError, mapping.MalformedAnswer) as error:
         # Only errors of reads get here: _send handles its own.
         breaker.note_trouble(action.order.store_id, now=timezone.now())
-        _release(action, _resting(action), message=_("Shopify cannot be read just now."))
+        _release(action, _resting(action), message=_("Shopify can’t be read right now."))
         logger.warning("action %s: %s", action.pk, error)
 
 
@@ -132,7 +132,7 @@ def _advance(action: OrderAction, client: AdminClient) -> bool:
         order=action.order, snapshot=snapshot, seq=seq, read_started_at=started, now=now
     ):
         # A snapshot too old to be stored is too old to decide by.
-        text = _("Shopify’s answer is older than what it said before; reading it again.")
+        text = _("Shopify’s response is older than an earlier one. Reading it again.")
         _release(action, _resting(action), wait_s=_POLL_S[0], message=text)
         return False
     move = action_progress.next_move(action, snapshot, job=job, job_message=job_message, now=now)
@@ -157,7 +157,7 @@ def _missing(action: OrderAction, now: datetime) -> bool:
     If something may have been sent, this proves nothing about it. If not, the action ends once
     the order has been missing for a while.
     """
-    text = _("Shopify does not show this order.")
+    text = _("Shopify doesn’t show this order.")
     if action.maybe_applied:
         _release(action, ActionState.UNKNOWN, message=text)
         return False
@@ -194,7 +194,7 @@ def _settle(action: OrderAction, end: Settled, now: datetime) -> None:
         services.settle(action, end, now=now)
         return
     if action.accepted_steps and action.steps[0]["goal"] == Goal.CANCEL_SHIPMENT:
-        text = _("%(reason)s The shipment record was canceled already.")
+        text = _("%(reason)s The shipment record was already canceled.")
         end = dataclasses.replace(end, message=text % {"reason": end.message})
     # Only this, Shopify showing that it didn't happen, takes back maybe_applied.
     services.settle(action, end, now=now, maybe_applied=False)
@@ -306,7 +306,7 @@ def _refused(action: OrderAction, index: int, errors: list[str], before: _Before
             action, ActionState.UNKNOWN, message=text, step_last_sent_at=before.step_last_sent_at
         )
     else:
-        message = _("Sent without an answer, then refused: %s Compare with Shopify.") % text
+        message = _("Sent, but no response arrived, then refused: %s Compare with Shopify.") % text
         services.human_needed(action, message=message)
     return False
 
@@ -325,7 +325,7 @@ def _not_applied(action: OrderAction, index: int, error: NotApplied, before: _Be
     elif isinstance(error, Refused) and not before.is_doubtful:
         # The same bytes would be refused every time.
         if services.keep(action, **undone):
-            text = _("Shopify did not accept the request: %s") % error
+            text = _("Shopify didn’t accept the request: %s") % error
             _end_unsent(action, index, text, Outcome.REFUSED_BY_SHOPIFY)
     else:
         _release(action, _resting(action), message=str(error), **undone)

@@ -40,7 +40,7 @@ class ConnectionForm(ConnectionModelForm):
     """Form whose secret fields start empty; if left empty, the stored secret is kept."""
 
     shop = forms.CharField(
-        label="Shop address",
+        label="Shop domain",
         help_text="The shop's permanent address, such as your-shop.myshopify.com. Shopify shows "
         "it under Settings → Domains.",
         widget=forms.TextInput(attrs={"placeholder": "your-shop.myshopify.com"}),
@@ -48,7 +48,7 @@ class ConnectionForm(ConnectionModelForm):
     forget_previous = forms.BooleanField(
         label="Forget the previous secret",
         required=False,
-        help_text="An hour after the change Shopify signs nothing with it any more.",
+        help_text="Shopify stops signing with it one hour after the change.",
     )
 
     class Meta:
@@ -77,10 +77,12 @@ class ConnectionForm(ConnectionModelForm):
         shop = shop.removeprefix("https://").removesuffix("/")
         if not SHOP.match(shop):
             raise forms.ValidationError(
-                "This is no permanent shop address: it ends in .myshopify.com."
+                "Enter the permanent shop domain, which ends in .myshopify.com."
             )
         if not self.instance.pk and ShopConnection.objects.filter(store__domain=shop).exists():
-            raise forms.ValidationError("This shop is connected already: change its connection.")
+            raise forms.ValidationError(
+                "This shop is already connected. Edit its connection instead."
+            )
         return shop
 
     def clean(self) -> JsonObject:
@@ -104,12 +106,13 @@ class ShopConnectionAdmin(DeskAdmin):
     change_form_template = "admin/shopify_sync/shopconnection/change_form.html"
     list_title = "Shop connections"
     list_intro = (
-        "One row a store, with three ticks: the credentials are there, a test call worked, and "
-        "Shopify's webhooks are subscribed. Open one for the doctor, who says what to do."
+        "One row per store, with three checks: credentials are present, a test call "
+        "worked, and Shopify's webhooks are subscribed. Open a store to see what needs "
+        "fixing."
     )
-    list_empty = "No shop is connected. Add one: three ways are offered, and each is explained."
+    list_empty = "No shops connected yet. Add one to choose from three ways to connect."
     help_texts = {
-        "method": "How Agent Inbox gets into the shop.",
+        "method": "How Agent Inbox connects to the shop.",
     }
     search_fields = ["store__domain", "store__name"]
     list_filter = ["method"]
@@ -117,25 +120,25 @@ class ShopConnectionAdmin(DeskAdmin):
     list_select_related = ["store"]
     actions = ["examine"]
     fieldsets = [
-        ("1. The shop", {"fields": ["shop"]}),
+        ("1. Shop", {"fields": ["shop"]}),
         (
             "2. How to connect",
             {
                 "fields": ["method"],
-                "description": "<strong>Install an app</strong>: for any shop. Make an app in "
-                "Shopify's developer dashboard, put its client ID and secret below, save, and "
-                "press “Install in Shopify”. <strong>App of your own organization</strong>: the "
-                "app and the shop belong to the same organization; nothing has to be installed "
-                "by hand. <strong>Existing access token</strong>: for a custom app made in the "
-                "shop's admin before 2026.",
+                "description": "<strong>Install an app</strong>: works for any shop. Create an app in "
+                "Shopify's developer dashboard, enter its client ID and secret below, "
+                "save, then choose “Install in Shopify”. <strong>App of your own "
+                "organization</strong>: the app and the shop belong to the same "
+                "organization, so there's nothing to install. <strong>Existing access "
+                "token</strong>: for a custom app created in the shop's admin before 2026.",
             },
         ),
         (
-            "3. Its credentials",
+            "3. Credentials",
             {
                 "fields": ["client_id", "api_secret", "access_token", "previous_api_secret"],
-                "description": "Stored encrypted and never shown again. The access token is for "
-                "the third way only; the previous secret only while a secret is being changed.",
+                "description": "Stored encrypted and never shown again. The access token is only for the "
+                "third option; the previous secret is only needed while you change secrets.",
             },
         ),
     ]
@@ -169,7 +172,7 @@ class ShopConnectionAdmin(DeskAdmin):
         found = super().get_fieldsets(request, obj)
         if obj is None or not obj.previous_api_secret:
             return found
-        return [*found, ("4. The secret before it", {"fields": ["forget_previous"]})]
+        return [*found, ("4. Previous secret", {"fields": ["forget_previous"]})]
 
     def save_model(
         self, request: HttpRequest, obj: ShopConnection, form: Any, change: bool
@@ -197,7 +200,9 @@ class ShopConnectionAdmin(DeskAdmin):
         self, request: HttpRequest, obj: ShopConnection, post_url_continue: str | None = None
     ) -> HttpResponse:
         if obj.method == ConnectionMethod.OAUTH:
-            text = "Saved. Now press “Install in Shopify”: the shop's owner agrees there."
+            text = (
+                "Saved. Now choose “Install in Shopify”, where the shop's owner approves the app."
+            )
             self.message_user(request, text, messages.INFO)
         else:
             # The admin saves in a transaction, and Shopify must not be called inside one.

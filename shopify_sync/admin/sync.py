@@ -21,16 +21,16 @@ from shopify_sync.sync import backfill
 class SyncCursorAdmin(ReadOnlyAdmin):
     list_title = "Reconciliation"
     list_intro = (
-        "Every five minutes each store is asked what changed, so that a lost webhook is noticed. "
-        "Nothing has to be done here."
+        "Every five minutes, each store is checked for changes, so that lost webhooks are "
+        "noticed. There's nothing to do here."
     )
-    list_empty = "No store has been reconciled yet: it begins when a store is connected."
+    list_empty = "Nothing yet. Reconciliation starts when you connect a store."
     help_texts = {
-        "store": "Whose orders.",
-        "updated_through": "Everything Shopify changed up to then has been looked at.",
-        "lease_until": "A worker is at it until then.",
-        "finished_at": "When the last round ended.",
-        "orders_seen": "Orders looked at in the last round.",
+        "store": "The store.",
+        "updated_through": "All Shopify changes up to this time have been checked.",
+        "lease_until": "A worker holds this until then.",
+        "finished_at": "When the last run finished.",
+        "orders_seen": "Orders checked in the last run.",
     }
     list_display = ["store", "updated_through", "finished_at", "orders_seen", "drift_found"]
     list_select_related = ["store"]
@@ -40,29 +40,29 @@ class SyncCursorAdmin(ReadOnlyAdmin):
 class BackfillAdmin(ReadOnlyAdmin):
     """Back-fills, each with a progress bar that progress.js keeps up to date."""
 
-    list_title = "Back-fills"
+    list_title = "Order imports"
     list_intro = (
-        "Each reading of a store's past orders. It goes on by itself after a restart; to begin "
-        "again, choose a row and “Read these stores' orders again”."
+        "Imports of each store's past orders. They resume automatically after a restart. "
+        "To start over, select a row and choose “Import these stores' orders again”."
     )
-    list_empty = "No store's past has been read yet: it begins when a store is connected."
+    list_empty = "No imports yet. One starts when you connect a store."
     help_texts = {
-        "store": "Whose orders.",
-        "state": "How far it is.",
-        "started_at": "When it began.",
-        "first_order_at": "When the first order was there.",
-        "finished_at": "When it ended.",
-        "operation_gid": "Shopify's bulk operation.",
-        "url": "Where Shopify keeps the file; emptied when it is read.",
-        "orders_expected": "As Shopify counted them before.",
-        "orders_prepared": "Written into Shopify's file so far.",
+        "store": "The store.",
+        "state": "Current status.",
+        "started_at": "When it started.",
+        "first_order_at": "When the first order arrived.",
+        "finished_at": "When it finished.",
+        "operation_gid": "Shopify's ID for the bulk operation.",
+        "url": "Where Shopify stores the file; cleared once it's read.",
+        "orders_expected": "Shopify's count before the import.",
+        "orders_prepared": "Written to Shopify's file so far.",
         "orders_done": "Imported so far.",
         "file_size": "In bytes.",
-        "bytes_done": "Imported so far, in bytes; it goes on from here.",
-        "tries": "Failed steps, one after the other.",
-        "error": "What went wrong last.",
-        "next_step_at": "When a worker takes it up again.",
-        "fence": "Keeps a worker that slept from writing.",
+        "bytes_done": "Bytes imported so far; the import resumes from here.",
+        "tries": "Failed steps in a row.",
+        "error": "The last error.",
+        "next_step_at": "When it's due to run again.",
+        "fence": "Stops an outdated worker from writing.",
     }
     list_display = ["store", "progress", "state", "orders_done", "since", "started_at", "error"]
     list_filter = ["state", "store"]
@@ -91,29 +91,29 @@ class BackfillAdmin(ReadOnlyAdmin):
     def progress(self, row: Backfill) -> SafeString:
         return progress_bar(row)
 
-    @admin.action(description="Read these stores' orders again", permissions=["view"])
+    @admin.action(description="Import these stores' orders again", permissions=["view"])
     def read_again(self, request: HttpRequest, queryset: QuerySet[Backfill]) -> None:
         """Begin a back-fill for each store of the selected rows, unless one is open."""
         for row in queryset.select_related("store").order_by("store").distinct():
             begun = backfill.begin(row.store)
             queue.enqueue("shopify_sync.tasks.advance_backfill", begun.pk)
-            self.message_user(request, f"{row.store}: reading its orders.", messages.SUCCESS)
+            self.message_user(request, f"{row.store}: importing its orders.", messages.SUCCESS)
 
 
 @admin.register(Drift)
 class DriftAdmin(ReadOnlyAdmin):
-    list_title = "Drift"
+    list_title = "Sync differences"
     list_intro = (
-        "Orders found changed at Shopify that no webhook had told of. A few are normal; more than "
-        "three an hour mean that webhooks are lost: open the shop connection and check it."
+        "Orders that changed in Shopify without a webhook. A few are normal. More than "
+        "three an hour means webhooks are being lost: check the shop connection."
     )
-    list_empty = "No drift: every change came with its webhook."
+    list_empty = "No differences. Every change arrived with a webhook."
     help_texts = {
-        "store": "In which store.",
-        "order_gid": "Shopify's id of the order.",
-        "found_at": "When reconciliation found it. It was read again at once.",
-        "shop_updated_at": "When it changed at Shopify.",
-        "stored_updated_at": "The change we knew of; empty: we did not hold the order.",
+        "store": "The store.",
+        "order_gid": "Shopify's ID of the order.",
+        "found_at": "When reconciliation found it. The order was reread right away.",
+        "shop_updated_at": "When it changed in Shopify.",
+        "stored_updated_at": "The last change we knew of; empty if we didn't have the order.",
     }
     list_display = ["order_gid", "store", "found_at", "shop_updated_at", "stored_updated_at"]
     list_filter = ["store"]
@@ -125,17 +125,17 @@ class DriftAdmin(ReadOnlyAdmin):
 class ComparisonAdmin(ReadOnlyAdmin):
     list_title = "Nightly comparisons"
     list_intro = (
-        "Each night every order and every refund is compared with Shopify. What differs is read "
-        "again by itself; a night that does not agree twice in a row deserves a look."
+        "Every night, all orders and refunds are compared with Shopify. Differences are "
+        "reread automatically. If two nights in a row don't match, look into it."
     )
     list_empty = "The first comparison runs tonight."
     help_texts = {
-        "store": "Whose orders.",
+        "store": "The store.",
         "since": "Orders changed since then were compared.",
-        "started_at": "When it began.",
-        "finished_at": "When it ended.",
-        "orders_at_shop": "As many as Shopify has.",
-        "refunds": "Sums by currency: at Shopify, and here.",
+        "started_at": "When it started.",
+        "finished_at": "When it finished.",
+        "orders_at_shop": "Shopify's count.",
+        "refunds": "Totals by currency, in Shopify and here.",
     }
     list_display = [
         "store",
@@ -151,12 +151,12 @@ class ComparisonAdmin(ReadOnlyAdmin):
     list_filter = ["store"]
     list_select_related = ["store"]
 
-    @admin.display(description="Agrees", boolean=True)
+    @admin.display(description="Matches", boolean=True)
     def agreement(self, row: Comparison) -> bool | None:
         """Unknown (None) until the comparison has finished."""
         return row.agrees if row.finished_at else None
 
-    @admin.display(description="Refunds at Shopify / here")
+    @admin.display(description="Refunds in Shopify / here")
     def refund_sums(self, row: Comparison) -> str:
         sums = [f"{theirs} / {ours} {code}" for code, (theirs, ours) in row.refunds.items()]
         return ", ".join(sums) or "–"
@@ -171,15 +171,15 @@ def progress_text(row: Backfill) -> str:
     """Return one sentence that says what is happening and how far it has come."""
     if row.state == BackfillState.PREPARING:
         of = f" of about {row.orders_expected:,}" if row.orders_expected else ""
-        return f"Shopify prepares the file: {row.orders_prepared:,}{of} orders."
+        return f"Shopify is preparing the file: {row.orders_prepared:,}{of} orders."
     if row.state == BackfillState.IMPORTING:
         of = f" of {row.orders_prepared:,}" if row.orders_prepared else ""
         return f"Importing: {row.orders_done:,}{of} orders."
     if row.state == BackfillState.DONE:
         return f"{row.orders_done:,} orders read."
     if row.state == BackfillState.FAILED:
-        return f"Stopped: {row.error} Choose “Read these stores' orders again” when it is mended."
-    return "Asking Shopify for its orders."
+        return f"Stopped: {row.error} After fixing it, choose “Import these stores' orders again”."
+    return "Requesting orders from Shopify."
 
 
 def progress_bar(row: Backfill) -> SafeString:

@@ -26,9 +26,7 @@ from shopify_sync.webhooks.body_preview import masked_body
 class OrderNumberForm(forms.Form):
     """Form for an order's numeric ID, the last part of its URL in Shopify's admin."""
 
-    order_number = forms.IntegerField(
-        label="Shopify's number of the order", min_value=1, max_value=2**63 - 1
-    )
+    order_number = forms.IntegerField(label="Shopify order ID", min_value=1, max_value=2**63 - 1)
 
 
 @admin.register(WebhookEvent)
@@ -37,13 +35,13 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     change_form_template = "admin/shopify_sync/webhookevent/change_form.html"
     list_title = "Webhook events"
     list_intro = (
-        "What Shopify pushed to us, as it came. Dead ones could not be processed: filter by "
-        "state, look at one, then choose rows and “Process again”."
+        "What Shopify sent, as received. Dead events couldn't be processed: filter by "
+        "state, review one, then select rows and choose “Process again”."
     )
-    list_empty = "Nothing matches. Without any filter: no webhook has come yet."
+    list_empty = "No matching webhooks. If no filter is set, none has arrived yet."
     fieldsets = [
-        ("What came", {"fields": ["topic", "store", "received_at", "triggered_at", "contents"]}),
-        ("What became of it", {"fields": ["state", "attempts", "next_attempt_at", "error"]}),
+        ("Received", {"fields": ["topic", "store", "received_at", "triggered_at", "contents"]}),
+        ("Processing", {"fields": ["state", "attempts", "next_attempt_at", "error"]}),
         (
             "Shopify's numbers",
             {
@@ -60,17 +58,17 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         ),
     ]
     help_texts = {
-        "topic": "What it tells of.",
+        "topic": "What it's about.",
         "store": "Whose.",
-        "received_at": "When it came.",
-        "triggered_at": "When it happened, by Shopify's clock.",
-        "state": "Waiting: a worker takes it soon. Dead: it needs a person.",
-        "attempts": "How often it was tried.",
-        "next_attempt_at": "When it is tried again.",
-        "error": "What went wrong last.",
-        "webhook_id": "This delivery's own id: it is stored once.",
-        "event_id": "Shared by all deliveries of one event.",
-        "api_version": "The version Shopify wrote it in.",
+        "received_at": "When it arrived.",
+        "triggered_at": "When it happened, according to Shopify.",
+        "state": "Waiting: it will be processed soon. Dead: it needs review.",
+        "attempts": "Number of attempts.",
+        "next_attempt_at": "When the next attempt is due.",
+        "error": "The last error.",
+        "webhook_id": "The ID of this delivery. Each delivery is stored once.",
+        "event_id": "Shared by all deliveries of the same event.",
+        "api_version": "The Shopify API version of the event.",
     }
     list_display = ["topic", "store", "received_at", "state", "attempts", "webhook_id"]
     list_filter = ["state", "topic", "store"]
@@ -149,15 +147,15 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         event = get_object_or_404(events, pk=pk)
         form = OrderNumberForm(request.POST)
         if not orders.may_name_an_order(event.topic):
-            self.message_user(request, "This topic tells of no order.", messages.ERROR)
+            self.message_user(request, "This topic isn't about an order.", messages.ERROR)
         elif not form.is_valid():
-            text = "Enter Shopify's number of the order: the digits at the end of its address."
+            text = "Enter the Shopify order ID: the digits at the end of the order's URL."
             self.message_user(request, text, messages.ERROR)
         else:
             number = form.cleaned_data["order_number"]
             order_id = replaying.read_again(event, legacy_id=number, by=_admin_user(request))
             queue.enqueue("shopify_sync.tasks.fetch_order", order_id)
-            self.message_user(request, f"Order {number} is read from Shopify again.")
+            self.message_user(request, f"Order {number} is being reread from Shopify.")
         return HttpResponseRedirect(reverse("admin:shopify_sync_webhookevent_change", args=[pk]))
 
     def _dead(self, request: HttpRequest, topic: str) -> JsonObject:

@@ -49,11 +49,11 @@ _MAX_ANSWER_BYTES: Final = 20 * 2**20
 # Cap on Retry-After: whatever Shopify asks for, try again within the hour.
 _WAIT_AT_MOST_S: Final = 3600.0
 _ADMIN_STATUSES: Final = {
-    401: "The access token is not valid any more, or the app was uninstalled.",
-    402: "The shop is frozen: its bill is unpaid.",
-    403: "The app may not do this: a scope is missing.",
-    404: "No such shop, or an API version that was retired.",
-    423: "The shop is locked by Shopify.",
+    401: "The access token is no longer valid, or the app was uninstalled.",
+    402: "The shop is frozen because its Shopify bill is unpaid.",
+    403: "The app isn't allowed to do this: a scope is missing.",
+    404: "The shop doesn't exist, or the API version was retired.",
+    423: "Shopify locked the shop.",
 }
 # For a mutation, a 404 proves nothing: a proxy may send it after the shop has done the work.
 _NOT_FOUND: Final = 404

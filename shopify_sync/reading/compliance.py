@@ -41,7 +41,7 @@ def is_refused(store: Store) -> bool:
     a transaction.
     """
     if not ShopConnection.objects.filter(store=store).exists():
-        raise NotApplied(_("The store has no connection that could be tried."))
+        raise NotApplied(_("The store has no connection to test."))
     try:
         client_for(store).read("ShopInfo", {})
     except NeedsAdmin as error:

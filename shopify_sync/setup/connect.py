@@ -94,7 +94,7 @@ def app_file(connection: ShopConnection) -> str:
     topics = sorted(
         map(subscriptions.wire_name, (*subscriptions.TOPICS, *subscriptions.OPTIONAL_TOPICS))
     )
-    return f"""# Put this beside your app's other files and run: shopify app deploy
+    return f"""# Put this next to your app's other files and run: shopify app deploy
 client_id = {_quoted(connection.client_id)}
 name = "Agent Inbox"
 application_url = {_quoted(settings.PUBLIC_URL + "/")}

@@ -71,7 +71,7 @@ def examine(store: Store, *, repair: bool) -> list[Tick]:
         note_error(store, error, now=now)
         ticks.append(Tick("Test call", "error", str(error)))
     except ShopifyError as error:
-        text = f"Shopify could not be reached just now: {error}. Check again in a minute."
+        text = f"Shopify couldn't be reached: {error}. Check again in a minute."
         ticks.append(Tick("Test call", "error", text))
     for check in _CHECKS:
         ticks += check(store, row, now)
@@ -130,30 +130,30 @@ def _scopes(granted: list[str]) -> Iterator[Tick]:
         yield Tick(
             "Returns",
             "warning",
-            f"Refunds do not go through a return without the scope {RETURN_SCOPE}: each return "
-            "has to be booked in and closed in Shopify. Grant the app the scope.",
+            f"Without the {RETURN_SCOPE} scope, refunds can't go through a return, so each return "
+            "has to be received and closed in Shopify. Grant the app this scope.",
         )
     if LOCATIONS_SCOPE not in granted:
         yield Tick(
             "Restocking",
             "warning",
-            f"Refunded items cannot be restocked without the scope {LOCATIONS_SCOPE}: Shopify does "
-            "not tell where they belong. Grant the app the scope.",
+            f"Without the {LOCATIONS_SCOPE} scope, refunded items can't be restocked because "
+            "Shopify doesn't say where they belong. Grant the app this scope.",
         )
     if DISPUTES_SCOPE not in granted:
         yield Tick(
             "Disputes",
             "warning",
-            f"Chargebacks are not visible without the scope {DISPUTES_SCOPE}: nobody is warned "
-            "before money is refunded that the bank has given back. Grant it where the store uses "
-            "Shopify Payments.",
+            f"Without the {DISPUTES_SCOPE} scope, chargebacks aren't visible, so agents get no "
+            "warning before they refund money the bank has already returned. Grant it if the "
+            "store uses Shopify Payments.",
         )
     if "read_all_orders" not in granted:
         yield Tick(
             "Older orders",
             "warning",
-            "Only the last 60 days of orders are visible. Ask Shopify for the scope "
-            "read_all_orders if agents need older ones.",
+            "Only orders from the last 60 days are visible. If agents need older ones, ask "
+            "Shopify for the read_all_orders scope.",
         )
 
 
@@ -167,8 +167,8 @@ def _customers(client: AdminClient, granted: list[str]) -> Iterator[Tick]:
         yield Tick(
             "Customer data",
             "warning",
-            f"Shopify refuses customer data: {error} Orders are read all the same. Ask for "
-            "“Protected customer data access” in the app’s settings at Shopify.",
+            f"Shopify denies access to customer data: {error} Orders are still read. Request "
+            "“Protected customer data access” in the app’s settings in Shopify.",
         )
 
 
@@ -185,8 +185,8 @@ def _customer_pages(client: AdminClient, row: ShopConnection) -> Iterator[Tick]:
         yield Tick(
             "Status page",
             "warning",
-            "Agents do not see the page where a customer follows an order. Ask for “Protected "
-            "customer data access”, level 2, in the app’s settings at Shopify.",
+            "Agents can't see customers' order status pages. Request “Protected customer "
+            "data access”, level 2, in the app’s settings in Shopify.",
         )
     else:
         # Without an order to try it on, nothing is known, so don't request the field.
@@ -196,7 +196,7 @@ def _customer_pages(client: AdminClient, row: ShopConnection) -> Iterator[Tick]:
 
 def _payment_terms(granted: list[str]) -> Iterator[Tick]:
     if PAYMENT_TERMS_SCOPE not in granted and "write_payment_terms" not in granted:
-        text = "Agents do not see when an order on account is due. Grant the app the scope "
+        text = "Agents can't see when an order with payment terms is due. Grant the app the scope "
         yield Tick("Payment terms", "warning", f"{text}{PAYMENT_TERMS_SCOPE}.")
 
 
@@ -206,21 +206,21 @@ def _version(client: AdminClient) -> Iterator[Tick]:
         yield Tick(
             "API version",
             "error",
-            f"Shopify answers with version {served}; this release speaks {ours}, which Shopify "
-            "has retired. Update Agent Inbox.",
+            f"Shopify responds with version {served}. This release uses {ours}, which Shopify has "
+            "retired. Update Agent Inbox.",
         )
         return
     year, month = (int(part) for part in ours.split("-"))
     until = date(year + _SUPPORTED_MONTHS // 12, month, 1)
     left = until - datetime.now(UTC).date()
     if left < _WARN_BEFORE:
-        text = f"Version {ours} is supported until {until:%d %B %Y} at least: update before."
+        text = f"Version {ours} is supported until at least {until:%d %B %Y}. Update by then."
         yield Tick("API version", "warning", text)
     else:
         yield Tick("API version", "ok")
     if client.headroom and client.headroom[0] < client.headroom[1] / 4:
-        text = f"{client.headroom[0]:.0f} of {client.headroom[1]:.0f} points are left: another "
-        yield Tick("Rate limit", "warning", text + "program is using this app's budget.")
+        text = f"{client.headroom[0]:.0f} of {client.headroom[1]:.0f} points left. Another "
+        yield Tick("Rate limit", "warning", text + "program is using this app's rate limit.")
 
 
 def _webhooks(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[Tick]:
@@ -234,13 +234,13 @@ def _webhooks(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[Ti
     refused = subscriptions.ensure(store) if missing and repair else []
     ShopConnection.objects.filter(pk=row.pk).update(webhooks_ok_at=timezone.now())
     created = len(missing) - len(refused) if repair else 0
-    yield Tick("Webhooks", "ok", f"{created} were created." if created else "")
+    yield Tick("Webhooks", "ok", f"{created} created." if created else "")
     checkouts = [said for said in refused if said.startswith("checkouts/")]
     if checkouts:
-        text = f"Campaigns hear of no checkouts: Shopify refused {'; '.join(checkouts)}. Grant the "
-        yield Tick("Checkouts", "warning", text + "app read_orders, and check again.")
+        text = f"Campaigns don't get checkouts: Shopify refused {'; '.join(checkouts)}. Grant the "
+        yield Tick("Checkouts", "warning", text + "app the read_orders scope, then check again.")
     elif set(missing) & set(subscriptions.OPTIONAL_TOPICS) and not repair:
-        text = "Campaigns hear of no checkouts yet. Choose “Check and repair”."
+        text = "Campaigns don't receive checkouts yet. Choose “Check and repair”."
         yield Tick("Checkouts", "warning", text)
     yield from _scoped_webhooks(missing, refused, repair=repair)
 
@@ -268,7 +268,10 @@ _LATE: Final = (
 
 def _address(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
     if not settings.PUBLIC_URL.startswith("https://") and not settings.SHOPIFY_ADMIN_ORIGIN:
-        text = "Shopify only delivers webhooks to https: set PUBLIC_URL to the public address."
+        text = (
+            "Shopify delivers webhooks only over HTTPS. Set PUBLIC_URL to the server's public "
+            "HTTPS address."
+        )
         yield Tick("Address", "error", text)
 
 
@@ -276,10 +279,10 @@ def _token(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
     row.refresh_from_db()
     expires = row.refresh_token_expires_at
     if expires and expires - now < timedelta(days=14):
-        text = f"The permission ends on {expires:%d %B %Y}: install the app again before."
+        text = f"Access expires on {expires:%d %B %Y}. Reinstall the app before then."
         yield Tick("Token", "warning" if expires > now else "error", text)
     if row.previous_api_secret:
-        text = "Webhooks signed with the previous secret are still accepted. Tick “Forget the "
+        text = "Webhooks signed with the previous secret are still accepted. Select “Forget the "
         text += "previous secret” an hour after the secret was changed."
         yield Tick("Secret", "warning", text)
 
@@ -287,7 +290,7 @@ def _token(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
 def _time_zone(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
     store.refresh_from_db(fields=["time_zone"])
     if not store.has_known_zone:
-        text = f"Shopify names the time zone {store.time_zone}, which this machine does not know: "
+        text = f"This server doesn't know Shopify's time zone for the store, {store.time_zone}, so "
         yield Tick("Time zone", "warning", text + "dates are shown in UTC. Update Python’s tzdata.")
 
 
@@ -296,10 +299,10 @@ def _deliveries(store: Store, row: ShopConnection, now: datetime) -> Iterator[Ti
     last = events.aggregate(last=Max("received_at"))["last"]
     quiet_since = max(last or store.connected_at, store.connected_at)
     if row.webhooks_ok_at and quiet_since < now - _SILENCE:
-        text = "No webhook arrived for two days. Is PUBLIC_URL reachable from outside?"
+        text = "No webhook has arrived for two days. Is PUBLIC_URL reachable from the internet?"
         yield Tick("Deliveries", "warning", text)
     if dead := events.filter(state=EventState.DEAD).count():
-        text = f"{dead} could not be read. Open “Webhook events”, look, and process them again."
+        text = f"{dead} couldn't be processed. Review them under “Webhook events”, then reprocess them."
         yield Tick("Dead events", "warning", text)
 
 
@@ -307,7 +310,9 @@ def _drift(store: Store, row: ShopConnection, now: datetime) -> Iterator[Tick]:
     found = Drift.objects.filter(store=store, found_at__gt=now - _DRIFT_WINDOW).count()
     if found:
         text = f"{found} changes of the last 24 hours came without a webhook; reconciliation "
-        yield Tick("Drift", "warning", text + "found them. More than a few: check the webhooks.")
+        yield Tick(
+            "Sync differences", "warning", text + "found them. More than a few: check the webhooks."
+        )
 
 
 _CHECKS: Final[tuple[Callable[[Store, ShopConnection, datetime], Iterator[Tick]], ...]] = (

@@ -56,7 +56,7 @@ def install(request: HttpRequest) -> HttpResponse:
     shop = request.GET.get("shop", "")
     row = _connection(shop)
     if row is None:
-        return _problem(request, "Add the store and its app's client ID in the admin first.")
+        return _problem(request, "First add the store and its app's client ID in the admin.")
     try:
         tokens.opened(row.api_secret)
     except NeedsAdmin as error:
@@ -89,7 +89,7 @@ def callback(request: HttpRequest) -> HttpResponse:
     row = _connection(str(asked.get("shop", "")))
     if row is None or (problem := _distrust(request, asked, row)):
         logger.warning("rejected an installation's answer: %s", row and problem)
-        return _problem(request, "This answer does not belong to an installation begun here.")
+        return _problem(request, "This response doesn't belong to an installation started here.")
     try:
         tokens.exchange(row, request.GET["code"])
     except ShopifyError as error:

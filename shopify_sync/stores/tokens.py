@@ -47,7 +47,7 @@ _POLL_S: Final = 0.05
 _REFUSED: Final = {400, 401, 403}
 _ANSWER_WITHIN_S: Final = 12.0
 _MAX_ANSWER_BYTES: Final = 2**20
-RECONNECT: Final = "Connect the store again: open its connection and choose “Install in Shopify”."
+RECONNECT: Final = "Reconnect the store: open its connection and choose “Install in Shopify”."
 
 
 def current(row: ShopConnection) -> Secret:
@@ -75,8 +75,8 @@ def opened(secret: Secret) -> Secret:
     try:
         return Secret(secret.reveal())
     except UndecryptableSecret as error:
-        text = _("A stored secret cannot be decrypted: its key is missing from the settings.")
-        again = _("Bring the key back, or enter the store's credentials again.")
+        text = _("A stored secret can't be decrypted because its key is missing from the settings.")
+        again = _("Restore the key, or enter the store's credentials again.")
         raise NeedsAdmin(f"{text} {again}") from error
 
 
@@ -87,7 +87,7 @@ def renew(row: ShopConnection, *, used: Secret) -> Secret:
     if Shopify refuses, Unreachable if it's worth trying again.
     """
     if row.method == ConnectionMethod.ADMIN_TOKEN:
-        text = "The access token is not valid any more, or the app was uninstalled."
+        text = "The access token is no longer valid, or the app was uninstalled."
         raise NeedsAdmin(text, status=401)
     until = time.monotonic() + _WAIT_S
     while time.monotonic() < until:
@@ -124,7 +124,9 @@ def exchange(row: ShopConnection, code: str) -> None:
     """
     answer = _ask(row, {"code": code, "expiring": "1"})
     if answer is None:
-        raise NeedsAdmin("Shopify did not accept the installation's code: start it again.")
+        raise NeedsAdmin(
+            "Shopify didn't accept the installation code. Start the installation again."
+        )
     _store(row, answer)
 
 

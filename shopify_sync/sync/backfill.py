@@ -138,7 +138,7 @@ def _start(row: Backfill) -> float:
 def _poll(row: Backfill) -> float | None:
     operation = bulk_file.look(client_for(row.store), row.operation_gid)
     if operation is None:
-        raise Refused("Shopify does not know the bulk operation any more.")
+        raise Refused("Shopify no longer recognizes the bulk operation.")
     if operation.status in {"CREATED", "RUNNING", "CANCELING"}:
         is_progress = operation.orders > row.orders_prepared
         _save(

@@ -135,7 +135,7 @@ def _lines(store: Store, now: datetime) -> Iterator[Line]:
     late = dirty.filter(fetch_after__lt=now - _READ_WITHIN).count()
     yield Line(name, f"{late} changed orders have waited longer than a minute to be read", not late)
     drift = Drift.objects.filter(store=store, found_at__gt=now - timedelta(hours=1)).count()
-    text = f"{drift} changes of the last hour came without a webhook"
+    text = f"{drift} changes in the last hour arrived without a webhook"
     yield Line(name, text, drift <= DRIFT_AN_HOUR)
     if (newest := Comparison.objects.filter(store=store).first()) and not newest.finished_at:
         yield _unfinished(newest, now)
@@ -144,28 +144,28 @@ def _lines(store: Store, now: datetime) -> Iterator[Line]:
     since = max(last.started_at, store.connected_at) if last else store.connected_at
     is_recent = now - since < _COMPARED_EVERY
     if last is None:
-        text = "Every order is compared each night; this has not happened yet"
+        text = "Every order is compared each night; the first comparison hasn't run yet"
         yield Line(name, text, is_recent)
         return
     if not is_recent:
         # What the last one found says nothing about today.
-        yield Line(name, "No comparison was finished in the last two nights", is_ok=False)
+        yield Line(name, "No comparison finished in the last two nights", is_ok=False)
     at = f"{last.started_at:%d %B %Y, %H:%M} UTC"
     text = f"{at}: {last.orders_at_shop} orders, of which {last.missing} were missing here, "
-    text += f"{last.differing} differed and {last.vanished} had vanished at Shopify"
+    text += f"{last.differing} differed and {last.vanished} no longer existed in Shopify"
     yield Line(name, text, not (last.missing or last.differing or last.vanished))
     sums = ", ".join(f"{a} and {b} {code}" for code, (a, b) in last.refunds.items()) or "none"
-    yield Line(name, f"{at}: refunds at Shopify and here: {sums}", last.refunds_agree)
+    yield Line(name, f"{at}: refunds in Shopify and here: {sums}", last.refunds_agree)
     twice = last.markers_twice
-    yield Line(name, f"{at}: {twice} of our actions stand on more than one refund", not twice)
+    yield Line(name, f"{at}: {twice} of our actions appear on more than one refund", not twice)
 
 
 def _unfinished(row: Comparison, now: datetime) -> Line:
     """Describe an unfinished comparison, which has no result yet, good or bad."""
     at = f"{row.started_at:%d %B %Y, %H:%M} UTC"
     if not row.is_open:
-        text = f"{at}: the comparison was not finished: {row.error or 'its worker ended.'}"
+        text = f"{at}: the comparison did not finish: {row.error or 'its worker stopped.'}"
         return Line(str(row.store), text, is_ok=False)
-    text = f"{at}: the comparison is under way, {row.orders_at_shop} orders so far"
+    text = f"{at}: the comparison is in progress, {row.orders_at_shop} orders so far"
     is_ok = now - row.started_at < _COMPARED_WITHIN
-    return Line(str(row.store), text + ("" if is_ok else "; it takes too long"), is_ok)
+    return Line(str(row.store), text + ("" if is_ok else "; this is taking too long"), is_ok)

@@ -37,7 +37,7 @@ def masked_body(body: bytes) -> str:
     Of a body that isn't JSON, only the length is shown, because it may contain anything.
     """
     if not body:
-        return "The body is not kept any longer."
+        return "The body is no longer stored."
     try:
         return json.dumps(_masked(json.loads(body), "", 0), indent=2, ensure_ascii=False)[:_LONGEST]
     except (ValueError, RecursionError):

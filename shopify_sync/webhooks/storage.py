@@ -24,7 +24,7 @@ from shopify_sync.webhooks.delivery import (
 
 logger = logging.getLogger(__name__)
 
-SWITCHED_OFF: Final = "The store is switched off: kept, and not looked at."
+SWITCHED_OFF: Final = "The store is turned off. Stored, but not processed."
 _EVENTS: Final = WebhookEvent._meta.db_table
 _TALLIES: Final = WebhookTally._meta.db_table
 _COLUMNS: Final = (

@@ -111,22 +111,22 @@ def test_every_number_and_where_it_is_settled(root: Client, alice: User, channel
     values = {title: (tile.value, tile.tone) for title, tile in shown.items()}
     assert values == {
         "Refunded in 24 hours": ("€7.00", "default"),
-        "Closest to the day's limit": ("alice: 90 %", "warning"),
-        "Wait for an administrator": ("1", "critical"),
-        "Connection": ("3 of 3 ticks", "success"),
+        "Closest to the daily limit": ("alice: 90 %", "warning"),
+        "Waiting for an administrator": ("1", "critical"),
+        "Connection": ("3 of 3 checks", "success"),
         "Last webhook": ("None yet", "warning"),
-        "Drift in 24 hours": ("4", "warning"),
+        "Sync differences in 24 hours": ("4", "warning"),
         "Dead events": ("1", "critical"),
-        "Reading past orders": ("0 %", "info"),
-        "Wait for approval": ("1", "attention"),
-        "Need a person": ("1", "critical"),
-        "Still to return": ("€12.50", "warning"),
+        "Importing past orders": ("0 %", "info"),
+        "Waiting for approval": ("1", "attention"),
+        "Needs review": ("1", "critical"),
+        "Refunds outstanding": ("€12.50", "warning"),
     }
     assert tiles(other)["Connection"].value == "Not connected"
     common = {title: tile.value for title, tile in tiles(None).items()}
     assert common == {
         "Open conversations": "3",
-        "Nobody has taken": "2",
+        "Unassigned": "2",
         "Customers waiting": "1",
         "Not delivered": "0",
     }
@@ -138,7 +138,7 @@ def test_every_number_and_where_it_is_settled(root: Client, alice: User, channel
             assert root.get(tile.url).status_code == 200
     dead = root.get(shown["Dead events"].url)
     assert dead.context["cl"].result_count == 1
-    assert root.get(shown["Wait for an administrator"].url).context["cl"].result_count == 1
+    assert root.get(shown["Waiting for an administrator"].url).context["cl"].result_count == 1
 
 
 def test_the_front_page_costs_the_same_for_many_stores(
@@ -171,9 +171,9 @@ def test_a_person_sees_only_what_they_may_look_at(db: None) -> None:
     ann = User.objects.create_user("ann", is_staff=True)
     ann.user_permissions.add(Permission.objects.get(codename="view_conversation"))
     page = logged_in(ann).get("/admin/").content.decode()
-    assert "Nobody has taken" in page
+    assert "Unassigned" in page
     assert "demo.myshopify.com" not in page
-    assert "Still to return" not in page
+    assert "Refunds outstanding" not in page
     assert "Policies" not in page
 
 
@@ -188,6 +188,6 @@ def test_every_model_has_its_place(root: Client) -> None:
         "Inbox & channels",
         "Campaigns",
         "Audit & privacy",
-        "What Shopify sent",
+        "Webhooks",
     ]
     assert "Connect your first store" in root.get("/admin/").content.decode()

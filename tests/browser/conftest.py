@@ -35,7 +35,7 @@ def log_in(browser: Browser, demo: Demo, username: str, **options: Any) -> Brows
     context = browser.new_context(base_url=demo.url, **options)
     page = context.new_page()
     page.goto("/")
-    page.get_by_label("User name").fill(username)
+    page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill("demo")
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url("**/inbox/**")

@@ -168,7 +168,7 @@ def test_another_agent_on_the_same_browser_sees_nothing_of_it(
     page.goto("/inbox/")
     page.locator(".user-summary").click()
     page.get_by_role("button", name="Log out").click()
-    page.get_by_label("User name").fill("sara")
+    page.get_by_label("Username").fill("sara")
     page.get_by_label("Password").fill("demo")
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url("**/inbox/**")
@@ -176,7 +176,7 @@ def test_another_agent_on_the_same_browser_sees_nothing_of_it(
     expect(page.locator("#composer-text")).to_have_value("")
     page.locator(".user-summary").click()
     page.get_by_role("button", name="Log out").click()
-    page.get_by_label("User name").fill("bob")
+    page.get_by_label("Username").fill("bob")
     page.get_by_label("Password").fill("demo")
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url("**/inbox/**")
@@ -187,7 +187,7 @@ def test_another_agent_on_the_same_browser_sees_nothing_of_it(
 def log_in_again(page: Page, name: str = "bob") -> None:
     dialog = page.get_by_role("dialog", name="Your session has ended")
     expect(dialog.get_by_label("Password")).to_be_visible(timeout=PATIENCE_MS)
-    dialog.get_by_label("User name").fill(name)
+    dialog.get_by_label("Username").fill(name)
     dialog.get_by_label("Password").fill("demo")
     dialog.get_by_role("button", name="Log in").click()
     expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
@@ -269,7 +269,7 @@ def test_a_tab_that_was_open_before_goes_on_after_a_log_in_in_another(
     end_sessions(demo)
     other = context.new_page()
     other.goto("/login/")
-    other.get_by_label("User name").fill("bob")
+    other.get_by_label("Username").fill("bob")
     other.get_by_label("Password").fill("demo")
     other.get_by_role("button", name="Log in").click()
     other.wait_for_url("**/inbox/**")
@@ -363,7 +363,7 @@ def test_words_that_the_server_does_not_take_stay_here_and_that_is_said(
     box, unsaved = page.locator("#composer-text"), page.locator("[data-unsaved]")
     box.press_sequentially("Dear Sofia")
     expect(unsaved).to_have_text(
-        f"Not saved: what you have written is kept in this browser only.{reason}"
+        f"Not saved. What you’ve written is kept in this browser only.{reason}"
     )
     # This session has not ended, whatever a refusal may mean elsewhere.
     expect(page.locator("[data-log-in]")).to_be_hidden()

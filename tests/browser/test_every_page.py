@@ -42,7 +42,7 @@ PAGES: Final = (
     Place("list", "/inbox/?scope=all", "Conversations"),
     Place("conversation", "/inbox/conversations/{conversation}/", "Conversation with"),
     Place("orders pane", "/inbox/conversations/{conversation}/#orders", "Conversation with"),
-    Place("orders", "/inbox/conversations/{conversation}/orders/", "Orders of this customer"),
+    Place("orders", "/inbox/conversations/{conversation}/orders/", "This customer’s orders"),
     Place("order search", "/inbox/orders/?q=1043", "Find an order"),
     Place("decisions", "/inbox/decisions/", "Decisions"),
     Place("contact", "/inbox/contacts/{contact}/", ""),

@@ -50,7 +50,7 @@ def connect(page: Page, panel: FrameLocator) -> None:
     with page.expect_popup() as opened:
         panel.get_by_role("button", name="Log in").click()
     window = opened.value
-    window.get_by_label("User name").fill("alice")
+    window.get_by_label("Username").fill("alice")
     window.get_by_label("Password").fill("demo")
     window.get_by_role("button", name="Log in").click()
     expect(window.get_by_text("in the name of Alice Winter")).to_be_visible(timeout=PATIENCE_MS)
@@ -151,20 +151,18 @@ def test_whoever_is_not_assigned_sees_why_not(
     page.goto(desk.page(chatwoot, told))
     panel = page.frame_locator("iframe")
     connect(page, panel)
-    expect(panel.get_by_text("Assign the conversation to yourself").first).to_be_visible(
+    expect(panel.get_by_text("assign the conversation to yourself").first).to_be_visible(
         timeout=PATIENCE_MS
     )
     nobody = context("", "alice@demo.example")
     page.evaluate("next => window.lookAt(next)", nobody)
-    expect(panel.get_by_text("No e-mail address or phone number")).to_be_visible(
-        timeout=PATIENCE_MS
-    )
+    expect(panel.get_by_text("No email address or phone number")).to_be_visible(timeout=PATIENCE_MS)
     assert axe_in(inside(page)) == []
     # What is not of Chatwoot's shape changes nothing.
     for bad in ("x", 5, {"event": "appContext"}, {"event": "appContext", "data": {"contact": []}}):
         page.evaluate("next => window.lookAt(next)", bad)
     page.wait_for_timeout(500)
-    expect(panel.get_by_text("No e-mail address or phone number")).to_be_visible()
+    expect(panel.get_by_text("No email address or phone number")).to_be_visible()
 
 
 def test_an_unlisted_page_may_not_frame_it(
@@ -193,7 +191,7 @@ def test_a_message_from_elsewhere_is_not_listened_to(
     """A frame inside the help desk's page (an ad, a widget) plays Chatwoot."""
     page = visitor.new_page()
     page.goto(desk.page(chatwoot))
-    expect(page.frame_locator("iframe").get_by_text("has not said which customer")).to_be_visible(
+    expect(page.frame_locator("iframe").get_by_text("hasn’t said which customer")).to_be_visible(
         timeout=PATIENCE_MS
     )
     page.evaluate("""() => new Promise((done) => {
@@ -286,7 +284,7 @@ def test_the_help_desk_goes_on_while_the_agent_connects(
     with page.expect_popup() as opened:
         panel.get_by_role("button", name="Log in").click(timeout=PATIENCE_MS)
     window = opened.value
-    window.get_by_label("User name").fill("alice")
+    window.get_by_label("Username").fill("alice")
     window.get_by_label("Password").fill("demo")
     window.get_by_role("button", name="Log in").click()
     window.get_by_role("button", name="Connect").click()

@@ -84,7 +84,7 @@ def test_a_session_that_ends_in_the_dialog_sends_nothing(sara: Page, demo: Demo)
     log_in = sara.get_by_role("dialog", name="Your session has ended")
     expect(log_in).to_be_visible(timeout=PATIENCE_MS)
     assert refunds_of(demo, "0.13", at_least=0) == 0
-    log_in.get_by_label("User name").fill("sara")
+    log_in.get_by_label("Username").fill("sara")
     log_in.get_by_label("Password").fill("demo")
     log_in.get_by_role("button", name="Log in").click()
     expect(log_in).to_be_hidden(timeout=PATIENCE_MS)
@@ -123,8 +123,8 @@ def test_an_agent_asks_and_a_supervisor_approves(
     expect(dialog).to_contain_text("Above your limit")
     assert axe(alice) == []
     dialog.get_by_role("button", name=f"Ask for approval: Refund €{amount}").click()
-    expect(dialog).to_contain_text("waits for approval", timeout=PATIENCE_MS)
-    for page, text in ((alice, "Somebody else has to approve"), (sara, f"Refund €{amount}")):
+    expect(dialog).to_contain_text("waiting for approval", timeout=PATIENCE_MS)
+    for page, text in ((alice, "Someone else has to approve"), (sara, f"Refund €{amount}")):
         page.set_viewport_size({"width": width, "height": 800})
         page.goto("/inbox/decisions/")
         expect(page.locator("#decisions")).to_contain_text(text)

@@ -84,5 +84,5 @@ def test_a_copied_colleague_is_named_and_opened(demo: Demo, browser: Browser) ->
     expect(to.locator("option:checked")).to_have_text("Orla Byrne · orla@byrne-books.example")
     page.locator("#thread").get_by_role("link", name="Orla Byrne").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Orla Byrne")
-    expect(page.locator("main")).to_contain_text("The contact of this conversation is Liam Murphy")
+    expect(page.locator("main")).to_contain_text("Its contact is Liam Murphy")
     context.close()

@@ -47,7 +47,7 @@ def done(page: Page) -> None:
 
 def test_the_page_says_what_is_missing(sara: Page) -> None:
     sara.goto("/inbox/?scope=all")
-    expect(sara.get_by_text("nothing updates by itself")).to_be_visible()
+    expect(sara.get_by_text("pages don’t update on their own")).to_be_visible()
 
 
 def test_the_list_is_filtered_and_searched(sara: Page) -> None:
@@ -121,7 +121,9 @@ def test_the_whole_path_works_without_javascript(sara: Page, demo: Demo) -> None
     sara.get_by_label("Reason").select_option(label="Goodwill")
     sara.get_by_label("Amount to refund").fill("0.18")
     sara.get_by_role("button", name="Review").click()
-    expect(sara.get_by_text("No items are marked as refunded; stock is not")).to_be_visible()
+    expect(
+        sara.get_by_text("No items are marked as refunded, and stock stays the same")
+    ).to_be_visible()
     sara.get_by_role("button", name="Refund €0.18").click()
     done(sara)
     assert sum(r["amount"] == "0.18" for r in demo.ledger()["refunds"]) == 1
@@ -131,11 +133,11 @@ def test_the_whole_path_works_without_javascript(sara: Page, demo: Demo) -> None
 
 def test_contact_decisions_and_history_are_pages(sara: Page) -> None:
     opened(sara, "1060")
-    sara.get_by_role("button", name="How it was before").first.click()
+    sara.get_by_role("button", name="Order history").first.click()
     expect(sara.get_by_role("heading", name="History of #1060")).to_be_visible()
     sara.go_back()
     sara.locator("#header h2 a").click()
     expect(sara.get_by_role("heading", name="Tom Becker")).to_be_visible()
     expect(sara.get_by_role("heading", name="Activity")).to_be_visible()
     sara.get_by_role("link", name="Decisions").click()
-    expect(sara.get_by_role("heading", name="Money still to return")).to_be_visible()
+    expect(sara.get_by_role("heading", name="Refunds outstanding")).to_be_visible()

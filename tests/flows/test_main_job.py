@@ -252,7 +252,7 @@ def test_a_lost_answer_is_unknown_and_never_refunds_twice(
     shop.fault(operation="refundCreate", phase=phase, times=1)
     confirm(as_alice, conversation, order, token)
     assert OrderAction.objects.get().state == ActionState.UNKNOWN
-    assert "do not repeat it" in panel(as_alice, conversation)
+    assert "Don’t repeat this" in panel(as_alice, conversation)
     work_off(shop, as_alice)
     assert OrderAction.objects.get().state == ActionState.SUCCEEDED
     assert len(shop.ledger()["refunds"]) == 1
@@ -379,7 +379,7 @@ def test_f29_a_shipped_order_is_canceled_with_its_shipment_record_on_request(
     form = {"reason": "CUSTOMER", "refund": "now", "amount": "40.00"}
     off = unescape(as_alice.post(url, form).content.decode())
     assert 'name="token"' not in off
-    assert "Tick “Cancel the shipment record too”" in off
+    assert "Select “Cancel the shipment record too”" in off
     token = review(as_alice, conversation, order, "cancel", cancel_shipments="on", **form)
     confirm(as_alice, conversation, order, token)
     work_off(shop, as_alice)

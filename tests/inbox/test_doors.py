@@ -213,7 +213,7 @@ def test_a_reply_to_a_dead_callback_fails_in_the_open(
         sweep_outbox()
     message.refresh_from_db()
     assert message.delivery_state == DeliveryState.FAILED
-    assert "did not answer" in message.error
+    assert "didn’t respond" in message.error
 
 
 @pytest.mark.django_db
@@ -351,10 +351,10 @@ def test_shopify_down_is_said_and_nothing_is_lost(
     shop.store.faults.set([{"operation": "*", "phase": "500_before"}])
     at = f"/inbox/conversations/{conversation.pk}/orders"
     page = as_alice.post(f"{at}/refresh/", headers={"HX-Request": "true"}).content.decode()
-    assert "Shopify cannot be reached" in page
+    assert "Shopify can’t be reached" in page
     assert order.name in page
     answer = as_alice.post(f"{at}/{order.pk}/cancel/", {"reason": "OTHER", "refund": "later"})
-    assert "Shopify cannot be reached" in answer.content.decode()
+    assert "Shopify can’t be reached" in answer.content.decode()
     assert not OrderAction.objects.exists()
 
 

@@ -305,7 +305,7 @@ def test_whose_words_they_are_must_be_proven(at: str, alice: User) -> None:
     assert token
     fields = {"text": "Whose?", "csrfmiddlewaretoken": token[1]}
     answer = browser.web.post(f"{at}reply/", fields).content.decode()
-    assert "could not be kept" in answer
+    assert "couldn’t be kept" in answer
     assert not kept_in(answer)
     browser.log_in("alice", kept="made:up")
     assert not Draft.objects.exists()

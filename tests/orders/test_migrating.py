@@ -77,7 +77,7 @@ def test_a_table_that_is_in_use_is_tried_again(busy: list[type[Exception]]) -> N
 
 def test_a_table_that_stays_in_use_ends_it_with_what_to_do(busy: list[type[Exception]]) -> None:
     busy += [LockNotAvailable] * 50
-    with pytest.raises(CommandError, match="stop the web servers and workers"):
+    with pytest.raises(CommandError, match="Stop the web servers and workers"):
         call_command("migrate", stdout=StringIO())
     assert len(busy) == 50 - len(ours._AGAIN_AFTER_S) - 1
 

@@ -196,7 +196,7 @@ def test_a_note_is_asked_of_a_cancellation_with_a_refund_too() -> None:
         has_note=False,
     )
     assert ruling.refusal is not None
-    assert ruling.refusal.reason == "Canceling needs a staff note."
+    assert ruling.refusal.reason == "Canceling requires a staff note."
 
 
 @pytest.mark.django_db

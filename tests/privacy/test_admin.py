@@ -82,7 +82,7 @@ def test_an_export_expires(store: Store, channel: Channel, alice: User, root: Cl
     request.refresh_from_db()
     assert (request.state, request.sealed_scope) == ("expired", "")
     answer = root.post(f"{ADMIN}{request.pk}/change/export/", follow=True)
-    assert "nothing to download any more" in answer.content.decode()
+    assert "nothing left to download" in answer.content.decode()
     assert not AuditEntry.objects.filter(kind=AuditKind.EXPORT).exists()
 
 

@@ -240,7 +240,7 @@ def test_after_a_restored_backup_the_redactions_are_replayed(
     call_command("replay_redactions")
     assert found_of(dump(), range(3)) == [1, 2]
     call_command("replay_redactions")
-    with pytest.raises(CommandError, match="name the ledger file"):
+    with pytest.raises(CommandError, match="Pass the ledger file"):
         call_command("replay_redactions", file="/nowhere")
 
 
@@ -281,7 +281,7 @@ def test_an_action_under_way_is_waited_for(store: Store, channel: Channel, alice
     redact(store, 0)
     request = PrivacyRequest.objects.get()
     assert request.state == PrivacyState.WORKING
-    assert "Waits until actions" in request.note
+    assert "Waiting for actions" in request.note
     action.refresh_from_db()
     assert filling.canary(0) in json.dumps(action.steps)
     now = timezone.now()
@@ -415,7 +415,7 @@ def test_a_webhook_that_waits_keeps_its_body_until_it_is_done(
     WebhookEvent.objects.update(state="waiting", next_attempt_at=in_an_hour)
     ask(store, "customers/redact", 0)
     privacy.work_off(now=timezone.now(), seconds=10)
-    assert "Waits until" in PrivacyRequest.objects.get().note
+    assert "Waiting for" in PrivacyRequest.objects.get().note
     for pk in WebhookEvent.objects.filter(state="waiting").values_list("pk", flat=True):
         ingest.process_event(pk)
     later = timezone.now() + timedelta(minutes=11)

@@ -117,7 +117,7 @@ def test_what_may_have_been_sent_goes_to_a_supervisor(
     leave(shop, store)
     action.refresh_from_db()
     assert (action.state, action.settled_at) == (S.NEEDS_HUMAN, None)
-    assert "before Shopify's answer was known" in action.message
+    assert "before Shopify’s response was known" in action.message
 
 
 @pytest.mark.parametrize("maybe_applied", [True, False])

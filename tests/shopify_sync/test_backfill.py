@@ -308,8 +308,8 @@ def test_a_store_that_cannot_be_asked_tells_its_administrator(shop: Shop, store:
     ShopConnection.objects.update(access_token="revoked")
     row = finish(backfill.begin(store))
     assert row.state == BackfillState.FAILED
-    assert "not valid any more" in row.error
-    assert "not valid" in ShopConnection.objects.get().last_error
+    assert "no longer valid" in row.error
+    assert "no longer valid" in ShopConnection.objects.get().last_error
 
 
 @pytest.mark.parametrize("may_see", [True, False])

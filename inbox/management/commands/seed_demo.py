@@ -54,31 +54,33 @@ def refuse_outside_the_demo() -> None:
     The demo's people have known passwords, and one of them is a superuser.
     """
     if not settings.DEBUG:
-        raise CommandError("The demo has known passwords: it needs settings with DEBUG on.")
+        raise CommandError("The demo uses known passwords, so it requires settings with DEBUG on.")
     if urlsplit(settings.SHOPIFY_ADMIN_ORIGIN).hostname not in {"127.0.0.1", "localhost", "::1"}:
-        raise CommandError("The demo needs the practice store: use ./run demo.")
+        raise CommandError("The demo requires the practice store. Use ./run demo.")
     database = settings.DATABASES["default"]
     folder = Path(settings.VAR_DIR).resolve()
     if not database["ENGINE"].endswith("sqlite3") or (
         folder not in Path(database["NAME"]).resolve().parents
     ):
-        raise CommandError("This database is not the demo's, whose people have known passwords.")
+        raise CommandError(
+            "This isn't the demo's database, and the demo's users have known passwords."
+        )
     known = {name for name, *_names in PEOPLE} | {"admin"}
     if not Channel.objects.filter(name="Messenger").exists() and (
         strangers := User.objects.exclude(username__in=known).count()
     ):
-        raise CommandError(f"{strangers} people work with this database: it is not the demo's.")
+        raise CommandError(f"{strangers} people use this database, so it isn't the demo's.")
 
 
 class Command(BaseCommand):
     """Fill an empty installation with the demo; steps that were done before are skipped."""
 
-    help = "Fills an empty installation with the demo. Running it again changes nothing."
+    help = "Fill an empty installation with demo data. Running it again changes nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--base-url", required=True, help="where the web server answers")
+        parser.add_argument("--base-url", required=True, help="base URL of the web server")
         parser.add_argument(
-            "--keys", type=Path, help="write the keys of channels, people and shops to this file"
+            "--keys", type=Path, help="write the keys of channels, users, and shops to this file"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -179,9 +181,7 @@ class Command(BaseCommand):
                 said = read // 50
                 self._say(f"Reading orders from Shopify: {read} so far …")
             time.sleep(0.5)
-        raise CommandError(
-            f"The orders did not arrive within {WAIT_S} s: look at the worker's log."
-        )
+        raise CommandError(f"The orders didn't arrive within {WAIT_S} s: check the worker's log.")
 
     def _conversations(self, base_url: str) -> None:
         if Channel.objects.filter(name="Messenger").exists():

@@ -12,10 +12,10 @@ class Command(BaseCommand):
     """Skip all events and campaign messages up to now, after a backup was restored."""
 
     help = (
-        "After restoring a backup: customers are told of nothing that happened until now, because "
-        "what was sent since the backup was made is not known any more."
+        "After restoring a backup: send no messages about anything that happened until "
+        "now, because it's unknown what was sent after the backup was made."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         events, messages = after_restore.skip_all(now=timezone.now())
-        self.stdout.write(f"{events} events and {messages} messages are left out.")
+        self.stdout.write(f"{events} events and {messages} messages will not be sent.")

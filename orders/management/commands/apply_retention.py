@@ -11,10 +11,10 @@ from orders.privacy import retention
 
 
 class Command(BaseCommand):
-    help = "Masks or deletes personal data whose time is over (settings RETENTION_…)."
+    help = "Mask or delete personal data past its retention period (settings RETENTION_…)."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="Only count.")
+        parser.add_argument("--dry-run", action="store_true", help="Only count; change nothing.")
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
         now = timezone.now()

@@ -10,10 +10,14 @@ from orders import audit
 
 
 class Command(BaseCommand):
-    help = "Verify that the audit log is whole."
+    help = "Verify that the audit log is complete and unchanged."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--head", default="", help="a hash printed earlier: it must be in it")
+        parser.add_argument(
+            "--head",
+            default="",
+            help="a hash printed by an earlier run, which the log must contain",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = audit.verify(head=options["head"])
@@ -21,4 +25,4 @@ class Command(BaseCommand):
         for problem in found.problems:
             self.stderr.write(problem)
         if found.problems:
-            raise CommandError(f"The audit log is not whole: {len(found.problems)} problems.")
+            raise CommandError(f"The audit log is damaged: {len(found.problems)} problems.")

@@ -36,8 +36,8 @@ class Command(migrate.Command):
         else:
             if not self._try_migrate(*args, **options):
                 raise CommandError(
-                    "A table was in use each time. Nothing of this step was changed: stop the web "
-                    "servers and workers, or wait for a quiet hour, and run it again."
+                    "A table was in use each time. This step changed nothing. Stop the web "
+                    "servers and workers, or wait for a quiet hour, then run it again."
                 )
         for name in limits:
             _execute(connection, f"RESET {name}")

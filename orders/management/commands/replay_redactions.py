@@ -17,25 +17,25 @@ from orders.privacy import ledger
 
 class Command(BaseCommand):
     help = (
-        "After restoring a backup: redacts again everybody who was redacted since it was made, and "
-        "enters again who has unsubscribed since."
+        "After restoring a backup: redact everyone again who was redacted since the "
+        "backup, and restore the unsubscribes since then."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--file",
             default=settings.REDACTION_LEDGER_FILE,
-            help="The ledger kept beside the database (REDACTION_LEDGER_FILE).",
+            help="The ledger file kept outside the database (REDACTION_LEDGER_FILE).",
         )
 
     def handle(self, *args: Any, file: str, **options: Any) -> None:
         path = Path(file)
         if not path.exists():
-            raise CommandError(f"There is no {path}: name the ledger file with --file.")
+            raise CommandError(f"{path} doesn't exist. Pass the ledger file with --file.")
         try:
             entered = ledger.enter(ledger.read_file(path))
             signals.ledger_read.send(None, entries=list(ledger.other_entries(path)))
         except (OSError, ValueError, KeyError) as error:
-            raise CommandError(f"{path} cannot be read: {error}") from error
+            raise CommandError(f"{path} can't be read: {error}") from error
         rows = privacy.replay()
         self.stdout.write(f"{entered} entries in the ledger, {rows} rows masked or deleted again.")

@@ -18,17 +18,20 @@ DEFAULT_SHOPS = ("demo.myshopify.com", "second.myshopify.com")
 class Command(BaseCommand):
     """Run a practice store until Ctrl-C or SIGTERM."""
 
-    help = "A store to practise with: speaks Shopify's Admin GraphQL schema and signed webhooks."
+    help = "A practice store that speaks Shopify's Admin GraphQL schema and sends signed webhooks."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=9292)
         parser.add_argument("--deliver-to", default="", help="send every webhook to this address")
-        parser.add_argument("--shop", action="append", help="a shop's domain; may be repeated")
+        parser.add_argument("--shop", action="append", help="a shop's domain; can be repeated")
         parser.add_argument("--state", help="keep the shops in this file")
         parser.add_argument("--seed", choices=["demo"], help="fill empty shops")
         parser.add_argument(
-            "--orders", type=int, default=0, help="give the first empty shop so many orders"
+            "--orders",
+            type=int,
+            default=0,
+            help="number of orders to create in the first empty shop",
         )
         parser.add_argument(
             "--allow-http", action="store_true", help="accept http:// webhook addresses"

@@ -16,8 +16,8 @@ _BAR = 40
 
 class Command(BaseCommand):
     help = (
-        "Reads a store's past orders by a bulk operation; goes on where an earlier run stopped. "
-        "Without a worker it does the work itself."
+        "Import a store's past orders with a bulk operation, resuming where an earlier run "
+        "stopped. Without a worker, this command does the work itself."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -26,7 +26,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         store = Store.objects.filter(domain=options["shop"]).first()
         if store is None:
-            raise CommandError(f"{options['shop']} is not connected: see connect_store.")
+            raise CommandError(
+                f"{options['shop']} is not connected. Connect it with connect_store."
+            )
         row = backfill.begin(store)
         while row.is_open:
             # None means that a worker is on it; then only watch.
@@ -37,8 +39,10 @@ class Command(BaseCommand):
                 time.sleep(min(wait_s if wait_s is not None else 1.0, 5.0))
         self.stdout.write("")
         if row.state == BackfillState.FAILED:
-            raise CommandError(f"The back-fill failed: {row.error}")
-        skipped = f", {row.orders_skipped} left to be read one by one" if row.orders_skipped else ""
+            raise CommandError(f"The import failed: {row.error}")
+        skipped = (
+            f", {row.orders_skipped} still to be read one by one" if row.orders_skipped else ""
+        )
         self.stdout.write(f"{row.orders_done} orders read{skipped}.")
 
     def _show(self, row: Backfill) -> None:

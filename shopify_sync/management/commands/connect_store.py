@@ -19,19 +19,20 @@ _MARKS = {"ok": "ok     ", "warning": "note   ", "error": "MISSING"}
 
 class Command(BaseCommand):
     help = (
-        "Connects a Shopify store; --check examines it and exits non-zero if something is missing."
+        "Connect a Shopify store. --check examines the connection and exits non-zero if "
+        "something is missing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--shop", required=True, help="demo.myshopify.com")
         parser.add_argument(
-            "--client-id", help="for an app of your own organization: used in place of a token"
+            "--client-id", help="for an app of your own organization; used instead of a token"
         )
         parser.add_argument("--token", help="the Admin API access token")
         parser.add_argument("--secret", help="the app's client secret, which signs webhooks")
-        parser.add_argument("--check", action="store_true", help="examine only")
+        parser.add_argument("--check", action="store_true", help="only examine the connection")
         parser.add_argument(
-            "--repair", action="store_true", help="with --check: create missing webhooks too"
+            "--repair", action="store_true", help="with --check: also create missing webhooks"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -39,7 +40,7 @@ class Command(BaseCommand):
         if not options["check"]:
             client_id, token = options["client_id"] or "", options["token"] or ""
             if not options["secret"] or not (token or client_id):
-                raise CommandError("Give --secret with --token or --client-id, or --check.")
+                raise CommandError("Pass --secret with --token or --client-id, or pass --check.")
             own = ConnectionMethod.CLIENT_CREDENTIALS
             connect.connect(
                 domain=domain,
@@ -50,11 +51,11 @@ class Command(BaseCommand):
             )
         store = Store.objects.filter(domain=domain).first()
         if store is None:
-            raise CommandError(f"{domain} is not connected: give --token and --secret.")
+            raise CommandError(f"{domain} is not connected. Pass --token and --secret.")
         ticks = doctor.examine(store, repair=options["repair"] or not options["check"])
         for tick in ticks:
             self.stdout.write(f"{_MARKS[tick.level]} {tick.name} {tick.todo}".rstrip())
         if not all(tick.is_ok for tick in ticks):
-            raise CommandError("The connection is not complete.")
+            raise CommandError("The connection is incomplete.")
         if not options["check"]:
             queue.enqueue("shopify_sync.tasks.advance_backfill", connect.begin_sync(store).pk)

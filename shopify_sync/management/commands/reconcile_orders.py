@@ -16,7 +16,7 @@ from shopify_sync.sync import (
 
 
 class Command(BaseCommand):
-    help = "Finds orders that changed at Shopify without a webhook, and reads them again."
+    help = "Find orders that changed in Shopify without a webhook, and reread them."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -30,7 +30,9 @@ class Command(BaseCommand):
                 continue
             found = reconcile.reconcile(store.pk)
             if found is None:
-                self.stdout.write(f"{store.domain}: could not be read now, or another run is at it")
+                self.stdout.write(
+                    f"{store.domain}: couldn't be read right now, or another run is in progress"
+                )
                 continue
             due = Order.objects.due_for_reading(now=timezone.now()).filter(store=store)
             read = sum(orders.fetch_order(pk) for pk in list(due.values_list("pk", flat=True)))
@@ -39,10 +41,10 @@ class Command(BaseCommand):
     def _compare(self, store: Store) -> None:
         row = nightly_comparison.compare(store)
         if row.finished_at is None:
-            self.stdout.write(f"{store.domain}: could not be compared: {row.error}")
+            self.stdout.write(f"{store.domain}: couldn't be compared: {row.error}")
             return
         self.stdout.write(
-            f"{store.domain}: {row.orders_at_shop} orders at Shopify; {row.missing} missing here, "
-            f"{row.differing} differing, {row.vanished} vanished; refunds (theirs, ours): "
-            f"{row.refunds or 'none'}; marks twice: {row.markers_twice}"
+            f"{store.domain}: {row.orders_at_shop} orders in Shopify; {row.missing} missing here, "
+            f"{row.differing} differing, {row.vanished} vanished; refunds (Shopify, here): "
+            f"{row.refunds or 'none'}; duplicate markers: {row.markers_twice}"
         )

@@ -11,12 +11,10 @@ from shopify_sync.webhooks import replay
 
 
 class Command(BaseCommand):
-    help = "Resets dead webhook events, so that they are processed again."
+    help = "Reset dead webhook events so that they are processed again."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--dead", action="store_true", help="the dead events, which is also what it does alone"
-        )
+        parser.add_argument("--dead", action="store_true", help="replay dead events (the default)")
         parser.add_argument("--topic", default="", help="only this topic, e.g. orders/updated")
         parser.add_argument("--shop", default="", help="only this shop, e.g. x.myshopify.com")
 

@@ -21,8 +21,8 @@ _BATCH = 200
 
 class Command(BaseCommand):
     help = (
-        "Re-encrypts all secrets with the first key. Put the new key first, keep the old one "
-        "after it, run this, then drop the old one. Running it again is harmless."
+        "Re-encrypt all secrets with the first key. Put the new key first and keep the old "
+        "one after it, run this, then remove the old one. Running it again is harmless."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

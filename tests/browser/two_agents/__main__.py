@@ -106,7 +106,7 @@ async def _log_in(browser: Browser, url: str, who: str, record: Path | None) -> 
         await context.tracing.start(screenshots=True, name=who)
     page = await context.new_page()
     await page.goto("/")
-    await page.get_by_label("User name").fill(who)
+    await page.get_by_label("Username").fill(who)
     await page.get_by_label("Password").fill("demo")
     await page.get_by_role("button", name="Log in").click()
     await page.wait_for_url("**/inbox/**")

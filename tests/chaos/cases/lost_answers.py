@@ -165,7 +165,7 @@ def _compare(name: str, action: OrderAction, wanted: ActionState) -> list[str]:
         broken.append(f"{name}: withdrawing is {'offered' if doubt else 'not offered'}")
     if notice.can_check != doubt:
         broken.append(f"{name}: no button to look")
-    if doubt and "do not repeat it" not in notice.text and not action.message:
+    if doubt and "Don’t repeat this" not in notice.text and not action.message:
         broken.append(f"{name}: no word of warning")
     return broken
 

@@ -95,7 +95,7 @@ def test_a_read_older_than_what_is_stored_decides_nothing(
     reads.append(stale)
     found = perform(action)
     assert found.state == ActionState.QUEUED
-    assert "older than what it said before" in found.message
+    assert "older than an earlier one" in found.message
     assert amounts(shop) == []
 
 

@@ -108,14 +108,14 @@ CHANGES: dict[str, tuple[Any, Change, str]] = {
     "store credit off": (
         refund("5.00", **CREDIT),
         lambda s, o: Store.objects.update(allow_store_credit=False),
-        "does not give refunds as store credit",
+        "doesn’t offer refunds as store credit",
     ),
     "the store off": (
         refund("5.00"),
         lambda s, o: Store.objects.update(is_active=False),
-        "switched off",
+        "turned off",
     ),
-    "requester deactivated": (refund("5.00"), _person(is_active=False), "switched off"),
+    "requester deactivated": (refund("5.00"), _person(is_active=False), "deactivated"),
     "requester without a role": (
         refund("5.00"),
         lambda s, o: User.objects.get(username="alice").groups.clear(),
@@ -127,9 +127,9 @@ CHANGES: dict[str, tuple[Any, Change, str]] = {
         "up to €1.00",
     ),
     "approval above": (refund("5.00"), _tightened(refund_up_to=1), "€1.00"),
-    "canceling denied": (cancel("5.00"), _tightened(cancel=CancelRule.DENY), "may not cancel"),
+    "canceling denied": (cancel("5.00"), _tightened(cancel=CancelRule.DENY), "can’t cancel"),
     "a note is asked": (refund("5.00"), _tightened(note_above=1), "staff note"),
-    "the day's budget cut": (refund("5.00"), _tightened(refund_per_day=4), "€4.00 a day"),
+    "the day's budget cut": (refund("5.00"), _tightened(refund_per_day=4), "daily limit of €4.00"),
 }
 
 
@@ -252,7 +252,7 @@ def test_a_frozen_store_still_looks_for_what_was_sent(shop: Shop, seen: Seen, al
     [
         (lambda s, o: User.objects.filter(username="alice").update(is_active=False), "account"),
         (_disputed, "disputes"),
-        (lambda s, o: Store.objects.update(is_active=False), "switched off"),
+        (lambda s, o: Store.objects.update(is_active=False), "turned off"),
         (lambda s, o: s.act(lambda c: shop_actions.refund(c, o, Decimal("30.00"))), "€30.00"),
     ],
     ids=["requester", "dispute", "store", "refund"],
@@ -267,7 +267,7 @@ def test_the_second_step_is_checked_as_well(
     change(shop, placed)
     placed.updated_at += timedelta(seconds=5)
     found = perform(action)
-    if words == "switched off":
+    if words == "turned off":
         # It may be switched on again, and then the customer gets the refund.
         assert found.state == ActionState.PENDING
     else:

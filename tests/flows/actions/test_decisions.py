@@ -82,10 +82,10 @@ def test_above_the_limit_somebody_else_has_to_agree(
 ) -> None:
     action = ask("15.00")
     assert action.state == ActionState.AWAITING_APPROVAL
-    assert "waits for approval" in panel(as_alice, conversation)
+    assert "waiting for approval" in panel(as_alice, conversation)
     sweep_actions()
     assert shop.ledger()["refunds"] == []
-    assert "Somebody else has to approve" in decide(as_alice, action, "approve")
+    assert "Someone else has to approve" in decide(as_alice, action, "approve")
     assert "Above your limit of €10.00." in page(logged_in(sara))
     assert "Approved: Refund €15.00" in decide(logged_in(sara), action, "approve")
     decide(logged_in(sara), action, "approve")
@@ -104,7 +104,7 @@ def test_an_approval_is_of_the_order_as_it_was_shown(
     from practice_store.changes import staff_actions as shop_actions
 
     shop.act(lambda c: shop_actions.refund(c, placed, Decimal("3.00")))
-    assert "The order changed since" in decide(logged_in(sara), action, "approve")
+    assert "The order changed after" in decide(logged_in(sara), action, "approve")
     assert state(action) == ActionState.EXPIRED
     assert Order.objects.get().reserved == 0
     assert len(shop.ledger()["refunds"]) == 1
@@ -142,7 +142,7 @@ def test_a_large_refund_needs_two_people(
     action = ask("15.00")
     decide(logged_in(sara), action, "approve")
     assert state(action) == ActionState.AWAITING_APPROVAL
-    assert "a second person" in decide(logged_in(sara), action, "approve")
+    assert "A second person" in decide(logged_in(sara), action, "approve")
     other = User.objects.create_user("otto")
     other.groups.add(Group.objects.get(name="supervisors"))
     decide(logged_in(other), action, "approve")
@@ -158,7 +158,7 @@ def test_the_days_budget_counts_what_is_under_way(
     Policy.objects.filter(pk=limits.pk).update(refund_up_to=None, refund_per_day=20)
     first, second, third = ask("12.00"), ask("8.00"), ask("0.01")
     assert [a.approvals_needed for a in (first, second, third)] == [0, 0, 1]
-    assert third.why_approval == "Above your €20.00 a day: €20.00 are spent."
+    assert third.why_approval == "Above your daily limit of €20.00: €20.00 already used."
 
 
 def test_a_missing_note_stops_it_on_the_server_too(
@@ -171,7 +171,7 @@ def test_a_missing_note_stops_it_on_the_server_too(
     assert confirm(as_alice, conversation, order, token) == 409
     url = f"/inbox/conversations/{conversation.pk}/orders/{order.pk}/refund/"
     answer = as_alice.post(url, {"reason": "other", "amount": "9.00"})
-    assert "need a staff note" in unescape(answer.content.decode())
+    assert "require a staff note" in unescape(answer.content.decode())
     assert b'name="token"' not in answer.content
     assert not OrderAction.objects.exists()
 
@@ -313,7 +313,7 @@ def test_money_of_a_canceled_order_waits_in_a_queue_until_it_is_kept_or_returned
     token = review(as_alice, conversation, order, "cancel", reason="CUSTOMER", refund="later")
     confirm(as_alice, conversation, order, token)
     work_off(shop, as_alice)
-    assert "Money still to return" in page(as_alice)
+    assert "Refunds outstanding" in page(as_alice)
     assert "€40.00" in page(as_alice)
     keep = f"/inbox/decisions/orders/{order.pk}/keep/"
     said = as_alice.post(keep, {"reason": "Restocking fee"}, follow=True).content.decode()
@@ -326,7 +326,7 @@ def test_money_of_a_canceled_order_waits_in_a_queue_until_it_is_kept_or_returned
     assert "Kept on purpose" in panel(as_alice, conversation)
     # Another sum is another decision.
     Order.objects.update(net_payment=F("net_payment") - 1)
-    assert "Money still to return" in page(as_alice)
+    assert "Refunds outstanding" in page(as_alice)
 
 
 def test_without_the_services_rule_anybody_would_keep_it(

@@ -259,7 +259,7 @@ def test_another_actions_refund_is_no_evidence(
     assert perform(action).state == ActionState.SUCCEEDED
     second = ask(seen(), refund("5.00"), alice)
     needs_a_person(second)
-    with pytest.raises(ActionRefused, match="not another action"):
+    with pytest.raises(ActionRefused, match="other actions"):
         settle(second, sara, was_applied=True)
 
 
@@ -267,7 +267,7 @@ def test_a_cancel_nobody_made_is_not_done(shop: Shop, seen: Seen, alice: User, s
     shop.place(paid=True)
     action = ask(seen(), cancel(), alice)
     needs_a_person(action)
-    with pytest.raises(ActionRefused, match="not canceled"):
+    with pytest.raises(ActionRefused, match="isn’t canceled"):
         settle(action, sara, was_applied=True)
 
 
@@ -450,11 +450,11 @@ def test_what_is_refused_later_says_that_its_shipment_record_is_gone(
     shop.act(lambda c: shop_actions.cancel(c, placed, reason="OTHER", refund_all=False))
     time.sleep(0.1)
     found = perform(action)
-    assert (found.state, "was canceled in Shopify meanwhile" in found.message) == (
+    assert (found.state, "has since been canceled in Shopify" in found.message) == (
         ActionState.REJECTED,
         True,
     )
-    assert "The shipment record was canceled already" in found.message
+    assert "The shipment record was already canceled" in found.message
 
 
 def test_a_refund_that_shows_after_somebody_denied_it_counts_against_the_day(

@@ -93,11 +93,11 @@ def test_money_that_is_refunded_later_is_outstanding_and_named_by_its_sum(
     cancel(as_alice, conversation, order, refund="later")
     work_off(shop, Client())
     assert "Refund outstanding" in panel(as_alice, conversation)
-    assert "Canceled, and not refunded." in text_of(logged_in(sara), "/inbox/decisions/")
+    assert "Canceled but not refunded." in text_of(logged_in(sara), "/inbox/decisions/")
     shop.act(lambda c: staff_actions.refund(c, shop_order(c, order), Decimal("116.00")))  # type: ignore[arg-type]
     seen()
     waiting = text_of(logged_in(sara), "/inbox/decisions/")
-    assert "Canceled, and €116.00 of €134.49 refunded." in waiting
+    assert "Canceled, with €116.00 of €134.49 refunded." in waiting
     assert "not refunded" not in waiting
 
 
@@ -111,7 +111,7 @@ def test_a_frozen_store_says_so_instead_of_starting(
     assert "can still be undone" in card(as_alice, conversation, order)
     Store.objects.update(is_frozen=True)
     page = card(as_alice, conversation, order)
-    assert "Refund €5.00: waits, the store is frozen" in page
+    assert "Refund €5.00: waiting, the store is frozen" in page
     assert "starting…" not in page
     assert told(as_alice, action)["outcome"] == "frozen"
 
@@ -130,10 +130,10 @@ def test_an_approval_of_a_changed_order_was_not_too_late(
     assert action.state == "awaiting_approval"
     shop.act(lambda c: staff_actions.refund(c, shop_order(c, action.order), Decimal("1.00")))  # type: ignore[arg-type]
     page = logged_in(sara).post(f"/inbox/decisions/{action.pk}/approve/", follow=True)
-    assert "The order changed since it was asked for" in page.content.decode()
+    assert "The order changed after this was requested" in page.content.decode()
     assert told(as_alice, action)["outcome"] == "stale"
     shown = card(as_alice, conversation, action.order)
-    assert "not sent, the order changed meanwhile" in shown
+    assert "not sent because the order changed" in shown
     assert "in time" not in shown
 
 
@@ -192,4 +192,4 @@ def test_a_refund_that_its_bank_refuses_was_carried_out_and_failed(
     assert "Refund €7.00: failed at the bank" in thread
     assert "Not carried out" not in thread
     assert "PROCESSING_ERROR" not in thread
-    assert "it could not be processed" in thread
+    assert "it couldn’t be processed" in thread

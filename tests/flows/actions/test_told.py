@@ -240,8 +240,8 @@ def test_only_what_has_moved_is_told_of(
 
 
 WAYS = {
-    "shopify_payments": "Depending on your bank it arrives within ten days.",
-    "Cash on Delivery (COD)": "You paid in cash, so we will arrange with you how you get it back.",
+    "shopify_payments": "Depending on your bank, it arrives within ten days.",
+    "Cash on Delivery (COD)": "You paid in cash, so we will arrange with you how to return your money.",
     "Bank Deposit": "We return it by bank transfer.",
     "gift_card": "It is back on the gift card you paid with.",
 }
@@ -279,7 +279,7 @@ def test_store_credit_has_a_sentence_of_its_own(
     shop.place()
     refund(shop, as_alice, conversation, seen(), method=RefundMethod.STORE_CREDIT)
     send()
-    assert "You have it as store credit in your customer account." in everything_said()
+    assert "It is available as store credit in your customer account." in everything_said()
     assert "bank" not in everything_said()
 
 
@@ -435,7 +435,7 @@ def test_the_mail_is_what_the_review_showed(
         data = {"reason": "CUSTOMER", "refund": "now", "amount": "40.00"}
     page = as_alice.post(at, data).content.decode()
     shown = bodies_of(page)
-    assert "The customer reads it in the conversation." in unescape(page)
+    assert "The customer gets it in the conversation." in unescape(page)
     token = re.search(r'name="token" value="([^"]+)"', unescape(page))
     assert token
     assert confirm(as_alice, mailbox, order, token[1]) == 200
@@ -453,10 +453,10 @@ def test_without_a_conversation_that_leaves_it_goes_by_mail_once(
     shop.place()
     order = seen()
     at = f"/inbox/conversations/{conversation.pk}/"
-    assert "Messenger has no callback address" in unescape(as_alice.get(at).content.decode())
+    assert "Messenger has no callback URL" in unescape(as_alice.get(at).content.decode())
     data = {"reason": "other", "amount": "12.50"}
     page = as_alice.post(f"{at}orders/{order.pk}/refund/", data).content.decode()
-    assert "Messenger has no callback address" in unescape(page)
+    assert "Messenger has no callback URL" in unescape(page)
     refund(shop, as_alice, conversation, order, "12.50")
     send()
     (one,) = mail.outbox
@@ -480,7 +480,7 @@ def test_a_person_who_takes_no_messages_is_told_by_mail_and_the_composer_says_so
     waking.reply(conversation=Conversation.objects.get(), by=alice, text="Hello")
     tasks.sweep_outbox()
     at = f"/inbox/conversations/{conversation.pk}/"
-    said = "This person takes no messages here any more."
+    said = "This person no longer receives messages here."
     assert said in unescape(as_alice.get(at).content.decode())
     shop.place()
     order = seen()

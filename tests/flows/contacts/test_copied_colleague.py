@@ -131,7 +131,7 @@ def test_wrong_person_outlives_the_next_message(
     assert refused_at_the_page(as_alice, conversation, janes) is is_guarded
     assert (api(alice, janes).status_code == 403) is is_guarded
     page = unescape(as_alice.get(f"/inbox/contacts/{conversation.contact_id}/").content.decode())
-    assert "Give back" in page
+    assert "Restore" in page
     as_alice.post(f"{where}/restore/")
     if is_guarded:
         assert not refused_at_the_page(as_alice, conversation, janes)

@@ -110,7 +110,7 @@ def test_an_agent_cannot_confirm_a_claim_by_any_door(
     assert "Only a supervisor can confirm" in text_of(accept(as_alice, stranger, order))
     page = f"/inbox/contacts/{stranger.contact_id}/"
     said = text_of(as_alice.post(f"{page}identities/", {"value": "jane@example.com"}, follow=True))
-    assert "noted as unverified" in said
+    assert "added as unverified" in said
     assert not Identity.objects.exclude(kind=IdentityKind.CHANNEL_USER).exists()
     values = set(stranger.contact.claims.values_list("value", flat=True))
     assert values == {"robin@example.net", NUMBER, "jane@example.com"}
@@ -138,7 +138,7 @@ def test_a_customer_who_is_another_contact_cannot_be_given_away(
 ) -> None:
     jane = write("Jane Doe", talk="jane", channel=channel, email="jane@example.com")
     shown = unescape(panel(as_alice, stranger))
-    assert "This customer is another contact." in shown
+    assert "This customer is a different contact." in shown
     assert f"/inbox/contacts/{jane.contact_id}/" in shown
     accept(logged_in(sara), stranger, order)
     assert not Identity.objects.filter(kind=IdentityKind.SHOPIFY_CUSTOMER).exists()
@@ -170,7 +170,7 @@ def test_what_was_proven_when_it_was_asked_for_is_asked_again_before_it_leaves(
         edits.remove_identity(identity=identity, by=alice)
     action = perform(OrderAction.objects.get())
     assert action.state == ActionState.REJECTED
-    assert "not proven any more" in action.message
+    assert "no longer confirmed" in action.message
     assert not action.maybe_applied
 
 
@@ -188,7 +188,7 @@ def test_and_before_it_is_approved(
     logged_in(sara).post(f"/api/v1/actions/{action.pk}/approve/")
     action.refresh_from_db()
     assert action.state == ActionState.EXPIRED
-    assert "not proven any more" in action.message
+    assert "no longer confirmed" in action.message
 
 
 def test_a_guests_order_is_suggested_too_and_a_present_is_not_the_buyers(
@@ -201,7 +201,7 @@ def test_a_guests_order_is_suggested_too_and_a_present_is_not_the_buyers(
     talk = write("Robin", talk="robin", email="guest@example.com")
     waking.assign(conversation=talk, to=alice)
     shown = unescape(panel(as_alice, talk))
-    assert "gave the e-mail address of order #1001 at Demo, unverified" in shown
+    assert "gave the email address on order #1001 at Demo, unverified" in shown
 
 
 def test_not_this_person_is_remembered_of_a_claim(

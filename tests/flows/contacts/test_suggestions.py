@@ -56,7 +56,7 @@ def test_an_address_of_the_same_customer_is_suggested_and_applied_by_nobody(
     ):
         assert ASKED in text
         assert "jane@work.example" in text
-        assert f"order {other.name} of the same Shopify customer at Demo" in text
+        assert f"on order {other.name} from the same Shopify customer at Demo" in text
     assert list(identities.orders_of(conversation.contact)) == [known]
     at = f"/inbox/conversations/{conversation.pk}/orders/{other.pk}/refund/"
     assert as_alice.get(at).status_code == 404
@@ -77,7 +77,7 @@ def test_not_this_person_is_remembered_and_taken_back(
     decide(as_alice, conversation, "jane@work.example", "set-aside")
     text = page(as_alice, conversation)
     assert ASKED not in text
-    assert "jane@work.example is not this person." in text
+    assert "jane@work.example was marked as not this person." in text
     row = Identity.objects.get(value="jane@work.example")
     assert (row.is_set_aside, row.removed_by) == (True, alice)
     assert list(identities.orders_of(conversation.contact)) == [janes[0]]
@@ -118,7 +118,7 @@ def test_an_order_named_in_the_text_is_a_claim_only(
         sent_at=message_time(),
     )
     text = page(as_alice, conversation)
-    assert "named in the conversation" in text
+    assert "mentioned in the conversation" in text
     assert "ask for proof before you accept" in text
     assert "Only a supervisor can confirm it." in text
     assert not identities.orders_of(conversation.contact).exists()

@@ -32,9 +32,9 @@ from tests.flows.test_main_job import confirm, panel, review
 from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty, read_customers
 
 pytestmark = pytest.mark.django_db(transaction=True)
-QUESTION = "Which customer is it?"
+QUESTION = "Which customer is this?"
 NUMBER = "+4915112345678"
-REFUSAL = "It is not certain which Shopify customer"
+REFUSAL = "It’s not clear which Shopify customer"
 
 
 def arrive(shop: Shop) -> None:
@@ -125,7 +125,7 @@ def test_an_ambiguous_match_asks_and_moves_no_money_by_either_door(
                 refused = api(user, order, kind)
                 assert refused.status_code == 403
                 assert refused.json()["reason_code"] == "ambiguous_customer"
-                assert "Which customer is it?" in str(refused.json())
+                assert "Which customer is this?" in str(refused.json())
         found = logged_in(alice).get(f"/api/v1/orders/{order.pk}/").json()["actions"]
         assert found["cancel"]["reason_code"] == "ambiguous_customer"
         assert not found["refund"]["allowed"]
@@ -342,7 +342,7 @@ def test_a_phone_number_of_another_contact_is_a_doubt(
     edits.add_address(contact=tom, text="+4915112345678", by=sara)
     text = page(as_alice, conversation)
     assert QUESTION in text
-    assert "belongs to another contact as well" in text
+    assert "also belongs to another contact" in text
     assert api(alice, order).status_code == 403
     answer(as_alice, conversation, order)
     assert api(alice, order).status_code == 200

@@ -261,7 +261,7 @@ def test_a_stranger_and_an_administrator_get_no_code(
     assert answer.status_code == 302
     assert answer["Location"].startswith("/login/")
     page = admin_client.post("/sidebar/connect/", {"frame": chatwoot.pk, "challenge": CHALLENGE})
-    assert "You are not an agent here" in page.content.decode()
+    assert "You aren’t an agent here" in page.content.decode()
     assert not FrameCode.objects.exists()
 
 
@@ -414,12 +414,12 @@ def test_whom_the_help_desk_assigned_may_act(
     bobs = entered(zammad, assignee="bob@shop.example")
     nobodys = entered(zammad, assignee="")
     for held in (bobs, nobodys):
-        assert "Assign the conversation to yourself in Zammad to act." in held.panel()
+        assert "To take action, assign the conversation to yourself in Zammad." in held.panel()
         answer = held.post(f"orders/{order.pk}/confirm/", {"token": token})
         assert answer.status_code == 403
     assert not OrderAction.objects.exists()
     saras = entered(zammad, agent="sara@shop.example", assignee="bob@shop.example")
-    assert "Assign the conversation" not in saras.panel()
+    assert "assign the conversation" not in saras.panel()
     assert hers.post(f"orders/{order.pk}/confirm/", {"token": token}).status_code == 200
 
 
@@ -434,9 +434,9 @@ def test_chatwoot_moves_on_to_another_customer(
     moved = Framed(framed.post("look/", {"email": "john@example.com", **mine}).json())
     assert johns.name in moved.panel()
     assert janes.name not in moved.panel()
-    assert "Assign the conversation" not in moved.panel()
+    assert "assign the conversation" not in moved.panel()
     nobody = Framed(framed.post("look/", {"email": "not an address", "phone": "12"}).json())
-    assert "not understood" in nobody.panel()
+    assert "couldn’t be read" in nobody.panel()
 
 
 # --- Money ----------------------------------------------------------------------------------------
@@ -483,7 +483,7 @@ def test_a_refund_above_the_limit_is_confirmed_in_a_window_of_its_own(
     # The server holds it: the frame cannot confirm even with the token.
     answer = framed.post(f"orders/{order.pk}/confirm/", {"token": token})
     assert answer.status_code == 403
-    assert "in a window of its own" in answer.content.decode()
+    assert "in a separate window" in answer.content.decode()
     assert not OrderAction.objects.exists()
     target = re.search(r'action="(/sidebar/window/[^"]+/confirm/)"', shown.content.decode())
     assert target
@@ -575,11 +575,11 @@ def test_exactly_the_listed_origins_may_frame_it(
         ("https://*.example.com", "wildcards"),
         ("http://desk.example.com", "https://"),
         ("http://127.0.0.1:3000", "https://"),
-        ("https://desk.example.com/app", "only scheme, host and port"),
+        ("https://desk.example.com/app", "only scheme, host, and port"),
         ("https://desk.example.com; script-src *", "only scheme, host"),
         ("https://user@desk.example.com", "only scheme, host"),
         ("https://dësk.example", "xn--"),
-        ("https://desk.example.com:x", "not a valid web address"),
+        ("https://desk.example.com:x", "a valid URL"),
         ("'self'", "https://"),
         ("", "required"),
     ],

@@ -58,7 +58,7 @@ def test_a_signed_address_says_what_it_has_proven(
     desk = entered(zammad, **said)
     shown = desk.panel()
     assert (f'id="order-{order.pk}"' in shown or order.name in shown) is shows
-    assert ("gave the e-mail address of Jane Doe, unverified" in shown) is not shows
+    assert ("gave the email address of Jane Doe, unverified" in shown) is not shows
     for door in ("cancel/", "refund/"):
         assert desk.get(f"orders/{order.pk}/{door}").status_code == (200 if shows else 404)
 

@@ -22,7 +22,7 @@ from tests.flows.frames.test_frames import Framed, alice, signed, swap, token_in
 from tests.support.shop import Shop, fetch_dirty, read_customers
 
 pytestmark = pytest.mark.django_db(transaction=True)
-REFUSAL = "It is not certain which Shopify customer"
+REFUSAL = "It’s not clear which Shopify customer"
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ def test_nobody_guesses_what_one_point_three_zeros_are(
     answer = as_alice.post(url, {"reason": reason, "refund": "now", "amount": text})
     shown = unescape(answer.content.decode())
     assert 'name="token"' not in shown
-    assert f"“{text}” can be read in two ways. Write 1.00 or 1000.00." in shown
+    assert f"“{text}” can be read two ways. Enter 1.00 or 1000.00." in shown
     assert prefilled(shown, "amount") == text, "what was typed stays"
 
 

@@ -114,7 +114,7 @@ def test_the_status_page_is_asked_for_only_where_shopify_approved_it(
     assert ticks["Status page"].level == "warning"
     order = seen()
     assert order.snapshot.name == made.name, "refused, the field would have hidden the order"
-    assert "order page" not in card(as_alice, conversation, order)
+    assert "order status page" not in card(as_alice, conversation, order)
     # Shopify approves it; the next look of the doctor finds that.
     state.sees_customer_pages = True
     assert "Status page" not in {t.name for t in doctor.examine(store, repair=True)}

@@ -82,8 +82,8 @@ def test_the_history_has_every_state_with_its_time(
     row = Order.objects.get()
     assert OrderVersion.objects.count() == 2
     text = history(as_alice, conversation, row)
-    assert "Earliest state known here" in text
-    assert text.index("as it is now") < text.index("Earliest state known here")
+    assert "Earliest known version" in text
+    assert text.index("current version") < text.index("Earliest known version")
     first = OrderVersion.objects.order_by("number")[0]
     assert first.snapshot.fulfillments == ()
     found = time_travel.as_of(row, first.since + timedelta(microseconds=1))

@@ -115,7 +115,7 @@ def test_a_filter_that_leaves_nothing_says_so(
 ) -> None:
     page = panel(as_alice, conversation, "?show=attention")
     assert names(page) == []
-    assert "No such orders" in page
+    assert "No matching orders" in page
     assert "Show all orders" in page
 
 
@@ -144,18 +144,18 @@ def test_a_store_that_does_not_answer_is_named_and_its_orders_are_not_acted_on(
 ) -> None:
     shop.place()
     arrive(shop)
-    assert "cannot be reached" not in panel(as_alice, conversation)
+    assert "can’t be reached" not in panel(as_alice, conversation)
     ShopConnection.objects.update(breaker_open_until=timezone.now() + timedelta(seconds=20))
     cache.clear()
     page = panel(as_alice, conversation)
-    assert "Shopify cannot be reached just now." in page
-    assert "What is shown is from" in page
+    assert "Shopify can’t be reached right now." in page
+    assert "Showing data from" in page
     assert "data-act=" not in page
     # The rest is over: nothing else is known, so the next click finds out.
     ShopConnection.objects.update(breaker_open_until=timezone.now() - timedelta(seconds=1))
     cache.clear()
     page = panel(as_alice, conversation)
-    assert "cannot be reached" not in page
+    assert "can’t be reached" not in page
     assert 'data-act="cancel"' in page
 
 
@@ -193,7 +193,7 @@ def test_a_result_offers_words_for_the_reply_once_it_is_done(
 def test_a_filter_says_how_far_it_looked(
     twelve: list[str], as_alice: Client, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "were looked through" not in panel(as_alice, conversation, "?show=attention")
+    assert "were searched" not in panel(as_alice, conversation, "?show=attention")
     monkeypatch.setattr("orders.panels.panel.ATTENTION_AMONG", 10)
     page = panel(as_alice, conversation, "?show=attention")
-    assert "Only the newest 10 orders were looked through." in page
+    assert "Only the newest 10 orders were searched." in page

@@ -57,8 +57,8 @@ def test_an_order_that_never_changed_says_nothing(
 ) -> None:
     assert "Changed since" not in panel(as_alice, conversation)
     page = history(as_alice, conversation, order)
-    assert "Earliest state known here" in page
-    assert "as it is now" in page
+    assert "Earliest known version" in page
+    assert "current version" in page
     assert not OrderVersion.objects.exists()
 
 
@@ -82,7 +82,7 @@ def test_the_panel_says_what_changed_since_the_customer_wrote(
     writes_again(conversation)
     assert "customer wrote (" not in panel(as_alice, conversation)
     shown = history(as_alice, conversation, order)
-    places = [shown.index(word) for word in ("Note changed", "Refunded:", "Earliest state")]
+    places = [shown.index(word) for word in ("Note changed", "Refunded:", "Earliest known version")]
     assert places == sorted(places)
     fragment = history(as_alice, conversation, order, **{"HX-Request": "true"})
     assert "<html" not in fragment

@@ -127,7 +127,7 @@ def test_the_contact_has_a_customer_at_each_store(
     assert "$40.00" in card
     assert "only of the second" in card
     # One customer of each store is no doubt.
-    assert "Which customer is it?" not in first + rest
+    assert "Which customer is this?" not in first + rest
 
 
 def test_money_of_one_never_touches_the_other(

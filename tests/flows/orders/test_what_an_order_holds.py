@@ -209,7 +209,7 @@ def test_a_lost_dispute_warns_as_loudly_as_an_open_one(
     assert "Dispute lost" in panel(as_alice, conversation)
     assert needs_attention(card(order))
     advice = preview_by_api(as_alice, order, "5.00").json()["advice"]
-    text = "The bank has given this money back already: a refund pays the customer twice."
+    text = "The bank has already returned this money. A refund would pay the customer twice."
     assert {"code": "dispute_lost", "text": text} in advice
     url = f"/inbox/conversations/{conversation.pk}/orders/{order.pk}/refund/"
     page = as_alice.get(url).content.decode()

@@ -182,4 +182,4 @@ def test_a_test_order_is_nobodys_money(
 
 def still_to_return() -> str:
     tiles = inbox_figures.tiles(timezone.now())
-    return next(tile.value for tile in tiles if tile.title == "Still to return")
+    return next(tile.value for tile in tiles if tile.title == "Refunds outstanding")

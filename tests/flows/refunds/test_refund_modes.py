@@ -96,7 +96,7 @@ def test_an_amount_sends_no_items_and_leaves_them_all(
     before = units(shop, found.order)
     form = {"reason": "goodwill", "amount": "5.00", **more}
     shown = found.page(**form)
-    assert "No items are marked as refunded; stock is not changed" in shown
+    assert "No items are marked as refunded, and stock stays the same" in shown
     assert "Refunded items" not in shown
     sent = found.confirm(shop, **form)
     assert {"refundLineItems", "shipping", "discrepancyReason"}.isdisjoint(sent)
@@ -158,7 +158,7 @@ def test_items_for_another_sum_need_a_reason_and_show_the_difference(
     asked = found.page(**form)
     assert 'name="token"' not in asked
     assert 'id="discrepancy_reason-error"' in asked
-    assert "Say why the amount is not the €13.00 that Shopify calculates." in asked
+    assert "Say why the amount differs from the €13.00 that Shopify calculates." in asked
     form["discrepancy_reason"] = "DAMAGE"
     shown = found.page(**form)
     for words in (
@@ -195,7 +195,7 @@ def test_the_summary_follows_what_is_filled_in(desk: Callable[..., Desk]) -> Non
     amount = summary(mode="amount", amount="5.00", **EVERYTHING)
     for words in ("€5.00", "All 4 items stay on the order", "No change", "€94.30"):
         assert words in amount
-    assert "can be read in two ways" in summary(mode="amount", amount="1.000")
+    assert "can be read two ways" in summary(mode="amount", amount="1.000")
     items = summary(mode="items", line_1="2", items_amount="10.00", amount="77")
     for words in ("€10.00", "€13.00", "-€3.00", "€89.30"):
         assert words in items
@@ -232,7 +232,7 @@ def test_more_shipping_than_was_paid_is_refused_at_review(
     shown = found.page(reason="other", shipping="999", **more)
     assert 'name="token"' not in shown
     assert 'id="shipping-error"' in shown
-    assert "Of the shipping at most €4.90 can be refunded." in shown
+    assert "You can refund at most €4.90 of the shipping." in shown
 
 
 def test_shipping_alone_is_refunded(shop: Shop, desk: Callable[..., Desk]) -> None:
@@ -244,7 +244,7 @@ def test_shipping_alone_is_refunded(shop: Shop, desk: Callable[..., Desk]) -> No
         ["4.90"],
     )
     shown = found.page(mode="items", reason="other", shipping="0.01")
-    assert "No shipping is left to refund." in shown
+    assert "There’s no shipping left to refund." in shown
 
 
 # --- restock
@@ -284,8 +284,8 @@ def test_a_line_that_was_shipped_in_part_goes_back_in_two_ways(
     found = Desk(as_alice, conversation, seen())
     form = {"mode": "items", "reason": "other", "line_0": "4", "restock": "on"}
     shown = found.page(**form)
-    assert "2 items that were not shipped go back to Warehouse" in shown
-    assert "2 items come back to Shop location" in shown
+    assert "2 unshipped items will be restocked at Warehouse" in shown
+    assert "2 items will be restocked at Shop location" in shown
     sent = found.confirm(shop, **form)
     assert [
         (row["quantity"], row["restockType"], row["locationId"]) for row in sent["refundLineItems"]
@@ -329,7 +329,7 @@ def test_without_a_location_nothing_is_restocked_unsaid(
     form = {"mode": "items", "reason": "other", "line_1": "2"}
     shown = found.page(**form, restock="on")
     assert 'name="token"' not in shown
-    assert "Shopify does not say where “Filters” would go back to stock." in shown
+    assert "Shopify doesn’t say where “Filters” would be restocked." in shown
     assert "read_locations" in shown
     assert 'name="token"' in found.page(**form)
 

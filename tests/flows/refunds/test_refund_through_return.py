@@ -99,7 +99,7 @@ def settle(client: Client, shop: Shop, order: Order, token: str) -> OrderAction:
             None,
             "returnProcess",
             [],
-            {"Stock": "No change: nothing is booked in."},
+            {"Stock": "No change: nothing will be marked as received."},
         ),
         (
             "awaited",
@@ -107,7 +107,7 @@ def settle(client: Client, shop: Shop, order: Order, token: str) -> OrderAction:
             None,
             "returnProcess",
             [(2, ["return"])],
-            {"Stock": "2 units go back to stock (Shop location)."},
+            {"Stock": "2 units will be restocked (Shop location)."},
         ),
         (
             "awaited",
@@ -115,7 +115,7 @@ def settle(client: Client, shop: Shop, order: Order, token: str) -> OrderAction:
             False,
             "returnProcess",
             [],
-            {"Stock": "2 units are booked in, and not put back in stock."},
+            {"Stock": "2 units will be marked as received but not restocked."},
         ),
         (
             "partly",
@@ -124,8 +124,8 @@ def settle(client: Client, shop: Shop, order: Order, token: str) -> OrderAction:
             "returnProcess",
             [(2, ["return", "return"])],
             {
-                "Stock": "1 unit goes back to stock (Shop location); "
-                "1 unit was booked in before (1 put back): no change."
+                "Stock": "1 unit will be restocked (Shop location); "
+                "1 unit was already marked as received (1 restocked): no change."
             },
         ),
         (
@@ -134,7 +134,7 @@ def settle(client: Client, shop: Shop, order: Order, token: str) -> OrderAction:
             True,
             "returnProcess",
             [(2, ["return"])],
-            {"Stock": "2 units were booked in before (2 put back): no change."},
+            {"Stock": "2 units were already marked as received (2 restocked): no change."},
         ),
         ("received", "not_needed", None, "returnProcess", [(2, ["return"])], {}),
         ("processed", "received", None, "returnProcess", [], {}),
@@ -165,7 +165,7 @@ def test_each_receipt_state_by_rest(
             "name": placed.returns[0].name,
             "left": 0,
         }
-        assert "All of its units are processed then" in shown["Return"]
+        assert "All of its units will then be processed" in shown["Return"]
     action = settle(api, shop, order, summary["token"])
     assert action.state == ActionState.SUCCEEDED, action.message
     assert mutations(shop) == [mutation]
@@ -188,7 +188,7 @@ def test_the_order_tells_of_its_return(shop: Shop, seen: Seen, alice: User, stat
     expected = {
         "requested": ("requested", "Return requested", 0),
         "awaited": ("awaited", "On its way back", 0),
-        "partly": ("partly", "Partly received", 1),
+        "partly": ("partly", "Partially received", 1),
         "received": ("received", "Received on", 2),
         "processed": ("received", "Received", 2),
     }
@@ -208,8 +208,8 @@ def test_a_part_of_a_return_says_what_remains(shop: Shop, seen: Seen, alice: Use
     order, api = seen(), logged_in(alice)
     summary = ask(api, order, 1, returned="received").json()
     shown = {fact["label"]: fact["value"] for fact in summary["facts"]}
-    assert "1 of its 2 units is still to be processed; it stays open" in shown["Return"]
-    assert shown["Stock"] == "1 unit was booked in before (1 put back): no change."
+    assert "1 of its 2 units still has to be processed, so it stays open" in shown["Return"]
+    assert shown["Stock"] == "1 unit was already marked as received (1 restocked): no change."
     assert summary["return"]["left"] == 1
     settle(api, shop, order, summary["token"])
     assert stock(shop) == [(1, ["return"])]
@@ -280,7 +280,7 @@ def test_a_return_that_is_booked_in_meanwhile_asks_again(
     )
     assert answer.status_code == 409
     shown = {f["label"]: f["value"] for f in answer.json()["preview"]["facts"]}
-    assert shown["Stock"] == "2 units were booked in before (2 put back): no change."
+    assert shown["Stock"] == "2 units were already marked as received (2 restocked): no change."
     assert mutations(shop) == []
 
 
@@ -331,7 +331,7 @@ def test_what_was_sent_without_an_answer_is_never_sent_again(
     # … then by a person.
     found = acting.perform(action)
     assert found.state == ActionState.NEEDS_HUMAN
-    assert "not sent again by itself" in found.message
+    assert "it won’t be sent again automatically" in found.message
     assert mutations(shop) == ["returnProcess"]
     assert shop.ledger()["refunds"] == []
 
@@ -433,7 +433,7 @@ class Dialog:
         ("none", None, [], "2"),
         ("requested", "Return requested", [], "2"),
         ("awaited", "On its way back", [], "2"),
-        ("partly", "Partly received", ["received"], "1"),
+        ("partly", "Partially received", ["received"], "1"),
         ("received", "Received on", ["received"], "2"),
     ],
 )
@@ -471,10 +471,10 @@ def test_each_receipt_state_preselects_what_is_so(
 @pytest.mark.parametrize(
     ("state", "choose", "stock_after", "said"),
     [
-        ("awaited", {"returned": "received", "restock": "on"}, 2, "2 units go back to stock"),
-        ("awaited", {"returned": "not_needed"}, 0, "No change: nothing is booked in"),
-        ("partly", {}, 1, "1 unit was booked in before (1 put back): no change"),
-        ("received", {}, 2, "2 units were booked in before (2 put back): no change"),
+        ("awaited", {"returned": "received", "restock": "on"}, 2, "2 units will be restocked"),
+        ("awaited", {"returned": "not_needed"}, 0, "No change: nothing will be marked as received"),
+        ("partly", {}, 1, "1 unit was already marked as received (1 restocked): no change"),
+        ("received", {}, 2, "2 units were already marked as received (2 restocked): no change"),
     ],
 )
 def test_each_receipt_state_by_the_pages(
@@ -511,12 +511,12 @@ def test_the_sum_beside_the_dialog_says_what_becomes_of_the_return(
     shipped(shop, "partly")
     order = seen()
     dialog = Dialog(as_alice, conversation, order)
-    assert "1 of its 2 units is still to be processed" in dialog.page
+    assert "1 of its 2 units still has to be processed" in dialog.page
     url = dialog.url.replace("/refund/", "/suggestion/")
     answer = as_alice.post(url, dialog.fields(line_0="2"))
     shown = unescape(answer.content.decode())
-    assert "All of its units are processed then" in shown
-    assert "1 unit goes back to stock" in shown
+    assert "All of its units will then be processed" in shown
+    assert "1 unit will be restocked" in shown
 
 
 def test_the_dialog_offers_each_return_and_what_is_in_none(
@@ -558,8 +558,8 @@ def test_a_review_once_more_keeps_the_return(
     assert acting.perform(action).state == ActionState.REJECTED
     url = f"/inbox/conversations/{conversation.pk}/actions/{action.pk}/again/"
     page = unescape(as_alice.get(url).content.decode())
-    assert "Units of its returns were booked in, processed or refunded." in page
-    assert "1 unit was booked in before (1 put back)" in page
+    assert "Units in its returns were received, processed, or refunded." in page
+    assert "1 unit was already marked as received (1 restocked)" in page
     assert mutations(shop) == []
 
 

@@ -59,7 +59,7 @@ def test_a_refund_as_store_credit_is_booked_once_and_exactly(
     url, form = dialog(conversation, order, "refund"), {"reason": "other", "amount": "12.50"}
     assert RADIO in text_of(as_alice.get(url))
     page = text_of(as_alice.post(url, form | CREDIT))
-    assert "<dt>Goes back to</dt><dd>Store credit</dd>" in page
+    assert "<dt>Refund to</dt><dd>Store credit</dd>" in page
     assert "<dt>To Store credit</dt><dd>€12.50</dd>" in page
     token = review(as_alice, conversation, order, "refund", **form, **CREDIT)
     assert confirm(as_alice, conversation, order, token) == 200
@@ -230,7 +230,7 @@ def test_a_forged_request_gets_no_store_credit_where_the_store_gives_none(
     assert (RADIO in text_of(as_alice.get(url))) == allowed
     page = text_of(as_alice.post(url, form))
     assert ('name="token"' in page) == allowed
-    assert ("This store does not give refunds as store credit." in page) != allowed
+    assert ("This store doesn’t offer refunds as store credit." in page) != allowed
 
     api_kind = {"refund": "refund", "cancel": "cancel_and_refund"}[kind]
     wish = {"kind": api_kind, "reason": reason, "amount": "5.00"} | CREDIT
@@ -304,7 +304,7 @@ def test_an_order_without_a_customer_gets_no_store_credit(
     assert RADIO not in text_of(as_alice.get(url))
     form = {"reason": "other", "amount": "5.00"} | CREDIT
     page = text_of(as_alice.post(url, form))
-    assert "This order has no customer who could hold store credit." in page
+    assert "This order has no customer to receive store credit." in page
     assert 'name="token"' not in page
     answer = as_alice.post(
         f"/api/v1/orders/{order.pk}/previews/",
@@ -340,8 +340,8 @@ def test_an_order_that_changed_its_customer_is_reviewed_again_and_stays_store_cr
     answer = as_alice.post(url, {"token": token}, headers={"HX-Request": "true"})
     assert answer.status_code == 409
     page = text_of(answer)
-    assert "The order belongs to another customer now." in page
-    assert "<dt>Goes back to</dt><dd>Store credit</dd>" in page
+    assert "The order now belongs to another customer." in page
+    assert "<dt>Refund to</dt><dd>Store credit</dd>" in page
     assert not OrderAction.objects.exists()
 
 
@@ -449,7 +449,7 @@ def test_a_credit_without_its_customer_is_not_sent(
     work_off(shop, as_alice)
     action = OrderAction.objects.get()
     assert action.state == ActionState.REJECTED
-    assert "no customer who could hold store credit" in action.message
+    assert "no customer to receive store credit" in action.message
     assert (action.maybe_applied, booked(shop)) == (False, [])
 
 
@@ -518,7 +518,7 @@ def test_nobody_is_told_to_pay_out_by_hand_what_is_credited(
     shop.act(lambda c: shop_actions.pay(c, placed, gateway="Bank Deposit"))
     order = seen()
     url, form = dialog(conversation, order, "refund"), {"reason": "other", "amount": "5.00"}
-    by_hand = "you pay it out by hand"
+    by_hand = "you need to pay it out yourself"
     assert by_hand in text_of(as_alice.post(url, form))
     assert by_hand not in text_of(as_alice.post(url, form | CREDIT))
 

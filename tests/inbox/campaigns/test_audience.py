@@ -166,8 +166,8 @@ def test_the_event_itself_counts_and_who_is_not_meant_gets_nothing(
     assert len(mail.outbox) == 1
     assert sorted(CampaignMessage.objects.values_list("reason", flat=True)) == [
         "",
-        "The customer is not of its audience.",
-        "The customer is not of its audience.",
+        "The customer isn’t in the campaign’s audience.",
+        "The customer isn’t in the campaign’s audience.",
     ]
 
 
@@ -214,16 +214,16 @@ def form(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"event_kind": "checkout_abandoned"}, "A reminder of a checkout is marketing"),
-        ({"event_kind": "refunded", "purpose": "marketing"}, "must always hear"),
+        ({"event_kind": "checkout_abandoned"}, "Checkout reminders are marketing"),
+        ({"event_kind": "refunded", "purpose": "marketing"}, "must always be told"),
         (
             {"purpose": "marketing", "via_conversation": "on", "body": "{{ unsubscribe_url }}"},
-            "no consent to marketing in a messenger",
+            "doesn't record marketing consent for messengers",
         ),
-        ({"purpose": "marketing"}, "add {{ unsubscribe_url }}"),
-        ({"via_sms": "on"}, "set SMS_BACKEND"),
-        ({"via_email": ""}, "Tick at least one channel"),
-        ({"body": "{{ checkout.url }}"}, "there is no such value"),
+        ({"purpose": "marketing"}, "Add {{ unsubscribe_url }}"),
+        ({"via_sms": "on"}, "Set SMS_BACKEND"),
+        ({"via_email": ""}, "Select at least one channel"),
+        ({"body": "{{ checkout.url }}"}, "not available for"),
         (
             {"event_kind": "canceled", "language": "fr", "body": "{{ refund_sentence }}"},
             "is not translated into “fr”",
@@ -237,7 +237,7 @@ def form(**changes: Any) -> dict[str, Any]:
                 "conditions-0-comparison": "never",
                 "conditions-0-count": 0,
             },
-            "nobody would get it",
+            "no one would get it",
         ),
         (
             {
@@ -246,7 +246,7 @@ def form(**changes: Any) -> dict[str, Any]:
                 "conditions-0-comparison": "at_least",
                 "conditions-0-count": 0,
             },
-            "true of everybody",
+            "matches everyone",
         ),
         (
             {
@@ -255,7 +255,7 @@ def form(**changes: Any) -> dict[str, Any]:
                 "translations-0-subject": "x",
                 "translations-0-body": "{{ checkout.url }}",
             },
-            "there is no such value",
+            "not available for",
         ),
     ],
 )

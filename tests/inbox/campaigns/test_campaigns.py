@@ -202,7 +202,7 @@ def test_a_refund_waits_for_its_cancellations_message_and_is_told_by_itself_wher
     assert not CampaignMessage.objects.exists()
     assert handle_event(canceled.pk) is True
     assert set(CampaignMessage.objects.values_list("state", "reason")) == {
-        (SendState.SKIPPED, "The customer is not of its audience.")
+        (SendState.SKIPPED, "The customer isn’t in the campaign’s audience.")
     }
     assert confirmations(conversation) == []
     sweep_events()
@@ -251,7 +251,7 @@ def test_a_customer_whom_shopify_notifies_gets_no_second_message(
     assert confirmations(conversation) == []
     assert mail.outbox == []
     states = set(CampaignMessage.objects.values_list("state", "reason"))
-    assert states == {(SendState.SKIPPED, "Shopify notifies the customer itself.")}
+    assert states == {(SendState.SKIPPED, "Shopify notifies the customer.")}
 
 
 def test_a_customers_name_that_reads_like_a_placeholder_stays_text(
@@ -274,7 +274,7 @@ def test_without_an_address_and_a_conversation_the_reason_is_on_the_rows(
     sweep_events()
     reasons = dict(CampaignMessage.objects.values_list("via", "reason"))
     assert reasons == {
-        Via.EMAIL: "The order has no e-mail address.",
+        Via.EMAIL: "The order has no email address.",
         Via.CONVERSATION: "The customer has no conversation.",
     }
 

@@ -135,7 +135,7 @@ def test_a_completed_checkout_whose_webhook_was_lost_is_not_reminded_of(
     shop.held.clear()  # nobody told us
     run()
     assert mail.outbox == []
-    assert reasons() == ["Its order was placed."]
+    assert reasons() == ["The checkout has become an order."]
 
 
 @pytest.mark.parametrize(("hours", "mails"), [(46, 1), (48, 0)])
@@ -171,7 +171,7 @@ def test_another_order_of_the_customer_since_then_counts_as_theirs(
     shop.place()
     shop.held.clear()
     run()
-    assert reasons() == ["The customer has placed an order since."]
+    assert reasons() == ["The customer has since placed an order."]
 
 
 def test_a_checkout_that_moved_meanwhile_is_looked_at_again_later(
@@ -249,7 +249,7 @@ def test_the_same_customer_is_left_alone_for_the_quiet_time(
     assert len(mail.outbox) == 1
     assert sorted(reasons()) == [
         "",
-        "The customer got this campaign already within its quiet time.",
+        "The customer already got this campaign within its quiet period.",
     ]
     CampaignMessage.objects.update(written_at=timezone.now() - timedelta(days=8))
     abandoned(shop)

@@ -298,7 +298,7 @@ def test_a_channel_that_leads_nowhere_says_so_in_the_review(
     assert {d.via: d.refusal for d in drafts} == {
         # Without an address nothing proves that the order is Jane's.
         Via.CONVERSATION: "The customer has no conversation.",
-        Via.EMAIL: "The order has no e-mail address.",
+        Via.EMAIL: "The order has no email address.",
         Via.SMS: "No SMS provider is set up.",
     }
 

@@ -84,7 +84,7 @@ def test_after_an_outage_nobody_is_told_of_what_is_long_over(
         sweep_outbox()
     assert said(conversation) == []
     assert mail.outbox == []
-    why = "It happened 90 days before we heard of it."
+    why = "It happened 90 days before we learned of it."
     assert log() == {(via, SendState.SKIPPED, why) for via in (Via.EMAIL, Via.CONVERSATION)}
     late.refresh_from_db()
     assert late.announced_at is not None
@@ -112,7 +112,7 @@ def test_without_the_question_they_would_be_told(
     [
         ({"hours": 47, "minutes": 59}, {}, ""),
         ({"hours": 47, "minutes": 59}, {"hours": 47}, ""),
-        ({"hours": 48, "minutes": 1}, {}, "It happened 2 days before we heard of it."),
+        ({"hours": 48, "minutes": 1}, {}, "It happened 2 days before we learned of it."),
         # Heard in time, and no worker ran; or a little of both.
         ({"days": 5}, {"days": 5}, "It happened 5 days ago, and nothing could be sent in time."),
         (
@@ -144,7 +144,7 @@ def test_marketing_is_not_even_asked_for(order: Order) -> None:
     late = refunded(order, happened=timedelta(days=3))
     OrderEvent.objects.filter(pk=late.pk).update(kind=EventKind.DELIVERED)
     handle_event(late.pk)
-    assert log() == {(Via.EMAIL, SendState.SKIPPED, "It happened 3 days before we heard of it.")}
+    assert log() == {(Via.EMAIL, SendState.SKIPPED, "It happened 3 days before we learned of it.")}
 
 
 def test_marketing_that_waited_for_shopify_too_long_is_left_out(
@@ -231,7 +231,7 @@ def test_an_order_read_after_an_outage_has_its_history_and_no_message(
     assert said(conversation) == []
     assert mail.outbox == []
     assert {reason for _via, _state, reason in log()} == {
-        "It happened 90 days before we heard of it."
+        "It happened 90 days before we learned of it."
     }
 
 

@@ -101,7 +101,7 @@ def test_a_guest_of_whom_shopify_tells_nothing_gets_none(
     shop.place(email=None)
     run(shop)
     assert mail.outbox == []
-    assert reasons() == ["Shopify tells of no consent to marketing on this channel."]
+    assert reasons() == ["The customer hasn’t agreed to marketing on this channel."]
 
 
 def test_whoever_was_redacted_here_gets_none_though_shopify_still_knows_them(
@@ -130,7 +130,7 @@ def test_two_orders_in_a_week_thank_once(shop: Shop, store: Store, thanks: Campa
     shop.place()
     run(shop)
     assert len(mail.outbox) == 1
-    assert reasons() == ["", "The customer got this campaign already within its quiet time."]
+    assert reasons() == ["", "The customer already got this campaign within its quiet period."]
 
 
 def test_another_customer_has_a_quiet_time_of_their_own(
@@ -154,7 +154,7 @@ def test_a_campaign_switched_off_meanwhile_sends_nothing(
     Campaign.objects.update(is_active=False)
     run(shop)
     assert mail.outbox == []
-    assert reasons() == ["The campaign was switched off meanwhile."]
+    assert reasons() == ["The campaign has since been turned off."]
 
 
 @pytest.mark.parametrize("kind", ["placed", "paid", "fulfilled", "delivered", "refunded"])

@@ -141,7 +141,7 @@ def test_a_campaign_that_is_switched_on_speaks_of_nothing_before(
     switch(as_admin, campaign, on=True)
     tell()
     assert len(mail.outbox) == (0 if was_off else 1)
-    assert reasons() == {"It happened before the campaign was switched on." if was_off else ""}
+    assert reasons() == {"It happened before the campaign was turned on." if was_off else ""}
 
 
 @pytest.mark.parametrize("is_new", [True, False])
@@ -215,7 +215,7 @@ def test_while_a_store_is_off_its_customers_are_told_nothing(
         set_store(as_admin, demo, on=False)
     tell()
     assert len(mail.outbox) == (0 if is_off else 1)
-    assert reasons() == {"The store is switched off." if is_off else ""}
+    assert reasons() == {"The store is turned off." if is_off else ""}
 
 
 @pytest.mark.parametrize("is_again", [True, False])
@@ -266,7 +266,7 @@ def test_what_a_restored_backup_was_about_to_send_stays_here(
     sweep_outbox()
     assert mail.outbox == []
     row = CampaignMessage.objects.get()
-    assert row.error == "A backup was restored, so it may have been sent before."
+    assert row.error == "A backup was restored, so this may have been sent before."
 
 
 def test_a_replayed_webhook_tells_nobody_twice(

@@ -64,7 +64,7 @@ def test_marketing_mail_can_be_unsubscribed_with_one_click(
     assert len(mail.outbox) == 1
     reason = CampaignMessage.objects.order_by("pk").last()
     assert reason
-    assert reason.reason == "They have unsubscribed from our e-mails."
+    assert reason.reason == "The customer unsubscribed from our emails."
 
 
 def test_a_scanner_that_follows_the_link_unsubscribes_nobody(
@@ -91,7 +91,7 @@ def test_what_waits_for_its_next_attempt_does_not_leave(
     row = CampaignMessage.objects.get()
     assert (row.delivery_state, row.error) == (
         DeliveryState.FAILED,
-        "They have unsubscribed from our e-mails.",
+        "The customer unsubscribed from our emails.",
     )
 
 
@@ -114,7 +114,7 @@ def test_while_shopify_cannot_be_asked_it_waits(shop: Shop, store: Store, news: 
     sweep_outbox()
     row = CampaignMessage.objects.get()
     assert (len(mail.outbox), row.delivery_state) == (1, DeliveryState.PENDING)
-    assert row.error == "Shopify could not be asked for the customer’s consent."
+    assert row.error == "The customer’s consent couldn’t be checked with Shopify."
 
 
 def test_news_of_an_order_still_reaches_them_and_bears_no_such_header(

@@ -23,7 +23,7 @@ from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WAITS = "Waits for the shipment’s tracking number."
+WAITS = "Waiting for the shipment’s tracking number."
 
 
 def shipped_campaign(body: str = "Track: {{ tracking.numbers }}", **columns: object) -> Campaign:
@@ -120,7 +120,7 @@ def test_it_does_not_wait_for_ever(shop: Shop, store: Store, purpose: str) -> No
     with patch.object(timezone, "now", lambda: later):
         hear(shop)
     assert mail.outbox == []
-    assert rows() == [(SendState.SKIPPED, "The shipment got no tracking number in time.")]
+    assert rows() == [(SendState.SKIPPED, "The shipment didn’t get a tracking number in time.")]
     assert not OrderEvent.objects.unannounced().exists()
 
 
@@ -153,7 +153,7 @@ def test_a_campaign_that_is_off_by_then_leaves_no_row_waiting(
     touch(placed)
     hear(shop)
     assert mail.outbox == []
-    assert rows() == [(SendState.SKIPPED, "The campaign was switched off meanwhile.")]
+    assert rows() == [(SendState.SKIPPED, "The campaign has since been turned off.")]
 
 
 def test_other_values_are_not_waited_for(shop: Shop, store: Store) -> None:

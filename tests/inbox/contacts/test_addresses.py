@@ -34,8 +34,8 @@ def test_the_wrong_persons_address_is_taken_and_given_back(
     at = f"/inbox/contacts/{contact.pk}/identities/{identity.pk}"
     assert list(identities.orders_of(contact)) == [order]
     text = unescape(as_alice.post(f"{at}/remove/", follow=True).content.decode())
-    assert "was taken from this contact" in text
-    assert "Taken away" in text
+    assert "was removed from this contact" in text
+    assert "Removed from this contact" in text
     assert not identities.orders_of(contact).exists()
     # The order is not theirs to act on any more.
     cancel = f"/inbox/conversations/{conversation.pk}/orders/{order.pk}/cancel/"
@@ -54,7 +54,7 @@ def test_an_address_belongs_to_one_contact(
         edits.add_address(contact=other, text="Jane@Example.com", by=sara)
     edits.remove_identity(identity=identity, by=sara)
     edits.add_address(contact=other, text="Jane@Example.com", by=sara)
-    with pytest.raises(edits.IdentityRefused, match="take it from there first"):
+    with pytest.raises(edits.IdentityRefused, match="Remove it from that contact first"):
         edits.restore_identity(identity=identity, by=sara)
     identity.refresh_from_db()
     assert identity.removed_by == sara

@@ -252,7 +252,7 @@ def test_an_order_with_an_address_that_was_taken_away_is_not_certain(
     assert order in identities.orders_of(jane)
     refusal = matching.matching_of(jane, order).refusal(order)
     assert refusal is not None
-    assert "was taken from this contact" in str(refusal.reason)
+    assert "was removed from this contact" in str(refusal.reason)
 
 
 def test_of_two_answers_to_one_suggestion_the_first_one_counts(
@@ -267,7 +267,7 @@ def test_of_two_answers_to_one_suggestion_the_first_one_counts(
     words: dict[str, Any] = {"kind": found.kind, "value": found.value, "evidence": found.evidence}
     aside = edits.set_aside(contact=contact, by=alice, **words)
     assert aside is not None
-    with pytest.raises(edits.IdentityRefused, match="was taken from this contact"):
+    with pytest.raises(edits.IdentityRefused, match="was removed from this contact"):
         edits.accept_suggestion(contact=contact, found=found, by=sara)
     assert edits.set_aside(contact=contact, by=sara, **words) == aside
     # And the other way round.

@@ -362,7 +362,7 @@ def test_an_order_may_lead_to_a_customer_with_another_address(here: Store) -> No
     order = order_of(here, JANE, EMAIL)
     customer_of(here, JANE, "other@example.com")
     (match,) = matched(contact_with(EMAIL), order).matches
-    assert (match.identity, match.how) == (None, "E-mail of an order")
+    assert (match.identity, match.how) == (None, "Email address on an order")
     assert not match.is_by_agent
 
 
@@ -399,7 +399,7 @@ def test_a_customer_another_contact_is_linked_to_is_taken(here: Store) -> None:
     (question,) = matched(contact, order).questions
     assert [c.is_taken for c in question.candidates] == [True]
     assert not question.can_be_all
-    assert "belongs to another contact as well" in question.why
+    assert "also belongs to another contact" in question.why
     remove(other, link(here, JANE))
     assert code(contact, order) is None
 
@@ -417,7 +417,7 @@ def test_a_customer_known_by_its_address_alone_is_taken_as_well(here: Store) -> 
 
 
 def test_who_has_no_address_matches_nobody(here: Store) -> None:
-    contact = Contact.objects.create(name="Nobody")
+    contact = Contact.objects.create(name="No one")
     customer_of(here, JANE, EMAIL)
     contact_with(EMAIL)
     found = matching.match(contact, [], OrderKeys([], [], []))
@@ -449,7 +449,7 @@ def test_an_order_that_bears_anothers_address_is_a_doubt_without_any_customer(
     refusal = matched(contact, guest).refusal(guest)
     assert refusal
     assert refusal.code == "ambiguous_customer"
-    assert "An address of this order" in refusal.reason
+    assert "An address on this order" in refusal.reason
     remove(other, PHONE)
     assert code(contact, guest) is None
 

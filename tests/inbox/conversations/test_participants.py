@@ -109,7 +109,7 @@ def test_the_page_names_who_wrote_and_leads_to_them(
     theirs = page(as_alice, f"/inbox/contacts/{bob.pk}/")
     assert "bob@example.com" in theirs
     assert f"/inbox/conversations/{talk().pk}/" in theirs
-    assert "The contact of this conversation is Jane Doe." in theirs
+    assert "Its contact is Jane Doe." in theirs
 
 
 def test_alone_the_contact_is_not_named_at_every_message(
@@ -135,7 +135,7 @@ def test_an_agent_hands_the_conversation_to_who_writes_in_it(
     chosen = Participant.objects.get(contact=bob)
     where = f"/inbox/conversations/{talk().pk}/contact/"
     said = as_alice.post(where, {"participant": chosen.pk}, follow=True).content.decode()
-    assert "Bob Miller is the contact of this conversation now." in said
+    assert "Bob Miller is now this conversation’s contact." in said
     assert talk().contact == bob
     entry = AuditEntry.objects.get(kind=AuditKind.IDENTITY)
     assert entry.actor_id == alice.pk
@@ -158,7 +158,7 @@ def test_only_who_writes_in_it_can_become_its_contact(
     where = f"/inbox/conversations/{talk().pk}/contact/"
     word = str(foreign.pk) if who == "stranger" else who
     said = as_alice.post(where, {"participant": word}, follow=True).content.decode()
-    assert "does not write in this conversation" in said
+    assert "isn’t in this conversation" in said
     assert talk().contact == both[0]
 
 
@@ -176,7 +176,7 @@ def test_a_press_on_an_old_page_hands_over_nothing_that_a_colleague_has(
     where = f"/inbox/conversations/{talk().pk}/contact/"
     wish = {"participant": carol.pk, "instead_of": jane.pk}
     said = as_alice.post(where, wish, follow=True).content.decode()
-    assert "Somebody else changed this in the meantime" in said
+    assert "Someone else changed this in the meantime" in said
     assert talk().contact == bob
     as_alice.post(where, wish | {"instead_of": bob.pk})
     assert talk().contact == carol.contact
@@ -358,7 +358,7 @@ def test_an_administrator_types_an_address_in_any_spelling(
     assert answer.status_code == (302 if kept else 200)
     assert list(found) == ([kept.format(store=store.pk)] if kept else [])
     if not kept:
-        assert "Write " in answer.content.decode()
+        assert "Enter " in answer.content.decode()
     for path in (f"/inbox/contacts/{contact.pk}/", f"/inbox/conversations/{talk().pk}/"):
         assert as_alice.get(path).status_code == 200
 
@@ -373,7 +373,7 @@ def test_with_two_stores_a_bare_customer_id_is_nobodys(channel: Channel) -> None
     row = Identity(
         contact=contact_of("c-9"), kind="shopify_customer", value="gid://shopify/Customer/7"
     )
-    with pytest.raises(ValidationError, match="the store's id and the customer's"):
+    with pytest.raises(ValidationError, match="the store’s ID and the customer’s"):
         row.full_clean()
     with pytest.raises(IntegrityError):
         row.save()
@@ -403,6 +403,6 @@ def test_agents_are_told_where_to_give_an_address_back(
     edits.remove_identity(identity=contact.identities.get(kind="email"), by=alice)
     at = f"/inbox/contacts/{contact.pk}/identities/"
     said = as_alice.post(at, {"value": "jane@example.com"}, follow=True).content.decode()
-    assert "give it back under “Taken away”" in unescape(said)
-    assert "Give back" in said
+    assert "Use “Removed from this contact” to restore it" in unescape(said)
+    assert "Restore" in said
     assert "alice" in said

@@ -104,7 +104,7 @@ def test_an_agent_chooses_among_those_who_write(
     for to in (foreign.pk, 999_999, "x", "0", "-1", f"{chosen.pk} "):
         refused = as_alice.post(at, {"text": "Hello", "to": to})
         assert refused.status_code == 409, "nobody else is answered in their place"
-        assert "would go to somebody else" in b"".join(refused).decode()
+        assert "would now go to someone else" in b"".join(refused).decode()
     sweep_outbox()
     assert [m.to for m in mail.outbox] == [["jane@new.example"], ["bob@example.com"]]
 
@@ -144,7 +144,7 @@ def test_a_reply_goes_nowhere_but_where_the_page_said(
     answer = as_alice.post(at, wish, headers={"HX-Request": "true"})
     again = unescape(answer.content.decode())
     assert answer.status_code == 409
-    assert "would go to somebody else" in again
+    assert "would now go to someone else" in again
     assert "Your code is 123</textarea>" in again
     assert f'name="{name}" value="jane@new.example"' in again
     assert not Message.objects.exists()

@@ -108,7 +108,7 @@ def test_a_press_whose_text_was_changed_since_sends_nothing_and_says_so(
     answer = tab.post("reply", text="On its way! Number 7.")
     page = tab.learn(answer.content.decode())
     assert answer.status_code == 409
-    assert "You have already sent this" in page
+    assert "You already sent this" in page
     assert "On its way! Number 7.</textarea>" in page
     assert Message.objects.filter(kind=MessageKind.REPLY).count() == 1
     assert tab.post("reply", text="On its way! Number 7.").status_code == 200
@@ -152,7 +152,7 @@ def test_a_reply_to_an_older_state_is_not_sent_and_shows_what_is_new(
     assert answer.status_code == 409
     assert not Message.objects.filter(kind=MessageKind.REPLY).exists()
     notice = page[page.index('id="overtaken"') :]
-    assert "Jane Doe has written meanwhile" in notice
+    assert "Jane Doe has written in the meantime" in notice
     assert "WAIT, cancel it instead!" in notice
     assert "Send anyway" in notice
     assert "Shipped today.</textarea>" in page, "what was typed stays"
@@ -338,7 +338,7 @@ def test_without_javascript_the_whole_page_shows_what_is_new(
     page = tab.learn(b"".join(answer).decode() if answer.streaming else answer.content.decode())
     assert answer.status_code == 409
     assert page.startswith("<!DOCTYPE html>")
-    assert "Jane Doe has written meanwhile" in page
+    assert "Jane Doe has written in the meantime" in page
     assert "Shipped.</textarea>" in page
     assert tab.web.post(f"{at}reply/", tab.fields | {"text": "Shipped."}).status_code == 302
     refused = Tab(alice, conversation)

@@ -46,8 +46,11 @@ def demo_settings(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ({"DEBUG": False}, "DEBUG"),
         ({"SHOPIFY_ADMIN_ORIGIN": ""}, "practice store"),
         ({"SHOPIFY_ADMIN_ORIGIN": "https://shop.example.com"}, "practice store"),
-        ({"database": {"ENGINE": "django.db.backends.postgresql", "NAME": "x"}}, "not the demo's"),
-        ({"database": {"ENGINE": SQLITE, "NAME": "/srv/inbox.sqlite3"}}, "not the demo's"),
+        (
+            {"database": {"ENGINE": "django.db.backends.postgresql", "NAME": "x"}},
+            "isn't the demo's",
+        ),
+        ({"database": {"ENGINE": SQLITE, "NAME": "/srv/inbox.sqlite3"}}, "isn't the demo's"),
     ],
 )
 def test_it_makes_nobody_outside_the_demo(
@@ -66,7 +69,7 @@ def test_it_makes_nobody_outside_the_demo(
 @pytest.mark.django_db
 def test_it_leaves_a_database_of_other_people_alone(demo_settings: Any) -> None:
     User.objects.create_user("ann")
-    with pytest.raises(CommandError, match="1 people work with this database"):
+    with pytest.raises(CommandError, match="1 people use this database"):
         call_command("seed_demo", base_url="http://127.0.0.1:1")
     assert not User.objects.filter(is_superuser=True).exists()
 
@@ -104,7 +107,7 @@ def test_it_waits_for_its_own_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     for domain in seed_demo.SHOPS:
         Store.objects.create(domain=domain)
     _read_order("demo.myshopify.com")
-    with pytest.raises(CommandError, match="did not arrive"):
+    with pytest.raises(CommandError, match="didn't arrive"):
         seed_demo.Command()._wait_for_orders()
 
 

@@ -84,8 +84,8 @@ def written(shop: Shop, purpose: str) -> CampaignMessage:
     return row
 
 
-OFF = "The campaign was switched off meanwhile."
-MOVED = "The customer’s address was changed or removed meanwhile."
+OFF = "The campaign has since been turned off."
+MOVED = "The customer’s address has since been changed or removed."
 
 
 @pytest.mark.slow
@@ -96,13 +96,13 @@ MOVED = "The customer’s address was changed or removed meanwhile."
         ("marketing", unsubscribe, "Consent to marketing: Unsubscribed."),
         ("marketing", change_address, MOVED),
         ("marketing", switch_campaign_off, OFF),
-        ("marketing", switch_store_off, "The store is switched off."),
+        ("marketing", switch_store_off, "The store is turned off."),
         ("marketing", redact, "The customer’s data was deleted."),
         ("transactional", nothing, ""),
         ("transactional", unsubscribe, ""),
         ("transactional", change_order, MOVED),
         ("transactional", untick_channel, OFF),
-        ("transactional", switch_store_off, "The store is switched off."),
+        ("transactional", switch_store_off, "The store is turned off."),
         ("transactional", redact, "The customer’s data was deleted."),
     ],
 )
@@ -135,7 +135,7 @@ def test_a_customer_who_bought_meanwhile_is_not_reminded(shop: Shop, store: Stor
     assert row.state == SendState.WRITTEN
     assert consent.leaving_refusal(row) == ""
     shop.act(lambda c: checkouts.complete(c, begun))
-    assert consent.leaving_refusal(row) == "Its order was placed."
+    assert consent.leaving_refusal(row) == "The checkout has become an order."
 
 
 def test_while_shopify_cannot_be_asked_marketing_has_to_wait(shop: Shop, store: Store) -> None:

@@ -48,7 +48,7 @@ BADGE = "Not delivered"
 @pytest.fixture
 def down() -> Iterator[list[str]]:
     """The messenger takes nothing, until the list of its refusals is emptied."""
-    answers = ["The messenger answered 500."]
+    answers = ["The messenger responded with 500."]
 
     def carry(message: Message) -> None:
         if answers:
@@ -95,7 +95,7 @@ def test_a_reply_that_finally_failed_opens_and_marks_its_conversation(
     listed = as_alice.get("/inbox/rows/?scope=mine").content.decode()
     assert BADGE in listed
     page = as_alice.get(f"/inbox/conversations/{found.pk}/").content.decode()
-    for words in ("A reply was not delivered.", "The messenger answered 500.", "Send again"):
+    for words in ("A reply was not delivered.", "The messenger responded with 500.", "Send again"):
         assert words in page
     assert metric("agent_inbox_undelivered_messages", kind="reply") == 1
 
@@ -258,7 +258,7 @@ def redact() -> None:
         (nothing, ""),
         (switch_campaign_off, ""),
         (untick_channel, ""),
-        (switch_store_off, "The store is switched off."),
+        (switch_store_off, "The store is turned off."),
         (redact, "The customer’s data was deleted."),
     ],
 )

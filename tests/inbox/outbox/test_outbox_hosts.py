@@ -72,7 +72,7 @@ def test_a_callback_that_does_not_answer_in_time_is_cut_off(talk: hosts.Talk) ->
         assert host.asked == 1
         assert host.said < len(hosts.OK)
     assert message.delivery_state == DeliveryState.PENDING
-    assert message.error == "The messenger did not answer."
+    assert message.error == "The messenger didn’t respond."
     assert message.lease_until is None
     assert Route.objects.get(key=f"callback:{message.channel_id}").failures == 1
 
@@ -80,7 +80,7 @@ def test_a_callback_that_does_not_answer_in_time_is_cut_off(talk: hosts.Talk) ->
 def test_a_callback_nobody_listens_at_is_tried_again() -> None:
     message = sent(message_by(f"http://127.0.0.1:{hosts.refusing_port()}/"))
     assert (message.delivery_state, message.attempts) == (DeliveryState.PENDING, 1)
-    assert message.error == "The messenger did not answer."
+    assert message.error == "The messenger didn’t respond."
 
 
 def test_without_the_deadline_what_drips_would_hold_the_thread_to_its_end(
@@ -125,7 +125,7 @@ def test_a_mail_server_that_does_not_answer_in_time_is_cut_off(
 def test_a_mail_server_nobody_listens_at_is_tried_again(settings: Any) -> None:
     message = sent(mail_by(hosts.refusing_port(), settings))
     assert (message.delivery_state, message.attempts) == (DeliveryState.PENDING, 1)
-    assert message.error == "The mail server did not answer."
+    assert message.error == "The mail server didn’t respond."
 
 
 def test_without_the_deadline_a_dripping_mail_server_would_hold_the_thread(
@@ -170,7 +170,7 @@ def hanging(settings: Any) -> Iterator[None]:
 
 def test_a_provider_that_hangs_is_left_behind_and_not_begun_without_an_end(hanging: None) -> None:
     for number in range(5):
-        with pytest.raises(NotSent, match="did not answer") as caught:
+        with pytest.raises(NotSent, match="didn’t respond") as caught:
             sms.send_text(to="+4915112345678", text="x", message_id=f"m-{number}")
         assert caught.value.is_down
     assert Hanging.asked == 2
@@ -243,7 +243,7 @@ def test_a_route_that_rested_is_tried_by_one_and_opens_when_it_answers(
 
 
 def unproven(message: Message) -> None:
-    raise NotSent("The address is not proven any more.", is_final=True, was_tried=False)
+    raise NotSent("The address is no longer verified.", is_final=True, was_tried=False)
 
 
 def broken(message: Message) -> None:
@@ -251,7 +251,7 @@ def broken(message: Message) -> None:
 
 
 def refused(message: Message) -> None:
-    raise NotSent("The messenger answered 422.")
+    raise NotSent("The messenger responded with 422.")
 
 
 @pytest.mark.parametrize(("carry", "failures"), [(unproven, 3), (broken, 3), (refused, 0)])
@@ -278,7 +278,7 @@ def test_a_refusal_of_one_message_says_nothing_of_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(message: Any) -> None:
-        raise NotSent("The messenger answered 422.")
+        raise NotSent("The messenger responded with 422.")
 
     monkeypatch.setitem(outbox.SENDERS, ChannelKind.API, refuse)
     message = message_by("https://chat.example/")

@@ -228,7 +228,7 @@ def test_a_channel_that_is_switched_off_sends_nothing_and_says_so(
     waiting.refresh_from_db()
     assert (carrier.texts, waiting.delivery_state) == ([], DeliveryState.PENDING)
     page = as_alice.get(f"/inbox/conversations/{talking.pk}/thread/").content.decode()
-    assert "Waiting: Messenger is switched off." in page
+    assert "Waiting: Messenger is turned off." in page
     Channel.objects.update(is_active=True)
     sweep_outbox()
     assert carrier.texts == ["Hello"]
@@ -244,11 +244,11 @@ def test_what_waited_too_long_for_its_channel_comes_back(
     waiting.refresh_from_db()
     assert (waiting.delivery_state, waiting.error) == (
         DeliveryState.FAILED,
-        "The channel is switched off.",
+        "The channel is turned off.",
     )
     page = logged_in(alice).get(f"/inbox/conversations/{talking.pk}/").content.decode()
     assert "A reply was not delivered." in page
-    assert "The channel is switched off." in page
+    assert "The channel is turned off." in page
 
 
 def test_a_sweep_sends_nothing_itself(

@@ -86,7 +86,7 @@ def test_each_verb_says_that_the_order_is_busy(
 def test_a_fresh_read_says_that_the_order_is_busy(shop: Shop, seen: Seen) -> None:
     shop.place(paid=True)
     order = seen()
-    with held(order), pytest.raises(ShopUnreachable, match="Others are working"):
+    with held(order), pytest.raises(ShopUnreachable, match="Someone else is working"):
         get_gateway().refresh(order)
 
 
@@ -101,7 +101,7 @@ def test_the_page_says_that_the_order_is_busy(
     with held(order):
         answer = as_alice.post(url, {"token": token}, headers={"HX-Request": "true"})
     assert answer.status_code == 409
-    assert "Others are working on this order right now" in answer.content.decode()
+    assert "Someone else is working on this order right now" in answer.content.decode()
     assert not OrderAction.objects.exists()
     assert confirm(as_alice, conversation, order, token) == 200
     assert OrderAction.objects.count() == 1

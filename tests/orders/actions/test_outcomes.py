@@ -85,7 +85,7 @@ def test_shopifys_refusal_and_our_own_are_told_apart() -> None:
 def test_a_frozen_store_does_not_start_forever() -> None:
     waiting = action(ActionState.QUEUED, is_frozen=True)
     assert status_texts.words(waiting).code == Going.FROZEN
-    assert status_texts.words(waiting).title == "Refund €12.50: waits, the store is frozen"
+    assert status_texts.words(waiting).title == "Refund €12.50: waiting, the store is frozen"
     # What was sent before the freeze is looked for all the same.
     sent = action(ActionState.PENDING, is_frozen=True, maybe_applied=True)
     assert status_texts.words(sent).code == Going.WORKING

@@ -127,5 +127,5 @@ def test_decimals_are_shown_where_there_are_some() -> None:
 def test_an_amount_may_have_the_decimals_of_the_one_it_is_a_part_of() -> None:
     whole = Money(Decimal("1234.5"), "JPY")
     assert Money.parse("1234.5", "JPY", places=whole.places) == whole
-    with pytest.raises(InvalidMoney, match="no decimals"):
+    with pytest.raises(InvalidMoney, match="no decimal places"):
         Money.parse("1234.5", "JPY")

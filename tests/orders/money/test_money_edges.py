@@ -53,7 +53,7 @@ def test_a_typed_amount_may_have_blanks_around_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("currency", "words"), [("JPY", "no decimals"), ("EUR", "at most 2 decimals")]
+    ("currency", "words"), [("JPY", "no decimal places"), ("EUR", "at most 2 decimal places")]
 )
 def test_too_many_decimals_say_how_many_there_may_be(currency: str, words: str) -> None:
     with pytest.raises(InvalidMoney, match=words):

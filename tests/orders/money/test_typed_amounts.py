@@ -77,10 +77,10 @@ def test_a_typed_comma_or_point_are_both_fine(language: str, text: str, amount: 
 @pytest.mark.parametrize(
     ("text", "language", "question"),
     [
-        ("1.000", "en", "“1.000” can be read in two ways. Write 1.00 or 1000.00."),
-        ("1,000", "en", "“1,000” can be read in two ways. Write 1.00 or 1000.00."),
-        ("1.000", "de", "“1.000” can be read in two ways. Write 1,00 or 1000,00."),
-        ("1.234", "de", "“1.234” can be read in two ways. Write 1234,00 if that is meant."),
+        ("1.000", "en", "“1.000” can be read two ways. Enter 1.00 or 1000.00."),
+        ("1,000", "en", "“1,000” can be read two ways. Enter 1.00 or 1000.00."),
+        ("1.000", "de", "“1.000” can be read two ways. Enter 1,00 or 1000,00."),
+        ("1.234", "de", "“1.234” can be read two ways. Enter 1234,00 if that’s what you mean."),
         ("١٬٠٠٠", "ar", None),
     ],
 )
@@ -121,9 +121,9 @@ def test_what_is_no_amount_is_refused_with_an_example_of_the_language(text: str)
 def test_an_amount_is_refused_and_not_rounded() -> None:
     for text, currency, words in (
         ("12,505", "EUR", "two ways"),
-        ("1234,505", "EUR", "at most 2 decimals"),
-        ("12,5", "JPY", "no decimals"),
-        ("0,0005", "KWD", "at most 3 decimals"),
+        ("1234,505", "EUR", "at most 2 decimal places"),
+        ("12,5", "JPY", "no decimal places"),
+        ("0,0005", "KWD", "at most 3 decimal places"),
     ):
         with pytest.raises(InvalidMoney, match=words):
             read(text, currency, language="de")

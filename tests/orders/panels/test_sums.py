@@ -253,5 +253,5 @@ def test_what_went_back_before_is_a_row_of_a_calculation() -> None:
     rows = suggestion_rows(order(), suggestion("1140.00", "1200.00"))
     assert [(row.label, row.amount.format()) for row in rows] == [
         ("Items", "€1,200.00"),
-        ("Refunded before, or kept", "-€60.00"),
+        ("Already refunded, or kept", "-€60.00"),
     ]

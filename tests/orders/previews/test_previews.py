@@ -237,14 +237,14 @@ def test_store_credit_only_where_it_is_allowed_and_somebody_can_hold_it(
         assert shown.proposal.method == RefundMethod.STORE_CREDIT
         (target,) = shown.proposal.targets
         assert (target.parent_gid, target.amount) == ("", eur("5.00"))
-        assert ("Goes back to", "Store credit") in shown.rows
+        assert ("Refund to", "Store credit") in shown.rows
     Store.objects.update(allow_store_credit=False)
     store.refresh_from_db()
     for preview in (refund, cancel):
         assert refused(preview, order(customer=JANE), **credit) == "store_credit_off"
         original = preview(order(customer=JANE), amount=eur("5.00"))
         assert original.proposal.method == RefundMethod.ORIGINAL
-        assert "Goes back to" not in dict(original.rows)
+        assert "Refund to" not in dict(original.rows)
 
 
 def test_canceling_without_money_is_no_refund(cancel: Any, gateway: FakeGateway) -> None:
@@ -306,7 +306,7 @@ def test_a_standing_shipment_is_canceled_on_request_or_blocks(cancel: Any) -> No
     preview = cancel(shipped(), cancel_shipments=True)
     assert preview.blocked is None
     assert preview.proposal.shipments_to_cancel == ("parcel-1",)
-    assert ("Shipment records canceled", "1") in preview.rows
+    assert ("Shipment records to cancel", "1") in preview.rows
     blocked = cancel(shipped())
     assert blocked.blocked
     assert blocked.blocked.code == "shipped"
@@ -336,7 +336,7 @@ def test_nothing_goes_back_to_stock_that_does_not_come_back(
     chosen = (LineQuantity(line_gid="line-1", quantity=2),)
     preview = refund(shipped(DELIVERED), lines=chosen, returned=returned, restock=restock)
     assert preview.proposal.restock is is_restocked
-    stock = "2 items come back to Shelf" if is_restocked else "No"
+    stock = "2 items will be restocked at Shelf" if is_restocked else "No"
     assert dict(preview.rows)["Restock items"] == stock
 
 
@@ -346,10 +346,10 @@ def test_the_agents_words_and_ticks_are_kept(refund: Any, cancel: Any) -> None:
         assert (shown.proposal.notify, shown.proposal.staff_note) == (True, "Called.")
         assert not shown.proposal.restock
         rows = dict(shown.rows)
-        assert rows["Shopify e-mails the customer"] == "Yes"
+        assert rows["Shopify emails the customer"] == "Yes"
         assert rows["Staff note"] == "Called."
         silent = preview(order())
-        assert dict(silent.rows)["Shopify e-mails the customer"] == "No"
+        assert dict(silent.rows)["Shopify emails the customer"] == "No"
         assert "Staff note" not in dict(silent.rows)
 
 
@@ -414,7 +414,9 @@ def test_earlier_refunds_of_the_same_customer_are_counted(
     assert previews.earlier_refunds(stored(guest, store)) == 0, "guests are not one person"
 
 
-@pytest.mark.parametrize(("two_above", "words"), [(None, "A supervisor has"), ("5", "Two people")])
+@pytest.mark.parametrize(
+    ("two_above", "words"), [(None, "A supervisor needs"), ("5", "Two people")]
+)
 def test_a_summary_says_who_has_to_approve(
     refund: Any, alice: User, two_above: str | None, words: str
 ) -> None:
@@ -473,7 +475,7 @@ def test_a_token_opens_to_what_was_shown(refund: Any, alice: User) -> None:
 
 def test_a_summary_is_confirmed_by_nobody_else(refund: Any, bob: User) -> None:
     preview = refund(order(), amount=eur("5.00"))
-    with pytest.raises(StalePreview, match="somebody else"):
+    with pytest.raises(StalePreview, match="someone else"):
         previews.open_token(preview.token, by=bob)
 
 
@@ -533,7 +535,7 @@ def test_the_same_choice_again_says_what_changed(
     paid_less = shipped(DELIVERED, customer=JANE, refunded="3.00", updated_at=NOW)
     later = stored(paid_less, store)
     again = previews.preview_again(later, first.token, by=alice, now=NOW)
-    assert again.changes == ("The sum refunded changed: €0.00 → €3.00.",)
+    assert again.changes == ("The amount refunded changed: €0.00 → €3.00.",)
     assert again.proposal.amount == eur("5.00")
 
 
@@ -560,8 +562,8 @@ def test_a_summary_rests_on_facts_and_not_on_notes(store: Store) -> None:
     others = {
         "canceled": order(cancelled_at=NOW),
         "payment": order(financial_status="PARTIALLY_REFUNDED"),
-        "sum received": order(paid="30.00"),
-        "sum refunded": order(refunded="1.00"),
+        "amount received": order(paid="30.00"),
+        "amount refunded": order(refunded="1.00"),
         "shipments": order(fulfillments=(parcel(),)),
         "items": order(lines=(line(refundable_quantity=1),)),
         "another customer": order(customer=JANE),
@@ -604,7 +606,7 @@ def test_an_amount_touches_no_item_and_says_so(refund: Any) -> None:
     assert not proposal.restock
     assert (proposal.calculated, proposal.difference) == (None, None)
     rows = dict(preview.rows)
-    assert rows["Items"] == "No items are marked as refunded; stock is not changed"
+    assert rows["Items"] == "No items are marked as refunded, and stock stays the same"
     assert "Restock items" not in rows
     assert preview.items == ()
 
@@ -618,7 +620,7 @@ def test_items_for_another_amount_need_a_reason(refund: Any, amount: str) -> Non
     preview = refund(order(), **wish, discrepancy_reason="DAMAGE")
     assert preview.proposal.calculated == eur("10.00")
     assert preview.proposal.difference == eur(amount) - eur("10.00")
-    assert dict(preview.rows)["Why another amount"] == "Damaged items"
+    assert dict(preview.rows)["Why the amount differs"] == "Damaged items"
 
 
 def test_the_calculated_amount_needs_none(refund: Any) -> None:
@@ -631,7 +633,7 @@ def test_the_calculated_amount_needs_none(refund: Any) -> None:
 
 @pytest.mark.parametrize(
     ("maximum", "words"),
-    [("4.90", r"Of the shipping at most €4\.90 can be refunded\."), ("0", "No shipping is left")],
+    [("4.90", r"You can refund at most €4\.90 of the shipping\."), ("0", "no shipping left")],
 )
 def test_more_shipping_than_was_paid_is_refused_at_once(
     refund: Any, gateway: FakeGateway, maximum: str, words: str

@@ -105,7 +105,7 @@ def test_people_read_what_happens_to_the_stock() -> None:
         Restock(line_gid="c", quantity=1, kind="NO_RESTOCK"),
     ]
     assert sentences(parts) == [
-        "1 item that was not shipped goes back to Warehouse",
-        "3 items come back to Shelf",
-        "1 item is not restocked",
+        "1 unshipped item will be restocked at Warehouse",
+        "3 items will be restocked at Shelf",
+        "1 item won’t be restocked",
     ]

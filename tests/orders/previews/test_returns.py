@@ -273,7 +273,7 @@ def test_it_is_sent_once_and_never_again_in_doubt() -> None:
     assert waiting.is_in_doubt
     later = move(action("doubtful", ago=LATE_COMMIT))
     assert isinstance(later, Contradiction)
-    assert "not sent again" in later.message
+    assert "won’t be sent again" in later.message
 
 
 def test_its_marker_is_proof_and_a_colleagues_refund_is_none() -> None:

@@ -44,7 +44,7 @@ CASES: list[tuple[OrderSnapshot, OrderSnapshot, list[str]]] = [
     (BASE, order(cancelled_at=NOW, closed_at=NOW), ["Canceled"]),
     (order(cancelled_at=NOW), BASE, ["No longer canceled"]),
     (BASE, order(closed_at=NOW), ["Archived"]),
-    (order(closed_at=NOW), BASE, ["Opened again"]),
+    (order(closed_at=NOW), BASE, ["Reopened"]),
     (
         BASE,
         order(refunded="20.00", financial_status="PARTIALLY_REFUNDED"),
@@ -106,17 +106,17 @@ CASES: list[tuple[OrderSnapshot, OrderSnapshot, list[str]]] = [
     (
         BASE,
         order(disputes=(Dispute(gid="d", status="NEEDS_RESPONSE"),)),
-        ["The customer’s bank disputes a payment"],
+        ["The customer’s bank disputed a payment"],
     ),
     (
         order(disputes=(Dispute(gid="d", status="NEEDS_RESPONSE"),)),
         order(disputes=(Dispute(gid="d", status="WON"),)),
-        ["The dispute of a payment changed"],
+        ["A payment dispute changed"],
     ),
     (BASE, order(shipping_address=Address(city="Bonn")), ["Shipping address changed"]),
     (BASE, order(note="Ring twice"), ["Note changed"]),
     (order(tags=("old",)), order(tags=("vip",)), ["Tag vip added", "Tag old removed"]),
-    (BASE, order(email="b@example.com"), ["E-mail address changed"]),
+    (BASE, order(email="b@example.com"), ["Email address changed"]),
     (BASE, order(phone="+491"), ["Phone number changed"]),
     (BASE, order(customer=CustomerSnapshot(gid="c", legacy_id=1)), ["Customer changed"]),
 ]

@@ -97,7 +97,7 @@ def test_a_long_wait_is_not_sat_out_by_a_worker_and_shows_as_unfinished(
     assert nightly_comparison.advance(row.pk) == 60.0
     row.refresh_from_db()
     assert (row.finished_at, row.orders_at_shop, row.tries) == (None, 2, 0)
-    assert ("under way, 2 orders so far" in text for text, _ok in lines())
+    assert ("in progress, 2 orders so far" in text for text, _ok in lines())
     # Not due yet: a message that comes twice does nothing.
     assert nightly_comparison.advance(row.pk) is None
     with patch.object(

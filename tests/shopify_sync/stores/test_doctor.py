@@ -36,12 +36,12 @@ def test_a_store_in_order(shop: Shop, store: Store) -> None:
 @pytest.mark.parametrize(
     ("phase", "words"),
     [
-        ("401", "not valid any more"),
+        ("401", "no longer valid"),
         ("402", "frozen"),
         ("403", "a scope is missing"),
         ("423", "locked"),
-        ("500_before", "could not be reached"),
-        ("throttle", "could not be reached"),
+        ("500_before", "couldn't be reached"),
+        ("throttle", "couldn't be reached"),
     ],
 )
 def test_what_shopify_refuses(shop: Shop, store: Store, phase: str, words: str) -> None:
@@ -104,7 +104,7 @@ def test_a_retired_version(shop: Shop, store: Store) -> None:
     soon = datetime(2027, 8, 1, tzinfo=UTC)
     with patch("shopify_sync.setup.doctor.datetime") as clock:
         clock.now.return_value = soon
-        assert "until 01 October 2027" in found(store)["API version"][1]
+        assert "until at least 01 October 2027" in found(store)["API version"][1]
 
 
 def test_what_our_own_tables_show(shop: Shop, store: Store, settings: Any) -> None:
@@ -117,7 +117,7 @@ def test_what_our_own_tables_show(shop: Shop, store: Store, settings: Any) -> No
     Drift.objects.create(store=store, order_gid="g", found_at=now, shop_updated_at=now)
     store.refresh_from_db()
     ticks = found(store)
-    assert {"Secret", "Token", "Deliveries", "Drift"} <= set(ticks)
+    assert {"Secret", "Token", "Deliveries", "Sync differences"} <= set(ticks)
     WebhookEvent.objects.create(
         store=store, webhook_id="w", topic="orders/create", body=b"{", state=EventState.DEAD
     )
@@ -132,7 +132,7 @@ def test_the_terminal_says_the_same_and_fails_where_something_is_missing(
     shop: Shop, store: Store
 ) -> None:
     out = StringIO()
-    with pytest.raises(CommandError, match="not complete"):
+    with pytest.raises(CommandError, match="incomplete"):
         call_command("connect_store", shop=store.domain, check=True, stdout=out)
     assert "MISSING Webhooks" in out.getvalue()
     call_command("connect_store", shop=store.domain, check=True, repair=True, stdout=out)

@@ -96,13 +96,13 @@ def test_a_lost_token_is_an_administrators_and_no_uninstallation(
     )
     lose(store, "access_token")
     lose(store, "refresh_token")
-    with pytest.raises(NeedsAdmin, match="cannot be decrypted") as caught:
+    with pytest.raises(NeedsAdmin, match="can't be decrypted") as caught:
         client_for(store)
     assert caught.value.status == 0
     with pytest.raises(NeedsAdmin):
         compliance.is_refused(store)
     ticks = doctor.examine(store, repair=False)
-    assert any("cannot be decrypted" in tick.todo for tick in ticks if not tick.is_ok)
+    assert any("can't be decrypted" in tick.todo for tick in ticks if not tick.is_ok)
 
 
 def test_without_a_refresh_token_nobody_has_refused_us(store: Store) -> None:
@@ -140,7 +140,7 @@ def test_the_other_stores_action_goes_and_this_ones_is_blocked(
     here.refresh_from_db()
     there.refresh_from_db()
     assert (here.state, there.state) == (ActionState.BLOCKED, ActionState.SUCCEEDED)
-    assert "cannot be decrypted" in here.message
+    assert "can't be decrypted" in here.message
     # The key is brought back: the action goes on by itself.
     ShopConnection.objects.filter(store=store).update(access_token="shpat_practice_demo")
     OrderAction.objects.filter(pk=here.pk).update(next_attempt_at=None)
@@ -158,7 +158,7 @@ def test_agents_may_refresh_whatever_another_store_lost(
     lose(second, "api_secret")
     answer = as_alice.post(f"/inbox/conversations/{conversation.pk}/orders/refresh/")
     assert answer.status_code < 400
-    assert "cannot be decrypted" in ShopConnection.objects.get(store=second).last_error
+    assert "can't be decrypted" in ShopConnection.objects.get(store=second).last_error
 
 
 def test_the_sweeps_of_all_stores_go_on(shop: Shop, seen: Any, store: Store, second: Store) -> None:

@@ -158,7 +158,7 @@ def test_an_app_that_was_uninstalled_says_what_to_do(
     store = request.getfixturevalue(way)
     read(store)
     shop.store.world.shops["demo.myshopify.com"].is_installed = False
-    with pytest.raises(NeedsAdmin, match="Connect the store again"):
+    with pytest.raises(NeedsAdmin, match="Reconnect the store"):
         read(store)
 
 

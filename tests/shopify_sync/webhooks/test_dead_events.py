@@ -92,9 +92,9 @@ def test_all_dead_events_of_a_topic_are_processed_again_once(demo: Store, root: 
     other = event(demo, "other", topic="refunds/create")
     done = event(demo, "done", state=EventState.DONE)
     listed = root.get(f"{ADMIN}?topic=orders/updated&state__exact=dead").content.decode()
-    assert "Process all dead events of orders/updated again (3)" in listed
+    assert "Reprocess all dead orders/updated events (3)" in listed
     page = root.get(f"{ADMIN}{WebhookEvent.objects.latest('pk').pk - 2}/change/").content.decode()
-    assert "again (3)" in page
+    assert "events (3)" in page
     answer = root.post(f"{ADMIN}replay-dead/", {"topic": "orders/updated"}, follow=True)
     assert "3 events will be processed again." in answer.content.decode()
     assert WebhookEvent.objects.filter(state=EventState.WAITING, attempts=0).count() == 3
@@ -114,8 +114,8 @@ def test_only_who_may_change_has_the_buttons(demo: Store, viewer: Client, root: 
     for url in (f"{ADMIN}?topic=orders/updated", f"{ADMIN}{row.pk}/change/"):
         page = viewer.get(url)
         assert page.status_code == 200
-        assert "Process all" not in page.content.decode()
-        assert "Read the order" not in page.content.decode()
+        assert "Reprocess all" not in page.content.decode()
+        assert "Reread the order" not in page.content.decode()
     for door in (f"{ADMIN}replay-dead/", f"{ADMIN}{row.pk}/read-order/"):
         answer = viewer.post(door, {"topic": "orders/updated", "order_number": "1"})
         assert answer.status_code == 403
@@ -138,7 +138,7 @@ def test_an_unreadable_event_is_got_round_by_reading_its_order(
     assert "the digits at the end" in refused
     for _ in range(2):
         answer = root.post(door, {"order_number": placed.number_id}, follow=True)
-        assert "is read from Shopify again" in answer.content.decode()
+        assert "is being reread from Shopify" in answer.content.decode()
     order = Order.objects.get()
     assert (order.legacy_id, order.financial_status) == (placed.number_id, "PAID")
     row.refresh_from_db()
@@ -172,7 +172,7 @@ def test_an_event_is_not_taken_for_the_order_whose_number_was_typed(
 def test_a_wish_to_delete_is_not_settled_by_reading_an_order(demo: Store, root: Client) -> None:
     row = event(demo, "w", topic="customers/redact")
     page = root.get(f"{ADMIN}{row.pk}/change/").content.decode()
-    assert "Read the order" not in page
+    assert "Reread the order" not in page
     root.post(f"{ADMIN}{row.pk}/read-order/", {"order_number": "1"})
     row.refresh_from_db()
     assert row.state == EventState.DEAD

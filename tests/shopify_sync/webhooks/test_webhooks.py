@@ -177,7 +177,7 @@ def test_a_shop_that_is_switched_off_is_answered_and_kept_but_not_looked_at(
     Store.objects.update(is_active=False)
     assert push(b'{"id": 1}').status_code == 200
     event = WebhookEvent.objects.get()
-    assert (event.state, "switched off" in event.error) == (EventState.DONE, True)
+    assert (event.state, "turned off" in event.error) == (EventState.DONE, True)
     assert processing.work_off().taken == 0
 
 
