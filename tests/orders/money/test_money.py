@@ -40,7 +40,7 @@ def test_what_is_no_plain_amount_is_refused_with_an_example(text: str) -> None:
 def test_more_decimals_than_the_currency_has_are_refused_not_rounded(
     text: str, currency: str
 ) -> None:
-    with pytest.raises(InvalidMoney, match="decimals"):
+    with pytest.raises(InvalidMoney, match="decimal places"):
         Money.parse(text, currency)
 
 
