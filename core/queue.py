@@ -33,6 +33,9 @@ def enqueue(
     """
     if delay_s > LONGEST_DELAY_S:
         return False
+    if task not in current_app.tasks:
+        # Only a worker imports them at its start; a web server or a command has not yet.
+        current_app.loader.import_default_modules()
     try:
         current_app.tasks[task].apply_async(
             args, countdown=delay_s, expires=delay_s + expires_after_s

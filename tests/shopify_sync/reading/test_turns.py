@@ -150,7 +150,9 @@ def test_a_comparison_that_fails_says_so_and_is_not_ok(
         nightly_comparison.advance(row.pk)
         row.refresh_from_db()
     assert (row.is_open, row.finished_at) == (False, None)
-    assert any("did not finish: OrdersCompared: HTTP 500" in text and not ok for text, ok in lines())
+    assert any(
+        "did not finish: OrdersCompared: HTTP 500" in text and not ok for text, ok in lines()
+    )
 
 
 def test_a_worker_that_slept_through_its_lease_writes_nothing(store: Store) -> None:
