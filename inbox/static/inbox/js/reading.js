@@ -10,11 +10,18 @@ document.cookie = `scripts=1; path=/; samesite=lax${location.protocol === "https
 
 let told = ""; // what was reported last, and for which state of the thread
 
+// Until the page has loaded, a browser may not have applied the fragment of its address, which
+// decides what a narrow screen shows.
+function isSettled() {
+  const goal = document.getElementById(location.hash.slice(1));
+  return document.readyState === "complete" || !goal || goal.matches(":target");
+}
+
 async function tell() {
   const thread = document.getElementById("thread");
   const address = thread?.dataset.readUrl;
   // On a narrow screen the orders may be shown instead of the thread.
-  if (!address || document.hidden || isAway() || !thread.getClientRects().length) return;
+  if (!address || document.hidden || isAway() || !isSettled() || !thread.getClientRects().length) return;
   const upTo = seen(thread);
   const what = `${address} ${upTo} ${thread.dataset.livePosition}`;
   if (what === told) return;
