@@ -212,7 +212,7 @@ def _earlier_orders(context: Context) -> None:
     pickup = earlier(2, "two_parcels", 9)
     holding.collect_at(context, pickup, "Shop on Main Street")
     holding.ready_for_pickup(context, pickup)
-    voided = earlier(16, "authorized", 4, paid=False)
+    voided = earlier(16, "paid_unshipped", 4, paid=False)
     staff_actions.authorize(context, voided)
     _cancel(context, voided, refund=True)
     canceled = earlier(12, "shipped", 2)

@@ -104,7 +104,7 @@ def test_alice_cancels_and_refunds_a_part_in_one_confirmation(alice: Page, demo:
     mails: list[str] = []
     while not mails and time.monotonic() < until:
         texts = [f.read_text() for f in (demo.folder / "demo" / "mail").iterdir()]
-        mails = [t for t in texts if "#1043" in t]
+        mails = [t for t in texts if "#1043" in t and "€100.00" in t]
         time.sleep(0.2)
     assert len(mails) == 1
 
