@@ -226,7 +226,7 @@ def form(**changes: Any) -> dict[str, Any]:
         ({"body": "{{ checkout.url }}"}, "not available for"),
         (
             {"event_kind": "canceled", "language": "fr", "body": "{{ refund_sentence }}"},
-            "is not translated into “fr”",
+            "isn't available in “fr”",
         ),
         ({"language": "German!"}, "Enter a language code"),
         ({"abandoned_after_minutes": 1}, "greater than or equal to 10"),
