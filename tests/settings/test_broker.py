@@ -22,8 +22,8 @@ from pathlib import Path
 from celery import Celery
 
 if os.environ["IS_MENDED"] == "1":
-    from core.server import broker
-    broker.survive_its_loss()
+    from core.server import broker_loss
+    broker_loss.survive_its_loss()
 app = Celery("busy", broker=os.environ["BROKER"])
 app.conf.update(
     task_acks_late=True, task_reject_on_worker_lost=True, task_ignore_result=True,
