@@ -20,7 +20,8 @@ SHOP = "demo.myshopify.com"
 PEOPLE = """
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
-from inbox import channel_keys, services
+from inbox.channels import keys as channel_keys
+from inbox.conversations import services
 from inbox.models import Channel
 User.objects.create_superuser("admin", password="demo")
 alice = User.objects.create_user("alice", password="demo")

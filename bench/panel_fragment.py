@@ -31,7 +31,7 @@ def _measure() -> list[Result]:
     from django.test.utils import CaptureQueriesContext, override_settings
     from django.utils import timezone
 
-    from inbox.conversations import waking
+    from inbox.conversations import services
     from inbox.models import Channel, Conversation
     from inbox.panel import rendering
     from inbox.panel.places import BesideConversation
@@ -53,16 +53,16 @@ def _measure() -> list[Result]:
     channel = Channel.objects.create(name="Messenger", proves_addresses=True)
     now = timezone.now()
     for n in range(50):
-        waking.receive(
+        services.receive(
             channel=channel,
             external_id=f"m{n}",
             conversation_id="c",
             text="Where is it? " * 8,
-            sender=waking.Sender(external_id="u", name="Jane", email="jane@example.com"),
+            sender=services.Sender(external_id="u", name="Jane", email="jane@example.com"),
             sent_at=now - timedelta(minutes=n),
         )
     conversation = Conversation.objects.select_related("contact", "channel").get()
-    waking.assign(conversation=conversation, to=alice)
+    services.assign(conversation=conversation, to=alice)
     client = Client()
     client.force_login(alice)
     at = f"/inbox/conversations/{conversation.pk}/"

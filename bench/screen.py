@@ -278,7 +278,7 @@ class Messenger:
 
 
 _NEW_CHANNEL = """
-from inbox import channel_keys
+from inbox.channels import keys as channel_keys
 from inbox.models import Channel
 channel, _ = Channel.objects.get_or_create(name="Bench", defaults={"proves_addresses": True})
 print(channel.pk, channel_keys.new_key(channel))

@@ -19,7 +19,7 @@ from inbox.campaigns import (
     marketing,
     order_events,
 )
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.live import events
 from inbox.models import CampaignMessage, Message
 from inbox.suppression import opt_outs
@@ -121,7 +121,7 @@ def sweep_marketing() -> None:
 @shared_task
 def sweep_snoozed() -> None:
     """Reopen conversations whose snooze is over."""
-    waking.wake_snoozed(now=timezone.now())
+    services.wake_snoozed(now=timezone.now())
 
 
 @shared_task

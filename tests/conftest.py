@@ -18,7 +18,7 @@ from django.utils import translation
 
 from inbox.accounts.default_roles import make_staff_roles
 from inbox.channels import keys
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.models import Campaign, Channel, Conversation
 from orders.models import Order, Store
 from shopify_sync.api import client as shopify_client
@@ -173,15 +173,15 @@ def channel(db: None) -> Channel:
 @pytest.fixture
 def conversation(channel: Channel, alice: User) -> Conversation:
     """Jane writes; alice has the conversation."""
-    message, _is_new = waking.receive(
+    message, _is_new = services.receive(
         channel=channel,
         external_id="m-1",
         conversation_id="c-1",
-        sender=waking.Sender(external_id="u-1", name="Jane Doe", email="jane@example.com"),
+        sender=services.Sender(external_id="u-1", name="Jane Doe", email="jane@example.com"),
         text="Where is my order?",
         sent_at=message_time(),
     )
-    waking.assign(conversation=message.conversation, to=alice)
+    services.assign(conversation=message.conversation, to=alice)
     return Conversation.objects.get(pk=message.conversation_id)
 
 

@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 from inbox.api.fields import StrictSerializer, TextField
 from inbox.channels import keys
 from inbox.contacts import senders
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.models import Channel, Message
 
 
@@ -136,8 +136,8 @@ class ChannelMessages(APIView):
         channel = request.auth
         if not isinstance(channel, Channel):
             raise AuthenticationFailed
-        sender = waking.Sender(**data["sender"])
-        message, is_new = waking.receive(
+        sender = services.Sender(**data["sender"])
+        message, is_new = services.receive(
             channel=channel,
             external_id=data["external_id"],
             conversation_id=data["conversation"],
@@ -145,9 +145,9 @@ class ChannelMessages(APIView):
             text=data["text"],
             # A messenger whose clock is ahead must not pin a conversation to the top.
             sent_at=min(data.get("sent_at", now), now),
-            attachments=[waking.Attachment(**found) for found in data.get("attachments", ())],
+            attachments=[services.Attachment(**found) for found in data.get("attachments", ())],
         )
-        unclear = waking.addresses_of(channel, sender).not_understood
+        unclear = services.addresses_of(channel, sender).not_understood
         said = {address.kind: senders.why_not_understood(address) for address in unclear}
         body = {**MessageSerializer(message).data, "not_understood": said}
         return Response(body, status=201 if is_new else 200)

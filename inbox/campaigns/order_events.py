@@ -36,7 +36,7 @@ from inbox.channels import (
     email,
     recipients,
 )
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.live import events
 from inbox.models import (
     Campaign,
@@ -385,7 +385,7 @@ def _post_confirmation(conversation: Conversation, text: str) -> Message:
         kind=MessageKind.CONFIRMATION,
         recipient=recipients.news_recipient(conversation),
         text=text,
-        delivery_state=waking.delivery_state(conversation.channel),
+        delivery_state=services.delivery_state(conversation.channel),
     )
     outbox.wake(message)
     events.announce(f"conversation:{conversation.pk}")

@@ -23,8 +23,8 @@ from inbox.conversations import (
     drafts,
     listing,
     participants,
+    services,
     timeline,
-    waking,
 )
 from inbox.conversations.forms import MessageForm
 from inbox.models import Contact, Conversation, DraftMode, IdentityKind
@@ -73,7 +73,7 @@ def read(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.get_conversation(request.user, pk)
     seen = number(request.POST.get("seen", ""))
     if seen is not None and not fragment_requests.is_background(request):
-        waking.mark_read(conversation=found, by=access.agent_of(request), up_to=seen)
+        services.mark_read(conversation=found, by=access.agent_of(request), up_to=seen)
     return HttpResponse(status=204)
 
 
@@ -246,7 +246,7 @@ def thread_context(
     seen = max(up_to, mark or 0)
     is_news = _may_work(request) and read_marks.is_news(row, found, to=request.user, up_to=seen)
     if is_news and marks and not fragment_requests.says_what_was_seen(request):
-        waking.mark_read(conversation=found, by=access.agent_of(request), up_to=seen)
+        services.mark_read(conversation=found, by=access.agent_of(request), up_to=seen)
         is_news = False
     return {"thread": shown, "seen": seen, "is_news": is_news}
 

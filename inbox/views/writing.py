@@ -23,14 +23,14 @@ from inbox import access, fragment_requests
 from inbox.conversations import (
     drafts,
     participants,
-    waking,
+    services,
 )
 from inbox.conversations.forms import (
     AssignForm,
     MessageForm,
     SnoozeForm,
 )
-from inbox.conversations.waking import (
+from inbox.conversations.services import (
     Overtaken,
     Press,
 )
@@ -91,7 +91,7 @@ def assign(request: HttpRequest, pk: int) -> HttpResponseBase:
     again = _again("assign", found, "assignee", str(to.pk) if to else "")
     if to == request.user:
         again = _again("assign", found, "assignee", str(to.pk), label=gettext("Take over anyway"))
-    return _change(request, found, waking.assign, again, to=to)
+    return _change(request, found, services.assign, again, to=to)
 
 
 @require_POST
@@ -103,7 +103,7 @@ def snooze(request: HttpRequest, pk: int) -> HttpResponseBase:
         return HttpResponseBadRequest("Choose how long to snooze.")
     hours = form.cleaned_data["hours"]
     again = _again("snooze", found, "hours", str(hours))
-    return _change(request, found, waking.snooze, again, hours=hours)
+    return _change(request, found, services.snooze, again, hours=hours)
 
 
 @require_POST
@@ -111,7 +111,7 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Resolve the conversation; until it is reopened, its agent can't act on orders from it."""
     found = access.get_conversation(request.user, pk)
     again = _again("resolve", found, brings=ConversationState.RESOLVED)
-    return _change(request, found, waking.resolve, again)
+    return _change(request, found, services.resolve, again)
 
 
 @require_POST
@@ -119,7 +119,7 @@ def reopen(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Reopen a snoozed or resolved conversation."""
     found = access.get_conversation(request.user, pk)
     again = _again("reopen", found, brings=ConversationState.OPEN)
-    return _change(request, found, waking.reopen, again)
+    return _change(request, found, services.reopen, again)
 
 
 def press_of(request: HttpRequest) -> Press:
@@ -146,10 +146,10 @@ def _write(request: HttpRequest, pk: int, mode: DraftMode) -> HttpResponseBase:
         context = page_context(request, found, since=_since(request), chosen=chosen) | typed
         return _show(request, found, context, status=422)
     text = form.cleaned_data["text"]
-    service: Service = waking.note
+    service: Service = services.note
     try:
         if mode == DraftMode.REPLY:
-            service = partial(waking.reply, to=_recipient(found, to))
+            service = partial(services.reply, to=_recipient(found, to))
         service(conversation=found, by=access.agent_of(request), text=text, press=press)
     except Overtaken as overtaken:
         typed["again"] = Again(label=str(_ANYWAY[mode]))

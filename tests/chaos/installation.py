@@ -17,7 +17,7 @@ from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
 
-from inbox.conversations import waking as inbox_services
+from inbox.conversations import services as inbox_services
 from inbox.models import Channel, Conversation
 from orders import previews, services
 from orders.errors import ActionRefused, ShopUnreachable, StalePreview

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from inbox.channels import keys
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.models import (
     Channel,
     Contact,
@@ -123,7 +123,7 @@ def test_a_key_opens_its_own_channel_only(channel: Channel, key: str) -> None:
 def test_a_new_message_opens_a_resolved_conversation_again(channel: Channel, key: str) -> None:
     push(channel, key, body())
     conversation = Conversation.objects.get()
-    waking.resolve(conversation=conversation)
+    services.resolve(conversation=conversation)
     push(channel, key, body(external_id="m-10"))
     conversation.refresh_from_db()
     assert conversation.state == ConversationState.OPEN
@@ -205,7 +205,7 @@ def test_a_reply_to_a_dead_callback_fails_in_the_open(
     settings.DEBUG = True
     Channel.objects.filter(pk=channel.pk).update(callback_url="http://127.0.0.1:9/hook")
     conversation.channel.refresh_from_db()
-    message = waking.reply(conversation=conversation, by=alice, text="hello")
+    message = services.reply(conversation=conversation, by=alice, text="hello")
     for _ in range(8):
         Message.objects.filter(pk=message.pk).update(next_attempt_at=None)
         # A host that does not answer is given a rest, too.
@@ -222,7 +222,7 @@ def test_outside_debug_a_private_callback_is_never_called(
 ) -> None:
     Channel.objects.filter(pk=channel.pk).update(callback_url="http://127.0.0.1:9/hook")
     conversation.channel.refresh_from_db()
-    message = waking.reply(conversation=conversation, by=alice, text="hello")
+    message = services.reply(conversation=conversation, by=alice, text="hello")
     sweep_outbox()
     message.refresh_from_db()
     assert (message.delivery_state, message.attempts) == (DeliveryState.FAILED, 1)

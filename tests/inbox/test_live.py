@@ -607,10 +607,10 @@ def test_a_change_and_its_announcement_are_committed_together(
     transactional_db: None, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever dies right after the commit, before anything else is done, has told everybody."""
-    from inbox.conversations import waking
+    from inbox.conversations import services
 
     monkeypatch.setattr(transaction, "on_commit", lambda *_words, **_more: None)
     before = position()
-    waking.note(conversation=conversation, by=conversation.assignee, text="Called.")
+    services.note(conversation=conversation, by=conversation.assignee, text="Called.")
     events = live.read(live.mark_at(before.at), at_most=10).events
     assert [event.topics for event in events] == [(f"conversation:{conversation.pk}",)]

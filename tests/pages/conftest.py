@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.frames import tokens
 from inbox.frames.tokens import (
     Customer,
@@ -61,7 +61,7 @@ def desk(
     assert confirm(as_alice, conversation, order, token) == 200
     work_off(shop, as_alice)
     for number in range(3):
-        waking.note(conversation=conversation, by=sara, text=f"Note {number}")
+        services.note(conversation=conversation, by=sara, text=f"Note {number}")
     User.objects.filter(pk=sara.pk).update(is_staff=True, is_superuser=True)
     frame = HelpDeskFrame.objects.create(
         name="Zammad",

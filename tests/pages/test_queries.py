@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.models import (
     Campaign,
     Channel,
@@ -77,11 +77,11 @@ def an_order(store: Store, number: int, email: str) -> Order:
 
 def a_person(channel: Channel, store: Store, number: int, to: User | None = None) -> Conversation:
     """Somebody who wrote, and is linked to a customer of the store."""
-    message, _is_new = waking.receive(
+    message, _is_new = services.receive(
         channel=channel,
         external_id=f"m-{number}",
         conversation_id=f"c-{number}",
-        sender=waking.Sender(
+        sender=services.Sender(
             external_id=f"u-{number}", name=f"Jane {number}", email=f"jane{number}@example.com"
         ),
         text="Where is it?",
@@ -96,7 +96,7 @@ def a_person(channel: Channel, store: Store, number: int, to: User | None = None
     )
     Customer.objects.create(store=store, gid=customer_gid(number), name=f"Jane {number}")
     if to is not None:
-        waking.assign(conversation=found, to=to)
+        services.assign(conversation=found, to=to)
     return found
 
 
@@ -171,7 +171,7 @@ def test_a_thread(channel: Channel, store: Store, boss: Client, alice: User, who
 
     def make(count: int) -> None:
         for number in range(count):
-            waking.note(conversation=found, by=alice, text=f"Note {number}")
+            services.note(conversation=found, by=alice, text=f"Note {number}")
             an_event(order, alice, number + count)
 
     path = f"/inbox/conversations/{found.pk}/{'' if whole else 'thread/'}"

@@ -15,7 +15,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from inbox.conversations import waking as talks
+from inbox.conversations import services as talks
 from inbox.models import (
     Campaign,
     CampaignMessage,

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.models import Channel, Contact, Conversation, Message, Participant
 from orders.models import Store
 from orders.privacy import retention
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def write(channel: Channel, number: int, *, into: int, **more: Any) -> Message:
-    message, _is_new = waking.receive(
+    message, _is_new = services.receive(
         channel=channel,
         external_id=f"x-{canary(number)}",
         conversation_id=f"c-{canary(into)}",
-        sender=waking.Sender(
+        sender=services.Sender(
             external_id=f"u-{canary(number)}", name=canary(number), email=filling.email(number)
         ),
         text=f"I am {canary(number)}",
@@ -41,7 +41,7 @@ def talk(store: Store, channel: Channel, alice: User) -> Conversation:
     fill(store, channel, alice, 2)
     message = write(channel, 1, into=0)
     Channel.objects.update(proves_addresses=False)
-    waking.reply(conversation=message.conversation, by=alice, text=f"Hello {canary(1)}")
+    services.reply(conversation=message.conversation, by=alice, text=f"Hello {canary(1)}")
     return Conversation.objects.get(pk=message.conversation_id)
 
 
@@ -73,7 +73,7 @@ def test_the_list_shows_no_words_to_who_is_gone(
     """The customer wrote last, and the answer was to the other one."""
     write(channel, 0, into=0)
     second = talk.participants.get(external_id=f"u-{canary(1)}")
-    waking.reply(conversation=talk, by=alice, text=f"Dear {canary(1)}", to=second)
+    services.reply(conversation=talk, by=alice, text=f"Dear {canary(1)}", to=second)
     redact(store, 1)
     assert found_of(dump(), [0, 1]) == [0]
     talk.refresh_from_db()
@@ -85,7 +85,7 @@ def test_the_list_goes_on_showing_words_to_who_stays(
 ) -> None:
     write(channel, 0, into=0)
     first = talk.participants.get(external_id=f"u-{canary(0)}")
-    waking.reply(conversation=talk, by=alice, text=f"Dear {canary(0)}", to=first)
+    services.reply(conversation=talk, by=alice, text=f"Dear {canary(0)}", to=first)
     redact(store, 1)
     talk.refresh_from_db()
     assert talk.last_message_preview == f"Dear {canary(0)}"
@@ -94,7 +94,7 @@ def test_the_list_goes_on_showing_words_to_who_stays(
 def test_the_list_shows_no_words_that_are_too_old(conversation: Conversation, alice: User) -> None:
     now = timezone.now()
     conversation.messages.update(created_at=now - timedelta(days=4000))
-    waking.note(conversation=conversation, by=alice, text="A friend of the house")
+    services.note(conversation=conversation, by=alice, text="A friend of the house")
     retention.apply(now=now)
     conversation.refresh_from_db()
     assert conversation.messages.count() == 1
@@ -104,11 +104,11 @@ def test_the_list_shows_no_words_that_are_too_old(conversation: Conversation, al
 def test_who_takes_part_in_a_living_conversation_is_not_deleted_as_too_old(
     channel: Channel, conversation: Conversation
 ) -> None:
-    bob, _is_new = waking.receive(
+    bob, _is_new = services.receive(
         channel=channel,
         external_id="b-1",
         conversation_id=conversation.external_id,
-        sender=waking.Sender(external_id="u-2", name="Bob"),
+        sender=services.Sender(external_id="u-2", name="Bob"),
         text="Hi",
         sent_at=timezone.now(),
     )

@@ -21,7 +21,7 @@ from standardwebhooks import Webhook
 
 from core.encryption import UndecryptableSecret
 from inbox.channels import keys
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.frames import authentication
 from inbox.models import Channel, Conversation, DeliveryState, HelpDeskFrame
 from inbox.tasks import sweep_outbox
@@ -160,7 +160,7 @@ def test_a_channel_still_signs_its_callbacks_once_the_old_key_is_dropped(
     with messenger() as (url, heard):
         Channel.objects.update(callback_url=url)
         conversation.channel.refresh_from_db()
-        reply = waking.reply(conversation=conversation, by=alice, text="On its way.")
+        reply = services.reply(conversation=conversation, by=alice, text="On its way.")
         sweep_outbox()
     reply.refresh_from_db()
     assert reply.delivery_state == DeliveryState.SENT

@@ -316,7 +316,7 @@ def test_a_counter_beyond_a_small_integer_does_no_harm(
 def test_a_message_never_tried_is_sent_before_one_that_failed(
     conversation: Any, as_alice: Client
 ) -> None:
-    from inbox.conversations import waking as inbox_services
+    from inbox.conversations import services as inbox_services
 
     author = User.objects.get(username="alice")
     old, new = (

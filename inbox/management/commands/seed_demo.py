@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from inbox.accounts import roles
 from inbox.channels import keys as channel_keys
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.demo import keys as demo_keys
 from inbox.demo.campaigns import CAMPAIGNS
 from inbox.demo.conversations import (
@@ -216,7 +216,7 @@ class Command(BaseCommand):
             last = now - timedelta(hours=said_last)
             Conversation.objects.filter(pk=conversation.pk).update(last_message_at=last)
             if story.assignee:
-                waking.assign(
+                services.assign(
                     conversation=conversation, to=User.objects.get(username=story.assignee)
                 )
             if story.language:
@@ -254,7 +254,7 @@ class Command(BaseCommand):
         self, channel: Channel, story: Story, username: str, text: str, at: Any, *, is_note: bool
     ) -> None:
         conversation = Conversation.objects.get(channel=channel, external_id=story.key)
-        write = waking.note if is_note else waking.reply
+        write = services.note if is_note else services.reply
         message = write(
             conversation=conversation, by=User.objects.get(username=username), text=text
         )

@@ -32,7 +32,9 @@ from tests.support.demo import ROOT, free_port
 _SEED = """
 import sys, django; django.setup()
 from django.contrib.auth.models import Group, User
-from inbox import channel_keys, roles; from inbox.models import Channel
+from inbox.accounts import roles
+from inbox.channels import keys as channel_keys
+from inbox.models import Channel
 agents, _is_new = Group.objects.get_or_create(name=roles.AGENTS)
 for name in ("alice", "bob"):
     User.objects.create_user(name, password="demo", first_name=name.title()).groups.add(agents)

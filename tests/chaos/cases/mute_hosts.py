@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from core.server import processes
 from inbox.channels import keys
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.models import Channel, ChannelKind, Contact, Conversation, DeliveryState, Message
 from orders.models import ActionState, Order, OrderAction
 from tests.chaos.case import Case, Outcome, Run
@@ -127,9 +127,9 @@ def beside_refunds(world: Installation, run: Run) -> Outcome:
             raise RuntimeError("the workers do not work")
         began = timezone.now()
         for talk in talks:
-            waking.reply(conversation=talk, by=world.alice, text="Hello")
+            services.reply(conversation=talk, by=world.alice, text="Hello")
         for talk in _conversations([good], POLITE):
-            waking.reply(conversation=talk, by=world.alice, text="Hello")
+            services.reply(conversation=talk, by=world.alice, text="Hello")
         beside = _refund(world, orders[2 + refunds :])
         longest_polite = _polite(good, world.alice, began)
         asked = sum(host.asked for host in [*bad, mail])

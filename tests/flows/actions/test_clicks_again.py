@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from inbox import access
 from inbox.contacts import edits
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.models import Conversation, HelpDeskFrame
 from orders.models import Order, OrderAction
 from tests.conftest import logged_in
@@ -44,11 +44,11 @@ def two_hours_pass(_talk: Conversation, _order: Order, monkeypatch: pytest.Monke
 
 
 def it_changes_hands(talk: Conversation, _order: Order, _patch: pytest.MonkeyPatch) -> None:
-    waking.assign(conversation=talk, to=None)
+    services.assign(conversation=talk, to=None)
 
 
 def it_is_resolved(talk: Conversation, _order: Order, _patch: pytest.MonkeyPatch) -> None:
-    waking.resolve(conversation=talk)
+    services.resolve(conversation=talk)
 
 
 def the_address_is_taken_away(
@@ -106,7 +106,7 @@ def test_a_first_click_is_as_late_as_it_is(
     token = preview(api, order, "5.00").json()["token"]
     it_changes_hands(conversation, order, monkeypatch)
     assert confirm(api, order, token, "k-1").status_code == 403
-    waking.assign(conversation=conversation, to=alice)
+    services.assign(conversation=conversation, to=alice)
     two_hours_pass(conversation, order, monkeypatch)
     assert confirm(api, order, token, "k-1").status_code == 409
     assert not OrderAction.objects.exists()
@@ -167,7 +167,7 @@ def test_nobody_acts_through_a_resolved_conversation(
     api = logged_in(alice)
     url, token = reviewed(api, conversation, order)
     by_rest = preview(api, order, "6.00").json()["token"]
-    waking.resolve(conversation=conversation)
+    services.resolve(conversation=conversation)
     refused = [
         preview(api, order, "5.00"),
         confirm(api, order, by_rest, "k-1"),
@@ -181,7 +181,7 @@ def test_nobody_acts_through_a_resolved_conversation(
     assert access.money_refusal_for_order(alice, order).code == "conversation_resolved"
     # Supervisors may act on every conversation, and reopening is one press.
     assert access.money_refusal_for_order(sara, order) is None
-    waking.reopen(conversation=conversation)
+    services.reopen(conversation=conversation)
     assert confirm(api, order, by_rest, "k-1").status_code == 202
 
 

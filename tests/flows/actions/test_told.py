@@ -22,7 +22,7 @@ from django.utils import timezone
 from inbox import tasks
 from inbox.campaigns import order_events as campaign_verbs
 from inbox.campaigns.order_events import preview_messages
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.demo.campaigns import CAMPAIGNS
 from inbox.models import (
     Campaign,
@@ -108,17 +108,17 @@ def sink(channel: Channel, settings: Any) -> Any:
 def mailbox(alice: User) -> Conversation:
     """Jane writes by e-mail, from the order's address, which is proven."""
     channel = Channel.objects.create(name="Post", kind=ChannelKind.EMAIL, proves_addresses=True)
-    message, _is_new = waking.receive(
+    message, _is_new = services.receive(
         channel=channel,
         external_id="e-1",
         conversation_id="e-1",
-        sender=waking.Sender(
+        sender=services.Sender(
             external_id="jane@example.com", name="Jane Doe", email="jane@example.com"
         ),
         text="Where is it?",
         sent_at=message_time(),
     )
-    waking.assign(conversation=message.conversation, to=alice)
+    services.assign(conversation=message.conversation, to=alice)
     Conversation.objects.update(subject="My  order")
     return Conversation.objects.get(pk=message.conversation_id)
 
@@ -477,7 +477,7 @@ def test_a_person_who_takes_no_messages_is_told_by_mail_and_the_composer_says_so
     status: int,
 ) -> None:
     sink.handler.answer = status
-    waking.reply(conversation=Conversation.objects.get(), by=alice, text="Hello")
+    services.reply(conversation=Conversation.objects.get(), by=alice, text="Hello")
     tasks.sweep_outbox()
     at = f"/inbox/conversations/{conversation.pk}/"
     said = "This person no longer receives messages here."
@@ -501,11 +501,11 @@ def test_a_strangers_conversation_gets_no_confirmation(
     read_customers()
     Customer.objects.update(phone="+4915112345678")
     widget = Channel.objects.create(name="Chat widget")
-    message, _is_new = waking.receive(
+    message, _is_new = services.receive(
         channel=widget,
         external_id="m",
         conversation_id="c",
-        sender=waking.Sender(
+        sender=services.Sender(
             external_id="u", name="Robin", phone="+4915112345678", email="robin@example.net"
         ),
         text="refund me",

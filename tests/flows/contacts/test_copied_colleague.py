@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.models import Channel, Conversation, HelpDeskFrame, Identity, Participant
 from inbox.tasks import sweep_events, sweep_outbox
 from orders.models import Order, OrderAction
@@ -36,11 +36,11 @@ def pair(shop: Shop, store: object, conversation: Conversation, channel: Channel
     shop.place()
     shop.place(email="bob@example.com")
     arrive(shop)
-    waking.receive(
+    services.receive(
         channel=channel,
         external_id="m-2",
         conversation_id=conversation.external_id,
-        sender=waking.Sender(external_id="u-2", name="Bob", email="bob@example.com"),
+        sender=services.Sender(external_id="u-2", name="Bob", email="bob@example.com"),
         text="Refund mine, please",
         sent_at=message_time(),
     )
@@ -120,11 +120,11 @@ def test_wrong_person_outlives_the_next_message(
     identity = Identity.objects.get(value="jane@example.com")
     where = f"/inbox/contacts/{conversation.contact_id}/identities/{identity.pk}"
     as_alice.post(f"{where}/remove/")
-    waking.receive(
+    services.receive(
         channel=channel,
         external_id="m-3",
         conversation_id=conversation.external_id,
-        sender=waking.Sender(external_id="u-1", name="Jane Doe", email="jane@example.com"),
+        sender=services.Sender(external_id="u-1", name="Jane Doe", email="jane@example.com"),
         text="And my money?",
         sent_at=message_time(),
     )

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from inbox.contacts import edits
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.models import Channel, Contact, Conversation, Identity, IdentityKind
 from orders.models import ActionState, AuditEntry, AuditKind, Customer, Order, OrderAction, Policy
 from orders.models import Store as OurStore
@@ -37,11 +37,11 @@ def order(shop: Shop, store: OurStore) -> Order:
 def write(name: str, *, talk: str, channel: Channel | None = None, **sender: Any) -> Conversation:
     channel = channel or Channel.objects.get_or_create(name="Chat widget")[0]
     number = channel.messages.count()
-    message, _is_new = waking.receive(
+    message, _is_new = services.receive(
         channel=channel,
         external_id=f"{talk}-{number}",
         conversation_id=talk,
-        sender=waking.Sender(external_id=f"u-{talk}", name=name, **sender),
+        sender=services.Sender(external_id=f"u-{talk}", name=name, **sender),
         text="cancel my order #1001 and refund me",
         sent_at=message_time(),
     )
@@ -52,7 +52,7 @@ def write(name: str, *, talk: str, channel: Channel | None = None, **sender: Any
 def stranger(order: Order, alice: User) -> Conversation:
     """Robin, with Jane's number, in a channel that proves nothing; alice has the conversation."""
     talk = write("Robin Vogt", talk="robin", email="robin@example.net", phone=NUMBER)
-    waking.assign(conversation=talk, to=alice)
+    services.assign(conversation=talk, to=alice)
     return talk
 
 
@@ -97,7 +97,7 @@ def test_proven_the_same_number_opens_the_same_doors(
 ) -> None:
     """Negative control of the test above."""
     talk = write("Jane", talk="jane", phone=NUMBER, verified=("phone",))
-    waking.assign(conversation=talk, to=alice)
+    services.assign(conversation=talk, to=alice)
     at = f"/inbox/conversations/{talk.pk}/orders/{order.pk}/refund/"
     Order.objects.update(phone=NUMBER)
     assert as_alice.get(at).status_code == 200
@@ -144,7 +144,7 @@ def test_a_customer_who_is_another_contact_cannot_be_given_away(
     assert not Identity.objects.filter(kind=IdentityKind.SHOPIFY_CUSTOMER).exists()
     assert not AuditEntry.objects.filter(kind=AuditKind.IDENTITY).exists()
     # And her own conversation is as certain as it was.
-    waking.assign(conversation=jane, to=User.objects.get(username="alice"))
+    services.assign(conversation=jane, to=User.objects.get(username="alice"))
     assert api(User.objects.get(username="alice"), order).status_code == 200
 
 
@@ -199,7 +199,7 @@ def test_a_guests_order_is_suggested_too_and_a_present_is_not_the_buyers(
     Order.objects.update(customer_gid="")
     Customer.objects.all().delete()
     talk = write("Robin", talk="robin", email="guest@example.com")
-    waking.assign(conversation=talk, to=alice)
+    services.assign(conversation=talk, to=alice)
     shown = unescape(panel(as_alice, talk))
     assert "gave the email address on order #1001 at Demo, unverified" in shown
 
@@ -226,7 +226,7 @@ def test_look_in_shopify_asks_for_every_kind_of_address(
     shop.place(email="somebody@example.com")
     shop.held.clear()
     talk = write("Jane", talk="jane", channel=channel, email=email)
-    waking.assign(conversation=talk, to=alice)
+    services.assign(conversation=talk, to=alice)
     as_alice.post(f"/inbox/conversations/{talk.pk}/orders/refresh/")
     assert [o.email for o in Order.objects.exclude(document="")] == [email]
     assert "#1001" in unescape(panel(as_alice, talk))
@@ -272,7 +272,7 @@ def test_the_number_in_a_shipping_address_is_the_buyers_unless_it_is_a_present(
     order = Order.objects.select_related("store").get()
     assert order.phone == (NUMBER if is_own else "")
     talk = write("Somebody", talk="phone", channel=channel, phone="0151 12345678")
-    waking.assign(conversation=talk, to=alice)
+    services.assign(conversation=talk, to=alice)
     at = f"/inbox/conversations/{talk.pk}/orders/{order.pk}/cancel/"
     assert as_alice.get(at).status_code == (200 if is_own else 404)
 

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from inbox.contacts import identities
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.models import Channel, Conversation, Identity
 from orders.models import Order, Store
 from tests.conftest import message_time
@@ -109,11 +109,11 @@ def test_an_order_named_in_the_text_is_a_claim_only(
     arrive(shop)
     order = Order.objects.select_related("store").get()
     assert ASKED not in page(as_alice, conversation)
-    waking.receive(
+    services.receive(
         channel=channel,
         external_id="m-2",
         conversation_id="c-1",
-        sender=waking.Sender(external_id="u-1"),
+        sender=services.Sender(external_id="u-1"),
         text=f"It is {order.name}, refund it!",
         sent_at=message_time(),
     )
@@ -138,11 +138,11 @@ def test_a_form_is_no_evidence(
 def test_an_address_of_another_contact_is_not_suggested(
     janes: tuple[Order, Order], channel: Channel, as_alice: Client, conversation: Conversation
 ) -> None:
-    waking.receive(
+    services.receive(
         channel=channel,
         external_id="m-9",
         conversation_id="c-9",
-        sender=waking.Sender(external_id="u-9", name="Tom", email="jane@work.example"),
+        sender=services.Sender(external_id="u-9", name="Tom", email="jane@work.example"),
         text="Hi",
         sent_at=message_time(),
     )

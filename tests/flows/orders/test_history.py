@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.test import Client
 from django.utils import timezone
 
-from inbox.conversations import waking as talks
+from inbox.conversations import services as talks
 from inbox.models import Conversation, Message
 from orders.models import Order, OrderVersion, Store
 from orders.services import record_snapshot

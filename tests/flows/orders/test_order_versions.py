@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from inbox.conversations import waking as talks
+from inbox.conversations import services as talks
 from inbox.models import Conversation
 from orders.models import Order, OrderVersion, Store
 from orders.privacy import retention

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from inbox.conversations import (
     drafts,
-    waking,
+    services,
 )
 from inbox.models import Conversation, Draft, Message, MessageKind
 from orders.privacy import retention
@@ -415,8 +415,8 @@ def test_words_that_came_in_a_form_stand_after_those_of_another_window(
         conversation=conversation, by=alice, mode="reply", text="Dear Jane", client_id=uuid.uuid4()
     )
     assert shown(alice, conversation) == ("note", "For the team\n\nDear Jane")
-    press = waking.Press(client_id=uuid.uuid4())
-    message = waking.reply(conversation=conversation, by=alice, text="Sent", press=press)
+    press = services.Press(client_id=uuid.uuid4())
+    message = services.reply(conversation=conversation, by=alice, text="Sent", press=press)
     assert message.client_id
     drafts.put(
         conversation=conversation, by=alice, mode="reply", text="Sent", client_id=message.client_id

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from inbox import read_marks
 from inbox.conversations import (
     listing,
-    waking,
+    services,
 )
 from inbox.models import Channel, Conversation, ReadMark
 from tests.conftest import logged_in
@@ -42,11 +42,11 @@ def test_a_second_viewer_does_not_read_for_the_assignee(
 def test_of_nobodys_conversation_any_agent_has_read_it(
     conversation: Conversation, alice: User, bob: User
 ) -> None:
-    waking.assign(conversation=conversation, to=None)
+    services.assign(conversation=conversation, to=None)
     logged_in(bob).get(f"/inbox/conversations/{conversation.pk}/")
     assert not is_unread(conversation)
     assert is_bold(alice, conversation), "who has not opened it has not read it"
-    waking.assign(conversation=conversation, to=alice)
+    services.assign(conversation=conversation, to=alice)
     assert is_unread(conversation), "whose it is now has not read it"
 
 
@@ -60,7 +60,7 @@ def test_each_new_message_is_unread_again(
     assert is_unread(conversation)
     # An agent's own words are no news.
     web.get(at)
-    waking.note(conversation=conversation, by=alice, text="vip")
+    services.note(conversation=conversation, by=alice, text="vip")
     assert not is_bold(alice, conversation)
 
 
@@ -142,7 +142,7 @@ def test_a_mark_never_goes_back(conversation: Conversation, channel: Channel, al
     first = conversation.messages.get().pk
     second = customer_writes(channel, "More").pk
     for up_to in (second, first, 0):
-        waking.mark_read(conversation=conversation, by=alice, up_to=up_to)
+        services.mark_read(conversation=conversation, by=alice, up_to=up_to)
     assert read_marks.mark_of(alice, conversation) == second
 
 
@@ -156,8 +156,8 @@ def test_who_only_looks_reads_nothing(conversation: Conversation) -> None:
 def test_what_somebody_resolved_without_me_is_no_news_to_me(
     conversation: Conversation, alice: User, bob: User
 ) -> None:
-    waking.mark_read(conversation=conversation, by=alice, up_to=conversation.messages.get().pk)
-    waking.resolve(conversation=conversation, by=alice)
+    services.mark_read(conversation=conversation, by=alice, up_to=conversation.messages.get().pk)
+    services.resolve(conversation=conversation, by=alice)
     found = listing.conversation_list(bob, scope="all", state="resolved", query="", after="")
     assert [row.is_unread for row in found.rows] == [False]
 
@@ -165,12 +165,12 @@ def test_what_somebody_resolved_without_me_is_no_news_to_me(
 def test_the_list_asks_once_whatever_its_length(
     channel: Channel, alice: User, django_assert_num_queries: Any
 ) -> None:
-    waking.receive(
+    services.receive(
         channel=channel,
         external_id="a",
         conversation_id="a",
         text="Hi",
-        sender=waking.Sender(external_id="a"),
+        sender=services.Sender(external_id="a"),
         sent_at=Conversation._meta.get_field("last_message_at").default(),
     )
 
@@ -182,12 +182,12 @@ def test_the_list_asks_once_whatever_its_length(
     with django_assert_num_queries(3):
         assert len(look().rows) == 1
     for name in "bcdefghij":
-        waking.receive(
+        services.receive(
             channel=channel,
             external_id=name,
             conversation_id=name,
             text="Hi",
-            sender=waking.Sender(external_id=name),
+            sender=services.Sender(external_id=name),
             sent_at=Conversation._meta.get_field("last_message_at").default(),
         )
     with django_assert_num_queries(3):

@@ -21,7 +21,7 @@ from inbox.channels import keys
 from inbox.conversations import (
     listing,
     receiving,
-    waking,
+    services,
 )
 from inbox.models import Channel, Contact, Conversation, Identity, Message, MessageKind
 from tests.inbox.conversations.test_senders import JANE, push
@@ -42,11 +42,11 @@ def first_page(agent: User) -> list[str]:
 
 
 def say(channel: Channel, number: int, *, talk: str = "c-9", ago: timedelta, text: str) -> Message:
-    message, _is_new = waking.receive(
+    message, _is_new = services.receive(
         channel=channel,
         external_id=f"{talk}-{number}",
         conversation_id=talk,
-        sender=waking.Sender(external_id=f"u-{talk}", name="Jane Doe"),
+        sender=services.Sender(external_id=f"u-{talk}", name="Jane Doe"),
         text=text,
         sent_at=timezone.now() - ago,
     )
@@ -143,7 +143,7 @@ def test_the_first_look_reaches_back_to_what_the_customer_last_wrote(
 ) -> None:
     asked = say(channel, 1, ago=timedelta(days=1), text="Where is it?")
     for number in range(70):
-        waking.note(conversation=asked.conversation, by=alice, text=f"Note {number}")
+        services.note(conversation=asked.conversation, by=alice, text=f"Note {number}")
     shown = thread_of(as_alice)
     assert "Where is it?" in shown
     assert f'data-seen="{asked.pk}"' in shown
@@ -168,13 +168,13 @@ def test_a_clock_that_runs_ahead_pins_nothing(channel: Channel, alice: User) -> 
 def test_a_snooze_that_ends_is_noticed(channel: Channel, alice: User, as_alice: Client) -> None:
     say(channel, 1, ago=timedelta(0), text="Next week, please")
     talk = Conversation.objects.get()
-    waking.snooze(conversation=talk, hours=1)
+    services.snooze(conversation=talk, hours=1)
     Conversation.objects.update(is_unread=False)
     say(channel, 1, talk="other", ago=timedelta(0), text="Hi")
-    assert waking.wake_snoozed(now=timezone.now() + timedelta(minutes=59)) == 0
+    assert services.wake_snoozed(now=timezone.now() + timedelta(minutes=59)) == 0
     now = timezone.now() + timedelta(hours=2)
-    assert waking.wake_snoozed(now=now) == 1
-    assert waking.wake_snoozed(now=now) == 0
+    assert services.wake_snoozed(now=now) == 1
+    assert services.wake_snoozed(now=now) == 0
     talk.refresh_from_db()
     assert (talk.state, talk.is_unread, talk.snoozed_until) == ("open", True, None)
     assert first_page(alice) == ["c-9", "other"]

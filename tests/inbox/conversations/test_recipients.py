@@ -17,7 +17,7 @@ from inbox.channels import (
     recipients,
 )
 from inbox.contacts import edits
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.models import (
     Channel,
     ChannelKind,
@@ -205,7 +205,7 @@ def test_a_confirmation_goes_to_a_proven_address_of_the_contact(
 def test_a_reply_from_before_the_address_was_kept_goes_to_who_wrote(
     jane: Conversation, as_alice: Client, alice: User
 ) -> None:
-    waking.reply(conversation=jane, by=alice, text="Hello")
+    services.reply(conversation=jane, by=alice, text="Hello")
     Message.objects.filter(kind=MessageKind.REPLY).update(recipient="")
     sweep_outbox()
     assert [m.to for m in mail.outbox] == [["jane@new.example"]]
@@ -214,7 +214,7 @@ def test_a_reply_from_before_the_address_was_kept_goes_to_who_wrote(
 def test_a_messenger_is_told_whom_a_reply_is_for(channel: Channel, alice: User) -> None:
     push(channel, OLD, talk="t")
     push(channel, BOB, talk="t", text="Copied in", external_id="b-1")
-    message = waking.reply(
+    message = services.reply(
         conversation=Conversation.objects.get(external_id="t"), by=alice, text="Hello"
     )
     assert message.recipient == "bob@example.com"

@@ -15,10 +15,10 @@ from inbox import read_marks
 from inbox.contacts import edits
 from inbox.conversations import (
     participants,
-    waking,
+    services,
     writing,
 )
-from inbox.conversations.waking import (
+from inbox.conversations.services import (
     Overtaken,
     Press,
 )
@@ -60,7 +60,7 @@ def test_many_presses_of_one_button_are_one_message(
     press = Press(client_id=uuid.uuid4(), seen=conversation.messages.get().pk)
     found = at_once(
         *[
-            lambda: waking.reply(conversation=conversation, by=alice, text="Hello", press=press)
+            lambda: services.reply(conversation=conversation, by=alice, text="Hello", press=press)
             for _ in range(6)
         ]
     )
@@ -76,7 +76,7 @@ def test_a_message_and_a_resolve_at_once_never_bury_the_message(
         press = Press(seen=seen, state="open")
         came, closed = at_once(
             lambda: customer_writes(channel, f"Wait {number}"),  # noqa: B023
-            lambda: waking.resolve(conversation=conversation, by=alice, press=press),  # noqa: B023
+            lambda: services.resolve(conversation=conversation, by=alice, press=press),  # noqa: B023
         )
         assert isinstance(came, Message), came
         # Refused, or closed before it came, and opened again by it.
@@ -90,7 +90,7 @@ def test_replies_at_once_keep_ids_and_times_in_one_order(
 ) -> None:
     found = at_once(
         *[
-            lambda author=author: waking.reply(conversation=conversation, by=author, text="Hi")
+            lambda author=author: services.reply(conversation=conversation, by=author, text="Hi")
             for author in (alice, bob, alice, bob)
         ]
     )
@@ -153,7 +153,7 @@ def test_every_verb_holds_the_lock_to_its_end(
     looks = Looks(events.announce)
     monkeypatch.setattr(events, "announce", looks)
     words: dict[str, Any] = {"by": bob, "to": bob, "text": "Hi", "hours": 1}
-    getattr(waking, verb)(conversation=conversation, **{name: words[name] for name in more})
+    getattr(services, verb)(conversation=conversation, **{name: words[name] for name in more})
     assert looks.seen == [True]
 
 
@@ -174,7 +174,7 @@ def test_a_mark_is_set_under_the_same_lock(
 ) -> None:
     looks = Looks(read_marks.settle_unread)
     monkeypatch.setattr(read_marks, "settle_unread", looks)
-    waking.mark_read(conversation=conversation, by=alice, up_to=conversation.messages.get().pk)
+    services.mark_read(conversation=conversation, by=alice, up_to=conversation.messages.get().pk)
     assert looks.seen == [True]
 
 
@@ -192,6 +192,6 @@ def test_without_the_lock_the_message_is_buried(
     monkeypatch.setattr(writing, "_locked", lambda found: Conversation.objects.get(pk=found.pk))
     monkeypatch.setattr(writing, "_refuse_if_overtaken", look)
     press = Press(seen=conversation.messages.get().pk)
-    waking.resolve(conversation=conversation, by=alice, press=press)
+    services.resolve(conversation=conversation, by=alice, press=press)
     assert conversation.messages.filter(text="Wait!").exists()
     assert Conversation.objects.get().state == "resolved"

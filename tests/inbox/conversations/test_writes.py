@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.models import Channel, Conversation, DeliveryState, Message, MessageKind
 from tests.conftest import logged_in
 
@@ -22,11 +22,11 @@ HTMX = {"HX-Request": "true"}
 
 def customer_writes(channel: Channel, text: str, **more: Any) -> Message:
     number = Message.objects.count() + 1
-    message, _is_new = waking.receive(
+    message, _is_new = services.receive(
         channel=channel,
         external_id=f"m-{number}",
         conversation_id="c-1",
-        sender=waking.Sender(external_id="u-1", name="Jane Doe", email="jane@example.com"),
+        sender=services.Sender(external_id="u-1", name="Jane Doe", email="jane@example.com"),
         text=text,
         sent_at=more.get("sent_at", timezone.now()),
     )
@@ -78,7 +78,7 @@ def test_the_same_press_again_is_the_first_message(
     assert woken == [reply.pk], "it leaves once"
     # Also when the customer has written and somebody else took it meanwhile.
     customer_writes(channel, "Thanks!")
-    waking.assign(conversation=conversation, to=None)
+    services.assign(conversation=conversation, to=None)
     assert tab.post("reply", text="On its way!").status_code == 200
     assert Message.objects.filter(kind=MessageKind.REPLY).count() == 1
 
@@ -118,9 +118,9 @@ def test_a_press_whose_text_was_changed_since_sends_nothing_and_says_so(
 def test_one_persons_id_is_not_anothers(
     conversation: Conversation, alice: User, sara: User
 ) -> None:
-    press = waking.Press(client_id=uuid.uuid4())
+    press = services.Press(client_id=uuid.uuid4())
     for author in (alice, sara):
-        waking.reply(conversation=conversation, by=author, text="Hello", press=press)
+        services.reply(conversation=conversation, by=author, text="Hello", press=press)
     assert Message.objects.filter(kind=MessageKind.REPLY).count() == 2
 
 
@@ -225,7 +225,7 @@ def test_a_message_that_was_written_long_ago_and_comes_now_is_shown_too(
     conversation: Conversation, channel: Channel, alice: User
 ) -> None:
     for number in range(60):
-        waking.note(conversation=conversation, by=alice, text=f"Note {number}")
+        services.note(conversation=conversation, by=alice, text=f"Note {number}")
     tab = Tab(alice, conversation)
     late = timezone.now() - timedelta(days=3)
     customer_writes(channel, "Pushed late", sent_at=late)
@@ -242,9 +242,9 @@ def test_a_message_that_was_written_long_ago_and_comes_now_is_shown_too(
 def test_assign_to_me_on_an_old_page_takes_it_from_nobody(
     conversation: Conversation, alice: User, bob: User
 ) -> None:
-    waking.assign(conversation=conversation, to=None)
+    services.assign(conversation=conversation, to=None)
     tab = Tab(alice, conversation)
-    waking.assign(conversation=conversation, to=bob, by=bob)
+    services.assign(conversation=conversation, to=bob, by=bob)
     answer = tab.post("assign", assignee=alice.pk)
     page = answer.content.decode()
     assert answer.status_code == 409
@@ -259,10 +259,10 @@ def test_assign_to_me_on_an_old_page_takes_it_from_nobody(
 def test_assign_to_me_of_a_page_that_does_not_say_who_had_it(
     conversation: Conversation, alice: User, bob: User
 ) -> None:
-    waking.assign(conversation=conversation, to=None)
+    services.assign(conversation=conversation, to=None)
     web, at = logged_in(alice), f"/inbox/conversations/{conversation.pk}/"
     web.get(at)
-    waking.assign(conversation=conversation, to=bob, by=bob)
+    services.assign(conversation=conversation, to=bob, by=bob)
     assert web.post(f"{at}assign/", {"assignee": alice.pk}).status_code == 409
     web.get(at)
     assert web.post(f"{at}assign/", {"assignee": alice.pk}).status_code == 302
@@ -274,7 +274,7 @@ def test_what_a_colleague_has_taken_is_not_answered_or_closed_unawares(
     verb: str, conversation: Conversation, alice: User, bob: User
 ) -> None:
     tab = Tab(alice, conversation)
-    waking.assign(conversation=conversation, to=bob, by=bob)
+    services.assign(conversation=conversation, to=bob, by=bob)
     answer = tab.post(verb, text="Hello", hours="1")
     assert answer.status_code == 409
     assert "Bob took this conversation" in answer.content.decode()
@@ -286,7 +286,7 @@ def test_a_state_that_is_another_one_is_not_changed(
     conversation: Conversation, alice: User, sara: User
 ) -> None:
     tab = Tab(alice, conversation)
-    waking.resolve(conversation=conversation, by=sara)
+    services.resolve(conversation=conversation, by=sara)
     answer = tab.post("snooze", hours="1")
     assert answer.status_code == 409
     assert re.search(r"Sara resolved this conversation at \d\d:\d\d", answer.content.decode())
@@ -304,7 +304,7 @@ def test_what_somebody_has_reopened_is_not_closed_again_unawares(
     tab = Tab(alice, conversation)
     # The answer to this press is lost: the page still shows what was before.
     assert tab.post(verb, **more).status_code == 200
-    waking.reopen(conversation=conversation, by=sara)
+    services.reopen(conversation=conversation, by=sara)
     answer = tab.post(verb, **more)
     page = tab.learn(answer.content.decode())
     assert answer.status_code == 409
@@ -319,8 +319,8 @@ def test_a_reply_does_not_mind_who_has_reopened_it(
 ) -> None:
     """Negative control: it hides nothing."""
     tab = Tab(alice, conversation)
-    waking.resolve(conversation=conversation, by=sara)
-    waking.reopen(conversation=conversation, by=sara)
+    services.resolve(conversation=conversation, by=sara)
+    services.reopen(conversation=conversation, by=sara)
     assert tab.post("reply", text="Hello").status_code == 200
 
 
@@ -360,7 +360,7 @@ def test_a_reply_from_a_page_of_the_past_shows_the_newest_messages(
     conversation: Conversation, channel: Channel, alice: User
 ) -> None:
     for number in range(60):
-        waking.note(conversation=conversation, by=alice, text=f"Note {number}")
+        services.note(conversation=conversation, by=alice, text=f"Note {number}")
     customer_writes(channel, "Still there?")
     newest = Tab(alice, conversation)
     older = re.search(r'href="[^"]*(\?before=\d+)"', newest.web.get(newest.at).content.decode())
@@ -384,7 +384,7 @@ def test_an_answer_shows_the_thread_from_where_the_page_did(
     """Whoever reads further up keeps their place."""
     first = conversation.messages.get()
     for number in range(60):
-        waking.note(conversation=conversation, by=alice, text=f"Note {number}.")
+        services.note(conversation=conversation, by=alice, text=f"Note {number}.")
     tab = Tab(alice, conversation)
     for text in ("More", "Still more"):
         customer_writes(channel, text)
@@ -435,11 +435,11 @@ def test_an_answer_says_what_else_has_changed(conversation: Conversation, alice:
 def test_replies_are_in_the_order_of_their_presses(
     conversation: Conversation, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = waking.reply(conversation=conversation, by=alice, text="First")
+    first = services.reply(conversation=conversation, by=alice, text="First")
     # Another server's clock is behind.
     behind = first.created_at - timedelta(seconds=5)
     monkeypatch.setattr("inbox.conversations.writing.timezone.now", lambda: behind)
-    second = waking.reply(conversation=conversation, by=alice, text="Second")
+    second = services.reply(conversation=conversation, by=alice, text="Second")
     assert second.created_at > first.created_at
     assert now(conversation).last_message_preview == "Second"
 
@@ -448,8 +448,8 @@ def test_a_program_without_a_page_acts_on_whatever_there_is(
     conversation: Conversation, channel: Channel, alice: User
 ) -> None:
     customer_writes(channel, "WAIT!")
-    waking.reply(conversation=conversation, by=alice, text="Hello")
+    services.reply(conversation=conversation, by=alice, text="Hello")
     assert now(conversation).waiting_since is None
-    waking.resolve(conversation=conversation)
+    services.resolve(conversation=conversation)
     assert conversation.state == now(conversation).state == "resolved"
     assert Client().post(f"/inbox/conversations/{conversation.pk}/resolve/").status_code == 302

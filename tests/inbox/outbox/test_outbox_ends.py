@@ -21,7 +21,7 @@ from inbox import (
 )
 from inbox.campaigns.order_events import handle_event
 from inbox.channels.errors import NotSent
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.models import (
     Campaign,
     Channel,
@@ -63,7 +63,7 @@ def given_up(conversation: Conversation, alice: User, down: list[str]) -> Messag
     """Alice replied and resolved; the reply was tried to its end."""
     Channel.objects.update(callback_url="https://chat.example/callback")
     found = Conversation.objects.select_related("channel", "contact").get(pk=conversation.pk)
-    message = waking.reply(conversation=found, by=alice, text="Your money is on its way")
+    message = services.reply(conversation=found, by=alice, text="Your money is on its way")
     Conversation.objects.update(state=ConversationState.RESOLVED, is_unread=False)
     for _ in range(outbox.ATTEMPTS):
         Message.objects.filter(delivery_state="pending").update(next_attempt_at=None)
@@ -105,8 +105,8 @@ def test_a_snoozed_conversation_wakes_for_it(
 ) -> None:
     Channel.objects.update(callback_url="https://chat.example/callback")
     found = Conversation.objects.select_related("channel", "contact").get(pk=conversation.pk)
-    message = waking.reply(conversation=found, by=alice, text="x")
-    waking.snooze(conversation=found, hours=4)
+    message = services.reply(conversation=found, by=alice, text="x")
+    services.snooze(conversation=found, hours=4)
     message.refresh_from_db()
     ends.give_up(message, "No.", now=timezone.now())
     found.refresh_from_db()

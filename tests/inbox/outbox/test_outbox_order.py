@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from inbox import outbox
 from inbox.channels.errors import NotSent
-from inbox.conversations import waking
+from inbox.conversations import services
 from inbox.models import (
     Channel,
     ChannelKind,
@@ -82,9 +82,9 @@ def test_a_quick_second_reply_does_not_overtake_the_first(
     talking: Conversation, carrier: Carrier, alice: User
 ) -> None:
     carrier.bad = {talking.channel_id}
-    waking.reply(conversation=talking, by=alice, text="First")
+    services.reply(conversation=talking, by=alice, text="First")
     carrier.bad = set()
-    waking.reply(conversation=talking, by=alice, text="Second")
+    services.reply(conversation=talking, by=alice, text="Second")
     sweep_outbox()
     assert carrier.texts == []
     Message.objects.update(next_attempt_at=None)
@@ -98,9 +98,9 @@ def test_without_the_order_it_would(
     """Negative control."""
     monkeypatch.setattr(claiming, "sendable", claiming.due)
     carrier.bad = {talking.channel_id}
-    waking.reply(conversation=talking, by=alice, text="First")
+    services.reply(conversation=talking, by=alice, text="First")
     carrier.bad = set()
-    waking.reply(conversation=talking, by=alice, text="Second")
+    services.reply(conversation=talking, by=alice, text="Second")
     Message.objects.update(next_attempt_at=None)
     sweep_outbox()
     assert carrier.texts == ["Second", "First"]
@@ -110,9 +110,9 @@ def test_what_comes_after_one_that_was_given_up_leaves(
     talking: Conversation, carrier: Carrier, alice: User
 ) -> None:
     carrier.bad, carrier.is_final = {talking.channel_id}, True
-    first = waking.reply(conversation=talking, by=alice, text="First")
+    first = services.reply(conversation=talking, by=alice, text="First")
     carrier.bad = set()
-    waking.reply(conversation=talking, by=alice, text="Second")
+    services.reply(conversation=talking, by=alice, text="Second")
     first.refresh_from_db()
     assert (first.delivery_state, carrier.texts) == (DeliveryState.FAILED, ["Second"])
 
