@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from threading import Lock
 from typing import Any, Final
 
 from celery import current_app
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 LONGEST_DELAY_S: Final = 300.0
 # And this long for a worker. After an outage, the sweeps process each row once instead.
 EXPIRES_AFTER_S: Final = 15 * 60.0
+_loading = Lock()
 
 
 def enqueue(
@@ -33,9 +35,7 @@ def enqueue(
     """
     if delay_s > LONGEST_DELAY_S:
         return False
-    if task not in current_app.tasks:
-        # Only a worker imports them at its start; a web server or a command has not yet.
-        current_app.loader.import_default_modules()
+    _load(task)
     try:
         current_app.tasks[task].apply_async(
             args, countdown=delay_s, expires=delay_s + expires_after_s
@@ -44,6 +44,17 @@ def enqueue(
         logger.warning("The broker is down; %s %s waits for the sweep", task, args)
         return False
     return True
+
+
+def _load(task: str) -> None:
+    """Import the tasks, which only a worker does at its start; a web server or a command hasn't.
+
+    One thread at a time: several first requests may come at once.
+    """
+    if task not in current_app.tasks:
+        with _loading:
+            if task not in current_app.tasks:
+                current_app.loader.import_default_modules()
 
 
 def enqueue_each(task: str, ids: Iterable[int], *, delay_s: float = 0) -> None:
