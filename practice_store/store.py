@@ -63,6 +63,8 @@ SCOPES: Final = [
 BUCKET: Final = 20_000.0
 RESTORE_RATE: Final = 1000.0
 _SAVE_EVERY_S: Final = 1.0
+# Built at import, as msgspec crashes when several threads first use a type at once.
+_WORLD: Final = msgspec.json.Decoder(World)
 
 
 def new_shop(domain: str, currency: str) -> Shop:
@@ -124,7 +126,7 @@ class Store:
         self.world = World()
         self.is_resumed = state_file is not None and state_file.exists()
         if state_file is not None and self.is_resumed:
-            self.world = msgspec.json.decode(state_file.read_bytes(), type=World)
+            self.world = _WORLD.decode(state_file.read_bytes())
         self._open_shops()
         self.faults = Faults()
         self.courier = Courier(self.world, self.faults, deliver_to=deliver_to)

@@ -149,6 +149,11 @@ class Proposal:
         return self.amount - self.calculated
 
 
+# msgspec builds and caches what it knows of a type on first use, and crashes the process when
+# several threads do so at once. Here the import does it, in one thread.
+msgspec.json.Decoder(Proposal)
+
+
 def encode_proposal(proposal: Proposal) -> dict[str, Any]:
     """Convert to plain data for a JSON column or a token, with amounts as strings."""
     plain: dict[str, Any] = msgspec.to_builtins(proposal)

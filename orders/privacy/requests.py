@@ -24,6 +24,9 @@ from orders.privacy.registry import Scope
 DUE_WITHIN: Final = timedelta(days=30)
 TRY_AGAIN: Final = timedelta(minutes=10)
 
+# Built once, at import: see orders.previews.proposals.
+_SCOPE: Final = msgspec.json.Decoder(Scope)
+
 
 def ask(
     *, store: Store, kind: PrivacyKind, fingerprint: str, scope: Scope, now: datetime
@@ -100,4 +103,4 @@ def end(
 
 def scope_of(request: PrivacyRequest) -> Scope:
     """Decrypt the request's scope."""
-    return msgspec.json.decode(unseal(request.sealed_scope), type=Scope)
+    return _SCOPE.decode(unseal(request.sealed_scope))
