@@ -89,7 +89,12 @@ def test_a_sum_of_an_order_without_a_shop_currency_keeps_its_own() -> None:
 
 def test_a_cancellation_with_the_refund_for_later_is_done_without_one() -> None:
     """Shopify books a refund of nothing with it, which contradicts nothing."""
-    empty = Refund(gid="r", created_at=NOW - timedelta(minutes=10), total=bag("0"))
+    empty = Refund(
+        gid="r",
+        created_at=NOW - timedelta(minutes=10),
+        total=bag("0"),
+        transactions=(RefundTransaction(gid="t", status="SUCCESS", amount=bag("0")),),
+    )
     sent = with_money(accepted_steps=1, step_last_sent_at=NOW - timedelta(hours=1))
     assert move(sent, canceled(empty), Job.SUCCEEDED) == Settled(
         ActionState.PARTIAL, outcome=Outcome.NOT_BOOKED
