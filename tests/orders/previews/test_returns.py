@@ -95,6 +95,11 @@ def test_how_far_the_goods_have_come(status: str, received: int, expected: Recei
     assert return_units.receipt(back(status=status, received=received)) == expected
 
 
+def test_a_return_of_no_units_is_not_received_whole() -> None:
+    """Units can be taken off a return; more than nothing of them may be here all the same."""
+    assert return_units.receipt(back(received=1, total=0)) == Receipt.PARTLY
+
+
 def test_units_belong_to_a_return_or_to_none() -> None:
     snapshot = with_returns(back(received=1), quantity=5)
     assert return_units.beside(snapshot) == {"line-1": 3}
@@ -178,11 +183,22 @@ def test_only_what_has_come_and_nobody_booked_is_booked_in() -> None:
         ("rev-1", 1, "RESTOCKED", "loc-1")
     ]
     assert (found.booked_before, found.restocked_before, found.left) == (1, 1, 0)
+
     assert booked(back(received=2), 2).bookings == ()
     assert booked(back(), 2, returned="not_needed").bookings == ()
     kept_out = booked(back(), 1, restock=False)
     assert [b.kind for b in kept_out.bookings] == ["NOT_RESTOCKED"]
     assert kept_out.left == 1
+
+
+@pytest.mark.parametrize(("refunded", "restocked_before"), [(0, 1), (1, 1), (2, 0)])
+def test_units_refunded_before_were_restocked_with_their_own_refund(
+    refunded: int, restocked_before: int
+) -> None:
+    """Two units came back and were restocked; this refund is for one more of three."""
+    here = back(received=2, total=3)
+    item = replace(here.lines[0], refunded=refunded)
+    assert booked(replace(here, lines=(item,)), 1).restocked_before == restocked_before
 
 
 def test_units_processed_before_are_only_paid_for() -> None:
