@@ -56,8 +56,8 @@ CONVERSATIONS: Final = (
         (
             Said(2.0, "Hi! I ordered the wrong kettle, order #1043. Can you cancel it please?"),
             Said(1.6, "Hello Jane, of course. Let me have a look at it.", by="alice"),
-            Said(0.12, "Thank you! You may keep the mug's price if that is easier 🙂"),
-            Said(0.1, "VIP, be generous.", by="sara", is_note=True),
+            Said(0.13, "Thank you! You may keep the mug's price if that is easier 🙂"),
+            Said(0.11, "VIP, be generous.", by="sara", is_note=True),
         ),
         order="#1043",
         assignee="alice",
@@ -69,7 +69,7 @@ CONVERSATIONS: Final = (
         "+96522212345",
         (
             Said(
-                0.25,
+                0.1,
                 "The grinder of order #1050 arrived with a cracked handle. I have photos. "
                 "Do I have to send it back?",
             ),
