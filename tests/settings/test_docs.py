@@ -15,6 +15,9 @@ FILE = re.compile(
     r"`((?:orders|inbox|shopify_sync|core|settings|practice_store|tests|templates|bench)/[\w./-]*)`"
     r"(?: `([\w.]+)`)?(?:, `([\w.]+)`)?"
 )
+# A helper in passing: `panel/places` is some panel/places.py.
+SHORT = re.compile(r"`([a-z_]+)/([a-z_]+)`")
+PACKAGES = {path.parent.name for path in ROOT.glob("[!.]*/**/__init__.py")}
 LINK = re.compile(r"\]\(([^)#\s]+)?(#[\w-]+)?\)")
 
 
@@ -39,6 +42,15 @@ def broken_files(text: str) -> Iterator[str]:
             yield from (f"{name} {part}" for part in names if part not in source)
 
 
+def broken_helpers(text: str) -> Iterator[str]:
+    """What else has this shape, such as a webhook's topic, names none of our packages."""
+    for package, module in SHORT.findall(text):
+        if package in PACKAGES and not (
+            [*ROOT.glob(f"*/{package}/{module}.py"), *ROOT.glob(f"{package}/{module}")]
+        ):
+            yield f"{package}/{module}"
+
+
 def broken_links(page: Path, text: str) -> Iterator[str]:
     for link, anchor in LINK.findall(text):
         if link.startswith(("http:", "https:", "mailto:")):
@@ -59,7 +71,12 @@ def headings(text: str) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_names_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    found = [*broken_tests(text), *broken_files(text), *broken_links(page, text)]
+    found = [
+        *broken_tests(text),
+        *broken_files(text),
+        *broken_helpers(text),
+        *broken_links(page, text),
+    ]
     assert found == []
 
 
@@ -67,13 +84,19 @@ def test_what_does_not_exist_is_found() -> None:
     """Negative control."""
     text = (
         "`tests/settings/test_docs.py::test_of_nothing`, `orders/nothing.py`, "
-        "`orders/rules.py` `no_such_rule`, [a page](nowhere.md), [a heading](README.md#nowhere)"
+        "`orders/rules.py` `no_such_rule`, `panel/nothing`, `checkouts/create`, [a page](nowhere.md), [a heading](README.md#nowhere)"
     )
     page = ROOT / "README.md"
-    assert [*broken_tests(text), *broken_files(text), *broken_links(page, text)] == [
+    assert [
+        *broken_tests(text),
+        *broken_files(text),
+        *broken_helpers(text),
+        *broken_links(page, text),
+    ] == [
         "tests/settings/test_docs.py::test_of_nothing",
         "orders/nothing.py",
         "orders/rules.py no_such_rule",
+        "panel/nothing",
         "nowhere.md",
         "README.md#nowhere",
     ]
