@@ -1,4 +1,4 @@
-"""Normalize e-mail addresses and phone numbers, so that two spellings of one compare equal."""
+"""Normalize email addresses and phone numbers, so that two spellings of one compare equal."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Enqueue Celery tasks by name.
 
-Rows are the truth and a sweep finds every row that is due; a message only makes it quick. So
+Rows are the truth and a sweep finds every row that is due; a message only makes work start sooner. So
 nothing here raises when the broker is down, and messages carry nothing but IDs. Tasks are named
 instead of imported because they import the very modules that enqueue them.
 """

@@ -21,7 +21,7 @@ from orders.errors import Refusal
 from orders.models import Order, OrderAction
 
 
-def door_refused(agent: Agent, *, changes: bool) -> bool:
+def is_access_refused(agent: Agent, *, changes: bool) -> bool:
     """Return whether the agent's roles forbid reading the inbox or, with `changes`, writing to it.
 
     Pages, fragments, REST and event streams all ask this one function.
@@ -31,7 +31,7 @@ def door_refused(agent: Agent, *, changes: bool) -> bool:
 
 def agent_of(request: HttpRequest | Request) -> User:
     """Return the user behind a request. Raises PermissionDenied unless they may read the inbox."""
-    if not isinstance(request.user, User) or door_refused(request.user, changes=False):
+    if not isinstance(request.user, User) or is_access_refused(request.user, changes=False):
         raise PermissionDenied
     return request.user
 
@@ -41,7 +41,7 @@ def conversations_for(agent: Agent) -> QuerySet[Conversation]:
 
     There is only one team so far, so that is all of them, or none for an account without a role.
     """
-    if door_refused(agent, changes=False):
+    if is_access_refused(agent, changes=False):
         return Conversation.objects.none()
     return Conversation.objects.select_related("contact", "channel", "assignee")
 
@@ -53,7 +53,7 @@ def get_conversation(agent: Agent, pk: int) -> Conversation:
 
 def get_contact(agent: Agent, pk: int) -> Contact:
     """Return a contact, provided the agent may read the inbox. Raises Http404."""
-    if door_refused(agent, changes=False):
+    if is_access_refused(agent, changes=False):
         raise Http404
     return get_object_or_404(Contact, pk=pk)
 

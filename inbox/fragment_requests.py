@@ -1,7 +1,7 @@
 """The request headers by which our scripts ask for a fragment of a page.
 
 The same URL answers a browser with a whole page and a script with a fragment, so a browser must
-never show one in place of the other. inbox.middleware.PartsOfPages lists these headers in the
+never show one in place of the other. inbox.middleware.VaryOnFragment lists these headers in the
 Vary of every response, so no other module may read them (tests/pages/test_vary.py).
 """
 

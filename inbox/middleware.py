@@ -1,4 +1,4 @@
-"""Middleware for caching of fragments, log-in, roles and the sidebar's pop-up window."""
+"""Middleware for fragment caching, login, roles and the sidebar's pop-up window."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from inbox.views import log_in
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class PartsOfPages:
+class VaryOnFragment:
     """Keep browsers from showing a fragment in place of a whole page, or the other way around.
 
     Every response varies on the headers that choose between the two, and a response to a script is
@@ -41,7 +41,7 @@ class PartsOfPages:
         return response
 
 
-class LanguageOfThePage:
+class PageLanguage:
     """Render a fragment in the language of the page it goes into.
 
     The language cookie may have changed in another tab since that page was loaded. Must come right
@@ -84,10 +84,10 @@ class Sessions:
 
 
 class LogInForFragments:
-    """Answer 401 in place of the log-in redirect when a script asks.
+    """Answer 401 in place of the login redirect when a script asks.
 
-    The script then opens a log-in dialog on the page, so nothing on it is lost (js/session.js).
-    A form submitted without a script gets the log-in page, returns to the page it was on, and gets
+    The script then opens a login dialog on the page, so nothing on it is lost (js/session.js).
+    A form submitted without a script gets the login page, returns to the page it was on, and gets
     its text back where that is safe.
     """
 
@@ -111,7 +111,7 @@ def _is_to_log_in(response: HttpResponse) -> bool:
     return target.path == resolve_url(settings.LOGIN_URL) and "next=" in target.query
 
 
-class RolesAtTheDoor:
+class RoleCheck:
     """Refuse the inbox to accounts without a role, and changes to accounts that may only read.
 
     Enforced here so that a new URL is closed by default. Not for REST, which authenticates tokens
@@ -134,7 +134,7 @@ class RolesAtTheDoor:
             return None
         if found.view_name in self._open or not request.user.is_authenticated:
             return None  # the log-in redirect follows
-        if not access.door_refused(request.user, changes=request.method not in _READS):
+        if not access.is_access_refused(request.user, changes=request.method not in _READS):
             return None
         if found.view_name == "inbox:list" and getattr(request.user, "is_staff", False):
             # Staff without an inbox role land here after logging in.
@@ -142,11 +142,11 @@ class RolesAtTheDoor:
         raise PermissionDenied
 
 
-class WindowsOfTheSidebar:
+class SidebarWindows:
     """Let the window in which an agent connects the sidebar reach the frame that opened it.
 
     It has to hand the frame its code. The default Cross-Origin-Opener-Policy would cut that tie,
-    even at the log-in page on the way.
+    even at the login page on the way.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -156,7 +156,7 @@ class WindowsOfTheSidebar:
         response = self._get_response(request)
         connect = reverse("sidebar:connect")
         wanted = (
-            # A submitted log-in form answers with a redirect, which must not cut the tie either.
+            # A submitted login form answers with a redirect, which must not cut the tie either.
             request.POST.get("next", request.GET.get("next", ""))
             if request.path == resolve_url(settings.LOGIN_URL)
             else request.path

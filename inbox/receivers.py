@@ -1,4 +1,4 @@
-"""Signal receivers for order changes and log-ins.
+"""Signal receivers for order changes and logins.
 
 A lost `event_recorded` is caught up by the sweeps in inbox.tasks. The other order signals are sent
 inside the transaction of the change, so what they write commits or rolls back with it.
@@ -97,7 +97,7 @@ def enter_opt_outs(sender: object, *, entries: list[dict[str, str]], **_: object
 
 @receiver(user_logged_in)
 def begin_session(sender: object, *, request: Any, user: Any, **_: object) -> None:
-    """Begin the session's time limits, whether the log-in came through the inbox or the admin."""
+    """Begin the session's time limits, whether the login came through the inbox or the admin."""
     sessions.begin(request, user, now=timezone.now())
 
 

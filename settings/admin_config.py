@@ -4,6 +4,6 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class DeskConfig(AdminConfig):
-    """Make `admin.site` the desk."""
+    """Use our site as `admin.site`."""
 
     default_site = "settings.admin_site.DeskSite"

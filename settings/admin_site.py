@@ -1,4 +1,4 @@
-"""The admin as a desk: what needs attention on top, the rest grouped by task.
+"""The admin site: an overview of what needs attention, then the models grouped by task.
 
 Lives in `settings` because only this layer may import every app.
 """
@@ -111,14 +111,14 @@ _URGENCY: Final = ("critical", "warning", "attention", "info", "default", "succe
 
 @dataclass(frozen=True, slots=True)
 class StoreTiles:
-    """A store and its tiles, for the desk."""
+    """A store and its tiles, for the overview."""
 
     store: Store
     tiles: tuple[Tile, ...]
 
 
 class DeskSite(AdminSite):
-    """The admin site with the desk as its front page and models grouped by task."""
+    """The admin site with the overview as its front page and models grouped by task."""
 
     site_header = site_title = "Agent Inbox"
     index_title = "Overview"
@@ -154,7 +154,7 @@ class DeskSite(AdminSite):
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        """Render the desk: tiles of the installation and of each active store."""
+        """Render the overview: tiles of the installation and of each active store."""
         common, by_store = _tiles(request)
         stores = Store.objects.active() if request.user.has_perm("orders.view_store") else ()
         context = {

@@ -81,7 +81,7 @@ def database(name: str, default: str) -> dict[str, Any]:
 
 
 def email(name: str, default: str) -> dict[str, Any]:
-    """Return Django's e-mail settings from a URL.
+    """Return Django's email settings from a URL.
 
     Accepts smtp(s|+tls)://user:password@host:port, file:///folder and console://.
     """

@@ -34,7 +34,7 @@ def _person_pattern(
 ) -> re.Pattern[str] | None:
     """Return a pattern for anything in a body that identifies the person; None for nothing.
 
-    IDs match as whole numbers, e-mail addresses and phone numbers anywhere.
+    IDs match as whole numbers, email addresses and phone numbers anywhere.
     """
     numbers = [gid.rsplit("/", 1)[-1] for gid in gids] + [str(number) for number in orders]
     parts = [rf"(?<!\d){number}(?!\d)" for number in numbers if number.isdigit()]

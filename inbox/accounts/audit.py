@@ -1,4 +1,4 @@
-"""Write log-ins and changes of permissions to the audit log, whatever page or API they come through."""
+"""Write logins and changes of permissions to the audit log, whatever page or API they come through."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _permissions_changed(
 def _user_saved(
     sender: object, instance: User, created: bool, update_fields: Any, **_: object
 ) -> None:
-    # Every log-in saves last_login; that is no change of permissions.
+    # Every login saves last_login; that is no change of permissions.
     if update_fields and not {"is_staff", "is_superuser", "is_active", "password"} & set(
         update_fields
     ):

@@ -1,7 +1,7 @@
-"""How long a log-in lasts, and which agent last logged in with a browser.
+"""How long a login lasts, and which agent last logged in with a browser.
 
 A session ends SESSION_COOKIE_AGE after its agent last did something, and SESSION_LONGEST_S after
-the log-in at the latest. Background requests don't count: a page left open on an empty desk
+the login at the latest. Background requests don't count: a page left open on an empty desk
 doesn't keep its agent logged in.
 
 The cookie "agent" outlives the session. It names the agent who logged in last, so that pages
@@ -9,9 +9,9 @@ notice when that was another one, and proves that the browser's CSRF secret is t
 proof, the same agent keeps the secret when logging in again, and forms in their other tabs still
 work.
 
-Keeping it is safe. Django rotates the secret at every log-in because an attacker may have planted
+Keeping it is safe. Django rotates the secret at every login because an attacker may have planted
 or read it before. The proof is issued only when that agent logs in, for a secret that was new
-then, and it ends with a log-out or another agent's log-in. So a secret that is kept has only ever
+then, and it ends with a log-out or another agent's login. So a secret that is kept has only ever
 been theirs.
 """
 
@@ -113,7 +113,7 @@ def last_agent(request: HttpRequest) -> User | None:
 
 
 def _is_proven(request: HttpRequest, user: User) -> bool:
-    """Return whether the browser's CSRF secret was issued at a log-in of this agent.
+    """Return whether the browser's CSRF secret was issued at a login of this agent.
 
     A change of their password invalidates the proof.
     """
@@ -138,7 +138,7 @@ class Kept:
 
 
 def seal(request: HttpRequest, kept: Kept) -> str:
-    """Seal the text for the log-in form to carry; only the agent who wrote it gets it back.
+    """Seal the text for the login form to carry; only the agent who wrote it gets it back.
 
     "" if it isn't proven who that was.
     """

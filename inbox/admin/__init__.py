@@ -1,4 +1,4 @@
-"""Admin pages for channels, help desk frames and campaigns; conversations live in the inbox."""
+"""Admin pages for channels, help desk frames, campaigns, contacts and conversations."""
 
 from inbox.admin import (
     campaigns,

@@ -14,4 +14,6 @@ class HasRole(BasePermission):
     """Require a role that may read or, for unsafe methods, work. The default of every view."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return not access.door_refused(request.user, changes=request.method not in SAFE_METHODS)
+        return not access.is_access_refused(
+            request.user, changes=request.method not in SAFE_METHODS
+        )

@@ -1,7 +1,7 @@
 """A campaign's audience: which events a customer must have had, how many, and how recently.
 
 Counts cover one customer in the store of the event: by Shopify's customer ID or, for a guest, by
-e-mail address. They are taken as of the event, so the result is the same right away, after an
+email address. They are taken as of the event, so the result is the same right away, after an
 outage or in a back-test. Two things are not recorded and so can't be counted as of then: a
 checkout's activity before its latest, and an order's customer before Shopify changed it.
 """

@@ -331,7 +331,7 @@ def _drafts(
 ) -> list[Draft]:
     """Compose one draft per channel, for the preview and for the messages themselves.
 
-    A customer gets it once: in the conversation if it leaves from there, else by e-mail.
+    A customer gets it once: in the conversation if it leaves from there, else by email.
     `audience_refusal`: why the customer isn't in the campaign's audience, or "".
     """
     found: list[Draft] = []

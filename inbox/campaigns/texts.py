@@ -106,7 +106,7 @@ def tracking_of(event: OrderEvent) -> str:
 def spoken_name(name: str) -> str:
     """Return a name fit for a greeting; "" if it's an address.
 
-    Shopify shows the e-mail address or phone number of a customer who gave no name.
+    Shopify shows the email address or phone number of a customer who gave no name.
     """
     text = name.strip()
     has_letters = any(letter.isalpha() for letter in text)

@@ -38,7 +38,7 @@ def refusal(conversation: Conversation) -> str:
 def recipient(conversation: Conversation, *, to: Participant | None = None) -> str:
     """Return where a reply goes; "" if no reader is known.
 
-    For e-mail that is the address its reader last wrote from, for a messenger the reader's ID
+    For email that is the address its reader last wrote from, for a messenger the reader's ID
     there. `to` is the reader; None means the participant who wrote last.
     """
     chosen = to or default_reader(conversation)
@@ -61,7 +61,7 @@ def default_reader(conversation: Conversation) -> Participant | None:
 
 
 def email_of(conversation: Conversation, *, proven_only: bool = False) -> str:
-    """Return the contact's address for an e-mail conversation; "" if there is none.
+    """Return the contact's address for an email conversation; "" if there is none.
 
     Prefers the one they last wrote from here, then a proven one, then one they claimed.
     `proven_only` excludes claims.
@@ -92,7 +92,7 @@ def email_of(conversation: Conversation, *, proven_only: bool = False) -> str:
 def news_recipient(conversation: Conversation) -> str:
     """Return where a confirmation goes; "" if there is no such address.
 
-    Always to the contact, no matter who wrote last: for e-mail only to a proven address, for a
+    Always to the contact, no matter who wrote last: for email only to a proven address, for a
     messenger to their ID there.
     """
     if conversation.channel.kind == ChannelKind.EMAIL:

@@ -27,7 +27,7 @@ class IdentityRefused(Exception):
 
 
 def add_address(*, contact: Contact, text: str, by: User) -> Identity | Claim:
-    """Add a typed e-mail address or phone number to a contact.
+    """Add a typed email address or phone number to a contact.
 
     It is unproven: from a supervisor it becomes an identity, which is audited; from any other
     agent it becomes a claim. Raises IdentityRefused.

@@ -94,10 +94,10 @@ def keys_of(known: Iterable[Identity]) -> OrderKeys:
 
 
 def holder(*, email: str, phone: str, given_email: str = "") -> Contact | None:
-    """Return the contact who holds the proven e-mail address, else the proven phone number.
+    """Return the contact who holds the proven email address, else the proven phone number.
 
-    `given_email` is an e-mail address they gave, proven or not. A household may share a phone
-    number, so a sender who gives a different e-mail address from the contact's is not matched by
+    `given_email` is an email address they gave, proven or not. A household may share a phone
+    number, so a sender who gives a different email address from the contact's is not matched by
     phone. Nor is a contact from whom an agent took one of these addresses. Four queries at most.
     """
     found = _holder(email, phone, email or given_email)

@@ -224,7 +224,7 @@ def _held_by_others(
 
 
 def _led_by(head: CustomerHead, active: Sequence[Identity]) -> Identity | None:
-    """Return the identity that led to a customer, strongest first: link, e-mail, phone."""
+    """Return the identity that led to a customer, strongest first: link, email, phone."""
     wanted = [
         _customer(*head.pair),
         (IdentityKind.EMAIL.value, head.email),

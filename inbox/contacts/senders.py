@@ -1,7 +1,7 @@
 """Who a sender is: which of the addresses they gave are proven.
 
 Every entry point follows the same rule: the channel API, the panel inside another help desk, and
-e-mail. Only a proven address finds orders, becomes a contact's identity or receives a
+email. Only a proven address finds orders, becomes a contact's identity or receives a
 confirmation. An address that was merely given is a claim: it suggests a customer to agents and
 does nothing by itself.
 """
@@ -76,7 +76,7 @@ class Addresses:
 
     @property
     def email(self) -> str:
-        """The e-mail address the sender gave, proven or not."""
+        """The email address the sender gave, proven or not."""
         return self.value(IdentityKind.EMAIL)
 
     def value(self, kind: str) -> str:

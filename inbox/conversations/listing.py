@@ -112,7 +112,7 @@ def conversation_list(
 
 
 def _search(rows: QuerySet[Conversation], query: str) -> QuerySet[Conversation]:
-    """Filter by contact name, e-mail, phone, or the number of one of the contact's orders."""
+    """Filter by contact name, email, phone, or the number of one of the contact's orders."""
     match = Q(contact__name__icontains=query)
     people = Identity.objects.active().filter(
         kind__in=[IdentityKind.EMAIL, IdentityKind.PHONE], value__icontains=query.lower()

@@ -46,7 +46,7 @@ class Recipients:
     """Where a reply goes.
 
     `label` is what the composer shows, and `chosen` the participant it names (None in
-    conversations older than the participants table). `address` is the e-mail address, empty for
+    conversations older than the participants table). `address` is the email address, empty for
     messengers. `choices` is empty unless there is more than one.
     """
 

@@ -112,7 +112,7 @@ STATES: Final[dict[str, State]] = {
 }
 
 
-# Needs no log-in: it shows no real customer or store, and isn't served outside DEBUG.
+# Needs no login: it shows no real customer or store, and isn't served outside DEBUG.
 @login_not_required
 @require_GET
 def state(request: HttpRequest, name: str) -> HttpResponse:

@@ -66,7 +66,7 @@ def icon_names() -> list[str]:
     return re.findall(r'id="([^"]+)"', Path(sprite).read_text()) if sprite else []
 
 
-# Needs no log-in: it shows no real customer or store, and isn't served outside DEBUG.
+# Needs no login: it shows no real customer or store, and isn't served outside DEBUG.
 @login_not_required
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:

@@ -5,7 +5,7 @@ keeps in memory and sends as `Authorization: Frame <pass>`. The pass is sealed: 
 agent, with which session, acts for which customer, and the frame can neither read nor change it.
 
 There are two ways to get in. *Signed address*: the help desk's server signs which agent opens
-which customer. *Log-in*: in a window of our own origin, the logged-in agent gets a code that only
+which customer. *Login*: in a window of our own origin, the logged-in agent gets a code that only
 the frame that asked for it can use, because it alone knows the preimage of the challenge.
 """
 
@@ -78,7 +78,7 @@ def open_window(text: str) -> tuple[Pass, HelpDeskFrame, User]:
 def swap_signed(frame: HelpDeskFrame, query: str) -> Pass:
     """Exchange a signed address, given as its URL fragment, for a pass; works once.
 
-    Opens its own transaction and audits the log-in. Raises FrameRefused.
+    Opens its own transaction and audits the login. Raises FrameRefused.
     """
     _throttle(frame)
     if frame.kind != FrameKind.GENERIC or not frame.is_active:
@@ -264,7 +264,7 @@ def _is_logged_in(session_key: str, agent: User) -> bool:
 
 
 def _agent_by_email(email: str) -> User | None:
-    """Return the agent with this e-mail address; None if there is none or it is ambiguous."""
+    """Return the agent with this email address; None if there is none or it is ambiguous."""
     if not email.strip():
         return None
     people = list(roles.assignable().filter(email__iexact=email.strip())[:2])

@@ -70,7 +70,7 @@ def seal_pass(held: Pass) -> str:
 
 def seal_window(held: Pass) -> str:
     """Seal a pass for the URL of a window; valid for WINDOW_S seconds. It carries no session,
-    because the window has the agent's regular log-in."""
+    because the window has the agent's regular login."""
     return _seal("window", asdict(replace(held, session_key="")))
 
 

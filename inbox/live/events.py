@@ -198,7 +198,7 @@ def prune() -> int:
 
 # --- Frames --------------------------------------------------------------------------------------
 def person_topic(address: str) -> str:
-    """Return the topic of an e-mail address or phone number, for panels without a contact."""
+    """Return the topic of an email address or phone number, for panels without a contact."""
     return f"person:{salted_hmac(_SALT, address, algorithm='sha256').hexdigest()[:24]}"
 
 

@@ -1,4 +1,4 @@
-"""The hub: one reader of new inbox.live.events rows for all streams of a process."""
+"""The hub: one reader of new LiveEvent rows for all of a process's streams."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class SendState(models.TextChoices):
 class CampaignMessage(Outbox):
     """What one campaign did about one order event or checkout on one channel; at most one row each.
 
-    In a conversation, the linked Message is what gets delivered; an e-mail or SMS is delivered
+    In a conversation, the linked Message is what gets delivered; an email or SMS is delivered
     from this row itself. A WAITING row is decided once Shopify has been asked, and
     `next_attempt_at` then says when to ask.
     """

@@ -1,6 +1,6 @@
-"""The outbox: rows to be sent. A task makes it quick, the sweep makes it certain.
+"""The outbox: messages to be sent. A task sends promptly; the sweep guarantees none is missed.
 
-A row is sent once, in the order of its conversation, within the limits of its route (`routes`). An
+A row is sent once, in the order of its conversation, within the limits of its route (`lanes`). An
 attempt is counted when it starts, and it always ends; so does the row itself, after its last
 attempt or when it gets too old, and then agents see it (`ends`).
 """

@@ -26,7 +26,7 @@ from inbox.models import (
 from inbox.outbox import lanes
 from inbox.outbox.lanes import (
     LANES,
-    LANES_A_CHANNEL,
+    LANES_PER_CHANNEL,
     Way,
 )
 
@@ -122,7 +122,7 @@ def _ready_callbacks(way: Way, now: datetime) -> list[Job]:
     found: list[Message] = []
     for channel_id in waiting.order_by().values_list("channel_id", flat=True).distinct():
         route = known.get(f"{way}:{channel_id}")
-        room = lanes.room(route, busy=busy[channel_id], at_most=LANES_A_CHANNEL, now=now)
+        room = lanes.room(route, busy=busy[channel_id], at_most=LANES_PER_CHANNEL, now=now)
         found += waiting.filter(channel=channel_id)[:room]
     room = LANES[way] - busy.total()
     return [Job(Message, row.pk) for row in sorted(found, key=_queue_position)[: max(0, room)]]
@@ -165,7 +165,7 @@ def _has_room(model: type[models.Model], route: Route, now: datetime) -> bool:
     if way == Way.CALLBACK:
         channel_id = int(route.key.partition(":")[2])
         busy = _sending_by_callback(now).filter(channel=channel_id).count()
-        at_most = LANES_A_CHANNEL
+        at_most = LANES_PER_CHANNEL
     return lanes.room(route, busy=busy, at_most=at_most, now=now) > 0
 
 

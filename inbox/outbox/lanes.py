@@ -1,8 +1,8 @@
 """Delivery routes, and how many messages each may be sending at a time.
 
-Each way (callbacks, e-mail, SMS) has its own lanes, and no channel can occupy all of them: a host
+Each way (callbacks, email, SMS) has its own lanes, and no channel can occupy all of them: a host
 that never responds holds two lanes for some seconds, and after a few failures only one, for a
-probe. So a slow host never delays a reply on another channel, an e-mail, or money.
+probe. So a slow host never delays a reply on another channel, an email, or money.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Way(StrEnum):
 LANES: Final = {Way.CALLBACK: 8, Way.EMAIL: 4, Way.SMS: 2}
 # Threads of the sending process: one per lane, so that no way can starve another.
 THREADS: Final = sum(LANES.values())
-LANES_A_CHANNEL: Final = 2
+LANES_PER_CHANNEL: Final = 2
 # The other lanes are reserved for replies, so that no campaign delays what an agent wrote.
 CAMPAIGN_LANES: Final = 2
 # After this many failures in a row a route pauses; then one message at a time probes it.
@@ -38,12 +38,12 @@ _PAUSES_S: Final = (30, 60, 120, 300)
 
 
 def of_channel(channel: Channel) -> str:
-    """Return the route key of a channel. All e-mail channels share one route, the mail server."""
+    """Return the route key of a channel. All email channels share one route, the mail server."""
     return Way.EMAIL if channel.kind == ChannelKind.EMAIL else f"{Way.CALLBACK}:{channel.pk}"
 
 
 def of_via(via: str) -> str:
-    """Return the route key of a campaign's e-mail or SMS."""
+    """Return the route key of a campaign's email or SMS."""
     return Way.EMAIL if via == Via.EMAIL else Way.SMS
 
 

@@ -38,7 +38,7 @@ def deliver_message(message_id: int) -> Way | None:
 
 
 def deliver_campaign(row_id: int) -> Way | None:
-    """Send a campaign's e-mail or SMS, as `deliver_message` does."""
+    """Send a campaign's email or SMS, as `deliver_message` does."""
     return _deliver(CampaignMessage, row_id, lambda row: CARRIERS[row.via](row))
 
 

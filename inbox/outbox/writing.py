@@ -47,7 +47,7 @@ def write_campaign(
 ) -> None:
     """Fill in a campaign's row as written, and wake a worker after commit.
 
-    An e-mail or SMS is sent from the row itself; in a conversation, `message` is what gets sent.
+    An email or SMS is sent from the row itself; in a conversation, `message` is what gets sent.
     Expects the transaction that decided to write it.
     """
     row.state, row.reason, row.written_at = SendState.WRITTEN, "", now

@@ -27,7 +27,7 @@ Decorator = Callable[[View], View]
 
 
 def beside_conversation(view: View) -> View:
-    """Serve a view under /inbox/conversations/<pk>/…, with the regular session log-in."""
+    """Serve a view under /inbox/conversations/<pk>/…, with the regular session login."""
 
     @wraps(view)
     def wrapper(request: HttpRequest, pk: int, **found: Any) -> HttpResponse:
@@ -62,7 +62,7 @@ def in_frame(view: View) -> View:
 
 
 def in_window(view: View) -> View:
-    """Serve a view under /sidebar/window/<pass>/…: our own origin, with the regular session log-in
+    """Serve a view under /sidebar/window/<pass>/…: our own origin, with the regular session login
     and CSRF check."""
 
     @wraps(view)

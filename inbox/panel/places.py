@@ -329,7 +329,7 @@ class InFrame(Place):
 
 @dataclass(frozen=True)
 class InWindow(InFrame):
-    """The same customer in a window of our own origin, with the regular session log-in."""
+    """The same customer in a window of our own origin, with the regular session login."""
 
     namespace = "sidebar_window"
     is_frame = False

@@ -41,7 +41,7 @@ class FoundOrder:
 
 def find(query: str) -> QuerySet[Order]:
     """Find orders by name, with or without the store's prefix and suffix (#1043, 1043, EN1043-DE),
-    Shopify ID, e-mail, phone or tracking number; newest first. An empty query finds nothing."""
+    Shopify ID, email, phone or tracking number; newest first. An empty query finds nothing."""
     query = clean(query)
     if not query:
         return Order.objects.none()

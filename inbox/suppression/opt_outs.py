@@ -1,7 +1,7 @@
-"""One-click opt-outs from marketing e-mail (RFC 8058).
+"""One-click opt-outs from marketing email (RFC 8058).
 
 Mail programs show an unsubscribe button for mail with these two headers and POST to the URL
-themselves, without a log-in. A GET must change nothing, because scanners follow every link.
+themselves, without a login. A GET must change nothing, because scanners follow every link.
 Opt-outs are kept here because the app has no permission to change customers in Shopify.
 """
 
@@ -28,7 +28,7 @@ _KEPT_AT_ONCE: Final = 500
 
 
 def headers(address: str) -> dict[str, str]:
-    """Return the unsubscribe headers of a marketing e-mail; none if PUBLIC_URL isn't set."""
+    """Return the unsubscribe headers of a marketing email; none if PUBLIC_URL isn't set."""
     if not settings.PUBLIC_URL:
         return {}
     url = settings.PUBLIC_URL + reverse("unsubscribe", args=[token_of(address)])

@@ -26,7 +26,7 @@ from orders.panels.filters import number
 
 @require_GET
 def search_orders(request: HttpRequest) -> HttpResponse:
-    """Search the orders of all stores by number, ID, e-mail, phone or tracking number (?q=).
+    """Search the orders of all stores by number, ID, email, phone or tracking number (?q=).
 
     The order panel's search box asks for the rows alone.
     """

@@ -252,7 +252,7 @@ def thread_context(
 
 
 def _may_work(request: HttpRequest) -> bool:
-    return not access.door_refused(request.user, changes=True)
+    return not access.is_access_refused(request.user, changes=True)
 
 
 def whole_page(

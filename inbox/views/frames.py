@@ -1,4 +1,4 @@
-"""The panel's page inside another help desk, and its agent's log-in (docs/sidebar.md)."""
+"""The panel's page inside another help desk, and its agent's login (docs/sidebar.md)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from inbox.panel.places import InFrame
 _CUSTOMER_FIELDS = ("email", "phone", "about", "assignee")
 
 
-# Needs no log-in because it shows nothing: the agent is known once a code is swapped for a pass.
+# Needs no login because it shows nothing: the agent is known once a code is swapped for a pass.
 @login_not_required
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
@@ -104,7 +104,7 @@ def look(request: HttpRequest) -> HttpResponse:
 
 @_script_endpoint
 def renew(request: HttpRequest) -> HttpResponse:
-    """Extend the pass by ten minutes while the log-in behind it is valid."""
+    """Extend the pass by ten minutes while the login behind it is valid."""
     held, frame, _agent = authentication.admit(request.headers.get("Authorization", ""))
     return _pass_response(held, frame)
 

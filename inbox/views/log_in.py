@@ -1,4 +1,4 @@
-"""The log-in, as a page and as a dialog on a page whose session has ended."""
+"""The login, as a page and as a dialog on a page whose session has ended."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _restore_draft(request: HttpRequest, kept: sessions.Kept) -> HttpResponse:
         found = access.get_conversation(request.user, kept.conversation_id)
     except Http404:
         return redirect("inbox:list")
-    if access.door_refused(request.user, changes=True):
+    if access.is_access_refused(request.user, changes=True):
         return redirect("inbox:conversation", pk=found.pk)
     drafts.put(
         conversation=found,
@@ -78,7 +78,7 @@ def _restore_draft(request: HttpRequest, kept: sessions.Kept) -> HttpResponse:
 
 
 def log_in_page_for(request: HttpRequest) -> HttpResponse:
-    """Build the log-in page for a form submitted without a script after the session ended.
+    """Build the login page for a form submitted without a script after the session ended.
 
     It leads back to the page the form was on and carries along what was written to the
     conversation.
@@ -110,7 +110,7 @@ def _referring_path(request: HttpRequest) -> str:
         before = urlsplit(fragment_requests.referring_page(request))
     except ValueError:
         return "/"
-    # Only to our own pages, or a foreign form could pick where the log-in leads.
+    # Only to our own pages, or a foreign form could pick where the login leads.
     if before.netloc != request.get_host():
         return "/"
     return before._replace(scheme="", netloc="").geturl() or "/"

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from inbox.suppression import opt_outs
 
 
-# Customers have no log-in, and a mail program has no cookie, only its signed link.
+# Customers have no login, and a mail program has no cookie, only its signed link.
 @login_not_required
 @csrf_exempt
 @never_cache

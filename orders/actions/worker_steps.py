@@ -48,7 +48,7 @@ from orders.signals import event_recorded
 # live worker never loses it, and a dead worker's action is picked up soon.
 LEASE: Final = timedelta(seconds=15)
 # After this many crashes in a row, assume that the action itself kills its workers.
-CRASHES_BELIEVED: Final = 10
+MAX_CRASHES: Final = 10
 # An action that was not sent by then expires; the agent has to review the order again.
 SEND_WITHIN: Final = timedelta(hours=24)
 # How long to wait for a step that Shopify accepted but does not show; cancellations take minutes.
@@ -70,7 +70,7 @@ def claim(*, action_id: int, now: datetime) -> OrderAction | None:
     if action is None:
         return None
     is_abandoned = action.state == ActionState.SENDING
-    if is_abandoned and action.crashes >= CRASHES_BELIEVED:
+    if is_abandoned and action.crashes >= MAX_CRASHES:
         human_needed(action, message=_("Processing failed %s times in a row.") % action.crashes)
         return None
     if not action.maybe_applied and action.expires_at and action.expires_at <= now:

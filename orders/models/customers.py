@@ -84,7 +84,7 @@ class Customer(models.Model):
             ),
         ]
         indexes = [
-            # Matching a contact: by e-mail (stored in lower case) or phone.
+            # Matching a contact: by email (stored in lower case) or phone.
             models.Index(fields=["email"], condition=~Q(email=""), name="orders_customer_email"),
             models.Index(fields=["phone"], condition=~Q(phone=""), name="orders_customer_phone"),
             # sweep_dirty_customers: customers to be read again.

@@ -40,9 +40,9 @@ class OrderQuerySet(models.QuerySet["Order"]):
     def of_customer(
         self, *, customer_gids: list[tuple[int, str]], emails: list[str], phones: list[str]
     ) -> Self:
-        """Orders of one person, by (store ID, Shopify customer gid), e-mail or phone.
+        """Orders of one person, by (store ID, Shopify customer gid), email or phone.
 
-        In a store where the customer is given, e-mail and phone only match guest orders.
+        In a store where the customer is given, email and phone only match guest orders.
         """
         addresses = Q(pk__in=[])
         if emails:

@@ -1,6 +1,6 @@
 """The registry of personal data: which columns hold it, whose it is, and how to erase it.
 
-Each app registers its own columns (in a `holdings` module). Redaction, export and retention only
+Each app registers its own columns (in `personal_data`; orders itself in `own_columns`). Redaction, export and retention only
 ever walk this registry, and a test fails for any text, JSON or binary column that is neither
 registered nor declared to hold none.
 """

@@ -1,7 +1,7 @@
 """Conditions that last: how a shop behaves until told otherwise.
 
 Replicas that lag, lists in any order, cancellations that refund later, jobs that are forgotten,
-banks that take their time. A fault (`faults.Rule`) spoils single requests; conditions apply to all
+banks that take their time. A fault (`rules.Rule`) spoils single requests; conditions apply to all
 of them. Off by default.
 """
 

@@ -173,7 +173,7 @@ def has_no_stream(page: Page, office: Office, place: Place) -> None:
 
 
 def loses_its_session(page: Page, office: Office, place: Place) -> None:
-    """The way back from the log-in leads to the page itself, not to a part of it."""
+    """The way back from the login leads to the page itself, not to a part of it."""
     kept = office.context.cookies()
     office.context.clear_cookies(name="sessionid")
     page.reload()

@@ -16,4 +16,4 @@ def _without_limits(**_: object) -> None:
 
     lanes.FAILURES = 10**9  # type: ignore[misc]
     lanes.LANES.update(dict.fromkeys(lanes.Way, 10**6))
-    claiming.LANES_A_CHANNEL = 10**6  # type: ignore[misc]
+    claiming.LANES_PER_CHANNEL = 10**6  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""How long a log-in lasts, and that nothing on a page is lost when it ends."""
+"""How long a login lasts, and that nothing on a page is lost when it ends."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_a_tab_from_before_the_log_in_still_writes(at: str, alice: User) -> None
     Session.objects.all().delete()
     browser.log_in("alice")
     assert reply(browser, at, old).status_code == 200
-    # And once more: the second log-in renewed the proof.
+    # And once more: the second login renewed the proof.
     Session.objects.all().delete()
     browser.log_in("alice")
     assert reply(browser, at, old).status_code == 200

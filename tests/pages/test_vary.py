@@ -21,8 +21,8 @@ from tests.pages.conftest import Desk
 from tests.support.demo import ROOT
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PARTS: Final = "inbox.middleware.PartsOfPages"
-LANGUAGE: Final = "inbox.middleware.LanguageOfThePage"
+PARTS: Final = "inbox.middleware.VaryOnFragment"
+LANGUAGE: Final = "inbox.middleware.PageLanguage"
 # New each time, whatever was asked.
 _FRESH: Final = re.compile(
     r'csrfmiddlewaretoken" value="[^"]*"|X-CSRFToken": "[^"]*"|\?token=[^"]*|name="token" value="[^"]*"'

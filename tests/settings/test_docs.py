@@ -1,4 +1,4 @@
-"""What the documentation names exists: tests, files, functions, links and headings."""
+"""Everything the documentation names exists: tests, files, functions, links and headings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages from every kind of process, whatever it has imported."""
+"""Any process can enqueue any task, even one that has imported no task module."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# A web server or a command: it has the apps, and nobody has imported their tasks.
+# Like a web server or a command: the apps are loaded, their task modules aren't.
 FRESH = """
 import sys
 from unittest.mock import patch
@@ -26,7 +26,7 @@ assert send.call_count == 1
 """
 
 
-def sent(task: str) -> subprocess.CompletedProcess[str]:
+def enqueue_in_new_process(task: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", FRESH.format(task=task)],
         cwd=ROOT,
@@ -41,12 +41,12 @@ def sent(task: str) -> subprocess.CompletedProcess[str]:
     "task",
     ["shopify_sync.tasks.advance_backfill", "orders.tasks.seal_audit", "inbox.tasks.handle_event"],
 )
-def test_a_process_that_imported_no_tasks_sends_their_messages(task: str) -> None:
-    done = sent(task)
+def test_a_process_that_imported_no_tasks_can_enqueue_them(task: str) -> None:
+    done = enqueue_in_new_process(task)
     assert done.returncode == 0, done.stderr
 
 
-def test_a_task_that_does_not_exist_is_an_error_of_ours() -> None:
+def test_an_unknown_task_raises() -> None:
     """Negative control."""
-    done = sent("shopify_sync.tasks.no_such_task")
+    done = enqueue_in_new_process("shopify_sync.tasks.no_such_task")
     assert "NotRegistered" in done.stderr

@@ -1,4 +1,4 @@
-"""Celery without its workers: what a sweep does, and a broker that loses messages."""
+"""Run what the scheduler runs, and simulate a broker that loses messages."""
 
 from __future__ import annotations
 

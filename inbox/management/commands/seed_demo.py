@@ -108,7 +108,7 @@ class Command(BaseCommand):
                 defaults={
                     "first_name": first,
                     "last_name": last,
-                    # Another help desk identifies agents by e-mail address (docs/sidebar.md).
+                    # Another help desk identifies agents by email address (docs/sidebar.md).
                     "email": f"{username}@demo.example",
                 },
             )

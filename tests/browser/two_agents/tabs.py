@@ -142,7 +142,7 @@ class Tab:
             await self._send(intent, text, here, until)
 
     async def _patiently(self, work: Callable[[], Awaitable[None]], until: float) -> None:
-        """Again, where a fault or a log-in came between."""
+        """Again, where a fault or a login came between."""
         while True:
             try:
                 await self._log_in_if_asked()
@@ -309,7 +309,7 @@ class Tab:
             await self.page.go_back(timeout=PATIENCE_MS)
 
     async def _log_in_if_asked(self) -> None:
-        """On the log-in page, or in the dialog that asks for the password in place."""
+        """On the login page, or in the dialog that asks for the password in place."""
         password = self.page.locator("input[type=password]:visible").first
         if not await password.is_visible():
             return

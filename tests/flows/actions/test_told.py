@@ -106,7 +106,7 @@ def sink(channel: Channel, settings: Any) -> Any:
 
 @pytest.fixture
 def mailbox(alice: User) -> Conversation:
-    """Jane writes by e-mail, from the order's address, which is proven."""
+    """Jane writes by email, from the order's address, which is proven."""
     channel = Channel.objects.create(name="Post", kind=ChannelKind.EMAIL, proves_addresses=True)
     message, _is_new = services.receive(
         channel=channel,
@@ -412,7 +412,7 @@ def test_the_review_shows_what_the_recipients_get_byte_for_byte(
     got = [body["data"]["text"] for body in sink.bodies] + [text for _to, text, _id in texts.SENT]
     assert shown == got
     assert shown[0].encode() == got[0].encode()
-    # Told in the conversation, so not by e-mail as well.
+    # Told in the conversation, so not by email as well.
     assert mail.outbox == []
 
 
@@ -426,7 +426,7 @@ def test_the_mail_is_what_the_review_showed(
     told: list[Campaign],
     kind: str,
 ) -> None:
-    """An e-mail conversation got two: one in the conversation, and one to the order's address."""
+    """An email conversation got two: one in the conversation, and one to the order's address."""
     shop.place()
     order = seen()
     at = f"/inbox/conversations/{mailbox.pk}/orders/{order.pk}/{kind}/"

@@ -235,7 +235,7 @@ def test_look_in_shopify_asks_for_every_kind_of_address(
 def test_an_order_of_nobody_is_found_by_its_number_and_refunded_by_a_supervisor(
     shop: Shop, store: OurStore, alice: User, sara: User
 ) -> None:
-    """case B7: a POS order without customer, e-mail, phone and addresses."""
+    """case B7: a POS order without customer, email, phone and addresses."""
     shop.place(email=None)
     arrive(shop)
     order = Order.objects.select_related("store").get()

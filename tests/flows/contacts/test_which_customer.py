@@ -44,7 +44,7 @@ def arrive(shop: Shop) -> None:
 
 
 def place_for(shop: Shop, owner: str, *, bearing: str, **more: Any) -> Order:
-    """An order of one customer that bears another's e-mail address."""
+    """An order of one customer that bears another's email address."""
     shop.act(
         lambda context: staff_actions.place(
             context,

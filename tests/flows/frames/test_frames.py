@@ -275,7 +275,7 @@ def test_the_window_keeps_its_opener_and_is_never_framed(
         assert answer["Cross-Origin-Opener-Policy"] == "unsafe-none", path
         assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]
         assert answer["X-Frame-Options"] == "DENY"
-    # The log-in's own answer is a step of the way: it would cut the tie as well.
+    # The login's own answer is a step of the way: it would cut the tie as well.
     logged_in = Client().post("/login/", {"username": "alice", "password": "demo", "next": where})
     assert (logged_in.status_code, logged_in["Location"]) == (302, where)
     assert logged_in["Cross-Origin-Opener-Policy"] == "unsafe-none"

@@ -57,7 +57,7 @@ def test_marketing_mail_can_be_unsubscribed_with_one_click(
     buy(shop)
     [sent] = [mailed.message() for mailed in mail.outbox]
     assert sent["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    # As a mail program does it: no cookie, no log-in, no page before.
+    # As a mail program does it: no cookie, no login, no page before.
     answer = Client(enforce_csrf_checks=True).post(link_of(sent), {"List-Unsubscribe": "One-Click"})
     assert answer.status_code == 200
     buy(shop)

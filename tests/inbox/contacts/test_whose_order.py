@@ -118,7 +118,7 @@ def test_an_address_taken_away_makes_nobody_the_owner(how: str, here: Store, ali
 
 
 def test_a_value_counts_only_as_what_it_is(here: Store) -> None:
-    """An e-mail address typed where a phone number belongs is nobody's address."""
+    """An email address typed where a phone number belongs is nobody's address."""
     order = order_of(here, JANE, EMAIL, PHONE)
     contact = Contact.objects.create(name="Odd")
     for kind, value in ((IdentityKind.PHONE, EMAIL), (IdentityKind.EMAIL, PHONE)):

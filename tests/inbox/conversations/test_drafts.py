@@ -91,7 +91,7 @@ def whole(answer: Any) -> str:
 
 
 def shown(user: User, conversation: Conversation) -> tuple[str, str]:
-    """What another browser of theirs shows, or this one after a reload or a new log-in."""
+    """What another browser of theirs shows, or this one after a reload or a new login."""
     found = Page(logged_in(user), conversation)
     return found.mode, found.text
 

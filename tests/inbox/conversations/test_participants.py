@@ -89,7 +89,7 @@ def test_a_visitor_who_logs_in_is_known_in_every_message(channel: Channel) -> No
     push(channel, visitor | {"email": "jane@example.com"}, text="It is me", external_id="v-2")
     assert talk().contact == contact_of("jane")
     assert talk().participants.get().contact == contact_of("jane")
-    # Somebody else's log-in in the conversation does not move it.
+    # Somebody else's login in the conversation does not move it.
     push(channel, BOB, talk="bobs")
     guest = {"external_id": "v-9", "name": "Guest"}
     push(channel, guest, text="Hello", external_id="g-1")

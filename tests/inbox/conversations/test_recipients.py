@@ -39,7 +39,7 @@ BOB = {"external_id": "bob@example.com", "name": "Bob", "email": "bob@example.co
 
 @pytest.fixture
 def post(db: None) -> Channel:
-    """By e-mail; which proves who wrote."""
+    """By email; which proves who wrote."""
     return Channel.objects.create(name="Mail", kind=ChannelKind.EMAIL, proves_addresses=True)
 
 

@@ -1,4 +1,4 @@
-"""The demo's conversations and the practice store's orders belong together."""
+"""The demo's conversations match the practice store's orders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from practice_store.store import Store
 from shopify_sync import mapping
 from shopify_sync.api import documents
 
-WORDS = {
+STATUS_LABELS = {
     "Open",
     "Archived",
     "Canceled",
@@ -62,7 +62,7 @@ def test_conversations_name_orders_of_their_customers(
             assert (story.email, story.order) in names, story.key
 
 
-def test_their_panels_show_every_status_between_them(
+def test_their_panels_together_show_every_status(
     orders: list[tuple[str, OrderSnapshot]],
 ) -> None:
     people = {story.email for story in CONVERSATIONS if story.email}
@@ -76,7 +76,7 @@ def test_their_panels_show_every_status_between_them(
                 *badges.fulfillment_badges(order, now=datetime.now(UTC), zone=UTC),
             )
             seen |= {badge.label for badge in shown}
-    missing = {word for word in WORDS if not any(label.startswith(word) for label in seen)}
+    missing = {word for word in STATUS_LABELS if not any(label.startswith(word) for label in seen)}
     assert missing == set(), sorted(seen)
 
 

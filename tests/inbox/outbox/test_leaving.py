@@ -64,7 +64,7 @@ def nothing(shop: Shop) -> None:
 
 
 def written(shop: Shop, purpose: str) -> CampaignMessage:
-    """An e-mail that was written and has not left."""
+    """An email that was written and has not left."""
     Campaign.objects.create(
         name="Thanks",
         event_kind="placed",

@@ -140,7 +140,7 @@ def under_way(message: Message) -> Message:
 
 
 def test_no_channel_has_more_than_its_lanes(talking: Conversation, carrier: Carrier) -> None:
-    for number in range(lanes.LANES_A_CHANNEL):
+    for number in range(lanes.LANES_PER_CHANNEL):
         under_way(pending(another(talking.channel, f"slow {number}"), "slow"))
     waiting = pending(another(talking.channel, "Jane"), "waits")
     outbox.deliver_message(waiting.pk)
@@ -180,7 +180,7 @@ def test_whoever_ends_takes_the_next_that_waited_for_the_lane(
     from inbox.tasks import deliver_message
 
     taken: list[str] = []
-    monkeypatch.setattr(claiming, "LANES_A_CHANNEL", 1)
+    monkeypatch.setattr(claiming, "LANES_PER_CHANNEL", 1)
     first = pending(another(talking.channel, "a"), "first")
     later = [pending(another(talking.channel, f"b{n}"), f"later {n}") for n in range(3)]
 
@@ -259,5 +259,5 @@ def test_a_sweep_sends_nothing_itself(
     monkeypatch.setattr("core.queue.enqueue", lambda task, pk: rung.append(pk))
     rows = [pending(another(talking.channel, f"n{number}"), "x") for number in range(20)]
     sweep_outbox()
-    assert rung == [row.pk for row in rows[: lanes.LANES_A_CHANNEL]]
+    assert rung == [row.pk for row in rows[: lanes.LANES_PER_CHANNEL]]
     assert carrier.texts == []

@@ -550,10 +550,10 @@ def test_an_action_that_kills_its_workers_is_looked_at_by_a_person(
     now = timezone.now()
     action = request_action(token())
     worker_steps.claim(action_id=action.pk, now=now)
-    OrderAction.objects.update(crashes=worker_steps.CRASHES_BELIEVED - 1)
+    OrderAction.objects.update(crashes=worker_steps.MAX_CRASHES - 1)
     later = now + timedelta(minutes=5)
     assert worker_steps.claim(action_id=action.pk, now=later)
-    assert OrderAction.objects.get().crashes == worker_steps.CRASHES_BELIEVED
+    assert OrderAction.objects.get().crashes == worker_steps.MAX_CRASHES
     assert worker_steps.claim(action_id=action.pk, now=later + timedelta(minutes=5)) is None
     action.refresh_from_db()
     assert action.state == ActionState.NEEDS_HUMAN
