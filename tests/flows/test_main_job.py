@@ -1,4 +1,4 @@
-"""The journeys of issue and specification rows: by the pages' doors, against the practice store."""
+"""Agents' main tasks, through the pages and against the practice store."""
 
 from __future__ import annotations
 
