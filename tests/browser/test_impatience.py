@@ -1,4 +1,4 @@
-"""G01 at the screen: triple clicks, two tabs, a session that ends, a tab that closes: one action."""
+"""Triple clicks, two tabs, an expired session, a closed tab: still one action."""
 
 from __future__ import annotations
 

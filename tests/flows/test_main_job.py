@@ -1,4 +1,4 @@
-"""The journeys of issue and specification rows: by the pages' doors, against the practice store."""
+"""Agents' main tasks, through the pages and against the practice store."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def confirmations(conversation: Conversation) -> list[str]:
     return list(found.values_list("text", flat=True))
 
 
-def test_f43_cancel_without_refund(
+def test_cancel_without_refund(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, campaigns: list[Campaign]
 ) -> None:
     shop.place(paid=False)
@@ -86,7 +86,7 @@ def test_f43_cancel_without_refund(
     assert [m.to for m in mail.outbox] == [["jane@example.com"]]
 
 
-def test_f43_cancel_with_refund_of_a_chosen_amount_in_one_confirmation(
+def test_cancel_with_refund_of_a_chosen_amount_in_one_confirmation(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, campaigns: list[Campaign]
 ) -> None:
     shop.place(paid=True)
@@ -123,7 +123,7 @@ def test_f43_cancel_with_refund_of_a_chosen_amount_in_one_confirmation(
 
 
 @pytest.mark.slow
-def test_f43_refund_of_a_delivered_order_with_no_return(
+def test_refund_of_a_delivered_order_with_no_return(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, campaigns: list[Campaign]
 ) -> None:
     placed = shop.place(paid=True)
@@ -158,7 +158,7 @@ def test_f43_refund_of_a_delivered_order_with_no_return(
     assert len(mail.outbox) == 1
 
 
-def test_f26_five_items_three_paid_three_shipped(
+def test_five_items_three_paid_three_shipped(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:
     placed = shop.place(items=(("Tile", "10.00", 5),), paid=False)
@@ -353,7 +353,7 @@ def test_a_stale_summary_is_shown_again_with_what_changed(
     assert not OrderAction.objects.exists()
 
 
-def test_f28_only_the_assigned_agent_or_a_supervisor_acts(
+def test_only_the_assigned_agent_or_a_supervisor_acts(
     shop: Shop, seen: Seen, conversation: Conversation, bob: User, sara: User
 ) -> None:
     shop.place()
@@ -369,7 +369,7 @@ def test_f28_only_the_assigned_agent_or_a_supervisor_acts(
     assert confirm(as_sara, conversation, order, token) == 200
 
 
-def test_f29_a_shipped_order_is_canceled_with_its_shipment_record_on_request(
+def test_a_shipped_order_is_canceled_with_its_shipment_record_on_request(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:
     placed = shop.place()

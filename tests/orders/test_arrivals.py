@@ -1,4 +1,4 @@
-"""Row F24: the day of an arrival is the day where the parcel is going."""
+"""A parcel's arrival date is the local date at its destination."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def coming(to: Address | None, at: datetime = EVENING_IN_LOS_ANGELES) -> Arrival
     ],
 )
 def test_the_day_is_the_addresses_not_the_shops(to: Address) -> None:
-    """Case H5."""
+    """It's already the 29th in Berlin."""
     assert coming(to) == Arrival(date(2026, 11, 28), is_past=False)
 
 

@@ -1,4 +1,4 @@
-"""Row G07: what is written stays, and a change of it is found."""
+"""The audit log is append-only, and tampering is detected."""
 
 from __future__ import annotations
 

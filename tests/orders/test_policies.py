@@ -1,4 +1,4 @@
-"""Row G03: allow, ask for a note, ask a colleague, or refuse."""
+"""Policies: allow, require a note, require approval, or refuse."""
 
 from __future__ import annotations
 

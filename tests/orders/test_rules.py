@@ -1,4 +1,4 @@
-"""Rows F27-F42 and G02: what may be done, and why not."""
+"""What may be done with an order, and why not."""
 
 from __future__ import annotations
 

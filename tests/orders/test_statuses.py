@@ -1,4 +1,4 @@
-"""Rows F11-F27: the words agents read."""
+"""The status labels agents read."""
 
 from __future__ import annotations
 

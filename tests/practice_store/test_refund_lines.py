@@ -89,7 +89,7 @@ def test_an_amount_leaves_every_item_on_the_order(store: Store) -> None:
 
 
 def test_what_was_not_shipped_is_canceled_and_what_was_comes_back(store: Store) -> None:
-    """Case G1."""
+    """Shopify's suggestion splits a line by what was shipped, and the refund accepts it."""
     order = mixed(store)
     wanted = [{"lineItemId": order.lines[0].id, "quantity": 4}]
     answer = run(store, SUGGESTED, {"id": order.id, "lines": wanted})["data"]["order"]
@@ -170,7 +170,7 @@ def test_a_shipped_unit_that_comes_back_leaves_the_unshipped_ones_to_ship(store:
 def test_a_restock_that_cannot_be_is_refused(
     store: Store, row: dict[str, Any], field: str, message: str
 ) -> None:
-    """Case G1."""
+    """The error names the field, and nothing changes."""
     order = mixed(store)
     before = shown(store, order)
     assert refund(store, order, [row]) == [

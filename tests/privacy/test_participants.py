@@ -15,7 +15,7 @@ from orders.models import Store
 from orders.privacy import retention
 from tests.privacy import filling
 from tests.privacy.filling import canary, dump, fill
-from tests.privacy.test_t19 import found_of, redact
+from tests.privacy.test_nothing_left_behind import found_of, redact
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -1,4 +1,4 @@
-"""T18: canary secrets and canary people through logs, error reports, the admin and repr."""
+"""Canary secrets and canary people stay out of logs, error reports, the admin and repr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows G03-G05, G07 and reliability 3.1: what other people decide, by the pages' doors."""
+"""Approvals, settling by hand and keeping money: what other people decide, by page and by API."""
 
 from __future__ import annotations
 

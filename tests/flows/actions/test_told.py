@@ -146,7 +146,7 @@ def everything_said() -> str:
 def test_nobody_hears_of_a_refund_that_failed(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign]
 ) -> None:
-    """case E1: 7.00, and the bank says no."""
+    """The bank declines a refund of 7.00."""
     shop.conditions(refunds=("failure",))
     shop.place()
     order = seen()
@@ -170,7 +170,7 @@ def test_a_refund_is_told_of_once_its_bank_has_answered(
     course: str,
     hears: bool,
 ) -> None:
-    """case E1: nothing while it waits, then its outcome."""
+    """Nothing is said while the refund is pending; then its outcome decides."""
     shop.conditions(refunds=(course,), bank_s=3600)
     shop.place()
     order = seen()
@@ -257,7 +257,7 @@ def test_a_sentence_that_is_true_of_the_way_the_money_goes(
     told: list[Campaign],
     gateway: str,
 ) -> None:
-    """case E3: cash on delivery is not a matter of banks."""
+    """Each payment method has a sentence; the one for cash on delivery doesn't mention banks."""
     pay(shop, gateway)
     refund(shop, as_alice, conversation, seen())
     send()
@@ -316,7 +316,7 @@ def test_nobody_is_greeted_by_an_address(
     told: list[Campaign],
     name: str,
 ) -> None:
-    """case E5: Shopify shows the address of a customer who gave no name."""
+    """Shopify shows the email address as the name of a customer who gave none."""
     placed = shop.place()
     person = shop.store.world.shops["demo.myshopify.com"].customers[placed.customer_number]
     person.first_name, person.last_name = None, None
@@ -333,7 +333,7 @@ def test_nobody_is_greeted_by_an_address(
 def test_only_live_parcels_have_numbers(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:
-    """case E7: shipment 1 was canceled, shipment 2 travels."""
+    """The first shipment was canceled, and the second is in transit."""
     placed = shop.place()
     for company, number in (("UPS", "OLD"), ("DHL", "NEW")):
         tracking = [Tracking(company=company, number=number)]
@@ -494,7 +494,7 @@ def test_a_person_who_takes_no_messages_is_told_by_mail_and_the_composer_says_so
 def test_a_strangers_conversation_gets_no_confirmation(
     shop: Shop, seen: Seen, as_alice: Client, alice: User, sara: User, told: list[Campaign]
 ) -> None:
-    """case B1: the sum, the order and "Hello Jane" are nobody else's."""
+    """The amount, the order and "Hello Jane" are for nobody but Jane."""
     shop.place()
     order = seen()
     fetch_dirty()

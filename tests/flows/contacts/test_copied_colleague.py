@@ -1,4 +1,4 @@
-"""Somebody copied into a conversation lends it no orders: by page, REST and frames (issue 13)."""
+"""Copying somebody into a conversation doesn't show their orders in it: pages, API and frames."""
 
 from __future__ import annotations
 

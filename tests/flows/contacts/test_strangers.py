@@ -1,4 +1,4 @@
-"""A sender who gives somebody else's address: by every door, from the first message on (G18)."""
+"""A sender who gives somebody else's address gets nothing of theirs, by page or by API."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def accept(client: Client, talk: Conversation, order: Order) -> Any:
 def test_a_stranger_gets_nothing_of_the_customer_whose_number_they_give(
     order: Order, stranger: Conversation, as_alice: Client, alice: User, sara: User
 ) -> None:
-    """case B1: under their own name, with a suggestion, and no way to her orders."""
+    """They appear under their own name, with a suggestion, and with no way to her orders."""
     at = f"/inbox/conversations/{stranger.pk}/"
     whole = text_of(as_alice.get(at))
     assert "Robin Vogt" in whole
@@ -221,7 +221,7 @@ def test_not_this_person_is_remembered_of_a_claim(
 def test_look_in_shopify_asks_for_every_kind_of_address(
     shop: Shop, store: OurStore, as_alice: Client, channel: Channel, alice: User, email: str
 ) -> None:
-    """case B5: an apostrophe is quoted, and Shopify is asked."""
+    """The address is quoted for Shopify's search, and its order is found."""
     shop.place(email=email)
     shop.place(email="somebody@example.com")
     shop.held.clear()
@@ -235,7 +235,7 @@ def test_look_in_shopify_asks_for_every_kind_of_address(
 def test_an_order_of_nobody_is_found_by_its_number_and_refunded_by_a_supervisor(
     shop: Shop, store: OurStore, alice: User, sara: User
 ) -> None:
-    """case B7: a POS order without customer, email, phone and addresses."""
+    """A POS order has no customer, email, phone or address."""
     shop.place(email=None)
     arrive(shop)
     order = Order.objects.select_related("store").get()

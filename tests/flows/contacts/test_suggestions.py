@@ -1,4 +1,4 @@
-"""Suggested addresses (G09): with evidence, decided by an agent, remembered, never by itself."""
+"""Suggested addresses come with evidence; an agent decides, and the answer is remembered."""
 
 from __future__ import annotations
 

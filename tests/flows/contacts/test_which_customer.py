@@ -1,4 +1,4 @@
-"""Whose orders they are (F03, G09): certain, or asked; and no money moves on a guess."""
+"""Which customer the orders belong to: if in doubt, the agent is asked and no money moves."""
 
 from __future__ import annotations
 

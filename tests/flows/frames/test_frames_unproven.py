@@ -1,4 +1,4 @@
-"""In another help desk's frame: an address that it has not proven shows no orders (G18)."""
+"""In another help desk's frame, an unverified address shows no orders."""
 
 # ruff: noqa: F811  fixtures of the other file, by their names
 

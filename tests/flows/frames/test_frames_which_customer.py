@@ -1,4 +1,4 @@
-"""In another help desk's frame, too, no money moves on a guess whose order it is (F03, G09)."""
+"""In another help desk's frame, too, no money moves while the customer is in doubt."""
 
 # ruff: noqa: F811  fixtures of the other file, by their names
 

@@ -51,7 +51,7 @@ def dinars(shop: Shop) -> None:
 def test_all_of_1234_56_dinars_goes_back_with_a_cancellation(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:
-    """Case C1."""
+    """The full amount, decimals included, is refunded by Shopify's cancellation itself."""
     dinars(shop)
     order = seen()
     url = f"/inbox/conversations/{conversation.pk}/orders/{order.pk}/cancel/"
@@ -76,7 +76,7 @@ def test_all_of_1234_56_dinars_goes_back_with_a_cancellation(
 def test_dinars_are_refunded_to_the_last_para(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, amount: str
 ) -> None:
-    """Case C1."""
+    """Dinars are usually displayed without decimals; the refund keeps them."""
     dinars(shop)
     order = seen()
     token = review(as_alice, conversation, order, "refund", reason="other", amount=amount)
@@ -91,7 +91,7 @@ def test_dinars_are_refunded_to_the_last_para(
 def test_a_german_types_a_comma_and_reads_one(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, kind: str
 ) -> None:
-    """Case C3."""
+    """A decimal comma is accepted and displayed, and Shopify gets a point."""
     shop.place()
     order = seen()
     reason = "CUSTOMER" if kind == "cancel" else "other"
@@ -113,7 +113,7 @@ def test_a_german_types_a_comma_and_reads_one(
 def test_nobody_guesses_what_one_point_three_zeros_are(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, kind: str, text: str
 ) -> None:
-    """Case C3: no amount is sent that was not meant."""
+    """An amount that can be read two ways is never sent."""
     shop.place(items=(("Machine", "1500.00", 1),))
     order = seen()
     reason = "CUSTOMER" if kind == "cancel" else "other"
@@ -144,7 +144,7 @@ def test_programs_write_a_point_in_every_language(
 def test_the_customers_currency_is_refunded_not_the_shops(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:
-    """Case C5."""
+    """A customer who paid in dollars is refunded in dollars."""
     both = price("20.00", "EUR") | {"presentmentMoney": {"amount": "25.00", "currencyCode": "USD"}}
     line = {"title": "Mug", "quantity": 1, "requiresShipping": True, "priceSet": both}
     shop.place(presentmentCurrency="USD", lineItems=[line])

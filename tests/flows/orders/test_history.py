@@ -1,4 +1,4 @@
-"""Row G10: what an order looked like when the customer wrote, through the doors."""
+"""What an order looked like when the customer wrote."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def shipped_one_by_one(
 def test_a_refund_beside_fifty_others_is_booked_once(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:
-    """case A3: 600.00 with 50 refunds of 1.00; 5.00 goes back once, and the second click warns."""
+    """600.00 with 50 refunds of 1.00; 5.00 goes back once, and the second click warns."""
     placed = shop.place(items=(("Sofa", "600.00", 1),))
     refunded_by_staff(shop, placed, 50)
     order = seen()
@@ -103,7 +103,7 @@ def test_what_was_just_refunded_is_said_by_rest_too(
 def test_twelve_parcels_at_the_door(
     shop: Shop, seen: Seen, as_alice: Client, alice: User, conversation: Conversation
 ) -> None:
-    """case A1: ten of twelve parcels are delivered, and two are on the way."""
+    """Ten of twelve parcels are delivered, and two are in transit."""
     placed = shop.place(items=(("Chair", "10.00", 12),))
     shipped_one_by_one(shop, placed, 12, under_way=2)
     order = seen()

@@ -73,7 +73,7 @@ def with_duties(shop: Shop) -> ShopOrder:
 def test_an_order_with_duties(
     shop: Shop, seen: Seen, with_duties: ShopOrder, as_alice: Client, conversation: Conversation
 ) -> None:
-    """case D1: a row for duties, and the rows add up."""
+    """Duties have a row of their own, and the rows add up."""
     order = seen()
     rows = money_of(panel(as_alice, conversation))
     assert rows == {
@@ -126,7 +126,7 @@ def test_fees_and_included_tax(
 def test_a_line_that_was_swapped(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:
-    """case D3: 134.49 paid; 89.00 swapped for 120.00: 31.00 outstanding, the swap named."""
+    """134.49 paid; 89.00 swapped for 120.00: 31.00 is outstanding, and the swap is named."""
     placed = shop.place(items=(("Coat", "89.00", 1), ("Scarf", "45.49", 1)))
     coat = placed.lines[0].number_id
     shop.act(
@@ -147,7 +147,7 @@ def test_a_line_that_was_swapped(
 
 
 def test_an_exchange(shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation) -> None:
-    """case D3, by a return: the same sums, and both sides named."""
+    """The same swap by a return: the same sums, and both sides are named."""
     placed = shop.place(items=(("Shoes", "89.00", 1), ("Scarf", "45.49", 1)))
     shop.act(lambda c: shop_actions.ship(c, placed))
     sent = placed.fulfillments[0].lines[0].number_id
@@ -166,7 +166,7 @@ def test_an_exchange(shop: Shop, seen: Seen, as_alice: Client, conversation: Con
 def test_what_we_owe_after_an_edit(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:
-    """case D5: paid 134.49; 105.91 removed by an order edit, nothing refunded yet."""
+    """134.49 paid; 105.91 removed by an order edit, and nothing refunded yet."""
     placed = shop.place(items=(("Coat", "105.91", 1), ("Scarf", "28.58", 1)))
     coat = placed.lines[0].number_id
     shop.act(lambda c: editing.edit(c, placed, remove={coat: 1}))
@@ -201,7 +201,7 @@ def test_an_order_that_was_canceled_is_not_called_refunded(
 def test_a_lost_dispute_warns_as_loudly_as_an_open_one(
     shop: Shop, seen: Seen, as_alice: Client, alice: User, conversation: Conversation, word: str
 ) -> None:
-    """case F1: a dispute was lost, and 5.00 is to be refunded."""
+    """A dispute was lost, and an agent is about to refund 5.00."""
     placed = shop.place()
     placed.dispute = word
     changed(shop, placed, lambda _c: None)
@@ -270,7 +270,7 @@ def shop_domain() -> str:
 def test_a_line_without_a_product(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:
-    """case K1: neither title nor image nor SKU."""
+    """The line has no title, image or SKU."""
     placed = shop.place()
     placed.lines[0].title = ""
     changed(shop, placed, lambda _c: None)
@@ -294,7 +294,7 @@ def test_gift_card_and_card(
     shares: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """case K3: 134.49 paid, 50.00 of it by gift card: 84.49 + 50.00; and 60.00 to the card."""
+    """134.49 paid, 50.00 of it by gift card: 84.49 + 50.00; and 60.00 to the card."""
     without_wake_ups(monkeypatch)
     placed = shop.place(items=(("Lamp", "134.49", 1),), paid=False)
     shop.act(lambda c: shop_actions.pay(c, placed, Decimal("50.00"), "gift_card", None))

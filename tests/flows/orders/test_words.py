@@ -1,4 +1,4 @@
-"""The words on an order's card for every state Shopify may name: rows F11-F25, through the panel."""
+"""The labels on an order's card for every status Shopify may send."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def badges(as_alice: Client, seen: Seen) -> Callable[[], list[str]]:
 
 
 def test_a_hold_says_why(shop: Shop, store: Store, badges: Callable[[], list[str]]) -> None:
-    """Case H1."""
+    """The reason for a hold is shown until the hold is released."""
     order = shop.place()
     shop.act(lambda c: holding.hold(c, order, "High risk of fraud"))
     assert badges() == ["Open", "Paid", "Unfulfilled", "On hold: High risk of fraud"]
@@ -50,7 +50,7 @@ def test_a_hold_says_why(shop: Shop, store: Store, badges: Callable[[], list[str
 
 
 def test_a_preorder_says_its_day(shop: Shop, store: Store, badges: Callable[[], list[str]]) -> None:
-    """Case H3."""
+    """A scheduled fulfillment shows its date."""
     order = shop.place()
     shop.act(lambda c: holding.schedule(c, order, datetime(2027, 2, 1, 8, tzinfo=UTC)))
     assert badges() == ["Open", "Paid", "Unfulfilled", "Scheduled for 1 February 2027"]
@@ -72,7 +72,7 @@ def test_work_that_was_begun_and_work_at_the_counter(
 def test_an_arrival_is_on_the_day_of_the_place_it_goes_to(
     shop: Shop, store: Store, badges: Callable[[], list[str]]
 ) -> None:
-    """Case H5."""
+    """It's still the 28th in Los Angeles when it's the 29th in UTC."""
     order = shop.place(
         shippingAddress={"city": "Los Angeles", "countryCode": "US", "provinceCode": "CA"}
     )
@@ -99,7 +99,7 @@ def test_an_arrival_is_on_the_day_of_the_place_it_goes_to(
 def test_a_word_that_is_new_is_kept(
     shop: Shop, store: Store, seen: Seen, as_alice: Client, status: str | None, words: str
 ) -> None:
-    """Case H8."""
+    """A parcel status we don't know is shown as Shopify sent it."""
     order = stored(replace(shipped(parcel(display_status=status)), legacy_id=77), store)
     found = as_alice.get(f"/api/v1/orders/{order.pk}/").json()
     assert [badge["label"] for badge in found["badges"]][2] == words
@@ -180,7 +180,7 @@ def test_without_the_scope_the_order_is_read_all_the_same(
 def test_an_order_is_found_by_its_number_with_and_without_what_stands_around_it(
     shop: Shop, store: Store, seen: Seen, as_alice: Client, words: str
 ) -> None:
-    """Case I1."""
+    """The search accepts the order number with or without the store's prefix and suffix."""
     shop.place(name="EN1043-DE")
     shop.place(name="EN10430-DE")
     shop.place(name="EN1044-DE")

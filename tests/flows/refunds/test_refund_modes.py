@@ -227,7 +227,7 @@ def test_programs_say_it_by_the_lines(shop: Shop, desk: Callable[..., Desk], ali
 def test_more_shipping_than_was_paid_is_refused_at_review(
     desk: Callable[..., Desk], more: dict[str, str]
 ) -> None:
-    """Case K5."""
+    """The error is shown at the field, with the most that can be refunded."""
     found = desk()
     shown = found.page(reason="other", shipping="999", **more)
     assert 'name="token"' not in shown
@@ -236,7 +236,7 @@ def test_more_shipping_than_was_paid_is_refused_at_review(
 
 
 def test_shipping_alone_is_refunded(shop: Shop, desk: Callable[..., Desk]) -> None:
-    """Case K5."""
+    """Shipping can be refunded without any items, and only once."""
     found = desk()
     sent = found.confirm(shop, mode="items", reason="other", shipping="4.90")
     assert (sent["shipping"], [t["amount"] for t in sent["transactions"]]) == (
@@ -257,7 +257,7 @@ def test_shipping_alone_is_refunded(shop: Shop, desk: Callable[..., Desk]) -> No
 def test_items_go_back_to_stock_the_way_shopify_wants_it(
     shop: Shop, desk: Callable[..., Desk], fate: str, kind: str
 ) -> None:
-    """Case G1."""
+    """Unshipped units are restocked as canceled, shipped ones as returned."""
     found = desk(fate)
     form = {"mode": "items", "reason": "other", "line_1": "2", "restock": "on"}
     if fate == "delivered":
@@ -273,7 +273,7 @@ def test_items_go_back_to_stock_the_way_shopify_wants_it(
 def test_a_line_that_was_shipped_in_part_goes_back_in_two_ways(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:
-    """Case G1."""
+    """Unshipped units are restocked as canceled, the others as returned, each at its location."""
     placed = shop.place(items=(("Tile", "10.00", 5),))
 
     def part(context: Any) -> None:

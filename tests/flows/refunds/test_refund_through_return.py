@@ -1,4 +1,4 @@
-"""F39 with a return at Shopify: the refund goes through it, and stock changes by the units received."""
+"""Refunds through a Shopify return: only the units received change the stock."""
 
 from __future__ import annotations
 

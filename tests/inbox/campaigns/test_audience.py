@@ -1,4 +1,4 @@
-"""Audiences: performed or not, how often, within how long; never across stores (F50)."""
+"""Audiences: who did what, how often and within how long; never across stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A message means the same handled at once, after an outage, and in the back-test (F50)."""
+"""A campaign decides the same at once, after an outage and in the back-test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Order events and the messages they send: each once, and one for one action (row F47)."""
+"""Order events and their messages: each is sent once, and one action gets one message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkouts by the doors: webhook, sweep, a fresh read, a row, a message — or a reason (F50)."""
+"""Abandoned checkouts, from the webhook or the sweep to a message or the reason for none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a customer is sent is in their language, and exactly what the agent saw (G12, issue 5.5)."""
+"""Customers get messages in their own language, exactly as the agent saw them."""
 
 from __future__ import annotations
 

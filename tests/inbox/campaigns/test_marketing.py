@@ -1,4 +1,4 @@
-"""Marketing on order events: by the doors, with consent, once in the quiet time (F47, F50)."""
+"""Marketing on order events: only with consent, and once per quiet time."""
 
 from __future__ import annotations
 

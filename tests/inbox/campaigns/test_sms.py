@@ -1,4 +1,4 @@
-"""SMS: one interface, a provider by a setting, and nothing personal in a production log (F47)."""
+"""Text messages: the provider is a setting, and production logs hold no personal data."""
 
 from __future__ import annotations
 

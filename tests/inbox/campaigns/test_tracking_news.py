@@ -1,4 +1,4 @@
-"""“Order shipped” with tracking numbers waits for the number, and says so (row F47)."""
+"""“Order shipped” with tracking numbers waits for the number, and says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""“Wrong person?” and “Not this person” stand until a person says otherwise (issue 13)."""
+"""“Wrong person?” and “Not this person” stand until a person says otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who wrote what: everybody in a conversation is somebody of their own (issue 13)."""
+"""Every message names its sender, and each participant in a conversation is a separate person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking messages in: late, at once, long, empty; and waking up (issue 13)."""
+"""Receiving messages: late, concurrent, long and empty ones; and the end of a snooze."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a reply goes: to the address that wrote, fixed when it is written (issue 13)."""
+"""A reply goes to the address that wrote, fixed when the reply is written."""
 
 from __future__ import annotations
 

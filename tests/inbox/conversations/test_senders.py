@@ -1,4 +1,4 @@
-"""Who a sender is (G18): a proven address identifies, a given one only suggests."""
+"""Who a sender is: a verified address identifies a contact, a claimed one only suggests one."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def contact_of(talk: str) -> Contact:
 def test_a_stranger_with_a_customers_phone_is_a_contact_of_their_own(
     channel: Channel, widget: Channel
 ) -> None:
-    """case B1: nothing of Jane's moves to whoever gives her number."""
+    """Whoever gives Jane's number gets nothing of hers."""
     push(channel, JANE | {"phone": NUMBER}, talk="jane")
     jane = contact_of("jane")
     assert addresses(jane) == {"jane@example.com", NUMBER}
@@ -191,7 +191,7 @@ def test_a_shared_phone_does_not_make_two_people_one(channel: Channel, given: st
 def test_a_number_as_it_is_dialed_in_the_stores_country_is_read(
     channel: Channel, german: Store, typed: str
 ) -> None:
-    """case B3"""
+    """A national phone number is read with the store's country."""
     push(channel, JANE | {"phone": NUMBER}, talk="jane")
     answer = push(channel, {"external_id": "u-2", "phone": typed}, talk="again")
     assert answer.json()["not_understood"] == {}
@@ -201,7 +201,7 @@ def test_a_number_as_it_is_dialed_in_the_stores_country_is_read(
 def test_a_number_that_is_not_understood_is_said_and_kept(
     channel: Channel, german: Store, as_alice: Client, alice: User
 ) -> None:
-    """case B3: never dropped in silence"""
+    """The answer explains it, and the value is kept as a claim."""
     sender = {"external_id": "u-2", "name": "Tom", "phone": "ext. 12", "email": "no address"}
     answers = [push(channel, sender) for _again in range(2)]
     assert [a.status_code for a in answers] == [201, 200]
@@ -240,7 +240,7 @@ def test_without_a_stores_country_only_international_numbers_are_read(db: None) 
     ],
 )
 def test_two_spellings_of_one_address(one: str, other: str, are_one: bool) -> None:
-    """case B5: apostrophes, plus addresses and international domains are addresses, too"""
+    """Apostrophes, plus addressing and international domains are supported."""
     first, second = normalization.email(one), normalization.email(other)
     assert first
     assert second

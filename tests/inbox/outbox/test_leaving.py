@@ -1,4 +1,4 @@
-"""What was written may no longer be right when it leaves: asked before every try (F47, F50)."""
+"""Before every attempt, a message is checked again: it may no longer be right to send it."""
 
 from __future__ import annotations
 

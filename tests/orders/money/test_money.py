@@ -96,7 +96,7 @@ SHORTENED = [
 
 @pytest.mark.parametrize("currency", SHORTENED)
 def test_no_digit_is_lost_of_currencies_people_show_without_decimals(currency: str) -> None:
-    """Case C1."""
+    """The decimals survive parsing, formatting and sending."""
     money = Money.from_wire("1234.56", currency)
     wire = money.plain()
     assert Money.from_wire(wire, currency) == money

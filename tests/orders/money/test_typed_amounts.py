@@ -70,7 +70,7 @@ def test_what_is_read_is_one_amount_or_refused(language: str, currency: str, tex
     ],
 )
 def test_a_typed_comma_or_point_are_both_fine(language: str, text: str, amount: str) -> None:
-    """Case C3."""
+    """Every common way to type an amount is read, in each language."""
     assert read(text, "EUR", language=language) == Money(Decimal(amount), "EUR")
 
 

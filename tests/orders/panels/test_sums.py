@@ -92,7 +92,7 @@ def test_the_rows_add_up_to_the_total(
 
 
 def test_an_order_with_duties_and_a_tip() -> None:
-    """case D1: 108.90 goods + 4.90 shipping + 20.69 tax + 3.00 tip + 20.00 duties = 157.49."""
+    """108.90 goods + 4.90 shipping + 20.69 tax + 3.00 tip + 20.00 duties = 157.49."""
     snapshot = with_money(
         order(paid="157.49"),
         subtotal="108.90",
@@ -156,7 +156,7 @@ def test_cash_rounding_is_shown() -> None:
 
 
 def test_shares_of_gift_card_and_card() -> None:
-    """case K3: 134.49 paid, 50.00 of it by gift card."""
+    """134.49 paid, 50.00 of it by gift card."""
     snapshot = with_money(
         replace(
             order(paid="134.49", refunded="60.00"),

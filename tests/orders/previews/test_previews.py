@@ -1,4 +1,4 @@
-"""What a summary refuses, proposes and warns of (F31-F42): each rule by an order that breaks it."""
+"""What a summary refuses, proposes and warns of: each rule with an order that breaks it."""
 
 from __future__ import annotations
 
@@ -638,7 +638,7 @@ def test_the_calculated_amount_needs_none(refund: Any) -> None:
 def test_more_shipping_than_was_paid_is_refused_at_once(
     refund: Any, gateway: FakeGateway, maximum: str, words: str
 ) -> None:
-    """Case K5."""
+    """The refusal belongs to the shipping field, and names the most that can be refunded."""
     gateway.shipping_maximum = maximum
     with pytest.raises(InvalidMoney, match=words) as refusal:
         refund(order(), shipping=eur("999"), amount=eur("5.00"), discrepancy_reason="OTHER")

@@ -43,7 +43,7 @@ def split(units: int, unshipped: int, chosen: int, *parts: SuggestedLine, **more
 
 
 def test_shopifys_own_split_is_taken() -> None:
-    """Case G1."""
+    """Shopify's split is kept where it fits what was shipped."""
     found = split(5, 2, 4, part(2, "CANCEL", WAREHOUSE), part(2, "RETURN", SHELF))
     assert found == [(2, "CANCEL", "place-2"), (2, "RETURN", "place-1")]
     assert split(5, 2, 3, part(3, "RETURN", SHELF)) == [(3, "RETURN", "place-1")]
@@ -51,7 +51,7 @@ def test_shopifys_own_split_is_taken() -> None:
 
 @pytest.mark.parametrize("said", ["RETURN", "CANCEL", "SOMETHING_NEW"])
 def test_what_cannot_be_is_split_by_what_was_shipped(said: str) -> None:
-    """Case G1: what was shipped is never canceled, what was not never comes back."""
+    """Shipped units are never restocked as canceled, nor unshipped ones as returned."""
     assert split(5, 2, 5, part(5, said, SHELF)) == [
         (2, "CANCEL", "place-1"),
         (3, "RETURN", "place-1"),

@@ -1,4 +1,4 @@
-"""What returns say, and what a refund through one books (F39): pure rules."""
+"""What returns say, and what a refund through a return restocks: pure rules."""
 
 from __future__ import annotations
 

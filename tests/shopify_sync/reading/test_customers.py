@@ -1,4 +1,4 @@
-"""Customer fields (F48, F49): webhook in, fresh read, one row a customer of a store."""
+"""Customer fields: a webhook triggers a fresh read, and each store has one row per customer."""
 
 from __future__ import annotations
 

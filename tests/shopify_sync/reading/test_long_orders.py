@@ -38,7 +38,7 @@ def test_every_line_of_every_page_counts(shop: Shop, store: Store, seen: Seen) -
 def test_a_line_of_the_last_page_keeps_an_order_undelivered(
     shop: Shop, store: Store, seen: Seen
 ) -> None:
-    """The rule of F27 looks at all lines: the last one here is not shipped yet."""
+    """All lines count toward delivery, and the last one here isn't shipped yet."""
     long_order(shop)
     snapshot = seen().snapshot
     last = snapshot.lines[-1]

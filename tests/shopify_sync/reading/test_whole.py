@@ -139,7 +139,7 @@ def test_an_ordinary_order_is_one_cheap_request(client: DirectClient) -> None:
 
 
 def test_twelve_parcels(client: DirectClient) -> None:
-    """case A1: ten of twelve parcels are delivered, and two are on the way."""
+    """Ten of twelve parcels are delivered, and two are in transit."""
     order = order_with(client, parcels=12, undelivered=2, refunds=0)
     read = client.snapshot(order)
     assert client.asked == ["OrderForPanel"]
@@ -152,7 +152,7 @@ def test_twelve_parcels(client: DirectClient) -> None:
 
 
 def test_two_hundred_and_sixty_lines(client: DirectClient) -> None:
-    """case A5: an order with 260 lines."""
+    """Every line of an order with 260 lines is read."""
     read = client.snapshot(client.place(*["1.00"] * 260))
     assert [line.title for line in read.lines] == [f"Item {n}" for n in range(260)]
     assert client.asked == ["OrderForPanel", "OrderLines", "OrderVersion"]

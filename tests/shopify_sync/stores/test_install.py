@@ -1,4 +1,4 @@
-"""T16: connecting by OAuth, and everything that must not connect. No socket but the shop's."""
+"""Connecting by OAuth, and what must not connect; no host but the shop's is called."""
 
 from __future__ import annotations
 

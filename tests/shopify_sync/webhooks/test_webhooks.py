@@ -100,7 +100,7 @@ def test_a_signed_delivery_is_stored_as_its_bytes_and_answered_200(
 def test_the_signature_is_of_the_bytes_however_they_are_written(
     connected: Store, push: Push, body: bytes
 ) -> None:
-    """case J1: 200 and read; wrong secret 401."""
+    """The right secret gets a 200 and the order is read; a wrong one gets a 401."""
     assert push(body, secret=b"shpss_wrong").status_code == 401
     assert not WebhookEvent.objects.exists()
     assert push(body).status_code == 200

@@ -1,4 +1,4 @@
-"""T19: after a redaction, a wipe or the end of its time, no byte of a person is left anywhere."""
+"""After a redaction, a wipe or the end of retention, not one byte of a person's data is left."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 # The claimed size is 1,000, which takes minutes; CI runs 200 on PostgreSQL.
-COUNT = int(os.environ.get("T19_CUSTOMERS", "40"))
+COUNT = int(os.environ.get("PRIVACY_TEST_CUSTOMERS", "40"))
 
 
 @pytest.fixture(autouse=True)
