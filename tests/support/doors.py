@@ -78,8 +78,14 @@ def native_door() -> Iterator[NativeDoor]:
     """settings.asgi in a thread, as a server runs it; stopped with all its tallies written."""
     from settings.asgi import application
 
+    # A test may pause for longer than the five seconds after which an idle connection is closed.
     config = uvicorn.Config(
-        application, port=0, log_level="critical", lifespan="on", access_log=False
+        application,
+        port=0,
+        log_level="critical",
+        lifespan="on",
+        access_log=False,
+        timeout_keep_alive=120,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
