@@ -1,15 +1,15 @@
 """Enqueue Celery tasks by name.
 
-Rows are the truth and a sweep finds every row that is due; a message only makes work start sooner. So
-nothing here raises when the broker is down, and messages carry nothing but IDs. Tasks are named
-instead of imported because they import the very modules that enqueue them.
+Rows are the truth and a sweep finds every row that is due; a message only makes work start sooner.
+So nothing here raises when the broker is down. Tasks are named instead of imported because they
+import the very modules that enqueue them.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from threading import Lock
+from importlib import import_module
 from typing import Any, Final
 
 from celery import current_app
@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 LONGEST_DELAY_S: Final = 300.0
 # And this long for a worker. After an outage, the sweeps process each row once instead.
 EXPIRES_AFTER_S: Final = 15 * 60.0
-_loading = Lock()
 
 
 def enqueue(
@@ -41,20 +40,20 @@ def enqueue(
             args, countdown=delay_s, expires=delay_s + expires_after_s
         )
     except OperationalError:
-        logger.warning("The broker is down; %s %s waits for the sweep", task, args)
+        # No arguments: find_orders has customers' addresses in them.
+        logger.warning("The broker is down; %s was not enqueued", task)
         return False
     return True
 
 
 def _load(task: str) -> None:
-    """Import the tasks, which only a worker does at its start; a web server or a command hasn't.
+    """Import the module of a task, which only a worker does at its start.
 
-    One thread at a time: several first requests may come at once.
+    Not by Celery's loader: that sets Django up once more and runs all system checks, two seconds
+    within somebody's click.
     """
     if task not in current_app.tasks:
-        with _loading:
-            if task not in current_app.tasks:
-                current_app.loader.import_default_modules()
+        import_module(task.rpartition(".")[0])
 
 
 def enqueue_each(task: str, ids: Iterable[int], *, delay_s: float = 0) -> None:

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # Like a web server or a command: the apps are loaded, their task modules aren't.
 FRESH = """
+import logging
 import sys
 from unittest.mock import patch
 
@@ -20,9 +21,16 @@ django.setup()
 from core import queue
 
 assert not any(name in sys.modules for name in ("orders.tasks", "shopify_sync.tasks"))
-with patch("celery.app.task.Task.apply_async") as send:
+handlers = list(logging.getLogger().handlers)
+with (
+    patch("celery.app.task.Task.apply_async") as send,
+    patch("django.core.management.base.BaseCommand.check", side_effect=AssertionError("checks")),
+    patch("django.core.checks.run_checks", side_effect=AssertionError("checks")),
+):
     assert queue.enqueue("{task}", 1)
 assert send.call_count == 1
+# Nothing sets Django up once more within a request.
+assert logging.getLogger().handlers == handlers
 """
 
 
