@@ -49,6 +49,12 @@ def keep_opt_outs() -> None:
 
 
 @shared_task
+def recheck_opt_outs() -> None:
+    """Once a night, find opt-outs that the ledger file has lost."""
+    opt_outs.recheck()
+
+
+@shared_task
 def settle_marketing(row_id: int) -> None:
     """Ask Shopify for consent and decide one marketing message."""
     marketing.settle(row_id)

@@ -47,6 +47,10 @@ SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "sweep marketing": {"task": "inbox.tasks.sweep_marketing", "schedule": 15.0},
     "sweep snoozed": {"task": "inbox.tasks.sweep_snoozed", "schedule": 30.0},
     "keep opt-outs": {"task": "inbox.tasks.keep_opt_outs", "schedule": 60.0},
+    "recheck opt-outs": {
+        "task": "inbox.tasks.recheck_opt_outs",
+        "schedule": crontab(hour=4, minute=11),
+    },
     "prune live events": {"task": "inbox.tasks.prune_live_events", "schedule": 300.0},
 }
 # Longest life of a nightly task's message: after that, the next night's run is closer.

@@ -8,6 +8,7 @@ Opt-outs are kept here because the app has no permission to change customers in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
 from django.conf import settings
@@ -19,6 +20,7 @@ from inbox.models import OptOut
 from orders.privacy.ledger import (
     append_entries,
     digests,
+    other_entries,
 )
 
 _SALT: Final = "inbox.optout"
@@ -68,6 +70,22 @@ def keep() -> None:
         return
     append_entries({"kind": _KIND, "digest": row.digest} for row in rows)
     OptOut.objects.filter(pk__in=[row.pk for row in rows]).update(kept_at=timezone.now())
+
+
+def recheck() -> int:
+    """Have opt-outs that the ledger file lacks appended again; returns how many.
+
+    The file may have been lost, cut short or moved since. Reads all of it, so this is for a
+    nightly task. Raises OSError.
+    """
+    path = Path(settings.REDACTION_LEDGER_FILE)
+    kept = {entry["digest"] for entry in other_entries(path)} if path.exists() else set()
+    rows = OptOut.objects.exclude(kept_at=None).values_list("pk", "digest")
+    missing = [pk for pk, digest in rows.iterator() if digest not in kept]
+    for start in range(0, len(missing), _KEPT_AT_ONCE):
+        some = missing[start : start + _KEPT_AT_ONCE]
+        OptOut.objects.filter(pk__in=some).update(kept_at=None)
+    return len(missing)
 
 
 def enter_again(entries: Iterable[Mapping[str, str]]) -> None:

@@ -14,7 +14,13 @@ from django.test import Client
 
 from inbox.models import Campaign, CampaignMessage, DeliveryState, OptOut
 from inbox.suppression import opt_outs
-from inbox.tasks import keep_opt_outs, sweep_events, sweep_marketing, sweep_outbox
+from inbox.tasks import (
+    keep_opt_outs,
+    recheck_opt_outs,
+    sweep_events,
+    sweep_marketing,
+    sweep_outbox,
+)
 from orders.models import RedactedIdentity, Store
 from tests.support.shop import DOMAIN, Shop
 
@@ -194,6 +200,22 @@ def test_a_web_server_needs_no_ledger_to_unsubscribe_somebody(
     keep_opt_outs()
     restore_an_old_backup()
     assert opt_outs.has("jane@example.com")
+
+
+@pytest.mark.parametrize("is_rechecked", [True, False])
+def test_a_lost_ledger_file_is_written_again(ledger: Path, is_rechecked: bool) -> None:
+    """The second case is the control: nothing else notices."""
+    for name in ("jane", "amir"):
+        opt_outs.record(opt_outs.token_of(f"{name}@example.com"))
+    keep_opt_outs()
+    first_line = ledger.read_text().splitlines(keepends=True)[0]
+    ledger.write_text(first_line)
+    if is_rechecked:
+        recheck_opt_outs()
+    keep_opt_outs()
+    assert len(ledger.read_text().splitlines()) == (2 if is_rechecked else 1)
+    recheck_opt_outs()
+    assert OptOut.objects.filter(kept_at=None).count() == (0 if is_rechecked else 1)
 
 
 def test_a_line_that_was_cut_off_hides_no_other(ledger: Path) -> None:
