@@ -9,8 +9,7 @@ class InboxConfig(AppConfig):
 
     def ready(self) -> None:
         # Imported for their side effects: they register signal receivers, system checks, personal
-        # data and dashboard tiles. accounts.admin replaces Django's own pages for users and
-        # groups, so it comes last.
+        # data and dashboard tiles. accounts.admin replaces Django's own pages of users and groups.
         from inbox import access, checks, dashboard, personal_data, receivers  # noqa: F401
         from inbox.accounts import (  # noqa: F401
             admin,

@@ -28,9 +28,7 @@ from orders.models import (
 from shopify_sync.actions import perform
 from shopify_sync.models import Backfill, Comparison, WebhookEvent
 from shopify_sync.reading import (
-    backlog as reading,
-)
-from shopify_sync.reading import (
+    backlog,
     customers,
     orders,
     search,
@@ -89,7 +87,7 @@ def fetch_order(order_id: int) -> None:
 @shared_task
 def read_store(store_id: int) -> None:
     """Read a store's dirty orders for one turn."""
-    reading.read_waiting(store_id)
+    backlog.read_waiting(store_id)
 
 
 @shared_task
@@ -212,7 +210,7 @@ def sweep_dirty_customers() -> None:
 @shared_task
 def complete_orders() -> None:
     """Mark open orders that back-fills could not read completely, a few per store."""
-    _each(Store.objects.active(), reading.complete_some)
+    _each(Store.objects.active(), backlog.complete_some)
 
 
 @shared_task

@@ -13,9 +13,7 @@ from inbox.accounts.roles import Agent
 from inbox.contacts import (
     identities,
     matching,
-)
-from inbox.contacts import (
-    suggested_addresses as suggestions,
+    suggested_addresses,
 )
 from inbox.contacts.identities import OrderKeys
 from inbox.contacts.matching import (
@@ -91,7 +89,7 @@ def person(
         services.mark_unread_customers(unread)
     # Removed and set-aside addresses are listed separately.
     claims = tuple(c for c in contact.claims.all() if (c.kind, c.value) not in keys.refused)
-    suggested = suggestions.suggestions(known, keys, matched, text, claims)
+    suggested = suggested_addresses.suggestions(known, keys, matched, text, claims)
     return Person(
         matching=matched,
         suggestions=suggested,

@@ -72,16 +72,6 @@ def ship(
     return parcel
 
 
-def ship_rest(context: Context, order: Order, tracking: list[Tracking]) -> Fulfillment:
-    """Ship everything left of an order in one parcel. Raises UserError if nothing is."""
-    work = next(
-        (w for w in order.fulfillment_orders if w.status not in {"CLOSED", "CANCELLED"}), None
-    )
-    if work is None:
-        raise UserError("Nothing is left to ship.", ["fulfillment"])
-    return ship(context, order, work, None, tracking)
-
-
 def cancel(context: Context, order: Order, parcel: Fulfillment) -> None:
     """Undo a shipment; its goods count as unshipped again. Repeating it changes nothing."""
     if parcel.status == "CANCELLED":

@@ -79,7 +79,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description="body, masked")
     def contents(self, event: WebhookEvent) -> str:
-        """Return the body with personal data masked."""
+        """The body, with personal data masked."""
         return masked_body(event.body_bytes)
 
     @admin.action(description="Process again", permissions=["replay"])

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from types import MappingProxyType
 from typing import Any, Final
 
 import shopify
@@ -119,7 +118,6 @@ class Budget:
 
 
 _budgets: Final[dict[str, Budget]] = {}
-NOTHING_OPTIONAL: Final[Mapping[str, bool]] = MappingProxyType({})
 
 
 @cache

@@ -47,7 +47,7 @@ _POLL_S: Final = 0.05
 _REFUSED: Final = {400, 401, 403}
 _ANSWER_WITHIN_S: Final = 12.0
 _MAX_ANSWER_BYTES: Final = 2**20
-RECONNECT: Final = "Reconnect the store: open its connection and choose “Install in Shopify”."
+RECONNECT: Final = "Reconnect the store: open its connection and install the app in Shopify again."
 
 
 def current(row: ShopConnection) -> Secret:
