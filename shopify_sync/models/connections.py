@@ -44,7 +44,7 @@ class ShopConnection(models.Model):
         blank=True, default="", help_text="The Admin API token, shpat_…"
     )
     api_secret = EncryptedTextField(
-        "Client secret", help_text="The app's client secret, shpss_…: it signs webhooks."
+        "Client secret", help_text="The app's client secret, shpss_…, which signs webhooks."
     )
     refresh_token = EncryptedTextField(blank=True, default="", editable=False)
     # Shopify accepts the old one until the new one is first used.
@@ -61,13 +61,13 @@ class ShopConnection(models.Model):
         "Previous client secret",
         blank=True,
         default="",
-        help_text="Still accepted while Shopify rotates the secret.",
+        help_text="Still accepted while the secret is being rotated.",
     )
     scopes = models.JSONField(default=list, blank=True, editable=False)
     sees_customer_pages = models.BooleanField(
         default=False,
         editable=False,
-        help_text="Shopify gives this app the pages of its customers (protected data, level 2).",
+        help_text="Shopify gives this app customers' order status pages (protected data, level 2).",
     )
     credentials_ok_at = models.DateTimeField(null=True, editable=False)
     webhooks_ok_at = models.DateTimeField(null=True, editable=False)
@@ -107,5 +107,5 @@ class ShopConnection(models.Model):
             if previous:
                 found.append(previous.reveal().encode())
         except UndecryptableSecret:
-            logger.warning("cannot decrypt the previous secret of %s", self)
+            logger.warning("can't decrypt the previous secret of %s", self)
         return tuple(found)

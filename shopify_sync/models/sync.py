@@ -19,14 +19,14 @@ class SyncCursor(models.Model):
     updated_through = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)
     reader_lease_until = models.DateTimeField(
-        null=True, help_text="One worker at a time reads a store's waiting orders."
+        null=True, help_text="Lets one worker at a time read the store's waiting orders."
     )
     finished_at = models.DateTimeField(null=True)
     # Where an interrupted run resumes: {"since": …, "after": …, "newest": …}.
     progress = models.JSONField(default=dict, blank=True, editable=False)
     orders_seen = models.PositiveIntegerField(default=0)
     drift_found = models.PositiveIntegerField(
-        default=0, help_text="Orders found changed that no webhook had told of."
+        default=0, help_text="Changed orders that no webhook had reported."
     )
 
     def __str__(self) -> str:
@@ -34,8 +34,8 @@ class SyncCursor(models.Model):
 
 
 class BackfillState(models.TextChoices):
-    ASKING = "asking", "Asking Shopify"
-    PREPARING = "preparing", "Shopify prepares the file"
+    ASKING = "asking", "Requesting"
+    PREPARING = "preparing", "Shopify is preparing the file"
     IMPORTING = "importing", "Importing"
     DONE = "done", "Done"
     FAILED = "failed", "Failed"
@@ -65,7 +65,7 @@ class Backfill(models.Model):
     state = models.CharField(
         max_length=10, choices=BackfillState.choices, default=BackfillState.ASKING
     )
-    since = models.DateTimeField(help_text="Orders changed after this time are read.")
+    since = models.DateTimeField(help_text="Orders changed after this time are imported.")
     started_at = models.DateTimeField(auto_now_add=True)
     first_order_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -75,15 +75,17 @@ class Backfill(models.Model):
     orders_prepared = models.PositiveIntegerField(default=0)
     orders_done = models.PositiveIntegerField(default=0)
     orders_skipped = models.PositiveIntegerField(
-        default=0, help_text="Lines that could not be read; each was marked to be read by itself."
+        default=0,
+        help_text="Lines of the file that couldn't be imported; their orders are read one by one.",
     )
     file_size = models.PositiveBigIntegerField(default=0)
     bytes_done = models.PositiveBigIntegerField(default=0)
     bytes_reached = models.PositiveBigIntegerField(
-        default=0, help_text="The furthest it ever came, in whichever file: more is progress."
+        default=0,
+        help_text="The most orders imported from any file so far; a higher count is progress.",
     )
     tries = models.PositiveSmallIntegerField(
-        default=0, help_text="Failures in a row, with nothing gained between them."
+        default=0, help_text="Failures in a row without progress in between."
     )
     error = models.TextField(blank=True)
     # One worker at a time: it moves next_step_at to the end of its lease. The fence keeps a worker
@@ -164,17 +166,19 @@ class Comparison(models.Model):
     started_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
     orders_at_shop = models.PositiveIntegerField(default=0)
-    missing = models.PositiveIntegerField(default=0, help_text="Orders we did not hold.")
+    missing = models.PositiveIntegerField(
+        default=0, help_text="Orders in Shopify that were missing here."
+    )
     differing = models.PositiveIntegerField(
-        default=0, help_text="Orders whose last change we had not read."
+        default=0, help_text="Orders whose last change hadn't been read."
     )
     vanished = models.PositiveIntegerField(
-        default=0, help_text="Orders we hold that Shopify no longer lists."
+        default=0, help_text="Orders stored here that Shopify no longer lists."
     )
     # {"EUR": ["12.50", "12.50"]}: the sum at Shopify, then ours.
     refunds = models.JSONField(default=dict)
     markers_twice = models.PositiveIntegerField(
-        default=0, help_text="Actions whose mark stands on more than one refund."
+        default=0, help_text="Actions whose marker appears on more than one refund."
     )
     # One worker at a time; the fence keeps one that overslept its lease from writing.
     next_step_at = models.DateTimeField(null=True, editable=False)

@@ -38,13 +38,15 @@ class WebhookEvent(models.Model):
     triggered_at = models.CharField(max_length=40, blank=True)
     body = models.BinaryField()
     body_sha256 = models.CharField(
-        max_length=64, blank=True, help_text="Stays when the body goes (retention)."
+        max_length=64,
+        blank=True,
+        help_text="Kept when the body is deleted after its retention period.",
     )
     order_id = models.BigIntegerField(
-        null=True, help_text="Our number of the order it told of: redaction finds it by that."
+        null=True, help_text="The ID here of the order it was about, by which redaction finds it."
     )
     customer_number = models.BigIntegerField(
-        null=True, help_text="Shopify's number of the customer it told of, where it named no order."
+        null=True, help_text="Shopify's ID of the customer it was about, if it named no order."
     )
     received_at = models.DateTimeField(auto_now_add=True)
     state = models.CharField(max_length=8, choices=EventState.choices, default=EventState.WAITING)
@@ -114,9 +116,15 @@ class WebhookTally(models.Model):
     requests = models.PositiveIntegerField(default=0)
     stored = models.PositiveIntegerField(default=0)
     duplicates = models.PositiveIntegerField(default=0)
-    unauthorized = models.PositiveIntegerField(default=0, help_text="401: not signed by the shop.")
-    malformed = models.PositiveIntegerField(default=0, help_text="400 and 413.")
-    unavailable = models.PositiveIntegerField(default=0, help_text="503: Shopify sends it again.")
+    unauthorized = models.PositiveIntegerField(
+        default=0, help_text="401: the shop's signature was missing or wrong."
+    )
+    malformed = models.PositiveIntegerField(
+        default=0, help_text="400 or 413: malformed or too large."
+    )
+    unavailable = models.PositiveIntegerField(
+        default=0, help_text="503: unavailable; Shopify sends it again."
+    )
 
     class Meta:
         verbose_name = "hour of the balance"
