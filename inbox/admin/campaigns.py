@@ -158,7 +158,8 @@ class CampaignMessageAdmin(ReadOnlyAdmin):
         "campaign": "The campaign that wrote it.",
         "event": "What happened to which order.",
         "via": "The channel.",
-        "state": "Written: it is being sent or has been sent. Skipped or waiting: see the reason.",
+        "state": "“Written” means it is being sent or has been sent. If it was skipped or is "
+        "waiting, see the reason.",
         "amount": "The refund it's about.",
         "message": "In the conversation.",
         "recipient": "The email address on the order.",

@@ -48,7 +48,7 @@ class Via(models.TextChoices):
     """The channels a campaign can use. The values match outbox.routes.Way where both exist."""
 
     CONVERSATION = "conversation", _("In the conversation")
-    EMAIL = "email", _("E-mail")
+    EMAIL = "email", _("Email")
     SMS = "sms", _("SMS")
 
 
@@ -73,15 +73,15 @@ class CampaignText(models.Model):
     subject = models.CharField(
         max_length=200,
         validators=[validate_placeholders],
-        help_text="Of the e-mail. May hold the same placeholders as the text.",
+        help_text="The email's subject. Can use the same placeholders as the text.",
     )
     body = models.TextField(
         validators=[validate_placeholders],
-        help_text="Plain text. Placeholders: {{ order.number }}, {{ order.date }}, "
-        "{{ customer.first_name|there }} (the words after | are used where the value is missing), "
-        "{{ customer.name }}, {{ amount }}, {{ refund_sentence }}, {{ refund_how }} (when and "
-        "how the money arrives: by card, in cash, by transfer …), {{ tracking.numbers }}, "
-        "{{ store.name }}; of checkouts {{ checkout.url }}; of marketing by e-mail "
+        help_text="Plain text. Placeholders: {{ order.number }}, {{ order.date }}, {{ "
+        "customer.first_name|there }} (the text after | is used if the value is missing), "
+        "{{ customer.name }}, {{ amount }}, {{ refund_sentence }}, {{ refund_how }} (when "
+        "and how the money arrives: by card, in cash, by transfer …), {{ tracking.numbers "
+        "}}, {{ store.name }}. For checkouts: {{ checkout.url }}. For marketing emails: "
         "{{ unsubscribe_url }}.",
     )
     sms_text = models.TextField(
@@ -89,7 +89,7 @@ class CampaignText(models.Model):
         max_length=480,
         blank=True,
         validators=[validate_placeholders],
-        help_text="A shorter text for SMS. Empty: the text above.",
+        help_text="A shorter text for SMS. Leave empty to use the text above.",
     )
 
     class Meta:
@@ -119,68 +119,71 @@ class Campaign(CampaignText):
         "when",
         max_length=20,
         choices=CampaignTrigger.choices,
-        help_text="Viewed a product, added to cart and notify me are not here: Shopify tells of "
-        "them only to a pixel in the storefront.",
+        help_text="“Viewed a product”, “Added to cart”, and “Notify me” aren't available: Shopify "
+        "reports them only to a pixel in the storefront.",
     )
     purpose = models.CharField(
         max_length=13,
         choices=Purpose.choices,
         default=Purpose.TRANSACTIONAL,
-        help_text="Transactional: news of an order the customer placed, sent to everybody. "
-        "Marketing: only to customers whose consent Shopify shows as subscribed, read anew "
-        "before each message. Reminders of a checkout are marketing.",
+        help_text="Transactional: news about an order the customer placed, sent to everyone. "
+        "Marketing: sent only to customers whose consent is “subscribed” in Shopify, "
+        "checked again before each message. Checkout reminders are marketing.",
     )
     language = models.CharField(
         max_length=20,
         default="en",
         validators=[validate_language],
-        help_text="The language of the texts here. Sums and dates are written in it for customers "
-        "whose own language has no translation below.",
+        help_text="The language of the text here. For customers whose language has no translation "
+        "below, amounts and dates are written in it too.",
     )
     via_conversation = models.BooleanField(
-        "in the conversation", default=True, help_text="Into the customer's conversation."
+        "in the conversation", default=True, help_text="Sent to the customer's conversation."
     )
     via_email = models.BooleanField(
-        "by e-mail", default=True, help_text="To the order's e-mail address."
+        "by email", default=True, help_text="Sent to the order's email address."
     )
     via_sms = models.BooleanField(
-        "by SMS", default=False, help_text="To the order's phone number. Needs SMS_BACKEND."
+        "by SMS", default=False, help_text="Sent to the order's phone number. Requires SMS_BACKEND."
     )
     skip_when_shopify_notifies = models.BooleanField(
         default=True,
-        help_text="Send nothing when the agent let Shopify e-mail the customer.",
+        help_text="Send nothing if the agent let Shopify email the customer.",
     )
     staff_refund_minimum = models.DecimalField(
-        "refunds made in Shopify: at least",
+        "minimum for refunds made in Shopify",
         max_digits=12,
         decimal_places=2,
         default=Decimal(0),
         validators=[MinValueValidator(Decimal(0))],
-        help_text="In the shop's currency. A refund that staff made in Shopify's admin is told of "
-        "only from this sum on; those of agents here always are. 0: every one.",
+        help_text="In the shop's currency. Refunds that staff make in Shopify's admin send this "
+        "campaign only from this amount up; refunds by agents here always do. 0: every "
+        "refund.",
     )
     staff_refund_wait_minutes = models.PositiveIntegerField(
-        "refunds made in Shopify: minutes old",
+        "delay for refunds made in Shopify (minutes)",
         default=0,
         validators=[MaxValueValidator(24 * 60)],
-        help_text="So many minutes after staff made a refund in Shopify's admin it is told of, "
-        "not before: Shopify may have written to the customer itself. 0: at once.",
+        help_text="How many minutes to wait after staff make a refund in Shopify's admin, because "
+        "Shopify may already have written to the customer. 0: send right away.",
     )
     abandoned_after_minutes = models.PositiveIntegerField(
         default=60,
         validators=[MinValueValidator(10), MaxValueValidator(7 * 24 * 60)],
-        help_text="A checkout counts as abandoned when nothing happened to it for so many "
-        "minutes and no order was placed.",
+        help_text="A checkout counts as abandoned after this many minutes without activity or an "
+        "order.",
     )
     quiet_days = models.PositiveSmallIntegerField(
         default=7,
         validators=[MinValueValidator(1), MaxValueValidator(365)],
-        help_text="Marketing: the same customer gets this campaign at most once in so many days.",
+        help_text="Marketing: the same customer gets this campaign at most once in this many days.",
     )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     switched_on_at = models.DateTimeField(
-        null=True, editable=False, help_text="Empty: it was on from the beginning."
+        null=True,
+        editable=False,
+        help_text="When it was last turned on. Empty: it has been on since it was created.",
     )
 
     objects = CampaignQuerySet.as_manager()
@@ -319,7 +322,7 @@ class CampaignTranslation(CampaignText):
     language = models.CharField(
         max_length=20,
         validators=[validate_language],
-        help_text="A language code such as de or ar. pt is also read by customers of pt-BR.",
+        help_text="A language code such as de or ar. Customers whose language is pt-BR also get pt.",
     )
 
     class Meta:
@@ -352,14 +355,14 @@ class CampaignCondition(models.Model):
     count = models.PositiveSmallIntegerField(
         "times",
         default=1,
-        help_text="Counted in orders, or in checkouts. The event that sends the message counts.",
+        help_text="Counts orders or checkouts, including the one that sends the message.",
     )
     days = models.PositiveSmallIntegerField(
-        "within days",
+        "within (days)",
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(3650)],
-        help_text="Empty: ever, as far back as this store's orders were read.",
+        help_text="Empty: no time limit, as far back as this store's orders have been read.",
     )
 
     class Meta:

@@ -11,7 +11,7 @@ from core.encryption import SealedTextField
 
 class ChannelKind(models.TextChoices):
     API = "api", _("Messenger (API)")
-    EMAIL = "email", _("E-mail")
+    EMAIL = "email", _("Email")
 
 
 class Channel(models.Model):
@@ -21,21 +21,21 @@ class Channel(models.Model):
     kind = models.CharField(max_length=10, choices=ChannelKind.choices, default=ChannelKind.API)
     name = models.CharField(max_length=100, unique=True, help_text="Shown to agents.")
     is_active = models.BooleanField(
-        default=True, help_text="Off: its messages are refused and nothing is sent by it."
+        default=True, help_text="If off, its messages are rejected and nothing is sent through it."
     )
     callback_url = models.URLField(
         max_length=500,
         blank=True,
-        help_text="Replies are POSTed here, signed as Standard Webhooks prescribe. "
-        "Empty: replies are kept in the conversation only.",
+        help_text="Replies are posted to this URL, signed according to Standard Webhooks. If empty, "
+        "replies stay in the conversation.",
     )
     proves_addresses = models.BooleanField(
-        "always proves its senders' addresses",
+        "always verifies its senders' addresses",
         default=False,
-        help_text="Tick only where nobody can write in under an address that is not theirs: a "
-        "messenger that knows its users by their phone number, or a chat behind your own log-in. "
-        "Off: an address counts as proven where the message itself says so (sender.verified), "
-        "and every other one only suggests a customer.",
+        help_text="Select this only if no one can write under an address that isn't theirs, as in a "
+        "messenger that knows users by phone number or a chat behind your own login. If "
+        "off, an address counts as verified only if the message says so "
+        "(sender.verified); any other address only suggests a customer.",
     )
     # The API key itself is shown once and never stored (inbox.channels.keys).
     key_prefix = models.CharField(max_length=20, blank=True, editable=False)

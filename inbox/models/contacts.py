@@ -21,7 +21,7 @@ class Contact(models.Model):
 
     name = models.CharField(max_length=255, blank=True)
     language = models.CharField(
-        max_length=20, blank=True, help_text="A language code such as de; empty: unknown."
+        max_length=20, blank=True, help_text="A language code such as de. Empty: unknown."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -39,10 +39,10 @@ class Contact(models.Model):
 
 
 class IdentityKind(models.TextChoices):
-    EMAIL = "email", _("E-mail")
+    EMAIL = "email", _("Email")
     PHONE = "phone", _("Phone")
     SHOPIFY_CUSTOMER = "shopify_customer", _("Shopify customer")
-    CHANNEL_USER = "channel_user", _("User of a channel")
+    CHANNEL_USER = "channel_user", _("Channel user")
 
 
 class IdentityQuerySet(models.QuerySet["Identity"]):
@@ -61,16 +61,17 @@ class Identity(models.Model):
     kind = models.CharField(max_length=20, choices=IdentityKind.choices)
     value = models.CharField(
         max_length=255,
-        help_text="E-mail in lower case, phone as +4915112345678, "
-        "Shopify customer as <store id>:<gid>.",
+        help_text="Email in lowercase, phone number as +4915112345678, Shopify customer as <store "
+        "ID>:<gid>.",
     )
-    source = models.CharField(max_length=100, blank=True, help_text="Who or what told us.")
+    source = models.CharField(max_length=100, blank=True, help_text="Who or what provided it.")
     added_at = models.DateTimeField(auto_now_add=True)
     added_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
     is_set_aside = models.BooleanField(
-        default=False, help_text="Suggested, and an agent said that it is another person's."
+        default=False,
+        help_text="Suggested, but an agent marked it as belonging to someone else.",
     )
     removed_at = models.DateTimeField(null=True, blank=True)
     removed_by = models.ForeignKey(
@@ -153,10 +154,10 @@ class Claim(models.Model):
     kind = models.CharField(max_length=20, choices=IdentityKind.choices)
     value = models.CharField(
         max_length=255,
-        help_text="Normalized as an identity's; as it was written if not understood.",
+        help_text="Normalized like an identity's value; kept as written if it can't be parsed.",
     )
     is_understood = models.BooleanField(default=True)
-    source = models.CharField(max_length=100, blank=True, help_text="Who or what told us.")
+    source = models.CharField(max_length=100, blank=True, help_text="Who or what provided it.")
     told_at = models.DateTimeField(default=timezone.now)
     told_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"

@@ -54,7 +54,7 @@ class Conversation(models.Model):
 
     contact = models.ForeignKey(Contact, models.PROTECT, related_name="conversations")
     channel = models.ForeignKey(Channel, models.PROTECT, related_name="conversations")
-    external_id = models.CharField(max_length=200, help_text="The channel's own id of it.")
+    external_id = models.CharField(max_length=200, help_text="The channel's own ID for it.")
     subject = models.CharField(max_length=255, blank=True)
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -69,7 +69,7 @@ class Conversation(models.Model):
     snoozed_until = models.DateTimeField(null=True, blank=True)
     # Shown to agents who act on an outdated page: who changed the conversation, and when.
     assigned_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When it last changed hands."
+        null=True, blank=True, editable=False, help_text="When its assignee last changed."
     )
     state_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
     state_changed_by = models.ForeignKey(
@@ -79,29 +79,31 @@ class Conversation(models.Model):
         blank=True,
         editable=False,
         related_name="+",
-        help_text="Nobody: it opened by itself.",
+        help_text="Who last opened, snoozed, or resolved it. Empty: it reopened automatically.",
     )
     last_press = models.UUIDField(
         null=True,
         blank=True,
         editable=False,
-        help_text="The browser's id of the press that last changed it: a repeat finds it.",
+        help_text="The browser's ID for the click that last changed it, so that a repeat is "
+        "recognized.",
     )
     last_message_at = models.DateTimeField(
         default=timezone.now,
-        help_text="When the last message arrived or was written here, or a snooze ended.",
+        help_text="When the last message arrived or was written here, or when a snooze ended.",
     )
     last_message_preview = models.CharField(max_length=PREVIEW_LENGTH, blank=True)
     last_message_is_inbound = models.BooleanField(default=True)
     is_unread = models.BooleanField(
         default=False,
-        help_text="The customer wrote what the assignee, or if there is none any agent, has not read.",
+        help_text="The customer wrote something that the assignee hasn't read, or, if it is "
+        "unassigned, that no agent has.",
     )
     has_undelivered = models.BooleanField(
-        default=False, help_text="A reply finally failed and was not sent again."
+        default=False, help_text="A reply failed for good and hasn't been sent again."
     )
     waiting_since = models.DateTimeField(
-        null=True, blank=True, help_text="Since when the customer waits for an answer."
+        null=True, blank=True, help_text="When the customer began waiting for a reply."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -176,8 +178,8 @@ OUTGOING_KINDS = (MessageKind.REPLY, MessageKind.CONFIRMATION)
 class DeliveryState(models.TextChoices):
     """How far an outgoing row has come. KEPT rows never leave the database."""
 
-    KEPT = "kept", _("Not sent anywhere")
-    PENDING = "pending", _("Being sent")
+    KEPT = "kept", _("Nothing to send")
+    PENDING = "pending", _("Sending")
     SENT = "sent", _("Sent")
     FAILED = "failed", _("Not delivered")
 
@@ -197,14 +199,14 @@ class Outbox(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True, blank=True)
     lease_until = models.DateTimeField(
-        null=True, blank=True, help_text="Until when a worker may be sending it."
+        null=True, blank=True, help_text="A worker may be sending it until then."
     )
     queued_at = models.DateTimeField(
-        null=True, blank=True, help_text="When somebody sent it again after it had failed."
+        null=True, blank=True, help_text="When an agent sent it again after it had failed."
     )
-    sent_at = models.DateTimeField(null=True, blank=True, help_text="When the channel took it.")
+    sent_at = models.DateTimeField(null=True, blank=True, help_text="When the channel accepted it.")
     failed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the last attempt to send it was given up."
+        null=True, blank=True, help_text="When sending was given up after the last attempt."
     )
 
     class Meta:
@@ -248,21 +250,29 @@ class Message(Outbox):
     recipient = models.CharField(
         max_length=255,
         blank=True,
-        help_text="Where a reply goes, fixed when it was written: an e-mail address, or the "
-        "messenger's own id of the person.",
+        help_text="Where a reply goes, fixed when it was written: an email address, or the "
+        "messenger's own ID for the person.",
     )
-    text = models.TextField(blank=True, help_text="Empty: only files, or nothing we can show.")
+    text = models.TextField(
+        blank=True, help_text="Empty: only files, or content that can't be shown."
+    )
     cut_from = models.PositiveIntegerField(
-        null=True, blank=True, help_text="How many characters it had, where not all were kept."
+        null=True, blank=True, help_text="The message's full length in characters, if it was cut."
     )
     attachments: models.JSONField[Any] = models.JSONField(
-        default=list, blank=True, help_text="Files the messenger has: name, url, content_type."
+        default=list,
+        blank=True,
+        help_text="Files stored by the messenger: name, url, content_type.",
     )
     external_id = models.CharField(
-        max_length=200, blank=True, help_text="The channel's own id: a repeat finds this row."
+        max_length=200,
+        blank=True,
+        help_text="The channel's own ID, so that a repeat finds this row.",
     )
     client_id = models.UUIDField(
-        null=True, blank=True, help_text="The browser's id of one press of Send: a repeat finds it."
+        null=True,
+        blank=True,
+        help_text="The browser's ID for one click on Send, so that a repeat finds this row.",
     )
     handled_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -270,11 +280,11 @@ class Message(Outbox):
         null=True,
         blank=True,
         related_name="+",
-        help_text="Who sent it again, or dismissed that it was not delivered.",
+        help_text="Who sent it again or dismissed the failed delivery.",
     )
     handled_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, help_text="When its author wrote it.")
-    arrived_at = models.DateTimeField(default=timezone.now, help_text="When we took it in.")
+    arrived_at = models.DateTimeField(default=timezone.now, help_text="When we received it.")
 
     objects = MessageQuerySet.as_manager()
 

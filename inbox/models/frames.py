@@ -22,7 +22,7 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
 
 class FrameKind(models.TextChoices):
     CHATWOOT = "chatwoot", "Chatwoot (dashboard app)"
-    GENERIC = "generic", "Any other (signed address)"
+    GENERIC = "generic", "Other help desk (signed URL)"
 
 
 def normal_origin(text: str) -> str:
@@ -79,8 +79,8 @@ class HelpDeskFrame(models.Model):
     kind = models.CharField(max_length=10, choices=FrameKind.choices)
     origins = models.TextField(
         validators=[_check_origins],
-        help_text="Where the help desk's pages are, one origin a line: "
-        "https://desk.example.com. Only these may frame the panel and send it messages.",
+        help_text="The origins of the help desk's pages, one per line: https://desk.example.com. "
+        "Only these can show the panel and send it messages.",
     )
     secret = EncryptedTextField(blank=True, default="", editable=False)
     confirm_up_to = models.DecimalField(
@@ -89,18 +89,20 @@ class HelpDeskFrame(models.Model):
         decimal_places=2,
         default=Decimal(0),
         validators=[MinValueValidator(Decimal(0))],
-        help_text="In the shop's currency. Above it the confirmation opens in a window of its "
-        "own, where the other page cannot lay anything over the button. 0: every confirmation.",
+        help_text="In the shop's currency. Above this amount, the confirmation opens in a separate "
+        "window, where the other page can't cover the button. 0: every confirmation does.",
     )
     proves_addresses = models.BooleanField(
-        "always proves its customers' addresses",
+        "always verifies its customers' addresses",
         default=False,
-        help_text="Tick only where a customer cannot write to that help desk under an address "
-        "that is not theirs (in Chatwoot: with identity validation, or channels that prove the "
-        "address themselves). Off: a signed address says it with “verified”; an address that "
-        "nobody proved shows no orders.",
+        help_text="Select this only if customers can't write to that help desk under an address "
+        "that isn't theirs (in Chatwoot: with identity validation, or channels that "
+        "verify the address themselves). If off, a signed address must say “verified”; an "
+        "unverified address shows no orders.",
     )
-    is_active = models.BooleanField(default=True, help_text="Off: nobody may frame the panel.")
+    is_active = models.BooleanField(
+        default=True, help_text="If off, the help desk can't show the panel."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -31,7 +31,7 @@ class LiveEvent(models.Model):
     """A change that browsers should show; written in the transaction that made it
     (inbox.live.events)."""
 
-    topics = models.TextField(help_text="What looks different, separated by spaces.")
+    topics = models.TextField(help_text="Topics of the screens that changed, separated by spaces.")
     # Not the id: concurrent transactions may commit in a different order than they inserted, and
     # a reader that had already seen the higher id would never look at the lower one.
     at = models.BigIntegerField()

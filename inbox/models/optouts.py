@@ -15,7 +15,9 @@ class OptOut(models.Model):
     digest = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(default=timezone.now)
     kept_at = models.DateTimeField(
-        null=True, blank=True, help_text="When it was written to the file that outlives a backup."
+        null=True,
+        blank=True,
+        help_text="When it was written to the ledger file, which is kept apart from backups.",
     )
 
     class Meta:

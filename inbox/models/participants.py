@@ -25,12 +25,12 @@ class Participant(models.Model):
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="participants")
     contact = models.ForeignKey(Contact, models.PROTECT, related_name="participations")
-    external_id = models.CharField(max_length=200, help_text="The channel's own id of them.")
-    name = models.CharField(max_length=255, blank=True, help_text="As the channel names them.")
+    external_id = models.CharField(max_length=200, help_text="The channel's own ID for them.")
+    name = models.CharField(max_length=255, blank=True, help_text="The name the channel gives.")
     address = models.CharField(
         max_length=255,
         blank=True,
-        help_text="The address they last wrote from: where a reply to them goes.",
+        help_text="The address they last wrote from, which replies go to.",
     )
     joined_at = models.DateTimeField(default=timezone.now)
 
@@ -57,7 +57,7 @@ class ReadMark(models.Model):
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="read_marks")
     last_message_id = models.PositiveBigIntegerField(default=0)
     read_at = models.DateTimeField(
-        default=timezone.now, help_text="When they were last shown something new of it."
+        default=timezone.now, help_text="When something new in it was last shown to them."
     )
 
     class Meta:
@@ -82,12 +82,14 @@ class Draft(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="drafts")
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="drafts")
     mode = models.CharField(max_length=5, choices=DraftMode.choices, default=DraftMode.REPLY)
-    text = models.TextField(help_text="Empty: it was cleared, and older saves stay out.")
+    text = models.TextField(
+        help_text="Empty: it was cleared, and saves from before that are ignored."
+    )
     client_id = models.UUIDField(
-        default=uuid.uuid4, help_text="The composer's id, which its message will carry."
+        default=uuid.uuid4, help_text="The composer's ID, which the message will carry."
     )
     version = models.UUIDField(
-        default=uuid.uuid4, help_text="The browser's id of the save that wrote this."
+        default=uuid.uuid4, help_text="The browser's ID for the save that wrote this."
     )
     updated_at = models.DateTimeField(default=timezone.now)
 

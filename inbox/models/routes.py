@@ -15,10 +15,10 @@ class Route(models.Model):
 
     key = models.CharField(max_length=40, unique=True)
     failures = models.PositiveIntegerField(
-        default=0, help_text="How often in a row the other side did not answer."
+        default=0, help_text="How many times in a row the other side failed to respond."
     )
     rest_until = models.DateTimeField(
-        null=True, blank=True, help_text="Until when nothing is sent by it."
+        null=True, blank=True, help_text="Nothing is sent through it until then."
     )
 
     def __str__(self) -> str:
