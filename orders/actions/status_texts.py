@@ -71,7 +71,7 @@ _NOTHING_CHANGED: Final = gettext_lazy("Nothing was changed.")
 _OUTCOMES: Final[dict[str, _Entry]] = {
     Going.AWAITING_APPROVAL: _Entry(
         Tone.ATTENTION,
-        gettext_lazy("Waits for approval"),
+        gettext_lazy("Waiting for approval"),
         gettext_lazy("%(what)s: waiting for approval"),
         gettext_lazy("Nothing has been sent yet. A supervisor will see it under Decisions."),
     ),

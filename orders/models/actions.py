@@ -32,7 +32,7 @@ class ActionKind(models.TextChoices):
 class ActionState(models.TextChoices):
     """Where an action is in its life; TRANSITIONS lists the moves between states."""
 
-    AWAITING_APPROVAL = "awaiting_approval", _("Waits for approval")
+    AWAITING_APPROVAL = "awaiting_approval", _("Waiting for approval")
     QUEUED = "queued", _("Starting")
     SENDING = "sending", _("Sending to Shopify")
     PENDING = "pending", _("Shopify is working on it")
@@ -141,16 +141,16 @@ class Outcome(models.TextChoices):
     """
 
     DONE = "done", _("Done")
-    DONE_BY_HAND = "done_by_hand", _("Done, as a supervisor found")
+    DONE_BY_HAND = "done_by_hand", _("Done, according to a supervisor")
     AWAITING_BANK = "awaiting_bank", _("Waiting for the bank")
     FAILED_AT_BANK = "failed_at_bank", _("Failed at the bank")
     PARTLY_FAILED_AT_BANK = "partly_failed_at_bank", _("Failed in part at the bank")
     REFUSED_BY_SHOPIFY = "refused_by_shopify", _("Refused by Shopify")
     REFUSED_BY_RULES = "refused_by_rules", _("Stopped by our rules")
-    STALE = "stale", _("The order changed meanwhile")
+    STALE = "stale", _("The order changed in the meantime")
     ORDER_GONE = "order_gone", _("Shopify no longer shows the order")
-    NOT_BOOKED = "not_booked", _("Shopify booked no refund")
-    NOT_DONE_BY_HAND = "not_done_by_hand", _("Not carried out, as a supervisor found")
+    NOT_BOOKED = "not_booked", _("Shopify recorded no refund")
+    NOT_DONE_BY_HAND = "not_done_by_hand", _("Not carried out, according to a supervisor")
     WITHDRAWN = "withdrawn", _("Withdrawn")
     UNINSTALLED = "uninstalled", _("Not sent: the app was uninstalled")
     ERASED = "erased", _("Not sent: the customer’s data had to be deleted")
@@ -210,10 +210,11 @@ class OrderAction(models.Model):
     )
     requested_at = models.DateTimeField(auto_now_add=True)
     origin = models.CharField(
-        max_length=100, blank=True, help_text="Where it was asked for, e.g. conversation:12."
+        max_length=100, blank=True, help_text="Where it was requested, such as conversation:12."
     )
     nonce = models.CharField(
-        max_length=64, help_text="One per shown summary: a second click finds it."
+        max_length=64,
+        help_text="One for each summary shown, so that a second click finds this row.",
     )
     digest = models.CharField(max_length=64, help_text="SHA-256 of the frozen request.")
 
@@ -228,15 +229,19 @@ class OrderAction(models.Model):
     currency = models.CharField(max_length=3, blank=True)
     reason = models.CharField(max_length=100, blank=True)
     staff_note = models.CharField(max_length=255, blank=True)
-    notify = models.BooleanField(default=False, help_text="Shopify e-mails the customer itself.")
+    notify = models.BooleanField(
+        default=False, help_text="Whether Shopify emails the customer itself."
+    )
     returned = models.CharField(
         max_length=12, choices=Returned.choices, default=Returned.NOT_ASKED, blank=True
     )
 
     amount_shop = money_field(
-        default=0, help_text="The same in the shop's currency, which limits are set in."
+        default=0, help_text="The same amount in the shop's currency, which limits are set in."
     )
-    reserved = money_field(default=0, help_text="Held of the order's money until it ends.")
+    reserved = money_field(
+        default=0, help_text="Set aside from the order's money until the action ends."
+    )
 
     # How many others have to approve, and who has.
     approvals_needed = models.PositiveSmallIntegerField(default=0)
@@ -247,7 +252,7 @@ class OrderAction(models.Model):
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
     )
     expires_at = models.DateTimeField(
-        null=True, help_text="What was not approved, or not sent, by then ends here."
+        null=True, help_text="If it hasn't been approved and sent by then, it expires."
     )
     why_approval = models.CharField(max_length=255, blank=True)
 
@@ -257,33 +262,41 @@ class OrderAction(models.Model):
     # Not a small integer: one poll a minute would overflow it after 22 days.
     attempts = models.PositiveIntegerField(default=0)
     crashes = models.PositiveSmallIntegerField(
-        default=0, help_text="Workers that died over it, one after the other."
+        default=0, help_text="How many workers in a row died while processing it."
     )
     next_attempt_at = models.DateTimeField(null=True)
-    maybe_applied = models.BooleanField(default=False, help_text="A request may have arrived.")
-    step = models.PositiveSmallIntegerField(default=0, help_text="The step last begun.")
+    maybe_applied = models.BooleanField(
+        default=False, help_text="Shopify may have received a request."
+    )
+    step = models.PositiveSmallIntegerField(default=0, help_text="The step that was started last.")
     step_first_sent_at = models.DateTimeField(
-        null=True, help_text="First send of that step; starts the key's 24 hours."
+        null=True,
+        help_text="When that step was first sent, which starts its idempotency key's 24 hours.",
     )
     step_last_sent_at = models.DateTimeField(
-        null=True, help_text="Last send of that step; a late commit counts from here."
+        null=True,
+        help_text="When that step was last sent; Shopify may still commit it for a while after "
+        "this.",
     )
     accepted_steps = models.PositiveSmallIntegerField(
-        default=0, help_text="So many leading steps were accepted, or seen done: never sent again."
+        default=0,
+        help_text="How many of the first steps were accepted or seen done; those are never sent "
+        "again.",
     )
     sent_at = models.DateTimeField(
-        null=True, help_text="First byte to Shopify; spending limits count from here."
+        null=True,
+        help_text="When the first byte was sent to Shopify; spending limits count from here.",
     )
     is_doubtful = models.BooleanField(
-        default=False, help_text="The last send of that step has no known outcome."
+        default=False, help_text="The outcome of that step's last send is unknown."
     )
     job_gid = models.CharField(max_length=200, blank=True)
     refund_gid = models.CharField(max_length=100, blank=True)
-    evidence_at = models.DateTimeField(null=True, help_text="When Shopify showed it done.")
+    evidence_at = models.DateTimeField(null=True, help_text="When Shopify showed it as done.")
     outcome = models.CharField(
-        max_length=30, choices=Outcome.choices, blank=True, help_text="What it came to, and why."
+        max_length=30, choices=Outcome.choices, blank=True, help_text="How it ended, and why."
     )
-    message = models.TextField(blank=True, help_text="What Shopify said, word for word.")
+    message = models.TextField(blank=True, help_text="Shopify's response, word for word.")
     settled_at = models.DateTimeField(null=True)
 
     objects = OrderActionQuerySet.as_manager()

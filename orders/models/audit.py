@@ -15,19 +15,19 @@ from orders.models.orders import money_field
 
 
 class AuditKind(models.TextChoices):
-    ACTION = "action", "Action moved"
+    ACTION = "action", "Action updated"
     APPROVAL = "approval", "Approval given"
-    SETTLED_BY_HAND = "settled_by_hand", "Settled by hand"
-    MONEY_KEPT = "money_kept", "Money kept on purpose"
+    SETTLED_BY_HAND = "settled_by_hand", "Resolved manually"
+    MONEY_KEPT = "money_kept", "Payment kept on purpose"
     LOG_IN = "log_in", "Logged in"
     LOG_OUT = "log_out", "Logged out"
-    LOG_IN_FAILED = "log_in_failed", "Log-in failed"
+    LOG_IN_FAILED = "log_in_failed", "Login failed"
     PERMISSIONS = "permissions", "Permissions changed"
     POLICY = "policy", "Policy changed"
     STORE = "store", "Store changed"
-    EXPORT = "export", "Exported"
+    EXPORT = "export", "Data exported"
     PRIVACY = "privacy", "Privacy request"
-    IDENTITY = "identity", "Identity confirmed by hand"
+    IDENTITY = "identity", "Identity confirmed without proof"
 
 
 class AuditEntry(models.Model):
@@ -36,7 +36,7 @@ class AuditEntry(models.Model):
     at = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=20, choices=AuditKind.choices)
     actor_id = models.BigIntegerField(null=True)
-    actor = models.CharField(max_length=150, blank=True, help_text="User name; empty: the system.")
+    actor = models.CharField(max_length=150, blank=True, help_text="Username. Empty: the system.")
     roles = models.CharField(max_length=255, blank=True)
     store_id = models.BigIntegerField(null=True)
     order_id = models.BigIntegerField(null=True)

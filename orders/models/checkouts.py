@@ -32,13 +32,13 @@ class Checkout(models.Model):
     store = models.ForeignKey(Store, models.CASCADE, related_name="checkouts")
     gid = models.CharField(max_length=100)
     started_at = models.DateTimeField(default=timezone.now)
-    active_at = models.DateTimeField(
-        default=timezone.now, help_text="When something last happened to it."
-    )
+    active_at = models.DateTimeField(default=timezone.now, help_text="When it last changed.")
     completed_at = models.DateTimeField(null=True, help_text="When its order was placed.")
     deleted_at = models.DateTimeField(null=True)
     read_at = models.DateTimeField(null=True, help_text="When Shopify was last asked about it.")
-    next_read_at = models.DateTimeField(null=True, help_text="A reader's lease, or its back-off.")
+    next_read_at = models.DateTimeField(
+        null=True, help_text="Until when a reader's lease or its back-off lasts."
+    )
     customer_gid = models.CharField(max_length=100, blank=True)
     name = models.CharField(max_length=255, blank=True)
     email = models.CharField(max_length=255, blank=True)

@@ -62,7 +62,9 @@ class Customer(models.Model):
     # Set by a read that did not find the customer; cleared by a later one that does.
     deleted_at = models.DateTimeField(null=True, blank=True)
     merged_into = models.CharField(
-        max_length=100, blank=True, help_text="The gid of the customer it was merged into."
+        max_length=100,
+        blank=True,
+        help_text="The gid of the customer that this one was merged into.",
     )
     # Freshness, as for Order.
     dirty_seq = models.PositiveIntegerField(default=0)
@@ -71,7 +73,9 @@ class Customer(models.Model):
     fetch_lease_until = models.DateTimeField(null=True, blank=True)
     fetch_failures = models.PositiveIntegerField(default=0)
     read_started_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the stored read began; empty: known by orders only."
+        null=True,
+        blank=True,
+        help_text="When the read that is stored began. Empty: known only from orders.",
     )
 
     objects = CustomerQuerySet.as_manager()

@@ -87,11 +87,11 @@ class OrderEvent(models.Model):
     detail = models.TextField(blank=True)
     announced_at = models.DateTimeField(null=True)
     announce_after = models.DateTimeField(
-        null=True, help_text="Telling of it failed; it is tried again then."
+        null=True, help_text="Campaigns failed to process it and will try again then."
     )
 
     unsettled_at = models.DateTimeField(
-        null=True, help_text="When its bank was last seen not to have answered yet."
+        null=True, help_text="When we last saw that the bank hadn't confirmed it yet."
     )
 
     objects = OrderEventQuerySet.as_manager()

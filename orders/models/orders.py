@@ -112,7 +112,7 @@ class Order(models.Model):
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="orders")
     gid = models.CharField(max_length=100)
-    legacy_id = models.BigIntegerField(help_text="Shopify's numeric order id.")
+    legacy_id = models.BigIntegerField(help_text="Shopify's numeric order ID.")
     name = models.CharField(max_length=100, blank=True)
     # The normalized name and the number in it, for searching (orders.models.order_names).
     name_key = models.CharField(max_length=KEY_LENGTH, blank=True, editable=False)
@@ -128,7 +128,7 @@ class Order(models.Model):
     currency = models.CharField(max_length=3, blank=True)
     shop_currency = models.CharField(max_length=3, blank=True)
     is_test = models.BooleanField(
-        default=False, help_text="Shopify's test order: its sums are nobody's money."
+        default=False, help_text="A Shopify test order, which moved no real money."
     )
     # In the customer's (presentment) currency. These are Shopify's facts, so there is no CHECK on
     # them: the shop's staff may over-refund in Shopify, and the mirror must be able to hold that.
@@ -136,25 +136,26 @@ class Order(models.Model):
     received = money_field(default=0)
     refunded = money_field(default=0)
     net_payment = money_field(default=0)
-    reserved = money_field(default=0, help_text="Promised to refunds that have not ended.")
+    reserved = money_field(default=0, help_text="Set aside for refunds that haven't ended.")
     # In the shop's currency, for limits and reports.
     total_shop = money_field(default=0)
     net_payment_shop = money_field(default=0)
     customer_gid = models.CharField(max_length=100, blank=True)
     email = models.CharField(max_length=255, blank=True)
     phone = models.CharField(max_length=40, blank=True)
-    document = models.TextField(blank=True, help_text="The snapshot as JSON; empty: not read yet.")
-    version = models.PositiveIntegerField(default=0, help_text="Rises with every visible change.")
+    document = models.TextField(blank=True, help_text="The snapshot as JSON. Empty: not read yet.")
+    version = models.PositiveIntegerField(default=0, help_text="Goes up with every visible change.")
     state_since = models.DateTimeField(
-        null=True, help_text="Since when agents see it as it is; earlier states: OrderVersion."
+        null=True,
+        help_text="When it got its current appearance; earlier states are in OrderVersion.",
     )
     is_partial = models.BooleanField(
         default=False,
-        help_text="From a back-fill: which items are in which parcel is not known yet.",
+        help_text="From an import: which items are in which parcel is still unknown.",
     )
     is_incomplete = models.BooleanField(
         default=False,
-        help_text="A list of it could not be read to its end: nobody may act on it here.",
+        help_text="One of its lists couldn't be read completely, so agents can't act on it here.",
     )
     # Freshness. Thanks to the sequence numbers, a webhook during a read causes another read.
     dirty_seq = models.PositiveIntegerField(default=0)
@@ -163,10 +164,12 @@ class Order(models.Model):
     fetch_lease_until = models.DateTimeField(null=True)
     fetch_failures = models.PositiveIntegerField(default=0)
     stale_since = models.DateTimeField(
-        null=True, help_text="First of the reads in a row that were older than what is stored."
+        null=True, help_text="When reads began to return older data than what is stored."
     )
-    read_started_at = models.DateTimeField(null=True, help_text="When the stored read began.")
-    missing_since = models.DateTimeField(null=True, help_text="First read that did not find it.")
+    read_started_at = models.DateTimeField(
+        null=True, help_text="When the read that is stored began."
+    )
+    missing_since = models.DateTimeField(null=True, help_text="When a read first didn't find it.")
     deleted_at = models.DateTimeField(null=True)
     # The sum of a canceled order that the shop keeps on purpose; void once the order's sum changes.
     kept = money_field(null=True)
@@ -174,7 +177,7 @@ class Order(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
     kept_reason = models.CharField(max_length=255, blank=True)
-    masked_at = models.DateTimeField(null=True, help_text="Since when it names nobody.")
+    masked_at = models.DateTimeField(null=True, help_text="When its personal data was masked.")
 
     objects = OrderQuerySet.as_manager()
 
@@ -317,13 +320,15 @@ class OrderRefund(OrderPart):
     """
 
     refunded_at = models.DateTimeField(null=True)
-    amount = money_field(help_text="As Shopify booked it.")
+    amount = money_field(help_text="The amount Shopify recorded.")
     amount_shop = money_field()
-    moved = money_field(default=0, help_text="Is with the customer.")
+    moved = money_field(default=0, help_text="The part that was paid out.")
     moved_shop = money_field(default=0)
-    waiting = money_field(default=0, help_text="The payment provider has not said yet.")
+    waiting = money_field(
+        default=0, help_text="The part the payment provider hasn't confirmed yet."
+    )
     waiting_shop = money_field(default=0)
-    failed = money_field(default=0, help_text="The payment provider did not pay it.")
+    failed = money_field(default=0, help_text="The part the payment provider didn't pay out.")
     note = models.TextField(blank=True)
     has_failed = models.BooleanField(default=False)
     action = models.OneToOneField(

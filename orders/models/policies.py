@@ -37,10 +37,10 @@ class Policy(models.Model):
         null=True,
         blank=True,
         related_name="policies",
-        help_text="Empty: every store that has no policy of its own for this role.",
+        help_text="Leave empty for every store that has no policy of its own for this role.",
     )
     role = models.ForeignKey(
-        Group, models.CASCADE, related_name="+", help_text="For example agents or supervisors."
+        Group, models.CASCADE, related_name="+", help_text="Such as agents or supervisors."
     )
     refund_up_to = money_field(
         null=True,
@@ -53,25 +53,26 @@ class Policy(models.Model):
         null=True,
         blank=True,
         validators=_NOT_NEGATIVE,
-        help_text="What a person may refund in any 24 hours without approval. Empty: no limit.",
+        help_text="How much a person can refund in any 24 hours without approval. Empty: no limit.",
     )
     note_above = money_field(
         null=True,
         blank=True,
         validators=_NOT_NEGATIVE,
-        help_text="Larger refunds need a staff note. Empty: never.",
+        help_text="Larger refunds require a staff note. Empty: never required.",
     )
     approval_up_to = money_field(
         null=True,
         blank=True,
         validators=_NOT_NEGATIVE,
-        help_text="The largest refund that may be asked for at all. Empty: any, with approval.",
+        help_text="The largest refund that can be requested at all. Empty: any amount, with "
+        "approval.",
     )
     two_approvers_above = money_field(
         null=True,
         blank=True,
         validators=_NOT_NEGATIVE,
-        help_text="Larger refunds need two people's approval. Empty: one is enough.",
+        help_text="Larger refunds need approval from two people. Empty: one is enough.",
     )
     cancel = models.CharField(
         "canceling",
@@ -84,7 +85,8 @@ class Policy(models.Model):
         blank=True,
         default=0,
         validators=_NOT_NEGATIVE,
-        help_text="The largest refund of somebody else this role may approve. 0: none. Empty: any.",
+        help_text="The largest refund by someone else that this role can approve. 0: none. Empty: "
+        "any.",
     )
 
     class Meta:

@@ -20,17 +20,17 @@ from orders.models.stores import Store
 class PrivacyKind(models.TextChoices):
     """Shopify's three mandatory compliance webhooks."""
 
-    DATA_REQUEST = "data_request", "Export of a customer's data"
-    CUSTOMER_REDACT = "customer_redact", "Deletion of a customer's data"
-    SHOP_REDACT = "shop_redact", "Deletion of a shop's data"
+    DATA_REQUEST = "data_request", "Customer data export"
+    CUSTOMER_REDACT = "customer_redact", "Customer data deletion"
+    SHOP_REDACT = "shop_redact", "Shop data deletion"
 
 
 class PrivacyState(models.TextChoices):
     """Where a request is. GRACE is for shops only: their deletion can still be stopped."""
 
     WAITING = "waiting", "Waiting"
-    GRACE = "grace", "Will be deleted, can be stopped"
-    WORKING = "working", "Working"
+    GRACE = "grace", "Deletion scheduled"
+    WORKING = "working", "In progress"
     READY = "ready", "Ready to download"
     DONE = "done", "Done"
     STOPPED = "stopped", "Stopped"
@@ -66,20 +66,26 @@ class PrivacyRequest(models.Model):
         max_length=10, choices=PrivacyState.choices, default=PrivacyState.WAITING
     )
     fingerprint = models.CharField(
-        max_length=64, editable=False, help_text="Keyed hash of what was asked: once is enough."
+        max_length=64,
+        editable=False,
+        help_text="Keyed hash of the request, so that the same one is handled only once.",
     )
     received_at = models.DateTimeField(default=timezone.now)
-    due_at = models.DateTimeField(help_text="By law, at the latest.")
+    due_at = models.DateTimeField(help_text="The legal deadline.")
     next_attempt_at = models.DateTimeField(null=True)
-    grace_until = models.DateTimeField(null=True, help_text="Until then it can be stopped.")
+    grace_until = models.DateTimeField(null=True, help_text="It can be stopped until then.")
     done_at = models.DateTimeField(null=True)
-    note = models.CharField(max_length=255, blank=True, help_text="Why it waits or ended.")
+    note = models.CharField(
+        max_length=255, blank=True, help_text="Why it's waiting or how it ended."
+    )
     sealed_scope = SealedTextField(
-        blank=True, editable=False, help_text="Whose data, encrypted; emptied at the end."
+        blank=True,
+        editable=False,
+        help_text="Whose data it concerns, encrypted; cleared at the end.",
     )
     progress: models.JSONField[Any] = models.JSONField(default=dict, editable=False)
     evidence: models.JSONField[Any] = models.JSONField(
-        default=dict, help_text="Rows per kind of data, and keyed hashes of the identifiers."
+        default=dict, help_text="Rows for each kind of data, and keyed hashes of the identifiers."
     )
 
     objects = PrivacyRequestQuerySet.as_manager()
@@ -121,14 +127,14 @@ class PrivacyRequest(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} of {self.store}"
+        return f"{self.get_kind_display()} for {self.store}"
 
 
 class RedactedKind(models.TextChoices):
     """What kind of identifier a hash was made of."""
 
     CUSTOMER = "customer", "Shopify customer"
-    EMAIL = "email", "E-mail"
+    EMAIL = "email", "Email"
     PHONE = "phone", "Phone"
     ORDER = "order", "Order"
 

@@ -37,7 +37,7 @@ class Store(models.Model):
         max_length=100,
         unique=True,
         validators=[RegexValidator(r"\A[a-z0-9][a-z0-9-]{0,60}\.myshopify\.com\Z")],
-        help_text="The shop's permanent address, for example demo.myshopify.com.",
+        help_text="The shop's permanent domain, such as demo.myshopify.com.",
     )
     name = models.CharField(max_length=255, blank=True, help_text="Shown to agents.")
     currency = models.CharField(max_length=3, blank=True)
@@ -45,71 +45,73 @@ class Store(models.Model):
         max_length=64,
         default="UTC",
         validators=[validate_time_zone],
-        help_text="Arrival dates are read in this zone. Filled in from Shopify.",
+        help_text="Arrival dates are shown in this time zone. Filled in from Shopify.",
     )
     order_prefix = models.CharField(
         max_length=50,
         default="#",
         blank=True,
         editable=False,
-        help_text="Stands before the number in an order’s name. Filled in from Shopify.",
+        help_text="Comes before the number in an order’s name. Filled in from Shopify.",
     )
     order_suffix = models.CharField(
         max_length=50,
         blank=True,
         editable=False,
-        help_text="Stands after the number in an order’s name. Filled in from Shopify.",
+        help_text="Comes after the number in an order’s name. Filled in from Shopify.",
     )
     country = models.CharField(
         max_length=2,
         blank=True,
         validators=[RegexValidator(r"\A[A-Z]{2}\Z", "Enter a country code such as DE.")],
-        help_text="Two letters such as DE. Phone numbers without a country are read as dialed "
-        "there. Filled in from Shopify.",
+        help_text="A two-letter code such as DE, used for phone numbers without a country code. "
+        "Filled in from Shopify.",
     )
     is_active = models.BooleanField(
-        default=True, help_text="Off: its orders disappear from conversations; nothing is deleted."
+        default=True,
+        help_text="If off, its orders disappear from conversations. Nothing is deleted.",
     )
     assume_delivered_after_days = models.PositiveSmallIntegerField(
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="For carriers that never report: count a parcel as delivered so many days after "
-        "it was shipped. Empty: an unknown delivery is never taken for a delivery.",
+        help_text="For carriers that don't report delivery: count a parcel as delivered this many "
+        "days after it shipped. Empty: never assume delivery.",
     )
     notify_by_default = models.BooleanField(
         default=True,
-        help_text="Whether Shopify's own e-mail to the customer is ticked in the dialogs.",
+        help_text="Whether Shopify's own email to the customer is selected by default in the "
+        "dialogs.",
     )
     allow_store_credit = models.BooleanField(
         "Allow refunds as store credit",
         default=False,
-        help_text="On: agents may give money back as store credit instead of to the original "
-        "payment. Switch store credit on in Shopify first; it needs Shopify’s new customer "
-        "accounts. Orders without a customer are always refunded to the original payment.",
+        help_text="If on, agents can refund to store credit instead of the original payment. First "
+        "turn on store credit in Shopify; it requires Shopify’s new customer accounts. "
+        "Orders without a customer are always refunded to the original payment.",
     )
     is_frozen = models.BooleanField(
         "Freeze all actions",
         default=False,
-        help_text="On: cancellations and refunds wait and nothing is sent to Shopify.",
+        help_text="If on, cancellations and refunds wait, and nothing is sent to Shopify.",
     )
     undo_seconds = models.PositiveSmallIntegerField(
         default=0,
         validators=[MaxValueValidator(300)],
-        help_text="How long a confirmed action waits before it is sent, so that it can be taken "
-        "back. 0: it is sent at once.",
+        help_text="How long a confirmed action waits before it's sent, so that it can be undone. 0: "
+        "sent right away.",
     )
     hidden_cancel_reasons = models.JSONField(
         default=list,
         blank=True,
-        help_text='Cancel reasons agents should not see, for example ["FRAUD"].',
+        help_text='Cancellation reasons to hide from agents, such as ["FRAUD"].',
     )
     connected_at = models.DateTimeField(
-        default=timezone.now, help_text="Order events before this time are history: no messages."
+        default=timezone.now, help_text="Order events before this time don't send messages."
     )
 
     uninstalled_at = models.DateTimeField(
-        null=True, editable=False, help_text="When Shopify first refused our access for good."
+        null=True, editable=False, help_text="When Shopify first denied us access for good."
     )
 
     objects = StoreQuerySet.as_manager()

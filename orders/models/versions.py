@@ -27,10 +27,12 @@ class OrderVersion(models.Model):
     """
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="versions")
-    number = models.PositiveIntegerField(help_text="Order.version while it was shown.")
+    number = models.PositiveIntegerField(
+        help_text="The order's `version` while it looked like this."
+    )
     since = models.DateTimeField()
     until = models.DateTimeField()
-    document = models.BinaryField(help_text="The snapshot as JSON, compressed by zlib.")
+    document = models.BinaryField(help_text="The snapshot as JSON, compressed with zlib.")
 
     objects = OrderVersionQuerySet.as_manager()
 

@@ -26,7 +26,7 @@ _KINDS: Final[dict[str, _StrPromise]] = {
 _STATES: Final[dict[str, tuple[_StrPromise, Tone]]] = {
     "SUCCESS": (gettext_lazy("Succeeded"), Tone.DEFAULT),
     "PENDING": (gettext_lazy("Pending"), Tone.INFO),
-    "AWAITING_RESPONSE": (gettext_lazy("Waiting for an answer"), Tone.INFO),
+    "AWAITING_RESPONSE": (gettext_lazy("Waiting for a response"), Tone.INFO),
     "FAILURE": (gettext_lazy("Failed"), Tone.CRITICAL),
     "ERROR": (gettext_lazy("Failed"), Tone.CRITICAL),
     "UNKNOWN": (gettext_lazy("Unknown"), Tone.WARNING),
