@@ -73,7 +73,7 @@ def acting_refusal(agent: Agent, conversation: Conversation) -> Refusal | None:
         return _resolved()
     return Refusal(
         "not_assigned",
-        _("Assign to me to act"),
+        _("Assign this to yourself to act"),
         _("Only the agent assigned to this conversation can cancel or refund."),
     )
 

@@ -173,7 +173,7 @@ def render(store: Store, query: Form) -> bytes:
 <form method="get"><input type="hidden" name="shop" value="{escape(shop.domain)}">
 <label>Search <input name="q" value="{escape(query.get("q", ""))}"></label> <button>Find</button></form>
 <form method="post" action="/_practice/act"><input type="hidden" name="shop" value="{escape(shop.domain)}">
-<label>E-mail <input name="email" type="email" required></label>
+<label>Email <input name="email" type="email" required></label>
 <label>Price <input name="amount" value="19.90" size="6"></label>
 <label><input name="accepts" type="checkbox" value="1"> Accepts marketing</label>
 <button name="act" value="place">Place an order</button>

@@ -140,7 +140,7 @@ def test_another_agents_conversation_says_why_not(alice: Page) -> None:
     order = card(alice, "#1090")
     button = order.get_by_role("button", name="Refund", exact=True)
     expect(button).to_have_attribute("aria-disabled", "true")
-    expect(order).to_contain_text("Assign to me to act")
+    expect(order).to_contain_text("Assign this to yourself to act")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

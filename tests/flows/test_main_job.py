@@ -359,7 +359,7 @@ def test_only_the_assigned_agent_or_a_supervisor_acts(
     shop.place()
     order = seen()
     as_bob, as_sara = logged_in(bob), logged_in(sara)
-    assert "Assign to me to act" in panel(as_bob, conversation)
+    assert "Assign this to yourself to act" in panel(as_bob, conversation)
     url = f"/inbox/conversations/{conversation.pk}/orders/{order.pk}/refund/"
     form = {"reason": "other", "amount": "5.00"}
     assert 'name="token"' not in as_bob.post(url, form).content.decode()

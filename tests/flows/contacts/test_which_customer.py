@@ -102,7 +102,7 @@ def test_one_customer_is_no_question(
     arrive(shop)
     text = page(as_alice, conversation)
     assert QUESTION not in text
-    assert "Matched by: E-mail" in text
+    assert "Matched by: Email" in text
     assert "Wrong person?" in text
     assert api(alice, Order.objects.get()).status_code == 200
 

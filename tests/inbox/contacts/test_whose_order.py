@@ -350,7 +350,7 @@ def test_one_customer_is_certain_and_says_how(here: Store) -> None:
     assert (match.head.gid, match.how, match.is_by_agent) == (JANE, "Phone", False)
     add(contact, EMAIL)
     (match,) = matched(contact, order).matches
-    assert match.how == "E-mail"
+    assert match.how == "Email"
     add(contact, link(here, JANE))
     (match,) = matched(contact, order).matches
     assert match.is_by_agent
