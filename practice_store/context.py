@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Protocol
 
 from core.json_types import JsonObject
 from practice_store.faults.lasting import (
@@ -17,7 +18,49 @@ from practice_store.state import (
     Order,
     Shop,
     World,
+    gid,
 )
+
+
+@dataclass
+class BulkOperation:
+    """One bulk operation; the attributes are named as in the schema."""
+
+    number_id: int
+    shop: str
+    query: str
+    created_at: datetime
+    status: str = "CREATED"
+    completed_at: datetime | None = None
+    error_code: str | None = None
+    object_count: int = 0
+    root_object_count: int = 0
+    file_size: int | None = None
+    url: str | None = None
+    partial_data_url: str | None = None
+    token: str = field(default_factory=lambda: secrets.token_hex(16))
+    type: str = "QUERY"
+    typename: str = "BulkOperation"
+
+    @property
+    def id(self) -> str:
+        return gid("BulkOperation", self.number_id)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it hasn't ended yet."""
+        return self.status in {"CREATED", "RUNNING", "CANCELING"}
+
+
+class BulkOperations(Protocol):
+    """What resolvers use of all shops' bulk operations; `graphql.bulk` has them."""
+
+    at_once: int
+
+    def running(self, shop: Shop) -> int: ...
+    def start(self, context: Context, query: str) -> BulkOperation: ...
+    def find(self, shop: Shop, number: int) -> BulkOperation | None: ...
+    def cancel(self, operation: BulkOperation) -> None: ...
 
 
 @dataclass
@@ -33,7 +76,7 @@ class Context:
     warnings: list[JsonObject] = field(default_factory=list)
     allow_http: bool = False
     # All bulk operations; and, while one writes a page of its file, the orders on that page.
-    bulk: Any = None
+    bulk: BulkOperations = field(kw_only=True)
     only_orders: list[Order] | None = None
     api_version: str = "2026-10"
     conditions: Conditions = CALM

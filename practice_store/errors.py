@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from graphql import GraphQLError
 
 from core.json_types import JsonObject
@@ -12,7 +10,7 @@ from core.json_types import JsonObject
 class ShopError(GraphQLError):
     """A top-level entry of `errors`, with Shopify's code in its extensions."""
 
-    def __init__(self, message: str, code: str, **extensions: Any) -> None:
+    def __init__(self, message: str, code: str, **extensions: object) -> None:
         super().__init__(message, extensions={"code": code, **extensions})
 
 

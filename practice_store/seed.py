@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from core.json_types import JsonObject
 from practice_store import order_sums
@@ -22,7 +22,10 @@ from practice_store.sales import (
     lifecycle,
 )
 from practice_store.state import (
+    Fulfillment,
+    FulfillmentOrder,
     Order,
+    Resource,
     Tracking,
 )
 from practice_store.store import Store
@@ -30,7 +33,9 @@ from practice_store.store import Store
 ORDERS: Final = 320
 # The orders of _people and _earlier_orders, placed after all the others.
 PEOPLES_ORDERS: Final = 12
-_PRODUCTS: Final = (
+# Title, variant, SKU and price.
+Product = tuple[str, str | None, str, str]
+_PRODUCTS: Final[tuple[Product, ...]] = (
     ("Red mug", "350 ml", "MUG-RED", "19.90"),
     ("Blue mug", "350 ml", "MUG-BLU", "19.90"),
     ("Linen apron", "Natural / M", "APR-NAT-M", "39.00"),
@@ -268,7 +273,7 @@ def _price(context: Context, amount: str, presentment: str) -> JsonObject:
 
 def _order(
     context: Context,
-    items: list[tuple[Any, int]],
+    items: list[tuple[Product, int]],
     *,
     name: str,
     email: str,
@@ -276,14 +281,15 @@ def _order(
     country: str = "DE",
     presentment: str = "",
     taxed: bool = True,
-    **more: Any,
+    note: str | None = None,
+    tags: list[str] | None = None,
 ) -> Order:
     presentment = presentment or context.shop.currency
     first, _, last = name.partition(" ")
     lines = []
     for (title, variant, sku, price), quantity in items:
         tax = order_sums.rounded(Decimal(price) * quantity * Decimal("0.19"), context.shop.currency)
-        line = {
+        line: JsonObject = {
             "title": title,
             "variantTitle": variant,
             "sku": sku,
@@ -325,7 +331,8 @@ def _order(
         currency=context.shop.currency,
         shippingAddress=place,
         shippingLines=[{"title": "Standard", "priceSet": _price(context, "4.90", presentment)}],
-        **more,
+        note=note,
+        tags=tags,
     )
 
 
@@ -436,10 +443,10 @@ def _cancel(context: Context, order: Order, *, refund: bool) -> None:
     lifecycle.run_job(context, key)
 
 
-def _backdate(order: Order, at: Any, context: Context) -> None:
+def _backdate(order: Order, at: datetime, context: Context) -> None:
     """Shift everything that happened to an order, so that it was placed at `at`."""
     shift = order.created_at - at
-    rows: list[Any] = [
+    rows: list[Resource] = [
         order,
         *order.transactions,
         *order.refunds,
@@ -465,20 +472,30 @@ def _backdate(order: Order, at: Any, context: Context) -> None:
                 moment = getattr(row, name) - shift + timedelta(hours=hours)
                 setattr(row, name, min(moment, context.now()))
         hours += 5
-    order.updated_at = max(r.updated_at for r in rows if getattr(r, "updated_at", None))
+    dated = (row for row in rows if isinstance(row, Order | Fulfillment | FulfillmentOrder))
+    order.updated_at = max(row.updated_at for row in dated)
 
 
 def _story_order(
     context: Context,
     story: Story,
-    products: list[Any],
+    products: list[Product],
     *,
     paid: bool,
     quantity: int = 1,
-    **more: Any,
+    presentment: str = "",
+    country: str = "DE",
 ) -> Order:
     items = [(product, quantity) for product in products]
-    order = _order(context, items, name=story.name, email=story.email, phone=story.phone, **more)
+    order = _order(
+        context,
+        items,
+        name=story.name,
+        email=story.email,
+        phone=story.phone,
+        country=country,
+        presentment=presentment,
+    )
     if paid:
         staff_actions.pay(context, order)
     else:

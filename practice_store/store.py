@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -40,6 +40,7 @@ from practice_store.state import (
     gid,
 )
 
+T = TypeVar("T")
 SCOPES: Final = [
     "read_orders",
     "write_orders",
@@ -142,7 +143,7 @@ class Store:
         self._conditions: dict[str, Conditions] = {}
         self._dice: dict[str, random.Random] = {}
         self._replicas = {domain: Replicas() for domain in self.world.shops}
-        self._delayed: list[tuple[float, int, str, Callable[[Context], Any]]] = []
+        self._delayed: list[tuple[float, int, str, Callable[[Context], object]]] = []
         self._serial = itertools.count()
         self._wake = threading.Condition()
         self._working = threading.Lock()
@@ -204,7 +205,7 @@ class Store:
                 self._conditions[name] = conditions
                 self._dice[name] = random.Random(conditions.seed)  # noqa: S311
 
-    def act(self, domain: str, work: Callable[[Context], Any]) -> Any:
+    def act(self, domain: str, work: Callable[[Context], T]) -> T:
         """Run something as the shop, then send its webhooks and schedule its delayed work."""
         with self.locks[domain]:
             shop = self.world.shops[domain]
@@ -386,7 +387,7 @@ class Store:
             ):  # a shop changed while being encoded: the next save has it
                 self._changed.set()
 
-    def later(self, domain: str, seconds: float, work: Callable[[Context], Any]) -> None:
+    def later(self, domain: str, seconds: float, work: Callable[[Context], object]) -> None:
         """Run something as the shop once its clock is this many seconds further."""
         due = self.time() + seconds
         with self._wake:
@@ -413,7 +414,7 @@ class Store:
                 self.act(*found)
         return found is not None
 
-    def _take_due(self) -> tuple[str, Callable[[Context], Any]] | None:
+    def _take_due(self) -> tuple[str, Callable[[Context], object]] | None:
         with self._wake:
             if not self._delayed or self._delayed[0][0] > self.time():
                 return None
@@ -438,6 +439,6 @@ def _await_banks(context: Context, order: Order) -> None:
             lifecycle.await_bank(context, order, waiting, max(0.0, left_s))
 
 
-def plain(value: Any) -> bytes:
+def plain(value: object) -> bytes:
     """Encode a value as JSON; Decimals and times become strings."""
     return json.dumps(value, ensure_ascii=False, default=str).encode()

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import secrets
 import shutil
 import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol, TypeVar
 
 from graphql import (
     ArgumentNode,
+    DocumentNode,
     FieldNode,
     IntValueNode,
     NameNode,
@@ -29,7 +28,10 @@ from graphql import (
 from graphql.execution import execute_sync
 
 from core.json_types import JsonObject
-from practice_store.context import Context
+from practice_store.context import (
+    BulkOperation,
+    Context,
+)
 from practice_store.graphql import bulk_rules
 from practice_store.graphql.resolvers import (
     resolve_field,
@@ -40,7 +42,6 @@ from practice_store.graphql.scalars import schema
 from practice_store.state import (
     Order,
     Shop,
-    gid,
 )
 
 RUNNING_AT_ONCE: Final = 5
@@ -48,36 +49,13 @@ KEPT: Final = timedelta(days=7)
 _PAGE: Final = 25
 _NESTED: Final = 250
 Json = JsonObject
+T = TypeVar("T")
 
 
-@dataclass
-class Operation:
-    """One bulk operation; the attributes are named as in the schema."""
+class Work(Protocol):
+    """Runs a function under a shop's lock."""
 
-    number_id: int
-    shop: str
-    query: str
-    created_at: datetime
-    status: str = "CREATED"
-    completed_at: datetime | None = None
-    error_code: str | None = None
-    object_count: int = 0
-    root_object_count: int = 0
-    file_size: int | None = None
-    url: str | None = None
-    partial_data_url: str | None = None
-    token: str = field(default_factory=lambda: secrets.token_hex(16))
-    type: str = "QUERY"
-    typename: str = "BulkOperation"
-
-    @property
-    def id(self) -> str:
-        return gid("BulkOperation", self.number_id)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it hasn't ended yet."""
-        return self.status in {"CREATED", "RUNNING", "CANCELING"}
+    def __call__(self, domain: str, work: Callable[[Context], T], /) -> T: ...
 
 
 class Bulk:
@@ -86,12 +64,12 @@ class Bulk:
     def __init__(
         self,
         *,
-        work: Callable[[str, Callable[[Context], Any]], Any],
+        work: Work,
         base_url: Callable[[], str],
         fails: Callable[[str], bool],
     ) -> None:
         self._work, self._base_url, self._fails = work, base_url, fails
-        self._operations: dict[int, Operation] = {}
+        self._operations: dict[int, BulkOperation] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="practice-bulk-"))
         # Removes the files even if close() is never called.
         self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
@@ -116,9 +94,9 @@ class Bulk:
         """Return how many of the shop's operations haven't ended."""
         return sum(o.is_open and o.shop == shop.domain for o in self._operations.values())
 
-    def start(self, context: Context, query: str) -> Operation:
+    def start(self, context: Context, query: str) -> BulkOperation:
         """Create an operation for a query that passed `bulk_rules`."""
-        made = Operation(
+        made = BulkOperation(
             number_id=context.shop.new_id(),
             shop=context.shop.domain,
             query=query,
@@ -129,12 +107,12 @@ class Bulk:
         context.later(0.0, lambda _context: self._begin(made))
         return made
 
-    def find(self, shop: Shop, number: int) -> Operation | None:
+    def find(self, shop: Shop, number: int) -> BulkOperation | None:
         """Return the shop's operation with this number, or None."""
         found = self._operations.get(number)
         return found if found and found.shop == shop.domain else None
 
-    def cancel(self, operation: Operation) -> None:
+    def cancel(self, operation: BulkOperation) -> None:
         """Ask an open operation to stop; it ends before it writes its next page."""
         if operation.is_open:
             operation.status = "CANCELING"
@@ -147,10 +125,10 @@ class Bulk:
                 return self._path(operation)
         return None
 
-    def _path(self, operation: Operation) -> Path:
+    def _path(self, operation: BulkOperation) -> Path:
         return self._folder / f"{operation.token}.jsonl"
 
-    def _begin(self, operation: Operation) -> None:
+    def _begin(self, operation: BulkOperation) -> None:
         thread = threading.Thread(target=self._run, args=(operation,), daemon=True)
         with self._beginning:
             if self._is_closed:
@@ -158,13 +136,13 @@ class Bulk:
             self._threads.add(thread)
             thread.start()
 
-    def _run(self, operation: Operation) -> None:
+    def _run(self, operation: BulkOperation) -> None:
         try:
             self._write(operation)
         finally:
             self._threads.discard(threading.current_thread())
 
-    def _write(self, operation: Operation) -> None:
+    def _write(self, operation: BulkOperation) -> None:
         if operation.status == "CREATED":
             operation.status = "RUNNING"
         ended = "COMPLETED"
@@ -185,7 +163,7 @@ class Bulk:
                     break
         self._work(operation.shop, lambda context: self._end(context, operation, ended))
 
-    def _end(self, context: Context, operation: Operation, ended: str) -> None:
+    def _end(self, context: Context, operation: BulkOperation, ended: str) -> None:
         operation.file_size = self._path(operation).stat().st_size
         address = f"{self._base_url()}/_bulk/{operation.token}.jsonl"
         if operation.object_count:
@@ -207,7 +185,7 @@ class Bulk:
             },
         )
 
-    def _pages(self, operation: Operation) -> Iterator[list[Json]]:
+    def _pages(self, operation: BulkOperation) -> Iterator[list[Json]]:
         """Yield the lines, a page of root objects at a time.
 
         The shop's lock is held for one page only, so that the shop can keep selling.
@@ -219,7 +197,7 @@ class Bulk:
             yield self._work(operation.shop, partial(_execute, document=document, page=page))
 
 
-def _execute(context: Context, *, document: Any, page: list[Order]) -> list[Json]:
+def _execute(context: Context, *, document: DocumentNode, page: list[Order]) -> list[Json]:
     context.only_orders = [o for o in page if o.number_id in context.shop.orders]
     result = execute_sync(
         schema(),
@@ -257,7 +235,7 @@ def _search_of(query: str) -> Json:
     return {}
 
 
-def _with_limits(query: str) -> Any:
+def _with_limits(query: str) -> DocumentNode:
     """Add `first` to every connection: bulk queries don't need it, but our resolvers do."""
     types = TypeInfo(schema())
 
@@ -277,4 +255,5 @@ def _with_limits(query: str) -> Any:
                 selection_set=node.selection_set,
             )
 
-    return visit(parse(query), TypeInfoVisitor(types, Limits()))
+    limited: DocumentNode = visit(parse(query), TypeInfoVisitor(types, Limits()))
+    return limited

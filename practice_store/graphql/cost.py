@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -22,7 +21,7 @@ from core.json_types import JsonObject
 
 
 def requested_cost(
-    document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
+    document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, object]
 ) -> int:
     """Return the points to reserve; a page costs the logarithm of its size."""
     fragments = {
@@ -56,26 +55,26 @@ def requested_cost(
     return base + math.ceil(cost(operation.selection_set))
 
 
-def _page_size(field: FieldNode, variables: Mapping[str, Any]) -> int | None:
+def _page_size(field: FieldNode, variables: Mapping[str, object]) -> int | None:
     for argument in field.arguments or ():
         if argument.name.value in {"first", "last"}:
-            value: Any = argument.value
+            value: object = argument.value
             if isinstance(value, VariableNode):
                 value = variables.get(value.name.value)
             if isinstance(value, IntValueNode):
                 value = value.value
-            return int(value) if value is not None else None
+            return int(value) if isinstance(value, int | float | str) else None
     return None
 
 
-def actual_cost(operation: OperationDefinitionNode, requested: int, data: Any) -> int:
+def actual_cost(operation: OperationDefinitionNode, requested: int, data: object) -> int:
     """Return the points to charge for what came back, at most what was reserved."""
     if operation.operation.value == "mutation":
         return min(requested, 10)
     return max(1, min(requested, math.ceil(_objects(data) / 4)))
 
 
-def _objects(data: Any) -> int:
+def _objects(data: object) -> int:
     if isinstance(data, dict):
         return 1 + sum(_objects(value) for value in data.values())
     if isinstance(data, list):

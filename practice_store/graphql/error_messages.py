@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from graphql import (
     ArgumentNode,
@@ -19,6 +19,7 @@ from graphql import (
     GraphQLScalarType,
     GraphQLSchema,
     GraphQLSyntaxError,
+    GraphQLType,
     InlineFragmentNode,
     Node,
     OperationDefinitionNode,
@@ -30,6 +31,7 @@ from graphql import (
 from core.json_types import JsonObject
 
 Entry = JsonObject
+Path = list[str | int]
 
 
 def syntax_error(error: GraphQLSyntaxError) -> Entry:
@@ -173,7 +175,7 @@ _RULES: Final[tuple[tuple[re.Pattern[str], _Rewrite], ...]] = (
 
 
 def variable_errors(
-    schema: GraphQLSchema, document: DocumentNode, name: str | None, variables: Mapping[str, Any]
+    schema: GraphQLSchema, document: DocumentNode, name: str | None, variables: Mapping[str, object]
 ) -> list[Entry]:
     """Return INVALID_VARIABLE errors, one for each variable that is missing or malformed."""
     found = []
@@ -202,7 +204,7 @@ def variable_errors(
 
 
 def _variable_error(
-    key: str, type_text: str, value: Any, problems: list[Entry], node: Node
+    key: str, type_text: str, value: object, problems: list[Entry], node: Node
 ) -> Entry:
     text = f"Variable ${key} of type {type_text} was provided invalid value"
     details = [
@@ -220,7 +222,7 @@ def _variable_error(
     }
 
 
-def _check(kind: Any, value: Any, path: list[Any], problems: list[Entry]) -> None:
+def _check(kind: GraphQLType | None, value: object, path: Path, problems: list[Entry]) -> None:
     if isinstance(kind, GraphQLNonNull):
         if value is None:
             problems.append({"path": path, "explanation": "Expected value to not be null"})
@@ -242,7 +244,7 @@ def _check(kind: Any, value: Any, path: list[Any], problems: list[Entry]) -> Non
 
 
 def _check_object(
-    kind: GraphQLInputObjectType, value: Any, path: list[Any], problems: list[Entry]
+    kind: GraphQLInputObjectType, value: object, path: Path, problems: list[Entry]
 ) -> None:
     if not isinstance(value, dict):
         problems.append(
@@ -265,7 +267,7 @@ def _check_object(
 
 
 def _check_scalar(
-    kind: GraphQLScalarType, value: Any, path: list[Any], problems: list[Entry]
+    kind: GraphQLScalarType, value: object, path: Path, problems: list[Entry]
 ) -> None:
     if kind.name == "ID":
         if not isinstance(value, str | int):
@@ -281,7 +283,7 @@ def _check_scalar(
         problems.append({"path": path, "explanation": text})
 
 
-def _extended(path: list[Any], node: Node) -> list[Any]:
+def _extended(path: Path, node: Node) -> Path:
     """Return the path one node further; most kinds of nodes have no part in it."""
     match node:
         case OperationDefinitionNode():
@@ -300,10 +302,10 @@ def _extended(path: list[Any], node: Node) -> list[Any]:
             return path
 
 
-def _path(document: DocumentNode, target: Node) -> list[Any]:
+def _path(document: DocumentNode, target: Node) -> Path:
     """Return a node's path: the operation, then the response keys that lead to it."""
 
-    def walk(node: Node, path: list[Any]) -> list[Any] | None:
+    def walk(node: Node, path: Path) -> Path | None:
         path = _extended(path, node)
         if node is target:
             return path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from graphql import (
     DocumentNode,
@@ -78,7 +78,7 @@ def _too_new(query: str, version: str) -> tuple[JsonObject, ...]:
 def execute(
     context: Context,
     query: str,
-    variables: Mapping[str, Any] | None,
+    variables: Mapping[str, object] | None,
     operation_name: str | None,
     *,
     reserve: Callable[[int], bool] = lambda _cost: True,
@@ -165,14 +165,15 @@ def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionN
 
 
 def _idempotency_key(
-    operation: OperationDefinitionNode, variables: Mapping[str, Any]
+    operation: OperationDefinitionNode, variables: Mapping[str, object]
 ) -> str | None:
     for selection in operation.selection_set.selections:
         for directive in selection.directives or ():
             if directive.name.value == "idempotent" and directive.arguments:
                 value = directive.arguments[0].value
                 if isinstance(value, VariableNode):
-                    return variables.get(value.name.value)
+                    found = variables.get(value.name.value)
+                    return found if isinstance(found, str) else None
                 return value.value if isinstance(value, StringValueNode) else None
     return None
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from graphql import GraphQLError, GraphQLScalarType, GraphQLSchema, build_schema
 
@@ -29,22 +30,22 @@ def schema() -> GraphQLSchema:
     return built
 
 
-def _time_out(value: Any) -> str:
+def _time_out(value: object) -> str:
     return value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else str(value)
 
 
-def _time_in(value: Any) -> datetime:
+def _time_in(value: object) -> datetime:
     if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d", value):
         raise GraphQLError(f'invalid DateTime "{value}"')
     moment = datetime.fromisoformat(value)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).replace(microsecond=0)
 
 
-def _decimal_out(value: Any) -> str:
+def _decimal_out(value: object) -> str:
     return order_sums.wire(value) if isinstance(value, Decimal) else str(value)
 
 
-def _decimal_in(value: Any) -> Decimal:
+def _decimal_in(value: object) -> Decimal:
     try:
         amount = Decimal(str(value))
     except InvalidOperation as error:
@@ -54,7 +55,7 @@ def _decimal_in(value: Any) -> Decimal:
     return amount
 
 
-def _text_in(value: Any) -> Any:
+def _text_in(value: object) -> object:
     return value
 
 
@@ -64,7 +65,7 @@ def _money_out(amount: Decimal) -> str:
     return f"{whole}.{part.rstrip('0').ljust(2, '0')}"
 
 
-_SCALARS: Final[dict[str, tuple[Any, Any]]] = {
+_SCALARS: Final[dict[str, tuple[Callable[[object], str], Callable[[object], object]]]] = {
     "DateTime": (_time_out, _time_in),
     "Date": (lambda v: v.isoformat() if isinstance(v, date) else str(v), _text_in),
     "Decimal": (_decimal_out, _decimal_in),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from practice_store import (
     order_sums,
@@ -21,11 +21,14 @@ from practice_store.state import (
     Order,
 )
 
+Row = TypeVar("Row")
+Ordered = TypeVar("Ordered", str, datetime)
+Value = str | datetime | set[str]
 _TERM: Final = re.compile(
     r"""(?P<field>[a-z_]+):(?P<op>>=|<=|>|<)?(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<bare>\S+))"""
 )
 
-_ORDER: Final[dict[str, Callable[[Order], Any]]] = {
+_ORDER: Final[dict[str, Callable[[Order], Value]]] = {
     "id": lambda o: str(o.number_id),
     "name": lambda o: o.name.lower().lstrip("#"),
     "email": lambda o: (o.email or "").lower(),
@@ -44,7 +47,7 @@ _ORDER: Final[dict[str, Callable[[Order], Any]]] = {
         "any",
     },
 }
-_CUSTOMER: Final[dict[str, Callable[[Customer], Any]]] = {
+_CUSTOMER: Final[dict[str, Callable[[Customer], Value]]] = {
     "id": lambda c: str(c.number_id),
     "email": lambda c: (c.email or "").lower(),
     "phone": lambda c: (c.phone or "").lower(),
@@ -57,7 +60,7 @@ _CUSTOMER: Final[dict[str, Callable[[Customer], Any]]] = {
 }
 
 
-_CHECKOUT: Final[dict[str, Callable[[Checkout], Any]]] = {
+_CHECKOUT: Final[dict[str, Callable[[Checkout], Value]]] = {
     "id": lambda c: str(c.number_id),
     "created_at": lambda c: c.created_at,
     "updated_at": lambda c: c.updated_at,
@@ -82,12 +85,12 @@ def customers(rows: list[Customer], query: str, warn: Callable[[str, str], None]
 
 
 def _search(
-    rows: list[Any],
+    rows: list[Row],
     query: str,
-    fields: dict[str, Callable[[Any], Any]],
-    text: Callable[[Any], str],
+    fields: dict[str, Callable[[Row], Value]],
+    text: Callable[[Row], str],
     warn: Callable[[str, str], None],
-) -> list[Any]:
+) -> list[Row]:
     for term in _TERM.finditer(query):
         name = term["field"]
         value = next((term[k] for k in ("single", "double", "bare") if term[k] is not None), "")
@@ -101,24 +104,31 @@ def _search(
     return rows
 
 
-def _matches(have: Any, op: str | None, value: str) -> bool:
-    wanted: Any = value.lower().lstrip("#")
+def _matches(have: Value, op: str | None, value: str) -> bool:
     if isinstance(have, set):
         return value.lower() in have
     if isinstance(have, datetime):
         try:
-            wanted = datetime.fromisoformat(value)
+            moment = datetime.fromisoformat(value)
         except ValueError:
             return False
-        wanted = wanted if wanted.tzinfo else wanted.replace(tzinfo=UTC)
-    tests: dict[str | None, Callable[[], bool]] = {
-        ">=": lambda: have >= wanted,
-        "<=": lambda: have <= wanted,
-        ">": lambda: have > wanted,
-        "<": lambda: have < wanted,
-    }
-    if op in tests:
-        return tests[op]()
-    if isinstance(wanted, str) and wanted.endswith("*"):
-        return str(have).startswith(wanted[:-1])
-    return bool(have == wanted)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return _compares(have, op, moment)
+    wanted = value.lower().lstrip("#")
+    if not op and wanted.endswith("*"):
+        return have.startswith(wanted[:-1])
+    return _compares(have, op, wanted)
+
+
+def _compares(have: Ordered, op: str | None, wanted: Ordered) -> bool:
+    match op:
+        case ">=":
+            return have >= wanted
+        case "<=":
+            return have <= wanted
+        case ">":
+            return have > wanted
+        case "<":
+            return have < wanted
+        case _:
+            return have == wanted

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -91,7 +91,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     wbufsize = -1
     disable_nagle_algorithm = True
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         logger.debug(format, *args)
 
     def do_GET(self) -> None:
@@ -283,7 +283,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self,
         shop: Shop,
         query: str,
-        variables: Any,
+        variables: JsonObject,
         name: str | None,
         fields: tuple[str, ...],
         rule: Rule | None,
@@ -320,7 +320,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self,
         shop: Shop,
         query: str,
-        variables: Any,
+        variables: JsonObject,
         name: str | None,
         version: str,
         *,
@@ -408,7 +408,7 @@ def _form(body: bytes) -> dict[str, str]:
     return {key: values[-1] for key, values in parse_qs(body.decode()).items()}
 
 
-def _named_in(variables: Any) -> JsonObject:
+def _named_in(variables: object) -> JsonObject:
     """Return the key, order, return and note in a mutation's variables, for the request log."""
     found = variables if isinstance(variables, dict) else {}
     inner = found["input"] if isinstance(found.get("input"), dict) else {}
@@ -420,7 +420,7 @@ def _named_in(variables: Any) -> JsonObject:
     }
 
 
-def _order_asked(shop: Shop, query: str, variables: Any) -> int | None:
+def _order_asked(shop: Shop, query: str, variables: object) -> int | None:
     """Return the ID of the order that a read is about; None for several or none."""
     found = _GID.search(query + json.dumps(variables))
     if found is None:

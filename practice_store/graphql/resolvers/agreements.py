@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
 
 from core.json_types import JsonObject
 from practice_store.changes import editing
@@ -36,7 +36,7 @@ def agreements(order: Order) -> list[JsonObject]:
 
 
 def _agreement(
-    order: Order, kind: str, reason: str, number: int, at: Any, quantities: dict[int, int]
+    order: Order, kind: str, reason: str, number: int, at: datetime, quantities: dict[int, int]
 ) -> JsonObject:
     sales = [
         {

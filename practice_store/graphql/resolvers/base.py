@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from graphql import GraphQLNonNull, GraphQLResolveInfo
 
@@ -18,26 +18,33 @@ from practice_store.errors import (
     ShopError,
     UserError,
 )
-from practice_store.state import Order
+from practice_store.state import (
+    Order,
+    Resource,
+)
 
 Args = JsonObject
-Resolver = Callable[[Any, Context, Args], Any]
+# A parent is whatever the resolver of the field above returned: a row, a Part or a dict.
+Resolver = Callable[[Any, Context, Args], object]
+Row = TypeVar("Row", bound=Resource, covariant=True)
+Item = TypeVar("Item")
 RESOLVERS: Final[dict[str, dict[str, Resolver]]] = {}
 _GID: Final = re.compile(r"\Agid://shopify/([A-Za-z]+)/([\w-]+)(\?.*)?\Z")
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 MAX_PAGE: Final = 250
 
 
-class Part:
+class Part(Generic[Row]):
     """A row together with its order, which its amounts and statuses depend on."""
 
-    def __init__(self, order: Order, row: Any) -> None:
+    def __init__(self, order: Order, row: Row) -> None:
         self.order, self.row = order, row
         self.typename: str = row.typename
-        self.number_id: int = getattr(row, "number_id", 0)
+        self.number_id: int = row.number_id
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.row, name)
+    def __getattr__(self, name: str) -> object:
+        found: object = getattr(self.row, name)
+        return found
 
 
 def resolves(type_name: str, *fields: str) -> Callable[[Resolver], Resolver]:
@@ -51,7 +58,7 @@ def resolves(type_name: str, *fields: str) -> Callable[[Resolver], Resolver]:
     return register
 
 
-def resolve_field(parent: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:
+def resolve_field(parent: object, info: GraphQLResolveInfo[Context], **args: object) -> object:
     """Resolve a field: from a dict's key, then a registered resolver, then an attribute.
 
     Raises ShopError for a field that this store doesn't fill.
@@ -88,7 +95,7 @@ def unfilled(type_name: str, field_name: str) -> ShopError:
     )
 
 
-def resolve_type(value: Any, *_: object) -> str | None:
+def resolve_type(value: object, *_: object) -> str | None:
     """Return the type name of a union's or interface's value."""
     if isinstance(value, dict):
         return value.get("__typename")
@@ -121,7 +128,7 @@ def must_be(kind: str, value: str) -> None:
         raise ShopError(f"Invalid id: {value}", "RESOURCE_NOT_FOUND")
 
 
-def connection(rows: Sequence[Any], args: Args) -> JsonObject:
+def connection(rows: Sequence[object], args: Args) -> JsonObject:
     """Return a page of rows. Raises Shopify's error without `first` or `last`."""
     first, last = args.get("first"), args.get("last")
     if first is None and last is None:
@@ -150,7 +157,7 @@ def connection(rows: Sequence[Any], args: Args) -> JsonObject:
     }
 
 
-def _position(rows: Sequence[Any], cursor: str | None) -> int | None:
+def _position(rows: Sequence[object], cursor: str | None) -> int | None:
     """Return the position of a cursor's row; None without a cursor or for an unknown one."""
     if not cursor:
         return None
@@ -161,12 +168,12 @@ def _position(rows: Sequence[Any], cursor: str | None) -> int | None:
     return next((i for i, row in enumerate(rows) if getattr(row, "number_id", i) == key), None)
 
 
-def _cursor(index: int, row: Any) -> str:
+def _cursor(index: int, row: object) -> str:
     key = getattr(row, "number_id", index)
     return base64.b64encode(f'{{"last_id":{key}}}'.encode()).decode()
 
 
-def in_any_order(context: Context, rows: Sequence[Any]) -> list[Any]:
+def in_any_order(context: Context, rows: Sequence[Item]) -> list[Item]:
     """Return rows whose order Shopify doesn't guarantee.
 
     If the conditions shuffle them, it is always in the same way, so that cursors stay valid.
@@ -174,7 +181,7 @@ def in_any_order(context: Context, rows: Sequence[Any]) -> list[Any]:
     if not context.conditions.shuffled:
         return list(rows)
 
-    def sort_key(row: Any) -> bytes:
+    def sort_key(row: Item) -> bytes:
         name = getattr(row, "number_id", None) or getattr(row, "number", "")
         return hashlib.blake2b(f"{context.conditions.seed}:{name}".encode(), digest_size=8).digest()
 

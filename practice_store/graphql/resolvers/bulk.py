@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from practice_store.context import Context
+from core.json_types import JsonObject
+from practice_store.context import BulkOperation, Context
 from practice_store.errors import UserError
 from practice_store.graphql import bulk_rules
 from practice_store.graphql.resolvers.base import (
@@ -17,7 +16,7 @@ from practice_store.graphql.scalars import schema
 
 
 @resolves("Mutation", "bulkOperationRunQuery")
-def _run(_parent: Any, context: Context, args: Args) -> Any:
+def _run(_parent: object, context: Context, args: Args) -> JsonObject:
     if refused := bulk_rules.problems(schema(), args["query"]):
         errors = [{"field": ["query"], "message": text, "code": "INVALID"} for text in refused]
         return {"bulkOperation": None, "userErrors": errors}
@@ -33,7 +32,7 @@ def _run(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("Mutation", "bulkOperationCancel")
-def _cancel(_parent: Any, context: Context, args: Args) -> Any:
+def _cancel(_parent: object, context: Context, args: Args) -> JsonObject:
     def work() -> Args:
         found = context.bulk.find(context.shop, number(args["id"]))
         if found is None:
@@ -47,5 +46,5 @@ def _cancel(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("QueryRoot", "bulkOperation")
-def _show(_parent: Any, context: Context, args: Args) -> Any:
+def _show(_parent: object, context: Context, args: Args) -> BulkOperation | None:
     return context.bulk.find(context.shop, number(args["id"]))

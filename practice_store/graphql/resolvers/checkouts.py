@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from core.json_types import JsonObject
 from practice_store import (
@@ -24,6 +23,7 @@ from practice_store.graphql.resolvers.base import (
 from practice_store.state import (
     ZERO,
     Checkout,
+    CheckoutLine,
 )
 
 
@@ -62,12 +62,12 @@ RESOLVERS["AbandonedCheckout"] = {
 }
 
 
-def _line_total(parent: tuple[Checkout, Any], *_: object) -> JsonObject:
+def _line_total(parent: tuple[Checkout, CheckoutLine], *_: object) -> JsonObject:
     checkout, line = parent
     return _bag(checkout, line.unit_price * line.quantity)
 
 
-def _line_unit(parent: tuple[Checkout, Any], *_: object) -> JsonObject:
+def _line_unit(parent: tuple[Checkout, CheckoutLine], *_: object) -> JsonObject:
     return _bag(parent[0], parent[1].unit_price)
 
 
@@ -86,6 +86,6 @@ RESOLVERS["AbandonedCheckoutLineItem"] = {
 
 
 @resolves("QueryRoot", "abandonedCheckouts")
-def _checkouts(_parent: Any, context: Context, args: Args) -> Any:
+def _checkouts(_parent: object, context: Context, args: Args) -> JsonObject:
     rows = sorted(context.shop.checkouts.values(), key=lambda row: row.number_id)
     return connection(search.checkouts(rows, args.get("query") or ""), args)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
+from core.json_types import JsonObject
 from practice_store import (
     order_sums,
     payloads,
@@ -23,6 +24,7 @@ from practice_store.graphql.idempotency import remember
 from practice_store.graphql.resolvers.base import (
     Args,
     Part,
+    Resolver,
     find_order,
     must_order,
     number,
@@ -41,13 +43,15 @@ from practice_store.sales import (
 from practice_store.state import (
     Customer,
     Fulfillment,
+    FulfillmentOrder,
     Order,
+    Transaction,
     gid,
 )
 
 
 @resolves("Mutation", "orderCreate")
-def _order_create(_parent: Any, context: Context, args: Args) -> Any:
+def _order_create(_parent: object, context: Context, args: Args) -> JsonObject:
     def work() -> Args:
         order = order_input.from_input(context, args["order"])
         lifecycle.place(context, order)
@@ -57,7 +61,7 @@ def _order_create(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("Mutation", "orderUpdate")
-def _order_update(_parent: Any, context: Context, args: Args) -> Any:
+def _order_update(_parent: object, context: Context, args: Args) -> JsonObject:
     data = args["input"]
 
     def work() -> Args:
@@ -75,9 +79,9 @@ def _order_update(_parent: Any, context: Context, args: Args) -> Any:
     return payload(work, {"order": None})
 
 
-def _change(name: str, change: Any) -> None:
+def _change(name: str, change: Callable[[Context, Order], None]) -> None:
     @resolves("Mutation", name)
-    def resolve(_parent: Any, context: Context, args: Args) -> Any:
+    def resolve(_parent: object, context: Context, args: Args) -> JsonObject:
         def work() -> Args:
             order = must_order(context, args["input"]["id"])
             change(context, order)
@@ -93,7 +97,7 @@ _change("orderOpen", lifecycle.reopen)
 
 
 @resolves("Mutation", "orderDelete")
-def _order_delete(_parent: Any, context: Context, args: Args) -> Any:
+def _order_delete(_parent: object, context: Context, args: Args) -> JsonObject:
     def work() -> Args:
         lifecycle.delete(context, must_order(context, args["orderId"], "orderId"))
         return {"deletedId": args["orderId"]}
@@ -102,7 +106,7 @@ def _order_delete(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("Mutation", "orderCapture")
-def _order_capture(_parent: Any, context: Context, args: Args) -> Any:
+def _order_capture(_parent: object, context: Context, args: Args) -> JsonObject:
     data = args["input"]
 
     def work() -> Args:
@@ -115,14 +119,14 @@ def _order_capture(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("Mutation", "transactionVoid")
-def _transaction_void(_parent: Any, context: Context, args: Args) -> Any:
+def _transaction_void(_parent: object, context: Context, args: Args) -> JsonObject:
     def work() -> Args:
         held = find_node(context, args["parentTransactionId"])
-        if held is None:
+        if not isinstance(held, Part) or not isinstance(held.row, Transaction):
             message = "Transaction does not exist"
             raise UserError(message, ["parentTransactionId"], "TRANSACTION_NOT_FOUND")
         where = ["parentTransactionId"]
-        if held.kind != "AUTHORIZATION" or held.status != "SUCCESS":
+        if held.row.kind != "AUTHORIZATION" or held.row.status != "SUCCESS":
             message = "Parent transaction must be a successful authorization"
             raise UserError(message, where, "AUTH_NOT_SUCCESSFUL")
         if held.row not in order_sums.voidable(held.order):
@@ -134,7 +138,7 @@ def _transaction_void(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("Mutation", "orderCancel")
-def _order_cancel(_parent: Any, context: Context, args: Args) -> Any:
+def _order_cancel(_parent: object, context: Context, args: Args) -> JsonObject:
     def work() -> Args:
         if args.get("refund") is not None and args.get("refundMethod") is not None:
             message = "Only one of the arguments `refund` or `refund_method` is allowed."
@@ -172,7 +176,7 @@ def _order_cancel(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("Mutation", "refundCreate")
-def _refund_create(_parent: Any, context: Context, args: Args) -> Any:
+def _refund_create(_parent: object, context: Context, args: Args) -> JsonObject:
     key = context.idempotency_key
     if key is None and context.api_version >= "2026-04":
         raise ShopError(
@@ -193,7 +197,7 @@ def _refund_create(_parent: Any, context: Context, args: Args) -> Any:
     return payload(work, {"order": find_order(context, args["input"]["orderId"]), "refund": None})
 
 
-def _fulfillment_create(_parent: Any, context: Context, args: Args) -> Any:
+def _fulfillment_create(_parent: object, context: Context, args: Args) -> JsonObject:
     data = args["fulfillment"]
 
     def work() -> Args:
@@ -213,22 +217,22 @@ def _fulfillment_create(_parent: Any, context: Context, args: Args) -> Any:
 resolves("Mutation", "fulfillmentCreate", "fulfillmentCreateV2")(_fulfillment_create)
 
 
-def _work_order(context: Context, value: str) -> tuple[Order, Any]:
+def _work_order(context: Context, value: str) -> tuple[Order, FulfillmentOrder]:
     found = find_node(context, value)
-    if found is None:
+    if not isinstance(found, Part) or not isinstance(found.row, FulfillmentOrder):
         raise UserError("Fulfillment order does not exist.", ["fulfillment"])
     return found.order, found.row
 
 
 def _parcel(context: Context, value: str, field: str) -> tuple[Order, Fulfillment]:
     found = find_node(context, value)
-    if found is None or found.typename != "Fulfillment":
+    if not isinstance(found, Part) or not isinstance(found.row, Fulfillment):
         raise UserError("Fulfillment not found.", [field])
     return found.order, found.row
 
 
 @resolves("Mutation", "fulfillmentCancel")
-def _fulfillment_cancel(_parent: Any, context: Context, args: Args) -> Any:
+def _fulfillment_cancel(_parent: object, context: Context, args: Args) -> JsonObject:
     def work() -> Args:
         order, parcel = _parcel(context, args["id"], "id")
         shipping.cancel(context, order, parcel)
@@ -237,7 +241,7 @@ def _fulfillment_cancel(_parent: Any, context: Context, args: Args) -> Any:
     return payload(work, {"fulfillment": None})
 
 
-def _tracking_update(_parent: Any, context: Context, args: Args) -> Any:
+def _tracking_update(_parent: object, context: Context, args: Args) -> JsonObject:
     def work() -> Args:
         order, parcel = _parcel(context, args["fulfillmentId"], "fulfillmentId")
         data = args.get("trackingInfoInput") or args.get("trackingInfoUpdateInput")
@@ -253,7 +257,7 @@ resolves("Mutation", "fulfillmentTrackingInfoUpdate", "fulfillmentTrackingInfoUp
 
 
 @resolves("Mutation", "fulfillmentEventCreate")
-def _event_create(_parent: Any, context: Context, args: Args) -> Any:
+def _event_create(_parent: object, context: Context, args: Args) -> JsonObject:
     data = args["fulfillmentEvent"]
 
     def work() -> Args:
@@ -283,7 +287,7 @@ def _event_create(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("Mutation", "customerCreate")
-def _customer_create(_parent: Any, context: Context, args: Args) -> Any:
+def _customer_create(_parent: object, context: Context, args: Args) -> JsonObject:
     data = args["input"]
 
     def work() -> Args:
@@ -301,7 +305,7 @@ def _customer_create(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("Mutation", "customerUpdate")
-def _customer_update(_parent: Any, context: Context, args: Args) -> Any:
+def _customer_update(_parent: object, context: Context, args: Args) -> JsonObject:
     data = args["input"]
 
     def work() -> Args:
@@ -318,7 +322,7 @@ def _customer_update(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("Mutation", "customerDelete")
-def _customer_delete(_parent: Any, context: Context, args: Args) -> Any:
+def _customer_delete(_parent: object, context: Context, args: Args) -> JsonObject:
     def work() -> Args:
         row = context.shop.customers.pop(number(args["input"]["id"]), None)
         if row is None:
@@ -362,7 +366,7 @@ def _unique(context: Context, data: Args, own: Customer | None) -> None:
 
 
 @resolves("Mutation", "orderCustomerSet")
-def _customer_set(_parent: Any, context: Context, args: Args) -> Any:
+def _customer_set(_parent: object, context: Context, args: Args) -> JsonObject:
     def work() -> Args:
         order = must_order(context, args["orderId"], "orderId")
         customer = context.shop.customers.get(number(args["customerId"]))
@@ -379,7 +383,7 @@ def _customer_set(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("Mutation", "orderCustomerRemove")
-def _customer_remove(_parent: Any, context: Context, args: Args) -> Any:
+def _customer_remove(_parent: object, context: Context, args: Args) -> JsonObject:
     def work() -> Args:
         order = must_order(context, args["orderId"], "orderId")
         order.customer_number = None
@@ -389,11 +393,11 @@ def _customer_remove(_parent: Any, context: Context, args: Args) -> Any:
     return payload(work, {"order": None})
 
 
-def _tags(add: bool) -> Any:
-    def resolve(_parent: Any, context: Context, args: Args) -> Any:
+def _tags(add: bool) -> Resolver:
+    def resolve(_parent: object, context: Context, args: Args) -> JsonObject:
         def work() -> Args:
             row = find_node(context, args["id"])
-            if row is None:
+            if not isinstance(row, Order | Customer):
                 raise UserError("Node does not exist", ["id"])
             wanted = args["tags"]
             kept = [t for t in row.tags if t not in wanted]

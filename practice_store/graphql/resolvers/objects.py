@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from practice_store.graphql.resolvers.base import (
     Args,
     Part,
     Resolver,
+    Row,
     connection,
     in_any_order,
     resolves,
@@ -34,37 +35,45 @@ from practice_store.sales import lifecycle
 from practice_store.state import (
     ZERO,
     Customer,
+    FulfillmentLine,
+    FulfillmentOrderLine,
     LineItem,
     Order,
     Refund,
+    RefundLine,
+    Resource,
+    Return,
     Transaction,
     gid,
 )
 
+# The amount that a row, a Part or a suggestion shows in one of its money fields.
+Sum = Callable[[Any], Decimal]
+Parent = Order | Part[Resource]
 
-def parts(order: Order, rows: list[Any]) -> list[Part]:
+
+def parts(order: Order, rows: Sequence[Row]) -> list[Part[Row]]:
     """Return the rows as Parts of their order."""
     return [Part(order, row) for row in rows]
 
 
-def _sums(type_name: str, table: dict[str, Callable[[Any], Decimal]]) -> None:
+def _sums(type_name: str, table: dict[str, Sum]) -> None:
     """Register `<name>Set` as a money bag and `<name>` as the deprecated amount in shop currency."""
     for name, amount in table.items():
 
-        def as_bag(parent: Any, _c: Context, _a: Args, amount: Any = amount) -> Any:
+        def as_bag(parent: Parent, _c: Context, _a: Args, amount: Sum = amount) -> JsonObject:
             return order_sums.bag(_order_of(parent), amount(parent))
 
         RESOLVERS.setdefault(type_name, {})[f"{name}Set"] = as_bag
 
-        def as_text(parent: Any, _c: Context, _a: Args, amount: Any = amount) -> Any:
+        def as_text(parent: Parent, _c: Context, _a: Args, amount: Sum = amount) -> object:
             return order_sums.bag(_order_of(parent), amount(parent))["shopMoney"]["amount"]
 
         RESOLVERS[type_name][name] = as_text
 
 
-def _order_of(parent: Any) -> Order:
-    order: Order = parent if isinstance(parent, Order) else parent.order
-    return order
+def _order_of(parent: Parent) -> Order:
+    return parent if isinstance(parent, Order) else parent.order
 
 
 def _fields(type_name: str, table: dict[str, Resolver]) -> None:
@@ -117,10 +126,10 @@ _fields(
 )
 
 
-def _list(rows: Callable[[Order], list[Any]]) -> Resolver:
+def _list(rows: Callable[[Order], Sequence[Resource]]) -> Resolver:
     """Return a resolver for a plain list, silently cut at `first` and at the maximum page size."""
 
-    def resolve(order: Order, context: Context, args: Args) -> Any:
+    def resolve(order: Order, context: Context, args: Args) -> list[Part[Resource]]:
         found = parts(order, in_any_order(context, rows(order)))
         first = args.get("first")
         return found[: MAX_PAGE if first is None else min(first, MAX_PAGE)]
@@ -128,8 +137,8 @@ def _list(rows: Callable[[Order], list[Any]]) -> Resolver:
     return resolve
 
 
-def _page(rows: Callable[[Any], list[Any]]) -> Resolver:
-    def resolve(parent: Any, _context: Context, args: Args) -> Any:
+def _page(rows: Callable[[Any], Sequence[Resource]]) -> Resolver:
+    def resolve(parent: Parent, _context: Context, args: Args) -> JsonObject:
         return connection(parts(_order_of(parent), rows(parent)), args)
 
     return resolve
@@ -324,8 +333,8 @@ _sums(
 )
 
 
-def _per_unit(part: Any) -> Decimal:
-    return order_sums.share(part.order, order_sums.line_total(part.row), 1, part.quantity)
+def _per_unit(part: Part[LineItem]) -> Decimal:
+    return order_sums.share(part.order, order_sums.line_total(part.row), 1, part.row.quantity)
 
 
 _fields(
@@ -425,7 +434,7 @@ def _gateway_label(gateway: str) -> str:
     return gateway if " " in gateway else gateway.replace("_", " ").title()
 
 
-def _transaction(order: Order, number_id: int | None) -> Part | None:
+def _transaction(order: Order, number_id: int | None) -> Part[Transaction] | None:
     found = next((t for t in order.transactions if t.number_id == number_id), None)
     return Part(order, found) if found else None
 
@@ -434,7 +443,7 @@ def _refund_transactions(order: Order, refund: Refund) -> list[Transaction]:
     return [t for t in order.transactions if t.number_id in refund.transactions]
 
 
-def _refund_total(part: Any) -> Decimal:
+def _refund_total(part: Part[Refund]) -> Decimal:
     dead = {"FAILURE", "ERROR"}
     moved = [t for t in _refund_transactions(part.order, part.row) if t.status not in dead]
     return sum((t.amount for t in moved), ZERO)
@@ -463,7 +472,7 @@ _fields(
 )
 
 
-def _return(order: Order, number_id: int | None) -> Part | None:
+def _return(order: Order, number_id: int | None) -> Part[Return] | None:
     found = next((r for r in order.returns if r.number_id == number_id), None)
     return Part(order, found) if found else None
 
@@ -488,9 +497,10 @@ _sums("OrderAdjustment", {"amount": lambda p: p.amount, "taxAmount": lambda p: p
 _fields("OrderAdjustment", {"reason": lambda p, c, a: p.kind})
 
 
-def _line_item(part: Any) -> Part:
-    row: LineItem = part.order.line(part.line_number)
-    return Part(part.order, row)
+def _line_item(
+    part: Part[RefundLine] | Part[FulfillmentLine] | Part[FulfillmentOrderLine],
+) -> Part[LineItem]:
+    return Part(part.order, part.order.line(part.row.line_number))
 
 
 _fields(
@@ -501,9 +511,7 @@ _fields(
             : min(a.get("first") or MAX_PAGE, MAX_PAGE)
         ],
         "fulfillmentLineItems": _page(lambda p: p.row.lines),
-        "events": lambda p, c, a: connection(
-            sorted(parts(p.order, p.row.events), key=lambda e: e.happened_at), a
-        ),
+        "events": _page(lambda p: sorted(p.row.events, key=lambda e: e.happened_at)),
         "totalQuantity": lambda p, c, a: sum(line.quantity for line in p.row.lines),
         "requiresShipping": lambda p, c, a: True,
         "service": lambda p, c, a: {
@@ -531,9 +539,10 @@ _sums(
 _fields("FulfillmentLineItem", {"lineItem": lambda p, c, a: _line_item(p)})
 
 
-def _fulfilled_total(part: Any) -> Decimal:
-    line = part.order.line(part.line_number)
-    return order_sums.share(part.order, order_sums.line_total(line), part.quantity, line.quantity)
+def _fulfilled_total(part: Part[FulfillmentLine]) -> Decimal:
+    row = part.row
+    line = part.order.line(row.line_number)
+    return order_sums.share(part.order, order_sums.line_total(line), row.quantity, line.quantity)
 
 
 _fields(
@@ -589,13 +598,13 @@ def location(context: Context, number: int | None = None) -> JsonObject:
     }
 
 
-def _stock_location(line: Any, context: Context) -> JsonObject | None:
+def _stock_location(line: Part[RefundLine] | JsonObject, context: Context) -> JsonObject | None:
     """Return where refunded units go, or would go; an error if the app lacks read_locations."""
     if isinstance(line, dict):
         goes_to = line["goes_to"]
         stays, number = goes_to.restock_type == "NO_RESTOCK", goes_to.location_number
     else:
-        stays, number = not line.location_number, line.location_number
+        stays, number = not line.row.location_number, line.row.location_number
     if stays:
         return None
     if "read_locations" not in context.scopes:
@@ -673,7 +682,7 @@ _fields(
 
 
 @resolves("Customer", "orders")
-def _customer_orders(customer: Customer, context: Context, args: Args) -> Any:
+def _customer_orders(customer: Customer, context: Context, args: Args) -> JsonObject:
     return connection(customer_orders(context, customer), args)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
+from core.json_types import JsonObject
 from practice_store.changes import returning
 from practice_store.context import Context
 from practice_store.graphql import search
@@ -25,20 +26,27 @@ from practice_store.graphql.resolvers.objects import (
     parts,
 )
 from practice_store.state import (
+    Checkout,
     Customer,
     Job,
     Order,
+    Resource,
+    Return,
+    Subscription,
     gid,
 )
 
-_ORDER_SORT: Final[dict[str, Callable[[Order], Any]]] = {
+# What has a global ID; the result of a cancellation is a dict.
+Node = Part[Resource] | Order | Customer | Checkout | Subscription | JsonObject
+_Rank = int | tuple[datetime, int] | tuple[str, str]
+_ORDER_SORT: Final[dict[str, Callable[[Order], _Rank]]] = {
     "ID": lambda o: o.number_id,
     "CREATED_AT": lambda o: (o.created_at, o.number_id),
     "PROCESSED_AT": lambda o: (o.processed_at, o.number_id),
     "UPDATED_AT": lambda o: (o.updated_at, o.number_id),
     "ORDER_NUMBER": lambda o: o.number,
 }
-_CUSTOMER_SORT: Final[dict[str, Callable[[Customer], Any]]] = {
+_CUSTOMER_SORT: Final[dict[str, Callable[[Customer], _Rank]]] = {
     "ID": lambda c: c.number_id,
     "CREATED_AT": lambda c: (c.created_at, c.number_id),
     "UPDATED_AT": lambda c: (c.updated_at, c.number_id),
@@ -47,7 +55,7 @@ _CUSTOMER_SORT: Final[dict[str, Callable[[Customer], Any]]] = {
 
 
 @resolves("QueryRoot", "shop")
-def _shop(_parent: Any, context: Context, _args: Args) -> Any:
+def _shop(_parent: object, context: Context, _args: Args) -> JsonObject:
     shop = context.shop
     return {
         "__typename": "Shop",
@@ -72,7 +80,7 @@ def _shop(_parent: Any, context: Context, _args: Args) -> Any:
 
 
 @resolves("QueryRoot", "currentAppInstallation")
-def _installation(_parent: Any, context: Context, _args: Args) -> Any:
+def _installation(_parent: object, context: Context, _args: Args) -> JsonObject:
     return {
         "id": gid("AppInstallation", 1),
         "app": {"id": gid("App", 1), "title": "Agent Inbox", "handle": "agent-inbox"},
@@ -81,17 +89,17 @@ def _installation(_parent: Any, context: Context, _args: Args) -> Any:
 
 
 @resolves("QueryRoot", "publicApiVersions")
-def _versions(_parent: Any, _context: Context, _args: Args) -> Any:
+def _versions(_parent: object, _context: Context, _args: Args) -> list[JsonObject]:
     return [{"handle": "2026-10", "displayName": "2026-10 (Latest)", "supported": True}]
 
 
 @resolves("QueryRoot", "order")
-def _order(_parent: Any, context: Context, args: Args) -> Order | None:
+def _order(_parent: object, context: Context, args: Args) -> Order | None:
     return find_order(context, args["id"])
 
 
 @resolves("QueryRoot", "orders")
-def _orders(_parent: Any, context: Context, args: Args) -> Any:
+def _orders(_parent: object, context: Context, args: Args) -> JsonObject:
     if context.only_orders is not None:
         return connection(context.only_orders, args)
     rows = found_orders(context, args)
@@ -120,17 +128,17 @@ def _warn(context: Context, query: str) -> Callable[[str, str], None]:
 
 
 @resolves("QueryRoot", "ordersCount")
-def _orders_count(_parent: Any, context: Context, args: Args) -> Any:
+def _orders_count(_parent: object, context: Context, args: Args) -> JsonObject:
     return {"count": len(found_orders(context, args)), "precision": "EXACT"}
 
 
 @resolves("QueryRoot", "customer")
-def _customer(_parent: Any, context: Context, args: Args) -> Customer | None:
+def _customer(_parent: object, context: Context, args: Args) -> Customer | None:
     return context.shop.customers.get(number(args["id"]))
 
 
 @resolves("QueryRoot", "customers")
-def _customers(_parent: Any, context: Context, args: Args) -> Any:
+def _customers(_parent: object, context: Context, args: Args) -> JsonObject:
     query = args.get("query") or ""
     rows = search.customers(list(context.shop.customers.values()), query, _warn(context, query))
     rows.sort(key=_CUSTOMER_SORT.get(args.get("sortKey") or "ID", _CUSTOMER_SORT["ID"]))
@@ -138,12 +146,12 @@ def _customers(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("QueryRoot", "customersCount")
-def _customers_count(_parent: Any, context: Context, args: Args) -> Any:
+def _customers_count(_parent: object, context: Context, args: Args) -> JsonObject:
     return {"count": len(context.shop.customers), "precision": "EXACT"}
 
 
 @resolves("QueryRoot", "customerByIdentifier")
-def _customer_by(_parent: Any, context: Context, args: Args) -> Customer | None:
+def _customer_by(_parent: object, context: Context, args: Args) -> Customer | None:
     wanted = args["identifier"]
     for row in context.shop.customers.values():
         if wanted.get("id") == row.id:
@@ -155,12 +163,12 @@ def _customer_by(_parent: Any, context: Context, args: Args) -> Customer | None:
 
 
 @resolves("QueryRoot", "locations")
-def _locations(_parent: Any, context: Context, args: Args) -> Any:
+def _locations(_parent: object, context: Context, args: Args) -> JsonObject:
     return connection([location(context, number) for number in context.shop.locations], args)
 
 
 @resolves("QueryRoot", "location")
-def _location(_parent: Any, context: Context, args: Args) -> Any:
+def _location(_parent: object, context: Context, args: Args) -> JsonObject | None:
     if args.get("id") is None:
         return location(context)
     found = number(args["id"])
@@ -168,24 +176,24 @@ def _location(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("QueryRoot", "job")
-def _job(_parent: Any, context: Context, args: Args) -> Any:
+def _job(_parent: object, context: Context, args: Args) -> JsonObject | None:
     _kind, key = parse_gid(args["id"])
     job = context.shop.jobs.get(str(key))
     return {"id": args["id"], "done": job.status != "STARTED"} if job else None
 
 
 @resolves("QueryRoot", "node")
-def _node(_parent: Any, context: Context, args: Args) -> Any:
+def _node(_parent: object, context: Context, args: Args) -> Node | None:
     return find_node(context, args["id"])
 
 
 @resolves("QueryRoot", "nodes")
-def _nodes(_parent: Any, context: Context, args: Args) -> Any:
+def _nodes(_parent: object, context: Context, args: Args) -> list[Node | None]:
     return [find_node(context, value) for value in args["ids"]]
 
 
 @resolves("QueryRoot", "returnableFulfillments")
-def _returnable(_parent: Any, context: Context, args: Args) -> Any:
+def _returnable(_parent: object, context: Context, args: Args) -> JsonObject:
     order = find_order(context, args["orderId"])
     rows = []
     for parcel in order.fulfillments if order else ():
@@ -209,11 +217,11 @@ def _returnable(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("ReturnableFulfillment", "returnableFulfillmentLineItems")
-def _returnable_lines(parent: Any, _context: Context, args: Args) -> Any:
+def _returnable_lines(parent: JsonObject, _context: Context, args: Args) -> JsonObject:
     return connection(parent["lines"], args)
 
 
-def find_node(context: Context, value: str) -> Any:
+def find_node(context: Context, value: str) -> Node | None:
     """Return any object by its global ID; None if it doesn't exist."""
     kind, tail = parse_gid(value)
     if kind == "OrderCancelJobResult":
@@ -229,7 +237,7 @@ def find_node(context: Context, value: str) -> Any:
     return next((part for part in _all_parts(context, kind) if part.number_id == tail), None)
 
 
-def cancel_job_result(context: Context, key: str) -> Any:
+def cancel_job_result(context: Context, key: str) -> JsonObject | None:
     """Return the OrderCancelJobResult of a job; None once it is forgotten."""
     job = context.shop.jobs.get(key)
     if job is None or _is_forgotten(context, job):
@@ -256,8 +264,8 @@ def _is_forgotten(context: Context, job: Job) -> bool:
     return context.now() - job.accepted_at > timedelta(seconds=kept_s)
 
 
-def _all_parts(context: Context, kind: str) -> Iterator[Part]:
-    rows_of: dict[str, Callable[[Order], list[Any]]] = {
+def _all_parts(context: Context, kind: str) -> Iterator[Part[Resource]]:
+    rows_of: dict[str, Callable[[Order], Sequence[Resource]]] = {
         "Refund": lambda o: o.refunds,
         "Fulfillment": lambda o: o.fulfillments,
         "FulfillmentOrder": lambda o: o.fulfillment_orders,
@@ -272,12 +280,12 @@ def _all_parts(context: Context, kind: str) -> Iterator[Part]:
             continue
         for row in rows_of[kind](order) if kind in rows_of else ():
             part = Part(order, row)
-            if kind == "ReverseFulfillmentOrder":
-                part.typename, part.number_id = kind, row.reverse_order_number
+            if kind == "ReverseFulfillmentOrder" and isinstance(row, Return):
+                part.typename, part.number_id = kind, row.reverse_order_number or 0
             yield part
 
 
-def _by_id(_parent: Any, context: Context, args: Args) -> Any:
+def _by_id(_parent: object, context: Context, args: Args) -> Node | None:
     return find_node(context, args["id"])
 
 

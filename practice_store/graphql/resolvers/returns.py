@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from core.json_types import JsonObject
 from practice_store import order_sums
@@ -18,6 +18,7 @@ from practice_store.graphql.resolvers.base import (
     RESOLVERS,
     Args,
     Part,
+    Resolver,
     connection,
     find_order,
     must_be,
@@ -32,6 +33,7 @@ from practice_store.graphql.resolvers.objects import (
 from practice_store.graphql.resolvers.queries import find_node
 from practice_store.state import (
     ZERO,
+    FulfillmentLine,
     Order,
     Return,
     ReturnLine,
@@ -39,8 +41,8 @@ from practice_store.state import (
 )
 
 
-def _create(status: str, argument: str) -> Callable[..., Any]:
-    def resolve(_parent: Any, context: Context, args: Args) -> Any:
+def _create(status: str, argument: str) -> Resolver:
+    def resolve(_parent: object, context: Context, args: Args) -> JsonObject:
         data = args[argument]
 
         def work() -> Args:
@@ -70,7 +72,7 @@ resolves("Mutation", "returnRequest")(_create("REQUESTED", "input"))
 
 def _must_return(context: Context, value: str, field: list[str]) -> tuple[Order, Return]:
     found = find_node(context, value)
-    if found is None or not isinstance(found.row, Return):
+    if not isinstance(found, Part) or not isinstance(found.row, Return):
         raise UserError("Return not found.", field, "NOT_FOUND")
     return found.order, found.row
 
@@ -79,7 +81,7 @@ def _transition(
     name: str, change: Callable[[Context, Order, Return], None], *, by_input: bool
 ) -> None:
     @resolves("Mutation", name)
-    def resolve(_parent: Any, context: Context, args: Args) -> Any:
+    def resolve(_parent: object, context: Context, args: Args) -> JsonObject:
         value = args["input"]["id"] if by_input else args["id"]
 
         def work() -> Args:
@@ -97,7 +99,7 @@ _transition("returnReopen", returning.reopen, by_input=False)
 
 
 @resolves("Mutation", "returnDeclineRequest")
-def _decline(_parent: Any, context: Context, args: Args) -> Any:
+def _decline(_parent: object, context: Context, args: Args) -> JsonObject:
     data = args["input"]
 
     def work() -> Args:
@@ -109,7 +111,7 @@ def _decline(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("Mutation", "returnProcess")
-def _process(_parent: Any, context: Context, args: Args) -> Any:
+def _process(_parent: object, context: Context, args: Args) -> JsonObject:
     data = args["input"]
 
     def work() -> Args:
@@ -121,7 +123,7 @@ def _process(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("Mutation", "reverseFulfillmentOrderDispose")
-def _dispose(_parent: Any, context: Context, args: Args) -> Any:
+def _dispose(_parent: object, context: Context, args: Args) -> JsonObject:
     def work() -> Args:
         for entry in args["dispositionInputs"]:
             must_be("ReverseFulfillmentOrderLineItem", entry["reverseFulfillmentOrderLineItemId"])
@@ -134,14 +136,14 @@ def _dispose(_parent: Any, context: Context, args: Args) -> Any:
     return payload(work, {"reverseFulfillmentOrderLineItems": None})
 
 
-def reverse_line_part(order: Order, line: ReturnLine) -> Part:
+def reverse_line_part(order: Order, line: ReturnLine) -> Part[ReturnLine]:
     """Return a return line as a line of its reverse fulfillment order."""
     part = Part(order, line)
     part.typename = "ReverseFulfillmentOrderLineItem"
     return part
 
 
-def reverse_order(order: Order, back: Return) -> Part:
+def reverse_order(order: Order, back: Return) -> Part[Return]:
     """Return a return as its reverse fulfillment order."""
     part = Part(order, back)
     part.typename, part.number_id = "ReverseFulfillmentOrder", back.reverse_order_number or 0
@@ -268,7 +270,7 @@ def _reason(reason: str) -> JsonObject:
     }
 
 
-def _fulfillment_line(part: Part) -> Part | None:
+def _fulfillment_line(part: Part[ReturnLine]) -> Part[FulfillmentLine] | None:
     for line in returning.shipped_lines(part.order):
         if line.number_id == part.row.fulfillment_line_number:
             return Part(part.order, line)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from core.json_types import JsonObject
 from practice_store.changes import sending_back
 from practice_store.context import Context
@@ -23,18 +21,18 @@ from practice_store.graphql.resolvers.returns import (
     reverse_line_part,
     reverse_order,
 )
-from practice_store.state import ReverseDelivery
+from practice_store.state import Return, ReturnLine, ReverseDelivery, ReverseDeliveryLine
 
 
 @resolves("Mutation", "reverseDeliveryCreateWithShipping")
-def _create(_parent: Any, context: Context, args: Args) -> Any:
+def _create(_parent: object, context: Context, args: Args) -> JsonObject:
     must_be("ReverseFulfillmentOrder", args["reverseFulfillmentOrderId"])
     for entry in args["reverseDeliveryLineItems"]:
         must_be("ReverseFulfillmentOrderLineItem", entry["reverseFulfillmentOrderLineItemId"])
 
     def work() -> Args:
         found = find_node(context, args["reverseFulfillmentOrderId"])
-        if found is None:
+        if not isinstance(found, Part) or not isinstance(found.row, Return):
             message = "Reverse fulfillment order was not found."
             raise UserError(message, ["reverseFulfillmentOrderId"], "NOT_FOUND")
         made = sending_back.create(
@@ -51,12 +49,12 @@ def _create(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("Mutation", "reverseDeliveryShippingUpdate")
-def _update(_parent: Any, context: Context, args: Args) -> Any:
+def _update(_parent: object, context: Context, args: Args) -> JsonObject:
     must_be("ReverseDelivery", args["reverseDeliveryId"])
 
     def work() -> Args:
         found = find_node(context, args["reverseDeliveryId"])
-        if found is None:
+        if not isinstance(found, Part) or not isinstance(found.row, ReverseDelivery):
             message = "Reverse delivery was not found."
             raise UserError(message, ["reverseDeliveryId"], "NOT_FOUND")
         sending_back.set_tracking(found.row, args.get("trackingInput"))
@@ -67,14 +65,14 @@ def _update(_parent: Any, context: Context, args: Args) -> Any:
     return payload(work, {"reverseDelivery": None})
 
 
-def _reverse_order(part: Part) -> Part:
+def _reverse_order(part: Part[ReverseDelivery]) -> Part[Return]:
     return reverse_order(part.order, sending_back.holding(part.order, part.row))
 
 
-def _line(part: Part) -> Part:
+def _line(part: Part[ReverseDeliveryLine]) -> Part[ReturnLine]:
     items = [item for back in part.order.returns for item in back.lines]
     return reverse_line_part(
-        part.order, next(item for item in items if item.number_id == part.item_number)
+        part.order, next(item for item in items if item.number_id == part.row.item_number)
     )
 
 

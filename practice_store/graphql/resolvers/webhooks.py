@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
+from core.json_types import JsonObject
 from practice_store.context import Context
 from practice_store.errors import (
     UserError,
@@ -26,7 +27,7 @@ _NAME: Final = re.compile(r"\A[A-Za-z0-9_-]{1,50}\Z")
 
 
 @resolves("QueryRoot", "webhookSubscriptions")
-def _subscriptions(_parent: Any, context: Context, args: Args) -> Any:
+def _subscriptions(_parent: object, context: Context, args: Args) -> JsonObject:
     rows = list(context.shop.subscriptions.values())
     if topics := args.get("topics"):
         rows = [row for row in rows if row.topic in topics]
@@ -36,7 +37,7 @@ def _subscriptions(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("QueryRoot", "webhookSubscriptionsCount")
-def _count(_parent: Any, context: Context, _args: Args) -> Any:
+def _count(_parent: object, context: Context, _args: Args) -> JsonObject:
     return {"count": len(context.shop.subscriptions), "precision": "EXACT"}
 
 
@@ -45,7 +46,7 @@ def _may_read_orders(context: Context) -> bool:
 
 
 @resolves("Mutation", "webhookSubscriptionCreate")
-def _create(_parent: Any, context: Context, args: Args) -> Any:
+def _create(_parent: object, context: Context, args: Args) -> JsonObject:
     data = args["webhookSubscription"]
 
     def work() -> Args:
@@ -74,7 +75,7 @@ def _create(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("Mutation", "webhookSubscriptionUpdate")
-def _update(_parent: Any, context: Context, args: Args) -> Any:
+def _update(_parent: object, context: Context, args: Args) -> JsonObject:
     data = args["webhookSubscription"]
 
     def work() -> Args:
@@ -96,7 +97,7 @@ def _update(_parent: Any, context: Context, args: Args) -> Any:
 
 
 @resolves("Mutation", "webhookSubscriptionDelete")
-def _delete(_parent: Any, context: Context, args: Args) -> Any:
+def _delete(_parent: object, context: Context, args: Args) -> JsonObject:
     def work() -> Args:
         if context.shop.subscriptions.pop(number(args["id"]), None) is None:
             raise UserError("Webhook subscription does not exist", ["id"])

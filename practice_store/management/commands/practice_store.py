@@ -37,7 +37,7 @@ class Command(BaseCommand):
             "--allow-http", action="store_true", help="accept http:// webhook addresses"
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         domains = options["shop"] or list(DEFAULT_SHOPS)
         store = Store(
             domains,
