@@ -85,6 +85,7 @@ class Decisions:
 
     @property
     def is_empty(self) -> bool:
+        """Whether there is nothing to decide."""
         return not (self.approvals or self.uncertain or self.held)
 
 

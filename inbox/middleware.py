@@ -129,6 +129,7 @@ class RoleCheck:
         return self._get_response(request)
 
     def process_view(self, request: HttpRequest, *_: object) -> HttpResponse | None:
+        """Raise PermissionDenied without the role; send staff without one to the admin."""
         found = request.resolver_match
         if found is None or self._namespaces.isdisjoint(found.namespaces):
             return None
@@ -182,6 +183,7 @@ class LivePositions:
         return self._get_response(request)
 
     def process_view(self, request: HttpRequest, *_: object) -> None:
+        """Note the position of live events before the view reads anything."""
         found = request.resolver_match
         if found is not None and not self._namespaces.isdisjoint(found.namespaces):
             request.live_position = events.position()  # type: ignore[attr-defined]

@@ -39,6 +39,7 @@ class PersonForm(ChangeForm):
     """Refuses roles that one person may not combine."""
 
     def clean(self) -> dict[str, Any]:
+        """Reject an administrator who would also be an agent or supervisor."""
         cleaned = super().clean() or {}
         chosen = {group.name for group in cleaned.get("groups") or ()}
         if roles.ADMINS in chosen and chosen & {roles.AGENTS, roles.SUPERVISORS}:
@@ -86,6 +87,7 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
+        """Show the roles as checkboxes."""
         form = super().get_form(request, obj, change=change, **kwargs)
         if "groups" in form.base_fields:
             form.base_fields["groups"].widget = forms.CheckboxSelectMultiple(
@@ -99,20 +101,24 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
         return super().get_queryset(request).prefetch_related("groups")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let only superusers edit a superuser."""
         # Only a superuser may edit a superuser; others could set the password and log in as them.
         is_above = obj is not None and obj.is_superuser and not _is_superuser(request)
         return not is_above and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse, because the audit log and refunds refer to people."""
         # The log and their refunds refer to them: deactivate them instead.
         return False
 
     @admin.display(description="Name")
     def name(self, user: User) -> str:
+        """The full name; a dash if none was entered."""
         return user.get_full_name() or "–"
 
     @admin.display(description="Roles")
     def its_roles(self, user: User) -> str:
+        """The roles, and whether the person is a superuser, who may do everything."""
         named = ", ".join(group.name for group in user.groups.all())
         return f"{named or 'none'}{' (superuser)' if user.is_superuser else ''}"
 
@@ -140,10 +146,12 @@ class RoleAdmin(DeskAdmin, GroupAdmin):
     }
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Lock the names of the built-in roles, by which the code knows them."""
         # The code knows roles by name: a renamed one would lose its rights.
         return ("name",) if obj and obj.name in roles.EXPLAINED else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse for the built-in roles."""
         is_known = obj is not None and obj.name in roles.EXPLAINED
         return not is_known and super().has_delete_permission(request, obj)
 
@@ -152,10 +160,12 @@ class RoleAdmin(DeskAdmin, GroupAdmin):
 
     @admin.display(description="What this role can do")
     def meaning(self, group: Group) -> str:
+        """What a built-in role may do; custom roles have only their permissions."""
         return roles.EXPLAINED.get(group.name, "A custom role.")
 
     @admin.display(description="People")
     def people(self, group: Group) -> int:
+        """How many people have the role; the rows are prefetched."""
         return len(group.user_set.all())
 
 
@@ -192,6 +202,7 @@ class ApiTokenAdmin(DeskAdmin, TokenAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save, and show the key this once."""
         super().save_model(request, obj, form, change)
         text = f"{obj}: {obj.key} — shown only now, copy it."
         self.message_user(request, text, messages.WARNING)

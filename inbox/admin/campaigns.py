@@ -26,11 +26,15 @@ else:
 
 
 class TranslationInline(StackedInline):
+    """The campaign's text in further languages."""
+
     model = CampaignTranslation
     extra = 0
 
 
 class ConditionInline(StackedInline):
+    """Who gets the campaign, depending on what they did before."""
+
     model = CampaignCondition
     extra = 0
     verbose_name_plural = (
@@ -43,6 +47,7 @@ class CampaignForm(CampaignModelForm):
     """Refuses campaigns that could not send anything."""
 
     def clean(self) -> dict[str, Any]:
+        """Require a channel, and an SMS provider for SMS."""
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("via_sms") and not sms.is_configured():
             self.add_error(
@@ -132,6 +137,7 @@ class CampaignAdmin(DeskAdmin):
 
     @admin.display(description="channels")
     def via(self, campaign: Campaign) -> str:
+        """The channels it is sent through."""
         return ", ".join(str(channel.label) for channel in campaign.channels) or "none"
 
     def change_view(
@@ -141,6 +147,7 @@ class CampaignAdmin(DeskAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
+        """Show who would have got the campaign in the last days."""
         campaign = self.get_object(request, object_id) if request.method == "GET" else None
         looked = backtest.last_days(campaign, now=timezone.now()) if campaign else None
         context = {"would_get": looked} | (extra_context or {})
@@ -179,4 +186,5 @@ class CampaignMessageAdmin(ReadOnlyAdmin):
 
     @admin.display(description="about")
     def about(self, row: CampaignMessage) -> str:
+        """The event or checkout that triggered it."""
         return str(row.event or row.checkout)

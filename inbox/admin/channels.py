@@ -70,6 +70,7 @@ class ChannelAdmin(DeskAdmin):
         return [path("<int:pk>/key/", new_key, name="inbox_channel_key"), *super().get_urls()]
 
     def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:
+        """Save, audit whether it verifies addresses, and show a new channel its key this once."""
         with transaction.atomic():
             super().save_model(request, obj, form, change)
             if "proves_addresses" in form.changed_data:
@@ -84,6 +85,7 @@ class ChannelAdmin(DeskAdmin):
             self._show_key(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Channel | None = None) -> bool:
+        """Refuse for a channel with conversations, which have to stay."""
         # Its conversations must stay: deactivate it instead.
         if obj is not None and obj.conversations.exists():
             return False

@@ -26,6 +26,8 @@ else:
 
 
 class IdentityInline(StackedInline):
+    """The contact's addresses, removed ones included."""
+
     model = Identity
     extra = 0
     readonly_fields = ["added_at", "added_by", "removed_at", "removed_by"]

@@ -72,6 +72,7 @@ class HelpDeskFrameAdmin(DeskAdmin):
         return f"{base}#frame={frame.pk}&agent=…&email=…&ts=…&nonce=…&sig=… (made by its server)"
 
     def save_model(self, request: HttpRequest, obj: HelpDeskFrame, form: Any, change: bool) -> None:
+        """Save and audit together; show a new frame's signing secret this once."""
         with transaction.atomic():
             super().save_model(request, obj, form, change)
             self._note(request, obj, "changed" if change else "created", form.changed_data)
@@ -79,6 +80,7 @@ class HelpDeskFrameAdmin(DeskAdmin):
             self._show_secret(request, obj)
 
     def delete_model(self, request: HttpRequest, obj: HelpDeskFrame) -> None:
+        """Delete and audit together."""
         with transaction.atomic():
             self._note(request, obj, "deleted", [])
             super().delete_model(request, obj)

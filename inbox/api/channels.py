@@ -26,6 +26,7 @@ class ChannelKeyAuthentication(BaseAuthentication):
     """Authenticate `Authorization: Bearer <channel key>`; `request.auth` is the channel."""
 
     def authenticate(self, request: Request) -> tuple[None, Channel] | None:
+        """Return the channel of the key; None without one. Raises AuthenticationFailed."""
         header = get_authorization_header(request).split()
         if len(header) != 2 or header[0].lower() != b"bearer":
             return None
@@ -56,11 +57,14 @@ class IsOwnChannel(BasePermission):
     message = "This key belongs to another channel."
 
     def has_permission(self, request: Request, view: APIView) -> bool:
+        """Compare the key's channel with the one in the URL."""
         channel = request.auth
         return isinstance(channel, Channel) and channel.pk == view.kwargs["channel_id"]
 
 
 class SenderSerializer(StrictSerializer):
+    """The person who wrote, with the addresses the channel knows."""
+
     external_id = TextField(max_length=200)
     name = TextField(max_length=255, required=False, allow_blank=True, default="")
     email = TextField(max_length=255, required=False, allow_blank=True, default="")
@@ -74,16 +78,21 @@ class SenderSerializer(StrictSerializer):
     )
 
     def validate_verified(self, value: list[str]) -> tuple[str, ...]:
+        """Freeze the list, as the services expect it."""
         return tuple(value)
 
 
 class AttachmentSerializer(StrictSerializer):
+    """A file that stays with the messenger."""
+
     name = TextField(max_length=255, required=False, allow_blank=True, default="")
     url = TextField(max_length=2000, required=False, allow_blank=True, default="")
     content_type = TextField(max_length=100, required=False, allow_blank=True, default="")
 
 
 class IncomingSerializer(StrictSerializer):
+    """A customer's message. A repeat is recognized by `external_id`, the channel's own ID."""
+
     external_id = TextField(max_length=200)
     conversation = TextField(max_length=200)
     sender = SenderSerializer()
@@ -104,6 +113,8 @@ class IncomingSerializer(StrictSerializer):
 
 
 class MessageSerializer(serializers.ModelSerializer[Message]):
+    """A stored message."""
+
     conversation_id = serializers.IntegerField()
 
     class Meta:
@@ -121,6 +132,8 @@ class TakenSerializer(MessageSerializer):
 
 
 class ChannelMessages(APIView):
+    """Where a channel delivers its customers' messages."""
+
     authentication_classes = [ChannelKeyAuthentication]
     permission_classes = [IsOwnChannel]
 

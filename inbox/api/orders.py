@@ -43,11 +43,15 @@ _DISCREPANCIES: Final = {"damaged": "DAMAGE", "changed_mind": "CUSTOMER", "goodw
 
 
 class LineSerializer(StrictSerializer):
+    """A line item, and how many units of it to refund."""
+
     line = TextField(help_text="The line item's Shopify gid.")
     quantity = serializers.IntegerField(min_value=1)
 
 
 class ProposalSerializer(StrictSerializer):
+    """What to do with an order, before anything is computed."""
+
     kind = serializers.ChoiceField(choices=ActionKind.choices)
     reason = TextField(max_length=40)
     amount = TextField(max_length=24, required=False, allow_null=True)
@@ -78,10 +82,14 @@ class ProposalSerializer(StrictSerializer):
 
 
 class ConfirmSerializer(StrictSerializer):
+    """The token of the preview to confirm."""
+
     token = TextField()
 
 
 class Orders(APIView):
+    """Search all stores, as *Find an order* in the inbox does."""
+
     @extend_schema(
         operation_id="orders_search",
         parameters=[OpenApiParameter("q", OpenApiTypes.STR, required=True)],
@@ -101,6 +109,8 @@ class Orders(APIView):
 
 
 class OrderDetail(APIView):
+    """One order, with what the caller may do with it."""
+
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, order_id: int) -> Response:
         """Get an order: badges, lines with tracking, money, and the actions you can take."""
@@ -109,6 +119,8 @@ class OrderDetail(APIView):
 
 
 class Previews(APIView):
+    """Summaries to confirm; nothing is sent."""
+
     @extend_schema(request=ProposalSerializer, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, order_id: int) -> Response:
         """Preview an action: a summary from a fresh read of Shopify, and a token to confirm it."""
@@ -128,6 +140,8 @@ class Previews(APIView):
 
 
 class Actions(APIView):
+    """Where a summary is confirmed."""
+
     @extend_schema(
         request=ConfirmSerializer,
         responses={202: OpenApiTypes.OBJECT},
@@ -173,6 +187,8 @@ class Actions(APIView):
 
 
 class ActionDetail(APIView):
+    """One cancellation or refund, to poll until it has ended."""
+
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, action_id: int) -> Response:
         """Get an action: its state, who requested it, when, and Shopify's response."""
@@ -180,10 +196,14 @@ class ActionDetail(APIView):
 
 
 class DecisionSerializer(StrictSerializer):
+    """An optional note that gives the reason."""
+
     note = TextField(max_length=200, required=False, allow_blank=True, default="")
 
 
 class ActionApprove(APIView):
+    """Approve someone else's request."""
+
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, action_id: int) -> Response:
         """Approve exactly what was proposed, after a fresh read of the order from Shopify."""
@@ -205,6 +225,8 @@ class ActionApprove(APIView):
 
 
 class ActionDecline(APIView):
+    """Decline someone else's request."""
+
     @extend_schema(request=DecisionSerializer, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, action_id: int) -> Response:
         """Decline an action. Nothing was sent to Shopify."""
@@ -224,6 +246,8 @@ class ActionDecline(APIView):
 
 
 class ActionWithdraw(APIView):
+    """Take an action back before anything is sent."""
+
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, action_id: int) -> Response:
         """Withdraw an action of which nothing has been sent."""

@@ -14,6 +14,7 @@ class HasRole(BasePermission):
     """Require a role that may read or, for unsafe methods, work. The default of every view."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
+        """Safe methods need a role that may read; the others, one that may work."""
         return not access.is_access_refused(
             request.user, changes=request.method not in SAFE_METHODS
         )

@@ -48,6 +48,7 @@ class Person:
 
     @property
     def is_known(self) -> bool:
+        """Whether there is anything to find their earlier orders by."""
         return bool(self.customer_gid or self.email)
 
 

@@ -36,6 +36,7 @@ class WouldGet:
 
     @property
     def is_partial(self) -> bool:
+        """Whether there were more events than were looked at."""
         return self.looked_at < self.happened
 
 

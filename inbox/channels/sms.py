@@ -73,6 +73,7 @@ class ConsoleBackend:
     """Log the text instead of sending it, for DEBUG and the demo."""
 
     def send(self, *, to: str, text: str, message_id: str) -> None:
+        """Log the text with DEBUG on; raise NotSent otherwise."""
         if not settings.DEBUG:
             # Phone numbers and names don't belong in a production log.
             logger.error("%s was not sent: the console is no provider", message_id)

@@ -43,10 +43,12 @@ class Person:
 
     @property
     def matches(self) -> tuple[Match, ...]:
+        """The Shopify customers that the person certainly is."""
         return self.matching.matches
 
     @property
     def questions(self) -> tuple[Question, ...]:
+        """For each store where several customers fit, which one it is."""
         return self.matching.questions
 
     @property

@@ -36,6 +36,7 @@ class Address:
 
     @property
     def key(self) -> Key:
+        """Kind and value, which identify the address."""
         return self.kind, self.value
 
 

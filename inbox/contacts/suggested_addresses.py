@@ -49,6 +49,7 @@ class Suggestion:
 
     @property
     def is_taken(self) -> bool:
+        """Whether another contact holds it, so that it cannot be accepted yet."""
         return self.taken_by is not None
 
     @property
@@ -58,6 +59,7 @@ class Suggestion:
 
     @property
     def kind_label(self) -> str:
+        """The kind in the language of the page."""
         return str(self.kind.label)
 
 

@@ -75,4 +75,6 @@ class AssignForm(forms.Form):
 
 
 class SnoozeForm(forms.Form):
+    """Choose for how many hours to snooze."""
+
     hours = forms.TypedChoiceField(choices=[(h, str(h)) for h in SNOOZE_HOURS], coerce=int)

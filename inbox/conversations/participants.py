@@ -29,6 +29,7 @@ class Other:
 
     @property
     def contact_url(self) -> str:
+        """The page of this participant's own contact."""
         return reverse("inbox:contact", args=[self.contact_id])
 
 

@@ -65,6 +65,7 @@ class Attachment:
     content_type: str = ""
 
     def as_dict(self) -> dict[str, str]:
+        """As it is stored in `Message.attachments`."""
         return {"name": self.name, "url": self.url, "content_type": self.content_type}
 
 

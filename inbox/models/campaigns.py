@@ -102,7 +102,10 @@ class CampaignText(models.Model):
 
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
+    """Filters by trigger and by whether a campaign is on."""
+
     def active(self) -> Self:
+        """Campaigns that are on."""
         return self.filter(is_active=True)
 
     def on(self, event_kind: str) -> Self:
@@ -244,10 +247,12 @@ class Campaign(CampaignText):
 
     @property
     def is_marketing(self) -> bool:
+        """Whether it requires consent."""
         return self.purpose == Purpose.MARKETING
 
     @property
     def is_of_checkouts(self) -> bool:
+        """Whether checkouts trigger it rather than order events."""
         return self.event_kind in CHECKOUT_TRIGGERS
 
     @property
@@ -266,6 +271,7 @@ class Campaign(CampaignText):
         return timedelta(minutes=minutes)
 
     def clean(self) -> None:
+        """Raise ValidationError for a purpose, channel, or text that may not be sent."""
         problems: dict[str, str] = {}
         if self.event_kind in CHECKOUT_TRIGGERS and not self.is_marketing:
             problems["purpose"] = "Checkout reminders are marketing. Choose Marketing."
@@ -336,10 +342,13 @@ class CampaignTranslation(CampaignText):
         return f"{self.campaign} ({self.language})"
 
     def clean(self) -> None:
+        """Check the text as the campaign's own; raises ValidationError."""
         self.campaign.check_text(self, self.language)
 
 
 class Comparison(models.TextChoices):
+    """How the number of past events is compared with `count`."""
+
     AT_LEAST = "at_least", _("at least")
     AT_MOST = "at_most", _("at most")
     EXACTLY = "exactly", _("exactly")
@@ -385,6 +394,7 @@ class CampaignCondition(models.Model):
         return f"{self.get_event_kind_display()}: {self.get_comparison_display()}{times}{within}"
 
     def clean(self) -> None:
+        """Raise ValidationError for a condition that everyone meets or no one can."""
         if self.comparison == Comparison.AT_LEAST and self.count == 0:
             raise ValidationError({"count": "“At least 0” matches everyone. Enter 1 or more."})
         if self.comparison == Comparison.NEVER and self.event_kind == self.campaign.event_kind:

@@ -10,6 +10,8 @@ from core.encryption import SealedTextField
 
 
 class ChannelKind(models.TextChoices):
+    """How a channel delivers: through its API, or as email."""
+
     API = "api", _("Messenger (API)")
     EMAIL = "email", _("Email")
 

@@ -39,6 +39,8 @@ class Contact(models.Model):
 
 
 class IdentityKind(models.TextChoices):
+    """What an identity is: an address, a Shopify customer, or a user of a messenger."""
+
     EMAIL = "email", _("Email")
     PHONE = "phone", _("Phone")
     SHOPIFY_CUSTOMER = "shopify_customer", _("Shopify customer")
@@ -46,6 +48,8 @@ class IdentityKind(models.TextChoices):
 
 
 class IdentityQuerySet(models.QuerySet["Identity"]):
+    """Filters by whether an identity still counts."""
+
     def active(self) -> Self:
         """Identities that have not been removed from their contact."""
         return self.filter(removed_at=None)
@@ -110,6 +114,7 @@ class Identity(models.Model):
         return self.value
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        """Save with the value normalized, so that equal addresses are stored equally."""
         if update_fields is None or "value" in update_fields:
             self.value = self._normal() or self.value
         super().save(*args, update_fields=update_fields, **kwargs)
@@ -129,6 +134,7 @@ class Identity(models.Model):
 
     @property
     def is_shopify_customer(self) -> bool:
+        """Whether it links to a customer rather than being an address."""
         return self.kind == IdentityKind.SHOPIFY_CUSTOMER
 
     @property
@@ -138,6 +144,8 @@ class Identity(models.Model):
 
 
 class ClaimQuerySet(models.QuerySet["Claim"]):
+    """Filters by whether a claim could be parsed."""
+
     def understood(self) -> Self:
         """Claims that parsed as an address; their values are normalized like an identity's."""
         return self.filter(is_understood=True)

@@ -27,13 +27,18 @@ def preview_of(text: str) -> str:
 
 
 class ConversationState(models.TextChoices):
+    """Where a conversation stands. Snoozed ones reopen by themselves."""
+
     OPEN = "open", _("Open")
     SNOOZED = "snoozed", _("Snoozed")
     RESOLVED = "resolved", _("Resolved")
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
+    """Filters and order of the conversation list."""
+
     def in_state(self, state: str) -> Self:
+        """Conversations in one state, as the list shows them."""
         return self.filter(state=state)
 
     def before(self, at: datetime, pk: int) -> Self:
@@ -162,6 +167,8 @@ class Conversation(models.Model):
 
 
 class MessageKind(models.TextChoices):
+    """Who a message is from and who sees it. Only the team sees notes."""
+
     INBOUND = "inbound", _("From the customer")
     REPLY = "reply", _("Reply")
     NOTE = "note", _("Note")
@@ -214,6 +221,8 @@ class Outbox(models.Model):
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
+    """Filters for the list, for delivery, and for failures."""
+
     def listed(self) -> Self:
         """Messages of the kinds that the conversation list previews."""
         return self.filter(kind__in=LISTED_KINDS)

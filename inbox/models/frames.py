@@ -21,6 +21,8 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
 
 
 class FrameKind(models.TextChoices):
+    """How a help desk says which customer is open, and how far that is believed."""
+
     CHATWOOT = "chatwoot", "Chatwoot (dashboard app)"
     GENERIC = "generic", "Other help desk (signed URL)"
 
@@ -121,6 +123,7 @@ class HelpDeskFrame(models.Model):
         return self.name
 
     def clean(self) -> None:
+        """Normalize the origins; the field's validator reports what is wrong with them."""
         # The field's own validator has already reported this error to the form.
         try:
             self.origins = "\n".join(split_origins(self.origins))

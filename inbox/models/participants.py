@@ -72,6 +72,8 @@ class ReadMark(models.Model):
 
 
 class DraftMode(models.TextChoices):
+    """Whether a draft goes to the customer or stays with the team."""
+
     REPLY = "reply", _("Reply")
     NOTE = "note", _("Note")
 

@@ -89,6 +89,7 @@ class NoteField(forms.CharField):
     character but submits two."""
 
     def to_python(self, value: Any) -> Any:
+        """Count a line end as one character."""
         text = super().to_python(value)
         return text.replace("\r\n", "\n") if text else text
 
@@ -102,9 +103,11 @@ class AmountField(forms.CharField):
         super().__init__(max_length=40, **options)
 
     def prepare_value(self, value: Any) -> Any:
+        """Write Money in the agent's locale; text stays as it was typed."""
         return amount_input.write(value) if isinstance(value, Money) else value
 
     def clean(self, value: Any) -> Money | None:
+        """Raise ValidationError if the text is not an amount or can be read two ways."""
         text = super().clean(value)
         if not text:
             return None
@@ -150,6 +153,7 @@ class CancelForm(forms.Form):
         return amount_input.write(self.net_paid)
 
     def clean(self) -> dict[str, Any]:
+        """Require an amount above zero and up to what was paid, if it is refunded now."""
         cleaned = super().clean() or {}
         if self.net_paid and cleaned.get("refund") == "now" and "amount" not in self.errors:
             amount = cleaned.get("amount")
@@ -274,6 +278,7 @@ class RefundForm(forms.Form):
         return next((amount for amount in typed if amount is not None), None)
 
     def clean(self) -> dict[str, Any]:
+        """Require something to refund, within what is left, in the mode that is shown."""
         cleaned = super().clean() or {}
         self._clear_the_other_mode(cleaned)
         for name in ("amount", "items_amount"):

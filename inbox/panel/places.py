@@ -170,6 +170,7 @@ class BesideConversation(Place):
 
     @property
     def topics(self) -> str:
+        """Changes of the contact's orders, and of what was asked in this conversation."""
         found = self.conversation
         return f"contact:{found.contact_id} conversation-orders:{found.pk}"
 
@@ -259,6 +260,7 @@ class InFrame(Place):
 
     @cached_property
     def keys(self) -> OrderKeys:
+        """Proven addresses and linked customers, without what agents removed from the contact."""
         gone = [identity for identity in self._known_identities if identity.removed_at]
         return identities.keys_of((*gone, *self._identities))
 
@@ -272,6 +274,7 @@ class InFrame(Place):
 
     @property
     def topics(self) -> str:
+        """Changes of orders with one of the customer's proven addresses."""
         keys = self.keys
         return " ".join(events.person_topic(value) for value in (*keys.emails, *keys.phones))
 
@@ -337,6 +340,7 @@ class InWindow(InFrame):
 
     @property
     def url_args(self) -> tuple[Any, ...]:
+        """The sealed pass, which is all the window knows of the customer."""
         return (tokens.seal_window(self.held),)
 
     @property
@@ -344,6 +348,7 @@ class InWindow(InFrame):
         return self.url("orders")
 
     def window_url(self, order: Order, amount: Money | None, token: str) -> str:
+        """Always "", because the agent may confirm here."""
         return ""
 
     def page_context(self, agent: Agent) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class LogIn(views.LoginView):
     redirect_authenticated_user = True
 
     def get_template_names(self) -> list[str]:
+        """Return the form alone for the dialog."""
         return ["inbox/_log_in.html" if self._is_part() else "inbox/login.html"]
 
     def get_context_data(self, **more: Any) -> dict[str, Any]:
@@ -45,12 +46,14 @@ class LogIn(views.LoginView):
         return super().get_context_data(is_part=self._is_part(), kept=kept, **more)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer the dialog with 204 and the agent's ID instead of a redirect."""
         answer = super().dispatch(request, *args, **kwargs)
         if answer.status_code == 302 and self._is_part():
             return HttpResponse(status=204, headers={"X-Agent": str(request.user.pk)})
         return answer
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """Log in, and restore what the same agent wrote before the session ended."""
         answer = super().form_valid(form)
         # Sealed for its author: if another agent logs in, the text is dropped.
         kept = sessions.unseal(self.request.POST.get("kept", ""), self.request.user)

@@ -84,6 +84,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Fill the database. Raises CommandError if it isn't the demo's, or if orders don't
+        arrive."""
         refuse_outside_the_demo()
         self._people()
         self._stores()
