@@ -54,6 +54,7 @@ class StoredSecret(Secret):
     __slots__ = ()
 
     def reveal(self) -> str:
+        """Decrypt the value. Raises UndecryptableSecret if no key fits."""
         return unseal(self.ciphertext)
 
     @property
@@ -122,11 +123,13 @@ class EncryptedTextField(TextField):
     """
 
     def from_db_value(self, value: str | None, *_: object) -> Secret | None:
+        """Wrap the ciphertext without decrypting it, so that a lost key never breaks a read."""
         if not value:
             return Secret("") if value is not None else None
         return StoredSecret(value)
 
     def get_prep_value(self, value: Any) -> Any:
+        """Encrypt with the first of FIELD_ENCRYPTION_KEYS; empty and None stay as they are."""
         if value is None:
             return None
         if isinstance(value, StoredSecret):
@@ -136,6 +139,7 @@ class EncryptedTextField(TextField):
         return box().encrypt(plain.encode()).decode() if plain else ""
 
     def get_lookup(self, lookup_name: str) -> Any:
+        """Raise TypeError for lookups that could only compare ciphertext."""
         if lookup_name in {"exact", "isnull"}:
             return super().get_lookup(lookup_name)
         raise TypeError(f"{self.name} is encrypted and cannot be searched")

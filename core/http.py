@@ -96,6 +96,7 @@ class Answer(urllib3.HTTPResponse):
 
     @property
     def data(self) -> bytes:
+        """The whole body; unlike urllib3's, it is already in memory."""
         return self._whole
 
 

@@ -2,6 +2,8 @@ from django.apps import AppConfig
 
 
 class OrdersConfig(AppConfig):
+    """Register checks, columns with personal data, retention rules, and dashboard tiles."""
+
     name = "orders"
     default_auto_field = "django.db.models.BigAutoField"
 

@@ -25,6 +25,7 @@ class Consent:
 
     @property
     def is_given(self) -> bool:
+        """Whether marketing may be sent; a pending or unknown consent is not given."""
         return self.state == SUBSCRIBED
 
 

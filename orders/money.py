@@ -76,6 +76,7 @@ class Money:
 
     @classmethod
     def zero(cls, currency: str) -> Self:
+        """Return 0 in this currency."""
         return cls(Decimal(0), currency)
 
     @classmethod

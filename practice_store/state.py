@@ -28,6 +28,7 @@ class Resource(Struct, kw_only=True):
 
     @property
     def id(self) -> str:
+        """The gid: "gid://shopify/Order/1"."""
         return gid(self.typename, self.number_id)
 
     @property
@@ -56,6 +57,7 @@ class Address(Struct, kw_only=True):
 
     @property
     def name(self) -> str | None:
+        """First and last name as one text; None if there is neither."""
         return " ".join(part for part in (self.first_name, self.last_name) if part) or None
 
 
@@ -79,6 +81,7 @@ class Customer(Resource, kw_only=True):
 
     @property
     def display_name(self) -> str:
+        """Shopify's displayName: the name, or else the email, or else the phone."""
         name = " ".join(part for part in (self.first_name, self.last_name) if part)
         return name or self.email or self.phone or ""
 
@@ -489,6 +492,7 @@ class Checkout(Resource, kw_only=True):
 
     @property
     def name(self) -> str:
+        """The checkout's number as the store's page shows it."""
         return f"#{self.number_id}"
 
     @property

@@ -2,6 +2,8 @@ from django.apps import AppConfig
 
 
 class ShopifySyncConfig(AppConfig):
+    """Register the system checks, dashboard tiles, and columns with personal data."""
+
     name = "shopify_sync"
     verbose_name = "Shopify"
     default_auto_field = "django.db.models.BigAutoField"

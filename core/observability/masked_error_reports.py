@@ -21,15 +21,18 @@ class MaskingReporterFilter(SafeExceptionReporterFilter):
     hidden_settings = SECRET_NAME
 
     def is_active(self, request: HttpRequest | None) -> bool:
+        """Mask even with DEBUG on, where Django would not."""
         return True
 
     def get_post_parameters(self, request: HttpRequest | None) -> Any:
+        """Keep the names of the submitted fields and hide every value."""
         # Debugging needs to know which fields were sent, not what a customer or agent typed.
         if request is None:
             return {}
         return dict.fromkeys(request.POST, HIDDEN)
 
     def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: Any) -> Any:
+        """Mask the local variables of every frame, not only those a view marked as sensitive."""
         found = super().get_traceback_frame_variables(request, tb_frame)
         return [(name, self.cleanse_setting(name, value)) for name, value in found]
 
@@ -38,6 +41,7 @@ class MaskingReporter(ExceptionReporter):
     """Mask the finished report once more, since a secret may sit in any local variable."""
 
     def get_traceback_data(self) -> dict[str, Any]:
+        """Hide the user and every parameter and cookie value; their names stay."""
         data: dict[str, Any] = super().get_traceback_data()
         # Search queries hold people's names and callbacks hold signatures, so keep the parameter
         # names only.

@@ -98,6 +98,7 @@ class MaskingFilter(logging.Filter):
     _formatter = logging.Formatter()
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Mask the record in place, once however many handlers see it. Always keeps the record."""
         if getattr(record, "is_masked", False):
             return True
         try:

@@ -52,6 +52,8 @@ class SumInput(forms.TextInput):
         super().__init__({"inputmode": "decimal", "class": "sum-field", "autocomplete": "off"})
 
     def format_value(self, value: Any) -> str | None:
+        """Write the amount in the reader's language; four decimals where three could be
+        thousands."""
         if not isinstance(value, Decimal):
             shown: str | None = super().format_value(value)
             return shown
@@ -66,6 +68,7 @@ class SumField(forms.DecimalField):
     widget = SumInput
 
     def to_python(self, value: Any) -> Any:
+        """Parse the amount in the reader's language. Raises ValidationError if it is ambiguous."""
         if isinstance(value, str) and value.strip():
             try:
                 value = amount_input.read(value, "", places=_MAX_DECIMALS).amount
@@ -92,6 +95,7 @@ class DeskAdmin(ModelAdmin):
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
+        """Add help texts for computed fields, which Django gives none."""
         kwargs["help_texts"] = self._help_of_computed_fields() | dict(self.help_texts)
         return super().get_form(request, obj, change=change, **kwargs)
 
@@ -111,6 +115,7 @@ class DeskAdmin(ModelAdmin):
     def formfield_for_dbfield(
         self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Any:
+        """Use SumField for amounts, and label both inputs of a date and time."""
         if isinstance(db_field, models.DecimalField):
             kwargs |= {"widget": SumInput, "form_class": SumField}
         if isinstance(db_field, models.URLField):
@@ -125,6 +130,7 @@ class DeskAdmin(ModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        """Add the list's introduction, and the text of an empty list."""
         context = {"list_intro": self.list_intro, "list_empty": self.list_empty}
         if self.list_title:
             context["title"] = self.list_title
@@ -148,6 +154,7 @@ class StatusFilter(admin.AllValuesFieldListFilter):
     """Filter by Shopify's status values, labeled like their badges; none reads "Unknown"."""
 
     def choices(self, changelist: Any) -> Iterator[Any]:
+        """Label each status like its badge."""
         label_of = _STATUS_LABELS[str(self.field_path)]
         for choice in super().choices(changelist):
             raw = str(choice["display"] or "")

@@ -85,22 +85,27 @@ class PolicyAdmin(DeskAdmin):
 
     @admin.display(description="Store", ordering="store")
     def at(self, policy: Policy) -> str:
+        """The store it applies to; without one, every store."""
         return str(policy.store or "Every store")
 
     @admin.display(description="Refunds without approval", ordering="refund_up_to")
     def alone(self, policy: Policy) -> str:
+        """The largest refund without approval."""
         return self._cells(policy)[0]
 
     @admin.display(description="In 24 hours", ordering="refund_per_day")
     def a_day(self, policy: Policy) -> str:
+        """How much may be refunded in 24 hours without approval."""
         return self._cells(policy)[1]
 
     @admin.display(description="Can request", ordering="approval_up_to")
     def asks(self, policy: Policy) -> str:
+        """The largest refund that may be requested at all."""
         return self._cells(policy)[3]
 
     @admin.display(description="Can approve", ordering="may_approve_up_to")
     def approves(self, policy: Policy) -> str:
+        """The largest refund by someone else that the role may approve."""
         return self._cells(policy)[6]
 
     def _cells(self, policy: Policy) -> tuple[str, ...]:
@@ -109,6 +114,7 @@ class PolicyAdmin(DeskAdmin):
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
+        """For “Try it”, return a form that validates what was entered and is never saved."""
         form = super().get_form(request, obj, change=change, **kwargs)
         if request.method != "POST" or "_try" not in request.POST:
             return form
@@ -125,6 +131,7 @@ class PolicyAdmin(DeskAdmin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
+        """Add the tryout: its form, and the verdict on what was entered if “Try it” was pressed."""
         if "_try" in request.POST:
             trial = policy_tryout.TrialForm(request.POST)
             typed: Policy | None = getattr(request, "tried_policy", None)
@@ -148,6 +155,7 @@ class PolicyAdmin(DeskAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        """Add the table of what each role may do in each store."""
         roles = Group.objects.filter(
             models.Q(pk__in=Policy.objects.values("role"))
             | models.Q(name__in=policies.ACTING_ROLES)
@@ -162,10 +170,12 @@ class PolicyAdmin(DeskAdmin):
         return super().changelist_view(request, context | (extra_context or {}))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save, and audit each changed limit with its old and new value."""
         super().save_model(request, obj, form, change)
         note_change(AuditKind.POLICY, request, obj.pk, form, change)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete, and audit it first, while the row still has its ID."""
         actor = request.user if isinstance(request.user, User) else None
         audit.record(AuditKind.POLICY, actor=actor, after="deleted", row=obj.pk)
         super().delete_model(request, obj)

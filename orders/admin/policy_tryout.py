@@ -62,6 +62,7 @@ class TrialForm(forms.Form):
             self.fields[name].widget.attrs |= {"inputmode": "decimal", "autocomplete": "off"}
 
     def clean(self) -> dict[str, Any]:
+        """Parse the amounts in the store's currency; a cancellation needs none."""
         cleaned = super().clean() or {}
         store: Store | None = cleaned.get("store")
         currency = (store.currency if store else "") or "USD"

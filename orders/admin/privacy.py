@@ -80,15 +80,18 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
 
     @admin.display(description="what happens next")
     def what_next(self, request: PrivacyRequest) -> str:
+        """What happens automatically, and what someone has to do."""
         return _WHAT_NEXT[PrivacyState(request.state)]
 
     @admin.display(description="rows found or removed")
     def rows(self, request: PrivacyRequest) -> str:
+        """How many rows of each kind of data were found or removed."""
         rows = request.evidence.get("rows", {})
         return format_html_join("\n", "<div>{}: {}</div>", rows.items()) if rows else "None yet"
 
     @admin.display(description="keyed hashes of the identifiers")
     def identifiers(self, request: PrivacyRequest) -> str:
+        """The keyed hashes, folded away because there may be many."""
         hashes = request.evidence.get("identifiers", [])
         lines = format_html_join("\n", "<div>{}</div>", ([text] for text in hashes))
         return format_html("<details><summary>{}</summary>{}</details>", len(hashes), lines)

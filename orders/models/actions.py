@@ -175,6 +175,8 @@ class RefundMethod(models.TextChoices):
 
 
 class OrderActionQuerySet(models.QuerySet["OrderAction"]):
+    """Filters for actions under way, and for those a worker may take up."""
+
     def active(self) -> Self:
         """Actions that have not ended; an order has at most one."""
         return self.filter(state__in=ACTIVE_STATES)

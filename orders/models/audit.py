@@ -15,6 +15,8 @@ from orders.models.orders import money_field
 
 
 class AuditKind(models.TextChoices):
+    """What an entry records. Values are part of the hash chain and never change."""
+
     ACTION = "action", "Action updated"
     APPROVAL = "approval", "Approval given"
     SETTLED_BY_HAND = "settled_by_hand", "Resolved manually"

@@ -13,6 +13,8 @@ from orders.models.stores import Store
 
 
 class CheckoutQuerySet(models.QuerySet["Checkout"]):
+    """Filters for reading checkouts and for the campaigns about them."""
+
     def open(self) -> Self:
         """Neither completed nor removed, as far as we know."""
         return self.filter(completed_at=None, deleted_at=None)

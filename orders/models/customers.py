@@ -21,7 +21,10 @@ from orders.money import Money
 
 
 class CustomerQuerySet(models.QuerySet["Customer"]):
+    """Filters for showing customers and for reading them from Shopify."""
+
     def of_active_stores(self) -> Self:
+        """Customers of stores that are switched on."""
         return self.filter(store__is_active=True)
 
     def living(self) -> Self:

@@ -18,6 +18,8 @@ from orders.money import Money
 
 
 class EventKind(models.TextChoices):
+    """What can happen to an order; campaigns are triggered by these."""
+
     PLACED = "placed", _("Order placed")
     PAID = "paid", _("Payment received")
     FULFILLED = "fulfilled", _("Shipped")
@@ -40,6 +42,8 @@ REFUNDED_KEY: Final = "refunded:"
 
 
 class OrderEventQuerySet(models.QuerySet["OrderEvent"]):
+    """Filters for campaigns and for reports of money."""
+
     def unannounced(self) -> Self:
         """Events that their listeners (campaigns) have not processed yet."""
         return self.filter(announced_at=None)

@@ -33,6 +33,8 @@ def money_field(**options: Any) -> models.DecimalField[Any, Any]:
 
 
 class OrderQuerySet(models.QuerySet["Order"]):
+    """Filters for what agents may see and for what has to be read from Shopify."""
+
     def visible(self) -> Self:
         """Orders agents may see: of an active store, not deleted at Shopify, read at least once."""
         return self.filter(store__is_active=True, deleted_at=None).exclude(document="")
@@ -230,6 +232,7 @@ class Order(models.Model):
         return decode(self.document)
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        """Also drop the cached snapshot, which is decoded from `document`."""
         # Django does not know that the cached snapshot comes from `document`.
         self.__dict__.pop("snapshot", None)
         super().refresh_from_db(*args, **kwargs)

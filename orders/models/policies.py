@@ -103,6 +103,7 @@ class Policy(models.Model):
         return f"{self.role} at {self.store or 'every store'}"
 
     def clean(self) -> None:
+        """Raise ValidationError if requests were capped below what needs no approval."""
         free, highest = self.refund_up_to, self.approval_up_to
         if free is not None and highest is not None and highest < free:
             raise ValidationError(

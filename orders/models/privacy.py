@@ -47,6 +47,8 @@ OPEN_STATES = (
 
 
 class PrivacyRequestQuerySet(models.QuerySet["PrivacyRequest"]):
+    """Filters for the task that works on requests."""
+
     def open(self) -> Self:
         """Requests that have not ended."""
         return self.filter(state__in=OPEN_STATES)

@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 
 class StoreQuerySet(models.QuerySet["Store"]):
+    """Filters by whether a store is switched on."""
+
     def active(self) -> Self:
         """Stores that are switched on, so that agents see their orders."""
         return self.filter(is_active=True)

@@ -14,6 +14,8 @@ from orders.snapshot import OrderSnapshot, decode
 
 
 class OrderVersionQuerySet(models.QuerySet["OrderVersion"]):
+    """Looks states up by the time they were shown."""
+
     def at(self, moment: datetime) -> Self:
         """The past states that were shown at `moment`."""
         return self.filter(since__lte=moment, until__gt=moment)
@@ -57,6 +59,7 @@ class OrderVersion(models.Model):
 
     @property
     def snapshot(self) -> OrderSnapshot:
+        """The decoded state, as it was shown then."""
         return decode(self.text)
 
 

@@ -29,6 +29,7 @@ class Button:
 
     @property
     def is_allowed(self) -> bool:
+        """Whether the agent may press it: it is shown and nothing refuses it."""
         return self.is_shown and self.refusal is None
 
 

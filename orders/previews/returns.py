@@ -58,6 +58,7 @@ class ThroughReturn:
 
     @property
     def bookings(self) -> tuple[Booking, ...]:
+        """What has to be booked in before the refund, across all chosen units."""
         return tuple(booking for unit in self.units for booking in unit.bookings)
 
 

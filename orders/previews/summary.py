@@ -57,6 +57,7 @@ class Preview:
 
     @property
     def kind(self) -> ActionKind:
+        """Whether it cancels, refunds, or does both."""
         return self.proposal.kind
 
 

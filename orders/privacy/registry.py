@@ -169,6 +169,7 @@ class Registry:
         self.harmless: dict[tuple[str, str], str] = {}
 
     def add(self, *holdings: Holding) -> None:
+        """Append holdings; a redaction masks them in the order in which they were added."""
         self.holdings += holdings
 
     def declare(self, model: str, /, **reasons: str) -> None:

@@ -11,6 +11,7 @@ from practice_store.state import Order
 
 
 def when(moment: datetime | None) -> str | None:
+    """Return the time in ISO 8601, as Shopify writes times; None if there is none."""
     return moment.isoformat() if moment else None
 
 

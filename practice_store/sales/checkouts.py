@@ -110,6 +110,7 @@ def by_number(context: Context, number: str) -> Checkout:
 
 
 def customer_of(context: Context, checkout: Checkout) -> Customer | None:
+    """Return who the checkout belongs to; None for a guest."""
     return context.shop.customers.get(checkout.customer_number or 0)
 
 

@@ -86,6 +86,7 @@ class ConnectionForm(ConnectionModelForm):
         return shop
 
     def clean(self) -> JsonObject:
+        """Keep stored secrets whose fields were left empty, and require what the method needs."""
         cleaned = super().clean() or {}
         for name in _SECRETS:
             if not cleaned.get(name) and self.instance.pk:
@@ -154,10 +155,12 @@ class ShopConnectionAdmin(DeskAdmin):
 
     @admin.display(boolean=True)
     def test_call(self, connection: ShopConnection) -> bool:
+        """Whether the last check could call Shopify with these credentials."""
         return connection.credentials_ok_at is not None
 
     @admin.display(boolean=True)
     def webhooks(self, connection: ShopConnection) -> bool:
+        """Whether the last check found every webhook subscribed."""
         return connection.webhooks_ok_at is not None
 
     def get_urls(self) -> list[URLPattern]:
@@ -169,6 +172,7 @@ class ShopConnectionAdmin(DeskAdmin):
         return [*own, *super().get_urls()]
 
     def get_fieldsets(self, request: HttpRequest, obj: ShopConnection | None = None) -> Any:
+        """Offer to forget the previous secret only while there is one."""
         found = super().get_fieldsets(request, obj)
         if obj is None or not obj.previous_api_secret:
             return found
@@ -177,6 +181,11 @@ class ShopConnectionAdmin(DeskAdmin):
     def save_model(
         self, request: HttpRequest, obj: ShopConnection, form: Any, change: bool
     ) -> None:
+        """Create the store of a new connection, handle changed secrets, and audit the change.
+
+        Tokens that were issued to other credentials are dropped. A replaced secret is kept as the
+        previous one, because Shopify signs with it for up to an hour.
+        """
         if not change:
             obj.store, _created = Store.objects.get_or_create(domain=form.cleaned_data["shop"])
         if {"api_secret", "client_id", "method"} & set(form.changed_data) and change:
@@ -199,6 +208,7 @@ class ShopConnectionAdmin(DeskAdmin):
     def response_add(
         self, request: HttpRequest, obj: ShopConnection, post_url_continue: str | None = None
     ) -> HttpResponse:
+        """Explain how to install an OAuth app; connect at once with the other methods."""
         if obj.method == ConnectionMethod.OAUTH:
             text = (
                 "Saved. Now choose “Install in Shopify”, where the shop's owner approves the app."
@@ -216,6 +226,7 @@ class ShopConnectionAdmin(DeskAdmin):
         form_url: str = "",
         extra_context: JsonObject | None = None,
     ) -> HttpResponse:
+        """Show the last check's findings and the import's progress above the form."""
         row = ShopConnection.objects.filter(pk=object_id).select_related("store").first()
         context = dict(extra_context or {})
         if row is not None:

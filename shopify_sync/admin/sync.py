@@ -19,6 +19,8 @@ from shopify_sync.sync import backfill
 
 @admin.register(SyncCursor)
 class SyncCursorAdmin(ReadOnlyAdmin):
+    """How far each store's five-minute check has come."""
+
     list_title = "Reconciliation"
     list_intro = (
         "Every five minutes, each store is checked for changes, so that lost webhooks are "
@@ -89,6 +91,7 @@ class BackfillAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Progress")
     def progress(self, row: Backfill) -> SafeString:
+        """A bar that progress.js keeps up to date."""
         return progress_bar(row)
 
     @admin.action(description="Import these stores' orders again", permissions=["view"])
@@ -102,6 +105,8 @@ class BackfillAdmin(ReadOnlyAdmin):
 
 @admin.register(Drift)
 class DriftAdmin(ReadOnlyAdmin):
+    """Changes that no webhook reported: evidence that webhooks are lost."""
+
     list_title = "Sync differences"
     list_intro = (
         "Orders that changed in Shopify without a webhook. A few are normal. More than "
@@ -123,6 +128,8 @@ class DriftAdmin(ReadOnlyAdmin):
 
 @admin.register(Comparison)
 class ComparisonAdmin(ReadOnlyAdmin):
+    """The nightly comparison of every order with Shopify, one row per store and night."""
+
     list_title = "Nightly comparisons"
     list_intro = (
         "Every night, all orders and refunds are compared with Shopify. Differences are "
@@ -158,6 +165,7 @@ class ComparisonAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Refunds in Shopify / here")
     def refund_sums(self, row: Comparison) -> str:
+        """Each currency's sums, Shopify's first: “120.00 / 120.00 EUR”."""
         sums = [f"{theirs} / {ours} {code}" for code, (theirs, ours) in row.refunds.items()]
         return ", ".join(sums) or "–"
 

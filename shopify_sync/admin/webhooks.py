@@ -31,6 +31,8 @@ class OrderNumberForm(forms.Form):
 
 @admin.register(WebhookEvent)
 class WebhookEventAdmin(ReadOnlyAdmin):
+    """Received webhooks, which can be processed again, singly or by topic."""
+
     change_list_template = "admin/shopify_sync/webhookevent/change_list.html"
     change_form_template = "admin/shopify_sync/webhookevent/change_form.html"
     list_title = "Webhook events"
@@ -103,6 +105,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: JsonObject | None = None
     ) -> HttpResponse:
+        """Filtered by topic, offer to process all of its dead events again."""
         topic = request.GET.get("topic") or request.GET.get("topic__exact") or ""
         # PostgreSQL rejects text with a NUL, even in a comparison.
         topic = topic.replace("\x00", "")
@@ -116,6 +119,8 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: JsonObject | None = None,
     ) -> HttpResponse:
+        """Offer to reread the order of an event that names one, and to replay the dead of a
+        topic."""
         context = dict(extra_context or {})
         event = self.get_object(request, object_id)
         if event is not None and self.has_replay_permission(request):
@@ -185,6 +190,7 @@ class BalanceAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: JsonObject | None = None
     ) -> HttpResponse:
+        """Render the balance as of now instead of a list of rows."""
         now = timezone.now()
         context = {
             **self.admin_site.each_context(request),

@@ -121,6 +121,7 @@ def _duties(data: Json, shop: str, presentment: str) -> MoneyBag | None:
 
 
 def dispute(data: Json) -> Dispute:
+    """Map a chargeback or inquiry."""
     return Dispute(gid=data["id"], status=to_text(data.get("status")))
 
 

@@ -70,6 +70,7 @@ def customer_snapshot(data: Json | None) -> CustomerSnapshot | None:
 
 
 def address(data: Json | None) -> Address | None:
+    """Map a shipping or billing address; None if the order has none."""
     if not data:
         return None
     return Address(

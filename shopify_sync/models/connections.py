@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 
 class ConnectionMethod(models.TextChoices):
+    """How the app gets its access token: by consent, by client credentials, or from the admin."""
+
     OAUTH = "oauth", "Install an app (OAuth)"
     CLIENT_CREDENTIALS = "client", "App of your own organization (client credentials)"
     ADMIN_TOKEN = "token", "Existing access token"

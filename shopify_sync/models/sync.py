@@ -34,6 +34,8 @@ class SyncCursor(models.Model):
 
 
 class BackfillState(models.TextChoices):
+    """An import asks for a bulk operation, waits for its file, then reads the file."""
+
     ASKING = "asking", "Requesting"
     PREPARING = "preparing", "Shopify is preparing the file"
     IMPORTING = "importing", "Importing"
@@ -45,6 +47,8 @@ OPEN_BACKFILLS = (BackfillState.ASKING, BackfillState.PREPARING, BackfillState.I
 
 
 class BackfillQuerySet(models.QuerySet["Backfill"]):
+    """Filters for the task that advances imports."""
+
     def open(self) -> Self:
         """Back-fills that have neither finished nor failed."""
         return self.filter(state__in=OPEN_BACKFILLS)
@@ -113,6 +117,7 @@ class Backfill(models.Model):
 
     @property
     def is_open(self) -> bool:
+        """Whether it has neither finished nor failed."""
         return self.state in OPEN_BACKFILLS
 
     @property
@@ -150,6 +155,8 @@ class Drift(models.Model):
 
 
 class ComparisonQuerySet(models.QuerySet["Comparison"]):
+    """Filters for the task that advances comparisons."""
+
     def due(self, *, now: datetime) -> Self:
         """Open comparisons that no worker has claimed and whose next step is due."""
         return self.filter(is_due("next_step_at", now=now), next_step_at__isnull=False)
@@ -204,6 +211,7 @@ class Comparison(models.Model):
 
     @property
     def is_open(self) -> bool:
+        """Whether another step is scheduled; false once it has finished or given up."""
         return self.next_step_at is not None
 
     @property

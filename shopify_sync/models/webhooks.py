@@ -21,6 +21,8 @@ class EventState(models.TextChoices):
 
 
 class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
+    """Filters for the task that processes stored events."""
+
     def due(self, *, now: datetime) -> Self:
         """Waiting events whose next attempt is due."""
         return self.filter(is_due("next_attempt_at", now=now), state=EventState.WAITING)

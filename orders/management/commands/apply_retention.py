@@ -11,6 +11,8 @@ from orders.privacy import retention
 
 
 class Command(BaseCommand):
+    """Apply retention now, or count with --dry-run. It also runs every hour by itself."""
+
     help = "Mask or delete personal data past its retention period (settings RETENTION_…)."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -10,6 +10,8 @@ from orders import audit
 
 
 class Command(BaseCommand):
+    """Verify the hash chain. Raises CommandError if an entry was changed or is missing."""
+
     help = "Verify that the audit log is complete and unchanged."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -24,6 +24,7 @@ class Command(migrate.Command):
     """
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Migrate; raise CommandError if a table stays locked after every retry."""
         connection = connections[options["database"]]
         limits = _NO_LIMIT if connection.vendor == "postgresql" else ()
         for name in limits:

@@ -16,6 +16,8 @@ from orders.privacy import ledger
 
 
 class Command(BaseCommand):
+    """Bring a restored database up to date with the redactions that followed its backup."""
+
     help = (
         "After restoring a backup: redact everyone again who was redacted since the "
         "backup, and restore the unsubscribes since then."

@@ -15,6 +15,8 @@ _BAR = 40
 
 
 class Command(BaseCommand):
+    """Run a store's import to its end in this process, beside or without a worker."""
+
     help = (
         "Import a store's past orders with a bulk operation, resuming where an earlier run "
         "stopped. Without a worker, this command does the work itself."

@@ -18,6 +18,8 @@ _MARKS = {"ok": "ok     ", "warning": "note   ", "error": "MISSING"}
 
 
 class Command(BaseCommand):
+    """Connect or examine a store from a terminal; --check exits with 1 if something is missing."""
+
     help = (
         "Connect a Shopify store. --check examines the connection and exits non-zero if "
         "something is missing."

@@ -16,6 +16,8 @@ from shopify_sync.sync import (
 
 
 class Command(BaseCommand):
+    """Run now what the scheduler runs every five minutes, or, with --full, every night."""
+
     help = "Find orders that changed in Shopify without a webhook, and reread them."
 
     def add_arguments(self, parser: CommandParser) -> None:

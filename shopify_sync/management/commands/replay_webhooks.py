@@ -11,6 +11,8 @@ from shopify_sync.webhooks import replay
 
 
 class Command(BaseCommand):
+    """Replay dead webhook events, all of them or those of a topic or shop."""
+
     help = "Reset dead webhook events so that they are processed again."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -20,6 +20,8 @@ _BATCH = 200
 
 
 class Command(BaseCommand):
+    """Re-encrypt every secret with the first key. Raises CommandError if one has no key."""
+
     help = (
         "Re-encrypt all secrets with the first key. Put the new key first and keep the old "
         "one after it, run this, then remove the old one. Running it again is harmless."
