@@ -50,7 +50,7 @@ def _load(task: str) -> None:
     """Import the module of a task, which only a worker does at its start.
 
     Not by Celery's loader: that sets Django up once more and runs all system checks, two seconds
-    within somebody's click.
+    during an agent's click.
     """
     if task not in current_app.tasks:
         import_module(task.rpartition(".")[0])

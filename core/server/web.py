@@ -46,7 +46,7 @@ def config(application: str, *, host: str, port: int, workers: int) -> uvicorn.C
 
 
 def main() -> None:
-    """Serve the application until it is told to stop; with several workers, in a process each."""
+    """Serve the application until a signal stops it; several workers are a process each."""
     parser = argparse.ArgumentParser(prog="python -m core.server.web")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)

@@ -250,7 +250,7 @@ class ActionWithdraw(APIView):
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, action_id: int) -> Response:
-        """Withdraw an action of which nothing has been sent."""
+        """Withdraw an action before anything has been sent."""
         action = _get_action(action_id)
         if refusal := access.acting_refusal_for_order(request.user, action.order):
             return refused(refusal, code=status.HTTP_403_FORBIDDEN)

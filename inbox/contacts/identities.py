@@ -98,7 +98,7 @@ def holder(*, email: str, phone: str, given_email: str = "") -> Contact | None:
 
     `given_email` is an email address they gave, proven or not. A household may share a phone
     number, so a sender who gives a different email address from the contact's is not matched by
-    phone. Nor is a contact from whom an agent took one of these addresses. Four queries at most.
+    phone. Nor is a contact that an agent took one of these addresses from. Four queries at most.
     """
     found = _holder(email, phone, email or given_email)
     if found is None:

@@ -12,7 +12,7 @@ import inbox.models.campaigns
 
 
 def make_claims(apps, schema_editor):
-    """What channels told before they could say what they had proven was proven by nobody we
+    """Before channels could say what they had proven, their addresses were proven by no one we
     know of: it is kept as a claim. What people added, accepted or linked stays."""
     Identity = apps.get_model("inbox", "Identity")
     Claim = apps.get_model("inbox", "Claim")

@@ -1,6 +1,6 @@
 """Who wrote what: the participants of the conversations there are, and addresses in one spelling.
 
-The steps that take long come first, in batches, each of which commits by itself (hence not
+The steps that take long come first, in batches that commit one by one (hence not
 atomic): on a large table nothing waits for long, and after an interruption they may run again.
 The changes of tables come after them, all together or not at all: one that was made already would
 stop a second run.

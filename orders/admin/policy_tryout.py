@@ -179,7 +179,7 @@ def allowances(
                     "any amount",
                     "never",
                     "Allowed",
-                    "nobody",
+                    "no one",
                 )
                 found.append(Allowance(role.name, str(store), cells, True))
                 continue
@@ -218,7 +218,7 @@ def policy_cells(policy: Policy, currency: str) -> tuple[str, ...]:
         up_to(policy.approval_up_to, "any amount", "nothing"),
         above(policy.two_approvers_above),
         str(CancelRule(policy.cancel).label),
-        up_to(policy.may_approve_up_to, "any amount", "nobody"),
+        up_to(policy.may_approve_up_to, "any amount", "no one"),
     )
 
 

@@ -44,7 +44,7 @@ cut down to what a help desk asks, and answers older versions as they would wher
 <h2>Queries it answers</h2><p>{_code_list(answered["QueryRoot"])}</p>
 <h2>In the schema, and answered with nothing</h2>
 <p>{_code_list([*missing["Mutation"], *missing["QueryRoot"]]) or "None."}</p>
-<p>A field that nobody fills is refused as <code>undefinedField</code>.
+<p>A field without a resolver is refused as <code>undefinedField</code>.
 <a href="/_practice/">Back to the shop</a></p></html>""".encode()
 
 

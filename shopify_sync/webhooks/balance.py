@@ -151,7 +151,7 @@ def _lines(store: Store, now: datetime) -> Iterator[Line]:
         # What the last one found says nothing about today.
         yield Line(name, "No comparison finished in the last two nights", is_ok=False)
     at = f"{last.started_at:%d %B %Y, %H:%M} UTC"
-    text = f"{at}: {last.orders_at_shop} orders, of which {last.missing} were missing here, "
+    text = f"{at}: {last.orders_at_shop} orders, {last.missing} of them missing here, "
     text += f"{last.differing} differed and {last.vanished} no longer existed in Shopify"
     yield Line(name, text, not (last.missing or last.differing or last.vanished))
     sums = ", ".join(f"{a} and {b} {code}" for code, (a, b) in last.refunds.items()) or "none"

@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 
 DOCUMENT: Final = Path("docs/screen-reader.md")
 PATIENCE_MS: Final = 20_000
-_HEAD: Final = """# What a screen reader is told while an order is canceled and refunded
+_HEAD: Final = """# What a screen reader says while an order is canceled and refunded
 
 The accessibility tree of both dialogs, step by step, as Chromium gives it: roles and names, in
 reading order. Below each step: where the focus is, and what the live region (`role=status`) said
