@@ -54,7 +54,7 @@ FORCED: Final = Variant("forced", forced_colors="active")
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """`go` starts from anywhere; `who` is a person of the demo, or "" for nobody."""
+    """`go` starts from anywhere; `who` is a person of the demo, or "" for no login."""
 
     name: str
     go: Callable[[Page, Variant], None]
@@ -92,7 +92,7 @@ def known(words: str) -> Callable[[Page, Variant], None]:
     def go(page: Page, variant: Variant) -> None:
         conversation(words, orders=True)(page, variant)
         expect(page.locator("#panel .customer")).to_have_count(1, timeout=PATIENCE_MS)
-        # Nobody waits for these reads: right after the start the agents' orders come first.
+        # These reads have no priority: right after the start the agents' orders come first.
         expect(page.locator("#panel .stat-row")).to_have_count(0, timeout=6 * PATIENCE_MS)
 
     return go

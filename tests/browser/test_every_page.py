@@ -2,7 +2,7 @@
 session, a second tab, twice the size, long names, paper.
 
 After each of them a page has its styles and its heading, fits, and has said nothing in the console
-that nobody caused. `PAGES` is the one list: a new page belongs here.
+that no one caused. `PAGES` is the one list: a new page belongs here.
 """
 
 from __future__ import annotations
@@ -338,7 +338,7 @@ def test_a_thread_opens_at_its_newest_message(
     page.evaluate("document.fonts.ready")
     page.evaluate("document.querySelector('#thread .message .bubble').style.paddingBlock = '300px'")
     page.wait_for_function(_SEEN)
-    # Whoever reads on above is left there.
+    # An agent who has scrolled up stays there.
     page.mouse.move(size["width"] / 2, size["height"] / 2)
     page.mouse.wheel(0, -1500)
     page.wait_for_function(f"() => !({_SEEN})()")

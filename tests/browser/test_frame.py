@@ -154,8 +154,8 @@ def test_whoever_is_not_assigned_sees_why_not(
     expect(panel.get_by_text("assign the conversation to yourself").first).to_be_visible(
         timeout=PATIENCE_MS
     )
-    nobody = context("", "alice@demo.example")
-    page.evaluate("next => window.lookAt(next)", nobody)
+    no_customer = context("", "alice@demo.example")
+    page.evaluate("next => window.lookAt(next)", no_customer)
     expect(panel.get_by_text("No email address or phone number")).to_be_visible(timeout=PATIENCE_MS)
     assert axe_in(inside(page)) == []
     # What is not of Chatwoot's shape changes nothing.
@@ -231,7 +231,7 @@ def test_a_signed_address_opens_once(
     assert axe_in(inside(page)) == []
     assert "sig=" not in inside(page).evaluate("location.href")
     # The next conversation in the same frame, and then the old address once more.
-    fresh = signed_address(address, secret, agent="alice@demo.example", email="nobody@example.com")
+    fresh = signed_address(address, secret, agent="alice@demo.example", email="unknown@example.com")
     page.evaluate("src => { document.querySelector('iframe').src = src; }", fresh)
     expect(panel.get_by_role("heading", name="No orders found")).to_be_visible(timeout=PATIENCE_MS)
     page.goto(desk.page(signed))

@@ -34,7 +34,7 @@ def say(demo: Demo, text: str, *, key: str = "") -> str:
 
 @pytest.fixture
 def people(browser: Browser, demo: Demo) -> Iterator[BrowserContext]:
-    """Sara's browser: failures are meant, so nobody watches the console."""
+    """Sara's browser: failures are intended, so the console isn't checked."""
     found = log_in(browser, demo, "sara", viewport=WIDE, reduced_motion="reduce")
     yield found
     found.close()
@@ -109,9 +109,9 @@ def test_when_the_leading_tab_closes(people: BrowserContext, demo: Demo) -> None
     assert not held.routes
     first.close()
     held.wait()
-    say(demo, "While nobody led")
+    say(demo, "Without a leader")
     held.routes[0].continue_()
-    expect(row(second, "While nobody led")).to_be_visible(timeout=BEFORE_POLLING_MS)
+    expect(row(second, "Without a leader")).to_be_visible(timeout=BEFORE_POLLING_MS)
     is_live(second)
 
 

@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 
 
 class Customer:
-    """Somebody new who writes by the demo's messenger."""
+    """A new customer who writes through the demo's messenger."""
 
     def __init__(self, demo: Demo) -> None:
         self.keys = json.loads((demo.folder / "demo" / "keys.json").read_text())
@@ -83,7 +83,7 @@ def opened(page: Page, customer: Customer) -> Page:
 
 
 def lose_answers(page: Page, address: str, *, how_many: int = 1) -> None:
-    """The server does what is asked, and the browser never hears of it."""
+    """The server does what was asked, but the response never reaches the browser."""
     left = itertools.repeat(None, how_many)
 
     def lose(route: Route) -> None:
@@ -185,7 +185,7 @@ def test_what_the_customer_wrote_meanwhile_is_shown_before_anything_is_sent(
     expect(alice.locator("#thread")).to_contain_text("WAIT, please cancel it!")
     expect(alice.locator("#composer-text")).to_have_value("It left on Monday.")
     expect(alice.locator("#thread [data-kind=reply]")).to_have_count(0)
-    # That is for whoever has gone on to another conversation.
+    # That is for an agent who has moved on to another conversation.
     expect(alice.locator("#toasts")).not_to_contain_text("A message was not sent")
     assert axe(alice) == []
     alice.get_by_role("button", name="Send anyway").click()
@@ -231,7 +231,7 @@ def test_what_waits_below_the_reader_is_not_seen_yet(alice: Page, demo: Demo) ->
 
 
 def test_who_writes_from_further_up_is_brought_to_what_they_wrote(alice: Page, demo: Demo) -> None:
-    """And has then seen what the customer wrote meanwhile."""
+    """And has then seen what the customer wrote in between."""
     customer = Customer(demo)
     for number in range(20):
         customer.says(f"Line {number}\n\n\n")

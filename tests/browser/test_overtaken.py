@@ -17,7 +17,7 @@ WIDE = {"width": 1440, "height": 900}
 
 @pytest.fixture
 def page(browser: Browser, demo: Demo) -> Iterator[Page]:
-    """Sara's, where failures are meant: nobody watches the console."""
+    """Sara's, where failures are intended: the console isn't checked."""
     context = log_in(browser, demo, "sara", viewport=WIDE, reduced_motion="reduce")
     found = context.new_page()
     found.goto("/inbox/?scope=all")
@@ -37,7 +37,7 @@ def shown(page: Page, name: str) -> None:
 
 
 def names(page: Page) -> tuple[str, str]:
-    """Whoever has orders that can be refunded, and somebody else."""
+    """A customer with refundable orders, and another customer."""
     every = page.locator(".conversation-name").all_inner_texts()
     return "Sofia", next(name.split()[0] for name in every if "Sofia" not in name)
 

@@ -1,4 +1,4 @@
-"""What counts as read: what stood on a page that somebody was there to look at."""
+"""A message counts as read only if an agent was looking at the page that showed it."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Three questions, each answered with a sentence for everything that is wrong:
 `violations`: does each action say what happened to its money and its order? `without_end`: does
-each action end? `sent_against_rules`: was anything sent that nobody would have allowed then?
+each action end? `sent_against_rules`: was anything sent that the rules didn't allow then?
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def _send_returns_again() -> None:
 
 def _ack_early() -> None:
     """The action counts as done when it is taken up, as a broker's early acknowledgement does:
-    a worker that lives carries it out, and after one that dies nobody takes it up again."""
+    a worker that survives carries it out, but after one that dies it is never taken up again."""
     from django.utils import timezone
 
     from orders.action_progress import Settled

@@ -46,7 +46,7 @@ class Workers:
             self._crew.append(self._one(temper))
 
     def kill_one(self, rng: random.Random, temper: Temper) -> None:
-        """SIGKILL somebody, and hire another."""
+        """Kill a worker with SIGKILL, and start another."""
         victim = rng.choice(self._crew)
         if victim.pid is not None and victim.is_alive():
             os.kill(victim.pid, signal.SIGKILL)
@@ -56,14 +56,14 @@ class Workers:
         self._crew.append(self._one(temper))
 
     def doom(self, action_id: int, failpoint: str, temper: Temper) -> ForkServerProcess:
-        """Somebody who takes up one action and is killed at a failpoint on the way."""
+        """A worker that takes up one action and is killed at a failpoint on the way."""
         words = replace(temper, env={"FAILPOINTS": failpoint})
         process = _CONTEXT.Process(target=work_once, args=(words, action_id), daemon=True)
         process.start()
         return process
 
     def read_webhooks(self, store_id: int, temper: Temper) -> None:
-        """Somebody who works off what webhooks tell of a store, until stopped."""
+        """A worker that processes a store's webhooks until it is stopped."""
         process = _CONTEXT.Process(target=read_webhooks, args=(store_id, temper), daemon=True)
         process.start()
         self._crew.append(process)

@@ -364,7 +364,7 @@ def test_only_the_assigned_agent_or_a_supervisor_acts(
     form = {"reason": "other", "amount": "5.00"}
     assert 'name="token"' not in as_bob.post(url, form).content.decode()
     token = review(as_sara, conversation, order, "refund", **form)
-    # Somebody else's summary is worth nothing to bob, and he may not act anyway.
+    # Another agent's summary is useless to Bob, and he may not act anyway.
     assert confirm(as_bob, conversation, order, token) == 403
     assert confirm(as_sara, conversation, order, token) == 200
 

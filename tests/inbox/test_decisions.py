@@ -1,4 +1,4 @@
-"""What a supervisor reads of refunds: by what became of each part of them."""
+"""A supervisor sees what happened to each part of a refund."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live updates over real HTTP: what was changed is told, whoever listened when."""
+"""Live updates over real HTTP: every change reaches every listener, whenever it connected."""
 
 from __future__ import annotations
 
@@ -154,8 +154,8 @@ def test_what_was_rolled_back_is_not_told(listen: Callable[..., Stream]) -> None
 @on_postgresql
 @pytest.mark.parametrize("rule", ["positions", "ids"])
 def test_a_transaction_that_commits_late_is_told(rule: str) -> None:
-    """Two write at once, and the first to write commits last. Whoever goes by ids (the control)
-    has the higher one by then, and never looks at the lower."""
+    """Two write at once, and the first to write commits last. A reader that goes by IDs (the
+    control) has seen the higher one by then and never looks at the lower."""
     mark = live.read(at_most=0).mark
     seen: list[str] = []
 
@@ -523,8 +523,8 @@ def test_a_frames_stream_ends_with_its_token(
     real, age_s = live.open_frame_token, live.FRAME_TOKEN_AGE_S
 
     def open_frame_token(token: str) -> tuple[int, frozenset[str]]:
-        with monkeypatch.context() as meanwhile:
-            meanwhile.setattr(live, "FRAME_TOKEN_AGE_S", age_s)
+        with monkeypatch.context() as temporarily:
+            temporarily.setattr(live, "FRAME_TOKEN_AGE_S", age_s)
             return real(token)
 
     monkeypatch.setattr(live, "open_frame_token", open_frame_token)
@@ -571,11 +571,11 @@ def test_what_happens_while_a_page_is_computed_counts_as_news(
 
     real = LivePositions.process_view
 
-    def meanwhile(self: Any, request: Any, *words: Any) -> None:
+    def change_first(self: Any, request: Any, *words: Any) -> None:
         real(self, request, *words)
         live.announce("inbox", f"conversation:{conversation.pk}")
 
-    monkeypatch.setattr(LivePositions, "process_view", meanwhile)
+    monkeypatch.setattr(LivePositions, "process_view", change_first)
     here = f"/inbox/conversations/{conversation.pk}/"
     headers = {"X-Fragment": "view"} if what == "view" else {}
     address = {"thread": f"{here}thread/", "header": f"{here}header/", "list": "/inbox/rows/"}
@@ -606,7 +606,7 @@ def test_every_live_part_of_a_page_carries_its_position(
 def test_a_change_and_its_announcement_are_committed_together(
     transactional_db: None, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever dies right after the commit, before anything else is done, has told everybody."""
+    """A process that dies right after the commit has still notified every listener."""
     from inbox.conversations import services
 
     monkeypatch.setattr(transaction, "on_commit", lambda *_words, **_more: None)

@@ -25,7 +25,7 @@ from tests.support.listening import cookie_of, stream
 from tests.support.shop import Shop
 
 ROLES: Final = {
-    "nobody": (),
+    "no_role": (),
     "agent": ("agents",),
     "supervisor": ("supervisors",),
     "auditor": ("auditors",),
@@ -53,7 +53,7 @@ def addresses() -> Iterator[tuple[str, str]]:
 
 
 ALL: Final = tuple(addresses())
-# Channels have keys, of which roles know nothing; everybody may leave.
+# Channels have keys instead of roles; everyone may log out.
 OWN_DOOR: Final = ("/api/v1/channels/", "/inbox/logout/")
 
 
@@ -120,7 +120,7 @@ def test_a_superuser_administers_and_answers_nobody(conversation: Conversation) 
     shown = root.get(page)
     assert shown.status_code == 200
     assert b"composer-text" not in shown.content
-    assert Conversation.objects.get().is_unread, "whoever only looks has not read it for the team"
+    assert Conversation.objects.get().is_unread, "a viewer doesn't mark it as read for the team"
     assert root.post(f"{page}reply/", {"text": "Hello"}).status_code == 403
 
 
@@ -143,11 +143,11 @@ def test_people_of_the_admin_land_there(people: dict[str, Client]) -> None:
 
 @pytest.mark.django_db
 def test_a_window_needs_its_persons_role(people: dict[str, Client], conversation: Any) -> None:
-    nobody = User.objects.get(username="nobody")
+    no_role = User.objects.get(username="no_role")
     window = tokens.seal_window(
-        Pass(frame_id=1, agent_id=nobody.pk, session_key="", opened_at=0, customer=Customer())
+        Pass(frame_id=1, agent_id=no_role.pk, session_key="", opened_at=0, customer=Customer())
     )
-    assert people["nobody"].get(f"/sidebar/window/{window}/orders/").status_code == 403
+    assert people["no_role"].get(f"/sidebar/window/{window}/orders/").status_code == 403
 
 
 @pytest.mark.django_db(transaction=True)

@@ -194,7 +194,7 @@ def test_the_token_is_a_new_one_for_whoever_may_have_got_it_otherwise(
     browser = Browser()
     cookies = browser.web.cookies
     if between == "planted":
-        # A secret that somebody else knows, before she logs in here for the first time.
+        # A secret that someone else knows, before she logs in here for the first time.
         cookies["csrftoken"] = "a" * 32
         cookies["agent"] = f"{alice.pk}.{'0' * 64}"
         browser.log_in("alice")
@@ -269,7 +269,7 @@ def test_what_was_written_comes_back_after_the_log_in(
     page = answer.content.decode()
     assert answer.status_code == 401
     assert "so nothing was sent" in page
-    assert not Draft.objects.exists(), "nobody is logged in, so nothing is stored"
+    assert not Draft.objects.exists(), "no one is logged in, so nothing is stored"
     assert "A long answer" not in page
     wrong = browser.web.post(
         "/login/",

@@ -71,7 +71,7 @@ class Mutant:
     line: int
     text: str
     change: str
-    # Lines of statements of which one has to be reached (see `probed`); none: any of the module.
+    # Lines of statements; one of them has to be reached (see `probed`). None: any in the module.
     reach: frozenset[int]
     is_at_import: bool
 

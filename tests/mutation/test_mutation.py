@@ -172,7 +172,7 @@ def test_an_equivalent_mutant_is_counted_apart_and_a_false_one_is_told(toy: Path
     entries = toy / "equivalent.toml"
     call = {"where": "reached_but_not_checked", "line": "seen.append(1)"}
     entries.write_text(
-        row.format(**call, change="1 → 2", why="Nobody looks.")
+        row.format(**call, change="1 → 2", why="Unused.")
         + row.format(
             where="limit",
             line="return LIMIT",
@@ -185,7 +185,7 @@ def test_an_equivalent_mutant_is_counted_apart_and_a_false_one_is_told(toy: Path
     assert changes(result, "not equivalent", "limit") == {"return LIMIT → return None"}
 
     entries.write_text(row.format(**call, change="7 → 8", why="It was there once."))
-    assert "7 → 8" in str(run(toy, where="")["errors"]), "an entry that fits nothing is told"
+    assert "7 → 8" in str(run(toy, where="")["errors"]), "an entry that matches nothing is reported"
 
     entries.write_text(row.format(**call, change="1 → 2", why=""))
     with pytest.raises(AssertionError, match="say why"):

@@ -29,7 +29,7 @@ def coming(to: Address | None, at: datetime = EVENING_IN_LOS_ANGELES) -> Arrival
         Address(country_code="US", province_code="CA"),
         Address(country_code="US", province_code="US-CA"),
         Address(country_code="US", time_zone="America/Los_Angeles"),
-        # Wherever in the country: it is the 28th there.
+        # Anywhere in the country, it is the 28th.
         Address(country_code="US"),
         Address(country_code="US", province_code="??"),
         Address(country_code="US", time_zone="Mars/Olympus"),

@@ -46,7 +46,7 @@ def judge(amount: str | None, *, spent: str = "0", note: bool = False, **limits:
         ({"amount": "600", "refund_up_to": "50", "two_approvers_above": "500"}, "approval x 2"),
         ({"amount": "60", "refund_up_to": "50", "two_approvers_above": "500"}, "approval x 1"),
         ({"amount": "500", "refund_up_to": "50", "two_approvers_above": "500"}, "approval x 1"),
-        # Above two people's line, yet within one's own limit: nobody is asked.
+        # Above the two-approver amount, yet within one's own limit: no approval is needed.
         ({"amount": "60", "refund_up_to": "99", "two_approvers_above": "50"}, "ok"),
         ({"amount": None}, "ok"),
         ({"amount": None, "cancel": CancelRule.DENY}, "cancel_denied"),

@@ -76,7 +76,7 @@ def an_order(store: Store, number: int, email: str) -> Order:
 
 
 def a_person(channel: Channel, store: Store, number: int, to: User | None = None) -> Conversation:
-    """Somebody who wrote, and is linked to a customer of the store."""
+    """A contact who has written and is linked to a customer of the store."""
     message, _is_new = services.receive(
         channel=channel,
         external_id=f"m-{number}",
@@ -310,7 +310,7 @@ def rows_of_the_admin(channel: Channel, store: Store, alice: User, count: int) -
 
 @pytest.mark.slow
 def test_the_lists_of_the_admin(channel: Channel, store: Store, boss: Client, alice: User) -> None:
-    # The balance is no list: it answers four questions of each store, of which there are few.
+    # The balance is no list: it runs four queries per store, and stores are few.
     lists = [path for path in lists_of_the_admin() if "webhooktally" not in path]
     assert len(lists) == len(admin.site._registry) - 1 > 20
     rows_of_the_admin(channel, store, alice, 2)

@@ -225,7 +225,7 @@ def reason_of(outcome: Outcome, difference: str) -> str:
 
 
 def practised(step: Step) -> bool:
-    """Whether somebody answers all of the request's root fields here."""
+    """Whether a resolver here answers every root field of the request."""
     known = RESOLVERS.get("Mutation", {}).keys() | RESOLVERS.get("QueryRoot", {}).keys()
     return _is_text(step) or known >= set(roots(step.query).values())
 
@@ -272,7 +272,7 @@ def read_by_product(step: Step, path: str) -> bool:
         field = getattr(kind, "fields", {}).get(name)
         if field is None:
             return True
-        # Below what a mutation returns: the shop's own things, wherever they are read.
+        # Below what a mutation returns: the shop's own objects, no matter where they are read.
         if depth > 2 and name not in _PAGES and (way, name) not in _fields_read():
             return False
         way = way if name in _PAGES else f"{kind.name}.{name}"

@@ -456,7 +456,7 @@ def test_the_ledger_tells_whose_refunds_and_cancellations_are_whose(shop: Shop) 
     assert made_by == {staffs.id: "staff", jobs.id: "app"}
 
 
-# Answers nobody has listed
+# Responses that aren't listed
 
 
 @pytest.mark.parametrize(
@@ -550,7 +550,7 @@ def test_conditions_are_set_over_http(shop: Shop) -> None:
     assert shop.store.conditions(DOMAIN).lag == 5, "rules leave the conditions"
     assert post({"conditions": {"cancels": ["explode"]}}) == 400
     assert post({"conditions": {"lagg": 5}}) == 400
-    assert post({"shop": "nobody", "conditions": {}}) == 400
+    assert post({"shop": "unknown", "conditions": {}}) == 400
     assert post({"nothing": 1}) == 400
     assert post({"conditions": {}}) == 200
     assert shop.store.conditions(DOMAIN).lagging_reads == 0

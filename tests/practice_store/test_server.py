@@ -33,7 +33,7 @@ def test_a_wrong_token_and_an_unknown_shop_are_turned_away(door: Any) -> None:
     path, body = "/admin/api/2026-10/graphql.json", {"query": "{ shop { name } }"}
     assert door("POST", path, body).status == 200
     assert door("POST", path, body, **{"X-Shopify-Access-Token": "wrong"}).status == 401
-    assert door("POST", path, body, Host="nobody.myshopify.com").status == 404
+    assert door("POST", path, body, Host="unknown.myshopify.com").status == 404
     assert door("POST", "/admin/api/2026-10/orders.json", body).status == 404
 
 

@@ -1,4 +1,4 @@
-"""A shop full of customers, each with their own canary wherever a person's data can be."""
+"""A shop full of customers, each with their own canary in every place that can hold personal data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody who wrote in another customer's conversation: theirs goes, the other's stays."""
+"""Redacting a person who wrote in another customer's conversation keeps the other's messages."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_masking_keeps_sums_and_the_markers_of_our_actions() -> None:
 def test_every_holding_of_customers_can_be_asked_for_nobody() -> None:
     from orders.privacy.registry import Scope
 
-    nobody = Scope(store_id=0, linked={"inbox.Contact": (0,), "inbox.Contact shared": (0,)})
+    empty = Scope(store_id=0, linked={"inbox.Contact": (0,), "inbox.Contact shared": (0,)})
     for holding in REGISTRY.of_customers():
-        for rows in holding.rows(nobody):
+        for rows in holding.rows(empty):
             assert list(rows) == []

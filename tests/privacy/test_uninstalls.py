@@ -183,7 +183,7 @@ def test_the_deletion_of_a_shop_ends(
         privacy.work_off(now=now + timedelta(days=day), seconds=30)
     request.refresh_from_db()
     assert request.state == PrivacyState.DONE
-    # The ledger of money stays: what was asked for, and what became of it.
+    # The ledger of money stays: what was requested, and its outcome.
     action.refresh_from_db()
     assert (str(action.amount.normalize()), action.currency) == ("5", "EUR")  # type: ignore[union-attr]
     assert b"jane@example.com" not in dump()

@@ -75,7 +75,7 @@ def test_the_metrics_cost_a_fixed_number_of_queries(django_assert_num_queries: A
         (False, "::ffff:127.0.0.1", "", 200),
         (False, "10.1.2.3", "", 200),
         (False, "203.0.113.9", "", 403),
-        # A proxy on this machine that nobody told us of: everybody would be "loopback".
+        # An undeclared proxy on this machine would make every client "loopback".
         (False, "127.0.0.1", "203.0.113.9", 403),
         (True, "127.0.0.1", "203.0.113.9", 403),
         # Only the proxy's own observation, the last, counts.

@@ -1,4 +1,4 @@
-"""What a clock that ran ahead wrote down stops nobody once it is right again."""
+"""Times written while a clock ran ahead don't block anything once it is right again."""
 
 from __future__ import annotations
 

@@ -271,7 +271,7 @@ def test_a_backfill_that_breaks_in_an_unknown_way_ends_with_its_reason(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def step(row: Backfill) -> float:
-        raise ValueError("nobody thought of this")
+        raise ValueError("unforeseen")
 
     monkeypatch.setattr(backfill, "_step", step)
     row = backfill.begin(store)
@@ -279,7 +279,7 @@ def test_a_backfill_that_breaks_in_an_unknown_way_ends_with_its_reason(
         Backfill.objects.update(next_step_at=timezone.now())
         backfill.advance(row.pk)
     row.refresh_from_db()
-    assert (row.state, row.error) == (BackfillState.FAILED, "nobody thought of this")
+    assert (row.state, row.error) == (BackfillState.FAILED, "unforeseen")
 
 
 COUNTERS = [

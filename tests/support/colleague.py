@@ -1,4 +1,4 @@
-"""Somebody else who works in the same conversation."""
+"""A second agent who works in the same conversation."""
 
 from __future__ import annotations
 

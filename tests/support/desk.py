@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from playwright.sync_api import Page
 
-# As Chatwoot does it: text, to whoever is in the frame, on load and when asked.
+# As Chatwoot does it: sends text to the framed page, on load and when asked.
 _PAGE = """<!doctype html><html lang="en"><title>Desk</title>
 <style>body {{ margin: 0; font: 14px sans-serif; display: grid; grid-template-columns: 1fr 400px;
 block-size: 100vh }} iframe {{ border: 0; inline-size: 100%; block-size: 100% }}

@@ -131,7 +131,7 @@ def mail_without_goodbye(host: Host, line: socket.socket) -> None:
 
 
 def refusing_port() -> int:
-    """Nobody listens there."""
+    """Nothing listens there."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

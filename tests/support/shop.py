@@ -115,7 +115,7 @@ class Shop:
         """Send what is held to the webhook door, each `times` times; the answers' codes.
 
         They are worked on together afterwards, as behind a broker: one at a time, as without
-        one, each would read its order anew."""
+        one, each would reread its order."""
         codes = []
         with patch.object(tasks.process_webhooks, "apply_async"):
             while self.held:

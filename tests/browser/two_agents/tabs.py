@@ -21,7 +21,7 @@ from tests.browser.two_agents.verdict import Closing, Evidence, Intent
 from tests.browser.two_agents.world import World
 
 PATIENCE_MS = 12_000
-# How often somebody presses Send again while their words are still in the composer.
+# How often an agent presses Send again while the text is still in the composer.
 AGAIN_S = 2.5
 GIVES_UP_S = 45.0
 STEP_S = 90.0
@@ -60,9 +60,9 @@ class Diary:
 
     evidence: Evidence = field(default_factory=Evidence)
     counts: Counter[str] = field(default_factory=Counter)
-    # For whoever looks for the reason of a loss.
+    # To find the cause of a loss.
     troubles: list[str] = field(default_factory=list)
-    # Nobody composes in two tabs of theirs in one conversation: a draft is a person's.
+    # An agent never composes in two tabs of one conversation: they share one draft.
     locks: dict[tuple[str, int], asyncio.Lock] = field(default_factory=dict)
 
     def lock(self, who: str, conversation: int) -> asyncio.Lock:
@@ -286,7 +286,7 @@ class Tab:
                 self.diary.evidence.closings.append(Closing(here, self.who, last, shown))
 
     def _colleague_has_seen(self, message: int, shown: frozenset[int]) -> bool:
-        """Whether somebody else may have closed it at the same moment, who had seen it."""
+        """Whether another agent who had seen it may have closed it at the same moment."""
         others = [ids for who, ids in self.diary.evidence.shown.items() if who != self.who]
         return message not in shown and any(message in ids for ids in others)
 

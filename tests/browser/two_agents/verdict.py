@@ -10,8 +10,8 @@ from typing import TypeVar
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What somebody meant to write: `kind` inbound, reply or note; `conversation`: our id of it.
-    `is_believed`: whoever wrote it was told, or shown, that it is done."""
+    """What an agent or customer meant to write: `kind` inbound, reply or note; `conversation`: our id of it.
+    `is_believed`: its author was shown that it is done."""
 
     token: str
     kind: str

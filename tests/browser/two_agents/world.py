@@ -192,7 +192,7 @@ class Wire:
         self._abort(list(self._open))
 
     def go_silent(self, seconds: float) -> None:
-        """Nothing more comes through the connections there are, and nobody is told; after a while
+        """Open connections go silent without being closed; after a while
         they end, as a router forgets them."""
         silent = list(self._open)
         self._silent |= set(silent)
@@ -270,7 +270,7 @@ def running(folder: Path, rng: Random) -> Iterator[World]:
         VAR_DIR=str(folder),
         EMAIL_URL=f"file://{folder / 'mail'}",
         PUBLIC_URL=f"http://127.0.0.1:{port}",
-        # No shop is connected, and nobody is asked.
+        # No shop is connected, so there is nothing to ask.
         SHOPIFY_ADMIN_ORIGIN="http://127.0.0.1:9",
     )
     started = Processes(folder)

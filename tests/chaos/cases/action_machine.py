@@ -52,7 +52,7 @@ from tests.support.shop import DOMAIN
 LIVES, STEPS = 150, 25
 LIMIT = 40
 LAG_S: Final = 60.0
-# What a day does to whoever waits, in seconds: it ends at 24 hours and a moment.
+# Seconds after which a waiting action has expired: 24 hours and a moment.
 DAY: Final = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, *(7200,) * 10, 7900)
 FAULTS: Final = (
     {"phase": "drop_before"},
@@ -295,7 +295,7 @@ class Life:
             return work(*words, **named)
         except _REFUSALS:
             self.counts["refused"] += 1
-        except Exception as error:  # noqa: BLE001  nobody is to see a traceback
+        except Exception as error:  # noqa: BLE001  no agent may see a traceback
             name = getattr(work, "__name__", "something")
             self._blame([f"{name} died: {type(error).__name__}: {error}"])
         return None
@@ -354,7 +354,7 @@ class Life:
         self._on_active(services.decline, by=self.world.sara, note="no")
 
     def settle_by_hand(self) -> None:
-        """By somebody who looked into the shop, and saw that nothing more will come of it."""
+        """By a supervisor who checked the shop and saw that nothing more will happen."""
         self._note("settle by hand")
         if self.world.shop.store.is_idle():
             self._settle_truly()
@@ -411,7 +411,7 @@ class Life:
 
     def time_passes(self) -> None:
         hours = self.dice.choice((1, 5, 21, 25))
-        self._note(hours, "hours pass, nobody works")
+        self._note(hours, "hours pass, no worker runs")
         self.clock.advance(hours * 3600)
 
     def webhook(self) -> None:
@@ -419,7 +419,7 @@ class Life:
         self._try(orders.refresh, self._fresh())
 
     def _hurry(self) -> None:
-        """To the moment when something is due, so that a fault finds somebody to hit."""
+        """To the moment when something is due, so that a fault hits a running worker."""
         due = self._actions().active().exclude(next_attempt_at=None)
         next_at = due.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
         if next_at is not None:
@@ -526,7 +526,7 @@ class Life:
         changes[what]()
         if wait:
             self.clock.advance(LAG_S + 1)
-        # Mostly somebody takes the action up at once.
+        # Usually a worker takes up the action at once.
         if self.dice.random() < 0.7:
             self._hurry()
             self._sweep()
@@ -603,7 +603,7 @@ class Life:
     def end(self) -> None:
         """The order's last two days."""
         self.world.fault()
-        # One in the world as it was left, with nobody to help: everything ends.
+        # Then one pass without faults: every action has to end by itself.
         if self._wait_a_day(self._is_at_rest, by=lambda: None):
             self._blame(history.without_end(self._facts(), now=timezone.now()))
         self.counts["left to people"] += self._actions().filter(state="needs_human").count()
@@ -687,7 +687,7 @@ def refused_reads(world: Installation, run: Run) -> Outcome:
         world.fault({"operation": "orderCancel", "phase": "commit_then_drop", "times": 1}, kept)
         life.see_canceled_then_not(life.dice.randint(1, 4))
         life.end()
-    # All of it was told by webhooks: nobody has to be asked.
+    # Webhooks reported all of it, so Shopify doesn't have to be asked.
     asked = ["an action was left to a person without need"] * Life.counts["left to people"]
     return Outcome(figures=dict(Life.counts), broken=Life.broken + asked, of=Life.counts["lives"])
 

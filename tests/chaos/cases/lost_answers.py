@@ -186,7 +186,7 @@ _real: Any = getattr(_client, _way)
 
 
 def _only_the_send_goes_through(proxy: Proxy, line: Line | None) -> None:
-    """Reads go straight; the mutation meets the wire's fault. None: a port nobody listens on."""
+    """Reads go straight; the mutation meets the wire's fault. None: a closed port."""
 
     def send(self: Any, *words: Any) -> Any:
         if _way == "execute" and words[0] not in {"RefundCreate", "ReturnProcess"}:

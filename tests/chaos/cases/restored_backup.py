@@ -37,7 +37,7 @@ def restore(world: Installation, run: Run) -> Outcome:
         "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
     )
     _run("psql", "-q", "-v", "ON_ERROR_STOP=1", os.environ["DATABASE_URL"], "-f", str(dump))
-    # Nobody restores a dump while a replica still lags behind what happened before it.
+    # A dump is not restored while a replica still lags behind what happened before it.
     time.sleep(LAG_S)
     still_open = OrderAction.objects.filter(state=ActionState.QUEUED).count()
     world.workers.start(4, temper)

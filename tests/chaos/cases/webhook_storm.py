@@ -186,7 +186,7 @@ def _secret(world: Installation) -> bytes:
 def _drain(store: Store, *, sync: bool) -> None:
     until = time.monotonic() + 600
     connection.close()  # the outage ended it
-    # Whoever read has been killed; their leases need not be waited for.
+    # The readers have been killed; their leases need not be waited for.
     SyncCursor.objects.update(reader_lease_until=None)
     Order.objects.update(fetch_lease_until=None)
     Store.objects.filter(pk=store.pk).update(connected_at=timezone.now())
@@ -276,7 +276,7 @@ def _off_balance(store: Store) -> list[str]:
 
 
 def _outage(scale: float) -> None:
-    """The database lets nobody in and throws out who is there."""
+    """The database refuses connections and closes those that are open."""
     name = settings.DATABASES["default"]["NAME"]
     words = {
         "host": settings.DATABASES["default"]["HOST"],
@@ -318,7 +318,7 @@ def forgeries(world: Installation, run: Run) -> Outcome:
             found.send((true, forged), is_forged=True)
         before = Order.objects.count()
         for topic in ("app/uninstalled", "shop/redact", "customers/redact", "orders/delete"):
-            # A true body under another topic: stored, and believed by nobody.
+            # A true body under another topic: stored, but never believed.
             found.send((true, headers | {"X-Shopify-Topic": topic, "X-Shopify-Webhook-Id": topic}))
     for _ in range(3):
         WebhookEvent.objects.update(next_attempt_at=None)

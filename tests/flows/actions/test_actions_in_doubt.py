@@ -231,7 +231,7 @@ def test_a_refusal_after_a_doubtful_send_goes_to_a_person(
         reads.append(before)
         found = perform(action)
         assert (found.state, found.is_doubtful) == (ActionState.UNKNOWN, True)
-        # Another refusal does not start the clock of the late commit anew.
+        # Another refusal doesn't restart the wait for a late commit.
         minutes_ago = timezone.now() - timedelta(minutes=3)
         OrderAction.objects.update(step_last_sent_at=minutes_ago)
         reads.append(before)
@@ -309,7 +309,7 @@ def test_a_refund_that_its_list_cut_off_is_read_by_its_id(
 def test_without_its_id_a_cut_off_refund_goes_to_a_person(
     shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its answer was lost as well: the sum has changed, and nothing shows by whom."""
+    """Its response was lost as well: the sum has changed, and nothing shows who changed it."""
     placed = shop.place(paid=True)
     shop.act(lambda c: shop_actions.refund(c, placed, Decimal("1.00"), "staff"))
     order = seen()

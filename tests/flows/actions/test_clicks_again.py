@@ -93,7 +93,7 @@ def test_by_rest(
     # Another content with the same key stays another content.
     reused = confirm(api, order, other, "k-1")
     assert (reused.status_code, reused.json()["reason_code"]) == (409, "click_reused")
-    # And to nobody else, supervisor or not.
+    # And to no one else, supervisor or not.
     assert confirm(logged_in(sara), order, token, "k-1").status_code in {404, 409}
     assert OrderAction.objects.count() == 1
 

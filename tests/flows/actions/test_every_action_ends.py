@@ -83,7 +83,7 @@ def test_every_state_has_its_deadline(
     hours: float,
     ends: ActionState,
 ) -> None:
-    """Also while the store is frozen and nobody works on it."""
+    """Also while the store is frozen and no worker takes it up."""
     Store.objects.update(is_frozen=True)
     times = {"step_first_sent_at": hours_ago(hours + 1)} if columns.get("maybe_applied") else {}
     put_into(action, state, **columns, **times, **{clock: hours_ago(hours - 0.1)})
@@ -137,7 +137,7 @@ def test_a_refund_that_cannot_leave_after_its_cancel_has_its_deadline(
 def test_a_cancel_that_never_gets_an_answer_is_not_repeated_for_ever(
     shop: Shop, seen: Seen, alice: User
 ) -> None:
-    """Every try begins anew when it was last sent; twenty hours count from the first."""
+    """Every attempt resets the time of the last send; the twenty hours count from the first."""
     shop.place(paid=True)
     action = ask(seen(), cancel(), alice)
     shop.fault(operation="orderCancel", phase="500_before")
@@ -156,7 +156,7 @@ def test_a_late_message_sends_no_confirmation_of_yesterday(shop: Shop, action: O
 def test_what_a_dead_worker_held_is_put_down_in_a_frozen_store(
     shop: Shop, store: Store, action: OrderAction
 ) -> None:
-    """It died before it sent anything; then nobody may withdraw it, and nothing else ends it."""
+    """It died before sending anything; it can't be withdrawn, and nothing else ends it."""
     assert services.claim(action_id=action.pk, now=hours_ago(1))
     Store.objects.update(is_frozen=True)
     sweep_actions()

@@ -1,4 +1,4 @@
-"""What became of an action, in the same true words at every door: page, thread, list and REST."""
+"""An action's outcome reads the same on the page, in the thread, in the list and over REST."""
 
 from __future__ import annotations
 

@@ -494,7 +494,7 @@ def test_a_person_who_takes_no_messages_is_told_by_mail_and_the_composer_says_so
 def test_a_strangers_conversation_gets_no_confirmation(
     shop: Shop, seen: Seen, as_alice: Client, alice: User, sara: User, told: list[Campaign]
 ) -> None:
-    """The amount, the order and "Hello Jane" are for nobody but Jane."""
+    """The amount, the order and "Hello Jane" are only for Jane."""
     shop.place()
     order = seen()
     fetch_dirty()

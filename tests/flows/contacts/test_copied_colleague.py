@@ -1,4 +1,4 @@
-"""Copying somebody into a conversation doesn't show their orders in it: pages, API and frames."""
+"""Copying someone into a conversation doesn't show their orders in it: pages, API and frames."""
 
 from __future__ import annotations
 

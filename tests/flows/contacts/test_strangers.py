@@ -1,4 +1,4 @@
-"""A sender who gives somebody else's address gets nothing of theirs, by page or by API."""
+"""A sender who gives someone else's address gets nothing of theirs, by page or by API."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def test_look_in_shopify_asks_for_every_kind_of_address(
 ) -> None:
     """The address is quoted for Shopify's search, and its order is found."""
     shop.place(email=email)
-    shop.place(email="somebody@example.com")
+    shop.place(email="someone@example.com")
     shop.held.clear()
     talk = write("Jane", talk="jane", channel=channel, email=email)
     services.assign(conversation=talk, to=alice)
@@ -271,7 +271,7 @@ def test_the_number_in_a_shipping_address_is_the_buyers_unless_it_is_a_present(
     arrive(shop)
     order = Order.objects.select_related("store").get()
     assert order.phone == (NUMBER if is_own else "")
-    talk = write("Somebody", talk="phone", channel=channel, phone="0151 12345678")
+    talk = write("Someone", talk="phone", channel=channel, phone="0151 12345678")
     services.assign(conversation=talk, to=alice)
     at = f"/inbox/conversations/{talk.pk}/orders/{order.pk}/cancel/"
     assert as_alice.get(at).status_code == (200 if is_own else 404)

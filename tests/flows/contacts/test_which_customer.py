@@ -232,11 +232,11 @@ def test_a_doubt_between_the_doors_look_and_the_orders_lock_is_seen(
     order, request = numbered, services.request_action
     token = api(alice, order).json()["token"]
 
-    def meanwhile(*, guard: services.Guard, **words: Any) -> OrderAction:
+    def change_first(*, guard: services.Guard, **words: Any) -> OrderAction:
         doubt(bob)
         return request(guard=guard if is_guarded else lambda _order: None, **words)
 
-    monkeypatch.setattr(services, "request_action", meanwhile)
+    monkeypatch.setattr(services, "request_action", change_first)
     answer = confirm_by(door, as_alice, conversation, order, token)
     if is_guarded:
         assert answer.status_code == 409
@@ -452,7 +452,7 @@ def test_a_linked_contact_costs_the_panel_one_query_more_and_nothing_is_read_twi
     by_address = queries()
     edits.link_customers(contact=conversation.contact, customers=[pair], by=alice)
     linked = queries()
-    # What became of the linked customer is asked once.
+    # The linked customer's state is queried once.
     assert len(linked) == len(by_address) + 1
     assert len(set(linked)) == len(linked)
     assert sum('FROM "inbox_identity"' in sql and "contact_id" in sql for sql in linked) == 2

@@ -183,7 +183,7 @@ def test_a_wrong_signature_or_a_changed_customer_is_refused(
     for bad in (changed, twice, split, foreign, more, "", "sig=ü", "%ff", flipped):
         status, told = swap(zammad, bad or "x=1")
         assert (status, told["code"]) == (403, "signature"), bad
-    # Negative control: whoever does not compare the signatures lets the changed customer in.
+    # Negative control: without comparing signatures, the changed customer gets in.
     with patch("inbox.frames.authentication.hmac.compare_digest", lambda *_: True):
         assert swap(zammad, changed)[0] == 200
 
@@ -435,8 +435,8 @@ def test_chatwoot_moves_on_to_another_customer(
     assert johns.name in moved.panel()
     assert janes.name not in moved.panel()
     assert "assign the conversation" not in moved.panel()
-    nobody = Framed(framed.post("look/", {"email": "not an address", "phone": "12"}).json())
-    assert "couldn’t be read" in nobody.panel()
+    unreadable = Framed(framed.post("look/", {"email": "not an address", "phone": "12"}).json())
+    assert "couldn’t be read" in unreadable.panel()
 
 
 # --- Money ----------------------------------------------------------------------------------------
@@ -472,7 +472,7 @@ def test_a_refund_above_the_limit_is_confirmed_in_a_window_of_its_own(
     assert found, page
     window = found[1]
     assert "private" not in window
-    # Opened by nobody, and by somebody else.
+    # Without a session, and with another agent's.
     assert Client().get(window).status_code == 302
     assert logged_in(bob).get(window).status_code == 404
     as_alice = logged_in(alice)

@@ -66,7 +66,7 @@ def test_a_signed_address_says_what_it_has_proven(
 def test_the_page_around_the_frame_cannot_say_that_it_has_proven_one(
     order: Order, chatwoot: HelpDeskFrame, as_alice: Any, alice: User
 ) -> None:
-    """What that page tells, whoever shows it could have typed."""
+    """Anyone who shows that page could have typed what it says."""
     HelpDeskFrame.objects.filter(pk=chatwoot.pk).update(proves_addresses=False)
     chatwoot.refresh_from_db()
     code = connect(as_alice, chatwoot)

@@ -130,11 +130,11 @@ def test_an_answer_that_is_taken_back_before_the_orders_lock_moves_no_money(
     desk = framed(zammad)
     token = token_in(dialog(desk, own))
 
-    def meanwhile(**words: Any) -> OrderAction:
+    def change_first(**words: Any) -> OrderAction:
         edits.remove_identity(identity=link, by=alice)
         return request(**words)
 
-    monkeypatch.setattr(services, "request_action", meanwhile)
+    monkeypatch.setattr(services, "request_action", change_first)
     if not is_afresh:
         monkeypatch.setattr(InFrame, "afresh", lambda self: self)
     said = desk.post(f"orders/{own.pk}/confirm/", {"token": token}).content.decode()
@@ -153,7 +153,7 @@ def test_a_phone_number_alone_makes_nobody_of_another_address_one_of_ours(
     alice: User,
     zammad: HelpDeskFrame,
 ) -> None:
-    """The second case is the control: who tells no address may be whom the number leads to."""
+    """The second case is the control: a customer who gave no address may be the number's owner."""
     own = two[0]
     edits.link_customers(
         contact=conversation.contact, customers=[(own.store_id, own.customer_gid)], by=alice

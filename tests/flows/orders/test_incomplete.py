@@ -1,4 +1,4 @@
-"""Orders with long lists at every door: read to their end, or nobody acts and it says why."""
+"""An order with long lists is read completely, or every entry point refuses to act and says why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a summary warns of, whichever way the money goes back."""
+"""A summary's warnings, for every way in which the money goes back."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty, read_customers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Twins = tuple[Order, Order]
-# Addresses that tell of orders and are walked below; a new one has to be entered here.
+# URLs that show orders and are requested below; add a new one here.
 WALKED = {
     "inbox:list",
     "inbox:list_rows",

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def changed(shop: Shop, placed: ShopOrder, work: Callable[[Context], Any]) -> None:
-    """Something happens to the order, and is told once."""
+    """Something happens to the order and is reported once."""
 
     def both(context: Context) -> None:
         work(context)

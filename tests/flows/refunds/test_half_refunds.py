@@ -1,4 +1,4 @@
-"""Refunds of which one transaction failed or waits: in the budget, the report and on the pages."""
+"""Refunds with a failed or pending transaction: in the budget, the report and on the pages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def place_paid_twice(shop: Shop, **more: Any) -> ShopOrder:
-    """40.00, of which 10.00 were paid by gift card."""
+    """40.00, including 10.00 paid by gift card."""
     placed = shop.place(paid=False, **more)
     for amount, gateway in (("30", "shopify_payments"), ("10", "gift_card")):
         shop.act(lambda c, a=amount, g=gateway: shop_actions.pay(c, placed, Decimal(a), gateway=g))

@@ -1,4 +1,4 @@
-"""Who a refund on the timeline is of: whoever asked for it here, or Shopify's own pages."""
+"""The timeline names who made a refund: the agent who requested it here, or Shopify."""
 
 from __future__ import annotations
 

@@ -330,7 +330,7 @@ def test_an_order_that_changed_its_customer_is_reviewed_again_and_stays_store_cr
     seen()
     url = dialog(conversation, order, "confirm")
     answer = as_alice.post(url, {"token": token}, headers={"HX-Request": "true"})
-    # Two customers fit the contact by now: nothing moves until somebody has said which it is.
+    # Two customers fit the contact by now: nothing moves until an agent has said which it is.
     assert answer.status_code == 403
     Identity.objects.create(
         contact=conversation.contact,

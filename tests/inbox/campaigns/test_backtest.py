@@ -220,7 +220,7 @@ def test_the_back_test_says_who_really_got_it_handled_in_time_or_late(
 
 @pytest.mark.slow
 def test_the_stories_are_worth_telling(demo: Store) -> None:
-    """The control of the test above: in some somebody gets it, and in some somebody does not."""
+    """The control of the test above: in some cases a customer gets it, and in some a customer does not."""
     told, left_out = 0, 0
     for seed in range(12):
         happens, campaign = story(seed)

@@ -183,7 +183,7 @@ def test_without_a_message_for_cancellations_the_refund_is_told_by_itself(
 def left_out(
     order: Order, conversation: Conversation, campaigns: list[Campaign], alice: User
 ) -> tuple[OrderEvent, OrderEvent]:
-    """A cancellation and its refund, of a customer whom the cancellation's campaign is not for."""
+    """A cancellation and its refund, of a customer outside the audience of the cancellation's campaign."""
     CampaignCondition.objects.create(
         campaign=campaigns[0],
         event_kind=EventKind.CANCELED,
@@ -212,7 +212,7 @@ def test_a_refund_waits_for_its_cancellations_message_and_is_told_by_itself_wher
 def test_a_refund_that_did_not_wait_would_be_told_by_nobody(
     left_out: tuple[OrderEvent, OrderEvent], conversation: Conversation
 ) -> None:
-    """Negative control: it relies on a message of which nothing is known yet."""
+    """Negative control: it relies on a message whose delivery is still unknown."""
     canceled, refunded = left_out
     with patch.object(campaigns_of_orders, "_must_wait", lambda *_: False):
         assert handle_event(refunded.pk) is True

@@ -132,7 +132,7 @@ def test_a_completed_checkout_whose_webhook_was_lost_is_not_reminded_of(
 ) -> None:
     row = waiting(shop)
     shop.act(lambda c: checkouts.complete(c, row))
-    shop.held.clear()  # nobody told us
+    shop.held.clear()  # no webhook arrives
     run()
     assert mail.outbox == []
     assert reasons() == ["The checkout has become an order."]

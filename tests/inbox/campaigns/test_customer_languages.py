@@ -156,7 +156,7 @@ def act(order: Order, conversation: Conversation, kind: str, by: User) -> list[O
 
 
 def left(conversation: Conversation) -> dict[str, tuple[str, str, str]]:
-    """What left: by channel, to whom, its subject and its text."""
+    """What was sent: channel, recipient, subject and text."""
     sweep_outbox()
     [letter], [text] = mail.outbox, texts.SENT
     sent = {

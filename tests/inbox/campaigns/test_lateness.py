@@ -50,7 +50,7 @@ def order(db: None) -> Order:
 
 
 def refunded(order: Order, *, happened: timedelta, heard: timedelta = timedelta(0)) -> OrderEvent:
-    """A refund of so long ago, of which we heard so long ago."""
+    """A refund that happened, and that we learned of, so long ago."""
     now = timezone.now()
     made = OrderEvent.objects.create(
         order=order,

@@ -1,4 +1,4 @@
-"""Every way by which something old comes to be known: it is on the timeline, and nobody is told.
+"""However an old event is discovered, it appears on the timeline and no customer is messaged.
 
 Each way has its control, in which the same event is news.
 """
@@ -134,7 +134,7 @@ def switch(client: Client, campaign: Campaign, *, on: bool) -> None:
 def test_a_campaign_that_is_switched_on_speaks_of_nothing_before(
     demo: Store, campaign: Campaign, as_admin: Client, was_off: bool
 ) -> None:
-    """Workers were down: the event was heard of and nobody was told yet."""
+    """Workers were down: the event was recorded, but no customer was messaged yet."""
     refunded(demo, timedelta(hours=10))
     if was_off:
         switch(as_admin, campaign, on=False)
@@ -284,7 +284,7 @@ def test_a_replayed_webhook_tells_nobody_twice(
 
 
 def seen_delivered(shop: Shop, *, before: bool) -> None:
-    """A parcel that Shopify shows as delivered, and of which it does not say when."""
+    """A parcel that Shopify shows as delivered without saying when."""
     placed = shop.place()
     shop.act(lambda c: shop_actions.ship(c, placed))
     if before:

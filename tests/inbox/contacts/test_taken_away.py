@@ -118,7 +118,7 @@ def test_nor_by_the_contact_who_proves_it_next(channel: Channel, alice: User) ->
 
 
 def test_nor_by_another_address_of_the_same_contact(channel: Channel, alice: User) -> None:
-    """A household's number: whoever gives the address that was taken away is somebody else."""
+    """A household's number: a sender who gives the removed address is another person."""
     push(channel, JANE | {"phone": NUMBER})
     jane = contact_of("c-9")
     take(jane, "jane@example.com", alice)

@@ -118,7 +118,7 @@ def test_an_address_taken_away_makes_nobody_the_owner(how: str, here: Store, ali
 
 
 def test_a_value_counts_only_as_what_it_is(here: Store) -> None:
-    """An email address typed where a phone number belongs is nobody's address."""
+    """An email address typed where a phone number belongs matches no customer."""
     order = order_of(here, JANE, EMAIL, PHONE)
     contact = Contact.objects.create(name="Odd")
     for kind, value in ((IdentityKind.PHONE, EMAIL), (IdentityKind.EMAIL, PHONE)):
@@ -431,7 +431,7 @@ def test_an_address_of_another_contact_is_a_doubt(here: Store, foreign: str) -> 
     customer_of(here, JANE, EMAIL, PHONE)
     contact, other = contact_with(mine), contact_with(foreign)
     assert code(contact, order) == "ambiguous_customer"
-    # Who the agent linked is that customer, whoever else has the address.
+    # The customer the agent linked wins, even if others have the address.
     add(contact, link(here, JANE))
     assert code(contact, order) is None
     assert matched(contact, order).questions == ()
@@ -503,14 +503,14 @@ def test_only_a_person_comes_through_a_door(alice: User) -> None:
 def test_nobody_sees_without_logging_in(alice: User) -> None:
     contact = contact_with(EMAIL)
     conversation = conversation_of(contact)
-    nobody = AnonymousUser()
+    anonymous = AnonymousUser()
     assert list(access.conversations_for(alice)) == [conversation]
     assert access.get_conversation(alice, conversation.pk) == conversation
     assert access.get_contact(alice, contact.pk) == contact
-    assert not access.conversations_for(nobody).exists()
+    assert not access.conversations_for(anonymous).exists()
     for look, pk in ((access.get_conversation, conversation.pk), (access.get_contact, contact.pk)):
         with pytest.raises(Http404):
-            look(nobody, pk)
+            look(anonymous, pk)
         with pytest.raises(Http404):
             look(alice, 0)
 
@@ -523,7 +523,7 @@ def test_who_may_act_in_a_conversation(alice: User, bob: User, sara: User) -> No
     unassigned = conversation_of(contact_with(PHONE))
     assert access.acting_refusal(alice, unassigned).code == "not_assigned"
     assert access.acting_refusal(sara, unassigned) is None
-    # Nobody's conversation is not the one of whoever is nobody.
+    # An unassigned conversation doesn't belong to an anonymous user.
     assert access.acting_refusal(AnonymousUser(), unassigned)
 
 

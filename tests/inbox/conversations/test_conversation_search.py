@@ -1,4 +1,4 @@
-"""Searching the inbox: by the number of an order, whoever it leads to."""
+"""Searching the inbox by order number finds the conversations of the order's customer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOFIA = "gid://shopify/Customer/7"
 
 @pytest.fixture
 def order(db: None) -> Order:
-    """Placed with an address of which the inbox knows nothing."""
+    """Placed with an address that the inbox doesn't know."""
     store = Store.objects.create(domain="demo.myshopify.com", name="Demo", currency="EUR")
     return Order.objects.create(
         store=store,

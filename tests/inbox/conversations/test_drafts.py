@@ -349,8 +349,8 @@ def test_what_was_cleared_does_not_come_back_with_a_late_save(
     page.arrives(cleared)
     page.arrives(late)
     assert shown(alice, conversation) == ("reply", "")
-    assert page.writes("Anew")["outcome"] == "saved"
-    assert shown(alice, conversation) == ("reply", "Anew")
+    assert page.writes("Again")["outcome"] == "saved"
+    assert shown(alice, conversation) == ("reply", "Again")
 
 
 def test_a_window_that_has_not_seen_them_does_not_replace_the_words_of_another(

@@ -82,14 +82,14 @@ def test_a_known_person_keeps_their_contact_in_another_conversation(
 
 
 def test_a_visitor_who_logs_in_is_known_in_every_message(channel: Channel) -> None:
-    """As before: the conversation follows its own contact, and nobody else's."""
+    """As before: the conversation follows its own contact and no other."""
     push(channel, JANE, talk="jane")
     visitor = {"external_id": "v-1", "name": "Visitor"}
     push(channel, visitor)
     push(channel, visitor | {"email": "jane@example.com"}, text="It is me", external_id="v-2")
     assert talk().contact == contact_of("jane")
     assert talk().participants.get().contact == contact_of("jane")
-    # Somebody else's login in the conversation does not move it.
+    # Another person's login in the conversation doesn't move it.
     push(channel, BOB, talk="bobs")
     guest = {"external_id": "v-9", "name": "Guest"}
     push(channel, guest, text="Hello", external_id="g-1")
@@ -255,7 +255,7 @@ def test_upgrading_makes_the_contacts_participants(channel: Channel, alice: User
 
 
 def test_upgrading_leaves_alone_what_came_in_since(channel: Channel) -> None:
-    """Cut off after an hour and run again: what arrived late meanwhile stays late."""
+    """Cut off after an hour and run again: what arrived late in between stays late."""
     migration: Any = import_module("inbox.migrations.0013_participants")
     push(channel, JANE)
     late = timezone.now() + timedelta(days=1)

@@ -1,4 +1,4 @@
-"""How far each agent has read: nobody reads for another, and nothing that came later is read."""
+"""Each agent has their own read mark, and it never covers messages that came later."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ LIVE = {"HX-Request": "true"}
 def test_what_is_handed_to_a_script_is_not_read_by_that(
     conversation: Conversation, alice: User, part: str, headers: dict[str, str] | None
 ) -> None:
-    """The answer may be lost, or nobody look at it. None: a whole page in a browser with scripts,
+    """The response may be lost or never looked at. None: a whole page in a browser with scripts,
     which does not differ from one without but for a cookie."""
     web = logged_in(alice)
     if headers is None:

@@ -287,7 +287,7 @@ def test_first_messages_at_once_make_one_conversation(channel: Channel, who: str
     people = 20 if who == "two people" else 10
     assert Contact.objects.count() == people
     assert Identity.objects.filter(kind="email").count() == people
-    # Nobody is left without a way to be known.
+    # Every sender keeps an identity.
     assert not Contact.objects.filter(identities=None).exists()
 
 

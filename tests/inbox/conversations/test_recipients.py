@@ -80,7 +80,7 @@ def test_where_it_goes_is_fixed_when_it_is_written(
     jane: Conversation, post: Channel, as_alice: Client
 ) -> None:
     reply(as_alice, jane)
-    push(post, OLD, talk="t", text="Meanwhile", external_id="t-2")
+    push(post, OLD, talk="t", text="In between", external_id="t-2")
     assert Message.objects.get(kind=MessageKind.REPLY).recipient == "jane@new.example"
     sweep_outbox()
     assert [m.to for m in mail.outbox] == [["jane@new.example"]]
@@ -103,7 +103,7 @@ def test_an_agent_chooses_among_those_who_write(
     at = f"/inbox/conversations/{jane.pk}/reply/"
     for to in (foreign.pk, 999_999, "x", "0", "-1", f"{chosen.pk} "):
         refused = as_alice.post(at, {"text": "Hello", "to": to})
-        assert refused.status_code == 409, "nobody else is answered in their place"
+        assert refused.status_code == 409, "the reply goes to no one else instead"
         assert "would now go to someone else" in b"".join(refused).decode()
     sweep_outbox()
     assert [m.to for m in mail.outbox] == [["jane@new.example"], ["bob@example.com"]]
@@ -112,7 +112,7 @@ def test_an_agent_chooses_among_those_who_write(
 def test_whom_an_agent_chose_is_whom_it_goes_to(
     post: Channel, as_alice: Client, sara: User
 ) -> None:
-    """The page asked, as nobody was the obvious one, and says too where it would go else."""
+    """With no obvious recipient the page asked; it also says where the reply would go otherwise."""
     contact = Contact.objects.create(name="Jane")
     edits.add_address(contact=contact, text="jane@example.com", by=sara)
     talk = Conversation.objects.create(channel=post, contact=contact, external_id="old")
@@ -129,7 +129,7 @@ def test_whom_an_agent_chose_is_whom_it_goes_to(
 def test_a_reply_goes_nowhere_but_where_the_page_said(
     post: Channel, as_alice: Client, sara: User
 ) -> None:
-    """A conversation from before senders were kept: its contact's address was taken meanwhile."""
+    """A conversation from before senders were kept: its contact's address has since been removed."""
     contact = Contact.objects.create(name="Jane")
     for address in ("jane@old.example", "jane@new.example"):
         edits.add_address(contact=contact, text=address, by=sara)

@@ -70,7 +70,7 @@ def contact_of(talk: str) -> Contact:
 def test_a_stranger_with_a_customers_phone_is_a_contact_of_their_own(
     channel: Channel, widget: Channel
 ) -> None:
-    """Whoever gives Jane's number gets nothing of hers."""
+    """A sender who gives Jane's number gets nothing of hers."""
     push(channel, JANE | {"phone": NUMBER}, talk="jane")
     jane = contact_of("jane")
     assert addresses(jane) == {"jane@example.com", NUMBER}
@@ -257,7 +257,7 @@ def test_a_region_is_only_asked_where_there_is_no_country() -> None:
 def test_what_channels_told_before_they_could_prove_it_becomes_a_claim(
     channel: Channel, alice: User
 ) -> None:
-    """Migration 0009: nobody's orders stay attached to what nobody has proven."""
+    """Migration 0009: orders don't stay attached to unproven addresses."""
     migration: Any = import_module("inbox.migrations.0009_senders")
     jane = Contact.objects.create(name="Jane")
     for kind, value, source, by in (

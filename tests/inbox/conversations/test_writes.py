@@ -76,7 +76,7 @@ def test_the_same_press_again_is_the_first_message(
     reply = Message.objects.get(kind=MessageKind.REPLY)
     assert (reply.text, reply.delivery_state) == ("On its way!", DeliveryState.PENDING)
     assert woken == [reply.pk], "it leaves once"
-    # Also when the customer has written and somebody else took it meanwhile.
+    # Also if the customer has written and another agent has taken it since.
     customer_writes(channel, "Thanks!")
     services.assign(conversation=conversation, to=None)
     assert tab.post("reply", text="On its way!").status_code == 200
@@ -381,7 +381,7 @@ def test_a_reply_from_a_page_of_the_past_shows_the_newest_messages(
 def test_an_answer_shows_the_thread_from_where_the_page_did(
     verb: str, conversation: Conversation, channel: Channel, alice: User
 ) -> None:
-    """Whoever reads further up keeps their place."""
+    """An agent who has scrolled up keeps their place."""
     first = conversation.messages.get()
     for number in range(60):
         services.note(conversation=conversation, by=alice, text=f"Note {number}.")

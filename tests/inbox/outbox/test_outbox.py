@@ -75,7 +75,7 @@ def message() -> Message:
 
 @pytest.fixture
 def row() -> CampaignMessage:
-    """A campaign's message that nobody has written yet."""
+    """A campaign's message that hasn't been written yet."""
     store = Store.objects.create(domain="demo.myshopify.com")
     order = Order.objects.create(
         store=store, gid="gid://shopify/Order/1", legacy_id=1, email="jane@example.com"
@@ -172,7 +172,7 @@ def test_a_dead_workers_attempt_counts_and_leaves_again_after_its_lease(
 def test_a_row_that_kills_its_workers_backs_off_and_has_an_end(
     leaving: tuple[Any, Deliver], carrier: Carrier, time_machine: Any
 ) -> None:
-    """Each time the worker dies: nobody writes how the attempt ended."""
+    """The worker dies each time, so the attempt's outcome is never recorded."""
     row, deliver = leaving
     carrier.error = SoftTimeLimitExceeded()
     now, waits = timezone.now(), []

@@ -389,7 +389,7 @@ def test_what_leaves_after_all_ends_a_failure_that_came_while_it_was_under_way(
 def test_an_earlier_attempt_gives_nothing_up_that_was_taken_again(
     conversation: Conversation, differs: str
 ) -> None:
-    """Its worker was slower than its lease; an agent may have had the attempts begin anew."""
+    """Its worker was slower than its lease; an agent may have restarted the attempts."""
     later = timezone.now() + outbox.LEASE
     row = Message.objects.create(
         conversation=conversation,

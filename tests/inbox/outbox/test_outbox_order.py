@@ -1,4 +1,4 @@
-"""Who leaves when: in a conversation's order, within the lanes of a route, and nobody for a channel
+"""Messages leave in a conversation's order, within the lanes of a route, and never for a channel
 that is switched off."""
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def test_one_conversation_that_fails_holds_no_other(
 
 
 def under_way(message: Message) -> Message:
-    """Somebody is sending it."""
+    """A worker is sending it."""
     Message.objects.filter(pk=message.pk).update(
         lease_until=timezone.now() + outbox.LEASE, attempts=1
     )
@@ -176,7 +176,7 @@ def test_all_callbacks_together_leave_the_mail_server_its_lanes(
 def test_whoever_ends_takes_the_next_that_waited_for_the_lane(
     talking: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the first is on its way its channel is full; nobody has to ring again."""
+    """While the first is being sent its channel is full; the next one needs no further wake-up."""
     from inbox.tasks import deliver_message
 
     taken: list[str] = []

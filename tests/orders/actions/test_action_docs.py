@@ -1,4 +1,4 @@
-"""docs/actions.md tells of every state that there is, and of no other."""
+"""docs/actions.md describes every state that exists, and no other."""
 
 from __future__ import annotations
 

@@ -136,14 +136,14 @@ def test_who_may_approve(
 def test_who_may_approve_a_cancellation_of_an_order_without_a_currency(
     ask: Callable[..., OrderAction], bob: User, sara: User, up_to: int | None, code: str | None
 ) -> None:
-    """Without a sum to compare, whoever may approve any refund at all."""
+    """Without a sum to compare, anyone who may approve a refund at all may decide."""
     action = ask(None)
     Order.objects.update(shop_currency="")
     Policy.objects.filter(role=sara.groups.get()).update(may_approve_up_to=up_to)
     assert why_not(action, sara) == code
     assert why_not(action, bob) == "not_approver"
-    nobody = User.objects.create_user("nobody")
-    assert why_not(action, nobody) == "no_acting_role"
+    no_role = User.objects.create_user("no_role")
+    assert why_not(action, no_role) == "no_acting_role"
 
 
 def test_an_approval_sends_it_and_says_who(

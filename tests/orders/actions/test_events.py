@@ -30,7 +30,7 @@ def refund(created_at: datetime | None, **changes: Any) -> Refund:
 
 @pytest.fixture
 def told() -> Any:
-    """Ids of the events that listeners were told of."""
+    """IDs of the events that listeners received."""
     heard: list[int] = []
 
     def listen(sender: Any, *, event_id: int, **_: Any) -> None:

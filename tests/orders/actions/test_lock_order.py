@@ -82,7 +82,7 @@ def waiting_for_locks(count: int) -> None:
 
 @contextmanager
 def held(order: Order) -> Iterator[Callable[[], None]]:
-    """The order's row, locked by somebody else until `release` is called."""
+    """The order's row, locked by another connection until `release` is called."""
     locked, released = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -239,7 +239,7 @@ def test_an_update_locks_as_the_rows_happen_to_stand(
 def test_an_import_writes_new_orders_before_it_locks_known_ones(
     shop: Shop, seen: Any, store: Store
 ) -> None:
-    """Whoever holds a row another may wait for inserts nothing any more that it may wait for."""
+    """A holder of a row that others may wait for no longer inserts anything it may wait for itself."""
     shop.place()
     known = seen()
     Order.objects.update(is_partial=True, version=1)
@@ -401,7 +401,7 @@ def test_a_customers_read_by_a_clock_that_ran_ahead_gives_way(jane: Order, store
 
 
 def test_a_customers_earlier_read_gives_way_to_a_later_one(jane: Order) -> None:
-    """The negative control of the test above; and nobody waits for the lease of a read that
+    """The negative control of the test above; and nothing waits for the lease of a read that
     came to nothing."""
     row = Customer.objects.get(gid=jane.customer_gid)
     assert row.read_started_at is not None

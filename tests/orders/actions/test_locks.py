@@ -1,4 +1,4 @@
-"""Each verb holds the lock it rests on: in the middle of it, nobody else gets the row.
+"""Each service holds the lock it relies on: while it runs, no one else gets the row.
 
 Asked by another connection that does not wait (FOR UPDATE NOWAIT), so that no time is involved.
 PostgreSQL only: SQLite has one writer at a time and no such locks.
@@ -306,7 +306,7 @@ def test_an_end_waits_for_the_order_before_it_touches_the_action(
 def test_work_waits_for_the_order_before_it_touches_the_action(
     waiting: OrderAction, sara: User, verb: str
 ) -> None:
-    """The audit entry's foreign key is checked at commit and needs the order: whoever held the
+    """The audit entry's foreign key is checked at commit and needs the order: a connection that held the
     action by then would wait for the order's holder, who waits for the action."""
     services.approve(action_id=waiting.pk, by=sara, guard=lambda _o: None, now=timezone.now())
     claimed = None
@@ -330,7 +330,7 @@ def test_work_waits_for_the_order_before_it_touches_the_action(
 
 def test_marking_takes_the_orders_by_their_ids(store: Store) -> None:
     """Two that mark the same orders never hold what the other wants: the first id comes first,
-    wherever the rows lie."""
+    wherever the rows are stored."""
     first, second = (
         stored(order(gid=f"gid://shopify/Order/{n}", legacy_id=n), store).pk for n in (1, 2)
     )
@@ -361,16 +361,16 @@ def test_missing_an_order_takes_it_before_it_reads_it(store: Store) -> None:
 
 
 def test_one_key_for_two_orders_at_once_is_one_action(store: Store, alice: User) -> None:
-    """Nobody holds both orders: the database says which of the two came second."""
+    """Neither holds both orders: the database decides which of the two came second."""
     first, second = (
         stored(order(gid=f"gid://shopify/Order/{n}", legacy_id=n), store) for n in (1, 2)
     )
 
-    def meanwhile(_order: Order) -> None:
+    def change_first(_order: Order) -> None:
         elsewhere(lambda: ask(second, alice, click="key-1"))
 
     with pytest.raises(ActionRefused) as caught:
-        ask(first, alice, guard=meanwhile, click="key-1")
+        ask(first, alice, guard=change_first, click="key-1")
     assert caught.value.refusal.code == "click_reused"
     assert OrderAction.objects.get().order_id == second.pk
     assert Order.objects.get(pk=first.pk).reserved == 0

@@ -55,7 +55,7 @@ def test_every_outcome_has_words_and_shows_no_code(code: str) -> None:
 
 @pytest.mark.parametrize("state", ActionState.values)
 def test_every_state_has_words_without_an_outcome(state: str) -> None:
-    """What ended before outcomes were written down is told by what its state says."""
+    """For actions that ended before outcomes were recorded, the state gives the outcome."""
     words = status_texts.words(action(state))
     assert words.title
     assert not _CODE.search(words.title)

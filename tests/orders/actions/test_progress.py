@@ -103,11 +103,11 @@ AUTOMATIC = refund("20.00", "")
 READS = {
     "nothing": order(),
     "our refund": refunded(refund()),
-    "somebody's refund": refunded(refund("3.00", "by hand")),
+    "another refund": refunded(refund("3.00", "by hand")),
     "canceled by us": canceled(),
     "canceled by us, with its refund": canceled(AUTOMATIC),
     "canceled by us, and our refund": canceled(refund()),
-    "canceled by somebody": canceled(note="in the admin"),
+    "canceled elsewhere": canceled(note="in the admin"),
 }
 SENT = ("unsent", "doubtful", "doubtful for a day", "accepted")
 SUCCEEDED, PARTIAL = Settled(ActionState.SUCCEEDED), Settled(ActionState.PARTIAL)
@@ -117,30 +117,30 @@ REJECTED = Settled(ActionState.REJECTED)
 TABLE: dict[tuple[str, str], tuple[Any, Any, Any, Any]] = {
     ("refund", "nothing"): (ToSend(0), ToSend(0), Contradiction, Waiting),
     ("refund", "our refund"): (SUCCEEDED, SUCCEEDED, SUCCEEDED, SUCCEEDED),
-    ("refund", "somebody's refund"): (REJECTED, Contradiction, Contradiction, Waiting),
+    ("refund", "another refund"): (REJECTED, Contradiction, Contradiction, Waiting),
     ("cancel", "nothing"): (ToSend(0), ToSend(0), Contradiction, Waiting),
     # Nothing was confirmed about money, but what was shown is not so any more.
-    ("cancel", "somebody's refund"): (REJECTED, ToSend(0), Contradiction, Waiting),
+    ("cancel", "another refund"): (REJECTED, ToSend(0), Contradiction, Waiting),
     ("cancel", "canceled by us"): (SUCCEEDED, SUCCEEDED, SUCCEEDED, SUCCEEDED),
-    ("cancel", "canceled by somebody"): (REJECTED, Contradiction, Contradiction, Contradiction),
+    ("cancel", "canceled elsewhere"): (REJECTED, Contradiction, Contradiction, Contradiction),
     ("cancel and all", "nothing"): (ToSend(0), ToSend(0), Contradiction, Waiting),
-    ("cancel and all", "somebody's refund"): (REJECTED, ToSend(0), Contradiction, Waiting),
+    ("cancel and all", "another refund"): (REJECTED, ToSend(0), Contradiction, Waiting),
     # The refund may follow its cancellation for a while.
     ("cancel and all", "canceled by us"): (PARTIAL, Waiting, PARTIAL, Waiting),
     ("cancel and all", "canceled by us, with its refund"): (SUCCEEDED,) * 4,
     ("cancel and all", "canceled by us, and our refund"): (PARTIAL, Waiting, PARTIAL, Waiting),
-    ("cancel and all", "canceled by somebody"): (
+    ("cancel and all", "canceled elsewhere"): (
         REJECTED,
         Contradiction,
         Contradiction,
         Contradiction,
     ),
     ("cancel and a part", "nothing"): (ToSend(0), ToSend(0), Contradiction, Waiting),
-    ("cancel and a part", "somebody's refund"): (REJECTED, ToSend(0), Contradiction, Waiting),
+    ("cancel and a part", "another refund"): (REJECTED, ToSend(0), Contradiction, Waiting),
     ("cancel and a part", "canceled by us"): (ToSend(1), ToSend(1), ToSend(1), ToSend(1)),
     ("cancel and a part", "canceled by us, with its refund"): (PARTIAL,) * 4,
     ("cancel and a part", "canceled by us, and our refund"): (SUCCEEDED,) * 4,
-    ("cancel and a part", "canceled by somebody"): (
+    ("cancel and a part", "canceled elsewhere"): (
         REJECTED,
         Contradiction,
         Contradiction,
@@ -151,11 +151,11 @@ TABLE: dict[tuple[str, str], tuple[Any, Any, Any, Any]] = {
 SECOND_STEP: dict[str, tuple[Any, Any, Any, Any]] = {
     # A read that has not heard of the cancellation: it was seen, and is not sent again.
     "nothing": (Waiting, Waiting, Waiting, Waiting),
-    "somebody's refund": (Waiting, Waiting, Waiting, Waiting),
+    "another refund": (Waiting, Waiting, Waiting, Waiting),
     "canceled by us": (ToSend(1), ToSend(1), Contradiction, Waiting),
     "canceled by us, with its refund": (PARTIAL, Contradiction, Contradiction, Waiting),
     "canceled by us, and our refund": (SUCCEEDED,) * 4,
-    "canceled by somebody": (Contradiction,) * 4,
+    "canceled elsewhere": (Contradiction,) * 4,
 }
 
 
@@ -368,7 +368,7 @@ def test_a_cancellation_made_the_refund_of_its_amount_and_time(
     acted = action("cancel and all", "accepted", step_last_sent_at=NOW - timedelta(hours=3))
     assert (refund_of(acted, canceled(made)) is not None) is is_its_own
     assert is_evident(acted, canceled(made)) is is_its_own
-    assert refund_of(acted, canceled(made, note="somebody else")) is None
+    assert refund_of(acted, canceled(made, note="someone else")) is None
     assert refund_of(acted, refunded(made)) is None
 
 

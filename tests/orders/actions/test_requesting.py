@@ -48,7 +48,7 @@ Request = Callable[..., OrderAction]
 
 
 class Gateway(FakeGateway):
-    """Plans empty steps, and remembers whom it rang for."""
+    """Plans empty steps, and remembers which actions it woke workers for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -352,7 +352,7 @@ def test_no_more_is_promised_than_is_held(token: Any, request_action: Request) -
 def test_a_sum_above_what_is_held_is_refused_though_nothing_changed(
     token: Any, request_action: Request, alice: User, store: Store
 ) -> None:
-    """No summary shows that; whoever made this token had our key, and a rule of their own."""
+    """No summary shows that: the token was made with our key, but under a different rule."""
     found = stored(order(), store)
     shown = previews.open_token(token(), by=alice).proposal
     more = replace(shown, amount=eur("20.01"))
@@ -370,7 +370,7 @@ def test_what_only_the_database_noticed_is_told_like_any_refusal(
     ).token
     mine = token(replace(order(), gid="gid://shopify/Order/3", legacy_id=3))
     request_action(token(replace(order(), gid="gid://shopify/Order/3", legacy_id=3)))
-    # Newer, of another order: not the one to tell of.
+    # Newer, but of another order, so not the one to report.
     request_action(shown, by=bob, order_id=other.pk)
     monkeypatch.setattr(requests, "_check", lambda *_words, **_more: policies.ALLOWED)
     with pytest.raises(ActionRefused, match="alice has already started") as caught:
@@ -443,7 +443,7 @@ def claimed(token: Any, request_action: Request) -> OrderAction:
 
 
 def lose(action: OrderAction) -> None:
-    """Another worker took it up meanwhile."""
+    """Another worker has taken it up in the meantime."""
     OrderAction.objects.filter(pk=action.pk).update(fence=action.fence + 1)
 
 

@@ -1,6 +1,6 @@
 """A verb commits by itself, and a bell that fails takes nothing back.
 
-Inside somebody else's transaction a verb's writes could be rolled back after Shopify heard of
+Inside a caller's transaction, a service's writes could be rolled back after Shopify got
 them; so each refuses to run there. What is rung after a commit may fail: the sweep finds the row.
 """
 

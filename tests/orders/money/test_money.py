@@ -75,7 +75,7 @@ def test_amounts_follow_the_language() -> None:
     assert Money(Decimal(500), "JPY").format("en") == "¥500"
 
 
-# Shopify's currencies of which CLDR, made for prices, knows fewer decimals than the money has.
+# Currencies for which CLDR, made for prices, gives fewer decimals than Shopify uses.
 SHORTENED = [
     "AFN",
     "ALL",

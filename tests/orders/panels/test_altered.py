@@ -1,4 +1,4 @@
-"""What became of an order's items: each unit that is gone has one reason."""
+"""Each unit that is gone from an order has exactly one reason."""
 
 from __future__ import annotations
 

@@ -372,7 +372,7 @@ def test_a_summary_warns_also_of_a_refund_as_store_credit(refund: Any, cancel: A
     for preview in (refund, cancel):
         by_card = set(codes(preview(order(**RISKY), amount=eur("5.00"))))
         assert {"dispute", "high_risk", "manual_gateway"} <= by_card
-        # Nobody pays out by hand what Shopify credits; all else stays.
+        # What Shopify credits isn't paid out manually; everything else stays.
         assert set(codes(preview(order(**RISKY), **credit))) == by_card - {"manual_gateway"}
 
 

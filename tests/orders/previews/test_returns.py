@@ -42,7 +42,7 @@ MARK = "[ax:0123456789]"
 
 
 def back(*, status: str = "OPEN", received: int = 0, total: int = 2, **changes: Any) -> Return:
-    """Two units of line-1 on their way back, of which so many are here and back in stock."""
+    """Two units of line-1 on their way back; so many have arrived and are back in stock."""
     item = ReturnLine(
         line_gid="line-1",
         quantity=total,
@@ -157,7 +157,7 @@ def test_nothing_is_processed_or_booked_in_twice(data: st.DataObject) -> None:
     assert 0 <= return_units.to_process(units) <= min(chosen, quantity - processed)
     assert 0 <= return_units.to_book(units) <= min(chosen, quantity - received - missing)
     if chosen == quantity - refunded and refunded == 0:
-        # All of it: what nobody processed is, and what nobody booked in is booked in.
+        # All of it: unprocessed units are processed, and those not booked in are booked in.
         assert return_units.to_process(units) == quantity - processed
         assert return_units.to_book(units) == quantity - received - missing
 
@@ -209,7 +209,7 @@ def test_units_processed_before_are_only_paid_for() -> None:
 
 
 def test_lines_of_one_parcels_line_share_what_was_booked_in() -> None:
-    """Shopify books in by the line of the parcel, of which a return may have two."""
+    """Shopify books in by fulfillment line, and a return may have two of them."""
     part = {"id": "part-1", "lineItem": {"id": "line-1"}}
     found = a_return(
         {

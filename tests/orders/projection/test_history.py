@@ -1,4 +1,4 @@
-"""What became different between two states, in sentences."""
+"""Differences between two states of an order, in sentences."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_each_difference_is_a_sentence(
     assert [change.text for change in differences(before, after)] == told
 
 
-# Fields whose changes nobody is told: the card does not show them, or says the same elsewhere.
+# Fields whose changes aren't listed: the card doesn't show them, or says the same elsewhere.
 UNTOLD = {
     "gid": "the order itself",
     "legacy_id": "the order itself",
@@ -162,7 +162,7 @@ UNTOLD = {
     "billing_address": "not shown",
     "shipping_title": "not shown",
     "risk_level": "not shown",
-    "fulfillment_orders": "the fulfillment's status is told",
+    "fulfillment_orders": "the fulfillment's status is listed",
     "transactions": "the sums are told",
     "is_edited": "the items are told",
     "added": "the items are told",

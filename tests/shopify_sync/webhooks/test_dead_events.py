@@ -196,5 +196,5 @@ def test_the_terminal_replays_by_topic_and_shop_and_says_how_many(demo: Store) -
     assert WebhookEvent.objects.filter(state=EventState.WAITING).get().store == second
     assert run(dead=True) == "2 events will be processed again"
     assert run(dead=True) == "0 events will be processed again"
-    with pytest.raises(CommandError, match=r"No store nobody\.myshopify\.com"):
-        call_command("replay_webhooks", dead=True, shop="nobody.myshopify.com")
+    with pytest.raises(CommandError, match=r"No store unknown\.myshopify\.com"):
+        call_command("replay_webhooks", dead=True, shop="unknown.myshopify.com")

@@ -157,7 +157,7 @@ def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture
 def connected(door: Door, settings: Any) -> Store:
-    # What asks Shopify finds nobody there, at once.
+    # Requests to Shopify fail at once, since nothing is listening.
     settings.SHOPIFY_ADMIN_ORIGIN = "http://127.0.0.1:9"
     store = Store.objects.create(domain=DOMAIN)
     ShopConnection.objects.create(
@@ -197,7 +197,7 @@ def judge(door: Door, one: Generated) -> str:
 def work_off() -> None:
     WebhookEvent.objects.filter(state=EventState.WAITING).update(next_attempt_at=timezone.now())
     processing.work_off()
-    # Nobody is kept from being looked at by who lies beside it.
+    # No event keeps its neighbors from being looked at.
     assert not WebhookEvent.objects.filter(state=EventState.WAITING, attempts=0).exists()
 
 

@@ -207,7 +207,7 @@ def test_every_answer_is_counted_and_the_sum_balances(connected: Store, push: Pu
     push(b"1", X_Shopify_Webhook_Id="a")
     push(b"1", X_Shopify_Webhook_Id="a")
     push(b"1", secret=b"forged")
-    push(b"1", X_Shopify_Shop_Domain="nobody.myshopify.com")
+    push(b"1", X_Shopify_Shop_Domain="unknown.myshopify.com")
     push(b"1", X_Shopify_Webhook_Id="")
     with patch("shopify_sync.webhooks.storage._store", side_effect=OperationalError):
         push(b"1", X_Shopify_Webhook_Id="b")
@@ -252,7 +252,7 @@ def test_the_backlog_is_worked_off_in_batches_and_poison_does_not_stop_it(
     assert dict(Order.objects.values_list("legacy_id", "dirty_seq")) == {7: 1, 8: 1}
     assert WebhookEvent.objects.get(webhook_id="poison").attempts == 1
     assert WebhookEvent.objects.filter(state=EventState.DONE).count() == 7
-    # Redaction finds a body by the order it told of.
+    # Redaction finds a body by the order it was about.
     for event in WebhookEvent.objects.filter(topic="orders/updated", state=EventState.DONE):
         assert event.order_id == Order.objects.get(legacy_id=7).pk
 
@@ -312,7 +312,7 @@ def test_a_webhook_marks_its_order_and_nothing_more(connected: Store, push: Push
 def test_a_refresh_that_was_overtaken_shows_the_later_read(
     shop: Shop, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A summary must not rest on the row as it was before somebody else's newer read."""
+    """A summary must not rest on the row as it was before another process's newer read."""
     placed = shop.place()
     order_id = orders.mark(store, placed.number_id, timezone.now())
     in_hand = Order.objects.select_related("store").get(pk=order_id)
