@@ -65,7 +65,9 @@ def act(of: Order, by: User, **columns: Any) -> OrderAction:
     )
 
 
-def test_every_number_and_where_it_is_settled(root: Client, alice: User, channel: Channel) -> None:
+def test_each_tile_shows_its_number_and_links_to_where_it_is_resolved(
+    root: Client, alice: User, channel: Channel
+) -> None:
     now = timezone.now()
     store = Store.objects.create(
         domain="demo.myshopify.com", currency="EUR", connected_at=now - timedelta(days=9)

@@ -212,7 +212,7 @@ def test_a_refund_that_shopify_does_not_list_any_more_counts_as_it_was_booked(
     assert (sheet.refunds, sheet.money.plain()) == (1, "100.00")
 
 
-def test_test_orders_are_nobodys_money(events: Any) -> None:
+def test_test_orders_are_left_out_of_the_sums(events: Any) -> None:
     before = {s.currency: (s.refunds, s.cancels, s.money) for s in totals.report(PERIOD).sheets}
     Order.objects.filter(gid="g1").update(is_test=True)
     after = {s.currency: (s.refunds, s.cancels, s.money) for s in totals.report(PERIOD).sheets}
@@ -244,12 +244,14 @@ def test_the_page_and_its_mistakes(root: Client, events: Any) -> None:
     assert "Nothing was refunded or canceled" in empty.content.decode()
 
 
-def test_the_last_day_of_all_is_a_day(root: Client, events: Any) -> None:
+def test_the_last_day_a_date_can_have_is_accepted(root: Client, events: Any) -> None:
     asked = {"since": "9999-12-01", "until": "9999-12-31"}
     assert root.get("/admin/money/", asked).status_code == 200
 
 
-def test_the_file_runs_nothing_and_is_on_record(root: Client, events: Any) -> None:
+def test_the_csv_contains_no_formulas_and_its_download_is_audited(
+    root: Client, events: Any
+) -> None:
     words = {"since": "2026-11-19", "until": "2026-11-20", "store": ""}
     assert root.get("/admin/money/csv/", words).status_code == 405
     answer = root.post("/admin/money/csv/", words)

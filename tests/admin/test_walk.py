@@ -114,7 +114,7 @@ def address(model: type[models.Model], page: str, *args: Any) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("label", "model", "page"), registered(), ids=[r[0] for r in registered()])
-def test_projections_and_logs_cannot_be_changed_by_anybody(
+def test_not_even_a_superuser_can_change_projections_and_logs(
     root: Client, filled: None, label: str, model: type[models.Model], page: Any
 ) -> None:
     row = model._default_manager.first()
@@ -226,7 +226,7 @@ def test_sums_have_no_idle_zeros(root: Client, filled: None) -> None:
     assert "€48.60" in root.get("/admin/orders/order/").content.decode()
 
 
-def test_nobody_both_sets_limits_and_moves_money(root: Client, alice: User) -> None:
+def test_no_one_can_both_set_limits_and_move_money(root: Client, alice: User) -> None:
     call_command("migrate", verbosity=0)
     groups = {group.name: group.pk for group in Group.objects.all()}
     assert set(EXPLAINED) <= set(groups)
@@ -239,7 +239,7 @@ def test_nobody_both_sets_limits_and_moves_money(root: Client, alice: User) -> N
     assert [g.name for g in alice.groups.all()] == ["admins"]
 
 
-def test_an_administrator_cannot_become_almighty(root: Client) -> None:
+def test_an_administrator_cannot_make_themselves_a_superuser(root: Client) -> None:
     call_command("migrate", verbosity=0)
     ann = User.objects.create_user("ann", password="demo", is_staff=True)
     ann.groups.add(Group.objects.get(name="admins"))

@@ -97,7 +97,7 @@ def test_what_would_happen_if_answers_while_one_types(browser: Browser, demo: De
     context.close()
 
 
-def test_and_without_javascript_by_its_button_and_the_keyboard(
+def test_the_tryout_works_without_javascript_by_button_and_keyboard(
     browser: Browser, demo: Demo
 ) -> None:
     context = log_in(browser, demo, "admin", java_script_enabled=False)

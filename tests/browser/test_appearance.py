@@ -228,7 +228,7 @@ def test_nothing_is_lost_while_ten_changes_a_second_arrive(
 
 
 @pytest.mark.parametrize("scrolls_up", [True, False])
-def test_who_scrolls_up_while_news_are_on_their_way_stays_there(
+def test_an_agent_who_scrolled_up_stays_there_when_news_arrives(
     alice: Page, browser: Browser, demo: Demo, scrolls_up: bool
 ) -> None:
     """The second case is the control: who stays at the end is taken to the new end."""
@@ -327,7 +327,7 @@ def test_panes_keep_the_width_they_were_given(alice: Page) -> None:
     assert again["width"] == wider["width"]
 
 
-def test_the_keyboard_goes_all_the_way(alice: Page) -> None:
+def test_everything_can_be_done_with_the_keyboard(alice: Page) -> None:
     alice.goto("/inbox/?scope=all&q=1085")
     alice.keyboard.press("j")
     alice.keyboard.press("Enter")

@@ -94,7 +94,7 @@ def is_note(page: Page, text: str) -> None:
     expect(page.locator(".composer button.for-reply")).to_be_hidden()
 
 
-def test_a_note_stays_a_note_wherever_its_agent_goes(
+def test_a_note_draft_stays_a_note_after_navigating_away(
     page: Page, context: BrowserContext, browser: Browser, demo: Demo
 ) -> None:
     first, second = TWO
@@ -137,7 +137,9 @@ def test_a_note_stays_a_note_wherever_its_agent_goes(
     fresh.close()
 
 
-def test_a_crash_before_anything_was_saved(page: Page, context: BrowserContext, demo: Demo) -> None:
+def test_a_draft_survives_a_crash_before_its_first_save(
+    page: Page, context: BrowserContext, demo: Demo
+) -> None:
     first, _second = TWO
     page.route(re.compile("/draft/$"), lambda route: route.abort())
     go_to(page, first)
@@ -240,7 +242,7 @@ def test_the_log_in_that_is_put_off_sends_nothing_and_keeps_the_words(
     is_note(page, "Later")
 
 
-def test_somebody_else_who_logs_in_there_gets_a_page_of_their_own(page: Page, demo: Demo) -> None:
+def test_another_agent_who_logs_in_gets_their_own_page(page: Page, demo: Demo) -> None:
     first, _second = TWO
     go_to(page, first)
     page.locator("#composer-text").press_sequentially("Written by Bob")

@@ -296,7 +296,7 @@ def test_long_names_break_no_page(office: Office, page: Page, size: dict[str, in
 
 
 @pytest.mark.parametrize("width", [1440, 390])
-def test_nor_the_tiles_of_the_admin(browser: Browser, demo: Demo, width: int) -> None:
+def test_long_names_break_no_admin_tile(browser: Browser, demo: Demo, width: int) -> None:
     context = log_in(browser, demo, "admin", viewport={"width": width, "height": 900})
     page, troubles = context.new_page(), []
     for address in ("/admin/", "/admin/money/"):
@@ -404,7 +404,7 @@ _QUESTION_MARKS: Final = (
 )
 
 
-def test_a_letter_counts_on_every_layout(office: Office, page: Page) -> None:
+def test_keyboard_shortcuts_work_on_every_keyboard_layout(office: Office, page: Page) -> None:
     page.goto(office.address(PAGES[1]))
     for key, is_one in _LETTERS:
         page.evaluate("document.activeElement.blur()")
@@ -413,7 +413,7 @@ def test_a_letter_counts_on_every_layout(office: Office, page: Page) -> None:
         assert (at == "composer-text") == is_one, key
 
 
-def test_signs_count_wherever_they_are(office: Office, page: Page) -> None:
+def test_shortcut_signs_work_wherever_the_layout_puts_them(office: Office, page: Page) -> None:
     page.goto(office.address(PAGES[0]))
     for key in _SLASHES:
         page.evaluate("document.activeElement.blur()")

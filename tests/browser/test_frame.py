@@ -143,7 +143,7 @@ def test_a_larger_sum_is_confirmed_in_a_window_and_the_frame_follows(
     assert len(refunds) == 1
 
 
-def test_whoever_is_not_assigned_sees_why_not(
+def test_an_agent_who_is_not_assigned_sees_why_they_cannot_act(
     visitor: BrowserContext, desk: Desk, chatwoot: str
 ) -> None:
     page = visitor.new_page()
@@ -185,7 +185,7 @@ def test_an_unlisted_page_may_not_frame_it(
     assert inside(page).url.startswith("chrome-error:")
 
 
-def test_a_message_from_elsewhere_is_not_listened_to(
+def test_a_message_from_an_unlisted_origin_is_ignored(
     visitor: BrowserContext, demo: Demo, desk: Desk, chatwoot: str
 ) -> None:
     """A frame inside the help desk's page (an ad, a widget) plays Chatwoot."""

@@ -55,7 +55,7 @@ def refunds_of(demo: Demo, amount: str, *, at_least: int = 1) -> int:
     return sum(r["amount"] == wire for r in demo.ledger()["refunds"])
 
 
-def test_three_clicks_are_one_refund(sara: Page, demo: Demo) -> None:
+def test_clicking_refund_three_times_refunds_once(sara: Page, demo: Demo) -> None:
     review(sara, "0.11").click(click_count=3)
     assert refunds_of(demo, "0.11") == 1
 

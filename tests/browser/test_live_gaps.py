@@ -59,7 +59,9 @@ def row(page: Page, text: str):  # type: ignore[no-untyped-def]
 
 
 # --- The five holes ---------------------------------------------------------------------------------
-def test_between_the_page_and_its_stream(people: BrowserContext, demo: Demo) -> None:
+def test_a_change_between_the_page_and_its_stream_is_shown(
+    people: BrowserContext, demo: Demo
+) -> None:
     page = people.new_page()
     held = Held(page, STREAM.pattern)
     page.goto("/inbox/?scope=all")
@@ -70,7 +72,7 @@ def test_between_the_page_and_its_stream(people: BrowserContext, demo: Demo) -> 
     expect(row(page, "Between page and stream")).to_be_visible(timeout=BEFORE_POLLING_MS)
 
 
-def test_while_a_view_is_on_its_way(people: BrowserContext, demo: Demo) -> None:
+def test_a_change_while_a_view_is_loading_is_shown(people: BrowserContext, demo: Demo) -> None:
     key = say(demo, "Before the view")
     page = opened(people)
     is_live(page)
@@ -99,7 +101,9 @@ def test_while_a_view_is_on_its_way(people: BrowserContext, demo: Demo) -> None:
     )
 
 
-def test_when_the_leading_tab_closes(people: BrowserContext, demo: Demo) -> None:
+def test_another_tab_takes_over_when_the_leading_tab_closes(
+    people: BrowserContext, demo: Demo
+) -> None:
     first = opened(people)
     is_live(first)
     second = people.new_page()
@@ -163,7 +167,7 @@ class Pipe:
             pass
 
 
-def test_on_a_line_that_is_half_open(browser: Browser, demo: Demo) -> None:
+def test_a_half_open_connection_is_noticed_and_replaced(browser: Browser, demo: Demo) -> None:
     host, _, port = demo.url.removeprefix("http://").partition(":")
     pipe = Pipe((host, int(port)))
     through = Demo(f"http://127.0.0.1:{pipe.port}", demo.store_url, demo.folder, demo.pid)
@@ -202,7 +206,9 @@ def badges(panel: FrameLocator):  # type: ignore[no-untyped-def]
     return panel.locator("details.order").filter(has_text="#1085").locator("summary .badges")
 
 
-def test_in_the_frame_after_a_reconnect(framed: tuple[Page, str], demo: Demo) -> None:
+def test_the_frame_shows_what_it_missed_after_a_reconnect(
+    framed: tuple[Page, str], demo: Demo
+) -> None:
     page, address = framed
     demo.staff("#1085", "in_transit")
     ended: list[Route] = []

@@ -170,7 +170,7 @@ def test_a_refund_whose_answer_is_lost_is_made_once(sara: Page, demo: Demo) -> N
     assert refunds_of(demo, "0.21") == 1
 
 
-def test_what_the_customer_wrote_meanwhile_is_shown_before_anything_is_sent(
+def test_what_the_customer_wrote_in_between_is_shown_before_a_reply_is_sent(
     alice: Page, demo: Demo
 ) -> None:
     customer = Customer(demo)
@@ -217,7 +217,7 @@ def test_a_colleagues_conversation_is_taken_over_knowingly(
     expect(alice.locator("#assign-menu > summary")).to_contain_text("Alice")
 
 
-def test_what_waits_below_the_reader_is_not_seen_yet(alice: Page, demo: Demo) -> None:
+def test_messages_below_the_visible_part_do_not_count_as_read(alice: Page, demo: Demo) -> None:
     customer = Customer(demo)
     for number in range(20):
         customer.says(f"Line {number}\n\n\n")
@@ -230,7 +230,7 @@ def test_what_waits_below_the_reader_is_not_seen_yet(alice: Page, demo: Demo) ->
     expect(alice.locator("#overtaken-news")).to_contain_text("WAIT, please cancel it!")
 
 
-def test_who_writes_from_further_up_is_brought_to_what_they_wrote(alice: Page, demo: Demo) -> None:
+def test_sending_from_further_up_scrolls_to_the_sent_message(alice: Page, demo: Demo) -> None:
     """And has then seen what the customer wrote in between."""
     customer = Customer(demo)
     for number in range(20):
@@ -255,7 +255,7 @@ def go_to(page: Page, customer: Customer) -> None:
 
 
 @pytest.mark.parametrize("how", ["failed", "unanswered"])
-def test_what_one_conversation_waits_for_keeps_no_other_waiting(
+def test_a_slow_request_of_one_conversation_does_not_delay_another(
     alice: Page, demo: Demo, how: str
 ) -> None:
     first, second = Customer(demo), Customer(demo)

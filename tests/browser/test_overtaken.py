@@ -138,7 +138,7 @@ def test_an_answer_that_comes_late_leaves_the_next_conversations_address(page: P
 
 
 @pytest.mark.parametrize("order", [("dialog", "log-in"), ("log-in", "dialog")])
-def test_what_went_wrong_is_said_in_the_dialog_on_top(page: Page, order: tuple[str, str]) -> None:
+def test_an_error_is_shown_in_the_topmost_dialog(page: Page, order: tuple[str, str]) -> None:
     place = "() => document.getElementById('toasts').parentElement.id"
     for name in order:
         page.evaluate("name => document.getElementById(name).showModal()", name)
@@ -167,7 +167,7 @@ def test_what_is_typed_while_the_note_before_is_on_its_way_stays(page: Page) -> 
     box.fill("")
 
 
-def test_a_reply_that_is_refused_after_its_agent_has_gone_on_is_told_of(page: Page) -> None:
+def test_an_agent_who_moved_on_is_told_that_their_reply_was_refused(page: Page) -> None:
     sofia, other = names(page)
     go_to(page, sofia)
     shown(page, sofia)

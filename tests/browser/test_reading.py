@@ -42,7 +42,7 @@ def dot(page: Page, address: str) -> int:
     return page.locator(f'a.conversation-row[data-unread][href^="{address}"]').count()
 
 
-def test_a_tab_that_nobody_looks_at_reads_nothing(page: Page) -> None:
+def test_a_tab_in_the_background_marks_nothing_as_read(page: Page) -> None:
     address = unread(page)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

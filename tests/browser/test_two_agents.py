@@ -73,7 +73,7 @@ def judged(**evidence: object) -> dict[str, int]:
     return {kind: len(said) for kind, said in found.items() if said}
 
 
-def test_the_judge_has_nothing_to_say_where_all_is_well() -> None:
+def test_the_checker_accepts_a_correct_run() -> None:
     assert judged() == {}
     # A repeat under its own id is one message to a messenger.
     assert judged(deliveries=[HANDED, HANDED]) == {}
@@ -95,7 +95,7 @@ def test_the_judge_has_nothing_to_say_where_all_is_well() -> None:
         ({"rows": [ROW, INBOUND], "read_marks": [("alice", 5, 9)]}, "read unseen"),
     ],
 )
-def test_the_judge_finds_each_fault(evidence: dict[str, object], kind: str) -> None:
+def test_the_checker_finds_each_kind_of_fault(evidence: dict[str, object], kind: str) -> None:
     """Negative controls: made-up evidence with one fault in it."""
     assert judged(**evidence) == {kind: 1}
 

@@ -111,7 +111,7 @@ STAFF = {"made_by": "staff", "idempotency_key": None}
         ),
     ],
 )
-def test_a_true_account_passes(fact: ActionFact, ledger: dict[str, Any]) -> None:
+def test_a_consistent_history_passes(fact: ActionFact, ledger: dict[str, Any]) -> None:
     assert history.violations([fact], ledger, accepted=[1]) == []
 
 
@@ -198,7 +198,9 @@ def test_a_true_account_passes(fact: ActionFact, ledger: dict[str, Any]) -> None
         ),
     ],
 )
-def test_each_untruth_is_seen(fact: ActionFact, ledger: dict[str, Any], sentence: str) -> None:
+def test_each_inconsistency_is_found(
+    fact: ActionFact, ledger: dict[str, Any], sentence: str
+) -> None:
     found = history.violations([fact], ledger)
     assert any(sentence in text for text in found), found
 
@@ -207,7 +209,7 @@ def test_each_untruth_is_seen(fact: ActionFact, ledger: dict[str, Any], sentence
     "fact",
     [action(), action("partial", "cancel_and_refund"), action("unknown"), action("awaiting_bank")],
 )
-def test_what_a_bank_or_a_replica_delays_is_held_against_nobody_yet(fact: ActionFact) -> None:
+def test_delays_by_a_bank_or_replica_are_not_violations_yet(fact: ActionFact) -> None:
     canceled = CANCELED if fact.cancels else None
     ledger = books(
         refund("15.0", "PENDING" if fact.state == "succeeded" else "SUCCESS"), canceled=canceled
@@ -324,7 +326,7 @@ def goods(
     }
 
 
-def test_a_refund_through_its_return_is_a_true_account() -> None:
+def test_a_refund_through_its_return_is_consistent() -> None:
     ledger = books(refund(**{"return": RETURN}, idempotency_key=None))
     ledger |= goods(restocked=2, shelved=2, processed=2)
     assert history.violations([action(through=RETURN)], ledger) == []

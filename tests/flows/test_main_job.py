@@ -322,7 +322,7 @@ def test_a_locked_shop_blocks_the_action_and_it_goes_on_when_unlocked(
     assert len(shop.ledger()["refunds"]) == 1
 
 
-def test_a_refund_made_in_shopify_meanwhile_is_noticed_before_sending(
+def test_a_refund_made_in_shopify_in_between_is_noticed_before_sending(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, store: Store
 ) -> None:
     placed = shop.place()

@@ -38,7 +38,7 @@ def test_what_a_proxy_says_is_not_believed_by_the_server_itself():
     assert not web.config("a:b", host="127.0.0.1", port=1, workers=1).proxy_headers
 
 
-def test_a_plain_socket_would_wait():
+def test_a_connection_of_an_ordinary_socket_would_wait():
     assert _accepted(_as_uvicorn_makes_it) == 0
 
 

@@ -110,7 +110,7 @@ def test_the_compiled_catalog_is_the_source(language: str, tmp_path: Path) -> No
         ("ar", 11, "جرت 11 محاولة."),
     ],
 )
-def test_how_often_it_was_tried_is_said_to_whoever_reads_it(
+def test_the_number_of_attempts_is_translated_for_each_reader(
     language: str, count: int, said: str
 ) -> None:
     kept = status_text.tried(count)

@@ -153,7 +153,7 @@ def test_what_was_rolled_back_is_not_told(listen: Callable[..., Stream]) -> None
 
 @on_postgresql
 @pytest.mark.parametrize("rule", ["positions", "ids"])
-def test_a_transaction_that_commits_late_is_told(rule: str) -> None:
+def test_a_late_commit_reaches_open_streams(rule: str) -> None:
     """Two write at once, and the first to write commits last. A reader that goes by IDs (the
     control) has seen the higher one by then and never looks at the lower."""
     mark = live.read(at_most=0).mark
@@ -252,7 +252,7 @@ def test_old_events_are_pruned_and_the_newest_stays(alice: User) -> None:
     assert live.position().at >= before
 
 
-def test_events_are_kept_for_longer_than_anybody_may_be_told_them() -> None:
+def test_events_are_kept_longer_than_any_listener_may_need_them() -> None:
     assert live.KEEP.total_seconds() >= 2 * live.CATCH_UP_S
 
 
@@ -408,7 +408,7 @@ def test_a_browser_that_lags_behind_looks_at_everything(alice: User) -> None:
 
 
 # --- Who listens ------------------------------------------------------------------------------------
-def test_nobody_listens_without_a_session(port: int, as_alice: Client) -> None:
+def test_no_stream_opens_without_a_session(port: int, as_alice: Client) -> None:
     for how in ({}, {"cookie": "x"}, {"token": "forged"}):
         with stream(port, **how) as heard:
             assert heard.status == 403

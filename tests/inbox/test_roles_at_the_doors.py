@@ -113,7 +113,7 @@ def test_only_who_works_here_answers(people: dict[str, Client], conversation: Co
 
 
 @pytest.mark.django_db
-def test_a_superuser_administers_and_answers_nobody(conversation: Conversation) -> None:
+def test_a_superuser_without_a_role_cannot_answer_customers(conversation: Conversation) -> None:
     root = logged_in(User.objects.create_superuser("root"))
     page = f"/inbox/conversations/{conversation.pk}/"
     Conversation.objects.update(is_unread=True)

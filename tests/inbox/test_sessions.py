@@ -188,7 +188,7 @@ def test_a_tab_from_before_the_log_in_still_writes(at: str, alice: User) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("between", ["another agent", "log-out", "password", "forged", "planted"])
-def test_the_token_is_a_new_one_for_whoever_may_have_got_it_otherwise(
+def test_logging_in_replaces_a_csrf_token_that_others_may_know(
     at: str, alice: User, bob: User, between: str
 ) -> None:
     browser = Browser()
@@ -233,7 +233,7 @@ def test_a_page_of_one_agent_does_nothing_in_the_name_of_the_next(
     assert reply(browser, at, token, **{"X-Agent": str(bob.pk)}).status_code == 200
 
 
-def test_the_browser_knows_whose_turn_it_is(at: str, alice: User) -> None:
+def test_the_browser_knows_which_agent_is_logged_in(at: str, alice: User) -> None:
     browser = Browser()
     cookies = browser.web.cookies
     browser.log_in("alice")
@@ -287,7 +287,7 @@ def test_what_was_written_comes_back_after_the_log_in(
     assert not Message.objects.exclude(kind=MessageKind.INBOUND).exists()
 
 
-def test_it_comes_back_to_nobody_else(at: str, alice: User, bob: User) -> None:
+def test_a_kept_text_comes_back_to_no_other_agent(at: str, alice: User, bob: User) -> None:
     browser = Browser()
     browser.log_in("alice")
     fields = {"text": "Only hers", "csrfmiddlewaretoken": browser.token(at)}

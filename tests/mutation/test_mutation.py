@@ -138,7 +138,7 @@ def digest(root: Path) -> str:
     return found.hexdigest()
 
 
-def test_it_tells_killed_survived_and_unreached(toy: Path) -> None:
+def test_it_reports_killed_survived_and_unreached(toy: Path) -> None:
     before = digest(toy)
     result = run(toy)
     assert not result["errors"]
@@ -164,7 +164,9 @@ def test_a_mutant_that_never_ends_is_killed(toy: Path) -> None:
     assert "left -= 1 → pass" in changes(result, "killed", "ends")
 
 
-def test_an_equivalent_mutant_is_counted_apart_and_a_false_one_is_told(toy: Path) -> None:
+def test_an_equivalent_mutant_is_counted_separately_and_a_false_claim_is_reported(
+    toy: Path,
+) -> None:
     row = (
         '[[mutant]]\nmodule = "till.py"\nwhere = "{where}"\nline = "{line}"\n'
         'change = "{change}"\nwhy = "{why}"\n'
@@ -192,7 +194,7 @@ def test_an_equivalent_mutant_is_counted_apart_and_a_false_one_is_told(toy: Path
         run(toy)
 
 
-def test_tests_that_fail_by_themselves_judge_nobody(toy: Path) -> None:
+def test_tests_that_fail_anyway_kill_no_mutant(toy: Path) -> None:
     """Negative control: a test that always fails would kill every mutant."""
     with (toy / "tests" / "test_till.py").open("a") as file:
         file.write("\n\ndef test_broken():\n    reached_but_not_checked([])\n    assert False\n")

@@ -181,7 +181,7 @@ def test_a_settled_action_is_history(order: Order, alice: User) -> None:
         {"state": ActionState.WITHDRAWN, "settled_at": timezone.now(), "reserved": "5.00"},
     ],
 )
-def test_nobody_approves_alone(
+def test_the_database_refuses_an_approval_by_one_person_alone(
     order: Order, alice: User, bob: User, changes: dict[str, Any]
 ) -> None:
     people = {"alice": alice, "bob": bob}
@@ -216,7 +216,7 @@ def test_a_kept_state_never_changes_but_may_go(order: Order) -> None:
     OrderVersion.objects.all().delete()
 
 
-def test_a_number_is_one_state_and_none_ends_before_it_began(order: Order) -> None:
+def test_a_version_number_is_unique_and_no_version_ends_before_it_began(order: Order) -> None:
     now = timezone.now()
     values = {"order": order, "until": now, "document": b"x"}
     OrderVersion.objects.create(number=1, since=now, **values)

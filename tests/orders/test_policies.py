@@ -55,7 +55,7 @@ def judge(amount: str | None, *, spent: str = "0", note: bool = False, **limits:
         ({"amount": None, "cancel": CancelRule.APPROVAL}, "approval x 1"),
     ],
 )
-def test_the_table(words: dict[str, Any], expected: str) -> None:
+def test_each_policy_limit_decides_as_the_table_says(words: dict[str, Any], expected: str) -> None:
     assert judge(**words) == expected
 
 

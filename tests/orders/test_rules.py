@@ -297,7 +297,7 @@ def test_a_dispute_that_was_won_is_no_lost_one(status: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["lines", "fulfillments", "transactions", "refunds", "returns"])
-def test_nobody_acts_on_an_order_that_was_read_in_part(name: str) -> None:
+def test_no_action_is_allowed_on_an_order_that_was_read_in_part(name: str) -> None:
     incomplete = order(unread=(name,))
     assert (refund(incomplete), cancel(incomplete)) == ("incomplete", "incomplete")
     assert (refund(order()), cancel(order())) == (None, None)

@@ -112,7 +112,7 @@ def test_no_address_breaks_a_list_of_the_admin(desk: Desk) -> None:
 
 
 @pytest.mark.django_db
-def test_nor_the_log_in() -> None:
+def test_no_odd_address_breaks_the_log_in() -> None:
     assert broken(Client(), ["/login/", "/", "/sidebar/", "/sidebar/connect/"]) == []
 
 

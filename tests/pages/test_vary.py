@@ -95,7 +95,7 @@ def test_what_decides_an_answer_is_in_its_vary(desk: Desk) -> None:
     assert undeclared(desk, desk.client, paths) == []
 
 
-def test_and_for_somebody_who_has_to_log_in_first(desk: Desk) -> None:
+def test_a_login_redirect_declares_its_vary_headers(desk: Desk) -> None:
     paths = ["/inbox/", "/inbox/decisions/", "/login/", "/api/v1/orders/", "/admin/", "/sidebar/"]
     assert undeclared(desk, Client(), paths) == []
 
@@ -176,7 +176,7 @@ def test_only_one_module_knows_which_headers_ask_for_a_part() -> None:
     assert {f for f in found if f not in ELSEWHERE and (f[0], "*") not in ELSEWHERE} == set()
 
 
-def test_and_whatever_that_module_reads_is_declared() -> None:
+def test_every_header_that_module_reads_is_declared() -> None:
     read = ast.parse(Path(fragment_requests.__file__).read_text())
     constants = {
         node.value

@@ -100,7 +100,7 @@ def test_a_stale_read_is_so_many_changes_behind_or_all_that_are_kept(
     assert sums(found) == (f"{refunds}.00", f"{refunds}.00"), "an older state, and a whole one"
 
 
-def test_a_change_of_another_order_is_no_lag(shop: Shop) -> None:
+def test_a_change_to_another_order_causes_no_lag(shop: Shop) -> None:
     order, other = shop.place(), shop.place(email="b@example.com")
     shop.fault(operation="order", phase="stale_read")
     refund_by_staff(shop, order, "1.00")

@@ -108,7 +108,7 @@ def test_no_field_of_the_schema_crashes_the_store(store: Store) -> None:
     assert {"Order", "LineItem", "OrderTransaction", "Fulfillment"} <= set(known)
 
 
-def test_a_field_nobody_fills_is_said_not_to_be_there(shop: Shop) -> None:
+def test_a_field_without_a_resolver_is_reported_as_undefined(shop: Shop) -> None:
     """Over HTTP: 200 and a coded error, where there was a 500."""
     order = shop.place()
     answer = shop.graphql(

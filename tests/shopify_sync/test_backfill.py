@@ -207,7 +207,7 @@ def test_a_customers_orders_are_found_before_the_file_is_ready(shop: Shop, store
     assert Order.objects.visible().count() == 3
 
 
-def test_reconciling_begins_with_a_back_fill_and_then_finds_what_no_webhook_told(
+def test_reconciling_begins_with_a_back_fill_and_then_finds_changes_without_a_webhook(
     shop: Shop, store: Store
 ) -> None:
     placed = place(shop, 2)

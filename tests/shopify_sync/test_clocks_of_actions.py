@@ -92,7 +92,7 @@ def test_a_breaker_opened_by_a_clock_ahead_lets_a_probe_through(store: Store) ->
     assert breaker.wait_s(store.pk, now=now) > 0
 
 
-def test_a_breaker_opened_just_now_keeps_everybody_away(store: Store) -> None:
+def test_a_breaker_that_just_opened_stops_all_requests(store: Store) -> None:
     """The negative control of the test above."""
     now = timezone.now()
     for _time in range(breaker.OPENS_AT):

@@ -115,7 +115,7 @@ def test_one_that_cannot_even_be_claimed_after_its_workers_death_rests(
     assert asked.count(two[0].pk) == 1
 
 
-def test_what_an_agent_did_meanwhile_stays(
+def test_what_an_agent_did_in_between_stays(
     two: tuple[OrderAction, OrderAction], alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def perform(action_id: int) -> None:

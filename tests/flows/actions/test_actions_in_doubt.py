@@ -172,7 +172,7 @@ STRANGE: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("strange", STRANGE)
 @pytest.mark.parametrize("kind", [refund("5.00"), cancel("40.00")])
-def test_an_answer_nobody_knows_is_unknown_and_cannot_be_withdrawn(
+def test_an_unrecognized_response_leaves_the_action_unknown_and_not_withdrawable(
     shop: Shop, seen: Seen, alice: User, strange: str, kind: Any
 ) -> None:
     """In each, Shopify carried it out."""
@@ -382,7 +382,9 @@ def test_what_cannot_be_read_stays_unknown(shop: Shop, seen: Seen, alice: User) 
     assert perform(action).state == ActionState.SUCCEEDED
 
 
-def test_a_quoted_marker_takes_no_credit(shop: Shop, seen: Seen, alice: User) -> None:
+def test_a_marker_quoted_in_a_note_does_not_claim_a_refund(
+    shop: Shop, seen: Seen, alice: User
+) -> None:
     """A colleague copies our note, marker and all, into a refund of their own."""
     placed = shop.place(paid=True)
     order = seen()
@@ -396,7 +398,7 @@ def test_a_quoted_marker_takes_no_credit(shop: Shop, seen: Seen, alice: User) ->
     assert amounts(shop) == ["7.0"]
 
 
-def test_every_try_has_the_same_bytes(
+def test_every_attempt_sends_identical_bytes(
     shop: Shop, seen: Seen, alice: User, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also after an upgrade that changed the document."""
@@ -518,7 +520,9 @@ def test_what_shopify_shows_wins_over_a_denial(
     assert amounts(shop) == ["5.0"]
 
 
-def test_what_nobody_approved_is_not_ours(shop: Shop, seen: Seen, alice: User) -> None:
+def test_an_action_that_was_never_approved_claims_no_refund(
+    shop: Shop, seen: Seen, alice: User
+) -> None:
     """A marker alone does not show that the two who had to agree did."""
     shop.place(paid=True)
     action = ask(seen(), refund("5.00"), alice)

@@ -41,7 +41,7 @@ def confirm(api: Client, order: Order, token: str, key: str) -> Any:
     )
 
 
-def test_a_key_that_was_used_is_refused_for_another_amount(
+def test_a_used_idempotency_key_is_refused_for_another_amount(
     shop: Shop, order: Order, alice: User
 ) -> None:
     api = logged_in(alice)
@@ -76,7 +76,7 @@ def test_an_order_that_vanished_after_its_summary_gets_no_action(order: Order, a
     assert not OrderAction.objects.exists()
 
 
-def test_delivered_goods_need_a_word_on_their_return(
+def test_delivered_goods_require_an_answer_about_their_return(
     shop: Shop, seen: Seen, order: Order, alice: User
 ) -> None:
     placed = next(iter(shop.store.world.shops["demo.myshopify.com"].orders.values()))

@@ -157,7 +157,7 @@ def nothing_left(shop: Shop) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", CHANGES)
-def test_what_changed_since_goes_back_to_the_agent(
+def test_an_order_that_changed_goes_back_to_the_agent_for_review(
     shop: Shop, seen: Seen, alice: User, policy: Policy, what: str
 ) -> None:
     action, _placed = confirmed(shop, seen, alice, what)
@@ -299,7 +299,7 @@ def test_what_is_in_doubt_is_not_repeated_against_a_rule(
     ],
     ids=["customer", "dispute", "cancel"],
 )
-def test_what_is_in_doubt_is_not_repeated_for_somebody_else(
+def test_a_doubtful_action_is_not_repeated_after_the_order_changed(
     shop: Shop, seen: Seen, alice: User, choice: Any, change: Change, words: str
 ) -> None:
     """The first try never arrived: what is sent now would be another thing than was confirmed."""
@@ -359,7 +359,7 @@ def test_an_approval_does_not_outlive_what_it_rests_on(
     ],
     ids=["deactivated", "without a role", "limit lowered"],
 )
-def test_who_may_not_approve_any_more_approved_nothing(
+def test_an_approval_is_void_once_its_approver_may_not_approve(
     shop: Shop, waiting: OrderAction, sara: User, change: Callable[[], Any]
 ) -> None:
     services.approve(action_id=waiting.pk, by=sara, guard=lambda _order: None, now=timezone.now())
@@ -369,7 +369,9 @@ def test_who_may_not_approve_any_more_approved_nothing(
     assert nothing_left(shop)
 
 
-def test_who_may_approve_still_does(shop: Shop, waiting: OrderAction, sara: User) -> None:
+def test_an_approval_counts_while_its_approver_may_approve(
+    shop: Shop, waiting: OrderAction, sara: User
+) -> None:
     services.approve(action_id=waiting.pk, by=sara, guard=lambda _order: None, now=timezone.now())
     assert perform(waiting).state == ActionState.SUCCEEDED
 
@@ -383,7 +385,7 @@ def test_who_may_approve_still_does(shop: Shop, waiting: OrderAction, sara: User
     ],
     ids=["role", "limit", "none"],
 )
-def test_an_approver_who_may_not_any_more_approved_nothing(
+def test_an_approval_is_void_once_its_approver_lost_the_role(
     shop: Shop, waiting: OrderAction, sara: User, change: Callable[[User], Any]
 ) -> None:
     services.approve(action_id=waiting.pk, by=sara, guard=lambda _order: None, now=timezone.now())
@@ -400,7 +402,7 @@ def test_an_approver_who_may_not_any_more_approved_nothing(
         (lambda user: User.objects.filter(pk=user.pk).update(is_active=False), "account_inactive"),
     ],
 )
-def test_who_may_not_act_cannot_confirm(
+def test_an_agent_who_may_not_act_cannot_confirm(
     shop: Shop, seen: Seen, alice: User, change: Callable[[User], Any], code: str
 ) -> None:
     shop.place(paid=True)
@@ -436,7 +438,7 @@ def rejected(
     return reject
 
 
-def test_the_agent_sees_the_difference_and_confirms_anew(
+def test_the_agent_sees_the_difference_and_confirms_again(
     shop: Shop, rejected: Callable[..., str], as_alice: Client, conversation: Conversation
 ) -> None:
     page = rejected(

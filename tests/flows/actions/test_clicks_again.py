@@ -74,7 +74,7 @@ CHANGES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
-def test_by_rest(
+def test_repeating_a_rest_request_returns_the_same_action(
     change: Change,
     shop: Shop,
     order: Order,
@@ -98,7 +98,7 @@ def test_by_rest(
     assert OrderAction.objects.count() == 1
 
 
-def test_a_first_click_is_as_late_as_it_is(
+def test_a_first_click_that_comes_too_late_is_refused(
     order: Order, conversation: Conversation, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: what was never done is not done later."""
@@ -121,7 +121,7 @@ def reviewed(page: Client, conversation: Conversation, order: Order) -> tuple[st
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_by_a_page(
+def test_repeating_a_click_on_a_page_returns_the_same_action(
     change: Change,
     shop: Shop,
     order: Order,
@@ -142,7 +142,7 @@ def test_by_a_page(
     assert OrderAction.objects.count() == 1
 
 
-def test_by_a_frame(
+def test_repeating_a_click_in_a_frame_returns_the_same_action(
     shop: Shop, order: Order, alice: User, zammad: HelpDeskFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     User.objects.filter(pk=alice.pk).update(email="alice@shop.example")
@@ -160,7 +160,7 @@ def test_by_a_frame(
 
 
 @pytest.mark.slow
-def test_nobody_acts_through_a_resolved_conversation(
+def test_a_resolved_conversation_allows_no_action(
     order: Order, conversation: Conversation, alice: User, sara: User
 ) -> None:
     """One rule for pages and REST, with one sentence."""

@@ -72,7 +72,7 @@ def state(action: OrderAction) -> str:
     return action.state
 
 
-def test_above_the_limit_somebody_else_has_to_agree(
+def test_a_refund_above_the_limit_requires_someone_elses_approval(
     shop: Shop,
     ask: Callable[..., OrderAction],
     limits: Policy,
@@ -110,7 +110,7 @@ def test_an_approval_is_of_the_order_as_it_was_shown(
     assert len(shop.ledger()["refunds"]) == 1
 
 
-def test_declined_is_declined_and_nothing_was_sent(
+def test_declining_sends_nothing_and_is_final(
     shop: Shop,
     ask: Callable[..., OrderAction],
     limits: Policy,
@@ -126,7 +126,9 @@ def test_declined_is_declined_and_nothing_was_sent(
     assert shop.ledger()["refunds"] == []
 
 
-def test_an_approval_runs_out(ask: Callable[..., OrderAction], limits: Policy) -> None:
+def test_a_request_that_is_not_approved_in_time_expires(
+    ask: Callable[..., OrderAction], limits: Policy
+) -> None:
     action = ask("15.00")
     sweep_actions()
     assert state(action) == ActionState.AWAITING_APPROVAL
@@ -270,7 +272,7 @@ def test_only_a_supervisor_settles_by_any_door(
     assert not AuditEntry.objects.filter(kind=AuditKind.SETTLED_BY_HAND).exists()
 
 
-def test_without_the_services_rule_anybody_would_settle(
+def test_without_the_services_rule_any_agent_could_settle(
     uncertain: OrderAction, as_alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: the page has no rule of its own."""
@@ -329,7 +331,7 @@ def test_money_of_a_canceled_order_waits_in_a_queue_until_it_is_kept_or_returned
     assert "Refunds outstanding" in page(as_alice)
 
 
-def test_without_the_services_rule_anybody_would_keep_it(
+def test_without_the_services_rule_any_agent_could_keep_the_money(
     shop: Shop, seen: Seen, as_alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control."""

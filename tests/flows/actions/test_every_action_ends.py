@@ -153,7 +153,7 @@ def test_a_late_message_sends_no_confirmation_of_yesterday(shop: Shop, action: O
     assert (shop.ledger()["refunds"], Order.objects.get().reserved) == ([], 0)
 
 
-def test_what_a_dead_worker_held_is_put_down_in_a_frozen_store(
+def test_a_dead_workers_action_is_released_in_a_frozen_store(
     shop: Shop, store: Store, action: OrderAction
 ) -> None:
     """It died before sending anything; it can't be withdrawn, and nothing else ends it."""
@@ -165,7 +165,7 @@ def test_what_a_dead_worker_held_is_put_down_in_a_frozen_store(
     services.withdraw(action_id=action.pk, by=action.requested_by, now=timezone.now())
 
 
-def test_a_click_has_a_day(action: OrderAction) -> None:
+def test_an_unsent_action_expires_after_a_day(action: OrderAction) -> None:
     assert action.expires_at is not None
     assert abs(action.expires_at - action.requested_at - timedelta(hours=24)) < timedelta(minutes=1)
 
@@ -263,7 +263,9 @@ def test_another_actions_refund_is_no_evidence(
         settle(second, sara, was_applied=True)
 
 
-def test_a_cancel_nobody_made_is_not_done(shop: Shop, seen: Seen, alice: User, sara: User) -> None:
+def test_a_cancellation_that_never_happened_cannot_be_settled_as_done(
+    shop: Shop, seen: Seen, alice: User, sara: User
+) -> None:
     shop.place(paid=True)
     action = ask(seen(), cancel(), alice)
     needs_a_person(action)
@@ -314,7 +316,7 @@ def test_canceled_and_the_refund_a_moment_later(
     assert event.actor.username == "alice"
 
 
-def test_a_colleagues_goodwill_does_not_end_it(
+def test_a_colleagues_goodwill_refund_does_not_settle_the_action(
     shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     placed = shop.place(paid=True)
@@ -425,7 +427,7 @@ def test_a_malformed_refund_after_its_cancel_is_half_done(
 
 
 @pytest.mark.parametrize("crashes", [9, 10])
-def test_ten_workers_that_died_over_it_are_enough(action: OrderAction, crashes: int) -> None:
+def test_an_action_that_killed_ten_workers_needs_review(action: OrderAction, crashes: int) -> None:
     put_into(
         action,
         ActionState.SENDING,
@@ -457,7 +459,7 @@ def test_what_is_refused_later_says_that_its_shipment_record_is_gone(
     assert "The shipment record was already canceled" in found.message
 
 
-def test_a_refund_that_shows_after_somebody_denied_it_counts_against_the_day(
+def test_a_refund_that_appears_after_it_was_denied_counts_against_the_daily_limit(
     shop: Shop, action: OrderAction, alice: User, sara: User
 ) -> None:
     shop.fault(operation="refundCreate", phase="commit_late", late_s=1000)

@@ -137,7 +137,7 @@ def test_an_approval_of_a_changed_order_was_not_too_late(
     assert "in time" not in shown
 
 
-def test_an_approval_that_nobody_gave_was_too_late(
+def test_a_request_that_was_never_approved_says_it_was_not_approved_in_time(
     shop: Shop, store: Store, seen: Seen, as_alice: Client, sara: User, conversation: Conversation
 ) -> None:
     action = approval(shop, seen, as_alice, conversation)

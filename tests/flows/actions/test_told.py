@@ -143,7 +143,7 @@ def everything_said() -> str:
     return "\n".join([*said, *(str(m.body) for m in mail.outbox)])
 
 
-def test_nobody_hears_of_a_refund_that_failed(
+def test_a_failed_refund_sends_no_message(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign]
 ) -> None:
     """The bank declines a refund of 7.00."""
@@ -161,7 +161,7 @@ def test_nobody_hears_of_a_refund_that_failed(
 @pytest.mark.parametrize(
     ("course", "hears"), [("pending_success", True), ("pending_failure", False)]
 )
-def test_a_refund_is_told_of_once_its_bank_has_answered(
+def test_a_refund_is_announced_once_its_bank_has_answered(
     shop: Shop,
     seen: Seen,
     as_alice: Client,
@@ -225,7 +225,7 @@ def test_a_cancellation_whose_refund_failed_tells_of_the_cancellation_alone(
     assert "40" not in said
 
 
-def test_only_what_has_moved_is_told_of(
+def test_only_money_that_has_moved_is_announced(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign]
 ) -> None:
     shop.conditions(refunds=("half_failure",))
@@ -301,14 +301,16 @@ def test_store_credit_has_a_sentence_of_its_own(
         ("Money Order", True, Way.BY_HAND),
     ],
 )
-def test_the_way_by_its_gateway(gateway: str, is_manual: bool, way: Way) -> None:
+def test_the_refund_sentence_depends_on_the_gateway(
+    gateway: str, is_manual: bool, way: Way
+) -> None:
     assert way_of(gateway, is_manual=is_manual) == way
     assert ("bank" in sentence(way)) == (way in {Way.CARD, Way.BANK})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["thirteen@example.com", "+49 151 12345678", ""])
-def test_nobody_is_greeted_by_an_address(
+def test_a_greeting_never_uses_an_address_as_a_name(
     shop: Shop,
     seen: Seen,
     as_alice: Client,
@@ -577,7 +579,7 @@ def test_refunds_of_the_shops_own_staff_from_a_sum_and_an_age_on(
     assert bool(mail.outbox) is told_later
 
 
-def test_an_agents_own_refund_is_told_of_whatever_its_sum(
+def test_an_agents_refund_is_announced_whatever_its_amount(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign]
 ) -> None:
     Campaign.objects.update(staff_refund_minimum=1000, staff_refund_wait_minutes=60)

@@ -73,7 +73,7 @@ def test_a_colleagues_order_is_refused_in_the_contacts_conversation(
     assert not OrderAction.objects.exists()
 
 
-def test_in_a_frame_each_has_their_own(
+def test_in_a_frame_each_customer_sees_only_their_own_orders(
     pair: Pair, agent: User, conversation: Conversation, zammad: HelpDeskFrame
 ) -> None:
     janes, bobs = pair
@@ -87,7 +87,7 @@ def test_in_a_frame_each_has_their_own(
 
 
 @pytest.mark.slow
-def test_handed_over_it_is_the_other_way_round(
+def test_handing_a_conversation_over_swaps_whose_orders_are_shown(
     pair: Pair, as_alice: Client, conversation: Conversation, alice: User
 ) -> None:
     janes, bobs = pair

@@ -154,7 +154,7 @@ def test_a_claim_of_another_does_not_make_the_customers_own_contact_uncertain(
     assert api(alice, order).status_code == 200
 
 
-def test_what_was_proven_when_it_was_asked_for_is_asked_again_before_it_leaves(
+def test_what_was_proven_when_requested_is_checked_again_before_sending(
     order: Order,
     conversation: Conversation,
     as_alice: Client,
@@ -174,7 +174,7 @@ def test_what_was_proven_when_it_was_asked_for_is_asked_again_before_it_leaves(
     assert not action.maybe_applied
 
 
-def test_and_before_it_is_approved(
+def test_what_was_proven_when_requested_is_checked_again_before_approval(
     order: Order, conversation: Conversation, as_alice: Client, alice: User, sara: User
 ) -> None:
     Policy.objects.create(role=sara.groups.get(), may_approve_up_to=100)
@@ -232,7 +232,7 @@ def test_look_in_shopify_asks_for_every_kind_of_address(
     assert "#1001" in unescape(panel(as_alice, talk))
 
 
-def test_an_order_of_nobody_is_found_by_its_number_and_refunded_by_a_supervisor(
+def test_an_order_without_a_contact_is_found_by_number_and_refunded_by_a_supervisor(
     shop: Shop, store: OurStore, alice: User, sara: User
 ) -> None:
     """A POS order has no customer, email, phone or address."""

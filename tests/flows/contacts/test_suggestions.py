@@ -46,7 +46,7 @@ def decide(client: Client, conversation: Conversation, value: str, how: str) -> 
     )
 
 
-def test_an_address_of_the_same_customer_is_suggested_and_applied_by_nobody(
+def test_an_address_of_the_same_customer_is_suggested_but_not_applied_automatically(
     janes: tuple[Order, Order], as_alice: Client, conversation: Conversation, alice: User
 ) -> None:
     known, other = janes
@@ -126,7 +126,7 @@ def test_an_order_named_in_the_text_is_a_claim_only(
 
 
 @pytest.mark.parametrize("how", ["accept", "set-aside"])
-def test_a_form_is_no_evidence(
+def test_a_forged_suggestion_adds_no_address(
     janes: tuple[Order, Order], as_alice: Client, conversation: Conversation, how: str
 ) -> None:
     known = Identity.objects.count()

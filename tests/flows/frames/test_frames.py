@@ -205,7 +205,7 @@ def test_only_an_agent_of_ours_gets_in(
     assert not refused("ALICE@shop.example")
 
 
-def test_tries_are_bounded(shop: Shop, alice: User, zammad: HelpDeskFrame) -> None:
+def test_failed_attempts_are_limited(shop: Shop, alice: User, zammad: HelpDeskFrame) -> None:
     for _ in range(authentication.REFUSALS_A_TURN):
         assert swap(zammad, "sig=0")[0] == 403
     assert swap(zammad, signed(zammad)) == (429, {"code": "too_many"})
@@ -236,7 +236,7 @@ def test_a_code_is_for_one_frame_once_and_not_for_long(
         assert [swap_code(chatwoot, again)[0] for _ in range(2)] == [200, 200]
 
 
-def test_of_many_who_show_a_code_at_once_one_gets_in(
+def test_a_code_presented_many_times_at_once_works_once(
     alice: User, as_alice: Client, chatwoot: HelpDeskFrame, zammad: HelpDeskFrame
 ) -> None:
     query, code = signed(zammad), connect(as_alice, chatwoot)
@@ -358,7 +358,7 @@ def test_a_forged_pass_is_no_pass(forged: str, zammad: HelpDeskFrame) -> None:
     assert Client().get("/sidebar/orders/", headers={"Authorization": header}).status_code == 401
 
 
-def test_one_paper_is_not_taken_for_another(alice: User, zammad: HelpDeskFrame) -> None:
+def test_one_kind_of_token_is_not_accepted_as_another(alice: User, zammad: HelpDeskFrame) -> None:
     framed = entered(zammad)
     held = tokens.open_pass(framed.told["pass"])
     window = {"Authorization": f"Frame {tokens.seal_window(held)}"}
@@ -402,7 +402,7 @@ def test_another_customers_action_does_not_exist(
     assert john.get(f"actions/{action.pk}/").status_code == 200
 
 
-def test_whom_the_help_desk_assigned_may_act(
+def test_the_help_desks_assignee_may_act(
     shop: Shop, seen: Seen, alice: User, sara: User, zammad: HelpDeskFrame
 ) -> None:
     HelpDeskFrame.objects.update(confirm_up_to=100)
@@ -584,7 +584,7 @@ def test_exactly_the_listed_origins_may_frame_it(
         ("", "required"),
     ],
 )
-def test_an_origin_that_is_none_is_refused_with_a_reason(
+def test_an_invalid_origin_is_refused_with_a_reason(
     admin_client: Client, origins: str, words: str
 ) -> None:
     form = {

@@ -146,7 +146,7 @@ def test_an_answer_that_is_taken_back_before_the_orders_lock_moves_no_money(
 @pytest.mark.parametrize(
     "email", ["tom@example.com", ""], ids=["another address", "the phone alone"]
 )
-def test_a_phone_number_alone_makes_nobody_of_another_address_one_of_ours(
+def test_a_phone_number_alone_does_not_link_a_customer_with_another_address(
     email: str,
     two: tuple[Order, Order],
     conversation: Conversation,

@@ -88,7 +88,7 @@ def test_dinars_are_refunded_to_the_last_para(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cancel", "refund"])
-def test_a_german_types_a_comma_and_reads_one(
+def test_amounts_use_a_decimal_comma_in_german(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, kind: str
 ) -> None:
     """A decimal comma is accepted and displayed, and Shopify gets a point."""
@@ -110,7 +110,7 @@ def test_a_german_types_a_comma_and_reads_one(
 
 @pytest.mark.parametrize("kind", ["cancel", "refund"])
 @pytest.mark.parametrize("text", ["1.000", "1,000"])
-def test_nobody_guesses_what_one_point_three_zeros_are(
+def test_an_ambiguous_amount_such_as_1_000_is_refused(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, kind: str, text: str
 ) -> None:
     """An amount that can be read two ways is never sent."""
@@ -125,7 +125,7 @@ def test_nobody_guesses_what_one_point_three_zeros_are(
     assert prefilled(shown, "amount") == text, "what was typed stays"
 
 
-def test_programs_write_a_point_in_every_language(
+def test_the_api_uses_a_decimal_point_in_every_language(
     shop: Shop, seen: Seen, alice: User, conversation: Conversation
 ) -> None:
     shop.place(items=(("Machine", "1500.00", 1),))

@@ -41,7 +41,7 @@ def rest(client: Client, order: Order) -> dict[str, Any]:
     return found
 
 
-def test_the_card_tells_what_was_read(
+def test_the_card_shows_what_was_read(
     shop: Shop, store: Store, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:
     price = {"shopMoney": {"amount": "20.00", "currencyCode": "EUR"}}

@@ -100,7 +100,7 @@ def test_what_was_just_refunded_is_said_by_rest_too(
     ]
 
 
-def test_twelve_parcels_at_the_door(
+def test_an_order_with_twelve_parcels_is_shown_completely(
     shop: Shop, seen: Seen, as_alice: Client, alice: User, conversation: Conversation
 ) -> None:
     """Ten of twelve parcels are delivered, and two are in transit."""
@@ -128,7 +128,7 @@ def cut(shop: Shop, seen: Seen, monkeypatch: pytest.MonkeyPatch, conversation: C
 
 
 @pytest.mark.slow
-def test_nobody_acts_on_an_order_that_was_read_in_part(
+def test_no_action_is_allowed_on_an_order_that_was_read_in_part(
     cut: Order, as_alice: Client, alice: User, conversation: Conversation
 ) -> None:
     assert cut.is_incomplete
@@ -154,7 +154,7 @@ def test_nobody_acts_on_an_order_that_was_read_in_part(
             assert 'name="token"' not in shown.content.decode()
 
 
-def test_nobody_acts_in_a_frame(
+def test_no_action_is_allowed_in_a_frame_on_an_incomplete_order(
     cut: Order,
     alice: User,
     zammad: HelpDeskFrame,  # noqa: F811
@@ -248,7 +248,7 @@ def test_its_activity_says_how_much_of_it_is_shown(
     assert "Show the newest 100 of 120" in panel(as_alice, conversation)
 
 
-def test_who_compares_by_hand_is_told_that_the_list_is_cut(
+def test_an_agent_comparing_manually_is_told_that_the_list_is_cut(
     shop: Shop, seen: Seen, alice: User, sara: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refund without an answer, beyond the end of what can be read."""

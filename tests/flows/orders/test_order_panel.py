@@ -159,7 +159,7 @@ def test_a_store_that_does_not_answer_is_named_and_its_orders_are_not_acted_on(
     assert 'data-act="cancel"' in page
 
 
-def test_the_panels_search_finds_orders_of_anybody(
+def test_the_panels_search_finds_any_customers_orders(
     shop: Shop, store: Store, as_alice: Client, conversation: Conversation
 ) -> None:
     other = shop.place(email="stranger@example.com").name

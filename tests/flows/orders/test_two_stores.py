@@ -85,7 +85,7 @@ def twins(shop: Shop, store: Store) -> Twins:
     return Order.objects.get(store=store), Order.objects.get(store=second)
 
 
-def test_each_store_has_its_own(twins: Twins, conversation: Conversation) -> None:
+def test_each_store_shows_only_its_own_orders(twins: Twins, conversation: Conversation) -> None:
     one, other = twins
     assert (one.gid, one.name, one.email) == (other.gid, other.name, other.email)
     assert (one.currency, other.currency) == ("EUR", "USD")

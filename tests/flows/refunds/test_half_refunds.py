@@ -125,7 +125,7 @@ def test_a_refund_that_waits_is_on_the_timeline_and_not_in_the_sum(
     assert reported() == (0, "0.00", "40.00")
 
 
-def test_a_refund_of_which_nothing_moved_is_no_event_until_it_does(
+def test_a_refund_is_no_event_until_some_of_its_money_moves(
     shop: Shop, seen: Seen, store: Store
 ) -> None:
     placed = place_paid_twice(shop)
@@ -140,7 +140,7 @@ def test_a_refund_of_which_nothing_moved_is_no_event_until_it_does(
 
 
 @pytest.mark.slow
-def test_a_test_order_is_nobodys_money(
+def test_a_test_order_counts_in_no_sum(
     shop: Shop,
     seen: Seen,
     as_alice: Client,

@@ -110,7 +110,7 @@ def test_an_amount_sends_no_items_and_leaves_them_all(
 
 
 @pytest.mark.slow
-def test_nobody_is_asked_whether_an_amount_has_come_back(
+def test_a_refund_of_an_amount_does_not_ask_about_a_return(
     shop: Shop, desk: Callable[..., Desk]
 ) -> None:
     found = desk("delivered")
@@ -140,7 +140,7 @@ def test_an_amount_leaves_an_open_return_open(
 
 
 @pytest.mark.slow
-def test_what_is_wrong_in_the_other_way_is_not_in_the_way(desk: Callable[..., Desk]) -> None:
+def test_errors_in_the_hidden_refund_mode_are_ignored(desk: Callable[..., Desk]) -> None:
     found = desk()
     nonsense = {"line_0": "77", "shipping": "many", "items_amount": "1.000"}
     assert 'name="token"' in found.page(mode="amount", reason="other", amount="5.00", **nonsense)
@@ -201,7 +201,9 @@ def test_the_summary_follows_what_is_filled_in(desk: Callable[..., Desk]) -> Non
         assert words in items
 
 
-def test_programs_say_it_by_the_lines(shop: Shop, desk: Callable[..., Desk], alice: User) -> None:
+def test_the_api_chooses_the_refund_mode_by_its_lines(
+    shop: Shop, desk: Callable[..., Desk], alice: User
+) -> None:
     found = desk()
     api = logged_in(alice)
 
@@ -320,7 +322,7 @@ def test_received_restocks_and_no_return_does_not(shop: Shop, desk: Callable[...
     assert [row["restockType"] for row in sent["refundLineItems"]] == ["RETURN"]
 
 
-def test_without_a_location_nothing_is_restocked_unsaid(
+def test_items_that_cannot_be_restocked_for_lack_of_a_location_are_named(
     shop: Shop, desk: Callable[..., Desk]
 ) -> None:
     """An app that may not read locations is not told where to."""
@@ -335,7 +337,7 @@ def test_without_a_location_nothing_is_restocked_unsaid(
 
 
 @pytest.mark.slow
-def test_who_approves_reads_what_becomes_of_the_items(
+def test_an_approver_sees_what_happens_to_the_items(
     shop: Shop, desk: Callable[..., Desk], alice: User, sara: User
 ) -> None:
     Policy.objects.create(role=alice.groups.get(), refund_up_to=0)

@@ -18,7 +18,7 @@ from tests.support.shop import Shop, work_off
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_our_own_and_that_of_the_shops_staff(
+def test_the_timeline_names_who_refunded_here_or_in_shopify(
     shop: Shop,
     seen: Callable[[], Order],
     as_alice: Client,

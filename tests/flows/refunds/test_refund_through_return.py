@@ -182,7 +182,7 @@ def test_each_receipt_state_by_rest(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
-def test_the_order_tells_of_its_return(shop: Shop, seen: Seen, alice: User, state: str) -> None:
+def test_the_order_shows_its_return(shop: Shop, seen: Seen, alice: User, state: str) -> None:
     shipped(shop, state)
     found = logged_in(alice).get(f"/api/v1/orders/{seen().pk}/").json()["returns"]
     expected = {
@@ -266,7 +266,7 @@ def test_items_of_a_return_and_others_are_refunded_one_after_the_other(
     assert gone.json()["reason_code"] == "quantity"
 
 
-def test_a_return_that_is_booked_in_meanwhile_asks_again(
+def test_a_return_booked_in_since_the_review_is_reviewed_again(
     shop: Shop, seen: Seen, alice: User
 ) -> None:
     placed = shipped(shop, "awaited")
@@ -336,7 +336,7 @@ def test_what_was_sent_without_an_answer_is_never_sent_again(
     assert shop.ledger()["refunds"] == []
 
 
-def test_a_colleagues_refund_through_the_return_takes_no_credit(
+def test_a_colleagues_refund_through_the_return_is_not_claimed(
     shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ours never arrived, and staff refund the same sum through the same return."""

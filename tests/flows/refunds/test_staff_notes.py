@@ -61,7 +61,7 @@ def test_the_longest_note_arrives_whole(
 
 
 @pytest.mark.parametrize("kind", ["cancel", "refund"])
-def test_a_longer_one_is_refused_by_the_page(
+def test_a_longer_note_is_refused_by_the_page(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, kind: str
 ) -> None:
     shop.place()
@@ -74,7 +74,9 @@ def test_a_longer_one_is_refused_by_the_page(
     assert f"0/{STAFF_NOTE_LENGTH}" not in page
 
 
-def test_and_by_rest(shop: Shop, seen: Seen, conversation: Conversation, alice: User) -> None:
+def test_a_longer_note_is_refused_by_rest(
+    shop: Shop, seen: Seen, conversation: Conversation, alice: User
+) -> None:
     shop.place()
     order, api = seen(), logged_in(alice)
     longest = "x" * STAFF_NOTE_LENGTH

@@ -248,7 +248,7 @@ def test_a_forged_request_gets_no_store_credit_where_the_store_gives_none(
     assert not OrderAction.objects.exists()
 
 
-def test_the_rest_door_gives_store_credit_and_refuses_unknown_ways(
+def test_rest_refunds_to_store_credit_and_refuses_unknown_methods(
     shop: Shop, seen: Seen, alice: User, conversation: Conversation, generous: Store
 ) -> None:
     shop.place()
@@ -511,7 +511,7 @@ def test_credit_is_given_in_the_currency_the_customer_paid_in(
     assert (refund["amount"], refund["currency"]) == ("5.0", "USD")
 
 
-def test_nobody_is_told_to_pay_out_by_hand_what_is_credited(
+def test_store_credit_is_never_listed_as_a_manual_payment(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, generous: Store
 ) -> None:
     placed = shop.place(paid=False)

@@ -124,7 +124,9 @@ def test_another_store_and_another_customer_do_not_count(campaign: Campaign, dem
     assert is_for_jane(campaign, second)
 
 
-def test_a_guest_is_known_by_address_and_nobody_by_nothing(campaign: Campaign, demo: Store) -> None:
+def test_a_guest_is_recognized_by_address_and_never_without_one(
+    campaign: Campaign, demo: Store
+) -> None:
     condition(campaign, "placed", Comparison.AT_LEAST, 1)
     happened(demo, "placed", 1, customer_gid="")
     happened(demo, "placed", 1, customer_gid="", email="")
@@ -269,7 +271,7 @@ def test_what_could_not_work_is_refused_in_the_admin(
     assert not Campaign.objects.exists()
 
 
-def test_the_page_says_who_would_have_got_it_and_names_nobody(
+def test_the_page_counts_who_would_have_got_it_without_naming_anyone(
     as_admin: Client, campaign: Campaign, demo: Store
 ) -> None:
     for _order in range(2):

@@ -140,7 +140,7 @@ def test_a_lost_signal_is_found_by_the_sweep(
     assert not OrderEvent.objects.unannounced().exists()
 
 
-def test_a_cancellation_waits_for_its_refund_and_tells_of_both_in_one_message(
+def test_a_cancellation_waits_for_its_refund_and_announces_both_in_one_message(
     order: Order, conversation: Conversation, campaigns: list[Campaign], alice: User
 ) -> None:
     action = cancel_and_refund(order, alice, conversation)
@@ -209,7 +209,7 @@ def test_a_refund_waits_for_its_cancellations_message_and_is_told_by_itself_wher
     assert confirmations(conversation) == ["We are refunding €5.00 of #1001."]
 
 
-def test_a_refund_that_did_not_wait_would_be_told_by_nobody(
+def test_a_refund_that_did_not_wait_would_never_be_announced(
     left_out: tuple[OrderEvent, OrderEvent], conversation: Conversation
 ) -> None:
     """Negative control: it relies on a message whose delivery is still unknown."""
@@ -239,7 +239,7 @@ def test_a_refund_does_not_wait_for_ever(
     assert handle_event(left_out[1].pk) is True
 
 
-def test_a_customer_whom_shopify_notifies_gets_no_second_message(
+def test_a_customer_notified_by_shopify_gets_no_second_message(
     order: Order, conversation: Conversation, campaigns: list[Campaign], alice: User
 ) -> None:
     action = cancel_and_refund(order, alice, conversation)

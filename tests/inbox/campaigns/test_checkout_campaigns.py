@@ -209,7 +209,7 @@ def test_deliveries_out_of_order_remind_of_nothing_that_is_gone(
         ("PENDING", "Consent to marketing: Pending confirmation."),
     ],
 )
-def test_without_a_yes_nothing_is_sent(
+def test_without_consent_no_reminder_is_sent(
     shop: Shop, store: Store, reminder: Campaign, state: str, reason: str
 ) -> None:
     row = abandoned(shop)
@@ -257,7 +257,9 @@ def test_the_same_customer_is_left_alone_for_the_quiet_time(
     assert len(mail.outbox) == 2
 
 
-def test_a_body_without_a_number_is_dead_and_blocks_nobody(shop: Shop, store: Store) -> None:
+def test_a_checkout_webhook_without_an_id_is_dead_and_blocks_no_other(
+    shop: Shop, store: Store
+) -> None:
     shop.check_out()
     state, topic, body, headers = shop.held[0]
     shop.held[:] = [(state, topic, body, headers)]

@@ -224,7 +224,7 @@ def test_an_arabic_confirmation_has_no_latin_word(
         assert not LATIN.search(NAMES.sub("", f"{subject}\n{body}"))
 
 
-def test_an_english_confirmation_would_be_found_out(
+def test_an_english_confirmation_fails_the_check(
     order: Order, conversation: Conversation, alice: User
 ) -> None:
     """Negative control of the two tests above."""
@@ -304,7 +304,7 @@ def test_a_channel_that_leads_nowhere_says_so_in_the_review(
 
 
 @pytest.mark.parametrize("language", ["jp", "jp-XX", "de-XXXXX", "de", ""])
-def test_a_language_that_nobody_knows_does_not_stop_a_message(order: Order, language: str) -> None:
+def test_an_unknown_language_does_not_stop_a_message(order: Order, language: str) -> None:
     """Japanese is ja: an administrator's slip must cost the date's language, not the message."""
     Campaign.objects.all().delete()
     Campaign.objects.create(

@@ -74,7 +74,7 @@ def said(conversation: Conversation) -> list[str]:
     return list(found.values_list("text", flat=True))
 
 
-def test_after_an_outage_nobody_is_told_of_what_is_long_over(
+def test_after_an_outage_old_events_send_no_message(
     order: Order, conversation: Conversation, campaigns: list[Campaign]
 ) -> None:
     late = refunded(order, happened=timedelta(days=90, hours=1))
@@ -236,7 +236,7 @@ def test_an_order_read_after_an_outage_has_its_history_and_no_message(
 
 
 @pytest.mark.parametrize("is_again", [True, False])
-def test_a_store_that_comes_back_tells_of_nothing_that_happened_while_it_was_gone(
+def test_a_store_that_comes_back_announces_nothing_from_its_absence(
     shop: Shop,
     seen: Seen,
     store: Store,

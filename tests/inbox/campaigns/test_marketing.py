@@ -95,7 +95,7 @@ def test_without_the_question_of_consent_they_would_get_it(
     assert len(mail.outbox) == 1
 
 
-def test_a_guest_of_whom_shopify_tells_nothing_gets_none(
+def test_a_guest_without_known_consent_gets_no_marketing(
     shop: Shop, store: Store, thanks: Campaign
 ) -> None:
     shop.place(email=None)
@@ -104,7 +104,7 @@ def test_a_guest_of_whom_shopify_tells_nothing_gets_none(
     assert reasons() == ["The customer hasn’t agreed to marketing on this channel."]
 
 
-def test_whoever_was_redacted_here_gets_none_though_shopify_still_knows_them(
+def test_a_redacted_customer_gets_no_marketing_even_if_shopify_still_has_them(
     shop: Shop, store: Store, thanks: Campaign
 ) -> None:
     shop.place()
@@ -116,7 +116,7 @@ def test_whoever_was_redacted_here_gets_none_though_shopify_still_knows_them(
     assert decided() == ["skipped"]
 
 
-def test_a_word_of_shopifys_we_do_not_know_is_no_yes() -> None:
+def test_an_unknown_consent_state_is_not_consent() -> None:
     unknown = Consent(address="a@example.com", state="SUBSCRIBED_MAYBE")
     assert consent.refusal(unknown) == "Consent to marketing: Unknown (SUBSCRIBED_MAYBE)."
     assert consent.refusal(Consent(address="a@example.com", state=""))
@@ -143,7 +143,7 @@ def test_another_customer_has_a_quiet_time_of_their_own(
     assert sorted(m.to[0] for m in mail.outbox) == ["jane@example.com", "john@example.com"]
 
 
-def test_a_campaign_switched_off_meanwhile_sends_nothing(
+def test_a_campaign_turned_off_before_sending_sends_nothing(
     shop: Shop, store: Store, thanks: Campaign
 ) -> None:
     shop.place()

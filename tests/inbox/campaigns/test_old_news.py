@@ -231,7 +231,7 @@ def test_what_was_waiting_when_the_app_was_uninstalled_is_history_after_the_inst
 
 
 @pytest.mark.parametrize("is_careful", [True, False])
-def test_after_a_restored_backup_nobody_is_told_again(
+def test_after_a_restored_backup_no_one_is_messaged_again(
     shop: Shop, store: Store, campaign: Campaign, is_careful: bool
 ) -> None:
     Store.objects.update(connected_at=timezone.now() - LONG_AGO)
@@ -269,7 +269,7 @@ def test_what_a_restored_backup_was_about_to_send_stays_here(
     assert row.error == "A backup was restored, so this may have been sent before."
 
 
-def test_a_replayed_webhook_tells_nobody_twice(
+def test_a_replayed_webhook_sends_no_second_message(
     shop: Shop, store: Store, campaign: Campaign
 ) -> None:
     placed = shop.place()
@@ -333,7 +333,7 @@ def test_a_refund_whose_payments_are_read_later_is_as_old_as_it_is(
 
 
 @pytest.mark.parametrize(("away", "sent"), [(timedelta(days=3), 0), (timedelta(hours=2), 1)])
-def test_a_bank_that_answered_while_we_were_away_is_told_of_for_two_days(
+def test_a_bank_response_during_an_outage_is_announced_for_two_days(
     demo: Store, campaign: Campaign, away: timedelta, sent: int
 ) -> None:
     event = refunded(demo, timedelta(days=9))

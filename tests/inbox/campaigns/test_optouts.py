@@ -73,7 +73,7 @@ def test_marketing_mail_can_be_unsubscribed_with_one_click(
     assert reason.reason == "The customer unsubscribed from our emails."
 
 
-def test_a_scanner_that_follows_the_link_unsubscribes_nobody(
+def test_a_scanner_that_follows_the_link_does_not_unsubscribe(
     shop: Shop, store: Store, news: Campaign
 ) -> None:
     buy(shop)
@@ -186,7 +186,7 @@ def test_who_has_unsubscribed_stays_so_when_an_old_backup_is_restored(ledger: Pa
     assert len(ledger.read_text().splitlines()) == 1
 
 
-def test_a_web_server_needs_no_ledger_to_unsubscribe_somebody(
+def test_a_web_server_needs_no_ledger_to_unsubscribe_a_customer(
     db: None, settings: Any, tmp_path: Path
 ) -> None:
     settings.REDACTION_LEDGER_FILE = str(tmp_path)

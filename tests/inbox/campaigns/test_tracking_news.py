@@ -132,7 +132,7 @@ def test_who_does_not_need_the_number_is_told_at_once(shop: Shop, store: Store) 
     assert sorted(rows()) == [(SendState.WAITING, WAITS), (SendState.WRITTEN, "")]
 
 
-def test_a_parcel_that_was_canceled_meanwhile_is_not_waited_for(shop: Shop, store: Store) -> None:
+def test_a_parcel_canceled_in_between_is_not_waited_for(shop: Shop, store: Store) -> None:
     shipped_campaign()
     placed = ship(shop)
     gid = f"gid://shopify/Fulfillment/{placed.fulfillments[-1].number_id}"

@@ -90,7 +90,7 @@ def test_the_next_message_does_not_bring_it_back(
     assert access.money_refusal_for_order(alice, order) is None
 
 
-def test_nor_does_an_unproven_one_return_as_a_claim(
+def test_a_removed_address_does_not_return_as_an_unproven_claim(
     channel: Channel, widget: Channel, alice: User
 ) -> None:
     push(channel, JANE)
@@ -102,7 +102,9 @@ def test_nor_does_an_unproven_one_return_as_a_claim(
     assert not Claim.objects.exists()
 
 
-def test_nor_by_the_contact_who_proves_it_next(channel: Channel, alice: User) -> None:
+def test_a_removed_address_does_not_return_through_the_contact_who_proves_it(
+    channel: Channel, alice: User
+) -> None:
     """The way round: the address goes to its owner, and the conversation must not follow it."""
     push(channel, JANE)
     jane = contact_of("c-9")
@@ -117,7 +119,9 @@ def test_nor_by_the_contact_who_proves_it_next(channel: Channel, alice: User) ->
     assert values(jane) == set()
 
 
-def test_nor_by_another_address_of_the_same_contact(channel: Channel, alice: User) -> None:
+def test_a_removed_address_does_not_return_through_another_address(
+    channel: Channel, alice: User
+) -> None:
     """A household's number: a sender who gives the removed address is another person."""
     push(channel, JANE | {"phone": NUMBER})
     jane = contact_of("c-9")
@@ -128,7 +132,7 @@ def test_nor_by_another_address_of_the_same_contact(channel: Channel, alice: Use
     assert claims(contact_of("other")) == {NUMBER}
 
 
-def test_a_channels_user_who_was_taken_away_is_somebody_else(channel: Channel, alice: User) -> None:
+def test_a_removed_channel_user_becomes_a_new_contact(channel: Channel, alice: User) -> None:
     push(channel, JANE)
     jane = contact_of("c-9")
     take(jane, f"{channel.pk}:u-1", alice)

@@ -103,7 +103,7 @@ def conversation_of(contact: Contact, assignee: User | None = None) -> Conversat
 
 
 @pytest.mark.parametrize("how", ["customer", "email", "phone"])
-def test_an_address_taken_away_makes_nobody_the_owner(how: str, here: Store, alice: User) -> None:
+def test_a_removed_address_owns_no_orders(how: str, here: Store, alice: User) -> None:
     value = {"customer": link(here, JANE), "email": EMAIL, "phone": PHONE}[how]
     order = order_of(here, JANE, EMAIL, PHONE)
     contact = contact_with(value)
@@ -129,14 +129,14 @@ def test_a_value_counts_only_as_what_it_is(here: Store) -> None:
     assert identities.holder(email=EMAIL, phone=PHONE) is None
 
 
-def test_an_order_without_an_address_is_nobodys(here: Store) -> None:
+def test_an_order_without_an_address_belongs_to_no_contact(here: Store) -> None:
     contact_with(EMAIL, PHONE, link(here, JANE))
     order = order_of(here)
     assert identities.contacts_of(order) == []
     assert identities.contacts_of_many([order.pk]) == []
 
 
-def test_a_link_to_nobody_is_no_link(here: Store) -> None:
+def test_a_link_without_a_customer_is_ignored(here: Store) -> None:
     contact_with(f"{here.pk}:gid://").identities.update(value=f"{here.pk}:")
     guest = order_of(here, "", EMAIL)
     owner = contact_with(EMAIL)
@@ -145,7 +145,7 @@ def test_a_link_to_nobody_is_no_link(here: Store) -> None:
     assert code(owner, guest) is None
 
 
-def test_an_order_without_an_address_asks_for_nobody(
+def test_an_order_without_an_address_queries_no_contacts(
     here: Store, django_assert_num_queries: Any
 ) -> None:
     order = order_of(here)
@@ -295,7 +295,7 @@ def test_the_holder_of_an_address() -> None:
     assert identities.holder(email="", phone="") is None
 
 
-def test_a_households_number_is_nobodys_for_sure() -> None:
+def test_a_shared_phone_number_identifies_no_one_for_certain() -> None:
     contact = contact_with(PHONE, "john@example.com")
     assert identities.holder(email=EMAIL, phone=PHONE) is None
     assert identities.holder(email="", phone=PHONE) == contact
@@ -416,7 +416,7 @@ def test_a_customer_known_by_its_address_alone_is_taken_as_well(here: Store) -> 
     assert question.candidates[0].is_taken
 
 
-def test_who_has_no_address_matches_nobody(here: Store) -> None:
+def test_a_contact_without_an_address_matches_no_customer(here: Store) -> None:
     contact = Contact.objects.create(name="No one")
     customer_of(here, JANE, EMAIL)
     contact_with(EMAIL)
@@ -500,7 +500,7 @@ def test_only_a_person_comes_through_a_door(alice: User) -> None:
         access.agent_of(request)
 
 
-def test_nobody_sees_without_logging_in(alice: User) -> None:
+def test_nothing_is_visible_without_logging_in(alice: User) -> None:
     contact = contact_with(EMAIL)
     conversation = conversation_of(contact)
     anonymous = AnonymousUser()
@@ -569,7 +569,7 @@ def test_money_moves_through_a_contact_of_ones_own_that_is_certain(
         assert refusal.code == "ambiguous_customer"
 
 
-def test_an_order_of_nobody_who_ever_wrote_is_a_supervisors(
+def test_only_a_supervisor_acts_on_an_order_without_a_contact(
     here: Store, alice: User, sara: User
 ) -> None:
     order = order_of(here, JANE, EMAIL)

@@ -58,7 +58,7 @@ def test_the_number_of_an_order_finds_its_customers_conversation(
     assert not finds(as_alice, "#1044")
 
 
-def test_the_number_of_an_order_that_is_another_customers_finds_nobody(
+def test_another_customers_order_number_finds_no_conversation(
     as_alice: Client, order: Order, conversation: Conversation
 ) -> None:
     """Its address is the contact's; but they are another customer of that store, so the order is

@@ -127,7 +127,9 @@ def test_the_browser_brings_no_choice_of_its_own_back(page: Page) -> None:
 # --- Whose it is --------------------------------------------------------------------------------
 
 
-def test_nobody_else_sees_it(page: Page, sara: User, bob: User, conversation: Conversation) -> None:
+def test_a_draft_is_visible_only_to_its_author(
+    page: Page, sara: User, bob: User, conversation: Conversation
+) -> None:
     page.writes("Only mine", mode="note")
     for other in (sara, bob):
         assert shown(other, conversation) == ("reply", "")

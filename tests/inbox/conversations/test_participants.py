@@ -54,14 +54,14 @@ def test_each_message_names_its_sender(both: tuple[Contact, Contact]) -> None:
     assert talk().contact == jane
 
 
-def test_somebody_else_neither_lends_nor_takes_addresses(both: tuple[Contact, Contact]) -> None:
+def test_a_participant_neither_lends_nor_takes_addresses(both: tuple[Contact, Contact]) -> None:
     jane, bob = both
     assert values(jane) == {"jane@example.com"}
     assert values(bob) == {"bob@example.com"}
     assert identities.order_keys(jane).emails == ["jane@example.com"]
 
 
-def test_an_order_somebody_else_names_says_nothing_of_the_contact(
+def test_an_order_named_by_a_participant_says_nothing_about_the_contact(
     both: tuple[Contact, Contact],
 ) -> None:
     jane, bob = both
@@ -182,7 +182,7 @@ def test_a_press_on_an_old_page_hands_over_nothing_that_a_colleague_has(
     assert talk().contact == carol.contact
 
 
-def test_the_conversation_goes_to_whom_the_writer_is_by_now(
+def test_a_conversation_is_handed_to_the_writers_current_contact(
     both: tuple[Contact, Contact], alice: User
 ) -> None:
     """A message came in after the page was read: the visitor has proven who they are."""
@@ -363,7 +363,7 @@ def test_an_administrator_types_an_address_in_any_spelling(
         assert as_alice.get(path).status_code == 200
 
 
-def test_with_two_stores_a_bare_customer_id_is_nobodys(channel: Channel) -> None:
+def test_with_two_stores_a_bare_customer_id_matches_no_one(channel: Channel) -> None:
     from django.core.exceptions import ValidationError
     from django.db import IntegrityError
 
@@ -380,7 +380,7 @@ def test_with_two_stores_a_bare_customer_id_is_nobodys(channel: Channel) -> None
 
 
 @pytest.mark.parametrize("value", ["x", ":", "1", "gid://a", "9" * 30 + ":gid", "١:gid", "-1:gid"])
-def test_a_row_that_is_no_customer_leads_to_nobody(
+def test_an_invalid_customer_row_links_to_no_one(
     channel: Channel, as_alice: Client, value: str
 ) -> None:
     """From before the rule: the pages are there all the same."""

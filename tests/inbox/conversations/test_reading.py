@@ -39,7 +39,7 @@ def test_a_second_viewer_does_not_read_for_the_assignee(
     assert not is_bold(alice, conversation)
 
 
-def test_of_nobodys_conversation_any_agent_has_read_it(
+def test_any_agent_marks_an_unassigned_conversation_as_read(
     conversation: Conversation, alice: User, bob: User
 ) -> None:
     services.assign(conversation=conversation, to=None)
@@ -128,7 +128,9 @@ def test_a_page_says_what_was_seen_on_it_and_no_further(
     assert is_unread(conversation)
 
 
-def test_nobody_reads_while_they_are_away(conversation: Conversation, alice: User) -> None:
+def test_an_agent_who_is_away_marks_nothing_as_read(
+    conversation: Conversation, alice: User
+) -> None:
     """The page asks by itself, five minutes after anybody touched it."""
     at = f"/inbox/conversations/{conversation.pk}/read/"
     words = {"seen": conversation.messages.get().pk}
@@ -153,7 +155,7 @@ def test_who_only_looks_reads_nothing(conversation: Conversation) -> None:
     assert is_bold(root, conversation) is is_unread(conversation) is True
 
 
-def test_what_somebody_resolved_without_me_is_no_news_to_me(
+def test_a_conversation_a_colleague_resolved_is_not_unread_for_me(
     conversation: Conversation, alice: User, bob: User
 ) -> None:
     services.mark_read(conversation=conversation, by=alice, up_to=conversation.messages.get().pk)

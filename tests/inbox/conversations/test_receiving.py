@@ -93,7 +93,7 @@ def test_a_late_message_beyond_the_first_page_is_announced_there(
     assert f'id="message-{late.pk}"' in older
 
 
-def test_only_what_came_in_meanwhile_is_looked_through_for_late_messages(
+def test_only_messages_received_in_between_are_checked_for_lateness(
     channel: Channel, as_alice: Client
 ) -> None:
     """A conversation of years: what came late long ago is neither read nor announced, and what
@@ -310,7 +310,7 @@ def overtaken(channel: Channel) -> Any:
 
 @only_pg
 @pytest.mark.parametrize("tries", [5, 1], ids=["guarded", "control"])
-def test_who_was_overtaken_begins_again_and_leaves_nothing_behind(
+def test_a_receiver_that_lost_a_race_starts_over_and_leaves_nothing_behind(
     channel: Channel, monkeypatch: pytest.MonkeyPatch, tries: int
 ) -> None:
     """The control tries once: the message is lost."""

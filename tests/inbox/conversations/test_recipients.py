@@ -109,7 +109,7 @@ def test_an_agent_chooses_among_those_who_write(
     assert [m.to for m in mail.outbox] == [["jane@new.example"], ["bob@example.com"]]
 
 
-def test_whom_an_agent_chose_is_whom_it_goes_to(
+def test_a_reply_goes_to_the_recipient_the_agent_chose(
     post: Channel, as_alice: Client, sara: User
 ) -> None:
     """With no obvious recipient the page asked; it also says where the reply would go otherwise."""
@@ -211,7 +211,7 @@ def test_a_reply_from_before_the_address_was_kept_goes_to_who_wrote(
     assert [m.to for m in mail.outbox] == [["jane@new.example"]]
 
 
-def test_a_messenger_is_told_whom_a_reply_is_for(channel: Channel, alice: User) -> None:
+def test_a_messenger_is_told_the_recipient_of_a_reply(channel: Channel, alice: User) -> None:
     push(channel, OLD, talk="t")
     push(channel, BOB, talk="t", text="Copied in", external_id="b-1")
     message = services.reply(

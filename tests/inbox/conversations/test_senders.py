@@ -146,7 +146,7 @@ def test_a_visitor_who_logs_in_is_the_contact_who_has_that_address(
     assert contact_of("chat-2") == contact_of("jane")
 
 
-def test_somebody_else_in_a_conversation_gives_it_no_address(channel: Channel) -> None:
+def test_a_participant_adds_no_address_to_the_contact(channel: Channel) -> None:
     push(channel, JANE, talk="group")
     eve = {"external_id": "u-66", "name": "Eve", "email": "eve@example.com"}
     push(channel, eve, talk="group")
@@ -216,7 +216,7 @@ def test_a_number_that_is_not_understood_is_said_and_kept(
     }
 
 
-def test_where_two_countries_read_two_numbers_nobody_guesses(german: Store) -> None:
+def test_a_phone_number_that_two_countries_read_differently_is_not_guessed(german: Store) -> None:
     assert normalization.phone("0151 12345678") == NUMBER
     Store.objects.create(domain="second.myshopify.com", country="GB")
     assert normalization.phone("0151 12345678") == NUMBER

@@ -113,7 +113,7 @@ class Looks:
 
 @on_postgresql
 @pytest.mark.parametrize("verb", ["set_aside", "make_contact"])
-def test_whose_it_is_is_said_under_the_lock_of_whoever_takes_in_a_message(
+def test_changing_a_contact_holds_the_same_lock_as_receiving_a_message(
     verb: str, conversation: Conversation, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = Looks(events.announce)

@@ -195,7 +195,7 @@ def test_nothing_unseen_is_closed(
     assert now(conversation).state != "open"
 
 
-def test_of_a_page_that_does_not_say_what_it_shows_it_is_known(
+def test_what_a_page_shows_is_known_even_if_it_does_not_say(
     conversation: Conversation, channel: Channel, alice: User
 ) -> None:
     """Pages that were loaded before these fields existed, and programs."""
@@ -239,7 +239,7 @@ def test_a_message_that_was_written_long_ago_and_comes_now_is_shown_too(
 # --- nor over a colleague
 
 
-def test_assign_to_me_on_an_old_page_takes_it_from_nobody(
+def test_assign_to_me_on_an_old_page_takes_it_from_no_one(
     conversation: Conversation, alice: User, bob: User
 ) -> None:
     services.assign(conversation=conversation, to=None)
@@ -270,7 +270,7 @@ def test_assign_to_me_of_a_page_that_does_not_say_who_had_it(
 
 
 @pytest.mark.parametrize("verb", ["reply", "resolve", "snooze"])
-def test_what_a_colleague_has_taken_is_not_answered_or_closed_unawares(
+def test_a_conversation_a_colleague_took_is_not_answered_or_closed_unknowingly(
     verb: str, conversation: Conversation, alice: User, bob: User
 ) -> None:
     tab = Tab(alice, conversation)
@@ -297,7 +297,7 @@ def test_a_state_that_is_another_one_is_not_changed(
 
 
 @pytest.mark.parametrize(("verb", "more"), [("resolve", {}), ("snooze", {"hours": "4"})])
-def test_what_somebody_has_reopened_is_not_closed_again_unawares(
+def test_a_reopened_conversation_is_not_closed_again_unknowingly(
     verb: str, more: dict[str, str], conversation: Conversation, alice: User, sara: User
 ) -> None:
     """It is open, as the page shows it; and was not in between."""

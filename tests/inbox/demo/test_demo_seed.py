@@ -53,7 +53,7 @@ def demo_settings(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ({"database": {"ENGINE": SQLITE, "NAME": "/srv/inbox.sqlite3"}}, "isn't the demo's"),
     ],
 )
-def test_it_makes_nobody_outside_the_demo(
+def test_it_creates_no_users_outside_the_demo(
     demo_settings: Any, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
 ) -> None:
     for name, value in changes.items():

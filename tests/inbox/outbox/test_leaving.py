@@ -106,7 +106,7 @@ MOVED = "The customer’s address has since been changed or removed."
         ("transactional", redact, "The customer’s data was deleted."),
     ],
 )
-def test_what_came_up_since_it_was_written_keeps_it_here(
+def test_a_message_is_held_back_by_what_happened_since_it_was_written(
     shop: Shop, store: Store, purpose: str, change: Change, reason: str
 ) -> None:
     row = written(shop, purpose)
@@ -117,7 +117,7 @@ def test_what_came_up_since_it_was_written_keeps_it_here(
     assert consent.leaving_refusal(row, by_hand=True) == ("" if reason == OFF else reason)
 
 
-def test_a_customer_who_bought_meanwhile_is_not_reminded(shop: Shop, store: Store) -> None:
+def test_a_customer_who_has_bought_since_is_not_reminded(shop: Shop, store: Store) -> None:
     Campaign.objects.create(
         name="Reminder",
         event_kind="checkout_started",

@@ -288,7 +288,7 @@ def test_a_campaigns_sms_is_what_was_written(
     assert sent == [{"to": "+4915112345678", "text": "Come", "message_id": f"campaign-{found.pk}"}]
 
 
-def test_a_row_that_was_tried_before_begins_anew(row: CampaignMessage) -> None:
+def test_a_row_that_was_tried_before_starts_over(row: CampaignMessage) -> None:
     CampaignMessage.objects.update(attempts=7, next_attempt_at=timezone.now())
     row.refresh_from_db()
     found = written(row)
@@ -318,7 +318,7 @@ def rung(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     return found
 
 
-def test_a_worker_is_rung_after_the_commit(
+def test_a_worker_is_woken_after_the_commit(
     row: CampaignMessage,
     message: Message,
     rung: list[tuple[str, int]],
@@ -368,7 +368,7 @@ def test_a_slow_mail_server_is_not_handed_the_same_mail_twice(
     assert taken == [row.pk]
 
 
-def test_a_bell_that_fails_takes_nothing_back(
+def test_a_failed_enqueue_rolls_nothing_back(
     row: CampaignMessage,
     message: Message,
     monkeypatch: pytest.MonkeyPatch,

@@ -282,7 +282,7 @@ def test_a_confirmation_of_long_ago_that_an_agent_sends_again_leaves(
     assert (message.delivery_state, message.error) == (state, reason)
 
 
-def test_what_nobody_has_sent_again_is_held_back_by_its_age(
+def test_an_old_message_that_no_agent_sent_again_is_held_back(
     conversation: Conversation, campaigns: list[Campaign], down: list[str]
 ) -> None:
     """The control of the above."""
@@ -346,7 +346,7 @@ def test_a_message_of_another_conversation_is_not_found(
     assert as_alice.post(address, {}).status_code == 404
 
 
-def test_whoever_may_only_look_sends_nothing_again(given_up: Message, db: None) -> None:
+def test_a_viewer_cannot_send_again(given_up: Message, db: None) -> None:
     admin = User.objects.create_superuser("root", password="x")
     assert press(logged_in(admin), given_up, "again").status_code == 403
     given_up.refresh_from_db()
@@ -412,7 +412,7 @@ def test_an_earlier_attempt_gives_nothing_up_that_was_taken_again(
     assert now.delivery_state == DeliveryState.FAILED
 
 
-def test_a_message_that_was_taken_meanwhile_is_not_given_up_for_its_age(
+def test_a_message_accepted_in_between_is_not_given_up_for_its_age(
     conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = Message.objects.create(

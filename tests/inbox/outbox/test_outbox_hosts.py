@@ -77,7 +77,7 @@ def test_a_callback_that_does_not_answer_in_time_is_cut_off(talk: hosts.Talk) ->
     assert Route.objects.get(key=f"callback:{message.channel_id}").failures == 1
 
 
-def test_a_callback_nobody_listens_at_is_tried_again() -> None:
+def test_a_callback_that_refuses_connections_is_tried_again() -> None:
     message = sent(message_by(f"http://127.0.0.1:{hosts.refusing_port()}/"))
     assert (message.delivery_state, message.attempts) == (DeliveryState.PENDING, 1)
     assert message.error == "The messenger didn’t respond."
@@ -122,7 +122,7 @@ def test_a_mail_server_that_does_not_answer_in_time_is_cut_off(
     assert Route.objects.get(key="email").failures == 1
 
 
-def test_a_mail_server_nobody_listens_at_is_tried_again(settings: Any) -> None:
+def test_a_mail_server_that_refuses_connections_is_tried_again(settings: Any) -> None:
     message = sent(mail_by(hosts.refusing_port(), settings))
     assert (message.delivery_state, message.attempts) == (DeliveryState.PENDING, 1)
     assert message.error == "The mail server didn’t respond."

@@ -173,7 +173,7 @@ def test_all_callbacks_together_leave_the_mail_server_its_lanes(
     assert carrier.texts == []
 
 
-def test_whoever_ends_takes_the_next_that_waited_for_the_lane(
+def test_a_worker_that_finishes_takes_the_next_message_of_the_lane(
     talking: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the first is being sent its channel is full; the next one needs no further wake-up."""

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
     ("may_approve_up_to", "may"),
     [("none at all", False), (Decimal(0), False), (Decimal(50), True), (None, True)],
 )
-def test_a_cancellation_is_approved_by_whoever_may_approve_at_all(
+def test_anyone_who_may_approve_at_all_may_approve_a_cancellation(
     alice: User, sara: User, shop_currency: str, may_approve_up_to: Decimal | str | None, may: bool
 ) -> None:
     """Also of an order whose currency is not known: nothing is no permission."""

@@ -254,7 +254,9 @@ def test_declined_says_who_and_why(ask: Callable[..., OrderAction], sara: User) 
     assert AuditEntry.objects.filter(kind=AuditKind.ACTION).latest("pk").actor == "sara"
 
 
-def test_what_nobody_approved_in_time_ends(ask: Callable[..., OrderAction], sara: User) -> None:
+def test_an_action_that_is_not_approved_in_time_expires(
+    ask: Callable[..., OrderAction], sara: User
+) -> None:
     early, late = ask(number=1), ask(number=2)
     taken = ask(number=3)
     approve(taken, sara)
@@ -275,7 +277,7 @@ def test_what_nobody_approved_in_time_ends(ask: Callable[..., OrderAction], sara
     assert approvals.expire_approvals(now=moment) == 0
 
 
-def test_an_approval_between_the_look_and_the_lock_is_not_expired(
+def test_an_action_approved_just_before_the_lock_does_not_expire(
     ask: Callable[..., OrderAction], sara: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     action = ask()

@@ -129,7 +129,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watch]:
     return watch
 
 
-def test_the_look_itself_can_say_no(store: Store) -> None:
+def test_the_lock_check_sees_both_a_free_and_a_locked_row(store: Store) -> None:
     """Negative control of all of the below."""
     found = stored(order(), store)
     assert not is_locked(Order, pk=found.pk)

@@ -306,7 +306,7 @@ def test_a_days_limit_counts_what_is_under_way(
     assert (action.state, action.approvals_needed) == (ActionState.AWAITING_APPROVAL, 1)
 
 
-def test_what_needs_approval_waits_for_it_and_rings_nobody(
+def test_an_action_that_needs_approval_waits_and_wakes_no_worker(
     token: Any,
     request_action: Request,
     alice: User,

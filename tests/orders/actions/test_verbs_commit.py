@@ -139,7 +139,7 @@ def _approved(action: OrderAction, by: User) -> OrderAction:
 
 
 @pytest.mark.parametrize("name", VERBS)
-def test_no_verb_runs_inside_anothers_transaction(
+def test_no_service_runs_inside_a_callers_transaction(
     waiting: OrderAction, sara: User, name: str
 ) -> None:
     verb = VERBS[name](waiting, sara)
@@ -152,7 +152,7 @@ def test_no_verb_runs_inside_anothers_transaction(
         assert after == before
 
 
-def test_a_sweep_ends_nothing_inside_anothers_transaction(
+def test_a_sweep_ends_nothing_inside_a_callers_transaction(
     waiting: OrderAction, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It goes on after a row that fails, and says so in the log."""
@@ -163,7 +163,7 @@ def test_a_sweep_ends_nothing_inside_anothers_transaction(
     assert waiting.state == ActionState.AWAITING_APPROVAL
 
 
-def test_a_bell_that_fails_takes_nothing_back(
+def test_a_failed_enqueue_rolls_nothing_back(
     waiting: OrderAction,
     alice: User,
     sara: User,

@@ -105,7 +105,7 @@ def test_an_answer_about_the_return_is_kept_and_shown(refund: Any, returned: Ret
     assert ("Has the item come back?", returned.label) in preview.rows
 
 
-def test_nobody_is_asked_about_the_return_of_what_was_not_delivered(refund: Any) -> None:
+def test_an_undelivered_order_asks_no_question_about_a_return(refund: Any) -> None:
     preview = refund(order(), returned=Returned.RECEIVED)
     assert preview.proposal.returned == Returned.NOT_ASKED
     assert "Has the item come back?" not in dict(preview.rows)
@@ -227,7 +227,7 @@ def test_the_days_after_which_a_parcel_counts_as_delivered_are_the_stores(
     assert refused(cancel, silent, cancel_shipments=True) == "delivered"
 
 
-def test_store_credit_only_where_it_is_allowed_and_somebody_can_hold_it(
+def test_store_credit_requires_the_stores_permission_and_a_customer(
     refund: Any, cancel: Any, store: Store
 ) -> None:
     credit = {"method": RefundMethod.STORE_CREDIT, "amount": eur("5.00")}
@@ -473,7 +473,7 @@ def test_a_token_opens_to_what_was_shown(refund: Any, alice: User) -> None:
     assert other.digest != opened.digest
 
 
-def test_a_summary_is_confirmed_by_nobody_else(refund: Any, bob: User) -> None:
+def test_a_summary_can_be_confirmed_only_by_its_author(refund: Any, bob: User) -> None:
     preview = refund(order(), amount=eur("5.00"))
     with pytest.raises(StalePreview, match="someone else"):
         previews.open_token(preview.token, by=bob)

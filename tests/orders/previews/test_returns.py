@@ -175,7 +175,7 @@ def booked(
     return through(found, snapshot, of(quantity), returned=returned, restock=restock, places=places)
 
 
-def test_only_what_has_come_and_nobody_booked_is_booked_in() -> None:
+def test_only_received_units_that_are_not_booked_in_are_booked_in() -> None:
     found = booked(back(received=1), 2)
     [unit] = found.units
     assert (unit.gid, unit.quantity) == ("item-1", 2)

@@ -158,7 +158,7 @@ def test_two_hundred_and_sixty_lines(client: DirectClient) -> None:
     assert client.asked == ["OrderForPanel", "OrderLines", "OrderVersion"]
 
 
-def test_an_order_that_changes_while_it_is_read_is_read_anew(
+def test_an_order_that_changes_while_it_is_read_is_reread(
     client: DirectClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = client.place(*["1.00"] * 60)
@@ -307,7 +307,7 @@ def test_what_an_app_may_not_read_at_all_is_still_told(
         client.snapshot(order)
 
 
-def test_words_for_what_could_not_be_read() -> None:
+def test_an_order_that_could_not_be_read_says_why() -> None:
     from tests.support import snapshots
 
     def text(*unread: str) -> str:

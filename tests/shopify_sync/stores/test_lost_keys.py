@@ -105,7 +105,7 @@ def test_a_lost_token_is_an_administrators_and_no_uninstallation(
     assert any("can't be decrypted" in tick.todo for tick in ticks if not tick.is_ok)
 
 
-def test_without_a_refresh_token_nobody_has_refused_us(store: Store) -> None:
+def test_a_missing_refresh_token_is_not_a_refusal(store: Store) -> None:
     """Status 401 is believed to be an uninstallation; here Shopify was not even asked."""
     ShopConnection.objects.update(
         method=ConnectionMethod.OAUTH, client_id="app", access_token_expires_at=timezone.now()
@@ -149,7 +149,7 @@ def test_the_other_stores_action_goes_and_this_ones_is_blocked(
     assert here.state == ActionState.SUCCEEDED
 
 
-def test_agents_may_refresh_whatever_another_store_lost(
+def test_agents_may_refresh_when_another_store_lost_its_key(
     shop: Shop, seen: Any, store: Store, second: Store, as_alice: Client, conversation: Any
 ) -> None:
     shop.place()

@@ -206,7 +206,9 @@ def test_a_refused_renewal_does_not_take_a_valid_token_away(installed: Store, sh
     assert read(installed)
 
 
-def test_nobody_waits_for_a_renewal_with_a_valid_token(installed: Store, shop: Shop) -> None:
+def test_no_request_waits_for_a_renewal_while_its_token_is_valid(
+    installed: Store, shop: Shop
+) -> None:
     in_its_last_minutes()
     ShopConnection.objects.update(renewal_lease_until=timezone.now() + timedelta(seconds=15))
     with patch.object(tokens.time, "sleep", side_effect=AssertionError("waited")):

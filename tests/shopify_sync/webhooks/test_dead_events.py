@@ -47,7 +47,7 @@ def demo(db: None) -> Store:
     return Store.objects.create(domain="demo.myshopify.com")
 
 
-def test_the_preview_shows_shape_ids_and_amounts_and_nobodys_data(
+def test_the_preview_shows_shape_ids_and_amounts_but_no_personal_data(
     demo: Store, viewer: Client
 ) -> None:
     body = {

@@ -132,7 +132,7 @@ def test_an_unknown_time_zone_stops_nothing(
     assert Order.objects.visible().count() == 1
 
 
-def test_the_doctor_tells_of_a_zone_that_is_not_known_here(shop: Shop, store: Store) -> None:
+def test_the_doctor_reports_an_unknown_time_zone(shop: Shop, store: Store) -> None:
     shop.store.world.shops[DOMAIN].time_zone = "America/Newtown"
     ticks = {tick.name: tick for tick in doctor.examine(store, repair=False)}
     assert ticks["Time zone"].level == "warning"
@@ -142,11 +142,11 @@ def test_the_doctor_tells_of_a_zone_that_is_not_known_here(shop: Shop, store: St
     assert (store.time_zone, store.zone.key) == ("America/Newtown", "UTC")
 
 
-def test_a_known_zone_is_no_news(store: Store) -> None:
+def test_the_doctor_does_not_report_a_known_time_zone(store: Store) -> None:
     assert store.zone.key == "Europe/Berlin"
     assert "Time zone" not in {tick.name for tick in doctor.examine(store, repair=False)}
 
 
-def test_the_command_still_tells_of_what_is_missing(store: Store) -> None:
+def test_the_command_still_reports_what_is_missing(store: Store) -> None:
     with patch.object(doctor, "examine", return_value=[]):
         call_command("connect_store", shop=DOMAIN, check=True)

@@ -217,7 +217,7 @@ def test_whatever_comes_is_answered_and_what_was_promised_is_there(
     work_off()
 
 
-def test_a_door_that_parses_what_it_is_sent_would_break(
+def test_a_receiver_that_parses_bodies_would_break(
     connected: Store, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: read as JSON before it is kept, some delivery of these gets a 500."""

@@ -167,7 +167,7 @@ def test_too_large_a_body_is_413_and_not_400(connected: Store, push: Push, setti
     assert push(b'{"id": 1234567890}').status_code == 413
 
 
-def test_get_is_no_delivery(connected: Store, door: Door) -> None:
+def test_a_get_request_is_not_a_delivery(connected: Store, door: Door) -> None:
     assert door.get().status_code == 405
 
 
@@ -388,7 +388,7 @@ def test_a_body_that_never_ends_is_cut_off_and_one_broken_off_is_counted(
     assert (tally.store, tally.malformed, tally.unauthorized) == (None, 2, 1)
 
 
-def test_a_full_house_asks_shopify_to_come_again(
+def test_a_full_queue_asks_shopify_to_retry(
     transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.queue.enqueue", lambda *_, **__: True)
