@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError
 
 from orders.models import Policy
+
+_SHORTEST_KEY: Final = 32
 
 
 @checks.register(checks.Tags.database)
@@ -30,5 +33,19 @@ def policies_exist(
             "There are no policies, so every agent can refund any amount.",
             hint="Add limits for the agents and supervisors roles in the admin, under Policies.",
             id="orders.W001",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security)
+def audit_keys_are_long(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Refuse audit keys that could be guessed from the seals in the database."""
+    if all(len(key) >= _SHORTEST_KEY for key in settings.AUDIT_KEYS):
+        return []
+    return [
+        checks.Error(
+            f"Every key in AUDIT_KEYS must have {_SHORTEST_KEY} characters or more.",
+            hint="Make one with: openssl rand -hex 32",
+            id="orders.E001",
         )
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 from celery import shared_task
@@ -36,17 +35,13 @@ def end_overdue_actions() -> None:
 @shared_task
 def seal_audit() -> None:
     """Chain the audit entries written since the last run."""
-    until = time.monotonic() + SLICE_S
-    while audit.seal() and time.monotonic() < until:
-        pass
+    audit.seal_for(SLICE_S)
 
 
 @shared_task
 def seal_whole_audit() -> None:
     """Once a day, seal entries that became visible too late for the per-minute runs."""
-    until = time.monotonic() + SLICE_S
-    while audit.seal(whole=True) and time.monotonic() < until:
-        pass
+    audit.seal_for(SLICE_S, whole=True)
 
 
 @shared_task

@@ -121,6 +121,11 @@ SHOPIFY_ADMIN_ORIGIN = env.text("SHOPIFY_ADMIN_ORIGIN", "").rstrip("/")
 # How far back a new store is read if Shopify granted read_all_orders; 60 days otherwise.
 BACKFILL_DAYS = env.parsed("BACKFILL_DAYS", int, "365", "a number of days")
 FIELD_ENCRYPTION_KEYS: list[str] = []
+# Seal the audit log: the first seals, all verify. Empty: derived from FIELD_ENCRYPTION_KEYS.
+AUDIT_KEYS = env.items("AUDIT_KEYS")
+# Where the chain's heads are noted, so that `audit_verify` notices a chain that was cut off or
+# built again: put it on a disk that backups don't restore. Empty: nowhere.
+AUDIT_HEADS_FILE = env.text("AUDIT_HEADS_FILE", str(VAR_DIR / "audit-heads.jsonl"))
 
 # How long personal data is kept (orders.privacy.retention); 0 means forever.
 RETENTION_WEBHOOK_BODY_DAYS = env.whole("RETENTION_WEBHOOK_BODY_DAYS", 14)

@@ -12,7 +12,7 @@ from orders.models.actions import (
     RefundMethod,
     Returned,
 )
-from orders.models.audit import AuditEntry, AuditKind, AuditSeal
+from orders.models.audit import AuditEntry, AuditKind, AuditScan, AuditSeal
 from orders.models.checkouts import Checkout
 from orders.models.customers import Customer
 from orders.models.events import REFUNDED_KEY, EventKind, EventSource, OrderEvent
@@ -47,6 +47,7 @@ __all__ = [
     "ActionState",
     "AuditEntry",
     "AuditKind",
+    "AuditScan",
     "AuditSeal",
     "CancelRule",
     "Checkout",

@@ -30,6 +30,7 @@ class AuditKind(models.TextChoices):
     EXPORT = "export", "Data exported"
     PRIVACY = "privacy", "Privacy request"
     IDENTITY = "identity", "Identity confirmed without proof"
+    RESTORE = "restore", "Backup restored"
 
 
 class AuditEntry(models.Model):
@@ -64,7 +65,7 @@ class AuditEntry(models.Model):
 
 
 class AuditSeal(models.Model):
-    """A link of the chain: hash = SHA-256(previous hash + entry).
+    """A link of the chain: a hash of the previous one and an entry (orders.audit.chain).
 
     A single job seals entries, so writers never wait for each other; an entry that commits late is
     simply sealed later.
@@ -76,9 +77,32 @@ class AuditSeal(models.Model):
     prev_hash = models.CharField(max_length=64, unique=True)
     hash = models.CharField(max_length=64)
     sealed_at = models.DateTimeField(default=timezone.now)
+    version = models.PositiveSmallIntegerField(
+        default=1,
+        db_default=1,
+        help_text="The format: 1 is hashed without a key, 2 with one.",
+    )
+    key_id = models.CharField(
+        max_length=16,
+        blank=True,
+        db_default="",
+        help_text="Which key; the key itself is in the settings.",
+    )
 
     class Meta:
         ordering = ["seq"]
 
     def __str__(self) -> str:
         return f"{self.seq} {self.hash[:12]}"
+
+
+class AuditScan(models.Model):
+    """A single row: how far the daily scan for entries without a seal has come.
+
+    Only a position to go on from. Moving it delays the scan; `audit_verify` doesn't rely on it.
+    """
+
+    next_id = models.BigIntegerField(default=1)
+
+    def __str__(self) -> str:
+        return f"from {self.next_id} on"

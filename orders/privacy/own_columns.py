@@ -308,7 +308,7 @@ REGISTRY.declare("auth.Group", name="a role")
 REGISTRY.declare("auth.Permission", name="defined in code", codename="defined in code")
 REGISTRY.declare("contenttypes.ContentType", app_label="defined in code", model="defined in code")
 REGISTRY.declare("admin.LogEntry", object_id="a row's number")
-REGISTRY.declare("orders.AuditSeal", prev_hash="a hash", hash="a hash")
+REGISTRY.declare("orders.AuditSeal", prev_hash="a hash", hash="a hash", key_id="a hash")
 # The audit log is append-only and sealed in a chain, so customers' data must never enter it. It
 # does record which staff member did what, which is its purpose.
 REGISTRY.add(

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from core import csv_export
 from orders import audit
+from orders.audit import sealing
 from orders.models import AuditEntry, AuditKind, AuditSeal
 from tests.support.database import without_triggers
 
@@ -209,7 +210,7 @@ def _many(count: int, *, minutes_ago: float = 0.0) -> None:
 
 @pytest.mark.django_db
 def test_a_long_log_is_sealed_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "_SLICE", 7)
+    monkeypatch.setattr(sealing, "_SLICE", 7)
     _many(50)
     rounds = 0
     while audit.seal(at_most=9):
@@ -224,7 +225,7 @@ def test_a_seal_costs_the_same_however_long_the_log(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither more statements nor longer ones: what is older than an hour is not looked at."""
-    monkeypatch.setattr(audit, "_SLICE", 100)
+    monkeypatch.setattr(sealing, "_SLICE", 100)
     _many(3000, minutes_ago=600)
     _many(10, minutes_ago=300)
     while audit.seal():

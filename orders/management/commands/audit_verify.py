@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from orders import audit
+
+_SAYS_EVERY_S: Final = 5.0
 
 
 class Command(BaseCommand):
@@ -20,11 +23,30 @@ class Command(BaseCommand):
             default="",
             help="a hash printed by an earlier run, which the log must contain",
         )
+        parser.add_argument(
+            "--since",
+            default="",
+            help="a hash up to which an earlier run verified the log; goes on behind it",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = audit.verify(head=options["head"])
+        self._said_at, self._reached = time.monotonic(), options["since"]
+        try:
+            found = audit.verify(
+                head=options["head"], since=options["since"], progress=self._progress
+            )
+        except KeyboardInterrupt:
+            raise CommandError(f"Stopped. Go on with --since {self._reached}") from None
         self.stdout.write(f"{found.entries} entries, {found.sealed} sealed. Head: {found.head}")
+        for note in found.notes:
+            self.stdout.write(note)
         for problem in found.problems:
             self.stderr.write(problem)
         if found.problems:
             raise CommandError(f"The audit log is damaged: {len(found.problems)} problems.")
+
+    def _progress(self, seq: int, reached: str) -> None:
+        self._reached = reached
+        if time.monotonic() - self._said_at > _SAYS_EVERY_S:
+            self._said_at = time.monotonic()
+            self.stdout.write(f"Verified up to seal {seq}: {reached}")

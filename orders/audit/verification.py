@@ -1,0 +1,211 @@
+"""Verifying: recompute the chain from its beginning, or from a link verified earlier.
+
+Reads links and entries in slices, so memory doesn't depend on the length of the log.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+from django.utils import timezone
+
+from orders.audit import chain, heads, restores, sealing
+from orders.models import AuditEntry, AuditKind, AuditSeal
+
+# The sealing job has run several times by then.
+_SEALED_WITHIN: Final = timedelta(minutes=10)
+# Links per slice.
+_SLICE: Final = 1000
+# Problems that are kept word for word; the rest are counted.
+_NAMED: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The result of checking the log. `head` is the last hash in the chain.
+
+    `problems` holds one sentence per problem; empty means the log is intact. `notes` says what an
+    operator should know although it is no problem. `unkeyed`: links in the old format without key.
+    """
+
+    entries: int
+    sealed: int
+    unkeyed: int
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+    head: str
+
+
+class _Link(NamedTuple):
+    """A row of AuditSeal, in the order of its fields."""
+
+    seq: int
+    entry_id: int
+    prev_hash: str
+    hash: str
+    version: int
+    key_id: str
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What one pass over the chain has found so far."""
+
+    previous: str = chain.GENESIS
+    seq: int = 0
+    sealed: int = 0
+    unkeyed: int = 0
+    was_keyed: bool = False
+    # Heads that must be in the chain and haven't been met yet, each with where it is from.
+    wanted: dict[str, str] = field(default_factory=dict)
+    # Heads that a restored backup took away, each with the restore's date and reason.
+    lost: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    unnamed: int = 0
+
+    def found(self, problem: str) -> None:
+        if len(self.problems) < _NAMED:
+            self.problems.append(problem)
+        else:
+            self.unnamed += 1
+
+
+def verify(
+    *, head: str = "", since: str = "", progress: Callable[[int, str], None] | None = None
+) -> Verification:
+    """Recompute the chain.
+
+    `head`, a hash noted earlier, must be one of its links, as must those in AUDIT_HEADS_FILE.
+    `since` is the hash of a link up to which the chain was verified before; the work goes on behind
+    it. `progress` is called after each slice with the number and hash of the last link checked.
+    """
+    walk = _Walk(wanted={hash_: f"noted {at}" for hash_, at in heads.noted().items()})
+    if head:
+        walk.wanted[head] = "given"
+    if since:
+        _begin_behind(walk, since)
+    for links in _slices(walk.seq):
+        _check(walk, links)
+        if progress:
+            progress(walk.seq, walk.previous)
+    waiting = _check_unsealed(walk)
+    notes = _account_for_heads(walk)
+    if walk.unnamed:
+        walk.problems.append(f"… and {walk.unnamed} more.")
+    if walk.unkeyed:
+        notes.append(f"{walk.unkeyed} links are in the old format without a key.")
+    return Verification(
+        entries=walk.sealed + waiting,
+        sealed=walk.sealed,
+        unkeyed=walk.unkeyed,
+        problems=tuple(walk.problems),
+        notes=tuple(notes),
+        head=walk.previous,
+    )
+
+
+def _begin_behind(walk: _Walk, since: str) -> None:
+    link = AuditSeal.objects.filter(hash=since).first()
+    if link is None:
+        walk.found(f"The chain has no link {since} to go on from.")
+        return
+    walk.previous, walk.seq = link.hash, link.seq
+    walk.was_keyed = link.version == chain.KEYED
+    walk.wanted.pop(since, None)
+    # What was met in the earlier run isn't met again: look it up.
+    for wanted in list(walk.wanted):
+        if AuditSeal.objects.filter(hash=wanted, seq__lt=link.seq).exists():
+            del walk.wanted[wanted]
+    early = AuditSeal.objects.filter(seq__lte=link.seq).values("entry_id")
+    for entry in AuditEntry.objects.filter(kind=AuditKind.RESTORE, pk__in=early).values(
+        *chain.READ
+    ):
+        _remember_restore(walk, entry)
+
+
+def _slices(seq: int) -> Iterator[list[_Link]]:
+    rows = AuditSeal.objects.order_by("seq")
+    while True:
+        part = rows.filter(seq__gt=seq).values_list(*_Link._fields)[:_SLICE]
+        links = [_Link(*row) for row in part]
+        if not links:
+            return
+        yield links
+        seq = links[-1].seq
+
+
+def _check(walk: _Walk, links: list[_Link]) -> None:
+    rows = AuditEntry.objects.filter(pk__in=[link.entry_id for link in links])
+    entries: dict[int, Any] = {entry["id"]: entry for entry in rows.values(*chain.READ)}
+    for link in links:
+        walk.sealed += 1
+        if link.seq != walk.seq + 1:
+            walk.found(f"Seal {walk.seq + 1} is missing.")
+        if link.prev_hash != walk.previous:
+            walk.found(f"Seal {link.seq} does not follow the one before it.")
+        entry = entries.get(link.entry_id)
+        if entry is None:
+            walk.found(f"Entry {link.entry_id} was deleted.")
+        else:
+            _check_hash(walk, link, entry)
+            if entry["kind"] == AuditKind.RESTORE:
+                _remember_restore(walk, entry)
+        walk.seq, walk.previous = link.seq, link.hash
+        walk.wanted.pop(link.hash, None)
+
+
+def _check_hash(walk: _Walk, link: _Link, entry: chain.Entry) -> None:
+    if link.version == chain.UNKEYED:
+        walk.unkeyed += 1
+        if walk.was_keyed:
+            walk.found(f"Seal {link.seq} has no key although earlier ones do.")
+        expected = chain.unkeyed_hash(link.prev_hash, entry)
+    else:
+        walk.was_keyed = True
+        key = chain.keys().get(link.key_id)
+        if key is None:
+            walk.found(
+                f"Seal {link.seq} was made with key {link.key_id}, which is neither in AUDIT_KEYS "
+                "nor derived from FIELD_ENCRYPTION_KEYS."
+            )
+            return
+        expected = chain.keyed_hash(key, link.seq, link.prev_hash, entry)
+    if not hmac.compare_digest(expected, link.hash):
+        walk.found(f"Entry {link.entry_id} was changed.")
+
+
+def _remember_restore(walk: _Walk, entry: chain.Entry) -> None:
+    for lost in restores.heads_lost(entry["detail"]):
+        reason = entry["detail"].get("reason", "")
+        walk.lost[lost] = f"{entry['at']:%Y-%m-%d} by {entry['actor'] or 'the system'}: {reason}"
+
+
+def _check_unsealed(walk: _Walk) -> int:
+    """Count the entries without a seal, and report those that should have one by now."""
+    overdue, waiting = timezone.now() - _SEALED_WITHIN, 0
+    for _end, ids in sealing.unsealed_slices(1):
+        waiting += len(ids)
+        late = AuditEntry.objects.filter(pk__in=ids, at__lt=overdue) if ids else None
+        for pk in late.values_list("pk", flat=True) if late is not None else ():
+            walk.found(f"Entry {pk} was never sealed.")
+    return waiting
+
+
+def _account_for_heads(walk: _Walk) -> list[str]:
+    notes = []
+    told = set()
+    for wanted, origin in walk.wanted.items():
+        restore = walk.lost.get(wanted)
+        if restore is None:
+            walk.found(
+                f"The chain has no link {wanted} ({origin}): its end was cut off, or it was built "
+                "again."
+            )
+        elif restore not in told:
+            told.add(restore)
+            notes.append(f"The end of the chain was lost to a restored backup, {restore}")
+    return notes

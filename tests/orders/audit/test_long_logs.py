@@ -1,0 +1,101 @@
+"""Sealing and verifying a long log: in slices, in constant memory, and to be gone on with."""
+
+from __future__ import annotations
+
+import tracemalloc
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from core.sql import insert
+from orders import audit
+from orders.audit import sealing, verification
+from orders.models import AuditEntry, AuditKind, AuditScan, AuditSeal
+from tests.support.database import without_triggers
+
+pytestmark = pytest.mark.django_db
+
+
+def fill(count: int) -> None:
+    now = timezone.now()
+    for begin in range(0, count, 10_000):
+        insert(
+            AuditEntry,
+            [
+                {"kind": AuditKind.STORE, "after": str(n), "at": now, "detail": {"row": n}}
+                for n in range(begin, min(begin + 10_000, count))
+            ],
+        )
+
+
+def peak_mb(begin: float = 0.0) -> float:
+    return tracemalloc.get_traced_memory()[1] / 2**20 - begin
+
+
+def test_verifying_goes_on_behind_a_link() -> None:
+    fill(30)
+    audit.seal()
+    reached: list[tuple[int, str]] = []
+    audit.verify(progress=lambda seq, head: reached.append((seq, head)))
+    middle = AuditSeal.objects.get(seq=20).hash
+    found = audit.verify(since=middle)
+    assert (found.sealed, found.problems, found.head) == (10, (), reached[-1][1])
+    with without_triggers(connection):
+        AuditEntry.objects.filter(after="25").update(after="x")
+        AuditEntry.objects.filter(after="5").update(after="x")
+    assert len(audit.verify(since=middle).problems) == 1
+    assert len(audit.verify().problems) == 2
+    assert "no link" in audit.verify(since="f" * 64).problems[0]
+    # A head noted before that link was met by the run that verified up to it.
+    early = AuditSeal.objects.get(seq=10).hash
+    assert not any(early in problem for problem in audit.verify(head=early, since=middle).problems)
+
+
+def test_problems_without_end_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "_NAMED", 5)
+    fill(20)
+    audit.seal()
+    with without_triggers(connection):
+        AuditEntry.objects.update(after="x")
+    assert audit.verify().problems[-1] == "… and 15 more."
+
+
+def test_the_daily_scan_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "_SLICE", 10)
+    fill(30)
+    sealed = 0
+    for turn in range(1, 4):
+        sealed += audit.seal_for(0, whole=True)
+        assert sealed == turn * 10
+    assert AuditScan.objects.get().next_id == AuditEntry.objects.latest("pk").pk + 1
+    assert audit.seal_for(0, whole=True) == 0
+    assert AuditScan.objects.get().next_id == 1
+
+
+@pytest.mark.slow
+def test_300_000_entries_are_sealed_and_verified_in_constant_memory() -> None:
+    """And the control: read at once, as it was, the same entries take many times as much."""
+    size = 300_000
+    fill(size)
+    tracemalloc.start()
+    try:
+        assert audit.seal_for(300) == size
+        sealing_mb = peak_mb()
+        tracemalloc.reset_peak()
+        found = audit.verify()
+        verifying_mb = peak_mb()
+        assert (found.sealed, found.problems) == (size, ())
+        tracemalloc.reset_peak()
+        whole = list(AuditSeal.objects.all()[:50_000])
+        at_once_mb = peak_mb() * size / len(whole)
+    finally:
+        tracemalloc.stop()
+    assert max(sealing_mb, verifying_mb) < 20
+    assert at_once_mb > 100
+    # A seal after that costs what it costs in an empty log.
+    fill(1)
+    began = timezone.now()
+    assert audit.seal() == 1
+    assert timezone.now() - began < timedelta(seconds=5)
