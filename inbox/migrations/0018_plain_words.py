@@ -11,6 +11,7 @@ from django.db import migrations, models
 
 import inbox.models.campaigns
 import inbox.models.frames
+from core.label_migrations import LabelsOnly
 
 
 class Migration(migrations.Migration):
@@ -19,7 +20,7 @@ class Migration(migrations.Migration):
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
-    operations = [
+    changes = [
         migrations.AlterField(
             model_name="campaign",
             name="abandoned_after_minutes",
@@ -712,3 +713,4 @@ class Migration(migrations.Migration):
             ),
         ),
     ]
+    operations = [LabelsOnly(state_operations=changes)]

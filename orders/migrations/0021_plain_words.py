@@ -7,6 +7,7 @@ from django.db import migrations, models
 
 import core.encryption
 import orders.models.stores
+from core.label_migrations import LabelsOnly
 
 
 class Migration(migrations.Migration):
@@ -15,7 +16,7 @@ class Migration(migrations.Migration):
         ("orders", "0020_dirty_by_store"),
     ]
 
-    operations = [
+    changes = [
         migrations.AlterField(
             model_name="auditentry",
             name="actor",
@@ -699,3 +700,4 @@ class Migration(migrations.Migration):
             ),
         ),
     ]
+    operations = [LabelsOnly(state_operations=changes)]

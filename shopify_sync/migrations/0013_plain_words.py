@@ -3,6 +3,7 @@
 from django.db import migrations, models
 
 import core.encryption
+from core.label_migrations import LabelsOnly
 
 
 class Migration(migrations.Migration):
@@ -10,7 +11,7 @@ class Migration(migrations.Migration):
         ("shopify_sync", "0012_customer_pages"),
     ]
 
-    operations = [
+    changes = [
         migrations.AlterField(
             model_name="backfill",
             name="bytes_reached",
@@ -170,3 +171,4 @@ class Migration(migrations.Migration):
             ),
         ),
     ]
+    operations = [LabelsOnly(state_operations=changes)]
