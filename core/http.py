@@ -67,7 +67,7 @@ class _Call:
         with self.lock:
             self.connection, self.sock = connection, sock
             if self.is_cut:
-                raise TimeoutError("the call's time is over")
+                raise TimeoutError("the call's deadline has passed")
 
     def end(self) -> None:
         """Mark the call as over: a later `cut` does nothing."""
@@ -294,7 +294,7 @@ def call(
         while part := answer.read(_CHUNK):
             size += len(part)
             if size > at_most:
-                raise NoAnswer(f"an answer of more than {at_most} bytes", has_sent=True)
+                raise NoAnswer(f"a response of more than {at_most} bytes", has_sent=True)
             parts.append(part)
     return Answer(b"".join(parts), answer)
 
@@ -335,7 +335,7 @@ def stream(
         yield answer
         is_whole = not under_way.is_cut
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        why = "no complete answer in time" if under_way.is_cut else "no answer"
+        why = "no complete response in time" if under_way.is_cut else "no response"
         has_sent = under_way.has_sent or (under_way.connection is None and not _is_unsent(error))
         raise NoAnswer(why, has_sent=has_sent) from error
     finally:
@@ -347,4 +347,4 @@ def stream(
                 answer.close()
             answer.release_conn()
     if not is_whole:
-        raise NoAnswer("no complete answer in time", has_sent=True)
+        raise NoAnswer("no complete response in time", has_sent=True)

@@ -163,7 +163,9 @@ class AdminClient:
         shop's bucket is less than half full.
         """
         if self._is_background and (wait_s := self._budget.background_wait_s()) > 0:
-            raise Throttled(f"{name}: the budget is the agents'", retry_after_s=wait_s)
+            raise Throttled(
+                f"{name}: the rest of the rate limit is reserved for agents", retry_after_s=wait_s
+            )
         return self._call(name, load(name), variables, is_mutation=False)
 
     def execute(self, name: str, variables: JsonObject) -> JsonObject:
@@ -275,7 +277,7 @@ class AdminClient:
                 raise OutcomeUnknown(str(error), request_id=request_id)
             raise error
         if not isinstance(data, dict):
-            raise OutcomeUnknown(f"{name}: an answer without data", request_id=request_id)
+            raise OutcomeUnknown(f"{name}: a response without data", request_id=request_id)
         return data
 
     def _graphql_error(self, name: str, errors: Any, cost: Any, request_id: str) -> ShopifyError:
@@ -313,13 +315,13 @@ def _code(error: JsonObject) -> str:
 
 def _parse(name: str, raw: bytes, request_id: str) -> JsonObject:
     if len(raw) > _MAX_ANSWER_BYTES:
-        raise OutcomeUnknown(f"{name}: an answer of {len(raw)} bytes", request_id=request_id)
+        raise OutcomeUnknown(f"{name}: a response of {len(raw)} bytes", request_id=request_id)
     try:
         answer = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise OutcomeUnknown(f"{name}: an unreadable answer", request_id=request_id) from error
+        raise OutcomeUnknown(f"{name}: an unreadable response", request_id=request_id) from error
     if not isinstance(answer, dict):
-        raise OutcomeUnknown(f"{name}: an unreadable answer", request_id=request_id)
+        raise OutcomeUnknown(f"{name}: an unreadable response", request_id=request_id)
     return answer
 
 

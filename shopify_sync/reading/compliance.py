@@ -74,7 +74,7 @@ def customer_number(event: WebhookEvent) -> int | None:
 
 def _uninstalled(store: Store, body: JsonObject, now: datetime) -> None:
     if body.get("myshopify_domain") != store.domain or "id" not in body:
-        raise UnprovenBody("app/uninstalled is not of this shop")
+        raise UnprovenBody("app/uninstalled is about another shop")
     if is_refused(store):
         privacy.note_uninstalled(store, now=now)
 
@@ -113,7 +113,7 @@ def _ask(store: Store, kind: PrivacyKind, body: JsonObject, scope: Scope, now: d
 def _check_shape(store: Store, body: JsonObject, keys: set[str]) -> None:
     """Require exactly the topic's keys, because a body of another topic has different ones."""
     if set(body) != _SHOP_KEYS | keys:
-        raise UnprovenBody("the body is not of this topic's shape")
+        raise UnprovenBody("the body doesn't have this topic's shape")
     if body["shop_domain"] != store.domain:
         raise UnprovenBody("the body names another shop")
 
@@ -124,7 +124,7 @@ def _customer_scope(store: Store, body: JsonObject, keys: set[str], orders_key: 
     if not isinstance(customer, dict) or not _is_id(customer.get("id")):
         raise UnprovenBody("the body names no customer")
     if not isinstance(orders, list) or not all(_is_id(number) for number in orders):
-        raise UnprovenBody("the body's orders are no ids")
+        raise UnprovenBody("the body's orders aren't IDs")
     email, phone = customer.get("email"), customer.get("phone")
     return Scope(
         store_id=store.pk,

@@ -88,7 +88,7 @@ def callback(request: HttpRequest) -> HttpResponse:
     asked: JsonObject = request.session.pop(_SESSION, None) or {}
     row = _connection(str(asked.get("shop", "")))
     if row is None or (problem := _distrust(request, asked, row)):
-        logger.warning("rejected an installation's answer: %s", row and problem)
+        logger.warning("rejected an installation's response: %s", row and problem)
         return _problem(request, "This response doesn't belong to an installation started here.")
     try:
         tokens.exchange(row, request.GET["code"])

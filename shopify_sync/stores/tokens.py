@@ -141,7 +141,9 @@ def _renew(row: ShopConnection, used: Secret) -> Secret:
                 return _store(row, answer)
         if not grants:
             # No status=401 here: Shopify wasn't asked, so the app may well be installed.
-            raise NeedsAdmin("There is no permission to renew the access token with. " + RECONNECT)
+            raise NeedsAdmin(
+                "There is no refresh token to renew the access token with. " + RECONNECT
+            )
         why = "Shopify refuses to renew the access token: the app was uninstalled, or its "
         why += "client secret was changed. "
         raise NeedsAdmin(why + RECONNECT, status=401)
@@ -226,7 +228,7 @@ def _ask(row: ShopConnection, grant: dict[str, str]) -> JsonObject | None:
     Raises Unreachable, and NeedsAdmin if the client secret cannot be decrypted.
     """
     if database.in_atomic_block and not getattr(settings, "TESTING_IN_TRANSACTION", False):
-        raise RuntimeError("a token would be asked for inside a database transaction")
+        raise RuntimeError("a token would be requested inside a database transaction")
     domain = row.store.domain
     body = {"client_id": row.client_id, "client_secret": opened(row.api_secret).reveal(), **grant}
     try:
@@ -244,7 +246,7 @@ def _ask(row: ShopConnection, grant: dict[str, str]) -> JsonObject | None:
             at_most=_MAX_ANSWER_BYTES,
         )
     except http.NoAnswer as error:
-        raise Unreachable(f"{domain}: no answer to the request for a token") from error
+        raise Unreachable(f"{domain}: no response to the token request") from error
     if answer.status in _REFUSED:
         return None
     try:
@@ -252,7 +254,7 @@ def _ask(row: ShopConnection, grant: dict[str, str]) -> JsonObject | None:
     except ValueError:
         found = None
     if not isinstance(found, dict) or not found.get("access_token"):
-        raise Unreachable(f"{domain}: HTTP {answer.status} to the request for a token")
+        raise Unreachable(f"{domain}: HTTP {answer.status} to the token request")
     return found
 
 

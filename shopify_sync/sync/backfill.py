@@ -172,7 +172,7 @@ def _import(row: Backfill) -> float | None:
     for found in bulk_file.orders_in(row.url, start=row.bytes_done):
         try:
             if found.data is None:
-                raise mapping.MalformedAnswer("a line that is no JSON object of this order")
+                raise mapping.MalformedAnswer("a line that isn't a JSON object of this order")
             batch.append(mapping.order_snapshot(found.data))
         except mapping.MalformedAnswer as error:
             logger.warning("could not read %s in %s's bulk file: %s", found.gid, row.store, error)

@@ -175,7 +175,7 @@ def _parse(line: bytes) -> Json | None:
 def _lines(url: str, start: int) -> Iterator[tuple[int, bytes]]:
     """Yield each non-empty line together with the position of the byte after it."""
     if not url.startswith("https://") and not settings.SHOPIFY_ADMIN_ORIGIN:
-        raise NeedsAdmin(f"Shopify named a file that is not behind https: {url[:60]}")
+        raise NeedsAdmin(f"Shopify named a file that isn't served over HTTPS: {url[:60]}")
     at, rest = start, b""
     for chunk in _chunks(url, start):
         *lines, rest = (rest + chunk).split(b"\n")
@@ -184,7 +184,7 @@ def _lines(url: str, start: int) -> Iterator[tuple[int, bytes]]:
             if line.strip():
                 yield at, line
         if len(rest) > _LONGEST_LINE:
-            raise Unreachable("the result file holds a line longer than 8 MB")
+            raise Unreachable("the result file contains a line longer than 8 MB")
     if rest.strip():
         yield at + len(rest), rest
 
@@ -198,14 +198,14 @@ def _chunks(url: str, start: int) -> Iterator[bytes]:
             if answer.status == 416:
                 return
             if answer.status not in {200, 206}:
-                raise Unreachable(f"the result file answered HTTP {answer.status}")
+                raise Unreachable(f"the request for the result file returned HTTP {answer.status}")
             # A server that ignores Range starts at the beginning.
             skip = start if answer.status == 200 else 0
             for chunk in answer.stream(_CHUNK):
                 yield chunk[skip:]
                 skip = max(0, skip - len(chunk))
     except http.NoAnswer as error:
-        raise Unreachable("the result file broke off") from error
+        raise Unreachable("the download of the result file broke off") from error
 
 
 @cache

@@ -483,7 +483,7 @@ def test_hiccups_do_not_end_a_backfill_that_gets_on(
     def breaks_after_one(url: str, *, start: int) -> Any:
         for number, found in enumerate(real(url, start=start)):
             if number == 1:
-                raise Unreachable("the result file broke off")
+                raise Unreachable("the download of the result file broke off")
             yield found
 
     monkeypatch.setattr(backfill.bulk_file, "orders_in", breaks_after_one)
