@@ -172,12 +172,12 @@ def to_process(units: Units) -> int:
 def to_book(units: Units) -> int:
     """Count how many of the units no one has booked in yet.
 
-    Within a line, booked units are refunded first.
+    Within a line, booked units are refunded first. Expects what `take` returns: no more units than
+    the line has left to refund.
     """
     line = units.line
     booked_left = max(0, line.received + line.missing - line.refunded)
-    unbooked = line.quantity - line.received - line.missing
-    return min(max(0, units.quantity - booked_left), max(0, unbooked))
+    return max(0, units.quantity - booked_left)
 
 
 def on_shelf(order: OrderSnapshot) -> Counter[str]:

@@ -239,3 +239,9 @@ def test_a_role_or_an_account_that_is_taken_away_ends_at_once(
     assert not policies.is_supervisor(sara)
     assert policies.acting_refusal(AnonymousUser()) is not None
     assert not policies.is_supervisor(AnonymousUser())
+
+
+def test_an_order_without_any_sum_converts_one_to_one() -> None:
+    """Its rate is unknown; nothing on it can be refunded, so no limit can be exceeded."""
+    order = Order(currency="USD", shop_currency="EUR", total=0, total_shop=0)
+    assert policies.in_shop_currency(Money(Decimal(5), "USD"), order) == Money(Decimal(5), "EUR")

@@ -301,3 +301,36 @@ def test_no_action_is_allowed_on_an_order_that_was_read_in_part(name: str) -> No
     incomplete = order(unread=(name,))
     assert (refund(incomplete), cancel(incomplete)) == ("incomplete", "incomplete")
     assert (refund(order()), cancel(order())) == (None, None)
+
+
+def booked(gid: str, amount: str, ago: timedelta) -> Refund:
+    """A refund of which all the money has moved."""
+    paid = RefundTransaction(gid=f"{gid}-t", status="SUCCESS", amount=bag(amount))
+    return Refund(gid=gid, created_at=NOW - ago, total=bag(amount), transactions=(paid,))
+
+
+@pytest.mark.parametrize(
+    ("ago", "says"),
+    [
+        ((timedelta(minutes=59),), ["€2.00 of this order was just refunded."]),
+        ((timedelta(minutes=60),), []),
+        (
+            (timedelta(minutes=59), timedelta(minutes=1)),
+            ["€3.00 of this order was just refunded (€5.00 within an hour)."],
+        ),
+        (
+            (timedelta(minutes=60), timedelta(minutes=1)),
+            ["€3.00 of this order was just refunded."],
+        ),
+    ],
+)
+def test_refunds_of_the_last_hour_are_warned_about(
+    ago: tuple[timedelta, ...], says: list[str]
+) -> None:
+    sums = ("2.00", "3.00")
+    refunds = tuple(
+        booked(str(n), amount, at) for n, (amount, at) in enumerate(zip(sums, ago, strict=False))
+    )
+    found = rules.refund_advice(order(refunds=refunds), delivered=False, now=NOW)
+    warned = [a.text for a in found if a.code == "just_refunded"]
+    assert [text.split(" This would")[0] for text in warned] == says

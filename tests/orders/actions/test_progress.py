@@ -349,6 +349,11 @@ def test_a_refund_whose_id_is_known_is_that_one_alone() -> None:
         (AUTOMATIC, True),
         (replace(AUTOMATIC, created_at=NOW - timedelta(seconds=30)), True),
         (replace(AUTOMATIC, created_at=NOW + timedelta(minutes=59)), True),
+        # The window includes both of its ends.
+        (replace(AUTOMATIC, created_at=NOW - timedelta(seconds=60)), True),
+        (replace(AUTOMATIC, created_at=NOW + timedelta(hours=1)), True),
+        (replace(AUTOMATIC, created_at=NOW - timedelta(seconds=61)), False),
+        (replace(AUTOMATIC, created_at=NOW + timedelta(seconds=3601)), False),
         (replace(AUTOMATIC, created_at=NOW - timedelta(minutes=2)), False),
         (replace(AUTOMATIC, created_at=NOW + timedelta(hours=2)), False),
         (replace(AUTOMATIC, created_at=None), False),

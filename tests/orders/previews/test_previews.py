@@ -573,6 +573,13 @@ def test_a_summary_rests_on_facts_and_not_on_notes(store: Store) -> None:
         assert any(word in sentence for sentence in told), (word, told)
 
 
+def test_a_fact_that_an_older_summary_lacks_has_not_changed() -> None:
+    """A version before this one may have stored fewer facts with an action."""
+    after = previews.facts(order())
+    before = {key: value for key, value in after.items() if key != "disputes"}
+    assert previews.changes(before, after | {"disputes": "dispute-1:NEEDS_RESPONSE"}) == ()
+
+
 def test_facts_are_kept_with_an_action_so_their_form_is_fixed() -> None:
     """What one version wrote down, the next one compares."""
     assert previews.facts(order()) == {

@@ -323,3 +323,11 @@ def test_once_accepted_the_one_new_refund_through_the_return_is_its_own(
     if not is_found:
         assert isinstance(move(found, *others), Waiting)
     assert refund_of(action("doubtful"), snapshot) is None
+
+
+def test_units_are_taken_from_lines_of_the_chosen_item_only() -> None:
+    mine = ReturnLine(line_gid="line-1", quantity=2, gid="item-1", part_gid="part-1")
+    # It is here, so it would come first if it counted.
+    other = ReturnLine(line_gid="line-2", quantity=2, gid="item-2", part_gid="part-2", received=2)
+    both = back(lines=(other, mine))
+    assert return_units.take(both, of(1)) == (Units(mine, 1),)
