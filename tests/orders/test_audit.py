@@ -177,11 +177,11 @@ def test_new_powers_are_written(alice: User) -> None:
         "+cmd|' /C notepad'!'A1'",
     ],
 )
-def test_a_cell_cannot_be_a_formula(payload: str) -> None:
+def test_a_csv_cell_cannot_become_a_formula(payload: str) -> None:
     assert csv_export.harmless(payload).startswith("'")
 
 
-def test_ordinary_cells_stay() -> None:
+def test_ordinary_csv_cells_are_unchanged() -> None:
     cells = ("a=b", "12.50", None, 3, "")
     assert [csv_export.harmless(cell) for cell in cells] == ["a=b", "12.50", "", "3", ""]
 

@@ -228,7 +228,7 @@ def test_a_canceled_order_with_money_has_a_refund_to_come() -> None:
     assert not rules.refund_outstanding(order(cancelled_at=NOW, paid="0"))
 
 
-def test_payments_are_what_brought_money() -> None:
+def test_only_transactions_that_brought_money_count_as_payments() -> None:
     sale, capture = payment(), payment(gid="b", kind="CAPTURE", is_manual=True)
     others = (
         payment(gid="c", kind="AUTHORIZATION", is_manual=True),
@@ -276,7 +276,7 @@ def test_what_is_advised_about_a_refund() -> None:
     assert "2 times" in twice[0].text
 
 
-def test_a_canceled_shipment_is_none() -> None:
+def test_a_canceled_shipment_does_not_count() -> None:
     gone = shipped(parcel(status="CANCELLED"))
     assert not rules.is_shipped(gone)
     assert rules.shipment_refusal(gone) is None

@@ -71,7 +71,7 @@ def test_more_rows_than_one_statement_may_hold_are_all_written(order: Order) -> 
     assert Customer.objects.filter(email="").count() == 700
 
 
-def test_nothing_equals_one_of_none(order: Order) -> None:
+def test_a_lookup_among_no_values_matches_nothing(order: Order) -> None:
     assert sql.select(Order, "id", gid=[]) == []
 
 

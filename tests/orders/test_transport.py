@@ -165,7 +165,7 @@ def test_a_pools_patience_is_the_whole_calls() -> None:
     assert http.patience_s(http.pool(connect_s=2.0, read_s=10.0)) == 12.0
 
 
-def test_without_the_watch_it_would() -> None:
+def test_without_the_watchdog_the_caller_would_be_held() -> None:
     """The negative control: each byte comes in time, so a library waits for the last of them."""
     with (
         serving(drips(HEAD % 5 + b"hello")) as server,

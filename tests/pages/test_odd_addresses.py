@@ -158,12 +158,12 @@ def test_a_script_on_an_odd_page_is_told_that_the_session_has_ended(where: str) 
         ("0001-01-01T00:00:00+01:00", False),
     ],
 )
-def test_what_is_a_moment(text: str, is_one: bool) -> None:
+def test_which_texts_are_accepted_as_a_moment(text: str, is_one: bool) -> None:
     assert (filters.moment(text) is not None) == is_one
 
 
 @pytest.mark.slow
-def test_a_page_that_breaks_is_seen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_page_fails_the_check(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control."""
     from inbox.conversations import listing as pages
 

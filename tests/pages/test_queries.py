@@ -325,7 +325,7 @@ def test_the_lists_of_the_admin(channel: Channel, store: Store, boss: Client, al
     assert "\n".join(troubles) == ""
 
 
-def test_a_query_for_each_row_is_seen(
+def test_a_query_per_row_fails_the_check(
     channel: Channel, store: Store, boss: Client, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: the list without its select_related."""

@@ -112,7 +112,7 @@ def test_without_the_middleware_pages_are_mixed_up(desk: Desk, settings: Any) ->
 
 
 @pytest.mark.parametrize("path", ["/inbox/decisions/", "/inbox/orders/?q=1"])
-def test_a_part_of_a_page_is_not_kept(desk: Desk, path: str) -> None:
+def test_a_fragment_is_not_cached(desk: Desk, path: str) -> None:
     part = desk.client.get(path, headers={"HX-Request": "true"})
     assert "<html" not in part.content.decode()
     assert "no-store" in part.headers["Cache-Control"]
@@ -198,7 +198,7 @@ def test_every_header_that_module_reads_is_declared() -> None:
         'x = request.META.get("HTTP_HX_REQUEST")',
     ],
 )
-def test_another_module_that_reads_one_is_seen(line: str) -> None:
+def test_another_module_that_reads_such_a_header_fails_the_check(line: str) -> None:
     """Negative control."""
     assert list(headers_read(line))
 

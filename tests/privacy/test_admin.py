@@ -98,7 +98,7 @@ def test_a_downloaded_export_ends_as_done(
 
 
 @pytest.mark.parametrize("door", ["export", "stop", "run"])
-def test_only_who_may_presses_the_buttons(store: Store, db: None, door: str) -> None:
+def test_only_permitted_people_can_export_run_or_stop(store: Store, db: None, door: str) -> None:
     request = data_request(store)
     viewer = User.objects.create_user("viewer", is_staff=True)
     viewer.user_permissions.add(Permission.objects.get(codename="view_privacyrequest"))

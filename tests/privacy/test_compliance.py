@@ -74,7 +74,7 @@ def test_a_redact_request_is_written_down_with_its_due_date(store: Store) -> Non
     )
 
 
-def test_the_same_request_again_asks_for_nothing_new(store: Store) -> None:
+def test_a_repeated_privacy_request_is_handled_once(store: Store) -> None:
     for _ in range(3):
         send("customers/redact", REDACT)
     sweep_privacy()
@@ -136,7 +136,9 @@ def test_an_uninstallation_shopify_denies_changes_nothing(store: Store) -> None:
     assert (store.uninstalled_at, store.is_active) == (None, True)
 
 
-def test_without_asking_shopify_it_would(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_asking_shopify_a_false_uninstallation_would_be_believed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Negative control."""
     monkeypatch.setattr(compliance, "is_refused", lambda store: True)
     send("app/uninstalled", GONE)
@@ -173,7 +175,7 @@ def test_a_shop_redact_of_an_installed_app_is_refused(store: Store) -> None:
     assert ShopConnection.objects.exists()
 
 
-def test_every_topic_with_a_handler_is_heard_of_a_store_that_is_switched_off() -> None:
+def test_a_store_that_is_off_still_gets_every_handled_compliance_topic() -> None:
     assert set(compliance.HANDLERS) == delivery.ALWAYS_HEARD
 
 

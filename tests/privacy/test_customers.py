@@ -75,7 +75,7 @@ def test_a_customer_without_orders_goes_by_their_own_age(shop: Shop, jane: Custo
     assert (jane.name, jane.email, jane.note, jane.tags) == ("", "", "", [])
 
 
-def test_whom_a_contact_is_not_is_forgotten_and_the_contact_stays(
+def test_redacting_a_wrong_suggestion_keeps_the_contact(
     shop: Shop, jane: Customer, sara: User
 ) -> None:
     tom = Contact.objects.create(name="Tom")
@@ -93,9 +93,7 @@ def test_whom_a_contact_is_not_is_forgotten_and_the_contact_stays(
     assert [i.value for i in tom.identities.all()] == ["tom@example.com"]
 
 
-def test_whom_shopify_merged_into_the_customer_is_redacted_with_them(
-    shop: Shop, jane: Customer
-) -> None:
+def test_customers_merged_into_the_customer_are_redacted_too(shop: Shop, jane: Customer) -> None:
     now = timezone.now()
     gone = {"deleted_at": now, "email": "jane.old@example.com", "name": "Jane Old"}
     for number, into in ((71, jane.gid), (72, "gid://shopify/Customer/71")):

@@ -40,7 +40,7 @@ def update(action: OrderAction, **changes: Any) -> None:
         assert OrderAction.objects.filter(pk=action.pk).update(**changes) == 1
 
 
-def test_the_words_of_an_ended_action_can_be_emptied(action: OrderAction) -> None:
+def test_the_notes_of_an_ended_action_can_be_emptied(action: OrderAction) -> None:
     for name, value in emptied(action).items():
         update(action, **{name: value})
     action.refresh_from_db()
@@ -50,7 +50,9 @@ def test_the_words_of_an_ended_action_can_be_emptied(action: OrderAction) -> Non
 
 
 @pytest.mark.parametrize("state", SENDABLE_STATES)
-def test_those_of_one_under_way_cannot(action: OrderAction, state: ActionState) -> None:
+def test_the_notes_of_an_action_in_progress_cannot_be_emptied(
+    action: OrderAction, state: ActionState
+) -> None:
     changes = emptied(action)
     with without_triggers(connection):
         update(action, state=state, settled_at=None, evidence_at=None)
@@ -59,7 +61,9 @@ def test_those_of_one_under_way_cannot(action: OrderAction, state: ActionState) 
             update(action, **{name: changes[name]})
 
 
-def test_those_of_one_that_waits_for_a_supervisor_can(action: OrderAction) -> None:
+def test_the_notes_of_an_action_waiting_for_a_supervisor_can_be_emptied(
+    action: OrderAction,
+) -> None:
     """Nothing is sent of it any more, and a deletion must not wait for a person for ever."""
     changes = emptied(action)
     with without_triggers(connection):
@@ -87,7 +91,7 @@ def _turned(steps: Any) -> Any:
 
 
 @pytest.mark.parametrize("forge", [_other_amount, _other_note, _one_less, _turned])
-def test_under_cover_of_a_redaction_no_request_changes(action: OrderAction, forge: Any) -> None:
+def test_a_redaction_cannot_change_the_frozen_request(action: OrderAction, forge: Any) -> None:
     for base in (action.steps, emptied(action)["steps"]):
         forged = forge(copy.deepcopy(base))
         with pytest.raises(IntegrityError):

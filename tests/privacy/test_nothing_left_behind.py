@@ -189,7 +189,7 @@ def _unless(label: str, mask: Any) -> Any:
     return lambda self, rows: 0 if self.label == label else mask(self, rows)
 
 
-def test_what_shopify_still_tells_does_not_come_back(
+def test_data_that_shopify_still_sends_does_not_come_back(
     store: Store, channel: Channel, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(store, channel, alice, 2)
@@ -292,7 +292,7 @@ def test_an_action_under_way_is_waited_for(store: Store, channel: Channel, alice
     assert found_of(dump(), [0]) == []
 
 
-def test_a_contact_of_two_stores_keeps_what_is_of_the_other(
+def test_a_contact_of_two_stores_keeps_the_other_stores_data(
     store: Store, channel: Channel, alice: User
 ) -> None:
     second = Store.objects.create(domain="second.myshopify.com")
@@ -342,7 +342,7 @@ SECRET_TEXT = filling.SECRET.decode()
 
 
 @pytest.mark.slow
-def test_what_is_too_old_goes_and_the_rest_stays(
+def test_only_data_past_its_retention_period_is_deleted(
     store: Store, channel: Channel, alice: User
 ) -> None:
     fill(store, channel, alice, 20)
@@ -384,7 +384,9 @@ def test_what_is_too_old_goes_and_the_rest_stays(
     assert not Message.objects.exists()
 
 
-def test_zero_keeps_for_ever(store: Store, channel: Channel, alice: User, settings: Any) -> None:
+def test_a_retention_period_of_zero_keeps_data_forever(
+    store: Store, channel: Channel, alice: User, settings: Any
+) -> None:
     fill(store, channel, alice, 1)
     for name in ("WEBHOOK_BODY", "ORDER_PERSONAL", "DRAFT", "SESSION"):
         setattr(settings, f"RETENTION_{name}_DAYS", 0)
@@ -407,7 +409,7 @@ def test_the_command_counts_first(
     assert not WebhookEvent.objects.exclude(body=b"").exists()
 
 
-def test_a_webhook_that_waits_keeps_its_body_until_it_is_done(
+def test_a_waiting_webhook_keeps_its_body_until_it_is_processed(
     store: Store, channel: Channel, alice: User
 ) -> None:
     fill(store, channel, alice, 1)

@@ -45,7 +45,7 @@ def talk(store: Store, channel: Channel, alice: User) -> Conversation:
     return Conversation.objects.get(pk=message.conversation_id)
 
 
-def test_what_somebody_wrote_in_anothers_conversation_goes_with_them(
+def test_a_redacted_participants_messages_are_deleted_from_anothers_conversation(
     store: Store, channel: Channel, talk: Conversation
 ) -> None:
     redact(store, 1)
@@ -67,7 +67,7 @@ def test_the_conversations_own_customer_goes_and_the_other_stays(
     assert names == {"", canary(1)}
 
 
-def test_the_list_shows_no_words_to_who_is_gone(
+def test_the_list_shows_no_preview_of_a_redacted_person(
     store: Store, channel: Channel, talk: Conversation, alice: User
 ) -> None:
     """The customer wrote last, and the answer was to the other one."""
@@ -80,7 +80,7 @@ def test_the_list_shows_no_words_to_who_is_gone(
     assert talk.last_message_preview == ""
 
 
-def test_the_list_goes_on_showing_words_to_who_stays(
+def test_the_list_keeps_the_preview_of_the_person_who_stays(
     store: Store, channel: Channel, talk: Conversation, alice: User
 ) -> None:
     write(channel, 0, into=0)
@@ -91,7 +91,9 @@ def test_the_list_goes_on_showing_words_to_who_stays(
     assert talk.last_message_preview == f"Dear {canary(0)}"
 
 
-def test_the_list_shows_no_words_that_are_too_old(conversation: Conversation, alice: User) -> None:
+def test_the_list_shows_no_preview_of_a_deleted_message(
+    conversation: Conversation, alice: User
+) -> None:
     now = timezone.now()
     conversation.messages.update(created_at=now - timedelta(days=4000))
     services.note(conversation=conversation, by=alice, text="A friend of the house")
@@ -101,7 +103,7 @@ def test_the_list_shows_no_words_that_are_too_old(conversation: Conversation, al
     assert conversation.last_message_preview == ""
 
 
-def test_who_takes_part_in_a_living_conversation_is_not_deleted_as_too_old(
+def test_a_participant_of_a_recent_conversation_is_not_deleted_as_too_old(
     channel: Channel, conversation: Conversation
 ) -> None:
     bob, _is_new = services.receive(

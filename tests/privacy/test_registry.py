@@ -15,7 +15,7 @@ from tests.support import snapshots as samples
 from tests.support.personal import KEPT, filled
 
 
-def test_every_wordy_column_of_every_model_is_registered() -> None:
+def test_every_text_column_of_every_model_is_registered() -> None:
     assert REGISTRY.unregistered(apps.get_models()) == []
 
 
@@ -46,7 +46,7 @@ def test_what_is_registered_exists() -> None:
         apps.get_model(label)._meta.get_field(name)
 
 
-def test_masking_an_order_keeps_only_what_is_known_to_name_nobody() -> None:
+def test_masking_an_order_keeps_only_fields_known_to_be_impersonal() -> None:
     full = filled(snapshots.OrderSnapshot, lambda name: name)
     text = snapshots.encode(full)
     left = snapshots.encode(masked(full))
@@ -74,7 +74,7 @@ def test_masking_keeps_sums_and_the_markers_of_our_actions() -> None:
 
 
 @pytest.mark.django_db
-def test_every_holding_of_customers_can_be_asked_for_nobody() -> None:
+def test_every_customer_holding_accepts_an_empty_scope() -> None:
     from orders.privacy.registry import Scope
 
     empty = Scope(store_id=0, linked={"inbox.Contact": (0,), "inbox.Contact shared": (0,)})

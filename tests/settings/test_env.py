@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 BROKER = "from settings.celery import app; print(app.conf.broker_url)"
 
 
-def test_a_bell_is_rung_at_the_broker_that_a_file_names(tmp_path: Path) -> None:
+def test_tasks_go_to_the_broker_that_redis_url_file_names(tmp_path: Path) -> None:
     file = tmp_path / "redis"
     file.write_text("unix:///run/redis.sock?virtual_host=3\n")
     found = subprocess.run(
@@ -50,13 +50,13 @@ def test_a_bad_address_stops_the_start_without_its_password(
     assert "c4n4ry" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_bad_number_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_number_is_named_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_NUMBER", "-3")
     with pytest.raises(ImproperlyConfigured, match="SOME_NUMBER='-3': expected a whole number"):
         env.whole("SOME_NUMBER", 1)
 
 
-def test_a_database_that_is_gone_without_a_word_is_found_out(
+def test_database_connections_have_keepalives_and_timeouts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each may be set in the address."""

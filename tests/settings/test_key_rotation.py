@@ -168,7 +168,7 @@ def test_a_channel_still_signs_its_callbacks_once_the_old_key_is_dropped(
     assert Webhook(signing).verify(body, headers)["data"]["text"] == "On its way."
 
 
-def test_a_secret_of_a_lost_key_is_told_and_its_row_can_still_be_read(
+def test_a_secret_with_a_lost_key_is_reported_and_its_row_stays_readable(
     secrets: str, settings: Any
 ) -> None:
     PrivacyRequest.objects.all().delete()

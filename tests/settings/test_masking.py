@@ -85,7 +85,7 @@ def test_every_shape_is_masked_and_stays_so(text: str) -> None:
         "sum +12.50 and -3, token is missing; sha 9f86d081884c7d659a2feaa0c55ad015",
     ],
 )
-def test_what_helps_to_find_a_fault_stays(text: str) -> None:
+def test_values_that_help_debugging_are_not_masked(text: str) -> None:
     assert mask(text) == text
 
 

@@ -142,7 +142,7 @@ FOUND: Final = patterns()
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(FOUND))
-def test_work_grows_with_the_length_only(name: str) -> None:
+def test_matching_time_grows_linearly_with_the_text(name: str) -> None:
     heads = (
         HEADS
         if name.startswith(("core.observability.masking", "inbox.texts.placeholders"))
@@ -164,7 +164,7 @@ def test_every_shape_of_the_mask_is_among_them() -> None:
     ("pattern", "pump"),
     [(r"[A-Za-z0-9._%+\-]+(?:@|%40)[A-Za-z0-9\-]+", "a"), (r"[ \t]+(?=\n|\Z)", " ")],
 )
-def test_what_was_there_before_is_found(pattern: str, pump: str) -> None:
+def test_the_slow_pattern_of_before_fails_the_check(pattern: str, pump: str) -> None:
     """The control: these are two that were ours."""
     assert growth(re.compile(pattern), "", pump) > AT_MOST
 

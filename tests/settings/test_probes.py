@@ -34,7 +34,7 @@ def test_probes_answer_any_host_and_without_https(settings: Any) -> None:
     assert Client().get("/login/", headers={"host": "10.0.0.7:8000"}).status_code == 400
 
 
-def test_the_metrics_tell_what_is_late_and_what_is_dead(alice: Any) -> None:
+def test_the_metrics_report_late_and_dead_work(alice: Any) -> None:
     store = Store.objects.create(domain="demo.myshopify.com", currency="EUR")
     order = Order.objects.create(store=store, gid="gid://shopify/Order/1", legacy_id=1)
     action = OrderAction.objects.create(

@@ -51,7 +51,7 @@ def test_a_nightly_message_outlives_a_short_outage() -> None:
     assert lifetime_s(BEAT["compare stores"]) >= 3600
 
 
-def test_no_message_comes_twice_while_its_first_worker_is_at_it() -> None:
+def test_no_task_is_redelivered_while_its_first_worker_runs() -> None:
     """Each of these is as long as a task of its kind may take, or as a message may wait."""
     longest = max(
         queue.LONGEST_DELAY_S,
@@ -67,7 +67,7 @@ def test_no_message_comes_twice_while_its_first_worker_is_at_it() -> None:
     assert longest + 120 < VISIBLE_AGAIN_S
 
 
-def test_every_lease_is_longer_than_what_is_done_between_its_renewals() -> None:
+def test_every_lease_outlasts_the_work_between_its_renewals() -> None:
     one_call = timedelta(seconds=12)
     for lease in (
         backfill._LEASE,

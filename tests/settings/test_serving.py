@@ -204,7 +204,7 @@ def test_the_workers_run_together_without_the_rest(
 
 
 @pytest.mark.parametrize("has_folder", [True, False])
-def test_children_speak_where_we_do_unless_they_have_logs(
+def test_child_processes_share_our_output_unless_they_have_logs(
     has_folder: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     processes = Processes(tmp_path if has_folder else None)
@@ -243,7 +243,7 @@ def test_messages_have_a_thread_for_every_lane_and_money_shares_none() -> None:
         assert app.conf.task_routes[f"inbox.tasks.{name}"] == {"queue": "messages"}
 
 
-def test_what_is_missing_stops_the_start_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_requirement_stops_the_start_with_one_line(tmp_path: Path) -> None:
     env = environment("sqlite:///x", "redis://127.0.0.1:1/0", tmp_path, free_port())
     del env["PUBLIC_URL"]
     process = run("serve", env)
@@ -253,7 +253,7 @@ def test_what_is_missing_stops_the_start_in_one_line(tmp_path: Path) -> None:
     assert "check --deploy" in said
 
 
-def test_one_that_ends_again_and_again_is_tried_ever_more_rarely() -> None:
+def test_a_process_that_keeps_ending_is_restarted_less_and_less_often() -> None:
     keeper, now, starts = Keeper(), time.monotonic(), []
     for step in range(400):
         at = now + step * 0.5

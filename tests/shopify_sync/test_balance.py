@@ -22,7 +22,7 @@ def page(client: Client) -> str:
     return client.get("/admin/shopify_sync/webhooktally/").content.decode()
 
 
-def test_what_came_is_accounted_for_to_the_last_delivery(shop: Shop, store: Store) -> None:
+def test_every_delivery_is_accounted_for(shop: Shop, store: Store) -> None:
     shop.place()
     codes = shop.deliver(Client(), times=2)
     shop.place()
@@ -56,7 +56,7 @@ def test_a_store_that_is_gone_does_not_hold_up_the_others_counts(store: Store) -
     assert not counters.flush_due()
 
 
-def test_what_does_not_hold_is_said(shop: Shop, store: Store) -> None:
+def test_a_mismatch_is_reported(shop: Shop, store: Store) -> None:
     old = timezone.now() - timedelta(minutes=5)
     Order.objects.create(store=store, gid="g", legacy_id=1, dirty_seq=1, fetch_after=old)
     Comparison.objects.create(
@@ -73,14 +73,12 @@ def test_what_does_not_hold_is_said(shop: Shop, store: Store) -> None:
     assert page(admin).count("doesn't match") == 4
 
 
-def test_only_who_may_look_looks(as_alice: Client) -> None:
+def test_only_permitted_people_see_the_balance(as_alice: Client) -> None:
     assert as_alice.get("/admin/shopify_sync/webhooktally/").status_code == 302
 
 
 @pytest.mark.parametrize(("days", "is_ok"), [(2, True), (3, False)])
-def test_a_comparison_of_some_nights_ago_says_nothing_of_today(
-    store: Store, days: int, is_ok: bool
-) -> None:
+def test_an_old_comparison_does_not_vouch_for_today(store: Store, days: int, is_ok: bool) -> None:
     now = timezone.now()
     Store.objects.update(connected_at=now - timedelta(days=30))
     row = Comparison.objects.create(store=store, since=now, finished_at=now)

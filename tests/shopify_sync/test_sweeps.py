@@ -101,7 +101,7 @@ def test_without_the_guard_the_second_waits_for_ever(
     assert states(*two) == [ActionState.QUEUED, ActionState.QUEUED]
 
 
-def test_one_that_cannot_even_be_claimed_after_its_workers_death_rests(
+def test_an_action_that_cannot_be_claimed_after_its_workers_death_is_put_off(
     two: tuple[OrderAction, OrderAction], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services.claim(action_id=two[0].pk, now=timezone.now())
@@ -128,7 +128,7 @@ def test_what_an_agent_did_in_between_stays(
     assert not OrderAction.objects.filter(next_attempt_at__gt=timezone.now()).exists()
 
 
-def test_a_fresh_click_stands_before_everything_that_was_put_off(
+def test_a_fresh_click_is_handled_before_postponed_rows(
     two: tuple[OrderAction, OrderAction],
     shop: Shop,
     seen: Any,
@@ -298,7 +298,7 @@ COUNTERS = [
 
 
 @pytest.mark.parametrize(("model", "name"), COUNTERS)
-def test_what_counts_without_an_end_is_wide(model: Any, name: str) -> None:
+def test_unbounded_counters_are_wide_enough(model: Any, name: str) -> None:
     """A poll a minute passes a small integer after 22 days, a poll a second after nine hours."""
     field = model._meta.get_field(name)
     _smallest, largest = connection.ops.integer_field_range(field.get_internal_type())

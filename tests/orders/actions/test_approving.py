@@ -133,7 +133,7 @@ def test_who_may_approve(
 
 
 @pytest.mark.parametrize(("up_to", "code"), [(15, None), (None, None), (0, "not_approver")])
-def test_who_may_approve_a_cancellation_of_an_order_without_a_currency(
+def test_any_approver_may_approve_a_cancellation_without_a_currency(
     ask: Callable[..., OrderAction], bob: User, sara: User, up_to: int | None, code: str | None
 ) -> None:
     """Without a sum to compare, anyone who may approve a refund at all may decide."""
@@ -204,7 +204,7 @@ def test_two_people_agree_and_not_one_of_them_twice(
     ]
 
 
-def test_a_doors_doubt_stops_an_approval(ask: Callable[..., OrderAction], sara: User) -> None:
+def test_a_callers_doubt_stops_an_approval(ask: Callable[..., OrderAction], sara: User) -> None:
     action = ask()
     doubt = Refusal("ambiguous_customer", "Whose is it?")
     assert refused(approve, action, sara, guard=lambda _order: doubt) == "ambiguous_customer"
@@ -229,7 +229,7 @@ def test_an_approval_of_an_order_that_changed_ends_the_action(
 
 
 @pytest.mark.parametrize(("late_s", "state"), [(-1, ActionState.QUEUED), (0, ActionState.EXPIRED)])
-def test_an_approval_in_time_counts(
+def test_an_approval_in_time_is_valid(
     ask: Callable[..., OrderAction], sara: User, late_s: int, state: ActionState
 ) -> None:
     action = ask()
@@ -243,7 +243,7 @@ def test_an_approval_in_time_counts(
     assert action.state == state
 
 
-def test_declined_says_who_and_why(ask: Callable[..., OrderAction], sara: User) -> None:
+def test_declining_records_who_and_why(ask: Callable[..., OrderAction], sara: User) -> None:
     action = ask()
     now = timezone.now()
     services.decline(action_id=action.pk, by=sara, note="  Ask for a photo. ", now=now)
@@ -373,7 +373,7 @@ def test_a_supervisor_is_one_by_group_at_this_moment(alice: User, sara: User) ->
     assert approvals.settling_refusal(alice) is None
 
 
-def test_browsers_hear_of_each_decision(
+def test_every_decision_updates_open_pages(
     ask: Callable[..., OrderAction],
     sara: User,
     store: Store,

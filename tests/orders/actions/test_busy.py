@@ -62,7 +62,7 @@ def held(order: Order) -> Iterator[None]:
 
 
 @only_pg
-def test_each_verb_says_that_the_order_is_busy(
+def test_every_service_reports_a_busy_order(
     shop: Shop, seen: Seen, alice: User, sara: User
 ) -> None:
     shop.place(paid=True)
@@ -83,7 +83,7 @@ def test_each_verb_says_that_the_order_is_busy(
 
 
 @only_pg
-def test_a_fresh_read_says_that_the_order_is_busy(shop: Shop, seen: Seen) -> None:
+def test_a_fresh_read_reports_a_busy_order(shop: Shop, seen: Seen) -> None:
     shop.place(paid=True)
     order = seen()
     with held(order), pytest.raises(ShopUnreachable, match="Someone else is working"):
@@ -91,7 +91,7 @@ def test_a_fresh_read_says_that_the_order_is_busy(shop: Shop, seen: Seen) -> Non
 
 
 @only_pg
-def test_the_page_says_that_the_order_is_busy(
+def test_the_page_reports_a_busy_order(
     shop: Shop, seen: Seen, conversation: Conversation, as_alice: Client
 ) -> None:
     shop.place(paid=True)
@@ -107,7 +107,7 @@ def test_the_page_says_that_the_order_is_busy(
     assert OrderAction.objects.count() == 1
 
 
-def test_what_is_no_lock_stays_an_error() -> None:
+def test_an_error_other_than_a_lock_is_not_hidden() -> None:
     with pytest.raises(OperationalError), refused_when_busy():
         raise OperationalError("disk full")
     with pytest.raises(ActionRefused), refused_when_busy():

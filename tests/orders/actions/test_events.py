@@ -68,7 +68,7 @@ def test_a_refund_after_it_is_news(told: list[int]) -> None:
     assert event.pk in told
 
 
-def test_the_same_of_a_back_fill(told: list[int]) -> None:
+def test_an_imported_refund_before_the_connection_is_history(told: list[int]) -> None:
     store = Store.objects.create(domain="demo.myshopify.com", connected_at=CONNECTED)
     found = [
         snapshots.order(gid=f"o{number}", legacy_id=number, refunded="5.00", refunds=(refund(at),))

@@ -147,7 +147,7 @@ def test_importing_and_marking_do_not_wait_for_each_other(
 
 
 @only_pg
-def test_locked_by_gid_they_would(store: Store, two: tuple[Order, Order]) -> None:
+def test_locking_by_gid_would_deadlock(store: Store, two: tuple[Order, Order]) -> None:
     """The negative control of the test above."""
 
     def by_gid() -> None:
@@ -371,7 +371,7 @@ def test_a_merge_and_a_projection_do_not_wait_for_each_other(jane: Order, store:
 
 
 @only_pg
-def test_customers_before_orders_they_would(jane: Order, store: Store) -> None:
+def test_locking_customers_before_orders_would_deadlock(jane: Order, store: Store) -> None:
     """The negative control of the test above."""
 
     def merge() -> None:

@@ -138,7 +138,7 @@ def test_the_lock_check_sees_both_a_free_and_a_locked_row(store: Store) -> None:
         assert is_locked(Order, pk=found.pk)
 
 
-def test_asking_holds_the_order(store: Store, alice: User) -> None:
+def test_requesting_an_action_locks_the_order(store: Store, alice: User) -> None:
     seen = []
 
     def guard(order: Order) -> None:
@@ -148,7 +148,7 @@ def test_asking_holds_the_order(store: Store, alice: User) -> None:
     assert seen == [True]
 
 
-def test_asking_holds_the_persons_budget_of_the_day(
+def test_requesting_an_action_locks_the_persons_daily_budget(
     store: Store, alice: User, watch: Callable[..., Watch]
 ) -> None:
     Policy.objects.create(role=alice.groups.get(), refund_per_day=8)
@@ -162,7 +162,7 @@ def test_asking_holds_the_persons_budget_of_the_day(
 
 
 @pytest.mark.parametrize("verb", ["withdraw", "decline", "expire", "settle_by_hand"])
-def test_deciding_holds_the_order(
+def test_deciding_locks_the_order(
     waiting: OrderAction, alice: User, sara: User, watch: Callable[..., Watch], verb: str
 ) -> None:
     if verb == "settle_by_hand":
@@ -235,7 +235,7 @@ def test_marking_for_a_bank_takes_the_orders_by_their_ids(store: Store) -> None:
         assert not is_locked(Order, pk=second)
 
 
-def test_keeping_money_holds_the_order(
+def test_keeping_money_locks_the_order(
     store: Store, sara: User, watch: Callable[..., Watch]
 ) -> None:
     found = stored(order(cancelled_at=NOW), store)
@@ -245,7 +245,7 @@ def test_keeping_money_holds_the_order(
     assert asked.seen == [True]
 
 
-def test_projecting_holds_the_order(store: Store, watch: Callable[..., Watch]) -> None:
+def test_projecting_locks_the_order(store: Store, watch: Callable[..., Watch]) -> None:
     found = stored(order(), store)
     written = watch(record, "_is_older")
     written.which = {"pk": found.pk}

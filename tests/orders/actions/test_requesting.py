@@ -194,7 +194,9 @@ def test_a_summary_confirms_its_own_order_only(
     assert not OrderAction.objects.exists()
 
 
-def test_a_doors_own_objection_is_asked_under_the_lock(token: Any, request_action: Request) -> None:
+def test_a_callers_own_objection_is_checked_under_the_lock(
+    token: Any, request_action: Request
+) -> None:
     asked = []
 
     def guard(order: Order) -> Refusal:
@@ -583,7 +585,7 @@ def test_check_now_reads_what_waits_and_sends_nothing_new(
     assert gateway.rung == ([(claimed.pk, 0)] if is_read else [])
 
 
-def test_browsers_hear_of_a_move_after_its_commit(
+def test_a_state_change_updates_open_pages_after_its_commit(
     token: Any, request_action: Request, alice: User, django_capture_on_commit_callbacks: Any
 ) -> None:
     from orders.signals import order_changed

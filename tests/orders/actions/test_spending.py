@@ -100,7 +100,7 @@ def test_it_is_the_sending_that_counts_in_rolling_24_hours(
     assert spent(alice, demo) == expected
 
 
-def test_asked_today_and_sent_the_day_before_is_yesterdays(alice: User, demo: Store) -> None:
+def test_a_refund_sent_the_day_before_counts_for_that_day(alice: User, demo: Store) -> None:
     """Negative control of the one above: the time of asking decides nothing."""
     made = sent(demo, alice, ago(hours=25))
     asked(made, ago(minutes=1))
@@ -223,7 +223,7 @@ def test_an_action_being_weighed_does_not_count_against_itself(alice: User, demo
     assert spent(alice, demo, besides=weighed) == 10
 
 
-def test_one_query_however_many(alice: User, demo: Store) -> None:
+def test_spending_takes_one_query_for_any_number_of_actions(alice: User, demo: Store) -> None:
     for n in range(5):
         booked(sent(demo, alice, ago(hours=n)), moved_shop=n)
     with CaptureQueriesContext(connection) as queries:

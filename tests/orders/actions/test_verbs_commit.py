@@ -224,7 +224,7 @@ def test_an_action_that_did_not_happen_is_news_once(
     assert (event.reason, event.detail) == ("other", "No.")
 
 
-def test_what_half_happened_is_not_half_written(
+def test_an_outcome_is_recorded_completely_or_not_at_all(
     waiting: OrderAction, sara: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """State, reserve and audit entry stand together or not at all."""

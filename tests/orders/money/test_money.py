@@ -49,7 +49,7 @@ def test_two_currencies_do_not_mix() -> None:
         Money(Decimal(1), "EUR") + Money(Decimal(1), "USD")
 
 
-def test_a_float_is_no_amount() -> None:
+def test_a_float_is_rejected_as_an_amount() -> None:
     with pytest.raises(InvalidMoney):
         Money(1.5, "EUR")  # type: ignore[arg-type]
 

@@ -67,7 +67,7 @@ def test_an_amount_in_a_form_has_its_currencys_digits() -> None:
     assert quantum("JPY") == 1
 
 
-def test_only_nothing_is_nothing() -> None:
+def test_only_a_zero_amount_is_falsy() -> None:
     assert not Money.zero("EUR")
     assert not eur("0.00")
     assert eur("0.01")

@@ -330,7 +330,7 @@ def test_the_items_of_a_canceled_order_are_those_it_still_has(cancel: Any) -> No
         (Returned.NOT_NEEDED, True, False),
     ],
 )
-def test_nothing_goes_back_to_stock_that_does_not_come_back(
+def test_only_returned_items_are_restocked(
     refund: Any, returned: str, restock: bool, is_restocked: bool
 ) -> None:
     chosen = (LineQuantity(line_gid="line-1", quantity=2),)
@@ -445,7 +445,7 @@ def test_a_policys_refusal_blocks_and_a_rule_goes_before_it(
     assert cancel(shipped()).blocked.code == "shipped"
 
 
-def test_a_note_of_blanks_is_no_note(refund: Any, alice: User) -> None:
+def test_a_note_of_only_spaces_counts_as_empty(refund: Any, alice: User) -> None:
     Policy.objects.create(role=alice.groups.get(), note_above=1)
     assert refund(order(), amount=eur("5.00"), staff_note="  ").blocked.code == "note_missing"
     assert refund(order(), amount=eur("5.00"), staff_note=" ok ").blocked is None
@@ -479,7 +479,7 @@ def test_a_summary_can_be_confirmed_only_by_its_author(refund: Any, bob: User) -
         previews.open_token(preview.token, by=bob)
 
 
-def test_a_forged_cut_or_foreign_token_is_none(refund: Any, alice: User) -> None:
+def test_a_forged_truncated_or_foreign_token_is_rejected(refund: Any, alice: User) -> None:
     token = refund(order(), amount=eur("5.00")).token
     body, _, signature = token.rpartition(":")
     forged = [

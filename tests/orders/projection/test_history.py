@@ -189,7 +189,7 @@ def test_every_field_of_an_order_is_told_or_known_not_to_be() -> None:
     assert fields - changed - UNTOLD.keys() == set()
 
 
-def test_that_time_passes_is_no_change() -> None:
+def test_the_passing_of_time_is_not_a_change() -> None:
     due = parcel(estimated_delivery_at=NOW + timedelta(days=1), display_status="IN_TRANSIT")
     later = replace(shipped(due), updated_at=NOW + timedelta(days=9))
     assert differences(shipped(due), later) == ()
@@ -224,7 +224,9 @@ ORDERS = st.builds(
 
 
 @given(ORDERS, ORDERS)
-def test_there_and_back_are_told_alike(one: OrderSnapshot, other: OrderSnapshot) -> None:
+def test_a_change_and_its_reversal_are_described_alike(
+    one: OrderSnapshot, other: OrderSnapshot
+) -> None:
     assert differences(one, one) == ()
     there, back = (
         differences(one, other),
@@ -235,6 +237,6 @@ def test_there_and_back_are_told_alike(one: OrderSnapshot, other: OrderSnapshot)
 
 
 @given(ORDERS, st.sampled_from(sorted(UNTOLD.keys() & {"risk_level", "shipping_title"})))
-def test_what_is_not_shown_is_not_told(one: OrderSnapshot, name: str) -> None:
+def test_changes_to_hidden_fields_are_not_listed(one: OrderSnapshot, name: str) -> None:
     changes: dict[str, Any] = {name: "X"}
     assert differences(one, replace(one, **changes)) == ()

@@ -128,7 +128,7 @@ TWO_CODES = json.dumps(
     ],
 )
 @pytest.mark.slow
-def test_every_answer_to_a_mutation_has_its_class(
+def test_every_response_to_a_mutation_is_classified(
     server: Server, client: AdminClient, status: int, body: bytes, expected: type[Exception]
 ) -> None:
     server.status, server.body = status, body
@@ -149,7 +149,7 @@ def test_a_query_that_was_refused_is_refused(
         client.read("ShopInfo", {})
 
 
-def test_a_step_goes_out_as_it_was_frozen(
+def test_a_step_is_sent_exactly_as_it_was_frozen(
     server: Server, client: AdminClient, settings: Any
 ) -> None:
     """After an upgrade with another document and another API version, too."""
@@ -190,7 +190,7 @@ def test_a_step_whose_token_was_renewed_waits_for_its_next_turn(server: Server) 
     assert server.seen[-1][0]["X-Shopify-Access-Token"] == "shpat_new"
 
 
-def test_a_good_answer_is_its_data(server: Server, client: AdminClient) -> None:
+def test_a_successful_response_returns_its_data(server: Server, client: AdminClient) -> None:
     server.body = b'{"data": {"shop": {"id": "1"}}}'
     assert client.execute("ShopInfo", {}) == {"shop": {"id": "1"}}
     headers, sent = server.seen[0]
@@ -218,7 +218,7 @@ def test_throttling_says_how_long(server: Server, client: AdminClient) -> None:
     ("said", "wait_s"),
     [("7", 7), ("0", 0), ("inf", 2), ("nan", 2), ("soon", 2), ("1e12", 3600), (None, 2)],
 )
-def test_a_wait_is_a_time_that_can_be_waited(
+def test_an_impossible_retry_time_is_ignored(
     server: Server, client: AdminClient, said: str | None, wait_s: float
 ) -> None:
     server.status, server.headers = 429, {"Retry-After": said} if said else {}
@@ -280,7 +280,7 @@ def test_a_call_inside_a_transaction_is_refused(settings: Any) -> None:
         client.execute("ShopInfo", {})
 
 
-def test_a_token_hides_itself() -> None:
+def test_a_token_does_not_show_in_its_repr() -> None:
     token = Secret("shpat_0123456789abcdef")
     assert "0123456789" not in f"{token!r} {token} {[token]} {token:>40}"
     assert token.reveal() == "shpat_0123456789abcdef"

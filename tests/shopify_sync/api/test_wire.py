@@ -188,7 +188,7 @@ def test_a_token_is_asked_of_the_shop_itself_unless_the_settings_name_another(
         urllib3.exceptions.ReadTimeoutError(None, "", "late"),  # type: ignore[arg-type]
     ],
 )
-def test_what_is_no_token_is_no_token(
+def test_a_response_without_a_token_is_rejected(
     answering: Any, row: ShopConnection, answer: Answer | Exception
 ) -> None:
     answering(answer)
@@ -394,7 +394,7 @@ def test_what_was_not_connected_was_not_sent_and_all_else_may_have_been(
         },
     ],
 )
-def test_errors_beside_data_are_no_answer_but_for_hidden_fields(
+def test_errors_beside_data_fail_the_call_unless_they_hide_fields(
     answering: Any, body: dict[str, Any]
 ) -> None:
     answering(Answer(200, json.dumps(body).encode()))
@@ -433,7 +433,7 @@ def test_no_redirect_carries_a_token_or_a_secret_elsewhere(
             server.http.server_close()
 
 
-def test_an_answer_may_have_twenty_mebibytes_and_no_more(answering: Any) -> None:
+def test_a_response_may_have_at_most_twenty_mebibytes(answering: Any) -> None:
     most = 20 * 1024 * 1024
     answering(Answer(200, b" " * (most - len(GOOD)) + GOOD))
     assert ask() == {"shop": {"name": "Demo"}}
@@ -442,7 +442,7 @@ def test_an_answer_may_have_twenty_mebibytes_and_no_more(answering: Any) -> None
         ask()
 
 
-def test_shopify_has_two_seconds_to_connect_and_ten_to_answer() -> None:
+def test_shopify_has_two_seconds_to_connect_and_ten_to_respond() -> None:
     made = client_module._pool.__wrapped__()
     timeout = made.connection_pool_kw["timeout"]
     assert (timeout.connect_timeout, timeout.read_timeout) == (2.0, 10.0)

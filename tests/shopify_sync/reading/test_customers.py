@@ -51,7 +51,7 @@ def jane(shop: Shop, store: Store) -> Customer:
     return Customer.objects.get()
 
 
-def test_everything_shopify_tells_of_a_customer_is_kept(
+def test_every_customer_field_from_shopify_is_stored(
     shop: Shop, store: Store, jane: Customer
 ) -> None:
     assert (jane.order_count, jane.amount_spent and jane.amount_spent.plain()) == (1, "40.00")
@@ -194,7 +194,7 @@ def test_a_read_that_was_under_way_does_not_forget_a_merge(
     assert (jane.merged_into, jane.deleted_at is None) == (kept, False)
 
 
-def test_a_merge_that_is_none_is_forgotten(shop: Shop, store: Store, jane: Customer) -> None:
+def test_a_merge_that_did_not_happen_is_forgotten(shop: Shop, store: Store, jane: Customer) -> None:
     """A lying hint: both are still there."""
     shop.place(email="janine@example.com")
     arrive(shop)
@@ -231,14 +231,14 @@ def test_a_merge_that_is_none_is_forgotten(shop: Shop, store: Store, jane: Custo
         ),
     ],
 )
-def test_a_body_that_names_nobody_marks_nobody(
+def test_a_webhook_body_without_a_customer_marks_no_one(
     store: Store, topic: str, body: dict[str, Any]
 ) -> None:
     assert not customers.take_hint(store, topic, body, timezone.now())
     assert not Customer.objects.exists()
 
 
-def test_a_missing_scope_never_breaks_the_orders_and_is_told(shop: Shop, store: Store) -> None:
+def test_a_missing_scope_is_reported_and_never_breaks_the_orders(shop: Shop, store: Store) -> None:
     scopes = shop.store.world.shops[DOMAIN].scopes
     scopes.remove("read_customers")
     scopes.remove("write_customers")
@@ -275,7 +275,7 @@ def test_protected_data_that_was_not_approved_is_told_apart(shop: Shop, store: S
     assert "not approved" in ticks["Customer data"].todo
 
 
-def test_customers_are_read_from_the_half_that_is_not_the_agents(
+def test_customers_are_read_from_the_rate_limit_not_reserved_for_agents(
     shop: Shop, store: Store, jane: Customer
 ) -> None:
     services.mark_customer_dirty(store=store, gid=jane.gid, now=timezone.now())
@@ -317,7 +317,7 @@ def test_unknown_words_and_nulls_survive(shop: Shop, store: Store, jane: Custome
     assert not WebhookEvent.objects.filter(state=EventState.DEAD).exists()
 
 
-def test_looking_in_shopify_finds_a_customer_who_never_ordered(
+def test_searching_shopify_finds_a_customer_who_never_ordered(
     shop: Shop, store: Store, as_alice: Client, conversation: Conversation
 ) -> None:
     create = (
@@ -334,7 +334,7 @@ def test_looking_in_shopify_finds_a_customer_who_never_ordered(
     assert "Customer at Demo" in page
 
 
-def test_a_page_has_a_customer_read_that_only_a_back_fill_told_of(
+def test_opening_a_page_reads_a_customer_known_only_from_an_import(
     shop: Shop, store: Store, jane: Customer, as_alice: Client, conversation: Conversation
 ) -> None:
     Customer.objects.update(read_started_at=None, spent=None, dirty_seq=0, clean_seq=0)

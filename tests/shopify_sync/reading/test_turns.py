@@ -110,7 +110,7 @@ def test_a_long_wait_is_not_sat_out_by_a_worker_and_shows_as_unfinished(
 
 
 @pytest.mark.slow
-def test_steps_find_what_one_look_finds(
+def test_a_comparison_in_steps_finds_the_same_as_one_pass(
     shop: Shop, seen: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lost, changed and vanished, on pages of one order and a step a page."""
@@ -225,7 +225,7 @@ def test_the_scopes_are_asked_for_and_not_remembered(aged: Order, store: Store) 
 
 
 @pytest.mark.parametrize("is_old", [True, False])
-def test_an_order_that_is_really_gone_is_buried(
+def test_an_order_that_is_really_gone_is_marked_deleted(
     aged: Order, shop: Shop, store: Store, is_old: bool
 ) -> None:
     """Negative control: with the scope, or where a young one's deletion was told, it is gone."""
@@ -260,7 +260,7 @@ def test_without_the_scope_a_missing_order_proves_nothing(
     assert Order.objects.visible().filter(pk=order.pk).exists()
 
 
-def test_an_order_with_an_action_under_way_is_not_buried(
+def test_an_order_with_an_action_in_progress_is_not_marked_deleted(
     shop: Shop, seen: Any, store: Store, alice: User, deaf: None
 ) -> None:
     [order] = held(shop, seen, 1)
@@ -279,7 +279,7 @@ def test_an_order_with_an_action_under_way_is_not_buried(
     assert order.deleted_at is not None
 
 
-def test_the_edge_is_on_the_safe_side() -> None:
+def test_the_readable_window_keeps_a_safety_margin() -> None:
     now = timezone.now()
     assert now - read_window.RECENT < read_window.certainly_readable_since(now) < now
 
@@ -341,7 +341,7 @@ def test_a_lease_in_the_far_future_is_not_believed(
     assert reconcile.reconcile(store.pk) is None
 
 
-def test_a_run_that_has_to_stop_goes_on_from_there(
+def test_an_interrupted_run_resumes_where_it_stopped(
     reconciled: SyncCursor, shop: Shop, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reconcile, "_PAGE", 2)
@@ -469,7 +469,7 @@ def _until(row: Backfill, state: BackfillState) -> None:
     raise AssertionError(row.state, row.error)
 
 
-def test_hiccups_do_not_end_a_backfill_that_gets_on(
+def test_hiccups_do_not_end_a_backfill_that_makes_progress(
     shop: Shop, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for n in range(8):

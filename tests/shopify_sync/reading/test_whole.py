@@ -175,7 +175,7 @@ def test_an_order_that_changes_while_it_is_read_is_reread(
     assert client.asked == ["OrderForPanel", "OrderLines", "OrderVersion"] * 2
 
 
-def test_an_order_that_never_keeps_still_is_unreachable(
+def test_an_order_that_keeps_changing_counts_as_unreachable(
     client: DirectClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = client.place(*["1.00"] * 60)
@@ -191,7 +191,7 @@ def test_an_order_that_never_keeps_still_is_unreachable(
 
 
 @pytest.mark.parametrize("page", [{"hasNextPage": True}, {"hasNextPage": True, "endCursor": "a"}])
-def test_pages_that_lead_nowhere_end(
+def test_a_useless_page_cursor_ends_the_read(
     client: DirectClient, monkeypatch: pytest.MonkeyPatch, page: dict[str, Any]
 ) -> None:
     order = client.place(*["1.00"] * 60)

@@ -26,7 +26,7 @@ def found(store: Store, *, repair: bool = False) -> dict[str, tuple[str, str]]:
     return {t.name: (t.level, t.todo) for t in doctor.examine(store, repair=repair)}
 
 
-def test_a_store_in_order(shop: Shop, store: Store) -> None:
+def test_the_doctor_finds_nothing_wrong_with_a_healthy_store(shop: Shop, store: Store) -> None:
     ticks = doctor.examine(store, repair=True)
     assert {t.level for t in ticks} == {"ok"}
     row = ShopConnection.objects.get()
@@ -44,7 +44,9 @@ def test_a_store_in_order(shop: Shop, store: Store) -> None:
         ("throttle", "couldn't be reached"),
     ],
 )
-def test_what_shopify_refuses(shop: Shop, store: Store, phase: str, words: str) -> None:
+def test_the_doctor_reports_what_shopify_refuses(
+    shop: Shop, store: Store, phase: str, words: str
+) -> None:
     shop.fault(phase=phase)
     level, todo = found(store)["Test call"]
     assert level == "error"
@@ -98,7 +100,7 @@ def test_checkouts_that_shopify_refuses_are_a_warning_and_fail_nothing_else(
     assert "Checkouts" not in found(store, repair=True)
 
 
-def test_a_retired_version(shop: Shop, store: Store) -> None:
+def test_the_doctor_reports_a_retired_api_version(shop: Shop, store: Store) -> None:
     with patch("practice_store.web.server.VERSIONS", ("2027-01",)):
         assert "Update Agent Inbox" in found(store, repair=True)["API version"][1]
     soon = datetime(2027, 8, 1, tzinfo=UTC)
@@ -107,7 +109,9 @@ def test_a_retired_version(shop: Shop, store: Store) -> None:
         assert "until at least 01 October 2027" in found(store)["API version"][1]
 
 
-def test_what_our_own_tables_show(shop: Shop, store: Store, settings: Any) -> None:
+def test_the_doctor_reports_problems_in_our_own_tables(
+    shop: Shop, store: Store, settings: Any
+) -> None:
     now = timezone.now()
     found(store, repair=True)
     Store.objects.update(connected_at=now - timedelta(days=3))
@@ -185,7 +189,7 @@ def test_topics_of_disputes_are_subscribed_where_the_scope_is(shop: Shop, store:
     assert "Disputes" not in found(store, repair=True)
 
 
-def test_what_shopify_refuses_of_them_is_told(shop: Shop, store: Store) -> None:
+def test_the_doctor_reports_dispute_topics_that_shopify_refuses(shop: Shop, store: Store) -> None:
     with patch("shopify_sync.setup.doctor.subscriptions.ensure") as ensure:
         ensure.return_value = ["disputes/create: no", "customers/merge: neither"]
         ticks = found(store, repair=True)

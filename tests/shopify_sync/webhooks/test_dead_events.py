@@ -125,7 +125,7 @@ def test_only_who_may_change_has_the_buttons(demo: Store, viewer: Client, root: 
     assert not Order.objects.exists()
 
 
-def test_an_unreadable_event_is_got_round_by_reading_its_order(
+def test_an_unreadable_event_is_settled_by_reading_its_order(
     shop: Shop, store: Store, root: Client
 ) -> None:
     placed = shop.place()
@@ -157,7 +157,7 @@ def test_an_event_whose_body_is_gone_is_not_processed_again(demo: Store, root: C
     assert gone.state == EventState.DONE
 
 
-def test_an_event_is_not_taken_for_the_order_whose_number_was_typed(
+def test_typing_an_order_number_does_not_assign_the_event_to_that_order(
     shop: Shop, store: Store, root: Client
 ) -> None:
     """A redaction would look for the body among the wrong person's."""
@@ -169,7 +169,7 @@ def test_an_event_is_not_taken_for_the_order_whose_number_was_typed(
     assert (row.state, row.order_id) == (EventState.DONE, None)
 
 
-def test_a_wish_to_delete_is_not_settled_by_reading_an_order(demo: Store, root: Client) -> None:
+def test_a_deletion_request_is_not_settled_by_reading_an_order(demo: Store, root: Client) -> None:
     row = event(demo, "w", topic="customers/redact")
     page = root.get(f"{ADMIN}{row.pk}/change/").content.decode()
     assert "Reread the order" not in page

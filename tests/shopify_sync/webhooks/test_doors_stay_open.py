@@ -87,7 +87,7 @@ async def never() -> Any:
     await asyncio.sleep(3600)
 
 
-def test_a_peer_that_sends_headers_and_then_nothing_is_let_go(
+def test_a_client_that_stalls_after_its_headers_is_disconnected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(receiver, "BODY_WITHIN_S", 0.1)
@@ -95,7 +95,7 @@ def test_a_peer_that_sends_headers_and_then_nothing_is_let_go(
     assert said[0]["status"] == 400
 
 
-def test_a_peer_that_stops_after_a_piece_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_stalls_in_the_body_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receiver, "BODY_WITHIN_S", 0.1)
     pieces = iter([{"type": "http.request", "body": b"{", "more_body": True}])
 

@@ -210,7 +210,7 @@ sizes = hypothesis_settings(
 
 @given(one=deliveries())
 @sizes
-def test_whatever_comes_is_answered_and_what_was_promised_is_there(
+def test_every_delivery_is_answered_and_every_200_is_stored(
     connected: Store, door: Door, one: Generated
 ) -> None:
     event(f"answered {judge(door, one)}")

@@ -279,7 +279,7 @@ NASTY = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(NASTY)))
-def test_a_nasty_body_is_stored_and_becomes_a_poison_row(
+def test_a_malicious_body_is_stored_and_ends_as_a_dead_event(
     connected: Store, push: Push, number: int
 ) -> None:
     assert push(NASTY[number]).status_code == 200
@@ -328,7 +328,7 @@ def test_a_refresh_that_was_overtaken_shows_the_later_read(
     assert in_hand.document
 
 
-def test_many_at_once_are_each_stored_once(
+def test_concurrent_deliveries_are_each_stored_once(
     transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sixteen connections into one process: batches, duplicates within and between them."""
