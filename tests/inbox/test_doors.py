@@ -279,7 +279,7 @@ def test_the_rest_door_refuses_with_the_pages_words(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_order_of_somebody_else_does_not_exist_in_a_conversation(
+def test_another_customers_order_does_not_exist_in_a_conversation(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation
 ) -> None:
     shop.place(email="stranger@example.com")

@@ -182,7 +182,7 @@ def test_a_late_commit_reaches_open_streams(rule: str) -> None:
 
 
 @on_postgresql
-def test_a_page_that_was_read_before_a_late_commit_is_told_of_it(
+def test_a_late_commit_reaches_a_page_that_was_read_before_it(
     listen: Callable[..., Stream],
 ) -> None:
     pages: list[live.Position] = []

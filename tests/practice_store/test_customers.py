@@ -53,7 +53,7 @@ def test_a_customer_by_phone_alone_has_no_email_to_consent_to(shop: Shop) -> Non
     assert (found["numberOfOrders"], found["amountSpent"]["amount"]) == ("0", "0.0")
 
 
-def test_placing_an_order_tells_of_its_customer(shop: Shop) -> None:
+def test_placing_an_order_sends_a_webhook_about_its_customer(shop: Shop) -> None:
     shop.place()
     assert topics(shop).count("customers/create") == 1
     shop.held.clear()

@@ -207,7 +207,7 @@ def test_a_bank_that_took_a_week_is_no_old_news(
     assert "€7.00" in everything_said()
 
 
-def test_a_cancellation_whose_refund_failed_tells_of_the_cancellation_alone(
+def test_a_cancellation_whose_refund_failed_announces_only_the_cancellation(
     shop: Shop, seen: Seen, as_alice: Client, conversation: Conversation, told: list[Campaign]
 ) -> None:
     shop.conditions(refunds=("failure",))

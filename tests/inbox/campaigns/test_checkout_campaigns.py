@@ -174,7 +174,7 @@ def test_another_order_of_the_customer_since_then_counts_as_theirs(
     assert reasons() == ["The customer has since placed an order."]
 
 
-def test_a_checkout_that_moved_meanwhile_is_looked_at_again_later(
+def test_a_checkout_with_new_activity_is_looked_at_again_later(
     shop: Shop, store: Store, reminder: Campaign
 ) -> None:
     row = waiting(shop)
