@@ -1,4 +1,4 @@
-"""Fixtures every test may use. The practice store is the only thing that is not the product."""
+"""Fixtures for all tests. Only the practice store stands in for something that isn't ours."""
 
 from __future__ import annotations
 

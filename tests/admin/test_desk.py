@@ -1,4 +1,4 @@
-"""The admin's front page: every number true, its link right, and a fixed number of queries."""
+"""The admin's front page: correct numbers and links, with a fixed number of queries."""
 
 from __future__ import annotations
 

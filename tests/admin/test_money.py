@@ -1,4 +1,4 @@
-"""The page "Money": sums by Decimal, each currency by itself, and a file that runs nothing."""
+"""The Money report: exact sums for each currency, and a CSV without formulas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""“What would happen if”: the real rulings, on values that are not saved."""
+"""“What would happen if” applies the real rules to values that aren't saved."""
 
 from __future__ import annotations
 

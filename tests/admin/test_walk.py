@@ -1,4 +1,4 @@
-"""A walk over every registered page of the admin: words, no back door, no secret, no error."""
+"""Every registered admin page: help texts, permissions, no secrets, no errors."""
 
 from __future__ import annotations
 

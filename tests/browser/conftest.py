@@ -1,4 +1,4 @@
-"""The whole demo, as a user starts it, in a folder of its own, and a real Chromium before it."""
+"""Fixtures that start the whole demo, and Chromium to use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every page and state of the screen, as pictures: `./run screenshots`, and the tests that look.
+"""Pictures of every page and state, for `./run screenshots` and for the tests that compare them.
 
 A scene brings a page to where it is worth looking at; `VARIANTS` are the ways to look.
 """

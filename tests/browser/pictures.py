@@ -1,4 +1,4 @@
-"""Pictures that must stay as they are, compared tile by tile in the browser itself.
+"""Compare pictures with the stored ones, tile by tile, in the browser itself.
 
 A tile counts as changed where its mean difference is plain to the eye: another machine's edges of
 letters pass, a button moved by a few pixels does not. UPDATE_PICTURES=1 takes new ones; look at

@@ -1,4 +1,4 @@
-"""The admin in a real Chromium: every kind of page accessible, fitting, and usable by keyboard.
+"""Admin pages in Chromium are accessible, fit the screen, and work with the keyboard.
 
 First of the browser tests by its name; it saves nothing.
 """

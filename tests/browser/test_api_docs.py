@@ -1,4 +1,4 @@
-"""The REST API's page for people, under our own content security policy; and the demo's keys."""
+"""The API documentation page under our content security policy, and the demo's keys."""
 
 from __future__ import annotations
 

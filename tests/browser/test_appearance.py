@@ -1,4 +1,4 @@
-"""The screen itself: every scene is accessible, fits, and looks as it did; nothing typed is lost.
+"""Every scene is accessible, fits, and looks as before; nothing typed is lost.
 
 First of the browser tests by its name: the others change the demo's orders.
 """

@@ -1,4 +1,4 @@
-"""The demo, started again after the README's "Connect a store" was followed."""
+"""The demo starts again after following the README's “Connecting a store”."""
 
 from __future__ import annotations
 

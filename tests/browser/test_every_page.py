@@ -1,5 +1,5 @@
-"""What happens to every browser, on every page: Back, lost answers, no stream, the end of a
-session, a second tab, twice the size, long names, paper.
+"""Every page survives what browsers do: Back, lost responses, no stream, an ended session, a
+second tab, double size, long names, printing.
 
 After each of them a page has its styles and its heading, fits, and has said nothing in the console
 that no one caused. `PAGES` is the one list: a new page belongs here.

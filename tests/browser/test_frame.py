@@ -1,4 +1,4 @@
-"""The sidebar inside a page that plays another help desk, on another site, in real Chromium."""
+"""The sidebar in Chromium, inside a page that plays another help desk on another site."""
 
 from __future__ import annotations
 

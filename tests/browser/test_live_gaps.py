@@ -1,4 +1,4 @@
-"""Where live updates used to be lost while the page said "Live": each hole, in a real Chromium."""
+"""Situations in which live updates could get lost while the page says "Live"."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""An answer that is lost, and a page that has been overtaken: nothing is sent twice, hidden, or
-taken from a colleague, and what was typed stays."""
+"""After a lost response or on an outdated page, nothing is sent twice, hidden, or taken from a
+colleague, and typed text is kept."""
 
 from __future__ import annotations
 

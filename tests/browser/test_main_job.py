@@ -1,4 +1,4 @@
-"""The main job, as alice does it in Chromium, against the whole running demo."""
+"""An agent's main job, in Chromium against the whole running demo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of any length and several people in one conversation: nothing is wider than the screen."""
+"""Long names and several participants never make a page wider than the screen."""
 
 from __future__ import annotations
 

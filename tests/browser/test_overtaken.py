@@ -1,4 +1,4 @@
-"""Answers that come when the agent has gone on already."""
+"""Responses that arrive after the agent has moved on."""
 
 from __future__ import annotations
 

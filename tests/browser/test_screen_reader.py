@@ -1,4 +1,4 @@
-"""docs/screen-reader.md says what is so."""
+"""docs/screen-reader.md matches what the page announces."""
 
 from __future__ import annotations
 

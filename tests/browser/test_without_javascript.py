@@ -1,4 +1,4 @@
-"""JavaScript off: everything but what is live by nature, and the page says which that is.
+"""Without JavaScript everything works except live updates, and the page says so.
 
 After the other browser tests by its name: it changes orders that their pictures show.
 """

@@ -1,4 +1,4 @@
-"""What a screen reader meets while an order is canceled and refunded: docs/screen-reader.md.
+"""Write docs/screen-reader.md: what a screen reader says during a cancellation and a refund.
 
 Roles, names and announcements as Chromium gives them; ids and addresses are left out. The page of
 documentation is this walk's own text, so it says what is so today or a test fails.

@@ -1,4 +1,4 @@
-"""What a case of the fault program is, and what it reports."""
+"""Base of the fault program's cases, and what they report."""
 
 from __future__ import annotations
 

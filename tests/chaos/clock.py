@@ -1,4 +1,4 @@
-"""A clock that is moved: ours and the practice store's together."""
+"""Move our clock and the practice store's clock together."""
 
 from __future__ import annotations
 

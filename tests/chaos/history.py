@@ -1,4 +1,4 @@
-"""What must hold between our rows, the shop's books and the rules, whatever happened. Pure.
+"""Invariants between our rows, the shop's ledger and the rules, for any history. Pure.
 
 Three questions, each answered with a sentence for everything that is wrong:
 `violations`: does each action say what happened to its money and its order? `without_end`: does

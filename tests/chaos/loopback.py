@@ -1,4 +1,4 @@
-"""The same, where messages may leave for this machine: its hosts are as bad as a case wants."""
+"""Settings like chaos.settings, but messages may go to misbehaving hosts on this machine."""
 
 from settings import env
 from tests.chaos.settings import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""The guards, each with the way to take it away. A test that survives its mutant proves nothing."""
+"""Every guard with a way to remove it; a case that survives its mutant proves nothing."""
 
 from __future__ import annotations
 

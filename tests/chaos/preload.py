@@ -1,5 +1,5 @@
-"""What the fork server does once, so that a worker starts in milliseconds: no import is left
-for the child, whose first action would otherwise take as long as ten others."""
+"""Imports done once by the fork server, so that a worker starts in milliseconds and its first
+action isn't ten times slower."""
 
 import encodings.idna  # noqa: F401  the first address a socket resolves
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""A TCP line that can be cut."""
+"""A TCP proxy whose connections can be cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web server's application, with a guard taken away where a run asks for it."""
+"""The web server's application, with a guard removed if the run asks for it."""
 
 from __future__ import annotations
 

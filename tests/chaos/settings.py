@@ -1,4 +1,4 @@
-"""An installation under attack: as in development, its database, broker and shop from outside."""
+"""Settings of an installation under attack; database, broker and shop come from outside."""
 
 from settings import env
 from settings.dev import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""Celery as it was: one pool for everything, and no limit to what one host may hold of it."""
+"""Celery as it was before: one pool for all tasks, without limits per host."""
 
 from celery import signals
 

@@ -1,4 +1,4 @@
-"""The judge itself: each rule is seen broken on a history made for it, and clean ones pass."""
+"""Tests of the invariants: each is violated once by a made-up history, and clean ones pass."""
 
 from __future__ import annotations
 

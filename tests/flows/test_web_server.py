@@ -1,4 +1,4 @@
-"""The web server's socket: small answers leave at once."""
+"""The web server's sockets send small responses without delay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inbox's doors: channel API, orders API, pages; who may enter and what comes back."""
+"""The inbox's entry points: channel API, orders API and pages; who gets in, what comes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Languages: catalogs are whole and fresh, and pages speak them."""
+"""Catalogs are complete and compiled, and pages use them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who comes through which door: every address of the inbox, for everybody there may be."""
+"""Every URL of the inbox, requested by every kind of user."""
 
 from __future__ import annotations
 

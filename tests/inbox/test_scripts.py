@@ -1,4 +1,4 @@
-"""What the scripts have in one place only."""
+"""Things that the scripts define in one place only."""
 
 from __future__ import annotations
 

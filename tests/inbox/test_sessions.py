@@ -1,4 +1,4 @@
-"""How long a login lasts, and that nothing on a page is lost when it ends."""
+"""How long a session lasts, and that nothing on a page is lost when it ends."""
 
 from __future__ import annotations
 

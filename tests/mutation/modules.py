@@ -1,4 +1,4 @@
-"""The modules whose code decides on money, state or access: what `./run mutate` changes."""
+"""The modules that decide about money, state or access, which `./run mutate` changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small faults to put into a module, one at a time: what a slip or a bad merge would do.
+"""Small faults to put into a module, one at a time, like a slip or a bad merge.
 
 Logging, docstrings, annotations and the words of messages stay as they are: they decide nothing.
 """

@@ -1,4 +1,4 @@
-"""Which test reaches which line of the modules, and how long it takes. Kept in var/mutation."""
+"""Which test reaches which line, and how long it takes. Kept in var/mutation."""
 
 from __future__ import annotations
 

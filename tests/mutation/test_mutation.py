@@ -1,4 +1,4 @@
-"""The tool that doubts the suite, over a toy project: what it changes, draws, judges and leaves."""
+"""The mutation tool itself, tried on a toy project."""
 
 from __future__ import annotations
 

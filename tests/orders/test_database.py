@@ -1,4 +1,4 @@
-"""Invariants are the database's: it refuses what the code would never ask for."""
+"""The database itself refuses what the code would never do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`./run migrate` on a database that is large, and in use."""
+"""`./run migrate` on a database that is large and in use."""
 
 from __future__ import annotations
 

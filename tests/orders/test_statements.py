@@ -1,4 +1,4 @@
-"""Plain statements give back what the model would."""
+"""Plain SQL statements return what the models would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP calls that end, and that tell whether a byte may have left."""
+"""HTTP calls always end, and report whether a byte may have been sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A desk on which every page has something to show."""
+"""Test data with which every page has something to show."""
 
 from __future__ import annotations
 

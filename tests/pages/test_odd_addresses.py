@@ -1,4 +1,4 @@
-"""Whatever stands in an address, a page answers; "that did not work" is never our mistake."""
+"""Odd URLs never cause a server error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page asks the database as often for twenty rows as for two."""
+"""A page runs as many queries for twenty rows as for two."""
 
 from __future__ import annotations
 

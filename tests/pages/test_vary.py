@@ -1,4 +1,4 @@
-"""Going back never shows a part of a page, or another language, where the page belongs.
+"""Going back never shows a fragment, or another language, instead of the page.
 
 A browser that goes back shows what it has kept of an address, however old, unless Vary says that
 another request was meant. So every answer that a header decides has to name that header.

@@ -1,4 +1,4 @@
-"""Recordings of a real shop: the requests and answers in a file, whatever its shape.
+"""Read recordings of a real shop: requests and responses in a file of any shape.
 
 Some files hold answers without the request's text; it is then written from the answer, whose
 fields say what was asked, and the schema.

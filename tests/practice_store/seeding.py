@@ -1,4 +1,4 @@
-"""A shop as a recording found it: its orders and customers, made from what was read of them."""
+"""Build a shop from a recording: its orders and customers as they were read."""
 
 from __future__ import annotations
 

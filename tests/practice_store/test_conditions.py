@@ -1,4 +1,4 @@
-"""A practice shop that is as mean as the real one may be: it lags, shuffles, forgets, waits."""
+"""A practice shop can behave as badly as a real one: it lags, shuffles, forgets and waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Customers of the practice store, by Shopify's own schema."""
+"""The practice store's customers, through Shopify's own schema."""
 
 from __future__ import annotations
 

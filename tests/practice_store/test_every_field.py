@@ -1,4 +1,4 @@
-"""Whatever is asked of the schema: an answer, or an error of Shopify's kind, and never a crash."""
+"""Every field of the schema gives data or a Shopify-style error, and never a crash."""
 
 from __future__ import annotations
 

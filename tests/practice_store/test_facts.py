@@ -1,4 +1,4 @@
-"""What recordings of a real shop taught us, as tables: the practice store has to behave so."""
+"""Facts recorded from a real shop, as tables that the practice store has to match."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The replay of recordings, over small ones written here."""
+"""The replay of recordings, with small ones written here."""
 
 from __future__ import annotations
 

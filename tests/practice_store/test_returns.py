@@ -1,4 +1,4 @@
-"""Returns as a real shop was recorded to keep them: open after processing, booked in by anybody."""
+"""Returns as recorded from a real shop: open after processing, bookable by anyone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store's HTTP door: tokens, scopes, faults, throttling, OAuth."""
+"""The store's HTTP interface: tokens, scopes, faults, throttling, OAuth."""
 
 from __future__ import annotations
 

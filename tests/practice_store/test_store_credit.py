@@ -1,4 +1,4 @@
-"""Refunds as store credit at the practice store: shapes and codes are the schema's."""
+"""The practice store's refunds as store credit follow the schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Privacy requests in Django admin: look, download, run, stop; every download is on record."""
+"""Privacy requests in the admin: view, download, run, stop; downloads are audited."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Compliance topics by the real door. The HMAC signs the body only, so each test of a forged
-topic sends a body that is truly signed."""
+"""Compliance webhooks through the real endpoint. The HMAC signs the body only, so each test of
+a forged topic sends a correctly signed body."""
 
 from __future__ import annotations
 

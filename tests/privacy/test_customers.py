@@ -1,4 +1,4 @@
-"""A person's data as a Shopify customer: redacted it stays away, and it goes when it is old."""
+"""Personal data on customers: once redacted it doesn't return, and old data is deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ended action's words may go, and nothing else of it: the database's own rule."""
+"""The database lets an ended action's notes be deleted, and nothing else of it."""
 
 from __future__ import annotations
 

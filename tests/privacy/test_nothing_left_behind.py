@@ -1,4 +1,4 @@
-"""After a redaction, a wipe or the end of retention, not one byte of a person's data is left."""
+"""After a redaction, a wipe or the end of retention, no byte of a person's data is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every column that may hold words is registered as personal, or declared as not, with a reason."""
+"""Every text column is registered as personal, or declared harmless with a reason."""
 
 from __future__ import annotations
 

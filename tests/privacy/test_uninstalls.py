@@ -1,4 +1,4 @@
-"""Actions of a shop that left end, and no deletion waits for ever."""
+"""Actions of an uninstalled shop end, and no deletion waits forever."""
 
 from __future__ import annotations
 

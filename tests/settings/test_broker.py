@@ -1,4 +1,4 @@
-"""A worker as we ship it outlives its broker, also while it is busy."""
+"""A worker survives the loss of its broker, even while it is busy."""
 
 from __future__ import annotations
 

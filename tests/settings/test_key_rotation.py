@@ -1,4 +1,4 @@
-"""`rotate_keys`: after it, the new key alone opens everything that is encrypted."""
+"""After `rotate_keys`, the new key alone decrypts everything."""
 
 from __future__ import annotations
 

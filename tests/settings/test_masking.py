@@ -1,4 +1,4 @@
-"""Canary secrets and canary people stay out of logs, error reports, the admin and repr."""
+"""Secrets and personal data stay out of logs, error reports, the admin and repr."""
 
 from __future__ import annotations
 

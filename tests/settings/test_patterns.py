@@ -1,4 +1,4 @@
-"""No text that anybody may send us costs more than its length: every pattern, attacked."""
+"""No regular expression takes more than linear time on any text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/livez, /readyz and /metrics, by their door."""
+"""/livez, /readyz and /metrics, over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages expire, and none is given to a second worker while the first may be at it."""
+"""Periodic tasks expire, and none runs twice at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures of the tests about Shopify's side."""
+"""Fixtures for the tests of Shopify's side."""
 
 from __future__ import annotations
 

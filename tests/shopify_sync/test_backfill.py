@@ -1,4 +1,4 @@
-"""Back-fill: everything, once, in whatever pieces; and what else keeps our copy equal."""
+"""Imports read every order once, in pieces; and other ways of keeping our copy current."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The balance agrees while nothing is lost, and says where it does not."""
+"""The balance adds up while nothing is lost, and shows where it doesn't."""
 
 from __future__ import annotations
 

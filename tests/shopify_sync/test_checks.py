@@ -1,4 +1,4 @@
-"""What stops a start."""
+"""System checks that stop the start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever Shopify leaves out, nulls or invents: a snapshot or MalformedAnswer, never a crash."""
+"""Whatever Shopify omits, nulls or invents becomes a snapshot or MalformedAnswer."""
 
 from __future__ import annotations
 

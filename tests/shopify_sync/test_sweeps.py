@@ -1,4 +1,4 @@
-"""No single row stops a sweep: it rests, and the rows behind it and the next sweep go on."""
+"""No single row stops a sweep: it is put off, and the others continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Actions asked for and carried out one look at a time, without pages and without wake-ups."""
+"""Request actions and carry them out step by step, without pages or wake-ups."""
 
 from __future__ import annotations
 

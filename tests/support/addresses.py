@@ -1,4 +1,4 @@
-"""Every address there is, from the resolver itself: a new page is in these tests by being there."""
+"""Every URL, taken from the resolver, so that tests include new pages automatically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The test database: copied instead of migrated, and what an administrator could do to it."""
+"""The test database: copied instead of migrated; and what only an administrator could do to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two webhook doors: Django's view, and the receiver in front of it over real HTTP."""
+"""The two webhook endpoints: Django's view, and the receiver in front of it over HTTP."""
 
 from __future__ import annotations
 

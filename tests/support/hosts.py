@@ -1,4 +1,4 @@
-"""Other people's servers on loopback, as bad as they come: mute, dripping, refusing, polite."""
+"""Misbehaving servers on loopback: mute, dripping, refusing; and a polite one."""
 
 from __future__ import annotations
 

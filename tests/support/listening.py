@@ -1,4 +1,4 @@
-"""An event stream as a browser opens it, over real HTTP, read an event at a time."""
+"""An event stream, read one event at a time over HTTP as a browser would."""
 
 from __future__ import annotations
 

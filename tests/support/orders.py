@@ -1,4 +1,4 @@
-"""Orders in the database without a shop, and a gateway whose answers a test decides."""
+"""Orders in the database without a shop, and a gateway whose answers the test chooses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders with a word of the test's choice in every text of them."""
+"""Orders with a chosen word in every text field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A practice shop asked directly, without HTTP: for tests that read hundreds of orders."""
+"""Query a practice shop directly, without HTTP, for tests that read hundreds of orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The practice store in this process, over real HTTP, with its webhooks held for the test."""
+"""The practice store in this process, over HTTP, holding its webhooks for the test."""
 
 from __future__ import annotations
 

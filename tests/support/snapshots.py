@@ -1,4 +1,4 @@
-"""Orders for the pure tests: plain values with sensible rest."""
+"""Build order snapshots for pure tests, with sensible defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An SMS provider that keeps what it was given."""
+"""An SMS provider that records what it was given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A customer who writes into the demo, through the channel API as any messenger does."""
+"""A customer who writes to the demo through the channel API, as a messenger does."""
 
 from __future__ import annotations
 

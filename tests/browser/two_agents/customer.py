@@ -1,4 +1,4 @@
-"""The customers: they push messages in by the channel API, some of them twice."""
+"""Simulated customers who push messages through the channel API, some of them twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether what is on the screens is what is in the database."""
+"""Check that the screens show what the database holds."""
 
 from __future__ import annotations
 

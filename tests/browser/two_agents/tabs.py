@@ -1,4 +1,4 @@
-"""An agent at one tab: opens, writes, notes, closes, reloads, and logs in again where asked.
+"""A simulated agent at one tab, who opens, writes, resolves, reloads and logs in again.
 
 Whatever the page says, the agent behaves as people do: a message that stays in the composer is
 sent again; one that has left it is believed to be sent.

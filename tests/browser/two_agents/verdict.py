@@ -1,4 +1,4 @@
-"""What is right, once everybody has stopped: pure, so that it is tested with made-up evidence."""
+"""Rules that must hold at the end of a run. Pure, so that made-up evidence can test them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fails while people work, at random and from a seed."""
+"""Random faults during a run, reproducible from a seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The installation that is written in, and everything around it that is not a person."""
+"""The installation under test, with everything around it except the people."""
 
 from __future__ import annotations
 

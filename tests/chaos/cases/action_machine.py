@@ -1,5 +1,5 @@
-"""T3: random lives of an order: people, faults, clocks, webhooks, and a world that changes
-between the click and the send.
+"""T3: random order histories: agents, faults, clocks, webhooks, and changes between the click
+and the send.
 
 All of it happens in this process and by a clock that is moved: production's own leases, back-offs
 and deadlines count, in hours that take milliseconds. Each life has its own dice, thrown from the

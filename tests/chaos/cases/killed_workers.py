@@ -1,4 +1,4 @@
-"""T4: workers killed while money moves: at every failpoint, and at random moments."""
+"""T4: workers are killed while money moves, at every failpoint and at random moments."""
 
 from __future__ import annotations
 

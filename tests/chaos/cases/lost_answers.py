@@ -1,4 +1,4 @@
-"""T6: every kind of answer to every mutation: the state, the words and the buttons it leads to."""
+"""T6: every kind of response to every mutation leads to the right state, text and buttons."""
 
 from __future__ import annotations
 

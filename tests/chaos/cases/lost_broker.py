@@ -1,4 +1,4 @@
-"""T5: real Celery workers, a real scheduler and a real broker, each taken away in turn."""
+"""T5: real Celery workers, a scheduler and a broker, each taken away in turn."""
 
 from __future__ import annotations
 

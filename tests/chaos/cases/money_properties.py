@@ -1,4 +1,4 @@
-"""T11: money in every currency of the schema: nothing is lost in parsing, splitting or showing."""
+"""T11: in every currency, parsing, splitting and formatting lose no digit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T20: replies to hosts that never answer, drip or refuse, beside refunds: none waits for them."""
+"""T20: replies to hosts that hang, drip or refuse never delay refunds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T12: the try-out stack: SQLite, many writers, a worker killed now and then. No "locked"."""
+"""T12: the demo's setup: SQLite, many writers and killed workers never fail with "locked"."""
 
 from __future__ import annotations
 

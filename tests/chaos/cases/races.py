@@ -1,4 +1,4 @@
-"""T1, T2: many people at once: one click, one order, one budget."""
+"""T1, T2: many people act at once on one click, one order, one budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T13: yesterday's dump is restored while actions were open. Everything is read, nothing re-sent."""
+"""T13: after restoring a backup with open actions, everything is reread and nothing is resent."""
 
 from __future__ import annotations
 

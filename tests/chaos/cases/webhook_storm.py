@@ -1,4 +1,4 @@
-"""T8 and T9: a storm of webhooks through two processes, and every kind of forgery."""
+"""T8, T9: a storm of webhooks through two processes, and every kind of forgery."""
 
 from __future__ import annotations
 

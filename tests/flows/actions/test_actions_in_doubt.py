@@ -1,4 +1,4 @@
-"""What is not known is not denied: lost answers, lagging reads, vanished orders, odd errors."""
+"""Unknown isn't failed: lost responses, lagging reads, vanished orders, odd errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API's own refusals around a confirmation: one key is one action, of one content."""
+"""Refusals of the API around a confirmation: one key is one action with one content."""
 
 from __future__ import annotations
 

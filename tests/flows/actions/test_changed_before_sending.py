@@ -1,4 +1,4 @@
-"""What was confirmed is held against the world as it is when the first byte leaves."""
+"""What was confirmed is checked again against a fresh read before the first byte is sent."""
 
 from __future__ import annotations
 

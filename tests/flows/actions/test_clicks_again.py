@@ -1,5 +1,5 @@
-"""A click whose answer was lost is made again: by pages, frames and REST it gives what the first
-one gave, whatever has changed since, and only to the person who made it."""
+"""Repeating a click whose response was lost, on a page, in a frame or over REST, returns the
+first result whatever has changed since, and only to the person who made it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Approvals, settling by hand and keeping money: what other people decide, by page and by API."""
+"""Approvals, manual settling and keeping money, on the pages and over the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every state ends: by evidence, by a deadline, or by a person who can always decide."""
+"""Every action ends: by evidence, by a deadline, or by a person's decision."""
 
 from __future__ import annotations
 

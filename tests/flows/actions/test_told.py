@@ -1,5 +1,5 @@
-"""What customers hear of a cancellation or refund: what happened, after it did, once a person, and
-byte for byte what the review showed."""
+"""Customers are told about a cancellation or refund after it happened, once each, and exactly
+as the review showed it."""
 
 from __future__ import annotations
 

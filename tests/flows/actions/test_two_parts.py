@@ -1,4 +1,4 @@
-"""The conversation is read while the panel is still computed, through the server that sends it."""
+"""The conversation arrives while the order panel is still being computed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The panel inside another help desk: who gets in, what they may do there, and who may frame it."""
+"""The panel inside another help desk: who gets in, what they may do, and who may frame it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In another help desk's frame, too, no money moves while the customer is in doubt."""
+"""In a frame, no money moves while it is unclear which customer it is."""
 
 # ruff: noqa: F811  fixtures of the other file, by their names
 

@@ -1,4 +1,4 @@
-"""Amounts by the doors agents and programs use: every digit, each language, the right currency."""
+"""Amounts keep every digit and the right currency on the pages and over the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the card shows beyond badges: in disclosures, and nothing that Shopify does not give us."""
+"""Order details beyond the badges, limited to what Shopify provides."""
 
 from __future__ import annotations
 

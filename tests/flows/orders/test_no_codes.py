@@ -1,4 +1,4 @@
-"""No word of Shopify's API and none of our database reaches a person: pages, lists, REST texts."""
+"""No page, list or API text shows a code of Shopify's or of our database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order panel at the door: which orders it shows, and how the others are reached."""
+"""The order panel: which orders it shows, and how to reach the others."""
 
 from __future__ import annotations
 

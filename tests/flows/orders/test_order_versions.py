@@ -1,4 +1,4 @@
-"""Which states of an order are kept, and what a masked, late or partial read makes of them."""
+"""Which versions of an order are kept, and how masked, late and partial reads affect them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two stores with the same order id, number and customer: never mixed."""
+"""Two stores with the same order ID, number and customer are never mixed up."""
 
 from __future__ import annotations
 

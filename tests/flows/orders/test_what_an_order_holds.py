@@ -1,4 +1,4 @@
-"""What is in an order, at the doors: duties, swaps, what we owe, disputes, odd lines."""
+"""Orders with duties, swaps, money owed, disputes and odd lines, on the pages and the API."""
 
 from __future__ import annotations
 

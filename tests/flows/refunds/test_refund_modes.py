@@ -1,4 +1,4 @@
-"""An amount is not a list of items: what each way sends, shows and leaves, by the doors."""
+"""Refunding an amount versus items: what each sends, shows and leaves behind."""
 
 from __future__ import annotations
 

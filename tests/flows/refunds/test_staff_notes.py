@@ -1,4 +1,4 @@
-"""A staff note is as long as the page says, at every door, and arrives in Shopify whole."""
+"""Staff notes have the same limit everywhere and reach Shopify whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refunds as store credit, where the store allows them: by the pages' and the API's doors."""
+"""Refunds as store credit, where the store allows them, on the pages and over the API."""
 
 from __future__ import annotations
 

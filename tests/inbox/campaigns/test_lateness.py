@@ -1,4 +1,4 @@
-"""What is heard of late is history: on the timeline, and no message tells a customer of it."""
+"""Events learned of too late go on the timeline, and no message is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose address is whose: agents add, take away and take back; money follows at once."""
+"""Agents add, remove and restore a contact's addresses; what may be refunded follows at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose an order is, once an address was taken away from a contact."""
+"""Who owns an order after an address was removed from a contact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""“Wrong person?” and “Not this person” stand until a person says otherwise."""
+"""“Wrong person?” and “Not this person” hold until a person reverses them."""
 
 from __future__ import annotations
 

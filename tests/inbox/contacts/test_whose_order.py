@@ -1,4 +1,4 @@
-"""Whose an order is and who may act on it, rule by rule, on rows without a shop."""
+"""Who owns an order and who may act on it, rule by rule, without a shop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an agent has begun to write: kept with its mode, for them alone, until it is sent."""
+"""Drafts keep their text and mode, privately, until they are sent."""
 
 from __future__ import annotations
 

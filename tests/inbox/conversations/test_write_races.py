@@ -1,4 +1,4 @@
-"""A message that comes in while a button is pressed: it is there before, or comes after."""
+"""A message that arrives while an agent acts is handled before or after, never lost."""
 
 from __future__ import annotations
 

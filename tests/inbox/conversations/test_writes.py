@@ -1,4 +1,4 @@
-"""What agents write and change: each press once, and never over what they have not seen."""
+"""Each press acts once, and never on messages or changes the agent hasn't seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the demo's seed does, and where it refuses to."""
+"""What seeding the demo creates, and where it refuses to run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Before every attempt, a message is checked again: it may no longer be right to send it."""
+"""Before each attempt to send a message, it is checked whether it is still right to send it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What leaves, leaves once: the claim, the back-off, the end of its tries, and who is rung."""
+"""Every message is sent once: claims, back-off, giving up, and waking workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was given up comes back to the team: opened, marked, counted, and sent again or dismissed."""
+"""Failed messages come back to the team: reopened, marked, counted, sent again or dismissed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a host does with its bytes, sending one message has an end (real sockets)."""
+"""Sending a message always ends, whatever the host does (real sockets)."""
 
 from __future__ import annotations
 

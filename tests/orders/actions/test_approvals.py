@@ -1,4 +1,4 @@
-"""Who may approve what a colleague asked for."""
+"""Who may approve a colleague's request."""
 
 from __future__ import annotations
 

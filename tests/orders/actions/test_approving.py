@@ -1,4 +1,4 @@
-"""What others decide about an action: who may, on which facts, and what is written down of it."""
+"""Decisions about someone else's action: who may decide, on which facts, what is recorded."""
 
 from __future__ import annotations
 

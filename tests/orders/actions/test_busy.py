@@ -1,4 +1,4 @@
-"""A lock that others hold for too long is said to the person who waits; nothing is written.
+"""A lock held too long by others is reported to the person who waits; nothing is written.
 
 PostgreSQL: a colleague's transaction holds the order's row, and our own patience is short.
 """

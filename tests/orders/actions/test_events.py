@@ -1,4 +1,4 @@
-"""The rows of the timeline: when it happened, who did it, and what is only history."""
+"""Timeline rows: when it happened, who did it, and what is only history."""
 
 from __future__ import annotations
 

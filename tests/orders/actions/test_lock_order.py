@@ -1,4 +1,4 @@
-"""Writers that lock several rows lock them in one order: none waits for another in a circle."""
+"""Writers that lock several rows do so in one order, so none deadlocks."""
 
 from __future__ import annotations
 

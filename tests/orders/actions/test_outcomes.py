@@ -1,4 +1,4 @@
-"""One table of outcomes: every state and every end has its words, and none shows a code."""
+"""Every state and outcome has a text, and none shows a code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an action does next: a table over what was sent, what a read shows and what its job says."""
+"""An action's next step, as a table over what was sent, read and reported by its job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where what an action does next could slip by one: jobs that run, refunds without parts."""
+"""Edge cases of an action's next step: running jobs, refunds without parts."""
 
 from __future__ import annotations
 

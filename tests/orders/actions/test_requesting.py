@@ -1,4 +1,4 @@
-"""Asking for an action and taking it back: every refusal between the summary and the first byte."""
+"""Requesting and withdrawing an action: every refusal between the summary and the first byte."""
 
 from __future__ import annotations
 

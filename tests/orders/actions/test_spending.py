@@ -1,4 +1,4 @@
-"""What counts against a person's day: what was sent in it, what may still be, and what moved."""
+"""What counts against a person's daily limit: sent, pending and moved amounts."""
 
 from __future__ import annotations
 

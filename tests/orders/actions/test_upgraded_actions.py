@@ -1,4 +1,4 @@
-"""Migration 0015: what was under way when an installation was upgraded ends like the rest."""
+"""Migration 0015: actions in progress during an upgrade end like any other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A verb commits by itself, and a bell that fails takes nothing back.
+"""A service commits on its own, and a failed enqueue rolls nothing back.
 
 Inside a caller's transaction, a service's writes could be rolled back after Shopify got
 them; so each refuses to run there. What is rung after a commit may fail: the sweep finds the row.

@@ -1,4 +1,4 @@
-"""Amounts are exact, of one currency, and refused when they are not."""
+"""Amounts are exact and have one currency; anything else is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Money at its edges: signs, limits, digits and texts that are almost an amount."""
+"""Edge cases of money: signs, limits, digits, and texts that are almost an amount."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Migration 0014: what is stored already is divided as a read would divide it."""
+"""Migration 0014 divides stored refunds as a fresh read would."""
 
 from __future__ import annotations
 

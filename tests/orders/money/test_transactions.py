@@ -1,4 +1,4 @@
-"""What a refund moved: one transaction at a time, and never by guessing."""
+"""What a refund moved, one transaction at a time, without guessing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Amounts as people type them in their language, and questions where they could be two."""
+"""Amounts as people type them in their language; ambiguous ones are asked about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shopify's words of a customer: known ones in ours, unknown ones raw, and what was not told."""
+"""Customer facts from Shopify: known values translated, unknown ones raw, missing ones missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sums on a card: what an order is made of adds up to its total, whatever is in it."""
+"""The rows of an order's sums add up to its total, whatever it contains."""
 
 from __future__ import annotations
 

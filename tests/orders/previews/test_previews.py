@@ -1,4 +1,4 @@
-"""What a summary refuses, proposes and warns of: each rule with an order that breaks it."""
+"""What a summary refuses, proposes and warns about, each rule with an order that breaks it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of the row of an order that Shopify does not show."""
+"""What happens to the row of an order that Shopify no longer returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads of one order that overtake each other: what is shown is what the later-started one said."""
+"""When reads of an order overlap, the one that started later is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a snapshot to columns: whatever Shopify sends, it fits what PostgreSQL was told."""
+"""Whatever Shopify sends, a snapshot's values fit the database columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sweeps run every few seconds: the database's own plan says that they read an index, not a table."""
+"""Frequent sweeps read an index instead of the table, by the database's own query plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers sorted into what they mean for a request that was sent."""
+"""Shopify's responses, classified by what they mean for a request that was sent."""
 
 from __future__ import annotations
 

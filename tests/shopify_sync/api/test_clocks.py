@@ -1,4 +1,4 @@
-"""Times written by a clock that ran ahead stop nothing; and a batch is no single row's hostage."""
+"""Times written by a clock that ran ahead block nothing, and no row holds up its batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes out to Shopify and what its answers may mean, at the transport: no shop needed."""
+"""Requests to Shopify and what responses mean, at the transport, without a shop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders with more lines than one answer holds: nothing of them may rest on the first page."""
+"""Orders with more lines than one response holds are never judged by their first page."""
 
 from __future__ import annotations
 

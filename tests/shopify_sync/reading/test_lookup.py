@@ -1,4 +1,4 @@
-"""Looking for a customer's orders in Shopify: all of them, however many there are."""
+"""Searching Shopify for a customer's orders finds all of them."""
 
 from __future__ import annotations
 

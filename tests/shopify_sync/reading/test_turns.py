@@ -1,4 +1,4 @@
-"""Long readings of a shop: they wait, go on where they stopped, and lose nothing."""
+"""Long reads of a shop wait, resume where they stopped, and lose nothing."""
 
 from __future__ import annotations
 

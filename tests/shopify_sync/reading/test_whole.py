@@ -1,4 +1,4 @@
-"""No list ends silently: it is read to its end, or the order says that it was not."""
+"""Every list is read to its end, or the order says that it wasn't."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor: each thing that can be wrong is found, named, and told how to mend."""
+"""The connection doctor finds and names each problem, and says how to fix it."""
 
 from __future__ import annotations
 

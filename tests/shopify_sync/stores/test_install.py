@@ -1,4 +1,4 @@
-"""Connecting by OAuth, and what must not connect; no host but the shop's is called."""
+"""Connecting through OAuth, and attempts that must fail; only the shop's host is called."""
 
 from __future__ import annotations
 

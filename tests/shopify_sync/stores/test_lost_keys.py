@@ -1,4 +1,4 @@
-"""A secret that no key opens any more stops what needs it, and nothing else."""
+"""A secret that no key decrypts stops only what needs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens that expire: renewed once, never lost, and an administrator told what to do."""
+"""Expiring tokens are renewed once and never lost, and administrators learn what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dead events: looked at without anybody's data, played again, and got round."""
+"""Dead events: viewed without personal data, replayed, or settled otherwise."""
 
 from __future__ import annotations
 

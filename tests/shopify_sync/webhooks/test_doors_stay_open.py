@@ -1,4 +1,4 @@
-"""What must not close a door: a secret changed in a terminal, a slow peer, an unknown zone."""
+"""The webhook endpoint survives a changed secret, slow clients and an unknown time zone."""
 
 from __future__ import annotations
 

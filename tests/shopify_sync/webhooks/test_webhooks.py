@@ -1,4 +1,4 @@
-"""The webhook door: raw bytes, strict signature, once, never a 500."""
+"""The webhook endpoint: raw bytes, strict signatures, once each, never a 500."""
 
 from __future__ import annotations
 
