@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from orders import rules
 from orders.models import ActionKind, ActionState, OrderAction, Outcome
 from orders.money import Money, total
+from orders.shopify_port import Job
 from orders.snapshot import OrderSnapshot, Refund
 from orders.statuses.money_moved import (
     any_failed,
@@ -43,15 +44,6 @@ class Goal(StrEnum):
     CANCEL_ORDER = "cancel_order"
     REFUND = "refund"
     RETURN = "return"
-
-
-class Job(StrEnum):
-    """The state of Shopify's asynchronous cancellation job; NONE if it has none (any more)."""
-
-    NONE = "none"
-    OPEN = "open"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)

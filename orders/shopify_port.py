@@ -7,8 +7,10 @@ protocol. Nothing here opens a transaction, and no method except `plan` may be c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
 from functools import cache
 from typing import Any, Final, Protocol, TypedDict
 
@@ -22,13 +24,13 @@ from orders.checkout_snapshot import (
 )
 from orders.models import Checkout, Order, OrderAction, Store
 from orders.money import Money
-from orders.snapshot import LineQuantity, Return
+from orders.snapshot import LineQuantity, OrderSnapshot, Return
 
 
 class Step(TypedDict):
     """One frozen request to Shopify.
 
-    `goal` (a progress.Goal) and `target` (a Shopify ID) say what a later read must show. `query`
+    `goal` (a action_progress.Goal) and `target` (a Shopify ID) say what a later read must show. `query`
     (the text of `document`) and `variables` are sent byte for byte, to the API version they were
     written for, no matter what has been deployed since.
     """
@@ -123,6 +125,96 @@ class CancelReason:
     label: str
 
 
+class Job(StrEnum):
+    """The state of Shopify's asynchronous cancellation job; NONE if it has none (any more)."""
+
+    NONE = "none"
+    OPEN = "open"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRead:
+    """What Shopify shows of an action's order, and of the job of an accepted cancellation.
+
+    `snapshot` None: Shopify doesn't return the order. The job was read first, so that whatever a
+    finished job did shows in the snapshot.
+    """
+
+    snapshot: OrderSnapshot | None
+    read_started_at: datetime
+    job: Job = Job.NONE
+    job_message: str = ""
+
+
+class Obstacle(StrEnum):
+    """Why a request did nothing."""
+
+    # The token, a scope or the shop itself; only an administrator can fix it.
+    NEEDS_ADMIN = "needs_admin"
+    # Over the shop's rate limit.
+    THROTTLED = "throttled"
+    # Rejected as a whole; the same bytes would be rejected every time.
+    BAD_REQUEST = "bad_request"
+    # No connection, or (for a read) no usable answer.
+    OUT_OF_REACH = "out_of_reach"
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """A read failed, or a step provably did nothing. `retry_after_s` is set if throttled."""
+
+    obstacle: Obstacle
+    message: str
+    retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NoOutcome:
+    """A step was sent, and whether it did anything is unknown: no answer, or not a usable one."""
+
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Shopify answered a step with these errors of the user's.
+
+    After a first send they mean no. After a send without an answer they say nothing about that
+    send.
+    """
+
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Shopify accepted a step; what it did shows only in a read.
+
+    `job_gid` is the job that cancels the order, `refund_gid` the refund, if the answer says which.
+    """
+
+    job_gid: str = ""
+    refund_gid: str = ""
+
+
+Answer = Accepted | Rejected | NoOutcome | NotDone
+
+
+class ActionSession(Protocol):
+    """A worker's connection to the shop for as long as it holds its claim on one action.
+
+    Errors of Shopify's are returned, sorted by what they prove, and never raised.
+    """
+
+    def read(self) -> ActionRead | NotDone | None:
+        """Read the order afresh, renewing the claim between requests; None: the claim was lost."""
+
+    def send(self, step: int) -> Answer:
+        """Send one frozen step in at most one request, which ends within the worker's lease."""
+
+
 class Gateway(Protocol):
     """Everything this app asks of Shopify."""
 
@@ -204,6 +296,20 @@ class Gateway(Protocol):
 
     def plan(self, action: OrderAction) -> list[Step]:
         """Return the requests for an unsaved action's proposal, in order. Pure."""
+
+    def wait_s(self, store_id: int) -> float:
+        """Return how many seconds to leave the shop alone; 0 means go ahead.
+
+        While a shop is in trouble, only one caller at a time gets 0, and has to read. Makes no
+        request.
+        """
+
+    def action_session(self, action: OrderAction, *, renew: Callable[[], bool]) -> ActionSession:
+        """Begin a session for a claimed action. Makes no request.
+
+        `renew` extends the claim and returns False if it was lost; it is called before each
+        request of a read.
+        """
 
     def wake(self, action_id: int, *, after_s: float = 0) -> None:
         """Enqueue the action for a worker, after `after_s` seconds.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -32,6 +32,7 @@ from orders.snapshot import LineQuantity, Return
 from orders.statuses import return_units
 from shopify_sync import mapping
 from shopify_sync.actions import mutations
+from shopify_sync.actions.session import ShopifyActionSession
 from shopify_sync.api import breaker
 from shopify_sync.api.errors import (
     NeedsAdmin,
@@ -222,6 +223,16 @@ class ShopifyGateway:
     def plan(self, action: OrderAction) -> list[Step]:
         """Freeze the action's requests at today's documents and API version."""
         return mutations.plan(action)
+
+    def wait_s(self, store_id: int) -> float:
+        """Ask the store's circuit breaker."""
+        return breaker.wait_s(store_id, now=timezone.now())
+
+    def action_session(
+        self, action: OrderAction, *, renew: Callable[[], bool]
+    ) -> ShopifyActionSession:
+        """Begin a session; its first read connects."""
+        return ShopifyActionSession(action, renew=renew)
 
     def wake(self, action_id: int, *, after_s: float = 0) -> None:
         """Enqueue perform_action for this action."""

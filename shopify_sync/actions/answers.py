@@ -8,6 +8,7 @@ from core.json_types import JsonObject
 from orders.action_progress import Goal
 from orders.models import OrderAction
 from orders.previews import decode_proposal
+from orders.shopify_port import Accepted, NoOutcome, Rejected
 from shopify_sync import mapping
 
 _USER_ERRORS: Final = {
@@ -23,6 +24,27 @@ _RESULTS: Final = {
     Goal.REFUND: ("refund",),
     Goal.RETURN: ("return",),
 }
+
+
+# How Shopify says that an earlier send of the same request is still being worked on.
+_IN_PROGRESS: Final = ("already in progress", "currently in progress")
+
+
+def classify(action: OrderAction, index: int, data: JsonObject) -> Accepted | Rejected | NoOutcome:
+    """Sort the `data` of the answer to an action's step by what it proves."""
+    goal = Goal(action.steps[index]["goal"])
+    payload, errors = user_errors(goal, data)
+    result = result_of(action, index, payload)
+    if errors is None or bool(errors) == bool(result):
+        # No payload, or both or neither of a result and an error: not an answer to rely on.
+        return NoOutcome(" ".join(errors or ()))
+    if any(phrase in " ".join(errors) for phrase in _IN_PROGRESS):
+        return NoOutcome(" ".join(errors))
+    if errors:
+        return Rejected(tuple(errors))
+    if goal == Goal.CANCEL_ORDER:
+        return Accepted(job_gid=result)
+    return Accepted(refund_gid=refund_gid(result))
 
 
 def user_errors(goal: str, data: JsonObject) -> tuple[JsonObject, list[str] | None]:

@@ -7,7 +7,6 @@ key, a fresh read before every send, and compare-and-set state changes (orders.a
 from __future__ import annotations
 
 import dataclasses
-import logging
 import random
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
@@ -18,40 +17,25 @@ from django.utils.translation import gettext as _
 from core import queue
 from core.failpoints import failpoint
 from core.json_types import JsonObject
-from orders import (
-    action_progress,
-    services,
-)
+from orders import action_progress, services
 from orders.action_progress import (
     Contradiction,
     Goal,
-    Job,
     Settled,
     ToSend,
     Waiting,
 )
 from orders.models import ActionState, OrderAction, Outcome
 from orders.services import Objection, record_snapshot
-from orders.snapshot import OrderSnapshot
-from shopify_sync import mapping
-from shopify_sync.actions import answers
-from shopify_sync.api import breaker
-from shopify_sync.api.client import AdminClient
-from shopify_sync.api.errors import (
-    NeedsAdmin,
-    NotApplied,
-    OutcomeUnknown,
-    Refused,
-    ShopifyError,
-    Throttled,
+from orders.shopify_port import (
+    Accepted,
+    ActionSession,
+    NoOutcome,
+    NotDone,
+    Obstacle,
+    Rejected,
+    get_gateway,
 )
-from shopify_sync.reading import orders
-from shopify_sync.stores.clients import (
-    client_for,
-    note_error,
-)
-
-logger = logging.getLogger(__name__)
 
 _BACKOFF_S: Final = (1, 2, 5, 10, 30, 60, 120, 300)
 _POLL_S: Final = (1, 1, 2, 3, 5, 8, 13, 30, 60)
@@ -59,7 +43,6 @@ _POLL_S: Final = (1, 1, 2, 3, 5, 8, 13, 30, 60)
 _MISSING_BELIEVED_AFTER: Final = timedelta(minutes=10)
 _HELD_S: Final = 30
 _MAX_SENDS_A_CLAIM: Final = 10
-_IN_PROGRESS: Final = ("already in progress", "currently in progress")
 
 
 def perform(action_id: int) -> None:
@@ -70,38 +53,26 @@ def perform(action_id: int) -> None:
     if action is None:
         return
     failpoint("claimed")
-    try:
-        client = client_for(action.order.store)
-        # A long order takes many requests, so renew the claim between them. The result doesn't
-        # matter here: a lost claim is noticed before the next send.
-        client.keep_alive = lambda: services.renew(action, now=timezone.now())
-        for _send in range(_MAX_SENDS_A_CLAIM):
-            if not _advance(action, client):
-                return
-        _release(action, ActionState.PENDING, wait_s=1)
-    except NeedsAdmin as error:
-        note_error(action.order.store, error, now=timezone.now())
-        _release(action, _resting(action, ActionState.BLOCKED), wait_s=60, message=str(error))
-    except Throttled as error:
-        _release(action, _resting(action), wait_s=_retry_after_s(error))
-    except (ShopifyError, mapping.MalformedAnswer) as error:
-        # Only errors of reads get here: _send handles its own.
-        breaker.note_trouble(action.order.store_id, now=timezone.now())
-        _release(action, _resting(action), message=_("Shopify can’t be read right now."))
-        logger.warning("action %s: %s", action.pk, error)
+    session = get_gateway().action_session(
+        action, renew=lambda: services.renew(action, now=timezone.now())
+    )
+    for _send in range(_MAX_SENDS_A_CLAIM):
+        if not _advance(action, session):
+            return
+    _release(action, ActionState.PENDING, wait_s=1)
 
 
 def _may_try(action_id: int) -> bool:
-    """Return whether the action is due and the store's circuit breaker lets it through.
+    """Return whether the action is due and its shop isn't being left alone.
 
-    If the breaker is open, postpone the action, unless it was left while being sent.
+    If it is, postpone the action, unless it was left while being sent.
     """
     now = timezone.now()
     due = OrderAction.objects.due(now=now).filter(pk=action_id)
     store_id = due.values_list("order__store_id", flat=True).first()
     if store_id is None:
         return False
-    wait_s = breaker.wait_s(store_id, now=now)
+    wait_s = get_gateway().wait_s(store_id)
     if wait_s:
         rested = OrderAction.objects.filter(pk__in=due.values("pk")).exclude(
             state=ActionState.SENDING
@@ -110,32 +81,34 @@ def _may_try(action_id: int) -> bool:
     return not wait_s
 
 
-def _advance(action: OrderAction, client: AdminClient) -> bool:
+def _advance(action: OrderAction, session: ActionSession) -> bool:
     """Read from Shopify, then send at most one step. True: call again at once."""
-    if not services.renew(action, now=timezone.now()):
-        return False
-    # Read the job before the order, so that whatever a finished job did shows in the order.
-    job, job_message = _job(action, client)
-    started = timezone.now()
-    if not services.renew(action, now=started):
-        return False
     seq = action.order.dirty_seq
-    snapshot = orders.read_snapshot(client, action.order.gid)
-    if snapshot is not None:
-        snapshot = _with_own_refund(action, snapshot, client)
+    read = session.read()
+    if read is None:
+        return False
+    if isinstance(read, NotDone):
+        _not_read(action, read)
+        return False
     now = timezone.now()
-    breaker.note_success(action.order.store_id)
     failpoint("read")
+    snapshot = read.snapshot
     if snapshot is None:
         return _missing(action, now)
     if not record_snapshot(
-        order=action.order, snapshot=snapshot, seq=seq, read_started_at=started, now=now
+        order=action.order,
+        snapshot=snapshot,
+        seq=seq,
+        read_started_at=read.read_started_at,
+        now=now,
     ):
         # A snapshot too old to be stored is too old to decide by.
         text = _("Shopify’s response is older than an earlier one. Reading it again.")
         _release(action, _resting(action), wait_s=_POLL_S[0], message=text)
         return False
-    move = action_progress.next_move(action, snapshot, job=job, job_message=job_message, now=now)
+    move = action_progress.next_move(
+        action, snapshot, job=read.job, job_message=read.job_message, now=now
+    )
     match move:
         case Settled():
             _settle(action, move, now)
@@ -147,8 +120,20 @@ def _advance(action: OrderAction, client: AdminClient) -> bool:
         case Contradiction():
             services.human_needed(action, message=move.message)
         case ToSend():
-            return _send(action, move.step, client)
+            return _send(action, move.step, session)
     return False
+
+
+def _not_read(action: OrderAction, read: NotDone) -> None:
+    """Wait after a read that failed: for an administrator, as long as Shopify asks, or a while."""
+    match read.obstacle:
+        case Obstacle.NEEDS_ADMIN:
+            state = _resting(action, ActionState.BLOCKED)
+            _release(action, state, wait_s=60, message=read.message)
+        case Obstacle.THROTTLED:
+            _release(action, _resting(action), wait_s=_retry_after_s(read))
+        case _:
+            _release(action, _resting(action), message=_("Shopify can’t be read right now."))
 
 
 def _missing(action: OrderAction, now: datetime) -> bool:
@@ -171,24 +156,6 @@ def _missing(action: OrderAction, now: datetime) -> bool:
     return False
 
 
-def _with_own_refund(
-    action: OrderAction, snapshot: OrderSnapshot, client: AdminClient
-) -> OrderSnapshot:
-    """Add the action's own refund to the snapshot if the list of refunds was cut off.
-
-    Its ID is known, so it's read by that. A list that was read to its end is trusted: a refund
-    missing from it has yet to appear.
-    """
-    gids = {refund.gid for refund in snapshot.refunds}
-    if not action.refund_gid or action.refund_gid in gids or "refunds" not in snapshot.unread:
-        return snapshot
-    data = client.read("Refund", {"id": action.refund_gid}).get("refund")
-    if data is None:
-        return snapshot
-    own = mapping.refund_snapshot(data, snapshot.shop_currency, snapshot.currency)
-    return dataclasses.replace(snapshot, refunds=(*snapshot.refunds, own))
-
-
 def _settle(action: OrderAction, end: Settled, now: datetime) -> None:
     if end.state != ActionState.REJECTED:
         services.settle(action, end, now=now)
@@ -200,9 +167,8 @@ def _settle(action: OrderAction, end: Settled, now: datetime) -> None:
     services.settle(action, end, now=now, maybe_applied=False)
 
 
-def _send(action: OrderAction, index: int, client: AdminClient) -> bool:
+def _send(action: OrderAction, index: int, session: ActionSession) -> bool:
     """Send one step. True: it was accepted, so look at what it did."""
-    step = action.steps[index]
     before = _Before.of(action, index)
     begun = services.begin_step(action, step=index, now=timezone.now())
     if isinstance(begun, Objection):
@@ -210,25 +176,17 @@ def _send(action: OrderAction, index: int, client: AdminClient) -> bool:
     if not begun:
         return False
     failpoint("begun")
-    try:
-        data = client.send(step)
-        failpoint("answered")
-    except OutcomeUnknown as error:
-        breaker.note_trouble(action.order.store_id, now=timezone.now())
-        logger.warning("action %s step %s: %s", action.pk, index, error)
-        _release(action, ActionState.UNKNOWN)
-        return False
-    except NotApplied as error:
-        return _not_applied(action, index, error, before)
-    payload, errors = answers.user_errors(step["goal"], data)
-    result = answers.result_of(action, index, payload)
-    if errors is None or bool(errors) == bool(result):
-        # No payload, or both or neither of a result and an error: not an answer to rely on.
-        _release(action, ActionState.UNKNOWN, message=" ".join(errors or ()))
-        return False
-    if errors:
-        return _refused(action, index, errors, before)
-    return _accepted(action, index, result)
+    answer = session.send(index)
+    match answer:
+        case NoOutcome():
+            _release(action, ActionState.UNKNOWN, message=answer.message)
+            return False
+        case NotDone():
+            return _not_done(action, index, answer, before)
+        case Rejected():
+            return _rejected(action, index, answer, before)
+        case Accepted():
+            return _accepted(action, index, answer)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -273,32 +231,32 @@ def _end_unsent(action: OrderAction, index: int, reason: str, outcome: Outcome) 
     _settle(action, Settled(state, reason, outcome=outcome), timezone.now())
 
 
-def _accepted(action: OrderAction, index: int, result: str) -> bool:
+def _accepted(action: OrderAction, index: int, answer: Accepted) -> bool:
     """Record that a step was accepted: it's never sent again, and its result is looked for."""
     accepted: JsonObject = {"is_doubtful": False, "accepted_steps": index + 1}
     match action.steps[index]["goal"]:
         case Goal.CANCEL_ORDER:
             # Accepted isn't done: Shopify cancels in a job, and the order will show the result.
-            _release(action, ActionState.PENDING, wait_s=_POLL_S[0], job_gid=result, **accepted)
+            _release(
+                action, ActionState.PENDING, wait_s=_POLL_S[0], job_gid=answer.job_gid, **accepted
+            )
             return False
         case Goal.REFUND | Goal.RETURN:
-            return services.keep(action, refund_gid=answers.refund_gid(result), **accepted)
+            return services.keep(action, refund_gid=answer.refund_gid, **accepted)
         case _:
             return services.keep(action, **accepted)
 
 
-def _refused(action: OrderAction, index: int, errors: list[str], before: _Before) -> bool:
+def _rejected(action: OrderAction, index: int, answer: Rejected, before: _Before) -> bool:
     """Handle userErrors.
 
     On a first send they simply mean no. After a send without an answer they say nothing about
     that send: keep looking for its effect while a late commit may still show, then ask a human to
     compare with Shopify.
     """
-    text = " ".join(errors)
+    text = " ".join(answer.errors)
     now = timezone.now()
-    if any(phrase in text for phrase in _IN_PROGRESS):
-        _release(action, ActionState.UNKNOWN, message=text)
-    elif not before.is_doubtful:
+    if not before.is_doubtful:
         _end_unsent(action, index, text, Outcome.REFUSED_BY_SHOPIFY)
     elif before.step_last_sent_at and now - before.step_last_sent_at < action_progress.LATE_COMMIT:
         # The wait for a late commit counts from the send that had no answer, not from this one.
@@ -311,42 +269,24 @@ def _refused(action: OrderAction, index: int, errors: list[str], before: _Before
     return False
 
 
-def _not_applied(action: OrderAction, index: int, error: NotApplied, before: _Before) -> bool:
+def _not_done(action: OrderAction, index: int, answer: NotDone, before: _Before) -> bool:
     """Undo the bookkeeping of a send that provably did nothing, then retry, block or end."""
     undone = dataclasses.asdict(before)
     for name, value in undone.items():
         setattr(action, name, value)
-    if isinstance(error, NeedsAdmin):
-        note_error(action.order.store, error, now=timezone.now())
+    if answer.obstacle == Obstacle.NEEDS_ADMIN:
         state = ActionState.UNKNOWN if before.is_doubtful else ActionState.BLOCKED
-        _release(action, state, wait_s=60, message=str(error), **undone)
-    elif isinstance(error, Throttled):
-        _release(action, _resting(action), wait_s=_retry_after_s(error), **undone)
-    elif isinstance(error, Refused) and not before.is_doubtful:
+        _release(action, state, wait_s=60, message=answer.message, **undone)
+    elif answer.obstacle == Obstacle.THROTTLED:
+        _release(action, _resting(action), wait_s=_retry_after_s(answer), **undone)
+    elif answer.obstacle == Obstacle.BAD_REQUEST and not before.is_doubtful:
         # The same bytes would be refused every time.
         if services.keep(action, **undone):
-            text = _("Shopify didn’t accept the request: %s") % error
+            text = _("Shopify didn’t accept the request: %s") % answer.message
             _end_unsent(action, index, text, Outcome.REFUSED_BY_SHOPIFY)
     else:
-        _release(action, _resting(action), message=str(error), **undone)
+        _release(action, _resting(action), message=answer.message, **undone)
     return False
-
-
-def _job(action: OrderAction, client: AdminClient) -> tuple[Job, str]:
-    """Return the state and errors of an accepted cancellation's job.
-
-    Job.NONE if there is no such job; Shopify keeps jobs only for a while.
-    """
-    if not action.job_gid or "OrderCancelJobResult" not in action.job_gid:
-        return Job.NONE, ""
-    try:
-        node = client.read("OrderCancelJob", {"id": action.job_gid}).get("node") or {}
-    except Refused:
-        # For an ID it no longer knows, Shopify may return an error instead of null.
-        return Job.NONE, ""
-    errors = [mapping.to_text(e.get("message")) for e in node.get("errors") or () if e]
-    states = {"STARTED": Job.OPEN, "SUCCEEDED": Job.SUCCEEDED, "FAILED": Job.FAILED}
-    return states.get(node.get("status", ""), Job.NONE), " ".join(errors)
 
 
 def _wait(action: OrderAction, move: Waiting) -> None:
@@ -355,12 +295,12 @@ def _wait(action: OrderAction, move: Waiting) -> None:
     _release(action, state, wait_s=wait_s, message=move.message)
 
 
-def _retry_after_s(error: Throttled) -> float:
+def _retry_after_s(answer: NotDone) -> float:
     """Return how long Shopify asks us to wait, capped.
 
     A time too far in the future would be taken for one that a wrong clock wrote (core.leases).
     """
-    return min(max(error.retry_after_s, 0.1), _BACKOFF_S[-1])
+    return min(max(answer.retry_after_s, 0.1), _BACKOFF_S[-1])
 
 
 def _resting(action: OrderAction, undecided: ActionState = ActionState.QUEUED) -> ActionState:

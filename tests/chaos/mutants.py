@@ -57,7 +57,7 @@ def _blind() -> None:
     def send(action: Any, snapshot: Any, **_: Any) -> ToSend:
         return ToSend(0)
 
-    def accepted(action: Any, goal: str, payload: Any) -> bool:
+    def accepted(action: Any, index: int, answer: Any) -> bool:
         worker_steps.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
         return False
 
@@ -89,18 +89,18 @@ def _trust_answers() -> None:
         seen = dataclasses.replace(snapshot, cancelled_at=None) if not action.job_gid else snapshot
         return read(action, seen, **words)
 
-    def accepted(action: Any, index: int, result: str) -> bool:
+    def accepted(action: Any, index: int, answer: Any) -> bool:
         worker_steps.settle(action, Settled(ActionState.SUCCEEDED), now=timezone.now())
         return False
 
-    def refused(action: Any, index: int, errors: list[str], before: Any) -> bool:
-        end = Settled(ActionState.REJECTED, " ".join(errors))
+    def rejected(action: Any, index: int, answer: Any, before: Any) -> bool:
+        end = Settled(ActionState.REJECTED, " ".join(answer.errors))
         worker_steps.settle(action, end, now=timezone.now(), maybe_applied=False)
         return False
 
     perform.action_progress.next_move = next_move  # type: ignore[assignment]
     perform._accepted = accepted  # type: ignore[assignment]
-    perform._refused = refused  # type: ignore[assignment]
+    perform._rejected = rejected  # type: ignore[assignment]
 
 
 def _send_returns_again() -> None:

@@ -27,6 +27,7 @@ MODULES: Final = (
     "orders/actions/uninstalls.py",
     "shopify_sync/actions/perform.py",
     "shopify_sync/actions/answers.py",
+    "shopify_sync/actions/session.py",
     "shopify_sync/reading/complete_order.py",
     "shopify_sync/actions/mutations.py",
     "shopify_sync/api/client.py",

@@ -13,7 +13,6 @@ import pytest
 from orders.action_progress import (
     Contradiction,
     Goal,
-    Job,
     Move,
     Settled,
     ToSend,
@@ -25,6 +24,7 @@ from orders.action_progress import (
     refund_of,
 )
 from orders.models import ActionKind, ActionState, OrderAction
+from orders.shopify_port import Job
 from orders.snapshot import MoneyBag, OrderSnapshot, Refund, RefundTransaction
 from tests.support.snapshots import NOW, bag, order, parcel
 

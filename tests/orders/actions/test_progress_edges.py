@@ -16,12 +16,12 @@ from orders import (
 from orders.action_progress import (
     Contradiction,
     Goal,
-    Job,
     Settled,
     Waiting,
 )
 from orders.models import ActionKind, ActionState, Order, OrderAction, Outcome
 from orders.money import Money
+from orders.shopify_port import Job
 from orders.snapshot import OrderSnapshot, Refund, RefundTransaction
 from tests.support.snapshots import NOW, bag, order
 

@@ -15,7 +15,6 @@ from orders.action_progress import (
     LATE_COMMIT,
     Contradiction,
     Goal,
-    Job,
     Settled,
     ToSend,
     Waiting,
@@ -28,7 +27,7 @@ from orders.previews.returns import (
     ThroughReturn,
     through,
 )
-from orders.shopify_port import Place
+from orders.shopify_port import Job, Place
 from orders.snapshot import LineQuantity, OrderSnapshot, Refund, Return, ReturnLine, ReverseLine
 from orders.statuses import return_units
 from orders.statuses.return_units import (
