@@ -9,7 +9,6 @@ from orders.actions.approvals import (
     settle_by_hand,
     settling_refusal,
 )
-from orders.actions.eligibility import Objection
 from orders.actions.requests import (
     Guard,
     check_now,
@@ -22,18 +21,7 @@ from orders.actions.uninstalls import (
     hand_over_uninstalled,
     make_way,
 )
-from orders.actions.worker_steps import (
-    SEND_WITHIN,
-    begin_step,
-    booked,
-    claim,
-    end_overdue,
-    human_needed,
-    keep,
-    release,
-    renew,
-    settle,
-)
+from orders.actions.worker_steps import end_overdue
 from orders.projection.bulk_import import (
     Imported,
     import_snapshots,
@@ -59,25 +47,18 @@ from orders.projection.record import (
 )
 
 __all__ = [
-    "SEND_WITHIN",
     "Guard",
     "Imported",
-    "Objection",
     "approval_refusal",
     "approve",
-    "begin_step",
-    "booked",
     "check_now",
-    "claim",
     "decline",
     "earlier_action",
     "end_overdue",
     "expire_approvals",
     "hand_over",
     "hand_over_uninstalled",
-    "human_needed",
     "import_snapshots",
-    "keep",
     "keep_hidden",
     "keep_money",
     "make_way",
@@ -93,10 +74,7 @@ __all__ = [
     "record_checkout",
     "record_customer",
     "record_snapshot",
-    "release",
-    "renew",
     "request_action",
-    "settle",
     "settle_by_hand",
     "settling_refusal",
     "withdraw",

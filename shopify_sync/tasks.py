@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from core import leases, queue, sweeps
 from core.failpoints import failpoint
+from orders import perform
 from orders.models import (
     ActionState,
     Customer,
@@ -25,7 +26,6 @@ from orders.models import (
     OrderAction,
     Store,
 )
-from shopify_sync.actions import perform
 from shopify_sync.models import Backfill, Comparison, WebhookEvent
 from shopify_sync.reading import (
     backlog,

@@ -43,6 +43,7 @@ def _blind() -> None:
     """No read decides: what is not answered is sent again, and an answer is the truth."""
     from django.utils import timezone
 
+    from orders import perform
     from orders.action_progress import (
         Settled,
         ToSend,
@@ -52,7 +53,6 @@ def _blind() -> None:
         worker_steps,
     )
     from orders.models import ActionState
-    from shopify_sync.actions import perform
 
     def send(action: Any, snapshot: Any, **_: Any) -> ToSend:
         return ToSend(0)
@@ -78,10 +78,10 @@ def _trust_answers() -> None:
     """A refusal is a failure and an accepted job is success, whatever was sent before."""
     from django.utils import timezone
 
+    from orders import perform
     from orders.action_progress import Settled
     from orders.actions import worker_steps
     from orders.models import ActionState
-    from shopify_sync.actions import perform
 
     read = perform.action_progress.next_move
 
@@ -124,9 +124,8 @@ def _ack_early() -> None:
     from orders.action_progress import Settled
     from orders.actions import worker_steps
     from orders.models import ActionState
-    from shopify_sync.actions import perform
 
-    real = perform.services.claim
+    real = worker_steps.claim
 
     def claim(**words: Any) -> Any:
         action = real(**words)
@@ -140,13 +139,13 @@ def _ack_early() -> None:
             setattr(action, name, value)
         return True
 
-    perform.services.claim = claim  # type: ignore[assignment]
+    worker_steps.claim = claim  # type: ignore[assignment]
     worker_steps._keep = keep  # type: ignore[assignment]
 
 
 def _accept_rejected_reads() -> None:
     """The engine goes on with whatever it read, though the projection has something newer."""
-    from shopify_sync.actions import perform
+    from orders import perform
     from shopify_sync.reading import orders
 
     real = perform.record_snapshot
@@ -178,7 +177,7 @@ def _no_unknown() -> None:
     mean that nothing happened."""
     from django.utils import timezone
 
-    from orders import services
+    from orders import perform
     from orders.action_progress import (
         Contradiction,
         Settled,
@@ -186,7 +185,6 @@ def _no_unknown() -> None:
     )
     from orders.actions import worker_steps
     from orders.models import ActionState
-    from shopify_sync.actions import perform
 
     release, next_move = worker_steps.release, perform.action_progress.next_move
     undone = {"is_doubtful": False, "maybe_applied": False}
@@ -211,9 +209,8 @@ def _no_unknown() -> None:
         return Settled(ActionState.REJECTED, "It did not happen.")
 
     perform.action_progress.next_move = unseen
-    for module in (worker_steps, services):
-        module.release = forget  # type: ignore[attr-defined]
-        module.human_needed = give_up  # type: ignore[attr-defined]
+    worker_steps.release = forget  # type: ignore[assignment]
+    worker_steps.human_needed = give_up  # type: ignore[assignment]
 
 
 def _believe_every_signature() -> None:

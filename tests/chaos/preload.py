@@ -15,7 +15,7 @@ from orders.models import OrderAction  # noqa: E402
 
 for name in (
     "orders.services",
-    "shopify_sync.actions.perform",
+    "orders.perform",
     "shopify_sync.gateway",
     "shopify_sync.tasks",
     "tests.chaos.mutants",

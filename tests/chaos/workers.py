@@ -82,8 +82,8 @@ class Workers:
 
 def work_once(temper: Temper, action_id: int) -> None:
     """Perform one action to its end, unless a failpoint comes first."""
+    from orders import perform
     from orders.models import ActionState, OrderAction
-    from shopify_sync.actions import perform
 
     prepare(temper)
     own = OrderAction.objects.active().exclude(state=ActionState.NEEDS_HUMAN).filter(pk=action_id)
@@ -108,8 +108,8 @@ def work(temper: Temper) -> None:
     """Perform what is due until killed."""
     from django.utils import timezone
 
+    from orders import perform
     from orders.models import OrderAction
-    from shopify_sync.actions import perform
 
     prepare(temper)
     rng = random.Random(os.getpid())
@@ -147,9 +147,8 @@ def _shorten(temper: Temper) -> None:
     """Leases and back-offs in seconds instead of minutes; the order of things stays."""
     from datetime import timedelta
 
-    from orders import action_progress
+    from orders import action_progress, perform
     from orders.actions import worker_steps
-    from shopify_sync.actions import perform
     from shopify_sync.api import breaker
 
     def set_(module: Any, name: str, value: Any) -> None:

@@ -25,7 +25,7 @@ MODULES: Final = (
     "orders/actions/settlement.py",
     "orders/projection/record.py",
     "orders/actions/uninstalls.py",
-    "shopify_sync/actions/perform.py",
+    "orders/perform.py",
     "shopify_sync/actions/answers.py",
     "shopify_sync/actions/session.py",
     "shopify_sync/reading/complete_order.py",

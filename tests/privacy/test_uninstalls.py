@@ -16,6 +16,7 @@ from orders import (
     privacy,
     services,
 )
+from orders.actions import worker_steps
 from orders.models import (
     ActionState,
     AuditEntry,
@@ -44,7 +45,7 @@ def _quiet(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     from shopify_sync.gateway import ShopifyGateway
 
     monkeypatch.setattr(ShopifyGateway, "wake", lambda self, action_id, after_s=0: None)
-    monkeypatch.setattr("shopify_sync.actions.perform._wake_later", lambda *_: None)
+    monkeypatch.setattr("orders.perform._wake_later", lambda *_: None)
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_what_may_have_been_sent_goes_to_a_supervisor(
 def test_what_is_being_sent_is_left_to_its_worker_and_found_afterwards(
     action: OrderAction, shop: Shop, store: Store, maybe_applied: bool
 ) -> None:
-    claimed = services.claim(action_id=action.pk, now=timezone.now())
+    claimed = worker_steps.claim(action_id=action.pk, now=timezone.now())
     assert claimed is not None
     OrderAction.objects.filter(pk=action.pk).update(maybe_applied=maybe_applied)
     leave(shop, store)

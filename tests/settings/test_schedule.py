@@ -12,10 +12,10 @@ from core import queue
 from core.leases import LONGEST_LEASE
 from inbox import outbox
 from inbox import tasks as inbox_tasks
+from orders import perform
 from orders import tasks as order_tasks
 from settings.celery import CLOCKS_DIFFER_S, app, lifetime_s
 from shopify_sync import tasks
-from shopify_sync.actions import perform
 from shopify_sync.gateway import ShopifyGateway
 from shopify_sync.reading import (
     backlog,

@@ -11,4 +11,4 @@ from shopify_sync.gateway import ShopifyGateway
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wake-up messages are lost: only what a test sweeps is performed."""
     monkeypatch.setattr(ShopifyGateway, "wake", lambda self, action_id, after_s=0: None)
-    monkeypatch.setattr("shopify_sync.actions.perform._wake_later", lambda *_: None)
+    monkeypatch.setattr("orders.perform._wake_later", lambda *_: None)

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from orders import services
+from orders.actions import worker_steps
 from orders.models import ActionState, Order, OrderAction, Store
 from shopify_sync import tasks
 from shopify_sync.api import breaker
@@ -40,7 +41,7 @@ def swept(asked: OrderAction) -> str:
 
 
 def test_an_action_whose_worker_died_with_a_clock_ahead_is_taken_up(asked: OrderAction) -> None:
-    services.claim(action_id=asked.pk, now=timezone.now())
+    worker_steps.claim(action_id=asked.pk, now=timezone.now())
     OrderAction.objects.update(lease_until=ahead())
     assert swept(asked) == ActionState.SUCCEEDED
 
@@ -57,7 +58,7 @@ def test_what_a_right_clock_may_have_written_holds(asked: OrderAction, minutes: 
     OrderAction.objects.update(next_attempt_at=soon)
     assert swept(asked) == ActionState.QUEUED
     OrderAction.objects.update(next_attempt_at=None)
-    services.claim(action_id=asked.pk, now=timezone.now())
+    worker_steps.claim(action_id=asked.pk, now=timezone.now())
     OrderAction.objects.update(lease_until=soon)
     assert swept(asked) == ActionState.SENDING
 

@@ -15,7 +15,9 @@ from core import sweeps
 from inbox import outbox
 from inbox import tasks as inbox_tasks
 from inbox.models import CampaignMessage, Message
+from orders import perform as actions
 from orders import services
+from orders.actions import worker_steps
 from orders.models import (
     ActionState,
     Customer,
@@ -28,7 +30,6 @@ from orders.models import (
 from orders.privacy import retention
 from orders.tasks import end_overdue_actions
 from shopify_sync import tasks
-from shopify_sync.actions import perform as actions
 from shopify_sync.models import Backfill, BackfillState, ShopConnection
 from shopify_sync.reading import customers as customer_reads
 from shopify_sync.reading import orders
@@ -104,7 +105,7 @@ def test_without_the_guard_the_second_waits_for_ever(
 def test_an_action_that_cannot_be_claimed_after_its_workers_death_is_put_off(
     two: tuple[OrderAction, OrderAction], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    services.claim(action_id=two[0].pk, now=timezone.now())
+    worker_steps.claim(action_id=two[0].pk, now=timezone.now())
     OrderAction.objects.filter(pk=two[0].pk).update(
         lease_until=timezone.now() - timedelta(seconds=1)
     )

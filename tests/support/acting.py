@@ -13,10 +13,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from orders import perform as actions
 from orders import previews, services
 from orders.models import Order, OrderAction
 from orders.money import Money
-from shopify_sync.actions import perform as actions
 from shopify_sync.api.client import AdminClient
 from shopify_sync.gateway import ShopifyGateway
 
@@ -54,7 +54,7 @@ def perform(action: OrderAction) -> OrderAction:
 def without_wake_ups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every message is lost: only what the test performs is performed."""
     monkeypatch.setattr(ShopifyGateway, "wake", lambda *_, **__: None)
-    monkeypatch.setattr("shopify_sync.actions.perform._wake_later", lambda *_: None)
+    monkeypatch.setattr("orders.perform._wake_later", lambda *_: None)
 
 
 Answer = Callable[[Any], Any]

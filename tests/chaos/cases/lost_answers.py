@@ -6,10 +6,9 @@ import random
 import time
 from typing import Any, Final
 
-from orders import panels, previews
+from orders import panels, perform, previews
 from orders.models import ActionState, Order, OrderAction
 from practice_store.changes import staff_actions as shop_actions
-from shopify_sync.actions import perform
 from shopify_sync.api import client as shopify_client
 from shopify_sync.models import ShopConnection
 from tests.chaos.case import Case, Outcome, Run

@@ -18,13 +18,14 @@ from django.test import Client
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from orders import perform as actions
 from orders import services
+from orders.actions import worker_steps
 from orders.errors import ActionRefused
 from orders.models import ActionState, Order, OrderAction
 from orders.snapshot import OrderSnapshot
 from practice_store.changes import staff_actions as shop_actions
 from shopify_sync import tasks
-from shopify_sync.actions import perform as actions
 from shopify_sync.api.client import AdminClient
 from shopify_sync.api.documents import load
 from shopify_sync.api.errors import Throttled
@@ -128,7 +129,7 @@ def test_a_missing_order_ends_what_was_never_sent(
     action = ask(seen(), refund("5.00"), alice)
     reads.append(None)
     assert perform(action).state == ActionState.QUEUED
-    in_a_while = timezone.now() + services.SEND_WITHIN - timedelta(minutes=11)
+    in_a_while = timezone.now() + worker_steps.SEND_WITHIN - timedelta(minutes=11)
     OrderAction.objects.update(expires_at=in_a_while)
     reads.append(None)
     found = perform(action)
@@ -358,14 +359,14 @@ def test_a_worker_that_lost_its_lease_neither_reads_nor_sends(
 def test_a_worker_that_lost_its_lease_writes_nothing(shop: Shop, seen: Seen, alice: User) -> None:
     shop.place(paid=True)
     action = ask(seen(), refund("5.00"), alice)
-    held = services.claim(action_id=action.pk, now=timezone.now())
+    held = worker_steps.claim(action_id=action.pk, now=timezone.now())
     assert held is not None
-    assert services.keep(held, message="mine")
+    assert worker_steps.keep(held, message="mine")
     OrderAction.objects.update(fence=99)
-    assert not services.keep(held, message="not mine")
-    assert not services.renew(held, now=timezone.now())
-    assert services.begin_step(held, step=0, now=timezone.now()) is False
-    assert not services.human_needed(held, message="?")
+    assert not worker_steps.keep(held, message="not mine")
+    assert not worker_steps.renew(held, now=timezone.now())
+    assert worker_steps.begin_step(held, step=0, now=timezone.now()) is False
+    assert not worker_steps.human_needed(held, message="?")
     action.refresh_from_db()
     assert (action.message, action.maybe_applied) == ("mine", False)
 

@@ -15,6 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from orders import policies, services
+from orders.actions import worker_steps
 from orders.errors import ActionRefused, ShopUnreachable
 from orders.models import (
     ACTIVE_STATES,
@@ -157,7 +158,7 @@ def test_a_dead_workers_action_is_released_in_a_frozen_store(
     shop: Shop, store: Store, action: OrderAction
 ) -> None:
     """It died before sending anything; it can't be withdrawn, and nothing else ends it."""
-    assert services.claim(action_id=action.pk, now=hours_ago(1))
+    assert worker_steps.claim(action_id=action.pk, now=hours_ago(1))
     Store.objects.update(is_frozen=True)
     sweep_actions()
     action.refresh_from_db()
@@ -181,7 +182,7 @@ def test_what_may_have_been_sent_does_not_expire(shop: Shop, action: OrderAction
 def test_taking_over_from_a_dead_worker_is_no_move(action: OrderAction) -> None:
     put_into(action, ActionState.SENDING, lease_until=hours_ago(1))
     before = AuditEntry.objects.count()
-    assert services.claim(action_id=action.pk, now=timezone.now()) is not None
+    assert worker_steps.claim(action_id=action.pk, now=timezone.now()) is not None
     assert AuditEntry.objects.count() == before
 
 
@@ -435,7 +436,7 @@ def test_an_action_that_killed_ten_workers_needs_review(action: OrderAction, cra
         lease_until=hours_ago(1),
         step_first_sent_at=hours_ago(1),
     )
-    claimed = services.claim(action_id=action.pk, now=timezone.now())
+    claimed = worker_steps.claim(action_id=action.pk, now=timezone.now())
     action.refresh_from_db()
     assert (claimed is None) is (crashes == 10)
     assert action.state == (ActionState.NEEDS_HUMAN if crashes == 10 else ActionState.SENDING)

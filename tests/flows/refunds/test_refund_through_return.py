@@ -16,7 +16,8 @@ from django.test import Client
 from django.utils import timezone
 
 from inbox.models import Conversation
-from orders import previews, services
+from orders import perform, previews
+from orders.actions import worker_steps
 from orders.errors import ActionRefused
 from orders.models import ActionState, Order, OrderAction, Store
 from orders.models.actions import OrderActionQuerySet
@@ -25,7 +26,6 @@ from orders.snapshot import ExchangeItem, LineQuantity
 from practice_store.changes import processing
 from practice_store.changes import staff_actions as shop_actions
 from practice_store.state import Order as ShopOrder
-from shopify_sync.actions import perform
 from shopify_sync.models import ShopConnection
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
@@ -656,7 +656,7 @@ def test_a_worker_that_was_given_up_and_sends_after_all_is_noticed_by_the_next(
     shipped(shop, "received", quantity=4)
     action = through(seen(), alice)
     now = timezone.now()
-    slow = services.claim(action_id=action.pk, now=now)
+    slow = worker_steps.claim(action_id=action.pk, now=now)
     assert slow is not None
     OrderAction.objects.update(lease_until=now - timedelta(seconds=1))
     look = OrderActionQuerySet.first
@@ -664,11 +664,11 @@ def test_a_worker_that_was_given_up_and_sends_after_all_is_noticed_by_the_next(
     def looked_at(found: Any) -> Any:
         row = look(found)
         monkeypatch.setattr(OrderActionQuerySet, "first", look)
-        assert services.begin_step(slow, step=0, now=timezone.now()) is True
+        assert worker_steps.begin_step(slow, step=0, now=timezone.now()) is True
         return row
 
     monkeypatch.setattr(OrderActionQuerySet, "first", looked_at)
-    assert services.claim(action_id=action.pk, now=timezone.now()) is None
+    assert worker_steps.claim(action_id=action.pk, now=timezone.now()) is None
     row = OrderAction.objects.get(pk=action.pk)
     assert (row.fence, row.is_doubtful) == (slow.fence, True)
     # Given up once more, it is looked for, and not sent.

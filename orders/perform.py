@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from core import queue
 from core.failpoints import failpoint
 from core.json_types import JsonObject
-from orders import action_progress, services
+from orders import action_progress
 from orders.action_progress import (
     Contradiction,
     Goal,
@@ -25,8 +25,10 @@ from orders.action_progress import (
     ToSend,
     Waiting,
 )
+from orders.actions import worker_steps
+from orders.actions.eligibility import Objection
 from orders.models import ActionState, OrderAction, Outcome
-from orders.services import Objection, record_snapshot
+from orders.projection.record import record_snapshot
 from orders.shopify_port import (
     Accepted,
     ActionSession,
@@ -49,12 +51,12 @@ def perform(action_id: int) -> None:
     """Take a due action as far as it goes now. Safe to call any number of times, concurrently."""
     if not _may_try(action_id):
         return
-    action = services.claim(action_id=action_id, now=timezone.now())
+    action = worker_steps.claim(action_id=action_id, now=timezone.now())
     if action is None:
         return
     failpoint("claimed")
     session = get_gateway().action_session(
-        action, renew=lambda: services.renew(action, now=timezone.now())
+        action, renew=lambda: worker_steps.renew(action, now=timezone.now())
     )
     for _send in range(_MAX_SENDS_A_CLAIM):
         if not _advance(action, session):
@@ -113,12 +115,12 @@ def _advance(action: OrderAction, session: ActionSession) -> bool:
         case Settled():
             _settle(action, move, now)
         case Waiting():
-            if end := services.booked(move):
+            if end := worker_steps.booked(move):
                 _settle(action, end, now)
             else:
                 _wait(action, move)
         case Contradiction():
-            services.human_needed(action, message=move.message)
+            worker_steps.human_needed(action, message=move.message)
         case ToSend():
             return _send(action, move.step, session)
     return False
@@ -146,31 +148,31 @@ def _missing(action: OrderAction, now: datetime) -> bool:
     if action.maybe_applied:
         _release(action, ActionState.UNKNOWN, message=text)
         return False
-    queued_at = action.expires_at - services.SEND_WITHIN if action.expires_at else None
+    queued_at = action.expires_at - worker_steps.SEND_WITHIN if action.expires_at else None
     if queued_at and now - queued_at < _MISSING_BELIEVED_AFTER:
         _release(action, ActionState.QUEUED, message=text)
         return False
     text = _("Shopify no longer shows this order. Nothing was sent.")
     end = Settled(ActionState.REJECTED, text, outcome=Outcome.ORDER_GONE)
-    services.settle(action, end, now=now)
+    worker_steps.settle(action, end, now=now)
     return False
 
 
 def _settle(action: OrderAction, end: Settled, now: datetime) -> None:
     if end.state != ActionState.REJECTED:
-        services.settle(action, end, now=now)
+        worker_steps.settle(action, end, now=now)
         return
     if action.accepted_steps and action.steps[0]["goal"] == Goal.CANCEL_SHIPMENT:
         text = _("%(reason)s The shipment record was already canceled.")
         end = dataclasses.replace(end, message=text % {"reason": end.message})
     # Only this, Shopify showing that it didn't happen, takes back maybe_applied.
-    services.settle(action, end, now=now, maybe_applied=False)
+    worker_steps.settle(action, end, now=now, maybe_applied=False)
 
 
 def _send(action: OrderAction, index: int, session: ActionSession) -> bool:
     """Send one step. True: it was accepted, so look at what it did."""
     before = _Before.of(action, index)
-    begun = services.begin_step(action, step=index, now=timezone.now())
+    begun = worker_steps.begin_step(action, step=index, now=timezone.now())
     if isinstance(begun, Objection):
         return _held_back(action, begun, index)
     if not begun:
@@ -218,7 +220,7 @@ def _held_back(action: OrderAction, objection: Objection, index: int) -> bool:
         _release(action, _resting(action), wait_s=_HELD_S, message=reason)
     elif action.is_doubtful:
         # It must not be sent again, and whether the first attempt worked is unknown.
-        services.human_needed(action, message=reason)
+        worker_steps.human_needed(action, message=reason)
     else:
         _end_unsent(action, index, reason, objection.outcome)
     return False
@@ -242,9 +244,9 @@ def _accepted(action: OrderAction, index: int, answer: Accepted) -> bool:
             )
             return False
         case Goal.REFUND | Goal.RETURN:
-            return services.keep(action, refund_gid=answer.refund_gid, **accepted)
+            return worker_steps.keep(action, refund_gid=answer.refund_gid, **accepted)
         case _:
-            return services.keep(action, **accepted)
+            return worker_steps.keep(action, **accepted)
 
 
 def _rejected(action: OrderAction, index: int, answer: Rejected, before: _Before) -> bool:
@@ -265,7 +267,7 @@ def _rejected(action: OrderAction, index: int, answer: Rejected, before: _Before
         )
     else:
         message = _("Sent, but no response arrived, then refused: %s Compare with Shopify.") % text
-        services.human_needed(action, message=message)
+        worker_steps.human_needed(action, message=message)
     return False
 
 
@@ -281,7 +283,7 @@ def _not_done(action: OrderAction, index: int, answer: NotDone, before: _Before)
         _release(action, _resting(action), wait_s=_retry_after_s(answer), **undone)
     elif answer.obstacle == Obstacle.BAD_REQUEST and not before.is_doubtful:
         # The same bytes would be refused every time.
-        if services.keep(action, **undone):
+        if worker_steps.keep(action, **undone):
             text = _("Shopify didn’t accept the request: %s") % answer.message
             _end_unsent(action, index, text, Outcome.REFUSED_BY_SHOPIFY)
     else:
@@ -323,7 +325,7 @@ def _release(
         ceiling = _BACKOFF_S[min(action.attempts, len(_BACKOFF_S) - 1)]
         wait_s = random.uniform(ceiling / 2, ceiling)  # noqa: S311  jitter, not a secret
     again_at: datetime = timezone.now() + timedelta(seconds=wait_s)
-    if services.release(action, state=state, again_at=again_at, message=message, **changes):
+    if worker_steps.release(action, state=state, again_at=again_at, message=message, **changes):
         _wake_later(action.pk, wait_s)
 
 
