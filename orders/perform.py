@@ -14,7 +14,6 @@ from typing import Any, Final, Self
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from core import queue
 from core.failpoints import failpoint
 from core.json_types import JsonObject
 from orders import action_progress
@@ -326,10 +325,5 @@ def _release(
         wait_s = random.uniform(ceiling / 2, ceiling)  # noqa: S311  jitter, not a secret
     again_at: datetime = timezone.now() + timedelta(seconds=wait_s)
     if worker_steps.release(action, state=state, again_at=again_at, message=message, **changes):
-        _wake_later(action.pk, wait_s)
-
-
-def _wake_later(action_id: int, wait_s: float) -> None:
-    # A little late, because a message that arrives before the action is due does nothing.
-    delay_s = max(wait_s, 0.0) + 0.05
-    queue.enqueue("shopify_sync.tasks.perform_action", action_id, delay_s=delay_s)
+        # A little late, because a message that arrives before the action is due does nothing.
+        worker_steps.wake(action.pk, after_s=max(wait_s, 0.0) + 0.05)

@@ -311,12 +311,6 @@ class Gateway(Protocol):
         request of a read.
         """
 
-    def wake(self, action_id: int, *, after_s: float = 0) -> None:
-        """Enqueue the action for a worker, after `after_s` seconds.
-
-        May be lost: the sweep finds the row.
-        """
-
 
 @cache
 def get_gateway() -> Gateway:

@@ -15,7 +15,7 @@ from settings import env
 # expired. Matches the leases' tolerance for clock skew (core.leases).
 CLOCKS_DIFFER_S: Final = 15 * 60
 SCHEDULE: Final[dict[str, dict[str, Any]]] = {
-    "sweep actions": {"task": "shopify_sync.tasks.sweep_actions", "schedule": 5.0},
+    "sweep actions": {"task": "orders.tasks.sweep_actions", "schedule": 5.0},
     "end overdue actions": {"task": "orders.tasks.end_overdue_actions", "schedule": 5.0},
     "seal audit": {"task": "orders.tasks.seal_audit", "schedule": 60.0},
     "seal whole audit": {
@@ -90,8 +90,8 @@ app.conf.update(
     # Each queue has its own workers (core.server.processes.POOLS): a flood of webhooks, or messages
     # to hosts that never answer, must not hold up an agent's click.
     task_routes={
-        "shopify_sync.tasks.perform_action": {"queue": "actions"},
-        "shopify_sync.tasks.sweep_actions": {"queue": "actions"},
+        "orders.tasks.perform_action": {"queue": "actions"},
+        "orders.tasks.sweep_actions": {"queue": "actions"},
         "orders.tasks.end_overdue_actions": {"queue": "actions"},
         "orders.tasks.*": {"queue": "sync"},
         "inbox.tasks.deliver_message": {"queue": "messages"},

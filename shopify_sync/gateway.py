@@ -234,10 +234,6 @@ class ShopifyGateway:
         """Begin a session; its first read connects."""
         return ShopifyActionSession(action, renew=renew)
 
-    def wake(self, action_id: int, *, after_s: float = 0) -> None:
-        """Enqueue perform_action for this action."""
-        queue.enqueue("shopify_sync.tasks.perform_action", action_id, delay_s=after_s)
-
     def _read_reasons(self, store: Store) -> list[str]:
         try:
             data = client_for(store).read("CancelReasons", {})

@@ -8,24 +8,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db.models import F
 from django.utils import timezone
 
 from core import leases, queue, sweeps
-from core.failpoints import failpoint
-from orders import perform
-from orders.models import (
-    ActionState,
-    Customer,
-    Order,
-    OrderAction,
-    Store,
-)
+from orders import tasks as order_tasks
+from orders.models import Customer, Order, Store
 from shopify_sync.models import Backfill, Comparison, WebhookEvent
 from shopify_sync.reading import (
     backlog,
@@ -43,17 +34,10 @@ from shopify_sync.webhooks import processing
 
 logger = logging.getLogger(__name__)
 
-SWEEP_ROWS: Final = 100
 # Well below a task's time limit; the next sweep does the rest.
 SWEEP_S: Final = 15.0
 WORK_OFF_S: Final = 10.0
 FEW: Final = 10
-
-
-@shared_task
-def perform_action(action_id: int) -> None:
-    """Take an action (refund, cancellation) as far as it goes now, if it's due."""
-    perform.perform(action_id)
 
 
 @shared_task
@@ -147,36 +131,6 @@ def advance_backfill(backfill_id: int) -> None:
 
 
 @shared_task
-def sweep_actions() -> None:
-    """Perform actions that a dead worker or a lost message left behind."""
-    now = timezone.now()
-    # Never-tried actions come first: a click whose wake-up was lost must not wait for retries.
-    due = OrderAction.objects.due(now=now).order_by(
-        F("next_attempt_at").asc(nulls_first=True), "pk"
-    )
-    _each(due.values_list("pk", flat=True)[:SWEEP_ROWS], _perform_swept, put_off=_put_off_action)
-
-
-def _perform_swept(action_id: int) -> None:
-    failpoint("swept")
-    perform.perform(action_id)
-
-
-def _put_off_action(action_id: int) -> None:
-    """Postpone an action whose processing raised an unexpected error, in any state.
-
-    Compare-and-set: if a worker or an agent has moved the action since, it stays as it is. One
-    that failed while being sent is postponed through its lease, and when that ends, it counts as
-    a crash.
-    """
-    now = timezone.now()
-    again_at = now + sweeps.AGAIN_AFTER
-    left = OrderAction.objects.due(now=now).filter(pk=action_id)
-    left.filter(state=ActionState.SENDING).update(lease_until=again_at)
-    left.exclude(state=ActionState.SENDING).update(next_attempt_at=again_at)
-
-
-@shared_task
 def sweep_webhooks() -> None:
     """Process webhooks whose message was lost or whose retry is due."""
     if WebhookEvent.objects.due(now=timezone.now()).exists():
@@ -210,7 +164,12 @@ def sweep_dirty_customers() -> None:
 @shared_task
 def complete_orders() -> None:
     """Mark open orders that back-fills could not read completely, a few per store."""
-    _each(Store.objects.active(), backlog.complete_some)
+    sweeps.each(
+        Store.objects.active(),
+        backlog.complete_some,
+        seconds=SWEEP_S,
+        stops=(SoftTimeLimitExceeded,),
+    )
 
 
 @shared_task
@@ -244,10 +203,14 @@ def reconcile_stores() -> None:
     )
 
 
-def _each(
-    keys: Iterable[Any],
-    work: Callable[[Any], object],
-    *,
-    put_off: Callable[[Any], object] | None = None,
-) -> None:
-    sweeps.each(list(keys), work, put_off=put_off, seconds=SWEEP_S, stops=(SoftTimeLimitExceeded,))
+# Messages sent before these two moved to orders.tasks still have these names.
+@shared_task
+def perform_action(action_id: int) -> None:
+    """Do what orders.tasks.perform_action does."""
+    order_tasks.perform_action(action_id)
+
+
+@shared_task
+def sweep_actions() -> None:
+    """Do what orders.tasks.sweep_actions does."""
+    order_tasks.sweep_actions()

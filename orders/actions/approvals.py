@@ -21,7 +21,7 @@ from orders.action_progress import (
     Settled,
     canceled_by,
 )
-from orders.actions import status_texts
+from orders.actions import status_texts, worker_steps
 from orders.actions.eligibility import objection_to
 from orders.actions.requests import (
     Guard,
@@ -354,4 +354,4 @@ def _record_approval(action: OrderAction, by: User, now: datetime) -> None:
         return
     sends_until = {"expires_at": now + SEND_WITHIN}
     move(action, ActionState.QUEUED, by=by, next_attempt_at=now, **sends_until, **approver)
-    transaction.on_commit(lambda: get_gateway().wake(action.pk), robust=True)
+    transaction.on_commit(lambda: worker_steps.wake(action.pk), robust=True)

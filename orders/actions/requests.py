@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from orders import policies, previews
 from orders.action_progress import Goal
-from orders.actions import transitions
+from orders.actions import transitions, worker_steps
 from orders.actions.eligibility import (
     rule,
     rule_refusal,
@@ -132,7 +132,7 @@ def check_now(*, action_id: int, now: datetime) -> None:
         pk=action_id, state__in=[ActionState.UNKNOWN, ActionState.PENDING, ActionState.BLOCKED]
     )
     if waiting.update(next_attempt_at=now):
-        get_gateway().wake(action_id)
+        worker_steps.wake(action_id)
 
 
 def active_refusal(active: OrderAction) -> Refusal:
@@ -217,7 +217,7 @@ def _announce(action: OrderAction) -> None:
     # Robust: if the broker is down, the row is committed anyway and the sweep will find it.
     if action.state == ActionState.QUEUED:
         after_s = action.order.store.undo_seconds
-        transaction.on_commit(lambda: get_gateway().wake(action.pk, after_s=after_s), robust=True)
+        transaction.on_commit(lambda: worker_steps.wake(action.pk, after_s=after_s), robust=True)
     tell(action.order_id)
 
 

@@ -15,6 +15,7 @@ from orders.action_progress import (
     outcome,
     refund_of,
 )
+from orders.actions import worker_steps
 from orders.actions.transitions import move
 from orders.actions.worker_steps import (
     booked,
@@ -30,7 +31,6 @@ from orders.models import (
     OrderAction,
     OrderRefund,
 )
-from orders.shopify_port import get_gateway
 from orders.snapshot import OrderSnapshot
 
 _MAY_STILL_CHANGE: Final = (
@@ -77,7 +77,7 @@ def _settle_active(action: OrderAction, snapshot: OrderSnapshot, now: datetime) 
     )
     pending = OrderAction.objects.filter(pk=action.pk, state=ActionState.PENDING)
     if next_is_due and pending.update(next_attempt_at=now):
-        transaction.on_commit(lambda: get_gateway().wake(action.pk), robust=True)
+        transaction.on_commit(lambda: worker_steps.wake(action.pk), robust=True)
         return True
     return False
 

@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
-from core import sweeps
+from core import queue, sweeps
 from orders.action_progress import (
     KEY_WINDOW,
     Move,
@@ -56,6 +56,11 @@ PENDING_FOR: Final = timedelta(hours=2)
 # How long to look for an unknown outcome: while Shopify is sure to know the idempotency key.
 UNKNOWN_FOR: Final = KEY_WINDOW
 _BATCH_SIZE: Final = 100
+
+
+def wake(action_id: int, *, after_s: float = 0) -> None:
+    """Enqueue the action for a worker, after `after_s` seconds. May be lost: the sweep finds it."""
+    queue.enqueue("orders.tasks.perform_action", action_id, delay_s=after_s)
 
 
 def claim(*, action_id: int, now: datetime) -> OrderAction | None:

@@ -17,6 +17,7 @@ for name in (
     "orders.services",
     "orders.perform",
     "shopify_sync.gateway",
+    "orders.tasks",
     "shopify_sync.tasks",
     "tests.chaos.mutants",
     "django.db.models.sql.compiler",
@@ -25,4 +26,4 @@ for name in (
 # Queries are compiled and messages built without a database or a broker being asked.
 str(OrderAction.objects.due(now=timezone.now()).query)
 if settings.CELERY_BROKER_URL.startswith("memory:"):
-    import_module("shopify_sync.tasks").perform_action.delay(0)
+    import_module("orders.tasks").perform_action.delay(0)

@@ -284,7 +284,7 @@ def test_without_reading_first_and_with_a_new_key_a_lost_answer_refunds_twice(
     )
     monkeypatch.setattr("orders.actions.settlement.is_evident", lambda *a: False)
     OrderAction.objects.update(next_attempt_at=None)
-    from shopify_sync.tasks import perform_action
+    from orders.tasks import perform_action
 
     perform_action(action.pk)
     assert len(shop.ledger()["refunds"]) == 2

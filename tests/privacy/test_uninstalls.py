@@ -42,10 +42,8 @@ NOTE = "Jane said that she broke it herself"
 @pytest.fixture(autouse=True)
 def _quiet(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.REDACTION_LEDGER_FILE = str(tmp_path / "redactions.jsonl")
-    from shopify_sync.gateway import ShopifyGateway
 
-    monkeypatch.setattr(ShopifyGateway, "wake", lambda self, action_id, after_s=0: None)
-    monkeypatch.setattr("orders.perform._wake_later", lambda *_: None)
+    monkeypatch.setattr(worker_steps, "wake", lambda action_id, after_s=0: None)
 
 
 @pytest.fixture

@@ -12,11 +12,10 @@ from core import queue
 from core.leases import LONGEST_LEASE
 from inbox import outbox
 from inbox import tasks as inbox_tasks
-from orders import perform
 from orders import tasks as order_tasks
+from orders.actions import worker_steps
 from settings.celery import CLOCKS_DIFFER_S, app, lifetime_s
 from shopify_sync import tasks
-from shopify_sync.gateway import ShopifyGateway
 from shopify_sync.reading import (
     backlog,
     orders,
@@ -89,8 +88,8 @@ def sent(task: Any, work: Any) -> dict[str, Any]:
 WAKE_UPS = [
     (tasks.read_store, lambda: queue.enqueue_each("shopify_sync.tasks.read_store", [1])),
     (tasks.process_webhooks, lambda: queue.enqueue("shopify_sync.tasks.process_webhooks")),
-    (tasks.perform_action, lambda: perform._wake_later(1, 5.0)),
-    (tasks.perform_action, lambda: ShopifyGateway().wake(1, after_s=5)),
+    (order_tasks.perform_action, lambda: worker_steps.wake(1)),
+    (order_tasks.perform_action, lambda: worker_steps.wake(1, after_s=5.05)),
     (inbox_tasks.deliver_message, lambda: queue.enqueue("inbox.tasks.deliver_message", 1)),
 ]
 
@@ -105,7 +104,7 @@ def test_every_wake_up_expires(task: Any, work: Any) -> None:
     ("task", "work"),
     [
         (tasks.read_store, lambda: queue.enqueue("shopify_sync.tasks.read_store", 1, delay_s=301)),
-        (tasks.perform_action, lambda: perform._wake_later(1, 301)),
+        (order_tasks.perform_action, lambda: worker_steps.wake(1, after_s=301)),
     ],
 )
 def test_a_long_wait_is_the_sweeps_and_not_the_brokers(task: Any, work: Any) -> None:

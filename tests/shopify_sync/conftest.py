@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from shopify_sync.gateway import ShopifyGateway
+from orders.actions import worker_steps
 
 
 @pytest.fixture
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wake-up messages are lost: only what a test sweeps is performed."""
-    monkeypatch.setattr(ShopifyGateway, "wake", lambda self, action_id, after_s=0: None)
-    monkeypatch.setattr("orders.perform._wake_later", lambda *_: None)
+    monkeypatch.setattr(worker_steps, "wake", lambda action_id, after_s=0: None)

@@ -9,10 +9,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from orders import services
+from orders import services, tasks
 from orders.actions import worker_steps
 from orders.models import ActionState, Order, OrderAction, Store
-from shopify_sync import tasks
 from shopify_sync.api import breaker
 from shopify_sync.api.client import _number
 from shopify_sync.api.errors import Throttled

@@ -11,12 +11,13 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from core import sweeps
+from core import queue, sweeps
 from inbox import outbox
 from inbox import tasks as inbox_tasks
 from inbox.models import CampaignMessage, Message
 from orders import perform as actions
 from orders import services
+from orders import tasks as order_tasks
 from orders.actions import worker_steps
 from orders.models import (
     ActionState,
@@ -28,7 +29,6 @@ from orders.models import (
     Store,
 )
 from orders.privacy import retention
-from orders.tasks import end_overdue_actions
 from shopify_sync import tasks
 from shopify_sync.models import Backfill, BackfillState, ShopConnection
 from shopify_sync.reading import customers as customer_reads
@@ -77,13 +77,23 @@ def test_an_action_that_fails_rests_and_the_others_go(
     two: tuple[OrderAction, OrderAction], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = failing(monkeypatch, actions, "perform", two[0].pk)
-    tasks.sweep_actions()
+    order_tasks.sweep_actions()
     assert states(*two) == [ActionState.QUEUED, ActionState.SUCCEEDED]
     left = OrderAction.objects.get(pk=two[0].pk)
     assert left.next_attempt_at is not None
     assert left.next_attempt_at > timezone.now() + timedelta(seconds=50)
-    tasks.sweep_actions()
+    order_tasks.sweep_actions()
     assert asked == [two[0].pk, two[1].pk]
+
+
+def test_messages_sent_before_an_upgrade_still_do_their_work(
+    two: tuple[OrderAction, OrderAction],
+) -> None:
+    """The two tasks were shopify_sync's; workers get what the earlier version enqueued."""
+    queue.enqueue("shopify_sync.tasks.perform_action", two[1].pk)
+    assert states(*two) == [ActionState.QUEUED, ActionState.SUCCEEDED]
+    queue.enqueue("shopify_sync.tasks.sweep_actions")
+    assert states(*two) == [ActionState.SUCCEEDED, ActionState.SUCCEEDED]
 
 
 def test_without_the_guard_the_second_waits_for_ever(
@@ -95,10 +105,10 @@ def test_without_the_guard_the_second_waits_for_ever(
         return len([work(key) for key in keys])
 
     failing(monkeypatch, actions, "perform", two[0].pk)
-    monkeypatch.setattr(tasks.sweeps, "each", each)
+    monkeypatch.setattr(order_tasks.sweeps, "each", each)
     for _sweep in range(3):
         with pytest.raises(ValueError, match="out of range"):
-            tasks.sweep_actions()
+            order_tasks.sweep_actions()
     assert states(*two) == [ActionState.QUEUED, ActionState.QUEUED]
 
 
@@ -111,7 +121,7 @@ def test_an_action_that_cannot_be_claimed_after_its_workers_death_is_put_off(
     )
     asked = failing(monkeypatch, actions, "_may_try", two[0].pk)
     for _sweep in range(2):
-        tasks.sweep_actions()
+        order_tasks.sweep_actions()
     assert states(*two) == [ActionState.SENDING, ActionState.SUCCEEDED]
     assert asked.count(two[0].pk) == 1
 
@@ -124,7 +134,7 @@ def test_what_an_agent_did_in_between_stays(
         raise ValueError
 
     monkeypatch.setattr(actions, "perform", perform)
-    tasks.sweep_actions()
+    order_tasks.sweep_actions()
     assert states(*two) == [ActionState.WITHDRAWN, ActionState.WITHDRAWN]
     assert not OrderAction.objects.filter(next_attempt_at__gt=timezone.now()).exists()
 
@@ -136,13 +146,13 @@ def test_a_fresh_click_is_handled_before_postponed_rows(
     alice: User,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tasks, "SWEEP_ROWS", 2)
+    monkeypatch.setattr(order_tasks, "SWEEP_ROWS", 2)
     shop.place(email="fresh@example.com")
     fresh = ask_refund(seen(), "1.00", alice)
     assert fresh.next_attempt_at is None
     taken: list[int] = []
     monkeypatch.setattr(actions, "perform", taken.append)
-    tasks.sweep_actions()
+    order_tasks.sweep_actions()
     assert taken == [fresh.pk, two[0].pk]
 
 
@@ -158,7 +168,7 @@ def test_an_approval_that_cannot_be_ended_does_not_keep_the_others(
         made.append(ask_refund(seen(), "1.00", alice))
     OrderAction.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
     failing(monkeypatch, approvals, "locked", made[0].pk)
-    end_overdue_actions()
+    order_tasks.end_overdue_actions()
     assert states(*made) == [ActionState.AWAITING_APPROVAL, ActionState.EXPIRED]
 
 
@@ -310,7 +320,7 @@ def test_a_counter_beyond_a_small_integer_does_no_harm(
     two: tuple[OrderAction, OrderAction],
 ) -> None:
     OrderAction.objects.filter(pk=two[0].pk).update(attempts=32767)
-    tasks.sweep_actions()
+    order_tasks.sweep_actions()
     assert states(*two) == [ActionState.SUCCEEDED, ActionState.SUCCEEDED]
 
 

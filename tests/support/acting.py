@@ -15,10 +15,10 @@ from django.utils import timezone
 
 from orders import perform as actions
 from orders import previews, services
+from orders.actions import worker_steps
 from orders.models import Order, OrderAction
 from orders.money import Money
 from shopify_sync.api.client import AdminClient
-from shopify_sync.gateway import ShopifyGateway
 
 
 def refund(amount: str, currency: str = "EUR", **more: Any) -> previews.RefundChoice:
@@ -53,8 +53,7 @@ def perform(action: OrderAction) -> OrderAction:
 
 def without_wake_ups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every message is lost: only what the test performs is performed."""
-    monkeypatch.setattr(ShopifyGateway, "wake", lambda *_, **__: None)
-    monkeypatch.setattr("orders.perform._wake_later", lambda *_: None)
+    monkeypatch.setattr(worker_steps, "wake", lambda *_, **__: None)
 
 
 Answer = Callable[[Any], Any]

@@ -8,8 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from core import queue
-from orders.tasks import end_overdue_actions
-from shopify_sync import tasks
+from orders import tasks
 
 
 @contextmanager
@@ -26,5 +25,5 @@ def messages_lost(prefix: str = "inbox.tasks.") -> Iterator[None]:
 
 def sweep_actions() -> None:
     """What the scheduler does for actions every five seconds."""
-    end_overdue_actions()
+    tasks.end_overdue_actions()
     tasks.sweep_actions()

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from orders.models import Customer, Order, OrderAction
-from orders.tasks import end_overdue_actions
+from orders.tasks import end_overdue_actions, sweep_actions
 from practice_store.changes import staff_actions
 from practice_store.context import Context
 from practice_store.faults import courier
@@ -171,7 +171,7 @@ def work_off(shop: Shop, client: Client, *, rounds: int = 40) -> None:
     for _ in range(rounds):
         OrderAction.objects.active().update(next_attempt_at=None)
         end_overdue_actions()
-        tasks.sweep_actions()
+        sweep_actions()
         shop.deliver(client)
         if not OrderAction.objects.active().exists() and not shop.held:
             return

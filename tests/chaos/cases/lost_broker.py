@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shopify_sync.tasks import perform_action
+from orders.tasks import perform_action
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import Installation
 from tests.chaos.servers import Redis

@@ -20,12 +20,12 @@ from kombu.exceptions import OperationalError
 
 from orders import perform as actions
 from orders import services
+from orders import tasks as order_tasks
 from orders.actions import worker_steps
 from orders.errors import ActionRefused
 from orders.models import ActionState, Order, OrderAction
 from orders.snapshot import OrderSnapshot
 from practice_store.changes import staff_actions as shop_actions
-from shopify_sync import tasks
 from shopify_sync.api.client import AdminClient
 from shopify_sync.api.documents import load
 from shopify_sync.api.errors import Throttled
@@ -495,7 +495,7 @@ def test_checking_now_waits_for_the_sweep_when_the_broker_is_down(
     shop.fault(operation="refundCreate", phase="commit_then_drop", times=1)
     assert perform(action).state == ActionState.UNKNOWN
     monkeypatch.undo()
-    monkeypatch.setattr(tasks.perform_action, "apply_async", down)
+    monkeypatch.setattr(order_tasks.perform_action, "apply_async", down)
     services.check_now(action_id=action.pk, now=timezone.now())
     assert OrderAction.objects.due(now=timezone.now()).filter(pk=action.pk).exists()
 

@@ -377,7 +377,7 @@ def test_without_reading_first_and_with_a_new_key_a_lost_answer_credits_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Negative control of the test above: both guards gone."""
-    from shopify_sync.tasks import perform_action
+    from orders.tasks import perform_action
 
     shop.place()
     order = seen()

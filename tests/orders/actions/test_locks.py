@@ -50,6 +50,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
     found = Gateway()
     for module in (build, requests, approvals):
         monkeypatch.setattr(module, "get_gateway", lambda: found)
+    monkeypatch.setattr(worker_steps, "wake", found.wake)
     return found
 
 

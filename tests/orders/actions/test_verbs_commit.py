@@ -41,6 +41,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
     found = Gateway()
     for module in (build, requests, approvals):
         monkeypatch.setattr(module, "get_gateway", lambda: found)
+    monkeypatch.setattr(worker_steps, "wake", found.wake)
     return found
 
 
@@ -174,7 +175,7 @@ def test_a_failed_enqueue_rolls_nothing_back(
     def broken(*_words: Any, **_more: Any) -> None:
         raise ConnectionError("the broker is down")
 
-    monkeypatch.setattr(gateway, "wake", broken)
+    monkeypatch.setattr(worker_steps, "wake", broken)
     signals = (order_changed, event_recorded)
     for signal in signals:
         signal.connect(broken)

@@ -18,6 +18,7 @@ from core.encryption import (
     UndecryptableSecret,
     box,
 )
+from orders import tasks as order_tasks
 from orders.models import ActionState, Order, OrderAction, Store
 from shopify_sync import tasks
 from shopify_sync.api.errors import NeedsAdmin
@@ -136,7 +137,7 @@ def test_the_other_stores_action_goes_and_this_ones_is_blocked(
     orders.refresh(Order.objects.select_related("store").get(pk=pk))
     there = ask_refund(Order.objects.select_related("store").get(pk=pk), "2.00", alice)
     lose(store, "access_token")
-    tasks.sweep_actions()
+    order_tasks.sweep_actions()
     here.refresh_from_db()
     there.refresh_from_db()
     assert (here.state, there.state) == (ActionState.BLOCKED, ActionState.SUCCEEDED)
@@ -144,7 +145,7 @@ def test_the_other_stores_action_goes_and_this_ones_is_blocked(
     # The key is brought back: the action goes on by itself.
     ShopConnection.objects.filter(store=store).update(access_token="shpat_practice_demo")
     OrderAction.objects.filter(pk=here.pk).update(next_attempt_at=None)
-    tasks.sweep_actions()
+    order_tasks.sweep_actions()
     here.refresh_from_db()
     assert here.state == ActionState.SUCCEEDED
 
