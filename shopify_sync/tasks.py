@@ -7,7 +7,6 @@ sweeps find work whose message was lost.
 from __future__ import annotations
 
 import logging
-import time
 from typing import Final
 
 from celery import shared_task
@@ -16,7 +15,7 @@ from django.utils import timezone
 
 from core import leases, queue, sweeps
 from orders import tasks as order_tasks
-from orders.models import Customer, Order, Store
+from orders.models import Customer, Store
 from shopify_sync.models import Backfill, Comparison, WebhookEvent
 from shopify_sync.reading import (
     backlog,
@@ -36,30 +35,12 @@ logger = logging.getLogger(__name__)
 
 # Well below a task's time limit; the next sweep does the rest.
 SWEEP_S: Final = 15.0
-WORK_OFF_S: Final = 10.0
-FEW: Final = 10
 
 
 @shared_task
 def process_webhooks() -> None:
-    """Process waiting webhooks in batches until none is left or the task's time is up."""
-    until = time.monotonic() + WORK_OFF_S
-    while True:
-        done = processing.work_off()
-        # If this message is lost, the hourly check still runs.
-        queue.enqueue_each("shopify_sync.tasks.watch_store", done.stores_to_watch)
-        if len(done.order_ids) == 1:
-            fetch_order(done.order_ids[0])
-        elif len(done.order_ids) <= FEW:
-            queue.enqueue_each("shopify_sync.tasks.fetch_order", done.order_ids)
-        else:
-            # A flood from one store must not fill the queue: its reader takes them in turn.
-            sweep_dirty_orders()
-        if done.taken < processing.BATCH:
-            return
-        if time.monotonic() > until:
-            queue.enqueue("shopify_sync.tasks.process_webhooks")
-            return
+    """Process waiting webhooks and have their orders read."""
+    processing.process_waiting()
 
 
 @shared_task
@@ -134,16 +115,13 @@ def advance_backfill(backfill_id: int) -> None:
 def sweep_webhooks() -> None:
     """Process webhooks whose message was lost or whose retry is due."""
     if WebhookEvent.objects.due(now=timezone.now()).exists():
-        process_webhooks()
+        processing.process_waiting()
 
 
 @shared_task
 def sweep_dirty_orders() -> None:
     """Give each store with dirty orders a turn, however many orders another store has."""
-    due = Order.objects.due_for_reading(now=timezone.now())
-    queue.enqueue_each(
-        "shopify_sync.tasks.read_store", leases.stores_with(Store.objects.active(), due)
-    )
+    backlog.wake_readers()
 
 
 @shared_task

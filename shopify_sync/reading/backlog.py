@@ -14,9 +14,11 @@ from typing import Final
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from core import queue
 from core.leases import (
     first_due,
     is_free,
+    stores_with,
 )
 from orders.models import Order, Store
 from orders.services import mark_partial_dirty
@@ -28,6 +30,12 @@ _TURN_S: Final = 15.0
 _LEASE: Final = timedelta(seconds=90)
 _CHUNK: Final = 50
 _TRICKLE: Final = 50
+
+
+def wake_readers() -> None:
+    """Enqueue a turn for each store with dirty orders."""
+    due = Order.objects.due_for_reading(now=timezone.now())
+    queue.enqueue_each("shopify_sync.tasks.read_store", stores_with(Store.objects.active(), due))
 
 
 def read_waiting(store_id: int) -> int:

@@ -1,8 +1,9 @@
-"""Turn stored webhooks into dirty orders, hundreds at a time."""
+"""Turn stored webhooks into dirty orders, hundreds at a time, and have those read."""
 
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from collections import defaultdict
 from dataclasses import dataclass
@@ -13,15 +14,19 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
-from core import sweeps
+from core import queue, sweeps
 from orders.services import mark_many_dirty
 from shopify_sync.models import EventState, WebhookEvent
-from shopify_sync.reading import orders
+from shopify_sync.reading import backlog, orders
 
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 300
+# How long one task goes on with further batches.
+WORK_OFF_S: Final = 10.0
 _SINGLY_S: Final = 10.0
+# Up to this many orders, each is read by a task of its own.
+_FEW: Final = 10
 # The body lists the new scopes, but like any body it's only a hint: the doctor asks Shopify.
 SCOPES_CHANGED: Final = "app/scopes_update"
 
@@ -37,6 +42,27 @@ class BatchResult:
     taken: int
     order_ids: tuple[int, ...]
     stores_to_watch: tuple[int, ...] = ()
+
+
+def process_waiting() -> None:
+    """Process waiting deliveries in batches until none is left or the time is up."""
+    until = time.monotonic() + WORK_OFF_S
+    while True:
+        done = work_off()
+        # If this message is lost, the hourly check still runs.
+        queue.enqueue_each("shopify_sync.tasks.watch_store", done.stores_to_watch)
+        if len(done.order_ids) == 1:
+            orders.fetch_order(done.order_ids[0])
+        elif len(done.order_ids) <= _FEW:
+            queue.enqueue_each("shopify_sync.tasks.fetch_order", done.order_ids)
+        else:
+            # A flood from one store must not fill the queue: its reader takes them in turn.
+            backlog.wake_readers()
+        if done.taken < BATCH:
+            return
+        if time.monotonic() > until:
+            queue.enqueue("shopify_sync.tasks.process_webhooks")
+            return
 
 
 def work_off(*, limit: int = BATCH) -> BatchResult:

@@ -25,6 +25,7 @@ from shopify_sync.sync import (
     nightly_comparison,
     reconcile,
 )
+from shopify_sync.webhooks import processing
 
 BEAT: dict[str, dict[str, Any]] = app.conf.beat_schedule
 VISIBLE_AGAIN_S = app.conf.broker_transport_options["visibility_timeout"]
@@ -56,7 +57,7 @@ def test_no_task_is_redelivered_while_its_first_worker_runs() -> None:
         queue.LONGEST_DELAY_S,
         tasks.SWEEP_S,
         order_tasks.SLICE_S,
-        tasks.WORK_OFF_S,
+        processing.WORK_OFF_S,
         inbox_tasks.SWEEP_S,
         reconcile._TURN_S,
         nightly_comparison._STEP_S,

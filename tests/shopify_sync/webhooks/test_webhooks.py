@@ -300,7 +300,7 @@ def test_a_signature_is_compared_on_bytes_and_never_raises() -> None:
 
 def test_a_webhook_marks_its_order_and_nothing_more(connected: Store, push: Push) -> None:
     body = json.dumps({"id": 7, "financial_status": "paid", "total_price": "99.00"}).encode()
-    with patch("shopify_sync.tasks.fetch_order"):
+    with patch.object(orders, "fetch_order"):
         push(body)
         orders.process_event(WebhookEvent.objects.get().pk)
     order = Order.objects.get()
