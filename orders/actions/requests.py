@@ -34,7 +34,6 @@ APPROVAL_WITHIN: Final = timedelta(hours=4)
 # runs under the order's lock, in the transaction that writes the action; a caller that also checks
 # beforehand merely fails sooner.
 Guard = Callable[[Order], Refusal | None]
-_WITHDRAWABLE: Final = (ActionState.AWAITING_APPROVAL, ActionState.QUEUED, ActionState.BLOCKED)
 
 
 @refused_when_busy()
@@ -110,9 +109,8 @@ def withdraw(*, action_id: int, by: User, now: datetime) -> OrderAction:
     """Withdraw an action before anything is sent. Raises ActionRefused if it is too late."""
     with transaction.atomic(durable=True):
         action = locked(action_id)
-        is_waiting = action.state in _WITHDRAWABLE and not action.maybe_applied
         message = _("Withdrawn by %s.") % by.get_username()
-        if not is_waiting or not move(
+        if not action.can_be_withdrawn or not move(
             action,
             ActionState.WITHDRAWN,
             by=by,

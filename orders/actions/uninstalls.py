@@ -21,10 +21,10 @@ from orders.actions.transitions import (
     move,
     tell,
 )
-from orders.models import ActionState, OrderAction, Outcome, Store
+from orders.models import WITHDRAWABLE_STATES, ActionState, OrderAction, Outcome, Store
 
-_UNSENT: Final = frozenset({ActionState.AWAITING_APPROVAL, ActionState.QUEUED, ActionState.BLOCKED})
 _IN_DOUBT: Final = frozenset({ActionState.PENDING, ActionState.UNKNOWN, ActionState.BLOCKED})
+_OPEN: Final = _IN_DOUBT.union(WITHDRAWABLE_STATES)
 _BATCH_SIZE: Final = 500
 
 
@@ -33,7 +33,7 @@ def hand_over(store: Store, *, now: datetime) -> int:
 
     Safe to repeat.
     """
-    ids = OrderAction.objects.filter(order__store=store, state__in=_UNSENT | _IN_DOUBT)
+    ids = OrderAction.objects.filter(order__store=store, state__in=_OPEN)
     return _end(
         ids.order_by("pk").values_list("pk", flat=True)[:_BATCH_SIZE],
         unsent=_("The app was uninstalled from the shop; nothing was sent."),
@@ -48,7 +48,7 @@ def hand_over(store: Store, *, now: datetime) -> int:
 def hand_over_uninstalled(*, now: datetime) -> int:
     """Run `hand_over` again for every uninstalled shop: actions being sent then are free by now."""
     gone = Store.objects.filter(uninstalled_at__isnull=False)
-    busy = gone.filter(orders__actions__state__in=_UNSENT | _IN_DOUBT).distinct()
+    busy = gone.filter(orders__actions__state__in=_OPEN).distinct()
     return sum(hand_over(store, now=now) for store in busy)
 
 
@@ -57,7 +57,7 @@ def make_way(orders: Iterable[int], *, now: datetime) -> int:
 
     For orders whose personal data has to be deleted by law, when the deadline is near.
     """
-    ids = OrderAction.objects.filter(order__in=orders, state__in=_UNSENT | _IN_DOUBT)
+    ids = OrderAction.objects.filter(order__in=orders, state__in=_OPEN)
     return _end(
         ids.order_by("pk").values_list("pk", flat=True)[:_BATCH_SIZE],
         unsent=_("The customer’s data had to be deleted; nothing was sent."),
@@ -87,7 +87,7 @@ def _end_one(
 ) -> bool:
     with transaction.atomic(durable=True):
         action = locked(action_id)
-        if action.state in _UNSENT and not action.maybe_applied:
+        if action.can_be_withdrawn:
             moved = move(
                 action,
                 ActionState.WITHDRAWN,

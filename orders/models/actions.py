@@ -61,6 +61,8 @@ ACTIVE_STATES = (
 # The request may still be sent, or sent again, so its frozen bytes must not change.
 SENDABLE_STATES = tuple(state for state in ACTIVE_STATES if state != ActionState.NEEDS_HUMAN)
 SETTLED_STATES = tuple(state for state in ActionState if state not in ACTIVE_STATES)
+# Not sent yet: unless `maybe_applied` is set, the action may still be withdrawn.
+WITHDRAWABLE_STATES = (ActionState.AWAITING_APPROVAL, ActionState.QUEUED, ActionState.BLOCKED)
 # Ended before anything was sent.
 UNSENT_STATES = (ActionState.WITHDRAWN, ActionState.DECLINED, ActionState.EXPIRED)
 # Nothing was done at Shopify; not allowed while `maybe_applied` is set.
@@ -397,6 +399,11 @@ class OrderAction(models.Model):
     def is_active(self) -> bool:
         """Whether the action has not ended yet."""
         return self.state in ACTIVE_STATES
+
+    @property
+    def can_be_withdrawn(self) -> bool:
+        """Whether certainly nothing was sent yet."""
+        return self.state in WITHDRAWABLE_STATES and not self.maybe_applied
 
     @property
     def money(self) -> Money | None:

@@ -18,11 +18,6 @@ NEEDS_A_PERSON: Final = {
     ActionState.AWAITING_APPROVAL,
 }
 _WAITS_FOR_PEOPLE: Final = {ActionState.AWAITING_APPROVAL, ActionState.NEEDS_HUMAN}
-_WITHDRAWABLE: Final = {
-    ActionState.AWAITING_APPROVAL,
-    ActionState.QUEUED,
-    ActionState.BLOCKED,
-}
 _REVIEWED_AGAIN: Final = {ActionState.REJECTED, ActionState.EXPIRED}
 
 
@@ -38,7 +33,7 @@ def action_notice(action: OrderAction) -> ActionNotice:
         title=words.title,
         text=words.text,
         is_running=action.is_active and action.state not in _WAITS_FOR_PEOPLE and not is_frozen,
-        can_withdraw=action.state in _WITHDRAWABLE and not action.maybe_applied,
+        can_withdraw=action.can_be_withdrawn,
         can_check=action.state == ActionState.UNKNOWN,
         can_review_again=action.state in _REVIEWED_AGAIN,
         sends_at=action.next_attempt_at if words.code == Going.UNDOABLE else None,
