@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from django.utils.translation import gettext as _
 
 from orders import rules
@@ -13,9 +11,7 @@ from orders.money import Money, allocate, total
 from orders.previews.proposals import Target
 from orders.shopify_port import SuggestedTransaction
 from orders.snapshot import OrderSnapshot, Transaction
-
-# Refunds that moved nothing.
-_FAILED: Final = frozenset({"FAILURE", "ERROR"})
+from orders.statuses.money_moved import has_failed
 
 
 def payments_of(
@@ -35,7 +31,7 @@ def _remaining_of(order: OrderSnapshot, payment: Transaction) -> SuggestedTransa
     refunded = [
         t.amount.presentment
         for t in order.transactions
-        if t.kind == "REFUND" and t.parent_gid == payment.gid and t.status not in _FAILED
+        if t.kind == "REFUND" and t.parent_gid == payment.gid and not has_failed(t.status)
     ]
     paid = payment.amount.presentment
     left = max(paid - total(refunded, paid.currency), Money.zero(paid.currency))

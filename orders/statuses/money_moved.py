@@ -44,7 +44,7 @@ def is_waiting(status: str) -> bool:
     PENDING, AWAITING_RESPONSE, UNKNOWN, and any status that Shopify adds later: treating that as
     final could be wrong.
     """
-    return status not in _MOVED and status not in _FAILED
+    return not has_moved(status) and not has_failed(status)
 
 
 def parts(refund: Refund) -> RefundParts:
