@@ -16,7 +16,7 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from orders import rules
-from orders.models import ActionKind, ActionState, OrderAction, Outcome
+from orders.models import ActionKind, ActionState, OrderAction, Outcome, has_marker
 from orders.money import Money, total
 from orders.shopify_port import Job
 from orders.snapshot import OrderSnapshot, Refund
@@ -167,7 +167,7 @@ def canceled_by(action: OrderAction, snapshot: OrderSnapshot, *, job: Job = Job.
     if not snapshot.cancelled_at:
         return False
     note = snapshot.cancel_staff_note
-    is_by_job = job == Job.SUCCEEDED and bool(action.job_gid) and "[ax:" not in note
+    is_by_job = job == Job.SUCCEEDED and bool(action.job_gid) and not has_marker(note)
     return is_by_job or _is_marked(action, note)
 
 
@@ -206,7 +206,7 @@ def _refund_through_return(action: OrderAction, snapshot: OrderSnapshot) -> Refu
         refund
         for refund in snapshot.refunds
         if refund.return_gid in targets and refund.gid not in before
-        if "[ax:" not in refund.note and _matches_amount(action, refund)
+        if not has_marker(refund.note) and _matches_amount(action, refund)
     ]
     return found[0] if len(found) == 1 else None
 
@@ -238,7 +238,7 @@ def _refunds_of_canceling(
     first, last = canceled_at - _CLOCK_LEEWAY, canceled_at + _REFUND_FOLLOWS_WITHIN
     for refund in snapshot.refunds:
         is_then = refund.created_at is not None and first <= refund.created_at <= last
-        if is_then and "[ax:" not in refund.note and _moves_money(refund):
+        if is_then and not has_marker(refund.note) and _moves_money(refund):
             yield refund
 
 

@@ -46,6 +46,7 @@ from orders.models import (
     OrderAction,
     Outcome,
     Policy,
+    has_marker,
 )
 from orders.money import Money
 from orders.shopify_port import get_gateway
@@ -262,7 +263,7 @@ def _evidence_of(action: OrderAction) -> Evidence:
         for r in snapshot.refunds
         if r.gid not in taken
         # A note with another action's marker belongs to that action's refund.
-        and ("[ax:" not in r.note or action.note_marker in r.note)
+        and (not has_marker(r.note) or action.note_marker in r.note)
         and r.total.presentment == action.money
         # Leeway: Shopify's timestamps are whole seconds from its own clock.
         and (r.created_at is None or r.created_at >= action.requested_at - timedelta(minutes=1))

@@ -1,5 +1,6 @@
 from orders.models.actions import (
     ACTIVE_STATES,
+    MARKER_BEGINS,
     NOTHING_DONE_STATES,
     SENDABLE_STATES,
     SETTLED_STATES,
@@ -12,6 +13,7 @@ from orders.models.actions import (
     Outcome,
     RefundMethod,
     Returned,
+    has_marker,
 )
 from orders.models.audit import AuditEntry, AuditKind, AuditScan, AuditSeal
 from orders.models.checkouts import Checkout
@@ -38,6 +40,7 @@ from orders.models.versions import OrderVersion
 
 __all__ = [
     "ACTIVE_STATES",
+    "MARKER_BEGINS",
     "NOTHING_DONE_STATES",
     "REFUNDED_KEY",
     "SENDABLE_STATES",
@@ -76,4 +79,5 @@ __all__ = [
     "RefundMethod",
     "Returned",
     "Store",
+    "has_marker",
 ]

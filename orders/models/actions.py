@@ -74,6 +74,8 @@ _PROVEN = {
     ActionState.PARTIAL,
     ActionState.REVERSED,
 }
+# How the marker begins that ends every note we leave at Shopify.
+MARKER_BEGINS: Final = "[ax:"
 # All legal moves. A database trigger (migration 0012) refuses any other.
 TRANSITIONS: Final[dict[ActionState, frozenset[ActionState]]] = {
     ActionState.AWAITING_APPROVAL: frozenset({ActionState.QUEUED, *UNSENT_STATES}),
@@ -413,4 +415,9 @@ class OrderAction(models.Model):
     @property
     def note_marker(self) -> str:
         """The marker as it ends a note at Shopify, where a read looks for it."""
-        return f"[ax:{self.marker}]"
+        return f"{MARKER_BEGINS}{self.marker}]"
+
+
+def has_marker(note: str) -> bool:
+    """Return whether a note at Shopify carries the marker of any of our actions."""
+    return MARKER_BEGINS in note

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Self
+from typing import Any, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ValidationError
@@ -12,6 +12,9 @@ from django.db import models
 from django.utils import timezone
 
 logger = logging.getLogger(__name__)
+
+# A shop's permanent domain.
+DOMAIN_PATTERN: Final = r"\A[a-z0-9][a-z0-9-]{0,60}\.myshopify\.com\Z"
 
 
 class StoreQuerySet(models.QuerySet["Store"]):
@@ -38,7 +41,7 @@ class Store(models.Model):
     domain = models.CharField(
         max_length=100,
         unique=True,
-        validators=[RegexValidator(r"\A[a-z0-9][a-z0-9-]{0,60}\.myshopify\.com\Z")],
+        validators=[RegexValidator(DOMAIN_PATTERN)],
         help_text="The shop's permanent domain, such as demo.myshopify.com.",
     )
     name = models.CharField(max_length=255, blank=True, help_text="Shown to agents.")

@@ -24,6 +24,7 @@ from core.encryption import UndecryptableSecret
 from core.json_types import JsonObject
 from orders import audit
 from orders.models import AuditKind
+from orders.models.stores import DOMAIN_PATTERN
 from shopify_sync.api.errors import (
     NeedsAdmin,
     ShopifyError,
@@ -37,7 +38,7 @@ from shopify_sync.stores import tokens
 
 logger = logging.getLogger(__name__)
 
-SHOP: Final = re.compile(r"\A[a-z0-9][a-z0-9-]{0,60}\.myshopify\.com\Z")
+SHOP: Final = re.compile(DOMAIN_PATTERN)
 _SESSION: Final = "shopify_install"
 _STATE_AGE_S: Final = 600
 # How far Shopify's timestamp may lie in the past, and in the future in case our clock is slow.

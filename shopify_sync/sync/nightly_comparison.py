@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from core.json_types import JsonObject
-from orders.models import Order, OrderAction, OrderRefund, Store
+from orders.models import MARKER_BEGINS, Order, OrderAction, OrderRefund, Store
 from orders.money import Money
 from orders.services import mark_dirty
 from shopify_sync.api.client import AdminClient
@@ -324,9 +324,11 @@ def _note_unlisted(
 
 def _markers_twice(store: Store) -> int:
     """Count our actions whose marker is on several refunds of money: money was sent twice."""
-    refunds = OrderRefund.objects.filter(order__store=store, note__contains="[ax:", amount__gt=0)
+    refunds = OrderRefund.objects.filter(
+        order__store=store, note__contains=MARKER_BEGINS, amount__gt=0
+    )
     marks = Counter(
-        note.rsplit("[ax:", 1)[1].split("]", 1)[0]
+        note.rsplit(MARKER_BEGINS, 1)[1].split("]", 1)[0]
         for note in refunds.values_list("note", flat=True).iterator()
     )
     twice = [mark for mark, count in marks.items() if count > 1]
