@@ -17,6 +17,7 @@ from inbox.contacts import (
     matching,
 )
 from inbox.models import Contact, Conversation, ConversationState
+from inbox.models.conversations import conversation_id
 from orders.errors import Refusal
 from orders.models import Order, OrderAction
 
@@ -112,11 +113,11 @@ def sending_refusal(action: OrderAction, order: Order) -> Refusal | None:
 
     Runs under the order's lock, as one of the rules in orders.actions.added_rules.
     """
-    kind, _sep, pk = action.origin.partition(":")
-    if kind != "conversation" or not pk.isdigit():
+    pk = conversation_id(action.origin)
+    if pk is None:
         # Requested elsewhere, without a contact: any contact who certainly owns the order will do.
         return approving_refusal(order)
-    contact = Contact.objects.filter(conversations=int(pk)).first()
+    contact = Contact.objects.filter(conversations=pk).first()
     if contact is None:
         # The conversation has been deleted since.
         return approving_refusal(order)

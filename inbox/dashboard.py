@@ -30,7 +30,7 @@ from inbox.models import (
     Message,
     Route,
 )
-from inbox.models.conversations import OUTGOING_KINDS
+from inbox.models.conversations import OUTGOING_KINDS, conversation_id
 from orders.models import ActionState, Order, OrderAction, Store
 from orders.money import Money
 from orders.reports import totals
@@ -190,19 +190,17 @@ def _money_held() -> dict[int, list[Money]]:
 
 def channel_names(origins: Iterable[str]) -> Mapping[str, str]:
     """Map each origin that is a conversation to its channel's name (for orders.reports.totals)."""
-    ids = [text.partition(":")[2] for text in origins if text.startswith("conversation:")]
-    rows = Conversation.objects.filter(pk__in=[pk for pk in ids if pk.isdecimal()])
-    named = {f"conversation:{pk}": name for pk, name in rows.values_list("pk", "channel__name")}
+    ids = {origin: pk for origin in origins if (pk := conversation_id(origin)) is not None}
+    rows = Conversation.objects.filter(pk__in=ids.values())
+    names = dict(rows.values_list("pk", "channel__name"))
     # Retention deletes conversations, while the actions taken from them stay in the report.
-    return {f"conversation:{pk}": "A conversation that is gone" for pk in ids} | named
+    return {origin: names.get(pk, "A conversation that is gone") for origin, pk in ids.items()}
 
 
 def origin_url(origin: str) -> str:
     """Return the URL of the conversation an action came from; "" if it came from elsewhere."""
-    kind, _sep, pk = origin.partition(":")
-    if kind != "conversation" or not pk.isdecimal():
-        return ""
-    return reverse("inbox:conversation", args=[pk])
+    pk = conversation_id(origin)
+    return "" if pk is None else reverse("inbox:conversation", args=[pk])
 
 
 DESK.tiles.append(tiles)

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from inbox.models import Conversation, Identity, IdentityKind
+from inbox.models.conversations import conversation_id
 from orders import (
     policies,
     previews,
@@ -264,12 +265,8 @@ def _name(user: User) -> str:
 
 
 def _origin_url(action: OrderAction) -> str:
-    kind, _sep, pk = action.origin.partition(":")
-    return (
-        reverse("inbox:conversation", args=[int(pk)])
-        if kind == "conversation" and pk.isdigit()
-        else ""
-    )
+    pk = conversation_id(action.origin)
+    return "" if pk is None else reverse("inbox:conversation", args=[pk])
 
 
 def _conversation_urls(orders: Iterable[Order]) -> dict[int, str]:

@@ -49,6 +49,7 @@ from inbox.models import (
     SendState,
     Via,
 )
+from inbox.models.conversations import conversation_id
 from inbox.outbox import Draft
 from inbox.suppression import (
     consent,
@@ -399,7 +400,7 @@ def _conversation(order: Order, origin: str) -> Conversation | None:
     """
     contacts = access.certain_contacts(order)
     talks = Conversation.objects.select_related("contact", "channel").filter(contact__in=contacts)
-    kind, _sep, pk = origin.partition(":")
-    if kind == "conversation" and pk.isdigit() and (found := talks.filter(pk=int(pk)).first()):
+    pk = conversation_id(origin)
+    if pk is not None and (found := talks.filter(pk=pk).first()):
         return found
     return talks.newest_first().first()

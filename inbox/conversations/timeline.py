@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from inbox.contacts import identities
 from inbox.models import Contact, Conversation, Message, MessageKind
+from inbox.models.conversations import conversation_id
 from inbox.outbox import status_text
 from orders import previews
 from orders.actions import status_texts
@@ -330,9 +331,8 @@ def _actor(event: OrderEvent) -> str:
 
 def _activity_row(event: OrderEvent, *, with_store: bool) -> ActivityRow:
     origin = event.action.origin if event.action else ""
-    url = ""
-    if origin.startswith("conversation:"):
-        url = reverse("inbox:conversation", args=[origin.partition(":")[2]])
+    pk = conversation_id(origin)
+    url = "" if pk is None else reverse("inbox:conversation", args=[pk])
     label, detail = str(event.get_kind_display()), event.detail
     if event.kind == EventKind.ACTION_FAILED and event.action:
         words = status_texts.words(event.action)

@@ -166,6 +166,14 @@ class Conversation(models.Model):
         return f"conversation:{self.pk}"
 
 
+def conversation_id(origin: str) -> int | None:
+    """Return the ID of the conversation an action came from; None if it came from elsewhere."""
+    kind, _sep, pk = origin.partition(":")
+    # At most 18 digits: a longer number is no ID that a database column holds.
+    is_ours = kind == "conversation" and pk.isascii() and pk.isdecimal() and len(pk) < 19
+    return int(pk) if is_ours else None
+
+
 class MessageKind(models.TextChoices):
     """Who a message is from and who sees it. Only the team sees notes."""
 
