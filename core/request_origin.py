@@ -1,10 +1,12 @@
-"""Where a request came from: its ID and the client's address.
+"""Where a change came from: a request's ID, address and person, or somebody at a terminal.
 
 The audit log, log lines, the response header and a support ticket all share the ID.
 """
 
 from __future__ import annotations
 
+import getpass
+import os
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,23 +23,53 @@ _SAFE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The request being worked on; empty outside of one."""
+    """The request being worked on; empty outside of one.
+
+    `person` returns the request's user as it is then: with an API token, the user is known only
+    once the view has begun. `terminal` is the operating system's user who started a command.
+    """
 
     request_id: str = ""
     ip: str | None = None
+    person: Callable[[], object] | None = None
+    terminal: str = ""
 
 
 _origin: ContextVar[Origin] = ContextVar("request_origin", default=Origin())  # noqa: B039  frozen
 
 
 @contextmanager
-def origin(request_id: str, ip: str | None) -> Iterator[None]:
+def origin(
+    request_id: str, ip: str | None, person: Callable[[], object] | None = None
+) -> Iterator[None]:
     """Record everything inside this block as part of the request."""
-    token = _origin.set(Origin(request_id, ip))
+    with _set(Origin(request_id, ip, person)):
+        yield
+
+
+@contextmanager
+def terminal() -> Iterator[None]:
+    """Record everything inside this block as done by whoever is logged in to this terminal."""
+    with _set(Origin(terminal=_os_user())):
+        yield
+
+
+@contextmanager
+def _set(found: Origin) -> Iterator[None]:
+    token = _origin.set(found)
     try:
         yield
     finally:
         _origin.reset(token)
+
+
+def _os_user() -> str:
+    """Return the user's name; with sudo, that of the person who called it."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run with a user ID that has no name.
+        return f"uid {os.getuid()}"
 
 
 def current_origin() -> Origin:
@@ -64,7 +96,7 @@ class RequestOrigin:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
         request_id = given if _SAFE_ID.match(given) else uuid.uuid4().hex
-        with origin(request_id, client_ip(request)):
+        with origin(request_id, client_ip(request), lambda: getattr(request, "user", None)):
             response = self._get_response(request)
         response["X-Request-ID"] = request_id
         return response

@@ -102,7 +102,9 @@ def _database(url: str) -> dict[str, Any]:
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
                 # FULL: a webhook that was answered 200 survives a power failure.
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+                # recursive_triggers: otherwise OR REPLACE deletes rows without their DELETE trigger.
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
+                "PRAGMA recursive_triggers=ON;",
             },
         }
     if parts.scheme not in {"postgres", "postgresql"}:

@@ -22,7 +22,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # No test survives a power failure anyway; the fault program (tests.chaos) keeps the real
     # settings.
     DATABASES["default"]["OPTIONS"]["init_command"] = (
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA recursive_triggers=ON;"
     )
 SHOPIFY_ADMIN_ORIGIN = ""
 REDACTION_LEDGER_FILE = str(VAR_DIR / "test-redactions.jsonl")

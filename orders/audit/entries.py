@@ -11,6 +11,18 @@ from orders.models import AuditEntry, AuditKind
 from orders.money import Money
 
 
+def current_actor() -> User | None:
+    """Return the person whose request this is; None for the system, a terminal and strangers.
+
+    For receivers of signals, which aren't told who is responsible.
+    """
+    origin = current_origin()
+    person = origin.person() if origin.person else None
+    # request.user is a lazy object, whose type is not the user's.
+    is_known = person is not None and getattr(person, "pk", None) is not None
+    return User.objects.filter(pk=person.pk).first() if is_known else None  # type: ignore[attr-defined]
+
+
 def record(
     kind: AuditKind,
     *,
@@ -25,15 +37,16 @@ def record(
 ) -> AuditEntry:
     """Add an entry in the caller's transaction, so it commits together with what it records.
 
-    `actor` is None for the system. `detail` must be plain JSON data without customers' names,
+    `actor` is None for the system, or for somebody at a terminal, who is then named. `detail` must be plain JSON data without customers' names,
     addresses or texts: entries can never be changed or erased.
     """
     roles = ",".join(sorted(g.name for g in actor.groups.all())) if actor else ""
     origin = current_origin()
+    name = f"terminal: {origin.terminal}" if origin.terminal else ""
     return AuditEntry.objects.create(
         kind=kind,
         actor_id=actor.pk if actor else None,
-        actor=actor.get_username() if actor else "",
+        actor=actor.get_username() if actor else name[:150],
         roles=roles[:255],
         store_id=store_id,
         order_id=order_id,

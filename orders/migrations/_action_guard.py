@@ -2,7 +2,7 @@
 
 They allow exactly the listed moves, freeze what was confirmed, and close settled rows except for
 redaction: an ended action's free text may be emptied ("" or, in a request's note, the action's own
-marker), and nothing else of it. Install them again after any operation that rebuilds the table on
+marker), and nothing else of it. `keep` refuses deletions. Install both again after any operation that rebuilds the table on
 SQLite, and after every new column: the SQLite form names each column.
 """
 
@@ -49,6 +49,44 @@ def install(schema_editor, *, moves, settled, emptied=()):
         _postgresql(schema_editor, illegal, changed, emptied)
     else:
         _sqlite(schema_editor, illegal, changed, emptied)
+
+
+def keep(schema_editor):
+    """Refuse to delete an action, to replace it (SQLite), to empty the table (PostgreSQL), and to
+    give an action another ID."""
+    release(schema_editor)
+    if schema_editor.connection.vendor == "postgresql":
+        for name, when, each in (
+            ("kept", "DELETE", "ROW"),
+            ("renumbered", "UPDATE OF id", "ROW"),
+            ("emptied", "TRUNCATE", "STATEMENT"),
+        ):
+            schema_editor.execute(
+                f"CREATE TRIGGER orders_action_{name} BEFORE {when} ON {TABLE} "
+                f"FOR EACH {each} EXECUTE FUNCTION orders_append_only()"
+            )
+        return
+    replaced = f"EXISTS (SELECT 1 FROM {TABLE} WHERE id = NEW.id)"
+    for name, when in (
+        ("kept", f"DELETE ON {TABLE}"),
+        ("renumbered", f"UPDATE OF id ON {TABLE} WHEN OLD.id <> NEW.id"),
+        ("replaced", f"INSERT ON {TABLE} WHEN {replaced}"),
+    ):
+        schema_editor.execute(
+            f"CREATE TRIGGER orders_action_{name} BEFORE {when} "
+            "BEGIN SELECT RAISE(ABORT, 'actions are kept'); END",
+            params=None,
+        )
+
+
+def release(schema_editor):
+    """Take away what `keep` installs."""
+    if schema_editor.connection.vendor == "postgresql":
+        for name in ("kept", "renumbered", "emptied"):
+            schema_editor.execute(f"DROP TRIGGER IF EXISTS orders_action_{name} ON {TABLE}")
+        return
+    for name in ("kept", "renumbered", "replaced"):
+        schema_editor.execute(f"DROP TRIGGER IF EXISTS orders_action_{name}")
 
 
 def _postgresql(schema_editor, illegal, changed, emptied):

@@ -34,3 +34,21 @@ def install(schema_editor, table):
             f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
             params=None,
         )
+
+
+def refuse_replacing(schema_editor, table, *columns):
+    """On SQLite, refuse an INSERT OR REPLACE of an existing row.
+
+    It deletes the old row without its DELETE trigger, unless PRAGMA recursive_triggers is on, which
+    another program that opens the file need not have. `columns`: each is unique.
+    """
+    if schema_editor.connection.vendor == "postgresql":
+        return
+    same = " OR ".join(f"{column} = NEW.{column}" for column in columns)
+    schema_editor.execute(f"DROP TRIGGER IF EXISTS {table}_replace")
+    schema_editor.execute(
+        f"CREATE TRIGGER {table}_replace BEFORE INSERT ON {table} "
+        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same}) "
+        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
+        params=None,
+    )

@@ -58,6 +58,7 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(fields=["at"], name="orders_audit_at"),
             models.Index(fields=["order_id"], name="orders_audit_order"),
+            models.Index(fields=["action_id"], name="orders_audit_action"),
         ]
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from orders.models import (
@@ -203,6 +204,70 @@ def test_the_audit_log_is_only_added_to(verb: str) -> None:
             rows.update(**change) if verb == "update" else rows.delete()
     with without_triggers(connection):
         assert AuditEntry.objects.filter(pk=entry.pk).update(after="x") == 1
+
+
+def _columns(row: Model) -> tuple[str, list[Any]]:
+    """The row's INSERT OR REPLACE, as another program could send it."""
+    fields = row._meta.concrete_fields
+    names = ", ".join(field.column for field in fields)
+    marks = ", ".join(["%s"] * len(fields))
+    values = [
+        field.get_db_prep_save(getattr(row, field.attname), connection=connection)
+        for field in fields
+    ]
+    table = row._meta.db_table
+    return f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", values  # noqa: S608
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL has no REPLACE")
+@pytest.mark.parametrize("pragma", ["ON", "OFF"])
+def test_nothing_recorded_is_replaced(pragma: str, order: Order, alice: User) -> None:
+    """With the setting that our own connections use, and with another program's default."""
+    made = placed_in(ActionState.REJECTED, order, alice)
+    entry = AuditEntry.objects.create(kind=AuditKind.STORE)
+    seal = AuditSeal.objects.create(seq=1, entry_id=entry.pk, prev_hash="0" * 64, hash="1" * 64)
+    entry.after, seal.hash, seal.seq, made.message = "x", "2" * 64, 2, "It never happened."
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA recursive_triggers = {pragma}")
+        try:
+            for row in (entry, seal, made):
+                with pytest.raises(IntegrityError), transaction.atomic():
+                    cursor.execute(*_columns(row))
+            # The control: it is the triggers that refuse, nothing else.
+            with without_triggers(connection):
+                for row in (entry, seal, made):
+                    cursor.execute(*_columns(row))
+        finally:
+            cursor.execute("PRAGMA recursive_triggers = ON")
+    assert AuditEntry.objects.get(pk=entry.pk).after == "x"
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL has no REPLACE")
+def test_our_connections_run_delete_triggers_when_they_replace() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA recursive_triggers")
+        assert cursor.fetchone() == (1,)
+
+
+def test_an_action_is_neither_deleted_nor_given_another_number(order: Order, alice: User) -> None:
+    made = placed_in(ActionState.REJECTED, order, alice)
+    rows = OrderAction.objects.filter(pk=made.pk)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        rows.delete()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        rows.update(id=made.pk + 1)
+    with without_triggers(connection):
+        assert rows.delete()[0] == 1
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no TRUNCATE")
+@pytest.mark.parametrize("model", [AuditEntry, AuditSeal, OrderAction])
+def test_no_record_is_emptied_at_once(model: type[Model]) -> None:
+    with connection.cursor() as cursor:
+        with pytest.raises(IntegrityError), transaction.atomic():
+            cursor.execute(f"TRUNCATE {model._meta.db_table} CASCADE")
+        with without_triggers(connection):
+            cursor.execute(f"TRUNCATE {model._meta.db_table} CASCADE")
 
 
 def test_a_kept_state_never_changes_but_may_go(order: Order) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -40,10 +41,12 @@ class Command(BaseCommand):
         self.stdout.write(f"{found.entries} entries, {found.sealed} sealed. Head: {found.head}")
         for note in found.notes:
             self.stdout.write(note)
-        for problem in found.problems:
+        count = 0
+        for problem in chain(found.problems, audit.check_actions()):
+            count += 1
             self.stderr.write(problem)
-        if found.problems:
-            raise CommandError(f"The audit log is damaged: {len(found.problems)} problems.")
+        if count:
+            raise CommandError(f"The audit log is damaged: {count} problems.")
 
     def _progress(self, seq: int, reached: str) -> None:
         self._reached = reached
