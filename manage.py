@@ -9,7 +9,10 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.dev")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from core.request_origin import terminal
+
+    with terminal():
+        execute_from_command_line(sys.argv)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,27 @@
-"""Write logins and changes of permissions to the audit log, whatever page or API they come through."""
+"""Write logins, roles, permissions and passwords to the audit log, whatever page, API or terminal
+they come through.
+
+The person responsible is the one whose request it is; a command in a terminal is recorded with the
+operating system's user.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
-from django.db.models.signals import m2m_changed, post_save
+from django.db.models import Model
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.dispatch import receiver
 
+from core.request_origin import current_origin
 from orders import audit
 from orders.models import AuditKind
+
+_ACCESS: Final = frozenset({"is_staff", "is_superuser", "is_active", "password"})
+# Set on an account between pre_save and post_save: its password before.
+_BEFORE: Final = "_password_before"
 
 
 @receiver(user_logged_in)
@@ -34,18 +45,37 @@ def _log_in_failed(sender: object, credentials: dict[str, Any], **_: object) -> 
 
 @receiver(m2m_changed, sender=User.groups.through)
 @receiver(m2m_changed, sender=User.user_permissions.through)
+@receiver(m2m_changed, sender=Group.permissions.through)
 def _permissions_changed(
-    sender: object, instance: Any, action: str, pk_set: set[int] | None, **_: object
+    sender: object,
+    instance: Model,
+    action: str,
+    reverse: bool,
+    pk_set: set[int] | None,
+    **_: object,
 ) -> None:
-    if action in {"post_add", "post_remove", "post_clear"} and isinstance(instance, User):
-        audit.record(
-            AuditKind.PERMISSIONS,
-            actor=None,
-            user=instance.pk,
-            change=action.removeprefix("post_"),
-            of="groups" if sender is User.groups.through else "permissions",
-            ids=sorted(pk_set or ()),
-        )
+    """Record it from whichever side it was changed: user.groups.add or group.user_set.add."""
+    if action not in {"post_add", "post_remove", "post_clear"} or pk_set == set():
+        return
+    if sender is Group.permissions.through and not _is_by_somebody():
+        return
+    audit.record(
+        AuditKind.PERMISSIONS,
+        actor=audit.current_actor(),
+        change=action.removeprefix("post_"),
+        of="groups" if sender is User.groups.through else "permissions",
+        ids=sorted(pk_set or ()),
+        # Seen from the other side, the IDs are those of the users or roles that get this.
+        ids_are_owners=reverse,
+        **_names(instance),
+    )
+
+
+@receiver(pre_save, sender=User)
+def _user_saving(sender: object, instance: User, update_fields: Any, **_: object) -> None:
+    if instance.pk and (not update_fields or "password" in update_fields):
+        rows = User.objects.filter(pk=instance.pk).values_list("password", flat=True)
+        instance.__dict__[_BEFORE] = rows.first()
 
 
 @receiver(post_save, sender=User)
@@ -53,16 +83,50 @@ def _user_saved(
     sender: object, instance: User, created: bool, update_fields: Any, **_: object
 ) -> None:
     # Every login saves last_login; that is no change of permissions.
-    if update_fields and not {"is_staff", "is_superuser", "is_active", "password"} & set(
-        update_fields
-    ):
+    if update_fields and not _ACCESS & set(update_fields):
         return
+    before = instance.__dict__.pop(_BEFORE, None)
     audit.record(
         AuditKind.PERMISSIONS,
-        actor=None,
+        actor=audit.current_actor(),
         user=instance.pk,
         change="created" if created else "saved",
         staff=instance.is_staff,
         superuser=instance.is_superuser,
         active=instance.is_active,
+        password_changed=not created and before is not None and before != instance.password,
     )
+
+
+@receiver(post_delete, sender=User)
+@receiver(post_delete, sender=Group)
+def _deleted(sender: object, instance: Model, **_: object) -> None:
+    audit.record(
+        AuditKind.PERMISSIONS, actor=audit.current_actor(), change="deleted", **_names(instance)
+    )
+
+
+@receiver(post_save, sender=Group)
+def _role_saved(sender: object, instance: Group, created: bool, **_: object) -> None:
+    if not _is_by_somebody():
+        return
+    audit.record(
+        AuditKind.PERMISSIONS,
+        actor=audit.current_actor(),
+        change="created" if created else "saved",
+        **_names(instance),
+    )
+
+
+def _is_by_somebody() -> bool:
+    """Whether a request or a terminal is behind it; a new database gets its roles from neither."""
+    origin = current_origin()
+    return bool(origin.request_id or origin.terminal)
+
+
+def _names(instance: Model) -> dict[str, Any]:
+    """Return what identifies the account, the role or the permission."""
+    if isinstance(instance, User):
+        return {"user": instance.pk}
+    kind = instance._meta.model_name or ""
+    return {kind: instance.pk, "name": str(getattr(instance, "name", ""))}

@@ -100,7 +100,14 @@ class ChannelAdmin(DeskAdmin):
         return HttpResponseRedirect(reverse("admin:inbox_channel_change", args=[pk]))
 
     def _show_key(self, request: HttpRequest, channel: Channel) -> None:
-        key = keys.new_key(channel)
+        with transaction.atomic():
+            key = keys.new_key(channel)
+            audit.record(
+                AuditKind.PERMISSIONS,
+                actor=audit.current_actor(),
+                channel=channel.pk,
+                change="new key",
+            )
         secret = keys.signing_secret(channel)
         text = f"{channel}: key {key} · signing secret {secret} — shown only now, copy them."
         self.message_user(request, text, messages.WARNING)

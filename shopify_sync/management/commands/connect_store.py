@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core import queue
-from orders.models import Store
+from orders import audit
+from orders.models import AuditKind, Store
 from shopify_sync.models import ConnectionMethod
 from shopify_sync.setup import (
     connect,
@@ -51,6 +52,7 @@ class Command(BaseCommand):
                 client_id=client_id,
                 method=own if client_id else ConnectionMethod.ADMIN_TOKEN,
             )
+            audit.record(AuditKind.STORE, actor=None, after="connected", domain=domain)
         store = Store.objects.filter(domain=domain).first()
         if store is None:
             raise CommandError(f"{domain} is not connected. Pass --token and --secret.")

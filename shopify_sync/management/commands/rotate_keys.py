@@ -15,6 +15,8 @@ from core.encryption import (
     UndecryptableSecret,
     reseal,
 )
+from orders import audit
+from orders.models import AuditKind
 
 _BATCH = 200
 
@@ -36,6 +38,7 @@ class Command(BaseCommand):
                 count = self._rotate(model, fields)
                 names = ", ".join(field.attname for field in fields)
                 self.stdout.write(f"{model._meta.label}: {count} rows, {names}")
+        audit.record(AuditKind.STORE, actor=None, after="secrets re-encrypted")
 
     def _rotate(self, model: type[models.Model], fields: list[Any]) -> int:
         rows: models.Manager[Any] = model._default_manager
