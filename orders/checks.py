@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core import checks
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 
 from orders.models import Policy
 
@@ -47,5 +47,36 @@ def audit_keys_are_long(app_configs: Any, **kwargs: Any) -> list[checks.CheckMes
             f"Every key in AUDIT_KEYS must have {_SHORTEST_KEY} characters or more.",
             hint="Make one with: openssl rand -hex 32",
             id="orders.E001",
+        )
+    ]
+
+
+@checks.register(checks.Tags.database)
+def records_are_out_of_reach(
+    app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Warn if this PostgreSQL role could empty the audit log or turn its triggers off.
+
+    Queries the database, so it runs only with `check --database default`.
+    """
+    connection = connections["default"]
+    if not databases or connection.vendor != "postgresql":
+        return []
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT has_table_privilege('orders_auditentry', 'UPDATE, DELETE, TRUNCATE, TRIGGER')"
+            )
+            (may_change,) = cursor.fetchone()
+    except DatabaseError:
+        # `migrate` runs this before the table exists.
+        return []
+    if not may_change:
+        return []
+    return [
+        checks.Warning(
+            "The database role of web servers and workers can change the audit log.",
+            hint="Let another role own the tables: see docs/database-roles.md.",
+            id="orders.W002",
         )
     ]

@@ -86,6 +86,10 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'inbox.sqlite3'}")}
+# The role that owns the tables and runs `migrate`. Empty: the same as DATABASE_URL's.
+MIGRATION_DATABASE = (
+    env.database("MIGRATION_DATABASE_URL", "") if env.text("MIGRATION_DATABASE_URL", "") else None
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -8,8 +8,10 @@ from typing import Any, Final
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orders.lock_waits import is_lock_wait
+from orders.management import runtime_role
 
 _AGAIN_AFTER_S: Final = (1, 2, 5, 10, 20)
 _NO_LIMIT: Final = ("statement_timeout", "idle_in_transaction_session_timeout")
@@ -21,11 +23,20 @@ class Command(migrate.Command):
     Indexing a large table takes minutes, so the statement timeout is lifted. The lock timeout
     (settings.env) stays: a migration waiting for a lock blocks every query queued behind it, so it
     gives up and tries again later.
+
+    With MIGRATION_DATABASE_URL, it runs as that role, which owns the tables, and afterward gives the
+    role of DATABASE_URL what it needs.
     """
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate; raise CommandError if a table stays locked after every retry."""
         connection = connections[options["database"]]
+        with runtime_role.as_owner(connection) as role:
+            self._migrate(connection, *args, **options)
+            for statement in runtime_role.grants(connection, role) if role else ():
+                _execute(connection, statement)
+
+    def _migrate(self, connection: BaseDatabaseWrapper, *args: Any, **options: Any) -> None:
         limits = _NO_LIMIT if connection.vendor == "postgresql" else ()
         for name in limits:
             _execute(connection, f"SET {name} = 0")

@@ -1,0 +1,159 @@
+"""The PostgreSQL role of web servers and workers owns nothing, and needs nothing it doesn't have."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import ProgrammingError, connection, transaction
+from django.db.models.signals import post_migrate
+from django.test import Client
+from django.utils import timezone
+
+from inbox.models import Conversation
+from orders import audit, checks
+from orders.management import runtime_role
+from orders.models import ActionState, AuditEntry, AuditKind, Order, OrderAction
+from orders.privacy import retention
+from tests.flows.test_main_job import confirm, review
+from tests.support.shop import Shop, work_off
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no roles"),
+    pytest.mark.slow,
+]
+ROLE = "inbox_runtime_test"
+
+
+def execute(*statements: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+@pytest.fixture
+def role() -> Iterator[str]:
+    """A role that nobody granted anything."""
+    with contextlib.suppress(ProgrammingError):
+        execute(f"DROP OWNED BY {ROLE}", f"DROP ROLE {ROLE}")
+    execute(f"CREATE ROLE {ROLE} LOGIN")
+    yield ROLE
+    execute(f"DROP OWNED BY {ROLE}", f"DROP ROLE {ROLE}")
+
+
+@pytest.fixture
+def as_runtime(role: str) -> Iterator[None]:
+    """From here on, this thread's connection has only the runtime role's rights."""
+    execute(*runtime_role.grants(connection, role), f"SET ROLE {role}")
+    yield
+    connection.ensure_connection()
+    execute("RESET ROLE")
+
+
+@pytest.fixture
+def asked(
+    shop: Shop, seen: Callable[[], Order], as_alice: Client, conversation: Conversation
+) -> Callable[[], OrderAction]:
+    def ask() -> OrderAction:
+        shop.place(paid=True)
+        order = seen()
+        token = review(as_alice, conversation, order, "refund", reason="other", amount="5.00")
+        assert confirm(as_alice, conversation, order, token) == 200
+        return OrderAction.objects.latest("pk")
+
+    return ask
+
+
+def test_the_work_of_a_day_needs_no_more(
+    shop: Shop, asked: Callable[[], OrderAction], as_runtime: None, alice: User
+) -> None:
+    """A log-in, webhooks, a read, a refund to its end, sealing, verifying and retention."""
+    assert Client().post("/login/", {"username": "alice", "password": "demo"}).status_code == 302
+    action = asked()
+    work_off(shop, Client())
+    action.refresh_from_db()
+    assert action.state == ActionState.SUCCEEDED
+    audit.seal_for(10, whole=True)
+    call_command("audit_verify")
+    retention.apply(now=timezone.now())
+
+
+STATEMENTS = (
+    "UPDATE orders_auditentry SET after = 'x'",
+    "DELETE FROM orders_auditentry",
+    "DELETE FROM orders_auditseal",
+    "DELETE FROM orders_orderaction",
+    "TRUNCATE orders_auditentry",
+    "TRUNCATE orders_orderaction CASCADE",
+    "ALTER TABLE orders_auditentry DISABLE TRIGGER ALL",
+    "DROP TRIGGER orders_auditentry_rows ON orders_auditentry",
+    "CREATE TRIGGER mine BEFORE INSERT ON orders_auditentry "
+    "FOR EACH ROW EXECUTE FUNCTION orders_append_only()",
+    "DROP TABLE orders_auditseal",
+    "SET session_replication_role = replica",
+    "CREATE TABLE mine (id int)",
+    "DELETE FROM django_migrations",
+)
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_what_is_recorded_is_out_of_its_reach(statement: str, as_runtime: None) -> None:
+    audit.record(AuditKind.STORE, actor=None)
+    with pytest.raises(ProgrammingError) as refused, transaction.atomic():
+        execute(statement)
+    assert refused.value.__cause__.sqlstate == "42501"
+    assert AuditEntry.objects.count() == 1
+
+
+def test_the_owner_could(role: str) -> None:
+    """The control: as the role that owns the tables, the triggers are one statement away."""
+    audit.record(AuditKind.STORE, actor=None)
+    with transaction.atomic():
+        execute(
+            "ALTER TABLE orders_auditentry DISABLE TRIGGER ALL",
+            "UPDATE orders_auditentry SET after = 'x'",
+        )
+        assert AuditEntry.objects.get().after == "x"
+        transaction.set_rollback(True)
+    assert checks.records_are_out_of_reach(None, ["default"])[0].id == "orders.W002"
+
+
+def test_the_check_is_content_with_the_runtime_role(as_runtime: None) -> None:
+    assert checks.records_are_out_of_reach(None, ["default"]) == []
+
+
+def test_migrate_runs_as_the_owner_and_grants_the_rest(role: str, settings: Any) -> None:
+    owner = dict(connection.settings_dict)
+    settings.MIGRATION_DATABASE = owner
+    connection.close()
+    connection.settings_dict["USER"], connection.settings_dict["PASSWORD"] = role, ""
+    seen: list[str] = []
+
+    def look(**_: Any) -> None:
+        seen.append(_user())
+
+    post_migrate.connect(look, sender=apps.get_app_config("orders"))
+    try:
+        with pytest.raises(ProgrammingError):
+            AuditEntry.objects.exists()
+        call_command("migrate", verbosity=0)
+        assert (seen, _user()) == ([owner["USER"]], role)
+        assert not AuditEntry.objects.exists()
+        # A table that a later version adds is covered by running it again.
+        assert checks.records_are_out_of_reach(None, ["default"]) == []
+    finally:
+        post_migrate.disconnect(look, sender=apps.get_app_config("orders"))
+        connection.close()
+        connection.settings_dict.update(USER=owner["USER"], PASSWORD=owner["PASSWORD"])
+
+
+def _user() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        return str(cursor.fetchone()[0])
