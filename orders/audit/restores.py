@@ -1,6 +1,6 @@
 """Restored backups: the end of the chain that a restore took away, recorded as such.
 
-A chain that has lost its end looks the same whether an operator restored a backup or somebody cut
+A chain that has lost its end looks the same whether an operator restored a backup or someone cut
 it off. What tells them apart is this record: it is signed with the audit key, so write access to
 the database isn't enough to make one.
 """

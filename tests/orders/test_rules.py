@@ -304,7 +304,7 @@ def test_no_action_is_allowed_on_an_order_that_was_read_in_part(name: str) -> No
 
 
 def booked(gid: str, amount: str, ago: timedelta) -> Refund:
-    """A refund of which all the money has moved."""
+    """A refund whose money has all moved."""
     paid = RefundTransaction(gid=f"{gid}-t", status="SUCCESS", amount=bag(amount))
     return Refund(gid=gid, created_at=NOW - ago, total=bag(amount), transactions=(paid,))
 

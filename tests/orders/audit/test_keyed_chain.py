@@ -151,7 +151,7 @@ def test_a_restored_backup_is_recorded_and_then_accepted(
     call_command("audit_restored", reason="disk full", head=[head])
     call_command("audit_verify", head=head)
     assert "lost to a restored backup" in capsys.readouterr().out
-    # Said once: a second record would cover what somebody cuts off later.
+    # Said once: a second record would cover what someone cuts off later.
     with pytest.raises(CommandError, match="Nothing was written"):
         call_command("audit_restored", reason="again", head=[head])
     with pytest.raises(CommandError):
