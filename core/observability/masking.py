@@ -32,13 +32,15 @@ SECRET_NAME: Final = re.compile(
     r"redis_url|broker|email|phone|address|customer|recipient|sender",
     re.IGNORECASE,
 )
-# By now repr, JSON or HTML may have escaped the quotes.
-_QUOTE: Final = r"""(?:\\*["']|&quot;|&\#x27;|&\#39;|%22)*"""
+# By now repr, JSON or HTML may have escaped the quotes, more than once.
+_QUOTE: Final = r"""(?:\\{0,15}["']|&quot;|&\#x27;|&\#39;|%22){0,8}"""
 # name: value, name=value, ("name", b"value"); but nothing that is hidden already.
 _NAMED: Final = re.compile(
-    rf"""((?<![A-Za-z])(?:HTTP_)?(?:{_NAMES}){_QUOTE}\s*(?:[:=]|,\s*(?=b?["'\\&]))\s*"""
+    # The lookahead lists the first letters of all names: most positions fail right there.
+    rf"""((?<![A-Za-z])(?=[achiprswx])(?:HTTP_)?(?:{_NAMES}){_QUOTE}"""
+    r"""\s{0,32}(?:[:=]|,\s{0,32}(?=b?["'\\&]))\s{0,32}"""
     rf"""(?:b(?=["'\\&]))?{_QUOTE})"""
-    r"""(?!(?:(?:Bearer|Basic|Token)\s+)?\[hidden\])(?:(?:Bearer|Basic|Token)\s+)?"""
+    r"""(?!(?:(?:Bearer|Basic|Token)\s{1,32})?\[hidden\])(?:(?:Bearer|Basic|Token)\s{1,32})?"""
     r"""[^\s"'&,;<>(){}\\]{3,}""",
     re.IGNORECASE,
 )
@@ -49,23 +51,28 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]
     # A Fernet token: ciphertext doesn't leave the database either.
     (re.compile(r"\bgAAAA[A-Za-z0-9_\-]{20,}={0,2}"), HIDDEN),
     (
-        re.compile(r"\b((?:Bearer|Basic|Token)\s+)[A-Za-z0-9._~+/\-]{8,}=*", re.IGNORECASE),
+        re.compile(r"\b((?:Bearer|Basic|Token)\s{1,32})[A-Za-z0-9._~+/\-]{8,}=*", re.IGNORECASE),
         rf"\1{HIDDEN}",
     ),
     # The user name is optional: Redis URLs have only a password.
     (re.compile(r"(://[^\s:/@]*:)[^\s@/]+(@)"), rf"\1{HIDDEN}\2"),
     (_NAMED, rf"\1{HIDDEN}"),
-    # Bounded: in a text without an @, every letter would start another scan to its end.
+    # Only from the start of a word, or after an @, and never back: every character is looked at
+    # once. Otherwise each letter of a text without an @ would start another scan.
     (
         re.compile(
-            r"[A-Za-z0-9._%+\-]{1,64}(?:@|%40)[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63}){1,32}"
+            r"(?:(?<![A-Za-z0-9._%+\-])|(?<=%40))(?:(?!%40)[A-Za-z0-9._%+\-])++(?:@|%40)"
+            r"[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63}){1,32}"
         ),
         "[e-mail]",
     ),
     # International format, as Shopify and we write them; without the plus it could be any ID.
     (re.compile(r"(?<![\w+])\+[1-9](?:[\s().\-]{0,2}\d){7,14}(?!\d)"), "[phone]"),
     (
-        re.compile(rf"(\bphone{_QUOTE}\s*[:=]\s*{_QUOTE})\+?\d[\d\s().\-]{{5,}}\d", re.IGNORECASE),
+        re.compile(
+            rf"(\bphone{_QUOTE}\s{{0,32}}[:=]\s{{0,32}}{_QUOTE})\+?\d[\d\s().\-]{{5,64}}\d",
+            re.IGNORECASE,
+        ),
         r"\1[phone]",
     ),
 )

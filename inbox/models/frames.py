@@ -16,7 +16,7 @@ from django.db.models import Q
 from core.encryption import EncryptedTextField
 
 # Origins end up in Content-Security-Policy and in postMessage calls: no path, no wildcard.
-_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z")
+_HOST: Final = re.compile(r"\A[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
 
 

@@ -162,7 +162,7 @@ _Rewrite = Callable[[Entry, re.Match[str], Node | None], None]
 _RULES: Final[tuple[tuple[re.Pattern[str], _Rewrite], ...]] = (
     (re.compile(r"Cannot query field '([^']+)' on type '([^']+)'"), _undefined_field),
     (re.compile(r"Field '([^']+)' of type '([^']+)' must have a selection"), _no_selection),
-    (re.compile(r"Argument '\w+\.(\w+)\((\w+):\)' of type .* is required"), _missing_argument),
+    (re.compile(r"Argument '\w+\.(\w+)\((\w+):\)' of type \S+ is required"), _missing_argument),
     (re.compile(r"Unknown argument '([^']+)' on field '([^']+)'"), _unknown_argument),
     (
         re.compile(r"Variable '\$([^']+)' is never used(?: in operation '([^']+)')?"),

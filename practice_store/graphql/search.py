@@ -25,7 +25,7 @@ Row = TypeVar("Row")
 Ordered = TypeVar("Ordered", str, datetime)
 Value = str | datetime | set[str]
 _TERM: Final = re.compile(
-    r"""(?P<field>[a-z_]+):(?P<op>>=|<=|>|<)?(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<bare>\S+))"""
+    r"""(?P<field>[a-z_]{1,40}):(?P<op>>=|<=|>|<)?(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<bare>\S+))"""
 )
 
 _ORDER: Final[dict[str, Callable[[Order], Value]]] = {
