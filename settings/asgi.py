@@ -1,31 +1,62 @@
-"""ASGI: event stream and webhooks answered natively; Django's WSGI app on a thread pool behind it.
+"""ASGI: event stream, webhooks and probes answered natively; Django's WSGI app on a thread pool
+behind it.
 
 So an open stream costs no thread and no database connection, and Django keeps its persistent
-connections, which its own ASGI handler would not.
+connections, which its own ASGI handler would not. A request gets a thread only once its whole body
+is here, and leaves it before a slow client has read the response.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from a2wsgi import WSGIMiddleware
+from django.conf import settings
 
 from settings.wsgi import application as django_application
 
 # isort: split
 # Django is set up now, so modules that need its models can be imported.
+from core.observability import quick_probes
+from core.server.bodies import WholeBodies
 from inbox.live.stream import events
 from shopify_sync.webhooks.receiver import PATH, Receiver
 
-_django: Any = WSGIMiddleware(django_application, workers=16)  # type: ignore[arg-type]  # an HttpResponse is iterable
+# Of a body, in bytes. The longest that people send is a message of 100,000 characters, escaped.
+ANONYMOUS_MOST: Final = 64 * 1024
+MOST: Final = 2 * 2**20
+# How many pieces of a response may wait for a slow client before its thread does: more than our
+# largest pages and files have.
+_PIECES: Final = 4096
+
+
+def body_limit(scope: Any) -> int:
+    """Return how many bytes a request's body may have.
+
+    Who sends it is known only later, so the smaller limit is for requests that bring neither a
+    cookie nor a token.
+    """
+    if scope["path"] == PATH:
+        return settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 2**62
+    names = {name for name, _value in scope["headers"]}
+    return MOST if names & {b"authorization", b"cookie"} else ANONYMOUS_MOST
+
+
+_django: Any = WholeBodies(
+    WSGIMiddleware(django_application, workers=16, send_queue_size=_PIECES),  # type: ignore[arg-type]  # an HttpResponse is iterable
+    body_limit,
+)
+_probes: Any = quick_probes.QuickProbes()
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Route webhooks and the event stream to their own apps, everything else to Django."""
+    """Route webhooks, the event stream and the probes to their own apps, the rest to Django."""
     if scope["type"] == "lifespan":
         await _lifespan(scope, receive, send)
     elif scope["type"] != "http":
         return
+    elif scope["path"] in quick_probes.PATHS:
+        await _probes(scope, receive, send)
     elif scope["path"] == PATH and scope["method"] == "POST" and "webhooks" in _state(scope):
         await scope["state"]["webhooks"](scope, receive, send)
     elif scope["path"] == "/events/":

@@ -154,6 +154,9 @@ SMS_BACKEND = env.text("SMS_BACKEND", "")
 # subscription. Bodies reach several hundred KB; the default of 2.5 MB is too close.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
+# No page takes large files, so none is written to the disk: what doesn't fit into memory
+# (FILE_UPLOAD_MAX_MEMORY_SIZE) is dropped.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 
 # A session ends after this long without activity, and in any case after SESSION_MAX_DAYS
 # (inbox.accounts.sessions).
@@ -185,7 +188,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["inbox.api.permissions.HasRole"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["inbox.api.parsers.PlainJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "inbox.api.problems.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

@@ -12,6 +12,8 @@ import socket
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from core.server.protocol import BoundedProtocol
+
 
 def listening(host: str, port: int) -> socket.socket:
     """Return a bound socket whose accepted connections send at once. Raises OSError.
@@ -35,6 +37,11 @@ def config(application: str, *, host: str, port: int, workers: int) -> uvicorn.C
         host=host,
         port=port,
         workers=workers,
+        # Limits on addresses, headers and slow clients, which uvicorn's own protocol lacks.
+        http=BoundedProtocol,
+        ws="none",
+        # A worker that swaps or compiles for some seconds isn't dead; a killed one loses requests.
+        timeout_worker_healthcheck=30,
         # Without it, open event streams would block a shutdown forever.
         timeout_graceful_shutdown=3,
         access_log=False,

@@ -10,6 +10,7 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as default_handler
 
+from inbox.api import parsers
 from orders.errors import Refusal
 
 
@@ -44,7 +45,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
             detail="Correct the fields listed in `errors` and send the request again.",
         )
     if isinstance(error, exceptions.ParseError):
-        return problem("malformed", "The body isn't valid JSON.", code=400)
+        detail = str(error.detail) if error.get_codes() == parsers.NOT_PLAIN else ""
+        return problem("malformed", "The body isn't valid JSON.", code=400, detail=detail)
     response = default_handler(error, context)
     if response is None:
         return None

@@ -265,7 +265,7 @@ def worst(pattern: re.Pattern[Any]) -> tuple[float, str, str]:
 FOUND: Final = patterns()
 
 
-def test_work_grows_with_the_length_only() -> None:
+def test_matching_time_grows_linearly_with_the_text() -> None:
     """Ten times the text takes about ten times as long, for every pattern."""
     # Many URLs share one; the first place stands for all.
     once = {(pattern.pattern, pattern.flags): name for name, pattern in reversed(FOUND.items())}
@@ -282,7 +282,7 @@ def test_work_grows_with_the_length_only() -> None:
         (r"\{\{\s*([\w.]*)\s*\s*\|", "{{", " "),
     ],
 )
-def test_what_was_there_before_is_found(pattern: str, head: str, pump: str) -> None:
+def test_the_slow_patterns_of_before_fail_the_check(pattern: str, head: str, pump: str) -> None:
     """The control. Its own shape is enough to find what hurts a pattern."""
     found = re.compile(pattern)
     assert (head, pump) in {("", pump) for pump in PUMPS} | attacks(found)

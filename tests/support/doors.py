@@ -15,6 +15,8 @@ import uvicorn
 from django.db import connections
 from django.test import Client
 
+from core.server.protocol import BoundedProtocol
+
 PATH = "/webhooks/shopify/"
 
 
@@ -86,6 +88,7 @@ def native_door() -> Iterator[NativeDoor]:
         lifespan="on",
         access_log=False,
         timeout_keep_alive=120,
+        http=BoundedProtocol,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

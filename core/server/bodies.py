@@ -1,0 +1,130 @@
+"""Read request bodies in the event loop, before a request gets one of the few threads.
+
+A client that sends its body slowly, or a huge one, then costs some memory for some seconds, and no
+thread. Bodies never touch the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+# For the whole body, however fast its parts arrive.
+BODY_WITHIN_S: Final = 20.0
+# Of all bodies that are arriving in this process. Small ones are taken even then, so that nobody
+# can keep others from sending by holding that much back.
+MOST_WAITING_BYTES: Final = 64 * 2**20
+ALWAYS_TAKEN: Final = 64 * 1024
+_TEXTS: Final = {
+    400: b"This address or form holds a character that no text can have (NUL).",
+    408: b"The body of this request didn't arrive in time.",
+    413: b"The body of this request is too large.",
+    503: b"Too much is arriving at once. Try again in a few seconds.",
+}
+
+Limit = Callable[[Any], int]
+
+
+class WholeBodies:
+    """ASGI middleware: pass requests on with their whole body, or refuse them.
+
+    413: longer than `limit` allows for this request (a function of the ASGI scope, in bytes). 408:
+    not complete after BODY_WITHIN_S. 503: too many bodies at once. 400: a NUL character in the
+    address or in a form, which no database stores. Header names with an underscore are dropped:
+    WSGI can't tell `X_Forwarded_For` from `X-Forwarded-For`, which proxies set.
+    """
+
+    def __init__(self, application: Any, limit: Limit) -> None:
+        self._application = application
+        self._limit = limit
+        self._waiting_bytes = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = [(name, value) for name, value in scope["headers"] if b"_" not in name]
+        if _has_nul(scope["path"].encode(errors="replace"), scope["query_string"]):
+            await refuse(send, 400)
+            return
+        body = await self._body(scope, headers, receive)
+        if body is None:
+            return
+        if isinstance(body, int):
+            await refuse(send, body)
+            return
+        if _is_in_form(b"\0", headers, body) or _is_in_form(b"%00", headers, body):
+            await refuse(send, 400)
+            return
+        await self._application({**scope, "headers": headers}, _Replay(body, receive), send)
+
+    async def _body(
+        self, scope: Any, headers: list[tuple[bytes, bytes]], receive: Any
+    ) -> bytes | int | None:
+        """Return the body, the status to refuse it with, or None if the client has left."""
+        given = dict(headers)
+        declared = given.get(b"content-length", b"")
+        if not declared and b"transfer-encoding" not in given:
+            return b""
+        most = self._limit(scope)
+        if declared.isdigit() and int(declared[:20]) > most:
+            return 413
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_WITHIN_S):
+                while True:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        return None
+                    part = message.get("body", b"")
+                    body += part
+                    self._waiting_bytes += len(part)
+                    if len(body) > most:
+                        return 413
+                    if self._waiting_bytes > MOST_WAITING_BYTES and len(body) > ALWAYS_TAKEN:
+                        return 503
+                    if not message.get("more_body"):
+                        return bytes(body)
+        except TimeoutError:
+            return 408
+        finally:
+            self._waiting_bytes -= len(body)
+
+
+class _Replay:
+    """`receive` for the application: the body at once, then whatever comes after it."""
+
+    def __init__(self, body: bytes, receive: Any) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> Any:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+async def refuse(send: Any, status: int) -> None:
+    """Answer with a sentence, and close the connection: the rest of a body may still arrive."""
+    text = _TEXTS[status]
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(text)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"connection", b"close"),
+    ]
+    if status == 503:
+        headers.append((b"retry-after", b"5"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
+
+
+def _is_in_form(nul: bytes, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+    kind = dict(headers).get(b"content-type", b"").lower()
+    is_encoded = kind.startswith(b"application/x-www-form-urlencoded")
+    is_plain = kind.startswith(b"multipart/form-data") and nul == b"\0"
+    return (is_encoded or is_plain) and nul in body
+
+
+def _has_nul(path: bytes, query: bytes) -> bool:
+    return b"\0" in path or b"%00" in query

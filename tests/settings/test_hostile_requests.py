@@ -1,0 +1,384 @@
+"""What a client sends, or doesn't send, costs nobody else anything: limits, deadlines, threads.
+
+Each limit is also tried on the server as it would be without ours.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+import pytest
+import uvicorn
+from a2wsgi import WSGIMiddleware
+from django.test import Client
+from rest_framework.parsers import JSONParser
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from core.server import bodies, protocol, web
+from core.server.bodies import WholeBodies
+from core.server.protocol import BoundedProtocol
+from inbox.api.channels import ChannelMessages
+from inbox.channels import keys
+from inbox.models import Channel
+from settings import asgi
+from shopify_sync.webhooks.receiver import PATH
+
+CROWD = 40
+# An honest request takes milliseconds here; on a busy machine perhaps a second.
+PATIENCE_S = 5.0
+
+
+def _page(environ: Any, start_response: Any) -> list[bytes]:
+    """A WSGI page that reads its body and says how long it was, and a large one."""
+    size = len(environ["wsgi.input"].read())
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] == "/large":
+        return [b"x" * 65536] * 32
+    forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
+    return [f"{size} {forwarded}".encode()]
+
+
+@contextmanager
+def serving(application: Any, http_protocol: Any = BoundedProtocol) -> Iterator[int]:
+    config = web.config(application, host="127.0.0.1", port=0, workers=1)
+    config.http, config.log_level = http_protocol, "critical"
+    config.lifespan = "off"
+    server = uvicorn.Server(config)
+    sock = web.listening("127.0.0.1", 0)
+    # Otherwise the kernel takes megabytes that nobody reads.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
+    thread.start()
+    try:
+        until = time.monotonic() + 20
+        while not server.started and time.monotonic() < until:
+            time.sleep(0.005)
+        yield sock.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        sock.close()
+
+
+def guarded(*, threads: int = 2, pieces: int = asgi._PIECES) -> Any:
+    return WholeBodies(
+        WSGIMiddleware(_page, workers=threads, send_queue_size=pieces), asgi.body_limit
+    )
+
+
+def bare(*, threads: int = 2) -> Any:
+    """The control: a thread reads the body and waits for the reader of its response."""
+    return WSGIMiddleware(_page, workers=threads)
+
+
+@contextmanager
+def speaking(port: int, text: bytes, *, receive_buffer: int = 0) -> Iterator[socket.socket]:
+    with socket.socket() as line:
+        if receive_buffer:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        line.settimeout(PATIENCE_S)
+        line.connect(("127.0.0.1", port))
+        line.sendall(text)
+        yield line
+
+
+def status(line: socket.socket) -> int:
+    """The status of the response; 0 if the connection was closed without one."""
+    first = line.recv(65536).split(b"\r\n", 1)[0].split(b" ")
+    return int(first[1]) if len(first) > 1 else 0
+
+
+def read_all(line: socket.socket) -> bytes:
+    """Everything until the server closes the connection."""
+    found = b""
+    with suppress(ConnectionResetError):
+        while part := line.recv(65536):
+            found += part
+    return found
+
+
+def ask(port: int, text: bytes) -> int:
+    with speaking(port, text) as line:
+        return status(line)
+
+
+def get(port: int, *, within_s: float = PATIENCE_S) -> int:
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=within_s)
+    try:
+        line.request("GET", "/")
+        return line.getresponse().status
+    finally:
+        line.close()
+
+
+@contextmanager
+def kept_alive(port: int) -> Iterator[http.client.HTTPConnection]:
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    try:
+        yield line
+    finally:
+        line.close()
+
+
+def post(port: int, body: bytes, path: str = "/", **headers: str) -> tuple[int, bytes]:
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    try:
+        line.request("POST", path, body, names)
+        answer = line.getresponse()
+        return answer.status, answer.read()
+    finally:
+        line.close()
+
+
+HEADS = [
+    pytest.param(b"GET /" + b"a" * 30_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, id="address"),
+    pytest.param(b"GET /" + b"a" * 2**20, 414, id="address without end"),
+    pytest.param(b"GET / HTTP/1.1\r\nA: " + b"b" * 40_000 + b"\r\n\r\n", 431, id="long header"),
+    pytest.param(b"GET / HTTP/1.1\r\nA: " + b"b" * 10**6, 431, id="header without end"),
+    pytest.param(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431, id="many headers"),
+    pytest.param(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 10**5, 431, id="headers without end"),
+    pytest.param(b"GET /?\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n", 400, id="address not in ASCII"),
+    pytest.param(b"\x00\x01\x02 nonsense\r\n\r\n", 400, id="nonsense"),
+]
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with serving(guarded()) as found:
+        yield found
+
+
+@pytest.mark.parametrize(("text", "wanted"), HEADS)
+def test_a_head_over_a_limit_is_refused(port: int, text: bytes, wanted: int) -> None:
+    assert ask(port, text) == wanted
+    assert get(port) == 200
+
+
+def test_without_ours_any_length_is_taken() -> None:
+    """The control."""
+    with serving(guarded(), HttpToolsProtocol) as plain:
+        assert ask(plain, b"GET /" + b"a" * 30_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n") == 200
+        assert ask(plain, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n") == 200
+
+
+def test_a_request_after_another_has_the_same_limits(port: int) -> None:
+    with kept_alive(port) as line:
+        for path, wanted in (("/", 200), ("/", 200), ("/" + "a" * 30_000, 414)):
+            line.request("GET", path)
+            answer = line.getresponse()
+            assert answer.status == wanted
+            answer.read()
+
+
+def test_headers_have_to_come_in_time(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEADERS_WITHIN_S", 0.2)
+    assert ask(port, b"GET / HTTP/1.1\r\nHost: x\r\nA: b") == 408
+    # Nothing at all: closed, since there is no request to answer.
+    assert ask(port, b"") == 0
+    assert ask(port, b"\r\n") in {0, 408}
+    with kept_alive(port) as line:
+        line.request("GET", "/")
+        line.getresponse().read()
+        line.sock.sendall(b"\r\n")
+        assert status(line.sock) == 0
+
+
+def test_a_slow_body_has_to_come_in_time(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "BODY_WITHIN_S", 0.2)
+    assert ask(port, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc") == 408
+    assert ask(port, b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n") == 408
+
+
+def crowd(port: int, text: bytes, into: ExitStack, **how: Any) -> None:
+    for _ in range(CROWD):
+        into.enter_context(speaking(port, text, **how))
+
+
+SLOW = {
+    "bodies": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc",
+    "bodies in chunks": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc",
+    "headers": b"GET / HTTP/1.1\r\nHost: x\r\nA: b",
+}
+
+
+@pytest.mark.parametrize("what", SLOW)
+def test_a_crowd_of_slow_clients_holds_no_thread(port: int, what: str) -> None:
+    with ExitStack() as lines:
+        crowd(port, SLOW[what], lines)
+        assert get(port) == 200
+
+
+def test_a_crowd_that_reads_no_response_holds_no_thread(port: int) -> None:
+    with ExitStack() as lines:
+        crowd(port, b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n", lines, receive_buffer=4096)
+        assert get(port) == 200
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("text", "how"),
+    [
+        (SLOW["bodies"], {}),
+        (b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n", {"receive_buffer": 4096}),
+    ],
+)
+def test_without_ours_a_crowd_holds_every_thread(text: bytes, how: dict[str, int]) -> None:
+    """The control."""
+    with serving(bare()) as plain, ExitStack() as lines:
+        crowd(plain, text, lines, **how)
+        with pytest.raises(TimeoutError):
+            get(plain, within_s=0.7)
+
+
+def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "READS_WITHIN_S", 0.2)
+    with serving(guarded()) as port:
+        ask_for = b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        with speaking(port, ask_for, receive_buffer=4096) as line:
+            time.sleep(1.0)
+            assert len(read_all(line)) < 2**20
+        with speaking(port, ask_for) as line:
+            assert len(read_all(line)) > 2**21
+
+
+def test_bodies_are_bounded_by_who_sends_them(port: int) -> None:
+    some, more = b"x" * asgi.ANONYMOUS_MOST, b"x" * (asgi.ANONYMOUS_MOST + 1)
+    assert post(port, some)[0] == 200
+    assert post(port, more)[0] == 413
+    assert post(port, more, Cookie="sessionid=1")[0] == 200
+    assert post(port, more, Authorization="Token 1")[0] == 200
+    assert post(port, b"x" * (asgi.MOST + 1), Cookie="sessionid=1")[0] == 413
+    assert asgi.body_limit({"path": PATH, "headers": []}) == 10 * 2**20
+
+
+def test_a_body_without_a_declared_length_is_bounded_too(port: int) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    piece = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
+    assert ask(port, head + piece * 3) == 413
+    assert ask(port, head + piece + b"0\r\n\r\n") == 200
+
+
+def test_small_bodies_are_taken_while_large_ones_are_held_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bodies, "MOST_WAITING_BYTES", 10_000)
+    monkeypatch.setattr(bodies, "ALWAYS_TAKEN", 1_000)
+    with serving(guarded()) as port, ExitStack() as lines:
+        for _ in range(2):
+            held = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n" + b"x" * 4_900
+            lines.enter_context(speaking(port, held))
+        until = time.monotonic() + PATIENCE_S
+        while post(port, b"x" * 2_000)[0] != 503 and time.monotonic() < until:
+            time.sleep(0.02)
+        assert post(port, b"x" * 2_000)[0] == 503
+        assert post(port, b"x" * 900)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "kind"),
+    [
+        ("/a%00b", b"", "text/plain"),
+        ("/?q=a%00b", b"", "text/plain"),
+        ("/", b"q=a%00b", "application/x-www-form-urlencoded"),
+        ("/", b"q=a\x00b", "application/x-www-form-urlencoded; charset=utf-8"),
+        ("/", b'--b\r\nContent-Disposition: form-data; name="q"\r\n\r\na\x00b\r\n--b--\r\n', ""),
+    ],
+)
+def test_a_nul_character_is_refused(port: int, path: str, body: bytes, kind: str) -> None:
+    kind = kind or "multipart/form-data; boundary=b"
+    assert post(port, body, path, Content_Type=kind)[0] == 400
+    assert (
+        post(port, body.replace(b"%00", b"").replace(b"\0", b""), "/", Content_Type=kind)[0] == 200
+    )
+
+
+def test_a_header_that_looks_like_a_proxys_is_dropped(port: int) -> None:
+    """`X_Forwarded_For` would reach Django under the proxy's name."""
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nX_Forwarded_For: 10.0.0.1\r\n\r\n"
+    for application, is_seen in ((guarded(), False), (bare(), True)):
+        with serving(application) as found, speaking(found, head) as line:
+            answer = b""
+            while b"\r\n0\r\n" not in answer:
+                answer += line.recv(65536)
+            assert (b"10.0.0.1" in answer) == is_seen
+
+
+@pytest.mark.django_db(transaction=True)
+def test_probes_answer_while_every_thread_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def busy(environ: Any, start_response: Any) -> list[bytes]:
+        released.wait(30)
+        start_response("200 OK", [])
+        return [b""]
+
+    stuck = WholeBodies(WSGIMiddleware(busy, workers=2), asgi.body_limit)
+    monkeypatch.setattr(asgi, "_django", stuck)
+    try:
+        with serving(asgi.application) as port, ExitStack() as lines:
+            crowd(port, b"GET /login/ HTTP/1.1\r\nHost: x\r\n\r\n", lines)
+            for path in (b"/livez", b"/readyz"):
+                assert ask(port, b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n") == 200
+            assert ask(port, b"POST /livez HTTP/1.1\r\nHost: x\r\n\r\n") == 405
+            released.set()
+    finally:
+        released.set()
+
+
+Push = Callable[[bytes], Any]
+
+
+@pytest.fixture
+def push(channel: Channel) -> Push:
+    key = keys.new_key(channel)
+
+    def send(body: bytes) -> Any:
+        return Client(raise_request_exception=False).post(
+            f"/api/v1/channels/{channel.pk}/messages/",
+            body,
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {key}"},
+        )
+
+    return send
+
+
+HOSTILE_JSON = [
+    b"[" * 100_000,
+    b"[" * 500 + b"]" * 500,
+    b'{"a":' * 50 + b"1" + b"}" * 50,
+    b'{"\\ud800": 1}',
+    b'{"external_id": "m", "sender": {"verified": ["\\ud800"]}}',
+    b'{"external_id": "a\\u0000b"}',
+    b'{"a\\u0000b": 1}',
+    b"9" * 5000,
+    b'{"external_id": NaN}',
+    b"\xff\xfe",
+    b'"\xed\xa0\x80"',
+    b"",
+]
+
+
+@pytest.mark.django_db
+def test_hostile_json_is_refused_and_says_why(push: Push) -> None:
+    for body in HOSTILE_JSON:
+        answer = push(body)
+        assert answer.status_code == 400, body[:40]
+        assert answer["Content-Type"] == "application/problem+json"
+    assert "nested" in push(HOSTILE_JSON[0]).json()["detail"]
+    assert "surrogate" in push(HOSTILE_JSON[3]).json()["detail"]
+
+
+@pytest.mark.django_db
+def test_frameworks_own_parser_would_fail(push: Push, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control."""
+    monkeypatch.setattr(ChannelMessages, "parser_classes", [JSONParser])
+    assert push(HOSTILE_JSON[0]).status_code == 500
+    assert push(HOSTILE_JSON[3]).status_code == 500
