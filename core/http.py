@@ -4,11 +4,17 @@ A library's timeout covers each single read: a server that sends one byte per se
 worker for as long as it likes. Here a watchdog thread shuts the connection down at the deadline,
 whatever it is doing. When a call fails, `NoAnswer.has_sent` says whether any byte of the request
 may have left.
+
+Where somebody else names the host, a pool of `pool(is_public_only=True)` connects to the public
+internet only. The name is resolved once, every address is checked, and the connection goes to one
+of exactly these: a name server that gives another address a moment later changes nothing. Host
+header, SNI and certificate stay those of the name.
 """
 
 from __future__ import annotations
 
 import heapq
+import ipaddress
 import itertools
 import logging
 import socket
@@ -39,6 +45,47 @@ class NoAnswer(Exception):
     def __init__(self, message: str, *, has_sent: bool) -> None:
         super().__init__(message)
         self.has_sent = has_sent
+
+
+class NotPublic(NoAnswer):
+    """The host has an address that isn't on the public internet; nothing was sent."""
+
+
+class _PrivateHost(NewConnectionError):
+    """Raised while connecting, so inside urllib3, which passes it on as it is."""
+
+
+# Networks whose addresses carry an IPv4 address that a gateway may connect to.
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_6TO4: Final = ipaddress.ip_network("2002::/16")
+# Kept for protocols between routers, though ipaddress takes parts of it for public.
+_ROUTERS: Final = ipaddress.ip_network("192.0.0.0/24")
+
+
+def is_public(address: str) -> bool:
+    """Return whether an IP address is one host on the public internet.
+
+    Not so: private, loopback, link-local, shared, reserved and multicast ones, also inside an IPv6
+    address. False for a text that isn't an address.
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address) and (inner := _carried(found)) is not None:
+        found = inner
+    is_special = found.is_multicast or found.is_reserved or found in _ROUTERS
+    return found.is_global and not is_special
+
+
+def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that an IPv6 address stands for, if it does."""
+    number = int(address)
+    if address in _NAT64:
+        return ipaddress.IPv4Address(number & 0xFFFFFFFF)
+    if address in _6TO4:
+        return ipaddress.IPv4Address(number >> 80 & 0xFFFFFFFF)
+    return address.ipv4_mapped
 
 
 @dataclass(eq=False)
@@ -149,6 +196,7 @@ class _Watched:
     timeout: Any
     host: str
     port: int
+    is_public_only = False
     _dns_host: str
 
     def _new_conn(self) -> socket.socket:
@@ -181,7 +229,10 @@ class _Watched:
             )
         except (socket.gaierror, UnicodeError) as error:
             raise NewConnectionError(self, f"no such host: {self.host}") from error  # type: ignore[arg-type]
-        return [str(entry[4][0]) for entry in found]
+        addresses = [str(entry[4][0]) for entry in found]
+        if self.is_public_only and not all(map(is_public, addresses)):
+            raise _PrivateHost(self, f"not on the public internet: {self.host}")  # type: ignore[arg-type]
+        return addresses
 
     def connect(self) -> None:
         if call := getattr(_here, "call", None):
@@ -207,12 +258,20 @@ class _Secure(_Watched, HTTPSConnection):
     pass
 
 
+class _Public(_Secure):
+    is_public_only = True
+
+
 class _PlainPool(HTTPConnectionPool):
     ConnectionCls = _Plain
 
 
 class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _Secure
+
+
+class _PublicPool(HTTPSConnectionPool):
+    ConnectionCls = _Public
 
 
 @contextmanager
@@ -245,11 +304,19 @@ def left_s(*, at_most: float) -> float:
     return at_most if under_way is None else min(at_most, under_way.ends_at - time.monotonic())
 
 
-def pool(*, connect_s: float, read_s: float, **more: Any) -> urllib3.PoolManager:
-    """Return a connection pool for `call` and `stream`; `read_s` limits the wait for each read."""
+def pool(
+    *, connect_s: float, read_s: float, is_public_only: bool = False, **more: Any
+) -> urllib3.PoolManager:
+    """Return a connection pool for `call` and `stream`; `read_s` limits the wait for each read.
+
+    With `is_public_only`, it speaks https only, and a call to a host that isn't on the public
+    internet raises NotPublic.
+    """
     timeout = urllib3.Timeout(connect=connect_s, read=read_s)
     made = urllib3.PoolManager(retries=False, timeout=timeout, **more)
-    made.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+    made.pool_classes_by_scheme = (
+        {"https": _PublicPool} if is_public_only else {"http": _PlainPool, "https": _SecurePool}
+    )
     return made
 
 
@@ -334,6 +401,8 @@ def stream(
             under_way.watch(answer.connection, _socket_of(answer))
         yield answer
         is_whole = not under_way.is_cut
+    except _PrivateHost as error:
+        raise NotPublic("not on the public internet", has_sent=False) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         why = "no complete response in time" if under_way.is_cut else "no response"
         has_sent = under_way.has_sent or (under_way.connection is None and not _is_unsent(error))

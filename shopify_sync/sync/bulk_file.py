@@ -191,8 +191,9 @@ def _lines(url: str, start: int) -> Iterator[tuple[int, bytes]]:
 
 def _chunks(url: str, start: int) -> Iterator[bytes]:
     headers = {"Range": f"bytes={start}-"} if start else {}
+    pool = _pool(is_public_only=not settings.SHOPIFY_ADMIN_ORIGIN)
     try:
-        with http.stream(_pool(), "GET", url, headers=headers, within_s=_WITHIN_S) as answer:
+        with http.stream(pool, "GET", url, headers=headers, within_s=_WITHIN_S) as answer:
             if answer.status in {403, 404, 410}:
                 raise FileGone(f"HTTP {answer.status}")
             if answer.status == 416:
@@ -201,7 +202,8 @@ def _chunks(url: str, start: int) -> Iterator[bytes]:
                 raise Unreachable(f"the request for the result file returned HTTP {answer.status}")
             # A server that ignores Range starts at the beginning.
             skip = start if answer.status == 200 else 0
-            for chunk in answer.stream(_CHUNK):
+            # Not `stream`, which reads a chunk's size line however long it is.
+            while chunk := answer.read(_CHUNK):
                 yield chunk[skip:]
                 skip = max(0, skip - len(chunk))
     except http.NoAnswer as error:
@@ -209,6 +211,6 @@ def _chunks(url: str, start: int) -> Iterator[bytes]:
 
 
 @cache
-def _pool() -> urllib3.PoolManager:
-    # urllib3's enforce_content_length makes a truncated file an error, not the end.
-    return http.pool(connect_s=3.0, read_s=30.0)
+def _pool(*, is_public_only: bool) -> urllib3.PoolManager:
+    # The address comes out of a response. urllib3's enforce_content_length makes a truncated file an error, not the end.
+    return http.pool(connect_s=3.0, read_s=30.0, is_public_only=is_public_only)
