@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -14,17 +15,38 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
 from inbox import access
-from inbox.channels import keys
+from inbox.channels import api, keys
+from inbox.channels.errors import NotSent
 from inbox.models import Channel
 from orders import audit
 from orders.admin.base import DeskAdmin
 from orders.models import AuditKind
+
+if TYPE_CHECKING:
+    ChannelModelForm = forms.ModelForm[Channel]
+else:
+    ChannelModelForm = forms.ModelForm
+
+
+class ChannelForm(ChannelModelForm):
+    """Refuses a callback URL to which nothing would be sent."""
+
+    def clean_callback_url(self) -> str:
+        """Raises ValidationError."""
+        url: str = self.cleaned_data["callback_url"]
+        if url and "callback_url" in self.changed_data:
+            try:
+                api.check_address(url)
+            except NotSent as error:
+                raise ValidationError(str(error)) from error
+        return url
 
 
 @admin.register(Channel)
 class ChannelAdmin(DeskAdmin):
     """Channels; a new key and signing secret are shown once."""
 
+    form = ChannelForm
     change_form_template = "admin/inbox/channel/change_form.html"
     list_title = "Help desk channels"
     list_intro = (
@@ -40,8 +62,8 @@ class ChannelAdmin(DeskAdmin):
         "kind": "A messenger uses the API; an email channel sends replies as email.",
         "is_active": "If off, its messages are rejected and nothing is sent through it.",
         "callback_url": (
-            "Replies are posted to this URL, signed according to Standard Webhooks. If "
-            "empty, replies stay in the conversation."
+            "Replies are posted to this https URL, signed according to Standard Webhooks. It "
+            "must be on the public internet. If empty, replies stay in the conversation."
         ),
         "proves_addresses": (
             "Select this only if no one can write under an address that isn't theirs, as "

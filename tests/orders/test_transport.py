@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 import ipaddress
 import socket
 import ssl
 import threading
 import time
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -383,3 +386,55 @@ def test_a_host_that_does_not_exist_was_sent_nothing() -> None:
     ):
         http.call(through, "POST", "http://none.example/", within_s=5, at_most=100)
     assert not caught.value.has_sent
+
+
+BOMB_BYTES = 64 * 2**20
+BOMB = gzip.compress(b"\0" * BOMB_BYTES)
+
+
+def bomb(encoding: str, body: bytes, *, is_chunked: bool) -> Callable[[Any, threading.Event], None]:
+    length = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {len(body)}"
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\n{length}\r\n\r\n".encode()
+    return says(head, b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if is_chunked else body)
+
+
+@contextmanager
+def peak_bytes() -> Iterator[list[int]]:
+    found: list[int] = []
+    tracemalloc.start()
+    try:
+        yield found
+    finally:
+        found.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", BOMB),
+        ("gzip, gzip", gzip.compress(BOMB)),
+        ("deflate", zlib.compress(bytes(BOMB_BYTES))),
+    ],
+)
+def test_a_small_body_that_unpacks_to_a_huge_one_is_given_up(
+    encoding: str, body: bytes, is_chunked: bool
+) -> None:
+    """64 KB become 64 MB; the limit is for what comes out."""
+    with (
+        serving(bomb(encoding, body, is_chunked=is_chunked)) as server,
+        peak_bytes() as peak,
+        pytest.raises(http.NoAnswer, match="more than"),
+    ):
+        ask(server, within_s=20, at_most=2**20)
+    assert peak[0] < 4 * 2**20
+
+
+def test_an_ordinary_client_unpacks_all_of_it() -> None:
+    """The control."""
+    with serving(bomb("gzip", BOMB, is_chunked=False)) as server, peak_bytes() as peak:
+        url = f"http://127.0.0.1:{server.port}/"
+        answer = urllib3.PoolManager().request("POST", url, body=b"{}")
+        assert len(answer.data) == BOMB_BYTES
+    assert peak[0] > BOMB_BYTES

@@ -28,12 +28,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
+from django.forms import modelform_factory
 from django.test import RequestFactory
 
 from core import http
 from core.encryption import Secret
+from inbox.admin.channels import ChannelForm
 from inbox.channels import api
 from inbox.channels.errors import NotSent
+from inbox.models import Channel
 from inbox.views.log_in import LogIn
 from orders.models import Store
 from shopify_sync.api.errors import NeedsAdmin, Unreachable
@@ -288,6 +291,16 @@ def test_a_callback_that_may_be_called_is_called(connections: list[str]) -> None
         deliver("https://hook.example/hook")
     assert connections == [PUBLIC]
     assert caught.value.is_down
+
+
+@pytest.mark.filterwarnings("ignore:The default scheme will be changed")
+def test_the_admin_refuses_a_callback_that_could_not_be_called() -> None:
+    form_class = modelform_factory(Channel, ChannelForm, fields=["callback_url"])
+    for url in ("http://hook.example/", "https://a:b@hook.example/"):
+        form = form_class({"callback_url": url})
+        assert "callback_url" in form.errors
+    form = form_class({"callback_url": "https://hook.example/"})
+    assert "callback_url" not in form.errors
 
 
 def test_a_name_that_changes_its_address_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""No text that anybody may send us costs more than its length: every pattern, attacked.
+"""No regular expression takes more than linear time on any text: every pattern, attacked.
 
 The patterns are found, not listed: every call in the source that takes one, and every URL of the
 resolver. Each is attacked with texts that are known to hurt and with texts made from the pattern
