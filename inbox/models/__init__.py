@@ -1,3 +1,4 @@
+from inbox.accounts.models import FailedLogIn, RoleGrant
 from inbox.models.campaign_messages import CampaignMessage, SendState
 from inbox.models.campaigns import (
     CHECKOUT_TRIGGERS,
@@ -43,6 +44,7 @@ __all__ = [
     "DeliveryState",
     "Draft",
     "DraftMode",
+    "FailedLogIn",
     "FrameCode",
     "FrameKind",
     "HelpDeskFrame",
@@ -55,6 +57,7 @@ __all__ = [
     "Participant",
     "Purpose",
     "ReadMark",
+    "RoleGrant",
     "Route",
     "SendState",
     "Via",
