@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, resolve_url
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
 from inbox import access, fragment_requests
-from inbox.accounts import sessions
+from inbox.accounts import factors, sessions
 from inbox.live import events
 from inbox.views import log_in
 
@@ -68,7 +68,7 @@ class Sessions:
         response = self._get_response(request)
         # Don't load a session that the view didn't: frames must not look at the cookie.
         if request.session.accessed and not fragment_requests.is_background(request):
-            sessions.renew(request.session, now=timezone.now())
+            sessions.renew(request, now=timezone.now())
         sessions.mark(request, response)
         return response
 
@@ -141,6 +141,63 @@ class RoleCheck:
             # Staff without an inbox role land here after logging in.
             return redirect("admin:index")
         raise PermissionDenied
+
+
+class FactorRequired:
+    """Lead a person who still has to set up a second factor there, and refuse anything else.
+
+    Covers every page, fragment and REST request that a session authenticates. API tokens are made
+    by administrators, and the event stream asks `is_missing` itself (inbox.live.access).
+    """
+
+    # What a person may open who still has to set one up. Everything else is closed, also what is
+    # added later.
+    _open: Final = frozenset(
+        {
+            "account_reauthenticate",
+            "inbox:logout",
+            "login",
+            "mfa_activate_totp",
+            "mfa_add_webauthn",
+            "mfa_download_recovery_codes",
+            "mfa_index",
+            "mfa_reauthenticate",
+            "mfa_reauthenticate_webauthn",
+            "mfa_view_recovery_codes",
+            "set_language",
+        }
+    )
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: object) -> HttpResponse | None:
+        """Refuse the view unless it serves to set up a factor."""
+        if not settings.SECOND_FACTOR_REQUIRED or not request.user.is_authenticated:
+            return None
+        found = request.resolver_match
+        is_open = found is not None and found.view_name in self._open
+        if is_open or not factors.is_missing(request.user):
+            return None
+        if request.path.startswith("/api/"):
+            return _problem()
+        if fragment_requests.is_for_a_script(request):
+            # The page's script then loads the whole page, which leads to the set-up.
+            return HttpResponse(status=401, headers={"X-Session": "other"})
+        return redirect("mfa_index")
+
+
+def _problem() -> HttpResponse:
+    body = {
+        "type": "urn:agent-inbox:second-factor-required",
+        "title": "Set up a second factor first.",
+        "status": 403,
+        "detail": "Open /account/ in a browser and add a passkey or an authenticator app.",
+    }
+    return JsonResponse(body, status=403, content_type="application/problem+json")
 
 
 class SidebarWindows:

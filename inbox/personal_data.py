@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from allauth.socialaccount.models import SocialAccount
+from allauth.usersessions.models import UserSession
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Exists, F, OuterRef, Q
@@ -344,6 +346,35 @@ REGISTRY.add(
         fields={"name": Mask(Kind.NAME), "language": Mask(Kind.TEXT)},
     ),
     Holding(model=Token, whose=Whose.STAFF, fields={"key": Mask(Kind.ACCOUNT)}),
+    Holding(
+        model=SocialAccount,
+        whose=Whose.STAFF,
+        fields={
+            "provider": Mask(Kind.TEXT),
+            "uid": Mask(Kind.ACCOUNT),
+            "extra_data": Mask(Kind.DOCUMENT),
+        },
+    ),
+    Holding(
+        model=UserSession,
+        whose=Whose.STAFF,
+        fields={
+            "ip": Mask(Kind.TEXT),
+            "session_key": Mask(Kind.ACCOUNT),
+            "user_agent": Mask(Kind.TEXT),
+        },
+    ),
+)
+_UNUSED = "stays empty: the provider is set by the environment"
+_APP = ("provider", "provider_id", "name", "client_id", "secret", "key", "settings")
+REGISTRY.declare("socialaccount.SocialApp", **dict.fromkeys(_APP, _UNUSED))
+REGISTRY.declare("socialaccount.SocialToken", **dict.fromkeys(("token", "token_secret"), _UNUSED))
+REGISTRY.declare("usersessions.UserSession", data="stays empty")
+REGISTRY.declare("mfa.Authenticator", data="encrypted secrets and public keys")
+REGISTRY.declare("account.EmailAddress", email="stays empty: addresses are on the account")
+REGISTRY.declare("account.EmailConfirmation", key="stays empty")
+REGISTRY.declare(
+    "inbox.FailedLogIn", name_digest="a keyed hash", place="an address that guesses passwords"
 )
 REGISTRY.linkers.append(_contacts)
 

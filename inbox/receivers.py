@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.internal.flows.login import record_authentication
+from allauth.account.signals import password_changed, password_reset
+from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import authenticator_added
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import transaction
 from django.dispatch import receiver
@@ -99,6 +103,31 @@ def enter_opt_outs(sender: object, *, entries: list[dict[str, str]], **_: object
 def begin_session(sender: object, *, request: Any, user: Any, **_: object) -> None:
     """Begin the session's time limits, whether the login came through the inbox or the admin."""
     sessions.begin(request, user, now=timezone.now())
+
+
+@receiver(password_changed)
+@receiver(password_reset)
+def end_sessions(sender: object, *, request: Any, user: Any, **_: object) -> None:
+    """End the sessions that a person began with the password they no longer use."""
+    is_own = getattr(request.user, "pk", None) == user.pk
+    sessions.end_all(user, but=request.session.session_key if is_own else None)
+
+
+@receiver(sessions.ended)
+def close_streams(sender: object, *, user_id: int, **_: object) -> None:
+    """Have the person's event streams look at once whether their session still exists."""
+    events.announce(events.sessions_of(user_id))
+
+
+@receiver(authenticator_added)
+def end_other_sessions(
+    sender: object, *, request: Any, user: Any, authenticator: Any, **_: object
+) -> None:
+    """Keep the session that has just proven a new factor, and end those that never did."""
+    if authenticator.type == Authenticator.Type.RECOVERY_CODES:
+        return
+    record_authentication(request, user, method="mfa", id=authenticator.pk, type=authenticator.type)
+    sessions.end_all(user, but=request.session.session_key)
 
 
 @receiver(user_logged_out)

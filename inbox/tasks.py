@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from smtplib import SMTPException
 from typing import Any, Final
 
 from celery import shared_task
@@ -14,6 +15,7 @@ from django.utils import timezone
 
 from core import queue, sweeps
 from inbox import outbox
+from inbox.accounts import mail, throttling
 from inbox.campaigns import (
     checkouts,
     marketing,
@@ -40,6 +42,18 @@ def deliver_message(message_id: int) -> None:
 def deliver_campaign(row_id: int) -> None:
     """Send a campaign message, then what waited for its place."""
     _deliver_waiting(outbox.deliver_campaign(row_id))
+
+
+@shared_task(autoretry_for=(OSError, SMTPException), max_retries=5, retry_backoff=5)
+def send_account_mail(to: str, subject: str, text: str) -> None:
+    """Send a link or a notice about an account."""
+    mail.deliver(to, subject, text)
+
+
+@shared_task
+def prune_failed_log_ins() -> None:
+    """Delete old counters of wrong passwords."""
+    throttling.prune(now=timezone.now())
 
 
 @shared_task

@@ -1,11 +1,20 @@
+from allauth.account import views as allauth_account
+from allauth.mfa.base import views as allauth_mfa
+from allauth.mfa.recovery_codes import views as recovery_codes
+from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as webauthn
+from allauth.socialaccount import views as social
+from allauth.socialaccount.providers.openid_connect import views as openid
+from allauth.usersessions import views as usersessions
 from django.contrib.auth import views as auth_views
-from django.urls import URLPattern, include, path
+from django.urls import URLPattern, include, path, re_path
 from django.views.generic import RedirectView
 
 from inbox.api import channels as channel_api
 from inbox.api import orders as order_api
 from inbox.panel import decorators
 from inbox.views import (
+    account,
     contacts,
     conversations,
     decisions,
@@ -120,10 +129,50 @@ api = [
     path("actions/<int:action_id>/withdraw/", order_api.ActionWithdraw.as_view()),
 ]
 
+# Only these of django-allauth's views, under the names it looks them up by: no sign-up, no emails.
+signing_in = [
+    path("", account.SigningIn.as_view(), name="mfa_index"),
+    path("step/", account.SecondStep.as_view(), name="mfa_authenticate"),
+    path("confirm/", allauth_account.reauthenticate, name="account_reauthenticate"),
+    path("confirm/code/", allauth_mfa.reauthenticate, name="mfa_reauthenticate"),
+    path("confirm/passkey/", webauthn.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
+    path("app/", totp.activate_totp, name="mfa_activate_totp"),
+    path("app/remove/", totp.deactivate_totp, name="mfa_deactivate_totp"),
+    path("codes/", recovery_codes.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path("codes/new/", recovery_codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
+    path("passkeys/", webauthn.list_webauthn, name="mfa_list_webauthn"),
+    path("passkeys/add/", webauthn.add_webauthn, name="mfa_add_webauthn"),
+    path("passkeys/<int:pk>/edit/", webauthn.edit_webauthn, name="mfa_edit_webauthn"),
+    path("passkeys/<int:pk>/remove/", webauthn.remove_webauthn, name="mfa_remove_webauthn"),
+    path("password/", allauth_account.password_change, name="account_change_password"),
+    path("reset/", allauth_account.password_reset, name="account_reset_password"),
+    path("reset/sent/", allauth_account.password_reset_done, name="account_reset_password_done"),
+    path(
+        "reset/done/",
+        allauth_account.password_reset_from_key_done,
+        name="account_reset_password_from_key_done",
+    ),
+    re_path(
+        r"^reset/(?P<uidb36>[0-9A-Za-z]{1,13})-(?P<key>[0-9A-Za-z-]{1,80})/$",
+        allauth_account.password_reset_from_key,
+        name="account_reset_password_from_key",
+    ),
+    path("sessions/", usersessions.list_usersessions, name="usersessions_list"),
+]
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="inbox:list"), name="home"),
     # Named without a namespace for settings.LOGIN_URL.
     path("login/", log_in.LogIn.as_view(), name="login"),
+    path("login/", log_in.LogIn.as_view(), name="account_login"),
+    path("login/sso/", openid.login, {"provider_id": "sso"}, name="openid_connect_login"),
+    path(
+        "login/sso/back/", openid.callback, {"provider_id": "sso"}, name="openid_connect_callback"
+    ),
+    path("login/sso/failed/", social.login_error, name="socialaccount_login_error"),
+    path("login/sso/canceled/", social.login_cancelled, name="socialaccount_login_cancelled"),
+    path("login/passkey/", account.PasskeyLogIn.as_view(), name="mfa_login_webauthn"),
+    path("account/", include(signing_in)),
     path("unsubscribe/<str:token>/", unsubscribing.unsubscribe, name="unsubscribe"),
     path("inbox/", include((pages, "inbox"))),
     path("sidebar/", include((frame, "sidebar"))),

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, Final
+from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, resolve_url
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, reverse
 from django.utils import timezone
@@ -19,6 +25,7 @@ from core.dashboard import (
     DESK,
     Tile,
 )
+from inbox.accounts import reauthentication
 from orders.models import Store
 from orders.reports import money_page
 
@@ -52,6 +59,7 @@ GROUPS: Final[tuple[tuple[str, str, dict[str, str]], ...]] = (
             "orders.Policy": "Limits, approvals, and a way to test them",
             "auth.User": "Team members and their roles",
             "auth.Group": "What each role can do",
+            "inbox.RoleGrant": "Roles that wait for a second administrator",
             "authtoken.TokenProxy": "API keys for programs that act for a person",
         },
     ),
@@ -78,6 +86,7 @@ GROUPS: Final[tuple[tuple[str, str, dict[str, str]], ...]] = (
         "Who did what, and privacy requests.",
         {
             "orders.AuditEntry": "Append-only, tamper-evident record",
+            "inbox.FailedLogIn": "Wrong passwords, counted",
             "orders.PrivacyRequest": "Data requests and deletions",
             "orders.RedactedIdentity": "People whose data must not be imported again",
         },
@@ -91,6 +100,19 @@ GROUPS: Final[tuple[tuple[str, str, dict[str, str]], ...]] = (
         },
     ),
 )
+# What decides about money, keys or people, as its pages are named.
+SENSITIVE: Final = frozenset(
+    {
+        "auth_group",
+        "auth_user",
+        "authtoken_tokenproxy",
+        "inbox_channel",
+        "inbox_helpdeskframe",
+        "inbox_rolegrant",
+        "orders_policy",
+        "shopify_sync_shopconnection",
+    }
+)
 _NAMES: Final = {
     "orders.OrderAction": "Cancellations & refunds",
     "orders.AuditEntry": "Audit log",
@@ -103,6 +125,8 @@ _NAMES: Final = {
     "inbox.Channel": "Help desk channels",
     "auth.User": "People",
     "auth.Group": "Roles",
+    "inbox.RoleGrant": "Role requests",
+    "inbox.FailedLogIn": "Failed log-ins",
     "authtoken.TokenProxy": "API tokens",
 }
 # Urgent tiles come first; within a tone, in the order the apps give them.
@@ -124,6 +148,31 @@ class DeskSite(AdminSite):
     index_title = "Overview"
     index_template = "admin/desk.html"
     empty_value_display = "–"
+
+    @login_not_required
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Send people to the one log-in there is, which asks for the second factor, too."""
+        if self.has_permission(request):
+            return redirect("admin:index")
+        if request.user.is_authenticated:
+            raise PermissionDenied
+        wanted = request.GET.get("next") or reverse("admin:index")
+        return redirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': wanted})}")
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Ask again who is there before anything that decides about money, keys or people."""
+        inner = super().admin_view(view, cacheable)
+
+        @wraps(inner)
+        def asking(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            is_open = self.has_permission(request) and _is_sensitive(request)
+            if is_open and reauthentication.is_due(request):
+                return reauthentication.ask(request)
+            return inner(request, *args, **kwargs)
+
+        return asking
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         # "View on site" is a redirect by two free-form paths: no model of ours has a page for it, and
@@ -166,6 +215,13 @@ class DeskSite(AdminSite):
             "may_connect": request.user.has_perm("shopify_sync.add_shopconnection"),
         }
         return super().index(request, context | (extra_context or {}))
+
+
+def _is_sensitive(request: HttpRequest) -> bool:
+    """Return whether this opens or sends a form, or an action, of one of SENSITIVE."""
+    found = request.resolver_match
+    model, _, page = (found.url_name or "").rpartition("_") if found else ("", "", "")
+    return model in SENSITIVE and (page != "changelist" or request.method == "POST")
 
 
 def _tiles(request: HttpRequest) -> tuple[list[Tile], dict[int, list[Tile]]]:

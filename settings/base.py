@@ -32,6 +32,12 @@ INSTALLED_APPS = [
     "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "orders",
     "shopify_sync",
     "inbox",
@@ -52,9 +58,11 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "inbox.middleware.Sessions",
+    "allauth.account.middleware.AccountMiddleware",
     "inbox.middleware.LogInForFragments",
     # Every view requires login unless it opts out and says why.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "inbox.middleware.FactorRequired",
     "inbox.middleware.RoleCheck",
     "inbox.middleware.LivePositions",
     "core.request_origin.RequestOrigin",
@@ -68,6 +76,55 @@ WSGI_APPLICATION = "settings.wsgi.application"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
+
+# Signing in (docs/signing-in.md). allauth has the flows; inbox.accounts has the rules.
+AUTHENTICATION_BACKENDS = ["inbox.accounts.adapter.UsernameOrEmail"]
+ACCOUNT_ADAPTER = "inbox.accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {"reset_password": "inbox.accounts.passwords.ResetByEmail"}
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "inbox.accounts.links.LinkTokens"  # noqa: S105  a class
+ACCOUNT_PASSWORD_MIN_LENGTH = 12
+# An office shares one address. Passwords at the log-in have a throttle of their own
+# (inbox.accounts.throttling); this one is for codes and for proving again who one is.
+ACCOUNT_RATE_LIMITS = {"login_failed": "60/m/ip,10/300s/key"}
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https"
+USERSESSIONS_ADAPTER = "inbox.accounts.adapter.SessionsAdapter"
+# A provider of identities, such as Keycloak, Entra ID, Okta or Google Workspace. Empty: none.
+OIDC_ISSUER = env.text("OIDC_ISSUER", "").rstrip("/")
+OIDC_NAME = env.text("OIDC_NAME", "single sign-on")
+SOCIALACCOUNT_ADAPTER = "inbox.accounts.single_sign_on.SocialAdapter"
+SOCIALACCOUNT_AUTO_SIGNUP = False
+# A link, not a form: the CSP lets forms send people nowhere else.
+SOCIALACCOUNT_LOGIN_ON_GET = True
+SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {"openid_connect": {"OAUTH_PKCE_ENABLED": True}}
+if OIDC_ISSUER:
+    SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"] = [
+        {
+            "provider_id": "sso",
+            "name": OIDC_NAME,
+            "client_id": env.text("OIDC_CLIENT_ID"),
+            "secret": env.text("OIDC_CLIENT_SECRET"),
+            "settings": {"server_url": OIDC_ISSUER},
+        }
+    ]
+MFA_ADAPTER = "inbox.accounts.adapter.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+# The clock of a phone may be half a minute off.
+MFA_TOTP_TOLERANCE = 1
+# An office shares one address, and a passkey can't be guessed.
+MFA_RATE_LIMITS = {"webauthn_login": "120/m/ip"}
+# Whether people who can move or approve money need a second factor, and for how long a proof of
+# who is there counts; 0 minutes: it isn't asked again.
+SECOND_FACTOR_REQUIRED = env.flag("SECOND_FACTOR_REQUIRED", True)
+REAUTHENTICATION_MINUTES = env.whole("REAUTHENTICATION_MINUTES", 15)
 
 TEMPLATES: list[dict[str, Any]] = [
     {
@@ -91,15 +148,15 @@ MIGRATION_DATABASE = (
     env.database("MIGRATION_DATABASE_URL", "") if env.text("MIGRATION_DATABASE_URL", "") else None
 )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+_VALIDATION = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+    {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
+    {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
+    {"NAME": "inbox.accounts.passwords.GuessablePasswordValidator"},
 ]
+# Of a link that sets a first password; a reset's is shorter (inbox.accounts.links).
+PASSWORD_RESET_TIMEOUT = 3 * 86400
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("de", _("German")), ("ar", _("Arabic"))]
@@ -158,10 +215,10 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 # (FILE_UPLOAD_MAX_MEMORY_SIZE) is dropped.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 
-# A session ends after this long without activity, and in any case after SESSION_MAX_DAYS
+# A session ends after this long without activity, and in any case after SESSION_MAX_HOURS
 # (inbox.accounts.sessions).
 SESSION_COOKIE_AGE = env.whole("SESSION_IDLE_HOURS", 8, least=1) * 3600
-SESSION_LONGEST_S = env.whole("SESSION_MAX_DAYS", 7, least=1) * 86400
+SESSION_LONGEST_S = env.whole("SESSION_MAX_HOURS", 24, least=1) * 3600
 SESSION_SAVE_EVERY_REQUEST = False
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"

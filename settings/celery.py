@@ -51,6 +51,10 @@ SCHEDULE: Final[dict[str, dict[str, Any]]] = {
         "task": "inbox.tasks.recheck_opt_outs",
         "schedule": crontab(hour=4, minute=11),
     },
+    "prune failed log-ins": {
+        "task": "inbox.tasks.prune_failed_log_ins",
+        "schedule": crontab(hour=4, minute=23),
+    },
     "prune live events": {"task": "inbox.tasks.prune_live_events", "schedule": 300.0},
 }
 # Longest life of a nightly task's message: after that, the next night's run is closer.

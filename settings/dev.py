@@ -10,4 +10,9 @@ FIELD_ENCRYPTION_KEYS = env.items(
     "FIELD_ENCRYPTION_KEYS", "ZGV2LW9ubHktbm90LWEtc2VjcmV0LWRldi1vbmx5LTE="
 )
 SMS_BACKEND = env.text("SMS_BACKEND", "inbox.channels.sms.ConsoleBackend")
+# The demo's people log in with a password and nothing else.
+SECOND_FACTOR_REQUIRED = env.flag("SECOND_FACTOR_REQUIRED")
+REAUTHENTICATION_MINUTES = env.whole("REAUTHENTICATION_MINUTES", 0)
+# Over http, browsers allow passkeys at localhost only.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True
 INTERNAL_IPS = ["127.0.0.1"]

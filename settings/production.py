@@ -1,5 +1,7 @@
 """Production settings. Secrets have no defaults; a missing one stops startup."""
 
+from django.core.exceptions import ImproperlyConfigured
+
 from settings import env
 from settings.base import *  # noqa: F403
 
@@ -9,6 +11,8 @@ FIELD_ENCRYPTION_KEYS = env.items("FIELD_ENCRYPTION_KEYS", None)
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", None)
 PUBLIC_URL = env.text("PUBLIC_URL").rstrip("/")
 REDIS_URL = env.text("REDIS_URL")
+if OIDC_ISSUER and not OIDC_ISSUER.startswith("https://"):
+    raise ImproperlyConfigured("OIDC_ISSUER must be an https address.")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}

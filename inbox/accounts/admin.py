@@ -6,21 +6,28 @@ administrator's account can't promote itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from rest_framework.authtoken.admin import TokenAdmin
 from rest_framework.authtoken.models import TokenProxy
 
-from inbox.accounts import roles
-from orders.admin.base import DeskAdmin
+from inbox.accounts import grants, notices, roles, sessions
+from inbox.accounts.models import FailedLogIn, RoleGrant
+from orders.admin.base import DeskAdmin, ReadOnlyAdmin
 
 if TYPE_CHECKING:
     ChangeForm = UserChangeForm[User]
@@ -29,26 +36,37 @@ else:
     ChangeForm = UserChangeForm
     StockUserAdmin = UserAdmin
 
-MAY_NOT_MIX: Final = (
-    "Administrators change limits; agents and supervisors move money. One person can't do "
-    "both, so a single stolen account is never enough. Create a second account."
-)
-
 
 class PersonForm(ChangeForm):
-    """Refuses roles that one person may not combine."""
+    """Refuses roles that one person may not combine. Passwords are their owners' business."""
+
+    password = None  # type: ignore[assignment]  # as Django documents it
 
     def clean(self) -> dict[str, Any]:
         """Reject an administrator who would also be an agent or supervisor."""
         cleaned = super().clean() or {}
-        chosen = {group.name for group in cleaned.get("groups") or ()}
-        if roles.ADMINS in chosen and chosen & {roles.AGENTS, roles.SUPERVISORS}:
-            self.add_error("groups", MAY_NOT_MIX)
+        if grants.mixes({group.name for group in cleaned.get("groups") or ()}):
+            self.add_error("groups", grants.MAY_NOT_MIX)
         return cleaned
+
+
+class NewPersonForm(PersonForm):
+    """A new person: they get a link by email and set their own password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].required = True
 
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
+# Second factors and sessions belong to their owners.
+admin.site.unregister(EmailAddress)
+admin.site.unregister(Authenticator)
+admin.site.unregister(UserSession)
+admin.site.unregister(SocialAccount)
+admin.site.unregister(SocialApp)
+admin.site.unregister(SocialToken)
 
 
 @admin.register(User)
@@ -56,6 +74,8 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
     """Users, reduced to the fields an administrator has to decide on."""
 
     form = PersonForm
+    add_form = NewPersonForm
+    actions = ["send_link"]
     list_title = "People"
     list_intro = (
         "Everyone who can log in. Give each person a role; Policies set what a role can "
@@ -68,15 +88,19 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
     readonly_fields = ["last_login", "date_joined", "roles_explained"]
     filter_horizontal = ()
     fieldsets = (
-        ("Person", {"fields": ("username", "password", "first_name", "last_name", "email")}),
+        ("Person", {"fields": ("username", "first_name", "last_name", "email")}),
         ("Access", {"fields": ("is_active", "groups", "roles_explained", "is_staff")}),
         ("History", {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = (
+        ("Person", {"fields": ("username", "first_name", "last_name", "email")}),
+        ("Access", {"fields": ("groups", "roles_explained", "is_staff")}),
     )
     help_texts = {
         "username": "Used to log in.",
         "first_name": "Shown to colleagues.",
         "last_name": "Shown to colleagues.",
-        "email": "Used for notices to this person.",
+        "email": "Receives the links by which this person sets a password, and notices.",
         "is_active": "If off, they can't log in. Their work stays as it is.",
         "groups": "Most people need only one. Hold Ctrl or ⌘ to select several.",
         "is_staff": "Can open this admin. Administrators and auditors need this; agents don't.",
@@ -93,16 +117,67 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
             form.base_fields["groups"].widget = forms.CheckboxSelectMultiple(
                 choices=form.base_fields["groups"].choices
             )
-            form.base_fields["groups"].help_text = "Most people need only one."
+            form.base_fields["groups"].help_text = (
+                "Most people need only one. Roles that move or approve money, and administrators, "
+                "take a second administrator: until then they wait under Role requests."
+            )
             form.base_fields["groups"].label = "Roles"
         return form
+
+    def get_urls(self) -> list[Any]:
+        """Leave out Django's page that sets someone else's password."""
+        # Administrators never set or see a password.
+        return [url for url in super().get_urls() if url.name != "auth_user_password_change"]
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Invite a new person; end the sessions of one who was deactivated."""
+        was = User.objects.filter(pk=obj.pk).first() if change else None
+        if was is None:
+            obj.set_unusable_password()
+        super().save_model(request, obj, form, change)
+        if was is None:
+            transaction.on_commit(lambda: notices.invite(obj))
+            self.message_user(request, f"{obj.email} gets a link to set a password.")
+            return
+        if was.is_active and not obj.is_active:
+            sessions.end_all(obj)
+        if was.email.casefold() != obj.email.casefold():
+            transaction.on_commit(lambda: notices.address_changed(obj, was.email))
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the roles, except new ones that take a second administrator: ask for those."""
+        person: User = form.instance
+        if "groups" not in form.cleaned_data or not isinstance(request.user, User):
+            super().save_related(request, form, formsets, change)
+            return
+        is_back = change and "is_active" in form.changed_data and person.is_active
+        # Coming back is like getting the roles anew.
+        held = set() if is_back else set(person.groups.values_list("pk", flat=True))
+        wanted = list(form.cleaned_data["groups"])
+        new = [group for group in wanted if group.pk not in held and grants.needs_second(group)]
+        form.cleaned_data["groups"] = [group for group in wanted if group not in new]
+        super().save_related(request, form, formsets, change)
+        if change and "groups" in form.changed_data:
+            sessions.end_all(person, but=request.session.session_key)
+        for group in new:
+            grants.request(user=person, group=group, by=request.user, now=timezone.now())
+            text = f"The role {group.name} waits for another administrator (Role requests)."
+            self.message_user(request, text, messages.WARNING)
+
+    @admin.action(description="Send a link to set a new password", permissions=["change"])
+    def send_link(self, request: HttpRequest, queryset: Any) -> None:
+        """Send the people their links; nobody else sees them."""
+        people = [person for person in queryset if person.is_active and person.email]
+        for person in people:
+            invited = not person.has_usable_password()
+            (notices.invite if invited else notices.send_reset)(person)
+        self.message_user(request, f"Links sent: {len(people)}.")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("groups")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let only superusers edit a superuser."""
-        # Only a superuser may edit a superuser; others could set the password and log in as them.
+        # Only a superuser may edit a superuser; others could have its links sent to themselves.
         is_above = obj is not None and obj.is_superuser and not _is_superuser(request)
         return not is_above and super().has_change_permission(request, obj)
 
@@ -167,6 +242,66 @@ class RoleAdmin(DeskAdmin, GroupAdmin):
     def people(self, group: Group) -> int:
         """How many people have the role; the rows are prefetched."""
         return len(group.user_set.all())
+
+
+@admin.register(RoleGrant)
+class RoleGrantAdmin(ReadOnlyAdmin):
+    """Roles that wait for a second administrator."""
+
+    list_title = "Role requests"
+    list_intro = (
+        "Roles that move or approve money, and the administrators’ role, are given by two "
+        "administrators. Select requests of others and approve or decline them."
+    )
+    list_empty = "No requests yet."
+    list_display = ["user", "group", "state", "requested_by", "requested_at", "decided_by"]
+    list_filter = ["state"]
+    list_select_related = ["user", "group", "requested_by", "decided_by"]
+    actions = ["approve", "decline"]
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("auth.change_user")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("auth.change_user")
+
+    @admin.action(description="Approve", permissions=["view"])
+    def approve(self, request: HttpRequest, queryset: Any) -> None:
+        """Approve the selected requests of others."""
+        self._decide(request, queryset, grants.approve)
+
+    @admin.action(description="Decline", permissions=["view"])
+    def decline(self, request: HttpRequest, queryset: Any) -> None:
+        """Decline the selected requests, or withdraw one's own."""
+        self._decide(request, queryset, grants.decline)
+
+    def _decide(self, request: HttpRequest, queryset: Any, decide: Any) -> None:
+        for grant in queryset:
+            why = decide(grant_id=grant.pk, by=request.user, now=timezone.now())
+            level = messages.ERROR if why else messages.SUCCESS
+            self.message_user(request, f"{grant}: {why.reason if why else 'done'}", level)
+
+
+@admin.register(FailedLogIn)
+class FailedLogInAdmin(ReadOnlyAdmin):
+    """Counted wrong passwords, by hour, account and place."""
+
+    list_title = "Failed log-ins"
+    list_intro = (
+        "Wrong passwords, counted by hour, account and address; kept for 30 days. Guessing slows "
+        "down by itself and can’t lock anyone out."
+    )
+    list_empty = "None in the last 30 days."
+    list_display = ["hour", "user", "place", "count", "last_at"]
+    list_filter = ["hour"]
+    list_select_related = ["user"]
+    fields = ["hour", "user", "place", "count", "last_at"]
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("orders.view_auditentry")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("orders.view_auditentry")
 
 
 # The admin would otherwise name a token by its key: on the delete page, in messages, and forever

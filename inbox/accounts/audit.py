@@ -2,7 +2,8 @@
 they come through.
 
 The person responsible is the one whose request it is; a command in a terminal is recorded with the
-operating system's user.
+operating system's user. Failed logins are counted elsewhere (inbox.accounts.throttling): anyone can
+cause as many as they like, and the log only grows.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.contrib.auth.models import Group, User
-from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.dispatch import receiver
@@ -33,14 +34,6 @@ def _logged_in(sender: object, user: Any, **_: object) -> None:
 def _logged_out(sender: object, user: Any, **_: object) -> None:
     if user is not None:
         audit.record(AuditKind.LOG_OUT, actor=user)
-
-
-@receiver(user_login_failed)
-def _log_in_failed(sender: object, credentials: dict[str, Any], **_: object) -> None:
-    # An unknown username may be a password typed into the wrong field, so don't record it.
-    name = str(credentials.get("username", ""))[:150]
-    known = User.objects.filter(username=name).first()
-    audit.record(AuditKind.LOG_IN_FAILED, actor=None, user=known.pk if known else None)
 
 
 @receiver(m2m_changed, sender=User.groups.through)

@@ -17,19 +17,23 @@ been theirs.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
-from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
+from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+# Sent with `user_id` when sessions of theirs were ended from elsewhere.
+ended: Final = Signal()
 _BEGAN: Final = "began_at"
 # Not on every request, because each renewal writes the session's row.
 _RENEW_AFTER: Final = timedelta(minutes=5)
@@ -57,18 +61,43 @@ def finish(request: HttpRequest) -> None:
     request.META[_LOGGED_OUT] = True
 
 
-def renew(session: SessionBase, *, now: datetime) -> None:
+def renew(request: HttpRequest, *, now: datetime) -> None:
     """Extend the session because its agent did something, up to SESSION_LONGEST_S."""
+    session = request.session
     if SESSION_KEY not in session:
         return
     began = session.get(_BEGAN)
     if began is None:
         session[_BEGAN] = now.isoformat()
         session.set_expiry(_end(now, now))
+        _list(request, now)
         return
     end = _end(datetime.fromisoformat(began), now)
     if end - session.get_expiry_date() >= _RENEW_AFTER:
         session.set_expiry(end)
+        _list(request, now)
+
+
+def _list(request: HttpRequest, now: datetime) -> None:
+    """Note that the session is in use, for the page where its owner sees and ends sessions."""
+    listed = UserSession.objects.filter(session_key=request.session.session_key)
+    if request.user.is_authenticated and not listed.update(last_seen_at=now):
+        UserSession.objects.create_from_request(request)
+
+
+def end_all(user: User, *, but: str | None = None) -> None:
+    """End a person's sessions everywhere, except the one with the key `but`."""
+    end(UserSession.objects.filter(user=user).exclude(session_key=but))
+
+
+def end(listed: Iterable[UserSession]) -> None:
+    """End these sessions now, and tell their open pages."""
+    owners = set()
+    for session in listed:
+        session.end()
+        owners.add(session.user_id)
+    for owner_id in owners:
+        ended.send(sender=UserSession, user_id=owner_id)
 
 
 def _end(began: datetime, now: datetime) -> datetime:

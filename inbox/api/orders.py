@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 
 from inbox import access
 from inbox.api.fields import StrictSerializer, TextField
-from inbox.api.problems import problem, refused
+from inbox.api.problems import problem, prove_again, refused
 from inbox.panel import search
 from inbox.panel.forms import Mode
 from orders import (
@@ -208,6 +208,8 @@ class ActionApprove(APIView):
     def post(self, request: Request, action_id: int) -> Response:
         """Approve exactly what was proposed, after a fresh read of the order from Shopify."""
         _get_action(action_id)
+        if (unproven := prove_again(request)) is not None:
+            return unproven
         try:
             services.approve(
                 action_id=action_id,

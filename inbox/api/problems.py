@@ -7,9 +7,12 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from rest_framework import exceptions, status
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as default_handler
 
+from inbox.accounts import reauthentication
 from inbox.api import parsers
 from orders.errors import Refusal
 
@@ -31,6 +34,22 @@ def refused(refusal: Refusal, *, code: int = status.HTTP_409_CONFLICT, **more: A
         detail=refusal.hint,
         reason_code=refusal.code,
         **more,
+    )
+
+
+def prove_again(request: Request) -> Response | None:
+    """Build the response to a session whose proof of who is there is too old; None if it is fresh.
+
+    A token has no one to ask; what it may do was decided when it was made.
+    """
+    by_session = isinstance(request.successful_authenticator, SessionAuthentication)
+    if not by_session or not reauthentication.is_due(request._request):
+        return None
+    return problem(
+        "reauthentication-required",
+        "Confirm that it’s you first.",
+        code=403,
+        detail="Open /account/confirm/ in this browser, confirm, and send the request again.",
     )
 
 

@@ -17,7 +17,7 @@ from django.db import connection
 from django.http import parse_cookie
 from django.utils.crypto import constant_time_compare
 
-from inbox.accounts import roles
+from inbox.accounts import factors, roles
 from inbox.live import events
 
 # Rechecks of open streams get their own threads: when the database is slow, hundreds of them must
@@ -33,6 +33,13 @@ class Listener:
     topics: frozenset[str] | None
     may_listen: Callable[[], bool]
     for_s: float = float("inf")
+
+    def is_about_sessions(self, announced: tuple[str, ...]) -> bool:
+        """Return whether to recheck at once: someone's sessions were ended.
+
+        Whose, the stream doesn't know; they are ended rarely enough to ask for all.
+        """
+        return any(topic.startswith(events.SESSIONS) for topic in announced)
 
     def hears(self, announced: tuple[str, ...]) -> list[str]:
         """Return those of an event's topics that this stream may see; empty if the event is not
@@ -86,7 +93,7 @@ def _is_logged_in(session_key: str) -> bool:
     session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     try:
         user = User.objects.filter(pk=session.get(SESSION_KEY)).first()
-        if user is None or not roles.may_read(user):
+        if user is None or not roles.may_read(user) or factors.is_missing(user):
             return False
         known = str(session.get(HASH_SESSION_KEY, ""))
         hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]

@@ -28,6 +28,8 @@ from inbox.models.live import CurrentTransaction
 
 logger = logging.getLogger(__name__)
 
+# Begins the topic of a person's sessions.
+SESSIONS: Final = "sessions:"
 CHANNEL: Final = "inbox:live"
 _SALT: Final = "live"
 _FRAME_SALT: Final = "live.frame"
@@ -64,11 +66,16 @@ _SINCE: Final = {
 _resting_until = 0.0
 
 
+def sessions_of(user_id: int) -> str:
+    """Return the topic of a person's sessions. Streams read it; it isn't passed on to browsers."""
+    return f"{SESSIONS}{user_id}"
+
+
 def announce(*topics: str) -> None:
     """Tell browsers, once the running transaction commits, that something looks different.
 
     Topics: "inbox", "conversation:<id>", "conversation-orders:<id>", "contact:<id>", "order:<id>",
-    "person:<hash>". Writes in the caller's transaction, if any; raises what the database raises.
+    "person:<hash>", "sessions:<user id>" (`sessions_of`). Writes in the caller's transaction, if any; raises what the database raises.
     """
     LiveEvent.objects.create(topics=" ".join(sorted(set(topics))), at=CurrentTransaction())
     transaction.on_commit(_signal, robust=True)

@@ -106,6 +106,7 @@ class _Stream:
     gone: asyncio.Task[None]
     # Numbers of the events sent while catching up; the queue may hold them again.
     _known: frozenset[int] = frozenset()
+    _recheck: asyncio.Event = field(default_factory=asyncio.Event)
     _now: Callable[[], float] = field(default_factory=lambda: asyncio.get_running_loop().time)
 
     async def run(self, after: Position | None) -> None:
@@ -182,6 +183,9 @@ class _Stream:
             return
         if told.event.number in self._known:
             return
+        if self.listener.is_about_sessions(told.event.topics):
+            self._recheck.set()
+            return
         topics = self.listener.hears(told.event.topics)
         if topics:
             said = {"n": told.event.number, "at": told.event.at, "topics": topics}
@@ -203,7 +207,11 @@ class _Stream:
         """Return once the user may not listen any longer."""
         while True:
             # Spread out: after a restart of the server all streams were opened at the same time.
-            await asyncio.sleep(RECHECK_S * random.uniform(0.75, 1.0))  # noqa: S311
+            # Sooner if someone's sessions were ended.
+            with contextlib.suppress(TimeoutError):
+                seconds = RECHECK_S * random.uniform(0.75, 1.0)  # noqa: S311
+                await asyncio.wait_for(self._recheck.wait(), seconds)
+            self._recheck.clear()
             # With the database down we can't know, but then no events are sent either.
             with contextlib.suppress(db.Error):
                 if not await access.still_may_listen(self.listener):

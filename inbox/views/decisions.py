@@ -7,6 +7,7 @@ from collections.abc import Callable
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
@@ -16,6 +17,7 @@ from inbox import (
     decisions,
     fragment_requests,
 )
+from inbox.accounts import reauthentication
 from orders import services
 from orders.actions import status_texts
 from orders.errors import ActionRefused, ShopUnreachable, StalePreview
@@ -40,7 +42,9 @@ def page(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def approve(request: HttpRequest, action_id: int) -> HttpResponse:
-    """Approve an action exactly as it was proposed."""
+    """Approve an action exactly as it was proposed. Whoever approves has just proven who they are."""
+    if reauthentication.is_due(request):
+        return reauthentication.ask(request, back=reverse("inbox:decisions"))
 
     def act() -> str:
         action = services.approve(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
+from allauth.account.internal.flows.login import perform_password_login
+from allauth.account.models import Login
 from django.contrib.auth import views
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.http import (
     Http404,
     HttpRequest,
@@ -18,49 +23,150 @@ from django.http import (
 )
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from inbox import access, fragment_requests
-from inbox.accounts import sessions
+from inbox.accounts import notices, sessions, single_sign_on, throttling
 from inbox.conversations import drafts
 from inbox.models import DraftMode
 from orders.panels.filters import uuid
 
 # The fragment that the dialog asks for (js/session.js).
 _PART: Final = "log-in"
+# Where the session holds text that was written before the log-in, until its second step.
+_KEPT: Final = "kept_text"
 _MODES: Final = {"inbox:reply": DraftMode.REPLY, "inbox:note": DraftMode.NOTE}
+
+
+class LogInForm(AuthenticationForm):
+    """A form that doesn't look at the password while its sender has to wait."""
+
+    wait_s = 0
+
+    def clean(self) -> dict[str, Any]:
+        """Check the password. Raises ValidationError, also while it's too early."""
+        if self.wait_s:
+            raise ValidationError(_too_many(self.wait_s), code="wait")
+        return super().clean()
 
 
 @method_decorator(login_not_required, name="dispatch")
 class LogIn(views.LoginView):
     """Log in. The dialog gets the form alone, and a 204 with the agent's ID once it worked."""
 
+    authentication_form = LogInForm
     redirect_authenticated_user = True
 
     def get_template_names(self) -> list[str]:
         """Return the form alone for the dialog."""
-        return ["inbox/_log_in.html" if self._is_part() else "inbox/login.html"]
+        return ["inbox/_log_in.html" if is_part(self.request) else "inbox/login.html"]
 
     def get_context_data(self, **more: Any) -> dict[str, Any]:
-        kept = self.request.POST.get("kept", "")
-        return super().get_context_data(is_part=self._is_part(), kept=kept, **more)
+        return super().get_context_data(**context(self.request), **more)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer the dialog with 204 and the agent's ID instead of a redirect."""
-        answer = super().dispatch(request, *args, **kwargs)
-        if answer.status_code == 302 and self._is_part():
-            return HttpResponse(status=204, headers={"X-Agent": str(request.user.pk)})
+        return finished(request, super().dispatch(request, *args, **kwargs))
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Look at the password, unless too many wrong ones came before."""
+        self._tried = throttling.attempt(request, request.POST.get("username", "")[:254])
+        return super().post(request, *args, **kwargs)
+
+    def get_form(self, form_class: Any = None) -> AuthenticationForm:
+        """Tell the form how long to wait before it looks at a password."""
+        form = super().get_form(form_class)
+        if self.request.method == "POST" and isinstance(form, LogInForm):
+            form.wait_s = throttling.wait_s(self._tried, now=timezone.now())
+        return form
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        """Count a wrong password, or say how long to wait."""
+        answer = super().form_invalid(form)
+        wait_s = form.wait_s if isinstance(form, LogInForm) else 0
+        if wait_s:
+            # The dialog shows what comes with a 200.
+            answer.status_code = 200 if is_part(self.request) else 429
+            answer["Retry-After"] = str(wait_s)
+        elif form.non_field_errors():
+            throttling.failed(self._tried, now=timezone.now())
         return answer
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        """Log in, and restore what the same agent wrote before the session ended."""
-        answer = super().form_valid(form)
-        # Sealed for its author: if another agent logs in, the text is dropped.
-        kept = sessions.unseal(self.request.POST.get("kept", ""), self.request.user)
-        return _restore_draft(self.request, kept) if kept else answer
+        """Log in, or go on to the second step if this person has one."""
+        keep_text(self.request)
+        throttling.succeeded(self._tried)
+        login = Login(user=form.get_user(), redirect_url=self.get_success_url())
+        name = {"username": form.cleaned_data["username"]}
+        answer: HttpResponse = perform_password_login(self.request, name, login)
+        return answer
 
-    def _is_part(self) -> bool:
-        return fragment_requests.wants(self.request, _PART)
+
+def _too_many(wait_s: int) -> str:
+    if wait_s > 60:
+        wait = ngettext("%d minute", "%d minutes", -(-wait_s // 60)) % -(-wait_s // 60)
+    else:
+        wait = ngettext("%d second", "%d seconds", wait_s) % wait_s
+    return _(
+        "Too many wrong passwords. Try again in %(wait)s, use a passkey, or have a link to set a "
+        "new password sent to you."
+    ) % {"wait": wait}
+
+
+def is_part(request: HttpRequest) -> bool:
+    """Return whether the log-in dialog of an open page asks, rather than the browser."""
+    return fragment_requests.wants(request, _PART)
+
+
+def has_passkeys(request: HttpRequest) -> bool:
+    """Return whether passkeys work at this address. They belong to a name, never to a number."""
+    host = request.get_host().rpartition(":")[0] or request.get_host()
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return True
+    return False
+
+
+def context(request: HttpRequest) -> dict[str, Any]:
+    """Return what the log-in form shows besides its fields."""
+    return {
+        "is_part": is_part(request),
+        "kept": request.POST.get("kept", ""),
+        "has_passkeys": has_passkeys(request),
+        "providers": single_sign_on.providers(),
+    }
+
+
+def keep_text(request: HttpRequest) -> None:
+    """Carry sealed text of this form past the second step of the log-in."""
+    if kept := request.POST.get("kept", ""):
+        request.session[_KEPT] = kept
+
+
+def finished(request: HttpRequest, answer: HttpResponseBase) -> HttpResponseBase:
+    """Answer for a step of the log-in: the dialog needs no page, only to know who logged in.
+
+    Text that was written before the log-in becomes a draft again if its author is back.
+    """
+    user = request.user
+    if answer.status_code != 302 or not isinstance(user, User):
+        return answer
+    # Sealed for its author: if another agent logs in, the text is dropped.
+    kept = sessions.unseal(request.session.pop(_KEPT, ""), user)
+    if kept:
+        answer = _restore_draft(request, kept)
+    if is_part(request):
+        answer = HttpResponse(status=204, headers={"X-Agent": str(user.pk)})
+    if request.method == "POST":
+        if not throttling.is_known_device(request, user):
+            browser = request.headers.get("User-Agent", "")
+            notices.new_device(user, browser=browser, now=timezone.now())
+        throttling.remember_device(request, answer, user)
+    return answer
 
 
 def _restore_draft(request: HttpRequest, kept: sessions.Kept) -> HttpResponse:
@@ -99,13 +205,13 @@ def log_in_page_for(request: HttpRequest) -> HttpResponse:
     client_id = uuid(request.POST.get("client_id", "")) or uuid4()
     written = sessions.Kept(conversation_id=pk, mode=mode, text=text, client_id=client_id)
     kept = sessions.seal(request, written)
-    context = {
+    shown = context(request) | {
         "form": AuthenticationForm(request),
         "next": reverse("inbox:conversation", args=[pk]),
         "kept": kept,
         "were_lost": not kept,
     }
-    return render(request, "inbox/login.html", context, status=401)
+    return render(request, "inbox/login.html", shown, status=401)
 
 
 def _referring_path(request: HttpRequest) -> str:

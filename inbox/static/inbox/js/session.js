@@ -6,6 +6,7 @@
 // a 401 response to inbox:refused (detail: {answer, again}; `again` repeats what the agent asked
 // for). inbox:logged-in says that the same agent is back.
 import { isAway } from "./attention.js";
+import "./passkeys.js";
 
 const dialog = document.getElementById("log-in");
 const content = document.getElementById("log-in-content");
@@ -66,9 +67,9 @@ async function isBack() {
   if (answer?.status === 204) settle(answer);
 }
 
-function ask(body) {
+function ask(body, at = address) {
   const headers = { "X-Fragment": "log-in", "X-Page-Language": root.lang };
-  return fetch(address, { method: body ? "POST" : "GET", headers, body, credentials: "same-origin", cache: "no-store" });
+  return fetch(at, { method: body ? "POST" : "GET", headers, body, credentials: "same-origin", cache: "no-store" });
 }
 
 async function open() {
@@ -94,9 +95,9 @@ async function show(asked) {
   template.innerHTML = await answer.text();
   content.replaceChildren(template.content);
   const name = content.querySelector("[name=username]");
-  if (!name) return;
-  name.value ||= username;
-  content.querySelector("[name=password]").focus();
+  if (name) name.value ||= username;
+  // The second step has a code instead of a password.
+  content.querySelector("[name=password], [name=code]")?.focus();
 }
 
 function settle(answer) {
@@ -156,7 +157,7 @@ if (dialog) {
   });
   dialog.addEventListener("submit", (event) => {
     event.preventDefault();
-    show(ask(new FormData(event.target)));
+    show(ask(new FormData(event.target), event.target.action));
   });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
   addEventListener("focus", look);

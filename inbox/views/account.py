@@ -1,0 +1,69 @@
+"""The second step of a log-in, passkeys, and a person's own page about signing in.
+
+The flows are django-allauth's; here they get our pages, our dialog and our rules.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.mfa.base.views import AuthenticateView, IndexView
+from allauth.mfa.webauthn.views import LoginWebAuthnView
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AuthenticationForm
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+
+from inbox.accounts import factors
+from inbox.views import log_in
+
+
+@method_decorator(login_not_required, name="dispatch")
+class SecondStep(AuthenticateView):
+    """Ask for the second factor after the password. The log-in dialog gets the form alone."""
+
+    def get_template_names(self) -> list[str]:
+        is_part = log_in.is_part(self.request)
+        return ["inbox/_second_step.html" if is_part else "inbox/second_step.html"]
+
+    def get_context_data(self, **more: Any) -> dict[str, Any]:
+        found: dict[str, Any] = super().get_context_data(**more)
+        return found | {
+            "is_part": log_in.is_part(self.request),
+            "has_passkeys": log_in.has_passkeys(self.request),
+        }
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return log_in.finished(request, super().dispatch(request, *args, **kwargs))
+
+
+@method_decorator(login_not_required, name="dispatch")
+class PasskeyLogIn(LoginWebAuthnView):
+    """Log in with a passkey alone: it is a device and a fingerprint, face or PIN in one."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        log_in.keep_text(request)
+        return log_in.finished(request, super().dispatch(request, *args, **kwargs))
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        again = AuthenticationForm(self.request, data={})
+        again.full_clean()
+        again.errors.clear()
+        again.add_error(None, _("This passkey isn’t known here. Log in with your password."))
+        context = log_in.context(self.request) | {"form": again}
+        part = log_in.is_part(self.request)
+        template = "inbox/_log_in.html" if part else "inbox/login.html"
+        return render(self.request, template, context)
+
+
+class SigningIn(IndexView):
+    """A person's second factors, password and sessions."""
+
+    def get_context_data(self, **more: Any) -> dict[str, Any]:
+        found: dict[str, Any] = super().get_context_data(**more)
+        return found | {
+            "is_missing": factors.is_missing(self.request.user),
+            "has_passkeys": log_in.has_passkeys(self.request),
+        }
