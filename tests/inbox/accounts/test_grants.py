@@ -1,0 +1,166 @@
+"""Roles that move money take two administrators; sessions end when someone's rights do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.core import mail
+from django.test import Client
+from django.utils import timezone
+
+from inbox.accounts import grants
+from inbox.accounts.models import RoleGrant
+from orders.models import AuditEntry, AuditKind
+from tests.conftest import logged_in
+from tests.support.signing_in import log_in
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def kim(db: None) -> User:
+    return User.objects.create_user("kim", email="kim@shop.example", password="demo")
+
+
+@pytest.fixture
+def ann(db: None) -> Client:
+    return logged_in(User.objects.create_superuser("ann"))
+
+
+@pytest.fixture
+def ben(db: None) -> Client:
+    return logged_in(User.objects.create_superuser("ben"))
+
+
+def ask(web: Client, user: User, *roles: str, **more: str) -> None:
+    groups = [Group.objects.get_or_create(name=role)[0].pk for role in roles]
+    fields = {"username": user.username, "email": user.email, "is_active": "on", "groups": groups}
+    assert web.post(f"/admin/auth/user/{user.pk}/change/", fields | more).status_code == 302
+
+
+def decide(web: Client, what: str) -> str:
+    chosen = list(RoleGrant.objects.filter(state="waiting").values_list("pk", flat=True))
+    fields = {"action": what, "_selected_action": chosen}
+    return web.post("/admin/inbox/rolegrant/", fields, follow=True).content.decode()
+
+
+def held(user: User) -> list[str]:
+    return sorted(user.groups.values_list("name", flat=True))
+
+
+def test_one_administrator_asks_and_another_approves(
+    ann: Client, ben: Client, kim: User, django_capture_on_commit_callbacks: Any
+) -> None:
+    ask(ann, kim, "agents")
+    assert held(kim) == []
+    assert "Another administrator has to approve" in decide(ann, "approve")
+    assert held(kim) == []
+    session = log_in("kim").client
+    with django_capture_on_commit_callbacks(execute=True):
+        assert "done" in decide(ben, "approve")
+    assert held(kim) == ["agents"]
+    assert mail.outbox[-1].to == ["kim@shop.example"]
+    assert session.get("/account/").status_code == 302, "the role begins with a new log-in"
+    said = [
+        (entry.actor, entry.detail["change"])
+        for entry in AuditEntry.objects.filter(kind=AuditKind.PERMISSIONS).order_by("pk")
+        if "role" in entry.detail
+    ]
+    assert said == [("ann", "role asked"), ("ben", "role approved")]
+
+
+def test_nobody_approves_their_own_role(ann: Client, ben: Client) -> None:
+    user = User.objects.get(username="ben")
+    Group.objects.get_or_create(name="supervisors")
+    ask(ann, user, "supervisors", is_staff="on")
+    assert "approve a role for yourself" in decide(ben, "approve")
+    assert held(user) == []
+
+
+def test_roles_that_one_person_may_not_combine_stay_apart(
+    ann: Client, ben: Client, kim: User
+) -> None:
+    ask(ann, kim, "agents")
+    kim.groups.add(Group.objects.get_or_create(name="admins")[0])
+    assert "never enough" in decide(ben, "approve")
+    assert held(kim) == ["admins"]
+
+
+def test_declining_and_asking_twice(ann: Client, ben: Client, kim: User) -> None:
+    ask(ann, kim, "agents")
+    ask(ann, kim, "agents")
+    assert RoleGrant.objects.count() == 1
+    decide(ann, "decline")
+    assert held(kim) == []
+    assert RoleGrant.objects.get().state == "declined"
+
+
+def test_an_auditor_and_taking_a_role_away_need_no_second(ann: Client, kim: User) -> None:
+    kim.groups.add(Group.objects.get_or_create(name="agents")[0])
+    ask(ann, kim, "auditors")
+    assert held(kim) == ["auditors"]
+
+
+def test_deactivating_is_immediate_and_coming_back_takes_two(
+    ann: Client, ben: Client, kim: User
+) -> None:
+    kim.groups.add(Group.objects.get_or_create(name="agents")[0])
+    session = log_in("kim").client
+    assert session.get("/inbox/").status_code == 200
+    ask(ann, kim, "agents", is_active="")
+    assert session.get("/inbox/").status_code == 302
+    assert "Please enter a correct" in log_in("kim").content.decode()
+    ask(ann, kim, "agents")
+    assert held(kim) == []
+    decide(ben, "approve")
+    assert held(kim) == ["agents"]
+
+
+def test_an_agent_decides_no_requests(ann: Client, kim: User, alice: User) -> None:
+    grant = grants.request(
+        user=kim,
+        group=Group.objects.get_or_create(name="agents")[0],
+        by=User.objects.get(username="ann"),
+        now=timezone.now(),
+    )
+    why = grants.approve(grant_id=grant.pk, by=alice, now=timezone.now())
+    assert why is not None
+    assert logged_in(alice).post("/admin/inbox/rolegrant/").status_code == 302
+
+
+# --- Sessions -------------------------------------------------------------------------------------
+
+
+def test_a_person_sees_and_ends_their_sessions(kim: User) -> None:
+    here, there = log_in("kim").client, log_in("kim").client
+    page = here.get("/account/sessions/").content.decode()
+    assert page.count("127.0.0.1") == 2
+    assert page.count("This browser") == 1
+    assert here.post("/account/sessions/").status_code == 302
+    assert there.get("/account/").status_code == 302
+    assert here.get("/account/").status_code == 200
+
+
+def test_sensitive_admin_pages_ask_again(kim: User, settings: Any) -> None:
+    settings.REAUTHENTICATION_MINUTES = 15
+    root = User.objects.create_superuser("root", password="demo")
+    stale = logged_in(root)
+    for path in ("/admin/auth/user/add/", "/admin/orders/policy/add/"):
+        answer = stale.get(path)
+        assert answer["Location"] == f"/account/confirm/?next={path.replace('/', '%2F')}"
+    ask_again = stale.post(f"/admin/auth/user/{kim.pk}/change/", {"username": "kim"})
+    assert ask_again["Location"].startswith("/account/confirm/")
+    assert stale.get("/admin/auth/user/").status_code == 200, "looking is free"
+    back = stale.post("/account/confirm/?next=/admin/orders/policy/add/", {"password": "demo"})
+    assert back["Location"] == "/admin/orders/policy/add/"
+    assert stale.get("/admin/orders/policy/add/").status_code == 200
+
+
+def test_approving_asks_again(sara: User, settings: Any) -> None:
+    web = logged_in(sara)
+    assert web.post("/inbox/decisions/1/approve/")["Location"] == "/inbox/decisions/"
+    settings.REAUTHENTICATION_MINUTES = 15
+    answer = web.post("/inbox/decisions/1/approve/")
+    assert answer["Location"] == "/account/confirm/?next=%2Finbox%2Fdecisions%2F"

@@ -1,0 +1,211 @@
+"""Who can move money proves two things: a password, and a code or a passkey."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from django.contrib.auth.models import Group, User
+from django.core import mail, signing
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+
+from core import encryption
+from inbox.accounts import factors
+from inbox.live import access
+from tests.conftest import logged_in
+from tests.support.signing_in import SECRET, code, enter_code, give_app, log_in
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _outside_the_demo(settings: Any) -> None:
+    settings.SECOND_FACTOR_REQUIRED = True
+    settings.REAUTHENTICATION_MINUTES = 15
+    cache.clear()
+
+
+@pytest.fixture
+def auditor(db: None) -> User:
+    user = User.objects.create_user("otto", password="demo", is_staff=True)
+    user.groups.add(Group.objects.get(name="auditors"))
+    return user
+
+
+def read(answer: Any) -> str:
+    body = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    return str(body.decode())
+
+
+# --- Logging in -----------------------------------------------------------------------------------
+
+
+def test_the_password_alone_logs_nobody_in_who_has_a_second_factor(alice: User) -> None:
+    give_app(alice)
+    answer = log_in("alice")
+    web = answer.client
+    assert answer["Location"] == "/account/step/"
+    assert web.get("/inbox/")["Location"].startswith("/login/")
+    assert "Incorrect code" in read(enter_code(web, "000000"))
+    assert web.get("/inbox/")["Location"].startswith("/login/")
+    assert enter_code(web, code())["Location"] == "/"
+    assert web.get("/inbox/").status_code == 200
+
+
+def test_a_code_works_once(alice: User) -> None:
+    give_app(alice)
+    shown = code()
+    assert enter_code(log_in("alice").client, shown).status_code == 302
+    assert "Incorrect code" in read(enter_code(log_in("alice").client, shown))
+
+
+def test_a_recovery_code_stands_in_for_the_phone_once(alice: User) -> None:
+    give_app(alice)
+    web = log_in("alice").client
+    enter_code(web, code())
+    web.post("/account/codes/new/")
+    shown = re.findall(r"<li>(\d{8})</li>", read(web.get("/account/codes/")))
+    assert len(shown) == 10
+    assert not re.findall(r"\d{8}", read(web.get("/account/codes/"))), "shown only once"
+    assert enter_code(log_in("alice").client, shown[0]).status_code == 302
+    assert "Incorrect code" in read(enter_code(log_in("alice").client, shown[0]))
+
+
+@pytest.mark.parametrize("name", ["alice", "ALICE", "alice@shop.example", "Alice@Shop.Example"])
+def test_people_log_in_by_name_or_address(alice: User, name: str) -> None:
+    User.objects.filter(pk=alice.pk).update(email="alice@shop.example")
+    assert log_in(name)["Location"] == "/"
+
+
+def test_an_address_that_two_people_have_logs_neither_in(alice: User, bob: User) -> None:
+    User.objects.update(email="team@shop.example")
+    assert "Please enter a correct" in read(log_in("team@shop.example"))
+
+
+def test_the_dialog_on_an_open_page_asks_for_the_code_too(alice: User) -> None:
+    give_app(alice)
+    part = {"X-Fragment": "log-in"}
+    web = Client()
+    fields = {"username": "alice", "password": "demo"}
+    step = web.post("/login/", fields, headers=part, follow=True)
+    assert read(step).lstrip().startswith('<div class="log-in"')
+    assert 'action="/account/step/"' in read(step)
+    answer = web.post("/account/step/", {"code": code()}, headers=part)
+    assert (answer.status_code, answer["X-Agent"]) == (204, str(alice.pk))
+
+
+def test_the_admin_has_no_log_in_of_its_own(admin_user: User) -> None:
+    give_app(admin_user)
+    web = Client()
+    fields = {"username": "admin", "password": "password"}
+    assert web.post("/admin/login/?next=/admin/", fields)["Location"].startswith("/login/?next=")
+    assert log_in("admin", "password", web=web)["Location"] == "/account/step/"
+    assert web.get("/admin/").status_code == 302
+
+
+# --- Whoever needs a factor and has none ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_without_a_factor_every_door_is_closed(alice: User, settings: Any, required: bool) -> None:
+    """With the rule switched off, the same doors are open: the negative control."""
+    settings.SECOND_FACTOR_REQUIRED = required
+    web = log_in("alice").client
+    page = web.get("/inbox/")
+    fragment = web.get("/inbox/rows/", headers={"HX-Request": "true"})
+    rest = web.get("/api/v1/orders/?q=1043")
+    assert (page.status_code, fragment.status_code, rest.status_code) == (
+        (302, 401, 403) if required else (200, 200, 200)
+    )
+    if required:
+        assert page["Location"] == "/account/"
+        assert rest["Content-Type"] == "application/problem+json"
+        assert rest.json()["type"] == "urn:agent-inbox:second-factor-required"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nor_does_the_event_stream_open(alice: User, settings: Any) -> None:
+    settings.SECOND_FACTOR_REQUIRED = False
+    cookies = f"sessionid={logged_in(alice).cookies['sessionid'].value}"
+    asyncio.run(access.listener(token="", cookies=cookies))
+    settings.SECOND_FACTOR_REQUIRED = True
+    with pytest.raises(signing.BadSignature):
+        asyncio.run(access.listener(token="", cookies=cookies))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_setting_up_an_app_opens_them(alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(email="alice@shop.example")
+    web = log_in("alice").client
+    other = log_in("alice").client
+    assert "a password alone isn’t enough" in read(web.get("/account/"))
+    page = read(web.get("/account/app/"))
+    secret = re.search(r'id="secret"[^>]*value="(\w+)"', page)
+    assert secret
+    mail.outbox.clear()
+    answer = web.post("/account/app/", {"code": code(secret[1])})
+    assert answer["Location"] == "/account/codes/"
+    # The code was the proof that the codes ask for.
+    assert len(re.findall(r"<li>(\d{8})</li>", read(web.get("/account/codes/")))) == 10
+    assert web.get("/inbox/").status_code == 200
+    # It is kept encrypted, its owner hears of it, and older sessions didn't prove it.
+    assert secret[1] not in str(Authenticator.objects.get(type="totp").data)
+    assert [letter.to for letter in mail.outbox] == [["alice@shop.example"]]
+    assert other.get("/inbox/")["Location"].startswith("/login/")
+
+
+def test_an_agent_without_a_role_or_an_auditor_needs_none(auditor: User) -> None:
+    assert not factors.needs_one(auditor)
+    assert log_in("otto").client.get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize("role", ["agents", "supervisors", "admins", "superuser"])
+def test_every_role_that_moves_money_or_decides_who_may_needs_one(role: str) -> None:
+    user = User.objects.create_user("kim", is_superuser=role == "superuser")
+    if role != "superuser":
+        user.groups.add(Group.objects.get_or_create(name=role)[0])
+    assert factors.is_missing(user)
+
+
+def test_the_last_factor_stays_while_the_role_needs_one(alice: User) -> None:
+    give_app(alice)
+    web = log_in("alice").client
+    enter_code(web, code())
+    assert "You cannot deactivate" in read(web.post("/account/app/remove/"))
+    assert factors.has_one(alice)
+
+
+def test_secrets_follow_the_field_keys(alice: User) -> None:
+    give_app(alice)
+    stored = Authenticator.objects.get().data["secret"]
+    assert stored != SECRET
+    assert encryption.unseal(stored) == SECRET
+
+
+# --- Asking again ---------------------------------------------------------------------------------
+
+
+def test_a_new_passkey_takes_a_fresh_proof(alice: User, time_machine: Any) -> None:
+    give_app(alice)
+    web = log_in("alice").client
+    enter_code(web, code())
+    assert web.get("/account/passkeys/add/").status_code == 200
+    time_machine.move_to(timezone.now() + timedelta(minutes=16), tick=False)
+    answer = web.get("/account/passkeys/add/")
+    assert answer["Location"].startswith("/account/confirm/code/?next=")
+    # The password is no proof for someone who has a second factor.
+    assert web.get("/account/confirm/").status_code == 302
+    back = web.post(answer["Location"], {"code": code()})
+    assert back["Location"] == "/account/passkeys/add/"
+    assert web.get("/account/passkeys/add/").status_code == 200
+
+
+def test_a_session_without_any_proof_is_asked(alice: User) -> None:
+    answer = logged_in(alice).get("/account/passkeys/add/")
+    assert answer["Location"].startswith("/account/confirm/")
