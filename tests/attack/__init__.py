@@ -1,0 +1,1 @@
+"""Hostile clients beside honest ones, on the real web server: `python -m tests.attack`."""
