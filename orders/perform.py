@@ -16,21 +16,20 @@ from django.utils.translation import gettext as _
 
 from core.failpoints import failpoint
 from core.json_types import JsonObject
-from orders import action_progress
-from orders.action_progress import (
+from orders.actions import progress, worker_steps
+from orders.actions.eligibility import Objection
+from orders.actions.progress import (
     Contradiction,
-    Goal,
     Settled,
     ToSend,
     Waiting,
 )
-from orders.actions import worker_steps
-from orders.actions.eligibility import Objection
 from orders.models import ActionState, OrderAction, Outcome
 from orders.projection.record import record_snapshot
 from orders.shopify_port import (
     Accepted,
     ActionSession,
+    Goal,
     NoOutcome,
     NotDone,
     Obstacle,
@@ -107,9 +106,7 @@ def _advance(action: OrderAction, session: ActionSession) -> bool:
         text = _("Shopify’s response is older than an earlier one. Reading it again.")
         _release(action, _resting(action), wait_s=_POLL_S[0], message=text)
         return False
-    move = action_progress.next_move(
-        action, snapshot, job=read.job, job_message=read.job_message, now=now
-    )
+    move = progress.next_move(action, snapshot, job=read.job, job_message=read.job_message, now=now)
     match move:
         case Settled():
             _settle(action, move, now)
@@ -259,7 +256,7 @@ def _rejected(action: OrderAction, index: int, answer: Rejected, before: _Before
     now = timezone.now()
     if not before.is_doubtful:
         _end_unsent(action, index, text, Outcome.REFUSED_BY_SHOPIFY)
-    elif before.step_last_sent_at and now - before.step_last_sent_at < action_progress.LATE_COMMIT:
+    elif before.step_last_sent_at and now - before.step_last_sent_at < progress.LATE_COMMIT:
         # The wait for a late commit counts from the send that had no answer, not from this one.
         _release(
             action, ActionState.UNKNOWN, message=text, step_last_sent_at=before.step_last_sent_at

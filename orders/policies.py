@@ -12,7 +12,6 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from orders.action_progress import Goal
 from orders.errors import Refusal
 from orders.models import (
     ACTIVE_STATES,
@@ -27,6 +26,7 @@ from orders.models import (
     Store,
 )
 from orders.money import Money
+from orders.shopify_port import Goal
 
 DAY: Final = timedelta(hours=24)
 # Only these roles may cancel and refund at all; policies set their limits.

@@ -27,10 +27,19 @@ from orders.money import Money
 from orders.snapshot import LineQuantity, OrderSnapshot, Return
 
 
+class Goal(StrEnum):
+    """What a step is meant to achieve."""
+
+    CANCEL_SHIPMENT = "cancel_shipment"
+    CANCEL_ORDER = "cancel_order"
+    REFUND = "refund"
+    RETURN = "return"
+
+
 class Step(TypedDict):
     """One frozen request to Shopify.
 
-    `goal` (a action_progress.Goal) and `target` (a Shopify ID) say what a later read must show. `query`
+    `goal` (a Goal) and `target` (a Shopify ID) say what a later read must show. `query`
     (the text of `document`) and `variables` are sent byte for byte, to the API version they were
     written for, no matter what has been deployed since.
     """

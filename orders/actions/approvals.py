@@ -17,12 +17,12 @@ from orders import (
     policies,
     rules,
 )
-from orders.action_progress import (
+from orders.actions import status_texts, worker_steps
+from orders.actions.eligibility import objection_to
+from orders.actions.progress import (
     Settled,
     canceled_by,
 )
-from orders.actions import status_texts, worker_steps
-from orders.actions.eligibility import objection_to
 from orders.actions.requests import (
     Guard,
     locked,

@@ -18,12 +18,12 @@ from orders import (
     previews,
     rules,
 )
-from orders.action_progress import Goal
 from orders.actions import added_rules
 from orders.errors import Refusal
 from orders.models import ActionKind, Order, OrderAction, Outcome, RefundBudget, Returned
 from orders.policies import Ruling
 from orders.previews import Proposal
+from orders.shopify_port import Goal
 from orders.statuses import return_units
 
 # Facts that our own earlier steps change at Shopify; before a later step, a change in them proves

@@ -11,7 +11,6 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from orders import policies, previews
-from orders.action_progress import Goal
 from orders.actions import transitions, worker_steps
 from orders.actions.eligibility import (
     rule,
@@ -26,7 +25,7 @@ from orders.errors import ActionRefused, Refusal, StalePreview
 from orders.lock_waits import refused_when_busy
 from orders.models import ActionKind, ActionState, Order, OrderAction, Outcome
 from orders.policies import Ruling
-from orders.shopify_port import get_gateway
+from orders.shopify_port import Goal, get_gateway
 
 # An approval that was not given by then has to be requested again, on a fresh preview.
 APPROVAL_WITHIN: Final = timedelta(hours=4)

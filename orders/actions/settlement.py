@@ -8,14 +8,13 @@ from typing import Final
 
 from django.db import transaction
 
-from orders.action_progress import (
-    Goal,
+from orders.actions import worker_steps
+from orders.actions.progress import (
     canceled_by,
     is_evident,
     outcome,
     refund_of,
 )
-from orders.actions import worker_steps
 from orders.actions.transitions import move
 from orders.actions.worker_steps import (
     booked,
@@ -31,6 +30,7 @@ from orders.models import (
     OrderAction,
     OrderRefund,
 )
+from orders.shopify_port import Goal
 from orders.snapshot import OrderSnapshot
 
 _MAY_STILL_CHANGE: Final = (

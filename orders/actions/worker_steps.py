@@ -16,15 +16,15 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from core import queue, sweeps
-from orders.action_progress import (
+from orders.actions.eligibility import (
+    Objection,
+    objection_to,
+)
+from orders.actions.progress import (
     KEY_WINDOW,
     Move,
     Settled,
     Waiting,
-)
-from orders.actions.eligibility import (
-    Objection,
-    objection_to,
 )
 from orders.actions.status_texts import default_outcome
 from orders.actions.transitions import (

@@ -15,7 +15,7 @@ from core.sql import (
     select,
 )
 from orders import rules
-from orders.action_progress import (
+from orders.actions.progress import (
     canceled_by,
     refund_of,
 )

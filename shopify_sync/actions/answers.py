@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from core.json_types import JsonObject
-from orders.action_progress import Goal
 from orders.models import OrderAction
 from orders.previews import decode_proposal
-from orders.shopify_port import Accepted, NoOutcome, Rejected
+from orders.shopify_port import Accepted, Goal, NoOutcome, Rejected
 from shopify_sync import mapping
 
 _USER_ERRORS: Final = {

@@ -13,7 +13,6 @@ from typing import Final
 from django.conf import settings
 
 from core.json_types import JsonObject
-from orders.action_progress import Goal
 from orders.models import ActionKind, OrderAction, RefundMethod
 from orders.money import Money
 from orders.previews import Proposal, decode_proposal
@@ -21,7 +20,7 @@ from orders.previews.returns import (
     ReturnUnits,
     ThroughReturn,
 )
-from orders.shopify_port import Step
+from orders.shopify_port import Goal, Step
 from shopify_sync.api.documents import load
 
 SHOPIFY_NOTE_LENGTH: Final = 255

@@ -44,13 +44,13 @@ def _blind() -> None:
     from django.utils import timezone
 
     from orders import perform
-    from orders.action_progress import (
-        Settled,
-        ToSend,
-    )
     from orders.actions import (
         settlement,
         worker_steps,
+    )
+    from orders.actions.progress import (
+        Settled,
+        ToSend,
     )
     from orders.models import ActionState
 
@@ -64,7 +64,7 @@ def _blind() -> None:
     def nothing(*_: Any) -> bool:
         return False
 
-    perform.action_progress.next_move = send  # type: ignore[assignment]
+    perform.progress.next_move = send  # type: ignore[assignment]
     perform._accepted = accepted  # type: ignore[assignment]
     settlement.is_evident = nothing  # type: ignore[assignment]
 
@@ -79,11 +79,11 @@ def _trust_answers() -> None:
     from django.utils import timezone
 
     from orders import perform
-    from orders.action_progress import Settled
     from orders.actions import worker_steps
+    from orders.actions.progress import Settled
     from orders.models import ActionState
 
-    read = perform.action_progress.next_move
+    read = perform.progress.next_move
 
     def next_move(action: Any, snapshot: Any, **words: Any) -> Any:
         seen = dataclasses.replace(snapshot, cancelled_at=None) if not action.job_gid else snapshot
@@ -98,7 +98,7 @@ def _trust_answers() -> None:
         worker_steps.settle(action, end, now=timezone.now(), maybe_applied=False)
         return False
 
-    perform.action_progress.next_move = next_move  # type: ignore[assignment]
+    perform.progress.next_move = next_move  # type: ignore[assignment]
     perform._accepted = accepted  # type: ignore[assignment]
     perform._rejected = rejected  # type: ignore[assignment]
 
@@ -106,14 +106,14 @@ def _trust_answers() -> None:
 def _send_returns_again() -> None:
     """What was sent through a return without an answer is sent once more, as a refund is that
     Shopify has a key for."""
-    from orders import action_progress
+    from orders.actions import progress
 
     def move(index: int, action: Any, snapshot: Any, now: Any) -> Any:
-        if action_progress.refund_of(action, snapshot) is not None:
+        if progress.refund_of(action, snapshot) is not None:
             return None
-        return action_progress.ToSend(index)
+        return progress.ToSend(index)
 
-    action_progress._return_move = move
+    progress._return_move = move
 
 
 def _ack_early() -> None:
@@ -121,8 +121,8 @@ def _ack_early() -> None:
     a worker that survives carries it out, but after one that dies it is never taken up again."""
     from django.utils import timezone
 
-    from orders.action_progress import Settled
     from orders.actions import worker_steps
+    from orders.actions.progress import Settled
     from orders.models import ActionState
 
     real = worker_steps.claim
@@ -178,15 +178,15 @@ def _no_unknown() -> None:
     from django.utils import timezone
 
     from orders import perform
-    from orders.action_progress import (
+    from orders.actions import worker_steps
+    from orders.actions.progress import (
         Contradiction,
         Settled,
         ToSend,
     )
-    from orders.actions import worker_steps
     from orders.models import ActionState
 
-    release, next_move = worker_steps.release, perform.action_progress.next_move
+    release, next_move = worker_steps.release, perform.progress.next_move
     undone = {"is_doubtful": False, "maybe_applied": False}
 
     def forget(action: Any, *, state: ActionState, **words: Any) -> bool:
@@ -208,7 +208,7 @@ def _no_unknown() -> None:
         worker_steps.keep(action, **undone)
         return Settled(ActionState.REJECTED, "It did not happen.")
 
-    perform.action_progress.next_move = unseen
+    perform.progress.next_move = unseen
     worker_steps.release = forget  # type: ignore[assignment]
     worker_steps.human_needed = give_up  # type: ignore[assignment]
 

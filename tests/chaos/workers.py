@@ -147,8 +147,8 @@ def _shorten(temper: Temper) -> None:
     """Leases and back-offs in seconds instead of minutes; the order of things stays."""
     from datetime import timedelta
 
-    from orders import action_progress, perform
-    from orders.actions import worker_steps
+    from orders import perform
+    from orders.actions import progress, worker_steps
     from shopify_sync.api import breaker
 
     def set_(module: Any, name: str, value: Any) -> None:
@@ -160,7 +160,7 @@ def _shorten(temper: Temper) -> None:
     set_(perform, "_BACKOFF_S", (0.05, 0.1, 0.2, 0.3))
     set_(perform, "_POLL_S", (0.05, 0.05, 0.1, 0.2))
     # Longer than the practice store's late commits (faults.LATE_S).
-    set_(action_progress, "LATE_COMMIT", timedelta(seconds=5))
+    set_(progress, "LATE_COMMIT", timedelta(seconds=5))
 
 
 def _nothing() -> None:

@@ -266,7 +266,7 @@ def test_without_reading_first_and_with_a_new_key_a_lost_answer_refunds_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Negative control: both guards gone, the same loss pays the customer twice."""
-    from orders import action_progress
+    from orders.actions import progress
 
     shop.place()
     order = seen()
@@ -277,11 +277,9 @@ def test_without_reading_first_and_with_a_new_key_a_lost_answer_refunds_twice(
     action.steps[0]["variables"]["idempotencyKey"] = "a-fresh-key"
     with without_triggers(connection):
         OrderAction.objects.filter(pk=action.pk).update(steps=action.steps)
-    sends = iter([action_progress.ToSend(0)])
-    real = action_progress.next_move
-    monkeypatch.setattr(
-        action_progress, "next_move", lambda *a, **k: next(sends, None) or real(*a, **k)
-    )
+    sends = iter([progress.ToSend(0)])
+    real = progress.next_move
+    monkeypatch.setattr(progress, "next_move", lambda *a, **k: next(sends, None) or real(*a, **k))
     monkeypatch.setattr("orders.actions.settlement.is_evident", lambda *a: False)
     OrderAction.objects.update(next_attempt_at=None)
     from orders.tasks import perform_action

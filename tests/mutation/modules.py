@@ -8,7 +8,7 @@ from typing import Final
 # A folder stands for the modules in it.
 MODULES: Final = (
     "orders/rules.py",
-    "orders/action_progress.py",
+    "orders/actions/progress.py",
     "orders/policies.py",
     "orders/money.py",
     "orders/amount_input.py",

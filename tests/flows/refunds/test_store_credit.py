@@ -14,10 +14,9 @@ from django.test import Client
 
 from inbox.models import Conversation, Identity, IdentityKind
 from orders import (
-    action_progress,
     previews,
 )
-from orders.actions import worker_steps
+from orders.actions import progress, worker_steps
 from orders.models import ActionState, EventKind, Order, OrderAction, RefundMethod, Store
 from practice_store.changes import staff_actions as shop_actions
 from tests.conftest import logged_in
@@ -388,11 +387,9 @@ def test_without_reading_first_and_with_a_new_key_a_lost_answer_credits_twice(
     action.steps[0]["variables"]["idempotencyKey"] = "a-fresh-key"
     with without_triggers(connection):
         OrderAction.objects.filter(pk=action.pk).update(steps=action.steps)
-    sends = iter([action_progress.ToSend(0)])
-    real = action_progress.next_move
-    monkeypatch.setattr(
-        action_progress, "next_move", lambda *a, **k: next(sends, None) or real(*a, **k)
-    )
+    sends = iter([progress.ToSend(0)])
+    real = progress.next_move
+    monkeypatch.setattr(progress, "next_move", lambda *a, **k: next(sends, None) or real(*a, **k))
     monkeypatch.setattr("orders.actions.settlement.is_evident", lambda *a: False)
     OrderAction.objects.update(next_attempt_at=None)
     perform_action(action.pk)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from orders.action_progress import Goal
 from orders.models import ACTIVE_STATES, SETTLED_STATES, Outcome
+from orders.shopify_port import Goal
 
 PAGE = (Path(__file__).parents[3] / "docs" / "actions.md").read_text(encoding="utf-8")
 

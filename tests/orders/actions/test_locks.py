@@ -19,13 +19,13 @@ from django.db import OperationalError, connection, connections, models, transac
 from django.utils import timezone
 
 from orders import previews, services
-from orders.action_progress import Settled
 from orders.actions import (
     approvals,
     requests,
     uninstalls,
     worker_steps,
 )
+from orders.actions.progress import Settled
 from orders.errors import ActionRefused
 from orders.models import ActionState, Order, OrderAction, Policy, RefundBudget, Store
 from orders.previews import (

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from orders.action_progress import (
+from orders.actions.progress import (
     Contradiction,
-    Goal,
     Move,
     Settled,
     ToSend,
@@ -24,7 +23,7 @@ from orders.action_progress import (
     refund_of,
 )
 from orders.models import ActionKind, ActionState, OrderAction
-from orders.shopify_port import Job
+from orders.shopify_port import Goal, Job
 from orders.snapshot import MoneyBag, OrderSnapshot, Refund, RefundTransaction
 from tests.support.snapshots import NOW, bag, order, parcel
 

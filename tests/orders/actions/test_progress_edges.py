@@ -10,18 +10,17 @@ from typing import Any
 import pytest
 
 from orders import (
-    action_progress,
     policies,
 )
-from orders.action_progress import (
+from orders.actions import progress
+from orders.actions.progress import (
     Contradiction,
-    Goal,
     Settled,
     Waiting,
 )
 from orders.models import ActionKind, ActionState, Order, OrderAction, Outcome
 from orders.money import Money
-from orders.shopify_port import Job
+from orders.shopify_port import Goal, Job
 from orders.snapshot import OrderSnapshot, Refund, RefundTransaction
 from tests.support.snapshots import NOW, bag, order
 
@@ -44,8 +43,8 @@ def with_money(**more: Any) -> OrderAction:
     )
 
 
-def move(action: OrderAction, snapshot: OrderSnapshot, job: Job = Job.NONE) -> action_progress.Move:
-    return action_progress.next_move(action, snapshot, job=job, now=NOW)
+def move(action: OrderAction, snapshot: OrderSnapshot, job: Job = Job.NONE) -> progress.Move:
+    return progress.next_move(action, snapshot, job=job, now=NOW)
 
 
 @pytest.mark.parametrize("of", [action, with_money])
@@ -69,16 +68,16 @@ def test_a_refund_of_its_cancellation_counts_by_its_sum_though_it_has_no_parts()
     """A protected shop shows no transactions; the refund's own sum is there."""
     booked = Refund(gid="r", created_at=NOW - timedelta(minutes=10), total=bag("20.00"))
     sent = with_money(accepted_steps=1, step_last_sent_at=NOW - timedelta(minutes=10))
-    assert action_progress.refund_of(sent, canceled(booked)) == booked
+    assert progress.refund_of(sent, canceled(booked)) == booked
     # One of nothing is none: taking items back moves no money.
     empty = replace(booked, total=bag("0"))
-    assert action_progress.refund_of(sent, canceled(empty)) is None
+    assert progress.refund_of(sent, canceled(empty)) is None
 
 
 def test_a_cancellation_without_money_owns_no_refund() -> None:
     booked = Refund(gid="r", created_at=NOW - timedelta(minutes=10), total=bag("20.00"))
     sent = action(accepted_steps=1)
-    assert action_progress.refund_of(sent, canceled(booked)) is None
+    assert progress.refund_of(sent, canceled(booked)) is None
     assert isinstance(move(sent, canceled(booked)), Settled)
 
 
@@ -124,4 +123,4 @@ def test_an_action_that_sends_its_own_refund_claims_none_of_the_cancellation() -
         steps=[CANCEL, refund],
         step_last_sent_at=NOW - timedelta(minutes=10),
     )
-    assert action_progress.refund_of(sent, canceled(booked)) is None
+    assert progress.refund_of(sent, canceled(booked)) is None

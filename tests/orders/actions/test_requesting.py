@@ -12,7 +12,6 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from orders import policies, previews, services
-from orders.action_progress import Goal
 from orders.actions import (
     approvals,
     requests,
@@ -37,6 +36,7 @@ from orders.previews import (
     RefundChoice,
     build,
 )
+from orders.shopify_port import Goal
 from orders.snapshot import CustomerSnapshot, OrderSnapshot
 from tests.support.orders import FakeGateway, eur, stored
 from tests.support.snapshots import NOW, order, parcel, shipped

@@ -15,13 +15,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders import previews, services
-from orders.action_progress import Settled
 from orders.actions import (
     approvals,
     requests,
     transitions,
     worker_steps,
 )
+from orders.actions.progress import Settled
 from orders.models import ActionState, EventKind, Order, OrderAction, OrderEvent, Policy, Store
 from orders.previews import (
     RefundChoice,

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.action_progress import (
+from orders.actions.progress import (
     LATE_COMMIT,
     Contradiction,
-    Goal,
     Settled,
     ToSend,
     Waiting,
@@ -27,7 +26,7 @@ from orders.previews.returns import (
     ThroughReturn,
     through,
 )
-from orders.shopify_port import Job, Place
+from orders.shopify_port import Goal, Job, Place
 from orders.snapshot import LineQuantity, OrderSnapshot, Refund, Return, ReturnLine, ReverseLine
 from orders.statuses import return_units
 from orders.statuses.return_units import (

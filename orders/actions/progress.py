@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 from django.utils.translation import gettext as _
@@ -18,7 +17,7 @@ from django.utils.translation import gettext as _
 from orders import rules
 from orders.models import ActionKind, ActionState, OrderAction, Outcome, has_marker
 from orders.money import Money, total
-from orders.shopify_port import Job
+from orders.shopify_port import Goal, Job
 from orders.snapshot import OrderSnapshot, Refund
 from orders.statuses.money_moved import (
     any_failed,
@@ -35,15 +34,6 @@ LATE_COMMIT: Final = timedelta(minutes=2)
 _REFUND_FOLLOWS_WITHIN: Final = timedelta(hours=1)
 # Shopify's times have whole seconds, and records of one cancellation differ by a few.
 _CLOCK_LEEWAY: Final = timedelta(seconds=60)
-
-
-class Goal(StrEnum):
-    """What a step is meant to achieve."""
-
-    CANCEL_SHIPMENT = "cancel_shipment"
-    CANCEL_ORDER = "cancel_order"
-    REFUND = "refund"
-    RETURN = "return"
 
 
 @dataclass(frozen=True, slots=True)
