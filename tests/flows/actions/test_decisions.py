@@ -202,7 +202,6 @@ def uncertain(shop: Shop, ask: Callable[..., OrderAction]) -> OrderAction:
     """Sent 21 hours ago, never answered, and Shopify shows nothing."""
     shop.fault(operation="refundCreate", phase="drop_before", times=1)
     action = ask("5.00")
-    sweep_actions()
     OrderAction.objects.update(
         step_first_sent_at=timezone.now() - timedelta(hours=21), next_attempt_at=None
     )
