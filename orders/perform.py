@@ -1,4 +1,4 @@
-"""Carry out an OrderAction at Shopify: claim, read, decide, send, classify the answer.
+"""Carry out an OrderAction at Shopify: claim it, read, decide, send, and write down the answer.
 
 Three things keep anything from happening twice: the row with its frozen request and idempotency
 key, a fresh read before every send, and compare-and-set state changes (orders.actions.worker_steps).

@@ -1,8 +1,9 @@
 """The port through which orders reach Shopify; `settings.ORDERS_GATEWAY` names the implementation.
 
 This app must not know Shopify's wire format, yet its services need a fresh read, a suggested
-refund, and the exact requests to freeze before anything is sent. shopify_sync implements this
-protocol. Nothing here opens a transaction, and no method except `plan` may be called inside one.
+refund, and the exact requests to freeze before anything is sent; and its workers need to read an
+order and send those requests. shopify_sync implements this protocol. Nothing here opens a
+transaction, and no method except `plan` may be called inside one.
 """
 
 from __future__ import annotations
