@@ -169,7 +169,7 @@ STATIC_ROOT = VAR_DIR / "static"
 
 # The Celery broker, and the channel that wakes live updates. Empty: none (tests, a bare shell).
 REDIS_URL = env.text("REDIS_URL", "")
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES: dict[str, Any] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 # Trust X-Forwarded-For and -Proto. Turn this on only behind a proxy that sets both itself.
 TRUSTED_PROXY = env.flag("TRUSTED_PROXY")
