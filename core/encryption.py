@@ -1,13 +1,14 @@
 """Secrets at rest: columns encrypted with MultiFernet, masked if they are ever printed.
 
 Nothing else encrypts with FIELD_ENCRYPTION_KEYS: `rotate_keys` finds encrypted values by these two
-field types.
+field types, and through RESEALERS.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -108,6 +109,11 @@ def reseal(text: str) -> str:
         return box().rotate(text.encode()).decode() if text else ""
     except InvalidToken as error:
         raise UndecryptableSecret from error
+
+
+# For secrets in columns that aren't ours, such as a library's: each reseals its rows and returns what
+# they are and how many. Raises UndecryptableSecret.
+RESEALERS: Final[list[Callable[[], tuple[str, int]]]] = []
 
 
 if TYPE_CHECKING:

@@ -10,14 +10,19 @@ class InboxConfig(AppConfig):
     def ready(self) -> None:
         # Imported for their side effects: they register signal receivers, system checks, personal
         # data and dashboard tiles. accounts.admin replaces Django's own pages of users and groups.
+        from core import encryption
         from inbox import access, checks, dashboard, personal_data, receivers  # noqa: F401
         from inbox.accounts import (  # noqa: F401
             admin,
             audit,
             default_roles,
+            factors,
         )
         from orders.actions import added_rules
 
+        # Second factors are in a library's table.
+        if factors.reseal not in encryption.RESEALERS:
+            encryption.RESEALERS.append(factors.reseal)
         # Checks that the contact still owns the order before anything is sent to Shopify.
         if access.sending_refusal not in added_rules.RULES:
             added_rules.RULES.append(access.sending_refusal)

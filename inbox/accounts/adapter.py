@@ -13,6 +13,7 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -123,7 +124,11 @@ class MfaAdapter(DefaultMFAAdapter):
         return encryption.seal(text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        return encryption.unseal(encrypted_text)
+        try:
+            return encryption.unseal(encrypted_text)
+        except encryption.UndecryptableSecret as error:
+            # Never an empty secret, whose codes anyone can compute.
+            raise PermissionDenied from error
 
     def get_totp_issuer(self) -> str:
         return NAME

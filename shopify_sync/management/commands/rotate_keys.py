@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import models, transaction
 
 from core.encryption import (
+    RESEALERS,
     EncryptedTextField,
     SealedTextField,
     Secret,
@@ -38,6 +39,15 @@ class Command(BaseCommand):
                 count = self._rotate(model, fields)
                 names = ", ".join(field.attname for field in fields)
                 self.stdout.write(f"{model._meta.label}: {count} rows, {names}")
+        for resealer in RESEALERS:
+            try:
+                label, count = resealer()
+            except UndecryptableSecret as error:
+                raise CommandError(
+                    "A second factor was encrypted with a key that is not in "
+                    "FIELD_ENCRYPTION_KEYS: add that key after the others."
+                ) from error
+            self.stdout.write(f"{label}: {count} rows")
         audit.record(AuditKind.STORE, actor=None, after="secrets re-encrypted")
 
     def _rotate(self, model: type[models.Model], fields: list[Any]) -> int:

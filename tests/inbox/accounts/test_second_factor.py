@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
+from cryptography.fernet import Fernet
 from django.contrib.auth.models import Group, User
 from django.core import mail, signing
 from django.core.cache import cache
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
@@ -186,6 +188,19 @@ def test_secrets_follow_the_field_keys(alice: User) -> None:
     stored = Authenticator.objects.get().data["secret"]
     assert stored != SECRET
     assert encryption.unseal(stored) == SECRET
+
+
+def test_rotating_the_keys_takes_them_along(alice: User, settings: Any) -> None:
+    give_app(alice)
+    [old] = settings.FIELD_ENCRYPTION_KEYS
+    new = Fernet.generate_key().decode()
+    settings.FIELD_ENCRYPTION_KEYS = [new, old]
+    call_command("rotate_keys", verbosity=0)
+    settings.FIELD_ENCRYPTION_KEYS = [new]
+    assert enter_code(log_in("alice").client, code()).status_code == 302
+    # With the key lost, no code is right: neither does an empty secret take its place.
+    settings.FIELD_ENCRYPTION_KEYS = [old]
+    assert enter_code(log_in("alice").client, code()).status_code == 403
 
 
 # --- Asking again ---------------------------------------------------------------------------------
