@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from core import queue, sweeps
 from inbox import outbox
-from inbox.accounts import mail, throttling
+from inbox.accounts import mail, sessions, throttling
 from inbox.campaigns import (
     checkouts,
     marketing,
@@ -52,8 +52,9 @@ def send_account_mail(to: str, subject: str, text: str) -> None:
 
 @shared_task
 def prune_failed_log_ins() -> None:
-    """Delete old counters of wrong passwords."""
+    """Delete old counters of wrong passwords, and the lists of sessions that are long over."""
     throttling.prune(now=timezone.now())
+    sessions.prune(now=timezone.now())
 
 
 @shared_task

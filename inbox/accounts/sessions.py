@@ -105,6 +105,12 @@ def _end(began: datetime, now: datetime) -> datetime:
     return min(idle, began + timedelta(seconds=settings.SESSION_LONGEST_S))
 
 
+def prune(*, now: datetime) -> None:
+    """Forget addresses and browsers of sessions that are long over."""
+    over = now - timedelta(seconds=settings.SESSION_LONGEST_S) - timedelta(days=1)
+    UserSession.objects.filter(last_seen_at__lt=over).delete()
+
+
 def mark(request: HttpRequest, response: HttpResponse) -> None:
     """Set the cookie that says which agent logged in, or that they logged out."""
     shown = request.COOKIES.get(cookie_name(), "").partition(".")[0]

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import User
 from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
+from inbox.accounts import sessions
 from inbox.live import (
     access,
 )
@@ -432,6 +434,19 @@ def test_a_stream_ends_with_its_persons_rights(
         alice.groups.clear()
     else:
         User.objects.filter(pk=alice.pk).update(is_active=False)
+    heard.kind("ended")
+    assert heard.is_over()
+
+
+def test_a_stream_ends_at_once_with_a_session_that_is_ended_from_elsewhere(
+    listen: Callable[..., Stream], as_alice: Client, alice: User
+) -> None:
+    """Long before its next check."""
+    UserSession.objects.create(
+        user=alice, session_key=as_alice.session.session_key, ip="127.0.0.1", user_agent=""
+    )
+    heard = listen()
+    sessions.end_all(alice)
     heard.kind("ended")
     assert heard.is_over()
 
