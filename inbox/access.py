@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
+from inbox import customer_views
 from inbox.accounts import roles
 from inbox.accounts.roles import Agent
 from inbox.contacts import (
@@ -48,15 +49,19 @@ def conversations_for(agent: Agent) -> QuerySet[Conversation]:
 
 
 def get_conversation(agent: Agent, pk: int) -> Conversation:
-    """Return a conversation the agent may see. Raises Http404."""
-    return get_object_or_404(conversations_for(agent), pk=pk)
+    """Return a conversation the agent may see, and record that they saw it. Raises Http404."""
+    found = get_object_or_404(conversations_for(agent), pk=pk)
+    customer_views.note_contact(agent, found.contact_id)
+    return found
 
 
 def get_contact(agent: Agent, pk: int) -> Contact:
-    """Return a contact, provided the agent may read the inbox. Raises Http404."""
+    """Return a contact, provided the agent may read the inbox, and record it. Raises Http404."""
     if is_access_refused(agent, changes=False):
         raise Http404
-    return get_object_or_404(Contact, pk=pk)
+    found = get_object_or_404(Contact, pk=pk)
+    customer_views.note_contact(agent, found.pk)
+    return found
 
 
 def acting_refusal(agent: Agent, conversation: Conversation) -> Refusal | None:

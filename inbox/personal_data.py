@@ -20,6 +20,7 @@ from inbox.models import (
     Claim,
     Contact,
     Conversation,
+    CustomerView,
     DeliveryState,
     Draft,
     Identity,
@@ -461,6 +462,12 @@ register(
         apply=_delete,
     ),
     Rule(
+        name="viewed customers",
+        setting="RETENTION_VIEWS_DAYS",
+        due=lambda cutoff: CustomerView.objects.filter(hour__lt=cutoff),
+        apply=_delete,
+    ),
+    Rule(
         name="campaign messages",
         setting=_MONTHS,
         due=_old_campaign_messages,
@@ -496,6 +503,7 @@ REGISTRY.declare(
     key_hash="a hash",
     sealed_secret="encrypted",  # noqa: S106
 )
+REGISTRY.declare("inbox.CustomerView", kind="a word of ours")
 REGISTRY.declare("inbox.Route", key="a channel's number, or a way out")
 REGISTRY.declare("inbox.OptOut", digest="a keyed hash, kept so that they stay unsubscribed")
 REGISTRY.declare(

@@ -87,6 +87,7 @@ GROUPS: Final[tuple[tuple[str, str, dict[str, str]], ...]] = (
         {
             "orders.AuditEntry": "Append-only, tamper-evident record",
             "inbox.FailedLogIn": "Wrong passwords, counted",
+            "inbox.CustomerView": "Who opened which customer",
             "orders.PrivacyRequest": "Data requests and deletions",
             "orders.RedactedIdentity": "People whose data must not be imported again",
         },
@@ -122,6 +123,7 @@ _NAMES: Final = {
     "shopify_sync.Backfill": "Order imports",
     "shopify_sync.Comparison": "Nightly comparisons",
     "shopify_sync.Drift": "Sync differences",
+    "inbox.CustomerView": "Viewed customers",
     "inbox.Channel": "Help desk channels",
     "auth.User": "People",
     "auth.Group": "Roles",

@@ -16,6 +16,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
 from django.utils import translation
 
+from inbox import customer_views
 from inbox.accounts.default_roles import make_staff_roles
 from inbox.channels import keys
 from inbox.conversations import services
@@ -101,6 +102,12 @@ def _each_test_begins_in_english() -> Iterator[None]:
     """A page in another language leaves it active in its thread, which here is the tests' own."""
     yield
     translation.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def _each_test_begins_without_views() -> None:
+    """What a process remembers having recorded went with the last test's database."""
+    customer_views.forget()
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ _BOTH_VIEW: Final = {
         "policy",
     ),
     "shopify_sync": ("synccursor", "backfill", "comparison", "drift", "webhooktally"),
-    "inbox": ("campaign", "campaigntranslation"),
+    "inbox": ("campaign", "campaigntranslation", "customerview"),
     "auth": ("user", "group"),
 }
 _ADMINS_EDIT: Final = {

@@ -4,7 +4,8 @@ from inbox.admin import (
     campaigns,
     channels,
     conversations,
+    customer_views,
     frames,
 )
 
-__all__ = ["campaigns", "channels", "conversations", "frames"]
+__all__ = ["campaigns", "channels", "conversations", "customer_views", "frames"]

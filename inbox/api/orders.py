@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from inbox import access
+from inbox import access, customer_views
 from inbox.api.fields import StrictSerializer, TextField
 from inbox.api.problems import problem, prove_again, refused
 from inbox.panel import search
@@ -115,6 +115,7 @@ class OrderDetail(APIView):
     def get(self, request: Request, order_id: int) -> Response:
         """Get an order: badges, lines with tracking, money, and the actions you can take."""
         order = _order(order_id)
+        customer_views.note_order(request.user, order.pk)
         return Response(_full(order, access.money_refusal_for_order(request.user, order)))
 
 

@@ -20,6 +20,7 @@ from inbox.models.conversations import (
     Message,
     MessageKind,
 )
+from inbox.models.customer_views import CustomerView, ViewedKind
 from inbox.models.frames import FrameCode, FrameKind, HelpDeskFrame
 from inbox.models.live import LiveEvent
 from inbox.models.optouts import OptOut
@@ -41,6 +42,7 @@ __all__ = [
     "Contact",
     "Conversation",
     "ConversationState",
+    "CustomerView",
     "DeliveryState",
     "Draft",
     "DraftMode",
@@ -61,4 +63,5 @@ __all__ = [
     "Route",
     "SendState",
     "Via",
+    "ViewedKind",
 ]

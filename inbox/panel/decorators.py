@@ -7,12 +7,13 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.csrf import csrf_exempt
 
-from inbox import access
+from inbox import access, customer_views
 from inbox.frames import authentication
 from inbox.frames.tokens import FrameRefused
 from inbox.models import HelpDeskFrame
@@ -50,8 +51,10 @@ def in_frame(view: View) -> View:
         except FrameRefused as refused:
             return framed(request, refusal(refused), None)
         request.user = agent
+        place = InFrame(held, frame)
         try:
-            answer = view(request, place=InFrame(held, frame), **found)
+            answer = view(request, place=place, **found)
+            _note_view(agent, place, found)
         except (Http404, PermissionDenied) as error:
             # Not the site's error page, which would look at the session.
             code = 404 if isinstance(error, Http404) else 403
@@ -74,11 +77,21 @@ def in_window(view: View) -> View:
         if agent.pk != access.agent_of(request).pk:
             # Another agent's pass: for this one the window doesn't exist.
             raise Http404
-        answer = view(request, place=InWindow(held, frame), **found)
+        place = InWindow(held, frame)
+        answer = view(request, place=place, **found)
+        _note_view(agent, place, found)
         add_never_cache_headers(answer)
         return answer
 
     return wrapper
+
+
+def _note_view(agent: User, place: InFrame, found: dict[str, Any]) -> None:
+    """Record whose customer this frame showed; beside a conversation, inbox.access does that."""
+    if place.shown_contact_id is not None:
+        customer_views.note_contact(agent, place.shown_contact_id)
+    elif "order_id" in found:
+        customer_views.note_order(agent, found["order_id"])
 
 
 def refusal(refused: FrameRefused) -> HttpResponse:

@@ -241,6 +241,11 @@ class InFrame(Place):
             email=customer.email, phone=customer.phone, given_email=customer.claimed_email
         )
 
+    @property
+    def shown_contact_id(self) -> int | None:
+        """The contact whose orders this frame shows; None if we know the customer only by orders."""
+        return self._known.pk if self._known else None
+
     @cached_property
     def _known_identities(self) -> tuple[Identity, ...]:
         """All identities of that contact, removed ones included."""

@@ -21,7 +21,13 @@ from inbox.frames import (
     authentication,
     tokens,
 )
-from inbox.models import FrameCode, FrameKind, HelpDeskFrame
+from inbox.models import (
+    Conversation,
+    CustomerView,
+    FrameCode,
+    FrameKind,
+    HelpDeskFrame,
+)
 from orders.models import AuditEntry, AuditKind, Order, OrderAction
 from tests.conftest import logged_in
 from tests.support.shop import Shop, work_off
@@ -146,6 +152,31 @@ def test_a_signed_address_shows_the_customers_orders(
     assert "Refund" in page
     entry = AuditEntry.objects.filter(kind=AuditKind.LOG_IN).get()
     assert (entry.actor, entry.detail) == ("alice", {"frame": zammad.pk})
+
+
+def test_the_frame_records_whose_customer_it_showed(
+    shop: Shop, seen: Seen, alice: User, zammad: HelpDeskFrame, conversation: Conversation
+) -> None:
+    shop.place()
+    order = seen()
+    page = entered(zammad)
+    assert order.name in page.panel()
+    [row] = CustomerView.objects.all()
+    assert (row.viewer, row.kind) == (alice, "contact")
+    assert row.number == conversation.contact_id
+
+
+def test_without_a_contact_the_frame_records_the_order_that_was_opened(
+    shop: Shop, seen: Seen, alice: User, zammad: HelpDeskFrame
+) -> None:
+    shop.place()
+    order = seen()
+    page = entered(zammad)
+    page.panel()
+    assert not CustomerView.objects.exists()
+    assert page.get(f"orders/{order.pk}/").status_code == 200
+    [row] = CustomerView.objects.all()
+    assert (row.viewer, row.kind, row.number) == (alice, "order", order.pk)
 
 
 def test_a_signed_address_works_once(alice: User, zammad: HelpDeskFrame) -> None:
