@@ -53,7 +53,9 @@ def seal_for(seconds: float, *, whole: bool = False) -> int:
         count += len(waiting)
         if scan:
             AuditScan.objects.filter(pk=1).update(next_id=end + 1)
-        if time.monotonic() >= until:
+        # Without a place to go on from, only a turn that has sealed something may end: passing over
+        # a busy hour's sealed entries must not use up every turn.
+        if (waiting or scan) and time.monotonic() >= until:
             return count
     if scan:
         AuditScan.objects.filter(pk=1).update(next_id=1)
