@@ -195,6 +195,12 @@ def agreeing_refusal(policy: Policy | None, action: OrderAction, order: Order) -
     return Refusal("not_approver", _("Your role can’t approve this."))
 
 
+def needs_signature(policy: Policy | None, action: OrderAction) -> bool:
+    """Whether approving this action requires the passkey of the approver, who has this policy."""
+    limit = policy.sign_above if policy else None
+    return limit is not None and action.amount_shop > limit
+
+
 def spent_today(
     user: User, store: Store, *, now: datetime, besides: OrderAction | None = None
 ) -> Decimal:

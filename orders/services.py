@@ -6,8 +6,10 @@ from orders.actions.approvals import (
     decline,
     expire_approvals,
     keep_money,
+    needs_signature,
     settle_by_hand,
     settling_refusal,
+    signing_request,
 )
 from orders.actions.requests import (
     Guard,
@@ -69,6 +71,7 @@ __all__ = [
     "mark_missing",
     "mark_partial_dirty",
     "mark_unread_customers",
+    "needs_signature",
     "note_checkout",
     "note_merge",
     "record_checkout",
@@ -77,5 +80,6 @@ __all__ = [
     "request_action",
     "settle_by_hand",
     "settling_refusal",
+    "signing_request",
     "withdraw",
 ]

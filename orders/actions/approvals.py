@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -36,6 +37,8 @@ from orders.actions.worker_steps import (
     ending,
     record_failure,
 )
+from orders.audit import signatures
+from orders.audit.signatures import SignatureRefused, Signed
 from orders.errors import ActionRefused, Refusal, ShopUnreachable, StalePreview
 from orders.lock_waits import refused_when_busy
 from orders.models import (
@@ -51,6 +54,10 @@ from orders.models import (
 from orders.money import Money
 from orders.shopify_port import get_gateway
 
+logger = logging.getLogger(__name__)
+
+# A signature counts for this long after it was asked for.
+_SIGNED_WITHIN: Final = timedelta(minutes=5)
 # If Shopify has not let us read the order for this long, a supervisor may decide without a read.
 _UNREACHABLE_FOR: Final = timedelta(days=1)
 
@@ -85,8 +92,12 @@ def settling_refusal(by: User) -> Refusal | None:
 
 
 @refused_when_busy()
-def approve(*, action_id: int, by: User, guard: Guard, now: datetime) -> OrderAction:
+def approve(
+    *, action_id: int, by: User, guard: Guard, now: datetime, signed: Signed | None = None
+) -> OrderAction:
     """Approve exactly what was proposed, checked against a fresh read of the order.
+
+    Above the limit in the approver's policy, `signed` must be their passkey's signature of it.
 
     Once every required approval is given, the action is queued for Shopify. Reads Shopify first,
     so don't call it inside a transaction. Raises ActionRefused, ShopUnreachable, and StalePreview
@@ -100,6 +111,7 @@ def approve(*, action_id: int, by: User, guard: Guard, now: datetime) -> OrderAc
         action = locked(action_id)
         if refusal := approval_refusal(action, by) or guard(action.order):
             raise ActionRefused(refusal)
+        signature = _checked_signature(action, by, signed, now)
         stale = _why_stale(action, now)
         if stale:
             outcome, text = stale
@@ -112,12 +124,60 @@ def approve(*, action_id: int, by: User, guard: Guard, now: datetime) -> OrderAc
                 outcome=outcome,
             )
         else:
-            _record_approval(action, by, now)
+            _record_approval(action, by, now, signature)
         tell(action.order_id)
     if stale:
         outcome, text = stale
         raise StalePreview(text or status_texts.label(outcome), outcome=outcome)
     return action
+
+
+def needs_signature(action: OrderAction, by: User) -> bool:
+    """Whether this person's approval of this action requires their passkey."""
+    return policies.needs_signature(policies.policy_of(by, action.order.store), action)
+
+
+def signing_request(action: OrderAction, by: User, *, now: datetime) -> tuple[str, str, bytes]:
+    """Return what a request for a signature consists of: nonce, time, and the challenge to sign."""
+    nonce, at = signatures.new_nonce(), now.isoformat()
+    text = signatures.document(action, by, nonce=nonce, at=at)
+    return nonce, at, signatures.challenge_of(text)
+
+
+def _checked_signature(
+    action: OrderAction, by: User, signed: Signed | None, now: datetime
+) -> dict[str, str]:
+    """Return the signature as the log keeps it; empty if none is needed or given.
+
+    One that is given must be valid, needed or not: callers take it as proof of who is there. Raises
+    ActionRefused.
+
+    The document is built again from the locked action, so a signature of anything else fails.
+    """
+    if signed is None:
+        if not needs_signature(action, by):
+            return {}
+        raise ActionRefused(
+            Refusal(
+                "signature_needed",
+                _("Approving this requires your passkey."),
+                _("Use “Approve with passkey” on the Decisions page."),
+            )
+        )
+    if not 0 <= signatures.age_s(signed.at, now=now) <= _SIGNED_WITHIN.total_seconds():
+        raise ActionRefused(Refusal("signature_late", _("That took too long."), _("Try again.")))
+    try:
+        text = signatures.document(action, by, nonce=signed.nonce, at=signed.at)
+        return signatures.check(signed, text)
+    except SignatureRefused as error:
+        logger.warning("approval of action %s: signature refused: %s", action.pk, error)
+        raise ActionRefused(
+            Refusal(
+                "signature_refused",
+                _("The passkey’s signature isn’t valid for this request."),
+                _("Reload the page and try again."),
+            )
+        ) from error
 
 
 def _why_stale(action: OrderAction, now: datetime) -> tuple[Outcome, str] | None:
@@ -335,11 +395,14 @@ def keep_money(*, order_id: int, by: User, reason: str) -> Order:
     return order
 
 
-def _record_approval(action: OrderAction, by: User, now: datetime) -> None:
+def _record_approval(
+    action: OrderAction, by: User, now: datetime, signature: dict[str, str]
+) -> None:
     """Count one approval; the last one that is needed queues the action."""
     is_first = action.approved_by_id is None
     approver = {"approved_by_id" if is_first else "co_approved_by_id": by.pk}
     given = 1 if is_first else 2
+    proof: dict[str, Any] = {"signature": signature} if signature else {}
     audit.record(
         AuditKind.APPROVAL,
         actor=by,
@@ -349,6 +412,7 @@ def _record_approval(action: OrderAction, by: User, now: datetime) -> None:
         amount=action.money,
         given=given,
         needed=action.approvals_needed,
+        **proof,
     )
     if given < action.approvals_needed:
         OrderAction.objects.filter(pk=action.pk, state=action.state).update(**approver)

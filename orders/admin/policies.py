@@ -61,6 +61,10 @@ class PolicyAdmin(DeskAdmin):
         "may_approve_up_to": (
             "The largest refund by someone else that this role can approve. 0: none. Empty: any."
         ),
+        "sign_above": (
+            "Approving a larger refund requires the approver's passkey, whose signature is kept in "
+            "the audit log. Empty: never."
+        ),
         "cancel": "The limits above also apply to a cancellation with a refund.",
     }
     fieldsets = [
@@ -77,7 +81,7 @@ class PolicyAdmin(DeskAdmin):
             },
         ),
         ("With approval", {"fields": ["approval_up_to", "two_approvers_above"]}),
-        ("Approving others", {"fields": ["may_approve_up_to"]}),
+        ("Approving others", {"fields": ["may_approve_up_to", "sign_above"]}),
     ]
 
     class Media:

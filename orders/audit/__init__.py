@@ -9,9 +9,10 @@ check_actions   compare the actions with what the log says of them (orders.audit
 from orders.audit.actions import check_actions
 from orders.audit.entries import current_actor, record
 from orders.audit.sealing import seal, seal_for
-from orders.audit.verification import Verification, verify
+from orders.audit.verification import PASSKEY_ADDED, Verification, verify
 
 __all__ = [
+    "PASSKEY_ADDED",
     "Verification",
     "check_actions",
     "current_actor",

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from django.utils import timezone
 
-from orders.audit import chain, heads, restores, sealing
+from orders.audit import chain, heads, restores, sealing, signatures
 from orders.models import AuditEntry, AuditKind, AuditSeal
 
 # The sealing job has run several times by then.
@@ -22,6 +22,8 @@ _SEALED_WITHIN: Final = timedelta(minutes=10)
 _SLICE: Final = 1000
 # Problems that are kept word for word; the rest are counted.
 _NAMED: Final = 200
+# What the entry of a new passkey says was changed.
+PASSKEY_ADDED: Final = "passkey added"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,13 @@ class Verification:
 
     `problems` holds one sentence per problem; empty means the log is intact. `notes` says what an
     operator should know although it is no problem. `unkeyed`: links in the old format without key.
+    `signed`: approvals signed with a passkey, all of which were checked.
     """
 
     entries: int
     sealed: int
     unkeyed: int
+    signed: int
     problems: tuple[str, ...]
     notes: tuple[str, ...]
     head: str
@@ -64,6 +68,8 @@ class _Walk:
     wanted: dict[str, str] = field(default_factory=dict)
     # Heads that a restored backup took away, each with the restore's date and reason.
     lost: dict[str, str] = field(default_factory=dict)
+    seen: signatures.Seen = field(default_factory=signatures.Seen)
+    signed: int = 0
     problems: list[str] = field(default_factory=list)
     unnamed: int = 0
 
@@ -102,6 +108,7 @@ def verify(
         entries=walk.sealed + waiting,
         sealed=walk.sealed,
         unkeyed=walk.unkeyed,
+        signed=walk.signed,
         problems=tuple(walk.problems),
         notes=tuple(notes),
         head=walk.previous,
@@ -152,8 +159,7 @@ def _check(walk: _Walk, links: list[_Link]) -> None:
             walk.found(f"Entry {link.entry_id} was deleted.")
         else:
             _check_hash(walk, link, entry)
-            if entry["kind"] == AuditKind.RESTORE:
-                _remember_restore(walk, entry)
+            _take_in(walk, entry)
         walk.seq, walk.previous = link.seq, link.hash
         walk.wanted.pop(link.hash, None)
 
@@ -176,6 +182,20 @@ def _check_hash(walk: _Walk, link: _Link, entry: chain.Entry) -> None:
         expected = chain.keyed_hash(key, link.seq, link.prev_hash, entry)
     if not hmac.compare_digest(expected, link.hash):
         walk.found(f"Entry {link.entry_id} was changed.")
+
+
+def _take_in(walk: _Walk, entry: chain.Entry) -> None:
+    """Remember what later entries are judged by, and judge a signed approval."""
+    detail = entry["detail"]
+    if entry["kind"] == AuditKind.RESTORE:
+        _remember_restore(walk, entry)
+    elif entry["kind"] == AuditKind.PERMISSIONS and detail.get("change") == PASSKEY_ADDED:
+        owner = (detail.get("user"), detail.get("public_key"))
+        walk.seen.passkeys[detail.get("credential_id")] = owner
+    elif entry["kind"] == AuditKind.APPROVAL and "signature" in detail:
+        walk.signed += 1
+        if problem := signatures.problem_of(entry, walk.seen):
+            walk.found(f"The signature of approval {entry['id']} is not valid. {problem}")
 
 
 def _remember_restore(walk: _Walk, entry: chain.Entry) -> None:

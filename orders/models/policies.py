@@ -89,6 +89,14 @@ class Policy(models.Model):
         "any.",
     )
 
+    sign_above = money_field(
+        null=True,
+        blank=True,
+        validators=_NOT_NEGATIVE,
+        verbose_name="passkey above",
+        help_text="Approving a larger refund requires the approver's passkey. Empty: never.",
+    )
+
     class Meta:
         verbose_name_plural = "policies"
         ordering = ["role", "store"]
