@@ -37,7 +37,10 @@ SHOWN_AT_MOST: Final = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRow:
-    """An action that waits for approval. `refusal`: why this user may not decide it, if so."""
+    """An action that waits for approval. `refusal`: why this user may not decide it, if so.
+
+    `needs_passkey`: approving it takes this user's passkey.
+    """
 
     action: OrderAction
     who: str
@@ -45,6 +48,7 @@ class ApprovalRow:
     facts: tuple[tuple[str, str], ...]
     url: str
     refusal: Refusal | None
+    needs_passkey: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +165,9 @@ def _approval(
         facts=tuple(facts),
         url=_origin_url(action) or urls.get(action.order_id, ""),
         refusal=refusal,
+        needs_passkey=policies.needs_signature(
+            policies.policy_at(held, action.order.store), action
+        ),
     )
 
 

@@ -97,6 +97,7 @@ pages = [
     path("orders/", contacts.search_orders, name="order_search"),
     path("decisions/", decisions.page, name="decisions"),
     path("decisions/<int:action_id>/approve/", decisions.approve, name="approve"),
+    path("decisions/<int:action_id>/signing/", decisions.signing_options, name="signing_options"),
     path("decisions/<int:action_id>/decline/", decisions.decline, name="decline"),
     path("decisions/<int:action_id>/settle/", decisions.settle, name="settle"),
     path("decisions/orders/<int:order_id>/keep/", decisions.keep, name="keep"),

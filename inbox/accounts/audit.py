@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.models import Model
@@ -17,6 +18,7 @@ from django.db.models.signals import m2m_changed, post_delete, post_save, pre_sa
 from django.dispatch import receiver
 
 from core.request_origin import current_origin
+from inbox.accounts import passkeys
 from orders import audit
 from orders.models import AuditKind
 
@@ -108,6 +110,38 @@ def _role_saved(sender: object, instance: Group, created: bool, **_: object) -> 
         actor=audit.current_actor(),
         change="created" if created else "saved",
         **_names(instance),
+    )
+
+
+@receiver(post_save, sender=Authenticator)
+def _factor_saved(sender: object, instance: Authenticator, created: bool, **_: object) -> None:
+    if not created:
+        return
+    if passkey := passkeys.public_parts(instance):
+        # `audit_verify` accepts a signed approval only from a passkey that the log has seen.
+        credential_id, public_key = passkey
+        parts = {"credential_id": credential_id, "public_key": public_key}
+        _factor_changed(instance, audit.PASSKEY_ADDED, **parts)
+    else:
+        _factor_changed(instance, f"{instance.type} added")
+
+
+@receiver(post_delete, sender=Authenticator)
+def _factor_deleted(sender: object, instance: Authenticator, **_: object) -> None:
+    passkey = passkeys.public_parts(instance)
+    if passkey:
+        _factor_changed(instance, "passkey removed", credential_id=passkey[0])
+    else:
+        _factor_changed(instance, f"{instance.type} removed")
+
+
+def _factor_changed(factor: Authenticator, change: str, **parts: Any) -> None:
+    audit.record(
+        AuditKind.PERMISSIONS,
+        actor=audit.current_actor(),
+        user=factor.user_id,
+        change=change,
+        **parts,
     )
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from inbox import (
     access,
     decisions,
     fragment_requests,
+    signed_approvals,
 )
-from inbox.accounts import reauthentication
+from inbox.accounts import passkeys, reauthentication
 from orders import services
 from orders.actions import status_texts
 from orders.errors import ActionRefused, ShopUnreachable, StalePreview
@@ -30,8 +32,11 @@ NOTE_LENGTH = 200
 def page(request: HttpRequest) -> HttpResponse:
     """Show the whole page, or only its lists for a live update."""
     agent = access.agent_of(request)
+    found = decisions.decisions(agent)
+    takes_passkey = any(row.needs_passkey for row in found.approvals)
     context = {
-        "decisions": decisions.decisions(agent),
+        "decisions": found,
+        "has_passkey": takes_passkey and passkeys.exist_for(agent),
         "section": "decisions",
         "is_live": True,
     }
@@ -42,20 +47,37 @@ def page(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def approve(request: HttpRequest, action_id: int) -> HttpResponse:
-    """Approve an action exactly as it was proposed. Whoever approves has just proven who they are."""
-    if reauthentication.is_due(request):
+    """Approve an action exactly as it was proposed, signed with a passkey above the limit.
+
+    Whoever approves has just proven who they are: by that signature, or by logging in again.
+    """
+    agent = access.agent_of(request)
+    signed = signed_approvals.answer(request, action_id, agent)
+    if signed is None and reauthentication.is_due(request):
         return reauthentication.ask(request, back=reverse("inbox:decisions"))
 
     def act() -> str:
         action = services.approve(
             action_id=action_id,
-            by=access.agent_of(request),
+            by=agent,
             guard=access.approving_refusal,
             now=timezone.now(),
+            signed=signed,
         )
         return _("Approved: %s") % status_texts.what(action)
 
     return _decide(request, act)
+
+
+@require_GET
+@never_cache
+def signing_options(request: HttpRequest, action_id: int) -> HttpResponse:
+    """Return what the browser's passkey is asked to sign, for navigator.credentials.get."""
+    agent = access.agent_of(request)
+    action = get_object_or_404(OrderAction.objects.select_related("order__store"), pk=action_id)
+    if services.approval_refusal(action, agent) or not passkeys.exist_for(agent):
+        return HttpResponse(status=409)
+    return JsonResponse({"request_options": signed_approvals.ask(request, action, agent)})
 
 
 @require_POST
