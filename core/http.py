@@ -5,7 +5,7 @@ worker for as long as it likes. Here a watchdog thread shuts the connection down
 whatever it is doing. When a call fails, `NoAnswer.has_sent` says whether any byte of the request
 may have left.
 
-Where somebody else names the host, a pool of `pool(is_public_only=True)` connects to the public
+If the host comes from outside, a pool of `pool(is_public_only=True)` connects to the public
 internet only. The name is resolved once, every address is checked, and the connection goes to one
 of exactly these: a name server that gives another address a moment later changes nothing. Host
 header, SNI and certificate stay those of the name.

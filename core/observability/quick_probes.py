@@ -1,7 +1,7 @@
 """/livez and /readyz as ASGI: they answer however busy Django's threads are.
 
-A probe that waits for a thread fails when the server is merely busy, and whatever watches it then
-restarts a server that works. `health.Probes` answers the same paths on other servers.
+A probe that waits for a thread fails when the server is merely busy, and a supervisor that relies on
+it would restart a server that works. `health.Probes` answers the same paths on other servers.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ PATHS: Final = frozenset({"/livez", "/readyz"})
 class QuickProbes:
     """ASGI application for PATHS; one per event loop.
 
-    /readyz asks the database on a thread of its own. Probes that arrive meanwhile share its answer,
-    so that a flood of them costs one query at a time.
+    /readyz asks the database on a thread of its own. Probes that arrive in the meantime share its
+    answer, so that a flood of them costs one query at a time.
     """
 
     def __init__(self) -> None:
@@ -55,8 +55,7 @@ def _database_answers() -> bool:
     except DatabaseError:
         return False
     finally:
-        # Each probe connects anew: that is part of the question, and nothing else closes a
-        # connection that broke.
+        # Each probe opens its own connection: whether that works is part of the question.
         connection.close()
     return True
 

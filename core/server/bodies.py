@@ -12,8 +12,8 @@ from typing import Any, Final
 
 # For the whole body, however fast its parts arrive.
 BODY_WITHIN_S: Final = 20.0
-# Of all bodies that are arriving in this process. Small ones are taken even then, so that nobody
-# can keep others from sending by holding that much back.
+# Of all bodies that are arriving in this process. Small ones are taken even then: otherwise a few
+# clients that hold large ones back would keep everyone from sending.
 MOST_WAITING_BYTES: Final = 64 * 2**20
 ALWAYS_TAKEN: Final = 64 * 1024
 _TEXTS: Final = {
@@ -51,7 +51,7 @@ class WholeBodies:
         if isinstance(body, int):
             await refuse(send, body)
             return
-        if _is_in_form(b"\0", headers, body) or _is_in_form(b"%00", headers, body):
+        if _has_nul_in_form(headers, body):
             await refuse(send, 400)
             return
         await self._application({**scope, "headers": headers}, _Replay(body, receive), send)
@@ -90,7 +90,7 @@ class WholeBodies:
 
 
 class _Replay:
-    """`receive` for the application: the body at once, then whatever comes after it."""
+    """`receive` for the application: the body at once, then what comes after it."""
 
     def __init__(self, body: bytes, receive: Any) -> None:
         self._body: bytes | None = body
@@ -119,11 +119,12 @@ async def refuse(send: Any, status: int) -> None:
     await send({"type": "http.response.body", "body": text})
 
 
-def _is_in_form(nul: bytes, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+def _has_nul_in_form(headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
     kind = dict(headers).get(b"content-type", b"").lower()
-    is_encoded = kind.startswith(b"application/x-www-form-urlencoded")
-    is_plain = kind.startswith(b"multipart/form-data") and nul == b"\0"
-    return (is_encoded or is_plain) and nul in body
+    if kind.startswith(b"application/x-www-form-urlencoded"):
+        return b"\0" in body or b"%00" in body
+    # No form of ours sends files, which could hold one.
+    return kind.startswith(b"multipart/form-data") and b"\0" in body
 
 
 def _has_nul(path: bytes, query: bytes) -> bool:

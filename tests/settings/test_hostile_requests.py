@@ -1,4 +1,4 @@
-"""What a client sends, or doesn't send, costs nobody else anything: limits, deadlines, threads.
+"""What a client sends, or doesn't send, costs the others nothing: limits, deadlines, threads.
 
 Each limit is also tried on the server as it would be without ours.
 """
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import uvicorn
 from a2wsgi import WSGIMiddleware
-from django.test import Client
+from django.test import Client, RequestFactory
 from rest_framework.parsers import JSONParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -51,7 +51,7 @@ def serving(application: Any, http_protocol: Any = BoundedProtocol) -> Iterator[
     config.lifespan = "off"
     server = uvicorn.Server(config)
     sock = web.listening("127.0.0.1", 0)
-    # Otherwise the kernel takes megabytes that nobody reads.
+    # Otherwise the kernel takes megabytes before anyone reads them.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
     thread.start()
@@ -246,6 +246,20 @@ def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
             assert len(read_all(line)) < 2**20
         with speaking(port, ask_for) as line:
             assert len(read_all(line)) > 2**21
+
+
+@pytest.mark.parametrize(("application", "most"), [("ours", 20), ("control", 10**9)])
+def test_a_large_file_leaves_its_thread_in_few_pieces(application: str, most: int) -> None:
+    """Otherwise a few clients that ask for the largest file keep all threads busy handing it over."""
+    path = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
+    called = asgi._in_large_pieces if application == "ours" else asgi.django_application
+    answer = called(RequestFactory().get(path).environ, lambda *_: None)
+    pieces = [len(piece) for piece in answer]
+    answer.close()
+    assert sum(pieces) > 10**6
+    assert len(pieces) <= most
+    if application == "control":
+        assert len(pieces) > 200
 
 
 def test_bodies_are_bounded_by_who_sends_them(port: int) -> None:

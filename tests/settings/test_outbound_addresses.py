@@ -1,4 +1,4 @@
-"""No address that somebody else gives makes this server call, or send a browser to, another place.
+"""No address from outside makes this server call, or send a browser to, the wrong place.
 
 Every name is answered by a resolver of the test, and every connection is noted before it leaves.
 The corpus is also run through an ordinary pool, which connects to nearly all of it.

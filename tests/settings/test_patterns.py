@@ -319,7 +319,7 @@ def test_modules_take_patterns_from_re_alone() -> None:
     "text",
     ["a" * 30_000, "a." * 15_000, "a%40" * 8_000, "hmac=" + '"' * 30_000, "{{" * 15_000],
 )
-def test_masking_a_log_line_takes_time_that_nobody_notices(text: str) -> None:
+def test_masking_a_hostile_line_takes_little_longer_than_any(text: str) -> None:
     """The growth says nothing about the factor. Thirty times what an innocent line needs is plenty:
     the old email pattern took thousands of times that."""
     innocent = "The conversation 17 was assigned to bob. " * (len(text) // 41)
