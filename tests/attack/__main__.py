@@ -44,7 +44,7 @@ class Report:
         return sum(n for status, n in self.hostile.items() if status[0] == "5" and status != "503")
 
     def is_good(self, times_slower: float) -> bool:
-        """Whether nobody was hurt, and every hostile request was understood as such."""
+        """Whether no honest client was hurt, and no hostile request broke anything."""
         hurt = self.workers_lost or self.failed or self.server_errors
         return not hurt and self.slower < times_slower
 

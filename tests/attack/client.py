@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from types import TracebackType
 from typing import Self
 
@@ -10,11 +11,16 @@ from typing import Self
 PROXY = "X-Forwarded-Proto: https\r\nX-Forwarded-For: 127.0.0.1\r\n"
 
 
+# The server closes a connection that was idle for five seconds.
+IDLE_S = 3.0
+
+
 class Line:
     """A connection to the server on this machine; use it as an async context manager."""
 
     def __init__(self, port: int) -> None:
         self._port = port
+        self._used_at = 0.0
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -35,7 +41,10 @@ class Line:
         self._reader = self._writer = None
 
     async def send(self, text: bytes) -> None:
-        """Connect if need be, and send."""
+        """Connect if need be, and send. An idle connection may be closed by now, so it isn't used."""
+        if time.monotonic() - self._used_at > IDLE_S:
+            self.close()
+        self._used_at = time.monotonic()
         if self._writer is None or self._writer.is_closing():
             self._reader, self._writer = await asyncio.open_connection(
                 "127.0.0.1", self._port, limit=2**20

@@ -38,7 +38,7 @@ def test_six_attackers_cost_no_worker_and_no_honest_request() -> None:
         (0, {}, 30.0, False),
     ],
 )
-def test_a_report_is_good_only_if_nobody_was_hurt(
+def test_a_report_is_good_only_if_no_one_was_hurt(
     lost: int, failed: dict[str, int], attacked_ms: float, is_good: bool
 ) -> None:
     calm, hostile = {"page": 10.0}, {"414": 9, "503": 1, "held open": 5}
