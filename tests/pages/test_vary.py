@@ -131,6 +131,8 @@ ELSEWHERE: Final = {
     ("core/request_origin.py", "X-Request-ID"),
     ("core/request_origin.py", "X-Forwarded-For"),
     ("core/observability/health.py", "*"),
+    # Named in a mail, not in the response.
+    ("inbox/views/log_in.py", "User-Agent"),
     ("shopify_sync/webhooks/view.py", "*"),
 }
 
