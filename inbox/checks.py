@@ -1,4 +1,4 @@
-"""System checks that find a broken SMS provider at startup, before a customer does."""
+"""System checks that find a broken SMS provider, or log-ins that are too easy, at startup."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ from django.conf import settings
 from django.core import checks
 
 from inbox.channels import sms
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def second_factors_are_required(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Warn if people who can move money log in with a password alone."""
+    if settings.SECOND_FACTOR_REQUIRED:
+        return []
+    return [
+        checks.Warning(
+            "SECOND_FACTOR_REQUIRED is off: one guessed password is enough to move money.",
+            hint="Remove it from the environment.",
+            id="inbox.W001",
+        )
+    ]
 
 
 @checks.register(checks.Tags.compatibility)

@@ -65,6 +65,7 @@ def people(agents: int, conversations: int) -> People:
     from inbox.models import Channel
     from orders.models import Store
     from shopify_sync.models import ShopConnection
+    from tests.support.signing_in import give_app
 
     store = Store.objects.create(domain=SHOP, currency="EUR")
     ShopConnection.objects.create(store=store, access_token="t", api_secret=SECRET.decode())
@@ -84,6 +85,8 @@ def people(agents: int, conversations: int) -> People:
     for number in range(agents):
         user = User.objects.create_user(f"agent{number}")
         user.groups.add(Group.objects.get(name="agents"))
+        # In production, agents without a second factor can do nothing but set one up.
+        give_app(user)
         client = Client()
         client.force_login(user)
         name = settings.SESSION_COOKIE_NAME
