@@ -11,14 +11,14 @@ from typing import Any
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.signals import password_changed, password_reset
 from allauth.mfa.models import Authenticator
-from allauth.mfa.signals import authenticator_added
+from allauth.mfa.signals import authentication_failed, authenticator_added
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import transaction
 from django.dispatch import receiver
 from django.utils import timezone
 
 from core import queue
-from inbox.accounts import sessions
+from inbox.accounts import notices, sessions, throttling
 from inbox.campaigns import (
     late_tracking,
     marketing,
@@ -128,6 +128,13 @@ def end_other_sessions(
         return
     record_authentication(request, user, method="mfa", id=authenticator.pk, type=authenticator.type)
     sessions.end_all(user, but=request.session.session_key)
+
+
+@receiver(authentication_failed)
+def count_wrong_code(sender: object, *, request: Any, user: Any, **_: object) -> None:
+    """Count a wrong code like a wrong password, and warn its owner: their password is known."""
+    if throttling.failed_code(request, user, now=timezone.now()) == throttling.WARNED:
+        notices.wrong_codes(user)
 
 
 @receiver(user_logged_out)

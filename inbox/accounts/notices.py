@@ -76,3 +76,12 @@ def factors_removed(user: User) -> None:
         "once."
     ) % {"name": user.username}
     mail.send(user.email, _("Your second factors were removed"), text)
+
+
+def wrong_codes(user: User) -> None:
+    """Warn a person that someone knows their password, but not their second factor."""
+    text = _(
+        "Someone entered the right password of your account %(name)s several times, but not the "
+        "right code. If that wasn’t you, change your password at once: %(link)s"
+    ) % {"name": user.username, "link": f"{settings.PUBLIC_URL}/account/"}
+    mail.send(user.email, _("Wrong codes for your account in Agent Inbox"), text)

@@ -42,6 +42,8 @@ ROWS_PER_HOUR: Final = 20_000
 KEPT: Final = timedelta(days=30)
 # Failures of an account in an hour that are worth an entry in the audit log.
 _AUDITED: Final = frozenset({FREE, 10 * FREE, 100 * FREE})
+# Wrong codes after a right password, within an hour, until the account's owner is warned.
+WARNED: Final = 3
 _SALT: Final = "inbox.throttling"
 _DEVICE_AGE_S: Final = 365 * 86400
 _DEVICES: Final = 8
@@ -116,6 +118,18 @@ def failed(tried: Attempt, *, now: datetime) -> None:
         count, _last = _sum(rows.filter(user=tried.user))
         if count in _AUDITED:
             audit.record(AuditKind.LOG_IN_FAILED, actor=None, user=tried.user.pk, within_hour=count)
+
+
+def failed_code(request: HttpRequest, user: User, *, now: datetime) -> int:
+    """Count a wrong code of the second step; return how many there were within the hour.
+
+    allauth slows these down itself, by account: only who has the password gets that far.
+    """
+    digest = salted_hmac(_SALT, f"code:{user.pk}", algorithm="sha256").hexdigest()
+    tried = Attempt(digest, _network(request), user, is_known=False)
+    failed(tried, now=now)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    return _sum(FailedLogIn.objects.filter(hour=hour, name_digest=digest))[0]
 
 
 def succeeded(tried: Attempt) -> None:

@@ -208,9 +208,9 @@ class ActionApprove(APIView):
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, action_id: int) -> Response:
         """Approve exactly what was proposed, after a fresh read of the order from Shopify."""
-        _get_action(action_id)
         if (unproven := prove_again(request)) is not None:
             return unproven
+        _get_action(action_id)
         try:
             services.approve(
                 action_id=action_id,

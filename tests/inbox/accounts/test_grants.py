@@ -158,6 +158,16 @@ def test_sensitive_admin_pages_ask_again(kim: User, settings: Any) -> None:
     assert stale.get("/admin/orders/policy/add/").status_code == 200
 
 
+def test_approving_by_rest_asks_a_session_again(sara: User, settings: Any) -> None:
+    path = "/api/v1/actions/1/approve/"
+    assert logged_in(sara).post(path).status_code == 404
+    settings.REAUTHENTICATION_MINUTES = 15
+    answer = logged_in(sara).post(path)
+    assert (answer.status_code, answer["Content-Type"]) == (403, "application/problem+json")
+    assert answer.json()["type"] == "urn:agent-inbox:reauthentication-required"
+    assert "/account/confirm/" in answer.json()["detail"]
+
+
 def test_approving_asks_again(sara: User, settings: Any) -> None:
     web = logged_in(sara)
     assert web.post("/inbox/decisions/1/approve/")["Location"] == "/inbox/decisions/"

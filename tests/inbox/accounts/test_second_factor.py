@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from core import encryption
 from inbox.accounts import factors
+from inbox.accounts.models import FailedLogIn
 from inbox.live import access
 from tests.conftest import logged_in
 from tests.support.signing_in import SECRET, code, enter_code, give_app, log_in
@@ -65,6 +66,20 @@ def test_a_code_works_once(alice: User) -> None:
     shown = code()
     assert enter_code(log_in("alice").client, shown).status_code == 302
     assert "Incorrect code" in read(enter_code(log_in("alice").client, shown))
+
+
+def test_wrong_codes_are_counted_and_their_owner_is_warned(alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(email="alice@shop.example")
+    give_app(alice)
+    web = log_in("alice").client
+    for number in range(2):
+        enter_code(web, f"00000{number}")
+    assert mail.outbox == []
+    enter_code(web, "000002")
+    assert [letter.subject for letter in mail.outbox] == [
+        "Wrong codes for your account in Agent Inbox"
+    ]
+    assert FailedLogIn.objects.get().count == 3
 
 
 def test_a_recovery_code_stands_in_for_the_phone_once(alice: User) -> None:
