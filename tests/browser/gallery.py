@@ -292,6 +292,11 @@ RARE: Final = (
 )
 SCENES: Final = (
     Scene("login", at("/login/"), who=""),
+    Scene("forgotten-password", at("/account/reset/"), who=""),
+    Scene("signing-in", at("/account/"), who="alice"),
+    Scene("sessions", at("/account/sessions/"), who="alice"),
+    Scene("passkey-add", at("/account/passkeys/add/"), who="alice"),
+    Scene("app-add", at("/account/app/"), who="alice"),
     Scene("list", at("/inbox/?scope=all")),
     Scene("list-empty", at("/inbox/?scope=mine&state=snoozed")),
     Scene("list-nothing-found", at("/inbox/?q=zzzz")),
