@@ -18,12 +18,15 @@ class Tile:
     """One number, and the page where it can be dealt with.
 
     Only people with `permission` see it. Without a `store_id` it counts the whole installation.
+    `admin_url` is for people who work in the admin alone, where `url` is a page of the inbox; ""
+    means that `url` is for everyone.
     """
 
     title: str
     value: str
     url: str
     permission: str
+    admin_url: str = ""
     tone: Tone = "default"
     hint: str = ""
     store_id: int | None = None

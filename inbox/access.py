@@ -23,17 +23,9 @@ from orders.errors import Refusal
 from orders.models import Order, OrderAction
 
 
-def is_access_refused(agent: Agent, *, changes: bool) -> bool:
-    """Return whether the agent's roles forbid reading the inbox or, with `changes`, writing to it.
-
-    Pages, fragments, REST and event streams all ask this one function.
-    """
-    return not (roles.may_work(agent) if changes else roles.may_read(agent))
-
-
 def agent_of(request: HttpRequest | Request) -> User:
-    """Return the user behind a request. Raises PermissionDenied unless they may read the inbox."""
-    if not isinstance(request.user, User) or is_access_refused(request.user, changes=False):
+    """Return the user behind a request. Raises PermissionDenied unless they may enter the inbox."""
+    if not isinstance(request.user, User) or not roles.may_work(request.user):
         raise PermissionDenied
     return request.user
 
@@ -43,7 +35,7 @@ def conversations_for(agent: Agent) -> QuerySet[Conversation]:
 
     There is only one team so far, so that is all of them, or none for an account without a role.
     """
-    if is_access_refused(agent, changes=False):
+    if not roles.may_work(agent):
         return Conversation.objects.none()
     return Conversation.objects.select_related("contact", "channel", "assignee")
 
@@ -56,8 +48,8 @@ def get_conversation(agent: Agent, pk: int) -> Conversation:
 
 
 def get_contact(agent: Agent, pk: int) -> Contact:
-    """Return a contact, provided the agent may read the inbox, and record it. Raises Http404."""
-    if is_access_refused(agent, changes=False):
+    """Return a contact, provided the agent may enter the inbox, and record it. Raises Http404."""
+    if not roles.may_work(agent):
         raise Http404
     found = get_object_or_404(Contact, pk=pk)
     customer_views.note_contact(agent, found.pk)

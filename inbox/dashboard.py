@@ -43,6 +43,8 @@ def tiles(now: datetime) -> Iterator[Tile]:
     undecided = _undecided()
     held = _money_held()
     decisions = reverse("inbox:decisions")
+    actions = reverse("admin:orders_orderaction_changelist")
+    orders = reverse("admin:orders_order_changelist")
     for store in Store.objects.active():
         approvals, uncertain = (
             undecided.get((store.pk, state), 0)
@@ -52,6 +54,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
             title="Waiting for approval",
             value=str(approvals),
             url=f"{decisions}#approvals-title",
+            admin_url=_filtered(actions, store.pk, "order__store", ActionState.AWAITING_APPROVAL),
             permission="orders.view_orderaction",
             tone="attention" if approvals else "default",
             store_id=store.pk,
@@ -61,6 +64,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
             value=str(uncertain),
             hint="Outcome unknown. Compare with Shopify." if uncertain else "",
             url=f"{decisions}#uncertain-title",
+            admin_url=_filtered(actions, store.pk, "order__store", ActionState.NEEDS_HUMAN),
             permission="orders.view_orderaction",
             tone="critical" if uncertain else "default",
             store_id=store.pk,
@@ -71,11 +75,18 @@ def tiles(now: datetime) -> Iterator[Tile]:
             value="\n".join(money.format("en") for money in sums) or "Nothing",
             hint="Canceled orders whose payment the shop still holds." if sums else "",
             url=f"{decisions}#held-title",
+            admin_url=_filtered(orders, store.pk, "store"),
             permission="orders.view_order",
             tone="warning" if sums else "default",
             store_id=store.pk,
         )
     yield from _conversations()
+
+
+def _filtered(changelist: str, store_id: int, store: str, state: str = "") -> str:
+    """Return an admin list, filtered to one store and, if given, one state of actions."""
+    asked = {f"{store}__id__exact": store_id} | ({"state__exact": state} if state else {})
+    return f"{changelist}?{urlencode(asked)}"
 
 
 def metrics(now: datetime) -> Iterator[Metric]:
@@ -131,6 +142,7 @@ def _undelivered(now: datetime) -> tuple[Sample, ...]:
 def _conversations() -> Iterator[Tile]:
     counts = _conversation_counts()
     address = reverse("inbox:list")
+    conversations = reverse("admin:inbox_conversation_changelist")
     for title, key, query, hint in (
         ("Open conversations", "open", {"scope": "all"}, ""),
         ("Unassigned", "unassigned", {"scope": "unassigned"}, "Open, with no assignee."),
@@ -152,6 +164,7 @@ def _conversations() -> Iterator[Tile]:
             value=str(counts[key]),
             hint=hint,
             url=f"{address}?{urlencode(query)}",
+            admin_url=f"{conversations}?{urlencode({'state__exact': ConversationState.OPEN})}",
             permission="inbox.view_conversation",
             tone="attention" if key in _URGENT and counts[key] else "default",
         )

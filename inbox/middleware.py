@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,10 +15,13 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
-from inbox import access, fragment_requests
-from inbox.accounts import factors, sessions
+from inbox import fragment_requests
+from inbox.accounts import doors, factors, sessions
+from inbox.accounts.doors import Door
 from inbox.live import events
 from inbox.views import log_in
+
+logger = logging.getLogger(__name__)
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -112,15 +116,11 @@ def _is_to_log_in(response: HttpResponse) -> bool:
 
 
 class RoleCheck:
-    """Refuse the inbox to accounts without a role, and changes to accounts that may only read.
+    """Refuse every address that the account's roles don't open, or that no one has declared.
 
-    Enforced here so that a new URL is closed by default. Not for REST, which authenticates tokens
-    later (inbox.api.permissions), nor for frames, which authenticate by their pass
-    (inbox.frames.authentication).
+    The declarations are in inbox.accounts.doors, so a new URL is closed until it has one. Runs after
+    LoginRequiredMiddleware, which sends people to log in first.
     """
-
-    _namespaces: Final = frozenset({"inbox", "sidebar_window"})
-    _open: Final = frozenset({"inbox:logout"})
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
@@ -131,14 +131,16 @@ class RoleCheck:
     def process_view(self, request: HttpRequest, *_: object) -> HttpResponse | None:
         """Raise PermissionDenied without the role; send staff without one to the admin."""
         found = request.resolver_match
-        if found is None or self._namespaces.isdisjoint(found.namespaces):
+        if found is None:
+            raise PermissionDenied
+        door = doors.door_of(found.view_name, found.namespaces)
+        # Frames must not look at the cookie, which reading `request.user` does.
+        if door in {Door.OPEN, Door.KEY} or doors.is_open_to(door, request.user):
             return None
-        if found.view_name in self._open or not request.user.is_authenticated:
-            return None  # the log-in redirect follows
-        if not access.is_access_refused(request.user, changes=request.method not in _READS):
-            return None
-        if found.view_name == "inbox:list" and getattr(request.user, "is_staff", False):
-            # Staff without an inbox role land here after logging in.
+        if door is None:
+            logger.error("%s is closed: it has no entry in inbox.accounts.doors", found.view_name)
+        if found.view_name == "inbox:list" and doors.is_open_to(Door.ADMIN, request.user):
+            # People who only work in the admin land here after logging in.
             return redirect("admin:index")
         raise PermissionDenied
 

@@ -19,7 +19,6 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from inbox.accounts import roles
 from inbox.accounts.roles import Agent
 from inbox.live import events
 from inbox.models import Conversation, ConversationState, Message, MessageKind, ReadMark
@@ -122,10 +121,8 @@ def unread_among(agent: Agent, conversations: Sequence[Conversation]) -> set[int
     """Return IDs of the conversations with customer messages this agent hasn't read. One query.
 
     A conversation that was resolved without this agent ever opening it counts as its `is_unread`
-    says. Agents who may only read have no marks and see that flag everywhere.
+    says.
     """
-    if not roles.may_work(agent):
-        return {conversation.pk for conversation in conversations if conversation.is_unread}
     mine = ReadMark.objects.filter(user_id=agent.pk or 0, conversation=OuterRef("pk"))
     newer = Message.objects.filter(
         conversation=OuterRef("pk"),

@@ -6,7 +6,7 @@ Lives in `settings` because only this layer may import every app.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -25,7 +25,7 @@ from core.dashboard import (
     DESK,
     Tile,
 )
-from inbox.accounts import reauthentication
+from inbox.accounts import reauthentication, roles
 from orders.models import Store
 from orders.reports import money_page
 
@@ -235,6 +235,8 @@ def _tiles(request: HttpRequest) -> tuple[list[Tile], dict[int, list[Tile]]]:
         for tile in provider(now):
             if not request.user.has_perm(tile.permission):
                 continue
+            if tile.admin_url and not roles.may_work(request.user):
+                tile = replace(tile, url=tile.admin_url)
             if tile.store_id is None:
                 common.append(tile)
             else:

@@ -18,16 +18,15 @@ EXPLAINED: Final = {
     AGENTS: "answers customers; cancels and refunds within the limits of the policies",
     SUPERVISORS: "the same with higher limits; approves requests, settles uncertain outcomes, and can "
     "act in every conversation",
-    ADMINS: "connects stores and channels, sets limits, and manages people; can't move money. "
+    ADMINS: "connects stores and channels, sets limits, and manages people and teams; can't open the "
+    "inbox or move money. Requires “Staff status”",
+    AUDITORS: "views limits, refunds, and the audit log; can't open the inbox or change anything. "
     "Requires “Staff status”",
-    AUDITORS: "views limits, refunds, and the audit log; can't change anything. Requires “Staff "
-    "status”",
 }
 
 Agent = User | AnonymousUser
-# READING roles see conversations, contacts and orders; WORKING roles reply, assign and act there.
-# Auditors do neither: customers' messages and addresses are none of their business.
-READING: Final = frozenset({AGENTS, SUPERVISORS, ADMINS})
+# The roles that open the inbox. Administrators and auditors aren't among them: to configure or to
+# audit, no one has to read what customers write.
 WORKING: Final = frozenset({AGENTS, SUPERVISORS})
 
 
@@ -47,14 +46,19 @@ def held(user: Agent) -> frozenset[str]:
     return known
 
 
-def may_read(user: Agent) -> bool:
-    """Return whether a user may see the inbox at all (see inbox.middleware and inbox.access)."""
-    return not READING.isdisjoint(held(user))
-
-
 def may_work(user: Agent) -> bool:
-    """Return whether a user may change anything there; money has rules of its own (policies)."""
+    """Return whether a user may enter the inbox. Money has rules of its own (orders.policies)."""
     return not WORKING.isdisjoint(held(user))
+
+
+def may_administer(user: Agent) -> bool:
+    """Return whether a user may enter the admin, where each page asks for its own permission.
+
+    “Staff status” alone is not enough: without any role or permission they have nothing to do there.
+    """
+    if not isinstance(user, User) or not user.is_active or not user.is_staff:
+        return False
+    return bool(held(user) or user.get_all_permissions())
 
 
 def is_supervisor(user: Agent) -> bool:

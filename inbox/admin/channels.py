@@ -14,12 +14,14 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
-from inbox import access
 from inbox.channels import api, keys
 from inbox.channels.errors import NotSent
 from inbox.models import Channel
 from orders import audit
-from orders.admin.base import DeskAdmin
+from orders.admin.base import (
+    DeskAdmin,
+    user_of,
+)
 from orders.models import AuditKind
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ class ChannelAdmin(DeskAdmin):
                 # From now on, what the channel says decides whose orders may be acted on.
                 audit.record(
                     AuditKind.PERMISSIONS,
-                    actor=access.agent_of(request),
+                    actor=user_of(request),
                     channel=obj.pk,
                     proves_addresses=obj.proves_addresses,
                 )

@@ -10,12 +10,13 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from inbox import access
+from inbox.accounts import roles
 from inbox.models import Contact, Conversation, Identity
 from orders import audit
 from orders.admin.base import (
     DeskAdmin,
     link,
+    user_of,
 )
 from orders.models import AuditKind
 
@@ -23,6 +24,19 @@ if TYPE_CHECKING:
     StackedInline = admin.StackedInline[Any, Any]
 else:
     StackedInline = admin.StackedInline
+
+
+class LinkedToTheInbox(DeskAdmin):
+    """Shows the link `in_the_inbox` to people whom the inbox is open to."""
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if roles.may_work(request.user):
+            return fieldsets
+        return [
+            (title, {**options, "fields": [n for n in options["fields"] if n != "in_the_inbox"]})
+            for title, options in fieldsets
+        ]
 
 
 class IdentityInline(StackedInline):
@@ -35,7 +49,7 @@ class IdentityInline(StackedInline):
 
 
 @admin.register(Contact)
-class ContactAdmin(DeskAdmin):
+class ContactAdmin(LinkedToTheInbox):
     """Contacts and their identities; edits of identities go to the audit log."""
 
     list_title = "Contacts"
@@ -62,7 +76,7 @@ class ContactAdmin(DeskAdmin):
             for row in (*formset.new_objects, *edited, *formset.deleted_objects):
                 audit.record(
                     AuditKind.IDENTITY,
-                    actor=access.agent_of(request),
+                    actor=user_of(request),
                     after="edited",
                     contact=form.instance.pk,
                     identity=row.pk,
@@ -84,7 +98,7 @@ class ContactAdmin(DeskAdmin):
 
 
 @admin.register(Conversation)
-class ConversationAdmin(DeskAdmin):
+class ConversationAdmin(LinkedToTheInbox):
     """Who has which conversation; agents read and answer them in the inbox."""
 
     list_title = "Conversations"

@@ -77,13 +77,13 @@ def _has_role(user_id: int) -> bool:
     """Runs in a thread and closes the connection, so that an open stream doesn't hold one."""
     try:
         user = User.objects.filter(pk=user_id).first()
-        return user is not None and roles.may_read(user)
+        return user is not None and roles.may_work(user)
     finally:
         connection.close()
 
 
 def _is_logged_in(session_key: str) -> bool:
-    """Whether a page view would accept the session: it exists, and its user is active and may read.
+    """Whether a page view would accept the session: it exists, and its user is active and may work there.
 
     auth.get_user is not used because after a change of SECRET_KEY it rotates the session key, and
     a stream has no way to send the new cookie.
@@ -93,7 +93,7 @@ def _is_logged_in(session_key: str) -> bool:
     session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     try:
         user = User.objects.filter(pk=session.get(SESSION_KEY)).first()
-        if user is None or not roles.may_read(user) or factors.is_missing(user):
+        if user is None or not roles.may_work(user) or factors.is_missing(user):
             return False
         known = str(session.get(HASH_SESSION_KEY, ""))
         hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]

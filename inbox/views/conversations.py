@@ -171,7 +171,6 @@ def page_context(
         | {
             "unreachable": recipients.refusal(found),
             "recipients": participants.recipients(found, chosen=chosen),
-            "may_work": _may_work(request),
         }
     )
 
@@ -206,7 +205,6 @@ def header_context(
         "acting": access.acting_refusal(request.user, found),
         "agents": roles.assignable(),
         "others": participants.others(found),
-        "may_change": _may_work(request),
         "seen": read_marks.mark_of(request.user, found) or 0 if seen is None else seen,
         "press_id": uuid4(),
     }
@@ -229,7 +227,7 @@ def thread_context(
     that can't report later what was seen.
 
     Out: `seen` is the last message the agent has seen with this response; `is_news` asks the page
-    to report once the agent has looked at it. Agents who may only read mark nothing.
+    to report once the agent has looked at it.
     """
     row = read_marks.row_of(request.user, found)
     mark = row.last_message_id if row else None
@@ -244,15 +242,11 @@ def thread_context(
     )
     up_to = max(shown.last_inbound, shown_besides)
     seen = max(up_to, mark or 0)
-    is_news = _may_work(request) and read_marks.is_news(row, found, to=request.user, up_to=seen)
+    is_news = read_marks.is_news(row, found, to=request.user, up_to=seen)
     if is_news and marks and not fragment_requests.says_what_was_seen(request):
         services.mark_read(conversation=found, by=access.agent_of(request), up_to=seen)
         is_news = False
     return {"thread": shown, "seen": seen, "is_news": is_news}
-
-
-def _may_work(request: HttpRequest) -> bool:
-    return not access.is_access_refused(request.user, changes=True)
 
 
 def whole_page(

@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -186,6 +187,13 @@ def sum_column(amount: str, currency: str, description: str, help_text: str = ""
 def link(url: str, text: str) -> SafeString | str:
     """Return a link, or the plain text if there is no URL."""
     return format_html('<a href="{}">{}</a>', url, text) if url else text
+
+
+def user_of(request: HttpRequest) -> User:
+    """Return the user behind an admin request, for the audit log. Raises PermissionDenied."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
 
 
 def note_change(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any, Final
 
 import pytest
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import Group, User
-from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, override_settings
+from django.urls import URLPattern, URLResolver, get_resolver, path
 from rest_framework.authtoken.models import Token
 
 from inbox.frames import tokens
@@ -17,6 +20,7 @@ from inbox.frames.tokens import (
     Customer,
     Pass,
 )
+from inbox.middleware import RoleCheck
 from inbox.models import Conversation, Message
 from orders.models import Store
 from tests.conftest import logged_in
@@ -32,7 +36,6 @@ ROLES: Final = {
     "admin": ("admins",),
     "auditing agent": ("auditors", "agents"),
 }
-READS: Final = {"agent", "supervisor", "admin", "auditing agent"}
 WORKS: Final = {"agent", "supervisor", "auditing agent"}
 
 
@@ -94,8 +97,7 @@ def test_roles_decide_at_every_address(
             assert "/login/" in anonymous["Location"]
         for name, client in people.items():
             code = getattr(client, method)(url).status_code
-            let_in = name in (READS if method == "get" else WORKS)
-            if not let_in:
+            if name not in WORKS:
                 assert code == 403, (name, method, url)
             elif namespace != "sidebar_window":  # there the seal decides next
                 # What follows may be refused for a reason of its own (not assigned).
@@ -117,10 +119,8 @@ def test_a_superuser_without_a_role_cannot_answer_customers(conversation: Conver
     root = logged_in(User.objects.create_superuser("root"))
     page = f"/inbox/conversations/{conversation.pk}/"
     Conversation.objects.update(is_unread=True)
-    shown = root.get(page)
-    assert shown.status_code == 200
-    assert b"composer-text" not in shown.content
-    assert Conversation.objects.get().is_unread, "a viewer doesn't mark it as read for the team"
+    assert root.get(page).status_code == 403
+    assert Conversation.objects.get().is_unread
     assert root.post(f"{page}reply/", {"text": "Hello"}).status_code == 403
 
 
@@ -135,10 +135,73 @@ def test_a_token_of_an_account_without_a_role_opens_nothing(store: Store, shop: 
 
 
 @pytest.mark.django_db
-def test_people_of_the_admin_land_there(people: dict[str, Client]) -> None:
-    User.objects.filter(username="auditor").update(is_staff=True)
-    answer = people["auditor"].get("/inbox/")
+@pytest.mark.parametrize("name", ["auditor", "admin"])
+def test_people_of_the_admin_land_there(people: dict[str, Client], name: str) -> None:
+    User.objects.filter(username=name).update(is_staff=True)
+    answer = people[name].get("/inbox/")
     assert (answer.status_code, answer["Location"]) == (302, "/admin/")
+
+
+@pytest.mark.django_db
+def test_staff_status_alone_opens_no_page_of_the_admin() -> None:
+    ann = logged_in(User.objects.create_user("ann", is_staff=True))
+    assert ann.get("/admin/").status_code == 403
+    root = logged_in(User.objects.create_superuser("root"))
+    assert root.get("/admin/").status_code == 200
+    agent = User.objects.create_user("agent")
+    agent.groups.add(Group.objects.get_or_create(name="agents")[0])
+    assert logged_in(agent).get("/admin/").status_code == 403
+
+
+@pytest.mark.django_db
+def test_nothing_in_the_admin_leads_administrators_into_the_inbox(
+    people: dict[str, Client], conversation: Conversation
+) -> None:
+    Store.objects.create(domain="demo.myshopify.com")
+    root = logged_in(User.objects.create_superuser("root"))
+    pages = ("/admin/", f"/admin/inbox/conversation/{conversation.pk}/change/")
+    for page in pages:
+        assert 'href="/inbox/' not in root.get(page).content.decode()
+    User.objects.filter(username="root").get().groups.add(Group.objects.get(name="agents"))
+    for page in pages:
+        assert 'href="/inbox/' in root.get(page).content.decode()
+
+
+# --- A new address ------------------------------------------------------------------------------
+def forgotten(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse("everything")
+
+
+@login_not_required
+def forgotten_and_open(request: HttpRequest) -> HttpResponse:
+    return forgotten(request)
+
+
+class Extended:
+    """The product's addresses and one that nobody has declared."""
+
+    urlpatterns: Final = [
+        *import_module("settings.urls").urlpatterns,
+        path("forgotten/", forgotten, name="forgotten"),
+        path("forgotten/open/", forgotten_and_open, name="forgotten-open"),
+    ]
+
+
+@pytest.mark.django_db
+def test_an_address_without_a_door_is_closed_to_everyone(
+    people: dict[str, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everyone = [*people.values(), logged_in(User.objects.create_superuser("root"))]
+    with override_settings(ROOT_URLCONF=Extended):
+        assert Client().get("/forgotten/").status_code == 302
+        for client in (Client(), *everyone):
+            assert client.get("/forgotten/open/").status_code == 403
+            assert client.post("/forgotten/open/").status_code == 403
+        for client in everyone:
+            assert client.get("/forgotten/").status_code == 403
+        # The same address without the check.
+        monkeypatch.setattr(RoleCheck, "process_view", lambda *_args: None)
+        assert Client().get("/forgotten/open/").content == b"everything"
 
 
 @pytest.mark.django_db
