@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
@@ -19,6 +19,7 @@ from inbox.contacts import (
 )
 from inbox.models import Contact, Conversation, ConversationState
 from inbox.models.conversations import conversation_id
+from inbox.scopes import scope_of
 from orders.errors import Refusal
 from orders.models import Order, OrderAction
 
@@ -31,13 +32,8 @@ def agent_of(request: HttpRequest | Request) -> User:
 
 
 def conversations_for(agent: Agent) -> QuerySet[Conversation]:
-    """Return the conversations this agent may see.
-
-    There is only one team so far, so that is all of them, or none for an account without a role.
-    """
-    if not roles.may_work(agent):
-        return Conversation.objects.none()
-    return Conversation.objects.select_related("contact", "channel", "assignee")
+    """Return the conversations this agent may see (inbox.scopes)."""
+    return scope_of(agent).conversations().select_related("contact", "channel", "team", "assignee")
 
 
 def get_conversation(agent: Agent, pk: int) -> Conversation:
@@ -48,12 +44,22 @@ def get_conversation(agent: Agent, pk: int) -> Conversation:
 
 
 def get_contact(agent: Agent, pk: int) -> Contact:
-    """Return a contact, provided the agent may enter the inbox, and record it. Raises Http404."""
-    if not roles.may_work(agent):
-        raise Http404
-    found = get_object_or_404(Contact, pk=pk)
+    """Return a contact the agent may see, and record that they saw it. Raises Http404."""
+    found = get_object_or_404(scope_of(agent).contacts(), pk=pk)
     customer_views.note_contact(agent, found.pk)
     return found
+
+
+def get_order(agent: Agent, pk: int) -> Order:
+    """Return an order the agent may see, with its store. Raises Http404."""
+    return get_object_or_404(scope_of(agent).orders().select_related("store"), pk=pk)
+
+
+def get_action(agent: Agent, pk: int) -> OrderAction:
+    """Return an action on an order of a store the agent may see. Raises Http404."""
+    rows = scope_of(agent).actions()
+    rows = rows.select_related("order__store", "requested_by", "approved_by")
+    return get_object_or_404(rows, pk=pk)
 
 
 def acting_refusal(agent: Agent, conversation: Conversation) -> Refusal | None:
@@ -148,7 +154,7 @@ def acting_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
     contacts = identities.contacts_of(order)
     if _in_hand(agent, contacts).exists():
         return None
-    if Conversation.objects.filter(contact__in=contacts, assignee_id=agent.pk).exists():
+    if _assigned(agent, contacts).exists():
         return _resolved()
     return Refusal(
         "not_assigned",
@@ -159,8 +165,12 @@ def acting_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
 
 def _in_hand(agent: Agent, contacts: list[int]) -> QuerySet[Conversation]:
     """Return this agent's unresolved conversations with these contacts."""
-    mine = Conversation.objects.filter(contact__in=contacts, assignee_id=agent.pk)
-    return mine.exclude(state=ConversationState.RESOLVED)
+    return _assigned(agent, contacts).exclude(state=ConversationState.RESOLVED)
+
+
+def _assigned(agent: Agent, contacts: list[int]) -> QuerySet[Conversation]:
+    mine = scope_of(agent).conversations()
+    return mine.filter(contact__in=contacts, assignee_id=agent.pk)
 
 
 def _resolved() -> Refusal:

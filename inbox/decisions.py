@@ -16,8 +16,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from inbox.models import Conversation, Identity, IdentityKind
+from inbox.models import Identity, IdentityKind
 from inbox.models.conversations import conversation_id
+from inbox.scopes import Scope, scope_of
 from orders import (
     policies,
     previews,
@@ -95,12 +96,13 @@ class Decisions:
 
 
 def decisions(user: User) -> Decisions:
-    """Return everything that is open, oldest first."""
-    rows = OrderAction.objects.select_related("order__store", "requested_by", "approved_by")
+    """Return everything that is open at the user's stores, oldest first."""
+    scope = scope_of(user)
+    rows = scope.actions().select_related("order__store", "requested_by", "approved_by")
     waiting = rows.filter(state=ActionState.AWAITING_APPROVAL).order_by("requested_at")
     uncertain = rows.filter(state=ActionState.NEEDS_HUMAN).order_by("requested_at")
     held = list(
-        Order.objects.visible()
+        scope.orders()
         .with_money_held()
         .select_related("store")
         .order_by("cancelled_at")[:SHOWN_AT_MOST]
@@ -111,6 +113,7 @@ def decisions(user: User) -> Decisions:
             order__net_payment__gt=0,
             order__store__is_active=True,
             order__deleted_at=None,
+            **({} if scope.stores is None else {"order__store__in": scope.stores}),
         )
         # A canceled order is listed once, with all of its money, even if its refund failed as well.
         .exclude(order__in=[order.pk for order in held])
@@ -120,13 +123,19 @@ def decisions(user: User) -> Decisions:
     waiting_list, uncertain_list = list(waiting[:SHOWN_AT_MOST]), list(uncertain[:SHOWN_AT_MOST])
     orders = {o.pk: o for o in held} | {r.order_id: r.order for r in failed}
     orders |= {a.order_id: a.order for a in (*waiting_list, *uncertain_list)}
-    urls = _conversation_urls(orders.values())
+    urls = _conversation_urls(orders.values(), scope)
+    origins = _origin_urls((*waiting_list, *uncertain_list), scope)
     # Looked up once for all rows, which keeps the number of queries fixed.
     acting = policies.acting_refusal(user)
     held_policies = policies.policies_of(user)
     return Decisions(
-        approvals=tuple(_approval(a, user, acting, held_policies, urls) for a in waiting_list),
-        uncertain=tuple(_uncertain(a, urls) for a in uncertain_list),
+        approvals=tuple(
+            _approval(a, user, acting, held_policies, origins.get(a.pk) or urls.get(a.order_id, ""))
+            for a in waiting_list
+        ),
+        uncertain=tuple(
+            _uncertain(a, origins.get(a.pk) or urls.get(a.order_id, "")) for a in uncertain_list
+        ),
         held=(
             *(_held(order, urls) for order in held),
             *(_failed(refund, urls) for refund in failed),
@@ -143,7 +152,7 @@ def _approval(
     user: User,
     acting: Refusal | None,
     held: Sequence[Policy],
-    urls: dict[int, str],
+    url: str,
 ) -> ApprovalRow:
     refusal = acting or services.approval_refusal(action, user, held=held)
     facts = [*_test(action), (_("Why"), action.why_approval)]
@@ -163,7 +172,7 @@ def _approval(
         who=_name(action.requested_by),
         what=what(action),
         facts=tuple(facts),
-        url=_origin_url(action) or urls.get(action.order_id, ""),
+        url=url,
         refusal=refusal,
         needs_passkey=policies.needs_signature(
             policies.policy_at(held, action.order.store), action
@@ -182,7 +191,7 @@ def _test(action: OrderAction) -> list[tuple[str, str]]:
     return [(_("Test order"), _("Yes"))] if action.order.is_test else []
 
 
-def _uncertain(action: OrderAction, urls: dict[int, str]) -> UncertainRow:
+def _uncertain(action: OrderAction, url: str) -> UncertainRow:
     snapshot = action.order.snapshot
     ours = [
         *_test(action),
@@ -205,7 +214,7 @@ def _uncertain(action: OrderAction, urls: dict[int, str]) -> UncertainRow:
         what=what(action),
         ours=tuple(ours),
         theirs=tuple(theirs),
-        url=_origin_url(action) or urls.get(action.order_id, ""),
+        url=url,
     )
 
 
@@ -271,13 +280,24 @@ def _name(user: User) -> str:
     return user.get_full_name() or user.get_username()
 
 
-def _origin_url(action: OrderAction) -> str:
-    pk = conversation_id(action.origin)
-    return "" if pk is None else reverse("inbox:conversation", args=[pk])
+def _origin_urls(actions: Iterable[OrderAction], scope: Scope) -> dict[int, str]:
+    """Map action IDs to the conversation they were requested from, if the user sees it. At most one
+    query."""
+    origins = {action.pk: conversation_id(action.origin) for action in actions}
+    seen = {pk for pk in origins.values() if pk is not None}
+    if seen and scope.teams is not None:
+        rows = scope.conversations().filter(pk__in=seen)
+        seen = set(rows.values_list("pk", flat=True))
+    return {
+        action_id: reverse("inbox:conversation", args=[pk])
+        for action_id, pk in origins.items()
+        if pk in seen
+    }
 
 
-def _conversation_urls(orders: Iterable[Order]) -> dict[int, str]:
-    """Map order IDs to their customer's latest conversation. Two queries in total."""
+def _conversation_urls(orders: Iterable[Order], scope: Scope) -> dict[int, str]:
+    """Map order IDs to their customer's latest conversation that the user sees. Two queries in
+    total."""
     by_value: dict[tuple[str, str], list[int]] = {}
     for order in orders:
         for kind, value in (
@@ -294,7 +314,8 @@ def _conversation_urls(orders: Iterable[Order]) -> dict[int, str]:
         for order_id in by_value.get((identity.kind, identity.value), []):
             contact_of.setdefault(order_id, identity.contact_id)
     latest = dict(
-        Conversation.objects.filter(contact__in=set(contact_of.values()))
+        scope.conversations()
+        .filter(contact__in=set(contact_of.values()))
         .values_list("contact")
         .annotate(latest=Max("pk"))
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final
 
-from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
@@ -23,6 +22,7 @@ from inbox.api.fields import StrictSerializer, TextField
 from inbox.api.problems import problem, prove_again, refused
 from inbox.panel import search
 from inbox.panel.forms import Mode
+from inbox.scopes import scope_of
 from orders import (
     panels,
     previews,
@@ -96,7 +96,7 @@ class Orders(APIView):
         responses=OpenApiTypes.OBJECT,
     )
     def get(self, request: Request) -> Response:
-        """Find orders in all stores by number, ID, email, phone, or tracking number."""
+        """Find orders in your stores by number, ID, email, phone, or tracking number."""
         words = request.query_params.get("q", "")
         if not search.clean(words):
             return problem(
@@ -104,7 +104,8 @@ class Orders(APIView):
                 "Pass q: an order number, ID, email, phone, or tracking number.",
                 code=400,
             )
-        rows = [_brief(order) for order in search.find(words)[: search.AT_MOST]]
+        found = search.find(words, scope=scope_of(request.user))
+        rows = [_brief(order) for order in found[: search.AT_MOST]]
         return Response({"results": rows})
 
 
@@ -114,7 +115,7 @@ class OrderDetail(APIView):
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, order_id: int) -> Response:
         """Get an order: badges, lines with tracking, money, and the actions you can take."""
-        order = _order(order_id)
+        order = access.get_order(request.user, order_id)
         customer_views.note_order(request.user, order.pk)
         return Response(_full(order, access.money_refusal_for_order(request.user, order)))
 
@@ -125,7 +126,7 @@ class Previews(APIView):
     @extend_schema(request=ProposalSerializer, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, order_id: int) -> Response:
         """Preview an action: a summary from a fresh read of Shopify, and a token to confirm it."""
-        order = _order(order_id)
+        order = access.get_order(request.user, order_id)
         incoming = ProposalSerializer(data=request.data)
         incoming.is_valid(raise_exception=True)
         if refusal := access.money_refusal_for_order(request.user, order):
@@ -167,9 +168,9 @@ class Actions(APIView):
             earlier = services.earlier_action(**pressed)
         except ActionRefused as error:
             return refused(error.refusal)
-        if earlier:
+        if earlier and scope_of(request.user).sees_store(earlier.order.store_id):
             return Response(_action(earlier), status=status.HTTP_202_ACCEPTED)
-        order = _order(order_id)
+        order = access.get_order(request.user, order_id)
         if refusal := access.money_refusal_for_order(request.user, order):
             return refused(refusal, code=status.HTTP_403_FORBIDDEN)
         try:
@@ -193,7 +194,7 @@ class ActionDetail(APIView):
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, action_id: int) -> Response:
         """Get an action: its state, who requested it, when, and Shopify's response."""
-        return Response(_action(_get_action(action_id)))
+        return Response(_action(access.get_action(request.user, action_id)))
 
 
 class DecisionSerializer(StrictSerializer):
@@ -210,7 +211,7 @@ class ActionApprove(APIView):
         """Approve exactly what was proposed, after a fresh read of the order from Shopify."""
         if (unproven := prove_again(request)) is not None:
             return unproven
-        _get_action(action_id)
+        access.get_action(request.user, action_id)
         try:
             services.approve(
                 action_id=action_id,
@@ -224,7 +225,7 @@ class ActionApprove(APIView):
             return refused(error.refusal)
         except ShopUnreachable as error:
             return problem("shop-unreachable", str(error), code=503, detail=error.hint)
-        return Response(_action(_get_action(action_id)))
+        return Response(_action(access.get_action(request.user, action_id)))
 
 
 class ActionDecline(APIView):
@@ -233,7 +234,7 @@ class ActionDecline(APIView):
     @extend_schema(request=DecisionSerializer, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, action_id: int) -> Response:
         """Decline an action. Nothing was sent to Shopify."""
-        _get_action(action_id)
+        access.get_action(request.user, action_id)
         incoming = DecisionSerializer(data=request.data or {})
         incoming.is_valid(raise_exception=True)
         try:
@@ -245,7 +246,7 @@ class ActionDecline(APIView):
             )
         except ActionRefused as error:
             return refused(error.refusal)
-        return Response(_action(_get_action(action_id)))
+        return Response(_action(access.get_action(request.user, action_id)))
 
 
 class ActionWithdraw(APIView):
@@ -254,14 +255,14 @@ class ActionWithdraw(APIView):
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, action_id: int) -> Response:
         """Withdraw an action before anything has been sent."""
-        action = _get_action(action_id)
+        action = access.get_action(request.user, action_id)
         if refusal := access.acting_refusal_for_order(request.user, action.order):
             return refused(refusal, code=status.HTTP_403_FORBIDDEN)
         try:
             services.withdraw(action_id=action.pk, by=access.agent_of(request), now=timezone.now())
         except ActionRefused as error:
             return refused(error.refusal)
-        return Response(_action(_get_action(action_id)))
+        return Response(_action(access.get_action(request.user, action_id)))
 
 
 def _not_approvable(error: StalePreview) -> Refusal:
@@ -270,15 +271,6 @@ def _not_approvable(error: StalePreview) -> Refusal:
         reason = _("The order changed. Submit the request again.")
         return Refusal("stale", reason, str(error))
     return Refusal(error.outcome, status_texts.label(error.outcome), str(error))
-
-
-def _order(order_id: int) -> Order:
-    return get_object_or_404(Order.objects.visible().select_related("store"), pk=order_id)
-
-
-def _get_action(action_id: int) -> OrderAction:
-    rows = OrderAction.objects.select_related("order__store", "requested_by", "approved_by")
-    return get_object_or_404(rows, pk=action_id)
 
 
 def _preview(request: Request, order: Order, data: Json) -> previews.Preview:

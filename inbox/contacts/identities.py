@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 
 from core.sql import select
 from inbox.models import Contact, Conversation, Identity, IdentityKind, Message, MessageKind
+from inbox.scopes import EVERYTHING, Scope
 from orders.models import Customer, Order
 from orders.panels import customers
 
@@ -24,16 +25,18 @@ class OrderKeys:
     """The keys by which a person's orders are found.
 
     `refused` is what an agent took away from the contact or set aside, and no one has given back;
-    an order that carries one of these is not certainly theirs.
+    an order that carries one of these is not certainly theirs. `stores` are the IDs of the stores
+    where they are looked for; None means all of them.
     """
 
     customer_gids: list[tuple[int, str]]
     emails: list[str]
     phones: list[str]
     refused: frozenset[Key] = field(default=frozenset(), compare=False)
+    stores: frozenset[int] | None = None
 
     def as_kwargs(self) -> dict[str, Any]:
-        """Arguments for OrderQuerySet.of_customer and panels.find_orders."""
+        """Arguments for OrderQuerySet.of_customer."""
         return {
             "customer_gids": self.customer_gids,
             "emails": self.emails,
@@ -41,9 +44,9 @@ class OrderKeys:
         }
 
 
-def order_keys(contact: Contact) -> OrderKeys:
+def order_keys(contact: Contact, *, stores: frozenset[int] | None = None) -> OrderKeys:
     """Return the order keys of a contact. One query; two if linked to a Shopify customer."""
-    return keys_of(contact.identities.all())
+    return keys_of(contact.identities.all(), stores=stores)
 
 
 def active_of(known: Iterable[Identity]) -> list[Identity]:
@@ -69,8 +72,10 @@ def refused_by(contact: Contact, keys: Iterable[Key]) -> frozenset[Key]:
     return refused_of(contact.identities.filter(value__in=values)) & asked
 
 
-def keys_of(known: Iterable[Identity]) -> OrderKeys:
+def keys_of(known: Iterable[Identity], *, stores: frozenset[int] | None = None) -> OrderKeys:
     """Return the order keys of a contact's loaded identities, which must include removed ones.
+
+    `stores` are the IDs of the stores that the agent sees; None means all of them.
 
     A customer that was merged in Shopify also leads to the one it became, unless that one was
     taken from the contact.
@@ -78,7 +83,7 @@ def keys_of(known: Iterable[Identity]) -> OrderKeys:
     rows = list(known)
     # A removal without an author was not an agent's decision, so it refuses nothing.
     said = [row for row in rows if row.removed_at is None or row.removed_by_id or row.is_set_aside]
-    keys = OrderKeys([], [], [], refused_of(said))
+    keys = OrderKeys([], [], [], refused_of(said), stores)
     for identity in active_of(rows):
         if identity.kind == IdentityKind.EMAIL:
             keys.emails.append(identity.value)
@@ -137,14 +142,14 @@ def customer_value(store_id: int, gid: str) -> str:
     return f"{store_id}:{gid}"
 
 
-def orders_of(contact: Contact) -> QuerySet[Order]:
-    """The contact's orders, newest first."""
-    return orders_by(order_keys(contact))
+def orders_of(contact: Contact, *, stores: frozenset[int] | None = None) -> QuerySet[Order]:
+    """The contact's orders at these stores, newest first; None means all stores."""
+    return orders_by(order_keys(contact, stores=stores))
 
 
 def orders_by(keys: OrderKeys) -> QuerySet[Order]:
     """The orders these keys lead to, newest first."""
-    found = Order.objects.visible().of_customer(**keys.as_kwargs())
+    found = Order.objects.visible().at(keys.stores).of_customer(**keys.as_kwargs())
     return found.order_by("-placed_at", "-pk")
 
 
@@ -246,10 +251,13 @@ def text_of(conversation: Conversation) -> str:
     return _latest_texts(_theirs(conversation.messages.all(), conversation.contact_id))
 
 
-def text_by(contact: Contact) -> str:
-    """Return the contact's latest messages across all conversations."""
-    own = Message.objects.filter(conversation__contact=contact)
-    return _latest_texts(_theirs(own, contact.pk), Message.objects.filter(sender__contact=contact))
+def text_by(contact: Contact, *, scope: Scope = EVERYTHING) -> str:
+    """Return the contact's latest messages across the conversations of this scope."""
+    messages = Message.objects.all()
+    if scope.teams is not None:
+        messages = messages.filter(conversation__team__in=scope.teams)
+    own = messages.filter(conversation__contact=contact)
+    return _latest_texts(_theirs(own, contact.pk), messages.filter(sender__contact=contact))
 
 
 def _theirs(messages: QuerySet[Message], contact_id: int) -> QuerySet[Message]:

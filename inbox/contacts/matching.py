@@ -140,7 +140,9 @@ def match(
         pairs |= _pairs(keys)
     else:
         pairs |= {(o.store_id, o.customer_gid) for o in orders if o.customer_gid}
-    customers = heads.customers_for(pairs=pairs, emails=keys.emails, phones=keys.phones)
+    customers = heads.customers_for(
+        pairs=pairs, emails=keys.emails, phones=keys.phones, stores=keys.stores
+    )
     shown = [heads.head(customer) for customer in customers]
     asked = {key for head in shown for key in _keys(head)}
     # The orders' customers too: one that we know from orders alone is not among the heads above.
@@ -180,7 +182,8 @@ def match_order(
 
 
 def _pairs(keys: OrderKeys) -> set[Pair]:
-    found = Order.objects.visible().of_customer(**keys.as_kwargs()).exclude(customer_gid="")
+    found = Order.objects.visible().at(keys.stores).of_customer(**keys.as_kwargs())
+    found = found.exclude(customer_gid="")
     return set(found.order_by().values_list("store_id", "customer_gid").distinct())
 
 

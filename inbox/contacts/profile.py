@@ -23,6 +23,7 @@ from inbox.contacts.matching import (
 )
 from inbox.contacts.suggested_addresses import Suggestion
 from inbox.models import Claim, Contact, Identity
+from inbox.scopes import scope_of
 from orders import services
 from orders.panels import FoundOrders
 
@@ -101,6 +102,7 @@ def person(
             identity
             for identity in known
             if identity.removed_at
+            and is_shown(identity, agent=agent)
             and identity.removed_at > now - _UNDO_FOR
             and identity.removed_by_id == agent.pk
         ),
@@ -111,10 +113,20 @@ def person_of(
     contact: Contact, *, known: Sequence[Identity], text: str, agent: Agent, now: datetime
 ) -> Person:
     """Build the profile of a contact without showing orders."""
-    keys = identities.keys_of(known)
+    keys = identities.keys_of(known, stores=scope_of(agent).stores)
     return person(contact, known=known, keys=keys, found=None, text=text, agent=agent, now=now)
 
 
-def all_text(contact: Contact) -> str:
-    """Return the contact's latest messages, for suggestions on pages without a conversation."""
-    return identities.text_by(contact)
+def all_text(contact: Contact, *, agent: Agent) -> str:
+    """Return the contact's latest messages that the agent sees, for suggestions on pages without a
+    conversation."""
+    return identities.text_by(contact, scope=scope_of(agent))
+
+
+def is_shown(identity: Identity, *, agent: Agent) -> bool:
+    """Return whether an agent sees this identity of a contact they see: a customer of a store only
+    if the store is theirs."""
+    if not identity.is_shopify_customer:
+        return True
+    store_id, _gid = identities.customer_key(identity.value)
+    return scope_of(agent).sees_store(store_id)

@@ -79,7 +79,7 @@ def suggestions(
     found: dict[tuple[str, str], Suggestion] = {}
     certain = {head.pair for head in matching.heads}
     every = (
-        *of_claims(claims, besides=certain, refused=keys.refused),
+        *of_claims(claims, besides=certain, refused=keys.refused, stores=keys.stores),
         *_of_customers(matching),
         *_of_orders(keys, matching, text),
     )
@@ -99,11 +99,13 @@ def of_claims(
     *,
     besides: Collection[Pair] = (),
     refused: Collection[Key] = (),
+    stores: Collection[int] | None = None,
 ) -> list[Suggestion]:
     """Suggest the owners of addresses that a sender gave without proof.
 
     These are customers, except the ones in `besides`, who are known already, and guest orders.
-    Anything that carries an address in `refused` is left out. Two queries if there are claims,
+    Anything that carries an address in `refused` is left out, and so are other stores than `stores`;
+    None means all of them. Two queries if there are claims,
     and one for each customer.
     """
     given = {(c.kind, c.value): c for c in claims if c.is_understood}
@@ -112,15 +114,17 @@ def of_claims(
     phones = [value for kind, value in given if kind == IdentityKind.PHONE]
     if not given:
         return []
-    people = customers.customers_for(pairs=(), emails=emails, phones=phones)
+    people = customers.customers_for(pairs=(), emails=emails, phones=phones, stores=stores)
     found = [
         _claimed_customer(customer, by_email=customer.email in emails, by=claims[0].contact_id)
         for customer in people[:_AT_MOST]
         if (customer.store_id, customer.gid) not in besides
         and not _has_any_key(customer.store_id, customer.gid, customer, refused)
     ]
-    guests = Order.objects.visible().filter(
-        Q(email__in=emails) | Q(phone__in=phones), customer_gid=""
+    guests = (
+        Order.objects.visible()
+        .at(stores)
+        .filter(Q(email__in=emails) | Q(phone__in=phones), customer_gid="")
     )
     for order in guests.select_related("store").order_by("-placed_at")[:_AT_MOST]:
         if _has_any_key(order.store_id, "", order, refused):
@@ -196,7 +200,7 @@ def _of_orders(keys: OrderKeys, matching: Matching, text: str) -> Iterator[Sugge
         wanted |= Q(store_id=store_id, customer_gid=gid)
     if not names and not pairs:
         return
-    orders = Order.objects.visible().filter(wanted).select_related("store")
+    orders = Order.objects.visible().at(keys.stores).filter(wanted).select_related("store")
     for order in orders.order_by("-placed_at")[:_ORDERS_READ]:
         words = {"order": order.name, "store": order.store}
         if (order.store_id, order.customer_gid) in pairs:

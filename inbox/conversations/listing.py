@@ -18,7 +18,7 @@ from inbox.accounts.roles import Agent
 from inbox.contacts import identities
 from inbox.conversations import drafts
 from inbox.models import Claim, Conversation, ConversationState, Identity, IdentityKind
-from orders.models import Order
+from inbox.scopes import Scope, scope_of
 from orders.panels.filters import (
     moment,
     number,
@@ -74,7 +74,7 @@ def conversation_list(
     query = query.replace("\x00", "").strip()[:100]
     rows = access.conversations_for(agent)
     if query:
-        rows = _search(rows, query)
+        rows = _search(rows, query, scope_of(agent))
     else:
         rows = rows.in_state(state)  # type: ignore[attr-defined]
         if scope == "mine":
@@ -111,7 +111,7 @@ def conversation_list(
     )
 
 
-def _search(rows: QuerySet[Conversation], query: str) -> QuerySet[Conversation]:
+def _search(rows: QuerySet[Conversation], query: str, scope: Scope) -> QuerySet[Conversation]:
     """Filter by contact name, email, phone, or the number of one of the contact's orders."""
     match = Q(contact__name__icontains=query)
     people = Identity.objects.active().filter(
@@ -122,7 +122,7 @@ def _search(rows: QuerySet[Conversation], query: str) -> QuerySet[Conversation]:
     claims = Claim.objects.understood().filter(value__icontains=query.lower())
     match |= Q(contact__in=claims.values("contact"))
     # Ownership by the same rule as in the panel beside the conversation.
-    orders = list(Order.objects.visible().named(query).values_list("pk", flat=True)[:PAGE])
+    orders = list(scope.orders().named(query).values_list("pk", flat=True)[:PAGE])
     owners = identities.contacts_of_many(orders) if orders else []
     return rows.filter(match | Q(contact__in=owners))
 

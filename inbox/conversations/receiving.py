@@ -166,7 +166,11 @@ def _participant(channel: Channel, conversation_id: str, sender: Sender) -> Part
     contact = _updated_contact(own, channel, sender, addresses)
     if found is None:
         found = Conversation.objects.create(
-            contact=contact, channel=channel, external_id=conversation_id
+            contact=contact,
+            channel=channel,
+            # Read now: an administrator may have moved the channel since the request began.
+            team_id=Channel.objects.values_list("team", flat=True).get(pk=channel.pk),
+            external_id=conversation_id,
         )
     elif is_theirs:
         _move_conversation(found, own, contact)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,9 +18,10 @@ from inbox.contacts import identities
 from inbox.models import Contact, Conversation, Message, MessageKind
 from inbox.models.conversations import conversation_id
 from inbox.outbox import status_text
+from inbox.scopes import EVERYTHING, Scope
 from orders import previews
 from orders.actions import status_texts
-from orders.models import EventKind, Order, OrderEvent, Store
+from orders.models import EventKind, OrderEvent
 from orders.money import Money
 
 MESSAGES_A_PAGE: Final = 50
@@ -121,13 +122,14 @@ def thread(
     before: int | None = None,
     since: int | None = None,
     unread_after: int | None = None,
+    scope: Scope = EVERYTHING,
 ) -> Thread:
     """Return the 50 newest messages, or the 50 before message `before`, with the order events.
 
     `since` extends the page back to that message, so that the reader's place stays as new ones
     arrive. `unread_after` extends it to everything the customer wrote after that message, even if
     written long before it arrived; None extends it to what they wrote last. Either way the page
-    has at most 300 messages. Eight queries at most.
+    has at most 300 messages. Order events are those of the scope's stores. Eight queries at most.
     """
     messages = conversation.messages.select_related(
         "author", "channel", "handled_by", "sender__contact"
@@ -151,7 +153,7 @@ def thread(
     start = shown[-1].created_at if older and shown else conversation.created_at
     start = min(start, shown[-1].created_at) if shown else start
     if before is None:
-        entries += [_event(e) for e in _events(conversation.contact, since=start)]
+        entries += [_event(e) for e in _events(conversation.contact, since=start, scope=scope)]
         entries += _late_markers(conversation, shown, has_older=older)
     entries.sort(key=lambda entry: (entry.at, entry.key))
     url = reverse("inbox:conversation", args=[conversation.pk])
@@ -193,20 +195,34 @@ def _count_to_unread(messages: QuerySet[Message], unread_after: int | None) -> i
     return messages.filter(created_at__gte=first).count() if first else 0
 
 
-def activity(contact: Contact) -> tuple[ActivityRow, ...]:
-    """Return the latest events of the contact's orders, newest first. Three queries."""
-    orders = identities.orders_of(contact).values("pk")
+def activity(contact: Contact, *, scope: Scope) -> tuple[ActivityRow, ...]:
+    """Return the latest events of the contact's orders at the scope's stores, newest first.
+
+    Four queries at most.
+    """
+    orders = identities.orders_of(contact, stores=scope.stores).values("pk")
     events = (
         OrderEvent.objects.filter(order__in=orders)
         .select_related("order__store", "actor", "action__requested_by", "action__order__store")
         .order_by("-occurred_at", "-pk")[:ACTIVITY_ROWS]
     )
-    several = Store.objects.active().count() > 1
-    return tuple(_activity_row(event, with_store=several) for event in events)
+    several = scope.active_stores().count() > 1
+    rows = list(events)
+    seen = _seen_origins(rows, scope)
+    return tuple(_activity_row(event, with_store=several, seen=seen) for event in rows)
 
 
-def _events(contact: Contact, *, since: datetime) -> Iterable[OrderEvent]:
-    orders = Order.objects.visible().of_customer(**identities.order_keys(contact).as_kwargs())
+def _seen_origins(events: Iterable[OrderEvent], scope: Scope) -> frozenset[int]:
+    """Return the IDs of the conversations that these events' actions came from, if in the scope."""
+    origins = (event.action.origin for event in events if event.action)
+    wanted = {pk for origin in origins if (pk := conversation_id(origin)) is not None}
+    if not wanted or scope.teams is None:
+        return frozenset(wanted)
+    return frozenset(scope.conversations().filter(pk__in=wanted).values_list("pk", flat=True))
+
+
+def _events(contact: Contact, *, since: datetime, scope: Scope) -> Iterable[OrderEvent]:
+    orders = identities.orders_of(contact, stores=scope.stores).order_by()
     return (
         OrderEvent.objects.filter(
             order__in=orders.values("pk"), kind__in=_IN_THREAD, occurred_at__gte=since
@@ -329,10 +345,10 @@ def _actor(event: OrderEvent) -> str:
     return str(event.get_source_display())
 
 
-def _activity_row(event: OrderEvent, *, with_store: bool) -> ActivityRow:
+def _activity_row(event: OrderEvent, *, with_store: bool, seen: Collection[int]) -> ActivityRow:
     origin = event.action.origin if event.action else ""
     pk = conversation_id(origin)
-    url = "" if pk is None else reverse("inbox:conversation", args=[pk])
+    url = reverse("inbox:conversation", args=[pk]) if pk in seen else ""
     label, detail = str(event.get_kind_display()), event.detail
     if event.kind == EventKind.ACTION_FAILED and event.action:
         words = status_texts.words(event.action)

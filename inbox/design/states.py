@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET
 
 from inbox.design import samples
 from inbox.panel.places import BesideConversation
+from inbox.scopes import EVERYTHING
 from orders.errors import Refusal
 from orders.models import ActionState
 from orders.panels import OrdersPanel
@@ -120,7 +121,7 @@ def state(request: HttpRequest, name: str) -> HttpResponse:
     if name not in STATES:
         raise Http404
     template, context = STATES[name](timezone.now())
-    place = BesideConversation(samples.conversation())
+    place = BesideConversation(samples.conversation(), EVERYTHING)
     context |= {"place": place, "part": template, "name": name}
     return render(request, "design_state.html", context)
 

@@ -26,6 +26,7 @@ from inbox.models.live import LiveEvent
 from inbox.models.optouts import OptOut
 from inbox.models.participants import Draft, DraftMode, Participant, ReadMark
 from inbox.models.routes import Route
+from inbox.models.teams import Team
 
 __all__ = [
     "CHECKOUT_TRIGGERS",
@@ -62,6 +63,7 @@ __all__ = [
     "RoleGrant",
     "Route",
     "SendState",
+    "Team",
     "Via",
     "ViewedKind",
 ]

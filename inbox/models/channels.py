@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from core.encryption import SealedTextField
+from inbox.models.teams import Team
 
 
 class ChannelKind(models.TextChoices):
@@ -38,6 +39,15 @@ class Channel(models.Model):
         "messenger that knows users by phone number or a chat behind your own login. If "
         "off, an address counts as verified only if the message says so "
         "(sender.verified); any other address only suggests a customer.",
+    )
+    team = models.ForeignKey(
+        Team,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="channels",
+        help_text="Who sees its conversations. Empty: everyone while there are no teams, and no one "
+        "once there are.",
     )
     # The API key itself is shown once and never stored (inbox.channels.keys).
     key_prefix = models.CharField(max_length=20, blank=True, editable=False)

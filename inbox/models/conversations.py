@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from inbox.models.channels import Channel
 from inbox.models.contacts import Contact
+from inbox.models.teams import Team
 
 PREVIEW_LENGTH = 140
 
@@ -59,6 +60,16 @@ class Conversation(models.Model):
 
     contact = models.ForeignKey(Contact, models.PROTECT, related_name="conversations")
     channel = models.ForeignKey(Channel, models.PROTECT, related_name="conversations")
+    team = models.ForeignKey(
+        Team,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="conversations",
+        # The index on the list's columns serves it.
+        db_index=False,
+        help_text="Who sees it: the team of its channel, or the one it was moved to.",
+    )
     external_id = models.CharField(max_length=200, help_text="The channel's own ID for it.")
     subject = models.CharField(max_length=255, blank=True)
     assignee = models.ForeignKey(
@@ -130,12 +141,17 @@ class Conversation(models.Model):
             ),
         ]
         indexes = [
-            # The lists, newest first: all, mine, unassigned.
+            # The lists, newest first: all, mine, a team's, unassigned.
             models.Index(fields=["state", "-last_message_at", "-id"], name="inbox_list_all"),
             models.Index(
                 fields=["assignee", "state", "-last_message_at", "-id"],
                 condition=Q(assignee__isnull=False),
                 name="inbox_list_mine",
+            ),
+            models.Index(
+                fields=["team", "state", "-last_message_at", "-id"],
+                condition=Q(team__isnull=False),
+                name="inbox_list_team",
             ),
             models.Index(
                 fields=["-last_message_at", "-id"],

@@ -22,6 +22,7 @@ from inbox.panel.places import (
     InFrame,
     InWindow,
 )
+from inbox.scopes import scope_of
 
 View = Callable[..., HttpResponse]
 Decorator = Callable[[View], View]
@@ -32,7 +33,8 @@ def beside_conversation(view: View) -> View:
 
     @wraps(view)
     def wrapper(request: HttpRequest, pk: int, **found: Any) -> HttpResponse:
-        place = BesideConversation(access.get_conversation(request.user, pk))
+        found_conversation = access.get_conversation(request.user, pk)
+        place = BesideConversation(found_conversation, scope_of(request.user))
         return view(request, place=place, **found)
 
     return wrapper
@@ -51,7 +53,7 @@ def in_frame(view: View) -> View:
         except FrameRefused as refused:
             return framed(request, refusal(refused), None)
         request.user = agent
-        place = InFrame(held, frame)
+        place = InFrame(held, frame, scope_of(agent))
         try:
             answer = view(request, place=place, **found)
             _note_view(agent, place, found)
@@ -77,7 +79,7 @@ def in_window(view: View) -> View:
         if agent.pk != access.agent_of(request).pk:
             # Another agent's pass: for this one the window doesn't exist.
             raise Http404
-        place = InWindow(held, frame)
+        place = InWindow(held, frame, scope_of(agent))
         answer = view(request, place=place, **found)
         _note_view(agent, place, found)
         add_never_cache_headers(answer)

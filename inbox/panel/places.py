@@ -38,6 +38,7 @@ from inbox.panel import changes_since
 from inbox.panel import (
     reply_text as confirmations,
 )
+from inbox.scopes import Scope
 from orders import policies
 from orders.errors import Refusal
 from orders.models import Order, OrderAction
@@ -141,9 +142,11 @@ class Place(ABC):
 
 @dataclass(frozen=True)
 class BesideConversation(Place):
-    """The panel beside one of our own conversations."""
+    """The panel beside one of our own conversations. `scope` says which stores' orders its agent
+    sees."""
 
     conversation: Conversation
+    scope: Scope
     namespace = "inbox"
     has_conversation = True
 
@@ -158,7 +161,7 @@ class BesideConversation(Place):
 
     @cached_property
     def keys(self) -> OrderKeys:
-        return identities.keys_of(self._known)
+        return identities.keys_of(self._known, stores=self.scope.stores)
 
     @property
     def origin(self) -> str:
@@ -188,7 +191,7 @@ class BesideConversation(Place):
 
     def afresh(self) -> BesideConversation:
         rows = Conversation.objects.select_related("contact", "channel", "assignee")
-        return BesideConversation(rows.get(pk=self.conversation.pk))
+        return BesideConversation(rows.get(pk=self.conversation.pk), self.scope)
 
     def acting_refusal(self, agent: Agent) -> Refusal | None:
         return access.acting_refusal(agent, self.conversation)
@@ -219,10 +222,12 @@ class BesideConversation(Place):
 @dataclass(frozen=True)
 class InFrame(Place):
     """The panel inside another help desk. The pass, sealed by our server, says which agent acts
-    for which customer; nothing that the frame sends can widen it."""
+    for which customer; nothing that the frame sends can widen it. `scope` says which stores' orders
+    the agent sees."""
 
     held: Pass
     frame: HelpDeskFrame
+    scope: Scope
     namespace = "sidebar"
     is_frame = True
 
@@ -267,7 +272,7 @@ class InFrame(Place):
     def keys(self) -> OrderKeys:
         """Proven addresses and linked customers, without what agents removed from the contact."""
         gone = [identity for identity in self._known_identities if identity.removed_at]
-        return identities.keys_of((*gone, *self._identities))
+        return identities.keys_of((*gone, *self._identities), stores=self.scope.stores)
 
     @property
     def origin(self) -> str:
@@ -306,7 +311,11 @@ class InFrame(Place):
         matched = matching.match(self._known, self._identities, self.keys, found)
         claims = self._claims
         # Suggestions here come only from claims, and can't be accepted in a frame.
-        suggested = tuple(suggested_addresses.of_claims(claims, refused=self.keys.refused))
+        suggested = tuple(
+            suggested_addresses.of_claims(
+                claims, refused=self.keys.refused, stores=self.scope.stores
+            )
+        )
         return Person(matching=matched, suggestions=suggested, undoable=(), claims=claims)
 
     @property
@@ -330,7 +339,7 @@ class InFrame(Place):
         limit = self.frame.confirm_up_to
         if limit and (amount is None or policies.in_shop_currency(amount, order).amount <= limit):
             return ""
-        window = InWindow(self.held, self.frame)
+        window = InWindow(self.held, self.frame, self.scope)
         summary = tokens.seal_summary(token)
         return f"{window.url('order_review', order.pk)}?summary={summary}"
 

@@ -37,7 +37,7 @@ def context(
     asked = request.POST if request.method == "POST" else request.GET
     unreachable = get_gateway().unreachable_stores()
     selection = Selection.read(request.GET)
-    found = panels.find_orders(**keys.as_kwargs(), selection=selection)
+    found = panels.find_orders(**keys.as_kwargs(), stores=keys.stores, selection=selection)
     person = place.person(found, agent=access.agent_of(request), now=now)
     refusals = {order.pk: person.matching.refusal(order) for order in found.orders}
     shown = panels.orders_panel(
@@ -45,6 +45,7 @@ def context(
         acting=place.acting_refusal(request.user),
         refused={pk: refusal for pk, refusal in refusals.items() if refusal},
         unreachable=unreachable,
+        seen=keys.stores,
         selection=selection,
         now=now,
         mentioned=place.mentioned,

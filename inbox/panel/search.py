@@ -16,8 +16,9 @@ from inbox import (
 )
 from inbox.accounts.roles import Agent
 from inbox.contacts import identities
+from inbox.scopes import Scope, scope_of
 from orders import panels
-from orders.models import Order, OrderTracking, Store
+from orders.models import Order, OrderTracking
 from orders.money import Money
 from orders.statuses.badges import Badge
 
@@ -39,9 +40,10 @@ class FoundOrder:
     conversation_id: int | None
 
 
-def find(query: str) -> QuerySet[Order]:
-    """Find orders by name, with or without the store's prefix and suffix (#1043, 1043, EN1043-DE),
-    Shopify ID, email, phone or tracking number; newest first. An empty query finds nothing."""
+def find(query: str, *, scope: Scope) -> QuerySet[Order]:
+    """Find orders of a scope by name, with or without the store's prefix and suffix (#1043, 1043,
+    EN1043-DE), Shopify ID, email, phone or tracking number; newest first. An empty query finds
+    nothing."""
     query = clean(query)
     if not query:
         return Order.objects.none()
@@ -56,7 +58,7 @@ def find(query: str) -> QuerySet[Order]:
     if phone := normalization.phone(query):
         lookups.append(Order.objects.filter(phone=phone).values("pk"))
     first, *others = (lookup.order_by() for lookup in lookups)
-    found = Order.objects.visible().filter(pk__in=first.union(*others)).select_related("store")
+    found = scope.orders().filter(pk__in=first.union(*others)).select_related("store")
     return found.order_by("-placed_at", "-pk")
 
 
@@ -67,7 +69,8 @@ def clean(query: str) -> str:
 
 def results(agent: Agent, query: str) -> tuple[tuple[FoundOrder, ...], bool]:
     """Return the first orders found, and whether there are several stores to tell apart."""
-    orders = list(find(query)[:AT_MOST])
+    scope = scope_of(agent)
+    orders = list(find(query, scope=scope)[:AT_MOST])
     cards = panels.order_cards(orders, acting=None, now=timezone.now())
     conversations = _conversations(agent, orders)
     found = tuple(
@@ -83,7 +86,7 @@ def results(agent: Agent, query: str) -> tuple[tuple[FoundOrder, ...], bool]:
         )
         for order, card, conversation_id in zip(orders, cards, conversations, strict=True)
     )
-    return found, Store.objects.active().count() > 1
+    return found, scope.active_stores().count() > 1
 
 
 def _conversations(agent: Agent, orders: Sequence[Order]) -> list[int | None]:

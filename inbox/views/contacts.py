@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -26,7 +26,7 @@ from orders.panels.filters import number
 
 @require_GET
 def search_orders(request: HttpRequest) -> HttpResponse:
-    """Search the orders of all stores by number, ID, email, phone or tracking number (?q=).
+    """Search the orders of the agent's stores by number, ID, email, phone or tracking number (?q=).
 
     The order panel's search box asks for the rows alone.
     """
@@ -163,7 +163,7 @@ def _person(request: HttpRequest, contact: Contact) -> Person:
     return profile.person_of(
         contact,
         known=list(contact.identities.all()),
-        text=profile.all_text(contact),
+        text=profile.all_text(contact, agent=request.user),
         agent=request.user,
         now=timezone.now(),
     )
@@ -191,4 +191,7 @@ def _back(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _identity(request: HttpRequest, pk: int, identity_id: int) -> Identity:
     contact = access.get_contact(request.user, pk)
-    return get_object_or_404(Identity, pk=identity_id, contact=contact)
+    identity = get_object_or_404(Identity, pk=identity_id, contact=contact)
+    if not profile.is_shown(identity, agent=request.user):
+        raise Http404
+    return identity

@@ -16,7 +16,6 @@ from inbox import (
     fragment_requests,
     read_marks,
 )
-from inbox.accounts import roles
 from inbox.channels import recipients
 from inbox.contacts import profile
 from inbox.conversations import (
@@ -27,12 +26,13 @@ from inbox.conversations import (
     timeline,
 )
 from inbox.conversations.forms import MessageForm
-from inbox.models import Contact, Conversation, DraftMode, IdentityKind
+from inbox.models import Contact, Conversation, DraftMode, IdentityKind, Team
 from inbox.panel import (
     rendering,
     two_part_pages,
 )
 from inbox.panel.places import BesideConversation
+from inbox.scopes import able_to_see, scope_of
 from orders.panels.filters import number
 
 Context = dict[str, Any]
@@ -100,7 +100,8 @@ def contact(request: HttpRequest, pk: int) -> HttpResponse:
     """Show who a contact is, and everything that happened to their orders."""
     found = access.get_contact(request.user, pk)
     known = list(found.identities.select_related("added_by", "removed_by"))
-    text = profile.all_text(found)
+    text = profile.all_text(found, agent=request.user)
+    shown = [identity for identity in known if profile.is_shown(identity, agent=request.user)]
     context = {
         "contact": found,
         "person": profile.person_of(
@@ -109,11 +110,11 @@ def contact(request: HttpRequest, pk: int) -> HttpResponse:
         # A channel's own user ID means nothing to agents.
         "identities": [
             identity
-            for identity in known
+            for identity in shown
             if identity.removed_at is None and identity.kind != IdentityKind.CHANNEL_USER
         ],
-        "removed": [identity for identity in known if identity.removed_at],
-        "activity": timeline.activity(found),
+        "removed": [identity for identity in shown if identity.removed_at],
+        "activity": timeline.activity(found, scope=scope_of(request.user)),
         "conversations": _conversations(request, found),
         **_base_context(request),
     }
@@ -136,7 +137,8 @@ def _conversations(request: HttpRequest, found: Contact) -> list[Conversation]:
 def contact_activity(request: HttpRequest, pk: int) -> HttpResponse:
     """Return what happened to the contact's orders, for a live update."""
     found = access.get_contact(request.user, pk)
-    context = {"contact": found, "activity": timeline.activity(found)}
+    activity = timeline.activity(found, scope=scope_of(request.user))
+    context = {"contact": found, "activity": activity}
     return render(request, "inbox/_activity.html", context)
 
 
@@ -203,8 +205,10 @@ def header_context(
     return {
         "conversation": found,
         "acting": access.acting_refusal(request.user, found),
-        "agents": roles.assignable(),
+        "agents": able_to_see(found.team_id),
         "others": participants.others(found),
+        # Few, and none in most installations.
+        "teams": list(Team.objects.all()),
         "seen": read_marks.mark_of(request.user, found) or 0 if seen is None else seen,
         "press_id": uuid4(),
     }
@@ -239,6 +243,7 @@ def thread_context(
         before=before,
         since=since,
         unread_after=mark if unread_after is None else unread_after,
+        scope=scope_of(request.user),
     )
     up_to = max(shown.last_inbound, shown_besides)
     seen = max(up_to, mark or 0)
@@ -255,7 +260,7 @@ def whole_page(
     """Render the conversation with the list, and stream the order sidebar after it."""
     context |= {"list": _list(request), "late": two_part_pages.MARK, **_base_context(request)}
     page = render_to_string("inbox/conversation.html", context, request)
-    place = BesideConversation(found)
+    place = BesideConversation(found, scope_of(request.user))
     answer = two_part_pages.in_two_parts(request, page, lambda: rendering.html(request, place))
     answer.status_code = status
     return answer

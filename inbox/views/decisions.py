@@ -23,7 +23,7 @@ from inbox.accounts import passkeys, reauthentication
 from orders import services
 from orders.actions import status_texts
 from orders.errors import ActionRefused, ShopUnreachable, StalePreview
-from orders.models import Order, OrderAction, Outcome
+from orders.models import Outcome
 
 NOTE_LENGTH = 200
 
@@ -52,6 +52,7 @@ def approve(request: HttpRequest, action_id: int) -> HttpResponse:
     Whoever approves has just proven who they are: by that signature, or by logging in again.
     """
     agent = access.agent_of(request)
+    access.get_action(agent, action_id)
     signed = signed_approvals.answer(request, action_id, agent)
     if signed is None and reauthentication.is_due(request):
         return reauthentication.ask(request, back=reverse("inbox:decisions"))
@@ -83,6 +84,7 @@ def signing_options(request: HttpRequest, action_id: int) -> HttpResponse:
 @require_POST
 def decline(request: HttpRequest, action_id: int) -> HttpResponse:
     """Decline an action that waits for approval; nothing is sent to Shopify."""
+    access.get_action(request.user, action_id)
 
     def act() -> str:
         services.decline(
@@ -99,6 +101,7 @@ def decline(request: HttpRequest, action_id: int) -> HttpResponse:
 @require_POST
 def settle(request: HttpRequest, action_id: int) -> HttpResponse:
     """Record a supervisor's verdict on an action whose outcome is unknown."""
+    access.get_action(request.user, action_id)
 
     def act() -> str:
         action = services.settle_by_hand(
@@ -117,6 +120,7 @@ def settle(request: HttpRequest, action_id: int) -> HttpResponse:
 @require_POST
 def keep(request: HttpRequest, order_id: int) -> HttpResponse:
     """Record that a canceled order's money is kept on purpose, so it is no longer listed."""
+    access.get_order(request.user, order_id)
 
     def act() -> str:
         order = services.keep_money(
@@ -140,8 +144,6 @@ def _decide(request: HttpRequest, act: Callable[[], str]) -> HttpResponse:
         messages.error(request, text % error)
     except ShopUnreachable as error:
         messages.error(request, f"{error} {error.hint}")
-    except (OrderAction.DoesNotExist, Order.DoesNotExist):
-        messages.error(request, _("We couldn’t find that."))
     return redirect("inbox:decisions")
 
 

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -29,6 +30,7 @@ from inbox.panel.decorators import (
     refusal,
 )
 from inbox.panel.places import InFrame
+from inbox.scopes import scope_of
 
 # What the help desk's page may tell us about the open conversation.
 _CUSTOMER_FIELDS = ("email", "phone", "about", "assignee")
@@ -84,12 +86,13 @@ def swap(request: HttpRequest) -> HttpResponse:
     if frame is None:
         raise FrameRefused("off")
     if signed := request.POST.get("signed", ""):
-        return _pass_response(authentication.swap_signed(frame, signed), frame)
+        held = authentication.swap_signed(frame, signed)
+        return _pass_response(*authentication.checked(held))
     code, verifier = (request.POST.get(name, "") for name in ("code", "verifier"))
     held = authentication.swap_code(frame, code=code.strip(), verifier=verifier)
     _held, frame, agent = authentication.checked(held)
     return _pass_response(
-        authentication.look_at(held, frame, agent, _customer_fields(request)), frame
+        authentication.look_at(held, frame, agent, _customer_fields(request)), frame, agent
     )
 
 
@@ -98,15 +101,15 @@ def look(request: HttpRequest) -> HttpResponse:
     """Point the pass at the customer that the help desk's page shows now."""
     held, frame, agent = authentication.admit(request.headers.get("Authorization", ""))
     return _pass_response(
-        authentication.look_at(held, frame, agent, _customer_fields(request)), frame
+        authentication.look_at(held, frame, agent, _customer_fields(request)), frame, agent
     )
 
 
 @_script_endpoint
 def renew(request: HttpRequest) -> HttpResponse:
     """Extend the pass by ten minutes while the login behind it is valid."""
-    held, frame, _agent = authentication.admit(request.headers.get("Authorization", ""))
-    return _pass_response(held, frame)
+    held, frame, agent = authentication.admit(request.headers.get("Authorization", ""))
+    return _pass_response(held, frame, agent)
 
 
 @require_http_methods(["GET", "POST"])
@@ -130,8 +133,8 @@ def connect(request: HttpRequest) -> HttpResponse:
     return render(request, "sidebar/connect.html", context)
 
 
-def _pass_response(held: Pass, frame: HelpDeskFrame) -> HttpResponse:
-    place = InFrame(held, frame)
+def _pass_response(held: Pass, frame: HelpDeskFrame, agent: User) -> HttpResponse:
+    place = InFrame(held, frame, scope_of(agent))
     stream = events.frame_stream_token(place.topics.split(), agent_id=held.agent_id)
     return JsonResponse(
         {

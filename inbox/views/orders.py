@@ -28,6 +28,7 @@ from inbox.panel.forms import (
     as_typed,
 )
 from inbox.panel.places import Place
+from inbox.scopes import scope_of
 from orders import (
     panels,
     previews,
@@ -194,7 +195,8 @@ def confirm(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
     """
     token, by, now = request.POST.get("token", ""), access.agent_of(request), timezone.now()
     # Before any other check, because the first click may have made them all fail by now.
-    if earlier := _earlier_action(token, order_id, by):
+    earlier = _earlier_action(token, order_id, by)
+    if earlier and scope_of(by).sees_store(earlier.order.store_id):
         return _render_action(request, place, earlier.order, earlier)
     order = place.get_order(order_id)
     context = _dialog_context(request, place, order, now)

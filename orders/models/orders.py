@@ -6,6 +6,7 @@ repeat the parts that are searched, summed or guarded by a constraint.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Self
@@ -38,6 +39,10 @@ class OrderQuerySet(models.QuerySet["Order"]):
     def visible(self) -> Self:
         """Orders agents may see: of an active store, not deleted at Shopify, read at least once."""
         return self.filter(store__is_active=True, deleted_at=None).exclude(document="")
+
+    def at(self, stores: Collection[int] | None) -> Self:
+        """Orders of the stores with these IDs; None means any store."""
+        return self if stores is None else self.filter(store__in=stores)
 
     def of_customer(
         self, *, customer_gids: list[tuple[int, str]], emails: list[str], phones: list[str]

@@ -84,11 +84,16 @@ class CustomerHead:
 
 
 def customers_for(
-    *, pairs: Iterable[Pair], emails: Sequence[str], phones: Sequence[str]
+    *,
+    pairs: Iterable[Pair],
+    emails: Sequence[str],
+    phones: Sequence[str],
+    stores: Collection[int] | None = None,
 ) -> list[Customer]:
     """Find customers of active stores by (store ID, gid), and undeleted ones by address.
 
-    One query. Leaves out customers that were merged into another.
+    `stores` are the IDs of the stores to search; None means all of them. One query. Leaves out
+    customers that were merged into another.
     """
     match = Q(pk__in=[])
     if emails:
@@ -98,6 +103,8 @@ def customers_for(
     for store_id, gid in pairs:
         match |= Q(store_id=store_id, gid=gid)
     rows = Customer.objects.of_active_stores().filter(match).select_related("store")
+    if stores is not None:
+        rows = rows.filter(store__in=stores)
     # A merged customer is represented by the one it became, and its orders are moving there.
     return [
         row for row in rows.order_by("store_id", "pk") if not row.deleted_at or not row.merged_into

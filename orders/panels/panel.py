@@ -125,11 +125,16 @@ def find_orders(
     customer_gids: list[tuple[int, str]],
     emails: list[str],
     phones: list[str],
+    stores: Collection[int] | None = None,
     selection: Selection = EVERYTHING,
 ) -> FoundOrders:
-    """Find one person's orders, filtered and limited by `selection`. One query."""
+    """Find one person's orders, filtered and limited by `selection`. One query.
+
+    `stores` are the IDs of the stores that the agent sees; None means all of them.
+    """
     found = (
         Order.objects.visible()
+        .at(stores)
         .of_customer(customer_gids=customer_gids, emails=emails, phones=phones)
         .select_related("store")
         .order_by("-placed_at", "-pk")
@@ -156,15 +161,17 @@ def orders_panel(
     opened: Collection[int] = (),
     selection: Selection = EVERYTHING,
     unreachable: Collection[int] = (),
+    seen: Collection[int] | None = None,
 ) -> OrdersPanel:
     """Build the sidebar for these orders. Three queries.
 
     `acting` refuses the agent every action, and `refused` single orders, by ID. `mentioned` is the
     conversation's text: an order named in it opens instead of the newest. `opened` holds IDs of
     orders the agent already has open. `selection` is what `found` was chosen by. `unreachable`
-    holds IDs of stores that don't answer.
+    holds IDs of stores that don't answer, and `seen` those of the stores the agent sees; None means
+    all of them.
     """
-    stores = tuple(Store.objects.active())
+    stores = tuple(s for s in Store.objects.active() if seen is None or s.pk in seen)
     open_ids = {_open_order(found.orders[: selection.count], mentioned), *opened}
     cards = order_cards(
         found.orders,

@@ -17,6 +17,7 @@ from inbox.contacts import (
 from inbox.contacts.suggested_addresses import Suggestion
 from inbox.models import Channel, Claim, Contact, Conversation, Identity, IdentityKind, Participant
 from inbox.panel.places import BesideConversation
+from inbox.scopes import EVERYTHING
 from orders.models import Customer, Order, Store
 from orders.snapshot import encode
 from tests.inbox.conversations.test_senders import JANE, claims, contact_of, push
@@ -82,7 +83,11 @@ def test_the_next_message_does_not_bring_it_back(
         again(channel, talk=talk)
     assert contact_of("c-10") == jane
     assert values(jane) == claims(jane) == set()
-    assert not BesideConversation(Conversation.objects.get(external_id="c-9")).orders().exists()
+    assert (
+        not BesideConversation(Conversation.objects.get(external_id="c-9"), EVERYTHING)
+        .orders()
+        .exists()
+    )
     assert access.money_refusal_for_order(alice, order) is not None
     # By a person it does.
     edits.restore_identity(identity=gone, by=alice)
@@ -174,7 +179,7 @@ def suggested(talk: str, agent: User) -> list[Suggestion]:
     found = profile.person_of(
         contact,
         known=list(contact.identities.all()),
-        text=profile.all_text(contact),
+        text=profile.all_text(contact, agent=agent),
         agent=agent,
         now=timezone.now(),
     )
