@@ -18,21 +18,31 @@ from django.http import parse_cookie
 from django.utils.crypto import constant_time_compare
 
 from inbox.accounts import factors, roles
-from inbox.live import events
+from inbox.live import events, owners
+from inbox.live.events import Event
+from inbox.scopes import NOTHING, Scope, scope_of
 
 # Rechecks of open streams get their own threads: when the database is slow, hundreds of them must
 # not hold up webhooks and new streams in the default pool.
 _recheck_pool: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="live-checks")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Listener:
-    """What a stream may be sent. `topics` None means everything. `may_listen` queries the database
-    and must run in a thread. After `for_s` seconds the stream ends in any case."""
+    """What a stream may be sent. `topics` None means everything in the scope. `look_up` returns the
+    scope, or None for someone who may not listen; it queries the database and must run in a thread.
+    After `for_s` seconds the stream ends in any case."""
 
     topics: frozenset[str] | None
-    may_listen: Callable[[], bool]
+    look_up: Callable[[], Scope | None]
     for_s: float = float("inf")
+    scope: Scope = NOTHING
+
+    def may_listen(self) -> bool:
+        """Look up whether the stream may go on, and what it may be sent from now on."""
+        found = self.look_up()
+        self.scope = found or NOTHING
+        return found is not None
 
     def is_about_sessions(self, announced: tuple[str, ...]) -> bool:
         """Return whether to recheck at once: someone's sessions were ended.
@@ -41,11 +51,12 @@ class Listener:
         """
         return any(topic.startswith(events.SESSIONS) for topic in announced)
 
-    def hears(self, announced: tuple[str, ...]) -> list[str]:
+    def hears(self, event: Event) -> list[str]:
         """Return those of an event's topics that this stream may see; empty if the event is not
         for it."""
+        announced = owners.heard(event, self.scope)
         if self.topics is None:
-            return list(announced)
+            return announced
         if self.topics.isdisjoint(announced):
             return []
         # Of the topics announced along with it, reveal only which order it was.
@@ -59,10 +70,10 @@ async def listener(*, token: str, cookies: str) -> Listener:
     """
     if token:
         agent_id, topics = events.open_frame_token(token)
-        found = Listener(topics, lambda: _has_role(agent_id), events.FRAME_TOKEN_AGE_S)
+        found = Listener(topics, lambda: _scope_of_agent(agent_id), events.FRAME_TOKEN_AGE_S)
     else:
         key = parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME, "")
-        found = Listener(None, lambda: _is_logged_in(key))
+        found = Listener(None, lambda: _scope_of_session(key))
     if not await asyncio.to_thread(found.may_listen):
         raise signing.BadSignature("no role")
     return found
@@ -73,30 +84,33 @@ async def still_may_listen(found: Listener) -> bool:
     return await asyncio.get_running_loop().run_in_executor(_recheck_pool, found.may_listen)
 
 
-def _has_role(user_id: int) -> bool:
+def _scope_of_agent(user_id: int) -> Scope | None:
     """Runs in a thread and closes the connection, so that an open stream doesn't hold one."""
     try:
         user = User.objects.filter(pk=user_id).first()
-        return user is not None and roles.may_work(user)
+        return scope_of(user) if user is not None and roles.may_work(user) else None
     finally:
         connection.close()
 
 
-def _is_logged_in(session_key: str) -> bool:
-    """Whether a page view would accept the session: it exists, and its user is active and may work there.
+def _scope_of_session(session_key: str) -> Scope | None:
+    """Return what the session's user sees; None if a page view would not accept the session.
+
+    It has to exist, and its user to be active and to have a role that opens the inbox.
 
     auth.get_user is not used because after a change of SECRET_KEY it rotates the session key, and
     a stream has no way to send the new cookie.
     """
     if not session_key:
-        return False
+        return None
     session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     try:
         user = User.objects.filter(pk=session.get(SESSION_KEY)).first()
         if user is None or not roles.may_work(user) or factors.is_missing(user):
-            return False
+            return None
         known = str(session.get(HASH_SESSION_KEY, ""))
         hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
-        return any(constant_time_compare(known, one) for one in hashes)
+        is_valid = any(constant_time_compare(known, one) for one in hashes)
+        return scope_of(user) if is_valid else None
     finally:
         connection.close()

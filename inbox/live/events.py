@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -128,11 +128,16 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An announcement. `number` is its unique ID; `at` compares with positions."""
+    """An announcement. `number` is its unique ID; `at` compares with positions.
+
+    `owners` maps its topics to the teams or stores that may hear them (inbox.live.owners); None if
+    there are no teams, so that everyone may.
+    """
 
     number: int
     at: int
     topics: tuple[str, ...]
+    owners: Mapping[str, frozenset[int]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,7 @@ class _Stream:
         if self.listener.is_about_sessions(told.event.topics):
             self._recheck.set()
             return
-        topics = self.listener.hears(told.event.topics)
+        topics = self.listener.hears(told.event)
         if topics:
             said = {"n": told.event.number, "at": told.event.at, "topics": topics}
             await self._write(f"id: {told.after}\ndata: {json.dumps(said)}\n\n")

@@ -31,6 +31,7 @@ from inbox.live import (
     stream as live_stream,
 )
 from inbox.models import Conversation, LiveEvent
+from inbox.scopes import EVERYTHING, Scope
 from tests.chaos.servers import Redis, free_port
 from tests.support.doors import native_door
 from tests.support.listening import Stream, cookie_of, stream
@@ -278,7 +279,7 @@ def a_stream(
     *,
     queue: asyncio.Queue[live_hub.Told] | None = None,
     said: list[bytes] | None = None,
-    may_listen: Callable[[], bool] = lambda: True,
+    look_up: Callable[[], Scope | None] = lambda: EVERYTHING,
 ) -> Any:
     """Without a browser: what it sends is in `said`."""
 
@@ -287,7 +288,11 @@ def a_stream(
             said.append(message["body"])
 
     return live_stream._Stream(
-        access.Listener(None, may_listen), queue or asyncio.Queue(), send, None, _now=lambda: 0
+        access.Listener(None, look_up, scope=EVERYTHING),
+        queue or asyncio.Queue(),
+        send,
+        None,
+        _now=lambda: 0,
     )
 
 
@@ -460,12 +465,12 @@ def test_a_slow_answer_to_who_listens_holds_nothing_up(
     answer, asking = threading.Event(), threading.Semaphore(0)
     names: set[str] = set()
 
-    def slow(*_: object) -> bool:
+    def slow(*_: object) -> Scope | None:
         names.add(threading.current_thread().name.rpartition("_")[0])
         asking.release()
-        return answer.wait(20)
+        return EVERYTHING if answer.wait(20) else None
 
-    monkeypatch.setattr(access, "_is_logged_in", slow)
+    monkeypatch.setattr(access, "_scope_of_session", slow)
     try:
         assert asking.acquire(timeout=10)
         assert asking.acquire(timeout=10)
@@ -487,7 +492,7 @@ def test_not_all_streams_are_asked_about_at_once(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(live_stream.asyncio, "sleep", sleep)
     for _ in range(20):
-        asyncio.run(a_stream(may_listen=lambda: False)._until_over())
+        asyncio.run(a_stream(look_up=lambda: None)._until_over())
     assert len({round(wait, 3) for wait in waits}) > 10
     assert all(live_stream.RECHECK_S / 2 < wait <= live_stream.RECHECK_S for wait in waits)
 
@@ -503,7 +508,7 @@ def test_a_stream_outlives_a_database_that_is_away_when_it_is_asked_again(
         asked.append(1)
         raise OperationalError
 
-    monkeypatch.setattr(access, "_is_logged_in", broken)
+    monkeypatch.setattr(access, "_scope_of_session", broken)
     live.announce("order:1")
     heard.topic("order:1")
     assert "ended" not in [event.kind for event in heard.heard]
