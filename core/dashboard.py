@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal, Protocol
+
+from django.db.models import QuerySet
 
 Tone = Literal["default", "success", "info", "attention", "warning", "critical"]
 
@@ -50,6 +52,16 @@ class Metric:
     kind: Literal["gauge", "counter"] = "gauge"
 
 
+class Limit(Protocol):
+    """What people with admin permissions who aren't responsible for everything see of it."""
+
+    def applies_to(self, user: Any) -> bool:
+        """Return whether this person sees only a part of the installation."""
+
+    def apply(self, user: Any, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return those of the rows, of any model, that this person sees."""
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The registered providers.
@@ -63,6 +75,17 @@ class Desk:
     # Map OrderAction.origin to the URL of the page the action was requested on; "" for an origin of
     # another app.
     origin_urls: list[Callable[[str], str]] = field(default_factory=list)
+    limits: list[Limit] = field(default_factory=list)
+
+    def is_limited(self, user: Any) -> bool:
+        """Return whether a person sees only a part of the installation in the admin."""
+        return any(limit.applies_to(user) for limit in self.limits)
+
+    def limited(self, user: Any, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return those of the rows that a person sees in the admin."""
+        for limit in self.limits:
+            rows = limit.apply(user, rows)
+        return rows
 
 
 DESK: Final = Desk()

@@ -26,6 +26,7 @@ from core.dashboard import (
     Tile,
 )
 from inbox.accounts import reauthentication, roles
+from inbox.scopes import admin_scope
 from orders.models import Store
 from orders.reports import money_page
 
@@ -58,6 +59,7 @@ GROUPS: Final[tuple[tuple[str, str, dict[str, str]], ...]] = (
         {
             "orders.Policy": "Limits, approvals, and a way to test them",
             "auth.User": "Team members and their roles",
+            "inbox.Team": "Who sees which channels and stores",
             "auth.Group": "What each role can do",
             "inbox.RoleGrant": "Roles that wait for a second administrator",
             "authtoken.TokenProxy": "API keys for programs that act for a person",
@@ -210,7 +212,9 @@ class DeskSite(AdminSite):
     ) -> TemplateResponse:
         """Render the overview: tiles of the installation and of each active store."""
         common, by_store = _tiles(request)
-        stores = Store.objects.active() if request.user.has_perm("orders.view_store") else ()
+        stores = admin_scope(request.user).active_stores()
+        if not request.user.has_perm("orders.view_store"):
+            stores = stores.none()
         context = {
             "common": common,
             "stores": [StoreTiles(store, tuple(by_store[store.pk])) for store in stores],
@@ -228,7 +232,7 @@ def _is_sensitive(request: HttpRequest) -> bool:
 
 def _tiles(request: HttpRequest) -> tuple[list[Tile], dict[int, list[Tile]]]:
     """Return the installation's tiles and those of each store that this user may see, urgent first."""
-    now = timezone.now()
+    now, scope = timezone.now(), admin_scope(request.user)
     common: list[Tile] = []
     by_store: dict[int, list[Tile]] = defaultdict(list)
     for provider in DESK.tiles:
@@ -238,8 +242,10 @@ def _tiles(request: HttpRequest) -> tuple[list[Tile], dict[int, list[Tile]]]:
             if tile.admin_url and not roles.may_work(request.user):
                 tile = replace(tile, url=tile.admin_url)
             if tile.store_id is None:
-                common.append(tile)
-            else:
+                # It counts the whole installation.
+                if scope.teams is None:
+                    common.append(tile)
+            elif scope.sees_store(tile.store_id):
                 by_store[tile.store_id].append(tile)
     for tiles in (common, *by_store.values()):
         tiles.sort(key=lambda tile: _URGENCY.index(tile.tone))

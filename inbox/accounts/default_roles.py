@@ -5,7 +5,8 @@ Done after `migrate`, because permissions don't exist before. Later changes by a
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Q
@@ -28,18 +29,19 @@ _BOTH_VIEW: Final = {
         "policy",
     ),
     "shopify_sync": ("synccursor", "backfill", "comparison", "drift", "webhooktally"),
-    "inbox": ("campaign", "campaigntranslation", "customerview"),
+    "inbox": ("campaign", "campaigntranslation", "customerview", "team"),
     "auth": ("user", "group"),
 }
 _ADMINS_EDIT: Final = {
     "orders": ("store", "policy"),
     "shopify_sync": ("shopconnection",),
-    "inbox": ("channel", "campaign", "campaigntranslation"),
+    "inbox": ("channel", "campaign", "campaigntranslation", "team"),
     "auth": ("user",),
 }
 _ADMINS_ALSO: Final = (
     ("orders", "delete_policy"),
     ("inbox", "delete_campaigntranslation"),
+    ("inbox", "delete_team"),
     ("orders", "view_order"),
     ("orders", "work_on_privacyrequest"),
     ("shopify_sync", "view_webhookevent"),
@@ -49,12 +51,27 @@ _ADMINS_ALSO: Final = (
 )
 
 
+# What a migration added for administrators, for installations whose groups exist already.
+_ADDED: Final = {
+    ("inbox", "0020_teams"): [
+        ("inbox", f"{verb}_team") for verb in ("view", "add", "change", "delete")
+    ],
+}
+
+
 @receiver(post_migrate)
-def make_staff_roles(sender: object, **_: object) -> None:
-    """Create the admins' and auditors' groups if they don't exist."""
+def make_staff_roles(sender: object, plan: Iterable[tuple[Any, bool]] = (), **_: object) -> None:
+    """Create the admins' and auditors' groups if they don't exist.
+
+    Existing ones only get the permissions on what this migration has just added.
+    """
     # post_migrate is sent for every app; once is enough.
     if getattr(sender, "name", "") != "inbox":
         return
+    ran = [(migration.app_label, migration.name) for migration, backwards in plan if not backwards]
+    added = [permission for key in ran for permission in _ADDED.get(key, ())]
+    if added and (admins := Group.objects.filter(name=roles.ADMINS).first()):
+        admins.permissions.add(*_permissions(added))
     known = set(
         Group.objects.filter(name__in=(roles.ADMINS, roles.AUDITORS)).values_list("name", flat=True)
     )

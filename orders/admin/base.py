@@ -12,10 +12,12 @@ from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from core.dashboard import DESK
 from orders import (
     amount_input,
     audit,
@@ -92,6 +94,22 @@ class DeskAdmin(ModelAdmin):
     list_empty: ClassVar[str] = "Nothing here yet."
     show_full_result_count = False
     list_per_page = 50
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows that this person sees; their lists, pages, exports and actions start here."""
+        return DESK.limited(request.user, super().get_queryset(request))
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """Return a row. Raises Http404 for one that doesn't exist or isn't this person's to see."""
+        found = super().get_object(request, object_id, from_field)
+        if found is None:
+            # Without the permission the answer is the same for every ID.
+            if not self.has_view_or_change_permission(request):
+                raise PermissionDenied
+            raise Http404
+        return found
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any

@@ -19,6 +19,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
 from core import csv_export
+from core.dashboard import DESK
 from orders import audit
 from orders.models import AuditKind, Store
 from orders.reports import totals
@@ -43,6 +44,13 @@ class PeriodForm(forms.Form):
     store = forms.ModelChoiceField(
         Store.objects.all(), required=False, label="Store", empty_label="Every store"
     )
+
+    def __init__(self, data: Any, *, user: Any) -> None:
+        super().__init__(data)
+        store: Any = self.fields["store"]
+        store.queryset = DESK.limited(user, Store.objects.all())
+        # The sums of every store are only for those who see every store.
+        store.required = DESK.is_limited(user)
 
     def clean(self) -> dict[str, Any]:
         """Reject a period that ends before it starts or is longer than LONGEST_DAYS."""
@@ -69,7 +77,7 @@ def urls(site: AdminSite) -> list[URLPattern]:
     @require_GET
     def page(request: HttpRequest) -> HttpResponse:
         _check(request)
-        form = PeriodForm(request.GET if "since" in request.GET else _last(30))
+        form = PeriodForm(request.GET if "since" in request.GET else _last(30), user=request.user)
         context = {
             **site.each_context(request),
             "title": "Money",
@@ -83,7 +91,7 @@ def urls(site: AdminSite) -> list[URLPattern]:
     @require_POST
     def download(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         _check(request)
-        form = PeriodForm(request.POST)
+        form = PeriodForm(request.POST, user=request.user)
         if not form.is_valid():
             errors = [str(text) for texts in form.errors.values() for text in texts]
             return HttpResponse(" ".join(errors), status=400, content_type="text/plain")
