@@ -63,6 +63,7 @@ pages = [
     path("conversations/<int:pk>/note/", writing.note, name="note"),
     path("conversations/<int:pk>/draft/", drafts.save, name="draft"),
     path("conversations/<int:pk>/assign/", writing.assign, name="assign"),
+    path("conversations/<int:pk>/move/", writing.move, name="move"),
     path("conversations/<int:pk>/snooze/", writing.snooze, name="snooze"),
     path("conversations/<int:pk>/resolve/", writing.resolve, name="resolve"),
     path("conversations/<int:pk>/reopen/", writing.reopen, name="reopen"),

@@ -112,6 +112,7 @@ SENSITIVE: Final = frozenset(
         "inbox_channel",
         "inbox_helpdeskframe",
         "inbox_rolegrant",
+        "inbox_team",
         "orders_policy",
         "shopify_sync_shopconnection",
     }

@@ -1,4 +1,4 @@
-"""Admin pages for channels, help desk frames, campaigns, contacts and conversations."""
+"""Admin pages for teams, channels, help desk frames, campaigns, contacts and conversations."""
 
 from inbox.admin import (
     campaigns,
@@ -6,6 +6,7 @@ from inbox.admin import (
     conversations,
     customer_views,
     frames,
+    teams,
 )
 
-__all__ = ["campaigns", "channels", "conversations", "customer_views", "frames"]
+__all__ = ["campaigns", "channels", "conversations", "customer_views", "frames", "teams"]

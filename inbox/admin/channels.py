@@ -16,7 +16,8 @@ from django.views.decorators.http import require_POST
 
 from inbox.channels import api, keys
 from inbox.channels.errors import NotSent
-from inbox.models import Channel
+from inbox.conversations import moving
+from inbox.models import Channel, Team
 from orders import audit
 from orders.admin.base import (
     DeskAdmin,
@@ -31,7 +32,8 @@ else:
 
 
 class ChannelForm(ChannelModelForm):
-    """Refuses a callback URL to which nothing would be sent."""
+    """Refuses a callback URL to which nothing would be sent, and a channel whose conversations no
+    one would see."""
 
     def clean_callback_url(self) -> str:
         """Raises ValidationError."""
@@ -42,6 +44,15 @@ class ChannelForm(ChannelModelForm):
             except NotSent as error:
                 raise ValidationError(str(error)) from error
         return url
+
+    def clean_team(self) -> Team | None:
+        """Once there are teams, a channel has one. Raises ValidationError."""
+        team: Team | None = self.cleaned_data["team"]
+        if team is None and Team.objects.exists():
+            raise ValidationError(
+                "Choose a team. Without one, no one would see this channel's conversations."
+            )
+        return team
 
 
 @admin.register(Channel)
@@ -56,11 +67,21 @@ class ChannelAdmin(DeskAdmin):
         "replies go to its callback URL. Keys are shown only once, when they're created."
     )
     list_empty = "No channels yet. Add one, then copy its key into your messenger."
-    list_display = ["name", "kind", "is_active", "proves_addresses", "callback_url", "key_prefix"]
-    list_filter = ["kind", "is_active"]
+    list_display = [
+        "name",
+        "kind",
+        "team",
+        "is_active",
+        "proves_addresses",
+        "callback_url",
+        "key_prefix",
+    ]
+    list_filter = ["kind", "team", "is_active"]
+    list_select_related = ["team"]
     search_fields = ["name"]
     readonly_fields = ["key_prefix", "created_at", "address"]
     help_texts = {
+        "team": "Who sees its conversations. Changing it moves the channel's conversations along.",
         "kind": "A messenger uses the API; an email channel sends replies as email.",
         "is_active": "If off, its messages are rejected and nothing is sent through it.",
         "callback_url": (
@@ -77,7 +98,7 @@ class ChannelAdmin(DeskAdmin):
         "created_at": "When it was added.",
     }
     fieldsets = [
-        ("Channel", {"fields": ["name", "kind", "is_active"]}),
+        ("Channel", {"fields": ["name", "kind", "team", "is_active"]}),
         ("Outgoing", {"fields": ["callback_url"]}),
         ("Incoming", {"fields": ["proves_addresses", "address", "key_prefix", "created_at"]}),
     ]
@@ -96,7 +117,13 @@ class ChannelAdmin(DeskAdmin):
     def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:
         """Save, audit whether it verifies addresses, and show a new channel its key this once."""
         with transaction.atomic():
+            if change and "team" in form.changed_data:
+                # As it was, because this moves the conversations of its team so far along.
+                obj.team_id = form.initial["team"]
             super().save_model(request, obj, form, change)
+            if change and "team" in form.changed_data:
+                team = form.cleaned_data["team"]
+                moving.give_channels(team=team, channels=[obj], by=user_of(request))
             if "proves_addresses" in form.changed_data:
                 # From now on, what the channel says decides whose orders may be acted on.
                 audit.record(

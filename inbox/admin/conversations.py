@@ -111,18 +111,19 @@ class ConversationAdmin(LinkedToTheInbox):
         "state": "Snoozed conversations reopen automatically.",
         "snoozed_until": "Required if the conversation is snoozed; otherwise leave empty.",
         "channel": "The channel it came through.",
+        "team": "Who sees it. Move it to another team in the inbox.",
         "created_at": "When it started.",
     }
-    readonly_fields = ["in_the_inbox", "channel", "created_at"]
-    list_display = ["contact", "channel", "state", "assignee", "last_message_at"]
-    list_filter = ["state", "channel", "assignee"]
+    readonly_fields = ["in_the_inbox", "channel", "team", "created_at"]
+    list_display = ["contact", "channel", "team", "state", "assignee", "last_message_at"]
+    list_filter = ["state", "team", "channel", "assignee"]
     search_fields = ["contact__name", "contact__identities__value"]
-    list_select_related = ["contact", "channel", "assignee"]
+    list_select_related = ["contact", "channel", "team", "assignee"]
     date_hierarchy = "last_message_at"
     fieldsets = [
         (
             "Conversation",
-            {"fields": ["contact", "subject", "channel", "in_the_inbox", "created_at"]},
+            {"fields": ["contact", "subject", "channel", "team", "in_the_inbox", "created_at"]},
         ),
         ("Assignment", {"fields": ["assignee", "state", "snoozed_until"]}),
     ]

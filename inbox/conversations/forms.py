@@ -6,11 +6,11 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from inbox.accounts import roles
-from inbox.models import DraftMode
+from inbox.models import DraftMode, Team
 
 SNOOZE_HOURS = (1, 4, 24, 168)
 # More than a message may have, so that a text too long to send isn't lost.
@@ -69,9 +69,15 @@ class AssignForm(forms.Form):
 
     assignee = forms.ModelChoiceField(queryset=User.objects.none(), required=False)
 
-    def __init__(self, data: object = None) -> None:
+    def __init__(self, data: object = None, *, agents: QuerySet[User]) -> None:
         super().__init__(data)  # type: ignore[arg-type]
-        self.fields["assignee"].queryset = roles.assignable()  # type: ignore[attr-defined]
+        self.fields["assignee"].queryset = agents  # type: ignore[attr-defined]
+
+
+class MoveForm(forms.Form):
+    """Choose the team to move a conversation to: any team, also one the agent isn't in."""
+
+    team = forms.ModelChoiceField(queryset=Team.objects.all())
 
 
 class SnoozeForm(forms.Form):

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils.translation import gettext_noop
 
 from inbox import read_marks
+from inbox.conversations.moving import move
 from inbox.conversations.receiving import (
     Attachment,
     Sender,
@@ -42,6 +43,7 @@ __all__ = [
     "assign",
     "delivery_state",
     "mark_read",
+    "move",
     "note",
     "receive",
     "reopen",

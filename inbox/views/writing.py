@@ -13,7 +13,13 @@ from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
-from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseBase
+from django.contrib import messages
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseBase,
+)
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext, gettext_lazy
@@ -28,6 +34,7 @@ from inbox.conversations import (
 from inbox.conversations.forms import (
     AssignForm,
     MessageForm,
+    MoveForm,
     SnoozeForm,
 )
 from inbox.conversations.services import (
@@ -36,6 +43,7 @@ from inbox.conversations.services import (
 )
 from inbox.live import events
 from inbox.models import Conversation, ConversationState, DraftMode, Participant
+from inbox.scopes import able_to_see
 from inbox.views.conversations import Context, header_context, page_context, whole_page
 from orders.panels.filters import (
     number,
@@ -84,7 +92,7 @@ def note(request: HttpRequest, pk: int) -> HttpResponseBase:
 def assign(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Assign the conversation to an agent, or unassign it."""
     found = access.get_conversation(request.user, pk)
-    form = AssignForm(request.POST)
+    form = AssignForm(request.POST, agents=able_to_see(found.team_id))
     if not form.is_valid():
         return HttpResponseBadRequest("No agent with that name can take conversations.")
     to = form.cleaned_data["assignee"]
@@ -92,6 +100,26 @@ def assign(request: HttpRequest, pk: int) -> HttpResponseBase:
     if to == request.user:
         again = _again("assign", found, "assignee", str(to.pk), label=gettext("Take over anyway"))
     return _change(request, found, services.assign, again, to=to)
+
+
+@require_POST
+def move(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Move the conversation to another team, and leave it if the agent doesn't see it there."""
+    found = access.get_conversation(request.user, pk)
+    form = MoveForm(request.POST)
+    if not form.is_valid():
+        return HttpResponseBadRequest("There is no such team. Reload the page and choose again.")
+    team = form.cleaned_data["team"]
+    services.move(conversation=found, to=team, by=access.agent_of(request))
+    if access.conversations_for(request.user).filter(pk=pk).exists():
+        url = reverse("inbox:conversation", args=[pk])
+    else:
+        url = reverse("inbox:list")
+        text = gettext("The conversation was moved to %(team)s. You aren’t in that team.")
+        messages.success(request, text % {"team": team})
+    if fragment_requests.is_fragment(request):
+        return HttpResponse(status=204, headers={"HX-Redirect": url})
+    return redirect(url)
 
 
 @require_POST

@@ -1,0 +1,164 @@
+"""Admin page for teams: who is in them, and which channels and stores they see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from inbox.accounts import roles
+from inbox.conversations import moving
+from inbox.models import Channel, Team
+from orders import audit
+from orders.admin.base import (
+    DeskAdmin,
+    user_of,
+)
+from orders.models import AuditKind, Store
+
+if TYPE_CHECKING:
+    TeamModelForm = forms.ModelForm[Team]
+else:
+    TeamModelForm = forms.ModelForm
+
+
+class TeamForm(TeamModelForm):
+    """A team with its channels, which belong to one team each."""
+
+    channels = forms.ModelMultipleChoiceField(
+        Channel.objects.all(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Selecting a channel of another team takes it over, together with its conversations.",
+    )
+
+    class Meta:
+        model = Team
+        fields = ["name", "members", "channels", "stores"]
+        widgets = {
+            "members": forms.CheckboxSelectMultiple,
+            "stores": forms.CheckboxSelectMultiple,
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        members: Any = self.fields["members"]
+        members.queryset = roles.assignable().order_by("username")
+        members.label_from_instance = lambda user: user.get_full_name() or user.get_username()
+        if self.instance.pk:
+            self.initial["channels"] = list(self.instance.channels.values_list("pk", flat=True))
+        elif not Team.objects.exists():
+            # The first team draws the boundaries: begin with everyone and everything inside.
+            self.initial.update(
+                members=list(members.queryset),
+                channels=list(Channel.objects.all()),
+                stores=list(Store.objects.all()),
+            )
+
+    def clean_channels(self) -> Any:
+        """Refuse to leave a channel without a team: no one would see what customers write there."""
+        chosen = self.cleaned_data["channels"]
+        if self.instance.pk and (
+            left := self.instance.channels.exclude(pk__in=[channel.pk for channel in chosen])
+        ):
+            names = ", ".join(str(channel) for channel in left)
+            raise forms.ValidationError(
+                f"{names} would have no team, and no one would see its conversations. Select it on the "
+                "page of another team instead."
+            )
+        return chosen
+
+
+@admin.register(Team)
+class TeamAdmin(DeskAdmin):
+    """Teams; a change takes effect with the members' next request."""
+
+    form = TeamForm
+    list_title = "Teams"
+    list_intro = (
+        "Teams are boundaries: members see the conversations of their team's channels and the orders "
+        "of its stores, and nothing else. Without any team, every agent sees everything."
+    )
+    list_empty = (
+        "No teams, so every agent and supervisor sees every conversation and order. The first team "
+        "changes that for everyone: who isn't in a team then sees nothing."
+    )
+    list_display = ["name", "people", "its_channels", "its_stores"]
+    search_fields = ["name"]
+    readonly_fields = ["created_at"]
+    fieldsets = [
+        ("Team", {"fields": ["name", "members"]}),
+        ("What its members see", {"fields": ["channels", "stores"]}),
+        ("History", {"fields": ["created_at"]}),
+    ]
+    help_texts = {
+        "name": "Shown to agents, who can move conversations to it.",
+        "members": "Agents and supervisors. A person in several teams sees what any of them sees.",
+        "stores": "A store can be in several teams.",
+        "created_at": "When it was added.",
+    }
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("channels", "members", "stores")
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        for text in gaps():
+            self.message_user(request, text, messages.WARNING)
+        return super().changelist_view(request, extra_context)
+
+    @admin.display(description="People")
+    def people(self, team: Team) -> int:
+        return len(team.members.all())
+
+    @admin.display(description="Channels")
+    def its_channels(self, team: Team) -> str:
+        return ", ".join(channel.name for channel in team.channels.all()) or "–"
+
+    @admin.display(description="Stores")
+    def its_stores(self, team: Team) -> str:
+        return ", ".join(str(store) for store in team.stores.all()) or "–"
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        team, by = form.instance, user_of(request)
+        with transaction.atomic():
+            super().save_related(request, form, formsets, change)
+            audit.record(
+                AuditKind.PERMISSIONS,
+                actor=by,
+                after="team changed" if change else "team added",
+                team=team.pk,
+                members=sorted(team.members.values_list("pk", flat=True)),
+                stores=sorted(team.stores.values_list("pk", flat=True)),
+            )
+            moving.give_channels(team=team, channels=list(form.cleaned_data["channels"]), by=by)
+            moving.release_from_strangers(team)
+
+    def delete_model(self, request: HttpRequest, obj: Team) -> None:
+        with transaction.atomic():
+            audit.record(
+                AuditKind.PERMISSIONS, actor=user_of(request), after="team deleted", team=obj.pk
+            )
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Team]) -> None:
+        for team in queryset:
+            self.delete_model(request, team)
+
+
+def gaps() -> list[str]:
+    """Return a sentence for each kind of thing that no one sees because it has no team."""
+    if not Team.objects.exists():
+        return []
+    channels = Channel.objects.filter(team=None)
+    stores = Store.objects.active().filter(teams=None)
+    people = roles.assignable().filter(teams=None)
+    found = (
+        ("No team has these channels, so no one sees their conversations: ", channels),
+        ("No team has these stores, so no one sees their orders: ", stores),
+        ("These people are in no team and see nothing: ", people),
+    )
+    return [f"{text}{', '.join(map(str, rows))}." for text, rows in found if rows]
