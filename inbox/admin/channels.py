@@ -144,9 +144,9 @@ class ChannelAdmin(DeskAdmin):
 
     def new_key(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Replace the channel's key and show the new one, this once."""
-        channel = get_object_or_404(Channel, pk=pk)
-        if not self.has_change_permission(request, channel):
+        if not self.has_change_permission(request):
             raise PermissionDenied
+        channel: Channel = get_object_or_404(self.get_queryset(request), pk=pk)
         self._show_key(request, channel)
         return HttpResponseRedirect(reverse("admin:inbox_channel_change", args=[pk]))
 

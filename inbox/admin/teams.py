@@ -46,6 +46,8 @@ class TeamForm(TeamModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "members" not in self.fields:
+            return  # shown to someone who may only look
         members: Any = self.fields["members"]
         members.queryset = roles.assignable().order_by("username")
         members.label_from_instance = lambda user: user.get_full_name() or user.get_username()
@@ -87,7 +89,7 @@ class TeamAdmin(DeskAdmin):
         "No teams, so every agent and supervisor sees every conversation and order. The first team "
         "changes that for everyone: who isn't in a team then sees nothing."
     )
-    list_display = ["name", "people", "its_channels", "its_stores"]
+    list_display = ["name", "people", "channels", "its_stores"]
     search_fields = ["name"]
     readonly_fields = ["created_at"]
     fieldsets = [
@@ -115,7 +117,7 @@ class TeamAdmin(DeskAdmin):
         return len(team.members.all())
 
     @admin.display(description="Channels")
-    def its_channels(self, team: Team) -> str:
+    def channels(self, team: Team) -> str:
         return ", ".join(channel.name for channel in team.channels.all()) or "–"
 
     @admin.display(description="Stores")

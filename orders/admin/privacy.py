@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    StreamingHttpResponse,
+)
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -101,12 +109,22 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
         own = [
             path(
                 f"<int:pk>/change/{name}/",
-                self.admin_site.admin_view(require_POST(view)),
+                self.admin_site.admin_view(require_POST(self._about_a_request(view))),
                 name=f"orders_privacyrequest_{name}",
             )
             for name, view in views.items()
         ]
         return own + super().get_urls()
+
+    def _about_a_request(self, view: Callable[..., HttpResponseBase]) -> Callable[..., Any]:
+        """Let only those who may work on requests call the view, with the ID of one they see."""
+
+        def wrapped(request: HttpRequest, pk: int) -> HttpResponseBase:
+            _authorized_user(request)
+            get_object_or_404(self.get_queryset(request), pk=pk)
+            return view(request, pk)
+
+        return wrapped
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -140,7 +158,6 @@ class PrivacyRequestAdmin(ReadOnlyAdmin):
 
     def run(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Work on a request now instead of at its next attempt."""
-        _authorized_user(request)
         privacy.work_soon(request_id=pk, now=timezone.now())
         found = PrivacyRequest.objects.get(pk=pk)
         text = found.note or f"Now: {found.get_state_display()}."

@@ -264,9 +264,11 @@ class ShopConnectionAdmin(DeskAdmin):
             self._connect(request, connection)
 
     def _row(self, request: HttpRequest, pk: int) -> ShopConnection:
-        row = get_object_or_404(ShopConnection.objects.select_related("store"), pk=pk)
-        if not self.has_change_permission(request, row):
+        if not self.has_change_permission(request):
             raise PermissionDenied
+        row: ShopConnection = get_object_or_404(
+            self.get_queryset(request).select_related("store"), pk=pk
+        )
         return row
 
     def _connect(self, request: HttpRequest, row: ShopConnection) -> None:

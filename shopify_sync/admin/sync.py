@@ -87,7 +87,7 @@ class BackfillAdmin(ReadOnlyAdmin):
         """GET: the back-fill's progress as JSON, polled by the progress bar."""
         if not self.has_view_permission(request):
             return JsonResponse({}, status=403)
-        return JsonResponse(progress_data(get_object_or_404(Backfill, pk=pk)))
+        return JsonResponse(progress_data(get_object_or_404(self.get_queryset(request), pk=pk)))
 
     @admin.display(description="Progress")
     def progress(self, row: Backfill) -> SafeString:

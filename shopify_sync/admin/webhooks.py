@@ -148,7 +148,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         self._require_replay_permission(request)
-        events = WebhookEvent.objects.select_related("store").filter(store__is_active=True)
+        events = self.get_queryset(request).select_related("store").filter(store__is_active=True)
         event = get_object_or_404(events, pk=pk)
         form = OrderNumberForm(request.POST)
         if not orders.may_name_an_order(event.topic):
