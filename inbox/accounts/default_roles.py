@@ -53,7 +53,7 @@ _ADMINS_ALSO: Final = (
 
 # What a migration added for administrators, for installations whose groups exist already.
 _ADDED: Final = {
-    ("inbox", "0020_teams"): [
+    ("inbox", "0021_teams"): [
         ("inbox", f"{verb}_team") for verb in ("view", "add", "change", "delete")
     ],
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -75,7 +75,7 @@ def approve(request: HttpRequest, action_id: int) -> HttpResponse:
 def signing_options(request: HttpRequest, action_id: int) -> HttpResponse:
     """Return what the browser's passkey is asked to sign, for navigator.credentials.get."""
     agent = access.agent_of(request)
-    action = get_object_or_404(OrderAction.objects.select_related("order__store"), pk=action_id)
+    action = access.get_action(agent, action_id)
     if services.approval_refusal(action, agent) or not passkeys.exist_for(agent):
         return HttpResponse(status=409)
     return JsonResponse({"request_options": signed_approvals.ask(request, action, agent)})

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("inbox", "0019_signing_in"),
+        ("inbox", "0020_customer_views"),
         ("orders", "0020_dirty_by_store"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
