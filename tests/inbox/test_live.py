@@ -487,10 +487,12 @@ def test_not_all_streams_are_asked_about_at_once(monkeypatch: pytest.MonkeyPatch
     """And none later than RECHECK_S says."""
     waits: list[float] = []
 
-    async def sleep(seconds: float) -> None:
+    async def wait_for(waiting: Any, seconds: float) -> None:
+        waiting.close()
         waits.append(seconds)
+        raise TimeoutError
 
-    monkeypatch.setattr(live_stream.asyncio, "sleep", sleep)
+    monkeypatch.setattr(live_stream.asyncio, "wait_for", wait_for)
     for _ in range(20):
         asyncio.run(a_stream(look_up=lambda: None)._until_over())
     assert len({round(wait, 3) for wait in waits}) > 10
