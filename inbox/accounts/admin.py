@@ -25,7 +25,7 @@ from django.utils.safestring import SafeString
 from rest_framework.authtoken.admin import TokenAdmin
 from rest_framework.authtoken.models import TokenProxy
 
-from inbox.accounts import grants, notices, roles, sessions
+from inbox.accounts import factors, grants, notices, roles, sessions
 from inbox.accounts.models import FailedLogIn, RoleGrant
 from orders.admin.base import DeskAdmin, ReadOnlyAdmin
 
@@ -150,9 +150,12 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
         if "groups" not in form.cleaned_data or not isinstance(request.user, User):
             super().save_related(request, form, formsets, change)
             return
-        is_back = change and "is_active" in form.changed_data and person.is_active
-        # Coming back is like getting the roles anew.
-        held = set() if is_back else set(person.groups.values_list("pk", flat=True))
+        is_back = "is_active" in form.changed_data and person.is_active
+        # The new address gets the links: without a second factor, whoever reads it is the person.
+        is_readdressed = "email" in form.changed_data and not factors.has_one(person)
+        is_new = change and (is_back or is_readdressed)
+        # Coming back, or becoming someone else, is like getting the roles anew.
+        held = set() if is_new else set(person.groups.values_list("pk", flat=True))
         wanted = list(form.cleaned_data["groups"])
         new = [group for group in wanted if group.pk not in held and grants.needs_second(group)]
         form.cleaned_data["groups"] = [group for group in wanted if group not in new]

@@ -14,7 +14,7 @@ from inbox.accounts import grants
 from inbox.accounts.models import RoleGrant
 from orders.models import AuditEntry, AuditKind
 from tests.conftest import logged_in
-from tests.support.signing_in import log_in
+from tests.support.signing_in import give_app, log_in
 
 pytestmark = pytest.mark.django_db
 
@@ -116,6 +116,18 @@ def test_deactivating_is_immediate_and_coming_back_takes_two(
     assert held(kim) == []
     decide(ben, "approve")
     assert held(kim) == ["agents"]
+
+
+@pytest.mark.parametrize("has_factor", [False, True])
+def test_one_administrator_cannot_take_an_account_over_by_its_address(
+    ann: Client, kim: User, has_factor: bool
+) -> None:
+    """The links go to the address. With a second factor they open nothing by themselves."""
+    kim.groups.add(Group.objects.get_or_create(name="agents")[0])
+    if has_factor:
+        give_app(kim)
+    ask(ann, kim, "agents", email="mallory@shop.example")
+    assert held(kim) == (["agents"] if has_factor else [])
 
 
 def test_an_agent_decides_no_requests(ann: Client, kim: User, alice: User) -> None:
