@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from inbox.accounts import grants
 from inbox.accounts.models import RoleGrant
-from orders.models import AuditEntry, AuditKind
+from orders.models import ActionState, AuditEntry, AuditKind, Store
+from tests.admin.test_desk import act, order
 from tests.conftest import logged_in
 from tests.support.signing_in import give_app, log_in
 
@@ -139,7 +140,7 @@ def test_an_agent_decides_no_requests(ann: Client, kim: User, alice: User) -> No
     )
     why = grants.approve(grant_id=grant.pk, by=alice, now=timezone.now())
     assert why is not None
-    assert logged_in(alice).post("/admin/inbox/rolegrant/").status_code == 302
+    assert logged_in(alice).post("/admin/inbox/rolegrant/").status_code == 403
 
 
 # --- Sessions -------------------------------------------------------------------------------------
@@ -180,9 +181,12 @@ def test_approving_by_rest_asks_a_session_again(sara: User, settings: Any) -> No
     assert "/account/confirm/" in answer.json()["detail"]
 
 
-def test_approving_asks_again(sara: User, settings: Any) -> None:
-    web = logged_in(sara)
-    assert web.post("/inbox/decisions/1/approve/")["Location"] == "/inbox/decisions/"
+def test_approving_asks_again(sara: User, alice: User, settings: Any) -> None:
+    store = Store.objects.create(domain="demo.myshopify.com", currency="EUR")
+    waiting = act(order(store, 1), alice, state=ActionState.AWAITING_APPROVAL)
+    path = f"/inbox/decisions/{waiting.pk}/approve/"
     settings.REAUTHENTICATION_MINUTES = 15
-    answer = web.post("/inbox/decisions/1/approve/")
+    answer = logged_in(sara).post(path)
     assert answer["Location"] == "/account/confirm/?next=%2Finbox%2Fdecisions%2F"
+    waiting.refresh_from_db()
+    assert waiting.state == ActionState.AWAITING_APPROVAL
