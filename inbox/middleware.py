@@ -30,8 +30,8 @@ class VaryOnFragment:
     """Keep browsers from showing a fragment in place of a whole page, or the other way around.
 
     Every response varies on the headers that choose between the two, and a response to a script is
-    never cached: on Back, a browser shows whatever it has cached, however old. Done here so
-    that no view has to remember it.
+    stale at once: on Back, a browser may show what it has in memory, although nothing may be stored
+    (core.response_headers). Done here so that no view has to remember it.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

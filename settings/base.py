@@ -45,6 +45,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "core.response_headers.ResponseHeaders",
     "core.observability.health.Probes",
     "django.middleware.security.SecurityMiddleware",
     "inbox.middleware.SidebarWindows",

@@ -27,6 +27,7 @@ from urllib.parse import parse_qs
 from django import db
 from django.core import signing
 
+from core.response_headers import ALWAYS_RAW
 from inbox.live import (
     access,
 )
@@ -88,7 +89,7 @@ async def events(scope: Any, receive: Receive, send: Send) -> None:
 
 
 async def _plain(send: Send, status: int) -> None:
-    headers = [(b"cache-control", b"no-store")]
+    headers = ALWAYS_RAW
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 
@@ -112,7 +113,7 @@ class _Stream:
     async def run(self, after: Position | None) -> None:
         headers = [
             (b"content-type", b"text/event-stream"),
-            (b"cache-control", b"no-store"),
+            *ALWAYS_RAW,
             (b"x-accel-buffering", b"no"),
         ]
         await self.send({"type": "http.response.start", "status": 200, "headers": headers})

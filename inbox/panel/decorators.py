@@ -107,6 +107,9 @@ def framed(request: HttpRequest, answer: HttpResponse, frame: HelpDeskFrame | No
     answer._csp_replace = {"frame-ancestors": list(origins) or ["'none'"]}  # type: ignore[attr-defined]
     # X-Frame-Options can't list origins; frame-ancestors covers it.
     answer.xframe_options_exempt = bool(origins)
+    if origins:
+        # Or a help desk that isolates itself (COEP) couldn't embed it; who may, the CSP says.
+        answer["Cross-Origin-Resource-Policy"] = "cross-origin"
     # Rendering a template that uses the CSRF token would set its cookie; in a frame, no form is
     # sent with cookies.
     request.META.pop("CSRF_COOKIE_NEEDS_UPDATE", None)
