@@ -1,4 +1,5 @@
-"""Headers of every response: nothing is kept in caches, and browsers grant pages no powers.
+"""What holds for every response: nothing is kept in caches, browsers grant pages no powers, and
+pages know no methods but GET, HEAD and POST.
 
 The default is closed, so no view has to remember it: only responses that say themselves that they
 are public, as static files do, may be cached.
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
 # What pages don't use is off. Copying and passkeys are for our own pages.
 _OFF: Final = (
@@ -68,3 +69,21 @@ class ResponseHeaders:
         if "public" not in kept and "no-store" not in kept:
             response["Cache-Control"] = "no-store"
         return response
+
+
+class KnownMethods:
+    """Middleware: answer 405 to methods that no page has, so that no view takes one for a GET.
+
+    The REST API has its own list for each endpoint.
+    """
+
+    _PAGES: Final = ("GET", "HEAD", "POST")
+    _API: Final = "/api/v1/"
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method in self._PAGES or request.path_info.startswith(self._API):
+            return self._get_response(request)
+        return HttpResponseNotAllowed(self._PAGES)

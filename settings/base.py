@@ -48,6 +48,7 @@ MIDDLEWARE = [
     "core.response_headers.ResponseHeaders",
     "core.observability.health.Probes",
     "django.middleware.security.SecurityMiddleware",
+    "core.response_headers.KnownMethods",
     "inbox.middleware.SidebarWindows",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "inbox.middleware.VaryOnFragment",
@@ -226,7 +227,8 @@ FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler
 SESSION_COOKIE_AGE = env.whole("SESSION_IDLE_HOURS", 8, least=1) * 3600
 SESSION_LONGEST_S = env.whole("SESSION_MAX_HOURS", 24, least=1) * 3600
 SESSION_SAVE_EVERY_REQUEST = False
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_HTTPONLY = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY: dict[str, Any] = {

@@ -47,6 +47,7 @@ def test_without_the_middleware_pages_are_stored(desk: Desk, settings: Any) -> N
 
 def test_static_files_may_be_kept() -> None:
     answer = Client().get("/static/inbox/favicon.svg")
+    answer.close()
     assert answer.status_code == 200
     assert "public" in answer.headers["Cache-Control"]
     assert "no-store" not in answer.headers["Cache-Control"]
@@ -55,7 +56,9 @@ def test_static_files_may_be_kept() -> None:
 
 @pytest.mark.parametrize("path", ["/login/", "/static/inbox/favicon.svg", "/livez", "/nowhere/"])
 def test_pages_get_no_powers(path: str) -> None:
-    headers = Client().get(path).headers
+    answer = Client().get(path)
+    answer.close()
+    headers = answer.headers
     policy = headers["Permissions-Policy"]
     assert "camera=()" in policy
     assert "publickey-credentials-get=(self)" in policy
