@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
 from typing import Final
 
+from core.server.private_files import UMASK
 from core.server.processes import (
     Trouble,
     demo,
@@ -23,6 +25,8 @@ def _stop(*_: object) -> None:
 def main() -> int:
     """Run the command named in argv; SIGTERM stops it as Ctrl-C does."""
     signal.signal(signal.SIGTERM, _stop)
+    # The processes that are started from here inherit it.
+    os.umask(UMASK)
     try:
         ALL[sys.argv[1]](sys.argv[2:])
     except KeyboardInterrupt:

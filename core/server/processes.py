@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
 
+from core.server.private_files import private_folder
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 READY_WITHIN_S: Final = 150
 # A process that keeps ending is restarted with growing delays, up to this.
@@ -158,8 +160,8 @@ def demo(arguments: list[str]) -> None:
     folder = Path(os.environ.get("VAR_DIR", ROOT / "var")) / "demo"
     if options.reset:
         shutil.rmtree(folder, ignore_errors=True)
-    for part in (folder, folder / "mail"):
-        part.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
+    private_folder(folder / "mail")
     port, store_port = port_number("PORT", 8000), port_number("STORE_PORT", 9292)
     for number in (port, store_port):
         must_be_free(number)

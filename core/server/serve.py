@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from core.server.private_files import private_folder
 from core.server.processes import (
     POOLS,
     ROOT,
@@ -115,6 +116,4 @@ def _prepare(*, for_web: bool) -> None:
 
 
 def _folder() -> Path:
-    folder = Path(os.environ.get("VAR_DIR", ROOT / "var"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return private_folder(Path(os.environ.get("VAR_DIR", ROOT / "var")))
