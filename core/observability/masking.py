@@ -47,11 +47,33 @@ _NAMED: Final = re.compile(
 _SHAPES: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]] = (
     (re.compile(r"\b(shp[a-z]{2,4}_)[A-Za-z0-9_\-]{6,}"), rf"\1{HIDDEN}"),
     (re.compile(r"\b(axk_)[A-Za-z0-9]+_[A-Za-z0-9]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"\b(axt_)[A-Za-z0-9_\-]{8,}"), rf"\1{HIDDEN}"),
     (re.compile(r"\b(whsec_)[A-Za-z0-9+/=]+"), rf"\1{HIDDEN}"),
     # A Fernet token: ciphertext doesn't leave the database either.
     (re.compile(r"\bgAAAA[A-Za-z0-9_\-]{20,}={0,2}"), HIDDEN),
     (
         re.compile(r"\b((?:Bearer|Basic|Token)\s{1,32})[A-Za-z0-9._~+/\-]{8,}=*", re.IGNORECASE),
+        rf"\1{HIDDEN}",
+    ),
+    # What Django signs (value:time:signature), as in links to unsubscribe. From the beginning of the
+    # word only, or each of its letters would start another scan.
+    (
+        re.compile(
+            r"(?<![A-Za-z0-9_\-])[A-Za-z0-9_\-]{4,4096}(?::|%3A)[A-Za-z0-9]{5,8}(?::|%3A)"
+            r"[A-Za-z0-9_\-]{27,64}",
+            re.IGNORECASE,
+        ),
+        HIDDEN,
+    ),
+    # Django's one-time links: a password reset has only this in its path.
+    (re.compile(r"(?<![A-Za-z0-9])[a-z0-9]{6}-[a-f0-9]{32}(?![A-Za-z0-9])"), HIDDEN),
+    # Parameters of URLs that open something, whatever they look like.
+    (
+        re.compile(
+            r"([?&](?:token|code|state|hmac|sig|signature|signed|summary|verifier|pass|key|ticket)=)"
+            r"(?!\[hidden\])[^&\s#\"'<>]{1,4096}",
+            re.IGNORECASE,
+        ),
         rf"\1{HIDDEN}",
     ),
     # The user name is optional: Redis URLs have only a password.

@@ -80,6 +80,12 @@ PUMPS: Final = (
     "\n ",
     "=",
     ",",
+    "axt_",
+    "abcd:12345:",
+    "abcd%3A",
+    "abc123-",
+    "?code=",
+    "&token",
 )
 # After it nothing that a pattern looks for, so that it gives up and goes back.
 TAIL: Final = "\x00"
