@@ -45,10 +45,12 @@ def request_action(
     now: datetime,
     origin: str = "",
     click: str = "",
+    is_proposal: bool = False,
 ) -> OrderAction:
     """Create the action that the agent confirmed.
 
-    Unless it awaits approval, a worker sends it to Shopify after commit.
+    Unless it awaits approval, a worker sends it to Shopify after commit. With `is_proposal`,
+    another person has to approve it even if the agent's policy doesn't ask for that.
 
     `click` identifies the confirmation (the API's Idempotency-Key); if empty, the token's nonce
     does. Repeating a click returns the same action; reusing it for other content is refused.
@@ -71,6 +73,9 @@ def request_action(
             if refusal := guard(order):
                 raise ActionRefused(refusal)
             ruling = _check(order, confirmed.proposal, by=by, now=now)
+            if is_proposal and not ruling.approvals:
+                why = _("Requested by a program that needs approval.")
+                ruling = Ruling(approvals=1, why=why)
             action = _create(order, confirmed, ruling, by=by, nonce=nonce, origin=origin, now=now)
             _announce(action)
     except IntegrityError:

@@ -20,6 +20,7 @@ from orders.previews.eligibility import (
     cancel_refusal_for,
     check_amount,
     check_lines,
+    check_listed_once,
     check_shipping,
     earlier_refunds,
     method_refusal,
@@ -116,6 +117,7 @@ def preview_cancel(order: Order, choice: CancelChoice, *, by: User, now: datetim
 
 def preview_refund(order: Order, choice: RefundChoice, *, by: User, now: datetime) -> Preview:
     """Read the order from Shopify and preview a refund. Raises the same as preview_cancel."""
+    check_listed_once(choice.lines)
     gateway = get_gateway()
     gateway.refresh(order)
     snapshot = order.snapshot

@@ -124,6 +124,21 @@ def required_discrepancy_reason(choice: RefundChoice, amount: Money, calculated:
     )
 
 
+def check_listed_once(chosen: tuple[LineQuantity, ...]) -> None:
+    """Raise ActionRefused if a line is chosen twice.
+
+    Each would be checked on its own against what is left, and together they could be more.
+    """
+    if len({choice.line_gid for choice in chosen}) < len(chosen):
+        raise ActionRefused(
+            Refusal(
+                "line_repeated",
+                _("An item is listed twice."),
+                _("List each item once, with its whole quantity."),
+            )
+        )
+
+
 def check_lines(snapshot: OrderSnapshot, chosen: tuple[LineQuantity, ...]) -> None:
     """Raise ActionRefused if more units of a line are chosen than can still be refunded."""
     refundable = {line.gid: line.refundable_quantity for line in snapshot.lines}
