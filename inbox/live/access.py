@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from django.utils.crypto import constant_time_compare
 
 from inbox.accounts import factors, roles
 from inbox.live import events, owners
-from inbox.live.events import Event
+from inbox.live.events import Event, FrameStream
 from inbox.scopes import NOTHING, Scope, scope_of
 
 # Rechecks of open streams get their own threads: when the database is slow, hundreds of them must
@@ -36,6 +37,8 @@ class Listener:
     topics: frozenset[str] | None
     look_up: Callable[[], Scope | None]
     for_s: float = float("inf")
+    # The login behind the stream; its end is announced (events.session_topic).
+    session_key: str = ""
     scope: Scope = NOTHING
 
     def may_listen(self) -> bool:
@@ -45,11 +48,16 @@ class Listener:
         return found is not None
 
     def is_about_sessions(self, announced: tuple[str, ...]) -> bool:
-        """Return whether to recheck at once: someone's sessions were ended.
+        """Return whether an event is for streams alone: sessions were ended, or rights may have."""
+        return any(topic.startswith((events.SESSION, events.SESSIONS)) for topic in announced)
 
-        Whose, the stream doesn't know; they are ended rarely enough to ask for all.
+    def is_doubted_by(self, announced: tuple[str, ...]) -> bool:
+        """Return whether to recheck at once: this session was ended, or all of someone's.
+
+        Whose, the stream doesn't know; that is rare enough to ask for all.
         """
-        return any(topic.startswith(events.SESSIONS) for topic in announced)
+        own = events.session_topic(self.session_key) if self.session_key else ""
+        return any(topic == own or topic.startswith(events.SESSIONS) for topic in announced)
 
     def hears(self, event: Event) -> list[str]:
         """Return those of an event's topics that this stream may see; empty if the event is not
@@ -69,11 +77,16 @@ async def listener(*, token: str, cookies: str) -> Listener:
     Raises BadSignature, also for a user without a role, and db.Error.
     """
     if token:
-        agent_id, topics = events.open_frame_token(token)
-        found = Listener(topics, lambda: _scope_of_agent(agent_id), events.FRAME_TOKEN_AGE_S)
+        sealed = events.open_frame_token(token)
+        found = Listener(
+            frozenset(sealed.topics),
+            lambda: _scope_of_frame(sealed),
+            events.FRAME_TOKEN_AGE_S,
+            sealed.session_key,
+        )
     else:
         key = parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME, "")
-        found = Listener(None, lambda: _scope_of_session(key))
+        found = Listener(None, lambda: _scope_of_session(key), session_key=key)
     if not await asyncio.to_thread(found.may_listen):
         raise signing.BadSignature("no role")
     return found
@@ -82,6 +95,15 @@ async def listener(*, token: str, cookies: str) -> Listener:
 async def still_may_listen(found: Listener) -> bool:
     """Recheck an open stream. Raises db.Error."""
     return await asyncio.get_running_loop().run_in_executor(_recheck_pool, found.may_listen)
+
+
+def _scope_of_frame(sealed: FrameStream) -> Scope | None:
+    """The agent's scope while the login behind the frame's stream holds; None once it doesn't."""
+    if sealed.session_key and _scope_of_session(sealed.session_key) is None:
+        return None
+    if not sealed.session_key and time.time() >= sealed.vouched_until:
+        return None
+    return _scope_of_agent(sealed.agent_id)
 
 
 def _scope_of_agent(user_id: int) -> Scope | None:

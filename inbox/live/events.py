@@ -7,15 +7,17 @@ there is one. A page knows its position and sends it along, and gets everything 
 
 from __future__ import annotations
 
+import json
 import logging
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import cache
 from typing import Any, Final, Self
 
 import redis
+from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.core import signing
 from django.db import connection, transaction
@@ -23,16 +25,17 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from core.encryption import box
 from inbox.models import LiveEvent
 from inbox.models.live import CurrentTransaction
 
 logger = logging.getLogger(__name__)
 
-# Begins the topic of a person's sessions.
+# Begin the topics of one session, and of all sessions of a person.
+SESSION: Final = "session:"
 SESSIONS: Final = "sessions:"
 CHANNEL: Final = "inbox:live"
 _SALT: Final = "live"
-_FRAME_SALT: Final = "live.frame"
 # The lifetime of a frame's pass; each new pass comes with a new token.
 FRAME_TOKEN_AGE_S: Final = 600
 # A page that was away for longer reloads everything. Rows are kept for longer than that.
@@ -66,6 +69,11 @@ _SINCE: Final = {
 _resting_until = 0.0
 
 
+def session_topic(session_key: str) -> str:
+    """Return the topic of one session. Streams read it; it isn't passed on to browsers."""
+    return f"{SESSION}{salted_hmac(_SALT, session_key, algorithm='sha256').hexdigest()[:24]}"
+
+
 def sessions_of(user_id: int) -> str:
     """Return the topic of a person's sessions. Streams read it; it isn't passed on to browsers."""
     return f"{SESSIONS}{user_id}"
@@ -75,7 +83,9 @@ def announce(*topics: str) -> None:
     """Tell browsers, once the running transaction commits, that something looks different.
 
     Topics: "inbox", "conversation:<id>", "conversation-orders:<id>", "contact:<id>", "order:<id>",
-    "person:<hash>", "sessions:<user id>" (`sessions_of`). Writes in the caller's transaction, if any; raises what the database raises.
+    "person:<hash>", "sessions:<user id>" (`sessions_of`),
+    "session:<hash>" (`session_topic`). Writes in the caller's transaction, if any; raises what the
+    database raises.
     """
     LiveEvent.objects.create(topics=" ".join(sorted(set(topics))), at=CurrentTransaction())
     transaction.on_commit(_signal, robust=True)
@@ -214,15 +224,33 @@ def person_topic(address: str) -> str:
     return f"person:{salted_hmac(_SALT, address, algorithm='sha256').hexdigest()[:24]}"
 
 
-def frame_stream_token(topics: Iterable[str], *, agent_id: int) -> str:
-    """Sign a token that opens a stream of these topics only, for a frame, which has no session.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameStream:
+    """What a frame's stream token is bound to: an agent, their topics, and the login behind it.
 
-    The stream ends when the token expires or its agent loses their role.
+    That is `session_key`, their session with us, or if empty, the help desk's word for them, which
+    counts until the Unix timestamp `vouched_until`.
     """
-    return signing.dumps([agent_id, sorted(topics)], salt=_FRAME_SALT)
+
+    agent_id: int
+    topics: tuple[str, ...]
+    session_key: str = ""
+    vouched_until: int = 0
 
 
-def open_frame_token(token: str) -> tuple[int, frozenset[str]]:
-    """Return the agent's ID and the topics. Raises BadSignature."""
-    agent_id, topics = signing.loads(token, salt=_FRAME_SALT, max_age=FRAME_TOKEN_AGE_S)
-    return agent_id, frozenset(topics)
+def frame_stream_token(stream: FrameStream) -> str:
+    """Seal a token that opens this stream, for a frame, which has no session of its own.
+
+    The stream ends when the token expires, its login ends, or its agent loses their role.
+    Encrypted, as its holder must not learn the session's key.
+    """
+    return box().encrypt(json.dumps(asdict(stream)).encode()).decode()
+
+
+def open_frame_token(token: str) -> FrameStream:
+    """Unseal a token. Raises BadSignature if it is forged or expired."""
+    try:
+        plain = json.loads(box().decrypt(token.encode(), ttl=FRAME_TOKEN_AGE_S))
+        return FrameStream(**(plain | {"topics": tuple(plain["topics"])}))
+    except (InvalidToken, UnicodeEncodeError, TypeError, KeyError, ValueError) as error:
+        raise signing.BadSignature("not a stream token") from error

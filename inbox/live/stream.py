@@ -45,7 +45,8 @@ from inbox.live.hub import (
 )
 
 HEARTBEAT_S: Final = 10.0
-# How long a user who was logged out or lost their role may still receive IDs.
+# How long a user may still receive IDs whose rights ended without an announcement (live.SESSIONS),
+# for example by a change in the database.
 RECHECK_S: Final = 60.0
 # For clients that let EventSource reconnect by itself; our script reopens the stream instead.
 RETRY_MS: Final = 2000
@@ -58,8 +59,9 @@ Send = Callable[[Any], Awaitable[None]]
 
 
 async def events(scope: Any, receive: Receive, send: Send) -> None:
-    """Serve the stream (ASGI). Query parameters: `after`, the position to start from; `token`, for
-    a frame, otherwise the session authenticates; `check`, only say whether access is granted.
+    """Serve the stream (ASGI). Query parameters: `after`, the position to start from; `check`, only
+    say whether access is granted. A frame authenticates with `Authorization: Stream <token>`, never
+    in the URL, which servers log; anyone else with their session.
 
     Responds 403 if it is not, and 503 if the database doesn't respond.
     """
@@ -67,7 +69,7 @@ async def events(scope: Any, receive: Receive, send: Send) -> None:
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
     try:
         listener = await access.listener(
-            token=query.get("token", [""])[0], cookies=headers.get("cookie", "")
+            token=_token(headers.get("authorization", "")), cookies=headers.get("cookie", "")
         )
         if "check" in query:
             await _plain(send, 204)
@@ -86,6 +88,11 @@ async def events(scope: Any, receive: Receive, send: Send) -> None:
     finally:
         gone.cancel()
         _hub.close(queue)
+
+
+def _token(header: str) -> str:
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme == "Stream" else ""
 
 
 async def _plain(send: Send, status: int) -> None:
@@ -185,7 +192,8 @@ class _Stream:
         if told.event.number in self._known:
             return
         if self.listener.is_about_sessions(told.event.topics):
-            self._recheck.set()
+            if self.listener.is_doubted_by(told.event.topics):
+                self._recheck.set()
             return
         topics = self.listener.hears(told.event)
         if topics:

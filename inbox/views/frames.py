@@ -24,6 +24,7 @@ from inbox.frames.tokens import (
     Pass,
 )
 from inbox.live import events
+from inbox.live.events import FrameStream
 from inbox.models import FrameKind, HelpDeskFrame
 from inbox.panel.decorators import (
     framed,
@@ -135,12 +136,18 @@ def connect(request: HttpRequest) -> HttpResponse:
 
 def _pass_response(held: Pass, frame: HelpDeskFrame, agent: User) -> HttpResponse:
     place = InFrame(held, frame, scope_of(agent))
-    stream = events.frame_stream_token(place.topics.split(), agent_id=held.agent_id)
+    stream = FrameStream(
+        agent_id=held.agent_id,
+        topics=tuple(place.topics.split()),
+        session_key=held.session_key,
+        vouched_until=held.opened_at + authentication.VOUCHED_S,
+    )
     return JsonResponse(
         {
             "pass": tokens.seal_pass(held),
             "valid_s": tokens.PASS_S,
-            "stream": f"/events/?token={stream}",
+            "stream": "/events/",
+            "stream_token": events.frame_stream_token(stream),
             # Read before the panel is fetched: the stream delivers what happens in between.
             "position": str(events.position()),
             "panel": reverse("sidebar:orders"),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
@@ -33,6 +34,7 @@ from inbox.live import (
 from inbox.models import Conversation, LiveEvent
 from inbox.scopes import EVERYTHING, Scope
 from tests.chaos.servers import Redis, free_port
+from tests.conftest import logged_in
 from tests.support.doors import native_door
 from tests.support.listening import Stream, cookie_of, stream
 
@@ -414,6 +416,17 @@ def test_a_browser_that_lags_behind_looks_at_everything(alice: User) -> None:
     assert queue.get_nowait().kind == "resync"
 
 
+def frame_token(agent: User, topic: str = "", *, session_key: str = "", for_s: int = 600) -> str:
+    """A frame's token; without a session, its help desk vouches for the agent for so long."""
+    until = int(time.time()) + for_s
+    topics = (topic or live.person_topic("jane@example.com"),)
+    return live.frame_stream_token(
+        live.FrameStream(
+            agent_id=agent.pk, topics=topics, session_key=session_key, vouched_until=until
+        )
+    )
+
+
 # --- Who listens ------------------------------------------------------------------------------------
 def test_no_stream_opens_without_a_session(port: int, as_alice: Client) -> None:
     for how in ({}, {"cookie": "x"}, {"token": "forged"}):
@@ -525,7 +538,7 @@ def test_a_frames_stream_hears_of_its_own_customer_only(
     page = position()
     live.announce("order:8", "contact:2", john)
     live.announce("order:7", "contact:1", "decisions", jane)
-    token = live.frame_stream_token([jane], agent_id=alice.pk)
+    token = frame_token(alice, jane)
     how = {"token": token} if is_filtered else {"cookie": cookie_of(as_alice)}
     with stream(port, after=str(page), **how) as heard:
         heard.beat()
@@ -544,14 +557,14 @@ def test_a_frames_stream_ends_with_its_token(
     """A token's time has whole seconds: here it is the stream's alone that is short."""
     real, age_s = live.open_frame_token, live.FRAME_TOKEN_AGE_S
 
-    def open_frame_token(token: str) -> tuple[int, frozenset[str]]:
+    def open_frame_token(token: str) -> live.FrameStream:
         with monkeypatch.context() as temporarily:
             temporarily.setattr(live, "FRAME_TOKEN_AGE_S", age_s)
             return real(token)
 
     monkeypatch.setattr(live, "open_frame_token", open_frame_token)
     monkeypatch.setattr(live, "FRAME_TOKEN_AGE_S", 0.3)
-    token = live.frame_stream_token([live.person_topic("jane@example.com")], agent_id=alice.pk)
+    token = frame_token(alice)
     with stream(port, token=token) as heard:
         assert heard.status == 200
         assert heard.is_over()
@@ -561,7 +574,7 @@ def test_a_token_whose_time_is_over_opens_nothing(
     port: int, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "FRAME_TOKEN_AGE_S", -1)
-    token = live.frame_stream_token([live.person_topic("jane@example.com")], agent_id=alice.pk)
+    token = frame_token(alice)
     with stream(port, token=token) as heard:
         assert heard.status == 403
 
@@ -570,13 +583,76 @@ def test_a_frames_stream_ends_with_its_agents_role(
     port: int, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_stream, "RECHECK_S", 0.3)
-    token = live.frame_stream_token([live.person_topic("jane@example.com")], agent_id=alice.pk)
+    token = frame_token(alice)
     with stream(port, token=token) as heard:
         heard.beat()
         alice.groups.clear()
         heard.kind("ended")
     with stream(port, token=token) as heard:
         assert heard.status == 403
+
+
+@pytest.mark.parametrize("how", ["logged out", "ended elsewhere", "new password", "deactivated"])
+def test_streams_end_with_their_session_at_once(
+    port: int, as_alice: Client, alice: User, how: str
+) -> None:
+    """Within seconds, although the next look at the database is a minute away."""
+    key = cookie_of(as_alice)
+    others = cookie_of(logged_in(alice)) if how == "logged out" else ""
+    with (
+        stream(port, cookie=key) as own,
+        stream(port, token=frame_token(alice, session_key=key)) as framed,
+    ):
+        own.beat()
+        framed.beat()
+        began = time.monotonic()
+        if how == "logged out":
+            as_alice.post("/inbox/logout/")
+        elif how == "ended elsewhere":
+            Session.objects.filter(session_key=key).delete()
+        elif how == "new password":
+            alice.set_password("another")
+            alice.save()
+        else:
+            alice.is_active = False
+            alice.save()
+        own.kind("ended")
+        framed.kind("ended")
+        assert time.monotonic() - began < live_stream.RECHECK_S / 4
+    for again in ({"cookie": key}, {"token": frame_token(alice, session_key=key)}):
+        with stream(port, **again) as heard:
+            assert heard.status == 403
+    if others:
+        # Of another browser, which goes on.
+        with stream(port, cookie=others) as heard:
+            assert heard.status == 200
+
+
+def test_a_stream_token_is_of_no_use_elsewhere(port: int, as_alice: Client, alice: User) -> None:
+    token = frame_token(alice, session_key=cookie_of(as_alice))
+    assert cookie_of(as_alice) not in token
+    for other in (
+        {"headers": {"Authorization": f"Stream {token}"}},
+        {"headers": {"Authorization": f"Frame {token}"}},
+        {"headers": {"Authorization": f"Token {token}"}},
+    ):
+        assert Client().get("/sidebar/orders/", **other).status_code in {401, 403}
+        assert Client().get("/api/v1/orders/?q=1", **other).status_code in {401, 403}
+    with stream(port, after="1-1", check="1", x=token) as heard:
+        assert heard.status == 403, "in the URL it counts for nothing"
+    with stream(port, token=frame_token(alice, for_s=-1)) as heard:
+        assert heard.status == 403, "the help desk's word for the agent is over"
+
+
+def test_a_change_of_rights_is_told_to_no_browser(
+    listen: Callable[..., Stream], alice: User, bob: User
+) -> None:
+    heard = listen()
+    bob.first_name = "Robert"
+    bob.save()
+    live.announce("order:1")
+    heard.topic("order:1")
+    assert not any(topic.startswith("session") for topic in heard.topics)
 
 
 # --- What pages carry -------------------------------------------------------------------------------

@@ -28,12 +28,16 @@ class Heard:
 class Stream:
     """`heard`: everything so far. Fails after ten seconds without a byte."""
 
-    def __init__(self, port: int, *, cookie: str = "", last_id: str = "", **query: str) -> None:
+    def __init__(
+        self, port: int, *, cookie: str = "", token: str = "", last_id: str = "", **query: str
+    ) -> None:
         self.heard: list[Heard] = []
         self._line = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         headers = {"Last-Event-ID": last_id} if last_id else {}
         if cookie:
             headers["Cookie"] = f"{settings.SESSION_COOKIE_NAME}={cookie}"
+        if token:
+            headers["Authorization"] = f"Stream {token}"
         self._line.request("GET", f"/events/?{urlencode(query)}", headers=headers)
         self._answer = self._line.getresponse()
         self.status = self._answer.status

@@ -71,7 +71,7 @@ function take(told, isRenewed = false) {
   pass = told.pass;
   validUntil = Date.now() + told.valid_s * 1000;
   // A renewed pass continues the stream; another customer's starts before their panel is fetched.
-  listen(told.stream, isRenewed && line ? line.position : told.position);
+  listen(told, isRenewed && line ? line.position : told.position);
   return told.panel;
 }
 
@@ -133,9 +133,9 @@ document.addEventListener("htmx:responseError", (event) => {
 }, true);
 
 // --- Live updates: a stream of this customer's orders only ------------------------------------
-function listen(address, position) {
+function listen({ stream, stream_token: token }, position) {
   line?.close();
-  line = new Line({ address, position, hear });
+  line = new Line({ address: stream, token, position, hear });
 }
 
 function hear(message) {

@@ -7,6 +7,7 @@
 //   polling: the server can be reached, but its stream doesn't come through;
 //   ended: the session is over.
 import { parsePosition, setClock } from "./clock.js";
+import { FetchedEvents } from "./fetched.js";
 
 export const BEAT_MS = 10_000;
 export const SILENCE_MS = 2.5 * BEAT_MS;
@@ -16,11 +17,12 @@ const ASKED_AFTER = 2;
 const GIVEN_UP_AFTER = 3;
 
 export class Line {
-  #address; #hear; #events = null; #timer = 0; #watch = 0; #failures = 0; #heardAt; #isOver = false;
+  #address; #headers; #hear; #events = null; #timer = 0; #watch = 0; #failures = 0; #heardAt; #isOver = false;
 
-  // `position`: where to start; "" means now.
-  constructor({ address, position, hear }) {
+  // `position`: where to start; "" means now. `token`: a frame's, which has no session.
+  constructor({ address, position, hear, token = "" }) {
     this.#address = address;
+    this.#headers = token ? { Authorization: `Stream ${token}` } : null;
     this.#hear = hear;
     this.position = position;
     this.#watch = setInterval(() => this.check(SILENCE_MS), 1000);
@@ -50,13 +52,13 @@ export class Line {
     this.#heardAt = new Moment();
     const address = new URL(this.#address, location.href);
     if (this.position) address.searchParams.set("after", this.position);
-    const mine = new EventSource(address);
+    const mine = this.#headers ? new FetchedEvents(address, this.#headers) : new EventSource(address);
     this.#events = mine;
-    mine.onmessage = (event) => this.#take(event, { kind: "event", ...JSON.parse(event.data) });
+    mine.addEventListener("message", (event) => this.#take(event, { kind: "event", ...JSON.parse(event.data) }));
     for (const kind of ["resync", "beat", "lost", "ended"]) {
       mine.addEventListener(kind, (event) => this.#take(event, { kind }));
     }
-    mine.onerror = () => { if (mine === this.#events) this.#fail(); };
+    mine.addEventListener("error", () => { if (mine === this.#events) this.#fail(); });
   }
 
   #take(event, message) {
@@ -98,7 +100,7 @@ export class Line {
     const address = new URL(this.#address, location.href);
     address.searchParams.set("check", "1");
     try {
-      const answer = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(5000) });
+      const answer = await fetch(address, { headers: this.#headers ?? {}, cache: "no-store", signal: AbortSignal.timeout(5000) });
       if (answer.status === 403) return "ended";
       return answer.ok && this.#failures >= GIVEN_UP_AFTER ? "polling" : "reconnecting";
     } catch {
