@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -154,6 +155,24 @@ class DeskAdmin(ModelAdmin):
         if self.list_title:
             context["title"] = self.list_title
         return super().changelist_view(request, context | (extra_context or {}))
+
+    def response_action(
+        self, request: HttpRequest, queryset: Any, *more: Any
+    ) -> HttpResponse | None:
+        """Run the chosen action. Selected IDs that no row can have are dropped, like those of rows
+        that are gone; Django would fail on them."""
+        chosen = request.POST.copy()
+        known = [pk for pk in chosen.getlist(ACTION_CHECKBOX_NAME) if self._is_possible(pk)]
+        chosen.setlist(ACTION_CHECKBOX_NAME, known)
+        request.POST = chosen  # type: ignore[assignment]
+        return super().response_action(request, queryset, *more)
+
+    def _is_possible(self, pk: str) -> bool:
+        try:
+            self.opts.pk.clean(pk, None)
+        except (ValidationError, ValueError):
+            return False
+        return True
 
 
 class ReadOnlyAdmin(DeskAdmin):

@@ -227,7 +227,8 @@ class ShopConnectionAdmin(DeskAdmin):
         extra_context: JsonObject | None = None,
     ) -> HttpResponse:
         """Show the last check's findings and the import's progress above the form."""
-        row = ShopConnection.objects.filter(pk=object_id).select_related("store").first()
+        # None also for what can't be an ID, which a query would fail on.
+        row: ShopConnection | None = self.get_object(request, object_id)
         context = dict(extra_context or {})
         if row is not None:
             latest = Backfill.objects.filter(store=row.store).first()
