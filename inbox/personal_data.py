@@ -11,11 +11,11 @@ from allauth.usersessions.models import UserSession
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Exists, F, OuterRef, Q
-from rest_framework.authtoken.models import Token
 
 from core.email_and_phone import normal_phone
 from inbox.contacts import identities
 from inbox.models import (
+    ApiToken,
     CampaignMessage,
     Claim,
     Contact,
@@ -346,7 +346,11 @@ REGISTRY.add(
         of=lambda scope: Contact.objects.filter(pk__in=scope.ids(_OWN)),
         fields={"name": Mask(Kind.NAME), "language": Mask(Kind.TEXT)},
     ),
-    Holding(model=Token, whose=Whose.STAFF, fields={"key": Mask(Kind.ACCOUNT)}),
+    Holding(
+        model=ApiToken,
+        whose=Whose.STAFF,
+        fields={"name": Mask(Kind.TEXT), "last_used_ip": Mask(Kind.ADDRESS)},
+    ),
     Holding(
         model=SocialAccount,
         whose=Whose.STAFF,
@@ -505,6 +509,7 @@ REGISTRY.declare(
 )
 REGISTRY.declare("inbox.CustomerView", kind="a word of ours")
 REGISTRY.declare("inbox.Route", key="a channel's number, or a way out")
+REGISTRY.declare("inbox.ApiToken", scope="a choice", digest="a hash", hint="too short to be of use")
 REGISTRY.declare("inbox.OptOut", digest="a keyed hash, kept so that they stay unsubscribed")
 REGISTRY.declare(
     "inbox.LiveEvent", topics="ids of ours, and keyed hashes of addresses, for two hours"

@@ -1,4 +1,4 @@
-"""Signal receivers for order changes and logins.
+"""Signal receivers for order changes, logins and roles.
 
 A lost `event_recorded` is caught up by the sweeps in inbox.tasks. The other order signals are sent
 inside the transaction of the change, so what they write commits or rolls back with it.
@@ -12,12 +12,16 @@ from allauth.account.internal.flows.login import record_authentication
 from allauth.account.signals import password_changed, password_reset
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authentication_failed, authenticator_added
+from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.dispatch import receiver
 from django.utils import timezone
 
 from core import queue
+from inbox import api_tokens
 from inbox.accounts import notices, sessions, throttling
 from inbox.campaigns import (
     late_tracking,
@@ -141,3 +145,38 @@ def count_wrong_code(sender: object, *, request: Any, user: Any, **_: object) ->
 def finish_session(sender: object, *, request: Any, **_: object) -> None:
     """Have the middleware mark the browser as logged out."""
     sessions.finish(request)
+
+
+@receiver(post_delete, sender=Session)
+def end_streams_of_session(sender: object, *, instance: Session, **_: object) -> None:
+    """End a session's event streams with it: after a log-out, or when it is ended elsewhere."""
+    if instance.expire_date > timezone.now():
+        events.announce(events.session_topic(instance.session_key))
+
+
+@receiver(post_save, sender=User)
+def account_changed(
+    sender: object, *, instance: User, created: bool, update_fields: Any, **_: object
+) -> None:
+    """Recheck the event streams of a changed account, as its password may be another. Revoke the
+    API tokens of a deactivated one, so that they don't come back with it."""
+    # Every login saves last_login.
+    if not created and (update_fields is None or set(update_fields) != {"last_login"}):
+        events.announce(events.sessions_of(instance.pk))
+    if not instance.is_active:
+        api_tokens.revoke_orphans(instance, now=timezone.now())
+
+
+@receiver(m2m_changed, sender=User.groups.through)
+def role_removed(
+    sender: object, *, instance: Any, action: str, pk_set: set[int] | None, **_: object
+) -> None:
+    """Recheck the event streams of accounts that have lost a role; revoke their API tokens if it
+    was the last one."""
+    if action not in {"post_remove", "post_clear"}:
+        return
+    # Through `group.user_set`, the accounts are in pk_set.
+    people = [instance] if isinstance(instance, User) else User.objects.filter(pk__in=pk_set or ())
+    for user in people:
+        events.announce(events.sessions_of(user.pk))
+        api_tokens.revoke_orphans(user, now=timezone.now())

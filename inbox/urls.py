@@ -11,6 +11,7 @@ from django.urls import URLPattern, include, path, re_path
 from django.views.generic import RedirectView
 
 from inbox.api import channels as channel_api
+from inbox.api import endpoint
 from inbox.api import orders as order_api
 from inbox.panel import decorators
 from inbox.views import (
@@ -24,6 +25,7 @@ from inbox.views import (
     history,
     log_in,
     orders,
+    tokens,
     unsubscribing,
     writing,
 )
@@ -102,6 +104,8 @@ pages = [
     path("decisions/<int:action_id>/decline/", decisions.decline, name="decline"),
     path("decisions/<int:action_id>/settle/", decisions.settle, name="settle"),
     path("decisions/orders/<int:order_id>/keep/", decisions.keep, name="keep"),
+    path("tokens/", tokens.page, name="tokens"),
+    path("tokens/<int:token_id>/revoke/", tokens.revoke, name="token_revoke"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
 ]
 
@@ -129,6 +133,7 @@ api = [
     path("actions/<int:action_id>/approve/", order_api.ActionApprove.as_view()),
     path("actions/<int:action_id>/decline/", order_api.ActionDecline.as_view()),
     path("actions/<int:action_id>/withdraw/", order_api.ActionWithdraw.as_view()),
+    re_path(r"^.*$", endpoint.Nowhere.as_view()),
 ]
 
 # Only these of django-allauth's views, under the names it looks them up by: no sign-up, no emails.

@@ -62,7 +62,7 @@ GROUPS: Final[tuple[tuple[str, str, dict[str, str]], ...]] = (
             "inbox.Team": "Who sees which channels and stores",
             "auth.Group": "What each role can do",
             "inbox.RoleGrant": "Roles that wait for a second administrator",
-            "authtoken.TokenProxy": "API keys for programs that act for a person",
+            "inbox.ApiToken": "Tokens of programs that act for a person",
         },
     ),
     (
@@ -108,7 +108,7 @@ SENSITIVE: Final = frozenset(
     {
         "auth_group",
         "auth_user",
-        "authtoken_tokenproxy",
+        "inbox_apitoken",
         "inbox_channel",
         "inbox_helpdeskframe",
         "inbox_rolegrant",
@@ -132,7 +132,7 @@ _NAMES: Final = {
     "auth.Group": "Roles",
     "inbox.RoleGrant": "Role requests",
     "inbox.FailedLogIn": "Failed log-ins",
-    "authtoken.TokenProxy": "API tokens",
+    "inbox.ApiToken": "API tokens",
 }
 # Urgent tiles come first; within a tone, in the order the apps give them.
 _URGENCY: Final = ("critical", "warning", "attention", "info", "default", "success")

@@ -29,7 +29,6 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "allauth",
@@ -172,6 +171,9 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
+# Static files may be read by a web server in front; everything else in VAR_DIR is private
+# (core.server.private_files).
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
 
 # The Celery broker, and the channel that wakes live updates. Empty: none (tests, a bare shell).
 REDIS_URL = env.text("REDIS_URL", "")
@@ -246,12 +248,20 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
     },
 }
 
+# Requests per minute through the REST API, for each token or person, and incoming messages per
+# minute for each channel (inbox.api.limits); 0: unlimited.
+API_REQUESTS_PER_MINUTE = env.whole("API_REQUESTS_PER_MINUTE", 1200)
+CHANNEL_MESSAGES_PER_MINUTE = env.whole("CHANNEL_MESSAGES_PER_MINUTE", 6000)
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "inbox.api.authentication.ApiTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
-        "rest_framework.authentication.TokenAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["inbox.api.permissions.HasRole"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "inbox.api.permissions.HasRole",
+        "inbox.api.authentication.HasScope",
+    ],
+    "DEFAULT_THROTTLE_CLASSES": ["inbox.api.limits.PerKey"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["inbox.api.parsers.PlainJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -264,6 +274,14 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Conversations, orders, and the actions agents can take on them.",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "ActionKind": "orders.models.ActionKind",
+        "MessageKind": "inbox.models.MessageKind",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "inbox.api.schema.add_problems",
+    ],
     "SERVE_PERMISSIONS": ["inbox.api.permissions.HasRole"],
     # Served from our static files: the CSP above allows no scripts from other hosts.
     "SWAGGER_UI_DIST": "SIDECAR",

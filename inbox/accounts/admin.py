@@ -1,4 +1,4 @@
-"""Admin pages for people, their roles and API tokens.
+"""Admin pages for people and their roles.
 
 Only roles are assigned here. Individual permissions and superuser status are not, so that a stolen
 administrator's account can't promote itself.
@@ -22,8 +22,6 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
-from rest_framework.authtoken.admin import TokenAdmin
-from rest_framework.authtoken.models import TokenProxy
 
 from inbox.accounts import factors, grants, notices, roles, sessions
 from inbox.accounts.models import FailedLogIn, RoleGrant
@@ -305,45 +303,6 @@ class FailedLogInAdmin(ReadOnlyAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("orders.view_auditentry")
-
-
-# The admin would otherwise name a token by its key: on the delete page, in messages, and forever
-# in Django's log. The proxy model exists for the admin alone.
-def _token_name(token: Any) -> str:
-    return f"Token of {token.user}"
-
-
-TokenProxy.__str__ = _token_name  # type: ignore[method-assign]
-admin.site.unregister(TokenProxy)
-
-
-@admin.register(TokenProxy)
-class ApiTokenAdmin(DeskAdmin, TokenAdmin):
-    """API tokens are created, shown once and deleted here. The key can't be read again."""
-
-    list_title = "API tokens"
-    list_intro = (
-        "A program with a token can do whatever its user can do, through the REST API. The "
-        "key is shown only once. If it's lost, create a new token."
-    )
-    list_empty = "No tokens yet."
-    list_display = ("user", "created")
-    list_filter = ()
-    list_select_related = ["user"]
-    search_help_text = None
-    help_texts = {
-        "user": "Requests made with this token count as this person's, including limits and the audit "
-        "log."
-    }
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save, and show the key this once."""
-        super().save_model(request, obj, form, change)
-        text = f"{obj}: {obj.key} — shown only now, copy it."
-        self.message_user(request, text, messages.WARNING)
 
 
 def _is_superuser(request: HttpRequest) -> bool:

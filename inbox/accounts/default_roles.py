@@ -48,6 +48,8 @@ _ADMINS_ALSO: Final = (
     ("shopify_sync", "change_webhookevent"),
     ("inbox", "view_campaignmessage"),
     ("inbox", "view_conversation"),
+    ("inbox", "view_apitoken"),
+    ("inbox", "change_apitoken"),
 )
 
 

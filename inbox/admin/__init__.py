@@ -1,4 +1,4 @@
-"""Admin pages for teams, channels, help desk frames, campaigns, contacts and conversations."""
+"""Admin pages for teams, channels, frames, API tokens, campaigns, contacts and conversations."""
 
 from inbox.admin import (
     campaigns,
@@ -7,6 +7,7 @@ from inbox.admin import (
     customer_views,
     frames,
     teams,
+    tokens,
 )
 
-__all__ = ["campaigns", "channels", "conversations", "customer_views", "frames", "teams"]
+__all__ = ["campaigns", "channels", "conversations", "customer_views", "frames", "teams", "tokens"]

@@ -15,7 +15,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from inbox.api.fields import StrictSerializer, TextField
+from inbox.api.endpoint import Endpoint
+from inbox.api.fields import StrictSerializer, TextField, read
+from inbox.api.limits import PerChannel
 from inbox.channels import keys
 from inbox.contacts import senders
 from inbox.conversations import services
@@ -131,20 +133,19 @@ class TakenSerializer(MessageSerializer):
         fields = [*MessageSerializer.Meta.fields, "not_understood"]
 
 
-class ChannelMessages(APIView):
+class ChannelMessages(Endpoint):
     """Where a channel delivers its customers' messages."""
 
     authentication_classes = [ChannelKeyAuthentication]
     permission_classes = [IsOwnChannel]
+    throttle_classes = [PerChannel]
 
     @extend_schema(
         request=IncomingSerializer, responses={201: TakenSerializer, 200: TakenSerializer}
     )
     def post(self, request: Request, channel_id: int) -> Response:
         """Deliver a customer's message. Repeating it returns 200 and the original message."""
-        incoming = IncomingSerializer(data=request.data)
-        incoming.is_valid(raise_exception=True)
-        data: dict[str, Any] = incoming.validated_data
+        data: dict[str, Any] = read(IncomingSerializer, request)
         now = timezone.now()
         channel = request.auth
         if not isinstance(channel, Channel):

@@ -5,9 +5,12 @@ Docstrings of views and serializers are part of the public schema.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import Any, Final
 
+from django.db.models import QuerySet
+from django.http import Http404
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
@@ -15,11 +18,21 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from inbox import access, customer_views
-from inbox.api.fields import StrictSerializer, TextField
+from inbox.api import authentication
+from inbox.api.answers import ActionOut, FoundOut, OrderOut, SummaryOut
+from inbox.api.endpoint import Endpoint
+from inbox.api.fields import (
+    FlagField,
+    QuantityField,
+    StrictSerializer,
+    TextField,
+    read,
+    read_nothing,
+)
 from inbox.api.problems import problem, prove_again, refused
+from inbox.models import TokenScope
 from inbox.panel import search
 from inbox.panel.forms import Mode
 from inbox.scopes import scope_of
@@ -40,13 +53,15 @@ Json = dict[str, Any]
 
 # Shopify's discrepancy reason for API clients that don't give one, by their refund reason.
 _DISCREPANCIES: Final = {"damaged": "DAMAGE", "changed_mind": "CUSTOMER", "goodwill": "CUSTOMER"}
+# What only a plain refund can choose.
+_OF_REFUNDS: Final = frozenset({"lines", "shipping", "discrepancy_reason", "returned", "through"})
 
 
 class LineSerializer(StrictSerializer):
     """A line item, and how many units of it to refund."""
 
     line = TextField(help_text="The line item's Shopify gid.")
-    quantity = serializers.IntegerField(min_value=1)
+    quantity = QuantityField()
 
 
 class ProposalSerializer(StrictSerializer):
@@ -65,9 +80,9 @@ class ProposalSerializer(StrictSerializer):
     )
     shipping = TextField(max_length=24, required=False, allow_null=True)
     # As in the dialog: received items go back to stock unless the client says otherwise.
-    restock = serializers.BooleanField(required=False, allow_null=True, default=None)
-    notify = serializers.BooleanField(default=False)
-    cancel_shipments = serializers.BooleanField(default=False)
+    restock = FlagField(required=False, allow_null=True, default=None)
+    notify = FlagField(default=False)
+    cancel_shipments = FlagField(default=False)
     returned = serializers.ChoiceField(choices=["received", "not_needed"], required=False)
     through = TextField(
         required=False,
@@ -80,6 +95,41 @@ class ProposalSerializer(StrictSerializer):
         max_length=previews.STAFF_NOTE_LENGTH, required=False, allow_blank=True, default=""
     )
 
+    def validate_lines(self, lines: list[Json]) -> list[Json]:
+        counts = Counter(line["line"] for line in lines)
+        if twice := sorted(gid for gid, count in counts.items() if count > 1):
+            raise serializers.ValidationError(
+                [f"{gid} is listed twice. Add up its quantities." for gid in twice]
+            )
+        return lines
+
+    def validate(self, data: Json) -> Json:
+        """Refuse what would be ignored: who sends it expects something to come of it."""
+        ignored, why = _ignored(data)
+        if errors := {name: [why] for name in ignored if _says_something(name, data.get(name))}:
+            raise serializers.ValidationError(errors)
+        return data
+
+
+def _ignored(data: Json) -> tuple[frozenset[str], str]:
+    """Return the names of the fields that have no effect beside the others, and why."""
+    kind = data["kind"]
+    if kind != ActionKind.REFUND:
+        also = {"amount", "method"} if kind == ActionKind.CANCEL else set()
+        return _OF_REFUNDS | also, f"Has no effect on {kind}. Leave it out."
+    if not data.get("lines") and not data.get("shipping"):
+        names = {"cancel_shipments", "discrepancy_reason", "through", "restock"}
+        return frozenset(names), "Has no effect without lines. Leave it out."
+    if not data.get("amount"):
+        names = {"cancel_shipments", "discrepancy_reason"}
+        return frozenset(names), "Has no effect without an amount. Leave it out."
+    return frozenset({"cancel_shipments"}), "Has no effect on a refund. Leave it out."
+
+
+def _says_something(name: str, value: Any) -> bool:
+    # "" for `through` and the original method only say what happens anyway.
+    return bool(value) and not (name == "method" and value == RefundMethod.ORIGINAL)
+
 
 class ConfirmSerializer(StrictSerializer):
     """The token of the preview to confirm."""
@@ -87,13 +137,23 @@ class ConfirmSerializer(StrictSerializer):
     token = TextField()
 
 
-class Orders(APIView):
+_IDEMPOTENCY_KEY: Final = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 60},
+    location="header",
+    required=True,
+)
+
+
+class Orders(Endpoint):
     """Search all stores, as *Find an order* in the inbox does."""
+
+    parameters = frozenset({"q"})
 
     @extend_schema(
         operation_id="orders_search",
         parameters=[OpenApiParameter("q", OpenApiTypes.STR, required=True)],
-        responses=OpenApiTypes.OBJECT,
+        responses=FoundOut,
     )
     def get(self, request: Request) -> Response:
         """Find orders in your stores by number, ID, email, phone, or tracking number."""
@@ -104,35 +164,36 @@ class Orders(APIView):
                 "Pass q: an order number, ID, email, phone, or tracking number.",
                 code=400,
             )
-        found = search.find(words, scope=scope_of(request.user))
+        found = _within(request, search.find(words, scope=scope_of(request.user)))
         rows = [_brief(order) for order in found[: search.AT_MOST]]
         return Response({"results": rows})
 
 
-class OrderDetail(APIView):
+class OrderDetail(Endpoint):
     """One order, with what the caller may do with it."""
 
-    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @extend_schema(responses=OrderOut)
     def get(self, request: Request, order_id: int) -> Response:
         """Get an order: badges, lines with tracking, money, and the actions you can take."""
-        order = access.get_order(request.user, order_id)
+        order = _order(request, order_id)
         customer_views.note_order(request.user, order.pk)
         return Response(_full(order, access.money_refusal_for_order(request.user, order)))
 
 
-class Previews(APIView):
+class Previews(Endpoint):
     """Summaries to confirm; nothing is sent."""
 
-    @extend_schema(request=ProposalSerializer, responses=OpenApiTypes.OBJECT)
+    scope = TokenScope.PROPOSE
+
+    @extend_schema(request=ProposalSerializer, responses=SummaryOut)
     def post(self, request: Request, order_id: int) -> Response:
         """Preview an action: a summary from a fresh read of Shopify, and a token to confirm it."""
-        order = access.get_order(request.user, order_id)
-        incoming = ProposalSerializer(data=request.data)
-        incoming.is_valid(raise_exception=True)
+        order = _order(request, order_id)
+        data = read(ProposalSerializer, request)
         if refusal := access.money_refusal_for_order(request.user, order):
             return refused(refusal, code=status.HTTP_403_FORBIDDEN)
         try:
-            return Response(_summary(_preview(request, order, incoming.validated_data)))
+            return Response(_summary(_preview(request, order, data)))
         except ActionRefused as error:
             return refused(error.refusal)
         except InvalidMoney as error:
@@ -141,13 +202,15 @@ class Previews(APIView):
             return problem("shop-unreachable", str(error), code=503, detail=error.hint)
 
 
-class Actions(APIView):
+class Actions(Endpoint):
     """Where a summary is confirmed."""
+
+    scope = TokenScope.PROPOSE
 
     @extend_schema(
         request=ConfirmSerializer,
-        responses={202: OpenApiTypes.OBJECT},
-        parameters=[OpenApiParameter("Idempotency-Key", location="header", required=True)],
+        responses={202: ActionOut},
+        parameters=[_IDEMPOTENCY_KEY],
     )
     def post(self, request: Request, order_id: int) -> Response:
         """Confirm a summary. If its author repeats it with the same Idempotency-Key, the response is
@@ -155,10 +218,8 @@ class Actions(APIView):
         click = request.headers.get("Idempotency-Key", "")
         if not 1 <= len(click) <= 60 or not click.isprintable():
             return problem("invalid", "Send an Idempotency-Key of 1 to 60 characters.", code=400)
-        incoming = ConfirmSerializer(data=request.data)
-        incoming.is_valid(raise_exception=True)
         pressed = {
-            "token": incoming.validated_data["token"],
+            "token": read(ConfirmSerializer, request)["token"],
             # Prefixed, so that it can't equal the nonce of a summary confirmed on a page.
             "click": f"api:{click}",
             "order_id": order_id,
@@ -170,7 +231,7 @@ class Actions(APIView):
             return refused(error.refusal)
         if earlier and scope_of(request.user).sees_store(earlier.order.store_id):
             return Response(_action(earlier), status=status.HTTP_202_ACCEPTED)
-        order = access.get_order(request.user, order_id)
+        order = _order(request, order_id)
         if refusal := access.money_refusal_for_order(request.user, order):
             return refused(refusal, code=status.HTTP_403_FORBIDDEN)
         try:
@@ -179,6 +240,7 @@ class Actions(APIView):
                 now=timezone.now(),
                 origin="api",
                 guard=partial(access.money_refusal_for_order, request.user),
+                is_proposal=not authentication.may_act(request),
             )
         except StalePreview as error:
             stale = Refusal("stale", "The order changed. Review it again.", str(error))
@@ -188,13 +250,13 @@ class Actions(APIView):
         return Response(_action(action), status=status.HTTP_202_ACCEPTED)
 
 
-class ActionDetail(APIView):
+class ActionDetail(Endpoint):
     """One cancellation or refund, to poll until it has ended."""
 
-    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @extend_schema(responses=ActionOut)
     def get(self, request: Request, action_id: int) -> Response:
         """Get an action: its state, who requested it, when, and Shopify's response."""
-        return Response(_action(access.get_action(request.user, action_id)))
+        return Response(_action(_get_action(request, action_id)))
 
 
 class DecisionSerializer(StrictSerializer):
@@ -203,15 +265,16 @@ class DecisionSerializer(StrictSerializer):
     note = TextField(max_length=200, required=False, allow_blank=True, default="")
 
 
-class ActionApprove(APIView):
+class ActionApprove(Endpoint):
     """Approve someone else's request."""
 
-    @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
+    @extend_schema(request=None, responses=ActionOut)
     def post(self, request: Request, action_id: int) -> Response:
         """Approve exactly what was proposed, after a fresh read of the order from Shopify."""
+        _get_action(request, action_id)
+        read_nothing(request)
         if (unproven := prove_again(request)) is not None:
             return unproven
-        access.get_action(request.user, action_id)
         try:
             services.approve(
                 action_id=action_id,
@@ -225,44 +288,44 @@ class ActionApprove(APIView):
             return refused(error.refusal)
         except ShopUnreachable as error:
             return problem("shop-unreachable", str(error), code=503, detail=error.hint)
-        return Response(_action(access.get_action(request.user, action_id)))
+        return Response(_action(_get_action(request, action_id)))
 
 
-class ActionDecline(APIView):
+class ActionDecline(Endpoint):
     """Decline someone else's request."""
 
-    @extend_schema(request=DecisionSerializer, responses=OpenApiTypes.OBJECT)
+    @extend_schema(request=DecisionSerializer, responses=ActionOut)
     def post(self, request: Request, action_id: int) -> Response:
         """Decline an action. Nothing was sent to Shopify."""
-        access.get_action(request.user, action_id)
-        incoming = DecisionSerializer(data=request.data or {})
-        incoming.is_valid(raise_exception=True)
+        _get_action(request, action_id)
+        note = read(DecisionSerializer, request)["note"]
         try:
             services.decline(
                 action_id=action_id,
                 by=access.agent_of(request),
-                note=incoming.validated_data["note"],
+                note=note,
                 now=timezone.now(),
             )
         except ActionRefused as error:
             return refused(error.refusal)
-        return Response(_action(access.get_action(request.user, action_id)))
+        return Response(_action(_get_action(request, action_id)))
 
 
-class ActionWithdraw(APIView):
+class ActionWithdraw(Endpoint):
     """Take an action back before anything is sent."""
 
-    @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
+    @extend_schema(request=None, responses=ActionOut)
     def post(self, request: Request, action_id: int) -> Response:
         """Withdraw an action before anything has been sent."""
-        action = access.get_action(request.user, action_id)
+        action = _get_action(request, action_id)
+        read_nothing(request)
         if refusal := access.acting_refusal_for_order(request.user, action.order):
             return refused(refusal, code=status.HTTP_403_FORBIDDEN)
         try:
             services.withdraw(action_id=action.pk, by=access.agent_of(request), now=timezone.now())
         except ActionRefused as error:
             return refused(error.refusal)
-        return Response(_action(access.get_action(request.user, action_id)))
+        return Response(_action(_get_action(request, action_id)))
 
 
 def _not_approvable(error: StalePreview) -> Refusal:
@@ -271,6 +334,30 @@ def _not_approvable(error: StalePreview) -> Refusal:
         reason = _("The order changed. Submit the request again.")
         return Refusal("stale", reason, str(error))
     return Refusal(error.outcome, status_texts.label(error.outcome), str(error))
+
+
+def _within(request: Request, orders: QuerySet[Order]) -> QuerySet[Order]:
+    """Limit orders to the stores of the request's token."""
+    stores = authentication.stores_of(request)
+    return orders if stores is None else orders.filter(store__in=stores)
+
+
+def _order(request: Request, order_id: int) -> Order:
+    order = access.get_order(request.user, order_id)
+    _check_store(request, order.store_id)
+    return order
+
+
+def _get_action(request: Request, action_id: int) -> OrderAction:
+    action = access.get_action(request.user, action_id)
+    _check_store(request, action.order.store_id)
+    return action
+
+
+def _check_store(request: Request, store_id: int) -> None:
+    stores = authentication.stores_of(request)
+    if stores is not None and store_id not in stores:
+        raise Http404
 
 
 def _preview(request: Request, order: Order, data: Json) -> previews.Preview:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser
+from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework.parsers import BaseParser
 
 # Our own requests nest four levels deep.
 DEEPEST: Final = 20
 NOT_PLAIN: Final = "not_plain"
 
 
-class PlainJSONParser(JSONParser):
-    """REST framework's parser, which also refuses deep nesting, NUL and lone surrogates.
+class PlainJSONParser(BaseParser):
+    """Parse a body of JSON in UTF-8; refuse deep nesting, NUL, lone surrogates and ambiguity.
 
     A field would refuse most of these, too, but an error that quotes the value, or a name that no
-    field has, would then break the response. Raises ParseError.
+    field has, would then break the response. Of a name that is listed twice, parsers take the
+    first or the last, and NaN isn't JSON at all. Raises ParseError, and ValidationError that names
+    what is listed twice.
     """
+
+    media_type = "application/json"
 
     def parse(
         self,
@@ -26,12 +31,30 @@ class PlainJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
+        request = (parser_context or {})["request"]
         try:
-            found = super().parse(stream, media_type, parser_context)
+            # Not from the stream, which knows no limit (DATA_UPLOAD_MAX_MEMORY_SIZE).
+            text = request._request.body.decode()
+            found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
         except RecursionError as error:
             raise _refusal("It is nested too deeply.") from error
+        except ValueError as error:
+            raise ParseError from error
         _check(found)
         return found
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValidationError({name.encode(errors="replace").decode(): ["Listed twice."]})
+        found[name] = value
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} isn't JSON")
 
 
 def _check(found: Any) -> None:

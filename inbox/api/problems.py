@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.authentication import SessionAuthentication
@@ -66,6 +66,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, exceptions.ParseError):
         detail = str(error.detail) if error.get_codes() == parsers.NOT_PLAIN else ""
         return problem("malformed", "The body isn't valid JSON.", code=400, detail=detail)
+    if isinstance(error, RequestDataTooBig):
+        return problem("too-large", "The body is too large.", code=413)
     response = default_handler(error, context)
     if response is None:
         return None
@@ -74,10 +76,25 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     elif isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         answer = problem("unauthenticated", str(error.detail), code=response.status_code)
     elif isinstance(error, PermissionDenied | exceptions.PermissionDenied):
-        answer = problem("forbidden", "You don't have permission to do that.", code=403)
+        answer = problem(
+            "forbidden", "You don't have permission to do that.", code=403, detail=_why(error)
+        )
+    elif isinstance(error, exceptions.Throttled):
+        answer = problem(
+            "too-many-requests",
+            "Too many requests in this minute.",
+            code=429,
+            detail="Wait as many seconds as Retry-After says.",
+        )
     else:
         answer = problem("error", str(getattr(error, "detail", error)), code=response.status_code)
     for name, value in response.headers.items():
         if name.lower() in {"www-authenticate", "retry-after", "allow"}:
             answer[name] = value
     return answer
+
+
+def _why(error: Exception) -> str:
+    """Return what a permission says about its refusal; "" if it says nothing of its own."""
+    detail = str(getattr(error, "detail", ""))
+    return "" if detail == exceptions.PermissionDenied.default_detail else detail

@@ -6,24 +6,28 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.auth.models import User
-from rest_framework.authtoken.models import Token
+from django.utils import timezone
 
+from inbox import api_tokens
 from inbox.channels import keys as channel_keys
-from inbox.models import Channel
+from inbox.models import ApiToken, Channel, TokenScope
 
 Json = dict[str, Any]
+_PURPOSE: Final = "Demo"
 
 
 def write(file: Path, *, people: Iterable[str], shops: Mapping[str, Mapping[str, str]]) -> Json:
     """Write every channel's key, API tokens of these people, and the shops' secrets to a file.
 
-    The database has only a hash of a channel's key, so a key in the file that still works is kept;
-    otherwise the channel gets a new one. Returns what was written.
+    The database has only hashes of keys and tokens, so those in the file that still work are kept;
+    the others are replaced by new ones. Returns what was written.
     """
-    known = {row["id"]: row["key"] for row in _read(file).get("channels", ())}
+    before = _read(file)
+    known = {row["id"]: row["key"] for row in before.get("channels", ())}
+    tokens = before.get("tokens", {})
     content = {
         "channels": [
             {
@@ -36,7 +40,7 @@ def write(file: Path, *, people: Iterable[str], shops: Mapping[str, Mapping[str,
             for channel in Channel.objects.filter(kind="api", is_active=True).order_by("pk")
         ],
         "tokens": {
-            user.get_username(): Token.objects.get_or_create(user=user)[0].key
+            user.get_username(): _token(user, tokens.get(user.get_username(), ""))
             for user in User.objects.filter(username__in=people, is_active=True)
         },
         "shops": {domain: dict(keys) for domain, keys in shops.items()},
@@ -50,6 +54,24 @@ def _key(channel: Channel, known: str) -> str:
     if owner is not None and owner.pk == channel.pk:
         return known
     return channel_keys.new_key(channel)
+
+
+def _token(user: User, known: str) -> str:
+    now = timezone.now()
+    found = api_tokens.owned_by(known, now=now)
+    if found is not None and found.owner_id == user.pk:
+        return known
+    lost = ApiToken.objects.filter(owner=user, name=_PURPOSE)
+    api_tokens.revoke(lost, by=None, now=now, why="its text was lost")
+    _made, text = api_tokens.create(
+        owner=user,
+        name=_PURPOSE,
+        scope=TokenScope.ACT,
+        days=api_tokens.LONGEST_DAYS,
+        by=user,
+        now=now,
+    )
+    return text
 
 
 def _read(file: Path) -> Json:

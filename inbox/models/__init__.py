@@ -1,4 +1,5 @@
 from inbox.accounts.models import FailedLogIn, RoleGrant
+from inbox.models.api_tokens import ApiToken, TokenScope
 from inbox.models.campaign_messages import CampaignMessage, SendState
 from inbox.models.campaigns import (
     CHECKOUT_TRIGGERS,
@@ -30,6 +31,7 @@ from inbox.models.teams import Team
 
 __all__ = [
     "CHECKOUT_TRIGGERS",
+    "ApiToken",
     "Campaign",
     "CampaignCondition",
     "CampaignMessage",
@@ -64,6 +66,7 @@ __all__ = [
     "Route",
     "SendState",
     "Team",
+    "TokenScope",
     "Via",
     "ViewedKind",
 ]

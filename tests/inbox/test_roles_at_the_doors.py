@@ -13,7 +13,6 @@ from django.contrib.auth.models import Group, User
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
 from django.urls import URLPattern, URLResolver, get_resolver, path
-from rest_framework.authtoken.models import Token
 
 from inbox.frames import tokens
 from inbox.frames.tokens import (
@@ -27,6 +26,7 @@ from tests.conftest import logged_in
 from tests.support.doors import native_door
 from tests.support.listening import cookie_of, stream
 from tests.support.shop import Shop
+from tests.support.tokens import api_token, bearing
 
 ROLES: Final = {
     "no_role": (),
@@ -127,9 +127,8 @@ def test_a_superuser_without_a_role_cannot_answer_customers(conversation: Conver
 @pytest.mark.django_db
 def test_a_token_of_an_account_without_a_role_opens_nothing(store: Store, shop: Shop) -> None:
     user = User.objects.create_user("bot")
-    key = Token.objects.create(user=user).key
-    asked: dict[str, Any] = {"headers": {"Authorization": f"Token {key}"}}
-    assert Client().get("/api/v1/orders/?q=1001", **asked).status_code == 403
+    asked: dict[str, Any] = {"headers": bearing(api_token(user))}
+    assert Client().get("/api/v1/orders/?q=1001", **asked).status_code == 401
     user.groups.add(Group.objects.get_or_create(name="agents")[0])
     assert Client().get("/api/v1/orders/?q=1001", **asked).status_code == 200
 

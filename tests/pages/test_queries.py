@@ -14,7 +14,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 
 from inbox.conversations import services
 from inbox.models import (
@@ -44,6 +43,7 @@ from tests.conftest import logged_in
 from tests.support import snapshots
 from tests.support.addresses import lists_of_the_admin
 from tests.support.orders import stored
+from tests.support.tokens import api_token
 
 pytestmark = pytest.mark.django_db
 MANY: Final = 20
@@ -296,7 +296,7 @@ def rows_of_the_admin(channel: Channel, store: Store, alice: User, count: int) -
         group = Group.objects.create(name=f"group {number}")
         user = User.objects.create_user(f"user-{number}")
         user.groups.add(group)
-        Token.objects.create(user=user)
+        api_token(user)
         Policy.objects.create(role=group, store=other)
         ShopConnection.objects.create(store=other, access_token="t", api_secret="s")
         WebhookEvent.objects.create(

@@ -13,8 +13,8 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 
+from inbox import api_tokens
 from inbox.channels import keys as channel_keys
 from inbox.demo import keys as demo_keys
 from inbox.management.commands import seed_demo
@@ -140,4 +140,7 @@ def test_the_keys_open_what_they_say(alice: User, sara: User, tmp_path: Path) ->
     file.unlink()
     again = demo_keys.write(file, people=("alice", "sara"), shops=seed_demo.SHOPS)
     assert channel_keys.channel_of(again["channels"][0]["key"]) == proven
-    assert again["tokens"]["alice"] == Token.objects.get(user=alice).key
+    token = api_tokens.owned_by(again["tokens"]["alice"], now=timezone.now())
+    assert token is not None
+    assert (token.owner, token.scope) == (alice, "act")
+    assert api_tokens.owned_by(found["tokens"]["alice"], now=timezone.now()) is None

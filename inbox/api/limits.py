@@ -1,0 +1,73 @@
+"""Rate limits of the REST API: per token or person, and per channel.
+
+Counted by minute in the cache that all processes share. A cache that doesn't respond limits
+nothing: a broken Redis must not keep customers' messages out.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from typing import Any, ClassVar, Final
+
+import redis
+from django.conf import settings
+from django.core.cache import cache
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from inbox.models import ApiToken, Channel
+
+logger = logging.getLogger(__name__)
+
+WINDOW_S: Final = 60
+
+
+class _PerMinute(BaseThrottle):
+    setting: ClassVar[str]
+    _wait_s = 0.0
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        limit: int = getattr(settings, self.setting)
+        who = self._who(request)
+        if not limit or not who:
+            return True
+        now = time.time()
+        minute = int(now // WINDOW_S)
+        key = f"rate:{who}:{minute}"
+        try:
+            cache.add(key, 0, 2 * WINDOW_S)
+            count = cache.incr(key)
+        except (redis.RedisError, OSError):
+            logger.warning("requests are not limited: the cache does not respond")
+            return True
+        self._wait_s = (minute + 1) * WINDOW_S - now
+        return count <= limit
+
+    def wait(self) -> float:
+        """Return the seconds until the next minute begins, for Retry-After."""
+        return math.ceil(self._wait_s)
+
+    def _who(self, request: Request) -> str:
+        raise NotImplementedError
+
+
+class PerKey(_PerMinute):
+    """Limit each API token, and each person who uses the API with their session."""
+
+    setting = "API_REQUESTS_PER_MINUTE"
+
+    def _who(self, request: Request) -> str:
+        if isinstance(request.auth, ApiToken):
+            return f"token:{request.auth.pk}"
+        return f"user:{request.user.pk}" if request.user.pk else ""
+
+
+class PerChannel(_PerMinute):
+    """Limit each channel's incoming messages."""
+
+    setting = "CHANNEL_MESSAGES_PER_MINUTE"
+
+    def _who(self, request: Request) -> str:
+        return f"channel:{request.auth.pk}" if isinstance(request.auth, Channel) else ""
