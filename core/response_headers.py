@@ -42,6 +42,7 @@ _POLICY: Final = ", ".join([*(f"{name}=()" for name in _OFF), *(f"{n}=(self)" fo
 # For responses that don't pass through Django's middleware, as well.
 ALWAYS: Final = {
     "Permissions-Policy": _POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",

@@ -47,7 +47,6 @@ MIDDLEWARE = [
     "core.response_headers.ResponseHeaders",
     "core.observability.health.Probes",
     "django.middleware.security.SecurityMiddleware",
-    "core.response_headers.KnownMethods",
     "inbox.middleware.SidebarWindows",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "inbox.middleware.VaryOnFragment",
@@ -69,6 +68,8 @@ MIDDLEWARE = [
     "core.request_origin.RequestOrigin",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Behind those that set headers, so that its 405 has them, too.
+    "core.response_headers.KnownMethods",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
@@ -171,6 +172,8 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
+# Scripts of other sites have no use for them.
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 # Static files may be read by a web server in front; everything else in VAR_DIR is private
 # (core.server.private_files).
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
