@@ -509,6 +509,7 @@ REGISTRY.declare(
 )
 REGISTRY.declare("inbox.CustomerView", kind="a word of ours")
 REGISTRY.declare("inbox.Route", key="a channel's number, or a way out")
+REGISTRY.declare("inbox.Team", name="a team of ours")
 REGISTRY.declare("inbox.ApiToken", scope="a choice", digest="a hash", hint="too short to be of use")
 REGISTRY.declare("inbox.OptOut", digest="a keyed hash, kept so that they stay unsubscribed")
 REGISTRY.declare(
