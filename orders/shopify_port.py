@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any, Final, Protocol, TypedDict
+from typing import Final, Protocol, TypedDict
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -50,7 +50,7 @@ class Step(TypedDict):
     document: str
     query: str
     api_version: str
-    variables: dict[str, Any]
+    variables: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -180,7 +180,7 @@ def _create(
     now: datetime,
 ) -> OrderAction:
     proposal = confirmed.proposal
-    content: dict[str, Any] = previews.encode_proposal(proposal)
+    content: dict[str, object] = previews.encode_proposal(proposal)
     amount = proposal.amount
     action = OrderAction(
         order=order,

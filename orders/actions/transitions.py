@@ -5,8 +5,6 @@ The transaction that ends an action also releases what it had reserved of its or
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib.auth.models import User
 from django.db.models import F
 from django.utils.translation import gettext as _
@@ -19,7 +17,9 @@ from orders.models import SETTLED_STATES, ActionState, AuditKind, Order, OrderAc
 from orders.signals import order_changed
 
 
-def move(action: OrderAction, to: ActionState, *, by: User | None = None, **changes: Any) -> bool:
+def move(
+    action: OrderAction, to: ActionState, *, by: User | None = None, **changes: object
+) -> bool:
     """Move an action from the state and fence it was read with; False if it has moved on.
 
     Expects the caller's transaction. `by` None: the system. On success the given instance is

@@ -8,7 +8,7 @@ transaction of their own.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from django.db import transaction
 from django.db.models import Q
@@ -114,7 +114,7 @@ def begin_step(action: OrderAction, *, step: int, now: datetime) -> Objection | 
     lease was lost; either way nothing may be sent.
     """
     is_again = action.step == step and action.step_first_sent_at is not None
-    changes: dict[str, Any] = {
+    changes: dict[str, object] = {
         "step": step,
         "step_first_sent_at": action.step_first_sent_at if is_again else now,
         "step_last_sent_at": now,
@@ -143,7 +143,7 @@ def check_before_sending(
     return objection_to(fresh, order, step=step, now=now)
 
 
-def keep(action: OrderAction, **changes: Any) -> bool:
+def keep(action: OrderAction, **changes: object) -> bool:
     """Write progress without giving up the claim. False: the lease was lost."""
     return _keep(action, **changes)
 
@@ -248,9 +248,23 @@ def booked(move: Move) -> Settled | None:
     return None
 
 
-def ending(end: Settled, *, now: datetime) -> dict[str, Any]:
+class Ending(TypedDict, total=False):
+    """The columns of an action that change when it is settled."""
+
+    settled_at: datetime
+    lease_until: None
+    next_attempt_at: None
+    is_doubtful: bool
+    maybe_applied: bool
+    message: str
+    outcome: str
+    refund_gid: str
+    evidence_at: datetime
+
+
+def ending(end: Settled, *, now: datetime) -> Ending:
     """The columns to write when an action is settled."""
-    columns: dict[str, Any] = {
+    columns: Ending = {
         "settled_at": now,
         "lease_until": None,
         "next_attempt_at": None,
@@ -295,7 +309,7 @@ def record_failure(action: OrderAction, end: Settled, *, now: datetime) -> None:
         )
 
 
-def _keep(action: OrderAction, **changes: Any) -> bool:
+def _keep(action: OrderAction, **changes: object) -> bool:
     held = OrderAction.objects.filter(pk=action.pk, state=ActionState.SENDING, fence=action.fence)
     if not held.update(**changes):
         return False

@@ -6,8 +6,9 @@ docstrings of methods listed in `fieldsets` are their help texts on the page (se
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -121,11 +122,13 @@ class StoreAdmin(DeskAdmin):
             orders,
         )
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: Store, form: forms.BaseForm, change: bool
+    ) -> None:
         super().save_model(request, obj, form, change)
         note_change(AuditKind.STORE, request, obj.pk, form, change)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         # Deleting it would take its orders and their history along; switch it off instead.
         return False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from django.utils.translation import gettext_lazy
@@ -154,12 +154,12 @@ class Proposal:
 msgspec.json.Decoder(Proposal)
 
 
-def encode_proposal(proposal: Proposal) -> dict[str, Any]:
+def encode_proposal(proposal: Proposal) -> dict[str, object]:
     """Convert to plain data for a JSON column or a token, with amounts as strings."""
-    plain: dict[str, Any] = msgspec.to_builtins(proposal)
+    plain: dict[str, object] = msgspec.to_builtins(proposal)
     return plain
 
 
-def decode_proposal(plain: dict[str, Any]) -> Proposal:
+def decode_proposal(plain: dict[str, object]) -> Proposal:
     """Undo encode_proposal. Raises ValueError for data that is not a proposal."""
     return msgspec.convert(plain, Proposal, strict=False)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import models, transaction
 
 from orders import audit
 from orders.errors import ActionRefused, Refusal
@@ -65,7 +65,7 @@ def _exported(store: Store, scope: Scope, now: datetime) -> Iterator[bytes]:
     yield b"}}\n"
 
 
-def _rows_of(label: str, scope: Scope) -> Iterator[dict[str, Any]]:
+def _rows_of(label: str, scope: Scope) -> Iterator[dict[str, object]]:
     """Yield a table's rows. Several holdings may cover one table; each row appears once."""
     seen = set()
     for holding in REGISTRY.of_customers():
@@ -77,11 +77,11 @@ def _rows_of(label: str, scope: Scope) -> Iterator[dict[str, Any]]:
                 yield _row(holding, row)
 
 
-def _row(holding: Holding, row: Any) -> dict[str, Any]:
+def _row(holding: Holding, row: models.Model) -> dict[str, object]:
     """Return a row's ID and personal columns, with documents parsed and bytes decoded."""
-    found: dict[str, Any] = {"id": row.pk}
+    found: dict[str, object] = {"id": row.pk}
     for name, mask in holding.fields.items():
-        value = mask.exported(row) if mask.exported else getattr(row, name)
+        value: Any = mask.exported(row) if mask.exported else getattr(row, name)
         if isinstance(value, bytes | memoryview):
             value = bytes(value).decode(errors="replace")
         if name == "document" and value:
@@ -90,7 +90,7 @@ def _row(holding: Holding, row: Any) -> dict[str, Any]:
     return found
 
 
-def _matching(holding: Holding, scope: Scope) -> Iterator[Any]:
+def _matching(holding: Holding, scope: Scope) -> Iterator[models.Model]:
     for rows in holding.rows(scope):
         for row in rows.order_by("pk").iterator(chunk_size=_CHUNK):
             if not holding.holds or holding.holds(row, scope):

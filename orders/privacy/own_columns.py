@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db.models import F, Q
 from django.utils import timezone
 
+from core.json_types import JsonObject
 from orders.models import (
     SENDABLE_STATES,
     AuditEntry,
@@ -36,6 +37,8 @@ from orders.privacy.registry import (
 )
 from orders.snapshot import encode
 
+Part = OrderRefund | OrderEvent | OrderTracking | OrderVersion
+
 
 def _masked_document(order: Order) -> str:
     return encode(masked(order.snapshot)) if order.document else ""
@@ -46,12 +49,12 @@ def _note_masked(rows: Rows) -> None:
     rows.update(masked_at=timezone.now(), version=F("version") + 1)
 
 
-def without_notes(steps: list[Any], marker: str) -> list[Any]:
+def without_notes(steps: list[JsonObject], marker: str) -> list[JsonObject]:
     """Return frozen requests with staff notes removed from them; only the marker stays."""
     return [{**step, "variables": _without_note(step["variables"], marker)} for step in steps]
 
 
-def _without_note(variables: dict[str, Any], marker: str) -> dict[str, Any]:
+def _without_note(variables: JsonObject, marker: str) -> JsonObject:
     if "staffNote" in variables:
         return {**variables, "staffNote": marker}
     if "note" in variables.get("input", {}):
@@ -59,16 +62,16 @@ def _without_note(variables: dict[str, Any], marker: str) -> dict[str, Any]:
     return variables
 
 
-def _steps(action: OrderAction) -> list[Any]:
+def _steps(action: OrderAction) -> list[JsonObject]:
     return without_notes(action.steps, action.note_marker)
 
 
-def _proposal(action: OrderAction) -> dict[str, Any]:
-    proposal: dict[str, Any] = action.proposal
+def _proposal(action: OrderAction) -> JsonObject:
+    proposal: JsonObject = action.proposal
     return {**proposal, "staff_note": ""} if "staff_note" in proposal else proposal
 
 
-def _of_orders(model: Any) -> Any:
+def _of_orders(model: type[Part]) -> Callable[[Scope], Rows]:
     return lambda scope: model.objects.filter(order__in=scope.orders())
 
 
@@ -198,7 +201,7 @@ def _wipe_checkouts(scope: Scope, limit: int) -> int:
     return _delete(Checkout, _checkouts(scope), limit)
 
 
-def _delete(model: Any, rows: Rows, limit: int) -> int:
+def _delete(model: type[Customer | Checkout | Order], rows: Rows, limit: int) -> int:
     ids = list(rows.values_list("pk", flat=True)[:limit])
     model.objects.filter(pk__in=ids).delete()
     return len(ids)

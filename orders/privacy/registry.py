@@ -96,9 +96,9 @@ class Mask:
     """
 
     kind: Kind
-    value: Any = ""
-    rewrite: Callable[[Any], Any] | None = None
-    exported: Callable[[Any], Any] | None = None
+    value: object = ""
+    rewrite: Callable[[Any], object] | None = None
+    exported: Callable[[Any], object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +133,7 @@ class Holding:
         for part in scope.parts(self.per) if self.per else [scope]:
             yield self.of(part)
 
-    def mask(self, rows: Sequence[Any]) -> int:
+    def mask(self, rows: Sequence[models.Model]) -> int:
         """Mask or delete these rows; return how many. Expects a transaction that locked them."""
         manager: models.Manager[Any] = self.model._base_manager
         batch = manager.filter(pk__in=[row.pk for row in rows])

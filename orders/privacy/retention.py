@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
@@ -48,7 +48,7 @@ class Rule:
     setting: str
     due: Callable[[datetime], Rows]
     apply: Callable[[Sequence[Any]], int]
-    spared: Callable[[Sequence[Any], datetime], set[Any]] | None = None
+    spared: Callable[[Sequence[Any], datetime], Set[object]] | None = None
 
     def cutoff(self, now: datetime) -> datetime | None:
         """Return the time before which data is due; None if it is kept forever."""
@@ -90,7 +90,7 @@ def preview(*, now: datetime) -> dict[str, int]:
 
 
 def _run(
-    rule: Rule, now: datetime, until: float, work: Callable[[Rule, datetime, list[Any]], int]
+    rule: Rule, now: datetime, until: float, work: Callable[[Rule, datetime, list[object]], int]
 ) -> int:
     cutoff = rule.cutoff(now)
     if cutoff is None:
@@ -108,7 +108,7 @@ def _run(
     return done
 
 
-def _apply_batch(rule: Rule, cutoff: datetime, keys: list[Any]) -> int:
+def _apply_batch(rule: Rule, cutoff: datetime, keys: list[object]) -> int:
     with transaction.atomic(durable=True):
         model = rule.due(cutoff).model
         # The global lock order: store by store, each by ID.
@@ -120,7 +120,7 @@ def _apply_batch(rule: Rule, cutoff: datetime, keys: list[Any]) -> int:
         return rule.apply(rows) if rows else 0
 
 
-def _apply_batch_or_rows(rule: Rule, cutoff: datetime, keys: list[Any]) -> int:
+def _apply_batch_or_rows(rule: Rule, cutoff: datetime, keys: list[object]) -> int:
     """Apply the batch; if it fails, apply its rows one by one, so one can't block the others.
 
     A row that fails is tried again on the next run.
@@ -134,11 +134,11 @@ def _apply_batch_or_rows(rule: Rule, cutoff: datetime, keys: list[Any]) -> int:
     return sum(done)
 
 
-def _count_batch(rule: Rule, cutoff: datetime, keys: list[Any]) -> int:
+def _count_batch(rule: Rule, cutoff: datetime, keys: list[object]) -> int:
     return len(_still_due(rule, cutoff, keys))
 
 
-def _still_due(rule: Rule, cutoff: datetime, keys: list[Any]) -> list[Any]:
+def _still_due(rule: Rule, cutoff: datetime, keys: list[object]) -> list[object]:
     rows = list(rule.due(cutoff).filter(pk__in=keys))
     spared = rule.spared(rows, cutoff) if rule.spared else set()
     return [row for row in rows if row.pk not in spared]
@@ -179,7 +179,7 @@ def _old_checkouts(cutoff: datetime) -> Rows:
     return named.filter(active_at__lt=cutoff)
 
 
-def _delete(rows: Sequence[Any]) -> int:
+def _delete(rows: Sequence[models.Model]) -> int:
     type(rows[0])._base_manager.filter(pk__in=[row.pk for row in rows]).delete()
     return len(rows)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from core.email_and_phone import (
     email_key,
     normal_phone,
@@ -15,10 +13,10 @@ from orders.statuses.money_moved import (
     parts,
 )
 
-Row = dict[str, Any]
+Row = dict[str, object]
 
 
-def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, Any]:
+def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, object]:
     """Return the columns of Order that a snapshot determines. `document` is its encoding."""
     money = snapshot.money
     # Texts are cut to their columns' length; the document keeps them whole.

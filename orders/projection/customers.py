@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.db import transaction
 from django.db.models import F, Value
@@ -150,7 +150,7 @@ def _is_before(stored: datetime, began: datetime) -> bool:
 
 def _columns(
     row: Customer, details: CustomerDetails | None, read_started_at: datetime
-) -> dict[str, Any]:
+) -> dict[str, object]:
     if details is None:
         return {"deleted_at": row.deleted_at or read_started_at}
     if ledger.covers_customer(row.store_id, details):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.db import models, transaction
 from django.db.models import Case, F, Q, Value, When
@@ -268,7 +268,7 @@ def _announce(order_id: int) -> None:
     order_changed.send_robust(Order, order_id=order_id)
 
 
-def _freshness(order: Order, *, seq: int, read_started_at: datetime) -> dict[str, Any]:
+def _freshness(order: Order, *, seq: int, read_started_at: datetime) -> dict[str, object]:
     """Return the columns that every stored read sets.
 
     Expects the order's lock, so that no one else changes the counters.
@@ -285,7 +285,7 @@ def _freshness(order: Order, *, seq: int, read_started_at: datetime) -> dict[str
     }
 
 
-def _update_in_place(order: Order, locked: Order, columns: dict[str, Any]) -> None:
+def _update_in_place(order: Order, locked: Order, columns: dict[str, object]) -> None:
     """Do what refresh_from_db would, without a query: the locked row plus what was written."""
     for field in Order._meta.concrete_fields:
         name = field.attname

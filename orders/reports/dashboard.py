@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from django.contrib.auth.models import User
-from django.db.models import Count, F, Min, Q, Sum
+from django.db.models import Count, F, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce, Greatest
 from django.urls import reverse
 
@@ -122,7 +122,7 @@ def metrics(now: datetime) -> Iterator[Metric]:
     )
 
 
-def _counts(actions: Any) -> dict[int, int]:
+def _counts(actions: QuerySet[OrderAction]) -> dict[int, int]:
     rows = actions.values("order__store_id").annotate(n=Count("pk")).order_by()
     return {row["order__store_id"]: row["n"] for row in rows}
 

@@ -160,6 +160,10 @@ class Report:
         return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+# Counts and sums of events, with the columns they are grouped by.
+Counted = dict[str, Any]
+
+
 @dataclass(slots=True)
 class _Sum:
     refunds: int = 0
@@ -168,7 +172,7 @@ class _Sum:
     waiting_refunds: int = 0
     waiting: Decimal = Decimal(0)
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: Counted) -> None:
         """Add a row of `_counted`."""
         if row["kind"] == EventKind.REFUNDED:
             self.refunds += row["moved_n"]
@@ -200,7 +204,7 @@ _TITLES: Final = {
 
 def report(period: Period) -> Report:
     """Build the report. Three queries, plus those of CHANNEL_NAMES."""
-    events: Any = _events(period)
+    events = _events(period)
     sums: dict[str, dict[str, dict[str, _Sum]]] = defaultdict(
         lambda: {key: defaultdict(_Sum) for key in _TITLES}
     )
@@ -248,7 +252,7 @@ def _events(period: Period) -> QuerySet[OrderEvent, Any]:
     )
 
 
-def _counted(events: Any, *groups: str) -> list[dict[str, Any]]:
+def _counted(events: QuerySet[OrderEvent, Any], *groups: str) -> list[Counted]:
     """Return one row per kind, currency and group. Refunds count only if money moved."""
     rows = events.values("kind", "currency_code", *groups).annotate(
         n=Count("pk"),

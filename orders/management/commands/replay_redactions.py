@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -30,7 +29,7 @@ class Command(BaseCommand):
             help="The ledger file kept outside the database (REDACTION_LEDGER_FILE).",
         )
 
-    def handle(self, *args: Any, file: str, **options: Any) -> None:
+    def handle(self, *args: object, file: str, **options: object) -> None:
         path = Path(file)
         if not path.exists():
             raise CommandError(f"{path} doesn't exist. Pass the ledger file with --file.")
