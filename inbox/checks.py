@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
 from django.core import checks
 
@@ -25,7 +23,7 @@ def second_factors_are_required(app_configs: Any, **kwargs: Any) -> list[checks.
 
 
 @checks.register(checks.Tags.compatibility)
-def sms_backend_works(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+def sms_backend_works(app_configs: object, **kwargs: object) -> list[checks.CheckMessage]:
     """Check that SMS_BACKEND, if set, names a class that can send."""
     if not settings.SMS_BACKEND:
         return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
+from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 
 from core.email_and_phone import normal_phone
@@ -39,6 +40,7 @@ from orders.privacy.registry import (
     Rows,
     Scope,
     Whose,
+    Wiper,
 )
 from orders.privacy.retention import (
     CONTACT_CHECKS,
@@ -384,7 +386,7 @@ REGISTRY.declare(
 REGISTRY.linkers.append(_contacts)
 
 
-def _wipe(model: Any, of: Any) -> Any:
+def _wipe(model: type[Conversation | Participant | Contact], of: Callable[[Scope], Rows]) -> Wiper:
     # One batch per call; the caller repeats it until nothing is left.
     def wipe(scope: Scope, limit: int) -> int:
         for part in scope.parts(_OWN):
@@ -431,12 +433,12 @@ def _quiet_conversations(cutoff: datetime) -> Rows:
     return Conversation.objects.filter(~Exists(messages), last_message_at__lt=cutoff)
 
 
-def _delete(rows: Sequence[Any]) -> int:
+def _delete(rows: Sequence[models.Model]) -> int:
     type(rows[0])._base_manager.filter(pk__in=[row.pk for row in rows]).delete()
     return len(rows)
 
 
-def _delete_messages(rows: Sequence[Any]) -> int:
+def _delete_messages(rows: Sequence[Message]) -> int:
     """Delete messages, and the preview of each conversation that has none left to show."""
     done = _delete(rows)
     said = Message.objects.listed().filter(conversation=OuterRef("pk"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from datetime import datetime, timedelta
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -314,7 +314,7 @@ def _release(
     *,
     wait_s: float | None = None,
     message: str = "",
-    **changes: Any,
+    **changes: object,
 ) -> None:
     """Give up the claim, save `changes` and wake a worker in `wait_s`, by default with back-off."""
     if wait_s is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Final
+from typing import Final
 
 from cryptography.fernet import Fernet
 from django.conf import settings
@@ -16,7 +16,7 @@ _VERSION: Final = re.compile(r"20[0-9]{2}-(01|04|07|10)")
 
 
 @checks.register(checks.Tags.security)
-def stand_in_only_in_debug(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+def stand_in_only_in_debug(app_configs: object, **kwargs: object) -> list[checks.CheckMessage]:
     """Check that only a DEBUG server sends tokens to a practice store instead of Shopify."""
     if settings.SHOPIFY_ADMIN_ORIGIN and not settings.DEBUG:
         return [
@@ -30,7 +30,7 @@ def stand_in_only_in_debug(app_configs: Any, **kwargs: Any) -> list[checks.Check
 
 
 @checks.register(checks.Tags.security)
-def encryption_keys_work(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+def encryption_keys_work(app_configs: object, **kwargs: object) -> list[checks.CheckMessage]:
     """Check that there is an encryption key and that each one is a Fernet key."""
     hint = (
         "Generate one: python -c 'from cryptography.fernet import Fernet as F; "
@@ -48,7 +48,7 @@ def encryption_keys_work(app_configs: Any, **kwargs: Any) -> list[checks.CheckMe
 
 
 @checks.register(checks.Tags.security, deploy=True)
-def public_url_is_https(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+def public_url_is_https(app_configs: object, **kwargs: object) -> list[checks.CheckMessage]:
     """Check PUBLIC_URL's scheme: Shopify delivers webhooks to https only. Runs on --deploy."""
     if settings.PUBLIC_URL.startswith("https://"):
         return []
@@ -62,7 +62,7 @@ def public_url_is_https(app_configs: Any, **kwargs: Any) -> list[checks.CheckMes
 
 
 @checks.register(checks.Tags.security, deploy=True)
-def failpoints_are_off(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+def failpoints_are_off(app_configs: object, **kwargs: object) -> list[checks.CheckMessage]:
     """Check that no failpoint, which kills processes for tests, is set. Runs on --deploy."""
     if not os.environ.get("FAILPOINTS"):
         return []
@@ -76,7 +76,7 @@ def failpoints_are_off(app_configs: Any, **kwargs: Any) -> list[checks.CheckMess
 
 
 @checks.register(checks.Tags.security)
-def api_version_is_known(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+def api_version_is_known(app_configs: object, **kwargs: object) -> list[checks.CheckMessage]:
     """Check that the API version has what money depends on.
 
     That is the result of a cancellation job and idempotency keys for refunds. Shopify would

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 from django.urls import reverse
 
 from core.dashboard import (
@@ -120,7 +120,7 @@ def metrics(now: datetime) -> Iterator[Metric]:
     )
 
 
-def _by_store(rows: Any) -> dict[int, int]:
+def _by_store(rows: QuerySet[WebhookEvent] | QuerySet[Drift]) -> dict[int, int]:
     counted = rows.values("store_id").annotate(n=Count("pk")).order_by()
     return {row["store_id"]: row["n"] for row in counted}
 

@@ -7,7 +7,6 @@ import json
 import re
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
 from django.db.models import Q
 
@@ -19,6 +18,7 @@ from orders.privacy.registry import (
     Rows,
     Scope,
     Whose,
+    Wiper,
 )
 from orders.privacy.retention import (
     Rule,
@@ -104,7 +104,7 @@ BODIES = Holding(
 REGISTRY.add(BODIES)
 
 
-def _wipe(model: Any) -> Any:
+def _wipe(model: type[WebhookEvent | SyncCursor | ShopConnection]) -> Wiper:
     def wipe(scope: Scope, limit: int) -> int:
         ids = list(
             model.objects.filter(store_id=scope.store_id).values_list("pk", flat=True)[:limit]

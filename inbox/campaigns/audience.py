@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from inbox.models import (
@@ -137,7 +137,7 @@ def count(
 
 
 def _counted(
-    rows: Any,
+    rows: QuerySet[OrderEvent] | QuerySet[Checkout],
     conditions: Sequence[CampaignCondition],
     match: Callable[[CampaignCondition], Q],
     column: str,
@@ -152,7 +152,7 @@ def _counted(
     return {each.pk: counts[f"of_{each.pk}"] for each in conditions}
 
 
-def _events(person: Person, at: datetime) -> Any:
+def _events(person: Person, at: datetime) -> QuerySet[OrderEvent]:
     who = (
         Q(order__customer_gid=person.customer_gid)
         if person.customer_gid
@@ -163,7 +163,7 @@ def _events(person: Person, at: datetime) -> Any:
     return OrderEvent.objects.filter(who, was_there, order__store=person.store_id)
 
 
-def _checkouts(person: Person) -> Any:
+def _checkouts(person: Person) -> QuerySet[Checkout]:
     who = Q(customer_gid=person.customer_gid) if person.customer_gid else Q(email=person.email)
     return Checkout.objects.filter(who, store=person.store_id)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from inbox.campaigns import audience
 from inbox.campaigns.audience import Person
@@ -45,8 +45,10 @@ def last_days(campaign: Campaign, *, now: datetime) -> WouldGet:
 
     Ignores consent, which Shopify is asked for before each message.
     """
-    rows = _checkouts(campaign, now) if campaign.is_of_checkouts else _events(campaign, now)
-    newest = list(rows[:_LOOKED_AT])
+    rows: QuerySet[OrderEvent] | QuerySet[Checkout] = (
+        _checkouts(campaign, now) if campaign.is_of_checkouts else _events(campaign, now)
+    )
+    newest: list[OrderEvent | Checkout] = list(rows[:_LOOKED_AT])
     found: dict[object, tuple[datetime, str, str, str]] = {}
     for row in newest:
         thing: Order | Checkout = row.order if isinstance(row, OrderEvent) else row
@@ -65,7 +67,7 @@ def _refusal(campaign: Campaign, row: OrderEvent | Checkout) -> str:
     return relevance.small_refund_refusal(campaign, row) or audience.event_refusal(campaign, row)
 
 
-def _events(campaign: Campaign, now: datetime) -> Any:
+def _events(campaign: Campaign, now: datetime) -> QuerySet[OrderEvent]:
     was_there = Q(order__deleted_at=None) | Q(order__deleted_at__gt=F("occurred_at"))
     rows = OrderEvent.objects.filter(
         was_there,
@@ -76,7 +78,7 @@ def _events(campaign: Campaign, now: datetime) -> Any:
     return rows.select_related("order__store").order_by("-occurred_at", "-pk")
 
 
-def _checkouts(campaign: Campaign, now: datetime) -> Any:
+def _checkouts(campaign: Campaign, now: datetime) -> QuerySet[Checkout]:
     rows = Checkout.objects.filter(
         store__is_active=True,
         active_at__gt=now - timedelta(days=DAYS),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 # (name, columns, translations by language). Texts: (subject, body).
 _Text = tuple[str, str]
-CAMPAIGNS: Final[tuple[tuple[str, dict[str, Any], dict[str, _Text]], ...]] = (
+CAMPAIGNS: Final[tuple[tuple[str, dict[str, object], dict[str, _Text]], ...]] = (
     (
         "Order canceled: confirmation",
         {

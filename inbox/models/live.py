@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import models
 from django.db.models import Func
 from django.utils import timezone
@@ -19,11 +17,13 @@ class CurrentTransaction(Func):
     output_field = models.BigIntegerField()
 
     def as_sql(
-        self, compiler: Any, connection: Any, *_: object, **__: object
+        self, compiler: object, connection: object, *_: object, **__: object
     ) -> tuple[str, tuple[()]]:
         return "pg_current_xact_id()::text::bigint", ()
 
-    def as_sqlite(self, compiler: Any, connection: Any, **__: object) -> tuple[str, tuple[()]]:
+    def as_sqlite(
+        self, compiler: object, connection: object, **__: object
+    ) -> tuple[str, tuple[()]]:
         return "(SELECT COALESCE(MAX(at), 0) + 1 FROM inbox_liveevent)", ()
 
 

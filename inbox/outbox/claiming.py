@@ -190,7 +190,7 @@ def _is_leased(now: datetime) -> Q:
     return Q(delivery_state=DeliveryState.PENDING, lease_until__range=(now, now + LONGEST_LEASE))
 
 
-def _read(model: type[models.Model], pk: int) -> Any:
+def _read(model: type[models.Model], pk: int) -> object:
     if model is Message:
         return Message.objects.select_related("conversation__contact", "channel", "author").get(
             pk=pk

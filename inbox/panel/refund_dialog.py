@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
-from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
 
 from inbox.panel.forms import (
@@ -151,7 +150,7 @@ def fresh_form(
     chosen = {line.line_gid: line.quantity for line in _preselected(order, through)}
     received = _is_received(order, through)
     is_delivered = asks(order, through, now=now)
-    initial: dict[str, Any] = {
+    initial: dict[str, object] = {
         "mode": Mode.ITEMS,
         "through": through,
         "returned": "received" if received else "",
@@ -230,7 +229,7 @@ def _suggest(
 def _return_rows(order: Order, form: RefundForm) -> tuple[tuple[str, str], ...]:
     """Describe what refunding the chosen items would do to their return."""
     found = return_units.by_gid(order.snapshot, form.shown_return)
-    data: Mapping[str, Any]
+    data: Mapping[str, object]
     if form.is_bound:
         lines, data = form.chosen_lines(), form.cleaned_data
     else:
@@ -305,7 +304,7 @@ _FIELDS = {
 
 
 def _form(
-    data: Any, order: Order, now: datetime, through: str, initial: dict[str, Any]
+    data: QueryDict | None, order: Order, now: datetime, through: str, initial: dict[str, object]
 ) -> RefundForm:
     return RefundForm(
         data,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django import template
 
 from inbox.panel.places import Place
@@ -12,6 +10,6 @@ register = template.Library()
 
 
 @register.simple_tag
-def place_url(place: Place, name: str, *args: Any) -> str:
+def place_url(place: Place, name: str, *args: object) -> str:
     """Reverse a panel URL, as {% url %} does: {% place_url place 'order_card' card.id as url %}."""
     return place.url(name, *args)

@@ -280,7 +280,9 @@ class AdminClient:
             raise OutcomeUnknown(f"{name}: a response without data", request_id=request_id)
         return data
 
-    def _graphql_error(self, name: str, errors: Any, cost: Any, request_id: str) -> ShopifyError:
+    def _graphql_error(
+        self, name: str, errors: object, cost: object, request_id: str
+    ) -> ShopifyError:
         first = errors[0] if isinstance(errors, list) and errors else {}
         first = first if isinstance(first, dict) else {}
         code = _code(first)
@@ -297,7 +299,7 @@ class AdminClient:
         return Refused(text, request_id=request_id)
 
 
-def _proves_nothing_happened(errors: Any, data: Any) -> bool:
+def _proves_nothing_happened(errors: object, data: object) -> bool:
     """Return whether every error of a mutation is one that Shopify raises before running it.
 
     If there is data beside the errors, part of it ran.
@@ -325,7 +327,7 @@ def _parse(name: str, raw: bytes, request_id: str) -> JsonObject:
     return answer
 
 
-def _hides_fields_only(errors: Any, data: Any) -> bool:
+def _hides_fields_only(errors: object, data: object) -> bool:
     """Return whether the only errors are about protected customer data.
 
     For fields the app isn't approved for, Shopify answers null and adds an ACCESS_DENIED error

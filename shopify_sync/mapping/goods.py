@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from orders.snapshot import (
     Duty,
     ExchangeItem,
@@ -79,7 +77,7 @@ def fulfillment_order(data: Json) -> FulfillmentOrder:
     )
 
 
-def _texts(rows: Any, name: str) -> tuple[str, ...]:
+def _texts(rows: object, name: str) -> tuple[str, ...]:
     return tuple(text for row in nodes(rows) if (text := to_text(row.get(name)).strip()))
 
 

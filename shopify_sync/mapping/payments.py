@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from orders.money import Money, total
 from orders.shopify_port import (
@@ -135,7 +134,7 @@ def _suggested(data: Json) -> SuggestedRefund:
     amount = to_bag(data["amountSet"], "", "").presentment
     currency = amount.currency
 
-    def money(node: Any) -> Money:
+    def money(node: Json | None) -> Money:
         return to_bag(node, currency, currency).presentment
 
     return SuggestedRefund(

@@ -32,7 +32,7 @@ def well_formed() -> Iterator[None]:
         raise MalformedAnswer(f"{type(error).__name__}: {error}") from error
 
 
-def dig(data: Any, *path: str) -> Any:
+def dig(data: object, *path: str) -> Any:
     """Return the value at a path of nested objects; None if any of them is missing or null."""
     for key in path:
         if not isinstance(data, dict):
@@ -48,19 +48,19 @@ def nodes(connection: Any) -> list[Json]:
     return [node for node in connection or () if node]
 
 
-def each(connection: Any, convert: Callable[[Json], T]) -> tuple[T, ...]:
+def each(connection: object, convert: Callable[[Json], T]) -> tuple[T, ...]:
     """Convert the objects of a connection or a plain list."""
     return tuple(convert(node) for node in nodes(connection))
 
 
-def attributes(data: Any) -> tuple[Attribute, ...]:
+def attributes(data: object) -> tuple[Attribute, ...]:
     """Map the `customAttributes` of an order or a line item."""
     return each(
         data, lambda row: Attribute(key=to_text(row.get("key")), value=to_text(row.get("value")))
     )
 
 
-def to_text(value: Any) -> str:
+def to_text(value: object) -> str:
     """Return a string that any database can store; "" for null."""
     # NULs and lone surrogates are legal in JSON, but databases reject them.
     if value is None:
@@ -102,7 +102,7 @@ def to_bag(data: Json | None, shop: str, presentment: str) -> MoneyBag:
     )
 
 
-def web_url(url: Any) -> str:
+def web_url(url: object) -> str:
     """Return the URL if it's http(s), else "": a javascript: link must never be rendered."""
     text = to_text(url).strip()
     try:

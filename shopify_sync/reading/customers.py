@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F
@@ -115,7 +115,7 @@ def _failed(customer: Customer, error: Exception) -> None:
     logger.warning("customer %s was not read: %s", customer.pk, error, exc_info=not is_known)
 
 
-def _gid(value: Any) -> str:
+def _gid(value: object) -> str:
     """Return a customer's GID from a numeric ID or a GID; "" for anything else."""
     text = str(value).removeprefix(_GID) if isinstance(value, int | str) else ""
     is_number = text.isascii() and text.isdigit() and len(text) < 20

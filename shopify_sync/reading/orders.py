@@ -11,7 +11,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F
@@ -233,7 +233,7 @@ def _content(event: WebhookEvent) -> JsonObject:
     return body
 
 
-def _integer(value: Any) -> int | None:
+def _integer(value: object) -> int | None:
     """Parse a Shopify ID; None unless it's positive and fits a database column."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None

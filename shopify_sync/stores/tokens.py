@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import urllib3
 from django.conf import settings
@@ -218,7 +218,7 @@ def _store(row: ShopConnection, answer: JsonObject) -> Secret:
     return token
 
 
-def _later(now: Any, seconds: Any) -> Any:
+def _later(now: datetime, seconds: str | float | None) -> datetime | None:
     return now + timedelta(seconds=int(seconds)) if seconds else None
 
 

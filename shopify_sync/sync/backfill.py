@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
@@ -285,7 +285,7 @@ def _read_by_pages(row: Backfill, error: Refused) -> None:
         )
 
 
-def _save(row: Backfill, **changes: Any) -> None:
+def _save(row: Backfill, **changes: object) -> None:
     """Update the row if our fence still holds. Raises Overtaken."""
     mine = Backfill.objects.filter(pk=row.pk, fence=row.fence)
     if not mine.update(**changes):

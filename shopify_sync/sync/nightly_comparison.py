@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import IntegrityError, transaction
@@ -234,7 +234,7 @@ def _failed(row: Comparison, error: Exception) -> float | None:
     return None if is_over else wait_s
 
 
-def _write(row: Comparison, **changes: Any) -> bool:
+def _write(row: Comparison, **changes: object) -> bool:
     """Update the row if our fence still holds; False if another worker has claimed it."""
     mine = Comparison.objects.filter(pk=row.pk, fence=row.fence, next_step_at__isnull=False)
     if not mine.update(**changes):

@@ -44,7 +44,7 @@ def masked_body(body: bytes) -> str:
         return f"Not readable as JSON: {len(body)} bytes."
 
 
-def _masked(value: Any, key: str, depth: int) -> Any:
+def _masked(value: Any, key: str, depth: int) -> object:
     if isinstance(value, dict | list) and depth >= _DEEPEST:
         return "…"
     if isinstance(value, dict):

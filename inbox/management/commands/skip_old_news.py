@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
@@ -16,6 +14,6 @@ class Command(BaseCommand):
         "now, because it's unknown what was sent after the backup was made."
     )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: object) -> None:
         events, messages = after_restore.skip_all(now=timezone.now())
         self.stdout.write(f"{events} events and {messages} messages will not be sent.")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
@@ -25,7 +23,7 @@ class Command(BaseCommand):
             "--full", action="store_true", help="compare every order, as the nightly run does"
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: object) -> None:
         for store in Store.objects.active():
             if options["full"]:
                 self._compare(store)

@@ -30,7 +30,7 @@ class Command(BaseCommand):
         "one after it, run this, then remove the old one. Running it again is harmless."
     )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: object) -> None:
         for model in apps.get_models():
             # By field type, so that the secrets of any other installed app are found too.
             kinds = (EncryptedTextField, SealedTextField)
@@ -50,7 +50,9 @@ class Command(BaseCommand):
             self.stdout.write(f"{label}: {count} rows")
         audit.record(AuditKind.STORE, actor=None, after="secrets re-encrypted")
 
-    def _rotate(self, model: type[models.Model], fields: list[Any]) -> int:
+    def _rotate(
+        self, model: type[models.Model], fields: list[EncryptedTextField | SealedTextField]
+    ) -> int:
         rows: models.Manager[Any] = model._default_manager
         names = [field.attname for field in fields]
         ids = list(rows.order_by("pk").values_list("pk", flat=True))
