@@ -9,7 +9,7 @@ from inbox.channels import sms
 
 
 @checks.register(checks.Tags.security, deploy=True)
-def second_factors_are_required(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+def second_factors_are_required(app_configs: object, **kwargs: object) -> list[checks.CheckMessage]:
     """Warn if people who can move money log in with a password alone."""
     if settings.SECOND_FACTOR_REQUIRED:
         return []

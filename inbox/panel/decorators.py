@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -88,12 +88,12 @@ def in_window(view: View) -> View:
     return wrapper
 
 
-def _note_view(agent: User, place: InFrame, found: dict[str, Any]) -> None:
+def _note_view(agent: User, place: InFrame, found: Mapping[str, object]) -> None:
     """Record whose customer this frame showed; beside a conversation, inbox.access does that."""
     if place.shown_contact_id is not None:
         customer_views.note_contact(agent, place.shown_contact_id)
-    elif "order_id" in found:
-        customer_views.note_order(agent, found["order_id"])
+    elif isinstance(order_id := found.get("order_id"), int):
+        customer_views.note_order(agent, order_id)
 
 
 def refusal(refused: FrameRefused) -> HttpResponse:
