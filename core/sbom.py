@@ -54,7 +54,9 @@ COPIED: Final = (
     ("lucide-static", "1.62.0", "ISC"),
     ("@fontsource-variable/inter", "5.3.0", "OFL-1.1"),
 )
-_PIN: Final = re.compile(r"(?<![A-Za-z0-9._-])([A-Za-z0-9._-]{1,100})==([^\s;\\]{1,50})(?:\s*;\s*([^\\]{1,200}))?")
+_PIN: Final = re.compile(
+    r"(?<![A-Za-z0-9._-])([A-Za-z0-9._-]{1,100})==([^\s;\\]{1,50})(?:\s*;\s*([^\\]{1,200}))?"
+)
 _HASH: Final = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
