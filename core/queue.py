@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Any, Final
+from typing import Final
 
 from celery import current_app
 from kombu.exceptions import OperationalError
@@ -24,7 +24,7 @@ EXPIRES_AFTER_S: Final = 15 * 60.0
 
 
 def enqueue(
-    task: str, *args: Any, delay_s: float = 0, expires_after_s: float = EXPIRES_AFTER_S
+    task: str, *args: object, delay_s: float = 0, expires_after_s: float = EXPIRES_AFTER_S
 ) -> bool:
     """Send one message to the task of this name (`shopify_sync.tasks.fetch_order`).
 

@@ -16,10 +16,15 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 from django.db import connections, models
+from django.db.models.expressions import Col
 
-Row = Mapping[str, Any]
+Row = Mapping[str, object]
+# A row as the driver returns it: its columns have the types of the named fields.
+Found = tuple[Any, ...]
+# Values for a statement, converted to what the driver takes.
+Parameters = list[Any]
 Instance = TypeVar("Instance", bound=models.Model)
-_Converter = Callable[[Any], Any] | None
+_Converter = Callable[[object], object] | None
 _PLAIN = (models.CharField, models.TextField, models.IntegerField, models.ForeignKey)
 # psycopg adapts these without help.
 _KNOWN = (models.DecimalField, models.DateTimeField, models.BooleanField)
@@ -42,8 +47,8 @@ def insert(model: type[models.Model], rows: Sequence[Row]) -> None:
     steps = [(n, step) for n, key in enumerate(keys) if (step := converters[key])]
     named, rest = itemgetter(*rows[0]), tuple(absent.values())
 
-    def values(row: Row) -> Sequence[Any]:
-        found: tuple[Any, ...] = named(row) + rest
+    def values(row: Row) -> Found | Parameters:
+        found: Found = named(row) + rest
         if not steps:
             return found
         own = list(found)
@@ -98,7 +103,7 @@ def update(model: type[models.Model], pk: int, columns: Row) -> None:
         cursor.execute(sql, [*_values(model, columns, here.vendor), pk])
 
 
-def select(model: type[models.Model], *names: str, **where: Any) -> list[tuple[Any, ...]]:
+def select(model: type[models.Model], *names: str, **where: object) -> list[Found]:
     """Return these columns of the rows that match `where`; a list there means IN."""
     if any(found == [] for found in where.values()):
         return []
@@ -124,7 +129,7 @@ def lock(model: type[Instance], pk: int) -> Instance:
     return model.from_db("default", names, rows[0])
 
 
-def delete(model: type[models.Model], **where: Any) -> None:
+def delete(model: type[models.Model], **where: object) -> None:
     """Delete the rows that match `where` (as in `select`), without cascading."""
     sql = f"DELETE FROM {_table(model)} WHERE {_where(model, _shape(where))}"  # noqa: S608
     here = connections["default"]
@@ -132,12 +137,12 @@ def delete(model: type[models.Model], **where: Any) -> None:
         cursor.execute(sql, _flat(model, where, here.vendor))
 
 
-def _shape(where: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
+def _shape(where: Row) -> tuple[tuple[str, int], ...]:
     """Return what the SQL of a condition depends on: names, and the length of each list of values."""
     return tuple((k, len(v) if isinstance(v, list) else 0) for k, v in where.items())
 
 
-def _flat(model: type[models.Model], where: Row, vendor: str) -> list[Any]:
+def _flat(model: type[models.Model], where: Row, vendor: str) -> Parameters:
     converters = _converters(model, vendor)
     return [
         convert(value) if (convert := converters[key]) else value
@@ -163,9 +168,7 @@ def _where(model: type[models.Model], shape: tuple[tuple[str, int], ...]) -> str
     )
 
 
-def _read(
-    model: type[models.Model], names: tuple[str, ...], rows: list[tuple[Any, ...]]
-) -> list[tuple[Any, ...]]:
+def _read(model: type[models.Model], names: tuple[str, ...], rows: list[Found]) -> list[Found]:
     """Convert driver values to the model's types: SQLite has neither decimals nor datetimes."""
     here = connections["default"]
     readers = _readers(model, names, here.vendor)
@@ -184,10 +187,10 @@ def _read(
 @lru_cache(maxsize=256)
 def _readers(
     model: type[models.Model], names: tuple[str, ...], vendor: str
-) -> list[tuple[int, Any, list[Callable[..., Any]]]]:
+) -> list[tuple[int, Col, list[Callable[..., object]]]]:
     here = connections["default"]
     fields = {field.attname: field for field in model._meta.concrete_fields}
-    found = []
+    found: list[tuple[int, Col, list[Callable[..., object]]]] = []
     for place, name in enumerate(names):
         column = fields[name].cached_col
         steps = [*here.ops.get_db_converters(column), *column.get_db_converters(here)]
@@ -204,14 +207,14 @@ def _parts(model: type[models.Model], rows: Sequence[Row]) -> Iterator[list[Row]
         yield [{**absent, **row} for row in rows[start : start + size]]
 
 
-def _write(model: type[models.Model], sql: str, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+def _write(model: type[models.Model], sql: str, rows: Sequence[Row]) -> list[Found]:
     here = connections["default"]
     with here.cursor() as cursor:
         cursor.execute(sql, [value for row in rows for value in _values(model, row, here.vendor)])
         return cursor.fetchall() if cursor.description else []
 
 
-def _values(model: type[models.Model], row: Row, vendor: str) -> list[Any]:
+def _values(model: type[models.Model], row: Row, vendor: str) -> Parameters:
     converters = _converters(model, vendor)
     return [
         convert(value) if value is not None and (convert := converters[key]) else value
@@ -241,7 +244,7 @@ def _inserting(model: type[models.Model], keys: tuple[str, ...], count: int) -> 
 
 
 @lru_cache(maxsize=64)
-def _defaults(model: type[models.Model], named: frozenset[str]) -> dict[str, Any]:
+def _defaults(model: type[models.Model], named: frozenset[str]) -> dict[str, object]:
     """Return the defaults of unnamed columns; Django sets them, the database has none."""
     fields = [f for f in model._meta.concrete_fields if not f.primary_key]
     return {f.attname: f.get_default() for f in fields if f.attname not in named}
@@ -271,7 +274,7 @@ def _converter(field: models.Field[Any, Any], vendor: str) -> _Converter:
     if isinstance(field, _PLAIN) or (vendor == "postgresql" and isinstance(field, _KNOWN)):
         return None
 
-    def convert(value: Any) -> Any:
+    def convert(value: object) -> object:
         return field.get_db_prep_save(value, connections["default"])
 
     # Cached, because a batch of orders repeats the same zeros, prices and times.

@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 T = TypeVar("T")
+# A setting that is a dictionary, whose keys Django or a library defines.
+Section = dict[str, Any]
 
 
 def text(name: str, default: str | None = None) -> str:
@@ -73,14 +75,14 @@ def whole(name: str, default: int, *, least: int = 0) -> int:
     return parsed(name, convert, str(default), f"a whole number, {least} or more")
 
 
-def database(name: str, default: str) -> dict[str, Any]:
+def database(name: str, default: str) -> Section:
     """Return Django's database settings from postgres://user:password@host:port/name or
     sqlite:///path.
     """
     return parsed(name, _database, default, "postgres://… or sqlite:///path")
 
 
-def email(name: str, default: str) -> dict[str, Any]:
+def email(name: str, default: str) -> Section:
     """Return Django's email settings from a URL.
 
     Accepts smtp(s|+tls)://user:password@host:port, file:///folder and console://.
@@ -88,7 +90,7 @@ def email(name: str, default: str) -> dict[str, Any]:
     return parsed(name, _email, default, "smtp+tls://…, smtps://…, file:///folder or console://")
 
 
-def _database(url: str) -> dict[str, Any]:
+def _database(url: str) -> Section:
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         return {
@@ -141,7 +143,7 @@ def _database(url: str) -> dict[str, Any]:
     }
 
 
-def _email(url: str) -> dict[str, Any]:
+def _email(url: str) -> Section:
     parts = urlsplit(url)
     backends = "django.core.mail.backends"
     if parts.scheme == "console":

@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from core.request_origin import current_origin
 
@@ -152,7 +152,7 @@ class JsonFormatter(logging.Formatter):
     """Format a record as a JSON object on one line, in UTC, with the ID also sent as X-Request-ID."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
+        line: dict[str, object] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
@@ -169,7 +169,7 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def masked_event(event: Any, hint: Any = None) -> Any:
+def masked_event(event: object, hint: object = None) -> object:
     """Mask every text of a Sentry event and every value with a secret name (for before_send)."""
     if isinstance(event, dict):
         return {

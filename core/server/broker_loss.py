@@ -23,7 +23,7 @@ def survive_its_loss() -> None:
     _channel._connparams = _connparams
 
 
-def _connparams(self: Any, *args: Any, **kwargs: Any) -> Any:
+def _connparams(self: Any, *args: object, **kwargs: object) -> object:
     if self.connection is None or self.connection.client is None:
         raise BrokerGone("the connection of this channel is closed")
     return _real(self, *args, **kwargs)

@@ -10,13 +10,14 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
 from core import queue
+from core.server.asgi_types import Receive, Scope, Send
 from shopify_sync.webhooks import (
     counters,
     storage,
@@ -67,7 +68,7 @@ class Receiver:
         for batcher in (self._writer, self._key_reader, self._waker, self._flusher):
             await batcher.stop()
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if settings.SECURE_SSL_REDIRECT and not _is_secure(scope, headers):
             await _send(send, 403, "use https")
@@ -149,7 +150,7 @@ class Receiver:
                 self._keys.popitem(last=False)
         return keys
 
-    async def _body(self, headers: dict[bytes, bytes], receive: Any) -> bytes | Answer:
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | Answer:
         """Return the whole body, or the answer if it isn't accepted."""
         most: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 2**62
         declared = headers.get(b"content-length", b"0")
@@ -230,7 +231,7 @@ def _text(headers: dict[bytes, bytes], name: bytes) -> str:
     return header_text(headers.get(name, b"").decode("latin-1"))
 
 
-def _is_secure(scope: Any, headers: dict[bytes, bytes]) -> bool:
+def _is_secure(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     if scope.get("scheme") == "https":
         return True
     proxy_header = settings.SECURE_PROXY_SSL_HEADER
@@ -240,7 +241,7 @@ def _is_secure(scope: Any, headers: dict[bytes, bytes]) -> bool:
     return headers.get(name, b"").decode("latin-1").split(",")[0].strip() == proxy_header[1]
 
 
-async def _send(send: Any, status: int, text: str, *, last: bool = False) -> None:
+async def _send(send: Send, status: int, text: str, *, last: bool = False) -> None:
     # The text goes into a header, not a body: a server that sends the two separately without
     # TCP_NODELAY (uvicorn --workers) makes a keep-alive client wait 40 ms for each answer.
     headers = [
