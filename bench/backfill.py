@@ -18,11 +18,18 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bench.databases import on_both
 from bench.result import Result
 from bench.sample import LINES, order_lines
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from types import ModuleType
+
+    from orders.models import Store
+    from shopify_sync.sync.bulk_file import OrderLines
 
 ORDERS = int(os.environ.get("BENCH_ORDERS", "100000"))
 SAMPLE = 300
@@ -97,7 +104,7 @@ def _measure(folder: Path) -> list[Result]:
     ]
 
 
-def _naive(store: Any, folder: Path) -> float:
+def _naive(store: Store, folder: Path) -> float:
     """Import a sample with the function that projects a single read; return orders per second."""
     from django.utils import timezone
 
@@ -118,7 +125,7 @@ def _naive(store: Any, folder: Path) -> float:
     return SAMPLE / (time.perf_counter() - start)
 
 
-def _orders_of(bulk: Any, path: Path) -> Iterator[Any]:
+def _orders_of(bulk: ModuleType, path: Path) -> Iterator[OrderLines]:
     from django.test.utils import override_settings
 
     with _served(path) as url, override_settings(SHOPIFY_ADMIN_ORIGIN="http://127.0.0.1"):
@@ -152,7 +159,7 @@ class _served:
         self._process.join()
 
 
-def _serve(path: Path, tell: Any) -> None:
+def _serve(path: Path, tell: Connection) -> None:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 

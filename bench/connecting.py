@@ -8,11 +8,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bench.result import Result
 from core.server import processes
 from tests.support.demo import CHROMIUM, FLAGS, free_port
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 ORDERS = int(os.environ.get("BENCH_CONNECT_ORDERS", "20000"))
 SHOTS = os.environ.get("BENCH_SHOTS", "")
@@ -164,7 +167,7 @@ def _click_through(url: str) -> list[Result]:
     ]
 
 
-def _log_in(browser: Any, url: str, name: str, to: str) -> Any:
+def _log_in(browser: Browser, url: str, name: str, to: str) -> Page:
     page = browser.new_context(base_url=url, viewport={"width": 1440, "height": 900}).new_page()
     page.goto("/login/")
     page.get_by_label("Username").fill(name)
@@ -174,6 +177,6 @@ def _log_in(browser: Any, url: str, name: str, to: str) -> Any:
     return page
 
 
-def _shoot(page: Any, name: str) -> None:
+def _shoot(page: Page, name: str) -> None:
     if SHOTS:
         page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)

@@ -12,10 +12,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bench.databases import on_both
 from bench.result import Result, interleaved
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+    from orders.models import Store
+    from orders.projection.events import Row
+    from orders.snapshot import OrderSnapshot
+
+    Write = Callable[[Store, list[OrderSnapshot]], None]
+    Tables = dict[type[Model], list[Row]]
 
 BATCH = 250
 BATCHES = int(os.environ.get("BENCH_PROJECT_BATCHES", "2"))
@@ -33,11 +43,11 @@ def measure() -> list[Result]:
 
     from bench import rows_by_orm
 
-    def one_by_one(store: Any, batch: list[Any]) -> None:
+    def one_by_one(store: Store, batch: list[OrderSnapshot]) -> None:
         for one in batch[:50]:
             rows_by_orm.bulk_create(store, [one])
 
-    contenders: dict[str, tuple[Callable[[Any, list[Any]], None], float]] = {
+    contenders: dict[str, tuple[Write, float]] = {
         "ours": (_import, 1),
         "bulk_create in the same batches": (rows_by_orm.bulk_create, 1),
         "bulk_create an order": (one_by_one, BATCH / 50),
@@ -67,7 +77,7 @@ def measure() -> list[Result]:
 
 
 def _turns(
-    name: str, write: Callable[[Any, list[Any]], None], times: float
+    name: str, write: Write, times: float
 ) -> tuple[Callable[[int], float], Callable[[int], float]]:
     """Return a contender's round of new orders and its round of the same orders, newer.
 
@@ -79,7 +89,7 @@ def _turns(
     store = Store.objects.create(domain=f"{name.replace(' ', '-')}.myshopify.com")
     snapshots = sample.snapshots(BATCH * BATCHES * (ROUNDS + 1))
 
-    def turn(number: int, orders: list[Any]) -> float:
+    def turn(number: int, orders: list[OrderSnapshot]) -> float:
         taken = orders[number * BATCH * BATCHES :]
         start = time.perf_counter()
         for batch in range(BATCHES):
@@ -94,7 +104,7 @@ def _turns(
     return (lambda number: turn(number, snapshots)), (lambda number: turn(number, after))
 
 
-def _import(store: Any, batch: list[Any]) -> None:
+def _import(store: Store, batch: list[OrderSnapshot]) -> None:
     from django.db import transaction
     from django.utils import timezone
 
@@ -105,11 +115,11 @@ def _import(store: Any, batch: list[Any]) -> None:
     assert done.written == len(batch)
 
 
-def _copy(store: Any, batch: list[Any]) -> None:
+def _copy(store: Store, batch: list[OrderSnapshot]) -> None:
     """Placeholder for the database's limit; `_copied` does the work."""
 
 
-def _finished(store: Any, snapshots: list[Any]) -> list[list[dict[Any, list[Any]]]]:
+def _finished(store: Store, snapshots: list[OrderSnapshot]) -> list[list[Tables]]:
     """Return the finished rows by round, batch and table.
 
     Each round uses order IDs of its own, far from those the other contenders got, because SQLite
@@ -153,7 +163,7 @@ def _finished(store: Any, snapshots: list[Any]) -> list[list[dict[Any, list[Any]
     return rounds
 
 
-def _copied(batches: list[dict[Any, list[Any]]]) -> float:
+def _copied(batches: list[Tables]) -> float:
     from django.db import transaction
 
     from core.sql import insert

@@ -12,10 +12,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.databases import on_both
 from bench.result import Result, interleaved
+
+if TYPE_CHECKING:
+    from orders.models import Order
+    from orders.snapshot import OrderSnapshot
 
 ORDERS = int(os.environ.get("BENCH_PROJECT_ORDERS", "60"))
 ROUNDS = 5
@@ -61,7 +65,7 @@ def measure() -> list[Result]:
 
 
 def _turns(
-    name: str, write: Callable[[Any, Any], object]
+    name: str, write: Callable[[Any, OrderSnapshot], object]
 ) -> tuple[Callable[[int], float], Callable[[int], float]]:
     """Return a contender's round of first reads and its round of changed orders, in orders per
     second.
@@ -76,7 +80,7 @@ def _turns(
         Order(store=store, gid=one.gid, legacy_id=one.legacy_id) for one in snapshots
     )
 
-    def turn(number: int, orders: list[Any]) -> float:
+    def turn(number: int, orders: list[OrderSnapshot]) -> float:
         taken = orders[number * ORDERS : (number + 1) * ORDERS]
         where: dict[str, Any] = {one.gid: store for one in taken}
         if write is _record:
@@ -93,7 +97,7 @@ def _turns(
     return (lambda number: turn(number, snapshots)), (lambda number: turn(number, after))
 
 
-def _record(order: Any, snapshot: Any) -> None:
+def _record(order: Order, snapshot: OrderSnapshot) -> None:
     from django.utils import timezone
 
     from orders.services import record_snapshot

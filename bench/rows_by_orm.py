@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.db import transaction
+from django.db import models, transaction
 from django.utils import timezone
 
+from core.json_types import JsonObject
 from orders.models import (
     Customer,
     Order,
@@ -16,6 +15,7 @@ from orders.models import (
     OrderRefund,
     OrderTracking,
     OrderTransaction,
+    Store,
 )
 from orders.projection import (
     columns as rows,
@@ -23,7 +23,7 @@ from orders.projection import (
 from orders.projection import (
     events as history,
 )
-from orders.snapshot import encode
+from orders.snapshot import OrderSnapshot, encode
 
 PARTS = {
     OrderLine: rows.lines,
@@ -33,7 +33,7 @@ PARTS = {
 }
 
 
-def save_each(store: Any, snapshot: Any) -> None:
+def save_each(store: Store, snapshot: OrderSnapshot) -> None:
     """Fetch, change and save every row; one transaction per order."""
     with transaction.atomic():
         order = Order.objects.select_for_update().filter(store=store, gid=snapshot.gid).first()
@@ -56,7 +56,7 @@ def save_each(store: Any, snapshot: Any) -> None:
                 _save(OrderEvent(), row)
 
 
-def update_or_create_each(store: Any, snapshot: Any) -> None:
+def update_or_create_each(store: Store, snapshot: OrderSnapshot) -> None:
     """Write row by row with update_or_create; one transaction per order."""
     with transaction.atomic():
         order, _ = Order.objects.update_or_create(
@@ -80,7 +80,7 @@ def update_or_create_each(store: Any, snapshot: Any) -> None:
             OrderEvent.objects.update_or_create(order=order, key=row["key"], defaults=row)
 
 
-def bulk_create(store: Any, snapshots: list[Any]) -> None:
+def bulk_create(store: Store, snapshots: list[OrderSnapshot]) -> None:
     """Write table by table with bulk_create(update_conflicts), all orders of the list at once."""
     with transaction.atomic():
         _upsert(
@@ -111,13 +111,13 @@ def bulk_create(store: Any, snapshots: list[Any]) -> None:
         OrderEvent.objects.bulk_create([OrderEvent(**row) for row in events], ignore_conflicts=True)
 
 
-def _save(row: Any, columns: dict[str, Any]) -> None:
+def _save(row: models.Model, columns: JsonObject) -> None:
     for name, value in columns.items():
         setattr(row, name, value)
     row.save()
 
 
-def _upsert(model: Any, found: list[dict[str, Any]], unique: list[str]) -> None:
+def _upsert(model: type[models.Model], found: list[JsonObject], unique: list[str]) -> None:
     if not found:
         return
     model._default_manager.bulk_create(

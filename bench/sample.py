@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
+
+from core.json_types import JsonObject
+
+if TYPE_CHECKING:
+    from orders.snapshot import OrderSnapshot
 
 LINES = 3
 
 
-def order_lines(number: int) -> Iterator[dict[str, Any]]:
+def order_lines(number: int) -> Iterator[JsonObject]:
     """Yield an order as a bulk file has it: the order itself, then its line items."""
     gid = f"gid://shopify/Order/{10**12 + number}"
     at = (datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=number)).isoformat()
@@ -121,12 +126,12 @@ def order_lines(number: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def _bag(amount: str) -> dict[str, Any]:
+def _bag(amount: str) -> JsonObject:
     money = {"amount": amount, "currencyCode": "EUR"}
     return {"shopMoney": money, "presentmentMoney": money}
 
 
-def snapshots(count: int, *, first: int = 1) -> list[Any]:
+def snapshots(count: int, *, first: int = 1) -> list[OrderSnapshot]:
     """Return the same orders as the product reads them."""
     from shopify_sync import mapping
 
@@ -137,7 +142,7 @@ def snapshots(count: int, *, first: int = 1) -> list[Any]:
     return found
 
 
-def changed(snapshot: Any) -> Any:
+def changed(snapshot: OrderSnapshot) -> OrderSnapshot:
     """Return the order an hour later: the rest of it was refunded and a note was added."""
     return replace(
         snapshot,

@@ -20,13 +20,16 @@ import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import urllib3
 
 from bench.result import Result
 from tests.support.colleague import changing
 from tests.support.demo import CHROMIUM, FLAGS, Demo, running_demo
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 ROUNDS = 12
 CONVERSATIONS = 200
@@ -89,7 +92,7 @@ def _kb(files: list[Path]) -> float:
     return round(sum(len(gzip.compress(f.read_bytes(), 6)) for f in files) / 1024, 1)
 
 
-def _clock(page: Any, act: str, until: str, **given: object) -> float:
+def _clock(page: Page, act: str, until: str, **given: object) -> float:
     """Return the milliseconds, measured in the page, from `act` to the first frame in which `until`
     holds.
     """
@@ -100,7 +103,7 @@ def _clock(page: Any, act: str, until: str, **given: object) -> float:
     return float(page.evaluate(script, {"name": "", "href": "", **given}))
 
 
-def _opening(page: Any, demo: Demo) -> list[Result]:
+def _opening(page: Page, demo: Demo) -> list[Result]:
     page.goto(f"{demo.url}/inbox/?scope=all")
     rows = page.locator("a.conversation-row").evaluate_all(
         "rows => rows.map(r => [r.querySelector('.conversation-name').innerText.trim(),"
@@ -128,7 +131,7 @@ def _opening(page: Any, demo: Demo) -> list[Result]:
     ]
 
 
-def _dialog(page: Any, demo: Demo) -> list[Result]:
+def _dialog(page: Page, demo: Demo) -> list[Result]:
     page.goto(f"{demo.url}/inbox/?scope=all&q=1060")
     page.locator("a.conversation-row").first.click()
     button = page.locator(".order[open] [data-act=refund]").first
@@ -152,7 +155,7 @@ def _dialog(page: Any, demo: Demo) -> list[Result]:
     ]
 
 
-def _typing(page: Any, demo: Demo) -> list[Result]:
+def _typing(page: Page, demo: Demo) -> list[Result]:
     cookies = page.context.cookies()
     cookie = "; ".join(f"{c['name']}={c['value']}" for c in cookies)
     path = urllib.parse.urlsplit(page.url).path
@@ -176,7 +179,7 @@ def _typing(page: Any, demo: Demo) -> list[Result]:
     ]
 
 
-def _interacting(page: Any, demo: Demo, folder: Path) -> list[Result]:
+def _interacting(page: Page, demo: Demo, folder: Path) -> list[Result]:
     """INP as browsers define it: the slowest interaction, from the press to the next frame.
 
     Measured over a working minute on an inbox of 200 conversations, while ten of them change every

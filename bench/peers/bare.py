@@ -12,7 +12,12 @@ import base64
 import hashlib
 import hmac
 import os
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from core.server.asgi_types import Receive, Scope, Send
 
 SECRET = os.environ["BENCH_SECRET"].encode()
 STORE = (
@@ -21,8 +26,10 @@ STORE = (
     " ON CONFLICT (shop, webhook_id) DO NOTHING"
 )
 
+Waiting = tuple[tuple[str, str, str, bytes], asyncio.Future[None]]
 
-async def floor(scope: Any, receive: Any, send: Any) -> None:
+
+async def floor(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer 200 and store nothing."""
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
@@ -36,10 +43,10 @@ class Batch:
     """Store deliveries in batches; each is answered once its batch is committed."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[tuple[str, str, str, bytes], asyncio.Future[None]]] = []
+        self._waiting: list[Waiting] = []
         self._is_busy = False
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send, self._connect)
             return
@@ -83,20 +90,22 @@ class Batch:
         with self._line.cursor() as cursor:
             cursor.execute(STORE, [list(column) for column in zip(*rows, strict=True)])
 
-    def _answer_all(self, work: asyncio.Future[None], taken: list[Any]) -> None:
+    def _answer_all(self, work: asyncio.Future[None], taken: list[Waiting]) -> None:
         work.result()
         for _, done in taken:
             done.set_result(None)
         self._next()
 
 
-async def _answer(send: Any, status: int) -> None:
+async def _answer(send: Send, status: int) -> None:
     headers = [(b"content-length", b"0")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _lifespan(receive: Any, send: Any, begin: Any = None) -> None:
+async def _lifespan(
+    receive: Receive, send: Send, begin: Callable[[], Awaitable[None]] | None = None
+) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup" and begin:

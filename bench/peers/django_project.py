@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import hmac
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 import django
 from a2wsgi import WSGIMiddleware
@@ -25,6 +25,9 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from settings import env
+
+if TYPE_CHECKING:
+    from core.server.asgi_types import Receive, Scope, Send
 
 SECRET = os.environ["BENCH_SECRET"]
 
@@ -102,10 +105,10 @@ except ImportError:
 else:
     urlpatterns.append(path("package", csrf_exempt(webhook(_keep))))
 
-_django: Any = WSGIMiddleware(get_wsgi_application(), workers=16)
+_django = WSGIMiddleware(get_wsgi_application(), workers=16)
 
 
-async def application(scope: Any, receive: Any, send: Any) -> None:
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Pass HTTP requests to Django's WSGI app."""
     if scope["type"] == "http":
         await _django(scope, receive, send)
