@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from django.db.models import QuerySet
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
 
 Tone = Literal["default", "success", "info", "attention", "warning", "critical"]
 
@@ -55,10 +58,10 @@ class Metric:
 class Limit(Protocol):
     """What people with admin permissions who aren't responsible for everything see of it."""
 
-    def applies_to(self, user: Any) -> bool:
+    def applies_to(self, user: User | AnonymousUser) -> bool:
         """Return whether this person sees only a part of the installation."""
 
-    def apply(self, user: Any, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def apply(self, user: User | AnonymousUser, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return those of the rows, of any model, that this person sees."""
 
 
@@ -77,11 +80,11 @@ class Desk:
     origin_urls: list[Callable[[str], str]] = field(default_factory=list)
     limits: list[Limit] = field(default_factory=list)
 
-    def is_limited(self, user: Any) -> bool:
+    def is_limited(self, user: User | AnonymousUser) -> bool:
         """Return whether a person sees only a part of the installation in the admin."""
         return any(limit.applies_to(user) for limit in self.limits)
 
-    def limited(self, user: Any, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def limited(self, user: User | AnonymousUser, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return those of the rows that a person sees in the admin."""
         for limit in self.limits:
             rows = limit.apply(user, rows)

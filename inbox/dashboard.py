@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Count, ForeignKey, Min, Model, Q, QuerySet, Sum
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -239,11 +240,11 @@ def origin_url(origin: str) -> str:
 class TeamLimit:
     """Shows agents and supervisors who have admin permissions only what their teams see."""
 
-    def applies_to(self, user: Any) -> bool:
+    def applies_to(self, user: User | AnonymousUser) -> bool:
         """Return whether teams limit what this person sees."""
         return scopes.admin_scope(user).teams is not None
 
-    def apply(self, user: Any, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def apply(self, user: User | AnonymousUser, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows of this person's teams and stores. Models that belong to neither stay."""
         scope = scopes.admin_scope(user)
         if scope.teams is None:

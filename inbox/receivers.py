@@ -6,7 +6,7 @@ inside the transaction of the change, so what they write commits or rolls back w
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
 
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.signals import password_changed, password_reset
@@ -16,8 +16,10 @@ from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.dispatch import receiver
+from django.http import HttpRequest
 from django.utils import timezone
 
 from core import queue
@@ -104,14 +106,14 @@ def enter_opt_outs(sender: object, *, entries: list[dict[str, str]], **_: object
 
 
 @receiver(user_logged_in)
-def begin_session(sender: object, *, request: Any, user: Any, **_: object) -> None:
+def begin_session(sender: object, *, request: HttpRequest, user: User, **_: object) -> None:
     """Begin the session's time limits, whether the login came through the inbox or the admin."""
     sessions.begin(request, user, now=timezone.now())
 
 
 @receiver(password_changed)
 @receiver(password_reset)
-def end_sessions(sender: object, *, request: Any, user: Any, **_: object) -> None:
+def end_sessions(sender: object, *, request: HttpRequest, user: User, **_: object) -> None:
     """End the sessions that a person began with the password they no longer use."""
     is_own = getattr(request.user, "pk", None) == user.pk
     sessions.end_all(user, but=request.session.session_key if is_own else None)
@@ -125,7 +127,7 @@ def close_streams(sender: object, *, user_id: int, **_: object) -> None:
 
 @receiver(authenticator_added)
 def end_other_sessions(
-    sender: object, *, request: Any, user: Any, authenticator: Any, **_: object
+    sender: object, *, request: HttpRequest, user: User, authenticator: Authenticator, **_: object
 ) -> None:
     """Keep the session that has just proven a new factor, and end those that never did."""
     if authenticator.type == Authenticator.Type.RECOVERY_CODES:
@@ -135,14 +137,14 @@ def end_other_sessions(
 
 
 @receiver(authentication_failed)
-def count_wrong_code(sender: object, *, request: Any, user: Any, **_: object) -> None:
+def count_wrong_code(sender: object, *, request: HttpRequest, user: User, **_: object) -> None:
     """Count a wrong code like a wrong password, and warn its owner: their password is known."""
     if throttling.failed_code(request, user, now=timezone.now()) == throttling.WARNED:
         notices.wrong_codes(user)
 
 
 @receiver(user_logged_out)
-def finish_session(sender: object, *, request: Any, **_: object) -> None:
+def finish_session(sender: object, *, request: HttpRequest, **_: object) -> None:
     """Have the middleware mark the browser as logged out."""
     sessions.finish(request)
 
@@ -156,7 +158,12 @@ def end_streams_of_session(sender: object, *, instance: Session, **_: object) ->
 
 @receiver(post_save, sender=User)
 def account_changed(
-    sender: object, *, instance: User, created: bool, update_fields: Any, **_: object
+    sender: object,
+    *,
+    instance: User,
+    created: bool,
+    update_fields: Collection[str] | None,
+    **_: object,
 ) -> None:
     """Recheck the event streams of a changed account, as its password may be another. Revoke the
     API tokens of a deactivated one, so that they don't come back with it."""
@@ -169,7 +176,7 @@ def account_changed(
 
 @receiver(m2m_changed, sender=User.groups.through)
 def role_removed(
-    sender: object, *, instance: Any, action: str, pk_set: set[int] | None, **_: object
+    sender: object, *, instance: Model, action: str, pk_set: set[int] | None, **_: object
 ) -> None:
     """Recheck the event streams of accounts that have lost a role; revoke their API tokens if it
     was the last one."""

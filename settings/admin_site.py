@@ -6,6 +6,7 @@ Lives in `settings` because only this layer may import every app.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Final
@@ -15,7 +16,7 @@ from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, reverse
@@ -166,12 +167,12 @@ class DeskSite(AdminSite):
         wanted = request.GET.get("next") or reverse("admin:index")
         return redirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': wanted})}")
 
-    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+    def admin_view(self, view: Callable[..., HttpResponseBase], cacheable: bool = False) -> Any:
         """Ask again who is there before anything that decides about money, keys or people."""
         inner = super().admin_view(view, cacheable)
 
         @wraps(inner)
-        def asking(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        def asking(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             is_open = self.has_permission(request) and _is_sensitive(request)
             if is_open and reauthentication.is_due(request):
                 return reauthentication.ask(request)

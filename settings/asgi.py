@@ -8,6 +8,7 @@ is here, and leaves it before a slow client has read the response.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 from wsgiref.util import FileWrapper
 
@@ -19,6 +20,7 @@ from settings.wsgi import application as django_application
 # isort: split
 # Django is set up now, so modules that need its models can be imported.
 from core.observability import quick_probes
+from core.server.asgi_types import Receive, Scope, Send
 from core.server.bodies import WholeBodies
 from inbox.live.stream import events
 from shopify_sync.webhooks.receiver import PATH, Receiver
@@ -31,7 +33,7 @@ MOST: Final = 2 * 2**20
 _PIECES: Final = 4096
 
 
-def body_limit(scope: Any) -> int:
+def body_limit(scope: Scope) -> int:
     """Return how many bytes a request's body may have.
 
     Who sends it is known only later, so the smaller limit is for requests that bring neither a
@@ -48,20 +50,20 @@ def body_limit(scope: Any) -> int:
 _FILE_PIECE_BYTES: Final = 128 * 1024
 
 
-def _in_large_pieces(environ: Any, start_response: Any) -> Any:
+def _in_large_pieces(environ: Any, start_response: Any) -> Iterable[bytes]:
     """Call Django (WSGI) with a file wrapper, which it uses for static files."""
     environ["wsgi.file_wrapper"] = lambda file, _size: FileWrapper(file, _FILE_PIECE_BYTES)
     return django_application(environ, start_response)
 
 
-_django: Any = WholeBodies(
+_django = WholeBodies(
     WSGIMiddleware(_in_large_pieces, workers=16, send_queue_size=_PIECES),
     body_limit,
 )
-_probes: Any = quick_probes.QuickProbes()
+_probes = quick_probes.QuickProbes()
 
 
-async def application(scope: Any, receive: Any, send: Any) -> None:
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Route webhooks, the event stream and the probes to their own apps, the rest to Django."""
     if scope["type"] == "lifespan":
         await _lifespan(scope, receive, send)
@@ -77,13 +79,13 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await _django(scope, receive, send)
 
 
-def _state(scope: Any) -> dict[str, Any]:
+def _state(scope: Scope) -> dict[str, Receiver]:
     """Return what `_lifespan` set up; a server without lifespan leaves webhooks to Django's view."""
-    state: dict[str, Any] = scope.get("state") or {}
+    state: dict[str, Receiver] = scope.get("state") or {}
     return state
 
 
-async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
+async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup" and "state" in scope:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Final
 
 from django.db import DatabaseError, connection
+
+from core.server.asgi_types import Receive, Scope, Send
 
 READY_WITHIN_S: Final = 5.0
 PATHS: Final = frozenset({"/livez", "/readyz"})
@@ -27,7 +29,7 @@ class QuickProbes:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="readyz")
         self._asking: asyncio.Future[bool] | None = None
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in {"GET", "HEAD"}:
             await _answer(send, 405, b"Only GET is allowed.")
         elif scope["path"] == "/livez":
@@ -60,7 +62,7 @@ def _database_answers() -> bool:
     return True
 
 
-async def _answer(send: Any, status: int, text: bytes) -> None:
+async def _answer(send: Send, status: int, text: bytes) -> None:
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(text)).encode()),

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
+
+from core.server.asgi_types import Application, Message, Receive, Scope, Send
 
 # For the whole body, however fast its parts arrive.
 BODY_WITHIN_S: Final = 20.0
@@ -23,7 +25,7 @@ _TEXTS: Final = {
     503: b"Too much is arriving at once. Try again in a few seconds.",
 }
 
-Limit = Callable[[Any], int]
+Limit = Callable[[Scope], int]
 
 
 class WholeBodies:
@@ -35,12 +37,12 @@ class WholeBodies:
     WSGI can't tell `X_Forwarded_For` from `X-Forwarded-For`, which proxies set.
     """
 
-    def __init__(self, application: Any, limit: Limit) -> None:
+    def __init__(self, application: Application, limit: Limit) -> None:
         self._application = application
         self._limit = limit
         self._waiting_bytes = 0
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(name, value) for name, value in scope["headers"] if b"_" not in name]
         if _has_nul(scope["path"].encode(errors="replace"), scope["query_string"]):
             await refuse(send, 400)
@@ -57,7 +59,7 @@ class WholeBodies:
         await self._application({**scope, "headers": headers}, _Replay(body, receive), send)
 
     async def _body(
-        self, scope: Any, headers: list[tuple[bytes, bytes]], receive: Any
+        self, scope: Scope, headers: list[tuple[bytes, bytes]], receive: Receive
     ) -> bytes | int | None:
         """Return the body, the status to refuse it with, or None if the client has left."""
         given = dict(headers)
@@ -92,18 +94,18 @@ class WholeBodies:
 class _Replay:
     """`receive` for the application: the body at once, then what comes after it."""
 
-    def __init__(self, body: bytes, receive: Any) -> None:
+    def __init__(self, body: bytes, receive: Receive) -> None:
         self._body: bytes | None = body
         self._receive = receive
 
-    async def __call__(self) -> Any:
+    async def __call__(self) -> Message:
         if self._body is None:
             return await self._receive()
         body, self._body = self._body, None
         return {"type": "http.request", "body": body, "more_body": False}
 
 
-async def refuse(send: Any, status: int) -> None:
+async def refuse(send: Send, status: int) -> None:
     """Answer with a sentence, and close the connection: the rest of a body may still arrive."""
     text = _TEXTS[status]
     headers = [

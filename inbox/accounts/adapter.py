@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from typing import Any, Final
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -11,6 +12,7 @@ from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
@@ -72,14 +74,14 @@ class AccountAdapter(DefaultAccountAdapter):
         if message_template not in _UNSAID:
             super().add_message(request, level, message_template, *more, **named)
 
-    def respond_user_inactive(self, request: HttpRequest, user: Any) -> HttpResponse:
+    def respond_user_inactive(self, request: HttpRequest, user: User) -> HttpResponse:
         # As for an account that doesn't exist.
         return redirect("login")
 
     def is_reauthentication_required(self, *, app: str, **_: Any) -> bool:
         return reauthentication.is_due(self.request)
 
-    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
         strong = [method for method in methods if method["id"].startswith("mfa")]
         return strong or methods
@@ -90,14 +92,14 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_reset_password_from_key_url(self, key: str) -> str:
         return links.address_of(key)
 
-    def send_password_reset_mail(self, user: Any, email: str, context: dict[str, Any]) -> None:
+    def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
         # To the address on the account, not to what was typed, which may only look like it.
         super().send_password_reset_mail(user, user.email, context)
 
     def send_notification_mail(
         self,
         template_prefix: str,
-        user: Any,
+        user: User,
         context: dict[str, Any] | None = None,
         email: str | None = None,
     ) -> None:
@@ -113,7 +115,7 @@ class AccountAdapter(DefaultAccountAdapter):
 class SessionsAdapter(DefaultUserSessionsAdapter):
     """Sessions that their owner ends from elsewhere."""
 
-    def end_sessions(self, sessions: Any) -> None:
+    def end_sessions(self, sessions: Iterable[UserSession]) -> None:
         ours.end(sessions)
 
 

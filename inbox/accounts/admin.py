@@ -6,6 +6,7 @@ administrator's account can't promote itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from allauth.account.models import EmailAddress
@@ -18,7 +19,9 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
 from django.db import transaction
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
@@ -26,10 +29,12 @@ from django.utils.safestring import SafeString
 from inbox.accounts import factors, grants, notices, roles, sessions
 from inbox.accounts.models import FailedLogIn, RoleGrant
 from orders.admin.base import DeskAdmin, ReadOnlyAdmin
+from orders.errors import Refusal
 
 if TYPE_CHECKING:
     ChangeForm = UserChangeForm[User]
     StockUserAdmin = UserAdmin[User]
+    Decide = Callable[..., Refusal | None]
 else:
     ChangeForm = UserChangeForm
     StockUserAdmin = UserAdmin
@@ -122,12 +127,14 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
             form.base_fields["groups"].label = "Roles"
         return form
 
-    def get_urls(self) -> list[Any]:
+    def get_urls(self) -> list[URLPattern]:
         """Leave out Django's page that sets someone else's password."""
         # Administrators never set or see a password.
         return [url for url in super().get_urls() if url.name != "auth_user_password_change"]
 
-    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: User, form: forms.ModelForm[User], change: bool
+    ) -> None:
         """Invite a new person; end the sessions of one who was deactivated."""
         was = User.objects.filter(pk=obj.pk).first() if change else None
         if was is None:
@@ -142,7 +149,13 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
         if was.email.casefold() != obj.email.casefold():
             transaction.on_commit(lambda: notices.address_changed(obj, was.email))
 
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+    def save_related(
+        self,
+        request: HttpRequest,
+        form: forms.ModelForm[User],
+        formsets: Iterable[forms.BaseModelFormSet[Model, forms.ModelForm[Model]]],
+        change: bool,
+    ) -> None:
         """Save the roles, except new ones that take a second administrator: ask for those."""
         person: User = form.instance
         if "groups" not in form.cleaned_data or not isinstance(request.user, User):
@@ -166,7 +179,7 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
             self.message_user(request, text, messages.WARNING)
 
     @admin.action(description="Send a link to set a new password", permissions=["change"])
-    def send_link(self, request: HttpRequest, queryset: Any) -> None:
+    def send_link(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Send the people their links; nobody else sees them."""
         people = [person for person in queryset if person.is_active and person.email]
         for person in people:
@@ -174,10 +187,10 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
             (notices.invite if invited else notices.send_reset)(person)
         self.message_user(request, f"Links sent: {len(people)}.")
 
-    def get_queryset(self, request: HttpRequest) -> Any:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).prefetch_related("groups")
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         # Only a superuser may edit a superuser; others could have its links sent to themselves.
         is_above = obj is not None and obj.is_superuser and not _is_superuser(request)
         return not is_above and super().has_change_permission(request, obj)
@@ -221,17 +234,19 @@ class RoleAdmin(DeskAdmin, GroupAdmin):
         "permissions": "For this admin only. Refunds are governed by Policies.",
     }
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Group | None = None
+    ) -> tuple[str, ...]:
         """Lock the names of the built-in roles, by which the code knows them."""
         # The code knows roles by name: a renamed one would lose its rights.
         return ("name",) if obj and obj.name in roles.EXPLAINED else ()
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         """Refuse for the built-in roles."""
         is_known = obj is not None and obj.name in roles.EXPLAINED
         return not is_known and super().has_delete_permission(request, obj)
 
-    def get_queryset(self, request: HttpRequest) -> Any:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).prefetch_related("user_set")
 
     @admin.display(description="What this role can do")
@@ -267,16 +282,16 @@ class RoleGrantAdmin(ReadOnlyAdmin):
         return request.user.has_perm("auth.change_user")
 
     @admin.action(description="Approve", permissions=["view"])
-    def approve(self, request: HttpRequest, queryset: Any) -> None:
+    def approve(self, request: HttpRequest, queryset: QuerySet[RoleGrant]) -> None:
         """Approve the selected requests of others."""
         self._decide(request, queryset, grants.approve)
 
     @admin.action(description="Decline", permissions=["view"])
-    def decline(self, request: HttpRequest, queryset: Any) -> None:
+    def decline(self, request: HttpRequest, queryset: QuerySet[RoleGrant]) -> None:
         """Decline the selected requests, or withdraw one's own."""
         self._decide(request, queryset, grants.decline)
 
-    def _decide(self, request: HttpRequest, queryset: Any, decide: Any) -> None:
+    def _decide(self, request: HttpRequest, queryset: QuerySet[RoleGrant], decide: Decide) -> None:
         for grant in queryset:
             why = decide(grant_id=grant.pk, by=request.user, now=timezone.now())
             level = messages.ERROR if why else messages.SUCCESS

@@ -8,6 +8,7 @@ cause as many as they like, and the log only grows.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from allauth.mfa.models import Authenticator
@@ -28,12 +29,12 @@ _BEFORE: Final = "_password_before"
 
 
 @receiver(user_logged_in)
-def _logged_in(sender: object, user: Any, **_: object) -> None:
+def _logged_in(sender: object, user: User, **_: object) -> None:
     audit.record(AuditKind.LOG_IN, actor=user)
 
 
 @receiver(user_logged_out)
-def _logged_out(sender: object, user: Any, **_: object) -> None:
+def _logged_out(sender: object, user: User | None, **_: object) -> None:
     if user is not None:
         audit.record(AuditKind.LOG_OUT, actor=user)
 
@@ -67,7 +68,9 @@ def _permissions_changed(
 
 
 @receiver(pre_save, sender=User)
-def _user_saving(sender: object, instance: User, update_fields: Any, **_: object) -> None:
+def _user_saving(
+    sender: object, instance: User, update_fields: Collection[str] | None, **_: object
+) -> None:
     if instance.pk and (not update_fields or "password" in update_fields):
         rows = User.objects.filter(pk=instance.pk).values_list("password", flat=True)
         instance.__dict__[_BEFORE] = rows.first()
@@ -75,7 +78,11 @@ def _user_saving(sender: object, instance: User, update_fields: Any, **_: object
 
 @receiver(post_save, sender=User)
 def _user_saved(
-    sender: object, instance: User, created: bool, update_fields: Any, **_: object
+    sender: object,
+    instance: User,
+    created: bool,
+    update_fields: Collection[str] | None,
+    **_: object,
 ) -> None:
     # Every login saves last_login; that is no change of permissions.
     if update_fields and not _ACCESS & set(update_fields):

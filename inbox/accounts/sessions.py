@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from allauth.usersessions.models import UserSession
@@ -184,7 +184,7 @@ def seal(request: HttpRequest, kept: Kept) -> str:
     return signing.dumps(content, salt=_KEPT_SALT, compress=True)
 
 
-def unseal(sealed: str, agent: Any) -> Kept | None:
+def unseal(sealed: str, agent: User) -> Kept | None:
     """Return the sealed text; None if it is too old, not ours, or another agent's."""
     try:
         pk, conversation_id, mode, text, client_id = signing.loads(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django import forms
 from django.conf import settings
@@ -114,7 +114,9 @@ class ChannelAdmin(DeskAdmin):
         new_key = self.admin_site.admin_view(require_POST(self.new_key))
         return [path("<int:pk>/key/", new_key, name="inbox_channel_key"), *super().get_urls()]
 
-    def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: Channel, form: forms.ModelForm[Channel], change: bool
+    ) -> None:
         """Save, audit whether it verifies addresses, and show a new channel its key this once."""
         with transaction.atomic():
             if change and "team" in form.changed_data:

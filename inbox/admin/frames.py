@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.db import transaction
@@ -71,7 +72,13 @@ class HelpDeskFrameAdmin(DeskAdmin):
             return base
         return f"{base}#frame={frame.pk}&agent=…&email=…&ts=…&nonce=…&sig=… (made by its server)"
 
-    def save_model(self, request: HttpRequest, obj: HelpDeskFrame, form: Any, change: bool) -> None:
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: HelpDeskFrame,
+        form: forms.ModelForm[HelpDeskFrame],
+        change: bool,
+    ) -> None:
         """Save and audit together; show a new frame's signing secret this once."""
         with transaction.atomic():
             super().save_model(request, obj, form, change)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
 
 from inbox.accounts import roles
 from inbox.conversations import moving
@@ -61,9 +62,9 @@ class TeamForm(TeamModelForm):
                 stores=list(Store.objects.all()),
             )
 
-    def clean_channels(self) -> Any:
+    def clean_channels(self) -> QuerySet[Channel]:
         """Refuse to leave a channel without a team: no one would see what customers write there."""
-        chosen = self.cleaned_data["channels"]
+        chosen: QuerySet[Channel] = self.cleaned_data["channels"]
         if self.instance.pk and (
             left := self.instance.channels.exclude(pk__in=[channel.pk for channel in chosen])
         ):
@@ -104,10 +105,12 @@ class TeamAdmin(DeskAdmin):
         "created_at": "When it was added.",
     }
 
-    def get_queryset(self, request: HttpRequest) -> Any:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         return super().get_queryset(request).prefetch_related("channels", "members", "stores")
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
+    ) -> HttpResponse:
         for text in gaps():
             self.message_user(request, text, messages.WARNING)
         return super().changelist_view(request, extra_context)
@@ -124,7 +127,13 @@ class TeamAdmin(DeskAdmin):
     def its_stores(self, team: Team) -> str:
         return ", ".join(str(store) for store in team.stores.all()) or "–"
 
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+    def save_related(
+        self,
+        request: HttpRequest,
+        form: forms.ModelForm[Team],
+        formsets: Iterable[forms.BaseModelFormSet[Model, forms.ModelForm[Model]]],
+        change: bool,
+    ) -> None:
         team, by = form.instance, user_of(request)
         with transaction.atomic():
             super().save_related(request, form, formsets, change)

@@ -19,15 +19,16 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs
 
 from django import db
 from django.core import signing
 
 from core.response_headers import ALWAYS_RAW
+from core.server.asgi_types import Receive, Scope, Send
 from inbox.live import (
     access,
 )
@@ -54,11 +55,9 @@ RETRY_MS: Final = 2000
 CATCH_UP_EVENTS: Final = 300
 
 _hub: Final = Hub()
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
 
 
-async def events(scope: Any, receive: Receive, send: Send) -> None:
+async def events(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve the stream (ASGI). Query parameters: `after`, the position to start from; `check`, only
     say whether access is granted. A frame authenticates with `Authorization: Stream <token>`, never
     in the URL, which servers log; anyone else with their session.

@@ -35,6 +35,7 @@ from inbox.outbox.lanes import (
 LEASE: Final = timedelta(minutes=2)
 BACKOFF_S: Final = (5, 30, 120, 600, 1800, 3600, 3600)
 ATTEMPTS: Final = len(BACKOFF_S) + 1
+Row = Message | CampaignMessage
 OF_CAMPAIGN: Final = ("campaign", "event__order__store", "checkout__store")
 
 
@@ -42,7 +43,7 @@ OF_CAMPAIGN: Final = ("campaign", "event__order__store", "checkout__store")
 class Claimed:
     """A row that this worker holds, as it was when claimed, and the key of its route."""
 
-    row: Any
+    row: Row
     route: str
 
 
@@ -190,7 +191,7 @@ def _is_leased(now: datetime) -> Q:
     return Q(delivery_state=DeliveryState.PENDING, lease_until__range=(now, now + LONGEST_LEASE))
 
 
-def _read(model: type[models.Model], pk: int) -> object:
+def _read(model: type[models.Model], pk: int) -> Row:
     if model is Message:
         return Message.objects.select_related("conversation__contact", "channel", "author").get(
             pk=pk

@@ -26,7 +26,7 @@ from inbox.outbox import (
     lanes,
     status_text,
 )
-from inbox.outbox.claiming import ATTEMPTS, Claimed, backoff
+from inbox.outbox.claiming import ATTEMPTS, Claimed, Row, backoff
 from inbox.outbox.writing import wake
 from inbox.suppression import lateness
 
@@ -90,7 +90,7 @@ def give_up(row: Any, reason: str, *, now: datetime) -> None:
             _reopen_conversation(row, now)
 
 
-def _if_unchanged(row: Any) -> QuerySet[Any]:
+def _if_unchanged(row: Row) -> QuerySet[Any]:
     """Match the row only if no later attempt has begun (compare-and-set). The number of attempts
     alone doesn't tell, because it starts over when an agent sends again; the lease does."""
     manager: models.Manager[Any] = type(row)._default_manager
@@ -166,7 +166,7 @@ def dismiss(*, message: Message, failed_at: datetime, by: User) -> bool:
     return True
 
 
-def since(model: type[models.Model]) -> Any:
+def since(model: type[models.Model]) -> Coalesce:
     """Return the expression for the time since which a row has been in the outbox."""
     columns = ["created_at"] if model is Message else ["written_at", "created_at"]
     return Coalesce("queued_at", *columns)

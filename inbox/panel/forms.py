@@ -133,7 +133,7 @@ class CancelForm(forms.Form):
 
     def __init__(
         self,
-        data: Any = None,
+        data: Mapping[str, object] | None = None,
         *,
         reasons: Sequence[CancelReason],
         net_paid: Money,
@@ -209,7 +209,7 @@ class RefundForm(forms.Form):
 
     def __init__(
         self,
-        data: Any = None,
+        data: Mapping[str, object] | None = None,
         *,
         lines: Sequence[LineItem],
         limits: Mapping[str, int],

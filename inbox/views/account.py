@@ -11,6 +11,7 @@ from allauth.mfa.base.views import AuthenticateView, IndexView
 from allauth.mfa.webauthn.views import LoginWebAuthnView
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
+from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.decorators import method_decorator
@@ -47,7 +48,7 @@ class PasskeyLogIn(LoginWebAuthnView):
         log_in.keep_text(request)
         return log_in.finished(request, super().dispatch(request, *args, **kwargs))
 
-    def form_invalid(self, form: Any) -> HttpResponse:
+    def form_invalid(self, form: BaseForm) -> HttpResponse:
         again = AuthenticationForm(self.request, data={})
         again.full_clean()
         again.errors.clear()

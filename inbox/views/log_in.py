@@ -76,7 +76,7 @@ class LogIn(views.LoginView):
         self._tried = throttling.attempt(request, request.POST.get("username", "")[:254])
         return super().post(request, *args, **kwargs)
 
-    def get_form(self, form_class: Any = None) -> AuthenticationForm:
+    def get_form(self, form_class: type[AuthenticationForm] | None = None) -> AuthenticationForm:
         """Tell the form how long to wait before it looks at a password."""
         form = super().get_form(form_class)
         if self.request.method == "POST" and isinstance(form, LogInForm):

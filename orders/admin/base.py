@@ -32,6 +32,9 @@ from orders.statuses.badges import (
 )
 
 if TYPE_CHECKING:
+    from django.contrib.admin.filters import _ListFilterChoices
+    from django.contrib.admin.views.main import ChangeList
+
     ModelAdmin = admin.ModelAdmin[Any]
 else:
     ModelAdmin = admin.ModelAdmin
@@ -52,7 +55,7 @@ class SumInput(forms.TextInput):
     no limit.
     """
 
-    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+    def __init__(self, attrs: dict[str, object] | None = None) -> None:
         super().__init__({"inputmode": "decimal", "class": "sum-field", "autocomplete": "off"})
 
     def format_value(self, value: Any) -> str | None:
@@ -113,7 +116,11 @@ class DeskAdmin(ModelAdmin):
         return found
 
     def get_form(
-        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+        self,
+        request: HttpRequest,
+        obj: models.Model | None = None,
+        change: bool = False,
+        **kwargs: Any,
     ) -> Any:
         """Add help texts for computed fields, which Django gives none."""
         kwargs["help_texts"] = self._help_of_computed_fields() | dict(self.help_texts)
@@ -148,7 +155,7 @@ class DeskAdmin(ModelAdmin):
         return field
 
     def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Add the list's introduction, and the text of an empty list."""
         context = {"list_intro": self.list_intro, "list_empty": self.list_empty}
@@ -157,7 +164,7 @@ class DeskAdmin(ModelAdmin):
         return super().changelist_view(request, context | (extra_context or {}))
 
     def response_action(
-        self, request: HttpRequest, queryset: Any, *more: Any
+        self, request: HttpRequest, queryset: QuerySet[models.Model], *more: Any
     ) -> HttpResponse | None:
         """Run the chosen action. Selected IDs that no row can have are dropped, like those of rows
         that are gone; Django would fail on them."""
@@ -178,20 +185,20 @@ class DeskAdmin(ModelAdmin):
 class ReadOnlyAdmin(DeskAdmin):
     """A page to look at only; adding, changing and deleting are off, for superusers too."""
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False
 
 
 class StatusFilter(admin.AllValuesFieldListFilter):
     """Filter by Shopify's status values, labeled like their badges; none reads "Unknown"."""
 
-    def choices(self, changelist: Any) -> Iterator[Any]:
+    def choices(self, changelist: ChangeList) -> Iterator[_ListFilterChoices]:
         """Label each status like its badge."""
         label_of = _STATUS_LABELS[str(self.field_path)]
         for choice in super().choices(changelist):
@@ -209,7 +216,7 @@ def sum_column(amount: str, currency: str, description: str, help_text: str = ""
     """Build an admin column that shows a row's amount in its currency."""
 
     @admin.display(description=description, ordering=amount)
-    def column(row: Any) -> str:
+    def column(row: models.Model) -> str:
         value = getattr(row, amount)
         code = getattr(row, currency) or ""
         if value is None:
@@ -234,7 +241,12 @@ def user_of(request: HttpRequest) -> User:
 
 
 def note_change(
-    kind: AuditKind, request: HttpRequest, pk: int, form: Any, change: bool, **detail: Any
+    kind: AuditKind,
+    request: HttpRequest,
+    pk: int,
+    form: forms.BaseForm,
+    change: bool,
+    **detail: Any,
 ) -> None:
     """Audit which settings were changed, from what to what. Not for forms that hold secrets."""
     values = {

@@ -116,7 +116,11 @@ class PolicyAdmin(DeskAdmin):
         return policy_tryout.policy_cells(policy, policy.store.currency if policy.store else "")
 
     def get_form(
-        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+        self,
+        request: HttpRequest,
+        obj: models.Model | None = None,
+        change: bool = False,
+        **kwargs: Any,
     ) -> Any:
         """For “Try it”, return a form that validates what was entered and is never saved."""
         form = super().get_form(request, obj, change=change, **kwargs)
@@ -157,7 +161,7 @@ class PolicyAdmin(DeskAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Add the table of what each role may do in each store."""
         roles = Group.objects.filter(
@@ -173,18 +177,18 @@ class PolicyAdmin(DeskAdmin):
         }
         return super().changelist_view(request, context | (extra_context or {}))
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Policy, form: PolicyForm, change: bool) -> None:
         """Save, and audit each changed limit with its old and new value."""
         super().save_model(request, obj, form, change)
         note_change(AuditKind.POLICY, request, obj.pk, form, change)
 
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+    def delete_model(self, request: HttpRequest, obj: Policy) -> None:
         """Delete, and audit it first, while the row still has its ID."""
         actor = request.user if isinstance(request.user, User) else None
         audit.record(AuditKind.POLICY, actor=actor, after="deleted", row=obj.pk)
         super().delete_model(request, obj)
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Policy]) -> None:
         # One by one, so that each deletion is audited.
         for policy in queryset:
             self.delete_model(request, policy)

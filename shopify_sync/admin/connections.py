@@ -179,7 +179,11 @@ class ShopConnectionAdmin(DeskAdmin):
         return [*found, ("4. Previous secret", {"fields": ["forget_previous"]})]
 
     def save_model(
-        self, request: HttpRequest, obj: ShopConnection, form: Any, change: bool
+        self,
+        request: HttpRequest,
+        obj: ShopConnection,
+        form: forms.ModelForm[ShopConnection],
+        change: bool,
     ) -> None:
         """Create the store of a new connection, handle changed secrets, and audit the change.
 
