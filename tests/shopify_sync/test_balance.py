@@ -74,7 +74,7 @@ def test_a_mismatch_is_reported(shop: Shop, store: Store) -> None:
 
 
 def test_only_permitted_people_see_the_balance(as_alice: Client) -> None:
-    assert as_alice.get("/admin/shopify_sync/webhooktally/").status_code == 302
+    assert as_alice.get("/admin/shopify_sync/webhooktally/").status_code == 403
 
 
 @pytest.mark.parametrize(("days", "is_ok"), [(2, True), (3, False)])

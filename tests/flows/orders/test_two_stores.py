@@ -55,7 +55,11 @@ VERBS = {
     "action_check",
     "action_again",
     "approve",
+    "signing_options",
     "decline",
+    "move",
+    "tokens",
+    "token_revoke",
     "settle",
     "keep",
     "logout",
@@ -214,7 +218,7 @@ def test_every_address_of_the_inbox_is_looked_at_or_known() -> None:
     framed = {
         p.app_name: {q.name for q in p.url_patterns}
         for p in inbox.url_patterns
-        if getattr(p, "app_name", "").startswith("sidebar")
+        if (getattr(p, "app_name", "") or "").startswith("sidebar")
     }
     assert framed["sidebar"] == panel | {"frame", "swap", "look", "renew", "connect"}
     assert framed["sidebar_window"] == panel | {"order_review"}

@@ -171,11 +171,14 @@ def test_sensitive_admin_pages_ask_again(kim: User, settings: Any) -> None:
     assert stale.get("/admin/orders/policy/add/").status_code == 200
 
 
-def test_approving_by_rest_asks_a_session_again(sara: User, settings: Any) -> None:
-    path = "/api/v1/actions/1/approve/"
-    assert logged_in(sara).post(path).status_code == 404
+def test_approving_by_rest_asks_a_session_again(sara: User, alice: User, settings: Any) -> None:
+    store = Store.objects.create(domain="demo.myshopify.com", currency="EUR")
+    waiting = act(order(store, 1), alice, state=ActionState.AWAITING_APPROVAL)
     settings.REAUTHENTICATION_MINUTES = 15
-    answer = logged_in(sara).post(path)
+    # An action that doesn't exist, or isn't theirs to see, is not worth a proof.
+    missing = logged_in(sara).post(f"/api/v1/actions/{waiting.pk + 1}/approve/")
+    assert missing.status_code == 404
+    answer = logged_in(sara).post(f"/api/v1/actions/{waiting.pk}/approve/")
     assert (answer.status_code, answer["Content-Type"]) == (403, "application/problem+json")
     assert answer.json()["type"] == "urn:agent-inbox:reauthentication-required"
     assert "/account/confirm/" in answer.json()["detail"]
