@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEST = re.compile(r"`(tests/[\w/]+\.py)?::(test_\w+)(?:\[\w+\])?`")
 FILE = re.compile(
     r"`((?:orders|inbox|shopify_sync|core|settings|practice_store|tests|templates|bench)/[\w./-]*)`"
