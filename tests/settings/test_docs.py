@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,3 +101,48 @@ def test_what_does_not_exist_is_found() -> None:
         "nowhere.md",
         "README.md#nowhere",
     ]
+
+
+# --- Requirements of the ASVS -------------------------------------------------------------------
+VERDICTS = ("met", "partly", "not met", "n/a")
+REQUIREMENT = re.compile(
+    r"^\| (\d+)\.(\d+)\.(\d+)(?:–\1\.\2\.(\d+))? \| [12–]+ \| [^|]+ \| \**([a-z/ ]+)\** \| [^|]+ \|$",
+    re.MULTILINE,
+)
+TOLD = re.compile(r"^\| \[V(\d+) .*?\| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", re.MULTILINE)
+# Of 5.0.0, levels 1 and 2.
+REQUIREMENTS = 253
+
+
+def verdicts(text: str) -> Counter[tuple[str, str]]:
+    """How many requirements of each chapter have which verdict; a row may stand for several."""
+    found: Counter[tuple[str, str]] = Counter()
+    for chapter, _section, first, last, verdict in REQUIREMENT.findall(text):
+        found[chapter, verdict] += int(last or first) - int(first) + 1
+    return found
+
+
+def told(text: str) -> Counter[tuple[str, str]]:
+    """The same, as the page's first table tells it."""
+    return Counter(
+        {
+            (chapter, verdict): int(number)
+            for chapter, *numbers in TOLD.findall(text)
+            for verdict, number in zip(VERDICTS, numbers, strict=True)
+            if number != "0"
+        }
+    )
+
+
+def test_the_requirements_are_all_there_and_counted() -> None:
+    text = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    assert verdicts(text) == told(text)
+    assert verdicts(text).total() == REQUIREMENTS
+
+
+def test_a_changed_verdict_is_noticed() -> None:
+    """Negative control."""
+    text = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    other = text.replace("| **partly** |", "| met |", 1)
+    assert verdicts(other) != told(other)
+    assert verdicts(other).total() == REQUIREMENTS
